@@ -79,12 +79,12 @@ static int check(const struct eval_command *c, const char *name)
     return 0;
 }
 
-/* --ctx is a chunk's; a chunk that scores nothing is none. */
+/* --ctx is a chunk's, which scores two tokens at least: the error is of a variance. */
 static int check_chunk(struct eval_command *c)
 {
-    enum { CHUNK = 512, LEAST = 4 };
+    enum { CHUNK = 512, LEAST = 5 };
     c->n_ctx = c->options.n_ctx ? c->options.n_ctx : CHUNK;
-    return c->n_ctx < LEAST ? refuse("ppl", "--ctx: a chunk has 4 tokens at least") : 0;
+    return c->n_ctx < LEAST ? refuse("ppl", "--ctx: a chunk has 5 tokens at least") : 0;
 }
 
 static int run(size_t i, int argc, char **argv)

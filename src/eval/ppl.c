@@ -74,6 +74,8 @@ int eval_ppl_sum(struct eval_ppl *out, const struct eval_ppl_chunk *chunk, size_
     out->error = out->ppl * sqrt((spread > 0 ? spread : 0) / (n - 1));
     out->low = exp(b.low);
     out->high = exp(b.high);
-    return isfinite(out->ppl) ? 0
-                              : error_set(err, ERR_FORMAT, "the mean of -ln p is %g: its exponential is no number", v);
+    if (isfinite(out->ppl) && isfinite(out->error) && isfinite(out->low) && isfinite(out->high))
+        return 0;
+    return error_set(err, ERR_FORMAT, "the mean of -ln p is %g over %zu tokens: that gives no finite figures", v,
+                     out->n);
 }

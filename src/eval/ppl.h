@@ -17,7 +17,7 @@ struct eval_ppl {
 struct eval_ppl_run {
     const stoker_token *token; /* [n_chunk][n_ctx] */
     size_t n_chunk;
-    int n_ctx;        /* at least 4 */
+    int n_ctx;        /* at least 5: the error needs two tokens */
     stoker_token bos; /* as of struct eval_chunks */
     struct eval_ppl_chunk {
         size_t n;                                                /* scored tokens */
@@ -33,7 +33,7 @@ struct eval_ppl_run {
 /* The chunks from first on. 0, 1: stopped; -1: *err. */
 int eval_ppl_run(struct stoker *s, struct eval_ppl_run *r, struct error *err);
 
-/* From all chunks. ERR_FORMAT: the mean is not finite. */
+/* From all chunks. ERR_FORMAT: a figure is not finite. */
 int eval_ppl_sum(struct eval_ppl *out, const struct eval_ppl_chunk *chunk, size_t n_chunk, struct error *err);
 
 #endif

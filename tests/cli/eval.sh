@@ -137,8 +137,10 @@ run eval ppl "$ember" -f "$text" --from 3
 is "a flag of another evaluation" 2 "" '^stoker eval ppl: --from is not a flag'
 run eval ppl "$ember" -f "$text" --resume
 is "--resume alone" 2 "" '--resume goes on with the results of --out FILE$'
-run eval ppl "$ember" -f "$text" --ctx 3
-is "a chunk of 3" 2 "" 'a chunk has 4 tokens at least$'
+run eval ppl "$ember" -f "$text" --ctx 4 --chunks 1
+is "a chunk that scores one token" 2 "" 'a chunk has 5 tokens at least$'
+run eval ppl "$ember" -f "$text" --ctx 5 --chunks 1 --json
+is "a chunk that scores two" 0 '^\{"ppl":[0-9.]+,"error":[0-9.]+,"low":[0-9.]+,"high":[0-9.]+,"chunks":1,"tokens":2\}$' ""
 if [ -w /dev/full ]; then
     ln -s /dev/full "$dir/full"
     run $ppl --out "$dir/full" --resume

@@ -148,13 +148,11 @@ static json_t *summary_of(const struct eval_ppl *r)
                      "chunks", (json_int_t)r->n_chunk, "tokens", (json_int_t)r->n);
 }
 
-static void print(const struct eval_command *c, const struct eval_ppl *r)
+static void print(const struct eval_command *c, const struct eval_ppl *r, const json_t *summary)
 {
     if (c->json) {
-        json_t *o = summary_of(r);
-        json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
+        json_dumpf(summary, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
         putchar('\n');
-        json_decref(o);
         return;
     }
     printf("Final estimate: PPL = %.4f +/- %.5f\n", r->ppl, r->error);
@@ -165,10 +163,17 @@ static int finish(struct ppl *p)
 {
     struct eval_ppl r;
     struct error err = {0};
-    if (eval_ppl_sum(&r, p->run.chunk, p->run.n_chunk, &err) ||
-        (p->results && eval_results_add(p->results, json_pack("{s:o}", "summary", summary_of(&r)), &err)))
+    if (eval_ppl_sum(&r, p->run.chunk, p->run.n_chunk, &err))
         return fail(&err);
-    print(p->c, &r);
+    json_t *summary = summary_of(&r);
+    int failed = !summary     ? error_set(&err, ERR_MEMORY, "no memory for the summary")
+                 : p->results ? eval_results_add(p->results, json_pack("{s:O}", "summary", summary), &err)
+                              : 0;
+    if (!failed)
+        print(p->c, &r, summary);
+    json_decref(summary);
+    if (failed)
+        return fail(&err);
     if (p->c->at_most <= 0 || r.ppl <= p->c->at_most)
         return 0;
     fprintf(stderr, "stoker eval: PPL %.4f is above --at-most %g\n", r.ppl, p->c->at_most);
