@@ -652,6 +652,11 @@ struct stoker_about {
 /* Reads headers only. STOKER_ERR_FORMAT, STOKER_ERR_UNSUPPORTED, STOKER_ERR_IO: the file. */
 int stoker_about(struct stoker_about *out, const char *path, struct stoker_error *err);
 
+/* A hash of what the output of a model depends on: its metadata, its tensors' names, types and shapes, and the first and the last 4 KiB
+ * of each one's data. Copies have the same one, wherever and whenever they were written, in one file or in parts. Errors as of
+ * stoker_about(). */
+int stoker_model_hash(uint64_t *out, const char *path, struct stoker_error *err);
+
 enum { STOKER_CALLS = 65, STOKER_BUCKETS = 16 };
 enum { STOKER_RAM, STOKER_DISK, STOKER_TIERS }; /* where a cached prefix is */
 

@@ -1,13 +1,15 @@
-/* stoker_about(): what the headers of a model's files say. */
+/* stoker_about(): what the headers of a model's files say. stoker_model_hash(): which model it is. */
 #include "base/error.h"
 #include "base/hash.h"
 #include "engine/engine.h"
 #include "engine/public_error.h"
 #include "format/gguf.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void copy_text(char *out, size_t size, const struct gguf *g, const char *key)
 {
@@ -79,4 +81,86 @@ int stoker_about(struct stoker_about *out, const char *path, struct stoker_error
     out->modified = (int64_t)g->file[0].mtime.tv_sec;
     gguf_close(g);
     return 0;
+}
+
+/* ---- which model it is ------------------------------------------------------------------------------------------------------ */
+
+enum { SAMPLE = 4096 }; /* bytes at either end of a tensor */
+
+static void add_string(struct hash_stream *h, const struct gguf_string *s)
+{
+    hash_add(h, &s->length, sizeof s->length);
+    hash_add(h, s->text, s->length);
+}
+
+static void add_value(struct hash_stream *h, const struct gguf_value *v)
+{
+    const uint64_t what[] = {v->kind, v->kind == GGUF_ARRAY ? v->item : v->kind, v->n};
+    add_string(h, &v->key);
+    hash_add(h, what, sizeof what);
+    if (v->kind == GGUF_STRING)
+        add_string(h, &v->as.string);
+    else if (v->kind != GGUF_ARRAY)
+        hash_add(h, &v->as.u, sizeof v->as.u);
+    else
+        for (uint64_t i = 0; i < v->n; i++) {
+            int64_t whole = v->item == GGUF_STRING ? 0 : gguf_item_int(v, i);
+            double real = v->item == GGUF_STRING ? 0 : gguf_item_float(v, i);
+            if (v->item == GGUF_STRING)
+                add_string(h, &v->as.strings[i]);
+            hash_add(h, &whole, sizeof whole);
+            hash_add(h, &real, sizeof real);
+        }
+}
+
+static int add_sample(struct hash_stream *h, const struct gguf_file *f, const char *tensor, uint64_t offset, size_t n,
+                      struct error *err)
+{
+    uint8_t bytes[SAMPLE];
+    for (size_t got = 0; got < n;) {
+        ssize_t read = pread(f->fd, bytes + got, n - got, (off_t)(offset + got));
+        if (read <= 0)
+            return error_set(err, ERR_IO, "%s: reading %s at %llu failed: %s", f->path, tensor,
+                             (unsigned long long)(offset + got), read ? strerror(errno) : "the file has ended");
+        got += (size_t)read;
+    }
+    hash_add(h, bytes, n);
+    return 0;
+}
+
+static int add_tensor(struct hash_stream *h, const struct gguf *g, const struct gguf_tensor *t, struct error *err)
+{
+    const uint64_t what[] = {t->type, t->ne[0], t->ne[1], t->ne[2], t->ne[3]};
+    const struct gguf_file *f = &g->file[t->file];
+    size_t n = t->n_bytes < SAMPLE ? (size_t)t->n_bytes : SAMPLE;
+    hash_add(h, t->name, strlen(t->name) + 1);
+    hash_add(h, what, sizeof what);
+    return add_sample(h, f, t->name, t->offset, n, err) || add_sample(h, f, t->name, t->offset + t->n_bytes - n, n, err)
+               ? -1
+               : 0;
+}
+
+/* Keys that say how the files are laid out, not what the model is. */
+static int is_layout(const char *key)
+{
+    return strncmp(key, "split.", 6) == 0 || strcmp(key, "general.alignment") == 0;
+}
+
+int stoker_model_hash(uint64_t *out, const char *path, struct stoker_error *public)
+{
+    struct error err = {0};
+    struct gguf *g = NULL;
+    if (gguf_open(&g, path, &err))
+        return error_to_public(public, &err);
+    struct hash_stream *h = hash_begin();
+    if (!h)
+        error_set(&err, ERR_MEMORY, "%s: no memory for its hash", path);
+    for (uint64_t i = 0; h && i < g->n_value; i++)
+        if (!is_layout(g->value[i].key.text))
+            add_value(h, &g->value[i]);
+    for (uint64_t i = 0; !err.code && i < g->n_tensor; i++)
+        add_tensor(h, g, &g->tensor[i], &err);
+    *out = hash_end(h);
+    gguf_close(g);
+    return err.code ? error_to_public(public, &err) : 0;
 }

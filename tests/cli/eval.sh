@@ -57,6 +57,16 @@ run $ppl --out "$dir/whole" --resume
 is "results that are whole" 0 "=$figures" ""
 run $ppl --out "$dir/whole" --resume --kv f32
 is "results of other options" 2 "" '^stoker eval: .*/whole has results of another run: kv is "f16" there and "f32" here$'
+copy="$dir/copy.gguf"
+cp "$ember" "$copy"
+touch -d 2001-01-01 "$copy"
+run eval ppl "$copy" -f "$text" --parse-special --ctx 256 --chunks 12 --out "$dir/whole" --resume
+is "results of the same model elsewhere" 0 "=$figures" ""
+printf 'STOKER' | dd of="$copy" bs=1 seek=$(($(wc -c <"$copy") - 100)) conv=notrunc 2>/dev/null
+touch -d 2001-01-01 "$copy"
+run eval ppl "$copy" -f "$text" --parse-special --ctx 256 --chunks 12 --out "$dir/whole" --resume
+is "results of other weights" 2 "" '^stoker eval: .*/whole has results of another run: hash is "[0-9a-f]{16}" there and "[0-9a-f]{16}" here$'
+rm "$copy"
 run eval ppl "$ember" -f "$dir/text" --parse-special --ctx 256 --out "$dir/whole" --resume
 is "results of another text" 2 "" 'results of another run: text_sha256 is '
 size=$(wc -c <"$dir/whole")

@@ -48,12 +48,13 @@ static json_t *header_of(const struct ppl *p)
     const struct eval_command *c = p->c;
     struct stoker_about about;
     struct stoker_error err;
+    uint64_t model;
     char hash[17];
-    if (stoker_about(&about, c->model, &err)) {
+    if (stoker_about(&about, c->model, &err) || stoker_model_hash(&model, c->model, &err)) {
         report(&err);
         return NULL;
     }
-    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)about.hash);
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)model);
     return json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:i, s:I, s:b, s:b, s:s}", "eval", "ppl", "version", 1, "program",
                      stoker_version(), "model", about.name, "hash", hash, "text_sha256", hash_of_text(&p->text), "ctx",
                      c->n_ctx, "chunks", (json_int_t)p->run.n_chunk, "parse_special", c->parse_special, "exact",
