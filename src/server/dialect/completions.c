@@ -238,28 +238,37 @@ static void put_top(struct out *o, const struct answer *a, const struct listed_t
         out_print(o, "null");
 }
 
-/* Code points that a token adds to the text. An echoed string has no tokens that the tokenizer put in front of it, nor the blank that some
- * tokenizers do; *at: its bytes so far. */
-static size_t width_of(const struct listing *t, size_t i, stoker_token id, size_t *at)
+/* Code points that token i of an echoed prompt adds to the text; *at: its bytes so far. A string has no tokens that the tokenizer put in
+ * front of it, nor the blank that some tokenizers do. */
+static size_t width_in_echo(const struct out *echo, const char *text, size_t n, size_t *at)
 {
-    const struct out *echo = echo_of(t->a, t->c);
-    size_t n;
-    const char *text = stoker_templates_piece(stoker_templates_of(t->a->engine), id, &n);
-    if (i >= t->n_echo)
-        return utf8_count(text, n);
-    size_t left = echo->n - *at;
-    if (i == 0 && n > 0 && text[0] == ' ' && (left == 0 || echo->text[*at] != ' '))
+    int fits = n > 0 && n <= echo->n - *at && memcmp(echo->text + *at, text, n) == 0;
+    if (!fits && n > 1 && text[0] == ' ') {
         text++, n--;
-    if (n > left || memcmp(echo->text + *at, text, n) != 0)
-        return 0;
-    *at += n;
-    return utf8_count(text, n);
+        fits = n <= echo->n - *at && memcmp(echo->text + *at, text, n) == 0;
+    }
+    *at += fits ? n : 0;
+    return fits ? utf8_count(text, n) : 0;
+}
+
+/* Where the tokens stand in the text, in code points. An answer begins where its echo ends, wherever the prompt's tokens were found. */
+static void put_offsets(struct out *o, const struct listing *t, size_t *offset)
+{
+    const struct stoker_templates *templates = stoker_templates_of(t->a->engine);
+    const struct out *echo = echo_of(t->a, t->c);
+    size_t at = 0, n;
+    for (size_t i = 0; i < t->n; i++) {
+        const char *text = stoker_templates_piece(templates, token_at(t, i).id, &n);
+        out_print(o, "%s%zu", i ? "," : "", *offset);
+        *offset += i < t->n_echo ? width_in_echo(echo, text, n, &at) : utf8_count(text, n);
+        if (i + 1 == t->n_echo)
+            *offset = utf8_count(echo->text, echo->n);
+    }
 }
 
 /* *offset: code points before the first. */
 static void put_logprobs(struct out *o, const struct listing *t, size_t *offset)
 {
-    size_t at = 0;
     out_print(o, "{\"tokens\":[");
     for (size_t i = 0; i < t->n; i++) {
         out_print(o, i ? "," : "");
@@ -278,10 +287,7 @@ static void put_logprobs(struct out *o, const struct listing *t, size_t *offset)
         put_top(o, t->a, &k);
     }
     out_print(o, "],\"text_offset\":[");
-    for (size_t i = 0; i < t->n; i++) {
-        out_print(o, "%s%zu", i ? "," : "", *offset);
-        *offset += width_of(t, i, token_at(t, i).id, &at);
-    }
+    put_offsets(o, t, offset);
     out_print(o, "]}");
 }
 

@@ -3,7 +3,9 @@
  * requests of clients that disconnect are cancelled, bad fields are refused by name. */
 #include "server/dialect/openai.h"
 
+#include "base/utf8.h"
 #include "http_world.h"
+#include "spm_model.h"
 
 #define HELLO "\"messages\":[{\"role\":\"user\",\"content\":\"Say hello.\"}]"
 #define USER  "{\"role\":\"user\",\"content\":\"a\"}"
@@ -708,6 +710,57 @@ static void prompts_are_scored(void **state)
     }
 }
 
+/* What the vocabulary puts in front of a string, <s> and a blank, is not in its echo. */
+static void offsets_of_sentencepiece(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *prompt, *text; /* as JSON; as it is */
+        size_t n, at[12];          /* tokens of the prompt; their offsets */
+    } asked[] = {
+        {"\"Hello\"", "Hello", 5, {0, 0, 1, 2, 4}},
+        {"\"Hello world h\"", "Hello world h", 10, {0, 0, 1, 2, 4, 5, 7, 9, 10, 11}},
+        {"\" H\"", " H", 3, {0, 0, 1}},
+        {"\"<s>Hello\"", "<s>Hello", 6, {0, 3, 3, 4, 5, 7}},
+        {"\"\u00e4\u00e4o\"", "\xC3\xA4\xC3\xA4o", 5, {0, 0, 0, 1, 2}},
+    };
+    struct stoker_error why;
+    struct error err = {0};
+    struct stoker *kept = http_server.engine;
+    struct stoker_options o = {.n_ctx = 256, .n_parallel = 1, .n_threads = 1, .memory = STOKER_MEMORY_MAX};
+    char path[] = "/tmp/stoker_spm_XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    if (spm_copy(HTTP_WORLD_MODEL, path, &err) || stoker_open(&http_server.engine, path, &o, &why))
+        fail_msg("%s%s", err.text, err.code ? "" : why.text);
+    unlink(path);
+    for (size_t k = 0; k < sizeof asked / sizeof *asked; k++) {
+        char fields[200];
+        int done;
+        size_t i, code_points = utf8_count(asked[k].text, strlen(asked[k].text));
+        snprintf(fields, sizeof fields,
+                 "\"prompt\":%s,\"max_tokens\":2,\"temperature\":0,\"ignore_eos\":true,\"logprobs\":1,\"echo\":true",
+                 asked[k].prompt);
+        json_t *w = whole(openai_completions, fields), *s = stream(openai_completions, fields, &done),
+               *offsets = list_of(choice_of(w), "text_offset"), *joined = json_array(), *event;
+        assert_int_equal(json_array_size(offsets), asked[k].n + 2);
+        for (i = 0; i < asked[k].n; i++)
+            if ((size_t)json_integer_value(json_array_get(offsets, i)) != asked[k].at[i])
+                fail_msg("%s: token %zu is said to be at %lld, not %zu", asked[k].text, i,
+                         (long long)json_integer_value(json_array_get(offsets, i)), asked[k].at[i]);
+        assert_int_equal(json_integer_value(json_array_get(offsets, i)), code_points);
+        json_array_foreach(s, i, event)
+            json_array_extend(joined, list_of(json_array_get(json_object_get(event, "choices"), 0), "text_offset"));
+        assert_true(json_equal(joined, offsets));
+        json_decref(joined);
+        json_decref(s);
+        json_decref(w);
+    }
+    stoker_close(http_server.engine);
+    http_server.engine = kept;
+}
+
 static json_t *entry_of(const json_t *list, size_t i, const char *id)
 {
     return json_object_get(json_array_get(list, i), id);
@@ -981,6 +1034,7 @@ int main(void)
         cmocka_unit_test(completions),
         cmocka_unit_test(bad_completions),
         cmocka_unit_test(prompts_are_scored),
+        cmocka_unit_test(offsets_of_sentencepiece),
         cmocka_unit_test(prompt_logprobs),
         cmocka_unit_test(scores_need_memory),
         cmocka_unit_test(responses_stream_is_whole),
