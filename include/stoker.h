@@ -234,6 +234,9 @@ struct stoker_request {
     struct stoker_sampling sampling;
     int wants_logprobs; /* 1: token events carry log-probabilities */
     int n_top_logprobs; /* with wants_logprobs: of so many likeliest tokens too, at most STOKER_TOP */
+    /* With wants_logprobs: [n_top_logprobs] the likeliest where an end token was sampled, in the caller's memory, which lives until the
+     * request's last event was taken. NULL: not told. */
+    struct stoker_logprob *end_top;
     const struct stoker_constraint *constraint; /* the language that the answer must belong to; NULL: any text */
     /* If max_tokens is too few for the shortest answer that the constraint allows: 1: the answer is cut off there; 0: the request fails
      * with STOKER_ERR_INPUT. */
@@ -335,6 +338,7 @@ struct stoker_event {
             size_t n_prompt, n_cached, n_generated;  /* tokens: of the prompt; of these from the cache; of the answer */
             int end_sampled;                         /* 1: an end-of-text token ended it, which is not in n_generated */
             struct stoker_logprob end_token;         /* which, where wants_logprobs is 1 */
+            size_t n_end_top;                        /* entries of the request's end_top that are filled in */
             uint64_t seed;                           /* the one that was used */
             double prompt_seconds, generate_seconds; /* from admission to the first token; from there to the end */
         } end;

@@ -72,6 +72,7 @@ void job_end(struct stoker *s, struct job *j, enum stoker_end_reason reason)
     e.u.end.n_generated = j->n_generated;
     e.u.end.end_sampled = j->end_sampled;
     e.u.end.end_token = j->pick.end_token;
+    e.u.end.n_end_top = j->pick.n_end_top;
     e.u.end.seed = j->pick.how.seed;
     e.u.end.prompt_seconds = j->started > 0 ? first - j->started : 0; /* 0: it never began */
     e.u.end.generate_seconds = now - first;

@@ -210,7 +210,7 @@ const uint8_t *pick_allowed(const struct stoker *s)
 int pick_open(struct pick *p, const struct stoker *s, const struct stoker_request *r, struct error *err)
 {
     const struct stoker_sampling *how = &r->sampling;
-    *p = (struct pick){.choice = how->choice, .wants_logprobs = r->wants_logprobs};
+    *p = (struct pick){.choice = how->choice, .wants_logprobs = r->wants_logprobs, .end_top = r->end_top};
     from_public(&p->how, how);
     p->mu = 2 * how->mirostat_tau;
     if (!how->has_seed)
@@ -305,4 +305,13 @@ int pick_event(struct stoker *s, struct job *j, const float *logits, int32_t id,
     for (size_t i = 0; i < e->u.token.n_top; i++)
         out[i] = (struct stoker_logprob){top[i].id, top[i].logprob};
     return 0;
+}
+
+void pick_end(struct pick *p, const struct stoker_event *e)
+{
+    p->end_token = (struct stoker_logprob){e->u.token.id, e->u.token.logprob};
+    if (!p->end_top || e->u.token.n_top == 0)
+        return;
+    p->n_end_top = e->u.token.n_top;
+    memcpy(p->end_top, e->u.token.top, p->n_end_top * sizeof *p->end_top);
 }

@@ -27,6 +27,8 @@ struct pick {
         *top; /* [EVENTS + 1][n_top]: of the events in the queue and the one that was taken last. malloc'd */
     size_t n_top;
     struct stoker_logprob end_token; /* that ended the answer, with wants_logprobs */
+    struct stoker_logprob *end_top;  /* [n_top] of the caller, or NULL */
+    size_t n_end_top;
 };
 
 /* Most bytes that a waiting job owns for this; and those that a job which has begun owns besides. For the plan. */
@@ -49,5 +51,8 @@ int32_t pick_token(struct stoker *s, struct job *j, const float *logits, const u
 /* Fills in the event of that token. -1: no memory. */
 int pick_event(struct stoker *s, struct job *j, const float *logits, int32_t id, struct stoker_event *e,
                struct error *err);
+
+/* The token of that event ends the answer. */
+void pick_end(struct pick *p, const struct stoker_event *e);
 
 #endif

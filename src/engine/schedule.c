@@ -346,7 +346,7 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     }
     if (ends) {
         j->end_sampled = 1;
-        j->pick.end_token = (struct stoker_logprob){id, e.u.token.logprob};
+        pick_end(&j->pick, &e);
         job_end(s, j, text_end(j));
         return;
     }

@@ -49,6 +49,9 @@ static int submit(struct run *run, struct task *t)
     struct stoker_error err;
     if (!t->reply && answer_open_reply(t) < 0)
         return -1;
+    if (w->lists_end && !t->end_top &&
+        !(t->end_top = reqmem_malloc(((size_t)w->top_logprobs + 1) * sizeof *t->end_top)))
+        return refuse_memory(&run->refusal);
     struct stoker_request q = {.prompt = t->prompt->token,
                                .n_prompt = t->prompt->n,
                                .max_tokens = w->max_tokens,
@@ -56,6 +59,7 @@ static int submit(struct run *run, struct task *t)
                                .sampling = run->sampling,
                                .wants_logprobs = w->logprobs,
                                .n_top_logprobs = w->top_logprobs,
+                               .end_top = t->end_top,
                                .constraint = stoker_reply_constraint(t->reply),
                                .may_be_cut = answer_may_be_cut(w),
                                .wants_progress = 1,
@@ -291,8 +295,10 @@ static void free_choice(struct choice *c)
 
 static void free_run(struct run *run)
 {
-    for (size_t i = 0; run->task && i < run->a.n_choice; i++)
+    for (size_t i = 0; run->task && i < run->a.n_choice; i++) {
         stoker_reply_close(run->task[i].reply);
+        reqmem_free(run->task[i].end_top);
+    }
     for (size_t i = 0; run->a.choice && i < run->a.n_choice; i++)
         free_choice(&run->a.choice[i]);
     for (size_t i = 0; run->a.scores && i < run->a.n_choice / (size_t)run->a.request->n; i++) {

@@ -51,8 +51,8 @@ struct choice {
     struct call **call; /* [n_call] */
     size_t n_call;
     size_t n_generated, n_reasoning; /* tokens: all of them, with the end token if it was sampled; of reasoning */
-    struct answer_token *
-        token; /* [n_token], if the request asks for logprobs: without the end token, but where the prompt has scores */
+    struct answer_token
+        *token; /* [n_token], if the request asks for logprobs: without the end token, unless the request lists it */
     size_t n_token, n_sent; /* n_sent: how many of them the dialect has sent: its own field */
 
     /* once it has ended */

@@ -165,9 +165,7 @@ static void take_end(struct task *t, const struct stoker_event *e)
     if (!t->over && e->u.end.end_sampled) {
         c->n_generated++;
         a->n_generated++;
-        /* who counts tokens of prompt and answer in one list counts this one */
-        if (a->request->scores && a->request->logprobs &&
-            keep_logprobs(c, e->u.end.end_token, &e->u.end.end_token, a->request->top_logprobs > 0))
+        if (a->request->lists_end && keep_logprobs(c, e->u.end.end_token, t->end_top, e->u.end.n_end_top))
             answer_no_memory(run);
     }
     if (stoker_reply_end(t->reply, &err) != 0) {

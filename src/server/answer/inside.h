@@ -19,6 +19,7 @@ struct task {
     struct choice *choice;
     const struct request_prompt *prompt; /* of its own, or the chat's */
     struct stoker_reply *reply;          /* from its being submitted to its end */
+    struct stoker_logprob *end_top;      /* [request.top_logprobs] of its end token, where the request lists that */
     stoker_id id;
     int submitted, live; /* live: its last event was not taken yet */
     int over;            /* the reply has seen the end: what else comes is not looked at */

@@ -142,7 +142,7 @@ static int read_rest(struct request *w, struct completion *c, const struct serve
         w->max_tokens = DEFAULT_TOKENS;
     c->echo_scores = echo && has_top;
     if (c->echo_scores) {
-        w->scores = 1;
+        w->scores = w->lists_end = 1;
         w->top_scores = w->top_scores > (int)top ? w->top_scores : (int)top;
     }
     c->n_written = reqmem_calloc(w->n_prompt * (size_t)w->n, sizeof *c->n_written);

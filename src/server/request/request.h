@@ -60,6 +60,8 @@ struct request {
 
     int stream, wants_progress, include_usage; /* 1: asked for */
     int logprobs, top_logprobs;                /* 1: asked for; how many alternatives */
+    int lists_end; /* 1: log-probabilities of an end token that was sampled too: who counts tokens of prompt and answer in one list
+                    * counts that one */
 
     /* Of the prompt's tokens. max_tokens 0 is allowed where something of the prompt is told: then nothing is generated. */
     int prompt_logprobs, top_prompt_logprobs; /* the field of that name: 1: asked for; how many alternatives */

@@ -761,6 +761,52 @@ static void offsets_of_sentencepiece(void **state)
     http_server.engine = kept;
 }
 
+/* The list of an end token is that of its place: without the bias that made it win, the likeliest first. */
+static void end_tokens_are_listed(void **state)
+{
+    (void)state;
+    static const char fields[] =
+        "\"prompt\":\"Once upon\",\"max_tokens\":1,\"temperature\":0,\"logprobs\":3,\"echo\":true%s";
+    stoker_token *end;
+    size_t n;
+    struct stoker_error err;
+    char biased[300], bias[100], plain[300];
+    assert_int_equal(stoker_tokenize(http_server.engine, "<|im_end|>", 10, 0, 1, &end, &n, &err), 0);
+    assert_int_equal(n, 1);
+    snprintf(bias, sizeof bias, ",\"logit_bias\":{\"%d\":100}", end[0]);
+    snprintf(biased, sizeof biased, fields, bias);
+    snprintf(plain, sizeof plain, fields, ",\"ignore_eos\":true");
+    stoker_free(end);
+    json_t *w = whole(openai_completions, biased), *other = whole(openai_completions, plain),
+           *top = list_of(choice_of(w), "top_logprobs");
+    size_t last = json_array_size(top) - 1;
+    assert_string_equal(text_of(choice_of(w), "finish_reason"), "stop");
+    assert_int_equal(last, 3);
+    assert_string_equal(json_string_value(json_array_get(list_of(choice_of(w), "tokens"), last)), "<|im_end|>");
+    assert_int_equal(json_object_size(json_array_get(top, last)), 3);
+    assert_true(json_equal(json_array_get(top, last), json_array_get(list_of(choice_of(other), "top_logprobs"), last)));
+    json_decref(other);
+    json_decref(w);
+
+    /* prompt_logprobs adds nothing to the lists of the answer */
+    for (int k = 0; k < 2; k++) {
+        char asked[400];
+        json_t *list[2];
+        for (int i = 0; i < 2; i++) {
+            snprintf(asked, sizeof asked, "%s,\"max_tokens\":4,\"temperature\":0,\"logprobs\":%s%s%s",
+                     k ? HELLO : "\"prompt\":\"Once upon\"", k ? "true,\"top_logprobs\":2" : "2", bias,
+                     i ? ",\"prompt_logprobs\":0" : "");
+            w = whole(k ? openai_chat : openai_completions, asked);
+            list[i] = json_incref(json_object_get(choice_of(w), "logprobs"));
+            assert_int_equal(http_world.n_generated, 1);
+            json_decref(w);
+        }
+        assert_true(json_equal(list[0], list[1]));
+        json_decref(list[0]);
+        json_decref(list[1]);
+    }
+}
+
 static json_t *entry_of(const json_t *list, size_t i, const char *id)
 {
     return json_object_get(json_array_get(list, i), id);
@@ -1035,6 +1081,7 @@ int main(void)
         cmocka_unit_test(bad_completions),
         cmocka_unit_test(prompts_are_scored),
         cmocka_unit_test(offsets_of_sentencepiece),
+        cmocka_unit_test(end_tokens_are_listed),
         cmocka_unit_test(prompt_logprobs),
         cmocka_unit_test(scores_need_memory),
         cmocka_unit_test(responses_stream_is_whole),
