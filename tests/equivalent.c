@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { N_TOKENS = 12, MOST = 2 };
+enum { N_TOKENS = 12, MOST = 4 };
 
 static char path[TEMPORARY_PATH];
 
@@ -29,6 +29,10 @@ static char path[TEMPORARY_PATH];
 #define REAL(text, x)                                                                                                  \
     {                                                                                                                  \
         .key = {text, sizeof text - 1}, .kind = GGUF_F32, .n = 1, .as.f = x                                            \
+    }
+#define LONG_REAL(text, x)                                                                                             \
+    {                                                                                                                  \
+        .key = {text, sizeof text - 1}, .kind = GGUF_F64, .n = 1, .as.f = x                                            \
     }
 #define FALSE(text)                                                                                                    \
     {                                                                                                                  \
@@ -236,6 +240,15 @@ static const struct pair {
      SAME,
      {.key = {WHOLE("attention.sliding_window_pattern", 5)}},
      {.key = {WHOLE("attention.sliding_window_pattern", 5), REAL("rope.scale_linear", 2)}}},
+    /* 1 + 0.1 ln 8, as the configuration of OLMo 3 states it: the whole magnitude, not one more factor. */
+    {"olmo3",
+     "YaRN's magnitude said",
+     SAME,
+     {.key = {WORD("rope.scaling.type", "yarn"), REAL("rope.scaling.factor", 8),
+              WHOLE("rope.scaling.original_context_length", 16)}},
+     {.key = {WORD("rope.scaling.type", "yarn"), REAL("rope.scaling.factor", 8),
+              WHOLE("rope.scaling.original_context_length", 16),
+              LONG_REAL("rope.scaling.yarn_attn_factor", 1.2079441541679836)}}},
     {"olmo3", "a base of windows", OTHER, AS_IS, {.key = {REAL("rope.freq_base_swa", 500)}}},
     {"glm4", "axes", OTHER, AS_IS, {.key = {SECTIONS("rope.dimension_sections", axes)}}},
     {"command-r", "norms of heads", "attn_q_norm.weight", AS_IS, {.ones = "blk.0.attn_q_norm.weight", .n_ones = 12}},

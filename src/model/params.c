@@ -160,12 +160,12 @@ static int read_rope_scaling(struct params *p, const struct gguf *g, struct erro
     struct gguf_string type = {"none", 4};
     if (gguf_str(g, arch_key(g, "rope.scaling.type", name), &type, err) < 0)
         return -1;
-    double n_ctx = p->n_ctx_train, old_linear;
+    double n_ctx = p->n_ctx_train, old_linear, magnitude;
     if (params_real(g, "rope.scale_linear", 1e-6, 1e6, 1, &old_linear, err) ||
         params_real(g, "rope.scaling.factor", 1e-6, 1e6, old_linear, &r->factor, err) ||
         params_real(g, "rope.scaling.original_context_length", 1, 1e9, n_ctx, &r->n_orig, err) ||
         params_real(g, "rope.scaling.attn_factor", 1e-6, 1e6, 1, &r->attn_factor, err) ||
-        params_real(g, "rope.scaling.yarn_attn_factor", 1e-6, 1e6, r->attn_factor, &r->attn_factor, err) ||
+        params_real(g, "rope.scaling.yarn_attn_factor", 1e-6, 1e6, 0, &magnitude, err) ||
         params_real(g, "rope.scaling.yarn_beta_fast", 1e-3, 1e6, 32, &r->beta_fast, err) ||
         params_real(g, "rope.scaling.yarn_beta_slow", 1e-3, 1e6, 1, &r->beta_slow, err))
         return -1;
@@ -183,6 +183,8 @@ static int read_rope_scaling(struct params *p, const struct gguf *g, struct erro
     if (r->scaling == ROPE_YARN && r->factor < 1)
         return error_set(err, ERR_FORMAT, "%s: rope.scaling.factor is %g; YaRN stretches a context, by 1 or more",
                          g->file->path, r->factor);
+    if (r->scaling == ROPE_YARN && magnitude > 0)
+        r->attn_factor = magnitude / rope_yarn_magnitude(r->factor);
     return 0;
 }
 

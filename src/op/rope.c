@@ -20,6 +20,8 @@ static int is_rotated(const struct rope_params *p, int i)
     return one_axis || i / 3 < p->section[i % 3];
 }
 
+double rope_yarn_magnitude(double factor) { return 1 + 0.1 * f64_ln(factor); }
+
 double rope_frequencies(double *freq, const struct rope_params *p, const float *factors)
 {
     double low = 0, high = 0;
@@ -41,7 +43,7 @@ double rope_frequencies(double *freq, const struct rope_params *p, const float *
     }
     if (p->scaling == ROPE_LONG)
         return p->attn_factor;
-    return p->scaling == ROPE_YARN ? p->attn_factor * (1 + 0.1 * f64_ln(p->factor)) : 1;
+    return p->scaling == ROPE_YARN ? p->attn_factor * rope_yarn_magnitude(p->factor) : 1;
 }
 
 struct table {

@@ -24,6 +24,9 @@ struct rope_params {
  * cos and sin are multiplied by. */
 double rope_frequencies(double *freq, const struct rope_params *p, const float *factors);
 
+/* YaRN's magnitude, which attn_factor multiplies. */
+double rope_yarn_magnitude(double factor);
+
 /* cos and sin [n_rows][n_pair] for the positions pos [n_rows], from freq [n_pair]. */
 void op_rope_table(struct op *op, float *cos, float *sin, const double *freq, double magnitude, int n_pair,
                    const int32_t *pos, int n_rows);

@@ -199,7 +199,15 @@ static void scalings(void **state)
                                       {"rope.scaling.factor", "8.0"},
                                       {"rope.scaling.original_context_length", "512"},
                                       {"rope.scaling.attn_factor", "1.5"},
-                                      {NULL, NULL}};
+                                      {NULL, NULL}},
+                            whole[] = {{"rope.scaling.type", "=yarn"},
+                                       {"rope.scaling.factor", "8.0"},
+                                       {"rope.scaling.yarn_attn_factor", "1.25"},
+                                       {NULL, NULL}},
+                            beside_long[] = {{"rope.scaling.type", "=longrope"},
+                                             {"rope.scaling.attn_factor", "1.5"},
+                                             {"rope.scaling.yarn_attn_factor", "1.25"},
+                                             {NULL, NULL}};
     struct params p;
     struct error err = {0};
     assert_int_equal(read_with(linear, &p, &err), 0);
@@ -212,6 +220,11 @@ static void scalings(void **state)
     assert_int_equal(p.rope[0].scaling, ROPE_YARN);
     assert_true(p.rope[0].factor == 8 && p.rope[0].n_orig == 512 && p.rope[0].attn_factor == 1.5);
     assert_true(p.rope[0].beta_fast == 32 && p.rope[0].beta_slow == 1);
+    double freq[6];
+    assert_int_equal(read_with(whole, &p, &err), 0);
+    assert_true(fabs(rope_frequencies(freq, &p.rope[0], NULL) - 1.25) < 1e-15);
+    assert_int_equal(read_with(beside_long, &p, &err), 0);
+    assert_true(rope_frequencies(freq, &p.rope[0], NULL) == 1.5);
 }
 
 /* A key given a value, or left out, and what the sentence must name besides the file. */
