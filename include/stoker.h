@@ -608,6 +608,7 @@ struct stoker_plan {
     /* 1: the plan gave this up to fit (docs/spec/memory.md 4). cut_cache: the slots hold fewer than two tokens' experts */
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
     int asked_ctx, asked_parallel; /* what was asked for, or the defaults */
+    int n_ctx_short;               /* the model rotates by other factors where asked_ctx is more; 0: it has no others */
     uint64_t asked_cache;          /* bytes for cached prefixes, likewise */
     /* The smallest budgets that work when asked_ctx, asked_parallel, asked_cache, or 512 for n_chunk, are given as options. */
     uint64_t ctx_minimum, parallel_minimum, cache_minimum, chunk_minimum;

@@ -7,7 +7,7 @@
  *     experts   inferred from their number: a golden with each expert several times gives the same bits, but at that number
  *     chunks    llama4's: of its first three layers no row sees positions before its chunk of 8192, and the fourth sees them all
  *     steps     ernie4_5-moe's first layer is dense because it leads, or because every second layer has experts: the same bits
- *     factors   of LongRoPE: the context of the sequences chooses, positions do not
+ *     factors   of LongRoPE: the context that was asked for chooses; positions and memory do not
  *     scales    llama4's temperature of queries, Ling's scale of scores, EXAONE 4's window, as their parameters have them
  *
  *     build/tests/unsaid */
@@ -158,10 +158,10 @@ static int grow(const struct unsaid *c, int n_layer, int say, struct error *err)
 /* ---- its logits ---------------------------------------------------------------------------------------------------------------- */
 
 /* N_TOKENS tokens behind pos positions, whose keys and values are not computed but zero, those of pages [first, end) some number. */
-static int run_behind(int n_ctx, int pos, int first, int end, uint64_t *hash, struct error *err)
+static int run_within(enum plan_memory how, int n_ctx, int pos, int first, int end, uint64_t *hash, struct error *err)
 {
     const struct session_options o = {
-        .plan_request = {.how = PLAN_WHOLE, .n_ctx = n_ctx, .n_chunk = N_TOKENS, .n_threads = 1}};
+        .plan_request = {.how = how, .n_ctx = n_ctx, .n_chunk = N_TOKENS, .n_threads = 1}};
     struct session *s = NULL;
     if (session_prepare(&s, path, &o, 0, err))
         return -1;
@@ -186,6 +186,11 @@ static int run_behind(int n_ctx, int pos, int first, int end, uint64_t *hash, st
         *hash = hash64(b.logits, (size_t)s->model->p.n_vocab * sizeof(float), 0);
     session_close(s);
     return status;
+}
+
+static int run_behind(int n_ctx, int pos, int first, int end, uint64_t *hash, struct error *err)
+{
+    return run_within(PLAN_WHOLE, n_ctx, pos, first, end, hash, err);
 }
 
 static int run(uint64_t *hash, struct error *err) { return run_behind(32, 0, 0, 0, hash, err); }
@@ -266,6 +271,16 @@ static int factors_of_phi3(struct error *err)
     return hash[0] == hash[1] && hash[1] != hash[2] && hash[2] == hash[3];
 }
 
+/* Its original context is 4096, beside which the default one is kept or not, as memory has it. */
+static int factors_of_budgets(struct error *err)
+{
+    uint64_t least, whole, shorter;
+    if (grow(&(struct unsaid){.golden = "phi3"}, 2, 0, err) || run_within(PLAN_MINIMUM, 0, 0, 0, 0, &least, err) ||
+        run_within(PLAN_WHOLE, 0, 0, 0, 0, &whole, err) || run_within(PLAN_WHOLE, 4096, 0, 0, 0, &shorter, err))
+        return -1;
+    return least == whole && least != shorter;
+}
+
 static int temperature_of_llama4(struct error *err)
 {
     struct params p;
@@ -307,7 +322,7 @@ int main(void)
         {"deepseek4", "swiglu_clamp_shexp", 61, 1, 1},
         {"exaone4", "attention.sliding_window", 64, 4096, 0, .whole = 1},
     };
-    enum { OTHERS = 11 };
+    enum { OTHERS = 12 };
     int n = (int)(sizeof cases / sizeof *cases), fd = temporary_file(path, "unsaid");
     for (int i = 0; i < n && fd >= 0; i++) {
         struct error err = {0};
@@ -328,6 +343,7 @@ int main(void)
                 window_of_exaone4(64, &err) == 4096 && window_of_exaone4(63, &err) == 0, &err);
         verdict("bailingmoe: scores by the rotated values", scale_of_ling(&err) == 1, &err);
         verdict("phi3: the context chooses the factors of rope", factors_of_phi3(&err) == 1, &err);
+        verdict("phi3: memory does not choose them", factors_of_budgets(&err) == 1, &err);
         of_llama4();
         close(fd);
     }

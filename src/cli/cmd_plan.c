@@ -199,6 +199,8 @@ static void print_json(const struct stoker_plan *p, double rate, const char *mod
                                       p->expert_bytes_per_token
                                           ? share * (double)p->expert_bytes_total / (double)p->expert_bytes_per_token
                                           : 0.0));
+    if (p->n_ctx_short)
+        json_object_set_new(o, "rope_factors", json_string(rope_factors_name(p)));
     double most = rate > 0 ? most_tokens(p, rate) : 0;
     json_object_set_new(o, "predicted",
                         json_pack("{s:f, s:I, s:f, s:f, s:o, s:o}", "hit", hit, "read_per_token",
@@ -269,6 +271,9 @@ static void print_text(const struct stoker_plan *p, double rate)
     printf("context %d of %d trained, %d sequence%s, chunks of %d rows, %d threads, %s keys and values: %s a token\n",
            p->n_ctx, p->n_ctx_train, p->n_parallel, p->n_parallel == 1 ? "" : "s", p->n_chunk, p->n_threads, p->kv,
            show_bytes(p->kv_bytes_per_token));
+    if (p->n_ctx_short)
+        printf("rope: %s factors, of a context of %d (short ones up to %d)\n", rope_factors_name(p), p->asked_ctx,
+               p->n_ctx_short);
     if (p->n_class) {
         double share = share_held(p), hit = p->hit_rate;
         printf("experts: %d layers of %d, %d a token; %s in all, %s a token\n", p->n_moe_layer, p->n_expert,

@@ -72,6 +72,7 @@ static void view_model(struct view *v, const struct planner *pl, const struct co
 
 void plan_apply(struct model *m, const struct plan *p)
 {
+    m->asked_ctx = p ? p->asked_ctx : 0;
     for (int i = 0; i < m->n_table; i++)
         m->table[i].weight->on_disk = p && p->table_cells[i] >= 0;
 }

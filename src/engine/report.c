@@ -78,6 +78,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
                                 .expert_bytes_total = p->expert_bytes_total,
                                 .expert_bytes_per_token = p->expert_bytes_per_token,
                                 .asked_ctx = p->asked_ctx,
+                                .n_ctx_short = m->rope[ROPE].long_factors ? (int)m->p.rope[ROPE].n_orig : 0,
                                 .asked_parallel = p->asked_parallel,
                                 .asked_cache = p->asked_cache,
                                 .ctx_minimum = p->ctx_minimum,

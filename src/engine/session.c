@@ -235,7 +235,6 @@ int session_load(struct session *s, const struct session_options *opt, struct er
     uint8_t *bounce = arena_alloc_aligned(&s->scratch, WEIGHTS_BOUNCE, 4096);
     if (!bounce)
         return error_set(err, ERR_BUG, "the plan's scratch is too small to load weights through");
-    s->model->n_ctx = s->plan.n_ctx;
     if (model_load(s->model, s->reader, &s->weights, bounce, WEIGHTS_BOUNCE, opt->progress, opt->progress_arg, err))
         return -1;
     arena_reset(&s->scratch, 0);

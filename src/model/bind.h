@@ -58,7 +58,7 @@ int bind_rows(struct binder *b, struct weight *matrix, int n_take);
 int bind_rows_by_text(struct binder *b, struct weight *matrix, int n_take, int n_before, row_ids_fn *ids);
 
 /* LongRoPE: two tables of factors of params.rope[rope], rope_factors_short.weight and rope_factors_long.weight, which the file has both or
- * neither; with them the rope is ROPE_LONG. The context of the sequences chooses. */
+ * neither; with them the rope is ROPE_LONG. The context that was asked for chooses. */
 void bind_long_rope(struct binder *b, int l, int rope);
 
 /* The file may hold this tensor, and it changes nothing: the model does not use it. */

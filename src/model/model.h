@@ -107,9 +107,10 @@ struct model {
         const struct weight *proj, *norm;
     } layer_embd;
     struct model_rope {
-        const struct weight *factors;      /* [n_rot / 2], or NULL */
-        const struct weight *long_factors; /* instead of them, where n_ctx is more than the original context; or NULL */
-        double *freq, magnitude;           /* [n_rot / 2], made when the model is loaded */
+        const struct weight *factors; /* [n_rot / 2], or NULL */
+        const struct weight
+            *long_factors;       /* instead of them, where asked_ctx is more than the original context; or NULL */
+        double *freq, magnitude; /* [n_rot / 2], made when the model is loaded */
     } rope[ROPES];
     struct expert_layer *expert_layer; /* [n_layer], n_expert 0 where dense */
     const struct weight **by_token;    /* [params.n_token_routed]: experts of each token, [n_vocab][n_expert_used] */
@@ -119,7 +120,7 @@ struct model {
     size_t state_bytes;  /* recurrent state of a sequence, as laid out; 0: none */
     size_t state_floats; /* the numbers in it */
 
-    int n_ctx; /* of a sequence, set by the session before model_load() */
+    int asked_ctx; /* the context that was asked for: what a budget leaves of it decides no bits. Set by the plan */
 
     /* running: set by the session from memory of the plan */
     struct op op;
@@ -139,10 +140,10 @@ struct model {
 int model_open(struct model **out, const struct gguf *g, struct error *err);
 void model_close(struct model *m);
 
-/* 1: the sequences' context (n_ctx) is so long that params.rope[i] takes its other factors. */
+/* 1: the context is so long that params.rope[i] takes its other factors. */
 static inline int model_has_long_rope(const struct model *m, int i)
 {
-    return m->rope[i].long_factors && m->n_ctx > m->p.rope[i].n_orig;
+    return m->rope[i].long_factors && m->asked_ctx > m->p.rope[i].n_orig;
 }
 
 /* Bytes that a tensor takes in memory, a multiple of 64 (0: it stays on disk), and the sum over all. */

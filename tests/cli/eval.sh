@@ -17,6 +17,11 @@ run eval logprobs --chat "$dir/request" --from 2
 is "logprobs of a chat" 0 '"\\n"' ""
 [ "$(sed -n 1p "$dir/out" | cut -f 1)" = 2 ] && pass || fail "--from" "begins elsewhere"
 
+run eval logprobs "$golden/phi3.gguf" -f "$dir/hello"
+is "logprobs by short factors of rope" 0 '^n [0-9]+, sum' '^stoker eval: factors of rope are the short ones, of a context of [0-9]+; beyond 4096'
+run eval logprobs "$golden/phi3.gguf" -f "$dir/hello" --ctx 4097
+is "logprobs by long factors of rope" 0 '^n [0-9]+, sum' '^stoker eval: factors of rope are the long ones, of a context of 4097'
+
 # The same tokens in one context: chunk 0 of the perplexity is positions 129 to 255.
 head -c 4000 "$text" >"$dir/text"
 run eval logprobs "$ember" -f "$dir/text" --parse-special --json

@@ -70,6 +70,13 @@ for memory in 300M min max; do
     parts=$(sed 's/.*"parts":{\([^}]*\)}.*/\1/' "$dir/out" | tr ',' '\n' | sed 's/.*://' | awk '{ s += $1 } END { print s }')
     [ "$parts" -eq "$(field total)" ] && pass || fail "plan $memory" "the parts make $parts, the total is $(field total)"
 done
+# Which factors of rope: by the context that is asked for, whatever memory leaves of it.
+for memory in min max; do
+    run plan "$golden/phi3.gguf" --memory $memory
+    is "factors of rope by default, $memory" 0 '^rope: long factors, of a context of 8192 \(short ones up to 4096\)$' ""
+done
+run plan "$golden/phi3.gguf" --ctx 4096 --json
+is "factors of rope of a short context" 0 '"rope_factors":"short"' ""
 # The model's files, and the keys that are shown by default.
 size=$(stat -c %s "$ember")
 run plan "$ember" --memory max --json

@@ -35,6 +35,8 @@ void print_plan_line(FILE *f, const struct stoker_plan *p);
 
 /* The plan in three lines of the log: what requests get and how fast, what memory holds, what was given up and how to have it. */
 void log_plan(const struct stoker_plan *p);
+/* "short" or "long", of a model with n_ctx_short: which of its factors of rope are used. */
+const char *rope_factors_name(const struct stoker_plan *p);
 
 /* The types that no kernel of this CPU is fast for: "q4_k, f32: scalar on this CPU". Nothing where there are none. */
 void print_scalar_types(FILE *f, const struct stoker_plan *p);

@@ -110,6 +110,8 @@ static void log_cuts(const struct stoker_plan *p)
         log_line(LOG_INFO, "plan: nothing is given up: whatever is read once stays in memory");
 }
 
+const char *rope_factors_name(const struct stoker_plan *p) { return p->asked_ctx > p->n_ctx_short ? "long" : "short"; }
+
 void log_plan(const struct stoker_plan *p)
 {
     log_speed(p);

@@ -131,6 +131,18 @@ static int score(struct stoker *s, struct scored *r)
     return stoker_submit(s, &q, &id, &err) ? report(&err) : wait_for_end(s, id, r->n);
 }
 
+/* Other factors of rope are another model: contexts beyond n_ctx_short, as run and serve have them by default, have others. */
+static void tell_factors(const struct stoker *s)
+{
+    struct stoker_plan p;
+    stoker_plan_of(s, &p);
+    if (p.n_ctx_short)
+        fprintf(stderr,
+                "stoker eval: factors of rope are the %s ones, of a context of %d; beyond %d they are the long ones "
+                "(--ctx)\n",
+                rope_factors_name(&p), p.asked_ctx, p.n_ctx_short);
+}
+
 static int run(struct eval_command *c, const stoker_token *token, size_t n)
 {
     struct stoker *s = NULL;
@@ -140,6 +152,7 @@ static int run(struct eval_command *c, const stoker_token *token, size_t n)
     int status = eval_open(&s, c);
     if (status)
         return status;
+    tell_factors(s);
     eval_catch_interrupts();
     r.templates = stoker_templates_of(s);
     status = score(s, &r);

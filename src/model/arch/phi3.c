@@ -4,10 +4,10 @@
  *     y = h + down(silu(g) * u),  [g | u] = up m        m = rms_norm(h)
  *     MoE: q, k and v apart; norms, q, k, v and output have biases; y = h + the sum over the top-k experts, weights renormalised
  *
- * The sequence's context, never a position, chooses between two tables of factors: rope_factors_long where it is longer than the original
- * one, else rope_factors_short. Files with tables need no rope.scaling.type. The window key of the dense models is not followed, and norms
- * of the MoE are rms norms with a bias where its paper has norms around the mean: so in llama.cpp (architectures.md 2). rope in halves.
- * Sources: arXiv 2404.14219; LongRoPE, arXiv 2402.13753. Goldens: phi3, phi3-long, phimoe. */
+ * The context that was asked for, never a position or a budget, chooses between two tables of factors: rope_factors_long where it is
+ * longer than the original one, else rope_factors_short. Files with tables need no rope.scaling.type. The window key of the dense models is
+ * not followed, and norms of the MoE are rms norms with a bias where its paper has norms around the mean: so in llama.cpp (architectures.md
+ * 2). rope in halves. Sources: arXiv 2404.14219; LongRoPE, arXiv 2402.13753. Goldens: phi3, phi3-long, phimoe. */
 #include "model/block/decoder.h"
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
