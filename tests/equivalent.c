@@ -291,6 +291,10 @@ static const struct pair {
     {"qwen4exp", "an index that takes all blocks", SAME, AS_IS, {.key = {WHOLE("attention.compress_ratios", 0)}}},
     {"qwen4exp", "an index that takes one", OTHER, AS_IS, {.key = {WHOLE("attention.indexer.top_k", 4)}}},
     {"qwen4exp", "a token for images", SAME, AS_IS, {.key = {WHOLE("ple.image_token_id", 7)}}},
+    /* Layers that predict further tokens, which a file states and lacks; these models have no norm before attention. */
+    {"exaone4", "a draft that is not there", SAME, AS_IS, {.key = {WHOLE("nextn_predict_layers", 1)}}},
+    {"olmo3", "a draft that is not there", SAME, AS_IS, {.key = {WHOLE("nextn_predict_layers", 1)}}},
+    {"qwen4exp", "a draft that is not there", SAME, AS_IS, {.key = {WHOLE("nextn_predict_layers", 1)}}},
     /* What is not known. */
     {"lfm2", "rows that see later ones", "attention.causal", AS_IS, {.key = {FALSE("attention.causal")}}},
     {"mimo2", "a bias of queries", "blk.0.attn_q.bias", AS_IS, {.ones = "blk.0.attn_q.bias", .n_ones = 48}},

@@ -176,12 +176,15 @@ static void drafts(void **state)
     static const char *const there[] = {"blk.2.attn_norm.weight", "blk.3.attn_norm.weight",
                                         "blk.3.nextn.eh_proj.weight", NULL},
                              *const left_out[] = {"blk.2.attn_norm.weight", "blk.3.attn_norm.weight", NULL},
-                             *const empty[] = {"blk.2.attn_norm.weight", NULL};
+                             *const empty[] = {"blk.2.attn_norm.weight", NULL},
+                             *const norms_behind[] = {"blk.2.post_attention_norm.weight",
+                                                      "blk.3.post_attention_norm.weight", NULL};
     static const struct {
         const struct key *key;
         const char *const *tensor;
         int n_layer;
-    } cases[] = {{none, there, 4}, {one, there, 3}, {two, there, 3}, {one, left_out, 4}, {one, empty, 3}};
+    } cases[] = {{none, there, 4},   {one, there, 3}, {two, there, 3},
+                 {one, left_out, 4}, {one, empty, 3}, {one, norms_behind, 4}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct params p;
         struct error err = {0};
