@@ -881,8 +881,6 @@ static int optional(const struct gguf *g, const struct gguf_tensor *t)
                                         "ffn_down_exps.scale"};
     if (strcmp(arch_of(g), "gemma4") == 0 && strstr(t->name, "attn_v.weight")) /* values may be the keys */
         return 1;
-    if (strcmp(t->name, "output.bias") == 0 || strcmp(t->name, "output_norm.bias") == 0)
-        return 1;
     if (strcmp(arch_of(g), "glm4") == 0 && strstr(t->name, ".bias"))
         return 1;
     if (strcmp(arch_of(g), "exaone4") == 0 && strcmp(t->name, "rope_freqs.weight") == 0)

@@ -17,7 +17,7 @@ static int bind_ends(struct binder *b)
     bind_rows(b, tokens, 1);
     const char *norm = m->arch->output_norm ? m->arch->output_norm : "output_norm.weight";
     m->output_norm = *norm ? bind_vector(b, -1, norm, p->n_embd) : NULL;
-    m->output_norm_bias = bind_vector_if(b, -1, "output_norm.bias", p->n_embd);
+    m->output_norm_bias = m->output_norm ? bind_vector_if(b, -1, "output_norm.bias", p->n_embd) : NULL;
     m->output = bind_matrix_if(b, -1, "output.weight", p->n_vocab, p->n_embd);
     m->output_bias = bind_vector_if(b, -1, "output.bias", p->n_vocab);
     if (!m->output)

@@ -48,6 +48,8 @@ static int bind_moe_layer(struct binder *b, int l, void *layer)
     bind_qkv_bias(b, l, &w->attention);
     w->attention.bo = bind_vector(b, l, "attn_output.bias", p->n_embd);
     w->attn_norm_bias = bind_vector(b, l, "attn_norm.bias", p->n_embd);
+    bind_vector(b, -1, "output_norm.bias", p->n_embd); /* bind_ends() has them, where the file does */
+    bind_vector(b, -1, "output.bias", p->n_vocab);
     bind_moe(b, l, &w->moe, "ffn_norm.weight");
     w->ffn_norm_bias = bind_vector(b, l, "ffn_norm.bias", p->n_embd);
     return b->failed;
