@@ -4,6 +4,7 @@
  * know is refused by its name.
  *
  *     build/tests/equivalent */
+#include "base/half.h"
 #include "base/hash.h"
 #include "gguf_write.h"
 #include "session_step.h"
@@ -58,6 +59,11 @@ struct model_change {
     int n_ones;
     float router; /* its weights times this; 0: as they are */
     int reversed; /* 1: experts in the opposite order */
+    struct narrow {
+        const char *tensor;     /* an f32 one; NULL: none */
+        enum block_type values; /* f16 or bf16: its values are rounded to that ... */
+        enum block_type type;   /* ... and written so, or in f32 */
+    } narrow;
 };
 #define AS_IS                                                                                                          \
     {                                                                                                                  \
@@ -95,6 +101,23 @@ static void write_keys(struct gguf_writer *w, const struct gguf *g, const struct
             write_value(w, arch, &c->key[i]);
 }
 
+static int is_narrow(const struct model_change *c, const struct gguf_tensor *t)
+{
+    return c->narrow.tensor && strcmp(t->name, c->narrow.tensor) == 0;
+}
+
+/* bf16 cuts off: which way values are rounded does not matter here. */
+static void write_narrow(struct gguf_writer *w, const struct narrow *to, const uint8_t *bytes, uint64_t n_bytes)
+{
+    for (uint64_t i = 0; i < n_bytes; i += sizeof(float)) {
+        float x = f32_from_bits(load_u32(bytes + i));
+        uint16_t half = to->values == TYPE_F16 ? f16_from_f32(x) : (uint16_t)(f32_bits(x) >> 16);
+        float wide = to->values == TYPE_F16 ? f16_to_f32(half) : bf16_to_f32(half);
+        gguf_write_data(w, to->type == TYPE_F32 ? (void *)&wide : (void *)&half,
+                        to->type == TYPE_F32 ? sizeof wide : sizeof half);
+    }
+}
+
 /* Experts and the rows of routers are the last dimension. */
 static void write_data(struct gguf_writer *w, const struct gguf *g, const struct gguf_tensor *t,
                        const struct model_change *c)
@@ -105,7 +128,9 @@ static void write_data(struct gguf_writer *w, const struct gguf *g, const struct
     if (bytes && pread(g->file[t->file].fd, bytes, t->n_bytes, (off_t)t->offset) == (ssize_t)t->n_bytes) {
         for (uint64_t i = 0; is_router && c->router != 0 && i < t->n_bytes / sizeof(float); i++)
             ((float *)(void *)bytes)[i] *= c->router;
-        for (uint64_t i = 0; i < n; i++)
+        if (is_narrow(c, t))
+            write_narrow(w, &c->narrow, bytes, t->n_bytes);
+        for (uint64_t i = 0; i < n && !is_narrow(c, t); i++)
             gguf_write_data(w, bytes + (c->reversed ? n - 1 - i : i) * part, part);
     }
     free(bytes);
@@ -123,7 +148,8 @@ static int write_model(const char *golden, const struct model_change *c, struct 
     gguf_write_begin(&w, path, 32);
     write_keys(&w, g, c);
     for (uint64_t i = 0; i < g->n_tensor; i++)
-        gguf_write_tensor(&w, g->tensor[i].name, g->tensor[i].type, g->tensor[i].n_dims, g->tensor[i].ne);
+        gguf_write_tensor(&w, g->tensor[i].name, is_narrow(c, &g->tensor[i]) ? c->narrow.type : g->tensor[i].type,
+                          g->tensor[i].n_dims, g->tensor[i].ne);
     if (c->ones)
         gguf_write_tensor(&w, c->ones, TYPE_F32, 1, (uint64_t[]){(uint64_t)c->n_ones});
     for (uint64_t i = 0; i < g->n_tensor; i++)
@@ -290,6 +316,21 @@ static const struct pair {
      {.key = {TRUTHS("attention.recurrent_layers", three_of_four)}}},
     {"qwen4exp", "an index that takes all blocks", SAME, AS_IS, {.key = {WHOLE("attention.compress_ratios", 0)}}},
     {"qwen4exp", "an index that takes one", OTHER, AS_IS, {.key = {WHOLE("attention.indexer.top_k", 4)}}},
+    {"qwen4exp",
+     "a convolution in f16",
+     SAME,
+     {.narrow = {"blk.1.ple_conv1d.weight", TYPE_F16, TYPE_F32}},
+     {.narrow = {"blk.1.ple_conv1d.weight", TYPE_F16, TYPE_F16}}},
+    {"qwen4exp",
+     "a convolution in bf16",
+     SAME,
+     {.narrow = {"blk.1.ple_conv1d.weight", TYPE_BF16, TYPE_F32}},
+     {.narrow = {"blk.1.ple_conv1d.weight", TYPE_BF16, TYPE_BF16}}},
+    {"lfm2",
+     "a convolution in f16",
+     SAME,
+     {.narrow = {"blk.0.shortconv.conv.weight", TYPE_F16, TYPE_F32}},
+     {.narrow = {"blk.0.shortconv.conv.weight", TYPE_F16, TYPE_F16}}},
     {"qwen4exp", "a token for images", SAME, AS_IS, {.key = {WHOLE("ple.image_token_id", 7)}}},
     /* Layers that predict further tokens, which a file states and lacks; these models have no norm before attention. */
     {"exaone4", "a draft that is not there", SAME, AS_IS, {.key = {WHOLE("nextn_predict_layers", 1)}}},

@@ -138,11 +138,9 @@ struct weight *bind_conv(struct binder *b, int l, const char *name, int width, i
     const struct gguf_tensor *t = gguf_tensor(b->m->file, tensor_name(l, name, full));
     int is_deep = t && has_shape(t, deep, 3);
     struct weight *w = add(b, find(b, l, name, 1, is_deep ? deep : flat, is_deep ? 3 : 2), 0);
-    if (w && w->tensor->type != TYPE_F32)
-        b->failed = error_set(b->err, ERR_UNSUPPORTED, "%s: %s has type %s; stoker takes convolutions as f32",
-                              b->m->file->file->path, w->tensor->name, type_info(w->tensor->type)->name);
     if (w) {
-        w->mat.n_rows = n_channel;
+        w->mat = (struct wmat){
+            .type = TYPE_F32, .n_rows = n_channel, .n_cols = width, .row_bytes = (size_t)width * sizeof(float)};
         w->transposed = 1;
     }
     return w;

@@ -32,7 +32,7 @@ struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n);
  * ffn_latent_up too, which are resident. */
 struct experts *bind_experts(struct binder *b, int l);
 
-/* The small matrix of a convolution, f32 [n_channel][width] or [n_channel][1][width] in the file: kept [width][n_channel]. */
+/* The small matrix of a convolution, [n_channel][width] or [n_channel][1][width] in the file: kept in f32 [width][n_channel]. */
 struct weight *bind_conv(struct binder *b, int l, const char *name, int width, int n_channel);
 
 /* A matrix of each head, [n_head][n_out][n_in]: bound as one of n_head * n_out rows. */

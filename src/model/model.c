@@ -152,8 +152,10 @@ void model_close(struct model *m)
     free(m);
 }
 
-/* How many numbers of a vector or a table are converted to f32. */
-static uint64_t n_values(const struct weight *w) { return w->tensor->ne[0] * w->tensor->ne[1]; }
+static int is_in_f32(const struct weight *w) { return w->is_vector || w->transposed; }
+
+/* How many numbers of what is converted to f32. */
+static uint64_t n_values(const struct weight *w) { return (uint64_t)w->mat.n_rows * (uint64_t)w->mat.n_cols; }
 
 size_t weight_bytes(const struct weight *w)
 {
@@ -161,7 +163,7 @@ size_t weight_bytes(const struct weight *w)
         return 0;
     if (w->keys_of)
         return (size_t)round_up((uint64_t)w->mat.n_rows * w->mat.row_bytes, 64);
-    uint64_t n = w->is_vector ? n_values(w) * sizeof(float) : w->tensor->n_bytes;
+    uint64_t n = is_in_f32(w) ? n_values(w) * sizeof(float) : w->tensor->n_bytes;
     return (size_t)round_up(n > w->tensor->n_bytes ? n : w->tensor->n_bytes, 64);
 }
 
@@ -181,11 +183,11 @@ size_t model_derived_bytes(const struct model *m)
     return sum;
 }
 
-/* Where the file's bytes are read to: a vector narrower than f32 to the end of its memory, so that converting it in place, upwards,
+/* Where the file's bytes are read to: what is narrower than f32 to the end of its memory, so that converting it in place, upwards,
  * overwrites only what has been converted. */
 static uint8_t *raw_bytes(const struct weight *w, uint8_t *at)
 {
-    if (!w->is_vector || w->tensor->type == TYPE_F32)
+    if (!is_in_f32(w) || w->tensor->type == TYPE_F32)
         return at;
     return at + n_values(w) * sizeof(float) - w->tensor->n_bytes;
 }
@@ -284,17 +286,16 @@ int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bo
         struct weight *w = &m->weight[i];
         if (w->keys_of)
             transpose_keys(w);
+        if (is_in_f32(w) && w->tensor->type != TYPE_F32)
+            widen(w, (float *)(uintptr_t)w->mat.data);
         if (w->transposed && transpose(w, err))
             goto done;
         if (w->ids_below && check_ids(m, w, err))
             goto done;
         if (w->scale)
             w->mat.scale = (const float *)w->scale->mat.data; /* one value, f32 where it is a file's */
-        if (!w->is_vector)
-            continue;
-        if (w->tensor->type != TYPE_F32)
-            widen(w, (float *)(uintptr_t)w->mat.data);
-        w->vector = (const float *)w->mat.data;
+        if (w->is_vector)
+            w->vector = (const float *)w->mat.data;
     }
     for (int i = 0; i < ROPES; i++) {
         struct model_rope *t = &m->rope[i];

@@ -25,7 +25,7 @@ struct weight {
     struct wmat mat;              /* data NULL until loaded; always where the tensor stays on disk */
     const float *vector;          /* [n], of a table [n_rows][n_cols]; NULL of a matrix */
     int is_vector;                /* or a table */
-    int transposed;               /* f32 matrix that is kept [n_cols][n_rows]: convolutions */
+    int transposed;               /* converted to f32 too, and kept [n_cols][n_rows]: convolutions */
     const struct weight *keys_of; /* made from another: the key rows of an unsplit kv_b, transposed, in f32 */
     int ids_below;                /* a table of numbers in [0, ids_below), not of weights; 0: weights */
     int on_disk;                  /* 1: a table of which rows are read (struct row_table); not loaded */
