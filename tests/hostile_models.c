@@ -973,17 +973,19 @@ static void tables(const struct gguf *g, const char *model)
  * where the model chooses. */
 static void poisoned(const struct gguf *g, const char *model)
 {
-    static const uint32_t words[] = {0x7fc00000, 0xff800000, 0x7f7fffff}; /* NaN, -Inf, the largest */
+    static const uint32_t words[] = {0x7fc00000, 0xff800000, 0x7f7fffff, 0x7f800000}; /* NaN, -Inf, the largest, Inf */
     int n_prompt = strncmp(model, "glm-dsa", 7) == 0 ? LONG_PROMPT : 20;
-    for (int i = 0; i < (int)g->n_tensor; i++)
-        for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
+    for (int i = 0; i < (int)g->n_tensor; i++) {
+        const char *name = g->tensor[i].name;
+        int divides = strcmp(name, "rope_freqs.weight") == 0 || strncmp(name, "rope_factors_", 13) == 0;
+        for (size_t k = 0; k < (divides ? 4 : 3); k++) {
             struct change c = NO_CHANGE;
             c.fill = i;
             c.word = words[k];
-            snprintf(shared->what, sizeof shared->what, "%s full of %08x", g->tensor[i].name, c.word);
-            int divides = strcmp(g->tensor[i].name, "rope_freqs.weight") == 0 && c.word != words[2];
-            try_prompt(g, &c, n_prompt, divides ? "rope_freqs.weight" : NULL);
+            snprintf(shared->what, sizeof shared->what, "%s full of %08x", name, c.word);
+            try_prompt(g, &c, n_prompt, divides && c.word != words[2] ? name : NULL);
         }
+    }
 }
 
 /* ---- every key at its ends ---------------------------------------------------------------------------------------------------- */

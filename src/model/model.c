@@ -6,6 +6,7 @@
 #include "base/half.h"
 #include "model/bind.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -247,13 +248,15 @@ static int check_ids(const struct model *m, const struct weight *w, struct error
     return 0;
 }
 
-/* Smaller factors, or NaN, would give angles beyond those that f64_sincos() takes. */
+/* Smaller factors, or NaN, would give angles beyond those that f64_sincos() takes; an infinite one is no number of a trained model (files
+ * that stop a pair have large ones). */
 static int check_factors(const struct model *m, const struct weight *w, struct error *err)
 {
     static const float least = 1e-3f;
     for (int i = 0; i < w->mat.n_cols; i++)
-        if (!(w->vector[i] >= least))
-            return error_set(err, ERR_FORMAT, "%s: %s divides frequency %d by %g; %g is the least that stoker takes",
+        if (!(w->vector[i] >= least && w->vector[i] <= FLT_MAX))
+            return error_set(err, ERR_FORMAT,
+                             "%s: %s divides frequency %d by %g; stoker takes finite factors from %g on",
                              m->file->file->path, w->tensor->name, i, (double)w->vector[i], (double)least);
     return 0;
 }
@@ -300,8 +303,9 @@ int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bo
     for (int i = 0; i < ROPES; i++) {
         struct model_rope *t = &m->rope[i];
         const struct weight *factors = model_has_long_rope(m, i) ? t->long_factors : t->factors;
-        if (factors && check_factors(m, factors, err))
-            goto done;
+        if ((t->factors && check_factors(m, t->factors, err)) ||
+            (t->long_factors && check_factors(m, t->long_factors, err)))
+            goto done; /* those that are not used now are those of another context */
         t->magnitude = rope_frequencies(t->freq, &m->p.rope[i], factors ? factors->vector : NULL);
     }
     result = 0;
