@@ -337,6 +337,11 @@ static const struct pair {
     {"olmo3", "a draft that is not there", SAME, AS_IS, {.key = {WHOLE("nextn_predict_layers", 1)}}},
     {"qwen4exp", "a draft that is not there", SAME, AS_IS, {.key = {WHOLE("nextn_predict_layers", 1)}}},
     /* What is not known. */
+    {"qwen4exp",
+     "weights that are not normalised",
+     "expert_weights_norm",
+     AS_IS,
+     {.key = {FALSE("expert_weights_norm")}}},
     {"qwen4exp", "a bias of no norm", "output_norm.bias", AS_IS, {.ones = "output_norm.bias", .n_ones = 32}},
     {"lfm2", "rows that see later ones", "attention.causal", AS_IS, {.key = {FALSE("attention.causal")}}},
     {"mimo2", "a bias of queries", "blk.0.attn_q.bias", AS_IS, {.ones = "blk.0.attn_q.bias", .n_ones = 48}},

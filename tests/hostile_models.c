@@ -416,6 +416,9 @@ static const struct absurd absurd[] = {
     {"qwen4exp", "embedding_length_per_layer_input", huge, NULL},
     {"qwen4exp", "expert_shared_feed_forward_length", 0, NULL},
     {"qwen4exp", "expert_shared_feed_forward_length", 25, "shexp"},
+    {"qwen4exp", "expert_gating_func", 2, NULL},
+    {"qwen4exp", "expert_group_count", 2, NULL},
+    {"qwen4exp", "expert_weights_scale", 2.5, NULL},
     {"qwen4exp", "nextn_predict_layers", 4, NULL},
     {"qwen4exp-long", "nextn_predict_layers", 0, MAY_RUN}, /* its tensors say what the last layer is */
     {"deepseek2-v3", "attention.q_lora_rank", 0, "attn_q.weight"},

@@ -48,13 +48,30 @@ static int check_ngram_layer(const struct params *p, const struct gguf *g, struc
     return 0;
 }
 
+/* Its router is one of a kind: keys that would say another are refused, not ignored. */
+static int check_router(const struct gguf *g, struct error *err)
+{
+    int gating, n_group, normalise = 1;
+    double scale;
+    if (params_int(g, "expert_gating_func", 1, 1, 1, &gating, err) ||
+        params_int(g, "expert_group_count", 0, 1, 1, &n_group, err) ||
+        params_real(g, "expert_weights_scale", 1, 1, 1, &scale, err) ||
+        params_bool(g, "expert_weights_norm", &normalise, err))
+        return -1;
+    if (!normalise)
+        return error_set(err, ERR_UNSUPPORTED,
+                         "%s: expert_weights_norm is false; the weights of this architecture's experts sum to 1",
+                         g->file->path);
+    return 0;
+}
+
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     if (params_read(p, g, ROPE_HALF, err) || params_read_delta(p, g, err) ||
         params_int(g, "full_attention_interval", 1, 1 << 12, 4, &p->delta.interval, err) ||
         params_check_gated_attention(p, g, err) || params_read_hyper_mix(p, g, err) ||
         params_read_pooled_index(p, g, err) || params_read_ngram(p, g, err) || check_ngram_layer(p, g, err) ||
-        params_read_experts_listed(p, g, err))
+        params_read_experts_listed(p, g, err) || check_router(g, err))
         return -1;
     return params_int(g, "expert_shared_feed_forward_length", 1, 1 << 20, -1, &p->n_ff_shared, err);
 }
