@@ -48,9 +48,9 @@ static char path[TEMPORARY_PATH];
         .key = {text, sizeof text - 1}, .kind = GGUF_ARRAY, .item = GGUF_BOOL, .n = sizeof a, .as.items = a            \
     }
 
-#define SECTIONS(text, a)                                                                                              \
+#define NUMBERS(text, a)                                                                                               \
     {                                                                                                                  \
-        .key = {text, sizeof text - 1}, .kind = GGUF_ARRAY, .item = GGUF_I32, .n = 4, .as.items = a                    \
+        .key = {text, sizeof text - 1}, .kind = GGUF_ARRAY, .item = GGUF_I32, .n = sizeof a / sizeof *a, .as.items = a \
     }
 
 struct model_change {
@@ -189,7 +189,7 @@ static int logits_of(const char *golden, const struct model_change *c, uint64_t 
 /* ---- cases ----------------------------------------------------------------------------------------------------------------------- */
 
 static const uint8_t three_of_four[] = {1, 1, 1, 0}, every_second[] = {1, 0, 1, 0};
-static const int32_t axes[] = {2, 1, 1, 0};
+static const int32_t axes[] = {2, 1, 1, 0}, negative_axes[] = {2, -1, 1, 0}, layer_9[] = {9};
 
 static const struct pair {
     const char *golden, *what;
@@ -276,7 +276,17 @@ static const struct pair {
               WHOLE("rope.scaling.original_context_length", 16),
               LONG_REAL("rope.scaling.yarn_attn_factor", 1.2079441541679836)}}},
     {"olmo3", "a base of windows", OTHER, AS_IS, {.key = {REAL("rope.freq_base_swa", 500)}}},
-    {"glm4", "axes", OTHER, AS_IS, {.key = {SECTIONS("rope.dimension_sections", axes)}}},
+    {"glm4", "axes", OTHER, AS_IS, {.key = {NUMBERS("rope.dimension_sections", axes)}}},
+    {"glm4",
+     "a negative axis",
+     "dimension_sections is -1 for axis 1",
+     AS_IS,
+     {.key = {NUMBERS("rope.dimension_sections", negative_axes)}}},
+    {"qwen3vlmoe",
+     "one axis",
+     "dimension_sections has 1 numbers",
+     AS_IS,
+     {.key = {NUMBERS("rope.dimension_sections", layer_9)}}},
     {"command-r", "norms of heads", "attn_q_norm.weight", AS_IS, {.ones = "blk.0.attn_q_norm.weight", .n_ones = 12}},
     {"qwen3moe",
      "LongRoPE without factors",
@@ -331,6 +341,16 @@ static const struct pair {
      SAME,
      {.narrow = {"blk.0.shortconv.conv.weight", TYPE_F16, TYPE_F32}},
      {.narrow = {"blk.0.shortconv.conv.weight", TYPE_F16, TYPE_F16}}},
+    {"qwen4exp",
+     "n-grams of a layer that is not there",
+     "ple.layers names layer 9 of ",
+     AS_IS,
+     {.key = {NUMBERS("ple.layers", layer_9)}}},
+    {"qwen4exp",
+     "taps that are too far apart",
+     "ple.conv_kernel is 8",
+     AS_IS,
+     {.key = {WHOLE("ple.conv_kernel", 8), WHOLE("ple.ngram_size", 5)}}},
     {"qwen4exp", "a token for images", SAME, AS_IS, {.key = {WHOLE("ple.image_token_id", 7)}}},
     /* Layers that predict further tokens, which a file states and lacks; these models have no norm before attention. */
     {"exaone4", "a draft that is not there", SAME, AS_IS, {.key = {WHOLE("nextn_predict_layers", 1)}}},

@@ -39,6 +39,12 @@ int params_int(const struct gguf *g, const char *key, int min, int max, int fall
     return 0;
 }
 
+static int is_whole_list(const struct gguf_value *v)
+{
+    return v->kind == GGUF_ARRAY && v->item != GGUF_STRING && v->item != GGUF_ARRAY && v->item != GGUF_F32 &&
+           v->item != GGUF_F64;
+}
+
 /* The numbers of a key that may be an array of whole numbers (or of truths): those of layers [first, end), the largest in *out. */
 static int largest_of(const struct gguf *g, const char *key, int first, int end, int min, int max, int fallback,
                       int *out, struct error *err)
@@ -82,14 +88,34 @@ int params_has(const struct gguf *g, const char *key)
     return gguf_find(g, arch_key(g, key, name)) != NULL;
 }
 
+int params_axes(const struct gguf *g, int most, int out[3], struct error *err)
+{
+    char name[KEY];
+    const struct gguf_value *v = gguf_find(g, arch_key(g, "rope.dimension_sections", name));
+    if (!v)
+        return 0;
+    if (!is_whole_list(v))
+        return error_set(err, ERR_FORMAT, "%s: the key %s is no array of whole numbers", g->file->path, name);
+    if (v->n < 3)
+        return error_set(err, ERR_FORMAT, "%s: the key %s has %llu numbers for 3 axes", g->file->path, name,
+                         (unsigned long long)v->n);
+    for (int i = 0; i < 3; i++) {
+        int64_t n = gguf_item_int(v, (uint64_t)i);
+        if (n < 0 || n > most)
+            return error_set(err, ERR_FORMAT, "%s: the key %s is %lld for axis %d; it must be between 0 and %d",
+                             g->file->path, name, (long long)n, i, most);
+        out[i] = (int)n;
+    }
+    return 1;
+}
+
 int params_list(const struct gguf *g, const char *key, int n, uint64_t *out, struct error *err)
 {
     char name[KEY];
     const struct gguf_value *v = gguf_find(g, arch_key(g, key, name));
     if (!v)
         return missing(g, name, err);
-    if (v->kind != GGUF_ARRAY || v->item == GGUF_STRING || v->item == GGUF_ARRAY || v->item == GGUF_F32 ||
-        v->item == GGUF_F64)
+    if (!is_whole_list(v))
         return error_set(err, ERR_FORMAT, "%s: the key %s is no array of whole numbers", g->file->path, name);
     if (v->n != (uint64_t)n)
         return error_set(err, ERR_FORMAT, "%s: the key %s has %llu numbers where there must be %d", g->file->path, name,

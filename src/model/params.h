@@ -142,6 +142,10 @@ int params_int_of(const struct gguf *g, const char *key, int l, int min, int max
 int params_int_most(const struct gguf *g, const char *key, int n_layer, int min, int max, int fallback, int *out,
                     struct error *err);
 
+/* rope.dimension_sections: how many pairs of rotated values each of the three axes has, at most `most`. 1: out is filled; 0: the file has
+ * no such key; -1 with the sentence. Files have a fourth number, which text does not need. */
+int params_axes(const struct gguf *g, int most, int out[3], struct error *err);
+
 /* An array of exactly n whole numbers; signed ones are taken as u64. Absent: -1 with the sentence. */
 int params_list(const struct gguf *g, const char *key, int n, uint64_t *out, struct error *err);
 int params_has(const struct gguf *g, const char *key);

@@ -10,10 +10,10 @@
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
-    int axis = 0;
-    if (params_int_of(g, "rope.dimension_sections", 0, 0, PARAMS_MAX_WIDTH, 0, &axis, err))
+    int pairs[3] = {0};
+    if (params_axes(g, PARAMS_MAX_WIDTH, pairs, err) < 0)
         return -1;
-    return params_read(p, g, axis ? ROPE_HALF : ROPE_ADJACENT, err);
+    return params_read(p, g, pairs[0] ? ROPE_HALF : ROPE_ADJACENT, err);
 }
 
 static int bind(struct binder *b, int l, void *layer)

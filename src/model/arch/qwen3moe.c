@@ -8,6 +8,9 @@
  * Source: Qwen3 Technical Report, arXiv 2505.09388, section 2. Goldens: qwen3moe, mixed-moe, ember, qwen3vlmoe. */
 #include "model/block/decoder.h"
 
+#include "base/error.h"
+#include "format/gguf.h"
+
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     p->router_normalise = 1;
@@ -18,10 +21,10 @@ static int read_vl(struct params *p, const struct gguf *g, struct error *err)
 {
     if (read_params(p, g, err))
         return -1;
-    for (int i = 0; i < 3; i++)
-        if (params_int_of(g, "rope.dimension_sections", i, 0, p->rope[0].n_rot / 2, -1, &p->rope[0].section[i], err))
-            return -1;
-    return 0;
+    int has = params_axes(g, p->rope[0].n_rot / 2, p->rope[0].section, err);
+    if (has == 0)
+        return error_set(err, ERR_FORMAT, "%s: the key rope.dimension_sections is missing", g->file->path);
+    return has < 0 ? -1 : 0;
 }
 
 static int bind(struct binder *b, int l, void *layer)

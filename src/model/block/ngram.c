@@ -48,11 +48,15 @@ int params_read_ngram(struct params *p, const struct gguf *g, struct error *err)
         params_int(g, "ple.eos_token_id", 0, p->n_vocab - 1, -1, &n->eos, err) ||
         params_int(g, "embedding_length_per_layer_input", 1, 1 << 14, -1, &n->d, err))
         return -1;
-    if (layer >= (uint64_t)p->n_layer || (n->conv - 1) * n->size > CONV_PAST)
-        return error_set(err, ERR_FORMAT,
-                         "%s: ple.layers is %llu of %d layers, and ple.conv_kernel %d times ple.ngram_size %d reaches "
-                         "back; stoker takes a layer that there is, and %d positions",
-                         g->file->path, (unsigned long long)layer, p->n_layer, n->conv - 1, n->size, CONV_PAST);
+    if (layer >= (uint64_t)p->n_layer)
+        return error_set(err, ERR_FORMAT, "%s: ple.layers names layer %llu of %d", g->file->path,
+                         (unsigned long long)layer, p->n_layer);
+    if ((n->conv - 1) * n->size > CONV_PAST)
+        return error_set(
+            err, ERR_UNSUPPORTED,
+            "%s: ple.conv_kernel is %d: its taps, ple.ngram_size %d apart, reach %d positions back; stoker "
+            "takes %d",
+            g->file->path, n->conv, n->size, (n->conv - 1) * n->size, CONV_PAST);
     n->layer = (int)layer;
     n->n_head = (n->size - 1) * n->per_size;
     return read_rows(n, g, err);
