@@ -11,6 +11,7 @@
 #   7. no folder of src has more than 40 sources
 #   8. docs/MAP.md counts the files of each folder rightly, and its lines within a tenth
 #   9. private words that the field's words replaced do not come back into the source, the manual and the documents
+#  10. every mutation of tests/mutate.sh still changes the files that it names
 set -u
 cd "$(dirname "$0")/.." || exit 1
 status=0
@@ -254,6 +255,9 @@ sources src include tests examples bench tools | xargs awk '
 } | xargs grep -nE "\b(wish(es|ed)?|bell|loose|order of sacrifice|gone on (from|with)|have_pages|piece_home|prefix_hang|seq_tear|block_lead|jlook|\
 jinja_class|n_(said|told|wants|touched)|is_touched|HTTP_GONE|told_whole|reqmem_wanted|queue_deal|run_few|book_depth|speak_last)\b|(->|\.|\*|struct )(\
 gone|said|told)\b|\b((un)?touch|(slot_)?settle(_[a-z]+)?)\(|\b(room|closing|wish)_[a-z]+|\b[a-z]+_room\b" && echo "these words have others: docs/STYLE.md" && status=1
+
+# Rule 10.
+sh tests/mutate.sh --dry || status=1
 
 if command -v clang-format >/dev/null 2>&1; then
     # It takes the longest by far, so only of files that have changed since it last found nothing.
