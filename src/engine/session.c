@@ -2,6 +2,7 @@
 #include "engine/session.h"
 
 #include "base/checked.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -17,6 +18,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+
+static const uint64_t rows_wait_ns = 2000000000; /* for reads of all tables, at the end */
 
 /* ---- preparing -------------------------------------------------------------------------------------------------------------- */
 
@@ -174,11 +177,11 @@ static void poll_reads(void *model)
 
 int session_read_idle(struct session *s)
 {
-    tables_poll(s->model);
+    int busy = tables_poll(s->model);
     if (!s->model->store)
-        return 0;
+        return busy;
     store_poll(s->model->store);
-    return store_fill(s->model->store);
+    return store_fill(s->model->store) | busy;
 }
 
 static int init_tables_on_disk(struct session *s, struct error *err)
@@ -187,8 +190,9 @@ static int init_tables_on_disk(struct session *s, struct error *err)
     for (int i = 0; i < m->n_table; i++) {
         struct row_table *t = &m->table[i];
         const struct gguf_tensor *x = t->weight->tensor;
-        const struct row_source source = {x->name, x->file, x->offset, t->weight->mat.row_bytes,
-                                          (uint64_t)t->weight->mat.n_rows};
+        const struct row_source source = {
+            s->file->file[x->file].path,    x->name, x->file, x->offset, t->weight->mat.row_bytes,
+            (uint64_t)t->weight->mat.n_rows};
         if (t->weight->on_disk && row_store_create(&t->rows, &s->table_memory, s->reader, &source,
                                                    s->plan.n_chunk * t->n_take, s->plan.table_cells[i], err))
             return -1;
@@ -245,11 +249,12 @@ int session_load(struct session *s, const struct session_options *opt, struct er
 
 void session_end_reading(struct session *s)
 {
+    uint64_t until = clock_ns() + rows_wait_ns;
     if (s->model) {
         store_destroy(s->model->store);
         s->model->store = NULL;
         for (int t = 0; t < s->model->n_table; t++) {
-            row_store_destroy(s->model->table[t].rows);
+            row_store_destroy(s->model->table[t].rows, until);
             s->model->table[t].rows = NULL;
         }
     }

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { MOST_ROWS = 2048 }; /* that model_want() asks for at a time */
+enum { MOST_ROWS = 2048 }; /* that model_want() asks for at a time, MODEL_TAKE at least */
 
 /* ---- which rows -------------------------------------------------------------------------------------------------------------- */
 
@@ -143,9 +143,11 @@ void model_want(struct model *m, const int32_t *history, size_t at, size_t n, en
     }
 }
 
-void tables_poll(struct model *m)
+int tables_poll(struct model *m)
 {
+    int busy = 0;
     for (int t = 0; t < m->n_table; t++)
         if (m->table[t].rows)
-            rows_poll(m->table[t].rows);
+            busy |= rows_poll(m->table[t].rows);
+    return busy;
 }

@@ -19,7 +19,7 @@ void model_want(struct model *m, const int32_t *history, size_t at, size_t n, en
 void tables_step_begin(struct step *s);
 void tables_step_end(struct step *s);
 
-/* Takes completed reads and submits waiting ones; never waits. */
-void tables_poll(struct model *m);
+/* Takes completed reads and submits waiting ones; never waits. 1: some are under way. */
+int tables_poll(struct model *m);
 
 #endif

@@ -18,7 +18,7 @@ struct row_cell {
     int32_t row, next_in_bucket;
     int32_t older, newer;  /* in its list */
     int32_t next_in_queue; /* of rows that wait for a read, and of rows of one read */
-    int32_t read;          /* ROW_READING: which */
+    int32_t read;          /* ROW_READING: which; ROW_FAILED: which failure it was */
     uint8_t state, rank;
     uint8_t pins;  /* steps, the running one included, at whose end it is still pinned but for the last */
     uint8_t fresh; /* read for a step that has not taken it yet */

@@ -5,9 +5,9 @@
  *     reads       a free one takes the head of the queue, then what a running take has no cells for. Its buffer holds the aligned range;
  *                 rows are copied out of it as it completes, and it is free again
  *
- * What joins a read is decided when rows are asked for, not when a buffer is free: the number of reads does not depend on the drive.
- * A failed read fails its rows until the step ends. A buffer that the device may still write into is not used again before the
- * device is done with it. */
+ * What joins a read is decided and counted when rows are asked for, not when a buffer is free: the number of reads does not depend on the
+ * drive. A row that its step did not take leaves its cell, whether it has come or not: cells after a step follow from its calls alone, and
+ * nobody waits for what nobody takes. A buffer that the device may still write into is not used again before the device is done with it. */
 #include "store/row_store.h"
 
 #include "base/checked.h"
@@ -20,15 +20,19 @@
 #include <string.h>
 #include <time.h>
 
-enum { FEW = 24 }; /* rows that are sorted by insertion */
-static const uint64_t destroy_wait_ns = 2000000000;
+enum {
+    SORT_FEW = 24, /* rows that are sorted by insertion */
+    CAUSES = 8,    /* of failures in a step: more that differ have the words of the last */
+    NO_BUFFER = -1 /* the cause of a row that was never read */
+};
 
 struct row_read {
     struct read_request request;
     uint8_t *buffer;
     enum { READ_FREE, READ_OUT, READ_LOST } state;
-    int32_t cell; /* the first of its cells; -1: it is of a take */
-    int first, n; /* of a take: entries of it; else n cells */
+    int of_take;
+    int32_t cell; /* the first of its n cells */
+    int first, n; /* of a take: its entries */
 };
 
 /* A row and its place among the rows of a call. */
@@ -42,6 +46,8 @@ struct direct {
     int n, next, out;     /* next: the first that no read has taken; out: reads under way */
     uint8_t *to;
     unsigned char *failed;
+    int n_failed, first_failed; /* of the whole call; the first by its place in it ... */
+    int32_t cause;              /* ... and why it is */
 };
 
 struct row_store {
@@ -57,8 +63,9 @@ struct row_store {
     struct row_at *order, *work; /* [n_want] */
     int n_want;
     struct direct direct;
-    struct error why; /* of the first failure that a step has not ended with yet */
-    int n_failed;     /* cells in state ROW_FAILED */
+    int n_busy;                        /* reads that are not free */
+    struct read_request cause[CAUSES]; /* [n_cause] of failures since the last step's end */
+    int n_cause;
     /* written by the owner, read by any thread */
     _Atomic uint64_t wanted, unique, cached, reads, bytes, failed, takes, late, wait_ns;
 };
@@ -154,7 +161,7 @@ static void sort_rows(struct row_store *rs, const int32_t *row, int n)
         assert(row[i] >= 0 && (uint64_t)row[i] < rs->source.n_row);
         rs->order[i] = (struct row_at){row[i], i};
     }
-    if (n <= FEW) {
+    if (n <= SORT_FEW) {
         sort_few(rs->order, n);
         return;
     }
@@ -190,10 +197,16 @@ static int may_join(const struct row_store *rs, int32_t first, int32_t last, int
            round_up(row_end(rs, row), READER_PAGE) - begin <= rs->buffer_bytes;
 }
 
+static uint64_t bytes_from_drive(const struct row_store *rs, int32_t first, int32_t last)
+{
+    return round_up(row_end(rs, last), rs->align) - round_down(row_begin(rs, first), rs->align);
+}
+
 static struct read_request *start(struct row_store *rs, struct row_read *r, int32_t first, int32_t last,
                                   enum read_rank rank)
 {
     uint64_t begin = row_begin(rs, first), end = row_end(rs, last);
+    rs->n_busy++;
     r->state = READ_OUT;
     r->request = (struct read_request){.file = rs->source.file,
                                        .offset = begin,
@@ -204,26 +217,27 @@ static struct read_request *start(struct row_store *rs, struct row_read *r, int3
                                        .id = first,
                                        .rank = rank,
                                        .user = r};
-    count(&rs->reads, 1);
-    count(&rs->bytes, round_up(end, rs->align) - round_down(begin, rs->align));
     return &r->request;
 }
 
-/* The head of the queue, with what joins it. */
+/* The head of the queue, with what joins it, as urgent as the most urgent of them. */
 static struct read_request *start_cells(struct row_store *rs, struct row_read *r)
 {
     struct row_cell *cell = rs->cache.cell;
     int32_t first = rs->queue_head, last = first;
+    uint8_t rank = cell[first].rank;
+    r->of_take = 0;
     r->cell = first;
     r->n = 0;
     for (int32_t at = first; at >= 0 && (at == first || cell[at].joins); at = cell[at].next_in_queue) {
         cell[at].state = ROW_READING;
         cell[at].read = (int32_t)(r - rs->read);
+        rank = cell[at].rank < rank ? cell[at].rank : rank;
         rs->queue_head = cell[at].next_in_queue;
         last = at;
         r->n++;
     }
-    return start(rs, r, cell[first].row, cell[last].row, (enum read_rank)cell[first].rank);
+    return start(rs, r, cell[first].row, cell[last].row, (enum read_rank)rank);
 }
 
 static struct read_request *start_direct(struct row_store *rs, struct row_read *r)
@@ -234,21 +248,24 @@ static struct read_request *start_direct(struct row_store *rs, struct row_read *
         if (d->entry[d->next].row != d->entry[last].row &&
             !may_join(rs, d->entry[first].row, d->entry[last].row, d->entry[d->next].row))
             break;
-    r->cell = -1;
+    r->of_take = 1;
     r->first = first;
     r->n = d->next - first;
     d->out++;
+    count(&rs->reads, 1);
+    count(&rs->bytes, bytes_from_drive(rs, d->entry[first].row, d->entry[last].row));
     return start(rs, r, d->entry[first].row, d->entry[last].row, READ_NOW);
 }
 
-/* Gives free reads what waits for one. */
+/* Gives free reads what waits for one: first what a take waits for, then the queue, where rows of a later step may be. */
 static void submit(struct row_store *rs)
 {
     struct read_request *batch[ROWS_IN_FLIGHT];
     int n = 0;
     for (int i = 0; i < ROWS_IN_FLIGHT && (rs->queue_head >= 0 || rs->direct.next < rs->direct.n); i++)
         if (rs->read[i].state == READ_FREE)
-            batch[n++] = rs->queue_head >= 0 ? start_cells(rs, &rs->read[i]) : start_direct(rs, &rs->read[i]);
+            batch[n++] = rs->direct.next < rs->direct.n ? start_direct(rs, &rs->read[i])
+                                                        : start_cells(rs, &rs->read[i]);
     if (n > 0)
         reader_submit(rs->reader, &rs->list, batch, n);
 }
@@ -258,65 +275,109 @@ static const uint8_t *row_in(const struct row_store *rs, const struct row_read *
     return r->buffer + r->request.offset % rs->align + (row_begin(rs, row) - r->request.offset);
 }
 
-static void cells_done(struct row_store *rs, const struct row_read *r, int failed)
+/* Why reads fail is kept by cause, and a row's sentence made when somebody takes it. */
+static int32_t cause_of(struct row_store *rs, const struct read_request *q)
 {
-    int32_t at = r->cell;
-    for (int i = 0; i < r->n; i++) {
-        struct row_cell *x = &rs->cache.cell[at];
-        if (!failed)
-            memcpy(row_cache_at(&rs->cache, at), row_in(rs, r, x->row), rs->source.row_bytes);
-        x->state = failed ? ROW_FAILED : ROW_READY;
-        rs->n_failed += failed;
-        at = x->next_in_queue;
+    int32_t i = 0;
+    while (i < rs->n_cause && (rs->cause[i].cause != q->cause || rs->cause[i].failed_errno != q->failed_errno ||
+                               rs->cause[i].failed_copy != q->failed_copy))
+        i++;
+    i = i < CAUSES ? i : CAUSES - 1;
+    rs->cause[i] = *q;
+    rs->n_cause = i < rs->n_cause ? rs->n_cause : i + 1;
+    return i;
+}
+
+static void explain(const struct row_store *rs, int32_t row, int32_t cause, struct error *err)
+{
+    if (cause == NO_BUFFER) {
+        error_set(err, ERR_IO,
+                  "%s: row %d of %s cannot be read: reads that never came back hold all of its buffers; restart stoker",
+                  rs->source.path, (int)row, rs->source.tensor);
+        return;
     }
+    struct read_request q = rs->cause[cause];
+    q.offset = row_begin(rs, row);
+    q.length = rs->source.row_bytes;
+    q.id = row;
+    reader_error(rs->reader, &q, err);
+}
+
+static void cell_failed(struct row_cell *x, int32_t cause)
+{
+    x->state = ROW_FAILED;
+    x->read = cause;
 }
 
 static void give(struct row_store *rs, int at, const uint8_t *bytes)
 {
-    uint8_t *to = rs->direct.to + (uint64_t)at * rs->source.row_bytes;
-    rs->direct.failed[at] = !bytes;
-    if (bytes)
-        memcpy(to, bytes, rs->source.row_bytes);
-    else
-        memset(to, 0, rs->source.row_bytes);
+    memcpy(rs->direct.to + (uint64_t)at * rs->source.row_bytes, bytes, rs->source.row_bytes);
+    rs->direct.failed[at] = 0;
 }
 
-static void direct_done(struct row_store *rs, const struct row_read *r, int failed)
+static void give_none(struct row_store *rs, int at, int32_t cause)
+{
+    struct direct *d = &rs->direct;
+    memset(d->to + (uint64_t)at * rs->source.row_bytes, 0, rs->source.row_bytes);
+    d->failed[at] = 1;
+    if (d->n_failed++ == 0 || at < d->first_failed) {
+        d->first_failed = at;
+        d->cause = cause;
+    }
+}
+
+static void cells_done(struct row_store *rs, const struct row_read *r)
+{
+    int32_t at = r->cell;
+    for (int i = 0; i < r->n; i++) {
+        struct row_cell *x = &rs->cache.cell[at];
+        memcpy(row_cache_at(&rs->cache, at), row_in(rs, r, x->row), rs->source.row_bytes);
+        x->state = ROW_READY;
+        at = x->next_in_queue;
+    }
+}
+
+static void direct_done(struct row_store *rs, const struct row_read *r)
 {
     const struct row_at *entry = rs->direct.entry + r->first;
     for (int i = 0; i < r->n; i++)
-        give(rs, entry[i].at, failed ? NULL : row_in(rs, r, entry[i].row));
-    rs->direct.out--;
+        give(rs, entry[i].at, row_in(rs, r, entry[i].row));
+}
+
+static void read_failed(struct row_store *rs, const struct row_read *r, int32_t cause)
+{
+    int32_t at = r->cell;
+    for (int i = 0; i < r->n && r->of_take; i++)
+        give_none(rs, rs->direct.entry[r->first + i].at, cause);
+    for (int i = 0; i < r->n && !r->of_take; i++, at = rs->cache.cell[at].next_in_queue)
+        cell_failed(&rs->cache.cell[at], cause);
+    count(&rs->failed, 1);
 }
 
 static void on_completion(struct row_store *rs, const struct read_request *q)
 {
     struct row_read *r = q->user;
-    int failed = q->state == READ_FAILED;
     if (r->state == READ_OUT) {
-        if (failed)
-            reader_error(rs->reader, q, &rs->why);
-        count(&rs->failed, (uint64_t)failed);
-        if (r->cell >= 0)
-            cells_done(rs, r, failed);
+        rs->direct.out -= r->of_take;
+        if (q->state == READ_FAILED)
+            read_failed(rs, r, cause_of(rs, q));
+        else if (r->of_take)
+            direct_done(rs, r);
         else
-            direct_done(rs, r, failed);
+            cells_done(rs, r);
     }
     r->state = q->draining ? READ_LOST : READ_FREE;
+    rs->n_busy -= !q->draining;
 }
 
 /* Every buffer is held by a read that never came back: what waits for one fails. */
 static void fail_waiting(struct row_store *rs)
 {
     struct direct *d = &rs->direct;
-    error_set(&rs->why, ERR_IO, "reads of %s that never came back hold all of its buffers; restart stoker",
-              rs->source.tensor);
-    for (; rs->queue_head >= 0; rs->queue_head = rs->cache.cell[rs->queue_head].next_in_queue) {
-        rs->cache.cell[rs->queue_head].state = ROW_FAILED;
-        rs->n_failed++;
-    }
+    for (; rs->queue_head >= 0; rs->queue_head = rs->cache.cell[rs->queue_head].next_in_queue)
+        cell_failed(&rs->cache.cell[rs->queue_head], NO_BUFFER);
     for (; d->next < d->n; d->next++)
-        give(rs, d->entry[d->next].at, NULL);
+        give_none(rs, d->entry[d->next].at, NO_BUFFER);
 }
 
 /* Waits for one read. */
@@ -335,14 +396,13 @@ static void wait_for_one(struct row_store *rs)
     submit(rs);
 }
 
-void rows_poll(struct row_store *rs)
+int rows_poll(struct row_store *rs)
 {
     struct read_request *q;
-    if (rs->list.active == 0 && !rs->list.head)
-        return;
-    while ((q = reader_reap(rs->reader, &rs->list, 0)))
+    while (rs->n_busy > 0 && (q = reader_reap(rs->reader, &rs->list, 0)))
         on_completion(rs, q);
     submit(rs);
+    return rs->list.active > 0;
 }
 
 /* ---- wants ---------------------------------------------------------------------------------------------------------------------- */
@@ -355,7 +415,7 @@ static void raise_rank(struct row_store *rs, struct row_cell *x, enum read_rank 
         x->rank = (uint8_t)rank;
 }
 
-/* Those that have a cell are pinned before any other row gets one. */
+/* Those that have a cell are pinned before any other row gets one. What was read early and failed, and nobody has taken, is read again. */
 static void pin_hits(struct row_store *rs, int n, enum read_rank rank)
 {
     uint8_t pins = rank == READ_AHEAD ? 2 : 1;
@@ -364,6 +424,10 @@ static void pin_hits(struct row_store *rs, int n, enum read_rank rank)
         if (at < 0)
             continue;
         struct row_cell *x = &rs->cache.cell[at];
+        if (x->state == ROW_FAILED && x->fresh) {
+            row_cache_drop(&rs->cache, at);
+            continue;
+        }
         if (x->pins == 0)
             row_cache_pin(&rs->cache, at);
         if (x->pins < pins)
@@ -387,6 +451,9 @@ static void put_misses(struct row_store *rs, int n, enum read_rank rank)
         x->rank = (uint8_t)rank;
         x->fresh = 1;
         x->joins = first >= 0 && may_join(rs, first, last, row);
+        count(&rs->reads, !x->joins);
+        count(&rs->bytes, x->joins ? bytes_from_drive(rs, first, row) - bytes_from_drive(rs, first, last)
+                                   : bytes_from_drive(rs, row, row));
         first = x->joins ? first : row;
         last = row;
         x->next_in_queue = -1;
@@ -448,78 +515,96 @@ static void take_cells(struct row_store *rs, int n)
         while (x->state == ROW_QUEUED || x->state == ROW_READING)
             wait_for_one(rs);
         for (int k = i; k < next; k++)
-            give(rs, rs->order[k].at, x->state == ROW_READY ? row_cache_at(&rs->cache, at) : NULL);
+            if (x->state == ROW_READY)
+                give(rs, rs->order[k].at, row_cache_at(&rs->cache, at));
+            else
+                give_none(rs, rs->order[k].at, x->read);
     }
-}
-
-static void take_some(struct row_store *rs, const int32_t *row, int n, uint8_t *to, unsigned char *failed)
-{
-    sort_rows(rs, row, n);
-    rs->direct = (struct direct){.entry = rs->work, .to = to, .failed = failed};
-    begin_take(rs, n);
-    submit(rs);
-    take_cells(rs, n);
-    while (rs->direct.next < rs->direct.n || rs->direct.out > 0)
-        wait_for_one(rs);
-    rs->direct.n = rs->direct.next = 0;
 }
 
 int rows_take(struct row_store *rs, const int32_t *row, int n, uint8_t *to, unsigned char *failed, struct error *err)
 {
     uint64_t waited = rs->wait_ns;
-    int lost = 0;
-    rows_poll(rs);
-    for (int first = 0; first < n; first += rs->n_want)
-        take_some(rs, row + first, n - first < rs->n_want ? n - first : rs->n_want,
-                  to + (uint64_t)first * rs->source.row_bytes, failed + first);
-    for (int i = 0; i < n; i++)
-        lost += failed[i];
+    struct direct *d = &rs->direct;
+    assert(n <= rs->n_want);
+    sort_rows(rs, row, n);
+    *d = (struct direct){.entry = rs->work, .to = to, .failed = failed};
+    begin_take(rs, n);
+    submit(rs);
+    take_cells(rs, n);
+    while (d->next < d->n || d->out > 0)
+        wait_for_one(rs);
+    d->n = d->next = 0;
     count(&rs->takes, 1);
     count(&rs->late, rs->wait_ns != waited);
-    if (lost > 0)
-        error_set(err, rs->why.code, "%s", rs->why.text);
-    return lost;
+    if (d->n_failed > 0)
+        explain(rs, row[d->first_failed], d->cause, err);
+    return d->n_failed;
+}
+
+/* ---- the end of a step ------------------------------------------------------------------------------------------------------------ */
+
+/* What waits for a read and is not for the next step waits no more. The others of a read remain one. */
+static void drop_queued(struct row_store *rs)
+{
+    int32_t *link = &rs->queue_head, next;
+    int begun = 0; /* a row of this read is left */
+    for (int32_t at = rs->queue_head; at >= 0; at = next) {
+        struct row_cell *x = &rs->cache.cell[at];
+        next = x->next_in_queue;
+        begun = begun && x->joins;
+        if (x->pins == 1)
+            continue;
+        x->joins = (uint8_t)begun;
+        begun = 1;
+        *link = rs->queue_tail = at;
+        link = &x->next_in_queue;
+    }
+    *link = -1;
+}
+
+/* Its read goes on without it. */
+static void detach(struct row_store *rs, int32_t at)
+{
+    struct row_cell *cell = rs->cache.cell;
+    struct row_read *r = &rs->read[cell[at].read];
+    int32_t *link = &r->cell;
+    while (*link != at)
+        link = &cell[*link].next_in_queue;
+    *link = cell[at].next_in_queue;
+    r->n--;
 }
 
 void rows_step_end(struct row_store *rs)
 {
     struct row_cache *c = &rs->cache;
-    rows_poll(rs);
+    drop_queued(rs);
     for (int32_t at = c->pinned.oldest, next; at >= 0; at = next) {
         struct row_cell *x = &c->cell[at];
         next = x->newer;
-        if (x->pins > 1) {
-            x->pins--;
-            continue;
-        }
-        while (x->state == ROW_QUEUED || x->state == ROW_READING)
-            wait_for_one(rs);
-        rs->n_failed -= x->state == ROW_FAILED;
-        if (x->state == ROW_FAILED)
+        int leaves = x->state == ROW_FAILED || (x->fresh && x->pins == 1);
+        if (leaves && x->state == ROW_READING)
+            detach(rs, at);
+        if (leaves)
             row_cache_drop(c, at);
+        else if (x->pins > 1)
+            x->pins--;
         else
             row_cache_unpin(c, at);
     }
-    if (rs->n_failed == 0)
-        rs->why = (struct error){0};
+    rs->n_cause = 0;
+    rows_poll(rs);
 }
 
 /* ---- the end, statistics ---------------------------------------------------------------------------------------------------------- */
 
-void row_store_destroy(struct row_store *rs)
+void row_store_destroy(struct row_store *rs, uint64_t until_ns)
 {
     if (!rs)
         return;
-    uint64_t until = clock_ns() + destroy_wait_ns;
     rs->queue_head = -1;
-    for (int out = 1; out > 0 && clock_ns() < until;) {
-        rows_poll(rs);
-        out = 0;
-        for (int i = 0; i < ROWS_IN_FLIGHT; i++)
-            out += rs->read[i].state != READ_FREE;
-        if (out > 0)
-            nanosleep(&(struct timespec){0, 100000}, NULL);
-    }
+    for (rows_poll(rs); rs->n_busy > 0 && clock_ns() < until_ns; rows_poll(rs))
+        nanosleep(&(struct timespec){0, 100000}, NULL);
     for (int i = 0; i < ROWS_IN_FLIGHT; i++)
         if (rs->read[i].state != READ_FREE)
             reader_abandon(rs->reader, &rs->read[i].request);
