@@ -12,8 +12,10 @@
 #include "base/error.h"
 #include "gguf_write.h"
 #include "laws_run.h"
+#include "stoker.h"
 #include "test_lines.h"
 
+#include <stdatomic.h>
 #include <unistd.h>
 
 enum { COPIES = 64 };
@@ -234,6 +236,136 @@ static void check_fault(enum fault_kind kind, int n_cell)
     session_close(s);
 }
 
+/* ---- requests ------------------------------------------------------------------------------------------------------------------- */
+
+static struct stoker *open_engine(int n_parallel, int n_chunk)
+{
+    const struct stoker_options o = {.memory = STOKER_MEMORY_MIN,
+                                     .n_ctx = 512,
+                                     .n_parallel = n_parallel,
+                                     .n_chunk = n_chunk,
+                                     .n_threads = 2,
+                                     .n_snapshots = 1};
+    struct stoker_error err = {0};
+    struct stoker *s = NULL;
+    expect(stoker_open(&s, path, &o, &err) == 0, "%s", err.text);
+    return s;
+}
+
+/* Requests take rows that are so far apart that no two are one read, and no row twice. */
+enum { APART = 26 };
+
+struct asked {
+    int first, apart, n_prompt, n_answer;
+    void (*on_score)(void *arg, size_t pos, const float *logits);
+};
+
+static stoker_id ask(struct stoker *s, const struct asked *a)
+{
+    static stoker_token text[2][MOST_IDS];
+    static struct stoker_score score[MOST_IDS];
+    struct stoker_error err = {0};
+    stoker_id id = 0;
+    for (int i = 0; i < a->n_prompt + a->n_answer; i++)
+        text[i >= a->n_prompt][i < a->n_prompt ? i : i - a->n_prompt] = (a->first + i * a->apart) * APART;
+    const struct stoker_request r = {.prompt = text[0],
+                                     .n_prompt = (size_t)a->n_prompt,
+                                     .max_tokens = a->n_answer,
+                                     .script = text[1],
+                                     .ignore_end = 1,
+                                     .score_from = a->on_score ? 1 : 0,
+                                     .score = a->on_score ? score : NULL,
+                                     .on_score = a->on_score,
+                                     .no_cache = 1};
+    expect(stoker_submit(s, &r, &id, &err) == 0, "%s", err.text);
+    return id;
+}
+
+static void read_events(struct stoker *s, stoker_id id, int most)
+{
+    struct stoker_event e;
+    while (most-- > 0 && stoker_next_event(s, id, -1, &e) == 1)
+        expect(e.kind != STOKER_FAILED, "%s", e.error.text);
+}
+
+static struct stoker_stats stats_of(struct stoker *s)
+{
+    struct stoker_stats n;
+    stoker_stats_of(s, &n);
+    return n;
+}
+
+/* Nothing is read that no step takes, and nothing twice. */
+static void close_engine(struct stoker *s, uint64_t wanted, const char *what)
+{
+    struct stoker_stats n = stats_of(s);
+    const struct stoker_table_stats *t = &n.table[n.n_table - 1];
+    expect(n.n_table == 1 && t->wanted == wanted, "%s: %d tables, %llu rows", what, n.n_table,
+           (unsigned long long)t->wanted);
+    expect(t->reads > 0 && t->reads <= t->unique - t->cached, "%s: %llu reads of %llu rows, %llu cached", what,
+           (unsigned long long)t->reads, (unsigned long long)t->unique, (unsigned long long)t->cached);
+    stoker_close(s);
+}
+
+/* The last token of an answer takes no row. */
+static void check_last_token(void)
+{
+    struct stoker *s = open_engine(1, 16);
+    if (!s)
+        return;
+    for (int i = 0; i < 3; i++)
+        read_events(s, ask(s, &(struct asked){.first = i, .apart = 9, .n_prompt = 1, .n_answer = 1}), MOST_IDS);
+    close_engine(s, 3, "answers of one token");
+}
+
+static atomic_int others_came;
+
+static void wait_for_others(void *arg, size_t pos, const float *logits)
+{
+    (void)arg, (void)pos, (void)logits;
+    while (!atomic_load(&others_came))
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+}
+
+/* A prompt that has steps for itself asks early for more than it takes once others have come. */
+static void check_shares(void)
+{
+    struct stoker *s = open_engine(3, 8);
+    stoker_id id[3];
+    if (!s)
+        return;
+    atomic_store(&others_came, 0);
+    for (int i = 0; i < 3; i++) {
+        struct asked a = {.first = i, .apart = 3, .n_prompt = 60, .n_answer = 1};
+        a.on_score = i == 0 ? wait_for_others : NULL;
+        id[i] = ask(s, &a);
+        while (i == 0 && stats_of(s).table[0].reads < 16) /* its first step has begun */
+            nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    atomic_store(&others_came, 1);
+    for (int i = 0; i < 3; i++)
+        read_events(s, id[i], MOST_IDS);
+    close_engine(s, 180, "prompts that share steps");
+}
+
+/* An answer that nobody reads takes no part in steps, while another does. */
+static void check_unread(void)
+{
+    struct stoker *s = open_engine(2, 16);
+    uint64_t steps = 1, before = 0;
+    if (!s)
+        return;
+    stoker_id unread = ask(s, &(struct asked){.first = 0, .apart = 2, .n_prompt = 1, .n_answer = 300});
+    for (; steps != before || steps == 0; steps = stats_of(s).steps) {
+        before = steps;
+        nanosleep(&(struct timespec){0, 300000000}, NULL);
+    }
+    expect(steps < 300, "an answer of 300 tokens ended unread");
+    read_events(s, ask(s, &(struct asked){.first = 1, .apart = 2, .n_prompt = 1, .n_answer = 20}), MOST_IDS);
+    read_events(s, unread, MOST_IDS);
+    close_engine(s, 300 + 20, "an answer that waits");
+}
+
 /* The golden with larger tables, at `path`. */
 static void enlarge_golden(const char *model)
 {
@@ -268,6 +400,10 @@ int main(int argc, char **argv)
         check_fault(FAULT_SILENCE, n_cell);
     }
     verdict("gemma4", "a row that cannot be read ends one answer");
+    check_last_token();
+    check_shares();
+    check_unread();
+    verdict("gemma4", "requests read what they take");
     by_text = 1;
     enlarge_golden("qwen4exp");
     check("qwen4exp", 1, 1, "rows of n-grams on disk");

@@ -181,6 +181,7 @@ void job_resume(struct stoker *s, struct job *j)
         j->n_done = (size_t)prefix_resume(c, &j->cursor, j->seq, j->history, (int)score_resumable(j));
     renew_requested_states(c, j);
     j->n_resumed = j->n_done;
+    j->n_wanted = 0;
     if (j->n_generated == 0)
         j->n_cached = j->n_done;
 }

@@ -39,6 +39,7 @@ struct job {
     size_t n_history, n_prompt, n_cached, n_done; /* n_done: rows computed */
     size_t max_history;                           /* the prompt and the longest answer allowed */
     size_t n_resumed;                             /* of n_done: resumed from the cache when it got its sequence */
+    size_t n_wanted;                              /* of the history: rows of tables were asked for, up to here */
     size_t *snapshot_at;                          /* [n_snapshot_at] as requested; malloc'd */
     size_t n_snapshot_at;
     struct pick pick;

@@ -292,16 +292,31 @@ static void prepare_step(struct stoker *s, struct step *p)
     }
 }
 
-/* Rows of tables that this step takes, and those that prompts take in the next one: read while this one computes. */
-static void want_rows(struct model *m, const struct step *p)
+static size_t rows_of(const struct step *p, const struct job *j)
 {
+    for (int i = 0; i < p->n; i++)
+        if (p->share[i].job == j)
+            return (size_t)p->share[i].rows;
+    return 0;
+}
+
+/* Rows of tables that this step takes, and those of later ones: of the next chunk of each prompt, read while this one computes; of answers
+ * that this step leaves out; and what was asked for when shares were larger. What a step asked for and nobody takes is read in vain. */
+static void want_rows(const struct stoker *s, const struct step *p)
+{
+    struct model *m = s->session->model;
     for (int i = 0; i < p->n; i++)
         model_want(m, p->share[i].job->history, p->share[i].job->n_done, (size_t)p->share[i].rows,
                    p->share[i].rows > 1 ? READ_SWEEP : READ_NOW);
-    for (int i = 0; i < p->n; i++) {
-        const struct job *j = p->share[i].job;
-        size_t rows = (size_t)p->share[i].rows, next = j->n_done + rows, left = j->n_history - next;
-        model_want(m, j->history, next, left < rows ? left : rows, READ_AHEAD);
+    for (int i = 0; i < s->session->plan.n_parallel; i++) {
+        struct job *j = s->active[i];
+        size_t rows = j ? rows_of(p, j) : 0, next = j ? j->n_done + rows : 0, end;
+        if (!j || (!rows && j->state != JOB_DECODE))
+            continue;
+        end = next + (rows ? rows : 1);
+        end = end > j->n_wanted ? end : j->n_wanted;
+        j->n_wanted = end < j->n_history ? end : j->n_history;
+        model_want(m, j->history, next, j->n_wanted - next, READ_AHEAD);
     }
 }
 
@@ -355,12 +370,13 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     s->counters.generated_tokens++;
     pthread_mutex_unlock(&s->lock);
     j->history[j->n_history++] = id;
-    model_want(ses->model, j->history, j->n_history - 1, 1, READ_NOW);
     job_send(j, &e);
     if (j->constraint_state && constraint_finished(j->constraint_state))
         job_end(s, j, text_end(j));
     else if (j->n_history == j->max_history)
         job_end(s, j, STOKER_END_LENGTH);
+    else
+        model_want(ses->model, j->history, j->n_history - 1, 1, READ_NOW);
 }
 
 static void count_prompt(struct stoker *s, const struct job *j)
@@ -512,7 +528,7 @@ static void step(struct stoker *s)
     p.batch.on_row = on_row;
     p.batch.on_row_arg = &p;
     double begin = clock_seconds();
-    want_rows(s->session->model, &p);
+    want_rows(s, &p);
     model_forward(s->session->model, &p.batch);
     count_step(s, &p.batch, clock_seconds() - begin);
     finish_step(s, &p, &row_error);
