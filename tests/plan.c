@@ -208,7 +208,7 @@ static void ladder(const char *path, const char *name, uint64_t cache_ram)
     uint64_t page = 0;
     for (int k = 0; k < KV_KINDS; k++)
         page += kv_page_bytes(&o.model->kv_layout[k].shape) * (uint64_t)o.model->kv_layout[k].n_layer;
-    uint64_t whole = p.whole, low = 1 << 20, minimum = p.minimum;
+    uint64_t whole = p.whole, low = 1 << 20, minimum = p.minimum, tables = p.part[PLAN_ROWS];
     uint64_t step = p.n_class ? p.class[0].slot_bytes / 5 : 4096;
     for (int i = 0; i < STEPS + FINE; i++) {
         /* evenly from 1 MiB to whole; then from the middle a fifth of a slot apart */
@@ -226,6 +226,8 @@ static void ladder(const char *path, const char *name, uint64_t cache_ram)
         for (int part = 0; part < PLAN_PARTS; part++)
             sum += p.part[part];
         expect(p.total <= w.memory, "total %llu > %llu", ull(p.total), ull(w.memory));
+        expect(p.part[PLAN_ROWS] <= tables, "%llu bytes: tables of %llu bytes take %llu", ull(w.memory), ull(tables),
+               ull(p.part[PLAN_ROWS]));
         expect(sum <= p.total && p.total - sum <= 2 << 20, "parts add up to %llu of %llu", ull(sum), ull(p.total));
         if (last.memory)
             expect_no_worse(&last, &p, page);

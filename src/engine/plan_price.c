@@ -32,30 +32,42 @@ static uint64_t store_bytes(const struct row_table *t, const struct config *c, i
     return row_store_bytes(t->weight->mat.row_bytes, c->n_chunk * t->n_take, n_cell);
 }
 
+static uint64_t resident_bytes(const struct row_table *t)
+{
+    struct weight resident = *t->weight;
+    resident.on_disk = 0;
+    return weight_bytes(&resident);
+}
+
 /* The tokens' table stays resident where it is the output as well, or where there is no store to gain from it; any table where what reads
  * it would take as much. */
-static int on_disk(const struct model *m, const struct config *c, int table)
+static int may_be_on_disk(const struct model *m, const struct config *c, int table)
 {
     const struct row_table *t = &m->table[table];
     if (!c->tables_on_disk || (table == TABLE_TOKENS && (!m->n_moe_layer || m->output == t->weight)))
         return 0;
-    struct weight resident = *t->weight;
-    resident.on_disk = 0;
-    return store_bytes(t, c, least_cells(t, c)) < weight_bytes(&resident);
+    return store_bytes(t, c, least_cells(t, c)) < resident_bytes(t);
 }
 
 static uint64_t bytes_a_token(const struct row_table *t) { return t->weight->mat.row_bytes * (uint64_t)t->n_take; }
 
-/* Rows of a table on disk that are in memory: its share of the cache, by the bytes that a token takes. */
+/* Rows of a table that are in memory, if it is on disk: its share of the cache, by the bytes that a token takes. */
 static int cells_of(const struct model *m, const struct config *c, int table)
 {
     const struct row_table *t = &m->table[table];
     uint64_t all = 0;
     for (int i = 0; i < m->n_table; i++)
-        all += on_disk(m, c, i) ? bytes_a_token(&m->table[i]) : 0;
+        all += may_be_on_disk(m, c, i) ? bytes_a_token(&m->table[i]) : 0;
     uint64_t share = (uint64_t)((double)c->row_cache * (double)bytes_a_token(t) / (double)all);
     uint64_t n = (uint64_t)least_cells(t, c) + share / row_store_cell_bytes(t->weight->mat.row_bytes);
     return n < (uint64_t)t->weight->mat.n_rows ? (int)n : t->weight->mat.n_rows;
+}
+
+/* A share of the cache that would hold the table holds it better without cells. */
+static int on_disk(const struct model *m, const struct config *c, int table)
+{
+    const struct row_table *t = &m->table[table];
+    return may_be_on_disk(m, c, table) && store_bytes(t, c, cells_of(m, c, table)) < resident_bytes(t);
 }
 
 static void view_model(struct view *v, const struct planner *pl, const struct config *c)
