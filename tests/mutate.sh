@@ -156,7 +156,7 @@ mutate bits-by-residency "laws -l budgets $small" src/store/expert_store.c \
 # what has arrived counts as cached
 mutate rows-newest-leaves "unit/store/row_store" src/store/row_cache.c 's|row_cache_drop(c, c->unpinned.oldest)|row_cache_drop(c, c->unpinned.newest)|'
 mutate rows-before-read "tables" src/store/row_store.c 's#^\( *\)while (x->state == ROW_QUEUED || x->state == ROW_READING)#\1while (x->state == ROW_QUEUED)#'
-mutate rows-bits-by-cache "tables" src/store/row_store.c 's|x->state == ROW_READY ? row_cache_at(&rs->cache, at)|x->state == ROW_READY ? row_cache_at(\&rs->cache, at / 2 * 2)|'
+mutate rows-bits-by-cache "tables" src/store/row_store.c 's|rs->order\[k\].at, row_cache_at(&rs->cache, at))|rs->order[k].at, row_cache_at(\&rs->cache, at / 2 * 2))|'
 mutate rows-of-lost-buffer "unit/store/row_store" src/store/row_store.c 's|q->draining ? READ_LOST : READ_FREE|READ_FREE|'
 mutate rows-by-arrival "unit/store/row_store" src/store/row_store.c 's/cached += !x->fresh;/cached += !x->fresh || x->state == ROW_READY;/'
 
