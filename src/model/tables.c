@@ -11,9 +11,10 @@
 
 #include "base/error.h"
 
+#include <assert.h>
 #include <string.h>
 
-enum { MOST_ROWS = 2048 }; /* that model_want() asks for at a time, MODEL_TAKE at least */
+enum { MOST_ROWS = 2048 }; /* that model_want() asks for at a time: those of one token at least */
 
 /* ---- which rows -------------------------------------------------------------------------------------------------------------- */
 
@@ -26,6 +27,13 @@ static void copy_before(const struct step *s, const struct run *run, int32_t *la
     memcpy(last, now, (size_t)n * sizeof *last);
 }
 
+static void rows_of_text(const struct model *m, const struct row_table *t, const int32_t *last, int32_t *id)
+{
+    t->ids(m, last, id);
+    for (int i = 0; i < t->n_take; i++)
+        assert(id[i] >= 0 && id[i] < t->weight->mat.n_rows);
+}
+
 /* The rows of a run, by all tables that go by more than the token. kept: the tokens before it, as the sequence keeps them. */
 static void find_ids(const struct step *s, const struct run *run, const int32_t *kept)
 {
@@ -36,7 +44,8 @@ static void find_ids(const struct step *s, const struct run *run, const int32_t 
             last[k] = k <= i ? s->b->token[run->first + i - k] : kept[k - i - 1] - 1;
         for (int t = 0; t < m->n_table; t++)
             if (m->table[t].ids)
-                m->table[t].ids(m, last, s->row_id[t] + (size_t)(run->first + i) * (size_t)m->table[t].n_take);
+                rows_of_text(m, &m->table[t], last,
+                             s->row_id[t] + (size_t)(run->first + i) * (size_t)m->table[t].n_take);
     }
 }
 
@@ -121,10 +130,11 @@ static void want_by_text(const struct model *m, const struct row_table *t, const
 {
     int32_t id[MOST_ROWS], last[1 + MODEL_BEFORE];
     size_t most = MOST_ROWS / (size_t)t->n_take, n_id = 0;
+    assert(most > 0);
     for (size_t i = at; i < at + n; i++) {
         for (size_t k = 0; k <= (size_t)m->n_before; k++)
             last[k] = k <= i ? history[i - k] : -1;
-        t->ids(m, last, id + n_id++ * (size_t)t->n_take);
+        rows_of_text(m, t, last, id + n_id++ * (size_t)t->n_take);
         if (n_id == most || i + 1 == at + n) {
             rows_want(t->rows, id, (int)n_id * t->n_take, rank);
             n_id = 0;
