@@ -74,7 +74,7 @@ static int too_long(struct run *run, size_t n)
     const struct request *w = run->a.request;
     const char *param = w->chat ? "messages" : "prompt";
     int n_ctx = run->a.server->plan.n_ctx;
-    if (n < (size_t)n_ctx)
+    if (n < (size_t)n_ctx + (w->only_score != 0)) /* where nothing is generated the prompt may fill the context */
         return 0;
     if (w->anthropic)
         return refuse(&run->refusal, 400, "context_length_exceeded", param,
@@ -194,6 +194,8 @@ static int check_space(struct run *run, const struct task *t)
 {
     const struct request *w = run->a.request;
     size_t most = (size_t)run->a.server->plan.n_ctx - t->prompt->n, least = stoker_reply_shortest(t->reply);
+    if (w->only_score)
+        return 0;
     if (w->max_tokens && (size_t)w->max_tokens < most)
         most = (size_t)w->max_tokens;
     if (least <= most || (least < SIZE_MAX && answer_may_be_cut(w)))

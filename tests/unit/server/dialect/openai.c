@@ -871,6 +871,28 @@ static void prompt_logprobs(void **state)
         refused(openai_chat, &bad[i]);
 }
 
+/* A prompt that is only scored may fill the context; a token more, or one to generate, is too many. */
+static void prompts_that_fill_the_context(void **state)
+{
+    (void)state;
+    static const struct {
+        int n, max_tokens, status;
+    } asked[] = {{2048, 1, 400}, {2049, 0, 400}, {2048, 0, 200}};
+    for (size_t k = 0; k < sizeof asked / sizeof *asked; k++) {
+        struct out body = {0};
+        out_print(&body, "{\"prompt\":[40");
+        for (int i = 1; i < asked[k].n; i++)
+            out_print(&body, ",40");
+        out_print(&body, "],\"max_tokens\":%d,\"prompt_logprobs\":0}", asked[k].max_tokens);
+        http_ask(openai_completions, body.text, body.n);
+        out_free(&body);
+        assert_int_equal(http_world.status, asked[k].status);
+    }
+    json_t *w = parse(http_world.text.text, http_world.text.n);
+    assert_int_equal(json_array_size(json_object_get(choice_of(w), "prompt_logprobs")), 2048);
+    json_decref(w);
+}
+
 /* 336 bytes a token of the prompt, and the answer's text: refused where requests have no memory for it. */
 static void scores_need_memory(void **state)
 {
@@ -1083,6 +1105,7 @@ int main(void)
         cmocka_unit_test(offsets_of_sentencepiece),
         cmocka_unit_test(end_tokens_are_listed),
         cmocka_unit_test(prompt_logprobs),
+        cmocka_unit_test(prompts_that_fill_the_context),
         cmocka_unit_test(scores_need_memory),
         cmocka_unit_test(responses_stream_is_whole),
         cmocka_unit_test(responses_fail_by_their_schema),
