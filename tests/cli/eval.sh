@@ -46,6 +46,15 @@ is "ppl as JSON" 0 '^\{"ppl":[0-9.]+,"error":[0-9.]+,"low":[0-9.]+,"high":[0-9.]
 run $ppl --kv f32
 [ "$status" -eq 0 ] && [ "$(cat "$dir/out")" != "$figures" ] && pass || fail "ppl --kv f32" "the same as f16: nothing is measured"
 
+# What a run keeps of its text is a part of the plan: 4 bytes a token of its chunks, 24 a chunk.
+least() {
+    run eval ppl "$ember" -f "$dir/long" --parse-special --ctx 256 --memory 1MiB "$@"
+    sed -n 's/.*Try --memory \([0-9]*\)\.$/\1/p' "$dir/err"
+}
+for i in 1 2 3 4; do cat "$text"; done >"$dir/long"
+few=$(least --chunks 2) more=$(least --chunks 42)
+[ "$((more - few))" -eq $((40 * (256 * 4 + 24))) ] && pass || fail "the plan of a text" "$few bytes for 2 chunks, $more for 42"
+
 # ---- bounds ----------------------------------------------------------------------------------------------------------------
 run $ppl --at-most 1000
 is "a bound that is met" 0 "=$figures" ""

@@ -3,7 +3,10 @@
 #ifndef CLI_EVAL_EVAL_H
 #define CLI_EVAL_EVAL_H
 
+#include "base/sha256.h"
 #include "stoker.h"
+
+struct error;
 
 /* What flags say. */
 struct eval_command {
@@ -26,9 +29,8 @@ int eval_ppl(struct eval_command *c);
 
 /* A text that is to be scored. */
 struct eval_text {
-    char *bytes; /* [n] */
-    size_t n;
-    stoker_token *token; /* [n_token] */
+    uint8_t sha256[SHA256_BYTES]; /* of its bytes */
+    stoker_token *token;          /* [n_token] */
     size_t n_token;
     stoker_token bos; /* that the vocabulary puts in front; -1: none */
 };
@@ -38,8 +40,12 @@ struct eval_text {
 int eval_text_read(struct eval_text *t, const struct eval_command *c);
 void eval_text_free(struct eval_text *t);
 
-/* Loads c->model under c->options, with its progress. 0, or the status. */
-int eval_open(struct stoker **s, struct eval_command *c);
+/* A file, or stdin for -. NULL: *err. */
+char *eval_file_read(const char *path, size_t most, size_t *n, struct error *err);
+
+/* Loads c->model under c->options, with its progress. own_bytes: of the evaluation itself (texts, scores), for the plan to count. 0, or the
+ * status. */
+int eval_open(struct stoker **s, struct eval_command *c, size_t own_bytes);
 
 /* Ctrl-C ends a run behind what is done: from now on a first one is remembered. */
 void eval_catch_interrupts(void);

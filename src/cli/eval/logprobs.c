@@ -149,7 +149,7 @@ static int run(struct eval_command *c, const stoker_token *token, size_t n)
     struct scored r = {.token = token, .n = n, .from = (size_t)c->from, .n_top = c->top};
     if (c->options.n_ctx == 0) /* a context for this text alone */
         c->options.n_ctx = (int)n;
-    int status = eval_open(&s, c);
+    int status = eval_open(&s, c, n * (sizeof *token + sizeof *r.score + (size_t)c->top * sizeof *r.top));
     if (status)
         return status;
     tell_factors(s);

@@ -2,7 +2,6 @@
 #include "eval/ppl.h"
 
 #include "base/error.h"
-#include "base/sha256.h"
 #include "cli/common/cli.h"
 #include "cli/common/progress.h"
 #include "cli/eval/eval.h"
@@ -17,6 +16,7 @@ enum { SEQUENCES = 4 }; /* where there is memory for them: chunks that share a s
 struct ppl {
     struct eval_command *c;
     struct eval_text text;
+    stoker_token *token; /* [chunks][n_ctx]: of the text, without what is not scored */
     struct eval_ppl_run run;
     size_t n_scored;              /* tokens of a chunk */
     struct eval_results *results; /* or NULL */
@@ -34,11 +34,9 @@ static int fail(const struct error *err)
 
 static json_t *hash_of_text(const struct eval_text *t)
 {
-    uint8_t hash[SHA256_BYTES];
     char hex[2 * SHA256_BYTES + 1];
-    sha256(t->bytes, t->n, hash);
     for (int i = 0; i < SHA256_BYTES; i++)
-        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+        snprintf(hex + 2 * i, 3, "%02x", t->sha256[i]);
     return json_string(hex);
 }
 
@@ -130,7 +128,8 @@ static int compute(struct ppl *p)
     struct stoker_options *o = &p->c->options;
     o->n_ctx = p->c->n_ctx;
     o->defaults.n_parallel = SEQUENCES;
-    int status = eval_open(&s, p->c);
+    size_t chunk = (size_t)p->c->n_ctx * sizeof *p->token + sizeof *p->run.chunk;
+    int status = eval_open(&s, p->c, p->run.n_chunk * chunk);
     if (status)
         return status;
     eval_catch_interrupts();
@@ -192,7 +191,12 @@ static int cut_text(struct ppl *p)
     }
     n = c->n_chunk && (size_t)c->n_chunk < n ? (size_t)c->n_chunk : n;
     p->n_scored = (size_t)(c->n_ctx - 1 - c->n_ctx / 2);
-    p->run = (struct eval_ppl_run){.token = p->text.token,
+    p->token = malloc(n * (size_t)c->n_ctx * sizeof *p->token);
+    if (p->token)
+        memcpy(p->token, p->text.token, n * (size_t)c->n_ctx * sizeof *p->token);
+    stoker_free(p->text.token);
+    p->text.token = NULL;
+    p->run = (struct eval_ppl_run){.token = p->token,
                                    .n_chunk = n,
                                    .n_ctx = c->n_ctx,
                                    .bos = p->text.bos,
@@ -201,7 +205,7 @@ static int cut_text(struct ppl *p)
                                    .on_progress = on_progress,
                                    .stopped = stopped,
                                    .arg = p};
-    if (p->run.chunk)
+    if (p->token && p->run.chunk)
         return 0;
     fprintf(stderr, "stoker eval: no memory for %zu chunks\n", n);
     return 1;
@@ -221,6 +225,7 @@ int eval_ppl(struct eval_command *c)
         status = finish(&p);
     eval_results_close(p.results);
     free(p.run.chunk);
+    free(p.token);
     eval_text_free(&p.text);
     return status;
 }

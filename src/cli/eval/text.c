@@ -12,19 +12,26 @@
 
 enum { TEXT_MOST = 256 << 20 }; /* of stoker_tokenize() */
 
-static int read_file(struct eval_text *t, const char *path)
+char *eval_file_read(const char *path, size_t most, size_t *n, struct error *err)
+{
+    return strcmp(path, "-") == 0 ? file_read_stream(stdin, "stdin", most, n, err) : file_read(path, most, n, err);
+}
+
+/* NULL after the sentence. */
+static char *read_text(const char *path, size_t *n)
 {
     struct error err = {0};
-    t->bytes = strcmp(path, "-") == 0 ? file_read_stream(stdin, "stdin", TEXT_MOST, &t->n, &err)
-                                      : file_read(path, TEXT_MOST, &t->n, &err);
-    size_t valid = t->bytes ? utf8_valid(t->bytes, t->n) : 0;
-    if (t->bytes && valid < t->n)
-        error_set(&err, ERR_INPUT, "%s is not valid UTF-8 at byte %zu (0x%02X)", path, valid, (uint8_t)t->bytes[valid]);
-    else if (t->bytes && t->n == 0)
+    char *bytes = eval_file_read(path, TEXT_MOST, n, &err);
+    size_t valid = bytes ? utf8_valid(bytes, *n) : 0;
+    if (bytes && valid < *n)
+        error_set(&err, ERR_INPUT, "%s is not valid UTF-8 at byte %zu (0x%02X)", path, valid, (uint8_t)bytes[valid]);
+    else if (bytes && *n == 0)
         error_set(&err, ERR_INPUT, "%s is empty: nothing to evaluate", path);
-    if (err.code)
-        fprintf(stderr, "stoker eval: %s\n", err.text);
-    return err.code ? 2 : 0;
+    if (err.code == 0)
+        return bytes;
+    fprintf(stderr, "stoker eval: %s\n", err.text);
+    free(bytes);
+    return NULL;
 }
 
 /* What the vocabulary puts before an empty text, if it did so before this one. */
@@ -43,29 +50,32 @@ int eval_text_read(struct eval_text *t, const struct eval_command *c)
 {
     struct stoker_vocab *v = NULL;
     struct stoker_error err;
+    size_t n;
     *t = (struct eval_text){.bos = -1};
-    int status = read_file(t, c->text);
-    if (status)
-        return status;
+    char *bytes = read_text(c->text, &n);
+    if (!bytes)
+        return 2;
+    sha256(bytes, n, t->sha256);
     int failed = stoker_vocab_open(&v, c->model, NULL, &err) ||
-                 stoker_vocab_tokenize(v, t->bytes, t->n, 1, c->parse_special, &t->token, &t->n_token, &err) ||
+                 stoker_vocab_tokenize(v, bytes, n, 1, c->parse_special, &t->token, &t->n_token, &err) ||
                  find_bos(t, v, &err);
     stoker_vocab_close(v);
+    free(bytes);
     return failed ? report(&err) : 0;
 }
 
 void eval_text_free(struct eval_text *t)
 {
-    free(t->bytes);
     stoker_free(t->token);
     *t = (struct eval_text){0};
 }
 
-int eval_open(struct stoker **s, struct eval_command *c)
+int eval_open(struct stoker **s, struct eval_command *c, size_t own_bytes)
 {
     struct stoker_error err;
     struct progress loading;
     progress_begin(&loading, "loading", PROGRESS_BYTES, 0);
+    c->options.server = own_bytes;
     c->options.progress = progress_show_loading;
     c->options.progress_arg = &loading;
     int failed = stoker_open(s, c->model, &c->options, &err);
