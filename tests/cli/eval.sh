@@ -22,6 +22,18 @@ is "logprobs by short factors of rope" 0 '^n [0-9]+, sum' '^stoker eval: factors
 run eval logprobs "$golden/phi3.gguf" -f "$dir/hello" --ctx 4097
 is "logprobs by long factors of rope" 0 '^n [0-9]+, sum' '^stoker eval: factors of rope are the long ones, of a context of 4097'
 
+cp "$dir/request" "$dir/in"
+run eval logprobs "$ember" --chat - --from 2
+rm "$dir/in"
+is "logprobs of a chat from stdin" 0 '"\\n"' ""
+run eval logprobs "$ember" -f "$dir/hello" --from 2
+is "--from behind the end" 2 "" "^stoker eval: $dir/hello has 2 tokens, none at --from 2$"
+printf 'Say' >"$dir/say"
+run eval logprobs "$ember" -f "$dir/say"
+is "logprobs of one token" 0 '^n 0$' ""
+run eval logprobs "$ember" -f "$dir/hello" --ctx 1
+is "logprobs: a context too short" 2 "" "^stoker eval: $dir/hello has 2 tokens, the context 1: give a longer --ctx, or none$"
+
 # The same tokens in one context: chunk 0 of the perplexity is positions 129 to 255.
 head -c 4000 "$text" >"$dir/text"
 run eval logprobs "$ember" -f "$dir/text" --parse-special --json

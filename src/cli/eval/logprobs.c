@@ -1,6 +1,5 @@
 /* stoker eval logprobs: each token of a text, or of a chat's prompt, and how likely it was. */
 #include "base/error.h"
-#include "base/file.h"
 #include "cli/common/cli.h"
 #include "cli/common/piece.h"
 #include "cli/common/progress.h"
@@ -78,12 +77,12 @@ static void print_token_json(const struct scored *r, size_t at)
 static void print_sum(const struct scored *r)
 {
     double sum = 0;
-    size_t n = r->n > r->from ? r->n - r->from : 0;
+    size_t n = r->n - r->from;
     for (size_t i = r->from; i < r->n; i++)
         sum += r->score[i].logprob;
     if (n)
         printf("n %zu, sum %.6f, mean %.6f, perplexity %.4f\n", n, sum, sum / (double)n, exp(-sum / (double)n));
-    else
+    else /* a text of one token */
         printf("n 0\n");
 }
 
@@ -143,8 +142,24 @@ static void tell_factors(const struct stoker *s)
                 rope_factors_name(&p), p.asked_ctx, p.n_ctx_short);
 }
 
+/* What cannot be scored is refused before the model is loaded. */
+static int check_positions(const struct eval_command *c, size_t n)
+{
+    const char *name = c->chat ? c->chat : c->text;
+    if (c->from > 1 && (size_t)c->from >= n)
+        fprintf(stderr, "stoker eval: %s has %zu tokens, none at --from %d\n", name, n, c->from);
+    else if (c->options.n_ctx && (size_t)c->options.n_ctx < n)
+        fprintf(stderr, "stoker eval: %s has %zu tokens, the context %d: give a longer --ctx, or none\n", name, n,
+                c->options.n_ctx);
+    else
+        return 0;
+    return 2;
+}
+
 static int run(struct eval_command *c, const stoker_token *token, size_t n)
 {
+    if (check_positions(c, n))
+        return 2;
     struct stoker *s = NULL;
     struct scored r = {.token = token, .n = n, .from = (size_t)c->from, .n_top = c->top};
     if (c->options.n_ctx == 0) /* a context for this text alone */
@@ -179,7 +194,7 @@ static int run_chat(struct eval_command *c)
     struct stoker_error why;
     struct error err = {0};
     size_t n;
-    char *request = file_read(c->chat, REQUEST_MOST, &n, &err);
+    char *request = eval_file_read(c->chat, REQUEST_MOST, &n, &err);
     if (!request) {
         fprintf(stderr, "stoker eval: %s\n", err.text);
         return 2;
