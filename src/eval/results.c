@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { FILE_MOST = 1 << 30 };
@@ -103,8 +104,10 @@ static int read_lines(struct eval_results *r, const json_t *header,
 static int open_file(struct eval_results *r, const char *mode, struct error *err)
 {
     r->file = fopen(r->path, mode);
+    if (r->file && (flock(fileno(r->file), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK))
+        return 0; /* some filesystems have no locks */
     if (r->file)
-        return 0;
+        return error_set(err, ERR_INPUT, "%s: another run writes its results there", r->path);
     if (errno == EEXIST)
         return error_set(err, ERR_INPUT, "%s exists; --resume takes it up again", r->path);
     return error_set(err, ERR_IO, "%s: cannot be written: %s", r->path, strerror(errno));
@@ -119,10 +122,10 @@ int eval_results_open(struct eval_results **out, const char *path, const json_t 
         r->most = n_item;
     int status = r && (r->path = strdup(path)) ? 0 : error_set(err, ERR_MEMORY, "no memory for results");
     int exists = status == 0 && resume && access(path, F_OK) == 0;
-    if (exists)
-        status = read_lines(r, header, on_item, arg, &whole, err);
     if (status == 0)
         status = open_file(r, exists ? "r+" : "wx", err);
+    if (status == 0 && exists)
+        status = read_lines(r, header, on_item, arg, &whole, err);
     if (status == 0 && exists && (ftruncate(fileno(r->file), (off_t)whole) || fseeko(r->file, (off_t)whole, SEEK_SET)))
         status = error_set(err, ERR_IO, "%s: cannot be cut: %s", path, strerror(errno));
     if (status == 0 && whole == 0)

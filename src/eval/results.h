@@ -16,7 +16,7 @@ struct eval_results;
 /* Opens the file at path, of a run of n_item items. resume 0: it must not exist yet. 1: if it exists, its first line must equal header,
  * else the sentence names the field that differs; each item is given to on_item, in order, whose sentence is about the line alone; a
  * summary in front of missing items is refused; a last line that is not whole is cut off, the first only where it begins as header does.
- * header is borrowed. */
+ * header is borrowed. While it is open, no other process can open it. */
 int eval_results_open(struct eval_results **out, const char *path, const json_t *header, size_t n_item, int resume,
                       int (*on_item)(void *arg, const json_t *item, struct error *err), void *arg, struct error *err);
 

@@ -140,6 +140,16 @@ for begun in header empty; do
     cmp -s "$dir/whole" "$dir/$begun" && pass || fail "a header that is torn ($begun)" "other lines"
 done
 
+if command -v flock >/dev/null; then
+    exec 9<"$dir/whole"
+    flock 9
+    run $ppl --out "$dir/whole" --resume
+    exec 9<&-
+    is "results that another run writes" 2 "" "^stoker eval: $dir/whole: another run writes its results there$"
+else
+    skip "results that another run writes" "no flock"
+fi
+
 kills=0
 rm -f "$dir/killed"
 for round in $(seq 20); do
