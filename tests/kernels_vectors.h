@@ -59,6 +59,7 @@ enum vec {
     V_SOFTMAX_SUM,
     V_FP8,
     V_LAYER_NORM,
+    V_RELU,
     V_COUNT
 };
 static const char *const vec_name[V_COUNT] = {"dot16",       "rms_norm",    "rms_norm without weight",
@@ -70,7 +71,8 @@ static const char *const vec_name[V_COUNT] = {"dot16",       "rms_norm",    "rms
                                               "gelu_mul",    "softcap",     "relu2",
                                               "conv",        "conv_plain",  "exp",
                                               "softplus",    "clamp",       "sqrt_softplus",
-                                              "softmax_sum", "round_fp8",   "layer_norm"};
+                                              "softmax_sum", "round_fp8",   "layer_norm",
+                                              "relu_mul"};
 
 /* Writes its outputs, as floats, to out; returns how many. a and b are scratch copies ending at guard pages. */
 static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, float *out, int n, int alias)
@@ -153,6 +155,9 @@ static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, floa
         break;
     case V_RELU2:
         k->relu2(y, NULL, a, n);
+        break;
+    case V_RELU:
+        k->relu_mul(y, a, b, n);
         break;
     case V_CONV: { /* three rows of a third of the values */
         int w = n / 3;

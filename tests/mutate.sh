@@ -344,6 +344,8 @@ mutate residual-of-mamba "$(golden granitehybrid)" src/model/block/mamba2.c 's|a
 mutate logit-scale "$(golden granite)" src/model/arch/forward.c 's|if (m->p.logit_scale > 0)|if (0)|'
 mutate plain-convolution "$(golden lfm2moe)" src/op/recur.c 's|if (a->plain)|if (0)|'
 mutate history-of-convolution "state build/data/golden/lfm2moe.gguf" src/model/recurrent/lfm2.c 's|bind_state(b, (size_t)(p->n_conv - 1) \* (size_t)p->n_embd)|bind_state(b, 0)|'
+mutate relu-of-vectors "kernels" src/kernel/scalar/vec.c 's|(gate\[i\] < 0.0f ? 0.0f : gate\[i\]) \* up|(gate[i] < 0.5f ? 0.0f : gate[i]) * up|'
+mutate decay-of-channels "unit/op/recur" src/op/recur.c 's|k->mul(decay, dt, n);||'
 
 # qwen4exp
 mutate gate-of-delta-net "$(golden qwen4exp)" src/model/block/delta_net.c 's|if (w->sigmoid)|if (0)|'

@@ -185,6 +185,7 @@ struct kernels {
     void (*add_scaled)(float *y, float w, const float *o, int n); /* y = y + w * o: product rounded, then one add */
     void (*scale)(float *x, float s, int n);                      /* x *= s */
     ffn_act_fn *gelu_mul;                                         /* gelu(gate) * up */
+    ffn_act_fn *relu_mul;                                         /* max(gate, 0) * up; NaN stays */
     void (*softcap)(float *x, float cap, int n);                  /* x = cap tanh(x / cap) */
     /* Rotate x [2 * n_pair] in place by cosines c and sines s [n_pair]: pairs (i, i + n_pair), or (2i, 2i + 1). */
     void (*rope_half)(float *x, const float *c, const float *s, int n_pair);

@@ -151,6 +151,11 @@ struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows,
     return add(b, find(b, l, name, 1, (uint64_t[]){(uint64_t)n_cols, (uint64_t)n_rows}, 2), 1);
 }
 
+struct weight *bind_table_if(struct binder *b, int l, const char *name, int n_rows, int n_cols)
+{
+    return add(b, find(b, l, name, 0, (uint64_t[]){(uint64_t)n_cols, (uint64_t)n_rows}, 2), 1);
+}
+
 struct weight *bind_ids(struct binder *b, int l, const char *name, int n_rows, int n_cols, int n)
 {
     struct weight *w = add(b, find_any(b, l, name, 1, (uint64_t[]){(uint64_t)n_cols, (uint64_t)n_rows}, 2), 0);

@@ -32,7 +32,8 @@ struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n);
  * ffn_latent_up too, which are resident. */
 struct experts *bind_experts(struct binder *b, int l);
 
-/* The small matrix of a convolution, [n_channel][width] or [n_channel][1][width] in the file: kept in f32 [width][n_channel]. */
+/* A small matrix of a vector for each channel (taps of a convolution, decays of states), [n_channel][width] or [n_channel][1][width] in the
+ * file: kept in f32 [width][n_channel]. */
 struct weight *bind_conv(struct binder *b, int l, const char *name, int width, int n_channel);
 
 /* A matrix of each head, [n_head][n_out][n_in]: bound as one of n_head * n_out rows. */
@@ -42,8 +43,9 @@ struct weight *bind_heads_if(struct binder *b, int l, const char *name, int n_he
 /* The first d rows of each head of an unsplit kv_b, as f32 [n_head][n_cols of kv_b][d]: made when it is loaded. */
 struct weight *bind_keys_of(struct binder *b, const struct weight *kv_b, int n_head, int d);
 
-/* A table of vectors [n_rows][n_cols] (biases of experts, numbers of heads). */
+/* A table of vectors [n_rows][n_cols] (biases of experts, numbers of heads); if: NULL, and no failure, when it is absent. */
 struct weight *bind_table(struct binder *b, int l, const char *name, int n_rows, int n_cols);
+struct weight *bind_table_if(struct binder *b, int l, const char *name, int n_rows, int n_cols);
 
 /* A table of whole numbers, i32 [n_rows][n_cols], each in [0, n): checked when it is loaded. */
 struct weight *bind_ids(struct binder *b, int l, const char *name, int n_rows, int n_cols, int n);

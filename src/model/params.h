@@ -20,8 +20,9 @@ enum { ROPE, WINDOW_ROPE, NO_ROPE = WINDOW_ROPE, ROPES };
 /* Of so many layers the last sees everything, or knows no positions, where no key says which does (architectures.md 2). */
 enum { PERIOD_UNSAID = 4 };
 
-/* The hidden row of a feed-forward: silu(g) * u; clamped, with a steeper sigmoid (gpt-oss); gelu(g) * u; max(u, 0)^2, without a gate. */
-enum ffn_act { FFN_SILU, FFN_SWIGLU_OAI, FFN_GELU, FFN_RELU2 };
+/* The hidden row of a feed-forward: silu(g) * u; clamped, with a steeper sigmoid (gpt-oss); gelu(g) * u; max(g, 0) * u; max(u, 0)^2,
+ * without a gate. */
+enum ffn_act { FFN_SILU, FFN_SWIGLU_OAI, FFN_GELU, FFN_RELU, FFN_RELU2 };
 
 struct params { /* numbers of values, heads, layers or positions */
     int n_layer, n_vocab, n_embd, n_ctx_train;
@@ -46,6 +47,9 @@ struct params { /* numbers of values, heads, layers or positions */
     struct ssm_params { /* Mamba-2: heads of d values, groups of B and C, a convolution before them */
         int n_head, n_group, d, n_state, conv;
     } ssm;
+    struct mamba_params { /* Mamba-1: states of each channel, width of the row of which steps are made, a convolution */
+        int n_channel, n_state, rank, conv;
+    } mamba;
     struct latent_params {                        /* latent attention: ranks, and the parts of a head */
         int q_rank, kv_rank, d_nope, d_rope, d_v; /* q_rank 0: queries are not compressed */
         float scale;

@@ -199,6 +199,57 @@ void op_ssm_steps(struct op *op, float *decay, float *dt, const float *bias, con
     op_split(op, n_rows, 1, 64, steps_rows, &(struct ssm_steps){op, decay, dt, bias, A, n_head});
 }
 
+/* ---- Mamba-1 ----------------------------------------------------------------------------------------------------------------- */
+
+struct channel_units {
+    const struct op *op;
+    const struct ssm_channels *m;
+    const struct run *run;
+    int parts;
+};
+
+/* Row `row` of channels [c0, c0 + n), whose states of one number are ld floats apart. */
+static void channels_row(const struct channel_units *a, float *state, int row, int c0, int n)
+{
+    const struct kernels *k = a->op->k;
+    const struct ssm_channels *m = a->m;
+    size_t ld = (size_t)m->n_channel, at = (size_t)row * ld + (size_t)c0, states = (size_t)row * (size_t)m->n_state;
+    size_t bytes = (size_t)n * sizeof(float);
+    float *dt = m->dt + at, *y = m->y + at, in[CHANNELS], decay[CHANNELS];
+    k->softplus(dt, dt, m->bias + c0, n);
+    memcpy(in, m->x + at, bytes);
+    k->mul(in, dt, n);
+    memcpy(y, m->x + at, bytes);
+    k->mul(y, m->D + c0, n);
+    for (int i = 0; i < m->n_state; i++) {
+        float *S = state + (size_t)i * ld + c0;
+        memcpy(decay, m->A + (size_t)i * ld + c0, bytes);
+        k->mul(decay, dt, n);
+        k->exp(decay, n);
+        k->mul(S, decay, n);
+        k->add_scaled(S, m->B[states + (size_t)i], in, n);
+        k->add_scaled(y, m->C[states + (size_t)i], S, n);
+    }
+}
+
+static void channel_units(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct channel_units *a = arg;
+    for (int u = begin; u < end; u++) {
+        const struct run *r = &a->run[u / a->parts];
+        int c0 = u % a->parts * CHANNELS, left = a->m->n_channel - c0, n = left < CHANNELS ? left : CHANNELS;
+        for (int i = 0; i < r->n; i++)
+            channels_row(a, r->state, r->first + i, c0, n);
+    }
+}
+
+void op_ssm_channels(struct op *op, const struct ssm_channels *m, const struct run *run, int n_run)
+{
+    int parts = (m->n_channel + CHANNELS - 1) / CHANNELS;
+    op_split(op, n_run * parts, 1, 1, channel_units, &(struct channel_units){op, m, run, parts});
+}
+
 /* ---- gates ------------------------------------------------------------------------------------------------------------------- */
 
 struct decay {

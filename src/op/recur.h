@@ -52,6 +52,15 @@ void op_ssm(struct op *op, const struct ssm *m, const struct run *run, int n_run
 /* Its steps: dt = softplus(dt + bias), in place, and decay = exp(A dt); [n_rows][n_head], A and bias [n_head]. */
 void op_ssm_steps(struct op *op, float *decay, float *dt, const float *bias, const float *A, int n_rows, int n_head);
 
+/* Mamba-1 (kernels.md G): each channel has n_state states, which decay by themselves. Rows of x, dt and y [n_channel], of B and C
+ * [n_state]; A and the state of a run [n_state][n_channel]; D and bias [n_channel]. dt becomes softplus(dt + bias). */
+struct ssm_channels {
+    int n_channel, n_state;
+    const float *x, *B, *C, *A, *D, *bias;
+    float *dt, *y;
+};
+void op_ssm_channels(struct op *op, const struct ssm_channels *m, const struct run *run, int n_run);
+
 /* The share of a state that is kept in a step, from its logits x [n_rows][n_head][n], in place: exp(A softplus(x + dt)), A [n_head],
  * dt [n_head][n]. */
 void op_decay(struct op *op, float *x, const float *A, const float *dt, int n_rows, int n_head, int n);

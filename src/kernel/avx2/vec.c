@@ -91,6 +91,12 @@ static void gelu_mul(float *h, const float *gate, const float *up, int n)
     }
 }
 
+static void relu_mul(float *h, const float *gate, const float *up, int n)
+{
+    for (int i = 0; i < n; i += 8) /* NaN and -0 in the second operand survive */
+        store(h, i, n, _mm256_mul_ps(_mm256_max_ps(_mm256_setzero_ps(), load(gate, i, n)), load(up, i, n)));
+}
+
 static void softcap(float *x, float cap, int n)
 {
     for (int i = 0; i < n; i += 8)
@@ -167,6 +173,7 @@ void fill_vec_avx2(struct kernels *k)
     k->add_scaled = add_scaled;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
+    k->relu_mul = relu_mul;
     k->softcap = softcap;
     k->rope_half = rope_half;
     k->rope_pair = rope_pair;

@@ -76,6 +76,12 @@ static void gelu_mul(float *h, const float *gate, const float *up, int n)
     }
 }
 
+static void relu_mul(float *h, const float *gate, const float *up, int n)
+{
+    /* NaN and -0 in the second operand survive */
+    LANES(n) STORE(h, _mm512_mul_ps(_mm512_max_ps(_mm512_setzero_ps(), LOAD(gate)), LOAD(up)));
+}
+
 static void softcap(float *x, float cap, int n) { LANES(n) STORE(x, softcap512(LOAD(x), cap)); }
 
 static void rope_half(float *x, const float *c, const float *s, int n_pair)
@@ -147,6 +153,7 @@ void fill_vec_avx512(struct kernels *k)
     k->add_scaled = add_scaled;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
+    k->relu_mul = relu_mul;
     k->softcap = softcap;
     k->rope_half = rope_half;
     k->rope_pair = rope_pair;

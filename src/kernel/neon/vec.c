@@ -137,6 +137,12 @@ static void swiglu_oai(float *h, const float *gate, const float *up, int n)
     }
 }
 
+static void relu_mul(float *h, const float *gate, const float *up, int n)
+{
+    for (int i = 0; i < n; i += 4)
+        store(h, i, n, vmulq_f32(at_least(load(gate, i, n), 0.0f), load(up, i, n)));
+}
+
 static void softcap(float *x, float cap, int n)
 {
     for (int i = 0; i < n; i += 4)
@@ -273,6 +279,7 @@ void fill_vec_neon(struct kernels *k)
     k->add_scaled = add_scaled;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
+    k->relu_mul = relu_mul;
     k->swiglu_oai = swiglu_oai;
     k->softcap = softcap;
     k->clamp = clamp;

@@ -135,6 +135,12 @@ static void gelu_mul(float *h, const float *gate, const float *up, int n)
         h[i] = ref_gelu(gate[i]) * up[i];
 }
 
+static void relu_mul(float *h, const float *gate, const float *up, int n)
+{
+    for (int i = 0; i < n; i++)
+        h[i] = (gate[i] < 0.0f ? 0.0f : gate[i]) * up[i];
+}
+
 static void softcap(float *x, float cap, int n)
 {
     for (int i = 0; i < n; i++)
@@ -178,6 +184,7 @@ void fill_vec_scalar(struct kernels *k)
     k->add_scaled = add_scaled;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
+    k->relu_mul = relu_mul;
     k->softcap = softcap;
     k->rope_half = rope_half;
     k->rope_pair = rope_pair;

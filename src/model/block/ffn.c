@@ -15,6 +15,8 @@ ffn_act_fn *ffn_kernel(const struct step *s)
         return k->swiglu_oai;
     case FFN_GELU:
         return k->gelu_mul;
+    case FFN_RELU:
+        return k->relu_mul;
     case FFN_RELU2:
         return k->relu2;
     default:

@@ -9,9 +9,13 @@ struct mamba2_weights {
     size_t history, state; /* what bind_state() returned, of the convolution and of the recurrence */
 };
 void block_mamba2(struct step *s, float *x, const struct mamba2_weights *w);
+/* What it adds to x, out [n_rows][n_embd], from rows a that are normed already: w->norm is not used. */
+void mamba2_of(struct step *s, float *out, struct act *a, const struct mamba2_weights *w);
 
 /* params.ssm: heads, groups, state, convolution. */
 int params_read_mamba2(struct params *p, const struct gguf *g, struct error *err);
 void bind_mamba2(struct binder *b, int l, struct mamba2_weights *w); /* all of it; the state that the layer keeps */
+/* The same without a norm before it; the norm of its output may be absent. */
+void bind_mamba2_beside(struct binder *b, int l, struct mamba2_weights *w);
 
 #endif

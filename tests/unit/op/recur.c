@@ -1,6 +1,6 @@
 /* links: op kernel format base */
-/* Mamba-2 and the convolution before it: near their formulas in double, and the same bits however a sequence is cut into steps,
- * beside another one, with any number of threads, on every tier. */
+/* Mamba, the first and the second, and the convolution before them: near their formulas in double, and the same bits however a sequence
+ * is cut into steps, beside another one, with any number of threads, on every tier. */
 #include "op/recur.h"
 #include "op/rows.h"
 #include "op_world.h"
@@ -153,6 +153,106 @@ static void mamba2(void **state)
     }
 }
 
+/* ---- Mamba-1 ------------------------------------------------------------------------------------------------------------------ */
+
+struct channels_case {
+    int n_channel, n_state;
+    float *x, *dt, *B, *C, *A, *D, *bias, *y; /* [N_SEQ][N_ROWS][...]; A [n_state][n_channel]; D, bias [n_channel] */
+};
+
+static void channels_open(struct channels_case *c, int n_channel, int n_state)
+{
+    size_t rows = N_SEQ * N_ROWS, n = (size_t)n_channel, states = (size_t)n_state;
+    *c = (struct channels_case){n_channel, n_state};
+    c->x = world_floats(11, rows * n);
+    c->dt = world_floats(12, rows * n);
+    c->B = world_floats(13, rows * states);
+    c->C = world_floats(14, rows * states);
+    c->A = world_floats(15, states * n);
+    c->D = world_floats(16, n);
+    c->bias = world_floats(17, n);
+    c->y = malloc(rows * n * sizeof *c->y);
+    for (size_t i = 0; i < states * n; i++)
+        c->A[i] -= 1.5f;
+}
+
+static void channels_close(struct channels_case *c)
+{
+    float *const all[] = {c->x, c->dt, c->B, c->C, c->A, c->D, c->bias, c->y};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
+/* y of all rows, computed n at a time. */
+static void channels_run(struct channels_case *c, int n)
+{
+    size_t width = (size_t)c->n_channel, states = (size_t)c->n_state, rows = N_SEQ * N_ROWS;
+    float *state = calloc(N_SEQ * states * width, sizeof *state), *x = malloc(rows * width * sizeof *x),
+          *dt = malloc(rows * width * sizeof *dt), *y = malloc(rows * width * sizeof *y),
+          *B = malloc(rows * states * sizeof *B), *C = malloc(rows * states * sizeof *C);
+    for (int first = 0, m; first < N_ROWS; first += m) {
+        struct run run[N_SEQ];
+        m = N_ROWS - first < n ? N_ROWS - first : n;
+        two_runs(run, m, NULL, 0, state, states * width);
+        gather(x, c->x, first, m, width);
+        gather(dt, c->dt, first, m, width);
+        gather(B, c->B, first, m, states);
+        gather(C, c->C, first, m, states);
+        struct ssm_channels s = {c->n_channel, c->n_state, x, B, C, c->A, c->D, c->bias, dt, y};
+        op_ssm_channels(&world.op, &s, run, N_SEQ);
+        scatter(c->y, y, first, m, width);
+    }
+    float *const all[] = {state, x, dt, y, B, C};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
+static void channels_near_formula(const struct channels_case *c)
+{
+    enum { MOST = 20 };
+    for (int q = 0; q < N_SEQ; q++)
+        for (int j = 0; j < c->n_channel; j++) {
+            double state[MOST] = {0};
+            for (int r = 0; r < N_ROWS; r++) {
+                size_t row = (size_t)(q * N_ROWS + r), at = row * (size_t)c->n_channel + (size_t)j;
+                double x = (double)c->x[at], dt = log1p(exp((double)c->dt[at] + (double)c->bias[j]));
+                double y = (double)c->D[j] * x;
+                for (int i = 0; i < c->n_state; i++) {
+                    size_t s = row * (size_t)c->n_state + (size_t)i;
+                    state[i] = exp((double)c->A[i * c->n_channel + j] * dt) * state[i] + (double)c->B[s] * dt * x;
+                    y += state[i] * (double)c->C[s];
+                }
+                assert_near((double)c->y[at], y, 1e-5);
+            }
+        }
+}
+
+static void mamba1(void **state)
+{
+    static const int cases[][2] = {{64, 16}, {300, 8}, {513, 3}, {1, 1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct channels_case c;
+        float *truth = NULL;
+        size_t n = (size_t)(N_SEQ * N_ROWS * cases[i][0]);
+        for (int tier = 0; tier <= (int)cpu_best_tier(); tier++)
+            for (int threads = 1; threads <= 3; threads++) {
+                world_open(&world, (enum cpu_tier)tier, threads, 4096, 64);
+                channels_open(&c, cases[i][0], cases[i][1]);
+                channels_run(&c, threads == 1 ? N_ROWS : threads);
+                if (!truth) {
+                    truth = malloc(n * sizeof *truth);
+                    memcpy(truth, c.y, n * sizeof *truth);
+                    channels_near_formula(&c);
+                }
+                assert_bits(c.y, truth, n);
+                channels_close(&c);
+                world_close(&world);
+            }
+        free(truth);
+    }
+}
+
 enum { WITH_BIAS = 1, PLAIN };
 
 /* ---- the convolution ---------------------------------------------------------------------------------------------------------- */
@@ -279,7 +379,8 @@ static void norms_of_groups(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(mamba2), cmocka_unit_test(convolution),
-                                       cmocka_unit_test(taps_apart), cmocka_unit_test(norms_of_groups)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(mamba2), cmocka_unit_test(mamba1),
+                                       cmocka_unit_test(convolution), cmocka_unit_test(taps_apart),
+                                       cmocka_unit_test(norms_of_groups)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
