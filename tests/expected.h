@@ -13,17 +13,15 @@
 /* Architectures, as models name them; the list ends with NULL. */
 static inline const char *const *expected_archs(void)
 {
-    static const char *const archs[] = {"afmoe",          "bailingmoe",    "bailingmoe2", "cohere2",     "command-r",
-                                        "deepseek",       "deepseek2",     "deepseek4",   "dots1",       "ernie4_5",
-                                        "ernie4_5-moe",   "exaone-moe",    "exaone4",     "gemma2",      "gemma3",
-                                        "gemma4",         "glm-dsa",       "glm4",        "glm4moe",     "gpt-oss",
-                                        "granite",        "granitehybrid", "granitemoe",  "hunyuan-moe", "kimi-linear",
-                                        "lfm2",           "lfm2moe",       "llama",       "llama4",      "mamba2",
-                                        "mimo2",          "minimax-m2",    "mistral3",    "mistral4",    "nemotron_h",
-                                        "nemotron_h_moe", "olmo2",         "olmoe",       "phi3",        "phimoe",
-                                        "qwen2",          "qwen2moe",      "qwen3",       "qwen35",      "qwen35moe",
-                                        "qwen3moe",       "qwen3next",     "qwen3vlmoe",  "qwen4exp",    "seed_oss",
-                                        "smollm3",        "step35",        NULL};
+    static const char *const archs[] = {
+        "afmoe",          "bailingmoe",   "bailingmoe2", "cohere2",      "command-r",  "deepseek",   "deepseek2",
+        "deepseek4",      "dots1",        "ernie4_5",    "ernie4_5-moe", "exaone-moe", "exaone4",    "gemma2",
+        "gemma3",         "gemma4",       "glm-dsa",     "glm4",         "glm4moe",    "gpt-oss",    "granite",
+        "granitehybrid",  "granitemoe",   "hunyuan-moe", "kimi-linear",  "lfm2",       "lfm2moe",    "llama",
+        "llama4",         "mamba2",       "mimo2",       "minimax-m2",   "mistral3",   "mistral4",   "nemotron_h",
+        "nemotron_h_moe", "olmo2",        "olmoe",       "phi3",         "phimoe",     "qwen2",      "qwen2moe",
+        "qwen3",          "qwen35",       "qwen35moe",   "qwen3moe",     "qwen3next",  "qwen3vlmoe", "qwen4exp",
+        "seed_oss",       "smallthinker", "smollm3",     "step35",       NULL};
     return archs;
 }
 
@@ -38,25 +36,45 @@ static inline const char *const *expected_lawful(void)
         "lfm2moe",      "llama4",    "mixed-moe",  "nemotron_h_moe-latent", "qwen35moe",     "qwen4exp",
         "step35",       NULL};
 #else
-    static const char *const models[] = {"afmoe",           "bailingmoe2",
-                                         "cohere2",         "deepseek2-lite",
-                                         "deepseek2-v3",    "deepseek4",
-                                         "deepseek4-pages", "gemma2",
-                                         "gemma3",          "gemma4",
-                                         "gemma4-moe",      "glm-dsa-sparse",
-                                         "glm4moe",         "gpt-oss-mxfp4",
-                                         "granitehybrid",   "kimi-linear",
-                                         "lfm2moe",         "llama-tied",
-                                         "llama4",          "mamba2",
-                                         "mimo2",           "minimax-m2",
-                                         "mistral4",        "mixed-moe",
-                                         "mixtral",         "nemotron_h",
-                                         "nemotron_h_moe",  "nemotron_h_moe-latent",
-                                         "olmo3",           "olmoe",
-                                         "phi3-long",       "qwen2moe",
-                                         "qwen35moe",       "qwen3moe",
-                                         "qwen4exp",        "qwen4exp-long",
-                                         "step35",          NULL};
+    static const char *const models[] = {"afmoe",
+                                         "bailingmoe2",
+                                         "cohere2",
+                                         "deepseek2-lite",
+                                         "deepseek2-v3",
+                                         "deepseek4",
+                                         "deepseek4-pages",
+                                         "gemma2",
+                                         "gemma3",
+                                         "gemma4",
+                                         "gemma4-moe",
+                                         "glm-dsa-sparse",
+                                         "glm4moe",
+                                         "gpt-oss-mxfp4",
+                                         "granitehybrid",
+                                         "kimi-linear",
+                                         "lfm2moe",
+                                         "llama-tied",
+                                         "llama4",
+                                         "mamba2",
+                                         "mimo2",
+                                         "minimax-m2",
+                                         "mistral4",
+                                         "mixed-moe",
+                                         "mixtral",
+                                         "nemotron_h",
+                                         "nemotron_h_moe",
+                                         "nemotron_h_moe-latent",
+                                         "olmo3",
+                                         "olmoe",
+                                         "phi3-long",
+                                         "qwen2moe",
+                                         "qwen35moe",
+                                         "qwen3moe",
+                                         "qwen4exp",
+                                         "qwen4exp-long",
+                                         "smallthinker",
+                                         "step35",
+                                         NULL};
 #endif
     return models;
 }

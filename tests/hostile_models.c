@@ -728,6 +728,12 @@ static const struct absurd absurd[] = {
     {"phimoe", "rope.dimension_count", 4, "rope_factors_"},
     {"phimoe", "feed_forward_length", 47, "blk.0.ffn_"},
     {"command-r", "attention.layer_norm_epsilon", INFINITY, NULL},
+    {"smallthinker", "expert_gating_func", 0, NULL},
+    {"smallthinker", "expert_gating_func", 3, NULL},
+    {"smallthinker", "expert_used_count", 7, NULL},
+    {"smallthinker", "expert_feed_forward_length", 25, "blk.0.ffn_"},
+    {"smallthinker", "attention.sliding_window", 3, MAY_RUN},
+    {"smallthinker", "attention.sliding_window", huge, NULL},
 };
 
 /* A number that is not a whole one, as f32. */
@@ -782,6 +788,7 @@ static const struct {
     {"mimo2", "rope.freq_base_swa"},
     {"exaone-moe", "attention.sliding_window"},
     {"dots1", "expert_gating_func"},
+    {"smallthinker", "expert_gating_func"},
     {"cohere2", "attention.sliding_window"},
     {"cohere2", "attention.layer_norm_epsilon"},
     {"command-r", "logit_scale"},
@@ -1273,10 +1280,10 @@ int main(void)
                                          "deepseek4",     "glm-dsa-sparse"};
     static const char *const others_too[] = {"gemma2", "mamba2"}; /* without keys and shapes of their own here */
     static const char *const without_shapes[] = {
-        "llama4",      "mistral3",    "mistral4",      "qwen3vlmoe", "granitehybrid", "lfm2moe",  "ernie4_5-moe",
-        "bailingmoe2", "hunyuan-moe", "step35",        "mimo2",      "exaone-moe",    "afmoe",    "dots1",
-        "seed_oss",    "olmo3",       "exaone4",       "glm4",       "bailingmoe",    "deepseek", "cohere2",
-        "command-r",   "qwen4exp",    "qwen4exp-long", "phi3",       "phimoe"};
+        "llama4",      "mistral3",    "mistral4",      "qwen3vlmoe", "granitehybrid", "lfm2moe",     "ernie4_5-moe",
+        "bailingmoe2", "hunyuan-moe", "step35",        "mimo2",      "exaone-moe",    "afmoe",       "dots1",
+        "seed_oss",    "olmo3",       "exaone4",       "glm4",       "bailingmoe",    "deepseek",    "cohere2",
+        "command-r",   "qwen4exp",    "qwen4exp-long", "phi3",       "phimoe",        "smallthinker"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

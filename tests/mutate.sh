@@ -344,6 +344,11 @@ mutate residual-of-mamba "$(golden granitehybrid)" src/model/block/mamba2.c 's|a
 mutate logit-scale "$(golden granite)" src/model/arch/forward.c 's|if (m->p.logit_scale > 0)|if (0)|'
 mutate plain-convolution "$(golden lfm2moe)" src/op/recur.c 's|if (a->plain)|if (0)|'
 mutate history-of-convolution "state build/data/golden/lfm2moe.gguf" src/model/recurrent/lfm2.c 's|bind_state(b, (size_t)(p->n_conv - 1) \* (size_t)p->n_embd)|bind_state(b, 0)|'
+mutate experts-of-the-input "$(golden smallthinker)" src/model/arch/smallthinker.c 's|in = step_act(s, x,|in = step_act(s, m,|;s|^    struct routes r|    rms_norm(s, m, x, w->moe.norm);&|'
+mutate relu-of-experts "$(golden smallthinker)" src/model/arch/smallthinker.c 's|= FFN_RELU|= FFN_SILU|'
+mutate first-of-four "unsaid" src/model/arch/smallthinker.c 's|l % PERIOD_UNSAID == 0|(l + 1) % PERIOD_UNSAID == 0|'
+mutate number-of-window "unsaid" src/model/arch/smallthinker.c 's|window ? WINDOW : 0|window|'
+mutate rope-of-the-first "unsaid" src/model/arch/smallthinker.c 's|p->window \&\& sees_all ? NO_ROPE : ROPE|ROPE|'
 mutate relu-of-vectors "kernels" src/kernel/scalar/vec.c 's|(gate\[i\] < 0.0f ? 0.0f : gate\[i\]) \* up|(gate[i] < 0.5f ? 0.0f : gate[i]) * up|'
 mutate decay-of-channels "unit/op/recur" src/op/recur.c 's|k->mul(decay, dt, n);||'
 

@@ -7,6 +7,7 @@
  *     experts   inferred from their number: a golden with each expert several times gives the same bits, but at that number
  *     chunks    llama4's: of its first three layers no row sees positions before its chunk of 8192, and the fourth sees them all
  *     steps     ernie4_5-moe's first layer is dense because it leads, or because every second layer has experts: the same bits
+ *     windows   smallthinker's: the first of four layers sees all and has no rope, the others see 4096, whatever the key's number
  *     factors   of LongRoPE: the context that was asked for chooses; positions and memory do not
  *     scales    llama4's temperature of queries, Ling's scale of scores, EXAONE 4's window, as their parameters have them
  *
@@ -251,6 +252,40 @@ static int window_of_exaone4(int n_layer, struct error *err)
     return params_of(&p, &(struct unsaid){.golden = "exaone4", .n_layer = n_layer}, err) ? -1 : p.window;
 }
 
+/* Of 5 layers those that see all; -1 where others see another number than 4096. */
+static int see_all_of_smallthinker(int window, struct error *err)
+{
+    const struct unsaid c = {.golden = "smallthinker", .key = "attention.sliding_window", .value = window, .whole = 1};
+    const struct session_options o = {.plan_request = {.how = PLAN_WHOLE, .n_ctx = 32, .n_chunk = 32, .n_threads = 1}};
+    struct session *s = NULL;
+    int all = 0, others = 0;
+    if (grow(&c, 5, 1, err) || session_prepare(&s, path, &o, 0, err))
+        return -1;
+    for (int k = 0; k < KV_KINDS; k++) {
+        const struct kv_layout *kv = &s->model->kv_layout[k];
+        all += kv->window.n == 0 ? kv->n_layer : 0;
+        others += kv->window.n && kv->window.n != 4096 ? kv->n_layer : 0;
+    }
+    session_close(s);
+    return others ? -1 : all;
+}
+
+/* 1: how many values of a head are rotated makes no difference to so many layers of a file with a window. */
+static int turns_none(int n_layer, struct error *err)
+{
+    uint64_t hash[2];
+    for (int i = 0; i <= 1; i++)
+        if (grow(&(struct unsaid){.golden = "smallthinker",
+                                  .key = "attention.sliding_window",
+                                  .value = 7,
+                                  .whole = 1,
+                                  .n_rot = i ? 4 : 0},
+                 n_layer, 1, err) ||
+            run(&hash[i], err))
+            return -1;
+    return hash[0] == hash[1];
+}
+
 /* Half of each head is rotated. */
 static int scale_of_ling(struct error *err)
 {
@@ -322,7 +357,7 @@ int main(void)
         {"deepseek4", "swiglu_clamp_shexp", 61, 1, 1},
         {"exaone4", "attention.sliding_window", 64, 4096, 0, .whole = 1},
     };
-    enum { OTHERS = 12 };
+    enum { OTHERS = 14 };
     int n = (int)(sizeof cases / sizeof *cases), fd = temporary_file(path, "unsaid");
     for (int i = 0; i < n && fd >= 0; i++) {
         struct error err = {0};
@@ -344,6 +379,9 @@ int main(void)
         verdict("bailingmoe: scores by the rotated values", scale_of_ling(&err) == 1, &err);
         verdict("phi3: the context chooses the factors of rope", factors_of_phi3(&err) == 1, &err);
         verdict("phi3: memory does not choose them", factors_of_budgets(&err) == 1, &err);
+        verdict("smallthinker: windows of 4096, but on the first of four layers",
+                see_all_of_smallthinker(7, &err) == 2 && see_all_of_smallthinker(0, &err) == 5, &err);
+        verdict("smallthinker: no rope on the first layer", turns_none(1, &err) == 1 && turns_none(2, &err) == 0, &err);
         of_llama4();
         close(fd);
     }
