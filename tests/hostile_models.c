@@ -728,6 +728,19 @@ static const struct absurd absurd[] = {
     {"phimoe", "rope.dimension_count", 4, "rope_factors_"},
     {"phimoe", "feed_forward_length", 47, "blk.0.ffn_"},
     {"command-r", "attention.layer_norm_epsilon", INFINITY, NULL},
+    {"grok", "embedding_scale", 0, NULL},
+    {"grok", "embedding_scale", NAN, NULL},
+    {"grok", "logit_scale", -1, NULL},
+    {"grok", "attention.output_scale", 0, NULL},
+    {"grok", "attention.output_scale", INFINITY, NULL},
+    {"grok", "attn_logit_softcapping", 0, NULL},
+    {"grok", "attn_logit_softcapping", NAN, NULL},
+    {"grok", "final_logit_softcapping", -1, NULL},
+    {"grok", "rope.scaling.yarn_beta_fast", 0, NULL},
+    {"grok", "feed_forward_length", 65, "blk.0.ffn_up.weight"},
+    {"grok", "feed_forward_length", 0, "blk.0.ffn_up.weight"},
+    {"grok", "expert_feed_forward_length", 33, "blk.0.ffn_"},
+    {"grok", "expert_used_count", 5, NULL},
     {"smallthinker", "expert_gating_func", 0, NULL},
     {"smallthinker", "expert_gating_func", 3, NULL},
     {"smallthinker", "expert_used_count", 7, NULL},
@@ -1280,10 +1293,10 @@ int main(void)
                                          "deepseek4",     "glm-dsa-sparse"};
     static const char *const others_too[] = {"gemma2", "mamba2"}; /* without keys and shapes of their own here */
     static const char *const without_shapes[] = {
-        "llama4",      "mistral3",    "mistral4",      "qwen3vlmoe", "granitehybrid", "lfm2moe",     "ernie4_5-moe",
-        "bailingmoe2", "hunyuan-moe", "step35",        "mimo2",      "exaone-moe",    "afmoe",       "dots1",
-        "seed_oss",    "olmo3",       "exaone4",       "glm4",       "bailingmoe",    "deepseek",    "cohere2",
-        "command-r",   "qwen4exp",    "qwen4exp-long", "phi3",       "phimoe",        "smallthinker"};
+        "llama4",      "mistral3",    "mistral4",      "qwen3vlmoe", "granitehybrid", "lfm2moe",  "ernie4_5-moe",
+        "bailingmoe2", "hunyuan-moe", "step35",        "mimo2",      "exaone-moe",    "afmoe",    "dots1",
+        "seed_oss",    "olmo3",       "exaone4",       "glm4",       "bailingmoe",    "deepseek", "cohere2",
+        "command-r",   "qwen4exp",    "qwen4exp-long", "phi3",       "phimoe",        "grok",     "smallthinker"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

@@ -350,6 +350,9 @@ mutate first-of-four "unsaid" src/model/arch/smallthinker.c 's|l % PERIOD_UNSAID
 mutate number-of-window "unsaid" src/model/arch/smallthinker.c 's|window ? WINDOW : 0|window|'
 mutate rope-of-the-first "unsaid" src/model/arch/smallthinker.c 's|p->window \&\& sees_all ? NO_ROPE : ROPE|ROPE|'
 mutate relu-of-vectors "kernels" src/kernel/scalar/vec.c 's|(gate\[i\] < 0.0f ? 0.0f : gate\[i\]) \* up|(gate[i] < 0.5f ? 0.0f : gate[i]) * up|'
+mutate dense-beside-experts "$(golden grok)" src/model/arch/grok.c 's|w->dense.ffn.up ? &w->dense : NULL|NULL|'
+mutate scale-of-scores "$(golden grok)" src/model/arch/grok.c 's|p->attn_scale = (float)attn;||'
+mutate numbers-of-grok "unsaid" src/model/arch/grok.c 's|0.5773502691896257|1|'
 mutate decay-of-channels "unit/op/recur" src/op/recur.c 's|k->mul(decay, dt, n);||'
 
 # qwen4exp

@@ -9,7 +9,8 @@
  *     steps     ernie4_5-moe's first layer is dense because it leads, or because every second layer has experts: the same bits
  *     windows   smallthinker's: the first of four layers sees all and has no rope, the others see 4096, whatever the key's number
  *     factors   of LongRoPE: the context that was asked for chooses; positions and memory do not
- *     scales    llama4's temperature of queries, Ling's scale of scores, EXAONE 4's window, as their parameters have them
+ *     scales    llama4's temperature of queries, Ling's scale of scores, EXAONE 4's window, Grok 1's multipliers, as their parameters
+ *               have them
  *
  *     build/tests/unsaid */
 #include "base/hash.h"
@@ -38,6 +39,7 @@ struct unsaid {
     int step;    /* of layers with experts, instead of one that leads; 0: as in the file */
     int n_rot;   /* rotated values of a head; 0: as in the file */
     int whole;   /* 1: value is a whole number */
+    int bare;    /* 1: without the keys whose names end in "_scale" */
 };
 
 /* A list of one number a layer becomes longer, its last number repeated. */
@@ -137,8 +139,11 @@ static int grow(const struct unsaid *c, int n_layer, int say, struct error *err)
         have = l >= have ? l + 1 : have;
     }
     gguf_write_begin(&w, path, 32);
-    for (uint64_t i = 0; i < g->n_value; i++)
-        write_key(&w, g, &g->value[i], have, n_layer, c);
+    for (uint64_t i = 0; i < g->n_value; i++) {
+        const char *end = strrchr(g->value[i].key.text, '_');
+        if (!c->bare || !end || strcmp(end, "_scale") != 0)
+            write_key(&w, g, &g->value[i], have, n_layer, c);
+    }
     snprintf(key, sizeof key, "%s.%s", gguf_find(g, "general.architecture")->as.string.text, say ? c->key : "");
     float list[MOST_LAYERS];
     for (int l = 0; l < n_layer; l++)
@@ -250,6 +255,15 @@ static int window_of_exaone4(int n_layer, struct error *err)
 {
     struct params p;
     return params_of(&p, &(struct unsaid){.golden = "exaone4", .n_layer = n_layer}, err) ? -1 : p.window;
+}
+
+static int scales_of_grok(struct error *err)
+{
+    struct params p;
+    if (params_of(&p, &(struct unsaid){.golden = "grok", .n_layer = 2, .bare = 1}, err))
+        return -1;
+    return p.embd_scale == 78.38367176906169f && p.attn_scale == 0.08838834764831845f &&
+           p.logit_scale == 0.5773502691896257f;
 }
 
 /* Of 5 layers those that see all; -1 where others see another number than 4096. */
@@ -379,6 +393,7 @@ int main(void)
         verdict("bailingmoe: scores by the rotated values", scale_of_ling(&err) == 1, &err);
         verdict("phi3: the context chooses the factors of rope", factors_of_phi3(&err) == 1, &err);
         verdict("phi3: memory does not choose them", factors_of_budgets(&err) == 1, &err);
+        verdict("grok: multipliers of the first files", scales_of_grok(&err) == 1, &err);
         verdict("smallthinker: windows of 4096, but on the first of four layers",
                 see_all_of_smallthinker(7, &err) == 2 && see_all_of_smallthinker(0, &err) == 5, &err);
         verdict("smallthinker: no rope on the first layer", turns_none(1, &err) == 1 && turns_none(2, &err) == 0, &err);
