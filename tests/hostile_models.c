@@ -741,6 +741,16 @@ static const struct absurd absurd[] = {
     {"grok", "feed_forward_length", 0, "blk.0.ffn_up.weight"},
     {"grok", "expert_feed_forward_length", 33, "blk.0.ffn_"},
     {"grok", "expert_used_count", 5, NULL},
+    {"falcon-h1", "ssm.conv_kernel", 3, "ssm_conv1d.weight"},
+    {"falcon-h1", "ssm.conv_kernel", 9, NULL},
+    {"falcon-h1", "ssm.state_size", 17, "blk.0.ssm_in.weight"},
+    {"falcon-h1", "ssm.time_step_rank", 0, NULL},
+    {"falcon-h1", "ssm.group_count", 4, NULL},
+    {"falcon-h1", "ssm.inner_size", 97, NULL},
+    {"falcon-h1", "attention.key_length", 14, "blk.0.attn_q.weight"},
+    {"falcon-h1", "attention.head_count_kv", 4, "blk.0.attn_k.weight"},
+    {"falcon-h1", "rope.dimension_count", 14, NULL},
+    {"falcon-h1", "feed_forward_length", 57, "blk.0.ffn_"},
     {"smallthinker", "expert_gating_func", 0, NULL},
     {"smallthinker", "expert_gating_func", 3, NULL},
     {"smallthinker", "expert_used_count", 7, NULL},
@@ -802,6 +812,7 @@ static const struct {
     {"exaone-moe", "attention.sliding_window"},
     {"dots1", "expert_gating_func"},
     {"smallthinker", "expert_gating_func"},
+    {"falcon-h1", "ssm.group_count"},
     {"cohere2", "attention.sliding_window"},
     {"cohere2", "attention.layer_norm_epsilon"},
     {"command-r", "logit_scale"},
@@ -907,6 +918,8 @@ static int optional(const struct gguf *g, const struct gguf_tensor *t)
     if (strcmp(arch_of(g), "glm4") == 0 && strstr(t->name, ".bias"))
         return 1;
     if (strcmp(arch_of(g), "exaone4") == 0 && strcmp(t->name, "rope_freqs.weight") == 0)
+        return 1;
+    if (strcmp(arch_of(g), "falcon-h1") == 0 && strstr(t->name, "ssm_norm.weight"))
         return 1;
     if (strcmp(arch_of(g), "mimo2") == 0 && strstr(t->name, "attn_sinks.weight"))
         return 1;
@@ -1293,10 +1306,11 @@ int main(void)
                                          "deepseek4",     "glm-dsa-sparse"};
     static const char *const others_too[] = {"gemma2", "mamba2"}; /* without keys and shapes of their own here */
     static const char *const without_shapes[] = {
-        "llama4",      "mistral3",    "mistral4",      "qwen3vlmoe", "granitehybrid", "lfm2moe",  "ernie4_5-moe",
-        "bailingmoe2", "hunyuan-moe", "step35",        "mimo2",      "exaone-moe",    "afmoe",    "dots1",
-        "seed_oss",    "olmo3",       "exaone4",       "glm4",       "bailingmoe",    "deepseek", "cohere2",
-        "command-r",   "qwen4exp",    "qwen4exp-long", "phi3",       "phimoe",        "grok",     "smallthinker"};
+        "llama4",       "mistral3",    "mistral4",    "qwen3vlmoe", "granitehybrid", "lfm2moe",
+        "ernie4_5-moe", "bailingmoe2", "hunyuan-moe", "step35",     "mimo2",         "exaone-moe",
+        "afmoe",        "dots1",       "seed_oss",    "olmo3",      "exaone4",       "glm4",
+        "bailingmoe",   "deepseek",    "cohere2",     "command-r",  "qwen4exp",      "qwen4exp-long",
+        "phi3",         "phimoe",      "grok",        "falcon-h1",  "smallthinker"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

@@ -353,6 +353,8 @@ mutate relu-of-vectors "kernels" src/kernel/scalar/vec.c 's|(gate\[i\] < 0.0f ? 
 mutate dense-beside-experts "$(golden grok)" src/model/arch/grok.c 's|w->dense.ffn.up ? &w->dense : NULL|NULL|'
 mutate scale-of-scores "$(golden grok)" src/model/arch/grok.c 's|p->attn_scale = (float)attn;||'
 mutate numbers-of-grok "unsaid" src/model/arch/grok.c 's|0.5773502691896257|1|'
+mutate mamba-beside-attention "$(golden falcon-h1)" src/model/recurrent/falcon_h1.c 's|^    add(s, y, z, n_embd);||'
+mutate norm-of-mamba "$(golden falcon-h1)" src/model/block/mamba2.c 's|if (w->y_norm)|if (0)|'
 mutate decay-of-channels "unit/op/recur" src/op/recur.c 's|k->mul(decay, dt, n);||'
 
 # qwen4exp
