@@ -315,6 +315,7 @@ static const struct pair {
      {.key = {WORD("rope.scaling.type", "yarn"), REAL("rope.scaling.factor", 4),
               REAL("rope.scaling.yarn_beta_fast", 32)}}},
     {"falcon-h1", "factors of 1", SAME, AS_IS, {.ones = "rope_freqs.weight", .n_ones = 6}},
+    {"jamba", "a base of rope", SAME, AS_IS, {.key = {REAL("rope.freq_base", 500)}}},
     {"smallthinker", "a softmax", OTHER, AS_IS, {.key = {WHOLE("expert_gating_func", 1)}}},
     {"smallthinker", "a window", OTHER, AS_IS, {.key = {WHOLE("attention.sliding_window", 4096)}}},
     {"smallthinker",

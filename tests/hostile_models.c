@@ -751,6 +751,22 @@ static const struct absurd absurd[] = {
     {"falcon-h1", "attention.head_count_kv", 4, "blk.0.attn_k.weight"},
     {"falcon-h1", "rope.dimension_count", 14, NULL},
     {"falcon-h1", "feed_forward_length", 57, "blk.0.ffn_"},
+    {"jamba", "ssm.conv_kernel", 1, NULL},
+    {"jamba", "ssm.conv_kernel", 3, "ssm_conv1d.weight"},
+    {"jamba", "ssm.conv_kernel", 9, NULL},
+    {"jamba", "ssm.state_size", 0, NULL},
+    {"jamba", "ssm.state_size", 9, "blk.0.ssm_x.weight"},
+    {"jamba", "ssm.state_size", huge, NULL},
+    {"jamba", "ssm.time_step_rank", 0, NULL},
+    {"jamba", "ssm.time_step_rank", 5, "blk.0.ssm_x.weight"},
+    {"jamba", "ssm.group_count", 2, NULL},
+    {"jamba", "ssm.inner_size", 0, NULL},
+    {"jamba", "ssm.inner_size", 65, "blk.0.ssm_in.weight"},
+    {"jamba", "ssm.inner_size", huge, NULL},
+    {"jamba", "attention.head_count_kv", 2, "blk.0.attn_q"},
+    {"jamba", "attention.head_count_kv", 3, NULL},
+    {"jamba", "feed_forward_length", 49, "blk.0.ffn_"},
+    {"jamba", "expert_used_count", 5, NULL},
     {"smallthinker", "expert_gating_func", 0, NULL},
     {"smallthinker", "expert_gating_func", 3, NULL},
     {"smallthinker", "expert_used_count", 7, NULL},
@@ -812,6 +828,8 @@ static const struct {
     {"exaone-moe", "attention.sliding_window"},
     {"dots1", "expert_gating_func"},
     {"smallthinker", "expert_gating_func"},
+    {"jamba", "ssm.inner_size"},
+    {"jamba", "ssm.time_step_rank"},
     {"falcon-h1", "ssm.group_count"},
     {"cohere2", "attention.sliding_window"},
     {"cohere2", "attention.layer_norm_epsilon"},
@@ -1310,7 +1328,7 @@ int main(void)
         "ernie4_5-moe", "bailingmoe2", "hunyuan-moe", "step35",     "mimo2",         "exaone-moe",
         "afmoe",        "dots1",       "seed_oss",    "olmo3",      "exaone4",       "glm4",
         "bailingmoe",   "deepseek",    "cohere2",     "command-r",  "qwen4exp",      "qwen4exp-long",
-        "phi3",         "phimoe",      "grok",        "falcon-h1",  "smallthinker"};
+        "phi3",         "phimoe",      "grok",        "falcon-h1",  "jamba",         "smallthinker"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

@@ -355,7 +355,9 @@ mutate scale-of-scores "$(golden grok)" src/model/arch/grok.c 's|p->attn_scale =
 mutate numbers-of-grok "unsaid" src/model/arch/grok.c 's|0.5773502691896257|1|'
 mutate mamba-beside-attention "$(golden falcon-h1)" src/model/recurrent/falcon_h1.c 's|^    add(s, y, z, n_embd);||'
 mutate norm-of-mamba "$(golden falcon-h1)" src/model/block/mamba2.c 's|if (w->y_norm)|if (0)|'
+mutate norms-of-mamba1 "$(golden jamba)" src/model/recurrent/jamba.c 's|rms_norm(s, B, B, w->B_norm);||'
 mutate decay-of-channels "unit/op/recur" src/op/recur.c 's|k->mul(decay, dt, n);||'
+mutate state-of-channels "state build/data/golden/jamba.gguf" src/model/recurrent/jamba.c 's|bind_state(b, (size_t)m->n_state \* (size_t)m->n_channel)|bind_state(b, 0)|'
 
 # qwen4exp
 mutate gate-of-delta-net "$(golden qwen4exp)" src/model/block/delta_net.c 's|if (w->sigmoid)|if (0)|'

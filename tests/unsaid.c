@@ -371,7 +371,7 @@ int main(void)
         {"deepseek4", "swiglu_clamp_shexp", 61, 1, 1},
         {"exaone4", "attention.sliding_window", 64, 4096, 0, .whole = 1},
     };
-    enum { OTHERS = 14 };
+    enum { OTHERS = 15 };
     int n = (int)(sizeof cases / sizeof *cases), fd = temporary_file(path, "unsaid");
     for (int i = 0; i < n && fd >= 0; i++) {
         struct error err = {0};
