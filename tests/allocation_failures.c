@@ -12,6 +12,7 @@
 
 #include "sanitized.h"
 #include "server/server.h"
+#include "temporary.h"
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -165,7 +166,7 @@ static struct report {
 } * report;
 
 static const char *model = "models/ember/ember.gguf";
-static char folder[] = "/dev/shm/stoker-allocations-XXXXXX";
+static char folder[TEMPORARY_PATH];
 
 static void complain(const char *what, const char *text)
 {
@@ -497,7 +498,7 @@ int main(int argc, char **argv)
 {
     int n_passed = 0, n_bad = 0;
     report = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (report == MAP_FAILED || !mkdtemp(folder)) {
+    if (report == MAP_FAILED || temporary_folder(folder, "allocations")) {
         printf("no place for temporary files\n");
         return 1;
     }

@@ -18,6 +18,7 @@
 #include "format/gguf.h"
 #include "gguf_write.h"
 #include "stoker.h"
+#include "temporary.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +48,7 @@ struct tally {
 };
 
 static struct tally *tally;
-static char folder[64];
+static char folder[TEMPORARY_PATH];
 static long passed, failed;
 
 struct model {
@@ -595,15 +596,6 @@ static void run_model(const char *path)
     gguf_close(g);
 }
 
-static int make_folder(void)
-{
-    snprintf(folder, sizeof folder, "/dev/shm/stoker-fuzz-XXXXXX");
-    if (mkdtemp(folder))
-        return 0;
-    snprintf(folder, sizeof folder, "/tmp/stoker-fuzz-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
 static void remove_folder(void)
 {
     char path[128];
@@ -620,7 +612,7 @@ int main(int argc, char **argv)
                                          TEST_DATA "/golden/qwen2moe.gguf"};
     size_t bytes = WORKERS * sizeof *tally;
     tally = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (tally == MAP_FAILED || make_folder()) {
+    if (tally == MAP_FAILED || temporary_folder(folder, "fuzz")) {
         fprintf(stderr, "header_fuzz: no memory or no folder to work in: %s\n", strerror(errno));
         return 1;
     }

@@ -22,4 +22,10 @@ static inline int temporary_file(char path[TEMPORARY_PATH], const char *name)
     return mkstemp(temporary_path(path, name));
 }
 
+/* An empty folder, which the caller removes: 0, or -1. */
+static inline int temporary_folder(char path[TEMPORARY_PATH], const char *name)
+{
+    return mkdtemp(temporary_path(path, name)) ? 0 : -1;
+}
+
 #endif

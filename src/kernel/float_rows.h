@@ -102,22 +102,6 @@ INL void tilef(const enum block_type t, const struct wmat *w, int n0, int n1, co
         rows_of(t, 1, w->data + (size_t)j * rs, rs, x, ld_x, n_rows, n, out + j, ld_out);
 }
 
-#define TILEF(name, type)                                                                                              \
-    static void name(const struct wmat *w, int n0, int n1, const float *x, size_t ld_x, int n_rows, float *out,        \
-                     size_t ld_out)                                                                                    \
-    {                                                                                                                  \
-        tilef(type, w, n0, n1, x, ld_x, n_rows, out, ld_out);                                                          \
-    }
-TILEF(tilef_f32, TYPE_F32)
-TILEF(tilef_f16, TYPE_F16)
-TILEF(tilef_bf16, TYPE_BF16)
-
-static inline void fill_float(struct kernels *k)
-{
-    k->dot16 = dot16;
-    k->tilef[TYPE_F32] = tilef_f32;
-    k->tilef[TYPE_F16] = tilef_f16;
-    k->tilef[TYPE_BF16] = tilef_bf16;
-}
+#include "kernel/float_fill.h"
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "gguf_write.h"
+#include "temporary.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -37,8 +38,7 @@ ssize_t pread(int fd, void *out, size_t n, off_t at)
 
 /* ---- a folder of its own ---------------------------------------------------------------------------------------------- */
 
-/* In memory where there is such a place: thousands of opens drop the file from the page cache each time. */
-static char folder[] = "/dev/shm/stoker-gguf-XXXXXX";
+static char folder[TEMPORARY_PATH];
 
 /* NAME in the folder; the result is valid until the fourth call after. */
 static const char *in_folder(const char *name)
@@ -53,10 +53,7 @@ static const char *in_folder(const char *name)
 static int make_folder(void **state)
 {
     (void)state;
-    if (mkdtemp(folder))
-        return 0;
-    strcpy(folder, "/tmp/stoker-gguf-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
+    return temporary_folder(folder, "gguf");
 }
 
 static int remove_folder(void **state)

@@ -2,6 +2,8 @@
 /* Files of known prefixes in a folder: what is found, what is deleted first, what a longer one replaces. */
 #include "engine/prefix/index.h"
 
+#include "temporary.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +19,7 @@
 
 enum { ROOT = 5, BASE = 7 };
 
-static char path[40] = "/dev/shm/stoker-index-XXXXXX"; /* times of any size; elsewhere: those of the file system */
+static char path[TEMPORARY_PATH]; /* in memory times of any size are kept; on a drive those of its file system */
 static int dir;
 static struct prefix_index x;
 static int32_t ids[8 * KV_PAGE];
@@ -238,7 +240,7 @@ int main(void)
         cmocka_unit_test_setup(longer_ones, begin),         cmocka_unit_test_setup(invalid_files, begin),
         cmocka_unit_test_setup(misplaced_files, begin),     cmocka_unit_test_setup(symbolic_links, begin)};
     char command[80];
-    if (!mkdtemp(path) && !mkdtemp(strcpy(path, "/tmp/stoker-index-XXXXXX")))
+    if (temporary_folder(path, "index"))
         return 1;
     if ((dir = open(path, O_RDONLY | O_DIRECTORY)) < 0)
         return 1;

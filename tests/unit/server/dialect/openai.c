@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "http_world.h"
 #include "spm_model.h"
+#include "temporary.h"
 
 #define HELLO "\"messages\":[{\"role\":\"user\",\"content\":\"Say hello.\"}]"
 #define USER  "{\"role\":\"user\",\"content\":\"a\"}"
@@ -728,8 +729,8 @@ static void offsets_of_sentencepiece(void **state)
     struct error err = {0};
     struct stoker *kept = http_server.engine;
     struct stoker_options o = {.n_ctx = 256, .n_parallel = 1, .n_threads = 1, .memory = STOKER_MEMORY_MAX};
-    char path[] = "/tmp/stoker_spm_XXXXXX";
-    int fd = mkstemp(path);
+    char path[TEMPORARY_PATH];
+    int fd = temporary_file(path, "spm");
     assert_true(fd >= 0);
     close(fd);
     if (spm_copy(HTTP_WORLD_MODEL, path, &err) || stoker_open(&http_server.engine, path, &o, &why))
