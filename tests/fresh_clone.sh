@@ -2,6 +2,8 @@
 # The README's two commands in a new clone, outside this folder, as a newcomer has it: nothing beside it, and a PATH in which every
 # Python records the call and fails.
 #
+#     sh tests/fresh_clone.sh [FOLDER]      the clone is left there, built, for who wants to go on with it; FOLDER must not exist
+#
 # What is committed is tested, not what lies in the working tree. Called by .ci/run, whose run of make check this is. Last line: N passed,
 # N failed, N skipped: those of make check and these checks.
 set -u
@@ -33,8 +35,8 @@ expect_nothing() { # expect_nothing WHAT: the log is empty
     if [ -s "$dir/log" ]; then fail "$1"; else pass "$1"; fi
 }
 
-mkdir "$dir/alone" && git clone -q . "$dir/alone/stoker" || exit 1
-work=$dir/alone/stoker
+work=${1:-$dir/alone/stoker}
+mkdir -p "$(dirname "$work")" && git clone -q . "$work" || exit 1
 
 # run WHAT PATTERN COMMAND...: in $work, without what the caller's make and environment set; its output must hold PATTERN
 run() {
