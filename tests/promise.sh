@@ -183,11 +183,26 @@ told() {
     fi
 }
 
-skipped=2
+# strict: plan --strict of what the group cannot hold ends with 2 and the same sentence
+strict() {
+    sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" plan "$model" --memory "$whole" --ctx 512 --strict \
+        >"$tmp/out" 2>"$tmp/err"
+    status=$?
+    if [ $status -eq 2 ] && grep -q "$1" "$tmp/out" "$tmp/err"; then
+        passed=$((passed + 1))
+        echo "ok   plan --strict in a cgroup: $1"
+    else
+        failed=$((failed + 1))
+        echo "FAIL plan --strict in a cgroup: status $status, $(head -n 1 "$tmp/err")"
+    fi
+}
+
+skipped=3
 if [ -n "$group" ]; then
     skipped=0
     limit_group "$minimum"
     told "the plan takes $most bytes and the cgroup allows [0-9]*: the kernel may " --memory "$whole"
+    strict "the cgroup leaves [0-9.]* [KMG]*i*B beside a reserve: the kernel would "
     told 'what the cgroup leaves beside a reserve, .*, is too small. Try --memory '
 fi
 echo "$passed passed, $failed failed, $skipped skipped"

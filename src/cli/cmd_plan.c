@@ -148,8 +148,9 @@ static const char *memory_note(const struct stoker_plan *p, char *out, size_t n)
     uint64_t left = stoker_memory_left(&from);
     if (p->total <= left)
         return NULL;
-    snprintf(out, n, "the plan takes %s, and %s %s: the kernel would swap it out or end it", show_bytes(p->total),
-             strcmp(from, "cgroup") == 0 ? "the cgroup leaves" : "this machine has left", show_bytes(left));
+    snprintf(out, n, "the plan takes %s, and %s %s beside a reserve: the kernel would swap it out or end it",
+             show_bytes(p->total), strcmp(from, "cgroup") == 0 ? "the cgroup leaves" : "this machine has left",
+             show_bytes(left));
     return out;
 }
 

@@ -90,4 +90,17 @@ run run --session two --temp 0 -p 'Spell cat.'
 is "after all that" 0 '.' ""
 [ "$(stat -c %a "$two")" = 600 ] && pass || fail "the conversation" "others may read it"
 
+# ---- a full disk is told once, and nothing else changes ---------------------------------------------------------------------
+mkdir "$dir/full"
+if mount -t tmpfs -o size=128k none "$dir/full" 2>/dev/null; then
+    trap 'umount "$dir/full"; rm -rf "$dir"' EXIT
+    printf 'What is 9 + 4?\nSpell cat.\nSpell dog.\n' >"$dir/in"
+    run run --lines --temp 0 --cache-dir "$dir/full"
+    is "a full disk" 0 '^C-A-T\.$' '^stoker: warning: --cache-dir: the disk is full; no prefix is written for 60 s$'
+    [ "$(wc -l <"$dir/err")" -eq 1 ] && pass || fail "a full disk" "it is told more than once"
+    rm "$dir/in"
+else
+    skip "a full disk" "a small file system cannot be mounted"
+fi
+
 done_testing

@@ -89,7 +89,7 @@ run plan "$ember" --memory 20M --json
 is "plan --json: too little" 2 '"fits":false,.*"note":\[".*ember.gguf needs at least .* is too small\. Try --memory ' "is too small. Try --memory "
 
 # More than any machine has, and more than the model was trained on.
-much='the plan takes [0-9.]+ GiB, and (the cgroup leaves|this machine has left) [0-9.]+ [MG]iB: the kernel would swap it out or end it'
+much='the plan takes [0-9.]+ GiB, and (the cgroup leaves|this machine has left) [0-9.]+ [MG]iB beside a reserve: the kernel would swap it out or end it'
 run plan "$ember" --memory max --ctx 268435456
 is "plan of more than there is" 0 "^warning: $much$" ""
 is "plan of a long context" 0 "^warning: the model was trained on 1024 positions: answers get worse behind that$" ""
