@@ -4,7 +4,7 @@
  *
  *     build/tests/eval_stats FOLDER      stats_cases.json
  *
- * The bootstrap must be equal, for its sums have an order. */
+ * The bootstrap must be equal, for its sums have an order; the others to 1e-9. */
 #include "base/error.h"
 #include "eval/stats.h"
 #include "test_lines.h"
@@ -34,6 +34,27 @@ static void bootstrap(const json_t *c)
     verdict("bootstrap", json_string_value(json_object_get(c, "name")));
 }
 
+static void wilson(const json_t *c)
+{
+    const json_t *interval = json_object_get(c, "interval");
+    struct eval_rate r = eval_rate((size_t)number(c, "k"), (size_t)number(c, "n"));
+    double low = json_number_value(json_array_get(interval, 0)), high = json_number_value(json_array_get(interval, 1));
+    char name[80];
+    expect(fabs(r.low - low) <= 1e-9, "low is %.17g, not %.17g", r.low, low);
+    expect(fabs(r.high - high) <= 1e-9, "high is %.17g, not %.17g", r.high, high);
+    snprintf(name, sizeof name, "%zu of %zu", r.k, r.n);
+    verdict("wilson", name);
+}
+
+static void mcnemar(const json_t *c)
+{
+    double p = eval_mcnemar((size_t)number(c, "b"), (size_t)number(c, "c"));
+    char name[80];
+    expect(fabs(p - number(c, "p")) <= 1e-9, "p is %.17g, not %.17g", p, number(c, "p"));
+    snprintf(name, sizeof name, "%.0f against %.0f", number(c, "b"), number(c, "c"));
+    verdict("mcnemar", name);
+}
+
 int main(int argc, char **argv)
 {
     char path[4200];
@@ -41,6 +62,8 @@ int main(int argc, char **argv)
     json_t *cases = json_load_file(path, 0, NULL), *c;
     size_t i;
     json_array_foreach(json_object_get(cases, "bootstrap"), i, c) bootstrap(c);
+    json_array_foreach(json_object_get(cases, "wilson"), i, c) wilson(c);
+    json_array_foreach(json_object_get(cases, "mcnemar"), i, c) mcnemar(c);
     if (passed + failed == 0) {
         printf("FAIL %s has no cases\n", path);
         failed++;

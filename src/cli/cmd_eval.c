@@ -4,6 +4,7 @@
 #include "cli/common/suggest.h"
 #include "cli/eval/eval.h"
 
+#include <math.h>
 #include <string.h>
 
 static const char usage[] =
@@ -11,17 +12,18 @@ static const char usage[] =
     "  stoker eval logprobs MODEL.gguf -f notes.txt     each token, how likely it was, and its rank\n"
     "  stoker eval logprobs --chat request.json --top 3 of a chat's prompt, with the likeliest tokens\n"
     "  stoker eval ppl MODEL.gguf -f wiki.test.raw      perplexity, as llama-perplexity measures it\n"
-    "  stoker eval ppl MODEL.gguf -f wiki.test.raw --memory 6GiB --out ppl.jsonl --resume\n\n"
+    "  stoker eval ppl MODEL.gguf -f wiki.test.raw --memory 6GiB --out ppl.jsonl --resume\n"
+    "  stoker eval mcq MODEL.gguf -f items.jsonl --mode reply --at-least 0.9     multiple choice\n\n"
     "Figures do not depend on --threads, --chunk, --parallel, --memory or --reader. Exit status 3: a bound is not "
     "met.\n\n";
 
-enum { LOGPROBS = 1, PPL = 2 };
+enum { LOGPROBS = 1, PPL = 2, MCQ = 4, TASKS = MCQ };
 
 static const struct {
     const char *name;
     int bit;
     int (*run)(struct eval_command *c);
-} evaluations[] = {{"logprobs", LOGPROBS, eval_logprobs}, {"ppl", PPL, eval_ppl}};
+} evaluations[] = {{"logprobs", LOGPROBS, eval_logprobs}, {"ppl", PPL, eval_ppl}, {"mcq", MCQ, eval_mcq}};
 enum { N_EVALUATIONS = sizeof evaluations / sizeof *evaluations };
 
 /* Flags that some of these evaluations have (bits), into *out [most]. */
@@ -31,7 +33,7 @@ static size_t flags_of(struct eval_command *c, int of, struct flag *out)
         int of;
         struct flag flag;
     } all[] = {
-        {LOGPROBS | PPL, {"-f", "--file", FLAG_TEXT, &c->text, 0, 0, "FILE", "the text; - is stdin"}},
+        {LOGPROBS | PPL | MCQ, {"-f", "--file", FLAG_TEXT, &c->text, 0, 0, "FILE", "the text, or items; - is stdin"}},
         {LOGPROBS, {"--chat", NULL, FLAG_TEXT, &c->chat, 0, 0, "FILE", "a chat request instead, as render reads it"}},
         {LOGPROBS | PPL,
          {"--parse-special", NULL, FLAG_SWITCH, &c->parse_special, 0, 0, NULL,
@@ -41,11 +43,24 @@ static size_t flags_of(struct eval_command *c, int of, struct flag *out)
         {PPL,
          {"--chunks", NULL, FLAG_INT, &c->n_chunk, 1, 1 << 28, "N",
           "the first N chunks of --ctx tokens (default all)"}},
-        {PPL, {"--out", NULL, FLAG_TEXT, &c->out, 0, 0, "FILE", "results as JSON lines, written as they come"}},
-        {PPL, {"--resume", NULL, FLAG_SWITCH, &c->resume, 0, 0, NULL, "go on with the results that --out has"}},
+        {PPL | TASKS, {"--out", NULL, FLAG_TEXT, &c->out, 0, 0, "FILE", "results as JSON lines, written as they come"}},
+        {PPL | TASKS, {"--resume", NULL, FLAG_SWITCH, &c->resume, 0, 0, NULL, "go on with the results that --out has"}},
         {PPL,
          {"--at-most", NULL, FLAG_REAL, &c->at_most, 1e-300, 1e300, "X", "exit status 3 if the perplexity is above"}},
-        {LOGPROBS | PPL, {"--json", NULL, FLAG_SWITCH, &c->json, 0, 0, NULL, "for programs"}},
+        {MCQ,
+         {"--mode", NULL, FLAG_WORD, &c->mode, 0, 0, "letter|text|reply",
+          "mcq: a letter's log-probability (default), a choice's, or what a chat answers"}},
+        {MCQ, {"--shots", NULL, FLAG_INT, &c->shots, 0, 64, "N", "so many solved items before each question"}},
+        {MCQ, {"--shots-file", NULL, FLAG_TEXT, &c->shots_file, 0, 0, "FILE", "where they are"}},
+        {TASKS, {"--limit", NULL, FLAG_INT, &c->limit, 1, 1 << 28, "N", "the first N items (default all)"}},
+        {TASKS,
+         {"--at-least", NULL, FLAG_REAL, &c->at_least, -1e300, 1e300, "X",
+          "exit status 3 if the figure is below: mcq acc"}},
+        {MCQ,
+         {"--skip", NULL, FLAG_SWITCH, &c->skip, 0, 0, NULL, "leave out items that cannot be asked, or not in --ctx"}},
+        {TASKS, {"--show", NULL, FLAG_SWITCH, &c->show, 0, 0, NULL, "print the prompts, and end"}},
+        {MCQ, {"--stats", NULL, FLAG_SWITCH, &c->stats, 0, 0, NULL, "tokens that came from the cache, on stderr"}},
+        {LOGPROBS | PPL | TASKS, {"--json", NULL, FLAG_SWITCH, &c->json, 0, 0, NULL, "for programs"}},
     };
     size_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -56,7 +71,7 @@ static size_t flags_of(struct eval_command *c, int of, struct flag *out)
 
 static int parse(struct eval_command *c, const char *name, int of, int argc, char **argv)
 {
-    struct flag mine[16];
+    struct flag mine[48];
     const struct flag_table tables[] = {{mine, flags_of(c, of, mine)}, model_flags(&c->options)};
     int n_rest;
     return flags_parse(name, usage, tables, 2, argc, argv, &c->model, 1, &n_rest);
@@ -71,9 +86,11 @@ static int refuse(const char *name, const char *why)
 static int check(const struct eval_command *c, const char *name)
 {
     if (!c->text && !c->chat)
-        return refuse(name, "which text? -f FILE");
+        return refuse(name, strcmp(name, "mcq") ? "which text? -f FILE" : "which items? -f FILE");
     if (c->text && c->chat)
         return refuse(name, "-f and --chat exclude each other");
+    if (!c->shots_file != !c->shots)
+        return refuse(name, "--shots N and --shots-file FILE need each other");
     if (c->resume && !c->out)
         return refuse(name, "--resume goes on with the results of --out FILE");
     return 0;
@@ -89,7 +106,7 @@ static int check_chunk(struct eval_command *c)
 
 static int run(size_t i, int argc, char **argv)
 {
-    static struct eval_command c = {.from = 1};
+    static struct eval_command c = {.from = 1, .at_least = -INFINITY};
     char name[32];
     snprintf(name, sizeof name, "eval %s", evaluations[i].name);
     int status = parse(&c, name, evaluations[i].bit, argc, argv);
@@ -125,6 +142,6 @@ int cmd_eval(int argc, char **argv)
     if (*name && s.word)
         fprintf(stderr, "stoker eval: \"%s\" is no evaluation; did you mean stoker eval %s?\n", name, s.word);
     else
-        fprintf(stderr, "stoker eval: which evaluation? logprobs or ppl; see stoker eval --help\n");
+        fprintf(stderr, "stoker eval: which evaluation? logprobs, ppl or mcq; see stoker eval --help\n");
     return 2;
 }

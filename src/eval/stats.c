@@ -55,3 +55,26 @@ int eval_bootstrap(struct eval_bootstrap *out, const double *x, size_t n, size_t
     free(mean);
     return 0;
 }
+
+struct eval_rate eval_rate(size_t k, size_t n)
+{
+    const double z = 1.959963984540054; /* 97.5 % of the normal distribution are below */
+    if (n == 0)
+        return (struct eval_rate){0};
+    double p = share(k, n), m = (double)n, below = 1 + z * z / m;
+    double middle = (p + z * z / (2 * m)) / below;
+    double half = z * sqrt(p * (1 - p) / m + z * z / (4 * m * m)) / below;
+    return (struct eval_rate){k, n, p, k > 0 ? middle - half : 0, k < n ? middle + half : 1};
+}
+
+/* 2 sum of C(n, i) / 2^n over i <= min(b, c): each binomial by logarithms, since C(n, i) and 2^n leave the range of doubles. */
+double eval_mcnemar(size_t b, size_t c)
+{
+    size_t least = b < c ? b : c;
+    double n = (double)(b + c), ln_choose = 0, p = 0;
+    for (size_t i = 0; i <= least; i++) {
+        p += exp(ln_choose - n * log(2));
+        ln_choose += log((n - (double)i) / (double)(i + 1));
+    }
+    return b + c && 2 * p < 1 ? 2 * p : 1;
+}

@@ -19,4 +19,14 @@ struct eval_bootstrap {
 };
 int eval_bootstrap(struct eval_bootstrap *out, const double *x, size_t n, size_t resamples, struct error *err);
 
+/* k of n, 0 <= k <= n, and Wilson's 95 % interval of that share (JASA 22, 1927). n 0: all is 0. */
+struct eval_rate {
+    size_t k, n;
+    double share, low, high;
+};
+struct eval_rate eval_rate(size_t k, size_t n);
+
+/* McNemar's exact test: p of b against c, those that only one of two was right about. */
+double eval_mcnemar(size_t b, size_t c);
+
 #endif

@@ -15,13 +15,15 @@ void progress_begin(struct progress *p, const char *what, enum progress_unit uni
         .what = what, .unit = unit, .begun = clock_seconds(), .first = first, .is_terminal = isatty(STDERR_FILENO)};
 }
 
+static const char *name_of(enum progress_unit unit) { return unit == PROGRESS_ITEMS ? "items" : "tokens"; }
+
 /* "412 tokens", "1.20 GiB" */
 static void show_amount(char *out, size_t n, enum progress_unit unit, double amount)
 {
     if (unit == PROGRESS_BYTES)
         snprintf(out, n, "%s", show_bytes((uint64_t)amount));
     else
-        snprintf(out, n, amount < 10 ? "%.1f tokens" : "%.0f tokens", amount);
+        snprintf(out, n, amount < 10 ? "%.1f %s" : "%.0f %s", amount, name_of(unit));
 }
 
 static void show_left(char *out, size_t n, double seconds)
@@ -53,8 +55,8 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total)
     p->is_shown = 1;
     int n = p->unit == PROGRESS_BYTES
                 ? snprintf(line, sizeof line, "%s: %s of %s", p->what, show_bytes(done), show_bytes(total))
-                : snprintf(line, sizeof line, "%s: %llu of %llu tokens", p->what, (unsigned long long)done,
-                           (unsigned long long)total);
+                : snprintf(line, sizeof line, "%s: %llu of %llu %s", p->what, (unsigned long long)done,
+                           (unsigned long long)total, name_of(p->unit));
     if (done > p->first && n > 0 && (size_t)n < sizeof line) {
         double per_second = (double)(done - p->first) / seconds;
         show_amount(rate, sizeof rate, p->unit, per_second);

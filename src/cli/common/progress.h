@@ -8,7 +8,7 @@
 #define PROGRESS_AFTER 0.3 /* seconds */
 #define PROGRESS_EVERY 0.1
 
-enum progress_unit { PROGRESS_BYTES, PROGRESS_TOKENS };
+enum progress_unit { PROGRESS_BYTES, PROGRESS_TOKENS, PROGRESS_ITEMS };
 
 struct progress {
     const char *what; /* "loading" */
@@ -18,7 +18,7 @@ struct progress {
     int is_terminal, is_shown;
 };
 
-/* Begins work of which `first` is done already (bytes or tokens, by unit). what: "loading"; it outlives p. Prints nothing yet. */
+/* Begins work of which `first` is done already (by unit). what: "loading"; it outlives p. Prints nothing yet. */
 void progress_begin(struct progress *p, const char *what, enum progress_unit unit, uint64_t first);
 /* So much of total is done. Call it at least twice a second, also where nothing has changed. */
 void progress_show(struct progress *p, uint64_t done, uint64_t total);

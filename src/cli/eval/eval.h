@@ -19,11 +19,18 @@ struct eval_command {
     int resume;
     double at_most; /* 0: no bound */
     int json;
+    /* tasks */
+    const char *mode, *shots_file;
+    int shots;
+    int limit;       /* items; 0: all */
+    double at_least; /* -INFINITY: no bound */
+    int skip, show, stats;
     struct stoker_options options;
 };
 
 int eval_logprobs(struct eval_command *c);
 int eval_ppl(struct eval_command *c);
+int eval_mcq(struct eval_command *c);
 
 /* ---- what they share (text.c) ---- */
 

@@ -1,0 +1,142 @@
+# Evaluations of tasks: the same output whatever computes it, after a kill too; items and results that are refused.
+. tests/cli/harness
+
+tasks=$data/tasks
+
+# same WHAT ARGUMENT...: the output of $dir/figures for threads, chunks, sequences and budgets
+same() {
+    about=$1
+    shift
+    for flags in "--threads 1 --chunk 16" "--threads 2 --chunk 512 --parallel 1" "--memory min" "--memory max --parallel 7"; do
+        run "$@" $flags
+        is "$about $flags" 0 "=$(cat "$dir/figures")" ""
+    done
+}
+
+# taken_up WHAT ARGUMENT...: killed at any moment, the run ends with the figures and the results of one that was not
+taken_up() {
+    about=$1
+    shift
+    run "$@" --out "$dir/whole"
+    is "$about: --out" 0 "=$(cat "$dir/figures")" ""
+    rm -f "$dir/killed"
+    kills=0
+    for round in 1 2 3 4 5 6; do
+        "$stoker" "$@" --out "$dir/killed" --resume >"$dir/out" 2>"$dir/err" &
+        sleep "0.$((round * 7919 % 30 / 10))$((round * 31 % 10))"
+        kill -9 $! 2>/dev/null && kills=$((kills + 1))
+        wait $! 2>/dev/null
+    done
+    run "$@" --out "$dir/killed" --resume
+    is "$about after $kills kills" 0 "=$(cat "$dir/figures")" ""
+    cmp -s "$dir/whole" "$dir/killed" && pass || fail "$about after $kills kills" "other results"
+    head -c $(($(wc -c <"$dir/whole") / 2)) "$dir/whole" >"$dir/torn"
+    run "$@" --out "$dir/torn" --resume --parallel 1
+    is "$about: torn results" 0 "=$(cat "$dir/figures")" ""
+    cmp -s "$dir/whole" "$dir/torn" && pass || fail "$about: torn results" "other results"
+}
+
+# ---- multiple choice -----------------------------------------------------------------------------------------------------
+items=$tasks/mcq.jsonl
+run eval mcq "$ember" -f "$items" --mode reply --at-least 0.96
+is "mcq --mode reply" 0 '^acc: (58|59|60) of 60, 9?[0-9.]+ % \[[0-9.]+, [0-9.]+\]$' ""
+is "mcq: by subject" 0 '^  months: 10 of 10, 100.00 % \[72.25, 100.00\]$' ""
+run eval mcq "$ember" -f "$items" --mode reply --at-least 0.999
+is "mcq: a bound that is not met" 3 "^acc: " '^stoker eval: acc 0.9[0-9]+ is below --at-least 0.999$'
+run eval mcq "$ember" -f "$items" --mode text --limit 24
+is "mcq --mode text" 0 '^acc_token: [0-9]+ of 24' ""
+cp "$dir/out" "$dir/figures"
+same "mcq --mode text" eval mcq "$ember" -f "$items" --mode text --limit 24
+taken_up "mcq --mode text" eval mcq "$ember" -f "$items" --mode text --limit 24
+run eval mcq "$ember" -f "$items" --mode reply
+cp "$dir/out" "$dir/figures"
+same "mcq --mode reply" eval mcq "$ember" -f "$items" --mode reply
+run eval mcq "$ember" -f "$items" --shots 3 --shots-file "$items" --limit 12
+is "mcq with shots" 0 '^mean margin: -?[0-9.]+$' ""
+cp "$dir/out" "$dir/figures"
+same "mcq with shots" eval mcq "$ember" -f "$items" --shots 3 --shots-file "$items" --limit 12
+run eval mcq "$ember" -f "$items" --mode text --limit 8 --json
+is "mcq as JSON" 0 '^\{"items":8,"acc":\{"right":[0-8],"of":8,.*"acc_token":\{.*\},"margin":-?[0-9.]+\}$' ""
+
+# The sums of a choice are those of its tokens in eval logprobs.
+printf '{"id":"a","context":"The capital of Norway is","choices":["Oslo","Rome, Italy"],"answer":0}\n' >"$dir/one"
+run eval mcq "$ember" -f "$dir/one" --mode text --out "$dir/sums"
+is "mcq of one item" 0 '^acc: [01] of 1' ""
+for choice in "Oslo" "Rome, Italy"; do
+    printf 'The capital of Norway is' >"$dir/context"
+    printf 'The capital of Norway is %s' "$choice" >"$dir/text"
+    run eval logprobs "$ember" -f "$dir/context"
+    from=$(grep -c "$(printf '\t')" "$dir/out")
+    run eval logprobs "$ember" -f "$dir/text"
+    awk -F '\t' -v from="$from" '$1 ~ /^[0-9]+$/ && $1 >= from { sum += $4 } END { printf "%.4f\n", sum }' "$dir/out"
+done >"$dir/wanted"
+sed -n 's/.*"sum":\[\([^]]*\)\].*/\1/p' "$dir/sums" | tr , '\n' | awk '{ printf "%.4f\n", $1 }' >"$dir/is"
+[ -s "$dir/is" ] && cmp -s "$dir/is" "$dir/wanted" && pass || fail "sums of choices" "$(tr '\n' ' ' <"$dir/is") and not $(tr '\n' ' ' <"$dir/wanted")"
+
+# Choices share their context: at least nine tenths of it come from the cache.
+for i in 1 2 3; do
+    printf '{"id":"%s","context":"%s","choices":["Oslo","a cat","seven"],"answer":1}\n' "$i" \
+        "$(tr -dc 'a-zA-Z .' <"$data/eval/eval.txt" | tail -c "+$((i * 5000))" | head -c $((900 + 200 * i)))"
+done >"$dir/long"
+"$stoker" eval mcq "$ember" -f "$dir/long" --mode text --stats >"$dir/out" 2>"$dir/err"
+sed -n 's/^stoker eval: \([0-9]*\) of \([0-9]*\) context tokens.*/\1 \2/p' "$dir/err" >"$dir/counts"
+awk '$2 >= 1200 && $1 >= 0.9 * $2 { ok = 1 } END { exit !ok }' "$dir/counts" && pass ||
+    fail "contexts from the cache" "$(cat "$dir/counts")"
+
+# refused WHAT LINE SENTENCE: line 2 of two items
+refused() {
+    printf '{"id":"a","question":"q","choices":["x","y"],"answer":0}\n%s\n' "$2" >"$dir/items"
+    run eval mcq "$ember" -f "$dir/items" --mode text
+    is "$1" 2 "" "^stoker eval: $dir/items, line 2: $3"
+}
+refused "no JSON" '{"id":"b"' 'is no JSON at byte '
+refused "no object" '[1]' 'is no JSON object$'
+refused "no id" '{"question":"q","choices":["x","y"],"answer":0}' 'has no "id"$'
+refused "a doubled id" '{"id":"a","question":"q","choices":["x","y"],"answer":0}' 'the id "a" is that of line 1 too$'
+refused "an answer outside" '{"id":"b","question":"q","choices":["x","y"],"answer":2}' '"answer" is no number from 0 to 1$'
+refused "one choice" '{"id":"b","question":"q","choices":["x"],"answer":0}' 'has 1 choices; 2 to 26 are possible$'
+refused "27 choices" "{\"id\":\"b\",\"question\":\"q\",\"choices\":[$(seq -s , -f '"%g"' 27)],\"answer\":0}" 'has 27 choices; 2 to 26 are possible$'
+refused "no question" '{"id":"b","choices":["x","y"],"answer":0}' 'has no "question"$'
+refused "no text" '{"id":"b","question":7,"choices":["x","y"],"answer":0}' '"question" is not a text$'
+refused "no UTF-8" "$(printf '{"id":"b","question":"\377","choices":["x","y"],"answer":0}')" 'is no JSON at byte '
+refused "no token of its own" '{"id":"b","question":"q","choices":["x","x"],"answer":0}' 'b choice 0 has no token of its own$'
+{
+    printf '{"id":"a","question":"'
+    head -c 1048576 /dev/zero | tr '\0' q
+    printf '","choices":["x","y"],"answer":0}\n'
+} >"$dir/items"
+run eval mcq "$ember" -f "$dir/items"
+is "a line above 1 MiB" 2 "" "^stoker eval: $dir/items, line 1: has 10486[0-9]* bytes, more than 1048576$"
+printf '\n\n' >"$dir/items"
+run eval mcq "$ember" -f "$dir/items"
+is "no items" 2 "" "^stoker eval: $dir/items has no items$"
+run eval mcq "$ember" -f "$dir/absent"
+is "no such file" 2 "" "$dir/absent"
+run eval mcq "$ember" -f "$items" --ctx 20
+is "an item longer than --ctx" 2 "" "^stoker eval: $items, line [0-9]+: [a-z]+-[0-9]+ needs [0-9]+ tokens, the context is 20: give a longer --ctx$"
+"$stoker" eval mcq "$ember" -f "$dir/long" --mode text --ctx 320 --skip >"$dir/out" 2>"$dir/err"
+grep -q '^stoker eval: [12] of 3 items are left out by --skip$' "$dir/err" && grep -q '^acc: [0-9] of [12]' "$dir/out" && pass ||
+    fail "--skip" "$(cat "$dir/err")"
+run eval mcq "$ember" -f "$items" --shots 2
+is "--shots alone" 2 "" 'need each other$'
+run eval mcq "$ember" -f "$dir/one" --shots 2 --shots-file "$dir/one"
+is "too few shots" 2 "" 'a there are 0 other items for its 2 shots$'
+run eval mcq "$ember" -f "$items" --mode text --limit 24 --out "$dir/whole" --resume --kv f32
+is "results of other options" 2 "" '/whole has results of another run: kv is "f16" there and "f32" here$'
+run eval mcq "$ember" -f "$items" --mode text --limit 23 --out "$dir/whole" --resume
+is "results of other items" 2 "" '/whole has results of another run: (prompts_sha256|items) is '
+sed '3s/"sum":\[[^]]*\]/"sum":[1.5,-1.0,-1.0,-1.0]/' "$dir/whole" >"$dir/impossible"
+run eval mcq "$ember" -f "$items" --mode text --limit 24 --out "$dir/impossible" --resume
+is "impossible results" 2 "" "^stoker eval: $dir/impossible, line 3: has no log-probabilities of "
+sed 3d "$dir/whole" >"$dir/gap"
+run eval mcq "$ember" -f "$items" --mode text --limit 24 --out "$dir/gap" --resume
+is "a missing result" 2 "" "^stoker eval: $dir/gap, line 3: is not the result of "
+if [ -w /dev/full ]; then
+    ln -s /dev/full "$dir/full"
+    run eval mcq "$ember" -f "$items" --limit 2 --out "$dir/full" --resume
+    [ "$status" -ne 0 ] && [ ! -s "$dir/out" ] && [ "$(wc -l <"$dir/err")" -eq 1 ] && pass || fail "a full disk" "a figure is printed"
+fi
+run eval mcq "$golden/phi3.gguf" -f "$dir/one" --mode reply
+[ "$status" -eq 0 ] && [ -s "$dir/out" ] && pass || fail "another model" "exit status $status"
+
+done_testing
