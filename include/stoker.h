@@ -627,6 +627,12 @@ struct stoker_plan {
  * plan fits; *out is filled all the same, with fits 0. After other errors it is zeroed. */
 int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_options *opt, struct stoker_error *err);
 
+/* The same of a model of which only the beginning is here, as of a download: the headers of its files, at most 256 MiB each. path "-":
+ * standard input, of which no more is read than the header. STOKER_ERR_FORMAT for a header that goes on: the sentence tells how many
+ * bytes more it takes at least. */
+int stoker_plan_header(struct stoker_plan *out, const char *path, const struct stoker_options *opt,
+                       struct stoker_error *err);
+
 /* Measures what this machine's cores and memory do for a model, with the options' threads, kernels and kv, in about two seconds and
  * 256 MiB: a budget is not kept. Reads headers only. drive, and what the model has none of, is 0. Errors are those of stoker_plan(), but a
  * plan that does not fit is none. */

@@ -19,7 +19,8 @@ static const char usage[] =
     "  stoker inspect MODEL.gguf --metadata    every key (long arrays shortened)\n"
     "  stoker inspect MODEL.gguf --tensors     every tensor: type, shape, bytes, place in the file\n"
     "  stoker inspect MODEL.gguf --json | jq .experts\n"
-    "  stoker inspect MODEL-00001-of-00003.gguf    a split model: the first part\n\n";
+    "  stoker inspect MODEL-00001-of-00003.gguf    a split model: the first part\n"
+    "  curl -sLr 0-16777215 URL | stoker inspect -     before a download, from the beginning of the file\n\n";
 
 enum { SHOWN_ITEMS = 6, JSON_ITEMS = 16, KEY_WIDTH = 44 };
 
@@ -415,12 +416,14 @@ static void print_json(const struct gguf *g, const struct anatomy *a)
 
 int cmd_inspect(int argc, char **argv)
 {
-    int json = 0, tensors = 0, metadata = 0, n_rest;
+    int json = 0, tensors = 0, metadata = 0, header_only = 0, n_rest;
     const char *model = NULL;
     const struct flag mine[] = {
         {"--metadata", NULL, FLAG_SWITCH, &metadata, 0, 0, NULL, "every key and its value"},
         {"--tensors", NULL, FLAG_SWITCH, &tensors, 0, 0, NULL, "every tensor"},
         {"--json", NULL, FLAG_SWITCH, &json, 0, 0, NULL, "all of it for programs: stable names, integers in bytes"},
+        {"--header-only", NULL, FLAG_SWITCH, &header_only, 0, 0, NULL,
+         "the file's beginning is here, its tensors need not be; so it is for MODEL -, standard input"},
     };
     const struct flag_table table = {mine, sizeof mine / sizeof *mine};
     int status = flags_parse("inspect", usage, &table, 1, argc, argv, &model, 1, &n_rest);
@@ -430,7 +433,8 @@ int cmd_inspect(int argc, char **argv)
         return 1;
     struct error err = {0};
     struct gguf *g;
-    if (gguf_open(&g, model, &err)) {
+    header_only |= strcmp(model, "-") == 0;
+    if (header_only ? gguf_open_header(&g, model, &err) : gguf_open(&g, model, &err)) {
         fprintf(stderr, "stoker: %s\n", err.text);
         return 1;
     }

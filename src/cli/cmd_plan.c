@@ -19,8 +19,12 @@ static const char usage[] =
     "  stoker plan MODEL.gguf --disk               reads a little of the file: how fast may tokens come at best\n"
     "  stoker plan MODEL.gguf --measure            the same of memory and cores: how fast will this machine be\n"
     "  stoker plan MODEL.gguf --memory 64G --strict   may this machine run it with so much?\n"
-    "  stoker plan MODEL.gguf --json               for programs\n\n"
+    "  stoker plan MODEL.gguf --json               for programs\n"
+    "  stoker plan MODEL.gguf --header-only        of a download that has begun: 16 MB are enough for most\n"
+    "  curl -sLr 0-16777215 URL | stoker plan -    before a download\n\n"
     "Exit status: 0 it fits, 2 it does not.\n\n";
+
+static int is_stdin(const char *model) { return strcmp(model, "-") == 0; }
 
 /* Share of the experts' bytes that the slots hold. */
 static double share_held(const struct stoker_plan *p)
@@ -118,14 +122,14 @@ static const char *cache_note(const struct stoker_plan *p, char *out, size_t n)
 static const char buffered_note[] = "not every file is read with O_DIRECT: reads go through the page cache, "
                                     "each range is dropped after use";
 
-/* buffered: --reader says so. *direct: all files are read past the page cache. */
-static json_t *json_files(const char *model, int buffered, int *direct)
+/* buffered: --reader says so. *direct: all files are read past the page cache. Of standard input nothing is known. */
+static json_t *json_files(const char *model, int header_only, int buffered, int *direct)
 {
     json_t *list = json_array();
     struct gguf *g;
     struct error err = {0};
     *direct = 1;
-    if (gguf_open(&g, model, &err))
+    if (is_stdin(model) || (header_only ? gguf_open_header(&g, model, &err) : gguf_open(&g, model, &err)))
         return list;
     for (int i = 0; i < g->n_file; i++) {
         uint32_t align;
@@ -175,7 +179,8 @@ static json_t *json_notes(const struct stoker_plan *p, int direct, const char *r
     return list;
 }
 
-static void print_json(const struct stoker_plan *p, double rate, const char *model, int buffered, const char *refusal)
+static void print_json(const struct stoker_plan *p, double rate, const char *model, int header_only, int buffered,
+                       const char *refusal)
 {
     int direct;
     double share = share_held(p), hit = p->hit_rate;
@@ -219,7 +224,7 @@ static void print_json(const struct stoker_plan *p, double rate, const char *mod
         json_object_set_new(kernels, p->type[i], json_string(p->kernel[i]));
     json_object_set_new(o, "kernels", kernels);
     json_object_set_new(o, "sacrificed", json_cuts(p));
-    json_object_set_new(o, "files", json_files(model, buffered, &direct));
+    json_object_set_new(o, "files", json_files(model, header_only, buffered, &direct));
     json_object_set_new(o, "note", json_notes(p, direct, refusal));
     json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
@@ -310,7 +315,7 @@ static void print_text(const struct stoker_plan *p, double rate)
 int cmd_plan(int argc, char **argv)
 {
     struct stoker_options o = {0};
-    int json = 0, disk = 0, measure = 0, strict = 0, n_rest;
+    int json = 0, disk = 0, measure = 0, strict = 0, header_only = 0, n_rest;
     double rate = 0;
     const char *model = NULL;
     const struct flag mine[] = {
@@ -320,7 +325,9 @@ int cmd_plan(int argc, char **argv)
         {"--measure", NULL, FLAG_SWITCH, &measure, 0, 0, NULL,
          "measure drive, memory and cores, some seconds, and predict with that"},
         {"--strict", NULL, FLAG_SWITCH, &strict, 0, 0, NULL,
-         "exit 2 as well where the plan takes more than is left here"}};
+         "exit 2 as well where the plan takes more than is left here"},
+        {"--header-only", NULL, FLAG_SWITCH, &header_only, 0, 0, NULL,
+         "the file's beginning is here, its tensors need not be; so it is for MODEL -, standard input"}};
     const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, model_flags(&o)};
     int status = flags_parse("plan", usage, tables, 2, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
@@ -329,7 +336,13 @@ int cmd_plan(int argc, char **argv)
         return 1;
     struct stoker_plan p;
     struct stoker_error err;
-    int failed = stoker_plan(&p, model, &o, &err);
+    header_only |= is_stdin(model);
+    if (header_only && (disk || measure)) {
+        fprintf(stderr, "stoker plan: %s reads the model's file, of which only the header is here\n",
+                disk ? "--disk" : "--measure");
+        return 2;
+    }
+    int failed = header_only ? stoker_plan_header(&p, model, &o, &err) : stoker_plan(&p, model, &o, &err);
     if (failed && !(json && p.minimum))
         return report(&err);
     if ((disk || measure) && !failed) {
@@ -341,7 +354,8 @@ int cmd_plan(int argc, char **argv)
         failed = stoker_plan(&p, model, &o, &err);
     }
     if (json)
-        print_json(&p, rate, model, o.reader && strcmp(o.reader, "buffered") == 0, failed ? err.text : NULL);
+        print_json(&p, rate, model, header_only, o.reader && strcmp(o.reader, "buffered") == 0,
+                   failed ? err.text : NULL);
     else
         print_text(&p, rate);
     char ignored[200];

@@ -456,18 +456,32 @@ void stoker_text_close(struct stoker_text *t) { free(t); }
 
 /* ---- the plan alone --------------------------------------------------------------------------------------------------------- */
 
-int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_options *opt,
-                struct stoker_error *public)
+static int plan_alone(struct stoker_plan *out, const char *path, const struct stoker_options *opt, int header_only,
+                      struct stoker_error *public)
 {
     struct error err = {0};
     struct session_options o;
     struct session *s = NULL;
     *out = (struct stoker_plan){0};
-    int result = read_options(&o, opt, &err) ? -1 : session_prepare(&s, path, &o, 1, &err);
+    int result = read_options(&o, opt, &err);
+    o.header_only = header_only;
+    if (result == 0)
+        result = session_prepare(&s, path, &o, 1, &err);
     if (s)
         engine_report_plan(s, o.plan_request.kv, o.tier, out);
     session_close(s);
     return result ? error_to_public(public, &err) : 0;
+}
+
+int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_options *opt, struct stoker_error *err)
+{
+    return plan_alone(out, path, opt, 0, err);
+}
+
+int stoker_plan_header(struct stoker_plan *out, const char *path, const struct stoker_options *opt,
+                       struct stoker_error *err)
+{
+    return plan_alone(out, path, opt, 1, err);
 }
 
 int stoker_measure(struct stoker_rates *out, const char *path, const struct stoker_options *opt,

@@ -31,7 +31,8 @@ int session_prepare(struct session **out, const char *path, const struct session
         return error_set(err, ERR_MEMORY, "no memory for a session");
     struct plan_request request = opt->plan_request;
     int planned = -1;
-    if (gguf_open(&s->file, path, err) == 0 && model_open(&s->model, s->file, err) == 0) {
+    int opened = opt->header_only ? gguf_open_header(&s->file, path, err) : gguf_open(&s->file, path, err);
+    if (opened == 0 && model_open(&s->model, s->file, err) == 0) {
         int failed = 0;
         if (tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0) {
             failed = token_trie_create(&s->trie, s->tokenizer, err) ||

@@ -91,6 +91,11 @@ struct gguf {
 /* -1: ERR_IO, ERR_FORMAT, ERR_MEMORY or ERR_UNSUPPORTED with the sentence: which file, which key or tensor, what was found; *out is NULL
  * then. gguf_close() frees g and closes the files; NULL: nothing. */
 int gguf_open(struct gguf **out, const char *path, struct error *err);
+
+/* The same of files of which only the beginning is here, as of a download: headers must be whole, tensors may lie behind the end, and each
+ * file's size is what its header speaks of. path "-": standard input, of which no more is read than the header; its fd is -1 then. A
+ * header that goes on is ERR_FORMAT, and the sentence tells how many bytes more it takes at least. */
+int gguf_open_header(struct gguf **out, const char *path, struct error *err);
 void gguf_close(struct gguf *g);
 
 /* By name. NULL: the file has none. */

@@ -24,6 +24,8 @@ enum {
     N_KIND = GGUF_F64 + 1,
     SHOWN = 64 /* characters of a name in a sentence */
 };
+#define FILE_MAX                                                                                                       \
+    ((uint64_t)1 << 45) /* the largest file that a header alone may speak of: sums over 99,999 parts stay below 2^62 */
 
 static const struct {
     const char *name;
@@ -91,40 +93,57 @@ static int no_memory(const struct gguf_cursor *c)
     return error_set(c->err, ERR_MEMORY, "%s: no memory for its header at %s", c->file->path, subject(c).text);
 }
 
+/* Of a header alone, of which at least so many bytes are not here. */
+static int goes_on(const struct gguf_cursor *c, uint64_t there, uint64_t missing)
+{
+    return error_set(c->err, ERR_FORMAT,
+                     "%s: the header goes on behind the %" PRIu64
+                     " bytes that are here (in %s): give it at least %" PRIu64 " more",
+                     c->file->path, there, subject(c).text, missing);
+}
+
 /* n bytes are wanted and fewer are left. */
-static int ends_early(const struct gguf_cursor *c)
+static int ends_early(const struct gguf_cursor *c, uint64_t n)
 {
     if (c->end < c->file->size)
         return error_set(c->err, ERR_FORMAT,
                          "%s: the header is not over after %" PRIu64 " bytes (in %s), which no model "
                          "needs; the file is damaged",
                          c->file->path, c->end, subject(c).text);
+    if (c->header_only)
+        return goes_on(c, c->file->size, n - left(c));
     return error_set(c->err, ERR_FORMAT,
                      "%s: the file ends in its header (%s), after %" PRIu64 " bytes; it is "
                      "incomplete, fetch it again",
                      c->file->path, subject(c).text, c->file->size);
 }
 
-/* A count or length that the rest of the file cannot hold. */
-static int too_many(const struct gguf_cursor *c, uint64_t n, const char *of)
+/* A count or length that the rest of the file cannot hold: each takes at least so many bytes. */
+static int too_many(const struct gguf_cursor *c, uint64_t n, uint64_t bytes, const char *of)
 {
+    if (c->header_only && c->end == c->file->size && n < HEADER_MAX / bytes)
+        return goes_on(c, c->file->size, n * bytes - left(c));
     return error_set(c->err, ERR_FORMAT,
                      "%s: %s claims %" PRIu64 " %s, but only %" PRIu64 " bytes of the file are left; "
                      "it is damaged or incomplete, fetch it again",
                      c->file->path, subject(c).text, n, of, left(c));
 }
 
-static int refill(struct gguf_cursor *c)
+/* More bytes into the buffer; wanted: how many are asked for at least. */
+static int refill(struct gguf_cursor *c, uint64_t wanted)
 {
     uint64_t from = c->start + c->have;
     size_t want = c->end - from < BUFFER ? (size_t)(c->end - from) : BUFFER;
     ssize_t got;
     do
-        got = pread(c->file->fd, c->buffer, want, (off_t)from);
+        got = c->file->size == GGUF_STREAM ? read(c->file->fd, c->buffer, want)
+                                           : pread(c->file->fd, c->buffer, want, (off_t)from);
     while (got < 0 && errno == EINTR);
     if (got < 0)
         return error_set(c->err, ERR_IO, "%s: reading %zu bytes at %" PRIu64 " failed: %s", c->file->path, want, from,
                          strerror(errno));
+    if (got == 0 && c->file->size == GGUF_STREAM)
+        return goes_on(c, from, wanted);
     if (got == 0)
         return error_set(c->err, ERR_IO,
                          "%s: it shrank to %" PRIu64 " bytes while it was read (it had %" PRIu64 "); is "
@@ -141,9 +160,9 @@ static int take(struct gguf_cursor *c, void *out, uint64_t n)
 {
     uint8_t *to = out;
     if (n > left(c))
-        return ends_early(c);
+        return ends_early(c, n);
     while (n) {
-        if (c->at == c->have && refill(c) != 0)
+        if (c->at == c->have && refill(c, n) != 0)
             return -1;
         size_t now = c->have - c->at < n ? c->have - c->at : (size_t)n;
         memcpy(to, c->buffer + c->at, now);
@@ -164,7 +183,7 @@ static int take_string(struct gguf_cursor *c, struct gguf_string *out)
     if (take_u64(c, &n) != 0)
         return -1;
     if (n > left(c))
-        return too_many(c, n, "bytes of a string");
+        return too_many(c, n, 1, "bytes of a string");
     char *text;
     if (n < POOL / 16) {
         if (c->pool_left < n + 1) {
@@ -243,7 +262,7 @@ static int take_kind(struct gguf_cursor *c, enum gguf_kind *out)
 static int take_strings(struct gguf_cursor *c, struct gguf_value *v)
 {
     if (v->n > left(c) / 8)
-        return too_many(c, v->n, "strings");
+        return too_many(c, v->n, 8, "strings");
     struct gguf_string *s = arena_array(c->arena, v->n, sizeof *s);
     if (!s)
         return no_memory(c);
@@ -258,7 +277,7 @@ static int take_numbers(struct gguf_cursor *c, struct gguf_value *v)
 {
     size_t size = kinds[v->item].size;
     if (v->n > left(c) / size)
-        return too_many(c, v->n, "items");
+        return too_many(c, v->n, size, "items");
     uint8_t *items = arena_array(c->arena, v->n, size);
     if (!items)
         return no_memory(c);
@@ -312,9 +331,9 @@ static int take_head(struct gguf_cursor *c, struct gguf_part *p)
     if (take_u64(c, &p->n_tensor) != 0 || take_u64(c, &p->n_value) != 0)
         return -1;
     if (p->n_tensor > left(c) / MIN_TENSOR)
-        return too_many(c, p->n_tensor, "tensors");
+        return too_many(c, p->n_tensor, MIN_TENSOR, "tensors");
     if (p->n_value > left(c) / MIN_VALUE)
-        return too_many(c, p->n_value, "keys");
+        return too_many(c, p->n_value, MIN_VALUE, "keys");
     return 0;
 }
 
@@ -450,7 +469,8 @@ static int take_shape(struct gguf_cursor *c, struct gguf_tensor *t)
     return 0;
 }
 
-/* Make the offset in the data part one in the file, and check that both ends of the tensor are within it. */
+/* Make the offset in the data part one in the file, and check that both ends of the tensor are within it: a header alone says itself how
+ * long its file is. */
 static int check_offset(const struct gguf_cursor *c, const struct gguf_part *p, struct gguf_tensor *t)
 {
     const char *path = c->file->path;
@@ -459,16 +479,17 @@ static int check_offset(const struct gguf_cursor *c, const struct gguf_part *p, 
         return error_set(c->err, ERR_FORMAT,
                          "%s: tensor %s has offset %" PRIu64 ", no multiple of the alignment %" PRIu32, path, name.text,
                          t->offset, p->alignment);
-    uint64_t end;
-    if (!checked_add(t->offset, t->n_bytes, &end) || !checked_add(end, c->file->data_start, &end) ||
-        end > c->file->size)
+    uint64_t end, most = c->header_only ? FILE_MAX : c->file->size;
+    if (!checked_add(t->offset, t->n_bytes, &end) || !checked_add(end, c->file->data_start, &end) || end > most)
         return error_set(c->err, ERR_FORMAT,
                          "%s: tensor %s (%" PRIu64 " bytes at offset %" PRIu64 " of the data, which "
                          "begins at %" PRIu64 ") reaches past the end of the file (%" PRIu64
                          " bytes); it is incomplete, "
                          "fetch it again",
-                         path, name.text, t->n_bytes, t->offset, c->file->data_start, c->file->size);
+                         path, name.text, t->n_bytes, t->offset, c->file->data_start, most);
     t->offset += c->file->data_start;
+    if (c->file->size < end)
+        c->file->size = end;
     return 0;
 }
 
@@ -505,7 +526,7 @@ int gguf_read_tensors(struct gguf_cursor *c, struct gguf_part *p)
     if (p->n_tensor > left(c) / MIN_TENSOR) { /* checked before, but the keys have been read since */
         c->role = "the head";
         c->number = 0;
-        return too_many(c, p->n_tensor, "tensors");
+        return too_many(c, p->n_tensor, MIN_TENSOR, "tensors");
     }
     p->tensor = arena_array(c->arena, p->n_tensor, sizeof *p->tensor);
     if (!p->tensor)
@@ -519,6 +540,8 @@ int gguf_read_tensors(struct gguf_cursor *c, struct gguf_part *p)
             return -1;
     }
     c->file->data_start = round_up(position(c), p->alignment);
+    if (c->file->size == GGUF_STREAM)
+        c->file->size = c->file->data_start;
     for (uint64_t i = 0; i < p->n_tensor; i++)
         if (check_offset(c, p, &p->tensor[i]) != 0)
             return -1;

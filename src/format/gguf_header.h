@@ -19,7 +19,8 @@
 /* Where we are in a file. Strings and tables go to the arena. */
 struct gguf_cursor {
     struct gguf_file *file;
-    int part; /* number of the file in its set */
+    int part;        /* number of the file in its set */
+    int header_only; /* tensors may lie behind the end of the file: gguf_open_header() */
     struct arena *arena;
     struct error *err;
     uint8_t *buffer; /* holds the bytes [start, start + have) of the file; the next one is start + at */
@@ -48,7 +49,9 @@ struct shown {
 struct shown shown(struct gguf_string s);
 struct gguf_string gguf_text(const char *text);
 
-/* The file's fields fd and size are set. 0 or -1 (ERR_MEMORY); gguf_cursor_end() in either case. */
+/* The file's fields fd and size are set; size GGUF_STREAM: bytes come one after another, nobody knows how many. 0 or -1 (ERR_MEMORY);
+ * gguf_cursor_end() in either case. */
+#define GGUF_STREAM UINT64_MAX
 int gguf_cursor_begin(struct gguf_cursor *c, struct gguf_file *file, int part, struct arena *arena, struct error *err);
 void gguf_cursor_end(struct gguf_cursor *c);
 

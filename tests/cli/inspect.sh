@@ -101,6 +101,31 @@ run plan "$ember" --memory max --strict
 is "plan --strict of what is there" 0 "^predicted: " ""
 grep -q "^warning: " "$dir/out" && fail "plan --strict" "warns of what is there" || pass
 
+# From a header alone: the same plan, byte for byte, and the same description. What pads the end of a file is not in its header.
+for file in "$golden"/*.gguf; do
+    cp "$file" "$dir/m.gguf"
+    "$stoker" plan "$dir/m.gguf" --memory max >"$dir/whole" 2>&1
+    "$stoker" inspect "$dir/m.gguf" --json | sed 's/"size":[0-9]*//' >"$dir/described"
+    head=$(sed -n 's/.*"data_start":\([0-9]*\).*/\1/p' "$dir/described")
+    truncate -s "$head" "$dir/m.gguf"
+    "$stoker" plan "$dir/m.gguf" --memory max --header-only >"$dir/alone" 2>&1
+    "$stoker" inspect - --json <"$dir/m.gguf" | sed "s|standard input|$dir/m.gguf|; s/\"size\":[0-9]*//" >"$dir/alone.json"
+    cmp -s "$dir/whole" "$dir/alone" && cmp -s "$dir/described" "$dir/alone.json" && pass ||
+        fail "a header alone" "$(basename "$file") gives another plan or description"
+done
+rm -f "$dir/m.gguf"
+head -c 200000 "$ember" >"$dir/in"
+run plan - --json
+is "plan - " 0 '^{"model":"standard input","arch":"qwen3moe",.*"fits":true,.*"files":\[\],"note":\[' ""
+run plan - --measure
+is "plan - --measure" 2 "" "^stoker plan: --measure reads the model's file, of which only the header is here$"
+head -c 5000 "$ember" >"$dir/in"
+run plan -
+is "a header that goes on" 1 "" '^stoker: standard input: the header goes on behind the 5000 bytes that are here \(in key [a-z._]*\): give it at least [0-9]+ more$'
+rm "$dir/in"
+run plan -
+is "an empty one" 1 "" '^stoker: standard input: the header goes on behind the 0 bytes that are here \(in the head\): give it at least 4 more$'
+
 # Which kernels multiply with the types of a file; a CPU or tier that has none for them is reported.
 for file in "$golden/mixed-moe.gguf" "$golden/nvfp4.gguf" "$golden/mixed.gguf"; do
     run plan "$file" --cpu-tier scalar

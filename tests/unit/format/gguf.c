@@ -772,6 +772,74 @@ static void test_cut_anywhere(void **state)
     assert_int_equal(open_files(), before);
 }
 
+/* The header alone, of `there` bytes: the description of the whole file from `header` bytes on; below, how many more it takes at least. */
+static void header_alone(const struct gguf *whole, const char *path, uint64_t there, uint64_t header)
+{
+    struct error err = {0};
+    struct gguf *g;
+    if (gguf_open_header(&g, path, &err) == 0) {
+        assert_true(there >= header);
+        assert_true(g->n_tensor == whole->n_tensor && g->n_value == whole->n_value);
+        assert_int_equal(g->file[0].size, whole->file[0].size);
+        for (uint64_t i = 0; i < g->n_tensor; i++)
+            assert_true(g->tensor[i].offset == whole->tensor[i].offset &&
+                        g->tensor[i].n_bytes == whole->tensor[i].n_bytes);
+        gguf_close(g);
+        return;
+    }
+    unsigned long long said = 0, missing = 0;
+    const char *at = strstr(err.text, "goes on behind the "), *more = strstr(err.text, "give it at least ");
+    if (there >= header || !at || !more || sscanf(at, "goes on behind the %llu", &said) != 1 ||
+        sscanf(more, "give it at least %llu more", &missing) != 1)
+        fail_msg("%llu of %llu bytes: \"%s\"", (unsigned long long)there, (unsigned long long)header, err.text);
+    if (said != there || missing < 1 || there + missing > header)
+        fail_msg("%llu more bytes than %llu are too many or too few for %llu: \"%s\"", missing,
+                 (unsigned long long)there, (unsigned long long)header, err.text);
+}
+
+static void test_header_alone(void **state)
+{
+    (void)state;
+    const char *path = in_folder("header.gguf");
+    uint64_t header = copy_golden(path);
+    struct gguf *whole = open_well(path), *g;
+    struct error err = {0};
+    int before = open_files();
+    uint64_t end = 0;
+    for (uint64_t i = 0; i < whole->n_tensor; i++)
+        end = whole->tensor[i].offset + whole->tensor[i].n_bytes;
+    assert_int_equal(end, whole->file[0].size);
+    for (; header > 0; header--) { /* what pads it is no part of it */
+        assert_int_equal(truncate(path, (off_t)header - 1), 0);
+        if (gguf_open_header(&g, path, &err))
+            break;
+        gguf_close(g);
+    }
+    copy_golden(path);
+    for (off_t n = (off_t)header + 200; n > 0; n--) {
+        assert_int_equal(truncate(path, n), 0);
+        header_alone(whole, path, (uint64_t)n, header);
+    }
+    copy_golden(path);
+    int file = open(path, O_RDONLY), stdin_was = dup(STDIN_FILENO), some[2];
+    const uint64_t pieces[] = {0, 3, 24, 1000, header - 1, header, header + 5};
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        static uint8_t bytes[1 << 16]; /* what a pipe holds */
+        assert_true(header + 5 <= sizeof bytes && pipe(some) == 0);
+        assert_int_equal(pread(file, bytes, pieces[i], 0), (ssize_t)pieces[i]);
+        assert_int_equal(write(some[1], bytes, pieces[i]), (ssize_t)pieces[i]);
+        close(some[1]);
+        assert_int_equal(dup2(some[0], STDIN_FILENO), STDIN_FILENO);
+        close(some[0]);
+        header_alone(whole, "-", pieces[i], header);
+    }
+    assert_int_equal(dup2(stdin_was, STDIN_FILENO), STDIN_FILENO);
+    close(stdin_was);
+    close(file);
+    gguf_close(whole);
+    assert_int_equal(open_files(), before - 1);
+}
+
 static void test_flipped_anywhere(void **state)
 {
     (void)state;
@@ -843,6 +911,7 @@ int main(void)
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_wrong_split),
         cmocka_unit_test(test_cut_anywhere),
+        cmocka_unit_test(test_header_alone),
         cmocka_unit_test(test_flipped_anywhere),
         cmocka_unit_test(test_large_vocabulary),
     };
