@@ -214,6 +214,56 @@ static void print_keys_in_short(const struct gguf *g, const struct anatomy *a)
     }
 }
 
+/* "30.5 B", of a count. */
+static const char *show_count(uint64_t n)
+{
+    static char out[4][32];
+    static int turn;
+    static const char unit[] = " kMBT";
+    double x = (double)n;
+    int u = 0;
+    for (; x >= 999.5 && u < 4; u++)
+        x /= 1000;
+    turn = (turn + 1) % 4;
+    snprintf(out[turn], sizeof out[turn], u ? "%.3g %c" : "%.0f", x, unit[u]);
+    return out[turn];
+}
+
+static double bits_of(const struct share *s) { return s->weights ? 8 * (double)s->bytes / (double)s->weights : 0; }
+
+static void print_weights(const struct anatomy *a)
+{
+    uint64_t active = anatomy_active(a);
+    printf("  weights: %s of %.2f bits", show_count(a->all.weights), bits_of(&a->all));
+    if (active)
+        printf("; a token is computed with %s of them", show_count(active));
+    putchar('\n');
+}
+
+/* Where the model comes from and who may use it, as far as the file says. */
+static void print_origin(const struct gguf *g)
+{
+    static const struct {
+        const char *key, *what;
+    } keys[] = {{"general.license", "licence"},
+                {"general.author", "author"},
+                {"general.base_model.0.name", "made from"},
+                {"general.quantized_by", "quantised by"},
+                {"quantize.imatrix.file", "importance matrix"},
+                {"quantize.imatrix.dataset", "made with"}};
+    const char *before = "  ";
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const struct gguf_value *v = gguf_find(g, keys[i].key);
+        if (!v || v->kind != GGUF_STRING || v->as.string.length == 0)
+            continue;
+        printf("%s%s ", before, keys[i].what);
+        put_text(v->as.string, 80);
+        before = ", ";
+    }
+    if (before[0] == ',')
+        putchar('\n');
+}
+
 static double percent(uint64_t part, uint64_t all) { return all ? 100.0 * (double)part / (double)all : 0; }
 
 static void print_types_of(const struct share *type)
@@ -229,11 +279,11 @@ static void print_types_of(const struct share *type)
 
 static void print_sizes(const struct anatomy *a)
 {
-    printf("\n%-16s %7s %12s %7s  types\n", "kind", "tensors", "size", "share");
+    printf("\n%-16s %7s %12s %7s %6s  types\n", "kind", "tensors", "size", "share", "bits");
     for (int k = 0; k < KIND_COUNT; k++)
         if (a->kind[k].n) {
-            printf("%-16s %7" PRIu64 " %12s %5.1f %%  ", kind_name((enum tensor_kind)k), a->kind[k].n,
-                   show_bytes(a->kind[k].bytes), percent(a->kind[k].bytes, a->all.bytes));
+            printf("%-16s %7" PRIu64 " %12s %5.1f %% %6.2f  ", kind_name((enum tensor_kind)k), a->kind[k].n,
+                   show_bytes(a->kind[k].bytes), percent(a->kind[k].bytes, a->all.bytes), bits_of(&a->kind[k]));
             print_types_of(a->kind_type[k]);
         }
     printf("\n%-16s %7s %12s %7s  kernel\n", "type", "tensors", "size", "share");
@@ -316,6 +366,9 @@ static void print_files(const struct gguf *g, const struct anatomy *a)
 static void print_summary(const struct gguf *g, const struct anatomy *a)
 {
     print_files(g, a);
+    if (g->n_tensor)
+        print_weights(a);
+    print_origin(g);
     print_keys_in_short(g, a);
     if (g->n_tensor == 0) {
         printf("\nno tensors: a vocabulary alone\n");
@@ -329,7 +382,8 @@ static void print_summary(const struct gguf *g, const struct anatomy *a)
 
 static json_t *json_share(const struct share *s)
 {
-    return json_pack("{s:I, s:I}", "tensors", (json_int_t)s->n, "bytes", (json_int_t)s->bytes);
+    return json_pack("{s:I, s:I, s:I, s:f}", "tensors", (json_int_t)s->n, "bytes", (json_int_t)s->bytes, "weights",
+                     (json_int_t)s->weights, "bits", bits_of(s));
 }
 
 static json_t *json_tensors(const struct anatomy *a, const struct gguf *g)
@@ -403,9 +457,10 @@ static void print_json(const struct gguf *g, const struct anatomy *a)
             json_object_set_new(share, "kernel", kernel ? json_string(kernel) : json_null());
             json_object_set_new(types, name, share);
         }
-    json_t *o = json_pack("{s:o, s:i, s:i, s:o, s:i, s:I, s:o, s:o, s:o, s:o}", "arch", json_text(a->arch), "version",
-                          (int)g->version, "alignment", (int)g->alignment, "files", json_files(g), "layers", a->n_layer,
-                          "bytes", (json_int_t)a->all.bytes, "kinds", kinds, "types", types, "metadata",
+    json_t *o = json_pack("{s:o, s:i, s:i, s:o, s:i, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "arch", json_text(a->arch),
+                          "version", (int)g->version, "alignment", (int)g->alignment, "files", json_files(g), "layers",
+                          a->n_layer, "bytes", (json_int_t)a->all.bytes, "weights", (json_int_t)a->all.weights,
+                          "active_weights", (json_int_t)anatomy_active(a), "kinds", kinds, "types", types, "metadata",
                           json_metadata(g), "tensors", json_tensors(a, g));
     if (o && a->n_moe_layer)
         json_object_set_new(o, "experts", json_experts(a));

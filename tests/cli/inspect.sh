@@ -101,6 +101,14 @@ run plan "$ember" --memory max --strict
 is "plan --strict of what is there" 0 "^predicted: " ""
 grep -q "^warning: " "$dir/out" && fail "plan --strict" "warns of what is there" || pass
 
+# All but 14 of 16 experts in each layer: of 6 layers of 16 experts of 3 x 256 x 256, 18,874,368 of 21,130,880 weights, an eighth is used.
+run inspect "$ember"
+is "inspect: weights" 0 '^  weights: 21\.1 M of 4\.96 bits; a token is computed with 4\.62 M of them$' ""
+is "inspect: where it comes from" 0 '^  licence mit$' ""
+is "inspect: bits of a kind" 0 '^experts +18 +10\.1 MiB +81\.1 % +4\.50  q4_0$' ""
+run inspect "$ember" --json
+is "inspect --json: weights" 0 '"weights":21130880,"active_weights":4615808,' ""
+
 # From a header alone: the same plan, byte for byte, and the same description. What pads the end of a file is not in its header.
 for file in "$golden"/*.gguf; do
     cp "$file" "$dir/m.gguf"

@@ -70,6 +70,7 @@ static void add_expert_tensor(struct anatomy *a, struct expert_group *l, const s
     uint64_t bytes = t->n_bytes / t->ne[2];
     l->n_expert = t->ne[2];
     l->expert_bytes += bytes;
+    l->expert_weights += t->ne[0] * t->ne[1];
     if (l->n_part < ANATOMY_PARTS) {
         l->part[l->n_part].tensor = t->name;
         l->part[l->n_part].type = t->type;
@@ -94,7 +95,9 @@ static void add_layer(struct anatomy *a, const struct expert_group *l, int layer
 {
     int i = 0;
     a->n_moe_layer++;
-    a->expert_bytes_per_token += l->expert_bytes * (a->n_used < l->n_expert ? a->n_used : l->n_expert);
+    uint64_t used = a->n_used < l->n_expert ? a->n_used : l->n_expert;
+    a->expert_bytes_per_token += l->expert_bytes * used;
+    a->expert_weights_per_token += l->expert_weights * used;
     while (i < a->n_group && !alike(&a->group[i], l))
         i++;
     if (i == ANATOMY_GROUPS) {
@@ -139,10 +142,21 @@ static void read_experts(struct anatomy *a, const struct gguf *g)
 
 /* ---- all of it -------------------------------------------------------------------------------------------------------------- */
 
-static void add(struct share *s, uint64_t bytes)
+static void add(struct share *s, const struct gguf_tensor *t)
 {
     s->n++;
-    s->bytes += bytes;
+    s->bytes += t->n_bytes;
+    s->weights += t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3]; /* below 2^64: gguf_open() */
+}
+
+uint64_t anatomy_active(const struct anatomy *a)
+{
+    uint64_t left_out = a->kind[KIND_EXPERTS].weights + a->kind[KIND_DRAFT].weights + a->kind[KIND_EMBEDDING].weights;
+    if (a->n_moe_layer && !a->n_used)
+        return 0;
+    /* One table is embedding and output where the file has no output of its own. */
+    uint64_t tied = a->kind[KIND_OUTPUT].n ? 0 : a->kind[KIND_EMBEDDING].weights;
+    return a->all.weights - left_out + tied + a->expert_weights_per_token;
 }
 
 /* A number of the architecture's; absent or absurd: fallback. */
@@ -169,10 +183,10 @@ void anatomy_of(struct anatomy *a, const struct gguf *g)
         enum tensor_kind k = kind_of(a, t->name);
         const char *rest;
         int layer = gguf_layer_of(t->name, &rest);
-        add(&a->all, t->n_bytes);
-        add(&a->kind[k], t->n_bytes);
-        add(&a->type[t->type], t->n_bytes);
-        add(&a->kind_type[k][t->type], t->n_bytes);
+        add(&a->all, t);
+        add(&a->kind[k], t);
+        add(&a->type[t->type], t);
+        add(&a->kind_type[k][t->type], t);
         a->n_layer = layer >= a->n_layer ? layer + 1 : a->n_layer;
     }
     read_experts(a, g);

@@ -23,7 +23,7 @@ enum tensor_kind {
 const char *kind_name(enum tensor_kind k); /* static */
 
 struct share {
-    uint64_t n, bytes; /* tensors, and what they take */
+    uint64_t n, bytes, weights; /* tensors, what they take, and how many numbers they hold */
 };
 
 enum { ANATOMY_GROUPS = 16, ANATOMY_PARTS = 4 };
@@ -31,7 +31,7 @@ enum { ANATOMY_GROUPS = 16, ANATOMY_PARTS = 4 };
 /* Layers whose experts are alike: as many, of the same bytes and types. */
 struct expert_group {
     int n_layer, first, last; /* layers; first and last of them */
-    uint64_t n_expert, expert_bytes;
+    uint64_t n_expert, expert_bytes, expert_weights;
     struct {
         const char *tensor; /* of the first layer */
         enum block_type type;
@@ -49,9 +49,14 @@ struct anatomy {
     int n_moe_layer;
     uint64_t n_used;                                     /* experts a token and layer, by the metadata; 0 unknown */
     uint64_t expert_bytes_total, expert_bytes_per_token; /* bytes of all experts; of one token's (0 unknown) */
+    uint64_t expert_weights_per_token;                   /* of one token's experts, as above */
     uint64_t expert_alignment; /* every expert of every tensor begins at a multiple of this in its file; at most 4096 */
     struct gguf_string arch;   /* "" when the file names none */
 };
+
+/* Weights that a token is multiplied with or takes: all but the experts that it is not routed to, the rows of tables that it does not take,
+ * and draft layers. 0: unknown. */
+uint64_t anatomy_active(const struct anatomy *a);
 
 /* Fills *a, whose names are those of g and live as long. Cannot fail. */
 void anatomy_of(struct anatomy *a, const struct gguf *g);
