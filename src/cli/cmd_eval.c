@@ -13,17 +13,21 @@ static const char usage[] =
     "  stoker eval logprobs --chat request.json --top 3 of a chat's prompt, with the likeliest tokens\n"
     "  stoker eval ppl MODEL.gguf -f wiki.test.raw      perplexity, as llama-perplexity measures it\n"
     "  stoker eval ppl MODEL.gguf -f wiki.test.raw --memory 6GiB --out ppl.jsonl --resume\n"
-    "  stoker eval mcq MODEL.gguf -f items.jsonl --mode reply --at-least 0.9     multiple choice\n\n"
+    "  stoker eval mcq MODEL.gguf -f items.jsonl --mode reply --at-least 0.9     multiple choice\n"
+    "  stoker eval compare A.jsonl B.jsonl              whether B is worse than A, by their --out files\n\n"
     "Figures do not depend on --threads, --chunk, --parallel, --memory or --reader. Exit status 3: a bound is not "
     "met.\n\n";
 
-enum { LOGPROBS = 1, PPL = 2, MCQ = 4, TASKS = MCQ };
+enum { LOGPROBS = 1, PPL = 2, MCQ = 4, COMPARE = 8, TASKS = MCQ };
 
 static const struct {
     const char *name;
     int bit;
     int (*run)(struct eval_command *c);
-} evaluations[] = {{"logprobs", LOGPROBS, eval_logprobs}, {"ppl", PPL, eval_ppl}, {"mcq", MCQ, eval_mcq}};
+} evaluations[] = {{"logprobs", LOGPROBS, eval_logprobs},
+                   {"ppl", PPL, eval_ppl},
+                   {"mcq", MCQ, eval_mcq},
+                   {"compare", COMPARE, eval_compare_files}};
 enum { N_EVALUATIONS = sizeof evaluations / sizeof *evaluations };
 
 /* Flags that some of these evaluations have (bits), into *out [most]. */
@@ -60,7 +64,8 @@ static size_t flags_of(struct eval_command *c, int of, struct flag *out)
          {"--skip", NULL, FLAG_SWITCH, &c->skip, 0, 0, NULL, "leave out items that cannot be asked, or not in --ctx"}},
         {TASKS, {"--show", NULL, FLAG_SWITCH, &c->show, 0, 0, NULL, "print the prompts, and end"}},
         {MCQ, {"--stats", NULL, FLAG_SWITCH, &c->stats, 0, 0, NULL, "tokens that came from the cache, on stderr"}},
-        {LOGPROBS | PPL | TASKS, {"--json", NULL, FLAG_SWITCH, &c->json, 0, 0, NULL, "for programs"}},
+        {COMPARE, {"--common", NULL, FLAG_SWITCH, &c->common, 0, 0, NULL, "compare: the items that both files have"}},
+        {LOGPROBS | PPL | TASKS | COMPARE, {"--json", NULL, FLAG_SWITCH, &c->json, 0, 0, NULL, "for programs"}},
     };
     size_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -73,8 +78,12 @@ static int parse(struct eval_command *c, const char *name, int of, int argc, cha
 {
     struct flag mine[48];
     const struct flag_table tables[] = {{mine, flags_of(c, of, mine)}, model_flags(&c->options)};
-    int n_rest;
-    return flags_parse(name, usage, tables, 2, argc, argv, &c->model, 1, &n_rest);
+    const char *rest[2] = {NULL, NULL};
+    int n_rest, files = of == COMPARE; /* instead of a model */
+    int status = flags_parse(name, usage, tables, files ? 1 : 2, argc, argv, rest, files ? 2 : 1, &n_rest);
+    c->model = rest[0];
+    c->other = rest[1];
+    return status;
 }
 
 static int refuse(const char *name, const char *why)
@@ -83,10 +92,12 @@ static int refuse(const char *name, const char *why)
     return 2;
 }
 
-static int check(const struct eval_command *c, const char *name)
+static int check(const struct eval_command *c, const char *name, int of)
 {
+    if (of == COMPARE)
+        return c->other ? 0 : refuse(name, "which two files of results? A.jsonl B.jsonl");
     if (!c->text && !c->chat)
-        return refuse(name, strcmp(name, "mcq") ? "which text? -f FILE" : "which items? -f FILE");
+        return refuse(name, of & TASKS ? "which items? -f FILE" : "which text? -f FILE");
     if (c->text && c->chat)
         return refuse(name, "-f and --chat exclude each other");
     if (!c->shots_file != !c->shots)
@@ -112,9 +123,10 @@ static int run(size_t i, int argc, char **argv)
     int status = parse(&c, name, evaluations[i].bit, argc, argv);
     if (status != FLAGS_DONE)
         return status;
-    if ((status = check(&c, evaluations[i].name)) || (evaluations[i].bit == PPL && (status = check_chunk(&c))))
+    if ((status = check(&c, evaluations[i].name, evaluations[i].bit)) ||
+        (evaluations[i].bit == PPL && (status = check_chunk(&c))))
         return status;
-    if (!c.model && !(c.model = embedded_model()))
+    if (evaluations[i].bit != COMPARE && !c.model && !(c.model = embedded_model()))
         return 1;
     return evaluations[i].run(&c);
 }
@@ -142,6 +154,6 @@ int cmd_eval(int argc, char **argv)
     if (*name && s.word)
         fprintf(stderr, "stoker eval: \"%s\" is no evaluation; did you mean stoker eval %s?\n", name, s.word);
     else
-        fprintf(stderr, "stoker eval: which evaluation? logprobs, ppl or mcq; see stoker eval --help\n");
+        fprintf(stderr, "stoker eval: which evaluation? logprobs, ppl, mcq or compare; see stoker eval --help\n");
     return 2;
 }

@@ -64,10 +64,10 @@ run eval mcq "$ember" -f "$dir/one" --mode text --out "$dir/sums"
 is "mcq of one item" 0 '^acc: [01] of 1' ""
 for choice in "Oslo" "Rome, Italy"; do
     printf 'The capital of Norway is' >"$dir/context"
-    printf 'The capital of Norway is %s' "$choice" >"$dir/text"
+    printf 'The capital of Norway is %s' "$choice" >"$dir/texts"
     run eval logprobs "$ember" -f "$dir/context"
     from=$(grep -c "$(printf '\t')" "$dir/out")
-    run eval logprobs "$ember" -f "$dir/text"
+    run eval logprobs "$ember" -f "$dir/texts"
     awk -F '\t' -v from="$from" '$1 ~ /^[0-9]+$/ && $1 >= from { sum += $4 } END { printf "%.4f\n", sum }' "$dir/out"
 done >"$dir/wanted"
 sed -n 's/.*"sum":\[\([^]]*\)\].*/\1/p' "$dir/sums" | tr , '\n' | awk '{ printf "%.4f\n", $1 }' >"$dir/is"
@@ -138,5 +138,54 @@ if [ -w /dev/full ]; then
 fi
 run eval mcq "$golden/phi3.gguf" -f "$dir/one" --mode reply
 [ "$status" -eq 0 ] && [ -s "$dir/out" ] && pass || fail "another model" "exit status $status"
+
+# ---- comparing -------------------------------------------------------------------------------------------------------------
+run eval mcq "$ember" -f "$items" --mode reply --out "$dir/a"
+run eval compare "$dir/a" "$dir/a"
+is "a file with itself" 0 '=no difference shown: all 60 items have equal results' ""
+# fewer FILE N OUT: the same results, of which the first N right ones are wrong
+fewer() { awk -v n="$2" 'n > 0 && /"right":\{"acc":true/ { sub(/"acc":true/, "\"acc\":false"); n-- } { print }' "$1" >"$3"; }
+fewer "$dir/a" 3 "$dir/b"
+run eval compare "$dir/a" "$dir/b"
+is "three of sixty" 0 '=no difference shown: an effect under 5.8 points would not be seen with 60 items' ""
+fewer "$dir/a" 12 "$dir/b"
+run eval compare "$dir/a" "$dir/b"
+is "twelve of sixty" 0 '=B worse than A by 20.0 points [10.0, 31.7], p = 0.00049' ""
+run eval compare "$dir/b" "$dir/a"
+is "the other way" 0 '=B better than A by 20.0 points [10.0, 31.7], p = 0.00049' ""
+run eval compare "$dir/a" "$dir/b" --json
+is "compare as JSON" 0 '^\{"unit":"points","items":60,"figures":\[\{"name":"acc","verdict":"B worse","items":60,"only_a":12,"only_b":0,' ""
+run eval mcq "$ember" -f "$items" --mode text --limit 24 --out "$dir/t"
+run eval compare "$dir/t" "$dir/t"
+is "three figures" 0 "^p by Holm's correction for 3 figures$" ""
+run eval compare "$dir/a" "$dir/t"
+is "other options" 2 "" "^stoker eval: $dir/a and $dir/t cannot be compared: (mode|prompts_sha256) is "
+sed 's/Norway/Sweden/' "$items" >"$dir/changed"
+run eval mcq "$ember" -f "$dir/changed" --mode reply --out "$dir/c"
+run eval compare "$dir/a" "$dir/c"
+is "one prompt changed" 2 "" "^stoker eval: $dir/a and $dir/c cannot be compared: prompts_sha256 is "
+run eval mcq "$ember" -f "$items" --mode reply --limit 40 --out "$dir/fewer"
+run eval compare "$dir/a" "$dir/fewer" --common
+is "--common" 0 '^40 items in common, of 60 and 40$' ""
+sed '$d' "$dir/a" >"$dir/open"
+run eval compare "$dir/a" "$dir/open"
+is "results that are not whole" 2 "" "^stoker eval: $dir/open is not whole: end that run with --resume, or compare by --common$"
+sed '4s/.*/nonsense/' "$dir/a" >"$dir/bad"
+run eval compare "$dir/a" "$dir/bad"
+is "results that are no JSON" 2 "" "^stoker eval: $dir/bad, line 4: is no JSON object$"
+sed '4p' "$dir/a" >"$dir/twice"
+run eval compare "$dir/a" "$dir/twice"
+is "a result twice" 2 "" "^stoker eval: $dir/twice, line 5: has been there before$"
+run eval compare "$dir/a" "$items"
+is "no file of results" 2 "" "^stoker eval: $items is no file of results of stoker eval$"
+run eval compare "$dir/a" "$dir/absent"
+is "no such results" 2 "" "$dir/absent"
+run eval compare "$dir/a"
+is "one file" 2 "" '^stoker eval compare: which two files of results\? A.jsonl B.jsonl$'
+for kv in f16 q8_0; do
+    run eval ppl "$ember" -f "$data/eval/eval.txt" --parse-special --ctx 256 --chunks 6 --kv $kv --out "$dir/$kv"
+done
+run eval compare "$dir/f16" "$dir/q8_0"
+is "chunks" 0 '^(B worse than A by|B better than A by|no difference shown: an effect under) 0\.[0-9]{4} nats a token' ""
 
 done_testing

@@ -25,12 +25,16 @@ struct eval_command {
     int limit;       /* items; 0: all */
     double at_least; /* -INFINITY: no bound */
     int skip, show, stats;
+    /* compare: model and other are files of results */
+    const char *other;
+    int common;
     struct stoker_options options;
 };
 
 int eval_logprobs(struct eval_command *c);
 int eval_ppl(struct eval_command *c);
 int eval_mcq(struct eval_command *c);
+int eval_compare_files(struct eval_command *c);
 
 /* ---- what they share (text.c) ---- */
 
