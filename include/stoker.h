@@ -627,9 +627,9 @@ struct stoker_plan {
  * plan fits; *out is filled all the same, with fits 0. After other errors it is zeroed. */
 int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_options *opt, struct stoker_error *err);
 
-/* The same of a model of which only the beginning is here, as of a download: the headers of its files, at most 256 MiB each. path "-":
- * standard input, of which no more is read than the header. STOKER_ERR_FORMAT for a header that goes on: the sentence tells how many
- * bytes more it takes at least. */
+/* The same of a model of which only the beginning is here, as of a download: the headers of its files, at most 256 MiB each; it is planned
+ * as if it lay on a drive that is read past the page cache. STOKER_ERR_FORMAT for a header that goes on: the sentence tells how many bytes
+ * more it takes at least. */
 int stoker_plan_header(struct stoker_plan *out, const char *path, const struct stoker_options *opt,
                        struct stoker_error *err);
 
@@ -762,6 +762,9 @@ struct stoker_layer {
 };
 /* Fills out [n] and returns how many layers there are, which may be more. */
 int stoker_layers(const struct stoker *s, struct stoker_layer *out, int n);
+
+/* The same from a model's headers, whether or not more of it is here. -1: errors are those of stoker_plan_header(). */
+int stoker_header_layers(struct stoker_layer *out, int n, const char *path, struct stoker_error *err);
 
 /* Fills out [n_expert of the layer] with how often a row was routed to each expert since the engine was opened. A layer without experts,
  * or outside the model: *out is unchanged. */

@@ -7,6 +7,8 @@
 #include "cli/common/anatomy.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
+#include "cli/common/header.h"
+#include "cli/inspect/context.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -18,6 +20,7 @@ static const char usage[] =
     "  stoker inspect MODEL.gguf               kind, sizes, how its experts lie\n"
     "  stoker inspect MODEL.gguf --metadata    every key (long arrays shortened)\n"
     "  stoker inspect MODEL.gguf --tensors     every tensor: type, shape, bytes, place in the file\n"
+    "  stoker inspect MODEL.gguf --layers      a map of the layers\n"
     "  stoker inspect MODEL.gguf --json | jq .experts\n"
     "  stoker inspect MODEL-00001-of-00003.gguf    a split model: the first part\n"
     "  curl -sLr 0-16777215 URL | stoker inspect -     before a download, from the beginning of the file\n\n";
@@ -363,7 +366,9 @@ static void print_files(const struct gguf *g, const struct anatomy *a)
            g->n_value);
 }
 
-static void print_summary(const struct gguf *g, const struct anatomy *a)
+/* ---- all of it in short ---------------------------------------------------------------------------------------------------------- */
+
+static void print_summary(const struct gguf *g, const struct anatomy *a, const struct context *c)
 {
     print_files(g, a);
     if (g->n_tensor)
@@ -374,6 +379,7 @@ static void print_summary(const struct gguf *g, const struct anatomy *a)
         printf("\nno tensors: a vocabulary alone\n");
         return;
     }
+    print_context(c);
     print_sizes(a);
     print_experts(a);
 }
@@ -444,7 +450,7 @@ static json_t *json_files(const struct gguf *g)
     return list;
 }
 
-static void print_json(const struct gguf *g, const struct anatomy *a)
+static void print_json(const struct gguf *g, const struct anatomy *a, const struct context *c)
 {
     json_t *kinds = json_object(), *types = json_object();
     for (int k = 0; k < KIND_COUNT; k++)
@@ -462,6 +468,8 @@ static void print_json(const struct gguf *g, const struct anatomy *a)
                           a->n_layer, "bytes", (json_int_t)a->all.bytes, "weights", (json_int_t)a->all.weights,
                           "active_weights", (json_int_t)anatomy_active(a), "kinds", kinds, "types", types, "metadata",
                           json_metadata(g), "tensors", json_tensors(a, g));
+    if (o)
+        json_object_set_new(o, "context", json_context(c));
     if (o && a->n_moe_layer)
         json_object_set_new(o, "experts", json_experts(a));
     json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
@@ -471,11 +479,12 @@ static void print_json(const struct gguf *g, const struct anatomy *a)
 
 int cmd_inspect(int argc, char **argv)
 {
-    int json = 0, tensors = 0, metadata = 0, header_only = 0, n_rest;
+    int json = 0, tensors = 0, metadata = 0, map = 0, header_only = 0, n_rest;
     const char *model = NULL;
     const struct flag mine[] = {
         {"--metadata", NULL, FLAG_SWITCH, &metadata, 0, 0, NULL, "every key and its value"},
         {"--tensors", NULL, FLAG_SWITCH, &tensors, 0, 0, NULL, "every tensor"},
+        {"--layers", NULL, FLAG_SWITCH, &map, 0, 0, NULL, "a map of the layers: what each keeps, which have experts"},
         {"--json", NULL, FLAG_SWITCH, &json, 0, 0, NULL, "all of it for programs: stable names, integers in bytes"},
         {"--header-only", NULL, FLAG_SWITCH, &header_only, 0, 0, NULL,
          "the file's beginning is here, its tensors need not be; so it is for MODEL -, standard input"},
@@ -488,18 +497,23 @@ int cmd_inspect(int argc, char **argv)
         return 1;
     struct error err = {0};
     struct gguf *g;
-    header_only |= strcmp(model, "-") == 0;
+    if (!(model = header_path(model, &header_only)))
+        return 1;
     if (header_only ? gguf_open_header(&g, model, &err) : gguf_open(&g, model, &err)) {
         fprintf(stderr, "stoker: %s\n", err.text);
         return 1;
     }
     struct anatomy a;
+    struct context c;
     anatomy_of(&a, g);
+    inspect_context(&c, model);
     if (json)
-        print_json(g, &a);
+        print_json(g, &a, &c);
     else {
-        if (!metadata && !tensors)
-            print_summary(g, &a);
+        if (!metadata && !tensors && !map)
+            print_summary(g, &a, &c);
+        if (map)
+            print_layer_map(&c);
         if (metadata)
             print_metadata(g);
         if (tensors)

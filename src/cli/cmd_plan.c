@@ -2,6 +2,7 @@
 #include "cli/common/cli.h"
 #include "cli/common/drive.h"
 #include "cli/common/flags.h"
+#include "cli/common/header.h"
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -23,8 +24,6 @@ static const char usage[] =
     "  stoker plan MODEL.gguf --header-only        of a download that has begun: 16 MB are enough for most\n"
     "  curl -sLr 0-16777215 URL | stoker plan -    before a download\n\n"
     "Exit status: 0 it fits, 2 it does not.\n\n";
-
-static int is_stdin(const char *model) { return strcmp(model, "-") == 0; }
 
 /* Share of the experts' bytes that the slots hold. */
 static double share_held(const struct stoker_plan *p)
@@ -122,18 +121,18 @@ static const char *cache_note(const struct stoker_plan *p, char *out, size_t n)
 static const char buffered_note[] = "not every file is read with O_DIRECT: reads go through the page cache, "
                                     "each range is dropped after use";
 
-/* buffered: --reader says so. *direct: all files are read past the page cache. Of standard input nothing is known. */
+/* buffered: --reader says so. *direct: all files are read past the page cache. */
 static json_t *json_files(const char *model, int header_only, int buffered, int *direct)
 {
     json_t *list = json_array();
     struct gguf *g;
     struct error err = {0};
     *direct = 1;
-    if (is_stdin(model) || (header_only ? gguf_open_header(&g, model, &err) : gguf_open(&g, model, &err)))
+    if (header_only ? gguf_open_header(&g, model, &err) : gguf_open(&g, model, &err))
         return list;
     for (int i = 0; i < g->n_file; i++) {
-        uint32_t align;
-        int is = reader_file_direct(&g->file[i], &align) && !buffered;
+        uint32_t align = reader_align_of(&g->file[i], 1);
+        int is = (header_only || reader_file_direct(&g->file[i], &align)) && !buffered;
         *direct &= is;
         char path[4096];
         snprintf(path, sizeof path, "%s", g->file[i].path);
@@ -336,7 +335,8 @@ int cmd_plan(int argc, char **argv)
         return 1;
     struct stoker_plan p;
     struct stoker_error err;
-    header_only |= is_stdin(model);
+    if (!(model = header_path(model, &header_only)))
+        return 1;
     if (header_only && (disk || measure)) {
         fprintf(stderr, "stoker plan: %s reads the model's file, of which only the header is here\n",
                 disk ? "--disk" : "--measure");

@@ -1,5 +1,8 @@
 /* stoker_layers() and stoker_expert_use(): what each layer of a model is, and how often its experts are used. */
+#include "base/error.h"
 #include "engine/engine.h"
+#include "engine/public_error.h"
+#include "format/gguf.h"
 
 static enum stoker_layer_kind kind_of(const struct model *m, int l)
 {
@@ -18,9 +21,8 @@ static enum stoker_layer_kind kind_of(const struct model *m, int l)
     return STOKER_LAYER_FULL;
 }
 
-int stoker_layers(const struct stoker *s, struct stoker_layer *out, int n)
+static int layers_of(const struct model *m, struct stoker_layer *out, int n)
 {
-    const struct model *m = s->session->model;
     const struct gguf *g = m->file;
     uint64_t largest[PARAMS_MAX_LAYERS] = {0};
     for (int l = 0; l < n && l < m->p.n_layer; l++) {
@@ -43,6 +45,22 @@ int stoker_layers(const struct stoker *s, struct stoker_layer *out, int n)
         }
     }
     return m->p.n_layer;
+}
+
+int stoker_layers(const struct stoker *s, struct stoker_layer *out, int n)
+{
+    return layers_of(s->session->model, out, n);
+}
+
+int stoker_header_layers(struct stoker_layer *out, int n, const char *path, struct stoker_error *public)
+{
+    struct error err = {0};
+    struct gguf *g = NULL;
+    struct model *m = NULL;
+    int n_layer = gguf_open_header(&g, path, &err) || model_open(&m, g, &err) ? -1 : layers_of(m, out, n);
+    model_close(m);
+    gguf_close(g);
+    return n_layer < 0 ? error_to_public(public, &err) : n_layer;
 }
 
 void stoker_expert_use(const struct stoker *s, int layer, uint64_t *out)

@@ -195,6 +195,8 @@ static int describe_experts(struct plan *p, const struct model *m, struct error 
 static int reads_buffered(const struct model *m, const struct plan_request *w)
 {
     uint32_t align;
+    if (m->file->header_only)
+        return w->reader.backend == READER_BUFFERED;
     for (int i = 0; i < m->file->n_file && w->reader.backend != READER_BUFFERED; i++)
         if (!reader_file_direct(&m->file->file[i], &align))
             return 1;

@@ -50,7 +50,7 @@ struct session_options {
     void *progress_arg;
     const char *route_trace, *cache_log; /* paths, or NULL: model/traces.h */
     const char *routes;                  /* path, or NULL: model/forced_routes.h */
-    int header_only; /* session_prepare(): a header without its tensors will do, "-" is standard input */
+    int header_only;                     /* session_prepare(): a header without its tensors will do */
 };
 
 /* Reads headers and makes the plan. -1: nothing stays open, except that a session whose plan was refused is returned in *out if keep is

@@ -119,24 +119,6 @@ uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_st
 
 /* ---- files and parts ---------------------------------------------------------------------------------------------- */
 
-/* Standard input, of a header alone. Pipes have no size. */
-static int open_stdin(struct gguf_file *f, struct arena *arena, struct error *err)
-{
-    static const char name[] = "standard input";
-    struct stat st;
-    f->path = arena_copy(arena, name, strlen(name));
-    if (!f->path)
-        return error_set(err, ERR_MEMORY, "no memory to read standard input");
-    if (isatty(STDIN_FILENO))
-        return error_set(err, ERR_IO,
-                         "standard input is a terminal; pipe the beginning of a model into it, or name a file");
-    f->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-    if (f->fd < 0 || fstat(f->fd, &st) != 0)
-        return error_set(err, ERR_IO, "standard input cannot be read: %s", strerror(errno));
-    f->size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : GGUF_STREAM;
-    return 0;
-}
-
 static int open_file(struct gguf_file *f, const char *path, struct arena *arena, struct error *err)
 {
     struct stat st;
@@ -235,7 +217,7 @@ static int count_parts(struct gguf *g, const struct gguf_part *p, int *count, st
 }
 
 /* Another part: it must say that it is this one of this set. */
-static int read_part(struct gguf *g, struct gguf_part *p, int i, int header_only, struct error *err)
+static int read_part(struct gguf *g, struct gguf_part *p, int i, struct error *err)
 {
     struct gguf_file *f = &g->file[i];
     struct gguf_cursor c = {0};
@@ -246,7 +228,7 @@ static int read_part(struct gguf *g, struct gguf_part *p, int i, int header_only
     int status = open_file(f, path, &g->arena, err);
     if (status == 0)
         status = gguf_cursor_begin(&c, f, i, &g->arena, err);
-    c.header_only = header_only;
+    c.header_only = g->header_only;
     if (status == 0)
         status = gguf_read_keys(&c, p);
     if (status == 0 && (part_u64(path, p, "split.no", MAX_PARTS, &number, err) < 0 ||
@@ -311,13 +293,13 @@ static struct gguf_part *allocate_parts(struct gguf *g, const struct gguf_part *
     return part;
 }
 
-static int read_set(struct gguf *g, struct gguf_cursor *c, int header_only, struct error *err)
+static int read_set(struct gguf *g, struct gguf_cursor *c, struct error *err)
 {
     struct gguf_part first = {0}, *part = &first;
     int n_parts = 1;
     if (gguf_cursor_begin(c, g->file, 0, &g->arena, err) != 0)
         return -1;
-    c->header_only = header_only;
+    c->header_only = g->header_only;
     if (gguf_read_keys(c, &first) != 0)
         return -1;
     g->version = first.version;
@@ -330,7 +312,7 @@ static int read_set(struct gguf *g, struct gguf_cursor *c, int header_only, stru
     if (n_parts > 1 && !(part = allocate_parts(g, &first, n_parts, err)))
         return -1;
     for (int i = 1; i < n_parts; i++)
-        if (read_part(g, &part[i], i, header_only, err) != 0)
+        if (read_part(g, &part[i], i, err) != 0)
             return -1;
     return join_tensors(g, part, err) == 0 ? make_table(g, &g->index->names, tensor_name, g->n_tensor, "tensor", err)
                                            : -1;
@@ -340,7 +322,6 @@ static int open_set(struct gguf **out, const char *path, int header_only, struct
 {
     struct gguf_cursor c = {0};
     struct gguf *g = calloc(1, sizeof *g);
-    int from_stdin = header_only && strcmp(path, "-") == 0;
     *out = NULL;
     if (!g)
         return error_set(err, ERR_MEMORY, "%s: no memory to open it", path);
@@ -352,17 +333,14 @@ static int open_set(struct gguf **out, const char *path, int header_only, struct
         error_set(err, ERR_MEMORY, "%s: no memory to open it", path);
     } else {
         g->n_file = 1;
+        g->header_only = header_only;
         g->file[0].fd = -1;
         g->index->seed = rng_seed();
-        status = from_stdin ? open_stdin(g->file, &g->arena, err) : open_file(g->file, path, &g->arena, err);
+        status = open_file(g->file, path, &g->arena, err);
     }
     if (status == 0)
-        status = read_set(g, &c, header_only, err);
+        status = read_set(g, &c, err);
     gguf_cursor_end(&c);
-    if (status == 0 && from_stdin) {
-        close(g->file->fd);
-        g->file->fd = -1;
-    }
     if (status == 0)
         *out = g;
     else

@@ -84,6 +84,7 @@ struct gguf {
     uint64_t n_value;
     struct gguf_tensor *tensor; /* [n_tensor] in file order, parts one after another */
     uint64_t n_tensor;
+    int header_only; /* 1: opened by gguf_open_header() */
     struct arena arena;
     struct gguf_index *index; /* hash tables of keys and names */
 };
@@ -93,8 +94,8 @@ struct gguf {
 int gguf_open(struct gguf **out, const char *path, struct error *err);
 
 /* The same of files of which only the beginning is here, as of a download: headers must be whole, tensors may lie behind the end, and each
- * file's size is what its header speaks of. path "-": standard input, of which no more is read than the header; its fd is -1 then. A
- * header that goes on is ERR_FORMAT, and the sentence tells how many bytes more it takes at least. */
+ * file's size is what its header speaks of. A header that goes on is ERR_FORMAT, and the sentence tells how many bytes more it takes at
+ * least. */
 int gguf_open_header(struct gguf **out, const char *path, struct error *err);
 void gguf_close(struct gguf *g);
 

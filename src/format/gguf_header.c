@@ -94,12 +94,12 @@ static int no_memory(const struct gguf_cursor *c)
 }
 
 /* Of a header alone, of which at least so many bytes are not here. */
-static int goes_on(const struct gguf_cursor *c, uint64_t there, uint64_t missing)
+static int goes_on(const struct gguf_cursor *c, uint64_t missing)
 {
     return error_set(c->err, ERR_FORMAT,
                      "%s: the header goes on behind the %" PRIu64
                      " bytes that are here (in %s): give it at least %" PRIu64 " more",
-                     c->file->path, there, subject(c).text, missing);
+                     c->file->path, c->file->size, subject(c).text, missing);
 }
 
 /* n bytes are wanted and fewer are left. */
@@ -111,7 +111,7 @@ static int ends_early(const struct gguf_cursor *c, uint64_t n)
                          "needs; the file is damaged",
                          c->file->path, c->end, subject(c).text);
     if (c->header_only)
-        return goes_on(c, c->file->size, n - left(c));
+        return goes_on(c, n - left(c));
     return error_set(c->err, ERR_FORMAT,
                      "%s: the file ends in its header (%s), after %" PRIu64 " bytes; it is "
                      "incomplete, fetch it again",
@@ -122,28 +122,24 @@ static int ends_early(const struct gguf_cursor *c, uint64_t n)
 static int too_many(const struct gguf_cursor *c, uint64_t n, uint64_t bytes, const char *of)
 {
     if (c->header_only && c->end == c->file->size && n < HEADER_MAX / bytes)
-        return goes_on(c, c->file->size, n * bytes - left(c));
+        return goes_on(c, n * bytes - left(c));
     return error_set(c->err, ERR_FORMAT,
                      "%s: %s claims %" PRIu64 " %s, but only %" PRIu64 " bytes of the file are left; "
                      "it is damaged or incomplete, fetch it again",
                      c->file->path, subject(c).text, n, of, left(c));
 }
 
-/* More bytes into the buffer; wanted: how many are asked for at least. */
-static int refill(struct gguf_cursor *c, uint64_t wanted)
+static int refill(struct gguf_cursor *c)
 {
     uint64_t from = c->start + c->have;
     size_t want = c->end - from < BUFFER ? (size_t)(c->end - from) : BUFFER;
     ssize_t got;
     do
-        got = c->file->size == GGUF_STREAM ? read(c->file->fd, c->buffer, want)
-                                           : pread(c->file->fd, c->buffer, want, (off_t)from);
+        got = pread(c->file->fd, c->buffer, want, (off_t)from);
     while (got < 0 && errno == EINTR);
     if (got < 0)
         return error_set(c->err, ERR_IO, "%s: reading %zu bytes at %" PRIu64 " failed: %s", c->file->path, want, from,
                          strerror(errno));
-    if (got == 0 && c->file->size == GGUF_STREAM)
-        return goes_on(c, from, wanted);
     if (got == 0)
         return error_set(c->err, ERR_IO,
                          "%s: it shrank to %" PRIu64 " bytes while it was read (it had %" PRIu64 "); is "
@@ -162,7 +158,7 @@ static int take(struct gguf_cursor *c, void *out, uint64_t n)
     if (n > left(c))
         return ends_early(c, n);
     while (n) {
-        if (c->at == c->have && refill(c, n) != 0)
+        if (c->at == c->have && refill(c) != 0)
             return -1;
         size_t now = c->have - c->at < n ? c->have - c->at : (size_t)n;
         memcpy(to, c->buffer + c->at, now);
@@ -540,8 +536,6 @@ int gguf_read_tensors(struct gguf_cursor *c, struct gguf_part *p)
             return -1;
     }
     c->file->data_start = round_up(position(c), p->alignment);
-    if (c->file->size == GGUF_STREAM)
-        c->file->size = c->file->data_start;
     for (uint64_t i = 0; i < p->n_tensor; i++)
         if (check_offset(c, p, &p->tensor[i]) != 0)
             return -1;

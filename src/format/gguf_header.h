@@ -49,9 +49,7 @@ struct shown {
 struct shown shown(struct gguf_string s);
 struct gguf_string gguf_text(const char *text);
 
-/* The file's fields fd and size are set; size GGUF_STREAM: bytes come one after another, nobody knows how many. 0 or -1 (ERR_MEMORY);
- * gguf_cursor_end() in either case. */
-#define GGUF_STREAM UINT64_MAX
+/* The file's fields fd and size are set. 0 or -1 (ERR_MEMORY); gguf_cursor_end() in either case. */
 int gguf_cursor_begin(struct gguf_cursor *c, struct gguf_file *file, int part, struct arena *arena, struct error *err);
 void gguf_cursor_end(struct gguf_cursor *c);
 

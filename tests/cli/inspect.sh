@@ -106,8 +106,24 @@ run inspect "$ember"
 is "inspect: weights" 0 '^  weights: 21\.1 M of 4\.96 bits; a token is computed with 4\.62 M of them$' ""
 is "inspect: where it comes from" 0 '^  licence mit$' ""
 is "inspect: bits of a kind" 0 '^experts +18 +10\.1 MiB +81\.1 % +4\.50  q4_0$' ""
+is "inspect: layers" 0 '^  layers: 6 full; 6 with experts \(--layers\)$' ""
+is "inspect: context" 0 '^  context of 1024: 3\.0 KiB a token, 2\.9 MiB a thousand, in f16$' ""
 run inspect "$ember" --json
+is "inspect --json: context" 0 '"context":\{"trained":1024,"kv_type":"f16","kv_bytes_per_token":3072,"kv_bytes_per_1000":3072000,' ""
 is "inspect --json: weights" 0 '"weights":21130880,"active_weights":4615808,' ""
+
+# A map of the layers: what each keeps, and which have experts.
+while read -r model map; do
+    run inspect "$golden/$model.gguf" --layers
+    is "inspect --layers $model" 0 "^   0  $map$" ""
+done <<END
+gemma3 wwwwwf
+qwen35moe RF
+deepseek4 WC
+nemotron_h_moe r[+]f[+]
+END
+run inspect "$golden/gemma3.gguf"
+is "inspect: windows" 0 '^  context of 4096: 128 B a token, 125\.0 KiB a thousand, in f16; 640\.0 KiB of windows$' ""
 
 # From a header alone: the same plan, byte for byte, and the same description. What pads the end of a file is not in its header.
 for file in "$golden"/*.gguf; do
@@ -117,22 +133,22 @@ for file in "$golden"/*.gguf; do
     head=$(sed -n 's/.*"data_start":\([0-9]*\).*/\1/p' "$dir/described")
     truncate -s "$head" "$dir/m.gguf"
     "$stoker" plan "$dir/m.gguf" --memory max --header-only >"$dir/alone" 2>&1
-    "$stoker" inspect - --json <"$dir/m.gguf" | sed "s|standard input|$dir/m.gguf|; s/\"size\":[0-9]*//" >"$dir/alone.json"
+    cat "$dir/m.gguf" | "$stoker" inspect - --json | sed "s|/dev/stdin|$dir/m.gguf|; s/\"size\":[0-9]*//" >"$dir/alone.json"
     cmp -s "$dir/whole" "$dir/alone" && cmp -s "$dir/described" "$dir/alone.json" && pass ||
         fail "a header alone" "$(basename "$file") gives another plan or description"
 done
 rm -f "$dir/m.gguf"
 head -c 200000 "$ember" >"$dir/in"
 run plan - --json
-is "plan - " 0 '^{"model":"standard input","arch":"qwen3moe",.*"fits":true,.*"files":\[\],"note":\[' ""
+is "plan - " 0 '"model":"/dev/stdin","arch":"qwen3moe",.*"fits":true,.*"size":13232256,"direct":true,"align":[0-9]+[}]\],"note":\[\]' ""
 run plan - --measure
 is "plan - --measure" 2 "" "^stoker plan: --measure reads the model's file, of which only the header is here$"
 head -c 5000 "$ember" >"$dir/in"
 run plan -
-is "a header that goes on" 1 "" '^stoker: standard input: the header goes on behind the 5000 bytes that are here \(in key [a-z._]*\): give it at least [0-9]+ more$'
+is "a header that goes on" 1 "" '^stoker: /dev/stdin: the header goes on behind the 5000 bytes that are here \(in key [a-z._]*\): give it at least [0-9]+ more$'
 rm "$dir/in"
 run plan -
-is "an empty one" 1 "" '^stoker: standard input: the header goes on behind the 0 bytes that are here \(in the head\): give it at least 4 more$'
+is "an empty one" 1 "" "^stoker: /dev/stdin: the file is empty$"
 
 # Which kernels multiply with the types of a file; a CPU or tier that has none for them is reported.
 for file in "$golden/mixed-moe.gguf" "$golden/nvfp4.gguf" "$golden/mixed.gguf"; do

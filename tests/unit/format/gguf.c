@@ -820,22 +820,6 @@ static void test_header_alone(void **state)
         assert_int_equal(truncate(path, n), 0);
         header_alone(whole, path, (uint64_t)n, header);
     }
-    copy_golden(path);
-    int file = open(path, O_RDONLY), stdin_was = dup(STDIN_FILENO), some[2];
-    const uint64_t pieces[] = {0, 3, 24, 1000, header - 1, header, header + 5};
-    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
-        static uint8_t bytes[1 << 16]; /* what a pipe holds */
-        assert_true(header + 5 <= sizeof bytes && pipe(some) == 0);
-        assert_int_equal(pread(file, bytes, pieces[i], 0), (ssize_t)pieces[i]);
-        assert_int_equal(write(some[1], bytes, pieces[i]), (ssize_t)pieces[i]);
-        close(some[1]);
-        assert_int_equal(dup2(some[0], STDIN_FILENO), STDIN_FILENO);
-        close(some[0]);
-        header_alone(whole, "-", pieces[i], header);
-    }
-    assert_int_equal(dup2(stdin_was, STDIN_FILENO), STDIN_FILENO);
-    close(stdin_was);
-    close(file);
     gguf_close(whole);
     assert_int_equal(open_files(), before - 1);
 }

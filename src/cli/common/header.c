@@ -1,0 +1,57 @@
+/* See header.h. A pipe is copied into a file in memory: GGUF headers have at most 256 MiB, so no more is taken of it. */
+#include "cli/common/header.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const size_t most = (256u << 20) + 1;
+
+static int copy_stdin(int to)
+{
+    static char bytes[1 << 16];
+    size_t copied = 0;
+    while (copied < most) {
+        ssize_t n = read(STDIN_FILENO, bytes, sizeof bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return (int)n;
+        for (ssize_t at = 0, put; at < n; at += put)
+            if ((put = write(to, bytes + at, (size_t)(n - at))) < 0)
+                return -1;
+        copied += (size_t)n;
+    }
+    return 0;
+}
+
+static int make_file_of_stdin(void)
+{
+    struct stat st;
+    if (fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode))
+        return 0;
+    int fd = memfd_create("header", MFD_CLOEXEC);
+    int failed = fd < 0 || copy_stdin(fd) || dup2(fd, STDIN_FILENO) < 0 ? errno : 0;
+    if (fd >= 0)
+        close(fd);
+    errno = failed;
+    return failed ? -1 : 0;
+}
+
+const char *header_path(const char *model, int *header_only)
+{
+    if (strcmp(model, "-") != 0)
+        return model;
+    *header_only = 1;
+    if (isatty(STDIN_FILENO))
+        fprintf(stderr,
+                "stoker: standard input is a terminal; pipe the beginning of a model into it, or name a file\n");
+    else if (make_file_of_stdin())
+        fprintf(stderr, "stoker: standard input cannot be read: %s\n", strerror(errno));
+    else
+        return "/dev/stdin";
+    return NULL;
+}
