@@ -292,7 +292,7 @@ s|^static int32_t draw(|static uint64_t drawn;\
 &|
 s|rng_u64(how->seed, row->index, STREAM_PICK, row->choice)|rng_u64(how->seed, drawn++ + 0 * row->index, STREAM_PICK, row->choice)|'
 
-mutate gguf-bounds "unit/format/gguf" src/format/gguf_header.c 's/end > most)/end > UINT64_MAX - 1)/'
+mutate gguf-bounds "unit/format/gguf" src/format/gguf_header.c 's/end > c->file->size)/end > UINT64_MAX - 1)/'
 mutate header-alone-asks-too-much "unit/format/gguf" src/format/gguf_header.c 's/n \* bytes - left(c))/n * bytes)/'
 
 mutate decode-off-by-one "quants" src/format/decode_small.c \

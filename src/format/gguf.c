@@ -202,6 +202,12 @@ static int count_parts(struct gguf *g, const struct gguf_part *p, int *count, st
                          path, in_name, of_name);
     if (!has_number)
         return error_set(err, ERR_FORMAT, "%s: split.count is %" PRIu64 ", but there is no split.no", path, n);
+    if (!named && g->header_only)
+        return error_set(err, ERR_FORMAT,
+                         "%s: the first of %" PRIu64
+                         " parts: the beginnings of all are needed, in files that are named as "
+                         "the parts are (NAME-00001-of-%05" PRIu64 ".gguf); then --header-only with the first",
+                         path, n, n);
     if (!named)
         return error_set(err, ERR_FORMAT,
                          "%s: the first of %" PRIu64 " parts, but its name does not end in "
@@ -226,6 +232,9 @@ static int read_part(struct gguf *g, struct gguf_part *p, int i, struct error *e
     if (!path)
         return error_set(err, ERR_MEMORY, "%s: no memory for its parts", g->file[0].path);
     int status = open_file(f, path, &g->arena, err);
+    if (status && f->fd < 0 && errno == ENOENT && g->header_only)
+        return error_set(err, ERR_IO, "%s: is not here: the beginning of each of the %d parts is needed", path,
+                         g->n_file);
     if (status == 0)
         status = gguf_cursor_begin(&c, f, i, &g->arena, err);
     c.header_only = g->header_only;

@@ -475,14 +475,20 @@ static int check_offset(const struct gguf_cursor *c, const struct gguf_part *p, 
         return error_set(c->err, ERR_FORMAT,
                          "%s: tensor %s has offset %" PRIu64 ", no multiple of the alignment %" PRIu32, path, name.text,
                          t->offset, p->alignment);
-    uint64_t end, most = c->header_only ? FILE_MAX : c->file->size;
-    if (!checked_add(t->offset, t->n_bytes, &end) || !checked_add(end, c->file->data_start, &end) || end > most)
+    uint64_t end;
+    int is_number = checked_add(t->offset, t->n_bytes, &end) && checked_add(end, c->file->data_start, &end);
+    if (c->header_only && (!is_number || end > FILE_MAX))
+        return error_set(c->err, ERR_FORMAT,
+                         "%s: tensor %s (%" PRIu64 " bytes at offset %" PRIu64
+                         " of the data) would lie behind 32 TiB, where no file goes on; the header is damaged",
+                         path, name.text, t->n_bytes, t->offset);
+    if (!c->header_only && (!is_number || end > c->file->size))
         return error_set(c->err, ERR_FORMAT,
                          "%s: tensor %s (%" PRIu64 " bytes at offset %" PRIu64 " of the data, which "
                          "begins at %" PRIu64 ") reaches past the end of the file (%" PRIu64
                          " bytes); it is incomplete, "
                          "fetch it again",
-                         path, name.text, t->n_bytes, t->offset, c->file->data_start, most);
+                         path, name.text, t->n_bytes, t->offset, c->file->data_start, c->file->size);
     t->offset += c->file->data_start;
     if (c->file->size < end)
         c->file->size = end;

@@ -128,10 +128,10 @@ is "inspect: windows" 0 '^  context of 4096: 128 B a token, 125\.0 KiB a thousan
 # From a header alone: the same plan, byte for byte, and the same description. What pads the end of a file is not in its header.
 for file in "$golden"/*.gguf; do
     cp "$file" "$dir/m.gguf"
-    "$stoker" plan "$dir/m.gguf" --memory max >"$dir/whole" 2>&1
+    "$stoker" plan "$dir/m.gguf" --memory max >"$dir/whole" 2>&1 || fail "a header alone" "$(basename "$file") has no plan"
     "$stoker" inspect "$dir/m.gguf" --json | sed 's/"size":[0-9]*//' >"$dir/described"
     head=$(sed -n 's/.*"data_start":\([0-9]*\).*/\1/p' "$dir/described")
-    truncate -s "$head" "$dir/m.gguf"
+    [ -n "$head" ] && truncate -s "$head" "$dir/m.gguf" || fail "a header alone" "$(basename "$file") does not say where it ends"
     "$stoker" plan "$dir/m.gguf" --memory max --header-only >"$dir/alone" 2>&1
     cat "$dir/m.gguf" | "$stoker" inspect - --json | sed "s|/dev/stdin|$dir/m.gguf|; s/\"size\":[0-9]*//" >"$dir/alone.json"
     cmp -s "$dir/whole" "$dir/alone" && cmp -s "$dir/described" "$dir/alone.json" && pass ||

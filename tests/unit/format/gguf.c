@@ -638,7 +638,31 @@ static void test_split(void **state)
     assert_true(gguf_find(g, "only.here")->as.u == 0 && gguf_tensor(g, "t4")->file == 2);
     assert_non_null(strstr(g->file[2].path, set[2].name));
     check_data(g);
+    uint64_t data_start[3], size[3];
+    for (int i = 0; i < 3; i++) {
+        data_start[i] = g->file[i].data_start;
+        size[i] = g->file[i].size;
+    }
     gguf_close(g);
+
+    /* Headers alone: of all parts, in files that are named so. */
+    struct error err = {0};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(truncate(in_folder(set[i].name), (off_t)data_start[i]), 0);
+    assert_int_equal(gguf_open_header(&g, in_folder(set[0].name), &err), 0);
+    assert_true(g->n_file == 3 && g->n_tensor == 5 && gguf_tensor(g, "t4")->file == 2);
+    for (int i = 0; i < 3; i++) /* what pads the end of a file is not in its header */
+        assert_true(g->file[i].size <= size[i] && g->file[i].size + 64 > size[i]);
+    gguf_close(g);
+    assert_int_equal(rename(in_folder(set[0].name), in_folder("alone.gguf")), 0);
+    assert_int_equal(gguf_open_header(&g, in_folder("alone.gguf"), &err), -1);
+    assert_non_null(strstr(err.text, "the first of 3 parts: the beginnings of all are needed"));
+    assert_int_equal(rename(in_folder("alone.gguf"), in_folder(set[0].name)), 0);
+    unlink(in_folder(set[1].name));
+    assert_int_equal(gguf_open_header(&g, in_folder(set[0].name), &err), -1);
+    assert_non_null(strstr(err.text, "m-00002-of-00003.gguf: is not here: the beginning of each of the 3 parts"));
+    for (int i = 0; i < 3; i++)
+        write_part(&set[i]);
 
     refused(in_folder(set[2].name), ERR_FORMAT, "part 3 of a split model; open its first part");
     refused(in_folder(set[1].name), ERR_FORMAT, "/m-00001-of-00003.gguf");
