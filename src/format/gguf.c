@@ -231,10 +231,10 @@ static int read_part(struct gguf *g, struct gguf_part *p, int i, struct error *e
     const char *path = part_path(&g->arena, g->file[0].path, i, g->n_file);
     if (!path)
         return error_set(err, ERR_MEMORY, "%s: no memory for its parts", g->file[0].path);
-    int status = open_file(f, path, &g->arena, err);
-    if (status && f->fd < 0 && errno == ENOENT && g->header_only)
+    if (g->header_only && access(path, F_OK) != 0)
         return error_set(err, ERR_IO, "%s: is not here: the beginning of each of the %d parts is needed", path,
                          g->n_file);
+    int status = open_file(f, path, &g->arena, err);
     if (status == 0)
         status = gguf_cursor_begin(&c, f, i, &g->arena, err);
     c.header_only = g->header_only;

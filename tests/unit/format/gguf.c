@@ -659,6 +659,7 @@ static void test_split(void **state)
     assert_non_null(strstr(err.text, "the first of 3 parts: the beginnings of all are needed"));
     assert_int_equal(rename(in_folder("alone.gguf"), in_folder(set[0].name)), 0);
     unlink(in_folder(set[1].name));
+    err = (struct error){0};
     assert_int_equal(gguf_open_header(&g, in_folder(set[0].name), &err), -1);
     assert_non_null(strstr(err.text, "m-00002-of-00003.gguf: is not here: the beginning of each of the 3 parts"));
     for (int i = 0; i < 3; i++)
