@@ -249,9 +249,9 @@ struct stoker_request {
     struct stoker_logprob *score_top; /* NULL where n_score_top is 0 */
     int n_score_top;                  /* at most STOKER_TOP */
     int only_score; /* 1: the request ends behind its prompt; max_tokens and constraint are not looked at */
-    /* Called once for each scored token at position pos with the logits [n_vocab] that predict it, by threads of the engine, for several
-     * positions at a time; those of a step come after those of earlier steps. It must neither block nor call a function of this header.
-     * NULL: not called. */
+    /* Called once for each scored token at position pos, whose score is filled in by then, with the logits [n_vocab] that predict it, by
+     * threads of the engine, for several positions at a time; those of a step come after those of earlier steps. It must neither wait for
+     * others nor call a function of this header. NULL: not called. */
     void (*on_score)(void *arg, size_t pos, const float *logits);
     void *on_score_arg;
     int wants_progress;         /* 1: STOKER_PROGRESS events while the prompt is computed */
@@ -350,6 +350,10 @@ struct stoker_event {
  * sentence names it. After 0 the request keeps its place until its last event is taken: take all events, also after stoker_cancel(). While
  * 62 events of it wait to be taken, the request pauses. */
 int stoker_submit(struct stoker *s, const struct stoker_request *req, stoker_id *id, struct stoker_error *err);
+
+/* The same for n requests, all of them or none: none begins before all are queued. id [n]. */
+int stoker_submit_all(struct stoker *s, const struct stoker_request *req, size_t n, stoker_id *id,
+                      struct stoker_error *err);
 
 /* Takes the next event of a request; waits at most timeout_ms milliseconds, -1: without limit. 1: *ev is filled; 0: no event came in
  * time; -1: there is no such request, or its last event was taken. If several threads take events of one request, each event goes to one

@@ -258,6 +258,14 @@ static struct job *unused_job(struct stoker *s)
     return NULL;
 }
 
+static struct job *job_of(struct stoker *s, stoker_id id)
+{
+    for (int i = 0; i < s->n_job; i++)
+        if (s->job[i].state != JOB_FREE && s->job[i].id == id)
+            return &s->job[i];
+    return NULL;
+}
+
 /* The job owns pick from now on. */
 static int fill_job(const struct stoker *s, struct job *j, const struct stoker_request *r, const struct pick *pick,
                     const struct score *score, struct error *err)
@@ -297,43 +305,66 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
     return 0;
 }
 
-int stoker_submit(struct stoker *s, const struct stoker_request *r, stoker_id *id, struct stoker_error *public)
-{
-    struct error err = {0};
+/* A request that was checked, until a job takes it over. */
+struct checked {
     struct pick pick;
     struct score score;
-    if (check_request(s, r, &err) || score_open(&score, r, &err) || pick_open(&pick, s, r, &err))
-        return error_to_public(public, &err);
-    pthread_mutex_lock(&s->lock);
-    int waits = engine_queued(s) >= s->n_queue;
-    struct job *j = waits ? NULL : unused_job(s);
-    int filled = j ? fill_job(s, j, r, &pick, &score, &err) : -1;
-    if (filled == 0) {
-        j->state = JOB_QUEUED;
-        *id = j->id = ++s->next_id;
-        s->counters.requests++;
+};
+
+/* A job for each request, or for none of them. Call it under the lock. 1: too many requests wait. */
+static int queue_jobs(struct stoker *s, const struct stoker_request *r, struct checked *c, size_t n, stoker_id *id,
+                      struct error *err)
+{
+    int status = 0;
+    size_t queued = 0;
+    while (queued < n && status == 0) {
+        struct job *j = engine_queued(s) < s->n_queue ? unused_job(s) : NULL;
+        status = j ? fill_job(s, j, &r[queued], &c[queued].pick, &c[queued].score, err) : 1;
+        if (j)
+            c[queued].pick = (struct pick){0};
+        if (status == 0) {
+            j->state = JOB_QUEUED;
+            id[queued++] = j->id = ++s->next_id;
+        }
     }
-    s->counters.rejected += !j;
-    pthread_mutex_unlock(&s->lock);
-    if (!j) {
-        pick_close(&pick);
-        if (public)
-            *public = (struct stoker_error){STOKER_ERR_BUSY, "too many requests are waiting; try again later"};
-        return -1;
+    while (status && queued > 0)
+        free_job(job_of(s, id[--queued]));
+    s->counters.requests += status ? 0 : n;
+    s->counters.rejected += status > 0 ? n : 0;
+    return status;
+}
+
+int stoker_submit_all(struct stoker *s, const struct stoker_request *r, size_t n, stoker_id *id,
+                      struct stoker_error *public)
+{
+    struct error err = {0};
+    struct checked *c = calloc(n + 1, sizeof *c);
+    int status = c ? 0 : error_set(&err, ERR_MEMORY, "no memory for %zu requests", n);
+    for (size_t i = 0; i < n && status == 0; i++)
+        status = check_request(s, &r[i], &err) || score_open(&c[i].score, &r[i], &err) ||
+                         pick_open(&c[i].pick, s, &r[i], &err)
+                     ? -1
+                     : 0;
+    if (status == 0) {
+        pthread_mutex_lock(&s->lock);
+        status = queue_jobs(s, r, c, n, id, &err);
+        pthread_mutex_unlock(&s->lock);
     }
-    if (filled)
-        return error_to_public(public, &err);
-    int index = (int)(j - s->job);
-    queue_push(s->submit_wakeup, &index);
+    for (size_t i = 0; c && i < n; i++)
+        pick_close(&c[i].pick);
+    free(c);
+    if (status > 0 && public)
+        *public = (struct stoker_error){STOKER_ERR_BUSY, "too many requests are waiting; try again later"};
+    if (status)
+        return status > 0 ? -1 : error_to_public(public, &err);
+    int any = 0;
+    queue_push(s->submit_wakeup, &any);
     return 0;
 }
 
-static struct job *job_of(struct stoker *s, stoker_id id)
+int stoker_submit(struct stoker *s, const struct stoker_request *r, stoker_id *id, struct stoker_error *err)
 {
-    for (int i = 0; i < s->n_job; i++)
-        if (s->job[i].state != JOB_FREE && s->job[i].id == id)
-            return &s->job[i];
-    return NULL;
+    return stoker_submit_all(s, r, 1, id, err);
 }
 
 int stoker_next_event(struct stoker *s, stoker_id id, int timeout_ms, struct stoker_event *ev)

@@ -216,7 +216,7 @@ static int init_store(struct session *s, struct error *err)
 static void warn_of_context(const struct session *s)
 {
     if (s->plan.n_ctx > s->model->p.n_ctx_train)
-        log_line(LOG_WARN, "%s was trained on %d positions; with --ctx %d answers get worse behind that",
+        log_line(LOG_WARN, "%s was trained on %d positions, the context has %d: answers get worse behind that",
                  s->file->file->path, s->model->p.n_ctx_train, s->plan.n_ctx);
 }
 

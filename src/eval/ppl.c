@@ -6,14 +6,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-static int first_scored(int n_ctx) { return n_ctx / 2 + 1; }
-
 static int take_chunk(void *arg, size_t chunk, const struct stoker_score *score, struct error *err)
 {
     struct eval_ppl_run *r = arg;
     struct eval_ppl_chunk *c = &r->chunk[chunk];
     *c = (struct eval_ppl_chunk){0};
-    for (int i = first_scored(r->n_ctx); i < r->n_ctx; i++) {
+    for (int i = eval_first_scored(r->n_ctx); i < r->n_ctx; i++) {
         double v = -score[i].logprob;
         if (!isfinite(v))
             return error_set(err, ERR_FORMAT, "chunk %zu: the token at position %d has no probability", chunk, i);
@@ -22,6 +20,12 @@ static int take_chunk(void *arg, size_t chunk, const struct stoker_score *score,
         c->squares += v * v;
     }
     return r->on_chunk(r->arg, chunk, err);
+}
+
+static int on_row(void *arg, size_t chunk, int pos, const float *logits, double log_sum, struct error *err)
+{
+    const struct eval_ppl_run *r = arg;
+    return r->on_row(r->arg, chunk, pos, logits, log_sum, err);
 }
 
 static void on_progress(void *arg, size_t n)
@@ -42,8 +46,9 @@ int eval_ppl_run(struct stoker *s, struct eval_ppl_run *r, struct error *err)
                                   .n_chunk = r->n_chunk,
                                   .first = r->first,
                                   .n_ctx = r->n_ctx,
-                                  .score_from = first_scored(r->n_ctx),
+                                  .score_from = eval_first_scored(r->n_ctx),
                                   .bos = r->bos,
+                                  .on_row = r->on_row ? on_row : NULL,
                                   .on_chunk = take_chunk,
                                   .on_progress = on_progress,
                                   .stopped = stopped,

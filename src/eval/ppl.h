@@ -25,6 +25,8 @@ struct eval_ppl_run {
     } * chunk;                                                   /* [n_chunk] */
     size_t first;                                                /* chunks that are known */
     int (*on_chunk)(void *arg, size_t chunk, struct error *err); /* chunk[] has one more. -1: the run ends with *err */
+    /* As of struct eval_chunks. */
+    int (*on_row)(void *arg, size_t chunk, int pos, const float *logits, double log_sum, struct error *err);
     void (*on_progress)(void *arg, size_t n_token);
     int (*stopped)(void *arg);
     void *arg;
