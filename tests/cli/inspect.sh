@@ -143,6 +143,14 @@ run plan - --json
 is "plan - " 0 '"model":"/dev/stdin","arch":"qwen3moe",.*"fits":true,.*"size":13232256,"direct":true,"align":[0-9]+[}]\],"note":\[\]' ""
 run plan - --measure
 is "plan - --measure" 2 "" "^stoker plan: --measure reads the model's file, of which only the header is here$"
+rm "$dir/in"
+mkfifo "$dir/pipe"
+(head -c 2000000 "$ember"; exec sleep 1000) >"$dir/pipe" & # a producer that does not end
+producer=$!
+timeout 60 "$stoker" plan - <"$dir/pipe" >"$dir/out" 2>"$dir/err"
+status=$?
+kill $producer
+is "plan - ends with the header" 0 '^/dev/stdin \(qwen3moe\)$' ""
 head -c 5000 "$ember" >"$dir/in"
 run plan -
 is "a header that goes on" 1 "" '^stoker: /dev/stdin: the header goes on behind the 5000 bytes that are here \(in key [a-z._]*\): give it at least [0-9]+ more$'

@@ -1,5 +1,9 @@
-/* See header.h. A pipe is copied into a file in memory: GGUF headers have at most 256 MiB, so no more is taken of it. */
+/* See header.h. A pipe is copied into a file in memory until the header is whole, which is tried each time that there is twice as much of
+ * it: the rest of a file of 400 GB is not waited for. GGUF headers have at most 256 MiB. */
 #include "cli/common/header.h"
+
+#include "base/error.h"
+#include "format/gguf.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,12 +12,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const size_t most = (256u << 20) + 1;
+static const size_t first_try = 1 << 20, most = (256u << 20) + 1;
+
+static int is_whole(int fd)
+{
+    char path[32];
+    struct gguf *g;
+    struct error ignored = {0};
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (gguf_open_header(&g, path, &ignored))
+        return 0;
+    gguf_close(g);
+    return 1;
+}
 
 static int copy_stdin(int to)
 {
     static char bytes[1 << 16];
-    size_t copied = 0;
+    size_t copied = 0, next_try = first_try;
     while (copied < most) {
         ssize_t n = read(STDIN_FILENO, bytes, sizeof bytes);
         if (n < 0 && errno == EINTR)
@@ -24,6 +40,11 @@ static int copy_stdin(int to)
             if ((put = write(to, bytes + at, (size_t)(n - at))) < 0)
                 return -1;
         copied += (size_t)n;
+        if (copied >= next_try) {
+            if (is_whole(to))
+                return 0;
+            next_try *= 2;
+        }
     }
     return 0;
 }
