@@ -1,17 +1,20 @@
 /* links: eval engine text model store op machine kernel format base
  *
- * Statistics of evaluations against cases that were computed elsewhere.
+ * Statistics of evaluations, and programs of calltrace, against cases that were computed elsewhere.
  *
  *     build/tests/eval_stats FOLDER      stats_cases.json
  *
  * The bootstrap must be equal, for its sums have an order; the others to 1e-9. */
 #include "base/error.h"
+#include "base/sha256.h"
+#include "eval/calltrace.h"
 #include "eval/stats.h"
 #include "test_lines.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static double number(const json_t *o, const char *name) { return json_number_value(json_object_get(o, name)); }
 
@@ -55,6 +58,27 @@ static void mcnemar(const json_t *c)
     verdict("mcnemar", name);
 }
 
+/* All programs of seed 1, by the length and the hash of their definition. */
+static void calltrace(void)
+{
+    static const char wanted[] = "afbe06acc819975110803d269f6d141d0302ae5bfb6bc015c05dd67f39594298";
+    uint8_t hash[SHA256_BYTES];
+    char hex[2 * SHA256_BYTES + 1], *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    if (f) {
+        eval_calltrace_write(f, 1, EVAL_CALL_ITEMS);
+        fclose(f);
+    }
+    sha256(text, n, hash);
+    for (int i = 0; i < SHA256_BYTES; i++)
+        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+    expect(n == 184685, "%zu bytes", n);
+    expect(strcmp(hex, wanted) == 0, "SHA-256 %s", hex);
+    free(text);
+    verdict("calltrace", "programs");
+}
+
 int main(int argc, char **argv)
 {
     char path[4200];
@@ -64,7 +88,8 @@ int main(int argc, char **argv)
     json_array_foreach(json_object_get(cases, "bootstrap"), i, c) bootstrap(c);
     json_array_foreach(json_object_get(cases, "wilson"), i, c) wilson(c);
     json_array_foreach(json_object_get(cases, "mcnemar"), i, c) mcnemar(c);
-    if (passed + failed == 0) {
+    calltrace();
+    if (passed + failed < 2) {
         printf("FAIL %s has no cases\n", path);
         failed++;
     }

@@ -14,11 +14,12 @@ static const char usage[] =
     "  stoker eval ppl MODEL.gguf -f wiki.test.raw      perplexity, as llama-perplexity measures it\n"
     "  stoker eval ppl MODEL.gguf -f wiki.test.raw --memory 6GiB --out ppl.jsonl --resume\n"
     "  stoker eval mcq MODEL.gguf -f items.jsonl --mode reply --at-least 0.9     multiple choice\n"
+    "  stoker eval calltrace MODEL.gguf                 how deep a model follows calls of functions\n"
     "  stoker eval compare A.jsonl B.jsonl              whether B is worse than A, by their --out files\n\n"
     "Figures do not depend on --threads, --chunk, --parallel, --memory or --reader. Exit status 3: a bound is not "
     "met.\n\n";
 
-enum { LOGPROBS = 1, PPL = 2, MCQ = 4, COMPARE = 8, TASKS = MCQ };
+enum { LOGPROBS = 1, PPL = 2, MCQ = 4, COMPARE = 8, CALLTRACE = 16, TASKS = MCQ | CALLTRACE };
 
 static const struct {
     const char *name;
@@ -27,6 +28,7 @@ static const struct {
 } evaluations[] = {{"logprobs", LOGPROBS, eval_logprobs},
                    {"ppl", PPL, eval_ppl},
                    {"mcq", MCQ, eval_mcq},
+                   {"calltrace", CALLTRACE, eval_calltrace},
                    {"compare", COMPARE, eval_compare_files}};
 enum { N_EVALUATIONS = sizeof evaluations / sizeof *evaluations };
 
@@ -56,14 +58,22 @@ static size_t flags_of(struct eval_command *c, int of, struct flag *out)
           "mcq: a letter's log-probability (default), a choice's, or what a chat answers"}},
         {MCQ, {"--shots", NULL, FLAG_INT, &c->shots, 0, 64, "N", "so many solved items before each question"}},
         {MCQ, {"--shots-file", NULL, FLAG_TEXT, &c->shots_file, 0, 0, "FILE", "where they are"}},
-        {TASKS, {"--limit", NULL, FLAG_INT, &c->limit, 1, 1 << 28, "N", "the first N items (default all)"}},
+        {MCQ, {"--limit", NULL, FLAG_INT, &c->limit, 1, 1 << 28, "N", "the first N items (default all)"}},
         {TASKS,
          {"--at-least", NULL, FLAG_REAL, &c->at_least, -1e300, 1e300, "X",
-          "exit status 3 if the figure is below: mcq acc"}},
+          "exit status 3 if the figure is below: mcq acc, calltrace wall"}},
         {MCQ,
          {"--skip", NULL, FLAG_SWITCH, &c->skip, 0, 0, NULL, "leave out items that cannot be asked, or not in --ctx"}},
         {TASKS, {"--show", NULL, FLAG_SWITCH, &c->show, 0, 0, NULL, "print the prompts, and end"}},
         {MCQ, {"--stats", NULL, FLAG_SWITCH, &c->stats, 0, 0, NULL, "tokens that came from the cache, on stderr"}},
+        {CALLTRACE,
+         {"--prompt", NULL, FLAG_WORD, &c->prompt, 0, 0, "short|steps|both",
+          "calltrace: the number alone, or call by call (default both)"}},
+        {CALLTRACE, {"--think", NULL, FLAG_ON_OFF, &c->think, 0, 0, "on|off", "let the model think first, with steps"}},
+        {CALLTRACE,
+         {"--per-depth", NULL, FLAG_INT, &c->per_depth, 1, 20, "N", "the first N of 20 items of each depth"}},
+        {CALLTRACE, {"--seed", NULL, FLAG_INT, &c->seed, 0, 1 << 30, "N", "other programs (default 1)"}},
+        {CALLTRACE, {"--print-items", NULL, FLAG_SWITCH, &c->print_items, 0, 0, NULL, "print the programs, and end"}},
         {COMPARE, {"--common", NULL, FLAG_SWITCH, &c->common, 0, 0, NULL, "compare: the items that both files have"}},
         {LOGPROBS | PPL | TASKS | COMPARE, {"--json", NULL, FLAG_SWITCH, &c->json, 0, 0, NULL, "for programs"}},
     };
@@ -96,7 +106,7 @@ static int check(const struct eval_command *c, const char *name, int of)
 {
     if (of == COMPARE)
         return c->other ? 0 : refuse(name, "which two files of results? A.jsonl B.jsonl");
-    if (!c->text && !c->chat)
+    if (!c->text && !c->chat && of != CALLTRACE)
         return refuse(name, of & TASKS ? "which items? -f FILE" : "which text? -f FILE");
     if (c->text && c->chat)
         return refuse(name, "-f and --chat exclude each other");
@@ -117,7 +127,7 @@ static int check_chunk(struct eval_command *c)
 
 static int run(size_t i, int argc, char **argv)
 {
-    static struct eval_command c = {.from = 1, .at_least = -INFINITY};
+    static struct eval_command c = {.from = 1, .seed = 1, .at_least = -INFINITY};
     char name[32];
     snprintf(name, sizeof name, "eval %s", evaluations[i].name);
     int status = parse(&c, name, evaluations[i].bit, argc, argv);
@@ -154,6 +164,7 @@ int cmd_eval(int argc, char **argv)
     if (*name && s.word)
         fprintf(stderr, "stoker eval: \"%s\" is no evaluation; did you mean stoker eval %s?\n", name, s.word);
     else
-        fprintf(stderr, "stoker eval: which evaluation? logprobs, ppl, mcq or compare; see stoker eval --help\n");
+        fprintf(stderr,
+                "stoker eval: which evaluation? logprobs, ppl, mcq, calltrace or compare; see stoker eval --help\n");
     return 2;
 }

@@ -2,6 +2,7 @@
 . tests/cli/harness
 
 tasks=$data/tasks
+told= # what these runs say on stderr
 
 # same WHAT ARGUMENT...: the output of $dir/figures for threads, chunks, sequences and budgets
 same() {
@@ -9,7 +10,7 @@ same() {
     shift
     for flags in "--threads 1 --chunk 16" "--threads 2 --chunk 512 --parallel 1" "--memory min" "--memory max --parallel 7"; do
         run "$@" $flags
-        is "$about $flags" 0 "=$(cat "$dir/figures")" ""
+        is "$about $flags" 0 "=$(cat "$dir/figures")" "$told"
     done
 }
 
@@ -18,7 +19,7 @@ taken_up() {
     about=$1
     shift
     run "$@" --out "$dir/whole"
-    is "$about: --out" 0 "=$(cat "$dir/figures")" ""
+    is "$about: --out" 0 "=$(cat "$dir/figures")" "$told"
     rm -f "$dir/killed"
     kills=0
     for round in 1 2 3 4 5 6; do
@@ -28,11 +29,11 @@ taken_up() {
         wait $! 2>/dev/null
     done
     run "$@" --out "$dir/killed" --resume
-    is "$about after $kills kills" 0 "=$(cat "$dir/figures")" ""
+    is "$about after $kills kills" 0 "=$(cat "$dir/figures")" "$told"
     cmp -s "$dir/whole" "$dir/killed" && pass || fail "$about after $kills kills" "other results"
     head -c $(($(wc -c <"$dir/whole") / 2)) "$dir/whole" >"$dir/torn"
     run "$@" --out "$dir/torn" --resume --parallel 1
-    is "$about: torn results" 0 "=$(cat "$dir/figures")" ""
+    is "$about: torn results" 0 "=$(cat "$dir/figures")" "$told"
     cmp -s "$dir/whole" "$dir/torn" && pass || fail "$about: torn results" "other results"
 }
 
@@ -138,6 +139,35 @@ if [ -w /dev/full ]; then
 fi
 run eval mcq "$golden/phi3.gguf" -f "$dir/one" --mode reply
 [ "$status" -eq 0 ] && [ -s "$dir/out" ] && pass || fail "another model" "exit status $status"
+
+# ---- call depth ------------------------------------------------------------------------------------------------------------
+run eval calltrace --print-items --per-depth 1 --seed 2
+is "calltrace --print-items" 0 '^\{"id":"d02-00","depth":2,"program":"def [a-z]{4}\(x\):\\n    return x [+-] [0-9]+\\ndef [a-z]{4}\(x\):\\n    return [a-z]{4}\(x [+-] [0-9]+\)\\nprint\([a-z]{4}\([0-9]+\)\)\\n","answer":-?[0-9]+\}$' ""
+[ "$(wc -l <"$dir/out")" -eq 20 ] && pass || fail "calltrace --per-depth" "$(wc -l <"$dir/out") lines"
+trace="eval calltrace $ember --per-depth 1 --prompt short"
+run $trace
+is "calltrace" 0 '^short, wall: [0-9]+$' ""
+is "calltrace: by depth" 0 '^short, depth 20, [0-9.]+ tokens an item: [01] of 1, [0-9.]+ % \[[0-9.]+, [0-9.]+\]$' ""
+cp "$dir/out" "$dir/figures"
+same "calltrace" $trace
+run $trace --json
+is "calltrace as JSON" 0 '^\{"items":20,"short":\{"wall":[0-9]+,"depths":\[\{"right":' ""
+run $trace --at-least 19
+is "calltrace: a bound that is not met" 3 "^short, wall: " '^stoker eval: wall [0-9.]+ is below --at-least 19$'
+run $trace --show
+is "calltrace --show" 0 '^What does this Python program print\? Answer with the number only\.$' ""
+trace="eval calltrace $ember --per-depth 1"
+told='^stoker: warning: .*ember.gguf was trained on 1024 positions'
+run $trace
+cp "$dir/out" "$dir/figures"
+rm "$dir/whole"
+taken_up "calltrace" $trace
+sed '3s/"short"/"shirt"/g' "$dir/whole" >"$dir/other"
+run $trace --out "$dir/other" --resume
+is "a result without its reply" 2 "" "^stoker eval: $dir/other, line 3: has no reply to \"short\" of d02-00$"
+run $trace --out "$dir/whole" --resume --seed 2
+is "results of other programs" 2 "" 'has results of another run: (seed|prompts_sha256) is '
+told=
 
 # ---- comparing -------------------------------------------------------------------------------------------------------------
 run eval mcq "$ember" -f "$items" --mode reply --out "$dir/a"

@@ -25,6 +25,9 @@ struct eval_command {
     int limit;       /* items; 0: all */
     double at_least; /* -INFINITY: no bound */
     int skip, show, stats;
+    /* calltrace */
+    const char *prompt, *think;
+    int per_depth, seed, print_items; /* per_depth 0: all */
     /* compare: model and other are files of results */
     const char *other;
     int common;
@@ -34,6 +37,7 @@ struct eval_command {
 int eval_logprobs(struct eval_command *c);
 int eval_ppl(struct eval_command *c);
 int eval_mcq(struct eval_command *c);
+int eval_calltrace(struct eval_command *c);
 int eval_compare_files(struct eval_command *c);
 
 /* ---- what they share (text.c) ---- */
