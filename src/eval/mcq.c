@@ -57,13 +57,25 @@ int eval_mcq_check(void *unused, const json_t *item, struct error *err)
 
 /* ---- prompts -------------------------------------------------------------------------------------------------------------- */
 
+static const char *question_of(const json_t *item)
+{
+    const json_t *context = json_object_get(item, "context");
+    return json_string_value(context ? context : json_object_get(item, "question"));
+}
+
+/* Ids do not tell: those of another file may be the same. */
+static int is_same(const json_t *a, const json_t *b)
+{
+    return a == b || (strcmp(question_of(a), question_of(b)) == 0 &&
+                      json_equal(json_object_get(a, "choices"), json_object_get(b, "choices")));
+}
+
 /* The next shot for item i behind shot `at` (-1: the first): of its subject where there are enough of them, and never the item itself. */
 static const json_t *next_shot(const struct eval_mcq *m, const json_t *item, int of_subject, size_t *at)
 {
     for (; *at < m->shots.n; (*at)++) {
         const json_t *shot = m->shots.item[*at];
-        if (strcmp(eval_item_id(shot), eval_item_id(item)) != 0 &&
-            (!of_subject || strcmp(eval_mcq_subject(shot), eval_mcq_subject(item)) == 0))
+        if (!is_same(shot, item) && (!of_subject || strcmp(eval_mcq_subject(shot), eval_mcq_subject(item)) == 0))
             return m->shots.item[(*at)++];
     }
     return NULL;
@@ -79,12 +91,6 @@ static int pick_shots(const struct eval_mcq *m, const json_t *item, const json_t
             ;
     }
     return n;
-}
-
-static const char *question_of(const json_t *item)
-{
-    const json_t *context = json_object_get(item, "context");
-    return json_string_value(context ? context : json_object_get(item, "question"));
 }
 
 static void write_question(FILE *f, const struct eval_mcq *m, const json_t *item)
@@ -192,12 +198,34 @@ void eval_mcq_judge(struct eval_mcq_result *r, const json_t *item, enum eval_mcq
 
 /* ---- a choice in a reply -------------------------------------------------------------------------------------------------- */
 
-/* Small letters of ASCII, Latin-1, Greek and Cyrillic: they have as many bytes as the capital ones. */
+struct range {
+    uint32_t from, to;
+};
+
+static int is_in(const struct range *r, size_t n, uint32_t c)
+{
+    for (size_t i = 0; i < n; i++)
+        if (c >= r[i].from && c <= r[i].to)
+            return 1;
+    return 0;
+}
+
+/* Small letters of Latin, Greek, Cyrillic and Armenian that have as many bytes as the capital ones: UnicodeData.txt. */
 static uint32_t small(uint32_t c)
 {
-    int latin = (c >= 'A' && c <= 'Z') || (c >= 0xC0 && c <= 0xDE && c != 0xD7);
-    int far = c >= 0x400 && c <= 0x40F;
-    return latin || (c >= 0x391 && c <= 0x3A9) || (c >= 0x410 && c <= 0x42F) ? c + 32 : far ? c + 80 : c;
+    static const struct {
+        struct range capitals;
+        uint32_t every, add; /* every second is a capital letter, or all are */
+    } letters[] = {{{'A', 'Z'}, 1, 32},     {{0xC0, 0xD6}, 1, 32},   {{0xD8, 0xDE}, 1, 32},   {{0x100, 0x12E}, 2, 1},
+                   {{0x132, 0x136}, 2, 1},  {{0x139, 0x147}, 2, 1},  {{0x14A, 0x176}, 2, 1},  {{0x179, 0x17D}, 2, 1},
+                   {{0x386, 0x386}, 1, 38}, {{0x388, 0x38A}, 1, 37}, {{0x38C, 0x38C}, 1, 64}, {{0x38E, 0x38F}, 1, 63},
+                   {{0x391, 0x3AB}, 1, 32}, {{0x400, 0x40F}, 1, 80}, {{0x410, 0x42F}, 1, 32}, {{0x460, 0x480}, 2, 1},
+                   {{0x48A, 0x4BE}, 2, 1},  {{0x4D0, 0x52E}, 2, 1},  {{0x531, 0x556}, 1, 48}, {{0x1E00, 0x1E94}, 2, 1},
+                   {{0x1EA0, 0x1EFE}, 2, 1}};
+    for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
+        if (is_in(&letters[i].capitals, 1, c) && (c - letters[i].capitals.from) % letters[i].every == 0)
+            return c + letters[i].add;
+    return c;
 }
 
 /* A copy with small letters; free() it. NULL: no memory. */
@@ -213,11 +241,19 @@ static char *fold(const char *text)
     return out;
 }
 
-/* Letters and digits of scripts that put spaces between words: the others have no whole words. */
+/* Letters and digits of scripts that put spaces between words: the others have no whole words. Left out below U+2000 are punctuation, Thai
+ * and Lao, Tibetan, Burmese, Khmer, Tai. */
 static int is_word(uint32_t c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-           (c >= 0xC0 && c < 0x2000 && c != 0xD7 && c != 0xF7);
+    static const struct range word[] = {{'0', '9'}, {'a', 'z'}, {'A', 'Z'}, {'_', '_'}, {0xC0, 0x1FFF}},
+                              none[] = {{0xD7, 0xD7},     {0xF7, 0xF7},     {0x37E, 0x37E},   {0x387, 0x387},
+                                        {0x55A, 0x55F},   {0x589, 0x58A},   {0x5BE, 0x5BE},   {0x5C0, 0x5C0},
+                                        {0x5C3, 0x5C3},   {0x5F3, 0x5F4},   {0x600, 0x60F},   {0x61B, 0x61F},
+                                        {0x66A, 0x66D},   {0x6D4, 0x6D4},   {0x700, 0x70D},   {0x964, 0x965},
+                                        {0x970, 0x970},   {0xDF4, 0xDF4},   {0xE00, 0x109F},  {0x10FB, 0x10FB},
+                                        {0x1360, 0x1368}, {0x166D, 0x166E}, {0x16EB, 0x16ED}, {0x1780, 0x180E},
+                                        {0x1950, 0x19FF}, {0x1A20, 0x1AAF}};
+    return is_in(word, sizeof word / sizeof *word, c) && !is_in(none, sizeof none / sizeof *none, c);
 }
 
 /* Of the character at text[at], or of the one that ends there (before 1). */

@@ -90,13 +90,17 @@ static int make_prompts(struct prompts *p, const struct eval_mcq *m, const struc
 
 static void add_text(struct sha256 *h, const char *text) { sha256_add(h, text, strlen(text) + 1); }
 
-/* All that right and wrong depend on: the prompt, the choices, the answer. */
-static void add_item(struct sha256 *h, const json_t *item, const char *prompt)
+/* All that right and wrong depend on: the tokens of the prompts, the choices, the answer. Not the text that a template renders: it may tell
+ * today's date. */
+static void add_item(struct sha256 *h, const json_t *item, const struct prompts *p)
 {
     size_t k;
     const json_t *choice;
     uint8_t answer = (uint8_t)eval_mcq_answer(item);
-    add_text(h, prompt);
+    for (int i = 0; i < p->n; i++) {
+        sha256_add(h, &p->n_token[i], sizeof p->n_token[i]);
+        sha256_add(h, p->token[i], p->n_token[i] * sizeof *p->token[i]);
+    }
     json_array_foreach(json_object_get(item, "choices"), k, choice) add_text(h, json_string_value(choice));
     sha256_add(h, &answer, 1);
 }
@@ -115,7 +119,7 @@ int eval_mcq_measure(const struct eval_mcq *m, const struct eval_words *w, size_
     if (!failed && most && n > most)
         failed = eval_too_long(err, n, most);
     if (!failed) {
-        add_item(h, m->items.item[i], text);
+        add_item(h, m->items.item[i], &p);
         *longest = n > *longest ? n : *longest;
     }
     free_prompts(&p);

@@ -56,6 +56,14 @@ run eval mcq "$ember" -f "$items" --shots 3 --shots-file "$items" --limit 12
 is "mcq with shots" 0 '^mean margin: -?[0-9.]+$' ""
 cp "$dir/out" "$dir/figures"
 same "mcq with shots" eval mcq "$ember" -f "$items" --shots 3 --shots-file "$items" --limit 12
+# The item itself is no shot, and what has its id in another file is one.
+echo '{"id":"0","question":"What is red?","choices":["a colour","a bird"],"answer":0}' >"$dir/red"
+echo '{"id":"0","question":"What is green?","choices":["a colour","a bird"],"answer":0}' | cat "$dir/red" - >"$dir/shots"
+sed -i '1s/"0"/"1"/' "$dir/shots"
+run eval mcq "$ember" -f "$dir/red" --mode text --shots 1 --shots-file "$dir/shots" --show
+is "the text of shots" 0 '^What is green\?$' ""
+[ "$(grep -c 'What is' "$dir/out")" -eq 2 ] && grep -q '^Answer: a colour$' "$dir/out" && pass || fail "the text of shots" "is another"
+
 run eval mcq "$ember" -f "$items" --mode text --limit 8 --json
 is "mcq as JSON" 0 '^\{"items":8,"acc":\{"right":[0-8],"of":8,.*"acc_token":\{.*\},"margin":-?[0-9.]+\}$' ""
 

@@ -35,6 +35,13 @@ static void test_named(void **state)
     assert_int_equal(named("[\"\xE5\x8C\x97\xE4\xBA\xAC\",\"x\"]", "\xE6\x98\xAF\xE5\x8C\x97\xE4\xBA\xAC\xE3\x80\x82"),
                      0);
     assert_int_equal(named("[\"12\",\"2\"]", "12"), 0);
+    /* Thai has no spaces; a danda, an Arabic comma and question mark end a word */
+    assert_int_equal(named("[\"\u0E41\u0E21\u0E27\"]", "\u0E04\u0E37\u0E2D\u0E41\u0E21\u0E27"), 0);
+    assert_int_equal(named("[\"\u092C\u093F\"]", "\u092C\u093F\u0964"), 0);
+    assert_int_equal(named("[\"\u0642\u0637\"]", "\u0642\u0637\u061F"), 0);
+    assert_int_equal(named("[\"\u0141\u00F3d\u017A\"]", "\u0142\u00F3D\u0179"), 0);
+    assert_int_equal(named("[\"\u0386\u03BD\"]", "\u03AC\u03BD"), 0);
+    assert_int_equal(named("[\"\u0532\"]", "\u0562"), 0);
 }
 
 static void test_judge(void **state)
