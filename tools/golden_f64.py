@@ -1,108 +1,24 @@
 #!/usr/bin/env python3
 """References of the golden models that no other engine made: logits in double precision.
 
-  golden_f64.py --check DIR NAME...   compares with DIR/NAME.ref: qwen35, qwen35moe, qwen4exp
+  golden_f64.py --check DIR NAME...   compares with DIR/NAME.ref: qwen35, qwen35moe, qwen4exp, and those of f64_decoders.py
   golden_f64.py --make DIR NAME...    writes DIR/NAME.ref and prints the entry for INDEX.json
 
-Written from the definitions in docs/spec/architectures.md (part 3) and the reference implementation that it names, by whole sequences
+Written from the definitions in docs/spec/architectures.md (parts 3 to 8) and the reference implementation that it names, by whole sequences
 and plain numpy: nothing is shared with src/, so that a mistake is not made twice. What it says of qwen4exp rests on this: the parts
 that qwen35 and qwen35moe have too agree with the goldens of those, which another engine made.
 """
 import argparse
 import json
 import os
-import struct
 import sys
 import numpy as np
 import ggufw as G
+import f64_decoders
 import mkgolden
+from f64 import Model, causal_conv, read_ref, rms, rope, sigmoid, silu, softmax, write_ref
 
 GREEDY = 12
-
-
-# ---------------------------------------------------------------- files
-def number(blob):
-    """the value of a key as Reader has it: a number, a string, or an array of numbers"""
-    kind = struct.unpack("<I", blob[:4])[0]
-    if kind == G.STR:
-        return blob[12:].decode()
-    if kind == G.ARR:
-        item, n = struct.unpack("<IQ", blob[4:16])
-        return list(struct.unpack("<%d%s" % (n, G._FMT[item]), blob[16:])) if item in G._FMT else None
-    return struct.unpack("<" + G._FMT[kind], blob[4:])[0]
-
-
-class Model:
-    """keys without the architecture's prefix; tensors as f64, the row length last"""
-
-    def __init__(self, path):
-        r = G.Reader(path)
-        self.arch = number(r.kv["general.architecture"])
-        self.key = {k[len(self.arch) + 1:]: number(v) for k, v in r.kv.items() if k.startswith(self.arch + ".")}
-        self.t = {}
-        for name, (dims, kind, offset) in r.tensors.items():
-            if kind != 0:
-                sys.exit("%s: %s is not f32" % (path, name))
-            r.f.seek(r.base + offset)
-            n = int(np.prod(dims))
-            self.t[name] = np.frombuffer(r.f.read(4 * n), "<f4").astype(np.float64).reshape(dims[::-1])
-
-    def layer(self, l):
-        begin = "blk.%d." % l
-        return {k[len(begin):].replace(".weight", ""): v for k, v in self.t.items() if k.startswith(begin)}
-
-    def get(self, key, absent=None):
-        return self.key.get(key, absent)
-
-
-def read_ref(path):
-    b = open(path, "rb").read()
-    n, v = struct.unpack("<II", b[8:16])
-    return np.frombuffer(b, "<i4", n, 16), np.frombuffer(b, "<f4", offset=16 + 4 * n).reshape(n, v)
-
-
-def write_ref(path, ids, logits):
-    with open(path, "wb") as f:
-        f.write(b"STKREF1\0" + struct.pack("<II", *logits.shape))
-        f.write(np.asarray(ids, "<i4").tobytes() + logits.astype("<f4").tobytes())
-
-
-# ---------------------------------------------------------------- functions
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def silu(x):
-    return x * sigmoid(x)
-
-
-def softmax(x):
-    e = np.exp(x - x.max(-1, keepdims=True))
-    return e / e.sum(-1, keepdims=True)
-
-
-def rms(x, eps):
-    return x / np.sqrt((x * x).mean(-1, keepdims=True) + eps)
-
-
-def rope(x, pos, n_rot, base):
-    """x [..., heads, d]: pairs (i, i + n_rot / 2) of the first n_rot values"""
-    half = n_rot // 2
-    angle = np.asarray(pos)[:, None] * base ** (-np.arange(half) / half)
-    c, s = np.cos(angle)[:, None, :], np.sin(angle)[:, None, :]
-    a, b = x[..., :half], x[..., half:n_rot]
-    return np.concatenate([a * c - b * s, a * s + b * c, x[..., n_rot:]], -1)
-
-
-def causal_conv(x, taps, apart=1):
-    """y[t] = sum over k of taps[:, k] x[t - (K - 1 - k) apart]"""
-    n_taps = taps.shape[1]
-    y = np.zeros_like(x)
-    for k in range(n_taps):
-        back = (n_taps - 1 - k) * apart
-        if back < len(x):
-            y[back:] += taps[:, k] * x[:len(x) - back]
-    return y
 
 
 # ---------------------------------------------------------------- blocks; n: [tokens][d], normed
@@ -271,8 +187,9 @@ def qwen4exp(m, ids):
 
 
 def logits(m, ids):
-    m.eps, m.gap = m.get("attention.layer_norm_rms_epsilon"), 1.0
-    return {"qwen35": qwen35, "qwen35moe": qwen35, "qwen4exp": qwen4exp}[m.arch](m, np.asarray(ids))
+    m.eps, m.gap = m.get("attention.layer_norm_rms_epsilon", m.get("attention.layer_norm_epsilon")), 1.0
+    own = {"qwen35": qwen35, "qwen35moe": qwen35, "qwen4exp": qwen4exp}
+    return own.get(m.arch, f64_decoders.ARCHS.get(m.arch))(m, np.asarray(ids))
 
 
 # ---------------------------------------------------------------- references
@@ -320,7 +237,7 @@ def kind_of(name):
 def sensitivity(m, ids, ref):
     """the smallest error when all tensors of one kind are 1.2 times as large, and which kind; where a factor has no influence, because what
     it gives is normed next or only chosen by, and in tables, rows are shifted by one"""
-    shifted = ("per_layer_token_embd", "indexer", "ple_key", "ple_value", "attn_k.")
+    shifted = ("per_layer_token_embd", "indexer", "ple_key", "ple_value", "attn_q.", "attn_k.", "attn_q_a.", "exp_probs_b")
     last = m.get("block_count") - m.get("nextn_predict_layers", 0)
     live = [k for k in m.t if not (k.startswith("blk.") and int(k.split(".")[1]) >= last)]
     result = []
