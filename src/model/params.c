@@ -88,6 +88,13 @@ int params_has(const struct gguf *g, const char *key)
     return gguf_find(g, arch_key(g, key, name)) != NULL;
 }
 
+int params_is_list(const struct gguf *g, const char *key)
+{
+    char name[KEY];
+    const struct gguf_value *v = gguf_find(g, arch_key(g, key, name));
+    return v && v->kind == GGUF_ARRAY;
+}
+
 int params_axes(const struct gguf *g, int most, int out[3], struct error *err)
 {
     char name[KEY];
@@ -295,10 +302,8 @@ int params_unscaled(const struct params *p, const struct gguf *g, struct error *
 int params_windowed(const struct gguf *g, int l, int period_absent, int *windowed, struct error *err)
 {
     static const char key[] = "attention.sliding_window_pattern";
-    char name[KEY];
     int period;
-    const struct gguf_value *v = gguf_find(g, arch_key(g, key, name));
-    if (v && v->kind == GGUF_ARRAY)
+    if (params_is_list(g, key))
         return params_int_of(g, key, l, 0, 1, -1, windowed, err);
     if (params_int(g, key, 1, PARAMS_MAX_LAYERS, period_absent, &period, err))
         return -1;

@@ -153,6 +153,7 @@ int params_axes(const struct gguf *g, int most, int out[3], struct error *err);
 /* An array of exactly n whole numbers; signed ones are taken as u64. Absent: -1 with the sentence. */
 int params_list(const struct gguf *g, const char *key, int n, uint64_t *out, struct error *err);
 int params_has(const struct gguf *g, const char *key);
+int params_is_list(const struct gguf *g, const char *key); /* an array of any kind */
 
 /* After params_read(): -1 where feed_forward_length, attention.head_count or attention.head_count_kv has another number for
  * one layer than for another. */

@@ -87,18 +87,22 @@ struct experts *bind_dense_or_moe(struct binder *b, int l, struct dense_or_moe_w
     return NULL;
 }
 
+struct route_rule dense_or_moe_rule(const struct params *p, const struct dense_or_moe_weights *w)
+{
+    return (struct route_rule){.gate = p->router_gate,
+                               .normalise = p->router_normalise,
+                               .scale = p->router_scale,
+                               .select_bias = w->select_bias ? w->select_bias->vector : NULL,
+                               .n_group = p->n_group,
+                               .n_group_used = p->n_group_used};
+}
+
 void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_moe_weights *w)
 {
     const struct params *p = &s->m->p;
+    struct route_rule rule = dense_or_moe_rule(p, w);
     if (!w->moe.router)
         block_dense(s, x, w->norm, &w->ffn);
     else
-        block_sparse(s, l, x, &w->moe,
-                     &(struct route_rule){.gate = p->router_gate,
-                                          .normalise = p->router_normalise,
-                                          .scale = p->router_scale,
-                                          .select_bias = w->select_bias ? w->select_bias->vector : NULL,
-                                          .n_group = p->n_group,
-                                          .n_group_used = p->n_group_used},
-                     p->n_ff_shared ? &w->shared : NULL);
+        block_sparse(s, l, x, &w->moe, &rule, p->n_ff_shared ? &w->shared : NULL);
 }

@@ -14,6 +14,9 @@ struct dense_or_moe_weights {
 };
 void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_moe_weights *w);
 
+/* How the layer's router chooses; for architectures that run the parts by themselves. */
+struct route_rule dense_or_moe_rule(const struct params *p, const struct dense_or_moe_weights *w);
+
 /* Read the keys of experts, leading dense layers, shared experts and the router. gating_absent: the gating where the file has no key;
  * ROUTER_BY_KEY: it must have one. */
 enum router_gating { ROUTER_BY_KEY = -1, ROUTER_SOFTMAX = 1, ROUTER_SIGMOID = 2 };
