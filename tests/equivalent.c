@@ -188,7 +188,7 @@ static int logits_of(const char *golden, const struct model_change *c, uint64_t 
 
 /* ---- cases ----------------------------------------------------------------------------------------------------------------------- */
 
-static const uint8_t three_of_four[] = {1, 1, 1, 0}, every_second[] = {1, 0, 1, 0};
+static const uint8_t three_of_four[] = {1, 1, 1, 0}, every_second[] = {1, 0, 1, 0}, last_of_four[] = {0, 1, 1, 1};
 static const int32_t axes[] = {2, 1, 1, 0}, negative_axes[] = {2, -1, 1, 0}, layer_9[] = {9};
 
 static const struct pair {
@@ -230,6 +230,26 @@ static const struct pair {
      {.key = {TRUTHS("attention.sliding_window_pattern", three_of_four)}}},
     {"cohere2", "every fourth layer", SAME, AS_IS, {.key = {WHOLE("attention.sliding_window_pattern", 4)}}},
     {"cohere2", "every second layer", OTHER, AS_IS, {.key = {WHOLE("attention.sliding_window_pattern", 2)}}},
+    {"cohere2moe",
+     "windows by a period from the first layer on",
+     OTHER,
+     AS_IS,
+     {.key = {WHOLE("attention.sliding_window_pattern", 4)}}},
+    {"cohere2moe",
+     "the same by list",
+     SAME,
+     {.key = {WHOLE("attention.sliding_window_pattern", 4)}},
+     {.key = {TRUTHS("attention.sliding_window_pattern", last_of_four)}}},
+    {"cohere2moe-rms",
+     "a second epsilon, around the mean",
+     SAME,
+     AS_IS,
+     {.key = {REAL("attention.layer_norm_epsilon", 0.5)}}},
+    {"cohere2moe", "an epsilon of RMS norms", OTHER, AS_IS, {.key = {REAL("attention.layer_norm_rms_epsilon", 1e-5)}}},
+    {"cohere2moe", "a softmax over the chosen", OTHER, AS_IS, {.key = {WHOLE("expert_gating_func", 1)}}},
+    {"cohere2moe-rms", "a sigmoid, which no key need say", SAME, AS_IS, {.key = {WHOLE("expert_gating_func", 2)}}},
+    {"cohere2moe-rms", "a scale of weights", OTHER, AS_IS, {.key = {REAL("expert_weights_scale", 1)}}},
+    {"cohere2moe", "a width of no shared experts", "shexp", AS_IS, {.key = {WHOLE("expert_shared_count", 0)}}},
     {"exaone4", "no window", SAME, AS_IS, {.key = {WHOLE("attention.sliding_window", 0)}}},
     {"exaone4",
      "windows of all tokens on all layers",

@@ -716,6 +716,30 @@ static const struct absurd absurd[] = {
     {"cohere2", "attention.sliding_window", 0, NULL},
     {"cohere2", "attention.sliding_window", huge, NULL},
     {"cohere2", "attention.sliding_window_pattern", 0, NULL},
+    {"cohere2moe", "logit_scale", 0, NULL},
+    {"cohere2moe", "logit_scale", NAN, NULL},
+    {"cohere2moe", "attention.layer_norm_epsilon", 0, NULL},
+    {"cohere2moe", "attention.layer_norm_epsilon", NAN, NULL},
+    {"cohere2moe", "attention.layer_norm_rms_epsilon", 0, NULL},
+    {"cohere2moe", "attention.sliding_window", 0, NULL},
+    {"cohere2moe", "attention.sliding_window", huge, NULL},
+    {"cohere2moe", "attention.sliding_window_pattern", 0, NULL},
+    {"cohere2moe", "attention.sliding_window_pattern", 4097, NULL},
+    {"cohere2moe", "attention.sliding_window_pattern", 4096, MAY_RUN},
+    {"cohere2moe", "rope.freq_base_swa", 500, NULL},
+    {"cohere2moe", "rope.freq_base_swa", 10000, MAY_RUN}, /* the one that all layers have */
+    {"cohere2moe", "rope.dimension_count", 4, NULL},
+    {"cohere2moe", "attention.value_length", 4, "blk.0.attn_v.weight"},
+    {"cohere2moe", "leading_dense_block_count", 0, "blk.0.ffn_"},
+    {"cohere2moe", "leading_dense_block_count", 5, NULL},
+    {"cohere2moe", "expert_gating_func", 3, NULL},
+    {"cohere2moe", "expert_shared_count", 65, NULL},
+    {"cohere2moe", "expert_shared_feed_forward_length", 17, "shexp"},
+    {"cohere2moe", "expert_weights_scale", -1, NULL},
+    {"cohere2moe-rms", "attention.sliding_window_pattern", 1, MAY_RUN}, /* no layer has a window */
+    {"cohere2moe-rms", "expert_shared_count", 1, "shexp"},
+    {"cohere2moe-rms", "expert_shared_feed_forward_length", 16, MAY_RUN}, /* of none */
+    {"cohere2moe-rms", "expert_gating_func", 1, NULL},
     {"command-r", "logit_scale", -1, NULL},
     {"phi3", "rope.scaling.attn_factor", 0, NULL},
     {"phi3", "rope.scaling.attn_factor", NAN, NULL},
@@ -833,6 +857,10 @@ static const struct {
     {"falcon-h1", "ssm.group_count"},
     {"cohere2", "attention.sliding_window"},
     {"cohere2", "attention.layer_norm_epsilon"},
+    {"cohere2moe", "attention.sliding_window"},
+    {"cohere2moe", "attention.sliding_window_pattern"},
+    {"cohere2moe", "attention.layer_norm_epsilon"},
+    {"cohere2moe", "logit_scale"},
     {"command-r", "logit_scale"},
     {"qwen4exp", "hyper_connection.count"},
     {"qwen4exp", "hyper_connection.low_rank"},
@@ -1324,11 +1352,11 @@ int main(void)
                                          "deepseek4",     "glm-dsa-sparse"};
     static const char *const others_too[] = {"gemma2", "mamba2"}; /* without keys and shapes of their own here */
     static const char *const without_shapes[] = {
-        "llama4",       "mistral3",    "mistral4",    "qwen3vlmoe", "granitehybrid", "lfm2moe",
-        "ernie4_5-moe", "bailingmoe2", "hunyuan-moe", "step35",     "mimo2",         "exaone-moe",
-        "afmoe",        "dots1",       "seed_oss",    "olmo3",      "exaone4",       "glm4",
-        "bailingmoe",   "deepseek",    "cohere2",     "command-r",  "qwen4exp",      "qwen4exp-long",
-        "phi3",         "phimoe",      "grok",        "falcon-h1",  "jamba",         "smallthinker"};
+        "llama4",      "mistral3",     "mistral4",      "qwen3vlmoe",    "granitehybrid", "lfm2moe",  "ernie4_5-moe",
+        "bailingmoe2", "hunyuan-moe",  "step35",        "mimo2",         "exaone-moe",    "afmoe",    "dots1",
+        "seed_oss",    "olmo3",        "exaone4",       "glm4",          "bailingmoe",    "deepseek", "cohere2",
+        "command-r",   "qwen4exp",     "qwen4exp-long", "phi3",          "phimoe",        "grok",     "falcon-h1",
+        "jamba",       "smallthinker", "cohere2moe",    "cohere2moe-rms"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);
