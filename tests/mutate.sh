@@ -341,7 +341,7 @@ mutate bias-of-the-last-norm "$(golden phimoe)" src/model/arch/forward.c 's|if (
 mutate gate-by-head "$(golden step35)" src/model/block/attention.c 's|op_sigmoid(&s->m->op, gate, s->n_rows, n_gate);||'
 mutate gate-by-value "$(golden afmoe)" src/model/block/attention.c 's|op_sigmoid_mul(&s->m->op, o, gate, s->n_rows, n_gate);|(void)o;|'
 mutate heads-of-layer "$(golden step35)" src/model/arch/step35.c 's|bind_output_gate(b, l, &w->attention, n_head)|w->attention.gate = NULL|'
-mutate limit-of-gate "$(golden step35)" src/model/arch/step35.c 's|c > 0 ? before_silu(c) : 0|c > 0 ? before_silu(2 * c) : 0|'
+mutate limit-of-gate "$(golden step35)" src/model/block/dense_or_moe.c 's|c > 0 ? before_silu(c) : 0|c > 0 ? before_silu(2 * c) : 0|'
 mutate sinks-of-windows "$(golden mimo2)" src/model/arch/mimo2.c 's|w->attention.sinks = |(void)|'
 mutate norm-over-experts "$(golden afmoe)" src/model/block/moe.c 's|^    if (w->post_norm)|    if (0)|'
 mutate residual-scale "$(golden granitemoe)" src/model/step.c 's|if (p->residual_scale > 0)|if (0)|'

@@ -6,13 +6,10 @@
  *
  * Layers with a window (attention.sliding_window_pattern) rotate rope.dimension_count values with a base of their own; the others half as
  * many, divided by rope_freqs: no key says so (architectures.md 2). The first layers are dense. Router: sigmoid, a bias for the choice.
- * silu rises where it is positive: min(silu(g), c) = silu(min(g, t)), silu(t) = c, so that gates are clamped before it like those of
- * other models.
  * Source: Step 3.5 Flash model card and its code in transformers. Golden: step35. */
 #include "model/block/decoder.h"
 
 #include "base/error.h"
-#include "base/f64.h"
 #include "format/gguf.h"
 
 #include <math.h>
@@ -31,24 +28,6 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
     return 0;
 }
 
-/* t, for which silu(t) is c: t = c (1 + exp(-t)) closes in by more than half with each step. */
-static float before_silu(double c)
-{
-    double t = c;
-    for (int i = 0; i < 60; i++)
-        t = c * (1 + f64_exp(-t));
-    return (float)t;
-}
-
-static void read_limits(struct binder *b, int l, const char *key, float *gate, float *up)
-{
-    double c = 0;
-    if (!b->failed && params_real_of(b->m->file, key, l, 0, 1e6, 0, &c, b->err))
-        b->failed = -1;
-    *up = (float)c;
-    *gate = c > 0 ? before_silu(c) : 0;
-}
-
 static int bind(struct binder *b, int l, void *layer)
 {
     struct decoder_weights *w = layer;
@@ -64,12 +43,7 @@ static int bind(struct binder *b, int l, void *layer)
     bind_qk_norm(b, l, &w->attention, p->d_k, p->d_k);
     bind_output_gate(b, l, &w->attention, n_head);
     w->attention.rope = windowed ? WINDOW_ROPE : ROPE;
-    struct experts *e = bind_dense_or_moe(b, l, &w->ffn, "ffn_norm.weight");
-    if (e)
-        read_limits(b, l, "swiglu_clamp_exp", &e->gate_limit, &e->up_limit);
-    read_limits(b, l, "swiglu_clamp_shexp", &w->ffn.ffn.gate_limit, &w->ffn.ffn.up_limit);
-    w->ffn.shared.ffn.gate_limit = w->ffn.ffn.gate_limit;
-    w->ffn.shared.ffn.up_limit = w->ffn.ffn.up_limit;
+    bind_limits_behind_silu(b, l, &w->ffn, bind_dense_or_moe(b, l, &w->ffn, "ffn_norm.weight"));
     return b->failed;
 }
 

@@ -4,6 +4,7 @@
 #include "model/block/dense_or_moe.h"
 
 #include "base/error.h"
+#include "base/f64.h"
 #include "format/gguf.h"
 
 int params_read_dense_or_moe(struct params *p, const struct gguf *g, enum router_gating gating_absent,
@@ -85,6 +86,35 @@ struct experts *bind_dense_or_moe(struct binder *b, int l, struct dense_or_moe_w
         return bind_sparse_half(b, l, w, norm);
     bind_dense_half(b, l, w, norm);
     return NULL;
+}
+
+/* t, for which silu(t) is c: t = c (1 + exp(-t)) closes in by more than half with each step. silu rises where it is positive, so that
+ * min(silu(g), c) = silu(min(g, t)), and gates are clamped before it like those of other models. */
+static float before_silu(double c)
+{
+    double t = c;
+    for (int i = 0; i < 60; i++)
+        t = c * (1 + f64_exp(-t));
+    return (float)t;
+}
+
+static void read_limits(struct binder *b, int l, const char *key, float *gate, float *up)
+{
+    double c = 0;
+    if (!b->failed && params_real_of(b->m->file, key, l, 0, 1e6, 0, &c, b->err))
+        b->failed = -1;
+    *up = (float)c;
+    *gate = c > 0 ? before_silu(c) : 0;
+}
+
+void bind_limits_behind_silu(struct binder *b, int l, struct dense_or_moe_weights *w, struct experts *e)
+{
+    struct ffn_weights *ffn = &w->ffn, *shared = &w->shared.ffn;
+    if (e)
+        read_limits(b, l, "swiglu_clamp_exp", &e->gate_limit, &e->up_limit);
+    read_limits(b, l, "swiglu_clamp_shexp", &ffn->gate_limit, &ffn->up_limit);
+    shared->gate_limit = ffn->gate_limit;
+    shared->up_limit = ffn->up_limit;
 }
 
 struct route_rule dense_or_moe_rule(const struct params *p, const struct dense_or_moe_weights *w)

@@ -34,4 +34,8 @@ void bind_dense_half(struct binder *b, int l, struct dense_or_moe_weights *w, co
 /* Without a norm before it, but with one behind it (post_ffw_norm). */
 void bind_dense_half_post_norm(struct binder *b, int l, struct dense_or_moe_weights *w);
 
+/* Limits c of hidden rows, min(silu(g), c) * clamp(u, -c, c): swiglu_clamp_exp of the layer's experts e (NULL: it has none),
+ * swiglu_clamp_shexp of its feed-forward or shared expert; 0: none. */
+void bind_limits_behind_silu(struct binder *b, int l, struct dense_or_moe_weights *w, struct experts *e);
+
 #endif
