@@ -43,7 +43,7 @@ struct params { /* numbers of values, heads, layers or positions */
     int d_window;                      /* of a head in windowed layers, where it is not d_k */
     struct delta_params {              /* gated delta net: heads of d keys and d values, a convolution before them */
         int n_head_k, n_head_v, d, conv, interval; /* every interval-th layer attends instead */
-        float qk_eps;                              /* of the l2 norms of Kimi delta attention */
+        float qk_eps, lowest; /* of Kimi delta attention: of its l2 norms; bound of decays (op/recur.h), 0: none */
     } delta;
     struct ssm_params { /* Mamba-2: heads of d values, groups of B and C, a convolution before them */
         int n_head, n_group, d, n_state, conv;

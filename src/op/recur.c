@@ -2,6 +2,7 @@
 #include "op/recur.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 /* ---- convolution ------------------------------------------------------------------------------------------------------------- */
@@ -257,27 +258,58 @@ struct decay {
     float *x;
     const float *A, *dt;
     int n_head, n;
+    float lowest;
 };
 
 static void decay_rows(void *arg, int begin, int end, int thread)
 {
     (void)thread;
     const struct decay *a = arg;
+    for (int r = begin; r < end; r++) {
+        float *x = a->x + (size_t)r * (size_t)a->n_head;
+        a->op->k->softplus(x, x, a->dt, a->n_head);
+        a->op->k->mul(x, a->A, a->n_head);
+        a->op->k->exp(x, a->n_head);
+    }
+}
+
+void op_decay(struct op *op, float *x, const float *A, const float *dt, int n_rows, int n_head)
+{
+    op_split(op, n_rows, 1, n_head >= 512 ? 4 : 64, decay_rows,
+             &(struct decay){.op = op, .x = x, .A = A, .dt = dt, .n_head = n_head});
+}
+
+static void scale_heads(const struct decay *a, float *x, float sign)
+{
+    for (int h = 0; h < a->n_head; h++)
+        a->op->k->scale(x + (size_t)h * (size_t)a->n, sign * fabsf(a->A[h]), a->n);
+}
+
+static void decay_key_rows(void *arg, int begin, int end, int thread)
+{
+    (void)thread;
+    const struct decay *a = arg;
     int row = a->n_head * a->n;
     for (int r = begin; r < end; r++) {
         float *x = a->x + (size_t)r * (size_t)row;
-        a->op->k->softplus(x, x, a->dt, row);
-        if (a->n == 1)
-            a->op->k->mul(x, a->A, row);
-        for (int h = 0; a->n > 1 && h < a->n_head; h++)
-            a->op->k->scale(x + (size_t)h * (size_t)a->n, a->A[h], a->n);
+        if (a->lowest == 0.0f) {
+            a->op->k->softplus(x, x, a->dt, row);
+            scale_heads(a, x, -1.0f);
+        } else {
+            a->op->k->add(x, a->dt, row);
+            scale_heads(a, x, 1.0f);
+            a->op->k->sigmoid(x, x, row);
+            a->op->k->scale(x, a->lowest, row);
+        }
         a->op->k->exp(x, row);
     }
 }
 
-void op_decay(struct op *op, float *x, const float *A, const float *dt, int n_rows, int n_head, int n)
+void op_decay_keys(struct op *op, float *x, const float *A, const float *dt, float lowest, int n_rows, int n_head,
+                   int n)
 {
-    op_split(op, n_rows, 1, n_head * n >= 512 ? 4 : 64, decay_rows, &(struct decay){op, x, A, dt, n_head, n});
+    op_split(op, n_rows, 1, n_head * n >= 512 ? 4 : 64, decay_key_rows,
+             &(struct decay){.op = op, .x = x, .A = A, .dt = dt, .n_head = n_head, .n = n, .lowest = lowest});
 }
 
 /* ---- norms ------------------------------------------------------------------------------------------------------------------- */

@@ -61,9 +61,12 @@ struct ssm_channels {
 };
 void op_ssm_channels(struct op *op, const struct ssm_channels *m, const struct run *run, int n_run);
 
-/* The share of a state that is kept in a step, from its logits x [n_rows][n_head][n], in place: exp(A softplus(x + dt)), A [n_head],
- * dt [n_head][n]. */
-void op_decay(struct op *op, float *x, const float *A, const float *dt, int n_rows, int n_head, int n);
+/* The share of a state that is kept in a step, from its logits x [n_rows][n_head], in place: exp(A softplus(x + dt)), A, dt [n_head]. */
+void op_decay(struct op *op, float *x, const float *A, const float *dt, int n_rows, int n_head);
+/* The same for each key channel, x [n_rows][n_head][n], A [n_head], dt [n_head][n], with |A|, whose sign files do not agree on:
+ * exp(-|A| softplus(x + dt)), or, where lowest is not 0, exp(lowest sigmoid(|A| (x + dt))). */
+void op_decay_keys(struct op *op, float *x, const float *A, const float *dt, float lowest, int n_rows, int n_head,
+                   int n);
 
 /* Each head's n values by itself, in place: x = l2_norm(x) * scale; x [n_rows] of [n_head][n], rows ld floats apart. */
 void op_l2_norm(struct op *op, float *x, int n_rows, size_t ld, int n_head, int n, float eps, float scale);

@@ -28,8 +28,7 @@ static void norm_and_rotate(struct step *s, float *x, int n_head, const struct a
         op_rms_norm(&s->m->op, x, x, NULL, s->n_rows * n_head, d, s->m->p.norm_eps);
 }
 
-/* o [n_rows][n_head][d_v] times its gates. */
-static void gate_output(struct step *s, float *o, float *gate, int n_head, int d_v, int n_gate)
+void gate_output(struct step *s, float *o, float *gate, int n_head, int d_v, int n_gate)
 {
     if (n_gate == n_head) {
         op_sigmoid(&s->m->op, gate, s->n_rows, n_gate);

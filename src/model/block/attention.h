@@ -36,6 +36,8 @@ void bind_attention_post_norm(struct binder *b, int l, struct attention_weights 
 void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w);
 /* The biases of q, k, v and output that the file has. */
 void bind_attention_biases_if(struct binder *b, int l, struct attention_weights *w);
+/* o [n_rows][n_head][d_v] times the sigmoid of its n_gate gates, which are overwritten: n_head of them, or n_head * d_v. */
+void gate_output(struct step *s, float *o, float *gate, int n_head, int d_v, int n_gate);
 /* n: gates of a row, one for each head or one for each value. */
 void bind_output_gate(struct binder *b, int l, struct attention_weights *w, int n);
 /* n_q, n_k: widths of the two norms. */

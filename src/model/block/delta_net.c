@@ -69,7 +69,7 @@ static void gates(struct step *s, float *decay, float *beta, struct act *n, cons
         matmul(s, decay, n, w->wa);
         matmul(s, beta, n, w->wb);
     }
-    op_decay(op, decay, w->A->vector, w->dt->vector, s->n_rows, n_v, 1);
+    op_decay(op, decay, w->A->vector, w->dt->vector, s->n_rows, n_v);
     op_sigmoid(op, beta, s->n_rows, n_v);
 }
 

@@ -2,10 +2,11 @@
  *
  *     q, k, v = silu(conv(Wq n)), silu(conv(Wk n)), silu(conv(Wv n));  q, k l2-normed by head, q / sqrt(d)
  *     S = D S + k (v - (D S)^T k)^T beta;  o = S^T q       beta = sigmoid(Wb n), one a head
- *     D = exp(A softplus(Wf2 Wf1 n + dt))                  one a key channel
- *     x += Wo (rms_norm(o) * sigmoid(Wg2 Wg1 n))           each head by itself; n = rms_norm(x)
+ *     D = exp(-|A| softplus(f)), or exp(lowest sigmoid(|A| f))        one a key channel; f = Wf2 Wf1 n + dt, or Wf1 n + dt
+ *     x += Wo (rms_norm(o) * sigmoid(Wg2 Wg1 n))                      each head by itself; n = rms_norm(x)
  *
- * Source: Kimi Linear, arXiv 2510.26692. */
+ * lowest: the logarithm of the smallest share that is kept in a step. Sources: Kimi Linear, arXiv 2510.26692; flash-linear-attention
+ * (bounds). */
 #include "model/block/kda.h"
 
 #include "op/matmul.h"
@@ -86,7 +87,7 @@ void kda_of(struct step *s, float *out, struct act *a, const struct kda_weights 
     op_l2_norm(op, u[KDA_Q], s->n_rows, ld, n_head, d, p->delta.qk_eps, 1.0f / sqrtf((float)d));
     op_l2_norm(op, u[KDA_K], s->n_rows, ld, n_head, d, p->delta.qk_eps, 1.0f);
     low_rank(s, decay, a, w->decay_a, w->decay_b);
-    op_decay(op, decay, (const float *)w->A->mat.data, w->dt->vector, s->n_rows, n_head, d);
+    op_decay_keys(op, decay, (const float *)w->A->mat.data, w->dt->vector, p->delta.lowest, s->n_rows, n_head, d);
     matmul(s, beta, a, w->beta);
     op_sigmoid(op, beta, s->n_rows, n_head);
     struct delta delta = {.n_head_k = n_head, .n_head_v = n_head, .d = d, .by_key = 1, .ld = ld, .o = o};

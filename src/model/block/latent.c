@@ -3,7 +3,7 @@
  *     c = rms_norm(Wkv_a n)[latent],  k_pe = rope(Wkv_a n)[rest]      kept: one row [c | k_pe] a position
  *     q_h = Wq n, or Wq_b rms_norm(Wq_a n)                            of each head: [q_nope | q_pe]
  *     o_h = Wv_b,h attend([Wk_b,h^T q_nope | rope(q_pe)], [c | k_pe], c)            always in this absorbed form
- *     x += Wo [o_h]                                                   n = rms_norm(x)
+ *     x += Wo [o_h], or Wo [o_h * sigmoid(Wg n)_h]                    n = rms_norm(x)
  *
  * Files hold Wk_b^T and Wv_b by head, or both halves in one kv_b: then the key half is decoded and transposed at load. With YaRN the scale
  * of scores grows with the square of its magnitude, and that of rotated values stays 1. Where an indexer chooses, attend() sees the
@@ -77,6 +77,11 @@ void bind_latent(struct binder *b, int l, struct latent_weights *w)
     }
     w->wo = bind_matrix(b, l, "attn_output.weight", p->n_embd, n_head * m->d_v);
     w->kv = bind_kv(b, n_head, (struct kv_shape){.n_head_kv = 1, .d_k = m->kv_rank + m->d_rope}, see_all());
+}
+
+void bind_latent_gate(struct binder *b, int l, struct latent_weights *w)
+{
+    w->gate = bind_matrix(b, l, "attn_gate.weight", b->m->p.n_head, b->m->p.n_embd);
 }
 
 void bind_latent_index(struct binder *b, int l, struct latent_weights *w)
@@ -165,6 +170,11 @@ void block_latent(struct step *s, float *x, const struct latent_weights *w)
     struct wmat v = wmat_rows(&w->wv_b->mat, w->v_first, w->wv_b->mat.n_rows - w->v_first);
     op_matmul_heads(&s->m->op, o, (size_t)(p->n_head * m->d_v), (size_t)m->d_v, c, (size_t)(p->n_head * m->kv_rank),
                     (size_t)m->kv_rank, s->n_rows, &v, p->n_head, m->d_v, w->v_rows);
+    if (w->gate) {
+        float *gate = step_rows(s, p->n_head);
+        matmul(s, gate, &a, w->gate);
+        gate_output(s, o, gate, p->n_head, m->d_v, p->n_head);
+    }
     struct act b = step_act(s, o, p->n_head * m->d_v);
     matmul(s, n, &b, w->wo);
     add_output(s, x, n);

@@ -11,14 +11,16 @@ struct latent_weights {
     struct indexer_weights indexer; /* q NULL: none */
     struct kv_ref kv;
     const struct weight *norm, *wq, *wq_a, *q_a_norm, *wq_b, *wkv_a, *kv_a_norm, *wk_b, *wv_b, *wo;
-    int temperature;     /* 1: queries are multiplied by the temperature of their position */
-    int v_first, v_rows; /* a head's rows of wv_b begin here; rows from head to head */
+    const struct weight *gate; /* of what the heads give, one a head; NULL: none */
+    int temperature;           /* 1: queries are multiplied by the temperature of their position */
+    int v_first, v_rows;       /* a head's rows of wv_b begin here; rows from head to head */
 };
 void block_latent(struct step *s, float *x, const struct latent_weights *w);
 
 /* Ranks and heads, after params_read(). d_rope is the rotated width; scale is 1 / sqrt of a head's width, with YaRN more. */
 int params_read_latent(struct params *p, const struct gguf *g, struct error *err);
 void bind_latent(struct binder *b, int l, struct latent_weights *w); /* norm, q, latent, output; what the layer keeps */
+void bind_latent_gate(struct binder *b, int l, struct latent_weights *w);
 void bind_latent_index(struct binder *b, int l, struct latent_weights *w); /* and an indexer of the layer's own */
 void bind_latent_index_unused(struct binder *b, int l); /* the file may hold one, which is not asked */
 

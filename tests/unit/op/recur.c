@@ -377,10 +377,42 @@ static void norms_of_groups(void **state)
     free(w);
 }
 
+/* ---- decays a key channel ------------------------------------------------------------------------------------------------------ */
+
+static void decays_of_keys(void **state)
+{
+    enum { HEADS = 3, N = 37, ROW = HEADS * N, ALL = N_ROWS * ROW };
+    (void)state;
+    for (int bounded = 0; bounded < 2; bounded++) {
+        float truth[ALL], lowest = bounded ? -5.0f : 0.0f;
+        for (int tier = 0; tier <= (int)cpu_best_tier(); tier++)
+            for (int sign = -1; sign <= 1; sign += 2) {
+                world_open(&world, (enum cpu_tier)tier, 1 + (sign > 0), 4096, 64);
+                float *x = world_floats(21, ALL), *raw = world_floats(21, ALL), *dt = world_floats(22, ROW);
+                float A[HEADS] = {0.25f, 1.5f, 4.0f};
+                for (int h = 0; h < HEADS; h++)
+                    A[h] *= (float)sign;
+                op_decay_keys(&world.op, x, A, dt, lowest, N_ROWS, HEADS, N);
+                if (tier == 0 && sign < 0)
+                    memcpy(truth, x, sizeof truth);
+                assert_bits(x, truth, ALL);
+                for (int i = 0; i < ALL; i++) {
+                    double rate = fabs((double)A[i % ROW / N]), f = (double)raw[i] + (double)dt[i % ROW];
+                    double want = bounded ? (double)lowest / (1 + exp(-rate * f)) : -rate * log1p(exp(f));
+                    assert_near((double)x[i], exp(want), 2e-6);
+                }
+                free(x);
+                free(raw);
+                free(dt);
+                world_close(&world);
+            }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(mamba2), cmocka_unit_test(mamba1),
-                                       cmocka_unit_test(convolution), cmocka_unit_test(taps_apart),
-                                       cmocka_unit_test(norms_of_groups)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(mamba2),         cmocka_unit_test(mamba1),
+                                       cmocka_unit_test(decays_of_keys), cmocka_unit_test(convolution),
+                                       cmocka_unit_test(taps_apart),     cmocka_unit_test(norms_of_groups)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
