@@ -740,6 +740,36 @@ static const struct absurd absurd[] = {
     {"cohere2moe-rms", "expert_shared_count", 1, "shexp"},
     {"cohere2moe-rms", "expert_shared_feed_forward_length", 16, MAY_RUN}, /* of none */
     {"cohere2moe-rms", "expert_gating_func", 1, NULL},
+    {"bailingmoe3", "kda.gate_lower_bound", 0, NULL},
+    {"bailingmoe3", "kda.gate_lower_bound", 5, NULL},
+    {"bailingmoe3", "kda.gate_lower_bound", -1e6, NULL},
+    {"bailingmoe3", "kda.gate_lower_bound", NAN, NULL},
+    {"bailingmoe3", "kda.gate_lower_bound", -1, MAY_RUN},
+    {"bailingmoe3", "kda.safe_gate", 3, NULL},
+    {"bailingmoe3", "kda.head_dim", 0, NULL},
+    {"bailingmoe3", "kda.head_dim", 15, "blk.0."},
+    {"bailingmoe3", "kda.head_dim", huge, NULL},
+    {"bailingmoe3", "ssm.conv_kernel", 1, NULL},
+    {"bailingmoe3", "ssm.conv_kernel", 5, "ssm_conv1d_q"},
+    {"bailingmoe3", "ssm.conv_kernel", 9, NULL},
+    {"bailingmoe3", "attention.head_count_kv", 1, "blk.0."}, /* a number, not a list: all layers alike */
+    {"bailingmoe3", "attention.kv_lora_rank", 23, "blk.2."},
+    {"bailingmoe3", "attention.q_lora_rank", 0, "blk.2.attn_q.weight"},
+    {"bailingmoe3", "attention.q_lora_rank", 21, "blk.2.attn_q_a.weight"},
+    {"bailingmoe3", "attention.key_length_mla", 8, NULL},
+    {"bailingmoe3", "rope.dimension_count", 6, "blk.2."},
+    {"bailingmoe3", "expert_gating_func", 3, NULL},
+    {"bailingmoe3", "expert_group_count", 3, NULL},
+    {"bailingmoe3", "expert_group_used_count", 5, NULL},
+    {"bailingmoe3", "expert_group_used_count", 0, NULL},
+    {"bailingmoe3", "expert_shared_feed_forward_length", 25, "shexp"},
+    {"bailingmoe3", "expert_shared_feed_forward_length", 0, "shexp"}, /* as wide as an expert */
+    {"bailingmoe3", "leading_dense_block_count", 0, "blk.0.ffn_"},
+    {"bailingmoe3", "swiglu_clamp_exp", -1, NULL},
+    {"bailingmoe3", "swiglu_clamp_exp", 7, MAY_RUN},
+    {"bailingmoe3", "swiglu_clamp_shexp", NAN, NULL},
+    {"bailingmoe3-long", "kda.gate_lower_bound", 5, MAY_RUN}, /* decays have no bound */
+    {"bailingmoe3-long", "attention.q_lora_rank", 8, "blk.2.attn_q_a.weight"},
     {"command-r", "logit_scale", -1, NULL},
     {"phi3", "rope.scaling.attn_factor", 0, NULL},
     {"phi3", "rope.scaling.attn_factor", NAN, NULL},
@@ -861,6 +891,11 @@ static const struct {
     {"cohere2moe", "attention.sliding_window_pattern"},
     {"cohere2moe", "attention.layer_norm_epsilon"},
     {"cohere2moe", "logit_scale"},
+    {"bailingmoe3", "kda.gate_lower_bound"},
+    {"bailingmoe3", "kda.head_dim"},
+    {"bailingmoe3", "ssm.conv_kernel"},
+    {"bailingmoe3", "attention.kv_lora_rank"},
+    {"bailingmoe3", "expert_gating_func"},
     {"command-r", "logit_scale"},
     {"qwen4exp", "hyper_connection.count"},
     {"qwen4exp", "hyper_connection.low_rank"},
@@ -1352,11 +1387,12 @@ int main(void)
                                          "deepseek4",     "glm-dsa-sparse"};
     static const char *const others_too[] = {"gemma2", "mamba2"}; /* without keys and shapes of their own here */
     static const char *const without_shapes[] = {
-        "llama4",      "mistral3",     "mistral4",      "qwen3vlmoe",    "granitehybrid", "lfm2moe",  "ernie4_5-moe",
-        "bailingmoe2", "hunyuan-moe",  "step35",        "mimo2",         "exaone-moe",    "afmoe",    "dots1",
-        "seed_oss",    "olmo3",        "exaone4",       "glm4",          "bailingmoe",    "deepseek", "cohere2",
-        "command-r",   "qwen4exp",     "qwen4exp-long", "phi3",          "phimoe",        "grok",     "falcon-h1",
-        "jamba",       "smallthinker", "cohere2moe",    "cohere2moe-rms"};
+        "llama4",       "mistral3",       "mistral4",    "qwen3vlmoe",      "granitehybrid", "lfm2moe",
+        "ernie4_5-moe", "bailingmoe2",    "hunyuan-moe", "step35",          "mimo2",         "exaone-moe",
+        "afmoe",        "dots1",          "seed_oss",    "olmo3",           "exaone4",       "glm4",
+        "bailingmoe",   "deepseek",       "cohere2",     "command-r",       "qwen4exp",      "qwen4exp-long",
+        "phi3",         "phimoe",         "grok",        "falcon-h1",       "jamba",         "smallthinker",
+        "cohere2moe",   "cohere2moe-rms", "bailingmoe3", "bailingmoe3-long"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

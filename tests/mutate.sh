@@ -364,6 +364,14 @@ mutate norms-of-mamba1 "$(golden jamba)" src/model/recurrent/jamba.c 's|rms_norm
 mutate decay-of-channels "unit/op/recur" src/op/recur.c 's|k->mul(decay, dt, n);||'
 mutate state-of-channels "state build/data/golden/jamba.gguf" src/model/recurrent/jamba.c 's|bind_state(b, (size_t)m->n_state \* (size_t)m->n_channel)|bind_state(b, 0)|'
 
+# Kimi delta attention and latents of bailingmoe3
+mutate bound-of-decays "$(golden bailingmoe3)" src/model/block/kda.c 's|p->delta.lowest|0.0f|'
+mutate sign-of-decays "unit/op/recur" src/op/recur.c 's|sign \* fabsf(a->A\[h\])|sign * a->A[h]|'
+mutate gate-of-latents "$(golden bailingmoe3)" src/model/block/latent.c 's|if (w->gate)|if (0)|'
+mutate whole-queries "$(golden bailingmoe3-long)" src/model/recurrent/bailingmoe3.c 's|p->delta.qk_eps = p->norm_eps;|p->delta.qk_eps = 0.1f;|'
+mutate state-of-kda "state build/data/golden/bailingmoe3.gguf" src/model/block/kda.c 's|bind_state(b, (size_t)n \* (size_t)d)|bind_state(b, 0)|'
+mutate limits-of-shared "$(golden bailingmoe3)" src/model/block/dense_or_moe.c 's|shared->up_limit = ffn->up_limit;||'
+
 # qwen4exp
 mutate gate-of-delta-net "$(golden qwen4exp)" src/model/block/delta_net.c 's|if (w->sigmoid)|if (0)|'
 mutate chosen-blocks "$(golden qwen4exp)" src/model/block/gated_attention.c 's|p->d_k), chosen);|p->d_k), chosen ? NULL : chosen);|'
