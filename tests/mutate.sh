@@ -375,7 +375,7 @@ mutate limits-of-shared "$(golden bailingmoe3)" src/model/block/dense_or_moe.c '
 # qwen4exp
 mutate gate-of-delta-net "$(golden qwen4exp)" src/model/block/delta_net.c 's|if (w->sigmoid)|if (0)|'
 mutate chosen-blocks "$(golden qwen4exp)" src/model/block/gated_attention.c 's|p->d_k), chosen);|p->d_k), chosen ? NULL : chosen);|'
-mutate open-block "$(golden qwen4exp)" src/op/attention.c 's|a->most + ((row->pos + 1) % ratio > 0)|a->most|'
+mutate open-block "$(golden qwen4exp)" src/op/attention.c 's|(!a->lists \&\& (row->pos + 1) % ratio > 0)|0|'
 mutate values-of-chosen "unit/op/attention" src/op/attention.c 's|gather_row(s, s->d_v, v, n, values, at\[n\]);|gather_row(s, s->d_v, v, n, values, 0);|'
 mutate mean-of-keys "unit/op/compress" src/op/compress.c 's|1.0f / (float)n_pos|0.5f / (float)n_pos|'
 mutate keys-of-open-block "state build/data/golden/qwen4exp.gguf" src/model/block/compressed.c 's|: mean_state(w->ratio, w->d)|: 0|'

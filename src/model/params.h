@@ -65,6 +65,8 @@ struct params { /* numbers of values, heads, layers or positions */
         int n_head, d, top_k;
         int rope_at; /* the first rotated value of a head */
         int ratio;   /* positions that a key stands for, where plain keys are chosen by it; 0: 1 */
+        int block,
+            n_local; /* blocks of so many positions, chosen for each KV head (op/indexer.h); 0: one choice for all */
     } index;
     struct ngram_params { /* rows of a table that the last tokens choose; size 0: there is none */
         int layer, size, per_size, n_head, d, conv,

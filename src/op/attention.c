@@ -228,7 +228,17 @@ static void gather_row(const struct kv_shape *s, int d, uint8_t *gathered, int t
 static int chosen_ratio(const struct attention *a) { return a->chosen_ratio ? a->chosen_ratio : 1; }
 
 /* Has the row chosen? Else it attends to all that it sees. */
-static int has_chosen(const struct attention *a, int row) { return (a->row[row].pos + 1) / chosen_ratio(a) > a->most; }
+static int has_chosen(const struct attention *a, int row)
+{
+    int pos = a->row[row].pos, ratio = chosen_ratio(a);
+    return (a->lists ? pos / ratio + 1 : (pos + 1) / ratio) > a->most;
+}
+
+static const int32_t *chosen_of(const struct attention *a, int row, int kv_head)
+{
+    size_t list = a->lists ? (size_t)row * (size_t)a->lists + (size_t)kv_head : (size_t)row;
+    return a->chosen + list * (size_t)a->most;
+}
 
 /* The chosen positions of the row of queries [t0, t0 + n_q): the rows of each page are gathered into contiguous memory. */
 static void attend_chosen(const struct op *op, const struct attention *a, struct unit *u, int t0, int n_q, int kv_head,
@@ -236,10 +246,10 @@ static void attend_chosen(const struct op *op, const struct attention *a, struct
 {
     const struct kv_shape *s = &a->shape;
     const struct attn_row *row = &a->row[u->row[t0]];
-    const int32_t *chosen = a->chosen + (size_t)u->row[t0] * (size_t)a->most;
+    const int32_t *chosen = chosen_of(a, u->row[t0], kv_head);
     const struct kv_shape shape = gathered_shape(s);
     const int ratio = chosen_ratio(a), of_page = KV_PAGE / ratio, open = (row->pos + 1) / ratio;
-    const int n_group = a->most + ((row->pos + 1) % ratio > 0); /* the incomplete one is the last */
+    const int n_group = a->most + (!a->lists && (row->pos + 1) % ratio > 0); /* the incomplete one is the last */
     uint8_t *v = s->d_v ? kv_values(&shape, gathered, 0) : gathered;
     for (int i = 0; i < n_group;) {
         uint8_t at[ATTN_PAGE];
@@ -555,6 +565,7 @@ void op_attend(struct op *op, const struct attention *a, float *out, const float
     struct attend at = {.op = op, .a = a, .out = out, .q = q, .group = a->n_head / a->shape.n_head_kv};
     assert(at.group * a->shape.n_head_kv == a->n_head);
     assert(!a->chosen || (kv_ratio(&a->shape) == 1 && KV_PAGE % chosen_ratio(a) == 0));
+    assert(!a->lists || a->lists == a->shape.n_head_kv);
     at.heads = at.group < ATTN_QUERIES ? at.group : ATTN_QUERIES;
     at.rows = ATTN_QUERIES / at.heads;
     at.head_parts = (at.group + at.heads - 1) / at.heads;

@@ -36,6 +36,8 @@ struct attention {
         chosen; /* [n_rows][most] ascending; NULL: all. Groups of chosen_ratio positions: where more than most are complete,
                             * only these, and the incomplete last one */
     int most, chosen_ratio; /* chosen_ratio: a divisor of ATTN_PAGE; 0: 1 */
+    int lists; /* 0: one list a row. Else n_head_kv, [n_rows][lists][most], one for the queries of each KV head: where more
+                             * than most groups begin at or before the row these, and the incomplete one only if it is among them */
     int n_rows;
     const struct attn_beside *beside; /* NULL: nothing */
 };

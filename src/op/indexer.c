@@ -71,17 +71,47 @@ struct work {
     atomic_int next;
 };
 
-static struct best thread_best(const struct work *a, int thread)
+static int n_list(const struct indexer *x) { return x->block ? x->n_head : 1; }
+
+/* A thread's scratch: its best of each list, the scores of a page, the products of all heads with that page. */
+static size_t align64(size_t n) { return (n + 63) / 64 * 64; }
+static size_t best_bytes(int top_k) { return align64((size_t)top_k * sizeof(struct found)); }
+
+static size_t bests_bytes(const struct indexer *x)
 {
-    return (struct best){.at = op_thread_scratch(a->op, thread), .most = a->x->top_k};
+    return align64((size_t)n_list(x) * sizeof(struct best)) + (size_t)n_list(x) * best_bytes(x->top_k);
 }
 
-static size_t best_bytes(int top_k) { return ((size_t)top_k * sizeof(struct found) + 63) / 64 * 64; }
-
-/* A thread's scratch: its best, the scores of a page, the products of all heads with that page. */
 static size_t thread_bytes(const struct indexer *x)
 {
-    return best_bytes(x->top_k) + ((size_t)x->n_head + 1) * (size_t)kv_page_rows(&x->shape) * sizeof(float);
+    return bests_bytes(x) + ((size_t)x->n_head + 1) * (size_t)kv_page_rows(&x->shape) * sizeof(float);
+}
+
+static struct best *thread_bests(const struct work *a, int thread) { return op_thread_scratch(a->op, thread); }
+
+static struct best *begin_bests(const struct work *a, int thread)
+{
+    struct best *b = thread_bests(a, thread);
+    uint8_t *at = (uint8_t *)b + align64((size_t)n_list(a->x) * sizeof *b);
+    for (int i = 0; i < n_list(a->x); i++)
+        b[i] = (struct best){.at = (struct found *)(void *)(at + (size_t)i * best_bytes(a->x->top_k)),
+                             .most = a->x->top_k};
+    return b;
+}
+
+/* dot [n_head][n]: products with keys first, first + 1, ... of the row at pos. */
+static void offer_blocks(const struct indexer *x, struct best *b, const float *dot, int first, int n, int pos)
+{
+    for (int h = 0; h < x->n_head; h++)
+        for (int i = 0; i < n; i += x->block) {
+            struct found f = {-INFINITY, (first + i) / x->block};
+            for (int j = i; j < n && j < i + x->block; j++)
+                if (dot[(size_t)h * (size_t)n + (size_t)j] > f.score)
+                    f.score = dot[(size_t)h * (size_t)n + (size_t)j];
+            if (pos / x->block - f.id < x->n_local)
+                f.score = INFINITY;
+            offer(&b[h], f);
+        }
 }
 
 static void score_page(const struct work *a, int row, int page, int thread, struct best *b)
@@ -90,7 +120,7 @@ static void score_page(const struct work *a, int row, int page, int thread, stru
     const struct attn_row *r = &x->row[row];
     size_t row_bytes = kv_row_bytes(x->shape.type, x->d);
     int rows = kv_page_rows(&x->shape), first = page * rows, n = r->pos + 1 - first < rows ? r->pos + 1 - first : rows;
-    float *score = (float *)((uint8_t *)op_thread_scratch(a->op, thread) + best_bytes(x->top_k)), *dot = score + rows;
+    float *score = (float *)((uint8_t *)op_thread_scratch(a->op, thread) + bests_bytes(x)), *dot = score + rows;
     struct wmat keys = {.data = kv_keys(&x->shape, r->page[page] + x->layer_offset, 0),
                         .type = x->shape.type == KV_F16 ? TYPE_F16 : TYPE_F32,
                         .n_rows = n,
@@ -98,6 +128,10 @@ static void score_page(const struct work *a, int row, int page, int thread, stru
                         .row_bytes = row_bytes};
     a->op->k->tilef[keys.type](&keys, 0, n, x->q + (size_t)row * (size_t)(x->n_head * x->d), (size_t)x->d, x->n_head,
                                dot, (size_t)n);
+    if (x->block) {
+        offer_blocks(x, b, dot, first, n, r->pos);
+        return;
+    }
     memset(score, 0, (size_t)n * sizeof *score);
     for (int h = 0; h < x->n_head; h++) {
         float *d = dot + (size_t)h * (size_t)n;
@@ -109,7 +143,16 @@ static void score_page(const struct work *a, int row, int page, int thread, stru
 }
 
 static int n_page(const struct indexer *x, int row) { return x->row[row].pos / kv_page_rows(&x->shape) + 1; }
-static int sees_all(const struct indexer *x, int row) { return x->row[row].pos < x->top_k; }
+static int sees_all(const struct indexer *x, int row)
+{
+    return (x->block ? x->row[row].pos / x->block : x->row[row].pos) < x->top_k;
+}
+
+static void write_numbers(const struct work *a, int row, struct best *b)
+{
+    for (int i = 0; i < n_list(a->x); i++)
+        numbers(&b[i], a->chosen + ((size_t)row * (size_t)n_list(a->x) + (size_t)i) * (size_t)a->x->top_k);
+}
 
 static void whole_rows(void *arg, int thread, int n_threads)
 {
@@ -118,10 +161,10 @@ static void whole_rows(void *arg, int thread, int n_threads)
     for (int row; (row = atomic_fetch_add(&a->next, 1)) < a->x->n_rows;) {
         if (sees_all(a->x, row))
             continue;
-        struct best b = thread_best(a, thread);
+        struct best *b = begin_bests(a, thread);
         for (int page = 0; page < n_page(a->x, row); page++)
-            score_page(a, row, page, thread, &b);
-        numbers(&b, a->chosen + (size_t)row * (size_t)a->x->top_k);
+            score_page(a, row, page, thread, b);
+        write_numbers(a, row, b);
         if (thread == 0)
             op_poll(a->op);
     }
@@ -131,18 +174,19 @@ static void shared_row(void *arg, int thread, int n_threads)
 {
     struct work *a = arg;
     int begin, end;
-    struct best b = thread_best(a, thread);
+    struct best *b = begin_bests(a, thread);
     pool_share(n_page(a->x, a->row), 1, thread, n_threads, &begin, &end);
     for (int page = begin; page < end; page++)
-        score_page(a, a->row, page, thread, &b);
-    while (b.n < b.most) /* fill up with the worst possible score, so that all threads have as many */
-        offer(&b, (struct found){-INFINITY, INT32_MAX});
+        score_page(a, a->row, page, thread, b);
+    for (int i = 0; i < n_list(a->x); i++)
+        while (b[i].n < b[i].most) /* fill up with the worst possible score, so that all threads have as many */
+            offer(&b[i], (struct found){-INFINITY, INT32_MAX});
 }
 
 void op_index(struct op *op, const struct indexer *x, int32_t *chosen)
 {
     struct work a = {.op = op, .x = x, .chosen = chosen};
-    assert(x->shape.type != KV_Q8_0);
+    assert(x->shape.type != KV_Q8_0 && (!x->block || kv_page_rows(&x->shape) % x->block == 0));
     op_need_thread(op, thread_bytes(x));
     if (op_measuring(op))
         return;
@@ -154,12 +198,11 @@ void op_index(struct op *op, const struct indexer *x, int32_t *chosen)
         if (sees_all(x, a.row))
             continue;
         op_run(op, shared_row, &a);
-        struct best b = thread_best(&a, 0);
-        b.n = b.most;
+        struct best *b = thread_bests(&a, 0);
         for (int t = 1; t < pool_threads(op->pool); t++)
-            for (int i = 0; i < x->top_k; i++)
-                offer(&b, thread_best(&a, t).at[i]);
-        numbers(&b, chosen + (size_t)a.row * (size_t)x->top_k);
+            for (int i = 0; i < n_list(x) * x->top_k; i++)
+                offer(&b[i / x->top_k], thread_bests(&a, t)[i / x->top_k].at[i % x->top_k]);
+        write_numbers(&a, a.row, b);
         op_poll(op);
     }
 }

@@ -67,7 +67,8 @@ void attend_chosen(struct step *s, struct kv_ref ref, int n_head, float *out, co
     struct attention at = describe(s, ref, n_head, d_v, scale);
     at.chosen = chosen;
     at.most = s->m->p.index.top_k;
-    at.chosen_ratio = s->m->p.index.ratio;
+    at.chosen_ratio = s->m->p.index.block ? s->m->p.index.block : s->m->p.index.ratio;
+    at.lists = s->m->p.index.block ? at.shape.n_head_kv : 0;
     op_kv_store(&s->m->op, &at, k, v);
     op_attend(&s->m->op, &at, out, q);
 }
@@ -79,6 +80,12 @@ void attend(struct step *s, struct kv_ref ref, int n_head, float *out, const flo
 }
 
 void attention_of(struct step *s, float *y, struct act *a, const struct attention_weights *w)
+{
+    attention_chosen_of(s, y, a, w, NULL);
+}
+
+void attention_chosen_of(struct step *s, float *y, struct act *a, const struct attention_weights *w,
+                         const int32_t *chosen)
 {
     const struct params *p = &s->m->p;
     int n_head_kv = s->m->kv[w->kv.kind].shape.n_head_kv;
@@ -106,7 +113,10 @@ void attention_of(struct step *s, float *y, struct act *a, const struct attentio
         matmul(s, gate, a, w->gate);
     }
     float scale = p->attn_scale > 0 ? p->attn_scale : 1.0f / sqrtf((float)p->d_k);
-    attend(s, w->kv, w->n_head, o, q, k, v, p->d_v, scale, w->sinks);
+    if (chosen)
+        attend_chosen(s, w->kv, w->n_head, o, q, k, v, p->d_v, scale, chosen);
+    else
+        attend(s, w->kv, w->n_head, o, q, k, v, p->d_v, scale, w->sinks);
     if (gate)
         gate_output(s, o, gate, w->n_head, p->d_v, w->gate->mat.n_rows);
 

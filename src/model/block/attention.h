@@ -25,6 +25,9 @@ struct attention_weights {
 void block_attention(struct step *s, float *x, const struct attention_weights *w);
 /* What it adds to x, y [n_rows][n_embd], from rows a that are normed already: w->norm is not used. */
 void attention_of(struct step *s, float *y, struct act *a, const struct attention_weights *w);
+/* The same without sinks, only at what is chosen, as attend_chosen() has it. */
+void attention_chosen_of(struct step *s, float *y, struct act *a, const struct attention_weights *w,
+                         const int32_t *chosen);
 
 /* Norm, q, k, v (or attn_qkv, all three), output, and the rows that the layer keeps; window: those that it sees. of: a layer with heads
  * of its own number. */
@@ -51,8 +54,8 @@ void attend(struct step *s, struct kv_ref kv, int n_head, float *out, const floa
 /* The same, and each row attends to the rows beside too (op/attention.h); NULL: none. */
 void attend_beside(struct step *s, struct kv_ref kv, int n_head, float *out, const float *q, const float *k,
                    const float *v, int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside);
-/* The same only at what is chosen [n_rows][params.index.top_k]: positions, or groups of params.index.ratio of them; NULL: at all. v NULL:
- * latents, whose values are the head of the keys. */
+/* The same only at what is chosen [n_rows][params.index.top_k]: positions, or groups of params.index.ratio of them, or for each KV head
+ * blocks [n_rows][n_head_kv][params.index.top_k]; NULL: at all. v NULL: latents, whose values are the head of the keys. */
 void attend_chosen(struct step *s, struct kv_ref kv, int n_head, float *out, const float *q, const float *k,
                    const float *v, int d_v, float scale, const int32_t *chosen);
 

@@ -2,7 +2,7 @@
  * query, and each head has a weight from the row itself. They are multiplied with index keys: of compressed rows (compressed.c), or of
  * positions:
  *
- *     k = rope(layer_norm(Wk n))        one a position, for all heads
+ *     k = rope(layer_norm(Wk n)), or rope(rms_norm(Wk n))        one a position, for all heads
  *
  * Sources: arXiv 2512.02556 (DeepSeek-V3.2), DeepSeek-V4's inference code. */
 #include "model/block/indexer.h"
@@ -43,7 +43,8 @@ void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *l
 {
     const struct index_params *x = &s->m->p.index;
     const struct kv_pool *kv = &s->m->kv[keys.kind];
-    if (!op_measuring(&s->m->op) && !sees_more(s->attn_row[keys.kind], s->n_rows, x->top_k))
+    if (!op_measuring(&s->m->op) &&
+        !sees_more(s->attn_row[keys.kind], s->n_rows, x->block ? x->top_k * x->block : x->top_k))
         return;
     op_view(low, w->q->mat.type); /* copies live as long as what they are of: made before the mark */
     if (w->w)
@@ -62,6 +63,8 @@ void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *l
              &(struct indexer){.n_head = x->n_head,
                                .d = x->d,
                                .top_k = x->top_k,
+                               .block = x->block,
+                               .n_local = x->n_local,
                                .shape = kv->shape,
                                .layer_offset = (size_t)keys.index * kv->layer_bytes,
                                .row = s->attn_row[keys.kind],
@@ -74,11 +77,19 @@ void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *l
 
 int32_t *chosen_rows(struct step *s)
 {
-    return op_alloc(&s->m->op, (size_t)s->n_rows * (size_t)s->m->p.index.top_k * sizeof(int32_t));
+    const struct index_params *x = &s->m->p.index;
+    size_t lists = (size_t)s->n_rows * (size_t)(x->block ? x->n_head : 1);
+    return op_alloc(&s->m->op, lists * (size_t)x->top_k * sizeof(int32_t));
 }
 
 /* The epsilon of index keys' norm in the published models; the key in files is that of their rms norms. */
 static const float key_eps = 1e-6f;
+
+static void bind_key_rows(struct binder *b, struct index_keys_weights *w)
+{
+    const struct index_params *x = &b->m->p.index;
+    w->rows = bind_kv(b, x->n_head, (struct kv_shape){.n_head_kv = 1, .d_k = x->d, .index = 1}, see_all());
+}
 
 void bind_index_keys(struct binder *b, int l, struct index_keys_weights *w)
 {
@@ -86,7 +97,17 @@ void bind_index_keys(struct binder *b, int l, struct index_keys_weights *w)
     w->k = bind_matrix(b, l, "indexer.attn_k.weight", p->index.d, p->n_embd);
     w->norm = bind_vector(b, l, "indexer.k_norm.weight", p->index.d);
     w->norm_bias = bind_vector(b, l, "indexer.k_norm.bias", p->index.d);
-    w->rows = bind_kv(b, p->index.n_head, (struct kv_shape){.n_head_kv = 1, .d_k = p->index.d, .index = 1}, see_all());
+    bind_key_rows(b, w);
+}
+
+void bind_indexer_normed(struct binder *b, int l, struct indexer_weights *w, struct index_keys_weights *keys)
+{
+    const struct params *p = &b->m->p;
+    w->q = bind_matrix(b, l, "indexer.q_proj.weight", p->index.n_head * p->index.d, p->n_embd);
+    w->norm = bind_vector(b, l, "indexer.q_norm.weight", p->index.d);
+    keys->k = bind_matrix(b, l, "indexer.k_proj.weight", p->index.d, p->n_embd);
+    keys->norm = bind_vector(b, l, "indexer.k_norm.weight", p->index.d);
+    bind_key_rows(b, keys);
 }
 
 void index_keys(struct step *s, struct act *n, const struct index_keys_weights *w, int rope)
@@ -97,7 +118,10 @@ void index_keys(struct step *s, struct act *n, const struct index_keys_weights *
     size_t mark = step_mark(s);
     float *k = step_rows(s, x->d);
     matmul(s, k, n, w->k);
-    op_layer_norm(&s->m->op, k, k, w->norm->vector, w->norm_bias->vector, s->n_rows, x->d, key_eps);
+    if (w->norm_bias)
+        op_layer_norm(&s->m->op, k, k, w->norm->vector, w->norm_bias->vector, s->n_rows, x->d, key_eps);
+    else
+        rms_norm(s, k, k, w->norm);
     rotate_heads(s, k + x->rope_at, 1, x->d, rope);
     op_kv_store(&s->m->op,
                 &(struct attention){.shape = kv->shape,

@@ -9,7 +9,7 @@ struct indexer_weights {
     const struct weight *norm;  /* of each head's query, or NULL */
 };
 struct index_keys_weights {
-    const struct weight *k, *norm, *norm_bias;
+    const struct weight *k, *norm, *norm_bias; /* norm_bias NULL: an rms norm */
     struct kv_ref rows;
 };
 
@@ -17,13 +17,15 @@ struct index_keys_weights {
 int params_read_indexer(struct params *p, const struct gguf *g, struct error *err);
 void bind_indexer(struct binder *b, int l, struct indexer_weights *w, int q_rank);
 void bind_index_keys(struct binder *b, int l, struct index_keys_weights *w);
+/* Both, with queries of the row itself, rms norms of queries and keys, and heads that weigh 1. */
+void bind_indexer_normed(struct binder *b, int l, struct indexer_weights *w, struct index_keys_weights *keys);
 
 /* Choose the params.index.top_k keys of each row into chosen, which chosen_rows() allocates in the step's scratch. n: the normed rows; the
  * queries come from the compressed query low; keys: where the index keys are stored; rope: which of params.rope. Rows that see at most
  * top_k keys are not written. */
 void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *low, const struct indexer_weights *w,
                    struct kv_ref keys, int rope);
-int32_t *chosen_rows(struct step *s); /* [n_rows][top_k] */
+int32_t *chosen_rows(struct step *s); /* [n_rows][top_k]; with params.index.block [n_rows][n_head][top_k] */
 
 /* Compute and store an index key of each row's position. */
 void index_keys(struct step *s, struct act *n, const struct index_keys_weights *w, int rope);

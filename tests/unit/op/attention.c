@@ -149,14 +149,15 @@ static void add_values(const struct bench *b, float *a, float e, const float *v)
 }
 
 /* Does the row attend to this position of those before it? */
-static int is_seen(const struct bench *b, int r, int p)
+static int is_seen(const struct bench *b, int r, int kv_head, int p)
 {
     const struct attention *a = &b->a;
     int ratio = a->chosen_ratio ? a->chosen_ratio : 1, complete = (b->row[r].pos + 1) / ratio;
-    if (!a->chosen || complete <= a->most || p / ratio == complete)
+    if (!a->chosen || (a->lists ? b->row[r].pos / ratio < a->most : complete <= a->most || p / ratio == complete))
         return 1;
+    const int32_t *list = a->chosen + (a->lists ? r * a->lists + kv_head : r) * a->most;
     for (int i = 0; i < a->most; i++)
-        if (a->chosen[r * a->most + i] == p / ratio)
+        if (list[i] == p / ratio)
             return 1;
     return 0;
 }
@@ -174,13 +175,13 @@ static void by_definition(const struct bench *b, int r, int head, float *o)
         int from = row->first > start ? row->first : start, to = row->pos < start + 255 ? row->pos : start + 255;
         memset(a, 0, sizeof a);
         for (int p = from; p <= to; p++) {
-            if (!is_seen(b, r, p))
+            if (!is_seen(b, r, h, p))
                 continue;
             x[p - start] = dot(b, q, b->k[row->seq] + (p * b->a.shape.n_head_kv + h) * d_k) * b->a.scale;
             m = x[p - start] > m ? x[p - start] : m;
         }
         for (int p = from; p <= to; p++) {
-            if (!is_seen(b, r, p))
+            if (!is_seen(b, r, h, p))
                 continue;
             float e = ref_expf(x[p - start] - m);
             lane[p % 16] += e;
@@ -211,7 +212,7 @@ static void by_softmax(const struct bench *b, int r, int head, double *o)
     memset(o, 0, (size_t)d_v * sizeof *o);
     for (int p = row->first; p <= row->pos; p++) {
         double x = 0;
-        if (!is_seen(b, r, p))
+        if (!is_seen(b, r, h, p))
             continue;
         stored(b->a.shape.type, k, b->k[row->seq] + (p * b->a.shape.n_head_kv + h) * d_k, d_k);
         stored(b->a.shape.type, v, b->v[row->seq] + (p * b->a.shape.n_head_kv + h) * d_v, d_v);
@@ -309,6 +310,40 @@ static void check_chosen(enum kv_type type, int n_head, int n_head_kv, int d_v, 
     check_bench(&b);
     bench_close(&b);
     free(chosen);
+}
+
+/* Each KV head has groups of its own, the incomplete last one among them or not. */
+static void check_lists(enum kv_type type, int n_head, int n_head_kv, int d_v, int ratio, int most)
+{
+    struct bench b;
+    int32_t *chosen = calloc((size_t)(MOST_ROWS * n_head_kv * most), sizeof *chosen);
+    bench_open(&b, type, n_head, n_head_kv, 40, d_v, 0);
+    b.a.chosen = chosen;
+    b.a.chosen_ratio = ratio;
+    b.a.most = most;
+    b.a.lists = n_head_kv;
+    for (int r = 0; r < b.a.n_rows; r++)
+        for (int h = 0; h < n_head_kv; h++) {
+            int last = b.row[r].pos / ratio, step = last / most;
+            int32_t *list = chosen + (r * n_head_kv + h) * most;
+            for (int i = 0; i < most && step > 0; i++)
+                list[i] = i * step + (r + h) % step;
+            if (h % 2 == 0)
+                list[most - 1] = last;
+        }
+    check_bench(&b);
+    bench_close(&b);
+    free(chosen);
+}
+
+static void lists_of_heads(void **state)
+{
+    (void)state;
+    check_lists(KV_F32, 4, 2, 24, 8, 3);
+    check_lists(KV_F16, 6, 3, 40, 16, 5);
+    check_lists(KV_Q8_0, 6, 3, 36, 32, 2);
+    check_lists(KV_F16, 2, 2, 20, 128, 1);
+    check_lists(KV_F32, 3, 1, 20, 4, 20);
 }
 
 static void chosen_groups(void **state)
@@ -522,6 +557,6 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(heads_of_their_own),    cmocka_unit_test(heads_that_share),
                                        cmocka_unit_test(other_width_of_values), cmocka_unit_test(windows),
                                        cmocka_unit_test(pages_are_shared),      cmocka_unit_test(rows_beside),
-                                       cmocka_unit_test(chosen_groups)};
+                                       cmocka_unit_test(chosen_groups),         cmocka_unit_test(lists_of_heads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,6 +155,64 @@ static void choices(void **state)
     }
 }
 
+/* Blocks that each head takes: those that fewer than top_k are better than, the last n_local first. */
+static void check_blocks(struct bench *b, int block, int n_local, int top_k, int threads, enum cpu_tier tier)
+{
+    struct op_world w;
+    size_t n = (size_t)(b->n_rows * HEADS * top_k);
+    int32_t *got = malloc(n * sizeof *got);
+    struct indexer x = {.n_head = HEADS, .d = D, .top_k = top_k, .shape = b->shape, .row = b->row};
+    x.n_rows = b->n_rows;
+    x.q = b->q;
+    x.block = block;
+    x.n_local = n_local;
+    memset(got, 0x55, n * sizeof *got);
+    op_index(world_measure(&w, 0), &x, NULL);
+    world_open_measured(&w, tier, threads);
+    op_index(&w.op, &x, got);
+    for (int r = 0; r < b->n_rows; r++)
+        for (int h = 0; h < HEADS; h++) {
+            float worth[MOST_KEPT];
+            int pos = b->row[r].pos, blocks = pos < 0 ? 0 : pos / block + 1, taken = 0;
+            const int32_t *list = got + (r * HEADS + h) * top_k;
+            for (int i = 0; i < blocks; i++) {
+                worth[i] = blocks - i <= n_local ? INFINITY : -INFINITY;
+                for (int p = i * block; p < (i + 1) * block && p <= pos; p++)
+                    worth[i] = fmaxf(worth[i], dot(b->q + (r * HEADS + h) * D, b->k[b->row[r].seq] + p * D));
+            }
+            for (int i = 0; i < blocks && blocks > top_k; i++) {
+                int better = 0;
+                for (int j = 0; j < blocks; j++)
+                    better += worth[j] > worth[i] || (worth[j] == worth[i] && j < i);
+                if (better < top_k)
+                    assert_int_equal(list[taken++], i);
+            }
+            assert_int_equal(taken, blocks > top_k ? top_k : 0);
+            if (!taken) /* it sees everything: nothing is written */
+                assert_int_equal(list[0], 0x55555555);
+        }
+    world_close(&w);
+    free(got);
+}
+
+static void blocks_of_heads(void **state)
+{
+    (void)state;
+    static const struct {
+        enum kv_type type;
+        int n_rows, last, block, n_local, top_k;
+    } cases[] = {{KV_F32, 24, 700, 16, 1, 5}, {KV_F16, 1, 899, 8, 2, 16},  {KV_F16, 3, 640, 128, 1, 3},
+                 {KV_F32, 6, 255, 32, 0, 2},  {KV_F16, 9, 520, 256, 1, 1}, {KV_F32, 5, 300, 4, 3, 70}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bench b;
+        bench_open(&b, cases[i].type, 0, cases[i].n_rows, cases[i].last);
+        for (int threads = 1; threads <= 3; threads++)
+            check_blocks(&b, cases[i].block, cases[i].n_local, cases[i].top_k, threads,
+                         threads % 2 ? TIER_SCALAR : cpu_best_tier());
+        bench_close(&b);
+    }
+}
+
 /* Equal scores: the lower ones. A score that is not a number comes last. Nothing to be seen. */
 static void ties_and_nothing(void **state)
 {
@@ -365,8 +423,8 @@ static void all_is_dense(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(choices), cmocka_unit_test(ties_and_nothing),
-                                       cmocka_unit_test(chosen_positions), cmocka_unit_test(rows_beside),
-                                       cmocka_unit_test(all_is_dense)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(choices),          cmocka_unit_test(blocks_of_heads),
+                                       cmocka_unit_test(ties_and_nothing), cmocka_unit_test(chosen_positions),
+                                       cmocka_unit_test(rows_beside),      cmocka_unit_test(all_is_dense)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
