@@ -14,15 +14,16 @@
 static inline const char *const *expected_archs(void)
 {
     static const char *const archs[] = {
-        "afmoe",     "bailingmoe",  "bailingmoe2", "bailingmoe3",   "cohere2",    "cohere2moe",     "command-r",
-        "deepseek",  "deepseek2",   "deepseek4",   "dots1",         "ernie4_5",   "ernie4_5-moe",   "exaone-moe",
-        "exaone4",   "falcon-h1",   "gemma2",      "gemma3",        "gemma4",     "glm-dsa",        "glm4",
-        "glm4moe",   "gpt-oss",     "granite",     "granitehybrid", "granitemoe", "grok",           "hunyuan-moe",
-        "jamba",     "kimi-linear", "lfm2",        "lfm2moe",       "llama",      "llama4",         "mamba2",
-        "mimo2",     "minimax-m2",  "mistral3",    "mistral4",      "nemotron_h", "nemotron_h_moe", "olmo2",
-        "olmoe",     "phi3",        "phimoe",      "qwen2",         "qwen2moe",   "qwen3",          "qwen35",
-        "qwen35moe", "qwen3moe",    "qwen3next",   "qwen3vlmoe",    "qwen4exp",   "seed_oss",       "smallthinker",
-        "smollm3",   "step35",      NULL};
+        "afmoe",         "bailingmoe", "bailingmoe2",  "bailingmoe3", "cohere2",    "cohere2moe",
+        "command-r",     "deepseek",   "deepseek2",    "deepseek4",   "dots1",      "ernie4_5",
+        "ernie4_5-moe",  "exaone-moe", "exaone4",      "falcon-h1",   "gemma2",     "gemma3",
+        "gemma4",        "glm-dsa",    "glm4",         "glm4moe",     "gpt-oss",    "granite",
+        "granitehybrid", "granitemoe", "grok",         "hunyuan-moe", "jamba",      "kimi-linear",
+        "lfm2",          "lfm2moe",    "llama",        "llama4",      "mamba2",     "mimo2",
+        "minimax-m2",    "minimax-m3", "mistral3",     "mistral4",    "nemotron_h", "nemotron_h_moe",
+        "olmo2",         "olmoe",      "phi3",         "phimoe",      "qwen2",      "qwen2moe",
+        "qwen3",         "qwen35",     "qwen35moe",    "qwen3moe",    "qwen3next",  "qwen3vlmoe",
+        "qwen4exp",      "seed_oss",   "smallthinker", "smollm3",     "step35",     NULL};
     return archs;
 }
 
@@ -32,11 +33,23 @@ static inline const char *const *expected_archs(void)
 static inline const char *const *expected_lawful(void)
 {
 #if SANITIZED
-    static const char *const models[] = {
-        "bailingmoe3", "deepseek2-v3",          "deepseek4", "gemma4-moe", "glm-dsa-sparse", "gpt-oss-mxfp4",
-        "jamba",       "kimi-linear",           "lfm2moe",   "llama4",
-
-        "mixed-moe",   "nemotron_h_moe-latent", "qwen35moe", "qwen4exp",   "step35",         NULL};
+    static const char *const models[] = {"bailingmoe3",
+                                         "deepseek2-v3",
+                                         "deepseek4",
+                                         "gemma4-moe",
+                                         "glm-dsa-sparse",
+                                         "gpt-oss-mxfp4",
+                                         "jamba",
+                                         "kimi-linear",
+                                         "lfm2moe",
+                                         "llama4",
+                                         "minimax-m3",
+                                         "mixed-moe",
+                                         "nemotron_h_moe-latent",
+                                         "qwen35moe",
+                                         "qwen4exp",
+                                         "step35",
+                                         NULL};
 #else
     static const char *const models[] = {"afmoe",
                                          "bailingmoe2",
@@ -64,7 +77,8 @@ static inline const char *const *expected_lawful(void)
                                          "mamba2",
                                          "mimo2",
                                          "minimax-m2",
-
+                                         "minimax-m3",
+                                         "minimax-m3-long",
                                          "mistral4",
                                          "mixed-moe",
                                          "mixtral",

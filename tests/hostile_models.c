@@ -770,6 +770,24 @@ static const struct absurd absurd[] = {
     {"bailingmoe3", "swiglu_clamp_shexp", NAN, NULL},
     {"bailingmoe3-long", "kda.gate_lower_bound", 5, MAY_RUN}, /* decays have no bound */
     {"bailingmoe3-long", "attention.q_lora_rank", 8, "blk.2.attn_q_a.weight"},
+    {"minimax-m3", "attention.indexer.head_count", 0, NULL},
+    {"minimax-m3", "attention.indexer.head_count", 1, NULL},
+    {"minimax-m3", "attention.indexer.key_length", 7, NULL}, /* fewer than are rotated */
+    {"minimax-m3", "attention.indexer.key_length", 13, "blk.1.indexer.q_proj.weight"},
+    {"minimax-m3", "attention.indexer.top_k", 0, NULL},
+    {"minimax-m3", "attention.indexer.top_k", huge, NULL},
+    {"minimax-m3", "attention.indexer.top_k", 65536, MAY_RUN},
+    {"minimax-m3", "attention.indexer.block_size", 0, NULL},
+    {"minimax-m3", "attention.indexer.block_size", 10, NULL},
+    {"minimax-m3", "attention.indexer.block_size", 512, NULL},
+    {"minimax-m3", "attention.indexer.local_blocks", 4, NULL}, /* more than are chosen */
+    {"minimax-m3", "attention.indexer.local_blocks", 0, MAY_RUN},
+    {"minimax-m3", "attention.head_count_kv", 4, "attention.indexer.head_count"},
+    {"minimax-m3", "leading_dense_block_count", 0, "blk.0.ffn_"},
+    {"minimax-m3", "expert_shared_count", 2, "shexp"},
+    {"minimax-m3", "expert_shared_feed_forward_length", 17, "shexp"},
+    {"minimax-m3", "expert_gating_func", 3, NULL},
+    {"minimax-m3-dense", "attention.indexer.head_count", 2, "attention.indexer."},
     {"command-r", "logit_scale", -1, NULL},
     {"phi3", "rope.scaling.attn_factor", 0, NULL},
     {"phi3", "rope.scaling.attn_factor", NAN, NULL},
@@ -896,6 +914,10 @@ static const struct {
     {"bailingmoe3", "ssm.conv_kernel"},
     {"bailingmoe3", "attention.kv_lora_rank"},
     {"bailingmoe3", "expert_gating_func"},
+    {"minimax-m3", "attention.indexer.key_length"},
+    {"minimax-m3", "attention.indexer.top_k"},
+    {"minimax-m3", "attention.indexer.block_size"},
+    {"minimax-m3", "attention.indexer.local_blocks"},
     {"command-r", "logit_scale"},
     {"qwen4exp", "hyper_connection.count"},
     {"qwen4exp", "hyper_connection.low_rank"},
@@ -1386,13 +1408,24 @@ int main(void)
                                          "gemma4",        "gemma4-moe",    "nemotron_h",   "nemotron_h_moe-latent",
                                          "deepseek4",     "glm-dsa-sparse"};
     static const char *const others_too[] = {"gemma2", "mamba2"}; /* without keys and shapes of their own here */
-    static const char *const without_shapes[] = {
-        "llama4",       "mistral3",       "mistral4",    "qwen3vlmoe",      "granitehybrid", "lfm2moe",
-        "ernie4_5-moe", "bailingmoe2",    "hunyuan-moe", "step35",          "mimo2",         "exaone-moe",
-        "afmoe",        "dots1",          "seed_oss",    "olmo3",           "exaone4",       "glm4",
-        "bailingmoe",   "deepseek",       "cohere2",     "command-r",       "qwen4exp",      "qwen4exp-long",
-        "phi3",         "phimoe",         "grok",        "falcon-h1",       "jamba",         "smallthinker",
-        "cohere2moe",   "cohere2moe-rms", "bailingmoe3", "bailingmoe3-long"};
+    static const char *const without_shapes[] = {"llama4",        "mistral3",
+                                                 "mistral4",      "qwen3vlmoe",
+                                                 "granitehybrid", "lfm2moe",
+                                                 "ernie4_5-moe",  "bailingmoe2",
+                                                 "hunyuan-moe",   "step35",
+                                                 "mimo2",         "exaone-moe",
+                                                 "afmoe",         "dots1",
+                                                 "seed_oss",      "olmo3",
+                                                 "exaone4",       "glm4",
+                                                 "bailingmoe",    "deepseek",
+                                                 "cohere2",       "command-r",
+                                                 "qwen4exp",      "qwen4exp-long",
+                                                 "phi3",          "phimoe",
+                                                 "grok",          "falcon-h1",
+                                                 "jamba",         "smallthinker",
+                                                 "cohere2moe",    "cohere2moe-rms",
+                                                 "bailingmoe3",   "bailingmoe3-long",
+                                                 "minimax-m3",    "minimax-m3-dense"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

@@ -364,13 +364,18 @@ mutate norms-of-mamba1 "$(golden jamba)" src/model/recurrent/jamba.c 's|rms_norm
 mutate decay-of-channels "unit/op/recur" src/op/recur.c 's|k->mul(decay, dt, n);||'
 mutate state-of-channels "state build/data/golden/jamba.gguf" src/model/recurrent/jamba.c 's|bind_state(b, (size_t)m->n_state \* (size_t)m->n_channel)|bind_state(b, 0)|'
 
-# Kimi delta attention and latents of bailingmoe3
+# Kimi delta attention and latents of bailingmoe3, blocks of minimax-m3
 mutate bound-of-decays "$(golden bailingmoe3)" src/model/block/kda.c 's|p->delta.lowest|0.0f|'
 mutate sign-of-decays "unit/op/recur" src/op/recur.c 's|sign \* fabsf(a->A\[h\])|sign * a->A[h]|'
 mutate gate-of-latents "$(golden bailingmoe3)" src/model/block/latent.c 's|if (w->gate)|if (0)|'
 mutate whole-queries "$(golden bailingmoe3-long)" src/model/recurrent/bailingmoe3.c 's|p->delta.qk_eps = p->norm_eps;|p->delta.qk_eps = 0.1f;|'
 mutate state-of-kda "state build/data/golden/bailingmoe3.gguf" src/model/block/kda.c 's|bind_state(b, (size_t)n \* (size_t)d)|bind_state(b, 0)|'
 mutate limits-of-shared "$(golden bailingmoe3)" src/model/block/dense_or_moe.c 's|shared->up_limit = ffn->up_limit;||'
+mutate lists-of-heads "$(golden minimax-m3)" src/op/attention.c 's|(size_t)a->lists + (size_t)kv_head|(size_t)a->lists + (size_t)(kv_head / 2)|'
+mutate own-block "$(golden minimax-m3)" src/op/indexer.c 's|f.score = INFINITY;||'
+mutate best-of-block "unit/op/indexer" src/op/indexer.c 's|j < i + x->block; j++|j < i + 1; j++|'
+mutate blocks-of-layers "$(golden minimax-m3)" src/model/arch/minimax_m3.c 's|\&w->attention, choose(s, \&a, w)|\&w->attention, (choose(s, \&a, w), NULL)|'
+mutate norm-of-index-keys "$(golden minimax-m3)" src/model/block/indexer.c 's|rms_norm(s, k, k, w->norm);||'
 
 # qwen4exp
 mutate gate-of-delta-net "$(golden qwen4exp)" src/model/block/delta_net.c 's|if (w->sigmoid)|if (0)|'
