@@ -4,6 +4,7 @@
  * a stack of calls may be a hundred thousand deep. Their new numbers are left in the old ones. */
 #include "text/constraint/matcher.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -27,18 +28,33 @@ static int push(struct matcher *m, struct old *o, uint32_t frame)
     return 0;
 }
 
-/* Push what a frame returns to and is not copied yet; 1: something was pushed. */
+/* Push what a frame returns to and is not copied yet; 1: something was pushed. The first is popped first, so that numbers keep their order,
+ * mostly. */
 static int push_links(struct matcher *m, struct old *o, uint32_t frame)
 {
     const struct frame *f = old_frame(o, frame);
     int pushed = 0;
-    for (uint32_t i = 0; i < f->n_link; i++)
+    for (uint32_t i = f->n_link; i-- > 0;)
         if (f->link[i].frame && !old_frame(o, f->link[i].frame)->moved) {
             if (push(m, o, f->link[i].frame))
                 return -1;
             pushed = 1;
         }
     return pushed;
+}
+
+/* Sorts what mostly is in order: by insertion it takes as many steps as pairs are not. */
+static void put_in_order(struct matcher *m, void *base, size_t n, size_t size, int (*by)(const void *a, const void *b))
+{
+    const char *at = base;
+    size_t i = 1;
+    while (i < n && by(at + (i - 1) * size, at + i * size) <= 0)
+        i++;
+    m->meter.done += n;
+    if (i < n) {
+        qsort(base, n, size, by);
+        m->meter.done += 8 * n;
+    }
 }
 
 static int by_link(const void *a, const void *b)
@@ -68,12 +84,7 @@ static int copy_frame(struct matcher *m, struct old *o, uint32_t frame)
             continue;
         for (uint32_t i = 0; i < f->n_link; i++)
             f->link[i].frame = moved(o, f->link[i].frame);
-        for (uint32_t i = 1; i < f->n_link; i++) /* numbers kept their order, mostly */
-            for (uint32_t j = i; j > 0 && by_link(&f->link[j - 1], &f->link[j]) > 0; j--) {
-                struct link l = f->link[j];
-                f->link[j] = f->link[j - 1];
-                f->link[j - 1] = l;
-            }
+        put_in_order(m, f->link, f->n_link, sizeof *f->link, by_link);
         f->moved = matcher_frame(m, f->rule, f->link, f->n_link);
         if (!f->moved)
             return -1;
@@ -81,8 +92,9 @@ static int copy_frame(struct matcher *m, struct old *o, uint32_t frame)
     return 0;
 }
 
-static int by_frame(const struct config *x, const struct config *y)
+static int by_frame(const void *a, const void *b)
 {
+    const struct config *x = a, *y = b;
     return x->frame != y->frame ? (x->frame < y->frame ? -1 : 1) : (x->count > y->count) - (x->count < y->count);
 }
 
@@ -96,11 +108,9 @@ static int copy_set(struct matcher *m, struct old *o, uint32_t *set)
             return -1;
         c.frame = moved(o, c.frame);
         c.states = matcher_states(m, x->rule, x->state, x->n);
-        uint32_t j = i;
-        for (; j > 0 && by_frame(&m->config[j - 1], &c) > 0; j--)
-            m->config[j] = m->config[j - 1];
-        m->config[j] = c;
+        m->config[i] = c;
     }
+    put_in_order(m, m->config, s->n, sizeof *m->config, by_frame);
     *set = matcher_set(m, m->config, s->n, (int)s->accepting);
     return m->full ? -1 : 0;
 }
@@ -113,6 +123,7 @@ int matcher_collect(struct matcher *m, uint32_t **root, size_t n)
     if (aside == MAP_FAILED)
         return -1;
     o.word = memcpy(aside, m->word, bytes);
+    m->meter.done += m->used / 8;
     matcher_forget(m);
     int failed = 0;
     for (size_t i = 0; i < n && !failed; i++)

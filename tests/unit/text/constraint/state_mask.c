@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "text/answer/answer.h"
-#include "text/constraint/constraint.h"
+#include "text/constraint/inner.h"
 #include "text/grammar/gbnf.h"
 #include "text/grammar/grammar.h"
 #include "text_fixture.h"
@@ -438,12 +438,55 @@ static void test_counts_of_counts(void **state)
     assert_int_equal(open_ember(state), 0);
 }
 
+/* ---- collections ------------------------------------------------------------------------------------------------------------------ */
+
+/* A text that n rules have begun to read, each of which waits for the end of the same rule: the work of collecting its memory. */
+static uint64_t work_to_collect(int n)
+{
+    struct error err = {0};
+    struct grammar *g;
+    struct constraint *c;
+    char *text = malloc(80 * (size_t)n + 80), *to = text + sprintf(text, "s ::= \"'\" [a-z]* \"'\"\nroot ::= r0");
+    for (int i = 1; i < n; i++)
+        to += sprintf(to, " | r%d", i);
+    for (int i = 0; i < n; i++)
+        to += sprintf(to, "\nr%d ::= \"(\" s \"%d)\"", i, i);
+    struct grammar_maker *m = grammar_begin(NULL);
+    grammar_expr e = gbnf_parse(m, text, strlen(text), tokenizer);
+    assert_int_equal(grammar_finish(m, &e, 1, &g, &err), 0);
+    assert_int_equal(constraint_create(&c, trie, g, &(struct constraint_options){0}, &err), 0);
+    struct constraint_state *s = begin(c);
+    struct token_list ids = {0};
+    assert_int_equal(tokenizer_encode(tokenizer, "('a", 3, 0, 0, &ids, &err), 0);
+    for (size_t i = 0; i < ids.n; i++)
+        assert_int_equal(constraint_accept(s, ids.id[i], &err), 0);
+    uint32_t *root = &s->set;
+    uint64_t before = c->matcher.meter.done;
+    for (int again = 0; again < 2; again++) /* of what was collected too */
+        assert_int_equal(matcher_collect(&c->matcher, &root, 1), 0);
+    uint64_t work = c->matcher.meter.done - before;
+    token_list_free(&ids);
+    constraint_end(s);
+    constraint_destroy(c);
+    free(text);
+    return work;
+}
+
+/* A collection is counted as work, and takes time in proportion to what it goes through. */
+static void test_collections(void **state)
+{
+    (void)state;
+    uint64_t few = work_to_collect(250), many = work_to_collect(2000);
+    assert_in_range(few, 2 * 250, 1 << 20);
+    assert_in_range(many, 2 * 2000, 12 * few);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pieces),  cmocka_unit_test(test_given_up),         cmocka_unit_test(test_interleaved),
         cmocka_unit_test(test_work),    cmocka_unit_test(test_counted_once),     cmocka_unit_test(test_ambiguous),
-        cmocka_unit_test(test_in_time), cmocka_unit_test(test_counts_of_counts),
+        cmocka_unit_test(test_in_time), cmocka_unit_test(test_counts_of_counts), cmocka_unit_test(test_collections),
     };
     return cmocka_run_group_tests(tests, open_ember, close_vocabulary);
 }
