@@ -3,7 +3,7 @@
  * which a schema or a grammar is written. The second byte steers the walk over the masks.
  *
  * Laws: what compiles has a text and every walk ends within its limit; the text of a schema's walk is JSON; a mask says of each
- * token what trying it says, but where it is of short tokens only; a state that was copied goes the same way. Walks of ambiguous
+ * token what trying it says, or of each short one; a state that was copied goes the same way. Walks of ambiguous
  * grammars stop after a while: the masks are right, but the instrumentation makes them some forty times slower. */
 #include "text/schema/schema.h"
 #include "base/clock.h"
@@ -11,7 +11,7 @@
 #include "base/rng.h"
 #include "format/gguf.h"
 #include "schema_writer.h"
-#include "text/constraint/constraint.h"
+#include "text/constraint/inner.h"
 #include "text/grammar/gbnf.h"
 #include "text/regex/regex.h"
 #include "text/tokenizer/tokenizer.h"
@@ -118,29 +118,23 @@ static struct constraint *compile(unsigned kind, const char *text, size_t n, int
     return c;
 }
 
-/* Where all tokens are too much work, only those of at most 4 bytes are looked at, and not all of them are let through: constraints.md 8.
- * Such a mask was work: a position has at least 4096 configurations. */
-static int is_of_short_tokens(const struct constraint *c)
+/* Where all tokens are too much work, only those of some bytes at most are looked at (constraints.md 8); of these the mask says what trying
+ * says all the same. */
+static int is_looked_at(const struct constraint *c, int32_t token)
 {
-    for (int32_t t = 0; t < n_vocab; t++) {
-        size_t length = 0;
-        if (allowed[t] && !tokenizer_is_end(tokenizer, t))
-            tokenizer_piece(tokenizer, t, 0, &length);
-        if (length > 4)
-            return 0;
-    }
-    return constraint_work(c) > 4096;
+    size_t length = 0;
+    tokenizer_piece(tokenizer, token, 0, &length);
+    return length <= c->masks.longest || !bit_of(trie->is_text, (uint32_t)token);
 }
 
 static void try_every_token(const struct constraint *c, const struct constraint_state *s,
                             struct constraint_state *spare)
 {
-    int some = is_of_short_tokens(c);
     for (int32_t t = 0; t < n_vocab; t++) {
         struct error err = {0};
         constraint_copy(spare, s);
         int accepted = constraint_accept(spare, t, &err) == 0;
-        if (allowed[t] ? !accepted : accepted && !some) {
+        if (allowed[t] ? !accepted : accepted && is_looked_at(c, t)) {
             fprintf(stderr, "token %d: the mask says %d\n", t, allowed[t]);
             fail("a mask differs from trying", &err);
         }

@@ -345,7 +345,6 @@ static int make(void *arg)
         if (!failed || !c->matcher.ambiguous)
             break;
     }
-    c->masks.longest = MASK_ANY_LENGTH;
     return failed;
 }
 
