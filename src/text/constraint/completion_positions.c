@@ -14,6 +14,20 @@
 
 /* ---- weights -------------------------------------------------------------------------------------------------------------------- */
 
+/* Puts the frames that a frame returns to and whose weights are not known on the stack of n; how many there are then. All of them together,
+ * or each would have the links looked at once more; but half of the stack is for depth. */
+static uint32_t push_unknown(struct completion *k, const struct frame *f, uint32_t n)
+{
+    const struct matcher *m = &k->c->matcher;
+    uint32_t before = n;
+    for (uint32_t i = 0; i < f->n_link && n < (n == before ? COMPLETION_FRAMES : COMPLETION_FRAMES / 2); i++) {
+        uint32_t to = f->link[i].frame;
+        if (to && !frame_at(m, to)->weight_left && (n == before || k->frames[n - 1] != to))
+            k->frames[n++] = to;
+    }
+    return n;
+}
+
 uint32_t completion_find_frame_weight(struct completion *k, uint32_t frame)
 {
     struct matcher *m = &k->c->matcher;
@@ -21,24 +35,20 @@ uint32_t completion_find_frame_weight(struct completion *k, uint32_t frame)
     k->frames[n++] = frame;
     while (n > 0) {
         struct frame *f = frame_at(m, k->frames[n - 1]);
-        uint32_t best = COMPLETION_NONE, missing = 0;
-        m->meter.done += 2;
+        uint32_t best = COMPLETION_NONE, pushed = f->weight_left ? n : push_unknown(k, f, n);
+        m->meter.done += 2 + (f->weight_left ? 0 : f->n_link / 4);
+        if (pushed > n) {
+            n = pushed;
+            continue;
+        }
         for (uint32_t i = 0; i < f->n_link && !f->weight_left; i++) {
             const struct link *l = &f->link[i];
             uint32_t behind = 0;
-            if (l->frame) {
-                behind = frame_at(m, l->frame)->weight_left;
-                if (!behind && n < COMPLETION_FRAMES) {
-                    k->frames[n++] = l->frame;
-                    missing = 1;
-                    break;
-                }
-                behind = completion_add(behind - 1, completion_rule_weight(k, l->state, l->count));
-            }
+            if (l->frame)
+                behind = completion_add(frame_at(m, l->frame)->weight_left - 1,
+                                        completion_rule_weight(k, l->state, l->count));
             best = behind < best ? behind : best;
         }
-        if (missing)
-            continue;
         if (!f->weight_left)
             f->weight_left = best + 1;
         n--;

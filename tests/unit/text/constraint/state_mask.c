@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/rng.h"
 #include "text/answer/answer.h"
+#include "text/constraint/completion_inner.h"
 #include "text/constraint/inner.h"
 #include "text/grammar/gbnf.h"
 #include "text/grammar/grammar.h"
@@ -440,8 +441,9 @@ static void test_counts_of_counts(void **state)
 
 /* ---- collections ------------------------------------------------------------------------------------------------------------------ */
 
-/* A text that n rules have begun to read, each of which waits for the end of the same rule: the work of collecting its memory. */
-static uint64_t work_to_collect(int n)
+/* A text that n rules have begun to read, each of which waits for the end of the same rule: the work of collecting its memory,
+ * and of finding how far behind it the end is. */
+static void work_of_many(int n, uint64_t *collected, uint64_t *weighed)
 {
     struct error err = {0};
     struct grammar *g;
@@ -454,7 +456,7 @@ static uint64_t work_to_collect(int n)
     struct grammar_maker *m = grammar_begin(NULL);
     grammar_expr e = gbnf_parse(m, text, strlen(text), tokenizer);
     assert_int_equal(grammar_finish(m, &e, 1, &g, &err), 0);
-    assert_int_equal(constraint_create(&c, trie, g, &(struct constraint_options){0}, &err), 0);
+    assert_int_equal(constraint_create(&c, trie, g, &(struct constraint_options){.close_at_limit = 1}, &err), 0);
     struct constraint_state *s = begin(c);
     struct token_list ids = {0};
     assert_int_equal(tokenizer_encode(tokenizer, "('a", 3, 0, 0, &ids, &err), 0);
@@ -464,21 +466,27 @@ static uint64_t work_to_collect(int n)
     uint64_t before = c->matcher.meter.done;
     for (int again = 0; again < 2; again++) /* of what was collected too */
         assert_int_equal(matcher_collect(&c->matcher, &root, 1), 0);
-    uint64_t work = c->matcher.meter.done - before;
+    *collected = c->matcher.meter.done - before;
+    before = c->matcher.meter.done;
+    completion_frame_weight(c->completion, set_at(&c->matcher, s->set)->config[0].frame);
+    *weighed = c->matcher.meter.done - before;
     token_list_free(&ids);
     constraint_end(s);
     constraint_destroy(c);
     free(text);
-    return work;
 }
 
-/* A collection is counted as work, and takes time in proportion to what it goes through. */
+/* Both are counted as work, and take time in proportion to what they go through. */
 static void test_collections(void **state)
 {
     (void)state;
-    uint64_t few = work_to_collect(250), many = work_to_collect(2000);
-    assert_in_range(few, 2 * 250, 1 << 20);
-    assert_in_range(many, 2 * 2000, 12 * few);
+    uint64_t few[2], many[2];
+    work_of_many(250, &few[0], &few[1]);
+    work_of_many(2000, &many[0], &many[1]);
+    for (int i = 0; i < 2; i++) {
+        assert_in_range(few[i], 2 * 250, 1 << 20);
+        assert_in_range(many[i], 2 * 2000, 12 * few[i]);
+    }
 }
 
 int main(void)
