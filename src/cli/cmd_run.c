@@ -143,10 +143,10 @@ static int prepare(struct run *r, struct chat *c)
         r->stop_of[i] = (struct stoker_string){r->stop.text[i], strlen(r->stop.text[i])};
     c->reply.stop = r->stop_of;
     c->reply.n_stop = (size_t)r->stop.n;
-    if (status == 0 && !r->lines && (r->prompt || r->file.n || !isatty(STDIN_FILENO)))
-        status = prompt_read(&r->text, r->prompt, &r->file);
     if (status == 0 && (r->model ? model_is_a_name(r->model) : !(r->model = embedded_model())))
         status = 1;
+    if (status == 0 && !r->lines && (r->prompt || r->file.n || !isatty(STDIN_FILENO)))
+        status = prompt_read(&r->text, r->prompt, &r->file);
     if (status == 0)
         status = tools_read(&c->tools, r->tools);
     if (status == 0 && !(c->message = json_array()))

@@ -36,6 +36,36 @@ static int grow(struct eval_items *out, struct error *err)
     return item && line ? 0 : error_set(err, ERR_MEMORY, "no memory for %zu items", room);
 }
 
+/* Members that an evaluation reads; published sets have others, and vectors of thousands of numbers among them. */
+static void keep_known(json_t *item)
+{
+    static const char *const known[] = {"id",   "question", "context", "choices", "answer", "subject",
+                                        "kind", "messages", "schema",  "tools",   "expect", "expect_value"};
+    const char *key;
+    json_t *value;
+    void *next;
+    json_object_foreach_safe(item, next, key, value)
+    {
+        size_t i = 0;
+        while (i < sizeof known / sizeof *known && strcmp(known[i], key) != 0)
+            i++;
+        if (i == sizeof known / sizeof *known)
+            json_object_del(item, key);
+    }
+}
+
+static size_t n_values(json_t *v)
+{
+    size_t n = 1, i;
+    const char *key;
+    json_t *member;
+    if (json_is_array(v))
+        json_array_foreach(v, i, member) n += n_values(member);
+    else if (json_is_dict(v))
+        json_object_foreach(v, key, member) n += 1 + n_values(member);
+    return n;
+}
+
 /* Takes the line as an item; lines: ids that were read, with their lines. */
 static int read_line(struct eval_items *out, const char *text, size_t n, size_t line, json_t *lines,
                      int (*check)(void *arg, const json_t *item, struct error *err), void *arg, struct error *err)
@@ -66,6 +96,9 @@ static int read_line(struct eval_items *out, const char *text, size_t n, size_t 
         json_decref(item);
         return -1;
     }
+    keep_known(item);
+    out->n_value += n_values(item);
+    out->longest = n > out->longest ? n : out->longest;
     out->line[out->n] = line;
     out->item[out->n++] = item;
     return 0;
@@ -86,7 +119,6 @@ int eval_items_read(struct eval_items *out, const char *name, const char *text, 
     json_t *lines = json_object();
     struct error why = {0};
     *out = (struct eval_items){0};
-    sha256(text, n_text, out->sha256);
     while (at < n_text && !why.code) {
         const char *end = memchr(text + at, '\n', n_text - at);
         size_t n = end ? (size_t)(end - text) - at : n_text - at;

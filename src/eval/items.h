@@ -6,8 +6,6 @@
 #ifndef EVAL_ITEMS_H
 #define EVAL_ITEMS_H
 
-#include "base/sha256.h"
-
 #include <jansson.h>
 
 struct error;
@@ -15,13 +13,14 @@ struct error;
 enum { EVAL_LINE_MOST = 1 << 20 }; /* bytes of a line */
 
 struct eval_items {
-    json_t **item; /* [n] */
-    size_t *line;  /* [n] from 1 */
-    size_t n;
-    uint8_t sha256[SHA256_BYTES]; /* of the text */
+    json_t **item;     /* [n] */
+    size_t *line;      /* [n] from 1 */
+    size_t n, n_value; /* n_value: JSON values and keys in all of them */
+    size_t longest;    /* bytes of the longest line, which was JSON as a whole while it was read */
 };
 
-/* Reads text [n_text], of a file of that name, and has every item checked, if check is not NULL: its sentence is about the line alone. -1:
+/* Reads text [n_text], of a file of that name, and has every item checked, if check is not NULL: its sentence is about the line alone.
+ * Members that no evaluation reads are left out. -1:
  * *err is ERR_INPUT with name and line, or ERR_MEMORY. eval_items_free() in either case. */
 int eval_items_read(struct eval_items *out, const char *name, const char *text, size_t n_text,
                     int (*check)(void *arg, const json_t *item, struct error *err), void *arg, struct error *err);

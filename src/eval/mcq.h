@@ -9,6 +9,7 @@
 #ifndef EVAL_MCQ_H
 #define EVAL_MCQ_H
 
+#include "base/sha256.h"
 #include "eval/asks.h"
 #include "eval/items.h"
 #include "eval/words.h"

@@ -265,6 +265,11 @@ static int conclude(struct chat *c, struct answer *a, const json_t *message, con
     }
     if (end->u.end.reason == STOKER_END_CANCELLED && !c->json)
         fprintf(stderr, "(stopped)\n");
+    if (end->u.end.reason == STOKER_END_LENGTH && !c->json && isatty(STDERR_FILENO))
+        fprintf(stderr, "(cut: %s)\n",
+                c->request.max_tokens > 0 && end->u.end.n_generated >= (size_t)c->request.max_tokens
+                    ? "that many tokens were allowed; -n or /set max_tokens allows more"
+                    : "the context is full; --ctx makes it longer");
     return 0;
 }
 

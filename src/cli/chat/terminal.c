@@ -115,7 +115,8 @@ static void greet(const struct chat *c)
             slash ? slash + 1 : plan.model, plan.arch, plan.n_ctx, show_bytes(plan.total));
     size_t n = json_array_size(c->message);
     if (*c->conversation.path && n > 0)
-        fprintf(stderr, "%zu messages so far are in %s\n", n, c->conversation.path);
+        fprintf(stderr, "%zu message%s so far %s in %s\n", n, n == 1 ? "" : "s", n == 1 ? "is" : "are",
+                c->conversation.path);
     else if (*c->conversation.path)
         fprintf(stderr, "a new conversation, kept in %s\n", c->conversation.path);
 }

@@ -13,6 +13,8 @@ enum {
     FILE_MOST = 256 << 20,
     SEQUENCES = 4,     /* where there is memory for them: requests that share steps */
     ITEM_BYTES = 4096, /* of an item as JSON, beside its texts, and of what is kept of its result */
+    VALUE_BYTES = 96,  /* of a value or key of it, beside its text */
+    LINE_TIMES = 64,   /* a line as JSON: numbers of one digit are the most for their bytes */
     TEXT_TIMES = 3     /* its texts: in the file, as JSON, as a prompt */
 };
 
@@ -45,7 +47,7 @@ int task_read(struct task *t, const char *path, size_t limit, struct eval_items 
 void task_count(struct task *t, struct eval_items *items, size_t limit, size_t n)
 {
     eval_items_limit(items, limit);
-    t->own_bytes += TEXT_TIMES * n + ITEM_BYTES * items->n;
+    t->own_bytes += TEXT_TIMES * n + ITEM_BYTES * items->n + VALUE_BYTES * items->n_value + LINE_TIMES * items->longest;
 }
 
 static void hex_of(const uint8_t hash[SHA256_BYTES], char out[2 * SHA256_BYTES + 1])

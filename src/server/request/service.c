@@ -29,7 +29,8 @@ int server_model_ok(const struct server *s, const char *name, size_t n, int clau
     for (size_t i = 0; i < s->opt.alias.n; i++)
         if (is_name(name, n, s->opt.alias.text[i]))
             return 0;
-    return refuse(r, 404, "model_not_found", "model", "model \"%.*s\" not found; this server has \"%s\"",
+    return refuse(r, 404, "model_not_found", "model",
+                  "model \"%.*s\" not found; this server has \"%s\" (--alias NAME and --any-model give it other names)",
                   (int)(n < 100 ? n : 100), name, s->model_id);
 }
 
