@@ -13,13 +13,24 @@ static const char usage[] =
     "  stoker eval logprobs --chat request.json --top 3 of a chat's prompt, with the likeliest tokens\n"
     "  stoker eval ppl MODEL.gguf -f wiki.test.raw      perplexity, as llama-perplexity measures it\n"
     "  stoker eval ppl MODEL.gguf -f wiki.test.raw --memory 6GiB --out ppl.jsonl --resume\n"
+    "  stoker eval kld F16.gguf -f wiki.test.raw --save f16.base\n"
+    "  stoker eval kld Q4_K_M.gguf --base f16.base      how far a model is from another, token by token\n"
     "  stoker eval mcq MODEL.gguf -f items.jsonl --mode reply --at-least 0.9     multiple choice\n"
     "  stoker eval calltrace MODEL.gguf                 how deep a model follows calls of functions\n"
     "  stoker eval compare A.jsonl B.jsonl              whether B is worse than A, by their --out files\n\n"
     "Figures do not depend on --threads, --chunk, --parallel, --memory or --reader. Exit status 3: a bound is not "
     "met.\n\n";
 
-enum { LOGPROBS = 1, PPL = 2, MCQ = 4, COMPARE = 8, CALLTRACE = 16, TASKS = MCQ | CALLTRACE };
+enum {
+    LOGPROBS = 1,
+    PPL = 2,
+    KLD = 4,
+    MCQ = 8,
+    COMPARE = 16,
+    CALLTRACE = 32,
+    CHUNKS = PPL | KLD,
+    TASKS = MCQ | CALLTRACE
+};
 
 static const struct {
     const char *name;
@@ -27,6 +38,7 @@ static const struct {
     int (*run)(struct eval_command *c);
 } evaluations[] = {{"logprobs", LOGPROBS, eval_logprobs},
                    {"ppl", PPL, eval_ppl},
+                   {"kld", KLD, eval_kld},
                    {"mcq", MCQ, eval_mcq},
                    {"calltrace", CALLTRACE, eval_calltrace},
                    {"compare", COMPARE, eval_compare_files}};
@@ -39,20 +51,30 @@ static size_t flags_of(struct eval_command *c, int of, struct flag *out)
         int of;
         struct flag flag;
     } all[] = {
-        {LOGPROBS | PPL | MCQ, {"-f", "--file", FLAG_TEXT, &c->text, 0, 0, "FILE", "the text, or items; - is stdin"}},
+        {LOGPROBS | CHUNKS | MCQ,
+         {"-f", "--file", FLAG_TEXT, &c->text, 0, 0, "FILE", "the text, or items; - is stdin"}},
         {LOGPROBS, {"--chat", NULL, FLAG_TEXT, &c->chat, 0, 0, "FILE", "a chat request instead, as render reads it"}},
-        {LOGPROBS | PPL,
+        {LOGPROBS | CHUNKS,
          {"--parse-special", NULL, FLAG_SWITCH, &c->parse_special, 0, 0, NULL,
           "names of control tokens in the text become them"}},
         {LOGPROBS, {"--from", NULL, FLAG_INT, &c->from, 1, 1 << 28, "N", "score from this position on (default 1)"}},
         {LOGPROBS, {"--top", NULL, FLAG_INT, &c->top, 0, STOKER_TOP, "N", "show the N likeliest tokens too"}},
-        {PPL,
+        {KLD,
+         {"--save", NULL, FLAG_TEXT, &c->save, 0, 0, "FILE",
+          "write what the model gives every token: a base file, of 2 bytes a token of the vocabulary and position"}},
+        {KLD,
+         {"--base", NULL, FLAG_TEXT, &c->base, 0, 0, "FILE",
+          "compare with such a file, ours or llama-perplexity's, on its text"}},
+        {CHUNKS,
          {"--chunks", NULL, FLAG_INT, &c->n_chunk, 1, 1 << 28, "N",
           "the first N chunks of --ctx tokens (default all)"}},
-        {PPL | TASKS, {"--out", NULL, FLAG_TEXT, &c->out, 0, 0, "FILE", "results as JSON lines, written as they come"}},
-        {PPL | TASKS, {"--resume", NULL, FLAG_SWITCH, &c->resume, 0, 0, NULL, "go on with the results that --out has"}},
-        {PPL,
-         {"--at-most", NULL, FLAG_REAL, &c->at_most, 1e-300, 1e300, "X", "exit status 3 if the perplexity is above"}},
+        {CHUNKS | TASKS,
+         {"--out", NULL, FLAG_TEXT, &c->out, 0, 0, "FILE", "results as JSON lines, written as they come"}},
+        {CHUNKS | TASKS,
+         {"--resume", NULL, FLAG_SWITCH, &c->resume, 0, 0, NULL, "go on with the results that --out has"}},
+        {CHUNKS,
+         {"--at-most", NULL, FLAG_REAL, &c->at_most, 1e-300, 1e300, "X",
+          "exit status 3 if the perplexity is above, with --base the mean KL divergence"}},
         {MCQ,
          {"--mode", NULL, FLAG_WORD, &c->mode, 0, 0, "letter|text|reply",
           "mcq: a letter's log-probability (default), a choice's, or what a chat answers"}},
@@ -75,7 +97,7 @@ static size_t flags_of(struct eval_command *c, int of, struct flag *out)
         {CALLTRACE, {"--seed", NULL, FLAG_INT, &c->seed, 0, 1 << 30, "N", "other programs (default 1)"}},
         {CALLTRACE, {"--print-items", NULL, FLAG_SWITCH, &c->print_items, 0, 0, NULL, "print the programs, and end"}},
         {COMPARE, {"--common", NULL, FLAG_SWITCH, &c->common, 0, 0, NULL, "compare: the items that both files have"}},
-        {LOGPROBS | PPL | TASKS | COMPARE, {"--json", NULL, FLAG_SWITCH, &c->json, 0, 0, NULL, "for programs"}},
+        {LOGPROBS | CHUNKS | TASKS | COMPARE, {"--json", NULL, FLAG_SWITCH, &c->json, 0, 0, NULL, "for programs"}},
     };
     size_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -102,11 +124,27 @@ static int refuse(const char *name, const char *why)
     return 2;
 }
 
+/* With --base there is a text already. */
+static int check_base(const struct eval_command *c, const char *name)
+{
+    if (c->save && c->base)
+        return refuse(name, "--save and --base exclude each other");
+    if (c->base && (c->text || c->parse_special))
+        return refuse(name, "the text is that of --base: leave -f and --parse-special out");
+    if (c->text && !c->save)
+        return refuse(name, "-f FILE needs --save BASE");
+    return c->base || c->text ? 0
+                              : refuse(name, "-f FILE --save BASE writes a base file, --base BASE compares with it");
+}
+
 static int check(const struct eval_command *c, const char *name, int of)
 {
     if (of == COMPARE)
         return c->other ? 0 : refuse(name, "which two files of results? A.jsonl B.jsonl");
-    if (!c->text && !c->chat && of != CALLTRACE)
+    int status = of == KLD ? check_base(c, name) : 0;
+    if (status)
+        return status;
+    if (!c->text && !c->chat && !c->base && of != CALLTRACE)
         return refuse(name, of & TASKS ? "which items? -f FILE" : "which text? -f FILE");
     if (c->text && c->chat)
         return refuse(name, "-f and --chat exclude each other");
@@ -117,26 +155,27 @@ static int check(const struct eval_command *c, const char *name, int of)
     return 0;
 }
 
-/* --ctx is a chunk's, which scores two tokens at least: the error is of a variance. */
-static int check_chunk(struct eval_command *c)
+/* --ctx is a chunk's, which scores two tokens at least: the error is of a variance. Base files know their own. */
+static int check_chunk(struct eval_command *c, const char *name)
 {
     enum { CHUNK = 512, LEAST = 5 };
     c->n_ctx = c->options.n_ctx ? c->options.n_ctx : CHUNK;
-    return c->n_ctx < LEAST ? refuse("ppl", "--ctx: a chunk has 5 tokens at least") : 0;
+    return c->n_ctx < LEAST ? refuse(name, "--ctx: a chunk has 5 tokens at least") : 0;
 }
 
 static int run(size_t i, int argc, char **argv)
 {
     static struct eval_command c = {.from = 1, .seed = 1, .at_least = -INFINITY};
     char name[32];
+    int bit = evaluations[i].bit;
     snprintf(name, sizeof name, "eval %s", evaluations[i].name);
-    int status = parse(&c, name, evaluations[i].bit, argc, argv);
+    int status = parse(&c, name, bit, argc, argv);
     if (status != FLAGS_DONE)
         return status;
-    if ((status = check(&c, evaluations[i].name, evaluations[i].bit)) ||
-        (evaluations[i].bit == PPL && (status = check_chunk(&c))))
+    if ((status = check(&c, evaluations[i].name, bit)) ||
+        (bit & CHUNKS && (status = check_chunk(&c, evaluations[i].name))))
         return status;
-    if (evaluations[i].bit != COMPARE && !c.model && !(c.model = embedded_model()))
+    if (bit != COMPARE && !c.model && !(c.model = embedded_model()))
         return 1;
     return evaluations[i].run(&c);
 }
@@ -164,7 +203,8 @@ int cmd_eval(int argc, char **argv)
     if (*name && s.word)
         fprintf(stderr, "stoker eval: \"%s\" is no evaluation; did you mean stoker eval %s?\n", name, s.word);
     else
-        fprintf(stderr,
-                "stoker eval: which evaluation? logprobs, ppl, mcq, calltrace or compare; see stoker eval --help\n");
+        fprintf(
+            stderr,
+            "stoker eval: which evaluation? logprobs, ppl, kld, mcq, calltrace or compare; see stoker eval --help\n");
     return 2;
 }

@@ -138,19 +138,41 @@ int eval_results_open(struct eval_results **out, const char *path, const json_t 
     return 0;
 }
 
-int eval_results_add(struct eval_results *r, json_t *line, struct error *err)
+/* Digits of an f32 that read as the same f32. */
+static int write_list(FILE *f, const struct eval_list *l)
+{
+    int failed = fprintf(f, ",\"%s\":[", l->name) < 0;
+    for (size_t i = 0; i < l->n && !failed; i++)
+        failed = fprintf(f, i ? ",%.9g" : "%.9g", (double)l->value[i]) < 0;
+    return failed || putc(']', f) == EOF;
+}
+
+static int write_line(FILE *f, const json_t *line, const struct eval_list *list, size_t n_list)
+{
+    int failed = putc('{', f) == EOF || json_dumpf(line, f, LINE | JSON_EMBED);
+    for (size_t i = 0; i < n_list && !failed; i++)
+        failed = write_list(f, &list[i]);
+    return failed || fputs("}\n", f) == EOF || fflush(f);
+}
+
+int eval_results_add_lists(struct eval_results *r, json_t *line, const struct eval_list *list, size_t n_list,
+                           struct error *err)
 {
     int summary = is_summary(line), status = 0;
     errno = 0;
     if (!line)
         status = error_set(err, ERR_MEMORY, "no memory for a result");
-    else if (!(summary && r->has_summary) &&
-             (json_dumpf(line, r->file, LINE) || putc('\n', r->file) == EOF || fflush(r->file)))
+    else if (!(summary && r->has_summary) && write_line(r->file, line, list, n_list))
         status = error_set(err, ERR_IO, "%s: writing a result failed: %s", r->path,
                            errno ? strerror(errno) : "no memory");
     r->has_summary |= summary;
     json_decref(line);
     return status;
+}
+
+int eval_results_add(struct eval_results *r, json_t *line, struct error *err)
+{
+    return eval_results_add_lists(r, line, NULL, 0, err);
 }
 
 void eval_results_close(struct eval_results *r)

@@ -4,7 +4,7 @@
  *     {...}                              an item, in order
  *     {"summary":{...}}                  the last line of a run that has ended
  *
- * Numbers have 17 digits: what is read is what was written. Format: evaluation.md 4. */
+ * Numbers have 17 digits, those of lists 9: what is read is what was written. Format: evaluation.md 4. */
 #ifndef EVAL_RESULTS_H
 #define EVAL_RESULTS_H
 
@@ -22,6 +22,15 @@ int eval_results_open(struct eval_results **out, const char *path, const json_t 
 
 /* Appends a line; the reference is taken. A summary that is there already is not written again. */
 int eval_results_add(struct eval_results *r, json_t *line, struct error *err);
+
+/* The same for an object with lists of f32 behind its own fields, which are a few at least. */
+struct eval_list {
+    const char *name;
+    const float *value; /* [n], finite */
+    size_t n;
+};
+int eval_results_add_lists(struct eval_results *r, json_t *line, const struct eval_list *list, size_t n_list,
+                           struct error *err);
 
 /* NULL is fine. */
 void eval_results_close(struct eval_results *r);

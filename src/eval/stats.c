@@ -16,6 +16,12 @@ uint64_t eval_random(uint64_t *state)
     return z ^ (z >> 31);
 }
 
+int eval_can_be_sums(size_t n, double sum, double squares)
+{
+    double mean = sum / (double)n;
+    return isfinite(sum) && isfinite(squares) && squares >= mean * mean * (double)n * (1 - 1e-9);
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;

@@ -12,6 +12,9 @@ uint64_t eval_random(uint64_t *state);
 
 enum { EVAL_RESAMPLES = 10000 };
 
+/* 1: n values can have this sum and this sum of squares, which is at least sum^2 / n but for rounding. */
+int eval_can_be_sums(size_t n, double sum, double squares);
+
 /* The mean of x [n], n at least 1, and what n draws from it with replacement say of that, so many times over: the interval that 95 % of
  * their means lie in, and how often a mean is on the other side of 0. -1: no memory. */
 struct eval_bootstrap {

@@ -34,6 +34,10 @@ is "logprobs of one token" 0 '^n 0$' ""
 run eval logprobs "$ember" -f "$dir/hello" --ctx 1
 is "logprobs: a context too short" 2 "" "^stoker eval: $dir/hello has 2 tokens, the context 1: give a longer --ctx, or none$"
 
+head -c 8000 "$text" >"$dir/trained"
+run eval logprobs "$ember" -f "$dir/trained"
+is "logprobs beyond the training" 0 '^n [0-9]+, sum' '^stoker: warning: .*ember.gguf was trained on 1024 positions, the context has [0-9]+: answers get worse behind that$'
+
 # The same tokens in one context: chunk 0 of the perplexity is positions 129 to 255.
 head -c 4000 "$text" >"$dir/text"
 run eval logprobs "$ember" -f "$dir/text" --parse-special --json
@@ -161,6 +165,126 @@ done
 run $ppl --out "$dir/killed" --resume
 is "after $kills kills" 0 "=$figures" ""
 cmp -s "$dir/whole" "$dir/killed" && pass || fail "after $kills kills" "other results"
+
+# ---- KL divergence ---------------------------------------------------------------------------------------------------------
+# The base: keys and values of q8_0; what is compared with it: f16. 9 chunks of 127 positions.
+base=$dir/base
+save="eval kld $ember -f $text --parse-special --ctx 256 --chunks 9 --kv q8_0 --save"
+ppl9="eval ppl $ember -f $text --parse-special --ctx 256 --chunks 9 --kv q8_0"
+run $ppl9
+figures9=$(cat "$dir/out")
+run $save "$base"
+is "kld --save: the perplexity of ppl" 0 "=$figures9" "^stoker eval: $base: [0-9.]+ MB for 9 chunks$"
+[ ! -e "$base.part" ] && pass || fail "kld --save" "$base.part is left"
+for flags in "--threads 1" "--threads 2 --chunk 16" "--chunk 1024 --parallel 4" "--memory min" "--cpu-tier scalar --chunk 512"; do
+    run $save "$dir/other" $flags
+    cmp -s "$base" "$dir/other" && pass || fail "kld --save $flags" "other bytes"
+    rm -f "$dir/other"
+done
+run $save "$base"
+is "kld --save: a file that exists" 2 "" "^stoker eval: $base exists: remove it, or --save to another name$"
+
+kld="eval kld $ember --base $base"
+run $kld
+is "kld" 0 '^chunk             PPL               ln\(PPL\(Q\)/PPL\(base\)\)          KL Divergence              Δp RMS            Same top p$' ""
+is "kld: a line a chunk" 0 '^   9    +[0-9.]+ ± +[0-9.]+    +-?[0-9.]+ ± +[0-9.]+    +[0-9.]+ ± +[0-9.]+    +[0-9.]+ ± +[0-9.]+ %    +[0-9.]+ ± +[0-9.]+ %$' ""
+is "kld: the mean" 0 '^Mean    KLD:   0\.000[0-9]{3} ±   0\.000[0-9]{3}$' ""
+is "kld: percentiles" 0 '^99\.9%   KLD:   [0-9]\.[0-9]{6}$' ""
+is "kld: the last line" 0 '^Same top p: +[0-9.]+ ± [0-9.]+ %$' ""
+distance=$(cat "$dir/out")
+mean_of() { sed -n "s/^Mean PPL($1) *: *\([0-9.]*\) .*/\1/p" "$dir/out" | cut -c 1-5; }
+ppl_of() { echo "$1" | sed -n 's/.*PPL = \([0-9.]*\) .*/\1/p' | cut -c 1-5; }
+[ "$(mean_of base)" = "$(ppl_of "$figures9")" ] && pass || fail "kld: PPL(base)" "$(mean_of base), and ppl says $(ppl_of "$figures9")"
+for flags in "--threads 1" "--threads 2 --chunk 16" "--chunk 512" "--chunk 1024 --parallel 4" "--memory min" "--memory max" \
+    "--cpu-tier scalar --chunk 1024" "--memory min --chunk 600 --parallel 2 --reader threads"; do
+    run $kld $flags
+    is "kld $flags" 0 "=$distance" ""
+done
+run $kld --json
+is "kld as JSON" 0 '^\{"chunks":9,"positions":1143,"ppl":\[[0-9.]+,[0-9.]+\],"ppl_base":.*,"kld_percentiles":\{"1":.*\},"dp_percentiles":\{"1":.*\}\}$' ""
+run $kld --kv q8_0 --json
+is "kld of a model with itself: what 16 bits cost" 0 '"kld":\[-?[0-9.]+e-[6-9],.*"same_top":\[1.0,0.0\]' ""
+run $kld --at-most 0.01
+is "kld: a bound that is met" 0 "=$distance" ""
+run $kld --at-most 1e-9
+is "kld: a bound that is not" 3 "=$distance" '^stoker eval: the mean KL divergence [0-9.]+ is above --at-most 1e-09$'
+run eval kld "$ember" -f "$text" --parse-special --ctx 64 --chunks 2 --save "$dir/few"
+run eval kld "$ember" --base "$dir/few"
+[ "$status" -eq 0 ] && [ "$(grep -c . "$dir/out")" -eq 3 ] && pass || fail "kld of few positions" "no line a chunk alone"
+run eval kld "$ember" --base "$base" --chunks 3 --json
+is "kld: the first chunks" 0 '^\{"chunks":3,"positions":381,' ""
+
+run $kld --out "$dir/kld"
+is "kld --out" 0 "=$distance" ""
+run $kld --out "$dir/kld" --resume
+is "kld: results that are whole" 0 "=$distance" ""
+run eval kld "$ember" --base "$dir/few" --out "$dir/kld" --resume
+is "kld: results of another base" 2 "" 'results of another run: base_sha256 is '
+size=$(wc -c <"$dir/kld")
+for cut in 1 600 3000 $((size / 2)) $((size - 40)); do
+    head -c $((size - cut)) "$dir/kld" >"$dir/torn"
+    run $kld --out "$dir/torn" --resume
+    is "kld: results cut by $cut bytes" 0 "=$distance" ""
+    cmp -s "$dir/kld" "$dir/torn" && pass || fail "kld: results cut by $cut bytes" "other lines"
+done
+for change in 's/"same_top":[0-9]*/"same_top":128/' 's/"kld":\[/"kld":[1,/' 's/"kld_sum":[^,]*/"kld_sum":5.0/' 's/"dp":\[/"dp":["a",/' 's/"products":[^,]*/"products":1e9/'; do
+    sed "3$change" "$dir/kld" >"$dir/impossible"
+    run $kld --out "$dir/impossible" --resume
+    is "kld: impossible results ($change)" 2 "" "^stoker eval: $dir/impossible, line 3: "
+done
+
+# Both halves of it, killed at any moment and taken up again.
+kill_at_random() { # kill_at_random COMMAND...
+    kills=0
+    for round in $(seq 20); do
+        "$stoker" "$@" --resume >"$dir/out" 2>"$dir/err" &
+        sleep "0.$((round * 7919 % 40 / 10))$((round * 31 % 10))"
+        kill -9 $! 2>/dev/null && kills=$((kills + 1))
+        wait $! 2>/dev/null
+    done
+}
+rm -f "$dir/other"
+kill_at_random $save "$dir/other" --out "$dir/saved"
+run $save "$dir/other" --out "$dir/saved" --resume
+[ "$status" -eq 0 ] && [ "$(cat "$dir/out")" = "$figures9" ] && pass || fail "kld --save after $kills kills" "other figures"
+cmp -s "$base" "$dir/other" && pass || fail "kld --save after $kills kills" "other bytes"
+run $save "$dir/other" --out "$dir/saved" --resume
+is "kld --save: whole already" 0 "=$figures9" ""
+kill_at_random $kld --out "$dir/compared"
+run $kld --out "$dir/compared" --resume
+is "kld after $kills kills" 0 "=$distance" ""
+cmp -s "$dir/kld" "$dir/compared" && pass || fail "kld after $kills kills" "other results"
+head -n 4 "$dir/saved" >"$dir/begun"
+mv "$dir/other" "$dir/moved"
+run $save "$dir/other" --out "$dir/begun" --resume
+is "kld --save: its part is gone" 2 "" "^stoker eval: $dir/other.part is gone, which the results go on with: begin anew without --resume$"
+
+head -c 4000 "$base" >"$dir/cut"
+run eval kld "$ember" --base "$dir/cut"
+is "a base file that is cut" 2 "" "^stoker eval: $dir/cut has 4000 bytes, 9 chunks of 256 tokens"
+run eval kld "$ember" --base "$text"
+is "no base file" 2 "" "^stoker eval: $text does not begin with \"_logits_\": it is no base file$"
+run eval kld "$ember" --base "$dir/absent"
+is "an absent base file" 2 "" "^stoker eval: $dir/absent: cannot be read: "
+run eval kld "$ember" --base "$dir"
+is "a folder" 2 "" "^stoker eval: $dir is not a regular file$"
+run eval kld "$ember" --base "$data/eval/kld_tiny.base"
+is "another vocabulary" 2 "" "^stoker eval: .*/kld_tiny.base \(at byte 12\) has a vocabulary of 37 tokens, $ember one of [0-9]+: they cannot be compared$"
+run $kld --ctx 128
+is "--ctx below the chunks" 2 "" "^stoker eval: $base \(at byte 8\) has chunks of 256 tokens, --ctx is 128: leave it out$"
+run eval kld "$ember"
+is "kld of nothing" 2 "" '^stoker eval kld: -f FILE --save BASE writes a base file, --base BASE compares with it$'
+run eval kld "$ember" -f "$text"
+is "kld without --save" 2 "" '^stoker eval kld: -f FILE needs --save BASE$'
+run $kld -f "$text"
+is "kld with two texts" 2 "" '^stoker eval kld: the text is that of --base: leave -f and --parse-special out$'
+run $kld --save "$dir/other"
+is "kld with both" 2 "" '^stoker eval kld: --save and --base exclude each other$'
+if [ -w /dev/full ]; then
+    ln -s /dev/full "$dir/nowhere.part"
+    run $save "$dir/nowhere"
+    is "kld --save to a device" 2 "" "^stoker eval: $dir/nowhere.part is not a regular file$"
+fi
 
 # ---- what is refused -------------------------------------------------------------------------------------------------------
 run eval

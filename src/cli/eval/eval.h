@@ -6,6 +6,8 @@
 #include "base/sha256.h"
 #include "stoker.h"
 
+#include <jansson.h>
+
 struct error;
 
 /* What flags say. */
@@ -13,9 +15,10 @@ struct eval_command {
     const char *model;
     const char *text, *chat; /* -f, --chat: files */
     int parse_special;
-    int from, top;      /* logprobs */
-    int n_ctx, n_chunk; /* ppl: tokens of a chunk; chunks, 0: all */
-    const char *out;    /* a file of results, or NULL */
+    int from, top;           /* logprobs */
+    int n_ctx, n_chunk;      /* ppl, kld: tokens of a chunk; chunks, 0: all */
+    const char *base, *save; /* kld: a base file to compare with, or to write; one of them is NULL */
+    const char *out;         /* a file of results, or NULL */
     int resume;
     double at_most; /* 0: no bound */
     int json;
@@ -35,7 +38,8 @@ struct eval_command {
 };
 
 int eval_logprobs(struct eval_command *c);
-int eval_ppl(struct eval_command *c);
+int eval_ppl(struct eval_command *c); /* writes c->save besides, unless it is NULL */
+int eval_kld(struct eval_command *c);
 int eval_mcq(struct eval_command *c);
 int eval_calltrace(struct eval_command *c);
 int eval_compare_files(struct eval_command *c);
@@ -48,6 +52,7 @@ struct eval_text {
     stoker_token *token;          /* [n_token] */
     size_t n_token;
     stoker_token bos; /* that the vocabulary puts in front; -1: none */
+    int n_vocab;
 };
 
 /* Reads c->text (- is stdin) and makes tokens of it, before the model is loaded. Status 0, or another after the sentence; eval_text_free()
@@ -55,12 +60,29 @@ struct eval_text {
 int eval_text_read(struct eval_text *t, const struct eval_command *c);
 void eval_text_free(struct eval_text *t);
 
+/* What the vocabulary of c->model puts in front of texts, if token [n_token] begins with it, else -1; and its size. 0, or the status. */
+int eval_vocab_of(const struct eval_command *c, const stoker_token *token, size_t n_token, stoker_token *bos,
+                  int *n_vocab);
+
 /* A file, or stdin for -. NULL: *err. */
 char *eval_file_read(const char *path, size_t most, size_t *n, struct error *err);
 
 /* Loads c->model under c->options, with its progress. own_bytes: of the evaluation itself (texts, scores), for the plan to count. 0, or the
  * status. */
 int eval_open(struct stoker **s, struct eval_command *c, size_t own_bytes);
+
+/* Prints the sentence on stderr; returns the exit status that the code means, 1 or 2. */
+int eval_fail(const struct error *err);
+
+/* The first line of a file of results, as far as it is the same for all evaluations: of the model and of what its figures depend on. NULL
+ * after a sentence. */
+json_t *eval_header(const struct eval_command *c, const char *name);
+
+/* In hexadecimal digits. */
+json_t *eval_json_hash(const uint8_t hash[SHA256_BYTES]);
+
+/* An object as a line on stdout. */
+void eval_print_json(const json_t *o);
 
 /* Ctrl-C ends a run behind what is done: from now on a first one is remembered. */
 void eval_catch_interrupts(void);

@@ -1,13 +1,14 @@
-/* stoker eval ppl: the perplexity of a text, by the protocol of llama-perplexity (eval/ppl.h); results in a file, taken up again. */
+/* stoker eval ppl: the perplexity of a text, by the protocol of llama-perplexity (eval/ppl.h); results in a file, taken up again. The same
+ * is stoker eval kld --save, which writes a base file besides (eval/base_file.h). */
 #include "eval/ppl.h"
 
 #include "base/error.h"
 #include "cli/common/cli.h"
 #include "cli/common/progress.h"
 #include "cli/eval/eval.h"
+#include "eval/chunk_items.h"
 #include "eval/results.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,68 +17,36 @@ enum { SEQUENCES = 4 }; /* where there is memory for them: chunks that share a s
 struct ppl {
     struct eval_command *c;
     struct eval_text text;
-    stoker_token *token; /* [chunks][n_ctx]: of the text, without what is not scored */
+    stoker_token *token; /* [chunks][n_ctx]: of the text, without what is not scored; NULL: base has them */
     struct eval_ppl_run run;
     size_t n_scored;              /* tokens of a chunk */
     struct eval_results *results; /* or NULL */
     struct progress progress;
-    size_t n_token; /* scored in this run */
+    size_t n_token;        /* scored in this run */
+    struct eval_base base; /* that --save writes */
 };
 
-static int fail(const struct error *err)
-{
-    fprintf(stderr, "stoker eval: %s\n", err->text);
-    return err->code == ERR_INPUT || err->code == ERR_MEMORY ? 2 : 1;
-}
-
 /* ---- the file of results ---------------------------------------------------------------------------------------------------- */
-
-static json_t *hash_of_text(const struct eval_text *t)
-{
-    char hex[2 * SHA256_BYTES + 1];
-    for (int i = 0; i < SHA256_BYTES; i++)
-        snprintf(hex + 2 * i, 3, "%02x", t->sha256[i]);
-    return json_string(hex);
-}
 
 /* What figures depend on. NULL after a sentence. */
 static json_t *header_of(const struct ppl *p)
 {
     const struct eval_command *c = p->c;
-    struct stoker_about about;
-    struct stoker_error err;
-    uint64_t model;
-    char hash[17];
-    if (stoker_about(&about, c->model, &err) || stoker_model_hash(&model, c->model, &err)) {
-        report(&err);
-        return NULL;
-    }
-    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)model);
-    return json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:i, s:I, s:b, s:b, s:s}", "eval", "ppl", "version", 1, "program",
-                     stoker_version(), "model", about.name, "hash", hash, "text_sha256", hash_of_text(&p->text), "ctx",
-                     c->n_ctx, "chunks", (json_int_t)p->run.n_chunk, "parse_special", c->parse_special, "exact",
-                     c->options.exact, "kv", c->options.kv ? c->options.kv : "f16");
-}
-
-/* Whether n values v >= 0 can have this sum and this sum of squares, which is at least sum^2 / n but for rounding. */
-static int are_possible(size_t n, double sum, double squares)
-{
-    double mean = sum / (double)n;
-    return isfinite(sum) && isfinite(squares) && sum >= 0 && squares >= mean * mean * (double)n * (1 - 1e-9);
+    json_t *o = eval_header(c, c->save ? "kld_save" : "ppl");
+    if (o)
+        json_object_update_new(o, json_pack("{s:o, s:i, s:I, s:b}", "text_sha256", eval_json_hash(p->text.sha256),
+                                            "ctx", c->n_ctx, "chunks", (json_int_t)p->run.n_chunk, "parse_special",
+                                            c->parse_special));
+    return o;
 }
 
 static int take_item(void *arg, const json_t *item, struct error *err)
 {
     struct ppl *p = arg;
-    const json_t *chunk = json_object_get(item, "chunk"), *n = json_object_get(item, "n"),
-                 *sum = json_object_get(item, "sum"), *squares = json_object_get(item, "squares");
-    if (!json_is_integer(chunk) || json_integer_value(chunk) != (json_int_t)p->run.first ||
-        json_integer_value(n) != (json_int_t)p->n_scored || !json_is_real(sum) || !json_is_real(squares))
-        return error_set(err, ERR_INPUT, "is not chunk %zu with %zu tokens and their sums", p->run.first, p->n_scored);
-    if (!are_possible(p->n_scored, json_real_value(sum), json_real_value(squares)))
-        return error_set(err, ERR_INPUT, "%zu tokens cannot have the sums %g and %g", p->n_scored, json_real_value(sum),
-                         json_real_value(squares));
-    p->run.chunk[p->run.first++] = (struct eval_ppl_chunk){p->n_scored, json_real_value(sum), json_real_value(squares)};
+    size_t at = p->run.first;
+    if (eval_ppl_item_read(&p->run.chunk[at], item, at, p->n_scored, err))
+        return -1;
+    p->run.first++;
     return 0;
 }
 
@@ -91,19 +60,43 @@ static int open_results(struct ppl *p)
         return 1;
     int failed = eval_results_open(&p->results, p->c->out, header, p->run.n_chunk, p->c->resume, take_item, p, &err);
     json_decref(header);
-    return failed ? fail(&err) : 0;
+    return failed ? eval_fail(&err) : 0;
 }
 
 static int on_chunk(void *arg, size_t chunk, struct error *err)
 {
     struct ppl *p = arg;
-    const struct eval_ppl_chunk *c = &p->run.chunk[chunk];
     if (!p->results)
         return 0;
-    return eval_results_add(p->results,
-                            json_pack("{s:I, s:I, s:f, s:f}", "chunk", (json_int_t)chunk, "n", (json_int_t)c->n, "sum",
-                                      c->sum, "squares", c->squares),
-                            err);
+    if (p->c->save && eval_base_sync(&p->base, err)) /* a chunk that has its line has its rows */
+        return -1;
+    return eval_results_add(p->results, eval_ppl_item(chunk, &p->run.chunk[chunk]), err);
+}
+
+/* ---- the base file ------------------------------------------------------------------------------------------------------------ */
+
+static int open_base(struct ppl *p)
+{
+    struct error err = {0};
+    uint64_t bytes;
+    const struct eval_command *c = p->c;
+    p->base = (struct eval_base){
+        .path = c->save, .fd = -1, .n_ctx = c->n_ctx, .n_vocab = p->text.n_vocab, .n_chunk = p->run.n_chunk};
+    if (eval_base_bytes(&bytes, c->n_ctx, p->text.n_vocab, p->run.n_chunk, &err))
+        return eval_fail(&err);
+    p->base.token = p->token;
+    p->token = NULL; /* which is the base's now */
+    if (eval_base_create(&p->base, p->run.first, &err))
+        return eval_fail(&err);
+    if (p->base.fd >= 0) /* it is not whole already */
+        fprintf(stderr, "stoker eval: %s: %.1f MB for %zu chunks\n", c->save, (double)bytes / 1e6, p->run.n_chunk);
+    return 0;
+}
+
+static int on_row(void *arg, size_t chunk, int pos, const float *logits, double log_sum, struct error *err)
+{
+    const struct ppl *p = arg;
+    return eval_base_write(&p->base, chunk, pos, logits, log_sum, err);
 }
 
 /* ---- the run ---------------------------------------------------------------------------------------------------------------- */
@@ -129,7 +122,7 @@ static int compute(struct ppl *p)
     o->n_ctx = p->c->n_ctx;
     o->defaults.n_parallel = SEQUENCES;
     size_t chunk = (size_t)p->c->n_ctx * sizeof *p->token + sizeof *p->run.chunk;
-    int status = eval_open(&s, p->c, p->run.n_chunk * chunk);
+    int status = eval_open(&s, p->c, p->run.n_chunk * chunk + eval_chunks_bytes(p->c->n_ctx, 0));
     if (status)
         return status;
     eval_catch_interrupts();
@@ -139,7 +132,7 @@ static int compute(struct ppl *p)
     stoker_close(s);
     if (ran > 0)
         fprintf(stderr, "stoker eval: interrupted%s\n", p->results ? "; the same command with --resume goes on" : "");
-    return ran < 0 ? fail(&err) : ran > 0 ? 130 : 0;
+    return ran < 0 ? eval_fail(&err) : ran > 0 ? 130 : 0;
 }
 
 static json_t *summary_of(const struct eval_ppl *r)
@@ -151,8 +144,7 @@ static json_t *summary_of(const struct eval_ppl *r)
 static void print(const struct eval_command *c, const struct eval_ppl *r, const json_t *summary)
 {
     if (c->json) {
-        json_dumpf(summary, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
-        putchar('\n');
+        eval_print_json(summary);
         return;
     }
     printf("Final estimate: PPL = %.4f +/- %.5f\n", r->ppl, r->error);
@@ -164,7 +156,7 @@ static int finish(struct ppl *p)
     struct eval_ppl r;
     struct error err = {0};
     if (eval_ppl_sum(&r, p->run.chunk, p->run.n_chunk, &err))
-        return fail(&err);
+        return eval_fail(&err);
     json_t *summary = summary_of(&r);
     int failed = !summary     ? error_set(&err, ERR_MEMORY, "no memory for the summary")
                  : p->results ? eval_results_add(p->results, json_pack("{s:O}", "summary", summary), &err)
@@ -173,7 +165,7 @@ static int finish(struct ppl *p)
         print(p->c, &r, summary);
     json_decref(summary);
     if (failed)
-        return fail(&err);
+        return eval_fail(&err);
     if (p->c->at_most <= 0 || r.ppl <= p->c->at_most)
         return 0;
     fprintf(stderr, "stoker eval: PPL %.4f is above --at-most %g\n", r.ppl, p->c->at_most);
@@ -190,7 +182,7 @@ static int cut_text(struct ppl *p)
         return 2;
     }
     n = c->n_chunk && (size_t)c->n_chunk < n ? (size_t)c->n_chunk : n;
-    p->n_scored = (size_t)(c->n_ctx - 1 - c->n_ctx / 2);
+    p->n_scored = eval_scored(c->n_ctx);
     p->token = malloc(n * (size_t)c->n_ctx * sizeof *p->token);
     if (p->token)
         memcpy(p->token, p->text.token, n * (size_t)c->n_ctx * sizeof *p->token);
@@ -202,6 +194,7 @@ static int cut_text(struct ppl *p)
                                    .bos = p->text.bos,
                                    .chunk = calloc(n, sizeof *p->run.chunk),
                                    .on_chunk = on_chunk,
+                                   .on_row = c->save ? on_row : NULL,
                                    .on_progress = on_progress,
                                    .stopped = stopped,
                                    .arg = p};
@@ -211,19 +204,32 @@ static int cut_text(struct ppl *p)
     return 1;
 }
 
+static int finish_base(struct ppl *p)
+{
+    struct error err = {0};
+    return eval_base_finish(&p->base, &err) ? eval_fail(&err) : 0;
+}
+
 int eval_ppl(struct eval_command *c)
 {
-    struct ppl p = {.c = c};
+    struct ppl p = {.c = c, .base.fd = -1};
     int status = eval_text_read(&p.text, c);
     if (status == 0)
         status = cut_text(&p);
     if (status == 0)
         status = open_results(&p);
+    if (status == 0 && c->save)
+        status = open_base(&p);
     if (status == 0 && p.run.first < p.run.n_chunk)
         status = compute(&p);
+    if (status == 0 && c->save)
+        status = finish_base(&p);
+    if (status && !c->out)
+        eval_base_discard(&p.base);
     if (status == 0)
         status = finish(&p);
     eval_results_close(p.results);
+    eval_base_close(&p.base);
     free(p.run.chunk);
     free(p.token);
     eval_text_free(&p.text);

@@ -34,16 +34,28 @@ static char *read_text(const char *path, size_t *n)
     return NULL;
 }
 
-/* What the vocabulary puts before an empty text, if it did so before this one. */
-static int find_bos(struct eval_text *t, const struct stoker_vocab *v, struct stoker_error *err)
+/* What the vocabulary puts before an empty text, if the n tokens begin with it. */
+static int find_bos(stoker_token *bos, const struct stoker_vocab *v, const stoker_token *token, size_t n_token,
+                    struct stoker_error *err)
 {
     stoker_token *front = NULL;
     size_t n = 0;
     if (stoker_vocab_tokenize(v, "", 0, 1, 0, &front, &n, err))
         return -1;
-    t->bos = n && t->n_token && front[0] == t->token[0] ? front[0] : -1;
+    *bos = n && n_token && front[0] == token[0] ? front[0] : -1;
     stoker_free(front);
     return 0;
+}
+
+int eval_vocab_of(const struct eval_command *c, const stoker_token *token, size_t n_token, stoker_token *bos,
+                  int *n_vocab)
+{
+    struct stoker_vocab *v = NULL;
+    struct stoker_error err;
+    int failed = stoker_vocab_open(&v, c->model, NULL, &err) || find_bos(bos, v, token, n_token, &err);
+    *n_vocab = failed ? 0 : stoker_vocab_size(v);
+    stoker_vocab_close(v);
+    return failed ? report(&err) : 0;
 }
 
 int eval_text_read(struct eval_text *t, const struct eval_command *c)
@@ -58,7 +70,8 @@ int eval_text_read(struct eval_text *t, const struct eval_command *c)
     sha256(bytes, n, t->sha256);
     int failed = stoker_vocab_open(&v, c->model, NULL, &err) ||
                  stoker_vocab_tokenize(v, bytes, n, 1, c->parse_special, &t->token, &t->n_token, &err) ||
-                 find_bos(t, v, &err);
+                 find_bos(&t->bos, v, t->token, t->n_token, &err);
+    t->n_vocab = failed ? 0 : stoker_vocab_size(v);
     stoker_vocab_close(v);
     free(bytes);
     return failed ? report(&err) : 0;
@@ -81,6 +94,45 @@ int eval_open(struct stoker **s, struct eval_command *c, size_t own_bytes)
     int failed = stoker_open(s, c->model, &c->options, &err);
     progress_end(&loading);
     return failed ? report(&err) : 0;
+}
+
+int eval_fail(const struct error *err)
+{
+    fprintf(stderr, "stoker eval: %s\n", err->text);
+    return err->code == ERR_INPUT || err->code == ERR_MEMORY ? 2 : 1;
+}
+
+json_t *eval_json_hash(const uint8_t hash[SHA256_BYTES])
+{
+    char hex[2 * SHA256_BYTES + 1];
+    for (int i = 0; i < SHA256_BYTES; i++)
+        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+    return json_string(hex);
+}
+
+json_t *eval_header(const struct eval_command *c, const char *name)
+{
+    struct stoker_about about;
+    struct stoker_error err;
+    uint64_t model;
+    char hash[17];
+    if (stoker_about(&about, c->model, &err) || stoker_model_hash(&model, c->model, &err)) {
+        report(&err);
+        return NULL;
+    }
+    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)model);
+    json_t *o = json_pack("{s:s, s:i, s:s, s:s, s:s, s:b, s:s}", "eval", name, "version", 1, "program",
+                          stoker_version(), "model", about.name, "hash", hash, "exact", c->options.exact, "kv",
+                          c->options.kv ? c->options.kv : "f16");
+    if (!o)
+        fprintf(stderr, "stoker eval: no memory for results\n");
+    return o;
+}
+
+void eval_print_json(const json_t *o)
+{
+    json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
+    putchar('\n');
 }
 
 static volatile sig_atomic_t interrupted;
