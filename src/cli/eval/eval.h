@@ -70,6 +70,8 @@ char *eval_file_read(const char *path, size_t most, size_t *n, struct error *err
 /* Loads c->model under c->options, with its progress. own_bytes: of the evaluation itself (texts, scores), for the plan to count. 0, or the
  * status. */
 int eval_open(struct stoker **s, struct eval_command *c, size_t own_bytes);
+/* The same; a model whose logits are not n_vocab is closed again and refused, for rows of base files have as many. */
+int eval_open_rows(struct stoker **s, struct eval_command *c, size_t own_bytes, int n_vocab);
 
 /* Prints the sentence on stderr; returns the exit status that the code means, 1 or 2. */
 int eval_fail(const struct error *err);

@@ -193,7 +193,8 @@ static int compute(struct kld *k)
     struct stoker_options *o = &k->c->options;
     o->n_ctx = k->base.n_ctx;
     o->defaults.n_parallel = SEQUENCES;
-    int status = eval_open(&s, k->c, k->base.n_chunk * chunk_bytes(k) + eval_kld_bytes(k->base.n_ctx));
+    int status = eval_open_rows(&s, k->c, k->base.n_chunk * chunk_bytes(k) + eval_kld_bytes(k->base.n_ctx),
+                                k->base.n_vocab);
     if (status)
         return status;
     eval_catch_interrupts();

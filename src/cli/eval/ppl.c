@@ -121,8 +121,9 @@ static int compute(struct ppl *p)
     struct stoker_options *o = &p->c->options;
     o->n_ctx = p->c->n_ctx;
     o->defaults.n_parallel = SEQUENCES;
-    size_t chunk = (size_t)p->c->n_ctx * sizeof *p->token + sizeof *p->run.chunk;
-    int status = eval_open(&s, p->c, p->run.n_chunk * chunk + eval_chunks_bytes(p->c->n_ctx, 0));
+    size_t chunk = (size_t)p->c->n_ctx * sizeof *p->token + sizeof *p->run.chunk,
+           own = p->run.n_chunk * chunk + eval_chunks_bytes(p->c->n_ctx, 0);
+    int status = p->c->save ? eval_open_rows(&s, p->c, own, p->text.n_vocab) : eval_open(&s, p->c, own);
     if (status)
         return status;
     eval_catch_interrupts();

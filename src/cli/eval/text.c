@@ -96,6 +96,18 @@ int eval_open(struct stoker **s, struct eval_command *c, size_t own_bytes)
     return failed ? report(&err) : 0;
 }
 
+int eval_open_rows(struct stoker **s, struct eval_command *c, size_t own_bytes, int n_vocab)
+{
+    int status = eval_open(s, c, own_bytes);
+    if (status || stoker_n_vocab(*s) == n_vocab)
+        return status;
+    fprintf(stderr, "stoker eval: %s has %d tokens and %d logits: base files need one a token\n", c->model, n_vocab,
+            stoker_n_vocab(*s));
+    stoker_close(*s);
+    *s = NULL;
+    return 2;
+}
+
 int eval_fail(const struct error *err)
 {
     fprintf(stderr, "stoker eval: %s\n", err->text);
