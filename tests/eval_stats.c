@@ -210,7 +210,7 @@ static void write_again(const struct eval_base *b, const float *logits)
 {
     char path[TEMPORARY_PATH];
     struct error err = {0};
-    size_t n, wanted_n, tokens = b->n_chunk * (size_t)b->n_ctx;
+    size_t n = 0, wanted_n = 0, tokens = b->n_chunk * (size_t)b->n_ctx;
     close(temporary_file(path, "base"));
     unlink(path);
     struct eval_base w = {.path = path, .fd = -1, .n_ctx = b->n_ctx, .n_vocab = b->n_vocab, .n_chunk = b->n_chunk};
