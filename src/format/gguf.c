@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,14 +120,40 @@ uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_st
 
 /* ---- files and parts ---------------------------------------------------------------------------------------------- */
 
-static int open_file(struct gguf_file *f, const char *path, struct arena *arena, struct error *err)
+/* A name from outside must not lead out of the folder. */
+static int check_entry(const char *name, struct error *err)
+{
+    if (*name && *name != '.' && !strchr(name, '/') && strlen(name) <= NAME_MAX)
+        return 0;
+    return error_set(
+        err, ERR_INPUT,
+        "%.80s: a file is named as it stands in its folder: without \"/\", without \".\" at the beginning, "
+        "of at most %d bytes",
+        name, NAME_MAX);
+}
+
+/* The file is open; it lies on the device of the folder. */
+static int check_device(const struct gguf_file *f, int dir, struct error *err)
+{
+    struct stat folder;
+    if (dir == AT_FDCWD || (fstat(dir, &folder) == 0 && folder.st_dev == f->dev))
+        return 0;
+    return error_set(err, ERR_INPUT, "%s: on another device; put the file itself into the folder", f->path);
+}
+
+static int open_file(struct gguf_file *f, const char *path, int dir, struct arena *arena, struct error *err)
 {
     struct stat st;
+    int entry = dir != AT_FDCWD;
     f->path = arena_copy(arena, path, strlen(path));
     if (!f->path)
         return error_set(err, ERR_MEMORY, "%s: no memory to open it", path);
+    if (entry && check_entry(path, err))
+        return -1;
     /* Not blocking: opening a pipe must not wait for somebody to write. */
-    f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    f->fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (entry ? O_NOFOLLOW : 0));
+    if (f->fd < 0 && errno == ELOOP && entry)
+        return error_set(err, ERR_INPUT, "%s: a link; put the file itself into the folder", path);
     if (f->fd < 0)
         return error_set(err, ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
     if (fstat(f->fd, &st) != 0)
@@ -140,7 +167,7 @@ static int open_file(struct gguf_file *f, const char *path, struct arena *arena,
     f->dev = st.st_dev;
     f->ino = st.st_ino;
     f->mtime = st.st_mtim;
-    return 0;
+    return check_device(f, dir, err);
 }
 
 /* The numbers in a name that ends -00001-of-00003.gguf: 1 and *part, *count; 0 if it does not end so. */
@@ -234,7 +261,7 @@ static int read_part(struct gguf *g, struct gguf_part *p, int i, struct error *e
     if (g->header_only && access(path, F_OK) != 0)
         return error_set(err, ERR_IO, "%s: is not here: the beginning of each of the %d parts is needed", path,
                          g->n_file);
-    int status = open_file(f, path, &g->arena, err);
+    int status = open_file(f, path, AT_FDCWD, &g->arena, err);
     if (status == 0)
         status = gguf_cursor_begin(&c, f, i, &g->arena, err);
     c.header_only = g->header_only;
@@ -302,13 +329,14 @@ static struct gguf_part *allocate_parts(struct gguf *g, const struct gguf_part *
     return part;
 }
 
-static int read_set(struct gguf *g, struct gguf_cursor *c, struct error *err)
+static int read_set(struct gguf *g, struct gguf_cursor *c, const struct gguf_small *small, struct error *err)
 {
     struct gguf_part first = {0}, *part = &first;
     int n_parts = 1;
     if (gguf_cursor_begin(c, g->file, 0, &g->arena, err) != 0)
         return -1;
     c->header_only = g->header_only;
+    c->end = small && small->header < c->end ? small->header : c->end;
     if (gguf_read_keys(c, &first) != 0)
         return -1;
     g->version = first.version;
@@ -318,6 +346,8 @@ static int read_set(struct gguf *g, struct gguf_cursor *c, struct error *err)
     if (make_table(g, &g->index->keys, key_name, g->n_value, "key", err) != 0 ||
         count_parts(g, &first, &n_parts, err) != 0 || gguf_read_tensors(c, &first) != 0)
         return -1;
+    if (n_parts > 1 && small)
+        return error_set(err, ERR_FORMAT, "%s: a part of a model of %d files", g->file->path, n_parts);
     if (n_parts > 1 && !(part = allocate_parts(g, &first, n_parts, err)))
         return -1;
     for (int i = 1; i < n_parts; i++)
@@ -327,7 +357,8 @@ static int read_set(struct gguf *g, struct gguf_cursor *c, struct error *err)
                                            : -1;
 }
 
-static int open_set(struct gguf **out, const char *path, int header_only, struct error *err)
+static int open_set(struct gguf **out, const char *path, int header_only, const struct gguf_small *small,
+                    struct error *err)
 {
     struct gguf_cursor c = {0};
     struct gguf *g = calloc(1, sizeof *g);
@@ -345,10 +376,13 @@ static int open_set(struct gguf **out, const char *path, int header_only, struct
         g->header_only = header_only;
         g->file[0].fd = -1;
         g->index->seed = rng_seed();
-        status = open_file(g->file, path, &g->arena, err);
+        status = open_file(g->file, path, small ? small->dir : AT_FDCWD, &g->arena, err);
     }
+    if (status == 0 && small && g->file->size > small->file)
+        status = error_set(err, ERR_FORMAT, "%s: it has %" PRIu64 " bytes, at most %" PRIu64 " are read", path,
+                           g->file->size, small->file);
     if (status == 0)
-        status = read_set(g, &c, err);
+        status = read_set(g, &c, small, err);
     gguf_cursor_end(&c);
     if (status == 0)
         *out = g;
@@ -357,9 +391,17 @@ static int open_set(struct gguf **out, const char *path, int header_only, struct
     return status;
 }
 
-int gguf_open(struct gguf **out, const char *path, struct error *err) { return open_set(out, path, 0, err); }
+int gguf_open(struct gguf **out, const char *path, struct error *err) { return open_set(out, path, 0, NULL, err); }
 
-int gguf_open_header(struct gguf **out, const char *path, struct error *err) { return open_set(out, path, 1, err); }
+int gguf_open_header(struct gguf **out, const char *path, struct error *err)
+{
+    return open_set(out, path, 1, NULL, err);
+}
+
+int gguf_open_small(struct gguf **out, const char *path, const struct gguf_small *small, struct error *err)
+{
+    return open_set(out, path, 0, small, err);
+}
 
 void gguf_close(struct gguf *g)
 {

@@ -97,6 +97,14 @@ int gguf_open(struct gguf **out, const char *path, struct error *err);
  * file's size is what its header speaks of. A header that goes on is ERR_FORMAT, and the sentence tells how many bytes more it takes at
  * least. */
 int gguf_open_header(struct gguf **out, const char *path, struct error *err);
+/* The same of one small file that others choose: no part of a set, of at most so many bytes, of which its header has at most so many
+ * (memory: some five times these). dir AT_FDCWD: path is any path. Else it is an entry of that open folder: it is no path, does not begin
+ * with ".", is no link and lies on the same device. ERR_INPUT: the name is none of that; the sentence shows it. */
+struct gguf_small {
+    int dir;
+    uint64_t file, header;
+};
+int gguf_open_small(struct gguf **out, const char *path, const struct gguf_small *small, struct error *err);
 void gguf_close(struct gguf *g);
 
 /* By name. NULL: the file has none. */
