@@ -60,6 +60,7 @@ enum vec {
     V_FP8,
     V_LAYER_NORM,
     V_RELU,
+    V_AXPY,
     V_COUNT
 };
 static const char *const vec_name[V_COUNT] = {"dot16",       "rms_norm",    "rms_norm without weight",
@@ -72,7 +73,7 @@ static const char *const vec_name[V_COUNT] = {"dot16",       "rms_norm",    "rms
                                               "conv",        "conv_plain",  "exp",
                                               "softplus",    "clamp",       "sqrt_softplus",
                                               "softmax_sum", "round_fp8",   "layer_norm",
-                                              "relu_mul"};
+                                              "relu_mul",    "axpy"};
 
 /* Writes its outputs, as floats, to out; returns how many. a and b are scratch copies ending at guard pages. */
 static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, float *out, int n, int alias)
@@ -105,6 +106,9 @@ static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, floa
         break;
     case V_ADD_SCALED:
         k->add_scaled(a, s, b, n), y = a;
+        break;
+    case V_AXPY:
+        k->axpy(a, s, b, n), y = a;
         break;
     case V_SCALE:
         k->scale(a, s, n), y = a;

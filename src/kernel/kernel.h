@@ -214,6 +214,7 @@ struct kernels {
     void (*sqrt_softplus)(float *y, const float *x, int n); /* y may be x */
     /* y_j = sum over rows of softmax(score)_j x_j, each column by itself; x and score [n_rows] rows of n; n_rows >= 1. */
     void (*softmax_sum)(float *y, const float *const *x, const float *const *score, int n_rows, int n);
+    void (*axpy)(float *x, float s, const float *v, int n); /* x = fmaf(s, v, x), one rounding */
     void (*round_fp8)(float *x, int n); /* through e4m3, in place, FP8_BLOCK values with a scale of their own */
 };
 enum { FP8_BLOCK = 64 };

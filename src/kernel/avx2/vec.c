@@ -75,6 +75,13 @@ static void add_scaled(float *y, float w, const float *o, int n)
         store(y, i, n, _mm256_add_ps(load(y, i, n), _mm256_mul_ps(f, load(o, i, n))));
 }
 
+static void axpy(float *x, float s, const float *v, int n)
+{
+    const __m256 f = _mm256_set1_ps(s);
+    for (int i = 0; i < n; i += 8)
+        store(x, i, n, _mm256_fmadd_ps(f, load(v, i, n), load(x, i, n)));
+}
+
 static void scale(float *x, float s, int n)
 {
     for (int i = 0; i < n; i += 8)
@@ -171,6 +178,7 @@ void fill_vec_avx2(struct kernels *k)
     k->sigmoid = sigmoid;
     k->add = add;
     k->add_scaled = add_scaled;
+    k->axpy = axpy;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
     k->relu_mul = relu_mul;

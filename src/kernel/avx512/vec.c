@@ -63,6 +63,11 @@ static void add_scaled(float *y, float w, const float *o, int n)
     LANES(n) STORE(y, _mm512_add_ps(LOAD(y), _mm512_mul_ps(_mm512_set1_ps(w), LOAD(o))));
 }
 
+static void axpy(float *x, float s, const float *v, int n)
+{
+    LANES(n) STORE(x, _mm512_fmadd_ps(_mm512_set1_ps(s), LOAD(v), LOAD(x)));
+}
+
 static void scale(float *x, float s, int n) { LANES(n) STORE(x, _mm512_mul_ps(LOAD(x), _mm512_set1_ps(s))); }
 
 static void gelu_mul(float *h, const float *gate, const float *up, int n)
@@ -151,6 +156,7 @@ void fill_vec_avx512(struct kernels *k)
     k->sigmoid = sigmoid;
     k->add = add;
     k->add_scaled = add_scaled;
+    k->axpy = axpy;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
     k->relu_mul = relu_mul;

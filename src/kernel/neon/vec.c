@@ -111,6 +111,12 @@ static void add_scaled(float *y, float w, const float *o, int n)
         store(y, i, n, vaddq_f32(load(y, i, n), vmulq_f32(f32x4(w), load(o, i, n))));
 }
 
+static void axpy(float *x, float s, const float *v, int n)
+{
+    for (int i = 0; i < n; i += 4)
+        store(x, i, n, vfmaq_f32(load(x, i, n), f32x4(s), load(v, i, n)));
+}
+
 static void scale(float *x, float s, int n)
 {
     for (int i = 0; i < n; i += 4)
@@ -277,6 +283,7 @@ void fill_vec_neon(struct kernels *k)
     k->add = add;
     k->mul = mul;
     k->add_scaled = add_scaled;
+    k->axpy = axpy;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
     k->relu_mul = relu_mul;

@@ -123,6 +123,12 @@ static void add_scaled(float *y, float w, const float *o, int n)
         y[i] = y[i] + w * o[i];
 }
 
+static void axpy(float *x, float s, const float *v, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] = fmaf(s, v[i], x[i]);
+}
+
 static void scale(float *x, float s, int n)
 {
     for (int i = 0; i < n; i++)
@@ -182,6 +188,7 @@ void fill_vec_scalar(struct kernels *k)
     k->sigmoid = sigmoid;
     k->add = add;
     k->add_scaled = add_scaled;
+    k->axpy = axpy;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
     k->relu_mul = relu_mul;
