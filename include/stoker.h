@@ -35,6 +35,7 @@ typedef int32_t stoker_token; /* an id of the vocabulary, from 0 */
 typedef uint64_t stoker_id;   /* a request of an engine; 0 is none, and none is used twice */
 struct stoker;                /* an engine */
 struct stoker_constraint;     /* the language that an answer must belong to */
+struct stoker_vector;         /* directions that a request may steer by */
 
 enum stoker_error_code {
     STOKER_OK,
@@ -127,6 +128,8 @@ struct stoker_options {
     uint64_t cache_disk;   /* most bytes of files in cache_dir; 0: 8 GiB */
     int cache_on_request;  /* 1: nothing is written to cache_dir until stoker_cache_keep() */
     uint64_t server;       /* bytes that the caller itself needs (connections, buffers): the plan counts them */
+    uint64_t
+        steer_memory; /* bytes for vectors: the sum of stoker_vector_bytes() of those that are open at a time. 0: none can be */
 };
 
 /* Reads the headers of the GGUF file at path (of a split model: its first part), makes the plan, loads what stays resident and starts the
@@ -225,6 +228,70 @@ struct stoker_score {
     int n_top;      /* entries of score_top that are filled in: n_score_top, or the whole vocabulary */
 };
 
+/* ---- steering: changing what the model computes, for one request ---- */
+
+enum stoker_vector_kind {
+    STOKER_VECTOR_ADD,    /* its directions are added to the rows of their layers */
+    STOKER_VECTOR_PROJECT /* they are unit vectors, which are taken out of them (directional ablation) */
+};
+
+/* What a vector file says of itself; "" where it does not. Longer texts are cut, what is not printable ASCII is "?". */
+struct stoker_vector_about {
+    enum stoker_vector_kind kind;
+    const char *
+        hook; /* what it acts on: "residual_stream_post_layer", "attn_out_pre_residual", "ffn_out_pre_residual"; static */
+    int hook_differs; /* 1: its directions were measured at another place than they act on */
+    char sha256[65];  /* of its directions: equal content has the same one */
+    char file[128];   /* the file's name without its folder */
+    char name[256], license[256], author[256], source[256], base_model[256], model_hint[256], method[256];
+    int n_embd, layer_first, layer_last,
+        n_layer_held; /* of n_layer_held layers from the first to the last it has directions */
+    float scale_default;
+    uint64_t bytes; /* in memory */
+};
+
+/* Bytes that a vector file takes once it is open, from its header: for steer_memory of the options. Errors as of stoker_vector_open(). */
+int stoker_vector_bytes(const char *path, uint64_t *bytes, struct stoker_error *err);
+
+/* Opens a control vector, a GGUF file of one direction a layer. dir: AT_FDCWD, or an open folder, of which name is an entry (no path, no
+ * link, not hidden, on the same device). It is read and checked whole, by the calling thread; no step waits for that. STOKER_ERR_FORMAT,
+ * STOKER_ERR_UNSUPPORTED, STOKER_ERR_IO: the file; STOKER_ERR_INPUT: it is for another model, or name is no entry; STOKER_ERR_MEMORY: it
+ * does not fit into what is left of steer_memory. Any number of threads and requests may use a vector at a time. */
+int stoker_vector_open(struct stoker_vector **out, struct stoker *s, int dir, const char *name,
+                       struct stoker_error *err);
+
+/* Requests that were submitted with it keep it, and its memory, until their last event is taken. */
+void stoker_vector_close(struct stoker_vector *v);
+
+void stoker_vector_about(const struct stoker_vector *v, struct stoker_vector_about *out);
+double stoker_vector_norm(const struct stoker_vector *v,
+                          int layer); /* of its direction there, as in the file; 0: it has none */
+
+/* Rows that a projection acts on: all, or those in which there is more, or less, than nothing of the direction. */
+enum stoker_side { STOKER_SIDE_BOTH, STOKER_SIDE_POSITIVE, STOKER_SIDE_NEGATIVE };
+enum { STOKER_STEER_MOST = 16, STOKER_SCALE_MOST = 1000 };
+
+/* A position: n, or with from_prompt_end that many behind the end of the prompt (-1: the prompt's last token). */
+struct stoker_at {
+    int64_t n;
+    int from_prompt_end;
+};
+
+/* One operation of a list. Zeroed but for its vector: as the file says, at all layers and positions. */
+struct stoker_steer {
+    const struct stoker_vector *vector; /* open; of the same engine */
+    float amount;   /* times which the direction is added, or the share that is taken out; up to STOKER_SCALE_MOST */
+    int has_amount; /* 0: the file's scale_default */
+    int layer_first, layer_last; /* inclusive; layer_last 0: all */
+    enum stoker_side side;       /* of projections */
+    struct stoker_at from, to;   /* positions from <= p < to; to zeroed: without end */
+};
+
+/* 64 digits that tell what a list does to a request with so many tokens of prompt: equal ones, with equal requests, give equal bits. Names
+ * and files do not count, nor what is without effect. Errors as of stoker_submit(). */
+int stoker_steer_digest(const struct stoker *s, const struct stoker_steer *op, size_t n, size_t n_prompt, char out[65],
+                        struct stoker_error *err);
+
 /* One request. stoker_submit() copies all of it but the constraint, which must be of the same engine and stay open until the request's last
  * event is taken, and what notify_arg points to. */
 struct stoker_request {
@@ -262,6 +329,10 @@ struct stoker_request {
      * few, the first and the newest of these positions are kept. Other models resume anywhere. */
     const size_t *snapshot_at;
     size_t n_snapshot_at;
+    /* [n_steer] at most STOKER_STEER_MOST operations on the model's rows, in their order. Logits, log-probabilities and scores are those of
+     * the model so steered. Prefixes are shared only with requests that are steered alike. */
+    const struct stoker_steer *steer;
+    size_t n_steer;
     int no_cache;     /* 1: neither uses cached prefixes nor leaves any (benchmarks) */
     const void *salt; /* [n_salt] bytes: prefixes are shared only among requests with the same salt */
     size_t n_salt;
@@ -587,7 +658,7 @@ void stoker_reply_close(struct stoker_reply *r);
 
 /* ---- plan and statistics ------------------------------------------------------------------------------------------------- */
 
-enum { STOKER_PLAN_PARTS = 17, STOKER_TYPES = 42 };
+enum { STOKER_PLAN_PARTS = 18, STOKER_TYPES = 42 };
 
 /* The memory plan. Sizes are bytes. Strings that are pointers are static. */
 struct stoker_plan {

@@ -48,6 +48,8 @@ golden           --exact --kv f16 --all $data/golden models/ember
 golden           --exact --kv q8_0 --all $data/golden models/ember
 golden           --memory min --all $data/golden models/ember
 prompt_logprobs  $data/golden models/ember
+steer            --exact $data/steering
+steer_laws
 eval_stats       $data/eval
 quants           $data/quants
 tokenizers       $data/tokenizers

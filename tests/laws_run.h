@@ -14,7 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINES = 4, MOST_IDS = 400, N_DECODE = 8 };
+#ifndef LAWS_LINES
+#define LAWS_LINES 4
+#endif
+enum { LINES = LAWS_LINES, MOST_IDS = 400, N_DECODE = 8 };
 
 /* budget: how far from the plan's minimum (0) to everything resident (100), in percent; or the slots alone, likewise. */
 struct setting {

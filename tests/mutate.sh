@@ -345,7 +345,7 @@ mutate limit-of-gate "$(golden step35)" src/model/block/dense_or_moe.c 's|c > 0 
 mutate sinks-of-windows "$(golden mimo2)" src/model/arch/mimo2.c 's|w->attention.sinks = |(void)|'
 mutate norm-over-experts "$(golden afmoe)" src/model/block/moe.c 's|^    if (w->post_norm)|    if (0)|'
 mutate residual-scale "$(golden granitemoe)" src/model/step.c 's|if (p->residual_scale > 0)|if (0)|'
-mutate residual-of-mamba "$(golden granitehybrid)" src/model/block/mamba2.c 's|add_output(s, x, n);|add(s, x, n, p->n_embd);|'
+mutate residual-of-mamba "$(golden granitehybrid)" src/model/block/mamba2.c 's|block_out(s, VECTOR_ATTN, x, n);|add(s, x, n, p->n_embd);|'
 mutate logit-scale "$(golden granite)" src/model/arch/forward.c 's|if (m->p.logit_scale > 0)|if (0)|'
 mutate plain-convolution "$(golden lfm2moe)" src/op/recur.c 's|if (a->plain)|if (0)|'
 mutate history-of-convolution "state build/data/golden/lfm2moe.gguf" src/model/recurrent/lfm2.c 's|bind_state(b, (size_t)(p->n_conv - 1) \* (size_t)p->n_embd)|bind_state(b, 0)|'
@@ -394,6 +394,24 @@ mutate ngram-over-eos "$(golden qwen4exp)" src/model/block/ngram.c 's#last\[i\] 
 mutate ngram-taps "$(golden qwen4exp)" src/model/block/ngram.c 's|n->conv, n->size, wide, run|n->conv, 1, wide, run|'
 mutate ngram-gate "unit/op/streams" src/op/streams.c 's|size < 1e-6f ? 1e-6f : size|size|'
 mutate ngram-history "state build/data/golden/qwen4exp.gguf" src/model/block/ngram.c 's|bind_state(b, (size_t)((n->conv - 1) \* n->size) \* (size_t)wide)|bind_state(b, 0)|'
+
+# steering
+steer="steer --exact build/data/steering"
+laws="steer_laws build/data/golden/qwen35moe.gguf build/data/golden/deepseek4.gguf"
+mutate axpy-with-two-roundings "kernels" src/kernel/scalar/vec.c 's|x\[i\] = fmaf(s, v\[i\], x\[i\])|x[i] = s * v[i] + x[i]|'
+mutate a-layer-early "$steer" src/model/step.c 's|^    steer_rows(s, VECTOR_LAYER, x, s|    s->layer++, steer_rows(s, VECTOR_LAYER, x, s|;s|^    for (int r = 0; r < s->n_rows \&\& !op_meas|    s->layer--;\n&|'
+mutate only-the-last-row "$steer" src/model/steering.c 's|int rows = (int)(to - from) \* n_stream;|int rows = n_stream;|'
+mutate rows-of-all "$laws" src/model/steering.c 's|s->b->pos\[run->first\], run->n, |s->b->pos[run->first], s->n_rows - run->first, |'
+mutate added-for-projected "$steer" src/model/steering.c 's|o->vector->kind == VECTOR_PROJECT|0|'
+mutate scale-twice "$steer" src/model/steering.c 's|op_steer_add(op, x, o->amount,|op_steer_add(op, x, o->amount * o->amount,|'
+mutate side-of-projections "$steer" src/op/steer.c 's|a->side == STEER_POSITIVE|0|'
+mutate no-op-kept "$laws" src/model/steering.c 's/o.amount == 0 || //'
+mutate one-stream "$laws" src/model/step.c 's|s->m->p.hyper.n ? s->m->p.hyper.n : 1|1|'
+mutate block-behind-addition "$laws" src/model/step.c 's|^    block_steer(s, hook, y);||;s|^    add(s, x, y, p->n_embd);|&\n    block_steer(s, hook, y);|'
+mutate key-without-scale "prefix -t steered build/data/golden/llama-tied.gguf" src/model/steering.c 's|put_u32(&h, f32_bits(o->amount));||'
+mutate key-without-from "prefix -t steered build/data/golden/llama-tied.gguf" src/model/steering.c 's|{o->from, o->to};|{0, 0};|'
+mutate root-without-list "prefix -t steered build/data/golden/llama-tied.gguf" src/engine/engine.c 's|steering_root(steer ? &steer->list : NULL, root)|root|'
+mutate vector-not-finite "unit/format/vector" src/format/vector.c 's|if (!isfinite(value))|if (0)|'
 
 [ $skipped -eq 0 ] || echo "$skipped skipped"
 [ "$dry" ] || echo "$red red, $green green"

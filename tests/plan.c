@@ -6,9 +6,9 @@
  *     build/tests/plan --child PATH BYTES  what the test starts to measure: a run under that memory
  *
  * Models are the embedded one, the goldens of expected_lawful(), and files of the right shape without data (sparse_model.h). */
-#include "engine/machine_memory.h"
 #include "expected.h"
 #include "laws_run.h"
+#include "machine/memory.h"
 #include "sanitized.h"
 #include "sparse_model.h"
 #include "test_lines.h"

@@ -21,13 +21,15 @@
  *     lies       files whose checksums hold and whose fields are wrong
  *     others     another model of the same shape finds nothing, nor does another type of keys and values
  *     no-handles files that cannot be opened for a moment are not lost
+ *     steered    requests with other lists of vectors find nothing of each other, with equal ones everything, in memory and from files;
+ *                what has no effect, or none on what is kept, shares all; four lists at once
  *     killed     a process that serves and writes is killed at any moment; what the next one finds gives the same answers
  *
  * With --kv q8_0 those whose bytes depend on the type, again. A line a test and model. Needs no data from outside the repository. */
 #include "base/error.h"
 #include "base/rng.h"
 #include "engine/prefix/file.h"
-#include "format/gguf.h"
+#include "gguf_write.h"
 #include "sanitized.h"
 #include "stoker.h"
 
@@ -1104,6 +1106,185 @@ static void killed(const struct subject *m)
     verdict(m, "killed", ok && found > 0, detail);
 }
 
+/* ---- steered ---------------------------------------------------------------------------------------------------------------- */
+
+/* A vector file of every layer but the first, below the folder of this run; from a seed. 0: it is there. */
+static int write_vector(const char *path, const struct stoker_about *about, uint64_t seed)
+{
+    struct gguf_writer w;
+    struct error err = {0};
+    char name[32];
+    gguf_write_begin(&w, path, 32);
+    gguf_write_string(&w, "general.architecture", "controlvector", 13);
+    for (uint64_t l = 1; l < about->n_layer; l++) {
+        snprintf(name, sizeof name, "direction.%d", (int)l);
+        gguf_write_tensor(&w, name, TYPE_F32, 1, &about->n_embd);
+    }
+    for (uint64_t i = 0; i < (about->n_layer - 1) * about->n_embd; i++) {
+        float f = (float)((double)(rng_u64(seed, i, 3, 3) >> 40) * 0x1p-23 - 1);
+        gguf_write_data(&w, &f, sizeof f);
+    }
+    return gguf_write_end(&w, &err);
+}
+
+struct steered {
+    const struct subject *m;
+    struct stoker *warm, *cold;
+    struct stoker_vector *v, *again; /* of warm; again: the same content in another file */
+    struct stoker_vector *cold_v;
+    struct stoker_request r;
+    size_t snapshot;
+    int ok;
+    char detail[100];
+};
+
+/* Asks with a list of n entries, whose vectors are those of warm, and expects to find so much; the answer is that of an engine that
+ * computes it from nothing. */
+static void expect(struct steered *t, const char *what, const struct stoker_steer *list, size_t n, size_t found)
+{
+    struct stoker_steer same_list[4];
+    struct answer a, truth;
+    struct stoker_request cold = t->r;
+    for (size_t i = 0; i < n; i++) {
+        same_list[i] = list[i];
+        same_list[i].vector = t->cold_v;
+    }
+    t->r.steer = list;
+    cold.steer = same_list;
+    t->r.n_steer = cold.n_steer = n;
+    cold.no_cache = 1;
+    if (!t->ok)
+        return;
+    t->ok = ask(t->warm, &t->r, &a) == 0 && ask(t->cold, &cold, &truth) == 0 && same(&truth, &a);
+    if (!t->ok)
+        snprintf(t->detail, sizeof t->detail, "%s: another answer", what);
+    else if (a.end.u.end.n_cached != found) {
+        snprintf(t->detail, sizeof t->detail, "%s: found %zu, expected %zu", what, a.end.u.end.n_cached, found);
+        t->ok = 0;
+    }
+}
+
+/* Four lists of one prompt at the same time: what each would say alone. */
+static void steered_together(struct steered *t, const struct stoker_steer *one, const struct stoker_steer *other)
+{
+    const struct stoker_steer *list[4] = {NULL, one, other, one};
+    stoker_id id[4];
+    struct answer a, truth;
+    for (int i = 0; i < 4 && t->ok; i++) {
+        t->r.steer = list[i];
+        t->r.n_steer = list[i] != NULL;
+        t->r.sampling.seed = 90 + (uint64_t)i;
+        t->ok = stoker_submit(t->warm, &t->r, &id[i], NULL) == 0;
+    }
+    for (int i = 0; i < 4 && t->ok; i++) {
+        struct stoker_request cold = t->r;
+        struct stoker_steer mine = list[i] ? *list[i] : (struct stoker_steer){0};
+        mine.vector = t->cold_v;
+        cold.steer = &mine;
+        cold.n_steer = list[i] != NULL;
+        cold.sampling.seed = 90 + (uint64_t)i;
+        cold.no_cache = 1;
+        collect(t->warm, id[i], &a);
+        t->ok = a.end.kind == STOKER_END && ask(t->cold, &cold, &truth) == 0 && same(&truth, &a);
+        if (!t->ok)
+            snprintf(t->detail, sizeof t->detail, "four at once: number %d has another answer", i);
+    }
+}
+
+static void steered_in_memory(struct steered *t, const char *path, int n_layer)
+{
+    const struct stoker_steer plain = {.vector = t->v}, twice = {.vector = t->v, .amount = 2, .has_amount = 1},
+                              none = {.vector = t->v, .has_amount = 1}, equal = {.vector = t->again},
+                              last = {.vector = t->v, .layer_first = n_layer - 1, .layer_last = n_layer - 1},
+                              late = {.vector = t->v, .from = {0, 1}}, empty = {.vector = t->v, .from = {9}, .to = {9}},
+                              first = {.vector = t->v, .to = {300}};
+    const struct stoker_steer both[2] = {plain, twice}, turned[2] = {twice, plain};
+    size_t known = t->m->recurrent ? t->snapshot : t->r.n_prompt - 1;
+    size_t other = n_layer > 2 ? 0 : known; /* behind the last layer nothing is kept */
+    expect(t, "unsteered", NULL, 0, 0);
+    expect(t, "unsteered again", NULL, 0, known);
+    expect(t, "scale 0", &none, 1, known);
+    expect(t, "no positions", &empty, 1, known);
+    expect(t, "the last layer", &last, 1, known);
+    expect(t, "a vector", &plain, 1, other);
+    expect(t, "a vector again", &plain, 1, known);
+    expect(t, "another scale", &twice, 1, other);
+    expect(t, "two", both, 2, other);
+    expect(t, "turned round", turned, 2, other);
+    expect(t, "turned round again", turned, 2, known);
+    expect(t, "the answer alone", &late, 1, other);
+    expect(t, "the first positions", &first, 1, other);
+    expect(t, "the first positions again", &first, 1, known);
+    expect(t, "equal content", &equal, 1, known);
+    stoker_vector_close(t->v);
+    t->v = NULL;
+    t->ok = t->ok && stoker_vector_open(&t->v, t->warm, AT_FDCWD, path, NULL) == 0;
+    const struct stoker_steer reloaded = {.vector = t->v};
+    expect(t, "loaded again", &reloaded, 1, known);
+    expect(t, "unsteered at the end", NULL, 0, known);
+    steered_together(t, &reloaded, &equal);
+}
+
+static void steered_from_files(struct steered *t, const char *path, int n_layer)
+{
+    struct stoker_options o = with_files();
+    size_t known = t->m->recurrent ? t->snapshot : t->r.n_prompt - 1;
+    o.steer_memory = 1 << 20;
+    empty_dir();
+    for (int i = 0; i < 3 && t->ok; i++) {
+        t->warm = engine(t->m->path, &o);
+        t->ok = t->warm && stoker_vector_open(&t->v, t->warm, AT_FDCWD, path, NULL) == 0;
+        const struct stoker_steer list = {.vector = t->v};
+        expect(t, i ? "files" : "first", &list, i < 2, i == 1 || (i && n_layer <= 2) ? known : 0);
+        stoker_vector_close(t->v);
+        t->v = NULL;
+        stoker_close(t->warm);
+        t->warm = NULL;
+    }
+    empty_dir();
+}
+
+static void steered(const struct subject *m)
+{
+    struct stoker_options o = options();
+    struct stoker_about about;
+    struct prompt p = {.n = 0};
+    struct steered t = {.m = m};
+    char path[100], copy[100];
+    o.n_snapshots = 20;
+    o.n_parallel = 4;
+    o.cache_ram = 64 << 20;
+    o.steer_memory = 1 << 20;
+    snprintf(path, sizeof path, "%s.vector.gguf", dir);
+    snprintf(copy, sizeof copy, "%s.copy.gguf", dir);
+    extend(&p, 520, 61, m->n_vocab);
+    t.snapshot = p.n - 5;
+    t.r = request(&p, 9, 3);
+    t.r.snapshot_at = &t.snapshot;
+    t.r.n_snapshot_at = 1;
+    t.warm = engine(m->path, &o);
+    t.cold = engine(m->path, &o);
+    t.ok = t.warm && t.cold && stoker_about(&about, m->path, NULL) == 0 && write_vector(path, &about, 5) == 0 &&
+           write_vector(copy, &about, 5) == 0 && stoker_vector_open(&t.v, t.warm, AT_FDCWD, path, NULL) == 0 &&
+           stoker_vector_open(&t.again, t.warm, AT_FDCWD, copy, NULL) == 0 &&
+           stoker_vector_open(&t.cold_v, t.cold, AT_FDCWD, path, NULL) == 0;
+    if (t.ok)
+        steered_in_memory(&t, path, (int)about.n_layer);
+    stoker_vector_close(t.v);
+    stoker_vector_close(t.again);
+    stoker_close(t.warm);
+    t.v = NULL;
+    t.warm = NULL;
+    t.r.sampling.seed = 3;
+    if (t.ok)
+        steered_from_files(&t, path, (int)about.n_layer);
+    stoker_vector_close(t.cold_v);
+    stoker_close(t.cold);
+    remove(path);
+    remove(copy);
+    verdict(m, "steered", t.ok, t.detail);
+}
+
 /* ---- all -------------------------------------------------------------------------------------------------------------------- */
 
 static void run_model(const char *path, const char *type)
@@ -1132,7 +1313,8 @@ static void run_model(const char *path, const char *type)
                  {"preempted", preempted, 0},   {"chance", chance, 0},         {"restart", restart, 1},
                  {"anywhere", anywhere, 1},     {"tails", tails, 1},           {"torn", torn, 0},
                  {"pushed-out", pushed_out, 0}, {"damaged", damaged, 0},       {"lies", lies, 0},
-                 {"others", others_files, 1},   {"no-handles", no_handles, 0}, {"killed", killed, 0}};
+                 {"others", others_files, 1},   {"no-handles", no_handles, 0}, {"steered", steered, 0},
+                 {"killed", killed, 0}};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         if ((!only || strcmp(only, tests[i].name) == 0) && (tests[i].typed || strcmp(kv, "f16") == 0))
             tests[i].run(&m);
@@ -1145,6 +1327,9 @@ int main(int argc, char **argv)
         TEST_DATA "/golden/qwen35moe.gguf",     TEST_DATA "/golden/deepseek2-lite.gguf",
         TEST_DATA "/golden/mamba2.gguf",        TEST_DATA "/golden/deepseek4.gguf",
         TEST_DATA "/golden/glm-dsa-sparse.gguf"};
+    static const char *const deep[] = {TEST_DATA "/steering/steer-llama-tied.gguf",
+                                       TEST_DATA "/steering/steer-qwen35moe.gguf",
+                                       TEST_DATA "/steering/steer-gpt-oss.gguf"};
     int first = 1;
     self = argv[0];
     if (argc == 7 && strcmp(argv[1], "--serve") == 0) {
@@ -1168,6 +1353,9 @@ int main(int argc, char **argv)
         if (!strstr(models[i], "mamba")) /* which keeps states alone */
             run_model(models[i], "q8_0");
     }
+    only = only ? only : "steered"; /* models with a layer between the first and the last */
+    for (size_t i = 0; first == argc && strcmp(only, "steered") == 0 && i < sizeof deep / sizeof *deep; i++)
+        run_model(deep[i], "f16");
     empty_dir();
     rmdir(dir);
     printf("%d passed, %d failed, 0 skipped\n", passed, failed);

@@ -43,6 +43,7 @@ static void release_sequence(struct stoker *s, struct job *j, int known)
     pthread_mutex_lock(&s->lock);
     j->seq = NULL;
     pthread_mutex_unlock(&s->lock);
+    seq->steer = NULL;
     s->active[seq - s->session->tables.seq] = NULL;
     seq_clear(seq);
 }
@@ -201,6 +202,7 @@ static int has_pages(const struct stoker *s, const struct job *j)
 static void take_sequence(struct stoker *s, struct job *j, struct sequence *seq)
 {
     s->active[seq - s->session->tables.seq] = j;
+    seq->steer = j->steer ? &j->steer->list : NULL;
     pthread_mutex_lock(&s->lock);
     j->seq = seq;
     j->state = JOB_PROMPT;

@@ -93,6 +93,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->n_pages = o->n_pages;
     w->cache_ram = o->cache_ram;
     w->server = o->server;
+    w->steer = o->steer_memory;
     w->cache_dir = o->cache_dir != NULL;
     w->n_queue = o->n_queue;
     w->reader.mirror = o->mirror;
@@ -158,6 +159,7 @@ static void dispose(struct stoker *s)
     constraint_cache_destroy(s->constraints);
     session_close(s->session);
     pthread_mutex_destroy(&s->lock);
+    pthread_mutex_destroy(&s->steer.reading);
     free(s);
 }
 
@@ -182,6 +184,8 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
         return error_to_public(public, &err);
     }
     pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->steer.reading, NULL);
+    atomic_init(&s->steer.left, opt ? opt->steer_memory : 0);
     s->n_queue = opt && opt->n_queue ? opt->n_queue : QUEUE;
     if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) || show_plan(s, opt, &o) ||
         session_load(s->session, &o, &err) || open_disk(s, opt, &err) || start(s, &err)) {
@@ -201,6 +205,7 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
 static void free_job(struct job *j)
 {
     free(j->history);
+    steer_close(j->steer);
     free(j->snapshot_at);
     queue_destroy(j->events);
     pick_close(&j->pick);
@@ -266,10 +271,11 @@ static struct job *job_of(struct stoker *s, stoker_id id)
     return NULL;
 }
 
-/* The job owns pick from now on. */
+/* The job owns pick and steer from now on. */
 static int fill_job(const struct stoker *s, struct job *j, const struct stoker_request *r, const struct pick *pick,
-                    const struct score *score, struct error *err)
+                    const struct score *score, struct job_steer *steer, struct error *err)
 {
+    uint64_t root = prefix_root(&s->session->prefix, r->salt, r->n_salt);
     size_t max_history = r->only_score ? r->n_prompt : (size_t)s->session->plan.n_ctx;
     if (r->max_tokens > 0 && (size_t)r->max_tokens < max_history - r->n_prompt)
         max_history = r->n_prompt + (size_t)r->max_tokens;
@@ -278,10 +284,11 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
                       .max_history = max_history,
                       .pick = *pick,
                       .score = *score,
+                      .steer = steer,
                       .ignore_end = r->ignore_end,
                       .no_cache = r->no_cache,
                       .may_be_cut = r->may_be_cut,
-                      .cursor = {.root = prefix_root(&s->session->prefix, r->salt, r->n_salt)},
+                      .cursor = {.root = steering_root(steer ? &steer->list : NULL, root)},
                       .wants_progress = r->wants_progress,
                       .notify = r->notify,
                       .notify_arg = r->notify_arg,
@@ -309,6 +316,7 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
 struct checked {
     struct pick pick;
     struct score score;
+    struct job_steer *steer;
 };
 
 /* A job for each request, or for none of them. Call it under the lock. 1: too many requests wait. */
@@ -319,9 +327,11 @@ static int queue_jobs(struct stoker *s, const struct stoker_request *r, struct c
     size_t queued = 0;
     while (queued < n && status == 0) {
         struct job *j = engine_queued(s) < s->n_queue ? unused_job(s) : NULL;
-        status = j ? fill_job(s, j, &r[queued], &c[queued].pick, &c[queued].score, err) : 1;
-        if (j)
+        status = j ? fill_job(s, j, &r[queued], &c[queued].pick, &c[queued].score, c[queued].steer, err) : 1;
+        if (j) {
             c[queued].pick = (struct pick){0};
+            c[queued].steer = NULL;
+        }
         if (status == 0) {
             j->state = JOB_QUEUED;
             id[queued++] = j->id = ++s->next_id;
@@ -342,7 +352,7 @@ int stoker_submit_all(struct stoker *s, const struct stoker_request *r, size_t n
     int status = c ? 0 : error_set(&err, ERR_MEMORY, "no memory for %zu requests", n);
     for (size_t i = 0; i < n && status == 0; i++)
         status = check_request(s, &r[i], &err) || score_open(&c[i].score, &r[i], &err) ||
-                         pick_open(&c[i].pick, s, &r[i], &err)
+                         steer_open(&c[i].steer, s, &r[i], &err) || pick_open(&c[i].pick, s, &r[i], &err)
                      ? -1
                      : 0;
     if (status == 0) {
@@ -350,8 +360,10 @@ int stoker_submit_all(struct stoker *s, const struct stoker_request *r, size_t n
         status = queue_jobs(s, r, c, n, id, &err);
         pthread_mutex_unlock(&s->lock);
     }
-    for (size_t i = 0; c && i < n; i++)
+    for (size_t i = 0; c && i < n; i++) {
         pick_close(&c[i].pick);
+        steer_close(c[i].steer);
+    }
     free(c);
     if (status > 0 && public)
         *public = (struct stoker_error){STOKER_ERR_BUSY, "too many requests are waiting; try again later"};
@@ -385,9 +397,14 @@ int stoker_next_event(struct stoker *s, stoker_id id, int timeout_ms, struct sto
         if (j->readers > 1) /* other readers wait for an event too: they find that it was taken */
             queue_push(j->events, ev);
     }
-    if (--j->readers == 0 && j->taken)
+    struct job_steer *steer = NULL;
+    if (--j->readers == 0 && j->taken) {
+        steer = j->steer;
+        j->steer = NULL;
         free_job(j);
+    }
     pthread_mutex_unlock(&s->lock);
+    steer_close(steer); /* the last user of a large vector frees it: no step waits for that */
     return got;
 }
 

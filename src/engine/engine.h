@@ -13,6 +13,7 @@
 #include "engine/prompt.h"
 #include "engine/score.h"
 #include "engine/session.h"
+#include "engine/steer.h"
 #include "stoker.h"
 #include "text/answer/answer.h"
 
@@ -44,6 +45,7 @@ struct job {
     size_t n_snapshot_at;
     struct pick pick;
     struct score score;
+    struct job_steer *steer; /* of the request, or NULL */
     int ignore_end, wants_progress, no_cache, may_be_cut;
     int fetches, fetched;        /* pieces of prefix files that may still be read for it; 1: some were read */
     int waits;                   /* 1: an older job is computing a prefix that this one will share */
@@ -88,6 +90,7 @@ struct stoker {
     struct prefix_disk *disk; /* the engine thread's; NULL: no cache_dir */
     struct stoker_templates templates;
     struct constraint_cache *constraints;
+    struct steer_memory steer;
     struct sampling advised; /* the defaults, overridden by the model file's advice */
     pthread_t thread;
     struct queue *

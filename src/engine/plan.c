@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/page.h"
 #include "base/pool.h"
-#include "engine/machine_memory.h"
+#include "machine/memory.h"
 
 #include <limits.h>
 #include <link.h>
@@ -17,8 +17,8 @@
 enum { CTX_MAX = 1 << 30 };
 
 static const char *const part_names[PLAN_PARTS] = {
-    "code",   "index", "text",   "weights", "kv_b",   "rows",   "kv",     "state", "act",
-    "logits", "slots", "reader", "stacks",  "prefix", "server", "kernel", "slack",
+    "code",   "index", "text",   "weights", "kv_b",   "rows",   "kv",    "state",  "act",
+    "logits", "slots", "reader", "stacks",  "prefix", "server", "steer", "kernel", "slack",
 };
 
 const char *plan_part_name(enum plan_part p) { return part_names[p]; }
@@ -157,6 +157,9 @@ static int check_request(const struct planner *pl, struct error *err)
                          "the server's own memory, %llu bytes for its connections, is more than any machine has; "
                          "use a smaller --max-conns or --max-body",
                          (unsigned long long)w->server);
+    if (w->steer > MAX_BYTES)
+        return error_set(err, ERR_MEMORY, "--steer-memory %llu bytes are more than any machine has",
+                         (unsigned long long)w->steer);
     if (check_number("--ctx", w->n_ctx, CTX_MAX, err) || check_number("--ctx", w->defaults.n_ctx, CTX_MAX, err) ||
         check_number("--parallel", w->n_parallel, 1 << 12, err) ||
         check_number("--parallel", w->defaults.n_parallel, 1 << 12, err) ||

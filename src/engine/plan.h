@@ -29,6 +29,7 @@ enum plan_part {
     PLAN_STACKS,
     PLAN_PREFIX, /* cached prefixes that no sequence uses */
     PLAN_SERVER, /* the queue of requests, and what the caller needs itself */
+    PLAN_STEER,  /* control vectors, and the lists of requests that use them */
     PLAN_KERNEL,
     PLAN_SLACK,
     PLAN_PARTS
@@ -65,7 +66,7 @@ struct plan_request {
         uint64_t cache_ram;
     } defaults;
     struct speed_rates rates;           /* of the machine, for the plan's figures; they decide nothing. 0: usual ones */
-    uint64_t cache_ram, server;         /* bytes */
+    uint64_t cache_ram, server, steer;  /* bytes; steer: of vectors */
     int cache_dir;                      /* 1: prefixes are kept in files too */
     int n_queue;                        /* requests that may wait; 0: so few that they are in the slack */
     int slots[EXPERT_CLASSES], n_slots; /* per class; tests and research */

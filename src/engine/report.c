@@ -4,7 +4,7 @@
 #include "base/utf8.h"
 #include "engine/constraint_cache.h"
 #include "engine/engine.h"
-#include "engine/machine_memory.h"
+#include "machine/memory.h"
 
 #include <stdio.h>
 #include <string.h>

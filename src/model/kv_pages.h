@@ -34,6 +34,8 @@ static inline int kv_first_position(struct kv_window w, int pos)
     return w.chunked ? pos - pos % w.n : pos - w.n + 1;
 }
 
+struct steering;
+
 struct kv_pool {
     struct kv_shape shape;
     int n_layer; /* 0: the model has no such kind */
@@ -56,6 +58,8 @@ struct sequence {
     size_t state_bytes;
     int invalid; /* 1: its rows left in the middle of a step, so some layers have updated the state and others not */
     atomic_int cancelled; /* set by any thread: its rows leave at the next layer's end */
+    const struct steering
+        *steer; /* what is done to its rows (model/steering.h); NULL: nothing. Its user's to set and to clear */
 };
 
 /* The most pages of a kind that a sequence of n_ctx positions needs at a time, when steps have at most n_chunk rows. */

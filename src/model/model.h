@@ -116,7 +116,8 @@ struct model {
     const struct weight **by_token;    /* [params.n_token_routed]: experts of each token, [n_vocab][n_expert_used] */
     int n_moe_layer;
     struct kv_layout kv_layout[KV_KINDS];
-    uint8_t *keeps;      /* [n_layer] enum layer_keeps */
+    uint8_t *keeps; /* [n_layer] enum layer_keeps */
+    uint8_t *hooks; /* [n_layer] bits 1 << enum vector_hook: where rows can be steered. Noted by model_measure_step() */
     size_t state_bytes;  /* recurrent state of a sequence, as laid out; 0: none */
     size_t state_floats; /* the numbers in it */
 

@@ -3,6 +3,8 @@
 
 #include "op/matmul.h"
 
+#include <assert.h>
+
 float *step_rows(struct step *s, int n_cols)
 {
     return op_alloc(&s->m->op, (size_t)s->n_rows * (size_t)n_cols * sizeof(float));
@@ -53,11 +55,12 @@ void scale_by(struct step *s, float *x, const struct weight *factor, int n_cols)
 
 void add(struct step *s, float *x, const float *y, int n_cols) { op_add(&s->m->op, x, y, s->n_rows, n_cols); }
 
-void add_output(struct step *s, float *x, float *y)
+void block_out(struct step *s, enum vector_hook hook, float *x, float *y)
 {
     const struct params *p = &s->m->p;
     if (p->residual_scale > 0)
         op_scale(&s->m->op, y, p->residual_scale, s->n_rows, p->n_embd);
+    block_steer(s, hook, y);
     add(s, x, y, p->n_embd);
 }
 
@@ -110,8 +113,8 @@ void row_leaves(struct step *s, int row)
 
 void layer_out(struct step *s, int l, float *x)
 {
-    (void)l;
-    (void)x;
+    assert(l == s->layer);
+    steer_rows(s, VECTOR_LAYER, x, s->m->p.hyper.n ? s->m->p.hyper.n : 1);
     for (int r = 0; r < s->n_rows && !op_measuring(&s->m->op); r++)
         if (atomic_load_explicit(&s->b->seq[r]->cancelled, memory_order_relaxed))
             row_leaves(s, r);

@@ -13,6 +13,7 @@
 
 #include "model/bind.h"
 #include "model/model.h"
+#include "model/steering.h"
 #include "op/act.h"
 #include "op/attention.h"
 #include "op/recur.h"
@@ -22,6 +23,7 @@ struct step {
     struct model *m;
     struct batch *b;
     int n_rows;
+    int layer; /* that is being computed */
     struct rope_rows {
         float *cos, *sin; /* [n_rows][n_rot / 2] */
     } rope[ROPES];
@@ -53,8 +55,12 @@ void matmul_rows(struct step *s, float *out, struct act *a, const struct weight 
 void add_bias(struct step *s, float *x, const struct weight *b);
 void scale_by(struct step *s, float *x, const struct weight *factor, int n_cols);
 void add(struct step *s, float *x, const float *y, int n_cols); /* x += y */
-/* A block's output y [n_rows][n_embd] is added to the rows x, times params.residual_scale; y is overwritten. */
-void add_output(struct step *s, float *x, float *y);
+
+/* Where a block's output y [n_rows][n_embd] is added to the rows x: y is multiplied by params.residual_scale, then steered, so it is
+ * overwritten. hook: VECTOR_ATTN of attention, a recurrence, a convolution; VECTOR_FFN of a feed-forward or experts. */
+void block_out(struct step *s, enum vector_hook hook, float *x, float *y);
+/* The same but for the addition, where it is more than one. */
+static inline void block_steer(struct step *s, enum vector_hook hook, float *y) { steer_rows(s, hook, y, 1); }
 
 /* The rows of m->table[table] that each row of the step takes, side by side, into rows of x, ld floats apart. A row that cannot be read
  * makes its sequence leave. */
@@ -72,7 +78,7 @@ void apply_temperature(struct step *s, float *x, int n_cols);
  * returned. */
 struct run *step_runs(struct step *s, size_t history, size_t state);
 
-/* Called at the end of every layer: rows of cancelled sequences leave the step. Control vectors and capture belong here as well. */
+/* Called at the end of every layer: its rows are steered, each stream by itself; rows of cancelled sequences leave the step. */
 void layer_out(struct step *s, int l, float *x);
 
 /* A row leaves the step, and with it all rows of its sequence: no expert is asked for them any more. */

@@ -57,8 +57,8 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     struct act a = step_act(s, n, n_embd);
     attention_of(s, attended, &a, &w->attention);
     block_ffn(s, fed, &a, &w->ffn);
-    add_output(s, x, attended);
-    add_output(s, x, fed);
+    block_out(s, VECTOR_ATTN, x, attended);
+    block_out(s, VECTOR_FFN, x, fed);
     step_reset(s, mark);
     layer_out(s, l, x);
 }

@@ -121,8 +121,8 @@ static void layer(struct step *s, int l, const void *weights, float *x)
         experts(s, l, fed, &a, &w->ffn);
     else
         block_ffn(s, fed, &a, &w->ffn.ffn);
-    add_output(s, x, attended);
-    add_output(s, x, fed);
+    block_out(s, VECTOR_ATTN, x, attended);
+    block_out(s, VECTOR_FFN, x, fed);
     step_reset(s, mark);
     layer_out(s, l, x);
 }

@@ -219,12 +219,14 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     float *u = step_rows(s, s->m->p.n_embd), *y = step_rows(s, s->m->p.n_embd);
     float *gates = hyper_in(s, u, x, &w->attn_hyper);
     attention(s, y, u, w);
+    block_steer(s, VECTOR_ATTN, y);
     hyper_out(s, x, y, gates, &w->attn_hyper);
     step_reset(s, mark);
 
     u = step_rows(s, s->m->p.n_embd), y = step_rows(s, s->m->p.n_embd);
     gates = hyper_in(s, u, x, &w->ffn_hyper);
     experts(s, l, y, u, w);
+    block_steer(s, VECTOR_FFN, y);
     hyper_out(s, x, y, gates, &w->ffn_hyper);
     step_reset(s, mark);
     layer_out(s, l, x);

@@ -203,8 +203,10 @@ static void write_logits(struct step *s, const float *x)
 static void run_layers(struct step *s, float *x)
 {
     const struct model *m = s->m;
-    for (int l = 0; l < m->p.n_layer && !all_left(s); l++)
+    for (int l = 0; l < m->p.n_layer && !all_left(s); l++) {
+        s->layer = l;
         m->arch->layer(s, l, (char *)m->layer + (size_t)l * m->arch->layer_bytes, x);
+    }
     if (!all_left(s))
         write_logits(s, x);
 }

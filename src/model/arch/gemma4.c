@@ -191,7 +191,7 @@ static void attention(struct step *s, float *x, const struct layer *w)
     struct act b = step_act(s, o, n_q);
     matmul(s, n, &b, w->wo);
     rms_norm(s, n, n, w->attn_post_norm);
-    add(s, x, n, p->n_embd);
+    block_out(s, VECTOR_ATTN, x, n);
     step_reset(s, mark);
 }
 
@@ -213,7 +213,7 @@ static void feed_forward_and_experts(struct step *s, int l, float *x, const stru
     struct shared_expert dense = {.ffn = w->ffn, .in = &a};
     block_moe(s, l, y, &b, &routes, w->experts, &dense);
     rms_norm(s, y, y, w->ffn_post_norm);
-    add(s, x, y, p->n_embd);
+    block_out(s, VECTOR_FFN, x, y);
     step_reset(s, mark);
 }
 

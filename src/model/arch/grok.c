@@ -75,7 +75,7 @@ static void sparse_half(struct step *s, int l, float *x, const struct layer *w)
     if (dense)
         op_scale(&s->m->op, y, sqrtf(0.5f), s->n_rows, p->n_embd);
     rms_norm(s, y, y, w->moe.post_norm);
-    add_output(s, x, y);
+    block_out(s, VECTOR_FFN, x, y);
     step_reset(s, mark);
 }
 

@@ -85,7 +85,7 @@ static void sparse_half(struct step *s, int l, float *x, const struct layer *w)
     op_scale_rows(&s->m->op, scaled, r.w, s->n_rows, p->n_embd);
     op_fill(&s->m->op, r.w, 1, s->n_rows, 1);
     block_moe(s, l, y, &b, &r, w->moe.experts, &(struct shared_expert){.ffn = w->shared, .in = &a});
-    add_output(s, x, y);
+    block_out(s, VECTOR_FFN, x, y);
     step_reset(s, mark);
 }
 

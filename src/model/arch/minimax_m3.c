@@ -87,7 +87,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     rms_norm(s, n, x, w->attention.norm);
     struct act a = step_act(s, n, n_embd);
     attention_chosen_of(s, y, &a, &w->attention, choose(s, &a, w));
-    add_output(s, x, y);
+    block_out(s, VECTOR_ATTN, x, y);
     step_reset(s, mark);
     block_dense_or_moe(s, l, x, &w->ffn);
     layer_out(s, l, x);

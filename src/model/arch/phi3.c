@@ -68,13 +68,13 @@ static void moe_layer(struct step *s, int l, const void *weights, float *x)
     add_bias(s, n, w->attn_norm_bias);
     struct act a = step_act(s, n, p->n_embd), b = step_act(s, m, p->n_embd);
     attention_of(s, y, &a, &w->attention);
-    add_output(s, x, y);
+    block_out(s, VECTOR_ATTN, x, y);
 
     rms_norm(s, m, x, w->moe.norm);
     add_bias(s, m, w->ffn_norm_bias);
     struct routes r = route_top_k(s, l, &b, w->moe.router, NULL, p->n_expert, p->n_expert_used, &route);
     block_moe(s, l, y, &b, &r, w->moe.experts, NULL);
-    add_output(s, x, y);
+    block_out(s, VECTOR_FFN, x, y);
     step_reset(s, mark);
     layer_out(s, l, x);
 }

@@ -54,7 +54,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     block_attention(s, x, &w->attention);
     rms_norm(s, m, x, w->moe.norm);
     block_moe(s, l, y, &a, &r, w->moe.experts, NULL);
-    add_output(s, x, y);
+    block_out(s, VECTOR_FFN, x, y);
     step_reset(s, mark);
     layer_out(s, l, x);
 }

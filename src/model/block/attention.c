@@ -139,7 +139,7 @@ void block_attention(struct step *s, float *x, const struct attention_weights *w
         rms_norm(s, n, x, w->norm);
     struct act a = step_act(s, w->norm ? n : x, n_embd);
     attention_of(s, n, &a, w);
-    add_output(s, x, n);
+    block_out(s, VECTOR_ATTN, x, n);
     step_reset(s, mark);
 }
 

@@ -59,7 +59,7 @@ void block_dense(struct step *s, float *x, const struct weight *norm, const stru
         rms_norm(s, n, x, norm);
     struct act a = step_act(s, norm ? n : x, n_embd);
     block_ffn(s, y, &a, w);
-    add_output(s, x, y);
+    block_out(s, VECTOR_FFN, x, y);
     step_reset(s, mark);
 }
 

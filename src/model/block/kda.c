@@ -113,6 +113,6 @@ void block_kda(struct step *s, float *x, const struct kda_weights *w)
     rms_norm(s, n, x, w->norm);
     struct act a = step_act(s, n, n_embd);
     kda_of(s, y, &a, w);
-    add_output(s, x, y);
+    block_out(s, VECTOR_ATTN, x, y);
     step_reset(s, mark);
 }

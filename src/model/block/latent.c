@@ -177,6 +177,6 @@ void block_latent(struct step *s, float *x, const struct latent_weights *w)
     }
     struct act b = step_act(s, o, p->n_head * m->d_v);
     matmul(s, n, &b, w->wo);
-    add_output(s, x, n);
+    block_out(s, VECTOR_ATTN, x, n);
     step_reset(s, mark);
 }

@@ -103,6 +103,6 @@ void block_mamba2(struct step *s, float *x, const struct mamba2_weights *w)
     rms_norm(s, n, x, w->norm);
     struct act a = step_act(s, n, p->n_embd);
     mamba2_of(s, n, &a, w);
-    add_output(s, x, n);
+    block_out(s, VECTOR_ATTN, x, n);
     step_reset(s, mark);
 }

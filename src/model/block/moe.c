@@ -447,7 +447,7 @@ void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, 
     block_moe(s, l, y, &a, &r, w->experts, shared);
     if (w->post_norm)
         rms_norm(s, y, y, w->post_norm);
-    add_output(s, x, y);
+    block_out(s, VECTOR_FFN, x, y);
     step_reset(s, mark);
 }
 

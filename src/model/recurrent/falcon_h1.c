@@ -45,7 +45,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     attention_of(s, y, &a, &w->attention);
     mamba2_of(s, z, &a, &w->mamba);
     add(s, y, z, n_embd);
-    add_output(s, x, y);
+    block_out(s, VECTOR_ATTN, x, y);
     step_reset(s, mark);
     block_dense(s, x, w->ffn_norm, &w->ffn);
     layer_out(s, l, x);

@@ -110,7 +110,7 @@ static void mamba(struct step *s, float *x, const struct mamba_weights *w)
     op_activate(op, op->k->silu_mul, y, z, y, s->n_rows, n_c);
     struct act of_y = step_act(s, y, n_c);
     matmul(s, n, &of_y, w->out);
-    add_output(s, x, n);
+    block_out(s, VECTOR_ATTN, x, n);
     step_reset(s, mark);
 }
 

@@ -83,7 +83,7 @@ static void short_conv(struct step *s, float *x, const struct conv_weights *w)
     op_mul(op, z, c, s->n_rows, n_embd);
     struct act y = step_act(s, z, n_embd);
     matmul(s, n, &y, w->out);
-    add_output(s, x, n);
+    block_out(s, VECTOR_ATTN, x, n);
     step_reset(s, mark);
 }
 

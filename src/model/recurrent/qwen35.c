@@ -71,7 +71,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
         gated_attention(s, n, n, &w->attention, NULL);
     else
         delta_net(s, n, n, &w->delta);
-    add(s, x, n, n_embd);
+    block_out(s, VECTOR_ATTN, x, n);
     step_reset(s, mark);
 
     if (s->m->p.n_expert)

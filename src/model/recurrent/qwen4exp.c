@@ -128,11 +128,13 @@ static void layer(struct step *s, int l, const void *weights, float *x)
         delta_net(s, y, u, &w->delta);
     else
         gated_attention(s, y, u, &w->attention, pooled_index(s, u, &w->index));
+    block_steer(s, VECTOR_ATTN, y);
     hyper_mix_out(s, x, y, gates);
     step_reset(s, mark);
 
     u = step_rows(s, n_embd), y = step_rows(s, n_embd), gates = hyper_mix_in(s, u, x, &w->ffn_mix);
     experts(s, l, y, u, w);
+    block_steer(s, VECTOR_FFN, y);
     hyper_mix_out(s, x, y, gates);
     step_reset(s, mark);
     layer_out(s, l, x);

@@ -1,6 +1,6 @@
 /* How much memory this process may take when the user does not say: memory.md 2. */
-#ifndef ENGINE_MACHINE_MEMORY_H
-#define ENGINE_MACHINE_MEMORY_H
+#ifndef MACHINE_MEMORY_H
+#define MACHINE_MEMORY_H
 
 #include <stdint.h>
 

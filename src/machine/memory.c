@@ -1,11 +1,11 @@
-/* MemAvailable, and what the cgroups above us leave: see machine_memory.h.
+/* MemAvailable, and what the cgroups above us leave: see memory.h.
  *
  *     limit = min over our cgroup and its ancestors of  v2: min(memory.max, memory.high), v1: memory.limit_in_bytes
  *     usable = min( MemAvailable, min over those of (limit - current + inactive file pages) ) + own VmRSS
  *     M      = usable - max(256 MiB, usable / 16)
  *
  * Files that are missing or unreadable mean "no limit". Read once: never a control loop. */
-#include "engine/machine_memory.h"
+#include "machine/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,211 @@
+/* Vectors and lists of requests: see steer.h, and stoker.h for the public functions. */
+#include "engine/steer.h"
+
+#include "base/error.h"
+#include "engine/engine.h"
+#include "engine/public_error.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert((int)STOKER_STEER_MOST == (int)STEERING_MOST, "a request's list fits");
+_Static_assert((int)STOKER_VECTOR_PROJECT == (int)VECTOR_PROJECT && (int)STOKER_SIDE_NEGATIVE == (int)STEER_NEGATIVE,
+               "public numbers are those inside");
+
+struct stoker_vector {
+    struct vector *vector;
+    struct steer_memory *memory; /* of the engine */
+    atomic_int users;
+};
+
+/* ---- vectors ----------------------------------------------------------------------------------------------------------------- */
+
+int stoker_vector_bytes(const char *path, uint64_t *bytes, struct stoker_error *public)
+{
+    struct error err = {0};
+    return vector_bytes(AT_FDCWD, path, bytes, &err) ? error_to_public(public, &err) : 0;
+}
+
+static int open_vector(struct stoker_vector *v, struct stoker *s, int dir, const char *name, struct error *err)
+{
+    const struct model *m = s->session->model;
+    pthread_mutex_lock(&s->steer.reading);
+    int failed = vector_open(&v->vector, dir, name, atomic_load(&s->steer.left), err) ||
+                 vector_check_model(v->vector, m->p.n_layer, m->p.n_embd, m->hooks, err);
+    if (!failed) /* meanwhile others can only have given back */
+        atomic_fetch_sub(&s->steer.left, v->vector->bytes);
+    pthread_mutex_unlock(&s->steer.reading);
+    return failed ? -1 : 0;
+}
+
+int stoker_vector_open(struct stoker_vector **out, struct stoker *s, int dir, const char *name,
+                       struct stoker_error *public)
+{
+    struct error err = {0};
+    struct stoker_vector *v = calloc(1, sizeof *v);
+    if (!v)
+        error_set(&err, ERR_MEMORY, "no memory for a vector");
+    else if (open_vector(v, s, dir, name, &err) == 0) {
+        v->memory = &s->steer;
+        atomic_init(&v->users, 1);
+        *out = v;
+        return 0;
+    }
+    if (v)
+        vector_close(v->vector);
+    free(v);
+    return error_to_public(public, &err);
+}
+
+void stoker_vector_close(struct stoker_vector *v)
+{
+    if (!v || atomic_fetch_sub(&v->users, 1) > 1)
+        return;
+    uint64_t bytes = v->vector->bytes;
+    struct steer_memory *memory = v->memory;
+    vector_close(v->vector);
+    free(v);
+    atomic_fetch_add(&memory->left, bytes);
+}
+
+void stoker_vector_about(const struct stoker_vector *v, struct stoker_vector_about *out)
+{
+    const struct vector *x = v->vector;
+    const struct vector_texts *t = &x->texts;
+    *out = (struct stoker_vector_about){.kind = (enum stoker_vector_kind)x->kind,
+                                        .hook = vector_hook_name(x->hook),
+                                        .hook_differs = x->hook_differs,
+                                        .n_embd = x->n_embd,
+                                        .layer_first = x->first,
+                                        .layer_last = x->last,
+                                        .n_layer_held = x->n_held,
+                                        .scale_default = x->scale,
+                                        .bytes = x->bytes};
+    memcpy(out->sha256, x->sha256, sizeof out->sha256);
+    memcpy(out->file, x->file, sizeof out->file);
+    memcpy(out->name, t->name, sizeof out->name);
+    memcpy(out->license, t->license, sizeof out->license);
+    memcpy(out->author, t->author, sizeof out->author);
+    memcpy(out->source, t->source, sizeof out->source);
+    memcpy(out->base_model, t->base_model, sizeof out->base_model);
+    memcpy(out->model_hint, t->model_hint, sizeof out->model_hint);
+    memcpy(out->method, t->method, sizeof out->method);
+}
+
+double stoker_vector_norm(const struct stoker_vector *v, int layer)
+{
+    const struct vector *x = v->vector;
+    return layer >= x->first && layer <= x->last && x->direction[layer].v ? x->direction[layer].norm : 0;
+}
+
+/* ---- lists ------------------------------------------------------------------------------------------------------------------- */
+
+/* A position as a number; -1 with the sentence. */
+static int64_t position(const struct stoker_at *at, size_t n_prompt, int n_ctx, const char *what, struct error *err)
+{
+    int64_t n = at->n;
+    if (n >= -n_ctx && n <= n_ctx)
+        n += at->from_prompt_end ? (int64_t)n_prompt : 0;
+    if (n >= 0 && n <= n_ctx)
+        return n;
+    return error_set(err, ERR_INPUT, "\"%s\" is position %" PRId64 "; the context has positions 0 to %d", what, n,
+                     n_ctx - 1);
+}
+
+static int read_entry(struct steering_op *o, const struct stoker_steer *e, const struct stoker *s, size_t n_prompt,
+                      struct error *err)
+{
+    int n_layer = s->session->model->p.n_layer, n_ctx = s->session->plan.n_ctx;
+    if (!e->vector || e->vector->memory != &s->steer)
+        return error_set(err, ERR_INPUT, "an entry of the list has no vector of this engine");
+    const struct vector *v = e->vector->vector;
+    *o = (struct steering_op){.vector = v,
+                              .amount = e->has_amount ? e->amount : v->scale,
+                              .side = (enum steer_side)e->side,
+                              .first = e->layer_last ? e->layer_first : v->first,
+                              .last = e->layer_last ? e->layer_last : v->last,
+                              .to = INT64_MAX};
+    if (!(fabsf(o->amount) <= STOKER_SCALE_MOST)) /* nor is it NaN */
+        return error_set(err, ERR_INPUT, "the scale is %g; from -%d to %d is possible", (double)o->amount,
+                         STOKER_SCALE_MOST, STOKER_SCALE_MOST);
+    if (o->first < 0 || o->first > o->last || o->last >= n_layer)
+        return error_set(err, ERR_INPUT, "layers %d to %d; the model has layers 0 to %d, the first comes first",
+                         o->first, o->last, n_layer - 1);
+    if ((unsigned)e->side > STOKER_SIDE_NEGATIVE || (e->side && v->kind != VECTOR_PROJECT))
+        return error_set(err, ERR_INPUT, "%s is added: only a projection has a side", v->file);
+    o->from = position(&e->from, n_prompt, n_ctx, "from", err);
+    if (e->to.n || e->to.from_prompt_end)
+        o->to = position(&e->to, n_prompt, n_ctx, "to", err);
+    return o->from < 0 || o->to < 0 ? -1 : 0;
+}
+
+static int add_entry(struct job_steer *j, const struct stoker *s, const struct stoker_steer *e, size_t n_prompt,
+                     struct error *err)
+{
+    struct steering_op o;
+    int n = j->list.n;
+    if (read_entry(&o, e, s, n_prompt, err))
+        return -1;
+    steering_add(&j->list, s->session->model, &o); /* the list has at most as many entries as fit */
+    if (j->list.n > n) {
+        struct stoker_vector *v = (struct stoker_vector *)e->vector;
+        atomic_fetch_add(&v->users, 1);
+        j->vector[j->n_vector++] = v;
+    }
+    return 0;
+}
+
+static int read_list(struct job_steer *j, const struct stoker *s, const struct stoker_steer *e, size_t n,
+                     size_t n_prompt, struct error *err)
+{
+    if (n > STOKER_STEER_MOST)
+        return error_set(err, ERR_INPUT, "the list has %zu entries, at most %d are possible", n, STOKER_STEER_MOST);
+    for (size_t i = 0; i < n; i++)
+        if (add_entry(j, s, &e[i], n_prompt, err))
+            return error_field(err, "steer[%zu]", i);
+    return 0;
+}
+
+int steer_open(struct job_steer **out, const struct stoker *s, const struct stoker_request *r, struct error *err)
+{
+    *out = NULL;
+    if (r->n_steer == 0)
+        return 0;
+    struct job_steer *j = calloc(1, sizeof *j);
+    if (!j)
+        return error_set(err, ERR_MEMORY, "no memory for a list of %zu operations", r->n_steer);
+    int failed = read_list(j, s, r->steer, r->n_steer, r->n_prompt, err);
+    if (!failed && j->list.n) {
+        *out = j;
+        return 0;
+    }
+    steer_close(j);
+    return failed;
+}
+
+void steer_close(struct job_steer *j)
+{
+    for (int i = 0; j && i < j->n_vector; i++)
+        stoker_vector_close(j->vector[i]);
+    free(j);
+}
+
+uint64_t steer_lists_bytes(int n_queue, int n_parallel)
+{
+    return ((uint64_t)n_queue + 2 * (uint64_t)n_parallel) * sizeof(struct job_steer);
+}
+
+int stoker_steer_digest(const struct stoker *s, const struct stoker_steer *op, size_t n, size_t n_prompt, char out[65],
+                        struct stoker_error *public)
+{
+    struct error err = {0};
+    struct job_steer j = {0};
+    if (read_list(&j, s, op, n, n_prompt, &err) == 0)
+        steering_digest(&j.list, out);
+    for (int i = 0; i < j.n_vector; i++)
+        stoker_vector_close(j.vector[i]);
+    return err.code != ERR_NONE ? error_to_public(public, &err) : 0;
+}

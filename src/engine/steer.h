@@ -1,0 +1,35 @@
+/* Steering of requests: vectors that are open, within the plan's part for them, and the list that a job carries.
+ *
+ * A vector is counted: its opener and every request with it in its list hold it, so it may be closed while answers are steered by it. */
+#ifndef ENGINE_STEER_H
+#define ENGINE_STEER_H
+
+#include "model/steering.h"
+#include "stoker.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct error;
+
+/* Memory for vectors. */
+struct steer_memory {
+    pthread_mutex_t reading; /* one file is read at a time: what reading takes besides is taken once */
+    atomic_uint_fast64_t left;
+};
+
+/* A job's list. */
+struct job_steer {
+    struct steering list;
+    struct stoker_vector *vector[STOKER_STEER_MOST]; /* [n_vector] held by the request */
+    int n_vector;
+};
+
+/* The list of r, checked. *out is NULL where it changes nothing. -1: ERR_INPUT with the entry as the error's field. */
+int steer_open(struct job_steer **out, const struct stoker *s, const struct stoker_request *r, struct error *err);
+void steer_close(struct job_steer *j);
+
+/* What lists take that requests of the table of jobs carry, for the plan. */
+uint64_t steer_lists_bytes(int n_queue, int n_parallel);
+
+#endif

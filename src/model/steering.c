@@ -1,0 +1,129 @@
+/* Lists of operations on rows: see steering.h. */
+#include "model/steering.h"
+
+#include "base/half.h"
+#include "base/hash.h"
+#include "model/step.h"
+
+#include <stdio.h>
+
+/* ---- what an operation is ---------------------------------------------------------------------------------------------------- */
+
+static void put_u32(struct sha256 *h, uint32_t v)
+{
+    const uint8_t le[] = {(uint8_t)v, (uint8_t)(v >> 8), (uint8_t)(v >> 16), (uint8_t)(v >> 24)};
+    sha256_add(h, le, sizeof le);
+}
+
+static void put_u64(struct sha256 *h, uint64_t v)
+{
+    put_u32(h, (uint32_t)v);
+    put_u32(h, (uint32_t)(v >> 32));
+}
+
+static int acts_at(const struct steering_op *o, int l)
+{
+    return l >= o->first && l <= o->last && l <= o->vector->last && o->vector->direction[l].v &&
+           o->vector->direction[l].norm > 0;
+}
+
+/* What it does at layers below n_layer. Returns at how many. */
+static int hash_layers(const struct steering_op *o, int n_layer, uint8_t out[SHA256_BYTES])
+{
+    const uint8_t head[] = {(uint8_t)o->vector->kind, (uint8_t)o->vector->hook, (uint8_t)o->side, 0};
+    struct sha256 h;
+    int n = 0;
+    sha256_begin(&h);
+    sha256_add(&h, head, sizeof head);
+    put_u32(&h, f32_bits(o->amount));
+    for (int l = o->first; l <= o->last && l < n_layer; l++)
+        if (acts_at(o, l)) {
+            put_u32(&h, (uint32_t)l);
+            sha256_add(&h, o->vector->direction[l].sha256, SHA256_BYTES);
+            n++;
+        }
+    sha256_end(&h, out);
+    return n;
+}
+
+/* Layers behind which a later one keeps something of its own: the last of these is not among them. */
+static int kept_layers(const struct model *m)
+{
+    int last = m->p.n_layer - 1;
+    while (last > 0 && m->keeps[last] == LAYER_KEEPS_NOTHING)
+        last--;
+    return last;
+}
+
+int steering_add(struct steering *s, const struct model *m, const struct steering_op *op)
+{
+    struct steering_op o = *op;
+    if (o.amount == 0 || o.from >= o.to || hash_layers(&o, m->p.n_layer, o.hash) == 0)
+        return 0;
+    if (s->n == STEERING_MOST)
+        return -1;
+    o.is_kept = hash_layers(&o, kept_layers(m), o.kept_hash) > 0;
+    s->op[s->n++] = o;
+    return 0;
+}
+
+uint64_t steering_root(const struct steering *s, uint64_t root)
+{
+    for (int i = 0; s && i < s->n; i++) {
+        const struct steering_op *o = &s->op[i];
+        const int64_t range[] = {o->from, o->to};
+        if (o->is_kept)
+            root = hash64(range, sizeof range, hash64(o->kept_hash, sizeof o->kept_hash, root));
+    }
+    return root;
+}
+
+void steering_digest(const struct steering *s, char out[2 * SHA256_BYTES + 1])
+{
+    struct sha256 h;
+    uint8_t sum[SHA256_BYTES];
+    sha256_begin(&h);
+    for (int i = 0; i < s->n; i++) {
+        sha256_add(&h, s->op[i].hash, SHA256_BYTES);
+        put_u64(&h, (uint64_t)s->op[i].from);
+        put_u64(&h, (uint64_t)s->op[i].to);
+    }
+    sha256_end(&h, sum);
+    for (int i = 0; i < SHA256_BYTES; i++)
+        snprintf(out + 2 * i, 3, "%02x", sum[i]);
+}
+
+/* ---- doing it --------------------------------------------------------------------------------------------------------------- */
+
+/* An operation on those of n rows, from position pos on, that are its own. A row of x is n_stream rows of n_embd. */
+static void steer_run(struct op *op, const struct steering_op *o, int l, float *x, int pos, int n, int n_embd,
+                      int n_stream)
+{
+    int64_t from = o->from > pos ? o->from - pos : 0, to = o->to - pos < n ? o->to - pos : n;
+    if (from >= to)
+        return;
+    const float *v = o->vector->direction[l].v;
+    int rows = (int)(to - from) * n_stream;
+    x += (size_t)from * (size_t)n_stream * (size_t)n_embd;
+    if (o->vector->kind == VECTOR_PROJECT)
+        op_steer_project(op, x, o->amount, v, o->side, rows, n_embd);
+    else
+        op_steer_add(op, x, o->amount, v, rows, n_embd);
+}
+
+void steer_rows(struct step *s, enum vector_hook hook, float *x, int n_stream)
+{
+    int n_embd = s->m->p.n_embd;
+    if (op_measuring(&s->m->op)) { /* the plan measures every model: so it is known which layers have which hooks */
+        s->m->hooks[s->layer] |= (uint8_t)(1 << hook);
+        return;
+    }
+    for (int i = 0; i < s->n_run; i++) {
+        const struct run *run = &s->run[i];
+        const struct steering *list = s->b->seq[run->first]->steer;
+        for (int j = 0; list && j < list->n; j++)
+            if (list->op[j].vector->hook == hook && acts_at(&list->op[j], s->layer))
+                steer_run(&s->m->op, &list->op[j], s->layer, x + (size_t)run->first * (size_t)n_stream * (size_t)n_embd,
+                          s->b->pos[run->first], run->n, n_embd, n_stream);
+    }
+}

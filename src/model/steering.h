@@ -1,0 +1,48 @@
+/* A request's steering: what is done to the rows of its sequence while they are computed.
+ *
+ * A list of operations, applied in its order. An operation adds the directions of a vector, or projects them out, at the layers and
+ * positions that it names; each layer has its own direction. A list has no operation without effect: it would be arithmetic all the same
+ * (fmaf(0, v, x) turns -0 into 0), and another list for the cache of prefixes.
+ *
+ * What a sequence keeps depends on its list, so known prefixes are told apart by it. A hash stands for what an operation does, wherever
+ * its file lies and whatever it is called. */
+#ifndef MODEL_STEERING_H
+#define MODEL_STEERING_H
+
+#include "format/vector.h"
+#include "model/model.h"
+#include "op/steer.h"
+
+enum { STEERING_MOST = 16 };
+
+struct steering_op {
+    const struct vector *vector; /* the request's, which outlives the list */
+    float amount;                /* scale */
+    enum steer_side side;        /* BOTH unless it is a projection */
+    int first, last;             /* layers, inclusive */
+    int64_t from, to;            /* positions [from, to) */
+    /* steering_add() sets these: of all but from and to */
+    uint8_t hash[SHA256_BYTES], kept_hash[SHA256_BYTES]; /* kept: of what it does where something is kept of it */
+    int is_kept;                                         /* 1: keys, values or states depend on it */
+};
+
+struct steering {
+    int n;
+    struct steering_op op[STEERING_MOST];
+};
+
+/* Appends an operation, but for one without effect. 0; -1: the list is full. */
+int steering_add(struct steering *s, const struct model *m, const struct steering_op *op);
+
+/* What steers rows of a run at a layer and hook: x [n_rows][n_embd] of the step, or with n streams each of them. */
+struct step;
+void steer_rows(struct step *s, enum vector_hook hook, float *x, int n_stream);
+
+/* The root of prefixes that were computed under this list: of another list another one, without a list, or where nothing that is kept
+ * depends on it, root itself. s may be NULL. */
+uint64_t steering_root(const struct steering *s, uint64_t root);
+
+/* 64 digits: SHA-256 of all operations with their positions. */
+void steering_digest(const struct steering *s, char out[2 * SHA256_BYTES + 1]);
+
+#endif

@@ -1,0 +1,166 @@
+/* links: engine text model store op machine kernel format base
+ *
+ * Steered models: an independent engine's logits under control vectors.
+ *
+ *     build/tests/steer [the flags of tests/golden_run.h] FOLDER
+ *
+ * FOLDER: models, vectors and references, and an INDEX.json whose cases say what is done to which model: a list as requests have it
+ * (`steer`). For each model its reference without steering, then each case: with --exact and f32 KV the largest error over positions is
+ * within the case's tolerance. A hash of all logits is printed: it must not depend on tier, budget, chunk, threads. */
+#include "base/hash.h"
+#include "golden_run.h"
+#include "model/steering.h"
+
+#include <fcntl.h>
+#include <math.h>
+
+enum { MOST_VECTORS = 8 };
+
+static int passed, failed;
+
+/* The vectors of a model, by the letter that cases call them. */
+struct loaded {
+    const char *dir, *model;
+    struct vector *vector[MOST_VECTORS];
+    char name[MOST_VECTORS][8];
+    int n;
+};
+
+static const struct vector *vector_of(struct loaded *all, const struct model *m, const char *name, struct error *err)
+{
+    char path[4400];
+    for (int i = 0; i < all->n; i++)
+        if (strcmp(all->name[i], name) == 0)
+            return all->vector[i];
+    snprintf(path, sizeof path, "%s/%s.%s.gguf", all->dir, all->model, name);
+    if (all->n == MOST_VECTORS || strlen(name) >= sizeof all->name[0] ||
+        vector_open(&all->vector[all->n], AT_FDCWD, path, UINT64_MAX, err) ||
+        vector_check_model(all->vector[all->n], m->p.n_layer, m->p.n_embd, m->hooks, err))
+        return NULL;
+    snprintf(all->name[all->n], sizeof all->name[0], "%s", name);
+    return all->vector[all->n++];
+}
+
+static int layer_at(const json_t *layers, size_t i, int otherwise)
+{
+    return layers ? (int)json_integer_value(json_array_get(layers, i)) : otherwise;
+}
+
+/* A case's list. */
+static int read_list(struct steering *s, struct loaded *all, const struct model *m, const json_t *list,
+                     struct error *err)
+{
+    size_t i;
+    json_t *e;
+    *s = (struct steering){0};
+    json_array_foreach(list, i, e)
+    {
+        const char *side = json_string_value(json_object_get(e, "side"));
+        const json_t *scale = json_object_get(e, "scale"), *layers = json_object_get(e, "layers");
+        const char *name = json_string_value(json_object_get(e, "vector"));
+        const struct vector *v = name ? vector_of(all, m, name, err) : NULL;
+        if (!v)
+            return error_set(err, ERR_INPUT, "entry %zu is no vector", i);
+        const struct steering_op o = {.vector = v,
+                                      .amount = scale ? (float)json_number_value(scale) : v->scale,
+                                      .side = side && strcmp(side, "positive") == 0   ? STEER_POSITIVE
+                                              : side && strcmp(side, "negative") == 0 ? STEER_NEGATIVE
+                                                                                      : STEER_BOTH,
+                                      .first = layer_at(layers, 0, v->first),
+                                      .last = layer_at(layers, 1, v->last),
+                                      .from = json_integer_value(json_object_get(e, "from")),
+                                      .to = INT64_MAX};
+        if (steering_add(s, m, &o))
+            return error_set(err, ERR_INPUT, "more than %d entries", STEERING_MOST);
+    }
+    return 0;
+}
+
+static void run_case(struct session *s, const struct options *o, struct loaded *all, const char *name,
+                     const json_t *list, double tolerance)
+{
+    char path[4400];
+    struct error err = {0};
+    struct steering steering;
+    struct ref r;
+    float largest = INFINITY, median;
+    uint64_t hash = 0;
+    snprintf(path, sizeof path, "%s/%s%s%s.ref", all->dir, all->model, *name ? "." : "", name);
+    int ok = ref_read(&r, path) == 0 && read_list(&steering, all, s->model, list, &err) == 0;
+    size_t values = ok ? (size_t)r.n_token * (size_t)r.n_vocab : 1;
+    float *x = malloc(values * sizeof *x);
+    int chunk = o->chunk && o->chunk < s->plan.n_chunk ? o->chunk : s->plan.n_chunk;
+    seq_clear(&s->tables.seq[0]);
+    s->tables.seq[0].steer = *name ? &steering : NULL;
+    if (ok && feed(s, r.token, r.n_token, 0, chunk, x, &err) == 0) {
+        errors(&r, x, &largest, &median);
+        hash = hash64(x, values * sizeof *x, 0);
+    }
+    s->tables.seq[0].steer = NULL;
+    ok = (double)largest <= tolerance;
+    printf("%s %-18s %-16s max %.2e hash %016llx %s\n", ok ? "ok  " : "FAIL", all->model, name, (double)largest,
+           (unsigned long long)hash, err.text);
+    *(ok ? &passed : &failed) += 1;
+    free(x);
+    ref_free(&r);
+}
+
+static void run_model(const struct options *o, const char *dir, const char *name, const json_t *cases)
+{
+    char path[4400];
+    struct error err = {0};
+    struct session *s = NULL;
+    struct options mine = *o;
+    struct loaded all = {.dir = dir, .model = name};
+    size_t i;
+    json_t *c;
+    snprintf(path, sizeof path, "%s/%s.gguf", dir, name);
+    mine.session.plan_request.n_ctx = 64;
+    if (mine.session.plan_request.how != PLAN_MINIMUM)
+        mine.session.plan_request.n_chunk = o->chunk ? o->chunk : 64;
+    if (session_prepare(&s, path, &mine.session, 0, &err) || session_load(s, &mine.session, &err)) {
+        printf("FAIL %s %s\n", name, err.text);
+        failed++;
+        session_close(s);
+        return;
+    }
+    run_case(s, &mine, &all, "", NULL, 1e-5);
+    json_array_foreach(cases, i, c) if (strcmp(json_string_value(json_object_get(c, "model")), name) == 0)
+        run_case(s, &mine, &all, json_string_value(json_object_get(c, "case")), json_object_get(c, "steer"),
+                 json_number_value(json_object_get(c, "tolerance")));
+    for (int v = 0; v < all.n; v++)
+        vector_close(all.vector[v]);
+    session_close(s);
+}
+
+static void run_folder(const struct options *o, const char *dir)
+{
+    json_t *root = NULL, *model;
+    size_t i;
+    index_entry(dir, "", &root);
+    json_array_foreach(json_object_get(root, "models"), i, model)
+        run_model(o, dir, json_string_value(json_object_get(model, "name")), json_object_get(root, "cases"));
+    if (i == 0) {
+        printf("FAIL %s has no INDEX.json with models\n", dir);
+        failed++;
+    }
+    json_decref(root);
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {
+        .session = {.plan_request = {.how = PLAN_WHOLE, .kv = KV_F32, .all_logits = 1}, .tier = cpu_best_tier()}};
+    for (int i = 1; i < argc;) {
+        int used = strncmp(argv[i], "--", 2) == 0 ? option(&o, argv + i) : 0;
+        if (used == 0 && argv[i][0] == '-') {
+            fprintf(stderr, "steer: %s is not an option\n", argv[i]);
+            return 2;
+        }
+        if (used == 0)
+            run_folder(&o, argv[i++]);
+        i += used;
+    }
+    printf("%d passed, %d failed, 0 skipped\n", passed, failed);
+    return failed > 0;
+}

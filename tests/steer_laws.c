@@ -1,0 +1,355 @@
+/* links: engine text model store op machine kernel format base
+ *
+ * The laws of steering, by equality of bits, on every golden model (or the models named) and at each place where its rows can be steered.
+ *
+ *     build/tests/steer_laws [MODEL.gguf...]
+ *
+ *     no-op       scale 0, no positions, other layers, directions of zeros: no operation is left of them, and a request without operations
+ *                 has the bits of one without a list
+ *     locality    an operation at layer l: rows below it, and at it before it acts, have the bits of a run without; behind it they have not
+ *     isolation   eight sequences with eight lists in the same steps, mixed at random: each has the bits that it has alone
+ *     equality    threads, chunks, tiers, a budget that streams: the same bits
+ *     order       another order of two operations is another answer, and another digest
+ *     ablation    behind a projection nothing is left of its direction
+ *
+ * Rows are seen through a kernel table of the test's own, whose axpy notes them. */
+#define LAWS_LINES 8
+#include "expected.h"
+#include "laws_run.h"
+
+#include "model/steering.h"
+
+#include <math.h>
+
+enum { MOST_LAYERS = 16, MOST_ROWS = 4 * MOST_IDS };
+
+static int passed, failed;
+
+static void verdict(const char *model, const char *law, int hook, int ok, const char *detail)
+{
+    printf("%s %-10s %-24s %-26s %s\n", ok ? "ok  " : "FAIL", law, model, hook < 0 ? "" : vector_hook_name(hook),
+           detail);
+    fflush(stdout);
+    *(ok ? &passed : &failed) += 1;
+}
+
+/* ---- vectors made here ------------------------------------------------------------------------------------------------------- */
+
+/* A direction a layer of norm 1 (a projection) or so large that it shows; from a seed. At the layers that have the hook. */
+static struct vector *make(const struct model *m, enum vector_kind kind, enum vector_hook hook, uint32_t seed)
+{
+    int n = m->p.n_embd, n_layer = m->p.n_layer;
+    struct vector *v = calloc(1, sizeof *v + (size_t)n_layer * (sizeof *v->direction + (size_t)n * sizeof(float)));
+    v->kind = kind;
+    v->hook = hook;
+    v->n_embd = n;
+    v->last = n_layer - 1;
+    v->scale = 1;
+    v->direction = (struct vector_direction *)(v + 1);
+    for (int l = 0; l < n_layer; l++) {
+        float *to = (float *)(v->direction + n_layer) + (size_t)l * (size_t)n;
+        double squares = 0;
+        if (!(m->hooks[l] >> hook & 1))
+            continue;
+        for (int i = 0; i < n; i++) {
+            to[i] = (float)((double)(rng_u64(77, (uint64_t)i, (uint32_t)l, seed) >> 40) * 0x1p-23 - 1);
+            squares += (double)to[i] * (double)to[i];
+        }
+        for (int i = 0; i < n; i++)
+            to[i] = (float)((double)to[i] / sqrt(squares) * (kind == VECTOR_PROJECT ? 1 : 2));
+        sha256(to, (size_t)n * sizeof *to, v->direction[l].sha256);
+        v->direction[l].v = to;
+        v->direction[l].norm = kind == VECTOR_PROJECT ? 1 : 2;
+        v->n_held++;
+    }
+    return v;
+}
+
+static struct steering_op whole(const struct vector *v, float amount)
+{
+    return (struct steering_op){.vector = v, .amount = amount, .last = v->last, .to = INT64_MAX};
+}
+
+static struct steering list_of(const struct model *m, struct steering_op a, struct steering_op b)
+{
+    struct steering s = {0};
+    steering_add(&s, m, &a);
+    if (b.vector)
+        steering_add(&s, m, &b);
+    return s;
+}
+
+static const struct steering_op nothing;
+
+/* ---- rows that are steered --------------------------------------------------------------------------------------------------- */
+
+static struct tap {
+    const struct kernels *k;
+    struct kernels own;
+    const struct vector *v;
+    int act; /* the layer that acts; the others only note; -1: none acts */
+    uint64_t hash[MOST_LAYERS][MOST_ROWS];
+    int n[MOST_LAYERS];
+    float left; /* |dot16(x, r)| / norm(x) behind the operation: the most */
+} tap;
+
+static void note(float *x, float s, const float *v, int n)
+{
+    int l = 0;
+    while (l <= tap.v->last && tap.v->direction[l].v != v)
+        l++;
+    if (l < MOST_LAYERS && l <= tap.v->last && tap.n[l] < MOST_ROWS)
+        tap.hash[l][tap.n[l]++] = hash64(x, (size_t)n * sizeof *x, 0);
+    if (l == tap.act || tap.act == INT32_MAX)
+        tap.k->axpy(x, s, v, n);
+    float c = fabsf(tap.k->dot16(x, v, (size_t)n)) / sqrtf(tap.k->dot16(x, x, (size_t)n));
+    tap.left = c > tap.left ? c : tap.left;
+}
+
+static void tap_begin(struct session *s, const struct vector *v, int act)
+{
+    const struct kernels *k = s->model->op.k == &tap.own ? tap.k : s->model->op.k;
+    memset(&tap, 0, sizeof tap);
+    tap.k = k;
+    tap.own = *k;
+    tap.own.axpy = note;
+    tap.v = v;
+    tap.act = act;
+    s->model->op.k = &tap.own;
+}
+
+static void tap_end(struct session *s) { s->model->op.k = tap.k; }
+
+/* ---- the laws ---------------------------------------------------------------------------------------------------------------- */
+
+static const struct setting base = {.tier = TIER_SCALAR, .threads = 1, .chunk = 40, .budget = 100, .n_ctx = 64};
+
+struct subject {
+    const char *path, *name;
+    struct session *s; /* opened with base */
+    int n_vocab;
+};
+
+/* Of line `which` alone under a list, or NULL. */
+static struct line answer(struct session *s, int which, const struct steering *list, int chunk)
+{
+    struct error err = {0};
+    struct line l;
+    line_make(&l, which, 20 + 3 * which, s->model->p.n_vocab);
+    s->tables.seq[0].steer = list;
+    if (run_alone(s, &l, chunk, &err))
+        printf("     %s\n", err.text);
+    s->tables.seq[0].steer = NULL;
+    return l;
+}
+
+static int equal(const struct line *a, const struct line *b) { return line_differs(a, b) < 0; }
+
+static void no_op(const struct subject *t, enum vector_hook hook)
+{
+    const struct model *m = t->s->model;
+    struct vector *v = make(m, VECTOR_ADD, hook, 1), *zero = make(m, VECTOR_ADD, hook, 1);
+    for (int l = 0; l <= zero->last; l++)
+        zero->direction[l].norm = 0;
+    struct steering_op op[5] = {whole(v, 0), whole(v, 1), whole(v, 1), whole(zero, 1), whole(v, -0.0f)};
+    op[1].from = op[1].to = 7;
+    op[2].first = m->p.n_layer;
+    op[2].last = 1 << 20;
+    struct steering s = {0};
+    for (int i = 0; i < 5; i++)
+        steering_add(&s, m, &op[i]);
+    struct line plain = answer(t->s, 0, NULL, 40), empty = answer(t->s, 0, &s, 40);
+    struct steering late = list_of(m, whole(v, 1), nothing);
+    late.op[0].from = 1000;
+    struct line later = answer(t->s, 0, &late, 40);
+    verdict(t->name, "no-op", (int)hook,
+            s.n == 0 && steering_root(&s, 5) == 5 && equal(&plain, &empty) && equal(&plain, &later), "");
+    free(v);
+    free(zero);
+}
+
+/* Layers that have the hook: the middle one of them. */
+static int middle(const struct vector *v)
+{
+    int seen = 0;
+    for (int l = 0; l <= v->last; l++)
+        if (v->direction[l].v && seen++ == v->n_held / 2)
+            return l;
+    return -1;
+}
+
+static void locality(const struct subject *t, enum vector_hook hook)
+{
+    static struct tap plain;
+    const struct model *m = t->s->model;
+    struct vector *v = make(m, VECTOR_ADD, hook, 2);
+    struct steering all = list_of(m, whole(v, 1), nothing), one;
+    int at = middle(v), ok = at >= 0, differ = 0, behind = 0;
+    struct steering_op o = whole(v, 1);
+    o.first = o.last = at;
+    one = list_of(m, o, nothing);
+    tap_begin(t->s, v, -1);
+    struct line noted = answer(t->s, 1, &all, 40), truth, acted, direct;
+    plain = tap;
+    tap_begin(t->s, v, at);
+    acted = answer(t->s, 1, &all, 40);
+    tap_end(t->s);
+    truth = answer(t->s, 1, NULL, 40);
+    direct = answer(t->s, 1, &one, 40);
+    int streams = m->p.hyper.n && hook == VECTOR_LAYER ? m->p.hyper.n : 1, rows = truth.n_prompt * streams;
+    for (int l = 0; l < MOST_LAYERS && l <= v->last; l++) {
+        int same = memcmp(tap.hash[l], plain.hash[l], (size_t)rows * sizeof tap.hash[l][0]) == 0;
+        ok = ok && tap.n[l] == plain.n[l] && (!v->direction[l].v || tap.n[l] >= rows);
+        ok = ok && (l > at || same);
+        behind += l > at && v->direction[l].v != NULL;
+        differ += l > at && !same;
+    }
+    ok = ok && equal(&noted, &truth) && equal(&acted, &direct) && !equal(&acted, &truth) && differ == behind;
+    verdict(t->name, "locality", (int)hook, ok, "");
+    free(v);
+}
+
+/* Eight lists: none, a vector, the same at another scale, only the prompt, only the answer, one layer, a projection, both. */
+static void eight(const struct model *m, const struct vector *v, const struct vector *r, int prompt,
+                  struct steering out[LINES])
+{
+    struct steering_op o = whole(v, 0.5f), p = whole(r, 1);
+    memset(out, 0, LINES * sizeof *out);
+    out[1] = list_of(m, o, nothing);
+    out[2] = list_of(m, whole(v, -1.5f), nothing);
+    o.to = prompt;
+    out[3] = list_of(m, o, nothing);
+    o.to = INT64_MAX;
+    o.from = 25;
+    out[4] = list_of(m, o, nothing);
+    o.from = 0;
+    o.first = o.last = middle(v);
+    out[5] = list_of(m, o, nothing);
+    p.side = STEER_POSITIVE;
+    out[6] = list_of(m, p, nothing);
+    p.side = STEER_BOTH;
+    out[7] = list_of(m, p, whole(v, 1));
+}
+
+static void isolation(const struct subject *t, enum vector_hook hook)
+{
+    const struct model *m = t->s->model;
+    struct vector *v = make(m, VECTOR_ADD, hook, 3), *r = make(m, VECTOR_PROJECT, hook, 4);
+    struct steering list[LINES];
+    static struct line truth[LINES], line[LINES];
+    int ok = 1, rounds = SANITIZED || hook != VECTOR_LAYER ? 4 : 40;
+    eight(m, v, r, 20, list);
+    for (int i = 0; i < LINES; i++)
+        truth[i] = line[i] = answer(t->s, i, list[i].n ? &list[i] : NULL, 40);
+    for (int seed = 0; seed < rounds && ok; seed++) {
+        struct error err = {0}, row_error = {0};
+        int first = seed % LINES; /* which sequence a list has differs by round */
+        static struct line turned[LINES];
+        for (int i = 0; i < LINES; i++) {
+            turned[i] = line[(i + first) % LINES];
+            t->s->tables.seq[i].steer = &list[(i + first) % LINES];
+        }
+        ok = run_mixed(t->s, turned, LINES, (uint64_t)seed, &row_error, &err) == 0;
+        for (int i = 0; i < LINES; i++) {
+            ok = ok && equal(&truth[(i + first) % LINES], &turned[i]);
+            t->s->tables.seq[i].steer = NULL;
+            seq_clear(&t->s->tables.seq[i]);
+        }
+    }
+    verdict(t->name, "isolation", (int)hook, ok, "");
+    free(v);
+    free(r);
+}
+
+static void equality(const struct subject *t, enum vector_hook hook)
+{
+    const struct model *m = t->s->model;
+    struct vector *v = make(m, VECTOR_ADD, hook, 3), *r = make(m, VECTOR_PROJECT, hook, 4);
+    struct steering_op late = whole(r, 0.7f);
+    late.from = 11;
+    struct steering list = list_of(m, whole(v, 0.5f), late);
+    struct line truth = answer(t->s, 2, &list, 40);
+    struct setting how[4] = {base, base, base, base};
+    int ok = 1, chunk[4] = {1, 7, 40, 13};
+    how[0].tier = how[2].tier = how[3].tier = cpu_best_tier();
+    how[1].threads = how[3].threads = 2;
+    how[2].budget = how[3].budget = 0;
+    for (int i = 0; i < 4; i++) {
+        struct error err = {0};
+        how[i].chunk = chunk[i];
+        struct session *s = open_session(t->path, &how[i], &err);
+        struct line l = {0};
+        if (s)
+            l = answer(s, 2, &list, s->plan.n_chunk < chunk[i] ? s->plan.n_chunk : chunk[i]);
+        if (!s || !equal(&truth, &l))
+            ok = 0, printf("     differs: %s: %s\n", describe(&how[i]), err.text);
+        session_close(s);
+    }
+    verdict(t->name, "equality", (int)hook, ok, "");
+    free(v);
+    free(r);
+}
+
+static void order_and_ablation(const struct subject *t, enum vector_hook hook)
+{
+    const struct model *m = t->s->model;
+    struct vector *v = make(m, VECTOR_ADD, hook, 5), *r = make(m, VECTOR_PROJECT, hook, 6);
+    struct steering ab = list_of(m, whole(v, 1), whole(r, 1)), ba = list_of(m, whole(r, 1), whole(v, 1)),
+                    ablate = list_of(m, whole(r, 1), nothing);
+    char one[65], other[65], text[40];
+    struct line x = answer(t->s, 0, &ab, 40), y = answer(t->s, 0, &ba, 40);
+    steering_digest(&ab, one);
+    steering_digest(&ba, other);
+    int kept = ab.op[0].is_kept; /* of a model whose last layers alone have the hook nothing is */
+    verdict(t->name, "order", (int)hook,
+            !equal(&x, &y) && strcmp(one, other) != 0 && (!kept || steering_root(&ab, 1) != steering_root(&ba, 1)), "");
+    tap_begin(t->s, r, INT32_MAX);
+    answer(t->s, 0, &ablate, 40);
+    tap_end(t->s);
+    snprintf(text, sizeof text, "at most %.1e is left", (double)tap.left);
+    verdict(t->name, "ablation", (int)hook, tap.left <= 1e-5f, text);
+    free(v);
+    free(r);
+}
+
+static void run_file(const char *path)
+{
+    struct error err = {0};
+    const char *slash = strrchr(path, '/');
+    struct subject t = {.path = path, .name = slash ? slash + 1 : path};
+    t.s = open_session(path, &base, &err);
+    if (!t.s) {
+        verdict(t.name, "open", -1, 0, err.text);
+        return;
+    }
+    unsigned all = 0;
+    for (int l = 0; l < t.s->model->p.n_layer; l++) {
+        all |= t.s->model->hooks[l];
+        if (!(t.s->model->hooks[l] >> VECTOR_LAYER & 1) ||
+            !(t.s->model->hooks[l] & (1 << VECTOR_ATTN | 1 << VECTOR_FFN)))
+            verdict(t.name, "hooks", -1, 0, "a layer has no block, or no end");
+    }
+    for (int hook = 0; hook < VECTOR_HOOKS; hook++) {
+        if (!(all >> hook & 1))
+            continue;
+        no_op(&t, (enum vector_hook)hook);
+        locality(&t, (enum vector_hook)hook);
+        isolation(&t, (enum vector_hook)hook);
+        equality(&t, (enum vector_hook)hook);
+        order_and_ablation(&t, (enum vector_hook)hook);
+    }
+    session_close(t.s);
+}
+
+int main(int argc, char **argv)
+{
+    char path[256];
+    for (int i = 1; i < argc; i++)
+        run_file(argv[i]);
+    for (int i = 0; argc == 1 && expected_lawful()[i]; i++) {
+        snprintf(path, sizeof path, TEST_DATA "/golden/%s.gguf", expected_lawful()[i]);
+        run_file(path);
+    }
+    printf("%d passed, %d failed, 0 skipped\n", passed, failed);
+    return failed > 0;
+}
