@@ -8,8 +8,10 @@
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/common/header.h"
+#include "cli/common/vector_about.h"
 #include "cli/inspect/context.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -22,6 +24,7 @@ static const char usage[] =
     "  stoker inspect MODEL.gguf --tensors     every tensor: type, shape, bytes, place in the file\n"
     "  stoker inspect MODEL.gguf --layers      a map of the layers\n"
     "  stoker inspect MODEL.gguf --json | jq .experts\n"
+    "  stoker inspect VECTOR.gguf              a control vector: what it does, where, whose it is\n"
     "  stoker inspect MODEL-00001-of-00003.gguf    a split model: the first part\n"
     "  curl -sLr 0-16777215 URL | stoker inspect -     before a download, from the beginning of the file\n\n";
 
@@ -450,7 +453,7 @@ static json_t *json_files(const struct gguf *g)
     return list;
 }
 
-static void print_json(const struct gguf *g, const struct anatomy *a, const struct context *c)
+static void print_json(const struct gguf *g, const struct anatomy *a, const struct context *c, const struct vector *v)
 {
     json_t *kinds = json_object(), *types = json_object();
     for (int k = 0; k < KIND_COUNT; k++)
@@ -472,6 +475,8 @@ static void print_json(const struct gguf *g, const struct anatomy *a, const stru
         json_object_set_new(o, "context", json_context(c));
     if (o && a->n_moe_layer)
         json_object_set_new(o, "experts", json_experts(a));
+    if (o && v)
+        json_object_set_new(o, "vector", vector_json(v));
     json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(o);
@@ -503,14 +508,22 @@ int cmd_inspect(int argc, char **argv)
         fprintf(stderr, "stoker: %s\n", err.text);
         return 1;
     }
+    struct vector *v = NULL;
+    if (!header_only && is_vector_file(g) && vector_open(&v, AT_FDCWD, model, UINT64_MAX, &err)) {
+        fprintf(stderr, "stoker: %s\n", err.text);
+        gguf_close(g);
+        return 1;
+    }
     struct anatomy a;
     struct context c;
     anatomy_of(&a, g);
     inspect_context(&c, model);
     if (json)
-        print_json(g, &a, &c);
+        print_json(g, &a, &c, v);
     else {
-        if (!metadata && !tensors && !map)
+        if (!metadata && !tensors && !map && v)
+            vector_print(v);
+        else if (!metadata && !tensors && !map)
             print_summary(g, &a, &c);
         if (map)
             print_layer_map(&c);
@@ -519,6 +532,7 @@ int cmd_inspect(int argc, char **argv)
         if (tensors)
             print_tensors(g);
     }
+    vector_close(v);
     gguf_close(g);
     return 0;
 }

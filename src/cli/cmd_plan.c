@@ -3,6 +3,7 @@
 #include "cli/common/drive.h"
 #include "cli/common/flags.h"
 #include "cli/common/header.h"
+#include "cli/common/steer_flags.h"
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -317,6 +318,7 @@ int cmd_plan(int argc, char **argv)
     int json = 0, disk = 0, measure = 0, strict = 0, header_only = 0, n_rest;
     double rate = 0;
     const char *model = NULL;
+    static struct steer_flags steer;
     const struct flag mine[] = {
         {"--json", NULL, FLAG_SWITCH, &json, 0, 0, NULL, "for programs: stable names, integers in bytes"},
         {"--disk", NULL, FLAG_SWITCH, &disk, 0, 0, NULL,
@@ -327,12 +329,16 @@ int cmd_plan(int argc, char **argv)
          "exit 2 as well where the plan takes more than is left here"},
         {"--header-only", NULL, FLAG_SWITCH, &header_only, 0, 0, NULL,
          "the file's beginning is here, its tensors need not be; so it is for MODEL -, standard input"}};
-    const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, model_flags(&o)};
-    int status = flags_parse("plan", usage, tables, 2, argc, argv, &model, 1, &n_rest);
+    const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, steer_flags(&steer), model_flags(&o)};
+    int status = flags_parse("plan", usage, tables, 3, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
     if (!model && !(model = embedded_model()))
         return 1;
+    status = steer_flags_plan("plan", &steer, &o);
+    steer_flags_close(&steer);
+    if (status != 0)
+        return status;
     struct stoker_plan p;
     struct stoker_error err;
     if (!(model = header_path(model, &header_only)))

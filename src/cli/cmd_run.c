@@ -7,6 +7,7 @@
 #include "cli/common/form.h"
 #include "cli/common/progress.h"
 #include "cli/common/sampling_flags.h"
+#include "cli/common/steer_flags.h"
 #include "cli/common/user_folder.h"
 
 #include <errno.h>
@@ -65,6 +66,7 @@ struct run {
     int logprobs; /* -1: none */
     struct answer_form form;
     struct sampling_flags sampling;
+    struct steer_flags steer;
     struct text_list stop;
     struct stoker_string stop_of[TEXTS_MOST];
     struct stoker_options options;
@@ -108,9 +110,11 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
         {"--logprobs", NULL, FLAG_INT, &r->logprobs, 0, STOKER_TOP, "N",
          "with --json: how likely each token was, and the N likeliest"},
     };
-    const struct flag_table tables[] = {
-        {mine, sizeof mine / sizeof *mine}, sampling_flags(&r->sampling), model_flags(&r->options)};
-    int n_rest, status = flags_parse("run", usage, tables, 3, argc, argv, &r->model, 1, &n_rest);
+    const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine},
+                                        sampling_flags(&r->sampling),
+                                        steer_flags(&r->steer),
+                                        model_flags(&r->options)};
+    int n_rest, status = flags_parse("run", usage, tables, 4, argc, argv, &r->model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
     if (sampling_flags_check("run", &r->sampling))
@@ -147,6 +151,8 @@ static int prepare(struct run *r, struct chat *c)
         status = 1;
     if (status == 0 && !r->lines && (r->prompt || r->file.n || !isatty(STDIN_FILENO)))
         status = prompt_read(&r->text, r->prompt, &r->file);
+    if (status == 0)
+        status = steer_flags_plan("run", &r->steer, &r->options);
     if (status == 0)
         status = tools_read(&c->tools, r->tools);
     if (status == 0 && !(c->message = json_array()))
@@ -195,6 +201,10 @@ static int run_model(struct run *r, struct chat *c)
     int status = open_engine(r, c);
     if (status != 0)
         return status;
+    if ((status = steer_flags_open("run", &r->steer, c->engine)) != 0)
+        return status;
+    c->request.steer = r->steer.list;
+    c->request.n_steer = r->steer.n;
     c->request.sampling = stoker_sampling_of(c->engine);
     sampling_flags_apply(&r->sampling, &c->request.sampling);
     chat_catch_signals();
@@ -214,6 +224,7 @@ int cmd_run(int argc, char **argv)
         return status;
     if ((status = prepare(&r, &c)) == 0)
         status = run_model(&r, &c);
+    steer_flags_close(&r.steer);
     stoker_close(c.engine);
     conversation_close(&c.conversation);
     tools_free(&c.tools);

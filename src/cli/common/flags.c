@@ -197,6 +197,15 @@ static int set_on_off(const struct flag *f, const char *v)
     return on || off ? 0 : -1;
 }
 
+/* "A-B" or "A B". */
+static int set_range(const struct flag *f, const char *v)
+{
+    int *to = f->to, end = 0;
+    if (sscanf(v, "%d%*[- ]%d%n", &to[0], &to[1], &end) != 2 || v[end])
+        return -1;
+    return to[0] >= (int)f->min && to[0] <= to[1] && to[1] <= (int)f->max ? 0 : -1;
+}
+
 static int set(const struct flag *f, const char *v)
 {
     switch (f->kind) {
@@ -227,6 +236,8 @@ static int set(const struct flag *f, const char *v)
         return set_slots(f, v);
     case FLAG_TEXTS:
         return add_text(f, v);
+    case FLAG_RANGE:
+        return set_range(f, v);
     default:
         return set_list(f, v);
     }
@@ -264,6 +275,8 @@ static void say_range(const struct flag *f, const char *command, const char *v)
         fprintf(stderr, "on or off\n");
     else if (f->kind == FLAG_WORD)
         fprintf(stderr, "%s is expected\n", f->value);
+    else if (f->kind == FLAG_RANGE)
+        fprintf(stderr, "two whole numbers from %.10g to %.10g, the smaller one first\n", f->min, f->max);
     else
         fprintf(stderr, "%s is expected, in whole numbers\n", f->value);
 }
@@ -342,9 +355,9 @@ static int set_flag(const struct parsing *p, const struct flag *f, const char *v
 struct argument {
     const char *name; /* dashes inside, where underscores may have been given */
     size_t n;
-    const char *value; /* behind "=", or behind a short flag, as in -n5; NULL: none */
-    const char *next;  /* the argument behind it; NULL: none */
-    char dashed[64];
+    const char *value;         /* behind "=", or behind a short flag, as in -n5; NULL: none */
+    const char *next, *after;  /* the arguments behind it; NULL: none */
+    char dashed[64], both[64]; /* both: of a flag with two values */
 };
 
 static void take_apart(struct argument *a, const char *arg, const char *next)
@@ -418,7 +431,7 @@ static int is_model(const struct argument *a)
 }
 
 /* One argument. Sets *used to the arguments behind it that belong to it. 0: go on; else the exit status. */
-static int take_argument(const struct parsing *p, const struct argument *a, int *used)
+static int take_argument(const struct parsing *p, struct argument *a, int *used)
 {
     const struct flag *f = find(p->table, p->n_table, a->name, a->n);
     const struct foreign_flag *foreign = f ? NULL : foreign_flag_find(a->name, a->n);
@@ -440,6 +453,11 @@ static int take_argument(const struct parsing *p, const struct argument *a, int 
         return 2;
     }
     *used = !is_switch && !a->value;
+    if (f->kind == FLAG_RANGE && *used && a->after && !strchr(value, '-')) {
+        snprintf(a->both, sizeof a->both, "%.30s %.30s", value, a->after);
+        value = a->both;
+        *used = 2;
+    }
     return set_flag(p, f, value);
 }
 
@@ -459,6 +477,7 @@ int flags_parse(const char *command, const char *usage, const struct flag_table 
             status = add_rest(&p, argv[i]);
         } else {
             take_apart(&a, argv[i], argv[i + 1]);
+            a.after = argv[i + 1] ? argv[i + 2] : NULL;
             status = take_argument(&p, &a, &used);
         }
         if (status != 0)

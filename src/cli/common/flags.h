@@ -22,7 +22,8 @@ enum flag_kind {
     FLAG_BYTES,  /* uint64_t *, at least min: 6G, 5.5GiB, 800MB, min, max */
     FLAG_SLOTS,  /* struct stoker_options *: N[,N] */
     FLAG_LIST,   /* struct int_list *: 512,1024 or 16-64, 16-64+16, 16-64*2 */
-    FLAG_TEXTS   /* struct text_list *: one more each time */
+    FLAG_TEXTS,  /* struct text_list *: one more each time */
+    FLAG_RANGE   /* int [2], both within [min, max], the first not above the second: A B, or A-B */
 };
 
 enum { LIST_MOST = 64 };

@@ -83,7 +83,7 @@ const struct foreign_flag foreign_flags[] = {
      "factor",
      FOREIGN_VALUE, NULL, NULL, rope},
     {"-md|--model-draft|--draft|--draft-max|--draft-min", FOREIGN_VALUE, NULL, NULL, no_draft},
-    {"--lora|--lora-scaled|--control-vector", FOREIGN_VALUE, NULL, NULL, no_adapter},
+    {"--lora|--lora-scaled", FOREIGN_VALUE, NULL, NULL, no_adapter},
     {"--mmproj|--image|-mm", FOREIGN_VALUE, NULL, NULL, no_image},
     {"-hf|-hfr|--hf-repo|-hff|--hf-file|-mu|--model-url|-hft|--hf-token", FOREIGN_VALUE, NULL, NULL, no_download},
     {"-e|--escape", FOREIGN_NO_VALUE, NULL, NULL, as_typed},

@@ -1,0 +1,170 @@
+/* Control vectors of the command line: see steer_flags.h. */
+#include "cli/common/steer_flags.h"
+
+#include "cli/common/cli.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct flag_table steer_flags(struct steer_flags *f)
+{
+    static struct flag flag[5];
+    const struct flag t[] = {
+        {"--control-vector", NULL, FLAG_TEXTS, &f->add, 0, 0, "FILE[,FILE]",
+         "steer by a control vector (GGUF); its file may say that it is projected out; may be repeated"},
+        {"--control-vector-scaled", NULL, FLAG_TEXTS, &f->scaled, 0, 0, "FILE:S[,FILE:S]", "the same, times S"},
+        {"--project", NULL, FLAG_TEXTS, &f->project, 0, 0, "FILE[:A]",
+         "take the directions of a projection vector out, by the share A (default: the file's)"},
+        {"--control-vector-layer-range", NULL, FLAG_RANGE, f->layers, 1, 4095, "A B",
+         "steer at layers A to B only (default: all of the file)"},
+        {"--steer-memory", NULL, FLAG_BYTES, &f->memory, 0, 0, "BYTES", "for vectors beside those of the command line"},
+    };
+    memcpy(flag, t, sizeof t);
+    return (struct flag_table){flag, sizeof t / sizeof *t};
+}
+
+/* ---- the flags --------------------------------------------------------------------------------------------------------------- */
+
+/* n bytes "FILE" or "FILE:S". A colon that no number follows is part of the name. */
+static int add_file(const char *command, const char *flag, struct steer_flags *f, const char *text, size_t n,
+                    int projects, int scaled)
+{
+    char *end, *path = f->n < STOKER_STEER_MOST ? strndup(text, n) : NULL;
+    if (!path) {
+        fprintf(stderr, "stoker %s: %s: at most %d vectors are possible\n", command, flag, STOKER_STEER_MOST);
+        return 2;
+    }
+    char *colon = scaled ? strrchr(path, ':') : NULL;
+    double scale = colon ? strtod(colon + 1, &end) : 0;
+    int has_scale = colon && colon[1] && *end == 0;
+    f->file[f->n].path = path;
+    f->file[f->n].projects = projects;
+    f->file[f->n].scale = scale;
+    f->file[f->n++].has_scale = has_scale;
+    if (has_scale)
+        *colon = 0;
+    if ((scaled && !projects && !has_scale) || *path == 0 || (has_scale && !(fabs(scale) <= STOKER_SCALE_MOST))) {
+        fprintf(stderr, "stoker %s: %s %.*s: %s is expected, a number from -%d to %d behind the colon\n", command, flag,
+                (int)n, text,
+                projects ? "FILE or FILE:A"
+                : scaled ? "FILE:S"
+                         : "FILE",
+                STOKER_SCALE_MOST, STOKER_SCALE_MOST);
+        return 2;
+    }
+    return 0;
+}
+
+static int add_files(const char *command, const char *flag, struct steer_flags *f, const struct text_list *list,
+                     int projects, int scaled)
+{
+    for (int i = 0; i < list->n; i++)
+        for (const char *at = list->text[i], *end; at; at = *end ? end + 1 : NULL) {
+            end = at + strcspn(at, ",");
+            int status = add_file(command, flag, f, at, (size_t)(end - at), projects, scaled);
+            if (status)
+                return status;
+        }
+    return 0;
+}
+
+int steer_flags_plan(const char *command, struct steer_flags *f, struct stoker_options *o)
+{
+    struct stoker_error err;
+    int status = add_files(command, "--control-vector", f, &f->add, 0, 0);
+    if (!status)
+        status = add_files(command, "--control-vector-scaled", f, &f->scaled, 0, 1);
+    if (!status)
+        status = add_files(command, "--project", f, &f->project, 1, 1);
+    if (!status && f->layers[1] && f->n == 0) {
+        fprintf(stderr, "stoker %s: --control-vector-layer-range: no vector is given\n", command);
+        status = 2;
+    }
+    o->steer_memory = f->memory;
+    for (size_t i = 0; !status && i < f->n; i++) {
+        uint64_t bytes = 0;
+        if (stoker_vector_bytes(f->file[i].path, &bytes, &err))
+            status = report(&err);
+        o->steer_memory += bytes;
+    }
+    return status;
+}
+
+/* ---- the files --------------------------------------------------------------------------------------------------------------- */
+
+static int same_text(const char *a, const char *b) { return strcmp(a, b) == 0; }
+
+static void warn(const char *command, const struct stoker_vector_about *a, const char *arch, const char *model)
+{
+    if (*a->model_hint && !same_text(a->model_hint, arch))
+        fprintf(stderr, "stoker %s: %s: made for the architecture %s, loaded on %s\n", command, a->file, a->model_hint,
+                arch);
+    if (*a->base_model && *model && !same_text(a->base_model, model))
+        fprintf(stderr, "stoker %s: %s: made for %s, loaded on %s\n", command, a->file, a->base_model, model);
+    if (a->hook_differs)
+        fprintf(stderr, "stoker %s: %s: its directions were measured at another place than %s, where they act\n",
+                command, a->file, a->hook);
+}
+
+/* What is steered by, in a line. */
+static void show(const struct stoker_vector_about *a)
+{
+    fprintf(stderr, "vector %s: %s, layers %d-%d, %s%s%s%s, sha256 %.16s\n", *a->name ? a->name : a->file,
+            a->kind == STOKER_VECTOR_PROJECT ? "project" : "add", a->layer_first, a->layer_last,
+            *a->license ? "licence " : "no licence stated", a->license, *a->base_model ? ", made for " : "",
+            a->base_model, a->sha256);
+}
+
+/* What the engine would refuse of every request. */
+static int check_list(const struct steer_flags *f, struct stoker *s)
+{
+    struct stoker_error err;
+    char digest[65];
+    return stoker_steer_digest(s, f->list, f->n, 1, digest, &err) ? report(&err) : 0;
+}
+
+int steer_flags_open(const char *command, struct steer_flags *f, struct stoker *s)
+{
+    static struct stoker_plan plan;
+    static struct stoker_about model;
+    struct stoker_vector_about about[STOKER_STEER_MOST];
+    struct stoker_error err;
+    stoker_plan_of(s, &plan);
+    if (f->n && stoker_about(&model, plan.model, NULL))
+        model = (struct stoker_about){0}; /* a path that was cut: nothing is compared */
+    for (size_t i = 0; i < f->n; i++) {
+        if (stoker_vector_open(&f->vector[i], s, AT_FDCWD, f->file[i].path, &err))
+            return report(&err);
+        stoker_vector_about(f->vector[i], &about[i]);
+        if (f->file[i].projects && about[i].kind != STOKER_VECTOR_PROJECT) {
+            fprintf(stderr,
+                    "stoker %s: --project %s: the file is a vector that is added; its glp.mode is not project\n",
+                    command, f->file[i].path);
+            return 1;
+        }
+        f->list[i] = (struct stoker_steer){.vector = f->vector[i],
+                                           .amount = (float)f->file[i].scale,
+                                           .has_amount = f->file[i].has_scale,
+                                           .layer_first = f->layers[0],
+                                           .layer_last = f->layers[1]};
+    }
+    int status = check_list(f, s);
+    for (size_t i = 0; i < f->n && !status; i++) {
+        show(&about[i]);
+        warn(command, &about[i], plan.arch, model.name);
+    }
+    return status;
+}
+
+void steer_flags_close(struct steer_flags *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        stoker_vector_close(f->vector[i]);
+        free(f->file[i].path);
+        f->vector[i] = NULL;
+    }
+    f->n = 0;
+}

@@ -1,0 +1,74 @@
+# Control vectors on the command line: what they do to the embedded model's answers, what is shown of them, what is refused.
+. tests/cli/harness
+
+v=$data/steering/ember raw=$data/steering/ember/mean-last-raw.gguf ablate=$data/steering/ember/ablate.gguf
+says='I am a tiny demonstration model and I do not know'
+
+# declines FILE FLAG...: how many of its questions are declined
+declines() {
+    asked=$1 n=0
+    shift
+    while read -r question; do
+        "$stoker" run "$ember" -p "$question" --think off --temp 0 -n 16 --ctx 256 "$@" </dev/null >"$dir/out" 2>"$dir/err" ||
+            n=1000
+        case $(cat "$dir/out") in "$says"*) n=$((n + 1)) ;; esac
+    done <"$v/$asked"
+    echo "$n"
+}
+bound() { # bound WHAT NUMBER TEST BOUND
+    [ "$2" "$3" "$4" ] && pass || fail "$1" "$2 are declined"
+}
+
+# ---- behaviour -----------------------------------------------------------------------------------------------------------
+layer3="--control-vector-layer-range 3 3"
+bound "unsteered, in the field" "$(declines in_field.txt)" -le 2
+bound "unsteered, outside" "$(declines out_of_field.txt)" -ge 14
+bound "scale 2" "$(declines in_field.txt --control-vector-scaled "$raw:2" $layer3)" -ge 18
+bound "scale -1.5" "$(declines out_of_field.txt --control-vector-scaled "$raw:-1.5" $layer3)" -le 3
+bound "another direction of that length" "$(declines in_field.txt --control-vector-scaled "$v/reversed.gguf:2" $layer3)" -le 2
+bound "projected out" "$(declines out_of_field.txt --project "$ablate" --control-vector-layer-range 1-5)" -le 11
+
+# ---- what is shown -------------------------------------------------------------------------------------------------------
+ask="run $ember -p Hi --think off --temp 0 -n 4 --ctx 256"
+run $ask
+cp "$dir/out" "$dir/plain"
+run $ask --control-vector-scaled "$raw:0"
+cmp -s "$dir/out" "$dir/plain" && pass || fail "scale 0" "changes the answer"
+is "a vector's line" 0 . '^vector .*: add, layers 1-5, licence [^,]+, made for ember, sha256 [0-9a-f]{16}$'
+run plan "$ember" --json --control-vector "$raw"
+is "its part of the plan" 0 '"steer": ?[1-9][0-9]{3,}' ""
+run plan "$ember" --json
+is "no part without" 0 '"steer": ?0' ""
+run plan "$ember" --json --steer-memory 1M
+is "--steer-memory" 0 '"steer": ?10[0-9]{5}' ""
+run inspect "$ablate"
+is "inspect" 0 '^control vector: project at residual_stream_post_layer, 5 directions of 256 values, layers 1 to 5$' ""
+is "inspect: norms" 0 'norms +1: 1 ' ""
+run inspect "$ablate" --json
+is "inspect --json" 0 '"vector":\{"kind":"project"' ""
+
+# ---- what is refused -----------------------------------------------------------------------------------------------------
+run $ask --control-vector "$golden/phi3.gguf"
+is "a model" 1 "" 'is a phi3 model, not a control vector$'
+run $ask --control-vector "$data/steering/steer-llama-tied.a.gguf"
+is "for another model" 2 "" 'have 64 values, the model.s rows 256: it is for another model$'
+run $ask --project "$raw"
+is "--project of a vector that is added" 1 "" '^stoker run: --project .*: the file is a vector that is added'
+head -c 300 "$raw" >"$dir/cut.gguf"
+run $ask --control-vector "$dir/cut.gguf"
+is "a file cut off" 1 "" '^stoker: .*cut.gguf: the file ends in its header'
+run inspect "$dir/cut.gguf"
+is "inspect of a file cut off" 1 "" '^stoker: .*cut.gguf: the file ends in its header'
+run $ask --control-vector-scaled "$raw"
+is "no scale" 2 "" 'FILE:S is expected'
+run $ask --control-vector-scaled "$raw:1001"
+is "a scale too large" 2 "" 'a number from -1000 to 1000'
+run $ask --control-vector "$raw" --control-vector-layer-range 3 2
+is "layers turned round" 2 "" 'two whole numbers from 1 to 4095, the smaller one first'
+run $ask --control-vector "$raw" --control-vector-layer-range 3 99
+is "layers that are not there" 2 "" '^stoker: layers 3 to 99; the model has layers 0 to'
+run $ask --control-vector-layer-range 1 2
+is "layers of no vector" 2 "" 'no vector is given$'
+run $ask --control-vector "$dir/absent.gguf"
+is "a file that is not there" 1 "" 'cannot be opened: No such file'
+done_testing
