@@ -535,6 +535,7 @@ see "a prompt again" '^> ' 3
 keys '\004'
 ends "a conversation with a name" "$sane"
 grep -q role "$dir/state/stoker/sessions/chat.json" && fail "/clear" "the conversation is kept" || pass
+grep -q role "$dir/state/stoker/sessions/chat.json.before" && pass || fail "/clear" "what was said before is lost"
 
 # ---- terminals that cannot edit ------------------------------------------------------------------------------------------
 begin "TERM=dumb '$stoker' run --temp 0$after"

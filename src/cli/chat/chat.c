@@ -176,7 +176,11 @@ static void advise(const struct chat *c, size_t n_prompt)
     struct stoker_plan plan;
     stoker_plan_of(c->engine, &plan);
     size_t n_before = json_array_size(c->message) - 1 - (strcmp(role_of(c, 0), "system") == 0);
-    if (c->has_commands && n_prompt >= (size_t)plan.n_ctx && n_before > 0)
+    if (!c->has_commands || n_prompt < (size_t)plan.n_ctx || n_before == 0)
+        return;
+    if (*c->conversation.path)
+        fprintf(stderr, "/clear begins anew; start again with --ctx N to go on with this one\n");
+    else
         fprintf(stderr,
                 "/clear forgets the conversation; to keep it: /save FILE, start again with --ctx N, /load FILE\n");
 }

@@ -30,6 +30,8 @@ static enum chat_command clear(struct chat *c, char *argument)
     size_t n = json_array_size(c->message);
     json_t *first = json_array_get(c->message, 0);
     const char *role = json_string_value(json_object_get(first, "role"));
+    if (n > 0)
+        conversation_put_aside(&c->conversation);
     for (size_t keep = role && strcmp(role, "system") == 0; n > keep; n--)
         json_array_remove(c->message, n - 1);
     return CHAT_COMMAND_DONE;

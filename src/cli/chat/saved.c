@@ -149,6 +149,16 @@ void conversation_write(struct conversation *s, struct chat *c)
         saved_write(c, s->path);
 }
 
+void conversation_put_aside(struct conversation *s)
+{
+    char aside[PATH_MAX + 8];
+    snprintf(aside, sizeof aside, "%s.before", s->path);
+    if (*s->path && rename(s->path, aside) == 0)
+        fprintf(stderr, "what was said before is in %s (/load brings it back)\n", aside);
+    else if (*s->path && errno != ENOENT)
+        fprintf(stderr, "stoker: %s cannot be put aside: %s\n", s->path, strerror(errno));
+}
+
 void conversation_close(struct conversation *s)
 {
     if (*s->path && s->lock >= 0)
