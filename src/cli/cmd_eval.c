@@ -15,9 +15,11 @@ static const char usage[] =
     "  stoker eval ppl MODEL.gguf -f wiki.test.raw --memory 6GiB --out ppl.jsonl --resume\n"
     "  stoker eval kld F16.gguf -f wiki.test.raw --save f16.base\n"
     "  stoker eval kld Q4_K_M.gguf --base f16.base      how far a model is from another, token by token\n"
-    "  stoker eval mcq MODEL.gguf -f items.jsonl --mode reply --at-least 0.9     multiple choice\n"
+    "  stoker eval mcq MODEL.gguf -f items.jsonl --mode reply --at-least 0.9     multiple choice; a line an item:\n"
+    "      {\"id\": \"1\", \"question\": \"What is red?\", \"choices\": [\"a colour\", \"a bird\"], \"answer\": 0}\n"
     "  stoker eval calltrace MODEL.gguf                 how deep a model follows calls of functions\n"
     "  stoker eval compare A.jsonl B.jsonl              whether B is worse than A, by their --out files\n\n"
+    "--ctx is the length of a chunk of ppl and kld (default 512).\n"
     "Figures do not depend on --threads, --chunk, --parallel, --memory or --reader. Exit status 3: a bound is not "
     "met.\n\n";
 

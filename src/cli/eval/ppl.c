@@ -149,7 +149,9 @@ static void print(const struct eval_command *c, const struct eval_ppl *r, const 
         return;
     }
     printf("Final estimate: PPL = %.4f +/- %.5f\n", r->ppl, r->error);
-    printf("95 %% interval by bootstrap over %zu chunks of %d: %.4f to %.4f\n", r->n_chunk, c->n_ctx, r->low, r->high);
+    if (r->n_chunk > 1)
+        printf("95 %% interval by bootstrap over %zu chunks of %d: %.4f to %.4f\n", r->n_chunk, c->n_ctx, r->low,
+               r->high);
 }
 
 static int finish(struct ppl *p)
