@@ -408,9 +408,9 @@ mutate side-of-projections "$steer" src/op/steer.c 's|a->side == STEER_POSITIVE|
 mutate no-op-kept "$laws" src/model/steering.c 's/o.amount == 0 || //'
 mutate one-stream "$laws" src/model/step.c 's|s->m->p.hyper.n ? s->m->p.hyper.n : 1|1|'
 mutate block-behind-addition "$laws" src/model/step.c 's|^    block_steer(s, hook, y);||;s|^    add(s, x, y, p->n_embd);|&\n    block_steer(s, hook, y);|'
-mutate key-without-scale "prefix -t steered build/data/golden/llama-tied.gguf" src/model/steering.c 's|put_u32(&h, f32_bits(o->amount));||'
-mutate key-without-from "prefix -t steered build/data/golden/llama-tied.gguf" src/model/steering.c 's|{o->from, o->to};|{0, 0};|'
-mutate root-without-list "prefix -t steered build/data/golden/llama-tied.gguf" src/engine/engine.c 's|steering_root(steer ? &steer->list : NULL, root)|root|'
+mutate key-without-scale "prefix -t steered build/data/steering/steer-llama-tied.gguf" src/model/steering.c 's|put_u32(&h, f32_bits(o->amount));||'
+mutate key-without-from "prefix -t steered build/data/steering/steer-llama-tied.gguf" src/model/steering.c 's|{o->from, o->to};|{0, 0};|'
+mutate root-without-list "prefix -t steered build/data/steering/steer-llama-tied.gguf" src/engine/engine.c 's|steering_root(steer ? &steer->list : NULL, root)|root|'
 mutate vector-not-finite "unit/format/vector" src/format/vector.c 's|if (!isfinite(value))|if (0)|'
 
 [ $skipped -eq 0 ] || echo "$skipped skipped"
