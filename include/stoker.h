@@ -371,6 +371,10 @@ int stoker_constraint_open(const struct stoker_constraint **out, struct stoker *
 /* Call it after the last event of every request that uses the constraint. */
 void stoker_constraint_close(struct stoker *s, const struct stoker_constraint *c);
 
+/* 1: the text [n bytes] belongs to the language, whole; 0: it does not. -1: *err is STOKER_ERR_INPUT, the grammar is too ambiguous, or
+ * STOKER_ERR_MEMORY. No request of an equal constraint may be under way: one that was opened with a field of its own has none. */
+int stoker_constraint_accepts(const struct stoker_constraint *c, const char *text, size_t n, struct stoker_error *err);
+
 /* The sentence about the i-th schema keyword that was left out, i from 0. NULL: there is none. */
 const char *stoker_constraint_warning(const struct stoker_constraint *c, size_t i);
 

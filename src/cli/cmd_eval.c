@@ -18,6 +18,7 @@ static const char usage[] =
     "  stoker eval mcq MODEL.gguf -f items.jsonl --mode reply --at-least 0.9     multiple choice; a line an item:\n"
     "      {\"id\": \"1\", \"question\": \"What is red?\", \"choices\": [\"a colour\", \"a bird\"], \"answer\": 0}\n"
     "  stoker eval calltrace MODEL.gguf                 how deep a model follows calls of functions\n"
+    "  stoker eval json MODEL.gguf -f prompts.jsonl     valid JSON, free and constrained\n"
     "  stoker eval compare A.jsonl B.jsonl              whether B is worse than A, by their --out files\n\n"
     "--ctx is the length of a chunk of ppl and kld (default 512).\n"
     "Figures do not depend on --threads, --chunk, --parallel, --memory or --reader. Exit status 3: a bound is not "
@@ -30,8 +31,9 @@ enum {
     MCQ = 8,
     COMPARE = 16,
     CALLTRACE = 32,
+    JSON = 64,
     CHUNKS = PPL | KLD,
-    TASKS = MCQ | CALLTRACE
+    TASKS = MCQ | CALLTRACE | JSON
 };
 
 static const struct {
@@ -43,6 +45,7 @@ static const struct {
                    {"kld", KLD, eval_kld},
                    {"mcq", MCQ, eval_mcq},
                    {"calltrace", CALLTRACE, eval_calltrace},
+                   {"json", JSON, eval_json},
                    {"compare", COMPARE, eval_compare_files}};
 enum { N_EVALUATIONS = sizeof evaluations / sizeof *evaluations };
 
@@ -53,7 +56,7 @@ static size_t flags_of(struct eval_command *c, int of, struct flag *out)
         int of;
         struct flag flag;
     } all[] = {
-        {LOGPROBS | CHUNKS | MCQ,
+        {LOGPROBS | CHUNKS | MCQ | JSON,
          {"-f", "--file", FLAG_TEXT, &c->text, 0, 0, "FILE", "the text, or items; - is stdin"}},
         {LOGPROBS, {"--chat", NULL, FLAG_TEXT, &c->chat, 0, 0, "FILE", "a chat request instead, as render reads it"}},
         {LOGPROBS | CHUNKS,
@@ -82,11 +85,11 @@ static size_t flags_of(struct eval_command *c, int of, struct flag *out)
           "mcq: a letter's log-probability (default), a choice's, or what a chat answers"}},
         {MCQ, {"--shots", NULL, FLAG_INT, &c->shots, 0, 64, "N", "so many solved items before each question"}},
         {MCQ, {"--shots-file", NULL, FLAG_TEXT, &c->shots_file, 0, 0, "FILE", "where they are"}},
-        {MCQ, {"--limit", NULL, FLAG_INT, &c->limit, 1, 1 << 28, "N", "the first N items (default all)"}},
+        {MCQ | JSON, {"--limit", NULL, FLAG_INT, &c->limit, 1, 1 << 28, "N", "the first N items (default all)"}},
         {TASKS,
          {"--at-least", NULL, FLAG_REAL, &c->at_least, -1e300, 1e300, "X",
-          "exit status 3 if the figure is below: mcq acc, calltrace wall"}},
-        {MCQ,
+          "exit status 3 if the figure is below: mcq acc, calltrace wall, json valid (free)"}},
+        {MCQ | JSON,
          {"--skip", NULL, FLAG_SWITCH, &c->skip, 0, 0, NULL, "leave out items that cannot be asked, or not in --ctx"}},
         {TASKS, {"--show", NULL, FLAG_SWITCH, &c->show, 0, 0, NULL, "print the prompts, and end"}},
         {MCQ, {"--stats", NULL, FLAG_SWITCH, &c->stats, 0, 0, NULL, "tokens that came from the cache, on stderr"}},
@@ -205,8 +208,7 @@ int cmd_eval(int argc, char **argv)
     if (*name && s.word)
         fprintf(stderr, "stoker eval: \"%s\" is no evaluation; did you mean stoker eval %s?\n", name, s.word);
     else
-        fprintf(
-            stderr,
-            "stoker eval: which evaluation? logprobs, ppl, kld, mcq, calltrace or compare; see stoker eval --help\n");
+        fprintf(stderr, "stoker eval: which evaluation? logprobs, ppl, kld, mcq, calltrace, json or compare; see "
+                        "stoker eval --help\n");
     return 2;
 }

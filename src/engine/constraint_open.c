@@ -144,6 +144,20 @@ void stoker_constraint_close(struct stoker *s, const struct stoker_constraint *c
     constraint_cache_release(s->constraints, c);
 }
 
+int stoker_constraint_accepts(const struct stoker_constraint *c, const char *text, size_t n,
+                              struct stoker_error *public)
+{
+    struct error err = {0};
+    struct constraint_state *s = NULL;
+    if (!c->constraint)
+        return 1;
+    int fits = constraint_begin(&s, c->constraint, &err) ? -1 : constraint_accept_text(s, text, n, &err);
+    if (fits > 0)
+        fits = constraint_complete(s);
+    constraint_end(s);
+    return fits < 0 ? error_to_public(public, &err) : fits;
+}
+
 const char *stoker_constraint_warning(const struct stoker_constraint *c, size_t i)
 {
     return c && i < c->n_warning ? c->warning[i] : NULL;

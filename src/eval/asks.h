@@ -20,7 +20,7 @@ struct eval_ask {
     size_t score_from; /* above 0: tokens from here on are scored, and nothing is answered; all below is 0 then */
     int max_tokens;    /* of the answer */
     struct stoker_sampling sampling;
-    struct stoker_reply_options reply; /* prompt is set by the driver; texts live until the ask's end() */
+    struct stoker_reply_options reply; /* prompt is set by the driver; its texts are read before the next begin() */
 };
 
 /* What came of it. Pointers live during end(). */

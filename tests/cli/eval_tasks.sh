@@ -181,6 +181,35 @@ run $trace --out "$dir/whole" --resume --seed 2
 is "results of other programs" 2 "" 'has results of another run: (seed|prompts_sha256) is '
 told=
 
+# ---- valid JSON ------------------------------------------------------------------------------------------------------------
+awk 'NR % 14 == 1' "$tasks/jsonval.jsonl" >"$dir/jsonval.jsonl"
+cp "$tasks/jsonval_tools.json" "$dir/"
+json="eval json $ember -f $dir/jsonval.jsonl"
+run $json
+is "json" 0 '^parses, constrained: 36 of 36, 100.00 % ' ""
+is "json: valid" 0 '^valid, constrained: 36 of 36, 100.00 % ' ""
+is "json: free" 0 '^valid, free: [0-9]+ of 36, ' ""
+is "json: names" 0 '^name, constrained: ([0-9]+) of \1, 100.00 % ' ""
+cp "$dir/out" "$dir/figures"
+run $json --threads 1 --chunk 16 --memory min
+is "json --threads 1 --chunk 16 --memory min" 0 "=$(cat "$dir/figures")" ""
+rm "$dir/whole"
+taken_up "json" $json
+sed '2s/"free_valid":\[[a-z]*,/"free_valid":[7,/' "$dir/whole" >"$dir/other"
+run $json --out "$dir/other" --resume
+is "a result that says nothing" 2 "" "^stoker eval: $dir/other, line 2: does not say free_valid of "
+run $json --limit 1 --show
+is "json --show" 0 '<\|im_start\|>user' ""
+printf '{"id":"a","messages":[],"schema":{}}\n' >"$dir/items"
+run eval json "$ember" -f "$dir/items"
+is "no messages" 2 "" "^stoker eval: $dir/items, line 1: \"messages\" is no list of messages$"
+printf '{"id":"a","messages":[{"role":"user","content":"x"}]}\n' >"$dir/items"
+run eval json "$ember" -f "$dir/items"
+is "no schema" 2 "" 'line 1: has neither "schema" nor "tools", or both$'
+printf '{"id":"a","messages":[{"role":"user","content":"x"}],"tools":"@absent","expect":{"name":"f"}}\n' >"$dir/items"
+run eval json "$ember" -f "$dir/items"
+is "no such tools" 2 "" "^stoker eval: $dir/items, line 1: $dir/absent"
+
 # ---- comparing -------------------------------------------------------------------------------------------------------------
 run eval mcq "$ember" -f "$items" --mode reply --out "$dir/a"
 run eval compare "$dir/a" "$dir/a"

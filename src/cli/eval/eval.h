@@ -42,6 +42,7 @@ int eval_ppl(struct eval_command *c); /* writes c->save besides, unless it is NU
 int eval_kld(struct eval_command *c);
 int eval_mcq(struct eval_command *c);
 int eval_calltrace(struct eval_command *c);
+int eval_json(struct eval_command *c);
 int eval_compare_files(struct eval_command *c);
 
 /* ---- what they share (text.c) ---- */

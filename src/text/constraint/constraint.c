@@ -301,6 +301,33 @@ int constraint_accept(struct constraint_state *s, int32_t token, struct error *e
     return 0;
 }
 
+struct feeding {
+    const struct constraint_state *s; /* as in struct taking */
+    struct constraint_state after;
+    uint8_t byte;
+};
+
+static int take_byte(void *arg)
+{
+    struct feeding *f = arg;
+    f->after = *f->s;
+    return constraint_feed(&f->after, (const char *)&f->byte, 1);
+}
+
+/* Byte by byte: each may need memory, and has what the bytes before it no longer need. */
+int constraint_accept_text(struct constraint_state *s, const char *text, size_t n, struct error *err)
+{
+    constraint_drop_mask(s);
+    for (size_t i = 0; i < n; i++) {
+        struct feeding f = {.s = s, .byte = (uint8_t)text[i]};
+        struct error why = {0};
+        if (s->ended || s->phase == CONSTRAINT_OVER || constraint_retry(s->c, take_byte, &f, &why))
+            return why.code ? error_set(err, why.code, "%s", why.text) : 0;
+        *s = f.after;
+    }
+    return 1;
+}
+
 int constraint_complete(const struct constraint_state *s) { return constraint_may_end(s); }
 
 int constraint_finished(const struct constraint_state *s)

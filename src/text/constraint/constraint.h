@@ -118,6 +118,10 @@ uint64_t constraint_work(const struct constraint *c);
 /* Appends the token to the text. -1 with ERR_BUG: it was not allowed; the state is as before. */
 int constraint_accept(struct constraint_state *s, int32_t token, struct error *err);
 
+/* Appends text that need not be tokens, without end tokens. 1: done; 0: it does not follow, and the state holds what
+ * does; -1: as masks. */
+int constraint_accept_text(struct constraint_state *s, const char *text, size_t n, struct error *err);
+
 int constraint_complete(const struct constraint_state *s); /* 1: the text may end here */
 int constraint_finished(const struct constraint_state *s); /* 1: the text may end here and cannot go on */
 int constraint_forced(const struct constraint_state *s);   /* 1: the limit has removed tokens from a mask: "length" */

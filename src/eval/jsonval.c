@@ -1,0 +1,223 @@
+/* See jsonval.h. */
+#include "eval/jsonval.h"
+
+#include "base/error.h"
+#include "base/json/load.h"
+#include "base/json/scan.h"
+#include "eval/items.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *const eval_json_rate_name[EVAL_JSON_RATES] = {"parses", "valid",   "value",          "name",
+                                                          "args",   "wrapped", "backslash_name", "truncated"};
+
+/* ---- items ---------------------------------------------------------------------------------------------------------------- */
+
+int eval_json_is_tool(const json_t *item) { return json_object_get(item, "tools") != NULL; }
+
+int eval_json_check(void *unused, const json_t *item, struct error *err)
+{
+    const json_t *messages = json_object_get(item, "messages"), *expect = json_object_get(item, "expect");
+    (void)unused;
+    if (!json_is_array(messages) || json_array_size(messages) == 0)
+        return error_set(err, ERR_INPUT, "\"messages\" is no list of messages");
+    if (!json_object_get(item, "schema") == !eval_json_is_tool(item))
+        return error_set(err, ERR_INPUT, "has neither \"schema\" nor \"tools\", or both");
+    if (eval_json_is_tool(item) && !json_is_string(json_object_get(expect, "name")))
+        return error_set(err, ERR_INPUT, "\"expect\" has no \"name\" of a tool");
+    return 0;
+}
+
+static const json_t *tool_of(const json_t *item, const char *name)
+{
+    size_t i;
+    const json_t *tool;
+    json_array_foreach(json_object_get(item, "tools"), i, tool)
+    {
+        const json_t *f = json_object_get(tool, "function");
+        const char *is = json_string_value(json_object_get(f, "name"));
+        if (is && strcmp(is, name) == 0)
+            return f;
+    }
+    return NULL;
+}
+
+char *eval_json_schema(const json_t *item, const char *tool)
+{
+    const json_t *schema = tool ? json_object_get(tool_of(item, tool), "parameters") : json_object_get(item, "schema");
+    return schema ? json_dump_spelled(schema, JSON_PRESERVE_ORDER | JSON_ENCODE_ANY) : NULL;
+}
+
+int eval_json_applies(const json_t *item, enum eval_json_rate rate)
+{
+    switch (rate) {
+    case EVAL_JSON_VALUE:
+        return json_object_get(item, "expect_value") != NULL;
+    case EVAL_JSON_NAME:
+        return eval_json_is_tool(item);
+    case EVAL_JSON_ARGS:
+        return json_object_get(json_object_get(item, "expect"), "arguments") != NULL;
+    case EVAL_JSON_WRAPPED:
+        return !eval_json_is_tool(item);
+    default:
+        return 1;
+    }
+}
+
+/* ---- values --------------------------------------------------------------------------------------------------------------- */
+
+/* 1: v is a number, as a double. */
+static int number_of(const json_t *v, double *out)
+{
+    const char *text = json_spelled(v);
+    if (text && *text != '{')
+        *out = strtod(text, NULL);
+    else if (json_is_number(v))
+        *out = json_number_value(v);
+    else
+        return 0;
+    return 1;
+}
+
+static int equal(const json_t *a, const json_t *b);
+
+static int equal_members(const json_t *a, const json_t *b)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)a, key, value)
+    {
+        if (!equal(value, json_object_get(b, key)))
+            return 0;
+    }
+    return json_object_size(a) == json_object_size(b);
+}
+
+/* As JSON values: members in any order, numbers by value. Nesting is bounded by jansson's loader. */
+static int equal(const json_t *a, const json_t *b)
+{
+    double x, y;
+    if (json_is_integer(a) && json_is_integer(b))
+        return json_integer_value(a) == json_integer_value(b);
+    if (number_of(a, &x))
+        return number_of(b, &y) && !(x < y || x > y);
+    if (json_is_dict(a) && json_is_dict(b))
+        return equal_members(a, b);
+    if (!json_is_array(a) || json_array_size(a) != json_array_size(b))
+        return json_equal(a, b);
+    for (size_t i = 0; i < json_array_size(a); i++)
+        if (!equal(json_array_get(a, i), json_array_get(b, i)))
+            return 0;
+    return json_is_array(b);
+}
+
+/* The value with the members of its objects in the order of the schema's properties, which constraints ask for and JSON does not. A new
+ * reference; NULL: no memory. */
+static json_t *ordered(json_t *value, const json_t *schema)
+{
+    json_t *out, *member, *put;
+    const json_t *properties = json_object_get(schema, "properties"), *items = json_object_get(schema, "items"), *of;
+    const char *key;
+    size_t i;
+    if (json_is_array(value)) {
+        out = json_array();
+        json_array_foreach(value, i, member) json_array_append_new(out, ordered(member, items));
+        return out;
+    }
+    if (!json_is_dict(value))
+        return json_incref(value);
+    out = json_object();
+    json_object_foreach((json_t *)(uintptr_t)properties, key, put)
+    {
+        if ((member = json_object_get(value, key)))
+            json_object_set_new(out, key, ordered(member, put));
+    }
+    json_object_foreach(value, key, member)
+    {
+        of = json_object_get(properties, key);
+        if (!of)
+            json_object_set(out, key, member);
+    }
+    return out;
+}
+
+/* ---- answers -------------------------------------------------------------------------------------------------------------- */
+
+/* The value in an answer: all of it, or from its first brace to the one that closes that. NULL: there is none. */
+static json_t *find_value(const char *text, int *wrapped)
+{
+    enum { FLAGS = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY };
+    size_t n = strlen(text), at = 0;
+    struct json_scan scan;
+    json_error_t why;
+    json_t *whole = json_load_reserved(text, n, FLAGS, &why);
+    *wrapped = 0;
+    if (whole)
+        return whole;
+    const char *from = memchr(text, '{', n);
+    if (!from)
+        return NULL;
+    n -= (size_t)(from - text);
+    json_scan_begin(&scan, JSON_DEPTH);
+    if (json_scan(&scan, from, n, &at, 0) != SCAN_OK)
+        return NULL;
+    *wrapped = 1;
+    return json_load_reserved(from, at, FLAGS, &why);
+}
+
+/* \name\ behind a brace, a bracket, a comma or a colon, outside of strings. */
+static int has_backslash_name(const char *text)
+{
+    char before = 0;
+    for (const char *p = text; *p; p++) {
+        if (*p == '\\' && before && strchr("{[,:", before)) {
+            size_t n = strspn(p + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_");
+            if (n && p[n + 1] == '\\')
+                return 1;
+        }
+        if (*p == '"') {
+            for (p++; *p && *p != '"'; p++)
+                p += *p == '\\' && p[1];
+            if (!*p)
+                return 0;
+        }
+        before = strchr(" \t\r\n", *p) ? before : *p;
+    }
+    return 0;
+}
+
+int eval_json_judge(const json_t *item, const struct eval_json_answer *a,
+                    int (*fits)(void *arg, const char *tool, const char *text, size_t n, struct error *err), void *arg,
+                    unsigned char *right, struct error *err)
+{
+    int tool = eval_json_is_tool(item), wrapped = 0, status = 0;
+    const char *text = tool ? a->arguments : a->text;
+    const json_t *expect = json_object_get(item, "expect"),
+                 *schema = tool ? (a->name ? json_object_get(tool_of(item, a->name), "parameters") : NULL)
+                                : json_object_get(item, "schema");
+    json_t *value = text ? find_value(text, &wrapped) : NULL;
+    memset(right, 0, EVAL_JSON_RATES);
+    right[EVAL_JSON_TRUNCATED] = (unsigned char)(a->truncated != 0);
+    right[EVAL_JSON_BACKSLASH] = (unsigned char)has_backslash_name(a->text);
+    right[EVAL_JSON_NAME] = tool && a->name && strcmp(a->name, json_string_value(json_object_get(expect, "name"))) == 0;
+    right[EVAL_JSON_PARSES] = value && !(tool && wrapped);
+    if (right[EVAL_JSON_PARSES]) {
+        json_t *sorted = ordered(value, schema);
+        char *normal = sorted ? json_dump_spelled(sorted, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY) : NULL;
+        int valid = !schema   ? 0
+                    : !normal ? error_set(err, ERR_MEMORY, "no memory for an answer")
+                              : fits(arg, tool ? a->name : NULL, normal, strlen(normal), err);
+        status = valid < 0 ? -1 : 0;
+        right[EVAL_JSON_VALID] = valid > 0;
+        right[EVAL_JSON_WRAPPED] = (unsigned char)wrapped;
+        right[EVAL_JSON_VALUE] = eval_json_applies(item, EVAL_JSON_VALUE) &&
+                                 equal(json_object_get(item, "expect_value"), value);
+        right[EVAL_JSON_ARGS] = eval_json_applies(item, EVAL_JSON_ARGS) &&
+                                equal(json_object_get(expect, "arguments"), value);
+        free(normal);
+        json_decref(sorted);
+    }
+    json_decref(value);
+    return status;
+}
