@@ -48,11 +48,25 @@ static int check_rope(const struct params *p, const struct gguf *g, struct error
                      "%s: rope.scaling.type is not none; stoker takes bailingmoe3 without scaling", g->file->path);
 }
 
+/* Ling 3.0 flash limits its hidden rows; files from before the converter wrote the limits answer much worse without a word. The smaller
+ * models have none. */
+static int refuse_missing_limits(const struct params *p, const struct gguf *g, struct error *err)
+{
+    int is_flash = p->n_layer == 42 && p->n_embd == 2560 && p->n_expert == 512;
+    if (!is_flash || params_has(g, "swiglu_clamp_exp") || params_has(g, "swiglu_clamp_shexp"))
+        return 0;
+    return error_set(
+        err, ERR_FORMAT,
+        "%s: this size of Ling 3.0 limits its hidden rows, but the keys bailingmoe3.swiglu_clamp_exp and _shexp are "
+        "absent; fetch a file that was converted later",
+        g->file->path);
+}
+
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
     if (params_read(p, g, ROPE_ADJACENT, err) || check_rope(p, g, err) || params_read_latent(p, g, err) ||
         params_read_dense_or_moe(p, g, ROUTER_BY_KEY, err) || params_read_shared_width(p, g, err) ||
-        read_decays(p, g, err))
+        read_decays(p, g, err) || refuse_missing_limits(p, g, err))
         return -1;
     if (p->n_ff_shared == 0) /* there is always one */
         p->n_ff_shared = p->n_ff_expert;

@@ -164,7 +164,7 @@ static const struct pretokenizer table[] = {
     {"viking", {R23, R14}},
     {"tekken", {R24}, .ignore_merges = 1, .add_bos = 1},
     {"gpt-4o llama4 kanana2 minimax-m2", {R25}},
-    {"tiny_aya", {R3, THREES, R25}},
+    {"tiny_aya cohere2moe", {R3, THREES, R25}},
     {"chameleon", {R26, R27, R28, R14, R29, R2}, .add_bos = 1},
     {"kimi-k2", {R30}},
     {"superbpe", {R3, R31}},
