@@ -509,10 +509,13 @@ int cmd_inspect(int argc, char **argv)
         return 1;
     }
     struct vector *v = NULL;
+    int is_short = !json && !metadata && !tensors && !map;
     if (!header_only && is_vector_file(g) && vector_open(&v, AT_FDCWD, model, UINT64_MAX, &err)) {
         fprintf(stderr, "stoker: %s\n", err.text);
-        gguf_close(g);
-        return 1;
+        if (is_short) {
+            gguf_close(g);
+            return 1;
+        }
     }
     struct anatomy a;
     struct context c;
@@ -521,9 +524,9 @@ int cmd_inspect(int argc, char **argv)
     if (json)
         print_json(g, &a, &c, v);
     else {
-        if (!metadata && !tensors && !map && v)
+        if (is_short && v)
             vector_print(v);
-        else if (!metadata && !tensors && !map)
+        else if (is_short)
             print_summary(g, &a, &c);
         if (map)
             print_layer_map(&c);

@@ -200,11 +200,14 @@ static int read_operation(const struct gguf *g, struct vector *v, struct error *
     int any = 0, failed = 0;
     for (uint64_t i = 0; i < g->n_value; i++)
         any |= has_stem(&g->value[i]);
+    struct gguf_string arch = {"", 0};
     v->scale = 1;
-    if (!any)
+    if (gguf_str(g, "general.architecture", &arch, err) < 0)
+        return -1;
+    if (!any && !is_text(arch, "glp"))
         return 0;
     if (!find(g, "mode", &failed, err) && !failed)
-        return error_set(err, ERR_FORMAT, "%s: it has keys glp.* and no glp.mode: is it added or projected?",
+        return error_set(err, ERR_FORMAT, "%s: it has keys of glp, and no glp.mode: is it added or projected?",
                          g->file->path);
     int mode = failed ? -1 : read_word(g, "mode", kind_names, VECTOR_KINDS, 0, err);
     int hook = mode < 0 ? -1 : read_word(g, "hook_point", hook_names, VECTOR_HOOKS, VECTOR_LAYER, err);

@@ -185,16 +185,18 @@ told=
 awk 'NR % 14 == 1' "$tasks/jsonval.jsonl" >"$dir/jsonval.jsonl"
 cp "$tasks/jsonval_tools.json" "$dir/"
 json="eval json $ember -f $dir/jsonval.jsonl"
+told='^stoker: warning: .*ember.gguf was trained on 1024 positions'
 run $json
-is "json" 0 '^parses, constrained: 36 of 36, 100.00 % ' ""
-is "json: valid" 0 '^valid, constrained: 36 of 36, 100.00 % ' ""
-is "json: free" 0 '^valid, free: [0-9]+ of 36, ' ""
-is "json: names" 0 '^name, constrained: ([0-9]+) of \1, 100.00 % ' ""
+is "json" 0 '^parses, constrained: 36 of 36, 100.00 % ' "$told"
+is "json: valid" 0 '^valid, constrained: 36 of 36, 100.00 % ' "$told"
+is "json: free" 0 '^valid, free: [0-9]+ of 36, ' "$told"
+is "json: names" 0 '^name, constrained: ([0-9]+) of \1, 100.00 % ' "$told"
 cp "$dir/out" "$dir/figures"
 run $json --threads 1 --chunk 16 --memory min
-is "json --threads 1 --chunk 16 --memory min" 0 "=$(cat "$dir/figures")" ""
+is "json --threads 1 --chunk 16 --memory min" 0 "=$(cat "$dir/figures")" "$told"
 rm "$dir/whole"
 taken_up "json" $json
+told=
 sed '2s/"free_valid":\[[a-z]*,/"free_valid":[7,/' "$dir/whole" >"$dir/other"
 run $json --out "$dir/other" --resume
 is "a result that says nothing" 2 "" "^stoker eval: $dir/other, line 2: does not say free_valid of "

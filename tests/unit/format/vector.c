@@ -186,6 +186,7 @@ static void keys_refused(void **state)
         const char *words;
     } cases[] = {
         {{{"general.architecture", "qwen3moe", 0}}, "is a qwen3moe model, not a control vector"},
+        {{{"general.architecture", "glp", 0}}, "no glp.mode"},
         {{{"glp.rank", NULL, 1}}, "no glp.mode"},
         {{{"glp.mode", "multiply", 0}}, "add, project are known"},
         {{{"glp.mode", NULL, 1}}, "add, project are known"},
