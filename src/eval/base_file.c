@@ -415,6 +415,23 @@ int eval_base_create(struct eval_base *b, size_t done, struct error *err)
     return failed;
 }
 
+int eval_base_is_free(const char *path, struct error *err)
+{
+    const struct eval_base b = {.path = path};
+    struct stat st;
+    char *part = part_of(&b);
+    int failed = !part ? error_set(err, ERR_MEMORY, "no memory for a name")
+                 : access(path, F_OK) == 0
+                     ? error_set(err, ERR_INPUT, "%s exists: remove it, or --save to another name", path)
+                 : stat(part, &st) == 0 && st.st_size > 0
+                     ? error_set(err, ERR_INPUT,
+                                 "%s has the rows of an earlier run: go on with --resume and its --out, or remove it",
+                                 part)
+                     : 0;
+    free(part);
+    return failed;
+}
+
 static struct head head_of(const float *logits, int n, double log_sum, float *low)
 {
     float top = logits[0], bottom = logits[0];

@@ -63,6 +63,9 @@ void eval_base_close(struct eval_base *b);
  * system refused. */
 int eval_base_create(struct eval_base *b, size_t done, struct error *err);
 
+/* Before a run that does not go on with an earlier one. -1: *err is why path cannot be begun: it exists, or PATH.part holds something. */
+int eval_base_is_free(const char *path, struct error *err);
+
 /* Writes the row of a position, as above. Any thread. */
 int eval_base_write(const struct eval_base *b, size_t chunk, int pos, const float *logits, double log_sum,
                     struct error *err);

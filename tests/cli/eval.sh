@@ -183,6 +183,9 @@ for flags in "--threads 1" "--threads 2 --chunk 16" "--chunk 1024 --parallel 4" 
 done
 run $save "$base"
 is "kld --save: a file that exists" 2 "" "^stoker eval: $base exists: remove it, or --save to another name$"
+printf x >"$dir/begun.part"
+run $save "$dir/begun"
+is "kld --save: rows of an earlier run" 2 "" "^stoker eval: $dir/begun.part has the rows of an earlier run: go on with --resume"
 
 kld="eval kld $ember --base $base"
 run $kld

@@ -535,7 +535,8 @@ see "a prompt again" '^> ' 3
 keys '\004'
 ends "a conversation with a name" "$sane"
 grep -q role "$dir/state/stoker/sessions/chat.json" && fail "/clear" "the conversation is kept" || pass
-grep -q role "$dir/state/stoker/sessions/chat.json.before" && pass || fail "/clear" "what was said before is lost"
+grep -q role "$dir/state/stoker/sessions/chat.json.1" && pass || fail "/clear" "what was said before is lost"
+[ ! -e "$dir/state/stoker/sessions/chat.json.2" ] && pass || fail "/clear" "what is empty is put aside"
 
 # ---- terminals that cannot edit ------------------------------------------------------------------------------------------
 begin "TERM=dumb '$stoker' run --temp 0$after"

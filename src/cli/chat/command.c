@@ -26,13 +26,14 @@ struct command {
 static enum chat_command clear(struct chat *c, char *argument)
 {
     (void)argument;
-    buffer_free(&c->attached);
     size_t n = json_array_size(c->message);
     json_t *first = json_array_get(c->message, 0);
     const char *role = json_string_value(json_object_get(first, "role"));
-    if (n > 0)
-        conversation_put_aside(&c->conversation);
-    for (size_t keep = role && strcmp(role, "system") == 0; n > keep; n--)
+    size_t keep = role && strcmp(role, "system") == 0;
+    if (n > keep && *c->conversation.path && conversation_put_aside(&c->conversation))
+        return CHAT_COMMAND_DONE;
+    buffer_free(&c->attached);
+    for (; n > keep; n--)
         json_array_remove(c->message, n - 1);
     return CHAT_COMMAND_DONE;
 }

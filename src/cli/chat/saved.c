@@ -149,14 +149,24 @@ void conversation_write(struct conversation *s, struct chat *c)
         saved_write(c, s->path);
 }
 
-void conversation_put_aside(struct conversation *s)
+int conversation_put_aside(struct conversation *s)
 {
-    char aside[PATH_MAX + 8];
-    snprintf(aside, sizeof aside, "%s.before", s->path);
-    if (*s->path && rename(s->path, aside) == 0)
-        fprintf(stderr, "what was said before is in %s (/load brings it back)\n", aside);
-    else if (*s->path && errno != ENOENT)
+    enum { MOST = 1000 };
+    char aside[PATH_MAX + 16];
+    int failed = -1;
+    for (int i = 1; failed && i < MOST; i++) {
+        snprintf(aside, sizeof aside, "%s.%d", s->path, i);
+        failed = renameat2(AT_FDCWD, s->path, AT_FDCWD, aside, RENAME_NOREPLACE);
+        if (failed && errno == ENOENT) /* nothing was kept yet */
+            return 0;
+        if (failed && errno != EEXIST)
+            break;
+    }
+    if (failed)
         fprintf(stderr, "stoker: %s cannot be put aside: %s\n", s->path, strerror(errno));
+    else
+        fprintf(stderr, "what was said before is in %s (/load brings it back)\n", aside);
+    return failed;
 }
 
 void conversation_close(struct conversation *s)

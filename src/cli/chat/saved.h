@@ -24,8 +24,9 @@ struct conversation {
 int conversation_open(struct conversation *s, struct chat *c, const char *name);
 /* Writes c's conversation into it; a failure is said on stderr. */
 void conversation_write(struct conversation *s, struct chat *c);
-/* What is in its file goes into a file beside it, whose path is told on stderr: the conversation begins anew. */
-void conversation_put_aside(struct conversation *s);
+/* What is in its file goes into a new file beside it, whose path is told on stderr: the conversation begins anew. -1: it stays where it is,
+ * after a sentence on stderr. */
+int conversation_put_aside(struct conversation *s);
 void conversation_close(struct conversation *s);
 
 #endif

@@ -36,14 +36,16 @@ int model_is_a_name(const char *model)
     size_t n = strlen(model);
     int is_elsewhere = strncmp(model, "http://", 7) == 0 || strncmp(model, "https://", 8) == 0 ||
                        strncmp(model, "hf.co/", 6) == 0 || strncmp(model, "huggingface.co/", 15) == 0;
-    if (access(model, F_OK) == 0 ||
-        (!is_elsewhere && (strchr(model, '/') || (n > 5 && strcmp(model + n - 5, ".gguf") == 0))))
+    int is_file = n > 5 && strcmp(model + n - 5, ".gguf") == 0;
+    if (access(model, F_OK) == 0)
         return 0;
-    if (strchr(model, ' ')) {
+    if (strchr(model, ' ') && !is_file) {
         fprintf(stderr, "stoker: there is no file \"%s\"; a question is asked with -p, as in stoker run -p 'Why?'\n",
                 model);
         return 1;
     }
+    if (!is_elsewhere && (strchr(model, '/') || is_file))
+        return 0;
     fprintf(
         stderr,
         "stoker: there is no file %s; stoker downloads nothing and keeps no list of models: name a GGUF file, as in "

@@ -216,7 +216,10 @@ static int finish_base(struct ppl *p)
 int eval_ppl(struct eval_command *c)
 {
     struct ppl p = {.c = c, .base.fd = -1};
-    int status = eval_text_read(&p.text, c);
+    struct error err = {0};
+    int status = c->save && !c->resume && eval_base_is_free(c->save, &err) ? eval_fail(&err) : 0;
+    if (status == 0)
+        status = eval_text_read(&p.text, c);
     if (status == 0)
         status = cut_text(&p);
     if (status == 0)
@@ -225,10 +228,10 @@ int eval_ppl(struct eval_command *c)
         status = open_base(&p);
     if (status == 0 && p.run.first < p.run.n_chunk)
         status = compute(&p);
+    if (status && !c->out) /* nothing could go on with it */
+        eval_base_discard(&p.base);
     if (status == 0 && c->save)
         status = finish_base(&p);
-    if (status && !c->out)
-        eval_base_discard(&p.base);
     if (status == 0)
         status = finish(&p);
     eval_results_close(p.results);
