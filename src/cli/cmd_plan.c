@@ -264,7 +264,7 @@ static void print_kernels(const struct stoker_plan *p)
     print_scalar_types(stdout, p);
 }
 
-static void print_text(const struct stoker_plan *p, double rate)
+static void print_text(const struct stoker_plan *p, double rate, int is_measured)
 {
     const uint64_t *sorted[STOKER_PLAN_PARTS];
     for (int i = 0; i < STOKER_PLAN_PARTS; i++)
@@ -296,10 +296,10 @@ static void print_text(const struct stoker_plan *p, double rate)
     }
     print_kernels(p);
     printf("predicted: a prompt of %d tokens in %.1f s, %.1f tokens/s; answers %.1f tokens/s%s, with a drive of %.2f "
-           "GB/s, memory of %.1f GB/s, %.2f Tops of products\n",
+           "GB/s, memory of %.1f GB/s, %.2f Tops of products%s\n",
            p->prompt_tokens, p->prompt_seconds, p->prompt_tokens / p->prompt_seconds, p->n_parallel / p->step_seconds,
-           p->n_parallel > 1 ? " in all" : "", p->rates.drive / 1e9, p->rates.memory / 1e9,
-           2 * p->rates.product / 1e12);
+           p->n_parallel > 1 ? " in all" : "", p->rates.drive / 1e9, p->rates.memory / 1e9, 2 * p->rates.product / 1e12,
+           is_measured ? "" : ", which are assumed (--measure)");
     if (rate > 0 && most_tokens(p, rate) > 0)
         printf("drive: %.2f GB/s; reading alone allows at most %.1f tokens/s\n", rate / 1e9, most_tokens(p, rate));
     else if (rate > 0)
@@ -363,7 +363,7 @@ int cmd_plan(int argc, char **argv)
         print_json(&p, rate, model, header_only, o.reader && strcmp(o.reader, "buffered") == 0,
                    failed ? err.text : NULL);
     else
-        print_text(&p, rate);
+        print_text(&p, rate, measure);
     char ignored[200];
     return failed ? report(&err) : strict && memory_note(&p, ignored, sizeof ignored) ? 2 : 0;
 }

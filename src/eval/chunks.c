@@ -152,6 +152,15 @@ static int deliver(const struct run *r, const struct group *g, struct error *err
     return 0;
 }
 
+/* What has ended of a group that was stopped: nobody computes it again. */
+static int deliver_ended(const struct run *r, const struct group *g, struct error *err)
+{
+    for (size_t i = 0; i < g->n && !g->flight[i].id; i++)
+        if (deliver_flight(r, &g->flight[i], err))
+            return -1;
+    return 0;
+}
+
 /* ---- a run -------------------------------------------------------------------------------------------------------------------- */
 
 static void end_flight(const struct run *r, struct flight *f)
@@ -186,9 +195,10 @@ static int run_groups(struct run *r, struct error *err)
     while (now->n) {
         int how = finish_group(r, now);
         if (how == 1)
-            return 1;
+            return deliver_ended(r, now, err) ? -1 : 1;
         next->n = 0;
-        if ((how == 0 && begin_group(r, next, err)) || deliver(r, now, err))
+        int begun = how == 0 ? begin_group(r, next, err) : 0;
+        if (deliver(r, now, err) || begun)
             return -1;
         struct group *done = now;
         now = next;

@@ -37,6 +37,7 @@ static struct stoker *engine(int n_parallel, int n_chunk)
 
 struct seen {
     size_t n_chunk, stop_at, fail_at; /* chunks that came; where to stop, and which row fails: SIZE_MAX: none */
+    size_t n_row, stop_at_row;        /* rows that were told of; where to stop, 0: nowhere */
     double sum;                       /* of all scores, in order */
     atomic_int rows[N_CHUNK][N_CTX];
     double logprob[N_CHUNK][N_CTX]; /* by the logits of the rows */
@@ -71,14 +72,14 @@ static int on_chunk(void *arg, size_t chunk, const struct stoker_score *score, s
 
 static void on_progress(void *arg, size_t n)
 {
-    (void)arg;
-    (void)n;
+    struct seen *s = arg;
+    s->n_row += n;
 }
 
 static int stopped(void *arg)
 {
     const struct seen *s = arg;
-    return s->n_chunk >= s->stop_at;
+    return s->n_chunk >= s->stop_at || (s->stop_at_row && s->n_row >= s->stop_at_row);
 }
 
 static int run(struct stoker *e, struct seen *s, size_t first, struct error *err)
@@ -189,11 +190,28 @@ static void groups_are_refused(void **state)
     stoker_close(e);
 }
 
+/* A run that is stopped within a group: the chunks of it that have ended come, for each may have taken minutes. */
+static void ended_chunks_come(void **state)
+{
+    (void)state;
+    static struct seen s;
+    struct stoker *e = engine(4, 4 * N_CTX);
+    struct error err = {0};
+    size_t n_scored = (size_t)(N_CTX - eval_first_scored(N_CTX));
+    memset(&s, 0, sizeof s);
+    s.stop_at = s.fail_at = SIZE_MAX;
+    s.stop_at_row = n_scored + 1; /* the second chunk has begun */
+    assert_int_equal(run(e, &s, 0, &err), 1);
+    assert_true(s.n_chunk >= 1 && s.n_chunk <= s.n_row / n_scored);
+    stoker_close(e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_are_full),
         cmocka_unit_test(runs_end_early),
+        cmocka_unit_test(ended_chunks_come),
         cmocka_unit_test(groups_are_refused),
     };
     return cmocka_run_group_tests_name("chunks", tests, NULL, NULL);
