@@ -50,6 +50,7 @@ golden           --memory min --all $data/golden models/ember
 prompt_logprobs  $data/golden models/ember
 steer            --exact $data/steering
 steer_laws
+steer_laws       $data/golden/qwen3moe.gguf $data/golden/deepseek4.gguf $data/golden/qwen35moe.gguf
 eval_stats       $data/eval
 quants           $data/quants
 tokenizers       $data/tokenizers
