@@ -64,7 +64,7 @@ is "a system message" 0 . ""
 run run -p 'What is 9 + 4?' --temp 0 --exact --ctx 100
 is "exact" 0 "=9 + 4 = 13." ""
 run run -p 'Hello' --temp 0 --ctx 2000
-is "a context longer than trained" 0 "^Hello!" "^stoker: warning: .*trained on 1024 positions; with --ctx 2000 "
+is "a context longer than trained" 0 "^Hello!" "^stoker: warning: .*trained on 1024 positions, the context has 2000: "
 for tier in scalar avx2 avxvnni avx512; do
     run run -p 'Spell cat.' --temp 0 --cpu-tier $tier
     is "tier $tier" 0 "=C-A-T." ""

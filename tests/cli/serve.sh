@@ -45,7 +45,7 @@ while read -r offer; do
 done <"$dir/offers"
 [ "$(wc -l <"$dir/offers")" -eq 4 ] && pass || fail "serve: the plan" "does not make four offers"
 starts --ctx 2000
-is "serve with a context longer than trained" 0 "^listening on " "^stoker: warning: .*trained on 1024 positions; with --ctx 2000 "
+is "serve with a context longer than trained" 0 "^listening on " "^stoker: warning: .*trained on 1024 positions, the context has 2000: "
 starts --cache-ram 0
 is "serve without a cache" 0 "^listening on " "^stoker: req_"
 
