@@ -39,8 +39,9 @@ static int grow(struct eval_items *out, struct error *err)
 /* Members that an evaluation reads; published sets have others, and vectors of thousands of numbers among them. */
 static void keep_known(json_t *item)
 {
-    static const char *const known[] = {"id",   "question", "context", "choices", "answer", "subject",
-                                        "kind", "messages", "schema",  "tools",   "expect", "expect_value"};
+    static const char *const known[] = {"id",      "question",     "context",  "choices", "answer",
+                                        "subject", "kind",         "messages", "schema",  "tools",
+                                        "expect",  "expect_value", "depth",    "program"};
     const char *key;
     json_t *value;
     void *next;

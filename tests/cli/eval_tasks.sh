@@ -159,6 +159,7 @@ is "calltrace --print-items" 0 '^\{"id":"d02-00","depth":2,"program":"def [a-z]{
 trace="eval calltrace $ember --per-depth 1 --prompt short"
 run $trace
 is "calltrace" 0 '^short, wall: [0-9]+$' ""
+[ "$(grep -cE '^short, depth [0-9]+, [1-9][0-9.]* tokens an item: ' "$dir/out")" -eq 20 ] && pass || fail "calltrace" "a depth has no tokens"
 is "calltrace: by depth" 0 '^short, depth 20, [0-9.]+ tokens an item: [01] of 1, [0-9.]+ % \[[0-9.]+, [0-9.]+\]$' ""
 cp "$dir/out" "$dir/figures"
 same "calltrace" $trace
