@@ -47,7 +47,7 @@ static int make_items(struct trace *t)
                                  : eval_items_read(&t->items, "calltrace", text, n, NULL, NULL, &err);
     free(text);
     if (failed)
-        return task_fail(&err);
+        return eval_fail(&err);
     task_count(&t->task, &t->items, (size_t)t->task.c->limit, n);
     return 0;
 }
@@ -256,7 +256,7 @@ static int run(struct trace *t)
         return status;
     task_close_words(&t->task);
     if (!(t->kept = calloc(t->task.n, sizeof *t->kept)))
-        return task_fail(&(struct error){ERR_MEMORY, "no memory for results", ""});
+        return eval_fail(&(struct error){ERR_MEMORY, "no memory for results", ""});
     status = task_open_results(&t->task, header_of(t), take_item, t);
     if (status == 0 && t->task.done < t->task.n)
         status = compute(t);

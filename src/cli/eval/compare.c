@@ -73,6 +73,6 @@ int eval_compare_files(struct eval_command *c)
     eval_record_close(&a);
     eval_record_close(&b);
     if (failed)
-        task_fail(&err);
+        eval_fail(&err);
     return failed ? 2 : 0;
 }

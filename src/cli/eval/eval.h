@@ -82,6 +82,7 @@ int eval_fail(const struct error *err);
 json_t *eval_header(const struct eval_command *c, const char *name);
 
 /* In hexadecimal digits. */
+void eval_hex(const uint8_t hash[SHA256_BYTES], char out[2 * SHA256_BYTES + 1]);
 json_t *eval_json_hash(const uint8_t hash[SHA256_BYTES]);
 
 /* An object as a line on stdout. */

@@ -326,7 +326,7 @@ static int run(struct json *j)
         return status;
     task_close_words(&j->task);
     if (!(j->kept = calloc(j->task.n, sizeof *j->kept)))
-        return task_fail(&(struct error){ERR_MEMORY, "no memory for results", ""});
+        return eval_fail(&(struct error){ERR_MEMORY, "no memory for results", ""});
     status = task_open_results(&j->task, json_pack("{s:i}", "answers", EVAL_JSON_ANSWERS), take_item, j);
     if (status == 0 && j->task.done < j->task.n)
         status = compute(j);

@@ -250,7 +250,7 @@ static void show(void *arg)
 static int finish(struct mcq *m)
 {
     if (add_up(m))
-        return task_fail(&(struct error){ERR_MEMORY, "no memory for subjects", ""});
+        return eval_fail(&(struct error){ERR_MEMORY, "no memory for subjects", ""});
     return task_finish(&m->task, summary_of(m), show, m, eval_mcq_figure_name[EVAL_MCQ_ACC],
                        (double)m->right[EVAL_MCQ_ACC] / (double)m->task.n);
 }
@@ -269,7 +269,7 @@ int eval_mcq(struct eval_command *c)
         goto done;
     }
     if (status == 0 && !(m.kept = calloc(m.task.n, sizeof *m.kept)))
-        status = task_fail(&(struct error){ERR_MEMORY, "no memory for results", ""});
+        status = eval_fail(&(struct error){ERR_MEMORY, "no memory for results", ""});
     if (status == 0) {
         task_close_words(&m.task);
         status = task_open_results(&m.task, header_of(&m), take_item, &m);

@@ -18,12 +18,6 @@ enum {
     TEXT_TIMES = 3     /* its texts: in the file, as JSON, as a prompt */
 };
 
-int task_fail(const struct error *err)
-{
-    fprintf(stderr, "stoker eval: %s\n", err->text);
-    return err->code == ERR_INPUT || err->code == ERR_MEMORY ? 2 : 1;
-}
-
 /* ---- items and their prompts ---------------------------------------------------------------------------------------------- */
 
 int task_read(struct task *t, const char *path, size_t limit, struct eval_items *out,
@@ -39,7 +33,7 @@ int task_read(struct task *t, const char *path, size_t limit, struct eval_items 
     int failed = eval_items_read(out, strcmp(path, "-") == 0 ? "stdin" : path, text, n, check, arg, &err);
     free(text);
     if (failed)
-        return task_fail(&err);
+        return eval_fail(&err);
     task_count(t, out, limit, n);
     return 0;
 }
@@ -48,12 +42,6 @@ void task_count(struct task *t, struct eval_items *items, size_t limit, size_t n
 {
     eval_items_limit(items, limit);
     t->own_bytes += TEXT_TIMES * n + ITEM_BYTES * items->n + VALUE_BYTES * items->n_value + LINE_TIMES * items->longest;
-}
-
-static void hex_of(const uint8_t hash[SHA256_BYTES], char out[2 * SHA256_BYTES + 1])
-{
-    for (int i = 0; i < SHA256_BYTES; i++)
-        snprintf(out + 2 * i, 3, "%02x", hash[i]);
 }
 
 static int open_templates(struct task *t)
@@ -72,7 +60,7 @@ static int open_templates(struct task *t)
         return 0;
     }
     sha256(caps.source, caps.n_source, hash);
-    hex_of(hash, t->template_hash);
+    eval_hex(hash, t->template_hash);
     return 0;
 }
 
@@ -89,7 +77,7 @@ int task_open_words(struct task *t, int chat)
     if (stoker_vocab_open(&t->vocab, t->c->model, NULL, &why))
         return report(&why);
     t->words.vocab = t->vocab;
-    return eval_words_begin(&t->words, &err) ? task_fail(&err) : 0;
+    return eval_words_begin(&t->words, &err) ? eval_fail(&err) : 0;
 }
 
 int task_measure(struct task *t, struct eval_items *items, int (*measure)(void *arg, size_t i, struct error *err),
@@ -105,7 +93,7 @@ int task_measure(struct task *t, struct eval_items *items, int (*measure)(void *
         } else {
             error_set(&err, why.code, "%s, line %zu: %s %s", t->c->text ? t->c->text : t->name, items->line[i],
                       eval_item_id(items->item[i]), why.text);
-            return task_fail(&err);
+            return eval_fail(&err);
         }
     }
     if (items->n < n)
@@ -164,7 +152,7 @@ static json_t *header_of(struct task *t)
     }
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)model);
     sha256_end(&t->prompts, prompts);
-    hex_of(prompts, hex);
+    eval_hex(prompts, hex);
     json_t *header = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:s}", "eval", t->name, "version", 1,
                                "program", stoker_version(), "model", about.name, "hash", hash, "template_sha256",
                                t->template_hash, "prompts_sha256", hex, "items", (json_int_t)t->n, "ctx", o->n_ctx,
@@ -185,7 +173,7 @@ int task_open_results(struct task *t, json_t *more, int (*on_item)(void *arg, co
             status = 1;
         else if (json_object_update(header, more) ||
                  eval_results_open(&t->results, t->c->out, header, t->n, t->c->resume, on_item, arg, &err))
-            status = err.code ? task_fail(&err) : 1;
+            status = err.code ? eval_fail(&err) : 1;
         json_decref(header);
     }
     json_decref(more);
@@ -230,7 +218,7 @@ int task_open_engine(struct task *t, struct stoker **s)
     t->words = (struct eval_words){.engine = *s, .templates = stoker_templates_of(*s)};
     if (eval_words_begin(&t->words, &err)) {
         stoker_close(*s);
-        return task_fail(&err);
+        return eval_fail(&err);
     }
     eval_catch_interrupts();
     progress_begin(&t->progress, t->name, PROGRESS_ITEMS, t->done);
@@ -244,7 +232,7 @@ int task_end_run(struct task *t, struct stoker *s, int ran, const struct error *
     t->words = (struct eval_words){0};
     if (ran > 0)
         fprintf(stderr, "stoker eval: interrupted%s\n", t->results ? "; the same command with --resume goes on" : "");
-    return ran < 0 ? task_fail(err) : ran > 0 ? 130 : 0;
+    return ran < 0 ? eval_fail(err) : ran > 0 ? 130 : 0;
 }
 
 /* ---- the end ---------------------------------------------------------------------------------------------------------------- */
@@ -263,7 +251,7 @@ int task_finish(struct task *t, json_t *summary, void (*show)(void *arg), void *
     }
     json_decref(summary);
     if (failed)
-        return task_fail(&err);
+        return eval_fail(&err);
     if (figure >= t->c->at_least)
         return 0;
     fprintf(stderr, "stoker eval: %s %.4f is below --at-least %g\n", what, figure, t->c->at_least);

@@ -28,9 +28,6 @@ struct task {
     struct progress progress;
 };
 
-/* What a sentence about a result means as exit status, after it is printed. */
-int task_fail(const struct error *err);
-
 /* Reads items of the file at path (- is stdin), each checked, at most --limit of them; counts their bytes. 0, or the exit status. */
 int task_read(struct task *t, const char *path, size_t limit, struct eval_items *out,
               int (*check)(void *arg, const json_t *item, struct error *err), void *arg);

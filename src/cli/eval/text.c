@@ -114,11 +114,16 @@ int eval_fail(const struct error *err)
     return err->code == ERR_INPUT || err->code == ERR_MEMORY ? 2 : 1;
 }
 
+void eval_hex(const uint8_t hash[SHA256_BYTES], char out[2 * SHA256_BYTES + 1])
+{
+    for (int i = 0; i < SHA256_BYTES; i++)
+        snprintf(out + 2 * i, 3, "%02x", hash[i]);
+}
+
 json_t *eval_json_hash(const uint8_t hash[SHA256_BYTES])
 {
     char hex[2 * SHA256_BYTES + 1];
-    for (int i = 0; i < SHA256_BYTES; i++)
-        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+    eval_hex(hash, hex);
     return json_string(hex);
 }
 

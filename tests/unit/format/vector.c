@@ -5,6 +5,7 @@
 
 #include "base/half.h"
 #include "gguf_write.h"
+#include "temporary.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -17,13 +18,13 @@
 
 enum { E = 8, MOST = 1 << 20 };
 
-static char folder[] = "/tmp/stoker-vector-XXXXXX";
+static char folder[TEMPORARY_PATH];
 static int dir;
 
 static int make_folder(void **state)
 {
     (void)state;
-    return mkdtemp(folder) && (dir = open(folder, O_RDONLY | O_DIRECTORY)) >= 0 ? 0 : -1;
+    return temporary_folder(folder, "vector") == 0 && (dir = open(folder, O_RDONLY | O_DIRECTORY)) >= 0 ? 0 : -1;
 }
 
 static int remove_folder(void **state)
