@@ -5,7 +5,7 @@
  *     build/tests/laws [--whole] [-l LAW] [MODEL.gguf...]   of all laws, and the embedded model and the goldens of expected_lawful()
  *
  * The answer of a run is the hash of the logits at each of its positions, prompt and greedy decode. What it is equal to: the
- * same ids alone in one chunk, scalar kernels, one thread, everything resident; once each with f16, q8_0 and f32 KV and --exact.
+ * same ids alone in one chunk, one thread, everything resident; once each with f16, q8_0 and f32 KV and --exact.
  *
  *     equality    a table of settings each: threads, chunks, tiers, budgets, readers, orders of completion, warm, mixes; every
  *                 setting under one of these four by turns, which differ by model, and under all four with --whole
@@ -51,7 +51,11 @@ static void skip(const struct subject *m, const char *law, const char *why)
 
 /* ---- equality ------------------------------------------------------------------------------------------------------------- */
 
-static const struct setting reference = {.tier = TIER_SCALAR, .threads = 1, .chunk = 40, .budget = 100, .n_ctx = 64};
+/* On the best tier: the law of tiers compares it with the scalar kernels, which take as long as all other runs together. */
+static struct setting reference(void)
+{
+    return (struct setting){.tier = cpu_best_tier(), .threads = 1, .chunk = 40, .budget = 100, .n_ctx = 64};
+}
 
 static int complain(const struct setting *s, const char *what)
 {
@@ -220,14 +224,14 @@ static void law_sequences(struct law *l, const struct setting *base)
     l->mixes = 3;
 }
 
-/* All settings drawn at random; the tier is the best or the next one (a scalar run takes as long as all others). */
+/* All settings drawn at random; the tier is the best or the next one, if that is not the scalar one. */
 static void law_everything(struct law *l, const struct setting *base)
 {
     static const int chunks[] = {1, 7, 32, 40};
     for (uint64_t i = 0; i < 8; i++) {
         struct setting *s = vary(l, base);
         const uint64_t r = rng_u64(99, i, 3, (uint32_t)(base->kv + 2 * base->exact));
-        s->tier = (enum cpu_tier)((int)cpu_best_tier() - (int)(r % 2 && cpu_best_tier() > TIER_SCALAR));
+        s->tier = (enum cpu_tier)((int)cpu_best_tier() - (int)(r % 2 && cpu_best_tier() > TIER_SCALAR + 1));
         s->threads = 1 + (int)((r >> 8) % 3);
         s->chunk = chunks[(r >> 16) % 4];
         s->budget = (int)((r >> 24) % 5) * 25;
@@ -271,12 +275,11 @@ static void equality(struct subject *m)
     for (int i = 0; i < N_LAWS; i++)
         ok[i] = 1;
     for (int k = 0; k < N_KINDS; k++) {
-        struct setting base = reference;
+        struct setting base = reference();
         base.kv = kinds[k].kv;
         base.exact = kinds[k].exact;
         if (!learn_truth(m, &base, prompts))
             memset(ok, 0, sizeof ok);
-        base.tier = cpu_best_tier();
         base.threads = 2;
         for (int i = 0; i < N_LAWS; i++) {
             struct law l = {.n = 0};
@@ -315,8 +318,8 @@ static void pages(struct subject *m)
         const struct setting variants[] = {
             {base.kv, .tier = base.tier, .threads = 3, .chunk = 100, .budget = 100, .n_ctx = 320},
             {base.kv, .tier = base.tier, .threads = 2, .chunk = 256, .budget = 0, .n_ctx = 320},
-            {base.kv, .tier = m->n_vocab < 1000 ? TIER_SCALAR : base.tier, .threads = 2, .chunk = 33, .budget = 50,
-             .n_ctx = 320},
+            {base.kv, .tier = kv == kind_of(m, 0, 0) % KV_TYPES ? TIER_SCALAR : base.tier, .threads = 2, .chunk = 33,
+             .budget = 50, .n_ctx = 320},
             {base.kv, .tier = base.tier, .threads = 1, .chunk = 1, .budget = 100, .n_ctx = 320, .room = 40},
         };
         for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
@@ -361,10 +364,9 @@ static int neighbours_hold(const struct subject *m, const struct setting *s, con
 /* Line 1 is cancelled while a step runs; then all four again. */
 static void cancelled(struct subject *m)
 {
-    struct setting base = reference;
+    struct setting base = reference();
     struct error err = {0}, row_error = {0};
     struct line l[LINES];
-    base.tier = cpu_best_tier();
     base.threads = 2;
     base.room = 64;
     base.budget = 0;
@@ -505,10 +507,9 @@ static int unreadable_in(struct subject *m, int sweep, int *who)
 {
     static const int short_lines[LINES] = {5, 1, 2, 3}, sweep_lines[LINES] = {300, 1, 2, 3};
     const int *lengths = sweep ? sweep_lines : short_lines;
-    struct setting base = reference;
+    struct setting base = reference();
     struct loads loads = {.line = 0};
     struct error err = {0};
-    base.tier = cpu_best_tier();
     base.threads = 2;
     base.chunk = 5;
     base.n_ctx = sweep ? 320 : base.n_ctx;
@@ -551,14 +552,13 @@ static void unreadable(struct subject *m)
 static void no_malloc(struct subject *m)
 {
     enum { STEPS = 100 };
-    struct setting base = reference;
+    struct setting base = reference();
     struct error err = {0};
     int ok = 1, total = 0;
     if (!COUNT_MALLOC) {
         skip(m, "malloc", "a sanitizer has the allocator");
         return;
     }
-    base.tier = cpu_best_tier();
     base.threads = 3;
     base.n_ctx = 256;
     for (int backend = (int)first_backend(); backend <= READER_BUFFERED; backend++) {
