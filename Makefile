@@ -4,7 +4,7 @@
 #   make demo       installs what is missing, builds, answers a prompt with experts streaming from disk
 #   make check      installs what is missing, builds, runs all tests
 #   make bench      kernel rates and the roofs of this machine
-#   make asan       everything again under AddressSanitizer and UBSan, tests included
+#   make asan       everything again under AddressSanitizer and UBSan, tests included; make asan-memory: the tests that look for memory
 #   make check-arm  the program for arm64, emulated: the same bits as here
 #   make fuzz-NAME  tests/fuzz/NAME.c for ten minutes; fuzz-build: builds all of them
 #   make tidy       include layers, include circles, formatting
@@ -134,9 +134,12 @@ check: deps
 bench: $(BUILD)/tests/kernels
 	$(BUILD)/tests/kernels --bench
 
+ASAN = BUILD=build-asan OPT="-O1 -fno-omit-frame-pointer" SAN="-fsanitize=address,undefined -fno-sanitize-recover=all"
 asan:
-	@WALKS=20 $(MAKE) --no-print-directory BUILD=build-asan OPT="-O1 -fno-omit-frame-pointer" \
-	    SAN="-fsanitize=address,undefined -fno-sanitize-recover=all" check
+	@WALKS=20 $(MAKE) --no-print-directory $(ASAN) check
+asan-memory: deps
+	@$(MAKE) --no-print-directory $(PARALLEL) $(ASAN) tests
+	@WALKS=5 BUILD=build-asan sh tests/check.sh --memory
 
 # The program and its kernels for arm64 on Debian, by its cross compiler, and run by qemu.
 ARM_UNITS = unit/base/coroutine unit/base/cpu unit/base/file unit/base/half unit/base/sha256 unit/op/attention unit/op/moe \
@@ -228,4 +231,4 @@ clean:
 	rm -rf build build-arm build-asan build-clang build-fuzz build-tsan
 
 -include $(foreach l,$(LAYERS),$(patsubst %.o,%.d,$(call objects,$l))) $(patsubst %,%.d,$(UNITS) $(DRIVERS) $(EXAMPLES) $(FUZZ_TARGETS))
-.PHONY: all tests fuzz-build fuzz-targets deps deps-check demo check check-arm bench asan tsan soak load tidy install uninstall deb clean
+.PHONY: all tests fuzz-build fuzz-targets deps deps-check demo check check-arm bench asan asan-memory tsan soak load tidy install uninstall deb clean

@@ -1,6 +1,10 @@
 #!/bin/sh
 # Runs every test and adds up: make check builds them first.
 #
+#     sh tests/check.sh                all
+#     sh tests/check.sh --memory       what .ci/run gives to the sanitizers: the units, and the drivers marked + in the table, which
+#                                      between them enter every file of src; the others enter them again for the sake of bits
+#
 #   units     build/tests/unit/ROOM/NAME for each tests/unit/ROOM/NAME.c (cmocka; its summary is counted)
 #   drivers   the table below; their last line is "N passed, N failed, N skipped"
 #   scripts   tests/cli/NAME.sh, run by sh with STOKER=build/stoker; their last line likewise
@@ -11,6 +15,8 @@
 # schema gets.
 set -u
 cd "$(dirname "$0")/.." || exit 1
+only_marked=
+[ "${1-}" != --memory ] || only_marked=1
 build=${BUILD:-build}
 data=$build/data
 export BUILD="$build" STOKER="$build/stoker"
@@ -18,52 +24,52 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
-# A new driver is one row.
-# driver         arguments
+# A new driver is one row; + where it goes through memory as no other does.
+# driver           arguments
 drivers="
-kernels
-header_fuzz
-hostile_models
-unsaid
-equivalent
-laws
-plan
-plan_speed
-plan_models      $data/cases/plan_models.json
-prefix
-state
-tables
-cache_trace
-prompts
-soak             10
-serve
-serve_memory
-serve_constraints
-hostile          20
-allocation_failures
-load             20
-server_crash     10
-golden           --exact --all $data/golden models/ember
-golden           --exact --kv f16 --all $data/golden models/ember
-golden           --exact --kv q8_0 --all $data/golden models/ember
-golden           --memory min --all $data/golden models/ember
-prompt_logprobs  $data/golden models/ember
-steer            --exact $data/steering
-steer_laws
-steer_laws       $data/golden/qwen3moe.gguf $data/golden/deepseek4.gguf $data/golden/qwen35moe.gguf
-eval_stats       $data/eval
-quants           $data/quants
-tokenizers       $data/tokenizers
-sampling         $data/cases/sampling.json
-tool_cases       $data/tool_cases
-tool_calls_model
-round_trip
-random_schemas
-schema_cases     --walks ${WALKS:-100} $data/schemas
-schema_cases     --walks 200 tests/data/schema_cases
-jinja            $data/cases/jinja.json
-templates        $data/templates
-injection
++ kernels
++ header_fuzz
++ hostile_models
++ unsaid
++ equivalent
++ laws
+  plan
+  plan_speed
++ plan_models      $data/cases/plan_models.json
++ prefix
++ state
++ tables
++ cache_trace
+  prompts
+  soak             10
++ serve
++ serve_memory
++ serve_constraints
++ hostile          20
+  allocation_failures
+  load             20
+  server_crash     10
++ golden           --exact --all $data/golden models/ember
+  golden           --exact --kv f16 --all $data/golden models/ember
++ golden           --exact --kv q8_0 --all $data/golden models/ember
+  golden           --memory min --all $data/golden models/ember
+  prompt_logprobs  $data/golden models/ember
++ steer            --exact $data/steering
+  steer_laws
+  steer_laws       $data/golden/qwen3moe.gguf $data/golden/deepseek4.gguf $data/golden/qwen35moe.gguf
++ eval_stats       $data/eval
++ quants           $data/quants
++ tokenizers       $data/tokenizers
++ sampling         $data/cases/sampling.json
++ tool_cases       $data/tool_cases
+  tool_calls_model
++ round_trip
+  random_schemas
++ schema_cases     --walks ${WALKS:-100} $data/schemas
+  schema_cases     --walks 200 tests/data/schema_cases
++ jinja            $data/cases/jinja.json
++ templates        $data/templates
++ injection
 "
 
 # What cannot run.
@@ -72,7 +78,12 @@ fail() {
     printf '%-6s           %s: %s\n' FAILED "$1" "$2"
 }
 
-run_driver() { # run_driver NAME ARGUMENT...
+run_driver() { # run_driver [+] NAME ARGUMENT...
+    if [ "$1" = + ]; then
+        shift
+    elif [ "$only_marked" ]; then
+        return
+    fi
     driver=$1
     shift
     if [ ! -x "$build/tests/$driver" ]; then
@@ -92,7 +103,7 @@ END
 for c in tests/*.c; do
     driver=$(basename "$c" .c)
     [ -e "$c" ] || continue
-    echo "$rows" | grep -Eq "^$driver( |\$)" || fail "$driver" "has no row in the table of tests/check.sh"
+    echo "$rows" | grep -Eq "^[+ ] $driver( |\$)" || fail "$driver" "has no row in the table of tests/check.sh"
 done
 
 for c in $(find tests/unit -name '*.c' | LC_ALL=C sort); do
@@ -106,7 +117,7 @@ for c in $(find tests/unit -name '*.c' | LC_ALL=C sort); do
 done
 
 for script in tests/cli/*.sh; do
-    [ -e "$script" ] && echo "sh $script" >>"$work/list"
+    [ -e "$script" ] && [ ! "$only_marked" ] && echo "sh $script" >>"$work/list"
 done
 
 xargs -P "${JOBS:-$(nproc)}" -L 1 sh tests/check_one.sh "$build" "$work" <"$work/list"

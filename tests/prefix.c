@@ -1323,10 +1323,20 @@ static void run_model(const char *path, const char *type)
 int main(int argc, char **argv)
 {
     static const char *const models[] = {
-        TEST_DATA "/golden/llama-tied.gguf",    TEST_DATA "/golden/gpt-oss-mxfp4.gguf",
-        TEST_DATA "/golden/qwen35moe.gguf",     TEST_DATA "/golden/deepseek2-lite.gguf",
-        TEST_DATA "/golden/mamba2.gguf",        TEST_DATA "/golden/deepseek4.gguf",
-        TEST_DATA "/golden/glm-dsa-sparse.gguf"};
+#if SANITIZED
+        TEST_DATA "/golden/gpt-oss-mxfp4.gguf",
+        TEST_DATA "/golden/qwen35moe.gguf"
+    };
+#else
+        TEST_DATA "/golden/llama-tied.gguf",
+        TEST_DATA "/golden/gpt-oss-mxfp4.gguf",
+        TEST_DATA "/golden/qwen35moe.gguf",
+        TEST_DATA "/golden/deepseek2-lite.gguf",
+        TEST_DATA "/golden/mamba2.gguf",
+        TEST_DATA "/golden/deepseek4.gguf",
+        TEST_DATA "/golden/glm-dsa-sparse.gguf"
+    };
+#endif
     static const char *const deep[] = {TEST_DATA "/steering/steer-llama-tied.gguf",
                                        TEST_DATA "/steering/steer-qwen35moe.gguf",
                                        TEST_DATA "/steering/steer-gpt-oss.gguf"};
