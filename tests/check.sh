@@ -55,7 +55,7 @@ drivers="
   golden           --memory min --all $data/golden models/ember
   prompt_logprobs  $data/golden models/ember
 + steer            --exact $data/steering
-  steer_laws
++ steer_laws
   steer_laws       $data/golden/qwen3moe.gguf $data/golden/deepseek4.gguf $data/golden/qwen35moe.gguf
 + eval_stats       $data/eval
 + quants           $data/quants
@@ -64,7 +64,7 @@ drivers="
 + tool_cases       $data/tool_cases
   tool_calls_model
 + round_trip
-  random_schemas
++ random_schemas
 + schema_cases     --walks ${WALKS:-100} $data/schemas
   schema_cases     --walks 200 tests/data/schema_cases
 + jinja            $data/cases/jinja.json
