@@ -32,6 +32,7 @@ static const struct {
     {"bench", cmd_bench, "speed of prompts and of generation"},
     {"eval", cmd_eval, "what a text is worth to a model: log-probabilities, perplexity"},
     {"disk", cmd_disk, "read rate of a drive by depth and size"},
+    {"doctor", cmd_doctor, "what slows this machine, and how to change it"},
     {"tokenize", cmd_tokenize, "ids and pieces of a text, or the text of ids"},
     {"render", cmd_render, "the prompt of a chat request, as the model sees it"},
     {"completion", cmd_completion, "a script for a shell that completes command lines"},

@@ -1,6 +1,6 @@
 /* What the commands share. Each command is one file, cmd_NAME.c, and a row in main.c: argv[0] is its name, and it returns the exit status
  * of the program: 0, 1 (failure) or 2 (usage, or an impossible plan), after a sentence on stderr; of eval also 3: a bound is not
- * met. */
+ * met; of doctor 3: something was found. */
 #ifndef CLI_COMMON_CLI_H
 #define CLI_COMMON_CLI_H
 
@@ -16,6 +16,7 @@ int cmd_bench(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_disk(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_tokenize(int argc, char **argv);
 int cmd_render(int argc, char **argv);
 int cmd_completion(int argc, char **argv);

@@ -1,0 +1,189 @@
+/* What holds up the cores: clocks, power, quotas, masks, other programs. Sources: cpu-freq, pressure and cgroup-v2 of the kernel's
+ * Documentation/admin-guide, and proc_stat(5). */
+#include "cli/doctor/doctor.h"
+#include "cli/doctor/files.h"
+
+#include "base/cpu.h"
+#include "base/topology.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* The first CPU whose governor saves power where a driver takes that word to mean the lowest clock; the drivers that choose clocks by
+ * themselves do not. */
+static void governor(struct findings *f, const char *root)
+{
+    char word[SMALL_LINE], driver[SMALL_LINE], preference[SMALL_LINE];
+    for (int cpu = 0; cpu < TOPOLOGY_CPUS; cpu++) {
+        if (first_line(word, root, "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor", cpu))
+            return;
+        if (first_line(driver, root, "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_driver", cpu))
+            driver[0] = 0;
+        int own = strcmp(driver, "intel_pstate") == 0 || strcmp(driver, "amd-pstate-epp") == 0;
+        if (strcmp(word, "powersave") == 0 && !own) {
+            found(f, "governor",
+                  "the governor of CPU %d is powersave, which keeps it at its lowest clock: choose another one, for "
+                  "example with "
+                  "cpupower frequency-set -g performance",
+                  cpu);
+            return;
+        }
+        if (own &&
+            !first_line(preference, root, "/sys/devices/system/cpu/cpu%d/cpufreq/energy_performance_preference", cpu) &&
+            strcmp(preference, "power") == 0) {
+            found(f, "governor",
+                  "CPU %d prefers saving power to speed: write balance_performance into its "
+                  "energy_performance_preference, or choose "
+                  "another profile with powerprofilesctl",
+                  cpu);
+            return;
+        }
+    }
+}
+
+static void clock_limit(struct findings *f, const char *root)
+{
+    double most = first_number(0, root, "/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq");
+    double may = first_number(most, root, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq");
+    if (may < 0.9 * most)
+        found(f, "clock",
+              "the clock of CPU 0 is limited to %.1f of %.1f GHz, and prompts are read at that share: raise "
+              "scaling_max_freq, for example with "
+              "cpupower frequency-set -u %.0f",
+              may / 1e6, most / 1e6, most);
+    if (first_number(0, root, "/sys/devices/system/cpu/intel_pstate/no_turbo") == 1 ||
+        first_number(1, root, "/sys/devices/system/cpu/cpufreq/boost") == 0)
+        found(f, "boost",
+              "the CPU may not raise its clock above the nominal one: write 0 into intel_pstate/no_turbo, or 1 into "
+              "cpufreq/boost, below /sys/devices/system/cpu");
+}
+
+static void battery(struct findings *f, const char *root)
+{
+    char folder[SMALL_LINE], status[SMALL_LINE];
+    snprintf(folder, sizeof folder, "%s/sys/class/power_supply", root);
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (e->d_name[0] != '.' && !first_line(status, root, "/sys/class/power_supply/%s/status", e->d_name) &&
+            strcmp(status, "Discharging") == 0) {
+            found(f, "battery", "this machine runs on its battery, where most limit their clocks: plug it in");
+            break;
+        }
+    if (d)
+        closedir(d);
+}
+
+/* The quota of the cgroup at the root of what this process sees. */
+static void quota(struct findings *f, const char *root, int online)
+{
+    char line[SMALL_LINE];
+    double time = 0, period = 0;
+    if (!first_line(line, root, "/sys/fs/cgroup/cpu.max") && sscanf(line, "%lf %lf", &time, &period) == 2) {
+    } else {
+        time = first_number(0, root, "/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+        period = first_number(0, root, "/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    }
+    if (time > 0 && period > 0 && time / period < online)
+        found(f, "quota",
+              "the cgroup grants %.1f of %d CPUs: raise cpu.max (docker --cpus, CPUQuota= of systemd), since threads "
+              "that have used up "
+              "theirs stand still",
+              time / period, online);
+}
+
+static void mask(struct findings *f, int online)
+{
+    struct topology_set allowed;
+    topology_allowed(&allowed);
+    int n = topology_count(&allowed);
+    if (n < online)
+        found(f, "mask", "this process may use %d of %d CPUs: widen its mask (taskset, cpuset of the container)", n,
+              online);
+}
+
+struct times {
+    double steal, all;
+};
+
+static struct times read_times(const char *root)
+{
+    char line[SMALL_LINE];
+    double t[8] = {0};
+    struct times sum = {0};
+    if (!first_line(line, root, "/proc/stat") && sscanf(line, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &t[0], &t[1],
+                                                        &t[2], &t[3], &t[4], &t[5], &t[6], &t[7]) == 8)
+        for (int i = 0; i < 8; i++)
+            sum.all += t[i];
+    sum.steal = t[7];
+    return sum;
+}
+
+/* Time that the hypervisor gave to others: within a second from now; since the start, in a copy of files, which stands still. */
+static void steal(struct findings *f, const char *root)
+{
+    struct times before = read_times(root), now;
+    if (!*root)
+        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    now = read_times(root);
+    double all = now.all - before.all, gone = now.steal - before.steal;
+    if (all == 0) {
+        all = now.all;
+        gone = now.steal;
+    }
+    if (all > 0 && gone / all > 0.02)
+        found(f, "steal",
+              "other virtual machines take %.0f %% of this one's time: ask for a machine with cores of its own, since "
+              "steps wait for the "
+              "slowest thread",
+              100 * gone / all);
+}
+
+/* Shares of the last minute in which something waited. */
+static void pressure(struct findings *f, const char *root)
+{
+    static const struct {
+        const char *file, *what;
+        double most;
+    } kinds[] = {
+        {"cpu", "for a core, as other programs compute: end them, or give stoker fewer threads (--threads)", 15},
+        {"io", "for drives that other programs use too: put the model on another one", 15},
+        {"memory", "for memory, which the kernel takes from caches and swap: lower --memory, or end other programs",
+         5}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        char line[SMALL_LINE];
+        double share;
+        const char *at;
+        if (!first_line(line, root, "/proc/pressure/%s", kinds[i].file) && (at = strstr(line, "avg60=")) &&
+            sscanf(at, "avg60=%lf", &share) == 1 && share > kinds[i].most)
+            found(f,
+                  i == 0   ? "busy"
+                  : i == 1 ? "busy-drive"
+                           : "busy-memory",
+                  "in %.0f %% of the last minute some program waited %s", share, kinds[i].what);
+    }
+}
+
+void examine_cores(struct findings *f, const char *root)
+{
+    struct topology_set set;
+    char line[SMALL_LINE];
+    int online = !first_line(line, root, "/sys/devices/system/cpu/online") && !topology_parse(line, &set)
+                     ? topology_count(&set)
+                     : 0;
+    governor(f, root);
+    clock_limit(f, root);
+    battery(f, root);
+    quota(f, root, online);
+    if (!*root) {
+        mask(f, online);
+        if (cpu_best_tier() == TIER_SCALAR)
+            found(f, "tier",
+                  "this CPU has none of the instructions that stoker has kernels for (AVX2, or NEON with dot "
+                  "products), and "
+                  "computes 10 to 40 times as slowly as one that has them");
+    }
+    steal(f, root);
+    pressure(f, root);
+}

@@ -1,0 +1,109 @@
+# doctor: a machine without faults, as files say, and the same with one fault each.
+. tests/cli/harness
+
+root=$dir/root
+put() { # put PATH TEXT: a file below root
+    mkdir -p "$root/$(dirname "$1")" && printf '%s\n' "$2" >"$root/$1"
+}
+cpu=sys/devices/system/cpu
+healthy() {
+    rm -rf "$root"
+    put $cpu/online 0-7
+    put $cpu/cpu0/cpufreq/scaling_governor powersave
+    put $cpu/cpu0/cpufreq/scaling_driver intel_pstate
+    put $cpu/cpu0/cpufreq/energy_performance_preference balance_performance
+    put $cpu/cpu0/cpufreq/cpuinfo_max_freq 4800000
+    put $cpu/cpu0/cpufreq/scaling_max_freq 4800000
+    put $cpu/intel_pstate/no_turbo 0
+    put sys/class/power_supply/BAT0/status Charging
+    put sys/fs/cgroup/cpu.max "max 100000"
+    put sys/fs/cgroup/memory.max max
+    put proc/self/cgroup "0::/"
+    put proc/stat "cpu 1000 0 100 90000 100 0 0 50 0 0"
+    put proc/pressure/cpu "some avg10=1.00 avg60=2.00 avg300=0.00 total=1"
+    put proc/pressure/io "some avg10=1.00 avg60=2.00 avg300=0.00 total=1"
+    put proc/pressure/memory "some avg10=0.00 avg60=0.00 avg300=0.00 total=1"
+    put sys/kernel/mm/transparent_hugepage/enabled "always [madvise] never"
+    put sys/devices/system/node/online 0
+    put proc/sys/kernel/numa_balancing 1
+    put proc/sys/kernel/io_uring_disabled 0
+    printf 'MemTotal:       32000000 kB\nSwapTotal:       8000000 kB\nSwapFree:        7900000 kB\n' >"$root/proc/meminfo"
+}
+
+healthy
+run doctor --root "$root"
+is "a healthy machine" 0 "=nothing was found that slows stoker here" ""
+run doctor --root "$dir/nothing"
+is "files that are missing" 0 "=nothing was found that slows stoker here" ""
+run doctor --root "$root" --json
+is "--json of a healthy machine" 0 '^\{"findings":\[\],"memory_rate":null,"drive_rate":null\}$' ""
+
+fault() { # fault NAME PATH TEXT WORDS: a healthy machine but for this; one finding
+    healthy
+    put "$2" "$3"
+    run doctor --root "$root"
+    is "$1" 3 "^$1: .*$4.*\.\$" ""
+    [ "$(wc -l <"$dir/out")" -eq 1 ] && pass || fail "$1" "more than one finding"
+}
+fault governor $cpu/cpu0/cpufreq/scaling_driver acpi-cpufreq "governor of CPU 0 is powersave"
+fault governor $cpu/cpu0/cpufreq/energy_performance_preference power "prefers saving power"
+fault clock $cpu/cpu0/cpufreq/scaling_max_freq 1600000 "1.6 of 4.8 GHz"
+fault boost $cpu/intel_pstate/no_turbo 1 "may not raise its clock"
+fault battery sys/class/power_supply/BAT0/status Discharging "plug it in"
+fault quota sys/fs/cgroup/cpu.max "150000 100000" "grants 1.5 of 8 CPUs"
+fault steal proc/stat "cpu 1000 0 100 90000 100 0 0 9000 0 0" "take 9 %"
+fault busy proc/pressure/cpu "some avg10=90.00 avg60=80.00 avg300=1.00 total=1" "80 %"
+fault busy-drive proc/pressure/io "some avg10=90.00 avg60=70.00 avg300=1.00 total=1" "another one"
+fault busy-memory proc/pressure/memory "some avg10=90.00 avg60=7.00 avg300=1.00 total=1" "lower --memory"
+fault huge-pages sys/kernel/mm/transparent_hugepage/enabled "always madvise [never]" "huge pages"
+fault numa sys/devices/system/node/online 0-1 "2 memory nodes"
+fault io_uring proc/sys/kernel/io_uring_disabled 2 "kernel.io_uring_disabled is 2"
+fault cgroup sys/fs/cgroup/memory.max 2147483648 "2.00 GiB, and half of"
+healthy
+printf 'MemTotal:       32000000 kB\nSwapTotal:       8000000 kB\nSwapFree:        1000000 kB\n' >"$root/proc/meminfo"
+run doctor --root "$root"
+is "swap" 3 "^swap: 6.68 GiB are swapped out" ""
+put sys/fs/cgroup/memory.max 2147483648
+run doctor --root "$root" --json
+is "two findings as JSON" 3 '^\{"findings":\[\{"name":"swap",.*\{"name":"cgroup",.*\],"memory_rate":null,"drive_rate":null\}$' ""
+
+# The drive of a model: its numbers are the real ones, what they mean is planted.
+device=sys/dev/block/$(stat -c %Hd:%Ld "$ember")
+healthy
+run doctor "$ember" --root "$root"
+cp "$dir/out" "$dir/plain"
+put "$device/queue/rotational" 1
+run doctor "$ember" --root "$root"
+is "a turning drive" 3 "^rotational: $ember lies on a turning drive" ""
+healthy
+mkdir -p "$root/$device/queue"
+put "$device/loop/backing_file" /srv/image
+put "$device/dm/uuid" CRYPT-LUKS2-1
+run doctor "$ember" --root "$root"
+is "a loop" 3 "^loop: .*\(/srv/image\)" ""
+grep -q "^encrypted: " "$dir/out" && pass || fail "an encrypted drive" "not found"
+put sys/fs/cgroup/memory.max 33554432
+run doctor "$ember" --root "$root"
+is "a cgroup below the plan" 3 "^cgroup: .*32.0 MiB, and to stream nothing the model takes" ""
+
+# This machine: whatever is found, it is measured, and told in both forms.
+run doctor "$ember"
+grep -q "^memory is read at [0-9.]* GB/s$" "$dir/out" && grep -q "^the model's drive is read at " "$dir/out" && pass ||
+    fail "this machine" "its rates are not told"
+case $status in 0 | 3) pass ;; *) fail "this machine" "exit status $status" ;; esac
+if (ulimit -v 6000000 && "$stoker" version) >/dev/null 2>&1; then
+    (ulimit -v 6000000 && "$stoker" doctor) >"$dir/out" 2>"$dir/err"
+    status=$?
+    is "ulimit" 3 "^ulimit: the address space .* is limited to 5.72 GiB" ""
+else
+    skip "ulimit" "a sanitizer needs more address space"
+fi
+
+# What is wrong.
+run doctor "$dir/absent.gguf"
+is "no file" 1 "" "absent.gguf"
+run doctor llama3.2:3b
+is "a name" 2 "" "llama3.2:3b"
+run doctor --roots x
+is "a flag" 2 "" "did you mean --root"
+done_testing
