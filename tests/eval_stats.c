@@ -216,7 +216,7 @@ static void write_again(const struct eval_base *b, const float *logits)
     struct eval_base w = {.path = path, .fd = -1, .n_ctx = b->n_ctx, .n_vocab = b->n_vocab, .n_chunk = b->n_chunk};
     w.token = malloc(tokens * sizeof *w.token);
     memcpy(w.token, b->token, tokens * sizeof *w.token);
-    int bad = eval_base_create(&w, 0, &err);
+    int bad = eval_base_create(&w, 0, NULL, &err);
     for (size_t at = b->n_chunk * eval_scored(b->n_ctx); at-- > 0 && !bad;) { /* in any order */
         const float *p = logits + 2 * at * (size_t)b->n_vocab;
         bad = eval_base_write(&w, at / eval_scored(b->n_ctx),

@@ -57,7 +57,7 @@ static size_t flags_of(struct eval_command *c, int of, struct flag *out)
         struct flag flag;
     } all[] = {
         {LOGPROBS | CHUNKS | MCQ | JSON,
-         {"-f", "--file", FLAG_TEXT, &c->text, 0, 0, "FILE", "the text, or items; - is stdin"}},
+         {"-f", "--file", FLAG_TEXTS, &c->texts, 0, 0, "FILE", "the text (ppl: or several), or items; - is stdin"}},
         {LOGPROBS, {"--chat", NULL, FLAG_TEXT, &c->chat, 0, 0, "FILE", "a chat request instead, as render reads it"}},
         {LOGPROBS | CHUNKS,
          {"--parse-special", NULL, FLAG_SWITCH, &c->parse_special, 0, 0, NULL,
@@ -73,6 +73,9 @@ static size_t flags_of(struct eval_command *c, int of, struct flag *out)
         {CHUNKS,
          {"--chunks", NULL, FLAG_INT, &c->n_chunk, 1, 1 << 28, "N",
           "the first N chunks of --ctx tokens (default all)"}},
+        {PPL,
+         {"--positions", NULL, FLAG_TEXT, &c->positions, 0, 0, "FILE",
+          "score these alone: a line each, its chunk and the position in it, from 0"}},
         {CHUNKS | TASKS,
          {"--out", NULL, FLAG_TEXT, &c->out, 0, 0, "FILE", "results as JSON lines, written as they come"}},
         {CHUNKS | TASKS,
@@ -149,12 +152,18 @@ static int check(const struct eval_command *c, const char *name, int of)
     int status = of == KLD ? check_base(c, name) : 0;
     if (status)
         return status;
+    if (c->texts.n > 1 && of != PPL)
+        return refuse(name, "one -f FILE; eval ppl takes several");
+    if (c->texts.n > 1 && c->positions)
+        return refuse(name, "--positions are those of one -f FILE");
     if (!c->text && !c->chat && !c->base && of != CALLTRACE)
         return refuse(name, of & TASKS ? "which items? -f FILE" : "which text? -f FILE");
     if (c->text && c->chat)
         return refuse(name, "-f and --chat exclude each other");
-    if (!c->shots_file != !c->shots)
-        return refuse(name, "--shots N and --shots-file FILE need each other");
+    if (c->shots && !c->shots_file)
+        return refuse(name, "--shots N needs --shots-file FILE, where they are");
+    if (c->shots_file && !c->shots)
+        return refuse(name, "--shots-file FILE needs --shots N, 1 or more");
     if (c->resume && !c->out)
         return refuse(name, "--resume goes on with the results of --out FILE");
     return 0;
@@ -177,6 +186,7 @@ static int run(size_t i, int argc, char **argv)
     int status = parse(&c, name, bit, argc, argv);
     if (status != FLAGS_DONE)
         return status;
+    c.text = c.texts.text[0];
     if ((status = check(&c, evaluations[i].name, bit)) ||
         (bit & CHUNKS && (status = check_chunk(&c, evaluations[i].name))))
         return status;

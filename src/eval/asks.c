@@ -13,9 +13,10 @@ enum { WAIT_MS = 100 };
 /* A request on its way. */
 struct flight {
     size_t i;
-    stoker_id id;  /* 0: none */
-    int over;      /* its last event was taken */
-    int cancelled; /* its answer is whole */
+    stoker_id id;       /* 0: none */
+    int over;           /* its last event was taken */
+    int cancelled;      /* its answer is whole */
+    size_t n_generated; /* tokens of it: of those behind its end the engine may have made some */
     struct eval_ask ask;
     struct stoker_score *score; /* [n_token], or NULL */
     struct stoker_reply *reply; /* of answers */
@@ -106,9 +107,13 @@ static int take_event(struct run *r, struct flight *f, int timeout_ms, struct er
 {
     struct stoker_event e;
     struct stoker_error why;
-    if (f->over || stoker_next_event(r->engine, f->id, timeout_ms, &e) != 1)
+    int got = f->over ? 0 : stoker_next_event(r->engine, f->id, timeout_ms, &e);
+    if (got < 0)
+        return error_set(err, ERR_IO, "%s: the engine knows nothing of its request", f->ask.item);
+    if (got == 0)
         return 0;
     if (e.kind == STOKER_TOKEN && !f->cancelled) {
+        f->n_generated++;
         int over = stoker_reply_token(f->reply, e.u.token.id, &why);
         if (over < 0)
             return eval_error(err, f->ask.item, &why);
@@ -161,7 +166,7 @@ static int tell(struct run *r, struct flight *f, struct error *err)
                                        .n_text = f->n_text,
                                        .reply = f->reply,
                                        .n_cached = f->end.u.end.n_cached,
-                                       .n_generated = f->end.u.end.n_generated,
+                                       .n_generated = f->n_generated,
                                        .cut = f->end.u.end.reason == STOKER_END_LENGTH};
     return are_finite(f, err) || r->a->end(r->a->arg, f->i, &f->ask, &answer, err) ? -1 : 0;
 }

@@ -89,13 +89,22 @@ static struct stoker_request request_of(struct run *r, struct flight *f)
                                    .no_cache = 1};
 }
 
+/* 1: a chunk is left, and is the next one. */
+static int find_next(struct run *r)
+{
+    const struct eval_chunks *c = r->c;
+    while (r->begun < c->n_chunk && c->wanted && !c->wanted(c->arg, r->begun))
+        r->begun++;
+    return r->begun < c->n_chunk;
+}
+
 /* An empty one where no chunk is left. */
 static int begin_group(struct run *r, struct group *g, struct error *err)
 {
     struct stoker_request q[EVAL_IN_FLIGHT];
     stoker_id id[EVAL_IN_FLIGHT];
     struct stoker_error why;
-    for (g->n = 0; g->n < r->most && r->begun < r->c->n_chunk; g->n++)
+    for (g->n = 0; g->n < r->most && find_next(r); g->n++)
         q[g->n] = request_of(r, &g->flight[g->n]);
     if (g->n && stoker_submit_all(r->engine, q, g->n, id, &why))
         return error_of(err, g->flight[0].chunk, &why);

@@ -23,8 +23,9 @@ struct eval_chunks {
     const stoker_token *token; /* [n_chunk][n_ctx] */
     size_t n_chunk, first;     /* first: the chunk to begin with */
     int n_ctx;
-    int score_from;   /* the first position of a chunk that is scored */
-    stoker_token bos; /* takes the place of each chunk's first token; -1: nothing does */
+    int score_from;                         /* the first position of a chunk that is scored */
+    stoker_token bos;                       /* takes the place of each chunk's first token; -1: nothing does */
+    int (*wanted)(void *arg, size_t chunk); /* 0: it is left out. NULL: none is */
     /* The logits [n_vocab] that predict the token at a position, and ln of the sum of their exponentials. By threads of the engine, each
      * position once, in any order, unless its score is not finite; it must not wait for others. -1: the run ends with *err behind the
      * chunks before this one. NULL: not called. */

@@ -69,7 +69,13 @@ void eval_record_close(struct eval_record *r)
 
 /* ---- whether they can be compared ------------------------------------------------------------------------------------------ */
 
-static int is_of_text(const struct eval_record *r) { return json_object_get(r->header, "text_sha256") != NULL; }
+/* Chunks that were compared with a base file, or of a text: figures are means over their tokens. */
+static int is_of_base(const struct eval_record *r) { return json_object_get(r->header, "base_sha256") != NULL; }
+
+static int is_of_text(const struct eval_record *r)
+{
+    return is_of_base(r) || json_object_get(r->header, "text_sha256") != NULL;
+}
 
 static int is_one_of(const char *name, const char *const *names)
 {
@@ -191,10 +197,13 @@ static int compare_answers(struct eval_compared *f, const json_t *a, const json_
     return 0;
 }
 
+static const char divergence[] = "KL divergence", surprise[] = "-ln p";
+
 /* Of a chunk: the mean of the tokens' values. */
-static int mean_of(const json_t *item, double *out)
+static int mean_of(const json_t *item, const char *name, double *out)
 {
-    const json_t *n = json_object_get(item, "n"), *sum = json_object_get(item, "sum");
+    const json_t *n = json_object_get(item, "n"),
+                 *sum = json_object_get(item, strcmp(name, divergence) == 0 ? "kld_sum" : "sum");
     *out = json_number_value(sum) / (double)json_integer_value(n);
     return json_is_integer(n) && json_integer_value(n) > 0 && json_is_number(sum) && isfinite(*out) ? 0 : -1;
 }
@@ -208,7 +217,7 @@ static int compare_figure(struct eval_compared *f, const struct pairs *p, int of
         double of_a, of_b;
         int failed = 0;
         if (of_text)
-            failed = mean_of(p->a[i], &of_a) || mean_of(p->b[i], &of_b);
+            failed = mean_of(p->a[i], f->name, &of_a) || mean_of(p->b[i], f->name, &of_b);
         else if (!a && !b)
             continue;
         else
@@ -262,16 +271,22 @@ static void correct(struct eval_comparison *c)
     }
 }
 
-static int compare_pairs(struct eval_comparison *out, const struct pairs *p, int of_text, struct error *err)
+static void add_figure(struct eval_comparison *out, const char *name)
+{
+    snprintf(out->figure[out->n_figure++].name, sizeof out->figure->name, "%s", name);
+}
+
+static int compare_pairs(struct eval_comparison *out, const struct pairs *p, int of_text, int of_base,
+                         struct error *err)
 {
     double *diff = calloc(p->n + 1, sizeof *diff);
     int status = diff ? 0 : error_set(err, ERR_MEMORY, "no memory for %zu pairs", p->n);
-    if (of_text) {
-        strcpy(out->figure[0].name, "-ln p");
-        out->n_figure = 1;
-    } else if (status == 0) {
+    if (of_base)
+        add_figure(out, divergence);
+    if (of_text)
+        add_figure(out, surprise);
+    else if (status == 0)
         status = find_figures(out, p, err);
-    }
     for (int k = 0; k < out->n_figure && status == 0; k++) {
         out->figure[k].equal = 1;
         status = compare_figure(&out->figure[k], p, of_text, diff, err);
@@ -298,7 +313,7 @@ int eval_compare(struct eval_comparison *out, const struct eval_record *a, const
                            out->items, a->n, b->n, p.n ? "; --common compares these" : "");
     out->n = p.n;
     if (status == 0)
-        status = compare_pairs(out, &p, of_text, err);
+        status = compare_pairs(out, &p, of_text, is_of_base(a), err);
     free(p.a);
     free(p.b);
     return status;

@@ -146,7 +146,6 @@ static int on_chunk(void *arg, size_t chunk, const struct stoker_score *score, s
                              "probability",
                              chunk, pos, r->base->path);
     eval_base_was_read(r->base, chunk);
-    eval_base_will_read(r->base, chunk + w->window, 1);
     return r->on_chunk(r->arg, chunk, &sums, err);
 }
 
@@ -182,7 +181,7 @@ int eval_kld_run(struct stoker *s, struct eval_kld_run *r, struct error *err)
     w.distance = calloc(w.window * (size_t)b->n_ctx, sizeof *w.distance);
     if (!w.distance)
         return error_set(err, ERR_MEMORY, "no memory for the positions of %zu chunks", w.window);
-    eval_base_will_read(b, r->first, w.window);
+    eval_base_will_read(b, r->first);
     int status = eval_chunks_run(s, &c, err);
     free(w.distance);
     return status;

@@ -150,7 +150,9 @@ char *eval_mcq_prompt(const struct eval_mcq *m, size_t i, struct error *err)
     size_t n;
     int n_shot = pick_shots(m, item, shot);
     if (n_shot < m->n_shot) {
-        error_set(err, ERR_INPUT, "there are %d other items for its %d shots", n_shot, m->n_shot);
+        error_set(err, ERR_INPUT,
+                  "there are %d other items for its %d shots: ask for fewer --shots, or give more of them", n_shot,
+                  m->n_shot);
         return NULL;
     }
     FILE *f = open_memstream(&text, &n);
@@ -176,14 +178,12 @@ static int best_of(const double *x, int n)
     return best;
 }
 
-void eval_mcq_judge(struct eval_mcq_result *r, const json_t *item, enum eval_mcq_mode mode)
+int eval_mcq_judge(struct eval_mcq_result *r, const json_t *item, enum eval_mcq_mode mode, struct error *err)
 {
     int n = eval_mcq_n_choice(item), answer = eval_mcq_answer(item), other = answer == 0;
     double by_length[EVAL_MCQ_CHOICES];
-    if (mode == EVAL_MCQ_REPLY) {
-        r->best[EVAL_MCQ_ACC] = eval_mcq_named(item, r->reply);
-        return;
-    }
+    if (mode == EVAL_MCQ_REPLY)
+        return eval_mcq_named(item, r->reply, &r->best[EVAL_MCQ_ACC], err);
     for (int k = 0; k < n; k++) {
         const char *choice = choice_of(item, k);
         by_length[k] = r->sum[k] / (double)utf8_count(choice, strlen(choice));
@@ -194,6 +194,7 @@ void eval_mcq_judge(struct eval_mcq_result *r, const json_t *item, enum eval_mcq
     r->best[EVAL_MCQ_ACC_NORM] = best_of(by_length, n);
     r->best[EVAL_MCQ_ACC_TOKEN] = best_of(r->mean, n);
     r->margin = r->sum[answer] - r->sum[other];
+    return 0;
 }
 
 /* ---- a choice in a reply -------------------------------------------------------------------------------------------------- */
@@ -282,21 +283,23 @@ static size_t last_end(const char *text, size_t n, const char *word, size_t n_wo
     return 0;
 }
 
-int eval_mcq_named(const json_t *item, const char *reply)
+int eval_mcq_named(const json_t *item, const char *reply, int *choice, struct error *err)
 {
     char *text = fold(reply);
     size_t end = 0, longest = 0;
-    int best = -1;
-    for (int k = 0; text && k < eval_mcq_n_choice(item); k++) {
+    int failed = !text;
+    *choice = -1;
+    for (int k = 0; !failed && k < eval_mcq_n_choice(item); k++) {
         char *word = fold(choice_of(item, k));
         size_t n = word ? strlen(word) : 0, at = word ? last_end(text, strlen(text), word, n) : 0;
+        failed = !word;
         if (at > end || (at && at == end && n > longest)) {
-            best = k;
+            *choice = k;
             end = at;
             longest = n;
         }
         free(word);
     }
     free(text);
-    return best;
+    return failed ? error_set(err, ERR_MEMORY, "no memory for a reply") : 0;
 }

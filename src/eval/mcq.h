@@ -76,11 +76,11 @@ struct eval_mcq_run {
 /* As eval_asks_run(). */
 int eval_mcq_run(struct stoker *s, struct eval_mcq_run *run, struct error *err);
 
-/* Fills best and margin of what else is there. */
-void eval_mcq_judge(struct eval_mcq_result *r, const json_t *item, enum eval_mcq_mode mode);
+/* Fills best and margin of what else is there. -1: ERR_MEMORY. */
+int eval_mcq_judge(struct eval_mcq_result *r, const json_t *item, enum eval_mcq_mode mode, struct error *err);
 
-/* The choice whose text is the last in a reply, as a whole word, letters of either case; of two that end at one place the longer. -1:
- * none. */
-int eval_mcq_named(const json_t *item, const char *reply);
+/* The choice whose text is the last in a reply, as a whole word, letters of either case; of two that end at one place the longer. *choice
+ * -1: none. -1: ERR_MEMORY. */
+int eval_mcq_named(const json_t *item, const char *reply, int *choice, struct error *err);
 
 #endif

@@ -214,8 +214,10 @@ static int end(void *arg, size_t i, const struct eval_ask *ask, const struct eva
         return error_set(err, ERR_MEMORY, "no memory for a reply");
     if (i + 1 < r->first_ask[r->taking + 1])
         return 0;
-    eval_mcq_judge(&r->result, m->items.item[r->taking], m->mode);
-    int status = r->r->result(r->r->arg, r->taking, &r->result, err);
+    int status = eval_mcq_judge(&r->result, m->items.item[r->taking], m->mode, err) ||
+                         r->r->result(r->r->arg, r->taking, &r->result, err)
+                     ? -1
+                     : 0;
     free(r->result.reply);
     r->result = (struct eval_mcq_result){0};
     return status;

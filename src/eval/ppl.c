@@ -6,12 +6,37 @@
 #include <math.h>
 #include <stdlib.h>
 
+static int is_scored(const struct eval_ppl_run *r, size_t chunk, int pos)
+{
+    return r->marked ? r->marked[chunk * (size_t)r->n_ctx + (size_t)pos] : pos >= eval_first_scored(r->n_ctx);
+}
+
+size_t eval_ppl_scored(const struct eval_ppl_run *r, size_t chunk)
+{
+    size_t n = r->marked ? 0 : eval_scored(r->n_ctx);
+    for (int i = 1; r->marked && i < r->n_ctx; i++)
+        n += (size_t)is_scored(r, chunk, i);
+    return n;
+}
+
+/* The first position that is scored in any chunk. */
+static int score_from(const struct eval_ppl_run *r)
+{
+    int least = r->marked ? r->n_ctx : eval_first_scored(r->n_ctx);
+    for (size_t chunk = 0; r->marked && chunk < r->n_chunk; chunk++)
+        for (int i = 1; i < least; i++)
+            least = is_scored(r, chunk, i) ? i : least;
+    return least;
+}
+
 static int take_chunk(void *arg, size_t chunk, const struct stoker_score *score, struct error *err)
 {
     struct eval_ppl_run *r = arg;
     struct eval_ppl_chunk *c = &r->chunk[chunk];
     *c = (struct eval_ppl_chunk){0};
-    for (int i = eval_first_scored(r->n_ctx); i < r->n_ctx; i++) {
+    for (int i = 1; i < r->n_ctx; i++) {
+        if (!is_scored(r, chunk, i))
+            continue;
         double v = -score[i].logprob;
         if (!isfinite(v))
             return error_set(err, ERR_FORMAT, "chunk %zu: the token at position %d has no probability", chunk, i);
@@ -27,6 +52,8 @@ static int on_row(void *arg, size_t chunk, int pos, const float *logits, double 
     const struct eval_ppl_run *r = arg;
     return r->on_row(r->arg, chunk, pos, logits, log_sum, err);
 }
+
+static int wanted(void *arg, size_t chunk) { return eval_ppl_scored(arg, chunk) > 0; }
 
 static void on_progress(void *arg, size_t n)
 {
@@ -46,8 +73,9 @@ int eval_ppl_run(struct stoker *s, struct eval_ppl_run *r, struct error *err)
                                   .n_chunk = r->n_chunk,
                                   .first = r->first,
                                   .n_ctx = r->n_ctx,
-                                  .score_from = eval_first_scored(r->n_ctx),
+                                  .score_from = score_from(r),
                                   .bos = r->bos,
+                                  .wanted = r->marked ? wanted : NULL,
                                   .on_row = r->on_row ? on_row : NULL,
                                   .on_chunk = take_chunk,
                                   .on_progress = on_progress,
@@ -61,17 +89,19 @@ int eval_ppl_sum(struct eval_ppl *out, const struct eval_ppl_chunk *chunk, size_
 {
     struct eval_bootstrap b;
     double sum = 0, squares = 0, *mean = malloc((n_chunk + 1) * sizeof *mean);
-    *out = (struct eval_ppl){.n_chunk = n_chunk};
+    *out = (struct eval_ppl){0};
     if (!mean)
         return error_set(err, ERR_MEMORY, "no memory for %zu chunks", n_chunk);
     for (size_t i = 0; i < n_chunk; i++) {
+        if (chunk[i].n == 0)
+            continue;
         out->n += chunk[i].n;
         sum += chunk[i].sum;
         squares += chunk[i].squares;
-        mean[i] = chunk[i].sum / (double)chunk[i].n;
+        mean[out->n_chunk++] = chunk[i].sum / (double)chunk[i].n;
     }
     double n = (double)out->n, v = sum / n, spread = squares / n - v * v;
-    int status = eval_bootstrap(&b, mean, n_chunk, EVAL_RESAMPLES, err);
+    int status = eval_bootstrap(&b, mean, out->n_chunk, EVAL_RESAMPLES, err);
     free(mean);
     if (status)
         return -1;

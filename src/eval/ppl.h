@@ -17,8 +17,9 @@ struct eval_ppl {
 struct eval_ppl_run {
     const stoker_token *token; /* [n_chunk][n_ctx] */
     size_t n_chunk;
-    int n_ctx;        /* at least 5: the error needs two tokens */
-    stoker_token bos; /* as of struct eval_chunks */
+    int n_ctx;             /* at least 5: the error needs two tokens */
+    stoker_token bos;      /* as of struct eval_chunks */
+    const uint8_t *marked; /* [n_chunk][n_ctx] 1: the position is scored, none of 0. NULL: those of the protocol */
     struct eval_ppl_chunk {
         size_t n;                                                /* scored tokens */
         double sum, squares;                                     /* of -ln p */
@@ -32,10 +33,13 @@ struct eval_ppl_run {
     void *arg;
 };
 
+/* Positions of a chunk that are scored; a chunk without any is not computed. */
+size_t eval_ppl_scored(const struct eval_ppl_run *r, size_t chunk);
+
 /* The chunks from first on. 0, 1: stopped; -1: *err. */
 int eval_ppl_run(struct stoker *s, struct eval_ppl_run *r, struct error *err);
 
-/* From all chunks. ERR_FORMAT: a figure is not finite. */
+/* From all chunks; those without scored tokens do not count. ERR_FORMAT: a figure is not finite. */
 int eval_ppl_sum(struct eval_ppl *out, const struct eval_ppl_chunk *chunk, size_t n_chunk, struct error *err);
 
 #endif

@@ -23,22 +23,27 @@ struct eval_results {
 
 static int is_summary(const json_t *line) { return json_object_get(line, "summary") != NULL; }
 
-static int compare_headers(const char *path, const json_t *is, const json_t *wanted, struct error *err)
+/* A field of both headers, of which one may be NULL. */
+static int compare_field(const char *path, const char *key, const json_t *is, const json_t *wanted, struct error *err)
+{
+    if (json_equal(is, wanted))
+        return 0;
+    char *a = is ? json_dumps(is, JSON_ENCODE_ANY) : NULL, *b = wanted ? json_dumps(wanted, JSON_ENCODE_ANY) : NULL;
+    error_set(err, ERR_INPUT, "%s has results of another run: %s is %.80s there and %.80s here", path, key,
+              a ? a : "absent", b ? b : "absent");
+    free(a);
+    free(b);
+    return -1;
+}
+
+static int compare_headers(const char *path, json_t *is, json_t *wanted, struct error *err)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)wanted, key, value)
-    {
-        const json_t *other = json_object_get(is, key);
-        if (json_equal(other, value))
-            continue;
-        char *a = other ? json_dumps(other, JSON_ENCODE_ANY) : NULL, *b = json_dumps(value, JSON_ENCODE_ANY);
-        error_set(err, ERR_INPUT, "%s has results of another run: %s is %.80s there and %.80s here", path, key,
-                  a ? a : "absent", b ? b : "?");
-        free(a);
-        free(b);
-        return -1;
-    }
+    json_object_foreach(wanted, key,
+                        value) if (compare_field(path, key, json_object_get(is, key), value, err)) return -1;
+    json_object_foreach(is, key,
+                        value) if (compare_field(path, key, value, json_object_get(wanted, key), err)) return -1;
     return 0;
 }
 
@@ -89,7 +94,7 @@ static int read_lines(struct eval_results *r, const json_t *header,
         if (!json_is_object(line))
             status = error_set(err, ERR_INPUT, "%s, line %zu: is no JSON object", r->path, number);
         else if (number == 1)
-            status = compare_headers(r->path, line, header, err);
+            status = compare_headers(r->path, line, (json_t *)(uintptr_t)header, err);
         else
             status = read_line(r, line, number, on_item, arg, err);
         json_decref(line);

@@ -59,6 +59,59 @@ for flags in "--threads 1" "--threads 2 --chunk 16" "--chunk 512" "--chunk 1024 
 done
 run $ppl --json
 is "ppl as JSON" 0 '^\{"ppl":[0-9.]+,"error":[0-9.]+,"low":[0-9.]+,"high":[0-9.]+,"chunks":12,"tokens":1524\}$' ""
+# Several texts: each one's figures as alone, and their mean; taken up again in the middle of the second.
+two="eval ppl $ember -f $text -f $dir/text --parse-special --ctx 256 --chunks 3"
+run eval ppl "$ember" -f "$text" --parse-special --ctx 256 --chunks 3
+{ echo "$text"; cat "$dir/out"; } >"$dir/wanted"
+run eval ppl "$ember" -f "$dir/text" --parse-special --ctx 256 --chunks 3
+{ echo "$dir/text"; cat "$dir/out"; } >>"$dir/wanted"
+macro=$(sed -n 's/^Final estimate: PPL = \([0-9.]*\) .*/\1/p' "$dir/wanted" | awk '{ sum += $1 } END { printf "%.3f", sum / NR }')
+run $two --out "$dir/two"
+[ "$status" -eq 0 ] && [ "$(sed '$d' "$dir/out")" = "$(cat "$dir/wanted")" ] && pass || fail "two texts" "other figures: $(tr '\n' ' ' <"$dir/out")"
+is "two texts: the mean" 0 "^macro: the mean PPL of 2 texts is $macro[0-9]$" ""
+both=$(cat "$dir/out")
+head -c $(($(wc -c <"$dir/two") * 3 / 5)) "$dir/two" >"$dir/torn"
+run $two --out "$dir/torn" --resume
+is "two texts, taken up again" 0 "=$both" ""
+cmp -s "$dir/two" "$dir/torn" && pass || fail "two texts, taken up again" "other results"
+run $two --at-most 1.01 --json
+is "two texts: a bound that is not met" 3 '^\{"macro":[0-9.]+,"texts":\[\{"ppl":.*\}\]\}$' '^stoker eval: PPL [0-9.]+ is above --at-most 1.01$'
+run eval kld "$ember" -f "$text" -f "$dir/text" --save "$dir/never"
+is "kld of two texts" 2 "" '^stoker eval kld: one -f FILE; eval ppl takes several$'
+
+# Positions: those of the second half of chunk 1 are the figures of chunk 1; two anywhere are the sums of eval logprobs.
+for i in $(seq 129 255); do printf '1 %d\n\n' "$i"; done >"$dir/half"
+run eval ppl "$ember" -f "$text" --parse-special --ctx 256 --out "$dir/all" --chunks 2
+run eval ppl "$ember" -f "$text" --parse-special --ctx 256 --positions "$dir/half" --out "$dir/some"
+is "ppl --positions" 0 '^Final estimate: PPL = ' ""
+[ "$(sed -n 3p "$dir/all")" = "$(sed -n 2p "$dir/some")" ] && pass || fail "ppl --positions" "$(sed -n 2p "$dir/some")"
+printf '0 200\n0\t3\r\n0 3\n2 17' >"$dir/few"
+few="eval ppl $ember -f $dir/text --parse-special --ctx 256 --positions $dir/few"
+run $few --json --out "$dir/three"
+is "ppl of three positions" 0 '^\{"ppl":[0-9.]+,"error":.*,"chunks":2,"tokens":3\}$' ""
+run eval logprobs "$ember" -f "$dir/text" --parse-special --json
+sed -n 's/.*"position":\([0-9]*\),"logprob":\(-[0-9.e-]*\),.*/\1 \2/p' "$dir/out" | awk '$1 == 3 || $1 == 200 { sum -= $2 } END { printf "%.9f\n", sum }' >"$dir/sum"
+sed -n 's/^{"chunk":0,"n":2,"sum":\([0-9.]*\),.*/\1/p' "$dir/three" | awk '{ printf "%.9f\n", $1 }' >"$dir/chunk"
+[ -s "$dir/chunk" ] && cmp -s "$dir/sum" "$dir/chunk" && pass || fail "ppl of three positions" "$(cat "$dir/chunk") and not $(cat "$dir/sum")"
+head -n 2 "$dir/three" >"$dir/torn"
+run $few --json --out "$dir/torn" --resume --parallel 1
+cmp -s "$dir/three" "$dir/torn" && pass || fail "ppl --positions, taken up again" "other results"
+run eval ppl "$ember" -f "$dir/text" --parse-special --ctx 256 --out "$dir/three" --resume
+is "results of other positions" 2 "" 'results of another run: (chunks|positions_sha256) is '
+for bad in '0 256:positions 1 to 255 of a chunk have a score' '0 0:positions 1 to 255' '9 5:there are chunks 0 to [0-9]+' \
+    '99999999999999999999 5:there are chunks' '0:is not a chunk and a position, two numbers' '0 1 2:is not' '0 -1:is not' 'a 1:is not'; do
+    printf '0 5\n%s\n' "${bad%%:*}" >"$dir/bad"
+    run eval ppl "$ember" -f "$dir/text" --parse-special --ctx 256 --positions "$dir/bad"
+    is "--positions: ${bad%%:*}" 2 "" "^stoker eval: $dir/bad, line 2: ${bad#*:}"
+done
+printf '0 5\n0 5\n' >"$dir/bad"
+run eval ppl "$ember" -f "$dir/text" --parse-special --ctx 256 --positions "$dir/bad"
+is "--positions: one" 2 "" "^stoker eval: $dir/bad names 1 positions; an error needs two at least$"
+run eval ppl "$ember" -f "$dir/text" --parse-special --ctx 256 --positions "$dir/absent"
+is "--positions: no such file" 2 "" "$dir/absent"
+run eval ppl "$ember" -f "$text" -f "$text" --positions "$dir/few"
+is "--positions of two texts" 2 "" '^stoker eval ppl: --positions are those of one -f FILE$'
+
 run $ppl --kv f32
 [ "$status" -eq 0 ] && [ "$(cat "$dir/out")" != "$figures" ] && pass || fail "ppl --kv f32" "the same as f16: nothing is measured"
 
@@ -273,6 +326,27 @@ run eval kld "$ember" --base "$dir"
 is "a folder" 2 "" "^stoker eval: $dir is not a regular file$"
 run eval kld "$ember" --base "$data/eval/kld_tiny.base"
 is "another vocabulary" 2 "" "^stoker eval: .*/kld_tiny.base \(at byte 12\) has a vocabulary of 37 tokens, $ember one of [0-9]+: they cannot be compared$"
+run $save "$dir/foreign" --out "$dir/mine"
+run eval kld "$ember" -f "$text" --parse-special --ctx 256 --chunks 9 --kv f16 --save "$dir/yours"
+mv "$dir/yours" "$dir/foreign"
+run $save "$dir/foreign" --out "$dir/mine" --resume
+is "kld --save: rows of another run" 2 "" "^stoker eval: $dir/foreign: the rows of chunk 0 are not those of the results: it is of another run$"
+sed '3s/"rows_sha256":"./"rows_sha256":"x/' "$dir/mine" >"$dir/unsaid"
+run $save "$base" --out "$dir/unsaid" --resume
+is "kld --save: a line that says no rows" 2 "" "^stoker eval: $dir/unsaid, line 3: does not say what rows chunk 1 has$"
+
+# A model that puts a token in front has it in front of every chunk, whatever the base file's first token is: that is not scored.
+run eval kld "$golden/gemma3.gguf" -f "$dir/text" --ctx 64 --chunks 3 --save "$dir/front"
+cp "$golden/gemma3.gguf" "$dir/bos.gguf"
+key=tokenizer.ggml.add_bos_token
+at=$(grep -abo $key "$dir/bos.gguf" | head -n 1 | cut -d : -f 1)
+printf '\001' | dd of="$dir/bos.gguf" bs=1 seek=$((at + ${#key} + 4)) conv=notrunc 2>/dev/null
+run eval kld "$dir/bos.gguf" --base "$dir/front" --json
+figures=$(cat "$dir/out")
+printf '\002\000\000\000' | dd of="$dir/front" bs=1 seek=20 conv=notrunc 2>/dev/null
+run eval kld "$dir/bos.gguf" --base "$dir/front" --json
+[ "$(od -An -tu4 -j 20 -N 4 "$dir/front" | tr -d ' ')" = 2 ] && [ -n "$figures" ] || fail "kld: a base without what the model puts in front" "none was made"
+is "kld: a base without what the model puts in front" 0 "=$figures" ""
 run $kld --ctx 128
 is "--ctx below the chunks" 2 "" "^stoker eval: $base \(at byte 8\) has chunks of 256 tokens, --ctx is 128: leave it out$"
 run eval kld "$ember"

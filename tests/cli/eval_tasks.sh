@@ -14,23 +14,28 @@ same() {
     done
 }
 
-# taken_up WHAT ARGUMENT...: killed at any moment, the run ends with the figures and the results of one that was not
+lines() { cat "$1" 2>/dev/null | wc -l; }
+
+# taken_up WHAT ARGUMENT...: killed at several places, the run ends with the figures and the results of one that was not
 taken_up() {
     about=$1
     shift
-    began=$(date +%s%N)
+    rm -f "$dir/whole" "$dir/killed"
     run "$@" --out "$dir/whole"
-    took=$((($(date +%s%N) - began) / 1000000)) # milliseconds
     is "$about: --out" 0 "=$(cat "$dir/figures")" "$told"
-    rm -f "$dir/killed"
-    kills=0
-    for part in 30 60 40 80 50 70; do # of the time that all of it took, in percent
+    n=$(lines "$dir/whole") kills=0 midway=0
+    for part in 2 3 0 5 4 7; do # tenths of the results, a moment behind each; one that is there already: while the model is loaded
         "$stoker" "$@" --out "$dir/killed" --resume >"$dir/out" 2>"$dir/err" &
-        sleep "$((took * part / 100000)).$(printf %03d $((took * part / 100 % 1000)))"
+        for _ in $(seq 2000); do
+            [ "$(lines "$dir/killed")" -gt $((n * part / 10)) ] && break
+            sleep 0.01
+        done
+        sleep "0.0$part"
         kill -9 $! 2>/dev/null && kills=$((kills + 1))
         wait $! 2>/dev/null
+        [ "$(lines "$dir/killed")" -gt 1 ] && [ "$(lines "$dir/killed")" -lt "$n" ] && midway=1
     done
-    [ $kills -gt 0 ] && pass || fail "$about" "ended before any kill"
+    [ $midway = 1 ] && pass || fail "$about" "was never killed between two results"
     run "$@" --out "$dir/killed" --resume
     [ -s "$dir/err" ] && says=$told || says='' # where nothing was left to do, no model is opened
     is "$about after $kills kills" 0 "=$(cat "$dir/figures")" "$says"
@@ -53,13 +58,20 @@ is "mcq --mode text" 0 '^acc_token: [0-9]+ of 24' ""
 cp "$dir/out" "$dir/figures"
 same "mcq --mode text" eval mcq "$ember" -f "$items" --mode text --limit 24
 taken_up "mcq --mode text" eval mcq "$ember" -f "$items" --mode text --limit 24
+mv "$dir/whole" "$dir/text"
 run eval mcq "$ember" -f "$items" --mode reply
 cp "$dir/out" "$dir/figures"
 same "mcq --mode reply" eval mcq "$ember" -f "$items" --mode reply
-run eval mcq "$ember" -f "$items" --shots 3 --shots-file "$items" --limit 12
+run eval mcq "$ember" -f "$items" --mode reply --limit 12
+cp "$dir/out" "$dir/figures"
+taken_up "mcq --mode reply" eval mcq "$ember" -f "$items" --mode reply --limit 12
+shots="eval mcq $ember -f $items --shots 3 --shots-file $items --limit 12"
+run $shots
 is "mcq with shots" 0 '^mean margin: -?[0-9.]+$' ""
 cp "$dir/out" "$dir/figures"
-same "mcq with shots" eval mcq "$ember" -f "$items" --shots 3 --shots-file "$items" --limit 12
+same "mcq with shots" $shots
+taken_up "mcq with shots" $shots
+mv "$dir/text" "$dir/whole"
 # The item itself is no shot, and what has its id in another file is one.
 echo '{"id":"0","question":"What is red?","choices":["a colour","a bird"],"answer":0}' >"$dir/red"
 echo '{"id":"0","question":"What is green?","choices":["a colour","a bird"],"answer":0}' | cat "$dir/red" - >"$dir/shots"
@@ -67,6 +79,20 @@ sed -i '1s/"0"/"1"/' "$dir/shots"
 run eval mcq "$ember" -f "$dir/red" --mode text --shots 1 --shots-file "$dir/shots" --show
 is "the text of shots" 0 '^What is green\?$' ""
 [ "$(grep -c 'What is' "$dir/out")" -eq 2 ] && grep -q '^Answer: a colour$' "$dir/out" && pass || fail "the text of shots" "is another"
+# Shots of the item's subject where there are enough of them, else the first ones, and their answers.
+{
+    echo '{"id":"a","question":"A?","choices":["a","b"],"answer":0,"subject":"x"}'
+    echo '{"id":"b","question":"B?","choices":["c","d"],"answer":1,"subject":"y"}'
+    echo '{"id":"c","question":"C?","choices":["e","f"],"answer":1,"subject":"x"}'
+} >"$dir/shots"
+echo '{"id":"q","question":"Q?","choices":["g","h"],"answer":0,"subject":"x"}' >"$dir/asked"
+run eval mcq "$ember" -f "$dir/asked" --shots 2 --shots-file "$dir/shots" --show
+printf '%s\n' '---- q' 'A?' 'A. a' 'B. b' 'Answer: A' '' 'C?' 'A. e' 'B. f' 'Answer: B' '' 'Q?' 'A. g' 'B. h' 'Answer: A | B' >"$dir/wanted"
+cmp -s "$dir/out" "$dir/wanted" && pass || fail "shots of the subject" "$(tr '\n' '/' <"$dir/out")"
+sed -i 's/"x"/"y"/' "$dir/asked"
+run eval mcq "$ember" -f "$dir/asked" --mode text --shots 2 --shots-file "$dir/shots" --show
+printf '%s\n' '---- q' 'A?' 'Answer: a' '' 'B?' 'Answer: d' '' 'Q?' 'Answer: g | h' >"$dir/wanted"
+cmp -s "$dir/out" "$dir/wanted" && pass || fail "shots of others" "$(tr '\n' '/' <"$dir/out")"
 
 run eval mcq "$ember" -f "$items" --mode text --limit 8 --json
 is "mcq as JSON" 0 '^\{"items":8,"acc":\{"right":[0-8],"of":8,.*"acc_token":\{.*\},"margin":-?[0-9.]+\}$' ""
@@ -85,6 +111,21 @@ for choice in "Oslo" "Rome, Italy"; do
 done >"$dir/wanted"
 sed -n 's/.*"sum":\[\([^]]*\)\].*/\1/p' "$dir/sums" | tr , '\n' | awk '{ printf "%.4f\n", $1 }' >"$dir/is"
 [ -s "$dir/is" ] && cmp -s "$dir/is" "$dir/wanted" && pass || fail "sums of choices" "$(tr '\n' ' ' <"$dir/is") and not $(tr '\n' ' ' <"$dir/wanted")"
+
+# The mean of a choice is of the tokens behind all that the choices share, which is more than the context here.
+printf '{"id":"a","context":"The capital of Norway is","choices":["the city Oslo","the city Rome, Italy"],"answer":0}\n' >"$dir/one"
+rm "$dir/sums"
+run eval mcq "$ember" -f "$dir/one" --mode text --out "$dir/sums"
+for choice in "the city Oslo" "the city Rome, Italy"; do
+    printf 'The capital of Norway is %s' "$choice" >"$dir/texts"
+    "$stoker" eval logprobs "$ember" -f "$dir/texts" >"$dir/of $choice"
+done
+from=$(awk -F '\t' 'NR == FNR { piece[$1] = $2; next } $2 != piece[$1] { print $1; exit }' "$dir/of the city Oslo" "$dir/of the city Rome, Italy")
+for choice in "the city Oslo" "the city Rome, Italy"; do
+    awk -F '\t' -v from="$from" '$1 ~ /^[0-9]+$/ && $1 >= from { sum += $4; n++ } END { printf "%.4f\n", sum / n }' "$dir/of $choice"
+done >"$dir/wanted"
+sed -n 's/.*"mean":\[\([^]]*\)\].*/\1/p' "$dir/sums" | tr , '\n' | awk '{ printf "%.4f\n", $1 }' >"$dir/is"
+[ "$from" -gt 6 ] && cmp -s "$dir/is" "$dir/wanted" && pass || fail "means of choices" "$(tr '\n' ' ' <"$dir/is") and not $(tr '\n' ' ' <"$dir/wanted")"
 
 # Choices share their context: at least nine tenths of it come from the cache.
 for i in 1 2 3; do
@@ -112,7 +153,7 @@ refused "27 choices" "{\"id\":\"b\",\"question\":\"q\",\"choices\":[$(seq -s , -
 refused "no question" '{"id":"b","choices":["x","y"],"answer":0}' 'has no "question"$'
 refused "no text" '{"id":"b","question":7,"choices":["x","y"],"answer":0}' '"question" is not a text$'
 refused "no UTF-8" "$(printf '{"id":"b","question":"\377","choices":["x","y"],"answer":0}')" 'is no JSON at byte '
-refused "no token of its own" '{"id":"b","question":"q","choices":["x","x"],"answer":0}' 'b choice 0 has no token of its own$'
+refused "no token of its own" '{"id":"b","question":"q","choices":["x","x"],"answer":0}' 'b: choice 0 has no token of its own$'
 {
     printf '{"id":"a","question":"'
     head -c 1048576 /dev/zero | tr '\0' q
@@ -126,14 +167,16 @@ is "no items" 2 "" "^stoker eval: $dir/items has no items$"
 run eval mcq "$ember" -f "$dir/absent"
 is "no such file" 2 "" "$dir/absent"
 run eval mcq "$ember" -f "$items" --ctx 20
-is "an item longer than --ctx" 2 "" "^stoker eval: $items, line [0-9]+: [a-z]+-[0-9]+ needs [0-9]+ tokens, the context is 20: give a longer --ctx$"
+is "an item longer than --ctx" 2 "" "^stoker eval: $items, line [0-9]+: [a-z]+-[0-9]+: needs [0-9]+ tokens, the context is 20: give a longer --ctx$"
 "$stoker" eval mcq "$ember" -f "$dir/long" --mode text --ctx 320 --skip >"$dir/out" 2>"$dir/err"
 grep -q '^stoker eval: [12] of 3 items are left out by --skip$' "$dir/err" && grep -q '^acc: [0-9] of [12]' "$dir/out" && pass ||
     fail "--skip" "$(cat "$dir/err")"
 run eval mcq "$ember" -f "$items" --shots 2
-is "--shots alone" 2 "" 'need each other$'
+is "--shots alone" 2 "" '--shots N needs --shots-file FILE, where they are$'
+run eval mcq "$ember" -f "$items" --shots 0 --shots-file "$items"
+is "--shots-file alone" 2 "" '--shots-file FILE needs --shots N, 1 or more$'
 run eval mcq "$ember" -f "$dir/one" --shots 2 --shots-file "$dir/one"
-is "too few shots" 2 "" 'a there are 0 other items for its 2 shots$'
+is "too few shots" 2 "" 'a: there are 0 other items for its 2 shots: ask for fewer'
 run eval mcq "$ember" -f "$items" --mode text --limit 24 --out "$dir/whole" --resume --kv f32
 is "results of other options" 2 "" '/whole has results of another run: kv is "f16" there and "f32" here$'
 run eval mcq "$ember" -f "$items" --mode text --limit 23 --out "$dir/whole" --resume
@@ -261,5 +304,18 @@ for kv in f16 q8_0; do
 done
 run eval compare "$dir/f16" "$dir/q8_0"
 is "chunks" 0 '^(B worse than A by|B better than A by|no difference shown: an effect under) 0\.[0-9]{4} nats a token' ""
+
+# KL divergences from one base file: both figures a chunk.
+run eval kld "$ember" -f "$data/eval/eval.txt" --parse-special --ctx 256 --chunks 6 --save "$dir/base"
+for kv in f16 q8_0; do run eval kld "$ember" --base "$dir/base" --kv $kv --out "$dir/kld_$kv"; done
+run eval compare "$dir/kld_f16" "$dir/kld_f16"
+is "a comparison with itself" 0 '^KL divergence: no difference shown: all 6 chunks have equal results$' ""
+run eval compare "$dir/kld_f16" "$dir/kld_q8_0"
+is "divergences" 0 '^KL divergence: B worse than A by 0\.[0-9]{4} nats a token \[0\.[0-9]{4}, 0\.[0-9]{4}\], p = ' ""
+is "divergences: two figures" 0 '^-ln p: ' ""
+run eval kld "$ember" -f "$data/eval/eval.txt" --parse-special --ctx 256 --chunks 5 --save "$dir/base5"
+run eval kld "$ember" --base "$dir/base5" --out "$dir/kld_5"
+run eval compare "$dir/kld_f16" "$dir/kld_5"
+is "divergences from another base" 2 "" 'cannot be compared: (base_sha256|chunks) is '
 
 done_testing

@@ -1,11 +1,16 @@
 /* links: eval engine text model store op machine kernel format base
  *
- * Fuzz target: files that evaluations read. The first byte says which: a base file, opened, checked and compared with as a run does; or a
- * file of results with lines of chunks, taken up again. What is refused has a sentence; what is taken adds up to figures that are finite,
- * or to a sentence. JSON lines of items: eval/items.h, a third kind. */
+ * Fuzz target: files that evaluations read. The first byte says which: a base file, opened, checked and compared with as a run does; a
+ * file of results with lines of chunks, taken up again; JSON lines of items (multiple choice, answers as JSON), whose questions are
+ * written; results of two runs that are compared; positions. What is refused has a sentence; what is taken adds up to figures that are
+ * finite, or to a sentence. */
 #include "base/error.h"
 #include "eval/chunk_items.h"
 #include "eval/chunks.h"
+#include "eval/compare.h"
+#include "eval/jsonval.h"
+#include "eval/mcq.h"
+#include "eval/positions.h"
 #include "eval/results.h"
 #include "temporary.h"
 
@@ -119,6 +124,68 @@ static void read_results(int kld)
     json_decref(header);
 }
 
+/* Any reply to it names a choice, or none. */
+static void use_choices(const struct eval_mcq *m, size_t i)
+{
+    struct error err = {0};
+    const json_t *item = m->items.item[i];
+    char *text = eval_mcq_prompt(m, i, &err);
+    if (!text) {
+        assert_refused(&err);
+        return;
+    }
+    int named;
+    assert(eval_mcq_named(item, text, &named, &err) == 0);
+    assert(named >= -1 && named < eval_mcq_n_choice(item));
+    free(text);
+}
+
+static void read_choices(const char *text, size_t n)
+{
+    struct eval_mcq m = {.mode = (enum eval_mcq_mode)(n % 3), .n_shot = (int)(n % 2)};
+    struct error err = {0};
+    if (eval_items_read(&m.items, "items", text, n, eval_mcq_check, NULL, &err))
+        assert_refused(&err);
+    m.shots = m.items;
+    for (size_t i = 0; !err.code && i < m.items.n; i++)
+        use_choices(&m, i);
+    eval_items_free(&m.items);
+}
+
+static void read_prompts(const char *text, size_t n)
+{
+    struct eval_items items;
+    struct error err = {0};
+    if (eval_items_read(&items, "items", text, n, eval_json_check, NULL, &err))
+        assert_refused(&err);
+    eval_items_free(&items);
+}
+
+static void read_pair(void)
+{
+    struct eval_record a = {0}, b = {0};
+    struct eval_comparison result;
+    struct error err = {0};
+    int failed = eval_record_open(&a, path, &err) || eval_record_open(&b, path, &err) ||
+                 eval_compare(&result, &a, &b, 1, &err);
+    if (failed)
+        assert_refused(&err);
+    for (int k = 0; !failed && k < result.n_figure; k++)
+        assert(result.figure[k].equal && result.figure[k].p >= 1);
+    eval_record_close(&a);
+    eval_record_close(&b);
+}
+
+static void read_positions(const char *text, size_t n)
+{
+    uint8_t marked[N_CHUNK * 8] = {0};
+    struct error err = {0};
+    if (eval_positions_read(marked, N_CHUNK, 8, "positions", text, n, &err))
+        assert_refused(&err);
+    for (size_t i = 0; i < N_CHUNK; i++)
+        assert(!marked[8 * i]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0 || write_input(data + 1, size - 1))
@@ -127,5 +194,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_base();
     else if (data[0] == 'p' || data[0] == 'k')
         read_results(data[0] == 'k');
+    else if (data[0] == 'm')
+        read_choices((const char *)data + 1, size - 1);
+    else if (data[0] == 'j')
+        read_prompts((const char *)data + 1, size - 1);
+    else if (data[0] == 'c')
+        read_pair();
+    else if (data[0] == 't')
+        read_positions((const char *)data + 1, size - 1);
     return 0;
 }

@@ -4,6 +4,7 @@
 #define CLI_EVAL_EVAL_H
 
 #include "base/sha256.h"
+#include "cli/common/flags.h"
 #include "stoker.h"
 
 #include <jansson.h>
@@ -13,10 +14,12 @@ struct error;
 /* What flags say. */
 struct eval_command {
     const char *model;
-    const char *text, *chat; /* -f, --chat: files */
+    struct text_list texts;  /* -f: files */
+    const char *text, *chat; /* the first of them, --chat: a file */
     int parse_special;
     int from, top;           /* logprobs */
     int n_ctx, n_chunk;      /* ppl, kld: tokens of a chunk; chunks, 0: all */
+    const char *positions;   /* ppl: a file, or NULL */
     const char *base, *save; /* kld: a base file to compare with, or to write; one of them is NULL */
     const char *out;         /* a file of results, or NULL */
     int resume;
@@ -56,14 +59,33 @@ struct eval_text {
     int n_vocab;
 };
 
-/* Reads c->text (- is stdin) and makes tokens of it, before the model is loaded. Status 0, or another after the sentence; eval_text_free()
- * it in either case. */
-int eval_text_read(struct eval_text *t, const struct eval_command *c);
+/* Reads the file at path (- is stdin) and makes tokens of it, before the model is loaded. Status 0, or another after the sentence;
+ * eval_text_free() it in either case. */
+int eval_text_read(struct eval_text *t, const struct eval_command *c, const char *path);
 void eval_text_free(struct eval_text *t);
 
-/* What the vocabulary of c->model puts in front of texts, if token [n_token] begins with it, else -1; and its size. 0, or the status. */
-int eval_vocab_of(const struct eval_command *c, const stoker_token *token, size_t n_token, stoker_token *bos,
-                  int *n_vocab);
+/* Texts that are scored in chunks, one behind the other (texts.c). */
+struct eval_texts {
+    struct eval_part {
+        const char *name; /* borrowed */
+        uint8_t sha256[SHA256_BYTES];
+        size_t first, n_chunk; /* its chunks among all */
+    } part[TEXTS_MOST];        /* [n_part] */
+    int n_part;
+    stoker_token *token; /* [n_chunk][n_ctx] */
+    size_t n_chunk;
+    stoker_token bos;
+    int n_vocab;
+    uint8_t *marked;                     /* [n_chunk][n_ctx] 1: --positions names it. NULL: there is no such file */
+    uint8_t marked_sha256[SHA256_BYTES]; /* of that file */
+};
+
+/* Those of c->texts, cut, and c->positions. Status as above; eval_texts_free() it in either case. */
+int eval_texts_read(struct eval_texts *t, const struct eval_command *c);
+void eval_texts_free(struct eval_texts *t);
+
+/* What the vocabulary of c->model puts in front of texts, else -1; and its size. 0, or the status. */
+int eval_vocab_of(const struct eval_command *c, stoker_token *bos, int *n_vocab);
 
 /* A file, or stdin for -. NULL: *err. */
 char *eval_file_read(const char *path, size_t most, size_t *n, struct error *err);
@@ -84,6 +106,8 @@ json_t *eval_header(const struct eval_command *c, const char *name);
 /* In hexadecimal digits. */
 void eval_hex(const uint8_t hash[SHA256_BYTES], char out[2 * SHA256_BYTES + 1]);
 json_t *eval_json_hash(const uint8_t hash[SHA256_BYTES]);
+/* Of such digits; NULL has none. -1: they are no hash. */
+int eval_hash_read(uint8_t hash[SHA256_BYTES], const char *hex);
 
 /* An object as a line on stdout. */
 void eval_print_json(const json_t *o);

@@ -193,7 +193,7 @@ static int compute(struct kld *k)
     struct stoker_options *o = &k->c->options;
     o->n_ctx = k->base.n_ctx;
     o->defaults.n_parallel = SEQUENCES;
-    int status = eval_open_rows(&s, k->c, k->base.n_chunk * chunk_bytes(k) + eval_kld_bytes(k->base.n_ctx),
+    int status = eval_open_rows(&s, k->c, k->run.n_chunk * chunk_bytes(k) + eval_kld_bytes(k->base.n_ctx),
                                 k->base.n_vocab);
     if (status)
         return status;
@@ -244,8 +244,7 @@ static int check_model(struct kld *k)
     struct stoker_about about;
     struct stoker_error err;
     const struct eval_base *b = &k->base;
-    int n_vocab, asked = k->c->options.n_ctx,
-                 status = eval_vocab_of(k->c, b->token, (size_t)b->n_ctx, &k->run.bos, &n_vocab);
+    int n_vocab, asked = k->c->options.n_ctx, status = eval_vocab_of(k->c, &k->run.bos, &n_vocab);
     if (status)
         return status;
     if (stoker_about(&about, k->c->model, &err))

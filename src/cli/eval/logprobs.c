@@ -213,7 +213,7 @@ int eval_logprobs(struct eval_command *c)
     struct eval_text t;
     if (c->chat)
         return run_chat(c);
-    int status = eval_text_read(&t, c);
+    int status = eval_text_read(&t, c, c->text);
     if (status == 0)
         status = run(c, t.token, t.n_token);
     eval_text_free(&t);

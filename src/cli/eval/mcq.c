@@ -26,6 +26,10 @@ struct mcq {
     double margin; /* mean */
 };
 
+static const char *const mode_name[] = {
+    [EVAL_MCQ_LETTER] = "letter", [EVAL_MCQ_TEXT] = "text", [EVAL_MCQ_REPLY] = "reply"};
+enum { N_MODE = sizeof mode_name / sizeof *mode_name };
+
 /* ---- before the model is loaded ------------------------------------------------------------------------------------------- */
 
 static int measure(void *arg, size_t i, struct error *err)
@@ -37,14 +41,10 @@ static int measure(void *arg, size_t i, struct error *err)
 
 static int read_items(struct mcq *m)
 {
-    static const struct {
-        const char *name;
-        enum eval_mcq_mode mode;
-    } modes[] = {{"letter", EVAL_MCQ_LETTER}, {"text", EVAL_MCQ_TEXT}, {"reply", EVAL_MCQ_REPLY}};
     const struct eval_command *c = m->task.c;
-    for (size_t i = 0; c->mode && i < sizeof modes / sizeof *modes; i++)
-        if (strcmp(modes[i].name, c->mode) == 0)
-            m->mcq.mode = modes[i].mode;
+    for (int i = 0; c->mode && i < N_MODE; i++)
+        if (strcmp(mode_name[i], c->mode) == 0)
+            m->mcq.mode = (enum eval_mcq_mode)i;
     m->mcq.n_shot = c->shots;
     int status = task_read(&m->task, c->text, (size_t)c->limit, &m->mcq.items, eval_mcq_check, NULL);
     if (status == 0 && c->shots_file)
@@ -109,17 +109,37 @@ static int take_item(void *arg, const json_t *line, struct error *err)
         return error_set(err, ERR_INPUT, "has no %s of %s", mode == EVAL_MCQ_REPLY ? "reply" : "log-probabilities",
                          eval_item_id(item));
     r.reply = (char *)(uintptr_t)json_string_value(reply);
-    eval_mcq_judge(&r, item, m->mcq.mode);
+    if (eval_mcq_judge(&r, item, m->mcq.mode, err))
+        return -1;
     keep(m, m->task.done++, &r);
     return 0;
 }
 
+/* NULL: no memory. */
 static json_t *list_of(const double *x, int n)
 {
     json_t *list = json_array();
-    for (int k = 0; k < n; k++)
-        json_array_append_new(list, json_real(x[k]));
-    return list;
+    int failed = !list;
+    for (int k = 0; k < n && !failed; k++)
+        failed = json_array_append_new(list, json_real(x[k]));
+    if (!failed)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
+/* What a mode keeps of an item. -1: no memory. */
+static int add_result(const struct mcq *m, json_t *line, const struct eval_mcq_result *r, int n)
+{
+    if (m->mcq.mode == EVAL_MCQ_REPLY)
+        return json_object_set_new(line, "generated", json_integer((json_int_t)r->n_generated)) ||
+                       json_object_set_new(line, "reply", json_string(r->reply))
+                   ? -1
+                   : 0;
+    return json_object_set_new(line, "sum", list_of(r->sum, n)) ||
+                   (m->mcq.mode == EVAL_MCQ_TEXT && json_object_set_new(line, "mean", list_of(r->mean, n)))
+               ? -1
+               : 0;
 }
 
 static int on_result(void *arg, size_t i, struct eval_mcq_result *r, struct error *err)
@@ -129,26 +149,21 @@ static int on_result(void *arg, size_t i, struct eval_mcq_result *r, struct erro
     int n = eval_mcq_n_choice(item);
     keep(m, i, r);
     json_t *right = json_object();
-    for (int f = 0; f < eval_mcq_n_figure(m->mcq.mode); f++)
-        json_object_set_new(right, eval_mcq_figure_name[f], json_boolean(m->kept[i].right[f]));
+    int failed = !right;
+    for (int f = 0; f < eval_mcq_n_figure(m->mcq.mode) && !failed; f++)
+        failed = json_object_set_new(right, eval_mcq_figure_name[f], json_boolean(m->kept[i].right[f]));
     json_t *line = json_pack("{s:s, s:i, s:o, s:I}", "id", eval_item_id(item), "choice", r->best[EVAL_MCQ_ACC], "right",
                              right, "prompt", (json_int_t)r->n_prompt);
-    if (m->mcq.mode == EVAL_MCQ_REPLY) {
-        json_object_set_new(line, "generated", json_integer((json_int_t)r->n_generated));
-        json_object_set_new(line, "reply", json_string(r->reply));
-    } else {
-        json_object_set_new(line, "sum", list_of(r->sum, n));
+    if (failed || !line || add_result(m, line, r, n)) {
+        json_decref(line);
+        line = NULL; /* which task_add() reports */
     }
-    if (m->mcq.mode == EVAL_MCQ_TEXT)
-        json_object_set_new(line, "mean", list_of(r->mean, n));
     return task_add(&m->task, line, err);
 }
 
 static json_t *header_of(const struct mcq *m)
 {
-    static const char *const names[] = {
-        [EVAL_MCQ_LETTER] = "letter", [EVAL_MCQ_TEXT] = "text", [EVAL_MCQ_REPLY] = "reply"};
-    return json_pack("{s:s, s:i}", "mode", names[m->mcq.mode], "shots", m->mcq.n_shot);
+    return json_pack("{s:s, s:i}", "mode", mode_name[m->mcq.mode], "shots", m->mcq.n_shot);
 }
 
 static int compute(struct mcq *m)
@@ -212,21 +227,36 @@ static double mean_of_subjects(const struct mcq *m, int f)
 
 static int has_subjects(const struct mcq *m) { return m->n_subject > 1 || *m->subject[0].name; }
 
+/* NULL: no memory, as below. */
+static json_t *figure_of(const struct mcq *m, int f)
+{
+    json_t *figure = task_rate_json(eval_rate(m->right[f], m->task.n)), *subjects = json_object();
+    int failed = !figure || !subjects;
+    for (size_t i = 0; i < m->n_subject && !failed; i++)
+        failed = json_object_set_new(subjects, m->subject[i].name,
+                                     task_rate_json(eval_rate(m->subject[i].right[f], m->subject[i].n)));
+    if (!failed && json_object_set(figure, "subjects", subjects) == 0 &&
+        json_object_set_new(figure, "mean_of_subjects", json_real(mean_of_subjects(m, f))) == 0) {
+        json_decref(subjects);
+        return figure;
+    }
+    json_decref(figure);
+    json_decref(subjects);
+    return NULL;
+}
+
 static json_t *summary_of(const struct mcq *m)
 {
     json_t *o = json_pack("{s:I}", "items", (json_int_t)m->task.n);
-    for (int f = 0; o && f < eval_mcq_n_figure(m->mcq.mode); f++) {
-        json_t *figure = task_rate_json(eval_rate(m->right[f], m->task.n)), *subjects = json_object();
-        for (size_t i = 0; i < m->n_subject; i++)
-            json_object_set_new(subjects, m->subject[i].name,
-                                task_rate_json(eval_rate(m->subject[i].right[f], m->subject[i].n)));
-        json_object_set_new(figure, "subjects", subjects);
-        json_object_set_new(figure, "mean_of_subjects", json_real(mean_of_subjects(m, f)));
-        json_object_set_new(o, eval_mcq_figure_name[f], figure);
-    }
-    if (m->mcq.mode != EVAL_MCQ_REPLY)
-        json_object_set_new(o, "margin", json_real(m->margin));
-    return o;
+    int failed = !o;
+    for (int f = 0; f < eval_mcq_n_figure(m->mcq.mode) && !failed; f++)
+        failed = json_object_set_new(o, eval_mcq_figure_name[f], figure_of(m, f));
+    if (!failed && m->mcq.mode != EVAL_MCQ_REPLY)
+        failed = json_object_set_new(o, "margin", json_real(m->margin));
+    if (!failed)
+        return o;
+    json_decref(o);
+    return NULL;
 }
 
 static void show(void *arg)
@@ -265,7 +295,6 @@ int eval_mcq(struct eval_command *c)
         status = task_measure(&m.task, &m.mcq.items, measure, &m);
     if (status == 0 && c->show) {
         show_prompts(&m);
-        task_free(&m.task);
         goto done;
     }
     if (status == 0 && !(m.kept = calloc(m.task.n, sizeof *m.kept)))

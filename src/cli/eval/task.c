@@ -80,6 +80,13 @@ int task_open_words(struct task *t, int chat)
     return eval_words_begin(&t->words, &err) ? eval_fail(&err) : 0;
 }
 
+/* What sentences call the file of the items. */
+static const char *source_of(const struct task *t)
+{
+    const char *path = t->c->text;
+    return !path ? t->name : strcmp(path, "-") == 0 ? "stdin" : path;
+}
+
 int task_measure(struct task *t, struct eval_items *items, int (*measure)(void *arg, size_t i, struct error *err),
                  void *arg)
 {
@@ -91,7 +98,7 @@ int task_measure(struct task *t, struct eval_items *items, int (*measure)(void *
         } else if (why.code == ERR_INPUT && t->c->skip) {
             eval_items_drop(items, i);
         } else {
-            error_set(&err, why.code, "%s, line %zu: %s %s", t->c->text ? t->c->text : t->name, items->line[i],
+            error_set(&err, why.code, "%s, line %zu: %s: %s", source_of(t), items->line[i],
                       eval_item_id(items->item[i]), why.text);
             return eval_fail(&err);
         }
@@ -140,26 +147,16 @@ void task_close_words(struct task *t)
 /* What figures depend on, for every task. NULL after a sentence. */
 static json_t *header_of(struct task *t)
 {
-    const struct stoker_options *o = &t->c->options;
-    struct stoker_about about;
-    struct stoker_error why;
-    uint64_t model;
     uint8_t prompts[SHA256_BYTES];
-    char hash[17], hex[2 * SHA256_BYTES + 1];
-    if (stoker_about(&about, t->c->model, &why) || stoker_model_hash(&model, t->c->model, &why)) {
-        report(&why);
-        return NULL;
-    }
-    snprintf(hash, sizeof hash, "%016llx", (unsigned long long)model);
     sha256_end(&t->prompts, prompts);
-    eval_hex(prompts, hex);
-    json_t *header = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:b, s:s}", "eval", t->name, "version", 1,
-                               "program", stoker_version(), "model", about.name, "hash", hash, "template_sha256",
-                               t->template_hash, "prompts_sha256", hex, "items", (json_int_t)t->n, "ctx", o->n_ctx,
-                               "exact", o->exact, "kv", o->kv ? o->kv : "f16");
-    if (!header)
-        fprintf(stderr, "stoker eval: no memory for results\n");
-    return header;
+    json_t *header = eval_header(t->c, t->name);
+    if (!header || json_object_update_new(header, json_pack("{s:s, s:o, s:I, s:i}", "template_sha256", t->template_hash,
+                                                            "prompts_sha256", eval_json_hash(prompts), "items",
+                                                            (json_int_t)t->n, "ctx", t->c->options.n_ctx)) == 0)
+        return header;
+    fprintf(stderr, "stoker eval: no memory for results\n");
+    json_decref(header);
+    return NULL;
 }
 
 int task_open_results(struct task *t, json_t *more, int (*on_item)(void *arg, const json_t *item, struct error *err),
@@ -171,9 +168,10 @@ int task_open_results(struct task *t, json_t *more, int (*on_item)(void *arg, co
         json_t *header = header_of(t);
         if (!header)
             status = 1;
-        else if (json_object_update(header, more) ||
-                 eval_results_open(&t->results, t->c->out, header, t->n, t->c->resume, on_item, arg, &err))
-            status = err.code ? eval_fail(&err) : 1;
+        else if (json_object_update(header, more))
+            status = eval_fail(&(struct error){ERR_MEMORY, "no memory for results", ""});
+        else if (eval_results_open(&t->results, t->c->out, header, t->n, t->c->resume, on_item, arg, &err))
+            status = eval_fail(&err);
         json_decref(header);
     }
     json_decref(more);

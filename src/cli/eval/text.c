@@ -34,43 +34,42 @@ static char *read_text(const char *path, size_t *n)
     return NULL;
 }
 
-/* What the vocabulary puts before an empty text, if the n tokens begin with it. */
-static int find_bos(stoker_token *bos, const struct stoker_vocab *v, const stoker_token *token, size_t n_token,
-                    struct stoker_error *err)
+/* What the vocabulary puts before a text: the first token of one, unless it is there without it. */
+static int find_bos(stoker_token *bos, const struct stoker_vocab *v, struct stoker_error *err)
 {
-    stoker_token *front = NULL;
-    size_t n = 0;
-    if (stoker_vocab_tokenize(v, "", 0, 1, 0, &front, &n, err))
-        return -1;
-    *bos = n && n_token && front[0] == token[0] ? front[0] : -1;
-    stoker_free(front);
-    return 0;
+    stoker_token *with = NULL, *without = NULL;
+    size_t n_with, n_without;
+    int failed = stoker_vocab_tokenize(v, "a", 1, 1, 0, &with, &n_with, err) ||
+                 stoker_vocab_tokenize(v, "a", 1, 0, 0, &without, &n_without, err);
+    *bos = !failed && n_with && (n_without == 0 || with[0] != without[0]) ? with[0] : -1;
+    stoker_free(with);
+    stoker_free(without);
+    return failed;
 }
 
-int eval_vocab_of(const struct eval_command *c, const stoker_token *token, size_t n_token, stoker_token *bos,
-                  int *n_vocab)
+int eval_vocab_of(const struct eval_command *c, stoker_token *bos, int *n_vocab)
 {
     struct stoker_vocab *v = NULL;
     struct stoker_error err;
-    int failed = stoker_vocab_open(&v, c->model, NULL, &err) || find_bos(bos, v, token, n_token, &err);
+    int failed = stoker_vocab_open(&v, c->model, NULL, &err) || find_bos(bos, v, &err);
     *n_vocab = failed ? 0 : stoker_vocab_size(v);
     stoker_vocab_close(v);
     return failed ? report(&err) : 0;
 }
 
-int eval_text_read(struct eval_text *t, const struct eval_command *c)
+int eval_text_read(struct eval_text *t, const struct eval_command *c, const char *path)
 {
     struct stoker_vocab *v = NULL;
     struct stoker_error err;
     size_t n;
     *t = (struct eval_text){.bos = -1};
-    char *bytes = read_text(c->text, &n);
+    char *bytes = read_text(path, &n);
     if (!bytes)
         return 2;
     sha256(bytes, n, t->sha256);
     int failed = stoker_vocab_open(&v, c->model, NULL, &err) ||
                  stoker_vocab_tokenize(v, bytes, n, 1, c->parse_special, &t->token, &t->n_token, &err) ||
-                 find_bos(&t->bos, v, t->token, t->n_token, &err);
+                 find_bos(&t->bos, v, &err);
     t->n_vocab = failed ? 0 : stoker_vocab_size(v);
     stoker_vocab_close(v);
     free(bytes);
@@ -125,6 +124,16 @@ json_t *eval_json_hash(const uint8_t hash[SHA256_BYTES])
     char hex[2 * SHA256_BYTES + 1];
     eval_hex(hash, hex);
     return json_string(hex);
+}
+
+int eval_hash_read(uint8_t hash[SHA256_BYTES], const char *hex)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (!hex || strlen(hex) != 2 * SHA256_BYTES || strspn(hex, digits) != 2 * SHA256_BYTES)
+        return -1;
+    for (int i = 0; i < SHA256_BYTES; i++)
+        hash[i] = (uint8_t)((strchr(digits, hex[2 * i]) - digits) << 4 | (strchr(digits, hex[2 * i + 1]) - digits));
+    return 0;
 }
 
 json_t *eval_header(const struct eval_command *c, const char *name)

@@ -13,7 +13,9 @@
 static int named(const char *choices, const char *reply)
 {
     json_t *item = json_pack("{s:o}", "choices", json_loads(choices, 0, NULL));
-    int k = eval_mcq_named(item, reply);
+    struct error err = {0};
+    int k;
+    assert_int_equal(eval_mcq_named(item, reply, &k, &err), 0);
     json_decref(item);
     return k;
 }
@@ -49,7 +51,8 @@ static void test_judge(void **state)
     (void)state;
     json_t *item = json_pack("{s:[s, s, s], s:i}", "choices", "four", "a much longer one", "6", "answer", 2);
     struct eval_mcq_result r = {.sum = {-3, -6, -3}, .mean = {-3, -1, -1}};
-    eval_mcq_judge(&r, item, EVAL_MCQ_TEXT);
+    struct error err = {0};
+    assert_int_equal(eval_mcq_judge(&r, item, EVAL_MCQ_TEXT, &err), 0);
     assert_int_equal(r.best[EVAL_MCQ_ACC], 0); /* of equals the first */
     assert_int_equal(r.best[EVAL_MCQ_ACC_NORM], 1);
     assert_int_equal(r.best[EVAL_MCQ_ACC_TOKEN], 1);
