@@ -4,6 +4,7 @@
 #include "op/indexer.h"
 
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -110,6 +111,8 @@ static void offer_blocks(const struct indexer *x, struct best *b, const float *d
                     f.score = dot[(size_t)h * (size_t)n + (size_t)j];
             if (pos / x->block - f.id < x->n_local)
                 f.score = INFINITY;
+            else if (f.score > FLT_MAX)
+                f.score = FLT_MAX; /* a product beyond f32 is no local block */
             offer(&b[h], f);
         }
 }

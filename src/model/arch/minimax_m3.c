@@ -53,6 +53,16 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
     return 0;
 }
 
+/* Some converters keep the tensors of the index without its keys, for engines that attend to everything. */
+static void leave_index_alone(struct binder *b, int l)
+{
+    static const char *const names[] = {"indexer.q_proj.weight",    "indexer.k_proj.weight",   "indexer.q_norm.weight",
+                                        "indexer.k_norm.weight",    "attn_index_q.weight",     "attn_index_k.weight",
+                                        "attn_index_q_norm.weight", "attn_index_k_norm.weight"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        bind_unused(b, l, names[i]);
+}
+
 static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
@@ -63,6 +73,8 @@ static int bind(struct binder *b, int l, void *layer)
         bind_vector(b, l, "exp_probs_b.bias", p->n_expert); /* which they must have */
         if (p->index.block)
             bind_indexer_normed(b, l, &w->queries, &w->keys);
+        else
+            leave_index_alone(b, l);
     }
     return b->failed;
 }
