@@ -57,7 +57,14 @@ struct model_change {
     struct gguf_value key[MOST];
     const char *ones; /* a tensor of n_ones ones more */
     int n_ones;
-    float router; /* its weights times this; 0: as they are */
+    struct scaled {
+        const char *part; /* of the names of f32 tensors; NULL: none */
+        float times;
+    } scaled;
+    const char *without; /* the key that is left out; NULL: none */
+    struct {
+        const char *from, *to; /* the end of tensors' names, and another; NULL: none */
+    } renamed;
     int reversed; /* 1: experts in the opposite order */
     struct narrow {
         const char *tensor;     /* an f32 one; NULL: none */
@@ -78,6 +85,11 @@ static const struct gguf_value *changed(const struct model_change *c, const char
     return NULL;
 }
 
+static int is_left_out(const struct model_change *c, const char *name)
+{
+    return c->without && strcmp(name, c->without) == 0;
+}
+
 static void write_value(struct gguf_writer *w, const char *arch, const struct gguf_value *v)
 {
     char key[100];
@@ -93,12 +105,23 @@ static void write_keys(struct gguf_writer *w, const struct gguf *g, const struct
     size_t n = strlen(arch);
     for (uint64_t i = 0; i < g->n_value; i++) {
         const char *key = g->value[i].key.text;
-        if (strncmp(key, arch, n) != 0 || key[n] != '.' || !changed(c, key + n + 1))
+        int is_own = strncmp(key, arch, n) == 0 && key[n] == '.';
+        if (!is_own || (!changed(c, key + n + 1) && !is_left_out(c, key + n + 1)))
             gguf_write_value(w, &g->value[i]);
     }
     for (int i = 0; i < MOST; i++)
         if (c->key[i].n)
             write_value(w, arch, &c->key[i]);
+}
+
+static const char *name_in(const struct model_change *c, const char *name)
+{
+    static char other[100];
+    size_t n = strlen(name), from = c->renamed.from ? strlen(c->renamed.from) : n + 1;
+    if (from > n || strcmp(name + n - from, c->renamed.from) != 0)
+        return name;
+    snprintf(other, sizeof other, "%.*s%s", (int)(n - from), name, c->renamed.to);
+    return other;
 }
 
 static int is_narrow(const struct model_change *c, const struct gguf_tensor *t)
@@ -124,10 +147,11 @@ static void write_data(struct gguf_writer *w, const struct gguf *g, const struct
 {
     uint8_t *bytes = malloc(t->n_bytes);
     int is_router = strstr(t->name, "ffn_gate_inp.") != NULL;
+    int is_scaled = c->scaled.part && strstr(t->name, c->scaled.part);
     uint64_t n = is_router || strstr(t->name, "_exps.") ? t->ne[t->n_dims - 1] : 1, part = t->n_bytes / n;
     if (bytes && pread(g->file[t->file].fd, bytes, t->n_bytes, (off_t)t->offset) == (ssize_t)t->n_bytes) {
-        for (uint64_t i = 0; is_router && c->router != 0 && i < t->n_bytes / sizeof(float); i++)
-            ((float *)(void *)bytes)[i] *= c->router;
+        for (uint64_t i = 0; is_scaled && i < t->n_bytes / sizeof(float); i++)
+            ((float *)(void *)bytes)[i] *= c->scaled.times;
         if (is_narrow(c, t))
             write_narrow(w, &c->narrow, bytes, t->n_bytes);
         for (uint64_t i = 0; i < n && !is_narrow(c, t); i++)
@@ -148,8 +172,9 @@ static int write_model(const char *golden, const struct model_change *c, struct 
     gguf_write_begin(&w, path, 32);
     write_keys(&w, g, c);
     for (uint64_t i = 0; i < g->n_tensor; i++)
-        gguf_write_tensor(&w, g->tensor[i].name, is_narrow(c, &g->tensor[i]) ? c->narrow.type : g->tensor[i].type,
-                          g->tensor[i].n_dims, g->tensor[i].ne);
+        gguf_write_tensor(&w, name_in(c, g->tensor[i].name),
+                          is_narrow(c, &g->tensor[i]) ? c->narrow.type : g->tensor[i].type, g->tensor[i].n_dims,
+                          g->tensor[i].ne);
     if (c->ones)
         gguf_write_tensor(&w, c->ones, TYPE_F32, 1, (uint64_t[]){(uint64_t)c->n_ones});
     for (uint64_t i = 0; i < g->n_tensor; i++)
@@ -264,12 +289,60 @@ static const struct pair {
      "rope.scaling.type",
      AS_IS,
      {.key = {WORD("rope.scaling.type", "yarn"), REAL("rope.scaling.factor", 4)}}},
-    /* Blocks that key heads choose: all of them, their order and size. */
-    {"minimax-m3",
-     "an index that takes every block",
+    {"bailingmoe3", "decays by another name", SAME, AS_IS, {.renamed = {"ssm_f_a.weight", "ssm_f.weight"}}},
+    {"bailingmoe3", "gates by another name", SAME, AS_IS, {.renamed = {"ssm_g_a.weight", "ssm_g.weight"}}},
+    {"kimi-linear",
+     "half of its decays by that name",
+     "blk.0.ssm_f_a.weight",
+     AS_IS,
+     {.renamed = {"ssm_f_a.weight", "ssm_f.weight"}}},
+    {"bailingmoe3", "a rank of queries that tensors tell", SAME, AS_IS, {.without = "attention.q_lora_rank"}},
+    {"bailingmoe3", "no rank of queries", "blk.2.attn_q.weight", AS_IS, {.key = {WHOLE("attention.q_lora_rank", 0)}}},
+    /* What converters leave unsaid of glm5next, and what nobody has. */
+    {"glm5next", "another bound", OTHER, AS_IS, {.key = {REAL("kda.gate_lower_bound", -2)}}},
+    {"glm5next", "a bound that is unsaid", SAME, AS_IS, {.without = "kda.gate_lower_bound"}},
+    {"glm5next",
+     "limits that are unsaid",
      SAME,
-     {.key = {WHOLE("attention.indexer.top_k", 9)}},
-     {.key = {WHOLE("attention.indexer.top_k", 400), WHOLE("attention.indexer.block_size", 4)}}},
+     {.key = {REAL("swiglu_clamp_exp", 10)}, .scaled = {"ffn_gate_exps.", 40}},
+     {.without = "swiglu_clamp_exp", .scaled = {"ffn_gate_exps.", 40}}},
+    {"glm5next", "no limits of experts", OTHER, AS_IS, {.key = {REAL("swiglu_clamp_exp", 0)}}},
+    {"glm5next", "no limits beside them", OTHER, AS_IS, {.key = {REAL("swiglu_clamp_shexp", 0)}}},
+    {"glm5next-long",
+     "limits beside, as of the others",
+     SAME,
+     AS_IS,
+     {.key = {REAL("swiglu_clamp_shexp", (double)0.7f)}}},
+    {"glm5next", "an open pool, seen unsaid", SAME, AS_IS, {.without = "attention.indexer.kpool_select_tail"}},
+    {"glm5next",
+     "an open pool that is not seen",
+     "kpool_select_tail",
+     AS_IS,
+     {.key = {FALSE("attention.indexer.kpool_select_tail")}}},
+    {"glm5next", "an index that takes one pool", OTHER, AS_IS, {.key = {WHOLE("attention.indexer.top_k", 4)}}},
+    {"glm5next", "an epsilon that is unsaid", SAME, AS_IS, {.without = "attention.layer_norm_epsilon"}},
+    /* Blocks that key heads choose: where all are local whatever their scores, and not otherwise. */
+    {"minimax-m3",
+     "an index of local blocks alone",
+     SAME,
+     {.key = {WHOLE("attention.indexer.block_size", 1), WHOLE("attention.indexer.local_blocks", 3)}},
+     {.key = {WHOLE("attention.indexer.block_size", 1), WHOLE("attention.indexer.local_blocks", 3)},
+      .scaled = {"indexer.q_proj.", -1}}},
+    {"minimax-m3",
+     "an index of one local block",
+     OTHER,
+     {.key = {WHOLE("attention.indexer.block_size", 1)}},
+     {.key = {WHOLE("attention.indexer.block_size", 1)}, .scaled = {"indexer.q_proj.", -1}}},
+    {"minimax-m3-dense",
+     "an index without its keys",
+     SAME,
+     AS_IS,
+     {.ones = "blk.1.indexer.q_norm.weight", .n_ones = 8}},
+    {"minimax-m3-dense",
+     "the same by another name",
+     SAME,
+     AS_IS,
+     {.ones = "blk.1.attn_index_k_norm.weight", .n_ones = 8}},
     {"minimax-m3",
      "an index that takes two",
      OTHER,
@@ -300,8 +373,16 @@ static const struct pair {
     {"mimo2", "values times 0.707", OTHER, AS_IS, {.key = {REAL("attention.value_scale", 0.707)}}},
     {"mimo2", "values times 1", SAME, AS_IS, {.key = {REAL("attention.value_scale", 1)}}},
     /* Routers: logits so large that sigmoids are all 1 still differ, whatever the order of the experts. */
-    {"llama4", "experts in another order", SAME, {.router = 1}, {.router = 1, .reversed = 1}},
-    {"llama4", "the same, sigmoids near 1", SAME, {.router = 64}, {.router = 64, .reversed = 1}},
+    {"llama4",
+     "experts in another order",
+     SAME,
+     {.scaled = {"ffn_gate_inp.", 1}},
+     {.scaled = {"ffn_gate_inp.", 1}, .reversed = 1}},
+    {"llama4",
+     "the same, sigmoids near 1",
+     SAME,
+     {.scaled = {"ffn_gate_inp.", 64}},
+     {.scaled = {"ffn_gate_inp.", 64}, .reversed = 1}},
     /* Rope. */
     {"step35",
      "factors of half the rotated pairs",

@@ -773,6 +773,47 @@ static const struct absurd absurd[] = {
     {"bailingmoe3", "swiglu_clamp_exp", -1, NULL},
     {"bailingmoe3", "swiglu_clamp_exp", 7, MAY_RUN},
     {"bailingmoe3", "swiglu_clamp_shexp", NAN, NULL},
+    {"glm5next", "rope.dimension_count", 8, NULL}, /* nothing is rotated */
+    {"glm5next", "attention.key_length_mla", 0, NULL},
+    {"glm5next", "attention.key_length_mla", 13, "blk.1."},
+    {"glm5next", "attention.q_lora_rank", 0, NULL},
+    {"glm5next", "attention.q_lora_rank", 17, "blk.1.attn_q_a.weight"},
+    {"glm5next", "attention.head_count_kv", 0, NULL}, /* a number, not a list: all layers alike */
+    {"glm5next", "attention.layer_norm_epsilon", 0, NULL},
+    {"glm5next", "attention.indexer.head_count", 0, NULL},
+    {"glm5next", "attention.indexer.head_count", 3, "blk.1.indexer.attn_q_b.weight"},
+    {"glm5next", "attention.indexer.key_length", 0, NULL},
+    {"glm5next", "attention.indexer.key_length", 13, "blk.1.indexer."},
+    {"glm5next", "attention.indexer.key_length", huge, NULL},
+    {"glm5next", "attention.indexer.top_k", 0, NULL},
+    {"glm5next", "attention.indexer.top_k", 13, "attention.indexer.kpool"}, /* not whole pools */
+    {"glm5next", "attention.indexer.top_k", huge, NULL},
+    {"glm5next", "attention.indexer.top_k", 65536, MAY_RUN},
+    {"glm5next", "attention.indexer.kpool", 0, NULL},
+    {"glm5next", "attention.indexer.kpool", 3, NULL},
+    {"glm5next", "attention.indexer.kpool", 2, "blk.1.indexer_compressor_ape.weight"},
+    {"glm5next", "attention.indexer.kpool", 256, NULL},
+    {"glm5next", "attention.indexer.kpool_select_tail", 3, NULL},
+    {"glm5next", "attention.indexer.types", 0, "layer 1"},
+    {"glm5next", "attention.indexer.types", 2, NULL},
+    {"glm5next-long", "attention.indexer.block_size", 0, NULL},
+    {"glm5next-long", "attention.indexer.block_size", 5, NULL},
+    {"glm5next-long", "attention.indexer.kpool", 4, "blk.1.indexer_compressor_ape"}, /* it comes first */
+    {"glm5next", "kda.head_dim", 0, NULL},
+    {"glm5next", "kda.head_dim", 9, "blk.0."},
+    {"glm5next", "kda.gate_lower_bound", 5, NULL},
+    {"glm5next", "kda.gate_lower_bound", NAN, NULL},
+    {"glm5next", "hyper_connection.count", 0, NULL},
+    {"glm5next", "hyper_connection.count", 3, "blk.0.hc_attn_fn.weight"},
+    {"glm5next", "hyper_connection.count", 9, NULL},
+    {"glm5next", "hyper_connection.sinkhorn_iterations", 0, NULL},
+    {"glm5next", "hyper_connection.epsilon", NAN, NULL},
+    {"glm5next", "expert_gating_func", 3, NULL},
+    {"glm5next", "expert_shared_count", 2, "shexp"},
+    {"glm5next", "leading_dense_block_count", 0, "blk.0.ffn_"},
+    {"glm5next", "swiglu_clamp_exp", -1, NULL},
+    {"glm5next", "swiglu_clamp_exp", 7, MAY_RUN},
+    {"glm5next", "swiglu_clamp_shexp", NAN, NULL},
     {"bailingmoe3-long", "kda.gate_lower_bound", 5, MAY_RUN}, /* decays have no bound */
     {"bailingmoe3-long", "attention.q_lora_rank", 8, "blk.2.attn_q_a.weight"},
     {"minimax-m3", "attention.indexer.head_count", 0, NULL},
@@ -880,7 +921,9 @@ static void keys(const struct gguf *g, const char *model)
         snprintf(shared->what, sizeof shared->what, "%s = %g", key, a->value);
         struct gguf_value v = number(key, a->value);
         c.value = &v;
-        try(g, &c, !a->words ? a->key : strcmp(a->words, MAY_RUN) == 0 ? NULL : a->words);
+        int unrotated = strncmp(arch_of(g), "glm5", 4) == 0 && strcmp(a->key, "rope.dimension_count") == 0 &&
+                        a->value == 0;
+        try(g, &c, unrotated ? NULL : !a->words ? a->key : strcmp(a->words, MAY_RUN) == 0 ? NULL : a->words);
     }
 }
 
@@ -919,6 +962,12 @@ static const struct {
     {"bailingmoe3", "ssm.conv_kernel"},
     {"bailingmoe3", "attention.kv_lora_rank"},
     {"bailingmoe3", "expert_gating_func"},
+    {"glm5next", "kda.head_dim"},
+    {"glm5next", "attention.kv_lora_rank"},
+    {"glm5next", "attention.indexer.key_length"},
+    {"glm5next", "attention.indexer.top_k"},
+    {"glm5next", "attention.indexer.kpool"},
+    {"glm5next", "hyper_connection.count"},
     {"minimax-m3", "attention.indexer.key_length"},
     {"minimax-m3", "attention.indexer.top_k"},
     {"minimax-m3", "attention.indexer.block_size"},
@@ -1048,6 +1097,16 @@ static void dropped(const struct gguf *g, const char *model)
     }
 }
 
+/* Rates of Kimi delta attention, [n] or [n][1]. */
+static int is_column(const struct gguf *g, const struct gguf_tensor *t)
+{
+    char key[100];
+    const char *rest = t->name;
+    snprintf(key, sizeof key, "%.60s.kda.head_dim", arch_of(g));
+    gguf_layer_of(t->name, &rest);
+    return gguf_find(g, key) && strcmp(rest, "ssm_a") == 0;
+}
+
 static void reshaped(const struct gguf *g, const char *model)
 {
     (void)model;
@@ -1075,8 +1134,9 @@ static void reshaped(const struct gguf *g, const char *model)
             snprintf(shared->what, sizeof shared->what, "%s reshaped (%d)", t->name, how);
             int tied = strcmp(t->name, "token_embd.weight") == 0 && !gguf_tensor(g, "output.weight");
             int padded = strcmp(arch_of(g), "qwen4exp") == 0 && strcmp(t->name, "per_layer_token_embd.weight") == 0;
+            int column = how == 0 && is_column(g, t);
             /* a smaller vocabulary is one, too, and a table may have rows that nothing takes */
-            try(g, &c, unused(g, t) || ((tied || padded) && how == 1) ? NULL : "");
+            try(g, &c, unused(g, t) || ((tied || padded) && how == 1) || column ? NULL : "");
         }
     }
 }
@@ -1430,7 +1490,8 @@ int main(void)
                                                  "jamba",         "smallthinker",
                                                  "cohere2moe",    "cohere2moe-rms",
                                                  "bailingmoe3",   "bailingmoe3-long",
-                                                 "minimax-m3",    "minimax-m3-dense"};
+                                                 "minimax-m3",    "minimax-m3-dense",
+                                                 "glm5next",      "glm5next-long"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

@@ -377,6 +377,15 @@ mutate best-of-block "unit/op/indexer" src/op/indexer.c 's|j < i + x->block; j++
 mutate blocks-of-layers "$(golden minimax-m3)" src/model/arch/minimax_m3.c 's|\&w->attention, choose(s, \&a, w)|\&w->attention, (choose(s, \&a, w), NULL)|'
 mutate norm-of-index-keys "$(golden minimax-m3)" src/model/block/indexer.c 's|rms_norm(s, k, k, w->norm);||'
 
+# glm5next; what files of others leave unsaid
+mutate norm-of-pooled-rows "$(golden glm5next)" src/model/block/compressed.c 's|if (w->row_norm)|if (0)|'
+mutate mean-of-streams "$(golden glm5next)" src/model/block/hyper.c 's|op_streams_mean(op, u, x, p->hyper.n,|op_streams_mean(op, u, x, 1,|'
+mutate pools-of-latents "$(golden glm5next)" src/model/block/latent.c 's|m->scale, s->chosen);|m->scale, s->chosen ? NULL : s->chosen);|'
+mutate bound-unsaid "equivalent" src/model/recurrent/glm5next.c 's|bound_unsaid = -5|bound_unsaid = -4|'
+mutate limit-unsaid "equivalent" src/model/recurrent/glm5next.c 's|limit_unsaid = 10|limit_unsaid = 9|'
+mutate rank-unsaid "equivalent" src/model/block/latent.c 's|RANK_MOST, query_rank(g, p->n_layer),|RANK_MOST, 0,|'
+mutate local-blocks "equivalent" src/op/indexer.c 's|f.id < x->n_local)|f.id < (x->n_local > 1))|'
+
 # qwen4exp
 mutate gate-of-delta-net "$(golden qwen4exp)" src/model/block/delta_net.c 's|if (w->sigmoid)|if (0)|'
 mutate chosen-blocks "$(golden qwen4exp)" src/model/block/gated_attention.c 's|p->d_k), chosen);|p->d_k), chosen ? NULL : chosen);|'

@@ -26,11 +26,11 @@ class Model:
         self.key = {k[len(self.arch) + 1:]: number(v) for k, v in r.kv.items() if k.startswith(self.arch + ".")}
         self.t = {}
         for name, (dims, kind, offset) in r.tensors.items():
-            if kind != 0:
-                sys.exit("%s: %s is not f32" % (path, name))
+            if kind not in (0, 26):
+                sys.exit("%s: %s is neither f32 nor i32" % (path, name))
             r.f.seek(r.base + offset)
             n = int(np.prod(dims))
-            self.t[name] = np.frombuffer(r.f.read(4 * n), "<f4").astype(np.float64).reshape(dims[::-1])
+            self.t[name] = np.frombuffer(r.f.read(4 * n), "<i4" if kind else "<f4").astype(np.float64).reshape(dims[::-1])
 
     def layer(self, l):
         begin = "blk.%d." % l

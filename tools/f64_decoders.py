@@ -134,8 +134,8 @@ def attention(m, w, n, turn, window=0):
     return np.einsum("hqk,khd->qhd", p, v[:, of]).reshape(len(n), -1) @ w["attn_output"].T
 
 
-def latent_attention(m, w, n, turn):
-    """with the projections absorbed; gates by head where the layer has them"""
+def latent_attention(m, w, n, turn, seen=True):
+    """with the projections absorbed; gates by head where the layer has them; seen [tokens][tokens]: what an index chose"""
     h, rank, tokens = m.get("attention.head_count"), m.get("attention.kv_lora_rank"), len(n)
     d, n_rot = m.get("attention.key_length_mla"), m.get("rope.dimension_count")
     q = rms(n @ w["attn_q_a"].T, m.eps) * w["attn_q_a_norm"] @ w["attn_q_b"].T if "attn_q_a" in w else n @ w["attn_q"].T
@@ -146,7 +146,8 @@ def latent_attention(m, w, n, turn):
         pe, k_pe = (turn(x, np.arange(tokens), n_rot, m.get("rope.freq_base")) for x in (pe, k_pe))
     asked = np.einsum("thn,hrn->thr", nope, w["attn_k_b"])
     score = np.einsum("qhr,kr->hqk", asked, c) + np.einsum("qhr,kr->hqk", pe, k_pe[:, 0])
-    o = np.einsum("hqk,kr,hvr->qhv", softmax_of(score / np.sqrt(d)), c, w["attn_v_b"], optimize=True)
+    score = np.where(seen, score / np.sqrt(d), -np.inf)
+    o = np.einsum("hqk,kr,hvr->qhv", softmax_of(score), c, w["attn_v_b"], optimize=True)
     if "attn_gate" in w:
         o = o * sigmoid(n @ w["attn_gate"].T)[:, :, None]
     return o.reshape(tokens, -1) @ w["attn_output"].T

@@ -131,6 +131,21 @@ struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n)
     return add(b, find(b, l, name, 0, (uint64_t[]){(uint64_t)n}, 1), 1);
 }
 
+struct weight *bind_column(struct binder *b, int l, const char *name, int n)
+{
+    const uint64_t flat[] = {(uint64_t)n}, deep[] = {1, (uint64_t)n};
+    char full[NAME];
+    const struct gguf_tensor *t = gguf_tensor(b->m->file, tensor_name(l, name, full));
+    int is_deep = t && has_shape(t, deep, 2);
+    return add(b, find(b, l, name, 1, is_deep ? deep : flat, is_deep ? 2 : 1), 1);
+}
+
+const char *bind_spelling(struct binder *b, int l, const char *name, const char *other)
+{
+    char full[NAME];
+    return gguf_tensor(b->m->file, tensor_name(l, other, full)) ? other : name;
+}
+
 struct weight *bind_conv(struct binder *b, int l, const char *name, int width, int n_channel)
 {
     const uint64_t flat[] = {(uint64_t)width, (uint64_t)n_channel}, deep[] = {(uint64_t)width, 1, (uint64_t)n_channel};
@@ -327,10 +342,10 @@ static void stream(struct expert_layer *s, const struct gguf_tensor *t)
     s->part[s->n_part++] = (struct expert_extent){t->name, t->file, t->offset, t->n_bytes / t->ne[2]};
 }
 
-struct experts *bind_experts(struct binder *b, int l)
+struct experts *bind_experts(struct binder *b, int l, int n_expert)
 {
     const struct params *p = &b->m->p;
-    const uint64_t width = (uint64_t)params_expert_width(p), n_ff = (uint64_t)p->n_ff_expert, n = (uint64_t)p->n_expert;
+    const uint64_t width = (uint64_t)params_expert_width(p), n_ff = (uint64_t)p->n_ff_expert, n = (uint64_t)n_expert;
     const uint64_t in[] = {width, n_ff, n}, in_both[] = {width, 2 * n_ff, n}, out[] = {n_ff, width, n};
     const struct gguf_tensor *both = NULL, *gate = NULL, *up, *down;
     if (params_gated(p))
@@ -344,17 +359,17 @@ struct experts *bind_experts(struct binder *b, int l)
         b->failed = error_set(b->err, ERR_MEMORY, "no memory for the description of the model");
         return NULL;
     }
-    *e = (struct experts){.layer = l, .n_expert = p->n_expert, .n_ff = p->n_ff_expert};
+    *e = (struct experts){.layer = l, .n_expert = n_expert, .n_ff = p->n_ff_expert};
     if (gate) {
         e->gate = part_of(gate, p->n_ff_expert);
-        e->gate_scale = scale_of(b, l, both ? "ffn_gate_up_exps.weight" : "ffn_gate_exps.weight", p->n_expert);
+        e->gate_scale = scale_of(b, l, both ? "ffn_gate_up_exps.weight" : "ffn_gate_exps.weight", n_expert);
     }
     e->up = part_of(up, p->n_ff_expert);
     e->down = part_of(down, (int)width);
-    e->up_scale = both ? e->gate_scale : scale_of(b, l, "ffn_up_exps.weight", p->n_expert);
-    e->down_scale = scale_of(b, l, "ffn_down_exps.weight", p->n_expert);
+    e->up_scale = both ? e->gate_scale : scale_of(b, l, "ffn_up_exps.weight", n_expert);
+    e->down_scale = scale_of(b, l, "ffn_down_exps.weight", n_expert);
     struct expert_layer *s = &b->m->expert_layer[l];
-    *s = (struct expert_layer){.layer = l, .n_expert = p->n_expert};
+    *s = (struct expert_layer){.layer = l, .n_expert = n_expert};
     if (gate)
         stream(s, gate);
     if (both)

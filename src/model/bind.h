@@ -20,6 +20,12 @@ struct binder {
 struct weight *bind_matrix(struct binder *b, int l, const char *name, int n_out, int n_in);
 struct weight *bind_vector(struct binder *b, int l, const char *name, int n);
 
+/* A vector of n values, in the file [n] or [n][1]. */
+struct weight *bind_column(struct binder *b, int l, const char *name, int n);
+
+/* Of two names that converters have for one tensor: that which the file has; the first where it has neither. */
+const char *bind_spelling(struct binder *b, int l, const char *name, const char *other);
+
 /* A matrix whose NAME.scale, if the file has one, is not multiplied with the product. */
 struct weight *bind_bare_matrix(struct binder *b, int l, const char *name, int n_out, int n_in);
 
@@ -27,10 +33,10 @@ struct weight *bind_bare_matrix(struct binder *b, int l, const char *name, int n
 struct weight *bind_matrix_if(struct binder *b, int l, const char *name, int n_out, int n_in);
 struct weight *bind_vector_if(struct binder *b, int l, const char *name, int n);
 
-/* The experts of a layer, which are streamed: ffn_gate_exps and ffn_up_exps, or ffn_gate_up_exps, or, without gates, ffn_up_exps; and
- * ffn_down_exps. Their sizes: params.n_expert, n_ff_expert and params_expert_width(). Where experts see a latent: ffn_latent_down and
- * ffn_latent_up too, which are resident. */
-struct experts *bind_experts(struct binder *b, int l);
+/* The experts of a layer, n of them, which are streamed: ffn_gate_exps and ffn_up_exps, or ffn_gate_up_exps, or, without gates,
+ * ffn_up_exps; and ffn_down_exps. Their sizes: params.n_ff_expert and params_expert_width(). Where experts see a latent:
+ * ffn_latent_down and ffn_latent_up too, which are resident. */
+struct experts *bind_experts(struct binder *b, int l, int n);
 
 /* A small matrix of a vector for each channel (taps of a convolution, decays of states), [n_channel][width] or [n_channel][1][width] in the
  * file: kept in f32 [width][n_channel]. */

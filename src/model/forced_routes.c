@@ -94,6 +94,17 @@ static int check_cell(const uint16_t *id, int k, int n_expert)
     return 0;
 }
 
+/* Layers of pruned models have fewer experts than others. */
+static int check_layers(const struct forced_routes *r, const struct model *m)
+{
+    for (int l = 0; l < m->p.n_layer; l++)
+        for (int step = 0; step < r->n_step && r->position[l] >= 0; step++)
+            if (check_cell(r->id + ((size_t)step * (size_t)r->n_layer + (size_t)r->position[l]) * (size_t)r->k, r->k,
+                           m->expert_layer[l].n_expert))
+                return -1;
+    return 0;
+}
+
 static int read_ids(struct forced_routes *r, const struct file *f, size_t at, const json_t *head, int n_expert,
                     struct error *err)
 {
@@ -142,6 +153,8 @@ static int read_trace(struct forced_routes *r, const struct file *f, const struc
                   f->path, m->file->file->path, n_expert, r->n_layer, r->k, m->p.n_expert, n_layer, m->p.n_expert_used);
     else
         rc = read_ids(r, f, at, head, n_expert, err);
+    if (rc == 0 && check_layers(r, m))
+        rc = bad(f, err, "it names an expert that a layer of the model does not have");
     json_decref(head);
     return rc;
 }

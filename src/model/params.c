@@ -257,7 +257,7 @@ int params_read_sizes(struct params *p, const struct gguf *g, struct error *err)
     return 0;
 }
 
-int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err)
+int params_read_unrotated(struct params *p, const struct gguf *g, struct error *err)
 {
     if (params_read_sizes(p, g, err) ||
         params_int_most(g, "attention.head_count", p->n_layer, 1, MAX_HEADS, -1, &p->n_head, err) ||
@@ -275,7 +275,12 @@ int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, s
     if ((long long)p->n_head * p->d_k > MAX_WIDTH || (long long)p->n_head * p->d_v > MAX_WIDTH)
         return error_set(err, ERR_FORMAT, "%s: %d heads of %d values are more than stoker takes (%d)", g->file->path,
                          p->n_head, p->d_k, MAX_WIDTH);
-    return read_rope(p, g, pairs, err);
+    return 0;
+}
+
+int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err)
+{
+    return params_read_unrotated(p, g, err) || read_rope(p, g, pairs, err) ? -1 : 0;
 }
 
 int params_read_window_rope(struct params *p, const struct gguf *g, double base_absent, struct error *err)

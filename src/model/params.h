@@ -110,6 +110,8 @@ static inline int params_row_width(const struct params *p) { return p->n_embd * 
  * architecture rotates. This and all functions below: 0, or -1 with the sentence, which names the file and the key. */
 int params_read_sizes(struct params *p, const struct gguf *g, struct error *err);
 int params_read(struct params *p, const struct gguf *g, enum rope_pairs pairs, struct error *err);
+/* Without those of positions, of models that rotate nothing. */
+int params_read_unrotated(struct params *p, const struct gguf *g, struct error *err);
 
 /* The expert keys; -1 also when they are absent. */
 int params_read_experts(struct params *p, const struct gguf *g, struct error *err);

@@ -24,6 +24,7 @@
 #include "op/hyper.h"
 
 #include <math.h>
+#include <stdio.h>
 
 enum { PLAIN, FAR }; /* ropes */
 
@@ -33,6 +34,7 @@ struct layer {
     struct grouped_weights out;
     struct kv_ref kv;
     struct compressed_weights compressed;
+    int n_expert;
     struct moe_weights moe;
     const struct weight *select_bias; /* where the token does not decide */
     struct shared_expert shared;
@@ -128,6 +130,31 @@ static void bind_attention_of(struct binder *b, int l, struct layer *w)
     bind_compressed(b, l, &w->compressed, p->latent.q_rank);
 }
 
+/* Files of pruned models have fewer in some layers: the router tells, and no layer more than expert_count. */
+static int experts_of(struct binder *b, int l)
+{
+    const struct params *p = &b->m->p;
+    char name[40];
+    snprintf(name, sizeof name, "blk.%d.ffn_gate_inp.weight", l);
+    const struct gguf_tensor *router = gguf_tensor(b->m->file, name);
+    uint64_t n = router ? router->ne[1] : 0;
+    return n >= (uint64_t)p->n_expert_used && n < (uint64_t)p->n_expert ? (int)n : p->n_expert;
+}
+
+/* After the last layer. */
+static void check_experts(struct binder *b)
+{
+    const struct params *p = &b->m->p;
+    int most = 0;
+    for (int l = 0; l < p->n_layer; l++)
+        most = b->m->expert_layer[l].n_expert > most ? b->m->expert_layer[l].n_expert : most;
+    if (!b->failed && most < p->n_expert)
+        b->failed = error_set(b->err, ERR_FORMAT,
+                              "%s: expert_count is %d, but no layer has more than %d (blk.N.ffn_gate_inp.weight, "
+                              "ffn_gate_exps, ffn_down_exps)",
+                              b->m->file->file->path, p->n_expert, most);
+}
+
 static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
@@ -137,14 +164,17 @@ static int bind(struct binder *b, int l, void *layer)
     bind_hyper(b, l, &w->attn_hyper, "hc_attn");
     bind_hyper(b, l, &w->ffn_hyper, "hc_ffn");
     bind_attention_of(b, l, w);
-    struct experts *e = bind_moe(b, l, &w->moe, "ffn_norm.weight");
+    w->n_expert = experts_of(b, l);
+    struct experts *e = bind_moe_n(b, l, &w->moe, "ffn_norm.weight", w->n_expert);
     if (l < p->n_token_routed)
-        b->m->by_token[l] = bind_ids(b, l, "ffn_gate_tid2eid.weight", p->n_vocab, p->n_expert_used, p->n_expert);
+        b->m->by_token[l] = bind_ids(b, l, "ffn_gate_tid2eid.weight", p->n_vocab, p->n_expert_used, w->n_expert);
     else
-        w->select_bias = bind_vector(b, l, "exp_probs_b.bias", p->n_expert);
+        w->select_bias = bind_vector(b, l, "exp_probs_b.bias", w->n_expert);
     bind_ffn(b, l, &w->shared.ffn, "_shexp", p->n_ff_shared);
     if (e)
         bind_limits(b, l, w, e);
+    if (l == p->n_layer - 1)
+        check_experts(b);
     return b->failed;
 }
 
@@ -207,7 +237,7 @@ static void experts(struct step *s, int l, float *y, const float *u, const struc
     struct act a = step_act(s, n, p->n_embd);
     struct routes r = l < p->n_token_routed
                           ? route_by_token(s, l, &a, w->moe.router, s->m->by_token[l], &rule)
-                          : route_top_k(s, l, &a, w->moe.router, NULL, p->n_expert, p->n_expert_used, &rule);
+                          : route_top_k(s, l, &a, w->moe.router, NULL, w->n_expert, p->n_expert_used, &rule);
     block_moe(s, l, y, &a, &r, w->moe.experts, &w->shared);
     step_reset(s, mark);
 }

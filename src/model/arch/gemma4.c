@@ -129,7 +129,7 @@ static void bind_moe_of(struct binder *b, int l, struct layer *w)
     w->expert_norm = bind_vector(b, l, "pre_ffw_norm_2.weight", p->n_embd);
     w->ffn.post_norm = bind_vector(b, l, "post_ffw_norm_1.weight", p->n_embd);
     w->ffn_post_norm = bind_vector(b, l, "post_ffw_norm.weight", p->n_embd);
-    struct experts *e = bind_experts(b, l);
+    struct experts *e = bind_experts(b, l, p->n_expert);
     w->experts = e;
     if (e)
         e->post_norm = bind_vector(b, l, "post_ffw_norm_2.weight", p->n_embd);

@@ -62,7 +62,8 @@ static void finish(struct step *s, const struct compressor_weights *w, const str
     int n_pair = p->n_rot / 2;
     float *cosine = op_alloc(op, (size_t)done->n * (size_t)n_pair * sizeof *cosine),
           *sine = op_alloc(op, (size_t)done->n * (size_t)n_pair * sizeof *sine);
-    op_rms_norm(op, c, c, w->norm->vector, done->n, w->d, s->m->p.norm_eps);
+    if (w->norm)
+        op_rms_norm(op, c, c, w->norm->vector, done->n, w->d, s->m->p.norm_eps);
     op_rope_table(op, cosine, sine, from->freq, from->magnitude, n_pair, done->first, done->n);
     op_rope(op, c + w->rope_at, done->n, 1, w->d, p->pairs, cosine, sine, n_pair);
     if (w->rounded)
@@ -86,6 +87,8 @@ void compress_keys(struct step *s, struct act *n, const struct compressor_weight
     struct done done = blocks_done(s, w);
     struct compress how = {.ratio = w->ratio, .overlap = w->overlap, .d = w->d, .z = z, .s = score, .pos = s->b->pos};
     matmul(s, z, n, w->kv);
+    if (w->row_norm)
+        op_layer_norm(&s->m->op, z, z, w->row_norm->vector, w->row_bias->vector, s->n_rows, width, w->row_eps);
     if (w->gate) {
         how.ape = w->ape->vector;
         matmul(s, score, n, w->gate);

@@ -7,13 +7,15 @@
 /* One key of d values for each ratio positions, normed and rotated to its block's first position; the rows of blocks that end in this step
  * are stored. */
 struct compressor_weights {
-    const struct weight *kv, *gate, *ape, *norm; /* gate and ape NULL: the mean */
-    int ratio, overlap, d;                       /* as in op/compress.h */
-    int rope_at;                                 /* the first rotated value */
-    int rounded;                                 /* 1: through fp8, but for the rotated values, which are the last */
-    int index;                                   /* 1: the keys are an indexer's */
-    size_t state;                                /* what bind_state() returned */
-    struct kv_ref rows;                          /* where the keys are kept */
+    const struct weight *kv, *gate, *ape, *norm; /* gate and ape NULL: the mean; norm NULL: none */
+    const struct weight *row_norm, *row_bias;    /* of rows around their mean, before they are compressed; or NULL */
+    float row_eps;
+    int ratio, overlap, d; /* as in op/compress.h */
+    int rope_at;           /* the first rotated value */
+    int rounded;           /* 1: through fp8, but for the rotated values, which are the last */
+    int index;             /* 1: the keys are an indexer's */
+    size_t state;          /* what bind_state() returned */
+    struct kv_ref rows;    /* where the keys are kept */
 };
 
 /* n: the normed rows; rope: which of params.rope. */

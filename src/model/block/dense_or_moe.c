@@ -117,6 +117,19 @@ void bind_limits_behind_silu(struct binder *b, int l, struct dense_or_moe_weight
     shared->up_limit = ffn->up_limit;
 }
 
+void bind_limits_before_silu(struct binder *b, int l, struct dense_or_moe_weights *w, struct experts *e, double c)
+{
+    const struct gguf *g = b->m->file;
+    double beside = 0;
+    if (!b->failed && (params_real_of(g, "swiglu_clamp_exp", l, 0, 1e6, c, &c, b->err) ||
+                       params_real_of(g, "swiglu_clamp_shexp", l, 0, 1e6, c, &beside, b->err)))
+        b->failed = -1;
+    if (e)
+        e->gate_limit = e->up_limit = (float)c;
+    w->ffn.gate_limit = w->ffn.up_limit = (float)beside;
+    w->shared.ffn.gate_limit = w->shared.ffn.up_limit = (float)beside;
+}
+
 struct route_rule dense_or_moe_rule(const struct params *p, const struct dense_or_moe_weights *w)
 {
     return (struct route_rule){.gate = p->router_gate,
@@ -127,12 +140,21 @@ struct route_rule dense_or_moe_rule(const struct params *p, const struct dense_o
                                .n_group_used = p->n_group_used};
 }
 
-void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_moe_weights *w)
+void dense_or_moe_of(struct step *s, int l, float *y, const float *x, const struct dense_or_moe_weights *w)
 {
     const struct params *p = &s->m->p;
     struct route_rule rule = dense_or_moe_rule(p, w);
     if (!w->moe.router)
-        block_dense(s, x, w->norm, &w->ffn);
+        dense_of(s, y, x, w->norm, &w->ffn);
     else
-        block_sparse(s, l, x, &w->moe, &rule, p->n_ff_shared ? &w->shared : NULL);
+        sparse_of(s, l, y, x, &w->moe, &rule, p->n_ff_shared ? &w->shared : NULL);
+}
+
+void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_moe_weights *w)
+{
+    size_t mark = step_mark(s);
+    float *y = step_rows(s, s->m->p.n_embd);
+    dense_or_moe_of(s, l, y, x, w);
+    block_out(s, VECTOR_FFN, x, y);
+    step_reset(s, mark);
 }

@@ -13,6 +13,8 @@ struct dense_or_moe_weights {
     struct shared_expert shared;
 };
 void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_moe_weights *w);
+/* What it adds to rows x, y [n_rows][n_embd]. */
+void dense_or_moe_of(struct step *s, int l, float *y, const float *x, const struct dense_or_moe_weights *w);
 
 /* How the layer's router chooses; for architectures that run the parts by themselves. */
 struct route_rule dense_or_moe_rule(const struct params *p, const struct dense_or_moe_weights *w);
@@ -37,5 +39,9 @@ void bind_dense_half_post_norm(struct binder *b, int l, struct dense_or_moe_weig
 /* Limits c of hidden rows, min(silu(g), c) * clamp(u, -c, c): swiglu_clamp_exp of the layer's experts e (NULL: it has none),
  * swiglu_clamp_shexp of its feed-forward or shared expert; 0: none. */
 void bind_limits_behind_silu(struct binder *b, int l, struct dense_or_moe_weights *w, struct experts *e);
+
+/* Limits before silu, silu(min(g, c)) * clamp(u, -c, c), by the same keys; absent: c. Where the file has none for shared experts, they are
+ * limited as the others are. */
+void bind_limits_before_silu(struct binder *b, int l, struct dense_or_moe_weights *w, struct experts *e, double c);
 
 #endif

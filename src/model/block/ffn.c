@@ -50,15 +50,23 @@ void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weigh
     step_reset(s, mark);
 }
 
-void block_dense(struct step *s, float *x, const struct weight *norm, const struct ffn_weights *w)
+void dense_of(struct step *s, float *y, const float *x, const struct weight *norm, const struct ffn_weights *w)
 {
     int n_embd = s->m->p.n_embd;
     size_t mark = step_mark(s);
-    float *n = step_rows(s, n_embd), *y = step_rows(s, n_embd);
+    float *n = step_rows(s, n_embd);
     if (norm)
         rms_norm(s, n, x, norm);
     struct act a = step_act(s, norm ? n : x, n_embd);
     block_ffn(s, y, &a, w);
+    step_reset(s, mark);
+}
+
+void block_dense(struct step *s, float *x, const struct weight *norm, const struct ffn_weights *w)
+{
+    size_t mark = step_mark(s);
+    float *y = step_rows(s, s->m->p.n_embd);
+    dense_of(s, y, x, norm, w);
     block_out(s, VECTOR_FFN, x, y);
     step_reset(s, mark);
 }

@@ -16,7 +16,8 @@ struct ffn_weights {
 void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weights *w);
 ffn_act_fn *ffn_kernel(const struct step *s); /* the kernel of params.ffn_act */
 
-/* The second half of a dense layer: x += ffn(rms_norm(x)); norm NULL: x += ffn(x). */
+/* The second half of a dense layer: x += ffn(rms_norm(x)); norm NULL: x += ffn(x). dense_of(): y [n_rows][n_embd], what it adds. */
+void dense_of(struct step *s, float *y, const float *x, const struct weight *norm, const struct ffn_weights *w);
 void block_dense(struct step *s, float *x, const struct weight *norm, const struct ffn_weights *w);
 
 /* The matrices ffn_gate, ffn_up and ffn_down with a suffix to their names: "", or "_shexp" of a shared expert. */

@@ -6,6 +6,7 @@
 #include "format/gguf.h"
 #include "op/hyper.h"
 #include "op/matmul.h"
+#include "op/streams.h"
 
 #include <stdio.h>
 
@@ -78,9 +79,14 @@ void hyper_out(struct step *s, float *x, const float *y, const float *gates, con
 float *hyper_end(struct step *s, const float *x, int n_rows)
 {
     const struct hyper_weights *w = &s->m->hyper;
-    struct hyper h = hyper_of(&s->m->p, w);
+    const struct params *p = &s->m->p;
     struct op *op = &s->m->op;
-    float *u = op_alloc(op, (size_t)n_rows * (size_t)h.n_embd * sizeof *u);
+    float *u = op_alloc(op, (size_t)n_rows * (size_t)p->n_embd * sizeof *u);
+    if (!w->fn) {
+        op_streams_mean(op, u, x, p->hyper.n, p->n_embd, n_rows);
+        return u;
+    }
+    struct hyper h = hyper_of(p, w);
     float *gates = op_alloc(op, (size_t)n_rows * (size_t)h.n * sizeof *gates);
     gate_logits(op, &s->m->p, gates, x, n_rows, w);
     op_hyper_pre(op, &h, gates, n_rows);

@@ -8,7 +8,8 @@
  * the block: hyper_out() updates x with the block's output y. */
 float *hyper_in(struct step *s, float *u, const float *x, const struct hyper_weights *w);
 void hyper_out(struct step *s, float *x, const float *y, const float *gates, const struct hyper_weights *w);
-/* After the last layer: u [n_rows][n_embd] of these rows of streams, in scratch of the step. */
+/* After the last layer: u [n_rows][n_embd] of these rows of streams, in scratch of the step; their mean, where the model has no gates for
+ * it. */
 float *hyper_end(struct step *s, const float *x, int n_rows);
 
 /* After params_read(): the keys of the streams. -1: ERR_FORMAT, and the sentence names the key. */

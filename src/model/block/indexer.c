@@ -17,7 +17,8 @@ int params_read_indexer(struct params *p, const struct gguf *g, struct error *er
 {
     struct index_params *x = &p->index;
     return params_int(g, "attention.indexer.head_count", 1, 1 << 10, -1, &x->n_head, err) ||
-                   params_int(g, "attention.indexer.key_length", p->rope[0].n_rot, 4096, -1, &x->d, err) ||
+                   params_int(g, "attention.indexer.key_length", p->rope[0].n_rot ? p->rope[0].n_rot : 1, 4096, -1,
+                              &x->d, err) ||
                    params_int(g, "attention.indexer.top_k", 1, 1 << 16, -1, &x->top_k, err)
                ? -1
                : 0;

@@ -37,13 +37,15 @@ void bind_kda(struct binder *b, int l, struct kda_weights *w, int rank)
         w->conv[i] = bind_conv(b, l, conv[i], p->delta.conv, n);
         w->history[i] = bind_state(b, (size_t)(p->delta.conv - 1) * (size_t)n);
     }
-    w->decay_a = bind_matrix(b, l, "ssm_f_a.weight", first, p->n_embd);
-    w->gate_a = bind_matrix(b, l, "ssm_g_a.weight", first, p->n_embd);
+    const char *decay = rank ? "ssm_f_a.weight" : bind_spelling(b, l, "ssm_f_a.weight", "ssm_f.weight");
+    const char *gate = rank ? "ssm_g_a.weight" : bind_spelling(b, l, "ssm_g_a.weight", "ssm_g.weight");
+    w->decay_a = bind_matrix(b, l, decay, first, p->n_embd);
+    w->gate_a = bind_matrix(b, l, gate, first, p->n_embd);
     if (rank) {
         w->decay_b = bind_matrix(b, l, "ssm_f_b.weight", n, rank);
         w->gate_b = bind_matrix(b, l, "ssm_g_b.weight", n, rank);
     }
-    w->A = bind_table(b, l, "ssm_a", p->n_head, 1);
+    w->A = bind_column(b, l, "ssm_a", p->n_head);
     w->dt = bind_vector(b, l, "ssm_dt.bias", n);
     w->beta = bind_matrix(b, l, "ssm_beta.weight", p->n_head, p->n_embd);
     w->o_norm = bind_vector(b, l, "ssm_norm.weight", d);

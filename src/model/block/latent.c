@@ -20,6 +20,8 @@
 #include <math.h>
 #include <stdio.h>
 
+enum { RANK_MOST = 1 << 16 };
+
 static int read_scale(struct params *p, const struct gguf *g, int d_head, struct error *err)
 {
     struct rope_params *rope = &p->rope[0];
@@ -35,13 +37,26 @@ static int read_scale(struct params *p, const struct gguf *g, int d_head, struct
     return 0;
 }
 
+/* The width of compressed queries where no key says it: some converters write only the tensors. 0: queries are not compressed. */
+static int query_rank(const struct gguf *g, int n_layer)
+{
+    for (int l = 0; l < n_layer; l++) {
+        char name[40];
+        snprintf(name, sizeof name, "blk.%d.attn_q_a_norm.weight", l);
+        const struct gguf_tensor *t = gguf_tensor(g, name);
+        if (t)
+            return t->ne[0] <= RANK_MOST ? (int)t->ne[0] : RANK_MOST;
+    }
+    return 0;
+}
+
 int params_read_latent(struct params *p, const struct gguf *g, struct error *err)
 {
     struct latent_params *m = &p->latent;
     int d_head;
     m->d_rope = p->rope[0].n_rot;
-    if (params_int(g, "attention.q_lora_rank", 0, 1 << 16, 0, &m->q_rank, err) ||
-        params_int(g, "attention.kv_lora_rank", 1, 1 << 16, -1, &m->kv_rank, err) ||
+    if (params_int(g, "attention.q_lora_rank", 0, RANK_MOST, query_rank(g, p->n_layer), &m->q_rank, err) ||
+        params_int(g, "attention.kv_lora_rank", 1, RANK_MOST, -1, &m->kv_rank, err) ||
         params_int(g, "attention.key_length_mla", m->d_rope + 1, 4096, p->d_k > m->d_rope ? p->d_k : -1, &d_head,
                    err) ||
         params_int(g, "attention.value_length_mla", 1, 4096, p->d_v, &m->d_v, err))
@@ -104,8 +119,12 @@ void bind_latent_index_unused(struct binder *b, int l)
 /* With an indexer: choose the positions that the layer attends to, by the compressed query. */
 static void choose(struct step *s, struct act *n, struct act *low, const struct latent_weights *w)
 {
-    index_keys(s, n, &w->index_keys, 0);
-    block_indexer(s, s->chosen, n, low, &w->indexer, w->index_keys.rows, 0);
+    int pooled = w->index_pools.ratio > 0;
+    if (pooled)
+        compress_keys(s, n, &w->index_pools, 0);
+    else
+        index_keys(s, n, &w->index_keys, 0);
+    block_indexer(s, s->chosen, n, low, &w->indexer, pooled ? w->index_pools.rows : w->index_keys.rows, 0);
 }
 
 static float *queries(struct step *s, struct act *n, const struct latent_weights *w)
@@ -153,18 +172,18 @@ static float *absorb(struct step *s, float *q, const struct latent_weights *w)
     return a;
 }
 
-void block_latent(struct step *s, float *x, const struct latent_weights *w)
+void latent_choices(struct step *s)
+{
+    if (s->m->p.index.top_k && !s->chosen)
+        s->chosen = chosen_rows(s);
+}
+
+void latent_of(struct step *s, float *y, struct act *a, const struct latent_weights *w)
 {
     const struct params *p = &s->m->p;
     const struct latent_params *m = &p->latent;
-    if (p->index.top_k && !s->chosen)
-        s->chosen = chosen_rows(s); /* for the rest of the step */
-    size_t mark = step_mark(s);
-    float *n = step_rows(s, p->n_embd), *c = step_rows(s, p->n_head * m->kv_rank),
-          *o = step_rows(s, p->n_head * m->d_v);
-    rms_norm(s, n, x, w->norm);
-    struct act a = step_act(s, n, p->n_embd);
-    float *q = absorb(s, queries(s, &a, w), w), *k = keys(s, &a, w);
+    float *c = step_rows(s, p->n_head * m->kv_rank), *o = step_rows(s, p->n_head * m->d_v);
+    float *q = absorb(s, queries(s, a, w), w), *k = keys(s, a, w);
     attend_chosen(s, w->kv, p->n_head, c, q, k, NULL, m->kv_rank, m->scale, s->chosen);
 
     struct wmat v = wmat_rows(&w->wv_b->mat, w->v_first, w->wv_b->mat.n_rows - w->v_first);
@@ -172,11 +191,22 @@ void block_latent(struct step *s, float *x, const struct latent_weights *w)
                     (size_t)m->kv_rank, s->n_rows, &v, p->n_head, m->d_v, w->v_rows);
     if (w->gate) {
         float *gate = step_rows(s, p->n_head);
-        matmul(s, gate, &a, w->gate);
+        matmul(s, gate, a, w->gate);
         gate_output(s, o, gate, p->n_head, m->d_v, p->n_head);
     }
     struct act b = step_act(s, o, p->n_head * m->d_v);
-    matmul(s, n, &b, w->wo);
+    matmul(s, y, &b, w->wo);
+}
+
+void block_latent(struct step *s, float *x, const struct latent_weights *w)
+{
+    int n_embd = s->m->p.n_embd;
+    latent_choices(s);
+    size_t mark = step_mark(s);
+    float *n = step_rows(s, n_embd);
+    rms_norm(s, n, x, w->norm);
+    struct act a = step_act(s, n, n_embd);
+    latent_of(s, n, &a, w);
     block_out(s, VECTOR_ATTN, x, n);
     step_reset(s, mark);
 }

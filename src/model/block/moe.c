@@ -435,28 +435,42 @@ void block_moe(struct step *s, int l, float *y, struct act *a, const struct rout
     step_reset(s, mark);
 }
 
-void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, const struct route_rule *rule,
-                  const struct shared_expert *shared)
+void sparse_of(struct step *s, int l, float *y, const float *x, const struct moe_weights *w,
+               const struct route_rule *rule, const struct shared_expert *shared)
 {
     const struct params *p = &s->m->p;
     size_t mark = step_mark(s);
-    float *n = step_rows(s, p->n_embd), *y = step_rows(s, p->n_embd);
+    float *n = step_rows(s, p->n_embd);
     rms_norm(s, n, x, w->norm);
     struct act a = step_act(s, n, p->n_embd);
     struct routes r = route_top_k(s, l, &a, w->router, w->router_bias, p->n_expert, p->n_expert_used, rule);
     block_moe(s, l, y, &a, &r, w->experts, shared);
     if (w->post_norm)
         rms_norm(s, y, y, w->post_norm);
+    step_reset(s, mark);
+}
+
+void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, const struct route_rule *rule,
+                  const struct shared_expert *shared)
+{
+    size_t mark = step_mark(s);
+    float *y = step_rows(s, s->m->p.n_embd);
+    sparse_of(s, l, y, x, w, rule, shared);
     block_out(s, VECTOR_FFN, x, y);
     step_reset(s, mark);
 }
 
-struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w, const char *norm)
+struct experts *bind_moe_n(struct binder *b, int l, struct moe_weights *w, const char *norm, int n_expert)
 {
     const struct params *p = &b->m->p;
     w->norm = norm ? bind_vector(b, l, norm, p->n_embd) : NULL;
-    w->router = bind_matrix(b, l, "ffn_gate_inp.weight", p->n_expert, p->n_embd);
-    struct experts *e = bind_experts(b, l);
+    w->router = bind_matrix(b, l, "ffn_gate_inp.weight", n_expert, p->n_embd);
+    struct experts *e = bind_experts(b, l, n_expert);
     w->experts = e;
     return e;
+}
+
+struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w, const char *norm)
+{
+    return bind_moe_n(b, l, w, norm, b->m->p.n_expert);
 }

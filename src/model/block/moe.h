@@ -31,15 +31,20 @@ void moe_step_begin(struct step *s);
 void block_moe(struct step *s, int l, float *y, struct act *a, const struct routes *r, const struct experts *e,
                const struct shared_expert *shared);
 
-/* The second half of a layer with experts: x += post_norm(experts(rms_norm(x)) + shared), with the router on the same norm. */
+/* The second half of a layer with experts: x += post_norm(experts(rms_norm(x)) + shared), with the router on the same norm. sparse_of():
+ * y [n_rows][n_embd], what it adds. */
 struct moe_weights {
     const struct weight *norm, *router, *router_bias, *post_norm;
     const struct experts *experts;
 };
+void sparse_of(struct step *s, int l, float *y, const float *x, const struct moe_weights *w,
+               const struct route_rule *rule, const struct shared_expert *shared);
 void block_sparse(struct step *s, int l, float *x, const struct moe_weights *w, const struct route_rule *rule,
                   const struct shared_expert *shared);
 
-/* Bind the norm of this name (NULL: there is none), the router and the experts. Returns the experts, w->experts. */
+/* Bind the norm of this name (NULL: there is none), the router and the experts, params.n_expert or n_expert of them. Returns the experts,
+ * w->experts. */
+struct experts *bind_moe_n(struct binder *b, int l, struct moe_weights *w, const char *norm, int n_expert);
 struct experts *bind_moe(struct binder *b, int l, struct moe_weights *w, const char *norm);
 
 #endif

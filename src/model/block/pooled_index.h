@@ -19,4 +19,9 @@ int32_t *pooled_index(struct step *s, const float *n, const struct pooled_index_
 int params_read_pooled_index(struct params *p, const struct gguf *g, struct error *err);
 void bind_pooled_index(struct binder *b, int l, struct pooled_index_weights *w);
 
+/* Index keys of groups by gates: the keys of params_read_indexer(), and positions of a group, attention.indexer.kpool or
+ * attention.indexer.block_size; params.index.top_k counts groups. */
+int params_read_gated_pools(struct params *p, const struct gguf *g, struct error *err);
+void bind_gated_pools(struct binder *b, int l, struct compressor_weights *w);
+
 #endif
