@@ -4,6 +4,7 @@
  *
  *     build/tests/plan                     all; a line a test
  *     build/tests/plan --child PATH BYTES  what the test starts to measure: a run under that memory
+ *     build/tests/plan --scores PATH BYTES the same: a prompt with all its scores, through the library
  *
  * Models are the embedded one, the goldens of expected_lawful(), and files of the right shape without data (sparse_model.h). */
 #include "expected.h"
@@ -11,6 +12,7 @@
 #include "machine/memory.h"
 #include "sanitized.h"
 #include "sparse_model.h"
+#include "stoker.h"
 #include "test_lines.h"
 
 #include <fcntl.h>
@@ -660,6 +662,83 @@ static void reality(const char *self, const char *path, const char *name)
     verdict("reality", detail);
 }
 
+/* ---- scores of prompts ------------------------------------------------------------------------------------------------------ */
+
+enum { SCORED = 300, ALTERNATIVES = 20, BUDGETS = 20 };
+
+/* In a process of its own: prints its peak and a hash of the scores. */
+static int score_child(const char *path, uint64_t memory)
+{
+    static stoker_token prompt[SCORED];
+    static struct stoker_score score[SCORED];
+    static struct stoker_logprob top[SCORED][ALTERNATIVES];
+    struct stoker_options o = {
+        .memory = memory, .n_ctx = 512, .n_parallel = 1, .n_threads = 2, .server = sizeof score + sizeof top};
+    struct stoker_error err;
+    struct stoker_event e = {.kind = STOKER_PROGRESS};
+    struct stoker *s;
+    stoker_id id;
+    uint64_t hash = 0;
+    if (stoker_open(&s, path, &o, &err)) {
+        printf("%s\n", err.text);
+        return 1;
+    }
+    for (int i = 0; i < SCORED; i++)
+        prompt[i] = (stoker_token)(i * 7919 % stoker_n_vocab(s));
+    struct stoker_request q = {.prompt = prompt,
+                               .n_prompt = SCORED,
+                               .score_from = 1,
+                               .score = score,
+                               .score_top = top[0],
+                               .n_score_top = ALTERNATIVES,
+                               .only_score = 1};
+    int broken = stoker_submit(s, &q, &id, &err);
+    while (!broken && e.kind != STOKER_END && e.kind != STOKER_FAILED)
+        broken = stoker_next_event(s, id, 60000, &e) != 1;
+    for (int i = 1; i < SCORED; i++) {
+        uint64_t bits;
+        memcpy(&bits, &score[i].logprob, sizeof bits);
+        hash = (hash ^ bits ^ (uint64_t)score[i].rank ^ (uint64_t)top[i][ALTERNATIVES - 1].id) * 0x100000001B3;
+    }
+    printf("%llu %llx\n", ull((uint64_t)own_peak_kib() * 1024), ull(hash));
+    stoker_close(s);
+    return broken || e.kind != STOKER_END;
+}
+
+/* From the least memory that works to all of it: the peak is within the budget, the scores are the same. */
+static void scores(const char *self, const char *path, const char *name)
+{
+    struct stoker_options o = {.memory = STOKER_MEMORY_MIN,
+                               .n_ctx = 512,
+                               .n_parallel = 1,
+                               .n_threads = 2,
+                               .server = SCORED *
+                                         (sizeof(struct stoker_score) + ALTERNATIVES * sizeof(struct stoker_logprob))};
+    struct stoker_error err;
+    struct stoker_plan p;
+    unsigned long long peak, hash, first = 0;
+    expect(stoker_plan(&p, path, &o, &err) == 0, "%s", err.text);
+    for (uint64_t i = 0; i < BUDGETS; i++) {
+        char command[500], text[400] = "";
+        uint64_t memory = p.minimum + (p.whole - p.minimum) / (BUDGETS - 1) * i;
+        snprintf(command, sizeof command, "exec '%s' --scores '%s' %llu", self, path, ull(memory));
+        FILE *f = popen(command, "r");
+        if (f && !fgets(text, sizeof text, f))
+            text[0] = 0;
+        int status = f ? pclose(f) : -1;
+        if (status || sscanf(text, "%llu %llx", &peak, &hash) != 2) {
+            expect(0, "%llu: status %d: %s", ull(memory), status, text);
+            continue;
+        }
+        first = i ? first : hash;
+        expect(peak <= memory, "VmHWM %llu > %llu", peak, ull(memory));
+        expect(hash == first, "other scores at %llu", ull(memory));
+    }
+    char detail[120];
+    snprintf(detail, sizeof detail, "%s, %d budgets", name, BUDGETS);
+    verdict("scores", detail);
+}
+
 /* ---- the scratch of a step ---------------------------------------------------------------------------------------------------- */
 
 /* Steps of some rows, with the logits of all, take at most what was measured for them before anything was loaded, and the measure
@@ -828,11 +907,17 @@ int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "--child") == 0)
         return child(argv[2], strtoull(argv[3], NULL, 10));
+    if (argc == 4 && strcmp(argv[1], "--scores") == 0)
+        return score_child(argv[2], strtoull(argv[3], NULL, 10));
     if (!mkdtemp(dir)) {
         printf("no folder for temporary files\n");
         return 1;
     }
     real_models(argv[0]);
+    if (SANITIZED)
+        skip("scores", "a sanitizer has memory of its own");
+    else
+        scores(argv[0], "models/ember/ember.gguf", "ember.gguf");
     sparse_models();
     buffered_reading();
     machine_trees();

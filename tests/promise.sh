@@ -3,7 +3,8 @@
 # ids, the peak resident set stays below the budget and is not far below the plan (5 % of the budget or 48 MiB: nothing is padded),
 # the model's file leaves at most 16 MiB more in the page cache, and where the slots are fewer than the experts that the first
 # run used, experts were evicted and read again: at the minimum they must be, or the whole run proved nothing. Where a
-# cgroup can be made (root, v1 or v2) each run is alone in one whose limit is the budget, without swap, and must not be killed; and
+# cgroup can be made (root, v1 or v2) each run is alone in one whose limit is the budget, without swap, and must not be killed; so must not
+# the perplexity of a chunk with all that an evaluation allocates, 16 MiB above, which is the same figure at every budget; and
 # a budget above its cgroup's limit is reported before the kernel kills anything, and so is what a small cgroup leaves without --memory.
 #
 #     sh tests/promise.sh [MODEL.gguf]      default: a small random-weight MoE (needs Python with numpy), else the embedded one
@@ -159,6 +160,13 @@ while [ $i -ge 0 ]; do
     fi
     [ "$grown" -lt 16777216 ] || bad="$bad page cache grew by $grown;"
     [ "$killed" = 0 ] || bad="$bad killed;"
+    limit_group $((memory + 16777216))
+    sh -c '[ -n "$1" ] && echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" eval ppl "$model" -f README.md \
+        --chunks 1 --memory $((memory + 16777216)) >"$tmp/ppl" 2>"$tmp/err"
+    status=$?
+    [ $status = 0 ] && [ "$(kills)" = "$killed" ] || bad="$bad eval ppl ended with $status: $(head -n 1 "$tmp/err");"
+    [ -e "$tmp/first_ppl" ] || cp "$tmp/ppl" "$tmp/first_ppl"
+    cmp -s "$tmp/ppl" "$tmp/first_ppl" || bad="$bad another perplexity;"
     if [ -z "$bad" ]; then
         passed=$((passed + 1))
         echo "ok   $memory: peak $peak of $total planned, page cache $grown, $misses misses, $evictions evictions"

@@ -419,6 +419,38 @@ static void routes(int port)
     check(strstr(events, "text/event-stream") && strstr(events, "data: {\"tps\""), "/stoker/events: %.200s", events);
 }
 
+static int count(const char *text, const char *word)
+{
+    int n = 0;
+    for (; (text = strstr(text, word)); text += strlen(word))
+        n++;
+    return n;
+}
+
+/* What lm-evaluation-harness sends: batches of texts, or of ids, echoed with what each token was worth; the first has no score. */
+static void scores(int port)
+{
+    static const char asks[] = ",\"max_tokens\":1,\"temperature\":0,\"logprobs\":1,\"echo\":true,\"seed\":1234}";
+    static const char *const prompts[] = {"[\"The capital of Norway is Oslo\",\"Say hello\"]",
+                                          "[[779,10,40],[4088,276,10,779]]"};
+    for (size_t i = 0; i < sizeof prompts / sizeof *prompts; i++) {
+        char body[400];
+        snprintf(body, sizeof body, "{\"model\":\"ember\",\"prompt\":%s%s", prompts[i], asks);
+        const char *answer = post(port, "/v1/completions", body);
+        check(status_of(answer) == 200 && count(answer, "\"token_logprobs\":[null,-") == 2 &&
+                  count(answer, "\"top_logprobs\":[null,{") == 2 && count(answer, "\"text_offset\":[0,") == 2,
+              "scores of a batch: %.600s", answer);
+    }
+    const char *answer = post(port, "/v1/completions",
+                              "{\"prompt\":\"Say hello\",\"max_tokens\":0,\"prompt_logprobs\":2}");
+    check(status_of(answer) == 200 && strstr(answer, "\"prompt_logprobs\":[null,{") &&
+              strstr(answer, "\"completion_tokens\":0"),
+          "prompt_logprobs: %.600s", answer);
+    answer = post(port, "/v1/completions", "{\"prompt\":\"Say hello\",\"prompt_logprobs\":21}");
+    check(status_of(answer) == 400 && strstr(answer, "\"param\":\"prompt_logprobs\""), "21 alternatives: %.300s",
+          answer);
+}
+
 static void keys(void)
 {
     struct process p = start((const char *const[]){"--api-key", "secret-1", "--api-key", "secret-2", NULL});
@@ -646,6 +678,7 @@ int main(void)
     half_closed_behind_a_relay(p.port);
     many_connections(p.port);
     routes(p.port);
+    scores(p.port);
     check(stop(&p, SIGINT, 10) == 0, "SIGINT when idle: exit status");
     keys();
     hosts();

@@ -85,8 +85,8 @@ run eval ppl "$ember" -f "$text" --parse-special --ctx 256 --out "$dir/all" --ch
 run eval ppl "$ember" -f "$text" --parse-special --ctx 256 --positions "$dir/half" --out "$dir/some"
 is "ppl --positions" 0 '^Final estimate: PPL = ' ""
 [ "$(sed -n 3p "$dir/all")" = "$(sed -n 2p "$dir/some")" ] && pass || fail "ppl --positions" "$(sed -n 2p "$dir/some")"
-printf '0 200\n0\t3\r\n0 3\n2 17' >"$dir/few"
-few="eval ppl $ember -f $dir/text --parse-special --ctx 256 --positions $dir/few"
+printf '0 200\n0\t3\r\n0 3\n2 17' >"$dir/places"
+few="eval ppl $ember -f $dir/text --parse-special --ctx 256 --positions $dir/places"
 run $few --json --out "$dir/three"
 is "ppl of three positions" 0 '^\{"ppl":[0-9.]+,"error":.*,"chunks":2,"tokens":3\}$' ""
 run eval logprobs "$ember" -f "$dir/text" --parse-special --json
@@ -109,7 +109,7 @@ run eval ppl "$ember" -f "$dir/text" --parse-special --ctx 256 --positions "$dir
 is "--positions: one" 2 "" "^stoker eval: $dir/bad names 1 positions; an error needs two at least$"
 run eval ppl "$ember" -f "$dir/text" --parse-special --ctx 256 --positions "$dir/absent"
 is "--positions: no such file" 2 "" "$dir/absent"
-run eval ppl "$ember" -f "$text" -f "$text" --positions "$dir/few"
+run eval ppl "$ember" -f "$text" -f "$text" --positions "$dir/places"
 is "--positions of two texts" 2 "" '^stoker eval ppl: --positions are those of one -f FILE$'
 
 run $ppl --kv f32
