@@ -36,7 +36,7 @@ uint32_t completion_find_frame_weight(struct completion *k, uint32_t frame)
     while (n > 0) {
         struct frame *f = frame_at(m, k->frames[n - 1]);
         uint32_t best = COMPLETION_NONE, pushed = f->weight_left ? n : push_unknown(k, f, n);
-        m->meter.done += 2 + (f->weight_left ? 0 : f->n_link / 4);
+        matcher_work(m, 2 + (f->weight_left ? 0 : f->n_link / 4));
         if (pushed > n) {
             n = pushed;
             continue;
@@ -137,8 +137,9 @@ int completion_find_covered(struct completion *k, const struct position *p)
 
 /* ---- steps on shortest paths --------------------------------------------------------------------------------------------------------- */
 
-static void add_position(struct positions *l, struct position p)
+static void add_position(struct completion *k, struct positions *l, struct position p)
 {
+    k->c->matcher.meter.done += 1 + l->n / 8;
     for (uint32_t i = 0; i < l->n; i++)
         if (l->p[i].state == p.state && l->p[i].frame == p.frame && l->p[i].count == p.count)
             return;
@@ -150,7 +151,7 @@ static void add_position(struct positions *l, struct position p)
 static void go(struct completion *k, struct positions *l, struct position p, uint32_t weight)
 {
     if (completion_weight_left(k, &p) == weight)
-        add_position(l, p);
+        add_position(k, l, p);
 }
 
 /* Every place that a call returns to, not the lightest alone: so the distance of several texts that share a frame is that of the
@@ -159,13 +160,14 @@ static void return_from(struct completion *k, struct positions *l, uint32_t fram
 {
     struct matcher *m = &k->c->matcher;
     for (int any = 0; any < 2; any++)
-        for (uint32_t i = 0; i < frame_at(m, frame)->n_link && !m->full; i++) {
+        for (uint32_t i = 0; i < frame_at(m, frame)->n_link && (!any || l->n < COMPLETION_POSITIONS) && !m->full; i++) {
             struct link link = frame_at(m, frame)->link[i];
+            matcher_work(m, 2);
             struct position behind = {link.frame, link.state, link.count};
             if (link.frame == 0)
                 l->complete = 1;
             else if (any)
-                add_position(l, behind);
+                add_position(k, l, behind);
             else
                 go(k, l, behind, weight);
         }
@@ -336,7 +338,7 @@ static struct list_step *find_step(struct completion *k, uint32_t from, uint32_t
 void completion_positions_at(struct completion *k, struct position p, struct positions *l)
 {
     *l = (struct positions){.p = k->positions};
-    add_position(l, p);
+    add_position(k, l, p);
     close_positions(k, l);
     keep_readers(k, l);
     if (!k->c->matcher.full)

@@ -68,6 +68,7 @@ static int make_matcher(struct constraint *c, struct error *err)
 struct shortest {
     struct constraint_state *s;
     int64_t tokens;
+    uint64_t counted; /* work that the compilation knows of */
 };
 
 static int find_shortest(void *arg)
@@ -80,10 +81,13 @@ static int find_shortest(void *arg)
 /* The compilation's work, and its end. */
 static void count_work(void *arg)
 {
-    struct constraint *c = arg;
-    c->matcher.meter.until = c->matcher.meter.done + CONSTRAINT_MS;
-    if (compile_work(c->compile, CONSTRAINT_MS))
+    struct shortest *x = arg;
+    struct constraint *c = x->s->c;
+    uint64_t done = c->matcher.meter.done;
+    c->matcher.meter.until = done + CONSTRAINT_MS;
+    if (compile_work(c->compile, done - x->counted))
         matcher_refuse(&c->matcher);
+    x->counted = done;
 }
 
 /* Fills c->shortest, within the limits of the compilation. */
@@ -95,10 +99,12 @@ static int measure_shortest(struct constraint *c, struct error *err)
         return 0;
     if (constraint_begin(&s, c, err))
         return -1;
-    struct shortest m = {s, 0};
-    c->matcher.meter = (struct meter){0, 0, count_work, c};
+    struct shortest m = {s, 0, 0};
+    c->matcher.meter = (struct meter){0, CONSTRAINT_MS, count_work, &m};
     c->shortest = constraint_retry(c, find_shortest, &m, &why) ? 0 : m.tokens;
+    count_work(&m);
     c->matcher.meter.until = UINT64_MAX;
+    matcher_begin(&c->matcher);
     constraint_end(s);
     if (c->compile->end)
         return compile_refused(c->compile, err);

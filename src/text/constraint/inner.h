@@ -40,7 +40,7 @@ struct constraint {
     uint32_t *start; /* [n_entry] sets, 0 not known */
     struct constraint_state *state[CONSTRAINT_STATES];
     struct constraint_state *making; /* whose mask has paused, NULL: nobody's */
-    int running;                     /* that mask is being computed right now */
+    int running;                     /* a mask is being computed right now */
     struct coroutine *coroutine;     /* where it is computed */
     int64_t shortest;
     uint8_t expand[256][8]; /* bits to bytes */
@@ -88,8 +88,8 @@ void constraint_give_back(struct constraint *c, size_t *taken);
 void constraint_release(struct constraint *c);
 /* Forget a state's mask, finished or not. */
 void constraint_drop_mask(struct constraint_state *s);
-/* Run something that may fill the memory: once more after a collection. -1: what it returned, or ERR_INPUT: too ambiguous, or
- * ERR_MEMORY: there is no more. */
+/* Run something that may fill the memory: once more after a collection. Masks collect before it is full, since they can pause while they
+ * do; a step of a text hardly ever has to. -1: what it returned, or ERR_INPUT: too ambiguous, or ERR_MEMORY: there is no more. */
 int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, struct error *err);
 
 /* advance.c */

@@ -2,14 +2,14 @@
 #include "text/constraint/matcher.h"
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "text/constraint/reserve.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRAMES, STATES, SETS, BUCKETS = 1 << 13 };
+/* Below so many words a collection is quick enough in one piece. */
+enum { SMALL = (2 << 20) / 8 };
 
 /* ---- memory ------------------------------------------------------------------------------------------------------------------- */
 
@@ -17,8 +17,10 @@ enum { FRAMES, STATES, SETS, BUCKETS = 1 << 13 };
 static void lay_out(struct matcher *m, struct arena *a)
 {
     size_t n_state = m->g->n_state;
-    for (int i = 0; i < 3; i++)
-        m->bucket[i] = arena_array(a, BUCKETS, sizeof *m->bucket[i]);
+    for (int i = 0; i < MATCHER_THINGS; i++) {
+        m->bucket[i] = arena_array(a, MATCHER_BUCKETS, sizeof *m->bucket[i]);
+        m->collection.bucket[i] = arena_array(a, MATCHER_BUCKETS, sizeof *m->bucket[i]);
+    }
     m->resume = arena_array(a, n_state, sizeof *m->resume);
     m->begin = arena_array(a, m->g->n_rule, sizeof *m->begin);
     m->stamp = arena_array(a, n_state, sizeof *m->stamp);
@@ -30,7 +32,7 @@ static void lay_out(struct matcher *m, struct arena *a)
     m->slot = arena_array(a, MATCHER_SLOTS, sizeof *m->slot);
     m->slot_of = arena_array(a, MATCHER_CONFIGS, sizeof *m->slot_of);
     m->pending = arena_array(a, MATCHER_CALLS, sizeof *m->pending);
-    m->word = arena_array(a, m->most, sizeof *m->word);
+    m->memory = arena_array(a, 2 * (size_t)m->most, sizeof *m->memory);
 }
 
 static size_t bytes_of(const struct grammar *g, uint32_t most)
@@ -71,36 +73,45 @@ int matcher_create(struct matcher *m, const struct grammar *g, size_t capacity, 
     if (reserve(&m->arena, m->bytes, err))
         return -1;
     lay_out(m, &m->arena);
-    m->used = 8; /* 0 is nobody's number */
+    m->word = m->memory;
+    m->collection.word = m->memory + m->most;
+    m->used = MATCHER_BEGIN;
     find_groups(m);
     return 0;
 }
 
 void matcher_destroy(struct matcher *m) { arena_unmap(&m->arena); }
 
-void matcher_forget(struct matcher *m)
+void matcher_forget_rules(struct matcher *m)
 {
-    m->used = 8;
-    m->full = m->ambiguous = 0;
     m->epoch++;
-    for (int i = 0; i < 3; i++)
-        memset(m->bucket[i], 0, BUCKETS * sizeof(uint32_t));
     memset(m->resume, 0, m->g->n_state * sizeof *m->resume);
     memset(m->begin, 0, m->g->n_rule * sizeof *m->begin);
+}
+
+void matcher_forget(struct matcher *m)
+{
+    m->used = MATCHER_BEGIN;
+    m->full = m->ambiguous = 0;
+    m->collection.active = 0;
+    for (int i = 0; i < MATCHER_THINGS; i++)
+        memset(m->bucket[i], 0, MATCHER_BUCKETS * sizeof *m->bucket[i]);
+    matcher_forget_rules(m);
 }
 
 void matcher_release(struct matcher *m, size_t capacity)
 {
     matcher_forget(m);
     m->capacity = (uint32_t)(capacity / 8);
-    reserve_discard(&m->arena, m->word);
+    reserve_discard(&m->arena, m->memory);
 }
 
 /* Words for a thing; 0: full. */
 static uint32_t take(struct matcher *m, size_t bytes)
 {
     size_t words = (bytes + 7) / 8;
-    if (m->full || words > m->capacity - m->used) {
+    uint32_t rest = m->keeps_rest && m->capacity > SMALL ? m->capacity / 8 : 0;
+    if (m->full || m->used + words > m->capacity - rest) {
         m->full = 1;
         return 0;
     }
@@ -114,7 +125,7 @@ static uint32_t take(struct matcher *m, size_t bytes)
 
 uint32_t matcher_frame(struct matcher *m, uint32_t rule, const struct link *link, uint32_t n)
 {
-    uint32_t hash = (uint32_t)hash64(link, n * sizeof *link, rule), *bucket = &m->bucket[FRAMES][hash % BUCKETS];
+    uint32_t hash = matcher_hash_links(rule, link, n), *bucket = &m->bucket[FRAMES][hash % MATCHER_BUCKETS];
     for (uint32_t id = *bucket; id; id = frame_at(m, id)->next) {
         const struct frame *f = frame_at(m, id);
         if (f->hash == hash && f->rule == rule && f->n_link == n && memcmp(f->link, link, n * sizeof *link) == 0)
@@ -158,7 +169,8 @@ uint32_t matcher_states(struct matcher *m, uint32_t rule, const uint32_t *state,
 {
     if (n == 0)
         return 0;
-    uint32_t hash = (uint32_t)hash64(state, n * sizeof *state, rule), *bucket = &m->bucket[STATES][hash % BUCKETS];
+    uint32_t hash = (uint32_t)hash64(state, n * sizeof *state, rule),
+             *bucket = &m->bucket[STATES][hash % MATCHER_BUCKETS];
     for (uint32_t id = *bucket; id; id = states_at(m, id)->next) {
         const struct states *s = states_at(m, id);
         if (s->hash == hash && s->n == n && memcmp(s->state, state, n * sizeof *state) == 0)
@@ -194,7 +206,7 @@ uint32_t matcher_set(struct matcher *m, const struct config *c, uint32_t n, int 
 {
     if (m->full || (n == 0 && !accepting))
         return SET_DEAD;
-    uint32_t hash = (uint32_t)hash64(c, n * sizeof *c, (uint64_t)accepting), *bucket = &m->bucket[SETS][hash % BUCKETS];
+    uint32_t hash = matcher_hash_configs(c, n, (uint32_t)accepting), *bucket = &m->bucket[SETS][hash % MATCHER_BUCKETS];
     for (uint32_t id = *bucket; id; id = set_at(m, id)->next) {
         const struct set *s = set_at(m, id);
         if (s->hash == hash && s->n == n && s->accepting == (uint32_t)accepting &&
@@ -212,7 +224,7 @@ uint32_t matcher_set(struct matcher *m, const struct config *c, uint32_t n, int 
     if (n)
         memcpy(s->config, c, n * sizeof *c);
     describe_set(m, s);
-    s->memo = take(m, (m->g->n_class + BYTE_GROUPS) * sizeof(uint32_t));
+    s->memo = take(m, matcher_memo_bytes(m));
     if (!s->memo)
         return SET_DEAD;
     *bucket = id;

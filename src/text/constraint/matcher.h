@@ -8,13 +8,14 @@
  * Equal things have equal numbers whatever way led to them, so steps are remembered: a set is a state of a deterministic
  * automaton that is built as texts and masks need it. A stack of depth n costs n frames, shared by all sets that lie on it.
  *
- * All of it lies in one reservation of memory. When it is used up, what the live sets need is copied out and the rest forgotten
- * (matcher_collect()): numbers change, languages do not. Sources: E. Scott and A. Johnstone, GLL parsing (shared frames);
+ * All of it lies in one reservation of memory, of two halves. When one is used up, what the live sets need is copied to the other and the
+ * rest forgotten (matcher_collect()): numbers change, languages do not. Sources: E. Scott and A. Johnstone, GLL parsing (shared frames);
  * C. Grune and D. Jacobs, Parsing techniques, on determinism by subsets. */
 #ifndef TEXT_CONSTRAINT_MATCHER_H
 #define TEXT_CONSTRAINT_MATCHER_H
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "text/constraint/token_trie.h"
 #include "text/grammar/automaton.h"
 
@@ -35,10 +36,9 @@ struct link {
 struct frame {
     uint32_t next, hash; /* chain of the hash table */
     uint32_t rule, n_link;
-    uint32_t popped;      /* set behind this call + 1; 0 not known */
-    uint32_t reserve;     /* keeps links aligned; used by matcher_collect() */
-    uint32_t weight_left; /* of the lightest text behind this call + 1; 0 not known: completion.c */
-    uint32_t moved;       /* matcher_collect() */
+    uint32_t popped;          /* set behind this call + 1; 0 not known */
+    uint32_t weight_left;     /* of the lightest text behind this call + 1; 0 not known: completion.c */
+    uint32_t moved, moved_in; /* its copy, made by this collection; the same of states and sets */
     struct link link[];
 };
 
@@ -54,6 +54,7 @@ struct states {
     uint32_t leaf;     /* tokens of a leaf's states: mask_leaf.c; 0 not known */
     uint32_t plain;    /* mask_plain.c; 0 not known */
     uint32_t memo;     /* where the steps are remembered, two by class and group; 0 nowhere yet */
+    uint32_t moved, moved_in;
     uint8_t accepts, reads, calls, tokens;
     uint8_t target;                 /* where the leaf mask being made may have it among its targets: mask_leaf.c */
     uint8_t last_class, last_count; /* the step that was taken last, and where it led: a counted rule at many counts */
@@ -78,6 +79,7 @@ struct set {
     uint32_t bound, most_bound;         /* no less than that, from weights alone + 1; behind any one more token */
     uint32_t refused;                   /* 1: that one is too ambiguous to be found out */
     uint32_t size; /* configurations, and positions that they return to: what a step costs, about */
+    uint32_t moved, moved_in;
     struct config config[];
 };
 
@@ -97,18 +99,38 @@ enum { MATCHER_COST = 64, STEP_SET_BITS = 22, STEP_SET = (1 << STEP_SET_BITS) - 
 enum { SET_SPLIT = STEP_SET - 1, STEP_REFUSED = STEP_SET }; /* a step of one byte that was refused */
 #define STATES_SPLIT UINT32_MAX
 
+/* Things with numbers are found by hash tables. */
+enum matcher_things { FRAMES, STATES, SETS, MATCHER_THINGS };
+enum { MATCHER_BUCKETS = 1 << 13, MATCHER_BEGIN = 8 }; /* the first words are nobody's: 0 is no number */
+
+/* A collection that has begun: matcher_collect.c. */
+struct collection {
+    int active;
+    uint32_t number;
+    uint64_t *word; /* the other half */
+    uint32_t used;
+    uint32_t *bucket[MATCHER_THINGS];
+    uint32_t *stack, n_stack; /* frames to be copied, growing down from the end of that half */
+    uint32_t frame;           /* the copy of the topmost one, while it is being made; 0: it is not begun */
+    int frame_in_order;
+    uint32_t set, n_config; /* the set being copied, and how many of its configurations have what they need */
+};
+
 struct matcher {
     const struct grammar *g;
     uint16_t group_class[256]; /* of the first byte of a group, and of bytes in no group; others have none */
     struct alive group_alive[BYTE_GROUPS]; /* classes of the bytes of a group */
     struct meter meter;
-    uint64_t *word;          /* the memory; numbers of things are offsets into it */
+    uint64_t *memory;        /* [2 * most] words, reserved */
+    uint64_t *word;          /* the half in use; numbers of things are offsets into it */
     uint32_t used, capacity; /* words */
-    uint32_t most;           /* of space, reserved */
-    uint32_t epoch;          /* number of collections */
-    int full;                /* an operation ran out of memory or bounds: its result means nothing */
-    int ambiguous;           /* it was the bounds */
-    uint32_t *bucket[3];     /* frames, states, sets */
+    uint32_t most;           /* words of a half */
+    int keeps_rest; /* a mask is being made: some memory stays for the steps of other texts, whose collections are not in pieces */
+    uint32_t epoch; /* number of collections */
+    int full;       /* an operation ran out of memory or bounds: its result means nothing */
+    int ambiguous;  /* it was the bounds */
+    uint32_t *bucket[MATCHER_THINGS];
+    struct collection collection;
     struct resume {
         uint32_t count, states[2]; /* what counters allow, states without and behind a tick; both 0: not known */
     } * resume;                    /* [n_state] behind the last return to this state */
@@ -149,6 +171,22 @@ static inline struct states *states_at(const struct matcher *m, uint32_t id) { r
 static inline struct set *set_at(const struct matcher *m, uint32_t id) { return (struct set *)(m->word + id); }
 
 /* ---- matcher.c: interning --------------------------------------------------------------------------------------------------- */
+
+static inline uint32_t matcher_hash_links(uint32_t rule, const struct link *link, uint32_t n)
+{
+    return (uint32_t)hash64(link, n * sizeof *link, rule);
+}
+static inline uint32_t matcher_hash_configs(const struct config *c, uint32_t n, uint32_t accepting)
+{
+    return (uint32_t)hash64(c, n * sizeof *c, accepting);
+}
+/* What is remembered of the steps of a set. */
+static inline size_t matcher_memo_bytes(const struct matcher *m)
+{
+    return (m->g->n_class + BYTE_GROUPS) * sizeof(uint32_t);
+}
+/* Forget what is known of the rules. */
+void matcher_forget_rules(struct matcher *m);
 
 uint32_t matcher_frame(struct matcher *m, uint32_t rule, const struct link *link, uint32_t n); /* links sorted */
 uint32_t matcher_states(struct matcher *m, uint32_t rule, const uint32_t *state, uint32_t n);  /* sorted; 0: n is 0 */
@@ -225,8 +263,9 @@ uint32_t matcher_pop(struct matcher *m, uint32_t frame);
 uint32_t matcher_part(struct matcher *m, const struct config *c, uint32_t n);
 uint32_t matcher_union(struct matcher *m, uint32_t a, uint32_t b);
 
-/* Forget everything but these sets, whose numbers change. Takes as much memory again as is used, for a moment. -1: they alone are
- * too big. */
+/* Forget everything but these sets, whose numbers change. It is done in pieces: 0: there is more to do; call again with the sets that are
+ * live then, and until it is done all numbers stay as they are, and any step may be taken. 1: done. -1: they alone are too big, and nothing
+ * has changed. The work of a piece is below CONSTRAINT_STEP. */
 int matcher_collect(struct matcher *m, uint32_t **root, size_t n);
 /* 1: little is left; collect before the next operation. */
 static inline int matcher_low(const struct matcher *m) { return m->used > m->capacity - m->capacity / 4; }

@@ -99,39 +99,57 @@ static int too_deep(const struct constraint *c, struct error *err)
         c->matcher.capacity < c->matcher.most ? ", and the plan has no more for it; try a larger --memory" : "");
 }
 
-/* A mask that has paused holds numbers that change: it has to begin anew. */
-static int collect(struct constraint *c, struct error *err)
+static int collect_some(struct constraint *c)
 {
     uint32_t *root[CONSTRAINT_STATES];
     size_t n = 0;
-    if (c->making && !c->running)
-        constraint_drop_mask(c->making);
     for (int i = 0; i < CONSTRAINT_STATES; i++)
         if (c->state[i])
             root[n++] = &c->state[i]->set;
+    return matcher_collect(&c->matcher, root, n);
+}
+
+/* A mask that has paused holds numbers that change: it has to begin anew. One that is being made pauses between the pieces, and whoever
+ * comes in between may leave the rest to a later one. */
+static int collect(struct constraint *c, struct error *err)
+{
+    int done;
+    if (c->making && !c->running)
+        constraint_drop_mask(c->making);
+    matcher_begin(&c->matcher);
+    while ((done = collect_some(c)) == 0)
+        matcher_work(&c->matcher, 0);
+    if (done < 0)
+        return too_deep(c, err);
     memset(c->start, 0, c->grammar->n_entry * sizeof *c->start);
     masks_forget(&c->masks);
     completion_forget(c->completion);
     c->epoch++;
-    return matcher_collect(&c->matcher, root, n) ? too_deep(c, err) : 0;
+    return 0;
 }
 
 static int is_low(const struct constraint *c) { return matcher_low(&c->matcher) || masks_low(&c->masks); }
 
-/* More memory, or less in it. */
+/* More memory, or less in it. What was live when it began and no longer is at the end goes the next time. */
 static int make_space(struct constraint *c, struct error *err)
 {
     if (grow(c))
         return 0;
-    if (collect(c, err))
-        return -1;
-    return matcher_low(&c->matcher) ? too_deep(c, err) : 0;
+    for (int again = 0; again < 2; again++) {
+        if (collect(c, err))
+            return -1;
+        if (!matcher_low(&c->matcher))
+            return 0;
+    }
+    return too_deep(c, err);
 }
 
 int constraint_retry(struct constraint *c, int (*what)(void *arg), void *arg, struct error *err)
 {
     struct matcher *m = &c->matcher;
-    if (is_low(c) && (!c->making || c->running) && make_space(c, err))
+    if (is_low(c) && !c->running)
+        grow(c);
+    if (c->running && is_low(c) && make_space(c, err))
         return -1;
     matcher_begin(m);
     int result = what(arg);

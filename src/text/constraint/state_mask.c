@@ -363,15 +363,17 @@ static void make_mask(void *arg)
 
 static void pause_mask(void *arg) { coroutine_pause(arg); }
 
+static void set_running(struct constraint *c, int running) { c->running = c->matcher.keeps_rest = running; }
+
 /* So much more work for the mask that has paused, or for one that begins: 1: it is finished. */
 static int go_on(struct constraint *c, struct constraint_state *begins, uint64_t until)
 {
     struct meter *meter = &c->matcher.meter;
     *meter = (struct meter){meter->done, until, pause_mask, c->coroutine};
-    c->running = 1;
+    set_running(c, 1);
     c->making = begins ? begins : c->making;
     int finished = begins ? coroutine_begin(c->coroutine, make_mask, begins) : coroutine_resume(c->coroutine);
-    c->running = 0;
+    set_running(c, 0);
     meter->until = UINT64_MAX;
     if (finished)
         c->making = NULL;
@@ -425,8 +427,11 @@ int constraint_mask_some(struct constraint_state *s, int64_t left, uint8_t *allo
     if (c->making && !go_on(c, NULL, work))
         return CONSTRAINT_AGAIN;
     s->made->left = left;
-    if (!s->made->done && work == UINT64_MAX)
+    if (!s->made->done && work == UINT64_MAX) {
+        set_running(c, 1);
         make_mask(s);
+        set_running(c, 0);
+    }
     if (!s->made->done && !go_on(c, s, work))
         return CONSTRAINT_AGAIN;
     return hand_out(s, allowed, err);

@@ -441,36 +441,45 @@ static void test_counts_of_counts(void **state)
 
 /* ---- collections ------------------------------------------------------------------------------------------------------------------ */
 
+static void accept_text(struct constraint_state *s, const char *text)
+{
+    struct error err = {0};
+    assert_int_equal(constraint_accept_text(s, text, strlen(text), &err), 1);
+}
+
+/* Returns the pieces that it took. */
+static int collect_all(struct constraint *c, uint32_t **root, size_t n)
+{
+    int pieces = 0;
+    for (int done = 0; !done; pieces++) {
+        uint64_t before = c->matcher.meter.done;
+        done = matcher_collect(&c->matcher, root, n);
+        assert_in_range(done, 0, 1);
+        assert_in_range(c->matcher.meter.done - before, 1, CONSTRAINT_STEP);
+    }
+    return pieces;
+}
+
 /* A text that n rules have begun to read, each of which waits for the end of the same rule: the work of collecting its memory,
  * and of finding how far behind it the end is. */
 static void work_of_many(int n, uint64_t *collected, uint64_t *weighed)
 {
-    struct error err = {0};
-    struct grammar *g;
-    struct constraint *c;
     char *text = malloc(80 * (size_t)n + 80), *to = text + sprintf(text, "s ::= \"'\" [a-z]* \"'\"\nroot ::= r0");
     for (int i = 1; i < n; i++)
         to += sprintf(to, " | r%d", i);
     for (int i = 0; i < n; i++)
         to += sprintf(to, "\nr%d ::= \"(\" s \"%d)\"", i, i);
-    struct grammar_maker *m = grammar_begin(NULL);
-    grammar_expr e = gbnf_parse(m, text, strlen(text), tokenizer);
-    assert_int_equal(grammar_finish(m, &e, 1, &g, &err), 0);
-    assert_int_equal(constraint_create(&c, trie, g, &(struct constraint_options){.close_at_limit = 1}, &err), 0);
+    struct constraint *c = make(&(struct language){text, 0});
     struct constraint_state *s = begin(c);
-    struct token_list ids = {0};
-    assert_int_equal(tokenizer_encode(tokenizer, "('a", 3, 0, 0, &ids, &err), 0);
-    for (size_t i = 0; i < ids.n; i++)
-        assert_int_equal(constraint_accept(s, ids.id[i], &err), 0);
+    accept_text(s, "('a");
     uint32_t *root = &s->set;
     uint64_t before = c->matcher.meter.done;
     for (int again = 0; again < 2; again++) /* of what was collected too */
-        assert_int_equal(matcher_collect(&c->matcher, &root, 1), 0);
+        collect_all(c, &root, 1);
     *collected = c->matcher.meter.done - before;
     before = c->matcher.meter.done;
     completion_frame_weight(c->completion, set_at(&c->matcher, s->set)->config[0].frame);
     *weighed = c->matcher.meter.done - before;
-    token_list_free(&ids);
     constraint_end(s);
     constraint_destroy(c);
     free(text);
@@ -489,12 +498,134 @@ static void test_collections(void **state)
     }
 }
 
+static const struct language nested = {
+    "root ::= \"[\" (item (\",\" item)*)? \"]\"\nitem ::= root | [a-z]+ | \"{\" item \"}\"\n", 0};
+
+static void same_as(struct constraint_state *s, const char *text, int64_t left)
+{
+    struct constraint *alone = make(&nested);
+    struct constraint_state *twin = begin(alone);
+    struct error err[2] = {{0}, {0}};
+    accept_text(twin, text);
+    int n = constraint_mask(twin, left, allowed[1], &err[1]);
+    same(constraint_mask(s, left, allowed[0], &err[0]), n, &err[0], &err[1]);
+    constraint_end(twin);
+    constraint_destroy(alone);
+}
+
+/* Texts go on between the pieces of a collection, end, and begin; each is where it would be without. */
+static void test_texts_go_on(void **state)
+{
+    (void)state;
+    enum { TEXTS = 4, DEEP = 3000 };
+    static char text[TEXTS][2 * DEEP + 100];
+    struct constraint *c = make(&nested);
+    struct constraint_state *s[TEXTS];
+    for (int i = 0; i < TEXTS; i++) {
+        s[i] = begin(c);
+        for (int k = 0; k < DEEP; k++)
+            strcat(text[i], k % (i + 2) ? "[" : "[{");
+        accept_text(s[i], text[i]);
+    }
+    int all_pieces = 0;
+    for (int round = 0, pieces = 0; round < 6; round++, pieces = 0) {
+        uint32_t *root[TEXTS];
+        for (int i = 0; i < TEXTS; i++)
+            root[i] = &s[i]->set;
+        while (matcher_collect(&c->matcher, root, TEXTS) == 0) {
+            static const char *const more[] = {"[", "a,", "{[", "b", "[[[{"};
+            int i = pieces++ % TEXTS;
+            const char *next = more[(round + pieces) % 5];
+            char last = text[i][strlen(text[i]) - 1];
+            if (strchr(next[0] == 'a' ? "[," : "[{,", last) && pieces < 40) {
+                accept_text(s[i], next);
+                strcat(text[i], next);
+            }
+        }
+        all_pieces += pieces;
+        masks_forget(&c->masks); /* as memory.c does */
+        completion_forget(c->completion);
+        memset(c->start, 0, sizeof *c->start);
+        for (int i = 0; i < TEXTS; i++)
+            same_as(s[i], text[i], i % 2 ? 1 << 20 : 2 * DEEP);
+        constraint_end(s[round % TEXTS]);
+        s[round % TEXTS] = begin(c);
+        strcpy(text[round % TEXTS], "[[{");
+        accept_text(s[round % TEXTS], "[[{");
+    }
+    assert_in_range(all_pieces, 10, 1000);
+    for (int i = 0; i < TEXTS; i++)
+        constraint_end(s[i]);
+    constraint_destroy(c);
+}
+
+/* What is known of the way to the end outlives a collection: it need not be found again through a stack of any depth. */
+static void test_weights_are_kept(void **state)
+{
+    (void)state;
+    struct constraint *c = make(&nested);
+    struct constraint_state *s = begin(c);
+    accept_text(s, "[[{[{{[[");
+    uint32_t *root = &s->set,
+             weight = completion_frame_weight(c->completion, set_at(&c->matcher, s->set)->config[0].frame);
+    assert_int_not_equal(weight, 0);
+    collect_all(c, &root, 1);
+    assert_int_equal(frame_at(&c->matcher, set_at(&c->matcher, s->set)->config[0].frame)->weight_left, weight + 1);
+    constraint_end(s);
+    constraint_destroy(c);
+}
+
+/* Where memory is short a mask collects in pieces like all else that it does, and the steps of other texts do not collect for it. */
+static void test_masks_collect_in_pieces(void **state)
+{
+    (void)state;
+    enum { DEEP = 60000, WORK = 20000 };
+    struct constraint *c = make(&nested);
+    struct constraint_state *s = begin(c), *other = begin(c);
+    char *text = malloc(DEEP + 1);
+    memset(text, '[', DEEP);
+    text[DEEP] = 0;
+    c->matcher.capacity = (4 << 20) / 8; /* and no more is to be had */
+    c->matcher.most = c->matcher.capacity;
+    accept_text(s, text);
+    accept_text(other, "[{");
+    while (!matcher_low(&c->matcher))
+        for (int i = 0; i < 26; i++) {
+            struct constraint_state *third = begin(c);
+            accept_text(third, (char[]){'[', (char)('a' + i), ',', (char)('a' + c->matcher.used % 26), ',', '[', 0});
+            accept_text(third, "[[[[{{{{[[[[[");
+            constraint_end(third);
+            accept_text(s, "[[[[[[[[");
+        }
+    uint32_t epoch = c->epoch;
+    int collecting = 0, n = CONSTRAINT_AGAIN;
+    struct error err = {0};
+    while (n == CONSTRAINT_AGAIN) {
+        n = constraint_mask_some(s, 1 << 20, allowed[0], WORK, &err);
+        assert_in_range(constraint_work(c), 0, 3 * WORK);
+        if (c->matcher.collection.active && collecting++ % 8 == 0) {
+            accept_text(other, "[");
+            assert_int_equal(c->epoch, epoch);
+        }
+    }
+    assert_in_range(collecting, 20, 10000);
+    assert_int_equal(c->epoch, epoch + 1);
+    assert_in_range(n, 1, n_vocab);
+    constraint_end(s);
+    constraint_end(other);
+    constraint_destroy(c);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),  cmocka_unit_test(test_given_up),         cmocka_unit_test(test_interleaved),
-        cmocka_unit_test(test_work),    cmocka_unit_test(test_counted_once),     cmocka_unit_test(test_ambiguous),
-        cmocka_unit_test(test_in_time), cmocka_unit_test(test_counts_of_counts), cmocka_unit_test(test_collections),
+        cmocka_unit_test(test_pieces),           cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_interleaved),      cmocka_unit_test(test_work),
+        cmocka_unit_test(test_counted_once),     cmocka_unit_test(test_ambiguous),
+        cmocka_unit_test(test_in_time),          cmocka_unit_test(test_counts_of_counts),
+        cmocka_unit_test(test_collections),      cmocka_unit_test(test_texts_go_on),
+        cmocka_unit_test(test_weights_are_kept), cmocka_unit_test(test_masks_collect_in_pieces),
     };
     return cmocka_run_group_tests(tests, open_ember, close_vocabulary);
 }
