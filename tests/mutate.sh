@@ -383,7 +383,7 @@ mutate mean-of-streams "$(golden glm5next)" src/model/block/hyper.c 's|op_stream
 mutate pools-of-latents "$(golden glm5next)" src/model/block/latent.c 's|m->scale, s->chosen);|m->scale, s->chosen ? NULL : s->chosen);|'
 mutate bound-unsaid "equivalent" src/model/recurrent/glm5next.c 's|bound_unsaid = -5|bound_unsaid = -4|'
 mutate limit-unsaid "equivalent" src/model/recurrent/glm5next.c 's|limit_unsaid = 10|limit_unsaid = 9|'
-mutate rank-unsaid "equivalent" src/model/block/latent.c 's|RANK_MOST, query_rank(g, p->n_layer),|RANK_MOST, 0,|'
+mutate rank-unsaid "equivalent" src/model/block/latent.c 's|return t->ne\[0\] <= RANK_MOST ? (int)t->ne\[0\] : RANK_MOST;|return 0;|'
 mutate local-blocks "equivalent" src/op/indexer.c 's|f.id < x->n_local)|f.id < (x->n_local > 1))|'
 
 # qwen4exp
