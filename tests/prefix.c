@@ -7,10 +7,10 @@
  *     turns      conversations, one request at a time: how much each turn finds, exactly
  *     few-states a conversation with memory for few states: each turn resumes near its end, others from what they share
  *     together   equal prompts at once: the first computes, the others share
- *     preempted  sequences that find no page wait for others and are computed again
+ *     preempted  sequences that find no page wait for others and are computed again, steered as they were
  *     chance     random requests that share prefixes of each other and of answers, several at a time, in engines with few pages,
- *                few states, odd chunks and budgets, cancelled and cleared in between: every token, its log-probability and the
- *                likeliest at its place are those of an engine that computes each request alone, from nothing
+ *                few states, odd chunks and budgets, some steered, cancelled and cleared in between: every token, its log-probability
+ *                and the likeliest at its place are those of an engine that computes each request alone, from nothing
  *
  *     restart    what files know after the engine was closed: found, read only by a second engine, held to its bytes
  *     anywhere   a prompt that leaves what files know at any position finds from files what it finds in memory, and computes the rest
@@ -21,8 +21,9 @@
  *     lies       files whose checksums hold and whose fields are wrong
  *     others     another model of the same shape finds nothing, nor does another type of keys and values
  *     no-handles files that cannot be opened for a moment are not lost
- *     steered    requests with other lists of vectors find nothing of each other, with equal ones everything, in memory and from files;
- *                what has no effect, or none on what is kept, shares all; four lists at once
+ *     steered    requests with other lists of vectors find of each other what comes before the page where one of them acts, with equal
+ *                ones everything: in memory, from files, and from those of a process that was killed; what has no effect, or none on what
+ *                is kept, shares all; four lists at once
  *     killed     a process that serves and writes is killed at any moment; what the next one finds gives the same answers
  *
  * With --kv q8_0 those whose bytes depend on the type, again. A line a test and model. Needs no data from outside the repository. */
@@ -40,6 +41,7 @@
 
 #include <fcntl.h>
 #include <glob.h>
+#include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -161,6 +163,80 @@ static void extend(struct prompt *p, size_t n, uint64_t seed, int n_vocab)
 {
     for (size_t i = 0; i < n && p->n < N_CTX - MOST_ANSWER - 1; i++)
         p->id[p->n++] = (stoker_token)(rng_u64(seed, i, 7, 7) % (uint64_t)n_vocab);
+}
+
+/* ---- vectors ---------------------------------------------------------------------------------------------------------------- */
+
+static char dir[64] = "/tmp/stoker-prefix-XXXXXX"; /* of this run */
+
+/* A vector file of every layer but the first, beside the folder of this run; from a seed. 0: it is there. */
+static int write_vector(const char *path, const struct stoker_about *about, uint64_t seed, int projects)
+{
+    static float row[1 << 14];
+    struct gguf_writer w;
+    struct error err = {0};
+    char name[32];
+    gguf_write_begin(&w, path, 32);
+    gguf_write_string(&w, "general.architecture", "controlvector", 13);
+    if (projects)
+        gguf_write_string(&w, "glp.mode", "project", 7);
+    for (uint64_t l = 1; l < about->n_layer; l++) {
+        snprintf(name, sizeof name, "direction.%d", (int)l);
+        gguf_write_tensor(&w, name, TYPE_F32, 1, &about->n_embd);
+    }
+    for (uint64_t l = 1; l < about->n_layer && about->n_embd <= sizeof row / sizeof *row; l++) {
+        double sum = 0;
+        for (uint64_t i = 0; i < about->n_embd; i++) {
+            row[i] = (float)((double)(rng_u64(seed, l * about->n_embd + i, 3, 3) >> 40) * 0x1p-23 - 1);
+            sum += (double)row[i] * (double)row[i];
+        }
+        for (uint64_t i = 0; i < about->n_embd && projects; i++)
+            row[i] = (float)((double)row[i] / sqrt(sum));
+        gguf_write_data(&w, row, about->n_embd * sizeof *row);
+    }
+    return gguf_write_end(&w, &err);
+}
+
+/* The files of a model: a vector that is added, its equal, and one that is projected out. */
+enum { ADDED, EQUAL, PROJECTED, VECTORS };
+static const char *vector_path(int i)
+{
+    static char path[VECTORS][100];
+    snprintf(path[i], sizeof path[i], "%s.%d.gguf", dir, i);
+    return path[i];
+}
+
+/* 0: they are there; *n_layer of the model. */
+static int write_vectors(const struct subject *m, int *n_layer)
+{
+    static struct stoker_about about;
+    if (stoker_about(&about, m->path, NULL) || about.n_layer < 2)
+        return -1;
+    *n_layer = (int)about.n_layer;
+    return write_vector(vector_path(ADDED), &about, 5, 0) || write_vector(vector_path(EQUAL), &about, 5, 0) ||
+           write_vector(vector_path(PROJECTED), &about, 6, 1);
+}
+
+static void remove_vectors(void)
+{
+    for (int i = 0; i < VECTORS; i++)
+        remove(vector_path(i));
+}
+
+static int open_vectors(struct stoker_vector *v[VECTORS], struct stoker *s)
+{
+    int ok = s != NULL;
+    for (int i = 0; i < VECTORS && ok; i++)
+        ok = stoker_vector_open(&v[i], s, AT_FDCWD, vector_path(i), NULL) == 0;
+    return ok ? 0 : -1;
+}
+
+static void close_vectors(struct stoker_vector *v[VECTORS])
+{
+    for (int i = 0; i < VECTORS; i++) {
+        stoker_vector_close(v[i]);
+        v[i] = NULL;
+    }
 }
 
 /* ---- turns ------------------------------------------------------------------------------------------------------------------ */
@@ -342,15 +418,24 @@ static void preempted(const struct subject *m)
     struct stoker_request r[N];
     struct answer a, truth;
     struct stoker_stats st = {0};
+    struct stoker_vector *v[VECTORS] = {0};
     stoker_id id[N];
+    int n_layer;
     o.n_parallel = N;
     o.n_pages = 2 * N + 1;
+    o.steer_memory = 1 << 20;
     struct stoker *s = engine(m->path, &o);
-    int ok = s != NULL;
+    int ok = s && write_vectors(m, &n_layer) == 0 && open_vectors(v, s) == 0;
+    const struct stoker_steer list[N] = {{.vector = NULL},
+                                         {.vector = v[ADDED]},
+                                         {.vector = v[PROJECTED]},
+                                         {.vector = v[ADDED], .amount = 2, .has_amount = 1, .from = {0, 1}}};
     for (int i = 0; ok && i < N; i++) {
         p[i].n = 0;
         extend(&p[i], 505, 200 + (uint64_t)i, m->n_vocab);
         r[i] = request(&p[i], MOST_ANSWER, 4);
+        r[i].steer = &list[i];
+        r[i].n_steer = i > 0;
         ok = stoker_submit(s, &r[i], &id[i], &err) == 0;
     }
     for (int i = 0; ok && i < N; i++) {
@@ -362,7 +447,9 @@ static void preempted(const struct subject *m)
         stoker_stats_of(s, &st);
     char detail[60];
     snprintf(detail, sizeof detail, "%llu times", (unsigned long long)st.preempted);
+    close_vectors(v);
     stoker_close(s);
+    remove_vectors();
     verdict(m, "preempted", ok && (st.preempted > 0) == m->pages, detail);
 }
 
@@ -374,6 +461,7 @@ struct talk {
     struct prompt text[TEXTS], answered[ANSWERED];
     int n_answered;
     uint64_t seed, draws;
+    struct stoker_vector *v[VECTORS], *cold_v[VECTORS]; /* of the engine that keeps prefixes, and of the other */
 };
 
 static uint64_t draw(struct talk *t, uint64_t n) { return rng_u64(t->seed, t->draws++, 1, 9) % n; }
@@ -402,9 +490,25 @@ static void remember(struct talk *t, const struct prompt *p, const struct answer
         to->id[to->n++] = a->id[i];
 }
 
+/* Few kinds of operations, and positions near those at which prompts part, so that some requests are steered alike. */
+static size_t draw_list(struct talk *t, struct stoker_steer *list)
+{
+    static const struct stoker_at from[] = {{0, 0}, {200, 0}, {300, 0}, {0, 1}, {-1, 1}},
+                                  to[] = {{0, 0}, {310, 0}, {0, 1}};
+    size_t n = draw(t, 2) ? 1 + draw(t, 2) : 0;
+    for (size_t i = 0; i < n; i++)
+        list[i] = (struct stoker_steer){.vector = t->v[draw(t, 2) ? ADDED : PROJECTED],
+                                        .amount = 1,
+                                        .has_amount = 1,
+                                        .from = from[draw(t, sizeof from / sizeof *from)],
+                                        .to = to[draw(t, sizeof to / sizeof *to)]};
+    return n;
+}
+
 /* Requests at once; compared with the engine that computes each from nothing. */
 static int round_of(struct talk *t, struct stoker *warm, struct stoker *cold)
 {
+    struct stoker_steer list[AT_ONCE][2], cold_list[2];
     static struct prompt p[AT_ONCE];
     struct answer a, truth;
     struct stoker_request r[AT_ONCE];
@@ -422,6 +526,8 @@ static int round_of(struct talk *t, struct stoker *warm, struct stoker *cold)
         r[i].no_cache = draw(t, 10) == 0;
         r[i].salt = "x";
         r[i].n_salt = draw(t, 6) == 0;
+        r[i].steer = list[i];
+        r[i].n_steer = draw_list(t, list[i]);
         if (stoker_submit(warm, &r[i], &id[i], &err)) {
             printf("     %s\n", err.text);
             return 0;
@@ -434,6 +540,11 @@ static int round_of(struct talk *t, struct stoker *warm, struct stoker *cold)
     for (int i = 0; i < n; i++) {
         collect(warm, id[i], &a);
         r[i].no_cache = 1;
+        r[i].steer = cold_list;
+        for (size_t k = 0; k < r[i].n_steer; k++) {
+            cold_list[k] = list[i][k];
+            cold_list[k].vector = t->cold_v[list[i][k].vector == t->v[ADDED] ? ADDED : PROJECTED];
+        }
         if (ask(cold, &r[i], &truth) || a.end.kind != STOKER_END || !same(&truth, &a)) {
             printf("     differs: request %d of %d, %zu ids, %zu found, %d tokens\n", i, n, p[i].n,
                    a.end.u.end.n_cached, a.n);
@@ -458,12 +569,15 @@ static void chance(const struct subject *m)
     static struct talk t;
     struct stoker_stats st;
     struct stoker_options alone = options();
+    struct stoker_vector *cold_v[VECTORS] = {0};
+    alone.steer_memory = 1 << 20;
     struct stoker *cold = engine(m->path, &alone);
     uint64_t cached = 0, all = 0, preempted = 0;
-    int ok = cold != NULL, n = 0;
+    int n_layer, n = 0, ok = write_vectors(m, &n_layer) == 0 && open_vectors(cold_v, cold) == 0;
     for (int w = 0; ok && w < WAYS; w++) {
         struct stoker_options o = ways[w];
         o.n_ctx = N_CTX;
+        o.steer_memory = 1 << 20;
         o.n_threads = o.n_threads ? o.n_threads : 2;
         struct stoker *warm = engine(m->path, &o);
         memset(&t, 0, sizeof t);
@@ -471,7 +585,8 @@ static void chance(const struct subject *m)
         t.seed = 1 + (uint64_t)w;
         for (int i = 0; i < TEXTS; i++)
             extend(&t.text[i], 250 + 350 * (size_t)i, 90 + (uint64_t)i, m->n_vocab);
-        ok = warm != NULL;
+        memcpy(t.cold_v, cold_v, sizeof cold_v);
+        ok = open_vectors(t.v, warm) == 0;
         for (int i = 0; ok && i < rounds; i++, n++)
             if (!(ok = round_of(&t, warm, cold)))
                 printf("     in round %d of way %d\n", i, w);
@@ -484,9 +599,12 @@ static void chance(const struct subject *m)
         cached += warm ? st.cached_tokens : 0;
         all += warm ? st.prompt_tokens : 0;
         preempted += warm ? st.preempted : 0;
+        close_vectors(t.v);
         stoker_close(warm);
     }
+    close_vectors(cold_v);
     stoker_close(cold);
+    remove_vectors();
     char detail[120];
     snprintf(detail, sizeof detail, "%d rounds, %llu of %llu ids found, %llu preempted", n, (unsigned long long)cached,
              (unsigned long long)all, (unsigned long long)preempted);
@@ -496,7 +614,6 @@ static void chance(const struct subject *m)
 
 /* ---- files ------------------------------------------------------------------------------------------------------------------ */
 
-static char dir[64] = "/tmp/stoker-prefix-XXXXXX"; /* of this run */
 static const char *self;
 
 static void __attribute__((format(printf, 1, 2))) shell(const char *format, ...)
@@ -1108,78 +1225,145 @@ static void killed(const struct subject *m)
 
 /* ---- steered ---------------------------------------------------------------------------------------------------------------- */
 
-/* A vector file of every layer but the first, below the folder of this run; from a seed. 0: it is there. */
-static int write_vector(const char *path, const struct stoker_about *about, uint64_t seed)
-{
-    struct gguf_writer w;
-    struct error err = {0};
-    char name[32];
-    gguf_write_begin(&w, path, 32);
-    gguf_write_string(&w, "general.architecture", "controlvector", 13);
-    for (uint64_t l = 1; l < about->n_layer; l++) {
-        snprintf(name, sizeof name, "direction.%d", (int)l);
-        gguf_write_tensor(&w, name, TYPE_F32, 1, &about->n_embd);
-    }
-    for (uint64_t i = 0; i < (about->n_layer - 1) * about->n_embd; i++) {
-        float f = (float)((double)(rng_u64(seed, i, 3, 3) >> 40) * 0x1p-23 - 1);
-        gguf_write_data(&w, &f, sizeof f);
-    }
-    return gguf_write_end(&w, &err);
-}
+enum { PROMPT = 520, SNAPSHOT = 515 };
+
+/* Requests one after the other, and what each finds: where pages alone are kept; where states are, which were taken at the snapshot and at
+ * the ends of answers; and of models of two layers, where nothing is kept behind the layer that is steered. */
+static const struct steered_case {
+    const char *what;
+    int n;
+    struct stoker_steer list[2];
+    int vector[2];
+    size_t text, begins; /* 0: PROMPT ids; else so many of another text, that a case before had the first so many of */
+    size_t pages, states, shallow, state_files; /* the last: where states lie in files by themselves, if that is more */
+} steered_cases[] = {
+#define ALL_OF_IT PROMPT - 1, SNAPSHOT, PROMPT - 1
+#define AGAIN     PROMPT - 1, SNAPSHOT, PROMPT - 1
+#define NOTHING   0, 0, PROMPT - 1
+    {"unsteered", .n = 0, {{0}}, {0}, 0, 0, 0, 0, 0},
+    {"scale 0", 1, {{.has_amount = 1}}, {0}, 0, 0, ALL_OF_IT},
+    {"no positions", 1, {{.from = {9, 0}, .to = {9, 0}}}, {0}, 0, 0, ALL_OF_IT},
+    {"the answer alone", 1, {{.from = {0, 1}}}, {0}, 0, 0, 512, 0, PROMPT - 1, SNAPSHOT},
+    {"the answer alone again", 1, {{.from = {0, 1}}}, {0}, 0, 0, AGAIN},
+    {"from 300", 1, {{.from = {300, 0}}}, {0}, 0, 0, 256, 0, PROMPT - 1},
+    {"from 300 again", 1, {{.from = {300, 0}}}, {0}, 0, 0, AGAIN},
+    {"a vector", 1, {{0}}, {ADDED}, 0, 0, NOTHING},
+    {"equal content", 1, {{0}}, {EQUAL}, 0, 0, AGAIN},
+    {"to 300", 1, {{.to = {300, 0}}}, {0}, 0, 0, 256, 0, PROMPT - 1},
+    {"to 300 again", 1, {{.to = {300, 0}}}, {0}, 0, 0, AGAIN},
+    {"another scale", 1, {{.amount = 2, .has_amount = 1}}, {0}, 0, 0, NOTHING},
+    {"another layer", 1, {{.layer_first = 1, .layer_last = 1}}, {0}, 0, 0, NOTHING},
+    {"a projection", 1, {{0}}, {PROJECTED}, 0, 0, NOTHING},
+    {"another side", 1, {{.side = STOKER_SIDE_POSITIVE}}, {PROJECTED}, 0, 0, NOTHING},
+    {"two", 2, {{0}, {0}}, {ADDED, PROJECTED}, 0, 0, NOTHING},
+    {"turned round", 2, {{0}, {0}}, {PROJECTED, ADDED}, 0, 0, NOTHING},
+    {"turned round again", 2, {{0}, {0}}, {PROJECTED, ADDED}, 0, 0, AGAIN},
+    {"290 unsteered", 0, {{0}}, {0}, 290, 0, 0, 0, 0},
+    {"from 300, behind these", 1, {{.from = {300, 0}}}, {0}, 350, 290, 290, 290, 290},
+    {"310 unsteered", 0, {{0}}, {0}, 310, 0, 0, 0, 0},
+    {"from 300, behind those", 1, {{.from = {300, 0}}}, {0}, 370, 310, 256, 0, 310},
+    {"a vector at the end", 1, {{0}}, {ADDED}, 0, 0, AGAIN},
+    {"unsteered at the end", 0, {{0}}, {0}, 0, 0, AGAIN},
+};
+enum { STEERED_CASES = sizeof steered_cases / sizeof *steered_cases };
 
 struct steered {
     const struct subject *m;
     struct stoker *warm, *cold;
-    struct stoker_vector *v, *again; /* of warm; again: the same content in another file */
-    struct stoker_vector *cold_v;
-    struct stoker_request r;
-    size_t snapshot;
-    int ok;
+    struct stoker_vector *v[VECTORS], *cold_v[VECTORS];
+    int ok, n_layer, with_files;
+    const char *where;
     char detail[100];
 };
 
-/* Asks with a list of n entries, whose vectors are those of warm, and expects to find so much; the answer is that of an engine that
- * computes it from nothing. */
-static void expect(struct steered *t, const char *what, const struct stoker_steer *list, size_t n, size_t found)
+static struct stoker_request steered_request(const struct steered *t, const struct steered_case *e, struct prompt *p)
 {
-    struct stoker_steer same_list[4];
-    struct answer a, truth;
-    struct stoker_request cold = t->r;
-    for (size_t i = 0; i < n; i++) {
-        same_list[i] = list[i];
-        same_list[i].vector = t->cold_v;
+    static const size_t snapshot = SNAPSHOT;
+    size_t seed = e->text == 290 || e->begins == 290 ? 62 : 63;
+    p->n = 0;
+    if (e->text == 0)
+        extend(p, PROMPT, 61, t->m->n_vocab);
+    else {
+        extend(p, e->begins ? e->begins : e->text, seed, t->m->n_vocab);
+        extend(p, e->text - p->n, 64, t->m->n_vocab);
     }
-    t->r.steer = list;
-    cold.steer = same_list;
-    t->r.n_steer = cold.n_steer = n;
+    struct stoker_request r = request(p, e->text ? 1 : 9, 3);
+    r.snapshot_at = &snapshot;
+    r.n_snapshot_at = e->text == 0;
+    return r;
+}
+
+/* Asks, and expects what the case finds, and the answer of an engine that computes it from nothing. Without one it only asks: what is found
+ * while files are written depends on what of them is written. */
+static void ask_steered(struct steered *t, const struct steered_case *e)
+{
+    static struct prompt p;
+    struct stoker_steer list[2], cold_list[2];
+    struct answer a, truth;
+    struct stoker_request r = steered_request(t, e, &p), cold = r;
+    for (int i = 0; i < e->n; i++) {
+        list[i] = cold_list[i] = e->list[i];
+        list[i].vector = t->v[e->vector[i]];
+        cold_list[i].vector = t->cold_v[e->vector[i]];
+    }
+    r.steer = list;
+    cold.steer = cold_list;
+    r.n_steer = cold.n_steer = (size_t)e->n;
     cold.no_cache = 1;
-    if (!t->ok)
-        return;
-    t->ok = ask(t->warm, &t->r, &a) == 0 && ask(t->cold, &cold, &truth) == 0 && same(&truth, &a);
-    if (!t->ok)
-        snprintf(t->detail, sizeof t->detail, "%s: another answer", what);
-    else if (a.end.u.end.n_cached != found) {
-        snprintf(t->detail, sizeof t->detail, "%s: found %zu, expected %zu", what, a.end.u.end.n_cached, found);
+    size_t shallow = t->m->recurrent && e->shallow == PROMPT - 1 ? SNAPSHOT : e->shallow,
+           states = t->with_files && e->state_files ? e->state_files : e->states,
+           want = t->n_layer <= 2   ? shallow
+                  : t->m->recurrent ? states
+                                    : e->pages;
+    t->ok = t->ok && ask(t->warm, &r, &a) == 0;
+    if (e->list[0].layer_last && t->n_layer == 3) /* all that is kept of the whole vector */
+        want = t->m->recurrent ? SNAPSHOT : PROMPT - 1;
+    if (t->ok && t->cold && a.end.u.end.n_cached != want) {
+        snprintf(t->detail, sizeof t->detail, "%s, %s: found %zu, expected %zu", t->where, e->what,
+                 a.end.u.end.n_cached, want);
+        t->ok = 0;
+    }
+    if (t->ok && t->cold && !(ask(t->cold, &cold, &truth) == 0 && same(&truth, &a))) {
+        snprintf(t->detail, sizeof t->detail, "%s, %s: another answer", t->where, e->what);
         t->ok = 0;
     }
 }
 
-/* Four lists of one prompt at the same time: what each would say alone. */
-static void steered_together(struct steered *t, const struct stoker_steer *one, const struct stoker_steer *other)
+static void open_steered(struct steered *t, const struct stoker_options *how)
 {
-    const struct stoker_steer *list[4] = {NULL, one, other, one};
+    struct stoker_options o = *how;
+    o.steer_memory = 1 << 20;
+    t->with_files = o.cache_dir != NULL;
+    t->warm = engine(t->m->path, &o);
+    t->ok = t->ok && open_vectors(t->v, t->warm) == 0;
+}
+
+static void close_steered(struct steered *t)
+{
+    close_vectors(t->v);
+    stoker_close(t->warm);
+    t->warm = NULL;
+}
+
+/* Four lists of one prompt at the same time: what each would say alone. */
+static void steered_together(struct steered *t)
+{
+    const struct stoker_steer late = {.vector = t->v[ADDED], .from = {0, 1}}, plain = {.vector = t->v[ADDED]},
+                              *list[4] = {NULL, &plain, &late, &plain};
+    static struct prompt p;
     stoker_id id[4];
     struct answer a, truth;
+    struct stoker_request r = steered_request(t, &steered_cases[0], &p);
     for (int i = 0; i < 4 && t->ok; i++) {
-        t->r.steer = list[i];
-        t->r.n_steer = list[i] != NULL;
-        t->r.sampling.seed = 90 + (uint64_t)i;
-        t->ok = stoker_submit(t->warm, &t->r, &id[i], NULL) == 0;
+        r.steer = list[i];
+        r.n_steer = list[i] != NULL;
+        r.sampling.seed = 90 + (uint64_t)i;
+        t->ok = stoker_submit(t->warm, &r, &id[i], NULL) == 0;
     }
     for (int i = 0; i < 4 && t->ok; i++) {
-        struct stoker_request cold = t->r;
+        struct stoker_request cold = r;
         struct stoker_steer mine = list[i] ? *list[i] : (struct stoker_steer){0};
-        mine.vector = t->cold_v;
+        mine.vector = t->cold_v[ADDED];
         cold.steer = &mine;
         cold.n_steer = list[i] != NULL;
         cold.sampling.seed = 90 + (uint64_t)i;
@@ -1191,97 +1375,104 @@ static void steered_together(struct steered *t, const struct stoker_steer *one, 
     }
 }
 
-static void steered_in_memory(struct steered *t, const char *path, int n_layer)
+static void steered_in_memory(struct steered *t)
 {
-    const struct stoker_steer plain = {.vector = t->v}, twice = {.vector = t->v, .amount = 2, .has_amount = 1},
-                              none = {.vector = t->v, .has_amount = 1}, equal = {.vector = t->again},
-                              last = {.vector = t->v, .layer_first = n_layer - 1, .layer_last = n_layer - 1},
-                              late = {.vector = t->v, .from = {0, 1}}, empty = {.vector = t->v, .from = {9}, .to = {9}},
-                              first = {.vector = t->v, .to = {300}};
-    const struct stoker_steer both[2] = {plain, twice}, turned[2] = {twice, plain};
-    size_t known = t->m->recurrent ? t->snapshot : t->r.n_prompt - 1;
-    size_t other = n_layer > 2 ? 0 : known; /* behind the last layer nothing is kept */
-    expect(t, "unsteered", NULL, 0, 0);
-    expect(t, "unsteered again", NULL, 0, known);
-    expect(t, "scale 0", &none, 1, known);
-    expect(t, "no positions", &empty, 1, known);
-    expect(t, "the last layer", &last, 1, known);
-    expect(t, "a vector", &plain, 1, other);
-    expect(t, "a vector again", &plain, 1, known);
-    expect(t, "another scale", &twice, 1, other);
-    expect(t, "two", both, 2, other);
-    expect(t, "turned round", turned, 2, other);
-    expect(t, "turned round again", turned, 2, known);
-    expect(t, "the answer alone", &late, 1, other);
-    expect(t, "the first positions", &first, 1, other);
-    expect(t, "the first positions again", &first, 1, known);
-    expect(t, "equal content", &equal, 1, known);
-    stoker_vector_close(t->v);
-    t->v = NULL;
-    t->ok = t->ok && stoker_vector_open(&t->v, t->warm, AT_FDCWD, path, NULL) == 0;
-    const struct stoker_steer reloaded = {.vector = t->v};
-    expect(t, "loaded again", &reloaded, 1, known);
-    expect(t, "unsteered at the end", NULL, 0, known);
-    steered_together(t, &reloaded, &equal);
+    struct stoker_options o = options();
+    o.n_snapshots = 40;
+    o.n_parallel = 4;
+    o.cache_ram = 64 << 20;
+    t->where = "in memory";
+    open_steered(t, &o);
+    for (int i = 0; i < STEERED_CASES; i++) {
+        if (i == STEERED_CASES / 2 && t->ok) { /* a file that is loaded again is the same */
+            close_vectors(t->v);
+            t->ok = open_vectors(t->v, t->warm) == 0;
+        }
+        ask_steered(t, &steered_cases[i]);
+    }
+    if (t->ok)
+        steered_together(t);
+    close_steered(t);
 }
 
-static void steered_from_files(struct steered *t, const char *path, int n_layer)
+/* An engine each. */
+static void steered_from_files(struct steered *t, int first)
 {
     struct stoker_options o = with_files();
-    size_t known = t->m->recurrent ? t->snapshot : t->r.n_prompt - 1;
-    o.steer_memory = 1 << 20;
-    empty_dir();
-    for (int i = 0; i < 3 && t->ok; i++) {
-        t->warm = engine(t->m->path, &o);
-        t->ok = t->warm && stoker_vector_open(&t->v, t->warm, AT_FDCWD, path, NULL) == 0;
-        const struct stoker_steer list = {.vector = t->v};
-        expect(t, i ? "files" : "first", &list, i < 2, i == 1 || (i && n_layer <= 2) ? known : 0);
-        stoker_vector_close(t->v);
-        t->v = NULL;
-        stoker_close(t->warm);
-        t->warm = NULL;
+    for (int i = first; i < STEERED_CASES && t->ok; i++) {
+        open_steered(t, &o);
+        ask_steered(t, &steered_cases[i]);
+        close_steered(t);
     }
+}
+
+/* In a process of its own: the first half, written; then an engine that has them open until it is killed. */
+static void steer_until_killed(const struct subject *m, int n_layer)
+{
+    struct steered t = {.m = m, .ok = 1, .n_layer = n_layer};
+    struct stoker_options o = with_files();
+    char ready[100];
+    o.n_snapshots = 40;
+    o.n_parallel = 4;
+    o.cache_ram = 64 << 20;
+    open_steered(&t, &o);
+    for (int i = 0; i < STEERED_CASES / 2; i++)
+        ask_steered(&t, &steered_cases[i]);
+    if (!t.ok)
+        printf("     %s\n", t.detail);
+    fflush(stdout);
+    close_steered(&t);
+    open_steered(&t, &o);
+    snprintf(ready, sizeof ready, "%s/%s", dir, t.ok ? "done" : "failed");
+    close(open(ready, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    for (;;)
+        pause();
+}
+
+static void steered_when_killed(struct steered *t)
+{
+    char kind[12], vocab[12], layers[12], done[100];
+    snprintf(kind, sizeof kind, "%d", t->m->recurrent);
+    snprintf(vocab, sizeof vocab, "%d", t->m->n_vocab);
+    snprintf(layers, sizeof layers, "%d", t->n_layer);
+    snprintf(done, sizeof done, "%s/done", dir);
     empty_dir();
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl(self, self, "--steer", t->m->path, dir, layers, vocab, kind, (char *)NULL);
+        _exit(1);
+    }
+    for (int ms = 0; ms < PATIENCE && access(done, F_OK); ms += 10)
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    if (access(done, F_OK)) {
+        snprintf(t->detail, sizeof t->detail, "the process that is killed did not come so far");
+        t->ok = 0;
+    }
+    t->where = "after a kill";
+    steered_from_files(t, STEERED_CASES / 2);
 }
 
 static void steered(const struct subject *m)
 {
-    struct stoker_options o = options();
-    struct stoker_about about;
-    struct prompt p = {.n = 0};
     struct steered t = {.m = m};
-    char path[100], copy[100];
-    o.n_snapshots = 20;
-    o.n_parallel = 4;
-    o.cache_ram = 64 << 20;
+    struct stoker_options o = options();
     o.steer_memory = 1 << 20;
-    snprintf(path, sizeof path, "%s.vector.gguf", dir);
-    snprintf(copy, sizeof copy, "%s.copy.gguf", dir);
-    extend(&p, 520, 61, m->n_vocab);
-    t.snapshot = p.n - 5;
-    t.r = request(&p, 9, 3);
-    t.r.snapshot_at = &t.snapshot;
-    t.r.n_snapshot_at = 1;
-    t.warm = engine(m->path, &o);
     t.cold = engine(m->path, &o);
-    t.ok = t.warm && t.cold && stoker_about(&about, m->path, NULL) == 0 && write_vector(path, &about, 5) == 0 &&
-           write_vector(copy, &about, 5) == 0 && stoker_vector_open(&t.v, t.warm, AT_FDCWD, path, NULL) == 0 &&
-           stoker_vector_open(&t.again, t.warm, AT_FDCWD, copy, NULL) == 0 &&
-           stoker_vector_open(&t.cold_v, t.cold, AT_FDCWD, path, NULL) == 0;
-    if (t.ok)
-        steered_in_memory(&t, path, (int)about.n_layer);
-    stoker_vector_close(t.v);
-    stoker_vector_close(t.again);
-    stoker_close(t.warm);
-    t.v = NULL;
-    t.warm = NULL;
-    t.r.sampling.seed = 3;
-    if (t.ok)
-        steered_from_files(&t, path, (int)about.n_layer);
-    stoker_vector_close(t.cold_v);
+    t.ok = write_vectors(m, &t.n_layer) == 0 && open_vectors(t.cold_v, t.cold) == 0;
+    steered_in_memory(&t);
+    empty_dir();
+    if (t.ok && t.n_layer > 2) {
+        t.where = "from files";
+        steered_from_files(&t, 0);
+        if (t.ok)
+            steered_when_killed(&t);
+        empty_dir();
+    }
+    close_vectors(t.cold_v);
     stoker_close(t.cold);
-    remove(path);
-    remove(copy);
+    remove_vectors();
     verdict(m, "steered", t.ok, t.detail);
 }
 
@@ -1342,9 +1533,11 @@ int main(int argc, char **argv)
                                        TEST_DATA "/steering/steer-gpt-oss.gguf"};
     int first = 1;
     self = argv[0];
-    if (argc == 7 && strcmp(argv[1], "--serve") == 0) {
+    if (argc == 7 && strncmp(argv[1], "--s", 3) == 0) {
         const struct subject m = {.path = argv[2], .n_vocab = atoi(argv[5]), .recurrent = atoi(argv[6])};
         snprintf(dir, sizeof dir, "%s", argv[3]);
+        if (strcmp(argv[1], "--steer") == 0)
+            steer_until_killed(&m, atoi(argv[4]));
         return serve_until_killed(&m, strtoull(argv[4], NULL, 10));
     }
     if (!mkdtemp(dir)) {

@@ -288,7 +288,7 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
                       .ignore_end = r->ignore_end,
                       .no_cache = r->no_cache,
                       .may_be_cut = r->may_be_cut,
-                      .cursor = {.root = steering_root(steer ? &steer->list : NULL, root)},
+                      .cursor = {.of = {root, steer ? &steer->list : NULL}},
                       .wants_progress = r->wants_progress,
                       .notify = r->notify,
                       .notify_arg = r->notify_arg,

@@ -154,10 +154,11 @@ static int awaits_other(const struct stoker *s, const struct job *j)
     for (int i = 0; i < s->session->plan.n_parallel; i++) {
         const struct job *o = s->active[i];
         size_t same = 0;
-        if (!o || o->id >= j->id || o->no_cache || o->state != JOB_PROMPT || o->cursor.root != j->cursor.root)
+        if (!o || o->id >= j->id || o->no_cache || o->state != JOB_PROMPT)
             continue;
         while (same < o->n_prompt && same < score_resumable(j) && o->history[same] == j->history[same])
             same++;
+        same = (size_t)prefix_alike(&o->cursor.of, (int)o->n_prompt, &j->cursor.of, (int)same);
         same = leaves_at(s, o, same);
         if (o->n_done < same && same >= j->n_done + KV_PAGE)
             return 1;
@@ -171,7 +172,7 @@ static int fetches(struct stoker *s, struct job *j)
     double begin = clock_seconds();
     int fetched = 0;
     while (j->fetches && clock_seconds() - begin < longest_fetch) {
-        int more = prefix_disk_fetch(s->disk, j->cursor.root, j->history, (int)score_resumable(j), s->rows_per_second);
+        int more = prefix_disk_fetch(s->disk, &j->cursor.of, j->history, (int)score_resumable(j), s->rows_per_second);
         fetched |= more;
         j->fetches = more ? j->fetches - 1 : 0;
     }

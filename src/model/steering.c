@@ -67,12 +67,12 @@ int steering_add(struct steering *s, const struct model *m, const struct steerin
     return 0;
 }
 
-uint64_t steering_root(const struct steering *s, uint64_t root)
+uint64_t steering_key(const struct steering *s, uint64_t root, int64_t first, int n)
 {
     for (int i = 0; s && i < s->n; i++) {
         const struct steering_op *o = &s->op[i];
-        const int64_t range[] = {o->from, o->to};
-        if (o->is_kept)
+        const int64_t range[] = {o->from > first ? o->from - first : 0, o->to < first + n ? o->to - first : INT64_MAX};
+        if (o->is_kept && range[0] < n && range[0] < range[1])
             root = hash64(range, sizeof range, hash64(o->kept_hash, sizeof o->kept_hash, root));
     }
     return root;

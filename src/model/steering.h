@@ -38,9 +38,10 @@ int steering_add(struct steering *s, const struct model *m, const struct steerin
 struct step;
 void steer_rows(struct step *s, enum vector_hook hook, float *x, int n_stream);
 
-/* The root of prefixes that were computed under this list: of another list another one, without a list, or where nothing that is kept
- * depends on it, root itself. s may be NULL. */
-uint64_t steering_root(const struct steering *s, uint64_t root);
+/* What tells known positions [first, first + n) apart that were computed under this list, behind the same positions before: a hash of what
+ * it does there to what is kept, and of root; without a list, or where nothing that is kept depends on it there, root itself. Where an
+ * operation ends is seen only before the last position. s may be NULL. */
+uint64_t steering_key(const struct steering *s, uint64_t root, int64_t first, int n);
 
 /* 64 digits: SHA-256 of all operations with their positions. */
 void steering_digest(const struct steering *s, char out[2 * SHA256_BYTES + 1]);

@@ -35,6 +35,24 @@ uint64_t prefix_root(const struct prefix_cache *c, const void *salt, size_t n)
     return n ? hash64(salt, n, c->base) : c->base;
 }
 
+uint64_t prefix_key(const struct prefix_origin *of, int page, int n)
+{
+    return steering_key(of->list, of->root, (int64_t)page * KV_PAGE, n);
+}
+
+/* Of the last page there is what ends there; where that differs, nothing of it is shared. */
+int prefix_alike(const struct prefix_origin *other, int n_end, const struct prefix_origin *of, int n)
+{
+    if (other->root != of->root)
+        return 0;
+    for (int i = 0; (other->list || of->list) && i * KV_PAGE < n; i++) {
+        int own = n_end - i * KV_PAGE < KV_PAGE ? n_end - i * KV_PAGE : KV_PAGE;
+        if (prefix_key(other, i, own) != prefix_key(of, i, own))
+            return i * KV_PAGE;
+    }
+    return n;
+}
+
 /* ---- finding ---------------------------------------------------------------------------------------------------------------- */
 
 /* Where a sequence can go on: after ids [0, at) of the node; state NULL where there is none to be had. */
@@ -70,7 +88,7 @@ static void consider(const struct prefix_cache *c, struct reach *best, struct pr
 }
 
 /* The furthest place for ids [n]; c->path holds the nodes up to it. */
-static struct reach find(struct prefix_cache *c, uint64_t root, const int32_t *ids, int n)
+static struct reach find(struct prefix_cache *c, const struct prefix_origin *of, const int32_t *ids, int n)
 {
     struct reach best = {0};
     struct prefix_node *node = NULL, *whole;
@@ -78,7 +96,9 @@ static struct reach find(struct prefix_cache *c, uint64_t root, const int32_t *i
     do {
         whole = NULL;
         for (struct prefix_node *i = *tree_list(c, node); i; i = i->next) {
-            int same = i->root == root ? prefix_common(i, ids + depth * KV_PAGE, n - depth * KV_PAGE) : 0;
+            int same = prefix_common(i, ids + depth * KV_PAGE, n - depth * KV_PAGE);
+            if (same == 0 || i->key != prefix_key(of, depth, i->n))
+                continue;
             consider(c, &best, i, same);
             whole = same == KV_PAGE ? i : whole;
         }
@@ -153,7 +173,7 @@ static void move_cursor(struct prefix_cursor *at, struct prefix_node *node)
 
 int prefix_resume(struct prefix_cache *c, struct prefix_cursor *at, struct sequence *seq, const int32_t *ids, int n)
 {
-    struct reach r = find(c, at->root, ids, n);
+    struct reach r = find(c, &at->of, ids, n);
     at->since = ++c->clock;
     if (r.pos == 0)
         return 0;
@@ -177,7 +197,7 @@ int prefix_resume(struct prefix_cache *c, struct prefix_cursor *at, struct seque
 
 void prefix_renew(struct prefix_cache *c, const struct prefix_cursor *at, const int32_t *ids, int n)
 {
-    struct reach r = find(c, at->root, ids, n);
+    struct reach r = find(c, &at->of, ids, n);
     if (r.pos < n || !r.state)
         return;
     tree_mark_used(c, r.node);
@@ -230,15 +250,17 @@ static struct prefix_node *know(struct prefix_cache *c, const struct prefix_curs
                                 const int32_t *ids, int n)
 {
     struct prefix_node *growing = NULL;
+    int depth = at->node ? at->node->depth + 1 : 0;
+    uint64_t key = prefix_key(&at->of, depth, n);
     for (struct prefix_node *s = *tree_list(c, at->node); s; s = s->next) {
-        int same = s->root == at->root ? prefix_common(s, ids, n) : 0;
-        if (same == n)
+        int same = s->key == key ? prefix_common(s, ids, n) : 0;
+        if (same == n && prefix_key(&at->of, depth, s->n) == key)
             return s;
         if (same == s->n && same > 0 && same_page(c, s, seq))
             growing = s;
     }
     if (!growing)
-        growing = tree_add(c, at, at->node ? at->node->depth + 1 : 0);
+        growing = tree_add(c, at->node, key);
     if (!growing)
         return NULL;
     add_pages(c, growing, seq);
@@ -275,4 +297,7 @@ void prefix_remember(struct prefix_cache *c, struct prefix_cursor *at, struct se
         tree_save_state(c, node, part ? part : KV_PAGE, at->since, seq, priority);
 }
 
-int prefix_reach(struct prefix_cache *c, uint64_t root, const int32_t *ids, int n) { return find(c, root, ids, n).pos; }
+int prefix_reach(struct prefix_cache *c, const struct prefix_origin *of, const int32_t *ids, int n)
+{
+    return find(c, of, ids, n).pos;
+}

@@ -8,6 +8,10 @@
  * Nodes and sequences share pages by counting their users (model/kv_pages.h). Whole pages never change, and nobody changes the part of a
  * partly filled page that a node has. Nodes are found by comparing ids; hashes only narrow the search.
  *
+ * What is kept of a position depends on how the request is steered there and before. So each node has a key: of its salt, and of what the
+ * list does on its own positions (steering_key()); what it did before is in the nodes above. A page that grows across a position where its
+ * key changes is another node then, on the same memory.
+ *
  * A sequence can resume at position p if the cache has all pages below p of layers that see everything, the pages of window layers that
  * p still sees, and, with recurrent layers, a copy of the state at p. Whole pages are shared, a partly filled page is copied. If a pool
  * has no free page, pages that no sequence uses are evicted: leaves first, least recently used first; of windows, first those where
@@ -16,6 +20,7 @@
 #define ENGINE_PREFIX_CACHE_H
 
 #include "model/kv_pages.h"
+#include "model/steering.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -38,13 +43,19 @@ struct prefix_state {
 struct prefix_node {
     struct prefix_node *parent, *child, *next; /* next: sibling, or the next free one */
     struct prefix_state *state;
-    uint64_t root, hash;    /* hash: of all ids from the root on, of whole pages */
+    uint64_t key, hash;     /* hash: of all ids and keys from the root on, of whole pages */
     uint64_t used;          /* time of the last use; never less than its children's */
     int depth, n, users;    /* number of its page; ids, 0: not in use; sequences whose cursor is here */
     int resumable;          /* 1: its window pages are seen from a position where a sequence may resume */
     int saved;              /* 1: a file has these ids and pages */
     int32_t page[KV_KINDS]; /* number in the kind's pool; -1: none */
     int32_t id[KV_PAGE];    /* [n] */
+};
+
+/* Whose prefixes: a hash of the salt, and the list of the request or NULL, which outlives its use here. */
+struct prefix_origin {
+    uint64_t root;
+    const struct steering *list;
 };
 
 struct prefix_cache {
@@ -59,9 +70,10 @@ struct prefix_cache {
     uint64_t changes;           /* rises when there may be something new to write to files */
 };
 
-/* A sequence's position in the tree. Zeroed but for root: at the root. */
+/* A sequence's position in the tree. Zeroed but for of: at the root. */
 struct prefix_cursor {
-    uint64_t root, since;     /* since: states used before this belong to other requests */
+    struct prefix_origin of;
+    uint64_t since;           /* states used before this belong to other requests */
     struct prefix_node *node; /* its last whole page; NULL: at the root */
 };
 
@@ -74,7 +86,13 @@ int prefix_init(struct prefix_cache *c, struct kv_pool *pools, struct kv_pool *s
 /* The root of prefixes with this salt. From any thread. */
 uint64_t prefix_root(const struct prefix_cache *c, const void *salt, size_t n);
 
-/* Resumes an empty sequence as far as the cache has ids [n]; returns the position, at most n, 0: it has nothing. at->root is set; at is
+/* The key of the first n ids of a page. */
+uint64_t prefix_key(const struct prefix_origin *of, int page, int n);
+
+/* How many of n positions a request can share that another one computes, of n_end positions, if their ids are the same. */
+int prefix_alike(const struct prefix_origin *other, int n_end, const struct prefix_origin *of, int n);
+
+/* Resumes an empty sequence as far as the cache has ids [n]; returns the position, at most n, 0: it has nothing. at->of is set; at is
  * moved there. A requested state there counts as superseded from now on. */
 int prefix_resume(struct prefix_cache *c, struct prefix_cursor *at, struct sequence *seq, const int32_t *ids, int n);
 
@@ -107,15 +125,19 @@ void prefix_clear(struct prefix_cache *c);
 /* ---- for files of prefixes ---------------------------------------------------------------------------------- */
 
 /* The position up to which a sequence could resume with ids [n]. */
-int prefix_reach(struct prefix_cache *c, uint64_t root, const int32_t *ids, int n);
+int prefix_reach(struct prefix_cache *c, const struct prefix_origin *of, const int32_t *ids, int n);
 
-/* The first child of parent (NULL: of the root), of any salt; the others follow by next. How many of ids [n] a node begins with. */
+/* 1: no sequence uses the node's page of a kind, or it has none. Other nodes may: they are its siblings. */
+int prefix_page_rests(const struct prefix_cache *c, const struct prefix_node *node, int kind);
+
+/* The first child of parent (NULL: of the root), of any key; the others follow by next. How many of ids [n] a node begins with. */
 struct prefix_node *prefix_children(const struct prefix_cache *c, const struct prefix_node *parent);
 int prefix_common(const struct prefix_node *node, const int32_t *ids, int n);
 
-/* The child of parent (NULL: of the root) whose whole page ids [n] begin with; NULL: there is none. The hash of such a page. */
-struct prefix_node *prefix_child(const struct prefix_cache *c, const struct prefix_node *parent, uint64_t root,
+/* The child of parent (NULL: of the root) of this key whose whole page ids [n] begin with; NULL: there is none. */
+struct prefix_node *prefix_child(const struct prefix_cache *c, const struct prefix_node *parent, uint64_t key,
                                  const int32_t *ids, int n);
-uint64_t prefix_page_hash(uint64_t parent, const int32_t *ids);
+/* The hash of such a page; parent: of the page before it, of the first one base. */
+uint64_t prefix_page_hash(uint64_t parent, uint64_t key, const int32_t *ids);
 
 #endif

@@ -69,12 +69,12 @@ static void copy_rows(const struct kv_pool *pool, uint8_t *to, const uint8_t *fr
 static struct prefix_record record_of(const struct prefix_cache *c, const struct prefix_node *node, int n,
                                       const struct prefix_state *state)
 {
-    uint64_t parent = node->parent ? node->parent->hash : node->root;
+    uint64_t parent = node->parent ? node->parent->hash : c->base;
     int ending = state || n < KV_PAGE;
     return (struct prefix_record){.base = c->base,
-                                  .root = node->root,
+                                  .key = node->key,
                                   .parent = parent,
-                                  .hash = ending ? prefix_ending_hash(parent, node->id, n) : node->hash,
+                                  .hash = ending ? prefix_ending_hash(parent, node->key, node->id, n) : node->hash,
                                   .first = (uint32_t)(node->depth * KV_PAGE),
                                   .count = (uint32_t)n,
                                   .has_state = state != NULL};
@@ -110,7 +110,7 @@ static void fill_image(const struct prefix_cache *c, struct prefix_image *m, con
 static int is_unshared(const struct prefix_cache *c, const struct prefix_node *n)
 {
     for (int k = 0; k < KV_KINDS; k++)
-        if (n->n < KV_PAGE && n->page[k] >= 0 && c->pool[k].users[n->page[k]] > 1)
+        if (n->n < KV_PAGE && !prefix_page_rests(c, n, k))
             return 0;
     return 1;
 }
@@ -206,7 +206,7 @@ int prefix_disk_write_behind(struct prefix_disk *d)
     }
     *(state ? &state->saved : &node->saved) = 1;
     m->r = record_of(d->cache, node, state ? state->at : node->n, state);
-    struct prefix_entry *there = prefix_index_find(&d->index, m->r.root, m->r.parent, m->r.hash);
+    struct prefix_entry *there = prefix_index_find(&d->index, m->r.key, m->r.parent, m->r.hash);
     if (there) {
         prefix_index_use(&d->index, there);
         return 1;
@@ -247,11 +247,12 @@ static enum prefix_read check_header(int fd, const struct prefix_record *r, int3
 }
 
 /* A file becomes a node, or part of one, of the file's own ids. 0: there is no memory, or it cannot be read now. */
-static int read_file(struct prefix_disk *d, struct prefix_entry *e, struct prefix_node *parent, const int32_t *before)
+static int read_file(struct prefix_disk *d, const struct prefix_origin *of, struct prefix_entry *e,
+                     struct prefix_node *parent, const int32_t *before)
 {
     struct prefix_cache *c = d->cache;
     int32_t own[KV_PAGE];
-    struct prefix_found f = {.root = e->r.root, .parent = parent, .ids = own, .n = (int)e->r.count};
+    struct prefix_found f = {.of = of, .parent = parent, .ids = own, .n = (int)e->r.count};
     double begin = clock_seconds();
     struct prefix_name name = prefix_file_name(e->r.hash);
     int fd = openat(d->dir, name.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -276,10 +277,10 @@ static int read_file(struct prefix_disk *d, struct prefix_entry *e, struct prefi
 
 /* Along the whole pages of ids [n], as far as they are known or files have them. */
 struct walk {
-    uint64_t root;
+    const struct prefix_origin *of;
     const int32_t *ids;
     int n, depth;
-    uint64_t hash;              /* of the pages before */
+    uint64_t hash, key;         /* of the pages before; of this one, if it is whole */
     struct prefix_node *before; /* the last of them, if it is known */
     struct prefix_node *node;   /* this one, or NULL */
     struct prefix_entry *file;  /* of this one, or NULL */
@@ -292,17 +293,18 @@ static void look_at_page(struct prefix_disk *d, struct walk *w)
     const int32_t *ids = w->ids + first;
     w->node = NULL;
     w->file = NULL;
+    w->key = prefix_key(w->of, w->depth, KV_PAGE);
     if (whole && (w->depth == 0 || w->before))
-        w->node = prefix_child(d->cache, w->before, w->root, ids, KV_PAGE);
+        w->node = prefix_child(d->cache, w->before, w->key, ids, KV_PAGE);
     if (whole)
-        w->file = prefix_index_find(&d->index, w->root, w->hash, prefix_page_hash(w->hash, ids));
+        w->file = prefix_index_find(&d->index, w->key, w->hash, prefix_page_hash(w->hash, w->key, ids));
     if (w->file && ((int)w->file->r.first != first || w->file->r.count != KV_PAGE || w->file->r.has_state))
         w->file = NULL;
 }
 
 static void next_page(struct walk *w)
 {
-    w->hash = prefix_page_hash(w->hash, w->ids + w->depth++ * KV_PAGE);
+    w->hash = prefix_page_hash(w->hash, w->key, w->ids + w->depth++ * KV_PAGE);
     w->before = w->node;
 }
 
@@ -343,9 +345,11 @@ static void consider_known(struct prefix_disk *d, struct target *g, const struct
     if (w->depth > 0 && !w->before)
         return;
     for (const struct prefix_node *i = prefix_children(c, w->before); i; i = i->next) {
-        int same = i->root == w->root ? prefix_common(i, w->ids + first, w->n - first) : 0;
+        int same = prefix_common(i, w->ids + first, w->n - first);
+        if (same == 0 || i->key != prefix_key(w->of, w->depth, i->n))
+            continue;
         unsigned kinds = kinds_of(i) | (i == w->node && w->file ? w->file->r.kinds : 0);
-        if (same > 0 && c->states->page_bytes == 0)
+        if (c->states->page_bytes == 0)
             consider(c, g, w, since, kinds, same, NULL);
         for (const struct prefix_state *s = i->state; s; s = s->next)
             if (s->at <= same)
@@ -359,21 +363,22 @@ static void consider_files(struct prefix_disk *d, struct target *g, const struct
     const struct prefix_cache *c = d->cache;
     const int32_t *ids = w->ids + w->depth * KV_PAGE;
     unsigned page = kinds_of(w->node) | (w->file ? w->file->r.kinds : 0);
-    for (struct prefix_entry *e = NULL; (e = prefix_index_behind(&d->index, e, w->root, w->hash));) {
+    for (struct prefix_entry *e = NULL; (e = prefix_index_behind(&d->index, e, w->hash));) {
         int same = (int)e->r.first == w->depth * KV_PAGE ? prefix_index_common(e, ids, w->n - w->depth * KV_PAGE) : 0;
-        if (same == 0 || (e->r.has_state != 0) != (c->states->page_bytes > 0))
+        uint64_t key = same ? prefix_key(w->of, w->depth, (int)e->r.count) : 0;
+        if (same == 0 || e->r.key != key || (e->r.has_state != 0) != (c->states->page_bytes > 0))
             continue;
         if (!e->r.has_state)
             consider(c, g, w, since, e->r.kinds | (e == w->file ? page : 0), same, e);
-        else if (same == (int)e->r.count && e->r.hash == prefix_ending_hash(w->hash, ids, same))
+        else if (same == (int)e->r.count && e->r.hash == prefix_ending_hash(w->hash, key, ids, same))
             consider(c, g, w, since, same == KV_PAGE ? page : e->r.kinds, same, e);
     }
 }
 
-static struct target find_target(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n)
+static struct target find_target(struct prefix_disk *d, const struct prefix_origin *of, const int32_t *ids, int n)
 {
-    struct target g = {NULL, prefix_reach(d->cache, root, ids, n)};
-    struct walk w = {.root = root, .ids = ids, .n = n, .hash = root};
+    struct target g = {NULL, prefix_reach(d->cache, of, ids, n)};
+    struct walk w = {.of = of, .ids = ids, .n = n, .hash = d->cache->base};
     int since[KV_KINDS] = {0};
     for (;; next_page(&w)) {
         look_at_page(d, &w);
@@ -411,10 +416,11 @@ static int lacks_window(const struct prefix_cache *c, const struct prefix_node *
     return 0;
 }
 
-static struct reads find_reads(struct prefix_disk *d, const struct target *g, uint64_t root, const int32_t *ids, int n)
+static struct reads find_reads(struct prefix_disk *d, const struct target *g, const struct prefix_origin *of,
+                               const int32_t *ids, int n)
 {
     struct reads way = {0};
-    struct walk w = {.root = root, .ids = ids, .n = n, .hash = root};
+    struct walk w = {.of = of, .ids = ids, .n = n, .hash = d->cache->base};
     for (; w.depth < g->pos / KV_PAGE; next_page(&w)) {
         look_at_page(d, &w);
         if (w.file && (!w.node || lacks_window(d->cache, w.node, g->pos)))
@@ -427,20 +433,21 @@ static struct reads find_reads(struct prefix_disk *d, const struct target *g, ui
     return way;
 }
 
-int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n, double rows_per_second)
+int prefix_disk_fetch(struct prefix_disk *d, const struct prefix_origin *of, const int32_t *ids, int n,
+                      double rows_per_second)
 {
-    int known = prefix_reach(d->cache, root, ids, n);
-    struct target g = find_target(d, root, ids, n);
+    int known = prefix_reach(d->cache, of, ids, n);
+    struct target g = find_target(d, of, ids, n);
     struct reads way = {0};
     if (g.pos > known)
-        way = find_reads(d, &g, root, ids, n);
+        way = find_reads(d, &g, of, ids, n);
     if (way.n == 0 ||
         (rows_per_second > 0 && !prefix_pace_pays(&d->pace, way.bytes, (g.pos - known) / rows_per_second)))
         return 0;
-    if (!read_file(d, way.first, way.parent, ids))
+    if (!read_file(d, of, way.first, way.parent, ids))
         return 0;
     /* the last one, if nothing could continue from it after all, would be read again and again */
-    return way.n > 1 || !way.first->in_use || prefix_reach(d->cache, root, ids, n) > known;
+    return way.n > 1 || !way.first->in_use || prefix_reach(d->cache, of, ids, n) > known;
 }
 
 /* ---- opening and closing ---------------------------------------------------------------------------------------------------- */

@@ -41,9 +41,10 @@ void prefix_disk_close(struct prefix_disk *d);
 int prefix_disk_write_behind(struct prefix_disk *d);
 
 /* If files let ids [n] resume further than memory does, and reading up to there is faster than computing at rows_per_second (0: not known,
- * taken as slower), reads the next piece (a page or a state). root: prefix_root(). Waits for the disk. 1: there may be more to read; 0:
+ * taken as slower), reads the next piece (a page or a state). Waits for the disk. 1: there may be more to read; 0:
  * there is none, it does not pay, or a file cannot be read. */
-int prefix_disk_fetch(struct prefix_disk *d, uint64_t root, const int32_t *ids, int n, double rows_per_second);
+int prefix_disk_fetch(struct prefix_disk *d, const struct prefix_origin *of, const int32_t *ids, int n,
+                      double rows_per_second);
 
 /* Deletes all files of this model. What memory still has is written anew. */
 void prefix_disk_clear(struct prefix_disk *d);

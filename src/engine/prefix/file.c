@@ -35,9 +35,9 @@ int32_t *prefix_image_own(uint8_t *image) { return (int32_t *)(image + offsetof(
 
 int32_t *prefix_image_before(uint8_t *image) { return (int32_t *)(image + PREFIX_BLOCK); }
 
-uint64_t prefix_ending_hash(uint64_t parent, const int32_t *ids, int n)
+uint64_t prefix_ending_hash(uint64_t parent, uint64_t key, const int32_t *ids, int n)
 {
-    return hash64(ids, (size_t)n * sizeof *ids, parent ^ 0x656e64696e67u);
+    return hash64(ids, (size_t)n * sizeof *ids, hash64(&key, sizeof key, parent ^ 0x656e64696e67u));
 }
 
 struct prefix_name prefix_file_name(uint64_t hash)
@@ -154,7 +154,7 @@ static enum prefix_read read_at(int fd, uint8_t *to, uint64_t n, uint64_t at)
 static uint64_t name_of(const struct prefix_record *r, const int32_t *own)
 {
     int whole = r->count == KV_PAGE && !r->has_state;
-    return whole ? prefix_page_hash(r->parent, own) : prefix_ending_hash(r->parent, own, (int)r->count);
+    return whole ? prefix_page_hash(r->parent, r->key, own) : prefix_ending_hash(r->parent, r->key, own, (int)r->count);
 }
 
 /* Pages of kinds that there are; the page before a state that lies behind a whole one has a file of its own. */

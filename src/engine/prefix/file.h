@@ -12,11 +12,11 @@
 #include "engine/prefix/cache.h"
 
 /* The version rises with the layout, and with every change that gives pages other bits. */
-enum { PREFIX_VERSION = 3, PREFIX_BLOCK = 4096 };
+enum { PREFIX_VERSION = 4, PREFIX_BLOCK = 4096 };
 
 struct prefix_record {
-    uint64_t base, root;   /* of the cache; with the salt */
-    uint64_t hash, parent; /* its name; of the whole pages before it */
+    uint64_t base, key;    /* of the cache; of the piece: prefix_key() */
+    uint64_t hash, parent; /* its name; of the whole pages before it, base where there are none */
     uint32_t first, count; /* positions: of the page's first id; ids of the page, 1 to 256 */
     uint32_t kinds;        /* bit k: the page of kind k is there */
     uint32_t has_state;
@@ -25,7 +25,7 @@ struct prefix_record {
 };
 
 /* The name of a position to resume at, after ids [n] of the page after parent. */
-uint64_t prefix_ending_hash(uint64_t parent, const int32_t *ids, int n);
+uint64_t prefix_ending_hash(uint64_t parent, uint64_t key, const int32_t *ids, int n);
 
 /* Bytes of a file, and where its payload begins. */
 uint64_t prefix_file_bytes(const struct prefix_record *r);

@@ -3,6 +3,8 @@
 
 #include "engine/prefix/tree.h"
 
+static int depth_of(const struct prefix_found *f) { return f->parent ? f->parent->depth + 1 : 0; }
+
 int prefix_found_reserve(struct prefix_cache *c, struct prefix_found *f, unsigned kinds, int has_state)
 {
     unsigned need = 0, all = 0;
@@ -13,7 +15,7 @@ int prefix_found_reserve(struct prefix_cache *c, struct prefix_found *f, unsigne
         f->page[k] = -1;
     }
     f->state = -1;
-    if (has_state && f->n == KV_PAGE && prefix_child(c, f->parent, f->root, f->ids, f->n))
+    if (has_state && f->n == KV_PAGE && prefix_child(c, f->parent, prefix_key(f->of, depth_of(f), f->n), f->ids, f->n))
         need = 0;
     fits = (kinds & need) == need && (kinds & ~all) == 0 && (!has_state || c->states->page_bytes);
     if (f->parent)
@@ -39,11 +41,13 @@ void prefix_found_release(struct prefix_cache *c, struct prefix_found *f)
 
 void prefix_insert(struct prefix_cache *c, struct prefix_found *f)
 {
-    const struct prefix_cursor behind = {.root = f->root, .node = f->parent};
+    int depth = depth_of(f);
+    uint64_t key = prefix_key(f->of, depth, f->n);
     struct prefix_node *node = *tree_list(c, f->parent);
-    while (node && (node->root != f->root || prefix_common(node, f->ids, f->n) < f->n))
+    while (node &&
+           (node->key != key || prefix_common(node, f->ids, f->n) < f->n || prefix_key(f->of, depth, node->n) != key))
         node = node->next;
-    if (!node && (node = tree_add(c, &behind, f->parent ? f->parent->depth + 1 : 0))) {
+    if (!node && (node = tree_add(c, f->parent, key))) {
         tree_grow(c, node, f->ids, f->n);
         node->saved = 1;
     }

@@ -6,7 +6,7 @@
 
 /* Ids [n] of the page after parent, which is in the tree. */
 struct prefix_found {
-    uint64_t root;
+    const struct prefix_origin *of;
     struct prefix_node *parent; /* NULL: at the root */
     const int32_t *ids;
     int n;

@@ -45,11 +45,11 @@ static void delete_entry(struct prefix_index *x, struct prefix_entry *e)
     remove_entry(x, e);
 }
 
-static struct prefix_entry *next_behind(struct prefix_index *x, int i, uint64_t base, uint64_t root, uint64_t parent)
+static struct prefix_entry *next_behind(struct prefix_index *x, int i, uint64_t base, uint64_t parent)
 {
     for (; i >= 0; i = x->entry[i].next) {
         const struct prefix_record *r = &x->entry[i].r;
-        if (r->parent == parent && r->root == root && r->base == base)
+        if (r->parent == parent && r->base == base)
             return &x->entry[i];
     }
     return NULL;
@@ -64,15 +64,15 @@ static int is_whole(const struct prefix_entry *e, int has_state)
 static int has_state_behind(struct prefix_index *x, const struct prefix_entry *page)
 {
     const struct prefix_record *r = &page->r;
-    struct prefix_entry *e = next_behind(x, x->bucket[r->parent % PREFIX_BUCKETS], r->base, r->root, r->parent);
-    while (e && !(is_whole(e, 1) && memcmp(e->mark, page->mark, sizeof e->mark) == 0))
-        e = next_behind(x, e->next, r->base, r->root, r->parent);
+    struct prefix_entry *e = next_behind(x, x->bucket[r->parent % PREFIX_BUCKETS], r->base, r->parent);
+    while (e && !(is_whole(e, 1) && e->r.key == r->key && memcmp(e->mark, page->mark, sizeof e->mark) == 0))
+        e = next_behind(x, e->next, r->base, r->parent);
     return e != NULL;
 }
 
 static int is_leaf(struct prefix_index *x, const struct prefix_entry *e)
 {
-    return !next_behind(x, x->bucket[e->r.hash % PREFIX_BUCKETS], e->r.base, e->r.root, e->r.hash) &&
+    return !next_behind(x, x->bucket[e->r.hash % PREFIX_BUCKETS], e->r.base, e->r.hash) &&
            !(is_whole(e, 0) && has_state_behind(x, e));
 }
 
@@ -96,16 +96,15 @@ static void ensure_free_entry(struct prefix_index *x)
         delete_oldest(x);
 }
 
-struct prefix_entry *prefix_index_behind(struct prefix_index *x, struct prefix_entry *after, uint64_t root,
-                                         uint64_t parent)
+struct prefix_entry *prefix_index_behind(struct prefix_index *x, struct prefix_entry *after, uint64_t parent)
 {
-    return next_behind(x, after ? after->next : x->bucket[parent % PREFIX_BUCKETS], x->base, root, parent);
+    return next_behind(x, after ? after->next : x->bucket[parent % PREFIX_BUCKETS], x->base, parent);
 }
 
-struct prefix_entry *prefix_index_find(struct prefix_index *x, uint64_t root, uint64_t parent, uint64_t hash)
+struct prefix_entry *prefix_index_find(struct prefix_index *x, uint64_t key, uint64_t parent, uint64_t hash)
 {
     struct prefix_entry *e = NULL;
-    while ((e = prefix_index_behind(x, e, root, parent)) && e->r.hash != hash)
+    while ((e = prefix_index_behind(x, e, parent)) && (e->r.hash != hash || e->r.key != key))
         ;
     return e;
 }
@@ -120,14 +119,14 @@ int prefix_index_common(const struct prefix_entry *e, const int32_t *ids, int n)
 
 static int holds_less(const struct prefix_record *less, const struct prefix_record *r, const int32_t *own)
 {
-    return less->first == r->first && less->count < r->count && !less->has_state && (less->kinds & ~r->kinds) == 0 &&
-           less->hash == prefix_ending_hash(r->parent, own, (int)less->count);
+    return less->key == r->key && less->first == r->first && less->count < r->count && !less->has_state &&
+           (less->kinds & ~r->kinds) == 0 && less->hash == prefix_ending_hash(r->parent, r->key, own, (int)less->count);
 }
 
 static void delete_lesser(struct prefix_index *x, const struct prefix_record *r, const int32_t *own)
 {
-    for (struct prefix_entry *e = prefix_index_behind(x, NULL, r->root, r->parent), *next; e; e = next) {
-        next = prefix_index_behind(x, e, r->root, r->parent);
+    for (struct prefix_entry *e = prefix_index_behind(x, NULL, r->parent), *next; e; e = next) {
+        next = prefix_index_behind(x, e, r->parent);
         if (holds_less(&e->r, r, own))
             delete_entry(x, e);
     }
@@ -138,7 +137,7 @@ void prefix_index_add(struct prefix_index *x, const struct prefix_record *r, con
     if (!r->has_state)
         delete_lesser(x, r, own);
     ensure_free_entry(x);
-    if (!prefix_index_find(x, r->root, r->parent, r->hash))
+    if (!prefix_index_find(x, r->key, r->parent, r->hash))
         add_entry(x, r, own, ++x->now);
 }
 

@@ -31,11 +31,10 @@ struct prefix_index {
 /* Of a folder that is open, and stays the caller's. */
 void prefix_index_open(struct prefix_index *x, int dir, int writes, uint64_t base);
 
-/* The next entry behind these whole pages; after NULL: the first; NULL: no more. */
-struct prefix_entry *prefix_index_behind(struct prefix_index *x, struct prefix_entry *after, uint64_t root,
-                                         uint64_t parent);
-/* The one of this name among them. */
-struct prefix_entry *prefix_index_find(struct prefix_index *x, uint64_t root, uint64_t parent, uint64_t hash);
+/* The next entry behind these whole pages, of any key; after NULL: the first; NULL: no more. */
+struct prefix_entry *prefix_index_behind(struct prefix_index *x, struct prefix_entry *after, uint64_t parent);
+/* The one of this key and name among them. */
+struct prefix_entry *prefix_index_find(struct prefix_index *x, uint64_t key, uint64_t parent, uint64_t hash);
 
 /* How many of ids [n] an entry's own begin with, as far as marks can tell: never fewer than do. */
 int prefix_index_common(const struct prefix_entry *e, const int32_t *ids, int n);

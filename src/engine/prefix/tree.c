@@ -69,16 +69,36 @@ int prefix_common(const struct prefix_node *n, const int32_t *ids, int most)
     return same;
 }
 
-struct prefix_node *prefix_child(const struct prefix_cache *c, const struct prefix_node *parent, uint64_t root,
+struct prefix_node *prefix_child(const struct prefix_cache *c, const struct prefix_node *parent, uint64_t key,
                                  const int32_t *ids, int n)
 {
     for (struct prefix_node *i = prefix_children(c, parent); i; i = i->next)
-        if (i->root == root && prefix_common(i, ids, n) == KV_PAGE)
+        if (i->key == key && prefix_common(i, ids, n) == KV_PAGE)
             return i;
     return NULL;
 }
 
-uint64_t prefix_page_hash(uint64_t parent, const int32_t *ids) { return hash64(ids, KV_PAGE * sizeof *ids, parent); }
+uint64_t prefix_page_hash(uint64_t parent, uint64_t key, const int32_t *ids)
+{
+    return hash64(ids, KV_PAGE * sizeof *ids, hash64(&key, sizeof key, parent));
+}
+
+/* How many nodes hold a page: the node and siblings. before: how many of them come first in their list. */
+static unsigned holders(const struct prefix_cache *c, const struct prefix_node *node, int kind, unsigned *before)
+{
+    unsigned n = 0;
+    for (const struct prefix_node *i = prefix_children(c, node->parent); i; i = i->next) {
+        *before = i == node ? n : *before;
+        n += i->page[kind] == node->page[kind];
+    }
+    return n;
+}
+
+int prefix_page_rests(const struct prefix_cache *c, const struct prefix_node *node, int kind)
+{
+    unsigned before = 0, users = node->page[kind] >= 0 ? c->pool[kind].users[node->page[kind]] : 1;
+    return users == 1 || users == holders(c, node, kind, &before);
+}
 
 /* The leaf that was not used for the longest time, of those whose page of a kind (-1: any) the cache alone has. */
 static struct prefix_node *oldest_leaf(const struct prefix_cache *c, int kind)
@@ -86,12 +106,12 @@ static struct prefix_node *oldest_leaf(const struct prefix_cache *c, int kind)
     struct prefix_node *old = NULL;
     for (struct prefix_node *n = c->node; n < c->node + c->n_node; n++)
         if (n->n && !n->child && !n->users && (!old || n->used < old->used) &&
-            (kind < 0 || (n->page[kind] >= 0 && c->pool[kind].users[n->page[kind]] == 1)))
+            (kind < 0 || (n->page[kind] >= 0 && prefix_page_rests(c, n, kind))))
             old = n;
     return old;
 }
 
-struct prefix_node *tree_add(struct prefix_cache *c, const struct prefix_cursor *at, int depth)
+struct prefix_node *tree_add(struct prefix_cache *c, struct prefix_node *parent, uint64_t key)
 {
     if (!c->free) {
         struct prefix_node *old = oldest_leaf(c, -1);
@@ -99,9 +119,9 @@ struct prefix_node *tree_add(struct prefix_cache *c, const struct prefix_cursor 
             return NULL;
         tree_remove(c, old);
     }
-    struct prefix_node *n = c->free, **list = tree_list(c, at->node);
+    struct prefix_node *n = c->free, **list = tree_list(c, parent);
     c->free = n->next;
-    *n = (struct prefix_node){.parent = at->node, .next = *list, .root = at->root, .depth = depth};
+    *n = (struct prefix_node){.parent = parent, .next = *list, .key = key, .depth = parent ? parent->depth + 1 : 0};
     for (int k = 0; k < KV_KINDS; k++)
         n->page[k] = -1;
     *list = n;
@@ -121,10 +141,10 @@ void tree_grow(struct prefix_cache *c, struct prefix_node *node, const int32_t *
     node->saved = 0;
     c->changes++;
     if (n == KV_PAGE)
-        node->hash = prefix_page_hash(node->parent ? node->parent->hash : node->root, ids);
+        node->hash = prefix_page_hash(node->parent ? node->parent->hash : c->base, node->key, ids);
     for (struct prefix_node *s = *tree_list(c, node->parent), *next; s; s = next) {
         next = s->next;
-        if (s == node || s->root != node->root || s->child || s->users || prefix_common(s, ids, n) < s->n)
+        if (s == node || s->key != node->key || s->child || s->users || prefix_common(s, ids, n) < s->n)
             continue;
         while (s->state) { /* they are as good here */
             struct prefix_state *state = s->state;
@@ -221,7 +241,7 @@ static struct prefix_node *least_window(const struct prefix_cache *c, int kind)
 {
     struct prefix_node *least = NULL;
     for (struct prefix_node *n = c->node; n < c->node + c->n_node; n++)
-        if (n->n && n->page[kind] >= 0 && c->pool[kind].users[n->page[kind]] == 1 &&
+        if (n->n && n->page[kind] >= 0 && prefix_page_rests(c, n, kind) &&
             (!least || n->resumable < least->resumable || (n->resumable == least->resumable && n->used < least->used)))
             least = n;
     return least;
@@ -247,15 +267,19 @@ int prefix_evict(struct prefix_cache *c)
 
 int tree_take_page(struct prefix_cache *c, int kind)
 {
-    int page = kv_page_take(&c->pool[kind]);
-    return page < 0 && prefix_evict(c) ? kv_page_take(&c->pool[kind]) : page;
+    int page;
+    while ((page = kv_page_take(&c->pool[kind])) < 0 && prefix_evict(c))
+        ;
+    return page;
 }
 
 int prefix_available(const struct prefix_cache *c, int kind)
 {
     int n = c->pool[kind].n_free;
-    for (const struct prefix_node *i = c->node; i < c->node + c->n_node; i++)
-        n += i->n && i->page[kind] >= 0 && c->pool[kind].users[i->page[kind]] == 1;
+    for (const struct prefix_node *i = c->node; i < c->node + c->n_node; i++) {
+        unsigned users = i->n && i->page[kind] >= 0 ? c->pool[kind].users[i->page[kind]] : 0, before = 0;
+        n += users == 1 || (users > 1 && users == holders(c, i, kind, &before) && before == 0);
+    }
     return n;
 }
 

@@ -8,12 +8,13 @@
 /* The head of the list of parent's children (NULL: of the root's). */
 struct prefix_node **tree_list(struct prefix_cache *c, struct prefix_node *parent);
 
-/* Adds a node without ids after a cursor, for page `depth`; evicts the oldest leaf if no node is free. NULL: there is none. */
-struct prefix_node *tree_add(struct prefix_cache *c, const struct prefix_cursor *at, int depth);
+/* Adds a child without ids to a node (NULL: to the root); evicts the oldest leaf if no node is free. NULL: there is none. The parent must
+ * be in use. */
+struct prefix_node *tree_add(struct prefix_cache *c, struct prefix_node *parent, uint64_t key);
 /* Frees a node that has no child, with all that it holds. */
 void tree_remove(struct prefix_cache *c, struct prefix_node *n);
 
-/* Extends the node to ids [n], and removes leaves that hold less of the same ids. */
+/* Extends the node to ids [n], and removes leaves that hold less of the same ids by the same key. */
 void tree_grow(struct prefix_cache *c, struct prefix_node *node, const int32_t *ids, int n);
 
 /* Marks the node and its ancestors as used now. */
@@ -25,7 +26,7 @@ void tree_keep_windows(struct prefix_cache *c, struct prefix_node *node, int at)
 /* Gives the node a page of a kind that it lacks; the page has a user more. */
 void tree_hold_page(struct prefix_cache *c, struct prefix_node *n, int kind, int page);
 
-/* Takes a page, evicting cached ones if none is free. It has one user. -1: none could be evicted. */
+/* Takes a page, evicting cached ones until one is free. It has one user. -1: none could be evicted. */
 int tree_take_page(struct prefix_cache *c, int kind);
 
 /* Takes the memory of a copy of a state, of this priority to a request that began at `since`. -1: all others have a higher one. */

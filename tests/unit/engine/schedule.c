@@ -3,7 +3,9 @@
 #include "base/rng.h"
 #include "stoker.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -373,14 +375,100 @@ static void full_queue(void **state)
     stoker_close(s);
 }
 
+/* A request that holds the engine's thread up until others wait behind it. */
+static sem_t held;
+
+static void hold(void *arg)
+{
+    int *once = arg;
+    if (!*once)
+        sem_wait(&held);
+    *once = 1;
+}
+
+/* Ends are numbered as they come. */
+static int n_ended;
+
+static void number_end(void *arg)
+{
+    int *is = arg;
+    if (*is == 0)
+        *is = ++n_ended;
+}
+
+/* Of two prompts, the second the beginning of the first, the one whose first token comes first. */
+static int first_of_two(struct stoker *s, const struct stoker_steer *list, size_t n_list)
+{
+    enum { WHOLE = 1000, BEGINS = 900 };
+    static stoker_token both[WHOLE];
+    struct stoker_request r = request(1), second;
+    stoker_id id[3];
+    int once = 0, end[2] = {0};
+    for (int i = 0; i < WHOLE; i++)
+        both[i] = (stoker_token)(rng_u64(8, (uint64_t)i, 1, 2) % N_VOCAB);
+    n_ended = 0;
+    r.max_tokens = 1;
+    r.prompt = both + 1;
+    r.notify = hold;
+    r.notify_arg = &once;
+    id[0] = submit(s, &r);
+    r.prompt = both;
+    r.n_prompt = WHOLE;
+    r.notify = number_end;
+    r.notify_arg = &end[0];
+    second = r;
+    second.n_prompt = BEGINS;
+    second.steer = list;
+    second.n_steer = n_list;
+    second.notify_arg = &end[1];
+    id[1] = submit(s, &r);
+    id[2] = submit(s, &second);
+    sem_post(&held);
+    for (int i = 0; i < 3; i++) {
+        struct answer a = collect(s, id[i], -1);
+        assert_int_equal(a.end.u.end.n_cached, i == 2 && n_list == 0 ? BEGINS / 256 * 256 : 0);
+    }
+    stoker_cache_clear(s);
+    return end[0] < end[1] ? 0 : 1;
+}
+
+/* What a steered job could not use it does not wait for. */
+static void steered_jobs_wait_for_their_like(void **state)
+{
+    (void)state;
+    struct stoker *s = NULL;
+    struct stoker_vector *v = NULL;
+    const struct stoker_options o = {.memory = STOKER_MEMORY_MAX,
+                                     .n_ctx = 1100,
+                                     .n_parallel = 3,
+                                     .n_chunk = 16,
+                                     .n_threads = 2,
+                                     .steer_memory = 1 << 20};
+    assert_int_equal(stoker_open(&s, TEST_DATA "/steering/steer-llama-tied.gguf", &o, NULL), 0);
+    assert_int_equal(stoker_vector_open(&v, s, AT_FDCWD, TEST_DATA "/steering/steer-llama-tied.a.gguf", NULL), 0);
+    sem_init(&held, 0, 0);
+    const struct stoker_steer all = {.vector = v};
+    assert_int_equal(first_of_two(s, &all, 1), 1);
+    first_of_two(s, NULL, 0);
+    sem_destroy(&held);
+    stoker_vector_close(v);
+    stoker_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pages_go_back_anywhere),  cmocka_unit_test(states_at_the_ends),
-        cmocka_unit_test(states_where_requested),  cmocka_unit_test(cancelled),
-        cmocka_unit_test(requests_that_cannot_be), cmocka_unit_test(neighbours),
-        cmocka_unit_test(several_readers),         cmocka_unit_test(scripts_have_a_length),
-        cmocka_unit_test(short_ones_overtake),     cmocka_unit_test(full_queue),
+        cmocka_unit_test(pages_go_back_anywhere),
+        cmocka_unit_test(states_at_the_ends),
+        cmocka_unit_test(states_where_requested),
+        cmocka_unit_test(cancelled),
+        cmocka_unit_test(requests_that_cannot_be),
+        cmocka_unit_test(neighbours),
+        cmocka_unit_test(several_readers),
+        cmocka_unit_test(scripts_have_a_length),
+        cmocka_unit_test(short_ones_overtake),
+        cmocka_unit_test(full_queue),
+        cmocka_unit_test(steered_jobs_wait_for_their_like),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* links: engine text model store op machine kernel format base */
 /* The tree of known prefixes, without a model: what a row "computes" is the hash of all ids up to it, so every page and state shows
- * what it was computed from. */
+ * what it was computed from: where a sequence is steered, of the operations that acted so far too. */
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/rng.h"
@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 enum { KV_FULL, KV_WINDOW }; /* numbers of kinds */
-enum { SEQUENCES = 3, MOST = 8, N_IDS = MOST * KV_PAGE, TEXTS = 12 };
+enum { SEQUENCES = 3, MOST = 8, N_IDS = MOST * KV_PAGE, TEXTS = 12, LISTS = 9 };
 
 /* A sequence, and what it is computed from. */
 struct writer {
@@ -29,6 +29,7 @@ static struct {
     struct kv_pool pools[KV_KINDS], states;
     struct prefix_cache c;
     struct writer w[SEQUENCES];
+    struct steering list[LISTS]; /* the first has no operation */
     uint64_t draws;
 } t;
 
@@ -62,7 +63,31 @@ static void close_world(void)
 
 static uint64_t computed(const struct writer *w, int pos)
 {
-    return hash64(w->id, (size_t)(pos + 1) * sizeof *w->id, w->at.root);
+    const struct steering *list = w->at.of.list;
+    uint64_t sum = hash64(w->id, (size_t)(pos + 1) * sizeof *w->id, w->at.of.root);
+    for (int i = 0; list && i < list->n; i++) {
+        const struct steering_op *o = &list->op[i];
+        int64_t range[] = {o->from, o->to < pos + 1 ? o->to : pos + 1};
+        sum += o->is_kept && range[0] < range[1] ? hash64(range, sizeof range, o->kept_hash[0]) : 0;
+    }
+    return sum;
+}
+
+/* An operation like any other, as far as known positions go. */
+static struct steering_op acts(int what, int64_t from, int64_t to)
+{
+    return (struct steering_op){.from = from, .to = to, .is_kept = 1, .kept_hash = {(uint8_t)what}};
+}
+
+static void draw_lists(void)
+{
+    for (int i = 1; i < LISTS; i++) {
+        t.list[i].n = 1 + (int)draw(2);
+        for (int j = 0; j < t.list[i].n; j++) {
+            int64_t from = draw(3) ? (int64_t)draw(900) : 0, to = from + 1 + (int64_t)draw(500);
+            t.list[i].op[j] = acts(1 + (int)draw(2), from, draw(2) ? INT64_MAX : to);
+        }
+    }
 }
 
 static uint8_t *row_at(const struct writer *w, int kind, int pos)
@@ -88,10 +113,10 @@ static void expect_sound(const struct writer *w)
     }
 }
 
-static int begin(struct writer *w, uint64_t root)
+static int begin_as(struct writer *w, uint64_t root, const struct steering *list)
 {
     seq_clear(&w->seq);
-    w->at = (struct prefix_cursor){.root = root};
+    w->at = (struct prefix_cursor){.of = {root, list}};
     w->runs = 1;
     int pos = prefix_resume(&t.c, &w->at, &w->seq, w->id, w->n - 1);
     assert_int_equal(pos, w->seq.n_pos);
@@ -99,6 +124,8 @@ static int begin(struct writer *w, uint64_t root)
     expect_sound(w);
     return pos;
 }
+
+static int begin(struct writer *w, uint64_t root) { return begin_as(w, root, NULL); }
 
 /* Rows up to pos; 0: no page is left. */
 static int go_to(struct writer *w, int pos)
@@ -333,14 +360,15 @@ static void inserted(void **state)
 {
     (void)state;
     static struct writer text[2];
+    static const struct prefix_origin of = {9, NULL};
     open_world(20, see_all(), 0, 0);
     say(&text[0], &text[0], 0, 456, 1);
     say(&text[1], &text[0], 356, 456, 2);
     for (int i = 0; i < 2; i++) {
         struct prefix_node *first = prefix_child(&t.c, NULL, 9, text[i].id, text[i].n);
-        text[i].at.root = 9;
+        text[i].at.of = of;
         for (int page = first ? 1 : 0; page < 2; page++) {
-            struct prefix_found f = {.root = 9, .parent = page ? first : NULL, .ids = text[i].id + page * KV_PAGE};
+            struct prefix_found f = {.of = &of, .parent = page ? first : NULL, .ids = text[i].id + page * KV_PAGE};
             f.n = page ? 200 : KV_PAGE;
             assert_int_equal(prefix_found_reserve(&t.c, &f, 1u << KV_FULL, 0), 1);
             for (int k = 0; k < f.n; k++) {
@@ -392,12 +420,87 @@ static void windows(void **state)
     close_world();
 }
 
+static int found_as(const struct writer *like, int n, const struct steering *list)
+{
+    struct writer *w = &t.w[1];
+    say(w, like, n, n, 0);
+    int pos = begin_as(w, 9, list);
+    leave(w, 0);
+    expect_balance();
+    return pos;
+}
+
+/* What another list did from some position on is found up to the page before; a node that ends there is found whole. */
+static void lists(void **state)
+{
+    (void)state;
+    static const struct steering from_300 = {1, {{.from = 300, .to = INT64_MAX, .is_kept = 1, .kept_hash = {1}}}},
+                                 to_300 = {1, {{.to = 300, .is_kept = 1, .kept_hash = {1}}}},
+                                 to_100 = {1, {{.to = 100, .is_kept = 1, .kept_hash = {1}}}},
+                                 twice = {2,
+                                          {{.from = 300, .to = INT64_MAX, .is_kept = 1, .kept_hash = {1}},
+                                           {.from = 300, .to = INT64_MAX, .is_kept = 1, .kept_hash = {1}}}},
+                                 not_kept = {1, {{.to = INT64_MAX, .kept_hash = {1}}}};
+    open_world(20, see_all(), 0, 0);
+    struct writer *a = &t.w[0];
+    say(a, a, 0, 800, 1);
+    begin(a, 9);
+    assert_int_equal(go_to(a, 600), 1);
+    leave(a, 1);
+    assert_int_equal(found_as(a, 800, NULL), 600);
+    assert_int_equal(found_as(a, 800, &not_kept), 600);
+    assert_int_equal(found_as(a, 800, &from_300), 256);
+    assert_int_equal(found_as(a, 800, &to_300), 0);
+    assert_int_equal(begin_as(a, 9, &from_300), 256);
+    assert_int_equal(go_to(a, 290), 1);
+    prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_ENDING);
+    assert_int_equal(go_to(a, 310), 1); /* the page is that of two nodes now */
+    prefix_remember(&t.c, &a->at, &a->seq, a->id, PREFIX_ENDING);
+    expect_balance();
+    assert_int_equal(found_as(a, 800, &twice), 290);
+    assert_int_equal(found_as(a, 800, &from_300), 310);
+    assert_int_equal(found_as(a, 800, NULL), 600);
+    assert_int_equal(go_to(a, 800), 1);
+    leave(a, 1);
+    assert_int_equal(found_as(a, 800, &from_300), 799);
+    assert_int_equal(found_as(a, 800, &twice), 290);
+    assert_int_equal(begin_as(a, 9, &to_300), 0);
+    assert_int_equal(go_to(a, 800), 1);
+    leave(a, 1);
+    assert_int_equal(found_as(a, 800, &to_300), 799);
+    assert_int_equal(found_as(a, 800, &to_100), 0);
+    assert_int_equal(prefix_available(&t.c, KV_FULL), 20); /* nobody uses any of them */
+    while (prefix_evict(&t.c) || kv_page_take(&t.pools[KV_FULL]) >= 0)
+        ;
+    assert_int_equal(t.pools[KV_FULL].n_free, 0);
+    close_world();
+}
+
+static void alike(void **state)
+{
+    (void)state;
+    static const struct steering list[] = {{1, {{.from = 300, .to = INT64_MAX, .is_kept = 1, .kept_hash = {1}}}},
+                                           {1, {{.from = 300, .to = INT64_MAX, .is_kept = 1, .kept_hash = {2}}}},
+                                           {1, {{.to = INT64_MAX, .is_kept = 1, .kept_hash = {1}}}}};
+    const struct prefix_origin none = {9, NULL}, other = {8, NULL}, late = {9, &list[0]}, later = {9, &list[1]},
+                               all = {9, &list[2]};
+    assert_int_equal(prefix_alike(&none, 700, &none, 600), 600);
+    assert_int_equal(prefix_alike(&none, 700, &other, 600), 0);
+    assert_int_equal(prefix_alike(&none, 700, &all, 600), 0);
+    assert_int_equal(prefix_alike(&all, 700, &all, 600), 600);
+    assert_int_equal(prefix_alike(&none, 700, &late, 600), 256);
+    assert_int_equal(prefix_alike(&late, 700, &later, 600), 256);
+    assert_int_equal(prefix_alike(&none, 300, &late, 299), 299); /* what ends there is shared whole */
+    assert_int_equal(prefix_alike(&none, 301, &late, 300), 256);
+}
+
 /* Random texts that begin alike, several at a time, few pages and states: what is found was computed from the same ids. */
 static void by_chance(int n_page, struct kv_window window, int n_window, int n_state)
 {
     static struct writer text[TEXTS];
     uint64_t found = 0;
     open_world(n_page, window, n_window, n_state);
+    draw_lists();
     for (int i = 0; i < TEXTS; i++)
         say(&text[i], &text[i], 0, 1 + (int)draw(1500), i);
     for (int i = 0; i < 4000; i++) {
@@ -405,7 +508,7 @@ static void by_chance(int n_page, struct kv_window window, int n_window, int n_s
         if (!w->runs) {
             int n_like = (int)draw((uint64_t)like->n + 1), n = n_like + 1 + (int)draw(200);
             say(w, like, draw(2) ? like->n : n_like, n > like->n ? n : like->n + 1, 1000 + (int)draw(50));
-            found += (uint64_t)begin(w, 9 + draw(2));
+            found += (uint64_t)begin_as(w, 9 + draw(2), draw(2) ? &t.list[draw(LISTS)] : NULL);
         } else if (w->seq.n_pos < w->n && draw(5)) {
             int to = w->seq.n_pos + 1 + (int)draw(300);
             if (!go_to(w, to < w->n ? to : w->n))
@@ -464,6 +567,7 @@ int main(void)
         cmocka_unit_test(states),        cmocka_unit_test(renewed),
         cmocka_unit_test(inserted),      cmocka_unit_test(windows),
         cmocka_unit_test(chance_pages),  cmocka_unit_test(chance_windows),
-        cmocka_unit_test(chance_chunks), cmocka_unit_test(chance_states)};
+        cmocka_unit_test(chance_chunks), cmocka_unit_test(chance_states),
+        cmocka_unit_test(lists),         cmocka_unit_test(alike)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,7 +25,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MOST = 4, N_PAGE = 8, ROOT = 9 };
+enum { MOST = 4, N_PAGE = 8 };
+
+static const struct prefix_origin of = {9, NULL};
 
 static struct world {
     struct arena memory, tables;
@@ -123,7 +125,7 @@ static void compute(int n, int text)
 {
     for (int i = 0; i < n; i++)
         ids[i] = text * 100000 + i;
-    t.at = (struct prefix_cursor){.root = ROOT};
+    t.at = (struct prefix_cursor){.of = of};
     assert_int_equal(seq_reserve(&t.seq, n), 0);
     prefix_publish(&t.c, &t.at, &t.seq, ids, n);
     seq_commit(&t.seq, n);
@@ -149,9 +151,9 @@ static void write_all(int n)
 static int found(int n)
 {
     open_world();
-    while (prefix_disk_fetch(t.d, ROOT, ids, n, 0))
+    while (prefix_disk_fetch(t.d, &of, ids, n, 0))
         ;
-    int reach = prefix_reach(&t.c, ROOT, ids, n);
+    int reach = prefix_reach(&t.c, &of, ids, n);
     close_world();
     return reach;
 }
@@ -308,9 +310,9 @@ static void written_on_request(void **state)
     leave();
     for (int i = 0; i < 3 * KV_PAGE; i++)
         ids[i] = 10 * 100000 + i;
-    while (prefix_disk_fetch(t.d, ROOT, ids, 3 * KV_PAGE, 0))
+    while (prefix_disk_fetch(t.d, &of, ids, 3 * KV_PAGE, 0))
         ;
-    assert_int_equal(prefix_reach(&t.c, ROOT, ids, 3 * KV_PAGE), 3 * KV_PAGE);
+    assert_int_equal(prefix_reach(&t.c, &of, ids, 3 * KV_PAGE), 3 * KV_PAGE);
     close_world();
     for (int i = 0; i < 2 * KV_PAGE; i++)
         ids[i] = 7 * 100000 + i;

@@ -2,6 +2,7 @@
 /* Files of known prefixes in a folder: what is found, what is deleted first, what a longer one replaces. */
 #include "engine/prefix/index.h"
 
+#include "base/hash.h"
 #include "temporary.h"
 
 #include <setjmp.h>
@@ -17,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ROOT = 5, BASE = 7 };
+enum { KEY = 5, BASE = 7 };
 
 static char path[TEMPORARY_PATH]; /* in memory times of any size are kept; on a drive those of its file system */
 static int dir;
@@ -28,21 +29,21 @@ static int32_t ids[8 * KV_PAGE];
 static struct prefix_record file_with(const int32_t *all, int n, int has_state, unsigned kinds)
 {
     static uint8_t image[16 * PREFIX_BLOCK];
-    uint64_t parent = ROOT;
+    uint64_t parent = BASE;
     int first = (n - 1) / KV_PAGE * KV_PAGE;
     memset(image, 0, sizeof image);
     for (int i = 0; i < first; i += KV_PAGE)
-        parent = prefix_page_hash(parent, all + i);
+        parent = prefix_page_hash(parent, KEY, all + i);
     struct prefix_record r = {.base = BASE,
-                              .root = ROOT,
+                              .key = KEY,
                               .parent = parent,
                               .first = (uint32_t)first,
                               .count = (uint32_t)(n - first),
                               .kinds = kinds,
                               .has_state = (uint32_t)has_state,
                               .payload = 100};
-    r.hash = n - first == KV_PAGE && !has_state ? prefix_page_hash(parent, all + first)
-                                                : prefix_ending_hash(parent, all + first, n - first);
+    r.hash = n - first == KV_PAGE && !has_state ? prefix_page_hash(parent, KEY, all + first)
+                                                : prefix_ending_hash(parent, KEY, all + first, n - first);
     memcpy(prefix_image_own(image), all + first, r.count * sizeof *all);
     memcpy(prefix_image_before(image), all, r.first * sizeof *all);
     prefix_file_seal(&r, image);
@@ -58,7 +59,7 @@ static struct prefix_record file_of(const int32_t *all, int n, int has_state)
 
 static struct prefix_entry *entry_of(const struct prefix_record *r)
 {
-    return prefix_index_find(&x, r->root, r->parent, r->hash);
+    return prefix_index_find(&x, r->key, r->parent, r->hash);
 }
 
 static int is_there(const struct prefix_record *r)
@@ -175,17 +176,28 @@ static void longer_ones(void **state)
     assert_int_equal(prefix_index_common(entry_of(&whole), ids + KV_PAGE, 0), 0);
 }
 
+/* A whole header of version 3, whose keys were those of trees. */
+static void make_old(int fd)
+{
+    static uint8_t header[16 + sizeof(struct prefix_record) + KV_PAGE * sizeof(int32_t)];
+    const uint32_t version = 3;
+    assert_int_equal(pread(fd, header, sizeof header, 0), sizeof header);
+    memcpy(header + 8, &version, sizeof version);
+    uint64_t sum = hash64(header, sizeof header, 0);
+    assert_int_equal(pwrite(fd, header, sizeof header, 0), sizeof header);
+    assert_int_equal(pwrite(fd, &sum, sizeof sum, sizeof header), sizeof sum);
+}
+
 /* Files of another version, under another name, or cut off are deleted and counted. */
 static void invalid_files(void **state)
 {
     (void)state;
     struct prefix_record r[3];
-    uint32_t version = PREFIX_VERSION - 1;
     for (int i = 0; i < 3; i++)
         r[i] = file_of(ids, 100 + i, 1);
     struct prefix_name first = prefix_file_name(r[0].hash), third = prefix_file_name(r[2].hash), wrong = third;
     int fd = openat(dir, first.text, O_RDWR);
-    assert_int_equal(pwrite(fd, &version, sizeof version, 8), sizeof version);
+    make_old(fd);
     close(fd);
     fd = openat(dir, prefix_file_name(r[1].hash).text, O_RDWR);
     assert_int_equal(ftruncate(fd, 4096), 0);
