@@ -294,12 +294,13 @@ static json_t *case_schemas(const char *folder)
     return all;
 }
 
-/* Every schema of the cases, HOSTILE of it at once, and the memory that the plan has. */
+/* Every schema of the cases, HOSTILE of it at once, and the memory that the plan has; under sanitizers, whose memory is not the plan's,
+ * the hostile ones alone. */
 static void within_the_plan(const json_t *hostile)
 {
-    json_t *cases = case_schemas("tests/data/schema_cases");
-    check(json_array_size(cases) > 0, "tests/data/schema_cases has no schemas");
+    json_t *cases = SANITIZED ? json_array() : case_schemas("tests/data/schema_cases");
     json_array_extend(cases, (json_t *)hostile);
+    check(json_array_size(cases) > json_array_size(hostile) - SANITIZED, "tests/data/schema_cases has no schemas");
     for (size_t k = 0; k < json_array_size(cases); k++) {
         struct asker a[HOSTILE] = {{0}};
         json_t *one = json_array_get(cases, k);

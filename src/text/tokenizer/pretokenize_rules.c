@@ -146,7 +146,7 @@ static const struct pretokenizer table[] = {
      .ignore_merges = 1,
      .add_bos = 1},
     {"dbrx smaug-bpe", {R5}},
-    {"glm4 chatglm-bpe", {R5}, .no_bos = 1},
+    {"glm4 glm5 chatglm-bpe", {R5}, .no_bos = 1},
     {"jais-2", {R5, R6}},
     {"deepseek-llm", {R7, R8, R9, R10, R11, R3}},
     {"deepseek-coder", {R7, R12, R13, R11, R14}},

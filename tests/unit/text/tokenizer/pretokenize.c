@@ -157,6 +157,7 @@ static void test_names(void **state)
             fail_msg("\"%s\" does not list %s", err.text, rows[r]);
     assert_ptr_equal(pretokenizer_find("falcon3", 7, &err), pretokenizer_find("llama-bpe", 9, &err));
     assert_true(pretokenizer_find("chatglm-bpe", 11, &err)->no_bos);
+    assert_ptr_equal(pretokenizer_find("glm5", 4, &err), pretokenizer_find("glm4", 4, &err));
     assert_true(pretokenizer_find("jina-v2-code", 12, &err)->add_sep &&
                 !pretokenizer_find("jina-v2-es", 10, &err)->add_sep);
 }
