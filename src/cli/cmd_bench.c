@@ -245,7 +245,7 @@ int cmd_bench(int argc, char **argv)
         return status;
     if (model && w.model.n)
         return refuse("-m", w.model.text[0], "the model is given without -m too; name each with -m");
-    b.model = model ? model : w.model.n ? w.model.text[0] : embedded_model();
+    b.model = model_of(model ? model : w.model.n ? w.model.text[0] : NULL);
     if (!b.model)
         return 1;
     if (w.mask)

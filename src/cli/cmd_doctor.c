@@ -69,7 +69,7 @@ int cmd_doctor(int argc, char **argv)
     int status = flags_parse("doctor", usage, tables, 1, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
-    if (model && model_is_a_name(model))
+    if (model && !model_of(model))
         return 2;
     if (model && stoker_plan(&p, model, &o, &err))
         return report(&err);

@@ -190,7 +190,7 @@ static int run(size_t i, int argc, char **argv)
     if ((status = check(&c, evaluations[i].name, bit)) ||
         (bit & CHUNKS && (status = check_chunk(&c, evaluations[i].name))))
         return status;
-    if (bit != COMPARE && !c.model && !(c.model = embedded_model()))
+    if (bit != COMPARE && !(c.model = model_of(c.model)))
         return 1;
     return evaluations[i].run(&c);
 }

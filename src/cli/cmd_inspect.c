@@ -498,7 +498,7 @@ int cmd_inspect(int argc, char **argv)
     int status = flags_parse("inspect", usage, &table, 1, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
-    if (!model && !(model = embedded_model()))
+    if (!(model = model_of(model)))
         return 1;
     struct error err = {0};
     struct gguf *g;

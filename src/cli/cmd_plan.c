@@ -264,16 +264,45 @@ static void print_kernels(const struct stoker_plan *p)
     print_scalar_types(stdout, p);
 }
 
+/* What a part of the plan is for. */
+static const char *part_means(const char *name)
+{
+    static const char *const means[][2] = {{"code", "the program"},
+                                           {"index", "the file's header: names and places of tensors"},
+                                           {"text", "vocabulary, chat template, constraints of answers"},
+                                           {"weights", "what every token is multiplied with"},
+                                           {"kv_b", "halves of keys, made while loading"},
+                                           {"rows", "tables of which a token takes rows: embeddings"},
+                                           {"kv", "keys and values of the context"},
+                                           {"state", "recurrent states of the context"},
+                                           {"act", "rows of a chunk while they are computed"},
+                                           {"logits", "what the next token is chosen from"},
+                                           {"slots", "experts that stay in memory"},
+                                           {"reader", "reads in flight"},
+                                           {"stacks", "of threads"},
+                                           {"prefix", "known beginnings of prompts"},
+                                           {"server", "requests that wait, and the caller's own"},
+                                           {"steer", "control vectors"},
+                                           {"kernel", "tables that the system keeps of all this"},
+                                           {"slack", "left free"}};
+    for (size_t i = 0; i < sizeof means / sizeof *means; i++)
+        if (strcmp(means[i][0], name) == 0)
+            return means[i][1];
+    return "";
+}
+
 static void print_text(const struct stoker_plan *p, double rate, int is_measured)
 {
     const uint64_t *sorted[STOKER_PLAN_PARTS];
     for (int i = 0; i < STOKER_PLAN_PARTS; i++)
         sorted[i] = &p->part[i];
     qsort(sorted, STOKER_PLAN_PARTS, sizeof *sorted, larger_first);
-    printf("%s (%s)\nmemory %s (%s): %s planned; from %s it works, from %s nothing streams\n", p->model, p->arch,
-           show_bytes(p->memory), p->memory_from, show_bytes(p->total), show_bytes(p->minimum), show_bytes(p->whole));
-    for (int i = 0; i < STOKER_PLAN_PARTS && sorted[i][0] > 0; i++)
-        printf("  %-10s %12s\n", p->part_name[sorted[i] - p->part], show_bytes(*sorted[i]));
+    printf("%s (%s)\nmemory: %s planned%s; from %s it works, from %s nothing streams\n", p->model, p->arch,
+           show_bytes(p->total), show_budget(p), show_bytes(p->minimum), show_bytes(p->whole));
+    for (int i = 0; i < STOKER_PLAN_PARTS && sorted[i][0] > 0; i++) {
+        const char *name = p->part_name[sorted[i] - p->part];
+        printf("  %-10s %12s  %s\n", name, show_bytes(*sorted[i]), part_means(name));
+    }
     printf("context %d of %d trained, %d sequence%s, chunks of %d rows, %d threads, %s keys and values: %s a token\n",
            p->n_ctx, p->n_ctx_train, p->n_parallel, p->n_parallel == 1 ? "" : "s", p->n_chunk, p->n_threads, p->kv,
            show_bytes(p->kv_bytes_per_token));
@@ -333,7 +362,7 @@ int cmd_plan(int argc, char **argv)
     int status = flags_parse("plan", usage, tables, 3, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
-    if (!model && !(model = embedded_model()))
+    if (!(model = model_of(model)))
         return 1;
     status = steer_flags_plan("plan", &steer, &o);
     steer_flags_close(&steer);

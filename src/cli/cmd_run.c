@@ -24,7 +24,8 @@ static const char usage[] =
     "  stoker run MODEL.gguf -p 'Hi' --memory 6GiB    a model that is bigger than the memory it gets\n"
     "  stoker run -p 'Summarise this:' -f notes.txt   -p, then files, then stdin, with empty lines between them\n"
     "  dmesg | stoker run -p 'What went wrong?'\n"
-    "  stoker run --lines <questions.txt              every line is a turn of one chat\n\n"
+    "  stoker run --lines <questions.txt              every line is a turn of one chat\n"
+    "  stoker run --session garden                    a chat that is kept, and found again; --sessions lists them\n\n"
     "MODEL.gguf: a file, or the first part of a split one; without it the embedded model.\n\n";
 
 /* --lines: lines of stdin, one turn each; an empty line is not a turn. */
@@ -62,7 +63,7 @@ struct run {
     char cache_dir[PATH_MAX];
     struct text_list file;
     struct prompt_text text; /* of one answer; NULL: a chat */
-    int lines;
+    int lines, sessions;
     int logprobs; /* -1: none */
     struct answer_form form;
     struct sampling_flags sampling;
@@ -101,6 +102,7 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
          "end calls and JSON well before the limit cuts them (default on; off for --grammar and --regex)"},
         {"--session", NULL, FLAG_TEXT, &r->session, 0, 0, "NAME",
          "go on with the conversation of this name, and keep it and what was computed of it"},
+        {"--sessions", NULL, FLAG_SWITCH, &r->sessions, 0, 0, NULL, "list the conversations that --session keeps"},
         {"--cache-dir", NULL, FLAG_TEXT, &r->options.cache_dir, 0, 0, "DIR",
          "keep what was computed of prompts there (default: of --session and /save, in ~/.cache/stoker)"},
         {"--cache-disk", NULL, FLAG_BYTES, &r->options.cache_disk, 1, 0, "BYTES", "of files there (default 8G)"},
@@ -117,6 +119,8 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
     int n_rest, status = flags_parse("run", usage, tables, 4, argc, argv, &r->model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
+    if (r->sessions)
+        return conversations_list(stdout);
     if (sampling_flags_check("run", &r->sampling))
         return 2;
     for (int i = 0; i < r->stop.n; i++)
@@ -147,7 +151,7 @@ static int prepare(struct run *r, struct chat *c)
         r->stop_of[i] = (struct stoker_string){r->stop.text[i], strlen(r->stop.text[i])};
     c->reply.stop = r->stop_of;
     c->reply.n_stop = (size_t)r->stop.n;
-    if (status == 0 && (r->model ? model_is_a_name(r->model) : !(r->model = embedded_model())))
+    if (status == 0 && !(r->model = model_of(r->model)))
         status = 1;
     if (status == 0 && !r->lines && (r->prompt || r->file.n || !isatty(STDIN_FILENO)))
         status = prompt_read(&r->text, r->prompt, &r->file);

@@ -209,7 +209,7 @@ static int take_words(struct server_options *o, struct raw_flags *w)
         fprintf(stderr, "stoker serve: --max-body must be a number of bytes, at most 1T\n");
         return 2;
     }
-    if (o->model ? model_is_a_name(o->model) : !(o->model = embedded_model()))
+    if (!(o->model = model_of(o->model)))
         return 1;
     o->alias = texts(&w->alias);
     o->key = texts(&w->key);

@@ -9,8 +9,10 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static const char usage[] = "stoker tokenize MODEL.gguf [TEXT] [flags]: ids of a text, from stdin without TEXT.\n\n"
+static const char usage[] = "stoker tokenize [MODEL.gguf] [TEXT] [flags]: ids of a text, from stdin without TEXT.\n\n"
+                            "  stoker tokenize 'Hello world'                       by the embedded model\n"
                             "  stoker tokenize MODEL.gguf 'Hello world'            9707 1879\n"
                             "  stoker tokenize MODEL.gguf 'Hello world' --pieces   a line a token: id and bytes\n"
                             "  stoker tokenize MODEL.gguf --decode '9707 1879'     Hello world\n"
@@ -127,10 +129,17 @@ static int decode(const struct stoker_vocab *v, const struct text *t, int json)
     return 0;
 }
 
+/* One argument alone: a model or a text? */
+static int is_model(const char *argument)
+{
+    size_t n = strlen(argument);
+    return access(argument, F_OK) == 0 || (n > 5 && strcmp(argument + n - 5, ".gguf") == 0);
+}
+
 int cmd_tokenize(int argc, char **argv)
 {
     int add = 0, plain = 0, pieces = 0, back = 0, json = 0, n_rest;
-    const char *pre = NULL, *rest[2] = {NULL, NULL};
+    const char *pre = NULL, *rest[3] = {NULL, NULL, NULL};
     const struct flag mine[] = {
         {"--add-special", NULL, FLAG_SWITCH, &add, 0, 0, NULL, "begin and end as the vocabulary wants (bos, eos)"},
         {"--no-parse-special", NULL, FLAG_SWITCH, &plain, 0, 0, NULL, "names of control tokens are ordinary text"},
@@ -143,19 +152,19 @@ int cmd_tokenize(int argc, char **argv)
     int status = flags_parse("tokenize", usage, &table, 1, argc, argv, rest, 2, &n_rest);
     if (status != FLAGS_DONE)
         return status;
-    if (n_rest == 0) {
-        fprintf(stderr, "stoker tokenize: which MODEL.gguf? See stoker tokenize --help\n");
-        return 2;
-    }
+    int has_model = n_rest == 2 || (n_rest == 1 && is_model(rest[0]));
+    const char *model = model_of(has_model ? rest[0] : NULL), *typed = rest[has_model];
+    if (!model)
+        return 1;
     struct stoker_vocab *v;
     struct stoker_error err;
-    if (stoker_vocab_open(&v, rest[0], pre, &err))
+    if (stoker_vocab_open(&v, model, pre, &err))
         return report(&err);
-    struct text t = {(char *)(uintptr_t)rest[1], rest[1] ? strlen(rest[1]) : 0};
-    if (!rest[1])
+    struct text t = {(char *)(uintptr_t)typed, typed ? strlen(typed) : 0};
+    if (!typed)
         t = read_stdin();
     status = !t.bytes ? 1 : back ? decode(v, &t, json) : tokenize(v, &t, add, !plain, pieces, json);
-    if (!rest[1])
+    if (!typed)
         free(t.bytes);
     stoker_vocab_close(v);
     return status;

@@ -78,6 +78,7 @@ static const struct {
     {"|server|start|", "did you mean stoker serve?"},
     {"|show|info|", "did you mean stoker inspect?"},
     {"|list|ls|", "stoker keeps no list of models: they are files, as in stoker run MODEL.gguf"},
+    {"|sessions|history|chats|", "stoker run --sessions lists conversations"},
     {"|ps|", "stoker serve answers GET /api/ps with the model that is loaded"},
     {"|pull|download|get|", "stoker downloads nothing: name a GGUF file, as in stoker run MODEL.gguf"},
     {"|rm|cp|import|", "models are files: rm, cp and mv do"},

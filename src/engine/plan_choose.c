@@ -238,7 +238,8 @@ static double freed(int n_slot)
 struct speed plan_speed(const struct plan *p, const struct model *m, const struct speed_model *s, int n_client,
                         const struct speed_rates *r)
 {
-    struct speed_config c = {.n_chunk = p->n_chunk,
+    struct speed_config c = {.n_prompt = speed_prompt(p->n_ctx),
+                             .n_chunk = p->n_chunk,
                              .n_parallel = p->n_parallel < n_client ? p->n_parallel : n_client,
                              .tables_on_disk = m->n_moe_layer > 0 && p->tables_on_disk,
                              .known = known_share(p, m, n_client)};

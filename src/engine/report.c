@@ -85,7 +85,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
                                 .parallel_minimum = p->parallel_minimum,
                                 .cache_minimum = p->cache_minimum,
                                 .chunk_minimum = p->chunk_minimum,
-                                .prompt_tokens = SPEED_PROMPT,
+                                .prompt_tokens = speed_prompt(p->n_ctx),
                                 .answer_tokens = SPEED_ANSWER,
                                 .rates = {p->rates.drive, p->rates.memory, p->rates.product, p->rates.unpack_rows,
                                           p->rates.dot, p->rates.vector, p->rates.attend, p->rates.state},

@@ -176,11 +176,17 @@ static double chunk_seconds(const struct speed_model *m, const struct speed_conf
 static double prompt_seconds(const struct speed_model *m, const struct speed_config *c, const struct speed_rates *r)
 {
     double seconds = 0;
-    for (int done = 0; done < SPEED_PROMPT; done += c->n_chunk) {
-        int left = SPEED_PROMPT - done;
+    for (int done = 0; done < c->n_prompt; done += c->n_chunk) {
+        int left = c->n_prompt - done;
         seconds += chunk_seconds(m, c, r, left < c->n_chunk ? left : c->n_chunk, done);
     }
     return seconds;
+}
+
+int speed_prompt(int n_ctx)
+{
+    int room = n_ctx > 2 * SPEED_ANSWER ? n_ctx - SPEED_ANSWER : (n_ctx + 1) / 2;
+    return room < SPEED_PROMPT ? room : SPEED_PROMPT;
 }
 
 double speed_hits(double held)
@@ -196,7 +202,7 @@ double speed_hits(double held)
 static double step_seconds(const struct speed_model *m, const struct speed_config *c, const struct speed_rates *r,
                            const struct speed *s)
 {
-    double n = c->n_parallel, sees = n * (SPEED_PROMPT + SPEED_ANSWER / 2.0),
+    double n = c->n_parallel, sees = n * (c->n_prompt + SPEED_ANSWER / 2.0),
            misses = touched(m, n) * m->n_expert * (1 - s->hits), some = fmin(misses, 1),
            experts = expert_seconds(m, r, n), behind = misses > 0 ? some * experts / (touched(m, n) * m->n_expert) : 0,
            rest = product_seconds(r, m->dense_weights, n, m->dense_bytes) +

@@ -1,6 +1,6 @@
 /* How long a request takes, predicted from headers: the figure by which plans are chosen, and which `stoker plan` shows.
  *
- *     request            SPEED_PROMPT tokens are read, then SPEED_ANSWER are answered
+ *     request            SPEED_PROMPT tokens are read, fewer in a short context, then SPEED_ANSWER are answered
  *     prompt             chunk by chunk; of each, computing and reading overlap (streaming.md S)
  *     token              a step with one row for each sequence that runs; the overlap model of streaming.md M
  *
@@ -45,19 +45,23 @@ void speed_describe(struct speed_model *out, const struct model *m, enum kv_type
 
 /* What of a plan decides about time. Shares are of the experts' bytes. */
 struct speed_config {
+    int n_prompt; /* tokens that a request has: speed_prompt() */
     int n_chunk, n_parallel, tables_on_disk;
     double held, held_in_sweeps; /* by the slots; by those that a sweep does not free for its reads */
     double known;                /* share of earlier conversations that memory still has when their next turns come */
 };
 
 struct speed {
-    double prompt_seconds; /* of SPEED_PROMPT rows, nothing of which is known */
+    double prompt_seconds; /* of n_prompt rows, nothing of which is known */
     double step_seconds;   /* a token for each of n_parallel sequences */
     double hits;           /* share of the uses of experts that find them in memory, while answering */
     double read_bytes;     /* of a step */
     double seconds; /* of a request, on average over n_parallel at a time, prompts that are computed again included */
 };
 struct speed speed_predict(const struct speed_model *m, const struct speed_config *c, const struct speed_rates *r);
+
+/* The tokens of a prompt that leaves room for an answer in a context of n_ctx: SPEED_PROMPT at most. */
+int speed_prompt(int n_ctx);
 
 /* Share of uses that hit when so large a share of the experts is held: measured on recorded routes, between them lines. */
 double speed_hits(double held);

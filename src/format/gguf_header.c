@@ -98,7 +98,8 @@ static int goes_on(const struct gguf_cursor *c, uint64_t missing)
 {
     return error_set(c->err, ERR_FORMAT,
                      "%s: the header goes on behind the %" PRIu64
-                     " bytes that are here (in %s): give it at least %" PRIu64 " more",
+                     " bytes that are here (in %s): give it at least %" PRIu64
+                     " more; 16 MB are enough for most models",
                      c->file->path, c->file->size, subject(c).text, missing);
 }
 

@@ -37,7 +37,7 @@ is "a chat" 0 "=9 + 4 = 13.
 C-A-T.
 The capital of Japan is Tokyo." ""
 run run --lines --temp 0 --memory min --stats
-is "a chat with statistics" 0 "9 \+ 4 = 13" "^experts .* % hits, .*/token at .* MB/s, waited .* of .* ms$"
+is "a chat with statistics" 0 "9 \+ 4 = 13" "^experts .* % hits, .*/token at .* MB/s, waited .* of .* ms a token$"
 grep -q '^misses ' "$dir/err" && fail "a chat with statistics" "shows all counters" || pass
 run run --lines --temp 0 --memory min --stats=full
 for figure in misses evictions bytes_read compute_ms; do

@@ -44,6 +44,16 @@ mkdir "$dir/odd" "$dir/odd/stoker"
 XDG_CACHE_HOME=$dir/odd run run --session one --temp 0 --json -p 'Spell cat.'
 is "a file in that folder's place" 0 '"cached_tokens":0,' ""
 
+# They are listed, the last one first.
+run run --session short -n 1 --temp 0 -p "$(printf 'Spell cat,\nand then everything else that there is to be spelt, one by one.')"
+run run --sessions
+is "a list" 0 '^short +2  [0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{5}  Spell cat, and then everything else that there is to be spel\.\.\.$' ""
+is "a list" 0 "^one +$(messages)  [0-9]{4}-.*  What is 9 \+ 4\?$" ""
+[ "$(wc -l <"$dir/out")" -eq 2 ] && head -n 1 "$dir/out" | grep -q '^short' && pass || fail "a list" "is not the two, the last one first"
+rm "$dir/state/stoker/sessions/short.json"
+XDG_STATE_HOME=$dir/none run run --sessions
+is "an empty list" 0 "" "^no conversation is kept yet; stoker run --session NAME keeps one$"
+
 # ---- refusals ------------------------------------------------------------------------------------------------------------
 for name in ../a a/b .a '' "$(printf %0101d 0)" "a b"; do
     run run --session "$name" -p x

@@ -60,7 +60,11 @@ run inspect "$dir/strange.gguf" --json
 is "bytes that are not UTF-8 as JSON" 0 "\"arch\":\"q($(printf '\357\277\275')){4}moe\"" ""
 
 run plan "$ember" --memory 300M
-is "plan" 0 "^memory 300\.0 MiB \(flag\): .* planned; from .* it works, from .* nothing streams$" ""
+is "plan" 0 "^memory: [0-9.]+ MiB planned of 300\.0 MiB that --memory allows; from .* it works, from .* nothing streams$" ""
+grep -Eq '^predicted: a prompt of 824 tokens .*, which are assumed \(--measure\)$' "$dir/out" && pass || fail "plan" "does not say what is assumed"
+grep -Eq '^  [a-z_]+ +[0-9.]+ [KMGi]*B *$' "$dir/out" && fail "plan" "has a part without a word" || pass
+run plan "$ember"
+is "plan of what is there" 0 "^memory: [0-9.]+ MiB planned; (this machine has [0-9.]+ [KMG]iB left|the cgroup leaves [0-9.]+ [KMG]iB); from " ""
 grep -Eq '^  class 1: 96 of 96 experts of 108\.0 KiB held$' "$dir/out" && pass || fail "plan" "not every expert held"
 field() { sed 's/.*"'"$1"'":\([0-9]*\).*/\1/' "$dir/out"; }
 for memory in 300M min max; do
@@ -153,7 +157,7 @@ kill $producer
 is "plan - ends with the header" 0 '^/dev/stdin \(qwen3moe\)$' ""
 head -c 5000 "$ember" >"$dir/in"
 run plan -
-is "a header that goes on" 1 "" '^stoker: /dev/stdin: the header goes on behind the 5000 bytes that are here \(in key [a-z._]*\): give it at least [0-9]+ more$'
+is "a header that goes on" 1 "" '^stoker: /dev/stdin: the header goes on behind the 5000 bytes that are here \(in key [a-z._]*\): give it at least [0-9]+ more; 16 MB are enough for most models$'
 rm "$dir/in"
 run plan -
 is "an empty one" 1 "" "^stoker: /dev/stdin: the file is empty$"

@@ -25,7 +25,7 @@ starts() {
 
 starts
 is "serve" 0 "^listening on http://127\.0\.0\.1:[0-9]+$" "^stoker: req_[A-Za-z0-9]+ GET /health 200 "
-lines=$(grep -Ec '^stoker: plan: (context 1024, 1 sequence, chunks of 16 rows; predicted: a prompt of 2000 tokens in [0-9.]+ s, then [0-9.]+ tokens/s$|memory [0-9.]+ MiB \(flag\); [0-9]+ of 96 experts held, |given up: 1 of 4 sequences \(--parallel 4 --memory [0-9]+MiB\); 0 B of 512\.0 MiB for prefixes \(--cache-ram 512M --memory [0-9]+MiB\); 16 of 512 rows \(--chunk 512 --memory [0-9]+MiB\); experts stream \(not with --memory [0-9]+MiB\)$)' "$dir/err")
+lines=$(grep -Ec '^stoker: plan: (context 1024, 1 sequence, chunks of 16 rows; predicted: a prompt of 824 tokens in [0-9.]+ s, then [0-9.]+ tokens/s; rates are assumed, stoker plan --measure measures them$|memory [0-9.]+ MiB planned of [0-9.]+ MiB that --memory allows; [0-9]+ of 96 experts held, |given up: 1 of 4 sequences \(--parallel 4 --memory [0-9]+MiB\); 0 B of 512\.0 MiB for prefixes \(--cache-ram 512M --memory [0-9]+MiB\); 16 of 512 rows \(--chunk 512 --memory [0-9]+MiB\); experts stream \(not with --memory [0-9]+MiB\)$)' "$dir/err")
 [ "$lines" -eq 3 ] && pass || fail "serve: the plan" "$lines of its 3 lines: $(grep plan: "$dir/err")"
 grep -q warning "$dir/err" && fail "serve" "warns of what nobody gave" || pass
 # what the plan offers brings back what it gave up
@@ -83,6 +83,31 @@ run serve --port 0 --host 0.0.0.0
 is "others' requests without a key" 2 "" "^stoker: --host 0\.0\.0\.0 lets other machines ask: give --api-key-file, or --allow-host with each name "
 starts --host 0.0.0.0 --allow-host box.example
 is "others' requests with a name" 0 "^listening on " "^stoker: warning: whoever reaches 0\.0\.0\.0 may use this server: "
+
+# what nobody could answer is found in the log by its path and the reason, which quotes no prompt
+: >"$dir/out"
+"$stoker" serve --port 0 --memory min --threads 1 >"$dir/out" 2>"$dir/err" &
+pid=$!
+wait_for 60 grep -q '^listening on ' "$dir/out" || fail "wrong requests" "does not listen"
+at=$(sed 's/^listening on //' "$dir/out")
+wait_for 60 curl -sf -o /dev/null "$at/health" || fail "wrong requests" "is not healthy"
+ask() { curl -s -o /dev/null "$at/$1" -d "$2"; }
+ask v1/v1/messages?key=hidden '{}'
+ask v1/chat/completions '{"model":"gpt-4o","messages":[{"role":"user","content":"secret"}]}'
+ask v1/chat/completions '{"temperature":"secret","messages":[{"role":"user","content":"secret"}]}'
+ask v1/chat/completions '{"messages":[{"role":"user","content":"secret"}'
+curl -s -o /dev/null "$at/v1/chat/completions"
+kill -TERM $pid
+wait $pid
+pid=
+logged() { grep -Eq "^stoker: req_[A-Za-z0-9]+ $2$" "$dir/err" && pass || fail "$1" "not in the log: $2"; }
+zeros='prompt 0 cached 0 generated 0 [0-9.]+ ms:'
+logged "a wrong path" "POST /v1/v1/messages 404 $zeros there is no route /v1/v1/messages"
+logged "another model" "POST /v1/chat/completions 404 $zeros model .gpt-4o. not found; .*--any-model.*"
+logged "a wrong value" "POST /v1/chat/completions 400 $zeros [a-z_]+ at temperature"
+logged "no JSON" "POST /v1/chat/completions 400 $zeros [a-z_]+"
+logged "a wrong method" "GET /v1/chat/completions 405 $zeros GET is not a method of .*"
+grep -Eq 'secret|hidden' "$dir/err" && fail "the log" "has what a client wrote" || pass
 
 # a model of which a part cannot be used: what needs that part is refused
 answers() { # answers PATH BODY TEXT: of the server that runs, with 400

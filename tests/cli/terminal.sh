@@ -158,7 +158,7 @@ see "a prompt again" '^> ' 3
 keys '\033[200~"""doc"""\rx = 1\033[201~\r'
 see "a prompt again" '^> ' 4
 keys 'a \033[200~1\r2\033[201~ b \033[200~3\r4\033[201~\r'
-see "two pastes" '\[pasted 2: 2 lines\]$'
+see "two pastes" '\[pasted [0-9]: 2 lines\]$'
 see "a prompt again" '^> ' 5
 keys 'first\033\rsecond\r'
 see "Alt-Enter" '^\.\.\. second$'
@@ -255,6 +255,32 @@ END
 messages "messages of many lines"
 grep -q pasted "$history" && fail "the history" "remembers a mark" || pass
 
+# ---- a paste comes back, in this chat and in the next one ----------------------------------------------------------------------
+rm -f "$history"
+begin "'$stoker' run --session pasted --temp 0 -n 2$after"
+see "a prompt" '^> '
+keys 'Explain: \033[200~a\r\tb\033[201~ now\r'
+see "a prompt again" '^> ' 2
+keys '\033[A again\r'
+see "a paste of the history" '\[pasted 1: 2 lines\] now again$'
+see "a prompt again" '^> ' 3
+keys '\004'
+ends "a paste of the history" "$sane"
+begin "'$stoker' run --session pasted --temp 0 -n 2$after"
+see "where one left off" '^  you: Explain: a  b now again$'
+see "a prompt" '^> '
+keys '\033[A and again\r'
+see "a paste of the last time" '\[pasted [0-9]: 2 lines\] now again and again$'
+see "a prompt again" '^> ' 2
+keys '/sessions\r'
+see "/sessions" '^pasted +6  [0-9]{4}-'
+keys '/set\r'
+see "/set" '^  min_keep 1$'
+keys '\004'
+ends "a paste of the last time" "$sane"
+[ "$(grep -c 'Explain: a\\n\\tb now' "$dir/state/stoker/sessions/pasted.json")" -eq 3 ] && pass ||
+    fail "pastes of the history" "$(grep Explain "$dir/state/stoker/sessions/pasted.json")"
+
 # ---- what was pasted means nothing, what was typed around it does ----------------------------------------------------------
 prompts=1
 # says TEXT: keys, and then there is another prompt
@@ -274,7 +300,8 @@ says "$(paste '/usr is a folder')\\r"
 says "$(paste '"""')\\025\"\"\"two\\rlines\"\"\"\\r"
 says "\"\"\"$(paste '"""a\rb"""')\"\"\"\\r"
 rm -f "$dir/many"
-says "a $(paste '1\r2') b $(paste '3\r4')\\177\\r"
+says "a $(paste '1\r2') b $(paste '3\r4')\\177\\177\\r"
+says "a $(paste '1\r2') b $(paste '3\r4')\\033\\177\\r"
 see "the mark of a paste, its end gone" '^the mark of a paste was edited, so nothing is sent; paste again$'
 says "$(paste '1\r2') b\\001\\004\\r"
 see "the mark of a paste, its beginning gone" '^the mark of a paste was edited, so nothing is sent; paste again$' 2
@@ -309,6 +336,7 @@ cat >"$dir/want" <<'END'
 "/usr is a folder"
 "two\nlines"
 "\"\"\"a\nb\"\"\""
+"a 1\n2 b"
 "no paste"
 "/quit"
 "/nosuch \nb"

@@ -32,8 +32,16 @@ run tokenize "$ember" --pre gpt-2 'x1'
 is "another pre-tokenizer" 0 '^[0-9]+ [0-9]+$' ""
 run tokenize "$ember" --pre no-such-rule x
 is "an unknown pre-tokenizer" 1 "" 'no-such-rule.*qwen2.*kimi-k2'
+printf Hello >"$dir/in"
 run tokenize
-is "no model" 2 "" "MODEL"
+is "no model" 0 "=779" ""
+rm "$dir/in"
+run tokenize 'Hello world'
+is "a text alone" 0 "=779 1932" ""
+run tokenize "$dir/absent.gguf"
+is "a model alone that is not there" 1 "" "absent\.gguf: cannot be opened"
+run tokenize llama3.2:3b Hello
+is "a model's name elsewhere" 1 "" "^stoker: there is no file llama3\.2:3b; "
 run tokenize "$ember" --decode 12,x3
 is "not an id" 2 "" '"x3"'
 run tokenize "$ember" --decode 4096

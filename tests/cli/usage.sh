@@ -176,7 +176,7 @@ elif setpriv --reuid 65534 --clear-groups true 2>/dev/null; then # root reads ev
     is "unreadable: inspect" 1 "" "cannot be opened: Permission denied"
     "$dir/stoker" run -p x >"$dir/out" 2>"$dir/err"
     status=$?
-    is "the embedded model is not there" 1 "" "embedded model ember.gguf is neither beside .*; name a MODEL.gguf"
+    is "the embedded model is not there" 1 "" "embedded model is the file ember.gguf, which is neither in .*; name a MODEL.gguf"
 else
     skip "unreadable" "root reads everything, and there is no setpriv"
 fi
@@ -202,6 +202,26 @@ is "a prompt longer than the context" 1 "" "the prompt has [0-9]+ tokens, the co
 larger=$(sed 's/.*try --ctx //' "$dir/err")
 run run -p 'far too many words for so small a context, as everybody can see' --ctx "$larger" --temp 0
 is "the context that was offered" 0 . ""
+
+for context in 1k 1K 1024 1.5k 1M; do
+    run plan --json -c $context
+    is "-c $context" 0 "\"ctx\":$(echo "$context" | awk '{ print int($1 * (/[kK]$/ ? 1024 : /M$/ ? 1048576 : 1)) }')," ""
+done
+for context in k 8kk 1.0001k 0k 1G '8 k' 257M; do
+    run plan -c "$context"
+    is "-c $context" 2 "" "=stoker plan: --ctx $context: whole numbers from 1 to 268435456 are possible, and 8k for 8192"
+done
+run serve -p 9000
+is "serve -p" 2 "" "^stoker serve: -p: a port is --port N"
+run sessions
+is "sessions" 2 "" "stoker run --sessions lists conversations"
+run plan llama3
+is "plan of a name" 1 "" "^stoker: there is no file llama3; "
+for flag in "-f $dir/absent" "--grammar $dir/absent -p x" "--json-schema $dir/absent -p x" "--tools $dir/absent -p x"; do
+    # shellcheck disable=SC2086 # flags
+    run run $flag
+    is "run $flag" 1 "" "absent: cannot be opened"
+done
 
 # ---- impossible plans: exit 2, and what is offered works -----------------------------------------------------------------
 for flags in "--memory 1M" "--memory 40M --ctx 1024" "--memory 100M --ctx 100000" "--memory 44M --parallel 4"; do

@@ -344,5 +344,5 @@ void bench_end(struct bench_output *o)
     if (o->file && strcmp(o->format, "json") == 0)
         fputs(o->rows ? "\n]\n" : "[]\n", o->file);
     if (o->file && strcmp(o->format, "md") == 0)
-        fprintf(o->file, "\nbuild: %s (0)\n", stoker_version());
+        fprintf(o->file, "\nbuild: %s\n", stoker_version());
 }

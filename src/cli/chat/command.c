@@ -224,6 +224,15 @@ static void take_path(char out[PATH_MAX], const char *typed)
     snprintf(out, PATH_MAX, "%s%.*s", has_home ? home : "", (int)n - has_home, typed + has_home);
 }
 
+/* "1 message is", "2 messages are": until it is called again. */
+static const char *count_messages(const struct chat *c, const char *one, const char *many)
+{
+    static char text[48];
+    size_t n = json_array_size(c->message);
+    snprintf(text, sizeof text, "%zu message%s%s", n, n == 1 ? "" : "s", n == 1 ? one : many);
+    return text;
+}
+
 static enum chat_command save(struct chat *c, char *argument)
 {
     char question[PATH_MAX + 64], whole[PATH_MAX], path[PATH_MAX];
@@ -234,7 +243,7 @@ static enum chat_command save(struct chat *c, char *argument)
     else if (access(path, F_OK) == 0 && !line_ask_yes(question))
         fprintf(stderr, "nothing was saved\n");
     else if (saved_write(c, path) == 0) {
-        fprintf(stderr, "%zu messages are in %s\n", json_array_size(c->message), realpath(path, whole) ? whole : path);
+        fprintf(stderr, "%s in %s\n", count_messages(c, " is", " are"), realpath(path, whole) ? whole : path);
         if (c->can_keep)
             stoker_cache_keep(c->engine);
     }
@@ -383,7 +392,14 @@ static enum chat_command load(struct chat *c, char *argument)
     if (*path == 0)
         fprintf(stderr, "/load FILE\n");
     else if (saved_read(c, path) == 0)
-        fprintf(stderr, "%zu messages\n", json_array_size(c->message));
+        fprintf(stderr, "%s\n", count_messages(c, "", ""));
+    return CHAT_COMMAND_DONE;
+}
+
+static enum chat_command sessions(struct chat *c, char *argument)
+{
+    (void)c, (void)argument;
+    conversations_list(stderr);
     return CHAT_COMMAND_DONE;
 }
 
@@ -407,6 +423,7 @@ static const struct command commands[] = {
     {"stats", "", "speed and memory after each answer, or no more", stats},
     {"save", "FILE", "write the conversation as JSON, and keep what was computed of it", save},
     {"load", "FILE", "go on with a conversation that was saved", load},
+    {"sessions", "", "the conversations that --session NAME keeps", sessions},
     {"quit", "", "end; as Ctrl-D", quit},
     {"exit", "", "end; /bye too", quit},
     {"bye", "", NULL, quit}, /* as ollama calls them */
@@ -420,7 +437,7 @@ static enum chat_command help(struct chat *c, char *argument)
 {
     (void)c, (void)argument;
     for (size_t i = 0; i < sizeof commands / sizeof *commands && commands[i].help; i++)
-        fprintf(stderr, "  /%-7s %-11s %s\n", commands[i].name, commands[i].argument, commands[i].help);
+        fprintf(stderr, "  /%-8s %-11s %s\n", commands[i].name, commands[i].argument, commands[i].help);
     fprintf(stderr, "  Alt-Enter, or a backslash at the end of a line, goes on in the next; \"\"\" before and behind a "
                     "text of many\n"
                     "  lines; what is pasted is one message.\n"

@@ -32,7 +32,7 @@ struct line_editor {
     int joined;                  /* Alt-Enter ended the line */
     char queue[PASTE_TYPED + 1]; /* bytes that come before those of the terminal: [queue_at, queue_end) */
     size_t queue_at, queue_end;
-    struct pastes pastes; /* of the line at hand */
+    struct pastes pastes; /* of the line at hand, and of the history */
     char *plain;          /* of getline() */
     size_t plain_capacity;
     char *last; /* the line remembered last */
@@ -68,28 +68,32 @@ static void load(struct line_editor *e)
         size_t kept = (size_t)(text + n - line);
         if (from > 0 && ftruncate(e->file, 0) == 0 && write(e->file, line, kept) != (ssize_t)kept)
             from = 0; /* a full disk: the history is shorter than it was */
-        while ((line = strsep(&rest, "\n")))
-            if (*line)
-                remember(e, line);
+        while ((line = strsep(&rest, "\n"))) {
+            char *marked = *line ? paste_unpack(&e->pastes, line) : NULL;
+            if (marked)
+                remember(e, marked);
+            free(marked);
+        }
     }
     free(text);
 }
 
-static void keep(struct line_editor *e, const char *line, size_t n)
+/* line: with the marks of pastes. */
+static void keep(struct line_editor *e, const char *line)
 {
-    if (n == 0 || (e->last && strcmp(e->last, line) == 0))
+    if (*line == 0 || (e->last && strcmp(e->last, line) == 0))
         return;
     remember(e, line);
-    char *with_end = e->file >= 0 ? malloc(n + 1) : NULL;
-    if (with_end) {
-        memcpy(with_end, line, n);
-        with_end[n] = '\n';
-        if (write(e->file, with_end, n + 1) < 0) { /* the line counts all the same */
+    char *packed = e->file >= 0 ? paste_pack(&e->pastes, line) : NULL;
+    if (packed) {
+        size_t n = strlen(packed);
+        packed[n] = '\n';
+        if (write(e->file, packed, n + 1) < 0) { /* the line counts all the same */
             close(e->file);
             e->file = -1;
         }
     }
-    free(with_end);
+    free(packed);
 }
 
 /* ---- signals ---------------------------------------------------------------------------------------------------------------- */
@@ -304,13 +308,27 @@ static char *show_prompt(EditLine *el)
     return (char *)(size_t)e->prompt;
 }
 
+/* Backspace: the mark of a paste goes whole. */
+static unsigned char delete_before(EditLine *el, int key)
+{
+    (void)key;
+    struct line_editor *e;
+    el_get(el, EL_CLIENTDATA, &e);
+    const LineInfo *line = el_line(el);
+    if (line->cursor == line->buffer)
+        return CC_ERROR;
+    size_t mark = paste_mark_length(&e->pastes, line->buffer, (size_t)(line->cursor - line->buffer));
+    el_deletestr(el, mark ? (int)mark : 1);
+    return CC_REFRESH;
+}
+
 static void bind_keys(EditLine *el)
 {
-    static const char *const keys[][2] = {{"^R", "em-inc-search-prev"},
-                                          {"\\e[3~", "ed-delete-next-char"},
-                                          {"\\e[1;5C", "em-next-word"},
-                                          {"\\e[1;5D", "ed-prev-word"}};
+    static const char *const keys[][2] = {{"^R", "em-inc-search-prev"},   {"\\e[3~", "ed-delete-next-char"},
+                                          {"\\e[1;5C", "em-next-word"},   {"\\e[1;5D", "ed-prev-word"},
+                                          {"^?", "stoker-delete-before"}, {"^H", "stoker-delete-before"}};
     el_set(el, EL_EDITOR, "emacs");
+    el_set(el, EL_ADDFN, "stoker-delete-before", "deletes a character or the mark of a paste", delete_before);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         el_set(el, EL_BIND, keys[i][0], keys[i][1], NULL);
     el_source(el, NULL); /* the person's .editrc */
@@ -401,7 +419,7 @@ static const char *edit(struct line_editor *e, int *n)
     }
     e->interrupted = e->joined = 0;
     e->queue_at = e->queue_end = 0;
-    paste_forget(&e->pastes);
+    paste_next_line(&e->pastes);
     for (int i = 0; i < N_SIGNALS; i++)
         pending[i] = 0;
     memset(&e->state, 0, sizeof e->state);
@@ -428,9 +446,12 @@ enum line_read line_editor_read(struct line_editor *e, const char *prompt, struc
     }
     while (length > 0 && (got[length - 1] == '\n' || got[length - 1] == '\r'))
         length--;
-    int any = 0;
     size_t n = (size_t)length;
     if (paste_is_cut(&e->pastes, got, n)) {
+        char *words = strndup(got, n);
+        if (words) /* for the next time, but not for the next chat */
+            remember(e, words);
+        free(words);
         fprintf(stderr, "the mark of a paste was edited, so nothing is sent; paste again\n");
         return LINE_DROPPED;
     }
@@ -438,12 +459,14 @@ enum line_read line_editor_read(struct line_editor *e, const char *prompt, struc
                          .typed = paste_first(&e->pastes, got, n),
                          .ends_pasted = paste_is_last(&e->pastes, got, n)};
     free(e->plain);
-    e->plain = out->text = paste_expand(&e->pastes, got, n, &out->n, &any);
+    e->plain = out->text = paste_expand(&e->pastes, got, n, &out->n);
     e->plain_capacity = 0;
     if (!e->plain)
         return LINE_END;
-    if (!any)
-        keep(e, e->plain, out->n);
+    char *marked = strndup(got, n);
+    if (marked)
+        keep(e, marked);
+    free(marked);
     return LINE_READ;
 }
 

@@ -29,11 +29,12 @@ int paste_is_plain(const char *text, size_t n)
 const char *paste_keep(struct pastes *p, char *text, size_t n)
 {
     size_t n_line = 1;
-    if (p->n == PASTES) {
+    if (p->n - p->n_before == PASTES) {
         free(text);
         return NULL;
     }
-    struct paste *one = &p->of[p->n++];
+    struct paste *one = &p->of[p->n++ % PASTES];
+    free(one->text); /* of the earliest, if there are that many */
     for (size_t i = 0; i < n; i++)
         n_line += text[i] == '\n';
     one->text = text;
@@ -45,7 +46,7 @@ const char *paste_keep(struct pastes *p, char *text, size_t n)
 /* The paste whose mark a text begins with. */
 static const struct paste *marked(const struct pastes *p, const char *text, size_t n)
 {
-    for (int i = 0; i < p->n; i++) {
+    for (int i = 0; i < p->n && i < PASTES; i++) {
         size_t length = strlen(p->of[i].mark);
         if (length <= n && memcmp(p->of[i].mark, text, length) == 0)
             return &p->of[i];
@@ -53,11 +54,10 @@ static const struct paste *marked(const struct pastes *p, const char *text, size
     return NULL;
 }
 
-char *paste_expand(const struct pastes *p, const char *line, size_t n, size_t *n_out, int *any)
+char *paste_expand(const struct pastes *p, const char *line, size_t n, size_t *n_out)
 {
     size_t most = n, at = 0;
     const struct paste *one;
-    *any = 0;
     for (size_t i = 0; i < n; i++)
         if (line[i] == '[' && (one = marked(p, line + i, n - i)))
             most += one->n;
@@ -67,7 +67,6 @@ char *paste_expand(const struct pastes *p, const char *line, size_t n, size_t *n
         memcpy(out + at, one ? one->text : line + i, one ? one->n : 1);
         at += one ? one->n : 1;
         i += one ? strlen(one->mark) : 1;
-        *any |= one != NULL;
     }
     if (out)
         out[at] = 0;
@@ -75,32 +74,126 @@ char *paste_expand(const struct pastes *p, const char *line, size_t n, size_t *n
     return out;
 }
 
-/* 1: a mark of a paste begins or ends here. */
-static int is_piece(const struct paste *p, const char *text)
+/* 1: a mark of a paste begins or ends here. Of a line of the history so much of it must be there as nobody types by chance. */
+static int is_piece(const struct paste *p, const char *text, int is_new)
 {
     enum { PIECE = 4 };
-    return strncmp(text, p->mark, PIECE) == 0 || strncmp(text, p->mark + strlen(p->mark) - PIECE, PIECE) == 0;
+    size_t begin = is_new ? PIECE : strcspn(p->mark, ":"), end = is_new ? PIECE : strlen(strchr(p->mark, ' '));
+    return strncmp(text, p->mark, begin) == 0 || strncmp(text, p->mark + strlen(p->mark) - end, end) == 0;
+}
+
+static int is_forgotten(const struct pastes *p, const char *text)
+{
+    char begin[40];
+    int number, lines;
+    snprintf(begin, sizeof begin, "%.39s", text);
+    return sscanf(begin, "[pasted %9d: %9d line", &number, &lines) == 2 && number > 0 && number <= p->n - PASTES;
 }
 
 int paste_is_cut(const struct pastes *p, const char *line, size_t n)
 {
     const struct paste *whole;
-    for (int k = 0; k < p->n; k++) {
-        if (memmem(line, n, p->of[k].mark, strlen(p->of[k].mark)))
+    for (size_t i = 0; i < n; i++)
+        if (line[i] == '[' && is_forgotten(p, line + i))
+            return 1;
+    for (int k = p->n < PASTES ? 0 : p->n - PASTES; k < p->n; k++) {
+        const struct paste *one = &p->of[k % PASTES];
+        if (memmem(line, n, one->mark, strlen(one->mark)))
             continue;
         for (size_t i = 0; i < n; i += whole ? strlen(whole->mark) : 1)
-            if (!(whole = marked(p, line + i, n - i)) && is_piece(&p->of[k], line + i))
+            if (!(whole = marked(p, line + i, n - i)) && is_piece(one, line + i, k >= p->n_before))
                 return 1;
     }
     return 0;
 }
 
+size_t paste_mark_length(const struct pastes *p, const char *line, size_t n)
+{
+    for (int i = 0; i < p->n && i < PASTES; i++) {
+        size_t length = strlen(p->of[i].mark);
+        if (length <= n && memcmp(p->of[i].mark, line + n - length, length) == 0)
+            return length;
+    }
+    return 0;
+}
+
+/* ---- lines of the history's file ---------------------------------------------------------------------------------------------- */
+
+enum { PACKED_MOST = 64 << 10, STX = 2, ETX = 3 };
+
+static int can_pack(const struct paste *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->text[i] == 0 || p->text[i] == STX || p->text[i] == ETX || p->text[i] == '\r')
+            return 0;
+    return 1;
+}
+
+char *paste_pack(const struct pastes *p, const char *line)
+{
+    size_t n = strlen(line), at = 0;
+    char *out = malloc(PACKED_MOST + 1);
+    for (size_t i = 0; out && i < n;) {
+        const struct paste *one = line[i] == '[' ? marked(p, line + i, n - i) : NULL;
+        size_t length = one ? one->n + 2 : 1;
+        if (length > PACKED_MOST - at || (one && !can_pack(one))) {
+            free(out);
+            return NULL;
+        }
+        out[at] = one ? STX : line[i];
+        for (size_t k = 0; one && k < one->n; k++)
+            out[at + 1 + k] = one->text[k] == '\n' ? '\r' : one->text[k];
+        at += length;
+        if (one)
+            out[at - 1] = ETX;
+        i += one ? strlen(one->mark) : 1;
+    }
+    if (out)
+        out[at] = 0;
+    return out;
+}
+
+/* The mark of the text at packed [n], whose CRs become line ends; "": none. */
+static const char *unpack_one(struct pastes *p, const char *packed, size_t n)
+{
+    char *text = malloc(n + 1);
+    for (size_t i = 0; text && i < n; i++)
+        text[i] = packed[i] == '\r' ? '\n' : packed[i];
+    const char *mark = text ? paste_keep(p, text, n) : NULL;
+    return mark ? mark : "";
+}
+
+char *paste_unpack(struct pastes *p, const char *packed)
+{
+    size_t at = 0, most = strlen(packed) + 1;
+    for (const char *c = packed; (c = strchr(c, STX)); c++)
+        most += sizeof p->of[0].mark;
+    char *out = malloc(most);
+    paste_next_line(p);
+    while (out && *packed) {
+        const char *end = *packed == STX ? strchr(packed, ETX) : NULL;
+        if (end)
+            at += (size_t)sprintf(out + at, "%s", unpack_one(p, packed + 1, (size_t)(end - packed) - 1));
+        else
+            out[at++] = *packed;
+        packed = end ? end + 1 : packed + 1;
+    }
+    if (out)
+        out[at] = 0;
+    return out;
+}
+
+void paste_next_line(struct pastes *p)
+{
+    p->n_before = p->n;
+    paste_forget_edges(p);
+}
+
 void paste_forget(struct pastes *p)
 {
-    for (int i = 0; i < p->n; i++)
+    for (int i = 0; i < p->n && i < PASTES; i++)
         free(p->of[i].text);
-    p->n = 0;
-    paste_forget_edges(p);
+    *p = (struct pastes){0};
 }
 
 /* ---- where pastes stand in the line ----------------------------------------------------------------------------------------- */

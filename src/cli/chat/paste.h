@@ -1,6 +1,7 @@
 /* What a terminal pastes between brackets (xterm's control sequences, "Bracketed Paste Mode"): many lines at once must neither be taken for
  * many messages nor for keys of the editor. A short text without line ends is typed; of any other a mark, "[pasted 1: 12 lines]", stands
- * in the edited line, and the text takes its place when the line is done. */
+ * in the edited line, and the text takes its place when the line is done. The last PASTES of a chat are remembered, for lines of the
+ * history have marks too; in the history's file the texts stand for themselves, between STX and ETX, with CR for a line's end. */
 #ifndef CLI_CHAT_PASTE_H
 #define CLI_CHAT_PASTE_H
 
@@ -18,8 +19,8 @@ struct pastes {
         char *text; /* n bytes */
         size_t n;
         char mark[48];
-    } of[PASTES];
-    int n;
+    } of[PASTES];       /* paste i, from 1 on, is of[(i - 1) % PASTES] */
+    int n, n_before;    /* so far; before the line at hand */
     struct paste_edge { /* some bytes, by which a paste, or its mark, is known again in the edited line; n 0: none */
         char text[8];
         size_t n;
@@ -31,13 +32,21 @@ struct pastes {
 size_t paste_tidy(char *text, size_t n);
 /* 1: the text can be typed into a line as it is. */
 int paste_is_plain(const char *text, size_t n);
-/* The mark for a text, which is taken away. NULL: there are too many, and it was freed. */
+/* The mark for a text, which is taken away. NULL: the line has too many, and it was freed. */
 const char *paste_keep(struct pastes *p, char *text, size_t n);
-/* A line with each mark replaced by its text: malloc'd, *n_out bytes and a NUL; NULL: no memory. *any: whether there was one. */
-char *paste_expand(const struct pastes *p, const char *line, size_t n, size_t *n_out, int *any);
-/* 1: a mark stands in the line in part: it was edited, and its text would be lost. */
+/* A line with each mark replaced by its text: malloc'd, *n_out bytes and a NUL; NULL: no memory. */
+char *paste_expand(const struct pastes *p, const char *line, size_t n, size_t *n_out);
+/* 1: a mark stands in the line in part: it was edited, and its text would be lost; or its text is remembered no more. */
 int paste_is_cut(const struct pastes *p, const char *line, size_t n);
-void paste_forget(struct pastes *p);
+/* The length of the mark that ends a line of n bytes; 0: none does. */
+size_t paste_mark_length(const struct pastes *p, const char *line, size_t n);
+/* A line as the history's file has it: malloc'd; NULL: it is too long, or a text cannot stand there. */
+char *paste_pack(const struct pastes *p, const char *line);
+/* The other way round, with a mark for each text: malloc'd; NULL: no memory. */
+char *paste_unpack(struct pastes *p, const char *packed);
+/* A new line begins. */
+void paste_next_line(struct pastes *p);
+void paste_forget(struct pastes *p); /* all of them */
 
 /* A paste, or its mark, goes into the line at byte `at`, which is its end or not. */
 void paste_inserted(struct pastes *p, const char *text, size_t n, size_t at, int is_end);

@@ -3,10 +3,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/utf8.h"
 #include "cli/chat/chat.h"
 #include "cli/chat/prompt.h"
 #include "cli/common/user_folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -15,6 +17,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { NAME_MOST = 100 };
@@ -174,4 +177,109 @@ void conversation_close(struct conversation *s)
     if (*s->path && s->lock >= 0)
         close(s->lock);
     *s->path = 0;
+}
+
+/* ---- a list of them ---------------------------------------------------------------------------------------------------------- */
+
+void message_in_short(char *out, size_t n, const struct json_t *message)
+{
+    const char *text = json_string_value(json_object_get(message, "content"));
+    size_t length = text ? strlen(text) : 0, cut = length < n ? length : n - 4;
+    while (cut < length && cut > 0 && ((unsigned char)text[cut] & 0xC0) == 0x80)
+        cut--;
+    snprintf(out, n, "%.*s%s", (int)cut, text ? text : "", cut < length ? "..." : "");
+    for (char *c = out; *c; c++)
+        *c = *c == '\n' || *c == '\t' ? ' ' : *c;
+    utf8_make_plain(out);
+}
+
+struct listed {
+    char name[NAME_MOST + 1];
+    struct timespec used;
+};
+
+static int later_first(const void *a, const void *b)
+{
+    const struct listed *x = a, *y = b;
+    if (x->used.tv_sec != y->used.tv_sec)
+        return x->used.tv_sec < y->used.tv_sec ? 1 : -1;
+    return (x->used.tv_nsec < y->used.tv_nsec) - (x->used.tv_nsec > y->used.tv_nsec);
+}
+
+/* 1: a name was taken from an entry of the folder. */
+static int take_name(struct listed *out, int folder, const char *entry)
+{
+    struct stat st;
+    size_t n = strlen(entry), end = strlen(".json");
+    if (n <= end || n - end > NAME_MOST || strcmp(entry + n - end, ".json") != 0)
+        return 0;
+    snprintf(out->name, sizeof out->name, "%.*s", (int)(n - end), entry);
+    if (!is_name(out->name) || fstatat(folder, entry, &st, 0) || !S_ISREG(st.st_mode))
+        return 0;
+    out->used = st.st_mtim;
+    return 1;
+}
+
+/* malloc'd; NULL with *n 0: there are none. */
+static struct listed *names_in(const char *path, size_t *n)
+{
+    struct listed *all = NULL;
+    size_t cap = 0;
+    DIR *folder = opendir(path);
+    *n = 0;
+    for (struct dirent *d; folder && (d = readdir(folder));) {
+        if (*n == cap) {
+            struct listed *grown = realloc(all, (cap = cap ? 2 * cap : 64) * sizeof *all);
+            if (!grown)
+                break;
+            all = grown;
+        }
+        *n += (size_t)take_name(&all[*n], dirfd(folder), d->d_name);
+    }
+    if (folder)
+        closedir(folder);
+    if (*n > 0)
+        qsort(all, *n, sizeof *all, later_first);
+    return all;
+}
+
+static void list_one(FILE *f, const char *folder, const struct listed *l)
+{
+    char path[PATH_MAX + NAME_MOST + 8], when[32], begins[64];
+    struct tm local;
+    size_t i, length;
+    const json_t *one, *first = NULL;
+    struct error ignored = {0};
+    snprintf(path, sizeof path, "%s%s.json", folder, l->name);
+    char *text = file_read_regular(path, PROMPT_MOST, &length, &ignored);
+    json_t *m = text ? json_loadb(text, length, JSON_ALLOW_NUL, NULL) : NULL;
+    json_array_foreach(m, i, one)
+    {
+        const char *role = json_string_value(json_object_get(one, "role"));
+        if (!first && role && strcmp(role, "user") == 0)
+            first = one;
+    }
+    message_in_short(begins, sizeof begins, first);
+    if (!localtime_r(&l->used.tv_sec, &local) || strftime(when, sizeof when, "%Y-%m-%d %H:%M", &local) == 0)
+        when[0] = 0;
+    fprintf(f, "%-20s %4zu  %s  %s\n", l->name, json_array_size(m), when, m ? begins : "(damaged)");
+    json_decref(m);
+    free(text);
+}
+
+int conversations_list(FILE *f)
+{
+    char folder[PATH_MAX];
+    size_t n;
+    if (user_path(folder, USER_STATE, "sessions/")) {
+        fprintf(stderr, "stoker run: --sessions needs a place: set HOME or XDG_STATE_HOME\n");
+        return 1;
+    }
+    struct listed *all = names_in(folder, &n);
+    for (size_t i = 0; i < n; i++)
+        list_one(f, folder, &all[i]);
+    if (n == 0)
+        fprintf(stderr, "no conversation is kept yet; stoker run --session NAME keeps one\n");
+    free(all);
+    return 0;
 }

@@ -4,6 +4,8 @@
 #define CLI_CHAT_SAVED_H
 
 #include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
 
 struct chat;
 
@@ -28,5 +30,12 @@ void conversation_write(struct conversation *s, struct chat *c);
  * after a sentence on stderr. */
 int conversation_put_aside(struct conversation *s);
 void conversation_close(struct conversation *s);
+
+/* A line for each that is kept, the one of last use first: name, messages, when, how it begins. Where there is none, a sentence on
+ * stderr. The exit status. */
+int conversations_list(FILE *f);
+/* What a message says, on one line: cut after n - 1 bytes, with "..." then. "": nothing, or not as text. */
+struct json_t;
+void message_in_short(char *out, size_t n, const struct json_t *message);
 
 #endif

@@ -105,6 +105,20 @@ static int obeyed(struct chat *c, const struct message *m, int *quit)
     return what != CHAT_NO_COMMAND;
 }
 
+/* Where one left off: the last message, and what was answered. */
+static void show_last(const struct chat *c)
+{
+    char text[300];
+    size_t n = json_array_size(c->message);
+    for (size_t i = n > 2 ? n - 2 : 0; i < n; i++) {
+        const json_t *m = json_array_get(c->message, i);
+        const char *role = json_string_value(json_object_get(m, "role"));
+        message_in_short(text, sizeof text, m);
+        if (text[0] && role && strcmp(role, "system") != 0)
+            fprintf(stderr, "  %s: %s\n", strcmp(role, "user") == 0 ? "you" : role, text);
+    }
+}
+
 /* What one talks to. */
 static void greet(const struct chat *c)
 {
@@ -114,10 +128,11 @@ static void greet(const struct chat *c)
     fprintf(stderr, "%s (%s), context %d, memory %s. /help lists commands, Ctrl-D ends\n",
             slash ? slash + 1 : plan.model, plan.arch, plan.n_ctx, show_bytes(plan.total));
     size_t n = json_array_size(c->message);
-    if (*c->conversation.path && n > 0)
+    if (*c->conversation.path && n > 0) {
         fprintf(stderr, "%zu message%s so far %s in %s\n", n, n == 1 ? "" : "s", n == 1 ? "is" : "are",
                 c->conversation.path);
-    else if (*c->conversation.path)
+        show_last(c);
+    } else if (*c->conversation.path)
         fprintf(stderr, "a new conversation, kept in %s\n", c->conversation.path);
 }
 

@@ -25,11 +25,16 @@ int cmd_completion(int argc, char **argv);
  * NULL after a sentence on stderr. */
 const char *embedded_model(void);
 
-/* 1, after a sentence on stderr: it is a name such as other programs download models by, "llama3.2:3b", and no file. */
-int model_is_a_name(const char *model);
+/* The model that a command line names, or the embedded one where it names none. NULL after a sentence on stderr: it is no file, but a name
+ * such as other programs download models by, "llama3.2:3b", or a question. "-" is stdin. */
+const char *model_of(const char *given);
 
 /* Prints the sentence on stderr; returns the exit status that the code means, 1 or 2. */
 int report(const struct stoker_error *err);
+
+/* What bounds a plan, behind its bytes: " of 6.00 GiB that --memory allows", "; this machine has 21.80 GiB left", "; the cgroup leaves
+ * 6.00 GiB". In a static buffer. */
+const char *show_budget(const struct stoker_plan *p);
 
 /* The plan in one line. */
 void print_plan_line(FILE *f, const struct stoker_plan *p);

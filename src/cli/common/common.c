@@ -24,20 +24,21 @@ const char *embedded_model(void)
         if (access(path, R_OK) == 0 && realpath(path, whole))
             return whole;
     }
-    fprintf(stderr,
-            "stoker: the embedded model ember.gguf is neither beside %s/stoker nor in %s/../share/stoker; name a "
-            "MODEL.gguf\n",
-            dir, dir);
+    fprintf(
+        stderr,
+        "stoker: the embedded model is the file ember.gguf, which is neither in %s nor in %s/../share/stoker; name a "
+        "MODEL.gguf\n",
+        dir, dir);
     return NULL;
 }
 
-int model_is_a_name(const char *model)
+static int is_a_name(const char *model)
 {
     size_t n = strlen(model);
     int is_elsewhere = strncmp(model, "http://", 7) == 0 || strncmp(model, "https://", 8) == 0 ||
                        strncmp(model, "hf.co/", 6) == 0 || strncmp(model, "huggingface.co/", 15) == 0;
     int is_file = n > 5 && strcmp(model + n - 5, ".gguf") == 0;
-    if (access(model, F_OK) == 0)
+    if (strcmp(model, "-") == 0 || access(model, F_OK) == 0)
         return 0;
     if (strchr(model, ' ') && !is_file) {
         fprintf(stderr, "stoker: there is no file \"%s\"; a question is asked with -p, as in stoker run -p 'Why?'\n",
@@ -54,10 +55,25 @@ int model_is_a_name(const char *model)
     return 1;
 }
 
+const char *model_of(const char *given) { return !given ? embedded_model() : is_a_name(given) ? NULL : given; }
+
 int report(const struct stoker_error *err)
 {
     fprintf(stderr, "stoker: %s\n", err->text);
     return err->code == STOKER_ERR_MEMORY || err->code == STOKER_ERR_INPUT ? 2 : 1;
+}
+
+const char *show_budget(const struct stoker_plan *p)
+{
+    static char text[80];
+    const char *from;
+    uint64_t left = stoker_memory_left(&from);
+    if (strcmp(p->memory_from, "flag") == 0)
+        snprintf(text, sizeof text, " of %s that --memory allows", show_bytes(p->memory));
+    else
+        snprintf(text, sizeof text, "; %s %s%s", strcmp(from, "cgroup") == 0 ? "the cgroup leaves" : "this machine has",
+                 show_bytes(left), strcmp(from, "cgroup") == 0 ? "" : " left");
+    return text;
 }
 
 static uint64_t part(const struct stoker_plan *p, const char *name)

@@ -80,14 +80,31 @@ static int number_of(const char *text, double min, double max, double *out)
 
 static int is_usual(const struct flag *f, const char *v) { return f->usual && strcmp(v, f->usual) == 0; }
 
+/* "8k" is 8192. The factor of the letter at the end; *n_digit: what stands before it. */
+static double factor_of(const char *v, size_t *n_digit)
+{
+    size_t n = strlen(v);
+    char last = n > 1 ? v[n - 1] : 0;
+    double factor = last == 'k' || last == 'K' ? 0x1p10 : last == 'm' || last == 'M' ? 0x1p20 : 1;
+    *n_digit = factor > 1 ? n - 1 : n;
+    return factor;
+}
+
 static int set_int(const struct flag *f, const char *v)
 {
-    double n;
+    double n, factor = 1;
+    char digits[32];
+    size_t n_digit = strlen(v);
     if (is_usual(f, v)) {
         *(int *)f->to = 0;
         return 0;
     }
-    if (number_of(v, f->min, f->max, &n) || n != floor(n))
+    if (f->kind == FLAG_COUNT)
+        factor = factor_of(v, &n_digit);
+    if (n_digit >= sizeof digits)
+        return -1;
+    snprintf(digits, sizeof digits, "%.*s", (int)n_digit, v);
+    if (number_of(digits, -HUGE_VAL, HUGE_VAL, &n) || (n *= factor) < f->min || n > f->max || n != floor(n))
         return -1;
     *(int *)f->to = (int)n;
     return 0;
@@ -216,6 +233,7 @@ static int set(const struct flag *f, const char *v)
         *(int *)f->to = *v ? 2 : 1;
         return *v && strcmp(v, "full") ? -1 : 0;
     case FLAG_INT:
+    case FLAG_COUNT:
         return set_int(f, v);
     case FLAG_LIMIT:
         return set_limit(f, v);
@@ -260,9 +278,9 @@ static void say_range(const struct flag *f, const char *command, const char *v)
     fprintf(stderr, "stoker %s: %s %s: ", command, f->name, v);
     if (f->kind == FLAG_BYTES)
         fprintf(stderr, "bytes are a number with K, M, G, T, KiB ... or KB ..., or min or max\n");
-    else if (f->kind == FLAG_INT || f->kind == FLAG_REAL)
-        fprintf(stderr, "%s from %.10g to %.10g are possible\n", f->kind == FLAG_INT ? "whole numbers" : "numbers",
-                f->min, f->max);
+    else if (f->kind == FLAG_INT || f->kind == FLAG_COUNT || f->kind == FLAG_REAL)
+        fprintf(stderr, "%s from %.10g to %.10g are possible%s\n", f->kind == FLAG_REAL ? "numbers" : "whole numbers",
+                f->min, f->max, f->kind == FLAG_COUNT ? ", and 8k for 8192" : "");
     else if (f->kind == FLAG_LIMIT)
         fprintf(stderr, "whole numbers from 1 to %.10g are possible, and -1: no limit\n", f->max);
     else if (f->kind == FLAG_DETAIL)
@@ -493,8 +511,8 @@ struct flag_table model_flags(struct stoker_options *o)
     const struct flag t[] = {
         {"--memory", NULL, FLAG_BYTES, &o->memory, 1, 0, "BYTES|min|max",
          "bound on the whole process (default: what the machine has left)"},
-        {"--ctx", "--context", FLAG_INT, &o->n_ctx, 1, 1 << 28, "N",
-         "positions a sequence (default: trained, at most 8192; serve: at most 32768)", "0"},
+        {"--ctx", "--context", FLAG_COUNT, &o->n_ctx, 1, 1 << 28, "N",
+         "positions a sequence, 8k is 8192 (default: trained, at most 8192; serve: at most 32768)", "0"},
         {"--parallel", NULL, FLAG_INT, &o->n_parallel, 1, 128, "N",
          "sequences at a time (default 1; serve: 4, as memory allows)"},
         {"--chunk", NULL, FLAG_INT, &o->n_chunk, 1, 1 << 16, "N", "prompt rows a step (default 512, adapted)"},

@@ -13,6 +13,7 @@ enum flag_kind {
     FLAG_SWITCH, /* int *: set to 1 */
     FLAG_DETAIL, /* int *: set to 1, or to 2 where =full is given, or "full" behind it */
     FLAG_INT,    /* int *, within [min, max] */
+    FLAG_COUNT,  /* the same; 8k or 8K is 8192, 1M is 1048576 */
     FLAG_LIMIT,  /* int *, within [1, max], or 0 where -1 is given: no limit */
     FLAG_REAL,   /* double *, within [min, max] */
     FLAG_SEED,   /* struct stoker_sampling * */
@@ -43,7 +44,8 @@ struct flag {
     void *to;                 /* where the value goes: see enum flag_kind */
     double min, max;          /* inclusive */
     const char *value, *help; /* for --help: "N", "positions a sequence"; help NULL: not shown */
-    const char *usual; /* FLAG_INT, FLAG_SEED: what other programs' scripts write for the default; NULL: nothing */
+    const char
+        *usual; /* FLAG_INT, FLAG_COUNT, FLAG_SEED: what other programs' scripts write for the default; NULL: nothing */
 };
 
 enum { FLAGS_DONE = -1 }; /* go on with the command */

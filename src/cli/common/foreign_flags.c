@@ -100,6 +100,7 @@ const struct foreign_flag foreign_flags[] = {
     {"-tc|--threads-http|-threads-http", FOREIGN_VALUE, NULL, NULL,
      "each connection has a thread; --max-conns bounds them"},
     {"--host|--port", FOREIGN_VALUE, NULL, NULL, "the server is stoker serve"},
+    {"-p|--prompt", FOREIGN_VALUE, NULL, NULL, "a port is --port N; a prompt is answered by stoker run -p TEXT"},
     {"--embedding|--embeddings|--reranking|--rerank", FOREIGN_NO_VALUE, NULL, NULL, "stoker serves no embeddings yet"},
     {"--keepalive|--keep-alive", FOREIGN_VALUE, NULL, NULL, "a model stays loaded until stoker ends; leave it out"},
     {"--hidethinking", FOREIGN_NO_VALUE, NULL, NULL, "reasoning is shown on a terminal only; --think off has none"},

@@ -16,7 +16,7 @@ static int read_text(struct answer_form *form, const char *flag, const char *pat
     a->text = form->file = file_read(path, MOST, &a->n, &err);
     if (!a->text)
         fprintf(stderr, "stoker run: %s %s\n", flag, err.text);
-    return a->text ? 0 : 2;
+    return a->text ? 0 : err.code == ERR_IO ? 1 : 2;
 }
 
 /* A schema is JSON itself, or a file's name: no name that anybody has begins with a brace. */

@@ -53,7 +53,7 @@ static void log_speed(const struct stoker_plan *p)
     log_line(
         LOG_INFO,
         "plan: context %d, %d sequence%s, chunks of %d rows; predicted: a prompt of %d tokens in %.*f s, then %.*f "
-        "tokens/s%s",
+        "tokens/s%s; rates are assumed, stoker plan --measure measures them",
         p->n_ctx, p->n_parallel, p->n_parallel == 1 ? "" : "s", p->n_chunk, p->prompt_tokens, digits(p->prompt_seconds),
         p->prompt_seconds, digits(rate), rate, p->n_parallel == 1 ? "" : " in all");
 }
@@ -66,7 +66,7 @@ static void log_memory(const struct stoker_plan *p)
         held += p->slots[i];
         all += p->experts[i];
     }
-    add(&l, "memory %s (%s)", show_bytes(p->memory), p->memory_from);
+    add(&l, "memory %s planned%s", show_bytes(p->total), show_budget(p));
     if (all)
         add(&l, "%d of %d experts held, %s", held, all, show_bytes(part(p, "slots")));
     add(&l, "keys, values and states %s", show_bytes(part(p, "kv") + part(p, "state")));
@@ -107,7 +107,7 @@ static void log_cuts(const struct stoker_plan *p)
     if (l.n)
         log_line(LOG_INFO, "plan: given up: %s", l.text);
     else
-        log_line(LOG_INFO, "plan: nothing is given up: whatever is read once stays in memory");
+        log_line(LOG_INFO, "plan: nothing is given up: there is memory for the whole model");
 }
 
 const char *rope_factors_name(const struct stoker_plan *p) { return p->asked_ctx > p->n_ctx_short ? "long" : "short"; }

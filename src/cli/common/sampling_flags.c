@@ -163,6 +163,11 @@ void sampling_flags_show(const struct stoker_sampling *s)
         char name[40];
         const void *at = (const char *)s + offset_of(&table[i]);
         name_of(name, &table[i]);
-        fprintf(stderr, "  %s %.10g\n", name, table[i].kind == FLAG_INT ? *(const int *)at : *(const double *)at);
+        double value = table[i].kind == FLAG_INT ? *(const int *)at : *(const double *)at;
+        if (at == &s->min_keep && value < 1) /* one token is always left */
+            value = 1;
+        fprintf(stderr, "  %s %.10g\n", name, value);
     }
+    if (s->n_bias > 0)
+        fprintf(stderr, "  logit_bias of %zu tokens\n", s->n_bias);
 }

@@ -63,7 +63,7 @@ void print_stream_line(FILE *f, const struct stoker_stats *a, const struct stoke
     double n = n_tokens ? (double)n_tokens : 1, ms = 1e3 / n;
     if (!asked(a, b))
         return;
-    fprintf(f, "experts %.1f %% hits, %s/token at %.0f MB/s, waited %.3g of %.4g ms\n",
+    fprintf(f, "experts %.1f %% hits, %s/token at %.0f MB/s, waited %.3g of %.4g ms a token\n",
             100.0 * (double)hits / (double)(hits + misses), show_bytes((uint64_t)((double)bytes / n)),
             rate_of((double)bytes, b->reading_seconds - a->reading_seconds), (b->wait_seconds - a->wait_seconds) * ms,
             (b->step_seconds - a->step_seconds) * ms);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FEW = 10 };      /* chunks, of which a bootstrap says too little */
 enum { SEQUENCES = 4 }; /* where there is memory for them: chunks that share a step */
 
 struct ppl {
@@ -184,8 +185,8 @@ static void print(const struct eval_command *c, const struct eval_ppl *r)
 {
     printf("Final estimate: PPL = %.4f +/- %.5f\n", r->ppl, r->error);
     if (r->n_chunk > 1)
-        printf("95 %% interval by bootstrap over %zu chunks of %d: %.4f to %.4f\n", r->n_chunk, c->n_ctx, r->low,
-               r->high);
+        printf("95 %% interval by bootstrap over %zu chunks of %d: %.4f to %.4f%s\n", r->n_chunk, c->n_ctx, r->low,
+               r->high, r->n_chunk < FEW ? "; of so few chunks the true one is wider" : "");
 }
 
 /* Of one text its figures; of several each one's, and the mean of their perplexities. NULL: *err. */

@@ -26,10 +26,8 @@ int task_read(struct task *t, const char *path, size_t limit, struct eval_items 
     struct error err = {0};
     size_t n;
     char *text = eval_file_read(path, FILE_MOST, &n, &err);
-    if (!text) {
-        fprintf(stderr, "stoker eval: %s\n", err.text);
-        return 2;
-    }
+    if (!text)
+        return eval_fail(&err);
     int failed = eval_items_read(out, strcmp(path, "-") == 0 ? "stdin" : path, text, n, check, arg, &err);
     free(text);
     if (failed)

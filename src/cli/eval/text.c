@@ -17,8 +17,8 @@ char *eval_file_read(const char *path, size_t most, size_t *n, struct error *err
     return strcmp(path, "-") == 0 ? file_read_stream(stdin, "stdin", most, n, err) : file_read(path, most, n, err);
 }
 
-/* NULL after the sentence. */
-static char *read_text(const char *path, size_t *n)
+/* NULL after the sentence; *status is the exit status then: 1 where it cannot be read, as of every file, 2 for what is in it. */
+static char *read_text(const char *path, size_t *n, int *status)
 {
     struct error err = {0};
     char *bytes = eval_file_read(path, TEXT_MOST, n, &err);
@@ -29,7 +29,7 @@ static char *read_text(const char *path, size_t *n)
         error_set(&err, ERR_INPUT, "%s is empty: nothing to evaluate", path);
     if (err.code == 0)
         return bytes;
-    fprintf(stderr, "stoker eval: %s\n", err.text);
+    *status = eval_fail(&err);
     free(bytes);
     return NULL;
 }
@@ -63,9 +63,10 @@ int eval_text_read(struct eval_text *t, const struct eval_command *c, const char
     struct stoker_error err;
     size_t n;
     *t = (struct eval_text){.bos = -1};
-    char *bytes = read_text(path, &n);
+    int status = 0;
+    char *bytes = read_text(path, &n, &status);
     if (!bytes)
-        return 2;
+        return status;
     sha256(bytes, n, t->sha256);
     int failed = stoker_vocab_open(&v, c->model, NULL, &err) ||
                  stoker_vocab_tokenize(v, bytes, n, 1, c->parse_special, &t->token, &t->n_token, &err) ||

@@ -265,11 +265,23 @@ int http_answer_out(struct http_exchange *x, const char *type, struct out *o)
 
 int http_answer_json(struct http_exchange *x, struct out *o) { return http_answer_out(x, "application/json", o); }
 
+/* What the log says of a refusal. Sentences about fields may quote what a client wrote, which no log keeps: of them the code and the
+ * field. */
+static void keep_reason(struct http_connection *c, const struct refusal *r)
+{
+    if (r->status == 400 || r->status == 422 || r->status == 501)
+        snprintf(c->why, sizeof c->why, "%s%s%.100s", r->code ? r->code : "invalid_request", *r->param ? " at " : "",
+                 r->param);
+    else
+        snprintf(c->why, sizeof c->why, "%.199s", r->text);
+}
+
 int http_refuse(struct http_exchange *x, const struct refusal *refusal)
 {
     struct out o = {0};
     struct refusal copy = *refusal, *r = &copy;
     refusal_tell_memory(r, x->memory);
+    keep_reason(x->connection, r);
     reqmem_spare(x->memory, REQMEM_REFUSAL);
     x->connection->app->write_error(&o, x->path, r, x->id);
     reqmem_spare(x->memory, 0);

@@ -86,6 +86,7 @@ static void begin_exchange(struct http_connection *c)
     c->head = (struct http_head){.length = -1};
     c->n_set = 0;
     c->key = NULL;
+    c->why[0] = 0;
     c->status = c->streaming = c->chunked = c->close = c->unread = 0;
     atomic_store(&c->notified, 0);
 }
@@ -170,9 +171,13 @@ static void log_exchange(const struct http_connection *c)
     const struct http_exchange *x = &c->x;
     double ms = (double)(clock_ns() - x->began_ns) * 1e-6;
     http_count(c->app, x->route, c->status);
-    log_line(LOG_INFO, "%s %s %s %d prompt %zu cached %zu generated %zu %.1f ms%s", x->id, *x->method ? x->method : "-",
-             x->route ? x->route->path : "-", c->status, x->n_prompt, x->n_cached, x->n_generated, ms,
-             c->disconnected ? ", client gone" : "");
+    log_line(LOG_INFO, "%s %s %.100s %d prompt %zu cached %zu generated %zu %.1f ms%s%s%s", x->id,
+             *x->method ? x->method : "-",
+             x->route   ? x->route->path
+             : *x->path ? x->path
+                        : "-",
+             c->status, x->n_prompt, x->n_cached, x->n_generated, ms, c->disconnected ? ", client gone" : "",
+             *c->why ? ": " : "", c->why);
 }
 
 /* One request. 0: the connection is to be closed. */

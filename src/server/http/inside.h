@@ -51,6 +51,7 @@ struct http_connection {
     char set[HTTP_SET_MOST]; /* [n_set] header lines of the answer */
     size_t n_set;
     int status;    /* 0: nothing was answered yet */
+    char why[200]; /* of a refusal, for the log; empty: none */
     int streaming; /* 1: its header is out; 2: its end too */
     int chunked, close, disconnected;
     int half_closed;   /* the client sends nothing any more; it may still read */
