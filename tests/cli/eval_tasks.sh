@@ -165,7 +165,7 @@ printf '\n\n' >"$dir/items"
 run eval mcq "$ember" -f "$dir/items"
 is "no items" 2 "" "^stoker eval: $dir/items has no items$"
 run eval mcq "$ember" -f "$dir/absent"
-is "no such file" 2 "" "$dir/absent"
+is "no such file" 1 "" "$dir/absent"
 run eval mcq "$ember" -f "$items" --ctx 20
 is "an item longer than --ctx" 2 "" "^stoker eval: $items, line [0-9]+: [a-z]+-[0-9]+: needs [0-9]+ tokens, the context is 20: give a longer --ctx$"
 "$stoker" eval mcq "$ember" -f "$dir/long" --mode text --ctx 320 --skip >"$dir/out" 2>"$dir/err"
