@@ -301,6 +301,7 @@ static const struct pair {
     /* What converters leave unsaid of glm5next, and what nobody has. */
     {"glm5next", "another bound", OTHER, AS_IS, {.key = {REAL("kda.gate_lower_bound", -2)}}},
     {"glm5next", "a bound that is unsaid", SAME, AS_IS, {.without = "kda.gate_lower_bound"}},
+    {"glm5next", "weights that are divided by their sum, unsaid", SAME, AS_IS, {.without = "expert_weights_norm"}},
     {"glm5next",
      "limits that are unsaid",
      SAME,

@@ -968,6 +968,7 @@ static const struct {
     {"glm5next", "attention.indexer.top_k"},
     {"glm5next", "attention.indexer.kpool"},
     {"glm5next", "hyper_connection.count"},
+    {"minimax-m3", "attention.indexer.head_count"},
     {"minimax-m3", "attention.indexer.key_length"},
     {"minimax-m3", "attention.indexer.top_k"},
     {"minimax-m3", "attention.indexer.block_size"},

@@ -24,8 +24,14 @@ struct layer {
 
 static int read_index(struct params *p, const struct gguf *g, struct error *err)
 {
+    static const char *const keys[] = {"attention.indexer.head_count", "attention.indexer.key_length",
+                                       "attention.indexer.top_k", "attention.indexer.block_size",
+                                       "attention.indexer.local_blocks"};
     struct index_params *x = &p->index;
-    if (!params_has(g, "attention.indexer.head_count"))
+    int n_key = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        n_key += params_has(g, keys[i]);
+    if (n_key == 0)
         return 0;
     if (params_read_indexer(p, g, err) ||
         params_int(g, "attention.indexer.block_size", 1, KV_PAGE, -1, &x->block, err) ||

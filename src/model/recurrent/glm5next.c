@@ -71,11 +71,13 @@ static int check_rope(const struct gguf *g, struct error *err)
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
-    return params_read_unrotated(p, g, err) || check_rope(g, err) || params_read_latent(p, g, err) ||
-                   read_index(p, g, err) || params_read_dense_or_moe(p, g, ROUTER_SIGMOID, err) ||
-                   read_decays(p, g, err) || params_read_hyper(p, g, err)
-               ? -1
-               : 0;
+    if (params_read_unrotated(p, g, err) || check_rope(g, err) || params_read_latent(p, g, err) ||
+        read_index(p, g, err) || params_read_dense_or_moe(p, g, ROUTER_SIGMOID, err) || read_decays(p, g, err) ||
+        params_read_hyper(p, g, err))
+        return -1;
+    if (!params_has(g, "expert_weights_norm")) /* as the publisher's configuration */
+        p->router_normalise = 1;
+    return 0;
 }
 
 static void bind_attention_of(struct binder *b, int l, struct latent_weights *w)
