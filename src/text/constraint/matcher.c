@@ -406,6 +406,8 @@ uint32_t matcher_stepping(struct matcher *m, uint32_t states)
             m->list[0][n++] = q;
     }
     uint32_t id = n == s->n ? states : matcher_states(m, s->rule, m->list[0], n);
+    if (!id && m->full) /* nothing was found out */
+        return 0;
     s->stepping = id ? id : UINT32_MAX;
     return id;
 }

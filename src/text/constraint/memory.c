@@ -46,6 +46,7 @@ static int grow(struct constraint *c)
     int grew = 0;
     if ((matcher_low(m) || m->full) && words > 0 && take(c, (size_t)words * 16, &c->more) == 0) {
         m->capacity += words;
+        m->collection.active = 0; /* one that has begun would keep to the old end */
         grew = 1;
     }
     if ((masks_low(k) || m->full) && bytes > 0 && take(c, bytes, &c->more) == 0) {
