@@ -118,7 +118,8 @@ static inline void utf8_make_plain(char *text)
         left++;
     for (uint8_t *p = (uint8_t *)text; left > 0; p += length, left -= length) {
         enum utf8_head head = utf8_head(p, left, &length);
-        int plain = head == UTF8_WHOLE && *p >= 0x20 && *p != 0x7F;
+        int is_c1 = length == 2 && p[0] == 0xC2 && p[1] < 0xA0;
+        int plain = head == UTF8_WHOLE && *p >= 0x20 && *p != 0x7F && !is_c1;
         for (size_t i = 0; i < length && !plain; i++)
             p[i] = '?';
     }

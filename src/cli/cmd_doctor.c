@@ -1,4 +1,5 @@
 /* stoker doctor: what slows this machine, and how to change it. Exit 0: nothing was found; 3: something was. */
+#include "base/utf8.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/doctor/doctor.h"
@@ -23,6 +24,7 @@ void found(struct findings *f, const char *name, const char *format, ...)
     one->name = name;
     vsnprintf(one->text, sizeof one->text, format, args);
     va_end(args);
+    utf8_make_plain(one->text); /* it may hold a path, or end inside a character */
 }
 
 static void print_json(const struct findings *f, double memory, double drive)

@@ -517,6 +517,14 @@ int eval_base_sync(const struct eval_base *b, struct error *err)
     return fdatasync(b->fd) ? error_set(err, ERR_IO, "%s.part: cannot be written: %s", b->path, strerror(errno)) : 0;
 }
 
+/* Replaces nothing that has come there meanwhile, where the file system can say so. */
+static int rename_new(const char *from, const char *to)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    return errno == EINVAL && access(to, F_OK) ? rename(from, to) : -1;
+}
+
 int eval_base_finish(const struct eval_base *b, struct error *err)
 {
     if (b->fd < 0) /* it was whole before */
@@ -525,7 +533,7 @@ int eval_base_finish(const struct eval_base *b, struct error *err)
     int failed = eval_base_sync(b, err);
     if (!part)
         failed = error_set(err, ERR_MEMORY, "no memory for a name");
-    else if (!failed && rename(part, b->path))
+    else if (!failed && rename_new(part, b->path))
         failed = error_set(err, ERR_IO, "%s cannot be renamed %s: %s", part, b->path, strerror(errno));
     free(part);
     return failed;

@@ -51,6 +51,16 @@ fault clock $cpu/cpu0/cpufreq/scaling_max_freq 1600000 "1.6 of 4.8 GHz"
 fault boost $cpu/intel_pstate/no_turbo 1 "may not raise its clock"
 fault battery sys/class/power_supply/BAT0/status Discharging "plug it in"
 fault quota sys/fs/cgroup/cpu.max "150000 100000" "grants 1.5 of 8 CPUs"
+healthy
+put proc/self/cgroup "0::/a.slice/b.service"
+put sys/fs/cgroup/a.slice/cpu.max "50000 100000"
+run doctor --root "$root"
+is "the quota of a group above ours" 3 "grants 0.5 of 8 CPUs" ""
+healthy
+put sys/class/power_supply/mouse/status Discharging
+put sys/class/power_supply/mouse/scope Device
+run doctor --root "$root"
+is "the battery of a mouse" 0 "=nothing was found that slows stoker here" ""
 fault steal proc/stat "cpu 1000 0 100 90000 100 0 0 9000 0 0" "take 9 %"
 fault busy proc/pressure/cpu "some avg10=90.00 avg60=80.00 avg300=1.00 total=1" "80 %"
 fault busy-drive proc/pressure/io "some avg10=90.00 avg60=70.00 avg300=1.00 total=1" "another one"
@@ -71,7 +81,7 @@ is "two findings as JSON" 3 '^\{"findings":\[\{"name":"swap",.*\{"name":"cgroup"
 device=sys/dev/block/$(stat -c %Hd:%Ld "$ember")
 healthy
 run doctor "$ember" --root "$root"
-cp "$dir/out" "$dir/plain"
+grep -Eq "^(rotational|loop|encrypted): " "$dir/out" && fail "a sound drive" "has a fault" || pass
 put "$device/queue/rotational" 1
 run doctor "$ember" --root "$root"
 is "a turning drive" 3 "^rotational: $ember lies on a turning drive" ""

@@ -244,6 +244,9 @@ is "kld --save: a file that exists" 2 "" "^stoker eval: $base exists: remove it,
 printf x >"$dir/begun.part"
 run $save "$dir/begun"
 is "kld --save: rows of an earlier run" 2 "" "^stoker eval: $dir/begun.part has the rows of an earlier run: go on with --resume"
+run $save "$dir/begun" --out "$dir/another" --resume
+is "kld --save --resume with other results" 2 "" "^stoker eval: $dir/begun.part has the rows of an earlier run: go on with --resume"
+[ "$(cat "$dir/begun.part")" = x ] && pass || fail "kld --save --resume with other results" "the rows are gone"
 
 kld="eval kld $ember --base $base"
 run $kld

@@ -115,7 +115,7 @@ static void show_last(const struct chat *c)
         const char *role = json_string_value(json_object_get(m, "role"));
         message_in_short(text, sizeof text, m);
         if (text[0] && role && strcmp(role, "system") != 0)
-            fprintf(stderr, "  %s: %s\n", strcmp(role, "user") == 0 ? "you" : role, text);
+            fprintf(stderr, "  %s: %s\n", strcmp(role, "user") == 0 ? "you" : "assistant", text);
     }
 }
 

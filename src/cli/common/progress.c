@@ -60,7 +60,7 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total)
     if (done > p->first && n > 0 && (size_t)n < sizeof line) {
         double per_second = (double)(done - p->first) / seconds;
         show_amount(rate, sizeof rate, p->unit, per_second);
-        show_left(left, sizeof left, (double)(total - done) / per_second);
+        show_left(left, sizeof left, (done < total ? (double)(total - done) : 0) / per_second);
         snprintf(line + n, sizeof line - (size_t)n, ", %s/s, %s left", rate, left);
     }
     cut(line);

@@ -65,32 +65,54 @@ static void battery(struct findings *f, const char *root)
     char folder[SMALL_LINE], status[SMALL_LINE];
     snprintf(folder, sizeof folder, "%s/sys/class/power_supply", root);
     DIR *d = opendir(folder);
-    for (struct dirent *e; d && (e = readdir(d));)
-        if (e->d_name[0] != '.' && !first_line(status, root, "/sys/class/power_supply/%s/status", e->d_name) &&
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char scope[SMALL_LINE];
+        int of_device = !first_line(scope, root, "/sys/class/power_supply/%s/scope", e->d_name) &&
+                        strcmp(scope, "Device") == 0; /* of a mouse */
+        if (e->d_name[0] != '.' && !of_device &&
+            !first_line(status, root, "/sys/class/power_supply/%s/status", e->d_name) &&
             strcmp(status, "Discharging") == 0) {
             found(f, "battery", "this machine runs on its battery, where most limit their clocks: plug it in");
             break;
         }
+    }
     if (d)
         closedir(d);
 }
 
-/* The quota of the cgroup at the root of what this process sees. */
-static void quota(struct findings *f, const char *root, int online)
+/* CPUs that a cgroup grants; 0: no quota. */
+static double granted(const char *root, const char *group)
 {
     char line[SMALL_LINE];
     double time = 0, period = 0;
-    if (!first_line(line, root, "/sys/fs/cgroup/cpu.max") && sscanf(line, "%lf %lf", &time, &period) == 2) {
-    } else {
-        time = first_number(0, root, "/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-        period = first_number(0, root, "/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    if (first_line(line, root, "/sys/fs/cgroup%s/cpu.max", group) || sscanf(line, "%lf %lf", &time, &period) != 2) {
+        time = first_number(0, root, "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
+        period = first_number(0, root, "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
     }
-    if (time > 0 && period > 0 && time / period < online)
+    return time > 0 && period > 0 ? time / period : 0;
+}
+
+/* The least of our cgroup and those above it. Of version 1 the group's line is not looked for: containers see theirs at the mount. */
+static void quota(struct findings *f, const char *root, int online)
+{
+    char group[SMALL_LINE];
+    double least = online;
+    if (first_line(group, root, "/proc/self/cgroup") || strncmp(group, "0::", 3) != 0)
+        group[0] = 0;
+    else
+        memmove(group, group + 3, strlen(group + 3) + 1);
+    for (char *slash = group;; *slash = 0) {
+        double cpus = granted(root, strcmp(group, "/") == 0 ? "" : group);
+        least = cpus > 0 && cpus < least ? cpus : least;
+        if (!(slash = strrchr(group, '/')))
+            break;
+    }
+    if (least < online)
         found(f, "quota",
               "the cgroup grants %.1f of %d CPUs: raise cpu.max (docker --cpus, CPUQuota= of systemd), since threads "
-              "that have used up "
-              "theirs stand still",
-              time / period, online);
+              "that have "
+              "used up theirs stand still",
+              least, online);
 }
 
 static void mask(struct findings *f, int online)

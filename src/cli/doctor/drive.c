@@ -28,7 +28,7 @@ void examine_kernel(struct findings *f, const char *root)
     struct io_uring ring;
     double off = first_number(0, root, "/proc/sys/kernel/io_uring_disabled");
     int code = *root ? 0 : io_uring_queue_init(2, &ring, 0);
-    if (off > 0)
+    if (off > 0 && (*root || code)) /* 1 forbids it to some processes */
         found(f, "io_uring", "kernel.io_uring_disabled is %.0f: %s; sysctl kernel.io_uring_disabled=0", off,
               without_ring);
     else if (code == -ENOSYS)

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { FEW = 10 };      /* chunks, of which a bootstrap says too little */
 enum { SEQUENCES = 4 }; /* where there is memory for them: chunks that share a step */
@@ -278,7 +279,9 @@ int eval_ppl(struct eval_command *c)
 {
     struct ppl p = {.c = c, .base.fd = -1};
     struct error err = {0};
-    int status = c->save && !c->resume && eval_base_is_free(c->save, &err) ? eval_fail(&err) : 0;
+    /* A run makes its results before its rows: rows without results are those of another run. */
+    int goes_on = c->resume && c->out && access(c->out, F_OK) == 0;
+    int status = c->save && !goes_on && eval_base_is_free(c->save, &err) ? eval_fail(&err) : 0;
     if (status == 0)
         status = eval_texts_read(&p.text, c);
     if (status == 0)

@@ -26,6 +26,9 @@ static void plain_texts(void **state)
     becomes("model-00001-of-00002.gguf", "model-00001-of-00002.gguf");
     becomes("gr\xC3\xBC\xC3\x9F \xE2\x82\xAC \xF0\x9F\x98\x80", "gr\xC3\xBC\xC3\x9F \xE2\x82\xAC \xF0\x9F\x98\x80");
     becomes("a\x1B[31mb\nc\x7F", "a?[31mb?c?");
+    becomes("\xC2\x9B"
+            "2J\xC2\xA0",
+            "??2J\xC2\xA0");                    /* a control character of two bytes */
     becomes("a\xFF\xE2\x82", "a???");           /* broken; cut off at the end */
     becomes("\xED\xA0\x80x\xC0\x80", "???x??"); /* a surrogate; an overlong form */
 }
