@@ -59,7 +59,7 @@ enum {
     PATIENCE = SANITIZED ? 120000 : 20000 /* ms */
 };
 
-static int passed, failed, rounds = SANITIZED ? 3 : 6;
+static int passed, failed, rounds = SANITIZED ? 3 : 4;
 static const char *only; /* -t */
 static const char *kv = "f16";
 
