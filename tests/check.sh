@@ -63,7 +63,7 @@ drivers="
 + sampling         $data/cases/sampling.json
 + tool_cases       $data/tool_cases
   tool_calls_model
-+ round_trip
+  round_trip
 + random_schemas
 + schema_cases     --walks ${WALKS:-100} $data/schemas
   schema_cases     --walks 200 tests/data/schema_cases
