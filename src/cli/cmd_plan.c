@@ -35,44 +35,16 @@ static double share_held(const struct stoker_plan *p)
     return p->expert_bytes_total ? held / (double)p->expert_bytes_total : 1;
 }
 
-static int probe_drive(const char *path, uint64_t expert, struct disk_probe *out)
-{
-    enum { DEPTH = 8 };
-    static const uint64_t bytes = 1 << 30, most = 8 << 20; /* larger reads are cut anyway, and are no faster */
-    uint64_t block = expert < most ? expert : most;
-    struct drive d;
-    struct error err = {0};
-    if (drive_open(&d, path))
-        return -1;
-    while (block + DRIVE_LEAST > d.file.size)
-        block /= 2;
-    int failed = disk_probe(&d.file, block, DEPTH, bytes < d.file.size ? bytes : d.file.size, 1, &d.scratch, out, &err);
-    drive_close(&d);
-    if (failed)
-        fprintf(stderr, "stoker: %s\n", err.text);
-    return failed;
-}
-
 /* Bytes a second of reads as large as an expert, of the model's largest file. -1: after a sentence on stderr. */
 static int measure_disk(const char *model, const struct stoker_plan *p, double *rate)
 {
-    struct gguf *g;
-    struct error err = {0};
-    struct disk_probe found;
-    if (gguf_open(&g, model, &err)) {
-        fprintf(stderr, "stoker: %s\n", err.text);
+    char path[PATH_MAX];
+    struct drive d;
+    if (drive_of_model(path, model) || drive_open(&d, path))
         return -1;
-    }
-    const struct gguf_file *largest = g->file;
-    for (int i = 1; i < g->n_file; i++)
-        if (g->file[i].size > largest->size)
-            largest = &g->file[i];
-    int failed = probe_drive(largest->path, p->n_class ? p->expert_bytes[0] : 1 << 20, &found);
-    gguf_close(g);
-    if (failed)
-        return -1;
-    *rate = found.bytes_per_second;
-    return 0;
+    int failed = drive_rate(&d, p->n_class ? p->expert_bytes[0] : 1 << 20, rate);
+    drive_close(&d);
+    return failed;
 }
 
 /* By the overlap model with compute left out: an upper bound. Each layer waits once for a read to begin, if it reads at all. */

@@ -54,3 +54,39 @@ void drive_close(struct drive *d)
     arena_unmap(&d->memory);
     close(d->file.fd);
 }
+
+int drive_of_model(char path[PATH_MAX], const char *model)
+{
+    struct gguf *g;
+    struct error err = {0};
+    if (gguf_open(&g, model, &err)) {
+        fprintf(stderr, "stoker: %s\n", err.text);
+        return -1;
+    }
+    const struct gguf_file *largest = g->file;
+    for (int i = 1; i < g->n_file; i++)
+        if (g->file[i].size > largest->size)
+            largest = &g->file[i];
+    int fits = snprintf(path, PATH_MAX, "%s", largest->path) < PATH_MAX;
+    if (!fits)
+        fprintf(stderr, "stoker: the path of %s is too long\n", model);
+    gguf_close(g);
+    return fits ? 0 : -1;
+}
+
+int drive_rate(const struct drive *d, uint64_t expert, double *rate)
+{
+    enum { DEPTH = 8 };
+    static const uint64_t bytes = 1 << 30, most = 8 << 20; /* larger reads are cut anyway, and are no faster */
+    uint64_t block = expert < most ? expert : most;
+    struct disk_probe found;
+    struct error err = {0};
+    while (block + DRIVE_LEAST > d->file.size)
+        block /= 2;
+    if (disk_probe(&d->file, block, DEPTH, bytes < d->file.size ? bytes : d->file.size, 1, &d->scratch, &found, &err)) {
+        fprintf(stderr, "stoker: %s\n", err.text);
+        return -1;
+    }
+    *rate = found.bytes_per_second;
+    return 0;
+}

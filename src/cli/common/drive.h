@@ -1,10 +1,12 @@
-/* A file's drive, for measuring: stoker disk, stoker plan --disk. */
+/* A file's drive, for measuring: stoker disk, stoker plan --disk, stoker doctor. */
 #ifndef CLI_COMMON_DRIVE_H
 #define CLI_COMMON_DRIVE_H
 
 #include "base/arena.h"
 #include "format/gguf.h"
 #include "store/disk_probe.h"
+
+#include <limits.h>
 
 struct drive {
     struct gguf_file file;       /* only what disk_probe() reads of it */
@@ -21,5 +23,11 @@ enum { DRIVE_LEAST = (64 << 10) + 8192 };
 /* -1: nothing is open, after a sentence on stderr. path is not copied, and outlives the drive. */
 int drive_open(struct drive *d, const char *path);
 void drive_close(struct drive *d);
+
+/* The path of the model's largest file. -1: after a sentence on stderr. */
+int drive_of_model(char path[PATH_MAX], const char *model);
+
+/* Bytes a second of random reads as large as an expert, eight at a time. -1: after a sentence on stderr. */
+int drive_rate(const struct drive *d, uint64_t expert, double *rate);
 
 #endif

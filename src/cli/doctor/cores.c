@@ -110,8 +110,7 @@ static void quota(struct findings *f, const char *root, int online)
     if (least < online)
         found(f, "quota",
               "the cgroup grants %.1f of %d CPUs: raise cpu.max (docker --cpus, CPUQuota= of systemd), since threads "
-              "that have "
-              "used up theirs stand still",
+              "that have used up theirs stand still",
               least, online);
 }
 
@@ -157,8 +156,7 @@ static void steal(struct findings *f, const char *root)
     if (all > 0 && gone / all > 0.02)
         found(f, "steal",
               "other virtual machines take %.0f %% of this one's time: ask for a machine with cores of its own, since "
-              "steps wait for the "
-              "slowest thread",
+              "steps wait for the slowest thread",
               100 * gone / all);
 }
 
@@ -203,8 +201,7 @@ void examine_cores(struct findings *f, const char *root)
         if (cpu_best_tier() == TIER_SCALAR)
             found(f, "tier",
                   "this CPU has none of the instructions that stoker has kernels for (AVX2, or NEON with dot "
-                  "products), and "
-                  "computes 10 to 40 times as slowly as one that has them");
+                  "products), and computes 10 to 40 times as slowly as one that has them");
     }
     steal(f, root);
     pressure(f, root);

@@ -79,8 +79,7 @@ static void block_device(struct findings *f, const char *root, const struct gguf
     if (!first_line(line, root, "/sys/dev/block/%u:%u/loop/backing_file", major_of, minor_of))
         found(f, "loop",
               "%s lies in a file that is mounted as a drive (%s), so that all is read through two file systems: copy "
-              "it out of "
-              "there",
+              "it out of there",
               file->path, line);
     if (!first_line(line, root, "/sys/dev/block/%u:%u/dm/uuid", major_of, minor_of) && strncmp(line, "CRYPT-", 6) == 0)
         found(
@@ -97,64 +96,31 @@ static void rate_of(struct findings *f, const struct drive *d, const struct stok
         return;
     found(f, "slow-drive",
           "the drive of %s is read at %.2f GB/s, which allows at most %.1f tokens/s with this much memory: NVMe drives "
-          "give 3 to 7 GB/s, a "
-          "second copy on another drive adds its rate (--mirror), and more --memory reads less",
+          "give 3 to 7 GB/s, a second copy on another drive adds its rate (--mirror), and more --memory reads less",
           d->file.path, rate / 1e9, rate / read);
 }
 
-/* -1: after a sentence on stderr. */
-static int measure(struct drive *d, double *rate)
+int examine_drive(struct findings *f, const char *root, const char *model, const struct stoker_plan *p, double *rate)
 {
-    enum { BLOCK = 1 << 20, DEPTH = 16, BYTES = 256 << 20 };
-    struct disk_probe probe;
-    struct error err = {0};
-    if (d->file.size <= 2 * BLOCK)
-        return 0;
-    if (disk_probe(&d->file, BLOCK, DEPTH, d->file.size < BYTES ? d->file.size : BYTES, 1, &d->scratch, &probe, &err)) {
-        fprintf(stderr, "stoker: %s\n", err.text);
-        return -1;
-    }
-    *rate = probe.bytes_per_second;
-    return 0;
-}
-
-static int examine_file(struct findings *f, const char *root, const char *path, const struct stoker_plan *p,
-                        double *rate)
-{
+    char path[PATH_MAX];
     struct drive d;
     uint32_t align;
-    if (drive_open(&d, path))
+    *rate = 0;
+    if (drive_of_model(path, model) || drive_open(&d, path))
         return -1;
-    int failed = *root ? 0 : measure(&d, rate);
+    int failed = *root ? 0 : drive_rate(&d, p->n_class ? p->expert_bytes[0] : 1 << 20, rate);
     if (!failed) {
         file_system(f, &d.file);
         block_device(f, root, &d.file, *rate);
         if (!reader_file_direct(&d.file, &align))
             found(f, "page-cache",
                   "%s is on a file system without O_DIRECT, so that it is read through the page cache, which takes "
-                  "memory and cores: copy it "
-                  "to ext4, XFS or btrfs",
+                  "memory "
+                  "and cores: copy it to ext4, XFS or btrfs",
                   path);
         if (*rate > 0)
             rate_of(f, &d, p, *rate);
     }
     drive_close(&d);
-    return failed;
-}
-
-int examine_drive(struct findings *f, const char *root, const char *model, const struct stoker_plan *p, double *rate)
-{
-    struct gguf *g;
-    struct error err = {0};
-    *rate = 0;
-    if (gguf_open(&g, model, &err)) {
-        fprintf(stderr, "stoker: %s\n", err.text);
-        return -1;
-    }
-    const struct gguf_file *largest = g->file;
-    for (int i = 1; i < g->n_file; i++)
-        largest = g->file[i].size > largest->size ? &g->file[i] : largest;
-    int failed = largest->size > DRIVE_LEAST ? examine_file(f, root, largest->path, p, rate) : 0;
-    gguf_close(g);
     return failed;
 }

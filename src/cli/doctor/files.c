@@ -13,8 +13,11 @@ static FILE *open_below(const char *root, const char *path)
     return n > 0 && (size_t)n < sizeof full ? fopen(full, "re") : NULL;
 }
 
-static int line_of(FILE *f, char out[SMALL_LINE])
+static int line_below(char out[SMALL_LINE], const char *root, const char *format, va_list args)
 {
+    char path[SMALL_LINE];
+    int n = vsnprintf(path, sizeof path, format, args);
+    FILE *f = n > 0 && (size_t)n < sizeof path ? open_below(root, path) : NULL;
     int has = f && fgets(out, SMALL_LINE, f);
     if (f)
         fclose(f);
@@ -26,12 +29,11 @@ static int line_of(FILE *f, char out[SMALL_LINE])
 
 int first_line(char out[SMALL_LINE], const char *root, const char *format, ...)
 {
-    char path[SMALL_LINE];
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(path, sizeof path, format, args);
+    int failed = line_below(out, root, format, args);
     va_end(args);
-    return n > 0 && (size_t)n < sizeof path ? line_of(open_below(root, path), out) : -1;
+    return failed;
 }
 
 static double number_or(const char *text, double absent)
@@ -43,14 +45,12 @@ static double number_or(const char *text, double absent)
 
 double first_number(double absent, const char *root, const char *format, ...)
 {
-    char path[SMALL_LINE], line[SMALL_LINE];
+    char line[SMALL_LINE];
     va_list args;
     va_start(args, format);
-    int n = vsnprintf(path, sizeof path, format, args);
+    int failed = line_below(line, root, format, args);
     va_end(args);
-    if (n <= 0 || (size_t)n >= sizeof path || line_of(open_below(root, path), line))
-        return absent;
-    return number_or(line, absent);
+    return failed ? absent : number_or(line, absent);
 }
 
 double field_number(double absent, const char *root, const char *path, const char *key)
