@@ -1,6 +1,7 @@
 /* What evaluations share: see eval.h. */
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hex.h"
 #include "base/utf8.h"
 #include "cli/common/cli.h"
 #include "cli/common/progress.h"
@@ -129,11 +130,14 @@ json_t *eval_json_hash(const uint8_t hash[SHA256_BYTES])
 
 int eval_hash_read(uint8_t hash[SHA256_BYTES], const char *hex)
 {
-    static const char digits[] = "0123456789abcdef";
-    if (!hex || strlen(hex) != 2 * SHA256_BYTES || strspn(hex, digits) != 2 * SHA256_BYTES)
+    if (!hex || strlen(hex) != 2 * SHA256_BYTES)
         return -1;
-    for (int i = 0; i < SHA256_BYTES; i++)
-        hash[i] = (uint8_t)((strchr(digits, hex[2 * i]) - digits) << 4 | (strchr(digits, hex[2 * i + 1]) - digits));
+    for (int i = 0; i < SHA256_BYTES; i++) {
+        int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return -1;
+        hash[i] = (uint8_t)(high << 4 | low);
+    }
     return 0;
 }
 
