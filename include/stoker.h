@@ -248,6 +248,7 @@ struct stoker_vector_about {
         n_layer_held; /* of n_layer_held layers from the first to the last it has directions */
     float scale_default;
     uint64_t bytes; /* in memory */
+    int users;      /* now: who opened or holds it, and requests with it in their lists, an entry each */
 };
 
 /* Bytes that a vector file takes once it is open, from its header: for steer_memory of the options. Errors as of stoker_vector_open(). */
@@ -260,8 +261,11 @@ int stoker_vector_bytes(const char *path, uint64_t *bytes, struct stoker_error *
 int stoker_vector_open(struct stoker_vector **out, struct stoker *s, int dir, const char *name,
                        struct stoker_error *err);
 
+/* One more opener: what was opened and held n times is closed n + 1 times. */
+void stoker_vector_hold(const struct stoker_vector *v);
+
 /* Requests that were submitted with it keep it, and its memory, until their last event is taken. */
-void stoker_vector_close(struct stoker_vector *v);
+void stoker_vector_close(const struct stoker_vector *v);
 
 void stoker_vector_about(const struct stoker_vector *v, struct stoker_vector_about *out);
 double stoker_vector_norm(const struct stoker_vector *v,
@@ -280,15 +284,16 @@ struct stoker_at {
 /* One operation of a list. Zeroed but for its vector: as the file says, at all layers and positions. */
 struct stoker_steer {
     const struct stoker_vector *vector; /* open; of the same engine */
-    float amount;   /* times which the direction is added, or the share that is taken out; up to STOKER_SCALE_MOST */
-    int has_amount; /* 0: the file's scale_default */
-    int layer_first, layer_last; /* inclusive; layer_last 0: all */
-    enum stoker_side side;       /* of projections */
-    struct stoker_at from, to;   /* positions from <= p < to; to zeroed: without end */
+    float amount; /* times which the direction is added, or the share that is taken out; up to STOKER_SCALE_MOST */
+    int layer_first, layer_last;        /* inclusive */
+    enum stoker_side side;              /* of projections */
+    struct stoker_at from, to;          /* positions from <= p < to */
+    int has_amount, has_layers, has_to; /* 0: the file's scale_default; all layers of the file; without end */
 };
 
 /* 64 digits that tell what a list does to a request with so many tokens of prompt: equal ones, with equal requests, give equal bits. Names
- * and files do not count, nor what is without effect. Errors as of stoker_submit(). */
+ * and files do not count, nor what is without effect; "": all of it is. Errors as of stoker_submit(), whose fields are those of "steer[0]":
+ * vector, scale, layers, side, from, to. */
 int stoker_steer_digest(const struct stoker *s, const struct stoker_steer *op, size_t n, size_t n_prompt, char out[65],
                         struct stoker_error *err);
 
@@ -795,10 +800,11 @@ struct stoker_stats {
     uint64_t preempted;                    /* times that a running request went back to the queue to free its pages */
     uint64_t prompt_tokens, cached_tokens; /* of prompts; of these taken from the prefix cache */
     uint64_t generated_tokens, scored_tokens; /* of answers; of prompts, with their log-probabilities */
-    uint64_t cache_bytes[STOKER_TIERS];       /* now */
-    uint64_t cache_hits[STOKER_TIERS];        /* requests that resumed from a cached prefix */
-    uint64_t cache_corrupt;                   /* prefix files that were damaged or foreign, and were deleted */
-    uint64_t constraint_hits;                 /* requests whose constraint had been compiled, or refused, before */
+    uint64_t steered_rows, vector_bytes; /* rows of requests with a list; now: memory of vectors, within the plan */
+    uint64_t cache_bytes[STOKER_TIERS];  /* now */
+    uint64_t cache_hits[STOKER_TIERS];   /* requests that resumed from a cached prefix */
+    uint64_t cache_corrupt;              /* prefix files that were damaged or foreign, and were deleted */
+    uint64_t constraint_hits;            /* requests whose constraint had been compiled, or refused, before */
     uint64_t constraints_compiled, constraints_failed;
     uint64_t constraints_evicted;      /* to free memory */
     uint64_t constraint_bytes;         /* now: held by constraints, within the plan */

@@ -424,6 +424,12 @@ mutate part-page-under-old-key "unit/engine/prefix/cache" src/engine/prefix/cach
 mutate version-3-kept "unit/engine/prefix/index" src/engine/prefix/file.h 's|PREFIX_VERSION = 4|PREFIX_VERSION = 3|'
 mutate waits-for-other-lists "unit/engine/schedule" src/engine/schedule.c '/prefix_alike/d'
 mutate steered-until-preempted "prefix -t preempted build/data/golden/llama-tied.gguf" src/engine/admission.c 's|seq->steer = j->steer ?|seq->steer = j->steer \&\& j->started == 0 ?|'
+mutate end-of-the-prompt "unit/engine/steer" src/engine/steer.c 's|n += at->from_prompt_end ? (int64_t)n_prompt : 0|n += at->from_prompt_end ? (int64_t)n_prompt + 1 : 0|'
+mutate to-zero-is-open "unit/engine/steer" src/engine/steer.c 's|e->has_to \&\&|e->to.n \&\&|'
+mutate closed-too-early "unit/engine/steer" src/engine/steer.c '/^        stoker_vector_hold(e->vector);/d;s|^        j->vector\[j->n_vector++\] = e->vector;|        (void)0;|'
+mutate vector-gives-nothing-back "unit/engine/steer" src/engine/steer.c 's|atomic_fetch_add(&memory->left, bytes)|atomic_fetch_add(\&memory->left, bytes * 0)|'
+mutate blamed-on-the-model "unit/engine/steer" src/engine/pick.c '/steer_blame/d;s/^    if (id < 0)$//'
+mutate projected-nowhere "$laws" src/op/steer.c 's|^        a->op->k->axpy(x, -(a->amount \* c), a->v, a->n);|        (void)c;|'
 mutate vector-not-finite "unit/format/vector" src/format/vector.c 's|if (!isfinite(value))|if (0)|'
 
 [ $skipped -eq 0 ] || echo "$skipped skipped"

@@ -496,12 +496,14 @@ static size_t draw_list(struct talk *t, struct stoker_steer *list)
     static const struct stoker_at from[] = {{0, 0}, {200, 0}, {300, 0}, {0, 1}, {-1, 1}},
                                   to[] = {{0, 0}, {310, 0}, {0, 1}};
     size_t n = draw(t, 2) ? 1 + draw(t, 2) : 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         list[i] = (struct stoker_steer){.vector = t->v[draw(t, 2) ? ADDED : PROJECTED],
                                         .amount = 1,
                                         .has_amount = 1,
                                         .from = from[draw(t, sizeof from / sizeof *from)],
                                         .to = to[draw(t, sizeof to / sizeof *to)]};
+        list[i].has_to = list[i].to.n || list[i].to.from_prompt_end;
+    }
     return n;
 }
 
@@ -1242,17 +1244,17 @@ static const struct steered_case {
 #define NOTHING   0, 0, PROMPT - 1
     {"unsteered", .n = 0, {{0}}, {0}, 0, 0, 0, 0, 0},
     {"scale 0", 1, {{.has_amount = 1}}, {0}, 0, 0, ALL_OF_IT},
-    {"no positions", 1, {{.from = {9, 0}, .to = {9, 0}}}, {0}, 0, 0, ALL_OF_IT},
+    {"no positions", 1, {{.from = {9, 0}, .to = {9, 0}, .has_to = 1}}, {0}, 0, 0, ALL_OF_IT},
     {"the answer alone", 1, {{.from = {0, 1}}}, {0}, 0, 0, 512, 0, PROMPT - 1, SNAPSHOT},
     {"the answer alone again", 1, {{.from = {0, 1}}}, {0}, 0, 0, AGAIN},
     {"from 300", 1, {{.from = {300, 0}}}, {0}, 0, 0, 256, 0, PROMPT - 1},
     {"from 300 again", 1, {{.from = {300, 0}}}, {0}, 0, 0, AGAIN},
     {"a vector", 1, {{0}}, {ADDED}, 0, 0, NOTHING},
     {"equal content", 1, {{0}}, {EQUAL}, 0, 0, AGAIN},
-    {"to 300", 1, {{.to = {300, 0}}}, {0}, 0, 0, 256, 0, PROMPT - 1},
-    {"to 300 again", 1, {{.to = {300, 0}}}, {0}, 0, 0, AGAIN},
+    {"to 300", 1, {{.to = {300, 0}, .has_to = 1}}, {0}, 0, 0, 256, 0, PROMPT - 1},
+    {"to 300 again", 1, {{.to = {300, 0}, .has_to = 1}}, {0}, 0, 0, AGAIN},
     {"another scale", 1, {{.amount = 2, .has_amount = 1}}, {0}, 0, 0, NOTHING},
-    {"another layer", 1, {{.layer_first = 1, .layer_last = 1}}, {0}, 0, 0, NOTHING},
+    {"another layer", 1, {{.layer_first = 1, .layer_last = 1, .has_layers = 1}}, {0}, 0, 0, NOTHING},
     {"a projection", 1, {{0}}, {PROJECTED}, 0, 0, NOTHING},
     {"another side", 1, {{.side = STOKER_SIDE_POSITIVE}}, {PROJECTED}, 0, 0, NOTHING},
     {"two", 2, {{0}, {0}}, {ADDED, PROJECTED}, 0, 0, NOTHING},
@@ -1316,7 +1318,7 @@ static void ask_steered(struct steered *t, const struct steered_case *e)
                   : t->m->recurrent ? states
                                     : e->pages;
     t->ok = t->ok && ask(t->warm, &r, &a) == 0;
-    if (e->list[0].layer_last && t->n_layer == 3) /* all that is kept of the whole vector */
+    if (e->list[0].has_layers && t->n_layer == 3) /* all that is kept of the whole vector */
         want = t->m->recurrent ? SNAPSHOT : PROMPT - 1;
     if (t->ok && t->cold && a.end.u.end.n_cached != want) {
         snprintf(t->detail, sizeof t->detail, "%s, %s: found %zu, expected %zu", t->where, e->what,

@@ -91,7 +91,7 @@ static struct tap {
     int act; /* the layer that acts; the others only note; -1: none acts */
     uint64_t hash[MOST_LAYERS][MOST_ROWS];
     int n[MOST_LAYERS];
-    float left; /* |dot16(x, r)| / norm(x) behind the operation: the most */
+    float left; /* |dot16(x, r)| / norm(x) behind the operation: the most; NaN if it was once */
 } tap;
 
 static void note(float *x, float s, const float *v, int n)
@@ -104,7 +104,7 @@ static void note(float *x, float s, const float *v, int n)
     if (l == tap.act || tap.act == INT32_MAX)
         tap.k->axpy(x, s, v, n);
     float c = fabsf(tap.k->dot16(x, v, (size_t)n)) / sqrtf(tap.k->dot16(x, x, (size_t)n));
-    tap.left = c > tap.left ? c : tap.left;
+    tap.left = c <= tap.left ? tap.left : c;
 }
 
 static void tap_begin(struct session *s, const struct vector *v, int act)
@@ -309,8 +309,11 @@ static void order_and_ablation(const struct subject *t, enum vector_hook hook)
     tap_begin(t->s, r, INT32_MAX);
     answer(t->s, 0, &ablate, 40);
     tap_end(t->s);
+    int ok = tap.left <= 1e-5f;
+    for (int l = 0; l < MOST_LAYERS && l <= r->last; l++) /* all rows of the prompt were projected */
+        ok = ok && (!r->direction[l].v || tap.n[l] >= x.n_prompt);
     snprintf(text, sizeof text, "at most %.1e is left", (double)tap.left);
-    verdict(t->name, "ablation", (int)hook, tap.left <= 1e-5f, text);
+    verdict(t->name, "ablation", (int)hook, ok, text);
     free(v);
     free(r);
 }

@@ -203,9 +203,10 @@ static int run(struct bench *b, const struct options *w)
 int cmd_bench(int argc, char **argv)
 {
     static struct options w;
-    struct bench b = {.runs = 5};
+    static struct bench b;
     const char *model = NULL;
     int n_rest;
+    b = (struct bench){.runs = 5};
     w = (struct options){.prompt = {{512}, 1}, .gen = {{128}, 1}, .depth = {{0}, 1}, .format = "md", .n_batch = 2048};
     const struct flag mine[] = {
         {"-m", "--model", FLAG_TEXTS, &w.model, 0, 0, "MODEL.gguf", "the model, also without -m; may be repeated"},
@@ -237,8 +238,9 @@ int cmd_bench(int argc, char **argv)
         {"--mask", NULL, FLAG_TEXT, &w.mask, 0, 0, "PATH",
          "masks of constraints instead: schemas with texts, or tools"},
     };
-    const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, model_flags(&b.options)};
-    int status = flags_parse("bench", usage, tables, 2, argc, argv, &model, 1, &n_rest);
+    const struct flag_table tables[] = {
+        {mine, sizeof mine / sizeof *mine}, steer_flags(&b.steer), model_flags(&b.options)};
+    int status = flags_parse("bench", usage, tables, 3, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
     if ((status = check(&w)) != 0)
@@ -253,5 +255,8 @@ int cmd_bench(int argc, char **argv)
     b.disk_rate = w.rate * 1e9;
     b.n_batch = w.n_batch;
     b.warm = !w.no_warmup;
-    return run(&b, &w);
+    if ((status = steer_flags_plan("bench", &b.steer, b.model, &b.options)) == 0)
+        status = run(&b, &w);
+    steer_flags_free(&b.steer);
+    return status;
 }

@@ -336,8 +336,8 @@ int cmd_plan(int argc, char **argv)
         return status;
     if (!(model = model_of(model)))
         return 1;
-    status = steer_flags_plan("plan", &steer, &o);
-    steer_flags_close(&steer);
+    status = steer_flags_plan("plan", &steer, NULL, &o);
+    steer_flags_free(&steer);
     if (status != 0)
         return status;
     struct stoker_plan p;

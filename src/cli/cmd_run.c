@@ -156,7 +156,7 @@ static int prepare(struct run *r, struct chat *c)
     if (status == 0 && !r->lines && (r->prompt || r->file.n || !isatty(STDIN_FILENO)))
         status = prompt_read(&r->text, r->prompt, &r->file);
     if (status == 0)
-        status = steer_flags_plan("run", &r->steer, &r->options);
+        status = steer_flags_plan("run", &r->steer, r->model, &r->options);
     if (status == 0)
         status = tools_read(&c->tools, r->tools);
     if (status == 0 && !(c->message = json_array()))
@@ -202,11 +202,12 @@ static int open_engine(struct run *r, struct chat *c)
 
 static int run_model(struct run *r, struct chat *c)
 {
+    struct stoker_error err;
     int status = open_engine(r, c);
     if (status != 0)
         return status;
-    if ((status = steer_flags_open("run", &r->steer, c->engine)) != 0)
-        return status;
+    if (steer_flags_open("run", &r->steer, c->engine, &err))
+        return report(&err);
     c->request.steer = r->steer.list;
     c->request.n_steer = r->steer.n;
     c->request.sampling = stoker_sampling_of(c->engine);
@@ -228,7 +229,7 @@ int cmd_run(int argc, char **argv)
         return status;
     if ((status = prepare(&r, &c)) == 0)
         status = run_model(&r, &c);
-    steer_flags_close(&r.steer);
+    steer_flags_free(&r.steer);
     stoker_close(c.engine);
     conversation_close(&c.conversation);
     tools_free(&c.tools);

@@ -185,7 +185,8 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     }
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->steer.reading, NULL);
-    atomic_init(&s->steer.left, opt ? opt->steer_memory : 0);
+    s->steer.most = opt ? opt->steer_memory : 0;
+    atomic_init(&s->steer.left, s->steer.most);
     s->n_queue = opt && opt->n_queue ? opt->n_queue : QUEUE;
     if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) || show_plan(s, opt, &o) ||
         session_load(s->session, &o, &err) || open_disk(s, opt, &err) || start(s, &err)) {

@@ -75,7 +75,7 @@ struct stoker_constraint {
 
 /* What happened since the engine was opened. */
 struct counters {
-    uint64_t steps, rows, calls[STOKER_CALLS];
+    uint64_t steps, rows, steered_rows, calls[STOKER_CALLS];
     double step_seconds, expert_seconds;
     uint64_t requests, rejected, cancelled, failed, preempted;
     uint64_t prompt_tokens, cached_tokens, generated_tokens, scored_tokens;

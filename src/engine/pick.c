@@ -282,6 +282,8 @@ int32_t pick_token(struct stoker *s, struct job *j, const float *logits, const u
                               .mu = &p->mu};
     int32_t id = sampler_pick(s->session->sampler, &p->how, &row, err);
     struct error why = {0};
+    if (id < 0)
+        steer_blame(j->steer, err);
     if (id < 0 && pick_check_bias(p, allowed, s->session->model->p.n_vocab, (size_t)j->n_generated, &why))
         *err = why;
     return id;

@@ -174,6 +174,8 @@ static void report_requests(struct stoker *s, struct stoker_stats *out)
     out->cached_tokens = t->cached_tokens;
     out->generated_tokens = t->generated_tokens;
     out->scored_tokens = t->scored_tokens;
+    out->steered_rows = t->steered_rows;
+    out->vector_bytes = s->steer.most - atomic_load(&s->steer.left);
     memcpy(out->cache_bytes, t->cache_bytes, sizeof out->cache_bytes);
     out->cache_corrupt = t->cache_corrupt;
     memcpy(out->cache_hits, t->cache_hits, sizeof out->cache_hits);

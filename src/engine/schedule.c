@@ -487,15 +487,20 @@ static void finish_step(struct stoker *s, struct step *p, const struct error *wh
     }
 }
 
-static void count_step(struct stoker *s, const struct batch *b, double seconds)
+static void count_step(struct stoker *s, const struct step *p, double seconds)
 {
     struct counters *t = &s->counters;
+    const struct batch *b = &p->batch;
+    uint64_t steered = 0;
+    for (int i = 0; i < p->n; i++)
+        steered += p->share[i].job->steer ? (uint64_t)p->share[i].rows : 0;
     double rate = b->n_rows / (seconds > 1e-9 ? seconds : 1e-9);
     if (b->n_prompt >= FEWEST_ROWS / 2)
         s->rows_per_second = s->rows_per_second > 0 ? (s->rows_per_second + rate) / 2 : rate;
     pthread_mutex_lock(&s->lock);
     t->steps++;
     t->rows += (uint64_t)b->n_rows;
+    t->steered_rows += steered;
     t->step_seconds += seconds;
     t->expert_seconds = s->session->model->expert_seconds;
     memcpy(t->calls, s->session->model->calls, sizeof t->calls);
@@ -531,7 +536,7 @@ static void step(struct stoker *s)
     double begin = clock_seconds();
     want_rows(s, &p);
     model_forward(s->session->model, &p.batch);
-    count_step(s, &p.batch, clock_seconds() - begin);
+    count_step(s, &p, clock_seconds() - begin);
     finish_step(s, &p, &row_error);
 }
 

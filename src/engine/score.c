@@ -56,11 +56,14 @@ int score_finish(struct job *j, size_t n_row, struct stoker_event *e, struct err
     if (end <= first)
         return 0;
     for (size_t at = first; at < end; at++)
-        if (isnan(j->score.out[at].logprob))
-            return error_set(
+        if (isnan(j->score.out[at].logprob)) {
+            error_set(
                 err, ERR_FORMAT,
                 "non-finite logits at position %zu of the prompt: the model file is damaged or its weights overflow",
                 at - 1);
+            steer_blame(j->steer, err);
+            return -1;
+        }
     *e = (struct stoker_event){.kind = STOKER_SCORES};
     e->u.scores.first = first;
     e->u.scores.n = end - first;

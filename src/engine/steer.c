@@ -60,8 +60,11 @@ int stoker_vector_open(struct stoker_vector **out, struct stoker *s, int dir, co
     return error_to_public(public, &err);
 }
 
-void stoker_vector_close(struct stoker_vector *v)
+void stoker_vector_hold(const struct stoker_vector *v) { atomic_fetch_add(&((struct stoker_vector *)v)->users, 1); }
+
+void stoker_vector_close(const struct stoker_vector *shared)
 {
+    struct stoker_vector *v = (struct stoker_vector *)shared;
     if (!v || atomic_fetch_sub(&v->users, 1) > 1)
         return;
     uint64_t bytes = v->vector->bytes;
@@ -83,7 +86,8 @@ void stoker_vector_about(const struct stoker_vector *v, struct stoker_vector_abo
                                         .layer_last = x->last,
                                         .n_layer_held = x->n_held,
                                         .scale_default = x->scale,
-                                        .bytes = x->bytes};
+                                        .bytes = x->bytes,
+                                        .users = atomic_load(&v->users)};
     memcpy(out->sha256, x->sha256, sizeof out->sha256);
     memcpy(out->file, x->file, sizeof out->file);
     memcpy(out->name, t->name, sizeof out->name);
@@ -103,7 +107,13 @@ double stoker_vector_norm(const struct stoker_vector *v, int layer)
 
 /* ---- lists ------------------------------------------------------------------------------------------------------------------- */
 
-/* A position as a number; -1 with the sentence. */
+/* What is wrong with the field key of entry i. */
+static int refuse_entry(struct error *err, size_t i, const char *key)
+{
+    return error_field(err, "steer[%zu].%s", i, key);
+}
+
+/* A position as a number; -1 with the sentence. A range may end behind the last one. */
 static int64_t position(const struct stoker_at *at, size_t n_prompt, int n_ctx, const char *what, struct error *err)
 {
     int64_t n = at->n;
@@ -111,49 +121,69 @@ static int64_t position(const struct stoker_at *at, size_t n_prompt, int n_ctx, 
         n += at->from_prompt_end ? (int64_t)n_prompt : 0;
     if (n >= 0 && n <= n_ctx)
         return n;
-    return error_set(err, ERR_INPUT, "\"%s\" is position %" PRId64 "; the context has positions 0 to %d", what, n,
-                     n_ctx - 1);
+    return error_set(err, ERR_INPUT, "\"%s\" is position %" PRId64 "; the context has %d, from 0", what, n, n_ctx);
 }
 
-static int read_entry(struct steering_op *o, const struct stoker_steer *e, const struct stoker *s, size_t n_prompt,
-                      struct error *err)
+static int read_layers(struct steering_op *o, const struct stoker_steer *e, int n_layer, struct error *err)
 {
-    int n_layer = s->session->model->p.n_layer, n_ctx = s->session->plan.n_ctx;
-    if (!e->vector || e->vector->memory != &s->steer)
-        return error_set(err, ERR_INPUT, "an entry of the list has no vector of this engine");
-    const struct vector *v = e->vector->vector;
-    *o = (struct steering_op){.vector = v,
-                              .amount = e->has_amount ? e->amount : v->scale,
-                              .side = (enum steer_side)e->side,
-                              .first = e->layer_last ? e->layer_first : v->first,
-                              .last = e->layer_last ? e->layer_last : v->last,
-                              .to = INT64_MAX};
-    if (!(fabsf(o->amount) <= STOKER_SCALE_MOST)) /* nor is it NaN */
-        return error_set(err, ERR_INPUT, "the scale is %g; from -%d to %d is possible", (double)o->amount,
-                         STOKER_SCALE_MOST, STOKER_SCALE_MOST);
-    if (o->first < 0 || o->first > o->last || o->last >= n_layer)
-        return error_set(err, ERR_INPUT, "layers %d to %d; the model has layers 0 to %d, the first comes first",
-                         o->first, o->last, n_layer - 1);
-    if ((unsigned)e->side > STOKER_SIDE_NEGATIVE || (e->side && v->kind != VECTOR_PROJECT))
-        return error_set(err, ERR_INPUT, "%s is added: only a projection has a side", v->file);
-    o->from = position(&e->from, n_prompt, n_ctx, "from", err);
-    if (e->to.n || e->to.from_prompt_end)
-        o->to = position(&e->to, n_prompt, n_ctx, "to", err);
-    return o->from < 0 || o->to < 0 ? -1 : 0;
+    o->first = e->has_layers ? e->layer_first : o->vector->first;
+    o->last = e->has_layers ? e->layer_last : o->vector->last;
+    if (o->first >= 0 && o->first <= o->last && o->last < n_layer)
+        return 0;
+    return error_set(err, ERR_INPUT, "layers %d to %d; the model has layers 0 to %d, the first comes first", o->first,
+                     o->last, n_layer - 1);
 }
 
-static int add_entry(struct job_steer *j, const struct stoker *s, const struct stoker_steer *e, size_t n_prompt,
-                     struct error *err)
+static int read_scale(struct steering_op *o, const struct stoker_steer *e, struct error *err)
+{
+    o->amount = e->has_amount ? e->amount : o->vector->scale;
+    if (fabsf(o->amount) <= STOKER_SCALE_MOST) /* nor is it NaN */
+        return 0;
+    return error_set(err, ERR_INPUT, "the scale is %g; from -%d to %d is possible", (double)o->amount,
+                     STOKER_SCALE_MOST, STOKER_SCALE_MOST);
+}
+
+static int read_side(struct steering_op *o, const struct stoker_steer *e, struct error *err)
+{
+    o->side = (enum steer_side)e->side;
+    if ((unsigned)e->side <= STOKER_SIDE_NEGATIVE && (!e->side || o->vector->kind == VECTOR_PROJECT))
+        return 0;
+    return error_set(err, ERR_INPUT, "%s is added: only a projection has a side", o->vector->file);
+}
+
+static int read_entry(struct steering_op *o, const struct stoker_steer *e, size_t i, const struct stoker *s,
+                      size_t n_prompt, struct error *err)
+{
+    int n_ctx = s->session->plan.n_ctx;
+    if (!e->vector || e->vector->memory != &s->steer) {
+        error_set(err, ERR_INPUT, "an entry of the list has no vector of this engine");
+        return refuse_entry(err, i, "vector");
+    }
+    *o = (struct steering_op){.vector = e->vector->vector, .to = INT64_MAX};
+    if (read_scale(o, e, err))
+        return refuse_entry(err, i, "scale");
+    if (read_layers(o, e, s->session->model->p.n_layer, err))
+        return refuse_entry(err, i, "layers");
+    if (read_side(o, e, err))
+        return refuse_entry(err, i, "side");
+    if ((o->from = position(&e->from, n_prompt, n_ctx, "from", err)) < 0)
+        return refuse_entry(err, i, "from");
+    if (e->has_to && (o->to = position(&e->to, n_prompt, n_ctx, "to", err)) < 0)
+        return refuse_entry(err, i, "to");
+    return 0;
+}
+
+static int add_entry(struct job_steer *j, const struct stoker *s, const struct stoker_steer *e, size_t i,
+                     size_t n_prompt, struct error *err)
 {
     struct steering_op o;
     int n = j->list.n;
-    if (read_entry(&o, e, s, n_prompt, err))
+    if (read_entry(&o, e, i, s, n_prompt, err))
         return -1;
     steering_add(&j->list, s->session->model, &o); /* the list has at most as many entries as fit */
     if (j->list.n > n) {
-        struct stoker_vector *v = (struct stoker_vector *)e->vector;
-        atomic_fetch_add(&v->users, 1);
-        j->vector[j->n_vector++] = v;
+        stoker_vector_hold(e->vector);
+        j->vector[j->n_vector++] = e->vector;
     }
     return 0;
 }
@@ -161,11 +191,13 @@ static int add_entry(struct job_steer *j, const struct stoker *s, const struct s
 static int read_list(struct job_steer *j, const struct stoker *s, const struct stoker_steer *e, size_t n,
                      size_t n_prompt, struct error *err)
 {
-    if (n > STOKER_STEER_MOST)
-        return error_set(err, ERR_INPUT, "the list has %zu entries, at most %d are possible", n, STOKER_STEER_MOST);
+    if (n > STOKER_STEER_MOST) {
+        error_set(err, ERR_INPUT, "the list has %zu entries, at most %d are possible", n, STOKER_STEER_MOST);
+        return error_field(err, "steer");
+    }
     for (size_t i = 0; i < n; i++)
-        if (add_entry(j, s, &e[i], n_prompt, err))
-            return error_field(err, "steer[%zu]", i);
+        if (add_entry(j, s, &e[i], i, n_prompt, err))
+            return -1;
     return 0;
 }
 
@@ -193,6 +225,15 @@ void steer_close(struct job_steer *j)
     free(j);
 }
 
+void steer_blame(const struct job_steer *j, struct error *err)
+{
+    if (!j || err->code != ERR_FORMAT)
+        return;
+    *err = (struct error){0};
+    error_set(err, ERR_INPUT, "non-finite logits: the request is steered too far; lower the scales of its list");
+    error_field(err, "steer");
+}
+
 uint64_t steer_lists_bytes(int n_queue, int n_parallel)
 {
     return ((uint64_t)n_queue + 2 * (uint64_t)n_parallel) * sizeof(struct job_steer);
@@ -203,8 +244,10 @@ int stoker_steer_digest(const struct stoker *s, const struct stoker_steer *op, s
 {
     struct error err = {0};
     struct job_steer j = {0};
-    if (read_list(&j, s, op, n, n_prompt, &err) == 0)
+    if (read_list(&j, s, op, n, n_prompt, &err) == 0 && j.list.n)
         steering_digest(&j.list, out);
+    else
+        out[0] = 0;
     for (int i = 0; i < j.n_vector; i++)
         stoker_vector_close(j.vector[i]);
     return err.code != ERR_NONE ? error_to_public(public, &err) : 0;

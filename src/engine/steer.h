@@ -14,20 +14,24 @@ struct error;
 
 /* Memory for vectors. */
 struct steer_memory {
-    pthread_mutex_t reading; /* one file is read at a time: what reading takes besides is taken once */
-    atomic_uint_fast64_t left;
+    pthread_mutex_t reading;   /* one file is read at a time: what reading takes besides is taken once */
+    uint64_t most;             /* bytes of all vectors */
+    atomic_uint_fast64_t left; /* of them */
 };
 
 /* A job's list. */
 struct job_steer {
     struct steering list;
-    struct stoker_vector *vector[STOKER_STEER_MOST]; /* [n_vector] held by the request */
+    const struct stoker_vector *vector[STOKER_STEER_MOST]; /* [n_vector] held by the request */
     int n_vector;
 };
 
 /* The list of r, checked. *out is NULL where it changes nothing. -1: ERR_INPUT with the entry as the error's field. */
 int steer_open(struct job_steer **out, const struct stoker *s, const struct stoker_request *r, struct error *err);
 void steer_close(struct job_steer *j);
+
+/* Logits that are not finite are an error of the model (ERR_FORMAT), but of a job with a list its own: ERR_INPUT. */
+void steer_blame(const struct job_steer *j, struct error *err);
 
 /* What lists take that requests of the table of jobs carry, for the plan. */
 uint64_t steer_lists_bytes(int n_queue, int n_parallel);

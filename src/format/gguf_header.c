@@ -108,8 +108,9 @@ static int ends_early(const struct gguf_cursor *c, uint64_t n)
 {
     if (c->end < c->file->size)
         return error_set(c->err, ERR_FORMAT,
-                         "%s: the header is not over after %" PRIu64 " bytes (in %s), which no model "
-                         "needs; the file is damaged",
+                         "%s: the header is not over after %" PRIu64
+                         " bytes (in %s), more than are read: the file is damaged, "
+                         "or another one is meant",
                          c->file->path, c->end, subject(c).text);
     if (c->header_only)
         return goes_on(c, n - left(c));
@@ -122,6 +123,8 @@ static int ends_early(const struct gguf_cursor *c, uint64_t n)
 /* A count or length that the rest of the file cannot hold: each takes at least so many bytes. */
 static int too_many(const struct gguf_cursor *c, uint64_t n, uint64_t bytes, const char *of)
 {
+    if (c->end < c->file->size && n <= (c->file->size - c->end + left(c)) / bytes)
+        return ends_early(c, n);
     if (c->header_only && c->end == c->file->size && n < HEADER_MAX / bytes)
         return goes_on(c, n * bytes - left(c));
     return error_set(c->err, ERR_FORMAT,

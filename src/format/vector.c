@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* A header of VECTOR_LAYERS directions takes 160 KiB. */
-static const struct gguf_small limits = {.file = 64 << 20, .header = 1 << 20};
+static const struct gguf_small limits = {.file = 64 << 20, .header = VECTOR_HEADER};
 
 static const char *const kind_names[VECTOR_KINDS] = {"add", "project"};
 static const char *const hook_names[VECTOR_HOOKS] = {"residual_stream_post_layer", "attn_out_pre_residual",

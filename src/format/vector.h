@@ -18,6 +18,10 @@
 struct error;
 
 enum { VECTOR_LAYERS = 4096, VECTOR_WIDTH = 1 << 20, VECTOR_TEXT = 256, VECTOR_NAME = 128 };
+enum {
+    VECTOR_HEADER = 1 << 20,
+    VECTOR_READING = 5 * VECTOR_HEADER
+}; /* bytes: of a header, at most; while it is open */
 
 enum vector_kind { VECTOR_ADD, VECTOR_PROJECT, VECTOR_KINDS };
 /* What it acts on: a layer's end, or what a block of it adds to the rows. */

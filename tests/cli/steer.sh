@@ -40,7 +40,7 @@ is "its part of the plan" 0 '"steer": ?[1-9][0-9]{3,}' ""
 run plan "$ember" --json
 is "no part without" 0 '"steer": ?0' ""
 run plan "$ember" --json --steer-memory 1M
-is "--steer-memory" 0 '"steer": ?10[0-9]{5}' ""
+is "--steer-memory" 0 '"steer": ?6[0-9]{6}' ""
 run inspect "$ablate"
 is "inspect" 0 '^control vector: project at residual_stream_post_layer, 5 directions of 256 values, layers 1 to 5$' ""
 is "inspect: norms" 0 'norms +1: 1 ' ""
@@ -53,7 +53,7 @@ is "a model" 1 "" 'is a phi3 model, not a control vector$'
 run $ask --control-vector "$data/steering/steer-llama-tied.a.gguf"
 is "for another model" 2 "" 'have 64 values, the model.s rows 256: it is for another model$'
 run $ask --project "$raw"
-is "--project of a vector that is added" 1 "" '^stoker run: --project .*: the file is a vector that is added'
+is "--project of a vector that is added" 1 "" '^stoker: --project .*: the file is a vector that is added'
 head -c 300 "$raw" >"$dir/cut.gguf"
 run $ask --control-vector "$dir/cut.gguf"
 is "a file cut off" 1 "" '^stoker: .*cut.gguf: the file ends in its header'

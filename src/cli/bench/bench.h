@@ -8,6 +8,7 @@
 #ifndef CLI_BENCH_BENCH_H
 #define CLI_BENCH_BENCH_H
 
+#include "cli/common/steer_flags.h"
 #include "stoker.h"
 
 #include <stdio.h>
@@ -30,6 +31,7 @@ struct bench {
     struct stoker *engine; /* NULL: none is open */
     const char *model;
     struct stoker_options options;
+    struct steer_flags steer; /* of all requests; its files are open while an engine is */
     struct stoker_plan plan;
     struct stoker_about about;
     int runs;              /* repetitions of a test, at most BENCH_RUNS */

@@ -72,7 +72,8 @@ int bench_open(struct bench *b, struct stoker_error *err)
         return -1;
     stoker_plan_of(b->engine, &b->plan);
     find_bos(b);
-    if ((b->text && !b->id && read_text(b, err)) || stoker_about(&b->about, b->model, err)) {
+    if (steer_flags_open("bench", &b->steer, b->engine, err) || (b->text && !b->id && read_text(b, err)) ||
+        stoker_about(&b->about, b->model, err)) {
         bench_close(b);
         return -1;
     }
@@ -81,6 +82,7 @@ int bench_open(struct bench *b, struct stoker_error *err)
 
 void bench_close(struct bench *b)
 {
+    steer_flags_close(&b->steer);
     stoker_close(b->engine);
     b->engine = NULL;
     stoker_free(b->id);
@@ -114,7 +116,9 @@ static int go_down(struct bench *b, const stoker_token *id, const size_t *depth,
                                .ignore_end = 1,
                                .script = id,
                                .snapshot_at = depth,
-                               .n_snapshot_at = 1};
+                               .n_snapshot_at = 1,
+                               .steer = b->steer.list,
+                               .n_steer = b->steer.n};
     return stoker_generate(b->engine, &r, NULL, NULL, NULL, err);
 }
 
@@ -132,7 +136,9 @@ static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint
                                .max_tokens = n_gen ? n_gen + 1 : 1,
                                .ignore_end = 1,
                                .no_cache = depth == 0,
-                               .script = id + prompt};
+                               .script = id + prompt,
+                               .steer = b->steer.list,
+                               .n_steer = b->steer.n};
     struct stoker_event end;
     int failed = (depth && go_down(b, id, &depth, err)) || stoker_generate(b->engine, &r, NULL, NULL, &end, err);
     free(id);

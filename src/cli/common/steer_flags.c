@@ -71,8 +71,9 @@ static int add_files(const char *command, const char *flag, struct steer_flags *
     return 0;
 }
 
-int steer_flags_plan(const char *command, struct steer_flags *f, struct stoker_options *o)
+int steer_flags_plan(const char *command, struct steer_flags *f, const char *model, struct stoker_options *o)
 {
+    static struct stoker_about about;
     struct stoker_error err;
     int status = add_files(command, "--control-vector", f, &f->add, 0, 0);
     if (!status)
@@ -90,6 +91,11 @@ int steer_flags_plan(const char *command, struct steer_flags *f, struct stoker_o
             status = report(&err);
         o->steer_memory += bytes;
     }
+    /* before the engine is there: a header takes memory that no plan holds; a path without a header is told when it is opened */
+    if (!status && f->n && model && stoker_about(&about, model, NULL) == 0) {
+        memcpy(f->arch, about.arch, sizeof f->arch);
+        memcpy(f->name, about.name, sizeof f->name);
+    }
     return status;
 }
 
@@ -97,13 +103,13 @@ int steer_flags_plan(const char *command, struct steer_flags *f, struct stoker_o
 
 static int same_text(const char *a, const char *b) { return strcmp(a, b) == 0; }
 
-static void warn(const char *command, const struct stoker_vector_about *a, const char *arch, const char *model)
+static void warn(const char *command, const struct steer_flags *f, const struct stoker_vector_about *a)
 {
-    if (*a->model_hint && !same_text(a->model_hint, arch))
+    if (*a->model_hint && *f->arch && !same_text(a->model_hint, f->arch))
         fprintf(stderr, "stoker %s: %s: made for the architecture %s, loaded on %s\n", command, a->file, a->model_hint,
-                arch);
-    if (*a->base_model && *model && !same_text(a->base_model, model))
-        fprintf(stderr, "stoker %s: %s: made for %s, loaded on %s\n", command, a->file, a->base_model, model);
+                f->arch);
+    if (*a->base_model && *f->name && !same_text(a->base_model, f->name))
+        fprintf(stderr, "stoker %s: %s: made for %s, loaded on %s\n", command, a->file, a->base_model, f->name);
     if (a->hook_differs)
         fprintf(stderr, "stoker %s: %s: its directions were measured at another place than %s, where they act\n",
                 command, a->file, a->hook);
@@ -118,53 +124,60 @@ static void show(const struct stoker_vector_about *a)
             a->base_model, a->sha256);
 }
 
-/* What the engine would refuse of every request. */
-static int check_list(const struct steer_flags *f, struct stoker *s)
+static int open_file(struct steer_flags *f, size_t i, struct stoker *s, struct stoker_vector_about *about,
+                     struct stoker_error *err)
 {
-    struct stoker_error err;
-    char digest[65];
-    return stoker_steer_digest(s, f->list, f->n, 1, digest, &err) ? report(&err) : 0;
+    if (stoker_vector_open(&f->vector[i], s, AT_FDCWD, f->file[i].path, err))
+        return -1;
+    stoker_vector_about(f->vector[i], about);
+    if (f->file[i].projects && about->kind != STOKER_VECTOR_PROJECT) {
+        *err = (struct stoker_error){.code = STOKER_ERR_FORMAT};
+        snprintf(err->text, sizeof err->text,
+                 "--project %.300s: the file is a vector that is added; its glp.mode is not project", f->file[i].path);
+        return -1;
+    }
+    f->list[i] = (struct stoker_steer){.vector = f->vector[i],
+                                       .amount = (float)f->file[i].scale,
+                                       .has_amount = f->file[i].has_scale,
+                                       .layer_first = f->layers[0],
+                                       .layer_last = f->layers[1],
+                                       .has_layers = f->layers[1] > 0};
+    return 0;
 }
 
-int steer_flags_open(const char *command, struct steer_flags *f, struct stoker *s)
+int steer_flags_open(const char *command, struct steer_flags *f, struct stoker *s, struct stoker_error *err)
 {
-    static struct stoker_plan plan;
-    static struct stoker_about model;
     struct stoker_vector_about about[STOKER_STEER_MOST];
-    struct stoker_error err;
-    stoker_plan_of(s, &plan);
-    if (f->n && stoker_about(&model, plan.model, NULL))
-        model = (struct stoker_about){0}; /* a path that was cut: nothing is compared */
-    for (size_t i = 0; i < f->n; i++) {
-        if (stoker_vector_open(&f->vector[i], s, AT_FDCWD, f->file[i].path, &err))
-            return report(&err);
-        stoker_vector_about(f->vector[i], &about[i]);
-        if (f->file[i].projects && about[i].kind != STOKER_VECTOR_PROJECT) {
-            fprintf(stderr,
-                    "stoker %s: --project %s: the file is a vector that is added; its glp.mode is not project\n",
-                    command, f->file[i].path);
-            return 1;
-        }
-        f->list[i] = (struct stoker_steer){.vector = f->vector[i],
-                                           .amount = (float)f->file[i].scale,
-                                           .has_amount = f->file[i].has_scale,
-                                           .layer_first = f->layers[0],
-                                           .layer_last = f->layers[1]};
+    char digest[65];
+    int failed = 0;
+    for (size_t i = 0; i < f->n && !failed; i++)
+        failed = open_file(f, i, s, &about[i], err);
+    if (!failed) /* what the engine would refuse of every request */
+        failed = stoker_steer_digest(s, f->list, f->n, 1, digest, err);
+    if (failed) {
+        steer_flags_close(f);
+        return -1;
     }
-    int status = check_list(f, s);
-    for (size_t i = 0; i < f->n && !status; i++) {
+    for (size_t i = 0; i < f->n && !f->shown; i++) {
         show(&about[i]);
-        warn(command, &about[i], plan.arch, model.name);
+        warn(command, f, &about[i]);
     }
-    return status;
+    f->shown = 1;
+    return 0;
 }
 
 void steer_flags_close(struct steer_flags *f)
 {
     for (size_t i = 0; i < f->n; i++) {
         stoker_vector_close(f->vector[i]);
-        free(f->file[i].path);
         f->vector[i] = NULL;
     }
+}
+
+void steer_flags_free(struct steer_flags *f)
+{
+    steer_flags_close(f);
+    for (size_t i = 0; i < f->n; i++)
+        free(f->file[i].path);
     f->n = 0;
 }

@@ -1,6 +1,6 @@
 /* The flags that steer every answer of a command by control vectors. A command parses steer_flags() with its own, calls
- * steer_flags_plan() before stoker_open() and steer_flags_open() after it, gives its requests list [n], and at the end calls
- * steer_flags_close(), before stoker_close().
+ * steer_flags_plan() before stoker_open() and steer_flags_open() after it, gives its requests list [n], and calls steer_flags_close()
+ * before stoker_close(): so for each engine, and at the end steer_flags_free().
  *
  * The list is in this order: --control-vector, --control-vector-scaled, --project, each in the order in which they were given. */
 #ifndef CLI_COMMON_STEER_FLAGS_H
@@ -21,17 +21,21 @@ struct steer_flags {
     struct stoker_vector *vector[STOKER_STEER_MOST];
     struct stoker_steer list[STOKER_STEER_MOST]; /* [n] */
     size_t n;
+    int shown;
+    char arch[sizeof((struct stoker_about *)0)->arch], name[sizeof((struct stoker_about *)0)->name]; /* of the model */
 };
 
 /* Static: of one *f at a time. */
 struct flag_table steer_flags(struct steer_flags *f);
 
-/* Reads the flags and the headers of the files: o->steer_memory. 0, or the exit status after a sentence. */
-int steer_flags_plan(const char *command, struct steer_flags *f, struct stoker_options *o);
+/* Reads the flags and the headers of the files: o->steer_memory; and of the model, to tell of vectors that were made for another: NULL:
+ * nothing is told. 0, or the exit status after a sentence. */
+int steer_flags_plan(const char *command, struct steer_flags *f, const char *model, struct stoker_options *o);
 
-/* Opens the files and shows a line of each. 0, or the exit status after a sentence. */
-int steer_flags_open(const char *command, struct steer_flags *f, struct stoker *s);
+/* Opens the files and, the first time, shows a line of each. -1 with *err: none is open. */
+int steer_flags_open(const char *command, struct steer_flags *f, struct stoker *s, struct stoker_error *err);
 
-void steer_flags_close(struct steer_flags *f);
+void steer_flags_close(struct steer_flags *f); /* the vectors; a zeroed one is fine */
+void steer_flags_free(struct steer_flags *f);  /* all of it */
 
 #endif

@@ -249,7 +249,7 @@ static void test_header_limit(void **state)
     put64(&b, (uint64_t)1 << 29);
     const char *path = written("sparse.gguf", &b);
     assert_int_equal(truncate(path, 1 << 30), 0);
-    refused(path, ERR_FORMAT, "key many claims 536870912 items");
+    refused(path, ERR_FORMAT, "the header is not over after 268435456 bytes (in key many), more than are read");
     unlink(path);
 }
 

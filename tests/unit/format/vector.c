@@ -317,6 +317,13 @@ static void too_large(void **state)
     snprintf(path, sizeof path, "%s/large.gguf", folder);
     assert_int_equal(truncate(path, (64 << 20) + 1), 0);
     refused("large.gguf", "at most 67108864 are read");
+    char *text = malloc((1 << 20) + 1);
+    memset(text, 'a', 1 << 20);
+    text[1 << 20] = 0;
+    const struct key keys[] = {{"general.name", text, 0}, {0}};
+    write_file("header.gguf", keys, unit);
+    refused("header.gguf", "not over after 1048576 bytes (in key general.name), more than are read");
+    free(text);
 }
 
 int main(void)

@@ -1,0 +1,293 @@
+/* links: engine text model store op machine kernel format base */
+/* Lists of requests as the public header has them: what positions, layers and ends mean, what is refused and by which field, how long a
+ * vector and its memory are held, and lists whose scales are too large. */
+#include "base/rng.h"
+#include "gguf_write.h"
+#include "stoker.h"
+#include "temporary.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MODEL  TEST_DATA "/steering/steer-llama-tied.gguf"
+#define ADDED  TEST_DATA "/steering/steer-llama-tied.a.gguf"
+#define TAKEN  TEST_DATA "/steering/steer-llama-tied.r.gguf" /* a projection */
+#define WIDTH  64
+#define LAYERS 4
+
+enum { PROMPT = 20, ANSWER = 12, N_CTX = 64, LISTS = 4 };
+
+static struct stoker *engine(uint64_t steer_memory)
+{
+    struct stoker *s = NULL;
+    struct stoker_error err = {0};
+    const struct stoker_options o = {.memory = STOKER_MEMORY_MAX,
+                                     .n_ctx = N_CTX,
+                                     .n_parallel = LISTS,
+                                     .n_chunk = 16,
+                                     .n_threads = 2,
+                                     .steer_memory = steer_memory};
+    if (stoker_open(&s, MODEL, &o, &err))
+        fail_msg("%s", err.text);
+    return s;
+}
+
+static struct stoker_vector *open_file(struct stoker *s, const char *path)
+{
+    struct stoker_vector *v = NULL;
+    struct stoker_error err = {0};
+    if (stoker_vector_open(&v, s, AT_FDCWD, path, &err))
+        fail_msg("%s", err.text);
+    return v;
+}
+
+/* ---- what a list means ------------------------------------------------------------------------------------------------------ */
+
+static const char *digest(const struct stoker *s, const struct stoker_steer *list, size_t n)
+{
+    static char text[4][65];
+    static int next;
+    struct stoker_error err = {0};
+    next = (next + 1) % 4;
+    if (stoker_steer_digest(s, list, n, PROMPT, text[next], &err))
+        fail_msg("%s", err.text);
+    return text[next];
+}
+
+static const char *of(const struct stoker *s, struct stoker_steer e) { return digest(s, &e, 1); }
+
+static void positions_and_layers(void **state)
+{
+    (void)state;
+    struct stoker *s = engine(1 << 20);
+    struct stoker_vector *v = open_file(s, ADDED);
+#define E(...) ((struct stoker_steer){.vector = v, __VA_ARGS__})
+    assert_string_equal(of(s, E(.from = {-1, 1})), of(s, E(.from = {PROMPT - 1, 0})));
+    assert_string_equal(of(s, E(.from = {0, 1})), of(s, E(.from = {PROMPT, 0})));
+    assert_string_not_equal(of(s, E(.from = {-1, 1})), of(s, E(.from = {PROMPT, 0})));
+    assert_string_equal(of(s, E(.to = {0, 1}, .has_to = 1)), of(s, E(.to = {PROMPT, 0}, .has_to = 1)));
+    assert_string_not_equal(of(s, E(.to = {PROMPT, 0}, .has_to = 1)), of(s, E(0)));
+    assert_string_equal(of(s, E(.to = {5, 0})), of(s, E(0)));                      /* has_to is 0 */
+    assert_string_equal(of(s, E(.layer_first = 2, .layer_last = 2)), of(s, E(0))); /* has_layers is 0 */
+    assert_string_equal(of(s, E(.amount = 3)), of(s, E(.amount = 1, .has_amount = 1)));
+    assert_string_equal(of(s, E(.has_to = 1)), "");     /* no position */
+    assert_string_equal(of(s, E(.has_layers = 1)), ""); /* layer 0, of which no file has a direction */
+    assert_string_equal(of(s, E(.has_amount = 1)), "");
+    assert_string_equal(digest(s, NULL, 0), "");
+#undef E
+    stoker_vector_close(v);
+    stoker_close(s);
+}
+
+static void refused(void **state)
+{
+    (void)state;
+    struct stoker *s = engine(1 << 20), *other = engine(1 << 20);
+    struct stoker_vector *v = open_file(s, ADDED), *r = open_file(s, TAKEN), *foreign = open_file(other, ADDED);
+    const struct {
+        struct stoker_steer e;
+        const char *field, *text;
+    } cases[] = {
+        {{.vector = NULL}, "steer[1].vector", "no vector of this engine"},
+        {{.vector = foreign}, "steer[1].vector", "no vector of this engine"},
+        {{.vector = v, .amount = 1000.5f, .has_amount = 1}, "steer[1].scale", "1000.5; from -1000 to 1000"},
+        {{.vector = v, .amount = NAN, .has_amount = 1}, "steer[1].scale", "from -1000 to 1000"},
+        {{.vector = v, .amount = -INFINITY, .has_amount = 1}, "steer[1].scale", "from -1000 to 1000"},
+        {{.vector = v, .layer_first = -1, .has_layers = 1}, "steer[1].layers", "layers -1 to 0"},
+        {{.vector = v, .layer_first = 2, .layer_last = 1, .has_layers = 1}, "steer[1].layers", "layers 2 to 1"},
+        {{.vector = v, .layer_last = LAYERS, .has_layers = 1}, "steer[1].layers", "the model has layers 0 to 3"},
+        {{.vector = v, .side = STOKER_SIDE_POSITIVE}, "steer[1].side", "only a projection has a side"},
+        {{.vector = r, .side = (enum stoker_side)3}, "steer[1].side", "only a projection has a side"},
+        {{.vector = v, .from = {-1, 0}}, "steer[1].from", "position -1; the context has 64"},
+        {{.vector = v, .from = {-PROMPT - 1, 1}}, "steer[1].from", "position -1; the context has 64"},
+        {{.vector = v, .from = {N_CTX + 1, 0}}, "steer[1].from", "position 65"},
+        {{.vector = v, .from = {INT64_MIN, 1}}, "steer[1].from", "position -9223372036854775808"},
+        {{.vector = v, .to = {N_CTX - PROMPT + 1, 1}, .has_to = 1}, "steer[1].to", "position 65"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct stoker_steer list[2] = {{.vector = r, .side = STOKER_SIDE_NEGATIVE}, cases[i].e};
+        struct stoker_error err = {0};
+        char text[65];
+        assert_int_equal(stoker_steer_digest(s, list, 2, PROMPT, text, &err), -1);
+        assert_int_equal(err.code, STOKER_ERR_INPUT);
+        assert_string_equal(err.field, cases[i].field);
+        if (!strstr(err.text, cases[i].text))
+            fail_msg("\"%s\" has no \"%s\"", err.text, cases[i].text);
+    }
+    struct stoker_steer many[STOKER_STEER_MOST + 1];
+    struct stoker_error err = {0};
+    char text[65];
+    for (int i = 0; i <= STOKER_STEER_MOST; i++)
+        many[i] = (struct stoker_steer){.vector = v};
+    assert_int_equal(stoker_steer_digest(s, many, STOKER_STEER_MOST, PROMPT, text, &err), 0);
+    assert_int_equal(stoker_steer_digest(s, many, STOKER_STEER_MOST + 1, PROMPT, text, &err), -1);
+    assert_string_equal(err.field, "steer");
+    stoker_vector_close(foreign);
+    stoker_vector_close(r);
+    stoker_vector_close(v);
+    stoker_close(other);
+    stoker_close(s);
+}
+
+/* ---- requests -------------------------------------------------------------------------------------------------------------- */
+
+struct answer {
+    stoker_token id[ANSWER];
+    double logprob[ANSWER];
+    int n;
+    struct stoker_error error; /* of a request that failed */
+};
+
+static stoker_token prompt[LISTS][PROMPT];
+
+static stoker_id submit(struct stoker *s, int which, const struct stoker_steer *list, size_t n)
+{
+    struct stoker_error err = {0};
+    struct stoker_request r = {.prompt = prompt[which],
+                               .n_prompt = PROMPT,
+                               .max_tokens = ANSWER,
+                               .ignore_end = 1,
+                               .wants_logprobs = 1,
+                               .no_cache = 1,
+                               .steer = list,
+                               .n_steer = n};
+    stoker_id id;
+    for (int i = 0; i < PROMPT; i++)
+        prompt[which][i] = (stoker_token)(rng_u64(5, (uint64_t)i, (uint32_t)which, 2) % (uint64_t)stoker_n_vocab(s));
+    if (stoker_submit(s, &r, &id, &err))
+        fail_msg("%s", err.text);
+    return id;
+}
+
+static struct answer collect(struct stoker *s, stoker_id id)
+{
+    struct answer a = {.n = 0};
+    struct stoker_event e;
+    while (stoker_next_event(s, id, -1, &e) == 1) {
+        if (e.kind == STOKER_TOKEN) {
+            a.id[a.n] = e.u.token.id;
+            a.logprob[a.n++] = e.u.token.logprob;
+        } else if (e.kind == STOKER_FAILED) {
+            a.error = e.error;
+        }
+    }
+    return a;
+}
+
+static void assert_same(const struct answer *a, const struct answer *b)
+{
+    assert_int_equal(a->n, b->n);
+    assert_memory_equal(a->id, b->id, sizeof a->id);
+    assert_memory_equal(a->logprob, b->logprob, sizeof a->logprob);
+}
+
+/* ---- vectors ---------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t held(struct stoker *s)
+{
+    struct stoker_stats now;
+    stoker_stats_of(s, &now);
+    return now.vector_bytes;
+}
+
+/* A vector that was closed steers on, and its memory is free when the last request with it has ended, and not before. */
+static void vectors_are_held(void **state)
+{
+    (void)state;
+    uint64_t bytes = 0;
+    struct stoker_error err = {0};
+    assert_int_equal(stoker_vector_bytes(ADDED, &bytes, &err), 0);
+    struct stoker *s = engine(bytes);
+    struct stoker_vector *v = open_file(s, ADDED), *again;
+    struct stoker_vector_about about;
+    const struct stoker_steer list[2] = {{.vector = v}, {.vector = v, .from = {0, 1}}};
+    struct answer truth = collect(s, submit(s, 0, list, 2));
+    assert_int_equal(truth.n, ANSWER);
+    assert_int_equal(held(s), bytes);
+    assert_int_equal(stoker_vector_open(&again, s, AT_FDCWD, ADDED, &err), -1);
+    assert_int_equal(err.code, STOKER_ERR_MEMORY);
+    stoker_id id[2] = {submit(s, 0, list, 2), submit(s, 0, list, 2)};
+    stoker_vector_hold(v);
+    stoker_vector_about(v, &about);
+    assert_int_equal(about.users, 2 + 2 * 2);
+    stoker_vector_close(v);
+    stoker_vector_close(v);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(held(s), bytes);
+        assert_int_equal(stoker_vector_open(&again, s, AT_FDCWD, ADDED, &err), -1);
+        struct answer a = collect(s, id[i]);
+        assert_same(&truth, &a);
+    }
+    assert_int_equal(held(s), 0);
+    v = open_file(s, ADDED);
+    stoker_vector_close(v);
+    stoker_vector_close(NULL);
+    assert_int_equal(held(s), 0);
+    stoker_close(s);
+}
+
+/* Rows that are steered beyond what a float holds. */
+static void write_large(const char *path)
+{
+    static float row[WIDTH];
+    const uint64_t n = WIDTH;
+    struct gguf_writer w;
+    struct error err = {0};
+    for (int i = 0; i < WIDTH; i++)
+        row[i] = i % 2 ? 1e38f : -1e38f;
+    gguf_write_begin(&w, path, 32);
+    gguf_write_string(&w, "general.architecture", "controlvector", 13);
+    gguf_write_tensor(&w, "direction.1", TYPE_F32, 1, &n);
+    gguf_write_data(&w, row, sizeof row);
+    assert_int_equal(gguf_write_end(&w, &err), 0);
+}
+
+/* It is the request that fails, in words of its own; the others in the same steps have their bits. */
+static void too_large(void **state)
+{
+    (void)state;
+    char path[TEMPORARY_PATH];
+    close(temporary_file(path, "steer"));
+    write_large(path);
+    struct stoker *s = engine(1 << 20);
+    struct stoker_vector *v = open_file(s, path), *small = open_file(s, ADDED);
+    const struct stoker_steer list[LISTS] = {{.vector = small},
+                                             {.vector = v, .amount = 1000, .has_amount = 1},
+                                             {.vector = small, .amount = 2, .has_amount = 1},
+                                             {.vector = NULL}};
+    struct answer alone[LISTS], together[LISTS];
+    stoker_id id[LISTS];
+    for (int i = 0; i < LISTS; i++)
+        alone[i] = collect(s, submit(s, i, &list[i], i < LISTS - 1));
+    for (int i = 0; i < LISTS; i++)
+        id[i] = submit(s, i, &list[i], i < LISTS - 1);
+    for (int i = 0; i < LISTS; i++) {
+        together[i] = collect(s, id[i]);
+        assert_same(&alone[i], &together[i]);
+        assert_int_equal(together[i].n, i == 1 ? 0 : ANSWER);
+        assert_int_equal(together[i].error.code, i == 1 ? STOKER_ERR_INPUT : STOKER_OK);
+    }
+    assert_string_equal(together[1].error.field, "steer");
+    assert_non_null(strstr(together[1].error.text, "steered too far"));
+    stoker_vector_close(v);
+    stoker_vector_close(small);
+    stoker_close(s);
+    remove(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(positions_and_layers),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(vectors_are_held),
+        cmocka_unit_test(too_large),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
