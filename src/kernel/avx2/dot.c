@@ -7,59 +7,6 @@
 
 /* ---- the K family ---- */
 
-/* Twelve bytes of 6-bit scales and minima: eight of each, as bytes. */
-INL void header_bytes(const uint8_t *p, uint32_t scale[2], uint32_t min[2])
-{
-    uint32_t a = load_u32(p), b = load_u32(p + 4), c = load_u32(p + 8);
-    scale[0] = a & 0x3f3f3f3f;
-    scale[1] = (c & 0x0f0f0f0f) | (a >> 6 & 0x03030303) << 4;
-    min[0] = b & 0x3f3f3f3f;
-    min[1] = (c >> 4 & 0x0f0f0f0f) | (b >> 6 & 0x03030303) << 4;
-}
-
-INL __m128i widen8(const uint32_t bytes[2]) { return _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)bytes)); }
-
-/* m, a constant: the activation rows that share the decoding. */
-INL void step_q4_k(__m128 *acc, const int m, const uint8_t *p, size_t rs, const struct xq *x, const size_t *at)
-{
-    const __m256i m4 = _mm256_set1_epi8(15);
-    __m256i v[2][4];
-    __m128i mins[2][4];
-    UNROLL for (int r = 0; r < 4; r++)
-    {
-        const uint8_t *b = p + (size_t)r * rs;
-        uint32_t scale[2], min[2];
-        header_bytes(b + 4, scale, min);
-        const __m256i scales = _mm256_broadcastsi128_si256(widen8(scale));
-        UNROLL for (int i = 0; i < m; i++)
-        {
-            mins[i][r] = _mm_madd_epi16(widen8(min), load128(x->sum32 + at[i] * 8));
-            v[i][r] = _mm256_setzero_si256();
-        }
-        UNROLL for (int c = 0; c < 4; c++)
-        {
-            const __m256i w = load256(b + 16 + 32 * c), first = _mm256_set1_epi16((short)(0x0100 + 0x0404 * c));
-            const __m256i low = _mm256_and_si256(w, m4), high = _mm256_and_si256(_mm256_srli_epi16(w, 4), m4);
-            const __m256i s0 = _mm256_shuffle_epi8(scales, first);
-            const __m256i s1 = _mm256_shuffle_epi8(scales, _mm256_add_epi16(first, _mm256_set1_epi16(0x0202)));
-            UNROLL for (int i = 0; i < m; i++)
-            {
-                const int8_t *q = x->code + at[i] * STEP + 64 * c;
-                v[i][r] = add_products(v[i][r], _mm256_maddubs_epi16(low, load256(q)), s0);
-                v[i][r] = add_products(v[i][r], _mm256_maddubs_epi16(high, load256(q + 32)), s1);
-            }
-        }
-    }
-    const __m128 d = half4(p, rs), dmin = half4(p + 2, rs);
-    UNROLL for (int i = 0; i < m; i++)
-    {
-        const __m128 dx = _mm_set1_ps(x->scale[at[i]]);
-        __m128i msum = _mm_hadd_epi32(_mm_hadd_epi32(mins[i][0], mins[i][1]), _mm_hadd_epi32(mins[i][2], mins[i][3]));
-        acc[i] = _mm_fmadd_ps(_mm_mul_ps(d, dx), _mm_cvtepi32_ps(sums4(v[i])), acc[i]);
-        acc[i] = _mm_fnmadd_ps(_mm_mul_ps(dmin, dx), _mm_cvtepi32_ps(msum), acc[i]);
-    }
-}
-
 INL void step_q6_k(__m128 *acc, const int m, const uint8_t *p, size_t rs, const struct xq *x, const size_t *at)
 {
     const __m256i m4 = _mm256_set1_epi8(15), m30 = _mm256_set1_epi8(0x30);
@@ -122,25 +69,53 @@ INL __m256 ue4m3_half8(const uint8_t *p, size_t rs)
     return _mm256_mul_ps(_mm256_cvtph_ps(_mm_slli_epi16(v, 7)), _mm256_set1_ps(128));
 }
 
-/* Partial sums of 32 values of four rows, their block at p, closed into the float sum of one activation row. */
-INL __m128 close_32(__m128 acc, const enum block_type t, const __m256i v[4], const uint8_t *p, size_t rs, float dx,
-                    int sum)
+/* f16 at p of four rows, behind which each has two bytes more. */
+INL __m128 half4_before(const uint8_t *p, size_t rs)
+{
+    __m128i v[4];
+    UNROLL for (size_t r = 0; r < 4; r++) v[r] = _mm_loadu_si32(p + r * rs);
+    return _mm_cvtph_ps(_mm_unpacklo_epi32(_mm_unpacklo_epi16(v[0], v[1]), _mm_unpacklo_epi16(v[2], v[3])));
+}
+
+/* Lane i: the sum of v[i], products of unsigned codes of 5 bits in 16-bit pairs: eight of them, 31 * 8 * 127, fit 16 bits. */
+INL __m128i sums4_of_5_bits(const __m256i v[4])
+{
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256i a = _mm256_packs_epi32(_mm256_madd_epi16(v[0], ones), _mm256_madd_epi16(v[1], ones));
+    __m256i b = _mm256_packs_epi32(_mm256_madd_epi16(v[2], ones), _mm256_madd_epi16(v[3], ones));
+    a = _mm256_packs_epi32(_mm256_madd_epi16(a, ones), _mm256_madd_epi16(b, ones));
+    a = _mm256_madd_epi16(a, ones);
+    return _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+}
+
+INL void widen4(__m256i v[4])
+{
+    UNROLL for (int r = 0; r < 4; r++) v[r] = _mm256_madd_epi16(v[r], _mm256_set1_epi16(1));
+}
+
+/* Products of 32 values of four rows in 16-bit pairs, their block at p, closed into the float sum of one activation row. */
+INL __m128 close_32(__m128 acc, const enum block_type t, __m256i v[4], const uint8_t *p, size_t rs, float dx, int sum)
 {
     const struct small_type k = small_type(t);
-    __m128i isum = sums4(v);
-    if (k.zero_point && k.zero_point < 128)
-        isum = _mm_sub_epi32(isum, _mm_set1_epi32(k.zero_point * sum));
-    __m128 d = t == TYPE_MXFP4 ? e8m0_half4(p, rs) : half4(p, rs), x = _mm_set1_ps(dx);
+    __m128i isum;
+    if (k.zero_point < 128) {
+        isum = _mm_sub_epi32(sums4_of_5_bits(v), _mm_set1_epi32(k.zero_point * sum));
+    } else {
+        widen4(v);
+        isum = sums4(v);
+    }
+    __m128 d = t == TYPE_MXFP4 ? e8m0_half4(p, rs) : half4_before(p, rs), x = _mm_set1_ps(dx);
     acc = _mm_fmadd_ps(_mm_mul_ps(d, x), _mm_cvtepi32_ps(isum), acc);
     if (k.has_min)
-        acc = _mm_fmadd_ps(_mm_mul_ps(half4(p + 2, rs), x), _mm_set1_ps((float)sum), acc);
+        acc = _mm_fmadd_ps(_mm_mul_ps(half4_before(p + 2, rs), x), _mm_set1_ps((float)sum), acc);
     return acc;
 }
 
 /* The same of two times sixteen values, each with a scale of its own; p: the scales. */
-INL __m128 close_2x16(__m128 acc, const int zero_point, const __m256i v[4], const uint8_t *p, size_t rs, float dx,
+INL __m128 close_2x16(__m128 acc, const int zero_point, __m256i v[4], const uint8_t *p, size_t rs, float dx,
                       const int16_t sum[2])
 {
+    widen4(v);
     __m256i isum = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
     isum = _mm256_sub_epi32(isum,
                             _mm256_set_m128i(_mm_set1_epi32(zero_point * sum[1]), _mm_set1_epi32(zero_point * sum[0])));
@@ -165,7 +140,6 @@ INL void step_small(__m128 *acc, const enum block_type t, const int m, const uin
             {
                 const __m256i q = load256(x->code + at[i] * STEP + 32 * g);
                 v[i][r] = k.zero_point == 128 ? signed_pairs(c, q) : _mm256_maddubs_epi16(c, q);
-                v[i][r] = _mm256_madd_epi16(v[i][r], _mm256_set1_epi16(1));
             }
         }
         UNROLL for (int i = 0; i < m; i++)
@@ -180,9 +154,9 @@ INL void step_small(__m128 *acc, const enum block_type t, const int m, const uin
     }
 }
 
-DOT(dot_q4_k, step_q4_k(acc, 1, p, rs, x, at))
+DOT(dot_q4_k, step_k_heads(acc, TYPE_Q4_K, 1, p, rs, x, at))
 DOT(dot_q6_k, step_q6_k(acc, 1, p, rs, x, at))
-PAIR(pair_q4_k, step_q4_k(acc, 2, p, rs, x, at))
+PAIR(pair_q4_k, step_k_heads(acc, TYPE_Q4_K, 2, p, rs, x, at))
 PAIR(pair_q6_k, step_q6_k(acc, 2, p, rs, x, at))
 SMALL_TYPES(DOT_SMALL)
 CODEBOOK_TYPES(DOT_K)

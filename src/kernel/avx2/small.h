@@ -9,9 +9,8 @@
 /* 32 nibbles: the low ones of 16 bytes, then the high ones. */
 INL __m256i nibbles(const uint8_t *p)
 {
-    __m128i w = load128(p);
-    return _mm256_and_si256(_mm256_inserti128_si256(_mm256_castsi128_si256(w), _mm_srli_epi16(w, 4), 1),
-                            _mm256_set1_epi8(15));
+    const __m256i shifts = _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4);
+    return _mm256_and_si256(_mm256_srlv_epi32(_mm256_broadcastsi128_si256(load128(p)), shifts), _mm256_set1_epi8(15));
 }
 
 INL __m256i table_codes(const int8_t codes[16], int zero_point, __m256i index)
