@@ -191,7 +191,7 @@ mutate slots-that-fall "plan" src/engine/plan_choose.c 's|^    distribute_slots(
 
 # one wrong bit in a kernel: of a mask, a shift, a table's place, a zero point
 if [ "$dry" ] || grep -q avx2 /proc/cpuinfo; then
-    mutate bit-q4_k-avx2 kernels src/kernel/avx2/dot.c 's|(b >> 6 & 0x03030303)|(b >> 6 \& 0x03030302)|'
+    mutate bit-q4_k-avx2 kernels src/kernel/avx2/dot_k.h 's|_mm_and_si128(_mm_srli_epi16(c, 4), four)|_mm_and_si128(_mm_srli_epi16(c, 3), four)|'
     mutate bit-nvfp4-scale-avx2 kernels src/kernel/avx2/dot.c 's|nan = _mm_set1_epi16(0x7f)|nan = _mm_set1_epi16(0x6f)|'
     mutate bit-small-sum-avx2 kernels src/kernel/avx2/dot.c 's|_mm_set1_epi32(k.zero_point \* sum)|_mm_set1_epi32((k.zero_point ^ 1) * sum)|'
     mutate bit-q1_0-avx2 kernels src/kernel/avx2/small.h 's|bits_as(p + 4 \* part, 2)|bits_as(p + 4 * part, 3)|'
