@@ -178,6 +178,7 @@ static enum scan_step scan_step(struct scanning *s, const struct trie_node *node
     uint32_t d = node->depth, class = grouped ? m->group_class[node->byte] : m->g->byte_class[node->byte];
     if (s->of_class[d] != (int32_t) class) {
         enum scan_step way = SCAN_ON;
+        k->c->matcher.meter.done += 3; /* two lookups */
         if (class >= m->g->n_class)
             way = (enum scan_step)completion_positions_group(k, &s->at[d - 1], class - m->g->n_class, d, &s->at[d]);
         else
@@ -209,11 +210,11 @@ static uint32_t pass_dead(const struct scanning *s, uint32_t i, uint32_t end)
     struct completion *k = s->k;
     const struct token_trie *trie = k->c->trie;
     const struct trie_node *node = trie->node;
-    uint32_t n = 0;
+    uint32_t n = 0, passed = 0;
     int grouped = i >= trie->grouped;
-    for (; i < end && !goes_on(s, &node[i], grouped); i = node[i].skip)
+    for (; i < end && !goes_on(s, &node[i], grouped); i = node[i].skip, passed++)
         n += nodes_of(trie, i);
-    k->c->matcher.meter.done += n / 2;
+    k->c->matcher.meter.done += passed;
     count_work(k, n);
     return i;
 }

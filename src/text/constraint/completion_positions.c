@@ -139,7 +139,7 @@ int completion_find_covered(struct completion *k, const struct position *p)
 
 static void add_position(struct completion *k, struct positions *l, struct position p)
 {
-    k->c->matcher.meter.done += 1 + l->n / 8;
+    k->c->matcher.meter.done += 2 + l->n / 4;
     for (uint32_t i = 0; i < l->n; i++)
         if (l->p[i].state == p.state && l->p[i].frame == p.frame && l->p[i].count == p.count)
             return;
@@ -193,7 +193,7 @@ static void close_positions(struct completion *k, struct positions *l)
     for (uint32_t i = 0; i < l->n && !m->full; i++) {
         struct position p = l->p[i];
         const struct rule *r = &g->rule[g->owner[p.state]];
-        m->meter.done += 2 + g->first[p.state + 1] - g->first[p.state];
+        m->meter.done += 4 + 2 * (g->first[p.state + 1] - g->first[p.state]);
         if (completion_is_covered(k, &p))
             continue;
         uint32_t weight = completion_weight_left(k, &p);
@@ -222,7 +222,7 @@ static void read_byte(struct completion *k, const struct positions *from, uint8_
     for (uint32_t i = 0; i < from->n; i++) {
         struct position p = from->p[i];
         uint32_t weight = completion_is_covered(k, &p) ? 0 : completion_weight_left(k, &p);
-        k->c->matcher.meter.done += 2 + (g->first[p.state + 1] - g->first[p.state]) / 2;
+        k->c->matcher.meter.done += 4 + g->first[p.state + 1] - g->first[p.state];
         for (uint32_t e = g->first[p.state]; e < g->first[p.state + 1]; e++)
             if (g->edge[e].kind == EDGE_BYTES && byte >= g->edge[e].low && byte <= g->edge[e].high &&
                 weight >= k->weight[e])
@@ -250,7 +250,7 @@ static void keep_readers(struct completion *k, struct positions *l)
         int covered = completion_is_covered(k, &p), reads = covered;
         uint32_t frame = completion_frame_weight(k, p.frame),
                  weight = completion_add(completion_rule_weight(k, p.state, p.count), frame);
-        k->c->matcher.meter.done += 2 + (g->first[p.state + 1] - g->first[p.state]) / 2;
+        k->c->matcher.meter.done += 4 + g->first[p.state + 1] - g->first[p.state];
         for (uint32_t e = g->first[p.state]; e < g->first[p.state + 1] && !covered; e++) {
             const struct edge *edge = &g->edge[e];
             reads |= edge->kind < EDGE_EMPTY && edge->kind != EDGE_CALL;
@@ -269,10 +269,12 @@ uint32_t completion_bytes_read(struct completion *k, const struct positions *l)
     const struct grammar *g = k->c->matcher.g;
     uint64_t read[4] = {0};
     uint32_t n = 0;
-    for (uint32_t i = 0; i < l->n; i++)
+    for (uint32_t i = 0; i < l->n; i++) {
+        k->c->matcher.meter.done += 1 + (g->first[l->p[i].state + 1] - g->first[l->p[i].state]) / 2;
         for (uint32_t e = g->first[l->p[i].state]; e < g->first[l->p[i].state + 1]; e++)
             if (g->edge[e].kind == EDGE_BYTES && !completion_is_covered(k, &l->p[i]))
                 allow_bytes(read, g->edge[e].low, g->edge[e].high);
+    }
     for (int w = 0; w < 4; w++)
         n += (uint32_t)__builtin_popcountll(read[w] & k->c->trie->begins[w]);
     return n;

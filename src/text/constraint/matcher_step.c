@@ -9,9 +9,17 @@
  * A call that would return only to return leaves its caller's links instead of its own: right recursion does not grow. */
 #include "text/constraint/matcher.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+enum {
+    SEEN = 2048,
+    SEEN_PROBES = 4,
+    SEEN_FROM = 64
+}; /* places of calls; how many are tried; calls that are worth it */
+static_assert(MATCHER_CALLS < UINT16_MAX, "places of calls are 16 bits");
 
 static void count_work(struct matcher *m)
 {
@@ -20,15 +28,21 @@ static void count_work(struct matcher *m)
         matcher_refuse(m);
 }
 
+/* Where hash tables of configurations and links begin to look. */
+static uint32_t place_of(uint32_t frame, uint32_t states, uint32_t count)
+{
+    uint64_t h = frame * UINT64_C(0x9e3779b97f4a7c15) ^ states * UINT64_C(0xbf58476d1ce4e5b9) ^
+                 count * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t)(h >> 40);
+}
+
 /* Each configuration once. A slot holds one only if that one says so: old contents need no clearing. */
 static void add(struct matcher *m, uint32_t frame, uint32_t states, uint32_t count)
 {
     if (!states)
         return;
     count_work(m);
-    uint64_t h = frame * UINT64_C(0x9e3779b97f4a7c15) ^ states * UINT64_C(0xbf58476d1ce4e5b9) ^
-                 count * UINT64_C(0x94d049bb133111eb);
-    uint32_t at = (uint32_t)(h >> 40) % MATCHER_SLOTS;
+    uint32_t at = place_of(frame, states, count) % MATCHER_SLOTS;
     for (;; at = (at + 1) % MATCHER_SLOTS) {
         uint32_t i = m->slot[at];
         if (i >= m->n_config || m->slot_of[i] != at)
@@ -171,6 +185,34 @@ static int by_link(const void *a, const void *b)
     return (x->link.count > y->link.count) - (x->link.count < y->link.count);
 }
 
+/* Calls of one rule without most of those that are there already: of thousands, which many configurations make at once, only some hundred
+ * differ. Returns how many stay. */
+static uint32_t drop_repeated(struct pending *p, uint32_t n)
+{
+    uint16_t stays[SEEN] = {0}; /* hash table of places + 1 */
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = place_of(p[i].link.frame, p[i].link.state, p[i].link.count);
+        uint16_t *slot = NULL;
+        int repeated = 0;
+        for (uint32_t probe = 0; probe < SEEN_PROBES && !repeated; probe++) {
+            slot = &stays[(at + probe) % SEEN];
+            if (!*slot)
+                break;
+            repeated = by_link(&p[*slot - 1], &p[i]) == 0;
+        }
+        if (repeated)
+            continue;
+        if (!*slot)
+            *slot = (uint16_t)(kept + 1);
+        p[kept++] = p[i];
+    }
+    return kept;
+}
+
+/* What sorting so many calls takes. */
+static uint32_t work_of_sort(uint32_t n) { return n / 8 * (32 - (uint32_t)__builtin_clz(n | 1)); }
+
 /* The frame of the next calls, which are of one rule. */
 static uint32_t make_frame(struct matcher *m, uint32_t rule)
 {
@@ -180,6 +222,9 @@ static uint32_t make_frame(struct matcher *m, uint32_t rule)
     struct pending *p = &m->pending[m->n_pending];
     uint32_t n_call = end - m->n_pending;
     struct link *link = (struct link *)p; /* written behind what was read */
+    if (n_call > SEEN_FROM)
+        n_call = drop_repeated(p, n_call);
+    m->meter.done += work_of_sort(n_call);
     qsort(p, n_call, sizeof *p, by_link);
     for (uint32_t i = 0; i < n_call; i++)
         if (i == 0 || by_link(&(struct pending){0, link[n - 1]}, &p[i]) != 0) {
