@@ -617,6 +617,48 @@ static void test_masks_collect_in_pieces(void **state)
     free(text);
 }
 
+/* One that has begun and is told that there is more memory makes use of it. */
+static void test_memory_grows_during_a_collection(void **state)
+{
+    (void)state;
+    enum { FEW = 4000, MANY = 60000 };
+    struct constraint *c = make(&nested);
+    struct constraint_state *s = begin(c);
+    uint32_t *root = &s->set;
+    c->matcher.capacity = (2 << 20) / 8;
+    for (int i = 0; i < FEW; i++)
+        accept_text(s, "[");
+    assert_int_equal(c->matcher.capacity, (2 << 20) / 8);
+    assert_int_equal(matcher_collect(&c->matcher, &root, 1), 0);
+    for (int i = FEW; i < MANY; i++)
+        accept_text(s, "[");
+    assert_in_range(c->matcher.capacity, (4 << 20) / 8, c->matcher.most);
+    collect_all(c, &root, 1);
+    assert_in_range(c->matcher.used, (2 << 20) / 8, c->matcher.capacity); /* what is live did not fit before */
+    constraint_end(s);
+    constraint_destroy(c);
+}
+
+/* That there was no memory to look something up is not what was found: once there is, it is looked up. */
+static void test_nothing_is_found_without_memory(void **state)
+{
+    (void)state;
+    struct constraint *c = make(&(struct language){"root ::= (\"a\" \"d\")* b\nb ::= \"(\" b \")\" | \"c\"", 0});
+    struct matcher *m = &c->matcher;
+    matcher_forget(m);
+    uint32_t states = matcher_begin_states(m, m->g->entry[0]), used = m->used;
+    assert_true(states_at(m, states)->calls && states_at(m, states)->reads);
+    m->used = m->capacity;
+    assert_int_equal(matcher_stepping(m, states), 0);
+    assert_true(m->full);
+    m->used = used;
+    matcher_begin(m);
+    assert_int_not_equal(matcher_stepping(m, states), 0);
+    assert_false(m->full);
+    matcher_forget(m);
+    constraint_destroy(c);
+}
+
 /* ---- ambiguity -------------------------------------------------------------------------------------------------------------------- */
 
 enum { TEXT = 48 };
@@ -672,12 +714,20 @@ static void test_calls_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),           cmocka_unit_test(test_given_up),
-        cmocka_unit_test(test_interleaved),      cmocka_unit_test(test_work),
-        cmocka_unit_test(test_counted_once),     cmocka_unit_test(test_ambiguous),
-        cmocka_unit_test(test_in_time),          cmocka_unit_test(test_counts_of_counts),
-        cmocka_unit_test(test_collections),      cmocka_unit_test(test_texts_go_on),
-        cmocka_unit_test(test_weights_are_kept), cmocka_unit_test(test_masks_collect_in_pieces),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_interleaved),
+        cmocka_unit_test(test_work),
+        cmocka_unit_test(test_counted_once),
+        cmocka_unit_test(test_ambiguous),
+        cmocka_unit_test(test_in_time),
+        cmocka_unit_test(test_counts_of_counts),
+        cmocka_unit_test(test_collections),
+        cmocka_unit_test(test_texts_go_on),
+        cmocka_unit_test(test_weights_are_kept),
+        cmocka_unit_test(test_masks_collect_in_pieces),
+        cmocka_unit_test(test_memory_grows_during_a_collection),
+        cmocka_unit_test(test_nothing_is_found_without_memory),
         cmocka_unit_test(test_calls_at_once),
     };
     return cmocka_run_group_tests(tests, open_ember, close_vocabulary);
