@@ -45,6 +45,7 @@ drivers="
 + serve
 + serve_memory
 + serve_constraints
++ serve_steer
 + hostile          20
   allocation_failures
   load             20

@@ -8,6 +8,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 stoker=$PWD/${BUILD:-build}/stoker
+vector=$PWD/${BUILD:-build}/data/steering/ember/mean-last-raw.gguf
 chromium=${CHROMIUM:-/usr/bin/chromium}
 
 skip() {
@@ -26,7 +27,9 @@ cp tests/clients/.npmrc tests/clients/*.json tests/clients/*.mjs "$dir" && cd "$
 npm ci --no-audit --no-fund >npm.log 2>&1 || { tail -n 5 npm.log; skip "npm cannot install the clients' packages"; }
 
 # The seed: at temperature 1 the model thinks before three answers of four, and one check needs an answer with reasoning.
-"$stoker" serve --port 0 --ctx 8192 --memory 1G --seed 2 >out 2>log &
+# The vector is loaded and, at scale 0, changes nothing unless a request asks for it.
+[ ! -f "$vector" ] || steer="--control-vector-scaled $vector:0"
+"$stoker" serve --port 0 --ctx 8192 --memory 1G --seed 2 ${steer:-} >out 2>log &
 pid=$!
 for _ in $(seq 100); do
     url=$(sed -n 's/^listening on //p' out)

@@ -5,6 +5,7 @@
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/common/sampling_flags.h"
+#include "cli/common/steer_flags.h"
 #include "server/server.h"
 
 #include <ctype.h>
@@ -170,6 +171,24 @@ static void check_cache_dir(const char *dir)
 
 static void set_sampling(void *flags, struct stoker_sampling *s) { sampling_flags_apply(flags, s); }
 
+/* They are the server's from then on. */
+static int open_vectors(void *flags, struct stoker *s, const struct stoker_steer **list, size_t *n,
+                        struct stoker_error *err)
+{
+    struct steer_flags *f = flags;
+    *list = f->list;
+    *n = f->n;
+    return steer_flags_open("serve", f, s, err);
+}
+
+/* Where clients may load vectors there is room for some. */
+static int plan_vectors(struct server_options *o, struct steer_flags *f)
+{
+    if (f->memory == NOT_GIVEN)
+        f->memory = o->steer_dir ? 16 << 20 : 0;
+    return steer_flags_plan("serve", f, o->model, &o->engine);
+}
+
 static enum stabilize stabilize_of(const char *word)
 {
     return strcmp(word, "off") == 0 ? STABILIZE_OFF : strcmp(word, "move") == 0 ? STABILIZE_MOVE : STABILIZE_STRIP;
@@ -195,6 +214,7 @@ static struct http_texts texts(const struct text_list *l) { return (struct http_
 struct raw_flags {
     struct text_list alias, key, cors, allow;
     struct sampling_flags sampling;
+    struct steer_flags steer;
     const char *key_file, *stabilize, *think, *close;
 };
 
@@ -224,12 +244,12 @@ static int take_words(struct server_options *o, struct raw_flags *w)
         o->engine.defaults.cache_ram = 512 << 20;
     }
     check_cache_dir(o->engine.cache_dir);
-    return 0;
+    return plan_vectors(o, &w->steer);
 }
 
 int cmd_serve(int argc, char **argv)
 {
-    static struct raw_flags w = {.stabilize = "strip"};
+    static struct raw_flags w = {.stabilize = "strip", .steer.memory = NOT_GIVEN};
     struct server_options o = {.host = "127.0.0.1",
                                .port = 8080,
                                .max_conns = 512,
@@ -239,7 +259,9 @@ int cmd_serve(int argc, char **argv)
                                .body_timeout = 60,
                                .drain = 30,
                                .set_sampling = set_sampling,
-                               .set_sampling_arg = &w.sampling};
+                               .set_sampling_arg = &w.sampling,
+                               .open_vectors = open_vectors,
+                               .open_vectors_arg = &w.steer};
     engine_defaults(&o.engine);
     const struct flag f[] = {
         {"--host", NULL, FLAG_TEXT, &o.host, 0, 0, "ADDRESS", "where to listen (default 127.0.0.1: this machine only)"},
@@ -268,6 +290,8 @@ int cmd_serve(int argc, char **argv)
         {"--cache-disk", NULL, FLAG_BYTES, &o.engine.cache_disk, 1, 0, "BYTES", "of files there (default 8G)"},
         {"--cache-per-key", NULL, FLAG_SWITCH, &o.cache_per_key, 0, 0, NULL,
          "clients with other keys share no prefixes"},
+        {"--steer-dir", NULL, FLAG_TEXT, &o.steer_dir, 0, 0, "DIR",
+         "where clients may load control vectors from (--steer-memory: default 16M then)"},
         {"--stabilize", NULL, FLAG_WORD, &w.stabilize, 0, 0, "off|strip|move",
          "volatile lines of agents' system texts (default strip)"},
         {"--think", NULL, FLAG_ON_OFF, &w.think, 0, 0, "on|off", "thinking switch (default: as the template has it)"},
@@ -280,8 +304,9 @@ int cmd_serve(int argc, char **argv)
          "end calls and JSON before the limit (default on)"},
         {"--no-page", NULL, FLAG_SWITCH, &o.no_page, 0, 0, NULL, "no page at /"},
     };
-    const struct flag_table tables[] = {{f, sizeof f / sizeof *f}, model_flags(&o.engine), sampling_flags(&w.sampling)};
-    int n_rest, status = flags_parse("serve", usage, tables, 3, argc, argv, &o.model, 1, &n_rest);
+    const struct flag_table tables[] = {
+        {f, sizeof f / sizeof *f}, model_flags(&o.engine), steer_flags(&w.steer), sampling_flags(&w.sampling)};
+    int n_rest, status = flags_parse("serve", usage, tables, 4, argc, argv, &o.model, 1, &n_rest);
     struct stoker_error err = {0};
     if (status != FLAGS_DONE)
         return status;

@@ -136,6 +136,7 @@ static void release(struct running *r)
 {
     if (atomic_fetch_sub(&r->holders, 1) > 1)
         return;
+    vectors_close(&r->server.vectors);
     if (r->server.engine) {
         struct reqmem_account last = {.of = &r->server.memory}; /* of what requests left with the engine */
         reqmem_enter(&last, 0);
@@ -223,15 +224,42 @@ static void name_model(struct server *s)
     snprintf(s->fingerprint, sizeof s->fingerprint, "stoker-%s-%08x", stoker_version(), (unsigned)s->about.hash);
 }
 
+/* The vectors of the command line, and the list that they are. */
+static int open_vectors(struct server *s, struct stoker_error *err)
+{
+    const struct stoker_steer *list = NULL;
+    size_t n = 0;
+    struct refusal r = {0};
+    if (s->opt.open_vectors && s->opt.open_vectors(s->opt.open_vectors_arg, s->engine, &list, &n, err))
+        return -1;
+    for (size_t i = 0; i < n; i++) { /* all of them are the server's now */
+        struct named_vector v;
+        struct stoker_steer how = list[i];
+        if (vectors_add(&s->vectors, how.vector, NULL, &v, &r))
+            continue;
+        how.vector = v.vector;
+        vectors_list_add(&s->vectors, &how, v.name, &r);
+        stoker_vector_close(v.vector);
+    }
+    return r.status ? fail(err, STOKER_ERR_INPUT, "vectors of the command line: %s", r.text) : 0;
+}
+
+static int open_engine(struct server *s, struct stoker_error *err)
+{
+    if (stoker_open(&s->engine, s->opt.model, &s->opt.engine, err))
+        return -1;
+    stoker_plan_of(s->engine, &s->plan);
+    s->opt.sampling = stoker_sampling_of(s->engine);
+    s->opt.set_sampling(s->opt.set_sampling_arg, &s->opt.sampling);
+    return open_vectors(s, err);
+}
+
 static void *open_model(void *arg)
 {
     struct running *r = arg;
     struct server *s = &r->server;
     int opened = -1;
-    if (stoker_open(&s->engine, s->opt.model, &s->opt.engine, &r->error) == 0) {
-        stoker_plan_of(s->engine, &s->plan);
-        s->opt.sampling = stoker_sampling_of(s->engine);
-        s->opt.set_sampling(s->opt.set_sampling_arg, &s->opt.sampling);
+    if (open_engine(s, &r->error) == 0) {
         int loading = SERVER_LOADING;
         atomic_compare_exchange_strong(&s->state, &loading, SERVER_READY);
         opened = 1;
@@ -352,6 +380,8 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
                                 .ended = release_server};
     r->http.route = routes_all(&r->http.n_route);
     http_app_open(&r->http);
+    if (vectors_open(&s->vectors, o->steer_dir, err))
+        return -1;
     if (!key)
         return fail(err, STOKER_ERR_MEMORY, "no memory for the server");
     for (size_t i = 0; i < o->key.n; i++)

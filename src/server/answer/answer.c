@@ -67,6 +67,8 @@ static int submit(struct run *run, struct task *t)
                                .snapshot_at = run->snapshot_at,
                                .n_snapshot_at = run->n_snapshot,
                                .no_cache = w->no_cache,
+                               .steer = w->steer ? w->steer->how : NULL,
+                               .n_steer = w->steer ? w->steer->n : 0,
                                .notify = http_notify,
                                .notify_arg = run->a.http};
     if (run->a.server->opt.cache_per_key && (q.salt = http_key(run->a.http)))

@@ -7,9 +7,10 @@
  * A stream and a whole answer are made from the same events: the pieces of a stream, joined, are what is in struct choice when it ends, so
  * the joined stream equals the whole answer.
  *
- *     stream     begin  (scored | reasoning | content | call (arguments)* call_end | progress | silence)*  choice_end, for each choice  end
+ *     stream     prepared  begin  (scored | reasoning | content | call (arguments)* call_end | progress | silence)*
+ *                choice_end, for each choice  end
  *                ... failure instead, at any place behind begin or silence: then nothing more
- *     whole      whole, alone (but see whole_in_pieces)
+ *     whole      prepared  whole (but see whole_in_pieces)
  *
  * Callbacks write into a->out; the core sends it when there is nothing more to take from the engine. They run in the exchange's
  * thread, one at a time; events of several choices come mixed. What they are given lives as long as the answer; text is valid during the
@@ -22,7 +23,7 @@
 
 enum finish { FINISH_STOP, FINISH_LENGTH, FINISH_CALLS };
 
-enum { CALL_ID = 32 };
+enum { CALL_ID = 32, STEER_DIGITS = 16 };
 
 struct call {
     char id[CALL_ID];     /* "call_" and 24 letters and digits; a dialect may send another prefix and the same rest */
@@ -75,6 +76,7 @@ struct answer {
     struct choice *choice; /* [n_choice] by prompt, then by choice */
     size_t n_choice;
     const struct request_prompt *prompt; /* [n_choice / request.n] */
+    char steer[STEER_DIGITS + 1];        /* what tells apart how it is steered; "": it is not */
     struct answer_scores *scores;        /* beside prompt; NULL: not asked for */
     size_t n_prompt, n_cached;       /* tokens: P; K. Of several choices of a prompt counted once. K from begin on */
     size_t n_generated, n_reasoning; /* of all choices so far */
@@ -88,8 +90,9 @@ struct answer {
 struct dialect_events {
     const char *stream_type; /* "text/event-stream" */
     int whole_in_pieces; /* 1: whole answers get the events of pieces too, to know their order; what these write is dropped */
-    void (*begin)(struct answer *a);                 /* the prompt is being read */
-    void (*progress)(struct answer *a);              /* * prompt rows done; only if the request wants it */
+    int (*prepared)(struct answer *a);  /* * its prompts are known, before all others; -1: there is no memory */
+    void (*begin)(struct answer *a);    /* the prompt is being read */
+    void (*progress)(struct answer *a); /* * prompt rows done; only if the request wants it */
     void (*scored)(struct answer *a, size_t prompt); /* * behind begin: the scores of a prompt are whole */
     void (*reasoning)(struct answer *a, struct choice *c, const char *text, size_t n);
     void (*content)(struct answer *a, struct choice *c, const char *text, size_t n);

@@ -3,6 +3,7 @@
 #include "server/answer/inside.h"
 
 #include "base/reqmem.h"
+#include "base/sha256.h"
 #include "server/request/prefix_key.h"
 #include "server/request/service.h"
 
@@ -160,6 +161,37 @@ static int prepare_prompts(struct run *run)
     return prepare_scores(run, n_prompt);
 }
 
+/* ---- steering -------------------------------------------------------------------------------------------------------------- */
+
+/* The list is checked, and told: of several prompts by what it does to each of them, in order. */
+static int prepare_steer(struct run *run)
+{
+    struct answer *a = &run->a;
+    const struct steer_list *l = a->request->steer;
+    struct stoker_error err;
+    size_t n = a->n_choice / (size_t)a->request->n;
+    char digest[65] = "";
+    uint8_t hash[SHA256_BYTES];
+    struct sha256 all;
+    int any = 0;
+    sha256_begin(&all);
+    for (size_t i = 0; l && l->n && i < n; i++) {
+        if (stoker_steer_digest(a->engine, l->how, l->n, a->prompt[i].n, digest, &err))
+            return refuse_error(&run->refusal, "steer", &err);
+        sha256_add(&all, digest, strlen(digest) + 1);
+        any |= *digest;
+    }
+    sha256_end(&all, hash);
+    if (!any)
+        return 0;
+    if (n == 1)
+        snprintf(a->steer, sizeof a->steer, "%s", digest);
+    for (int i = 0; n > 1 && i < STEER_DIGITS / 2; i++)
+        snprintf(a->steer + 2 * i, 3, "%02x", hash[i]);
+    http_set(a->http, "x-stoker-steer", "%s", a->steer);
+    return 0;
+}
+
 /* ---- replies --------------------------------------------------------------------------------------------------------------- */
 
 enum { WARNINGS_MOST = 960 }; /* bytes; a header's value is cut at 1,023 */
@@ -243,8 +275,10 @@ int answer_open_reply(struct task *t)
 
 int answer_prepare(struct run *run)
 {
-    if (prepare_prompts(run) < 0 || answer_open_reply(&run->task[0]) < 0)
+    if (prepare_prompts(run) < 0 || prepare_steer(run) < 0 || answer_open_reply(&run->task[0]) < 0)
         return -1;
+    if (run->say->prepared && run->say->prepared(&run->a))
+        return refuse_memory(&run->refusal);
     tell_warnings(run, run->task[0].reply);
     return 0;
 }

@@ -459,7 +459,8 @@ static int read_stops(struct conversion *c, const json_t *body)
 
 static int read_same(struct conversion *c, const json_t *body, int counting)
 {
-    static const char *const same[] = {"max_tokens", "temperature", "top_p", "top_k", "stream"};
+    static const char *const same[] = {"max_tokens", "temperature", "top_p",          "top_k",
+                                       "stream",     "steer",       "control_vectors"};
     if (!counting && !json_get(body, "max_tokens"))
         return json_missing(c->r, NULL, "max_tokens");
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)

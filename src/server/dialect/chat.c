@@ -43,6 +43,14 @@ static void open_delta(struct answer *a, const struct choice *c)
     out_print(&a->out, "[{\"index\":%zu,\"delta\":{", c->index);
 }
 
+static int on_prepared(struct answer *a)
+{
+    struct chat *chat = a->own;
+    server_new_id(chat->id, "chatcmpl-", 24);
+    openai_head(&chat->head, a, chat->id, a->request->stream ? "chat.completion.chunk" : "chat.completion");
+    return chat->head.failed ? -1 : 0;
+}
+
 static void on_begin(struct answer *a)
 {
     for (size_t i = 0; i < a->n_choice; i++) {
@@ -165,6 +173,7 @@ static void on_whole(struct answer *a)
 }
 
 static const struct dialect_events events = {.stream_type = "text/event-stream",
+                                             .prepared = on_prepared,
                                              .begin = on_begin,
                                              .progress = on_progress,
                                              .reasoning = on_reasoning,
@@ -183,14 +192,8 @@ void openai_chat(struct http_exchange *x)
     struct chat chat = {0};
     json_t *body = openai_body(x, &r);
     if (body && request_read_scores(&w, body, &r) == 0 &&
-        request_read_chat(&w, x->server, body, x->body, x->n_body, &r) == 0) {
-        server_new_id(chat.id, "chatcmpl-", 24);
-        openai_head(&chat.head, x->server, chat.id, w.stream ? "chat.completion.chunk" : "chat.completion", w.stream);
-        if (chat.head.failed)
-            refuse_memory(&r);
-        else
-            answer_run(x, &events, &w, &chat);
-    }
+        request_read_chat(&w, x->server, body, x->body, x->n_body, &r) == 0)
+        answer_run(x, &events, &w, &chat);
     if (r.status)
         http_refuse(x, &r);
     out_free(&chat.head);

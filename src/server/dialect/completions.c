@@ -335,6 +335,14 @@ static void put_echoes(struct answer *a, size_t prompt)
     }
 }
 
+static int on_prepared(struct answer *a)
+{
+    struct completion *own = a->own;
+    server_new_id(own->id, "cmpl-", 24);
+    openai_head(&own->head, a, own->id, "text_completion");
+    return own->head.failed ? -1 : 0;
+}
+
 /* The prompts, but for those whose scores are still to come. */
 static void on_begin(struct answer *a)
 {
@@ -382,6 +390,7 @@ static void on_whole(struct answer *a)
 
 /* Plain answers have neither reasoning nor calls. */
 static const struct dialect_events events = {.stream_type = "text/event-stream",
+                                             .prepared = on_prepared,
                                              .begin = on_begin,
                                              .scored = put_echoes,
                                              .content = on_content,
@@ -397,14 +406,8 @@ void openai_completions(struct http_exchange *x)
     struct completion c = {0};
     json_t *body = openai_body(x, &r);
     if (body && read_echo(&w, &c, body, &r) == 0 && request_read_sampling(&w, x->server, body, &r) == 0 &&
-        read_prompts(&w, x->server, body, &r) == 0 && read_rest(&w, &c, x->server, body, &r) == 0) {
-        server_new_id(c.id, "cmpl-", 24);
-        openai_head(&c.head, x->server, c.id, "text_completion", w.stream);
-        if (c.head.failed)
-            refuse_memory(&r);
-        else
-            answer_run(x, &events, &w, &c);
-    }
+        read_prompts(&w, x->server, body, &r) == 0 && read_rest(&w, &c, x->server, body, &r) == 0)
+        answer_run(x, &events, &w, &c);
     if (r.status)
         http_refuse(x, &r);
     for (size_t i = 0; c.echo && i < w.n_prompt; i++)

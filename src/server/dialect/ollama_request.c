@@ -277,11 +277,21 @@ static int read_think(struct conversion *c, const json_t *body)
 
 /* ---- the two bodies -------------------------------------------------------------------------------------------------------- */
 
+/* Fields of ours, which the chat has too. */
+static int read_steer(struct conversion *c, const json_t *body)
+{
+    static const char *const same[] = {"steer", "control_vectors"};
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        if (json_get(body, same[i]) && json_put(c->r, c->chat, same[i], json_incref(json_get(body, same[i]))) != 0)
+            return -1;
+    return 0;
+}
+
 static int read_common(struct conversion *c, struct ollama_request *o, const json_t *body, int n_ctx)
 {
     o->stream = 1;
     if (json_get_bool(body, NULL, "stream", &o->stream, c->r) < 0 || read_options(c, body, n_ctx) != 0 ||
-        read_format(c, body) != 0 || read_think(c, body) != 0)
+        read_format(c, body) != 0 || read_think(c, body) != 0 || read_steer(c, body) != 0)
         return -1;
     return json_put(c->r, c->chat, "stream", json_boolean(o->stream));
 }

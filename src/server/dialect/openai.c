@@ -20,12 +20,22 @@ json_t *openai_body(struct http_exchange *x, struct refusal *r)
     return NULL;
 }
 
-void openai_head(struct out *o, const struct server *s, const char *id, const char *object, int stream)
+void openai_head(struct out *o, const struct answer *a, const char *id, const char *object)
 {
-    out_print(o, "%s{\"id\":\"%s\",\"object\":\"%s\",\"created\":%" PRId64 ",\"model\":", stream ? "data: " : "", id,
-              object, server_now());
-    out_text(o, s->model_id);
-    out_print(o, ",\"system_fingerprint\":\"%s\",\"choices\":", s->fingerprint);
+    enum { DIGITS = 8 }; /* the header has more of them */
+    out_print(o, "%s{\"id\":\"%s\",\"object\":\"%s\",\"created\":%" PRId64 ",\"model\":",
+              a->request->stream ? "data: " : "", id, object, a->created);
+    out_text(o, a->server->model_id);
+    out_print(o, ",\"system_fingerprint\":\"%s%s%.*s\",\"choices\":", a->server->fingerprint, *a->steer ? "+s" : "",
+              DIGITS, a->steer);
+}
+
+void openai_steer(struct out *o, const struct answer *a)
+{
+    if (!*a->steer)
+        return;
+    out_print(o, ",\"steer\":");
+    steer_write(o, a->request->steer);
 }
 
 static void put_usage(struct out *o, const struct answer *a)
@@ -47,6 +57,7 @@ static void put_timings(struct out *o, const struct answer *a)
               "\"predicted_n\":%zu,\"predicted_ms\":%.3f,\"predicted_per_second\":%.3f},\"seed\":%" PRId64,
               a->n_cached, computed, 1e3 * a->prompt_seconds, per_second(computed, a->prompt_seconds), a->n_generated,
               1e3 * a->generate_seconds, per_second(a->n_generated, a->generate_seconds), (int64_t)a->seed);
+    openai_steer(o, a);
 }
 
 void openai_end_answer(struct answer *a)

@@ -16,8 +16,11 @@ json_t *openai_body(struct http_exchange *x, struct refusal *r);
 
 extern const char *const openai_finish[]; /* by enum finish: "stop" and so on; they need no escapes */
 
-/* What an answer, or each chunk of a stream, begins with, up to its choices: {"id":..,"object":..,..,"choices": */
-void openai_head(struct out *o, const struct server *s, const char *id, const char *object, int stream);
+/* What an answer, or each chunk of a stream, begins with, up to its choices: {"id":..,"object":..,..,"choices": of a prepared answer. */
+void openai_head(struct out *o, const struct answer *a, const char *id, const char *object);
+
+/* ,"steer":[..] of an answer that is steered; nothing else. */
+void openai_steer(struct out *o, const struct answer *a);
 
 /* How an answer, a chunk (of which a choice ends or not) and a stream end, behind their choices. head: what each chunk begins with. */
 void openai_end_answer(struct answer *a);

@@ -160,6 +160,7 @@ static void put_settings(struct out *o, const struct answer *a, const json_t *bo
     out_real(o, a->request->sampling.top_p);
     out_print(o, ",\"truncation\":\"disabled\"");
     put_field(o, "metadata", json_get(body, "metadata"), "{}");
+    openai_steer(o, a);
 }
 
 static void put_usage(struct out *o, const struct answer *a)

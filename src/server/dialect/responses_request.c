@@ -459,6 +459,8 @@ static int copy_fields(struct conversion *c, const json_t *body)
                                        "ignore_eos",
                                        "metadata",
                                        "cache_prompt",
+                                       "steer",
+                                       "control_vectors",
                                        "user",
                                        "chat_template_kwargs",
                                        "safety_identifier",

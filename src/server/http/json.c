@@ -71,23 +71,37 @@ static int refuse_parse(struct refusal *r, const json_error_t *e)
 
 json_t *json_read(const char *text, size_t n, struct refusal *r) { return json_read_keeping(text, n, NULL, r); }
 
-json_t *json_read_keeping(const char *text, size_t n, const struct json_place *keep, struct refusal *r)
+static json_t *read_body(const char *text, size_t n, const struct json_place *keep, struct refusal *r)
 {
     json_error_t e;
     if (n == 0) {
-        refuse(r, 400, "invalid_json", NULL, "the body is empty; a JSON object is expected");
+        refuse(r, 400, "invalid_json", NULL, "the body is empty; JSON is expected");
         return NULL;
     }
     if (check_size(text, n, r))
         return NULL;
     json_t *v = json_load_keeping(text, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, keep, &e);
-    if (!v) {
+    if (!v)
         refuse_parse(r, &e);
-        return NULL;
-    }
-    if (json_is_dict(v))
+    return v;
+}
+
+json_t *json_read_keeping(const char *text, size_t n, const struct json_place *keep, struct refusal *r)
+{
+    json_t *v = read_body(text, n, keep, r);
+    if (!v || json_is_dict(v))
         return v;
     refuse(r, 400, "invalid_type", NULL, "the body must be an object, not %s", json_kind(v));
+    json_decref(v);
+    return NULL;
+}
+
+json_t *json_read_array(const char *text, size_t n, struct refusal *r)
+{
+    json_t *v = read_body(text, n, NULL, r);
+    if (!v || json_is_array(v))
+        return v;
+    refuse(r, 400, "invalid_type", NULL, "the body must be an array, not %s", json_kind(v));
     json_decref(v);
     return NULL;
 }

@@ -30,7 +30,9 @@ enum { JSON_VALUES = 1 << 18 };
 /* n bytes of text as an object: a new reference; NULL: *r is filled (invalid_utf8, json_too_deep, duplicate_key,
  * invalid_json, invalid_type, or no memory). */
 json_t *json_read(const char *text, size_t n, struct refusal *r);
-/* The same; objects at a place may have any keys, and are kept as text (json_get_kept()). */
+/* The same of an array. */
+json_t *json_read_array(const char *text, size_t n, struct refusal *r);
+/* As json_read(); objects at a place may have any keys, and are kept as text (json_get_kept()). */
 json_t *json_read_keeping(const char *text, size_t n, const struct json_place *keep, struct refusal *r);
 
 struct json_at {

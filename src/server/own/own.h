@@ -19,6 +19,10 @@ void own_events(struct http_exchange *x);
 void own_plan(struct http_exchange *x);
 void own_anatomy(struct http_exchange *x); /* anatomy.c */
 void own_cache_clear(struct http_exchange *x);
+void own_vectors(struct http_exchange *x); /* vectors.c */
+void own_vector_load(struct http_exchange *x);
+void own_vector_unload(struct http_exchange *x);
+void own_vectors_apply(struct http_exchange *x);
 void own_not_supported(struct http_exchange *x); /* 501 */
 
 #endif

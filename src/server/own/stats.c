@@ -239,6 +239,8 @@ void own_metrics(struct http_exchange *x)
     put_counter(&o, "expert_hits_total", now.hits, "Experts that were resident when a layer asked for them.");
     put_counter(&o, "expert_misses_total", now.misses, "Experts that were read when a layer asked for them.");
     put_counter(&o, "disk_read_bytes_total", now.bytes_read, "Bytes of experts read.");
+    put_counter(&o, "steered_rows_total", now.steered_rows, "Rows of requests that are steered.");
+    put_gauge(&o, "vector_bytes", now.vector_bytes, "Memory of control vectors.");
     put_memory(&o, &s->plan);
     put_tiers(&o, &now);
     put_constraints(&o, &now);

@@ -19,6 +19,9 @@ void request_free(struct request *w)
         reqmem_free(w->prompt[i].token);
     reqmem_free(w->prompt);
     reqmem_free(w->bias);
+    if (w->steer)
+        steer_list_free(w->steer);
+    reqmem_free(w->steer);
     out_free(&w->tools_text);
     out_free(&w->schema_text);
     *w = (struct request){0};
@@ -197,16 +200,38 @@ static int read_switches(struct request *w, const json_t *body, struct refusal *
     return got > 0 ? json_get_bool(options, &at, "include_usage", &w->include_usage, r) : got;
 }
 
-static int read_sampling(struct request *w, const struct server *s, const json_t *body, struct refusal *r)
+/* Under either name; the engine's errors know the first. */
+static int read_steer(struct request *w, struct server *s, const json_t *body, struct refusal *r)
+{
+    static const char *const names[] = {"steer", "control_vectors"};
+    const json_t *list[2] = {NULL, NULL};
+    for (int i = 0; i < 2; i++)
+        if (json_get_array(body, NULL, names[i], &list[i], r) < 0)
+            return -1;
+    int other = !list[0] && list[1];
+    const struct json_at at = {NULL, names[other], 0};
+    if (list[0] && list[1])
+        return json_refuse(r, "invalid_value", NULL, names[1], "stands beside steer, which says the same: send one");
+    if (!(w->steer = reqmem_calloc(1, sizeof *w->steer)))
+        return refuse_memory(r);
+    if (other && ((!w->places && !(w->places = json_object())) || origin_note(w->places, &at, NULL, "%s", names[0])))
+        return refuse_memory(r);
+    if (list[other])
+        return steer_read(w->steer, &s->vectors, list[other], &at, r);
+    vectors_list(&s->vectors, w->steer);
+    return 0;
+}
+
+static int read_sampling(struct request *w, struct server *s, const json_t *body, struct refusal *r)
 {
     w->sampling = s->opt.sampling;
     if (read_numbers(w, body, r) < 0 || read_bias(w, s, body, r) < 0 || read_limits(w, s, body, r) < 0 ||
-        read_switches(w, body, r) < 0)
+        read_switches(w, body, r) < 0 || read_steer(w, s, body, r) < 0)
         return -1;
     return 0;
 }
 
-int request_read_sampling(struct request *w, const struct server *s, const json_t *body, struct refusal *r)
+int request_read_sampling(struct request *w, struct server *s, const json_t *body, struct refusal *r)
 {
     return read_sampling(w, s, body, r) < 0 ? refused(w, r) : 0;
 }
@@ -597,8 +622,7 @@ int request_read_prompt(struct request *w, const struct server *s, json_t *body,
     return read_prompt(w, s, body, text, n, r) < 0 ? refused(w, r) : 0;
 }
 
-int request_read_chat(struct request *w, const struct server *s, json_t *body, const char *text, size_t n,
-                      struct refusal *r)
+int request_read_chat(struct request *w, struct server *s, json_t *body, const char *text, size_t n, struct refusal *r)
 {
     w->reply.unchecked = s->opt.no_tool_grammar;
     if (read_prompt(w, s, body, text, n, r) < 0 || read_sampling(w, s, body, r) < 0 ||

@@ -12,6 +12,7 @@
 
 #include "server/http/json.h"
 #include "server/request/stabilize.h"
+#include "server/request/steer.h"
 #include "stoker.h"
 
 struct server;
@@ -50,6 +51,7 @@ struct request {
     struct stoker_string stop[REQUEST_STOPS]; /* [n_stop], of a body that lives on */
     size_t n_stop;
     int ignore_end, no_cache; /* as in struct stoker_request */
+    struct steer_list *steer; /* the request's (base/reqmem.h); NULL: none */
 
     uint64_t prefix_key;                  /* of the chat: prefix_key.h */
     unsigned stabilized[STABILIZE_RULES]; /* uses of --stabilize's rules on the chat */
@@ -77,8 +79,7 @@ void request_rename(const struct request *w, struct refusal *r);
 
 /* All fields of OpenAI's chat but model. body and text must live as long as w; text: of body, or NULL if body was rewritten. Changes
  * body, by --stabilize. w is zeroed, or has its origins. -1: *r. */
-int request_read_chat(struct request *w, const struct server *s, json_t *body, const char *text, size_t n,
-                      struct refusal *r);
+int request_read_chat(struct request *w, struct server *s, json_t *body, const char *text, size_t n, struct refusal *r);
 
 /* Of these only what answer_prompt() needs: messages, tools, what the template is told. */
 int request_read_prompt(struct request *w, const struct server *s, json_t *body, const char *text, size_t n,
@@ -86,8 +87,8 @@ int request_read_prompt(struct request *w, const struct server *s, json_t *body,
 
 /* The fields about sampling, limits and the stream, for dialects that have OpenAI's names for them: temperature top_p min_p top_k
  * presence_penalty frequency_penalty repeat_penalty seed logit_bias max_tokens max_completion_tokens stop n stream stream_options
- * return_progress cache_prompt ignore_eos. Without them the server's defaults. */
-int request_read_sampling(struct request *w, const struct server *s, const json_t *body, struct refusal *r);
+ * return_progress cache_prompt ignore_eos steer control_vectors. Without them the server's defaults. */
+int request_read_sampling(struct request *w, struct server *s, const json_t *body, struct refusal *r);
 
 /* The field prompt_logprobs, before the sampling: OpenAI's chat and completions have it. */
 int request_read_scores(struct request *w, const json_t *body, struct refusal *r);

@@ -5,6 +5,7 @@
 
 #include "base/reqmem.h"
 #include "server/http/app.h"
+#include "server/request/vectors.h"
 #include "stoker.h"
 
 #include <stdatomic.h>
@@ -30,6 +31,12 @@ struct server_options {
     struct stoker_sampling sampling;
     void (*set_sampling)(void *arg, struct stoker_sampling *s);
     void *set_sampling_arg;
+    const char *steer_dir; /* a folder of vectors that clients may load, or NULL */
+    /* Opens the vectors of the command line, when the model is open: [*n] of a list, from then on the server's. -1 with *err.
+     * NULL: there are none. */
+    int (*open_vectors)(void *arg, struct stoker *s, const struct stoker_steer **list, size_t *n,
+                        struct stoker_error *err);
+    void *open_vectors_arg;
     int think;           /* 1 on, 0 off, -1 as the template has it */
     int no_tool_grammar; /* 1: calls are parsed, but not constrained */
     int close_at_limit;  /* 1, 0; -1: on for calls and schemas */
@@ -66,6 +73,7 @@ struct server {
     int64_t started;         /* seconds since 1970: "created" of models */
     struct stoker_plan plan; /* once ready */
 
+    struct vectors vectors;
     struct server_counters count;
     struct reqmem memory;  /* of all requests */
     struct http_app *http; /* its front */

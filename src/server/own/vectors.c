@@ -1,0 +1,220 @@
+/* /control-vectors and below: which vectors there are, loading and unloading them, the list that steers requests without one of their own.
+ * Shapes as of ik_llama.cpp (pull request 1223), whose list is one for all; here it is a default. */
+#include "base/log.h"
+#include "server/http/http.h"
+#include "server/http/json.h"
+#include "server/own/own.h"
+#include "server/request/service.h"
+#include "server/request/steer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- GET ------------------------------------------------------------------------------------------------------------------- */
+
+static void put_text(struct out *o, const char *name, const char *text)
+{
+    out_print(o, ",\"%s\":", name);
+    out_text(o, text);
+}
+
+static void put_layers(struct out *o, const struct stoker_vector *v, const struct stoker_vector_about *a)
+{
+    int n = 0;
+    out_print(o, ",\"layers\":[");
+    for (int l = a->layer_first; l <= a->layer_last; l++)
+        if (stoker_vector_norm(v, l) > 0)
+            out_print(o, "%s%d", n++ ? "," : "", l);
+    out_print(o, "],\"norms\":[");
+    n = 0;
+    for (int l = a->layer_first; l <= a->layer_last; l++)
+        if (stoker_vector_norm(v, l) > 0) {
+            out_print(o, n++ ? "," : "");
+            out_real(o, stoker_vector_norm(v, l));
+        }
+    out_print(o, "]");
+}
+
+/* Its first entry on the default list, or NULL. */
+static const struct stoker_steer *entry_of(const struct steer_list *l, const struct stoker_vector *v)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (l->how[i].vector == v)
+            return &l->how[i];
+    return NULL;
+}
+
+static void put_vector(struct out *o, const struct named_vector *v, const struct steer_list *l)
+{
+    struct stoker_vector_about a;
+    const struct stoker_steer *how = entry_of(l, v->vector);
+    stoker_vector_about(v->vector, &a);
+    int held = 2; /* by the table and by this answer; each entry by the default list and by its copy */
+    for (size_t i = 0; i < l->n; i++)
+        held += l->how[i].vector == v->vector ? 2 : 0;
+    out_print(o, "{\"id\":%d,\"name\":\"%s\"", v->id, v->name);
+    put_text(o, "file", a.file);
+    out_print(o, ",\"kind\":\"%s\",\"hook\":\"%s\",\"scale\":", steer_kind(&a), a.hook);
+    out_real(o, !how ? 0 : how->has_amount ? (double)how->amount : (double)a.scale_default);
+    out_print(o, ",\"layer_start\":%d,\"layer_end\":%d", how && how->has_layers ? how->layer_first : a.layer_first,
+              how && how->has_layers ? how->layer_last : a.layer_last);
+    put_layers(o, v->vector, &a);
+    out_print(o, ",\"sha256\":\"%s\"", a.sha256);
+    put_text(o, "license", a.license);
+    put_text(o, "author", a.author);
+    put_text(o, "source", a.source);
+    put_text(o, "base_model", a.base_model);
+    put_text(o, "model_hint", a.model_hint);
+    out_print(o, ",\"bytes\":%" PRIu64 ",\"in_use\":%s}", a.bytes, a.users > held ? "true" : "false");
+}
+
+void own_vectors(struct http_exchange *x)
+{
+    struct named_vector all[VECTORS_MOST];
+    struct steer_list list;
+    struct out o = {0};
+    size_t n = vectors_all(&x->server->vectors, all);
+    vectors_list(&x->server->vectors, &list);
+    out_print(&o, "[");
+    for (size_t i = 0; i < n; i++) {
+        out_print(&o, i ? "," : "");
+        put_vector(&o, &all[i], &list);
+        stoker_vector_close(all[i].vector);
+    }
+    out_print(&o, "]");
+    steer_list_free(&list);
+    http_answer_json(x, &o);
+}
+
+/* ---- POST ------------------------------------------------------------------------------------------------------------------ */
+
+static void answer_success(struct http_exchange *x, const struct named_vector *v)
+{
+    struct out o = {0};
+    out_print(&o, "{\"success\":true");
+    if (v)
+        out_print(&o, ",\"id\":%d,\"name\":\"%s\"", v->id, v->name);
+    out_print(&o, "}");
+    http_answer_json(x, &o);
+}
+
+/* A text without a zero byte, or NULL: absent. */
+static int read_word(const json_t *body, const char *key, const char **out, struct refusal *r)
+{
+    size_t n = 0;
+    int got = json_get_text(body, NULL, key, out, &n, r);
+    if (got > 0 && strlen(*out) != n)
+        return json_refuse(r, "invalid_value", NULL, key, "has a zero byte in it");
+    return got;
+}
+
+/* Files are what a client chose: whatever is wrong with one is wrong with the request. */
+static int refuse_file(struct refusal *r, const struct stoker_error *err)
+{
+    if (err->code == STOKER_ERR_MEMORY)
+        return refuse(r, 413, "steer_memory_exceeded", "path", "%s", err->text);
+    return refuse(r, 400, "invalid_value", "path", "%s", err->text);
+}
+
+/* Would the engine take such a list? Prompts differ, so positions that count from the end of one cannot be checked. The engine's name of
+ * the field begins with so many bytes that the body does not have. */
+static int check_list(struct server *s, const struct stoker_steer *list, size_t n, size_t bytes, struct refusal *r)
+{
+    struct stoker_error err;
+    char digest[65];
+    for (size_t i = 0; i < n; i++)
+        if (list[i].from.n < 0 || list[i].to.n < 0)
+            return refuse(r, 400, "invalid_value", NULL,
+                          "entry %zu counts back from the end of the prompt: a list for all requests counts from 0, or "
+                          "from \"generated\"",
+                          i);
+    if (stoker_steer_digest(s->engine, list, n, 1, digest, &err) == 0)
+        return 0;
+    memmove(err.field, err.field + bytes, strlen(err.field + bytes) + 1);
+    return refuse_error(r, NULL, &err);
+}
+
+static int load(struct http_exchange *x, const json_t *body, struct named_vector *out, struct refusal *r)
+{
+    struct server *s = x->server;
+    const char *path = NULL, *name = NULL;
+    struct stoker_error err;
+    struct stoker_vector *v;
+    double scale = 0;
+    if (s->vectors.dir < 0)
+        return refuse(r, 403, "steering_disabled", NULL,
+                      "this server loads no vectors: start it with --steer-dir and their folder");
+    int got = read_word(body, "path", &path, r);
+    int scaled = json_get_real(body, NULL, "scale", -STOKER_SCALE_MOST, 0, STOKER_SCALE_MOST, &scale, r);
+    if (got < 0 || scaled < 0 || read_word(body, "name", &name, r) < 0)
+        return -1;
+    if (got == 0)
+        return json_missing(r, NULL, "path");
+    if (stoker_vector_open(&v, s->engine, s->vectors.dir, path, &err))
+        return refuse_file(r, &err);
+    struct stoker_steer how = {.vector = v, .amount = (float)scale, .has_amount = scaled};
+    if (steer_read_layers(&how, body, NULL, r) < 0 || check_list(s, &how, 1, strlen("steer[0]."), r) < 0) {
+        stoker_vector_close(v);
+        return -1;
+    }
+    if (vectors_add(&s->vectors, v, name, out, r))
+        return -1;
+    how.vector = out->vector;
+    if (scaled)
+        got = vectors_list_add(&s->vectors, &how, out->name, r);
+    stoker_vector_close(out->vector);
+    return got < 0 ? -1 : 0;
+}
+
+static int unload(struct http_exchange *x, const json_t *body, struct named_vector *out, struct refusal *r)
+{
+    const json_t *id = json_get(body, "id");
+    int64_t number = 0;
+    const char *name = json_string_value(id);
+    if (!id)
+        return json_missing(r, NULL, "id");
+    if (!name && json_get_int(body, NULL, "id", 0, INT32_MAX, &number, r) < 0)
+        return -1;
+    if (vectors_find(&x->server->vectors, name, json_string_length(id), number, out, "id", r))
+        return -1;
+    vectors_remove(&x->server->vectors, out->id);
+    stoker_vector_close(out->vector);
+    return 0;
+}
+
+/* What make does with a body that is an object. */
+static void change(struct http_exchange *x, const char *what,
+                   int (*make)(struct http_exchange *x, const json_t *body, struct named_vector *out,
+                               struct refusal *r))
+{
+    struct refusal r = {0};
+    struct named_vector v;
+    json_t *body = json_read(x->body, x->n_body, &r);
+    if (!body || make(x, body, &v, &r) < 0) {
+        http_refuse(x, &r);
+    } else {
+        log_line(LOG_INFO, "vector %d, %s, was %s", v.id, v.name, what);
+        answer_success(x, &v);
+    }
+    json_decref(body);
+}
+
+void own_vector_load(struct http_exchange *x) { change(x, "loaded", load); }
+void own_vector_unload(struct http_exchange *x) { change(x, "unloaded", unload); }
+
+void own_vectors_apply(struct http_exchange *x)
+{
+    struct refusal r = {0};
+    struct steer_list list = {.n = 0};
+    json_t *body = json_read_array(x->body, x->n_body, &r);
+    if (!body || steer_read(&list, &x->server->vectors, body, NULL, &r) < 0 ||
+        check_list(x->server, list.how, list.n, strlen("steer"), &r) < 0) {
+        steer_list_free(&list);
+        http_refuse(x, &r);
+    } else {
+        log_line(LOG_INFO, "requests are steered by a list of %zu vectors unless they have one", list.n);
+        vectors_set_list(&x->server->vectors, &list);
+        answer_success(x, NULL);
+    }
+    json_decref(body);
+}

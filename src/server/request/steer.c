@@ -1,0 +1,169 @@
+/* See steer.h. */
+#include "server/request/steer.h"
+
+#include <string.h>
+
+/* ---- entries --------------------------------------------------------------------------------------------------------------- */
+
+/* Other operations of the definition that entries may name (../docs/spec/steering.md has vectors alone). */
+static int check_kind(const json_t *entry, const struct json_at *at, struct refusal *r)
+{
+    static const char *const others[] = {"sae", "op", "feature", "experts", "routes"};
+    if (!json_is_dict(entry))
+        return json_refuse(r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(entry));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (json_get(entry, others[i]))
+            return json_refuse(r, "unsupported", at, others[i], "is not supported: an entry names a vector");
+    return 0;
+}
+
+static int read_vector(struct named_vector *out, struct vectors *v, const json_t *entry, const struct json_at *at,
+                       struct refusal *r)
+{
+    const char *key = json_get(entry, "vector") || !json_get(entry, "id") ? "vector" : "id";
+    const json_t *name = json_get(entry, key);
+    char path[sizeof r->param];
+    int64_t id = 0;
+    if (!name)
+        return json_missing(r, at, key);
+    json_path(path, sizeof path, at, key);
+    if (json_is_string(name))
+        return vectors_find(v, json_string_value(name), json_string_length(name), 0, out, path, r);
+    if (!json_is_integer(name) && !json_spelled(name))
+        return json_refuse(r, "invalid_type", at, key, "must be a vector's name or number, not %s", json_kind(name));
+    return json_get_int(entry, at, key, 0, INT32_MAX, &id, r) < 0 ? -1 : vectors_find(v, NULL, 0, id, out, path, r);
+}
+
+static int read_scale(struct stoker_steer *how, const json_t *entry, const struct json_at *at, struct refusal *r)
+{
+    double scale = 0;
+    how->has_amount = json_get_real(entry, at, "scale", -STOKER_SCALE_MOST, 0, STOKER_SCALE_MOST, &scale, r);
+    how->amount = (float)scale;
+    return how->has_amount < 0 ? -1 : 0;
+}
+
+/* "layers": [A, B] */
+static int read_pair(struct stoker_steer *how, const json_t *entry, const struct json_at *at, struct refusal *r)
+{
+    const json_t *layers;
+    int64_t pair[2];
+    int got = json_get_array(entry, at, "layers", &layers, r);
+    if (got <= 0)
+        return got;
+    if (json_array_size(layers) != 2)
+        return json_refuse(r, "invalid_value", at, "layers", "has %zu numbers; it has the first layer and the last",
+                           json_array_size(layers));
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *layer = json_array_get(layers, i);
+        const struct json_at list = {at, "layers", 0}, here = {&list, NULL, i};
+        if (!json_is_integer(layer))
+            return json_refuse(r, "invalid_type", &here, NULL, "must be an integer, not %s", json_kind(layer));
+        pair[i] = json_integer_value(layer);
+        if (pair[i] < 0 || pair[i] > INT32_MAX)
+            return json_refuse(r, "invalid_value", &here, NULL, "is %lld; layers count from 0", (long long)pair[i]);
+    }
+    how->layer_first = (int)pair[0];
+    how->layer_last = (int)pair[1];
+    how->has_layers = 1;
+    return 0;
+}
+
+/* As of llama.cpp's flags, either is nothing where it is below 1: then it is the file's. */
+int steer_read_layers(struct stoker_steer *how, const json_t *entry, const struct json_at *at, struct refusal *r)
+{
+    struct stoker_vector_about about;
+    int64_t first = 0, last = 0;
+    if (json_get(entry, "layers"))
+        return read_pair(how, entry, at, r);
+    if (json_get_int(entry, at, "layer_start", INT32_MIN, INT32_MAX, &first, r) < 0 ||
+        json_get_int(entry, at, "layer_end", INT32_MIN, INT32_MAX, &last, r) < 0)
+        return -1;
+    if (first < 1 && last < 1)
+        return 0;
+    stoker_vector_about(how->vector, &about);
+    how->layer_first = first < 1 ? about.layer_first : (int)first;
+    how->layer_last = last < 1 ? about.layer_last : (int)last;
+    how->has_layers = 1;
+    return 0;
+}
+
+/* A position: from the beginning; below 0: from the end of the prompt; "generated": that end. 1: it is given. */
+static int read_position(struct stoker_at *out, const json_t *entry, const struct json_at *at, const char *key,
+                         struct refusal *r)
+{
+    const json_t *v = json_get(entry, key);
+    int64_t n = 0;
+    if (json_is_string(v) && strcmp(json_string_value(v), "generated") == 0) {
+        *out = (struct stoker_at){.from_prompt_end = 1};
+        return 1;
+    }
+    if (json_is_string(v))
+        return json_refuse(r, "invalid_value", at, key, "must be a position or \"generated\"");
+    int got = json_get_int(entry, at, key, -INT32_MAX, INT32_MAX, &n, r);
+    *out = (struct stoker_at){n, n < 0};
+    return got;
+}
+
+static int read_rest(struct stoker_steer *how, const json_t *entry, const struct json_at *at, struct refusal *r)
+{
+    static const char *const sides[] = {
+        [STOKER_SIDE_BOTH] = "both", [STOKER_SIDE_POSITIVE] = "positive", [STOKER_SIDE_NEGATIVE] = "negative"};
+    int side = STOKER_SIDE_BOTH;
+    if (read_scale(how, entry, at, r) < 0 || steer_read_layers(how, entry, at, r) < 0 ||
+        read_position(&how->from, entry, at, "from", r) < 0 ||
+        (how->has_to = read_position(&how->to, entry, at, "to", r)) < 0 ||
+        json_get_word(entry, at, "side", sides, sizeof sides / sizeof *sides, &side, r) < 0)
+        return -1;
+    how->side = (enum stoker_side)side;
+    return 0;
+}
+
+int steer_read(struct steer_list *out, struct vectors *v, const json_t *list, const struct json_at *at,
+               struct refusal *r)
+{
+    size_t n = json_array_size(list);
+    int failed = 0;
+    if (n > STOKER_STEER_MOST)
+        return json_refuse(r, "invalid_value", at, NULL, "has %zu entries; it may have %d", n, STOKER_STEER_MOST);
+    for (size_t i = 0; i < n && !failed; i++) {
+        const json_t *entry = json_array_get(list, i);
+        const struct json_at here = {at, NULL, i};
+        struct named_vector vector;
+        struct stoker_steer *how = &out->how[out->n];
+        if (check_kind(entry, &here, r) < 0 || read_vector(&vector, v, entry, &here, r) < 0) {
+            failed = -1;
+            break;
+        }
+        *how = (struct stoker_steer){.vector = vector.vector};
+        memcpy(out->name[out->n++], vector.name, VECTOR_NAME);
+        failed = read_rest(how, entry, &here, r);
+    }
+    if (failed)
+        steer_list_free(out);
+    return failed;
+}
+
+/* ---- answers --------------------------------------------------------------------------------------------------------------- */
+
+const char *steer_kind(const struct stoker_vector_about *a)
+{
+    return a->kind == STOKER_VECTOR_PROJECT ? "project" : "add";
+}
+
+void steer_write(struct out *o, const struct steer_list *l)
+{
+    struct stoker_vector_about a;
+    out_print(o, "[");
+    for (size_t i = 0; i < l->n; i++) {
+        const struct stoker_steer *how = &l->how[i];
+        stoker_vector_about(how->vector, &a);
+        out_print(o, "%s{\"name\":\"%s\",\"sha256\":\"%s\",\"kind\":\"%s\",\"scale\":", i ? "," : "", l->name[i],
+                  a.sha256, steer_kind(&a));
+        out_real(o, (double)(how->has_amount ? how->amount : a.scale_default));
+        out_print(o, ",\"layers\":[%d,%d],\"license\":", how->has_layers ? how->layer_first : a.layer_first,
+                  how->has_layers ? how->layer_last : a.layer_last);
+        out_text(o, a.license);
+        out_print(o, "}");
+    }
+    out_print(o, "]");
+}

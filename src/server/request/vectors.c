@@ -1,0 +1,257 @@
+/* See vectors.h. */
+#include "server/request/vectors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+void steer_list_free(struct steer_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        stoker_vector_close(l->how[i].vector);
+    l->n = 0;
+}
+
+int vectors_open(struct vectors *v, const char *dir, struct stoker_error *err)
+{
+    *v = (struct vectors){.dir = -1};
+    pthread_mutex_init(&v->lock, NULL);
+    v->dir = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (!dir || v->dir >= 0)
+        return 0;
+    *err = (struct stoker_error){.code = STOKER_ERR_INPUT};
+    snprintf(err->text, sizeof err->text, "--steer-dir %.300s: %s", dir, strerror(errno));
+    return -1;
+}
+
+void vectors_close(struct vectors *v)
+{
+    steer_list_free(&v->list);
+    for (size_t i = 0; i < v->n; i++)
+        stoker_vector_close(v->item[i].vector);
+    if (v->dir >= 0)
+        close(v->dir);
+    pthread_mutex_destroy(&v->lock);
+}
+
+/* ---- names ----------------------------------------------------------------------------------------------------------------- */
+
+static int is_of_name(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '-';
+}
+
+/* 1: name is one. */
+static int check_name(const char *name)
+{
+    size_t n = 0;
+    while (n < VECTOR_NAME && is_of_name(name[n]))
+        n++;
+    return n >= 1 && n < VECTOR_NAME && name[n] == 0;
+}
+
+/* "a file.gguf" -> "a_file" */
+static void name_of_file(char *name, const char *file)
+{
+    static const char type[] = ".gguf";
+    size_t n = strlen(file), k = sizeof type - 1;
+    if (n > k && strcmp(file + n - k, type) == 0)
+        n -= k;
+    if (n >= VECTOR_NAME)
+        n = VECTOR_NAME - 1;
+    for (size_t i = 0; i < n; i++)
+        name[i] = is_of_name(file[i]) ? file[i] : '_';
+    name[n] = 0;
+}
+
+/* ---- the table: under the lock ---------------------------------------------------------------------------------------------- */
+
+/* Files of equal directions may still do something else with them. */
+static int is_equal(const struct stoker_vector *a, const struct stoker_vector_about *b)
+{
+    struct stoker_vector_about x;
+    stoker_vector_about(a, &x);
+    return x.kind == b->kind && x.scale_default == b->scale_default && strcmp(x.sha256, b->sha256) == 0 &&
+           strcmp(x.hook, b->hook) == 0;
+}
+
+static struct named_vector *equal_to(struct vectors *v, const struct stoker_vector_about *about)
+{
+    for (size_t i = 0; i < v->n; i++)
+        if (is_equal(v->item[i].vector, about))
+            return &v->item[i];
+    return NULL;
+}
+
+static struct named_vector *find(struct vectors *v, const char *name, size_t n, int64_t id)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        struct named_vector *x = &v->item[i];
+        if (name ? strlen(x->name) == n && memcmp(x->name, name, n) == 0 : x->id == id)
+            return x;
+    }
+    return NULL;
+}
+
+static int add(struct vectors *v, const struct stoker_vector *vector, const struct stoker_vector_about *about,
+               const char *name, struct named_vector *out, struct refusal *r)
+{
+    char own[VECTOR_NAME];
+    const struct named_vector *equal = equal_to(v, about);
+    if (equal) {
+        stoker_vector_close(vector);
+        *out = *equal;
+        return 0;
+    }
+    if (!name)
+        name_of_file(own, about->file);
+    name = name ? name : own;
+    if (find(v, name, strlen(name), 0))
+        return refuse(r, 409, "vector_exists", "name", "another vector is called \"%s\": give this one another name",
+                      name);
+    if (v->n == VECTORS_MOST)
+        return refuse(r, 400, "invalid_value", NULL, "%d vectors are loaded, and no more can be: unload one",
+                      VECTORS_MOST);
+    struct named_vector *x = &v->item[v->n++];
+    *x = (struct named_vector){.id = v->next_id++, .vector = vector};
+    snprintf(x->name, sizeof x->name, "%s", name);
+    *out = *x;
+    return 0;
+}
+
+int vectors_add(struct vectors *v, const struct stoker_vector *vector, const char *name, struct named_vector *out,
+                struct refusal *r)
+{
+    struct stoker_vector_about about;
+    stoker_vector_about(vector, &about);
+    int failed = 0;
+    if (name && !check_name(name))
+        failed = refuse(r, 400, "invalid_value", "name", "a name has 1 to %d of A-Z a-z 0-9 _ . -", VECTOR_NAME - 1);
+    pthread_mutex_lock(&v->lock);
+    if (!failed && (failed = add(v, vector, &about, name, out, r)) == 0)
+        stoker_vector_hold(out->vector);
+    pthread_mutex_unlock(&v->lock);
+    if (failed)
+        stoker_vector_close(vector);
+    return failed;
+}
+
+/* "a, b, c" */
+static void names_of(const struct vectors *v, char *text, size_t size)
+{
+    size_t at = 0;
+    text[0] = 0;
+    for (size_t i = 0; i < v->n && at < size; i++)
+        at += (size_t)snprintf(text + at, size - at, "%s%s", i ? ", " : "", v->item[i].name);
+}
+
+int vectors_find(struct vectors *v, const char *name, size_t n, int64_t id, struct named_vector *out, const char *param,
+                 struct refusal *r)
+{
+    char names[300];
+    pthread_mutex_lock(&v->lock);
+    const struct named_vector *x = find(v, name, n, id);
+    if (x) {
+        *out = *x;
+        stoker_vector_hold(x->vector);
+    }
+    names_of(v, names, sizeof names);
+    pthread_mutex_unlock(&v->lock);
+    if (x)
+        return 0;
+    if (!name)
+        return refuse(r, 404, "vector_not_found", param, "no vector has the number %lld; loaded: %s", (long long)id,
+                      *names ? names : "none");
+    return refuse(r, 404, "vector_not_found", param, "no vector \"%.*s\"; loaded: %s", (int)(n < 64 ? n : 64), name,
+                  *names ? names : "none");
+}
+
+static int has(const struct vectors *v, const struct stoker_vector *vector)
+{
+    for (size_t i = 0; i < v->n; i++)
+        if (v->item[i].vector == vector)
+            return 1;
+    return 0;
+}
+
+/* Drops entries of the list whose vector no item has. */
+static void prune(struct vectors *v)
+{
+    struct steer_list *l = &v->list, left = {.n = 0};
+    for (size_t i = 0; i < l->n; i++)
+        if (has(v, l->how[i].vector)) {
+            left.how[left.n] = l->how[i];
+            memcpy(left.name[left.n++], l->name[i], VECTOR_NAME);
+        } else {
+            stoker_vector_close(l->how[i].vector);
+        }
+    *l = left;
+}
+
+void vectors_remove(struct vectors *v, int id)
+{
+    pthread_mutex_lock(&v->lock);
+    struct named_vector *x = find(v, NULL, 0, id);
+    if (x) {
+        stoker_vector_close(x->vector);
+        memmove(x, x + 1, (size_t)(v->item + --v->n - x) * sizeof *x);
+        prune(v);
+    }
+    pthread_mutex_unlock(&v->lock);
+}
+
+size_t vectors_all(struct vectors *v, struct named_vector *out)
+{
+    pthread_mutex_lock(&v->lock);
+    size_t n = v->n;
+    for (size_t i = 0; i < n; i++) {
+        out[i] = v->item[i];
+        stoker_vector_hold(out[i].vector);
+    }
+    pthread_mutex_unlock(&v->lock);
+    return n;
+}
+
+/* ---- the default list ------------------------------------------------------------------------------------------------------- */
+
+void vectors_list(struct vectors *v, struct steer_list *out)
+{
+    pthread_mutex_lock(&v->lock);
+    *out = v->list;
+    for (size_t i = 0; i < out->n; i++)
+        stoker_vector_hold(out->how[i].vector);
+    pthread_mutex_unlock(&v->lock);
+}
+
+void vectors_set_list(struct vectors *v, struct steer_list *l)
+{
+    struct steer_list old;
+    pthread_mutex_lock(&v->lock);
+    old = v->list;
+    v->list = *l;
+    prune(v);
+    pthread_mutex_unlock(&v->lock);
+    l->n = 0;
+    steer_list_free(&old);
+}
+
+int vectors_list_add(struct vectors *v, const struct stoker_steer *how, const char *name, struct refusal *r)
+{
+    int failed = 0;
+    pthread_mutex_lock(&v->lock);
+    struct steer_list *l = &v->list;
+    if (l->n == STOKER_STEER_MOST) {
+        failed = refuse(r, 400, "invalid_value", "scale", "the default list has %d entries, and no more are possible",
+                        STOKER_STEER_MOST);
+    } else {
+        stoker_vector_hold(how->vector);
+        l->how[l->n] = *how;
+        snprintf(l->name[l->n++], VECTOR_NAME, "%s", name);
+        prune(v);
+    }
+    pthread_mutex_unlock(&v->lock);
+    return failed;
+}
