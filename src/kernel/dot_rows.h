@@ -2,11 +2,12 @@
  *
  * Weights are read once and prefetched, about 12 KB ahead in file order and on into what the thread reads next: with tens of
  * instructions a cache line the core's own window holds too few misses (22 to 60 GB/s without it, all of DRAM with it, on two
- * cores of AMD family 26). They are fetched into L2: L1 can wait for few lines at once (24 on AMD family 25, where q8_0 from DRAM comes at
- * 13 GB/s a core through L1 and at 24 through L2). A prefetch may point anywhere; it never faults. */
+ * cores of AMD family 26). They are fetched into L2 (on AMD family 25 q8_0 comes from DRAM at 13 GB/s a core through L1 and at 24 through
+ * L2). A prefetch may point anywhere; it never faults. */
 #ifndef KERNEL_DOT_ROWS_H
 #define KERNEL_DOT_ROWS_H
 
+#include "kernel/inline.h"
 #include "kernel/unpack.h"
 
 #include <string.h>
@@ -20,7 +21,7 @@ typedef __m128 sums_t;
 typedef float32x4_t sums_t;
 #endif
 
-enum { AHEAD = 12288, IN_L2 = 2 /* the locality of GCC's builtin that is prefetcht1 */ };
+enum { AHEAD = 12288 };
 
 /* Some activation rows times the four weight rows at p, rs bytes apart: sum[i] for row[i]; next: where to prefetch. */
 typedef void four_rows_fn(const uint8_t *p, size_t rs, size_t step_bytes, const struct xq *x, const int *row,
@@ -29,7 +30,7 @@ typedef void four_rows_fn(const uint8_t *p, size_t rs, size_t step_bytes, const 
 static inline void prefetch_lines(uintptr_t p, size_t n)
 {
     for (size_t i = 0; i < n; i += 64)
-        __builtin_prefetch((const char *)(p + i), 0, IN_L2);
+        prefetch_l2((const void *)(p + i));
 }
 
 /* m activation rows, 1 or 2. Fewer than four weight rows are done one at a time, as four rows that are the same one. */

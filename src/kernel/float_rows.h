@@ -59,7 +59,12 @@ INL void block(const enum block_type t, const int R, const int T, const uint8_t 
         UNROLL for (int h = 0; h < VECTORS; h++)
         {
             lanes_t w[4];
-            UNROLL for (int r = 0; r < R; r++) w[r] = load_weights(t, rows + (size_t)r * rs, i + LANES * (size_t)h);
+            UNROLL for (int r = 0; r < R; r++)
+            {
+                w[r] = load_weights(t, rows + (size_t)r * rs, i + LANES * (size_t)h);
+                if (T == 1 && h == 0) /* reading weights is all there is to it: the same place R rows on */
+                    prefetch_l2((const void *)((uintptr_t)rows + (size_t)(r + R) * rs + i * (t == TYPE_F32 ? 4 : 2)));
+            }
             UNROLL for (int k = 0; k < T; k++)
             {
                 lanes_t v = whole(x + (size_t)k * ld_x + i + LANES * h);

@@ -196,7 +196,7 @@ INL void all_rows(const struct panel *P, const struct variant kind, struct part 
     for (int left = (a.m + TOKENS - 1) / TOKENS; left > 0; left--) {
         int T = (a.m + left - 1) / left, lines = (a.ahead_lines + left - 1) / left;
         for (int i = 0; i < lines; i++, a.ahead += 64)
-            _mm_prefetch(a.ahead, _MM_HINT_T1);
+            prefetch_l2(a.ahead);
         a.ahead_lines -= lines;
         if (kind.family == ACT_X256) {
             switch (T) {
