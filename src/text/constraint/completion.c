@@ -216,3 +216,11 @@ void completion_within(struct completion *k, uint32_t set, int64_t most, uint64_
     k->counted_for = SET_DEAD;
     k->gave_up = 0;
 }
+
+void completion_way(struct completion *k, uint32_t set, int64_t most, uint64_t *bits)
+{
+    if (set_at(&k->c->matcher, set)->passed == COUNT_PASSED)
+        completion_add_way(k, set, &(struct way){most, bits});
+    k->counted_for = SET_DEAD;
+    k->gave_up = 0;
+}

@@ -57,6 +57,9 @@ int64_t completion_most_bound(struct completion *k, uint32_t set);
  * all of them: those whose bounds are, and those that the set's own distance found. */
 void completion_within(struct completion *k, uint32_t set, int64_t most, uint64_t *bits);
 
+/* The same, added to bits, of those alone that the set's own distance found; none where that was not counted. */
+void completion_way(struct completion *k, uint32_t set, int64_t most, uint64_t *bits);
+
 /* The distance of an answer's state, with the phases that have to be left. COMPLETION_NEVER: none was found. */
 int64_t completion_of_state(struct completion *k, const struct constraint_state *s);
 

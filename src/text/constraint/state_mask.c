@@ -10,7 +10,11 @@
 
 #include <string.h>
 
-enum { LIMIT_MARGIN = 8 }; /* tokens more than the shortest text: the limit will soon decide about tokens */
+enum {
+    LIMIT_MARGIN = 8, /* tokens more than the shortest text: the limit will soon decide about tokens */
+    WAY_TRIED = 32,   /* tokens on the way to the end that are tried */
+    WAY_KEPT = 8      /* of these are enough */
+};
 
 struct masking {
     struct constraint_state *s;
@@ -323,14 +327,48 @@ static int make_once(struct masking *m)
     return c->matcher.full ? -1 : finish_mask(m);
 }
 
+/* Of the tokens that keep the distance those that can be read: a few, since each may be much work. */
+static void keep_few(struct masking *m)
+{
+    struct constraint *c = m->s->c;
+    int tried = 0, kept = 0;
+    for (uint32_t t = 0; t < (uint32_t)c->trie->n_vocab && !c->matcher.full; t++) {
+        if (!bit_of(m->bits, t))
+            continue;
+        int keep = tried++ < WAY_TRIED && kept < WAY_KEPT && goes_on(m->s, t);
+        put_bit(m->bits, t, keep);
+        kept += keep;
+        matcher_work(&c->matcher, 10);
+    }
+}
+
+/* Close to the limit only the way to the end that the distance was found along, where it is known: no token is looked at for its own sake. */
+static int make_way(struct masking *m)
+{
+    struct constraint_state *s = m->s;
+    struct constraint *c = s->c;
+    memset(m->bits, 0, c->trie->n_word * sizeof *m->bits);
+    int64_t now = c->completion && s->phase == CONSTRAINT_GOVERNED && s->next == CONSTRAINT_END && !s->ended
+                      ? completion_of_set(c->completion, s->set)
+                      : COMPLETION_NEVER;
+    if (now != COMPLETION_NEVER && m->left <= now + LIMIT_MARGIN && !c->matcher.full) {
+        completion_way(c->completion, s->set, m->left - 2 > now - 1 ? m->left - 2 : now - 1, m->bits);
+        keep_few(m);
+        m->forced = m->left <= now + 1;
+    }
+    if (!c->matcher.full && !any_of(m->bits, c->trie->n_word) && now != 0)
+        matcher_refuse(&c->matcher);
+    return c->matcher.full ? -1 : finish_mask(m);
+}
+
 /* Where all tokens are too much work, short ones are let through, each of which is legal: an answer goes on in small pieces rather than
- * not at all. Where none of them ends in time, the limit cuts the answer. */
+ * not at all. Where none of them ends in time, the way to the end is followed; where that is not known, the limit cuts the answer. */
 static int make(void *arg)
 {
     static const struct attempt {
         uint32_t longest;
-        int without_limit;
-    } attempts[] = {{MASK_ANY_LENGTH, 0}, {4, 0}, {1, 0}, {4, 1}, {1, 1}};
+        int way, without_limit;
+    } attempts[] = {{MASK_ANY_LENGTH, 0, 0}, {4, 0, 0}, {1, 0, 0}, {1, 1, 0}, {4, 0, 1}, {1, 0, 1}};
     struct masking *m = arg;
     struct constraint *c = m->s->c;
     int failed = -1;
@@ -340,7 +378,7 @@ static int make(void *arg)
         if (i > 0)
             matcher_begin(&c->matcher);
         matcher_work(&c->matcher, 0);
-        failed = make_once(m);
+        failed = attempts[i].way ? make_way(m) : make_once(m);
         masks_abandon(&c->masks);
         if (!failed || !c->matcher.ambiguous)
             break;

@@ -390,6 +390,32 @@ static void test_in_time(void **state)
     }
 }
 
+/* Close to the limit, where all tokens are too much work: the text is led along the way to the end, not cut. A fuzzer found it. */
+static void test_in_time_all_the_same(void **state)
+{
+    (void)state;
+    static const struct language hostile = {
+        "root ::= (\"a\" ((((\"a\"){0,3}){2,} .{17,40}){17,40} | \"a\"{17,40})?){2,} \"bc\" | \"aaa\"\n", 0};
+    struct constraint *c = make(&hostile);
+    int in_small_pieces = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct constraint_state *s = begin(c);
+        for (int64_t left = limit_for(c, seed); left > 0 && !constraint_finished(s); left--) {
+            struct error err = {0};
+            int n = constraint_mask(s, left, allowed[0], &err);
+            assert_in_range(n, 1, n_vocab);
+            assert_in_range(constraint_work(c), 0, 60 * CONSTRAINT_MS);
+            in_small_pieces += c->masks.longest != MASK_ANY_LENGTH;
+            int32_t id = allowed_at(allowed[0], rng_u64(10, seed, (uint64_t)left, 0) % (uint64_t)n);
+            assert_int_equal(constraint_accept(s, id, &err), 0);
+        }
+        assert_true(constraint_complete(s));
+        constraint_end(s);
+    }
+    assert_in_range(in_small_pieces, 10, 10000);
+    constraint_destroy(c);
+}
+
 /* A token without the end of a string, if there is one. */
 static int32_t inside_string(const uint8_t *mask, uint64_t seed, int n)
 {
@@ -722,6 +748,7 @@ int main(void)
         cmocka_unit_test(test_ambiguous),
         cmocka_unit_test(test_in_time),
         cmocka_unit_test(test_counts_of_counts),
+        cmocka_unit_test(test_in_time_all_the_same),
         cmocka_unit_test(test_collections),
         cmocka_unit_test(test_texts_go_on),
         cmocka_unit_test(test_weights_are_kept),
