@@ -342,7 +342,7 @@ static void keep_few(struct masking *m)
     }
 }
 
-/* Close to the limit only the way to the end that the distance was found along, where it is known: no token is looked at for its own sake. */
+/* Close to the limit only the way to the end that the distance was found along, where it is known: other tokens are not looked at. */
 static int make_way(struct masking *m)
 {
     struct constraint_state *s = m->s;
