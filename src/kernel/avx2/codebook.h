@@ -9,6 +9,7 @@
 struct head {
     __m256i scale, min, high;
     uint32_t negative[8]; /* bit i of word j: value 32 j + i is negative */
+    uint16_t index[64];   /* iq3_s: cells of its grid */
 };
 
 INL __m256i and8(__m256i v, int mask) { return _mm256_and_si256(v, _mm256_set1_epi8((char)mask)); }
@@ -117,11 +118,25 @@ INL void head_iq2_s(struct head *h, const uint8_t *p)
     put_signs(h, load256(p + 34));
 }
 
+/* 64 indices: eight bits in bytes at p, their ninth in the bits at `ninth`. */
+INL void indices_of_9(struct head *h, const uint8_t *p, const uint8_t *ninth)
+{
+    const __m256i bit = _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, -32768);
+    UNROLL for (int i = 0; i < 64; i += 16)
+    {
+        __m256i v = _mm256_and_si256(_mm256_set1_epi16((short)load_u16(ninth + i / 8)), bit);
+        v = _mm256_and_si256(_mm256_cmpeq_epi16(v, bit), _mm256_set1_epi16(256));
+        v = _mm256_or_si256(v, _mm256_cvtepu8_epi16(load128(p + i)));
+        _mm256_storeu_si256((__m256i *)(h->index + i), v);
+    }
+}
+
 INL void head_iq3_s(struct head *h, const uint8_t *p)
 {
     __m256i s = nibbles_of(load_u32(p + 106));
     h->scale = odd16(twice(s));
     put_signs(h, load256(p + 74));
+    indices_of_9(h, p + 2, p + 66);
 }
 
 INL void head_iq1_s(struct head *h, const uint8_t *p)
@@ -154,12 +169,23 @@ INL __m256i four_cells(const uint64_t *grid, unsigned a, unsigned b, unsigned c,
     return _mm256_set_epi64x((long long)grid[d], (long long)grid[c], (long long)grid[b], (long long)grid[a]);
 }
 
-/* Eight cells of four values: index i is byte i at p, bit i of ninth above it. */
-INL __m256i eight_cells(const uint32_t *grid, const uint8_t *p, unsigned ninth)
+INL __m256i eight_cells(const uint32_t v[8])
+{
+    return _mm256_setr_epi32((int)v[0], (int)v[1], (int)v[2], (int)v[3], (int)v[4], (int)v[5], (int)v[6], (int)v[7]);
+}
+
+INL __m256i cells_iq3_s(const uint16_t *index)
 {
     uint32_t v[8];
-    UNROLL for (int i = 0; i < 8; i++) v[i] = grid[p[i] | (ninth >> i & 1) << 8];
-    return _mm256_setr_epi32((int)v[0], (int)v[1], (int)v[2], (int)v[3], (int)v[4], (int)v[5], (int)v[6], (int)v[7]);
+    UNROLL for (int i = 0; i < 8; i++) v[i] = grid_iq3_s[index[i]];
+    return eight_cells(v);
+}
+
+INL __m256i cells_iq3_xxs(const uint8_t *index)
+{
+    uint32_t v[8];
+    UNROLL for (int i = 0; i < 8; i++) v[i] = grid_iq3_xxs[index[i]];
+    return eight_cells(v);
 }
 
 INL __m256i cells_iq2_xxs(const uint8_t *p) { return four_cells(grid_iq2_xxs, p[0], p[1], p[2], p[3]); }

@@ -215,9 +215,9 @@ INL struct codes load_codes(const enum block_type t, const uint8_t *p, const int
     case TYPE_IQ4_XS:
         return codes_iq4_xs(p + 8 + 16 * j);
     case TYPE_IQ3_S:
-        return with_signs(h, j, eight_cells(grid_iq3_s, p + 2 + 8 * j, p[66 + j]));
+        return with_signs(h, j, cells_iq3_s(h->index + 8 * j));
     case TYPE_IQ3_XXS:
-        return with_signs(h, j, eight_cells(grid_iq3_xxs, p + 2 + 8 * j, 0));
+        return with_signs(h, j, cells_iq3_xxs(p + 2 + 8 * j));
     case TYPE_IQ2_S:
         return with_signs(h, j, cells_iq2_s(p + 2 + 4 * j, p[66 + j]));
     case TYPE_IQ2_XS:
