@@ -209,7 +209,7 @@ static int run_model(struct run *r, struct chat *c)
     if (steer_flags_open("run", &r->steer, c->engine, &err))
         return report(&err);
     c->request.steer = r->steer.list;
-    c->request.n_steer = r->steer.n;
+    c->request.n_steer = r->steer.n_list;
     c->request.sampling = stoker_sampling_of(c->engine);
     sampling_flags_apply(&r->sampling, &c->request.sampling);
     chat_catch_signals();

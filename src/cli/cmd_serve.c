@@ -172,12 +172,10 @@ static void check_cache_dir(const char *dir)
 static void set_sampling(void *flags, struct stoker_sampling *s) { sampling_flags_apply(flags, s); }
 
 /* They are the server's from then on. */
-static int open_vectors(void *flags, struct stoker *s, const struct stoker_steer **list, size_t *n,
-                        struct stoker_error *err)
+static int open_vectors(void *flags, struct stoker *s, struct server_vectors *out, struct stoker_error *err)
 {
     struct steer_flags *f = flags;
-    *list = f->list;
-    *n = f->n;
+    *out = (struct server_vectors){f->vector, f->n, f->list, f->n_list};
     return steer_flags_open("serve", f, s, err);
 }
 

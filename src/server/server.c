@@ -224,17 +224,21 @@ static void name_model(struct server *s)
     snprintf(s->fingerprint, sizeof s->fingerprint, "stoker-%s-%08x", stoker_version(), (unsigned)s->about.hash);
 }
 
-/* The vectors of the command line, and the list that they are. */
+/* The vectors of the command line and their list: of those of equal content the first. */
 static int open_vectors(struct server *s, struct stoker_error *err)
 {
-    const struct stoker_steer *list = NULL;
-    size_t n = 0;
+    struct server_vectors all = {.n = 0};
+    struct named_vector v;
     struct refusal r = {0};
-    if (s->opt.open_vectors && s->opt.open_vectors(s->opt.open_vectors_arg, s->engine, &list, &n, err))
+    if (s->opt.open_vectors && s->opt.open_vectors(s->opt.open_vectors_arg, s->engine, &all, err))
         return -1;
-    for (size_t i = 0; i < n; i++) { /* all of them are the server's now */
-        struct named_vector v;
-        struct stoker_steer how = list[i];
+    for (size_t i = 0; i < all.n_list; i++) /* until it is on the list */
+        stoker_vector_hold(all.list[i].vector);
+    for (size_t i = 0; i < all.n; i++)
+        if (vectors_add(&s->vectors, all.vector[i], NULL, &v, &r) == 0)
+            stoker_vector_close(v.vector);
+    for (size_t i = 0; i < all.n_list; i++) {
+        struct stoker_steer how = all.list[i];
         if (vectors_add(&s->vectors, how.vector, NULL, &v, &r))
             continue;
         how.vector = v.vector;

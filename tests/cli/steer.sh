@@ -47,6 +47,31 @@ is "inspect: norms" 0 'norms +1: 1 ' ""
 run inspect "$ablate" --json
 is "inspect --json" 0 '"vector":\{"kind":"project"' ""
 
+# ---- lists as JSON -------------------------------------------------------------------------------------------------------
+run $ask --control-vector-scaled "$raw:2" --control-vector-layer-range 3 3
+cp "$dir/out" "$dir/flags"
+run $ask --control-vector "$raw" --steer '[{"vector":"mean-last-raw","scale":2,"layers":[3,3]}]'
+cmp -s "$dir/out" "$dir/flags" && ! cmp -s "$dir/out" "$dir/plain" && pass || fail "--steer" "is not what flags say"
+echo '[{"vector":0,"scale":2,"layers":[3,3],"from":0,"side":"both"}]' >"$dir/list"
+run $ask --control-vector "$raw" --steer "@$dir/list"
+cmp -s "$dir/out" "$dir/flags" && pass || fail "--steer @FILE" "is not what flags say"
+run $ask --control-vector "$raw" --steer '[{"vector":0,"scale":2,"to":0}]'
+cmp -s "$dir/out" "$dir/plain" && pass || fail "--steer" "steers no positions"
+run $ask --control-vector "$raw" --steer '[{"vector":"x"}]'
+is "an unknown vector" 2 "" '^stoker run: --steer: entry 0: no such vector'
+run $ask --control-vector "$raw" --steer '[{"vector":0,"scale":"2"}]'
+is "a scale that is a text" 2 "" '--steer: entry 0: scale must be a number'
+run $ask --control-vector "$raw" --steer '[{"vector":0,"layer":[1,2]}]'
+is "an unknown key" 2 "" "--steer: entry 0: .*layer"
+run $ask --control-vector "$raw" --steer '[{"vector":0,"layers":[1,9]}]'
+is "layers beyond the model" 2 "" '^stoker: layers 1 to 9; the model has layers 0 to'
+run $ask --control-vector "$raw" --steer '{}'
+is "no list" 2 "" '--steer: a list of at most 16 entries'
+run $ask --control-vector "$raw" --steer "@$dir/absent"
+is "a list that is not there" 1 "" '^stoker run: --steer .*absent'
+run bench "$ember" -p 8 -n 0 -r 1 --no-warmup --project "$ablate"
+is "bench" 0 "pp8" '^vector .*: project, layers 1-5'
+
 # ---- what is refused -----------------------------------------------------------------------------------------------------
 run $ask --control-vector "$golden/phi3.gguf"
 is "a model" 1 "" 'is a phi3 model, not a control vector$'

@@ -118,7 +118,7 @@ static int go_down(struct bench *b, const stoker_token *id, const size_t *depth,
                                .snapshot_at = depth,
                                .n_snapshot_at = 1,
                                .steer = b->steer.list,
-                               .n_steer = b->steer.n};
+                               .n_steer = b->steer.n_list};
     return stoker_generate(b->engine, &r, NULL, NULL, NULL, err);
 }
 
@@ -138,7 +138,7 @@ static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint
                                .no_cache = depth == 0,
                                .script = id + prompt,
                                .steer = b->steer.list,
-                               .n_steer = b->steer.n};
+                               .n_steer = b->steer.n_list};
     struct stoker_event end;
     int failed = (depth && go_down(b, id, &depth, err)) || stoker_generate(b->engine, &r, NULL, NULL, &end, err);
     free(id);

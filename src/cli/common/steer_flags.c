@@ -2,6 +2,7 @@
 #include "cli/common/steer_flags.h"
 
 #include "cli/common/cli.h"
+#include "cli/common/steer_json.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -11,7 +12,7 @@
 
 struct flag_table steer_flags(struct steer_flags *f)
 {
-    static struct flag flag[5];
+    static struct flag flag[6];
     const struct flag t[] = {
         {"--control-vector", NULL, FLAG_TEXTS, &f->add, 0, 0, "FILE[,FILE]",
          "steer by a control vector (GGUF); its file may say that it is projected out; may be repeated"},
@@ -20,6 +21,8 @@ struct flag_table steer_flags(struct steer_flags *f)
          "take the directions of a projection vector out, by the share A (default: the file's)"},
         {"--control-vector-layer-range", NULL, FLAG_RANGE, f->layers, 1, 4095, "A B",
          "steer at layers A to B only (default: all of the file)"},
+        {"--steer", NULL, FLAG_TEXT, &f->steer, 0, 0, "JSON|@FILE",
+         "a list of these vectors with positions, sides and layers, as the server's field steer"},
         {"--steer-memory", NULL, FLAG_BYTES, &f->memory, 0, 0, "BYTES", "for vectors beside those of the command line"},
     };
     memcpy(flag, t, sizeof t);
@@ -71,6 +74,20 @@ static int add_files(const char *command, const char *flag, struct steer_flags *
     return 0;
 }
 
+/* Every vector, as its flag says. */
+static void list_all(struct steer_flags *f)
+{
+    f->n_list = f->n;
+    for (size_t i = 0; i < f->n; i++) {
+        f->of[i] = (int)i;
+        f->list[i] = (struct stoker_steer){.amount = (float)f->file[i].scale,
+                                           .has_amount = f->file[i].has_scale,
+                                           .layer_first = f->layers[0],
+                                           .layer_last = f->layers[1],
+                                           .has_layers = f->layers[1] > 0};
+    }
+}
+
 int steer_flags_plan(const char *command, struct steer_flags *f, const char *model, struct stoker_options *o)
 {
     static struct stoker_about about;
@@ -80,10 +97,15 @@ int steer_flags_plan(const char *command, struct steer_flags *f, const char *mod
         status = add_files(command, "--control-vector-scaled", f, &f->scaled, 0, 1);
     if (!status)
         status = add_files(command, "--project", f, &f->project, 1, 1);
-    if (!status && f->layers[1] && f->n == 0) {
-        fprintf(stderr, "stoker %s: --control-vector-layer-range: no vector is given\n", command);
+    if (!status && f->layers[1] && (f->n == 0 || f->steer)) {
+        fprintf(stderr, "stoker %s: --control-vector-layer-range: %s\n", command,
+                f->n ? "the list of --steer names its layers" : "no vector is given");
         status = 2;
     }
+    if (!status && f->steer)
+        status = steer_json_read(command, f);
+    else
+        list_all(f);
     o->steer_memory = f->memory;
     for (size_t i = 0; !status && i < f->n; i++) {
         uint64_t bytes = 0;
@@ -136,24 +158,22 @@ static int open_file(struct steer_flags *f, size_t i, struct stoker *s, struct s
                  "--project %.300s: the file is a vector that is added; its glp.mode is not project", f->file[i].path);
         return -1;
     }
-    f->list[i] = (struct stoker_steer){.vector = f->vector[i],
-                                       .amount = (float)f->file[i].scale,
-                                       .has_amount = f->file[i].has_scale,
-                                       .layer_first = f->layers[0],
-                                       .layer_last = f->layers[1],
-                                       .has_layers = f->layers[1] > 0};
     return 0;
 }
 
 int steer_flags_open(const char *command, struct steer_flags *f, struct stoker *s, struct stoker_error *err)
 {
+    static struct stoker_plan plan;
     struct stoker_vector_about about[STOKER_STEER_MOST];
     char digest[65];
     int failed = 0;
     for (size_t i = 0; i < f->n && !failed; i++)
         failed = open_file(f, i, s, &about[i], err);
+    for (size_t i = 0; i < f->n_list; i++)
+        f->list[i].vector = f->vector[f->of[i]];
+    stoker_plan_of(s, &plan);
     if (!failed) /* what the engine would refuse of every request */
-        failed = stoker_steer_digest(s, f->list, f->n, 1, digest, err);
+        failed = stoker_steer_digest(s, f->list, f->n_list, (size_t)plan.n_ctx - 1, digest, err);
     if (failed) {
         steer_flags_close(f);
         return -1;

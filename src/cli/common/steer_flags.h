@@ -1,8 +1,9 @@
 /* The flags that steer every answer of a command by control vectors. A command parses steer_flags() with its own, calls
- * steer_flags_plan() before stoker_open() and steer_flags_open() after it, gives its requests list [n], and calls steer_flags_close()
- * before stoker_close(): so for each engine, and at the end steer_flags_free().
+ * steer_flags_plan() before stoker_open() and steer_flags_open() after it, and calls steer_flags_close() before stoker_close(): so for
+ * each engine, and at the end steer_flags_free(). Requests are given list [n_list].
  *
- * The list is in this order: --control-vector, --control-vector-scaled, --project, each in the order in which they were given. */
+ * Without --steer the list is in this order: --control-vector, --control-vector-scaled, --project, each in the order in which they were
+ * given. */
 #ifndef CLI_COMMON_STEER_FLAGS_H
 #define CLI_COMMON_STEER_FLAGS_H
 
@@ -12,15 +13,18 @@ struct steer_flags {
     struct text_list add, scaled, project;
     int layers[2]; /* 0, 0: those of the files */
     uint64_t memory;
+    const char *steer; /* steer_json.h; NULL: every vector once */
 
     struct {
         char *path; /* allocated */
         double scale;
         int has_scale, projects; /* projects: the flag says so, and the file must */
     } file[STOKER_STEER_MOST];
-    struct stoker_vector *vector[STOKER_STEER_MOST];
-    struct stoker_steer list[STOKER_STEER_MOST]; /* [n] */
+    struct stoker_vector *vector[STOKER_STEER_MOST]; /* [n] as file */
     size_t n;
+    struct stoker_steer list[STOKER_STEER_MOST]; /* [n_list] */
+    int of[STOKER_STEER_MOST];                   /* [n_list] which file it is */
+    size_t n_list;
     int shown;
     char arch[sizeof((struct stoker_about *)0)->arch], name[sizeof((struct stoker_about *)0)->name]; /* of the model */
 };

@@ -12,6 +12,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Vectors that a server begins with, which are its own from then on, and the default list of them. */
+struct server_vectors {
+    struct stoker_vector *const *vector; /* [n] */
+    size_t n;
+    const struct stoker_steer *list; /* [n_list] */
+    size_t n_list;
+};
+
 enum stabilize { STABILIZE_OFF, STABILIZE_STRIP, STABILIZE_MOVE };
 
 /* server.md, part 1. The command line fills in defaults: every field is set. All that is pointed to outlives server_run(). */
@@ -32,10 +40,8 @@ struct server_options {
     void (*set_sampling)(void *arg, struct stoker_sampling *s);
     void *set_sampling_arg;
     const char *steer_dir; /* a folder of vectors that clients may load, or NULL */
-    /* Opens the vectors of the command line, when the model is open: [*n] of a list, from then on the server's. -1 with *err.
-     * NULL: there are none. */
-    int (*open_vectors)(void *arg, struct stoker *s, const struct stoker_steer **list, size_t *n,
-                        struct stoker_error *err);
+    /* Opens the vectors of the command line, when the model is open. -1 with *err. NULL: there are none. */
+    int (*open_vectors)(void *arg, struct stoker *s, struct server_vectors *out, struct stoker_error *err);
     void *open_vectors_arg;
     int think;           /* 1 on, 0 off, -1 as the template has it */
     int no_tool_grammar; /* 1: calls are parsed, but not constrained */

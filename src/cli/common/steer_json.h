@@ -1,0 +1,14 @@
+/* --steer: the list that every answer is steered by, as a request of the server has it (docs/API.md), of vectors that other flags name.
+ *
+ *     --control-vector declines.gguf --steer '[{"vector":"declines","scale":2,"from":"generated"}]'
+ *
+ * A vector is named by its file, without folder and ".gguf", or by its place among the flags, from 0. */
+#ifndef CLI_COMMON_STEER_JSON_H
+#define CLI_COMMON_STEER_JSON_H
+
+#include "cli/common/steer_flags.h"
+
+/* Reads f->steer, JSON or "@FILE", into f->list and f->of; the files are not open yet. 0, or the exit status after a sentence. */
+int steer_json_read(const char *command, struct steer_flags *f);
+
+#endif
