@@ -17,13 +17,16 @@
 #include <dirent.h>
 #include <pthread.h>
 
-/* A sanitizer makes masks some twenty times slower. */
+/* A sanitizer makes masks and steps of the model some twenty times slower, a long prompt above all: fewer clients, tools and tokens. */
 enum {
     MOST = 128,
-    AT_ONCE = SANITIZED ? 12 : 64,
-    MANY = SANITIZED ? 16 : 120,
+    AT_ONCE = SANITIZED ? 8 : 64,
+    MANY = SANITIZED ? 9 : 120,
     HOSTILE = SANITIZED ? 2 : 8,
     PATIENCE = SANITIZED ? 240 : 60,
+    TOOLS = SANITIZED ? 3 : 24,
+    ANSWER = SANITIZED ? 16 : 60,
+    CALL = SANITIZED ? 200 : 400,
     LONG_ANSWER = SANITIZED ? 300 : 2000,
     BIASES = 1000 /* the first tokens: all that an integer can begin with are among them */
 };
@@ -46,17 +49,27 @@ static char *dump(json_t *v)
 static char *ask_for_schema(json_t *schema, int stream)
 {
     return dump(json_pack("{s:[{s:s,s:s}],s:i,s:b,s:i,s:{s:s,s:{s:s,s:o}}}", "messages", "role", "user", "content",
-                          "Hi", "max_tokens", 60, "stream", stream, "seed", 1, "response_format", "type", "json_schema",
-                          "json_schema", "name", "x", "schema", schema));
+                          "Hi", "max_tokens", ANSWER, "stream", stream, "seed", 1, "response_format", "type",
+                          "json_schema", "json_schema", "name", "x", "schema", schema));
 }
 
 static char *ask_for_tools(json_t *tools, const char *choice)
 {
     return dump(json_pack("{s:[{s:s,s:s}],s:i,s:O,s:s,s:i}", "messages", "role", "user", "content", "Hi", "max_tokens",
-                          choice[0] == 'r' ? 400 : 8, "tools", tools, "tool_choice", choice, "seed", 1));
+                          choice[0] == 'r' ? CALL : 8, "tools", tools, "tool_choice", choice, "seed", 1));
 }
 
 /* ---- schemas --------------------------------------------------------------------------------------------------------------- */
+
+/* An agent's tools. */
+static json_t *agents_tools(void)
+{
+    json_t *tools = json_load_file("tests/data/tools24.json", 0, NULL);
+    check(json_array_size(tools) >= TOOLS, "tests/data/tools24.json has %zu tools", json_array_size(tools));
+    while (json_array_size(tools) > TOOLS)
+        json_array_remove(tools, json_array_size(tools) - 1);
+    return tools;
+}
 
 static json_t *numbered(const char *format, int i, json_t *value, json_t *to)
 {
@@ -228,7 +241,7 @@ static void stop(void)
 /* An agent's tools, from many clients at once: every request is answered, and they are compiled once. */
 static void tools_are_compiled_once(int n, const char *choice, int times)
 {
-    json_t *tools = json_load_file("tests/data/tools24.json", 0, NULL);
+    json_t *tools = agents_tools();
     struct asker a[MOST] = {{0}};
     long long compiled = metric("constraints_compiled_total");
     int answered = 0;
@@ -335,7 +348,7 @@ static void limits_below_the_shortest(void)
     ask_all(&a, 1);
     check(a.status == 200 && strstr(a.text, "\"finish_reason\":\"length\""), "300 digits above max_tokens: %d %.300s",
           a.status, a.text);
-    json_t *call = json_loads(format, 0, NULL), *tools = json_load_file("tests/data/tools24.json", 0, NULL);
+    json_t *call = json_loads(format, 0, NULL), *tools = agents_tools();
     json_object_del(call, "response_format");
     json_object_set_new(call, "tools", tools);
     json_object_set_new(call, "tool_choice", json_string("required"));

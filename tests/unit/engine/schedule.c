@@ -1,6 +1,7 @@
 /* links: engine text model store op machine kernel format base */
 /* Requests that continue others: what is not computed again, and that nothing else changes. */
 #include "base/rng.h"
+#include "sanitized.h"
 #include "stoker.h"
 
 #include <fcntl.h>
@@ -270,7 +271,7 @@ static void scripts_have_a_length(void **state)
 
 /* ---- the queue ---------------------------------------------------------------------------------------------------------------- */
 
-enum { LONG = 4000 };
+enum { LONG = SANITIZED ? 2400 : 4000 }; /* a step takes some twenty times as long under a sanitizer */
 static stoker_token text[LONG];
 
 static struct stoker *server(int n_parallel, int n_queue, int n_chunk)
