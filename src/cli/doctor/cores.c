@@ -1,9 +1,9 @@
 /* What holds up the cores: clocks, power, quotas, masks, other programs. Sources: cpu-freq, pressure and cgroup-v2 of the kernel's
  * Documentation/admin-guide, and proc_stat(5). */
 #include "cli/doctor/doctor.h"
-#include "cli/doctor/files.h"
 
 #include "base/cpu.h"
+#include "base/kernel_file.h"
 #include "base/topology.h"
 
 #include <dirent.h>
@@ -15,11 +15,11 @@
  * themselves do not. */
 static void governor(struct findings *f, const char *root)
 {
-    char word[SMALL_LINE], driver[SMALL_LINE], preference[SMALL_LINE];
+    char word[KERNEL_FILE_LINE], driver[KERNEL_FILE_LINE], preference[KERNEL_FILE_LINE];
     for (int cpu = 0; cpu < TOPOLOGY_CPUS; cpu++) {
-        if (first_line(word, root, "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor", cpu))
+        if (kernel_file_line(word, root, "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor", cpu))
             return;
-        if (first_line(driver, root, "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_driver", cpu))
+        if (kernel_file_line(driver, root, "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_driver", cpu))
             driver[0] = 0;
         int own = strcmp(driver, "intel_pstate") == 0 || strcmp(driver, "amd-pstate-epp") == 0;
         if (strcmp(word, "powersave") == 0 && !own) {
@@ -31,7 +31,8 @@ static void governor(struct findings *f, const char *root)
             return;
         }
         if (own &&
-            !first_line(preference, root, "/sys/devices/system/cpu/cpu%d/cpufreq/energy_performance_preference", cpu) &&
+            !kernel_file_line(preference, root, "/sys/devices/system/cpu/cpu%d/cpufreq/energy_performance_preference",
+                              cpu) &&
             strcmp(preference, "power") == 0) {
             found(f, "governor",
                   "CPU %d prefers saving power to speed: write balance_performance into its "
@@ -45,16 +46,16 @@ static void governor(struct findings *f, const char *root)
 
 static void clock_limit(struct findings *f, const char *root)
 {
-    double most = first_number(0, root, "/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq");
-    double may = first_number(most, root, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq");
+    double most = kernel_file_number(0, root, "/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq");
+    double may = kernel_file_number(most, root, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq");
     if (may < 0.9 * most)
         found(f, "clock",
               "the clock of CPU 0 is limited to %.1f of %.1f GHz, and prompts are read at that share: raise "
               "scaling_max_freq, for example with "
               "cpupower frequency-set -u %.0f",
               may / 1e6, most / 1e6, most);
-    if (first_number(0, root, "/sys/devices/system/cpu/intel_pstate/no_turbo") == 1 ||
-        first_number(1, root, "/sys/devices/system/cpu/cpufreq/boost") == 0)
+    if (kernel_file_number(0, root, "/sys/devices/system/cpu/intel_pstate/no_turbo") == 1 ||
+        kernel_file_number(1, root, "/sys/devices/system/cpu/cpufreq/boost") == 0)
         found(f, "boost",
               "the CPU may not raise its clock above the nominal one: write 0 into intel_pstate/no_turbo, or 1 into "
               "cpufreq/boost, below /sys/devices/system/cpu");
@@ -62,15 +63,15 @@ static void clock_limit(struct findings *f, const char *root)
 
 static void battery(struct findings *f, const char *root)
 {
-    char folder[SMALL_LINE], status[SMALL_LINE];
+    char folder[KERNEL_FILE_LINE], status[KERNEL_FILE_LINE];
     snprintf(folder, sizeof folder, "%s/sys/class/power_supply", root);
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d));) {
-        char scope[SMALL_LINE];
-        int of_device = !first_line(scope, root, "/sys/class/power_supply/%s/scope", e->d_name) &&
+        char scope[KERNEL_FILE_LINE];
+        int of_device = !kernel_file_line(scope, root, "/sys/class/power_supply/%s/scope", e->d_name) &&
                         strcmp(scope, "Device") == 0; /* of a mouse */
         if (e->d_name[0] != '.' && !of_device &&
-            !first_line(status, root, "/sys/class/power_supply/%s/status", e->d_name) &&
+            !kernel_file_line(status, root, "/sys/class/power_supply/%s/status", e->d_name) &&
             strcmp(status, "Discharging") == 0) {
             found(f, "battery", "this machine runs on its battery, where most limit their clocks: plug it in");
             break;
@@ -83,11 +84,12 @@ static void battery(struct findings *f, const char *root)
 /* CPUs that a cgroup grants; 0: no quota. */
 static double granted(const char *root, const char *group)
 {
-    char line[SMALL_LINE];
+    char line[KERNEL_FILE_LINE];
     double time = 0, period = 0;
-    if (first_line(line, root, "/sys/fs/cgroup%s/cpu.max", group) || sscanf(line, "%lf %lf", &time, &period) != 2) {
-        time = first_number(0, root, "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
-        period = first_number(0, root, "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
+    if (kernel_file_line(line, root, "/sys/fs/cgroup%s/cpu.max", group) ||
+        sscanf(line, "%lf %lf", &time, &period) != 2) {
+        time = kernel_file_number(0, root, "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
+        period = kernel_file_number(0, root, "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
     }
     return time > 0 && period > 0 ? time / period : 0;
 }
@@ -95,9 +97,9 @@ static double granted(const char *root, const char *group)
 /* The least of our cgroup and those above it. Of version 1 the group's line is not looked for: containers see theirs at the mount. */
 static void quota(struct findings *f, const char *root, int online)
 {
-    char group[SMALL_LINE];
+    char group[KERNEL_FILE_LINE];
     double least = online;
-    if (first_line(group, root, "/proc/self/cgroup") || strncmp(group, "0::", 3) != 0)
+    if (kernel_file_line(group, root, "/proc/self/cgroup") || strncmp(group, "0::", 3) != 0)
         group[0] = 0;
     else
         memmove(group, group + 3, strlen(group + 3) + 1);
@@ -130,11 +132,11 @@ struct times {
 
 static struct times read_times(const char *root)
 {
-    char line[SMALL_LINE];
+    char line[KERNEL_FILE_LINE];
     double t[8] = {0};
     struct times sum = {0};
-    if (!first_line(line, root, "/proc/stat") && sscanf(line, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &t[0], &t[1],
-                                                        &t[2], &t[3], &t[4], &t[5], &t[6], &t[7]) == 8)
+    if (!kernel_file_line(line, root, "/proc/stat") && sscanf(line, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &t[0], &t[1],
+                                                              &t[2], &t[3], &t[4], &t[5], &t[6], &t[7]) == 8)
         for (int i = 0; i < 8; i++)
             sum.all += t[i];
     sum.steal = t[7];
@@ -172,10 +174,10 @@ static void pressure(struct findings *f, const char *root)
         {"memory", "for memory, which the kernel takes from caches and swap: lower --memory, or end other programs",
          5}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        char line[SMALL_LINE];
+        char line[KERNEL_FILE_LINE];
         double share;
         const char *at;
-        if (!first_line(line, root, "/proc/pressure/%s", kinds[i].file) && (at = strstr(line, "avg60=")) &&
+        if (!kernel_file_line(line, root, "/proc/pressure/%s", kinds[i].file) && (at = strstr(line, "avg60=")) &&
             sscanf(at, "avg60=%lf", &share) == 1 && share > kinds[i].most)
             found(f,
                   i == 0   ? "busy"
@@ -188,8 +190,8 @@ static void pressure(struct findings *f, const char *root)
 void examine_cores(struct findings *f, const char *root)
 {
     struct topology_set set;
-    char line[SMALL_LINE];
-    int online = !first_line(line, root, "/sys/devices/system/cpu/online") && !topology_parse(line, &set)
+    char line[KERNEL_FILE_LINE];
+    int online = !kernel_file_line(line, root, "/sys/devices/system/cpu/online") && !topology_parse(line, &set)
                      ? topology_count(&set)
                      : 0;
     governor(f, root);

@@ -1,9 +1,9 @@
 /* What holds up reading: io_uring that is forbidden, and the drive of a model. Sources: io_uring_setup(2), statfs(2), and
  * sysfs-block of the kernel's Documentation/ABI. */
 #include "cli/doctor/doctor.h"
-#include "cli/doctor/files.h"
 
 #include "base/error.h"
+#include "base/kernel_file.h"
 #include "cli/common/drive.h"
 #include "store/reader.h"
 
@@ -26,7 +26,7 @@ static const char without_ring[] =
 void examine_kernel(struct findings *f, const char *root)
 {
     struct io_uring ring;
-    double off = first_number(0, root, "/proc/sys/kernel/io_uring_disabled");
+    double off = kernel_file_number(0, root, "/proc/sys/kernel/io_uring_disabled");
     int code = *root ? 0 : io_uring_queue_init(2, &ring, 0);
     if (off > 0 && (*root || code)) /* 1 forbids it to some processes */
         found(f, "io_uring", "kernel.io_uring_disabled is %.0f: %s; sysctl kernel.io_uring_disabled=0", off,
@@ -68,20 +68,21 @@ static void file_system(struct findings *f, const struct gguf_file *file)
  * slow. */
 static void block_device(struct findings *f, const char *root, const struct gguf_file *file, double rate)
 {
-    char line[SMALL_LINE];
+    char line[KERNEL_FILE_LINE];
     unsigned major_of = major(file->dev), minor_of = minor(file->dev);
-    double turns = first_number(-1, root, "/sys/dev/block/%u:%u/queue/rotational", major_of, minor_of);
+    double turns = kernel_file_number(-1, root, "/sys/dev/block/%u:%u/queue/rotational", major_of, minor_of);
     if (turns < 0) /* a partition: its drive is the folder above */
-        turns = first_number(0, root, "/sys/dev/block/%u:%u/../queue/rotational", major_of, minor_of);
+        turns = kernel_file_number(0, root, "/sys/dev/block/%u:%u/../queue/rotational", major_of, minor_of);
     if (turns == 1 && rate < TURNING_DRIVE)
         found(f, "rotational",
               "%s lies on a turning drive, which finds some hundred experts a second: copy it to an SSD", file->path);
-    if (!first_line(line, root, "/sys/dev/block/%u:%u/loop/backing_file", major_of, minor_of))
+    if (!kernel_file_line(line, root, "/sys/dev/block/%u:%u/loop/backing_file", major_of, minor_of))
         found(f, "loop",
               "%s lies in a file that is mounted as a drive (%s), so that all is read through two file systems: copy "
               "it out of there",
               file->path, line);
-    if (!first_line(line, root, "/sys/dev/block/%u:%u/dm/uuid", major_of, minor_of) && strncmp(line, "CRYPT-", 6) == 0)
+    if (!kernel_file_line(line, root, "/sys/dev/block/%u:%u/dm/uuid", major_of, minor_of) &&
+        strncmp(line, "CRYPT-", 6) == 0)
         found(
             f, "encrypted",
             "%s lies on an encrypted drive, whose bytes take cores to decrypt: a partition without encryption is read "

@@ -1,10 +1,10 @@
 /* What holds up memory, and what does not let this process have it: pages, nodes, swap, the rate of reading, limits. Sources: transhuge,
  * numa_balancing and cgroup-v2 of the kernel's Documentation/admin-guide, and setrlimit(2). */
 #include "cli/doctor/doctor.h"
-#include "cli/doctor/files.h"
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "base/kernel_file.h"
 #include "base/topology.h"
 #include "cli/common/flags.h"
 #include "machine/machine.h"
@@ -19,23 +19,23 @@
 
 void examine_memory(struct findings *f, const char *root)
 {
-    char line[SMALL_LINE];
+    char line[KERNEL_FILE_LINE];
     struct topology_set nodes;
-    if (!first_line(line, root, "/sys/kernel/mm/transparent_hugepage/enabled") && strstr(line, "[never]"))
+    if (!kernel_file_line(line, root, "/sys/kernel/mm/transparent_hugepage/enabled") && strstr(line, "[never]"))
         found(f, "huge-pages",
               "the kernel gives no huge pages, so that weights are read through many more table entries: write madvise "
               "into "
               "/sys/kernel/mm/transparent_hugepage/enabled");
-    if (!first_line(line, root, "/sys/devices/system/node/online") && !topology_parse(line, &nodes) &&
-        topology_count(&nodes) > 1 && first_number(0, root, "/proc/sys/kernel/numa_balancing") == 1)
+    if (!kernel_file_line(line, root, "/sys/devices/system/node/online") && !topology_parse(line, &nodes) &&
+        topology_count(&nodes) > 1 && kernel_file_number(0, root, "/proc/sys/kernel/numa_balancing") == 1)
         found(f, "numa",
               "the kernel moves pages between %d memory nodes while they are used, and stoker has laid them out for "
               "all threads: "
               "sysctl kernel.numa_balancing=0",
               topology_count(&nodes));
-    double total = field_number(0, root, "/proc/meminfo", "SwapTotal"),
-           unused = field_number(total, root, "/proc/meminfo", "SwapFree");
-    double memory = field_number(0, root, "/proc/meminfo", "MemTotal");
+    double total = kernel_file_field(0, root, "/proc/meminfo", "SwapTotal"),
+           unused = kernel_file_field(total, root, "/proc/meminfo", "SwapFree");
+    double memory = kernel_file_field(0, root, "/proc/meminfo", "MemTotal");
     if (total - unused > 0.1 * memory)
         found(f, "swap",
               "%s are swapped out, so memory is short here: end other programs, or lower --memory, since a page from "
@@ -74,7 +74,7 @@ static void process_limit(struct findings *f, const char *name, uint64_t limit, 
 
 void examine_limits(struct findings *f, const char *root, const struct stoker_plan *p)
 {
-    uint64_t total = (uint64_t)field_number(0, root, "/proc/meminfo", "MemTotal") * 1024;
+    uint64_t total = (uint64_t)kernel_file_field(0, root, "/proc/meminfo", "MemTotal") * 1024;
     /* Without a model: a limit that takes more than half of the machine is worth a word. */
     uint64_t wanted = p ? p->whole < total ? p->whole : total : total / 2;
     const char *for_what = p ? "to stream nothing the model takes" : "half of this machine's memory is";

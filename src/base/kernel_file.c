@@ -1,5 +1,5 @@
-/* Reading small files of the kernel: see files.h. */
-#include "cli/doctor/files.h"
+/* Reading small files of the kernel: see kernel_file.h. */
+#include "base/kernel_file.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,17 +8,17 @@
 
 static FILE *open_below(const char *root, const char *path)
 {
-    char full[SMALL_LINE * 2];
+    char full[KERNEL_FILE_LINE * 2];
     int n = snprintf(full, sizeof full, "%s%s", root, path);
     return n > 0 && (size_t)n < sizeof full ? fopen(full, "re") : NULL;
 }
 
-static int line_below(char out[SMALL_LINE], const char *root, const char *format, va_list args)
+static int line_below(char out[KERNEL_FILE_LINE], const char *root, const char *format, va_list args)
 {
-    char path[SMALL_LINE];
+    char path[KERNEL_FILE_LINE];
     int n = vsnprintf(path, sizeof path, format, args);
     FILE *f = n > 0 && (size_t)n < sizeof path ? open_below(root, path) : NULL;
-    int has = f && fgets(out, SMALL_LINE, f);
+    int has = f && fgets(out, KERNEL_FILE_LINE, f);
     if (f)
         fclose(f);
     if (!has)
@@ -27,7 +27,7 @@ static int line_below(char out[SMALL_LINE], const char *root, const char *format
     return 0;
 }
 
-int first_line(char out[SMALL_LINE], const char *root, const char *format, ...)
+int kernel_file_line(char out[KERNEL_FILE_LINE], const char *root, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -43,9 +43,9 @@ static double number_or(const char *text, double absent)
     return end == text ? absent : x;
 }
 
-double first_number(double absent, const char *root, const char *format, ...)
+double kernel_file_number(double absent, const char *root, const char *format, ...)
 {
-    char line[SMALL_LINE];
+    char line[KERNEL_FILE_LINE];
     va_list args;
     va_start(args, format);
     int failed = line_below(line, root, format, args);
@@ -53,9 +53,9 @@ double first_number(double absent, const char *root, const char *format, ...)
     return failed ? absent : number_or(line, absent);
 }
 
-double field_number(double absent, const char *root, const char *path, const char *key)
+double kernel_file_field(double absent, const char *root, const char *path, const char *key)
 {
-    char line[SMALL_LINE];
+    char line[KERNEL_FILE_LINE];
     size_t n = strlen(key);
     FILE *f = open_below(root, path);
     double x = absent;
