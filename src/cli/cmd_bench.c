@@ -1,5 +1,7 @@
 /* stoker bench: speed of prompts (pp) and of generation (tg), with llama-bench's flags and columns. See bench/bench.h. */
+#include "cli/bench/against.h"
 #include "cli/bench/bench.h"
+#include "cli/bench/log.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 
@@ -13,7 +15,9 @@ static const char usage[] =
     "  stoker bench MODEL.gguf                       pp512 and tg128, five times each\n"
     "  stoker bench MODEL.gguf -p 512,4096 -n 0 -r 3\n"
     "  stoker bench MODEL.gguf -p 0 -n 64 -d 0-8192+4096 -o csv\n"
-    "  stoker bench MODEL.gguf --memory 6GiB -p 0 -n 96 --disk-rate 2.5\n\n"
+    "  stoker bench MODEL.gguf --memory 6GiB -p 0 -n 96 --disk-rate 2.5\n"
+    "  stoker bench MODEL.gguf -p 0 -n 64 --against '--threads 1' --log tries.jsonl\n"
+    "  stoker bench --log tries.jsonl --table\n\n"
     "Lists: 512,1024 and ranges 1-4, 0-8192+4096, 64-1024*2. Every combination is measured.\n\n";
 
 struct options {
@@ -23,6 +27,8 @@ struct options {
     double delay;
     int progress, no_warmup, n_batch;
     double rate; /* GB/s */
+    struct against against;
+    int table, digest;
 };
 
 /* ---- what cannot be --------------------------------------------------------------------------------------------------------- */
@@ -58,6 +64,40 @@ static int check(const struct options *w)
         if (sscanf(w->pair.text[i], "%d,%d%n", &n_prompt, &n_gen, &end) != 2 || w->pair.text[i][end] || n_prompt < 1 ||
             n_gen < 1 || n_prompt > 1 << 24 || n_gen > 1 << 24)
             return refuse("-pg", w->pair.text[i], "PP,TG is expected, both at least 1");
+    return 0;
+}
+
+/* The same setting by llama-bench's flag and by ours: the one that a side of a comparison adds would be lost. */
+static int check_twice(const struct options *w, const struct stoker_options *o)
+{
+    if (w->threads.n && o->n_threads)
+        return refuse("-t", "N", "--threads is given too; give one of them");
+    if (w->chunk.n && o->n_chunk)
+        return refuse("-ub", "N", "--chunk is given too; give one of them");
+    if ((w->type_k || w->type_v) && o->kv)
+        return refuse(w->type_k ? "-ctk" : "-ctv", "TYPE", "--kv is given too; give one of them");
+    if (w->direct.n && o->reader)
+        return refuse("-dio", "N", "--reader is given too; give one of them");
+    return 0;
+}
+
+static int check_against(const struct options *w)
+{
+    const struct against *a = &w->against;
+    const char *b = a->settings ? a->settings : a->binary ? a->binary : a->peer;
+    int n = !!a->settings + !!a->binary + !!a->peer;
+    if (n > 1)
+        return refuse("--against", b, "of --against, --against-binary and --against-llama-bench one is possible");
+    if (n == 1 && (w->mask || w->digest || w->table))
+        return refuse("--against", b, "--mask, --digest and --table compare nothing");
+    if (n == 1 && w->model.n > 1)
+        return refuse("--against", b, "one model is compared; give one -m");
+    if (n == 1 && (strcmp(w->format, "csv") == 0 || strcmp(w->format, "sql") == 0))
+        return refuse("-o", w->format, "a comparison is shown as md, json or jsonl");
+    if (n == 0 && a->log && !w->table)
+        return refuse("--log", a->log, "experiments are logged with --against, and shown with --table");
+    if (w->table && !a->log)
+        return refuse("--table", "", "--log FILE names the log that it shows");
     return 0;
 }
 
@@ -173,6 +213,16 @@ static int measure_all(struct bench *b, const struct options *w, const struct te
     return status;
 }
 
+static int digest(struct bench *b)
+{
+    struct stoker_error err;
+    if (bench_open(b, &err))
+        return report(&err);
+    int failed = bench_digest(b, stdout, &err);
+    bench_close(b);
+    return failed ? report(&err) : 0;
+}
+
 static int run(struct bench *b, const struct options *w)
 {
     struct tests t = {0};
@@ -190,8 +240,8 @@ static int run(struct bench *b, const struct options *w)
             b->options.n_ctx = longest(&t);
         b->shows_chunk = w->chunk.n > 0;
         b->shows_kv = w->type_k || w->type_v;
-        status = measure_all(b, w, &t, &o);
-        if (status == 0 || o.out.rows) {
+        status = w->digest ? digest(b) : measure_all(b, w, &t, &o);
+        if (!w->digest && (status == 0 || o.out.rows)) {
             bench_end(&o.out);
             bench_end(&o.err);
         }
@@ -208,6 +258,7 @@ int cmd_bench(int argc, char **argv)
     int n_rest;
     b = (struct bench){.runs = 5};
     w = (struct options){.prompt = {{512}, 1}, .gen = {{128}, 1}, .depth = {{0}, 1}, .format = "md", .n_batch = 2048};
+    w.against = (struct against){.root = "", .effect = 5, .steal = 2};
     const struct flag mine[] = {
         {"-m", "--model", FLAG_TEXTS, &w.model, 0, 0, "MODEL.gguf", "the model, also without -m; may be repeated"},
         {"-p", NULL, FLAG_LIST, &w.prompt, 0, 0, "N[,N]", "prompt tokens (default 512; 0: none)"},
@@ -237,19 +288,41 @@ int cmd_bench(int argc, char **argv)
          "experts as a trace (--route-trace) has them, instead of the model's choice"},
         {"--mask", NULL, FLAG_TEXT, &w.mask, 0, 0, "PATH",
          "masks of constraints instead: schemas with texts, or tools"},
+        {"--against", NULL, FLAG_TEXT, &w.against.settings, 0, 0, "FLAGS",
+         "is it faster with these flags too? by turns"},
+        {"--against-binary", NULL, FLAG_TEXT, &w.against.binary, 0, 0, "FILE", "the same of another stoker"},
+        {"--against-llama-bench", NULL, FLAG_TEXT, &w.against.peer, 0, 0, "FILE", "the same of a llama-bench"},
+        {"--pairs", NULL, FLAG_INT, &w.against.pairs, EVAL_PAIRS_LEAST, EVAL_PAIRS_MOST, "N",
+         "pairs of runs (default 20; against llama-bench 10)"},
+        {"--effect", NULL, FLAG_REAL, &w.against.effect, 0.1, 100, "PERCENT",
+         "the difference that is sought (default 5): where A with itself does not resolve it, pairs are added"},
+        {"--steal", NULL, FLAG_REAL, &w.against.steal, 0, 100, "PERCENT",
+         "a pair is void where the host took more of a run (default 2)"},
+        {"--unequal", NULL, FLAG_SWITCH, &w.against.unequal, 0, 0, NULL, "compare although outputs differ"},
+        {"--log", NULL, FLAG_TEXT, &w.against.log, 0, 0, "FILE", "add a line of JSON for each test to this file"},
+        {"--table", NULL, FLAG_SWITCH, &w.table, 0, 0, NULL, "show the log, with the best so far"},
+        {"--digest", NULL, FLAG_SWITCH, &w.digest, 0, 0, NULL, "hashes of ids and logits instead of rates"},
+        {"--root", NULL, FLAG_TEXT, &w.against.root, 0, 0, "FOLDER", "read proc below this folder"},
     };
     const struct flag_table tables[] = {
         {mine, sizeof mine / sizeof *mine}, steer_flags(&b.steer), model_flags(&b.options)};
     int status = flags_parse("bench", usage, tables, 3, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
-    if ((status = check(&w)) != 0)
+    if ((status = check(&w)) != 0 || (status = check_twice(&w, &b.options)) != 0 || (status = check_against(&w)) != 0)
         return status;
+    if (w.table)
+        return bench_log_table(w.against.log);
     if (model && w.model.n)
         return refuse("-m", w.model.text[0], "the model is given without -m too; name each with -m");
     b.model = model_of(model ? model : w.model.n ? w.model.text[0] : NULL);
     if (!b.model)
         return 1;
+    if (w.against.settings || w.against.binary || w.against.peer) {
+        w.against.format = w.format;
+        w.against.progress = w.progress;
+        return bench_against(&w.against, model || w.model.n ? NULL : b.model, argc, argv);
+    }
     if (w.mask)
         return bench_mask(b.model, w.mask, w.format);
     b.disk_rate = w.rate * 1e9;

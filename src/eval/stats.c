@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { SEED = 1 };
 
@@ -36,13 +37,37 @@ static double mean_of_draws(const double *x, size_t n, uint64_t *state)
     return sum / (double)n;
 }
 
+double eval_median(const double *x, size_t n) { return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2; }
+
+/* Which of the n sorted values are drawn, and how often, tells the median of the draws without sorting them. count [n] is scratch. */
+static double median_of_draws(const double *x, size_t n, uint32_t *count, uint64_t *state)
+{
+    size_t low = 0, high, seen = 0;
+    memset(count, 0, n * sizeof *count);
+    for (size_t i = 0; i < n; i++)
+        count[eval_random(state) % n]++;
+    while (seen + count[low] <= (n - 1) / 2)
+        seen += count[low++];
+    for (high = low; seen + count[high] <= n / 2;)
+        seen += count[high++];
+    return (x[low] + x[high]) / 2;
+}
+
 static double share(size_t n, size_t of) { return (double)n / (double)of; }
+
+/* Of the sorted values of resamples: where 95 % of them lie. */
+static void interval(struct eval_interval *out, const double *value, size_t resamples)
+{
+    out->low = value[(size_t)floor(0.025 * (double)resamples)];
+    out->high = value[(size_t)ceil(0.975 * (double)resamples) - 1];
+}
 
 int eval_bootstrap(struct eval_bootstrap *out, const double *x, size_t n, size_t resamples, struct error *err)
 {
     uint64_t state = SEED;
     size_t above = 0, below = 0;
     double sum = 0, *mean = malloc(resamples * sizeof *mean);
+    struct eval_interval around;
     if (!mean)
         return error_set(err, ERR_MEMORY, "no memory for %zu resamples", resamples);
     for (size_t i = 0; i < n; i++)
@@ -53,13 +78,32 @@ int eval_bootstrap(struct eval_bootstrap *out, const double *x, size_t n, size_t
         above += mean[i] >= 0;
     }
     qsort(mean, resamples, sizeof *mean, by_value);
+    interval(&around, mean, resamples);
     double r = (double)resamples, p = 2 * share(below < above ? below : above, resamples);
-    *out = (struct eval_bootstrap){.mean = sum / (double)n,
-                                   .low = mean[(size_t)floor(0.025 * r)],
-                                   .high = mean[(size_t)ceil(0.975 * r) - 1],
-                                   .p = p > 1 / r ? p : 1 / r};
+    *out = (struct eval_bootstrap){
+        .mean = sum / (double)n, .low = around.low, .high = around.high, .p = p > 1 / r ? p : 1 / r};
     free(mean);
     return 0;
+}
+
+int eval_bootstrap_median(struct eval_interval *out, double *x, size_t n, size_t resamples, struct error *err)
+{
+    uint64_t state = SEED;
+    double *median = malloc(resamples * sizeof *median);
+    uint32_t *count = malloc(n * sizeof *count);
+    int failed = !median || !count;
+    if (failed) {
+        error_set(err, ERR_MEMORY, "no memory for %zu resamples", resamples);
+    } else {
+        qsort(x, n, sizeof *x, by_value);
+        for (size_t i = 0; i < resamples; i++)
+            median[i] = median_of_draws(x, n, count, &state);
+        qsort(median, resamples, sizeof *median, by_value);
+        interval(out, median, resamples);
+    }
+    free(count);
+    free(median);
+    return failed ? -1 : 0;
 }
 
 struct eval_rate eval_rate(size_t k, size_t n)

@@ -22,6 +22,15 @@ struct eval_bootstrap {
 };
 int eval_bootstrap(struct eval_bootstrap *out, const double *x, size_t n, size_t resamples, struct error *err);
 
+/* The median of x [n], which is sorted. */
+double eval_median(const double *x, size_t n);
+
+/* The same for the median: the interval that 95 % of the medians of resamples lie in. x [n] is sorted on the way. */
+struct eval_interval {
+    double low, high;
+};
+int eval_bootstrap_median(struct eval_interval *out, double *x, size_t n, size_t resamples, struct error *err);
+
 /* k of n, 0 <= k <= n, and Wilson's 95 % interval of that share (JASA 22, 1927). n 0: all is 0. */
 struct eval_rate {
     size_t k, n;

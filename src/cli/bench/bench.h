@@ -4,7 +4,9 @@
  *   run.c         an engine; a test on it: tokens and seconds
  *   model.c       what reading and computing would take together at best: the overlap model, streaming.md M
  *   row.c         a row: as a table, CSV, JSON, SQL
- *   mask.c        --mask: constraints, without an engine */
+ *   mask.c        --mask: constraints, without an engine
+ *
+ * --against measures two of them by turns: against.h. */
 #ifndef CLI_BENCH_BENCH_H
 #define CLI_BENCH_BENCH_H
 
@@ -52,6 +54,21 @@ void bench_close(struct bench *b);
 /* All repetitions of a test, into t's arrays. progress: what is printed on stderr before each, with the time that this test's others take;
  * NULL: nothing. -1 with *err. */
 int bench_test(struct bench *b, struct bench_test *t, const char *progress, struct stoker_error *err);
+
+/* The ids [n] of a run: the first `same` are those of every repetition, the others those of this number. */
+void bench_ids(const struct bench *b, stoker_token *id, size_t n, size_t same, uint64_t number);
+
+/* Writes a line of JSON with hashes of what the open engine computes. -1 with *err. */
+int bench_digest(struct bench *b, FILE *f, struct stoker_error *err);
+
+/* Of value [n], n at least 1, which is sorted on the way: p10 and p90 leave a tenth of the values below and above. */
+struct bench_spread {
+    double mean, deviation, median, p10, p90;
+};
+struct bench_spread bench_spread_of(double *value, int n);
+
+/* "pp512", "tg128", "pp512+tg64", " @ d4096" behind it. */
+void bench_name_test(int n_prompt, int n_gen, int n_depth, char *out, size_t cap);
 
 /* Seconds of the decode steps between two readings of an engine's statistics, by the overlap model. disk_rate: bytes/s. */
 double bench_model_seconds(const struct stoker_stats *before, const struct stoker_stats *after, double disk_rate);

@@ -13,22 +13,17 @@
 
 /* ---- speed ------------------------------------------------------------------------------------------------------------------ */
 
-struct speed {
-    double mean, deviation, median, p10, p90;
-};
-
 static int ascending(const void *a, const void *b)
 {
     return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
 }
 
-/* value [n], which is sorted. */
-static struct speed speed_of(double *value, int n)
+struct bench_spread bench_spread_of(double *value, int n)
 {
     double sum = 0, square = 0;
     for (int i = 0; i < n; i++)
         sum += value[i];
-    struct speed s = {.mean = sum / n};
+    struct bench_spread s = {.mean = sum / n};
     for (int i = 0; i < n; i++)
         square += (value[i] - s.mean) * (value[i] - s.mean);
     s.deviation = n > 1 ? sqrt(square / (n - 1)) : 0;
@@ -41,29 +36,29 @@ static struct speed speed_of(double *value, int n)
 
 static double rate_of(const struct bench_test *t, int i) { return t->tokens[i] / t->seconds[i]; }
 
-static struct speed rates(const struct bench_test *t)
+static struct bench_spread rates(const struct bench_test *t)
 {
     double value[BENCH_RUNS];
     for (int i = 0; i < t->n; i++)
         value[i] = rate_of(t, i);
-    return speed_of(value, t->n);
+    return bench_spread_of(value, t->n);
 }
 
-static struct speed nanoseconds(const struct bench_test *t)
+static struct bench_spread nanoseconds(const struct bench_test *t)
 {
     double value[BENCH_RUNS];
     for (int i = 0; i < t->n; i++)
         value[i] = t->seconds[i] * 1e9;
-    return speed_of(value, t->n);
+    return bench_spread_of(value, t->n);
 }
 
 /* Tokens a second that the overlap model makes of each repetition. */
-static struct speed model_rates(const struct bench_test *t)
+static struct bench_spread model_rates(const struct bench_test *t)
 {
     double value[BENCH_RUNS];
     for (int i = 0; i < t->n; i++)
         value[i] = t->tokens[i] / t->model_seconds[i];
-    return speed_of(value, t->n);
+    return bench_spread_of(value, t->n);
 }
 
 /* ---- fields ----------------------------------------------------------------------------------------------------------------- */
@@ -133,7 +128,7 @@ static void put_time(struct fields *to, time_t when)
 static struct fields fields_of(const struct bench *b, const struct bench_test *t)
 {
     struct fields to = {.n = 0};
-    struct speed rate = rates(t), ns = nanoseconds(t);
+    struct bench_spread rate = rates(t), ns = nanoseconds(t);
     double experts = (double)(t->after.hits + t->after.misses - t->before.hits - t->before.misses);
     put_text(&to, "build_commit", stoker_version());
     put_whole(&to, "build_number", 0);
@@ -240,15 +235,15 @@ static void print_json(FILE *f, const struct bench *b, const struct bench_test *
 
 /* ---- the table -------------------------------------------------------------------------------------------------------------- */
 
-static void name_test(const struct bench_test *t, char *out, size_t cap)
+void bench_name_test(int n_prompt, int n_gen, int n_depth, char *out, size_t cap)
 {
     char depth[24] = "";
-    if (t->n_depth)
-        snprintf(depth, sizeof depth, " @ d%d", t->n_depth);
-    if (t->n_prompt && t->n_gen)
-        snprintf(out, cap, "pp%d+tg%d%s", t->n_prompt, t->n_gen, depth);
+    if (n_depth)
+        snprintf(depth, sizeof depth, " @ d%d", n_depth);
+    if (n_prompt && n_gen)
+        snprintf(out, cap, "pp%d+tg%d%s", n_prompt, n_gen, depth);
     else
-        snprintf(out, cap, t->n_prompt ? "pp%d%s" : "tg%d%s", t->n_prompt ? t->n_prompt : t->n_gen, depth);
+        snprintf(out, cap, n_prompt ? "pp%d%s" : "tg%d%s", n_prompt ? n_prompt : n_gen, depth);
 }
 
 static const char *base_name(const char *path) { return strrchr(path, '/') ? strrchr(path, '/') + 1 : path; }
@@ -281,9 +276,9 @@ static void print_streaming(FILE *f, const struct bench *b, const struct bench_t
 
 static void print_line(FILE *f, const struct bench *b, const struct bench_test *t)
 {
-    struct speed s = rates(t);
+    struct bench_spread s = rates(t);
     char name[64], rate[48], params[32], chunk[24] = "", kv[24] = "";
-    name_test(t, name, sizeof name);
+    bench_name_test(t->n_prompt, t->n_gen, t->n_depth, name, sizeof name);
     snprintf(rate, sizeof rate, "%.2f ± %.2f", s.mean, s.deviation);
     snprintf(params, sizeof params, b->about.n_params < 1000000000 ? "%.2f M" : "%.2f B",
              (double)b->about.n_params / (b->about.n_params < 1000000000 ? 1e6 : 1e9));

@@ -92,8 +92,7 @@ void bench_close(struct bench *b)
 
 /* ---- runs ------------------------------------------------------------------------------------------------------------------- */
 
-/* The first `same` ids are those of every repetition, the others this one's. */
-static void fill(const struct bench *b, stoker_token *id, size_t n, size_t same, uint64_t number)
+void bench_ids(const struct bench *b, stoker_token *id, size_t n, size_t same, uint64_t number)
 {
     uint64_t common = 1, own = number + 2, at = own * 1009;
     uint64_t n_vocab = (uint64_t)stoker_n_vocab(b->engine);
@@ -130,7 +129,7 @@ static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint
     stoker_token *id = malloc(n * sizeof *id);
     if (!id)
         return fail(err, "no memory for the ids of a run");
-    fill(b, id, n, depth, number);
+    bench_ids(b, id, n, depth, number);
     struct stoker_request r = {.prompt = id,
                                .n_prompt = prompt,
                                .max_tokens = n_gen ? n_gen + 1 : 1,

@@ -1,0 +1,206 @@
+/* See against.h. */
+#include "cli/bench/against.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "cli/bench/log.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PAIRS_OURS = 20,
+    PAIRS_PEERS = 10,
+    MORE = 5
+}; /* pairs of a comparison, if not given; those that are added at a time */
+
+static int same_test(const struct side_test *a, const struct side_test *b)
+{
+    return a->n_prompt == b->n_prompt && a->n_gen == b->n_gen && a->n_depth == b->n_depth;
+}
+
+/* ---- outputs ---------------------------------------------------------------------------------------------------------------- */
+
+static int prove_equal(struct experiment *e)
+{
+    e->outputs = "not compared";
+    if (e->w->peer)
+        return 0;
+    char *a = side_digest(&e->a), *b = a ? side_digest(&e->b) : NULL;
+    int equal = a && b && strcmp(a, b) == 0, known = a && b;
+    free(a);
+    free(b);
+    if (known)
+        e->outputs = equal ? "equal" : "unequal";
+    if (known && !equal && !e->w->unequal)
+        fprintf(stderr, "stoker bench: A and B answer differently, so that their times say nothing of one and the same "
+                        "work; --unequal compares them all the same\n");
+    return equal || e->w->unequal ? 0 : -1;
+}
+
+/* ---- pairs ------------------------------------------------------------------------------------------------------------------ */
+
+/* Seconds of each test of a run. *is_void: by the rule that was fixed before. */
+static int run(const struct experiment *e, const struct side *s, double seconds[SIDE_TESTS], int *is_void)
+{
+    struct side_rows rows;
+    struct cpu_ticks before = cpu_ticks_now(e->w->root);
+    if (side_run(s, &rows))
+        return -1;
+    struct cpu_ticks after = cpu_ticks_now(e->w->root);
+    *is_void |= eval_pairs_void(after.stolen - before.stolen, after.all - before.all, e->w->steal / 100);
+    for (int t = 0; t < e->tests.n; t++) {
+        int i = 0;
+        while (i < rows.n && !same_test(&rows.test[i], &e->tests.test[t]))
+            i++;
+        if (i == rows.n || rows.n != e->tests.n) {
+            fprintf(stderr,
+                    "stoker bench: A and B do not measure the same tests; give flags of tests without --against\n");
+            return -1;
+        }
+        seconds[t] = rows.test[i].seconds;
+    }
+    return 0;
+}
+
+/* A pair: x y, or y x where it is odd. A voided one leaves nothing but its number. */
+static int measure_pair(const struct experiment *e, struct series *s, const struct side *x, const struct side *y,
+                        int odd)
+{
+    double of[2][SIDE_TESTS];
+    int is_void = 0;
+    for (int i = 0; i < 2; i++)
+        if (run(e, i ^ odd ? y : x, of[i ^ odd], &is_void))
+            return -1;
+    s->voided += is_void;
+    for (int t = 0; t < e->tests.n && !is_void; t++) {
+        s->x[t][s->n] = of[0][t];
+        s->y[t][s->n] = of[1][t];
+    }
+    s->n += !is_void;
+    return 0;
+}
+
+static void show_progress(const struct experiment *e, const char *name, const struct series *s, size_t n, double begun)
+{
+    if (!e->w->progress)
+        return;
+    fprintf(stderr, "stoker bench: %s, pair %zu of %zu", name, s->n + 1, n);
+    if (s->n > 0)
+        fprintf(stderr, ", %.0f s left", ceil((clock_seconds() - begun) / (double)s->n * (double)(n - s->n)));
+    fputc('\n', stderr);
+}
+
+/* Until there are n pairs; at most as many again are voided. */
+static int measure(const struct experiment *e, struct series *s, const char *name, const struct side *x,
+                   const struct side *y, size_t n)
+{
+    double begun = clock_seconds();
+    while (s->n < n && (size_t)s->voided < n) {
+        show_progress(e, name, s, n, begun);
+        if (measure_pair(e, s, x, y, ((int)s->n + s->voided) % 2))
+            return -1;
+    }
+    if (s->n >= EVAL_PAIRS_LEAST)
+        return 0;
+    fprintf(stderr,
+            "stoker bench: %d of %d pairs were void, for the host took more than %g %% of a run; measure when it is "
+            "quieter, or give --steal\n",
+            s->voided, s->voided + (int)s->n, e->w->steal);
+    return -1;
+}
+
+static int judge(const struct experiment *e, const struct series *s, struct eval_pairs *out)
+{
+    struct error err = {0};
+    for (int t = 0; t < e->tests.n; t++)
+        if (eval_pairs(&out[t], s->x[t], s->y[t], s->n, &err)) {
+            fprintf(stderr, "stoker bench: %s\n", err.text);
+            return -1;
+        }
+    return 0;
+}
+
+static int resolved(const struct experiment *e)
+{
+    int all = 1;
+    for (int t = 0; t < e->tests.n; t++)
+        all &= eval_pairs_resolve(&e->aa[t], e->w->effect / 100);
+    return all;
+}
+
+/* A with itself first: where that does not resolve the effect, pairs are added, half as many again at most. */
+static int measure_both(struct experiment *e)
+{
+    size_t n = e->w->pairs ? (size_t)e->w->pairs : e->w->peer ? PAIRS_PEERS : PAIRS_OURS, most = n + n / 2;
+    if (most > EVAL_PAIRS_MOST)
+        most = EVAL_PAIRS_MOST;
+    for (;; n = n + MORE < most ? n + MORE : most) {
+        if (measure(e, &e->with_self, "A/A", &e->a, &e->a, n) || judge(e, &e->with_self, e->aa))
+            return -1;
+        if (n == most || resolved(e))
+            break;
+    }
+    return measure(e, &e->with_b, "A/B", &e->a, &e->b, n) || judge(e, &e->with_b, e->ab) ? -1 : 0;
+}
+
+/* ---- the experiment --------------------------------------------------------------------------------------------------------- */
+
+/* A run that is not counted: which tests there are. */
+static int find_tests(struct experiment *e)
+{
+    if (side_run(&e->a, &e->tests))
+        return -1;
+    for (int t = 1; t < e->tests.n; t++)
+        for (int i = 0; i < t; i++)
+            if (same_test(&e->tests.test[i], &e->tests.test[t])) {
+                fprintf(stderr,
+                        "stoker bench: --against compares one setting a side; give no lists but those of tests\n");
+                return -1;
+            }
+    return 0;
+}
+
+static int make_b(struct experiment *e)
+{
+    if (e->w->settings)
+        return side_make_settings(&e->b, &e->a, e->w->settings);
+    if (e->w->binary)
+        return side_make_binary(&e->b, &e->a, e->w->binary);
+    return side_make_peer(&e->b, &e->a, e->w->peer, &e->tests);
+}
+
+static int run_experiment(struct experiment *e)
+{
+    double before[PRESSURES], begun;
+    if (find_tests(e) || make_b(e) || prove_equal(e))
+        return -1;
+    begun = clock_seconds();
+    pressure_now(e->w->root, before);
+    if (measure_both(e))
+        return -1;
+    pressure_now(e->w->root, e->pressure);
+    for (int i = 0; i < PRESSURES; i++)
+        e->pressure[i] = before[i] < 0 || e->pressure[i] < 0
+                             ? -1
+                             : (e->pressure[i] - before[i]) * 1e-6 / (clock_seconds() - begun);
+    return 0;
+}
+
+int bench_against(const struct against *w, const char *model, int argc, char **argv)
+{
+    static char log[PATH_MAX];
+    struct experiment *e = calloc(1, sizeof *e);
+    if (!e) {
+        fprintf(stderr, "stoker bench: no memory for a comparison\n");
+        return 1;
+    }
+    e->w = w;
+    int failed = (w->log && bench_log_choose(log, w->log)) || side_make_a(&e->a, model, argc, argv) ||
+                 run_experiment(e) || experiment_report(e, w->log ? log : NULL);
+    side_free(&e->b);
+    free(e);
+    return failed ? 1 : 0;
+}

@@ -1,0 +1,108 @@
+/* stoker bench --digest: what an engine computes, in two hashes, so that two builds or settings can be proved to compute the same. Ids that
+ * are chosen greedily behind a prompt, each with the bits of its log-probability and of the likeliest ones; then every logit of the prompt
+ * and the answer, read as one prompt. */
+#include "base/hash.h"
+#include "cli/bench/bench.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROMPT_MOST = 64, ANSWER_MOST = 16 };
+
+static int fail(struct stoker_error *err, const char *sentence)
+{
+    *err = (struct stoker_error){STOKER_ERR_MEMORY, ""};
+    snprintf(err->text, sizeof err->text, "%s", sentence);
+    return -1;
+}
+
+static uint64_t hash_token(const struct stoker_event *e, uint64_t hash)
+{
+    hash = hash64(&e->u.token.id, sizeof e->u.token.id, hash);
+    hash = hash64(&e->u.token.logprob, sizeof e->u.token.logprob, hash);
+    for (size_t i = 0; i < e->u.token.n_top; i++) {
+        hash = hash64(&e->u.token.top[i].id, sizeof e->u.token.top[i].id, hash);
+        hash = hash64(&e->u.token.top[i].logprob, sizeof e->u.token.top[i].logprob, hash);
+    }
+    return hash;
+}
+
+/* Appends the answer to id [n_prompt + n_gen]. */
+static int answer(struct bench *b, stoker_token *id, size_t n_prompt, int n_gen, uint64_t *hash,
+                  struct stoker_error *err)
+{
+    struct stoker_request r = {.prompt = id,
+                               .n_prompt = n_prompt,
+                               .max_tokens = n_gen,
+                               .ignore_end = 1,
+                               .no_cache = 1,
+                               .wants_logprobs = 1,
+                               .n_top_logprobs = STOKER_TOP,
+                               .steer = b->steer.list,
+                               .n_steer = b->steer.n};
+    struct stoker_event e;
+    stoker_id request;
+    size_t n = 0;
+    if (stoker_submit(b->engine, &r, &request, err))
+        return -1;
+    *hash = 0;
+    while (stoker_next_event(b->engine, request, -1, &e) > 0 && e.kind != STOKER_END) {
+        if (e.kind == STOKER_FAILED) {
+            *err = e.error;
+            return -1;
+        }
+        if (e.kind == STOKER_TOKEN && n < (size_t)n_gen) {
+            *hash = hash_token(&e, *hash);
+            id[n_prompt + n++] = e.u.token.id;
+        }
+    }
+    return 0;
+}
+
+struct rows {
+    uint64_t hash[PROMPT_MOST + ANSWER_MOST]; /* [position] */
+    size_t n_vocab;
+};
+
+static void take_row(void *arg, size_t pos, const float *logits)
+{
+    struct rows *r = arg;
+    r->hash[pos] = hash64(logits, r->n_vocab * sizeof *logits, pos);
+}
+
+static int score(struct bench *b, const stoker_token *id, size_t n, struct rows *rows, struct stoker_error *err)
+{
+    struct stoker_score *scores = calloc(n, sizeof *scores);
+    if (!scores)
+        return fail(err, "no memory for scores");
+    rows->n_vocab = (size_t)stoker_n_vocab(b->engine);
+    struct stoker_request r = {.prompt = id,
+                               .n_prompt = n,
+                               .no_cache = 1,
+                               .score_from = 1,
+                               .score = scores,
+                               .only_score = 1,
+                               .on_score = take_row,
+                               .on_score_arg = rows,
+                               .steer = b->steer.list,
+                               .n_steer = b->steer.n};
+    int failed = stoker_generate(b->engine, &r, NULL, NULL, NULL, err);
+    free(scores);
+    return failed;
+}
+
+int bench_digest(struct bench *b, FILE *f, struct stoker_error *err)
+{
+    stoker_token id[PROMPT_MOST + ANSWER_MOST];
+    struct rows rows = {{0}, 0};
+    int most = b->plan.n_ctx - 1, n_prompt = most / 2 < PROMPT_MOST ? most / 2 : PROMPT_MOST,
+        n_gen = most - n_prompt < ANSWER_MOST ? most - n_prompt : ANSWER_MOST;
+    uint64_t ids;
+    bench_ids(b, id, (size_t)n_prompt, (size_t)n_prompt, 0);
+    if (answer(b, id, (size_t)n_prompt, n_gen, &ids, err) || score(b, id, (size_t)(n_prompt + n_gen), &rows, err))
+        return -1;
+    fprintf(f, "{\"prompt_tokens\":%d,\"answer_tokens\":%d,\"ids\":\"%016" PRIx64 "\",\"logits\":\"%016" PRIx64 "\"}\n",
+            n_prompt, n_gen, ids, hash64(rows.hash, sizeof rows.hash, 0));
+    return 0;
+}

@@ -1,0 +1,232 @@
+/* See side.h. A is this program with the flags of the comparison taken out, one repetition a run unless -r is given, and rows as JSON, in
+ * which stoker and llama-bench name the same things alike. */
+#include "cli/bench/side.h"
+
+#include "base/utf8.h"
+#include "cli/bench/child.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- command lines ---------------------------------------------------------------------------------------------------------- */
+
+static int add(struct side *s, const char *word)
+{
+    if (s->n == SIDE_WORDS - 8) { /* what a run adds */
+        fprintf(stderr, "stoker bench: --against: the command line has more than %d words\n", SIDE_WORDS - 8);
+        return -1;
+    }
+    s->word[s->n++] = word;
+    s->word[s->n] = NULL;
+    return 0;
+}
+
+static void show(struct side *s, const char *word)
+{
+    size_t n = strlen(s->shown);
+    snprintf(s->shown + n, sizeof s->shown - n, "%s%s", n ? " " : "", word);
+    utf8_make_plain(s->shown); /* it may be cut inside a character */
+}
+
+struct known {
+    const char *name;
+    int takes_value;
+};
+
+/* Which of the flags arg is, "--name=value" and underscores included; NULL: none. */
+static const struct known *known_flag(const struct known *list, size_t n, const char *arg)
+{
+    size_t length = strcspn(arg, "=");
+    for (size_t i = 0; i < n; i++) {
+        int same = strlen(list[i].name) == length;
+        for (size_t k = 0; k < length && same; k++)
+            same = list[i].name[k] == (arg[k] == '_' ? '-' : arg[k]);
+        if (same)
+            return &list[i];
+    }
+    return NULL;
+}
+
+static const struct known of_comparison[] = {{"--against", 1},
+                                             {"--against-binary", 1},
+                                             {"--against-llama-bench", 1},
+                                             {"--log", 1},
+                                             {"--pairs", 1},
+                                             {"--effect", 1},
+                                             {"--steal", 1},
+                                             {"--unequal", 0},
+                                             {"--root", 1},
+                                             {"--progress", 0},
+                                             {"-o", 1},
+                                             {"-oe", 1}};
+
+int side_make_a(struct side *s, const char *model, int argc, char **argv)
+{
+    *s = (struct side){0};
+    ssize_t n = readlink("/proc/self/exe", s->program, sizeof s->program - 1);
+    s->program[n > 0 ? n : 0] = 0;
+    int failed = add(s, s->program) || add(s, "bench") || add(s, "-r") || add(s, "1");
+    for (int i = 1; i < argc && !failed; i++) {
+        const struct known *f = known_flag(of_comparison, sizeof of_comparison / sizeof *of_comparison, argv[i]);
+        if (f) {
+            i += f->takes_value && !strchr(argv[i], '=');
+        } else {
+            failed = add(s, argv[i]);
+            show(s, argv[i]);
+        }
+    }
+    if (model && !failed) {
+        failed = add(s, "-m") || add(s, model);
+        show(s, model);
+    }
+    return failed;
+}
+
+static void copy(struct side *s, const struct side *a)
+{
+    *s = *a;
+    s->word[0] = s->program;
+    s->owned = NULL;
+}
+
+int side_make_settings(struct side *s, const struct side *a, const char *settings)
+{
+    copy(s, a);
+    s->owned = strdup(settings);
+    if (!s->owned) {
+        fprintf(stderr, "stoker bench: no memory for the words of --against\n");
+        return -1;
+    }
+    int failed = 0;
+    char *rest = NULL;
+    for (char *word = strtok_r(s->owned, " \t\n", &rest); word && !failed; word = strtok_r(NULL, " \t\n", &rest)) {
+        failed = add(s, word);
+        show(s, word);
+    }
+    return failed;
+}
+
+static int name_program(struct side *s, const char *flag, const char *program)
+{
+    if ((size_t)snprintf(s->program, sizeof s->program, "%s", program) < sizeof s->program)
+        return 0;
+    fprintf(stderr, "stoker bench: %s: the path is too long\n", flag);
+    return -1;
+}
+
+int side_make_binary(struct side *s, const struct side *a, const char *binary)
+{
+    copy(s, a);
+    s->shown[0] = 0;
+    show(s, binary);
+    show(s, a->shown);
+    return name_program(s, "--against-binary", binary);
+}
+
+/* Flags that mean the same to llama-bench. Threads and types are those that A had, however it was told. */
+static const struct known of_peers[] = {{"-p", 1}, {"-n", 1},  {"-pg", 1}, {"-d", 1},
+                                        {"-b", 1}, {"-ub", 1}, {"-r", 1},  {"-fa", 1}};
+
+int side_make_peer(struct side *s, const struct side *a, const char *peer, const struct side_rows *of_a)
+{
+    *s = (struct side){0};
+    snprintf(s->number, sizeof s->number, "%d", of_a->n_threads);
+    snprintf(s->kv, sizeof s->kv, "%s", of_a->kv);
+    if (name_program(s, "--against-llama-bench", peer) || add(s, s->program) || add(s, "-m") || add(s, of_a->model) ||
+        add(s, "-t") || add(s, s->number) || add(s, "-ctk") || add(s, s->kv) || add(s, "-ctv") || add(s, s->kv))
+        return -1;
+    for (int i = 2; i + 1 < a->n; i++)
+        if (known_flag(of_peers, sizeof of_peers / sizeof *of_peers, a->word[i])) {
+            if (add(s, a->word[i]) || add(s, a->word[i + 1]))
+                return -1;
+            i++;
+        }
+    for (int i = 0; i < s->n; i++)
+        show(s, s->word[i]);
+    return 0;
+}
+
+void side_free(struct side *s)
+{
+    free(s->owned);
+    s->owned = NULL;
+}
+
+/* ---- runs ------------------------------------------------------------------------------------------------------------------- */
+
+/* s with more words behind it. */
+static int run_with(struct child *c, const struct side *s, const char *const *more, size_t n_more)
+{
+    char *argv[SIDE_WORDS + 1];
+    int n = 0;
+    for (int i = 0; i < s->n; i++)
+        argv[n++] = (char *)(uintptr_t)s->word[i];
+    for (size_t i = 0; i < n_more; i++)
+        argv[n++] = (char *)(uintptr_t)more[i];
+    argv[n] = NULL;
+    return child_run(c, argv);
+}
+
+static int whole(const json_t *row, const char *key) { return (int)json_integer_value(json_object_get(row, key)); }
+
+static void take_row(struct side_rows *out, const json_t *row)
+{
+    const char *kv = json_string_value(json_object_get(row, "type_k")),
+               *model = json_string_value(json_object_get(row, "model_filename"));
+    double ns = json_number_value(json_object_get(row, "avg_ns"));
+    if (!(ns > 0) || out->n == SIDE_TESTS)
+        return;
+    out->test[out->n++] = (struct side_test){whole(row, "n_prompt"), whole(row, "n_gen"), whole(row, "n_depth"),
+                                             ns / 1e9};
+    out->n_threads = whole(row, "n_threads");
+    snprintf(out->kv, sizeof out->kv, "%s", kv ? kv : "f16");
+    snprintf(out->model, sizeof out->model, "%s", model ? model : "");
+}
+
+int side_run(const struct side *s, struct side_rows *out)
+{
+    static const char *const as_json[] = {"-o", "json"};
+    struct child c;
+    size_t i;
+    json_t *row;
+    *out = (struct side_rows){0};
+    if (run_with(&c, s, as_json, 2))
+        return -1;
+    json_t *rows = json_loadb(c.out, c.n, 0, NULL);
+    json_array_foreach(rows, i, row) take_row(out, row);
+    if (json_array_size(rows) == 0 || (size_t)out->n != json_array_size(rows))
+        fprintf(stderr, "stoker bench: %s wrote no table of at most %d tests as JSON%s%s\n", s->program, SIDE_TESTS,
+                *c.last ? "; its last line: " : "", c.last);
+    else
+        i = SIZE_MAX;
+    json_decref(rows);
+    free(c.out);
+    return i == SIZE_MAX ? 0 : -1;
+}
+
+/* Builds from before --digest name no such flag. */
+static int knows_digest(const struct side *s)
+{
+    char *const argv[] = {(char *)(uintptr_t)s->program, "bench", "--help", NULL};
+    struct child c;
+    if (child_run(&c, argv))
+        return 0;
+    int knows = strstr(c.out, "--digest") != NULL;
+    free(c.out);
+    if (!knows)
+        fprintf(stderr,
+                "stoker bench: %s has no bench --digest, so that its outputs cannot be proved equal; --unequal goes on "
+                "without\n",
+                s->program);
+    return knows;
+}
+
+char *side_digest(const struct side *s)
+{
+    static const char *const digest[] = {"--digest"};
+    struct child c;
+    return knows_digest(s) && run_with(&c, s, digest, 1) == 0 ? c.out : NULL;
+}

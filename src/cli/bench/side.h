@@ -1,0 +1,44 @@
+/* One side of a comparison: a command line, and what a run of it measures. */
+#ifndef CLI_BENCH_SIDE_H
+#define CLI_BENCH_SIDE_H
+
+#include <limits.h>
+
+enum { SIDE_TESTS = 16, SIDE_WORDS = 512, SIDE_SHOWN = 2048 };
+
+struct side {
+    const char *word[SIDE_WORDS + 1]; /* [n], then NULL: the command line */
+    int n;
+    char *owned;             /* what some words point into; NULL: nothing */
+    char program[PATH_MAX];  /* what is run */
+    char number[16], kv[16]; /* words, likewise */
+    char shown[SIDE_SHOWN];  /* the command line as a person gave it, cut to fit */
+};
+
+/* What a run says of its tests. */
+struct side_rows {
+    int n;
+    struct side_test {
+        int n_prompt, n_gen, n_depth;
+        double seconds; /* of one repetition, on average */
+    } test[SIDE_TESTS];
+    int n_threads;
+    char kv[16]; /* type of keys and values */
+    char model[PATH_MAX];
+};
+
+/* Makes A of bench's own command line. model: what it leaves to stoker, or NULL. -1: after a sentence on stderr, as all below. */
+int side_make_a(struct side *s, const char *model, int argc, char **argv);
+/* B: A with more flags; A's flags for another program; a llama-bench that measures what A did. */
+int side_make_settings(struct side *s, const struct side *a, const char *settings);
+int side_make_binary(struct side *s, const struct side *a, const char *binary);
+int side_make_peer(struct side *s, const struct side *a, const char *peer, const struct side_rows *of_a);
+void side_free(struct side *s);
+
+/* Runs it once. */
+int side_run(const struct side *s, struct side_rows *out);
+
+/* What --digest prints of its outputs, to be freed; NULL: it failed. */
+char *side_digest(const struct side *s);
+
+#endif

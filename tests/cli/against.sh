@@ -1,0 +1,161 @@
+# bench --against: who runs when and with what, what is proved first, verdicts of times that are made up, the log; nothing is timed.
+. tests/cli/harness
+
+model=$golden/qwen3moe.gguf
+case $model in /*) ;; *) model=$PWD/$model ;; esac
+quick="--memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root $dir/no"
+
+# A program that stands for another build: what this one said once, edited.
+build_that() { # build_that NAME SED
+    cat >"$dir/$1" <<END
+#!/bin/sh
+echo "\$*" >>"$dir/$1.calls"
+case "\$*" in *--help) kind=help ;; *--digest) kind=digest ;; *) kind=rows ;; esac
+[ -e "$dir/$1.\$kind" ] || "$stoker" "\$@" >"$dir/$1.\$kind" || exit
+sed '$2' "$dir/$1.\$kind"
+END
+    chmod +x "$dir/$1"
+}
+build_that fast 's/"avg_ns":[0-9]*/"avg_ns":1/'
+build_that slow 's/"avg_ns":[0-9]*/"avg_ns":99000000000000/'
+build_that wrong 's/"logits":"..../"logits":"zzzz/'
+build_that old 's/--digest/--nothing/'
+
+# ---- settings ------------------------------------------------------------------------------------------------------------
+run bench "$model" $quick --against '--threads 1' -o jsonl --progress
+is "settings" 0 '^\{"log_version":1,.*"test":"pp8","against":"settings",.*"outputs":"equal","verdict":"[a-z ]+","decision":"(kept|dropped)"' 'A/A, pair 1 of 5$'
+grep -q "\"b\":\"$model --memory min .* --threads 1\"" "$dir/out" && pass || fail "settings" "B is not A and more flags"
+grep -q '"pressure_cpu":null' "$dir/out" && pass || fail "settings" "there is a pressure below a root without files"
+run bench "$model" -p 8,16 -n 4 --no-warmup --pairs 5 --effect 100 --against '--threads 1'
+is "a table" 0 '^\| +pp16 \|' ""
+[ "$(grep -c '^| .*\(faster\|slower\|no difference shown\) *|$' "$dir/out")" -eq 3 ] && pass || fail "a table" "not three verdicts"
+
+# ---- other builds --------------------------------------------------------------------------------------------------------
+run bench "$model" $quick --against-binary "$dir/fast" --log "$dir/log"
+is "a faster build" 0 ' faster +\|$' ""
+run bench "$model" $quick --against-binary "$dir/slow" --log "$dir/log" -o json
+is "a slower build" 0 '"verdict":"slower","decision":"dropped"' ""
+grep -c '^bench -r 1 .* -o json$' "$dir/slow.calls" >"$dir/n"
+[ "$(cat "$dir/n")" -ge 5 ] && grep -q -- '--pairs' "$dir/slow.calls" && fail "a slower build" "is given flags of the comparison" || pass
+run bench "$model" $quick --against-binary "$dir/wrong"
+is "a build that answers differently" 1 "" "A and B answer differently"
+run bench "$model" $quick --against-binary "$dir/wrong" --unequal
+is "--unequal" 0 '^outputs: unequal$' ""
+run bench "$model" $quick --against-binary "$dir/old"
+is "a build without --digest" 1 "" "$dir/old has no bench --digest, .*--unequal goes on"
+run bench "$model" $quick --against-binary "$dir/old" --unequal -o jsonl
+is "it with --unequal" 0 '"outputs":"not compared"' "has no bench --digest"
+run bench "$model" $quick --against '--kv q8_0'
+is "settings that change answers" 1 "" "A and B answer differently"
+
+# ---- a peer --------------------------------------------------------------------------------------------------------------
+peer() { # peer BODY: a llama-bench that does this
+    printf '#!/bin/sh\necho "$*" >>"%s/peer.calls"\n%s\n' "$dir" "$1" >"$dir/peer"
+    chmod +x "$dir/peer"
+    rm -f "$dir/peer.calls"
+}
+peer 'echo "[{\"n_prompt\":8,\"n_gen\":0,\"avg_ns\":1,\"n_threads\":1}]"'
+run bench "$model" $quick -t 1 --against-llama-bench "$dir/peer" -o jsonl
+is "a peer" 0 '"against":"llama-bench",.*"outputs":"not compared","verdict":"faster","ratio"' ""
+[ "$(sort -u "$dir/peer.calls")" = "-m $model -t 1 -ctk f16 -ctv f16 -r 1 -p 8 -n 0 -o json" ] && pass || fail "a peer" "was called: $(sort -u "$dir/peer.calls")"
+peer 'echo one >&2; echo "cannot load it" >&2; exit 3'
+run bench "$model" $quick --against-llama-bench "$dir/peer"
+is "a peer that fails" 1 "" "$dir/peer ended with 3; its last line: cannot load it$"
+peer 'kill -9 $$'
+run bench "$model" $quick --against-llama-bench "$dir/peer"
+is "a peer that is killed" 1 "" "$dir/peer was ended by signal 9 .*, and wrote nothing"
+peer 'echo "a table"; echo "no such form" >&2'
+run bench "$model" $quick --against-llama-bench "$dir/peer"
+is "a peer without JSON" 1 "" "wrote no table of at most 16 tests as JSON; its last line: no such form"
+peer 'echo "[{\"n_prompt\":9,\"n_gen\":0,\"avg_ns\":1,\"n_threads\":1}]"'
+run bench "$model" $quick --against-llama-bench "$dir/peer"
+is "a peer's other tests" 1 "" "A and B do not measure the same tests"
+run bench "$model" $quick --against-llama-bench "$dir/absent"
+is "a peer that is not there" 1 "" "$dir/absent cannot be started: No such file"
+
+# ---- void pairs: the host takes more than 2 % of B's runs, at first ---------------------------------------------------------
+mkdir -p "$dir/root/proc"
+echo "cpu 100 0 0 900 0 0 0 0 0 0" >"$dir/root/proc/stat"
+peer 'n=$(wc -l <"'"$dir"'/peer.calls"); [ $n -gt 3 ] || echo "cpu 100 0 0 900 0 0 0 $((100 * n)) 0 0" >"'"$dir"'/root/proc/stat"
+echo "[{\"n_prompt\":8,\"n_gen\":0,\"avg_ns\":1,\"n_threads\":1}]"'
+run bench "$model" --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root "$dir/root" --against-llama-bench "$dir/peer" -o jsonl
+is "void pairs" 0 '"pairs":[0-9]+,"voided":3,' ""
+peer 'echo "cpu 100 0 0 900 0 0 0 $(date +%s%N) 0 0" >"'"$dir"'/root/proc/stat"
+echo "[{\"n_prompt\":8,\"n_gen\":0,\"avg_ns\":1,\"n_threads\":1}]"'
+run bench "$model" --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root "$dir/root" --against-llama-bench "$dir/peer"
+is "nothing but void pairs" 1 "" "of [0-9]+ pairs were void, .* or give --steal$"
+run bench "$model" --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root "$dir/root" --steal 100 --against-llama-bench "$dir/peer"
+is "--steal 100" 0 ' faster ' ""
+
+# ---- the log -------------------------------------------------------------------------------------------------------------
+[ "$(wc -l <"$dir/log")" -eq 2 ] && pass || fail "the log" "has not two lines"
+run bench --log "$dir/log" --table
+is "--table" 0 '^best of .*: [0-9.]+ tokens/s with [^ ]*/fast ' ""
+grep -q '| faster  *| kept  *|' "$dir/out" && grep -q '| slower  *| dropped  *|' "$dir/out" && pass || fail "--table" "not both experiments"
+cp "$dir/log" "$dir/whole"
+damaged() { # damaged WHAT SENTENCE: $dir/log is named, left alone, and another is written beside
+    cp "$dir/log" "$dir/before"
+    rm -f "$dir/log".[2-9]
+    run bench "$model" $quick --unequal --against-binary "$dir/fast" --log "$dir/log"
+    is "$1" 0 ' faster ' "^stoker bench: --log $dir/log: $2; it is left alone, and $dir/log.2 is written$"
+    cmp -s "$dir/log" "$dir/before" && [ "$(wc -l <"$dir/log.2")" -eq 1 ] && pass || fail "$1" "the logs are not as they should be"
+}
+head -c 700 "$dir/whole" >"$dir/log"
+damaged "a log that is cut" "line [12] is cut off"
+run bench "$model" $quick --against-binary "$dir/slow" --log "$dir/log"
+[ "$(wc -l <"$dir/log.2")" -eq 2 ] && [ ! -e "$dir/log.3" ] && pass || fail "the log beside" "is not gone on with"
+run bench --log "$dir/log" --table
+is "--table of it" 1 'test' "line [12] is cut off$"
+sed '2s/"log_version":1/"log_version":2/' "$dir/whole" >"$dir/log"
+damaged "a log of another version" "line 2 is of version 2, and this stoker writes version 1"
+n=$(wc -c <"$dir/whole")
+for at in 1 2 400 $((n / 2)) $((n - 2)) $((n - 1)); do
+    head -c $at "$dir/whole" >"$dir/cut"
+    run bench --log "$dir/cut" --table
+    is "cut at $at" 1 "tokens|test" "--log $dir/cut: line [12] is cut off$"
+done
+while IFS='|' read -r line sentence; do
+    printf '%s\n' "$line" >"$dir/cut"
+    run bench --log "$dir/cut" --table
+    is "a log of $line" 1 "test" "--log $dir/cut: $sentence"
+done <<'END'
+{"log_version":1}|line 1 lacks what an experiment has
+{}|line 1 is no experiment
+[1|line 1 is no experiment
+|line 1 is no experiment
+END
+run bench --log "$dir/absent" --table
+is "no log" 1 "" "--log $dir/absent: cannot be opened: No such file"
+run bench "$model" $quick --against-binary "$dir/fast" --log "$dir/absent/log"
+is "a log that cannot be written" 1 ' faster ' "--log $dir/absent/log: No such file"
+
+# ---- what is refused -----------------------------------------------------------------------------------------------------
+run bench "$model" $quick --against '--nosuch 1'
+is "flags that are none" 1 "" "ended with 2; its last line: stoker bench: --nosuch is not a flag"
+run bench "$model" $quick -t 1 --against '--threads 2'
+is "a setting by two names" 1 "" "its last line: stoker bench: -t N: --threads is given too"
+run bench "$model" -p 8 -n 0 -t 1,2 --against '--chunk 16'
+is "a list of settings" 1 "" "one setting a side"
+while IFS='|' read -r flags sentence; do
+    run bench "$model" $flags
+    is "$flags" 2 "" "$sentence"
+done <<'END'
+--against -x --against-binary y|--against -x: of --against, .* one is possible
+--against -x --digest|--mask, --digest and --table compare nothing
+--against -x -o csv|-o csv: a comparison is shown as md, json or jsonl
+--log x|--log x: experiments are logged with --against
+--table|--table : --log FILE names the log
+--against -x --pairs 4|--pairs 4: whole numbers from 5 to 1000
+-t 1 --threads 2|-t N: --threads is given too
+-ub 8 --chunk 8|-ub N: --chunk is given too
+-ctk f16 --kv f16|-ctk TYPE: --kv is given too
+-dio 1 --reader uring|-dio N: --reader is given too
+END
+run bench "$model" -p 8 -n 4 --digest
+is "--digest" 0 '^\{"prompt_tokens":7,"answer_tokens":8,"ids":"[0-9a-f]{16}","logits":"[0-9a-f]{16}"\}$' ""
+cp "$dir/out" "$dir/digest"
+for flags in "-t 1" "--chunk 1" "--memory min" "--cpu-tier scalar"; do
+    run bench "$model" -p 8 -n 4 --digest $flags
+    cmp -s "$dir/out" "$dir/digest" && pass || fail "--digest $flags" "differs"
+done
+done_testing
