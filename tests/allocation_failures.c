@@ -374,11 +374,17 @@ static void ask_all(int must)
         {"/api/chat",
          "{\"model\":\"ember\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"options\":{\"num_predict\":4}}"},
         {"/v1/models", NULL},
+        {"/control-vectors/load", "{\"path\":\"ablate.gguf\",\"scale\":1}"},
+        {"/v1/completions", "{\"prompt\":\"Hi\",\"max_tokens\":2,\"control_vectors\":[{\"id\":\"ablate\"}]}"},
+        {"/control-vectors", NULL},
+        {"/control-vectors/apply", "[{\"id\":\"ablate\",\"scale\":0.5}]"},
+        {"/control-vectors/unload", "{\"id\":\"ablate\"}"},
         {"/metrics", NULL},
     };
     for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
         int status = ask(requests[i].path, requests[i].body);
-        if (must ? status != 200 : status && status != 200 && status != 503 && status != 400 && status != 413)
+        if (must ? status != 200
+                 : status && status != 200 && status != 503 && status != 400 && status != 404 && status != 413)
             complain(requests[i].path, (char[]){(char)('0' + status / 100), (char)('0' + status / 10 % 10),
                                                 (char)('0' + status % 10), 0});
     }
@@ -396,10 +402,12 @@ static void server(void)
                                .body_timeout = 20,
                                .drain = 5,
                                .any_model = 1,
+                               .steer_dir = TEST_DATA "/steering/ember",
                                .model = model,
                                .think = -1,
                                .close_at_limit = -1};
-    o.engine = (struct stoker_options){.memory = STOKER_MEMORY_MIN, .n_ctx = 512, .n_parallel = 2, .n_threads = 1};
+    o.engine = (struct stoker_options){
+        .memory = STOKER_MEMORY_MIN, .n_ctx = 512, .n_parallel = 2, .n_threads = 1, .steer_memory = 1 << 16};
     o.sampling = stoker_sampling_defaults();
     o.set_sampling = keep_sampling;
     pthread_t thread;
