@@ -441,6 +441,59 @@ static void one_long_string(void)
     reply_free(&r);
 }
 
+static long long scored_tokens(struct client *c)
+{
+    static const char name[] = "\nstoker_scored_tokens_total ";
+    struct reply r = {0};
+    int rc = client_ask(c, "GET", "/metrics", "", 0, &r, NULL, NULL);
+    const char *at = rc == 0 && r.n ? strstr(r.body, name) : NULL;
+    long long n = at ? atoll(at + sizeof name - 1) : -1;
+    reply_free(&r);
+    return n;
+}
+
+/* So many prompts of n tokens each, with 20 alternatives a token; *size of it. */
+static char *make_scored(int prompts, size_t n, size_t *size)
+{
+    char *body = malloc((size_t)prompts * (2 * n + 3) + 100), *to = body;
+    if (!body)
+        abort();
+    to += sprintf(to, "{\"max_tokens\":0,\"prompt_logprobs\":20,\"prompt\":");
+    for (int i = 0; i < prompts; i++) {
+        *to++ = i ? ',' : '[';
+        *to++ = '[';
+        for (size_t k = 0; k < n; k++, to += 2)
+            memcpy(to, "7,", 2);
+        to[-1] = ']';
+    }
+    *size = (size_t)(to + sprintf(to, "]}") - body);
+    return body;
+}
+
+/* What log-probabilities take as text is known from the prompts: more than there can be is refused before a token of them is computed. */
+static void scores_that_do_not_fit(void)
+{
+    struct client c = {server.port, -1};
+    struct reply r = {0};
+    long long before = scored_tokens(&c);
+    size_t n;
+    char *body = make_scored(40, 3500, &n);
+    check(client_ask(&c, "POST", "/v1/completions", body, n, &r, NULL, NULL) == 0 && r.status == 413,
+          "140,000 tokens with 20 alternatives: %d %.200s", r.status, r.n ? r.body : "");
+    free(body);
+    long long after = scored_tokens(&c);
+    check(before >= 0 && after == before, "%lld tokens were scored for an answer that cannot be", after - before);
+    body = make_scored(1, 500, &n);
+    check(client_ask(&c, "POST", "/v1/completions", body, n, &r, NULL, NULL) == 0 && r.status == 200 && is_answer(&r),
+          "500 tokens with 20 alternatives: %d %.200s", r.status, r.n ? r.body : "");
+    if (getenv("VERBOSE"))
+        printf("500 tokens with 20 alternatives: %zu bytes\n", r.n);
+    check(scored_tokens(&c) == after + 499, "%lld tokens were scored, not 499", scored_tokens(&c) - after);
+    free(body);
+    client_close(&c);
+    reply_free(&r);
+}
+
 /* Objects in objects that take all memory, and behind them a number that fills the largest body there may be. */
 static void full_and_a_number(void)
 {
@@ -534,6 +587,7 @@ int main(int argc, char **argv)
         a_handler_waits();
         many_still();
         dripping_ones();
+        scores_that_do_not_fit();
         small_and_costly();
         if (!SANITIZED)
             one_long_string();

@@ -94,6 +94,7 @@ struct dialect_events {
     void (*begin)(struct answer *a);    /* the prompt is being read */
     void (*progress)(struct answer *a); /* * prompt rows done; only if the request wants it */
     void (*scored)(struct answer *a, size_t prompt); /* * behind begin: the scores of a prompt are whole */
+    size_t (*scores_bytes)(const struct answer *a);  /* * about so many take the scores as they are sent at once */
     void (*reasoning)(struct answer *a, struct choice *c, const char *text, size_t n);
     void (*content)(struct answer *a, struct choice *c, const char *text, size_t n);
     void (*call)(struct answer *a, struct choice *c, struct call *call); /* it has its id and name */

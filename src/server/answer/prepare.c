@@ -111,7 +111,7 @@ static int prepare_chat(struct run *run)
     return rc;
 }
 
-/* Memory for the scores of all prompts: what does not fit is refused before anything is computed. */
+/* Memory for the scores of all prompts, and for them as text: what does not fit is refused before anything is computed. */
 static int prepare_scores(struct run *run, size_t n_prompt)
 {
     struct answer *a = &run->a;
@@ -129,7 +129,9 @@ static int prepare_scores(struct run *run, size_t n_prompt)
         if (!s->score || !s->top)
             return refuse_memory(&run->refusal);
     }
-    return 0;
+    if (run->say->scores_bytes)
+        out_reserve(&a->out, run->say->scores_bytes(a));
+    return a->out.failed ? refuse_memory(&run->refusal) : 0;
 }
 
 /* Prompts as tokens, and how many choices there are of each. */

@@ -172,10 +172,13 @@ static void on_whole(struct answer *a)
     openai_end_answer(a);
 }
 
+static size_t scores_bytes(const struct answer *a) { return openai_prompt_logprobs_bytes(a, 0); }
+
 static const struct dialect_events events = {.stream_type = "text/event-stream",
                                              .prepared = on_prepared,
                                              .begin = on_begin,
                                              .progress = on_progress,
+                                             .scores_bytes = scores_bytes,
                                              .reasoning = on_reasoning,
                                              .content = on_content,
                                              .call = on_call,

@@ -388,11 +388,34 @@ static void on_whole(struct answer *a)
     openai_end_answer(a);
 }
 
+/* Of a choice of this prompt. */
+static size_t listing_bytes(const struct answer *a, size_t prompt)
+{
+    static const char entry[] = "\" the\",-12.34567890123456,{},10000,", alternative[] = "\" the\":-12.34567890123456,";
+    const struct completion *own = a->own;
+    size_t n = a->prompt[prompt].n,
+           each = sizeof entry - 1 + (size_t)a->request->top_logprobs * (sizeof alternative - 1);
+    return own->echo_scores ? n * each : 0;
+}
+
+/* A stream sends them prompt by prompt. */
+static size_t scores_bytes(const struct answer *a)
+{
+    size_t n = (size_t)a->request->n, most = 0, all = 0;
+    for (size_t i = 0; i < a->n_choice / n; i++) {
+        size_t bytes = n * (openai_prompt_logprobs_bytes(a, i) + listing_bytes(a, i));
+        most = bytes > most ? bytes : most;
+        all += bytes;
+    }
+    return a->request->stream ? most : all;
+}
+
 /* Plain answers have neither reasoning nor calls. */
 static const struct dialect_events events = {.stream_type = "text/event-stream",
                                              .prepared = on_prepared,
                                              .begin = on_begin,
                                              .scored = put_echoes,
+                                             .scores_bytes = scores_bytes,
                                              .content = on_content,
                                              .choice_end = on_choice_end,
                                              .end = on_end,

@@ -167,6 +167,15 @@ void openai_prompt_logprobs(struct out *o, const struct answer *a, size_t prompt
     out_print(o, "]");
 }
 
+/* An entry as most are: what it takes is known before it is computed, but for ids, digits and texts. */
+size_t openai_prompt_logprobs_bytes(const struct answer *a, size_t prompt)
+{
+    static const char entry[] = "\"1000\":{\"logprob\":-12.34567890123456,\"rank\":10,\"decoded_token\":\" the\"},";
+    const struct request *w = a->request;
+    size_t n = w->top_prompt_logprobs ? (size_t)w->top_prompt_logprobs : 1;
+    return w->prompt_logprobs ? a->prompt[prompt].n * n * (sizeof entry - 1) : 0;
+}
+
 void openai_failure(struct answer *a, const struct refusal *r)
 {
     out_print(&a->out, "data: ");

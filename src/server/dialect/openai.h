@@ -36,6 +36,7 @@ void openai_logprobs(struct out *o, const struct answer *a, const struct choice 
 /* ,"prompt_logprobs":[null,{"ID":{"logprob":..,"rank":..,"decoded_token":..},..},..] of a prompt, by its number; nothing where the request
  * does not ask for it. */
 void openai_prompt_logprobs(struct out *o, const struct answer *a, size_t prompt);
+size_t openai_prompt_logprobs_bytes(const struct answer *a, size_t prompt); /* of that, about */
 
 /* The event of a stream that breaks off: data: {"error":{..}} */
 void openai_failure(struct answer *a, const struct refusal *r);

@@ -350,6 +350,8 @@ static char *out_grow(struct out *o, size_t n)
     return o->failed ? NULL : o->text + o->n;
 }
 
+void out_reserve(struct out *o, size_t n) { out_grow(o, n); }
+
 void out_bytes(struct out *o, const char *text, size_t n)
 {
     char *to = n ? out_grow(o, n) : NULL;

@@ -93,6 +93,7 @@ struct out {
 
 /* Frees the text and empties *o. The others append; where memory is short they set failed and append nothing any more. */
 void out_free(struct out *o);
+void out_reserve(struct out *o, size_t n); /* memory for n more bytes, now; what is appended may still be more */
 void out_bytes(struct out *o, const char *text, size_t n);
 void out_print(struct out *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Quoted and escaped; bytes that are not UTF-8 become U+FFFD. */
