@@ -62,7 +62,8 @@ static int split_keys(char *text, struct text_list *keys)
     return 0;
 }
 
-/* The lines of a file are keys. It stays in memory for the life of the process. */
+/* The lines of a file are keys. It stays in memory for the life of the process. 0, or the exit status after a sentence: 1 where it
+ * cannot be read, as of every file. */
 static int read_keys(const char *path, struct text_list *keys)
 {
     enum { MOST = 1 << 20 };
@@ -80,7 +81,7 @@ static int read_keys(const char *path, struct text_list *keys)
     else
         return 0;
     free(text);
-    return -1;
+    return err.code == ERR_IO ? 1 : 2;
 }
 
 static int has_control(const char *text)
@@ -221,8 +222,11 @@ static int take_words(struct server_options *o, struct raw_flags *w)
 {
     if (check_texts("--api-key", &w->key) || check_texts("--allow-host", &w->allow) || check_names(&w->allow) ||
         check_texts("--cors", &w->cors) || check_origins(&w->cors) || check_texts("--alias", &w->alias) ||
-        (w->key_file && read_keys(w->key_file, &w->key)) || sampling_flags_check("serve", &w->sampling))
+        sampling_flags_check("serve", &w->sampling))
         return 2;
+    int status = w->key_file ? read_keys(w->key_file, &w->key) : 0;
+    if (status)
+        return status;
     if (o->max_body >= STOKER_MEMORY_MAX || o->max_body > UINT64_C(1) << 40) {
         fprintf(stderr, "stoker serve: --max-body must be a number of bytes, at most 1T\n");
         return 2;

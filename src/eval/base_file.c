@@ -128,9 +128,10 @@ static int check_size(const struct eval_base *b, struct error *err)
     if ((uint64_t)st.st_size == bytes)
         return 0;
     return error_set(err, ERR_INPUT,
-                     "%s has %lld bytes, %zu chunks of %d tokens of a vocabulary of %d have %llu: it is cut short, or "
+                     "%s has %lld bytes, %zu chunk%s of %d tokens of a vocabulary of %d have %llu: it is cut short, or "
                      "no base file",
-                     b->path, (long long)st.st_size, b->n_chunk, b->n_ctx, b->n_vocab, (unsigned long long)bytes);
+                     b->path, (long long)st.st_size, b->n_chunk, b->n_chunk == 1 ? "" : "s", b->n_ctx, b->n_vocab,
+                     (unsigned long long)bytes);
 }
 
 static int read_tokens(struct eval_base *b, size_t n_chunk, struct error *err)
@@ -155,7 +156,7 @@ int eval_base_open(struct eval_base *b, const char *path, struct error *err)
     *b = (struct eval_base){.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
     int status = b->fd >= 0 && fstat(b->fd, &st) == 0
                      ? 0
-                     : error_set(err, ERR_INPUT, "%s: cannot be read: %s", path, strerror(errno));
+                     : error_set(err, ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
     if (status == 0 && !S_ISREG(st.st_mode))
         status = error_set(err, ERR_INPUT, "%s is not a regular file", path);
     if (status == 0)

@@ -231,7 +231,8 @@ static int compare_figure(struct eval_compared *f, const struct pairs *p, int of
     }
     if (eval_bootstrap(&f->diff, diff, f->n, EVAL_RESAMPLES, err))
         return -1;
-    f->p = of_text ? (f->equal ? 1 : fmin(1, f->diff.p)) : eval_mcnemar(f->b, f->c);
+    f->few = f->n < EVAL_INTERVAL_LEAST;
+    f->p = of_text ? (f->equal || f->few ? 1 : fmin(1, f->diff.p)) : eval_mcnemar(f->b, f->c);
     return 0;
 }
 

@@ -34,6 +34,7 @@ struct eval_comparison {
         char name[EVAL_FIGURE_NAME];
         size_t n, b, c;             /* items; answers that A alone, that B alone is right about */
         int equal;                  /* 1: no item differs */
+        int few;                    /* 1: fewer than EVAL_INTERVAL_LEAST: they show nothing, and diff has no interval */
         struct eval_bootstrap diff; /* of B less A, in the unit; above 0: B is worse */
         double p;                   /* by Holm's correction, where there are several figures */
     } figure[EVAL_COMPARED];

@@ -60,5 +60,7 @@ int eval_positions_read(uint8_t *marked, size_t n_chunk, int n_ctx, const char *
         n += !*mark;
         *mark = 1;
     }
-    return n > 1 ? 0 : error_set(err, ERR_INPUT, "%s names %zu positions; an error needs two at least", name, n);
+    return n > 1 ? 0
+                 : error_set(err, ERR_INPUT, "%s names %zu %s; an error needs two at least", name, n,
+                             n == 1 ? "position" : "positions");
 }

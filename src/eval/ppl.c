@@ -29,6 +29,8 @@ static int score_from(const struct eval_ppl_run *r)
     return least;
 }
 
+size_t eval_ppl_rows(const struct eval_ppl_run *r) { return (size_t)(r->n_ctx - score_from(r)); }
+
 static int take_chunk(void *arg, size_t chunk, const struct stoker_score *score, struct error *err)
 {
     struct eval_ppl_run *r = arg;
@@ -87,7 +89,7 @@ int eval_ppl_run(struct stoker *s, struct eval_ppl_run *r, struct error *err)
 /* Chunk by chunk, so that the sum does not depend on which of them were computed by this run. */
 int eval_ppl_sum(struct eval_ppl *out, const struct eval_ppl_chunk *chunk, size_t n_chunk, struct error *err)
 {
-    struct eval_bootstrap b;
+    struct eval_bootstrap b = {0};
     double sum = 0, squares = 0, *mean = malloc((n_chunk + 1) * sizeof *mean);
     *out = (struct eval_ppl){0};
     if (!mean)
@@ -101,7 +103,8 @@ int eval_ppl_sum(struct eval_ppl *out, const struct eval_ppl_chunk *chunk, size_
         mean[out->n_chunk++] = chunk[i].sum / (double)chunk[i].n;
     }
     double n = (double)out->n, v = sum / n, spread = squares / n - v * v;
-    int status = eval_bootstrap(&b, mean, out->n_chunk, EVAL_RESAMPLES, err);
+    out->has_interval = out->n_chunk >= EVAL_INTERVAL_LEAST;
+    int status = out->has_interval ? eval_bootstrap(&b, mean, out->n_chunk, EVAL_RESAMPLES, err) : 0;
     free(mean);
     if (status)
         return -1;

@@ -10,6 +10,7 @@
 struct eval_ppl {
     size_t n_chunk, n; /* chunks; scored tokens of all */
     double ppl, error; /* exp of the mean; by the variance of the tokens */
+    int has_interval;  /* 0: of fewer than EVAL_INTERVAL_LEAST chunks */
     double low, high;  /* 95 % of the resamples of chunks lie between */
 };
 
@@ -35,6 +36,9 @@ struct eval_ppl_run {
 
 /* Positions of a chunk that are scored; a chunk without any is not computed. */
 size_t eval_ppl_scored(const struct eval_ppl_run *r, size_t chunk);
+
+/* Positions of a chunk that run() tells on_progress() of: with marked more than are scored, from the first of any chunk on. */
+size_t eval_ppl_rows(const struct eval_ppl_run *r);
 
 /* The chunks from first on. 0, 1: stopped; -1: *err. */
 int eval_ppl_run(struct stoker *s, struct eval_ppl_run *r, struct error *err);

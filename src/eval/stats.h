@@ -15,6 +15,10 @@ enum { EVAL_RESAMPLES = 10000 };
 /* 1: n values can have this sum and this sum of squares, which is at least sum^2 / n but for rounding. */
 int eval_can_be_sums(size_t n, double sum, double squares);
 
+/* Of fewer values there is no interval: of three, one resample in 27 is three times the least, so it would be from that to the largest,
+ * and of one it would be that one, which looks like certainty. */
+enum { EVAL_INTERVAL_LEAST = 4 };
+
 /* The mean of x [n], n at least 1, and what n draws from it with replacement say of that, so many times over: the interval that 95 % of
  * their means lie in, and how often a mean is on the other side of 0. -1: no memory. */
 struct eval_bootstrap {

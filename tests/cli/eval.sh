@@ -111,9 +111,9 @@ for bad in '0 256:positions 1 to 255 of a chunk have a score' '0 0:positions 1 t
 done
 printf '0 5\n0 5\n' >"$dir/bad"
 run eval ppl "$ember" -f "$dir/text" --parse-special --ctx 256 --positions "$dir/bad"
-is "--positions: one" 2 "" "^stoker eval: $dir/bad names 1 positions; an error needs two at least$"
+is "--positions: one" 2 "" "^stoker eval: $dir/bad names 1 position; an error needs two at least$"
 run eval ppl "$ember" -f "$dir/text" --parse-special --ctx 256 --positions "$dir/absent"
-is "--positions: no such file" 2 "" "$dir/absent"
+is "--positions: no such file" 1 "" "$dir/absent"
 run eval ppl "$ember" -f "$text" -f "$text" --positions "$dir/places"
 is "--positions of two texts" 2 "" '^stoker eval ppl: --positions are those of one -f FILE$'
 
@@ -334,7 +334,7 @@ is "a base file that is cut" 2 "" "^stoker eval: $dir/cut has 4000 bytes, 9 chun
 run eval kld "$ember" --base "$text"
 is "no base file" 2 "" "^stoker eval: $text does not begin with \"_logits_\": it is no base file$"
 run eval kld "$ember" --base "$dir/absent"
-is "an absent base file" 2 "" "^stoker eval: $dir/absent: cannot be read: "
+is "an absent base file" 1 "" "^stoker eval: $dir/absent: cannot be read: "
 run eval kld "$ember" --base "$dir"
 is "a folder" 2 "" "^stoker eval: $dir is not a regular file$"
 run eval kld "$ember" --base "$data/eval/kld_tiny.base"
@@ -393,6 +393,8 @@ run eval logprobs "$ember" -f "$dir/latin"
 is "a text that is no UTF-8" 2 "" "^stoker eval: $dir/latin is not valid UTF-8 at byte 3 \(0xFF\)$"
 run eval ppl "$ember" -f "$dir/absent"
 is "no such text" 1 "" "$dir/absent"
+run eval logprobs "$ember" --chat "$dir/absent"
+is "no such chat" 1 "" "$dir/absent"
 run eval ppl "$ember" -f "$text" --from 3
 is "a flag of another evaluation" 2 "" '^stoker eval ppl: --from is not a flag'
 run eval ppl "$ember" -f "$text" --resume
@@ -400,7 +402,13 @@ is "--resume alone" 2 "" '--resume goes on with the results of --out FILE$'
 run eval ppl "$ember" -f "$text" --ctx 4 --chunks 1
 is "a chunk that scores one token" 2 "" 'a chunk has 5 tokens at least$'
 run eval ppl "$ember" -f "$text" --ctx 5 --chunks 1 --json
-is "a chunk that scores two" 0 '^\{"ppl":[0-9.]+,"error":[0-9.]+,"low":[0-9.]+,"high":[0-9.]+,"chunks":1,"tokens":2\}$' ""
+is "a chunk that scores two" 0 '^\{"ppl":[0-9.]+,"error":[0-9.]+,"low":null,"high":null,"chunks":1,"tokens":2\}$' ""
+for n in 1:chunk 3:chunks; do
+    run eval ppl "$ember" -f "$text" --ctx 5 --chunks ${n%:*}
+    is "$n without an interval" 0 "^${n%:*} ${n#*:}: too few chunks for an interval$" ""
+done
+run eval ppl "$ember" -f "$text" --ctx 5 --chunks 4
+is "an interval of four chunks" 0 '^95 % interval by bootstrap over 4 chunks of 5: [0-9.]+ to [0-9.]+; of so few chunks the true one is wider$' ""
 if [ -w /dev/full ]; then
     ln -s /dev/full "$dir/full"
     run $ppl --out "$dir/full" --resume

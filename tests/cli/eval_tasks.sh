@@ -300,7 +300,7 @@ is "a result twice" 2 "" "^stoker eval: $dir/twice, line 5: has been there befor
 run eval compare "$dir/a" "$items"
 is "no file of results" 2 "" "^stoker eval: $items is no file of results of stoker eval$"
 run eval compare "$dir/a" "$dir/absent"
-is "no such results" 2 "" "$dir/absent"
+is "no such results" 1 "" "$dir/absent"
 run eval compare "$dir/a"
 is "one file" 2 "" '^stoker eval compare: which two files of results\? A.jsonl B.jsonl$'
 for kv in f16 q8_0; do
@@ -308,6 +308,11 @@ for kv in f16 q8_0; do
 done
 run eval compare "$dir/f16" "$dir/q8_0"
 is "chunks" 0 '^(B worse than A by|B better than A by|no difference shown: an effect under) 0\.[0-9]{4} nats a token' ""
+for file in f16 q8_0; do { sed -n '1,4p' "$dir/$file" && sed -n '$p' "$dir/$file"; } >"$dir/$file.three"; done
+run eval compare "$dir/f16.three" "$dir/q8_0.three" --common
+is "three chunks" 0 '^no difference shown: 3 chunks are too few for an interval$' ""
+run eval compare "$dir/f16.three" "$dir/q8_0.three" --common --json
+is "three chunks as JSON" 0 '"verdict":"no difference shown","chunks":3,.*"low":null,"high":null,"p":1.0\}' ""
 
 # KL divergences from one base file: both figures a chunk.
 run eval kld "$ember" -f "$data/eval/eval.txt" --parse-special --ctx 256 --chunks 6 --save "$dir/base"

@@ -78,7 +78,7 @@ is "a file of empty keys" 2 "" "=stoker serve: --api-key-file $dir/keys holds no
 run serve --port 0 --api-key-file /dev/zero
 is "a file of keys without end" 2 "" "=stoker serve: --api-key-file /dev/zero: larger than 1 MiB"
 run serve --port 0 --api-key-file "$dir/absent"
-is "no file of keys" 2 "" "=stoker serve: --api-key-file $dir/absent: cannot be opened: No such file or directory"
+is "no file of keys" 1 "" "=stoker serve: --api-key-file $dir/absent: cannot be opened: No such file or directory"
 run serve --port 0 --host 0.0.0.0
 is "others' requests without a key" 2 "" "^stoker: --host 0\.0\.0\.0 lets other machines ask: give --api-key-file, or --allow-host with each name "
 starts --host 0.0.0.0 --allow-host box.example

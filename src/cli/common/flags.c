@@ -512,9 +512,11 @@ struct flag_table model_flags(struct stoker_options *o)
         {"--memory", NULL, FLAG_BYTES, &o->memory, 1, 0, "BYTES|min|max",
          "bound on the whole process (default: what the machine has left)"},
         {"--ctx", "--context", FLAG_COUNT, &o->n_ctx, 1, 1 << 28, "N",
-         "positions a sequence, 8k is 8192 (default: trained, at most 8192; serve: at most 32768)", "0"},
+         "positions a sequence, 8k is 8192 (default: trained, at most 8192; serve: at most 32768; eval ppl, kld: 512, "
+         "others: what their prompts need)",
+         "0"},
         {"--parallel", NULL, FLAG_INT, &o->n_parallel, 1, 128, "N",
-         "sequences at a time (default 1; serve: 4, as memory allows)"},
+         "sequences at a time (default 1; serve, eval: 4, as memory allows)"},
         {"--chunk", NULL, FLAG_INT, &o->n_chunk, 1, 1 << 16, "N", "prompt rows a step (default 512, adapted)"},
         {"--snapshots", NULL, FLAG_INT, &o->n_snapshots, 1, 1 << 10, "N",
          "recurrent states kept a sequence, besides its own (default 1; serve: 4)"},

@@ -24,6 +24,8 @@ static void print_verdict(const struct eval_comparison *c, const struct eval_com
         printf("%s: ", f->name);
     if (f->equal)
         printf("no difference shown: all %zu %s have equal results\n", f->n, c->items);
+    else if (f->few)
+        printf("no difference shown: %zu %s are too few for an interval\n", f->n, c->items);
     else if (v == NO_DIFFERENCE)
         printf("no difference shown: an effect under %.*f %s would not be seen with %zu %s\n", digits,
                (f->diff.high - f->diff.low) / 2, c->unit, f->n, c->items);
@@ -38,10 +40,12 @@ static void print_json(const struct eval_comparison *c)
     json_t *figures = json_array(), *o;
     for (int k = 0; k < c->n_figure; k++) {
         const struct eval_compared *f = &c->figure[k];
-        json_array_append_new(figures, json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "name", f->name,
+        json_t *low = f->few ? json_null() : json_real(f->diff.low),
+               *high = f->few ? json_null() : json_real(f->diff.high);
+        json_array_append_new(figures, json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:o, s:o, s:f}", "name", f->name,
                                                  "verdict", verdicts[verdict_of(f)], c->items, (json_int_t)f->n,
                                                  "only_a", (json_int_t)f->b, "only_b", (json_int_t)f->c, "worse_by",
-                                                 f->diff.mean, "low", f->diff.low, "high", f->diff.high, "p", f->p));
+                                                 f->diff.mean, "low", low, "high", high, "p", f->p));
     }
     o = json_pack("{s:s, s:I, s:o}", "unit", c->unit, c->items, (json_int_t)c->n, "figures", figures);
     json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
@@ -72,7 +76,5 @@ int eval_compare_files(struct eval_command *c)
         print(&result, c->common);
     eval_record_close(&a);
     eval_record_close(&b);
-    if (failed)
-        eval_fail(&err);
-    return failed ? 2 : 0;
+    return failed ? eval_fail(&err) : 0;
 }

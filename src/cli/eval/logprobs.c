@@ -195,10 +195,8 @@ static int run_chat(struct eval_command *c)
     struct error err = {0};
     size_t n;
     char *request = eval_file_read(c->chat, REQUEST_MOST, &n, &err);
-    if (!request) {
-        fprintf(stderr, "stoker eval: %s\n", err.text);
-        return 2;
-    }
+    if (!request)
+        return eval_fail(&err);
     int failed = stoker_templates_open(&t, c->model, NULL, NULL, &why) ||
                  stoker_prompt(t, request, n, NULL, NULL, &p, NULL, &why);
     int status = failed ? report(&why) : run(c, p.token, p.n_token);

@@ -20,10 +20,11 @@ struct ppl {
     struct eval_command *c;
     struct eval_texts text; /* base has its tokens, where there is one */
     struct eval_ppl_run run;
-    size_t n_item, n_known;       /* chunks that are scored; tokens of those that are known */
+    size_t n_item, n_known;       /* chunks that are scored; of them, those that are known */
+    size_t n_row;                 /* that progress counts of each */
     struct eval_results *results; /* or NULL */
     struct progress progress;
-    size_t n_token;                /* scored in this run */
+    size_t n_token;                /* rows that this run has scored */
     struct eval_base base;         /* that --save writes */
     uint8_t (*rows)[SHA256_BYTES]; /* --save: hashes of the chunks whose rows it has */
 };
@@ -63,7 +64,7 @@ static int take_item(void *arg, const json_t *item, struct error *err)
     if (p->c->save && eval_hash_read(p->rows[at], json_string_value(json_object_get(item, "rows_sha256"))))
         return error_set(err, ERR_INPUT, "does not say what rows chunk %zu has", at);
     p->run.first = at + 1;
-    p->n_known += n;
+    p->n_known++;
     return 0;
 }
 
@@ -119,7 +120,8 @@ static int open_base(struct ppl *p)
     if (eval_base_create(&p->base, p->run.first, p->rows, &err))
         return eval_fail(&err);
     if (p->base.fd >= 0) /* it is not whole already */
-        fprintf(stderr, "stoker eval: %s: %.1f MB for %zu chunks\n", c->save, (double)bytes / 1e6, p->run.n_chunk);
+        fprintf(stderr, "stoker eval: %s: %.1f MB for %zu %s\n", c->save, (double)bytes / 1e6, p->run.n_chunk,
+                p->run.n_chunk == 1 ? "chunk" : "chunks");
     return 0;
 }
 
@@ -131,19 +133,11 @@ static int on_row(void *arg, size_t chunk, int pos, const float *logits, double 
 
 /* ---- the run ---------------------------------------------------------------------------------------------------------------- */
 
-static size_t total_of(const struct ppl *p)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < p->run.n_chunk; i++)
-        n += eval_ppl_scored(&p->run, i);
-    return n;
-}
-
 static void on_progress(void *arg, size_t n)
 {
     struct ppl *p = arg;
     p->n_token += n;
-    progress_show(&p->progress, p->n_known + p->n_token, total_of(p));
+    progress_show(&p->progress, p->n_known * p->n_row + p->n_token, p->n_item * p->n_row);
 }
 
 static int stopped(void *arg)
@@ -167,7 +161,7 @@ static int compute(struct ppl *p)
     if (status)
         return status;
     eval_catch_interrupts();
-    progress_begin(&p->progress, "scoring", PROGRESS_TOKENS, p->n_known);
+    progress_begin(&p->progress, "scoring", PROGRESS_TOKENS, p->n_known * p->n_row);
     int ran = eval_ppl_run(s, &p->run, &err);
     progress_end(&p->progress);
     stoker_close(s);
@@ -178,14 +172,18 @@ static int compute(struct ppl *p)
 
 static json_t *summary_of(const struct eval_ppl *r)
 {
-    return json_pack("{s:f, s:f, s:f, s:f, s:I, s:I}", "ppl", r->ppl, "error", r->error, "low", r->low, "high", r->high,
+    json_t *low = r->has_interval ? json_real(r->low) : json_null(),
+           *high = r->has_interval ? json_real(r->high) : json_null();
+    return json_pack("{s:f, s:f, s:o, s:o, s:I, s:I}", "ppl", r->ppl, "error", r->error, "low", low, "high", high,
                      "chunks", (json_int_t)r->n_chunk, "tokens", (json_int_t)r->n);
 }
 
 static void print(const struct eval_command *c, const struct eval_ppl *r)
 {
     printf("Final estimate: PPL = %.4f +/- %.5f\n", r->ppl, r->error);
-    if (r->n_chunk > 1)
+    if (!r->has_interval)
+        printf("%zu %s: too few chunks for an interval\n", r->n_chunk, r->n_chunk == 1 ? "chunk" : "chunks");
+    else
         printf("95 %% interval by bootstrap over %zu chunks of %d: %.4f to %.4f%s\n", r->n_chunk, c->n_ctx, r->low,
                r->high, r->n_chunk < FEW ? "; of so few chunks the true one is wider" : "");
 }
@@ -263,6 +261,7 @@ static int prepare(struct ppl *p)
         p->rows = calloc(n, sizeof *p->rows);
     for (size_t i = 0; i < n; i++)
         p->n_item += eval_ppl_scored(&p->run, i) > 0;
+    p->n_row = eval_ppl_rows(&p->run);
     if (p->run.chunk && !p->rows == !c->save)
         return 0;
     fprintf(stderr, "stoker eval: no memory for %zu chunks\n", n);

@@ -51,7 +51,7 @@ static int read_positions(struct eval_texts *t, const struct eval_command *c)
         t->part[0].n_chunk = t->n_chunk;
     }
     free(text);
-    return !err.code ? 0 : err.code == ERR_IO ? (fprintf(stderr, "stoker eval: %s\n", err.text), 2) : eval_fail(&err);
+    return err.code ? eval_fail(&err) : 0;
 }
 
 int eval_texts_read(struct eval_texts *t, const struct eval_command *c)

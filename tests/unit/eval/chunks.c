@@ -1,10 +1,11 @@
 /* links: eval engine text model store op machine kernel format base */
-/* Chunks of a text: as many steps as they fill, however fast threads are; each row once, with its own logits; what ends a run. */
+/* Chunks of a text: as many steps as they fill, however fast threads are; each row once, with its own logits; what ends a run; progress. */
 #include "eval/chunks.h"
 
 #include "base/error.h"
 #include "base/f64.h"
 #include "base/rng.h"
+#include "eval/ppl.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -206,13 +207,51 @@ static void ended_chunks_come(void **state)
     stoker_close(e);
 }
 
+static int on_marked(void *arg, size_t chunk, struct error *err)
+{
+    struct seen *s = arg;
+    (void)chunk, (void)err;
+    s->n_chunk++;
+    return 0;
+}
+
+/* What progress tells of marked positions adds up to what the caller shows as the total: of each chunk the same, from the first that is
+ * marked in any of them. */
+static void progress_adds_up(void **state)
+{
+    (void)state;
+    static struct seen s;
+    static uint8_t marked[N_CHUNK * N_CTX];
+    struct eval_ppl_chunk chunk[N_CHUNK] = {{0}};
+    struct stoker *e = engine(4, 4 * N_CTX);
+    struct error err = {0};
+    struct eval_ppl_run r = {.token = token,
+                             .n_chunk = N_CHUNK,
+                             .n_ctx = N_CTX,
+                             .bos = -1,
+                             .marked = marked,
+                             .chunk = chunk,
+                             .on_chunk = on_marked,
+                             .on_progress = on_progress,
+                             .stopped = stopped,
+                             .arg = &s};
+    memset(&s, 0, sizeof s);
+    s.stop_at = SIZE_MAX;
+    marked[2 * N_CTX + 7] = marked[2 * N_CTX + 9] = marked[5 * N_CTX + 20] = 1;
+    assert_int_equal(eval_ppl_run(e, &r, &err), 0);
+    assert_int_equal(s.n_chunk, 2);
+    assert_int_equal(eval_ppl_rows(&r), N_CTX - 7);
+    assert_int_equal(s.n_row, 2 * eval_ppl_rows(&r));
+    r.marked = NULL;
+    assert_int_equal(eval_ppl_rows(&r), eval_scored(N_CTX));
+    stoker_close(e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(steps_are_full),
-        cmocka_unit_test(runs_end_early),
-        cmocka_unit_test(ended_chunks_come),
-        cmocka_unit_test(groups_are_refused),
+        cmocka_unit_test(steps_are_full),     cmocka_unit_test(runs_end_early),   cmocka_unit_test(ended_chunks_come),
+        cmocka_unit_test(groups_are_refused), cmocka_unit_test(progress_adds_up),
     };
     return cmocka_run_group_tests_name("chunks", tests, NULL, NULL);
 }
