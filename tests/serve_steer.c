@@ -205,6 +205,7 @@ static void files_refused(void)
         {"{\"path\":\"declines.gguf\",\"scale\":1001}", 400, "invalid_value", "scale"},
         {"{\"path\":\"declines.gguf\",\"layer_end\":\"3\"}", 400, "invalid_type", "layer_end"},
         {"{\"path\":\"declines.gguf\",\"layer_start\":2,\"layer_end\":6}", 400, "invalid_value", "layers"},
+        {"{\"path\":\"declines.gguf\",\"layer_start\":2,\"layer_end\":3}", 400, "invalid_value", "scale"},
         {"{\"path\":\"reversed.gguf\",\"name\":\"a/b\"}", 400, "invalid_value", "name"},
         {"{\"path\":\"reversed.gguf\",\"name\":\"\"}", 400, "invalid_value", "name"},
     };
@@ -378,6 +379,10 @@ static void default_list(void)
     answers("/control-vectors/load", "{\"path\":\"declines.gguf\",\"scale\":2,\"layer_start\":3,\"layer_end\":3}",
             "\"id\":2,\"name\":\"declines\"");
     check(strcmp(of("\"n\":1"), text) == 0, "loaded with a scale, and not on the default list");
+    answers("/control-vectors/unload", "{\"id\":1}", "\"success\":true"); /* room for another */
+    answers("/control-vectors/load", "{\"path\":\"same.gguf\",\"scale\":2,\"layer_start\":3,\"layer_end\":3}",
+            "\"id\":2");
+    check(strcmp(of("\"n\":1"), text) == 0, "loaded again with a scale, and on the default list twice");
     answers("/control-vectors/apply", "[]", "{\"success\":true}");
     check(!*of("\"n\":1"), "an empty default list");
 }

@@ -145,11 +145,11 @@ static int open_file(struct gguf_file *f, const char *path, int dir, struct aren
 {
     struct stat st;
     int entry = dir != AT_FDCWD;
+    if (entry && check_entry(path, err))
+        return -1;
     f->path = arena_copy(arena, path, strlen(path));
     if (!f->path)
         return error_set(err, ERR_MEMORY, "%s: no memory to open it", path);
-    if (entry && check_entry(path, err))
-        return -1;
     /* Not blocking: opening a pipe must not wait for somebody to write. */
     f->fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (entry ? O_NOFOLLOW : 0));
     if (f->fd < 0 && errno == ELOOP && entry)

@@ -73,7 +73,7 @@ INL __m256 ue4m3_half8(const uint8_t *p, size_t rs)
 INL __m128 half4_before(const uint8_t *p, size_t rs)
 {
     __m128i v[4];
-    UNROLL for (size_t r = 0; r < 4; r++) v[r] = _mm_loadu_si32(p + r * rs);
+    UNROLL for (size_t r = 0; r < 4; r++) v[r] = _mm_cvtsi32_si128((int)load_u32(p + r * rs));
     return _mm_cvtph_ps(_mm_unpacklo_epi32(_mm_unpacklo_epi16(v[0], v[1]), _mm_unpacklo_epi16(v[2], v[3])));
 }
 

@@ -30,9 +30,9 @@ struct part {
     const int8_t *q;
     const float *dx;
     const int16_t *s16, *s32;
-    float *acc;        /* [m][ROWS] */
-    const char *ahead; /* what to prefetch meanwhile, */
-    int ahead_lines;   /* spread over the groups of rows */
+    float *acc;      /* [m][ROWS] */
+    uintptr_t ahead; /* what to prefetch meanwhile, */
+    int ahead_lines; /* spread over the groups of rows */
 };
 
 #if defined(__AVXVNNI__)
@@ -196,7 +196,7 @@ INL void all_rows(const struct panel *P, const struct variant kind, struct part 
     for (int left = (a.m + TOKENS - 1) / TOKENS; left > 0; left--) {
         int T = (a.m + left - 1) / left, lines = (a.ahead_lines + left - 1) / left;
         for (int i = 0; i < lines; i++, a.ahead += 64)
-            prefetch_l2(a.ahead);
+            prefetch_l2((const void *)a.ahead);
         a.ahead_lines -= lines;
         if (kind.family == ACT_X256) {
             switch (T) {
@@ -359,7 +359,7 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const uint8_t 
                         .s16 = x->sum16 + at * 16,
                         .s32 = x->sum32 + at * 8,
                         .acc = acc,
-                        .ahead = next ? (const char *)next + (size_t)b * share : NULL,
+                        .ahead = (uintptr_t)next + (size_t)b * share,
                         .ahead_lines = next ? (int)(share / 64) + 1 : 0,
                     });
     }

@@ -187,7 +187,7 @@ static int prepare_steer(struct run *run)
     if (!any)
         return 0;
     if (n == 1)
-        snprintf(a->steer, sizeof a->steer, "%s", digest);
+        snprintf(a->steer, sizeof a->steer, "%.16s", digest);
     for (int i = 0; n > 1 && i < STEER_DIGITS / 2; i++)
         snprintf(a->steer + 2 * i, 3, "%02x", hash[i]);
     http_set(a->http, "x-stoker-steer", "%s", a->steer);

@@ -157,11 +157,19 @@ static int load(struct http_exchange *x, const json_t *body, struct named_vector
         stoker_vector_close(v);
         return -1;
     }
+    if (how.has_layers && !scaled) {
+        stoker_vector_close(v);
+        return refuse(
+            r, 400, "invalid_value", "scale",
+            "\"layer_start\" and \"layer_end\" belong to an entry of the default list: give its \"scale\" as well");
+    }
     if (vectors_add(&s->vectors, v, name, out, r))
         return -1;
     how.vector = out->vector;
     if (scaled)
-        got = vectors_list_add(&s->vectors, &how, out->name, r);
+        got = vectors_list_put(&s->vectors, &how, out->name, r);
+    if (got < 0 && out->is_new)
+        vectors_remove(&s->vectors, out->id);
     stoker_vector_close(out->vector);
     return got < 0 ? -1 : 0;
 }

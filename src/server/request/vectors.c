@@ -69,19 +69,23 @@ static void name_of_file(char *name, const char *file)
 
 /* ---- the table: under the lock ---------------------------------------------------------------------------------------------- */
 
-/* Files of equal directions may still do something else with them. */
-static int is_equal(const struct stoker_vector *a, const struct stoker_vector_about *b)
+/* Files of equal directions may still do something else with them, or have them at other layers, which their hash does not tell. */
+static int is_equal(const struct stoker_vector *a, const struct stoker_vector *b)
 {
-    struct stoker_vector_about x;
+    struct stoker_vector_about x, y;
     stoker_vector_about(a, &x);
-    return x.kind == b->kind && x.scale_default == b->scale_default && strcmp(x.sha256, b->sha256) == 0 &&
-           strcmp(x.hook, b->hook) == 0;
+    stoker_vector_about(b, &y);
+    int equal = x.kind == y.kind && x.scale_default == y.scale_default && strcmp(x.sha256, y.sha256) == 0 &&
+                strcmp(x.hook, y.hook) == 0 && x.layer_first == y.layer_first && x.layer_last == y.layer_last;
+    for (int l = x.layer_first; equal && l <= x.layer_last; l++)
+        equal = stoker_vector_norm(a, l) == stoker_vector_norm(b, l);
+    return equal;
 }
 
-static struct named_vector *equal_to(struct vectors *v, const struct stoker_vector_about *about)
+static struct named_vector *equal_to(struct vectors *v, const struct stoker_vector *vector)
 {
     for (size_t i = 0; i < v->n; i++)
-        if (is_equal(v->item[i].vector, about))
+        if (is_equal(v->item[i].vector, vector))
             return &v->item[i];
     return NULL;
 }
@@ -100,23 +104,24 @@ static int add(struct vectors *v, const struct stoker_vector *vector, const stru
                const char *name, struct named_vector *out, struct refusal *r)
 {
     char own[VECTOR_NAME];
-    const struct named_vector *equal = equal_to(v, about);
+    const struct named_vector *equal = equal_to(v, vector);
     if (equal) {
         stoker_vector_close(vector);
         *out = *equal;
+        out->is_new = 0;
         return 0;
     }
     if (!name)
         name_of_file(own, about->file);
     name = name ? name : own;
     if (find(v, name, strlen(name), 0))
-        return refuse(r, 409, "vector_exists", "name", "another vector is called \"%s\": give this one another name",
-                      name);
+        return refuse(r, 409, "vector_exists", "name", "another vector is called \"%s\": give this one another name%s",
+                      name, name == own ? ", or its file" : "");
     if (v->n == VECTORS_MOST)
         return refuse(r, 400, "invalid_value", NULL, "%d vectors are loaded, and no more can be: unload one",
                       VECTORS_MOST);
     struct named_vector *x = &v->item[v->n++];
-    *x = (struct named_vector){.id = v->next_id++, .vector = vector};
+    *x = (struct named_vector){.id = v->next_id++, .is_new = 1, .vector = vector};
     snprintf(x->name, sizeof x->name, "%s", name);
     *out = *x;
     return 0;
@@ -238,20 +243,39 @@ void vectors_set_list(struct vectors *v, struct steer_list *l)
     steer_list_free(&old);
 }
 
+static int list_add(struct steer_list *l, const struct stoker_steer *how, const char *name, struct refusal *r)
+{
+    if (l->n == STOKER_STEER_MOST)
+        return refuse(r, 400, "invalid_value", "scale", "the default list has %d entries, and no more are possible",
+                      STOKER_STEER_MOST);
+    stoker_vector_hold(how->vector);
+    l->how[l->n] = *how;
+    snprintf(l->name[l->n++], VECTOR_NAME, "%s", name);
+    return 0;
+}
+
 int vectors_list_add(struct vectors *v, const struct stoker_steer *how, const char *name, struct refusal *r)
 {
+    pthread_mutex_lock(&v->lock);
+    int failed = list_add(&v->list, how, name, r);
+    prune(v);
+    pthread_mutex_unlock(&v->lock);
+    return failed;
+}
+
+int vectors_list_put(struct vectors *v, const struct stoker_steer *how, const char *name, struct refusal *r)
+{
     int failed = 0;
+    size_t i = 0;
     pthread_mutex_lock(&v->lock);
     struct steer_list *l = &v->list;
-    if (l->n == STOKER_STEER_MOST) {
-        failed = refuse(r, 400, "invalid_value", "scale", "the default list has %d entries, and no more are possible",
-                        STOKER_STEER_MOST);
-    } else {
-        stoker_vector_hold(how->vector);
-        l->how[l->n] = *how;
-        snprintf(l->name[l->n++], VECTOR_NAME, "%s", name);
-        prune(v);
-    }
+    while (i < l->n && l->how[i].vector != how->vector)
+        i++;
+    if (i < l->n)
+        l->how[i] = *how;
+    else
+        failed = list_add(l, how, name, r);
+    prune(v);
     pthread_mutex_unlock(&v->lock);
     return failed;
 }

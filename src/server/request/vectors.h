@@ -17,6 +17,7 @@ enum { VECTORS_MOST = 64, VECTOR_NAME = 65 };
 struct named_vector {
     int id; /* in the order of loading, from 0; none is used twice */
     char name[VECTOR_NAME];
+    int is_new; /* vectors_add() put it there, now */
     const struct stoker_vector *vector;
 };
 
@@ -62,5 +63,7 @@ void vectors_list(struct vectors *v, struct steer_list *out);
 void vectors_set_list(struct vectors *v, struct steer_list *l);
 /* One entry more, of a vector that is held. -1: 400, it is full. */
 int vectors_list_add(struct vectors *v, const struct stoker_steer *how, const char *name, struct refusal *r);
+/* The same, instead of the first entry of that vector where there is one. */
+int vectors_list_put(struct vectors *v, const struct stoker_steer *how, const char *name, struct refusal *r);
 
 #endif

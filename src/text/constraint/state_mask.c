@@ -41,7 +41,7 @@ static const char *text_of(const struct constraint *c, uint32_t token, size_t *n
 
 /* ---- free text ---------------------------------------------------------------------------------------------------------------- */
 
-/* A token completes a trigger and goes on: may it? */
+/* May the token follow, read by its bytes? */
 static int goes_on(const struct constraint_state *from, uint32_t token)
 {
     struct constraint_state s = *from;
@@ -327,6 +327,17 @@ static int make_once(struct masking *m)
     return c->matcher.full ? -1 : finish_mask(m);
 }
 
+/* A token of the grammar's own, or its text, is read next. */
+static int follows(const struct constraint_state *s, uint32_t token)
+{
+    struct constraint *c = s->c;
+    if (matcher_token(&c->matcher, s->set, token, bit_of(c->trie->is_text, token)) != SET_DEAD)
+        return 1;
+    if (c->matcher.ambiguous)
+        matcher_begin(&c->matcher);
+    return goes_on(s, token);
+}
+
 /* Of the tokens that keep the distance those that can be read: a few, since each may be much work. */
 static void keep_few(struct masking *m)
 {
@@ -335,7 +346,7 @@ static void keep_few(struct masking *m)
     for (uint32_t t = 0; t < (uint32_t)c->trie->n_vocab && !c->matcher.full; t++) {
         if (!bit_of(m->bits, t))
             continue;
-        int keep = tried++ < WAY_TRIED && kept < WAY_KEPT && goes_on(m->s, t);
+        int keep = tried++ < WAY_TRIED && kept < WAY_KEPT && follows(m->s, t);
         put_bit(m->bits, t, keep);
         kept += keep;
         matcher_work(&c->matcher, 10);
@@ -351,12 +362,14 @@ static int make_way(struct masking *m)
     int64_t now = c->completion && s->phase == CONSTRAINT_GOVERNED && s->next == CONSTRAINT_END && !s->ended
                       ? completion_of_set(c->completion, s->set)
                       : COMPLETION_NEVER;
-    if (now != COMPLETION_NEVER && m->left <= now + LIMIT_MARGIN && !c->matcher.full) {
+    int is_close = now != COMPLETION_NEVER && m->left <= now + LIMIT_MARGIN;
+    m->forced = 0;
+    if (is_close && !c->matcher.full) {
         completion_way(c->completion, s->set, m->left - 2 > now - 1 ? m->left - 2 : now - 1, m->bits);
         keep_few(m);
         m->forced = m->left <= now + 1;
     }
-    if (!c->matcher.full && !any_of(m->bits, c->trie->n_word) && now != 0)
+    if (!c->matcher.full && (!is_close || (now != 0 && !any_of(m->bits, c->trie->n_word))))
         matcher_refuse(&c->matcher);
     return c->matcher.full ? -1 : finish_mask(m);
 }
