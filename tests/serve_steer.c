@@ -383,6 +383,7 @@ static void default_list(void)
     answers("/control-vectors/load", "{\"path\":\"same.gguf\",\"scale\":2,\"layer_start\":3,\"layer_end\":3}",
             "\"id\":2");
     check(strcmp(of("\"n\":1"), text) == 0, "loaded again with a scale, and on the default list twice");
+    answers("/control-vectors/load", "{\"path\":\"ablate.gguf\",\"name\":\"A.b-c_1\"}", "\"name\":\"A.b-c_1\"");
     answers("/control-vectors/apply", "[]", "{\"success\":true}");
     check(!*of("\"n\":1"), "an empty default list");
 }

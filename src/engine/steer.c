@@ -230,7 +230,8 @@ void steer_blame(const struct job_steer *j, struct error *err)
     if (!j || err->code != ERR_FORMAT)
         return;
     *err = (struct error){0};
-    error_set(err, ERR_INPUT, "non-finite logits: the request is steered too far; lower the scales of its list, or of the server's");
+    error_set(err, ERR_INPUT,
+              "non-finite logits: the request is steered too far; lower the scales of its list, or of the server's");
     error_field(err, "steer");
 }
 
