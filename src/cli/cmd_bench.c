@@ -191,31 +191,48 @@ static const char *word_of(const char *list, int i, char *out, size_t cap)
     return list ? out : NULL;
 }
 
+/* Items of the lists of what an engine is made with: model, type of keys and values, chunk, reader, threads. */
+struct combination {
+    int model, type, chunk, direct, threads;
+};
+
+static const char *types_of(const struct options *w) { return w->type_k ? w->type_k : w->type_v; }
+
+/* An empty list: what the other flags say. word: room for the type. */
+static void combine(struct bench *b, const struct options *w, const struct combination *at, char word[16])
+{
+    const char *types = types_of(w);
+    b->model = w->model.n ? w->model.text[at->model] : b->model;
+    b->options.kv = types ? word_of(types, at->type, word, 16) : b->options.kv;
+    b->options.n_chunk = w->chunk.n ? w->chunk.item[at->chunk] : b->options.n_chunk;
+    b->options.n_threads = w->threads.n ? w->threads.item[at->threads] : b->options.n_threads;
+    if (w->direct.n)
+        b->options.reader = w->direct.item[at->direct] ? NULL : "buffered";
+}
+
 /* Every combination of what an engine is made with. An empty list: one, what the other flags say. */
 static int measure_all(struct bench *b, const struct options *w, const struct tests *t, struct outputs *o)
 {
     char word[16];
-    const char *types = w->type_k ? w->type_k : w->type_v;
+    const char *types = types_of(w);
     int status = 0;
     for (int m = 0; m < (w->model.n ? w->model.n : 1) && status == 0; m++)
         for (int k = 0; status == 0 && (k == 0 || word_of(types, k, word, sizeof word)); k++)
             for (int c = 0; c < (w->chunk.n ? w->chunk.n : 1) && status == 0; c++)
                 for (int d = 0; d < (w->direct.n ? w->direct.n : 1) && status == 0; d++)
                     for (int n = 0; n < (w->threads.n ? w->threads.n : 1) && status == 0; n++) {
-                        b->model = w->model.n ? w->model.text[m] : b->model;
-                        b->options.kv = types ? word_of(types, k, word, sizeof word) : b->options.kv;
-                        b->options.n_chunk = w->chunk.n ? w->chunk.item[c] : b->options.n_chunk;
-                        b->options.n_threads = w->threads.n ? w->threads.item[n] : b->options.n_threads;
-                        if (w->direct.n)
-                            b->options.reader = w->direct.item[d] ? NULL : "buffered";
+                        combine(b, w, &(struct combination){m, k, c, d, n}, word);
                         status = measure(b, w, t, o);
                     }
     return status;
 }
 
-static int digest(struct bench *b)
+/* Of the first combination: --against compares one setting a side. */
+static int digest(struct bench *b, const struct options *w)
 {
     struct stoker_error err;
+    char word[16];
+    combine(b, w, &(struct combination){0}, word);
     if (bench_open(b, &err))
         return report(&err);
     int failed = bench_digest(b, stdout, &err);
@@ -240,7 +257,7 @@ static int run(struct bench *b, const struct options *w)
             b->options.n_ctx = longest(&t);
         b->shows_chunk = w->chunk.n > 0;
         b->shows_kv = w->type_k || w->type_v;
-        status = w->digest ? digest(b) : measure_all(b, w, &t, &o);
+        status = w->digest ? digest(b, w) : measure_all(b, w, &t, &o);
         if (!w->digest && (status == 0 || o.out.rows)) {
             bench_end(&o.out);
             bench_end(&o.err);
@@ -289,7 +306,7 @@ int cmd_bench(int argc, char **argv)
         {"--mask", NULL, FLAG_TEXT, &w.mask, 0, 0, "PATH",
          "masks of constraints instead: schemas with texts, or tools"},
         {"--against", NULL, FLAG_TEXT, &w.against.settings, 0, 0, "FLAGS",
-         "is it faster with these flags too? by turns"},
+         "is it faster with these flags too? by turns; split at blanks"},
         {"--against-binary", NULL, FLAG_TEXT, &w.against.binary, 0, 0, "FILE", "the same of another stoker"},
         {"--against-llama-bench", NULL, FLAG_TEXT, &w.against.peer, 0, 0, "FILE", "the same of a llama-bench"},
         {"--pairs", NULL, FLAG_INT, &w.against.pairs, EVAL_PAIRS_LEAST, EVAL_PAIRS_MOST, "N",

@@ -38,7 +38,7 @@ static uint64_t code_bytes(void)
 {
     uint64_t sum = 8 * MIB;
     dl_iterate_phdr(add_segments, &sum);
-    return round_up(sum, 4 * MIB);
+    return round_up(sum, MIB);
 }
 
 /* ---- a plan that does not fit ----------------------------------------------------------------------------------------------- */

@@ -47,6 +47,10 @@ run bench "$model" $quick --against-binary "$dir/old" --unequal -o jsonl
 is "it with --unequal" 0 '"outputs":"not compared"' "has no bench --digest"
 run bench "$model" $quick --against '--kv q8_0'
 is "settings that change answers" 1 "" "A and B answer differently"
+run bench "$model" $quick --against '-ctk q8_0 -ctv q8_0'
+is "settings in llama-bench's words" 1 "" "A and B answer differently"
+run bench "$model" $quick --against '-t 2' --log "$dir/absent/log"
+is "a log that cannot be written" 1 "" "--log $dir/absent/log: No such file"
 
 # ---- a peer --------------------------------------------------------------------------------------------------------------
 peer() { # peer BODY: a llama-bench that does this
@@ -72,6 +76,14 @@ run bench "$model" $quick --against-llama-bench "$dir/peer"
 is "a peer's other tests" 1 "" "A and B do not measure the same tests"
 run bench "$model" $quick --against-llama-bench "$dir/absent"
 is "a peer that is not there" 1 "" "$dir/absent cannot be started: No such file"
+
+peer 'trap "echo ended >>\"'"$dir"'/ended\"; exit 1" TERM; touch "'"$dir"'/begun"; while :; do sleep 0.05; done'
+"$stoker" bench "$model" $quick --against-llama-bench "$dir/peer" >/dev/null 2>&1 &
+while [ ! -e "$dir/begun" ]; do sleep 0.05; done
+kill "$!" && wait "$!"
+n=0
+while [ ! -e "$dir/ended" ] && [ $((n += 1)) -lt 200 ]; do sleep 0.05; done
+[ -e "$dir/ended" ] && pass || fail "a peer whose bench is ended" "goes on"
 
 # ---- void pairs: the host takes more than 2 % of B's runs, at first ---------------------------------------------------------
 mkdir -p "$dir/root/proc"
@@ -126,8 +138,6 @@ done <<'END'
 END
 run bench --log "$dir/absent" --table
 is "no log" 1 "" "--log $dir/absent: cannot be opened: No such file"
-run bench "$model" $quick --against-binary "$dir/fast" --log "$dir/absent/log"
-is "a log that cannot be written" 1 ' faster ' "--log $dir/absent/log: No such file"
 
 # ---- what is refused -----------------------------------------------------------------------------------------------------
 run bench "$model" $quick --against '--nosuch 1'

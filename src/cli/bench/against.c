@@ -83,13 +83,15 @@ static int measure_pair(const struct experiment *e, struct series *s, const stru
     return 0;
 }
 
-static void show_progress(const struct experiment *e, const char *name, const struct series *s, size_t n, double begun)
+/* first: pairs there were at `begun`. */
+static void show_progress(const struct experiment *e, const char *name, const struct series *s, size_t n, size_t first,
+                          double begun)
 {
     if (!e->w->progress)
         return;
     fprintf(stderr, "stoker bench: %s, pair %zu of %zu", name, s->n + 1, n);
-    if (s->n > 0)
-        fprintf(stderr, ", %.0f s left", ceil((clock_seconds() - begun) / (double)s->n * (double)(n - s->n)));
+    if (s->n > first)
+        fprintf(stderr, ", %.0f s left", ceil((clock_seconds() - begun) / (double)(s->n - first) * (double)(n - s->n)));
     fputc('\n', stderr);
 }
 
@@ -98,8 +100,9 @@ static int measure(const struct experiment *e, struct series *s, const char *nam
                    const struct side *y, size_t n)
 {
     double begun = clock_seconds();
+    const size_t first = s->n;
     while (s->n < n && (size_t)s->voided < n) {
-        show_progress(e, name, s, n, begun);
+        show_progress(e, name, s, n, first, begun);
         if (measure_pair(e, s, x, y, ((int)s->n + s->voided) % 2))
             return -1;
     }

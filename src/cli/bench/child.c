@@ -103,7 +103,7 @@ static int start(struct reading *r, char *const argv[], pid_t *child)
     if (!code)
         code = posix_spawn_file_actions_adddup2(&files, r->to[ERR], STDERR_FILENO);
     if (!code)
-        code = posix_spawnp(child, argv[0], &files, NULL, argv, environ);
+        code = posix_spawn(child, argv[0], &files, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&files);
     return code;
 }
@@ -132,8 +132,40 @@ static int say(const char *program, int status, const char *last)
     return -1;
 }
 
+/* ---- a signal that ends this program ends the child too ---------------------------------------------------------------------- */
+
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP};
+enum { ENDING = sizeof ending / sizeof *ending };
+
+static volatile pid_t running;
+
+static void end_child(int signal)
+{
+    kill(running, signal);
+    raise(signal); /* by default again: SA_RESETHAND */
+}
+
+/* Signals that are ignored stay so. */
+static void pass_signals(pid_t child, struct sigaction before[ENDING])
+{
+    struct sigaction pass = {.sa_handler = end_child, .sa_flags = (int)SA_RESETHAND};
+    running = child;
+    for (int i = 0; i < ENDING; i++) {
+        sigaction(ending[i], NULL, &before[i]);
+        if (before[i].sa_handler == SIG_DFL)
+            sigaction(ending[i], &pass, NULL);
+    }
+}
+
+static void take_signals(const struct sigaction before[ENDING])
+{
+    for (int i = 0; i < ENDING; i++)
+        sigaction(ending[i], &before[i], NULL);
+}
+
 int child_run(struct child *c, char *const argv[])
 {
+    struct sigaction before[ENDING];
     struct reading r = {.from = {-1, -1}, .to = {-1, -1}};
     pid_t child = 0;
     int status = 0, code = open_pipes(&r);
@@ -145,9 +177,11 @@ int child_run(struct child *c, char *const argv[])
     close_end(&r.to[OUT]);
     close_end(&r.to[ERR]);
     if (!code) {
+        pass_signals(child, before);
         read_all(&r);
         while (waitpid(child, &status, 0) < 0 && errno == EINTR)
             ;
+        take_signals(before);
         last_line(c->last, sizeof c->last, &r);
     }
     close_end(&r.from[OUT]);

@@ -40,7 +40,7 @@ static int answer(struct bench *b, stoker_token *id, size_t n_prompt, int n_gen,
                                .wants_logprobs = 1,
                                .n_top_logprobs = STOKER_TOP,
                                .steer = b->steer.list,
-                               .n_steer = b->steer.n};
+                               .n_steer = b->steer.n_list};
     struct stoker_event e;
     stoker_id request;
     size_t n = 0;
@@ -86,7 +86,7 @@ static int score(struct bench *b, const stoker_token *id, size_t n, struct rows 
                                .on_score = take_row,
                                .on_score_arg = rows,
                                .steer = b->steer.list,
-                               .n_steer = b->steer.n};
+                               .n_steer = b->steer.n_list};
     int failed = stoker_generate(b->engine, &r, NULL, NULL, NULL, err);
     free(scores);
     return failed;

@@ -86,6 +86,18 @@ static int examine(const char *path, char *wrong, size_t cap)
     return 0;
 }
 
+/* Hours of measuring must not end with a file that cannot be written. */
+static int try_to_write(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    if (fd >= 0) {
+        close(fd);
+        return 0;
+    }
+    fprintf(stderr, "stoker bench: --log %s: %s\n", path, strerror(errno));
+    return -1;
+}
+
 int bench_log_choose(char out[PATH_MAX], const char *path)
 {
     char wrong[96], first[96] = "";
@@ -101,6 +113,8 @@ int bench_log_choose(char out[PATH_MAX], const char *path)
             memcpy(first, wrong, sizeof first);
         if (*wrong)
             continue;
+        if (try_to_write(out))
+            return -1;
         if (i > 1)
             fprintf(stderr, "stoker bench: --log %s: %s; it is left alone, and %s is written\n", path, first, out);
         return 0;

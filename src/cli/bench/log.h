@@ -1,4 +1,4 @@
-/* The log of an optimiser: one line of JSON an experiment (bench.md 2). */
+/* The log of an optimiser: one line of JSON a test of an experiment (bench.md 2). */
 #ifndef CLI_BENCH_LOG_H
 #define CLI_BENCH_LOG_H
 

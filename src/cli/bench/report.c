@@ -137,14 +137,14 @@ int experiment_report(const struct experiment *e, const char *log)
     int failed = 0, as_list = strcmp(e->w->format, "json") == 0, as_table = strcmp(e->w->format, "md") == 0;
     if (as_table)
         print_table(e);
-    for (int t = 0; t < e->tests.n && !failed; t++) {
+    for (int t = 0; t < e->tests.n; t++) {
         json_t *o = json_of(e, t);
         if (!as_table) {
             fputs(!as_list ? "" : t ? ",\n" : "[\n", stdout);
             json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
             fputs(as_list ? "" : "\n", stdout);
         }
-        failed = log && bench_log_add(log, o);
+        failed = failed || (log && bench_log_add(log, o));
         json_decref(o);
     }
     if (as_list)

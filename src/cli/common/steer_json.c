@@ -5,6 +5,7 @@
 #include "base/file.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ static int read_entry(const char *command, struct steer_flags *f, size_t i, json
 {
     json_t *vector = NULL, *from = NULL, *to = NULL, *scale = NULL, *layers = NULL;
     const char *side = "both";
+    json_int_t first = 0, last = 0;
     json_error_t why;
     struct stoker_steer *how = &f->list[i];
     *how = (struct stoker_steer){.vector = NULL};
@@ -57,8 +59,11 @@ static int read_entry(const char *command, struct steer_flags *f, size_t i, json
     how->has_amount = scale != NULL;
     how->amount = (float)json_number_value(scale);
     how->has_layers = layers != NULL;
-    if (layers && json_unpack_ex(layers, &why, JSON_STRICT, "[i, i]", &how->layer_first, &how->layer_last))
-        return refuse(command, i, "layers must be [FIRST, LAST]");
+    if (layers && (json_unpack_ex(layers, &why, JSON_STRICT, "[I, I]", &first, &last) || first < 0 || last < 0 ||
+                   first > INT_MAX || last > INT_MAX))
+        return refuse(command, i, "layers must be [FIRST, LAST], from 0");
+    how->layer_first = (int)first;
+    how->layer_last = (int)last;
     if ((scale && !json_is_number(scale)) || read_position(&how->from, from) || read_position(&how->to, to))
         return refuse(command, i, "scale must be a number, from and to a position or \"generated\"");
     how->has_to = to != NULL;
