@@ -29,6 +29,8 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+void eval_sort(double *x, size_t n) { qsort(x, n, sizeof *x, by_value); }
+
 static double mean_of_draws(const double *x, size_t n, uint64_t *state)
 {
     double sum = 0;
@@ -77,7 +79,7 @@ int eval_bootstrap(struct eval_bootstrap *out, const double *x, size_t n, size_t
         below += mean[i] <= 0;
         above += mean[i] >= 0;
     }
-    qsort(mean, resamples, sizeof *mean, by_value);
+    eval_sort(mean, resamples);
     interval(&around, mean, resamples);
     double r = (double)resamples, p = 2 * share(below < above ? below : above, resamples);
     *out = (struct eval_bootstrap){
@@ -95,10 +97,10 @@ int eval_bootstrap_median(struct eval_interval *out, double *x, size_t n, size_t
     if (failed) {
         error_set(err, ERR_MEMORY, "no memory for %zu resamples", resamples);
     } else {
-        qsort(x, n, sizeof *x, by_value);
+        eval_sort(x, n);
         for (size_t i = 0; i < resamples; i++)
             median[i] = median_of_draws(x, n, count, &state);
-        qsort(median, resamples, sizeof *median, by_value);
+        eval_sort(median, resamples);
         interval(out, median, resamples);
     }
     free(count);

@@ -26,6 +26,8 @@ struct eval_bootstrap {
 };
 int eval_bootstrap(struct eval_bootstrap *out, const double *x, size_t n, size_t resamples, struct error *err);
 
+void eval_sort(double *x, size_t n); /* ascending */
+
 /* The median of x [n], which is sorted. */
 double eval_median(const double *x, size_t n);
 

@@ -5,6 +5,7 @@
 #include "cli/common/cli.h"
 #include "cli/common/drive.h"
 #include "cli/common/flags.h"
+#include "eval/stats.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -12,11 +13,6 @@
 #include <string.h>
 
 /* ---- speed ------------------------------------------------------------------------------------------------------------------ */
-
-static int ascending(const void *a, const void *b)
-{
-    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
-}
 
 struct bench_spread bench_spread_of(double *value, int n)
 {
@@ -27,8 +23,8 @@ struct bench_spread bench_spread_of(double *value, int n)
     for (int i = 0; i < n; i++)
         square += (value[i] - s.mean) * (value[i] - s.mean);
     s.deviation = n > 1 ? sqrt(square / (n - 1)) : 0;
-    qsort(value, (size_t)n, sizeof *value, ascending);
-    s.median = n % 2 ? value[n / 2] : (value[n / 2 - 1] + value[n / 2]) / 2;
+    eval_sort(value, (size_t)n);
+    s.median = eval_median(value, (size_t)n);
     s.p10 = value[(int)(0.1 * (n - 1) + 0.5)];
     s.p90 = value[(int)(0.9 * (n - 1) + 0.5)];
     return s;

@@ -86,24 +86,26 @@ static json_t *read_body(const char *text, size_t n, const struct json_place *ke
     return v;
 }
 
+/* v where it is what a body must be; NULL otherwise, refused and dropped unless it was NULL. */
+static json_t *must_be(json_t *v, int is_it, const char *what, struct refusal *r)
+{
+    if (!v || is_it)
+        return v;
+    refuse(r, 400, "invalid_type", NULL, "the body must be %s, not %s", what, json_kind(v));
+    json_decref(v);
+    return NULL;
+}
+
 json_t *json_read_keeping(const char *text, size_t n, const struct json_place *keep, struct refusal *r)
 {
     json_t *v = read_body(text, n, keep, r);
-    if (!v || json_is_dict(v))
-        return v;
-    refuse(r, 400, "invalid_type", NULL, "the body must be an object, not %s", json_kind(v));
-    json_decref(v);
-    return NULL;
+    return must_be(v, v && json_is_dict(v), "an object", r);
 }
 
 json_t *json_read_array(const char *text, size_t n, struct refusal *r)
 {
     json_t *v = read_body(text, n, NULL, r);
-    if (!v || json_is_array(v))
-        return v;
-    refuse(r, 400, "invalid_type", NULL, "the body must be an array, not %s", json_kind(v));
-    json_decref(v);
-    return NULL;
+    return must_be(v, json_is_array(v), "an array", r);
 }
 
 /* ---- paths ----------------------------------------------------------------------------------------------------------------- */

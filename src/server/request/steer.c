@@ -57,7 +57,7 @@ static int read_pair(struct stoker_steer *how, const json_t *entry, const struct
         const json_t *layer = json_array_get(layers, i);
         const struct json_at list = {at, "layers", 0}, here = {&list, NULL, i};
         if (!json_is_integer(layer))
-            return json_refuse(r, "invalid_type", &here, NULL, "must be a whole number, not %s",
+            return json_refuse(r, "invalid_type", &here, NULL, "must be an integer, not %s",
                                json_is_real(layer) ? "a fraction" : json_kind(layer));
         pair[i] = json_integer_value(layer);
         if (pair[i] < 0 || pair[i] > INT32_MAX)
