@@ -1,8 +1,9 @@
 /* links: base
  *
  * A server with hostile clients: hostile [SECONDS] [SEED] (20 seconds; half an hour by hand). 24 clients ask in every dialect, with
- * tools and schemas of which a third are those of schema_writer.h that cost more than they look like. Some hang up in the middle of a
- * request or of an answer, close their half, or read slowly.
+ * tools and schemas of which a third are those of schema_writer.h that cost more than they look like. The server's chat template is
+ * the embedded model's behind tests/data/hostile/attacks.jinja: where a dialect gives its template variables, a request in six chooses
+ * one of its attacks. Some hang up in the middle of a request or of an answer, close their half, or read slowly.
  *
  * No answer may be a 5xx but 503; the server survives, is idle soon after the last client, and stops when asked to; its memory stays within
  * the plan. Reported, but not checked: streams that fail after their status line, and how long a neighbour waits between two tokens of a
@@ -20,6 +21,7 @@ enum {
     CLIENTS = 24,
     MEMORY_MIB = 512,
     CHOICES = 4096,
+    ATTACKS = 15, /* of attacks.jinja, and one that is none */
     IDLE_SECONDS = SANITIZED ? 300
                              : 60, /* time that a hostile schema may still take after its client has disconnected */
     SHOWN = 12                     /* failures that are printed in full */
@@ -155,6 +157,18 @@ static void say_limits(struct worker *w, enum dialect d)
         say(&w->body, ",\"seed\":%u,\"logprobs\":%s", number, d == COMPLETIONS ? "1" : draw(w, 4) ? "false" : "true");
 }
 
+/* Variables of the template. */
+static void say_attack(struct worker *w, enum dialect d)
+{
+    static const unsigned sizes[] = {1, 12, 40, 400, 4000, 100000, 4000000};
+    if (d != CHAT && d != RESPONSES)
+        return;
+    say(&w->body, ",\"chat_template_kwargs\":{\"attack\":%u,\"size\":%u,\"value\":", (unsigned)draw(w, ATTACKS),
+        sizes[draw(w, sizeof sizes / sizeof *sizes)]);
+    say_schema(w, (int)draw(w, 2));
+    say(&w->body, "}");
+}
+
 static enum dialect compose(struct worker *w)
 {
     static const char *const open[DIALECTS] = {"\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}]",
@@ -178,6 +192,8 @@ static enum dialect compose(struct worker *w)
         say_tools(w, d, is_hostile);
     else if (what == 1)
         say_format(w, d, is_hostile);
+    if (draw(w, 6) == 0)
+        say_attack(w, d);
     say(&w->body, "}");
     return d;
 }
@@ -409,16 +425,39 @@ static void read_tool_sets(void)
     json_decref(prompts);
 }
 
+static int append_file(int to, const char *path)
+{
+    char bytes[4096];
+    ssize_t n = -1;
+    int fd = open(path, O_RDONLY);
+    while (fd >= 0 && (n = read(fd, bytes, sizeof bytes)) > 0 && write(to, bytes, (size_t)n) == n)
+        ;
+    if (fd >= 0)
+        close(fd);
+    return n == 0 ? 0 : -1;
+}
+
+/* The attacks, then the embedded model's own template. */
+static void write_template(char *path)
+{
+    int fd = mkstemp(path);
+    if (fd < 0 || append_file(fd, "tests/data/hostile/attacks.jinja") ||
+        append_file(fd, "models/ember/chat_template.jinja"))
+        fail("the template cannot be written");
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     double seconds = argc > 1 ? atof(argv[1]) : 20;
-    char memory[16], log[] = "/tmp/stoker-hostile-XXXXXX";
+    char memory[16], log[] = "/tmp/stoker-hostile-XXXXXX", template[] = "/tmp/stoker-template-XXXXXX";
     seed = argc > 2 ? strtoull(argv[2], NULL, 10) : seed;
     snprintf(memory, sizeof memory, "%dM", MEMORY_MIB);
     int fd = mkstemp(log);
-    const char *const arguments[] = {
-        "models/ember/ember.gguf", "--memory", memory, "--ctx", "4096", "--queue", "48", NULL};
+    const char *const arguments[] = {"models/ember/ember.gguf", "--memory", memory, "--ctx", "4096", "--queue", "48",
+                                     "--chat-template",         template,   NULL};
     read_tool_sets();
+    write_template(template);
     if (fd < 0 || server_start(&server, arguments, log) != 0 || server_ready(&server, 60) != 0)
         fail("the server does not start; its log is %s", log);
     else
@@ -431,6 +470,7 @@ int main(int argc, char **argv)
     if (!failures)
         unlink(log);
     close(fd);
+    unlink(template);
     for (size_t i = 0; i < n_tool_sets; i++)
         free(tool_sets[i]);
     printf("%d passed, %d failed, 0 skipped\n", failures ? 0 : 1, failures);

@@ -100,10 +100,31 @@ static json_t *objects_held(int n)
     return json_pack("{s:{s:{s:o}},s:[o],s:o}", "$defs", "c", "const", down, "enum", up, "anyOf", branches);
 }
 
+/* Unions inside unions, each reached through a $ref, so that the text itself is flat; an array after every 35, which begins a new list
+ * of schemas at one place. */
+static json_t *unions_inside(int n)
+{
+    json_t *defs = json_object();
+    char next[32];
+    for (int i = 0; i < n; i++) {
+        snprintf(next, sizeof next, "#/$defs/d%d", i + 1);
+        numbered("d%d", i,
+                 i % 35 == 34 ? json_pack("{s:s,s:{s:s}}", "type", "array", "items", "$ref", next)
+                              : json_pack("{s:[{s:s}]}", "anyOf", "$ref", next),
+                 defs);
+    }
+    numbered("d%d", n, json_pack("{s:s}", "type", "null"), defs);
+    return json_pack("{s:o,s:s}", "$defs", defs, "$ref", "#/$defs/d0");
+}
+
 /* Large schemas, by a rule. */
 static json_t *make_schema(const char *rule, int n)
 {
-    json_t *some = strcmp(rule, "consts") == 0 || strcmp(rule, "enums") == 0 ? json_array() : json_object();
+    static const char *const of_lists[] = {"consts", "enums", "lengths"};
+    int is_list = 0;
+    for (size_t i = 0; i < sizeof of_lists / sizeof *of_lists; i++)
+        is_list |= strcmp(rule, of_lists[i]) == 0;
+    json_t *some = is_list ? json_array() : json_object();
     char text[64];
     if (strcmp(rule, "const") == 0) {
         char *long_one = malloc((size_t)n + 1);
@@ -121,9 +142,9 @@ static json_t *make_schema(const char *rule, int n)
             numbered("j%d", i, json_integer(0), some);
         return some;
     }
-    if (strcmp(rule, "objects") == 0) {
+    if (strcmp(rule, "objects") == 0 || strcmp(rule, "unions") == 0) {
         json_decref(some);
-        return objects_held(n);
+        return rule[0] == 'o' ? objects_held(n) : unions_inside(n);
     }
     for (int i = 0; i < n; i++) {
         snprintf(text, sizeof text, "value number %d", i);
@@ -133,11 +154,13 @@ static json_t *make_schema(const char *rule, int n)
             numbered("^k%d$", i, json_pack("{s:s}", "const", text), some);
         else if (strcmp(rule, "consts") == 0)
             json_array_append_new(some, json_pack("{s:s}", "const", text));
+        else if (strcmp(rule, "lengths") == 0)
+            json_array_append_new(some, json_pack("{s:s,s:i}", "type", "string", "maxLength", i + 1));
         else
             json_array_append_new(some, numbers_from(i * 100, 10000));
     }
     if (json_is_array(some))
-        return json_pack("{s:o}", strcmp(rule, "consts") == 0 ? "anyOf" : "allOf", some);
+        return json_pack("{s:o}", strcmp(rule, "enums") == 0 ? "allOf" : "anyOf", some);
     return json_pack("{s:s,s:o,s:b}", "type", "object",
                      strcmp(rule, "optional") == 0 ? "properties" : "patternProperties", some, "additionalProperties",
                      0);

@@ -2,7 +2,7 @@
  *
  *   completion.c            tokens of sets                         completion_count.c      tokens of positions
  *   completion_weight.c     weights of states                      completion_positions.c  positions that bytes lead to
- *   completion_state.c      making, and distances of whole states */
+ *   completion_state.c      making, and distances of whole states  completion_alike.c      rules of equal items */
 #ifndef TEXT_CONSTRAINT_COMPLETION_INNER_H
 #define TEXT_CONSTRAINT_COMPLETION_INNER_H
 
@@ -87,6 +87,7 @@ struct completion {
     uint8_t *in_long_code_point; /* [n_state] inside a character or an escape that is longer than it has to be */
     uint8_t *at_begin;           /* [n_state] of a counted rule: nothing of an item was read */
     uint8_t *coverable;          /* [n_rule] of a counted leaf: COVER_NO, COVER_YES; 0 not known */
+    uint32_t *alike;             /* [n_rule] of a counted leaf: the first rule of the same item; else itself */
     uint32_t *frames;            /* [COMPLETION_FRAMES] stack */
     struct entry *table;
     struct pending_position *pending; /* [COMPLETION_PENDING] stack */
@@ -114,6 +115,8 @@ struct completion {
 
 /* completion_weight.c: fills weight, base, rule, item, rest, most, begun, in_long_code_point, at_begin. */
 int completion_measure(struct completion *k, struct error *err);
+/* completion_alike.c: fills alike. */
+int completion_find_alike(struct completion *k, struct error *err);
 /* Fewest tokens that spell a text, COMPLETION_NEVER: none do, or the compilation has ended (NULL: there is none). spelled: [n + 1] out, the
  * same for what is behind byte i. */
 int64_t completion_spell(const struct token_trie *trie, const char *text, size_t n, int64_t *spelled,

@@ -109,6 +109,7 @@ static void note_length(void *lengths, const struct trie_node *node, uint32_t it
 
 const uint8_t *completion_lengths(struct completion *k, uint32_t rule)
 {
+    rule = k->alike[rule];
     uint8_t *lengths = k->lengths + (size_t)COMPLETION_LENGTHS * (rule % COMPLETION_RULES);
     if (k->length_rule[rule % COMPLETION_RULES] == rule + 1)
         return lengths;

@@ -23,6 +23,7 @@ static void lay_out_tables(struct completion *k, const struct grammar *g, struct
     k->in_long_code_point = arena_array(a, g->n_state, sizeof *k->in_long_code_point);
     k->at_begin = arena_array(a, g->n_state, sizeof *k->at_begin);
     k->coverable = arena_array(a, g->n_rule, sizeof *k->coverable);
+    k->alike = arena_array(a, g->n_rule, sizeof *k->alike);
 }
 
 /* What counting needs besides, from the next page on. */
@@ -72,7 +73,7 @@ int completion_create(struct completion **out, struct constraint *c, struct erro
     }
     lay_out_tables(k, c->grammar, &k->arena);
     lay_out_scratch(k, &k->arena);
-    return completion_measure(k, err);
+    return completion_measure(k, err) || completion_find_alike(k, err) ? -1 : 0;
 }
 
 void completion_destroy(struct completion *k)

@@ -324,7 +324,11 @@ static int make_once(struct masking *m)
         make_free(m, most);
     else
         make_governed(m, most);
-    return c->matcher.full ? -1 : finish_mask(m);
+    if (!c->matcher.full)
+        finish_mask(m);
+    if (!c->matcher.full && c->masks.longest != MASK_ANY_LENGTH && !any_of(m->bits, trie->n_word))
+        matcher_refuse(&c->matcher); /* each byte that may come next was left out */
+    return c->matcher.full ? -1 : 0;
 }
 
 /* A token of the grammar's own, or its text, is read next. */

@@ -280,12 +280,41 @@ static int32_t escape(struct reader *x)
     return one_class(x, &(struct grammar_range){c, c}, 1, 0);
 }
 
+/* {m}, {m,}, {m,n} at a brace: 1, else 0 and nothing read. */
+static int count(struct reader *x, int32_t *min, int32_t *max)
+{
+    size_t at = x->at + 1, from = at;
+    int64_t value[2] = {0, 0};
+    int n = 0;
+    for (;; at++) {
+        int c = at < x->n ? x->text[at] : -1;
+        if (c >= '0' && c <= '9' && n < 2) {
+            value[n] = value[n] > MOST_TIMES ? value[n] : value[n] * 10 + (c - '0');
+        } else if (c == ',' && n == 0 && at > from) {
+            n = 1;
+            from = at + 1;
+        } else if (c == '}' && (n == 1 || at > from)) {
+            break;
+        } else {
+            return 0;
+        }
+    }
+    *min = (int32_t)(value[0] > MOST_TIMES ? MOST_TIMES : value[0]);
+    *max = n == 0 ? *min : at == from ? GRAMMAR_MANY : (int32_t)(value[1] > MOST_TIMES ? MOST_TIMES : value[1]);
+    x->at = at + 1;
+    return 1;
+}
+
 /* One item, or -2: none begins here. */
 static int32_t atom(struct reader *x)
 {
     static const struct grammar_range line_ends[] = {{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}};
     int c = peek(x);
+    int32_t min, max;
     uint32_t one;
+    size_t from = x->at;
+    if (c == '{' && count(x, &min, &max))
+        return fail(x, from, ERR_INPUT, "nothing to repeat");
     switch (c) {
     case -1:
     case '|':
@@ -315,31 +344,6 @@ static int32_t atom(struct reader *x)
             return -1;
         return one_class(x, &(struct grammar_range){one, one}, 1, 0);
     }
-}
-
-/* {m}, {m,}, {m,n} at a brace: 1, else 0 and nothing read. */
-static int count(struct reader *x, int32_t *min, int32_t *max)
-{
-    size_t at = x->at + 1, from = at;
-    int64_t value[2] = {0, 0};
-    int n = 0;
-    for (;; at++) {
-        int c = at < x->n ? x->text[at] : -1;
-        if (c >= '0' && c <= '9' && n < 2) {
-            value[n] = value[n] > MOST_TIMES ? value[n] : value[n] * 10 + (c - '0');
-        } else if (c == ',' && n == 0 && at > from) {
-            n = 1;
-            from = at + 1;
-        } else if (c == '}' && (n == 1 || at > from)) {
-            break;
-        } else {
-            return 0;
-        }
-    }
-    *min = (int32_t)(value[0] > MOST_TIMES ? MOST_TIMES : value[0]);
-    *max = n == 0 ? *min : at == from ? GRAMMAR_MANY : (int32_t)(value[1] > MOST_TIMES ? MOST_TIMES : value[1]);
-    x->at = at + 1;
-    return 1;
 }
 
 static int32_t repeated(struct reader *x, int32_t item)

@@ -61,6 +61,7 @@ struct schema {
     struct schema_options how;
     struct compile *compile, own; /* own: where none was given */
     struct compile_pool pool;
+    uintptr_t stack_limit;             /* of the thread that opened it (base/stack.h) */
     const struct schema_node *at;      /* being compiled */
     struct compile_location outside;   /* of the maker, while a value is compiled */
     struct schema_node *root, *object; /* object: {"type": "object"}, where that is demanded besides */

@@ -2,6 +2,7 @@
 #include "text/schema/inner.h"
 
 #include "base/hash.h"
+#include "base/stack.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,8 +13,12 @@ enum {
     MOST_BYTES = 1 << 20,
     MOST_NODES = 10000,
     POINTER = 300,
-    KEYWORDS = 256,    /* steps: all are looked for in each term */
-    KEYWORDS_WIDE = 32 /* and for each probe that a lookup takes */
+    KEYWORDS = 256,     /* steps: all are looked for in each term */
+    KEYWORDS_WIDE = 32, /* and for each probe that a lookup takes */
+    /* Of the least stack in use (STACK_LEAST), beside what a server's handler has used before. What stays free is for regular expressions
+     * and for values that are held against schemas, which count how deep they are. */
+    STACK_MOST = 640 << 10,
+    STACK_KEPT = 256 << 10
 };
 
 /* ---- lists of terms --------------------------------------------------------------------------------------------------------------- */
@@ -182,6 +187,9 @@ static grammar_expr flat_terms(struct schema *s, struct terms *l)
     int32_t most = s->how.most_nodes ? s->how.most_nodes : MOST_NODES;
     for (uint32_t i = 0; i < l->n; i++)
         schema_work(s, KEYWORDS + KEYWORDS_WIDE * node_probes(l->t[i].node));
+    if (stack_is_beyond(s->stack_limit)) /* unions reach unions through $ref, as many as there are parts */
+        return schema_fail(s, l->t[0].node, "schemas are inside schemas too deeply: %d KiB of stack do not hold them",
+                           STACK_MOST >> 10);
     if (++s->nodes > most)
         return schema_fail(s, l->t[0].node, "the schema has more than %d parts when it is compiled", (int)most);
     for (uint32_t i = 0; i < l->n; i++) {
@@ -312,6 +320,7 @@ int schema_open(struct schema **out, struct grammar_maker *m, const char *text, 
     s->m = m;
     s->how = *how;
     s->compile = s->pool.compile = compile ? compile : &s->own;
+    s->stack_limit = stack_limit(STACK_MOST, STACK_KEPT);
     forget_expressions(s);
     static const char object[] = "{\"type\": \"object\"}";
     const char *where = how->location ? how->location : "";

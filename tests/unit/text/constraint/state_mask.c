@@ -316,6 +316,29 @@ static void test_counted_once(void **state)
     constraint_destroy(c);
 }
 
+/* Hundreds of strings with lengths of their own: what one token can be of a string is found out once, not once for each. */
+static void test_items_alike(void **state)
+{
+    (void)state;
+    static char text[300 * 64];
+    size_t n = (size_t)sprintf(text, "{\"anyOf\":[");
+    for (int i = 0; i < 300; i++)
+        n += (size_t)sprintf(text + n, "%s{\"type\":\"string\",\"minLength\":%d,\"maxLength\":%d}", i ? "," : "", i,
+                             i + 300);
+    sprintf(text + n, "]}");
+    struct constraint *c = from_schema(text);
+    struct constraint_state *s = begin(c);
+    for (int64_t left = 20; left > 0 && !constraint_finished(s); left--) {
+        struct error err = {0};
+        int chosen = constraint_mask(s, left, allowed[0], &err);
+        assert_in_range(chosen, 1, n_vocab);
+        assert_in_range(constraint_work(c), 0, 20 * CONSTRAINT_MS); /* 6,429 where each string was looked at */
+        assert_int_equal(constraint_accept(s, allowed_at(allowed[0], (uint64_t)left % (uint64_t)chosen), &err), 0);
+    }
+    constraint_end(s);
+    constraint_destroy(c);
+}
+
 /* Steps that take long from small sets, which a fuzzer found: refused before they have taken a tenth of a second. */
 static void test_ambiguous(void **state)
 {
@@ -342,6 +365,29 @@ static void test_ambiguous(void **state)
             constraint_end(s);
             constraint_destroy(c);
         }
+}
+
+/* Each byte that may come next leads to more positions than are followed: the text is at fault, and is told so. */
+static void test_no_byte_goes_on(void **state)
+{
+    (void)state;
+    enum { LENGTHS = 3000 };
+    static char text[LENGTHS * 40 + 100];
+    size_t n = (size_t)sprintf(text, "{\"anyOf\":[");
+    for (int i = 0; i < LENGTHS; i++)
+        n += (size_t)sprintf(text + n, "%s{\"type\":\"string\",\"maxLength\":%d}", i ? "," : "", i + 1);
+    sprintf(text + n, "]}");
+    struct constraint *c = from_schema(text);
+    struct constraint_state *s = begin(c);
+    struct error err = {0};
+    int chosen = 1;
+    for (int step = 0; step < 4 && chosen > 0; step++)
+        if ((chosen = constraint_mask(s, 1 << 20, allowed[0], &err)) > 0)
+            assert_int_equal(constraint_accept(s, allowed_at(allowed[0], 0), &err), 0);
+    assert_int_equal(err.code, ERR_INPUT);
+    assert_non_null(strstr(err.text, "too ambiguous"));
+    constraint_end(s);
+    constraint_destroy(c);
 }
 
 /* Ends that take too much counting, or too much space to count: bounds stand, and the text is complete at its limit. What masks are does
@@ -745,7 +791,9 @@ int main(void)
         cmocka_unit_test(test_interleaved),
         cmocka_unit_test(test_work),
         cmocka_unit_test(test_counted_once),
+        cmocka_unit_test(test_items_alike),
         cmocka_unit_test(test_ambiguous),
+        cmocka_unit_test(test_no_byte_goes_on),
         cmocka_unit_test(test_in_time),
         cmocka_unit_test(test_counts_of_counts),
         cmocka_unit_test(test_in_time_all_the_same),

@@ -694,23 +694,65 @@ static void *compile_deep(void *arg)
     return NULL;
 }
 
-/* On the smallest stack of a thread that compiles, a connection's. */
+/* That of a connection's thread. */
+static void compile_on_the_least_stack(struct deep *d)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    assert_int_equal(pthread_attr_init(&attr), 0);
+    assert_int_equal(pthread_attr_setstacksize(&attr, STACK_LEAST), 0);
+    assert_int_equal(pthread_create(&thread, &attr, compile_deep, d), 0);
+    pthread_join(thread, NULL);
+    pthread_attr_destroy(&attr);
+}
+
 static void test_deep_expressions(void **state)
 {
     (void)state;
     static void (*const writers[])(void) = {put_places, put_letters};
     for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
         struct deep d = {.in = written};
-        pthread_attr_t attr;
-        pthread_t thread;
         n_text = 0;
         writers[i]();
-        assert_int_equal(pthread_attr_init(&attr), 0);
-        assert_int_equal(pthread_attr_setstacksize(&attr, STACK_LEAST), 0);
-        assert_int_equal(pthread_create(&thread, &attr, compile_deep, &d), 0);
-        pthread_join(thread, NULL);
-        pthread_attr_destroy(&attr);
+        compile_on_the_least_stack(&d);
         if (!d.compiled)
+            fail_msg("%zu: %s", i, d.err.text);
+    }
+}
+
+/* Unions, each reached by the $ref of the one before, so that the text is flat; every 35th is an array: a new place begins. */
+static void put_unions(void)
+{
+    put("{\"$ref\":\"#/$defs/d0\",\"$defs\":{");
+    for (int i = 0; i < 8750; i++)
+        put(i % 35 == 34 ? "\"d%d\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/d%d\"}},"
+                         : "\"d%d\":{\"anyOf\":[{\"$ref\":\"#/$defs/d%d\"}]},",
+            i, i + 1);
+    put("\"d8750\":{\"type\":\"null\"}}}");
+}
+
+/* As deep as brackets may be, a union in each. */
+static void put_objects(void)
+{
+    for (int i = 0; i < 250; i++)
+        put("{\"type\":\"object\",\"properties\":{\"a\":{\"anyOf\":[{\"type\":\"null\"},");
+    put("{\"type\":\"integer\"}");
+    for (int i = 0; i < 250; i++)
+        put("]}}}");
+}
+
+/* Schemas recurse: what the smallest stack does not hold is refused, and as many brackets as there may be do fit. */
+static void test_deep_schemas(void **state)
+{
+    (void)state;
+    static void (*const writers[])(void) = {put_unions, put_objects};
+    for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
+        struct deep d = {.in = written};
+        n_text = 0;
+        writers[i]();
+        compile_on_the_least_stack(&d);
+        int refused = strstr(d.err.text, "schemas are inside schemas too deeply") != NULL;
+        if (d.compiled == (i == 0) || refused != (i == 0))
             fail_msg("%zu: %s", i, d.err.text);
     }
 }
@@ -850,6 +892,7 @@ int main(void)
         cmocka_unit_test(test_agent_tools),
         cmocka_unit_test(test_properties_of_letters),
         cmocka_unit_test(test_deep_expressions),
+        cmocka_unit_test(test_deep_schemas),
         cmocka_unit_test(test_too_many_states),
         cmocka_unit_test(test_tools_of_too_many_states),
     };
