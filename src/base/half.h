@@ -48,6 +48,15 @@ static inline uint16_t f16_from_f32(float f)
     return (uint16_t)(sign | ((a - 0x38000000 + 0xfff + odd) >> 13));
 }
 
+/* Rounding may reach infinity; NaN stays NaN. */
+static inline uint16_t bf16_from_f32(float f)
+{
+    uint32_t u = f32_bits(f);
+    if ((u & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)(u >> 16 | 0x40);
+    return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
 /* Little-endian bits at any address, aligned or not. */
 static inline uint16_t load_u16(const void *p)
 {

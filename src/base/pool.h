@@ -6,6 +6,7 @@
 #define BASE_POOL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct error;
 struct pool;
@@ -23,6 +24,9 @@ int pool_threads(const struct pool *p);
 
 /* Calls fn(arg, share, n_threads) for every share. By one thread at a time, which is the leader of this job; not from within a job. */
 void pool_run(struct pool *p, pool_fn *fn, void *arg);
+
+/* Nanoseconds that leaders, their own shares done, have waited for others since the pool was made. By the leader's thread. */
+uint64_t pool_join_ns(const struct pool *p);
 
 /* This thread's contiguous share of n items, a whole number of units but for the end: [*begin, *end), perhaps empty. */
 void pool_share(int n, int unit, int thread, int n_threads, int *begin, int *end);

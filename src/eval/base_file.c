@@ -257,7 +257,7 @@ static void make_powers(struct powers *p, struct head h)
 
 /* What has been seen of a position's tokens. Of equals the lowest id is the likeliest. */
 struct seen {
-    double kld;
+    double kld, sum; /* sum: of the file's probabilities */
     int id, base_id; /* the likeliest */
     float logit;
     uint16_t code;
@@ -271,8 +271,11 @@ static void see_piece(struct seen *s, struct head h, const struct powers *p, dou
         *s = (struct seen){.logit = logits[0], .code = code[0]};
     for (int i = 0; i < n; i++) {
         double a = (double)h.scale * code[i] + h.least;
-        if (a > negligible)
-            s->kld += p->high[code[i] >> 8] * p->low[code[i] & 255] * (a - (logits[i] - log_sum));
+        if (a > negligible) {
+            double probability = p->high[code[i] >> 8] * p->low[code[i] & 255];
+            s->kld += probability * (a - (logits[i] - log_sum));
+            s->sum += probability;
+        }
         if (logits[i] > s->logit) {
             s->logit = logits[i];
             s->id = first + i;
@@ -282,6 +285,19 @@ static void see_piece(struct seen *s, struct head h, const struct powers *p, dou
             s->base_id = first + i;
         }
     }
+}
+
+/* The probabilities of a row add up to 1, but for rounded codes, and for the unlikeliest: they are written as e^-depth of the likeliest,
+ * and read as nothing where they are negligible. */
+static int check_sum(const struct eval_base *b, size_t row, double sum, struct error *err)
+{
+    double least = f64_exp(-slack) - b->n_vocab * f64_exp(negligible),
+           most = f64_exp(slack) + b->n_vocab * f64_exp(-depth);
+    if (sum >= least && sum <= most)
+        return 0;
+    return error_set(err, ERR_INPUT,
+                     "%s: the probabilities of row %zu (at byte %llu) add up to %g in place of 1: the file is damaged",
+                     b->path, row, (unsigned long long)row_at(b, row), sum);
 }
 
 static void advise_row(const struct eval_base *b, size_t row)
@@ -314,6 +330,8 @@ int eval_base_compare(const struct eval_base *b, size_t chunk, int pos, const fl
         if (token >= first && token < first + n)
             out->base = (double)h.scale * code[token - first] + h.least;
     }
+    if (check_sum(b, row, s.sum, err))
+        return -1;
     out->kld = s.kld;
     out->same_top = s.id == s.base_id;
     return 0;

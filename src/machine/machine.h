@@ -2,8 +2,8 @@
  * block type, attention, recurrent states.
  *
  * Each figure takes some tenths of a second of all threads together, so that cores which share a unit, or a clock that falls under
- * load, are in it; it is the median of several runs. All figures are of one thread's calls at a time; memory is the machine's own,
- * machine_bytes() of it. */
+ * load, are in it; it is the median of several runs, or the best: what the machine does, or what it can do. All figures are of one
+ * thread's calls at a time; memory is the machine's own. */
 #ifndef MACHINE_MACHINE_H
 #define MACHINE_MACHINE_H
 
@@ -12,8 +12,11 @@
 struct error;
 struct machine;
 
+enum machine_run { MACHINE_MEDIAN, MACHINE_BEST };
+
 /* Starts the threads and maps the memory. k: the tier that is measured. -1 with ERR_INPUT, ERR_MEMORY. */
-int machine_open(struct machine **out, const struct kernels *k, int n_threads, struct error *err);
+int machine_open(struct machine **out, const struct kernels *k, int n_threads, enum machine_run counts,
+                 struct error *err);
 void machine_close(struct machine *m); /* NULL is fine */
 
 /* Bytes a second from DRAM, each thread reading its part. */
@@ -23,6 +26,9 @@ double machine_read_rate(struct machine *m);
  * them. */
 enum { MACHINE_ROWS = 128 };
 double machine_product_rate(struct machine *m, enum block_type t, int n_rows);
+
+/* The same of weights that stay in caches, with MACHINE_ROWS rows. */
+double machine_peak_rate(struct machine *m, enum block_type t);
 
 /* Products of scores and of values a second: n_page pages, of keys of d_k and values of d_v each, against ATTN_QUERIES queries, one page
  * after another and again. 0: heads are wider than MACHINE_HEAD. */

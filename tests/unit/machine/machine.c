@@ -18,7 +18,7 @@ static struct machine *opened(enum cpu_tier tier, int n_threads)
 {
     struct machine *m;
     struct error err = {0};
-    assert_int_equal(machine_open(&m, kernels_for(tier), n_threads, &err), 0);
+    assert_int_equal(machine_open(&m, kernels_for(tier), n_threads, MACHINE_MEDIAN, &err), 0);
     return m;
 }
 
@@ -64,11 +64,13 @@ static void test_rows_and_threads(void **state)
     struct machine *m = opened(cpu_best_tier(), 40);
     is_rate(machine_read_rate(m));
     is_rate(machine_product_rate(m, TYPE_Q4_K, MACHINE_ROWS));
+    is_rate(machine_peak_rate(m, TYPE_Q4_K));
+    is_rate(machine_peak_rate(m, TYPE_F32));
     assert_true(machine_product_rate(m, TYPE_Q4_K, 0) == 0);
     assert_true(machine_product_rate(m, TYPE_Q4_K, MACHINE_ROWS + 1) == 0);
     machine_close(m);
     struct error err = {0};
-    assert_int_equal(machine_open(&m, kernels_for(cpu_best_tier()), 0, &err), -1);
+    assert_int_equal(machine_open(&m, kernels_for(cpu_best_tier()), 0, MACHINE_BEST, &err), -1);
     assert_int_equal(err.code, ERR_INPUT);
     machine_close(NULL);
 }
