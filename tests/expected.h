@@ -13,22 +13,16 @@
 /* Architectures, as models name them; the list ends with NULL. */
 static inline const char *const *expected_archs(void)
 {
-    static const char *const archs[] = {"afmoe",        "bailingmoe",  "bailingmoe2",   "bailingmoe3",
-                                        "cohere2",      "cohere2moe",  "command-r",     "deepseek",
-                                        "deepseek2",    "deepseek4",   "dots1",         "ernie4_5",
-                                        "ernie4_5-moe", "exaone-moe",  "exaone4",       "falcon-h1",
-                                        "gemma2",       "gemma3",      "gemma4",        "glm-dsa",
-                                        "glm4",         "glm4moe",     "glm5-next",     "glm5next",
-                                        "gpt-oss",      "granite",     "granitehybrid", "granitemoe",
-                                        "grok",         "hunyuan-moe", "jamba",         "kimi-linear",
-                                        "lfm2",         "lfm2moe",     "llama",         "llama4",
-                                        "mamba2",       "mimo2",       "minimax-m2",    "minimax-m3",
-                                        "mistral3",     "mistral4",    "nemotron_h",    "nemotron_h_moe",
-                                        "olmo2",        "olmoe",       "phi3",          "phimoe",
-                                        "qwen2",        "qwen2moe",    "qwen3",         "qwen35",
-                                        "qwen35moe",    "qwen3moe",    "qwen3next",     "qwen3vlmoe",
-                                        "qwen4exp",     "seed_oss",    "smallthinker",  "smollm3",
-                                        "step35",       NULL};
+    static const char *const archs[] = {
+        "afmoe",      "bailingmoe", "bailingmoe2",    "bailingmoe3",  "cohere2",     "cohere2moe", "command-r",
+        "deepseek",   "deepseek2",  "deepseek4",      "deepseek41",   "dots1",       "ernie4_5",   "ernie4_5-moe",
+        "exaone-moe", "exaone4",    "falcon-h1",      "gemma2",       "gemma3",      "gemma4",     "glm-dsa",
+        "glm4",       "glm4moe",    "glm5-next",      "glm5next",     "gpt-oss",     "granite",    "granitehybrid",
+        "granitemoe", "grok",       "hunyuan-moe",    "jamba",        "kimi-linear", "lfm2",       "lfm2moe",
+        "llama",      "llama4",     "mamba2",         "mimo2",        "minimax-m2",  "minimax-m3", "mistral3",
+        "mistral4",   "nemotron_h", "nemotron_h_moe", "olmo2",        "olmoe",       "phi3",       "phimoe",
+        "qwen2",      "qwen2moe",   "qwen3",          "qwen35",       "qwen35moe",   "qwen3moe",   "qwen3next",
+        "qwen3vlmoe", "qwen4exp",   "seed_oss",       "smallthinker", "smollm3",     "step35",     NULL};
     return archs;
 }
 
@@ -47,15 +41,19 @@ static inline const char *const *expected_lawful(void)
                                          "bailingmoe3-long",
                                          "cohere2",
                                          "cohere2moe",
+                                         "command-r-plus",
                                          "deepseek2-lite",
                                          "deepseek2-v3",
                                          "deepseek4-fewer",
                                          "deepseek4-pages",
+                                         "deepseek41",
+                                         "deepseek41-long",
                                          "gemma2",
                                          "gemma3",
                                          "gemma4",
                                          "gemma4-moe",
                                          "glm-dsa-sparse",
+                                         "glm4",
                                          "glm4moe",
                                          "glm5next",
                                          "glm5next-long",

@@ -388,6 +388,7 @@ static inline void sparse_compressed_keys(struct gguf_writer *w, const struct sh
     sparse_key(w, s, "hyper_connection.count", s->n_stream);
     sparse_key(w, s, "hyper_connection.sinkhorn_iterations", 20);
     sparse_list(w, s, "attention.compress_ratios", s->ratios);
+    sparse_key(w, s, "attention.compress_rope_freq_base", 160000);
 }
 
 static inline void sparse_layer(struct gguf_writer *w, const struct shape *s, int l)

@@ -33,7 +33,7 @@ for case in "qwen3moe 8 12 20" "qwen2moe 6 9 12" "mixtral 6 8 11" "ember 6 30 55
     [ -e "$file" ] || file=models/ember/ember.gguf
     shift
     for slots; do
-        "$stoker" bench "$file" -p 24 -n 16 -r 1 --no-warmup --chunk 1 --slots "$slots" --route-trace "$routes" >/dev/null
+        "$stoker" bench "$file" -p 24 -n 16 -r 1 --no-roofs --no-warmup --chunk 1 --slots "$slots" --route-trace "$routes" >/dev/null
         events "$routes" "$slots" "$name"
     done
 done

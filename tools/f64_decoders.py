@@ -1,6 +1,6 @@
 """Decoders in double precision, for golden_f64.py: definitions of docs/spec/architectures.md and the implementations that it names.
 
-Of those in ARCHS, cohere2, bailingmoe2 and kimi-linear have goldens that another engine made: they show that the parts are right which
+Of those in ARCHS, command-r, cohere2, bailingmoe2 and kimi-linear have goldens that another engine made: they show that the parts are right which
 cohere2moe and bailingmoe3 share with them. Nothing is shared with src/.
 """
 import numpy as np
@@ -120,7 +120,8 @@ def chosen_positions(m, w, n, turn):
 def attention(m, w, n, turn, window=0):
     q, k, v = heads_of(m, w, n)
     if "attn_q_norm" in w:
-        q, k = rms(q, m.eps) * w["attn_q_norm"], rms(k, m.eps) * w["attn_k_norm"]
+        norm = around_mean if m.arch == "command-r" else rms
+        q, k = norm(q, m.eps) * w["attn_q_norm"], norm(k, m.eps) * w["attn_k_norm"]
     def turned(x):
         return turn(x, np.arange(len(n)), m.get("rope.dimension_count"), m.get("rope.freq_base"))
 
@@ -182,14 +183,14 @@ def delta_attention(m, w, n, qk_eps, bound=None):
 
 # ---------------------------------------------------------------- models
 def cohere2(m, ids):
-    """every fourth layer of cohere2 sees all; cohere2moe says which do, and turns heads in the leading dense ones too"""
+    """command-r has no windows; every fourth layer of cohere2 sees all; cohere2moe says which do, and turns heads in the leading dense ones too"""
     norm = rms if m.get("attention.layer_norm_rms_epsilon") else around_mean
     has_experts, pattern = m.arch == "cohere2moe", m.get("attention.sliding_window_pattern")
     x = m.t["token_embd.weight"][ids]
     for l in layers(m):
         w = m.layer(l)
-        windowed = (l + 1) % 4 != 0 if pattern is None else pattern[l] if isinstance(pattern, list) else l % pattern != 0
-        turned = windowed or (has_experts and l < m.get("leading_dense_block_count"))
+        windowed = False if m.arch == "command-r" else (l + 1) % 4 != 0 if pattern is None else pattern[l] if isinstance(pattern, list) else l % pattern != 0
+        turned = windowed or m.arch == "command-r" or (has_experts and l < m.get("leading_dense_block_count"))
         n = norm(x, m.eps) * w["attn_norm"]
         y = routed(m, w, n) if "ffn_gate_inp" in w else feed_forward(w, n)
         if "ffn_up_shexp" in w:
@@ -229,4 +230,4 @@ def minimax(m, ids):
     return head(m, rms(x, m.eps) * m.t["output_norm.weight"])
 
 
-ARCHS = {"minimax-m3": minimax, "cohere2": cohere2, "cohere2moe": cohere2, "bailingmoe2": ling, "bailingmoe3": ling, "kimi-linear": ling}
+ARCHS = {"minimax-m3": minimax, "command-r": cohere2, "cohere2": cohere2, "cohere2moe": cohere2, "bailingmoe2": ling, "bailingmoe3": ling, "kimi-linear": ling}

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """References of the golden models that no other engine made: logits in double precision.
 
-  golden_f64.py --check DIR NAME...   compares with DIR/NAME.ref: qwen35, qwen35moe, qwen4exp, and those of f64_decoders.py and
-                                     f64_streams.py
+  golden_f64.py --check DIR NAME...   compares with DIR/NAME.ref: qwen35, qwen35moe, qwen4exp, and those of f64_decoders.py,
+                                     f64_streams.py and f64_deepseek41.py
   golden_f64.py --make DIR NAME...    writes DIR/NAME.ref and prints the entry for INDEX.json
 
 Written from the definitions in docs/spec/architectures.md (parts 3 to 8) and the reference implementation that it names, by whole sequences
@@ -16,6 +16,7 @@ import sys
 import numpy as np
 import ggufw as G
 import f64_decoders
+import f64_deepseek41
 import f64_streams
 import mkgolden
 from f64 import Model, causal_conv, read_ref, rms, rope, sigmoid, silu, softmax, write_ref
@@ -191,7 +192,7 @@ def qwen4exp(m, ids):
 def logits(m, ids):
     m.eps, m.gap = m.get("attention.layer_norm_rms_epsilon", m.get("attention.layer_norm_epsilon")), 1.0
     own = {"qwen35": qwen35, "qwen35moe": qwen35, "qwen4exp": qwen4exp}
-    return {**own, **f64_decoders.ARCHS, **f64_streams.ARCHS}[m.arch](m, np.asarray(ids))
+    return {**own, **f64_decoders.ARCHS, **f64_streams.ARCHS, **f64_deepseek41.ARCHS}[m.arch](m, np.asarray(ids))
 
 
 # ---------------------------------------------------------------- references
@@ -243,7 +244,7 @@ def kind_of(name):
 def sensitivity(m, ids, ref):
     """the smallest error when all tensors of one kind are 1.2 times as large, and which kind; where a factor has no influence, because what
     it gives is normed next or only chosen by, and in tables, rows are shifted by one"""
-    shifted = ("per_layer_token_embd", "indexer", "ple_key", "ple_value", "attn_q.", "attn_k.", "attn_q_a.", "attn_kv_a_mqa", "attn_compressor_kv", "attn_kv.", "exp_probs_b")
+    shifted = ("per_layer_token_embd", "indexer", "ple_key", "ple_value", "attn_q.", "attn_k.", "attn_q_a.", "attn_kv_a_mqa", "attn_compressor_kv", "attn_kv.", "exp_probs_b", "engram_embd")
     last = m.get("block_count") - m.get("nextn_predict_layers", 0)
     live = [k for k in m.t if not is_table(k) and not (k.startswith("blk.") and int(k.split(".")[1]) >= last)]
     result = []

@@ -111,6 +111,14 @@ struct weight *bind_matrix(struct binder *b, int l, const char *name, int n_out,
     return scaled(b, l, name, add(b, find(b, l, name, 1, (uint64_t[]){(uint64_t)n_in, (uint64_t)n_out}, 2), 0));
 }
 
+struct weight *bind_matrix_least(struct binder *b, int l, const char *name, int n_out, int n_in)
+{
+    char full[NAME];
+    const struct gguf_tensor *t = gguf_tensor(b->m->file, tensor_name(l, name, full));
+    int longer = t && t->ne[1] >= (uint64_t)n_out && t->ne[1] <= INT32_MAX;
+    return bind_matrix(b, l, name, longer ? (int)t->ne[1] : n_out, n_in);
+}
+
 struct weight *bind_matrix_if(struct binder *b, int l, const char *name, int n_out, int n_in)
 {
     return scaled(b, l, name, add(b, find(b, l, name, 0, (uint64_t[]){(uint64_t)n_in, (uint64_t)n_out}, 2), 0));

@@ -20,6 +20,9 @@ struct binder {
 struct weight *bind_matrix(struct binder *b, int l, const char *name, int n_out, int n_in);
 struct weight *bind_vector(struct binder *b, int l, const char *name, int n);
 
+/* A matrix of n_out or more rows: tables are padded. */
+struct weight *bind_matrix_least(struct binder *b, int l, const char *name, int n_out, int n_in);
+
 /* A vector of n values, in the file [n] or [n][1]. */
 struct weight *bind_column(struct binder *b, int l, const char *name, int n);
 

@@ -60,6 +60,7 @@ struct sequence {
     atomic_int cancelled; /* set by any thread: its rows leave at the next layer's end */
     const struct steering
         *steer; /* what is done to its rows (model/steering.h); NULL: nothing. Its user's to set and to clear */
+    const struct taps *taps; /* what is recorded of them (model/taps.h); NULL: nothing. Likewise */
 };
 
 /* The most pages of a kind that a sequence of n_ctx positions needs at a time, when steps have at most n_chunk rows. */

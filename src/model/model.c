@@ -119,7 +119,8 @@ static int allocate(struct model *m, struct error *err)
     m->by_token = arena_array(&m->arena, (size_t)m->p.n_token_routed, sizeof *m->by_token);
     m->keeps = arena_array(&m->arena, n_layer, sizeof *m->keeps);
     m->hooks = arena_array(&m->arena, n_layer, sizeof *m->hooks);
-    if (!m->weight || !m->layer || !m->expert_layer || !m->by_token || !m->keeps || !m->hooks)
+    m->taps = arena_array(&m->arena, n_layer, sizeof *m->taps);
+    if (!m->weight || !m->layer || !m->expert_layer || !m->by_token || !m->keeps || !m->hooks || !m->taps)
         return error_set(err, ERR_MEMORY, "no memory for the description of the model");
     for (int i = 0; i < ROPES; i++) {
         m->rope[i].freq = arena_array(&m->arena, (size_t)m->p.rope[i].n_rot / 2, sizeof *m->rope[i].freq);

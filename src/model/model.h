@@ -61,14 +61,14 @@ struct kv_layout {
     struct kv_window window;
 };
 
-/* What a layer keeps of a sequence; of several the last in this order: a recurrent state, rows of all positions, rows of a window, rows
- * that stand for several positions each. */
+/* What a layer keeps of a sequence; of several the last in this order: a recurrent state, rows of a window, rows that stand for several
+ * positions each, rows of all positions. */
 enum layer_keeps {
     LAYER_KEEPS_NOTHING,
     LAYER_KEEPS_STATE,
-    LAYER_KEEPS_ALL,
     LAYER_KEEPS_WINDOW,
-    LAYER_KEEPS_COMPRESSED
+    LAYER_KEEPS_COMPRESSED,
+    LAYER_KEEPS_ALL
 };
 
 /* A table of which a token takes rows. */
@@ -118,6 +118,7 @@ struct model {
     struct kv_layout kv_layout[KV_KINDS];
     uint8_t *keeps; /* [n_layer] enum layer_keeps */
     uint8_t *hooks; /* [n_layer] bits 1 << enum vector_hook: where rows can be steered. Noted by model_measure_step() */
+    uint16_t *taps; /* [n_layer] bits 1 << enum tap: what can be recorded of a layer. Noted likewise */
     size_t state_bytes;  /* recurrent state of a sequence, as laid out; 0: none */
     size_t state_floats; /* the numbers in it */
 
@@ -134,6 +135,8 @@ struct model {
     double expert_seconds; /* computing experts, without waiting for reads */
     uint64_t
         calls[MODEL_CALLS]; /* layer calls of small batches by their number of misses; the last: that many or more */
+
+    struct engrams *engrams; /* what the rows of such tables follow from (block/engram.c); NULL: there are none */
 };
 
 /* -1 with the sentence: unknown architecture (ERR_UNSUPPORTED, and the nearest name), missing key or tensor, wrong shape (ERR_FORMAT). g

@@ -116,19 +116,89 @@ int params_axes(const struct gguf *g, int most, int out[3], struct error *err)
     return 1;
 }
 
+/* The key's array of n whole numbers; NULL with the sentence. */
+static const struct gguf_value *whole_list(const struct gguf *g, const char *name, uint64_t n, struct error *err)
+{
+    const struct gguf_value *v = gguf_find(g, name);
+    if (!v)
+        missing(g, name, err);
+    else if (!is_whole_list(v))
+        error_set(err, ERR_FORMAT, "%s: the key %s is no array of whole numbers", g->file->path, name);
+    else if (v->n != n)
+        error_set(err, ERR_FORMAT, "%s: the key %s has %llu numbers where there must be %llu", g->file->path, name,
+                  (unsigned long long)v->n, (unsigned long long)n);
+    else
+        return v;
+    return NULL;
+}
+
 int params_list(const struct gguf *g, const char *key, int n, uint64_t *out, struct error *err)
+{
+    char name[KEY];
+    const struct gguf_value *v = whole_list(g, arch_key(g, key, name), (uint64_t)n, err);
+    for (int i = 0; v && i < n; i++)
+        out[i] = (uint64_t)gguf_item_int(v, (uint64_t)i);
+    return v ? 0 : -1;
+}
+
+int params_count(const struct gguf *g, const char *key, int min, int max, int *out, struct error *err)
 {
     char name[KEY];
     const struct gguf_value *v = gguf_find(g, arch_key(g, key, name));
     if (!v)
         return missing(g, name, err);
-    if (!is_whole_list(v))
-        return error_set(err, ERR_FORMAT, "%s: the key %s is no array of whole numbers", g->file->path, name);
-    if (v->n != (uint64_t)n)
-        return error_set(err, ERR_FORMAT, "%s: the key %s has %llu numbers where there must be %d", g->file->path, name,
-                         (unsigned long long)v->n, n);
-    for (int i = 0; i < n; i++)
-        out[i] = (uint64_t)gguf_item_int(v, (uint64_t)i);
+    if (v->kind != GGUF_ARRAY || v->n < (uint64_t)min || v->n > (uint64_t)max)
+        return error_set(err, ERR_FORMAT, "%s: the key %s has %llu numbers; stoker takes an array of %d to %d",
+                         g->file->path, name, (unsigned long long)v->n, min, max);
+    *out = (int)v->n;
+    return 0;
+}
+
+int params_numbers(const struct gguf *g, const char *key, uint64_t n, int32_t *out, struct error *err)
+{
+    char name[KEY];
+    const struct gguf_value *v = whole_list(g, arch_key(g, key, name), n, err);
+    if (!v)
+        return -1;
+    for (uint64_t i = 0; i < n; i++) {
+        int64_t x = gguf_item_int(v, i);
+        if (x < 0 || x > INT32_MAX)
+            return error_set(err, ERR_FORMAT, "%s: the key %s has the number %lld at %llu; it must be between 0 and %d",
+                             g->file->path, name, (long long)x, (unsigned long long)i, INT32_MAX);
+        out[i] = (int32_t)x;
+    }
+    return 0;
+}
+
+/* 1: the key, a whole number or a list of them, has this number; 0: it has not; -1: it is something else. */
+static int names(const struct gguf *g, const char *key, int number, struct error *err)
+{
+    char name[KEY];
+    const struct gguf_value *v = gguf_find(g, arch_key(g, key, name));
+    int is_signed = v->kind == GGUF_I8 || v->kind == GGUF_I16 || v->kind == GGUF_I32 || v->kind == GGUF_I64;
+    if (v->kind == GGUF_STRING || v->kind == GGUF_BOOL || v->kind == GGUF_F32 || v->kind == GGUF_F64 ||
+        (v->kind == GGUF_ARRAY && !is_whole_list(v)))
+        return error_set(err, ERR_FORMAT, "%s: the key %s is neither a whole number nor an array of them",
+                         g->file->path, name);
+    if (v->kind != GGUF_ARRAY)
+        return is_signed ? v->as.i == number : v->as.u == (uint64_t)number;
+    for (uint64_t i = 0; i < v->n; i++)
+        if (gguf_item_int(v, i) == number)
+            return 1;
+    return 0;
+}
+
+int params_agree(const struct gguf *g, int l, int is_so, const char *role, const char *const *key, int n_key,
+                 struct error *err)
+{
+    for (int i = 0; i < n_key; i++) {
+        int named = params_has(g, key[i]) ? names(g, key[i], l, err) : is_so;
+        if (named < 0)
+            return -1;
+        if (named != is_so)
+            return error_set(err, ERR_FORMAT, "%s: by its tensors layer %d %s, but the key %s %s it", g->file->path, l,
+                             role, key[i], named ? "names" : "does not name");
+    }
     return 0;
 }
 

@@ -103,6 +103,13 @@ static inline int params_expert_width(const struct params *p)
     return p->n_latent_expert ? p->n_latent_expert : p->n_embd;
 }
 
+/* Positions that a row attends to at most where an indexer chooses; 0: there is none. */
+static inline int params_most_chosen(const struct params *p)
+{
+    const struct index_params *x = &p->index;
+    return x->top_k * (x->block ? x->block : x->ratio ? x->ratio : 1);
+}
+
 /* Floats of a row between layers. */
 static inline int params_row_width(const struct params *p) { return p->n_embd * (p->hyper.n ? p->hyper.n : 1); }
 
@@ -157,6 +164,14 @@ int params_axes(const struct gguf *g, int most, int out[3], struct error *err);
 
 /* An array of exactly n whole numbers; signed ones are taken as u64. Absent: -1 with the sentence. */
 int params_list(const struct gguf *g, const char *key, int n, uint64_t *out, struct error *err);
+/* The same of numbers that rows of tables, tokens and the like may have: whole ones below 2^31. */
+int params_numbers(const struct gguf *g, const char *key, uint64_t n, int32_t *out, struct error *err);
+/* How many items an array has, from min to max. */
+int params_count(const struct gguf *g, const char *key, int min, int max, int *out, struct error *err);
+/* Of what tensors tell of layer l (is_so; role: in words): -1 where one of so many keys, a layer's number or a list of them, is there and
+ * tells otherwise. */
+int params_agree(const struct gguf *g, int l, int is_so, const char *role, const char *const *key, int n_key,
+                 struct error *err);
 int params_has(const struct gguf *g, const char *key);
 int params_is_list(const struct gguf *g, const char *key); /* an array of any kind */
 

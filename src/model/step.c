@@ -55,6 +55,20 @@ void scale_by(struct step *s, float *x, const struct weight *factor, int n_cols)
 
 void add(struct step *s, float *x, const float *y, int n_cols) { op_add(&s->m->op, x, y, s->n_rows, n_cols); }
 
+void block_steer(struct step *s, enum vector_hook hook, float *y)
+{
+    steer_rows(s, hook, y, 1);
+    tap_rows(s, hook == VECTOR_ATTN ? TAP_ATTN_OUT : TAP_FFN_OUT, y, s->m->p.n_embd);
+}
+
+/* Behind the first of two blocks, which is known once the second was measured. */
+static void tap_between(struct step *s, enum vector_hook hook, const float *x)
+{
+    const uint16_t *taps = &s->m->taps[s->layer];
+    if (op_measuring(&s->m->op) ? hook == VECTOR_FFN && *taps >> TAP_ATTN_OUT & 1 : hook == VECTOR_ATTN)
+        tap_rows(s, TAP_RESID_MID, x, s->m->p.n_embd);
+}
+
 void block_out(struct step *s, enum vector_hook hook, float *x, float *y)
 {
     const struct params *p = &s->m->p;
@@ -62,6 +76,7 @@ void block_out(struct step *s, enum vector_hook hook, float *x, float *y)
         op_scale(&s->m->op, y, p->residual_scale, s->n_rows, p->n_embd);
     block_steer(s, hook, y);
     add(s, x, y, p->n_embd);
+    tap_between(s, hook, x);
 }
 
 void rotate_heads(struct step *s, float *x, int n_head, int head_dim, int rope)
@@ -115,6 +130,9 @@ void layer_out(struct step *s, int l, float *x)
 {
     assert(l == s->layer);
     steer_rows(s, VECTOR_LAYER, x, s->m->p.hyper.n ? s->m->p.hyper.n : 1);
+    tap_rows(s, TAP_RESID_POST, x, params_row_width(&s->m->p));
+    if (!s->collapse) /* streams one behind end by gates that a block left: those of other layers are gone by then */
+        tap_rows(s, TAP_LENS, x, params_row_width(&s->m->p));
     for (int r = 0; r < s->n_rows && !op_measuring(&s->m->op); r++)
         if (atomic_load_explicit(&s->b->seq[r]->cancelled, memory_order_relaxed))
             row_leaves(s, r);

@@ -14,6 +14,7 @@
 #include "model/bind.h"
 #include "model/model.h"
 #include "model/steering.h"
+#include "model/taps.h"
 #include "op/act.h"
 #include "op/attention.h"
 #include "op/recur.h"
@@ -34,7 +35,9 @@ struct step {
     int32_t *row_id[MODEL_TABLES]; /* [n_rows][n_take] of tables with ids() */
     struct run *run;               /* [n_run] neighbouring rows of one sequence each */
     int n_run;
-    struct error *err; /* why experts had no slots */
+    struct error *err;   /* why experts had no slots */
+    int32_t *candidates; /* [n_rows][n] blocks within which layers choose (block/indexer.h); or NULL */
+    float *collapse;     /* [n_rows][params.hyper.n] gates that the next block takes its input by; or NULL */
 };
 
 /* Scratch for rows [n_rows][n_cols], 64-byte aligned, not zeroed. */
@@ -57,10 +60,10 @@ void scale_by(struct step *s, float *x, const struct weight *factor, int n_cols)
 void add(struct step *s, float *x, const float *y, int n_cols); /* x += y */
 
 /* Where a block's output y [n_rows][n_embd] is added to the rows x: y is multiplied by params.residual_scale, then steered, so it is
- * overwritten. hook: VECTOR_ATTN of attention, a recurrence, a convolution; VECTOR_FFN of a feed-forward or experts. */
+ * overwritten, and recorded. hook: VECTOR_ATTN of attention, a recurrence, a convolution; VECTOR_FFN of a feed-forward or experts. */
 void block_out(struct step *s, enum vector_hook hook, float *x, float *y);
 /* The same but for the addition, where it is more than one. */
-static inline void block_steer(struct step *s, enum vector_hook hook, float *y) { steer_rows(s, hook, y, 1); }
+void block_steer(struct step *s, enum vector_hook hook, float *y);
 
 /* The rows of m->table[table] that each row of the step takes, side by side, into rows of x, ld floats apart. A row that cannot be read
  * makes its sequence leave. */
@@ -78,7 +81,8 @@ void apply_temperature(struct step *s, float *x, int n_cols);
  * returned. */
 struct run *step_runs(struct step *s, size_t history, size_t state);
 
-/* Called at the end of every layer: its rows are steered, each stream by itself; rows of cancelled sequences leave the step. */
+/* Called at the end of every layer: its rows are steered, each stream by itself, then recorded; rows of cancelled sequences leave the
+ * step. */
 void layer_out(struct step *s, int l, float *x);
 
 /* A row leaves the step, and with it all rows of its sequence: no expert is asked for them any more. */

@@ -34,6 +34,12 @@ static void rows_of_text(const struct model *m, const struct row_table *t, const
         assert(id[i] >= 0 && id[i] < t->weight->mat.n_rows);
 }
 
+/* A token that a sequence keeps, or -1. A state that was read from a file may hold any number. */
+static int32_t kept_token(const struct model *m, int32_t kept)
+{
+    return kept > 0 && kept <= m->p.n_vocab ? kept - 1 : -1;
+}
+
 /* The rows of a run, by all tables that go by more than the token. kept: the tokens before it, as the sequence keeps them. */
 static void find_ids(const struct step *s, const struct run *run, const int32_t *kept)
 {
@@ -41,7 +47,7 @@ static void find_ids(const struct step *s, const struct run *run, const int32_t 
     for (int i = 0; i < run->n; i++) {
         int32_t last[1 + MODEL_BEFORE];
         for (int k = 0; k <= m->n_before; k++)
-            last[k] = k <= i ? s->b->token[run->first + i - k] : kept[k - i - 1] - 1;
+            last[k] = k <= i ? s->b->token[run->first + i - k] : kept_token(m, kept[k - i - 1]);
         for (int t = 0; t < m->n_table; t++)
             if (m->table[t].ids)
                 rows_of_text(m, &m->table[t], last,

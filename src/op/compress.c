@@ -29,7 +29,8 @@ static void keep(const struct work *a, float *z, float *s, int row, int c0, int 
         if (!c->s)
             continue;
         memcpy(s + to, c->s + from + column, (size_t)n * sizeof *s);
-        a->op->k->add(s + to, c->ape + (size_t)(c->pos[row] % c->ratio) * width + column, n);
+        if (c->ape)
+            a->op->k->add(s + to, c->ape + (size_t)(c->pos[row] % c->ratio) * width + column, n);
     }
 }
 

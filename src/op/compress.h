@@ -18,7 +18,7 @@ struct compress {
     int d;              /* columns of a compressed row */
     const float *z,
         *s; /* [n_rows][d * (1 + overlap)]: Wkv x and Wgate x, without ape; s NULL: the mean, without overlap */
-    const float *ape;   /* [ratio][d * (1 + overlap)], where there is s */
+    const float *ape;   /* [ratio][d * (1 + overlap)], or NULL; where there is s */
     const int32_t *pos; /* [n_rows] positions in their sequences */
 };
 

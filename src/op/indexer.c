@@ -72,7 +72,7 @@ struct work {
     atomic_int next;
 };
 
-static int n_list(const struct indexer *x) { return x->block ? x->n_head : 1; }
+static int n_list(const struct indexer *x) { return x->block && !x->together ? x->n_head : 1; }
 
 /* A thread's scratch: its best of each list, the scores of a page, the products of all heads with that page. */
 static size_t align64(size_t n) { return (n + 63) / 64 * 64; }
@@ -100,10 +100,10 @@ static struct best *begin_bests(const struct work *a, int thread)
     return b;
 }
 
-/* dot [n_head][n]: products with keys first, first + 1, ... of the row at pos. */
+/* dot [n_list][n]: products with keys first, first + 1, ... of the row at pos, or their scores. */
 static void offer_blocks(const struct indexer *x, struct best *b, const float *dot, int first, int n, int pos)
 {
-    for (int h = 0; h < x->n_head; h++)
+    for (int h = 0; h < n_list(x); h++)
         for (int i = 0; i < n; i += x->block) {
             struct found f = {-INFINITY, (first + i) / x->block};
             for (int j = i; j < n && j < i + x->block; j++)
@@ -115,6 +115,32 @@ static void offer_blocks(const struct indexer *x, struct best *b, const float *d
                 f.score = FLT_MAX; /* a product beyond f32 is no local block */
             offer(&b[h], f);
         }
+}
+
+static int is_within(const struct indexer *x, int row, int key)
+{
+    int block = key / x->within_block, low = 0, high = x->n_within;
+    const int32_t *list = x->within + (size_t)row * (size_t)x->n_within;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (list[middle] < block)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < x->n_within && list[low] == block;
+}
+
+/* score [n] of keys first, first + 1, ... */
+static void offer_keys(const struct indexer *x, struct best *b, const float *score, int row, int first, int n)
+{
+    int all = !x->within || x->row[row].pos / x->within_block < x->n_within;
+    for (int i = 0, end; i < n; i = end) {
+        end = all ? n : (first + i) / x->within_block * x->within_block + x->within_block - first;
+        end = end < n ? end : n;
+        for (int j = i; j < end && (all || is_within(x, row, first + i)); j++)
+            offer(b, (struct found){score[j] == score[j] ? score[j] : -INFINITY, first + j});
+    }
 }
 
 static void score_page(const struct work *a, int row, int page, int thread, struct best *b)
@@ -131,7 +157,7 @@ static void score_page(const struct work *a, int row, int page, int thread, stru
                         .row_bytes = row_bytes};
     a->op->k->tilef[keys.type](&keys, 0, n, x->q + (size_t)row * (size_t)(x->n_head * x->d), (size_t)x->d, x->n_head,
                                dot, (size_t)n);
-    if (x->block) {
+    if (x->block && !x->together) {
         offer_blocks(x, b, dot, first, n, r->pos);
         return;
     }
@@ -141,8 +167,10 @@ static void score_page(const struct work *a, int row, int page, int thread, stru
         a->op->k->clamp(d, 0.0f, INFINITY, n);
         a->op->k->add_scaled(score, x->w ? x->w[(size_t)row * (size_t)x->n_head + (size_t)h] : 1.0f, d, n);
     }
-    for (int i = 0; i < n; i++)
-        offer(b, (struct found){score[i] == score[i] ? score[i] : -INFINITY, first + i});
+    if (x->together)
+        offer_blocks(x, b, score, first, n, r->pos);
+    else
+        offer_keys(x, b, score, row, first, n);
 }
 
 static int n_page(const struct indexer *x, int row) { return x->row[row].pos / kv_page_rows(&x->shape) + 1; }

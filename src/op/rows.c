@@ -118,7 +118,7 @@ void op_layer_norm(struct op *op, float *out, const float *x, const float *w, co
 struct groups {
     struct op *op;
     float *out;
-    const float *x, *w;
+    const float *x, *w, *b; /* b NULL: not around the mean */
     int n_group, n;
     float eps;
 };
@@ -130,13 +130,22 @@ static void group_rows(void *arg, int begin, int end, int thread)
     for (int r = begin; r < end; r++)
         for (int g = 0; g < a->n_group; g++) {
             size_t group = (size_t)g * (size_t)a->n, at = (size_t)r * (size_t)a->n_group * (size_t)a->n + group;
-            a->op->k->rms_norm(a->out + at, a->x + at, a->w + group, a->n, a->eps);
+            if (a->b)
+                a->op->k->layer_norm(a->out + at, a->x + at, a->w + group, a->b, a->n, a->eps);
+            else
+                a->op->k->rms_norm(a->out + at, a->x + at, a->w + group, a->n, a->eps);
         }
 }
 
 void op_group_norm(struct op *op, float *out, const float *x, const float *w, int n_rows, int n_group, int n, float eps)
 {
-    op_split(op, n_rows, 1, ALONE, group_rows, &(struct groups){op, out, x, w, n_group, n, eps});
+    op_split(op, n_rows, 1, ALONE, group_rows, &(struct groups){op, out, x, w, NULL, n_group, n, eps});
+}
+
+void op_group_layer_norm(struct op *op, float *out, const float *x, const float *w, const float *b, int n_rows,
+                         int n_group, int n, float eps)
+{
+    op_split(op, n_rows, 1, ALONE, group_rows, &(struct groups){op, out, x, w, b, n_group, n, eps});
 }
 
 struct activate {

@@ -15,6 +15,9 @@ void op_layer_norm(struct op *op, float *out, const float *x, const float *w, co
 /* n_group norms of n values in each row; w [n_group][n]. */
 void op_group_norm(struct op *op, float *out, const float *x, const float *w, int n_rows, int n_group, int n,
                    float eps);
+/* The same around each group's mean, with bias b [n] for each. */
+void op_group_layer_norm(struct op *op, float *out, const float *x, const float *w, const float *b, int n_rows,
+                         int n_group, int n, float eps);
 /* h = act(gate, up), an entry of the kernel table; h may be gate or up; gate NULL where act has none. */
 void op_activate(struct op *op, ffn_act_fn *act, float *h, const float *gate, const float *up, int n_rows, int n);
 void op_clamp(struct op *op, float *x, float low, float high, int n_rows, int n); /* to [low, high]; NaN stays */

@@ -4,8 +4,9 @@
  *     logits = s output(layer_norm(y))
  *
  * s: logit_scale. In cohere2 three of four layers have a window, where no key says which; the others know no positions (architectures.md
- * 2). rope in adjacent pairs. Files that norm heads (Command R+) are refused.
- * Sources: Command R model cards and their code in transformers. Goldens: command-r, cohere2. */
+ * 2). rope in adjacent pairs. Command R+ norms each head around its mean before it is rotated.
+ * Sources: Command R model cards and their code in transformers. Goldens: command-r, command-r-plus,
+ * cohere2. */
 #include "model/block/attention.h"
 #include "model/block/ffn.h"
 
@@ -42,6 +43,8 @@ static int bind(struct binder *b, int l, void *layer)
     if (b->m->p.window && params_windowed(b->m->file, l, PERIOD_UNSAID, &windowed, b->err))
         return -1;
     bind_attention(b, l, &w->attention, see_last(windowed ? b->m->p.window : 0));
+    if (!b->m->p.window)
+        bind_centred_qk_norm_if(b, l, &w->attention);
     w->attention.rope = windowed || !b->m->p.window ? ROPE : NO_ROPE;
     bind_ffn(b, l, &w->ffn, "", b->m->p.n_ff);
     return b->failed;

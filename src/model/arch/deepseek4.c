@@ -1,9 +1,7 @@
 /* DeepSeek-V4: several residual streams, attention over a window and over compressed keys behind it, experts everywhere.
  *
  *     u = streams in (block/hyper.c);  y = attention(rms_norm(u));  streams out;  then the same with experts
- *     q_h = rope(norm(Wq_b rms_norm(Wq_a n)))        k = v = fp8(rope(rms_norm(Wkv n)))             one key head of all d_k values
- *     o_h = attend(q_h, the window's k and compressed k) under one softmax with a sink, its rotated part rotated back
- *     y = Wb [Wa,g (the heads of group g)]
+ *     attention: one key head in a window, and compressed keys (block/one_key.c, block/compressed.c)
  *
  * Layers have no compressed keys, or one for 128 positions (all are seen), or one for 4, each of 8 (op/compress.h): of those an
  * indexer with keys of its own chooses the top_k. Layers with compressed keys rotate with another base and YaRN, without its
@@ -12,27 +10,19 @@
  * table has for the token. Hidden values of experts are clamped, those of shared experts where the file says so.
  * Source: DeepSeek-V4's report and inference code. Index keys are not rounded (to fp4 there), nor rotated before that (Hadamard),
  * which changes no product. Goldens: deepseek4, deepseek4-long, deepseek4-pages. */
-#include "model/block/attention.h"
 #include "model/block/compressed.h"
-#include "model/block/grouped.h"
 #include "model/block/hyper.h"
 #include "model/block/moe.h"
+#include "model/block/one_key.h"
 
 #include "base/error.h"
-#include "base/f64.h"
 #include "format/gguf.h"
-#include "op/hyper.h"
 
-#include <math.h>
 #include <stdio.h>
-
-enum { PLAIN, FAR }; /* ropes */
 
 struct layer {
     struct hyper_weights attn_hyper, ffn_hyper;
-    const struct weight *attn_norm, *wq_a, *q_a_norm, *wq_b, *wkv, *kv_norm, *sinks;
-    struct grouped_weights out;
-    struct kv_ref kv;
+    struct one_key_weights attention;
     struct compressed_weights compressed;
     int n_expert;
     struct moe_weights moe;
@@ -44,27 +34,13 @@ struct layer {
 
 static int read_attention(struct params *p, const struct gguf *g, struct error *err)
 {
-    struct rope_params *far = &p->rope[FAR];
-    if (params_int(g, "attention.sliding_window", 1, 1 << 28, -1, &p->window, err) ||
-        params_int(g, "attention.q_lora_rank", 1, 1 << 16, -1, &p->latent.q_rank, err) ||
-        params_read_groups(p, g, err) || params_read_indexer(p, g, err))
+    if (params_read_one_key(p, g, err))
         return -1;
-    p->index.rope_at = p->index.d - p->rope[PLAIN].n_rot;
-    *far = p->rope[PLAIN];
-    if (params_real(g, "attention.compress_rope_freq_base", 1.5, 1e12, far->base, &far->base, err))
-        return -1;
-    if (far->scaling == ROPE_YARN)
-        far->attn_factor = 1 / (1 + 0.1 * f64_ln(far->factor));
-    p->rope[PLAIN].scaling = ROPE_PLAIN;
-    if (p->n_head_kv != 1 || p->d_k != p->d_v || p->n_head % p->out.n_group ||
-        (p->d_k - p->rope[PLAIN].n_rot) % FP8_BLOCK)
-        return error_set(
-            err, ERR_FORMAT,
-            "%s: %d heads in %d groups share %d keys of %d values, %d of them rotated; stoker takes one "
-            "key, equal groups, and whole blocks of %d values that are not rotated "
-            "(attention.head_count, attention.head_count_kv, attention.key_length, attention.value_length, "
-            "attention.output_group_count, rope.dimension_count)",
-            g->file->path, p->n_head, p->out.n_group, p->n_head_kv, p->d_k, p->rope[PLAIN].n_rot, FP8_BLOCK);
+    if ((p->d_k - p->rope[ONE_KEY_PLAIN].n_rot) % FP8_BLOCK)
+        return error_set(err, ERR_FORMAT,
+                         "%s: a key has %d values, %d of them rotated; stoker takes whole blocks of %d values that are "
+                         "not rotated (attention.key_length, rope.dimension_count)",
+                         g->file->path, p->d_k, p->rope[ONE_KEY_PLAIN].n_rot, FP8_BLOCK);
     return 0;
 }
 
@@ -115,21 +91,6 @@ static void bind_limits(struct binder *b, int l, struct layer *w, struct experts
                                                      shared_is_clamped(&b->m->p) ? e->up_limit : 0);
 }
 
-static void bind_attention_of(struct binder *b, int l, struct layer *w)
-{
-    const struct params *p = &b->m->p;
-    w->attn_norm = bind_vector(b, l, "attn_norm.weight", p->n_embd);
-    w->wq_a = bind_matrix(b, l, "attn_q_a.weight", p->latent.q_rank, p->n_embd);
-    w->q_a_norm = bind_vector(b, l, "attn_q_a_norm.weight", p->latent.q_rank);
-    w->wq_b = bind_matrix(b, l, "attn_q_b.weight", p->n_head * p->d_k, p->latent.q_rank);
-    w->wkv = bind_matrix(b, l, "attn_kv.weight", p->d_k, p->n_embd);
-    w->kv_norm = bind_vector(b, l, "attn_kv_a_norm.weight", p->d_k);
-    w->sinks = bind_vector(b, l, "attn_sinks.weight", p->n_head);
-    bind_grouped_output(b, l, &w->out);
-    w->kv = bind_kv(b, p->n_head, (struct kv_shape){.n_head_kv = 1, .d_k = p->d_k}, see_last(p->window));
-    bind_compressed(b, l, &w->compressed, p->latent.q_rank);
-}
-
 /* Files of pruned models have fewer in some layers: the router tells, and no layer more than expert_count. */
 static int experts_of(struct binder *b, int l)
 {
@@ -163,7 +124,9 @@ static int bind(struct binder *b, int l, void *layer)
         bind_hyper(b, -1, &b->m->hyper, "output_hc");
     bind_hyper(b, l, &w->attn_hyper, "hc_attn");
     bind_hyper(b, l, &w->ffn_hyper, "hc_ffn");
-    bind_attention_of(b, l, w);
+    w->attention = (struct one_key_weights){.unit_queries = 1, .rounded = 1};
+    bind_one_key(b, l, &w->attention);
+    bind_compressed(b, l, &w->compressed, p->latent.q_rank);
     w->n_expert = experts_of(b, l);
     struct experts *e = bind_moe_n(b, l, &w->moe, "ffn_norm.weight", w->n_expert);
     if (l < p->n_token_routed)
@@ -180,49 +143,18 @@ static int bind(struct binder *b, int l, void *layer)
 
 /* ---- a layer ------------------------------------------------------------------------------------------------------------------ */
 
-static int rope_of(const struct layer *w) { return w->compressed.ratio ? FAR : PLAIN; }
-
-/* q_a is kept: the indexer asks with it too. */
-static float *queries(struct step *s, struct act *n, const struct layer *w, struct act *low)
-{
-    const struct params *p = &s->m->p;
-    float *q = step_rows(s, p->n_head * p->d_k), *a = step_rows(s, p->latent.q_rank);
-    matmul(s, a, n, w->wq_a);
-    rms_norm(s, a, a, w->q_a_norm);
-    *low = step_act(s, a, p->latent.q_rank);
-    matmul(s, q, low, w->wq_b);
-    op_rms_norm(&s->m->op, q, q, NULL, s->n_rows * p->n_head, p->d_k, p->norm_eps);
-    rotate_heads(s, q + p->d_k - p->rope[PLAIN].n_rot, p->n_head, p->d_k, rope_of(w));
-    return q;
-}
-
-static float *keys(struct step *s, struct act *n, const struct layer *w)
-{
-    const struct params *p = &s->m->p;
-    int d_plain = p->d_k - p->rope[PLAIN].n_rot;
-    float *k = step_rows(s, p->d_k);
-    matmul(s, k, n, w->wkv);
-    rms_norm(s, k, k, w->kv_norm);
-    rotate_heads(s, k + d_plain, 1, p->d_k, rope_of(w));
-    op_round_fp8(&s->m->op, k, s->n_rows, (size_t)p->d_k, d_plain);
-    return k;
-}
-
 static void attention(struct step *s, float *y, const float *u, const struct layer *w)
 {
-    const struct params *p = &s->m->p;
+    const int rope = w->compressed.ratio ? ONE_KEY_FAR : ONE_KEY_PLAIN;
     size_t mark = step_mark(s);
-    float *n = step_rows(s, p->n_embd), *o = step_rows(s, p->n_head * p->d_k);
-    rms_norm(s, n, u, w->attn_norm);
-    struct act a = step_act(s, n, p->n_embd), low;
-    float *q = queries(s, &a, w, &low), *k = keys(s, &a, w);
+    float *n = step_rows(s, s->m->p.n_embd);
+    rms_norm(s, n, u, w->attention.norm);
+    struct act a = step_act(s, n, s->m->p.n_embd), low;
+    float *q = one_key_queries(s, &a, &w->attention, rope, &low), *k = one_key_keys(s, &a, &w->attention, rope);
     struct attn_beside beside;
     if (w->compressed.ratio)
-        beside = block_compressed(s, &a, &low, &w->compressed, FAR);
-    attend_beside(s, w->kv, p->n_head, o, q, k, NULL, p->d_k, 1.0f / sqrtf((float)p->d_k), w->sinks,
-                  w->compressed.ratio ? &beside : NULL);
-    rotate_heads_back(s, o + p->d_k - p->rope[PLAIN].n_rot, p->n_head, p->d_k, rope_of(w));
-    grouped_output(s, y, o, &w->out);
+        beside = block_compressed(s, &a, &low, &w->compressed, rope);
+    one_key_attend(s, y, q, k, &w->attention, rope, w->compressed.ratio ? &beside : NULL);
     step_reset(s, mark);
 }
 

@@ -88,23 +88,31 @@ static int all_left(const struct step *s)
     return !op_measuring(&s->m->op) && memchr(s->b->dead, 0, (size_t)s->n_rows) == NULL;
 }
 
-/* Logits of n rows of x, those with the numbers row [n], into out [n][n_vocab]. */
-static void logits_of(struct step *s, float *out, const float *x, const int32_t *row, int n)
+/* n rows of x, those with the numbers row [n], behind the output norm: [n][n_embd], in the step's scratch. */
+static float *final_rows(struct step *s, const float *x, const int32_t *row, int n)
 {
     const struct model *m = s->m;
-    size_t n_embd = (size_t)m->p.n_embd, width = (size_t)params_row_width(&m->p);
+    size_t width = (size_t)params_row_width(&m->p);
     float *x_out = op_alloc(&s->m->op, (size_t)n * width * sizeof(float));
     for (int i = 0; i < n && !op_measuring(&s->m->op); i++)
         memcpy(x_out + (size_t)i * width, x + (size_t)row[i] * width, width * sizeof(float));
     if (m->p.hyper.n)
-        x_out = m->p.hyper.rank ? hyper_mix_end(s, x_out, n) : hyper_end(s, x_out, n);
+        x_out = m->p.hyper.rank ? hyper_mix_end(s, x_out, n) : hyper_end(s, x_out, row, n);
     if (m->p.layer_norm)
         layer_norm(s, x_out, x_out, m->output_norm, n);
     else if (m->output_norm)
         op_rms_norm(&s->m->op, x_out, x_out, m->output_norm->vector, n, m->p.n_embd, m->p.norm_eps);
     if (m->output_norm_bias)
         op_add_vector(&s->m->op, x_out, m->output_norm_bias->vector, n, m->p.n_embd);
-    struct act a = act_rows(&s->m->op, x_out, n, m->p.n_embd, n_embd);
+    return x_out;
+}
+
+/* Logits of such rows into out [n][n_vocab]. */
+static void logits_of(struct step *s, float *out, const float *x, const int32_t *row, int n)
+{
+    const struct model *m = s->m;
+    float *x_out = final_rows(s, x, row, n);
+    struct act a = act_rows(&s->m->op, x_out, n, m->p.n_embd, (size_t)m->p.n_embd);
     op_matmul(&s->m->op, out, (size_t)m->p.n_vocab, &a, &m->output->mat);
     if (m->output_bias)
         op_add_vector(&s->m->op, out, m->output_bias->vector, n, m->p.n_vocab);
@@ -185,7 +193,47 @@ static void measure_scores(struct step *s)
     step_reset(s, mark);
 }
 
-/* Those that are scored, group by group; then those that are kept. */
+/* ---- recorded rows ---------------------------------------------------------------------------------------------------------- */
+
+/* Recorded row i of a sequence through the lens of each layer: the scratch of a scored row is enough. */
+static void look_through(struct step *s, const struct taps *t, int i)
+{
+    size_t mark = step_mark(s), width = (size_t)params_row_width(&s->m->p), n = (size_t)t->n, top = (size_t)t->top;
+    for (int l = 0; l < s->m->p.n_layer; l++) {
+        if (t->at[l * TAPS + TAP_LENS] < 0)
+            continue;
+        const float *x = (const float *)tap_at(t, l, TAP_LENS, 0, 0);
+        int32_t *id = (int32_t *)tap_at(t, l, TAP_LENS, (int)n, width), row = i;
+        float *value = (float *)(id + n * top);
+        tap_largest(group_logits(s, x, &row, 1), s->m->p.n_vocab, t->top, id + (size_t)i * top,
+                    value + (size_t)i * top);
+        step_reset(s, mark);
+    }
+}
+
+static void record_final(struct step *s, const struct taps *t, int i, const float *x, int32_t row)
+{
+    size_t mark = step_mark(s), n_embd = (size_t)s->m->p.n_embd;
+    memcpy(tap_at(t, s->m->p.n_layer - 1, TAP_FINAL, i, n_embd), final_rows(s, x, &row, 1), n_embd * sizeof(float));
+    step_reset(s, mark);
+}
+
+/* What is recorded of rows behind the last layer. */
+static void tap_last(struct step *s, const float *x)
+{
+    for (int32_t r = 0; r < s->n_rows; r++) {
+        const struct taps *t = s->b->seq[r]->taps;
+        int i = t ? s->b->pos[r] - t->first : 0;
+        if (!t || s->b->dead[r] || i < 0 || i >= t->n)
+            continue;
+        if (t->has_lens)
+            look_through(s, t, i);
+        if (t->has_final)
+            record_final(s, t, i, x, r);
+    }
+}
+
+/* Of rows that are scored, group by group; of those that are kept; then what is recorded. */
 static void write_logits(struct step *s, const float *x)
 {
     const struct batch *b = s->b;
@@ -193,6 +241,8 @@ static void write_logits(struct step *s, const float *x)
         measure_scores(s);
     else if (b->n_scored)
         score_rows(s, x);
+    if (!op_measuring(&s->m->op))
+        tap_last(s, x);
     if (b->n_logits)
         logits_of(s, b->logits, x, b->logit_row, b->n_logits);
 }
@@ -205,8 +255,11 @@ static void run_layers(struct step *s, float *x)
     const struct model *m = s->m;
     for (int l = 0; l < m->p.n_layer && !all_left(s); l++) {
         s->layer = l;
+        tap_rows(s, TAP_RESID_PRE, x, params_row_width(&m->p));
         m->arch->layer(s, l, (char *)m->layer + (size_t)l * m->arch->layer_bytes, x);
     }
+    if (op_measuring(&m->op))
+        m->taps[m->p.n_layer - 1] |= 1 << TAP_FINAL;
     if (!all_left(s))
         write_logits(s, x);
 }

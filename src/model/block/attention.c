@@ -14,6 +14,15 @@ static void norm_projection(struct step *s, float *x, int n_cols, const struct w
         op_rms_norm(&s->m->op, x, x, w->vector, s->n_rows * (n_cols / w->mat.n_cols), w->mat.n_cols, s->m->p.norm_eps);
 }
 
+static void norm_around_means(struct step *s, float *x, int n_head, int d, const struct weight *w)
+{
+    size_t mark = step_mark(s);
+    float *no_bias = op_alloc(&s->m->op, (size_t)d * sizeof *no_bias);
+    op_fill(&s->m->op, no_bias, 0, 1, d);
+    op_group_layer_norm(&s->m->op, x, x, w->vector, no_bias, s->n_rows, n_head, d, s->m->p.norm_eps);
+    step_reset(s, mark);
+}
+
 /* n_head heads, normed and rotated in the order of the model. */
 static void norm_and_rotate(struct step *s, float *x, int n_head, const struct attention_weights *w,
                             const struct weight *norm)
@@ -21,6 +30,8 @@ static void norm_and_rotate(struct step *s, float *x, int n_head, const struct a
     int d = s->m->p.d_k;
     if (w->order == QK_NORM_ROPE)
         norm_projection(s, x, n_head * d, norm);
+    if (w->order == QK_CENTRED_ROPE)
+        norm_around_means(s, x, n_head, d, norm);
     rotate_heads(s, x, n_head, d, w->rope);
     if (w->order == QK_ROPE_NORM)
         norm_projection(s, x, n_head * d, norm);
@@ -211,4 +222,14 @@ void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q,
 {
     w->q_norm = bind_vector(b, l, "attn_q_norm.weight", n_q);
     w->k_norm = bind_vector(b, l, "attn_k_norm.weight", n_k);
+}
+
+void bind_centred_qk_norm_if(struct binder *b, int l, struct attention_weights *w)
+{
+    int d = b->m->p.d_k;
+    w->q_norm = bind_table_if(b, l, "attn_q_norm.weight", w->n_head, d);
+    if (!w->q_norm)
+        return;
+    w->order = QK_CENTRED_ROPE;
+    w->k_norm = bind_table(b, l, "attn_k_norm.weight", key_heads(b, w), d);
 }

@@ -5,8 +5,9 @@
 #include "model/step.h"
 #include "op/attention.h"
 
-/* When heads are normed: by q_norm and k_norm before they are rotated, or behind that; or behind it without weights, each by itself. */
-enum qk_order { QK_NORM_ROPE, QK_ROPE_NORM, QK_ROPE_RMS };
+/* When heads are normed: by q_norm and k_norm before they are rotated, or behind that; or behind it without weights, each by itself; or
+ * before, each around its own mean by weights of its own. */
+enum qk_order { QK_NORM_ROPE, QK_ROPE_NORM, QK_ROPE_RMS, QK_CENTRED_ROPE };
 
 /* Weights that a model lacks are NULL.
  *     x += post_norm(Wo (sigmoid(Wg n) * attend(rope(norm(Wq n + bq)), rope(norm(Wk n + bk)), Wv n + bv)) + bo)        n = rms_norm(x) */
@@ -18,9 +19,10 @@ struct attention_weights {
     enum qk_order order;
     const struct weight *sinks; /* [n_head] */
     const struct weight *norm, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo, *post_norm;
-    int k_first, v_first;                 /* where their rows begin in a matrix of q, k and v; 0: each has its own */
-    const struct weight *gate;            /* of the output: a row for each head, or for each of its values */
-    const struct weight *q_norm, *k_norm; /* as wide as a head: each by itself; as the projection: all heads together */
+    int k_first, v_first;      /* where their rows begin in a matrix of q, k and v; 0: each has its own */
+    const struct weight *gate; /* of the output: a row for each head, or for each of its values */
+    /* As wide as a head: each by itself; as the projection: all heads together. QK_CENTRED_ROPE: a row for each head. */
+    const struct weight *q_norm, *k_norm;
 };
 void block_attention(struct step *s, float *x, const struct attention_weights *w);
 /* What it adds to x, y [n_rows][n_embd], from rows a that are normed already: w->norm is not used. */
@@ -45,6 +47,8 @@ void gate_output(struct step *s, float *o, float *gate, int n_head, int d_v, int
 void bind_output_gate(struct binder *b, int l, struct attention_weights *w, int n);
 /* n_q, n_k: widths of the two norms. */
 void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q, int n_k);
+/* Those that QK_CENTRED_ROPE has, if the file has them. */
+void bind_centred_qk_norm_if(struct binder *b, int l, struct attention_weights *w);
 
 /* Attention of n_head heads q [n_rows][n_head * d_k] into out [n_rows][n_head * d_v]. k [n_rows][n_head_kv * d_k] and v
  * [n_rows][n_head_kv * d_v] are stored first; k NULL: another layer has stored them. d_v: values of a head; scale: of scores; sinks:

@@ -24,12 +24,21 @@ static void bind_compressor(struct binder *b, int l, struct compressor_weights *
     bind_compressed_rows(b, w);
 }
 
-void bind_compressed_rows(struct binder *b, struct compressor_weights *w)
+static void bind_kept_rows(struct binder *b, struct compressor_weights *w)
 {
-    w->state = bind_state(b, w->gate ? compress_state(w->ratio, w->overlap, w->d) : mean_state(w->ratio, w->d));
     w->rows = bind_kv(b, b->m->p.n_head,
                       (struct kv_shape){.n_head_kv = 1, .d_k = w->d, .ratio = w->ratio, .index = w->index}, see_all());
 }
+
+/* A block of one position is complete at once and leaves no state. */
+void bind_compressed_rows(struct binder *b, struct compressor_weights *w)
+{
+    if (w->ratio > 1)
+        w->state = bind_state(b, w->gate ? compress_state(w->ratio, w->overlap, w->d) : mean_state(w->ratio, w->d));
+    bind_kept_rows(b, w);
+}
+
+void bind_index_of_compressed(struct binder *b, struct compressor_weights *index) { bind_kept_rows(b, index); }
 
 /* The compressed rows of a step: where each is kept, and its block's first position. */
 struct done {
@@ -54,7 +63,8 @@ static struct done blocks_done(struct step *s, const struct compressor_weights *
     return d;
 }
 
-static void finish(struct step *s, const struct compressor_weights *w, const struct done *done, float *c, int rope)
+/* Rotates rows c of the blocks and stores them. */
+static void keep(struct step *s, const struct compressor_weights *w, const struct done *done, float *c, int rope)
 {
     struct op *op = &s->m->op;
     const struct rope_params *p = &s->m->p.rope[rope];
@@ -62,8 +72,6 @@ static void finish(struct step *s, const struct compressor_weights *w, const str
     int n_pair = p->n_rot / 2;
     float *cosine = op_alloc(op, (size_t)done->n * (size_t)n_pair * sizeof *cosine),
           *sine = op_alloc(op, (size_t)done->n * (size_t)n_pair * sizeof *sine);
-    if (w->norm)
-        op_rms_norm(op, c, c, w->norm->vector, done->n, w->d, s->m->p.norm_eps);
     op_rope_table(op, cosine, sine, from->freq, from->magnitude, n_pair, done->first, done->n);
     op_rope(op, c + w->rope_at, done->n, 1, w->d, p->pairs, cosine, sine, n_pair);
     if (w->rounded)
@@ -76,25 +84,61 @@ static void finish(struct step *s, const struct compressor_weights *w, const str
     op_kv_store(op, &at, c, NULL);
 }
 
-void compress_keys(struct step *s, struct act *n, const struct compressor_weights *w, int rope)
+/* c, normed, of the blocks that this step completes. */
+static float *compressed_rows(struct step *s, struct act *n, const struct compressor_weights *w,
+                              const struct done *done)
 {
-    op_view(n, w->kv->mat.type); /* copies of n live as long as n: made before the mark */
-    if (w->gate)
-        op_view(n, w->gate->mat.type);
-    size_t mark = step_mark(s);
+    struct op *op = &s->m->op;
     int width = w->d * (1 + w->overlap);
     float *z = step_rows(s, width), *score = w->gate ? step_rows(s, width) : NULL, *c = step_rows(s, w->d);
-    struct done done = blocks_done(s, w);
     struct compress how = {.ratio = w->ratio, .overlap = w->overlap, .d = w->d, .z = z, .s = score, .pos = s->b->pos};
     matmul(s, z, n, w->kv);
     if (w->row_norm)
-        op_layer_norm(&s->m->op, z, z, w->row_norm->vector, w->row_bias->vector, s->n_rows, width, w->row_eps);
+        op_layer_norm(op, z, z, w->row_norm->vector, w->row_bias->vector, s->n_rows, width, w->row_eps);
     if (w->gate) {
-        how.ape = w->ape->vector;
+        how.ape = w->ape ? w->ape->vector : NULL;
         matmul(s, score, n, w->gate);
     }
-    op_compress(&s->m->op, &how, step_runs(s, 0, w->state), s->n_run, c);
-    finish(s, w, &done, c, rope);
+    if (w->ratio == 1)
+        c = z;
+    else
+        op_compress(op, &how, step_runs(s, 0, w->state), s->n_run, c);
+    if (w->norm)
+        op_rms_norm(op, c, c, w->norm->vector, done->n, w->d, s->m->p.norm_eps);
+    return c;
+}
+
+/* Copies of n live as long as n: made before the mark. */
+static size_t mark_behind_views(struct step *s, struct act *n, const struct compressor_weights *w)
+{
+    op_view(n, w->kv->mat.type);
+    if (w->gate)
+        op_view(n, w->gate->mat.type);
+    return step_mark(s);
+}
+
+void compress_keys(struct step *s, struct act *n, const struct compressor_weights *w, int rope)
+{
+    size_t mark = mark_behind_views(s, n, w);
+    struct done done = blocks_done(s, w);
+    keep(s, w, &done, compressed_rows(s, n, w, &done), rope);
+    step_reset(s, mark);
+}
+
+void compress_keys_and_index(struct step *s, struct act *n, const struct compressor_weights *w,
+                             const struct compressor_weights *index, int rope)
+{
+    struct op *op = &s->m->op;
+    size_t mark = mark_behind_views(s, n, w);
+    struct done done = blocks_done(s, w), index_done = blocks_done(s, index);
+    float *c = compressed_rows(s, n, w, &done), *k = step_rows(s, index->d);
+    if (done.n > 0) {
+        struct act a = act_rows(op, c, done.n, w->d, (size_t)w->d);
+        op_matmul(op, k, (size_t)index->d, &a, &index->kv->mat);
+        op_rms_norm(op, k, k, index->norm->vector, done.n, index->d, s->m->p.norm_eps);
+        keep(s, index, &index_done, k, rope);
+        keep(s, w, &done, c, rope);
+    }
     step_reset(s, mark);
 }
 

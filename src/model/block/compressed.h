@@ -7,7 +7,7 @@
 /* One key of d values for each ratio positions, normed and rotated to its block's first position; the rows of blocks that end in this step
  * are stored. */
 struct compressor_weights {
-    const struct weight *kv, *gate, *ape, *norm; /* gate and ape NULL: the mean; norm NULL: none */
+    const struct weight *kv, *gate, *ape, *norm; /* gate NULL: the mean; ape, norm NULL: none */
     const struct weight *row_norm, *row_bias;    /* of rows around their mean, before they are compressed; or NULL */
     float row_eps;
     int ratio, overlap, d; /* as in op/compress.h */
@@ -21,6 +21,12 @@ struct compressor_weights {
 /* n: the normed rows; rope: which of params.rope. */
 void compress_keys(struct step *s, struct act *n, const struct compressor_weights *w, int rope);
 void bind_compressed_rows(struct binder *b, struct compressor_weights *w); /* state and rows, after the numbers */
+
+/* The same; and of the rows, before they are rotated, index keys: rope(norm(Wkv c)), w = index. They have no state. */
+void compress_keys_and_index(struct step *s, struct act *n, const struct compressor_weights *w,
+                             const struct compressor_weights *index, int rope);
+/* Their rows alone, beside those that they are made of. */
+void bind_index_of_compressed(struct binder *b, struct compressor_weights *index);
 
 /* Where blocks overlap, the indexer chooses among them with keys of its own; else a row attends to all. */
 struct compressed_weights {

@@ -10,19 +10,24 @@
 int params_read_dense_or_moe(struct params *p, const struct gguf *g, enum router_gating gating_absent,
                              struct error *err)
 {
+    static const enum route_gate gates[] = {[ROUTER_SOFTMAX] = ROUTE_SOFTMAX,
+                                            [ROUTER_SIGMOID] = ROUTE_SIGMOID,
+                                            [ROUTER_SQRT_SOFTPLUS] = ROUTE_SQRT_SOFTPLUS};
+    const int alone = gating_absent == ROUTER_SQRT_SOFTPLUS;
     int gating, n_shared, normalise = 0;
     double scale;
     if (params_read_experts(p, g, err) ||
         params_int(g, "leading_dense_block_count", 0, p->n_layer, 0, &p->n_layer_dense_lead, err) ||
         params_int(g, "expert_shared_count", 0, 64, 0, &n_shared, err) ||
-        params_int(g, "expert_gating_func", 1, 2, (int)gating_absent, &gating, err) ||
+        params_int(g, "expert_gating_func", alone ? (int)gating_absent : ROUTER_SOFTMAX,
+                   alone ? (int)gating_absent : ROUTER_SIGMOID, (int)gating_absent, &gating, err) ||
         params_int(g, "expert_group_count", 0, p->n_expert < 256 ? p->n_expert : 256, 1, &p->n_group, err) ||
         params_int(g, "expert_group_used_count", 0, p->n_group, p->n_group, &p->n_group_used, err) ||
         params_real(g, "expert_weights_scale", 0, 1e6, 1, &scale, err) ||
         params_bool(g, "expert_weights_norm", &normalise, err))
         return -1;
     p->n_ff_shared = n_shared * p->n_ff_expert;
-    p->router_gate = gating == ROUTER_SIGMOID ? ROUTE_SIGMOID : ROUTE_SOFTMAX;
+    p->router_gate = gates[gating];
     p->router_normalise = normalise;
     p->router_scale = (float)scale;
     if (p->n_group > 1 && (p->n_expert % p->n_group || p->n_group_used < 1 ||

@@ -20,8 +20,8 @@ void dense_or_moe_of(struct step *s, int l, float *y, const float *x, const stru
 struct route_rule dense_or_moe_rule(const struct params *p, const struct dense_or_moe_weights *w);
 
 /* Read the keys of experts, leading dense layers, shared experts and the router. gating_absent: the gating where the file has no key;
- * ROUTER_BY_KEY: it must have one. */
-enum router_gating { ROUTER_BY_KEY = -1, ROUTER_SOFTMAX = 1, ROUTER_SIGMOID = 2 };
+ * ROUTER_BY_KEY: it must have one; ROUTER_SQRT_SOFTPLUS: it may have no other. */
+enum router_gating { ROUTER_BY_KEY = -1, ROUTER_SOFTMAX = 1, ROUTER_SIGMOID = 2, ROUTER_SQRT_SOFTPLUS = 4 };
 int params_read_dense_or_moe(struct params *p, const struct gguf *g, enum router_gating gating_absent,
                              struct error *err);
 /* After it: the width of all shared experts together, where a key says it (expert_shared_feed_forward_length), whatever their count. */

@@ -9,6 +9,7 @@
 #include "op/streams.h"
 
 #include <stdio.h>
+#include <string.h>
 
 int params_read_hyper(struct params *p, const struct gguf *g, struct error *err)
 {
@@ -70,26 +71,65 @@ float *hyper_in(struct step *s, float *u, const float *x, const struct hyper_wei
     return gates;
 }
 
+void hyper_behind(struct step *s)
+{
+    const int n = s->m->p.hyper.n;
+    if (s->collapse)
+        return;
+    s->collapse = step_rows(s, n);
+    size_t mark = step_mark(s);
+    float *one = op_alloc(&s->m->op, sizeof *one);
+    op_fill(&s->m->op, one, 1, 1, 1);
+    op_fill(&s->m->op, s->collapse, 0, s->n_rows, n);
+    op_copy(&s->m->op, s->collapse, (size_t)n, one, 0, s->n_rows, 1);
+    step_reset(s, mark);
+}
+
+float *hyper_in_behind(struct step *s, float *u, const float *x, const struct hyper_weights *w)
+{
+    struct hyper h = hyper_of(&s->m->p, w);
+    struct op *op = &s->m->op;
+    float *gates = step_rows(s, hyper_logits(h.n));
+    gate_logits(op, &s->m->p, gates, x, s->n_rows, w);
+    op_hyper_gates(op, &h, gates, s->n_rows);
+    op_hyper_in(op, &h, u, x, s->collapse, h.n, s->n_rows);
+    op_copy(op, s->collapse, (size_t)h.n, gates, (size_t)hyper_logits(h.n), s->n_rows, h.n);
+    return gates;
+}
+
 void hyper_out(struct step *s, float *x, const float *y, const float *gates, const struct hyper_weights *w)
 {
     struct hyper h = hyper_of(&s->m->p, w);
     op_hyper_out(&s->m->op, &h, x, y, gates, s->n_rows);
 }
 
-float *hyper_end(struct step *s, const float *x, int n_rows)
+/* gates [n_rows][n] of rows row [n_rows], which the last block left. */
+static void left_gates(const struct step *s, float *gates, const int32_t *row, int n_rows)
+{
+    size_t n = (size_t)s->m->p.hyper.n;
+    for (int i = 0; i < n_rows && !op_measuring(&s->m->op); i++)
+        memcpy(gates + (size_t)i * n, s->collapse + (size_t)row[i] * n, n * sizeof *gates);
+}
+
+float *hyper_end(struct step *s, const float *x, const int32_t *row, int n_rows)
 {
     const struct hyper_weights *w = &s->m->hyper;
     const struct params *p = &s->m->p;
     struct op *op = &s->m->op;
     float *u = op_alloc(op, (size_t)n_rows * (size_t)p->n_embd * sizeof *u);
-    if (!w->fn) {
+    if (!w->fn && !s->collapse) {
         op_streams_mean(op, u, x, p->hyper.n, p->n_embd, n_rows);
         return u;
     }
-    struct hyper h = hyper_of(p, w);
+    struct hyper h = {.n = p->hyper.n, .n_embd = p->n_embd};
     float *gates = op_alloc(op, (size_t)n_rows * (size_t)h.n * sizeof *gates);
-    gate_logits(op, &s->m->p, gates, x, n_rows, w);
-    op_hyper_pre(op, &h, gates, n_rows);
+    if (s->collapse)
+        left_gates(s, gates, row, n_rows);
+    else {
+        h = hyper_of(p, w);
+        gate_logits(op, p, gates, x, n_rows, w);
+        op_hyper_pre(op, &h, gates, n_rows);
+    }
     op_hyper_in(op, &h, u, x, gates, h.n, n_rows);
     return u;
 }

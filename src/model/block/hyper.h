@@ -8,9 +8,15 @@
  * the block: hyper_out() updates x with the block's output y. */
 float *hyper_in(struct step *s, float *u, const float *x, const struct hyper_weights *w);
 void hyper_out(struct step *s, float *x, const float *y, const float *gates, const struct hyper_weights *w);
-/* After the last layer: u [n_rows][n_embd] of these rows of streams, in scratch of the step; their mean, where the model has no gates for
- * it. */
-float *hyper_end(struct step *s, const float *x, int n_rows);
+
+/* The same, one behind: the gates that a block computes for its input serve the next block, the first takes stream 0. In each layer,
+ * before its first mark: hyper_behind(). */
+void hyper_behind(struct step *s);
+float *hyper_in_behind(struct step *s, float *u, const float *x, const struct hyper_weights *w);
+
+/* After the last layer: u [n][n_embd] of the streams x of n rows, those with the numbers row [n], in scratch of the step: by gates that the
+ * model has for it, by those that are left where blocks go one behind, else their mean. */
+float *hyper_end(struct step *s, const float *x, const int32_t *row, int n);
 
 /* After params_read(): the keys of the streams. -1: ERR_FORMAT, and the sentence names the key. */
 int params_read_hyper(struct params *p, const struct gguf *g, struct error *err);

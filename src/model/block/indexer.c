@@ -39,8 +39,17 @@ static int sees_more(const struct attn_row *row, int n_rows, int than)
     return most > than;
 }
 
-void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *low, const struct indexer_weights *w,
-                   struct kv_ref keys, int rope)
+/* The blocks with the best keys, the row's newest one always. */
+static void make_candidates(struct step *s, struct indexer how, const struct candidates *c)
+{
+    how.together = how.n_local = 1;
+    how.block = c->size;
+    how.top_k = c->n;
+    op_index(&s->m->op, &how, s->candidates);
+}
+
+void block_indexer_within(struct step *s, int32_t *chosen, struct act *n, struct act *low,
+                          const struct indexer_weights *w, struct kv_ref keys, int rope, const struct candidates *c)
 {
     const struct index_params *x = &s->m->p.index;
     const struct kv_pool *kv = &s->m->kv[keys.kind];
@@ -60,20 +69,38 @@ void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *l
         matmul(s, weight, n, w->w);
         op_scale(&s->m->op, weight, 1.0f / sqrtf((float)(x->d * x->n_head)), s->n_rows, x->n_head);
     }
-    op_index(&s->m->op,
-             &(struct indexer){.n_head = x->n_head,
-                               .d = x->d,
-                               .top_k = x->top_k,
-                               .block = x->block,
-                               .n_local = x->n_local,
-                               .shape = kv->shape,
-                               .layer_offset = (size_t)keys.index * kv->layer_bytes,
-                               .row = s->attn_row[keys.kind],
-                               .n_rows = s->n_rows,
-                               .q = q,
-                               .w = weight},
-             chosen);
+    struct indexer how = {.n_head = x->n_head,
+                          .d = x->d,
+                          .top_k = x->top_k,
+                          .block = x->block,
+                          .n_local = x->n_local,
+                          .shape = kv->shape,
+                          .layer_offset = (size_t)keys.index * kv->layer_bytes,
+                          .row = s->attn_row[keys.kind],
+                          .n_rows = s->n_rows,
+                          .q = q,
+                          .w = weight};
+    if (c->use == MAKES_CANDIDATES)
+        make_candidates(s, how, c);
+    if (c->use == WITHIN_CANDIDATES) {
+        how.within = s->candidates;
+        how.n_within = c->n;
+        how.within_block = c->size;
+    }
+    op_index(&s->m->op, &how, chosen);
     step_reset(s, mark);
+}
+
+void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *low, const struct indexer_weights *w,
+                   struct kv_ref keys, int rope)
+{
+    block_indexer_within(s, chosen, n, low, w, keys, rope, &(struct candidates){.use = NO_CANDIDATES});
+}
+
+void candidate_rows(struct step *s, const struct candidates *c)
+{
+    if (c->n && !s->candidates)
+        s->candidates = op_alloc(&s->m->op, (size_t)s->n_rows * (size_t)c->n * sizeof *s->candidates);
 }
 
 int32_t *chosen_rows(struct step *s)

@@ -25,6 +25,17 @@ void bind_indexer_normed(struct binder *b, int l, struct indexer_weights *w, str
  * top_k keys are not written. */
 void block_indexer(struct step *s, int32_t *chosen, struct act *n, struct act *low, const struct indexer_weights *w,
                    struct kv_ref keys, int rope);
+
+/* The same in two steps: one layer makes candidates, the n blocks of `size` keys each with the best of all heads' scores, the newest
+ * always; others with the same keys choose within these. candidate_rows(): in each layer, before its first mark. */
+struct candidates {
+    int n, size;
+    enum { NO_CANDIDATES, MAKES_CANDIDATES, WITHIN_CANDIDATES } use;
+};
+void block_indexer_within(struct step *s, int32_t *chosen, struct act *n, struct act *low,
+                          const struct indexer_weights *w, struct kv_ref keys, int rope, const struct candidates *c);
+void candidate_rows(struct step *s, const struct candidates *c);
+
 int32_t *chosen_rows(struct step *s); /* [n_rows][top_k]; with params.index.block [n_rows][n_head][top_k] */
 
 /* Compute and store an index key of each row's position. */

@@ -95,8 +95,11 @@ static void routes_end(struct step *s, struct routes *r, struct act *a, const st
     struct route_rule how = *rule;
     how.given = 1;
     matmul(s, logits, a, router);
+    tap_rows(s, TAP_ROUTER_LOGITS, logits, n_expert);
     add_bias(s, logits, bias);
     op_route(&s->m->op, r->id, r->w, logits, work, s->n_rows, n_expert, r->n_used, &how);
+    tap_rows(s, TAP_ROUTER_IDS, r->id, r->n_used);
+    tap_rows(s, TAP_ROUTER_WEIGHTS, r->w, r->n_used);
 }
 
 struct routes route_top_k(struct step *s, int l, struct act *a, const struct weight *router, const struct weight *bias,

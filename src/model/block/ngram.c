@@ -14,8 +14,6 @@
 
 #include <stdint.h>
 
-static const char table_name[] = "per_layer_token_embd.weight";
-
 static int read_rows(struct ngram_params *n, const struct gguf *g, struct error *err)
 {
     uint64_t first[NGRAM_HEADS], rows[NGRAM_HEADS];
@@ -75,15 +73,12 @@ static void row_ids(const struct model *m, const int32_t *last, int32_t *id)
     }
 }
 
-/* The table may be longer than its heads are. */
-static int table_rows(struct binder *b)
+static int rows_of_heads(const struct ngram_params *n)
 {
-    const struct ngram_params *n = &b->m->p.ngram;
-    const struct gguf_tensor *t = gguf_tensor(b->m->file, table_name);
     int32_t least = 0;
     for (int j = 0; j < n->n_head; j++)
         least = n->first[j] + n->n_row[j] > least ? n->first[j] + n->n_row[j] : least;
-    return t && t->ne[1] >= (uint64_t)least && t->ne[1] <= INT32_MAX ? (int)t->ne[1] : least;
+    return least;
 }
 
 void bind_ngram(struct binder *b, int l, struct ngram_weights *w)
@@ -91,8 +86,8 @@ void bind_ngram(struct binder *b, int l, struct ngram_weights *w)
     const struct params *p = &b->m->p;
     const struct ngram_params *n = &p->ngram;
     int wide = p->hyper.n * p->n_embd, width = n->n_head * n->d;
-    w->table = bind_rows_by_text(b, bind_matrix(b, -1, table_name, table_rows(b), n->d), n->n_head, n->size - 1,
-                                 row_ids);
+    w->table = bind_rows_by_text(b, bind_matrix_least(b, -1, "per_layer_token_embd.weight", rows_of_heads(n), n->d),
+                                 n->n_head, n->size - 1, row_ids);
     w->key = bind_matrix(b, l, "ple_key.weight", wide, width);
     w->value = bind_matrix(b, l, "ple_value.weight", p->n_embd, width);
     w->norm_key = bind_vector(b, l, "ple_norm_key.weight", wide);

@@ -213,6 +213,119 @@ static void blocks_of_heads(void **state)
     }
 }
 
+/* Numbers of the most best of n, ascending; of equals the lower is better. */
+static int best_of(const float *worth, int n, int most, int32_t *out)
+{
+    int taken = 0;
+    for (int i = 0; i < n; i++) {
+        int better = 0;
+        for (int j = 0; j < n; j++)
+            better += worth[j] > worth[i] || (worth[j] == worth[i] && j < i);
+        if (better < most)
+            out[taken++] = i;
+    }
+    return taken;
+}
+
+/* Blocks by the best of their scores, the newest first; then keys within these. */
+static void check_two_steps(struct bench *b, int block, int n_block, int top_k, int threads, enum cpu_tier tier)
+{
+    struct op_world w;
+    int32_t *blocks = malloc((size_t)(b->n_rows * n_block) * sizeof *blocks);
+    int32_t *got = malloc((size_t)(b->n_rows * top_k) * sizeof *got);
+    struct indexer keys = {
+        .n_head = HEADS, .d = D, .top_k = top_k, .shape = b->shape, .row = b->row, .q = b->q, .w = b->w};
+    keys.n_rows = b->n_rows;
+    struct indexer pools = keys;
+    pools.block = block;
+    pools.n_local = pools.together = 1;
+    pools.top_k = n_block;
+    keys.within = blocks;
+    keys.n_within = n_block;
+    keys.within_block = block;
+    memset(blocks, 0x55, (size_t)(b->n_rows * n_block) * sizeof *blocks);
+    op_index(world_measure(&w, 0), &pools, NULL);
+    op_index(&w.op, &keys, NULL);
+    world_open_measured(&w, tier, threads);
+    op_index(&w.op, &pools, blocks);
+    op_index(&w.op, &keys, got);
+    for (int r = 0; r < b->n_rows; r++) {
+        float score[MOST_KEPT], worth[MOST_KEPT];
+        int32_t want[MOST_KEPT];
+        int pos = b->row[r].pos, n = pos / block + 1;
+        for (int i = 0; i < n; i++) {
+            worth[i] = i == n - 1 ? INFINITY : -INFINITY;
+            for (int p = i * block; p < (i + 1) * block && p <= pos; p++)
+                worth[i] = fmaxf(worth[i], score[p] = index_score(b, r, p));
+        }
+        if (n > n_block) {
+            assert_int_equal(best_of(worth, n, n_block, want), n_block);
+            assert_memory_equal(blocks + r * n_block, want, (size_t)n_block * sizeof *want);
+            for (int p = 0, i = 0; p <= pos; p++) {
+                i += i + 1 < n_block && p / block > want[i];
+                score[p] = want[i] == p / block ? score[p] : -INFINITY;
+            }
+        } else
+            assert_int_equal(blocks[r * n_block], 0x55555555); /* it sees them all: nothing is written */
+        if (pos >= top_k) {
+            assert_int_equal(best_of(score, pos + 1, top_k, want), top_k);
+            assert_memory_equal(got + r * top_k, want, (size_t)top_k * sizeof *want);
+        }
+    }
+    world_close(&w);
+    free(got);
+    free(blocks);
+}
+
+static void two_steps(void **state)
+{
+    (void)state;
+    static const struct {
+        enum kv_type type;
+        int ratio, n_rows, last, block, n_block, top_k;
+    } cases[] = {{KV_F32, 0, 24, 700, 8, 20, 31}, {KV_F16, 1, 1, 899, 4, 60, 200}, {KV_F16, 4, 3, 640, 16, 3, 33}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bench b;
+        bench_open(&b, cases[i].type, cases[i].ratio, cases[i].n_rows, cases[i].last);
+        for (int threads = 1; threads <= 3; threads++)
+            check_two_steps(&b, cases[i].block, cases[i].n_block, cases[i].top_k, threads,
+                            threads % 2 ? TIER_SCALAR : cpu_best_tier());
+        bench_close(&b);
+    }
+}
+
+/* A product beyond f32 is the best of the others, but no local block. */
+static void infinite_products(void **state)
+{
+    (void)state;
+    enum { BLOCK = 16, ROWS = 3, LAST = 640, FAR = 5 * BLOCK + 3 };
+    struct bench b;
+    bench_open(&b, KV_F32, 0, ROWS, LAST);
+    for (int d = 0; d < D; d++) {
+        b.k[0][FAR * D + d] = copysignf(3e38f, b.q[d]);
+        b.q[d] = copysignf(fabsf(b.q[d]) + 1, b.q[d]);
+    }
+    store(&b, b.page[0][FAR / KV_PAGE], FAR % KV_PAGE, b.k[0] + FAR * D);
+    for (int top_k = 1; top_k <= 2; top_k++) {
+        struct op_world w;
+        int32_t got[ROWS * HEADS * 2];
+        struct indexer x = {
+            .n_head = HEADS, .d = D, .top_k = top_k, .shape = b.shape, .row = b.row, .n_rows = ROWS, .q = b.q};
+        x.block = BLOCK;
+        x.n_local = 1;
+        op_index(world_measure(&w, 0), &x, NULL);
+        world_open_measured(&w, cpu_best_tier(), 2);
+        op_index(&w.op, &x, got);
+        assert_int_equal(b.row[0].seq, 0);
+        assert_true(isinf(dot(b.q, b.k[0] + FAR * D)));
+        assert_int_equal(got[top_k - 1], b.row[0].pos / BLOCK); /* of head 0 */
+        if (top_k == 2)
+            assert_int_equal(got[0], FAR / BLOCK);
+        world_close(&w);
+    }
+    bench_close(&b);
+}
+
 /* Equal scores: the lower ones. A score that is not a number comes last. Nothing to be seen. */
 static void ties_and_nothing(void **state)
 {
@@ -424,6 +537,7 @@ static void all_is_dense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(choices),          cmocka_unit_test(blocks_of_heads),
+                                       cmocka_unit_test(two_steps),        cmocka_unit_test(infinite_products),
                                        cmocka_unit_test(ties_and_nothing), cmocka_unit_test(chosen_positions),
                                        cmocka_unit_test(rows_beside),      cmocka_unit_test(all_is_dense)};
     return cmocka_run_group_tests(tests, NULL, NULL);

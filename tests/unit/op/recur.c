@@ -361,7 +361,8 @@ static void convolution(void **state)
 static void norms_of_groups(void **state)
 {
     enum { GROUPS = 3, N = 37, ROW = GROUPS * N };
-    float *x = world_floats(9, N_ROWS * ROW), *w = world_floats(10, ROW), y[N_ROWS * ROW], one[N];
+    float *x = world_floats(9, N_ROWS * ROW), *w = world_floats(10, ROW), *b = world_floats(11, N), y[N_ROWS * ROW],
+          one[N];
     (void)state;
     for (int threads = 1; threads <= 3; threads++) {
         world_open(&world, cpu_best_tier(), threads, 4096, 64);
@@ -371,10 +372,17 @@ static void norms_of_groups(void **state)
                 op_rms_norm(&world.op, one, x + r * ROW + g * N, w + g * N, 1, N, 1e-5f);
                 assert_bits(y + r * ROW + g * N, one, N);
             }
+        op_group_layer_norm(&world.op, y, x, w, b, N_ROWS, GROUPS, N, 1e-5f);
+        for (int r = 0; r < N_ROWS; r++)
+            for (int g = 0; g < GROUPS; g++) {
+                op_layer_norm(&world.op, one, x + r * ROW + g * N, w + g * N, b, 1, N, 1e-5f);
+                assert_bits(y + r * ROW + g * N, one, N);
+            }
         world_close(&world);
     }
     free(x);
     free(w);
+    free(b);
 }
 
 /* ---- decays a key channel ------------------------------------------------------------------------------------------------------ */

@@ -1,0 +1,78 @@
+/* See taps.h. */
+#include "model/taps.h"
+
+#include "model/step.h"
+
+#include <assert.h>
+
+const char *tap_name(enum tap t)
+{
+    static const char *const name[TAPS] = {"resid_pre",     "attn_out",   "resid_mid",      "ffn_out", "resid_post",
+                                           "router_logits", "router_ids", "router_weights", "lens",    "final"};
+    return name[t];
+}
+
+int tap_width(const struct model *m, enum tap t, int layer)
+{
+    if (!(m->taps[layer] >> t & 1))
+        return 0;
+    switch (t) {
+    case TAP_RESID_PRE:
+    case TAP_RESID_POST:
+    case TAP_LENS:
+        return params_row_width(&m->p);
+    case TAP_ROUTER_LOGITS:
+        return m->expert_layer[layer].n_expert;
+    case TAP_ROUTER_IDS:
+    case TAP_ROUTER_WEIGHTS:
+        return m->p.n_expert_used;
+    default:
+        return m->p.n_embd;
+    }
+}
+
+/* Rows of a run that are wanted, from the run's i-th on. */
+static int wanted(const struct taps *t, int pos, int n, int *i)
+{
+    int from = t->first > pos ? t->first - pos : 0, to = t->first + t->n - pos < n ? t->first + t->n - pos : n;
+    *i = from;
+    return to - from;
+}
+
+void tap_rows(struct step *s, enum tap t, const void *x, int n_cols)
+{
+    if (op_measuring(
+            &s->m->op)) { /* as hooks of steering: every model is measured, so it is known which layers have which */
+        s->m->taps[s->layer] |= (uint16_t)(1 << t);
+        assert(tap_width(s->m, t, s->layer) == n_cols);
+        return;
+    }
+    for (int r = 0, i; r < s->n_run; r++) {
+        const struct run *run = &s->run[r];
+        const struct taps *to = s->b->seq[run->first]->taps;
+        int pos = s->b->pos[run->first], n = to && to->n ? wanted(to, pos, run->n, &i) : 0;
+        if (n > 0 && to->at[s->layer * TAPS + (int)t] >= 0)
+            op_copy(&s->m->op, (float *)tap_at(to, s->layer, t, pos + i - to->first, (size_t)n_cols), (size_t)n_cols,
+                    (const float *)x + (size_t)(run->first + i) * (size_t)n_cols, (size_t)n_cols, n, n_cols);
+    }
+}
+
+void tap_largest(const float *x, int n, int k, int32_t *id, float *value)
+{
+    int held = 0;
+    for (int i = 0; i < n; i++) {
+        if (held == k && !tap_is_above(x[i], value[k - 1]))
+            continue;
+        int at = held < k ? held++ : k - 1;
+        for (; at > 0 && tap_is_above(x[i], value[at - 1]); at--) {
+            value[at] = value[at - 1];
+            id[at] = id[at - 1];
+        }
+        value[at] = x[i];
+        id[at] = i;
+    }
+    for (; held < k; held++) {
+        value[held] = 0;
+        id[held] = -1;
+    }
+}
