@@ -44,11 +44,34 @@ static void release_sequence(struct stoker *s, struct job *j, int known)
     j->seq = NULL;
     pthread_mutex_unlock(&s->lock);
     seq->steer = NULL;
+    seq->taps = NULL;
     s->active[seq - s->session->tables.seq] = NULL;
     seq_clear(seq);
 }
 
 /* The last event is sent under the lock. Who takes it needs the lock too, so notify() is not called any more after that. */
+static void tell_end(struct stoker *s, struct job *j, const struct stoker_event *last)
+{
+    pthread_mutex_lock(&s->lock);
+    j->state = JOB_DONE;
+    count_end(s, j, last);
+    job_send(j, last);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* 1: what the job records is written; where that failed its last event says so. */
+static int is_written(struct job *j)
+{
+    struct error err = {0};
+    if (capture_is_pending(j->capture, &err))
+        return 0;
+    if (err.code && j->capture->last.kind == STOKER_END) {
+        j->capture->last = (struct stoker_event){.kind = STOKER_FAILED};
+        error_to_public(&j->capture->last.error, &err);
+    }
+    return 1;
+}
+
 static void finish(struct stoker *s, struct job *j, const struct stoker_event *last)
 {
     release_sequence(s, j, last->kind == STOKER_END);
@@ -56,11 +79,34 @@ static void finish(struct stoker *s, struct job *j, const struct stoker_event *l
     free(j->mask);
     j->constraint_state = NULL;
     j->mask = NULL;
+    if (!j->capture) {
+        tell_end(s, j, last);
+        return;
+    }
+    capture_drop(j->capture);
+    j->capture->last = *last;
+    if (is_written(j)) {
+        tell_end(s, j, &j->capture->last);
+        return;
+    }
     pthread_mutex_lock(&s->lock);
-    j->state = JOB_DONE;
-    count_end(s, j, last);
-    job_send(j, last);
+    j->state = JOB_WRITING;
     pthread_mutex_unlock(&s->lock);
+}
+
+void end_written(struct stoker *s)
+{
+    struct error err = {0};
+    for (int i = 0; s->capture.ring && i < s->n_job; i++) {
+        struct job *j = &s->job[i];
+        pthread_mutex_lock(&s->lock);
+        int writes = j->state == JOB_WRITING, runs = j->state == JOB_PROMPT || j->state == JOB_DECODE;
+        pthread_mutex_unlock(&s->lock);
+        if (writes && is_written(j))
+            tell_end(s, j, &j->capture->last);
+        else if (runs && j->capture && capture_has_failed(j->capture, &err))
+            job_fail(s, j, &err);
+    }
 }
 
 void job_end(struct stoker *s, struct job *j, enum stoker_end_reason reason)
@@ -72,6 +118,7 @@ void job_end(struct stoker *s, struct job *j, enum stoker_end_reason reason)
     e.u.end.n_cached = j->n_cached;
     e.u.end.n_generated = j->n_generated;
     e.u.end.end_sampled = j->end_sampled;
+    e.u.end.n_captured = j->capture ? j->capture->next - j->capture->from : 0;
     e.u.end.end_token = j->pick.end_token;
     e.u.end.n_end_top = j->pick.n_end_top;
     e.u.end.seed = j->pick.how.seed;
@@ -171,6 +218,12 @@ static void renew_requested_states(struct prefix_cache *c, const struct job *j)
         prefix_renew(c, &j->cursor, j->history, (int)j->snapshot_at[0]);
 }
 
+size_t job_resumable(const struct job *j)
+{
+    size_t scored = score_resumable(j), recorded = capture_resumable(j->capture);
+    return scored < recorded ? scored : recorded;
+}
+
 void job_resume(struct stoker *s, struct job *j)
 {
     struct prefix_cache *c = &s->session->prefix;
@@ -179,7 +232,7 @@ void job_resume(struct stoker *s, struct job *j)
     j->waits = 0;
     j->n_done = 0;
     if (!j->no_cache)
-        j->n_done = (size_t)prefix_resume(c, &j->cursor, j->seq, j->history, (int)score_resumable(j));
+        j->n_done = (size_t)prefix_resume(c, &j->cursor, j->seq, j->history, (int)job_resumable(j));
     renew_requested_states(c, j);
     j->n_resumed = j->n_done;
     j->n_wanted = 0;
@@ -203,6 +256,7 @@ static void take_sequence(struct stoker *s, struct job *j, struct sequence *seq)
 {
     s->active[seq - s->session->tables.seq] = j;
     seq->steer = j->steer ? &j->steer->list : NULL;
+    seq->taps = j->capture ? &j->capture->taps : NULL;
     pthread_mutex_lock(&s->lock);
     j->seq = seq;
     j->state = JOB_PROMPT;
@@ -269,6 +323,7 @@ void admit_all(struct stoker *s)
                             0)) /* after the look at the queue: jobs submitted after the call find nothing cached */
             clear_prefixes(s);
         keep_prefixes_if_asked(s);
+        end_written(s);
         int busy = prefix_disk_write_behind(s->disk);
         busy |= !j && !any_active(s) && session_read_idle(s->session);
         engine_report(s);

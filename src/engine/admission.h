@@ -11,6 +11,12 @@ void admit_all(struct stoker *s);
 /* Begins to write prefixes to files where stoker_cache_keep() asked for it. */
 void keep_prefixes_if_asked(struct stoker *s);
 
+/* Tells the ends of jobs whose recorded rows are written by now; fails those of which one could not be. */
+void end_written(struct stoker *s);
+
+/* The most positions of the job that may come from known prefixes. */
+size_t job_resumable(const struct job *j);
+
 /* Looks again how far the prefix cache can take a job that has computed nothing yet. */
 void job_resume(struct stoker *s, struct job *j);
 

@@ -94,6 +94,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->cache_ram = o->cache_ram;
     w->server = o->server;
     w->steer = o->steer_memory;
+    w->capture = o->capture_memory;
     w->cache_dir = o->cache_dir != NULL;
     w->n_queue = o->n_queue;
     w->reader.mirror = o->mirror;
@@ -134,7 +135,7 @@ static int open_disk(struct stoker *s, const struct stoker_options *o, struct er
                             err);
 }
 
-static int start(struct stoker *s, struct error *err)
+static int start(struct stoker *s, const struct stoker_options *o, struct error *err)
 {
     s->n_job = s->n_queue + 2 * s->session->plan.n_parallel;
     s->job = calloc((size_t)s->n_job, sizeof *s->job);
@@ -143,6 +144,8 @@ static int start(struct stoker *s, struct error *err)
         .memory = s->session->plan.constraints, .budget = &s->session->constraint_budget, .most_waiting = s->n_queue});
     if (!s->job || !s->submit_wakeup || !s->constraints)
         return error_set(err, ERR_MEMORY, "no memory for the engine's queue");
+    if (capture_open(&s->capture, o ? o->capture_memory : 0, s->session->model->op.k, s->submit_wakeup, err))
+        return -1;
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 2 * POOL_STACK);
@@ -154,6 +157,7 @@ static int start(struct stoker *s, struct error *err)
 static void dispose(struct stoker *s)
 {
     prefix_disk_close(s->disk);
+    capture_close(&s->capture);
     queue_destroy(s->submit_wakeup);
     free(s->job);
     constraint_cache_destroy(s->constraints);
@@ -184,12 +188,13 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
         return error_to_public(public, &err);
     }
     pthread_mutex_init(&s->lock, NULL);
+    energy_open(&s->energy, opt && opt->root ? opt->root : "", clock_seconds());
     pthread_mutex_init(&s->steer.reading, NULL);
     s->steer.most = opt ? opt->steer_memory : 0;
     atomic_init(&s->steer.left, s->steer.most);
     s->n_queue = opt && opt->n_queue ? opt->n_queue : QUEUE;
     if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) || show_plan(s, opt, &o) ||
-        session_load(s->session, &o, &err) || open_disk(s, opt, &err) || start(s, &err)) {
+        session_load(s->session, &o, &err) || open_disk(s, opt, &err) || start(s, opt, &err)) {
         dispose(s);
         return error_to_public(public, &err);
     }
@@ -207,6 +212,7 @@ static void free_job(struct job *j)
 {
     free(j->history);
     steer_close(j->steer);
+    capture_job_close(j->capture);
     free(j->snapshot_at);
     queue_destroy(j->events);
     pick_close(&j->pick);
@@ -222,6 +228,7 @@ void stoker_close(struct stoker *s)
         atomic_store(&s->session->tables.seq[i].cancelled, 1);
     queue_wake(s->submit_wakeup);
     pthread_join(s->thread, NULL);
+    capture_close(&s->capture); /* what was sent is written before the jobs are gone */
     for (int i = 0; i < s->n_job; i++)
         free_job(&s->job[i]);
     dispose(s);
@@ -272,9 +279,17 @@ static struct job *job_of(struct stoker *s, stoker_id id)
     return NULL;
 }
 
-/* The job owns pick and steer from now on. */
-static int fill_job(const struct stoker *s, struct job *j, const struct stoker_request *r, const struct pick *pick,
-                    const struct score *score, struct job_steer *steer, struct error *err)
+/* A request that was checked, until a job takes it over. */
+struct checked {
+    struct pick pick;
+    struct score score;
+    struct job_steer *steer;
+    struct job_capture *capture;
+};
+
+/* The job owns what was checked from now on. */
+static int fill_job(const struct stoker *s, struct job *j, const struct stoker_request *r, struct checked *c,
+                    struct error *err)
 {
     uint64_t root = prefix_root(&s->session->prefix, r->salt, r->n_salt);
     size_t max_history = r->only_score ? r->n_prompt : (size_t)s->session->plan.n_ctx;
@@ -283,18 +298,20 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
     *j = (struct job){.n_history = r->n_prompt,
                       .n_prompt = r->n_prompt,
                       .max_history = max_history,
-                      .pick = *pick,
-                      .score = *score,
-                      .steer = steer,
+                      .pick = c->pick,
+                      .score = c->score,
+                      .steer = c->steer,
+                      .capture = c->capture,
                       .ignore_end = r->ignore_end,
                       .no_cache = r->no_cache,
                       .may_be_cut = r->may_be_cut,
-                      .cursor = {.of = {root, steer ? &steer->list : NULL}},
+                      .cursor = {.of = {root, c->steer ? &c->steer->list : NULL}},
                       .wants_progress = r->wants_progress,
                       .notify = r->notify,
                       .notify_arg = r->notify_arg,
                       .submitted = clock_seconds(),
                       .constraint = r->only_score ? NULL : r->constraint};
+    *c = (struct checked){.steer = NULL};
     size_t answer = max_history - r->n_prompt;
     j->history = malloc((max_history + (r->script ? answer : 0)) * sizeof *j->history);
     j->events = queue_create(EVENTS, sizeof(struct stoker_event));
@@ -313,13 +330,6 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
     return 0;
 }
 
-/* A request that was checked, until a job takes it over. */
-struct checked {
-    struct pick pick;
-    struct score score;
-    struct job_steer *steer;
-};
-
 /* A job for each request, or for none of them. Call it under the lock. 1: too many requests wait. */
 static int queue_jobs(struct stoker *s, const struct stoker_request *r, struct checked *c, size_t n, stoker_id *id,
                       struct error *err)
@@ -328,11 +338,7 @@ static int queue_jobs(struct stoker *s, const struct stoker_request *r, struct c
     size_t queued = 0;
     while (queued < n && status == 0) {
         struct job *j = engine_queued(s) < s->n_queue ? unused_job(s) : NULL;
-        status = j ? fill_job(s, j, &r[queued], &c[queued].pick, &c[queued].score, c[queued].steer, err) : 1;
-        if (j) {
-            c[queued].pick = (struct pick){0};
-            c[queued].steer = NULL;
-        }
+        status = j ? fill_job(s, j, &r[queued], &c[queued], err) : 1;
         if (status == 0) {
             j->state = JOB_QUEUED;
             id[queued++] = j->id = ++s->next_id;
@@ -353,7 +359,8 @@ int stoker_submit_all(struct stoker *s, const struct stoker_request *r, size_t n
     int status = c ? 0 : error_set(&err, ERR_MEMORY, "no memory for %zu requests", n);
     for (size_t i = 0; i < n && status == 0; i++)
         status = check_request(s, &r[i], &err) || score_open(&c[i].score, &r[i], &err) ||
-                         steer_open(&c[i].steer, s, &r[i], &err) || pick_open(&c[i].pick, s, &r[i], &err)
+                         steer_open(&c[i].steer, s, &r[i], &err) || capture_job_open(&c[i].capture, s, &r[i], &err) ||
+                         pick_open(&c[i].pick, s, &r[i], &err)
                      ? -1
                      : 0;
     if (status == 0) {
@@ -364,6 +371,7 @@ int stoker_submit_all(struct stoker *s, const struct stoker_request *r, size_t n
     for (size_t i = 0; c && i < n; i++) {
         pick_close(&c[i].pick);
         steer_close(c[i].steer);
+        capture_job_close(c[i].capture);
     }
     free(c);
     if (status > 0 && public)
@@ -399,13 +407,17 @@ int stoker_next_event(struct stoker *s, stoker_id id, int timeout_ms, struct sto
             queue_push(j->events, ev);
     }
     struct job_steer *steer = NULL;
+    struct job_capture *capture = NULL;
     if (--j->readers == 0 && j->taken) {
         steer = j->steer;
+        capture = j->capture;
         j->steer = NULL;
+        j->capture = NULL;
         free_job(j);
     }
     pthread_mutex_unlock(&s->lock);
     steer_close(steer); /* the last user of a large vector frees it: no step waits for that */
+    capture_job_close(capture);
     return got;
 }
 
@@ -548,4 +560,17 @@ int stoker_measure(struct stoker_rates *out, const char *path, const struct stok
         return error_to_public(public, &err);
     *out = (struct stoker_rates){r.drive, r.memory, r.product, r.unpack_rows, r.dot, r.vector, r.attend, r.state};
     return 0;
+}
+
+int stoker_roofs(struct stoker_roofs *out, const char *path, const struct stoker_options *opt,
+                 struct stoker_error *public)
+{
+    struct error err = {0};
+    struct session_options o;
+    struct session *s = NULL;
+    *out = (struct stoker_roofs){0};
+    int result = read_options(&o, opt, &err) || (session_prepare(&s, path, &o, 1, &err) && !s) ||
+                 rates_roofs(out, s->model, o.plan_request.kv, o.tier, s->plan.n_threads, &err);
+    session_close(s);
+    return result ? error_to_public(public, &err) : 0;
 }

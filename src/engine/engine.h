@@ -8,12 +8,14 @@
 #define ENGINE_ENGINE_H
 
 #include "base/queue.h"
+#include "engine/capture/capture.h"
 #include "engine/pick.h"
 #include "engine/prefix/disk.h"
 #include "engine/prompt.h"
 #include "engine/score.h"
 #include "engine/session.h"
 #include "engine/steer.h"
+#include "machine/energy.h"
 #include "stoker.h"
 #include "text/answer/answer.h"
 
@@ -25,7 +27,8 @@ enum { MASK_WORK_PER_STEP = 4 * CONSTRAINT_MS };
 
 enum { MAX_PARALLEL = 128, MAX_QUEUE = 4096, QUEUE = 128, EVENTS = 64 };
 
-enum job_state { JOB_FREE, JOB_QUEUED, JOB_PROMPT, JOB_DECODE, JOB_DONE };
+/* JOB_WRITING: it has ended, and its last event waits for what it records to be written. */
+enum job_state { JOB_FREE, JOB_QUEUED, JOB_PROMPT, JOB_DECODE, JOB_WRITING, JOB_DONE };
 
 struct job {
     /* guarded by the engine's lock */
@@ -45,7 +48,8 @@ struct job {
     size_t n_snapshot_at;
     struct pick pick;
     struct score score;
-    struct job_steer *steer; /* of the request, or NULL */
+    struct job_steer *steer;     /* of the request, or NULL */
+    struct job_capture *capture; /* likewise */
     int ignore_end, wants_progress, no_cache, may_be_cut;
     int fetches, fetched;        /* pieces of prefix files that may still be read for it; 1: some were read */
     int waits;                   /* 1: an older job is computing a prefix that this one will share */
@@ -76,7 +80,7 @@ struct stoker_constraint {
 /* What happened since the engine was opened. */
 struct counters {
     uint64_t steps, rows, steered_rows, calls[STOKER_CALLS];
-    double step_seconds, expert_seconds;
+    double step_seconds, expert_seconds, join_seconds;
     uint64_t requests, rejected, cancelled, failed, preempted;
     uint64_t prompt_tokens, cached_tokens, generated_tokens, scored_tokens;
     struct stoker_histogram step_time, first_token_time;
@@ -91,6 +95,7 @@ struct stoker {
     struct stoker_templates templates;
     struct constraint_cache *constraints;
     struct steer_memory steer;
+    struct capture capture;
     struct sampling advised; /* the defaults, overridden by the model file's advice */
     pthread_t thread;
     struct queue *
@@ -103,6 +108,7 @@ struct stoker {
     int n_job, n_queue;
     stoker_id next_id;
     struct counters counters;
+    struct energy energy;
     struct stoker_slot slot[MAX_PARALLEL]; /* as of the last step */
 
     /* the engine thread's own */
@@ -121,6 +127,10 @@ uint64_t engine_queue_bytes(int n_queue, int n_parallel, int n_ctx);
 void engine_report(struct stoker *s);
 void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier tier, struct stoker_plan *out);
 void histogram_add(struct stoker_histogram *h, double seconds);
+
+/* recording.c: what r records, checked. *out is NULL where that is nothing. -1: the error's field is one of "capture". */
+int capture_job_open(struct job_capture **out, struct stoker *s, const struct stoker_request *r, struct error *err);
+void capture_job_close(struct job_capture *c);
 
 /* The engine thread's loop: schedule.c. */
 void *engine_run(void *engine);

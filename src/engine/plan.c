@@ -17,8 +17,8 @@
 enum { CTX_MAX = 1 << 30 };
 
 static const char *const part_names[PLAN_PARTS] = {
-    "code",   "index", "text",   "weights", "kv_b",   "rows",   "kv",    "state",  "act",
-    "logits", "slots", "reader", "stacks",  "prefix", "server", "steer", "kernel", "slack",
+    "code",  "index",  "text",   "weights", "kv_b",   "rows",  "kv",      "state",  "act",   "logits",
+    "slots", "reader", "stacks", "prefix",  "server", "steer", "capture", "kernel", "slack",
 };
 
 const char *plan_part_name(enum plan_part p) { return part_names[p]; }
@@ -79,6 +79,13 @@ static struct size_text size_text(uint64_t n)
     return s;
 }
 
+/* Rounded up: what is shown is enough. */
+static struct size_text limit_text(uint64_t n)
+{
+    uint64_t digit = n < GIB ? MIB / 10 : GIB / 100;
+    return size_text(n + digit / 2);
+}
+
 static void predict(const struct planner *pl, struct plan *p)
 {
     p->rates = speed_known_rates(p->n_threads, &pl->request->rates);
@@ -99,7 +106,7 @@ static int refuse(const struct planner *pl, struct plan *out, struct error *err)
     char other[64] = "";
     if (ctx > 0)
         snprintf(other, sizeof other, " or --ctx %d", ctx);
-    struct size_text has = size_text(memory), needs = size_text(p->minimum);
+    struct size_text has = size_text(memory), needs = limit_text(p->minimum);
     if (memory < MIB || strcmp(has.text, needs.text) == 0) /* the difference must be seen */
         snprintf(has.text, sizeof has.text, "%llu bytes", (unsigned long long)memory);
     char budget[96];
@@ -160,6 +167,9 @@ static int check_request(const struct planner *pl, struct error *err)
     if (w->steer > MAX_BYTES)
         return error_set(err, ERR_MEMORY, "--steer-memory %llu bytes are more than any machine has",
                          (unsigned long long)w->steer);
+    if (w->capture > MAX_BYTES)
+        return error_set(err, ERR_MEMORY, "--capture-memory %llu bytes are more than any machine has",
+                         (unsigned long long)w->capture);
     if (check_number("--ctx", w->n_ctx, CTX_MAX, err) || check_number("--ctx", w->defaults.n_ctx, CTX_MAX, err) ||
         check_number("--parallel", w->n_parallel, 1 << 12, err) ||
         check_number("--parallel", w->defaults.n_parallel, 1 << 12, err) ||

@@ -27,9 +27,10 @@ enum plan_part {
     PLAN_SLOTS,
     PLAN_READER,
     PLAN_STACKS,
-    PLAN_PREFIX, /* cached prefixes that no sequence uses */
-    PLAN_SERVER, /* the queue of requests, and what the caller needs itself */
-    PLAN_STEER,  /* control vectors, and the lists of requests that use them */
+    PLAN_PREFIX,  /* cached prefixes that no sequence uses */
+    PLAN_SERVER,  /* the queue of requests, and what the caller needs itself */
+    PLAN_STEER,   /* control vectors, and the lists of requests that use them */
+    PLAN_CAPTURE, /* recorded rows on their way to files, and what is kept of requests that record */
     PLAN_KERNEL,
     PLAN_SLACK,
     PLAN_PARTS
@@ -65,11 +66,11 @@ struct plan_request {
         int n_ctx, n_parallel, n_snapshots; /* of stoker_options.defaults */
         uint64_t cache_ram;
     } defaults;
-    struct speed_rates rates;           /* of the machine, for the plan's figures; they decide nothing. 0: usual ones */
-    uint64_t cache_ram, server, steer;  /* bytes; steer: of vectors */
-    int cache_dir;                      /* 1: prefixes are kept in files too */
-    int n_queue;                        /* requests that may wait; 0: so few that they are in the slack */
-    int slots[EXPERT_CLASSES], n_slots; /* per class; tests and research */
+    struct speed_rates rates; /* of the machine, for the plan's figures; they decide nothing. 0: usual ones */
+    uint64_t cache_ram, server, steer, capture; /* bytes; steer: of vectors */
+    int cache_dir;                              /* 1: prefixes are kept in files too */
+    int n_queue;                                /* requests that may wait; 0: so few that they are in the slack */
+    int slots[EXPERT_CLASSES], n_slots;         /* per class; tests and research */
     enum kv_type kv;
     int exact, lock;
     int all_logits;                  /* every row of a step may want its logits, not one a sequence */

@@ -276,6 +276,7 @@ struct plan plan_price(const struct planner *pl, const struct config *c)
     p.part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, c->n_parallel, c->n_ctx) +
                           disk_bytes(pl, p.max_page);
     p.part[PLAN_STEER] = w->steer ? w->steer + VECTOR_READING + steer_lists_bytes(w->n_queue, c->n_parallel) : 0;
+    p.part[PLAN_CAPTURE] = w->capture ? w->capture + CAPTURE_STACK : 0;
     p.part[PLAN_STACKS] = (uint64_t)p.n_threads * POOL_STACK + 8 * 64 * 1024 + 256 * 1024;
     for (int i = 0; i < PLAN_KERNEL; i++)
         p.total += p.part[i];

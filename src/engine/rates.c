@@ -1,8 +1,13 @@
-/* Measuring the rates of speed.h: see rates.h. Products are measured for each block type of the model, with one row and with some and many
- * that are multiplied with unpacked weights, and weighed by what a row meets of each type. */
+/* Measuring the rates of speed.h, and roofs: see rates.h. Products are measured for each block type of the model, with one row and with
+ * some and many that are multiplied with unpacked weights, and weighed by what a row meets of each type.
+ *
+ * Of work, what cannot be avoided is counted: every weight is read once a step, by all of its rows together; keys and values once a step
+ * too; states are read once and written once. Rows of tables, norms and activations are left out: bounds are from below. */
 #include "engine/rates.h"
 
 #include "machine/machine.h"
+
+#include <math.h>
 
 enum { SOME = 32 }; /* beyond the rows for which a tile takes pairs (kernel/tiers.h) */
 
@@ -45,7 +50,7 @@ int rates_measure(struct speed_rates *out, const struct model *m, enum kv_type k
     struct speed_model s;
     const struct params *p = &m->p;
     *out = (struct speed_rates){0};
-    if (machine_open(&machine, kernels_for(tier), n_threads, err))
+    if (machine_open(&machine, kernels_for(tier), n_threads, MACHINE_MEDIAN, err))
         return -1;
     speed_describe(&s, m, kv);
     out->memory = machine_read_rate(machine);
@@ -56,6 +61,122 @@ int rates_measure(struct speed_rates *out, const struct model *m, enum kv_type k
         out->attend = machine_attend_rate(machine, kv, d_k, d_v, pages_of(p));
     if (s.state_floats > 0)
         out->state = machine_state_rate(machine);
+    machine_close(machine);
+    return 0;
+}
+
+/* ---- roofs, and what is under them ------------------------------------------------------------------------------------------- */
+
+/* Weights of a type meet rows as codes, or as floats. */
+static int by_floats(enum block_type t) { return kernel_family(t) == ACT_F32; }
+
+/* Products of a row with all weights that it meets but the output's. */
+static void products_of_row(const struct speed_model *s, double *int8, double *f32)
+{
+    for (int t = 0; t < TYPE_COUNT; t++)
+        *(by_floats((enum block_type)t) ? f32 : int8) += s->of_type[t];
+}
+
+/* Bytes of a position in layers that see only the last ones. */
+static double window_bytes(const struct model *m, enum kv_type kv)
+{
+    double sum = 0;
+    for (int k = 0; k < KV_KINDS; k++) {
+        struct kv_shape shape = kv_shape_as(m->kv_layout[k].shape, kv);
+        if (m->kv_layout[k].window.n)
+            sum += (double)kv_page_bytes(&shape) / KV_PAGE * m->kv_layout[k].n_layer;
+    }
+    return sum;
+}
+
+/* What n positions are to a row where an indexer chooses some. */
+static double chosen(const struct model *m, double n)
+{
+    int most = params_most_chosen(&m->p);
+    return most > 0 ? fmin(n, most) : n;
+}
+
+/* Positions that the row at pos sees in layers with a window. */
+static double near(struct kv_window w, int pos) { return pos + 1 - kv_first_position(w, pos); }
+
+/* The window of layers that have one; all positions where none has. */
+static struct kv_window window_of(const struct model *m)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        if (m->kv_layout[k].n_layer > 0 && m->kv_layout[k].window.n)
+            return m->kv_layout[k].window;
+    return see_all();
+}
+
+/* Row after row. What a step reads at least is what its last row sees. */
+static void count_sequence(const struct model *m, enum kv_type kv, const struct speed_model *s,
+                           const struct stoker_rows *r, struct stoker_work *out)
+{
+    struct kv_window window = window_of(m);
+    double of_window = window_bytes(m, kv);
+    for (int i = 0; i < r->n_rows; i++) {
+        int pos = r->n_before + i, step = (int)((int64_t)i * r->n_steps / r->n_rows);
+        int is_last = i + 1 == r->n_rows || (int64_t)(i + 1) * r->n_steps / r->n_rows > step;
+        double all = chosen(m, pos + 1), few = near(window, pos);
+        out->f32_products += all * s->pair_products + few * s->window_products;
+        if (is_last)
+            out->memory_bytes += all * s->kv_bytes + few * of_window;
+    }
+    out->memory_bytes += 2 * sizeof(float) * s->state_floats * r->n_steps;
+    out->f32_products += s->state_floats * r->n_rows;
+}
+
+void rates_work(const struct model *m, enum kv_type kv, const struct stoker_rows *r, struct stoker_work *out)
+{
+    struct speed_model s;
+    double int8 = 0, f32 = 0, n_expert = 0;
+    *out = (struct stoker_work){0};
+    speed_describe(&s, m, kv);
+    for (int l = 0; l < m->p.n_layer; l++)
+        n_expert += m->expert_layer[l].n_expert;
+    out->expert_bytes = n_expert > 0 ? s.expert_bytes / n_expert : 0;
+    out->row_experts = (double)m->n_moe_layer * m->p.n_expert_used;
+    if (r->n_rows < 1 || r->n_steps < 1)
+        return;
+    products_of_row(&s, &int8, &f32);
+    *(by_floats(m->output->tensor->type) ? &out->f32_products : &out->int8_products) = s.output_weights * r->n_logits;
+    out->int8_products += int8 * r->n_rows;
+    out->f32_products += f32 * r->n_rows;
+    out->memory_bytes = s.dense_bytes * r->n_steps + s.output_bytes * r->n_logits + out->expert_bytes * r->n_experts;
+    count_sequence(m, kv, &s, r, out);
+}
+
+/* Products a second of the types that a row meets, each at its own rate: of those that are met as codes, or as floats. The output's are
+ * left out, since few rows meet them: where their type is slower, a bound with them would be above what is possible. */
+static double rate_of(struct machine *machine, const double *of_type, int floats)
+{
+    double products = 0, seconds = 0;
+    for (int t = 0; t < TYPE_COUNT; t++) {
+        double rate = of_type[t] > 0 && by_floats((enum block_type)t) == floats
+                          ? machine_peak_rate(machine, (enum block_type)t)
+                          : 0;
+        if (rate > 0) {
+            products += of_type[t];
+            seconds += of_type[t] / rate;
+        }
+    }
+    return seconds > 0 ? products / seconds : 0;
+}
+
+int rates_roofs(struct stoker_roofs *out, const struct model *m, enum kv_type kv, enum cpu_tier tier, int n_threads,
+                struct error *err)
+{
+    enum { HEAD = 128 };
+    struct machine *machine;
+    struct speed_model s;
+    *out = (struct stoker_roofs){0};
+    if (machine_open(&machine, kernels_for(tier), n_threads, MACHINE_BEST, err))
+        return -1;
+    speed_describe(&s, m, kv);
+    out->memory = machine_read_rate(machine);
+    out->int8 = rate_of(machine, s.of_type, 0);
+    /* attention too, of a page that stays in caches: the faster of both is nearer to what the cores can do */
+    out->f32 = fmax(rate_of(machine, s.of_type, 1), machine_attend_rate(machine, KV_F32, HEAD, HEAD, 1));
     machine_close(machine);
     return 0;
 }

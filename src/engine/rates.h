@@ -1,8 +1,10 @@
-/* The rates of this machine for one model, measured: they take the place of a plan's constants where its figures are shown. */
+/* The rates of this machine for one model, measured: they take the place of a plan's constants where its figures are shown. And roofs,
+ * with what rows take at least under them, whatever the code: a time that nothing can be faster than (bench.md 3). */
 #ifndef ENGINE_RATES_H
 #define ENGINE_RATES_H
 
 #include "engine/speed.h"
+#include "stoker.h"
 
 struct error;
 
@@ -10,5 +12,12 @@ struct error;
  * ERR_MEMORY. */
 int rates_measure(struct speed_rates *out, const struct model *m, enum kv_type kv, enum cpu_tier tier, int n_threads,
                   struct error *err);
+
+/* Declared in stoker.h: stoker_work_of(). */
+void rates_work(const struct model *m, enum kv_type kv, const struct stoker_rows *rows, struct stoker_work *out);
+
+/* All roofs but the drive's, by the kernels of a tier, in about a second. What the model has none of is 0. -1 with ERR_MEMORY. */
+int rates_roofs(struct stoker_roofs *out, const struct model *m, enum kv_type kv, enum cpu_tier tier, int n_threads,
+                struct error *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "engine/constraint_cache.h"
 #include "engine/engine.h"
+#include "engine/rates.h"
 #include "machine/memory.h"
 
 #include <stdio.h>
@@ -122,6 +123,11 @@ void stoker_plan_of(const struct stoker *s, struct stoker_plan *out)
     engine_report_plan(s->session, s->session->kv, s->session->model->op.k->tier, out);
 }
 
+void stoker_work_of(const struct stoker *s, const struct stoker_rows *rows, struct stoker_work *out)
+{
+    rates_work(s->session->model, s->session->kv, rows, out);
+}
+
 /* ---- statistics ------------------------------------------------------------------------------------------------------------ */
 
 static const double bounds[STOKER_BUCKETS - 1] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
@@ -175,6 +181,7 @@ static void report_requests(struct stoker *s, struct stoker_stats *out)
     out->generated_tokens = t->generated_tokens;
     out->scored_tokens = t->scored_tokens;
     out->steered_rows = t->steered_rows;
+    out->captured_bytes = capture_written(&s->capture);
     out->vector_bytes = s->steer.most - atomic_load(&s->steer.left);
     memcpy(out->cache_bytes, t->cache_bytes, sizeof out->cache_bytes);
     out->cache_corrupt = t->cache_corrupt;
@@ -211,6 +218,7 @@ void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
         store_stats(s->session->model->store, &st);
     const struct counters *t = &s->counters;
     pthread_mutex_lock(&s->lock);
+    energy_sample(&s->energy, clock_seconds());
     *out = (struct stoker_stats){.hits = st.hits,
                                  .misses = st.misses,
                                  .evictions = st.evictions,
@@ -228,6 +236,9 @@ void stoker_stats_of(struct stoker *s, struct stoker_stats *out)
                                  .piece_seconds = st.piece_seconds,
                                  .step_seconds = t->step_seconds,
                                  .expert_seconds = t->expert_seconds,
+                                 .join_seconds = t->join_seconds,
+                                 .energy_joules = s->energy.joules,
+                                 .no_energy = s->energy.why,
                                  .steps = t->steps,
                                  .rows = t->rows,
                                  .backend = st.backend,

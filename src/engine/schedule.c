@@ -9,6 +9,7 @@
 #include "engine/admission.h"
 #include "model/tables.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,12 +18,14 @@ enum {
     END_DISTANCE = 16
 }; /* a prompt's end gets a state of its own only if it is farther from the last requested one */
 static const double longest_step = 1.0; /* seconds, while somebody decodes */
+static const double energy_every = 1.0; /* seconds: far less than counters take to begin again */
 static const double longest_fetch = 0.2;
 
 /* A job's rows in a step. */
 struct share {
     struct job *job;
     int rows, first;  /* the first of them in the batch */
+    int most;         /* rows that it may have: of those that it records, as many as find memory */
     int logits_index; /* index of its last row's logits; -1: none are computed */
 };
 
@@ -156,7 +159,7 @@ static int awaits_other(const struct stoker *s, const struct job *j)
         size_t same = 0;
         if (!o || o->id >= j->id || o->no_cache || o->state != JOB_PROMPT)
             continue;
-        while (same < o->n_prompt && same < score_resumable(j) && o->history[same] == j->history[same])
+        while (same < o->n_prompt && same < job_resumable(j) && o->history[same] == j->history[same])
             same++;
         same = (size_t)prefix_alike(&o->cursor.of, (int)o->n_prompt, &j->cursor.of, (int)same);
         same = leaves_at(s, o, same);
@@ -172,7 +175,7 @@ static int fetches(struct stoker *s, struct job *j)
     double begin = clock_seconds();
     int fetched = 0;
     while (j->fetches && clock_seconds() - begin < longest_fetch) {
-        int more = prefix_disk_fetch(s->disk, &j->cursor.of, j->history, (int)score_resumable(j), s->rows_per_second);
+        int more = prefix_disk_fetch(s->disk, &j->cursor.of, j->history, (int)job_resumable(j), s->rows_per_second);
         fetched |= more;
         j->fetches = more ? j->fetches - 1 : 0;
     }
@@ -216,6 +219,29 @@ static int prompt_capacity(const struct stoker *s, int decoding)
     return timely < capacity ? timely : capacity;
 }
 
+/* Jobs that record take part with the rows that find memory, older ones first; one without rests. */
+static void find_memory(struct stoker *s, struct step *p)
+{
+    int left = 0, n = 0;
+    size_t bytes;
+    for (int i = 0; i < p->n; i++) {
+        p->share[i].most = INT_MAX;
+        left += p->share[i].job->capture != NULL;
+    }
+    if (left == 0)
+        return;
+    bytes = capture_free(&s->capture);
+    for (int i = 0; i < p->n; i++) {
+        struct share *e = &p->share[i];
+        if (e->job->capture)
+            e->most = capture_most(e->job->capture, e->job->n_done, e->rows ? e->rows : s->session->plan.n_chunk,
+                                   &bytes, left--);
+        if (e->most > 0)
+            p->share[n++] = *e;
+    }
+    p->n = n;
+}
+
 /* Rows for all jobs that are ready: prompts in shares of a page, or of less where a step is too short for a page each. */
 static void assign_rows(struct stoker *s, struct step *p)
 {
@@ -224,6 +250,7 @@ static void assign_rows(struct stoker *s, struct step *p)
         if (s->active[i] && is_ready(s, s->active[i]))
             p->share[p->n++] = (struct share){.job = s->active[i], .rows = s->active[i]->state == JOB_DECODE};
     qsort(p->share, (size_t)p->n, sizeof *p->share, by_age);
+    find_memory(s, p);
     for (int i = 0; i < p->n; i++)
         decoding += p->share[i].rows;
     capacity = prompt_capacity(s, decoding);
@@ -235,7 +262,8 @@ static void assign_rows(struct stoker *s, struct step *p)
             struct share *e = &p->share[i];
             if (e->job->state == JOB_DECODE)
                 continue;
-            int rows = rows_to_cut(s, e->job, e->rows + (capacity < share ? capacity : share));
+            int most = e->rows + (capacity < share ? capacity : share),
+                rows = rows_to_cut(s, e->job, most < e->most ? most : e->most);
             assigned += rows - e->rows;
             capacity -= rows - e->rows;
             e->rows = rows;
@@ -291,6 +319,9 @@ static void prepare_step(struct stoker *s, struct step *p)
         if (!decode)
             p->batch.n_prompt = p->batch.n_rows;
     }
+    for (int i = 0; i < p->n; i++)
+        if (p->share[i].rows && p->share[i].job->capture)
+            capture_reserve(p->share[i].job->capture, p->share[i].job->n_done, p->share[i].rows);
 }
 
 static size_t rows_of(const struct step *p, const struct job *j)
@@ -472,6 +503,8 @@ static void finish_step(struct stoker *s, struct step *p, const struct error *wh
         struct share *e = &p->share[i];
         if (e->rows == 0)
             continue;
+        if (e->job->capture && !p->batch.dead[e->first])
+            capture_send(e->job->capture, e->job->history);
         if (!p->batch.dead[e->first]) {
             if (tell_scores(s, e->job, e->rows))
                 continue;
@@ -487,8 +520,11 @@ static void finish_step(struct stoker *s, struct step *p, const struct error *wh
     }
 }
 
-static void count_step(struct stoker *s, const struct step *p, double seconds)
+static uint64_t joins(const struct stoker *s) { return pool_join_ns(s->session->model->op.pool); }
+
+static void count_step(struct stoker *s, const struct step *p, double begin, uint64_t joins_before)
 {
+    double now = clock_seconds(), seconds = now - begin;
     struct counters *t = &s->counters;
     const struct batch *b = &p->batch;
     uint64_t steered = 0;
@@ -503,8 +539,11 @@ static void count_step(struct stoker *s, const struct step *p, double seconds)
     t->steered_rows += steered;
     t->step_seconds += seconds;
     t->expert_seconds = s->session->model->expert_seconds;
+    t->join_seconds += (double)(joins(s) - joins_before) * 1e-9;
     memcpy(t->calls, s->session->model->calls, sizeof t->calls);
     histogram_add(&t->step_time, seconds);
+    if (now - s->energy.seconds >= energy_every)
+        energy_sample(&s->energy, now);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -534,9 +573,10 @@ static void step(struct stoker *s)
     p.batch.on_row = on_row;
     p.batch.on_row_arg = &p;
     double begin = clock_seconds();
+    uint64_t joins_before = joins(s);
     want_rows(s, &p);
     model_forward(s->session->model, &p.batch);
-    count_step(s, &p, clock_seconds() - begin);
+    count_step(s, &p, begin, joins_before);
     finish_step(s, &p, &row_error);
 }
 
@@ -547,6 +587,7 @@ void *engine_run(void *engine)
     while (!atomic_load(&s->stop)) {
         admit_all(s);
         end_cancelled(s);
+        end_written(s);
         engine_report(s);
         if (any_active(s))
             step(s);

@@ -1,7 +1,7 @@
 /* Predicting how long a request takes: see speed.h; the formulas are those of memory.md 10.
  *
- * What is left out is the same in all plans of a model, or small: routing, sampling, the time in which memory is prefaulted. The cache is
- * as earlier requests left it. */
+ * What is left out is the same in all plans of a model, or small: routing, choosing positions, sampling, the time in which memory is
+ * prefaulted. The cache is as earlier requests left it. */
 #include "engine/speed.h"
 
 #include <math.h>
@@ -86,7 +86,9 @@ static void describe_dense(struct speed_model *s, const struct model *m)
 
 static void describe_experts(struct speed_model *s, const struct model *m)
 {
-    for (int l = 0; l < m->p.n_layer; l++)
+    double n = 0;
+    for (int l = 0; l < m->p.n_layer; l++) {
+        n += m->expert_layer[l].n_part ? m->expert_layer[l].n_expert : 0;
         for (int i = 0; i < m->expert_layer[l].n_part; i++) {
             const struct expert_layer *e = &m->expert_layer[l];
             const struct gguf_tensor *t = gguf_tensor(m->file, e->part[i].tensor);
@@ -97,8 +99,9 @@ static void describe_experts(struct speed_model *s, const struct model *m)
             if (t)
                 s->row_floats += n_floats(t) * m->p.n_expert_used;
         }
+    }
     s->n_moe_layer = m->n_moe_layer;
-    s->n_expert = m->p.n_expert;
+    s->n_expert = m->n_moe_layer ? n / m->n_moe_layer : 0;
     s->n_expert_used = m->p.n_expert_used;
 }
 
@@ -112,7 +115,8 @@ static double products_of(const struct params *p, int windowed)
 
 void speed_describe(struct speed_model *out, const struct model *m, enum kv_type kv)
 {
-    *out = (struct speed_model){.window = m->p.window, .state_floats = (double)m->state_floats};
+    *out = (struct speed_model){
+        .window = m->p.window, .most_chosen = params_most_chosen(&m->p), .state_floats = (double)m->state_floats};
     describe_dense(out, m);
     describe_experts(out, m);
     for (int l = 0; l < m->p.n_layer; l++) {
@@ -133,7 +137,7 @@ void speed_describe(struct speed_model *out, const struct model *m, enum kv_type
 /* A layer's distinct experts of n rows, as a share of all, if routes know nothing of each other. */
 static double touched(const struct speed_model *m, double n_rows)
 {
-    return m->n_expert ? 1 - pow(1 - (double)m->n_expert_used / m->n_expert, n_rows) : 0;
+    return m->n_expert > 0 ? 1 - pow(1 - m->n_expert_used / m->n_expert, n_rows) : 0;
 }
 
 /* Products of n rows with matrices that hold so many numbers in so many bytes, each fetched once: unpacked for all rows, or, where rows
@@ -146,7 +150,7 @@ static double product_seconds(const struct speed_rates *r, double weights, doubl
 
 static double expert_seconds(const struct speed_model *m, const struct speed_rates *r, double n_rows)
 {
-    double share = touched(m, n_rows), each = m->n_expert ? n_rows * m->n_expert_used / (m->n_expert * share) : 0;
+    double share = touched(m, n_rows), each = m->n_expert > 0 ? n_rows * m->n_expert_used / (m->n_expert * share) : 0;
     return product_seconds(r, share * m->expert_weights, each, share * m->expert_bytes);
 }
 
@@ -154,7 +158,8 @@ static double expert_seconds(const struct speed_model *m, const struct speed_rat
 static double sequence_seconds(const struct speed_model *m, const struct speed_rates *r, double n_rows, double pairs,
                                double near)
 {
-    return (m->pair_products * pairs + m->window_products * near) / r->attend + m->state_floats * n_rows / r->state +
+    double attended = m->most_chosen > 0 ? fmin(pairs, n_rows * m->most_chosen) : pairs;
+    return (m->pair_products * attended + m->window_products * near) / r->attend + m->state_floats * n_rows / r->state +
            m->row_floats * n_rows / r->vector;
 }
 

@@ -33,12 +33,15 @@ struct speed_model {
     double dense_weights, dense_bytes;   /* of the matrices that every row meets; without the output's */
     double output_weights, output_bytes; /* only rows that want logits meet it */
     double expert_weights, expert_bytes; /* of all experts of all layers */
-    double pair_products;   /* multiplications for a row and a position that it sees: layers that see all */
+    double
+        pair_products; /* multiplications for a row and a position that it sees: layers that see all, or choose among all */
+    double most_chosen;     /* positions of those that a row attends to at most; 0: to all */
     double window_products; /* the same in layers that see at most `window` positions */
     double kv_bytes;        /* of a position, in layers that see all */
     double state_floats;
     double row_floats; /* that norms, quantising, activations and sums read or write of a row */
-    int window, n_moe_layer, n_expert, n_expert_used;
+    int window, n_moe_layer, n_expert_used;
+    double n_expert;            /* of a layer, on average: of equally large ones a row's reads are exact then */
     double of_type[TYPE_COUNT]; /* weights that a row meets, by their block type */
 };
 void speed_describe(struct speed_model *out, const struct model *m, enum kv_type kv);

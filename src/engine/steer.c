@@ -74,6 +74,9 @@ void stoker_vector_close(const struct stoker_vector *shared)
     atomic_fetch_add(&memory->left, bytes);
 }
 
+const struct vector *steer_vector(const struct stoker_vector *v) { return v->vector; }
+int steer_is_of(const struct stoker_vector *v, const struct stoker *s) { return v->memory == &s->steer; }
+
 void stoker_vector_about(const struct stoker_vector *v, struct stoker_vector_about *out)
 {
     const struct vector *x = v->vector;

@@ -26,6 +26,11 @@ struct job_steer {
     int n_vector;
 };
 
+/* What a vector holds. */
+const struct vector *steer_vector(const struct stoker_vector *v);
+/* 1: it was opened by this engine. */
+int steer_is_of(const struct stoker_vector *v, const struct stoker *s);
+
 /* The list of r, checked. *out is NULL where it changes nothing. -1: ERR_INPUT with the entry as the error's field. */
 int steer_open(struct job_steer **out, const struct stoker *s, const struct stoker_request *r, struct error *err);
 void steer_close(struct job_steer *j);

@@ -106,9 +106,19 @@ static void layers_of_one_block(void **state)
     look(TEST_DATA "/golden/nemotron_h_moe.gguf", "r-f-", "dede");
 }
 
+/* Layers that choose among all positions keep them, whatever else they keep: means of index keys, windows. */
+static void chosen_positions(void **state)
+{
+    (void)state;
+    look(TEST_DATA "/golden/qwen4exp.gguf", "rrrf", "eeee");
+    look(TEST_DATA "/golden/glm5next.gguf", "rfrf", "deee");
+    look(TEST_DATA "/golden/deepseek41.gguf", "wcwfw", "eeeee");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(recurrent), cmocka_unit_test(windows),
-                                       cmocka_unit_test(a_dense_layer), cmocka_unit_test(layers_of_one_block)};
+                                       cmocka_unit_test(a_dense_layer), cmocka_unit_test(layers_of_one_block),
+                                       cmocka_unit_test(chosen_positions)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
