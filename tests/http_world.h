@@ -113,6 +113,12 @@ int http_stream_begin(struct http_exchange *x, const char *type)
     return 0;
 }
 
+int http_body_begin(struct http_exchange *x, const char *type, uint64_t length)
+{
+    (void)length;
+    return http_stream_begin(x, type);
+}
+
 int http_stream_write(struct http_exchange *x, const char *text, size_t n)
 {
     (void)x;

@@ -87,6 +87,23 @@ void server_stop(struct server_stopper *p)
     signal_event(p->event);
 }
 
+void server_defaults(struct server_options *o)
+{
+    *o = (struct server_options){.host = "127.0.0.1",
+                                 .port = 8080,
+                                 .max_conns = 512,
+                                 .queue = 128,
+                                 .max_body = 32 << 20,
+                                 .header_timeout = 10,
+                                 .body_timeout = 60,
+                                 .drain = 30,
+                                 .capture_disk = 1 << 30};
+    o->engine.defaults = (struct stoker_defaults){
+        .n_ctx = 32768, .n_parallel = 4, .n_snapshots = 4, .cache_ram = 512 << 20};
+    o->engine.cache_disk = UINT64_C(8) << 30;
+    o->engine.capture_memory = SERVER_CAPTURE_MEMORY;
+}
+
 /* ---- memory of requests ---------------------------------------------------------------------------------------------------- */
 
 /* A large request is read as JSON beside its body, whose longest string jansson holds in a buffer that doubles: four times its size. What
@@ -103,8 +120,7 @@ static size_t kept_bytes(const struct server_options *o)
     return ((size_t)16 << 20) + (size_t)o->max_conns * HTTP_BODY_FIRST;
 }
 
-/* Bytes that the server may take beside the engine: for the plan. */
-static uint64_t server_bytes(const struct server_options *o)
+uint64_t server_bytes(const struct server_options *o)
 {
     return large_bytes(o) + kept_bytes(o) + (uint64_t)o->max_conns * http_connection_bytes();
 }
@@ -136,6 +152,7 @@ static void release(struct running *r)
 {
     if (atomic_fetch_sub(&r->holders, 1) > 1)
         return;
+    spool_close(&r->server.spool);
     vectors_close(&r->server.vectors);
     if (r->server.engine) {
         struct reqmem_account last = {.of = &r->server.memory}; /* of what requests left with the engine */
@@ -367,7 +384,7 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
 {
     struct server *s = &r->server;
     unsigned char(*key)[SHA256_BYTES] = calloc(o->key.n + 1, sizeof *key);
-    *s = (struct server){.opt = *o, .http = &r->http};
+    *s = (struct server){.opt = *o, .http = &r->http, .spool.dir = -1};
     r->http = (struct http_app){.server = s,
                                 .memory = &s->memory,
                                 .host = o->host,
@@ -384,7 +401,7 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
                                 .ended = release_server};
     r->http.route = routes_all(&r->http.n_route);
     http_app_open(&r->http);
-    if (vectors_open(&s->vectors, o->steer_dir, err))
+    if (vectors_open(&s->vectors, o->steer_dir, err) || spool_open(&s->spool, o->capture_dir, o->capture_disk, err))
         return -1;
     if (!key)
         return fail(err, STOKER_ERR_MEMORY, "no memory for the server");
@@ -393,6 +410,9 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
     s->rates = (struct rates){.tps = -1, .prompt_tps = -1, .hit_rate = -1, .read_mbps = -1};
     s->started = server_now();
     s->opt.engine.server = server_bytes(&s->opt);
+    struct stoker_plan plan;
+    if (stoker_plan(&plan, s->opt.model, &s->opt.engine, err)) /* before anybody is told where it listens */
+        return -1;
     reqmem_init(&s->memory, large_bytes(&s->opt) + kept_bytes(&s->opt), kept_bytes(&s->opt));
     if (stoker_about(&s->about, s->opt.model, err))
         return -1;

@@ -22,6 +22,15 @@ struct server_stopper {
 int server_stopper_open(struct server_stopper *p, struct stoker_error *err);
 void server_stopper_close(struct server_stopper *p);
 
+/* For rows that answers carry, where clients may write no files of them. */
+#define SERVER_CAPTURE_MEMORY (UINT64_C(2) << 20)
+
+/* What holds without flags: other defaults of the engine than those of `run`. */
+void server_defaults(struct server_options *o);
+
+/* Bytes that a server may take beside its engine: for the plan (options.server). */
+uint64_t server_bytes(const struct server_options *o);
+
 /* Ends server_run(); may be called from a signal handler and from any thread. The first call lets running requests end (drain), the second
  * ends them. */
 void server_stop(struct server_stopper *p);

@@ -69,6 +69,7 @@ static int submit(struct run *run, struct task *t)
                                .no_cache = w->no_cache,
                                .steer = w->steer ? w->steer->how : NULL,
                                .n_steer = w->steer ? w->steer->n : 0,
+                               .capture = run->a.capture ? &run->a.capture->how : NULL,
                                .notify = http_notify,
                                .notify_arg = run->a.http};
     if (run->a.server->opt.cache_per_key && (q.salt = http_key(run->a.http)))
@@ -86,6 +87,8 @@ static int submit(struct run *run, struct task *t)
         return t->submitted = t->live = 1;
     if (err.code == STOKER_ERR_BUSY && t->choice->index > 0)
         return 0; /* its turn comes when one of its siblings has ended */
+    if (err.code == STOKER_ERR_MEMORY && run->a.capture)
+        return refuse(&run->refusal, 413, "capture_too_large", "capture", "%s", err.text);
     refuse_error(&run->refusal, NULL, &err);
     if (err.code == STOKER_ERR_BUSY) {
         struct stoker_stats now;
@@ -267,14 +270,18 @@ static void write_end(struct run *run)
     struct answer *a = &run->a;
     if (run->disconnected)
         return;
-    if (run->failed)
+    if (run->failed) {
         request_rename(a->request, &run->refusal);
+        answer_capture_free(run);
+    }
     if (run->failed && !http_streaming(a->http)) {
         http_refuse(a->http, &run->refusal);
     } else if (run->failed) {
         break_off(run);
     } else if (a->request->stream) {
         end_stream(run);
+    } else if (a->request->capture_to_file) {
+        answer_capture_send(run);
     } else {
         run->say->whole(a);
         http_answer_json(a->http, &a->out);
@@ -307,6 +314,7 @@ static void free_run(struct run *run)
         reqmem_free(run->a.scores[i].score);
         reqmem_free(run->a.scores[i].top);
     }
+    answer_capture_free(run);
     reqmem_free(run->a.scores);
     reqmem_free(run->task);
     reqmem_free(run->a.choice);

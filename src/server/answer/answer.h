@@ -45,6 +45,16 @@ struct answer_scores {
     int whole;                  /* 1: they are all there */
 };
 
+/* What was recorded, while it is: the tensors of its target, in memory or in a file. */
+struct answer_capture {
+    struct stoker_capture how;    /* as the engine has it */
+    struct stoker_tensor *tensor; /* [n_tensor] of how.n_rows positions */
+    size_t n_tensor;
+    uint64_t bytes; /* of the tensors; of a file, and its header, so many are taken of the disk */
+    int64_t from;   /* the first position */
+    size_t n;       /* positions that were recorded, once the answer has ended */
+};
+
 /* One answer, so far. */
 struct choice {
     size_t index;
@@ -78,6 +88,7 @@ struct answer {
     const struct request_prompt *prompt; /* [n_choice / request.n] */
     char steer[STEER_DIGITS + 1];        /* what tells apart how it is steered; "": it is not */
     struct answer_scores *scores;        /* beside prompt; NULL: not asked for */
+    struct answer_capture *capture;      /* NULL: nothing is recorded */
     size_t n_prompt, n_cached;       /* tokens: P; K. Of several choices of a prompt counted once. K from begin on */
     size_t n_generated, n_reasoning; /* of all choices so far */
     uint64_t seed;                   /* once all have ended: of choice 0 */
@@ -112,6 +123,9 @@ struct dialect_events {
 void answer_run(struct http_exchange *x, const struct dialect_events *d, const struct request *w, void *own);
 
 int answer_all_ended(const struct answer *a); /* 1: all choices have ended */
+
+/* ,"activations":{..}: what was recorded, of an answer that tells it; nothing else. capture.c */
+void answer_activations(struct out *o, const struct answer *a);
 
 /* The prompt of a request with a chat as the model reads it, by the server's rules (--stabilize, --think): for counting and showing. Sets
  * headers about what was changed. -1: *r. stoker_prompt_free() it. */

@@ -173,6 +173,8 @@ static void take_end(struct task *t, const struct stoker_event *e)
         run->failed = 1;
         return;
     }
+    if (a->capture)
+        answer_capture_ended(t, e->u.end.n_captured);
     int stop = stoker_reply_stop(t->reply);
     if (stop >= 0)
         c->stop = &a->request->stop[stop];

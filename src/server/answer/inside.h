@@ -2,6 +2,7 @@
  *
  *     prepare.c           the request -> prompts as tokens, replies that take the answers apart
  *     answer.c            requests to the engine, the client, the end
+ *     capture.c           what is recorded meanwhile: its target, the file or the text that is made of it
  *     events.c            what the engine tells of a choice -> pieces, for struct choice and the dialect
  *
  * All of it is one thread's, the exchange's. */
@@ -46,6 +47,12 @@ struct run {
 int answer_prepare(struct run *run);
 int answer_open_reply(struct task *t);
 int answer_may_be_cut(const struct request *w);
+
+/* capture.c. Lays out what is recorded, and finds memory or a file for it. -1: run->refusal. */
+int answer_capture_prepare(struct run *run);
+void answer_capture_ended(struct task *t, size_t n_captured);
+void answer_capture_send(struct run *run); /* the file as the whole answer, or a refusal */
+void answer_capture_free(struct run *run);
 
 /* events.c */
 void answer_event(struct task *t, const struct stoker_event *e);

@@ -62,7 +62,7 @@ static int add_tokens(struct request *w, const struct server *s, const json_t *v
     return 0;
 }
 
-static int read_prompts(struct request *w, const struct server *s, const json_t *body, struct refusal *r)
+int openai_prompts(struct request *w, const struct server *s, const json_t *body, struct refusal *r)
 {
     const json_t *v = json_get(body, "prompt");
     const struct json_at at = {NULL, "prompt", 0};
@@ -429,7 +429,7 @@ void openai_completions(struct http_exchange *x)
     struct completion c = {0};
     json_t *body = openai_body(x, &r);
     if (body && read_echo(&w, &c, body, &r) == 0 && request_read_sampling(&w, x->server, body, &r) == 0 &&
-        read_prompts(&w, x->server, body, &r) == 0 && read_rest(&w, &c, x->server, body, &r) == 0)
+        openai_prompts(&w, x->server, body, &r) == 0 && read_rest(&w, &c, x->server, body, &r) == 0)
         answer_run(x, &events, &w, &c);
     if (r.status)
         http_refuse(x, &r);

@@ -25,6 +25,9 @@
 
 enum { STAMP = 48, DIGEST = 65 };
 
+/* No model is unloaded before the server ends; clients parse a time. */
+#define NEVER "9999-12-31T23:59:59Z"
+
 struct request_info {
     const char *model; /* [n_model] as the client named it */
     size_t n_model;
@@ -298,7 +301,8 @@ void ollama_version(struct http_exchange *x)
     http_answer_json(x, &o);
 }
 
-void ollama_models(struct http_exchange *x)
+/* {"models":[{...}]}; running: with what is told of a loaded one. */
+static void answer_models(struct http_exchange *x, int running)
 {
     static const char *const keys[] = {"name", "model"};
     const struct server *s = x->server;
@@ -316,9 +320,14 @@ void ollama_models(struct http_exchange *x)
     put_digest(&o, s);
     out_print(&o, "\",");
     put_details(&o, s);
+    if (running)
+        out_print(&o, ",\"expires_at\":\"" NEVER "\",\"size_vram\":0,\"context_length\":%d", s->plan.n_ctx);
     out_print(&o, "}]}");
     http_answer_json(x, &o);
 }
+
+void ollama_models(struct http_exchange *x) { answer_models(x, 0); }
+void ollama_running(struct http_exchange *x) { answer_models(x, 1); }
 
 static void put_model_info(struct out *o, const struct server *s)
 {

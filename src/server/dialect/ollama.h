@@ -5,7 +5,8 @@
 struct http_exchange;
 
 void ollama_version(struct http_exchange *x);
-void ollama_models(struct http_exchange *x); /* /api/tags and /api/ps: there is one model, and it is loaded */
+void ollama_models(struct http_exchange *x);  /* /api/tags: there is one model */
+void ollama_running(struct http_exchange *x); /* /api/ps: it is loaded, and stays so */
 void ollama_show(struct http_exchange *x);
 void ollama_chat(struct http_exchange *x);
 void ollama_generate(struct http_exchange *x);

@@ -58,6 +58,7 @@ static void put_timings(struct out *o, const struct answer *a)
               a->n_cached, computed, 1e3 * a->prompt_seconds, per_second(computed, a->prompt_seconds), a->n_generated,
               1e3 * a->generate_seconds, per_second(a->n_generated, a->generate_seconds), (int64_t)a->seed);
     openai_steer(o, a);
+    answer_activations(o, a);
 }
 
 void openai_end_answer(struct answer *a)

@@ -8,9 +8,13 @@
 void openai_chat(struct http_exchange *x);        /* chat.c */
 void openai_completions(struct http_exchange *x); /* completions.c */
 void openai_responses(struct http_exchange *x);   /* responses.c */
+void openai_activations(struct http_exchange *x); /* activations.c */
 
 /* The body of x as JSON, its "model" checked: a new reference. NULL: *r is filled. */
 json_t *openai_body(struct http_exchange *x, struct refusal *r);
+
+/* The field "prompt" of a completion: the prompts of *w. -1: *r. completions.c */
+int openai_prompts(struct request *w, const struct server *s, const json_t *body, struct refusal *r);
 
 /* ---- parts of answers ------------------------------------------------------------------------------------------------------ */
 

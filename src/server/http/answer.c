@@ -301,7 +301,8 @@ int http_refuse(struct http_exchange *x, const struct refusal *refusal)
 
 int http_streaming(const struct http_exchange *x) { return x->connection->streaming; }
 
-int http_stream_begin(struct http_exchange *x, const char *type)
+/* length -1: it is not known. */
+static int begin_stream(struct http_exchange *x, const char *type, int64_t length)
 {
     struct http_connection *c = x->connection;
     char head[HEAD_MOST];
@@ -310,13 +311,20 @@ int http_stream_begin(struct http_exchange *x, const char *type)
     c->status = 200;
     http_next(x);
     c->streaming = 1;
-    c->chunked = c->head.minor > 0;
-    if (!c->chunked)
+    c->chunked = length < 0 && c->head.minor > 0;
+    if (length < 0 && !c->chunked)
         c->close = 1;
-    struct iovec v = {head, write_head(c, head, sizeof head, 200, type, -1)};
+    struct iovec v = {head, write_head(c, head, sizeof head, 200, type, length)};
     if (strcmp(x->method, "HEAD") == 0)
         c->streaming = 2;
     return put(c, &v, 1);
+}
+
+int http_stream_begin(struct http_exchange *x, const char *type) { return begin_stream(x, type, -1); }
+
+int http_body_begin(struct http_exchange *x, const char *type, uint64_t length)
+{
+    return begin_stream(x, type, (int64_t)length);
 }
 
 int http_stream_write(struct http_exchange *x, const char *text, size_t n)

@@ -171,6 +171,8 @@ static void log_exchange(const struct http_connection *c)
     const struct http_exchange *x = &c->x;
     double ms = (double)(clock_ns() - x->began_ns) * 1e-6;
     http_count(c->app, x->route, c->status);
+    if (c->status == 200 && x->route && x->route->flags & ROUTE_QUIET)
+        return;
     log_line(LOG_INFO, "%s %s %.100s %d prompt %zu cached %zu generated %zu %.1f ms%s%s%s", x->id,
              *x->method ? x->method : "-",
              x->route   ? x->route->path

@@ -79,6 +79,8 @@ int http_refuse(struct http_exchange *x, const struct refusal *r);
 
 /* Status 200 and the header of a stream ("text/event-stream", "application/x-ndjson"); X-Accel-Buffering: no. */
 int http_stream_begin(struct http_exchange *x, const char *type);
+/* The same of a body of so many bytes, which is written as a stream is: no more and no fewer of them. */
+int http_body_begin(struct http_exchange *x, const char *type, uint64_t length);
 /* Sent at once as far as the socket takes it. 0 done or kept, -1 the client is gone, or has taken less than 64 KiB in 60 s with
  * HTTP_UNSENT bytes kept. Empty writes are left out. */
 int http_stream_write(struct http_exchange *x, const char *text, size_t n);

@@ -206,6 +206,16 @@ static void put_constraints(struct out *o, const struct stoker_stats *now)
     put_gauge(o, "mask_work_bound", now->mask_work_bound, "What it may be; a unit is some 10 ns.");
 }
 
+static void put_energy(struct out *o, const struct stoker_stats *now)
+{
+    if (now->no_energy) {
+        out_print(o, "# stoker_energy_joules_total: %s.\n", now->no_energy);
+        return;
+    }
+    put_family(o, "energy_joules_total", "counter", "Energy of the processors and their memory, whoever used it.");
+    out_print(o, "stoker_energy_joules_total %.3f\n", now->energy_joules);
+}
+
 static void put_memory(struct out *o, const struct stoker_plan *p)
 {
     put_family(o, "memory_bytes", "gauge", "The memory plan.");
@@ -239,8 +249,10 @@ void own_metrics(struct http_exchange *x)
     put_counter(&o, "expert_hits_total", now.hits, "Experts that were resident when a layer asked for them.");
     put_counter(&o, "expert_misses_total", now.misses, "Experts that were read when a layer asked for them.");
     put_counter(&o, "disk_read_bytes_total", now.bytes_read, "Bytes of experts read.");
+    put_counter(&o, "captured_bytes_total", now.captured_bytes, "Bytes of recorded activations.");
     put_counter(&o, "steered_rows_total", now.steered_rows, "Rows of requests that are steered.");
     put_gauge(&o, "vector_bytes", now.vector_bytes, "Memory of control vectors.");
+    put_energy(&o, &now);
     put_memory(&o, &s->plan);
     put_tiers(&o, &now);
     put_constraints(&o, &now);

@@ -22,6 +22,9 @@ void request_free(struct request *w)
     if (w->steer)
         steer_list_free(w->steer);
     reqmem_free(w->steer);
+    if (w->capture)
+        capture_wanted_free(w->capture);
+    reqmem_free(w->capture);
     out_free(&w->tools_text);
     out_free(&w->schema_text);
     *w = (struct request){0};
@@ -222,11 +225,27 @@ static int read_steer(struct request *w, struct server *s, const json_t *body, s
     return 0;
 }
 
+static int read_capture(struct request *w, struct server *s, const json_t *body, struct refusal *r)
+{
+    static const char field[] = "capture";
+    const json_t *o;
+    int got = json_get_object(body, NULL, field, &o, r);
+    if (got <= 0)
+        return got;
+    if (!s->opt.engine.capture_memory)
+        return refuse(r, 403, "capture_disabled", field, "this server records nothing: start it with --capture-memory");
+    if (w->n > 1)
+        return json_refuse(r, "invalid_value", NULL, "n", "must be 1 where activations are recorded");
+    if (!(w->capture = reqmem_calloc(1, sizeof *w->capture)))
+        return refuse_memory(r);
+    return capture_read(w->capture, s, o, &(struct json_at){NULL, field, 0}, r);
+}
+
 static int read_sampling(struct request *w, struct server *s, const json_t *body, struct refusal *r)
 {
     w->sampling = s->opt.sampling;
     if (read_numbers(w, body, r) < 0 || read_bias(w, s, body, r) < 0 || read_limits(w, s, body, r) < 0 ||
-        read_switches(w, body, r) < 0 || read_steer(w, s, body, r) < 0)
+        read_switches(w, body, r) < 0 || read_steer(w, s, body, r) < 0 || read_capture(w, s, body, r) < 0)
         return -1;
     return 0;
 }

@@ -11,6 +11,7 @@
 #define SERVER_REQUEST_REQUEST_H
 
 #include "server/http/json.h"
+#include "server/request/capture.h"
 #include "server/request/stabilize.h"
 #include "server/request/steer.h"
 #include "stoker.h"
@@ -50,8 +51,10 @@ struct request {
     size_t n_bias;
     struct stoker_string stop[REQUEST_STOPS]; /* [n_stop], of a body that lives on */
     size_t n_stop;
-    int ignore_end, no_cache; /* as in struct stoker_request */
-    struct steer_list *steer; /* the request's (base/reqmem.h); NULL: none */
+    int ignore_end, no_cache;       /* as in struct stoker_request */
+    struct steer_list *steer;       /* the request's (base/reqmem.h); NULL: none */
+    struct capture_wanted *capture; /* likewise */
+    int capture_to_file;            /* 1: the answer is a file of what was recorded; 0: it is told in the answer */
 
     uint64_t prefix_key;                  /* of the chat: prefix_key.h */
     unsigned stabilized[STABILIZE_RULES]; /* uses of --stabilize's rules on the chat */
@@ -87,7 +90,7 @@ int request_read_prompt(struct request *w, const struct server *s, json_t *body,
 
 /* The fields about sampling, limits and the stream, for dialects that have OpenAI's names for them: temperature top_p min_p top_k
  * presence_penalty frequency_penalty repeat_penalty seed logit_bias max_tokens max_completion_tokens stop n stream stream_options
- * return_progress cache_prompt ignore_eos steer control_vectors. Without them the server's defaults. */
+ * return_progress cache_prompt ignore_eos steer control_vectors capture. Without them the server's defaults. */
 int request_read_sampling(struct request *w, struct server *s, const json_t *body, struct refusal *r);
 
 /* The field prompt_logprobs, before the sampling: OpenAI's chat and completions have it. */

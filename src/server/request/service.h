@@ -5,6 +5,7 @@
 
 #include "base/reqmem.h"
 #include "server/http/app.h"
+#include "server/request/spool.h"
 #include "server/request/vectors.h"
 #include "stoker.h"
 
@@ -43,9 +44,11 @@ struct server_options {
     /* Opens the vectors of the command line, when the model is open. -1 with *err. NULL: there are none. */
     int (*open_vectors)(void *arg, struct stoker *s, struct server_vectors *out, struct stoker_error *err);
     void *open_vectors_arg;
-    int think;           /* 1 on, 0 off, -1 as the template has it */
-    int no_tool_grammar; /* 1: calls are parsed, but not constrained */
-    int close_at_limit;  /* 1, 0; -1: on for calls and schemas */
+    const char *capture_dir; /* where recorded rows wait on their way to clients, or NULL */
+    uint64_t capture_disk;   /* bytes of it */
+    int think;               /* 1 on, 0 off, -1 as the template has it */
+    int no_tool_grammar;     /* 1: calls are parsed, but not constrained */
+    int close_at_limit;      /* 1, 0; -1: on for calls and schemas */
 };
 
 enum server_state { SERVER_LOADING, SERVER_READY, SERVER_DRAINING };
@@ -80,6 +83,7 @@ struct server {
     struct stoker_plan plan; /* once ready */
 
     struct vectors vectors;
+    struct spool spool; /* of recorded rows */
     struct server_counters count;
     struct reqmem memory;  /* of all requests */
     struct http_app *http; /* its front */

@@ -17,8 +17,8 @@ static int check_kind(const json_t *entry, const struct json_at *at, struct refu
     return 0;
 }
 
-static int read_vector(struct named_vector *out, struct vectors *v, const json_t *entry, const struct json_at *at,
-                       struct refusal *r)
+int steer_read_vector(struct named_vector *out, struct vectors *v, const json_t *entry, const struct json_at *at,
+                      struct refusal *r)
 {
     const char *key = json_get(entry, "vector") || !json_get(entry, "id") ? "vector" : "id";
     const json_t *name = json_get(entry, key);
@@ -88,9 +88,8 @@ int steer_read_layers(struct stoker_steer *how, const json_t *entry, const struc
     return 0;
 }
 
-/* A position: from the beginning; below 0: from the end of the prompt; "generated": that end. 1: it is given. */
-static int read_position(struct stoker_at *out, const json_t *entry, const struct json_at *at, const char *key,
-                         struct refusal *r)
+int steer_read_position(struct stoker_at *out, const json_t *entry, const struct json_at *at, const char *key,
+                        struct refusal *r)
 {
     const json_t *v = json_get(entry, key);
     int64_t n = 0;
@@ -111,8 +110,8 @@ static int read_rest(struct stoker_steer *how, const json_t *entry, const struct
         [STOKER_SIDE_BOTH] = "both", [STOKER_SIDE_POSITIVE] = "positive", [STOKER_SIDE_NEGATIVE] = "negative"};
     int side = STOKER_SIDE_BOTH;
     if (read_scale(how, entry, at, r) < 0 || steer_read_layers(how, entry, at, r) < 0 ||
-        read_position(&how->from, entry, at, "from", r) < 0 ||
-        (how->has_to = read_position(&how->to, entry, at, "to", r)) < 0 ||
+        steer_read_position(&how->from, entry, at, "from", r) < 0 ||
+        (how->has_to = steer_read_position(&how->to, entry, at, "to", r)) < 0 ||
         json_get_word(entry, at, "side", sides, sizeof sides / sizeof *sides, &side, r) < 0)
         return -1;
     how->side = (enum stoker_side)side;
@@ -131,7 +130,7 @@ int steer_read(struct steer_list *out, struct vectors *v, const json_t *list, co
         const struct json_at here = {at, NULL, i};
         struct named_vector vector;
         struct stoker_steer *how = &out->how[out->n];
-        if (check_kind(entry, &here, r) < 0 || read_vector(&vector, v, entry, &here, r) < 0) {
+        if (check_kind(entry, &here, r) < 0 || steer_read_vector(&vector, v, entry, &here, r) < 0) {
             failed = -1;
             break;
         }

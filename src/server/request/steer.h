@@ -18,6 +18,14 @@ int steer_read(struct steer_list *out, struct vectors *v, const json_t *list, co
 /* The layers of an entry: "layers", or "layer_start" and "layer_end". -1: *r. */
 int steer_read_layers(struct stoker_steer *how, const json_t *entry, const struct json_at *at, struct refusal *r);
 
+/* The vector that "vector" of an entry names (or "id"): held. -1: *r. */
+int steer_read_vector(struct named_vector *out, struct vectors *v, const json_t *entry, const struct json_at *at,
+                      struct refusal *r);
+
+/* A position: from the beginning; below 0: from the end of the prompt; "generated": that end. 1: it is given; 0: not; -1: *r. */
+int steer_read_position(struct stoker_at *out, const json_t *entry, const struct json_at *at, const char *key,
+                        struct refusal *r);
+
 /* A list as answers tell it: [{"name","sha256","kind","scale","layers","license"}, ..] */
 void steer_write(struct out *o, const struct steer_list *l);
 const char *steer_kind(const struct stoker_vector_about *a); /* "add", "project" */

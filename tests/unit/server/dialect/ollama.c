@@ -186,6 +186,15 @@ static void the_model_is_shown(void **state)
     const json_t *model = json_array_get(json_object_get(a, "models"), 0);
     assert_string_equal(text_of(model, "name"), "ember:latest");
     assert_int_equal(strlen(text_of(model, "digest")), 64);
+    assert_null(json_object_get(model, "expires_at"));
+    json_decref(a);
+    ask(ollama_running, "");
+    a = parse(http_world.text.text, http_world.text.n);
+    model = json_array_get(json_object_get(a, "models"), 0);
+    assert_string_equal(text_of(model, "name"), "ember:latest");
+    assert_int_equal(number_of(model, "context_length"), 2048);
+    assert_int_equal(number_of(model, "size_vram"), 0);
+    assert_string_equal(text_of(model, "expires_at"), "9999-12-31T23:59:59Z");
     json_decref(a);
 }
 

@@ -1,0 +1,572 @@
+/* links: base
+ *
+ * Recording through a server: the field "capture" of chats and completions, POST /activations as a file and as JSON, what is refused and
+ * how, and what is left behind by clients that go, disks that are full and a server that is killed: nothing.
+ *
+ *     build/tests/serve_activations
+ *
+ * STOKER names the program (build/stoker). A file is read by a reader of its own here, and compared with that of `stoker activations`. */
+#include "check.h"
+#include "server_client.h"
+#include "temporary.h"
+
+#include <dirent.h>
+#include <sys/resource.h>
+
+#define EMBER TEST_DATA "/steering/ember/"
+
+enum { PATIENCE = SANITIZED ? 240 : 60, BODY = 16 << 10 };
+
+static char folder[TEMPORARY_PATH], log_file[TEMPORARY_PATH + 16], own_file[TEMPORARY_PATH + 32];
+static struct server_process server;
+static struct reply reply;
+
+static void start(const char *const *flags)
+{
+    if (server_start(&server, flags, log_file) || server_ready(&server, PATIENCE)) {
+        printf("FAILED: no server; see %s\n", log_file);
+        exit(1);
+    }
+}
+
+static void end(void) { check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status"); }
+
+static int ask(const char *method, const char *path, const char *body)
+{
+    struct client c = {server.port, -1};
+    reply.status = 0;
+    client_ask(&c, method, path, body, strlen(body), &reply, NULL, NULL);
+    client_close(&c);
+    return reply.status;
+}
+
+/* Entries of the folder; it must have none at any time. */
+static int files(void)
+{
+    int n = 0;
+    DIR *d = opendir(folder);
+    for (const struct dirent *e; d && (e = readdir(d));)
+        n += *e->d_name != '.' || strncmp(e->d_name, ".stoker", 7) == 0;
+    if (d)
+        closedir(d);
+    return n;
+}
+
+/* Files without a name that the server holds open. */
+static int open_files(void)
+{
+    char path[64], link[300], to[300];
+    int n = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)server.pid);
+    DIR *d = opendir(path);
+    for (const struct dirent *e; d && (e = readdir(d));) {
+        snprintf(link, sizeof link, "%s/%.200s", path, e->d_name);
+        ssize_t k = readlink(link, to, sizeof to - 1);
+        to[k > 0 ? k : 0] = 0;
+        n += strncmp(to, folder, strlen(folder)) == 0 && to[strlen(folder)] == '/';
+    }
+    if (d)
+        closedir(d);
+    return n;
+}
+
+/* ---- refusals -------------------------------------------------------------------------------------------------------------- */
+
+struct refused {
+    const char *text;
+    int status;
+    const char *code, *param; /* NULL: null */
+};
+
+static void expect(const char *what, const struct refused *c)
+{
+    char param[80], code[80];
+    snprintf(param, sizeof param, c->param ? "\"param\":\"%s\"" : "\"param\":null", c->param);
+    snprintf(code, sizeof code, c->code ? "\"code\":\"%s\"" : "\"code\":null", c->code);
+    check(reply.status == c->status && strstr(reply.body, code) && strstr(reply.body, param),
+          "%s %s: %d %s, not %d %s %s", what, c->text, reply.status, reply.body, c->status, c->code ? c->code : "-",
+          c->param ? c->param : "-");
+}
+
+/* Of a model of 6 layers, all with experts, and a context of 1024 positions; the prompt has fewer than 30. */
+static void fields_refused(void)
+{
+    static const struct refused cases[] = {
+        {"\"capture\":[]", 400, "invalid_type", "capture"},
+        {"\"capture\":true", 400, "invalid_type", "capture"},
+        {"\"capture\":{\"layers\":3}", 400, "invalid_type", "capture.layers"},
+        {"\"capture\":{\"layers\":[]}", 400, "invalid_value", "capture.layers"},
+        {"\"capture\":{\"layers\":[\"3\"]}", 400, "invalid_type", "capture.layers[0]"},
+        {"\"capture\":{\"layers\":[1.5]}", 400, "invalid_type", "capture.layers[0]"},
+        {"\"capture\":{\"layers\":[0,6]}", 400, "invalid_value", "capture.layers[1]"},
+        {"\"capture\":{\"layers\":[-1]}", 400, "invalid_value", "capture.layers[0]"},
+        {"\"capture\":{\"layers\":[[3]]}", 400, "invalid_value", "capture.layers[0]"},
+        {"\"capture\":{\"layers\":[[3,2]]}", 400, "invalid_value", "capture.layers[0]"},
+        {"\"capture\":{\"layers\":[[3,6]]}", 400, "invalid_value", "capture.layers[0][1]"},
+        {"\"capture\":{\"layers\":[9007199254740993]}", 400, "invalid_value", "capture.layers[0]"},
+        {"\"capture\":{\"tensors\":\"resid_post\"}", 400, "invalid_type", "capture.tensors"},
+        {"\"capture\":{\"tensors\":[]}", 400, "invalid_value", "capture.tensors"},
+        {"\"capture\":{\"tensors\":[3]}", 400, "invalid_type", "capture.tensors[0]"},
+        {"\"capture\":{\"tensors\":[\"final\",\"x\"]}", 400, "invalid_value", "capture.tensors[1]"},
+        {"\"capture\":{\"tensors\":[\"final\\u0000\"]}", 400, "invalid_value", "capture.tensors[0]"},
+        {"\"capture\":{\"tensors\":[\"lens\"],\"to\":100}", 200, "", ""},
+        {"\"capture\":{\"tensors\":[\"lens\"],\"reduce\":\"mean\"}", 400, "invalid_value", "capture.tensors"},
+        {"\"capture\":{\"tensors\":[\"router_ids\"],\"reduce\":\"norm\"}", 400, "invalid_value", "capture.tensors"},
+        {"\"capture\":{\"reduce\":\"count\"}", 400, "invalid_value", "capture.tensors"},
+        {"\"capture\":{\"reduce\":\"sum\"}", 400, "invalid_value", "capture.reduce"},
+        {"\"capture\":{\"reduce\":1}", 400, "invalid_type", "capture.reduce"},
+        {"\"capture\":{\"reduce\":\"dot\"}", 400, "invalid_value", "capture.vector"},
+        {"\"capture\":{\"reduce\":\"dot\",\"vector\":\"x\"}", 404, "vector_not_found", "capture.vector"},
+        {"\"capture\":{\"reduce\":\"dot\",\"vector\":[]}", 400, "invalid_type", "capture.vector"},
+        {"\"capture\":{\"reduce\":\"dot\",\"vector\":0,\"layers\":[0]}", 400, "unsupported", "capture.layers"},
+        {"\"capture\":{\"reduce\":\"top\",\"top\":0}", 400, "invalid_value", "capture.top"},
+        {"\"capture\":{\"reduce\":\"top\",\"top\":257}", 400, "invalid_value", "capture.top"},
+        {"\"capture\":{\"dtype\":\"i8\"}", 400, "invalid_value", "capture.dtype"},
+        {"\"capture\":{\"from\":\"later\"}", 400, "invalid_value", "capture.from"},
+        {"\"capture\":{\"from\":null,\"to\":true}", 400, "invalid_type", "capture.to"},
+        {"\"capture\":{\"from\":1025}", 400, "invalid_value", "capture.from"},
+        {"\"capture\":{\"to\":-1025}", 400, "invalid_value", "capture.to"},
+        {"\"capture\":{\"from\":-1000}", 400, "invalid_value", "capture.from"},
+        {"\"capture\":{\"from\":5,\"to\":5}", 400, "invalid_value", "capture.from"},
+        {"\"capture\":{\"from\":500}", 400, "invalid_value", "capture.from"},
+        {"\"capture\":{\"sae\":\"x\"}", 400, "unsupported", "capture.sae"},
+        {"\"capture\":{\"reduce\":\"norm\"},\"n\":2", 400, "invalid_value", "n"},
+        {"\"capture\":{\"reduce\":\"mean\"},\"stop\":\"e\"", 400, "unsupported", "capture.reduce"},
+        {"\"capture\":{},\"max_tokens\":1000", 413, "capture_too_large", "capture"},
+    };
+    char body[2000];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(body, sizeof body, "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],%s\"stream\":%s,%s}",
+                 strstr(cases[i].text, "max_tokens") ? "" : "\"max_tokens\":2,", i & 1 ? "true" : "false",
+                 cases[i].text);
+        ask("POST", "/v1/chat/completions", body);
+        if (cases[i].status == 200)
+            check(reply.status == 200 && strstr(reply.body, "\"name\":\"lens_ids.5\""), "%s: %d %s", body, reply.status,
+                  reply.body);
+        else
+            expect("chat", &cases[i]);
+    }
+}
+
+static void activations_refused(void)
+{
+    static const struct refused cases[] = {
+        {"[]", 400, "invalid_type", NULL},
+        {"{}", 400, "missing_field", "capture"},
+        {"{\"prompt\":\"Hi\"}", 400, "missing_field", "capture"},
+        {"{\"capture\":{}}", 400, "missing_field", "prompt"},
+        {"{\"messages\":[],\"capture\":{}}", 400, "invalid_value", "messages"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"prompt\":\"Hi\",\"capture\":{}}", 400,
+         "invalid_value", "prompt"},
+        {"{\"prompt\":[\"Hi\",\"Ho\"],\"capture\":{}}", 400, "invalid_value", "prompt"},
+        {"{\"prompt\":\"Hi\",\"n\":2,\"capture\":{}}", 400, "invalid_value", "n"},
+        {"{\"prompt\":\"Hi\",\"stream\":true,\"capture\":{}}", 400, "unsupported", "stream"},
+        {"{\"prompt\":\"Hi\",\"format\":\"npy\",\"capture\":{}}", 400, "invalid_value", "format"},
+        {"{\"prompt\":\"Hi\",\"format\":1,\"capture\":{}}", 400, "invalid_type", "format"},
+        {"{\"prompt\":\"Hi\",\"max_tokens\":-1,\"capture\":{}}", 400, "invalid_value", "max_tokens"},
+        {"{\"prompt\":\"Hi\",\"capture\":{\"from\":\"generated\"}}", 400, "invalid_value", "capture.from"},
+        {"{\"prompt\":\"Hi\",\"model\":\"x\",\"capture\":{}}", 404, "model_not_found", "model"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ask("POST", "/activations", cases[i].text);
+        expect("activations", &cases[i]);
+    }
+    check(ask("GET", "/activations", "") == 405, "GET: %d", reply.status);
+}
+
+/* ---- files ----------------------------------------------------------------------------------------------------------------- */
+
+/* A file of recorded rows, taken apart: its header as JSON, its data. */
+struct file {
+    json_t *header;
+    char *data;
+    size_t n;
+};
+
+static int file_read(struct file *f, const char *bytes, size_t n)
+{
+    unsigned long long k = 0;
+    *f = (struct file){NULL, NULL, 0};
+    for (int i = 0; n >= 8 && i < 8; i++)
+        k |= (unsigned long long)(unsigned char)bytes[i] << (8 * i);
+    if (n < 8 || k > n - 8 || (8 + k) % 64)
+        return -1;
+    f->header = json_loadb(bytes + 8, (size_t)k, 0, NULL);
+    f->n = n - 8 - (size_t)k;
+    f->data = malloc(f->n + 1);
+    if (f->data)
+        memcpy(f->data, bytes + 8 + k, f->n);
+    return f->header && f->data ? 0 : -1;
+}
+
+static void file_free(struct file *f)
+{
+    json_decref(f->header);
+    free(f->data);
+}
+
+static double half(unsigned bits, int is_bf16)
+{
+    if (is_bf16) {
+        unsigned wide = bits << 16;
+        float v;
+        memcpy(&v, &wide, sizeof v);
+        return (double)v;
+    }
+    int exponent = (int)(bits >> 10 & 31);
+    double v = exponent ? (1 + (bits & 1023) / 1024.0) *
+                              (exponent < 15 ? 1.0 / (1 << (15 - exponent)) : 1 << (exponent - 15))
+                        : (bits & 1023) / 1024.0 / (1 << 14);
+    return bits >> 15 ? -v : v;
+}
+
+/* Element i of a type; its bytes are counted in *size. */
+static double element(const char *data, const char *type, size_t i, size_t *size)
+{
+    float v;
+    int id;
+    unsigned short bits;
+    *size = strstr(type, "32") ? 4 : 2;
+    memcpy(&v, data + i * 4 * (*size == 4), sizeof v);
+    memcpy(&id, data + i * 4 * (*size == 4), sizeof id);
+    if (*size == 4)
+        return strcmp(type, "I32") == 0 ? id : (double)v;
+    memcpy(&bits, data + i * 2, sizeof bits);
+    return half(bits, *type == 'B');
+}
+
+/* What JSON tells is what the file holds: names, types, shapes, each value to the bit. */
+static void same_values(const char *what, const json_t *shown, const struct file *f)
+{
+    const json_t *tensors = json_object_get(shown, "tensors"), *t;
+    size_t i, n_bad = 0, n_value = 0;
+    check(json_array_size(tensors) + 1 == json_object_size(f->header), "%s: %zu tensors told, %zu in the file", what,
+          json_array_size(tensors), json_object_size(f->header) - 1);
+    json_array_foreach(tensors, i, t)
+    {
+        const json_t *at = json_object_get(f->header, json_string_value(json_object_get(t, "name")));
+        const char *type = json_string_value(json_object_get(t, "dtype"));
+        const json_t *values = json_object_get(t, "values"), *v;
+        size_t from = (size_t)json_integer_value(json_array_get(json_object_get(at, "data_offsets"), 0)), k, size = 4;
+        size_t to = (size_t)json_integer_value(json_array_get(json_object_get(at, "data_offsets"), 1));
+        check(at && json_equal(json_object_get(at, "shape"), json_object_get(t, "shape")) && to <= f->n &&
+                  strcmp(type, json_string_value(json_object_get(at, "dtype"))) == 0,
+              "%s: tensor %zu: another one in the file", what, i);
+        if (!at || to > f->n)
+            continue;
+        json_array_foreach(values, k, v)
+        {
+            float read_back = (float)json_number_value(v);
+            n_bad += from + (k + 1) * 2 > to || read_back != (float)element(f->data + from, type, k, &size);
+        }
+        n_value += json_array_size(values);
+        n_bad += json_array_size(values) * size != to - from;
+    }
+    check(n_bad == 0 && n_value > 0, "%s: of %zu values %zu are others than in the file", what, n_value, n_bad);
+}
+
+/* The file of a body, which is {fields}. */
+static int get_file(struct file *f, const char *fields)
+{
+    static char body[BODY];
+    *f = (struct file){NULL, NULL, 0};
+    snprintf(body, sizeof body, "{%s}", fields);
+    int status = ask("POST", "/activations", body);
+    int bad = status == 200 ? file_read(f, reply.body, reply.n) : -1;
+    check(!bad && strstr(reply.raw, "application/octet-stream"), "%s: %d, no file: %.300s", body, status,
+          status == 200 ? "" : reply.body);
+    return bad;
+}
+
+static json_t *get_json(const char *path, const char *fields)
+{
+    static char body[BODY];
+    snprintf(body, sizeof body, "{%s}", fields);
+    int status = ask("POST", path, body);
+    json_t *all = status == 200 ? json_loadb(reply.body, reply.n, 0, NULL) : NULL;
+    check(all && json_object_get(all, "activations"), "%s %s: %d %.300s", path, body, status, reply.body);
+    return all;
+}
+
+#define CHAT "\"messages\":[{\"role\":\"user\",\"content\":\"Hi there\"}],\"temperature\":0,\"ignore_eos\":true"
+
+/* The file, its JSON, and the chat's. */
+static void forms(void)
+{
+    static const char *const captures[] = {
+        "{}",
+        "{\"layers\":[[2,4],0],\"dtype\":\"f16\"}",
+        "{\"dtype\":\"bf16\",\"tensors\":[\"attn_out\",\"final\"],\"layers\":[5]}",
+        "{\"reduce\":\"mean\",\"from\":3}",
+        "{\"reduce\":\"last\",\"dtype\":\"f16\",\"from\":-3}",
+        "{\"reduce\":\"top\",\"top\":3,\"tensors\":[\"resid_pre\",\"ffn_out\"],\"to\":\"generated\"}",
+        "{\"reduce\":\"norm\",\"from\":\"generated\"}",
+        "{\"reduce\":\"dot\",\"vector\":\"mean-last-raw\"}",
+        "{\"reduce\":\"dot\",\"vector\":0,\"layers\":[3]}",
+        "{\"reduce\":\"count\",\"tensors\":[\"router_ids\"]}",
+        "{\"tensors\":[\"router_logits\",\"router_ids\",\"router_weights\",\"resid_mid\"],\"layers\":[1]}",
+        "{\"tensors\":[\"lens\"],\"from\":-2,\"top\":4}",
+    };
+    static char fields[BODY];
+    for (size_t i = 0; i < sizeof captures / sizeof *captures; i++) {
+        struct file f;
+        snprintf(fields, sizeof fields, CHAT ",\"max_tokens\":4,\"capture\":%s", captures[i]);
+        if (get_file(&f, fields) == 0) {
+            const json_t *about = json_object_get(f.header, "__metadata__");
+            const char *along = json_string_value(json_object_get(about, "vector"));
+            check(strstr(captures[i], "dot") ? along && strlen(along) == 64 : !along, "%s: the vector is %s",
+                  captures[i], along ? along : "not named");
+            json_t *chat = get_json("/v1/chat/completions", fields);
+            same_values(captures[i], json_object_get(chat, "activations"), &f);
+            json_decref(chat);
+            snprintf(fields, sizeof fields, CHAT ",\"max_tokens\":4,\"format\":\"json\",\"capture\":%s", captures[i]);
+            json_t *own = get_json("/activations", fields);
+            same_values(captures[i], json_object_get(own, "activations"), &f);
+            json_decref(own);
+        }
+        file_free(&f);
+    }
+}
+
+/* The last chunk of a stream has what the whole answer has, once. */
+static void streams(void)
+{
+    static const char *const ends[] = {"", ",\"stream_options\":{\"include_usage\":true}"};
+    for (int i = 0; i < 2; i++) {
+        static char fields[BODY];
+        const char *paths[] = {"/v1/chat/completions", "/v1/completions"};
+        const char *prompts[] = {CHAT, "\"prompt\":\"Hi there\",\"temperature\":0,\"ignore_eos\":true"};
+        for (int k = 0; k < 2; k++) {
+            snprintf(fields, sizeof fields, "%s,\"max_tokens\":4,\"capture\":{\"layers\":[3],\"reduce\":\"norm\"}",
+                     prompts[k]);
+            json_t *whole = get_json(paths[k], fields);
+            char *shown = json_dumps(json_object_get(whole, "activations"), JSON_COMPACT | JSON_REAL_PRECISION(17));
+            size_t n = strlen(fields);
+            snprintf(fields + n, sizeof fields - n, ",\"stream\":true%s", ends[i]);
+            static char body[BODY + 2];
+            snprintf(body, sizeof body, "{%s}", fields);
+            ask("POST", paths[k], body);
+            const char *at = strstr(reply.body, ",\"activations\":");
+            char *stop = at ? strchr(at, '\n') : NULL;
+            check(at && stop && !strstr(stop, "activations") && strstr(stop, "data: [DONE]") &&
+                      !strstr(stop, "\"delta\""),
+                  "%s: not in the last chunk: %.300s", body, reply.body);
+            json_t *last = at ? json_loadb(at + 15, (size_t)(stop - at) - 16, 0, NULL) : NULL;
+            char *streamed = json_dumps(last, JSON_COMPACT | JSON_REAL_PRECISION(17));
+            check(shown && streamed && strcmp(shown, streamed) == 0, "%s: %s, whole %s", paths[k], streamed, shown);
+            free(shown);
+            free(streamed);
+            json_decref(last);
+            json_decref(whole);
+        }
+    }
+}
+
+/* The tensors of the command's file for the same text. */
+static void as_the_command(void)
+{
+    char line[1000];
+    const char *program = getenv("STOKER") ? getenv("STOKER") : "build/stoker";
+    static char bytes[1 << 20];
+    struct file ours, theirs;
+    snprintf(
+        line, sizeof line,
+        "%s activations --ctx 1024 --memory 512M -p 'Hi there' --tensors resid_post,attn_out -o %s >/dev/null 2>&1",
+        program, own_file);
+    int status = system(line);
+    FILE *f = fopen(own_file, "r");
+    size_t n = f ? fread(bytes, 1, sizeof bytes, f) : 0;
+    if (f)
+        fclose(f);
+    remove(own_file);
+    if (get_file(&ours,
+                 "\"prompt\":\"Hi there\",\"steer\":[],\"capture\":{\"tensors\":[\"resid_post\",\"attn_out\"]}") == 0 &&
+        file_read(&theirs, bytes, n) == 0) {
+        check(ours.n == theirs.n && memcmp(ours.data, theirs.data, ours.n) == 0, "other bytes than the command's");
+        file_free(&theirs);
+    } else {
+        check(0, "%s: status %d", line, status);
+    }
+    file_free(&ours);
+}
+
+/* An answer that a stop string ends, with its sixth token, leaves a file of the rows before that token: what the engine was ahead does not
+ * count. */
+static void ended_early(void)
+{
+    struct file f;
+    if (get_file(&f,
+                 "\"prompt\":\"Hi "
+                 "there\",\"steer\":[],\"temperature\":0,\"max_tokens\":200,\"stop\":[\"e\"],\"capture\":{\"layers\":"
+                 "[0,5]}") == 0) {
+        const json_t *shape = json_object_get(json_object_get(f.header, "resid_post.5"), "shape");
+        size_t rows = (size_t)json_integer_value(json_array_get(shape, 0));
+        check(rows == 7 && f.n == rows * (4 + 2 * 256 * 4), "%zu rows, %zu bytes", rows, f.n);
+    }
+    file_free(&f);
+    ask("POST", "/activations",
+        "{\"prompt\":\"Hi "
+        "there\",\"steer\":[],\"temperature\":0,\"max_tokens\":200,\"stop\":[\"e\"],\"capture\":{\"from\":150}}");
+    expect("ended before", &(struct refused){"from", 400, "invalid_value", "capture.from"});
+}
+
+/* ---- what is given back ---------------------------------------------------------------------------------------------------- */
+
+/* Fields of a request of n tokens of prompt. */
+static const char *long_prompt(int n, const char *rest)
+{
+    static char fields[BODY];
+    int k = snprintf(fields, sizeof fields, "\"prompt\":[1067");
+    for (int i = 1; i < n; i++)
+        k += snprintf(fields + k, sizeof fields - (size_t)k, ",%d", 400 + i);
+    snprintf(fields + k, sizeof fields - (size_t)k, "],%s", rest);
+    return fields;
+}
+
+static void idle(void)
+{
+    double began = clock_seconds();
+    while (open_files() && clock_seconds() - began < PATIENCE)
+        usleep(1000);
+    check(open_files() == 0 && files() == 0, "%d files are open, %d have names", open_files(), files());
+}
+
+/* Clients hang up a while after asking, at many moments. Then one gets all that the disk has. */
+static void clients_go(void)
+{
+    static char body[BODY + 64];
+    int n = snprintf(body, sizeof body, "{%s}",
+                     long_prompt(900, "\"max_tokens\":50,\"ignore_eos\":true,\"capture\":{}"));
+    for (int i = 0; i < 30; i++) {
+        struct client c = {server.port, -1};
+        if (client_connect(&c) || client_head(&c, "POST", "/activations", (size_t)n) ||
+            client_send(&c, body, (size_t)n))
+            check(0, "client %d cannot ask", i);
+        usleep((useconds_t)(i * 3000));
+        check(files() == 0, "a file has a name");
+        client_close(&c);
+    }
+    idle();
+    struct file f = {NULL, NULL, 0};
+    double began = clock_seconds();
+    while (ask("POST", "/activations", body) == 503 && clock_seconds() - began < PATIENCE)
+        usleep(10000); /* the last one's request may still be ending */
+    check(reply.status == 200 && file_read(&f, reply.body, reply.n) == 0 && f.n == 949 * (4 + 6 * 1024),
+          "after clients that went: %d, %zu bytes", reply.status, reply.n);
+    file_free(&f);
+    idle();
+}
+
+static void metrics(void)
+{
+    unsigned long long n = 0;
+    ask("GET", "/metrics", "");
+    const char *at = strstr(reply.body, "\nstoker_captured_bytes_total ");
+    if (at)
+        sscanf(at, " stoker_captured_bytes_total %llu", &n);
+    check(n > 949 * 6 * 1024, "stoker_captured_bytes_total %llu", n);
+}
+
+/* One connection for two files: the length of the first is right. */
+static void kept_connection(void)
+{
+    static const char body[] = "{\"prompt\":\"Hi there\",\"capture\":{}}";
+    struct client c = {server.port, -1};
+    for (int i = 0; i < 2; i++) {
+        struct file f = {NULL, NULL, 0};
+        check(client_ask(&c, "POST", "/activations", body, strlen(body), &reply, NULL, NULL) == 0 && c.fd >= 0 &&
+                  file_read(&f, reply.body, reply.n) == 0,
+              "file %d of a connection", i);
+        file_free(&f);
+    }
+    client_close(&c);
+}
+
+/* ---- other servers ---------------------------------------------------------------------------------------------------------- */
+
+static void small_servers(void)
+{
+    start((const char *const[]){"--ctx", "1024", "--memory", "512M", NULL});
+    ask("POST", "/activations", "{\"prompt\":\"Hi\",\"capture\":{}}");
+    expect("without a folder", &(struct refused){"", 403, "capture_disabled", "format"});
+    json_t *shown = get_json("/activations", "\"prompt\":\"Hi\",\"format\":\"json\",\"capture\":{\"layers\":[1]}");
+    json_decref(shown);
+    end();
+    start((const char *const[]){"--ctx", "1024", "--memory", "512M", "--capture-memory", "0", NULL});
+    ask("POST", "/v1/completions", "{\"prompt\":\"Hi\",\"capture\":{}}");
+    expect("without memory", &(struct refused){"", 403, "capture_disabled", "capture"});
+    end();
+    start((const char *const[]){"--ctx", "1024", "--memory", "512M", "--capture-memory", "40000", "--capture-dir",
+                                folder, "--capture-disk", "1200000", NULL});
+    ask("POST", "/activations",
+        "{\"prompt\":\"Hi\",\"capture\":{\"tensors\":[\"resid_post\",\"resid_pre\",\"ffn_out\"]}}");
+    expect("a position is too large", &(struct refused){"", 413, "capture_too_large", "capture"});
+    ask("POST", "/activations", "{\"prompt\":\"Hi\",\"max_tokens\":500,\"capture\":{\"layers\":[1]}}");
+    expect("more than the disk", &(struct refused){"", 413, "capture_too_large", "capture"});
+    struct file f;
+    get_file(&f, "\"prompt\":\"Hi\",\"capture\":{\"layers\":[1]}");
+    file_free(&f);
+    idle();
+    end();
+}
+
+/* No file may have more than 64 KiB, as if the disk were full: the request fails, and the server lives. Then it is killed. */
+static void full_disk(void)
+{
+    struct rlimit old, least;
+    static char body[BODY + 64];
+    struct file f;
+    getrlimit(RLIMIT_FSIZE, &old);
+    least = old;
+    least.rlim_cur = 64 << 10;
+    setrlimit(RLIMIT_FSIZE, &least);
+    start((const char *const[]){"--ctx", "1024", "--memory", "512M", "--capture-dir", folder, NULL});
+    setrlimit(RLIMIT_FSIZE, &old);
+    int n = snprintf(body, sizeof body, "{%s}",
+                     long_prompt(900, "\"max_tokens\":50,\"ignore_eos\":true,\"capture\":{}"));
+    for (int i = 0; i < 3; i++) {
+        ask("POST", "/activations", body);
+        expect("a full disk", &(struct refused){"", 500, NULL, NULL});
+        check(strstr(reply.body, "File too large") != NULL, "%s", reply.body);
+    }
+    idle();
+    get_file(&f, "\"prompt\":\"Hi\",\"capture\":{}");
+    file_free(&f);
+    struct client c = {server.port, -1};
+    check(client_connect(&c) == 0 && client_head(&c, "POST", "/activations", (size_t)n) == 0 &&
+              client_send(&c, body, (size_t)n) == 0,
+          "a client cannot ask");
+    usleep(5000);
+    check(server_end(&server, SIGKILL, PATIENCE) == 128 + SIGKILL, "killed");
+    client_close(&c);
+    check(files() == 0, "a server that was killed left %d files", files());
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (temporary_folder(folder, "serve-acts"))
+        return 1;
+    snprintf(log_file, sizeof log_file, "%s.log", folder);
+    snprintf(own_file, sizeof own_file, "%s.own.safetensors", folder);
+    reply_grow(&reply.body, &reply.cap, 16 << 20); /* it stays where it is: checks ask and print in one go */
+    start((const char *const[]){"--ctx", "1024", "--memory", "512M", "--parallel", "4", "--capture-dir", folder,
+                                "--capture-disk", "7000000", "--control-vector", EMBER "mean-last-raw.gguf", NULL});
+    fields_refused();
+    activations_refused();
+    forms();
+    streams();
+    as_the_command();
+    ended_early();
+    kept_connection();
+    clients_go();
+    metrics();
+    end();
+    small_servers();
+    full_disk();
+    reply_free(&reply);
+    rmdir(folder);
+    remove(log_file);
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed != 0;
+}
