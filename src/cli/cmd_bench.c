@@ -4,6 +4,8 @@
 #include "cli/bench/log.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
+#include "cli/common/profile.h"
+#include "cli/common/settings.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -28,7 +30,7 @@ struct options {
     int progress, no_warmup, n_batch;
     double rate; /* GB/s */
     struct against against;
-    int table, digest;
+    int table, digest, no_profile;
 };
 
 /* ---- what cannot be --------------------------------------------------------------------------------------------------------- */
@@ -157,13 +159,24 @@ struct outputs {
     struct bench_output out, err;
 };
 
+/* Once: rows are without joules then. */
+static void say_no_energy(const struct bench *b)
+{
+    struct stoker_stats now;
+    stoker_stats_of(b->engine, &now);
+    if (now.no_energy)
+        fprintf(stderr, "stoker bench: %s\n", now.no_energy);
+}
+
 static int measure(struct bench *b, const struct options *w, const struct tests *t, struct outputs *o)
 {
     struct stoker_error err;
-    if (bench_open(b, &err))
+    if ((!b->no_roofs && bench_measure_roofs(b, &err)) || bench_open(b, &err))
         return report(&err);
     bench_begin(&o->out, b);
     bench_begin(&o->err, b);
+    if (!b->no_roofs && o->out.rows == 0)
+        say_no_energy(b);
     for (int i = 0; i < t->n; i++) {
         struct bench_test test = t->test[i];
         char progress[64];
@@ -178,6 +191,8 @@ static int measure(struct bench *b, const struct options *w, const struct tests 
         bench_row(&o->err, b, &test);
     }
     bench_close(b);
+    if (!b->no_roofs)
+        bench_check_roofs(b);
     return 0;
 }
 
@@ -267,6 +282,21 @@ static int run(struct bench *b, const struct options *w)
     return status;
 }
 
+/* llama-bench's flags are over it too. */
+static void take_profile(struct bench *b, const struct options *w)
+{
+    struct stoker_options o = b->options, taken;
+    o.n_threads = w->threads.n ? w->threads.item[0] : o.n_threads;
+    o.n_chunk = w->chunk.n ? w->chunk.item[0] : o.n_chunk;
+    o.reader = w->direct.n ? "" : o.reader;
+    taken = o;
+    profile_take(b->model, &taken);
+    b->options.n_threads = w->threads.n ? b->options.n_threads : taken.n_threads;
+    b->options.n_chunk = w->chunk.n ? b->options.n_chunk : taken.n_chunk;
+    b->options.reader = w->direct.n ? b->options.reader : taken.reader;
+    b->options.reader_depth = taken.reader_depth;
+}
+
 int cmd_bench(int argc, char **argv)
 {
     static struct options w;
@@ -286,13 +316,14 @@ int cmd_bench(int argc, char **argv)
         {"-o", NULL, FLAG_TEXT, &w.format, 0, 0, "md|csv|json|jsonl|sql", "form of the results (default md: a table)"},
         {"-oe", NULL, FLAG_TEXT, &w.error_format, 0, 0, "FORM", "the same to stderr, in this form"},
         {"-b", NULL, FLAG_INT, &w.n_batch, 1, 1 << 24, "N", "only shown: a prompt is always given whole"},
-        {"-ub", NULL, FLAG_LIST, &w.chunk, 0, 0, "N[,N]", "= --chunk"},
-        {"-t", NULL, FLAG_LIST, &w.threads, 0, 0, "N[,N]", "= --threads"},
-        {"-ctk", NULL, FLAG_TEXT, &w.type_k, 0, 0, "TYPE[,TYPE]", "= --kv, together with -ctv"},
-        {"-ctv", NULL, FLAG_TEXT, &w.type_v, 0, 0, "TYPE[,TYPE]", "= --kv, together with -ctk"},
+        {"-ub", NULL, FLAG_LIST, &w.chunk, 0, 0, "N[,N]", "= --chunk", .same_as = "--chunk"},
+        {"-t", NULL, FLAG_LIST, &w.threads, 0, 0, "N[,N]", "= --threads", .same_as = "--threads"},
+        {"-ctk", NULL, FLAG_TEXT, &w.type_k, 0, 0, "TYPE[,TYPE]", "= --kv, together with -ctv", .same_as = "--kv"},
+        {"-ctv", NULL, FLAG_TEXT, &w.type_v, 0, 0, "TYPE[,TYPE]", "= --kv, together with -ctk", .same_as = "--kv"},
         {"-fa", NULL, FLAG_TEXT, &w.flash, 0, 0, "1", "attention in one pass: always"},
         {"-mmp", NULL, FLAG_LIST, &w.mmap, 0, 0, "0", "map the file: never"},
-        {"-dio", NULL, FLAG_LIST, &w.direct, 0, 0, "0|1", "read past the page cache (default 1); 0: --reader buffered"},
+        {"-dio", NULL, FLAG_LIST, &w.direct, 0, 0, "0|1", "read past the page cache (default 1); 0: --reader buffered",
+         .same_as = "--reader"},
         {"--delay", NULL, FLAG_REAL, &w.delay, 0, 3600, "S", "pause between tests"},
         {"--no-warmup", NULL, FLAG_SWITCH, &w.no_warmup, 0, 0, NULL, "time the first run too"},
         {"--progress", NULL, FLAG_SWITCH, &w.progress, 0, 0, NULL, "a line on stderr for each run"},
@@ -300,6 +331,8 @@ int cmd_bench(int argc, char **argv)
         {"--text", NULL, FLAG_TEXT, &b.text, 0, 0, "FILE", "tokens of this text instead of random ones"},
         {"--disk-rate", NULL, FLAG_REAL, &w.rate, 0.001, 1000, "GB/s",
          "compare with the overlap model (rate: stoker disk)"},
+        {"--no-roofs", NULL, FLAG_SWITCH, &b.no_roofs, 0, 0, NULL,
+         "do not measure what this machine does at most: some seconds less, rows without bounds"},
         {"--stats", NULL, FLAG_SWITCH, &b.stats, 0, 0, NULL, "all figures of streaming below each row"},
         {"--routes", NULL, FLAG_TEXT, &b.options.routes, 0, 0, "FILE",
          "experts as a trace (--route-trace) has them, instead of the model's choice"},
@@ -319,7 +352,9 @@ int cmd_bench(int argc, char **argv)
         {"--log", NULL, FLAG_TEXT, &w.against.log, 0, 0, "FILE", "add a line of JSON for each test to this file"},
         {"--table", NULL, FLAG_SWITCH, &w.table, 0, 0, NULL, "show the log, with the best so far"},
         {"--digest", NULL, FLAG_SWITCH, &w.digest, 0, 0, NULL, "hashes of ids and logits instead of rates"},
-        {"--root", NULL, FLAG_TEXT, &w.against.root, 0, 0, "FOLDER", "read proc below this folder"},
+        {"--no-profile", NULL, FLAG_SWITCH, &w.no_profile, 0, 0, NULL,
+         "not what stoker tune found for this model and budget"},
+        {"--root", NULL, FLAG_TEXT, &w.against.root, 0, 0, "FOLDER", "read proc and sys below this folder"},
     };
     const struct flag_table tables[] = {
         {mine, sizeof mine / sizeof *mine}, steer_flags(&b.steer), model_flags(&b.options)};
@@ -335,13 +370,17 @@ int cmd_bench(int argc, char **argv)
     b.model = model_of(model ? model : w.model.n ? w.model.text[0] : NULL);
     if (!b.model)
         return 1;
+    if (!w.no_profile && !w.mask && w.model.n < 2)
+        take_profile(&b, &w);
     if (w.against.settings || w.against.binary || w.against.peer) {
         w.against.format = w.format;
         w.against.progress = w.progress;
-        return bench_against(&w.against, model || w.model.n ? NULL : b.model, argc, argv);
+        argv = settings_as_words(argv, &argc);
+        return argv ? bench_against(&w.against, model || w.model.n ? NULL : b.model, argc, argv) : 1;
     }
     if (w.mask)
         return bench_mask(b.model, w.mask, w.format);
+    b.options.root = w.against.root;
     b.disk_rate = w.rate * 1e9;
     b.n_batch = w.n_batch;
     b.warm = !w.no_warmup;

@@ -5,6 +5,7 @@
 #include "cli/eval/eval.h"
 
 #include <math.h>
+#include <signal.h>
 #include <string.h>
 
 static const char usage[] =
@@ -207,6 +208,7 @@ int cmd_eval(int argc, char **argv)
     struct eval_command c = {0};
     struct suggestion s;
     const char *name = argc > 1 ? argv[1] : "";
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a sentence */
     for (size_t i = 0; i < N_EVALUATIONS; i++)
         if (strcmp(name, evaluations[i].name) == 0)
             return run(i, argc - 1, argv + 1);

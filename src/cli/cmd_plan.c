@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "server/server.h"
 #include "store/reader.h"
 
 #include <jansson.h>
@@ -21,6 +22,7 @@ static const char usage[] =
     "  stoker plan MODEL.gguf --disk               reads a little of the file: how fast may tokens come at best\n"
     "  stoker plan MODEL.gguf --measure            the same of memory and cores: how fast will this machine be\n"
     "  stoker plan MODEL.gguf --memory 64G --strict   may this machine run it with so much?\n"
+    "  stoker plan MODEL.gguf --serve              what stoker serve takes, with its defaults\n"
     "  stoker plan MODEL.gguf --json               for programs\n"
     "  stoker plan MODEL.gguf --header-only        of a download that has begun: 16 MB are enough for most\n"
     "  curl -sLr 0-16777215 URL | stoker plan -    before a download\n\n"
@@ -33,18 +35,6 @@ static double share_held(const struct stoker_plan *p)
     for (int c = 0; c < p->n_class; c++)
         held += (double)p->slots[c] * (double)p->expert_bytes[c];
     return p->expert_bytes_total ? held / (double)p->expert_bytes_total : 1;
-}
-
-/* Bytes a second of reads as large as an expert, of the model's largest file. -1: after a sentence on stderr. */
-static int measure_disk(const char *model, const struct stoker_plan *p, double *rate)
-{
-    char path[PATH_MAX];
-    struct drive d;
-    if (drive_of_model(path, model) || drive_open(&d, path))
-        return -1;
-    int failed = drive_rate(&d, p->n_class ? p->expert_bytes[0] : 1 << 20, rate);
-    drive_close(&d);
-    return failed;
 }
 
 /* By the overlap model with compute left out: an upper bound. Each layer waits once for a read to begin, if it reads at all. */
@@ -270,7 +260,7 @@ static void print_text(const struct stoker_plan *p, double rate, int is_measured
         sorted[i] = &p->part[i];
     qsort(sorted, STOKER_PLAN_PARTS, sizeof *sorted, larger_first);
     printf("%s (%s)\nmemory: %s planned%s; from %s it works, from %s nothing streams\n", p->model, p->arch,
-           show_bytes(p->total), show_budget(p), show_bytes(p->minimum), show_bytes(p->whole));
+           show_bytes(p->total), show_budget(p), show_limit(p->minimum), show_limit(p->whole));
     for (int i = 0; i < STOKER_PLAN_PARTS && sorted[i][0] > 0; i++) {
         const char *name = p->part_name[sorted[i] - p->part];
         printf("  %-10s %12s  %s\n", name, show_bytes(*sorted[i]), part_means(name));
@@ -313,10 +303,21 @@ static void print_text(const struct stoker_plan *p, double rate, int is_measured
             printf("warning: %s\n", warning[i]);
 }
 
+/* As `serve` without flags of its own plans. */
+static void plan_server(struct stoker_options *o)
+{
+    struct server_options defaults;
+    server_defaults(&defaults);
+    o->defaults = defaults.engine.defaults;
+    o->n_queue = defaults.queue;
+    o->capture_memory = defaults.engine.capture_memory;
+    o->server = server_bytes(&defaults);
+}
+
 int cmd_plan(int argc, char **argv)
 {
     struct stoker_options o = {0};
-    int json = 0, disk = 0, measure = 0, strict = 0, header_only = 0, n_rest;
+    int json = 0, disk = 0, measure = 0, strict = 0, header_only = 0, serve = 0, n_rest;
     double rate = 0;
     const char *model = NULL;
     static struct steer_flags steer;
@@ -328,14 +329,20 @@ int cmd_plan(int argc, char **argv)
          "measure drive, memory and cores, some seconds, and predict with that"},
         {"--strict", NULL, FLAG_SWITCH, &strict, 0, 0, NULL,
          "exit 2 as well where the plan takes more than is left here"},
+        {"--serve", NULL, FLAG_SWITCH, &serve, 0, 0, NULL,
+         "of stoker serve: with its context, sequences, known prefixes and requests"},
         {"--header-only", NULL, FLAG_SWITCH, &header_only, 0, 0, NULL,
-         "the file's beginning is here, its tensors need not be; so it is for MODEL -, standard input"}};
+         "the file's beginning is here, its tensors need not be; so it is for MODEL -, standard input"},
+        {"--capture-memory", NULL, FLAG_BYTES, &o.capture_memory, 0, 0, "BYTES",
+         "for activations that are recorded, as serve and activations have it (default: none)"}};
     const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, steer_flags(&steer), model_flags(&o)};
     int status = flags_parse("plan", usage, tables, 3, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
     if (!(model = model_of(model)))
         return 1;
+    if (serve)
+        plan_server(&o);
     status = steer_flags_plan("plan", &steer, NULL, &o);
     steer_flags_free(&steer);
     if (status != 0)
@@ -355,7 +362,7 @@ int cmd_plan(int argc, char **argv)
     if ((disk || measure) && !failed) {
         if (measure && stoker_measure(&o.rates, model, &o, &err))
             return report(&err);
-        if (measure_disk(model, &p, &rate))
+        if (drive_rate_of_model(model, p.n_class ? p.expert_bytes[0] : 1 << 20, &rate))
             return 1;
         o.rates.drive = rate;
         failed = stoker_plan(&p, model, &o, &err);

@@ -5,6 +5,7 @@
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/common/form.h"
+#include "cli/common/profile.h"
 #include "cli/common/progress.h"
 #include "cli/common/sampling_flags.h"
 #include "cli/common/steer_flags.h"
@@ -59,11 +60,11 @@ static int answer_once(struct chat *c, const struct prompt_text *prompt)
 
 /* Values of flags that are not fields of struct chat. */
 struct run {
-    const char *prompt, *system, *model, *tools, *close, *session;
+    const char *prompt, *system, *model, *tools, *close, *session, *forget;
     char cache_dir[PATH_MAX];
     struct text_list file;
     struct prompt_text text; /* of one answer; NULL: a chat */
-    int lines, sessions;
+    int lines, sessions, no_profile;
     int logprobs; /* -1: none */
     struct answer_form form;
     struct sampling_flags sampling;
@@ -103,11 +104,14 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
         {"--session", NULL, FLAG_TEXT, &r->session, 0, 0, "NAME",
          "go on with the conversation of this name, and keep it and what was computed of it"},
         {"--sessions", NULL, FLAG_SWITCH, &r->sessions, 0, 0, NULL, "list the conversations that --session keeps"},
+        {"--forget", NULL, FLAG_TEXT, &r->forget, 0, 0, "NAME", "remove the conversation that --session NAME keeps"},
         {"--cache-dir", NULL, FLAG_TEXT, &r->options.cache_dir, 0, 0, "DIR",
          "keep what was computed of prompts there (default: of --session and /save, in ~/.cache/stoker)"},
         {"--cache-disk", NULL, FLAG_BYTES, &r->options.cache_disk, 1, 0, "BYTES", "of files there (default 8G)"},
         {"--stats", NULL, FLAG_DETAIL, &c->stats, 0, 0, NULL,
          "speed and memory after each answer; --stats=full: all counters too"},
+        {"--no-profile", NULL, FLAG_SWITCH, &r->no_profile, 0, 0, NULL,
+         "not what stoker tune found for this model and budget"},
         {"--json", NULL, FLAG_SWITCH, &c->json, 0, 0, NULL, "each answer as a JSON object"},
         {"--logprobs", NULL, FLAG_INT, &r->logprobs, 0, STOKER_TOP, "N",
          "with --json: how likely each token was, and the N likeliest"},
@@ -121,6 +125,8 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
         return status;
     if (r->sessions)
         return conversations_list(stdout);
+    if (r->forget)
+        return conversation_forget(r->forget);
     if (sampling_flags_check("run", &r->sampling))
         return 2;
     for (int i = 0; i < r->stop.n; i++)
@@ -157,6 +163,8 @@ static int prepare(struct run *r, struct chat *c)
         status = prompt_read(&r->text, r->prompt, &r->file);
     if (status == 0)
         status = steer_flags_plan("run", &r->steer, r->model, &r->options);
+    if (status == 0 && !r->no_profile)
+        profile_take(r->model, &r->options);
     if (status == 0)
         status = tools_read(&c->tools, r->tools);
     if (status == 0 && !(c->message = json_array()))

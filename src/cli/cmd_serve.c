@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
+#include "cli/common/profile.h"
 #include "cli/common/sampling_flags.h"
 #include "cli/common/steer_flags.h"
 #include "server/server.h"
@@ -148,15 +149,6 @@ static int check_origins(const struct text_list *l)
 
 #define NOT_GIVEN UINT64_MAX
 
-/* What of the flags is an engine's: other defaults than those of `run`. */
-static void engine_defaults(struct stoker_options *o)
-{
-    o->defaults = (struct stoker_defaults){.n_ctx = 32768, .n_parallel = 4, .n_snapshots = 4};
-    o->cache_ram = NOT_GIVEN;
-    o->planned = planned;
-    o->cache_disk = UINT64_C(8) << 30;
-}
-
 /* Whoever can put files there can put a made-up prefix there. */
 static void check_cache_dir(const char *dir)
 {
@@ -205,6 +197,7 @@ static void take_signals(void)
     if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) /* nohup's child outlives its terminal */
         sigaction(SIGHUP, &stop, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL); /* a file that may not grow fails its request alone */
 }
 
 static struct http_texts texts(const struct text_list *l) { return (struct http_texts){l->text, (size_t)l->n}; }
@@ -215,6 +208,7 @@ struct raw_flags {
     struct sampling_flags sampling;
     struct steer_flags steer;
     const char *key_file, *stabilize, *think, *close;
+    int no_profile;
 };
 
 /* 0: go on; else the exit status, after a sentence. */
@@ -241,34 +235,37 @@ static int take_words(struct server_options *o, struct raw_flags *w)
     o->think = switch_of(w->think);
     o->close_at_limit = switch_of(w->close);
     o->engine.n_queue = o->queue;
-    if (o->engine.cache_ram == NOT_GIVEN) { /* 0 means none */
+    if (o->engine.cache_ram == NOT_GIVEN)
         o->engine.cache_ram = 0;
-        o->engine.defaults.cache_ram = 512 << 20;
-    }
+    else /* 0 means none */
+        o->engine.defaults.cache_ram = 0;
+    if (o->engine.capture_memory == NOT_GIVEN)
+        o->engine.capture_memory = o->capture_dir ? 16 << 20 : SERVER_CAPTURE_MEMORY;
     check_cache_dir(o->engine.cache_dir);
-    return plan_vectors(o, &w->steer);
+    o->engine.server = server_bytes(o); /* a profile's settings must fit beside it */
+    status = plan_vectors(o, &w->steer);
+    if (status == 0 && !w->no_profile)
+        profile_take(o->model, &o->engine);
+    return status;
 }
 
 int cmd_serve(int argc, char **argv)
 {
     static struct raw_flags w = {.stabilize = "strip", .steer.memory = NOT_GIVEN};
-    struct server_options o = {.host = "127.0.0.1",
-                               .port = 8080,
-                               .max_conns = 512,
-                               .queue = 128,
-                               .max_body = 32 << 20,
-                               .header_timeout = 10,
-                               .body_timeout = 60,
-                               .drain = 30,
-                               .set_sampling = set_sampling,
-                               .set_sampling_arg = &w.sampling,
-                               .open_vectors = open_vectors,
-                               .open_vectors_arg = &w.steer};
-    engine_defaults(&o.engine);
+    struct server_options o;
+    server_defaults(&o);
+    o.set_sampling = set_sampling;
+    o.set_sampling_arg = &w.sampling;
+    o.open_vectors = open_vectors;
+    o.open_vectors_arg = &w.steer;
+    o.engine.planned = planned;
+    o.engine.cache_ram = NOT_GIVEN;
+    o.engine.capture_memory = NOT_GIVEN;
     const struct flag f[] = {
         {"--host", NULL, FLAG_TEXT, &o.host, 0, 0, "ADDRESS", "where to listen (default 127.0.0.1: this machine only)"},
         {"--port", NULL, FLAG_INT, &o.port, 0, 65535, "N", "default 8080; 0: any that is free"},
-        {"--api-key", NULL, FLAG_TEXTS, &w.key, 0, 0, "KEY", "who has it may ask; may be given several times"},
+        {"--api-key", NULL, FLAG_TEXTS, &w.key, 0, 0, "KEY", "who has it may ask; may be given several times",
+         .is_secret = 1},
         {"--api-key-file", NULL, FLAG_TEXT, &w.key_file, 0, 0, "FILE",
          "a key a line: keys of --api-key show in lists of processes"},
         {"--alias", NULL, FLAG_TEXTS, &w.alias, 0, 0, "NAME", "another name of the model; may be given several times"},
@@ -294,6 +291,11 @@ int cmd_serve(int argc, char **argv)
          "clients with other keys share no prefixes"},
         {"--steer-dir", NULL, FLAG_TEXT, &o.steer_dir, 0, 0, "DIR",
          "where clients may load control vectors from (--steer-memory: default 16M then)"},
+        {"--capture-dir", NULL, FLAG_TEXT, &o.capture_dir, 0, 0, "DIR",
+         "where recorded activations wait on their way to clients, in files without names (default: nowhere)"},
+        {"--capture-disk", NULL, FLAG_BYTES, &o.capture_disk, 1, 0, "BYTES", "of all of them (default 1G)"},
+        {"--capture-memory", NULL, FLAG_BYTES, &o.engine.capture_memory, 0, 0, "BYTES",
+         "for rows that are being recorded (default 2M, with --capture-dir 16M; 0: none can be)"},
         {"--stabilize", NULL, FLAG_WORD, &w.stabilize, 0, 0, "off|strip|move",
          "volatile lines of agents' system texts (default strip)"},
         {"--think", NULL, FLAG_ON_OFF, &w.think, 0, 0, "on|off", "thinking switch (default: as the template has it)"},
@@ -304,6 +306,8 @@ int cmd_serve(int argc, char **argv)
         {"--no-tool-grammar", NULL, FLAG_SWITCH, &o.no_tool_grammar, 0, 0, NULL, "recognise calls, do not govern them"},
         {"--close-at-limit", NULL, FLAG_ON_OFF, &w.close, 0, 0, "on|off",
          "end calls and JSON before the limit (default on)"},
+        {"--no-profile", NULL, FLAG_SWITCH, &w.no_profile, 0, 0, NULL,
+         "not what stoker tune found for this model and budget"},
         {"--no-page", NULL, FLAG_SWITCH, &o.no_page, 0, 0, NULL, "no page at /"},
     };
     const struct flag_table tables[] = {
@@ -312,6 +316,8 @@ int cmd_serve(int argc, char **argv)
     struct stoker_error err = {0};
     if (status != FLAGS_DONE)
         return status;
+    if (!getenv("JOURNAL_STREAM")) /* systemd's journal has a time for each line */
+        log_to(log_on_stderr_dated);
     if ((status = take_words(&o, &w)) != 0)
         return status;
     if (server_stopper_open(&stopper, &err))

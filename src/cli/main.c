@@ -1,44 +1,12 @@
-/* stoker: the command line. One row a command. */
+/* stoker: the command line. The table of commands: commands.c. */
 #include "base/log.h"
+#include "cli/commands.h"
 #include "cli/common/cli.h"
-#include "cli/common/flags.h"
 #include "cli/common/suggest.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-static int cmd_version(int argc, char **argv)
-{
-    int n_rest, status = flags_parse("version", "stoker version: which stoker this is.\n", NULL, 0, argc, argv, NULL, 0,
-                                     &n_rest);
-    if (status != FLAGS_DONE)
-        return status;
-    printf("stoker %s\n", stoker_version());
-    return 0;
-}
-
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *help;
-} commands[] = {
-    {"run", cmd_run, "answer a prompt, or chat"},
-    {"serve", cmd_serve, "an HTTP server: the APIs of OpenAI, Anthropic and Ollama, and a page"},
-    {"plan", cmd_plan, "what a model needs, from its headers alone"},
-    {"inspect", cmd_inspect, "what is in a GGUF file: keys, tensors, sizes, experts"},
-    {"check", cmd_check, "is a model's file whole: structure, scales, hash"},
-    {"bench", cmd_bench, "speed of prompts and of generation"},
-    {"eval", cmd_eval, "what a text is worth to a model: log-probabilities, perplexity"},
-    {"disk", cmd_disk, "read rate of a drive by depth and size"},
-    {"doctor", cmd_doctor, "what slows this machine, and how to change it"},
-    {"tokenize", cmd_tokenize, "ids and pieces of a text, or the text of ids"},
-    {"render", cmd_render, "the prompt of a chat request, as the model sees it"},
-    {"completion", cmd_completion, "a script for a shell that completes command lines"},
-    {"version", cmd_version, "the version"},
-};
-enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void usage(FILE *f)
 {
@@ -47,17 +15,8 @@ static void usage(FILE *f)
                "  stoker run MODEL.gguf -p 'Why is the sky blue?' --memory 6GiB\n"
                "  stoker plan MODEL.gguf                   will it fit, and how?\n\n"
                "commands (stoker COMMAND --help shows flags and examples):\n");
-    for (int i = 0; i < N_COMMANDS; i++)
-        fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].help);
-}
-
-/* A pipe that nobody empties must not stop the engine or the server: then the line is lost. */
-static void to_stderr(enum log_level level, const char *line)
-{
-    struct pollfd out = {STDERR_FILENO, POLLOUT, 0};
-    if (poll(&out, 1, 0) == 0)
-        return;
-    fprintf(stderr, "stoker: %s%s\n", level == LOG_WARN ? "warning: " : "", line);
+    for (size_t i = 0; i < commands_n; i++)
+        fprintf(f, "  %-11s %s\n", commands[i].name, commands[i].help);
 }
 
 /* What was to be written may not have been: a full disk, a reader who left. */
@@ -99,7 +58,7 @@ static int unknown(const char *name)
         if (strstr(elsewhere[i].names, word))
             instead = elsewhere[i].instead;
     suggest_begin(&s, name, n);
-    for (int i = 0; i < N_COMMANDS; i++)
+    for (size_t i = 0; i < commands_n; i++)
         suggest_try(&s, commands[i].name);
     fprintf(stderr, "stoker: \"%s\" is not a command; ", name);
     if ((n > 5 && strcmp(name + n - 5, ".gguf") == 0) || (n > 1 && *name == '-'))
@@ -115,7 +74,7 @@ static int unknown(const char *name)
 
 int main(int argc, char **argv)
 {
-    log_to(to_stderr);
+    log_to(log_on_stderr);
     if (argc < 2) {
         usage(stderr);
         return 2;
@@ -131,9 +90,10 @@ int main(int argc, char **argv)
         return written(0);
     }
     if (strcmp(argv[1], "--version") == 0)
-        return written(cmd_version(argc - 1, argv + 1));
-    for (int i = 0; i < N_COMMANDS; i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return written(commands[i].run(argc - 1, argv + 1));
-    return unknown(argv[1]);
+        return written(command_find("version")->run(argc - 1, argv + 1));
+    const struct command *c = command_find(argv[1]);
+    if (!c)
+        return unknown(argv[1]);
+    commands_know_flags();
+    return written(c->run(argc - 1, argv + 1));
 }

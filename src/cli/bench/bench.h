@@ -2,6 +2,7 @@
  *
  *   cmd_bench.c   flags, and every combination of their lists
  *   run.c         an engine; a test on it: tokens and seconds
+ *   roofs.c       what this machine does at most, and what of that a run is
  *   model.c       what reading and computing would take together at best: the overlap model, streaming.md M
  *   row.c         a row: as a table, CSV, JSON, SQL
  *   mask.c        --mask: constraints, without an engine
@@ -11,6 +12,7 @@
 #define CLI_BENCH_BENCH_H
 
 #include "cli/common/steer_flags.h"
+#include "eval/bound.h"
 #include "stoker.h"
 
 #include <stdio.h>
@@ -18,15 +20,30 @@
 
 enum { BENCH_RUNS = 100 };
 
+/* One repetition. Statistics are around it alone, without the depth that was computed before. */
+struct bench_run {
+    double seconds, tokens;
+    struct stoker_stats before, after;
+};
+
+/* Seconds of repetitions, together. */
+struct bench_time {
+    double all, drive, joins, computing; /* waiting for reads; for other threads; the rest of steps */
+    double joules;                       /* used in it; 0 where nothing counts them */
+};
+
 struct bench_test {
-    int n_prompt, n_gen, n_depth;      /* tokens: of the prompt, of the answer, computed before both */
-    double seconds[BENCH_RUNS];        /* [n] */
-    double tokens[BENCH_RUNS];         /* [n] that were computed in them */
-    double model_seconds[BENCH_RUNS];  /* [n] by the overlap model; where there is a disk_rate */
-    int n;                             /* repetitions that are done */
-    time_t begun;                      /* of the first */
-    struct stoker_stats before, after; /* around the last runs on one engine: */
-    double counted;                    /* their tokens */
+    int n_prompt, n_gen, n_depth;        /* tokens: of the prompt, of the answer, computed before both */
+    double seconds[BENCH_RUNS];          /* [n] */
+    double tokens[BENCH_RUNS];           /* [n] that were computed in them */
+    double model_seconds[BENCH_RUNS];    /* [n] by the overlap model; where there is a disk_rate */
+    struct eval_bound bound[BENCH_RUNS]; /* [n] where there are roofs */
+    double memory_bytes;                 /* that all [n] read at least */
+    struct bench_time time;              /* of all [n] */
+    int n;                               /* repetitions that are done */
+    time_t begun;                        /* of the first */
+    struct stoker_stats before, after;   /* around the last runs on one engine: */
+    double counted;                      /* their tokens */
 };
 
 struct bench {
@@ -36,12 +53,14 @@ struct bench {
     struct steer_flags steer; /* of all requests; its files are open while an engine is */
     struct stoker_plan plan;
     struct stoker_about about;
-    int runs;              /* repetitions of a test, at most BENCH_RUNS */
-    int n_batch;           /* the value of -b, which is only shown */
-    int warm, cold, stats; /* 1: a run before the first; a new engine for each; figures of streaming */
-    double disk_rate;      /* bytes/s, 0: not given */
-    const char *text;      /* a file: its tokens instead of random ids; or NULL */
-    stoker_token *id;      /* [n_id] of the text */
+    int runs;                  /* repetitions of a test, at most BENCH_RUNS */
+    int n_batch;               /* the value of -b, which is only shown */
+    int warm, cold, stats;     /* 1: a run before the first; a new engine for each; figures of streaming */
+    double disk_rate;          /* bytes/s, 0: not given */
+    int no_roofs;              /* 1: none are measured */
+    struct stoker_roofs roofs; /* measured before the engine was opened; zeroed: they were not */
+    const char *text;          /* a file: its tokens instead of random ids; or NULL */
+    stoker_token *id;          /* [n_id] of the text */
     size_t n_id;
     stoker_token bos;          /* -1: prompts begin without one */
     int shows_chunk, shows_kv; /* columns of the table */
@@ -50,6 +69,15 @@ struct bench {
 /* Opens b->model under b->options and fills in the fields that depend on it. -1 with *err: nothing is open. */
 int bench_open(struct bench *b, struct stoker_error *err);
 void bench_close(struct bench *b);
+
+/* Measures b->roofs, with no engine open: memory, cores, and the drive where experts come from it. -1 with *err. */
+int bench_measure_roofs(struct bench *b, struct stoker_error *err);
+
+/* The same again, behind the rows: a warning on stderr where a roof is another one by now. */
+void bench_check_roofs(struct bench *b);
+
+/* Adds a repetition to t->bound and t->time, which t->n of are there already. */
+void bench_account(const struct bench *b, struct bench_test *t, const struct bench_run *run);
 
 /* All repetitions of a test, into t's arrays. progress: what is printed on stderr before each, with the time that this test's others take;
  * NULL: nothing. -1 with *err. */

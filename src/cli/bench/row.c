@@ -57,6 +57,46 @@ static struct bench_spread model_rates(const struct bench_test *t)
     return bench_spread_of(value, t->n);
 }
 
+/* Tokens a second that no machine with these roofs exceeds, and how much of that it was. */
+static struct bench_spread bound_rates(const struct bench_test *t)
+{
+    double value[BENCH_RUNS];
+    for (int i = 0; i < t->n; i++)
+        value[i] = t->tokens[i] / t->bound[i].seconds;
+    return bench_spread_of(value, t->n);
+}
+
+static struct bench_spread efficiencies(const struct bench_test *t)
+{
+    double value[BENCH_RUNS];
+    for (int i = 0; i < t->n; i++)
+        value[i] = t->bound[i].seconds / t->seconds[i];
+    return bench_spread_of(value, t->n);
+}
+
+static int has_roofs(const struct bench *b) { return b->roofs.memory > 0; }
+
+/* The bounds of all repetitions, one after another. */
+static struct eval_bound bound_of(const struct bench_test *t)
+{
+    struct eval_bound sum = {0};
+    for (int i = 0; i < t->n; i++) {
+        sum.memory += t->bound[i].memory;
+        sum.products += t->bound[i].products;
+        sum.drive += t->bound[i].drive;
+        sum.seconds += t->bound[i].seconds;
+    }
+    return sum;
+}
+
+static double tokens_of(const struct bench_test *t)
+{
+    double sum = 0;
+    for (int i = 0; i < t->n; i++)
+        sum += t->tokens[i];
+    return sum;
+}
+
 /* ---- fields ----------------------------------------------------------------------------------------------------------------- */
 
 struct field {
@@ -64,7 +104,7 @@ struct field {
     enum { TEXT, WHOLE, REAL, FLAG } kind;
     char text[256];
 };
-enum { FIELDS_MOST = 48 };
+enum { FIELDS_MOST = 64 };
 struct fields {
     struct field f[FIELDS_MOST];
     int n;
@@ -121,6 +161,37 @@ static void put_time(struct fields *to, time_t when)
     put_text(to, "test_time", text);
 }
 
+/* Roofs as bench.md 3 has them: a product and its addition are two operations. */
+static void put_roofs(struct fields *to, const struct bench *b, const struct bench_test *t)
+{
+    struct eval_bound bound = bound_of(t);
+    put_whole(to, "roof_memory", b->roofs.memory);
+    put_whole(to, "roof_int8", 2 * b->roofs.int8);
+    put_whole(to, "roof_f32", 2 * b->roofs.f32);
+    put_whole(to, "roof_drive", b->roofs.drive);
+    put_whole(to, "memory_bytes_per_token", t->memory_bytes / tokens_of(t));
+    put_real(to, "bound_ts", bound_rates(t).median);
+    put_text(to, "bound_by", eval_bound_by(&bound));
+    put_real(to, "efficiency", efficiencies(t).median);
+}
+
+/* What counters leave of the time. They hold a whole step more than was measured of generation alone: a short one may leave less than
+ * nothing. */
+static double between_of(const struct bench_test *t)
+{
+    return fmax(0, t->time.all - t->time.drive - t->time.joins - t->time.computing);
+}
+
+/* Where the time of a token went. */
+static void put_time_spent(struct fields *to, const struct bench_test *t)
+{
+    double ms = 1e3 / tokens_of(t);
+    put_real(to, "time_drive_ms", t->time.drive * ms);
+    put_real(to, "time_joins_ms", t->time.joins * ms);
+    put_real(to, "time_computing_ms", t->time.computing * ms);
+    put_real(to, "time_between_ms", between_of(t) * ms);
+}
+
 static struct fields fields_of(const struct bench *b, const struct bench_test *t)
 {
     struct fields to = {.n = 0};
@@ -158,6 +229,11 @@ static struct fields fields_of(const struct bench *b, const struct bench_test *t
     put_whole(&to, "anon_peak", (double)peak_bytes());
     put_real(&to, "disk_bytes_per_token", (double)(t->after.bytes_read - t->before.bytes_read) / t->counted);
     put_real(&to, "expert_hit_rate", experts > 0 ? (double)(t->after.hits - t->before.hits) / experts : 1);
+    put_time_spent(&to, t);
+    if (!t->after.no_energy)
+        put_real(&to, "energy_j_per_token", t->time.joules / tokens_of(t));
+    if (has_roofs(b))
+        put_roofs(&to, b, t);
     if (b->disk_rate > 0 && !t->n_prompt && experts > 0)
         put_real(&to, "overlap_model_ts", model_rates(t).median);
     return to;
@@ -246,12 +322,13 @@ static const char *base_name(const char *path) { return strrchr(path, '/') ? str
 
 static void print_head(FILE *f, const struct bench *b)
 {
-    fprintf(f, "| %-30s | %10s | %10s | %-8s | %7s |%s%s %15s | %16s | %8s |\n", "model", "size", "params", "backend",
-            "threads", b->shows_chunk ? " n_ubatch |" : "", b->shows_kv ? " type_kv |" : "", "test", "t/s", "median");
-    fprintf(f, "| %.30s | %.9s: | %.9s: | %.8s | %.6s: |%s%s %.14s: | %.15s: | %.7s: |\n",
+    fprintf(f, "| %-30s | %10s | %10s | %-8s | %7s |%s%s %15s | %16s | %8s |%s\n", "model", "size", "params", "backend",
+            "threads", b->shows_chunk ? " n_ubatch |" : "", b->shows_kv ? " type_kv |" : "", "test", "t/s", "median",
+            has_roofs(b) ? "    bound | efficiency |" : "");
+    fprintf(f, "| %.30s | %.9s: | %.9s: | %.8s | %.6s: |%s%s %.14s: | %.15s: | %.7s: |%s\n",
             "------------------------------", "----------", "----------", "--------", "-------",
             b->shows_chunk ? " -------: |" : "", b->shows_kv ? " ------: |" : "", "---------------", "----------------",
-            "--------");
+            "--------", has_roofs(b) ? " -------: | ---------: |" : "");
 }
 
 static void print_streaming(FILE *f, const struct bench *b, const struct bench_test *t)
@@ -270,10 +347,31 @@ static void print_streaming(FILE *f, const struct bench *b, const struct bench_t
     }
 }
 
+/* What bounds a token, and where its time went. */
+static void print_bound(FILE *f, const struct bench *b, const struct bench_test *t)
+{
+    struct eval_bound bound = bound_of(t);
+    double n = tokens_of(t), ms = 1e3 / n;
+    fprintf(f, "  a token takes at least: memory %.3g ms (%s at %.1f GB/s), products %.3g ms", bound.memory * ms,
+            show_bytes((uint64_t)(t->memory_bytes / n)), b->roofs.memory / 1e9, bound.products * ms);
+    if (b->roofs.int8 > 0)
+        fprintf(f, " (int8 %.2f", 2 * b->roofs.int8 / 1e12);
+    fprintf(f, "%sf32 %.2f Tops)", b->roofs.int8 > 0 ? ", " : " (", 2 * b->roofs.f32 / 1e12);
+    if (b->roofs.drive > 0)
+        fprintf(f, ", drive %.3g ms (at %.2f GB/s)", bound.drive * ms, b->roofs.drive / 1e9);
+    fprintf(
+        f,
+        "\n  it took %.4g ms: computing %.3g, waiting for other threads %.3g, for the drive %.3g; %.3g between steps",
+        t->time.all * ms, t->time.computing * ms, t->time.joins * ms, t->time.drive * ms, between_of(t) * ms);
+    if (!t->after.no_energy)
+        fprintf(f, "; %.3g J", t->time.joules / n);
+    fputc('\n', f);
+}
+
 static void print_line(FILE *f, const struct bench *b, const struct bench_test *t)
 {
     struct bench_spread s = rates(t);
-    char name[64], rate[48], params[32], chunk[24] = "", kv[24] = "";
+    char name[64], rate[48], params[32], chunk[24] = "", kv[24] = "", bound[48] = "";
     bench_name_test(t->n_prompt, t->n_gen, t->n_depth, name, sizeof name);
     snprintf(rate, sizeof rate, "%.2f ± %.2f", s.mean, s.deviation);
     snprintf(params, sizeof params, b->about.n_params < 1000000000 ? "%.2f M" : "%.2f B",
@@ -282,8 +380,13 @@ static void print_line(FILE *f, const struct bench *b, const struct bench_test *
         snprintf(chunk, sizeof chunk, " %8d |", b->plan.n_chunk);
     if (b->shows_kv)
         snprintf(kv, sizeof kv, " %7s |", b->plan.kv);
-    fprintf(f, "| %-30s | %10s | %10s | %-8s | %7d |%s%s %15s | %17s | %8.2f |\n", base_name(b->model),
-            show_bytes(b->about.bytes), params, t->after.cpu_tier, b->plan.n_threads, chunk, kv, name, rate, s.median);
+    if (has_roofs(b))
+        snprintf(bound, sizeof bound, " %8.2f | %8.0f %% |", bound_rates(t).median, 100 * efficiencies(t).median);
+    fprintf(f, "| %-30s | %10s | %10s | %-8s | %7d |%s%s %15s | %17s | %8.2f |%s\n", base_name(b->model),
+            show_bytes(b->about.bytes), params, t->after.cpu_tier, b->plan.n_threads, chunk, kv, name, rate, s.median,
+            bound);
+    if (has_roofs(b))
+        print_bound(f, b, t);
     print_streaming(f, b, t);
 }
 

@@ -121,8 +121,8 @@ static int go_down(struct bench *b, const stoker_token *id, const size_t *depth,
     return stoker_generate(b->engine, &r, NULL, NULL, NULL, err);
 }
 
-static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint64_t number, double *seconds,
-                    double *tokens, struct stoker_error *err)
+static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint64_t number, struct bench_run *run,
+                    struct stoker_error *err)
 {
     size_t depth = (size_t)t->n_depth, n = depth + (size_t)(t->n_prompt + n_gen) + 2;
     size_t prompt = depth + (t->n_prompt ? (size_t)t->n_prompt : 1);
@@ -139,12 +139,15 @@ static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint
                                .steer = b->steer.list,
                                .n_steer = b->steer.n_list};
     struct stoker_event end;
-    int failed = (depth && go_down(b, id, &depth, err)) || stoker_generate(b->engine, &r, NULL, NULL, &end, err);
+    int failed = depth && go_down(b, id, &depth, err);
+    stoker_stats_of(b->engine, &run->before);
+    failed = failed || stoker_generate(b->engine, &r, NULL, NULL, &end, err);
     free(id);
     if (failed)
         return -1;
-    *seconds = (t->n_prompt ? end.u.end.prompt_seconds : 0) + (n_gen ? end.u.end.generate_seconds : 0);
-    *tokens = (t->n_prompt ? (double)(end.u.end.n_prompt - end.u.end.n_cached) : 0) + n_gen;
+    stoker_stats_of(b->engine, &run->after);
+    run->seconds = (t->n_prompt ? end.u.end.prompt_seconds : 0) + (n_gen ? end.u.end.generate_seconds : 0);
+    run->tokens = (t->n_prompt ? (double)(end.u.end.n_prompt - end.u.end.n_cached) : 0) + n_gen;
     return 0;
 }
 
@@ -163,10 +166,10 @@ static int warm_experts(struct bench *b, const struct bench_test *t, const char 
             fprintf(stderr, "stoker bench: %s, warming up, %d tokens\n", progress, i * WARM_TOKENS);
         stoker_stats_of(b->engine, &begin);
         for (int n = 0; n < WARM_TOKENS; n += t->n_gen) { /* the context is as long as the test needs it */
-            double seconds, tokens;
+            struct bench_run run;
             int left = WARM_TOKENS - n;
             if (run_once(b, &pass, left < t->n_gen ? left : t->n_gen, (uint64_t)(BENCH_RUNS + i * WARM_TOKENS + n),
-                         &seconds, &tokens, err))
+                         &run, err))
                 return -1;
         }
         stoker_stats_of(b->engine, &end);
@@ -184,10 +187,10 @@ static int warm_experts(struct bench *b, const struct bench_test *t, const char 
 
 static int warm_up(struct bench *b, const struct bench_test *t, const char *progress, struct stoker_error *err)
 {
-    double seconds, tokens;
+    struct bench_run run;
     if (t->n_gen && b->plan.n_class && warm_experts(b, t, progress, err))
         return -1;
-    return run_once(b, t, t->n_gen ? 1 : 0, 0, &seconds, &tokens, err);
+    return run_once(b, t, t->n_gen ? 1 : 0, 0, &run, err);
 }
 
 static void show_run(const struct bench *b, const struct bench_test *t, const char *progress)
@@ -219,10 +222,14 @@ int bench_test(struct bench *b, struct bench_test *t, const char *progress, stru
         }
         if (progress)
             show_run(b, t, progress);
-        if (run_once(b, t, t->n_gen, (uint64_t)t->n + 1, &t->seconds[t->n], &t->tokens[t->n], err))
+        struct bench_run run;
+        if (run_once(b, t, t->n_gen, (uint64_t)t->n + 1, &run, err))
             return -1;
         struct stoker_stats begin = t->after;
-        stoker_stats_of(b->engine, &t->after);
+        t->after = run.after;
+        t->seconds[t->n] = run.seconds;
+        t->tokens[t->n] = run.tokens;
+        bench_account(b, t, &run);
         if (b->disk_rate > 0)
             t->model_seconds[t->n] = bench_model_seconds(&begin, &t->after, b->disk_rate);
         t->counted += t->tokens[t->n];

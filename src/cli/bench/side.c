@@ -50,25 +50,24 @@ static const struct known *known_flag(const struct known *list, size_t n, const 
     return NULL;
 }
 
-static const struct known of_comparison[] = {{"--against", 1},
-                                             {"--against-binary", 1},
-                                             {"--against-llama-bench", 1},
-                                             {"--log", 1},
-                                             {"--pairs", 1},
-                                             {"--effect", 1},
-                                             {"--steal", 1},
-                                             {"--unequal", 0},
-                                             {"--root", 1},
-                                             {"--progress", 0},
-                                             {"-o", 1},
-                                             {"-oe", 1}};
+static const struct known of_comparison[] = {
+    {"--against", 1},     {"--against-binary", 1}, {"--against-llama-bench", 1},
+    {"--log", 1},         {"--pairs", 1},          {"--effect", 1},
+    {"--steal", 1},       {"--unequal", 0},        {"--root", 1},
+    {"--progress", 0},    {"--no-roofs", 0},       {"-o", 1},
+    {"-oe", 1},           {"--config", 1},         {"--no-config", 0},
+    {"--print-config", 0}};
+
+static const char no_roofs[] =
+    "--no-roofs"; /* in the third place of A's words: bounds take seconds, and decide nothing here */
 
 int side_make_a(struct side *s, const char *model, int argc, char **argv)
 {
     *s = (struct side){0};
+    setenv("STOKER_NO_CONFIG", "1", 1); /* what settings say is among the words already */
     ssize_t n = readlink("/proc/self/exe", s->program, sizeof s->program - 1);
     s->program[n > 0 ? n : 0] = 0;
-    int failed = add(s, s->program) || add(s, "bench") || add(s, "-r") || add(s, "1");
+    int failed = add(s, s->program) || add(s, "bench") || add(s, no_roofs) || add(s, "-r") || add(s, "1");
     for (int i = 1; i < argc && !failed; i++) {
         const struct known *f = known_flag(of_comparison, sizeof of_comparison / sizeof *of_comparison, argv[i]);
         if (f) {
@@ -117,13 +116,31 @@ static int name_program(struct side *s, const char *flag, const char *program)
     return -1;
 }
 
+/* Builds from before a flag do not name it. */
+static int help_names(const struct side *s, const char *flag)
+{
+    char *const argv[] = {(char *)(uintptr_t)s->program, "bench", "--help", NULL};
+    struct child c;
+    if (child_run(&c, argv))
+        return 0;
+    int names = strstr(c.out, flag) != NULL;
+    free(c.out);
+    return names;
+}
+
 int side_make_binary(struct side *s, const struct side *a, const char *binary)
 {
     copy(s, a);
     s->shown[0] = 0;
     show(s, binary);
     show(s, a->shown);
-    return name_program(s, "--against-binary", binary);
+    if (name_program(s, "--against-binary", binary))
+        return -1;
+    if (!help_names(s, no_roofs)) {
+        memmove(s->word + 2, s->word + 3, (size_t)(s->n - 2) * sizeof *s->word);
+        s->n--;
+    }
+    return 0;
 }
 
 /* Flags that mean the same to llama-bench. Threads and types are those that A had, however it was told. */
@@ -207,15 +224,9 @@ int side_run(const struct side *s, struct side_rows *out)
     return i == SIZE_MAX ? 0 : -1;
 }
 
-/* Builds from before --digest name no such flag. */
 static int knows_digest(const struct side *s)
 {
-    char *const argv[] = {(char *)(uintptr_t)s->program, "bench", "--help", NULL};
-    struct child c;
-    if (child_run(&c, argv))
-        return 0;
-    int knows = strstr(c.out, "--digest") != NULL;
-    free(c.out);
+    int knows = help_names(s, "--digest");
     if (!knows)
         fprintf(stderr,
                 "stoker bench: %s has no bench --digest, so that its outputs cannot be proved equal; --unequal goes on "

@@ -88,4 +88,10 @@ enum chat_command { CHAT_NO_COMMAND, CHAT_COMMAND_DONE, CHAT_QUIT };
  * none; CHAT_QUIT: the chat ends. */
 enum chat_command chat_command(struct chat *c, const char *message);
 
+enum { CHAT_COMMANDS_MOST = 32 };
+/* Command i without its slash, of those that /help lists; NULL behind the last. */
+const char *chat_command_name(size_t i);
+/* 1: its argument is a path. */
+int chat_command_takes_path(const char *name, size_t n);
+
 #endif

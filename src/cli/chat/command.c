@@ -438,11 +438,19 @@ static enum chat_command help(struct chat *c, char *argument)
     (void)c, (void)argument;
     for (size_t i = 0; i < sizeof commands / sizeof *commands && commands[i].help; i++)
         fprintf(stderr, "  /%-8s %-11s %s\n", commands[i].name, commands[i].argument, commands[i].help);
-    fprintf(stderr, "  Alt-Enter, or a backslash at the end of a line, goes on in the next; \"\"\" before and behind a "
+    fprintf(stderr, "  Tab completes these, and paths behind them.\n"
+                    "  Alt-Enter, or a backslash at the end of a line, goes on in the next; \"\"\" before and behind a "
                     "text of many\n"
                     "  lines; what is pasted is one message.\n"
                     "  Ctrl-C ends an answer; at the prompt it drops the line, or ends the program.\n");
     return CHAT_COMMAND_DONE;
+}
+
+_Static_assert(sizeof commands / sizeof *commands <= CHAT_COMMANDS_MOST, "whoever lists them has this many");
+
+const char *chat_command_name(size_t i)
+{
+    return i < sizeof commands / sizeof *commands && commands[i].help ? commands[i].name : NULL;
 }
 
 static const struct command *find(const char *name, size_t n)
@@ -451,6 +459,12 @@ static const struct command *find(const char *name, size_t n)
         if (strlen(commands[i].name) == n && memcmp(commands[i].name, name, n) == 0)
             return &commands[i];
     return NULL;
+}
+
+int chat_command_takes_path(const char *name, size_t n)
+{
+    const struct command *c = find(name, n);
+    return c && (strcmp(c->argument, "FILE") == 0 || strcmp(c->argument, "PATH") == 0);
 }
 
 enum chat_command chat_command(struct chat *c, const char *message)

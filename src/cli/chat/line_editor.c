@@ -3,6 +3,7 @@
 #include "cli/chat/line_editor.h"
 
 #include "cli/chat/chat.h"
+#include "cli/chat/complete.h"
 #include "cli/chat/paste.h"
 #include "cli/common/user_folder.h"
 
@@ -322,13 +323,28 @@ static unsigned char delete_before(EditLine *el, int key)
     return CC_REFRESH;
 }
 
+/* Tab. */
+static unsigned char complete(EditLine *el, int key)
+{
+    (void)key;
+    const LineInfo *line = el_line(el);
+    char *end = complete_line(line->buffer, (size_t)(line->cursor - line->buffer), stderr);
+    int is_new = end && *end;
+    if (is_new)
+        el_insertstr(el, end);
+    free(end);
+    return is_new ? CC_REFRESH : CC_REDISPLAY;
+}
+
 static void bind_keys(EditLine *el)
 {
     static const char *const keys[][2] = {{"^R", "em-inc-search-prev"},   {"\\e[3~", "ed-delete-next-char"},
                                           {"\\e[1;5C", "em-next-word"},   {"\\e[1;5D", "ed-prev-word"},
-                                          {"^?", "stoker-delete-before"}, {"^H", "stoker-delete-before"}};
+                                          {"^?", "stoker-delete-before"}, {"^H", "stoker-delete-before"},
+                                          {"^I", "stoker-complete"}};
     el_set(el, EL_EDITOR, "emacs");
     el_set(el, EL_ADDFN, "stoker-delete-before", "deletes a character or the mark of a paste", delete_before);
+    el_set(el, EL_ADDFN, "stoker-complete", "completes a command or a path", complete);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         el_set(el, EL_BIND, keys[i][0], keys[i][1], NULL);
     el_source(el, NULL); /* the person's .editrc */

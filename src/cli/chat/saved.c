@@ -114,17 +114,17 @@ static int is_name(const char *name)
     return n > 0 && n <= NAME_MOST && *name != '.' && strspn(name, allowed) == n;
 }
 
-int conversation_open(struct conversation *s, struct chat *c, const char *name)
+/* Its path, and its lock, until conversation_close(). */
+static int conversation_hold(struct conversation *s, const char *name)
 {
     char file[NAME_MOST + 32], lock[PATH_MAX + 8];
-    struct stat st;
     *s->path = 0;
     if (!is_name(name)) {
-        fprintf(
-            stderr,
-            "stoker run: --session is a name of at most %d letters, digits, '.', '_' and '-' that does not begin with "
-            "'.'; files of your own: /save and /load\n",
-            NAME_MOST);
+        fprintf(stderr,
+                "stoker run: --session (and --forget) is a name of at most %d letters, digits, '.', '_' and '-' that "
+                "does not begin with "
+                "'.'; files of your own: /save and /load\n",
+                NAME_MOST);
         return 2;
     }
     snprintf(file, sizeof file, "sessions/%s.json", name);
@@ -140,16 +140,45 @@ int conversation_open(struct conversation *s, struct chat *c, const char *name)
     else if (flock(s->lock, LOCK_EX | LOCK_NB))
         fprintf(stderr, "stoker run: --session %s is open in another stoker; end that one, or take another name\n",
                 name);
-    else if (stat(s->path, &st) != 0 || saved_read(c, s->path) == 0)
+    else
         return 0;
     conversation_close(s);
     return 1;
 }
 
+int conversation_open(struct conversation *s, struct chat *c, const char *name)
+{
+    struct stat st;
+    int status = conversation_hold(s, name);
+    if (status == 0 && stat(s->path, &st) == 0 && saved_read(c, s->path)) {
+        conversation_close(s);
+        status = 1;
+    }
+    return status;
+}
+
 void conversation_write(struct conversation *s, struct chat *c)
 {
-    if (*s->path)
+    const int is_begun = json_array_size(c->message) > 0 || access(s->path, F_OK) == 0;
+    if (*s->path && is_begun)
         saved_write(c, s->path);
+}
+
+int conversation_forget(const char *name)
+{
+    char lock[PATH_MAX + 8];
+    struct conversation s;
+    struct stat st;
+    int status = conversation_hold(&s, name);
+    if (status)
+        return status;
+    snprintf(lock, sizeof lock, "%s.lock", s.path);
+    status = lstat(s.path, &st) || unlink(s.path);
+    if (status)
+        fprintf(stderr, "stoker run: --forget %s: %s; --sessions lists what is kept\n", name, strerror(errno));
+    unlink(lock);
+    conversation_close(&s);
+    return status;
 }
 
 int conversation_put_aside(struct conversation *s)

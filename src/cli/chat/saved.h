@@ -24,12 +24,14 @@ struct conversation {
 /* Opens the one of this name, new if there is none yet, and puts its messages into c. 0, or the exit status of a failure after a
  * sentence on stderr; then conversation_close() has nothing to do. */
 int conversation_open(struct conversation *s, struct chat *c, const char *name);
-/* Writes c's conversation into it; a failure is said on stderr. */
+/* Writes c's conversation into it; nothing where nothing was said and no file is there. A failure is said on stderr. */
 void conversation_write(struct conversation *s, struct chat *c);
 /* What is in its file goes into a new file beside it, whose path is told on stderr: the conversation begins anew. -1: it stays where it is,
  * after a sentence on stderr. */
 int conversation_put_aside(struct conversation *s);
 void conversation_close(struct conversation *s);
+/* Removes the one of this name, unless a chat has it open. The exit status; a failure is said on stderr. */
+int conversation_forget(const char *name);
 
 /* A line for each that is kept, the one of last use first: name, messages, when, how it begins. Where there is none, a sentence on
  * stderr. The exit status. */

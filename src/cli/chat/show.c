@@ -2,6 +2,8 @@
 #include "cli/chat/chat.h"
 
 #include "cli/common/cli.h"
+#include "cli/common/flags.h"
+#include "cli/common/settings.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -127,6 +129,11 @@ void print_answer_json(const json_t *message, const json_t *logprobs, const stru
         json_object_set_new(o, "stopped_by", json_stringn(stop->text, stop->n));
     if (o && logprobs)
         json_object_set_new(o, "logprobs", json_pack("{s:O}", "content", logprobs));
+    if (o && flags_print_config()) {
+        json_object_set_new(o, "config", settings_json());
+        json_object_set_new(o, "model_hash", json_string(flags_print_config()));
+        json_object_set_new(o, "version", json_string(stoker_version()));
+    }
     print_with_seed(o, end->u.end.seed);
     json_decref(o);
 }
@@ -151,6 +158,8 @@ void print_answer_stats(struct chat *c, const struct stoker_stats *before, const
     print_stream_line(stderr, before, &now, computed + n);
     print_table_lines(stderr, before, &now);
     print_plan_line(stderr, &plan);
+    if (!now.no_energy || (c->stats > 1 && !c->named_types))
+        print_energy_line(stderr, before, &now, computed + n);
     if (!c->named_types++)
         print_scalar_types(stderr, &plan);
     if (c->stats > 1)

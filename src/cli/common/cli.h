@@ -4,6 +4,7 @@
 #ifndef CLI_COMMON_CLI_H
 #define CLI_COMMON_CLI_H
 
+#include "base/log.h"
 #include "stoker.h"
 
 #include <stdio.h>
@@ -13,12 +14,15 @@ int cmd_serve(int argc, char **argv);
 int cmd_plan(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_tune(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
+int cmd_activations(int argc, char **argv);
 int cmd_disk(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_tokenize(int argc, char **argv);
 int cmd_render(int argc, char **argv);
+int cmd_config(int argc, char **argv);
 int cmd_completion(int argc, char **argv);
 
 /* The embedded model: beside the executable, in the source tree it was built in, or under PREFIX/share/stoker. A static path, or
@@ -39,6 +43,10 @@ const char *show_budget(const struct stoker_plan *p);
 /* The plan in one line. */
 void print_plan_line(FILE *f, const struct stoker_plan *p);
 
+/* Sinks of the log (base/log.h): "stoker: LINE" on stderr, the second with the time before it: "2026-11-20T14:03:02Z stoker: LINE". */
+void log_on_stderr(enum log_level level, const char *line);
+void log_on_stderr_dated(enum log_level level, const char *line);
+
 /* The plan in three lines of the log: what requests get and how fast, what memory holds, what was given up and how to have it. */
 void log_plan(const struct stoker_plan *p);
 /* "short" or "long", of a model with n_ctx_short: which of its factors of rope are used. */
@@ -53,6 +61,8 @@ struct json_t;
 void print_stream_line(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b, size_t n_tokens);
 /* The same of each table whose rows are read from disk: a line. */
 void print_table_lines(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b);
+/* Of processors and memory, a token; or why it is not counted. */
+void print_energy_line(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b, size_t n_tokens);
 void print_stream_table(FILE *f, const struct stoker_plan *p, const struct stoker_stats *a,
                         const struct stoker_stats *b, size_t n_tokens);
 void add_stream_json(struct json_t *o, const struct stoker_plan *p, const struct stoker_stats *a,

@@ -11,8 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SCRATCH_BYTES = 384 << 20 };
-
 static int open_file(struct gguf_file *f, const char *path)
 {
     struct stat st;
@@ -37,9 +35,9 @@ int drive_open(struct drive *d, const char *path)
     struct error err = {0};
     *d = (struct drive){0};
     if (open_file(&d->file, path) == 0) {
-        if (arena_map(&d->memory, SCRATCH_BYTES, &err) == 0) {
+        if (arena_map(&d->memory, DRIVE_MEMORY, &err) == 0) {
             arena_prefault(&d->memory, 0, 1);
-            d->scratch = (struct probe_memory){d->memory.base, SCRATCH_BYTES};
+            d->scratch = (struct probe_memory){d->memory.base, DRIVE_MEMORY};
             return 0;
         }
         fprintf(stderr, "stoker: %s\n", err.text);
@@ -89,4 +87,15 @@ int drive_rate(const struct drive *d, uint64_t expert, double *rate)
     }
     *rate = found.bytes_per_second;
     return 0;
+}
+
+int drive_rate_of_model(const char *model, uint64_t expert, double *rate)
+{
+    char path[PATH_MAX];
+    struct drive d;
+    if (drive_of_model(path, model) || drive_open(&d, path))
+        return -1;
+    int failed = drive_rate(&d, expert, rate);
+    drive_close(&d);
+    return failed;
 }

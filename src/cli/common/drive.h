@@ -20,6 +20,8 @@ struct drive {
 /* A file that can be measured has more bytes than this. */
 enum { DRIVE_LEAST = (64 << 10) + 8192 };
 
+enum { DRIVE_MEMORY = 384 << 20 }; /* what measuring takes */
+
 /* -1: nothing is open, after a sentence on stderr. path is not copied, and outlives the drive. */
 int drive_open(struct drive *d, const char *path);
 void drive_close(struct drive *d);
@@ -29,5 +31,8 @@ int drive_of_model(char path[PATH_MAX], const char *model);
 
 /* Bytes a second of random reads as large as an expert, eight at a time. -1: after a sentence on stderr. */
 int drive_rate(const struct drive *d, uint64_t expert, double *rate);
+
+/* The same of a model's largest file, which is opened for it. */
+int drive_rate_of_model(const char *model, uint64_t expert, double *rate);
 
 #endif

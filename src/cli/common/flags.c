@@ -1,38 +1,20 @@
 /* Parsing flags: see flags.h. */
 #include "cli/common/flags.h"
 
+#include "cli/common/cli.h"
+#include "cli/common/flag_value.h"
 #include "cli/common/foreign_flags.h"
+#include "cli/common/settings.h"
 #include "cli/common/suggest.h"
 
-#include <errno.h>
-#include <math.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-/* "6G", "5.5GiB", "800MB", "123456", "0"; -1: anything else. */
-static int parse_bytes(const char *text, uint64_t *bytes)
+const char *show_limit(uint64_t n)
 {
-    static const struct {
-        const char *unit;
-        double factor;
-    } units[] = {{"", 1},         {"K", 0x1p10},   {"M", 0x1p20},   {"G", 0x1p30},   {"T", 0x1p40},
-                 {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}, {"KB", 1e3},
-                 {"MB", 1e6},     {"GB", 1e9},     {"TB", 1e12},    {"B", 1}};
-    char *end;
-    if (*text < '0' || *text > '9' || strpbrk(text, "xXeEpP"))
-        return -1;
-    long double n = strtold(text, &end); /* holds every whole number of 64 bits */
-    while (*end == ' ')
-        end++;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (strcasecmp(end, units[i].unit) == 0) {
-            n *= units[i].factor;
-            *bytes = n <= 0x1p62L ? (uint64_t)n : 0;
-            return n <= 0x1p62L ? 0 : -1;
-        }
-    return -1;
+    return show_bytes(n + (n < UINT64_C(1) << 30 ? (1 << 20) / 20 : (1 << 30) / 200));
 }
 
 const char *show_bytes(uint64_t n)
@@ -51,216 +33,6 @@ const char *show_bytes(uint64_t n)
     return out;
 }
 
-static int parse_ints(const char *text, int *out, int most, int min)
-{
-    int n = 0;
-    for (;;) {
-        char *end;
-        errno = 0;
-        long v = strtol(text, &end, 10);
-        if (end == text || errno || v < min || v > 1 << 30 || n == most)
-            return -1;
-        out[n++] = (int)v;
-        if (*end == 0)
-            return n;
-        if (*end != ',')
-            return -1;
-        text = end + 1;
-    }
-}
-
-static int number_of(const char *text, double min, double max, double *out)
-{
-    char *end;
-    if (*text == 0)
-        return -1;
-    *out = strtod(text, &end);
-    return *end == 0 && isfinite(*out) && *out >= min && *out <= max ? 0 : -1;
-}
-
-static int is_usual(const struct flag *f, const char *v) { return f->usual && strcmp(v, f->usual) == 0; }
-
-/* "8k" is 8192. The factor of the letter at the end; *n_digit: what stands before it. */
-static double factor_of(const char *v, size_t *n_digit)
-{
-    size_t n = strlen(v);
-    char last = n > 1 ? v[n - 1] : 0;
-    double factor = last == 'k' || last == 'K' ? 0x1p10 : last == 'm' || last == 'M' ? 0x1p20 : 1;
-    *n_digit = factor > 1 ? n - 1 : n;
-    return factor;
-}
-
-static int set_int(const struct flag *f, const char *v)
-{
-    double n, factor = 1;
-    char digits[32];
-    size_t n_digit = strlen(v);
-    if (is_usual(f, v)) {
-        *(int *)f->to = 0;
-        return 0;
-    }
-    if (f->kind == FLAG_COUNT)
-        factor = factor_of(v, &n_digit);
-    if (n_digit >= sizeof digits)
-        return -1;
-    snprintf(digits, sizeof digits, "%.*s", (int)n_digit, v);
-    if (number_of(digits, -HUGE_VAL, HUGE_VAL, &n) || (n *= factor) < f->min || n > f->max || n != floor(n))
-        return -1;
-    *(int *)f->to = (int)n;
-    return 0;
-}
-
-static int set_limit(const struct flag *f, const char *v)
-{
-    double n;
-    if (number_of(v, -1, f->max, &n) || n != floor(n) || n == 0)
-        return -1;
-    *(int *)f->to = n < 0 ? 0 : (int)n;
-    return 0;
-}
-
-static int set_bytes(const struct flag *f, const char *v)
-{
-    uint64_t *to = f->to;
-    if (strcmp(v, "min") == 0)
-        *to = STOKER_MEMORY_MIN;
-    else if (strcmp(v, "max") == 0)
-        *to = STOKER_MEMORY_MAX;
-    else if (parse_bytes(v, to))
-        return -1;
-    return (double)*to >= f->min ? 0 : -1;
-}
-
-static int set_seed(const struct flag *f, const char *v)
-{
-    struct stoker_sampling *s = f->to;
-    char *end;
-    errno = 0;
-    s->seed = strtoull(v, &end, 10);
-    s->has_seed = !is_usual(f, v);
-    if (!s->has_seed)
-        return 0;
-    return *v >= '0' && *v <= '9' && *end == 0 && !errno ? 0 : -1;
-}
-
-static int set_slots(const struct flag *f, const char *v)
-{
-    struct stoker_options *o = f->to;
-    o->n_slots = parse_ints(v, o->slots, STOKER_CLASSES, 1);
-    return o->n_slots > 0 ? 0 : -1;
-}
-
-/* One item of a list at *text: a number, or a range with its step. 0, and *text stands behind it. */
-static int read_range(const char **text, struct int_list *l)
-{
-    char *end;
-    long long first = strtoll(*text, &end, 10), last = first, step = 1;
-    int multiplies = 0;
-    if (**text < '0' || **text > '9')
-        return -1;
-    if (*end == '-') {
-        last = strtoll(end + 1, &end, 10);
-        multiplies = *end == '*';
-        if (*end == '+' || multiplies)
-            step = strtoll(end + 1, &end, 10);
-    }
-    *text = end;
-    if (last < first || last > 1 << 30 || step < 1 + multiplies || (multiplies && first < 1))
-        return -1;
-    for (; first <= last; first = multiplies ? first * step : first + step) {
-        if (l->n == LIST_MOST)
-            return -1;
-        l->item[l->n++] = (int)first;
-        if (step > last) /* and first + step, first * step might be no number any more */
-            break;
-    }
-    return 0;
-}
-
-static int set_list(const struct flag *f, const char *v)
-{
-    struct int_list *l = f->to;
-    l->n = 0;
-    while (read_range(&v, l) == 0)
-        if (*v++ != ',')
-            return v[-1] == 0 ? 0 : -1;
-    return -1;
-}
-
-static int add_text(const struct flag *f, const char *v)
-{
-    struct text_list *l = f->to;
-    if (l->n == TEXTS_MOST)
-        return -1;
-    l->text[l->n++] = v;
-    return 0;
-}
-
-static int set_word(const struct flag *f, const char *v)
-{
-    size_t n = strlen(v);
-    for (const char *word = f->value; n && *word; word += strcspn(word, "|"), word += *word == '|')
-        if (strcspn(word, "|") == n && strncmp(word, v, n) == 0) {
-            *(const char **)f->to = v;
-            return 0;
-        }
-    return -1;
-}
-
-static int set_on_off(const struct flag *f, const char *v)
-{
-    int on = strcmp(v, "on") == 0 || strcmp(v, "true") == 0, off = strcmp(v, "off") == 0 || strcmp(v, "false") == 0;
-    *(const char **)f->to = on ? "on" : "off";
-    return on || off ? 0 : -1;
-}
-
-/* "A-B" or "A B". */
-static int set_range(const struct flag *f, const char *v)
-{
-    int *to = f->to, end = 0;
-    if (sscanf(v, "%d%*[- ]%d%n", &to[0], &to[1], &end) != 2 || v[end])
-        return -1;
-    return to[0] >= (int)f->min && to[0] <= to[1] && to[1] <= (int)f->max ? 0 : -1;
-}
-
-static int set(const struct flag *f, const char *v)
-{
-    switch (f->kind) {
-    case FLAG_SWITCH:
-        *(int *)f->to = 1;
-        return 0;
-    case FLAG_DETAIL:
-        *(int *)f->to = *v ? 2 : 1;
-        return *v && strcmp(v, "full") ? -1 : 0;
-    case FLAG_INT:
-    case FLAG_COUNT:
-        return set_int(f, v);
-    case FLAG_LIMIT:
-        return set_limit(f, v);
-    case FLAG_REAL:
-        return number_of(v, f->min, f->max, f->to);
-    case FLAG_SEED:
-        return set_seed(f, v);
-    case FLAG_TEXT:
-        *(const char **)f->to = v;
-        return 0;
-    case FLAG_WORD:
-        return set_word(f, v);
-    case FLAG_ON_OFF:
-        return set_on_off(f, v);
-    case FLAG_BYTES:
-        return set_bytes(f, v);
-    case FLAG_SLOTS:
-        return set_slots(f, v);
-    case FLAG_TEXTS:
-        return add_text(f, v);
-    case FLAG_RANGE:
-        return set_range(f, v);
-    default:
-        return set_list(f, v);
-    }
-}
-
 static const struct flag *find(const struct flag_table *t, size_t n, const char *arg, size_t length)
 {
     for (size_t i = 0; i < n; i++)
@@ -275,28 +47,8 @@ static const struct flag *find(const struct flag_table *t, size_t n, const char 
 
 static void say_range(const struct flag *f, const char *command, const char *v)
 {
-    fprintf(stderr, "stoker %s: %s %s: ", command, f->name, v);
-    if (f->kind == FLAG_BYTES)
-        fprintf(stderr, "bytes are a number with K, M, G, T, KiB ... or KB ..., or min or max\n");
-    else if (f->kind == FLAG_INT || f->kind == FLAG_COUNT || f->kind == FLAG_REAL)
-        fprintf(stderr, "%s from %.10g to %.10g are possible%s\n", f->kind == FLAG_REAL ? "numbers" : "whole numbers",
-                f->min, f->max, f->kind == FLAG_COUNT ? ", and 8k for 8192" : "");
-    else if (f->kind == FLAG_LIMIT)
-        fprintf(stderr, "whole numbers from 1 to %.10g are possible, and -1: no limit\n", f->max);
-    else if (f->kind == FLAG_DETAIL)
-        fprintf(stderr, "nothing or =full is possible\n");
-    else if (f->kind == FLAG_SEED)
-        fprintf(stderr, "whole numbers from 0 to 18446744073709551615 are possible\n");
-    else if (f->kind == FLAG_TEXTS)
-        fprintf(stderr, "at most %d of this flag are possible\n", TEXTS_MOST);
-    else if (f->kind == FLAG_ON_OFF)
-        fprintf(stderr, "on or off\n");
-    else if (f->kind == FLAG_WORD)
-        fprintf(stderr, "%s is expected\n", f->value);
-    else if (f->kind == FLAG_RANGE)
-        fprintf(stderr, "two whole numbers from %.10g to %.10g, the smaller one first\n", f->min, f->max);
-    else
-        fprintf(stderr, "%s is expected, in whole numbers\n", f->value);
+    char possible[200];
+    fprintf(stderr, "stoker %s: %s %s: %s\n", command, f->name, v, flag_possible(f, possible, sizeof possible));
 }
 
 static void help(const char *usage, const struct flag_table *t, size_t n)
@@ -316,14 +68,25 @@ static void help(const char *usage, const struct flag_table *t, size_t n)
 
 /* ---- the command line -------------------------------------------------------------------------------------------------------- */
 
+enum { TABLES_MOST = 8, FLAGS_MOST = 256 };
+
+/* Flags of every command, which say where settings are. */
+struct about_settings {
+    const char *file;
+    int flags_alone, print;
+    struct flag flag[4];
+};
+
 struct parsing {
-    const char *command;
+    const char *command, *usage;
     const struct flag_table *table;
     size_t n_table;
     const char **rest;
     int max, *n_rest;
     int argc;
     char **argv;
+    int is_first; /* 1: which flags are given is noted, and nothing set but those about settings, the last table */
+    unsigned char given[FLAGS_MOST];
 };
 
 static int unknown(const struct parsing *p, const char *name, size_t n)
@@ -361,12 +124,46 @@ static int add_rest(const struct parsing *p, const char *arg)
     return 0;
 }
 
-static int set_flag(const struct parsing *p, const struct flag *f, const char *value)
+static int is_same(const char *a, const char *b) { return a && b && strcmp(a, b) == 0; }
+
+static void note_given(struct parsing *p, const struct flag *f)
 {
-    if (set(f, value) == 0)
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_table; i++)
+        for (size_t k = 0; k < p->table[i].n; k++, n++) {
+            const struct flag *g = &p->table[i].flag[k];
+            p->given[n] |= g == f || is_same(g->same_as, f->name) || is_same(f->same_as, g->name);
+        }
+}
+
+static int is_about_settings(const struct parsing *p, const struct flag *f)
+{
+    const struct flag_table *last = &p->table[p->n_table - 1];
+    return f >= last->flag && f < last->flag + last->n;
+}
+
+/* Two words of a command line are one value of a flag of two, in room of their own. */
+static void note_value(const struct flag *f, const char *value)
+{
+    const char *kept = f->kind == FLAG_RANGE ? strdup(value) : value;
+    if (kept)
+        settings_note(f, kept, "flag");
+}
+
+static int set_flag(struct parsing *p, const struct flag *f, const char *value)
+{
+    int of_settings = is_about_settings(p, f);
+    if (p->is_first)
+        note_given(p, f);
+    if (p->is_first != of_settings)
         return 0;
-    say_range(f, p->command, value);
-    return 2;
+    if (flag_set(f, value)) {
+        say_range(f, p->command, value);
+        return 2;
+    }
+    if (!of_settings)
+        note_value(f, value);
+    return 0;
 }
 
 /* An argument that begins with a dash, taken apart. */
@@ -404,7 +201,7 @@ static int is_given(const struct parsing *p, const char *names)
 }
 
 /* A flag of another program. Sets *used to the arguments that it takes behind itself. */
-static int take_foreign(const struct parsing *p, const struct foreign_flag *o, const struct argument *a, int *used)
+static int take_foreign(struct parsing *p, const struct foreign_flag *o, const struct argument *a, int *used)
 {
     const char *value = a->value;
     int takes = o->value == FOREIGN_VALUE || (o->value == FOREIGN_SWITCH && foreign_switch_word(a->next));
@@ -449,7 +246,7 @@ static int is_model(const struct argument *a)
 }
 
 /* One argument. Sets *used to the arguments behind it that belong to it. 0: go on; else the exit status. */
-static int take_argument(const struct parsing *p, struct argument *a, int *used)
+static int take_argument(struct parsing *p, struct argument *a, int *used)
 {
     const struct flag *f = find(p->table, p->n_table, a->name, a->n);
     const struct foreign_flag *foreign = f ? NULL : foreign_flag_find(a->name, a->n);
@@ -466,8 +263,8 @@ static int take_argument(const struct parsing *p, struct argument *a, int *used)
     const char *value = a->value ? a->value : is_switch ? "" : a->next;
     if (!value)
         return needs_value(p, f->name);
-    if (f->kind == FLAG_SWITCH && a->value) {
-        fprintf(stderr, "stoker %s: %s takes no value\n", p->command, f->name);
+    if (f->kind == FLAG_SWITCH && a->value && !flag_can_be(f, &value, 1)) {
+        fprintf(stderr, "stoker %s: %s takes no value but on and off\n", p->command, f->name);
         return 2;
     }
     *used = !is_switch && !a->value;
@@ -479,30 +276,167 @@ static int take_argument(const struct parsing *p, struct argument *a, int *used)
     return set_flag(p, f, value);
 }
 
-int flags_parse(const char *command, const char *usage, const struct flag_table *table, size_t n_table, int argc,
-                char **argv, const char **rest, int max, int *n_rest)
+/* Every argument once. */
+static int take_arguments(struct parsing *p)
 {
-    struct parsing p = {command, table, n_table, rest, max, n_rest, argc, argv};
-    *n_rest = 0;
-    for (int i = 1; i < argc; i++) {
+    *p->n_rest = 0;
+    for (int i = 1; i < p->argc; i++) {
         struct argument a;
         int used = 0, status;
-        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
-            help(usage, table, n_table);
+        char *const *arg = p->argv + i;
+        if (strcmp(arg[0], "-h") == 0 || strcmp(arg[0], "--help") == 0) {
+            help(p->usage, p->table, p->n_table);
             return 0;
         }
-        if (argv[i][0] != '-' || argv[i][1] == 0) {
-            status = add_rest(&p, argv[i]);
+        if (arg[0][0] != '-' || arg[0][1] == 0) {
+            status = add_rest(p, arg[0]);
         } else {
-            take_apart(&a, argv[i], argv[i + 1]);
-            a.after = argv[i + 1] ? argv[i + 2] : NULL;
-            status = take_argument(&p, &a, &used);
+            take_apart(&a, arg[0], arg[1]);
+            a.after = arg[1] ? arg[2] : NULL;
+            status = take_argument(p, &a, &used);
         }
         if (status != 0)
             return status;
         i += used;
     }
     return FLAGS_DONE;
+}
+
+/* ---- settings --------------------------------------------------------------------------------------------------------------- */
+
+static enum flags_mode mode;
+static int prints_config;
+static char model_hash[17];
+
+void flags_set_mode(enum flags_mode m) { mode = m; }
+
+const char *flags_print_config(void) { return prints_config ? model_hash : NULL; }
+
+static struct flag_table about_settings(struct about_settings *a)
+{
+    const struct flag t[] = {
+        {"--config", NULL, FLAG_TEXT, &a->file, 0, 0, "FILE", "flags of this file too, over those of your stoker.toml"},
+        {"--no-config", NULL, FLAG_SWITCH, &a->flags_alone, 0, 0, NULL,
+         "neither your stoker.toml nor variables STOKER_..."},
+        {"--print-config", NULL, FLAG_SWITCH, &a->print, 0, 0, NULL, "say on stderr what is set, and where"},
+    };
+    memcpy(a->flag, t, sizeof t);
+    return (struct flag_table){a->flag, sizeof t / sizeof *t};
+}
+
+/* The model of a command that has no flag for it: MODEL.gguf. */
+static const struct flag model_flag = {.name = "--model", .other = "-m", .kind = FLAG_TEXT};
+
+static int takes_model(const struct parsing *p)
+{
+    return p->max > 0 && find(p->table, p->n_table, "--memory", 8) && !find(p->table, p->n_table, "--model", 7);
+}
+
+/* A service called stoker leaves STOKER_PORT=tcp://ADDRESS:PORT in each container beside it. */
+static int is_service(const struct flag *f, const struct setting *s)
+{
+    return s->is_variable && strcmp(f->name, "--port") == 0 && strstr(s->text[0], "://");
+}
+
+static int take_setting(const struct parsing *p, const struct flag *f)
+{
+    struct setting s;
+    char possible[200];
+    if (!settings_find(&s, p->command, f))
+        return 0;
+    for (size_t i = 0; i < s.n; i++) {
+        if (is_service(f, &s)) {
+            fprintf(stderr,
+                    "stoker %s: warning: %s=%s is what Kubernetes sets for a service of this name, and does nothing\n",
+                    p->command, s.where, s.text[i]);
+            return 0;
+        }
+        if (f->to && flag_set(f, s.text[i])) {
+            fprintf(stderr, "stoker %s: %s=%s: %s\n", p->command, s.where, s.text[i],
+                    flag_possible(f, possible, sizeof possible));
+            return 2;
+        }
+        settings_note(f, s.text[i], s.where);
+    }
+    return 0;
+}
+
+/* What the command line does not give. */
+static int take_settings(struct parsing *p, const char **model)
+{
+    size_t n = 0;
+    struct setting s;
+    for (size_t i = 0; i < p->n_table; i++)
+        for (size_t k = 0; k < p->table[i].n; k++, n++) {
+            const struct flag *f = &p->table[i].flag[k];
+            int is_model_twice = *p->n_rest > 0 && is_same(f->other, "--model");
+            if (!p->given[n] && !is_model_twice && take_setting(p, f))
+                return 2;
+        }
+    if (takes_model(p) && *p->n_rest == 0 && settings_find(&s, p->command, &model_flag) && s.n) {
+        *model = s.text[0];
+        settings_note(&model_flag, *model, s.where);
+    }
+    return 0;
+}
+
+/* A file of settings and the hash of its model make the same answer. */
+static void print_config(const struct parsing *p, FILE *f)
+{
+    uint64_t hash;
+    struct stoker_error err;
+    const char *model = !takes_model(p) ? NULL : *p->n_rest ? p->rest[0] : prints_config ? embedded_model() : NULL;
+    *model_hash = 0;
+    settings_print(f, p->command);
+    if (model && strcmp(model, "-") != 0 && stoker_model_hash(&hash, model, &err) == 0)
+        snprintf(model_hash, sizeof model_hash, "%016" PRIx64, hash);
+    if (*model_hash)
+        fprintf(f, "# stoker %s, model %s: %s\n", stoker_version(), model_hash, model);
+}
+
+/* Settings, then the command line over them. */
+static int take_all(struct parsing *p, struct about_settings *about)
+{
+    const char *model = NULL;
+    int status = take_arguments(p);
+    if (status != FLAGS_DONE)
+        return status;
+    settings_forget();
+    if ((status = settings_load(about->file, about->flags_alone)) != 0 || (status = take_settings(p, &model)) != 0)
+        return status;
+    p->is_first = 0;
+    status = take_arguments(p);
+    if (status == FLAGS_DONE && model) {
+        p->rest[0] = model;
+        *p->n_rest = 1;
+    } else if (status == FLAGS_DONE && takes_model(p) && *p->n_rest) {
+        settings_note(&model_flag, p->rest[0], "flag");
+    }
+    return status;
+}
+
+int flags_parse(const char *command, const char *usage, const struct flag_table *table, size_t n_table, int argc,
+                char **argv, const char **rest, int max, int *n_rest)
+{
+    struct about_settings about = {0};
+    struct flag_table tables[TABLES_MOST];
+    struct parsing p = {command, usage, tables, n_table, rest, max, n_rest, argc, argv, n_table > 0, {0}};
+    for (size_t i = 0; i < n_table; i++)
+        tables[i] = table[i];
+    if (n_table)
+        tables[p.n_table++] = about_settings(&about);
+    if (mode == FLAGS_LIST) {
+        struct flag_table model = {&model_flag, (size_t)takes_model(&p)};
+        tables[p.n_table] = model;
+        if (n_table > 1 || (n_table == 1 && table[0].n > 0))
+            settings_know(command, tables, p.n_table + 1);
+        return 0;
+    }
+    int status = n_table ? take_all(&p, &about) : take_arguments(&p);
+    prints_config = about.print;
+    if (status == FLAGS_DONE && (about.print || mode == FLAGS_PRINT))
+        print_config(&p, mode == FLAGS_PRINT ? stdout : stderr);
+    return status == FLAGS_DONE && mode == FLAGS_PRINT ? 0 : status;
 }
 
 struct flag_table model_flags(struct stoker_options *o)

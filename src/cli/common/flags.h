@@ -1,4 +1,5 @@
-/* Command-line flags: one table a command, one parser for all. `--flag V` and `--flag=V` are the same, and `-n5` is `-n 5`; a flag has
+/* Command-line flags: one table a command, one parser for all, which takes what the command line leaves open from files and the environment
+ * (settings.h). `--flag V` and `--flag=V` are the same, and `-n5` is `-n 5`; a flag has
  * one spelling (and sometimes a short one), with underscores for dashes if somebody prefers them. Flags of other programs are taken where
  * they have an equal (foreign_flags.h), `-m MODEL` as MODEL. What is wrong is reported in one sentence on stderr. Values that are texts
  * point into argv. */
@@ -46,12 +47,21 @@ struct flag {
     const char *value, *help; /* for --help: "N", "positions a sequence"; help NULL: not shown */
     const char
         *usual; /* FLAG_INT, FLAG_COUNT, FLAG_SEED: what other programs' scripts write for the default; NULL: nothing */
+    const char
+        *same_as;  /* another flag that sets the same: on the command line one of them is as good as both; NULL: none */
+    int is_secret; /* 1: its value is shown nowhere */
 };
 
 enum { FLAGS_DONE = -1 }; /* go on with the command */
 
+/* What flags_parse() does: a command runs; its flags are noted for settings.h, and no more; what is set is printed, and no more. In the
+ * last two it returns 0, and the command ends. */
+enum flags_mode { FLAGS_RUN, FLAGS_LIST, FLAGS_PRINT };
+void flags_set_mode(enum flags_mode mode);
+
 /* Parse argv[1...] by the tables [n_table]; arguments that are no flags, at most max, go to rest [*n_rest]. Returns FLAGS_DONE, or the
- * exit status: 0 after --help (usage, then the tables, to stdout), 2 after a sentence. */
+ * exit status: 0 after --help (usage, then the tables, to stdout), 2 after a sentence, 1 where a file of settings cannot be read. A command
+ * with n_table 0 takes no settings. One that opens a model, --memory says so, may have it from settings: then that is rest[0]. */
 struct flag_table {
     const struct flag *flag;
     size_t n;
@@ -61,6 +71,10 @@ int flags_parse(const char *command, const char *usage, const struct flag_table 
 
 /* "4.10 GiB", "12.5 MiB", "900 B" in one of eight static buffers, which are used in turn. One thread. */
 const char *show_bytes(uint64_t n);
+const char *show_limit(uint64_t n); /* of MiB and GiB rounded up: what is shown is enough */
+
+/* Where --print-config is given: the hash of the model, as 16 digits, or "" where the command has none; else NULL. */
+const char *flags_print_config(void);
 
 /* The flags of every command that opens a model, which set fields of *o. Static: of one *o at a time. */
 struct flag_table model_flags(struct stoker_options *o);

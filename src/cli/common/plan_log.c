@@ -81,7 +81,7 @@ static void add_prefixes(struct list *l, const struct stoker_plan *p)
     if (part(p, "prefix") >= p->asked_cache / 16 * 15)
         add(l, "copies of states (--snapshots 4)");
     else
-        add(l, "%s of %s for prefixes (--cache-ram %" PRIu64 "M%s)", show_bytes(part(p, "prefix")),
+        add(l, "%s instead of %s for prefixes (--cache-ram %" PRIu64 "M%s)", show_bytes(part(p, "prefix")),
             show_bytes(p->asked_cache), (p->asked_cache + MIB - 1) / MIB,
             with_memory(p, p->cache_minimum, more, sizeof more));
 }
@@ -91,15 +91,16 @@ static void log_cuts(const struct stoker_plan *p)
     struct list l = {{0}, 0};
     char more[40];
     if (p->cut_context)
-        add(&l, "context %d of %d (back with --ctx %d%s)", p->n_ctx, p->asked_ctx, p->asked_ctx,
+        add(&l, "context %d instead of %d (back with --ctx %d%s)", p->n_ctx, p->asked_ctx, p->asked_ctx,
             with_memory(p, p->ctx_minimum, more, sizeof more));
     if (p->cut_sequences)
-        add(&l, "%d of %d sequences (--parallel %d%s)", p->n_parallel, p->asked_parallel, p->asked_parallel,
-            with_memory(p, p->parallel_minimum, more, sizeof more));
+        add(&l, "%d sequence%s instead of %d (--parallel %d%s)", p->n_parallel, p->n_parallel == 1 ? "" : "s",
+            p->asked_parallel, p->asked_parallel, with_memory(p, p->parallel_minimum, more, sizeof more));
     if (p->cut_prefix)
         add_prefixes(&l, p);
     if (p->cut_chunk)
-        add(&l, "%d of 512 rows (--chunk 512%s)", p->n_chunk, with_memory(p, p->chunk_minimum, more, sizeof more));
+        add(&l, "chunks of %d rows instead of 512 (--chunk 512%s)", p->n_chunk,
+            with_memory(p, p->chunk_minimum, more, sizeof more));
     if (p->cut_experts)
         add(&l, "experts stream (not with --memory %" PRIu64 "MiB)", p->whole / MIB + 1);
     else if (p->cut_embedding)

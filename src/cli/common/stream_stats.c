@@ -96,6 +96,14 @@ void print_table_lines(FILE *f, const struct stoker_stats *a, const struct stoke
     }
 }
 
+void print_energy_line(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b, size_t n_tokens)
+{
+    if (b->no_energy)
+        fprintf(f, "%s\n", b->no_energy);
+    else if (n_tokens)
+        fprintf(f, "energy %.3g J a token\n", (b->energy_joules - a->energy_joules) / (double)n_tokens);
+}
+
 static void add_tables_json(json_t *o, const struct stoker_stats *a, const struct stoker_stats *b)
 {
     json_t *all = json_array();

@@ -15,15 +15,20 @@ static void make_folders(char *path)
     }
 }
 
-int user_path(char out[PATH_MAX], enum user_folder folder, const char *name)
+int user_path_of(char out[PATH_MAX], enum user_folder folder, const char *name)
 {
-    static const char *const variable[] = {"XDG_STATE_HOME", "XDG_CACHE_HOME"}, *const below_home[] = {".local/state",
-                                                                                                       ".cache"};
+    static const char *const variable[] = {"XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"},
+                             *const below_home[] = {".local/state", ".cache", ".config"};
     const char *given = getenv(variable[folder]), *home = getenv("HOME");
     int n = given && *given == '/' ? snprintf(out, PATH_MAX, "%s/stoker/%s", given, name)
             : home && *home == '/' ? snprintf(out, PATH_MAX, "%s/%s/stoker/%s", home, below_home[folder], name)
                                    : -1;
-    if (n < 0 || n >= PATH_MAX)
+    return n < 0 || n >= PATH_MAX ? -1 : 0;
+}
+
+int user_path(char out[PATH_MAX], enum user_folder folder, const char *name)
+{
+    if (user_path_of(out, folder, name))
         return -1;
     make_folders(out);
     return 0;

@@ -48,7 +48,7 @@ int examine_memory_rate(struct findings *f, double *rate)
 {
     struct machine *m;
     struct error err = {0};
-    if (machine_open(&m, kernels_for(cpu_best_tier()), cpu_compute_threads(), &err)) {
+    if (machine_open(&m, kernels_for(cpu_best_tier()), cpu_compute_threads(), MACHINE_MEDIAN, &err)) {
         fprintf(stderr, "stoker: %s\n", err.text);
         return -1;
     }

@@ -112,7 +112,7 @@ int eval_hash_read(uint8_t hash[SHA256_BYTES], const char *hex);
 /* An object as a line on stdout. */
 void eval_print_json(const json_t *o);
 
-/* Ctrl-C ends a run behind what is done: from now on a first one is remembered. */
+/* Ctrl-C, SIGTERM and a closed terminal end a run behind what is done: from now on a first one is remembered. */
 void eval_catch_interrupts(void);
 int eval_is_interrupted(void);
 

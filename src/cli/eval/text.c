@@ -176,9 +176,12 @@ static void on_interrupt(int number)
 
 void eval_catch_interrupts(void)
 {
-    struct sigaction a = {.sa_handler = on_interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+    struct sigaction before, a = {.sa_handler = on_interrupt, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
     sigemptyset(&a.sa_mask);
     sigaction(SIGINT, &a, NULL);
+    sigaction(SIGTERM, &a, NULL);
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) /* nohup's child outlives its terminal */
+        sigaction(SIGHUP, &a, NULL);
 }
 
 int eval_is_interrupted(void) { return interrupted != 0; }

@@ -1,0 +1,119 @@
+/* From texts to sequences of tokens: a prompt, a file of one, ids, a corpus in windows. See activations.h. */
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/activations/activations.h"
+#include "cli/common/cli.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TEXT_MOST = 256 << 20 };
+
+static int no_memory(void)
+{
+    fprintf(stderr, "stoker activations: no memory for the tokens\n");
+    return 1;
+}
+
+static char *read_text(const char *path, size_t *n)
+{
+    struct error err = {0};
+    char *text = file_read(path, TEXT_MOST, n, &err);
+    if (!text)
+        fprintf(stderr, "stoker activations: %s\n", err.text);
+    return text;
+}
+
+/* Ids with spaces, commas or brackets between them. */
+static int read_ids(const char *path, stoker_token **out, size_t *n)
+{
+    size_t size;
+    char *text = read_text(path, &size);
+    stoker_token *id = text ? malloc((size / 2 + 1) * sizeof *id) : NULL;
+    *n = 0;
+    if (!text)
+        return 1;
+    for (char *p = text + strspn(text, " \t\r\n,[]"), *end; id && *p; p = end + strspn(end, " \t\r\n,[]")) {
+        long v = strtol(p, &end, 10);
+        if (end == p || v < 0 || v > INT_MAX) {
+            fprintf(stderr, "stoker activations: --tokens %s: ids with spaces or commas between them, not \"%.20s\"\n",
+                    path, p);
+            free(text);
+            free(id);
+            return 2;
+        }
+        id[(*n)++] = (stoker_token)v;
+    }
+    free(text);
+    *out = id;
+    return id ? 0 : no_memory();
+}
+
+static int tokenize(const struct stoker *s, const struct activations *a, const char *text, size_t length,
+                    stoker_token **out, size_t *n)
+{
+    struct stoker_error err;
+    struct stoker_message user = {"user", text, length};
+    int failed = a->chat ? stoker_chat(s, &user, 1, -1, out, n, &err)
+                         : stoker_tokenize(s, text, length, 1, 1, out, n, &err);
+    return failed ? report(&err) : 0;
+}
+
+/* The ids of what the command line names; from the library if *of_library is 1. */
+static int all_tokens(const struct stoker *s, const struct activations *a, stoker_token **out, size_t *n,
+                      int *of_library)
+{
+    const char *path = a->file ? a->file : a->text;
+    size_t length = a->prompt ? strlen(a->prompt) : 0;
+    char *text = NULL;
+    *of_library = !a->tokens;
+    if (a->tokens)
+        return read_ids(a->tokens, out, n);
+    if (path && !(text = read_text(path, &length)))
+        return 1;
+    int status = tokenize(s, a, text ? text : a->prompt, length, out, n);
+    free(text);
+    return status;
+}
+
+/* One sequence; of a corpus windows that do not overlap. */
+static int cut(struct sequences *q, const struct activations *a, size_t n)
+{
+    size_t most = a->max_tokens && (size_t)a->max_tokens < n ? (size_t)a->max_tokens : n,
+           window = a->text ? (size_t)a->window : most;
+    q->n = window ? (most + window - 1) / window : 0;
+    q->first = malloc((q->n + 1) * sizeof *q->first);
+    if (!q->first)
+        return no_memory();
+    for (size_t i = 0; i <= q->n; i++)
+        q->first[i] = i * window < most ? i * window : most;
+    if (q->n)
+        return 0;
+    fprintf(stderr, "stoker activations: there is no token to compute\n");
+    return 2;
+}
+
+int activations_sequences(struct sequences *out, const struct activations *a, const struct stoker *s)
+{
+    stoker_token *id = NULL;
+    size_t n = 0;
+    int of_library;
+    *out = (struct sequences){.token = NULL};
+    int status = all_tokens(s, a, &id, &n, &of_library);
+    if (!status && !(out->token = malloc((n + 1) * sizeof *id)))
+        status = no_memory();
+    if (!status && n)
+        memcpy(out->token, id, n * sizeof *id);
+    if (of_library)
+        stoker_free(id);
+    else
+        free(id);
+    return status ? status : cut(out, a, n);
+}
+
+void activations_sequences_free(struct sequences *q)
+{
+    free(q->token);
+    free(q->first);
+}

@@ -1,0 +1,39 @@
+/* stoker tune: the settings that make a model fastest on this machine, as a profile that run, serve and bench take. */
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
+#include "cli/tune/search.h"
+
+#include <string.h>
+
+static const char usage[] =
+    "stoker tune [MODEL.gguf] [flags]: find the fastest settings here, and keep them as a profile.\n\n"
+    "  stoker tune MODEL.gguf --memory 6GiB\n"
+    "  stoker run MODEL.gguf --memory 6GiB -p Hi      has the profile; --no-profile does without\n\n"
+    "Threads, reader, reads in flight and chunk are measured against the defaults; a value is taken only where it is\n"
+    "shown to be faster, and none changes a bit of an answer. Ctrl-C keeps what was taken until then. A profile is of\n"
+    "this model, machine and --memory, in $XDG_CONFIG_HOME/stoker/profiles.\n\n";
+
+int cmd_tune(int argc, char **argv)
+{
+    struct tuning t = {.seconds = 240};
+    int n_rest;
+    const struct flag mine[] = {
+        {"--memory", NULL, FLAG_BYTES, &t.memory, 1, 0, "BYTES|min|max",
+         "the budget, as it will be given to run or serve"},
+        {"--ctx", "--context", FLAG_COUNT, &t.n_ctx, 16, 1 << 28, "N",
+         "positions of the runs that are measured (default: 1024)"},
+        {"--seconds", NULL, FLAG_REAL, &t.seconds, 1, 86400, "S", "no run begins later than that (default 240)"},
+    };
+    const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}};
+    int status = flags_parse("tune", usage, tables, 1, argc, argv, &t.model, 1, &n_rest);
+    if (status != FLAGS_DONE)
+        return status;
+    if (!(t.model = model_of(t.model)))
+        return 1;
+    if (strcmp(t.model, "-") == 0) {
+        fprintf(stderr, "stoker tune: a model from stdin cannot be read again and again; name a file\n");
+        return 2;
+    }
+    t.n_ctx = t.n_ctx ? t.n_ctx : 1024;
+    return tune(&t);
+}

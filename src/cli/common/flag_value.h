@@ -1,0 +1,17 @@
+/* The value of a flag, from its text: the same for command lines, files of settings and the environment. */
+#ifndef CLI_COMMON_FLAG_VALUE_H
+#define CLI_COMMON_FLAG_VALUE_H
+
+#include "cli/common/flags.h"
+
+/* Sets *f->to, which may point into v from then on. Of a switch v is "", "on" or "true", or "off" or "false". -1: v is none of its
+ * values. */
+int flag_set(const struct flag *f, const char *v);
+
+/* 1: all of text [n] are values of it, which is not set. */
+int flag_can_be(const struct flag *f, const char *const *text, size_t n);
+
+/* The end of a sentence, what values there are: "on or off", in out. */
+const char *flag_possible(const struct flag *f, char *out, size_t cap);
+
+#endif

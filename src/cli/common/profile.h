@@ -1,0 +1,35 @@
+/* Profiles: the settings that stoker tune found fastest, for a model on this machine under a budget. They change no bit of an answer, and
+ * what a person sets is over them. A file each, $XDG_CONFIG_HOME/stoker/profiles/MODEL-MACHINE-BUDGET.toml; one that is cut, of another
+ * version, machine or model is named and left alone, and the next one, with -2, -3 ... behind its name, is used. */
+#ifndef CLI_COMMON_PROFILE_H
+#define CLI_COMMON_PROFILE_H
+
+#include "stoker.h"
+
+#include <limits.h>
+
+enum { PROFILE_VERSION = 1, PROFILE_SETTINGS = 4 };
+extern const char
+    *const profile_setting[PROFILE_SETTINGS]; /* "threads", "chunk", "reader", "reader-depth": flags without dashes */
+
+struct profile {
+    char value[PROFILE_SETTINGS][16]; /* "": the default */
+};
+
+/* Whom a profile is for. */
+struct profile_key {
+    char model[17];    /* hash, 16 digits */
+    char machine[200]; /* processor, cores that may be used, tier of kernels */
+    char memory[24];   /* "6442450944", "min", "max", "default" */
+};
+/* memory: of the options. -1 with *err: the model's headers cannot be read. */
+int profile_key(struct profile_key *out, const char *model, uint64_t memory, struct stoker_error *err);
+
+/* Sets what *o leaves open as the profile for it says, and names the profile in a line on stderr; nothing where there is none, where
+ * settings are those of flags alone, and for a model from stdin. What does not fit with the other options is left out, and said. */
+void profile_take(const char *model, struct stoker_options *o);
+
+/* Writes it as a whole, in place of a whole one; its path is in out. note: lines of comments, or "". -1 after a sentence on stderr. */
+int profile_write(char out[PATH_MAX], const struct profile_key *key, const struct profile *p, const char *note);
+
+#endif
