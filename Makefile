@@ -35,8 +35,10 @@ LIBS    = $(LDFLAGS) -luring -lpcre2-8 -ljansson -lxxhash -lz -lm
 
 # The scalar tier is the law: no tier flags, no vectoriser (gcc 12 miscompiles scalar int8 sums with them).
 TIER =
-# Fuzzing is about what parses: it takes the kernels without instrumentation (clang needs half an hour for them with it).
+# Fuzzing is about what parses: it takes the kernels without instrumentation (clang needs half an hour for them with it). ThreadSanitizer
+# is about what threads share: it takes the arithmetic, and what compiles and reads languages for one thread at a time, without (make tsan).
 $(BUILD)/obj/kernel/%.o: SANITIZE = $(or $(SAN_KERNEL),$(SAN))
+$(foreach r,constraint grammar jinja regex schema,$(BUILD)/obj/text/$r/%.o): SANITIZE = $(or $(SAN_TEXT),$(SAN))
 # Sanitizers on vector code at -O3 take minutes a file to compile.
 FAST = $(if $(SAN),-O1,-O3)
 $(BUILD)/obj/kernel/scalar/%.o: TIER = -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
@@ -158,8 +160,9 @@ TSAN_TESTS = unit/base/pool unit/base/queue unit/base/coroutine unit/text/constr
              unit/store/reader_drives unit/store/expert_store unit/store/expert_sweep unit/engine/prefix/disk unit/engine/schedule \
              unit/engine/constraint_cache unit/server/server prefix serve serve_memory serve_constraints
 TSAN_LAWS  = qwen3moe gpt-oss-mxfp4 qwen35moe deepseek2-v3 deepseek4 glm-dsa-sparse kimi-linear nemotron_h_moe-latent gemma4-moe
+TSAN_WITHOUT = SAN_KERNEL=-fno-sanitize=all SAN_TEXT=-fno-sanitize=all
 tsan:
-	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=build-tsan OPT=-O1 SAN=-fsanitize=thread \
+	@$(MAKE) --no-print-directory $(PARALLEL) BUILD=build-tsan SAN=-fsanitize=thread $(TSAN_WITHOUT) \
 	    $(addprefix build-tsan/tests/,$(TSAN_TESTS) laws) build-tsan/stoker
 	@failed=; run() { STOKER=build-tsan/stoker build-tsan/tests/"$$@" || failed="$$failed $$1"; }; \
 	    for t in $(TSAN_TESTS); do run $$t; done; run laws $(TSAN_LAWS:%=build-tsan/data/golden/%.gguf); \

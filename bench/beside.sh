@@ -12,6 +12,7 @@
 #
 # PAIRS (5), REPEAT (2 repetitions a run, whose mean counts), THREADS (nproc), DIR (where models fit, default ${TMPDIR:-/tmp}/stoker-bench),
 # STOKER (build/stoker), PYTHON (/usr/bin/python3, with numpy).
+export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 stoker=${STOKER:-build/stoker} python=${PYTHON:-/usr/bin/python3} pairs=${PAIRS:-5} repeat=${REPEAT:-2}
 dir=${DIR:-${TMPDIR:-/tmp}/stoker-bench} threads=${THREADS:-$(nproc)}
 mkdir -p "$dir" || exit 1
@@ -29,7 +30,7 @@ engines() {
     [ $# -gt 0 ] || { echo "usage: sh $0 [--tier TIER] [NAME=]PEER_BENCH..." >&2 && exit 2; }
     n=$#
     in_order=$(seq 0 $n) reversed=$(seq $n -1 0)
-    echo "$stoker bench --memory max ${tier:+--cpu-tier $tier}" >"$work/command.0"
+    echo "$stoker bench --no-roofs --memory max ${tier:+--cpu-tier $tier}" >"$work/command.0"
     echo stoker >"$work/name.0"
     for i in $(seq $n); do
         case ${1%% *} in

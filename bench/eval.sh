@@ -1,6 +1,6 @@
 #!/bin/sh
-# Speed of evaluations, each measure paired in one run: medians of the pairs' ratios and their range, a line a measure. Times are those
-# of 2N chunks less those of N, so that loading does not count.
+# Speed of evaluations, each measure paired in one run: medians of the pairs' ratios and their range, a line a measure; every pair is
+# told on stderr as it ends. Times are those of 2N chunks less those of N, so that loading does not count.
 #
 #     ppl / bench      tokens/s of eval ppl over those of bench -p 512; bound 0.90
 #     ppl / peer       the same over llama-perplexity's, if PEER names it; bound 3
@@ -11,13 +11,14 @@
 #
 # A model of the 30B shape: tools/mkgguf.py --shape qwen3-30b-a3b --layers 12. With MEMORY=6GiB and a model that is bigger: streamed,
 # beside bench -p 4096 (ROWS=4096). PAIRS (5), CHUNKS (4: N), ROWS (512), MEMORY (max), THREADS (nproc), PEER (a path), STOKER
-# (build/stoker). Needs curl.
+# (build/stoker), MEASURES (scores ppl kld peer: which). Needs curl for the scores.
 set -u
+export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
 [ $# -eq 2 ] || { echo "usage: sh bench/eval.sh MODEL.gguf TEXT" >&2 && exit 2; }
 model=$1 text=$2
 stoker=${STOKER:-build/stoker} pairs=${PAIRS:-5} chunks=${CHUNKS:-4} rows=${ROWS:-512} memory=${MEMORY:-max}
-threads=${THREADS:-$(nproc)} peer=${PEER:-}
+threads=${THREADS:-$(nproc)} peer=${PEER:-} measures=${MEASURES:-scores ppl kld peer}
 work=$(mktemp -d) || exit 1
 server=''
 trap '[ -z "$server" ] || kill "$server"; rm -rf "$work"' EXIT
@@ -36,7 +37,12 @@ chunks_take() {
     more=$(seconds "$@" --chunks $((2 * chunks))) || exit 1
     awk -v a="$less" -v b="$more" 'BEGIN { print b - a }'
 }
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { print a / b }' >>"$work/$3"; } # ratio A B MEASURE
+# ratio A B MEASURE PAIR: a pair's, 0 warms up and does not count
+ratio() {
+    r=$(awk -v a="$1" -v b="$2" 'BEGIN { print a / b }')
+    echo "pair $4: $3 $r" >&2
+    [ "$4" -eq 0 ] || echo "$r" >>"$work/$3"
+}
 told() { # told MEASURE BOUND
     [ -s "$work/$1" ] && sort -g "$work/$1" | awk -v name="$1" -v bound="$2" '{ x[NR] = $1 }
         END { printf "%-8s %.3f (%.3f to %.3f), %d pairs; bound %s\n", name, (x[int((NR + 1) / 2)] + x[int(NR / 2) + 1]) / 2, x[1], x[NR], NR, bound }'
@@ -53,32 +59,42 @@ ask() { # ask ALTERNATIVES: seconds of a prompt that no cache has
 }
 
 ours="--memory $memory --threads $threads"
-# shellcheck disable=SC2086 # flags
-"$stoker" eval kld "$model" -f "$text" --save "$work/base" --chunks $((2 * chunks)) $ours >/dev/null || exit 1
-"$stoker" serve "$model" --memory "$memory" --threads "$threads" --ctx 8192 --parallel 1 --port 0 >"$work/url" 2>"$work/log" &
-server=$!
-until grep -q '^listening on ' "$work/url"; do
-    kill -0 $server 2>/dev/null || { tail -n 1 "$work/log" >&2 && exit 1; }
-    sleep 1
-done
-url=$(sed -n 's/^listening on //p' "$work/url")
-for _ in $(seq 0 "$pairs"); do # the first pair warms up
-    none=$(ask '') && scores=$(ask ',"prompt_logprobs":5') || exit 1
-    ratio "$scores" "$none" scores
-done
-sed -i 1d "$work/scores"
-kill $server && wait $server
-server=''
-for _ in $(seq "$pairs"); do
+wanted() { case " $measures " in *" $1 "*) ;; *) return 1 ;; esac; }
+
+measure_scores() {
+    "$stoker" serve "$model" --memory "$memory" --threads "$threads" --ctx 8192 --parallel 1 --port 0 >"$work/url" 2>"$work/log" &
+    server=$!
+    until grep -q '^listening on ' "$work/url"; do
+        kill -0 $server 2>/dev/null || { tail -n 1 "$work/log" >&2 && exit 1; }
+        sleep 1
+    done
+    url=$(sed -n 's/^listening on //p' "$work/url")
+    for pair in $(seq 0 "$pairs"); do
+        none=$(ask '') && scores=$(ask ',"prompt_logprobs":5') || exit 1
+        ratio "$scores" "$none" scores "$pair"
+    done
+    kill $server && wait $server
+    server=''
+    told scores '1.25 of the time without'
+}
+measure_bench() { # measure_bench SECONDS PAIR: those of a ppl of N chunks
     # shellcheck disable=SC2086
-    ppl=$(chunks_take "$stoker" eval ppl "$model" -f "$text" $ours) && kld=$(chunks_take "$stoker" eval kld "$model" --base "$work/base" $ours) &&
-        "$stoker" bench "$model" $ours -p "$rows" -n 0 -r 1 -o jsonl >"$work/row" || exit 1
+    "$stoker" bench "$model" --no-roofs $ours -p "$rows" -n 0 -r 1 -o jsonl >"$work/row" || exit 1
     rate=$(tr ',{}' '\n\n\n' <"$work/row" | sed -n 's/^ *"median_ts": *\([0-9.e+]*\)$/\1/p')
-    ratio $((chunks * 512)) "$(awk -v t="$ppl" -v r="$rate" 'BEGIN { print t * r }')" ppl
-    ratio "$kld" "$ppl" kld
-    [ -z "$peer" ] || ratio "$(chunks_take "$peer" -m "$model" -f "$text" -c 512 -t "$threads")" "$ppl" peer
+    ratio $((chunks * 512)) "$(awk -v t="$1" -v r="$rate" 'BEGIN { print t * r }')" ppl "$2"
+}
+
+# shellcheck disable=SC2086 # flags
+! wanted kld || "$stoker" eval kld "$model" -f "$text" --save "$work/base" --chunks $((2 * chunks)) $ours >/dev/null || exit 1
+! wanted scores || measure_scores
+for pair in $(seq "$pairs"); do
+    # shellcheck disable=SC2086
+    ppl=$(chunks_take "$stoker" eval ppl "$model" -f "$text" $ours) || exit 1
+    ! wanted ppl || measure_bench "$ppl" "$pair"
+    # shellcheck disable=SC2086
+    ! wanted kld || ratio "$(chunks_take "$stoker" eval kld "$model" --base "$work/base" $ours)" "$ppl" kld "$pair"
+    [ -z "$peer" ] || ! wanted peer || ratio "$(chunks_take "$peer" -m "$model" -f "$text" -c 512 -t "$threads")" "$ppl" peer "$pair"
 done
 told ppl '0.90 of bench'
 told peer '3 times llama-perplexity'
 told kld '1.15 of the time of ppl'
-told scores '1.25 of the time without'

@@ -7,6 +7,7 @@
 # CLIENTS (64), PAIRS (5), TOOLS (tests/data/tools24.json), STOKER (build/stoker), PORT (18441). Needs curl. A line a pair: the mean of
 # both in milliseconds and their ratio; then the median of the ratios.
 set -u
+export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
 stoker=${STOKER:-build/stoker} clients=${CLIENTS:-64} pairs=${PAIRS:-5} tools=${TOOLS:-tests/data/tools24.json} port=${PORT:-18441}
 model=${1:-models/ember/ember.gguf}

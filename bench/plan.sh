@@ -7,6 +7,7 @@
 # Three budgets each: a tenth, a third and two thirds of the way from the smallest that works to everything resident. STOKER
 # (build/stoker), TOKENS (64), REPEAT (3).
 set -u
+export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
 stoker=${STOKER:-build/stoker} tokens=${TOKENS:-64} repeat=${REPEAT:-3}
 [ $# -gt 0 ] || { echo "usage: sh bench/plan.sh MODEL.gguf..." >&2 && exit 2; }
@@ -25,7 +26,7 @@ for model; do
     for share in 0.1 0.333 0.667; do
         memory=$(awk -v a="$minimum" -v b="$all" -v s=$share 'BEGIN { printf "%.0f", a + (b - a) * s }')
         total=$("$stoker" plan "$model" --ctx 512 --memory "$memory" --json | field total)
-        "$stoker" bench "$model" --ctx 512 --memory "$memory" --disk-rate "$rate" -p 0 -n "$tokens" -r "$repeat" -o jsonl >"$work/row" || exit 1
+        "$stoker" bench "$model" --no-roofs --ctx 512 --memory "$memory" --disk-rate "$rate" -p 0 -n "$tokens" -r "$repeat" -o jsonl >"$work/row" || exit 1
         get() { field "$1" <"$work/row"; }
         awk -v name="$(basename "$model" .gguf)" -v budget="$memory" -v total="$total" -v peak="$(get anon_peak)" \
             -v hits="$(get expert_hit_rate)" -v model="$(get overlap_model_ts)" -v speed="$(get median_ts)" 'BEGIN {

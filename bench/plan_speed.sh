@@ -9,6 +9,7 @@
 # Models from tools/mkgguf.py will do; such ones choose experts at random, so answers are measured under ROUTES, recorded or like them.
 # STOKER (build/stoker), ROUNDS (5).
 set -u
+export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
 stoker=${STOKER:-build/stoker} rounds=${ROUNDS:-5}
 [ $# -gt 0 ] || { echo "usage: sh bench/plan_speed.sh MODEL.gguf[=ROUTES.strt]..." >&2 && exit 2; }
@@ -19,7 +20,7 @@ trap 'exit 1' INT TERM
 field() { tr ',{}' '\n\n\n' | sed -n "s/^ *\"$1\": *\([-0-9.e+]*\)\$/\1/p" | head -n 1; } # field NAME: of JSON at stdin
 
 # bench_of FLAG...: tokens/s of one repetition
-bench_of() { "$stoker" bench "$model" --ctx 4096 --memory "$memory" -r 1 -o jsonl "$@" >"$work/row" && field median_ts <"$work/row"; }
+bench_of() { "$stoker" bench "$model" --no-roofs --ctx 4096 --memory "$memory" -r 1 -o jsonl "$@" >"$work/row" && field median_ts <"$work/row"; }
 
 printf '%-24s %6s %5s %19s %17s %19s %17s\n' model budget rows "prompt" "ratio" "answer" "ratio"
 for model; do

@@ -16,6 +16,7 @@
 # numpy; the traces are test data (make build/data/unpacked). Where a cgroup can be made (root, v1 or v2) the runs are alone in one whose limit is the budget.
 # The page cache of the model is dropped first.
 set -u
+export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
 stoker=${STOKER:-build/stoker} memory=${MEMORY:-6GiB} repeat=${REPEAT:-3}
 budgets=${BUDGETS:-12GiB 16GiB} sweep=${SWEEP:-20} python=${PYTHON:-/usr/bin/python3}
@@ -82,7 +83,7 @@ row() {
             print ""
         }'
 }
-bench() { label=$1 && shift && row "$label" alone "$stoker" bench "$model" --memory "$memory" --disk-rate "$rate" "$@"; }
+bench() { label=$1 && shift && row "$label" alone "$stoker" bench "$model" --no-roofs --memory "$memory" --disk-rate "$rate" "$@"; }
 
 tr '\n' ' ' <README.md | head -c 3000 >"$work/text"
 bench "decode, 96 tokens of a text's ids" -p 0 -n 96 --text "$work/text"
@@ -99,9 +100,9 @@ done
 trace=${BUILD:-build}/data/traces/syn-q3moe-128k8.strt
 for slots in 384 768 1536; do
     [ -r "$trace" ] || continue
-    row "routes, $slots of 3072 held, a class" "$stoker" bench "$model" --disk-rate "$rate" -p 0 -n 160 --slots $slots,$slots \
+    row "routes, $slots of 3072 held, a class" "$stoker" bench "$model" --no-roofs --disk-rate "$rate" -p 0 -n 160 --slots $slots,$slots \
         --routes "$trace"
-    "$stoker" bench "$model" -p 0 -n 48 -r 1 --no-warmup --chunk 1 --slots $slots,$slots --routes "$trace" \
+    "$stoker" bench "$model" --no-roofs -p 0 -n 48 -r 1 --no-warmup --chunk 1 --slots $slots,$slots --routes "$trace" \
         --route-trace "$work/routes" --cache-log "$work/events" >/dev/null &&
         echo "    the simulator: $("$python" -B tools/cachesim.py check "$work/routes" --slots $slots,$slots --events "$work/events")"
 done
@@ -120,14 +121,14 @@ awk -v s="$seconds" -v dense="$dense" -v experts="${experts:-0}" -v D="$rate" -v
 }'
 
 for more in $budgets; do
-    row "decode at $more, 64 random ids" "$stoker" bench "$model" --memory "$more" --disk-rate "$rate" -p 0 -n 64
+    row "decode at $more, 64 random ids" "$stoker" bench "$model" --no-roofs --memory "$more" --disk-rate "$rate" -p 0 -n 64
 done
 
 [ "$sweep" -gt 1 ] || exit 0
 least=$("$stoker" plan "$model" --ctx 512 --json | field minimum) all=$("$stoker" plan "$model" --ctx 512 --json | field whole)
 for i in $(seq 0 $((sweep - 1))); do
     more=$(awk -v a="$least" -v b="$all" -v i="$i" -v n="$sweep" 'BEGIN { printf "%.0f", a + (b - a) * i / (n - 1) }')
-    row "sweep, $((more >> 20)) MiB" "$stoker" bench "$model" --ctx 512 --memory "$more" --disk-rate "$rate" -p 0 -n 48
+    row "sweep, $((more >> 20)) MiB" "$stoker" bench "$model" --no-roofs --ctx 512 --memory "$more" --disk-rate "$rate" -p 0 -n 48
     get median_ts >>"$work/sweep"
 done
 awk '{ best = $1 > best ? $1 : best; loss = 1 - $1 / best; worst = loss > worst ? loss : worst }

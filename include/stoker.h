@@ -35,6 +35,7 @@ typedef int32_t stoker_token; /* an id of the vocabulary, from 0 */
 typedef uint64_t stoker_id;   /* a request of an engine; 0 is none, and none is used twice */
 struct stoker;                /* an engine */
 struct stoker_constraint;     /* the language that an answer must belong to */
+struct stoker_capture;        /* what is recorded of a request */
 struct stoker_vector;         /* directions that a request may steer by */
 
 enum stoker_error_code {
@@ -118,6 +119,7 @@ struct stoker_options {
         *cache_log;            /* files to write: the routes of every row; decisions of the expert cache (research) */
     struct stoker_rates rates; /* of the machine, for the speed that a plan shows */
     const char *mirror;        /* a folder with a second copy of the model's files, which is read in parallel */
+    const char *root; /* a folder below which sys is read for counters of energy (tests); NULL: this machine's */
 
     int n_queue; /* requests that may wait for a sequence, at most 4096; one more gets STOKER_ERR_BUSY. 0: 128 */
     int n_pages; /* pages of 256 positions for keys and values, for all sequences together. 0: n_ctx positions for each sequence.
@@ -130,6 +132,8 @@ struct stoker_options {
     uint64_t server;       /* bytes that the caller itself needs (connections, buffers): the plan counts them */
     uint64_t
         steer_memory; /* bytes for vectors: the sum of stoker_vector_bytes() of those that are open at a time. 0: none can be */
+    uint64_t
+        capture_memory; /* bytes for recorded rows on their way to files, of all requests; 0: nothing can be recorded */
 };
 
 /* Reads the headers of the GGUF file at path (of a split model: its first part), makes the plan, loads what stays resident and starts the
@@ -297,6 +301,100 @@ struct stoker_steer {
 int stoker_steer_digest(const struct stoker *s, const struct stoker_steer *op, size_t n, size_t n_prompt, char out[65],
                         struct stoker_error *err);
 
+/* ---- capture: recording what the model computes, for one request ---- */
+
+/* Places whose rows are recorded; docs/spec/steering.md 9. */
+enum stoker_tap {
+    STOKER_TAP_RESID_PRE,
+    STOKER_TAP_ATTN_OUT,
+    STOKER_TAP_RESID_MID,
+    STOKER_TAP_FFN_OUT,
+    STOKER_TAP_RESID_POST,
+    STOKER_TAP_ROUTER_LOGITS,
+    STOKER_TAP_ROUTER_IDS,
+    STOKER_TAP_ROUTER_WEIGHTS,
+    STOKER_TAP_LENS,
+    STOKER_TAP_FINAL,
+    STOKER_TAPS
+};
+/* What is kept of rows: all; of all together their mean, the last one; of each its largest values by magnitude, its norm, its product with
+ * a direction; how often each expert was chosen. */
+enum stoker_reduce {
+    STOKER_REDUCE_NONE,
+    STOKER_REDUCE_MEAN,
+    STOKER_REDUCE_LAST,
+    STOKER_REDUCE_TOP,
+    STOKER_REDUCE_NORM,
+    STOKER_REDUCE_DOT,
+    STOKER_REDUCE_COUNT,
+    STOKER_REDUCES
+};
+enum stoker_dtype { STOKER_F32, STOKER_F16, STOKER_BF16, STOKER_I32 };
+enum { STOKER_CAPTURE_TOP = 256, STOKER_LENS_ROWS = 64 };
+
+/* "resid_pre" ..., "none" ...; static. NULL: there is no such number. */
+const char *stoker_tap_name(int tap);
+const char *stoker_reduce_name(int reduce);
+
+/* What is recorded of a request, and where to. Zeroed but for taps and a target: whole rows of all positions, as f32. */
+struct stoker_capture {
+    unsigned taps; /* bits 1 << enum stoker_tap */
+    const unsigned char
+        *layer; /* [layers of the model] 1: wanted, and it must have the taps; NULL: all that have them */
+    struct stoker_at from, to; /* positions from <= p < to */
+    int has_to;                /* 0: to the end */
+    enum stoker_reduce reduce;
+    int top;                 /* entries of a row, for STOKER_REDUCE_TOP and the lens: from 1 to STOKER_CAPTURE_TOP */
+    int no_tokens;           /* 1: the ids of the positions are not among the tensors */
+    enum stoker_dtype dtype; /* of whole rows, means and last rows, but for numbers of experts */
+    const struct stoker_vector *along; /* with STOKER_REDUCE_DOT: open, of the same engine */
+    /* Of a file that several requests share: the positions of all, and the first that is this one's; the requests (which have a row each
+     * of what is reduced to one), and which this is. 0: it is the only one, and has as many rows as stoker_capture_rows() says. */
+    size_t n_rows, row, n_requests, request;
+    /* The target: memory [n_memory], or if that is NULL a regular file, open for writing, whose tensors begin at data_at. It is the
+     * caller's and stays until the request's last event is taken. */
+    void *memory;
+    size_t n_memory;
+    int fd;
+    uint64_t data_at;
+};
+
+enum { STOKER_TENSOR_NAME = 40 };
+
+/* A tensor of a target. */
+struct stoker_tensor {
+    char name[STOKER_TENSOR_NAME]; /* "resid_post.3" */
+    enum stoker_dtype dtype;
+    int n_dim; /* 1 or 2 */
+    uint64_t shape[2];
+    int one_row;            /* 1: shape[0] counts requests; 0: positions */
+    uint64_t offset, bytes; /* from where tensors begin */
+};
+
+/* Rows that a request with such a prompt and max_tokens (0: as many as the context has left; -1: only_score) has at most. */
+size_t stoker_capture_rows(const struct stoker *s, const struct stoker_capture *c, size_t n_prompt, int max_tokens);
+
+/* Fills out [n] with the tensors of a target of c->n_rows and c->n_requests (both at least 1), and returns how many there are, which may be
+ * more. -1: STOKER_ERR_INPUT, STOKER_ERR_UNSUPPORTED; fields of "capture": tensors, layers, reduce, top, dtype, vector, from, to. */
+int stoker_capture_layout(const struct stoker *s, const struct stoker_capture *c, struct stoker_tensor *out, size_t n,
+                          struct stoker_error *err);
+
+struct stoker_pair {
+    const char *key, *value;
+};
+
+/* The header of a safetensors file of these tensors: what the model says of itself, then more [n_more]. At least at_least bytes: of the
+ * header of more rows. Allocated. NULL: no memory. */
+char *stoker_capture_header(const struct stoker *s, const struct stoker_tensor *t, size_t n,
+                            const struct stoker_pair *more, size_t n_more, size_t at_least, size_t *length);
+
+/* The header of a .npy file of one tensor, not bf16. Allocated. NULL: no memory. */
+char *stoker_capture_npy(const struct stoker_tensor *t, size_t *length);
+
+/* A file whose tensors begin at data_at becomes one of fewer rows: they move, t [n] is brought up to date, the file ends behind them. */
+int stoker_capture_trim(int fd, uint64_t data_at, struct stoker_tensor *t, size_t n, size_t rows,
+                        struct stoker_error *err);
+
 /* One request. stoker_submit() copies all of it but the constraint, which must be of the same engine and stay open until the request's last
  * event is taken, and what notify_arg points to. */
 struct stoker_request {
@@ -338,6 +436,10 @@ struct stoker_request {
      * the model so steered. Prefixes are shared only with requests that are steered alike. */
     const struct stoker_steer *steer;
     size_t n_steer;
+    /* NULL: nothing is recorded. While its rows find no memory to wait in for being written, the request pauses; others do not. Its last
+     * event is sent when all is written; where that fails it is STOKER_ERR_IO. Recorded positions are computed, not taken from cached
+     * prefixes. */
+    const struct stoker_capture *capture;
     int no_cache;     /* 1: neither uses cached prefixes nor leaves any (benchmarks) */
     const void *salt; /* [n_salt] bytes: prefixes are shared only among requests with the same salt */
     size_t n_salt;
@@ -418,6 +520,7 @@ struct stoker_event {
             size_t n_prompt, n_cached, n_generated;  /* tokens: of the prompt; of these from the cache; of the answer */
             int end_sampled;                         /* 1: an end-of-text token ended it, which is not in n_generated */
             struct stoker_logprob end_token;         /* which, where wants_logprobs is 1 */
+            size_t n_captured;                       /* positions that were recorded */
             size_t n_end_top;                        /* entries of the request's end_top that are filled in */
             uint64_t seed;                           /* the one that was used */
             double prompt_seconds, generate_seconds; /* from admission to the first token; from there to the end */
@@ -667,7 +770,7 @@ void stoker_reply_close(struct stoker_reply *r);
 
 /* ---- plan and statistics ------------------------------------------------------------------------------------------------- */
 
-enum { STOKER_PLAN_PARTS = 18, STOKER_TYPES = 42 };
+enum { STOKER_PLAN_PARTS = 19, STOKER_TYPES = 42 };
 
 /* The memory plan. Sizes are bytes. Strings that are pointers are static. */
 struct stoker_plan {
@@ -723,6 +826,16 @@ int stoker_plan_header(struct stoker_plan *out, const char *path, const struct s
 int stoker_measure(struct stoker_rates *out, const char *path, const struct stoker_options *opt,
                    struct stoker_error *err);
 
+/* What this machine does at most in a second, all threads together: the roofs under which a model's steps are. Measured with the options'
+ * threads, kernels and kv, in about a second and 256 MiB: a budget is not kept. What the model has none of, and drive, which the caller may
+ * fill in, is 0. Reads headers only. Errors are those of stoker_measure(). */
+struct stoker_roofs {
+    double memory, drive; /* bytes */
+    double int8, f32;     /* products, each with its addition: of codes of the model's block types; of floats */
+};
+int stoker_roofs(struct stoker_roofs *out, const char *path, const struct stoker_options *opt,
+                 struct stoker_error *err);
+
 /* Bytes that the machine and the cgroups of this process leave it now: the budget where none is given. *from: which of them leaves the
  * least, "available" or "cgroup". */
 uint64_t stoker_memory_left(const char **from);
@@ -730,6 +843,21 @@ uint64_t stoker_memory_left(const char **from);
 /* The tier whose kernels multiply with weights of a block type, such as "q4_K" in any case, on this CPU: "scalar", "avx2", "avxvnni",
  * "avx512", "neon" or "i8mm"; static. NULL: nothing multiplies with that type. */
 const char *stoker_kernel_tier(const char *type);
+
+/* Rows of one sequence behind n_before positions, in n_steps equal steps; n_logits of them ask for logits, each in a step of its own;
+ * n_experts: how many experts the layers of all steps computed together, each counted once a step.
+ * n_rows 0: only what stoker_work says of the model is wanted. */
+struct stoker_rows {
+    int n_before, n_rows, n_steps, n_logits;
+    double n_experts;
+};
+/* What these rows take at least of an engine's model, whatever the code: bytes that come from memory, products; and, of the model: bytes
+ * of an expert on average, experts that one row uses of all layers. */
+struct stoker_work {
+    double memory_bytes, int8_products, f32_products;
+    double expert_bytes, row_experts;
+};
+void stoker_work_of(const struct stoker *s, const struct stoker_rows *rows, struct stoker_work *out);
 
 /* Fills *out with the plan of an engine. */
 void stoker_plan_of(const struct stoker *s, struct stoker_plan *out);
@@ -787,6 +915,10 @@ struct stoker_stats {
     double piece_seconds;             /* the same, each second times the pieces in flight */
     double step_seconds;              /* in forward passes */
     double expert_seconds;            /* of these, computing experts */
+    /* What processors and their memory used since the engine was opened, whoever used it; 0 where no_energy says why it is not counted. */
+    double energy_joules;
+    const char *no_energy; /* a sentence; static. NULL: it is counted */
+    double join_seconds;   /* of step_seconds: the engine's thread had done its share, others of the pool not yet */
     uint64_t calls[STOKER_CALLS]; /* [i]: layers of small batches that missed i experts; the last: that many or more */
     uint64_t steps, rows;         /* forward passes; their rows */
     int n_table;
@@ -801,6 +933,7 @@ struct stoker_stats {
     uint64_t prompt_tokens, cached_tokens; /* of prompts; of these taken from the prefix cache */
     uint64_t generated_tokens, scored_tokens; /* of answers; of prompts, with their log-probabilities */
     uint64_t steered_rows, vector_bytes; /* rows of requests with a list; now: memory of vectors, within the plan */
+    uint64_t captured_bytes;             /* of recorded rows, as written */
     uint64_t cache_bytes[STOKER_TIERS];  /* now */
     uint64_t cache_hits[STOKER_TIERS];   /* requests that resumed from a cached prefix */
     uint64_t cache_corrupt;              /* prefix files that were damaged or foreign, and were deleted */

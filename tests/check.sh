@@ -19,12 +19,12 @@ only_marked=
 [ "${1-}" != --memory ] || only_marked=1
 build=${BUILD:-build}
 data=$build/data
-export BUILD="$build" STOKER="$build/stoker"
+export BUILD="$build" STOKER="$build/stoker" STOKER_NO_CONFIG=1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
-# A new driver is one row; + where it goes through memory as no other does.
+# A new driver is one row; + where it goes through memory as no other does, - where a script runs it.
 # driver           arguments
 drivers="
 + kernels
@@ -46,6 +46,7 @@ drivers="
 + serve_memory
 + serve_constraints
 + serve_steer
++ serve_activations
 + hostile          20
   allocation_failures
   load             20
@@ -58,8 +59,12 @@ drivers="
 + steer            --exact $data/steering
 + steer_laws
   steer_laws       $data/golden/qwen3moe.gguf $data/golden/deepseek4.gguf $data/golden/qwen35moe.gguf
++ capture          --exact $data/steering
+  capture
+  capture          $data/steering/steer-llama-tied.gguf $data/golden/qwen35moe.gguf
 + eval_stats       $data/eval
 + quants           $data/quants
+- read_rows
 + tokenizers       $data/tokenizers
 + sampling         $data/cases/sampling.json
 + tool_cases       $data/tool_cases
@@ -79,12 +84,12 @@ fail() {
     printf '%-6s           %s: %s\n' FAILED "$1" "$2"
 }
 
-run_driver() { # run_driver [+] NAME ARGUMENT...
-    if [ "$1" = + ]; then
-        shift
-    elif [ "$only_marked" ]; then
-        return
-    fi
+run_driver() { # run_driver [+|-] NAME ARGUMENT...
+    case $1 in
+    +) shift ;;
+    -) return ;;
+    *) [ ! "$only_marked" ] || return ;;
+    esac
     driver=$1
     shift
     if [ ! -x "$build/tests/$driver" ]; then
@@ -104,7 +109,7 @@ END
 for c in tests/*.c; do
     driver=$(basename "$c" .c)
     [ -e "$c" ] || continue
-    echo "$rows" | grep -Eq "^[+ ] $driver( |\$)" || fail "$driver" "has no row in the table of tests/check.sh"
+    echo "$rows" | grep -Eq "^[+ -] $driver( |\$)" || fail "$driver" "has no row in the table of tests/check.sh"
 done
 
 for c in $(find tests/unit -name '*.c' | LC_ALL=C sort); do

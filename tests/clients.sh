@@ -6,6 +6,7 @@
 # (CHROMIUM=path). Where one is absent, says so and counts one skipped test.
 # The last line is "N passed, N failed, N skipped".
 set -u
+export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
 stoker=$PWD/${BUILD:-build}/stoker
 vector=$PWD/${BUILD:-build}/data/steering/ember/mean-last-raw.gguf

@@ -8,6 +8,7 @@
 # A line a mutation; the last line is "N red, N green"; status 1 if one stays green, does not apply, or does not compile. Only
 # what a mutation changes is built again. Not part of make check: some minutes.
 set -u
+export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
 dry=
 if [ "${1-}" = --dry ]; then
@@ -40,8 +41,21 @@ small=build/data/golden/qwen3moe.gguf ember=models/ember/ember.gguf
 
 # Where programs are built, with what settings of make, and what they are run by: another architecture has its own.
 folder=build settings= emulator=
-build() { make -j"$jobs" --no-print-directory $settings "$folder/tests/$1" >"$log" 2>&1; }
-run() { timeout 300 sh -c "$emulator $folder/tests/$1" >"$log" 2>&1; }
+# Tests of the whole program: scripts, cli/NAME, and drivers that start a server, serve_NAME.
+build() {
+    case $1 in
+    cli/*) programs="$folder/stoker $folder/tests/read_rows" ;;
+    serve_*) programs="$folder/stoker $folder/tests/$1" ;;
+    *) programs=$folder/tests/$1 ;;
+    esac
+    make -j"$jobs" --no-print-directory $settings $programs >"$log" 2>&1
+}
+run() {
+    case $1 in
+    cli/*) STOKER=$folder/stoker BUILD=$folder timeout 300 sh "tests/$1.sh" >"$log" 2>&1 ;;
+    *) timeout 300 sh -c "$emulator $folder/tests/$1" >"$log" 2>&1 ;;
+    esac
+}
 
 complain() { # complain NAME WORDS: counts as green
     printf 'GREEN  %-22s %s\n' "$1" "$2"
@@ -293,6 +307,9 @@ s|^static int32_t draw(|static uint64_t drawn;\
 &|
 s|rng_u64(how->seed, row->index, STREAM_PICK, row->choice)|rng_u64(how->seed, drawn++ + 0 * row->index, STREAM_PICK, row->choice)|'
 
+# each of hundreds of strings with lengths of its own is looked at for itself
+mutate items-not-shared "unit/text/constraint/state_mask" src/text/constraint/completion_positions.c 's|rule = k->alike\[rule\];||'
+
 mutate gguf-bounds "unit/format/gguf" src/format/gguf_header.c 's/end > c->file->size)/end > UINT64_MAX - 1)/'
 mutate header-alone-asks-too-much "unit/format/gguf" src/format/gguf_header.c 's/n \* bytes - left(c))/n * bytes)/'
 
@@ -387,6 +404,31 @@ mutate limit-unsaid "equivalent" src/model/recurrent/glm5next.c 's|limit_unsaid 
 mutate rank-unsaid "equivalent" src/model/block/latent.c 's|return t->ne\[0\] <= RANK_MOST ? (int)t->ne\[0\] : RANK_MOST;|return 0;|'
 mutate local-blocks "equivalent" src/op/indexer.c 's|f.id < x->n_local)|f.id < (x->n_local > 1))|'
 
+# predictions
+mutate fewer-experts "unit/engine/speed" src/engine/speed.c 's|n / m->n_moe_layer : 0|m->p.n_expert : 0|'
+mutate chosen-positions "unit/engine/speed" src/model/params.h 's#x->ratio ? x->ratio : 1#1#'
+mutate kept-and-chosen "unit/engine/speed" src/model/model.c 's|keeps_of(&m->kv_layout\[k\]) > m->keeps\[l\])|m->kv_layout[k].shape.d_k)|'
+
+# Command R+
+mutate norms-of-heads "$(golden command-r-plus)" src/op/rows.c 's|a->w + group, a->b, a->n, a->eps|a->w, a->b, a->n, a->eps|'
+mutate norms-behind-rope "$(golden command-r-plus)" src/model/block/attention.c 's|if (w->order == QK_CENTRED_ROPE)|if (w->order == QK_ROPE_NORM)|'
+
+# deepseek41
+mutate gates-one-behind "$(golden deepseek41)" src/model/block/hyper.c 's|op_copy(op, s->collapse, (size_t)h.n, gates,|op_copy(op, s->collapse, (size_t)h.n, s->collapse,|'
+mutate first-stream "$(golden deepseek41-long)" src/model/block/hyper.c 's|op_fill(\&s->m->op, s->collapse, 0, s->n_rows, n);|op_fill(\&s->m->op, s->collapse, 1, s->n_rows, n);|'
+mutate gates-that-are-left "laws build/data/golden/deepseek41.gguf" src/model/block/hyper.c 's|s->collapse + (size_t)row\[i\] \* n|s->collapse + (size_t)(row[i] * 0 + i) * n|'
+mutate index-before-rope "$(golden deepseek41)" src/model/block/compressed.c 's|^        keep(s, index, \&index_done, k, rope);|        (void)index_done;|'
+mutate shared-keys "$(golden deepseek41)" src/model/arch/deepseek41.c 's|w->keys = before->keys;|w->keys = w->keys;|'
+mutate reader-chooses "$(golden deepseek41)" src/model/arch/deepseek41.c 's|.chosen = s->chosen,|.chosen = w->asks ? s->chosen : NULL,|'
+mutate candidates "$(golden deepseek41)" src/op/indexer.c 's|return low < x->n_within \&\& list\[low\] == block;|return 1;|'
+mutate newest-candidate "unit/op/indexer" src/op/indexer.c 's|pos / x->block - f.id < x->n_local|pos / x->block - f.id < x->n_local - x->together|'
+mutate engram-order "$(golden deepseek41)" src/model/block/engram.c 's|\* h->times\[i\];|* h->times[e->size - i];|'
+mutate engram-pad "$(golden deepseek41)" src/model/block/engram.c 's|last\[i\] < 0 ? e->pad|last[i] < 0 ? 0|'
+mutate engram-table "$(golden deepseek41)" src/model/block/engram.c 's|prime\[i % e->n_head\] = prime\[i\]|prime[i % e->n_head] = prime[i % e->n_head]|'
+mutate roles-unchecked "equivalent" src/model/arch/deepseek41.c 's|if (!b->failed \&\& roles_agree(b, l, w))|if (0 \&\& roles_agree(b, l, w))|'
+mutate candidates-unsaid "equivalent" src/model/arch/deepseek41.c 's|CANDIDATES_UNSAID = 2048|CANDIDATES_UNSAID = 4096|'
+mutate state-of-pools "state build/data/golden/deepseek41.gguf" src/model/block/compressed.c 's|if (w->ratio > 1)|if (w->ratio > 2)|'
+
 # qwen4exp
 mutate gate-of-delta-net "$(golden qwen4exp)" src/model/block/delta_net.c 's|if (w->sigmoid)|if (0)|'
 mutate chosen-blocks "$(golden qwen4exp)" src/model/block/gated_attention.c 's|p->d_k), chosen);|p->d_k), chosen ? NULL : chosen);|'
@@ -420,7 +462,7 @@ mutate one-stream "$laws" src/model/step.c 's|s->m->p.hyper.n ? s->m->p.hyper.n 
 mutate block-behind-addition "$laws" src/model/step.c 's|^    block_steer(s, hook, y);||;s|^    add(s, x, y, p->n_embd);|&\n    block_steer(s, hook, y);|'
 mutate key-without-scale "prefix -t steered build/data/steering/steer-llama-tied.gguf" src/model/steering.c 's|put_u32(&h, f32_bits(o->amount));||'
 mutate key-without-from "prefix -t steered build/data/steering/steer-llama-tied.gguf" src/model/steering.c 's|o->from > first ? o->from - first : 0,|0,|'
-mutate prefixes-without-list "prefix -t steered build/data/steering/steer-llama-tied.gguf" src/engine/engine.c 's|{root, steer ? &steer->list : NULL}|{root, NULL}|'
+mutate prefixes-without-list "prefix -t steered build/data/steering/steer-llama-tied.gguf" src/engine/engine.c 's|{root, c->steer ? &c->steer->list : NULL}|{root, NULL}|'
 mutate part-page-under-old-key "unit/engine/prefix/cache" src/engine/prefix/cache.c 's|^    uint64_t key = prefix_key(&at->of, depth, n);|    uint64_t key = prefix_key(\&at->of, depth, 1);|'
 mutate version-3-kept "unit/engine/prefix/index" src/engine/prefix/file.h 's|PREFIX_VERSION = 4|PREFIX_VERSION = 3|'
 mutate waits-for-other-lists "unit/engine/schedule" src/engine/schedule.c '/prefix_alike/d'
@@ -430,6 +472,35 @@ mutate to-zero-is-open "unit/engine/steer" src/engine/steer.c 's|e->has_to \&\&|
 mutate closed-too-early "unit/engine/steer" src/engine/steer.c '/^        stoker_vector_hold(e->vector);/d;s|^        j->vector\[j->n_vector++\] = e->vector;|        (void)0;|'
 mutate vector-gives-nothing-back "unit/engine/steer" src/engine/steer.c 's|atomic_fetch_add(&memory->left, bytes)|atomic_fetch_add(\&memory->left, bytes * 0)|'
 mutate blamed-on-the-model "unit/engine/steer" src/engine/pick.c '/steer_blame/d;s/^    if (id < 0)$//'
+# settings
+mutate key-twice "unit/base/toml/toml" src/base/toml/toml.c 's|    if (same)$|    if (same \&\& !key)|'
+mutate cut-array-is-whole "unit/base/toml/toml" src/base/toml/toml.c "s/        if (peek(r) == ']')$/        if (peek(r) == ']' || peek(r) < 0)/"
+# recorded rows
+right="capture --exact build/data/steering"
+whole="capture build/data/steering/steer-llama-tied.gguf"
+mutate recorded-beside-the-row "$right" src/model/step.c 's|^    tap_rows(s, TAP_RESID_POST, x, |    tap_rows(s, TAP_RESID_POST, x - 1, |'
+mutate router-behind-its-bias "$right" src/model/block/moe.c '/^    tap_rows(s, TAP_ROUTER_LOGITS, /d;s|^    add_bias(s, logits, bias);|&\n    tap_rows(s, TAP_ROUTER_LOGITS, logits, n_expert);|'
+mutate taps-of-the-first-run "$whole" src/model/taps.c 's|s->b->seq\[run->first\]->taps|s->b->seq[0]->taps|'
+mutate resumed-where-it-records "$whole" src/engine/admission.c 's|return scored < recorded ? scored : recorded;|return scored + 0 * recorded;|'
+mutate more-rows-than-room "$whole" src/engine/capture/ring.c 's|^    if (wanted > fit) {|    if (wanted > fit \&\& fit > 1000000) {|'
+mutate failure-not-told "$whole" src/engine/capture/ring.c 's|^            w.c->failed = w.err;|            (void)0;|'
+mutate end-before-its-last-byte "$whole" src/engine/admission.c 's|^    if (is_written(j)) {|    if (is_written(j) \|\| 1) {|'
+# the same through a server
+server=serve_activations
+mutate seven-digits "$server" src/server/answer/capture.c 's|%\.9g|%.7g|'
+mutate rows-behind-the-stop "$server" src/server/answer/capture.c 's|c->n = t->over \&\& n_captured|c->n = 0 \&\& n_captured|'
+mutate disk-not-given-back "$server" src/server/request/spool.c 's|^    atomic_fetch_sub(&p->taken, bytes);|    atomic_fetch_sub(\&p->taken, bytes * 0);|'
+mutate file-without-its-end "$server" src/server/answer/capture.c 's|c->how.data_at + last->offset + last->bytes;|c->how.data_at + last->offset;|'
+mutate activations-twice "$server" src/server/dialect/openai.c 's|^    if (a->request->include_usage) {|    answer_activations(\&a->out, a);\n&|'
+# the same through the command
+command=cli/activations
+mutate named-before-whole "$command" src/cli/activations/part.c 's|p->fd = open(p->path, |p->fd = open(p->name, |'
+mutate part-is-left "$command" src/cli/activations/part.c 's|^        unlink(p->path);|        (void)0;|'
+mutate early-end-not-cut "$command" src/cli/activations/record.c 's|^    if (rows < r->rows) {|    if (0) {|'
+mutate windows-in-each-other "$command" src/cli/activations/record.c 's|^    c.row = r->row\[i\];|    c.row = 0;|'
+mutate position-of-the-corpus "$command" src/cli/activations/record.c 's|from + at + n - r->row\[i\]|from + at + n|'
+mutate product-with-itself "$command" src/engine/capture/list.c 's|direction\[layer\].v : NULL|direction[v->first].v : NULL|'
+mutate last-layer-left-out "$command" src/cli/activations/wants.c 's|for (long l = first; l <= last; l++)|for (long l = first; l < last; l++)|'
 mutate projected-nowhere "$laws" src/op/steer.c 's|^        a->op->k->axpy(x, -(a->amount \* c), a->v, a->n);|        (void)c;|'
 mutate vector-not-finite "unit/format/vector" src/format/vector.c 's|if (!isfinite(value))|if (0)|'
 

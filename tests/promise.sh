@@ -10,10 +10,15 @@
 #     sh tests/promise.sh [MODEL.gguf]      default: a small random-weight MoE (needs Python with numpy), else the embedded one
 #     sh tests/promise.sh --hostile         a server of the embedded model under 20 budgets, each alone in a cgroup: 8 clients send
 #                                           SCHEMAS (500) random schemas; none is killed, and no peak is above its budget
+#     sh tests/promise.sh --recorded        ROWS (100,000) tokens of the embedded model, one layer of each in a file, alone in a cgroup of
+#                                           exactly the plan, resident and streamed: no peak is above it, nothing is swapped; writes
+#                                           that fail at every 64 KiB of a file, and KILLS (200) runs that are killed at random
+#                                           moments: no file has its name that is not whole, and the next run writes it
 #
 # An answer is compared by its text. Memory is prefaulted during the run: where that takes longer than the run, the peak is too far below
 # the plan, and TOKENS (24) must be increased. BUDGETS (20), STOKER (build/stoker). Last line: N passed, N failed, N skipped.
 set -u
+export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
 stoker=${STOKER:-build/stoker} tokens=${TOKENS:-24} budgets=${BUDGETS:-20}
 tmp=$(mktemp -d) || exit 1
@@ -25,7 +30,8 @@ end() {
 trap end EXIT
 trap 'exit 1' INT TERM
 
-hostile=''
+hostile='' recorded=''
+[ "${1:-}" = --recorded ] && recorded=1 && shift && set -- models/ember/ember.gguf
 [ "${1:-}" = --hostile ] && hostile=1 && shift && set -- models/ember/ember.gguf
 model=${1:-}
 if [ -z "$model" ]; then
@@ -121,6 +127,88 @@ if [ -n "$hostile" ]; then
         i=$((i + 1))
     done
     echo "$passed passed, $failed failed, 0 skipped"
+    [ $failed = 0 ]
+    exit
+fi
+
+if [ -n "$recorded" ]; then
+    build=$(dirname "$stoker") rows=${ROWS:-100000} kills=${KILLS:-200} passed=0 failed=0 skipped=0
+    files=$(mktemp -d "$build/recorded.XXXXXX") || exit 1 # on a drive: a file in memory counts as the group's
+    trap 'rm -rf "$files"; end' EXIT
+    out=$files/f.safetensors
+    verdict() { # verdict WHAT BAD
+        if [ -z "$2" ]; then
+            passed=$((passed + 1)) && echo "ok   $1"
+        else
+            failed=$((failed + 1)) && echo "FAIL $1:$2"
+        fi
+    }
+    cat README.md docs/*.md docs/spec/*.md >"$tmp/once"
+    : >"$tmp/corpus"
+    while [ "$(wc -c <"$tmp/corpus")" -lt $((rows * 6)) ]; do cat "$tmp/once" >>"$tmp/corpus"; done
+    acts="activations $model --text $tmp/corpus --window 512 --layers 3 -o $out" # one layer of the corpus
+
+    make_group
+    echo "$model: $rows tokens recorded, $kills kills; cgroup: ${kind:-none can be made}"
+    [ -n "$group" ] || skipped=2
+    for memory in ${group:+max min}; do
+        "$stoker" plan "$model" --memory $memory --ctx 512 --capture-memory 32M --json >"$tmp/plan" || exit 1
+        total=$(field "$tmp/plan" total) bad='' peak=0 swap=0
+        limit_group "$total"
+        before=$(kills)
+        sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" $acts --max-tokens "$rows" --memory "$total" \
+            >"$tmp/out" 2>"$tmp/err" &
+        run=$!
+        while kill -0 $run 2>/dev/null; do
+            now=$(awk '/^VmHWM:/ { p = $2 * 1024 } /^VmSwap:/ { s = $2 * 1024 } END { print p + 0, s + 0 }' /proc/$run/status 2>/dev/null)
+            [ "${now% *}" -le "$peak" ] 2>/dev/null || peak=${now% *}
+            [ "${now#* }" -le "$swap" ] 2>/dev/null || swap=${now#* }
+            sleep 0.02
+        done
+        wait $run || bad=" exit status $?: $(head -n 1 "$tmp/err");"
+        [ "${peak:-0}" -gt 0 ] && [ "$peak" -le "$total" ] || bad="$bad peak $peak;"
+        [ "${swap:-0}" = 0 ] || bad="$bad swapped $swap;"
+        [ "$(kills)" = "$before" ] || bad="$bad killed;"
+        [ "$(wc -c <"$out" 2>/dev/null || echo 0)" -gt $((rows * 1024)) ] || bad="$bad no file of $rows rows;"
+        [ -s "$files/truth" ] || cp "$out" "$files/truth"
+        cmp -s "$out" "$files/truth" || bad="$bad another file;"
+        verdict "--memory $memory: peak $peak of $total planned" "$bad"
+        rm -f "$out"
+    done
+
+    # of 1,024 rows, 1 MiB and the header
+    acts="$acts --max-tokens 1024"
+    "$stoker" $acts >/dev/null 2>&1
+    mv "$out" "$files/truth"
+    blocks=$((($(wc -c <"$files/truth") + 511) / 512)) at=0 bad=''
+    while [ $at -lt $blocks ]; do
+        (ulimit -f $at && exec "$stoker" $acts >/dev/null 2>"$files/err")
+        status=$?
+        [ $status = 1 ] || bad="$bad status $status at $at blocks;"
+        [ -z "$(find "$files" -name 'f.*')" ] || bad="$bad a file at $at blocks;"
+        at=$((at + 128))
+    done
+    verdict "$(((blocks + 127) / 128)) writes that fail: one file less, and nothing left" "$bad"
+
+    began=$(date +%s%N) && "$stoker" $acts >/dev/null 2>&1 && long=$((($(date +%s%N) - began) / 1000))
+    i=0 bad='' whole=0
+    while [ $i -lt "$kills" ]; do
+        rm -f "$out"
+        "$stoker" $acts >/dev/null 2>&1 &
+        run=$!
+        sleep "$(awk -v seed=$i -v long="$long" 'BEGIN { srand(seed); printf "%.4f", rand() * long * 1.2e-6 }')"
+        kill -KILL $run 2>/dev/null
+        wait $run 2>/dev/null
+        if [ -e "$out" ]; then
+            whole=$((whole + 1))
+            cmp -s "$out" "$files/truth" || bad="$bad a part has the name, kill $i;"
+        fi
+        i=$((i + 1))
+    done
+    rm -f "$out"
+    "$stoker" $acts >/dev/null 2>&1 && cmp -s "$out" "$files/truth" || bad="$bad the next run writes another file;"
+    verdict "$kills kills, $whole of them behind the end" "$bad"
+    echo "$passed passed, $failed failed, $skipped skipped"
     [ $failed = 0 ]
     exit
 fi

@@ -19,7 +19,7 @@ END
 build_that fast 's/"avg_ns":[0-9]*/"avg_ns":1/'
 build_that slow 's/"avg_ns":[0-9]*/"avg_ns":99000000000000/'
 build_that wrong 's/"logits":"..../"logits":"zzzz/'
-build_that old 's/--digest/--nothing/'
+build_that old 's/--digest/--nothing/; s/--no-roofs/--nothing/'
 
 # ---- settings ------------------------------------------------------------------------------------------------------------
 run bench "$model" $quick --against '--threads 1' -o jsonl --progress
@@ -35,7 +35,7 @@ run bench "$model" $quick --against-binary "$dir/fast" --log "$dir/log"
 is "a faster build" 0 ' faster +\|$' ""
 run bench "$model" $quick --against-binary "$dir/slow" --log "$dir/log" -o json
 is "a slower build" 0 '"verdict":"slower","decision":"dropped"' ""
-grep -c '^bench -r 1 .* -o json$' "$dir/slow.calls" >"$dir/n"
+grep -c '^bench --no-roofs -r 1 .* -o json$' "$dir/slow.calls" >"$dir/n"
 [ "$(cat "$dir/n")" -ge 5 ] && grep -q -- '--pairs' "$dir/slow.calls" && fail "a slower build" "is given flags of the comparison" || pass
 run bench "$model" $quick --against-binary "$dir/wrong"
 is "a build that answers differently" 1 "" "A and B answer differently"
@@ -45,6 +45,7 @@ run bench "$model" $quick --against-binary "$dir/old"
 is "a build without --digest" 1 "" "$dir/old has no bench --digest, .*--unequal goes on"
 run bench "$model" $quick --against-binary "$dir/old" --unequal -o jsonl
 is "it with --unequal" 0 '"outputs":"not compared"' "has no bench --digest"
+grep -q '^bench -r 1 ' "$dir/old.calls" && ! grep -q no-roofs "$dir/old.calls" && pass || fail "an old build" "is given a flag that it does not know"
 run bench "$model" $quick --against '--kv q8_0'
 is "settings that change answers" 1 "" "A and B answer differently"
 run bench "$model" $quick --against '-ctk q8_0 -ctv q8_0'

@@ -3,12 +3,16 @@
 
 model=$golden/qwen3moe.gguf
 rows() { grep -c "$1" "$dir/out"; }
+column() { # column NAME...: of the row of -o csv below the head
+    awk -F, -v names="$*" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; n = split(names, name, " ") }
+        NR == 2 { gsub(/^"|"$/, ""); split($0, f, "\",\""); for (i = 1; i <= n; i++) printf "%s ", f[at[name[i]]] }' "$dir/out"
+}
 
 # ---- which tests ---------------------------------------------------------------------------------------------------------
 tests() { # tests WANT FLAGS...: names of the tests in the table, in their order
     want=$1
     shift
-    run bench "$model" -r 1 --no-warmup "$@"
+    run bench --no-roofs "$model" -r 1 --no-warmup "$@"
     got=$(sed -n 's/^| qwen3moe.gguf .* |  *\([a-z0-9+@ ]*[0-9]\) |[^|]*|[^|]*|$/\1/p' "$dir/out" | tr '\n' ';')
     [ "$status" -eq 0 ] && [ "$got" = "$want" ] && pass || fail "$*" "status $status, tests $got"
 }
@@ -18,7 +22,7 @@ tests 'tg2;tg4;tg6;' -p 0 -n 2-6+2
 tests 'pp4;pp8;pp16;pp32;' -p 4-32*2 -n 0
 tests 'pp1;pp2;pp3;' -p 1-3 -n 0
 tests 'pp8+tg2;pp4+tg6;' -p 0 -n 0 -pg 8,2 -pg 4,6
-run bench "$model" -p 0 -n 0
+run bench --no-roofs "$model" -p 0 -n 0
 is "-p 0 -n 0" 2 "" "leave nothing to measure$"
 tests 'pp8;tg2;pp8 @ d40;tg2 @ d40;' -p 8 -n 2 -d 0,40
 tests 'pp8;pp8;pp8;pp8;' -p 8 -n 0 -ub 16,32 -t 1,2
@@ -26,7 +30,7 @@ grep -Eq '^\| model +\| +size \| +params \| backend +\| threads \| n_ubatch \| +
     fail "-ub 16,32" "has no column n_ubatch"
 tests 'pp8;pp8;' -p 8 -n 0 -ctk f16,f32 -ctv f16,f32
 tests 'pp8;pp8;' -p 8 -n 0 -dio 0,1 -mmp 0 -fa 1 -b 512 --delay 0.01
-run bench -m "$model" -m "$golden/gpt-oss-mxfp4.gguf" -p 8 -n 0 -r 1
+run bench --no-roofs -m "$model" -m "$golden/gpt-oss-mxfp4.gguf" -p 8 -n 0 -r 1
 [ "$status" -eq 0 ] && [ "$(rows ' pp8 ')" -eq 2 ] && grep -q '^| gpt-oss-mxfp4.gguf ' "$dir/out" && pass || fail "-m -m" "not both models"
 grep -q '^build: ' "$dir/out" && pass || fail "the table" "has no line build:"
 
@@ -34,64 +38,93 @@ grep -q '^build: ' "$dir/out" && pass || fail "the table" "has no line build:"
 small="-p 8 -n 4 -r 3"
 keys='build_commit build_number cpu_info gpu_info backends model_filename model_type model_size model_n_params n_batch n_ubatch n_threads
 type_k type_v flash_attn use_mmap use_direct_io n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts stddev_ts median_ts p10_ts p90_ts
-memory_budget anon_peak disk_bytes_per_token expert_hit_rate'
-run bench "$model" $small -o csv
+memory_budget anon_peak disk_bytes_per_token expert_hit_rate time_drive_ms time_joins_ms time_computing_ms time_between_ms'
+run bench --no-roofs "$model" $small -o csv
 is "-o csv" 0 '^"[0-9.]+","0",' ""
 [ "$(head -n 1 "$dir/out" | tr ',' '\n')" = "$(echo "$keys" | tr ' ' '\n')" ] && pass || fail "-o csv" "other columns"
 [ "$(wc -l <"$dir/out")" -eq 3 ] && [ "$(sed 1d "$dir/out" | sed 's/","/\n/g' | wc -l)" -eq $((2 * $(echo $keys | wc -w))) ] && pass ||
     fail "-o csv" "not two rows of all columns"
-run bench "$model" $small -o jsonl
+run bench --no-roofs "$model" $small -o jsonl
 is "-o jsonl" 0 '^\{"build_commit":"[0-9.]+",.*"n_prompt":8,"n_gen":0,"n_depth":0,.*"samples_ns":\[[0-9]+,[0-9]+,[0-9]+\],"samples_ts":\[' ""
 [ "$(rows '^{.*}$')" -eq 2 ] && pass || fail "-o jsonl" "not two lines"
 for key in $keys; do
     grep -q "\"$key\":" "$dir/out" || fail "-o jsonl" "has no $key"
 done
-run bench "$model" $small -o json
+run bench --no-roofs "$model" $small -o json
 [ "$status" -eq 0 ] && [ "$(tr -d '\n' <"$dir/out" | grep -c '^\[{.*},{.*}\]$')" -eq 1 ] && pass || fail "-o json" "is no list of two objects"
-run bench "$model" $small -o sql
+run bench --no-roofs "$model" $small -o sql
 is "-o sql" 0 "^INSERT INTO test \(build_commit, .*\) VALUES \('" ""
 [ "$(rows '^CREATE TABLE IF NOT EXISTS test ($')" -eq 1 ] && [ "$(rows '^INSERT')" -eq 2 ] && pass || fail "-o sql" "not one table and two rows"
 if command -v sqlite3 >/dev/null; then
     [ "$(cat "$dir/out" | (cat; echo 'SELECT count(*), sum(n_prompt) FROM test;') | sqlite3)" = "2|8" ] && pass || fail "-o sql" "sqlite3 reads other rows"
 fi
-run bench "$model" $small -o jsonl -oe md
+run bench --no-roofs "$model" $small -o jsonl -oe md
 is "-oe md" 0 '^\{"build_commit"' '^\| qwen3moe.gguf '
-run bench "$model" -p 8 -n 0 -r 2 --progress
+run bench --no-roofs "$model" -p 8 -n 0 -r 2 --progress
 is "--progress" 0 '^\| qwen3moe' '^stoker bench: test 1 of 1, run 2 of 2, [0-9]+ s left$'
 
 # A test computes what its name says, also at a depth, whatever a model keeps.
 for file in qwen3moe qwen35moe gpt-oss-mxfp4 deepseek2-lite; do
-    run bench "$golden/$file.gguf" -p 16 -n 4 -pg 8,3 -d 100,200 -r 1 --no-warmup --kv f32 -o csv
+    run bench --no-roofs "$golden/$file.gguf" -p 16 -n 4 -pg 8,3 -d 100,200 -r 1 --no-warmup --kv f32 -o csv
     got=$(awk -F '","' 'NR > 1 { n = $22 * $24 / 1e9; printf "%d ", n + 0.5 }' "$dir/out")
     [ "$got" = "16 4 11 16 4 11 " ] && pass || fail "$file: tokens behind a depth" "$got"
 done
 
 # Cold: every run reads its experts; otherwise the warm-up did.
 # A cache that fills would make each repetition faster than the last: generation warms up until its hit rate stays.
-run bench --memory min -p 0 -n 32 -r 1 --progress
+run bench --no-roofs --memory min -p 0 -n 32 -r 1 --progress
 is "warming up" 0 ' tg32 ' '^stoker bench: test 1 of 1, warming up, 64 tokens$'
-run bench --memory min -p 0 -n 32 -r 1 --progress --no-warmup
+run bench --no-roofs --memory min -p 0 -n 32 -r 1 --progress --no-warmup
 grep -q 'warming up' "$dir/err" && fail "--no-warmup" "warms up" || pass
-run bench "$model" -p 64 -n 0 -r 2 --cold -o jsonl
+run bench --no-roofs "$model" -p 64 -n 0 -r 2 --cold -o jsonl
 is "--cold" 0 '"reads":[1-9]' ""
-run bench "$model" -p 64 -n 0 -r 2 -o jsonl
+run bench --no-roofs "$model" -p 64 -n 0 -r 2 -o jsonl
 is "warm" 0 '"misses":0,' ""
 
 # The overlap model of each repetition, from its own misses: at half the rate reading takes twice as long.
 for rate in 0.002 0.001; do
-    run bench "$model" -p 0 -n 8 -r 3 --memory min --disk-rate $rate -o jsonl
+    run bench --no-roofs "$model" -p 0 -n 8 -r 3 --memory min --disk-rate $rate -o jsonl
     is "--disk-rate $rate" 0 '"overlap_model_samples_ts":\[[0-9.e-]+,[0-9.e-]+,[0-9.e-]+\]' ""
     sed -n 's/.*"overlap_model_ts":\([0-9.e-]*\).*/\1/p' "$dir/out" >>"$dir/modelled"
 done
 awk '{ at[NR] = $1 } END { exit !(at[2] > 0 && at[1] > 1.5 * at[2] && at[1] < 2.2 * at[2]) }' "$dir/modelled" && pass ||
     fail "overlap model" "$(tr '\n' ' ' <"$dir/modelled") tokens/s"
 printf 'A text of some words.\n' >"$dir/text"
-run bench "$model" -p 40 -n 4 -r 2 --text "$dir/text"
+run bench --no-roofs "$model" -p 40 -n 4 -r 2 --text "$dir/text"
 is "--text" 0 ' pp40 ' ""
+
+# ---- roofs, bounds, energy: bench.md 3 ---------------------------------------------------------------------------------------
+mkdir "$dir/bare" && plant() { mkdir -p "$(dirname "$dir/$1")" && echo "$2" >"$dir/$1"; }
+run bench -p 0 -n 16 -r 1 --memory max --root "$dir/bare" -o csv
+is "a row with its bound" 0 '^"' '^stoker bench: energy is not counted, since this machine shows no counters'
+column median_ts bound_ts efficiency roof_memory roof_int8 roof_f32 roof_drive memory_bytes_per_token |
+    awk '{ exit !($1 > 0 && $4 > 1e8 && $5 > 1e8 && $6 > 1e8 && $7 == 0 && $8 > 1e4 && $2 <= 1.0001 * $4 / $8 && $3 * $2 > 0.999 * $1 && $3 * $2 < 1.001 * $1) }' &&
+    pass || fail "the bound of a row" "$(column median_ts bound_ts efficiency roof_memory roof_int8 roof_f32 roof_drive memory_bytes_per_token)"
+column anon_peak | awk '{ exit !($1 < 200 * 2^20) }' && pass || fail "the peak of memory" "holds what roofs took: $(column anon_peak)"
+column bound_by | grep -Eq '^(memory|products) $' && pass || fail "bound_by" "$(column bound_by)"
+column median_ts time_drive_ms time_joins_ms time_computing_ms time_between_ms |
+    awk '{ sum = $2 + $3 + $4 + $5; exit !($2 >= 0 && $3 >= 0 && $4 > 0 && sum > 999 / $1 && sum < 1001 / $1) }' && pass ||
+    fail "where the time went" "$(column median_ts time_drive_ms time_joins_ms time_computing_ms time_between_ms)"
+head -n 1 "$dir/out" | grep -q energy && fail "energy that nothing counts" "has a column" || pass
+plant powered/sys/class/powercap/intel-rapl:0/name package-0
+plant powered/sys/class/powercap/intel-rapl:0/energy_uj 5000000
+run bench "$model" -p 8 -n 4 -r 1 --root "$dir/powered" -o jsonl
+[ "$status" -eq 0 ] && [ "$(rows '"energy_j_per_token":0.0,')" -eq 2 ] && ! grep -q energy "$dir/err" && pass || fail "energy" "is not in every row"
+mkdir -p "$dir/locked/sys/class/powercap/intel-rapl:0/energy_uj" && plant locked/sys/class/powercap/intel-rapl:0/name package-0
+run bench "$model" -p 8 -n 4 -t 1,2 -r 1 --root "$dir/locked"
+[ "$(grep -c 'only root may read the counters' "$dir/err")" -eq 1 ] && pass || fail "counters for others" "are not named once"
+[ "$(rows '^|.* t/s |   median |    bound | efficiency |$')" -eq 1 ] && [ "$(rows '^  a token takes at least: memory .* at .* GB/s), products .* Tops)')" -eq 4 ] &&
+    [ "$(rows '^  it took .* ms: computing .*, waiting for other threads .*, for the drive .*; .* between steps')" -eq 4 ] && pass ||
+    fail "the table with bounds" "has other lines"
+run bench -p 0 -n 8 -r 1 --memory min -o csv # the embedded model streams
+column roof_drive | awk '{ exit !($1 > 1e6) }' && pass || fail "the roof of the drive" "$(column roof_drive)"
+run bench --no-roofs "$model" -p 8 -n 0 -r 1 -o csv
+is "--no-roofs" 0 '^"' ""
+head -n 1 "$dir/out" | grep -q 'roof\|bound' && fail "--no-roofs" "has columns of roofs" || pass
 
 # ---- impossible tests -----------------------------------------------------------------------------------------------------
 while IFS='|' read -r flags sentence; do
-    run bench "$model" $flags
+    run bench --no-roofs "$model" $flags
     is "$flags" 2 "" "$sentence"
 done <<'END'
 -o xml|-o xml: md, csv, json, jsonl and sql are possible
@@ -109,11 +142,11 @@ done <<'END'
 -r 0|-r 0: whole numbers from 1
 -m other.gguf|-m other.gguf: the model is given without -m too
 END
-run bench "$model" --text "$dir/absent"
+run bench --no-roofs "$model" --text "$dir/absent"
 is "--text that is not there" 1 "" "--text .*absent: cannot be opened: No such file"
-run bench "$model" --text "$dir"
+run bench --no-roofs "$model" --text "$dir"
 is "--text is a folder" 1 "" "--text $dir: not a regular file"
-run bench "$model" --mask "$dir/absent"
+run bench --no-roofs "$model" --mask "$dir/absent"
 is "--mask that is not there" 1 "" "absent: No such file"
 
 done_testing

@@ -50,14 +50,24 @@ run run --sessions
 is "a list" 0 '^short +2  [0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{5}  Spell cat, and then everything else that there is to be spel\.\.\.$' ""
 is "a list" 0 "^one +$(messages)  [0-9]{4}-.*  What is 9 \+ 4\?$" ""
 [ "$(wc -l <"$dir/out")" -eq 2 ] && head -n 1 "$dir/out" | grep -q '^short' && pass || fail "a list" "is not the two, the last one first"
-rm "$dir/state/stoker/sessions/short.json"
+run run --forget short
+is "a conversation that is forgotten" 0 "" ""
+[ -e "$dir/state/stoker/sessions/short.json" ] || [ -e "$dir/state/stoker/sessions/short.json.lock" ] && fail "--forget" "leaves a file" || pass
+run run --forget short
+is "one that is not there" 1 "" "^stoker run: --forget short: No such file or directory; --sessions lists what is kept$"
+run run --forget ../one
+is "--forget of a path" 2 "" "is a name of at most"
+flock "$file.lock" "$stoker" run --forget one >"$dir/out" 2>"$dir/err"
+status=$?
+is "one that is open" 1 "" "^stoker run: --session one is open in another stoker"
+[ -e "$file" ] && pass || fail "--forget" "removes what is open"
 XDG_STATE_HOME=$dir/none run run --sessions
 is "an empty list" 0 "" "^no conversation is kept yet; stoker run --session NAME keeps one$"
 
 # ---- refusals ------------------------------------------------------------------------------------------------------------
 for name in ../a a/b .a '' "$(printf %0101d 0)" "a b"; do
     run run --session "$name" -p x
-    is "name $name" 2 "" "^stoker run: --session is a name of at most 100 letters"
+    is "name $name" 2 "" "^stoker run: --session \(and --forget\) is a name of at most 100 letters"
 done
 env -u HOME -u XDG_STATE_HOME "$stoker" run --session one -p x </dev/null >"$dir/out" 2>"$dir/err"
 status=$?

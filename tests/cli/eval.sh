@@ -331,6 +331,17 @@ is "kld --save: its part is gone" 2 "" "^stoker eval: $dir/other.part is gone, w
 head -c 4000 "$base" >"$dir/cut"
 run eval kld "$ember" --base "$dir/cut"
 is "a base file that is cut" 2 "" "^stoker eval: $dir/cut has 4000 bytes, 9 chunks of 128 tokens"
+# codes that were lost: every chunk's rows lie whole, heads and all, but for the codes of the last row
+cp "$base" "$dir/zeros"
+codes=$((2 * $(od -An -tu4 -j 12 -N 4 "$base")))
+dd if=/dev/zero of="$dir/zeros" bs=1 seek=$(($(stat -c %s "$base") - codes)) count=$codes conv=notrunc 2>/dev/null
+run eval kld "$ember" --base "$dir/zeros"
+is "a base file with lost codes" 2 "^ *8 " "^stoker eval: $dir/zeros: the probabilities of row 566 \(at byte [0-9]+\) add up to [0-9.e-]+ in place of 1: the file is damaged$"
+grep -q 'KL divergence statistics' "$dir/out" && fail "a base file with lost codes" "gives figures" || pass
+(ulimit -f 100 && exec "$stoker" $save "$dir/grown") >"$dir/out" 2>"$dir/err"
+status=$?
+is "a base file that may not grow" 1 "" "^stoker eval: $dir/grown.part: cannot be made [0-9]+ bytes long: File too large$"
+[ ! -e "$dir/grown.part" ] && pass || fail "a base file that may not grow" "$dir/grown.part is left"
 run eval kld "$ember" --base "$text"
 is "no base file" 2 "" "^stoker eval: $text does not begin with \"_logits_\": it is no base file$"
 run eval kld "$ember" --base "$dir/absent"

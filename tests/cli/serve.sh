@@ -7,6 +7,8 @@ command -v curl >/dev/null || {
     done_testing
     exit
 }
+# how a line of the log begins
+log='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z stoker:'
 pid=
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$dir"' EXIT
 
@@ -16,7 +18,9 @@ starts() {
     "$stoker" serve "$@" --port 0 --memory min --threads 1 >"$dir/out" 2>"$dir/err" &
     pid=$!
     wait_for 60 grep -q '^listening on ' "$dir/out" || fail "serve $*" "does not listen"
-    wait_for 60 curl -sf -o /dev/null "$(sed 's/^listening on //' "$dir/out")/health" || fail "serve $*" "is not healthy"
+    at=$(sed 's/^listening on //' "$dir/out")
+    wait_for 60 curl -sf -o /dev/null "$at/health" || fail "serve $*" "is not healthy"
+    curl -s "$at/v1/models" "$at/metrics" >"$dir/ignored"
     kill -TERM $pid
     wait $pid
     status=$?
@@ -24,9 +28,10 @@ starts() {
 }
 
 starts
-is "serve" 0 "^listening on http://127\.0\.0\.1:[0-9]+$" "^stoker: req_[A-Za-z0-9]+ GET /health 200 "
-lines=$(grep -Ec '^stoker: plan: (context 1024, 1 sequence, chunks of 16 rows; predicted: a prompt of 824 tokens in [0-9.]+ s, then [0-9.]+ tokens/s; rates are assumed, stoker plan --measure measures them$|memory [0-9.]+ MiB planned of [0-9.]+ MiB that --memory allows; [0-9]+ of 96 experts held, |given up: 1 of 4 sequences \(--parallel 4 --memory [0-9]+MiB\); 0 B of 512\.0 MiB for prefixes \(--cache-ram 512M --memory [0-9]+MiB\); 16 of 512 rows \(--chunk 512 --memory [0-9]+MiB\); experts stream \(not with --memory [0-9]+MiB\)$)' "$dir/err")
+is "serve" 0 "^listening on http://127\.0\.0\.1:[0-9]+$" "$log req_[A-Za-z0-9]+ GET /v1/models 200 "
+lines=$(grep -Ec "$log"' plan: (context 1024, 1 sequence, chunks of 16 rows; predicted: a prompt of 824 tokens in [0-9.]+ s, then [0-9.]+ tokens/s; rates are assumed, stoker plan --measure measures them$|memory [0-9.]+ MiB planned of [0-9.]+ MiB that --memory allows; [0-9]+ of 96 experts held, |given up: 1 sequence instead of 4 \(--parallel 4 --memory [0-9]+MiB\); 0 B instead of 512\.0 MiB for prefixes \(--cache-ram 512M --memory [0-9]+MiB\); chunks of 16 rows instead of 512 \(--chunk 512 --memory [0-9]+MiB\); experts stream \(not with --memory [0-9]+MiB\)$)' "$dir/err")
 [ "$lines" -eq 3 ] && pass || fail "serve: the plan" "$lines of its 3 lines: $(grep plan: "$dir/err")"
+grep -Eq '(/health|/metrics) 200' "$dir/err" && fail "serve" "logs what is asked every few seconds" || pass
 grep -q warning "$dir/err" && fail "serve" "warns of what nobody gave" || pass
 # what the plan offers brings back what it gave up
 grep -o '[(]\(not with \|\)--[^)]*[)]' "$dir/err" | sed 's/not with //' | tr -d '()' >"$dir/offers"
@@ -45,9 +50,30 @@ while read -r offer; do
 done <"$dir/offers"
 [ "$(wc -l <"$dir/offers")" -eq 4 ] && pass || fail "serve: the plan" "does not make four offers"
 starts --ctx 2000
-is "serve with a context longer than trained" 0 "^listening on " "^stoker: warning: .*trained on 1024 positions, the context has 2000: "
+is "serve with a context longer than trained" 0 "^listening on " "$log warning: .*trained on 1024 positions, the context has 2000: "
 starts --cache-ram 0
-is "serve without a cache" 0 "^listening on " "^stoker: req_"
+is "serve without a cache" 0 "^listening on " "$log req_"
+
+# the plan of a server is known beforehand, and what does not fit is told before an address
+plan_served() { # of a server that runs with the defaults: each part's bytes
+    : >"$dir/out"
+    "$stoker" serve --port 0 >"$dir/out" 2>"$dir/err" &
+    pid=$!
+    wait_for 60 grep -q '^listening on ' "$dir/out" || fail "serve" "does not listen"
+    at=$(sed 's/^listening on //' "$dir/out")
+    wait_for 60 curl -sf -o "$dir/plan" "$at/stoker/plan" || fail "serve" "is not healthy"
+    kill -TERM $pid
+    wait $pid
+    pid=
+    tr '{' '\n' <"$dir/plan" | sed -n 's/.*"name":"\([a-z_]*\)","bytes":\([0-9]*\).*/\1 \2/p' | sort
+}
+plan_served >"$dir/served"
+"$stoker" plan --serve --json | sed 's/.*"parts":{\([^}]*\)}.*/\1/' | tr ',' '\n' | tr -d '"' | tr ':' ' ' | sort >"$dir/planned"
+same=$(grep -v '^slack ' "$dir/planned" | grep -Fxc -f "$dir/served")
+[ "$same" -ge 15 ] && [ "$same" -eq "$(grep -vc '^slack ' "$dir/planned")" ] && pass ||
+    fail "plan --serve" "is another plan: $(diff "$dir/planned" "$dir/served")"
+run serve --port 0 --memory 20M
+is "a plan that does not fit" 2 "" "--memory"
 
 # options that would give everybody access
 for flag in --api-key --allow-host --cors --alias; do
@@ -71,7 +97,7 @@ for origin in http://a/b app.example http:// ://a http://u@a; do
     is "--cors $origin" 2 "" "=stoker serve: --cors $origin: an origin is scheme://host or scheme://host:port, nothing behind, or '*'"
 done
 starts --cors '*'
-is "--cors of all pages" 0 "^listening on " "^stoker: req_"
+is "--cors of all pages" 0 "^listening on " "$log req_"
 printf '\n \n\n' >"$dir/keys"
 run serve --port 0 --api-key-file "$dir/keys"
 is "a file of empty keys" 2 "" "=stoker serve: --api-key-file $dir/keys holds no key"
@@ -82,7 +108,7 @@ is "no file of keys" 1 "" "=stoker serve: --api-key-file $dir/absent: cannot be 
 run serve --port 0 --host 0.0.0.0
 is "others' requests without a key" 2 "" "^stoker: --host 0\.0\.0\.0 lets other machines ask: give --api-key-file, or --allow-host with each name "
 starts --host 0.0.0.0 --allow-host box.example
-is "others' requests with a name" 0 "^listening on " "^stoker: warning: whoever reaches 0\.0\.0\.0 may use this server: "
+is "others' requests with a name" 0 "^listening on " "$log warning: whoever reaches 0\.0\.0\.0 may use this server: "
 
 # what nobody could answer is found in the log by its path and the reason, which quotes no prompt
 : >"$dir/out"
@@ -100,7 +126,7 @@ curl -s -o /dev/null "$at/v1/chat/completions"
 kill -TERM $pid
 wait $pid
 pid=
-logged() { grep -Eq "^stoker: req_[A-Za-z0-9]+ $2$" "$dir/err" && pass || fail "$1" "not in the log: $2"; }
+logged() { grep -Eq "$log req_[A-Za-z0-9]+ $2$" "$dir/err" && pass || fail "$1" "not in the log: $2"; }
 zeros='prompt 0 cached 0 generated 0 [0-9.]+ ms:'
 logged "a wrong path" "POST /v1/v1/messages 404 $zeros there is no route /v1/v1/messages"
 logged "another model" "POST /v1/chat/completions 404 $zeros model .gpt-4o. not found; .*--any-model.*"
@@ -122,14 +148,15 @@ serve_part() { # serve_part MODEL: a server of it begins
     "$stoker" serve "$1" --port 0 --memory min --threads 1 >"$dir/out" 2>"$dir/err" &
     pid=$!
     wait_for 60 grep -q '^listening on ' "$dir/out" || fail "$what" "does not listen"
-    wait_for 60 curl -sf -o /dev/null "$(sed 's/^listening on //' "$dir/out")/health" || fail "$what" "is not healthy"
+    at=$(sed 's/^listening on //' "$dir/out")
+    wait_for 60 curl -sf -o /dev/null "$at/health" || fail "$what" "is not healthy"
 }
 end_part() {
     kill -TERM $pid
     wait $pid
     status=$?
     pid=
-    is "$what" 0 "^listening on " "^stoker: req_"
+    is "$what" 0 "^listening on " "$log req_"
 }
 chat='{"max_tokens":2,"messages":[{"role":"user","content":"a"}]}'
 
@@ -153,17 +180,18 @@ end_part
 # who may write where prefixes are read from
 mkdir "$dir/cache" && chmod 700 "$dir/cache"
 starts --cache-dir "$dir/cache"
+grep -Eq '(/health|/metrics) 200' "$dir/err" && fail "serve" "logs what is asked every few seconds" || pass
 grep -q warning "$dir/err" && fail "a cache of one's own" "is warned of" || pass
 chmod 777 "$dir/cache"
 starts --cache-dir "$dir/cache"
-is "a cache that all may write" 0 "^listening on " "^stoker: warning: --cache-dir $dir/cache can be written by every user: "
+is "a cache that all may write" 0 "^listening on " "$log warning: --cache-dir $dir/cache can be written by every user: "
 chmod 1777 "$dir/cache"
 starts --cache-dir "$dir/cache"
 grep -q warning "$dir/err" && pass || fail "a cache with a sticky bit" "is not warned of"
 if [ "$(id -u)" -eq 0 ]; then
     chmod 700 "$dir/cache" && chown 12345 "$dir/cache"
     starts --cache-dir "$dir/cache"
-    is "a cache of another user" 0 "^listening on " "^stoker: warning: --cache-dir $dir/cache belongs to user 12345, "
+    is "a cache of another user" 0 "^listening on " "$log warning: --cache-dir $dir/cache belongs to user 12345, "
 else
     skip "a cache of another user" "needs root"
 fi

@@ -69,7 +69,7 @@ run $ask --control-vector "$raw" --steer '{}'
 is "no list" 2 "" '--steer: a list of at most 16 entries'
 run $ask --control-vector "$raw" --steer "@$dir/absent"
 is "a list that is not there" 1 "" '^stoker run: --steer .*absent'
-run bench "$ember" -p 8 -n 0 -r 1 --no-warmup --project "$ablate"
+run bench "$ember" -p 8 -n 0 -r 1 --no-roofs --no-warmup --project "$ablate"
 is "bench" 0 "pp8" '^vector .*: project, layers 1-5'
 
 # ---- what is refused -----------------------------------------------------------------------------------------------------

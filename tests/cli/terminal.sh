@@ -78,6 +78,25 @@ see "a prompt" '^> '
 keys '/bye\r'
 ends "/bye" "$sane"
 
+# Tab: commands, and the paths of those that take one
+echo "a note" >"$HOME/notes [1].txt"
+mkdir "$HOME/notable" "$HOME/other"
+begin "'$stoker' run --temp 0$after"
+see "a prompt" '^> '
+keys '/s\t'
+see "Tab where several commands begin so" '^system  set  stats  save  sessions$'
+keys 'es\t\r'
+see "Tab where one does" '^no conversation is kept yet|^> /sessions '
+keys '/file ~/not\t'
+see "Tab where several paths begin so" '^notable/  notes \[1\]\.txt$'
+keys 'es\t\r'
+see "Tab where one does" 'notes \[1\]\.txt'
+keys '/file ~/oth\t'
+see "Tab of a folder" '/file ~/oth.*er/'
+keys '\025/quit\r'
+ends "/quit" "$sane"
+rm -r "$HOME/notes [1].txt" "$HOME/notable" "$HOME/other"
+
 begin "'$stoker' run --temp 0$after"
 see "a prompt" '^> '
 keys 'Spell cat.\r'
@@ -562,7 +581,7 @@ keys '/clear\r'
 see "a prompt again" '^> ' 3
 keys '\004'
 ends "a conversation with a name" "$sane"
-grep -q role "$dir/state/stoker/sessions/chat.json" && fail "/clear" "the conversation is kept" || pass
+grep -qs role "$dir/state/stoker/sessions/chat.json" && fail "/clear" "the conversation is kept" || pass
 grep -q role "$dir/state/stoker/sessions/chat.json.1" && pass || fail "/clear" "what was said before is lost"
 [ ! -e "$dir/state/stoker/sessions/chat.json.2" ] && pass || fail "/clear" "what is empty is put aside"
 

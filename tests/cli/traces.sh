@@ -10,7 +10,7 @@ for case in "qwen3moe 8 12 20" "qwen2moe 6 9 12" "mixtral 6 8 11" "ember 6 30 55
     file=$golden/$model.gguf
     [ -e "$file" ] || file=$ember
     for slots; do
-        run bench "$file" -p 24 -n 16 -r 1 --no-warmup --chunk 1 --slots "$slots" \
+        run bench "$file" -p 24 -n 16 -r 1 --no-roofs --no-warmup --chunk 1 --slots "$slots" \
             --route-trace "$dir/routes" --cache-log "$dir/events"
         is "$model, slots $slots" 0 "evictions +[1-9]|tg16" ""
         grep -q '"evict"' "$dir/events" && pass || fail "$model, slots $slots" "nothing was evicted"
@@ -23,7 +23,7 @@ done
 
 # Routes do not depend on the chunk.
 for chunk in 1 7 32; do
-    run bench "$golden/qwen3moe.gguf" -p 24 -n 16 -r 1 --no-warmup --chunk $chunk --route-trace "$dir/routes"
+    run bench "$golden/qwen3moe.gguf" -p 24 -n 16 -r 1 --no-roofs --no-warmup --chunk $chunk --route-trace "$dir/routes"
     is "chunk $chunk" 0 "tg16" ""
     [ $chunk -gt 1 ] || cp "$dir/routes" "$dir/first"
     cmp -s "$dir/first" "$dir/routes" && pass || fail "chunk $chunk" "other routes than row by row"
@@ -40,7 +40,7 @@ payload=$(printf %s "$steps" | tr -d ' ')
 trace "$head" "$payload"
 ids() { tail -c "$2" "$1" | od -An -v -tu1 -w4 | tr -s ' ' | tr '\n' ';'; } # a line a layer of a row
 for chunk in 1 7; do
-    run bench "$golden/qwen3moe.gguf" -p 0 -n 5 -r 1 --no-warmup --chunk $chunk --routes "$dir/forced" --route-trace "$dir/routes"
+    run bench "$golden/qwen3moe.gguf" -p 0 -n 5 -r 1 --no-roofs --no-warmup --chunk $chunk --routes "$dir/forced" --route-trace "$dir/routes"
     is "forced routes" 0 "tg5" ""
     # 6 rows: steps 0, 1, 2, then 1 and 2 again; a layer without routes chooses itself
     again='3 255 255 255; 9 1 2 255; 5 4 3 255;( [0-9]+){4};'
@@ -48,13 +48,13 @@ for chunk in 1 7; do
     ids "$dir/routes" 48 >"$dir/out"
     is "the routes that were forced" 0 "$want" ""
 done
-run bench "$golden/qwen3moe.gguf" -p 40 -n 0 -r 1 --no-warmup --route-trace "$dir/first"
-run bench "$golden/qwen3moe.gguf" -p 40 -n 0 -r 1 --no-warmup --routes "$dir/first" --route-trace "$dir/routes"
+run bench "$golden/qwen3moe.gguf" -p 40 -n 0 -r 1 --no-roofs --no-warmup --route-trace "$dir/first"
+run bench "$golden/qwen3moe.gguf" -p 40 -n 0 -r 1 --no-roofs --no-warmup --routes "$dir/first" --route-trace "$dir/routes"
 is "its own routes again" 0 "pp40" ""
 [ "$(ids "$dir/first" 320)" = "$(ids "$dir/routes" 320)" ] && pass || fail "its own routes again" "others"
 
 refused() { # refused WHAT PATTERN
-    run bench "$golden/qwen3moe.gguf" -p 0 -n 2 -r 1 --routes "$dir/forced"
+    run bench "$golden/qwen3moe.gguf" -p 0 -n 2 -r 1 --no-roofs --routes "$dir/forced"
     is "$1" 2 "" "$2"
 }
 with() { trace "$(printf %s "$head" | sed "s/$1/$2/")" "${3-$payload}"; }
@@ -74,7 +74,7 @@ printf 'STRT1\n\377\377\377\377{}' >"$dir/forced" && refused "a header longer th
 rm "$dir/forced" && refused "no file" "cannot be opened: No such file"
 
 # Traces that are refused.
-run bench "$golden/llama-tied.gguf" -p 4 -n 0 --route-trace "$dir/routes"
+run bench "$golden/llama-tied.gguf" -p 4 -n 0 --no-roofs --route-trace "$dir/routes"
 is "a dense model" 2 "" "llama-tied.gguf has no experts: --route-trace and --cache-log have nothing to tell"
 run run "$golden/qwen3moe.gguf" -p x --cache-log "$dir/nowhere/events"
 is "a folder that is not there" 1 "" "--cache-log .*/nowhere/events cannot be written: No such file or directory"

@@ -1,0 +1,179 @@
+# Recorded rows as files: what a reader of its own finds in them, the same bytes under every setting, what is refused, what a failure leaves.
+. tests/cli/harness
+
+g=$data/steering/steer-qwen3moe.gguf
+touch "$dir/out" "$dir/err"
+look() { # look WHAT FILE REGEX [TENSOR]
+    "${data%/data}/tests/read_rows" "$2" ${4:-} >"$dir/out" 2>"$dir/err"
+    tr -d ' ' <"$dir/out" | grep -Eq "$3" && pass || fail "$1" "$(cat "$dir/err") is not $3"
+}
+none_left() { # none_left WHAT: neither a file nor a part of one
+    [ -z "$(ls "$dir" | grep -E '^(f|x)\.')" ] && pass || fail "$1" "$(ls "$dir")"
+}
+
+echo '1 2 3 4 5 6 7 8 9 10' >"$dir/ids"
+act="activations $g --tokens $dir/ids --ctx 64"
+f=$dir/f.safetensors
+
+# ---- what a file holds ---------------------------------------------------------------------------------------------------------
+run $act -o "$f"
+is "a file" 0 "" ""
+look "all layers" "$f" '^qwen3moetokens:I32\[10\]resid_post\.0:F32\[10,40\].*resid_post\.3:F32\[10,40\]$' resid_post.0
+look "ids" "$f" '^\(1,2,3,4,5,6\)$' tokens
+cp "$f" "$dir/truth"
+run $act --layers 1,3 --tensors router_ids,router_logits,ffn_out --from -4 --to -1 -o "$f"
+look "layers, tensors, positions" "$f" 'router_logits\.1:F32\[3,12\]router_ids\.1:I32\[3,4\].*ffn_out\.3:F32\[3,40\]'
+run $act --layers 2 --reduce top --top 3 -o "$f"
+look "the largest" "$f" 'tokens:I32\[10\]resid_post\.2\.index:I32\[10,3\]resid_post\.2\.value:F32\[10,3\]$'
+run $act --tensors router_ids --reduce count -o "$f"
+look "experts are counted" "$f" 'router_ids\.0\.count:I32\[1,12\]'
+run $act --layers 0 --reduce norm --dtype bf16 -o "$f"
+look "norms" "$f" 'resid_post\.0\.norm:F32\[10\]$'
+run $act --layers 0 --dtype bf16 -o "$f"
+look "bf16" "$f" 'resid_post\.0:BF16\[10,40\]$'
+run $act --layers 3 --tensors lens,final --top 4 -o "$f"
+look "lens and final" "$f" 'lens_ids\.3:I32\[10,4\]lens_values\.3:F32\[10,4\]final:F32\[10,40\]$'
+run $act --layers 2 -o "$dir/f.npy"
+look "an array" "$dir/f.npy" '^npy<f41040$'
+run $act --layers 2 --dtype f16 -o "$dir/f.npy"
+look "an array of f16" "$dir/f.npy" '^npy<f21040$'
+rm -f "$dir/f.npy"
+
+# Products with the directions of a vector: of the layers that it has. The numbers are those of an independent sum in f64.
+run $act --reduce dot --vector "$data/steering/steer-qwen3moe.a.gguf" -o "$f"
+is "products" 0 "" ""
+look "products" "$f" 'tokens:I32\[10\]resid_post\.1\.dot:F32\[10\]resid_post\.2\.dot:F32\[10\]resid_post\.3\.dot:F32\[10\]$'
+look "products of layer 2" "$f" '^\(-30\.6233[0-9]*,-30\.0955[0-9]*,-21\.7250[0-9]*,' resid_post.2.dot
+
+# A corpus: windows, the rows of each at their place; one window of it has the bytes of that window alone.
+run $act --layers 2 -o "$dir/whole.safetensors"
+tr ' ' '\n' <"$dir/ids" | head -n 7 | tr '\n' ' ' >"$dir/seven"
+printf 'What is 9 + 4? What is the KV cache? What is an expert?' >"$dir/corpus"
+run activations "$ember" --text "$dir/corpus" --window 8 --parallel 2 --layers 3 -o "$f"
+is "a corpus" 0 "" ""
+look "which window" "$f" '^\(0,0,0,0,0,0\)$' sequence
+look "where in it" "$f" '^\(0,1,2,3,4,5\)$' position
+cp "$f" "$dir/two"
+run activations "$ember" --text "$dir/corpus" --window 8 --max-tokens 16 --from 6 --layers 3 --reduce norm -o "$f"
+look "the ends of two windows" "$f" '^\(0,0,1,1\)$' sequence
+look "where they are" "$f" '^\(6,7,6,7\)$' position
+look "rows of both" "$f" '^\([1-9][0-9.]*,[1-9][0-9.]*,[1-9][0-9.]*,[1-9][0-9.]*\)$' resid_post.3.norm
+run activations "$ember" --text "$dir/corpus" --window 8 --parallel 1 --threads 1 --chunk 3 --layers 3 -o "$f"
+cmp -s "$f" "$dir/two" && pass || fail "a corpus" "depends on --parallel"
+
+# A last window that is too short for --from has no row; a second run that writes the same file is told; a link is not followed.
+run activations "$ember" --text "$dir/corpus" --window 8 --from 7 --layers 3 -o "$f"
+is "a window without rows" 0 "" ""
+look "windows with rows" "$f" '^\(0(,[0-9]+)*\)$' sequence
+(flock 9 && run $act -o "$f" && is "a file that is being written" 1 "" 'f.safetensors.part is being written by another run: ' && echo done >"$dir/locked") 9>"$f.part"
+[ -e "$dir/locked" ] && pass || fail "a file that is being written" "was written twice"
+rm -f "$f.part" && echo kept >"$dir/other" && ln -s "$dir/other" "$f.part"
+run $act -o "$f"
+is "a link" 1 "" 'cannot be written: '
+grep -q '^kept$' "$dir/other" && pass || fail "a link" "was followed"
+rm -f "$f.part"
+
+# ---- the same bytes -------------------------------------------------------------------------------------------------------------
+for how in "--threads 1" "--threads 2 --chunk 3" "--cpu-tier scalar" "--memory min --chunk 1" "--capture-memory 64k"; do
+    run $act $how -o "$f"
+    cmp -s "$f" "$dir/truth" && pass || fail "$how" "other bytes"
+done
+
+# An answer that ends early: the file is as long as what was computed.
+run activations "$ember" -p 'What is 9 + 4?' --chat -n 200 --layers 3 -o "$f"
+is "an answer" 0 "" ""
+look "an answer that ends early" "$f" 'tokens:I32\[[1-9][0-9]?\]resid_post\.3:F32\[[1-9][0-9]?,'
+
+# ---- dumps of llama.cpp ---------------------------------------------------------------------------------------------------------
+dump=$dir/dump.bin # version 1, rows of 2, layer 3: 1 2, 3 4, -1 0.5
+printf 'ACTV\001\0\0\0\002\0\0\0\003\0\0\0' >"$dump"
+printf '\0\0\200\077\0\0\0\100\0\0\100\100\0\0\200\100\0\0\200\277\0\0\0\077' >>"$dump"
+run activations convert "$dump" -o "$f"
+is "a dump" 0 "" ""
+look "a dump" "$f" 'resid_post\.3:F32\[3,2\]$'
+look "its rows" "$f" '^\(1,2,3,4,-1,0\.5\)$' resid_post.3
+rm -f "$f"
+i=0
+while [ $i -lt 40 ]; do # truncated anywhere it is refused, or has fewer rows
+    head -c $i "$dump" >"$dir/cut.bin"
+    run activations convert "$dir/cut.bin" -o "$f"
+    case $i in
+    24 | 32) [ $status = 0 ] && rm "$f" && pass || fail "a dump of $i bytes" "$(cat "$dir/err")" ;;
+    *) is "a dump of $i bytes" 1 "" 'cut.bin ' ;;
+    esac
+    i=$((i + 1))
+done
+for bad in 'ACTW\001\0\0\0\002\0\0\0\003\0\0\0' 'ACTV\002\0\0\0\002\0\0\0\003\0\0\0' 'ACTV\001\0\0\0\0\0\0\0\003\0\0\0' \
+    'ACTV\001\0\0\0\377\377\377\377\003\0\0\0' 'ACTV\001\0\0\0\002\0\0\0\377\377\377\377'; do
+    printf "$bad\0\0\0\0\0\0\0\0" >"$dir/bad.bin"
+    run activations convert "$dir/bad.bin" -o "$f"
+    is "a dump of $bad" 1 "" 'bad.bin '
+done
+run activations convert "$dir" -o "$f"
+is "a folder" 1 "" 'no dump'
+run activations convert "$dump" -o "$dir/f.npy"
+is "a dump as an array" 2 "" 'OUT.safetensors'
+run activations convert -o "$f"
+is "no dump" 2 "" 'needs a dump'
+none_left "dumps that are refused"
+
+# ---- refused --------------------------------------------------------------------------------------------------------------------
+rm -f "$f"
+run $act --tensors resid -o "$f"
+is "an unknown tensor" 2 "" 'there is no "resid"; possible are resid_pre, '
+run $act --layers 4 -o "$f"
+is "a layer too many" 2 "" 'the model has layers 0 to 3'
+run activations "$data/steering/steer-llama-tied.gguf" --tokens "$dir/ids" --ctx 64 --layers 1 --tensors router_ids -o "$f"
+is "no router there" 1 "" 'layer 1 has no router_ids'
+run $act --tensors resid_post,router_ids --reduce count -o "$f"
+is "a sum of what is no number of experts" 2 "" 'only router_ids are counted'
+run $act --from 7 --to 7 -o "$f"
+is "no position" 2 "" 'leave no position'
+run $act -o "$dir/x.npy"
+is "four tensors" 2 "" 'a .npy file holds one tensor, and 4 are asked for'
+run $act --layers 1 --dtype bf16 -o "$dir/x.npy"
+is "an array of bf16" 2 "" 'numpy has no bf16'
+run $act -o "$dir/x.bin"
+is "another ending" 2 "" '\.safetensors or \.npy'
+run $act -p Hi -o "$f"
+is "two sources" 2 "" 'one source is needed'
+run $act --capture-memory 2k -o "$f"
+is "little memory" 2 "" 'bytes of memory, and .*raise --capture-memory'
+run $act --reduce dot -o "$f"
+is "products with nothing" 2 "" 'needs --vector FILE'
+run $act --vector "$data/steering/steer-qwen3moe.a.gguf" -o "$f"
+is "a vector for nothing" 2 "" 'of no use to another'
+run $act --layers 0 --reduce dot --vector "$data/steering/steer-qwen3moe.a.gguf" -o "$f"
+is "a layer without a direction" 1 "" 'layer 0 has no direction in the vector'
+run $act --reduce dot --vector "$data/steering/ember/ablate.gguf" -o "$f"
+is "a vector of another width" 2 "" '256'
+run $act --reduce dot --vector "$dir/absent.gguf" -o "$f"
+is "no vector" 1 "" 'absent.gguf'
+run $act --layers 1 -o "$dir/no/such/x.npy"
+is "no such folder" 1 "" 'No such file'
+run plan "$g" --json
+grep -Eq '"capture": ?0' "$dir/out" && pass || fail "the plan" "has no part capture"
+run plan "$g" --json --capture-memory 1M
+grep -Eq '"capture": ?1[0-9]{6}' "$dir/out" && pass || fail "the plan" "is without --capture-memory"
+none_left "what is refused"
+
+# ---- failures leave nothing ------------------------------------------------------------------------------------------------------
+for k in 1 2 3 5 8; do
+    (ulimit -f "$k"; exec "$stoker" $act -o "$f") >"$dir/out" 2>"$dir/err" </dev/null
+    status=$?
+    is "a file that may have $k blocks" 1 "" 'File too large'
+done
+none_left "files that may not grow"
+i=0 left=
+while [ $i -lt 20 ]; do
+    i=$((i + 1))
+    "$stoker" $act --chunk 1 -o "$f" </dev/null >/dev/null 2>&1 &
+    pid=$!
+    sleep "0.0$((i * 4 % 10))$i"
+    kill -9 $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    [ ! -e "$f" ] || cmp -s "$f" "$dir/truth" || left="$left $i"
+    rm -f "$f" "$f.part"
+done
+[ -z "$left" ] && pass || fail "a process that is killed" "leaves part of a file under its name:$left"
+done_testing

@@ -1,0 +1,135 @@
+# stoker tune and its profiles: who takes them, what is over them, which are left alone; nothing here asks how fast anything was.
+. tests/cli/harness
+
+unset STOKER_NO_CONFIG
+export XDG_CONFIG_HOME="$dir/home"
+profiles=$XDG_CONFIG_HOME/stoker/profiles
+memory=70M
+
+# One run of it: small, and the experts are streamed, so that readers are measured too.
+run tune --memory $memory --ctx 64 --seconds 90
+is "tune" 0 "" "^stoker tune: profile $profiles/[0-9a-f]{16}-[0-9a-f]{8}-73400320.toml$"
+for line in 'the defaults with themselves: pair 6 of [0-9]+, ends within [0-9]+ s' '--reader threads: ' '--reader-depth 8: '; do
+    grep -Eq -- "^stoker tune: $line" "$dir/err" && pass || fail "tune" "does not say $line"
+done
+profile=$(echo "$profiles"/*.toml)
+[ -f "$profile" ] && [ "$(tail -n 1 "$profile")" = "whole = true" ] && pass || fail "tune" "left no whole profile"
+key=$(sed -n '/^version/p; /^model/p; /^machine/p; /^memory/p' "$profile")
+# plant SETTINGS [PATH]: a whole profile for this machine
+plant() { printf '[profile]\n%s\n[settings]\n%b\n[end]\nwhole = true\n' "$key" "$1" >"${2-$profile}"; }
+ask() { run run -p 'Spell cat.' --temp 0 --memory $memory "$@"; }
+
+# ---- who takes it, and what is over it ----------------------------------------------------------------------------------------
+plant 'threads = 1\nchunk = 3\nreader = "threads"\nreader-depth = 1'
+named="^stoker: profile $profile: "
+ask
+is "run" 0 "=C-A-T." "${named}threads 1, chunk 3, reader threads, reader-depth 1; --no-profile ignores it$"
+ask --no-profile
+is "--no-profile" 0 "=C-A-T." ""
+ask --threads 2
+is "a flag is over it" 0 "=C-A-T." "${named}chunk 3, reader threads, reader-depth 1; "
+ask --reader threads
+is "a reader has a depth of its own" 0 "=C-A-T." "${named}threads 1, chunk 3; "
+STOKER_CHUNK=64 ask
+is "a variable is over it" 0 "=C-A-T." "${named}threads 1, reader threads, reader-depth 1; "
+ask --no-config
+is "--no-config" 0 "=C-A-T." ""
+run run -p 'Spell cat.' --temp 0 --memory 80M
+is "another budget" 0 "=C-A-T." ""
+ask --json --print-config
+is "--print-config" 0 '"chunk":\{"value":"3","from":"[^"]*toml"\}' "$named"
+run bench --memory $memory -p 4 -n 0 -r 1 --no-roofs --no-warmup -o csv
+is "bench" 0 '^build' "${named}threads 1, chunk 3"
+run bench --memory $memory -p 4 -n 0 -r 1 --no-roofs --no-warmup -t 2 -ub 8 -dio 1 -o csv
+is "llama-bench's flags are over it" 0 "^build" "${named}nothing is set otherwise; "
+run bench --memory $memory --digest
+cp "$dir/out" "$dir/with"
+run bench --memory $memory --digest --no-profile
+cmp -s "$dir/out" "$dir/with" && pass || fail "a profile" "changes what is computed"
+run serve --memory $memory --ctx 64 --parallel 1 --cache-ram 0 --port 999999
+is "serve: a wrong flag" 2 "" "--port 999999"
+"$stoker" serve --memory 500M --ctx 64 --parallel 1 --cache-ram 0 --port 0 >"$dir/out" 2>"$dir/err" &
+server=$!
+wait_for 60 grep -q listening "$dir/out"
+kill $server
+wait $server
+grep -q profile "$dir/err" && fail "serve" "has a profile of another budget" || pass
+plant 'threads = 1' "$(echo "$profile" | sed 's/73400320/524288000/')"
+sed -i 's/73400320/524288000/' "$profiles"/*-524288000.toml
+"$stoker" serve --memory 500M --ctx 64 --parallel 1 --cache-ram 0 --port 0 >"$dir/out" 2>"$dir/err" &
+server=$!
+wait_for 60 grep -q listening "$dir/out"
+kill $server
+wait $server
+grep -q "^stoker: profile .*-524288000.toml: threads 1; " "$dir/err" && pass || fail "serve" "does not name its profile"
+rm "$profiles"/*-524288000.toml
+plant 'threads = 1\nchunk = 65536\nreader = "buffered"'
+ask
+is "what does not fit is left out" 0 "=C-A-T." "${named}threads 1, chunk 65536 does not fit, reader buffered does not fit; "
+
+# ---- what is left alone -------------------------------------------------------------------------------------------------------
+# left WHAT: the profile is named, without effect, and as it was
+left() {
+    cp "$profile" "$dir/before"
+    ask
+    is "$1" 0 "=C-A-T." "^stoker: profile $profile $2, and is left alone$"
+    cmp -s "$profile" "$dir/before" && pass || fail "$1" "was changed"
+}
+plant 'threads = 1'
+cp "$profile" "$dir/whole"
+size=$(wc -c <"$profile")
+for n in 0 1 $((size / 4)) $((size / 2)) $((size - 20)) $((size - 8)) $((size - 3)); do
+    head -c $n "$dir/whole" >"$profile"
+    left "cut at $n" "is cut.*"
+done
+sed 's/^version = 1/version = 2/' "$dir/whole" >"$profile"
+left "another version" "is of another version of stoker"
+sed 's/^machine = .*/machine = "Z80, 1 cores, scalar"/' "$dir/whole" >"$profile"
+left "another machine" "is of another machine"
+sed 's/^model = .*/model = "0000000000000000"/' "$dir/whole" >"$profile"
+left "another model" "is of another model or budget"
+for setting in 'threads = 0' 'threads = "two"' 'reader = "tape"' 'kv = "q8_0"' 'reader-depth = 99999'; do
+    plant "$setting"
+    left "$setting" "has a setting that no profile has"
+done
+head -c 1000 /dev/urandom >"$profile"
+left "noise" "is cut or damaged"
+cp "$profile" "$dir/noise"
+beside=$(echo "$profile" | sed 's/\.toml$/-2.toml/')
+plant 'chunk = 3\nthreads = 1\nreader-depth = 1' "$beside"
+ask
+is "one beside it" 0 "=C-A-T." "^stoker: profile $beside: threads 1, chunk 3, reader-depth 1; "
+
+# ---- interrupted, and repaired ------------------------------------------------------------------------------------------------
+cp "$beside" "$dir/before"
+setsid sh -c 'trap - INT; exec "$@"' sh "$stoker" tune --memory $memory --ctx 64 --seconds 90 >"$dir/out" 2>"$dir/err" &
+tuning=$!
+wait_for 60 grep -q "pair 2 of" "$dir/err"
+kill -TERM $tuning
+wait $tuning
+[ $? -gt 128 ] && pass || fail "a signal" "does not end tune"
+cmp -s "$beside" "$dir/before" && pass || fail "interrupted before anything was taken" "the old profile is gone"
+run tune --memory $memory --ctx 64 --seconds 90
+is "tune again" 0 "" "^stoker tune: profile $beside$"
+cmp -s "$profile" "$dir/noise" && pass || fail "tune" "wrote over what is damaged"
+grep -Eq '^chunk = 3$|^reader-depth = 1$' "$beside" && fail "tune" "kept what was wrong on purpose" || pass
+ask
+is "the new one" 0 "=C-A-T." "^stoker: profile $beside: "
+ls "$profiles" | grep -qv '\.toml$' && fail "tune" "left a part of a file" || pass
+
+# ---- what cannot be -----------------------------------------------------------------------------------------------------------
+run tune -
+is "stdin" 2 "" "a model from stdin cannot be read again and again"
+run tune "$dir/nothing.gguf"
+is "no model" 1 "" "nothing.gguf"
+run tune --memory 1M --ctx 64
+is "too little memory" 2 "" "--memory 1.0 MiB is too small"
+run tune --seconds 0
+is "--seconds 0" 2 "" "--seconds 0: numbers from 1 to"
+mv "$profiles" "$dir/away"
+: >"$profiles"
+ask
+is "no folder" 0 "=C-A-T." ""
+rm "$profiles"
+
+done_testing
