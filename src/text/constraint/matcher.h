@@ -26,8 +26,9 @@
 struct error;
 
 enum { SET_DEAD = 0 };
-/* Bounds of one step, some 2 ms: whether it is refused depends on the set and the byte alone, not on what is remembered. */
-enum { MATCHER_CONFIGS = 4096, MATCHER_SLOTS = 2 * MATCHER_CONFIGS, MATCHER_CALLS = 1 << 15, MATCHER_WORK = 3 << 14 };
+/* Bounds of one step, some 2 ms: whether it is refused depends on the set and the byte alone, not on what is remembered. With what sorting
+ * and describing so much takes, a step stays below CONSTRAINT_STEP. */
+enum { MATCHER_CONFIGS = 4096, MATCHER_SLOTS = 2 * MATCHER_CONFIGS, MATCHER_CALLS = 1 << 15, MATCHER_WORK = 5 << 13 };
 
 struct link {
     uint32_t frame, state, count;

@@ -783,6 +783,34 @@ static void test_calls_at_once(void **state)
     constraint_destroy(c);
 }
 
+/* A mask pauses between steps: each of them, a refused one too, is less than what constraint.h promises to the others. */
+static void test_work_of_steps(void **state)
+{
+    (void)state;
+    static const char alphabet[] = "aabbzz09AZxykklmncoq";
+    struct constraint *c[] = {
+        make(&(struct language){"root ::= (\"x\" a)*\na ::= \"x\" (a|b)? | \"y\" b a\nb ::= \"x\" a b | \"y\" | \"x\"", 0}),
+        from_schema("{\"type\":\"string\",\"pattern\":\"^((((([a-z]{0,9}[0-9]{0,9}){0,9}[A-Z]{0,9}){0,9}(x|yy|zzz){0,9}){0,9}"
+                    "([ab]{0,9}c{0,9}){0,9}){0,9}(k|l|mm){0,9}(n{0,9}o{0,9}){0,9}q{0,9}){0,9}$\"}")};
+    int refused = 0;
+    for (uint64_t walk = 0; walk < 24; walk++) {
+        struct matcher *m = &c[walk % 2]->matcher;
+        struct constraint_state *s = begin(c[walk % 2]);
+        uint32_t set = walk % 2 ? matcher_step(m, s->set, '"') : s->set;
+        for (uint64_t at = 0; at < 40 && set != SET_DEAD && !matcher_low(m); at++) {
+            uint64_t before = m->meter.done;
+            set = matcher_step(m, set, (uint8_t)alphabet[rng_u64(11, walk, at, 0) % (sizeof alphabet - 1)]);
+            assert_in_range(m->meter.done - before, 0, CONSTRAINT_STEP);
+            refused += m->ambiguous;
+            matcher_begin(m);
+        }
+        constraint_end(s);
+    }
+    assert_in_range(refused, 4, 24);
+    for (int i = 0; i < 2; i++)
+        constraint_destroy(c[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -804,6 +832,7 @@ int main(void)
         cmocka_unit_test(test_memory_grows_during_a_collection),
         cmocka_unit_test(test_nothing_is_found_without_memory),
         cmocka_unit_test(test_calls_at_once),
+        cmocka_unit_test(test_work_of_steps),
     };
     return cmocka_run_group_tests(tests, open_ember, close_vocabulary);
 }
