@@ -789,9 +789,11 @@ static void test_work_of_steps(void **state)
     (void)state;
     static const char alphabet[] = "aabbzz09AZxykklmncoq";
     struct constraint *c[] = {
-        make(&(struct language){"root ::= (\"x\" a)*\na ::= \"x\" (a|b)? | \"y\" b a\nb ::= \"x\" a b | \"y\" | \"x\"", 0}),
-        from_schema("{\"type\":\"string\",\"pattern\":\"^((((([a-z]{0,9}[0-9]{0,9}){0,9}[A-Z]{0,9}){0,9}(x|yy|zzz){0,9}){0,9}"
-                    "([ab]{0,9}c{0,9}){0,9}){0,9}(k|l|mm){0,9}(n{0,9}o{0,9}){0,9}q{0,9}){0,9}$\"}")};
+        make(&(struct language){"root ::= (\"x\" a)*\na ::= \"x\" (a|b)? | \"y\" b a\nb ::= \"x\" a b | \"y\" | \"x\"",
+                                0}),
+        from_schema(
+            "{\"type\":\"string\",\"pattern\":\"^((((([a-z]{0,9}[0-9]{0,9}){0,9}[A-Z]{0,9}){0,9}(x|yy|zzz){0,9}){0,9}"
+            "([ab]{0,9}c{0,9}){0,9}){0,9}(k|l|mm){0,9}(n{0,9}o{0,9}){0,9}q{0,9}){0,9}$\"}")};
     int refused = 0;
     for (uint64_t walk = 0; walk < 24; walk++) {
         struct matcher *m = &c[walk % 2]->matcher;
