@@ -116,6 +116,17 @@ is "a dump as an array" 2 "" 'OUT.safetensors'
 run activations convert -o "$f"
 is "no dump" 2 "" 'needs a dump'
 none_left "dumps that are refused"
+cp "$dump" "$dir/large.bin"
+truncate -s $((16 + (1 << 30))) "$dir/large.bin"
+"$stoker" activations convert "$dir/large.bin" -o "$f" >"$dir/out" 2>"$dir/err" &
+pid=$!
+wait_for 10 [ -e "$f.part" ]
+kill -TERM $pid
+wait $pid
+status=$?
+is "a dump that is not waited for" 130 "" ""
+none_left "a dump that is not waited for"
+rm -f "$dir/large.bin"
 
 # ---- refused --------------------------------------------------------------------------------------------------------------------
 rm -f "$f"

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -104,9 +103,9 @@ int activations_convert(const char *from, const char *to)
 {
     struct dump d = {.path = from, .fd = -1};
     struct part_file p = {.fd = -1};
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a sentence */
+    part_signals();
     int status = read_header(&d);
-    status = status ? status : part_open(&p, to);
+    status = status ? status : part_open(&p, "activations", to);
     status = status ? status : write_all(&d, &p);
     status = status ? status : part_finish(&p);
     part_close(&p);

@@ -6,7 +6,6 @@
 #include "cli/common/cli.h"
 #include "cli/common/progress.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,14 +27,6 @@ struct record {
     size_t captured; /* of the last sequence: fewer rows than planned can only be there */
     uint64_t data_at;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int sig)
-{
-    (void)sig;
-    interrupted = 1;
-}
 
 /* ---- the layout -------------------------------------------------------------------------------------------------------------- */
 
@@ -189,7 +180,7 @@ static int wait_for(struct record *r, stoker_id id)
     struct stoker_event e = {.kind = STOKER_TOKEN};
     int got, cancelled = 0;
     do {
-        if (interrupted && !cancelled++)
+        if (part_interrupted && !cancelled++)
             stoker_cancel(r->s, id);
     } while ((got = stoker_next_event(r->s, id, 100, &e)) >= 0 &&
              (got == 0 || (e.kind != STOKER_END && e.kind != STOKER_FAILED)));
@@ -221,7 +212,7 @@ static int run_all(struct record *r)
         }
         int one = wait_for(r, id[ended++ % most]);
         status = status ? status : one;
-        interrupted |= status != 0; /* what is left need not go on */
+        part_interrupted |= status != 0; /* what is left need not go on */
         progress_show(&p, r->q->first[ended], r->q->first[r->n]);
     }
     progress_end(&p);
@@ -259,15 +250,12 @@ int activations_record(struct stoker *s, const struct activations *a, const stru
     size_t n = strlen(a->out);
     struct record r = {
         .s = s, .a = a, .q = q, .n = q->n, .c = *c, .part.fd = -1, .npy = n > 4 && strcmp(a->out + n - 4, ".npy") == 0};
-    struct sigaction stop = {.sa_handler = interrupt};
     r.c.no_tokens = r.npy; /* it holds one tensor */
     int status = count_rows(&r);
-    sigaction(SIGINT, &stop, NULL);
-    sigaction(SIGTERM, &stop, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a sentence */
+    part_signals();
     status = status ? status : lay_out(&r);
     status = status || !r.npy ? status : lay_out_npy(&r);
-    status = status ? status : part_open(&r.part, a->out);
+    status = status ? status : part_open(&r.part, "activations", a->out);
     status = status ? status : write_header(&r, 0);
     status = status ? status : write_own(&r);
     status = status ? status : run_all(&r);
