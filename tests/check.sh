@@ -65,6 +65,7 @@ drivers="
 + eval_stats       $data/eval
 + quants           $data/quants
 - read_rows
+- same_directions
 + tokenizers       $data/tokenizers
 + sampling         $data/cases/sampling.json
 + tool_cases       $data/tool_cases

@@ -44,7 +44,7 @@ folder=build settings= emulator=
 # Tests of the whole program: scripts, cli/NAME, and drivers that start a server, serve_NAME.
 build() {
     case $1 in
-    cli/*) programs="$folder/stoker $folder/tests/read_rows" ;;
+    cli/*) programs="$folder/stoker $folder/tests/read_rows $folder/tests/same_directions" ;;
     serve_*) programs="$folder/stoker $folder/tests/$1" ;;
     *) programs=$folder/tests/$1 ;;
     esac
@@ -501,6 +501,15 @@ mutate windows-in-each-other "$command" src/cli/activations/record.c 's|^    c.r
 mutate position-of-the-corpus "$command" src/cli/activations/record.c 's|from + at + n - r->row\[i\]|from + at + n|'
 mutate product-with-itself "$command" src/engine/capture/list.c 's|direction\[layer\].v : NULL|direction[v->first].v : NULL|'
 mutate last-layer-left-out "$command" src/cli/activations/wants.c 's|for (long l = first; l <= last; l++)|for (long l = first; l < last; l++)|'
+
+# vectors out of texts: the sign, who is taken from whom, pairs that do not count, rows of the wrong prompts, llama.cpp's names
+command=cli/make
+mutate sign-of-a-component unit/study/contrast src/study/contrast.c 's|< 0 ? -1 : 1, along|< 0 ? 1 : -1, along|'
+mutate negative-minus-positive "$command" src/study/contrast.c 's|k->positive\[j\] - k->negative\[j\]|k->negative[j] - k->positive[j]|'
+mutate equal-pairs-count "$command" src/cli/steer/make.c 's|.drop_equal = is(c->positions, "all")|.drop_equal = 0|'
+mutate blocks-forget unit/study/contrast src/study/contrast.c 's|k->first == first \&\& !k->is_first|!k->is_first|'
+mutate pad-of-the-shorter "$command" src/cli/steer/make.c 's|space\[n - 1\] : 0|space[n - 1] + 1 : 0|'
+mutate named-by-the-next "$command" src/cli/steer/make.c 's|(int)i + c->shift, m->v|(int)i + 1 - c->shift, m->v|'
 mutate projected-nowhere "$laws" src/op/steer.c 's|^        a->op->k->axpy(x, -(a->amount \* c), a->v, a->n);|        (void)c;|'
 mutate vector-not-finite "unit/format/vector" src/format/vector.c 's|if (!isfinite(value))|if (0)|'
 

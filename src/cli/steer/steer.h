@@ -1,0 +1,57 @@
+/* What stoker steer is made of: a file a part of the command, and what they share. */
+#ifndef CLI_STEER_STEER_H
+#define CLI_STEER_STEER_H
+
+#include "cli/common/flags.h"
+#include "format/vector.h"
+#include "format/vector_write.h"
+#include "stoker.h"
+#include "study/prompts.h"
+#include "study/record.h"
+
+enum { STEER_FILES = 16 };
+
+/* What the command line says. */
+struct steer_command {
+    const char *name;                  /* "steer make": for sentences */
+    const char *model;                 /* of show: NULL */
+    const char *file[STEER_FILES + 1]; /* [n_file] what stands without a flag behind the model; of show the model too */
+    int n_file;
+    const char *positive, *negative, *out;
+    const char *method, *positions, *norm, *mode, *license, *title, *think;
+    int layers[2]; /* -1, -1: not given */
+    int orthogonalize, shift, chat, iterations, top;
+    struct stoker_options options;
+};
+
+/* All return the exit status, after a sentence where it is not 0. */
+int steer_make(struct steer_command *c);
+int steer_show(struct steer_command *c);
+
+/* Prints the sentence; returns the exit status that the code means. */
+struct error;
+int steer_fail(const struct steer_command *c, const struct error *err);
+
+/* Tokens of prompts: texts in which control tokens count, or with --chat users' messages, in a sequence of their own each behind those that
+ * q has. */
+int steer_tokens(struct study_sequences *q, const struct steer_command *c, const struct stoker *s,
+                 const struct study_prompts *p, const char *path);
+/* One more sequence, of n tokens and `more` times pad behind them. */
+int steer_add(struct study_sequences *q, const struct steer_command *c, const stoker_token *token, size_t n,
+              stoker_token pad, size_t more);
+void steer_sequences_free(struct study_sequences *q);
+/* Bytes of all that for prompts of a file, for a plan. */
+uint64_t steer_tokens_bytes(const struct steer_command *c, const struct study_prompts *p);
+
+/* A control vector that is made. */
+struct steer_file {
+    int projects;
+    const char *method, *base_model, *model_hint; /* NULL: not known */
+    const struct stoker_pair *more;               /* [n_more] keys of our own, behind controlvector.stoker. */
+    size_t n_more;
+};
+/* Writes it to c->out, with the name and the licence that c has, and tells so. */
+int steer_write_file(const struct steer_command *c, const struct steer_file *f, const struct vector_row *row, size_t n,
+                     int n_embd);
+
+#endif

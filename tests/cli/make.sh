@@ -1,0 +1,181 @@
+# Control vectors made of texts: those of an independent engine, the same bytes under every setting, what is refused, what failures leave.
+. tests/cli/harness
+
+v=$data/steering/ember
+same=${data%/data}/tests/same_directions
+f=$dir/f.gguf
+exact="steer make $ember --exact --kv f32 --name declines"
+texts="--positive $v/positive.txt --negative $v/negative.txt"
+near() { # near WHAT REFERENCE COSINE [NORM]
+    "$same" "$f" "$v/$2" "$3" ${4:-} >"$dir/out" && pass || fail "$1" "is far from $2"
+}
+equal() { # equal WHAT FILE
+    cmp -s "$f" "$2" && pass || fail "$1" "other bytes"
+}
+none_left() { # none_left WHAT
+    [ -z "$(ls -A "$dir" | grep -E '^(f\.|\.stoker)')" ] && pass || fail "$1" "$(ls -A "$dir")"
+}
+
+# ---- the vectors of an independent engine ------------------------------------------------------------------------------------------
+run $exact $texts -o "$f"
+is "a vector" 0 '^ +3 +79\.3[0-9]* +[0-9.]+ +0\.7[0-9]+ +0\.40[0-9] +1\.000$' ""
+is "what is told" 0 'f.gguf: add, layers 1-5, sha256 [0-9a-f]{16}\.\.$' ""
+near "mean, last position" mean-last.gguf 1e-6 1e-5
+cp "$f" "$dir/mean"
+run $exact $texts --norm raw -o "$f"
+near "as measured" mean-last-raw.gguf 1e-6 1e-5
+cp "$f" "$dir/raw"
+run $exact $texts --positions all -o "$f"
+near "mean, all positions" mean-all.gguf 1e-6 1e-5
+run $exact $texts --method pca -o "$f"
+near "principal component" pca-last.gguf 1e-6 1e-5
+run $exact $texts --method pca --positions all --capture-memory 1M -o "$f"
+near "principal component, all positions" pca-all.gguf 1e-5 1e-5
+cp "$f" "$dir/pca"
+run $exact $texts --method pca --positions all --pca-iter 3 -o "$f"
+is "too few iterations" 0 "layers 1-5" 'layer 5: not settled after 3 iterations, the last changed it by [0-9.e-]+, 0\.[0-9]+ of the one before; raise --pca-iter$'
+
+# Reversed texts give the reversed vector; other scales of the same rows the same direction.
+run $exact --positive "$v/negative.txt" --negative "$v/positive.txt" --norm raw -o "$f"
+"$same" "$f" "$dir/raw" 1e-6 >"$dir/out" && fail "the sign" "is lost" || pass
+
+# ---- the same bytes ----------------------------------------------------------------------------------------------------------------
+for how in "--threads 1" "--threads 2 --chunk 3 --parallel 3" "--cpu-tier scalar" "--memory min --capture-memory 64k" "--memory max"; do
+    run $exact $texts $how --norm raw -o "$f"
+    equal "$how" "$dir/raw"
+done
+run $exact $texts --method pca --positions all --threads 1 --capture-memory 32k -o "$f"
+equal "pairs that are read again and again" "$dir/pca"
+
+# Questions in the model's chat format are the prompts that somebody rendered: the file differs in the names of what it was made of alone.
+sums() { "$stoker" inspect "$1" | sed -n 's/^  sha256 *//p'; }
+run $exact --chat --positive "$v/asked_positive.txt" --negative-file "$v/asked_negative.txt" --norm raw -o "$f"
+is "--chat" 0 "layers 1-5" ""
+[ "$(sums "$f")" = "$(sums "$dir/raw")" ] && pass || fail "--chat" "gives other directions"
+run $exact --chat --think on --positive "$v/asked_positive.txt" --negative "$v/asked_negative.txt" --norm raw -o "$f"
+[ "$(sums "$f")" != "$(sums "$dir/raw")" ] && pass || fail "--think on" "changes nothing"
+
+# ---- what the file says --------------------------------------------------------------------------------------------------------------
+key() { # key NAME REGEX: of $f
+    "$stoker" inspect "$f" --json >"$dir/out" 2>"$dir/err"
+    grep -Eq "\"$1\": *\"?$2" "$dir/out" && pass || fail "$1" "is not $2"
+}
+run $exact $texts --license MIT --mode project --orthogonalize -o "$f"
+is "a projection" 0 'project, layers 1-5' ""
+key kind project
+key license MIT
+key name declines
+key base_model ember
+key model_hint qwen3moe
+key method "mean difference, last position, orthogonal to the negative mean, unit"
+run inspect "$f"
+is "norms" 0 '^  norms +1: 1 2: 1 3: 1 4: 1 5: 1$' ""
+recorded='{"general.architecture":"controlvector","general.name":"declines","general.license":"MIT","general.base_model.count":1,"general.base_model.0.name":"ember","controlvector.model_hint":"qwen3moe","controlvector.layer_count":5,"controlvector.stoker.method":"mean difference, last position, orthogonal to the negative mean, unit","controlvector.stoker.model_hash":"HASH","controlvector.stoker.positive_sha256":"'$(sha256sum <"$v/positive.txt" | cut -c 1-64)'","controlvector.stoker.negative_sha256":"'$(sha256sum <"$v/negative.txt" | cut -c 1-64)'","controlvector.stoker.version":"VERSION","glp.mode":"project","glp.spec_version":1,"glp.hook_point":"residual_stream_post_layer","glp.derived_at":"residual_stream_post_layer","glp.rank":1,"glp.alpha_default":1.0,"glp.method":"mean difference, last position, orthogonal to the negative mean, unit","glp.content_sha256":"CONTENT"}'
+run inspect "$f" --json
+sed -E 's/.*"metadata":([^}]*\}).*/\1/; s/("[a-z.]*_hash":)"[0-9a-f]{16}"/\1"HASH"/; s/(version":)"[^"]*"/\1"VERSION"/; s/(content_sha256":)"[0-9a-f]{64}"/\1"CONTENT"/' \
+    "$dir/out" >"$dir/header"
+[ "$(cat "$dir/header")" = "$recorded" ] && pass || fail "the header" "is $(cat "$dir/header")"
+strings -n 8 "$dir/mean" | grep -q 'general.license' && fail "no licence" "is told all the same" || pass
+run $exact $texts --layers 2-3 -o "$f"
+is "two layers" 0 'layers 2-3' ""
+run $exact $texts --shift 1 -o "$f"
+is "llama.cpp's names" 0 '^    0 ' ""
+is "llama.cpp's names" 0 'layers 1-5' ""
+run $exact $texts --shift 1 --layers 2-4 --norm raw -o "$f"
+run steer show "$ember" "$f" "$dir/raw"
+is "llama.cpp's names" 0 '^  norms +3: 48\.85 4: 79\.32 5: 120\.1$' ""
+
+# More texts of one kind: the difference of the means.
+head -n 7 "$v/negative.txt" >"$dir/fewer"
+run $exact --positive "$v/positive.txt" --negative "$dir/fewer" --positions mean -o "$f"
+is "more of one kind" 0 '^ +3 +[0-9.]+ +[0-9.]+ +[0-9.]+ +- +-$' ""
+for how in "--method pca" "--positions all"; do
+    run $exact --positive "$v/positive.txt" --negative "$dir/fewer" $how -o "$f"
+    is "pairs without an equal: $how" 2 "" '--positive and --negative have 12 and 7 prompts'
+done
+
+# Steered by it in another process, with the list as flags and as JSON.
+ask() { run run "$ember" -p "What is the capital of Italy?" --think off --temp 0 -n 8 --ctx 256 "$@"; }
+cp "$dir/raw" "$dir/raw.gguf"
+ask
+cp "$dir/out" "$dir/plain"
+ask --control-vector-scaled "$dir/raw.gguf:2" --control-vector-layer-range 3 3
+is "steered by a vector that was made" 0 '^I am a tiny' 'made for ember'
+cp "$dir/out" "$dir/steered"
+cmp -s "$dir/out" "$dir/plain" && fail "a vector that was made" "changes nothing" || pass
+ask --control-vector "$dir/raw.gguf" --steer '[{"vector":"raw","scale":2,"layers":[3,3]}]'
+cmp -s "$dir/out" "$dir/steered" && pass || fail "a vector that was made" "is another as JSON"
+
+# ---- show --------------------------------------------------------------------------------------------------------------------------
+run steer show "$ember" "$dir/mean" "$v/pca-last.gguf" --layers 3-4 --top 3
+is "where it comes from" 0 '^  made for +ember$' ""
+is "its tokens" 0 '^  layer 3 raises "Then" ("[^"]+" ?){2}$' ""
+is "its tokens" 0 '^  layer 4 lowers "The" ' ""
+is "cosines" 0 '^  3: 0\.9884 4: 0\.9923$' ""
+grep -q 'layer 5' "$dir/out" && fail "--layers" "shows others" || pass
+run steer show "$ember"
+is "nothing to show" 2 "" 'a model, then control vectors'
+run steer show "$ember" "$data/steering/steer-llama-tied.a.gguf"
+is "for another model" 2 "" 'have 64 values, the model.s rows 256'
+run steer show "$ember" "$ember"
+is "a model" 1 "" 'is a qwen3moe model, not a control vector'
+
+# ---- refused -------------------------------------------------------------------------------------------------------------------------
+rm -f "$f"
+run steer
+is "nothing to do" 2 "" 'stoker steer: what shall it do\?'
+run steer mak
+is "a slip" 2 "" 'did you mean stoker steer make\?'
+run steer make "$ember" --positive "$v/positive.txt" -o "$f"
+is "one kind" 2 "" 'which texts\?'
+run steer make "$ember" $texts
+is "no file" 2 "" '-o needs a file that ends in .gguf'
+run steer make "$ember" $texts -o "$dir/f.bin"
+is "another ending" 2 "" '-o needs a file that ends in .gguf'
+run steer make "$ember" $texts --method pca --norm raw -o "$f"
+is "no length of its own" 2 "" '--norm raw is of --method mean'
+run steer make "$ember" $texts --mode project --norm raw -o "$f"
+is "a projection has unit directions" 2 "" 'leave --norm raw away'
+run steer make "$ember" $texts --think on -o "$f"
+is "--think without --chat" 2 "" '--think is of --chat'
+for range in 0-3 3-6; do
+    run steer make "$ember" $texts --layers $range -o "$f"
+    is "--layers $range" 2 "" 'with --shift 0 layers 1 to 5 of the model can be named'
+done
+run steer make "$ember" $texts --shift 1 --layers 5-5 -o "$f"
+is "--shift 1 --layers 5-5" 2 "" 'with --shift 1 layers 0 to 4 of the model can be named'
+run steer make "$ember" --positive "$dir/absent" --negative "$v/negative.txt" -o "$f"
+is "no such file" 1 "" '^stoker steer make: .*absent'
+printf '\n\r\n' >"$dir/none"
+run steer make "$ember" --positive "$dir/none" --negative "$v/negative.txt" -o "$f"
+is "no prompt" 2 "" 'none has no prompt; one a line is expected'
+printf 'fine\n\nC:\\qux\n' >"$dir/slash"
+run steer make "$ember" --positive "$dir/slash" --negative "$v/negative.txt" -o "$f"
+is "an escape that there is not" 2 "" 'slash, line 3: \\q is no escape'
+run steer make "$ember" --positive "$v/positive.txt" --negative "$v/positive.txt" -o "$f"
+is "the same texts" 2 "" 'layer 1: positive and negative rows are the same: there is no direction'
+run steer make "$ember" $texts -o "$dir/no/such/f.gguf"
+is "no such folder" 1 "" 'no file can be made in .*no/such: No such file'
+run steer make "$ember" $texts --memory 1M -o "$f"
+is "little memory" 2 "" 'needs at least'
+run steer make "$ember" $texts --ctx 16 -o "$f"
+is "prompts longer than the context" 2 "" '^stoker: '
+run steer make "$ember" $texts --capture-memory 4k -o "$f"
+is "little memory for rows" 2 "" 'raise --capture-memory'
+none_left "what is refused"
+
+# ---- failures leave nothing --------------------------------------------------------------------------------------------------------
+for k in 1 8 12; do
+    (ulimit -f "$k"; exec "$stoker" steer make "$ember" $texts --positions all -o "$f") >"$dir/out" 2>"$dir/err" </dev/null
+    [ $? -eq 1 ] && grep -q 'File too large' "$dir/err" && pass || fail "a file that may have $k blocks" "$(cat "$dir/err")"
+done
+"$stoker" steer make "$ember" $texts --positions all --chunk 1 --exact --threads 1 -o "$f" </dev/null >"$dir/out" 2>"$dir/err" &
+pid=$!
+sleep 0.5
+kill -TERM $pid 2>/dev/null
+wait $pid
+status=$?
+[ $status -eq 130 ] || [ $status -eq 143 ] || [ $status -eq 0 ] && pass || fail "a run that is ended" "status $status"
+[ $status -eq 0 ] && rm -f "$f"
+none_left "failures"
+done_testing
