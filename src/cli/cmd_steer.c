@@ -20,13 +20,13 @@ static const char usage[] =
     "squares along the "
     "direction;\nshare of the pairs that it tells apart.\n\n";
 
-enum { MAKE = 1, SHOW = 2 };
+enum { MAKE = 1, SHOW = 2, CONVERT = 4 };
 
 static const struct {
     const char *name;
     int bit;
     int (*run)(struct steer_command *c);
-} parts[] = {{"make", MAKE, steer_make}, {"show", SHOW, steer_show}};
+} parts[] = {{"make", MAKE, steer_make}, {"show", SHOW, steer_show}, {"convert", CONVERT, steer_convert}};
 enum { N_PARTS = sizeof parts / sizeof *parts };
 
 static const uint64_t CAPTURE_MEMORY = (uint64_t)32 << 20;
@@ -42,16 +42,17 @@ static size_t flags_of(struct steer_command *c, int of, struct flag *out)
          {"--positive", "--positive-file", FLAG_TEXT, &c->positive, 0, 0, "FILE",
           "prompts that have what is looked for"}},
         {MAKE, {"--negative", "--negative-file", FLAG_TEXT, &c->negative, 0, 0, "FILE", "prompts that lack it"}},
-        {MAKE, {"--output", "-o", FLAG_TEXT, &c->out, 0, 0, "FILE", "OUT.gguf"}},
+        {MAKE | CONVERT, {"--output", "-o", FLAG_TEXT, &c->out, 0, 0, "FILE", "OUT.gguf"}},
         {MAKE,
          {"--method", NULL, FLAG_WORD, &c->method, 0, 0, "mean|pca",
           "the difference of the means (default), or the direction along which pairs differ most"}},
         {MAKE,
          {"--positions", NULL, FLAG_WORD, &c->positions, 0, 0, "last|mean|all",
           "the last position of each prompt (default), the mean of all, or every one by itself"}},
-        {MAKE | SHOW,
-         {"--layers", NULL, FLAG_RANGE, c->layers, 0, 4095, "A-B",
-          "layers to make directions of (default: all but 0), or to show tokens of"}},
+        {MAKE | SHOW | CONVERT,
+         {"--layers", NULL, FLAG_TEXT, &c->layers, 0, 0, "A-B",
+          "make: layers to make directions of (default: all but 0); show: whose tokens are shown; convert: N, how many "
+          "the file has"}},
         {SHOW, {"--top", NULL, FLAG_INT, &c->top, 1, 100, "N", "tokens that a direction raises and lowers (10)"}},
         {MAKE,
          {"--norm", NULL, FLAG_WORD, &c->norm, 0, 0, "unit|raw",
@@ -59,9 +60,12 @@ static size_t flags_of(struct steer_command *c, int of, struct flag *out)
         {MAKE,
          {"--orthogonalize", NULL, FLAG_SWITCH, &c->orthogonalize, 0, 0, NULL,
           "leave out what a direction has of the mean of the negative rows"}},
-        {MAKE,
+        {MAKE | CONVERT,
          {"--mode", NULL, FLAG_WORD, &c->mode, 0, 0, "add|project",
-          "what the file says is done with it: added (default), or taken out"}},
+          "what the file says is done with it: added (default of make), or taken out"}},
+        {CONVERT,
+         {"--hook", NULL, FLAG_WORD, &c->hook, 0, 0, "layer|attn|ffn",
+          "what it acts on: a layer's end (default), or what its attention or its feed-forward adds"}},
         {MAKE,
          {"--shift", NULL, FLAG_INT, &c->shift, 0, 1, "N",
           "1: a direction has the number of the layer behind, as llama.cpp's generator has it (default 0)"}},
@@ -70,8 +74,9 @@ static size_t flags_of(struct steer_command *c, int of, struct flag *out)
           "prompts are users' messages, in the model's chat format"}},
         {MAKE,
          {"--think", NULL, FLAG_ON_OFF, &c->think, 0, 0, "on|off", "of --chat (default: as its template has it)"}},
-        {MAKE, {"--license", "--licence", FLAG_TEXT, &c->license, 0, 0, "TEXT", "licence to write into the file"}},
-        {MAKE,
+        {MAKE | CONVERT,
+         {"--license", "--licence", FLAG_TEXT, &c->license, 0, 0, "TEXT", "licence to write into the file"}},
+        {MAKE | CONVERT,
          {"--name", NULL, FLAG_TEXT, &c->title, 0, 0, "TEXT", "name to write into the file (default: the file's)"}},
         {MAKE, {"--pca-iter", NULL, FLAG_INT, &c->iterations, 1, 1000000, "N", "iterations of pca at most (1000)"}},
         {MAKE,
@@ -89,7 +94,7 @@ static int parse(struct steer_command *c, int of, int argc, char **argv)
 {
     struct flag mine[32];
     const struct flag_table tables[] = {{mine, flags_of(c, of, mine)}, model_flags(&c->options)};
-    int files = of == SHOW; /* and no model is opened */
+    int files = of == SHOW || of == CONVERT; /* and no model is opened */
     return flags_parse(c->name, usage, tables, files ? 1 : 2, argc, argv, c->file, files ? STEER_FILES + 1 : 1,
                        &c->n_file);
 }
@@ -104,8 +109,6 @@ int cmd_steer(int argc, char **argv)
                                .method = "mean",
                                .positions = "last",
                                .norm = "unit",
-                               .mode = "add",
-                               .layers = {-1, -1},
                                .iterations = 1000,
                                .top = 10,
                                .options = {.capture_memory = CAPTURE_MEMORY}};
@@ -131,6 +134,6 @@ int cmd_steer(int argc, char **argv)
     if (*name && *name != '-' && s.word)
         fprintf(stderr, "stoker steer: \"%s\" is nothing that it does; did you mean stoker steer %s?\n", name, s.word);
     else
-        fprintf(stderr, "stoker steer: what shall it do? make or show; see stoker steer --help\n");
+        fprintf(stderr, "stoker steer: what shall it do? make, show or convert; see stoker steer --help\n");
     return 2;
 }

@@ -120,6 +120,47 @@ is "for another model" 2 "" 'have 64 values, the model.s rows 256'
 run steer show "$ember" "$ember"
 is "a model" 1 "" 'is a qwen3moe model, not a control vector'
 
+# ---- convert: rows of a file without header -------------------------------------------------------------------------------------------
+raw=$dir/rows.f32 # four layers of two values: 1 0, 3 4, 0 0, 0 -0.5
+printf '\0\0\200\077\0\0\0\0\0\0\100\100\0\0\200\100\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\277' >"$raw"
+convert="steer convert $raw --layers 4"
+run $convert --mode add --name rows --license MIT -o "$f"
+is "rows" 0 'f.gguf: add, layers 1-3, ' 'rows.f32: the direction of layer 0 is left out: a control vector cannot name it$'
+run inspect "$f"
+is "rows" 0 '^control vector: add at residual_stream_post_layer, 2 directions of 2 values, layers 1 to 3$' ""
+is "rows: norms" 0 '^  norms +1: 5 3: 0\.5$' ""
+is "rows: licence" 0 '^  licence +MIT$' ""
+run $convert --mode project -o "$f"
+run inspect "$f"
+is "rows of a projection" 0 '^control vector: project at residual_stream_post_layer' ""
+is "rows of a projection: norms" 0 '^  norms +1: 1 3: 1$' ""
+run $convert --mode add --hook ffn -o "$f"
+run inspect "$f"
+is "rows behind the feed-forward" 0 '^control vector: add at ffn_out_pre_residual' ""
+run $convert --mode project --hook attn -o "$f"
+run inspect "$f"
+is "rows behind attention" 0 '^control vector: project at attn_out_pre_residual' ""
+rm -f "$f"
+run steer convert "$raw" --layers 3 --mode add -o "$f"
+is "rows that are no rows" 1 "" 'rows.f32: its 32 bytes are no 3 rows'
+run steer convert "$raw" --layers 1 --mode add -o "$f"
+is "one layer" 2 "" 'how many layers the file has: 2 or more'
+run steer convert "$raw" --layers 1-4 --mode add -o "$f"
+is "a range of layers" 2 "" 'how many layers the file has'
+run steer convert "$raw" --layers x --mode add -o "$f"
+is "no number of layers" 2 "" '--layers x: a layer or A-B'
+run $convert -o "$f"
+is "neither added nor projected" 2 "" 'convert needs F.f32, --layers N'
+run steer convert "$dir/absent" --layers 4 --mode add -o "$f"
+is "no such file" 1 "" 'absent'
+printf '\0\0\300\177' | dd of="$raw" bs=1 seek=12 conv=notrunc 2>/dev/null
+run $convert --mode add -o "$f"
+is "a value that is no number" 1 "" 'value 1 of layer 1 is not finite'
+head -c 32 /dev/zero >"$raw"
+run $convert --mode add -o "$f"
+is "zeros" 1 "" 'there is no direction'
+none_left "what is not converted"
+
 # ---- refused -------------------------------------------------------------------------------------------------------------------------
 rm -f "$f"
 run steer

@@ -41,15 +41,17 @@ static void hash_rows(const struct vector_row *row, size_t n, int n_embd, char o
         snprintf(out + 2 * i, 3, "%02x", sum[i]);
 }
 
-static void add_projection(struct header *h, const struct steer_file *f, const char *hash)
+static void add_operation(struct header *h, const struct steer_file *f, const char *hash)
 {
-    const char *place = vector_hook_name(VECTOR_LAYER);
-    add_text(h, "glp.mode", vector_kind_name(VECTOR_PROJECT));
+    const char *hook = f->hook ? f->hook : vector_hook_name(VECTOR_LAYER);
+    add_text(h, "glp.mode", vector_kind_name(f->projects ? VECTOR_PROJECT : VECTOR_ADD));
     add(h, "glp.spec_version", GGUF_U32, NULL, 1);
-    add_text(h, "glp.hook_point", place);
-    add_text(h, "glp.derived_at", place);
+    add_text(h, "glp.hook_point", hook);
+    if (f->is_measured_there)
+        add_text(h, "glp.derived_at", hook);
     add(h, "glp.rank", GGUF_U32, NULL, 1);
-    add(h, "glp.alpha_default", GGUF_F32, NULL, 1);
+    if (f->projects)
+        add(h, "glp.alpha_default", GGUF_F32, NULL, 1);
     add_text(h, "glp.method", f->method);
     add_text(h, "glp.content_sha256", hash);
 }
@@ -77,8 +79,8 @@ static void make_header(struct header *h, const struct steer_command *c, const s
         add_text(h, name, f->more[i].value);
     }
     add_text(h, "controlvector.stoker.version", stoker_version());
-    if (f->projects)
-        add_projection(h, f, hash);
+    if (f->projects || f->hook)
+        add_operation(h, f, hash);
 }
 
 int steer_write_file(const struct steer_command *c, const struct steer_file *f, const struct vector_row *row, size_t n,

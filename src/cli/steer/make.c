@@ -21,6 +21,7 @@ struct make {
     struct study_sequences q; /* positive ones, then negative ones */
     struct stoker_about about;
     char model_hash[17];
+    int range[2];    /* of --layers */
     int first, last; /* layers that are recorded */
     struct stoker_tensor *tensor;
     size_t n_tensor;
@@ -41,7 +42,7 @@ static int is(const char *word, const char *value) { return strcmp(word, value) 
 
 /* ---- what is asked ------------------------------------------------------------------------------------------------------------ */
 
-static int check(const struct make *m)
+static int check(struct make *m)
 {
     const struct steer_command *c = m->c;
     const char *end = c->out ? strrchr(c->out, '.') : NULL;
@@ -51,9 +52,9 @@ static int check(const struct make *m)
         return wrong(m, "-o needs a file that ends in .gguf");
     if (is(c->norm, "raw") && is(c->method, "pca"))
         return wrong(m, "--norm raw is of --method mean: a principal component has no length of its own");
-    if (is(c->norm, "raw") && is(c->mode, "project"))
+    if (is(c->norm, "raw") && c->mode && is(c->mode, "project"))
         return wrong(m, "--mode project takes unit directions out: leave --norm raw away");
-    return c->think && !c->chat ? wrong(m, "--think is of --chat") : 0;
+    return c->think && !c->chat ? wrong(m, "--think is of --chat") : steer_layers(c, m->range);
 }
 
 static int read_prompts(struct make *m)
@@ -76,9 +77,9 @@ static int read_prompts(struct make *m)
 static int check_layers(struct make *m, int n_layer)
 {
     const struct steer_command *c = m->c;
-    int least = 1 - c->shift, most = n_layer - 1 - c->shift, is_given = c->layers[0] >= 0;
-    m->first = is_given ? c->layers[0] : least;
-    m->last = is_given ? c->layers[1] : most;
+    int least = 1 - c->shift, most = n_layer - 1 - c->shift, is_given = m->range[0] >= 0;
+    m->first = is_given ? m->range[0] : least;
+    m->last = is_given ? m->range[1] : most;
     if (most < least) {
         fprintf(stderr, "stoker %s: the model has %d layers, and a control vector names those from 1 on\n", c->name,
                 n_layer);
@@ -291,10 +292,11 @@ static int write_vector(struct make *m)
     const struct stoker_pair more[] = {{"model_hash", m->model_hash},
                                        {"positive_sha256", m->positive.sha256},
                                        {"negative_sha256", m->negative.sha256}};
-    const struct steer_file f = {.projects = is(c->mode, "project"),
+    const struct steer_file f = {.projects = c->mode && is(c->mode, "project"),
                                  .method = method,
                                  .base_model = m->about.name,
                                  .model_hint = m->about.arch,
+                                 .is_measured_there = 1,
                                  .more = more,
                                  .n_more = sizeof more / sizeof *more};
     int status = steer_write_file(c, &f, row, m->n_tensor, (int)m->about.n_embd);

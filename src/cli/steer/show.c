@@ -18,7 +18,7 @@ struct show {
     struct steer_command *c;
     const char *model;
     struct vector *vector[STEER_FILES];
-    int n_vector, n_layer;
+    int n_vector, n_layer, range[2];
     struct stoker_about about;
     struct stoker_vocab *vocab;
     size_t n; /* directions that are looked at, of all files */
@@ -36,6 +36,8 @@ static int open_all(struct show *w)
                 c->name);
         return 2;
     }
+    if (steer_layers(c, w->range))
+        return 2;
     w->model = model_of(c->file[0]);
     if (!w->model)
         return 2;
@@ -55,7 +57,7 @@ static int open_all(struct show *w)
 
 static int is_wanted(const struct show *w, const struct vector *v, int layer)
 {
-    const int *range = w->c->layers;
+    const int *range = w->range;
     return layer >= v->first && layer <= v->last && v->direction[layer].v &&
            (range[0] < 0 || (layer >= range[0] && layer <= range[1]));
 }

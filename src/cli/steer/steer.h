@@ -19,7 +19,7 @@ struct steer_command {
     int n_file;
     const char *positive, *negative, *out;
     const char *method, *positions, *norm, *mode, *license, *title, *think;
-    int layers[2]; /* -1, -1: not given */
+    const char *layers, *hook; /* NULL: not given; hook: "layer", "attn" or "ffn" */
     int orthogonalize, shift, chat, iterations, top;
     struct stoker_options options;
 };
@@ -27,6 +27,12 @@ struct steer_command {
 /* All return the exit status, after a sentence where it is not 0. */
 int steer_make(struct steer_command *c);
 int steer_show(struct steer_command *c);
+int steer_convert(struct steer_command *c);
+
+/* "A" or "A-B", and what stands behind it; NULL: it is none. */
+const char *steer_range(const char *text, int range[2]);
+/* --layers as one such range; -1, -1: not given. 0, or 2 after a sentence. */
+int steer_layers(const struct steer_command *c, int range[2]);
 
 /* Prints the sentence; returns the exit status that the code means. */
 struct error;
@@ -47,7 +53,9 @@ uint64_t steer_tokens_bytes(const struct steer_command *c, const struct study_pr
 struct steer_file {
     int projects;
     const char *method, *base_model, *model_hint; /* NULL: not known */
-    const struct stoker_pair *more;               /* [n_more] keys of our own, behind controlvector.stoker. */
+    const char *hook;                             /* what it acts on, as glp.hook_point has it; NULL: a layer's end */
+    int is_measured_there;
+    const struct stoker_pair *more; /* [n_more] keys of our own, behind controlvector.stoker. */
     size_t n_more;
 };
 /* Writes it to c->out, with the name and the licence that c has, and tells so. */
