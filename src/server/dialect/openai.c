@@ -1,5 +1,6 @@
 /* What OpenAI's dialects have in common: see openai.h. */
 #include "server/dialect/openai.h"
+#include "base/utf8.h"
 #include "server/dialect/dialect.h"
 #include "server/request/service.h"
 
@@ -98,7 +99,14 @@ void openai_token_text(struct out *o, const struct answer *a, stoker_token id)
 {
     size_t n;
     const char *text = piece(a, id, &n);
-    out_string(o, text, n);
+    if (utf8_valid(text, n) == n) {
+        out_string(o, text, n);
+        return;
+    }
+    out_print(o, "\"bytes:");
+    for (size_t i = 0; i < n; i++)
+        out_print(o, "\\\\x%02x", (uint8_t)text[i]);
+    out_print(o, "\"");
 }
 
 static void put_logprob(struct out *o, const struct answer *a, const struct stoker_logprob *l)

@@ -31,7 +31,8 @@ void openai_end_answer(struct answer *a);
 void openai_end_chunk(struct answer *a, int ends_choice);
 void openai_end_stream(struct answer *a, const struct out *head);
 
-/* A token's text as a JSON string, and its bytes as an array of numbers. */
+/* A token's text as a JSON string. One that is no text alone, a part of a character, is spelled as OpenAI's completions do:
+ * "bytes:\\xe4\\xb8". */
 void openai_token_text(struct out *o, const struct answer *a, stoker_token id);
 
 /* {"token":..,"logprob":..,"bytes":[..],"top_logprobs":[..]}, .. of tokens [from, c->n_token). */

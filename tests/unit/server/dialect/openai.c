@@ -711,6 +711,30 @@ static void prompts_are_scored(void **state)
     }
 }
 
+/* Characters whose bytes are tokens of their own: the lists spell the text all the same. */
+static void parts_of_characters_are_spelled(void **state)
+{
+    (void)state;
+    json_t *w = whole(openai_completions,
+                      "\"prompt\":\"a\u4e2d\u00e9b\",\"max_tokens\":0,\"logprobs\":1,\"echo\":true"),
+           *choice = json_array_get(json_object_get(w, "choices"), 0), *token;
+    char text[64] = "";
+    size_t i, n = 0, parts = 0;
+    json_array_foreach(list_of(choice, "tokens"), i, token)
+    {
+        const char *is = json_string_value(token);
+        unsigned byte;
+        int skip = strncmp(is, "bytes:", 6) == 0 ? 6 : 0;
+        parts += skip > 0;
+        for (is += skip; *is; is += skip ? 4 : 1)
+            text[n++] = !skip ? *is : sscanf(is, "\\x%2x", &byte) == 1 ? (char)byte : '?';
+    }
+    assert_string_equal(text, "a\u4e2d\u00e9b");
+    assert_in_range(parts, 2, 5);
+    assert_string_equal(text_of(choice, "text"), text);
+    json_decref(w);
+}
+
 /* What the vocabulary puts in front of a string, <s> and a blank, is not in its echo. */
 static void offsets_of_sentencepiece(void **state)
 {
@@ -1103,6 +1127,7 @@ int main(void)
         cmocka_unit_test(completions),
         cmocka_unit_test(bad_completions),
         cmocka_unit_test(prompts_are_scored),
+        cmocka_unit_test(parts_of_characters_are_spelled),
         cmocka_unit_test(offsets_of_sentencepiece),
         cmocka_unit_test(end_tokens_are_listed),
         cmocka_unit_test(prompt_logprobs),
