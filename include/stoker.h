@@ -467,6 +467,11 @@ struct stoker_answer {
     const char *field;
 };
 
+/* What is wrong with a schema, a grammar or a pattern, before there is a model: the sentence is that of stoker_constraint_open(). What
+ * depends on a vocabulary is not looked at: tokens that a grammar names are STOKER_ERR_INPUT here, and a constraint may still prove too
+ * large to be compiled. */
+int stoker_answer_check(const struct stoker_answer *a, struct stoker_error *err);
+
 /* Compiles a constraint for requests of this engine; the answer must belong to it from its first token. Equal constraints are compiled
  * once and kept for a while, within the plan; any number of requests may use one at a time. Blocks while it compiles, and while earlier
  * callers compile theirs. STOKER_ERR_INPUT: the sentence names the location ("schema error at #/properties/x/pattern: ...") or the limit

@@ -21,7 +21,7 @@ static const char usage[] =
     "  stoker eval calltrace MODEL.gguf                 how deep a model follows calls of functions\n"
     "  stoker eval json MODEL.gguf -f prompts.jsonl     valid JSON, free and constrained\n"
     "  stoker eval compare A.jsonl B.jsonl              whether B is worse than A, by their --out files\n\n"
-    "--ctx is the length of a chunk of ppl and kld (default 512).\n"
+    "--ctx is the length of a chunk of ppl and kld (0, the default: 512).\n"
     "Figures do not depend on --threads, --chunk, --parallel, --memory or --reader. Exit status 3: a bound is not "
     "met.\n\n";
 
@@ -142,6 +142,8 @@ static int check_base(const struct eval_command *c, const char *name)
         return refuse(name, "the text is that of --base: leave -f and --parse-special out");
     if (c->text && !c->save)
         return refuse(name, "-f FILE needs --save BASE");
+    if (c->save && c->out && strcmp(c->save, c->out) == 0)
+        return refuse(name, "--save and --out are two files");
     return c->base || c->text ? 0
                               : refuse(name, "-f FILE --save BASE writes a base file, --base BASE compares with it");
 }

@@ -200,8 +200,8 @@ static int begin_constraint(struct stoker *s, struct job *j, struct error *err)
     if (shortest > allowed && !j->may_be_cut)
         return error_set(
             err, ERR_INPUT,
-            "the shortest answer that fits the constraint has %lld tokens, the answer may have %lld; raise "
-            "--max-tokens",
+            "the shortest answer that fits the constraint has %lld tokens, the answer may have %lld: allow it "
+            "more (max_tokens), or ask for less",
             (long long)shortest, (long long)allowed);
     j->cut_at_limit = shortest > allowed;
     if (!(j->mask = malloc((size_t)s->session->model->p.n_vocab)))

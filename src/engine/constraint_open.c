@@ -139,6 +139,13 @@ int stoker_constraint_open(const struct stoker_constraint **out, struct stoker *
     return error_to_public(public, &err);
 }
 
+int stoker_answer_check(const struct stoker_answer *a, struct stoker_error *public)
+{
+    struct error err = {0};
+    struct value_want want;
+    return value_want_of(&want, a, &err) || value_check(&want, &err) ? error_to_public(public, &err) : 0;
+}
+
 void stoker_constraint_close(struct stoker *s, const struct stoker_constraint *c)
 {
     constraint_cache_release(s->constraints, c);

@@ -15,6 +15,12 @@ static int is_of(const json_t *item, size_t chunk, size_t n)
            json_integer_value(positions) == (json_int_t)n;
 }
 
+/* Sums of values that are none of them below 0, as -ln p. */
+static int can_be_of_positives(size_t n, double sum, double squares)
+{
+    return eval_can_be_sums(n, sum, squares) && sum >= 0 && squares <= sum * sum * (1 + 1e-9);
+}
+
 /* ---- ppl ---------------------------------------------------------------------------------------------------------------------- */
 
 json_t *eval_ppl_item(size_t chunk, const struct eval_ppl_chunk *c)
@@ -29,7 +35,7 @@ int eval_ppl_item_read(struct eval_ppl_chunk *c, const json_t *item, size_t chun
     if (!is_of(item, chunk, n) || !json_is_real(sum) || !json_is_real(squares))
         return error_set(err, ERR_INPUT, "is not chunk %zu with %zu tokens and their sums", chunk, n);
     *c = (struct eval_ppl_chunk){n, json_real_value(sum), json_real_value(squares)};
-    if (eval_can_be_sums(n, c->sum, c->squares) && c->sum >= 0)
+    if (can_be_of_positives(n, c->sum, c->squares))
         return 0;
     return error_set(err, ERR_INPUT, "%zu tokens cannot have the sums %g and %g", n, c->sum, c->squares);
 }
@@ -105,10 +111,10 @@ static int add_up(const float *x, size_t n, double sum)
 
 static int can_be(const struct eval_kld_sums *s, const float *kld, const float *dp)
 {
-    return eval_can_be_sums(s->n, s->v, s->v2) && eval_can_be_sums(s->n, s->base, s->base2) &&
+    return can_be_of_positives(s->n, s->v, s->v2) && eval_can_be_sums(s->n, s->base, s->base2) &&
            eval_can_be_sums(s->n, s->kld, s->kld2) && eval_can_be_sums(s->n, s->dp, s->dp2) &&
-           eval_can_be_sums(s->n, s->dp2, s->dp4) && s->v >= 0 && add_up(kld, s->n, s->kld) &&
-           add_up(dp, s->n, s->dp) && s->v_base * s->v_base <= s->v2 * s->base2 * (1 + 1e-9);
+           can_be_of_positives(s->n, s->dp2, s->dp4) && add_up(kld, s->n, s->kld) && add_up(dp, s->n, s->dp) &&
+           s->v_base * s->v_base <= s->v2 * s->base2 * (1 + 1e-9);
 }
 
 int eval_kld_item_read(struct eval_kld_sums *s, float *kld, float *dp, const json_t *item, size_t chunk, size_t n,

@@ -127,7 +127,7 @@ static int check_whole(const struct eval_record *r, int common, struct error *er
 /* Of items that both have, in the order of a. */
 struct pairs {
     const json_t **a, **b; /* [n] */
-    size_t n;
+    size_t n, n_other;
 };
 
 /* "id", or the number of a chunk. NULL: the line has neither. */
@@ -157,6 +157,9 @@ static json_t *index_of(const struct eval_record *r, struct error *err)
     return index;
 }
 
+/* Which prompt an item's result is of. NULL: it does not say, as chunks, whose text is the file's. */
+static json_t *prompt_of(const json_t *item) { return json_object_get(item, "prompt_sha256"); }
+
 static int find_pairs(struct pairs *p, const struct eval_record *a, const struct eval_record *b, struct error *err)
 {
     char number[32];
@@ -168,8 +171,13 @@ static int find_pairs(struct pairs *p, const struct eval_record *a, const struct
         const json_t *at = json_object_get(of_b, key_of(a->item[i], number, sizeof number));
         if (!at)
             continue;
+        const json_t *other = b->item[json_integer_value(at)];
+        if (!json_equal(prompt_of(a->item[i]), prompt_of(other)) && prompt_of(a->item[i])) {
+            p->n_other++;
+            continue;
+        }
         p->a[p->n] = a->item[i];
-        p->b[p->n++] = b->item[json_integer_value(at)];
+        p->b[p->n++] = other;
     }
     json_decref(of_a);
     json_decref(of_b);
@@ -313,6 +321,7 @@ int eval_compare(struct eval_comparison *out, const struct eval_record *a, const
         status = error_set(err, ERR_INPUT, "%s and %s have %zu %s in common, of %zu and %zu%s", a->path, b->path, p.n,
                            out->items, a->n, b->n, p.n ? "; --common compares these" : "");
     out->n = p.n;
+    out->n_other = p.n_other;
     if (status == 0)
         status = compare_pairs(out, &p, of_text, is_of_base(a), err);
     free(p.a);

@@ -28,6 +28,7 @@ enum { EVAL_COMPARED = 16, EVAL_FIGURE_NAME = 48 };
 
 struct eval_comparison {
     size_t n_a, n_b, n;       /* items of the two files; of both */
+    size_t n_other;           /* that have one id and were asked otherwise: they are not among n */
     const char *items, *unit; /* "items", "points" (of 100), or "chunks", "nats a token"; static */
     int n_figure;
     struct eval_compared {

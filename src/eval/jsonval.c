@@ -49,6 +49,31 @@ char *eval_json_schema(const json_t *item, const char *tool)
     return schema ? json_dump_spelled(schema, JSON_PRESERVE_ORDER | JSON_ENCODE_ANY) : NULL;
 }
 
+static int check_schema(char *schema, const char *what, struct error *err)
+{
+    struct stoker_error why;
+    struct stoker_answer a = {.language = STOKER_JSON_SCHEMA_LENIENT, .text = schema, .n = schema ? strlen(schema) : 0};
+    int failed = !schema                         ? error_set(err, ERR_MEMORY, "no memory for its schema")
+                 : stoker_answer_check(&a, &why) ? error_set(err, ERR_INPUT, "%s: %s", what, why.text)
+                                                 : 0;
+    free(schema);
+    return failed;
+}
+
+int eval_json_check_constraint(const json_t *item, struct error *err)
+{
+    const char *name = json_string_value(json_object_get(json_object_get(item, "expect"), "name"));
+    if (!eval_json_is_tool(item))
+        return check_schema(eval_json_schema(item, NULL), "\"schema\"", err);
+    if (json_array_size(json_object_get(item, "tools")) == 0)
+        return error_set(err, ERR_INPUT, "\"tools\" is no list of tools, or has none");
+    if (!tool_of(item, name))
+        return error_set(err, ERR_INPUT, "\"expect\" names the tool \"%.80s\", which \"tools\" does not have", name);
+    if (!json_is_dict(json_object_get(tool_of(item, name), "parameters")))
+        return error_set(err, ERR_INPUT, "the tool \"%.80s\" has no \"parameters\" to hold a call against", name);
+    return check_schema(eval_json_schema(item, name), "\"parameters\"", err);
+}
+
 int eval_json_applies(const json_t *item, enum eval_json_rate rate)
 {
     switch (rate) {

@@ -37,6 +37,9 @@ struct eval_json_answer {
 /* Whether a line is an item, for eval_items_read(). */
 int eval_json_check(void *unused, const json_t *item, struct error *err);
 
+/* Whether its answers can be constrained: the tool is there, and what a constraint is made of compiles. *err is ERR_INPUT. */
+int eval_json_check_constraint(const json_t *item, struct error *err);
+
 int eval_json_is_tool(const json_t *item);
 
 /* 1: the rate says something of such items. */

@@ -56,7 +56,7 @@ is "three tokens" 0 "=Hello! I" ""
 run run -p 'Hello' --temp 0 -n 3 --json
 is "three tokens as JSON" 0 '"end":"length",.*"tokens":3,' ""
 run run -p 'Hello' --json-schema '{"type": "string", "minLength": 500}' -n 20
-is "a limit below the shortest answer" 1 "" '^stoker: the shortest answer that fits the constraint has [0-9]+ tokens, the answer may have 20; raise --max-tokens$'
+is "a limit below the shortest answer" 1 "" '^stoker: the shortest answer that fits the constraint has [0-9]+ tokens, the answer may have 20: allow it more \(max_tokens\), or ask for less$'
 run run -p 'Hello' --json-schema '{"type": "string", "minLength": 1000000000}' -n 20
 is "a constraint without an end in sight" 1 "" '^stoker: the constraint asks for an answer longer than any can be; lower its lengths and counts$'
 run run -p 'Hello' --system 'You are a pirate.' --temp 0

@@ -122,7 +122,7 @@ run $ppl --kv f32
 
 # What a run keeps of its text is a part of the plan: 4 bytes a token of its chunks, 24 a chunk.
 least() {
-    run eval ppl "$ember" -f "$dir/long" --parse-special --ctx 256 --memory 1MiB "$@"
+    run eval ppl "$ember" -f "$dir/long" --parse-special --ctx 256 --memory 8MiB "$@"
     sed -n 's/.*Try --memory \([0-9]*\)\.$/\1/p' "$dir/err"
 }
 for i in 1 2 3 4; do cat "$text"; done >"$dir/long"
@@ -178,9 +178,12 @@ for sums in '"sum":-1e300,"squares":1.0' '"sum":100.0,"squares":1.0' '"sum":1e20
     run $ppl --out "$dir/impossible" --resume
     is "impossible figures ($sums)" 2 "" "^stoker eval: $dir/impossible, line 3: 63 tokens cannot have the sums "
 done
-sed 's/"squares".*/"squares":1e308}/' "$dir/whole" | sed '$d' >"$dir/huge"
+sed '2s/"squares".*/"squares":1e308}/' "$dir/whole" >"$dir/impossible"
+run $ppl --out "$dir/impossible" --resume
+is "squares above that of the sum" 2 "" "^stoker eval: $dir/impossible, line 2: 63 tokens cannot have the sums [0-9.]+ and 1e\\+308$"
+sed 's/"sum".*/"sum":1e154,"squares":1e307}/' "$dir/whole" | sed '$d' >"$dir/huge"
 run $ppl --out "$dir/huge" --resume
-is "figures that are not finite" 1 "" "^stoker eval: the mean of -ln p is [0-9.]+ over 756 tokens: that gives no finite figures$"
+is "figures that are not finite" 1 "" "^stoker eval: the mean of -ln p is [0-9.e+]+ over 756 tokens: that gives no finite figures$"
 sed '4s/.*/nonsense/' "$dir/whole" >"$dir/bad"
 run $ppl --out "$dir/bad" --resume
 is "a line is no JSON" 2 "" "^stoker eval: $dir/bad, line 4: is no JSON object$"
@@ -402,8 +405,20 @@ is "an empty text" 2 "" "^stoker eval: $dir/empty is empty"
 printf 'abc\377' >"$dir/latin"
 run eval logprobs "$ember" -f "$dir/latin"
 is "a text that is no UTF-8" 2 "" "^stoker eval: $dir/latin is not valid UTF-8 at byte 3 \(0xFF\)$"
+yes 'a text that is long ' | head -c 1000000 >"$dir/large"
+for flags in "" "--chunks 1"; do
+    run eval ppl "$ember" -f "$dir/large" --memory 1900000 $flags
+    is "a text above half of --memory $flags" 2 "" "^stoker eval: $dir/large: reading it takes more than half of --memory: give more memory, or less to read at a time$"
+done
+run eval ppl "$ember" -f "$dir/large" --memory 3MiB
+is "tokens above half of --memory" 2 "" "^stoker: $dir/large: reading it takes more than half of --memory"
 run eval ppl "$ember" -f "$dir/absent"
 is "no such text" 1 "" "$dir/absent"
+echo '{"messages":' >"$dir/broken"
+run eval logprobs "$ember" --chat "$dir/broken"
+is "a chat that is no JSON" 2 "" "^stoker eval: $dir/broken: the request is not JSON: "
+run eval kld "$ember" -f "$text" --save "$dir/both" --out "$dir/both"
+is "rows and results in one file" 2 "" '^stoker eval kld: --save and --out are two files$'
 run eval logprobs "$ember" --chat "$dir/absent"
 is "no such chat" 1 "" "$dir/absent"
 run eval ppl "$ember" -f "$text" --from 3

@@ -256,6 +256,20 @@ is "no messages" 2 "" "^stoker eval: $dir/items, line 1: \"messages\" is no list
 printf '{"id":"a","messages":[{"role":"user","content":"x"}]}\n' >"$dir/items"
 run eval json "$ember" -f "$dir/items"
 is "no schema" 2 "" 'line 1: has neither "schema" nor "tools", or both$'
+# asked WHAT ITEM SENTENCE: what no constraint can be made of is found before the model is loaded, and left out by --skip
+asked() {
+    printf '{"id":"a","messages":[{"role":"user","content":"x"}],%s}\n' "$2" >"$dir/items"
+    run eval json "$ember" -f "$dir/items"
+    is "$1" 2 "" "^stoker eval: $dir/items, line 1: a: $3"
+    run eval json "$ember" -f "$dir/items" --skip
+    grep -q '^stoker eval: 1 of 1 items are left out by --skip$' "$dir/err" && [ "$status" = 2 ] && pass || fail "$1 with --skip" "$(cat "$dir/err")"
+}
+asked "no such type" '"schema":{"type":"strin"}' '"schema": schema error at #/type: unknown type "strin"$'
+asked "no schema of a tool" '"tools":[{"function":{"name":"f"}}],"expect":{"name":"f"}' 'the tool "f" has no "parameters" to hold a call against$'
+asked "a tool's pattern" '"tools":[{"function":{"name":"f","parameters":{"type":"string","pattern":"("}}}],"expect":{"name":"f"}' \
+    '"parameters": schema error at #/pattern: a group is not closed'
+asked "no tools" '"tools":[],"expect":{"name":"f"}' '"tools" is no list of tools, or has none$'
+asked "another tool" '"tools":[{"function":{"name":"f","parameters":{}}}],"expect":{"name":"g"}' '"expect" names the tool "g", which "tools" does not have$'
 printf '{"id":"a","messages":[{"role":"user","content":"x"}],"tools":"@absent","expect":{"name":"f"}}\n' >"$dir/items"
 run eval json "$ember" -f "$dir/items"
 is "no such tools" 2 "" "^stoker eval: $dir/items, line 1: $dir/absent"
@@ -275,7 +289,7 @@ is "twelve of sixty" 0 '=B worse than A by 20.0 points [10.0, 31.7], p = 0.00049
 run eval compare "$dir/b" "$dir/a"
 is "the other way" 0 '=B better than A by 20.0 points [10.0, 31.7], p = 0.00049' ""
 run eval compare "$dir/a" "$dir/b" --json
-is "compare as JSON" 0 '^\{"unit":"points","items":60,"figures":\[\{"name":"acc","verdict":"B worse","items":60,"only_a":12,"only_b":0,' ""
+is "compare as JSON" 0 '^\{"unit":"points","items":60,"asked_otherwise":0,"figures":\[\{"name":"acc","verdict":"B worse","items":60,"only_a":12,"only_b":0,' ""
 run eval mcq "$ember" -f "$items" --mode text --limit 24 --out "$dir/t"
 run eval compare "$dir/t" "$dir/t"
 is "three figures" 0 "^p by Holm's correction for 3 figures$" ""
@@ -288,6 +302,9 @@ is "one prompt changed" 2 "" "^stoker eval: $dir/a and $dir/c cannot be compared
 run eval mcq "$ember" -f "$items" --mode reply --limit 40 --out "$dir/fewer"
 run eval compare "$dir/a" "$dir/fewer" --common
 is "--common" 0 '^40 items in common, of 60 and 40$' ""
+run eval compare "$dir/a" "$dir/c" --common
+is "--common, some asked otherwise" 0 '^([1-9]|[1-5][0-9]) items in common, of 60 and 60$' ""
+is "--common: what is left out" 0 '^[1-9][0-9]* more have the same ids and were asked otherwise: they are left out$' ""
 sed '$d' "$dir/a" >"$dir/open"
 run eval compare "$dir/a" "$dir/open"
 is "results that are not whole" 2 "" "^stoker eval: $dir/open is not whole: end that run with --resume, or compare by --common$"

@@ -111,7 +111,7 @@ static int take_item(void *arg, const json_t *line, struct error *err)
 {
     struct trace *t = arg;
     size_t i = t->task.done;
-    if (task_check_id(line, t->items.item[i], err))
+    if (task_check_id(&t->task, line, t->items.item[i], err))
         return -1;
     for (int k = 0; k < t->n_kind; k++) {
         const json_t *o = json_object_get(line, eval_call_kind[t->kind[k]].name), *n = json_object_get(o, "generated");

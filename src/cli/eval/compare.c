@@ -47,7 +47,8 @@ static void print_json(const struct eval_comparison *c)
                                                  "only_a", (json_int_t)f->b, "only_b", (json_int_t)f->c, "worse_by",
                                                  f->diff.mean, "low", low, "high", high, "p", f->p));
     }
-    o = json_pack("{s:s, s:I, s:o}", "unit", c->unit, c->items, (json_int_t)c->n, "figures", figures);
+    o = json_pack("{s:s, s:I, s:I, s:o}", "unit", c->unit, c->items, (json_int_t)c->n, "asked_otherwise",
+                  (json_int_t)c->n_other, "figures", figures);
     json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
     putchar('\n');
     json_decref(o);
@@ -57,6 +58,8 @@ static void print(const struct eval_comparison *c, int common)
 {
     if (common)
         printf("%zu %s in common, of %zu and %zu\n", c->n, c->items, c->n_a, c->n_b);
+    if (c->n_other)
+        printf("%zu more have the same ids and were asked otherwise: they are left out\n", c->n_other);
     for (int k = 0; k < c->n_figure; k++)
         print_verdict(c, &c->figure[k]);
     if (c->n_figure > 1)

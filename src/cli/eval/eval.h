@@ -57,11 +57,12 @@ struct eval_text {
     size_t n_token;
     stoker_token bos; /* that the vocabulary puts in front; -1: none */
     int n_vocab;
+    size_t reading; /* bytes that were held at a time while it was read, those of the caller included */
 };
 
-/* Reads the file at path (- is stdin) and makes tokens of it, before the model is loaded. Status 0, or another after the sentence;
- * eval_text_free() it in either case. */
-int eval_text_read(struct eval_text *t, const struct eval_command *c, const char *path);
+/* Reads the file at path (- is stdin) and makes tokens of it, before the model is loaded, within half of --memory; kept: bytes of that the
+ * caller holds. Status 0, or another after the sentence; eval_text_free() it in either case. */
+int eval_text_read(struct eval_text *t, const struct eval_command *c, const char *path, size_t kept);
 void eval_text_free(struct eval_text *t);
 
 /* Texts that are scored in chunks, one behind the other (texts.c). */
@@ -76,6 +77,7 @@ struct eval_texts {
     size_t n_chunk;
     stoker_token bos;
     int n_vocab;
+    size_t reading;                      /* as above, of all of them */
     uint8_t *marked;                     /* [n_chunk][n_ctx] 1: --positions names it. NULL: there is no such file */
     uint8_t marked_sha256[SHA256_BYTES]; /* of that file */
 };
@@ -87,12 +89,15 @@ void eval_texts_free(struct eval_texts *t);
 /* What the vocabulary of c->model puts in front of texts, else -1; and its size. 0, or the status. */
 int eval_vocab_of(const struct eval_command *c, stoker_token *bos, int *n_vocab);
 
-/* A file, or stdin for -. NULL: *err. */
-char *eval_file_read(const char *path, size_t most, size_t *n, struct error *err);
+/* A file of at most `most` bytes, or stdin for -, within half of --memory; kept as above. NULL: *err. */
+char *eval_file_read(const struct eval_command *c, const char *path, size_t most, size_t kept, size_t *n,
+                     struct error *err);
 
 /* Loads c->model under c->options, with its progress. own_bytes: of the evaluation itself (texts, scores), for the plan to count. 0, or the
  * status. */
 int eval_open(struct stoker **s, struct eval_command *c, size_t own_bytes);
+/* Of the evaluation itself, for eval_open(): the smallest plan holds what reading took too, for nobody said how much that may be. */
+size_t eval_own_bytes(const struct eval_command *c, size_t own_bytes, size_t reading);
 /* The same; a model whose logits are not n_vocab is closed again and refused, for rows of base files have as many. */
 int eval_open_rows(struct stoker **s, struct eval_command *c, size_t own_bytes, int n_vocab);
 

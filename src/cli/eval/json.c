@@ -87,7 +87,7 @@ static int measure(void *arg, size_t i, struct error *err)
     size_t n, most = (size_t)j->task.c->options.n_ctx;
     if (eval_json_is_tool(j->items.item[i]) && !eval_words_have_template(&j->task.words))
         return error_set(err, ERR_INPUT, "has tools, and the model no chat template to show them");
-    if (tokens_of(j, i, &token, &n, err))
+    if (eval_json_check_constraint(j->items.item[i], err) || tokens_of(j, i, &token, &n, err))
         return -1;
     free(token);
     n += EVAL_JSON_TOKENS;
@@ -117,7 +117,7 @@ static int take_item(void *arg, const json_t *line, struct error *err)
 {
     struct json *j = arg;
     const json_t *item = j->items.item[j->task.done], *right = json_object_get(line, "right");
-    if (task_check_id(line, item, err))
+    if (task_check_id(&j->task, line, item, err))
         return -1;
     for (int k = 0; k < KINDS; k++)
         for (int r = 0; r < EVAL_JSON_RATES; r++) {

@@ -4,6 +4,7 @@
 #include "cli/common/piece.h"
 #include "cli/common/progress.h"
 #include "cli/eval/eval.h"
+#include "eval/words.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -156,7 +157,8 @@ static int check_positions(const struct eval_command *c, size_t n)
     return 2;
 }
 
-static int run(struct eval_command *c, const stoker_token *token, size_t n)
+/* reading: bytes that were held while the tokens were made. */
+static int run(struct eval_command *c, const stoker_token *token, size_t n, size_t reading)
 {
     if (check_positions(c, n))
         return 2;
@@ -164,7 +166,8 @@ static int run(struct eval_command *c, const stoker_token *token, size_t n)
     struct scored r = {.token = token, .n = n, .from = (size_t)c->from, .n_top = c->top};
     if (c->options.n_ctx == 0) /* a context for this text alone */
         c->options.n_ctx = (int)n;
-    int status = eval_open(&s, c, n * (sizeof *token + sizeof *r.score + (size_t)c->top * sizeof *r.top));
+    size_t own = n * (sizeof *token + sizeof *r.score + (size_t)c->top * sizeof *r.top);
+    int status = eval_open(&s, c, eval_own_bytes(c, own, reading));
     if (status)
         return status;
     tell_factors(s);
@@ -194,12 +197,18 @@ static int run_chat(struct eval_command *c)
     struct stoker_error why;
     struct error err = {0};
     size_t n;
-    char *request = eval_file_read(c->chat, REQUEST_MOST, &n, &err);
+    char *request = eval_file_read(c, c->chat, REQUEST_MOST, 0, &n, &err);
     if (!request)
         return eval_fail(&err);
-    int failed = stoker_templates_open(&t, c->model, NULL, NULL, &why) ||
-                 stoker_prompt(t, request, n, NULL, NULL, &p, NULL, &why);
-    int status = failed ? report(&why) : run(c, p.token, p.n_token);
+    int status = 0;
+    if (stoker_templates_open(&t, c->model, NULL, NULL, &why)) {
+        status = report(&why);
+    } else if (stoker_prompt(t, request, n, NULL, NULL, &p, NULL, &why)) {
+        eval_error(&err, c->chat, &why);
+        status = eval_fail(&err);
+    } else {
+        status = run(c, p.token, p.n_token, n + p.n_text + p.n_token * sizeof *p.token);
+    }
     stoker_prompt_free(&p);
     stoker_templates_close(t);
     free(request);
@@ -211,9 +220,9 @@ int eval_logprobs(struct eval_command *c)
     struct eval_text t;
     if (c->chat)
         return run_chat(c);
-    int status = eval_text_read(&t, c, c->text);
+    int status = eval_text_read(&t, c, c->text, 0);
     if (status == 0)
-        status = run(c, t.token, t.n_token);
+        status = run(c, t.token, t.n_token, t.reading);
     eval_text_free(&t);
     return status;
 }

@@ -36,7 +36,7 @@ static int measure(void *arg, size_t i, struct error *err)
 {
     struct mcq *m = arg;
     return eval_mcq_measure(&m->mcq, &m->task.words, i, (size_t)m->task.c->options.n_ctx, &m->task.longest,
-                            &m->task.prompts, err);
+                            &m->task.item, err);
 }
 
 static int read_items(struct mcq *m)
@@ -101,7 +101,7 @@ static int take_item(void *arg, const json_t *line, struct error *err)
     const json_t *item = m->mcq.items.item[m->task.done], *reply = json_object_get(line, "reply");
     struct eval_mcq_result r = {0};
     int n = eval_mcq_n_choice(item), mode = m->mcq.mode;
-    if (task_check_id(line, item, err))
+    if (task_check_id(&m->task, line, item, err))
         return -1;
     if (mode == EVAL_MCQ_REPLY ? !json_is_string(reply)
                                : take_list(json_object_get(line, "sum"), r.sum, n) ||

@@ -157,6 +157,7 @@ static int compute(struct ppl *p)
            chunk = (size_t)p->c->n_ctx * sizeof *p->run.token + sizeof *p->run.chunk + (p->rows ? sizeof *p->rows : 0) +
                    marks,
            own = p->run.n_chunk * chunk + eval_chunks_bytes(p->c->n_ctx, 0);
+    own = eval_own_bytes(p->c, own, p->text.reading);
     int status = p->c->save ? eval_open_rows(&s, p->c, own, p->text.n_vocab) : eval_open(&s, p->c, own);
     if (status)
         return status;

@@ -25,7 +25,7 @@ int task_read(struct task *t, const char *path, size_t limit, struct eval_items 
 {
     struct error err = {0};
     size_t n;
-    char *text = eval_file_read(path, FILE_MOST, &n, &err);
+    char *text = eval_file_read(t->c, path, FILE_MOST, 0, &n, &err);
     if (!text)
         return eval_fail(&err);
     int failed = eval_items_read(out, strcmp(path, "-") == 0 ? "stdin" : path, text, n, check, arg, &err);
@@ -67,7 +67,6 @@ int task_open_words(struct task *t, int chat)
     struct stoker_error why;
     struct error err = {0};
     int status = chat ? open_templates(t) : 0;
-    sha256_begin(&t->prompts);
     if (status)
         return status;
     if (*t->template_hash) /* nothing but chats is made tokens */
@@ -89,10 +88,13 @@ int task_measure(struct task *t, struct eval_items *items, int (*measure)(void *
                  void *arg)
 {
     size_t n = items->n;
+    if (!(t->prompt_sha256 = calloc(n, sizeof *t->prompt_sha256)))
+        return eval_fail(&(struct error){ERR_MEMORY, "no memory for the hashes of the prompts", ""});
     for (size_t i = 0; i < items->n;) {
         struct error why = {0}, err = {0};
+        sha256_begin(&t->item);
         if (measure(arg, i, &why) == 0) {
-            i++;
+            sha256_end(&t->item, t->prompt_sha256[i++]);
         } else if (why.code == ERR_INPUT && t->c->skip) {
             eval_items_drop(items, i);
         } else {
@@ -115,7 +117,7 @@ void task_hash_item(struct task *t, const json_t *item)
 {
     char *text = json_dump_spelled(item, JSON_COMPACT | JSON_PRESERVE_ORDER);
     if (text)
-        sha256_add(&t->prompts, text, strlen(text) + 1);
+        sha256_add(&t->item, text, strlen(text) + 1);
     free(text);
 }
 
@@ -146,7 +148,7 @@ void task_close_words(struct task *t)
 static json_t *header_of(struct task *t)
 {
     uint8_t prompts[SHA256_BYTES];
-    sha256_end(&t->prompts, prompts);
+    sha256(t->prompt_sha256, t->n * sizeof *t->prompt_sha256, prompts);
     json_t *header = eval_header(t->c, t->name);
     if (!header || json_object_update_new(header, json_pack("{s:s, s:o, s:I, s:i}", "template_sha256", t->template_hash,
                                                             "prompts_sha256", eval_json_hash(prompts), "items",
@@ -176,22 +178,25 @@ int task_open_results(struct task *t, json_t *more, int (*on_item)(void *arg, co
     return status;
 }
 
-int task_check_id(const json_t *line, const json_t *item, struct error *err)
+int task_check_id(const struct task *t, const json_t *line, const json_t *item, struct error *err)
 {
     const char *id = json_string_value(json_object_get(line, "id"));
-    return id && strcmp(id, eval_item_id(item)) == 0
-               ? 0
-               : error_set(err, ERR_INPUT, "is not the result of %s", eval_item_id(item));
+    uint8_t hash[SHA256_BYTES];
+    int is_of = id && strcmp(id, eval_item_id(item)) == 0 &&
+                eval_hash_read(hash, json_string_value(json_object_get(line, "prompt_sha256"))) == 0 &&
+                memcmp(hash, t->prompt_sha256[t->done], sizeof hash) == 0;
+    return is_of ? 0 : error_set(err, ERR_INPUT, "is not the result of %s", eval_item_id(item));
 }
 
 int task_add(struct task *t, json_t *line, struct error *err)
 {
+    int failed = !line || json_object_set_new(line, "prompt_sha256", eval_json_hash(t->prompt_sha256[t->done]));
     t->done++;
     progress_show(&t->progress, t->done, t->n);
-    if (t->results)
+    if (!failed && t->results)
         return eval_results_add(t->results, line, err);
     json_decref(line);
-    return line ? 0 : error_set(err, ERR_MEMORY, "no memory for a result");
+    return failed ? error_set(err, ERR_MEMORY, "no memory for a result") : 0;
 }
 
 /* ---- the run ---------------------------------------------------------------------------------------------------------------- */
@@ -259,6 +264,8 @@ void task_free(struct task *t)
     task_close_words(t);
     eval_results_close(t->results);
     t->results = NULL;
+    free(t->prompt_sha256);
+    t->prompt_sha256 = NULL;
 }
 
 void task_print_rate(const char *label, struct eval_rate r)

@@ -19,7 +19,8 @@ struct task {
     struct stoker_vocab *vocab;
     struct stoker_templates *templates;
     struct eval_words words;                  /* of the file; from task_open_engine() on, of the engine */
-    struct sha256 prompts;                    /* of all that right and wrong depend on */
+    struct sha256 item;                       /* what is right and wrong of the item being measured depends on */
+    uint8_t (*prompt_sha256)[SHA256_BYTES];   /* [n] that of each */
     char template_hash[2 * SHA256_BYTES + 1]; /* "": none is used */
     size_t n, done;                           /* items; of these, with results: the file's first, then the run's */
     size_t longest;                           /* tokens of a prompt and its answer */
@@ -41,7 +42,7 @@ int task_open_words(struct task *t, int chat);
  * file (line NULL: none). 0, or the exit status. */
 int task_measure(struct task *t, struct eval_items *items, int (*measure)(void *arg, size_t i, struct error *err),
                  void *arg);
-/* Adds all of an item to what the results depend on. */
+/* Adds all of an item to what its results depend on. */
 void task_hash_item(struct task *t, const json_t *item);
 /* --show: the prompt of a request, whose reference is taken. */
 void task_show(const struct task *t, json_t *request);
@@ -51,9 +52,9 @@ void task_close_words(struct task *t);
 /* Opens --out, if there is one, with `more` behind what every header has; its reference is taken. 0, or the exit status. */
 int task_open_results(struct task *t, json_t *more, int (*on_item)(void *arg, const json_t *item, struct error *err),
                       void *arg);
-/* Whether a line of results is of this item. -1: *err. */
-int task_check_id(const json_t *line, const json_t *item, struct error *err);
-/* Counts an item, writes its line: the reference is taken. As an on-result function: -1, *err. */
+/* Whether a line of results is of this item, the next one. -1: *err. */
+int task_check_id(const struct task *t, const json_t *line, const json_t *item, struct error *err);
+/* Counts an item, writes its line and which prompt it is of: the reference is taken. As an on-result function: -1, *err. */
 int task_add(struct task *t, json_t *line, struct error *err);
 int task_stopped(void *task);
 

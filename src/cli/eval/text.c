@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hex.h"
+#include "base/reqmem.h"
 #include "base/utf8.h"
 #include "cli/common/cli.h"
 #include "cli/common/progress.h"
@@ -13,16 +14,40 @@
 
 enum { TEXT_MOST = 256 << 20 }; /* of stoker_tokenize() */
 
-char *eval_file_read(const char *path, size_t most, size_t *n, struct error *err)
+/* Half of --memory: the other half is the program's and the vocabulary's, of which the plan knows later. What the plan chooses itself knows
+ * no half; there the plan counts what reading took. */
+static size_t reading_most(const struct eval_command *c, size_t kept)
 {
-    return strcmp(path, "-") == 0 ? file_read_stream(stdin, "stdin", most, n, err) : file_read(path, most, n, err);
+    uint64_t memory = c->options.memory;
+    if (memory == 0 || memory == STOKER_MEMORY_MIN || memory == STOKER_MEMORY_MAX)
+        return SIZE_MAX / 4;
+    return memory / 2 > kept ? memory / 2 - kept : 0;
+}
+
+static int too_much(struct error *err, const char *path)
+{
+    *err = (struct error){0};
+    return error_set(err, ERR_MEMORY,
+                     "%s: reading it takes more than half of --memory: give more memory, or less to read at a time",
+                     path);
+}
+
+char *eval_file_read(const struct eval_command *c, const char *path, size_t most, size_t kept, size_t *n,
+                     struct error *err)
+{
+    size_t may = reading_most(c, kept), bound = may < most ? may : most;
+    char *bytes = strcmp(path, "-") == 0 ? file_read_stream(stdin, "stdin", bound, n, err)
+                                         : file_read(path, bound, n, err);
+    if (!bytes && err->code == ERR_INPUT && may < most)
+        too_much(err, path);
+    return bytes;
 }
 
 /* NULL after the sentence; *status is the exit status then: 1 where it cannot be read, as of every file, 2 for what is in it. */
-static char *read_text(const char *path, size_t *n, int *status)
+static char *read_text(const struct eval_command *c, const char *path, size_t kept, size_t *n, int *status)
 {
     struct error err = {0};
-    char *bytes = eval_file_read(path, TEXT_MOST, n, &err);
+    char *bytes = eval_file_read(c, path, TEXT_MOST, kept, n, &err);
     size_t valid = bytes ? utf8_valid(bytes, *n) : 0;
     if (bytes && valid < *n)
         error_set(&err, ERR_INPUT, "%s is not valid UTF-8 at byte %zu (0x%02X)", path, valid, (uint8_t)bytes[valid]);
@@ -58,19 +83,39 @@ int eval_vocab_of(const struct eval_command *c, stoker_token *bos, int *n_vocab)
     return failed ? report(&err) : 0;
 }
 
-int eval_text_read(struct eval_text *t, const struct eval_command *c, const char *path)
+/* The text's tokens; what they take in all is added to t->reading. -1: *err. */
+static int tokenize(struct eval_text *t, const struct eval_command *c, const struct stoker_vocab *v, const char *path,
+                    const char *bytes, size_t n, struct stoker_error *err)
+{
+    struct reqmem budget;
+    struct reqmem_account account = {.of = &budget};
+    reqmem_init(&budget, reading_most(c, t->reading), 0);
+    reqmem_enter(&account, 0);
+    int failed = stoker_vocab_tokenize(v, bytes, n, 1, c->parse_special, &t->token, &t->n_token, err);
+    reqmem_leave();
+    t->reading += (size_t)account.peak;
+    struct error why;
+    if (failed && reqmem_short(&account) != REQMEM_ENOUGH) {
+        too_much(&why, path);
+        *err = (struct stoker_error){.code = STOKER_ERR_MEMORY};
+        snprintf(err->text, sizeof err->text, "%s", why.text);
+    }
+    return failed;
+}
+
+int eval_text_read(struct eval_text *t, const struct eval_command *c, const char *path, size_t kept)
 {
     struct stoker_vocab *v = NULL;
     struct stoker_error err;
     size_t n;
     *t = (struct eval_text){.bos = -1};
     int status = 0;
-    char *bytes = read_text(path, &n, &status);
+    char *bytes = read_text(c, path, kept, &n, &status);
     if (!bytes)
         return status;
     sha256(bytes, n, t->sha256);
-    int failed = stoker_vocab_open(&v, c->model, NULL, &err) ||
-                 stoker_vocab_tokenize(v, bytes, n, 1, c->parse_special, &t->token, &t->n_token, &err) ||
+    t->reading = kept + n;
+    int failed = stoker_vocab_open(&v, c->model, NULL, &err) || tokenize(t, c, v, path, bytes, n, &err) ||
                  find_bos(&t->bos, v, &err);
     t->n_vocab = failed ? 0 : stoker_vocab_size(v);
     stoker_vocab_close(v);
@@ -82,6 +127,11 @@ void eval_text_free(struct eval_text *t)
 {
     stoker_free(t->token);
     *t = (struct eval_text){0};
+}
+
+size_t eval_own_bytes(const struct eval_command *c, size_t own_bytes, size_t reading)
+{
+    return c->options.memory == STOKER_MEMORY_MIN && reading > own_bytes ? reading : own_bytes;
 }
 
 int eval_open(struct stoker **s, struct eval_command *c, size_t own_bytes)

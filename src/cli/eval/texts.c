@@ -39,8 +39,10 @@ static int add_chunks(struct eval_texts *t, const struct eval_command *c, const 
 static int read_positions(struct eval_texts *t, const struct eval_command *c)
 {
     struct error err = {0};
-    size_t n, n_ctx = (size_t)c->n_ctx;
-    char *text = eval_file_read(c->positions, POSITIONS_MOST, &n, &err);
+    size_t n = 0, n_ctx = (size_t)c->n_ctx;
+    size_t kept = t->n_chunk * n_ctx * (sizeof *t->token + sizeof *t->marked);
+    char *text = eval_file_read(c, c->positions, POSITIONS_MOST, kept, &n, &err);
+    t->reading = kept + n > t->reading ? kept + n : t->reading;
     t->marked = calloc(t->n_chunk, n_ctx);
     if (text && !t->marked)
         error_set(&err, ERR_MEMORY, "no memory for the positions of %zu chunks", t->n_chunk);
@@ -60,7 +62,8 @@ int eval_texts_read(struct eval_texts *t, const struct eval_command *c)
     *t = (struct eval_texts){.bos = -1};
     for (int i = 0; i < c->texts.n && status == 0; i++) {
         struct eval_text text;
-        status = eval_text_read(&text, c, c->texts.text[i]);
+        status = eval_text_read(&text, c, c->texts.text[i], t->n_chunk * (size_t)c->n_ctx * sizeof *t->token);
+        t->reading = text.reading > t->reading ? text.reading : t->reading;
         if (status == 0)
             status = add_chunks(t, c, c->texts.text[i], &text);
         eval_text_free(&text);

@@ -37,6 +37,9 @@ struct value_want {
 int value_expr(struct grammar_maker *m, const struct tokenizer *t, const struct value_want *w,
                void (*warning)(void *arg, const char *text), void *arg, grammar_expr *out, struct error *err);
 
+/* What is wrong with a value, without a vocabulary: errors as below, and where a grammar names tokens. */
+int value_check(const struct value_want *w, struct error *err);
+
 /* *out is the caller's: constraint_destroy(); the trie and w's budget outlive it. -1: *out is NULL. warning: called with arg and a sentence
  * for each keyword of a lenient schema that is left out; may be NULL. ERR_INPUT or ERR_UNSUPPORTED: what is wrong and where: "schema error
  * at #/...", "grammar, line 1, column 9: ...", "pattern: ..."; else the compilation has ended (grammar/compile.h). */

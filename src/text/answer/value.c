@@ -88,13 +88,11 @@ static void write_place(const void *of, char *out, size_t size)
     snprintf(out, size, "%s%.150s%s", names[w->kind], is_schema && w->field ? w->field : "", is_schema ? "#" : "");
 }
 
-static int make(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
-                const struct value_want *w, void (*warning)(void *arg, const char *text), void *arg,
-                struct compile *compile, struct error *err)
+static int make_grammar(struct grammar **out, const struct tokenizer *t, const struct value_want *w,
+                        void (*warning)(void *arg, const char *text), void *arg, struct compile *compile,
+                        struct error *err)
 {
-    struct constraint_options how = {.close_at_limit = !w->free_limit, .budget = w->budget, .compile = compile};
     struct grammar_maker *m = grammar_begin(compile);
-    struct grammar *g = NULL;
     grammar_expr e = 0;
     if (!m)
         return compile_refused(compile, err);
@@ -103,9 +101,16 @@ static int make(struct constraint **out, const struct tokenizer *t, const struct
         return -1;
     }
     e = grammar_problem(m) ? e : with_reasoning(m, t, w, e);
-    if (grammar_finish(m, &e, 1, &g, err))
-        return -1;
-    return constraint_create(out, trie, g, &how, err);
+    return grammar_finish(m, &e, 1, out, err);
+}
+
+int value_check(const struct value_want *w, struct error *err)
+{
+    struct compile compile = {.location = {write_place, w, w->field}, .is_last = 1};
+    struct grammar *g = NULL;
+    int failed = make_grammar(&g, NULL, w, NULL, NULL, &compile, err);
+    grammar_free(g);
+    return failed;
 }
 
 int value_constraint(struct constraint **out, const struct tokenizer *t, const struct token_trie *trie,
@@ -115,7 +120,9 @@ int value_constraint(struct constraint **out, const struct tokenizer *t, const s
     struct compile own = {0}, *compile = w->compile ? w->compile : &own;
     struct compile_location outside = compile->location;
     compile->location = (struct compile_location){write_place, w, w->field};
-    int failed = make(out, t, trie, w, warning, arg, compile, err);
+    struct constraint_options how = {.close_at_limit = !w->free_limit, .budget = w->budget, .compile = compile};
+    struct grammar *g = NULL;
+    int failed = make_grammar(&g, t, w, warning, arg, compile, err) || constraint_create(out, trie, g, &how, err);
     compile->location = outside;
-    return failed;
+    return failed ? -1 : 0;
 }
