@@ -352,6 +352,8 @@ int cmd_bench(int argc, char **argv)
         {"--log", NULL, FLAG_TEXT, &w.against.log, 0, 0, "FILE", "add a line of JSON for each test to this file"},
         {"--table", NULL, FLAG_SWITCH, &w.table, 0, 0, NULL, "show the log, with the best so far"},
         {"--digest", NULL, FLAG_SWITCH, &w.digest, 0, 0, NULL, "hashes of ids and logits instead of rates"},
+        {"--digest-tokens", NULL, FLAG_COUNT, &b.digest_tokens, 1, 1 << 24, "N",
+         "tokens of its prompt (default 64), as far as the context has room"},
         {"--no-profile", NULL, FLAG_SWITCH, &w.no_profile, 0, 0, NULL,
          "not what stoker tune found for this model and budget"},
         {"--root", NULL, FLAG_TEXT, &w.against.root, 0, 0, "FOLDER", "read proc and sys below this folder"},

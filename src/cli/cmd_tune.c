@@ -10,19 +10,26 @@ static const char usage[] =
     "  stoker tune MODEL.gguf --memory 6GiB\n"
     "  stoker run MODEL.gguf --memory 6GiB -p Hi      has the profile; --no-profile does without\n\n"
     "Threads, reader, reads in flight and chunk are measured against the defaults; a value is taken only where it is\n"
-    "shown to be faster, and none changes a bit of an answer. Ctrl-C keeps what was taken until then. A profile is of\n"
-    "this model, machine and --memory, in $XDG_CONFIG_HOME/stoker/profiles.\n\n";
+    "shown to be faster, and none changes a bit of an answer. Of a slow model runs are short and few, so that the "
+    "search\n"
+    "ends in its time. Ctrl-C keeps what was taken until then. A profile is of this model, machine and --memory, in\n"
+    "$XDG_CONFIG_HOME/stoker/profiles; one that stands on more measurements than a search has is kept.\n\n";
 
 int cmd_tune(int argc, char **argv)
 {
-    struct tuning t = {.seconds = 240};
+    struct tuning t = {.seconds = 280, .root = "", .steal = 2};
     int n_rest;
     const struct flag mine[] = {
         {"--memory", NULL, FLAG_BYTES, &t.memory, 1, 0, "BYTES|min|max",
          "the budget, as it will be given to run or serve"},
         {"--ctx", "--context", FLAG_COUNT, &t.n_ctx, 16, 1 << 28, "N",
          "positions of the runs that are measured (default: 1024)"},
-        {"--seconds", NULL, FLAG_REAL, &t.seconds, 1, 86400, "S", "no run begins later than that (default 240)"},
+        {"--seconds", NULL, FLAG_REAL, &t.seconds, 1, 86400, "S", "the search ends within that (default 280)"},
+        {"--force", NULL, FLAG_SWITCH, &t.force, 0, 0, NULL, "replace a profile that stands on more measurements too"},
+        {"--binary", NULL, FLAG_TEXT, &t.binary, 0, 0, "FILE", "measure with this stoker (default: this program)"},
+        {"--steal", NULL, FLAG_REAL, &t.steal, 0, 100, "PERCENT",
+         "a pair is void, and measured again, where the host took more of a run (default 2)"},
+        {"--root", NULL, FLAG_TEXT, &t.root, 0, 0, "FOLDER", "read proc below this folder"},
     };
     const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}};
     int status = flags_parse("tune", usage, tables, 1, argc, argv, &t.model, 1, &n_rest);

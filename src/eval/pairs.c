@@ -4,8 +4,6 @@
 #include "base/error.h"
 #include "eval/stats.h"
 
-#define LEAST_EFFECT 0.02 /* a smaller median is no verdict, however narrow its interval is */
-
 int eval_pairs(struct eval_pairs *out, const double *a, const double *b, size_t n, struct error *err)
 {
     double ratio[EVAL_PAIRS_MOST];
@@ -25,9 +23,9 @@ int eval_pairs_resolve(const struct eval_pairs *aa, double effect)
 
 enum eval_verdict eval_pairs_verdict(const struct eval_pairs *ab, const struct eval_pairs *aa)
 {
-    if (ab->high < (aa->high < 1 ? aa->low : 1) && ab->ratio < 1 - LEAST_EFFECT)
+    if (ab->high < (aa->high < 1 ? aa->low : 1) && ab->ratio < 1 - EVAL_PAIRS_EFFECT)
         return EVAL_FASTER;
-    if (ab->low > (aa->low > 1 ? aa->high : 1) && ab->ratio > 1 + LEAST_EFFECT)
+    if (ab->low > (aa->low > 1 ? aa->high : 1) && ab->ratio > 1 + EVAL_PAIRS_EFFECT)
         return EVAL_SLOWER;
     return EVAL_NO_DIFFERENCE;
 }

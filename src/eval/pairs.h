@@ -7,6 +7,8 @@
 
 struct error;
 
+#define EVAL_PAIRS_EFFECT 0.02 /* a smaller median is no verdict, however narrow its interval is */
+
 enum { EVAL_PAIRS_LEAST = 5, EVAL_PAIRS_MOST = 1000 }; /* pairs of a comparison */
 
 /* The ratios b / a of the seconds of n pairs: their median, and the interval that 95 % of the medians of resamples lie in. */

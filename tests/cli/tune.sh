@@ -7,9 +7,9 @@ profiles=$XDG_CONFIG_HOME/stoker/profiles
 memory=70M
 
 # One run of it: small, and the experts are streamed, so that readers are measured too.
-run tune --memory $memory --ctx 64 --seconds 90
+run tune --memory $memory --ctx 64 --seconds 90 --root "$dir/no"
 is "tune" 0 "" "^stoker tune: profile $profiles/[0-9a-f]{16}-[0-9a-f]{8}-73400320.toml$"
-for line in 'the defaults with themselves: pair 6 of [0-9]+, ends within [0-9]+ s' '--reader threads: ' '--reader-depth 8: '; do
+for line in 'the defaults with themselves: pair 3 of [3-6], ends within [0-9]+ s' '--reader threads: ' '--reader-depth 8: '; do
     grep -Eq -- "^stoker tune: $line" "$dir/err" && pass || fail "tune" "does not say $line"
 done
 profile=$(echo "$profiles"/*.toml)
@@ -46,6 +46,20 @@ run bench --memory $memory --digest
 cp "$dir/out" "$dir/with"
 run bench --memory $memory --digest --no-profile
 cmp -s "$dir/out" "$dir/with" && pass || fail "a profile" "changes what is computed"
+
+# What is set is in effect: by what the engine says of itself, and did.
+run bench --memory $memory -p 8 -n 0 -r 1 --no-roofs --no-warmup -o json
+for now in '"n_threads":1,' '"n_ubatch":3,' '"backend":"threads"' '"depth_mean":1.0,'; do
+    grep -q "$now" "$dir/out" && pass || fail "bench" "$now is not in effect"
+done
+run bench --memory $memory -p 8 -n 0 -r 1 --no-roofs --no-warmup -o json --no-profile
+for now in '"n_ubatch":3,' '"depth_mean":1.0,'; do
+    grep -q "$now" "$dir/out" && fail "bench --no-profile" "$now is in effect" || pass
+done
+ask --stats full
+for now in '^threads +1$' '^chunk +3$' '^backend +threads$' '^depth_mean +1.0$'; do
+    grep -Eq "$now" "$dir/err" && pass || fail "run" "$now is not in effect"
+done
 run serve --memory $memory --ctx 64 --parallel 1 --cache-ram 0 --port 999999
 is "serve: a wrong flag" 2 "" "--port 999999"
 "$stoker" serve --memory 500M --ctx 64 --parallel 1 --cache-ram 0 --port 0 >"$dir/out" 2>"$dir/err" &
@@ -102,20 +116,99 @@ is "one beside it" 0 "=C-A-T." "^stoker: profile $beside: threads 1, chunk 3, re
 
 # ---- interrupted, and repaired ------------------------------------------------------------------------------------------------
 cp "$beside" "$dir/before"
-setsid sh -c 'trap - INT; exec "$@"' sh "$stoker" tune --memory $memory --ctx 64 --seconds 90 >"$dir/out" 2>"$dir/err" &
+setsid sh -c 'trap - INT; exec "$@"' sh "$stoker" tune --memory $memory --ctx 64 --seconds 90 --root "$dir/no" >"$dir/out" 2>"$dir/err" &
 tuning=$!
 wait_for 60 grep -q "pair 2 of" "$dir/err"
 kill -TERM $tuning
 wait $tuning
 [ $? -gt 128 ] && pass || fail "a signal" "does not end tune"
 cmp -s "$beside" "$dir/before" && pass || fail "interrupted before anything was taken" "the old profile is gone"
-run tune --memory $memory --ctx 64 --seconds 90
+run tune --memory $memory --ctx 64 --seconds 90 --root "$dir/no"
 is "tune again" 0 "" "^stoker tune: profile $beside$"
 cmp -s "$profile" "$dir/noise" && pass || fail "tune" "wrote over what is damaged"
 grep -Eq '^chunk = 3$|^reader-depth = 1$' "$beside" && fail "tune" "kept what was wrong on purpose" || pass
 ask
 is "the new one" 0 "=C-A-T." "^stoker: profile $beside: "
 ls "$profiles" | grep -qv '\.toml$' && fail "tune" "left a part of a file" || pass
+
+# ---- how large the measurements are: a stoker of which everything is planted ---------------------------------------------------
+# stand_in SECONDS [LINES]: a run takes so long by what it says; LINES may change $ns, and what is answered, by the words in $*
+stand_in() {
+    cat >"$dir/stand-in" <<EOF
+#!/bin/sh
+answer=same
+case "\$*" in *--help*) echo "--no-roofs --digest"; exit ;; esac
+echo "\$*" >>"$dir/calls"
+n=\$(wc -l <"$dir/calls")
+ns=\$(awk -v s=$1 -v n=\$n 'BEGIN { printf "%.0f", s * 1e9 * (1 + n % 3 / 500) }')
+${2-}
+case "\$*" in
+*--digest) echo "\$answer" ;;
+*) echo '[{"n_prompt":1,"n_gen":1,"n_depth":0,"n_threads":1,"type_k":"f16","model_filename":"m","avg_ns":'\$ns'}]' ;;
+esac
+EOF
+    chmod +x "$dir/stand-in"
+    : >"$dir/calls"
+}
+# said WHAT TEXT: the last run said so; in WHAT FILE TEXT: so does the file
+said() { grep -Eq -- "$2" "$dir/err" && pass || fail "$1" "does not say $2"; }
+in_file() { grep -Eq -- "$3" "$2" && pass || fail "$1" "$(basename "$2") has no $3"; }
+tune() { run tune --memory 100M --ctx 4096 --binary "$dir/stand-in" --root "$dir/root" "$@"; }
+faster='case "$*" in *"--chunk 256"*) ns=$((ns * 8 / 10)) ;; esac'
+slow=$profiles/$(basename "$profile" | sed 's/73400320/104857600/')
+
+stand_in 16 "$faster
+case \"\$*\" in *'--threads 1'*) ns=\$((ns / 2)) ;; esac"
+tune
+is "tune of a slow model" 0 "" "^stoker tune: runs of 16,8 tokens, some 16.[0-9] s each; 3 pairs a value$"
+in_file "of a slow model" "$slow" '^pairs = 3$'
+in_file "of a slow model" "$slow" '^tokens = 24$'
+in_file "what is faster" "$slow" '^threads = 1$'
+in_file "runs of a slow model" "$dir/calls" '--no-warmup'
+grep -q -- '--chunk' "$dir/calls" && fail "short prompts" "chunks were tried" || pass
+
+stand_in 0.01 "$faster
+case \"\$*\" in *--threads*) ns=\$((ns / 2)); answer=other ;; esac"
+tune
+is "tune of a fast model" 0 "" "^stoker tune: runs of 2048,32 tokens, warmed up, some 0.[0-9] s each; 6 pairs a value$"
+said "another answer" '--threads 1: left out: it answers otherwise'
+in_file "better founded" "$slow" '^pairs = 6$'
+in_file "better founded" "$slow" '^tokens = 2080$'
+in_file "what is faster" "$slow" '^chunk = 256$'
+grep -q '^threads' "$slow" && fail "another answer" "was taken" || pass
+in_file "outputs are proved" "$dir/calls" '--digest-tokens 2112 .*--chunk 256 --digest$'
+cp "$slow" "$dir/founded"
+
+stand_in 16
+tune
+is "a coarser search" 0 "" "^stoker tune: profile $slow is kept: it has 6 pairs of runs of 2080 tokens for each of [0-9]+ values, this search 3 of 24 for [0-9]+; --force"
+cmp -s "$slow" "$dir/founded" && pass || fail "a coarser search" "replaced the profile"
+tune --force
+is "--force" 0 "" "^stoker tune: profile $slow$"
+in_file "--force" "$slow" '^pairs = 3$'
+
+stand_in 60
+tune
+[ "$status" -eq 1 ] && pass || fail "a model that is too slow" "exit status $status"
+said "a model that is too slow" "takes 60.. s, so that --seconds 280 are not enough to compare anything; give 1[0-9]{3} or more$"
+in_file "a model that is too slow" "$slow" '^pairs = 3$'
+
+# Void pairs: the host takes more in the runs that the stand-in says.
+mkdir -p "$dir/root/proc"
+echo "cpu 100 0 0 900 0 0 0 0 0 0" >"$dir/root/proc/stat"
+stolen() { echo "[ \$n -gt $1 ] || echo \"cpu 100 0 0 900 0 0 0 \$((100 * n)) 0 0\" >'$dir/root/proc/stat'"; }
+stand_in 0.01 "$(stolen 1000000)"
+tune --force
+[ "$status" -eq 1 ] && pass || fail "nothing but void pairs" "exit status $status"
+said "nothing but void pairs" 'too many pairs were void.* or give --steal$'
+[ "$(grep -c 'a pair is void' "$dir/err")" -eq 6 ] && pass || fail "void pairs" "are not measured again six times"
+tune --force --steal 100
+is "--steal" 0 "" "^stoker tune: profile $slow$"
+stand_in 0.01 "$(stolen 10)"
+tune --force
+is "some void pairs" 0 "" "a pair is void, for the host took more than 2 % of it$"
+in_file "some void pairs" "$slow" '^pairs = 6$'
+rm -f "$slow"
 
 # ---- what cannot be -----------------------------------------------------------------------------------------------------------
 run tune -
@@ -126,6 +219,8 @@ run tune --memory 1M --ctx 64
 is "too little memory" 2 "" "--memory 1.0 MiB is too small"
 run tune --seconds 0
 is "--seconds 0" 2 "" "--seconds 0: numbers from 1 to"
+run tune --binary "$dir/nothing"
+[ "$status" -eq 1 ] && pass || fail "no binary" "exit status $status"
 mv "$profiles" "$dir/away"
 : >"$profiles"
 ask

@@ -57,6 +57,7 @@ struct bench {
     int n_batch;               /* the value of -b, which is only shown */
     int warm, cold, stats;     /* 1: a run before the first; a new engine for each; figures of streaming */
     double disk_rate;          /* bytes/s, 0: not given */
+    int digest_tokens;         /* of the prompt of --digest; 0: the usual number */
     int no_roofs;              /* 1: none are measured */
     struct stoker_roofs roofs; /* measured before the engine was opened; zeroed: they were not */
     const char *text;          /* a file: its tokens instead of random ids; or NULL */

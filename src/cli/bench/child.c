@@ -1,10 +1,12 @@
 /* See child.h. Both of its streams are read as they come: a program that fills one of two pipes waits for its reader. */
 #include "cli/bench/child.h"
 
+#include "base/clock.h"
 #include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -25,6 +27,8 @@ struct reading {
     size_t n, cap;
     char err[ERR_KEPT]; /* [n_err] the end of stderr */
     size_t n_err;
+    double until; /* when the child is ended; 0: never */
+    int is_late;  /* 1: it was */
 };
 
 static void close_end(int *fd)
@@ -60,14 +64,30 @@ static int keep_output(struct reading *r, const char *text, size_t n)
     return 0;
 }
 
+/* Milliseconds to wait for output; when the time is over, the child is ended once. */
+static int wait_most(struct reading *r, pid_t child)
+{
+    double left = r->until - clock_seconds();
+    if (r->until == 0 || r->is_late)
+        return -1;
+    if (left > 0)
+        return left < 1000 ? (int)ceil(left * 1e3) : 1000000;
+    r->is_late = 1;
+    kill(child, SIGKILL); /* a read from a drive in trouble may not end for less */
+    return -1;
+}
+
 /* Both streams to their ends. A stream that cannot be kept is closed, and the program fails on it. */
-static void read_all(struct reading *r)
+static void read_all(struct reading *r, pid_t child)
 {
     char piece[ERR_KEPT / 2];
     while (r->from[OUT] >= 0 || r->from[ERR] >= 0) {
         struct pollfd p[STREAMS] = {{r->from[OUT], POLLIN, 0}, {r->from[ERR], POLLIN, 0}};
-        if (poll(p, STREAMS, -1) < 0 && errno != EINTR)
+        int n = poll(p, STREAMS, wait_most(r, child));
+        if (n < 0 && errno != EINTR)
             return;
+        if (n <= 0)
+            continue;
         for (int i = 0; i < STREAMS; i++) {
             if (!p[i].revents)
                 continue;
@@ -163,10 +183,10 @@ static void take_signals(const struct sigaction before[ENDING])
         sigaction(ending[i], &before[i], NULL);
 }
 
-int child_run(struct child *c, char *const argv[])
+int child_run(struct child *c, char *const argv[], double seconds)
 {
     struct sigaction before[ENDING];
-    struct reading r = {.from = {-1, -1}, .to = {-1, -1}};
+    struct reading r = {.from = {-1, -1}, .to = {-1, -1}, .until = seconds > 0 ? clock_seconds() + seconds : 0};
     pid_t child = 0;
     int status = 0, code = open_pipes(&r);
     *c = (struct child){0};
@@ -178,7 +198,7 @@ int child_run(struct child *c, char *const argv[])
     close_end(&r.to[ERR]);
     if (!code) {
         pass_signals(child, before);
-        read_all(&r);
+        read_all(&r, child);
         while (waitpid(child, &status, 0) < 0 && errno == EINTR)
             ;
         take_signals(before);
@@ -192,8 +212,10 @@ int child_run(struct child *c, char *const argv[])
         return 0;
     }
     free(r.out);
+    if (!code && r.is_late)
+        fprintf(stderr, "stoker bench: %s took longer than %.3g s, and was ended\n", argv[0], seconds);
     if (!code)
-        return say(argv[0], status, c->last);
+        return r.is_late ? -1 : say(argv[0], status, c->last);
     fprintf(stderr, "stoker bench: %s cannot be started: %s\n", argv[0], strerror(code));
     return -1;
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROMPT_MOST = 64, ANSWER_MOST = 16 };
+enum { PROMPT_USUAL = 64, ANSWER_MOST = 16, ROWS_LEAST = PROMPT_USUAL + ANSWER_MOST }; /* tokens */
 
 static int fail(struct stoker_error *err, const char *sentence)
 {
@@ -61,7 +61,7 @@ static int answer(struct bench *b, stoker_token *id, size_t n_prompt, int n_gen,
 }
 
 struct rows {
-    uint64_t hash[PROMPT_MOST + ANSWER_MOST]; /* [position] */
+    uint64_t *hash; /* [position] */
     size_t n_vocab;
 };
 
@@ -92,17 +92,36 @@ static int score(struct bench *b, const stoker_token *id, size_t n, struct rows 
     return failed;
 }
 
-int bench_digest(struct bench *b, FILE *f, struct stoker_error *err)
+/* Of ids [n_prompt + n_gen], of which the prompt is given. */
+static int digest(struct bench *b, FILE *f, stoker_token *id, int n_prompt, int n_gen, struct rows *rows,
+                  struct stoker_error *err)
 {
-    stoker_token id[PROMPT_MOST + ANSWER_MOST];
-    struct rows rows = {{0}, 0};
-    int most = b->plan.n_ctx - 1, n_prompt = most / 2 < PROMPT_MOST ? most / 2 : PROMPT_MOST,
-        n_gen = most - n_prompt < ANSWER_MOST ? most - n_prompt : ANSWER_MOST;
+    size_t n = (size_t)(n_prompt + n_gen);
     uint64_t ids;
-    bench_ids(b, id, (size_t)n_prompt, (size_t)n_prompt, 0);
-    if (answer(b, id, (size_t)n_prompt, n_gen, &ids, err) || score(b, id, (size_t)(n_prompt + n_gen), &rows, err))
+    if (answer(b, id, (size_t)n_prompt, n_gen, &ids, err) || score(b, id, n, rows, err))
         return -1;
     fprintf(f, "{\"prompt_tokens\":%d,\"answer_tokens\":%d,\"ids\":\"%016" PRIx64 "\",\"logits\":\"%016" PRIx64 "\"}\n",
-            n_prompt, n_gen, ids, hash64(rows.hash, sizeof rows.hash, 0));
+            n_prompt, n_gen, ids, hash64(rows->hash, (n > ROWS_LEAST ? n : ROWS_LEAST) * sizeof *rows->hash, 0));
     return 0;
+}
+
+/* Without a number the prompt is at most half of the context; else it leaves what an answer needs. */
+int bench_digest(struct bench *b, FILE *f, struct stoker_error *err)
+{
+    int most = b->plan.n_ctx - 1, room = b->digest_tokens ? most - ANSWER_MOST : most / 2,
+        wanted = b->digest_tokens ? b->digest_tokens : PROMPT_USUAL;
+    if (room < most / 2)
+        room = most / 2;
+    int n_prompt = room < wanted ? room : wanted, n_gen = most - n_prompt < ANSWER_MOST ? most - n_prompt : ANSWER_MOST;
+    size_t n = (size_t)(n_prompt + n_gen);
+    stoker_token *id = calloc(n, sizeof *id);
+    struct rows rows = {calloc(n + ROWS_LEAST, sizeof *rows.hash), 0}; /* those that are not there are hashed too */
+    int failed = id && rows.hash ? 0 : fail(err, "no memory for the rows of a digest");
+    if (!failed) {
+        bench_ids(b, id, (size_t)n_prompt, (size_t)n_prompt, 0);
+        failed = digest(b, f, id, n_prompt, n_gen, &rows, err);
+    }
+    free(id);
+    free(rows.hash);
+    return failed;
 }

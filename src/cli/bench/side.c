@@ -121,7 +121,7 @@ static int help_names(const struct side *s, const char *flag)
 {
     char *const argv[] = {(char *)(uintptr_t)s->program, "bench", "--help", NULL};
     struct child c;
-    if (child_run(&c, argv))
+    if (child_run(&c, argv, 0))
         return 0;
     int names = strstr(c.out, flag) != NULL;
     free(c.out);
@@ -184,7 +184,7 @@ static int run_with(struct child *c, const struct side *s, const char *const *mo
     for (size_t i = 0; i < n_more; i++)
         argv[n++] = (char *)(uintptr_t)more[i];
     argv[n] = NULL;
-    return child_run(c, argv);
+    return child_run(c, argv, s->seconds);
 }
 
 static int whole(const json_t *row, const char *key) { return (int)json_integer_value(json_object_get(row, key)); }

@@ -12,6 +12,7 @@ struct side {
     char *owned;             /* what some words point into; NULL: nothing */
     char program[PATH_MAX];  /* what is run */
     char number[16], kv[16]; /* words, likewise */
+    double seconds;          /* of a run, after which it is ended; 0: it has all the time */
     char shown[SIDE_SHOWN];  /* the command line as a person gave it, cut to fit */
 };
 

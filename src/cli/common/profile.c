@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { THREADS, CHUNK, READER, DEPTH, NUMBERS = 9 };
+enum { NUMBERS = 9 };
 
 const char *const profile_setting[PROFILE_SETTINGS] = {"threads", "chunk", "reader", "reader-depth"};
 
@@ -101,12 +101,18 @@ static int take_value(struct profile *p, const char *key, const char *text)
         if (strcmp(key, profile_setting[i]) != 0)
             continue;
         int fits = strlen(text) < sizeof p->value[i] &&
-                   (i == READER ? is_reader(text) : flag_can_be(flag_of(&t, key), &text, 1));
+                   (i == PROFILE_READER ? is_reader(text) : flag_can_be(flag_of(&t, key), &text, 1));
         if (fits)
             snprintf(p->value[i], sizeof p->value[i], "%s", text);
         return fits ? 0 : -1;
     }
     return -1;
+}
+
+static int number_of(const struct toml *t, const char *key)
+{
+    long n = strtol(text_of(t, "profile", key), NULL, 10);
+    return n > 0 && n < 1 << 30 ? (int)n : 0;
 }
 
 /* What is wrong with it; NULL: nothing. The last line says that it is whole. */
@@ -127,6 +133,7 @@ static const char *read_entries(struct profile *p, const struct profile_key *k, 
         if (t->entry[i].key && strcmp(t->entry[i].table, "settings") == 0 &&
             (t->entry[i].n != 1 || take_value(p, t->entry[i].key, t->text[t->entry[i].first])))
             return "has a setting that no profile has";
+    p->basis = (struct profile_basis){number_of(t, "pairs"), number_of(t, "tokens"), number_of(t, "values")};
     return NULL;
 }
 
@@ -169,11 +176,11 @@ static int find(struct profile *p, char path[PATH_MAX], const struct profile_key
 static int is_open(const struct stoker_options *o, int setting)
 {
     switch (setting) {
-    case THREADS:
+    case PROFILE_THREADS:
         return o->n_threads == 0;
-    case CHUNK:
+    case PROFILE_CHUNK:
         return o->n_chunk == 0;
-    case READER:
+    case PROFILE_READER:
         return o->reader == NULL;
     default:
         return o->reader_depth == 0 && o->reader == NULL;
@@ -241,20 +248,34 @@ static void print_profile(FILE *f, const struct profile_key *k, const struct pro
     print_text(f, "model", k->model);
     print_text(f, "machine", k->machine);
     print_text(f, "memory", k->memory);
+    fprintf(f, "pairs = %d\ntokens = %d\nvalues = %d\n", p->basis.pairs, p->basis.tokens, p->basis.values);
     fprintf(f, "[settings]\n");
     for (int i = 0; i < PROFILE_SETTINGS; i++)
-        if (*p->value[i] && i == READER)
+        if (*p->value[i] && i == PROFILE_READER)
             print_text(f, profile_setting[i], p->value[i]);
         else if (*p->value[i])
             fprintf(f, "%s = %s\n", profile_setting[i], p->value[i]);
     fprintf(f, "[end]\nwhole = true\n");
 }
 
-int profile_write(char out[PATH_MAX], const struct profile_key *key, const struct profile *p, const char *note)
+/* With more pairs, or values, or runs of twice the tokens. */
+static int is_better(const struct profile_basis *old, const struct profile_basis *now)
 {
-    struct profile old;
+    return old->pairs > now->pairs || old->values > now->values ||
+           old->tokens >= 2 * (now->tokens > 0 ? now->tokens : 1);
+}
+
+int profile_write(char out[PATH_MAX], const struct profile_key *key, const struct profile *p, const char *note,
+                  struct profile_basis *old)
+{
+    struct profile there;
     char part[PATH_MAX + 8];
-    if (find(&old, out, key) < 0 || user_path(part, USER_CONFIG, "profiles/x")) {
+    int found = find(&there, out, key);
+    if (found > 0 && old && is_better(&there.basis, &p->basis)) {
+        *old = there.basis;
+        return PROFILE_KEPT;
+    }
+    if (found < 0 || user_path(part, USER_CONFIG, "profiles/x")) {
         fprintf(stderr, "stoker: there is no place for a profile: set HOME or XDG_CONFIG_HOME, and remove profiles "
                         "that are damaged\n");
         return -1;
@@ -271,5 +292,5 @@ int profile_write(char out[PATH_MAX], const struct profile_key *key, const struc
         unlink(part);
     if (failed)
         fprintf(stderr, "stoker: profile %s cannot be written: %s\n", out, strerror(why));
-    return failed ? -1 : 0;
+    return failed ? -1 : PROFILE_WRITTEN;
 }

@@ -8,12 +8,19 @@
 
 #include <limits.h>
 
-enum { PROFILE_VERSION = 1, PROFILE_SETTINGS = 4 };
+enum { PROFILE_VERSION = 1 };
+enum { PROFILE_THREADS, PROFILE_CHUNK, PROFILE_READER, PROFILE_DEPTH, PROFILE_SETTINGS };
 extern const char
     *const profile_setting[PROFILE_SETTINGS]; /* "threads", "chunk", "reader", "reader-depth": flags without dashes */
 
+/* What a search stands on: pairs of runs a value, tokens of a run, values that were tried. Zeros: a person wrote it. */
+struct profile_basis {
+    int pairs, tokens, values;
+};
+
 struct profile {
     char value[PROFILE_SETTINGS][16]; /* "": the default */
+    struct profile_basis basis;
 };
 
 /* Whom a profile is for. */
@@ -29,7 +36,10 @@ int profile_key(struct profile_key *out, const char *model, uint64_t memory, str
  * settings are those of flags alone, and for a model from stdin. What does not fit with the other options is left out, and said. */
 void profile_take(const char *model, struct stoker_options *o);
 
-/* Writes it as a whole, in place of a whole one; its path is in out. note: lines of comments, or "". -1 after a sentence on stderr. */
-int profile_write(char out[PATH_MAX], const struct profile_key *key, const struct profile *p, const char *note);
+/* Writes it as a whole, in place of a whole one; its path is in out. note: lines of comments, or "". old: one that is there and is better
+ * founded stays, and what it stands on is in *old; NULL: it is replaced too. -1 after a sentence on stderr. */
+enum { PROFILE_WRITTEN, PROFILE_KEPT };
+int profile_write(char out[PATH_MAX], const struct profile_key *key, const struct profile *p, const char *note,
+                  struct profile_basis *old);
 
 #endif

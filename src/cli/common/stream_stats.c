@@ -134,7 +134,7 @@ void print_stream_table(FILE *f, const struct stoker_plan *p, const struct stoke
     fprintf(f, "%-14s", "slots");
     for (int c = 0; c < p->n_class; c++)
         fprintf(f, "%s%d of %d", c ? ", " : "", p->slots[c], p->experts[c]);
-    fprintf(f, "\n%-14s%s\n", "backend", b->backend);
+    fprintf(f, "\n%-14s%s\n%-14s%d\n%-14s%d\n", "backend", b->backend, "threads", p->n_threads, "chunk", p->n_chunk);
 }
 
 void add_stream_json(struct json_t *o, const struct stoker_plan *p, const struct stoker_stats *a,

@@ -4,45 +4,153 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/error.h"
-#include "cli/bench/side.h"
-#include "cli/bench/stillness.h"
 #include "cli/common/cli.h"
-#include "eval/pairs.h"
+#include "cli/tune/measure.h"
 
-#include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAIRS = 6, WORDS_MOST = 16, NOTE_MOST = 4096, STEAL_PERCENT = 2 };
+enum { VALUES_MOST = 32, NOTE_MOST = 4096, PROMPT_MOST = 2048, ANSWER_MOST = 32 };
 
-enum outcome { TAKEN, NOT_TAKEN, OUT_OF_TIME };
+struct value {
+    int setting; /* index of profile_setting[] */
+    char text[16];
+};
 
 struct search {
     const struct tuning *of;
     struct profile_key key;
-    struct side base;
+    struct measuring by;
+    struct tune_budget budget;
+    struct value value[VALUES_MOST];
+    int n_value, streams;
     struct profile best;
-    char *digest;         /* of the default's outputs */
-    struct eval_pairs aa; /* the default with itself */
-    double slowest;       /* of its runs */
-    double begun;
-    int n_compared;
+    char *digest;         /* of the default's outputs; NULL: not asked for yet */
+    struct eval_pairs aa; /* the defaults with themselves */
+    double slowest;       /* of their runs */
+    double spread;        /* the least ratio of two of them, below 1 */
     char note[NOTE_MOST]; /* what was tried, as comments */
 };
 
-static double time_left(const struct search *s) { return s->begun + s->of->seconds - clock_seconds(); }
+/* ---- what is tried ---------------------------------------------------------------------------------------------------------- */
 
-static void say(const struct search *s, const char *what, const char *where, int i, int n)
+static void add_value(struct search *s, int setting, const char *text)
 {
-    double left = time_left(s);
-    fprintf(stderr, "stoker tune: %s: %s", what, where);
-    if (n)
-        fprintf(stderr, " %d of %d", i, n);
-    fprintf(stderr, ", ends within %.0f s\n", left > 0 ? left : 0);
+    for (int i = 0; i < s->n_value; i++)
+        if (s->value[i].setting == setting && strcmp(s->value[i].text, text) == 0)
+            return;
+    if (s->n_value == VALUES_MOST)
+        return;
+    s->value[s->n_value].setting = setting;
+    snprintf(s->value[s->n_value++].text, sizeof s->value->text, "%s", text);
 }
 
-/* ---- sides ------------------------------------------------------------------------------------------------------------------ */
+static void add_number(struct search *s, int setting, int n, int usual)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", n);
+    if (n >= 1 && n != usual)
+        add_value(s, setting, text);
+}
+
+static int streams(const struct stoker_plan *p)
+{
+    for (int i = 0; i < p->n_class; i++)
+        if (p->slots[i] < p->experts[i])
+            return 1;
+    return 0;
+}
+
+/* Threads: all of a few cores; of many, what shares a core, fewer, and one. Chunks: of more rows than a prompt nothing is seen. */
+static void list_values(struct search *s, const struct stoker_plan *p, int prompt)
+{
+    static const int depths[] = {8, 16, 64, 128}, chunks[] = {128, 256, 1024, 2048};
+    int cores = cpu_usable_cores(), usual = p->n_threads, threads[] = {cores, usual - 1, usual * 3 / 4, usual / 2, 1};
+    s->n_value = 0;
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++)
+        add_number(s, PROFILE_THREADS, threads[i], usual);
+    if (s->streams) {
+        add_value(s, PROFILE_READER, "threads");
+        add_value(s, PROFILE_READER, "buffered");
+        for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
+            add_number(s, PROFILE_DEPTH, depths[i], 0);
+    }
+    for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++)
+        if (chunks[i] <= prompt)
+            add_number(s, PROFILE_CHUNK, chunks[i], p->n_chunk);
+}
+
+/* Tokens of a prompt that goes over the end of the largest chunk that is tried, and of the usual one beside it. */
+static int proof_tokens(const struct search *s, const struct stoker_plan *p, int prompt)
+{
+    int most = 0;
+    for (int i = 0; i < s->n_value; i++)
+        if (s->value[i].setting == PROFILE_CHUNK) {
+            int n = atoi(s->value[i].text);
+            most = n > most ? n : most;
+            most = p->n_chunk > most ? p->n_chunk : most;
+        }
+    return most ? most + 64 : prompt;
+}
+
+/* ---- how it is measured ----------------------------------------------------------------------------------------------------- */
+
+static int set_size(struct search *s, const struct stoker_plan *p, int size)
+{
+    int prompt = tune_tokens(s->by.prompt, TUNE_PROMPT_LEAST, size);
+    list_values(s, p, prompt);
+    return measuring_set(&s->by, size, proof_tokens(s, p, prompt));
+}
+
+/* A run of the defaults. */
+static int probe(const struct search *s, struct tune_cost *out)
+{
+    struct tune_run run;
+    fprintf(stderr, "stoker tune: a run of %s tokens, ends within %.0f s\n", s->by.test, fmax(time_left(&s->by), 0));
+    if (measuring_run(&run, &s->by, "", time_left(&s->by)))
+        return -1;
+    *out = (struct tune_cost){s->by.size, run.wall - run.seconds, run.seconds};
+    return 0;
+}
+
+/* What would have been enough. */
+static int too_little(const struct search *s, const struct tune_cost *c)
+{
+    double run = c->loading + c->measured;
+    fprintf(
+        stderr,
+        "stoker tune: a run of %s tokens takes %.1f s, so that --seconds %g are not enough to compare anything; give "
+        "%.0f or more\n",
+        s->by.test, run, s->of->seconds, ceil(run * (tune_runs_least(TUNE_PAIRS_LEAST) + 2)));
+    return -1;
+}
+
+/* From the shortest run on, a longer one as long as there is time for it. */
+static int choose_runs(struct search *s, const struct stoker_plan *p)
+{
+    int shortest = tune_shortest(s->by.prompt, s->by.answer), size = shortest;
+    struct tune_cost cost;
+    for (;;) {
+        if (set_size(s, p, size) || probe(s, &cost)) {
+            if (time_left(&s->by) <= 0)
+                fprintf(stderr, "stoker tune: --seconds %g are over before the first run has ended; give more\n",
+                        s->of->seconds);
+            return -1;
+        }
+        if (!tune_budget(&s->budget, &cost, shortest, s->n_value, s->streams, time_left(&s->by)))
+            return too_little(s, &cost);
+        if (s->budget.size >= size)
+            break;
+        size = s->budget.size == TUNE_WARM && size > 0 ? 0 : s->budget.size;
+    }
+    if (s->budget.size != size && set_size(s, p, s->budget.size))
+        return -1;
+    fprintf(stderr, "stoker tune: runs of %s tokens%s, some %.1f s each; %d pairs a value\n", s->by.test,
+            s->budget.size == TUNE_WARM ? ", warmed up" : "", s->budget.run, s->budget.pairs);
+    return 0;
+}
 
 /* The words of a profile, with another value of one setting; setting below 0: as it is. */
 static void words_of(char out[256], const struct profile *p, int setting, const char *value)
@@ -56,89 +164,40 @@ static void words_of(char out[256], const struct profile *p, int setting, const 
     }
 }
 
-static int run_once(const struct search *s, const char *words, double *seconds, int *is_void)
-{
-    struct side side;
-    struct side_rows rows = {0};
-    struct cpu_ticks before = cpu_ticks_now("");
-    int failed = side_make_settings(&side, &s->base, words) || side_run(&side, &rows);
-    struct cpu_ticks after = cpu_ticks_now("");
-    side_free(&side);
-    if (failed || rows.n != 1)
-        return -1;
-    *seconds = rows.test[0].seconds;
-    *is_void |= eval_pairs_void(after.stolen - before.stolen, after.all - before.all, STEAL_PERCENT / 100.0);
-    return 0;
-}
-
-static char *digest_of(const struct search *s, const char *words)
-{
-    struct side side;
-    char *digest = side_make_settings(&side, &s->base, words) ? NULL : side_digest(&side);
-    side_free(&side);
-    return digest;
-}
-
-/* ---- pairs ------------------------------------------------------------------------------------------------------------------ */
-
-struct series {
-    size_t n;
-    int n_void;
-    double x[PAIRS], y[PAIRS];
-};
-
-/* Pairs by turns until there are enough; as many again may be void. */
-static enum outcome measure(const struct search *s, struct series *out, const char *what, const char *x, const char *y)
-{
-    *out = (struct series){0};
-    while (out->n < PAIRS && out->n_void < PAIRS) {
-        int odd = (int)(out->n + (size_t)out->n_void) % 2, is_void = 0;
-        double first, second;
-        if (time_left(s) <= 0)
-            return OUT_OF_TIME;
-        say(s, what, "pair", (int)out->n + 1, PAIRS);
-        if (run_once(s, odd ? y : x, &first, &is_void) || run_once(s, odd ? x : y, &second, &is_void))
-            return NOT_TAKEN;
-        out->n_void += is_void;
-        if (is_void)
-            continue;
-        out->x[out->n] = odd ? second : first;
-        out->y[out->n++] = odd ? first : second;
-    }
-    return out->n >= EVAL_PAIRS_LEAST ? TAKEN : NOT_TAKEN;
-}
-
 static int judge(const struct series *m, struct eval_pairs *out)
 {
     struct error err = {0};
-    if (eval_pairs(out, m->x, m->y, m->n, &err) == 0)
+    if (eval_pairs(out, m->x, m->y, (size_t)m->n, &err) == 0)
         return 0;
     fprintf(stderr, "stoker tune: %s\n", err.text);
     return -1;
 }
 
-/* The defaults with themselves: how far runs differ here for no reason. */
+/* How far runs differ here for no reason. Where pairs are void, or there is no time for more, those that there are must do. */
 static int measure_defaults(struct search *s)
 {
     struct series m;
-    if (!(s->digest = digest_of(s, "")))
+    struct series_rule r = {"the defaults with themselves", s->budget.pairs, s->budget.run, 0, 0};
+    enum series_end how = series_measure(&m, &s->by, &r, "", "");
+    if (how != SERIES_WHOLE && m.n < TUNE_PAIRS_LEAST) {
+        fprintf(stderr,
+                how == SERIES_LATE ? "stoker tune: --seconds are over before the defaults are measured; give more\n"
+                : how == SERIES_VOID
+                    ? "stoker tune: too many pairs were void; try when the machine is quieter, or give --steal\n"
+                    : "stoker tune: the defaults cannot be measured here: look above\n");
         return -1;
-    enum outcome how = measure(s, &m, "the defaults with themselves", "", "");
-    if (how != TAKEN)
-        fprintf(stderr, how == OUT_OF_TIME
-                            ? "stoker tune: --seconds are over before the defaults are measured; give more\n"
-                            : "stoker tune: the defaults cannot be measured here: look above, or try when the machine "
-                              "is quieter\n");
-    if (how != TAKEN || judge(&m, &s->aa))
-        return -1;
-    for (size_t i = 0; i < m.n; i++) {
-        s->slowest = m.x[i] > s->slowest ? m.x[i] : s->slowest;
-        s->slowest = m.y[i] > s->slowest ? m.y[i] : s->slowest;
     }
-    return 0;
+    s->budget.pairs = m.n;
+    s->budget.run = m.longest;
+    s->spread = 1;
+    for (int i = 0; i < m.n; i++) {
+        s->slowest = fmax(s->slowest, fmax(m.x[i], m.y[i]));
+        s->spread = fmin(s->spread, fmin(m.x[i] / m.y[i], m.y[i] / m.x[i]));
+    }
+    return judge(&m, &s->aa);
 }
 
-/* ---- a candidate ------------------------------------------------------------------------------------------------------------ */
+/* ---- a value ---------------------------------------------------------------------------------------------------------------- */
 
 static void note(struct search *s, const char *what, const char *how)
 {
@@ -149,152 +208,120 @@ static void note(struct search *s, const char *what, const char *how)
         s->note[n] = 0;
 }
 
-static int save(struct search *s)
+/* At the end a profile that is better founded, and stays, is named: in between this one has no values yet that would count. */
+static int save(struct search *s, int is_end)
 {
     char path[PATH_MAX];
-    if (profile_write(path, &s->key, &s->best, s->note))
+    struct profile_basis old;
+    const struct profile_basis *now = &s->best.basis;
+    int how = profile_write(path, &s->key, &s->best, s->note, s->of->force ? NULL : &old);
+    if (how < 0)
         return -1;
-    fprintf(stderr, "stoker tune: profile %s\n", path);
+    if (how == PROFILE_WRITTEN)
+        fprintf(stderr, "stoker tune: profile %s\n", path);
+    else if (is_end)
+        fprintf(stderr,
+                "stoker tune: profile %s is kept: it has %d pairs of runs of %d tokens for each of %d values, this "
+                "search %d of %d "
+                "for %d; --force replaces it\n",
+                path, old.pairs, old.tokens, old.values, now->pairs, now->tokens, now->values);
     return 0;
 }
 
-static enum outcome decide(struct search *s, const char *what, const char *a, const char *b)
+/* Of few pairs all must be faster than the defaults ever were than themselves: 3 and 3 without a difference do that once in 20. */
+static enum eval_verdict verdict_of(const struct search *s, const struct series *m, const struct eval_pairs *ab)
 {
+    if (m->n >= EVAL_PAIRS_LEAST)
+        return eval_pairs_verdict(ab, &s->aa);
+    return ab->high < s->spread && ab->ratio < 1 - EVAL_PAIRS_EFFECT ? EVAL_FASTER : EVAL_NO_DIFFERENCE;
+}
+
+static int answers_same(struct search *s, const char *words)
+{
+    if (!s->digest)
+        s->digest = measuring_digest(&s->by, "");
+    char *digest = s->digest ? measuring_digest(&s->by, words) : NULL;
+    int same = digest && strcmp(digest, s->digest) == 0;
+    free(digest);
+    return same;
+}
+
+static const char *why_not(enum series_end how)
+{
+    switch (how) {
+    case SERIES_SLOW:
+        return "left out: its first run is slower than all of the defaults";
+    case SERIES_HOPELESS:
+        return "left out: pairs are not faster";
+    case SERIES_VOID:
+        return "not measured: too many pairs were void";
+    default:
+        return "left out: a run failed, or took three times as long";
+    }
+}
+
+/* 1: go on; 0: the time is over; -1: the profile cannot be written. */
+static int try_value(struct search *s, const struct value *v)
+{
+    char a[256], b[256], what[64], how[160];
     struct series m;
     struct eval_pairs ab;
-    char how[160];
-    enum outcome measured = measure(s, &m, what, a, b);
-    if (measured != TAKEN || judge(&m, &ab)) {
-        if (measured == NOT_TAKEN)
-            note(s, what, "not measured: a run failed, or too many pairs were void");
-        return measured == OUT_OF_TIME ? OUT_OF_TIME : NOT_TAKEN;
+    int few = s->budget.pairs < EVAL_PAIRS_LEAST;
+    words_of(a, &s->best, -1, "");
+    words_of(b, &s->best, v->setting, v->text);
+    snprintf(what, sizeof what, "--%s %s", profile_setting[v->setting], v->text);
+    struct series_rule r = {what, s->budget.pairs, s->budget.run, s->slowest, few ? s->spread : 1};
+    enum series_end end = series_measure(&m, &s->by, &r, a, b);
+    if (end == SERIES_LATE)
+        return 0;
+    s->best.basis.values += end != SERIES_VOID;
+    if (end != SERIES_WHOLE) {
+        note(s, what, why_not(end));
+        return 1;
     }
-    enum eval_verdict verdict = eval_pairs_verdict(&ab, &s->aa);
+    if (judge(&m, &ab))
+        return -1;
+    enum eval_verdict verdict = verdict_of(s, &m, &ab);
+    int same = verdict != EVAL_FASTER || answers_same(s, b);
+    if (!same && time_left(&s->by) <= 0)
+        return 0;
     snprintf(how, sizeof how, "%s, %.3f of the time [%.3f, %.3f]", eval_verdict_name(verdict), ab.ratio, ab.low,
              ab.high);
-    note(s, what, how);
-    s->n_compared++;
-    return verdict == EVAL_FASTER ? TAKEN : NOT_TAKEN;
+    note(s, what, same ? how : "left out: it answers otherwise");
+    if (verdict != EVAL_FASTER || !same)
+        return 1;
+    snprintf(s->best.value[v->setting], sizeof s->best.value[v->setting], "%s", v->text);
+    return save(s, 0) ? -1 : 1;
 }
 
-/* One value of a setting. A first run that is slower than every run of the defaults ends it. */
-static enum outcome try_value(struct search *s, int setting, const char *value)
+static int try_all(struct search *s)
 {
-    char a[256], b[256], what[64];
-    double seconds;
-    int is_void = 0;
-    words_of(a, &s->best, -1, "");
-    words_of(b, &s->best, setting, value);
-    snprintf(what, sizeof what, "--%s %s", profile_setting[setting], value);
-    if (time_left(s) <= 0)
-        return OUT_OF_TIME;
-    say(s, what, "a first run", 0, 0);
-    if (run_once(s, b, &seconds, &is_void)) {
-        note(s, what, "left out: it does not run");
-        return NOT_TAKEN;
-    }
-    if (seconds > s->slowest) {
-        note(s, what, "left out: its first run is slower than all of the defaults");
-        s->n_compared++;
-        return NOT_TAKEN;
-    }
-    char *digest = digest_of(s, b);
-    int equal = digest && strcmp(digest, s->digest) == 0;
-    free(digest);
-    if (!equal) {
-        note(s, what, "left out: it answers otherwise");
-        return NOT_TAKEN;
-    }
-    enum outcome how = decide(s, what, a, b);
-    if (how == TAKEN) {
-        snprintf(s->best.value[setting], sizeof s->best.value[setting], "%s", value);
-        if (save(s))
-            return OUT_OF_TIME;
-    }
-    return how;
-}
-
-/* ---- what is tried ---------------------------------------------------------------------------------------------------------- */
-
-static enum outcome try_number(struct search *s, int setting, int n, int usual)
-{
-    char value[16];
-    snprintf(value, sizeof value, "%d", n);
-    return n < 1 || n == usual ? NOT_TAKEN : try_value(s, setting, value);
-}
-
-/* All of a few cores; of many, what shares a core, fewer, and one. */
-static enum outcome try_threads(struct search *s, int usual)
-{
-    int cores = cpu_usable_cores(), n[] = {cores, usual - 1, usual * 3 / 4, usual / 2, 1};
-    enum outcome how = NOT_TAKEN;
-    for (size_t i = 0; i < sizeof n / sizeof *n && how != OUT_OF_TIME; i++) {
-        int again = 0;
-        for (size_t k = 0; k < i; k++)
-            again |= n[k] == n[i];
-        if (!again)
-            how = try_number(s, 0, n[i], usual);
-    }
-    return how;
-}
-
-static int streams(const struct stoker_plan *p)
-{
-    for (int i = 0; i < p->n_class; i++)
-        if (p->slots[i] < p->experts[i])
-            return 1;
-    return 0;
-}
-
-/* Tokens of the prompt of a run: of more than a chunk's rows nothing would be seen. */
-static int prompt_tokens(const struct stoker_plan *p)
-{
-    int n = p->n_ctx / 2 < 2048 ? p->n_ctx / 2 : 2048;
-    return n > 0 ? n : 1;
-}
-
-static int tune_all(struct search *s, const struct stoker_plan *p)
-{
-    static const char *const readers[] = {"threads", "buffered"};
-    static const int depths[] = {8, 16, 64, 128}, chunks[] = {128, 256, 1024, 2048};
-    enum outcome how = try_threads(s, p->n_threads);
-    for (size_t i = 0; i < 2 && how != OUT_OF_TIME && streams(p); i++)
-        how = try_value(s, 2, readers[i]);
-    for (size_t i = 0; i < 4 && how != OUT_OF_TIME && streams(p); i++)
-        how = try_number(s, 3, depths[i], 0);
-    for (size_t i = 0; i < 4 && how != OUT_OF_TIME && chunks[i] <= prompt_tokens(p); i++)
-        how = try_number(s, 1, chunks[i], p->n_chunk);
-    if (!streams(p))
-        note(s, "readers and their depth", "not measured: the whole model fits in memory");
-    if (how == OUT_OF_TIME)
-        note(s, "--seconds", "over before everything was tried");
-    if (s->n_compared == 0) {
-        fprintf(stderr, "stoker tune: nothing was compared, and no profile written; give more --seconds\n");
+    int more = 1;
+    for (int i = 0; i < s->n_value && more > 0; i++)
+        more = try_value(s, &s->value[i]);
+    if (more < 0)
         return -1;
-    }
-    return save(s);
+    if (!s->streams)
+        note(s, "readers and their depth", "not measured: the whole model fits in memory");
+    if (more == 0)
+        note(s, "--seconds", "over before everything was tried");
+    return save(s, 1);
 }
 
-/* A prompt and an answer in one figure. */
-static int make_base(struct search *s, const struct stoker_plan *p)
+/* ---- all -------------------------------------------------------------------------------------------------------------------- */
+
+static int search(struct search *s, const struct stoker_plan *p)
 {
-    static char memory[40], context[24], test[40], *argv[WORDS_MOST];
-    static char bench[] = "bench", no_profile[] = "--no-profile", none[] = "0", prompt[] = "-p", gen[] = "-n",
-                pair[] = "-pg";
-    int n = 0, n_gen = p->n_ctx / 8 < 32 ? p->n_ctx / 8 + 1 : 32;
-    char *const first[] = {bench, no_profile, prompt, none, gen, none, pair, test};
-    for (size_t i = 0; i < sizeof first / sizeof *first; i++)
-        argv[n++] = first[i];
-    snprintf(test, sizeof test, "%d,%d", prompt_tokens(p), n_gen);
-    if (s->of->memory) {
-        snprintf(memory, sizeof memory, "--memory=%s", s->key.memory);
-        argv[n++] = memory;
-    }
-    if (s->of->n_ctx) {
-        snprintf(context, sizeof context, "--ctx=%d", s->of->n_ctx);
-        argv[n++] = context;
-    }
-    return side_make_a(&s->base, s->of->model, n, argv);
+    char runs[120];
+    if (choose_runs(s, p) || measure_defaults(s))
+        return -1;
+    s->best.basis = (struct profile_basis){.pairs = s->budget.pairs,
+                                           .tokens = tune_tokens(s->by.prompt, TUNE_PROMPT_LEAST, s->budget.size) +
+                                                     tune_tokens(s->by.answer, TUNE_ANSWER_LEAST, s->budget.size)};
+    snprintf(runs, sizeof runs, "%d pairs of runs of %s tokens%s", s->budget.pairs, s->by.test,
+             s->budget.size == TUNE_WARM ? ", warmed up" : "");
+    note(s, "each value", runs);
+    return try_all(s);
 }
 
 int tune(const struct tuning *t)
@@ -303,10 +330,22 @@ int tune(const struct tuning *t)
     struct stoker_plan plan;
     struct stoker_error err;
     struct stoker_options o = {.memory = t->memory, .n_ctx = t->n_ctx};
-    s = (struct search){.of = t, .begun = clock_seconds()};
+    double until = clock_seconds() + t->seconds;
+    s = (struct search){.of = t};
     if (stoker_plan(&plan, t->model, &o, &err) || profile_key(&s.key, t->model, t->memory, &err))
         return report(&err);
-    int failed = make_base(&s, &plan) || measure_defaults(&s) || tune_all(&s, &plan);
+    s.streams = streams(&plan);
+    int half = plan.n_ctx / 2 < PROMPT_MOST ? plan.n_ctx / 2 : PROMPT_MOST;
+    s.by = (struct measuring){.model = t->model,
+                              .binary = t->binary,
+                              .root = t->root,
+                              .steal = t->steal,
+                              .memory = t->memory ? s.key.memory : NULL,
+                              .n_ctx = t->n_ctx,
+                              .prompt = half > 0 ? half : 1,
+                              .answer = plan.n_ctx / 8 < ANSWER_MOST ? plan.n_ctx / 8 + 1 : ANSWER_MOST,
+                              .until = until};
+    int failed = search(&s, &plan);
     free(s.digest);
     return failed ? 1 : 0;
 }

@@ -1,6 +1,6 @@
-/* stoker tune: which settings make a model fastest here, under a budget. One setting after the other, each value against the best so far
- * by the pairs of bench --against (bench.md 2), in processes of their own; taken only where it answers the same and the verdict is
- * "faster". */
+/* stoker tune: which settings make a model fastest here, under a budget of memory and one of time. One setting after the other, each value
+ * against the best so far by the pairs of bench --against (bench.md 2), in processes of their own; taken only where the verdict is "faster"
+ * and it answers the same. */
 #ifndef CLI_TUNE_SEARCH_H
 #define CLI_TUNE_SEARCH_H
 
@@ -8,9 +8,13 @@
 
 struct tuning {
     const char *model;
-    uint64_t memory; /* of the options */
-    int n_ctx;       /* 0: the default */
-    double seconds;  /* no run begins later */
+    uint64_t memory;    /* of the options */
+    int n_ctx;          /* positions of the runs */
+    double seconds;     /* when they are over, the search has ended */
+    int force;          /* 1: a profile that is better founded is replaced too */
+    const char *binary; /* another stoker that is measured; NULL: this one */
+    const char *root;   /* proc is read below it */
+    double steal;       /* percent of a run that the host may take */
 };
 
 /* Measures, and writes the profile after each setting that is taken, and at the end. Returns the exit status. */

@@ -1,0 +1,54 @@
+/* See budget.h. */
+#include "cli/tune/budget.h"
+
+#include <math.h>
+
+/* Tests that warming up is worth: passes over 64 tokens and a prompt (bench/run.c); many passes until a cache is full. */
+enum { WARM_TESTS = 4, WARM_TESTS_STREAMED = 16 };
+enum { PROOF = 4 }; /* runs that take as long as proving two sides equal */
+
+int tune_tokens(int most, int least, int size)
+{
+    int n = size > 0 ? most >> size : most;
+    return n > least ? n : most < least ? most : least;
+}
+
+int tune_shortest(int prompt, int answer)
+{
+    int size = 0;
+    while (tune_tokens(prompt, TUNE_PROMPT_LEAST, size) != tune_tokens(prompt, TUNE_PROMPT_LEAST, size + 1) ||
+           tune_tokens(answer, TUNE_ANSWER_LEAST, size) != tune_tokens(answer, TUNE_ANSWER_LEAST, size + 1))
+        size++;
+    return size;
+}
+
+/* Half the tokens may take as long, twice as many take at most twice as long. */
+static double run_seconds(const struct tune_cost *c, int size, int streams)
+{
+    int finer = c->size - (size > 0 ? size : 0);
+    if (size == c->size)
+        return c->loading + c->measured;
+    double test = c->measured * (finer > 0 ? ldexp(1, finer) : 1);
+    if (size == TUNE_WARM)
+        test *= 1 + (streams ? WARM_TESTS_STREAMED : WARM_TESTS);
+    return c->loading + test;
+}
+
+int tune_runs_least(int pairs) { return 4 * pairs + PROOF; }
+
+/* The defaults, a run of each value, and all pairs of every third. */
+static int runs_of(int pairs, int n_values) { return 2 * pairs + n_values + (n_values + 2) / 3 * 2 * pairs + PROOF; }
+
+int tune_budget(struct tune_budget *out, const struct tune_cost *c, int shortest, int n_values, int streams,
+                double seconds)
+{
+    *out = (struct tune_budget){TUNE_WARM, TUNE_PAIRS, 0};
+    for (;; out->size++) {
+        out->run = run_seconds(c, out->size, streams);
+        if (out->size == shortest || out->run * runs_of(out->pairs, n_values) <= seconds)
+            break;
+    }
+    while (out->pairs > TUNE_PAIRS_LEAST && out->run * runs_of(out->pairs, n_values) > seconds)
+        out->pairs--;
+    return out->run * tune_runs_least(out->pairs) <= seconds;
+}

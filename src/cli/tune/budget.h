@@ -1,0 +1,34 @@
+/* How large the measurements of stoker tune may be, so that a search ends in its time: the tokens of a run, whether it warms up, and
+ * how many pairs a value takes. A run of a slow model is short and cold, and there are fewer; that of a fast one is long, and warm. */
+#ifndef CLI_TUNE_BUDGET_H
+#define CLI_TUNE_BUDGET_H
+
+enum { TUNE_PAIRS = 6, TUNE_PAIRS_LEAST = 3 };
+
+/* Sizes of runs: the smaller the number, the longer. Each has half the tokens of the one before, the least at least; -1 has those of 0,
+ * and warms up before. */
+enum { TUNE_WARM = -1, TUNE_SIZES = 12, TUNE_PROMPT_LEAST = 16, TUNE_ANSWER_LEAST = 8 };
+int tune_tokens(int most, int least, int size); /* of a run of this size, of which the longest has most */
+int tune_shortest(int prompt, int answer);      /* the size from which runs are not shorter any more */
+
+/* What a run took. */
+struct tune_cost {
+    int size;
+    double loading, measured; /* seconds that were not of the test, and those of the test */
+};
+
+struct tune_budget {
+    int size, pairs;
+    double run; /* seconds that such a run takes at most, by what another one took */
+};
+
+/* The longest runs of all pairs with which n_values values can be tried in so many seconds; else the shortest runs, and as many pairs as
+ * go. shortest: the largest size. streams: warming up takes many tokens. 0: not even TUNE_PAIRS_LEAST pairs of the defaults and of one
+ * value. */
+int tune_budget(struct tune_budget *out, const struct tune_cost *c, int shortest, int n_values, int streams,
+                double seconds);
+
+/* Runs of the least search: the defaults with themselves, and one value. */
+int tune_runs_least(int pairs);
+
+#endif

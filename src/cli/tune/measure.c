@@ -1,0 +1,129 @@
+/* See measure.h. */
+#include "cli/tune/measure.h"
+
+#include "base/clock.h"
+#include "cli/bench/stillness.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { WORDS_MOST = 16, TOO_LONG = 3 };
+
+double time_left(const struct measuring *m) { return m->until - clock_seconds(); }
+
+/* A prompt and an answer in one figure. */
+int measuring_set(struct measuring *m, int size, int proof)
+{
+    static char bench[] = "bench", none[] = "0", prompt[] = "-p", gen[] = "-n", pair[] = "-pg",
+                tokens[] = "--digest-tokens", cold[] = "--no-warmup";
+    struct side a;
+    char *argv[WORDS_MOST] = {bench, prompt, none, gen, none, pair, m->test, tokens, m->proof, m->context};
+    int n = 10;
+    snprintf(m->test, sizeof m->test, "%d,%d", tune_tokens(m->prompt, TUNE_PROMPT_LEAST, size),
+             tune_tokens(m->answer, TUNE_ANSWER_LEAST, size));
+    snprintf(m->proof, sizeof m->proof, "%d", proof);
+    snprintf(m->context, sizeof m->context, "--ctx=%d", m->n_ctx);
+    if (m->memory) {
+        snprintf(m->budget, sizeof m->budget, "--memory=%s", m->memory);
+        argv[n++] = m->budget;
+    }
+    if (size != TUNE_WARM)
+        argv[n++] = cold;
+    m->size = size;
+    if (side_make_a(m->binary ? &a : &m->base, m->model, n, argv))
+        return -1;
+    return m->binary ? side_make_binary(&m->base, &a, m->binary) : 0;
+}
+
+int measuring_run(struct tune_run *out, const struct measuring *m, const char *words, double most)
+{
+    struct side side;
+    struct side_rows rows = {0};
+    struct cpu_ticks before = cpu_ticks_now(m->root);
+    double begun = clock_seconds();
+    int failed = side_make_settings(&side, &m->base, words);
+    side.seconds = fmax(most, 0.1);
+    failed = failed || side_run(&side, &rows);
+    struct cpu_ticks after = cpu_ticks_now(m->root);
+    side_free(&side);
+    if (failed || rows.n != 1)
+        return -1;
+    out->seconds = rows.test[0].seconds;
+    out->wall = fmax(clock_seconds() - begun, out->seconds);
+    out->is_void = eval_pairs_void(after.stolen - before.stolen, after.all - before.all, m->steal / 100);
+    return 0;
+}
+
+char *measuring_digest(const struct measuring *m, const char *words)
+{
+    struct side side;
+    int failed = side_make_settings(&side, &m->base, words);
+    side.seconds = fmax(time_left(m), 0.1);
+    char *digest = failed ? NULL : side_digest(&side);
+    side_free(&side);
+    return digest;
+}
+
+/* ---- pairs ------------------------------------------------------------------------------------------------------------------ */
+
+static void say(const struct measuring *m, const struct series *s, const struct series_rule *r)
+{
+    fprintf(stderr, "stoker tune: %s: pair %d of %d, ends within %.0f s\n", r->what, s->n + 1, r->pairs,
+            fmax(time_left(m), 0));
+}
+
+/* A pair of which y may be first. */
+static enum series_end take_pair(struct series *out, const struct measuring *m, const struct series_rule *r,
+                                 const char *x, const char *y, int y_first)
+{
+    struct tune_run of[2]; /* x, y */
+    int is_void = 0;
+    for (int i = 0; i < 2; i++) {
+        int is_y = i ^ y_first;
+        double left = time_left(m), most = fmin(left, r->slowest > 0 ? TOO_LONG * r->run + 1 : left);
+        if (left < r->run)
+            return SERIES_LATE;
+        if (measuring_run(&of[is_y], m, is_y ? y : x, most))
+            return time_left(m) <= 0 ? SERIES_LATE : SERIES_FAILED;
+        out->longest = fmax(out->longest, of[is_y].wall);
+        is_void |= of[is_y].is_void;
+        if (!is_void && is_y && i == 0 && out->n == 0 && r->slowest > 0 && of[is_y].seconds > r->slowest)
+            return SERIES_SLOW;
+    }
+    out->n_void += is_void;
+    if (is_void)
+        fprintf(stderr, "stoker tune: %s: a pair is void, for the host took more than %g %% of it\n", r->what,
+                m->steal);
+    if (!is_void) {
+        out->x[out->n] = of[0].seconds;
+        out->y[out->n++] = of[1].seconds;
+    }
+    return SERIES_WHOLE;
+}
+
+/* Pairs that are not faster with which nothing is shown any more: one of few; of six, the median's interval passes over one. */
+static int is_hopeless(const struct series *s, const struct series_rule *r)
+{
+    int n = 0;
+    for (int i = 0; i < s->n && r->above > 0; i++)
+        n += s->y[i] >= r->above * s->x[i];
+    return n > (r->pairs >= TUNE_PAIRS);
+}
+
+/* y begins the first pair where its first run may end the series; void pairs are measured again, at most as many as there are to be. */
+enum series_end series_measure(struct series *out, const struct measuring *m, const struct series_rule *r,
+                               const char *x, const char *y)
+{
+    enum series_end how = SERIES_WHOLE;
+    *out = (struct series){0};
+    while (how == SERIES_WHOLE && out->n < r->pairs) {
+        if (out->n_void == r->pairs)
+            return SERIES_VOID;
+        say(m, out, r);
+        how = take_pair(out, m, r, x, y, (out->n + out->n_void + (r->slowest > 0)) % 2);
+        if (how == SERIES_WHOLE && is_hopeless(out, r))
+            how = SERIES_HOPELESS;
+    }
+    return how;
+}

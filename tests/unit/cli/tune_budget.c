@@ -1,0 +1,88 @@
+/* links: cli server eval engine text model store op machine kernel format base */
+/* How large the measurements of stoker tune are: sizes of runs, and what fits into a time, by made-up costs. Nothing is timed. */
+#include "cli/tune/budget.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { PROMPT = 512, ANSWER = 32, VALUES = 9 };
+
+static void test_sizes(void **state)
+{
+    (void)state;
+    int last = tune_shortest(PROMPT, ANSWER);
+    assert_int_equal(last, 5);
+    assert_int_equal(tune_tokens(PROMPT, TUNE_PROMPT_LEAST, TUNE_WARM), PROMPT);
+    assert_int_equal(tune_tokens(PROMPT, TUNE_PROMPT_LEAST, 0), PROMPT);
+    assert_int_equal(tune_tokens(PROMPT, TUNE_PROMPT_LEAST, 2), 128);
+    assert_int_equal(tune_tokens(PROMPT, TUNE_PROMPT_LEAST, last), TUNE_PROMPT_LEAST);
+    assert_int_equal(tune_tokens(ANSWER, TUNE_ANSWER_LEAST, last), TUNE_ANSWER_LEAST);
+    assert_int_equal(tune_shortest(5, 2), 0); /* of a context with less room than the shortest run takes */
+    assert_int_equal(tune_tokens(5, TUNE_PROMPT_LEAST, 0), 5);
+}
+
+/* What is promised of a search: its defaults, its values, and a third of these with all pairs. */
+static void check(double loading, double measured, double seconds, int size, int pairs)
+{
+    const int shortest = tune_shortest(PROMPT, ANSWER);
+    const struct tune_cost c = {shortest, loading, measured};
+    struct tune_budget b;
+    assert_int_equal(tune_budget(&b, &c, shortest, VALUES, 1, seconds), 1);
+    assert_int_equal(b.size, size);
+    assert_int_equal(b.pairs, pairs);
+    assert_true(b.run * tune_runs_least(b.pairs) <= seconds);
+}
+
+static void test_choice(void **state)
+{
+    (void)state;
+    check(0.02, 0.005, 280, TUNE_WARM, TUNE_PAIRS);
+    check(0.05, 0.1, 280, 0, TUNE_PAIRS);
+    check(1, 1, 280, 4, TUNE_PAIRS);
+    check(1.5, 10, 280, 5, TUNE_PAIRS_LEAST); /* 18.6 GB, of which most is read for a prompt */
+    check(1.5, 10, 3600, 3, TUNE_PAIRS);
+}
+
+/* A longer run is never assumed to take less, nor more than its tokens say; more time never makes less of it. */
+static void test_order(void **state)
+{
+    const int shortest = tune_shortest(PROMPT, ANSWER);
+    int size = shortest, pairs = TUNE_PAIRS_LEAST;
+    (void)state;
+    for (double seconds = 200; seconds < 1e5; seconds *= 1.1) {
+        const struct tune_cost c = {shortest, 1, 5};
+        struct tune_budget b;
+        if (!tune_budget(&b, &c, shortest, VALUES, 0, seconds))
+            continue;
+        assert_true(b.size <= size && b.pairs >= pairs);
+        assert_true(b.size == shortest ? b.run == 6 : b.run > 6);
+        size = b.size;
+        pairs = b.pairs;
+    }
+    assert_int_equal(size, TUNE_WARM);
+    assert_int_equal(pairs, TUNE_PAIRS);
+}
+
+static void test_too_little(void **state)
+{
+    const struct tune_cost c = {5, 20, 40};
+    struct tune_budget b;
+    (void)state;
+    assert_int_equal(tune_budget(&b, &c, 5, VALUES, 1, 280), 0);
+    assert_int_equal(b.pairs, TUNE_PAIRS_LEAST);
+    assert_int_equal(tune_budget(&b, &c, 5, VALUES, 1, 60 * tune_runs_least(TUNE_PAIRS_LEAST)), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_too_little),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
