@@ -138,11 +138,16 @@ int completion_find_covered(struct completion *k, const struct position *p)
 
 /* ---- steps on shortest paths --------------------------------------------------------------------------------------------------------- */
 
+/* Once an item that may be empty has come often enough, having come once more allows nothing that was not allowed before: one of such
+ * positions stands for all, or a list would be full of them. */
 static void add_position(struct completion *k, struct positions *l, struct position p)
 {
+    const struct grammar *g = k->c->matcher.g;
+    uint32_t enough = (uint32_t)g->rule[g->owner[p.state]].min;
     k->c->matcher.meter.done += 2 + l->n / 4;
     for (uint32_t i = 0; i < l->n; i++)
-        if (l->p[i].state == p.state && l->p[i].frame == p.frame && l->p[i].count == p.count)
+        if (l->p[i].state == p.state && l->p[i].frame == p.frame &&
+            (l->p[i].count == p.count || (l->p[i].count < p.count && l->p[i].count >= enough)))
             return;
     if (l->n < COMPLETION_POSITIONS)
         l->p[l->n++] = p;
