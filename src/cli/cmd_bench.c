@@ -282,10 +282,14 @@ static int run(struct bench *b, const struct options *w)
     return status;
 }
 
-/* llama-bench's flags are over it too. */
+/* llama-bench's flags are over it too. What it sets must fit beside the context that the tests take. */
 static void take_profile(struct bench *b, const struct options *w)
 {
     struct stoker_options o = b->options, taken;
+    struct tests t = {0};
+    if (!o.n_ctx && make_tests(w, &t) == 0 && t.n)
+        o.n_ctx = longest(&t);
+    free(t.test);
     o.n_threads = w->threads.n ? w->threads.item[0] : o.n_threads;
     o.n_chunk = w->chunk.n ? w->chunk.item[0] : o.n_chunk;
     o.reader = w->direct.n ? "" : o.reader;

@@ -153,7 +153,7 @@ int cmd_tokenize(int argc, char **argv)
     if (status != FLAGS_DONE)
         return status;
     int has_model = n_rest == 2 || (n_rest == 1 && is_model(rest[0]));
-    const char *model = model_of(has_model ? rest[0] : NULL), *typed = rest[has_model];
+    const char *model = model_of(has_model ? rest[0] : flags_setting_model()), *typed = rest[has_model];
     if (!model)
         return 1;
     struct stoker_vocab *v;

@@ -181,6 +181,15 @@ STOKER_PORT=many run serve
 is "a variable of its command" 2 "" "stoker serve: STOKER_PORT=many: whole numbers"
 STOKER_PORT=tcp://10.0.0.1:80 run config serve
 is "a service of Kubernetes" 0 "^# the user" "stoker serve: warning: STOKER_PORT=tcp://10.0.0.1:80 is what Kubernetes sets for a service of this name, and does nothing"
+for variable in stoker_ctx Stoker_Ctx STOKER_ctx STOKER-CTX STOKER_PLAN-ctx; do
+    env "$variable=5" "$stoker" plan >"$dir/out" 2>"$dir/err" </dev/null
+    status=$?
+    case $variable in *PLAN*) want=STOKER_PLAN_CTX ;; *) want=STOKER_CTX ;; esac
+    is "$variable" 0 "^memory" "=stoker: warning: $variable of the environment does nothing: names are in capitals with _, $want"
+done
+env stoker_dir=5 "$stoker" plan >"$dir/out" 2>"$dir/err" </dev/null
+status=$?
+is "another program's variable" 0 "^memory" ""
 STOKER_FLAGS='--ctx 5' run plan
 is "STOKER_FLAGS of the unit" 0 "^memory" ""
 
@@ -190,6 +199,37 @@ run bench -t 2 -p 4 -n 0 -r 1 --no-roofs --no-warmup -ctk f32 -ctv f32 -o csv
 is "bench -t over threads" 0 '"f32"' ""
 run run -p 'Spell cat.' --temp 0 -ctk f16 -ctv f16 --lock=false
 is "a foreign flag over a file" 0 "=C-A-T." ""
+printf 'threads = 1\n[bench]\nt = 2\np = 4\nn = 0\nr = 1\nno-roofs = true\no = "jsonl"\n' | settings
+run bench
+is "a command's table over what stands before it, by another name" 0 '"n_threads":2' ""
+STOKER_THREADS=1 run bench
+is "a variable over a file, by another name" 0 '"n_threads":1' ""
+printf '[bench]\nthreads = 1\nt = 2\n' | settings
+run bench
+is "one setting twice in a table" 2 "" "^stoker bench: $user:3 sets -t, and $user:2 --threads, which is the same; leave one of them$"
+
+# ---- the model, of every command that takes one -----------------------------------------------------------------------------------
+cp "$ember" "$dir/other.gguf"
+printf 'model = "%s"\n' "$dir/other.gguf" | settings
+for c in run plan inspect check disk render tokenize tune eval; do
+    run config $c
+    case $c in eval) run config eval ppl ;; esac
+    is "config $c" 0 "^model = \"$dir/other.gguf\" # $user:1$" ""
+done
+run check
+is "check takes it" 0 "other.gguf" ""
+run tokenize Hello
+cp "$dir/out" "$dir/of_other"
+run inspect --json
+is "inspect takes it" 0 "other.gguf|qwen3moe" ""
+printf 'model = "%s"\n' "$dir/none.gguf" | settings
+run tokenize Hello
+is "tokenize takes it" 1 "" "none.gguf"
+run tokenize "$ember" Hello
+is "tokenize: an argument is over it" 0 "^[0-9 ]+$" ""
+cmp -s "$dir/out" "$dir/of_other" && pass || fail "tokenize" "has other ids of the same model"
+run inspect "$ember"
+is "inspect: an argument is over it" 0 "qwen3moe" ""
 printf '[bench]\np = "4,8"\nn = 0\nr = 1\nno-roofs = true\no = "jsonl"\n' | settings
 run bench
 [ "$status" -eq 0 ] && [ "$(wc -l <"$dir/out")" -eq 2 ] && pass || fail "a list of numbers" "does not reach bench"

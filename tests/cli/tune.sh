@@ -40,6 +40,19 @@ ask --json --print-config
 is "--print-config" 0 '"chunk":\{"value":"3","from":"[^"]*toml"\}' "$named"
 run bench --memory $memory -p 4 -n 0 -r 1 --no-roofs --no-warmup -o csv
 is "bench" 0 '^build' "${named}threads 1, chunk 3"
+run config run "$ember" --memory $memory --reader uring
+is "stoker config" 0 "^threads = 1 # $profile$" ""
+in_out() { grep -Eq -- "$2" "$dir/out" && pass || fail "$1" "does not show $2"; }
+in_out "stoker config" "^chunk = 3 # $profile$"
+in_out "stoker config" '^reader = "uring" # flag$'
+grep -q reader-depth "$dir/out" && fail "stoker config" "shows a depth of another reader" || pass
+run config bench "$ember" --memory $memory -t 2
+in_out "stoker config bench" "^chunk = 3 # $profile$"
+in_out "stoker config bench" '^t = "?2"? # flag$'
+run config run "$ember" --memory $memory --no-profile
+grep -q profiles "$dir/out" && fail "stoker config --no-profile" "shows a profile" || pass
+run bench "$ember" --memory $memory -p 4 -n 0 -r 1 --no-roofs --no-warmup -o csv --print-config
+is "bench --print-config" 0 '^build' "^threads = 1 # $profile$"
 run bench --memory $memory -p 4 -n 0 -r 1 --no-roofs --no-warmup -t 2 -ub 8 -dio 1 -o csv
 is "llama-bench's flags are over it" 0 "^build" "${named}nothing is set otherwise; "
 run bench --memory $memory --digest
@@ -80,6 +93,16 @@ rm "$profiles"/*-524288000.toml
 plant 'threads = 1\nchunk = 65536\nreader = "buffered"'
 ask
 is "what does not fit is left out" 0 "=C-A-T." "${named}threads 1, chunk 65536 does not fit, reader buffered does not fit; "
+
+# A context that the tests take, not the default one: a chunk that fits beside 1,024 positions and not beside 4,096.
+deep=$(echo "$profile" | sed 's/73400320/83886080/')
+plant 'chunk = 2048' "$deep"
+sed -i 's/73400320/83886080/' "$deep"
+run bench --memory 80M -p 4 -n 0 -d 4000 -r 1 --no-roofs --no-warmup -o csv
+is "bench: a depth" 0 '^build' "^stoker: profile $deep: chunk 2048 does not fit; "
+run bench --memory 80M -p 4 -n 0 -r 1 --no-roofs --no-warmup -o json
+is "bench without a depth" 0 '"n_ubatch":2048' "^stoker: profile $deep: chunk 2048; "
+rm "$deep"
 
 # ---- what is left alone -------------------------------------------------------------------------------------------------------
 # left WHAT: the profile is named, without effect, and as it was
@@ -178,6 +201,10 @@ in_file "what is faster" "$slow" '^chunk = 256$'
 grep -q '^threads' "$slow" && fail "another answer" "was taken" || pass
 in_file "outputs are proved" "$dir/calls" '--digest-tokens 2112 .*--chunk 256 --digest$'
 cp "$slow" "$dir/founded"
+
+run bench --no-profile --against-binary "$dir/stand-in" --unequal --pairs 5 -p 4 -n 0 --no-warmup
+grep -q -- '--no-profile' "$dir/calls" && fail "--no-profile" "reaches a build that may not know it" || pass
+grep -q -- '-p 4' "$dir/calls" && pass || fail "--against-binary" "did not run the stand-in"
 
 stand_in 16
 tune

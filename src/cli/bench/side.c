@@ -51,12 +51,23 @@ static const struct known *known_flag(const struct known *list, size_t n, const 
 }
 
 static const struct known of_comparison[] = {
-    {"--against", 1},     {"--against-binary", 1}, {"--against-llama-bench", 1},
-    {"--log", 1},         {"--pairs", 1},          {"--effect", 1},
-    {"--steal", 1},       {"--unequal", 0},        {"--root", 1},
-    {"--progress", 0},    {"--no-roofs", 0},       {"-o", 1},
-    {"-oe", 1},           {"--config", 1},         {"--no-config", 0},
-    {"--print-config", 0}};
+    {"--against", 1},
+    {"--against-binary", 1},
+    {"--against-llama-bench", 1},
+    {"--log", 1},
+    {"--pairs", 1},
+    {"--effect", 1},
+    {"--steal", 1},
+    {"--unequal", 0},
+    {"--root", 1},
+    {"--progress", 0},
+    {"--no-roofs", 0},
+    {"-o", 1},
+    {"-oe", 1},
+    {"--config", 1},
+    {"--no-config", 0},
+    {"--print-config", 0},
+    {"--no-profile", 0}}; /* settings are words already; builds from before do not know them */
 
 static const char no_roofs[] =
     "--no-roofs"; /* in the third place of A's words: bounds take seconds, and decide nothing here */

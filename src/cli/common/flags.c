@@ -4,6 +4,7 @@
 #include "cli/common/cli.h"
 #include "cli/common/flag_value.h"
 #include "cli/common/foreign_flags.h"
+#include "cli/common/profile.h"
 #include "cli/common/settings.h"
 #include "cli/common/suggest.h"
 
@@ -307,8 +308,11 @@ static int take_arguments(struct parsing *p)
 static enum flags_mode mode;
 static int prints_config;
 static char model_hash[17];
+static const char *setting_model;
 
 void flags_set_mode(enum flags_mode m) { mode = m; }
+
+const char *flags_setting_model(void) { return setting_model; }
 
 const char *flags_print_config(void) { return prints_config ? model_hash : NULL; }
 
@@ -329,8 +333,15 @@ static const struct flag model_flag = {.name = "--model", .other = "-m", .kind =
 
 static int takes_model(const struct parsing *p)
 {
-    return p->max > 0 && find(p->table, p->n_table, "--memory", 8) && !find(p->table, p->n_table, "--model", 7);
+    static const char *const others[] = {"inspect", "check", "disk", "render", "tokenize"}; /* without an engine */
+    int takes = find(p->table, p->n_table, "--memory", 8) != NULL;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        takes |= strcmp(p->command, others[i]) == 0;
+    return p->max > 0 && takes && !find(p->table, p->n_table, "--model", 7);
 }
+
+/* Its first argument is a model, whatever it is: not of a command that may have a text there. */
+static int begins_with_model(const struct parsing *p) { return takes_model(p) && strcmp(p->command, "tokenize") != 0; }
 
 /* A service called stoker leaves STOKER_PORT=tcp://ADDRESS:PORT in each container beside it. */
 static int is_service(const struct flag *f, const struct setting *s)
@@ -361,6 +372,28 @@ static int take_setting(const struct parsing *p, const struct flag *f)
     return 0;
 }
 
+/* A setting of f, or of one that f is the same as, from two places: the higher one holds. 1: this one does not. -1: both are of one place,
+ * after a sentence. */
+static int is_under(const struct parsing *p, const struct flag *f)
+{
+    static struct setting mine, its;
+    for (size_t i = 0; i < p->n_table; i++)
+        for (size_t k = 0; k < p->table[i].n; k++) {
+            const struct flag *g = &p->table[i].flag[k];
+            if (g == f || !(is_same(f->same_as, g->name) || is_same(g->same_as, f->name)) ||
+                !settings_find(&mine, p->command, f) || !settings_find(&its, p->command, g))
+                continue;
+            if (mine.rank == its.rank) {
+                fprintf(stderr, "stoker %s: %s sets %s, and %s %s, which is the same; leave one of them\n", p->command,
+                        mine.where, f->name, its.where, g->name);
+                return -1;
+            }
+            if (mine.rank < its.rank)
+                return 1;
+        }
+    return 0;
+}
+
 /* What the command line does not give. */
 static int take_settings(struct parsing *p, const char **model)
 {
@@ -370,11 +403,13 @@ static int take_settings(struct parsing *p, const char **model)
         for (size_t k = 0; k < p->table[i].n; k++, n++) {
             const struct flag *f = &p->table[i].flag[k];
             int is_model_twice = *p->n_rest > 0 && is_same(f->other, "--model");
-            if (!p->given[n] && !is_model_twice && take_setting(p, f))
+            int under = p->given[n] || is_model_twice ? 1 : is_under(p, f);
+            if (under < 0 || (!under && take_setting(p, f)))
                 return 2;
         }
-    if (takes_model(p) && *p->n_rest == 0 && settings_find(&s, p->command, &model_flag) && s.n) {
-        *model = s.text[0];
+    if (takes_model(p) && (*p->n_rest == 0 || !begins_with_model(p)) && settings_find(&s, p->command, &model_flag) &&
+        s.n) {
+        *model = setting_model = s.text[0];
         settings_note(&model_flag, *model, s.where);
     }
     return 0;
@@ -385,8 +420,16 @@ static void print_config(const struct parsing *p, FILE *f)
 {
     uint64_t hash;
     struct stoker_error err;
-    const char *model = !takes_model(p) ? NULL : *p->n_rest ? p->rest[0] : prints_config ? embedded_model() : NULL;
+    const char *model = !begins_with_model(p) ? setting_model
+                        : *p->n_rest          ? p->rest[0]
+                        : prints_config       ? embedded_model()
+                                              : NULL,
+               *profiled = model;
     *model_hash = 0;
+    if (!profiled) /* of bench, which has a flag for it */
+        profiled = *p->n_rest ? p->rest[0] : settings_noted("-m");
+    if (profiled && find(p->table, p->n_table, "--no-profile", 12))
+        profile_note(profiled);
     settings_print(f, p->command);
     if (model && strcmp(model, "-") != 0 && stoker_model_hash(&hash, model, &err) == 0)
         snprintf(model_hash, sizeof model_hash, "%016" PRIx64, hash);
@@ -406,10 +449,10 @@ static int take_all(struct parsing *p, struct about_settings *about)
         return status;
     p->is_first = 0;
     status = take_arguments(p);
-    if (status == FLAGS_DONE && model) {
+    if (status == FLAGS_DONE && model && begins_with_model(p)) {
         p->rest[0] = model;
         *p->n_rest = 1;
-    } else if (status == FLAGS_DONE && takes_model(p) && *p->n_rest) {
+    } else if (status == FLAGS_DONE && begins_with_model(p) && *p->n_rest) {
         settings_note(&model_flag, p->rest[0], "flag");
     }
     return status;
@@ -419,6 +462,7 @@ int flags_parse(const char *command, const char *usage, const struct flag_table 
                 char **argv, const char **rest, int max, int *n_rest)
 {
     struct about_settings about = {0};
+    setting_model = NULL;
     struct flag_table tables[TABLES_MOST];
     struct parsing p = {command, usage, tables, n_table, rest, max, n_rest, argc, argv, n_table > 0, {0}};
     for (size_t i = 0; i < n_table; i++)

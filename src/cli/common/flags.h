@@ -73,6 +73,9 @@ int flags_parse(const char *command, const char *usage, const struct flag_table 
 const char *show_bytes(uint64_t n);
 const char *show_limit(uint64_t n); /* of MiB and GiB rounded up: what is shown is enough */
 
+/* The model that settings name for the command that was parsed, where the first argument may be something else; NULL: none. */
+const char *flags_setting_model(void);
+
 /* Where --print-config is given: the hash of the model, as 16 digits, or "" where the command has none; else NULL. */
 const char *flags_print_config(void);
 

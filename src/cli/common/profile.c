@@ -195,12 +195,14 @@ static int is_planned(const char *model, const struct stoker_options *o)
     return stoker_plan(&plan, model, o, &err) == 0 || err.code != STOKER_ERR_MEMORY;
 }
 
-static void apply(const struct profile *p, const char *path, const char *model, struct stoker_options *o)
+/* out: where what is set is named; NULL: nowhere. */
+static void apply(const struct profile *p, const char *path, const char *model, struct stoker_options *o, FILE *out)
 {
     struct flag_table t = model_flags(o);
     const char *before = ": ";
     const struct stoker_options given = *o;
-    fprintf(stderr, "stoker: profile %s", path);
+    if (out)
+        fprintf(out, "stoker: profile %s", path);
     for (int i = 0; i < PROFILE_SETTINGS; i++) {
         const struct flag *f = flag_of(&t, profile_setting[i]);
         const struct stoker_options less = *o;
@@ -208,18 +210,22 @@ static void apply(const struct profile *p, const char *path, const char *model, 
             continue;
         if (!is_planned(model, o)) {
             *o = less;
-            fprintf(stderr, "%s%s %s does not fit", before, profile_setting[i], p->value[i]);
+            if (out)
+                fprintf(out, "%s%s %s does not fit", before, profile_setting[i], p->value[i]);
             before = ", ";
             continue;
         }
         settings_note(f, p->value[i], path);
-        fprintf(stderr, "%s%s %s", before, profile_setting[i], p->value[i]);
+        if (out)
+            fprintf(out, "%s%s %s", before, profile_setting[i], p->value[i]);
         before = ", ";
     }
-    fprintf(stderr, "%s; --no-profile ignores it\n", *before == ':' ? ": nothing is set otherwise" : "");
+    if (out)
+        fprintf(out, "%s; --no-profile ignores it\n", *before == ':' ? ": nothing is set otherwise" : "");
 }
 
-void profile_take(const char *model, struct stoker_options *o)
+/* note: nothing is set but for being shown. */
+static void take(const char *model, struct stoker_options *o, int note)
 {
     static struct profile p; /* its texts are the options' */
     struct profile_key k;
@@ -229,7 +235,31 @@ void profile_take(const char *model, struct stoker_options *o)
         access(path, F_OK) != 0 || profile_key(&k, model, o->memory, &err))
         return;
     if (find(&p, path, &k) > 0)
-        apply(&p, path, model, o);
+        apply(&p, path, model, o, note ? NULL : stderr);
+}
+
+void profile_take(const char *model, struct stoker_options *o) { take(model, o, 0); }
+
+void profile_note(const char *model)
+{
+    struct stoker_options o = {0};
+    struct flag_table t = model_flags(&o);
+    for (size_t i = 0; i < t.n; i++) {
+        const struct flag *f = &t.flag[i];
+        const char *value = settings_noted(f->name);
+        char first[16];
+        if (value && f->kind == FLAG_INT) { /* of bench's lists */
+            snprintf(first, sizeof first, "%.*s", (int)strcspn(value, ",-+*"), value);
+            value = first;
+        } else if (value && f->to == &o.reader && !is_reader(value)) { /* -dio */
+            value = strcmp(value, "0") == 0 ? "buffered" : "uring";
+        }
+        if (value && f->kind != FLAG_SWITCH)
+            flag_set(f, value);
+    }
+    const char *off = settings_noted("--no-profile");
+    if (!off || strcmp(off, "off") == 0 || strcmp(off, "false") == 0)
+        take(model, &o, 1);
 }
 
 /* ---- writing ---------------------------------------------------------------------------------------------------------------- */

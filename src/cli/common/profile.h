@@ -36,6 +36,10 @@ int profile_key(struct profile_key *out, const char *model, uint64_t memory, str
  * settings are those of flags alone, and for a model from stdin. What does not fit with the other options is left out, and said. */
 void profile_take(const char *model, struct stoker_options *o);
 
+/* Notes for settings.h what such a command will have of the profile for the settings that are noted: for showing them before it runs. What
+ * would not fit is left out, as far as these settings tell. */
+void profile_note(const char *model);
+
 /* Writes it as a whole, in place of a whole one; its path is in out. note: lines of comments, or "". old: one that is there and is better
  * founded stays, and what it stands on is in *old; NULL: it is replaced too. -1 after a sentence on stderr. */
 enum { PROFILE_WRITTEN, PROFILE_KEPT };

@@ -320,6 +320,28 @@ static int is_known_variable(const char *key)
     return known;
 }
 
+/* "stoker_memory", "STOKER_MAX-TOKENS": a flag's, but written otherwise. 1: a line was said of it. */
+static int is_written_otherwise(const char *v, size_t n)
+{
+    char key[NAME_MOST];
+    size_t length = sizeof prefix - 1, plain = 0;
+    if (n <= length || v[n] == 0 || v[n + 1] == 0 || strncasecmp(v, prefix, length - 1) != 0 ||
+        !strchr("_-", v[length - 1]))
+        return 0;
+    while (plain < n && v[plain] != '-' && v[plain] == toupper((unsigned char)v[plain]))
+        plain++;
+    as_key(key, v + length, n - length);
+    for (char *c = key; *c; c++)
+        *c = *c == '-' ? '_' : *c;
+    if (plain == n || !is_known_variable(key))
+        return 0;
+    for (char *c = key; *c; c++)
+        *c = (char)toupper((unsigned char)*c);
+    fprintf(stderr, "stoker: warning: %.*s of the environment does nothing: names are in capitals with _, %s%s\n",
+            (int)n, v, prefix, key);
+    return 1;
+}
+
 /* Some program may have put it there for another reason: a line, and no end. */
 static void check_environment(void)
 {
@@ -327,8 +349,8 @@ static void check_environment(void)
         char key[NAME_MOST], word[NAME_MOST];
         size_t n = strcspn(*v, "=");
         struct suggestion s;
-        if (strncmp(*v, prefix, sizeof prefix - 1) != 0 || (*v)[n] == 0 || (*v)[n + 1] == 0 ||
-            is_known_variable(as_key(key, *v + sizeof prefix - 1, n - (sizeof prefix - 1))))
+        if (is_written_otherwise(*v, n) || strncmp(*v, prefix, sizeof prefix - 1) != 0 || (*v)[n] == 0 ||
+            (*v)[n + 1] == 0 || is_known_variable(as_key(key, *v + sizeof prefix - 1, n - (sizeof prefix - 1))))
             continue;
         for (char *c = key; *c; c++)
             *c = *c == '_' ? '-' : *c;
@@ -361,11 +383,13 @@ static int find_variable(struct setting *out, const struct command *c, const str
     static const char *text[1];
     const char *const of[] = {c->name, c->name, "", ""}, *const names[] = {f->name, f->other, f->name, f->other};
     const char *value = NULL;
-    for (size_t i = 0; i < 4 && !value; i++)
+    size_t i = 0;
+    for (; i < 4 && !value; i++)
         if (names[i])
             value = variable(out->where, sizeof out->where, of[i], names[i]);
     if (!value)
         return 0;
+    out->rank = 2 * FILES + (i <= 2);
     int is_switch = f->kind == FLAG_SWITCH || f->kind == FLAG_DETAIL || f->kind == FLAG_ON_OFF;
     text[0] = is_switch && strcmp(value, "1") == 0 ? "on" : is_switch && strcmp(value, "0") == 0 ? "off" : value;
     out->text = text;
@@ -422,17 +446,24 @@ static int find_in_file(struct setting *out, const struct file *file, const char
     return 0;
 }
 
-int settings_find(struct setting *out, const char *command, const struct flag *f)
+int settings_find(struct setting *out, const char *command, const struct flag *flag)
 {
     const struct command *c = find_command(command);
+    struct flag own_names = *flag, *f = &own_names;
+    for (size_t i = 0; c && i < c->n && f->other; i++) /* -t of bench is another flag than --threads, -t */
+        if (strcmp(c->flag[i].name, f->other) == 0)
+            f->other = NULL;
     *out = (struct setting){0};
     if (!c || is_about_settings(f))
         return 0;
     if (has_environment && find_variable(out, c, f))
         return 1;
     for (int i = FILES - 1; i >= 0; i--)
-        if (find_in_file(out, &files[i], c->name, f) || find_in_file(out, &files[i], "", f))
-            return 1;
+        for (int own = 1; own >= 0; own--)
+            if (find_in_file(out, &files[i], own ? c->name : "", f)) {
+                out->rank = 2 * i + own;
+                return 1;
+            }
     return 0;
 }
 
@@ -470,6 +501,15 @@ void settings_note(const struct flag *f, const char *value, const char *where)
         free(noted[i].where);
     noted[i] = (struct noted){*f, value, strcmp(where, "flag") == 0 ? NULL : strdup(where)};
     n_noted += i == n_noted;
+}
+
+const char *settings_noted(const char *name)
+{
+    for (size_t i = 0; i < n_noted; i++)
+        if (strcmp(noted[i].flag.name, name) == 0 ||
+            (noted[i].flag.same_as && strcmp(noted[i].flag.same_as, name) == 0))
+            return noted[i].value;
+    return NULL;
 }
 
 static const char *where_of(const struct noted *w) { return w->where ? w->where : "flag"; }

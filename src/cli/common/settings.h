@@ -33,6 +33,7 @@ struct setting {
     size_t n;
     char where[4200]; /* "/home/me/.config/stoker/stoker.toml:3", "STOKER_MEMORY" */
     int is_variable;  /* 1: it was not held against the flag's values yet */
+    int rank;         /* of two settings, the one from the higher place has the larger one */
 };
 /* What settings say of a flag of a command, "run" or "eval ppl". 0: nothing. */
 int settings_find(struct setting *out, const char *command, const struct flag *f);
@@ -40,6 +41,8 @@ int settings_find(struct setting *out, const char *command, const struct flag *f
 /* Notes that a flag has this value, and from where: "flag" is the command line. value lives as long as the program, where is copied. A
  * flag that is given once has the last value noted. */
 void settings_note(const struct flag *f, const char *value, const char *where);
+/* What was noted of the flag of this name, "--threads", or of one that is the same as it; NULL: nothing. */
+const char *settings_noted(const char *name);
 /* Forgets what was noted. */
 void settings_forget(void);
 
