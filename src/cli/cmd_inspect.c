@@ -10,6 +10,7 @@
 #include "cli/common/header.h"
 #include "cli/common/vector_about.h"
 #include "cli/inspect/context.h"
+#include "cli/inspect/picture.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -484,12 +485,13 @@ static void print_json(const struct gguf *g, const struct anatomy *a, const stru
 
 int cmd_inspect(int argc, char **argv)
 {
-    int json = 0, tensors = 0, metadata = 0, map = 0, header_only = 0, n_rest;
+    int json = 0, tensors = 0, metadata = 0, map = 0, svg = 0, header_only = 0, n_rest;
     const char *model = NULL;
     const struct flag mine[] = {
         {"--metadata", NULL, FLAG_SWITCH, &metadata, 0, 0, NULL, "every key and its value"},
         {"--tensors", NULL, FLAG_SWITCH, &tensors, 0, 0, NULL, "every tensor"},
         {"--layers", NULL, FLAG_SWITCH, &map, 0, 0, NULL, "a map of the layers: what each keeps, which have experts"},
+        {"--svg", NULL, FLAG_SWITCH, &svg, 0, 0, NULL, "the same as a picture"},
         {"--json", NULL, FLAG_SWITCH, &json, 0, 0, NULL, "all of it for programs: stable names, integers in bytes"},
         {"--header-only", NULL, FLAG_SWITCH, &header_only, 0, 0, NULL,
          "the file's beginning is here, its tensors need not be; so it is for MODEL -, standard input"},
@@ -500,6 +502,12 @@ int cmd_inspect(int argc, char **argv)
         return status;
     if (!(model = model_of(model)))
         return 1;
+    if (svg && (json || tensors || metadata || map)) {
+        fprintf(
+            stderr,
+            "stoker inspect: --svg is a picture and nothing else; leave --json, --layers, --metadata and --tensors\n");
+        return 2;
+    }
     struct error err = {0};
     struct gguf *g;
     if (!(model = header_path(model, &header_only)))
@@ -509,7 +517,7 @@ int cmd_inspect(int argc, char **argv)
         return 1;
     }
     struct vector *v = NULL;
-    int is_short = !json && !metadata && !tensors && !map;
+    int is_short = !json && !metadata && !tensors && !map && !svg;
     if (!header_only && is_vector_file(g) && vector_open(&v, AT_FDCWD, model, UINT64_MAX, &err)) {
         fprintf(stderr, "stoker: %s\n", err.text);
         if (is_short) {
@@ -521,7 +529,12 @@ int cmd_inspect(int argc, char **argv)
     struct context c;
     anatomy_of(&a, g);
     inspect_context(&c, model);
-    if (json)
+    if (svg && !c.n_layer)
+        fprintf(stderr, "stoker inspect: --svg: stoker does not run it: %s\n", c.refusal);
+    if (svg) {
+        if (c.n_layer)
+            draw_layers(stdout, &c, strrchr(model, '/') ? strrchr(model, '/') + 1 : model);
+    } else if (json)
         print_json(g, &a, &c, v);
     else {
         if (is_short && v)
@@ -537,5 +550,5 @@ int cmd_inspect(int argc, char **argv)
     }
     vector_close(v);
     gguf_close(g);
-    return 0;
+    return svg && !c.n_layer;
 }

@@ -126,6 +126,34 @@ qwen35moe RF
 deepseek4 WC
 nemotron_h_moe r[+]f[+]
 END
+
+# The same as a picture: its figures are those of --json, a square a layer, a mark where there are experts; every name is escaped.
+layers_of() { # a line a layer: what it keeps, experts, those in use, bytes
+    sed -n 's/.*"layers":\(\[{"keeps.*\)/\1/p' "$dir/out" | grep -o '{"keeps":"[a-z]*","experts":[0-9]*,"used":[0-9]*,"bytes":[0-9]*' |
+        tr -d '{"' | sed 's/keeps:\|experts:\|used:\|bytes://g; s/,/ /g'
+}
+for model in gemma3 qwen35moe deepseek4 nemotron_h_moe jamba; do
+    run inspect "$golden/$model.gguf" --json
+    layers_of >"$dir/want"
+    run inspect "$golden/$model.gguf" --svg
+    sed -n 's/.* data-layer="[0-9]*" data-keeps="\([a-z]*\)" data-experts="\([0-9]*\)" data-used="\([0-9]*\)" data-bytes="\([0-9]*\)".*/\1 \2 \3 \4/p' \
+        "$dir/out" >"$dir/drawn"
+    [ -s "$dir/want" ] && cmp -s "$dir/want" "$dir/drawn" && pass || fail "inspect --svg $model" "has other figures than --json"
+    [ "$(awk '$2 > 0' "$dir/want" | wc -l)" -eq "$(grep -c 'width="10.40".*class="mark"' "$dir/out")" ] && pass ||
+        fail "inspect --svg $model" "marks other layers than those with experts"
+    [ "$(sed -n 's/.*<rect \(x="[0-9.]*" y="[0-9.]*"\) .*data-layer.*/\1/p' "$dir/out" | sort | uniq | wc -l)" -eq "$(wc -l <"$dir/want")" ] && pass ||
+        fail "inspect --svg $model" "draws layers over each other"
+done
+cp "$ember" "$dir/a<b>&\"c.gguf"
+run inspect "$dir/a<b>&\"c.gguf" --svg
+is "inspect --svg: a name" 0 '^<title>a&lt;b&gt;&amp;&quot;c\.gguf: 6 layers</title>$' ""
+is "inspect --svg: dark pages" 0 'prefers-color-scheme:dark' ""
+[ "$(head -c 5 "$dir/out")" = "<svg " ] && [ "$(tail -n 1 "$dir/out")" = "</svg>" ] && pass || fail "inspect --svg" "is no picture"
+if command -v xmllint >/dev/null; then
+    xmllint --noout "$dir/out" 2>"$dir/err" && pass || fail "inspect --svg" "is not well-formed"
+fi
+run inspect "$ember" --svg --json
+is "inspect --svg --json" 2 "" "^stoker inspect: --svg is a picture and nothing else; leave --json"
 run inspect "$golden/gemma3.gguf"
 is "inspect: windows" 0 '^  context of 4096: 128 B a token, 125\.0 KiB a thousand, in f16; 640\.0 KiB of windows$' ""
 

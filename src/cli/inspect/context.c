@@ -11,7 +11,9 @@ static const char *const layer_kinds[] = {[STOKER_LAYER_FULL] = "full",
                                           [STOKER_LAYER_COMPRESSED] = "compressed",
                                           [STOKER_LAYER_RECURRENT] = "recurrent",
                                           [STOKER_LAYER_NOTHING] = "none"};
-enum { LAYER_KINDS = sizeof layer_kinds / sizeof *layer_kinds };
+_Static_assert(LAYER_KINDS == sizeof layer_kinds / sizeof *layer_kinds, "a name for each kind");
+
+const char *layer_kind_name(int kind) { return layer_kinds[kind]; }
 
 void inspect_context(struct context *c, const char *model)
 {

@@ -6,7 +6,8 @@
 
 struct json_t;
 
-enum { MOST_LAYERS = 1024 };
+enum { MOST_LAYERS = 1024, LAYER_KINDS = STOKER_LAYER_NOTHING + 1 };
+const char *layer_kind_name(int kind); /* "full", "window", ... */
 
 /* n_layer 0: the engine does not run it, and refusal is the sentence why. */
 struct context {
