@@ -46,9 +46,9 @@ static int check(const struct options *w)
     char number[16];
     int n_prompt, n_gen, end;
     if (!bench_format_known(w->format))
-        return refuse("-o", w->format, "md, csv, json, jsonl and sql are possible");
+        return refuse("-o", w->format, "md, csv, json, jsonl, sql and svg are possible");
     if (w->error_format && strcmp(w->error_format, "none") != 0 && !bench_format_known(w->error_format))
-        return refuse("-oe", w->error_format, "none, md, csv, json, jsonl and sql are possible");
+        return refuse("-oe", w->error_format, "none, md, csv, json, jsonl, sql and svg are possible");
     if (w->flash && strcmp(w->flash, "1") != 0 && strcmp(w->flash, "on") != 0 && strcmp(w->flash, "auto") != 0)
         return refuse("-fa", w->flash, "attention is always computed in one pass; 1, on and auto are possible");
     for (int i = 0; i < w->mmap.n; i++)
@@ -94,7 +94,7 @@ static int check_against(const struct options *w)
         return refuse("--against", b, "--mask, --digest and --table compare nothing");
     if (n == 1 && w->model.n > 1)
         return refuse("--against", b, "one model is compared; give one -m");
-    if (n == 1 && (strcmp(w->format, "csv") == 0 || strcmp(w->format, "sql") == 0))
+    if (n == 1 && (strcmp(w->format, "csv") == 0 || strcmp(w->format, "sql") == 0 || strcmp(w->format, "svg") == 0))
         return refuse("-o", w->format, "a comparison is shown as md, json or jsonl");
     if (n == 0 && a->log && !w->table)
         return refuse("--log", a->log, "experiments are logged with --against, and shown with --table");
@@ -258,9 +258,9 @@ static int digest(struct bench *b, const struct options *w)
 static int run(struct bench *b, const struct options *w)
 {
     struct tests t = {0};
-    struct outputs o = {.out = {stdout, w->format, 0}};
+    struct outputs o = {.out = {stdout, w->format, 0, {NULL, 0, 0}}};
     if (w->error_format && strcmp(w->error_format, "none") != 0)
-        o.err = (struct bench_output){stderr, w->error_format, 0};
+        o.err = (struct bench_output){stderr, w->error_format, 0, {NULL, 0, 0}};
     int status = 1;
     if (make_tests(w, &t)) {
         fprintf(stderr, "stoker bench: no memory for so many tests\n");
@@ -317,7 +317,8 @@ int cmd_bench(int argc, char **argv)
         {"-pg", NULL, FLAG_TEXTS, &w.pair, 0, 0, "PP,TG", "a prompt and then generation; may be repeated"},
         {"-d", NULL, FLAG_LIST, &w.depth, 0, 0, "N[,N]", "positions that are filled before (default 0)"},
         {"-r", NULL, FLAG_INT, &b.runs, 1, BENCH_RUNS, "N", "repetitions (default 5)"},
-        {"-o", NULL, FLAG_TEXT, &w.format, 0, 0, "md|csv|json|jsonl|sql", "form of the results (default md: a table)"},
+        {"-o", NULL, FLAG_TEXT, &w.format, 0, 0, "md|csv|json|jsonl|sql|svg",
+         "form of the results (default md: a table; svg: a picture)"},
         {"-oe", NULL, FLAG_TEXT, &w.error_format, 0, 0, "FORM", "the same to stderr, in this form"},
         {"-b", NULL, FLAG_INT, &w.n_batch, 1, 1 << 24, "N", "only shown: a prompt is always given whole"},
         {"-ub", NULL, FLAG_LIST, &w.chunk, 0, 0, "N[,N]", "= --chunk", .same_as = "--chunk"},

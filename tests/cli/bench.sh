@@ -127,7 +127,7 @@ while IFS='|' read -r flags sentence; do
     run bench --no-roofs "$model" $flags
     is "$flags" 2 "" "$sentence"
 done <<'END'
--o xml|-o xml: md, csv, json, jsonl and sql are possible
+-o xml|-o xml: md, csv, json, jsonl, sql and svg are possible
 -oe xml|-oe xml: none, md, csv
 -fa 0|-fa 0: attention is always
 -mmp 1|-mmp 1: files are read, never mapped
@@ -148,5 +148,52 @@ run bench --no-roofs "$model" --text "$dir"
 is "--text is a folder" 1 "" "--text $dir: not a regular file"
 run bench --no-roofs "$model" --mask "$dir/absent"
 is "--mask that is not there" 1 "" "absent: No such file"
+
+# ---- a picture: its figures are those of the rows, and shapes stand where the figures say ---------------------------------------
+# drawn WHAT AXIS SERIES POINTS: of the last run, with -o svg -oe jsonl
+drawn() {
+    sed -n 's/.*"median_ts":\([0-9.]*\),"p10_ts":\([0-9.]*\),"p90_ts":\([0-9.]*\),.*/\1 \2 \3/p' "$dir/err" >"$dir/rows"
+    grep 'class="area"' "$dir/out" | tr -c '0-9.\n' ' ' | awk '{ print "area", $2, $4, $6 }' >"$dir/figures" # y, height, top
+    sed -n 's/.*<circle cx="\([0-9.]*\)" cy="\([0-9.]*\)" .* data-series="\([0-9]*\)" data-at="\([0-9]*\)" data-median="\([0-9.]*\)" data-p10="\([0-9.]*\)" data-p90="\([0-9.]*\)".*/point \1 \2 \3 \4 \5 \6 \7/p' "$dir/out" >>"$dir/figures"
+    sed -n 's/.*<line x1="\([0-9.]*\)" y1="\([0-9.]*\)" x2="\([0-9.]*\)" y2="\([0-9.]*\)" class="c[0-9]".*/line \1 \2 \3 \4/p' "$dir/out" >>"$dir/figures"
+    grep -q "data-axis=\"$2\"" "$dir/out" && pass || fail "$1" "the axis is not $2"
+    awk -v rows="$dir/rows" -v n_series=$3 -v n_points=$4 '
+        function far(a, b, most) { return a - b > most || b - a > most }
+        function y_of(rate) { return top_y + height * (1 - rate / most) }
+        $1 == "area" { top_y = $2; height = $3; most = $4 }
+        $1 == "point" {
+            n++
+            series[$4] = 1
+            if ((getline row < rows) <= 0) bad = "more points than rows"
+            split(row, of, " ")
+            if (far(of[1], $6, 1e-4) || far(of[2], $7, 1e-4) || far(of[3], $8, 1e-4)) bad = "figures of row " n
+            if (far($3, y_of($6), 0.02)) bad = "place of row " n
+            if ($5 in x_at && far(x_at[$5], $2, 0.01)) bad = "one value at two places"
+            x_at[$5] = $2
+            x[n] = $2; low[n] = y_of($7); high[n] = y_of($8)
+        }
+        $1 == "line" && $2 == $4 { for (i = 1; i <= n; i++) if (!far(x[i], $2, 0.01) && !far(low[i], $3, 0.02) && !far(high[i], $5, 0.02)) bar[i] = 1 }
+        END {
+            for (i = 1; i <= n; i++) if (!(i in bar)) bad = "no bar of row " i
+            for (s in series) found++
+            if (n != n_points || found != n_series) bad = n " points in " found " series"
+            if (bad) { print bad; exit 1 }
+        }' "$dir/figures" >"$dir/why" && pass || fail "$1" "$(cat "$dir/why")"
+}
+figures="--no-roofs --no-warmup -r 3 -o svg -oe jsonl"
+run bench "$model" $figures -p 8,16 -n 4 -d 0,32,64
+is "-o svg" 0 '^<svg ' '"median_ts"'
+drawn "-o svg by depth" depth 3 9
+run bench "$model" $figures -p 32 -n 0 -ub 8,16,32 -t 1,2
+drawn "-o svg by batch" batch 2 6
+run bench "$model" $figures -p 8 -n 4
+drawn "-o svg of tests" test 2 2
+cp "$model" "$dir/a<b>&\"c.gguf"
+run bench "$dir/a<b>&\"c.gguf" $figures -p 4 -n 0
+is "-o svg: a name" 0 '^<title>a&lt;b&gt;&amp;&quot;c\.gguf: tokens a second</title>$' '"median_ts"'
+drawn "-o svg of one row" test 1 1
+if command -v xmllint >/dev/null; then
+    xmllint --noout "$dir/out" 2>"$dir/why" && pass || fail "-o svg" "is not well-formed"
+fi
 
 done_testing

@@ -5,12 +5,14 @@
  *   roofs.c       what this machine does at most, and what of that a run is
  *   model.c       what reading and computing would take together at best: the overlap model, streaming.md M
  *   row.c         a row: as a table, CSV, JSON, SQL
+ *   picture.c     rows as SVG
  *   mask.c        --mask: constraints, without an engine
  *
  * --against measures two of them by turns: against.h. */
 #ifndef CLI_BENCH_BENCH_H
 #define CLI_BENCH_BENCH_H
 
+#include "cli/bench/picture.h"
 #include "cli/common/steer_flags.h"
 #include "eval/bound.h"
 #include "stoker.h"
@@ -106,9 +108,10 @@ double bench_model_seconds(const struct stoker_stats *before, const struct stoke
 struct bench_output {
     FILE *file; /* the caller's; NULL: nowhere */
     const char *format;
-    int rows; /* written so far */
+    int rows;                   /* written so far */
+    struct bench_points points; /* of svg, which is written at the end */
 };
-int bench_format_known(const char *format); /* 1: md, csv, json, jsonl, sql */
+int bench_format_known(const char *format); /* 1: md, csv, json, jsonl, sql, svg */
 void bench_row(struct bench_output *o, const struct bench *b, const struct bench_test *t);
 void bench_end(struct bench_output *o);
 /* md: a line about the engine that was opened, and the table's head before the first row. Others: nothing. */

@@ -394,7 +394,7 @@ static void print_line(FILE *f, const struct bench *b, const struct bench_test *
 
 int bench_format_known(const char *format)
 {
-    static const char *const all[] = {"md", "csv", "json", "jsonl", "sql"};
+    static const char *const all[] = {"md", "csv", "json", "jsonl", "sql", "svg"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strcmp(format, all[i]) == 0)
             return 1;
@@ -409,6 +409,23 @@ void bench_begin(struct bench_output *o, const struct bench *b)
     if (o->rows == 0)
         print_head(o->file, b);
     fflush(o->file);
+}
+
+static void keep_point(struct bench_output *o, const struct bench *b, const struct bench_test *t)
+{
+    struct bench_spread s = rates(t);
+    uint64_t given = b->options.memory; /* what is left, or enough, changes by itself */
+    double budget = given == STOKER_MEMORY_MIN || given == STOKER_MEMORY_MAX ? 0 : (double)given;
+    struct bench_point point = {{t->n_depth, budget, b->plan.n_chunk, b->plan.n_threads, t->n_prompt, t->n_gen},
+                                s.median,
+                                s.p10,
+                                s.p90,
+                                "",
+                                ""};
+    snprintf(point.model, sizeof point.model, "%s", base_name(b->model));
+    snprintf(point.kv, sizeof point.kv, "%s", b->plan.kv);
+    if (bench_points_add(&o->points, &point))
+        fprintf(stderr, "stoker bench: no memory for a row of the picture, which is left out\n");
 }
 
 void bench_row(struct bench_output *o, const struct bench *b, const struct bench_test *t)
@@ -426,6 +443,8 @@ void bench_row(struct bench_output *o, const struct bench *b, const struct bench
     } else if (strcmp(o->format, "jsonl") == 0) {
         print_json(o->file, b, t, &row);
         fputc('\n', o->file);
+    } else if (strcmp(o->format, "svg") == 0) {
+        keep_point(o, b, t);
     } else {
         print_line(o->file, b, t);
     }
@@ -437,6 +456,9 @@ void bench_end(struct bench_output *o)
 {
     if (o->file && strcmp(o->format, "json") == 0)
         fputs(o->rows ? "\n]\n" : "[]\n", o->file);
+    if (o->file && strcmp(o->format, "svg") == 0)
+        bench_points_draw(&o->points, o->file);
+    bench_points_free(&o->points);
     if (o->file && strcmp(o->format, "md") == 0)
         fprintf(o->file, "\nbuild: %s\n", stoker_version());
 }

@@ -31,7 +31,7 @@ static const char style[] =
     ".grid{stroke:#d8dee4}.axis{stroke:#57606a}line{stroke-width:1.5;fill:none}.grid,.axis{stroke-width:1}\n"
     ".c0{fill:#0072b2;stroke:#0072b2}.c1{fill:#e69f00;stroke:#e69f00}.c2{fill:#009e73;stroke:#009e73}\n"
     ".c3{fill:#cc79a7;stroke:#cc79a7}.c4{fill:#d55e00;stroke:#d55e00}.c5{fill:#56b4e9;stroke:#56b4e9}\n"
-    ".c6{fill:#b3a800;stroke:#b3a800}.c7{fill:#8c959f;stroke:#8c959f}.mark{fill:#fff;stroke:none}\n"
+    ".c6{fill:#b3a800;stroke:#b3a800}.c7{fill:#8c959f;stroke:#8c959f}.mark{fill:#fff;stroke:none}.area{fill:none}\n"
     "@media "
     "(prefers-color-scheme:dark){.paper{fill:#0d1117}text{fill:#e6edf3}.grid{stroke:#30363d}.axis{stroke:#8b949e}\n"
     ".c0{fill:#3b9be0;stroke:#3b9be0}.mark{fill:#0d1117}}\n"
