@@ -19,13 +19,14 @@ static const char usage[] =
     "  stoker bench MODEL.gguf -p 0 -n 64 -d 0-8192+4096 -o csv\n"
     "  stoker bench MODEL.gguf --memory 6GiB -p 0 -n 96 --disk-rate 2.5\n"
     "  stoker bench MODEL.gguf -p 0 -n 64 --against '--threads 1' --log tries.jsonl\n"
-    "  stoker bench --log tries.jsonl --table\n\n"
+    "  stoker bench --log tries.jsonl --table\n"
+    "  stoker bench --draw runs.jsonl >runs.svg\n\n"
     "Lists: 512,1024 and ranges 1-4, 0-8192+4096, 64-1024*2. Every combination is measured.\n\n";
 
 struct options {
     struct text_list model, pair; /* -m, -pg */
     struct int_list prompt, gen, depth, chunk, threads, mmap, direct;
-    const char *type_k, *type_v, *flash, *format, *error_format, *mask;
+    const char *type_k, *type_v, *flash, *format, *error_format, *mask, *draw;
     double delay;
     int progress, no_warmup, n_batch;
     double rate; /* GB/s */
@@ -356,6 +357,8 @@ int cmd_bench(int argc, char **argv)
         {"--unequal", NULL, FLAG_SWITCH, &w.against.unequal, 0, 0, NULL, "compare although outputs differ"},
         {"--log", NULL, FLAG_TEXT, &w.against.log, 0, 0, "FILE", "add a line of JSON for each test to this file"},
         {"--table", NULL, FLAG_SWITCH, &w.table, 0, 0, NULL, "show the log, with the best so far"},
+        {"--draw", NULL, FLAG_TEXT, &w.draw, 0, 0, "FILE",
+         "rows of earlier runs with -o jsonl as a picture, SVG, instead"},
         {"--digest", NULL, FLAG_SWITCH, &w.digest, 0, 0, NULL, "hashes of ids and logits instead of rates"},
         {"--digest-tokens", NULL, FLAG_COUNT, &b.digest_tokens, 1, 1 << 24, "N",
          "tokens of its prompt (default 64), as far as the context has room"},
@@ -370,6 +373,8 @@ int cmd_bench(int argc, char **argv)
         return status;
     if ((status = check(&w)) != 0 || (status = check_twice(&w, &b.options)) != 0 || (status = check_against(&w)) != 0)
         return status;
+    if (w.draw)
+        return bench_draw(w.draw);
     if (w.table)
         return bench_log_table(w.against.log);
     if (model && w.model.n)

@@ -196,4 +196,26 @@ if command -v xmllint >/dev/null; then
     xmllint --noout "$dir/out" 2>"$dir/why" && pass || fail "-o svg" "is not well-formed"
 fi
 
+# Rows of several runs: by budget, in whatever order they came.
+for memory in 80M 70M 120M; do
+    run bench "$ember" --no-profile --memory $memory --ctx 64 $figures -p 8 -n 4
+    cat "$dir/err" >>"$dir/runs.jsonl"
+done
+run bench --draw "$dir/runs.jsonl"
+is "--draw" 0 "^<svg " ""
+cp "$dir/runs.jsonl" "$dir/err"
+drawn "--draw by budget" budget 2 6
+[ "$(grep -c '>[78]0.0 MiB</text>\|>120.0 MiB</text>' "$dir/out")" -eq 3 ] && pass || fail "--draw" "does not name the budgets"
+head -c 500 "$dir/runs.jsonl" >"$dir/cut"
+run bench --draw "$dir/cut"
+is "--draw: a cut file" 1 "" "^stoker bench: --draw $dir/cut: row 1 is none that bench -o jsonl writes$"
+: >"$dir/cut"
+run bench --draw "$dir/cut"
+is "--draw: an empty file" 1 "" "row 1 is none"
+echo '{"n_prompt":1}' >"$dir/cut"
+run bench --draw "$dir/cut"
+is "--draw: no row" 1 "" "row 1 is none"
+run bench --draw "$dir/absent"
+is "--draw: no file" 1 "" "absent: cannot be opened"
+
 done_testing

@@ -5,7 +5,7 @@
  *   roofs.c       what this machine does at most, and what of that a run is
  *   model.c       what reading and computing would take together at best: the overlap model, streaming.md M
  *   row.c         a row: as a table, CSV, JSON, SQL
- *   picture.c     rows as SVG
+ *   picture.c     rows as SVG; picture_file.c: those of a file
  *   mask.c        --mask: constraints, without an engine
  *
  * --against measures two of them by turns: against.h. */
@@ -116,6 +116,9 @@ void bench_row(struct bench_output *o, const struct bench *b, const struct bench
 void bench_end(struct bench_output *o);
 /* md: a line about the engine that was opened, and the table's head before the first row. Others: nothing. */
 void bench_begin(struct bench_output *o, const struct bench *b);
+
+/* stoker bench --draw PATH: rows of earlier runs as a picture on stdout. Returns the exit status. */
+int bench_draw(const char *path);
 
 /* stoker bench --mask PATH. format: "md" or "json". Returns the exit status. */
 int bench_mask(const char *model, const char *path, const char *format);
