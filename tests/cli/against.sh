@@ -87,6 +87,15 @@ while [ ! -e "$dir/ended" ] && [ $((n += 1)) -lt 200 ]; do sleep 0.05; done
 [ -e "$dir/ended" ] && pass || fail "a peer whose bench is ended" "goes on"
 
 # ---- void pairs: the host takes more than 2 % of B's runs, at first ---------------------------------------------------------
+# A digest of a prompt that is longer than a chunk: of the same bits whatever the chunk is.
+run bench "$ember" --digest --digest-tokens 600 --ctx 1024
+is "--digest-tokens" 0 '^\{"prompt_tokens":600,"answer_tokens":16,' ""
+cp "$dir/out" "$dir/digest"
+run bench "$ember" --digest --digest-tokens 600 --ctx 1024 --chunk 128
+cmp -s "$dir/out" "$dir/digest" && pass || fail "--digest-tokens" "another chunk answers otherwise"
+run bench "$ember" --digest --digest-tokens 5000 --ctx 1024
+is "--digest-tokens beyond the context" 0 '^\{"prompt_tokens":1007,"answer_tokens":16,' ""
+
 mkdir -p "$dir/root/proc"
 echo "cpu 100 0 0 900 0 0 0 0 0 0" >"$dir/root/proc/stat"
 peer 'n=$(wc -l <"'"$dir"'/peer.calls"); [ $n -gt 3 ] || echo "cpu 100 0 0 900 0 0 0 $((100 * n)) 0 0" >"'"$dir"'/root/proc/stat"

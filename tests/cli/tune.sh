@@ -220,6 +220,12 @@ tune
 said "a model that is too slow" "takes 60.. s, so that --seconds 280 are not enough to compare anything; give 1[0-9]{3} or more$"
 in_file "a model that is too slow" "$slow" '^pairs = 3$'
 
+stand_in 0.01 'exec sleep 300'
+tune --seconds 2
+[ "$status" -eq 1 ] && pass || fail "a run that does not end" "exit status $status"
+said "a run that does not end" '^stoker bench: .*stand-in took longer than [0-9.]+ s, and was ended$'
+said "a run that does not end" '--seconds 2 are over before the first run has ended; give more$'
+
 # Void pairs: the host takes more in the runs that the stand-in says.
 mkdir -p "$dir/root/proc"
 echo "cpu 100 0 0 900 0 0 0 0 0 0" >"$dir/root/proc/stat"

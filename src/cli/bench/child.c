@@ -68,13 +68,13 @@ static int keep_output(struct reading *r, const char *text, size_t n)
 static int wait_most(struct reading *r, pid_t child)
 {
     double left = r->until - clock_seconds();
-    if (r->until == 0 || r->is_late)
+    if (r->until == 0)
         return -1;
     if (left > 0)
         return left < 1000 ? (int)ceil(left * 1e3) : 1000000;
     r->is_late = 1;
     kill(child, SIGKILL); /* a read from a drive in trouble may not end for less */
-    return -1;
+    return 0;
 }
 
 /* Both streams to their ends. A stream that cannot be kept is closed, and the program fails on it. */
@@ -84,6 +84,8 @@ static void read_all(struct reading *r, pid_t child)
     while (r->from[OUT] >= 0 || r->from[ERR] >= 0) {
         struct pollfd p[STREAMS] = {{r->from[OUT], POLLIN, 0}, {r->from[ERR], POLLIN, 0}};
         int n = poll(p, STREAMS, wait_most(r, child));
+        if (r->is_late) /* others may hold the streams, which it has started */
+            return;
         if (n < 0 && errno != EINTR)
             return;
         if (n <= 0)
