@@ -1,0 +1,53 @@
+#!/bin/sh
+# Are the verdicts of bench --against right? RUNS (20) experiments of a build with itself, which must show no difference in 19 of 20, and
+# as many of it with a build that is slowed by DELAY (5) per cent, which must be found slower in 19 of 20; BUSY (2) processes compute
+# beside them. A line an experiment, told as it ends, and the counts.
+#
+#     sh bench/against_laws.sh [MODEL.gguf]
+#
+# The slow build waits, after each step of the model, for that share of the time that the step took. FLAGS (-t 1 -p 256 -n 0) are of both
+# builds.
+set -u
+export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
+cd "$(dirname "$0")/.." || exit 1
+model=${1:-models/ember/ember.gguf} runs=${RUNS:-20} delay=${DELAY:-5} busy=${BUSY:-2} flags=${FLAGS:--t 1 -p 256 -n 0}
+case $model in /*) ;; *) model=$PWD/$model ;; esac
+work=$(mktemp -d) || exit 1
+beside=''
+# shellcheck disable=SC2064,SC2086
+trap '[ -z "$beside" ] || kill $beside; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+
+git archive HEAD | tar -xf - -C "$work" || exit 1
+cat >"$work/delay" <<END
+    { /* planted: the step took longer */
+        double now = clock_seconds(), until = now + (now - begin) * $delay / 100.0;
+        while (clock_seconds() < until)
+            ;
+    }
+END
+make -s -C "$work" BUILD=plain plain/stoker >"$work/log" 2>&1 || { tail "$work/log" && exit 1; }
+sed -i "/^    model_forward(s->session->model, &p.batch);/r $work/delay" "$work/src/engine/schedule.c"
+make -s -C "$work" BUILD=slow slow/stoker >"$work/log" 2>&1 || { tail "$work/log" && exit 1; }
+cmp -s "$work/plain/stoker" "$work/slow/stoker" && echo "the delay was not planted" >&2 && exit 1
+
+for _ in $(seq "$busy"); do
+    sh -c 'while :; do :; done' &
+    beside="$beside $!"
+done
+# experiments NAME VERDICT PROGRAM: those whose first test has the verdict
+experiments() {
+    right=0
+    for i in $(seq "$runs"); do
+        # shellcheck disable=SC2086
+        "$work/plain/stoker" bench "$model" $flags --no-roofs --against-binary "$3" -o jsonl >"$work/out" 2>"$work/err" ||
+            { tail -n 1 "$work/err" >&2 && exit 1; }
+        sed -n '1s/.*"verdict":"\([a-z ]*\)".*"ratio":\([0-9.]*\),"low":\([0-9.]*\),"high":\([0-9.]*\),"pairs":\([0-9]*\).*/\1: \2 [\3, \4], \5 pairs/p' \
+            "$work/out" >"$work/line"
+        grep -q "^$2:" "$work/line" && right=$((right + 1))
+        echo "$1, $i: $(cat "$work/line")"
+    done
+    echo "$1: $right of $runs are \"$2\""
+}
+experiments "A with itself" "no difference shown" "$work/plain/stoker"
+experiments "slower by $delay %" slower "$work/slow/stoker"
