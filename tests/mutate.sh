@@ -506,7 +506,6 @@ mutate last-layer-left-out "$command" src/cli/activations/wants.c 's|for (long l
 command=cli/make
 mutate sign-of-a-component unit/study/contrast src/study/contrast.c 's|< 0 ? -1 : 1, along|< 0 ? 1 : -1, along|'
 mutate negative-minus-positive "$command" src/study/contrast.c 's|k->positive\[j\] - k->negative\[j\]|k->negative[j] - k->positive[j]|'
-mutate equal-pairs-count "$command" src/cli/steer/make.c 's|.drop_equal = is(c->positions, "all")|.drop_equal = 0|'
 mutate blocks-forget unit/study/contrast src/study/contrast.c 's|k->first == first \&\& !k->is_first|!k->is_first|'
 mutate pad-of-the-shorter "$command" src/cli/steer/make.c 's|space\[n - 1\] : 0|space[n - 1] + 1 : 0|'
 mutate named-by-the-next "$command" src/cli/steer/make.c 's|(int)i + c->shift, m->v|(int)i + 1 - c->shift, m->v|'
