@@ -300,6 +300,22 @@ run eval mcq "$ember" -f "$dir/changed" --mode reply --out "$dir/c"
 run eval compare "$dir/a" "$dir/c"
 is "one prompt changed" 2 "" "^stoker eval: $dir/a and $dir/c cannot be compared: prompts_sha256 is "
 run eval mcq "$ember" -f "$items" --mode reply --limit 40 --out "$dir/fewer"
+# rates FILE N RATE TRUTH: results of N items with four answers each
+rates() {
+    echo '{"eval":"json","version":1}' >"$1"
+    for i in $(seq "$2"); do echo "{\"id\":\"$i\",\"right\":{\"$3\":[$4,$4,$4,$4]}}"; done >>"$1"
+    echo '{"summary":{}}' >>"$1"
+}
+for rate in free_truncated free_backslash_name constrained_wrapped; do
+    rates "$dir/faults" 9 $rate true
+    rates "$dir/none" 9 $rate false
+    run eval compare "$dir/faults" "$dir/none"
+    is "fewer faults ($rate)" 0 '^B better than A by 100.0 points' ""
+done
+rates "$dir/three" 3 free_valid true
+rates "$dir/wrong" 3 free_valid false
+run eval compare "$dir/three" "$dir/wrong" --json
+is "three items as JSON" 0 '"verdict":"no difference shown","items":3,' ""
 run eval compare "$dir/a" "$dir/fewer" --common
 is "--common" 0 '^40 items in common, of 60 and 40$' ""
 run eval compare "$dir/a" "$dir/c" --common

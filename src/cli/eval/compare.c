@@ -11,7 +11,7 @@ enum verdict { NO_DIFFERENCE, B_BETTER, B_WORSE };
 static enum verdict verdict_of(const struct eval_compared *f)
 {
     const double level = 0.05;
-    return f->p >= level ? NO_DIFFERENCE : f->diff.mean > 0 ? B_WORSE : B_BETTER;
+    return f->few || f->p >= level ? NO_DIFFERENCE : f->diff.mean > 0 ? B_WORSE : B_BETTER;
 }
 
 /* Digits behind the point: points of 100 need one, nats a token four. */
