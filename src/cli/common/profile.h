@@ -9,6 +9,7 @@
 #include <limits.h>
 
 enum { PROFILE_VERSION = 1 };
+enum { PROFILE_VALUE = 16 }; /* bytes, with the 0 */
 enum { PROFILE_THREADS, PROFILE_CHUNK, PROFILE_READER, PROFILE_DEPTH, PROFILE_SETTINGS };
 extern const char
     *const profile_setting[PROFILE_SETTINGS]; /* "threads", "chunk", "reader", "reader-depth": flags without dashes */
@@ -19,7 +20,7 @@ struct profile_basis {
 };
 
 struct profile {
-    char value[PROFILE_SETTINGS][16]; /* "": the default */
+    char value[PROFILE_SETTINGS][PROFILE_VALUE]; /* "": the default */
     struct profile_basis basis;
 };
 

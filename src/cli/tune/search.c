@@ -16,7 +16,7 @@ enum { VALUES_MOST = 32, NOTE_MOST = 4096, PROMPT_MOST = 2048, ANSWER_MOST = 32 
 
 struct value {
     int setting; /* index of profile_setting[] */
-    char text[16];
+    char text[PROFILE_VALUE];
 };
 
 struct search {
@@ -49,7 +49,7 @@ static void add_value(struct search *s, int setting, const char *text)
 
 static void add_number(struct search *s, int setting, int n, int usual)
 {
-    char text[16];
+    char text[PROFILE_VALUE];
     snprintf(text, sizeof text, "%d", n);
     if (n >= 1 && n != usual)
         add_value(s, setting, text);
@@ -290,7 +290,7 @@ static int try_value(struct search *s, const struct value *v)
     note(s, what, same ? how : "left out: it answers otherwise");
     if (verdict != EVAL_FASTER || !same)
         return 1;
-    snprintf(s->best.value[v->setting], sizeof s->best.value[v->setting], "%s", v->text);
+    memcpy(s->best.value[v->setting], v->text, sizeof v->text);
     return save(s, 0) ? -1 : 1;
 }
 
