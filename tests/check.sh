@@ -35,7 +35,7 @@ drivers="
 + laws
   plan
   plan_speed
-+ plan_models      $data/cases/plan_models.json
++ plan_models      $data/cases/plan_models.json $data/headers/INDEX.json
 + prefix
 + state
 + tables

@@ -447,6 +447,9 @@ mutate ngram-taps "$(golden qwen4exp)" src/model/block/ngram.c 's|n->conv, n->si
 mutate ngram-gate "unit/op/streams" src/op/streams.c 's|size < 1e-6f ? 1e-6f : size|size|'
 mutate ngram-history "state build/data/golden/qwen4exp.gguf" src/model/block/ngram.c 's|bind_state(b, (size_t)((n->conv - 1) \* n->size) \* (size_t)wide)|bind_state(b, 0)|'
 
+# headers of published shapes
+mutate rows-a-token "plan_models build/data/headers/INDEX.json" src/model/bind.c 's|.n_take = n_take}|.n_take = 1}|'
+
 # steering
 steer="steer --exact build/data/steering"
 laws="steer_laws build/data/golden/qwen35moe.gguf build/data/golden/deepseek4.gguf"

@@ -2,11 +2,11 @@
  *
  * The plan's figures for well-known models: keys and values at some contexts, states, windows, experts.
  *
- *     build/tests/plan_models PLAN_MODELS.json
+ *     build/tests/plan_models LIST.json...
  *
- * The list is cases/plan_models.json of the test data; its models become files of the right shape without data
- * (sparse_model.h), and every figure must be the exact integer. Models of architectures that are still to come (expected.h) are not
- * counted. */
+ * Models of cases/plan_models.json become files of the right shape without data (sparse_model.h); those of headers/INDEX.json lie beside
+ * it as headers alone, by tools/plan_headers.py, with what rows of their tables take. Every figure must be the exact integer. Models of
+ * architectures that are still to come (expected.h) are not counted. */
 #include "engine/session.h"
 #include "expected.h"
 #include "model/arch.h"
@@ -191,24 +191,60 @@ static void check_derived(const struct shape *s, const struct plan *p)
     expect_number("kv_b", p->part[PLAN_KV_B], (long long)want);
 }
 
-static void check_shape(const struct shape *s, json_t *want)
+/* Bytes of a row, and rows that a token takes, by the name of the table. */
+static void check_tables(const struct model *m, json_t *want)
+{
+    const char *name;
+    json_t *numbers;
+    int n = 0;
+    json_object_foreach(json_object_get(want, "tables"), name, numbers)
+    {
+        int at = 0;
+        while (at < m->n_table && strcmp(m->table[at].weight->tensor->name, name) != 0)
+            at++;
+        n++;
+        if (at == m->n_table) {
+            expect(0, "%s is no table", name);
+            continue;
+        }
+        expect_number(name, m->table[at].weight->mat.row_bytes, json_integer_value(json_array_get(numbers, 0)));
+        expect_number(name, (uint64_t)m->table[at].n_take, json_integer_value(json_array_get(numbers, 1)));
+    }
+    expect(n == 0 || n == m->n_table, "%d tables, expected %d", m->n_table, n);
+}
+
+/* s: of a file without data; NULL: of a header alone. */
+static void check_file(const char *file, const struct shape *s, json_t *want)
 {
     struct error err = {0};
     struct gguf *g = NULL;
     struct model *m = NULL;
     struct plan p = {0};
-    if (sparse_write(path, s, &err) || gguf_open(&g, path, &err) || model_open(&m, g, &err))
+    if ((s ? sparse_write(file, s, &err) || gguf_open(&g, file, &err) : gguf_open_header(&g, file, &err)) ||
+        model_open(&m, g, &err))
         expect(0, "%s", err.text);
     else {
         check_sequences(m, want, &p);
         check_experts(m, want, &p);
-        check_derived(s, &p);
+        check_tables(m, want);
+        if (s)
+            check_derived(s, &p);
     }
     model_close(m);
     gguf_close(g);
 }
 
-static void check_entry(json_t *entry)
+static void check_header(const char *list, json_t *entry)
+{
+    char file[4096];
+    const char *slash = strrchr(list, '/');
+    int n = slash ? (int)(slash - list) + 1 : 0;
+    snprintf(file, sizeof file, "%.*s%s", n, list, text(entry, "header"));
+    check_file(file, NULL, json_object_get(entry, "expect"));
+    verdict(text(entry, "name"), "its header");
+}
+
+static void check_entry(const char *list, json_t *entry)
 {
     json_t *want = json_object_get(entry, "expect");
     const char *name = text(entry, "name"), *arch = text(entry, "arch");
@@ -219,30 +255,45 @@ static void check_entry(json_t *entry)
         }
         return;
     }
+    if (text(entry, "header")) {
+        check_header(list, entry);
+        return;
+    }
     struct shape s = shape_of(entry);
-    check_shape(&s, want);
+    check_file(path, &s, want);
     verdict(name, arch);
     if (!s.kv_rank)
         return;
     s.kv_b_type = TYPE_Q8_0;
-    check_shape(&s, want);
+    check_file(path, &s, want);
     verdict(name, "kv_b in one");
+}
+
+static int check_list(const char *list)
+{
+    json_t *root = json_load_file(list, 0, NULL), *entry;
+    size_t i;
+    if (!root) {
+        fprintf(stderr, "plan_models: %s: no such list, or not JSON\n", list);
+        return -1;
+    }
+    json_array_foreach(json_object_get(root, "models"), i, entry) check_entry(list, entry);
+    json_decref(root);
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    json_t *root = argc == 2 ? json_load_file(argv[1], 0, NULL) : NULL, *entry;
-    size_t i;
-    int fd = root ? mkstemp(path) : -1;
-    if (fd < 0) {
-        fprintf(stderr, "plan_models PLAN_MODELS.json: %s\n",
-                root ? "no place for temporary files" : "no such list, or not JSON");
-        return 2;
-    }
-    close(fd);
-    json_array_foreach(json_object_get(root, "models"), i, entry) check_entry(entry);
+    int fd = mkstemp(path), wrong = argc < 2 || fd < 0;
+    if (wrong)
+        fprintf(stderr, "plan_models LIST.json...: %s\n", fd < 0 ? "no place for temporary files" : "no list");
+    if (fd >= 0)
+        close(fd);
+    for (int i = 1; i < argc && !wrong; i++)
+        wrong = check_list(argv[i]);
     unlink(path);
-    json_decref(root);
+    if (wrong)
+        return 2;
     printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
     return failed > 0;
 }
