@@ -512,6 +512,10 @@ mutate negative-minus-positive "$command" src/study/contrast.c 's|k->positive\[j
 mutate blocks-forget unit/study/contrast src/study/contrast.c 's|k->first == first \&\& !k->is_first|!k->is_first|'
 mutate pad-of-the-shorter "$command" src/cli/steer/make.c 's|space\[n - 1\] : 0|space[n - 1] + 1 : 0|'
 mutate named-by-the-next "$command" src/cli/steer/make.c 's|(int)i + c->shift, m->v|(int)i + 1 - c->shift, m->v|'
+# what a vector does by scale and layer
+mutate drift-the-other-way cli/sweep src/cli/steer/sweep.c 's|a->logprob\[at\] - b->logprob\[at\]|b->logprob[at] - a->logprob[at]|'
+mutate one-script-for-all cli/sweep src/study/answers.c 's|script->token + i \*|script->token + 0 * i *|'
+mutate every-scale-is-one cli/sweep src/cli/steer/sweep.c 's|\.amount = (float)scale|.amount = 1|'
 mutate projected-nowhere "$laws" src/op/steer.c 's|^        a->op->k->axpy(x, -(a->amount \* c), a->v, a->n);|        (void)c;|'
 mutate vector-not-finite "unit/format/vector" src/format/vector.c 's|if (!isfinite(value))|if (0)|'
 

@@ -13,6 +13,8 @@ static const char usage[] =
     "  stoker steer make MODEL.gguf --positive a.txt --negative b.txt --orthogonalize --mode project -o without.gguf\n"
     "  stoker steer show MODEL.gguf polite.gguf pca.gguf     where they come from, norms, tokens that they speak for, "
     "cosines\n"
+    "  stoker steer sweep MODEL.gguf --vector polite.gguf --chat --prompts ask.txt --match 'please|thank' --neutral "
+    "facts.txt\n"
     "  stoker run MODEL.gguf --control-vector-scaled polite.gguf:1.5 -p 'How are you?'\n\n"
     "A file of prompts has one a line, and \\n \\t \\\\ \\\" \\xHH for those characters; line i of the one is compared "
     "with line i of "
@@ -20,13 +22,16 @@ static const char usage[] =
     "squares along the "
     "direction;\nshare of the pairs that it tells apart.\n\n";
 
-enum { MAKE = 1, SHOW = 2, CONVERT = 4 };
+enum { MAKE = 1, SHOW = 2, CONVERT = 4, SWEEP = 8 };
 
 static const struct {
     const char *name;
     int bit;
     int (*run)(struct steer_command *c);
-} parts[] = {{"make", MAKE, steer_make}, {"show", SHOW, steer_show}, {"convert", CONVERT, steer_convert}};
+} parts[] = {{"make", MAKE, steer_make},
+             {"show", SHOW, steer_show},
+             {"convert", CONVERT, steer_convert},
+             {"sweep", SWEEP, steer_sweep}};
 enum { N_PARTS = sizeof parts / sizeof *parts };
 
 static const uint64_t CAPTURE_MEMORY = (uint64_t)32 << 20;
@@ -49,10 +54,20 @@ static size_t flags_of(struct steer_command *c, int of, struct flag *out)
         {MAKE,
          {"--positions", NULL, FLAG_WORD, &c->positions, 0, 0, "last|mean|all",
           "the last position of each prompt (default), the mean of all, or every one by itself"}},
-        {MAKE | SHOW | CONVERT,
-         {"--layers", NULL, FLAG_TEXT, &c->layers, 0, 0, "A-B",
-          "make: layers to make directions of (default: all but 0); show: whose tokens are shown; convert: N, how many "
-          "the file has"}},
+        {SWEEP, {"--vector", NULL, FLAG_TEXT, &c->vector, 0, 0, "FILE", "the control vector that is tried"}},
+        {SWEEP, {"--scales", NULL, FLAG_TEXT, &c->scales, 0, 0, "LIST", "at these scales (-2,-1,0,1,2)"}},
+        {SWEEP, {"--prompts", NULL, FLAG_TEXT, &c->prompts, 0, 0, "FILE", "prompts that are answered, greedily"}},
+        {SWEEP, {"--match", NULL, FLAG_TEXT, &c->match, 0, 0, "REGEX", "count the answers that match (PCRE2)"}},
+        {SWEEP,
+         {"--neutral", NULL, FLAG_TEXT, &c->neutral, 0, 0, "FILE",
+          "prompts whose answers should stay: drift is how much less likely they become, in nats a token"}},
+        {SWEEP, {"-n", NULL, FLAG_INT, &c->answer, 1, 65536, "N", "tokens of an answer (16)"}},
+        {SWEEP, {"--seed", NULL, FLAG_INT, &c->seed, 0, 1 << 30, "N", "of answers to --neutral (1)"}},
+        {SWEEP, {"--json", NULL, FLAG_SWITCH, &c->json, 0, 0, NULL, "a line of JSON a setting"}},
+        {MAKE | SHOW | CONVERT | SWEEP,
+         {"--layers", NULL, FLAG_TEXT, &c->layers, 0, 0, "LIST",
+          "make: A-B, layers to make directions of (default: all but 0); show: A-B; sweep: 3,1-5, one by one; convert: "
+          "N, how many there are"}},
         {SHOW, {"--top", NULL, FLAG_INT, &c->top, 1, 100, "N", "tokens that a direction raises and lowers (10)"}},
         {MAKE,
          {"--norm", NULL, FLAG_WORD, &c->norm, 0, 0, "unit|raw",
@@ -69,10 +84,10 @@ static size_t flags_of(struct steer_command *c, int of, struct flag *out)
         {MAKE,
          {"--shift", NULL, FLAG_INT, &c->shift, 0, 1, "N",
           "1: a direction has the number of the layer behind, as llama.cpp's generator has it (default 0)"}},
-        {MAKE,
+        {MAKE | SWEEP,
          {"--chat", NULL, FLAG_SWITCH, &c->chat, 0, 0, NULL,
           "prompts are users' messages, in the model's chat format"}},
-        {MAKE,
+        {MAKE | SWEEP,
          {"--think", NULL, FLAG_ON_OFF, &c->think, 0, 0, "on|off", "of --chat (default: as its template has it)"}},
         {MAKE | CONVERT,
          {"--license", "--licence", FLAG_TEXT, &c->license, 0, 0, "TEXT", "licence to write into the file"}},
@@ -92,7 +107,7 @@ static size_t flags_of(struct steer_command *c, int of, struct flag *out)
 
 static int parse(struct steer_command *c, int of, int argc, char **argv)
 {
-    struct flag mine[32];
+    struct flag mine[40];
     const struct flag_table tables[] = {{mine, flags_of(c, of, mine)}, model_flags(&c->options)};
     int files = of == SHOW || of == CONVERT; /* and no model is opened */
     return flags_parse(c->name, usage, tables, files ? 1 : 2, argc, argv, c->file, files ? STEER_FILES + 1 : 1,
@@ -111,6 +126,9 @@ int cmd_steer(int argc, char **argv)
                                .norm = "unit",
                                .iterations = 1000,
                                .top = 10,
+                               .scales = "-2,-1,0,1,2",
+                               .answer = 16,
+                               .seed = 1,
                                .options = {.capture_memory = CAPTURE_MEMORY}};
     for (size_t i = 0; i < N_PARTS; i++)
         if (strcmp(name, parts[i].name) == 0) {
@@ -119,8 +137,10 @@ int cmd_steer(int argc, char **argv)
             int status = parse(&c, parts[i].bit, argc - 1, argv + 1);
             if (status != FLAGS_DONE)
                 return status;
-            if (parts[i].bit == MAKE && !(c.model = model_of(c.file[0])))
+            if (parts[i].bit & (MAKE | SWEEP) && !(c.model = model_of(c.file[0])))
                 return 2;
+            if (parts[i].bit != MAKE) /* nothing is recorded */
+                c.options.capture_memory = 0;
             return parts[i].run(&c);
         }
     if (name[0] == '-') { /* --help shows the flags of all */
@@ -134,6 +154,6 @@ int cmd_steer(int argc, char **argv)
     if (*name && *name != '-' && s.word)
         fprintf(stderr, "stoker steer: \"%s\" is nothing that it does; did you mean stoker steer %s?\n", name, s.word);
     else
-        fprintf(stderr, "stoker steer: what shall it do? make, show or convert; see stoker steer --help\n");
+        fprintf(stderr, "stoker steer: what shall it do? make, show, sweep or convert; see stoker steer --help\n");
     return 2;
 }

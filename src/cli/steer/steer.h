@@ -20,7 +20,8 @@ struct steer_command {
     const char *positive, *negative, *out;
     const char *method, *positions, *norm, *mode, *license, *title, *think;
     const char *layers, *hook; /* NULL: not given; hook: "layer", "attn" or "ffn" */
-    int orthogonalize, shift, chat, iterations, top;
+    const char *vector, *scales, *prompts, *match, *neutral;
+    int orthogonalize, shift, chat, iterations, top, answer, seed, json;
     struct stoker_options options;
 };
 
@@ -28,6 +29,7 @@ struct steer_command {
 int steer_make(struct steer_command *c);
 int steer_show(struct steer_command *c);
 int steer_convert(struct steer_command *c);
+int steer_sweep(struct steer_command *c);
 
 /* "A" or "A-B", and what stands behind it; NULL: it is none. */
 const char *steer_range(const char *text, int range[2]);
