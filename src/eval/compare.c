@@ -230,6 +230,7 @@ static int mean_of(const json_t *item, const char *name, double *out)
 /* One figure over the pairs that have it, with room for their differences in diff [p->n]. */
 static int compare_figure(struct eval_compared *f, const struct pairs *p, int of_text, double *diff, struct error *err)
 {
+    int several = 0;
     for (size_t i = 0; i < p->n; i++) {
         const json_t *a = json_object_get(json_object_get(p->a[i], "right"), f->name),
                      *b = json_object_get(json_object_get(p->b[i], "right"), f->name);
@@ -245,13 +246,17 @@ static int compare_figure(struct eval_compared *f, const struct pairs *p, int of
             return error_set(err, ERR_INPUT, "pair %zu of the results has no %s to compare", i + 1, f->name);
         if (of_text)
             diff[f->n] = of_b - of_a;
+        several |= n_answer(a) > 1;
         f->equal &= fabs(diff[f->n]) <= 0 && f->b + f->c == 0;
         f->n++;
     }
     if (eval_bootstrap(&f->diff, diff, f->n, EVAL_RESAMPLES, err))
         return -1;
     f->few = f->n < EVAL_INTERVAL_LEAST;
-    f->p = of_text ? (f->equal || f->few ? 1 : fmin(1, f->diff.p)) : eval_mcnemar(f->b, f->c);
+    if (of_text || several) /* answers of one item are not independent: items are drawn, and not answers */
+        f->p = f->equal || f->few ? 1 : fmin(1, f->diff.p);
+    else
+        f->p = eval_mcnemar(f->b, f->c);
     return 0;
 }
 
