@@ -78,6 +78,33 @@ char *file_read_regular(const char *path, size_t most, size_t *n, struct error *
     return read_open(fd, path, most, n, err);
 }
 
+/* Of the folder that a name of a file leads to. */
+static int stat_folder(const char *path, struct stat *out)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    int failed = !folder || stat(folder, out);
+    free(folder);
+    return failed;
+}
+
+static const char *last_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+int file_is_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    int has_a = stat(a, &x) == 0, has_b = stat(b, &y) == 0;
+    if (has_a != has_b)
+        return 0;
+    if (!has_a && (strcmp(last_name(a), last_name(b)) != 0 || stat_folder(a, &x) || stat_folder(b, &y)))
+        return 0;
+    return x.st_ino == y.st_ino && x.st_dev == y.st_dev;
+}
+
 void file_drop_cache(int fd, uint64_t offset, uint64_t n)
 {
     const uint64_t page = page_bytes(), begin = round_down(offset, page);

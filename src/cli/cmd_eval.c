@@ -1,9 +1,13 @@
 /* stoker eval: a table of evaluations, and their flags. What they do: eval/eval.h. */
+#include "base/file.h"
+#include "base/reqmem.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/common/suggest.h"
 #include "cli/eval/eval.h"
 
+#include <jansson.h>
+#include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <string.h>
@@ -133,6 +137,26 @@ static int refuse(const char *name, const char *why)
     return 2;
 }
 
+/* The base file, or what it is called while it is written. */
+static int is_of_save(const char *save, const char *out)
+{
+    char part[PATH_MAX];
+    return file_is_same(save, out) ||
+           (snprintf(part, sizeof part, "%s.part", save) < (int)sizeof part && file_is_same(part, out));
+}
+
+/* Of what a command reads. */
+static int n_stdin(const struct eval_command *c)
+{
+    const char *const path[] = {c->chat, c->positions, c->shots_file};
+    int n = 0;
+    for (size_t i = 0; i < sizeof path / sizeof *path; i++)
+        n += path[i] && strcmp(path[i], "-") == 0;
+    for (int i = 0; i < c->texts.n; i++)
+        n += strcmp(c->texts.text[i], "-") == 0;
+    return n;
+}
+
 /* With --base there is a text already. */
 static int check_base(const struct eval_command *c, const char *name)
 {
@@ -142,7 +166,7 @@ static int check_base(const struct eval_command *c, const char *name)
         return refuse(name, "the text is that of --base: leave -f and --parse-special out");
     if (c->text && !c->save)
         return refuse(name, "-f FILE needs --save BASE");
-    if (c->save && c->out && strcmp(c->save, c->out) == 0)
+    if (c->save && c->out && is_of_save(c->save, c->out))
         return refuse(name, "--save and --out are two files");
     return c->base || c->text ? 0
                               : refuse(name, "-f FILE --save BASE writes a base file, --base BASE compares with it");
@@ -167,6 +191,8 @@ static int check(const struct eval_command *c, const char *name, int of)
         return refuse(name, "--shots N needs --shots-file FILE, where they are");
     if (c->shots_file && !c->shots)
         return refuse(name, "--shots-file FILE needs --shots N, 1 or more");
+    if (n_stdin(c) > 1)
+        return refuse(name, "stdin (-) can be read once");
     if (c->resume && !c->out)
         return refuse(name, "--resume goes on with the results of --out FILE");
     return 0;
@@ -210,7 +236,8 @@ int cmd_eval(int argc, char **argv)
     struct eval_command c = {0};
     struct suggestion s;
     const char *name = argc > 1 ? argv[1] : "";
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a sentence */
+    signal(SIGXFSZ, SIG_IGN);                         /* a file that may not grow is a sentence */
+    json_set_alloc_funcs(reqmem_malloc, reqmem_free); /* items are counted while they are read */
     for (size_t i = 0; i < N_EVALUATIONS; i++)
         if (strcmp(name, evaluations[i].name) == 0)
             return run(i, argc - 1, argv + 1);

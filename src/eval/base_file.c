@@ -444,6 +444,21 @@ static int open_part(struct eval_base *b, const char *part, int create, struct e
     return 0;
 }
 
+/* A run that has no chunk yet begins anew in what is nobody's: an empty file, one whose header was not written yet, rows of this very
+ * text. */
+static int check_begun(const struct eval_base *b, const char *part, struct error *err)
+{
+    static const uint8_t unwritten[HEADER];
+    uint8_t h[HEADER];
+    struct stat st;
+    if (fstat(b->fd, &st))
+        return error_set(err, ERR_IO, "%s: its size cannot be read: %s", part, strerror(errno));
+    if (st.st_size == 0 ||
+        (st.st_size >= HEADER && read_at(b, h, HEADER, 0, err) == 0 && memcmp(h, unwritten, HEADER) == 0))
+        return 0;
+    return check_done(b, part, 0, NULL, err);
+}
+
 static int fill_part(const struct eval_base *b, const char *part, size_t done, uint8_t (*known)[SHA256_BYTES],
                      struct error *err)
 {
@@ -452,6 +467,8 @@ static int fill_part(const struct eval_base *b, const char *part, size_t done, u
         return -1;
     if (done)
         return check_done(b, part, done, known, err) || check_space(b, bytes, err) ? -1 : 0;
+    if (check_begun(b, part, err))
+        return -1;
     if (ftruncate(b->fd, 0) || check_space(b, bytes, err) || write_tokens(b, err) || ftruncate(b->fd, (off_t)bytes))
         return error_set(err, ERR_IO, "%s: cannot be made %llu bytes long: %s", part, (unsigned long long)bytes,
                          strerror(errno));

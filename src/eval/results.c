@@ -17,8 +17,8 @@ enum { FILE_MOST = 1 << 30 };
 struct eval_results {
     FILE *file;
     char *path;
-    size_t n_item, most; /* lines of items; of a file that is whole */
-    int has_summary;
+    size_t n_item, most;     /* lines of items; of a file that is whole */
+    int has_summary, is_new; /* is_new: made by this run, which has written no result yet */
 };
 
 static int is_summary(const json_t *line) { return json_object_get(line, "summary") != NULL; }
@@ -139,6 +139,7 @@ int eval_results_open(struct eval_results **out, const char *path, const json_t 
         eval_results_close(r);
         return -1;
     }
+    r->is_new = !exists;
     *out = r;
     return 0;
 }
@@ -171,6 +172,7 @@ int eval_results_add_lists(struct eval_results *r, json_t *line, const struct ev
         status = error_set(err, ERR_IO, "%s: writing a result failed: %s", r->path,
                            errno ? strerror(errno) : "no memory");
     r->has_summary |= summary;
+    r->is_new = 0;
     json_decref(line);
     return status;
 }
@@ -180,10 +182,14 @@ int eval_results_add(struct eval_results *r, json_t *line, struct error *err)
     return eval_results_add_lists(r, line, NULL, 0, err);
 }
 
+int eval_results_is_new(const struct eval_results *r) { return r->is_new; }
+
 void eval_results_close(struct eval_results *r)
 {
     if (!r)
         return;
+    if (r->is_new)
+        unlink(r->path);
     if (r->file)
         fclose(r->file);
     free(r->path);

@@ -32,7 +32,10 @@ struct eval_list {
 int eval_results_add_lists(struct eval_results *r, json_t *line, const struct eval_list *list, size_t n_list,
                            struct error *err);
 
-/* NULL is fine. */
+/* 1: this run made the file, and has given it no result. */
+int eval_results_is_new(const struct eval_results *r);
+
+/* NULL is fine. A new file in this sense is removed. */
 void eval_results_close(struct eval_results *r);
 
 #endif

@@ -331,6 +331,32 @@ mv "$dir/other" "$dir/moved"
 run $save "$dir/other" --out "$dir/begun" --resume
 is "kld --save: its part is gone" 2 "" "^stoker eval: $dir/other.part is gone, which the results go on with: begin anew without --resume$"
 
+# A header alone knows no rows: what lies there is kept unless it is of this very text, or was never begun.
+head -n 1 "$dir/saved" >"$dir/header"
+cp "$base" "$dir/held.part"
+printf '\001' | dd of="$dir/held.part" bs=1 seek=20 conv=notrunc 2>/dev/null
+cp "$dir/held.part" "$dir/others"
+run $save "$dir/held" --out "$dir/header" --resume
+is "kld --save: a header beside another text's rows" 2 "" "^stoker eval: $dir/held.part is of another text, or of other chunks of it$"
+cmp -s "$dir/held.part" "$dir/others" && pass || fail "kld --save: a header beside another text's rows" "they are gone"
+for begun in "cp $base" "truncate -s 5000" ": >"; do
+    rm -f "$dir/held" "$dir/held.part"
+    head -n 1 "$dir/saved" >"$dir/header"
+    eval "$begun $dir/held.part"
+    run $save "$dir/held" --out "$dir/header" --resume
+    cmp -s "$dir/held" "$base" && pass || fail "kld --save: begun anew by $begun" "$(cat "$dir/err")"
+done
+# A run without a result leaves nothing behind.
+run eval ppl "$ember" -f "$text" --ctx 128 --memory 1MiB --out "$dir/refused"
+[ "$status" -eq 2 ] && [ ! -e "$dir/refused" ] && pass || fail "a run that is refused" "status $status, or its --out is left"
+run $save "$dir/refused.base" --memory 1MiB --out "$dir/refused"
+[ "$status" -eq 2 ] && [ ! -e "$dir/refused" ] && [ ! -e "$dir/refused.base.part" ] && pass ||
+    fail "a base file that is refused" "status $status, or something is left"
+for out in twice ./twice ./twice.part "$PWD/twice"; do
+    run eval kld "$ember" -f "$text" --save twice --out "$out"
+    is "--save twice --out $out" 2 "" "^stoker eval kld: --save and --out are two files$"
+done
+
 head -c 4000 "$base" >"$dir/cut"
 run eval kld "$ember" --base "$dir/cut"
 is "a base file that is cut" 2 "" "^stoker eval: $dir/cut has 4000 bytes, 9 chunks of 128 tokens"

@@ -292,7 +292,7 @@ int eval_ppl(struct eval_command *c)
         status = open_base(&p);
     if (status == 0 && p.run.first < p.run.n_chunk)
         status = compute(&p);
-    if (status && !c->out) /* nothing could go on with it */
+    if (status && (!p.results || eval_results_is_new(p.results))) /* nothing could go on with it */
         eval_base_discard(&p.base);
     if (status == 0 && c->save)
         status = finish_base(&p);

@@ -94,6 +94,30 @@ static void a_stream_stays_open(void **state)
     fclose(f);
 }
 
+static void two_names_of_a_place(void **state)
+{
+    (void)state;
+    char other[80], link[80];
+    snprintf(other, sizeof other, "%s/./x", folder);
+    snprintf(link, sizeof link, "%s/y", folder);
+    unlink(path);
+    assert_true(file_is_same(path, other)); /* where nothing is yet */
+    assert_false(file_is_same(path, link));
+    assert_false(file_is_same("/nowhere/x", "/nowhere/x"));
+    write_file(1);
+    assert_true(file_is_same(path, other));
+    assert_false(file_is_same(path, link));
+    assert_int_equal(symlink(path, link), 0);
+    assert_true(file_is_same(path, link));
+    assert_int_equal(chdir(folder), 0);
+    assert_true(file_is_same("x", path));
+    assert_int_equal(unlink("x"), 0);
+    assert_false(file_is_same("y", "x")); /* a link that leads nowhere, to a place that can be made: not looked into */
+    assert_true(file_is_same("x", "./x"));
+    assert_int_equal(unlink("y"), 0);
+    assert_int_equal(chdir("/"), 0);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -113,6 +137,6 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(whole_files), cmocka_unit_test(what_is_refused),
-                                       cmocka_unit_test(a_stream_stays_open)};
+                                       cmocka_unit_test(a_stream_stays_open), cmocka_unit_test(two_names_of_a_place)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
