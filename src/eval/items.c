@@ -55,18 +55,6 @@ static void keep_known(json_t *item)
     }
 }
 
-static size_t n_values(json_t *v)
-{
-    size_t n = 1, i;
-    const char *key;
-    json_t *member;
-    if (json_is_array(v))
-        json_array_foreach(v, i, member) n += n_values(member);
-    else if (json_is_dict(v))
-        json_object_foreach(v, key, member) n += 1 + n_values(member);
-    return n;
-}
-
 /* Takes the line as an item; lines: ids that were read, with their lines. */
 static int read_line(struct eval_items *out, const char *text, size_t n, size_t line, json_t *lines,
                      int (*check)(void *arg, const json_t *item, struct error *err), void *arg, struct error *err)
@@ -98,8 +86,6 @@ static int read_line(struct eval_items *out, const char *text, size_t n, size_t 
         return -1;
     }
     keep_known(item);
-    out->n_value += n_values(item);
-    out->longest = n > out->longest ? n : out->longest;
     out->line[out->n] = line;
     out->item[out->n++] = item;
     return 0;
@@ -113,14 +99,15 @@ static int is_blank(const char *text, size_t n)
     return 1;
 }
 
-int eval_items_read(struct eval_items *out, const char *name, const char *text, size_t n_text,
+int eval_items_read(struct eval_items *out, const char *name, const char *text, size_t n_text, size_t limit,
                     int (*check)(void *arg, const json_t *item, struct error *err), void *arg, struct error *err)
 {
-    size_t at = 0, line = 0;
+    static const char mark[] = "\xEF\xBB\xBF";
+    size_t at = n_text >= 3 && memcmp(text, mark, 3) == 0 ? 3 : 0, line = 0;
     json_t *lines = json_object();
     struct error why = {0};
     *out = (struct eval_items){0};
-    while (at < n_text && !why.code) {
+    while (at < n_text && !why.code && !(limit && out->n == limit)) {
         const char *end = memchr(text + at, '\n', n_text - at);
         size_t n = end ? (size_t)(end - text) - at : n_text - at;
         line++;
@@ -140,12 +127,6 @@ void eval_items_drop(struct eval_items *items, size_t i)
     items->n--;
     memmove(items->item + i, items->item + i + 1, (items->n - i) * sizeof *items->item);
     memmove(items->line + i, items->line + i + 1, (items->n - i) * sizeof *items->line);
-}
-
-void eval_items_limit(struct eval_items *items, size_t n)
-{
-    while (n && items->n > n)
-        json_decref(items->item[--items->n]);
 }
 
 void eval_items_free(struct eval_items *items)

@@ -13,24 +13,20 @@ struct error;
 enum { EVAL_LINE_MOST = 1 << 20 }; /* bytes of a line */
 
 struct eval_items {
-    json_t **item;     /* [n] */
-    size_t *line;      /* [n] from 1 */
-    size_t n, n_value; /* n_value: JSON values and keys in all of them */
-    size_t longest;    /* bytes of the longest line, which was JSON as a whole while it was read */
+    json_t **item; /* [n] */
+    size_t *line;  /* [n] from 1 */
+    size_t n;
 };
 
-/* Reads text [n_text], of a file of that name, and has every item checked, if check is not NULL: its sentence is about the line alone.
- * Members that no evaluation reads are left out. -1:
- * *err is ERR_INPUT with name and line, or ERR_MEMORY. eval_items_free() in either case. */
-int eval_items_read(struct eval_items *out, const char *name, const char *text, size_t n_text,
+/* Reads text [n_text], of a file of that name, up to its limit-th item (0: all), and has every item checked, if check is not NULL: its
+ * sentence is about the line alone. Members that no evaluation reads are left out. A byte order mark in front is skipped. -1: *err is
+ * ERR_INPUT with name and line, or ERR_MEMORY. eval_items_free() in either case. */
+int eval_items_read(struct eval_items *out, const char *name, const char *text, size_t n_text, size_t limit,
                     int (*check)(void *arg, const json_t *item, struct error *err), void *arg, struct error *err);
 void eval_items_free(struct eval_items *items);
 
 /* Takes item i out. */
 void eval_items_drop(struct eval_items *items, size_t i);
-
-/* The first n items alone; 0: all. */
-void eval_items_limit(struct eval_items *items, size_t n);
 
 /* Of an item that was read: never NULL. */
 const char *eval_item_id(const json_t *item);

@@ -43,10 +43,48 @@ static const json_t *tool_of(const json_t *item, const char *name)
     return NULL;
 }
 
+/* NULL: there is none. */
+static const json_t *schema_of(const json_t *item, const char *tool)
+{
+    return tool ? json_object_get(tool_of(item, tool), "parameters") : json_object_get(item, "schema");
+}
+
 char *eval_json_schema(const json_t *item, const char *tool)
 {
-    const json_t *schema = tool ? json_object_get(tool_of(item, tool), "parameters") : json_object_get(item, "schema");
+    const json_t *schema = schema_of(item, tool);
     return schema ? json_dump_spelled(schema, JSON_PRESERVE_ORDER | JSON_ENCODE_ANY) : NULL;
+}
+
+/* The schema of this one value: references into it lead where they did. */
+static json_t *with_value(const json_t *schema, json_t *value)
+{
+    json_t *out = json_is_dict(schema) ? json_copy((json_t *)(uintptr_t)schema) : json_object(),
+           *parts = json_object_get(schema, "allOf"), *all = parts ? json_copy(parts) : json_array();
+    if (json_array_append_new(all, json_pack("{s:O}", "const", value)) == 0 &&
+        json_object_set(out, "allOf", all) == 0) {
+        json_decref(all);
+        return out;
+    }
+    json_decref(all);
+    json_decref(out);
+    return NULL;
+}
+
+int eval_json_fits(const json_t *item, const char *tool, json_t *value, struct error *err)
+{
+    const json_t *schema = schema_of(item, tool);
+    struct stoker_error why;
+    if (!schema || json_is_false(schema))
+        return 0;
+    json_t *of_value = with_value(schema, value);
+    char *text = of_value ? json_dump_spelled(of_value, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+    struct stoker_answer a = {.language = STOKER_JSON_SCHEMA_LENIENT, .text = text, .n = text ? strlen(text) : 0};
+    int fits = text ? stoker_answer_check(&a, &why) == 0 : error_set(err, ERR_MEMORY, "no memory for an answer");
+    if (text && !fits && why.code == STOKER_ERR_MEMORY)
+        fits = error_set(err, ERR_MEMORY, "%s", why.text);
+    free(text);
+    json_decref(of_value);
+    return fits;
 }
 
 static int check_schema(char *schema, const char *what, struct error *err)
@@ -137,36 +175,6 @@ static int equal(const json_t *a, const json_t *b)
     return json_is_array(b);
 }
 
-/* The value with the members of its objects in the order of the schema's properties, which constraints ask for and JSON does not. A new
- * reference; NULL: no memory. */
-static json_t *ordered(json_t *value, const json_t *schema)
-{
-    json_t *out, *member, *put;
-    const json_t *properties = json_object_get(schema, "properties"), *items = json_object_get(schema, "items"), *of;
-    const char *key;
-    size_t i;
-    if (json_is_array(value)) {
-        out = json_array();
-        json_array_foreach(value, i, member) json_array_append_new(out, ordered(member, items));
-        return out;
-    }
-    if (!json_is_dict(value))
-        return json_incref(value);
-    out = json_object();
-    json_object_foreach((json_t *)(uintptr_t)properties, key, put)
-    {
-        if ((member = json_object_get(value, key)))
-            json_object_set_new(out, key, ordered(member, put));
-    }
-    json_object_foreach(value, key, member)
-    {
-        of = json_object_get(properties, key);
-        if (!of)
-            json_object_set(out, key, member);
-    }
-    return out;
-}
-
 /* ---- answers -------------------------------------------------------------------------------------------------------------- */
 
 /* The value in an answer: all of it, or from its first brace to the one that closes that. NULL: there is none. */
@@ -212,15 +220,11 @@ static int has_backslash_name(const char *text)
     return 0;
 }
 
-int eval_json_judge(const json_t *item, const struct eval_json_answer *a,
-                    int (*fits)(void *arg, const char *tool, const char *text, size_t n, struct error *err), void *arg,
-                    unsigned char *right, struct error *err)
+int eval_json_judge(const json_t *item, const struct eval_json_answer *a, unsigned char *right, struct error *err)
 {
-    int tool = eval_json_is_tool(item), wrapped = 0, status = 0;
+    int tool = eval_json_is_tool(item), wrapped = 0, valid = 0;
     const char *text = tool ? a->arguments : a->text;
-    const json_t *expect = json_object_get(item, "expect"),
-                 *schema = tool ? (a->name ? json_object_get(tool_of(item, a->name), "parameters") : NULL)
-                                : json_object_get(item, "schema");
+    const json_t *expect = json_object_get(item, "expect");
     json_t *value = text ? find_value(text, &wrapped) : NULL;
     memset(right, 0, EVAL_JSON_RATES);
     right[EVAL_JSON_TRUNCATED] = (unsigned char)(a->truncated != 0);
@@ -228,21 +232,14 @@ int eval_json_judge(const json_t *item, const struct eval_json_answer *a,
     right[EVAL_JSON_NAME] = tool && a->name && strcmp(a->name, json_string_value(json_object_get(expect, "name"))) == 0;
     right[EVAL_JSON_PARSES] = value && !(tool && wrapped);
     if (right[EVAL_JSON_PARSES]) {
-        json_t *sorted = ordered(value, schema);
-        char *normal = sorted ? json_dump_spelled(sorted, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY) : NULL;
-        int valid = !schema   ? 0
-                    : !normal ? error_set(err, ERR_MEMORY, "no memory for an answer")
-                              : fits(arg, tool ? a->name : NULL, normal, strlen(normal), err);
-        status = valid < 0 ? -1 : 0;
+        valid = eval_json_fits(item, tool ? a->name : NULL, value, err);
         right[EVAL_JSON_VALID] = valid > 0;
         right[EVAL_JSON_WRAPPED] = (unsigned char)wrapped;
         right[EVAL_JSON_VALUE] = eval_json_applies(item, EVAL_JSON_VALUE) &&
                                  equal(json_object_get(item, "expect_value"), value);
         right[EVAL_JSON_ARGS] = eval_json_applies(item, EVAL_JSON_ARGS) &&
                                 equal(json_object_get(expect, "arguments"), value);
-        free(normal);
-        json_decref(sorted);
     }
     json_decref(value);
-    return status;
+    return valid < 0 ? -1 : 0;
 }

@@ -48,9 +48,11 @@ int eval_json_applies(const json_t *item, enum eval_json_rate rate);
 /* The schema of an item as text, or that of the tool that is called: NULL if there is no such tool, or no memory. free() it. */
 char *eval_json_schema(const json_t *item, const char *tool);
 
-/* Fills right [EVAL_JSON_RATES]. fits: whether a text, which is JSON, belongs to the schema. -1: *err, of fits. */
-int eval_json_judge(const json_t *item, const struct eval_json_answer *a,
-                    int (*fits)(void *arg, const char *tool, const char *text, size_t n, struct error *err), void *arg,
-                    unsigned char *right, struct error *err);
+/* Whether a value fits that schema, its members in any order: asked of the schema with the value as its only one, which is refused where
+ * it does not fit. 0 where there is no such tool. -1: *err is ERR_MEMORY. */
+int eval_json_fits(const json_t *item, const char *tool, json_t *value, struct error *err);
+
+/* Fills right [EVAL_JSON_RATES]. -1: *err is ERR_MEMORY. */
+int eval_json_judge(const json_t *item, const struct eval_json_answer *a, unsigned char *right, struct error *err);
 
 #endif

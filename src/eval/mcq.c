@@ -33,7 +33,8 @@ static const char *choice_of(const json_t *item, int k)
 int eval_mcq_check(void *unused, const json_t *item, struct error *err)
 {
     (void)unused;
-    const json_t *choices = json_object_get(item, "choices"), *answer = json_object_get(item, "answer"), *choice;
+    const json_t *choices = json_object_get(item, "choices"), *answer = json_object_get(item, "answer"),
+                 *subject = json_object_get(item, "subject"), *choice;
     const char *key = json_object_get(item, "context") ? "context" : "question";
     size_t n = json_array_size(choices), i;
     if (!eval_item_text(item, key, err))
@@ -50,8 +51,10 @@ int eval_mcq_check(void *unused, const json_t *item, struct error *err)
     }
     if (!json_is_integer(answer) || json_integer_value(answer) < 0 || json_integer_value(answer) >= (json_int_t)n)
         return error_set(err, ERR_INPUT, "\"answer\" is no number from 0 to %zu", n - 1);
-    if (json_object_get(item, "subject") && !json_is_string(json_object_get(item, "subject")))
+    if (subject && !json_is_string(subject))
         return error_set(err, ERR_INPUT, "\"subject\" is no text");
+    if (subject && strlen(eval_mcq_subject(item)) != json_string_length(subject))
+        return error_set(err, ERR_INPUT, "\"subject\" has a character U+0000");
     return 0;
 }
 

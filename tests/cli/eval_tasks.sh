@@ -157,6 +157,7 @@ refused "27 choices" "{\"id\":\"b\",\"question\":\"q\",\"choices\":[$(seq -s , -
 refused "no question" '{"id":"b","choices":["x","y"],"answer":0}' 'has no "question"$'
 refused "no text" '{"id":"b","question":7,"choices":["x","y"],"answer":0}' '"question" is not a text$'
 refused "no UTF-8" "$(printf '{"id":"b","question":"\377","choices":["x","y"],"answer":0}')" 'is no JSON at byte '
+refused "a NUL in a subject" '{"id":"b","question":"q","choices":["x","y"],"answer":0,"subject":"s\u0000"}' '"subject" has a character U\+0000$'
 refused "no token of its own" '{"id":"b","question":"q","choices":["x","x"],"answer":0}' 'b: choice 0 has no token of its own$'
 {
     printf '{"id":"a","question":"'
@@ -175,6 +176,11 @@ is "an item longer than --ctx" 2 "" "^stoker eval: $items, line [0-9]+: [a-z]+-[
 "$stoker" eval mcq "$ember" -f "$dir/long" --mode text --ctx 320 --skip >"$dir/out" 2>"$dir/err"
 grep -q '^stoker eval: [12] of 3 items are left out by --skip$' "$dir/err" && grep -q '^acc: [0-9] of [12]' "$dir/out" && pass ||
     fail "--skip" "$(cat "$dir/err")"
+printf '\357\273\277{"id":"a","question":"q","choices":["x","y"],"answer":0}\n' >"$dir/marked"
+run eval mcq "$ember" -f "$dir/marked" --show
+is "a byte order mark" 0 "^q$" ""
+run eval mcq "$ember" -f - --shots 1 --shots-file -
+is "stdin twice" 2 "" "^stoker eval mcq: stdin \(-\) can be read once$"
 run eval mcq "$ember" -f "$items" --shots 2
 is "--shots alone" 2 "" '--shots N needs --shots-file FILE, where they are$'
 run eval mcq "$ember" -f "$items" --shots 0 --shots-file "$items"
@@ -273,6 +279,17 @@ asked "another tool" '"tools":[{"function":{"name":"f","parameters":{}}}],"expec
 printf '{"id":"a","messages":[{"role":"user","content":"x"}],"tools":"@absent","expect":{"name":"f"}}\n' >"$dir/items"
 run eval json "$ember" -f "$dir/items"
 is "no such tools" 2 "" "^stoker eval: $dir/items, line 1: $dir/absent"
+# 50,000 numbers take more as JSON than as text; what --limit leaves out is not read
+{
+    printf '{"id":"a","messages":[{"role":"user","content":"x"}],"schema":{}}\n'
+    printf '{"id":"b","messages":[{"role":"user","content":"x"}],"schema":{"enum":[0'
+    seq -f ',%g' 50000 | tr -d '\n'
+    printf ']}}\n'
+} >"$dir/items"
+run eval json "$ember" -f "$dir/items" --show --memory 2MiB
+is "items above half of --memory" 2 "" "^stoker eval: $dir/items: reading it takes more than half of --memory: "
+run eval json "$ember" -f "$dir/items" --show --memory 2MiB --limit 1
+is "items behind --limit" 0 '^---- a$' ""
 
 # ---- comparing -------------------------------------------------------------------------------------------------------------
 run eval mcq "$ember" -f "$items" --mode reply --out "$dir/a"
@@ -290,6 +307,18 @@ run eval compare "$dir/b" "$dir/a"
 is "the other way" 0 '=B better than A by 20.0 points [10.0, 31.7], p = 0.00049' ""
 run eval compare "$dir/a" "$dir/b" --json
 is "compare as JSON" 0 '^\{"unit":"points","items":60,"asked_otherwise":0,"figures":\[\{"name":"acc","verdict":"B worse","items":60,"only_a":12,"only_b":0,' ""
+# Four answers of one item fail together: three items of forty show nothing, where twelve answers of 160 would.
+for n in 0 3 12; do
+    {
+        echo '{"eval":"json","version":1}'
+        seq 40 | awk -v n=$n '{ v = $1 > n ? "true" : "false"; printf "{\"id\":\"%s\",\"right\":{\"free_valid\":[%s,%s,%s,%s]}}\n", $1, v, v, v, v }'
+        echo '{"summary":{}}'
+    } >"$dir/json$n"
+done
+run eval compare "$dir/json0" "$dir/json3"
+is "answers of three items" 0 '^no difference shown' ""
+run eval compare "$dir/json0" "$dir/json12"
+is "answers of twelve items" 0 '^B worse than A by 30.0 points' ""
 run eval mcq "$ember" -f "$items" --mode text --limit 24 --out "$dir/t"
 run eval compare "$dir/t" "$dir/t"
 is "three figures" 0 "^p by Holm's correction for 3 figures$" ""

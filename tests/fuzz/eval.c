@@ -148,7 +148,7 @@ static void read_choices(const char *text, size_t n)
 {
     struct eval_mcq m = {.mode = (enum eval_mcq_mode)(n % 3), .n_shot = (int)(n % 2)};
     struct error err = {0};
-    if (eval_items_read(&m.items, "items", text, n, eval_mcq_check, NULL, &err))
+    if (eval_items_read(&m.items, "items", text, n, 0, eval_mcq_check, NULL, &err))
         assert_refused(&err);
     m.shots = m.items;
     for (size_t i = 0; !err.code && i < m.items.n; i++)
@@ -160,7 +160,7 @@ static void read_prompts(const char *text, size_t n)
 {
     struct eval_items items;
     struct error err = {0};
-    if (eval_items_read(&items, "items", text, n, eval_json_check, NULL, &err))
+    if (eval_items_read(&items, "items", text, n, 0, eval_json_check, NULL, &err))
         assert_refused(&err);
     eval_items_free(&items);
 }

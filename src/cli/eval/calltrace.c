@@ -43,13 +43,11 @@ static int make_items(struct trace *t)
     FILE *f = open_memstream(&text, &n);
     if (f)
         eval_calltrace_write(f, (uint64_t)t->task.c->seed, (int)t->n_depth);
-    int failed = !f || fclose(f) ? error_set(&err, ERR_MEMORY, "no memory for the programs")
-                                 : eval_items_read(&t->items, "calltrace", text, n, NULL, NULL, &err);
+    int failed = !f || fclose(f)
+                     ? error_set(&err, ERR_MEMORY, "no memory for the programs")
+                     : task_take(&t->task, "calltrace", text, n, (size_t)t->task.c->limit, &t->items, NULL, NULL, &err);
     free(text);
-    if (failed)
-        return eval_fail(&err);
-    task_count(&t->task, &t->items, (size_t)t->task.c->limit, n);
-    return 0;
+    return failed ? eval_fail(&err) : 0;
 }
 
 static json_t *request_of(const struct trace *t, size_t i, enum eval_call_prompt kind)

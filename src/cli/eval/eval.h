@@ -89,6 +89,15 @@ void eval_texts_free(struct eval_texts *t);
 /* What the vocabulary of c->model puts in front of texts, else -1; and its size. 0, or the status. */
 int eval_vocab_of(const struct eval_command *c, stoker_token *bos, int *n_vocab);
 
+/* Bytes that reading may take besides those that are kept: half of --memory in all; the other half is the program's and the vocabulary's,
+ * of which the plan knows later. What the plan chooses itself knows no half; there the plan counts what reading took. */
+size_t eval_reading_most(const struct eval_command *c, size_t kept);
+/* Says in place of what *err was that reading `name` takes more than that. -1. */
+int eval_too_much(struct error *err, const char *name);
+
+/* What sentences call the file at path: - is stdin. */
+const char *eval_name_of(const char *path);
+
 /* A file of at most `most` bytes, or stdin for -, within half of --memory; kept as above. NULL: *err. */
 char *eval_file_read(const struct eval_command *c, const char *path, size_t most, size_t kept, size_t *n,
                      struct error *err);

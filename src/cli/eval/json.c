@@ -18,6 +18,7 @@ struct json {
     struct task task; /* first: task_stopped() is told of it */
     struct eval_items items;
     struct stoker *engine;
+    json_t *tool_files;   /* lists of tools that were read, by "@FILE" */
     char *tools, *schema; /* of the request that begins */
     struct answers {
         unsigned char right[KINDS][EVAL_JSON_ANSWERS][EVAL_JSON_RATES];
@@ -28,29 +29,41 @@ struct json {
 
 /* ---- before the model is loaded ------------------------------------------------------------------------------------------- */
 
-/* "@FILE" is a list of tools in FILE, beside the items. */
-static int load_tools(struct json *j, json_t *item, struct error *err)
+/* The list of tools in the file of that name, which is beside the items. NULL: *err. */
+static json_t *read_tools(const struct json *j, const char *name, struct error *err)
 {
-    const char *name = json_string_value(json_object_get(item, "tools")), *slash = strrchr(j->task.c->text, '/');
-    char *path, *text;
+    const char *items = j->task.c->text, *slash = strrchr(items, '/');
+    char *path;
     size_t n;
     json_error_t why;
+    if (asprintf(&path, "%.*s%s", slash ? (int)(slash - items) + 1 : 0, items, name) < 0) {
+        error_set(err, ERR_MEMORY, "no memory for the tools");
+        return NULL;
+    }
+    char *text = file_read_regular(path, TOOLS_MOST, &n, err);
+    json_t *tools = text ? json_load_reserved(text, n, JSON_REJECT_DUPLICATES, &why) : NULL;
+    if (text && !json_is_array(tools)) {
+        error_set(err, ERR_INPUT, "%s is no list of tools as JSON", path);
+        json_decref(tools);
+        tools = NULL;
+    }
+    free(text);
+    free(path);
+    return tools;
+}
+
+/* "@FILE" in place of a list: items that name one file share its list. */
+static int load_tools(struct json *j, json_t *item, struct error *err)
+{
+    const char *name = json_string_value(json_object_get(item, "tools"));
     if (!name)
         return 0;
     if (*name != '@')
         return error_set(err, ERR_INPUT, "\"tools\" is neither a list nor @FILE");
-    if (asprintf(&path, "%.*s%s", slash ? (int)(slash - j->task.c->text) + 1 : 0, j->task.c->text, name + 1) < 0)
-        return error_set(err, ERR_MEMORY, "no memory for the tools");
-    text = file_read_regular(path, TOOLS_MOST, &n, err);
-    json_t *tools = text ? json_load_reserved(text, n, JSON_REJECT_DUPLICATES, &why) : NULL;
-    if (text && !json_is_array(tools))
-        error_set(err, ERR_INPUT, "%s is no list of tools as JSON", path);
-    free(text);
-    free(path);
-    if (json_is_array(tools))
-        return json_object_set_new(item, "tools", tools);
-    json_decref(tools);
-    return -1;
+    json_t *tools = json_object_get(j->tool_files, name);
+    if (!tools && (!(tools = read_tools(j, name + 1, err)) || json_object_set_new(j->tool_files, name, tools)))
+        return err->code ? -1 : error_set(err, ERR_MEMORY, "no memory for the tools");
+    return json_object_set(item, "tools", tools) ? error_set(err, ERR_MEMORY, "no memory for the tools") : 0;
 }
 
 static int check(void *arg, const json_t *item, struct error *err)
@@ -59,7 +72,7 @@ static int check(void *arg, const json_t *item, struct error *err)
         return -1;
     if (load_tools(arg, (json_t *)(uintptr_t)item, err) == 0)
         return 0;
-    err->code = ERR_INPUT; /* whatever the file's fault is */
+    err->code = err->code == ERR_MEMORY ? ERR_MEMORY : ERR_INPUT; /* whatever the file's fault is */
     return -1;
 }
 
@@ -190,36 +203,43 @@ static int begin(void *arg, size_t i, struct eval_ask *ask, struct error *err)
     return tokens_of(j, i / ASKS, &ask->token, &ask->n_token, err);
 }
 
-struct judged {
-    struct json *j;
-    const json_t *item;
-};
-
-/* A constraint of its own, by the name of its field: requests of the item may be under way. */
-static int fits(void *arg, const char *tool, const char *text, size_t n, struct error *err)
+/* Whether the schema's automaton accepts what was written, which a value of it need not be: members in another order. -1: *err. */
+static int is_accepted(const struct json *j, const json_t *item, const char *text, struct error *err)
 {
-    const struct judged *d = arg;
     const struct stoker_constraint *c;
     struct stoker_error why;
-    char *schema = eval_json_schema(d->item, tool);
-    if (!schema)
-        return 0;
+    char *schema = eval_json_schema(item, NULL);
     struct stoker_answer a = {
-        .language = STOKER_JSON_SCHEMA_LENIENT, .text = schema, .n = strlen(schema), .field = "validity"};
-    int failed = stoker_constraint_open(&c, d->j->engine, &a, &why), status = -1;
-    if (!failed) {
-        status = stoker_constraint_accepts(c, text, n, &why);
-        stoker_constraint_close(d->j->engine, c);
+        .language = STOKER_JSON_SCHEMA_LENIENT, .text = schema, .n = schema ? strlen(schema) : 0, .field = "validity"};
+    if (!schema)
+        return error_set(err, ERR_MEMORY, "%s: no memory for its schema", eval_item_id(item));
+    int accepted = -1;
+    if (stoker_constraint_open(&c, j->engine, &a, &why) == 0) {
+        accepted = stoker_constraint_accepts(c, text, strlen(text), &why);
+        stoker_constraint_close(j->engine, c);
     }
     free(schema);
-    return status < 0 ? eval_error(err, eval_item_id(d->item), &why) : status;
+    return accepted < 0 ? eval_error(err, eval_item_id(item), &why) : accepted;
+}
+
+static int judge(struct json *j, size_t item, size_t kind, size_t answer, const struct eval_json_answer *a,
+                 struct error *err)
+{
+    const json_t *of = j->items.item[item];
+    unsigned char *right = j->kept[item].right[kind][answer];
+    if (eval_json_judge(of, a, right, err))
+        return -1;
+    if (kind == FREE || eval_json_is_tool(of) || !right[EVAL_JSON_VALID])
+        return 0;
+    int accepted = is_accepted(j, of, a->text, err);
+    right[EVAL_JSON_VALID] = accepted > 0;
+    return accepted < 0 ? -1 : 0;
 }
 
 static int end(void *arg, size_t i, const struct eval_ask *ask, const struct eval_answer *answer, struct error *err)
 {
     struct json *j = arg;
     size_t item = i / ASKS, k = i % ASKS / EVAL_JSON_ANSWERS, a = i % EVAL_JSON_ANSWERS;
-    struct judged judged = {j, j->items.item[item]};
     struct eval_json_answer it = {.text = answer->text, .truncated = answer->cut};
     char *arguments = NULL;
     if (i % ASKS == 0) {
@@ -232,7 +252,7 @@ static int end(void *arg, size_t i, const struct eval_ask *ask, const struct eva
         it.name = stoker_reply_call(answer->reply, 0, &text, &n);
         it.arguments = arguments = strndup(text, n);
     }
-    int failed = eval_json_judge(judged.item, &it, fits, &judged, j->kept[item].right[k][a], err);
+    int failed = judge(j, item, k, a, &it, err);
     if (!failed && json_array_append_new(json_object_get(j->texts, kind_name[k]),
                                          json_string(it.arguments ? it.arguments : it.text)))
         failed = error_set(err, ERR_MEMORY, "%s: no memory for its answer", ask->item);
@@ -340,11 +360,12 @@ static int run(struct json *j)
 
 int eval_json(struct eval_command *c)
 {
-    struct json j = {.task = {.c = c, .name = "json"}};
+    struct json j = {.task = {.c = c, .name = "json"}, .tool_files = json_object()};
     int status = run(&j);
     task_free(&j.task);
     eval_items_free(&j.items);
     json_decref(j.texts);
+    json_decref(j.tool_files);
     free(j.tools);
     free(j.schema);
     free(j.kept);

@@ -146,7 +146,7 @@ static void tell_factors(const struct stoker *s)
 /* What cannot be scored is refused before the model is loaded. */
 static int check_positions(const struct eval_command *c, size_t n)
 {
-    const char *name = c->chat ? c->chat : c->text;
+    const char *name = eval_name_of(c->chat ? c->chat : c->text);
     if (c->from > 1 && (size_t)c->from >= n)
         fprintf(stderr, "stoker eval: %s has %zu tokens, none at --from %d\n", name, n, c->from);
     else if (c->options.n_ctx && (size_t)c->options.n_ctx < n)
@@ -204,7 +204,7 @@ static int run_chat(struct eval_command *c)
     if (stoker_templates_open(&t, c->model, NULL, NULL, &why)) {
         status = report(&why);
     } else if (stoker_prompt(t, request, n, NULL, NULL, &p, NULL, &why)) {
-        eval_error(&err, c->chat, &why);
+        eval_error(&err, eval_name_of(c->chat), &why);
         status = eval_fail(&err);
     } else {
         status = run(c, p.token, p.n_token, n + p.n_text + p.n_token * sizeof *p.token);

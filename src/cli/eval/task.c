@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/json/load.h"
+#include "base/reqmem.h"
 #include "cli/common/cli.h"
 #include "eval/asks.h"
 
@@ -12,34 +13,38 @@
 enum {
     FILE_MOST = 256 << 20,
     SEQUENCES = 4,     /* where there is memory for them: requests that share steps */
-    ITEM_BYTES = 4096, /* of an item as JSON, beside its texts, and of what is kept of its result */
-    VALUE_BYTES = 96,  /* of a value or key of it, beside its text */
-    LINE_TIMES = 64,   /* a line as JSON: numbers of one digit are the most for their bytes */
-    TEXT_TIMES = 3     /* its texts: in the file, as JSON, as a prompt */
+    ITEM_BYTES = 4096, /* of an item: its request, and what is kept of its result */
+    TEXT_TIMES = 2     /* its texts: in the file, as a prompt */
 };
 
 /* ---- items and their prompts ---------------------------------------------------------------------------------------------- */
+
+int task_take(struct task *t, const char *name, const char *text, size_t n, size_t limit, struct eval_items *out,
+              int (*check)(void *arg, const json_t *item, struct error *err), void *arg, struct error *err)
+{
+    struct reqmem budget;
+    struct reqmem_account account = {.of = &budget};
+    reqmem_init(&budget, eval_reading_most(t->c, t->own_bytes + n), 0);
+    reqmem_enter(&account, 0);
+    int failed = eval_items_read(out, name, text, n, limit, check, arg, err);
+    reqmem_leave();
+    if (failed && reqmem_short(&account) != REQMEM_ENOUGH)
+        eval_too_much(err, name);
+    t->own_bytes += TEXT_TIMES * n + ITEM_BYTES * out->n + (size_t)account.peak;
+    return failed;
+}
 
 int task_read(struct task *t, const char *path, size_t limit, struct eval_items *out,
               int (*check)(void *arg, const json_t *item, struct error *err), void *arg)
 {
     struct error err = {0};
     size_t n;
-    char *text = eval_file_read(t->c, path, FILE_MOST, 0, &n, &err);
+    char *text = eval_file_read(t->c, path, FILE_MOST, t->own_bytes, &n, &err);
     if (!text)
         return eval_fail(&err);
-    int failed = eval_items_read(out, strcmp(path, "-") == 0 ? "stdin" : path, text, n, check, arg, &err);
+    int failed = task_take(t, eval_name_of(path), text, n, limit, out, check, arg, &err);
     free(text);
-    if (failed)
-        return eval_fail(&err);
-    task_count(t, out, limit, n);
-    return 0;
-}
-
-void task_count(struct task *t, struct eval_items *items, size_t limit, size_t n)
-{
-    eval_items_limit(items, limit);
-    t->own_bytes += TEXT_TIMES * n + ITEM_BYTES * items->n + VALUE_BYTES * items->n_value + LINE_TIMES * items->longest;
+    return failed ? eval_fail(&err) : 0;
 }
 
 static int open_templates(struct task *t)
@@ -78,11 +83,7 @@ int task_open_words(struct task *t, int chat)
 }
 
 /* What sentences call the file of the items. */
-static const char *source_of(const struct task *t)
-{
-    const char *path = t->c->text;
-    return !path ? t->name : strcmp(path, "-") == 0 ? "stdin" : path;
-}
+static const char *source_of(const struct task *t) { return t->c->text ? eval_name_of(t->c->text) : t->name; }
 
 int task_measure(struct task *t, struct eval_items *items, int (*measure)(void *arg, size_t i, struct error *err),
                  void *arg)

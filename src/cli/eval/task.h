@@ -24,17 +24,18 @@ struct task {
     char template_hash[2 * SHA256_BYTES + 1]; /* "": none is used */
     size_t n, done;                           /* items; of these, with results: the file's first, then the run's */
     size_t longest;                           /* tokens of a prompt and its answer */
-    size_t own_bytes;                         /* of the items */
+    size_t own_bytes;                         /* of the items, and of reading them */
     struct eval_results *results;
     struct progress progress;
 };
 
-/* Reads items of the file at path (- is stdin), each checked, at most --limit of them; counts their bytes. 0, or the exit status. */
+/* Reads at most limit items (0: all) of the file at path (- is stdin), each checked, within half of --memory, and counts what they take.
+ * 0, or the exit status. */
 int task_read(struct task *t, const char *path, size_t limit, struct eval_items *out,
               int (*check)(void *arg, const json_t *item, struct error *err), void *arg);
-
-/* Takes at most --limit of the items, and counts what they and their texts [n bytes] take. */
-void task_count(struct task *t, struct eval_items *items, size_t limit, size_t n);
+/* The same of text [n] that the caller has under that name. -1: *err. */
+int task_take(struct task *t, const char *name, const char *text, size_t n, size_t limit, struct eval_items *out,
+              int (*check)(void *arg, const json_t *item, struct error *err), void *arg, struct error *err);
 
 /* Vocabulary and, for chats, templates of the model's file. A model without a template: a warning. 0, or the exit status. */
 int task_open_words(struct task *t, int chat);

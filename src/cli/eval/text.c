@@ -14,9 +14,7 @@
 
 enum { TEXT_MOST = 256 << 20 }; /* of stoker_tokenize() */
 
-/* Half of --memory: the other half is the program's and the vocabulary's, of which the plan knows later. What the plan chooses itself knows
- * no half; there the plan counts what reading took. */
-static size_t reading_most(const struct eval_command *c, size_t kept)
+size_t eval_reading_most(const struct eval_command *c, size_t kept)
 {
     uint64_t memory = c->options.memory;
     if (memory == 0 || memory == STOKER_MEMORY_MIN || memory == STOKER_MEMORY_MAX)
@@ -24,22 +22,24 @@ static size_t reading_most(const struct eval_command *c, size_t kept)
     return memory / 2 > kept ? memory / 2 - kept : 0;
 }
 
-static int too_much(struct error *err, const char *path)
+int eval_too_much(struct error *err, const char *name)
 {
     *err = (struct error){0};
     return error_set(err, ERR_MEMORY,
                      "%s: reading it takes more than half of --memory: give more memory, or less to read at a time",
-                     path);
+                     name);
 }
+
+const char *eval_name_of(const char *path) { return strcmp(path, "-") == 0 ? "stdin" : path; }
 
 char *eval_file_read(const struct eval_command *c, const char *path, size_t most, size_t kept, size_t *n,
                      struct error *err)
 {
-    size_t may = reading_most(c, kept), bound = may < most ? may : most;
+    size_t may = eval_reading_most(c, kept), bound = may < most ? may : most;
     char *bytes = strcmp(path, "-") == 0 ? file_read_stream(stdin, "stdin", bound, n, err)
                                          : file_read(path, bound, n, err);
     if (!bytes && err->code == ERR_INPUT && may < most)
-        too_much(err, path);
+        eval_too_much(err, eval_name_of(path));
     return bytes;
 }
 
@@ -50,9 +50,10 @@ static char *read_text(const struct eval_command *c, const char *path, size_t ke
     char *bytes = eval_file_read(c, path, TEXT_MOST, kept, n, &err);
     size_t valid = bytes ? utf8_valid(bytes, *n) : 0;
     if (bytes && valid < *n)
-        error_set(&err, ERR_INPUT, "%s is not valid UTF-8 at byte %zu (0x%02X)", path, valid, (uint8_t)bytes[valid]);
+        error_set(&err, ERR_INPUT, "%s is not valid UTF-8 at byte %zu (0x%02X)", eval_name_of(path), valid,
+                  (uint8_t)bytes[valid]);
     else if (bytes && *n == 0)
-        error_set(&err, ERR_INPUT, "%s is empty: nothing to evaluate", path);
+        error_set(&err, ERR_INPUT, "%s is empty: nothing to evaluate", eval_name_of(path));
     if (err.code == 0)
         return bytes;
     *status = eval_fail(&err);
@@ -89,14 +90,14 @@ static int tokenize(struct eval_text *t, const struct eval_command *c, const str
 {
     struct reqmem budget;
     struct reqmem_account account = {.of = &budget};
-    reqmem_init(&budget, reading_most(c, t->reading), 0);
+    reqmem_init(&budget, eval_reading_most(c, t->reading), 0);
     reqmem_enter(&account, 0);
     int failed = stoker_vocab_tokenize(v, bytes, n, 1, c->parse_special, &t->token, &t->n_token, err);
     reqmem_leave();
     t->reading += (size_t)account.peak;
     struct error why;
     if (failed && reqmem_short(&account) != REQMEM_ENOUGH) {
-        too_much(&why, path);
+        eval_too_much(&why, eval_name_of(path));
         *err = (struct stoker_error){.code = STOKER_ERR_MEMORY};
         snprintf(err->text, sizeof err->text, "%s", why.text);
     }

@@ -14,8 +14,8 @@ static int add_chunks(struct eval_texts *t, const struct eval_command *c, const 
 {
     size_t n_ctx = (size_t)c->n_ctx, n = text->n_token / n_ctx;
     if (n == 0) {
-        fprintf(stderr, "stoker eval: %s has %zu tokens, a chunk %zu: give a longer text or a smaller --ctx\n", name,
-                text->n_token, n_ctx);
+        fprintf(stderr, "stoker eval: %s has %zu tokens, a chunk %zu: give a longer text or a smaller --ctx\n",
+                eval_name_of(name), text->n_token, n_ctx);
         return 2;
     }
     n = c->n_chunk && (size_t)c->n_chunk < n ? (size_t)c->n_chunk : n;
@@ -46,7 +46,8 @@ static int read_positions(struct eval_texts *t, const struct eval_command *c)
     t->marked = calloc(t->n_chunk, n_ctx);
     if (text && !t->marked)
         error_set(&err, ERR_MEMORY, "no memory for the positions of %zu chunks", t->n_chunk);
-    if (!err.code && eval_positions_read(t->marked, t->n_chunk, c->n_ctx, c->positions, text, n, &err) == 0) {
+    if (!err.code &&
+        eval_positions_read(t->marked, t->n_chunk, c->n_ctx, eval_name_of(c->positions), text, n, &err) == 0) {
         sha256(text, n, t->marked_sha256);
         while (!memchr(t->marked + (t->n_chunk - 1) * n_ctx, 1, n_ctx))
             t->n_chunk--;
