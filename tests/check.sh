@@ -66,6 +66,7 @@ drivers="
 + quants           $data/quants
 - read_rows
 - same_directions
+- steered_rows
 + tokenizers       $data/tokenizers
 + sampling         $data/cases/sampling.json
 + tool_cases       $data/tool_cases

@@ -44,7 +44,7 @@ folder=build settings= emulator=
 # Tests of the whole program: scripts, cli/NAME, and drivers that start a server, serve_NAME.
 build() {
     case $1 in
-    cli/*) programs="$folder/stoker $folder/tests/read_rows $folder/tests/same_directions" ;;
+    cli/*) programs="$folder/stoker $folder/tests/read_rows $folder/tests/same_directions $folder/tests/steered_rows" ;;
     serve_*) programs="$folder/stoker $folder/tests/$1" ;;
     *) programs=$folder/tests/$1 ;;
     esac

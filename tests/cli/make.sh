@@ -2,7 +2,7 @@
 . tests/cli/harness
 
 v=$data/steering/ember
-same=${data%/data}/tests/same_directions
+same=${data%/data}/tests/same_directions rows_of=${data%/data}/tests/steered_rows
 f=$dir/f.gguf
 exact="steer make $ember --exact --kv f32 --name declines"
 texts="--positive $v/positive.txt --negative $v/negative.txt"
@@ -46,6 +46,13 @@ for how in "--threads 1" "--threads 2 --chunk 3 --parallel 3" "--cpu-tier scalar
 done
 run $exact $texts --method pca --positions all --threads 1 --capture-memory 32k -o "$f"
 equal "pairs that are read again and again" "$dir/pca"
+
+# With the prompts in a cache, where little more is computed than the rows that are recorded.
+for rows in cold warm; do
+    run $exact $texts --norm raw --cache-dir "$dir/known" --route-trace "$dir/$rows" -o "$f"
+    equal "$rows prompts" "$dir/raw"
+done
+[ "$(wc -c <"$dir/warm")" -lt "$(($(wc -c <"$dir/cold") / 4))" ] && pass || fail "--cache-dir" "nothing is taken from it"
 
 # Questions in the model's chat format are the prompts that somebody rendered: the file differs in the names of what it was made of alone.
 sums() { "$stoker" inspect "$1" | sed -n 's/^  sha256 *//p'; }
@@ -105,6 +112,19 @@ cp "$dir/out" "$dir/steered"
 cmp -s "$dir/out" "$dir/plain" && fail "a vector that was made" "changes nothing" || pass
 ask --control-vector "$dir/raw.gguf" --steer '[{"vector":"raw","scale":2,"layers":[3,3]}]'
 cmp -s "$dir/out" "$dir/steered" && pass || fail "a vector that was made" "is another as JSON"
+
+
+# The bits of it: what another process records under the flags, and what the library gives for the list.
+text="What is the capital of Italy?"
+"$rows_of" "$ember" "$dir/raw.gguf" 2 3 3 "$text" >"$dir/bits" 2>"$dir/err"
+for how in "--threads 1 --chunk 3" "--memory min" ""; do
+    run activations "$ember" --exact --kv f32 --ctx 256 $how -p "$text" --tensors final \
+        --control-vector-scaled "$dir/raw.gguf:2" --control-vector-layer-range 3 3 -o "$dir/f.npy"
+    [ -s "$dir/bits" ] && tail -c "$(wc -c <"$dir/bits")" "$dir/f.npy" | cmp -s - "$dir/bits" && pass || fail "a list by flags $how" "has other bits than the library's"
+done
+run activations "$ember" --exact --kv f32 --ctx 256 -p "$text" --tensors final -o "$dir/f.npy"
+tail -c "$(wc -c <"$dir/bits")" "$dir/f.npy" | cmp -s - "$dir/bits" && fail "the bits" "are those without steering" || pass
+rm "$dir/f.npy"
 
 # ---- show --------------------------------------------------------------------------------------------------------------------------
 run steer show "$ember" "$dir/mean" "$v/pca-last.gguf" --layers 3-4 --top 3
