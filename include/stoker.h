@@ -47,7 +47,7 @@ enum stoker_error_code {
     STOKER_ERR_UNSUPPORTED, /* stoker cannot do this (yet) */
     STOKER_ERR_CANCELLED,   /* the caller's stopped() returned 1, or the engine was closed */
     STOKER_ERR_BUG,         /* an internal check failed */
-    STOKER_ERR_BUSY         /* too many requests wait: try again later */
+    STOKER_ERR_BUSY         /* too many requests wait, or others have the memory: try again later */
 };
 
 enum { STOKER_PATH = 120 }; /* bytes of a path, with its NUL */
@@ -982,11 +982,12 @@ struct stoker_layer {
     uint64_t bytes;              /* in the file */
     const char *type;            /* block type of its largest tensor, such as "q4_K"; static */
     int n_expert, n_expert_used; /* 0, 0: dense */
+    unsigned taps; /* bits 1 << enum stoker_tap: what can be recorded of it; STOKER_TAP_FINAL: of the last */
 };
 /* Fills out [n] and returns how many layers there are, which may be more. */
 int stoker_layers(const struct stoker *s, struct stoker_layer *out, int n);
 
-/* The same from a model's headers, whether or not more of it is here. -1: errors are those of stoker_plan_header(). */
+/* The same from a model's headers, whether or not more of it is here, but for taps: 0. -1: errors are those of stoker_plan_header(). */
 int stoker_header_layers(struct stoker_layer *out, int n, const char *path, struct stoker_error *err);
 
 /* Fills out [n_expert of the layer] with how often a row was routed to each expert since the engine was opened. A layer without experts,

@@ -10,7 +10,10 @@
  *     ends       resid_post of a layer is resid_pre of the next; the lens on the last layer, and final, give the model's own logits
  *     stable     the recorded bytes are one over chunks, threads, tiers, budgets, beside other requests, resumed and preempted
  *     held up    while its target takes nothing a job that records gets no rows, and others get theirs in every step
- *     whole      a write that fails is one sentence, and all memory comes back */
+ *     whole      a write that fails is one sentence, and all memory comes back
+ *     closed     what was sent is in the file, although the engine closes while the ring is full
+ *     busy       memory for lists that another job has is told as such
+ *     beside     jobs with and without a list, that record or do not, give in one step what each gives alone */
 #include "base/half.h"
 #include "base/hash.h"
 #include "engine/engine.h"
@@ -18,6 +21,7 @@
 #include "op/matmul.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -516,6 +520,200 @@ static void full(const char *path)
     stoker_close(s);
 }
 
+static void *close_it(void *s)
+{
+    stoker_close(s);
+    return NULL;
+}
+
+/* Rows of each tensor that are in the file as they should be: the fewest of all. */
+static size_t rows_in_file(int fd, const struct recorded *r, size_t n)
+{
+    uint8_t *all = calloc(1, r->bytes);
+    size_t least = pread(fd, all, r->bytes, 0) < 0 ? 0 : n;
+    for (int i = 0; i < r->n; i++) {
+        size_t row = r->tensor[i].bytes / n, at = r->tensor[i].offset, k = 0;
+        while (k < least && memcmp(all + at + k * row, r->data + at + k * row, row) == 0)
+            k++;
+        least = k;
+    }
+    free(all);
+    return least;
+}
+
+static void closed(const char *path)
+{
+    struct stoker_options o = base;
+    struct stoker_error err;
+    struct stoker_event e;
+    static struct recorded r;
+    static stoker_token id[LONG];
+    stoker_id job;
+    pthread_t closer;
+    char detail[80];
+    o.capture_memory = 256 << 10;
+    struct stoker *s = engine(path, &o);
+    if (!s)
+        return;
+    s->capture.write = held_write;
+    tokens_of(s, id, LONG);
+    struct stoker_capture c = {.taps = 1 << STOKER_TAP_RESID_POST | 1 << STOKER_TAP_ATTN_OUT};
+    int ok = lay_out(&r, s, &c, LONG) == 0;
+    struct stoker_request q = {.prompt = id, .n_prompt = LONG, .only_score = 1, .no_cache = 1, .capture = &c};
+    ok = ok && stoker_submit(s, &q, &job, &err) == 0 && finish(s, job, &e) == 0;
+    c.memory = NULL;
+    c.fd = open_target();
+    pthread_mutex_lock(&held);
+    ok = ok && stoker_submit(s, &q, &job, &err) == 0;
+    size_t row = (r.bytes / LONG + 63) / 64 * 64, done = 0;
+    while (ok && (capture_free(&s->capture) >= row || (done = rows_done(s, job)) == 0))
+        usleep(1000);
+    ok = ok && pthread_create(&closer, NULL, close_it, s) == 0;
+    while (ok && !atomic_load(&s->stop)) /* it cannot go on before its writer does */
+        usleep(1000);
+    pthread_mutex_unlock(&held);
+    if (ok)
+        pthread_join(closer, NULL);
+    else
+        stoker_close(s);
+    size_t written = rows_in_file(c.fd, &r, LONG);
+    snprintf(detail, sizeof detail, "%zu of %zu rows are written", written, done);
+    verdict(name_of(path), "closed", ok && written >= done && written < LONG, detail);
+    close(c.fd);
+    free(r.data);
+}
+
+/* A second list while the first has more than half of the memory for lists; and one that this has no room for at all. */
+static void busy(const char *path)
+{
+    static struct recorded r;
+    struct stoker_error err = {0};
+    struct stoker_event e;
+    stoker_token id[N];
+    stoker_id job[2];
+    uint64_t list = 0;
+    int ok = 1;
+    for (int round = 0; round < 3 && ok; round++) {
+        struct stoker_options o = base;
+        o.capture_memory = round == 0 ? base.capture_memory : round == 1 ? 6 * list : 3 * list;
+        struct stoker *s = engine(path, &o);
+        if (!s)
+            return;
+        s->capture.write = held_write;
+        tokens_of(s, id, N);
+        uint64_t left = atomic_load(&s->capture.left);
+        struct stoker_capture c = {.taps = 1 << STOKER_TAP_RESID_POST, .reduce = STOKER_REDUCE_MEAN};
+        struct stoker_request q = {.prompt = id, .n_prompt = N, .only_score = 1, .capture = &c};
+        ok = lay_out(&r, s, &c, N) == 0;
+        free(r.data);
+        c.memory = NULL;
+        c.fd = open_target();
+        pthread_mutex_lock(&held);
+        int first = stoker_submit(s, &q, &job[0], &err);
+        list = round ? list : left - atomic_load(&s->capture.left);
+        if (round == 2)
+            ok = ok && first && err.code == STOKER_ERR_MEMORY && strstr(err.text, "at most") &&
+                 strcmp(err.field, "capture") == 0;
+        else
+            ok = ok && first == 0;
+        if (round == 1)
+            ok = ok && stoker_submit(s, &q, &job[1], &err) && err.code == STOKER_ERR_BUSY &&
+                 strcmp(err.field, "capture") == 0;
+        pthread_mutex_unlock(&held);
+        ok = (first || finish(s, job[0], &e) == 0) && ok;
+        if (round == 1)
+            ok = ok && stoker_submit(s, &q, &job[1], &err) == 0 && finish(s, job[1], &e) == 0;
+        close(c.fd);
+        stoker_close(s);
+    }
+    verdict(name_of(path), "busy", ok && list > 0, err.text);
+}
+
+/* ---- beside steering ------------------------------------------------------------------------------------------------------------ */
+
+static uint64_t hash_of_answer(struct stoker *s, stoker_id id)
+{
+    uint64_t hash = 1;
+    struct stoker_event e;
+    while (stoker_next_event(s, id, -1, &e) == 1 && e.kind != STOKER_END && e.kind != STOKER_FAILED)
+        if (e.kind == STOKER_TOKEN) {
+            hash = hash64(&e.u.token.id, sizeof e.u.token.id, hash);
+            hash = hash64(&e.u.token.logprob, sizeof e.u.token.logprob, hash);
+        }
+    return e.kind == STOKER_END ? hash : 0;
+}
+
+enum { KINDS = 4, SAID = 10 };
+
+/* Each alone, or all at once: what is recorded, and what is answered. */
+static int run_kinds(struct stoker *s, const struct stoker_vector *v, int together, uint64_t hash[KINDS])
+{
+    static const struct {
+        int records;
+        float scale; /* 0: no list */
+    } kind[KINDS] = {{1, 0}, {1, 1.5F}, {0, -0.75F}, {0, 0}};
+    static struct recorded r[KINDS];
+    struct stoker_capture c[KINDS];
+    struct stoker_steer list[KINDS];
+    struct stoker_request q[KINDS];
+    struct stoker_error err;
+    stoker_token id[N];
+    stoker_id job[KINDS];
+    int ok = 1;
+    tokens_of(s, id, N);
+    for (int i = 0; i < KINDS; i++) {
+        c[i] = (struct stoker_capture){.taps = taps_of(s) & ~(unsigned)(1 << STOKER_TAP_LENS)};
+        list[i] = (struct stoker_steer){.vector = v, .amount = kind[i].scale, .has_amount = 1};
+        q[i] = (struct stoker_request){.prompt = id,
+                                       .n_prompt = N,
+                                       .max_tokens = SAID,
+                                       .ignore_end = 1,
+                                       .wants_logprobs = 1,
+                                       .no_cache = 1,
+                                       .steer = kind[i].scale != 0 ? &list[i] : NULL,
+                                       .n_steer = kind[i].scale != 0,
+                                       .capture = kind[i].records ? &c[i] : NULL};
+        r[i].data = NULL;
+        ok = ok && (!kind[i].records || lay_out(&r[i], s, &c[i], N + SAID - 1) == 0);
+    }
+    ok = ok && (!together || stoker_submit_all(s, q, KINDS, job, &err) == 0);
+    for (int i = 0; i < KINDS && ok; i++) {
+        ok = together || stoker_submit(s, &q[i], &job[i], &err) == 0;
+        hash[i] = ok ? hash_of_answer(s, job[i]) : 0;
+        if (kind[i].records && hash[i])
+            hash[i] = hash64(r[i].data, r[i].bytes, hash[i]);
+    }
+    for (int i = 0; i < KINDS; i++)
+        free(r[i].data);
+    return ok;
+}
+
+/* With the vector beside the model, if there is one. */
+static void beside(const char *path)
+{
+    char file[4400];
+    struct stoker_options o = base;
+    struct stoker_error err;
+    struct stoker_vector *v = NULL;
+    uint64_t alone[KINDS] = {0}, all[KINDS] = {0};
+    snprintf(file, sizeof file, "%.*s.a.gguf", (int)strlen(path) - 5, path);
+    if (access(file, R_OK))
+        return;
+    o.n_parallel = KINDS;
+    o.steer_memory = 1 << 20;
+    struct stoker *s = engine(path, &o);
+    if (!s)
+        return;
+    int ok = stoker_vector_open(&v, s, AT_FDCWD, file, &err) == 0 && run_kinds(s, v, 0, alone) &&
+             run_kinds(s, v, 1, all) && memcmp(alone, all, sizeof all) == 0;
+    for (int i = 0; i < KINDS; i++)
+        for (int k = 0; k < i; k++)
+            ok = ok && alone[i] && alone[i] != alone[k];
+    verdict(name_of(path), "beside", ok, "");
+    stoker_vector_close(v);
+    stoker_close(s);
+}
+
 /* Prompt and answer, recorded with so few pages that the job is preempted, and resumed from the cache, beside another. */
 static void preempted(const char *path)
 {
@@ -722,6 +920,9 @@ static void all_laws(const char *path, int with_waits)
     cached(path);
     held_up(path);
     full(path);
+    closed(path);
+    busy(path);
+    beside(path);
     preempted(path);
 }
 

@@ -488,8 +488,11 @@ mutate resumed-where-it-records "$whole" src/engine/admission.c 's|return scored
 mutate more-rows-than-room "$whole" src/engine/capture/ring.c 's|^    if (wanted > fit) {|    if (wanted > fit \&\& fit > 1000000) {|'
 mutate failure-not-told "$whole" src/engine/capture/ring.c 's|^            w.c->failed = w.err;|            (void)0;|'
 mutate end-before-its-last-byte "$whole" src/engine/admission.c 's|^    if (is_written(j)) {|    if (is_written(j) \|\| 1) {|'
+mutate sent-and-not-written "$whole" src/engine/capture/ring.c 's/p->n == 0 \&\& p->stop/p->stop/'
+mutate for-now-told-as-never "$whole" src/engine/recording.c 's|if (bytes > p->kept)|if (bytes > 0)|'
 # the same through a server
 server=serve_activations
+mutate full-for-now-is-too-large "$server" src/server/answer/answer.c 's|503, "busy", NULL, "%s", err.text|413, "busy", NULL, "%s", err.text|'
 mutate seven-digits "$server" src/server/answer/capture.c 's|%\.9g|%.7g|'
 mutate rows-behind-the-stop "$server" src/server/answer/capture.c 's|c->n = t->over \&\& n_captured|c->n = 0 \&\& n_captured|'
 mutate disk-not-given-back "$server" src/server/request/spool.c 's|^    atomic_fetch_sub(&p->taken, bytes);|    atomic_fetch_sub(\&p->taken, bytes * 0);|'

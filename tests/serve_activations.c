@@ -482,6 +482,27 @@ static void kept_connection(void)
     client_close(&c);
 }
 
+/* What a layer is shown to have can be recorded of it. */
+static void taps(void)
+{
+    static const char *const of_layer[] = {"resid_pre",     "attn_out",   "resid_mid",      "ffn_out", "resid_post",
+                                           "router_logits", "router_ids", "router_weights", "lens",    "final"};
+    static const size_t n_of_layer = sizeof of_layer / sizeof *of_layer;
+    json_t *model = ask("GET", "/stoker/model", "") == 200 ? json_loadb(reply.body, reply.n, 0, NULL) : NULL;
+    json_t *layers = json_object_get(model, "layers");
+    check(json_array_size(layers) == 6, "%zu layers", json_array_size(layers));
+    for (size_t l = 0; l < json_array_size(layers); l++) {
+        json_t *shown = json_object_get(json_array_get(layers, l), "taps");
+        size_t n = n_of_layer - (l != 5); /* final: of the last */
+        check(json_array_size(shown) == n, "layer %zu has %zu taps", l, json_array_size(shown));
+        for (size_t i = 0; i < n; i++) {
+            const char *name = json_string_value(json_array_get(shown, i));
+            check(name && strcmp(name, of_layer[i]) == 0, "tap %zu of layer %zu is %s", i, l, name ? name : "none");
+        }
+    }
+    json_decref(model);
+}
+
 /* ---- other servers ---------------------------------------------------------------------------------------------------------- */
 
 static void small_servers(void)
@@ -507,6 +528,32 @@ static void small_servers(void)
     get_file(&f, "\"prompt\":\"Hi\",\"capture\":{\"layers\":[1]}");
     file_free(&f);
     idle();
+    end();
+}
+
+/* Memory for lists and sums that another request has for now. */
+static void others_lists(void)
+{
+    static const char sums[] = "\"capture\":{\"reduce\":\"mean\",\"to\":\"generated\"}";
+    static char body[BODY], got[4096];
+    struct client c = {server.port, -1};
+    start((const char *const[]){"--ctx", "8192", "--memory", "512M", "--parallel", "2", "--capture-memory", "90000",
+                                NULL});
+    c.port = server.port;
+    int n = snprintf(body, sizeof body,
+                     "{\"prompt\":\"Hi\",\"ignore_eos\":true,\"max_tokens\":8000,\"stream\":true,%s}", sums);
+    check(client_connect(&c) == 0 && client_head(&c, "POST", "/v1/completions", (size_t)n) == 0 &&
+              client_send(&c, body, (size_t)n) == 0 && recv(c.fd, got, sizeof got, 0) > 0,
+          "a client cannot ask");
+    snprintf(body, sizeof body, "{\"prompt\":\"Hi\",\"max_tokens\":1,%s}", sums);
+    ask("POST", "/v1/completions", body);
+    expect("lists of others", &(struct refused){"", 503, "busy", NULL});
+    check(strstr(reply.body, "other requests have all but") != NULL, "%s", reply.body);
+    client_close(&c);
+    double began = clock_seconds();
+    while (ask("POST", "/v1/completions", body) == 503 && clock_seconds() - began < PATIENCE)
+        usleep(10000);
+    check(reply.status == 200, "behind it: %d %.200s", reply.status, reply.body);
     end();
 }
 
@@ -561,8 +608,10 @@ int main(void)
     kept_connection();
     clients_go();
     metrics();
+    taps();
     end();
     small_servers();
+    others_lists();
     full_disk();
     reply_free(&reply);
     rmdir(folder);

@@ -194,7 +194,8 @@ static int layers_of(const struct model *m, struct stoker_layer *out, int n)
         out[l] = (struct stoker_layer){.kind = kind_of(m, l),
                                        .type = "",
                                        .n_expert = n_expert,
-                                       .n_expert_used = n_expert ? m->p.n_expert_used : 0};
+                                       .n_expert_used = n_expert ? m->p.n_expert_used : 0,
+                                       .taps = m->taps[l]};
     }
     for (uint64_t i = 0; i < g->n_tensor; i++) {
         const struct gguf_tensor *t = &g->tensor[i];

@@ -93,14 +93,19 @@ static int take_memory(struct capture *p, const struct capture_list *l, size_t r
     uint64_t left = atomic_load(&p->left);
     while (left >= bytes && !atomic_compare_exchange_weak(&p->left, &left, left - bytes))
         ;
-    if (left < bytes) {
+    if (left >= bytes)
+        return 0;
+    if (bytes > p->kept)
         error_set(err, ERR_MEMORY,
-                  "the list of %d tensors and their sums take %zu bytes of memory, and %" PRIu64
-                  " are left; record fewer layers or tensors, or raise --capture-memory",
-                  l->n, bytes, left);
-        return error_field(err, "capture");
-    }
-    return 0;
+                  "the list of %d tensors and their sums take %zu bytes of memory, and at most %" PRIu64
+                  " are possible; record fewer layers or tensors, or raise --capture-memory",
+                  l->n, bytes, p->kept);
+    else
+        error_set(err, ERR_BUSY,
+                  "the list of %d tensors and their sums take %zu bytes of memory, and other requests have all but "
+                  "%" PRIu64 " of %" PRIu64 "; try again, or raise --capture-memory",
+                  l->n, bytes, left, p->kept);
+    return error_field(err, "capture");
 }
 
 /* One block: the job's struct, tensors, places, accumulators. */

@@ -87,7 +87,8 @@ struct capture_piece {
 struct capture {
     uint8_t *ring; /* [size]; NULL: nothing can be recorded */
     size_t size;
-    atomic_uint_fast64_t left; /* of what jobs keep */
+    uint64_t kept;             /* bytes for what jobs keep */
+    atomic_uint_fast64_t left; /* of these */
     const struct kernels *k;
     struct queue *wakeup;                                           /* of the engine thread */
     ssize_t (*write)(int fd, const void *from, size_t n, off_t at); /* pwrite(); tests hold it up, or let it fail */

@@ -239,7 +239,8 @@ int capture_open(struct capture *p, uint64_t memory, const struct kernels *k, st
     p->k = k;
     p->wakeup = wakeup;
     p->write = pwrite;
-    atomic_init(&p->left, memory / 4);
+    p->kept = memory / 4;
+    atomic_init(&p->left, p->kept);
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->changed, NULL);
     pthread_attr_init(&attr);

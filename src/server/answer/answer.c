@@ -87,6 +87,10 @@ static int submit(struct run *run, struct task *t)
         return t->submitted = t->live = 1;
     if (err.code == STOKER_ERR_BUSY && t->choice->index > 0)
         return 0; /* its turn comes when one of its siblings has ended */
+    if (err.code == STOKER_ERR_BUSY && strcmp(err.field, "capture") == 0) {
+        run->refusal.retry_after = 1;
+        return refuse(&run->refusal, 503, "busy", NULL, "%s", err.text);
+    }
     if (err.code == STOKER_ERR_MEMORY && run->a.capture)
         return refuse(&run->refusal, 413, "capture_too_large", "capture", "%s", err.text);
     refuse_error(&run->refusal, NULL, &err);

@@ -1,7 +1,8 @@
 /* GET /stoker/model, the model as one can look at it:
  *
  *     {"arch", "layers": [{"index", "kind": "moe" or "dense", "attention": "full", "window", "compressed", "recurrent", or null (a
- *       feed-forward alone), "type", "bytes", "experts", "experts_used", "use": [how often each expert was used since the start]}]} */
+ *       feed-forward alone), "type", "bytes", "experts", "experts_used", "use": [how often each expert was used since the start],
+ *       "taps": [what a request can record of it]}]} */
 #include "server/http/http.h"
 #include "server/http/json.h"
 #include "server/own/own.h"
@@ -31,6 +32,18 @@ static void write_use(struct out *o, const struct stoker *s, int index, int n_ex
     free(use);
 }
 
+static void write_taps(struct out *o, unsigned taps)
+{
+    const char *between = "";
+    out_print(o, ",\"taps\":[");
+    for (int t = 0; t < STOKER_TAPS; t++)
+        if (taps >> t & 1) {
+            out_print(o, "%s\"%s\"", between, stoker_tap_name(t));
+            between = ",";
+        }
+    out_print(o, "]");
+}
+
 static void write_layer(struct out *o, const struct stoker *s, int index, const struct stoker_layer *l)
 {
     out_print(o,
@@ -40,6 +53,7 @@ static void write_layer(struct out *o, const struct stoker *s, int index, const 
               l->n_expert_used);
     if (l->n_expert)
         write_use(o, s, index, l->n_expert);
+    write_taps(o, l->taps);
     out_print(o, "}");
 }
 
