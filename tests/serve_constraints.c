@@ -380,6 +380,47 @@ static void limits_below_the_shortest(void)
     check(a.status == 400 && strstr(a.text, "max_tokens"), "a call above max_tokens: %d %.300s", a.status, a.text);
 }
 
+/* What can never be is refused by the name of the field that asks for it: an array in arrays, of which the shortest has more tokens than
+ * can be counted. */
+static void longer_than_any_answer(void)
+{
+    json_t *lists = json_pack("{s:s}", "type", "integer");
+    for (int i = 0; i < 4; i++)
+        lists = json_pack("{s:s,s:i,s:o}", "type", "array", "minItems", 10000, "items", lists);
+    struct asker a = {.body = ask_for_schema(json_incref(lists), 0)};
+    ask_all(&a, 1);
+    check(a.status == 400 && strstr(a.text, "longer than any answer") &&
+              strstr(a.text, "\"param\":\"response_format\""),
+          "10,000 lists in each of 10,000, three times: %d %.300s", a.status, a.text);
+    json_t *tools = json_pack("[{s:s,s:{s:s,s:{s:s,s:{s:o},s:[s]}}}]", "type", "function", "function", "name", "t",
+                              "parameters", "type", "object", "properties", "a", lists, "required", "a");
+    a = (struct asker){.body = ask_for_tools(tools, "required")};
+    ask_all(&a, 1);
+    check(a.status == 400 && strstr(a.text, "longer than any answer") && strstr(a.text, "\"param\":\"tools\""),
+          "the same in a call: %d %.300s", a.status, a.text);
+    json_decref(tools);
+}
+
+/* A schema that is longer than one may be is refused before anything is made of its request: here a prompt would be found too long. */
+static void a_schema_too_long(void)
+{
+    static const char word[] = "again ";
+    enum { WORDS = 40000 };
+    char *text = ask_for_schema(make_schema("const", 2 << 20), 0), *prompt = malloc(WORDS * (sizeof word - 1) + 1);
+    json_t *body = json_loads(text, 0, NULL);
+    free(text);
+    if (!prompt)
+        abort();
+    for (size_t i = 0; i < WORDS; i++)
+        memcpy(prompt + i * (sizeof word - 1), word, sizeof word);
+    json_object_set_new(json_array_get(json_object_get(body, "messages"), 0), "content", json_string(prompt));
+    free(prompt);
+    struct asker a = {.body = dump(body)};
+    ask_all(&a, 1);
+    check(a.status == 400 && strstr(a.text, "\"param\":\"response_format\"") && strstr(a.text, "at most 1048576"),
+          "a schema of 2 MiB beside a long prompt: %d %.300s", a.status, a.text);
+}
+
 /* Biases that leave no token for the first position: nothing is sent but the refusal, which names them, streamed or not. The token of the
  * letter a is none that a number begins with. */
 static void biases_of_all(void)
@@ -574,6 +615,8 @@ int main(int argc, char **argv)
         tools_are_compiled_once(MANY, "auto", 0);
         tools_are_compiled_once(AT_ONCE, "required", 1);
         limits_below_the_shortest();
+        longer_than_any_answer();
+        a_schema_too_long();
         biases_of_all();
         biases_behind_others(8);
         each_alone(hostile);

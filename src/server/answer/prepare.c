@@ -227,6 +227,7 @@ int answer_may_be_cut(const struct request *w)
 static int check_space(struct run *run, const struct task *t)
 {
     const struct request *w = run->a.request;
+    const char *field = request_constraint_field(w);
     size_t most = (size_t)run->a.server->plan.n_ctx - t->prompt->n, least = stoker_reply_shortest(t->reply);
     if (w->only_score)
         return 0;
@@ -235,8 +236,10 @@ static int check_space(struct run *run, const struct task *t)
     if (least <= most || (least < SIZE_MAX && answer_may_be_cut(w)))
         return 0;
     if (least == SIZE_MAX)
-        return refuse(&run->refusal, 400, "invalid_value", NULL,
-                      "what is asked for is longer than any answer can be; lower the lengths and counts of its schema");
+        return refuse(
+            &run->refusal, 400, "invalid_value", field,
+            "%s: what it asks for is longer than any answer can be; lower the lengths and counts of its schema",
+            field ? field : "the answer");
     return refuse(&run->refusal, 400, "invalid_value", "max_tokens",
                   "max_tokens allows %zu tokens, the shortest answer of what is asked for has %zu", most, least);
 }

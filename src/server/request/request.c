@@ -495,6 +495,9 @@ static int read_schema(struct request *w, const json_t *format, const struct jso
     if (!json_is_dict(schema) && !json_is_boolean(schema))
         return json_refuse(r, "invalid_type", &here, "schema", "must be an object, not %s", json_kind(schema));
     out_value(&w->schema_text, schema);
+    if (w->schema_text.n > REQUEST_SCHEMA) /* said at once: a large request holds memory that others wait for */
+        return refuse(r, 400, "invalid_value", at->key, "schema error at %s#: it has %zu bytes: at most %d", at->key,
+                      w->schema_text.n, (int)REQUEST_SCHEMA);
     w->reply.answer.language = strict ? STOKER_JSON_SCHEMA : STOKER_JSON_SCHEMA_LENIENT;
     return 0;
 }

@@ -23,7 +23,8 @@ enum {
     REQUEST_STOP_BYTES = 256,
     REQUEST_MESSAGES = 4096,
     REQUEST_TOOLS = 256,
-    REQUEST_CHOICES = 8
+    REQUEST_CHOICES = 8,
+    REQUEST_SCHEMA = 1 << 20 /* bytes; what the schema's compiler takes (text/schema/schema.h) */
 };
 
 struct request_prompt {

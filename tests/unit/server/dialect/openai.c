@@ -404,7 +404,7 @@ static void bad_chats(void **state)
          "invalid_value", "response_format"},
         {HELLO ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"schema\":{\"type\":"
                "\"string\",\"minLength\":1000000000}}}",
-         "invalid_value", ""},
+         "invalid_value", "response_format"},
         {HELLO ",\"functions\":[]", "unsupported", "functions"},
         {HELLO ",\"modalities\":[\"text\",\"audio\"]", "unsupported", "modalities[1]"},
         {HELLO ",\"metadata\":3", "invalid_type", "metadata"},
