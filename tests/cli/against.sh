@@ -62,7 +62,9 @@ peer() { # peer BODY: a llama-bench that does this
 peer 'echo "[{\"n_prompt\":8,\"n_gen\":0,\"avg_ns\":1,\"n_threads\":1}]"'
 run bench "$model" $quick -t 1 --against-llama-bench "$dir/peer" -o jsonl
 is "a peer" 0 '"against":"llama-bench",.*"outputs":"not compared","verdict":"faster","ratio"' ""
-[ "$(sort -u "$dir/peer.calls")" = "-m $model -t 1 -ctk f16 -ctv f16 -r 1 -p 8 -n 0 -o json" ] && pass || fail "a peer" "was called: $(sort -u "$dir/peer.calls")"
+[ "$(sort -u "$dir/peer.calls")" = "-m $model -t 1 -ctk f16 -ctv f16 -r 1 -p 8 -n 0 --no-warmup -o json" ] && pass || fail "a peer" "was called: $(sort -u "$dir/peer.calls")"
+run bench "$model" $quick -t1 -p8 --no-warmup --against-llama-bench "$dir/peer" -o jsonl
+grep -q -- "-m $model -t 1 -ctk f16 -ctv f16 -r 1 .*-p 8 --no-warmup -o json$" "$dir/peer.calls" && pass || fail "flags with their numbers" "was called: $(tail -n 1 "$dir/peer.calls")"
 peer 'echo one >&2; echo "cannot load it" >&2; exit 3'
 run bench "$model" $quick --against-llama-bench "$dir/peer"
 is "a peer that fails" 1 "" "$dir/peer ended with 3; its last line: cannot load it$"

@@ -76,8 +76,7 @@ int side_make_a(struct side *s, const char *model, int argc, char **argv)
 {
     *s = (struct side){0};
     setenv("STOKER_NO_CONFIG", "1", 1); /* what settings say is among the words already */
-    ssize_t n = readlink("/proc/self/exe", s->program, sizeof s->program - 1);
-    s->program[n > 0 ? n : 0] = 0;
+    snprintf(s->program, sizeof s->program, "/proc/%d/exe", (int)getpid()); /* whatever a build puts in its place */
     int failed = add(s, s->program) || add(s, "bench") || add(s, no_roofs) || add(s, "-r") || add(s, "1");
     for (int i = 1; i < argc && !failed; i++) {
         const struct known *f = known_flag(of_comparison, sizeof of_comparison / sizeof *of_comparison, argv[i]);
@@ -155,8 +154,29 @@ int side_make_binary(struct side *s, const struct side *a, const char *binary)
 }
 
 /* Flags that mean the same to llama-bench. Threads and types are those that A had, however it was told. */
-static const struct known of_peers[] = {{"-p", 1}, {"-n", 1},  {"-pg", 1}, {"-d", 1},
-                                        {"-b", 1}, {"-ub", 1}, {"-r", 1},  {"-fa", 1}};
+static const struct known of_peers[] = {{"-p", 1},  {"-n", 1}, {"-pg", 1}, {"-d", 1},         {"-b", 1},
+                                        {"-ub", 1}, {"-r", 1}, {"-fa", 1}, {"--no-warmup", 0}};
+
+/* Adds the word of A at i, and the value behind it, if a peer knows it: "-p 8" and "-p8" are "-p 8" there. Returns how many words
+ * of A that were, or -1. */
+static int add_of_peer(struct side *s, const struct side *a, int i)
+{
+    for (size_t k = 0; k < sizeof of_peers / sizeof *of_peers; k++) {
+        const struct known *f = &of_peers[k];
+        size_t n = strlen(f->name);
+        if (strncmp(a->word[i], f->name, n) != 0)
+            continue;
+        const char *rest = a->word[i] + n;
+        if (*rest && !(f->takes_value && strchr("0123456789", *rest)))
+            continue;
+        if (!f->takes_value)
+            return add(s, f->name) ? -1 : 1;
+        if (*rest == 0 && i + 1 == a->n)
+            return 1;
+        return add(s, f->name) || add(s, *rest == 0 ? a->word[i + 1] : rest) ? -1 : 1 + (*rest == 0);
+    }
+    return 1;
+}
 
 int side_make_peer(struct side *s, const struct side *a, const char *peer, const struct side_rows *of_a)
 {
@@ -166,12 +186,9 @@ int side_make_peer(struct side *s, const struct side *a, const char *peer, const
     if (name_program(s, "--against-llama-bench", peer) || add(s, s->program) || add(s, "-m") || add(s, of_a->model) ||
         add(s, "-t") || add(s, s->number) || add(s, "-ctk") || add(s, s->kv) || add(s, "-ctv") || add(s, s->kv))
         return -1;
-    for (int i = 2; i + 1 < a->n; i++)
-        if (known_flag(of_peers, sizeof of_peers / sizeof *of_peers, a->word[i])) {
-            if (add(s, a->word[i]) || add(s, a->word[i + 1]))
-                return -1;
-            i++;
-        }
+    for (int i = 2, n; i < a->n; i += n)
+        if ((n = add_of_peer(s, a, i)) < 0)
+            return -1;
     for (int i = 0; i < s->n; i++)
         show(s, s->word[i]);
     return 0;
