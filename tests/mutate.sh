@@ -447,6 +447,54 @@ mutate ngram-taps "$(golden qwen4exp)" src/model/block/ngram.c 's|n->conv, n->si
 mutate ngram-gate "unit/op/streams" src/op/streams.c 's|size < 1e-6f ? 1e-6f : size|size|'
 mutate ngram-history "state build/data/golden/qwen4exp.gguf" src/model/block/ngram.c 's|bind_state(b, (size_t)((n->conv - 1) \* n->size) \* (size_t)wide)|bind_state(b, 0)|'
 
+# what has one key of all heads (deepseek4, deepseek41)
+mutate unit-queries "$(golden deepseek4)" src/model/block/one_key.c 's|if (w->unit_queries)|if (0)|'
+mutate keys-through-fp8 "$(golden deepseek4)" src/model/block/one_key.c 's|if (w->rounded)|if (0)|'
+mutate rope-turned-back "$(golden deepseek4)" src/model/block/one_key.c 's|rotate_heads_back(s, o|rotate_heads(s, o|'
+mutate rope-of-windows "$(golden deepseek41)" src/model/block/one_key.c 's|p->rope\[ONE_KEY_PLAIN\].scaling = ROPE_PLAIN;||'
+mutate magnitude-of-shared-keys "$(golden deepseek41)" src/model/block/one_key.c 's|far->attn_factor = 1 / |far->attn_factor = 2 / |'
+mutate one-group-of-heads "$(golden deepseek4)" src/model/block/grouped.c 's|(size_t)(p->n_head \* p->d_v), n_group, s->n_rows,|(size_t)(p->n_head * p->d_v), 0 * n_group, s->n_rows,|'
+mutate experts-by-token "$(golden deepseek4)" src/model/arch/deepseek4.c 's|struct routes r = l < p->n_token_routed|struct routes r = l < 0|'
+mutate choice-without-bias "$(golden deepseek4)" src/model/arch/deepseek4.c 's|rule.select_bias = w->select_bias ? w->select_bias->vector : NULL;||'
+mutate limits-of-experts "$(golden deepseek4)" src/model/arch/deepseek4.c 's|e->gate_limit = e->up_limit = limit_of(b, "swiglu_clamp_exp", l, 0);||'
+mutate experts-of-pruned "$(golden deepseek4-fewer)" src/model/arch/deepseek4.c 's|? (int)n : p->n_expert;|? (int)n - 1 : p->n_expert;|'
+mutate ids-of-pruned "hostile_models deepseek4-fewer" src/model/arch/deepseek4.c 's|p->n_expert_used, w->n_expert);|p->n_expert_used, p->n_expert);|'
+mutate routes-of-pruned "cli/traces" src/model/forced_routes.c 's|m->expert_layer\[l\].n_expert))|m->p.n_expert))|'
+mutate sum-of-weights "unit/op/rows" src/op/rows.c 's|sum != 0.0f ? w\[k\] / sum : 0.0f|w[k] / sum|'
+
+# pools of index keys, by their mean and by gates
+mutate budget-of-means "$(golden qwen4exp)" src/model/block/pooled_index.c '/path, ratios_key, x->ratio,/,/top_k .=/s|x->top_k /= x->ratio;|;|'
+mutate budget-of-pools "$(golden glm5next)" src/model/block/pooled_index.c '/path, key, x->ratio,/,/top_k .=/s|x->top_k /= x->ratio;|;|'
+mutate epsilon-of-pooled-rows "$(golden glm5next-long)" src/model/block/pooled_index.c 's|.row_eps = (float)eps|.row_eps = 1e-6f|'
+
+# Kimi delta attention
+mutate gate-of-kda "$(golden glm5next)" src/model/block/kda.c 's|^    op_sigmoid_mul(op, o, gate, s->n_rows, values);||'
+mutate beta-of-kda "$(golden bailingmoe3)" src/model/block/kda.c 's|^    op_sigmoid(op, beta, s->n_rows, n_head);||'
+mutate scale-of-kda "$(golden bailingmoe3)" src/model/block/kda.c 's|p->delta.qk_eps, 1.0f / sqrtf((float)d)|p->delta.qk_eps, 1.0f|'
+mutate history-of-kda "state build/data/golden/bailingmoe3.gguf" src/model/block/kda.c 's|bind_state(b, (size_t)(p->delta.conv - 1) \* (size_t)n)|bind_state(b, 0)|'
+
+# n-grams of qwen4exp and deepseek41
+mutate norm-of-ngram-values "$(golden qwen4exp)" src/model/block/ngram.c 's|op_group_norm(op, key, v, w->norm_conv->vector|op_group_norm(op, key, v, w->norm_key->vector|'
+mutate ngram-lengths "$(golden qwen4exp)" src/model/block/ngram.c 's|ended = ended \|\| last|ended = last|'
+mutate engram-keys "$(golden deepseek41)" src/model/block/engram.c 's|op_group_norm(op, key, key, w->k->vector|op_group_norm(op, key, key, w->q->vector|'
+mutate engram-numbers "$(golden deepseek41)" src/model/block/engram.c 's|(uint64_t)e->number\[last\[0\]\]|(uint64_t)last[0]|'
+mutate engram-value "$(golden deepseek41)" src/model/block/engram.c 's|matmul_rows(s, value, &a, w->wkv, wide, p->n_embd)|matmul_rows(s, value, \&a, w->wkv, 0, p->n_embd)|'
+
+# cohere2moe, minimax-m3, glm5next
+mutate weights-unsaid "$(golden minimax-m3-dense)" src/model/arch/minimax_m3.c 's|p->router_normalise = 1;|p->router_normalise = 0;|'
+mutate weights-unsaid-of-glm "equivalent" src/model/recurrent/glm5next.c 's|p->router_normalise = 1;|p->router_normalise = 0;|'
+mutate norms-of-minimax "$(golden minimax-m3)" src/model/arch/minimax_m3.c 's|^    bind_qk_norm(b, l, &w->attention, p->d_k, p->d_k);||'
+mutate softmax-of-all "hostile_models cohere2moe-rms" src/model/arch/cohere2moe.c 's/if (p->router_gate == ROUTE_SIGMOID || p->router_normalise)/if (p)/'
+mutate groups-of-experts "$(golden bailingmoe3)" src/model/block/dense_or_moe.c 's|.n_group = p->n_group,|.n_group = 1,|'
+
+# windows, ropes and scales of slices 1, 2 and 5
+mutate half-of-rope "$(golden step35)" src/model/arch/step35.c 's|p->rope\[ROPE\].n_rot /= 2;||'
+mutate base-of-windows "$(golden mimo2)" src/model/arch/mimo2.c 's|windowed ? WINDOW_ROPE : ROPE|ROPE|'
+mutate rope-of-exaone "$(golden exaone-moe)" src/model/arch/exaone_moe.c 's|windowed ? ROPE : NO_ROPE|ROPE|'
+mutate scores-of-ling "unsaid" src/model/arch/deepseek.c 's|p->attn_scale = 1.0f / sqrtf((float)p->rope\[ROPE\].n_rot);||'
+mutate magnitude-of-yarn "$(golden mistral3)" src/model/arch/mistral3.c 's|r->attn_factor /= 1 + |r->attn_factor /= 2 + |'
+mutate weights-of-ernie "$(golden ernie4_5-moe)" src/model/arch/ernie4_5.c 's|p->router_normalise = 1;||'
+
 # headers of published shapes
 mutate rows-a-token "plan_models build/data/headers/INDEX.json" src/model/bind.c 's|.n_take = n_take}|.n_take = 1}|'
 

@@ -12,6 +12,8 @@
 #   8. docs/MAP.md counts the files of each folder rightly, and its lines within a tenth
 #   9. private words that the field's words replaced do not come back into the source, the manual and the documents
 #  10. every mutation of tests/mutate.sh still changes the files that it names
+#  11. architectures: a file has at most 250 lines, half of them at most 90, a block at most 200 (but those that all build on); beside
+#      these files none of the layers that compute names one
 set -u
 cd "$(dirname "$0")/.." || exit 1
 status=0
@@ -258,6 +260,29 @@ gone|said|told)\b|\b((un)?touch|(slot_)?settle(_[a-z]+)?)\(|\b(room|closing|wish
 
 # Rule 10.
 sh tests/mutate.sh --dry || status=1
+
+# Rule 11.
+architectures=$(grep -lE '^const struct arch arch_' src/model/arch/*.c src/model/recurrent/*.c)
+# shellcheck disable=SC2086 # a list of files
+wc -l $architectures | awk '
+    $2 == "total" { next }
+    $1 > 250 { print $2 " has " $1 " lines; an architecture has at most 250"; bad = 1 }
+    { n++ }
+    $1 <= 90 { short++ }
+    END {
+        if (2 * short < n) {
+            print "of " n " architectures " short " have at most 90 lines; half must"
+            bad = 1
+        }
+        exit bad || n < 40
+    }' || status=1
+wc -l src/model/block/*.c | awk '
+    $2 !~ /total|block\/(attention|latent|moe)\.c$/ && $1 > 200 { print $2 " has " $1 " lines; a block has at most 200"; bad = 1 }
+    END { exit bad }' || status=1
+# shellcheck disable=SC2086
+names=$(cat $architectures | grep -oE '\.name = "[^"]+"' | cut -d'"' -f2 | paste -sd '|')
+find src/model src/op src/engine src/store -name '*.[ch]' | grep -vE '^src/model/(arch|recurrent)/' | xargs grep -nE "\"($names)[\".]" &&
+    echo "architectures are named in src/model/arch and src/model/recurrent alone" && status=1
 
 if command -v clang-format >/dev/null 2>&1; then
     # It takes the longest by far, so only of files that have changed since it last found nothing.

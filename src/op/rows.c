@@ -385,7 +385,7 @@ static void weigh(const struct route *a, const int32_t *id, float *w, const floa
     if (r->gate == ROUTE_CHOSEN_SIGMOID)
         a->op->k->sigmoid(w, w, chosen);
     for (int k = 0; r->normalise && k < a->n_used; k++)
-        w[k] = sum != 0.0f ? w[k] / sum : 0.0f; /* all sigmoids may be too small for f32 */
+        w[k] = sum != 0.0f ? w[k] / sum : 0.0f; /* roots of softplus may all be 0 in f32 */
     for (int k = 0; r->scale != 0 && r->scale != 1.0f && k < a->n_used; k++)
         w[k] *= r->scale;
 }

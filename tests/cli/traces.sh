@@ -53,6 +53,19 @@ run bench "$golden/qwen3moe.gguf" -p 40 -n 0 -r 1 --no-roofs --no-warmup --route
 is "its own routes again" 0 "pp40" ""
 [ "$(ids "$dir/first" 320)" = "$(ids "$dir/routes" 320)" ] && pass || fail "its own routes again" "others"
 
+# Layers with fewer experts than others: 3, 6 and 4 of 6, the first of which goes by tokens.
+fewer='{"layers":[0,1,2],"n_expert":6,"k":2,"id_bytes":1,"comp":"raw","n_prompt":1,"n_step":2}'
+trace "$fewer" '\0002\0000\0005\0004\0003\0001\0001\0377\0000\0377\0003\0377'
+run bench "$golden/deepseek4-fewer.gguf" -p 0 -n 3 -r 1 --no-roofs --no-warmup --routes "$dir/forced" --route-trace "$dir/routes"
+is "fewer experts, forced routes" 0 "tg3" ""
+tail -c 24 "$dir/routes" | od -An -v -tu1 -w6 | tr -s ' ' | tr '\n' ';' >"$dir/out"
+is "fewer experts, the routes that were forced" 0 "^ 2 0 5 4 3 1;( 1 255 0 255 3 255;){3}\$" ""
+for beyond in '\0003\0000\0005\0004\0003\0001' '\0002\0000\0005\0004\0004\0001'; do
+    trace "$fewer" "$beyond"'\0001\0377\0000\0377\0003\0377'
+    run bench "$golden/deepseek4-fewer.gguf" -p 0 -n 3 -r 1 --no-roofs --no-warmup --routes "$dir/forced"
+    is "fewer experts, one beyond them" 2 "" "it names an expert that a layer of the model does not have"
+done
+
 refused() { # refused WHAT PATTERN
     run bench "$golden/qwen3moe.gguf" -p 0 -n 2 -r 1 --no-roofs --routes "$dir/forced"
     is "$1" 2 "" "$2"

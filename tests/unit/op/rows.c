@@ -288,11 +288,39 @@ static void soft_roots(void **state)
     }
 }
 
+/* Roots of softplus below -87 are 0, and a row whose weights sum up to that takes nothing from its experts. Sigmoids never are: exp
+ * ends at 88, so far down they are all alike. */
+static void sums_of_zero(void **state)
+{
+    (void)state;
+    enum { EXPERTS = 5, USED = 3 };
+    static const enum route_gate gates[] = {ROUTE_SQRT_SOFTPLUS, ROUTE_SIGMOID};
+    static const float was[2 * EXPERTS] = {-200, -100, -300, -88, -1e30f, -200, 1, -300, 2, -1e30f};
+    for (int tier = 0; tier <= (int)cpu_best_tier(); tier++)
+        for (int i = 0; i < 2; i++) {
+            const struct route_rule rule = {.gate = gates[i], .normalise = 1, .scale = 2};
+            float logits[2 * EXPERTS], work[2 * EXPERTS], w[2 * USED];
+            int32_t id[2 * USED];
+            memcpy(logits, was, sizeof was);
+            world_open(&world, (enum cpu_tier)tier, 1, 64, 64);
+            op_route(&world.op, id, w, logits, work, 2, EXPERTS, USED, &rule);
+            world_close(&world);
+            assert_true(id[0] == 0 && id[1] == 1 && id[2] == 2); /* ties */
+            for (int k = 0; k < USED; k++)
+                if (i == 0)
+                    assert_true(w[k] == 0.0f);
+                else
+                    assert_near((double)w[k], 2.0 / USED, 1e-6);
+            assert_true(id[USED] == 3 && id[USED + 1] == 1 && id[USED + 2] == 0);
+            assert_near((double)(w[USED] + w[USED + 1]), 2, 1e-6);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(norms),        cmocka_unit_test(sums),
                                        cmocka_unit_test(routes),       cmocka_unit_test(equal_logits),
                                        cmocka_unit_test(not_a_number), cmocka_unit_test(saturated),
-                                       cmocka_unit_test(soft_roots)};
+                                       cmocka_unit_test(soft_roots),   cmocka_unit_test(sums_of_zero)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
