@@ -1,27 +1,31 @@
 #!/usr/bin/env python3
 """References of the golden models that no other engine made: logits in double precision.
 
-  golden_f64.py --check DIR NAME...   compares with DIR/NAME.ref: qwen35, qwen35moe, qwen4exp, and those of f64_decoders.py,
+  golden_f64.py --check DIR NAME...   compares with DIR/NAME.ref: qwen35, qwen35moe, qwen4exp, and those of f64_decoders.py, f64_families.py,
                                      f64_streams.py and f64_deepseek41.py
   golden_f64.py --make DIR NAME...    writes DIR/NAME.ref and prints the entry for INDEX.json
+  golden_f64.py --real DIR NAME=OPTIONS...    the same of a model of real widths, which mkgguf.py makes with these options (q8_0)
 
 Written from the definitions in docs/spec/architectures.md (parts 3 to 8) and the reference implementation that it names, by whole sequences
 and plain numpy: nothing is shared with src/, so that a mistake is not made twice. What it says of qwen4exp rests on this: the parts
 that qwen35 and qwen35moe have too agree with the goldens of those, which another engine made.
 """
 import argparse
+import hashlib
 import json
 import os
+import subprocess
 import sys
 import numpy as np
 import ggufw as G
 import f64_decoders
 import f64_deepseek41
+import f64_families
 import f64_streams
 import mkgolden
 from f64 import Model, causal_conv, read_ref, rms, rope, sigmoid, silu, softmax, write_ref
 
-GREEDY = 12
+GREEDY, REAL_TOKENS = 12, 6
 
 
 # ---------------------------------------------------------------- blocks; n: [tokens][d], normed
@@ -192,7 +196,7 @@ def qwen4exp(m, ids):
 def logits(m, ids):
     m.eps, m.gap = m.get("attention.layer_norm_rms_epsilon", m.get("attention.layer_norm_epsilon")), 1.0
     own = {"qwen35": qwen35, "qwen35moe": qwen35, "qwen4exp": qwen4exp}
-    return {**own, **f64_decoders.ARCHS, **f64_streams.ARCHS, **f64_deepseek41.ARCHS}[m.arch](m, np.asarray(ids))
+    return {**own, **f64_decoders.ARCHS, **f64_families.ARCHS, **f64_streams.ARCHS, **f64_deepseek41.ARCHS}[m.arch](m, np.asarray(ids))
 
 
 # ---------------------------------------------------------------- references
@@ -226,10 +230,10 @@ def perturbed(m, change):
     return other
 
 
-def noise_of(m, ids, ref):
-    """the largest error of eight draws in which every weight moves by one unit in the last place"""
+def noise_of(m, ids, ref, draws=8):
+    """the largest error of some draws in which every weight moves by one unit in the last place"""
     worst = 0.0
-    for draw in range(8):
+    for draw in range(draws):
         rng = G.seed_of(draw, "noise")
         other = perturbed(m, lambda k, v: np.nextafter(v.astype(np.float32), np.where(rng.random(v.shape) < 0.5, -np.inf, np.inf).astype(
             np.float32)).astype(np.float64))
@@ -281,16 +285,38 @@ def make(folder, name):
         "greedy": [int(x) for x in more[len(ids):]], "greedy_margin": round(float(margin), 5)}))
 
 
+def make_real(folder, name, options):
+    """a few tokens of a model of real widths; noise of one draw, because each has some hundred million weights"""
+    path = os.path.join(folder, name + ".gguf")
+    subprocess.run([sys.executable, "-B", os.path.join(os.path.dirname(__file__), "mkgguf.py")] + options.split() + [path], check=True)
+    with open(path, "rb") as f:
+        digest = hashlib.file_digest(f, "sha256").hexdigest()
+    m = Model(path)
+    ids = G.seed_of(3, name + "/real").integers(0, 256, REAL_TOKENS)
+    ref = logits(m, ids)
+    gap, noise = m.gap, noise_of(m, ids, ref, 1)
+    write_ref(os.path.join(folder, name + ".ref"), ids, ref)
+    print(json.dumps({
+        "name": name, "options": "--exact", "mkgguf": options, "gguf_bytes": os.path.getsize(path), "gguf_sha256": digest,
+        "n_params": sum(v.size for v in m.t.values()), "types": ["f32", "q8_0"], "noise": float("%.3g" % noise),
+        "choice_gap": float("%.3g" % gap), "tolerance": max(1e-5, float("%.2g" % (3 * noise))), "logit_sd": round(float(ref.std()), 4)}))
+    sys.stdout.flush()
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = ap.add_mutually_exclusive_group(required=True)
     what.add_argument("--check", metavar="DIR")
     what.add_argument("--make", metavar="DIR")
+    what.add_argument("--real", metavar="DIR")
     ap.add_argument("names", nargs="+")
     a = ap.parse_args()
     for name in a.names:
         if a.make:
             make(a.make, name)
+            continue
+        if a.real:
+            make_real(a.real, *name.split("=", 1))
             continue
         ids, ref = read_ref(os.path.join(a.check, name + ".ref"))
         m = Model(os.path.join(a.check, name + ".gguf"))

@@ -137,7 +137,7 @@ def expected(name):
 def header(name, path):
     # a map of tokens is the one key that grows with the vocabulary
     vocab = 1024 if "engrams" in mkgguf.SHAPES[name][2] else None
-    a = SimpleNamespace(type="q8_0", layers=None, experts=None, vocab=vocab, rows=None, tokenizer=None, align=32, seed=1, pool_mib=1, skew=0.25,
+    a = SimpleNamespace(type="q8_0", layers=None, experts=None, vocab=vocab, rows=None, first=0, tokenizer=None, align=32, seed=1, pool_mib=1, skew=0.25,
                         list=True)
     w, b = mkgguf.make(name, a)
     w.write_header(path)
