@@ -19,6 +19,7 @@
 #include "engine/engine.h"
 #include "expected.h"
 #include "op/matmul.h"
+#include "temporary.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -778,6 +779,49 @@ static void cached(const char *path)
     stoker_close(s);
 }
 
+/* The same in another engine, which finds it in a file. */
+static void cached_on_disk(const char *path)
+{
+    static struct recorded r[2];
+    static stoker_token id[LONG];
+    char folder[TEMPORARY_PATH], remove[TEMPORARY_PATH + 8];
+    struct stoker_options o = base;
+    struct stoker_error err;
+    struct stoker_event e[2] = {{.kind = STOKER_FAILED}, {.kind = STOKER_FAILED}};
+    const size_t from = 270; /* recurrent states are kept there */
+    stoker_id job;
+    if (temporary_folder(folder, "capture"))
+        return;
+    o.cache_dir = folder;
+    int ok = 1;
+    for (int i = 0; i < 2 && ok; i++) {
+        struct stoker *s = engine(path, &o);
+        if (!s)
+            return;
+        tokens_of(s, id, LONG);
+        struct stoker_capture c = {.taps = 1 << STOKER_TAP_RESID_POST, .from = {(int64_t)from, 0}};
+        struct stoker_request q = {.prompt = id,
+                                   .n_prompt = LONG,
+                                   .max_tokens = 1,
+                                   .ignore_end = 1,
+                                   .snapshot_at = &from,
+                                   .n_snapshot_at = 1,
+                                   .capture = &c};
+        ok = lay_out(&r[i], s, &c, 30) == 0 && stoker_submit(s, &q, &job, &err) == 0 && finish(s, job, &e[i]) == 0;
+        stoker_close(s);
+    }
+    size_t n = e[1].u.end.n_cached;
+    ok = ok && memcmp(r[0].data, r[1].data, r[0].bytes) == 0 && e[0].u.end.n_cached == 0;
+    char detail[60];
+    snprintf(detail, sizeof detail, "%zu of 270 positions from a file", n);
+    verdict(name_of(path), "from a file", ok && n == from, detail);
+    free(r[0].data);
+    free(r[1].data);
+    snprintf(remove, sizeof remove, "rm -r %s", folder);
+    if (system(remove))
+        printf("     %s is left\n", folder);
+}
+
 /* ---- what becomes of rows ------------------------------------------------------------------------------------------------------ */
 
 static int is_near(double x, double want, double share) { return fabs(x - want) <= share * fabs(want) + 1e-30; }
@@ -890,7 +934,8 @@ static void refused(const char *path)
     static uint8_t memory[16];
     const struct stoker_capture good = {
         .taps = 1U << STOKER_TAP_RESID_POST, .memory = memory, .n_memory = sizeof memory};
-    struct stoker_capture bad[6];
+    struct stoker_capture bad[7];
+    int pipes[2] = {-1, -1};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         bad[i] = good; /* [0]: 16 bytes are too few */
     bad[1].row = 1;
@@ -898,13 +943,19 @@ static void refused(const char *path)
     bad[3].request = 1;
     bad[4].from = (struct stoker_at){.n = INT64_MAX, .from_prompt_end = 1};
     bad[5].memory = NULL;
+    bad[5].fd = open_target();
     bad[5].data_at = INT64_MAX;
+    bad[6].memory = NULL;
+    bad[6].fd = pipe(pipes) ? -1 : pipes[1];
     tokens_of(s, id, N);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct stoker_request q = {.prompt = id, .n_prompt = N, .only_score = 1, .max_tokens = 0, .capture = &bad[i]};
         verdict(name_of(path), "refused", stoker_submit(s, &q, &job, &err) && *err.text,
                 "a place that is none was taken");
     }
+    close(bad[5].fd);
+    close(pipes[0]);
+    close(pipes[1]);
     verdict(name_of(path), "memory given back", atomic_load(&s->capture.left) == base.capture_memory / 4,
             "some is lost");
     stoker_close(s);
@@ -918,6 +969,7 @@ static void all_laws(const char *path, int with_waits)
     reduced(path);
     refused(path);
     cached(path);
+    cached_on_disk(path);
     held_up(path);
     full(path);
     closed(path);

@@ -563,6 +563,7 @@ mutate negative-minus-positive "$command" src/study/contrast.c 's|k->positive\[j
 mutate blocks-forget unit/study/contrast src/study/contrast.c 's|k->first == first \&\& !k->is_first|!k->is_first|'
 mutate pad-of-the-shorter "$command" src/cli/steer/make.c 's|space\[n - 1\] : 0|space[n - 1] + 1 : 0|'
 mutate named-by-the-next "$command" src/cli/steer/make.c 's|(int)i + c->shift, m->v|(int)i + 1 - c->shift, m->v|'
+mutate no-turns "$command" src/study/record.c 's|err->code == STOKER_ERR_BUSY \&\& n > 0|err->code == STOKER_ERR_BUSY \&\& n > 1000|'
 # what a vector does by scale and layer
 mutate drift-the-other-way cli/sweep src/cli/steer/sweep.c 's|a->logprob\[at\] - b->logprob\[at\]|b->logprob[at] - a->logprob[at]|'
 mutate one-script-for-all cli/sweep src/study/answers.c 's|script->token + i \*|script->token + 0 * i *|'

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct vector *along_of(const struct stoker_capture *c)
@@ -69,11 +70,14 @@ static int check_range(const struct stoker_capture *c, size_t rows, int64_t end,
 
 static int check_target(const struct stoker_capture *c, uint64_t bytes, struct error *err)
 {
+    struct stat st;
     if (c->memory && bytes > c->n_memory)
         return error_set(err, ERR_INPUT, "what is recorded takes %" PRIu64 " bytes, its memory has %zu", bytes,
                          c->n_memory);
     if (!c->memory && c->fd < 0)
         return error_set(err, ERR_INPUT, "what is recorded has no target: neither a file nor memory");
+    if (!c->memory && (fstat(c->fd, &st) || !S_ISREG(st.st_mode)))
+        return error_set(err, ERR_INPUT, "what is recorded has a target that is no regular file");
     if (!c->memory && (c->data_at > INT64_MAX || bytes > INT64_MAX - c->data_at))
         return error_set(err, ERR_INPUT, "what is recorded takes %" PRIu64 " bytes, more than a file can have", bytes);
     return 0;

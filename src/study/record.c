@@ -32,6 +32,15 @@ static int submit(const struct study_record *r, size_t i, size_t row, stoker_id 
     return stoker_submit(r->s, &q, id, err);
 }
 
+/* 1: request i is under way; 0: those that are, n of them, have all memory for lists; it comes back as they end. */
+static int try_submit(const struct study_record *r, size_t i, size_t row, size_t n, stoker_id *id,
+                      struct stoker_error *err)
+{
+    if (submit(r, i, row, id, err) == 0)
+        return 1;
+    return err->code == STOKER_ERR_BUSY && n > 0 ? 0 : -1;
+}
+
 /* Takes the events of a request to its end; at once, if `over`. */
 static int wait_for(const struct study_record *r, stoker_id id, int over, struct stoker_error *err)
 {
@@ -62,10 +71,12 @@ int study_record_run(const struct study_record *r, struct stoker_error *err)
     size_t most = (size_t)plan.n_parallel + 1;
     while (ended < next || (!status && next < r->q->n)) {
         if (!status && next < r->q->n && next - ended < most) {
-            status = submit(r, next, row, &id[next % most], err);
-            row += rows_of(r, next);
-            next += status == 0;
-            continue;
+            int is_submitted = try_submit(r, next, row, next - ended, &id[next % most], err);
+            status = is_submitted < 0 ? -1 : 0;
+            if (is_submitted > 0)
+                row += rows_of(r, next++);
+            if (is_submitted)
+                continue;
         }
         int one = wait_for(r, id[ended++ % most], status != 0, err);
         status = status ? status : one;

@@ -61,6 +61,13 @@ look "rows of both" "$f" '^\([1-9][0-9.]*,[1-9][0-9.]*,[1-9][0-9.]*,[1-9][0-9.]*
 run activations "$ember" --text "$dir/corpus" --window 8 --parallel 1 --threads 1 --chunk 3 --layers 3 -o "$f"
 cmp -s "$f" "$dir/two" && pass || fail "a corpus" "depends on --parallel"
 
+# Sums of more windows than there is memory for: they take turns.
+run activations "$ember" --text "$dir/corpus" --window 4 --reduce mean -o "$f"
+cp "$f" "$dir/means"
+run activations "$ember" --text "$dir/corpus" --window 4 --reduce mean --parallel 8 --capture-memory 64k -o "$f"
+is "windows take turns" 0 "" ""
+cmp -s "$f" "$dir/means" && pass || fail "windows take turns" "other bytes"
+
 # A last window that is too short for --from has no row; a second run that writes the same file is told; a link is not followed.
 run activations "$ember" --text "$dir/corpus" --window 8 --from 7 --layers 3 -o "$f"
 is "a window without rows" 0 "" ""

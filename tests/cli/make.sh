@@ -54,6 +54,12 @@ for rows in cold warm; do
 done
 [ "$(wc -c <"$dir/warm")" -lt "$(($(wc -c <"$dir/cold") / 4))" ] && pass || fail "--cache-dir" "nothing is taken from it"
 
+# Sums of more prompts than there is memory for: they take turns.
+run $exact $texts --positions mean --norm raw -o "$f"
+cp "$f" "$dir/mean-raw"
+run $exact $texts --positions mean --norm raw --parallel 8 --capture-memory 64k -o "$f"
+equal "prompts take turns" "$dir/mean-raw"
+
 # Questions in the model's chat format are the prompts that somebody rendered: the file differs in the names of what it was made of alone.
 sums() { "$stoker" inspect "$1" | sed -n 's/^  sha256 *//p'; }
 run $exact --chat --positive "$v/asked_positive.txt" --negative-file "$v/asked_negative.txt" --norm raw -o "$f"

@@ -204,12 +204,14 @@ static int run_all(struct record *r)
     progress_begin(&p, "recording", PROGRESS_TOKENS, 0);
     while (ended < next || (!status && next < r->n)) {
         if (!status && next < r->n && next - ended < most) {
-            if (submit(r, next, &id[next % most], &err))
-                status = report(&err);
-            else
+            int failed = submit(r, next, &id[next % most], &err);
+            if (!failed)
                 next++;
-            continue;
-        }
+            else if (err.code != STOKER_ERR_BUSY || ended == next)
+                status = report(&err);
+            if (!failed || status)
+                continue;
+        } /* or those that run have all memory for lists: it comes back as they end */
         int one = wait_for(r, id[ended++ % most]);
         status = status ? status : one;
         part_interrupted |= status != 0; /* what is left need not go on */
