@@ -30,7 +30,7 @@ npm ci --no-audit --no-fund >npm.log 2>&1 || { tail -n 5 npm.log; skip "npm cann
 # The seed: at temperature 1 the model thinks before three answers of four, and one check needs an answer with reasoning.
 # The vector is loaded and, at scale 0, changes nothing unless a request asks for it.
 [ ! -f "$vector" ] || steer="--control-vector-scaled $vector:0"
-"$stoker" serve --port 0 --ctx 8192 --memory 1G --seed 2 ${steer:-} >out 2>log &
+"$stoker" serve --port 0 --ctx 8192 --memory 1G --seed 2 --roofs on ${steer:-} >out 2>log &
 pid=$!
 for _ in $(seq 100); do
     url=$(sed -n 's/^listening on //p' out)

@@ -3,7 +3,7 @@
 #include "cli/common/flags.h"
 
 #include "base/error.h"
-#include "cli/common/drive.h"
+#include "cli/machine/drive.h"
 
 #include <jansson.h>
 

@@ -1,9 +1,9 @@
 /* stoker plan: the memory plan from headers alone. Exit 0 it fits, 2 it does not. */
 #include "cli/common/cli.h"
-#include "cli/common/drive.h"
 #include "cli/common/flags.h"
 #include "cli/common/header.h"
 #include "cli/common/steer_flags.h"
+#include "cli/machine/drive.h"
 
 #include "base/error.h"
 #include "base/utf8.h"

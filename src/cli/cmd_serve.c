@@ -7,6 +7,8 @@
 #include "cli/common/profile.h"
 #include "cli/common/sampling_flags.h"
 #include "cli/common/steer_flags.h"
+#include "cli/machine/drive.h"
+#include "cli/machine/roofs.h"
 #include "server/server.h"
 
 #include <ctype.h>
@@ -202,12 +204,30 @@ static void take_signals(void)
 
 static struct http_texts texts(const struct text_list *l) { return (struct http_texts){l->text, (size_t)l->n}; }
 
+/* Loading such a model takes longer than measuring the roofs under which the page shows its speed. */
+#define ROOFS_FROM (UINT64_C(4) << 30)
+
+static void measure_roofs(struct server_options *o, int wanted)
+{
+    struct stoker_plan p;
+    struct stoker_about about;
+    struct stoker_error err;
+    if (wanted == 0 || (wanted < 0 && (stoker_about(&about, o->model, &err) || about.bytes < ROOFS_FROM)) ||
+        stoker_plan(&p, o->model, &o->engine, &err)) /* which the server refuses */
+        return;
+    if (p.memory < DRIVE_MEMORY || !roofs_can_measure())
+        log_line(LOG_WARN, "the page shows no roofs: measuring what this machine does at most takes %s of memory",
+                 show_bytes(DRIVE_MEMORY));
+    else if (roofs_measure(&o->roofs, o->model, &o->engine, 0, &err))
+        log_line(LOG_WARN, "the page shows no roofs: %s", err.text);
+}
+
 /* Values of flags whose form is not that of the fields of struct server_options. */
 struct raw_flags {
     struct text_list alias, key, cors, allow;
     struct sampling_flags sampling;
     struct steer_flags steer;
-    const char *key_file, *stabilize, *think, *close;
+    const char *key_file, *stabilize, *think, *close, *roofs;
     int no_profile;
 };
 
@@ -308,6 +328,8 @@ int cmd_serve(int argc, char **argv)
          "end calls and JSON before the limit (default on)"},
         {"--no-profile", NULL, FLAG_SWITCH, &w.no_profile, 0, 0, NULL,
          "not what stoker tune found for this model and budget"},
+        {"--roofs", NULL, FLAG_ON_OFF, &w.roofs, 0, 0, "on|off",
+         "measure what this machine does at most first, for the page: some seconds (default: of models above 4 GiB)"},
         {"--no-page", NULL, FLAG_SWITCH, &o.no_page, 0, 0, NULL, "no page at /"},
     };
     const struct flag_table tables[] = {
@@ -323,5 +345,7 @@ int cmd_serve(int argc, char **argv)
     if (server_stopper_open(&stopper, &err))
         return report(&err);
     take_signals();
+    if (!o.no_page || w.roofs)
+        measure_roofs(&o, switch_of(w.roofs));
     return server_run(&o, &stopper, listening, NULL, &err) ? report(&err) : 0;
 }

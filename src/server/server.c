@@ -407,7 +407,7 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
         return fail(err, STOKER_ERR_MEMORY, "no memory for the server");
     for (size_t i = 0; i < o->key.n; i++)
         sha256(o->key.text[i], strlen(o->key.text[i]), key[i]);
-    s->rates = (struct rates){.tps = -1, .prompt_tps = -1, .hit_rate = -1, .read_mbps = -1};
+    s->rates = (struct rates){.tps = -1, .prompt_tps = -1, .hit_rate = -1, .read_mbps = -1, .memory_mbps = -1};
     s->started = server_now();
     s->opt.engine.server = server_bytes(&s->opt);
     struct stoker_plan plan;

@@ -72,6 +72,22 @@ plan_served >"$dir/served"
 same=$(grep -v '^slack ' "$dir/planned" | grep -Fxc -f "$dir/served")
 [ "$same" -ge 15 ] && [ "$same" -eq "$(grep -vc '^slack ' "$dir/planned")" ] && pass ||
     fail "plan --serve" "is another plan: $(diff "$dir/planned" "$dir/served")"
+# Roofs: measured where the budget has room for it, and then figures are beside them.
+starts --roofs on
+is "serve --roofs without room" 0 "^listening on " "$log warning: the page shows no roofs: measuring what this machine does at most takes 384.0 MiB of memory$"
+"$stoker" serve --port 0 --memory 1G --threads 1 --roofs on >"$dir/out" 2>"$dir/err" &
+pid=$!
+wait_for 60 grep -q '^listening on ' "$dir/out" || fail "serve --roofs on" "does not listen"
+at=$(sed 's/^listening on //' "$dir/out")
+wait_for 60 curl -sf -o "$dir/stats" "$at/stoker/stats" || fail "serve --roofs on" "is not healthy"
+grep -Eq '"memory_mbps":null,"memory_roof_mbps":[0-9.]+,"drive_roof_mbps":null' "$dir/stats" && pass || fail "roofs before an answer" "$(cat "$dir/stats")"
+sleep 0.5 # figures are of half a second or more
+curl -s "$at/v1/completions" -d '{"prompt":"Once","max_tokens":64,"ignore_eos":true}' >"$dir/ignored"
+curl -s "$at/stoker/stats" >"$dir/stats"
+grep -Eq '"memory_mbps":[0-9.]+,"memory_roof_mbps":[0-9.]+' "$dir/stats" && pass || fail "memory behind an answer" "$(cat "$dir/stats")"
+kill -TERM $pid
+wait $pid
+pid=
 run serve --port 0 --memory 20M
 is "a plan that does not fit" 2 "" "--memory"
 

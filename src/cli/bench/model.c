@@ -5,7 +5,7 @@
  *
  * k: experts of a call, e: compute of one, a: compute outside experts; all from the same run, with the waiting taken out. */
 #include "cli/bench/bench.h"
-#include "cli/common/drive.h"
+#include "cli/machine/drive.h"
 
 #include <math.h>
 

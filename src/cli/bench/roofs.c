@@ -1,7 +1,8 @@
 /* What a machine does at most, and what of that the repetitions of a test are: bench.md 3. Bounds and where time went are of each
  * repetition's own counters. */
+#include "cli/machine/roofs.h"
 #include "cli/bench/bench.h"
-#include "cli/common/drive.h"
+#include "cli/machine/drive.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -9,60 +10,16 @@
 
 /* ---- roofs ------------------------------------------------------------------------------------------------------------------ */
 
-/* Experts that are not all in memory come from the drive; so do all of a cold engine's. */
-static int reads_experts(const struct bench *b, const struct stoker_plan *p)
-{
-    int held = 1;
-    for (int i = 0; i < p->n_class; i++)
-        held = held && p->slots[i] >= p->experts[i];
-    return p->n_class > 0 && (b->cold || !held);
-}
-
-/* A mirror is a second drive, and buffered reads come from the page cache: the rate of the one file bounds neither. */
-static int one_drive(const struct stoker_options *o)
-{
-    return !o->mirror && !(o->reader && strcmp(o->reader, "buffered") == 0);
-}
-
-/* Measuring takes memory beside the engine's. */
-static int can_measure(void)
-{
-    const char *from;
-    return stoker_memory_left(&from) > DRIVE_MEMORY;
-}
-
-static int measure(const struct bench *b, struct stoker_roofs *out, struct stoker_error *err)
-{
-    struct stoker_plan p;
-    if (stoker_plan(&p, b->model, &b->options, err) || stoker_roofs(out, b->model, &b->options, err))
-        return -1;
-    if (reads_experts(b, &p) && one_drive(&b->options) && drive_rate_of_model(b->model, p.expert_bytes[0], &out->drive))
-        out->drive = 0; /* it has said why */
-    return 0;
-}
-
-/* The buffers that roofs took are not the engine's: its peak begins anew (proc(5), clear_refs; refused, it stays as high as they were). */
-static void forget_peak(void)
-{
-    FILE *f = fopen("/proc/self/clear_refs", "w");
-    if (f) {
-        fputs("5", f);
-        fclose(f);
-    }
-}
-
 int bench_measure_roofs(struct bench *b, struct stoker_error *err)
 {
-    if (!can_measure()) {
+    if (!roofs_can_measure()) {
         fprintf(stderr,
                 "stoker bench: no bounds, since measuring what this machine does at most takes %s of memory, which it "
                 "has not left\n",
                 show_bytes(DRIVE_MEMORY));
         return 0;
     }
-    int failed = measure(b, &b->roofs, err);
-    forget_peak();
-    return failed;
+    return roofs_measure(&b->roofs, b->model, &b->options, b->cold, err);
 }
 
 void bench_check_roofs(struct bench *b)
@@ -70,7 +27,8 @@ void bench_check_roofs(struct bench *b)
     struct stoker_roofs last;
     struct eval_roof_move m;
     struct stoker_error err;
-    if (b->roofs.memory <= 0 || !can_measure() || measure(b, &last, &err) || !eval_roofs_moved(&m, &b->roofs, &last))
+    if (b->roofs.memory <= 0 || !roofs_can_measure() || roofs_measure(&last, b->model, &b->options, b->cold, &err) ||
+        !eval_roofs_moved(&m, &b->roofs, &last))
         return;
     int is_rate = strcmp(m.roof, "memory") == 0 || strcmp(m.roof, "drive") == 0;
     double unit = is_rate ? 1e-9 : 2e-12; /* a product and its addition are two operations */

@@ -3,8 +3,8 @@
  * Where experts stream, lines below a row of the table tell hits, bytes, waiting, and the overlap model (model.c). */
 #include "cli/bench/bench.h"
 #include "cli/common/cli.h"
-#include "cli/common/drive.h"
 #include "cli/common/flags.h"
+#include "cli/machine/drive.h"
 #include "eval/stats.h"
 
 #include <jansson.h>

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/kernel_file.h"
-#include "cli/common/drive.h"
+#include "cli/machine/drive.h"
 #include "store/reader.h"
 
 #include <errno.h>

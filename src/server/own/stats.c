@@ -6,6 +6,7 @@
 #include "server/request/service.h"
 
 #include <inttypes.h>
+#include <limits.h>
 
 enum { EVENT_MS = 500, SLOTS_MOST = 128 };
 
@@ -36,6 +37,37 @@ void own_slots(struct http_exchange *x)
 
 /* ---- the panel ------------------------------------------------------------------------------------------------------------- */
 
+/* Positions behind which the sequences are that run now, together: each step reads what they keep. */
+static int positions_now(struct stoker *engine)
+{
+    struct stoker_slot slot[SLOTS_MOST];
+    int n = stoker_slots(engine, slot, SLOTS_MOST);
+    size_t sum = 0;
+    for (int i = 0; i < n && i < SLOTS_MOST; i++)
+        if (slot[i].state != STOKER_IDLE)
+            sum += slot[i].n_prompt_done + slot[i].n_decoded;
+    return sum < INT_MAX / 2 ? (int)sum : INT_MAX / 2;
+}
+
+/* Bytes that the steps between two readings took of memory at least (bench.md 3). */
+static double memory_bytes(struct stoker *engine, const struct stoker_stats *last, const struct stoker_stats *now)
+{
+    uint64_t answers = now->generated_tokens - last->generated_tokens,
+             rows = now->prompt_tokens - now->cached_tokens - (last->prompt_tokens - last->cached_tokens) + answers,
+             steps = now->steps - last->steps;
+    struct stoker_work work;
+    if (rows == 0 || steps == 0 || rows > INT_MAX / 2 || steps > rows)
+        return -1;
+    int behind = positions_now(engine) - (int)rows; /* when they began */
+    struct stoker_rows r = {.n_before = behind > 0 ? behind : 0,
+                            .n_rows = (int)rows,
+                            .n_steps = (int)steps,
+                            .n_logits = (int)answers,
+                            .n_experts = (double)(now->hits + now->misses - last->hits - last->misses)};
+    stoker_work_of(engine, &r, &work);
+    return work.memory_bytes;
+}
+
 /* Rates over the last half second or more, as far as the engine computed in it: a short answer shows its speed, not the pause behind it.
  * Those of nothing stay as they were, so that an idle server shows its last figures. */
 static struct rates rates_now(struct server *s, const struct stoker_stats *now)
@@ -56,6 +88,8 @@ static struct rates rates_now(struct server *s, const struct stoker_stats *now)
             r->hit_rate = (double)hits / (double)asked;
             r->read_mbps = (double)(now->bytes_read - last->bytes_read) * 1e-6 / busy;
         }
+        double bytes = memory_bytes(s->engine, last, now);
+        r->memory_mbps = bytes < 0 ? r->memory_mbps : bytes * 1e-6 / busy;
         r->last = *now;
         r->at_ns = at;
     }
@@ -74,6 +108,8 @@ static void put_figure(struct out *o, const char *name, double v)
     out_print(o, ",");
 }
 
+static double known_mbps(double rate) { return rate > 0 ? rate * 1e-6 : -1; }
+
 static void put_stats(struct out *o, struct server *s)
 {
     struct stoker_stats now;
@@ -86,6 +122,9 @@ static void put_stats(struct out *o, struct server *s)
     put_figure(o, "ttft_ms", ttft > 0 ? ttft * 1e3 : -1);
     put_figure(o, "hit_rate", r.hit_rate);
     put_figure(o, "read_mbps", r.read_mbps);
+    put_figure(o, "memory_mbps", r.memory_mbps);
+    put_figure(o, "memory_roof_mbps", known_mbps(s->opt.roofs.memory));
+    put_figure(o, "drive_roof_mbps", known_mbps(s->opt.roofs.drive));
     out_print(o,
               "\"queue_depth\":%d,\"active\":%d,\"requests\":%" PRIu64 ",\"prompt_tokens\":%" PRIu64
               ",\"cached_tokens\":%" PRIu64 ",\"generated_tokens\":%" PRIu64 ",\"cancelled\":%" PRIu64

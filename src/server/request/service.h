@@ -44,11 +44,12 @@ struct server_options {
     /* Opens the vectors of the command line, when the model is open. -1 with *err. NULL: there are none. */
     int (*open_vectors)(void *arg, struct stoker *s, struct server_vectors *out, struct stoker_error *err);
     void *open_vectors_arg;
-    const char *capture_dir; /* where recorded rows wait on their way to clients, or NULL */
-    uint64_t capture_disk;   /* bytes of it */
-    int think;               /* 1 on, 0 off, -1 as the template has it */
-    int no_tool_grammar;     /* 1: calls are parsed, but not constrained */
-    int close_at_limit;      /* 1, 0; -1: on for calls and schemas */
+    const char *capture_dir;   /* where recorded rows wait on their way to clients, or NULL */
+    uint64_t capture_disk;     /* bytes of it */
+    int think;                 /* 1 on, 0 off, -1 as the template has it */
+    int no_tool_grammar;       /* 1: calls are parsed, but not constrained */
+    int close_at_limit;        /* 1, 0; -1: on for calls and schemas */
+    struct stoker_roofs roofs; /* of this machine, for the page; zeros: not measured */
 };
 
 enum server_state { SERVER_LOADING, SERVER_READY, SERVER_DRAINING };
@@ -67,6 +68,7 @@ struct rates {
     struct stoker_stats last;
     uint64_t at_ns;                              /* of last; 0: none */
     double tps, prompt_tps, hit_rate, read_mbps; /* < 0: not known yet */
+    double memory_mbps;                          /* at least, of what steps took of memory; likewise */
 };
 
 struct server {

@@ -33,11 +33,24 @@ const panel = (() => {
     if (waiting > 0) $('queue').textContent = `${waiting} more wait in the queue.`;
   }
 
+  // How much of what the machine gives at most the steps took: docs/spec/bench.md 3.
+  function showRoof(id, rate, roof) {
+    const known = typeof rate === 'number' && roof > 0, box = $(id), percent = Math.round(100 * rate / roof);
+    box.hidden = !known;
+    if (!known) return;
+    box.querySelector('b').textContent = percent;
+    box.querySelector('i').textContent = `% of ${numberText(roof / 1000)} GB/s`;
+    box.querySelector('.bar > div').style.width = `${Math.min(100, percent)}%`;
+    box.title = `${numberText(rate / 1000)} of the ${numberText(roof / 1000)} GB/s that this machine gives at most`;
+  }
+
   function show(s) {
     for (const [id, of] of Object.entries(FIGURES)) {
       const v = of(s);
       document.querySelector(`[data-testid=${id}]`).textContent = typeof v !== 'number' ? '' : COUNTS.has(id) ? Math.round(v).toLocaleString('en') : numberText(v);
     }
+    showRoof('roof-memory', s.memory_mbps, s.memory_roof_mbps);
+    showRoof('roof-drive', s.read_mbps, s.drive_roof_mbps);
     rates.push(typeof s.tps === 'number' ? s.tps : 0);
     if (rates.length > 120) rates.shift();
     drawRates();

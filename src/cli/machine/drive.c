@@ -1,5 +1,5 @@
 /* Opening a file to be measured: see drive.h. */
-#include "cli/common/drive.h"
+#include "cli/machine/drive.h"
 
 #include "base/error.h"
 #include "cli/common/flags.h"

@@ -1,6 +1,6 @@
 /* A file's drive, for measuring: stoker disk, stoker plan --disk, stoker doctor. */
-#ifndef CLI_COMMON_DRIVE_H
-#define CLI_COMMON_DRIVE_H
+#ifndef CLI_MACHINE_DRIVE_H
+#define CLI_MACHINE_DRIVE_H
 
 #include "base/arena.h"
 #include "format/gguf.h"
