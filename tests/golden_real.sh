@@ -1,5 +1,5 @@
 #!/bin/sh
-# Golden models with real dimensions: each is written on demand (100 to 300 MB), compared, removed.
+# Golden models with real dimensions: each is written on demand (100 to 700 MB), compared, removed.
 #
 #   sh tests/golden_real.sh [OPTION...]     options go to build/tests/golden: --exact, --memory min, --cpu-tier T ...
 #
@@ -13,7 +13,9 @@ real=${BUILD:-build}/data/real
 list=$real/INDEX.json
 
 # Shapes of the architectures that src/model/ has; a new architecture adds its own here.
-shapes='llama-* qwen3-* qwen35moe-* gpt-oss-* deepseek2-* glm4moe-* nemotron-* cohere2moe-* bailingmoe3-*'
+shapes='llama-* qwen3-* qwen3vl-* qwen35moe-* qwen4exp-* gpt-oss-* deepseek2-* glm4moe-* glm5next-* nemotron-* cohere2moe-* bailingmoe2-* bailingmoe3-*
+    llama4-* mistral3-* mistral4-* smollm3-* granitemoe-* granitehybrid-* lfm2moe-* ernie4_5-* hunyuan-* step35-* mimo2-* exaone-moe-* afmoe-* dots1-*
+    minimax-m3-*'
 
 nothing() {
     echo "$1"

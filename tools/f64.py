@@ -26,15 +26,15 @@ class Model:
         self.key = {k[len(self.arch) + 1:]: number(v) for k, v in r.kv.items() if k.startswith(self.arch + ".")}
         self.t = {}
         for name, (dims, kind, offset) in r.tensors.items():
-            if kind not in (0, 8, 26):
-                sys.exit("%s: %s is neither f32 nor q8_0 nor i32" % (path, name))
+            if kind not in (0, 1, 8, 26):
+                sys.exit("%s: %s is neither f32 nor f16 nor q8_0 nor i32" % (path, name))
             r.f.seek(r.base + offset)
             n = int(np.prod(dims))
             if kind == 8:
                 block = np.frombuffer(r.f.read(n // 32 * 34), [("scale", "<f2"), ("code", "i1", 32)])
                 self.t[name] = (block["scale"].astype(np.float64)[:, None] * block["code"]).reshape(dims[::-1])
                 continue
-            self.t[name] = np.frombuffer(r.f.read(4 * n), "<i4" if kind else "<f4").astype(np.float64).reshape(dims[::-1])
+            self.t[name] = np.frombuffer(r.f.read((2 if kind == 1 else 4) * n), {0: "<f4", 1: "<f2", 26: "<i4"}[kind]).astype(np.float64).reshape(dims[::-1])
 
     def layer(self, l):
         begin = "blk.%d." % l
