@@ -105,6 +105,12 @@ int file_is_same(const char *a, const char *b)
     return x.st_ino == y.st_ino && x.st_dev == y.st_dev;
 }
 
+int file_is_at(int fd, const char *path)
+{
+    struct stat is, named;
+    return fstat(fd, &is) == 0 && stat(path, &named) == 0 && is.st_ino == named.st_ino && is.st_dev == named.st_dev;
+}
+
 void file_drop_cache(int fd, uint64_t offset, uint64_t n)
 {
     const uint64_t page = page_bytes(), begin = round_down(offset, page);

@@ -22,6 +22,9 @@ char *file_read_stream(FILE *f, const char *name, size_t most, size_t *n, struct
 /* 1: both names lead to one place, where there is a file or can be one; 0: they do not, or one leads nowhere. */
 int file_is_same(const char *a, const char *b);
 
+/* 1: path names the file that is open as fd, and not another that has come there since. */
+int file_is_at(int fd, const char *path);
+
 /* Drop the bytes [offset, offset + n) of an open file from the page cache, widened to whole pages, since only these go. Advice: no
  * errors. */
 void file_drop_cache(int fd, uint64_t offset, uint64_t n);

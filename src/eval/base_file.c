@@ -374,16 +374,14 @@ static int check_space(const struct eval_base *b, uint64_t bytes, struct error *
                      (unsigned long long)bytes, (unsigned long long)left);
 }
 
-static int write_tokens(const struct eval_base *b, struct error *err)
+/* The last of what a file begins with: one without it was never begun. */
+static int write_header(const struct eval_base *b, struct error *err)
 {
     uint8_t h[HEADER];
     const uint32_t shape[] = {(uint32_t)b->n_ctx, (uint32_t)b->n_vocab, (uint32_t)b->n_chunk};
     memcpy(h, magic, sizeof magic);
     memcpy(h + sizeof magic, shape, sizeof shape);
-    return write_at(b, b->token, b->n_chunk * (size_t)b->n_ctx * sizeof *b->token, HEADER, err) ||
-                   write_at(b, h, sizeof h, 0, err)
-               ? -1
-               : 0;
+    return write_at(b, h, sizeof h, 0, err);
 }
 
 static int have_same_shape(const struct eval_base *a, const struct eval_base *b)
@@ -428,7 +426,7 @@ static int check_done(const struct eval_base *b, const char *path, size_t done, 
 
 static int open_part(struct eval_base *b, const char *part, int create, struct error *err)
 {
-    struct stat st, named;
+    struct stat st;
     b->fd = open(part, O_RDWR | (create ? O_CREAT : 0) | O_CLOEXEC | O_NONBLOCK, 0666);
     if (b->fd < 0 && errno == ENOENT && !create)
         return error_set(err, ERR_INPUT, "%s is gone, which the results go on with: begin anew without --resume", part);
@@ -438,8 +436,7 @@ static int open_part(struct eval_base *b, const char *part, int create, struct e
         return error_set(err, ERR_INPUT, "%s is not a regular file", part);
     if (flock(b->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
         return error_set(err, ERR_INPUT, "%s: another run writes it", part);
-    if (stat(part, &named) || named.st_ino != st.st_ino ||
-        named.st_dev != st.st_dev) /* it was renamed before the lock */
+    if (!file_is_at(b->fd, part)) /* it was renamed before the lock */
         return error_set(err, ERR_INPUT, "%s: another run has just ended it", part);
     return 0;
 }
@@ -469,7 +466,9 @@ static int fill_part(const struct eval_base *b, const char *part, size_t done, u
         return check_done(b, part, done, known, err) || check_space(b, bytes, err) ? -1 : 0;
     if (check_begun(b, part, err))
         return -1;
-    if (ftruncate(b->fd, 0) || check_space(b, bytes, err) || write_tokens(b, err) || ftruncate(b->fd, (off_t)bytes))
+    if (ftruncate(b->fd, 0) || check_space(b, bytes, err) ||
+        write_at(b, b->token, b->n_chunk * (size_t)b->n_ctx * sizeof *b->token, HEADER, err) ||
+        ftruncate(b->fd, (off_t)bytes) || write_header(b, err))
         return error_set(err, ERR_IO, "%s: cannot be made %llu bytes long: %s", part, (unsigned long long)bytes,
                          strerror(errno));
     return 0;
@@ -569,6 +568,8 @@ int eval_base_finish(const struct eval_base *b, struct error *err)
     int failed = eval_base_sync(b, err);
     if (!part)
         failed = error_set(err, ERR_MEMORY, "no memory for a name");
+    else if (!failed && !file_is_at(b->fd, part))
+        failed = error_set(err, ERR_IO, "%s is another file now: the rows of this run are gone", part);
     else if (!failed && rename_new(part, b->path))
         failed = error_set(err, ERR_IO, "%s cannot be renamed %s: %s", part, b->path, strerror(errno));
     free(part);
@@ -578,7 +579,7 @@ int eval_base_finish(const struct eval_base *b, struct error *err)
 void eval_base_discard(const struct eval_base *b)
 {
     char *part = b->fd >= 0 ? part_of(b) : NULL;
-    if (part)
+    if (part && file_is_at(b->fd, part))
         unlink(part);
     free(part);
 }

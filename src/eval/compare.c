@@ -189,6 +189,14 @@ static int find_pairs(struct pairs *p, const struct eval_record *a, const struct
 /* Right and wrong, once or a list of times. */
 static size_t n_answer(const json_t *v) { return json_is_array(v) ? json_array_size(v) : json_is_boolean(v); }
 
+static int are_answers(const json_t *v)
+{
+    size_t i;
+    const json_t *answer;
+    json_array_foreach(v, i, answer) if (!json_is_boolean(answer)) return 0;
+    return 1;
+}
+
 static int is_right(const json_t *v, size_t i) { return json_is_true(json_is_array(v) ? json_array_get(v, i) : v); }
 
 /* What is true of a bad answer: whoever has fewer is better (eval/jsonval.h). */
@@ -202,17 +210,21 @@ static int is_fault(const char *name)
     return 0;
 }
 
-/* An item's share of right answers of A less that of B: above 0, B is worse. -1: the two have not the same answers. */
+/* An item's share of right answers of A less that of B: above 0, B is worse. Answers of one item fail together, so that it is the item that
+ * counts, for whoever is right more often. -1: the two have not the same answers. */
 static int compare_answers(struct eval_compared *f, const json_t *a, const json_t *b, double *diff)
 {
-    size_t n = n_answer(a), b_before = f->b, c_before = f->c;
-    if (n == 0 || n != n_answer(b))
+    size_t n = n_answer(a), only_a = 0, only_b = 0;
+    if (n == 0 || n != n_answer(b) || !are_answers(a) || !are_answers(b))
         return -1;
     for (size_t i = 0; i < n; i++) {
-        f->b += is_right(a, i) && !is_right(b, i);
-        f->c += is_right(b, i) && !is_right(a, i);
+        only_a += is_right(a, i) && !is_right(b, i);
+        only_b += is_right(b, i) && !is_right(a, i);
     }
-    *diff = 100 * ((double)(f->b - b_before) - (double)(f->c - c_before)) / (double)n;
+    f->b += only_a > only_b;
+    f->c += only_b > only_a;
+    f->equal &= only_a + only_b == 0;
+    *diff = 100 * ((double)only_a - (double)only_b) / (double)n;
     return 0;
 }
 
@@ -230,7 +242,6 @@ static int mean_of(const json_t *item, const char *name, double *out)
 /* One figure over the pairs that have it, with room for their differences in diff [p->n]. */
 static int compare_figure(struct eval_compared *f, const struct pairs *p, int of_text, double *diff, struct error *err)
 {
-    int several = 0;
     for (size_t i = 0; i < p->n; i++) {
         const json_t *a = json_object_get(json_object_get(p->a[i], "right"), f->name),
                      *b = json_object_get(json_object_get(p->b[i], "right"), f->name);
@@ -246,17 +257,13 @@ static int compare_figure(struct eval_compared *f, const struct pairs *p, int of
             return error_set(err, ERR_INPUT, "pair %zu of the results has no %s to compare", i + 1, f->name);
         if (of_text)
             diff[f->n] = of_b - of_a;
-        several |= n_answer(a) > 1;
-        f->equal &= fabs(diff[f->n]) <= 0 && f->b + f->c == 0;
+        f->equal &= fabs(diff[f->n]) <= 0;
         f->n++;
     }
     if (eval_bootstrap(&f->diff, diff, f->n, EVAL_RESAMPLES, err))
         return -1;
     f->few = f->n < EVAL_INTERVAL_LEAST;
-    if (of_text || several) /* answers of one item are not independent: items are drawn, and not answers */
-        f->p = f->equal || f->few ? 1 : fmin(1, f->diff.p);
-    else
-        f->p = eval_mcnemar(f->b, f->c);
+    f->p = of_text ? (f->equal || f->few ? 1 : fmin(1, f->diff.p)) : eval_mcnemar(f->b, f->c);
     return 0;
 }
 

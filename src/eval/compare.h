@@ -33,7 +33,7 @@ struct eval_comparison {
     int n_figure;
     struct eval_compared {
         char name[EVAL_FIGURE_NAME];
-        size_t n, b, c;             /* items; answers that A alone, that B alone is right about */
+        size_t n, b, c;             /* items; of these, that A, that B is right about more often */
         int equal;                  /* 1: no item differs */
         int few;                    /* 1: fewer than EVAL_INTERVAL_LEAST: they show nothing, and diff has no interval */
         struct eval_bootstrap diff; /* of B less A, in the unit; above 0: B is worse */

@@ -55,19 +55,43 @@ char *eval_json_schema(const json_t *item, const char *tool)
     return schema ? json_dump_spelled(schema, JSON_PRESERVE_ORDER | JSON_ENCODE_ANY) : NULL;
 }
 
-/* The schema of this one value: references into it lead where they did. */
+/* Has references into the schema lead to where it is a definition. Values of other keywords than these are no schemas, but names of
+ * members may be any. -1: no memory. */
+static int move_references(json_t *schema)
+{
+    static const char *const values[] = {"const", "enum", "default", "examples"};
+    const char *key;
+    json_t *member;
+    size_t i;
+    void *next;
+    if (json_is_array(schema))
+        json_array_foreach(schema, i, member) if (move_references(member)) return -1;
+    if (!json_is_dict(schema))
+        return 0;
+    json_object_foreach_safe(schema, next, key, member)
+    {
+        const char *to = strcmp(key, "$ref") == 0 ? json_string_value(member) : NULL;
+        int is_value = 0;
+        for (i = 0; i < sizeof values / sizeof *values; i++)
+            is_value |= strcmp(values[i], key) == 0;
+        if (to && *to == '#' && json_object_set_new(schema, key, json_sprintf("#/$defs/schema%s", to + 1)))
+            return -1;
+        if (!to && !is_value && move_references(member))
+            return -1;
+    }
+    return 0;
+}
+
+/* The schema of this one value: all of the schema is a definition, so that it may lead to itself. NULL: no memory. */
 static json_t *with_value(const json_t *schema, json_t *value)
 {
-    json_t *out = json_is_dict(schema) ? json_copy((json_t *)(uintptr_t)schema) : json_object(),
-           *parts = json_object_get(schema, "allOf"), *all = parts ? json_copy(parts) : json_array();
-    if (json_array_append_new(all, json_pack("{s:O}", "const", value)) == 0 &&
-        json_object_set(out, "allOf", all) == 0) {
-        json_decref(all);
-        return out;
+    json_t *moved = json_deep_copy(schema);
+    if (!moved || move_references(moved)) {
+        json_decref(moved);
+        return NULL;
     }
-    json_decref(all);
-    json_decref(out);
-    return NULL;
+    return json_pack("{s:{s:o}, s:[{s:s}, {s:O}]}", "$defs", "schema", moved, "allOf", "$ref", "#/$defs/schema",
+                     "const", value);
 }
 
 int eval_json_fits(const json_t *item, const char *tool, json_t *value, struct error *err)

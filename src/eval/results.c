@@ -135,11 +135,12 @@ int eval_results_open(struct eval_results **out, const char *path, const json_t 
         status = error_set(err, ERR_IO, "%s: cannot be cut: %s", path, strerror(errno));
     if (status == 0 && whole == 0)
         status = eval_results_add(r, json_incref((json_t *)(uintptr_t)header), err);
+    if (r)
+        r->is_new = !exists;
     if (status) {
         eval_results_close(r);
         return -1;
     }
-    r->is_new = !exists;
     *out = r;
     return 0;
 }
@@ -188,7 +189,7 @@ void eval_results_close(struct eval_results *r)
 {
     if (!r)
         return;
-    if (r->is_new)
+    if (r->is_new && r->file && file_is_at(fileno(r->file), r->path))
         unlink(r->path);
     if (r->file)
         fclose(r->file);

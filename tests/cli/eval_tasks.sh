@@ -307,16 +307,21 @@ run eval compare "$dir/b" "$dir/a"
 is "the other way" 0 '=B better than A by 20.0 points [10.0, 31.7], p = 0.00049' ""
 run eval compare "$dir/a" "$dir/b" --json
 is "compare as JSON" 0 '^\{"unit":"points","items":60,"asked_otherwise":0,"figures":\[\{"name":"acc","verdict":"B worse","items":60,"only_a":12,"only_b":0,' ""
-# Four answers of one item fail together: three items of forty show nothing, where twelve answers of 160 would.
-for n in 0 3 12; do
+# Four answers of one item fail together: five items of forty show nothing, where twenty answers of 160 would.
+for n in 0 5 12; do
     {
         echo '{"eval":"json","version":1}'
         seq 40 | awk -v n=$n '{ v = $1 > n ? "true" : "false"; printf "{\"id\":\"%s\",\"right\":{\"free_valid\":[%s,%s,%s,%s]}}\n", $1, v, v, v, v }'
         echo '{"summary":{}}'
     } >"$dir/json$n"
 done
-run eval compare "$dir/json0" "$dir/json3"
-is "answers of three items" 0 '^no difference shown' ""
+run eval compare "$dir/json0" "$dir/json5"
+is "answers of five items" 0 '^no difference shown' ""
+run eval compare "$dir/json0" "$dir/json12" --json
+is "items that A is right about more often" 0 '"only_a":12,"only_b":0,' ""
+sed 's/true/1/' "$dir/json0" >"$dir/numbers"
+run eval compare "$dir/json0" "$dir/numbers"
+is "answers that are numbers" 2 "" 'has no free_valid to compare$'
 run eval compare "$dir/json0" "$dir/json12"
 is "answers of twelve items" 0 '^B worse than A by 30.0 points' ""
 run eval mcq "$ember" -f "$items" --mode text --limit 24 --out "$dir/t"

@@ -22,8 +22,9 @@ struct json {
     char *tools, *schema; /* of the request that begins */
     struct answers {
         unsigned char right[KINDS][EVAL_JSON_ANSWERS][EVAL_JSON_RATES];
-    } * kept;      /* [n] */
-    json_t *texts; /* of the item whose answers come: free, constrained */
+    } * kept;           /* [n] */
+    json_t *texts;      /* of the item whose answers come: free, constrained */
+    const char *broken; /* the item of an answer that the automaton of its constraint does not accept; NULL: none */
     size_t right[KINDS][EVAL_JSON_RATES], n[KINDS][EVAL_JSON_RATES];
 };
 
@@ -226,13 +227,12 @@ static int judge(struct json *j, size_t item, size_t kind, size_t answer, const 
                  struct error *err)
 {
     const json_t *of = j->items.item[item];
-    unsigned char *right = j->kept[item].right[kind][answer];
-    if (eval_json_judge(of, a, right, err))
+    if (eval_json_judge(of, a, j->kept[item].right[kind][answer], err))
         return -1;
-    if (kind == FREE || eval_json_is_tool(of) || !right[EVAL_JSON_VALID])
+    if (kind == FREE || eval_json_is_tool(of))
         return 0;
     int accepted = is_accepted(j, of, a->text, err);
-    right[EVAL_JSON_VALID] = accepted > 0;
+    j->broken = accepted == 0 ? eval_item_id(of) : j->broken;
     return accepted < 0 ? -1 : 0;
 }
 
@@ -318,19 +318,20 @@ static void show(void *arg)
         }
 }
 
-/* What a constraint promises: 3 after a sentence where an answer does not keep it, for then the engine is at fault. */
+/* What a constraint promises: 3 after a sentence where an answer does not keep it, for then the engine is at fault. Of a schema, what its
+ * automaton accepts: it may know less of the schema than "valid" asks. */
 static int check_promise(const struct json *j)
 {
-    static const enum eval_json_rate promised[] = {EVAL_JSON_PARSES, EVAL_JSON_VALID, EVAL_JSON_NAME};
-    for (size_t i = 0; i < j->task.n; i++)
-        for (size_t p = 0; p < sizeof promised / sizeof *promised; p++)
-            for (int a = 0; eval_json_applies(j->items.item[i], promised[p]) && a < EVAL_JSON_ANSWERS; a++)
-                if (!j->kept[i].right[CONSTRAINED][a][promised[p]]) {
-                    fprintf(stderr, "stoker eval: %s: constrained answer %d fails \"%s\": that is a fault of stoker\n",
-                            eval_item_id(j->items.item[i]), a, eval_json_rate_name[promised[p]]);
-                    return 3;
-                }
-    return 0;
+    const char *broken = j->broken,
+               *what = broken ? "is not what its constraint accepts" : "calls another tool, or none";
+    for (size_t i = 0; i < j->task.n && !broken; i++)
+        for (int a = 0; a < EVAL_JSON_ANSWERS && eval_json_is_tool(j->items.item[i]); a++)
+            if (!j->kept[i].right[CONSTRAINED][a][EVAL_JSON_NAME])
+                broken = eval_item_id(j->items.item[i]);
+    if (!broken)
+        return 0;
+    fprintf(stderr, "stoker eval: %s: a constrained answer %s: that is a fault of stoker\n", broken, what);
+    return 3;
 }
 
 static int run(struct json *j)

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FEW = 10 };      /* chunks, of which a bootstrap says too little */
@@ -280,7 +281,8 @@ int eval_ppl(struct eval_command *c)
     struct ppl p = {.c = c, .base.fd = -1};
     struct error err = {0};
     /* A run makes its results before its rows: rows without results are those of another run. */
-    int goes_on = c->resume && c->out && access(c->out, F_OK) == 0;
+    struct stat results;
+    int goes_on = c->resume && c->out && stat(c->out, &results) == 0 && results.st_size > 0;
     int status = c->save && !goes_on && eval_base_is_free(c->save, &err) ? eval_fail(&err) : 0;
     if (status == 0)
         status = eval_texts_read(&p.text, c);

@@ -53,6 +53,14 @@ static void members_in_any_order(void **state)
 static void edges(void **state)
 {
     (void)state;
+    static const char list[] =
+        "{\"type\":\"object\",\"properties\":{\"v\":{\"type\":\"integer\"},\"next\":{\"$ref\":\"#\"}},"
+        "\"required\":[\"v\"],\"additionalProperties\":false}";
+    assert_int_equal(fits(list, "{\"next\":{\"next\":{\"v\":3},\"v\":2},\"v\":1}"), 1); /* it leads to itself */
+    assert_int_equal(fits(list, "{\"next\":{\"next\":{\"w\":3},\"v\":2},\"v\":1}"), 0);
+    assert_int_equal(
+        fits("{\"properties\":{\"$ref\":{\"type\":\"string\"}},\"enum\":[{\"$ref\":\"#\"}]}", "{\"$ref\":\"#\"}"),
+        1); /* which is no reference */
     assert_int_equal(fits("true", "[1]"), 1);
     assert_int_equal(fits("false", "1"), 0);
     assert_int_equal(fits("{}", "{\"a\":{}}"), 1);
