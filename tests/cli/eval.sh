@@ -352,14 +352,6 @@ cp "$base" "$dir/held.part"
 run $save "$dir/held" --out "$dir/header" --resume
 is "kld --save: empty results beside rows" 2 "" "^stoker eval: $dir/held.part has the rows of an earlier run: "
 cmp -s "$dir/held.part" "$base" && pass || fail "kld --save: empty results beside rows" "they are gone"
-# What has come to a run's name since is somebody else's.
-"$stoker" eval ppl "$ember" -f "$dir/long" --ctx 1024 --threads 1 --out "$dir/named" >/dev/null 2>&1 &
-wait_for 60 test -s "$dir/named"
-echo other >"$dir/theirs"
-mv "$dir/theirs" "$dir/named"
-kill -INT $!
-wait $!
-[ "$(cat "$dir/named")" = other ] && pass || fail "a file that came to the name of --out" "is gone"
 # A run without a result leaves nothing behind.
 run eval ppl "$ember" -f "$text" --ctx 128 --memory 1MiB --out "$dir/refused"
 [ "$status" -eq 2 ] && [ ! -e "$dir/refused" ] && pass || fail "a run that is refused" "status $status, or its --out is left"
