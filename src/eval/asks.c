@@ -77,6 +77,7 @@ static int submit(struct run *r, struct flight *f, struct error *err)
     struct stoker_request q = {.prompt = a->token,
                                .n_prompt = a->n_token,
                                .max_tokens = a->max_tokens,
+                               .may_be_cut = 1, /* an answer that is too long is a result */
                                .sampling = a->sampling,
                                .score_from = a->score_from,
                                .score = f->score,

@@ -279,6 +279,10 @@ asked "another tool" '"tools":[{"function":{"name":"f","parameters":{}}}],"expec
 printf '{"id":"a","messages":[{"role":"user","content":"x"}],"tools":"@absent","expect":{"name":"f"}}\n' >"$dir/items"
 run eval json "$ember" -f "$dir/items"
 is "no such tools" 2 "" "^stoker eval: $dir/items, line 1: $dir/absent"
+# No answer of 512 tokens fits: it is cut, the others are rated, and nobody is at fault.
+printf '{"id":"%s","messages":[{"role":"user","content":"x"}],"schema":{"type":"string","minLength":%s}}\n' long 5000 short 5 >"$dir/items"
+run eval json "$ember" -f "$dir/items"
+is "an answer that cannot fit" 0 '^valid, constrained: 4 of 8, ' ""
 # 50,000 numbers take more as JSON than as text; what --limit leaves out is not read
 {
     printf '{"id":"a","messages":[{"role":"user","content":"x"}],"schema":{}}\n'

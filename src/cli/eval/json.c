@@ -24,7 +24,7 @@ struct json {
         unsigned char right[KINDS][EVAL_JSON_ANSWERS][EVAL_JSON_RATES];
     } * kept;           /* [n] */
     json_t *texts;      /* of the item whose answers come: free, constrained */
-    const char *broken; /* the item of an answer that the automaton of its constraint does not accept; NULL: none */
+    const char *broken; /* an item whose constraint did not keep its promise; NULL: none */
     size_t right[KINDS][EVAL_JSON_RATES], n[KINDS][EVAL_JSON_RATES];
 };
 
@@ -223,17 +223,14 @@ static int is_accepted(const struct json *j, const json_t *item, const char *tex
     return accepted < 0 ? eval_error(err, eval_item_id(item), &why) : accepted;
 }
 
-static int judge(struct json *j, size_t item, size_t kind, size_t answer, const struct eval_json_answer *a,
-                 struct error *err)
+/* What a constraint promises where its shortest answer is within the limit: of a schema, what its automaton accepts, which may know less
+ * of it than "valid" asks; of tools, a call of the one that is expected. 1, 0, or -1: *err. */
+static int is_promised(const struct json *j, const json_t *item, const struct eval_answer *answer,
+                       const unsigned char *right, struct error *err)
 {
-    const json_t *of = j->items.item[item];
-    if (eval_json_judge(of, a, j->kept[item].right[kind][answer], err))
-        return -1;
-    if (kind == FREE || eval_json_is_tool(of))
-        return 0;
-    int accepted = is_accepted(j, of, a->text, err);
-    j->broken = accepted == 0 ? eval_item_id(of) : j->broken;
-    return accepted < 0 ? -1 : 0;
+    if (stoker_reply_shortest(answer->reply) > EVAL_JSON_TOKENS)
+        return 1;
+    return eval_json_is_tool(item) ? right[EVAL_JSON_NAME] : is_accepted(j, item, answer->text, err);
 }
 
 static int end(void *arg, size_t i, const struct eval_ask *ask, const struct eval_answer *answer, struct error *err)
@@ -252,7 +249,11 @@ static int end(void *arg, size_t i, const struct eval_ask *ask, const struct eva
         it.name = stoker_reply_call(answer->reply, 0, &text, &n);
         it.arguments = arguments = strndup(text, n);
     }
-    int failed = judge(j, item, k, a, &it, err);
+    unsigned char *right = j->kept[item].right[k][a];
+    int failed = eval_json_judge(j->items.item[item], &it, right, err);
+    int kept = !failed && k == CONSTRAINED ? is_promised(j, j->items.item[item], answer, right, err) : 1;
+    j->broken = kept ? j->broken : ask->item;
+    failed |= kept < 0;
     if (!failed && json_array_append_new(json_object_get(j->texts, kind_name[k]),
                                          json_string(it.arguments ? it.arguments : it.text)))
         failed = error_set(err, ERR_MEMORY, "%s: no memory for its answer", ask->item);
@@ -318,19 +319,14 @@ static void show(void *arg)
         }
 }
 
-/* What a constraint promises: 3 after a sentence where an answer does not keep it, for then the engine is at fault. Of a schema, what its
- * automaton accepts: it may know less of the schema than "valid" asks. */
+/* 3 after a sentence where an answer does not keep what its constraint promises, for then the engine is at fault. */
 static int check_promise(const struct json *j)
 {
-    const char *broken = j->broken,
-               *what = broken ? "is not what its constraint accepts" : "calls another tool, or none";
-    for (size_t i = 0; i < j->task.n && !broken; i++)
-        for (int a = 0; a < EVAL_JSON_ANSWERS && eval_json_is_tool(j->items.item[i]); a++)
-            if (!j->kept[i].right[CONSTRAINED][a][EVAL_JSON_NAME])
-                broken = eval_item_id(j->items.item[i]);
-    if (!broken)
+    if (!j->broken)
         return 0;
-    fprintf(stderr, "stoker eval: %s: a constrained answer %s: that is a fault of stoker\n", broken, what);
+    fprintf(stderr,
+            "stoker eval: %s: a constrained answer is not what its constraint promises: that is a fault of stoker\n",
+            j->broken);
     return 3;
 }
 
