@@ -141,6 +141,8 @@ run $act --tensors resid -o "$f"
 is "an unknown tensor" 2 "" 'there is no "resid"; possible are resid_pre, '
 run $act --layers 4 -o "$f"
 is "a layer too many" 2 "" 'the model has layers 0 to 3'
+run $act --layers 1, -o "$f"
+is "a comma behind the layers" 2 "" 'stoker activations: --layers 1,: numbers and ranges'
 run activations "$data/steering/steer-llama-tied.gguf" --tokens "$dir/ids" --ctx 64 --layers 1 --tensors router_ids -o "$f"
 is "no router there" 1 "" 'layer 1 has no router_ids'
 run $act --tensors resid_post,router_ids --reduce count -o "$f"

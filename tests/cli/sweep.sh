@@ -52,11 +52,11 @@ is "no vector" 2 "" '--vector: which control vector\?'
 run $sweep --vector "$v/ablate.gguf"
 is "no prompts" 2 "" '--prompts: which prompts are answered\?'
 with="--vector $v/ablate.gguf --prompts $dir/ask"
-for bad in 1,x 1001 nan '' 1,,2; do
+for bad in 1,x 1001 nan '' 1,,2 1,2,; do
     run $sweep $with --scales "$bad"
     is "--scales $bad" 2 "" 'stoker steer sweep: --scales'
 done
-for bad in x 5-3 3,,4 3,x; do
+for bad in x 5-3 3,,4 3,x 3,; do
     run $sweep $with --layers "$bad"
     is "--layers $bad" 2 "" 'stoker steer sweep: --layers'
 done

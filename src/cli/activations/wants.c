@@ -50,7 +50,7 @@ static int read_layers(unsigned char *layer, int n_layer, const char *list)
             last = strtol(p, &end, 10);
             bad = end == p;
         }
-        if (bad || (*end && *end != ','))
+        if (bad || (*end && (*end != ',' || !end[1])))
             return wrong("--layers", list, "numbers and ranges, as in 3,10-20, or all");
         if (first < 0 || first > last || last >= n_layer) {
             fprintf(stderr, "stoker activations: --layers %.60s: the model has layers 0 to %d, the first comes first\n",

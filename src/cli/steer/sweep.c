@@ -53,7 +53,8 @@ static int read_scales(struct sweep *w)
     const char *p = w->c->scales;
     for (char *end; *p; p = end + (*end == ',')) {
         double scale = strtod(p, &end);
-        if (end == p || (*end && *end != ',') || !(fabs(scale) <= STOKER_SCALE_MOST) || w->n_scale == SETTINGS)
+        if (end == p || (*end && (*end != ',' || !end[1])) || !(fabs(scale) <= STOKER_SCALE_MOST) ||
+            w->n_scale == SETTINGS)
             return wrong(w, "--scales", w->c->scales, "up to 64 numbers from -1000 to 1000, as in -2,-1,0,1,2");
         w->scale[w->n_scale++] = scale;
     }
@@ -66,7 +67,7 @@ static int read_layers(struct sweep *w)
     w->layers[0][0] = w->layers[0][1] = -1;
     while (p && *p) {
         const char *end = w->n_layers < SETTINGS ? steer_range(p, w->layers[w->n_layers]) : NULL;
-        if (!end || (*end && *end != ','))
+        if (!end || (*end && (*end != ',' || !end[1])))
             return wrong(w, "--layers", w->c->layers,
                          "up to 64 layers and ranges that are tried one by one, as in 3,1-5");
         w->n_layers++;
