@@ -5,12 +5,12 @@
 #
 #     sh bench/against_laws.sh [MODEL.gguf]
 #
-# The slow build waits, after each step of the model, for that share of the time that the step took. FLAGS (-t 1 -p 256 -n 0) are of both
-# builds.
+# The slow build waits, after each step of the model, for that share of the time that the step took. FLAGS (-t 1 -p 1000 -n 0 -r 3) are
+# of both builds.
 set -u
 export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
-model=${1:-models/ember/ember.gguf} runs=${RUNS:-20} delay=${DELAY:-5} busy=${BUSY:-2} flags=${FLAGS:--t 1 -p 256 -n 0}
+model=${1:-models/ember/ember.gguf} runs=${RUNS:-20} delay=${DELAY:-5} busy=${BUSY:-2} flags=${FLAGS:--t 1 -p 1000 -n 0 -r 3}
 case $model in /*) ;; *) model=$PWD/$model ;; esac
 work=$(mktemp -d) || exit 1
 beside=''

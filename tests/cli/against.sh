@@ -18,6 +18,8 @@ END
 }
 build_that fast 's/"avg_ns":[0-9]*/"avg_ns":1/'
 build_that slow 's/"avg_ns":[0-9]*/"avg_ns":99000000000000/'
+build_that waits 's/"samples_ns":\[[0-9]*/"samples_ns":[2000000000/; s/"avg_ns":[0-9]*/"avg_ns":2000000000/; s/"samples_waited_ns":\[[0-9]*/"samples_waited_ns":[1999999999/'
+build_that untold 's/"avg_ns":[0-9]*/"avg_ns":2000000000/; s/"samples_waited_ns":\[[0-9]*\],//'
 build_that wrong 's/"logits":"..../"logits":"zzzz/'
 build_that old 's/--digest/--nothing/; s/--no-roofs/--nothing/'
 
@@ -37,6 +39,19 @@ run bench "$model" $quick --against-binary "$dir/slow" --log "$dir/log" -o json
 is "a slower build" 0 '"verdict":"slower","decision":"dropped"' ""
 grep -c '^bench --no-roofs -r 1 .* -o json$' "$dir/slow.calls" >"$dir/n"
 [ "$(cat "$dir/n")" -ge 5 ] && grep -q -- '--pairs' "$dir/slow.calls" && fail "a slower build" "is given flags of the comparison" || pass
+if [ -r /proc/self/schedstat ]; then
+    one="--memory max -t 1 -p 8 -n 0 --pairs 5 --effect 100 --root $dir/no"
+    run bench "$model" $one --against-binary "$dir/waits" -o jsonl
+    is "a build that waited for a core" 0 '"verdict":"faster",.*"without_waits":true' ""
+    run bench "$model" $one --against-binary "$dir/untold" -o jsonl
+    is "a build that does not tell" 0 '"verdict":"slower",.*"without_waits":false' ""
+    run bench "$model" $one --no-roofs -o jsonl
+    is "waits of one thread" 0 '"samples_waited_ns":\[[0-9]+,[0-9]+,[0-9]+,[0-9]+,[0-9]+\]' ""
+    run bench "$model" $one --no-roofs -t 2 -o jsonl
+    grep -q samples_waited "$dir/out" && fail "waits of two threads" "are told" || pass
+else
+    skip "waits for a core" "this kernel has no schedstat"
+fi
 run bench "$model" $quick --against-binary "$dir/wrong"
 is "a build that answers differently" 1 "" "A and B answer differently"
 run bench "$model" $quick --against-binary "$dir/wrong" --unequal
@@ -68,6 +83,9 @@ grep -q -- "-m $model -t 1 -ctk f16 -ctv f16 -r 1 .*-p 8 --no-warmup -o json$" "
 peer 'echo one >&2; echo "cannot load it" >&2; exit 3'
 run bench "$model" $quick --against-llama-bench "$dir/peer"
 is "a peer that fails" 1 "" "$dir/peer ended with 3; its last line: cannot load it$"
+peer 'head -c 100000000 /dev/zero'
+run bench "$model" $quick --against-llama-bench "$dir/peer"
+is "a peer without an end" 1 "" "^stoker bench: $dir/peer wrote more than 64 MiB to stdout"
 peer 'kill -9 $$'
 run bench "$model" $quick --against-llama-bench "$dir/peer"
 is "a peer that is killed" 1 "" "$dir/peer was ended by signal 9 .*, and wrote nothing"

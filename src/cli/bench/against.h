@@ -5,6 +5,7 @@
  *   child.c        a program that is run to its end
  *   digest.c       --digest: what outputs are compared by
  *   stillness.c    what others took of the machine meanwhile
+ *   core_wait.c    for how long the thread that computes had no core
  *   report.c       what is printed and logged of an experiment
  *   log.c          the log, and its table */
 #ifndef CLI_BENCH_AGAINST_H
@@ -34,6 +35,7 @@ struct experiment {
     struct side a, b;
     struct side_rows tests; /* of A's first run */
     const char *outputs;    /* "equal", "unequal", "not compared" */
+    int without_waits;      /* 1: seconds are without those that a run waited for a core, which both sides tell */
     struct series with_self, with_b;
     struct eval_pairs aa[SIDE_TESTS], ab[SIDE_TESTS];
     double pressure[PRESSURES]; /* shares of the time of all runs; below 0: not known */

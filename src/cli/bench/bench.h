@@ -25,6 +25,8 @@ enum { BENCH_RUNS = 100 };
 /* One repetition. Statistics are around it alone, without the depth that was computed before. */
 struct bench_run {
     double seconds, tokens;
+    double
+        waited; /* seconds without a core (core_wait.h) of the one thread that computed; below 0: not known, or there were several */
     struct stoker_stats before, after;
 };
 
@@ -38,6 +40,7 @@ struct bench_test {
     int n_prompt, n_gen, n_depth;        /* tokens: of the prompt, of the answer, computed before both */
     double seconds[BENCH_RUNS];          /* [n] */
     double tokens[BENCH_RUNS];           /* [n] that were computed in them */
+    double waited[BENCH_RUNS];           /* [n] as in bench_run */
     double model_seconds[BENCH_RUNS];    /* [n] by the overlap model; where there is a disk_rate */
     struct eval_bound bound[BENCH_RUNS]; /* [n] where there are roofs */
     double memory_bytes;                 /* that all [n] read at least */

@@ -29,6 +29,7 @@ struct reading {
     size_t n_err;
     double until; /* when the child is ended; 0: never */
     int is_late;  /* 1: it was */
+    int is_large; /* 1: it wrote more than OUT_MOST */
 };
 
 static void close_end(int *fd)
@@ -47,12 +48,15 @@ static void keep_error(struct reading *r, const char *text, size_t n)
     r->n_err += n;
 }
 
-/* -1: no memory, or more than a bench writes. */
+/* -1: no memory, or more than a bench writes, as *r tells. */
 static int keep_output(struct reading *r, const char *text, size_t n)
 {
+    r->is_large = r->n + n > OUT_MOST;
+    if (r->is_large)
+        return -1;
     if (r->n + n + 1 > r->cap) {
         size_t cap = 2 * (r->n + n + 1);
-        char *grown = cap <= OUT_MOST ? realloc(r->out, cap) : NULL;
+        char *grown = realloc(r->out, cap);
         if (!grown)
             return -1;
         r->out = grown;
@@ -208,7 +212,7 @@ int child_run(struct child *c, char *const argv[], double seconds)
     }
     close_end(&r.from[OUT]);
     close_end(&r.from[ERR]);
-    if (!code && status == 0) {
+    if (!code && status == 0 && !r.is_large) {
         c->out = r.out;
         c->n = r.n;
         return 0;
@@ -216,8 +220,11 @@ int child_run(struct child *c, char *const argv[], double seconds)
     free(r.out);
     if (!code && r.is_late)
         fprintf(stderr, "stoker bench: %s took longer than %.3g s, and was ended\n", argv[0], seconds);
+    if (!code && r.is_large)
+        fprintf(stderr, "stoker bench: %s wrote more than %d MiB to stdout, which no bench does\n", argv[0],
+                OUT_MOST >> 20);
     if (!code)
-        return r.is_late ? -1 : say(argv[0], status, c->last);
+        return r.is_late || r.is_large ? -1 : say(argv[0], status, c->last);
     fprintf(stderr, "stoker bench: %s cannot be started: %s\n", argv[0], strerror(code));
     return -1;
 }

@@ -68,6 +68,7 @@ static json_t *json_of(const struct experiment *e, int t)
     put_rates(o, "b", rates(test, e->with_b.y[t], e->with_b.n));
     json_object_set_new(o, "a_a", json_of_pairs(&e->aa[t], e->with_self.voided));
     json_object_set_new(o, "resolved", json_boolean(eval_pairs_resolve(&e->aa[t], w->effect / 100)));
+    json_object_set_new(o, "without_waits", json_boolean(e->without_waits));
     json_object_set_new(o, "effect_percent", json_real(w->effect));
     json_object_set_new(o, "steal_percent", json_real(w->steal));
     for (int i = 0; i < PRESSURES; i++) {
@@ -118,6 +119,8 @@ static void print_table(const struct experiment *e)
         print_test(e, t);
     printf("\npairs: A/A %zu, A/B %zu; void: %d and %d (the host took more than %g %% of a run)\n", e->with_self.n,
            e->with_b.n, e->with_self.voided, e->with_b.voided, e->w->steal);
+    if (e->without_waits)
+        printf("times are without those in which other programs had the core of the one thread\n");
     for (int i = 0; i < PRESSURES; i++)
         if (e->pressure[i] >= 0) {
             printf("%s%s %.1f %%", *between ? between : "waited for: ", pressure_name[i], 100 * e->pressure[i]);

@@ -287,16 +287,21 @@ static json_t *json_field(const struct field *f)
 
 static void print_json(FILE *f, const struct bench *b, const struct bench_test *t, const struct fields *row)
 {
-    json_t *o = json_object(), *ns = json_array(), *ts = json_array(), *model = json_array();
+    json_t *o = json_object(), *ns = json_array(), *ts = json_array(), *waited = json_array(), *model = json_array();
     for (int i = 0; i < row->n; i++)
         json_object_set_new(o, row->f[i].name, json_field(&row->f[i]));
     for (int i = 0; i < t->n; i++) {
         json_array_append_new(ns, json_integer((json_int_t)(t->seconds[i] * 1e9)));
         json_array_append_new(ts, json_real(rate_of(t, i)));
+        if (t->waited[i] >= 0)
+            json_array_append_new(waited, json_integer((json_int_t)(t->waited[i] * 1e9)));
         json_array_append_new(model, json_real(t->tokens[i] / t->model_seconds[i]));
     }
     json_object_set_new(o, "samples_ns", ns);
     json_object_set_new(o, "samples_ts", ts);
+    if (json_array_size(waited) == (size_t)t->n)
+        json_object_set(o, "samples_waited_ns", waited);
+    json_decref(waited);
     if (json_object_get(o, "overlap_model_ts"))
         json_object_set(o, "overlap_model_samples_ts", model);
     json_decref(model);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/bench/bench.h"
+#include "cli/bench/core_wait.h"
 #include "cli/common/cli.h"
 #include "cli/common/progress.h"
 
@@ -121,6 +122,16 @@ static int go_down(struct bench *b, const stoker_token *id, const size_t *depth,
     return stoker_generate(b->engine, &r, NULL, NULL, NULL, err);
 }
 
+/* Threads that wait for others, and reads that go on meanwhile, make a wait for a core cost less than it is long. */
+static double waited_alone(const struct bench *b, const struct bench_run *run, const struct core_wait *before)
+{
+    struct core_wait after;
+    if (b->plan.n_threads != 1 || run->after.reads != run->before.reads)
+        return -1;
+    core_wait_now(&after, "");
+    return core_wait_between(before, &after);
+}
+
 static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint64_t number, struct bench_run *run,
                     struct stoker_error *err)
 {
@@ -130,6 +141,7 @@ static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint
     if (!id)
         return fail(err, "no memory for the ids of a run");
     bench_ids(b, id, n, depth, number);
+    struct core_wait before;
     struct stoker_request r = {.prompt = id,
                                .n_prompt = prompt,
                                .max_tokens = n_gen ? n_gen + 1 : 1,
@@ -141,11 +153,13 @@ static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint
     struct stoker_event end;
     int failed = depth && go_down(b, id, &depth, err);
     stoker_stats_of(b->engine, &run->before);
+    core_wait_now(&before, "");
     failed = failed || stoker_generate(b->engine, &r, NULL, NULL, &end, err);
     free(id);
     if (failed)
         return -1;
     stoker_stats_of(b->engine, &run->after);
+    run->waited = waited_alone(b, run, &before);
     run->seconds = (t->n_prompt ? end.u.end.prompt_seconds : 0) + (n_gen ? end.u.end.generate_seconds : 0);
     run->tokens = (t->n_prompt ? (double)(end.u.end.n_prompt - end.u.end.n_cached) : 0) + n_gen;
     return 0;
@@ -229,6 +243,7 @@ int bench_test(struct bench *b, struct bench_test *t, const char *progress, stru
         t->after = run.after;
         t->seconds[t->n] = run.seconds;
         t->tokens[t->n] = run.tokens;
+        t->waited[t->n] = run.waited;
         bench_account(b, t, &run);
         if (b->disk_rate > 0)
             t->model_seconds[t->n] = bench_model_seconds(&begin, &t->after, b->disk_rate);

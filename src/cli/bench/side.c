@@ -217,6 +217,15 @@ static int run_with(struct child *c, const struct side *s, const char *const *mo
 
 static int whole(const json_t *row, const char *key) { return (int)json_integer_value(json_object_get(row, key)); }
 
+static double waited_of(const json_t *row)
+{
+    const json_t *samples = json_object_get(row, "samples_waited_ns"), *ns;
+    double sum = 0;
+    size_t i, n = json_array_size(samples);
+    json_array_foreach(samples, i, ns) sum += json_number_value(ns);
+    return n > 0 ? sum / (double)n / 1e9 : -1;
+}
+
 static void take_row(struct side_rows *out, const json_t *row)
 {
     const char *kv = json_string_value(json_object_get(row, "type_k")),
@@ -225,7 +234,7 @@ static void take_row(struct side_rows *out, const json_t *row)
     if (!(ns > 0) || out->n == SIDE_TESTS)
         return;
     out->test[out->n++] = (struct side_test){whole(row, "n_prompt"), whole(row, "n_gen"), whole(row, "n_depth"),
-                                             ns / 1e9};
+                                             ns / 1e9, waited_of(row)};
     out->n_threads = whole(row, "n_threads");
     snprintf(out->kv, sizeof out->kv, "%s", kv ? kv : "f16");
     snprintf(out->model, sizeof out->model, "%s", model ? model : "");

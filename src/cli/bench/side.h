@@ -22,6 +22,7 @@ struct side_rows {
     struct side_test {
         int n_prompt, n_gen, n_depth;
         double seconds; /* of one repetition, on average */
+        double waited;  /* of them without a core; below 0: it does not tell */
     } test[SIDE_TESTS];
     int n_threads;
     char kv[16]; /* type of keys and values */

@@ -1,0 +1,66 @@
+#!/bin/sh
+# Does stoker tune choose well? For each MODEL.gguf:BUDGET the profile that tune writes, then a run of every combination of threads, chunk
+# and, where experts stream, reader and its depth; the BEST (2) fastest are compared with tune's choice by pairs. A line for each of them:
+# its time, of that of tune's choice.
+#
+#     sh bench/tune_sweep.sh MODEL.gguf:BUDGET [MODEL.gguf:BUDGET ...]
+#
+# TEST (512,32) tokens are a prompt and an answer, of a cold cache where experts stream; PAIRS (5) are measured; THREADS, CHUNKS, READERS
+# and DEPTHS are what is combined; STOKER is the program.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+stoker=${STOKER:-build/stoker} test=${TEST:-512,32} best=${BEST:-2} pairs=${PAIRS:-5}
+threads=${THREADS:-$(seq "$(nproc)")} chunks=${CHUNKS:-128 256 512} readers=${READERS:-uring threads buffered} depths=${DEPTHS:-8 32 128}
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+export XDG_CONFIG_HOME="$work/config" # neither settings nor profiles of whoever runs this
+
+# words PROFILE: the flags that it stands for
+words() { sed -n '/^\[settings\]/,/^\[end\]/s/^\([a-z-]*\) = "*\([^"]*\)"*$/--\1 \2/p' "$1" | tr '\n' ' '; }
+
+combinations() {
+    for t in $threads; do
+        for c in $chunks; do
+            [ -n "$streams" ] || echo "--threads $t --chunk $c"
+            for r in ${streams:+$readers}; do
+                for d in $depths; do echo "--threads $t --chunk $c --reader $r --reader-depth $d"; done
+            done
+        done
+    done
+}
+
+# rate FLAGS...: tokens a second of one warmed run
+rate() {
+    "$stoker" bench "$model" --memory "$budget" --no-profile --no-roofs -p 0 -n 0 -pg "$test" -r 1 ${streams:+--no-warmup} "$@" \
+        -o jsonl 2>/dev/null |
+        sed -n 's/.*"avg_ts":\([0-9.]*\).*/\1/p'
+}
+
+# against CHOICE FLAGS: the ratio of B's time to A's, its interval, and the pairs
+against() {
+    # shellcheck disable=SC2086
+    "$stoker" bench "$model" --memory "$budget" --no-profile --no-roofs -p 0 -n 0 -pg "$test" ${streams:+--no-warmup} $1 \
+        --against "$2" --pairs "$pairs" --effect 100 -o jsonl 2>"$work/err" |
+        sed -n '1s/.*"ratio":\([0-9]*\.[0-9]\{0,3\}\)[0-9]*,"low":\([0-9]*\.[0-9]\{0,3\}\)[0-9]*,"high":\([0-9]*\.[0-9]\{0,3\}\)[0-9]*,"pairs":\([0-9]*\).*/\1 [\2, \3] of \4 pairs/p'
+}
+
+for case in "$@"; do
+    model=${case%:*} budget=${case##*:}
+    rm -rf "$work/config"
+    "$stoker" tune "$model" --memory "$budget" >"$work/tune" 2>&1 || { tail -n 1 "$work/tune" >&2 && exit 1; }
+    profile=$(find "$work/config" -name '*.toml')
+    choice=$(words "$profile") streams=yes
+    grep -q 'the whole model fits' "$profile" && streams=''
+    combinations >"$work/all"
+    while read -r flags; do
+        # shellcheck disable=SC2086
+        echo "$(rate $flags) $flags"
+    done <"$work/all" | sort -rn >"$work/ranked"
+    echo "$(basename "$model") in $budget: tune chose ${choice:-the defaults}; $(wc -l <"$work/all") combinations from $(head -n 1 "$work/ranked" |
+        cut -d ' ' -f 1) to $(tail -n 1 "$work/ranked" | cut -d ' ' -f 1) tokens/s"
+    head -n "$best" "$work/ranked" | while read -r _ flags; do
+        line=$(against "$choice" "$flags")
+        echo "    $flags: ${line:-$(tail -n 1 "$work/err")}"
+    done
+done
