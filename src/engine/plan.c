@@ -5,12 +5,11 @@
 #include "base/checked.h"
 #include "base/cpu.h"
 #include "base/error.h"
-#include "base/page.h"
 #include "base/pool.h"
+#include "machine/code.h"
 #include "machine/memory.h"
 
 #include <limits.h>
-#include <link.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,24 +21,6 @@ static const char *const part_names[PLAN_PARTS] = {
 };
 
 const char *plan_part_name(enum plan_part p) { return part_names[p]; }
-
-/* ---- code: what the loader mapped ------------------------------------------------------------------------------------------ */
-
-static int add_segments(struct dl_phdr_info *info, size_t size, void *sum)
-{
-    (void)size;
-    for (int i = 0; i < info->dlpi_phnum; i++)
-        if (info->dlpi_phdr[i].p_type == PT_LOAD)
-            *(uint64_t *)sum += round_up(info->dlpi_phdr[i].p_memsz, page_bytes());
-    return 0;
-}
-
-static uint64_t code_bytes(void)
-{
-    uint64_t sum = 8 * MIB;
-    dl_iterate_phdr(add_segments, &sum);
-    return round_up(sum, MIB);
-}
 
 /* ---- a plan that does not fit ----------------------------------------------------------------------------------------------- */
 
@@ -257,7 +238,7 @@ static void begin_plan(struct planner *pl)
     struct plan *p = &pl->base;
     const struct model *m = pl->m;
     plan_apply(pl->m, NULL); /* an earlier plan of the same model may have left tables on disk */
-    p->part[PLAN_CODE] = code_bytes();
+    p->part[PLAN_CODE] = machine_code_bytes();
     p->part[PLAN_INDEX] = m->file->arena.total + m->arena.total;
     p->part[PLAN_KV_B] = model_derived_bytes(m);
     p->part[PLAN_WEIGHTS] = model_weight_bytes(m) - p->part[PLAN_KV_B];
