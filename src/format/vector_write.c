@@ -2,88 +2,49 @@
 #include "format/vector_write.h"
 
 #include "base/checked.h"
+#include "format/header_write.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 3, ALIGNMENT = 32 };
-
-/* Written twice: first with p NULL, to know how long it becomes. */
-struct out {
-    uint8_t *p;
-    size_t n;
-};
-
-static void put(struct out *o, const void *from, size_t n)
+static void put_key(struct header_out *o, const struct vector_key *k)
 {
-    if (o->p)
-        memcpy(o->p + o->n, from, n);
-    o->n += n;
-}
-
-static void put_u32(struct out *o, uint32_t v) { put(o, &v, sizeof v); }
-static void put_u64(struct out *o, uint64_t v) { put(o, &v, sizeof v); }
-
-static void put_text(struct out *o, const char *text)
-{
-    size_t n = strlen(text);
-    put_u64(o, n);
-    put(o, text, n);
-}
-
-static void put_zeros(struct out *o)
-{
-    static const uint8_t zero[ALIGNMENT];
-    put(o, zero, (size_t)round_up(o->n, ALIGNMENT) - o->n);
-}
-
-static void put_key(struct out *o, const struct vector_key *k)
-{
-    float f = (float)k->number;
-    int32_t i = (int32_t)k->number;
-    put_text(o, k->name);
-    put_u32(o, (uint32_t)k->kind);
+    struct gguf_value v = {.key = {k->name, strlen(k->name)}, .kind = k->kind, .n = 1};
     if (k->kind == GGUF_STRING)
-        put_text(o, k->text);
+        v.as.string = (struct gguf_string){k->text, strlen(k->text)};
     else if (k->kind == GGUF_F32)
-        put(o, &f, sizeof f);
+        v.as.f = k->number;
     else if (k->kind == GGUF_I32)
-        put(o, &i, sizeof i);
+        v.as.i = (int64_t)k->number;
     else
-        put_u32(o, (uint32_t)k->number);
+        v.as.u = (uint64_t)k->number;
+    header_put_value(o, &v);
 }
 
-static void put_all(struct out *o, const struct vector_key *key, size_t n_key, const struct vector_row *row,
+static void put_all(struct header_out *o, const struct vector_key *key, size_t n_key, const struct vector_row *row,
                     size_t n_row, int n_embd)
 {
     uint64_t bytes = (uint64_t)n_embd * sizeof(float), offset = 0;
-    put(o, "GGUF", 4);
-    put_u32(o, VERSION);
-    put_u64(o, n_row);
-    put_u64(o, n_key);
+    header_put_head(o, n_row, n_key);
     for (size_t i = 0; i < n_key; i++)
         put_key(o, &key[i]);
-    for (size_t i = 0; i < n_row; i++, offset += round_up(bytes, ALIGNMENT)) {
+    for (size_t i = 0; i < n_row; i++, offset += round_up(bytes, HEADER_ALIGNMENT)) {
         char name[24];
         snprintf(name, sizeof name, "direction.%d", row[i].layer);
-        put_text(o, name);
-        put_u32(o, 1);
-        put_u64(o, (uint64_t)n_embd);
-        put_u32(o, TYPE_F32);
-        put_u64(o, offset);
+        header_put_tensor(o, name, 1, (uint64_t[]){(uint64_t)n_embd}, TYPE_F32, offset);
     }
     for (size_t i = 0; i < n_row; i++) {
-        put_zeros(o);
-        put(o, row[i].v, (size_t)bytes);
+        header_put_padding(o, HEADER_ALIGNMENT);
+        header_put(o, row[i].v, (size_t)bytes);
     }
-    put_zeros(o);
+    header_put_padding(o, HEADER_ALIGNMENT);
 }
 
 uint8_t *vector_write(const struct vector_key *key, size_t n_key, const struct vector_row *row, size_t n_row,
                       int n_embd, size_t *bytes)
 {
-    struct out o = {0};
+    struct header_out o = {0};
     put_all(&o, key, n_key, row, n_row, n_embd);
     o.p = malloc(o.n);
     o.n = 0;
