@@ -24,6 +24,7 @@ const struct command commands[] = {
     {"inspect", cmd_inspect, "what is in a GGUF file: keys, tensors, sizes, experts"},
     {"tune", cmd_tune, "find the fastest settings for a model here, and keep them"},
     {"check", cmd_check, "is a model's file whole: structure, scales, hash"},
+    {"quantize", cmd_quantize, "the same model with other block types, and fewer bytes"},
     {"bench", cmd_bench, "speed of prompts and of generation"},
     {"eval", cmd_eval, "what a text is worth to a model: log-probabilities, perplexity"},
     {"activations", cmd_activations, "rows of the residual stream and more, as a file"},

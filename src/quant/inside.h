@@ -1,0 +1,22 @@
+/* What the files of quant/ make of a job, in the order in which quant_open() calls them. */
+#ifndef QUANT_INSIDE_H
+#define QUANT_INSIDE_H
+
+#include "quant/quant.h"
+
+#include "base/error.h"
+
+/* decide.c: the type of every tensor, from names and shapes. */
+int quant_decide(struct quant_job *j, struct error *err);
+/* provenance.c: the keys of the output. */
+int quant_keys(struct quant_job *j, struct error *err);
+/* layout.c: parts, offsets, sizes, names. */
+int quant_layout(struct quant_job *j, struct error *err);
+/* The header of part i: counted where p is NULL. */
+uint64_t quant_header(const struct quant_job *j, int i, uint8_t *p);
+/* plan.c */
+int quant_plan(struct quant_job *j, struct error *err);
+/* The bytes of tensor t of the source and of the output that one slab holds: whole rows, or, where both types are equal, bytes. */
+int quant_is_copied(const struct quant_job *j, uint64_t t);
+
+#endif

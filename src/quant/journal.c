@@ -1,0 +1,191 @@
+/* See journal.h. */
+#include "quant/journal.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "quant/inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static const char first_line[] = "stoker quantize journal 1\n", last_line[] = "begin\n";
+enum { JOURNAL_MOST = 256 << 20 };
+
+/* All headers of the output: keys, types, offsets, parts. */
+static int hash_of_headers(const struct quant_job *j, uint64_t *out, struct error *err)
+{
+    struct hash_stream *h = hash_begin();
+    int status = h ? 0 : -1;
+    for (int i = 0; status == 0 && i < j->n_part; i++) {
+        uint8_t *p = malloc((size_t)j->part[i].header);
+        status = p ? 0 : -1;
+        if (p) {
+            quant_header(j, i, p);
+            hash_add(h, p, (size_t)j->part[i].header);
+        }
+        free(p);
+    }
+    *out = hash_end(h);
+    return status ? error_set(err, ERR_MEMORY, "%s: no memory for its header", j->options->out) : 0;
+}
+
+/* What stands before "begin"; free() it. NULL: *err. */
+static char *make_head(const struct quant_job *j, struct error *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+    uint64_t headers;
+    if (hash_of_headers(j, &headers, err))
+        return NULL;
+    FILE *f = open_memstream(&text, &n);
+    if (f) {
+        fprintf(f, "%srecipe %s\nencoders %d\nalignment %" PRIu32 "\nparts %d\n", first_line, j->recipe,
+                QUANT_ENCODER_VERSION, j->alignment, j->n_part);
+        for (int i = 0; i < j->in->n_file; i++) {
+            const struct gguf_file *s = &j->in->file[i];
+            fprintf(f, "source %s\nsource-bytes %" PRIu64 "\nsource-time %lld.%09ld\nsource-header %016" PRIx64 "\n",
+                    s->path, s->size, (long long)s->mtime.tv_sec, s->mtime.tv_nsec, j->source_hash[i]);
+        }
+        fprintf(f, "output %016" PRIx64 "\n%s", headers, last_line);
+        if (fclose(f) == 0)
+            return text;
+    }
+    free(text);
+    error_set(err, ERR_MEMORY, "%s: no memory for its journal", j->options->out);
+    return NULL;
+}
+
+/* The lines differ: names what, by the first that does. */
+static int differs(const struct journal *l, const char *there, const char *wanted, struct error *err)
+{
+    for (;;) {
+        size_t a = strcspn(there, "\n"), b = strcspn(wanted, "\n");
+        if (a != b || memcmp(there, wanted, a) != 0)
+            return error_set(err, ERR_INPUT,
+                             "%s is of another run: there it is \"%.*s\", now \"%.*s\"; --resume goes on with what was "
+                             "asked for then, --force begins anew",
+                             l->path, (int)(a < 120 ? a : 120), there, (int)(b < 120 ? b : 120), wanted);
+        there += a + (there[a] != 0);
+        wanted += b + (wanted[b] != 0);
+    }
+}
+
+static uint64_t check_of(const char *line, size_t n) { return hash64(line, n, 0); }
+
+/* A line "done ...", if it is whole. */
+static int read_line(const char *line, struct journal_entry *e)
+{
+    uint64_t check;
+    int head = 0, end = 0;
+    if (sscanf(line, "done %" SCNu64 " %" SCNu64 " %d %" SCNu64 " %" SCNu64 " %" SCNx64 "%n %" SCNx64 "%n", &e->tensor,
+               &e->unit, &e->part, &e->from, &e->to, &e->hash, &head, &check, &end) != 7)
+        return 0;
+    return end > 0 && line[end] == '\n' && check == check_of(line, (size_t)head);
+}
+
+static int is_possible(const struct quant_job *j, const struct journal_entry *e)
+{
+    return e->part >= 0 && e->part < j->n_part && e->from <= e->to &&
+           e->to <= j->part[e->part].header + j->part[e->part].data && e->tensor <= j->in->n_tensor;
+}
+
+/* Entries up to the first that is not whole; what is behind it is cut off. */
+static int read_entries(struct journal *l, const struct quant_job *j, const char *text, const char *at,
+                        struct error *err)
+{
+    struct journal_entry e;
+    while (read_line(at, &e) && is_possible(j, &e)) {
+        l->last = e;
+        l->has_last = 1;
+        at += strcspn(at, "\n") + 1;
+    }
+    if (ftruncate(fileno(l->file), at - text) != 0 || fseeko(l->file, at - text, SEEK_SET) != 0)
+        return error_set(err, ERR_IO, "%s: writing failed: %s", l->path, strerror(errno));
+    return 0;
+}
+
+static int begin(struct journal *l, const char *head, struct error *err)
+{
+    l->is_new = 1;
+    if (ftruncate(fileno(l->file), 0) != 0 || fseeko(l->file, 0, SEEK_SET) != 0 || fputs(head, l->file) == EOF ||
+        fflush(l->file) != 0 || fdatasync(fileno(l->file)) != 0)
+        return error_set(err, ERR_IO, "%s: writing failed: %s", l->path, strerror(errno));
+    return 0;
+}
+
+static int resume(struct journal *l, const struct quant_job *j, const char *head, struct error *err)
+{
+    size_t n, length = strlen(head);
+    char *text = file_read_stream(l->file, l->path, JOURNAL_MOST, &n, err);
+    int status = text ? 0 : -1;
+    if (text && strncmp(text, first_line, strlen(first_line)) != 0 && n >= strlen(first_line))
+        status = error_set(err, ERR_INPUT, "%s is no journal of stoker quantize; move it away", l->path);
+    else if (text && !strstr(text, "\nbegin\n")) /* killed while it was written: no output was begun */
+        status = begin(l, head, err);
+    else if (text && strncmp(text, head, length) != 0)
+        status = differs(l, text, head, err);
+    else if (text)
+        status = read_entries(l, j, text, text + length, err);
+    free(text);
+    return status;
+}
+
+int journal_open(struct journal *l, const struct quant_job *j, struct error *err)
+{
+    const struct quant_options *o = j->options;
+    *l = (struct journal){.path = j->journal};
+    int is_there = access(l->path, F_OK) == 0;
+    if (is_there && !o->resume && !o->force)
+        return error_set(err, ERR_INPUT,
+                         "%s is of a run that has not ended: --resume goes on with it, --force begins anew", l->path);
+    char *head = make_head(j, err);
+    if (!head)
+        return -1;
+    int fd = open(l->path, O_RDWR | O_CREAT | O_CLOEXEC | (is_there ? 0 : O_EXCL), 0666);
+    l->file = fd >= 0 ? fdopen(fd, "r+e") : NULL;
+    int status = 0;
+    if (!l->file)
+        status = error_set(err, ERR_IO, "%s: cannot be written: %s", l->path, strerror(errno));
+    else if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        status = error_set(err, ERR_INPUT, "%s: another stoker quantize is at work on it", l->path);
+    else if (is_there && o->resume)
+        status = resume(l, j, head, err);
+    else
+        status = begin(l, head, err);
+    free(head);
+    if (status && l->file) {
+        if (l->is_new)
+            unlink(l->path);
+        journal_close(l);
+    }
+    return status;
+}
+
+int journal_add(struct journal *l, const struct journal_entry *e, struct error *err)
+{
+    char line[200];
+    int n = snprintf(line, sizeof line, "done %" PRIu64 " %" PRIu64 " %d %" PRIu64 " %" PRIu64 " %016" PRIx64,
+                     e->tensor, e->unit, e->part, e->from, e->to, e->hash);
+    if (fprintf(l->file, "%s %016" PRIx64 "\n", line, check_of(line, (size_t)n)) < 0 || fflush(l->file) != 0)
+        return error_set(err, ERR_IO, "%s: writing failed: %s", l->path, strerror(errno));
+    return 0;
+}
+
+void journal_close(struct journal *l)
+{
+    if (l->file)
+        fclose(l->file);
+    l->file = NULL;
+}
+
+void journal_remove(struct journal *l)
+{
+    unlink(l->path);
+    journal_close(l);
+}

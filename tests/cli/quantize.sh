@@ -1,0 +1,271 @@
+# stoker quantize: what is written is what was decided; killed, starved and disturbed runs go on to the same bytes.
+. tests/cli/harness
+
+helper=${BUILD:-build}/tests/quantize
+out=$dir/out.gguf
+for kind in mixed small; do "$helper" make $kind "$dir/$kind.gguf" || exit 1; done
+small=$dir/small.gguf mixed=$dir/mixed.gguf
+
+same() { # same WHAT A B
+    cmp -s "$2" "$3" && pass || fail "$1" "$2 and $3 differ"
+}
+compares() { # compares WHAT IN OUT TYPE
+    "$helper" compare "$2" "$3" "$4" >"$dir/out" 2>"$dir/err" && pass || fail "$1" "the values are not those of the source"
+}
+nothing() { # nothing WHAT FILE...: none of them is there
+    what=$1
+    shift
+    for f; do [ ! -e "$f" ] || { fail "$what" "$f is there" && return; }; done
+    pass
+}
+count() { # count NAME: a number of the last run's JSON
+    sed -nE "s/.*\"$1\":([0-9]+).*/\1/p" "$dir/out"
+}
+
+# Every type: the values, the bytes that --dry-run names, the same with other threads and memory.
+for type in f32 f16 bf16 q8_0 keep; do
+    run quantize "$small" "$out" --type $type --dry-run --json
+    is "--dry-run $type" 0 '"file_type":' ""
+    bytes=$(sed -E 's/^\{"recipe":"[^"]*","bytes":([0-9]+).*/\1/' "$dir/out")
+    nothing "--dry-run $type" "$out" "$out.part" "$dir/out.gguf.journal"
+    run quantize "$small" "$out" --type $type --json
+    is "$type" 0 '^\{"path":' ""
+    [ "$(stat -c %s "$out")" = "$bytes" ] && pass || fail "$type" "--dry-run said $bytes bytes"
+    nothing "$type" "$out.part" "$out.journal"
+    compares "$type" "$small" "$out" $type
+    for more in "--threads 1" "--threads 5 --memory min"; do
+        run quantize "$small" "$dir/other.gguf" --type $type $more --force
+        is "$type $more" 0 "bits a weight" ""
+        same "$type $more" "$out" "$dir/other.gguf"
+    done
+    rm "$out"
+done
+run quantize "$small" "$out" --type q8_0 --dry-run
+is "--dry-run in words" 0 '^blk.0.attn_q.weight +512 x 64 +bf16 +q8_0 +34816  base$' ""
+grep -qE '^blk.0.ffn_gate_inp.weight +512 x 4 +f32 +f32 +8192  protected: a router$' "$dir/out" && pass || fail "--dry-run" "the router"
+grep -qE '^memory: [0-9.]+ MiB of 1.00 GiB \(code .*slabs .*\); [0-9]+ threads?$' "$dir/out" && pass || fail "--dry-run" "the plan"
+grep -qE '^experts +2 +' "$dir/out" && pass || fail "--dry-run" "the parts of the model"
+
+# Where it came from.
+run quantize "$small" "$out" --type q8_0
+run inspect "$out" --metadata
+is "provenance" 0 '^  stoker.quantize.recipe +--type q8_0$' ""
+for line in 'stoker.quantize.version +stoker [0-9].*, encoders [0-9]+' 'stoker.quantize.source.name +\["small.gguf"\]' \
+    "stoker.quantize.source.size +\[$(stat -c %s "$small")\]" 'stoker.quantize.source.header_xxh3 +\[[0-9]+\]' \
+    'general.file_type +7' 'general.quantization_version +2' 'general.tags +\["a", "bc"\]'; do
+    grep -qE "^  $line\$" "$dir/out" && pass || fail "provenance" "no $line"
+done
+run quantize "$out" "$dir/again.gguf" --type keep
+run inspect "$dir/again.gguf" --metadata
+[ "$(grep -c 'stoker.quantize.recipe' "$dir/out")" -eq 1 ] && grep -q 'recipe *--type keep$' "$dir/out" && pass ||
+    fail "provenance of a copy" "is not its own"
+run quantize "$small" "$dir/aligned.gguf" --type q8_0 --align 4096
+run inspect "$dir/aligned.gguf" --tensors
+[ "$(awk 'NF > 5 && $NF % 4096' "$dir/out" | wc -l)" -eq 0 ] && pass || fail "--align" "tensors begin elsewhere"
+compares "--align" "$small" "$dir/aligned.gguf" q8_0
+
+# Parts out, parts in.
+run quantize "$small" "$dir/s.gguf" --type q8_0 --split-max-size 100KiB --dry-run --json
+n=$(sed 's/.*"parts":\[//; s/\],"plan.*//' "$dir/out" | grep -o '"path"' | wc -l)
+run quantize "$small" "$dir/s.gguf" --type q8_0 --split-max-size 100KiB
+is "--split-max-size" 0 "^$dir/s-00001-of-0000$n.gguf and its parts: " ""
+[ "$n" -gt 2 ] && [ "$(ls "$dir"/s-*-of-*.gguf | wc -l)" -eq "$n" ] && pass || fail "--split-max-size" "parts are missing"
+[ "$(stat -c %s "$dir"/s-*.gguf | awk '$1 > 102400' | wc -l)" -eq 0 ] && pass || fail "--split-max-size" "a part is larger"
+compares "--split-max-size" "$small" "$dir/s-00001-of-0000$n.gguf" q8_0
+run quantize "$dir/s-00001-of-0000$n.gguf" "$dir/kept.gguf" --type keep --keep-split
+is "--keep-split" 0 "kept-00001-of-0000$n.gguf and its parts" ""
+compares "--keep-split" "$dir/s-00001-of-0000$n.gguf" "$dir/kept-00001-of-0000$n.gguf" keep
+run quantize "$dir/s-00001-of-0000$n.gguf" "$dir/joined.gguf" --type keep
+compares "a split model joined" "$out" "$dir/joined.gguf" keep
+
+# The engine reads them.
+run quantize "$ember" "$dir/ember.gguf" --type q8_0 --requantize
+is "the embedded model" 0 "bits a weight" ""
+run run "$dir/ember.gguf" -p "hello" -n 8 --temp 0
+is "stoker run" 0 "ember" ""
+run quantize "$ember" "$dir/e.gguf" --type keep --split-max-size 4MiB
+run run "$ember" -p "hello" -n 24 --temp 0
+cp "$dir/out" "$dir/whole"
+run run "$dir"/e-00001-of-*.gguf -p "hello" -n 24 --temp 0
+is "stoker run, split" 0 "ember" ""
+same "stoker run, split" "$dir/out" "$dir/whole"
+
+# What is refused before anything is written.
+refused() { # refused WHAT SENTENCE ARGUMENT...
+    what=$1 sentence=$2
+    shift 2
+    run quantize "$@"
+    is "$what" 2 "" "$sentence"
+    nothing "$what" "$dir/new.gguf" "$dir/new.gguf.part" "$dir/new.gguf.journal"
+}
+new=$dir/new.gguf
+refused "no --type" "^stoker: --type NAME is needed" "$small" "$new"
+refused "another type" "^stoker: --type q9_9: no type of this name" "$small" "$new" --type q9_9
+refused "one file" "^stoker quantize: name a model and the file to write" "$small" --type q8_0
+refused "no source" "none.gguf: cannot be opened" "$dir/none.gguf" "$new" --type q8_0
+refused "the source itself" "small.gguf is .*small.gguf itself, which is read" "$small" "$small" --type q8_0 --force
+ln "$small" "$dir/linked.gguf"
+refused "a link to the source" "linked.gguf is .*small.gguf itself, which is read" "$small" "$dir/linked.gguf" --type q8_0 --force
+refused "a folder" "is a folder" "$small" "$dir" --type q8_0
+refused "no folder" "there is no such folder" "$small" "$dir/none/new.gguf" --type q8_0
+refused "a file system that takes none" "^stoker: /proc/new.gguf" "$small" /proc/new.gguf --type q8_0
+refused "there already" "out.gguf is there already; --force replaces it" "$small" "$out" --type q8_0
+refused "quantised already" "is quantised already \(q8_0\): f16 out of it has the errors of both" "$out" "$new" --type f16
+"$helper" make wide "$dir/wide.gguf"
+refused "rows that are no blocks" "token_embd.weight has rows of 30, no multiple of the 32 of a block of q8_0" "$dir/wide.gguf" "$new" --type q8_0
+refused "--align 48" "a power of two" "$small" "$new" --type q8_0 --align 48
+refused "too little memory" "^stoker: --memory 1 MiB is too little for .*: [0-9]+ MiB are the least" "$small" "$new" --type q8_0 --memory 1MiB
+refused "the name of a part" "a name of one part" "$small" "$dir/x-00001-of-00002.gguf" --type q8_0
+head -c 300000 "$small" >"$dir/cut.gguf"
+refused "a cut source" "reaches past the end of the file" "$dir/cut.gguf" "$new" --type q8_0
+rm "$dir/kept-00002-of-0000$n.gguf"
+refused "a missing part" "kept-00002-of-0000$n.gguf" "$dir/kept-00001-of-0000$n.gguf" "$new" --type keep
+: >"$dir/kept-00002-of-0000$n.gguf"
+refused "an empty part" "the file is empty" "$dir/kept-00001-of-0000$n.gguf" "$new" --type keep
+echo other >"$dir/foreign.gguf.part"
+refused "somebody else's .part" "foreign.gguf.part is there, and no .*foreign.gguf.journal says whose" "$small" "$dir/foreign.gguf" --type q8_0
+nothing "somebody else's .part" "$dir/foreign.gguf.journal"
+[ "$(cat "$dir/foreign.gguf.part")" = other ] && pass || fail "somebody else's .part" "has changed"
+run quantize "$small" "$dir/foreign.gguf" --type q8_0 --force
+is "somebody else's .part, --force" 0 "bits a weight" ""
+same "somebody else's .part, --force" "$out" "$dir/foreign.gguf" 2>/dev/null
+
+# Numbers that are none, by tensor, row and column.
+for kind in nan:NaN inf:Inf; do
+    "$helper" make ${kind%:*} "$dir/bad.gguf"
+    run quantize "$dir/bad.gguf" "$new" --type q8_0 --threads 3
+    is "${kind#*:}" 1 "" "^stoker: .*bad.gguf: blk.1.attn_q.weight has ${kind#*:} in row 37, column 201: the file is damaged; to go on: stoker quantize "
+    nothing "${kind#*:}" "$new"
+    rm "$new".*
+done
+"$helper" make large "$dir/bad.gguf"
+run quantize "$dir/bad.gguf" "$new" --type f16
+is "beyond f16" 1 "" "has 70000 in row 37, column 201, more than f16 holds; bf16 or f32 do"
+rm "$new".*
+
+# A hundred thousand tensors.
+"$helper" make many "$dir/many.gguf"
+run quantize "$dir/many.gguf" "$dir/many-q8.gguf" --type q8_0 --memory 128MiB --json
+is "100,000 tensors" 0 '"parts":1' ""
+[ "$(count peak)" -le "$(count memory)" ] && pass || fail "100,000 tensors" "more memory than the plan"
+compares "100,000 tensors" "$dir/many.gguf" "$dir/many-q8.gguf" q8_0
+rm "$dir"/many*
+
+# Files that may not grow, at 5 places: one sentence, and the rest comes later.
+run quantize "$mixed" "$out" --type bf16 --force --json
+is "the whole" 0 '"parts":1' ""
+[ "$(count peak)" -le "$(count memory)" ] && pass || fail "the whole" "more memory than the plan"
+compares "the whole" "$mixed" "$out" bf16
+size=$(stat -c %s "$out")
+limited() { # limited BLOCKS ARGUMENT...: run with files of at most so many 512 bytes
+    blocks=$1
+    shift
+    (ulimit -f "$blocks"; exec "$stoker" "$@") >"$dir/out" 2>"$dir/err"
+    status=$?
+}
+for part in 1 20 50 80 99; do
+    limited $((size / 512 * part / 100)) quantize "$mixed" "$new" --type bf16
+    is "a full disk at $part %" 1 "" "^stoker: .*new.gguf.part: writing failed: File too large; to go on: stoker quantize .* --type bf16 --resume$"
+    nothing "a full disk at $part %" "$new"
+    run quantize "$mixed" "$new" --type bf16
+    is "another run after $part %" 2 "" "new.gguf.journal is of a run that has not ended: --resume goes on with it"
+    run quantize "$mixed" "$new" --type bf16 --resume --json
+    is "a full disk at $part %, then more" 0 '"resumed":' ""
+    [ $part -lt 20 ] || [ "$(count resumed)" -gt 16000000 ] && pass || fail "a full disk at $part %" "what was done is done again"
+    same "a full disk at $part %, then more" "$out" "$new"
+    rm "$new"
+done
+
+# What cannot be resumed, and why.
+limited $((size / 512 / 2)) quantize "$mixed" "$new" --type bf16
+run quantize "$mixed" "$new" --type q8_0 --resume
+is "--resume of another recipe" 2 "" "new.gguf.journal is of another run: there it is \"recipe --type bf16\", now \"recipe --type q8_0\""
+run quantize "$mixed" "$new" --type bf16 --align 64 --resume
+is "--resume with another alignment" 2 "" "there it is \"alignment 32\", now \"alignment 64\""
+touch "$mixed"
+run quantize "$mixed" "$new" --type bf16 --resume
+is "--resume with another source" 2 "" "there it is \"source-time "
+run quantize "$mixed" "$new" --type bf16 --force
+is "--force" 0 "bits a weight" ""
+compares "--force" "$mixed" "$new" bf16
+limited $((size / 512 / 2)) quantize "$mixed" "$new" --type bf16 --force
+nothing "--force leaves what was there" "$dir/none"
+same "--force leaves what was there until the new is whole" "$out" "$new"
+printf 'x' | dd of="$new.part" bs=1 seek=$((size / 2 - 20000000)) conv=notrunc status=none
+tail -n 1 "$new.journal" >"$dir/line"
+from=$(cut -d' ' -f5 "$dir/line")
+printf 'x' | dd of="$new.part" bs=1 seek=$((from + 5)) conv=notrunc status=none
+run quantize "$mixed" "$new" --type bf16 --resume
+is "--resume over an older OUT" 2 "" "is there already"
+rm "$new"
+run quantize "$mixed" "$new" --type bf16 --resume
+is "--resume of a changed .part" 2 "" "new.gguf.part is not what its journal says of bytes"
+rm "$new".*
+
+# A source that somebody writes.
+(while :; do touch "$mixed"; done) &
+writer=$!
+run quantize "$mixed" "$new" --type bf16
+kill $writer
+wait $writer 2>/dev/null
+is "a source that changes" 1 "" "mixed.gguf: it has changed while it was read"
+nothing "a source that changes" "$new"
+rm -f "$new".*
+run quantize "$mixed" "$out" --type bf16 --force
+
+# Killed at any moment, then resumed: the bytes of an undisturbed run. No name without .part that is not whole.
+run quantize "$mixed" "$dir/p.gguf" --type bf16 --split-max-size 20MB
+parts=$(ls "$dir"/p-*.gguf)
+count=$(echo "$parts" | wc -l)
+killed() { # killed NUMBER FLAG...: 20 times; OUT is NAME
+    number=0 killed=0
+    while [ $number -lt 20 ]; do
+        number=$((number + 1))
+        "$stoker" quantize "$mixed" "$dir/k.gguf" --type bf16 "$@" >"$dir/out" 2>"$dir/err" &
+        victim=$!
+        sleep "0.$(od -An -N2 -tu2 /dev/urandom | awk '{ printf "%03d", $1 % 400 }')"
+        kill -9 $victim 2>/dev/null && killed=$((killed + 1))
+        wait $victim 2>/dev/null
+        check_names "killed $* $number"
+        if [ -e "$dir/k.gguf.journal" ] || [ ! -e "$dir/k.gguf" -a ! -e "$(first k)" ]; then
+            run quantize "$mixed" "$dir/k.gguf" --type bf16 "$@" --resume
+            is "killed $* $number, then --resume" 0 "bits a weight" ""
+        fi
+        check_whole "killed $* $number"
+        nothing "killed $* $number" "$dir/k.gguf.journal" "$dir"/k*.part
+        rm "$dir"/k[.-]*
+    done
+    [ $killed -gt 0 ] && pass || fail "kill -9 $*" "no run lived long enough to be killed"
+}
+first() { echo "$dir/$1-00001-of-$(printf %05d "$count").gguf"; }
+check_names() {
+    [ ! -e "$dir/k.gguf" ] || same "$1, OUT" "$out" "$dir/k.gguf"
+    [ ! -e "$(first k)" ] || check_whole "$1, a first part"
+}
+check_whole() {
+    if [ -e "$dir/k.gguf" ]; then
+        same "$1" "$out" "$dir/k.gguf"
+    else
+        for p in $parts; do same "$1" "$p" "$dir/k-${p##*/p-}"; done
+    fi
+}
+[ "$count" -gt 2 ] && pass || fail "--split-max-size" "of $size bytes there are $count parts"
+killed
+killed --split-max-size 20MB
+
+# Ctrl-C: the slab at hand is ended, and the command that goes on is shown.
+"$stoker" quantize "$mixed" "$new" --type bf16 --threads 1 --memory min >"$dir/out" 2>"$dir/err" &
+pid=$!
+wait_for 20 [ -s "$new.part" ]
+kill -INT $pid
+wait $pid
+status=$?
+if [ $status -eq 0 ]; then
+    skip "SIGINT" "the run was over before it"
+else
+    is "SIGINT" 1 "" "^stoker: .*new.gguf: stopped after [0-9]+ of [0-9]+ MiB; to go on: stoker quantize .* --resume$"
+    run quantize "$mixed" "$new" --type bf16 --resume
+    is "SIGINT, then --resume" 0 "bits a weight" ""
+fi
+same "SIGINT, then --resume" "$out" "$new"
+done_testing

@@ -1,0 +1,247 @@
+/* links: format base
+ *
+ * For tests/cli/quantize.sh: makes sources, and holds an output against its source.
+ *
+ *     quantize make KIND FILE       mixed: 2-D, experts, norms, router of f32, f16 and bf16, some 160 MB
+ *                                   small: the same with few rows
+ *                                   many: 100,000 tensors; nan, inf, large: one such value; wide: rows of 30 numbers
+ *     quantize compare IN OUT TYPE  every value of OUT is that of IN, as exactly as TYPE allows; keys and shapes are those of IN
+ *
+ * What OUT should be is computed here by other means: distances to what was decoded, never the product's encoders. */
+#include "base/half.h"
+#include "base/hash.h"
+#include "format/gguf.h"
+#include "gguf_write.h"
+
+#include <math.h>
+#include <unistd.h>
+
+enum { COLUMNS = 512, EXPERTS = 4, MANY = 100000 };
+
+static uint64_t state = 88172645463325252u;
+
+static float number(void)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (float)((int64_t)state >> 40) * 0x1p-23f;
+}
+
+static void put_numbers(struct gguf_writer *w, enum block_type type, uint64_t n, uint64_t odd_at, float odd)
+{
+    uint8_t bytes[4096];
+    size_t used = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        float x = i == odd_at ? odd : number();
+        uint16_t half = type == TYPE_F16 ? f16_from_f32(x) : bf16_from_f32(x);
+        size_t size = type == TYPE_F32 ? 4 : 2;
+        if (type == TYPE_F32)
+            memcpy(bytes + used, &x, 4);
+        else
+            memcpy(bytes + used, &half, 2);
+        used += size;
+        if (used == sizeof bytes || i == n - 1) {
+            gguf_write_data(w, bytes, used);
+            used = 0;
+        }
+    }
+}
+
+struct source {
+    const char *name;
+    enum block_type type;
+    int n_dims;
+    uint64_t ne[3];
+};
+
+static void put_keys(struct gguf_writer *w)
+{
+    static const float numbers[] = {1, 2.5f, -3};
+    gguf_write_string(w, "general.architecture", "llama", 5);
+    gguf_write_u32(w, "llama.block_count", 2);
+    gguf_write_f32(w, "llama.rope.freq_base", 10000.5f);
+    gguf_write_bool(w, "general.is_test", 1);
+    gguf_write_numbers(w, "general.numbers", GGUF_F32, numbers, 3);
+    gguf_write_strings(w, "general.tags", (struct gguf_string[]){{"a", 1}, {"bc", 2}}, 2);
+    gguf_write_u32(w, "general.file_type", 0);
+}
+
+static int make(const char *kind, const char *path, struct error *err)
+{
+    struct gguf_writer w;
+    int is_mixed = strcmp(kind, "mixed") == 0;
+    uint64_t rows = is_mixed ? 16384 : 64, columns = strcmp(kind, "wide") == 0 ? 30 : COLUMNS;
+    const struct source t[] = {
+        {"token_embd.weight", TYPE_F32, 2, {columns, rows * 2}},
+        {"blk.0.attn_norm.weight", TYPE_F32, 1, {columns}},
+        {"blk.0.attn_q.weight", TYPE_BF16, 2, {columns, rows}},
+        {"blk.0.ffn_gate_inp.weight", TYPE_F32, 2, {columns, EXPERTS}},
+        {"blk.0.ffn_up_exps.weight", TYPE_F16, 3, {columns, rows / 4, EXPERTS}},
+        {"blk.0.ffn_down_exps.weight", TYPE_F32, 3, {columns, rows / 4, EXPERTS}},
+        {"blk.1.attn_q.weight", TYPE_F32, 2, {columns, rows}},
+        {"blk.1.attn_q.bias", TYPE_F32, 1, {columns}},
+        {"output.weight", TYPE_F32, 2, {columns, rows}},
+    };
+    float odd = strcmp(kind, "nan") == 0 ? NAN : strcmp(kind, "inf") == 0 ? -INFINITY : 70000.0f;
+    int has_odd = strcmp(kind, "nan") == 0 || strcmp(kind, "inf") == 0 || strcmp(kind, "large") == 0;
+    gguf_write_begin(&w, path, 32);
+    put_keys(&w);
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++)
+        gguf_write_tensor(&w, t[i].name, t[i].type, t[i].n_dims, t[i].ne);
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        uint64_t n = 1;
+        for (int d = 0; d < t[i].n_dims; d++)
+            n *= t[i].ne[d];
+        put_numbers(&w, t[i].type, n, has_odd && i == 6 ? 37 * columns + 201 : UINT64_MAX, odd);
+    }
+    return gguf_write_end(&w, err);
+}
+
+static int make_many(const char *path, struct error *err)
+{
+    struct gguf_writer w;
+    char name[60];
+    gguf_write_begin(&w, path, 32);
+    put_keys(&w);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "blk.%d.part%d.weight", i / 100, i % 100);
+        gguf_write_tensor(&w, name, TYPE_F32, 2, (uint64_t[]){32, 2});
+    }
+    for (int i = 0; i < MANY; i++)
+        put_numbers(&w, TYPE_F32, 64, UINT64_MAX, 0);
+    return gguf_write_end(&w, err);
+}
+
+/* ---- comparing --------------------------------------------------------------------------------------------------------------------- */
+
+static uint8_t *read_tensor(const struct gguf *g, const struct gguf_tensor *t)
+{
+    uint8_t *bytes = malloc(t->n_bytes);
+    for (uint64_t n = 0; bytes && n < t->n_bytes;) {
+        ssize_t got = pread(g->file[t->file].fd, bytes + n, t->n_bytes - n, (off_t)(t->offset + n));
+        if (got <= 0) {
+            free(bytes);
+            return NULL;
+        }
+        n += (uint64_t)got;
+    }
+    return bytes;
+}
+
+/* How far a value may be from what it was: half a step of the type, around it. most: the largest of its block of 32. */
+static float allowed(enum block_type type, float x, float most)
+{
+    switch (type) {
+    case TYPE_F16:
+        return fabsf(x) * 0x1p-11f + 0x1p-25f;
+    case TYPE_BF16:
+        return fabsf(x) * 0x1p-8f;
+    case TYPE_Q8_0: /* the scale has 11 bits too */
+        return most / 127 * 0.5f * (1 + 0x1p-10f) + most * 0x1p-11f;
+    default:
+        return 0;
+    }
+}
+
+static int values_agree(const struct gguf_tensor *a, const uint8_t *from, const struct gguf_tensor *b,
+                        const uint8_t *to, enum block_type wanted)
+{
+    uint64_t rows = a->ne[1] * a->ne[2] * a->ne[3], n = a->ne[0], blocks = 32;
+    float *x = malloc(n * sizeof *x), *y = malloc(n * sizeof *y);
+    int agree = x && y;
+    for (uint64_t r = 0; agree && r < rows; r++) {
+        type_info(a->type)->decode(x, from + r * type_row_bytes(type_info(a->type), n), n);
+        type_info(b->type)->decode(y, to + r * type_row_bytes(type_info(b->type), n), n);
+        for (uint64_t i = 0; agree && i < n; i++) {
+            float most = 0;
+            for (uint64_t k = i / blocks * blocks; b->type == TYPE_Q8_0 && k < i / blocks * blocks + blocks; k++)
+                most = fmaxf(most, fabsf(x[k]));
+            agree = fabsf(x[i] - y[i]) <= allowed(wanted, x[i], most);
+            if (!agree)
+                printf("%s: row %" PRIu64 ", column %" PRIu64 ": %g became %g\n", a->name, r, i, (double)x[i],
+                       (double)y[i]);
+        }
+    }
+    free(x);
+    free(y);
+    return agree;
+}
+
+static int is_kept(const char *name)
+{
+    return strstr(name, "norm") || strstr(name, "gate_inp") || strstr(name, "bias");
+}
+
+static int compare_tensors(const struct gguf *a, const struct gguf *b, int type)
+{
+    int agree = a->n_tensor == b->n_tensor;
+    for (uint64_t i = 0; agree && i < a->n_tensor; i++) {
+        const struct gguf_tensor *x = &a->tensor[i], *y = &b->tensor[i];
+        enum block_type wanted = type < 0 || is_kept(x->name) ? x->type : (enum block_type)type;
+        agree = strcmp(x->name, y->name) == 0 && x->n_dims == y->n_dims && memcmp(x->ne, y->ne, sizeof x->ne) == 0 &&
+                y->type == wanted;
+        uint8_t *from = agree ? read_tensor(a, x) : NULL, *to = agree ? read_tensor(b, y) : NULL;
+        if (x->type == wanted)
+            agree = from && to && memcmp(from, to, x->n_bytes) == 0;
+        else
+            agree = from && to && values_agree(x, from, y, to, wanted);
+        free(from);
+        free(to);
+        if (!agree)
+            printf("%s is not what it should be\n", x->name);
+    }
+    return agree;
+}
+
+static int same_value(const struct gguf_value *x, const struct gguf_value *y)
+{
+    if (!y || x->kind != y->kind || x->n != y->n)
+        return 0;
+    if (x->kind == GGUF_STRING)
+        return x->as.string.length == y->as.string.length &&
+               memcmp(x->as.string.text, y->as.string.text, x->as.string.length) == 0;
+    if (x->kind != GGUF_ARRAY)
+        return x->as.u == y->as.u;
+    return x->item == y->item &&
+           (x->item == GGUF_STRING || memcmp(x->as.items, y->as.items, x->n * gguf_kind_size(x->item)) == 0);
+}
+
+static int compare(const char *from, const char *to, const char *type, struct error *err)
+{
+    struct gguf *a, *b;
+    if (gguf_open(&a, from, err))
+        return -1;
+    if (gguf_open(&b, to, err)) {
+        gguf_close(a);
+        return -1;
+    }
+    int agree = compare_tensors(a, b, strcmp(type, "keep") == 0 ? -1 : type_by_name(type));
+    for (uint64_t i = 0; agree && i < a->n_value; i++) {
+        const char *key = a->value[i].key.text;
+        int is_own = strncmp(key, "split.", 6) == 0 || strcmp(key, "general.file_type") == 0 ||
+                     strcmp(key, "general.alignment") == 0 || strncmp(key, "stoker.", 7) == 0 ||
+                     strcmp(key, "general.quantization_version") == 0;
+        agree = is_own || same_value(&a->value[i], gguf_find(b, key));
+        if (!agree)
+            printf("key %s is not what it was\n", key);
+    }
+    gguf_close(a);
+    gguf_close(b);
+    return agree ? 0 : error_set(err, ERR_FORMAT, "%s is not %s as %s", to, from, type);
+}
+
+int main(int argc, char **argv)
+{
+    struct error err = {0};
+    int status = -1;
+    if (argc == 4 && strcmp(argv[1], "make") == 0)
+        status = strcmp(argv[2], "many") == 0 ? make_many(argv[3], &err) : make(argv[2], argv[3], &err);
+    else if (argc == 5 && strcmp(argv[1], "compare") == 0)
+        status = compare(argv[2], argv[3], argv[4], &err);
+    else
+        error_set(&err, ERR_INPUT, "quantize make KIND FILE | compare IN OUT TYPE");
+    if (status)
+        fprintf(stderr, "quantize: %s\n", err.text);
+    return status ? 1 : 0;
+}
