@@ -5,11 +5,11 @@
 #
 #     sh bench/tune_sweep.sh MODEL.gguf:BUDGET [MODEL.gguf:BUDGET ...]
 #
-# TEST (512,32) tokens are a prompt and an answer, of a cold cache where experts stream; PAIRS (5) are measured; THREADS, CHUNKS, READERS
-# and DEPTHS are what is combined; STOKER is the program.
+# TEST (512,32) tokens are a prompt and an answer in a CONTEXT of 1024, which tune has too, with a cold cache where experts stream; PAIRS
+# (5) are measured; THREADS, CHUNKS, READERS and DEPTHS are what is combined; STOKER is the program.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-stoker=${STOKER:-build/stoker} test=${TEST:-512,32} best=${BEST:-2} pairs=${PAIRS:-5}
+stoker=${STOKER:-build/stoker} context=${CONTEXT:-1024} test=${TEST:-512,32} best=${BEST:-2} pairs=${PAIRS:-5}
 threads=${THREADS:-$(seq "$(nproc)")} chunks=${CHUNKS:-128 256 512} readers=${READERS:-uring threads buffered} depths=${DEPTHS:-8 32 128}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -32,15 +32,15 @@ combinations() {
 
 # rate FLAGS...: tokens a second of one warmed run
 rate() {
-    "$stoker" bench "$model" --memory "$budget" --no-profile --no-roofs -p 0 -n 0 -pg "$test" -r 1 ${streams:+--no-warmup} "$@" \
-        -o jsonl 2>/dev/null |
+    "$stoker" bench "$model" --memory "$budget" --ctx "$context" --no-profile --no-roofs -p 0 -n 0 -pg "$test" -r 1 \
+        ${streams:+--no-warmup} "$@" -o jsonl 2>/dev/null |
         sed -n 's/.*"avg_ts":\([0-9.]*\).*/\1/p'
 }
 
 # against CHOICE FLAGS: the ratio of B's time to A's, its interval, and the pairs
 against() {
     # shellcheck disable=SC2086
-    "$stoker" bench "$model" --memory "$budget" --no-profile --no-roofs -p 0 -n 0 -pg "$test" ${streams:+--no-warmup} $1 \
+    "$stoker" bench "$model" --memory "$budget" --ctx "$context" --no-profile --no-roofs -p 0 -n 0 -pg "$test" ${streams:+--no-warmup} $1 \
         --against "$2" --pairs "$pairs" --effect 100 -o jsonl 2>"$work/err" |
         sed -n '1s/.*"ratio":\([0-9]*\.[0-9]\{0,3\}\)[0-9]*,"low":\([0-9]*\.[0-9]\{0,3\}\)[0-9]*,"high":\([0-9]*\.[0-9]\{0,3\}\)[0-9]*,"pairs":\([0-9]*\).*/\1 [\2, \3] of \4 pairs/p'
 }

@@ -188,11 +188,7 @@ static double prompt_seconds(const struct speed_model *m, const struct speed_con
     return seconds;
 }
 
-int speed_prompt(int n_ctx)
-{
-    int room = n_ctx > 2 * SPEED_ANSWER ? n_ctx - SPEED_ANSWER : (n_ctx + 1) / 2;
-    return room < SPEED_PROMPT ? room : SPEED_PROMPT;
-}
+int speed_prompt(int n_ctx) { return n_ctx < SPEED_PROMPT ? n_ctx : SPEED_PROMPT; }
 
 double speed_hits(double held)
 {

@@ -63,7 +63,8 @@ struct speed {
 };
 struct speed speed_predict(const struct speed_model *m, const struct speed_config *c, const struct speed_rates *r);
 
-/* The tokens of a prompt that leaves room for an answer in a context of n_ctx: SPEED_PROMPT at most. */
+/* The tokens of a prompt in a context of n_ctx: SPEED_PROMPT, or one that fills it. Chunks for a shorter one would read all experts once
+ * more for the rest of the longest. */
 int speed_prompt(int n_ctx);
 
 /* Share of uses that hit when so large a share of the experts is held: measured on recorded routes, between them lines. */

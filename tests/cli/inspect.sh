@@ -61,7 +61,7 @@ is "bytes that are not UTF-8 as JSON" 0 "\"arch\":\"q($(printf '\357\277\275')){
 
 run plan "$ember" --memory 300M
 is "plan" 0 "^memory: [0-9.]+ MiB planned of 300\.0 MiB that --memory allows; from .* it works, from .* nothing streams$" ""
-grep -Eq '^predicted: a prompt of 824 tokens .*, which are assumed \(--measure\)$' "$dir/out" && pass || fail "plan" "does not say what is assumed"
+grep -Eq '^predicted: a prompt of 1024 tokens .*, which are assumed \(--measure\)$' "$dir/out" && pass || fail "plan" "does not say what is assumed"
 grep -Eq '^  [a-z_]+ +[0-9.]+ [KMGi]*B *$' "$dir/out" && fail "plan" "has a part without a word" || pass
 run plan "$ember"
 is "plan of what is there" 0 "^memory: [0-9.]+ MiB planned; (this machine has [0-9.]+ [KMG]iB left|the cgroup leaves [0-9.]+ [KMG]iB); from " ""
