@@ -24,6 +24,7 @@ struct loaded {
     struct vector *vector[MOST_VECTORS];
     char name[MOST_VECTORS][8];
     int n;
+    struct sae *sae; /* the one that it has, or NULL */
 };
 
 static const struct vector *vector_of(struct loaded *all, const struct model *m, const char *name, struct error *err)
@@ -41,6 +42,33 @@ static const struct vector *vector_of(struct loaded *all, const struct model *m,
     return all->vector[all->n++];
 }
 
+/* The model's autoencoder, a folder. */
+static const struct sae *sae_of(struct loaded *all, const struct model *m, const char *name, struct error *err)
+{
+    char path[4400];
+    snprintf(path, sizeof path, "%s/%s.%s", all->dir, all->model, name);
+    if (!all->sae && (sae_open(&all->sae, AT_FDCWD, path, NULL, UINT64_MAX, err) ||
+                      sae_check_model(all->sae, m->p.n_layer, m->p.n_embd, m->p.hyper.n, err)))
+        return NULL;
+    return all->sae;
+}
+
+/* An entry about a feature. */
+static int read_feature(struct steering *s, struct loaded *all, const struct model *m, const json_t *e,
+                        struct error *err)
+{
+    const char *act = json_string_value(json_object_get(e, "op"));
+    const struct sae *sae = sae_of(all, m, json_string_value(json_object_get(e, "sae")), err);
+    const struct steering_op o = {.sae = sae,
+                                  .act = strcmp(act, "add") == 0   ? FEATURE_ADD
+                                         : strcmp(act, "set") == 0 ? FEATURE_SET
+                                                                   : FEATURE_MULTIPLY,
+                                  .feature = (int)json_integer_value(json_object_get(e, "feature")),
+                                  .amount = (float)json_number_value(json_object_get(e, "value")),
+                                  .to = INT64_MAX};
+    return sae ? steering_add(s, m, &o) : -1;
+}
+
 static int layer_at(const json_t *layers, size_t i, int otherwise)
 {
     return layers ? (int)json_integer_value(json_array_get(layers, i)) : otherwise;
@@ -55,6 +83,11 @@ static int read_list(struct steering *s, struct loaded *all, const struct model 
     *s = (struct steering){0};
     json_array_foreach(list, i, e)
     {
+        if (json_object_get(e, "sae")) {
+            if (read_feature(s, all, m, e, err))
+                return -1;
+            continue;
+        }
         const char *side = json_string_value(json_object_get(e, "side"));
         const json_t *scale = json_object_get(e, "scale"), *layers = json_object_get(e, "layers");
         const char *name = json_string_value(json_object_get(e, "vector"));
@@ -130,6 +163,7 @@ static void run_model(const struct options *o, const char *dir, const char *name
                  json_number_value(json_object_get(c, "tolerance")));
     for (int v = 0; v < all.n; v++)
         vector_close(all.vector[v]);
+    sae_close(all.sae);
     session_close(s);
 }
 

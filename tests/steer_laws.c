@@ -12,6 +12,7 @@
  *     equality    threads, chunks, tiers, a budget that streams: the same bits
  *     order       another order of two operations is another answer, and another digest
  *     ablation    behind a projection nothing is left of its direction
+ *     features    no-op, isolation and equality of operations on features of an autoencoder
  *
  * Rows are seen through a kernel table of the test's own, whose axpy notes them. */
 #define LAWS_LINES 8
@@ -64,6 +65,40 @@ static struct vector *make(const struct model *m, enum vector_kind kind, enum ve
         v->n_held++;
     }
     return v;
+}
+
+/* An autoencoder of the middle layer, whose features are active often; of k largest, or of thresholds. */
+static struct sae *make_sae(const struct model *m, int k)
+{
+    enum { FEATURES = 70 };
+    size_t n = (size_t)m->p.n_embd, all = FEATURES * n;
+    struct sae *s = calloc(1, sizeof *s + (2 * all + (SAE_ROWS + 2) * n + (SAE_ROWS + 2) * FEATURES) * sizeof(float) +
+                                  (size_t)(SAE_ROWS * k) * sizeof(struct op_sae_pick));
+    float *next = (float *)(s + 1), *encoder = next, *decoder = encoder + all, *bias = decoder + all,
+          *threshold = bias + FEATURES, *centre = threshold + FEATURES;
+    s->form = (struct sae_form){
+        .gate = k ? SAE_TOPK : SAE_JUMPRELU, .k = k, .layer = m->p.n_layer / 2, .is_centred = k > 0};
+    s->n_embd = (int)n;
+    s->n_feature = FEATURES;
+    for (size_t i = 0; i < 2 * all + 2 * FEATURES + n; i++)
+        next[i] = (float)((double)(rng_u64(78, i, 1, (uint32_t)k) >> 40) * 0x1p-23 - 1);
+    memset(decoder + all - n, 0, n * sizeof(float)); /* the last direction is one of zeros */
+    s->encoder = (struct sae_matrix){(const uint8_t *)encoder, TYPE_F32};
+    s->decoder = (struct sae_matrix){(const uint8_t *)decoder, TYPE_F32};
+    s->encoder_bias = bias;
+    s->threshold = k ? NULL : threshold;
+    s->decoder_bias = centre;
+    s->rows = centre + n;
+    s->features = s->rows + SAE_ROWS * n;
+    s->direction = s->features + SAE_ROWS * FEATURES;
+    s->picks = s->direction + n;
+    s->hash[0] = (uint8_t)k;
+    return s;
+}
+
+static struct steering_op feature(const struct sae *s, enum feature_act act, int j, float u)
+{
+    return (struct steering_op){.sae = s, .act = act, .feature = j, .amount = u, .to = INT64_MAX};
 }
 
 static struct steering_op whole(const struct vector *v, float amount)
@@ -232,14 +267,11 @@ static void eight(const struct model *m, const struct vector *v, const struct ve
     out[7] = list_of(m, p, whole(v, 1));
 }
 
-static void isolation(const struct subject *t, enum vector_hook hook)
+/* Eight lists in the same steps, each as alone. */
+static int are_isolated(const struct subject *t, struct steering list[LINES], int rounds)
 {
-    const struct model *m = t->s->model;
-    struct vector *v = make(m, VECTOR_ADD, hook, 3), *r = make(m, VECTOR_PROJECT, hook, 4);
-    struct steering list[LINES];
     static struct line truth[LINES], line[LINES];
-    int ok = 1, rounds = is_named && !SANITIZED && hook == VECTOR_LAYER ? 40 : 4;
-    eight(m, v, r, 20, list);
+    int ok = 1;
     for (int i = 0; i < LINES; i++)
         truth[i] = line[i] = answer(t->s, i, list[i].n ? &list[i] : NULL, 40);
     for (int seed = 0; seed < rounds && ok; seed++) {
@@ -257,19 +289,25 @@ static void isolation(const struct subject *t, enum vector_hook hook)
             seq_clear(&t->s->tables.seq[i]);
         }
     }
-    verdict(t->name, "isolation", (int)hook, ok, "");
+    return ok;
+}
+
+static void isolation(const struct subject *t, enum vector_hook hook)
+{
+    const struct model *m = t->s->model;
+    struct vector *v = make(m, VECTOR_ADD, hook, 3), *r = make(m, VECTOR_PROJECT, hook, 4);
+    struct steering list[LINES];
+    eight(m, v, r, 20, list);
+    verdict(t->name, "isolation", (int)hook,
+            are_isolated(t, list, is_named && !SANITIZED && hook == VECTOR_LAYER ? 40 : 4), "");
     free(v);
     free(r);
 }
 
-static void equality(const struct subject *t, enum vector_hook hook)
+/* A list under other settings: the same bits. */
+static int is_equal(const struct subject *t, const struct steering *list)
 {
-    const struct model *m = t->s->model;
-    struct vector *v = make(m, VECTOR_ADD, hook, 3), *r = make(m, VECTOR_PROJECT, hook, 4);
-    struct steering_op late = whole(r, 0.7f);
-    late.from = 11;
-    struct steering list = list_of(m, whole(v, 0.5f), late);
-    struct line truth = answer(t->s, 2, &list, 40);
+    struct line truth = answer(t->s, 2, list, 40);
     struct setting how[4] = {base, base, base, base};
     int ok = 1, chunk[4] = {1, 7, 40, 13};
     how[0].tier = how[2].tier = TIER_SCALAR;
@@ -281,14 +319,62 @@ static void equality(const struct subject *t, enum vector_hook hook)
         struct session *s = open_session(t->path, &how[i], &err);
         struct line l = {0};
         if (s)
-            l = answer(s, 2, &list, s->plan.n_chunk < chunk[i] ? s->plan.n_chunk : chunk[i]);
+            l = answer(s, 2, list, s->plan.n_chunk < chunk[i] ? s->plan.n_chunk : chunk[i]);
         if (!s || !equal(&truth, &l))
             ok = 0, printf("     differs: %s: %s\n", describe(&how[i]), err.text);
         session_close(s);
     }
-    verdict(t->name, "equality", (int)hook, ok, "");
+    return ok;
+}
+
+static void equality(const struct subject *t, enum vector_hook hook)
+{
+    const struct model *m = t->s->model;
+    struct vector *v = make(m, VECTOR_ADD, hook, 3), *r = make(m, VECTOR_PROJECT, hook, 4);
+    struct steering_op late = whole(r, 0.7f);
+    late.from = 11;
+    struct steering list = list_of(m, whole(v, 0.5f), late);
+    verdict(t->name, "equality", (int)hook, is_equal(t, &list), "");
     free(v);
     free(r);
+}
+
+/* Operations on features, of an autoencoder with k or with thresholds. */
+static void features(const struct subject *t, int k)
+{
+    const struct model *m = t->s->model;
+    struct sae *s = make_sae(m, k);
+    struct vector *r = make(m, VECTOR_PROJECT, VECTOR_LAYER, 4);
+    struct steering none = {0}, list[LINES] = {{0}};
+    const struct steering_op no[] = {feature(s, FEATURE_ADD, 3, 0), feature(s, FEATURE_MULTIPLY, 3, 1),
+                                     feature(s, FEATURE_SET, s->n_feature - 1, 5)};
+    struct steering_op late = feature(s, FEATURE_SET, 9, 4);
+    late.from = 11;
+    for (int i = 0; i < 3; i++)
+        steering_add(&none, m, &no[i]);
+    list[1] = list_of(m, feature(s, FEATURE_ADD, 3, 2), nothing);
+    list[2] = list_of(m, feature(s, FEATURE_SET, 3, 2), nothing);
+    list[3] = list_of(m, feature(s, FEATURE_SET, 3, 0), nothing);
+    list[4] = list_of(m, late, nothing);
+    list[5] = list_of(m, feature(s, FEATURE_ADD, 4, 2), feature(s, FEATURE_SET, 4, -1));
+    list[6] = list_of(m, feature(s, FEATURE_SET, 4, 2), whole(r, 1));
+    for (int j = 0; j < STEERING_MOST; j++) {
+        struct steering_op o = feature(s, FEATURE_MULTIPLY, j, 3);
+        steering_add(&list[7], m, &o);
+    }
+    struct line plain = answer(t->s, 2, NULL, 40), off = answer(t->s, 2, &list[3], 40),
+                more = answer(t->s, 2, &list[7], 40);
+    int ok = none.n == 0 && !equal(&plain, &off) && !equal(&plain, &more) && are_isolated(t, list, is_named ? 40 : 2) &&
+             is_equal(t, &list[6]) && is_equal(t, &list[7]);
+    char one[65], other[65];
+    steering_digest(&list[1], one);
+    for (int i = 2; i < LINES; i++) {
+        steering_digest(&list[i], other);
+        ok = ok && strcmp(one, other) != 0;
+    }
+    verdict(t->name, "features", (int)VECTOR_LAYER, ok, k ? "of the largest" : "above thresholds");
+    free(r);
+    free(s);
 }
 
 static void order_and_ablation(const struct subject *t, enum vector_hook hook)
@@ -344,6 +430,8 @@ static void run_file(const char *path)
         equality(&t, (enum vector_hook)hook);
         order_and_ablation(&t, (enum vector_hook)hook);
     }
+    for (int k = 0; k <= 24 && t.s->model->p.hyper.n == 0; k += 24)
+        features(&t, k);
     session_close(t.s);
 }
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/rng.h"
+#include "format/entry.h"
 #include "format/gguf_header.h"
 
 #include <errno.h>
@@ -120,42 +121,14 @@ uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_st
 
 /* ---- files and parts ---------------------------------------------------------------------------------------------- */
 
-/* A name from outside must not lead out of the folder. */
-static int check_entry(const char *name, struct error *err)
-{
-    if (*name && *name != '.' && !strchr(name, '/') && strlen(name) <= NAME_MAX)
-        return 0;
-    return error_set(
-        err, ERR_INPUT,
-        "%.80s: a file is named as it stands in its folder: without \"/\", without \".\" at the beginning, "
-        "of at most %d bytes",
-        name, NAME_MAX);
-}
-
-/* The file is open; it lies on the device of the folder. */
-static int check_device(const struct gguf_file *f, int dir, struct error *err)
-{
-    struct stat folder;
-    if (dir == AT_FDCWD || (fstat(dir, &folder) == 0 && folder.st_dev == f->dev))
-        return 0;
-    return error_set(err, ERR_INPUT, "%s: on another device; put the file itself into the folder", f->path);
-}
-
 static int open_file(struct gguf_file *f, const char *path, int dir, struct arena *arena, struct error *err)
 {
     struct stat st;
-    int entry = dir != AT_FDCWD;
-    if (entry && check_entry(path, err))
-        return -1;
     f->path = arena_copy(arena, path, strlen(path));
     if (!f->path)
         return error_set(err, ERR_MEMORY, "%s: no memory to open it", path);
-    /* Not blocking: opening a pipe must not wait for somebody to write. */
-    f->fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (entry ? O_NOFOLLOW : 0));
-    if (f->fd < 0 && errno == ELOOP && entry)
-        return error_set(err, ERR_INPUT, "%s: a link; put the file itself into the folder", path);
-    if (f->fd < 0)
-        return error_set(err, ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
+    if ((f->fd = entry_open(dir, path, 0, err)) < 0)
+        return -1;
     if (fstat(f->fd, &st) != 0)
         return error_set(err, ERR_IO, "%s: cannot be examined: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
@@ -167,7 +140,7 @@ static int open_file(struct gguf_file *f, const char *path, int dir, struct aren
     f->dev = st.st_dev;
     f->ino = st.st_ino;
     f->mtime = st.st_mtim;
-    return check_device(f, dir, err);
+    return 0;
 }
 
 /* The numbers in a name that ends -00001-of-00003.gguf: 1 and *part, *count; 0 if it does not end so. */

@@ -23,23 +23,30 @@ static void put_u64(struct sha256 *h, uint64_t v)
 
 static int acts_at(const struct steering_op *o, int l)
 {
+    if (o->sae)
+        return l == o->sae->form.layer;
     return l >= o->first && l <= o->last && l <= o->vector->last && o->vector->direction[l].v &&
            o->vector->direction[l].norm > 0;
 }
 
+static enum vector_hook hook_of(const struct steering_op *o) { return o->sae ? VECTOR_LAYER : o->vector->hook; }
+
 /* What it does at layers below n_layer. Returns at how many. */
 static int hash_layers(const struct steering_op *o, int n_layer, uint8_t out[SHA256_BYTES])
 {
-    const uint8_t head[] = {(uint8_t)o->vector->kind, (uint8_t)o->vector->hook, (uint8_t)o->side, 0};
+    const uint8_t vector[] = {o->vector ? (uint8_t)o->vector->kind : 0, (uint8_t)hook_of(o), (uint8_t)o->side, 0},
+                  feature[] = {(uint8_t)((int)VECTOR_KINDS + (int)o->act), (uint8_t)hook_of(o), 0, 0};
     struct sha256 h;
     int n = 0;
     sha256_begin(&h);
-    sha256_add(&h, head, sizeof head);
+    sha256_add(&h, o->sae ? feature : vector, sizeof vector);
     put_u32(&h, f32_bits(o->amount));
+    if (o->sae)
+        put_u32(&h, (uint32_t)o->feature);
     for (int l = o->first; l <= o->last && l < n_layer; l++)
         if (acts_at(o, l)) {
             put_u32(&h, (uint32_t)l);
-            sha256_add(&h, o->vector->direction[l].sha256, SHA256_BYTES);
+            sha256_add(&h, o->sae ? o->sae->hash : o->vector->direction[l].sha256, SHA256_BYTES);
             n++;
         }
     sha256_end(&h, out);
@@ -55,10 +62,31 @@ static int kept_layers(const struct model *m)
     return last;
 }
 
+static int is_zero(const struct sae *s, int feature)
+{
+    const struct block_info *type = type_info(s->decoder.type);
+    const uint8_t *d = s->decoder.data + (size_t)feature * (size_t)s->n_embd * (size_t)type->bytes;
+    float value = 0;
+    for (int i = 0; i < s->n_embd && value == 0; i++)
+        type->decode(&value, d + (size_t)i * (size_t)type->bytes, 1);
+    return value == 0;
+}
+
+/* No scale, a factor of 1, a direction of zeros. What setting a feature changes is known in the row alone. */
+static int does_nothing(const struct steering_op *o)
+{
+    if (!o->sae)
+        return o->amount == 0;
+    return (o->act == FEATURE_ADD && o->amount == 0) || (o->act == FEATURE_MULTIPLY && o->amount == 1) ||
+           is_zero(o->sae, o->feature);
+}
+
 int steering_add(struct steering *s, const struct model *m, const struct steering_op *op)
 {
     struct steering_op o = *op;
-    if (o.amount == 0 || o.from >= o.to || hash_layers(&o, m->p.n_layer, o.hash) == 0)
+    if (o.sae)
+        o.first = o.last = o.sae->form.layer;
+    if (does_nothing(&o) || o.from >= o.to || hash_layers(&o, m->p.n_layer, o.hash) == 0)
         return 0;
     if (s->n == STEERING_MOST)
         return -1;
@@ -102,9 +130,13 @@ static void steer_run(struct op *op, const struct steering_op *o, int l, float *
     int64_t from = o->from > pos ? o->from - pos : 0, to = o->to - pos < n ? o->to - pos : n;
     if (from >= to)
         return;
-    const float *v = o->vector->direction[l].v;
     int rows = (int)(to - from) * n_stream;
     x += (size_t)from * (size_t)n_stream * (size_t)n_embd;
+    if (o->sae) {
+        features_change(op, o->sae, o->act, o->feature, o->amount, x, rows);
+        return;
+    }
+    const float *v = o->vector->direction[l].v;
     if (o->vector->kind == VECTOR_PROJECT)
         op_steer_project(op, x, o->amount, v, o->side, rows, n_embd);
     else
@@ -122,7 +154,7 @@ void steer_rows(struct step *s, enum vector_hook hook, float *x, int n_stream)
         const struct run *run = &s->run[i];
         const struct steering *list = s->b->seq[run->first]->steer;
         for (int j = 0; list && j < list->n; j++)
-            if (list->op[j].vector->hook == hook && acts_at(&list->op[j], s->layer))
+            if (hook_of(&list->op[j]) == hook && acts_at(&list->op[j], s->layer))
                 steer_run(&s->m->op, &list->op[j], s->layer, x + (size_t)run->first * (size_t)n_stream * (size_t)n_embd,
                           s->b->pos[run->first], run->n, n_embd, n_stream);
     }

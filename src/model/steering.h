@@ -1,8 +1,9 @@
 /* A request's steering: what is done to the rows of its sequence while they are computed.
  *
  * A list of operations, applied in its order. An operation adds the directions of a vector, or projects them out, at the layers and
- * positions that it names; each layer has its own direction. A list has no operation without effect: it would be arithmetic all the same
- * (fmaf(0, v, x) turns -0 into 0), and another list for the cache of prefixes.
+ * positions that it names; each layer has its own direction. Or it changes a feature of an autoencoder, at its layer. A list has no
+ * operation without effect: it would be arithmetic all the same (fmaf(0, v, x) turns -0 into 0), and another list for the cache of
+ * prefixes.
  *
  * What a sequence keeps depends on its list, so known prefixes are told apart by it. A hash stands for what an operation does, wherever
  * its file lies and whatever it is called. */
@@ -10,17 +11,21 @@
 #define MODEL_STEERING_H
 
 #include "format/vector.h"
+#include "model/features.h"
 #include "model/model.h"
 #include "op/steer.h"
 
 enum { STEERING_MOST = 16 };
 
 struct steering_op {
-    const struct vector *vector; /* the request's, which outlives the list */
-    float amount;                /* scale */
-    enum steer_side side;        /* BOTH unless it is a projection */
-    int first, last;             /* layers, inclusive */
-    int64_t from, to;            /* positions [from, to) */
+    const struct vector *vector; /* the request's, which outlives the list; NULL: of a feature */
+    const struct sae *sae;       /* likewise */
+    enum feature_act act;        /* of a feature */
+    int feature;
+    float amount;         /* scale, or the feature's value */
+    enum steer_side side; /* BOTH unless it is a projection */
+    int first, last;      /* layers, inclusive; of a feature steering_add() sets them */
+    int64_t from, to;     /* positions [from, to) */
     /* steering_add() sets these: of all but from and to */
     uint8_t hash[SHA256_BYTES], kept_hash[SHA256_BYTES]; /* kept: of what it does where something is kept of it */
     int is_kept;                                         /* 1: keys, values or states depend on it */
