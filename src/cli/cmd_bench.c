@@ -259,9 +259,9 @@ static int digest(struct bench *b, const struct options *w)
 static int run(struct bench *b, const struct options *w)
 {
     struct tests t = {0};
-    struct outputs o = {.out = {stdout, w->format, 0, {NULL, 0, 0}}};
+    struct outputs o = {.out = {.file = stdout, .format = w->format}};
     if (w->error_format && strcmp(w->error_format, "none") != 0)
-        o.err = (struct bench_output){stderr, w->error_format, 0, {NULL, 0, 0}};
+        o.err = (struct bench_output){.file = stderr, .format = w->error_format};
     int status = 1;
     if (make_tests(w, &t)) {
         fprintf(stderr, "stoker bench: no memory for so many tests\n");
@@ -339,7 +339,7 @@ int cmd_bench(int argc, char **argv)
          "compare with the overlap model (rate: stoker disk)"},
         {"--no-roofs", NULL, FLAG_SWITCH, &b.no_roofs, 0, 0, NULL,
          "do not measure what this machine does at most: some seconds less, rows without bounds"},
-        {"--stats", NULL, FLAG_SWITCH, &b.stats, 0, 0, NULL, "all figures of streaming below each row"},
+        {"--stats", NULL, FLAG_SWITCH, &b.stats, 0, 0, NULL, "all figures of streaming below the table"},
         {"--routes", NULL, FLAG_TEXT, &b.options.routes, 0, 0, "FILE",
          "experts as a trace (--route-trace) has them, instead of the model's choice"},
         {"--mask", NULL, FLAG_TEXT, &w.mask, 0, 0, "PATH",

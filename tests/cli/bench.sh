@@ -116,6 +116,8 @@ run bench "$model" -p 8 -n 4 -t 1,2 -r 1 --root "$dir/locked"
 [ "$(rows '^|.* t/s |   median |    bound | efficiency |$')" -eq 1 ] && [ "$(rows '^  a token takes at least: memory .* at .* GB/s), products .* Tops)')" -eq 4 ] &&
     [ "$(rows '^  it took .* ms: computing .*, waiting for other threads .*, for the drive .*; .* between steps')" -eq 4 ] && pass ||
     fail "the table with bounds" "has other lines"
+awk '/^\|/ { if (gap) exit 1; table = 1; next } table { gap = 1 }' "$dir/out" && pass || fail "the table" "is broken by other lines"
+[ "$(rows '^[^ ]*, [12] threads\{0,1\}, \(pp8\|tg4\):$')" -eq 4 ] && pass || fail "lines below the table" "do not name their tests"
 run bench -p 0 -n 8 -r 1 --memory min -o csv # the embedded model streams
 column roof_drive | awk '{ exit !($1 > 1e6) }' && pass || fail "the roof of the drive" "$(column roof_drive)"
 run bench --no-roofs "$model" -p 8 -n 0 -r 1 -o csv

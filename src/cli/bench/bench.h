@@ -111,13 +111,17 @@ double bench_model_seconds(const struct stoker_stats *before, const struct stoke
 struct bench_output {
     FILE *file; /* the caller's; NULL: nowhere */
     const char *format;
-    int rows;                   /* written so far */
+    int rows;    /* written so far */
+    FILE *notes; /* of md: what stands below the table; NULL: nothing yet */
+    char *note;  /* [n_note] behind fflush(notes) */
+    size_t n_note;
     struct bench_points points; /* of svg, which is written at the end */
 };
 int bench_format_known(const char *format); /* 1: md, csv, json, jsonl, sql, svg */
 void bench_row(struct bench_output *o, const struct bench *b, const struct bench_test *t);
 void bench_end(struct bench_output *o);
-/* md: a line about the engine that was opened, and the table's head before the first row. Others: nothing. */
+/* md: a line about the engine that was opened, and the table's head before the first row; lines about further engines and of tests stand
+ * below the table, which they would break. Others: nothing. */
 void bench_begin(struct bench_output *o, const struct bench *b);
 
 /* stoker bench --draw PATH: rows of earlier runs as a picture on stdout. Returns the exit status. */

@@ -1,6 +1,6 @@
 /* Rows of `stoker bench`: see bench.h. Columns and keys are llama-bench's, so that scripts for it work; ours follow them.
  *
- * Where experts stream, lines below a row of the table tell hits, bytes, waiting, and the overlap model (model.c). */
+ * Where experts stream, lines below the table tell hits, bytes, waiting, and the overlap model (model.c). */
 #include "cli/bench/bench.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
@@ -336,11 +336,14 @@ static void print_head(FILE *f, const struct bench *b)
             "--------", has_roofs(b) ? " -------: | ---------: |" : "");
 }
 
+static int used_experts(const struct bench_test *t)
+{
+    return t->after.misses + t->after.hits != t->before.misses + t->before.hits;
+}
+
 static void print_streaming(FILE *f, const struct bench *b, const struct bench_test *t)
 {
     size_t n = (size_t)t->counted;
-    if (t->after.misses + t->after.hits == t->before.misses + t->before.hits)
-        return;
     fprintf(f, "  ");
     print_stream_line(f, &t->before, &t->after, n);
     if (b->stats)
@@ -390,9 +393,20 @@ static void print_line(FILE *f, const struct bench *b, const struct bench_test *
     fprintf(f, "| %-30s | %10s | %10s | %-8s | %7d |%s%s %15s | %17s | %8.2f |%s\n", base_name(b->model),
             show_bytes(b->about.bytes), params, t->after.cpu_tier, b->plan.n_threads, chunk, kv, name, rate, s.median,
             bound);
+}
+
+static void print_notes(FILE *f, const struct bench *b, const struct bench_test *t)
+{
+    char name[64];
+    if (!has_roofs(b) && !used_experts(t))
+        return;
+    bench_name_test(t->n_prompt, t->n_gen, t->n_depth, name, sizeof name);
+    fprintf(f, "%s, %d thread%s, %s:\n", base_name(b->model), b->plan.n_threads, b->plan.n_threads == 1 ? "" : "s",
+            name);
     if (has_roofs(b))
         print_bound(f, b, t);
-    print_streaming(f, b, t);
+    if (used_experts(t))
+        print_streaming(f, b, t);
 }
 
 /* ---- where rows go ---------------------------------------------------------------------------------------------------------- */
@@ -406,11 +420,19 @@ int bench_format_known(const char *format)
     return 0;
 }
 
+/* Without memory for them they stand between the rows. */
+static FILE *notes_of(struct bench_output *o)
+{
+    if (!o->notes)
+        o->notes = open_memstream(&o->note, &o->n_note);
+    return o->notes ? o->notes : o->file;
+}
+
 void bench_begin(struct bench_output *o, const struct bench *b)
 {
     if (!o->file || strcmp(o->format, "md") != 0)
         return;
-    print_plan_line(o->file, &b->plan);
+    print_plan_line(o->rows ? notes_of(o) : o->file, &b->plan);
     if (o->rows == 0)
         print_head(o->file, b);
     fflush(o->file);
@@ -452,6 +474,7 @@ void bench_row(struct bench_output *o, const struct bench *b, const struct bench
         keep_point(o, b, t);
     } else {
         print_line(o->file, b, t);
+        print_notes(notes_of(o), b, t);
     }
     o->rows++;
     fflush(o->file);
@@ -464,6 +487,9 @@ void bench_end(struct bench_output *o)
     if (o->file && strcmp(o->format, "svg") == 0)
         bench_points_draw(&o->points, o->file);
     bench_points_free(&o->points);
+    if (o->notes && fclose(o->notes) == 0)
+        fprintf(o->file, "\n%s", o->note);
+    free(o->note);
     if (o->file && strcmp(o->format, "md") == 0)
         fprintf(o->file, "\nbuild: %s\n", stoker_version());
 }
