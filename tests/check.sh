@@ -64,6 +64,7 @@ drivers="
   capture          $data/steering/steer-llama-tied.gguf $data/golden/qwen35moe.gguf
 + eval_stats       $data/eval
 + quants           $data/quants
++ recipes          $data/quantize
 - quantize
 - read_rows
 - same_directions

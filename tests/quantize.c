@@ -4,7 +4,7 @@
  *
  *     quantize make KIND FILE       mixed: 2-D, experts, norms, router of f32, f16 and bf16, some 160 MB
  *                                   small: the same with few rows
- *                                   many: 100,000 tensors; nan, inf, large: one such value; wide: rows of 30 numbers
+ *                                   many: 100,000 tensors; nan, inf, large: one such value; wide, odd: rows of 30 and of 96
  *     quantize compare IN OUT TYPE  every value of OUT is that of IN, as exactly as TYPE allows; keys and shapes are those of IN
  *
  * What OUT should be is computed here by other means: distances to what was decoded, never the product's encoders. */
@@ -71,7 +71,9 @@ static int make(const char *kind, const char *path, struct error *err)
 {
     struct gguf_writer w;
     int is_mixed = strcmp(kind, "mixed") == 0;
-    uint64_t rows = is_mixed ? 16384 : 64, columns = strcmp(kind, "wide") == 0 ? 30 : COLUMNS;
+    uint64_t rows = is_mixed ? 16384 : 64, columns = strcmp(kind, "wide") == 0  ? 30
+                                                     : strcmp(kind, "odd") == 0 ? 96
+                                                                                : COLUMNS;
     const struct source t[] = {
         {"token_embd.weight", TYPE_F32, 2, {columns, rows * 2}},
         {"blk.0.attn_norm.weight", TYPE_F32, 1, {columns}},

@@ -15,12 +15,16 @@
 static const char usage[] =
     "stoker quantize IN.gguf OUT.gguf --type NAME [flags]: the same model with other block types.\n\n"
     "  stoker quantize model-f32.gguf model-q8_0.gguf --type q8_0\n"
+    "  stoker quantize IN.gguf OUT.gguf --recipe mix.rules --rule '_exps=q8_0' --strict\n"
     "  stoker quantize IN.gguf OUT.gguf --type bf16 --dry-run    every tensor, bytes, memory; nothing is written\n"
     "  stoker quantize IN-00001-of-00003.gguf OUT.gguf --type keep    one file out of a split model\n"
     "  stoker quantize IN.gguf OUT.gguf --type q8_0 --split-max-size 4GiB\n"
     "  stoker quantize IN.gguf OUT.gguf --type q8_0 --resume     goes on where an earlier run ended\n\n"
-    "types: f32, f16, bf16, q8_0, or keep for the bytes of the source. Norms, routers, vectors and other small tensors "
-    "keep theirs.\n"
+    "types: presets such as Q4_K_M, block types such as q8_0, or keep for the bytes of the source. Norms, routers, "
+    "vectors "
+    "and other small\ntensors keep theirs. A rule is PATTERN=TYPE: the first whose pattern (PCRE2) is found in a "
+    "tensor's name "
+    "decides; blk.0-5.ffn_down\nbegins with layers. Today f32, f16, bf16 and q8_0 are written; --dry-run shows all.\n"
     "OUT is there only when it is whole; until then OUT.part and OUT.journal are. Exit status: 0 done, 1 failed on the "
     "way and resumable,\n2 impossible, nothing written.\n\n";
 
@@ -107,6 +111,7 @@ static void tell_result(const struct quant_job *j, const struct quant_watch *w, 
 struct quantize {
     struct quant_options options;
     int dry_run, json, align;
+    struct text_list rules;
 };
 
 static int run(const struct quantize *q, int argc, char **argv)
@@ -148,7 +153,18 @@ int cmd_quantize(int argc, char **argv)
     const char *rest[2] = {NULL, NULL};
     int n_rest;
     const struct flag mine[] = {
-        {"--type", NULL, FLAG_TEXT, &o->type, 0, 0, "NAME", "f32, f16, bf16, q8_0 or keep"},
+        {"--type", NULL, FLAG_TEXT, &o->type, 0, 0, "NAME", "a preset or block type, or keep"},
+        {"--recipe", NULL, FLAG_TEXT, &o->recipe, 0, 0, "FILE", "rules PATTERN=TYPE, one a line; =TYPE is the base"},
+        {"--rule", NULL, FLAG_TEXTS, &q.rules, 0, 0, "RULE", "a rule before those of --recipe; again for more"},
+        {"--pure", NULL, FLAG_SWITCH, &o->pure, 0, 0, NULL,
+         "the base type for all that may be quantised; rules still win"},
+        {"--strict", NULL, FLAG_SWITCH, &o->strict, 0, 0, NULL, "a rule that matches no tensor is an error"},
+        {"--force-rule", NULL, FLAG_SWITCH, &o->force_rule, 0, 0, NULL, "rules change protected tensors too"},
+        {"--no-fallback", NULL, FLAG_SWITCH, &o->no_fallback, 0, 0, NULL,
+         "rows that are no multiple of a type's block are an error"},
+        {"--no-imatrix-ok", NULL, FLAG_SWITCH, &o->no_imatrix_ok, 0, 0, NULL,
+         "types of 1 and 2 bits without importance all the same"},
+        {"--header-only", NULL, FLAG_SWITCH, &o->header_only, 0, 0, NULL, "with --dry-run: IN may be a beginning"},
         {"--dry-run", NULL, FLAG_SWITCH, &q.dry_run, 0, 0, NULL, "show all that would be done, and do nothing"},
         {"--json", NULL, FLAG_SWITCH, &q.json, 0, 0, NULL, "for programs"},
         {"--split-max-size", NULL, FLAG_BYTES, &o->split, 1, 0, "BYTES",
@@ -178,5 +194,7 @@ int cmd_quantize(int argc, char **argv)
     o->in = rest[0];
     o->out = rest[1];
     o->align = (uint32_t)q.align;
+    o->rule = q.rules.text;
+    o->n_rule = q.rules.n;
     return run(&q, argc, argv);
 }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static const char *const share_names[QUANT_SHARES] = {"code", "index", "slabs", "scratch", "stacks", "slack"};
-static const char *const why_names[QUANT_WHY_COUNT] = {"base", "protected"};
+static const char *const why_names[QUANT_WHY_COUNT] = {"base", "preset", "rule", "protected"};
 
 const char *quant_share_name(enum quant_share s) { return share_names[s]; }
 const char *quant_why_name(enum quant_why w) { return why_names[w]; }
@@ -44,7 +44,8 @@ static int hash_header(const struct gguf_file *f, uint64_t *hash, struct error *
 
 static int open_source(struct quant_job *j, struct error *err)
 {
-    if (gguf_open(&j->in, j->options->in, err))
+    const char *in = j->options->in;
+    if (j->options->header_only ? gguf_open_header(&j->in, in, err) : gguf_open(&j->in, in, err))
         return -1;
     j->source_hash = arena_array(&j->arena, (size_t)j->in->n_file, sizeof *j->source_hash);
     j->tensor = arena_array(&j->arena, j->in->n_tensor + 1, sizeof *j->tensor);

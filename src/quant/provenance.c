@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 enum { OWN_KEYS = 8 };
 
@@ -102,23 +101,6 @@ static int add_sources(struct quant_job *j, struct error *err)
     return 0;
 }
 
-static char *lower(struct quant_job *j, const char *text)
-{
-    char *out = arena_copy(&j->arena, text, strlen(text));
-    for (char *c = out; c && *c; c++)
-        *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 'a' - 'A') : *c;
-    return out;
-}
-
-static int make_recipe(struct quant_job *j, struct error *err)
-{
-    char text[200];
-    char *type = lower(j, j->options->type);
-    snprintf(text, sizeof text, "--type %s", type ? type : "");
-    j->recipe = arena_copy(&j->arena, text, strlen(text));
-    return type && j->recipe ? 0 : error_set(err, ERR_MEMORY, "%s: no memory for its keys", j->options->out);
-}
-
 int quant_keys(struct quant_job *j, struct error *err)
 {
     static char version[90];
@@ -128,15 +110,14 @@ int quant_keys(struct quant_job *j, struct error *err)
     for (uint64_t i = 0; i < j->in->n_value; i++)
         if (!is_replaced(j, j->in->value[i].key))
             add(j, j->in->value[i]);
-    set_file_type(j);
+    if (j->file_type < 0)
+        set_file_type(j);
     if (j->alignment != j->in->alignment && j->alignment != HEADER_ALIGNMENT)
         add(j, header_u64("general.alignment", GGUF_U32, j->alignment));
     if (j->file_type >= 0)
         add(j, header_u64("general.file_type", GGUF_U32, (uint64_t)j->file_type));
     add(j, header_u64("general.quantization_version", GGUF_U32, 2));
     snprintf(version, sizeof version, "%.60s, encoders %d", j->options->program, QUANT_ENCODER_VERSION);
-    if (make_recipe(j, err))
-        return -1;
     add(j, header_text("stoker.quantize.version", version));
     add(j, header_text("stoker.quantize.recipe", j->recipe));
     return add_sources(j, err);

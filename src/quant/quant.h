@@ -20,25 +20,33 @@ enum quant_effort { QUANT_FAST, QUANT_NORMAL, QUANT_MAX };
 
 struct quant_options {
     const char *in, *out;
-    const char *program; /* "stoker 1.0": noted in the output */
-    const char *type;    /* a block type or "keep", any case; NULL: none */
-    uint64_t memory;     /* bound on the whole process; 0: 1 GiB; QUANT_MEMORY_LEAST: the smallest that works */
-    int n_threads;       /* 0: those that compute best here */
-    uint64_t split;      /* bytes of a part at most; 0: one file */
-    int keep_split;      /* the source's cuts */
-    uint32_t align;      /* of tensors; 0: the source's */
+    const char *program;     /* "stoker 1.0": noted in the output */
+    const char *type;        /* a preset, a block type or "keep", any case; NULL: none */
+    const char *const *rule; /* [n_rule] PATTERN=TYPE */
+    int n_rule;
+    const char *recipe;                        /* a file of rules; NULL: none */
+    int pure, strict, no_fallback, force_rule; /* quantize.md 1 */
+    int has_importance, no_imatrix_ok;
+    int header_only; /* the source is a beginning: only to be looked at */
+    uint64_t memory; /* bound on the whole process; 0: 1 GiB; QUANT_MEMORY_LEAST: the smallest that works */
+    int n_threads;   /* 0: those that compute best here */
+    uint64_t split;  /* bytes of a part at most; 0: one file */
+    int keep_split;  /* the source's cuts */
+    uint32_t align;  /* of tensors; 0: the source's */
     int resume, force, requantize;
 };
 
 /* Who chose a tensor's type. */
 enum quant_why {
-    QUANT_BASE,      /* --type */
+    QUANT_BASE,   /* --type */
+    QUANT_PRESET, /* what the preset has instead of its base */
+    QUANT_RULE,
     QUANT_PROTECTED, /* too small or too sensitive: kept as it is (quantize.md 3.2) */
     QUANT_WHY_COUNT
 };
 
-struct quant_tensor { /* [i] is what becomes of tensor i of the source */
-    enum block_type type;
+struct quant_tensor {             /* [i] is what becomes of tensor i of the source */
+    enum block_type type, wanted; /* wanted: before its columns were looked at */
     enum quant_why why;
     const char *reason; /* in words, static or of the job */
     int part;
@@ -73,9 +81,13 @@ struct quant_job {
     struct gguf_value *value; /* of the output, without split.* */
     uint64_t n_value;
     uint32_t alignment;
-    int file_type;
-    const char *recipe; /* what the output says of how it was made */
-    uint64_t n_bytes;   /* of all parts */
+    int file_type;               /* general.file_type; -1: none */
+    uint64_t n_fallback;         /* tensors that got another type than was wanted */
+    uint64_t n_needs_importance; /* tensors of types that demand it, where there is none; the first of them */
+    const char *needs_importance;
+    const char *unwritable; /* a tensor of a type that has no encoder; NULL: none */
+    const char *recipe;     /* what the output says of how it was made */
+    uint64_t n_bytes;       /* of all parts */
     struct quant_plan plan;
     char *journal; /* path */
     struct arena arena;

@@ -353,8 +353,26 @@ static int end_output(struct run *r, struct error *err)
     return output_finish(&r->output, err);
 }
 
+/* What --dry-run shows and a run cannot do. */
+static int check_job(const struct quant_job *j, struct error *err)
+{
+    const struct quant_options *o = j->options;
+    if (o->header_only)
+        return error_set(err, ERR_INPUT, "%s: of a beginning only --dry-run shows what would become", o->in);
+    if (j->n_needs_importance && !o->no_imatrix_ok)
+        return error_set(err, ERR_INPUT,
+                         "%" PRIu64 " tensors, %s first, get types that are of little use without importance; "
+                         "--no-imatrix-ok writes them all the same",
+                         j->n_needs_importance, j->needs_importance);
+    if (j->unwritable)
+        return error_set(err, ERR_INPUT, "%s: its type is not written yet (--dry-run shows it)", j->unwritable);
+    return 0;
+}
+
 int quant_run(struct quant_job *j, struct quant_watch *w, struct error *err)
 {
+    if (check_job(j, err))
+        return -1;
     struct run *r = calloc(1, sizeof *r);
     struct error ignored = {0};
     if (!r)

@@ -100,7 +100,7 @@ refused() { # refused WHAT SENTENCE ARGUMENT...
 }
 new=$dir/new.gguf
 refused "no --type" "^stoker: --type NAME is needed" "$small" "$new"
-refused "another type" "^stoker: --type q9_9: no type of this name" "$small" "$new" --type q9_9
+refused "another type" "^stoker: --type q9_9: neither a preset nor a block type has this name" "$small" "$new" --type q9_9
 refused "one file" "^stoker quantize: name a model and the file to write" "$small" --type q8_0
 refused "no source" "none.gguf: cannot be opened" "$dir/none.gguf" "$new" --type q8_0
 refused "the source itself" "small.gguf is .*small.gguf itself, which is read" "$small" "$small" --type q8_0 --force
@@ -111,8 +111,6 @@ refused "no folder" "there is no such folder" "$small" "$dir/none/new.gguf" --ty
 refused "a file system that takes none" "^stoker: /proc/new.gguf" "$small" /proc/new.gguf --type q8_0
 refused "there already" "out.gguf is there already; --force replaces it" "$small" "$out" --type q8_0
 refused "quantised already" "is quantised already \(q8_0\): f16 out of it has the errors of both" "$out" "$new" --type f16
-"$helper" make wide "$dir/wide.gguf"
-refused "rows that are no blocks" "token_embd.weight has rows of 30, no multiple of the 32 of a block of q8_0" "$dir/wide.gguf" "$new" --type q8_0
 refused "--align 48" "a power of two" "$small" "$new" --type q8_0 --align 48
 refused "too little memory" "^stoker: --memory 1 MiB is too little for .*: [0-9]+ MiB are the least" "$small" "$new" --type q8_0 --memory 1MiB
 refused "the name of a part" "a name of one part" "$small" "$dir/x-00001-of-00002.gguf" --type q8_0

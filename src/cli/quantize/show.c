@@ -46,9 +46,13 @@ static void print_tensor(const struct gguf_tensor *from, const struct quant_tens
     size_t used = 0;
     for (int d = 0; d < from->n_dims && used < sizeof shape; d++)
         used += (size_t)snprintf(shape + used, sizeof shape - used, "%s%" PRIu64, d ? " x " : "", from->ne[d]);
-    printf("%-32s %-22s %-7s %-7s %14" PRIu64 "  %s%s%s\n", from->name, shape, type_info(from->type)->name,
+    char instead[60] = "";
+    if (to->type != to->wanted)
+        snprintf(instead, sizeof instead, "; for %s, whose blocks have %d", type_info(to->wanted)->name,
+                 type_info(to->wanted)->block);
+    printf("%-32s %-22s %-7s %-7s %14" PRIu64 "  %s%s%s%s\n", from->name, shape, type_info(from->type)->name,
            type_info(to->type)->name, to->n_bytes, quant_why_name(to->why), to->reason ? ": " : "",
-           to->reason ? to->reason : "");
+           to->reason ? to->reason : "", instead);
 }
 
 static void print_plan(const struct quant_plan *p)
@@ -76,6 +80,9 @@ void quantize_show(const struct quant_job *j)
     for (int i = 0; i < j->n_part; i++)
         printf("%s: %" PRIu64 " bytes, %" PRIu64 " tensors\n", j->part[i].path, j->part[i].header + j->part[i].data,
                j->part[i].n);
+    if (j->n_needs_importance)
+        printf("importance is demanded by %" PRIu64 " tensors, %s first, and there is none\n", j->n_needs_importance,
+               j->needs_importance);
     print_plan(&j->plan);
 }
 
@@ -86,9 +93,10 @@ static json_t *tensor_json(const struct gguf_tensor *from, const struct quant_te
     json_t *shape = json_array();
     for (int d = 0; d < from->n_dims; d++)
         json_array_append_new(shape, json_integer((json_int_t)from->ne[d]));
-    return json_pack("{s:s, s:o, s:s, s:s, s:I, s:i, s:s, s:s?}", "name", from->name, "shape", shape, "from",
-                     type_info(from->type)->name, "type", type_info(to->type)->name, "bytes", (json_int_t)to->n_bytes,
-                     "part", to->part + 1, "by", quant_why_name(to->why), "reason", to->reason);
+    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:I, s:i, s:s, s:s?}", "name", from->name, "shape", shape, "from",
+                     type_info(from->type)->name, "type", type_info(to->type)->name, "wanted",
+                     type_info(to->wanted)->name, "bytes", (json_int_t)to->n_bytes, "part", to->part + 1, "by",
+                     quant_why_name(to->why), "reason", to->reason);
 }
 
 static json_t *kinds_json(const struct share *kind)
@@ -126,9 +134,10 @@ void quantize_show_json(const struct quant_job *j)
         json_array_append_new(parts, json_pack("{s:s, s:I, s:I}", "path", j->part[i].path, "bytes",
                                                (json_int_t)(j->part[i].header + j->part[i].data), "tensors",
                                                (json_int_t)j->part[i].n));
-    json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:f, s:i, s:o, s:o, s:o, s:o}", "recipe", j->recipe, "bytes",
+    json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:f, s:i, s:I, s:I, s:o, s:o, s:o, s:o}", "recipe", j->recipe, "bytes",
                           (json_int_t)j->n_bytes, "tensor_bytes", (json_int_t)all.bytes, "weights",
                           (json_int_t)all.weights, "bpw", bits(all.bytes, all.weights), "file_type", j->file_type,
+                          "fallbacks", (json_int_t)j->n_fallback, "need_importance", (json_int_t)j->n_needs_importance,
                           "kinds", kinds_json(kind), "parts", parts, "plan", plan_json(&j->plan), "tensors", tensors);
     if (o)
         json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
