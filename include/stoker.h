@@ -82,6 +82,7 @@ struct stoker_rates {
 };
 
 /* What the plan is made from. 0 or NULL in a field: the default for this model and machine. No number may be negative. */
+enum { STOKER_DRAFT_MOST = 32 };
 struct stoker_options {
     uint64_t memory; /* bytes for the whole process, or STOKER_MEMORY_*; 0: what the machine and its cgroups leave */
     int n_ctx;       /* positions of a sequence: prompt and answer together */
@@ -132,6 +133,10 @@ struct stoker_options {
     uint64_t server;       /* bytes that the caller itself needs (connections, buffers): the plan counts them */
     uint64_t
         steer_memory; /* bytes for vectors: the sum of stoker_vector_bytes() of those that are open at a time. 0: none can be */
+    /* Most drafted tokens of a step, of all sequences, at most STOKER_DRAFT_MOST; 0: nothing is drafted, and the plan has nothing for it.
+     * Drafts change no token and no log-probability: they are computed behind a sequence's last token, in the same step, and hold as long
+     * as they are what is chosen anyway. */
+    int n_draft;
     uint64_t
         capture_memory; /* bytes for recorded rows on their way to files, of all requests; 0: nothing can be recorded */
 };
@@ -440,6 +445,11 @@ struct stoker_request {
      * event is sent when all is written; where that fails it is STOKER_ERR_IO. Recorded positions are computed, not taken from cached
      * prefixes. */
     const struct stoker_capture *capture;
+    /* Drafts of the caller's own, where stoker_options.n_draft is not 0: called by the engine's thread before a step of this request, it
+     * writes at most `most` ids that may follow history [n] into out and returns how many; what is not in the vocabulary is not drafted. It
+     * must neither wait nor call a function of this header. A request that records rows drafts nothing. NULL: nothing is drafted. */
+    int (*draft)(void *arg, const stoker_token *history, size_t n, int most, stoker_token *out);
+    void *draft_arg;
     int no_cache;     /* 1: neither uses cached prefixes nor leaves any (benchmarks) */
     const void *salt; /* [n_salt] bytes: prefixes are shared only among requests with the same salt */
     size_t n_salt;
@@ -525,6 +535,7 @@ struct stoker_event {
             size_t n_prompt, n_cached, n_generated;  /* tokens: of the prompt; of these from the cache; of the answer */
             int end_sampled;                         /* 1: an end-of-text token ended it, which is not in n_generated */
             struct stoker_logprob end_token;         /* which, where wants_logprobs is 1 */
+            size_t n_drafted, n_accepted;            /* tokens: drafted; of these, what was chosen */
             size_t n_captured;                       /* positions that were recorded */
             size_t n_end_top;                        /* entries of the request's end_top that are filled in */
             uint64_t seed;                           /* the one that was used */
@@ -937,6 +948,7 @@ struct stoker_stats {
     uint64_t preempted;                    /* times that a running request went back to the queue to free its pages */
     uint64_t prompt_tokens, cached_tokens; /* of prompts; of these taken from the prefix cache */
     uint64_t generated_tokens, scored_tokens; /* of answers; of prompts, with their log-probabilities */
+    uint64_t drafted_tokens, accepted_tokens; /* rows of drafts; of these, drafts that were what was chosen */
     uint64_t steered_rows, vector_bytes; /* rows of requests with a list; now: memory of vectors, within the plan */
     uint64_t captured_bytes;             /* of recorded rows, as written */
     uint64_t cache_bytes[STOKER_TIERS];  /* now */

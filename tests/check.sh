@@ -37,6 +37,7 @@ drivers="
   plan_speed
 + plan_models      $data/cases/plan_models.json $data/headers/INDEX.json
 + prefix
++ drafts
 + state
 + tables
 + cache_trace

@@ -574,6 +574,25 @@ mutate every-scale-is-one cli/sweep src/cli/steer/sweep.c 's|\.amount = (float)s
 mutate projected-nowhere "$laws" src/op/steer.c 's|^        a->op->k->axpy(x, -(a->amount \* c), a->v, a->n);|        (void)c;|'
 mutate vector-not-finite "unit/format/vector" src/format/vector.c 's|if (!isfinite(value))|if (0)|'
 
+# drafts: each kind of state a row too late, refused rows that stay, choices that are not compared, masks and ends that are not looked at
+drafts() { echo "drafts -t $1 build/data/golden/$2.gguf"; }
+mutate drafts-wrong-block "$(drafts alone qwen35moe)" src/model/kv_pages.c 's|seq->state = seq->kept\[n - 1\];|seq->state = seq->kept[n > 1 ? n - 2 : 0];|'
+mutate drafts-no-way-back "$(drafts alone mamba2)" src/engine/session.c 's|^        seq_go_back(seq, n_right);|        (void)0;|'
+mutate drafts-of-convolution "$(drafts alone lfm2moe)" src/op/recur.c 's|run_kept(r, i, r->history)|run_kept(r, i + 1 < r->n - 1 ? i + 1 : i, r->history)|'
+mutate drafts-of-delta "$(drafts alone qwen35moe)" src/op/recur.c 's|keep_state(r, i, run.state, (size_t)run.n_k|keep_state(r, i + 1, run.state, (size_t)run.n_k|'
+mutate drafts-of-kda "$(drafts alone kimi-linear)" src/op/recur.c 's|keep_state(r, i, run.state, (size_t)run.n_k|keep_state(r, i - (i > 0), run.state, (size_t)run.n_k|'
+mutate drafts-of-ssm "$(drafts alone mamba2)" src/op/recur.c 's|keep_state(r, i, run.state, (size_t)run.n_state|keep_state(r, i + 1, run.state, (size_t)run.n_state|'
+mutate drafts-of-channels "$(drafts alone jamba)" src/op/recur.c 's|keep_state(r, i, r->state + |keep_state(r, i + 1, r->state + |'
+mutate drafts-of-blocks "$(drafts alone deepseek4)" src/op/compress.c 's|run_kept(r, i, r->state)|run_kept(r, i + 1, r->state)|'
+mutate drafts-of-means "$(drafts alone qwen4exp)" src/op/compress.c 's|run_kept(r, i, r->state)|run_kept(r, i + 1, r->state)|'
+mutate drafts-of-tokens-before "$(drafts alone qwen4exp)" src/model/tables.c 's|copy_before(s, run, r, last|copy_before(s, run, r - 1, last|'
+mutate drafts-committed "$(drafts known lfm2moe)" src/engine/session.c 's|r = first + n_right; r <|r = first + n_right + 1; r <|'
+mutate drafts-published "$(drafts known qwen3moe)" src/engine/schedule.c 's|^    e->rows = n;|    (void)n;|'
+mutate drafts-not-compared "$(drafts alone qwen3moe)" src/engine/schedule.c 's|history\[j->n_history - 1\] == draft|n_history > 0 \&\& draft >= 0|'
+mutate drafts-by-old-masks "$(drafts forced qwen3moe)" src/engine/schedule.c 's|^    if (!j->constraint_state)$|    if (1)|'
+mutate drafts-behind-the-limit "$(drafts alone qwen3moe)" src/engine/schedule.c 's|return n > 0 ? (int)n - 1 : 0;|return (int)n;|'
+mutate drafts-over-events "drafts -t events $ember" src/engine/schedule.c 's|answer < events - 2 ? answer : events - 2|answer + 0 * events|'
+
 [ $skipped -eq 0 ] || echo "$skipped skipped"
 [ "$dry" ] || echo "$red red, $green green"
 [ $green -eq 0 ] && [ $red -gt 0 ]

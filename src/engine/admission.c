@@ -118,6 +118,8 @@ void job_end(struct stoker *s, struct job *j, enum stoker_end_reason reason)
     e.u.end.n_cached = j->n_cached;
     e.u.end.n_generated = j->n_generated;
     e.u.end.end_sampled = j->end_sampled;
+    e.u.end.n_drafted = j->draft.n_drafted;
+    e.u.end.n_accepted = j->draft.n_accepted;
     e.u.end.n_captured = j->capture ? j->capture->next - j->capture->from : 0;
     e.u.end.end_token = j->pick.end_token;
     e.u.end.n_end_top = j->pick.n_end_top;

@@ -86,6 +86,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->n_chunk = o->n_chunk;
     w->n_snapshots = o->n_snapshots;
     w->n_threads = o->n_threads;
+    w->n_draft = o->n_draft;
     w->exact = o->exact;
     w->lock = o->lock;
     w->n_slots = o->n_slots;
@@ -106,6 +107,9 @@ static int read_options(struct session_options *to, const struct stoker_options 
                          "--ctx %d, --parallel %d, --chunk %d, --threads %d: at most %d sequences, %d rows and %d "
                          "threads, and nothing negative",
                          w->n_ctx, w->n_parallel, w->n_chunk, w->n_threads, MAX_PARALLEL, 1 << 16, POOL_MAX_THREADS);
+    if (o->n_draft < 0 || o->n_draft > STOKER_DRAFT_MOST)
+        return error_set(err, ERR_INPUT, "--draft-max %d: at most %d tokens are drafted in a step", o->n_draft,
+                         STOKER_DRAFT_MOST);
     if (o->n_queue < 0 || o->n_queue > MAX_QUEUE || o->n_pages < 0)
         return error_set(err, ERR_INPUT, "--queue %d, %d pages: at most %d requests wait, and nothing is negative",
                          o->n_queue, o->n_pages, MAX_QUEUE);
@@ -300,6 +304,7 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
                       .max_history = max_history,
                       .pick = c->pick,
                       .score = c->score,
+                      .draft = {.source = s->session->plan.n_draft ? r->draft : NULL, .arg = r->draft_arg},
                       .steer = c->steer,
                       .capture = c->capture,
                       .ignore_end = r->ignore_end,

@@ -9,6 +9,7 @@
 
 #include "base/queue.h"
 #include "engine/capture/capture.h"
+#include "engine/draft/draft.h"
 #include "engine/pick.h"
 #include "engine/prefix/disk.h"
 #include "engine/prompt.h"
@@ -48,6 +49,7 @@ struct job {
     size_t n_snapshot_at;
     struct pick pick;
     struct score score;
+    struct draft draft;
     struct job_steer *steer;     /* of the request, or NULL */
     struct job_capture *capture; /* likewise */
     int ignore_end, wants_progress, no_cache, may_be_cut;
@@ -83,6 +85,7 @@ struct counters {
     double step_seconds, expert_seconds, join_seconds;
     uint64_t requests, rejected, cancelled, failed, preempted;
     uint64_t prompt_tokens, cached_tokens, generated_tokens, scored_tokens;
+    uint64_t drafted_tokens, accepted_tokens;
     struct stoker_histogram step_time, first_token_time;
     uint64_t cache_hits[STOKER_TIERS], cache_bytes[STOKER_TIERS], cache_corrupt;
     uint64_t mask_work_most; /* most work on masks between two steps, in units of text/constraint/constraint.h */
@@ -113,6 +116,7 @@ struct stoker {
 
     /* the engine thread's own */
     struct job *active[MAX_PARALLEL]; /* by sequence; NULL: free */
+    uint64_t mask_work;               /* on masks since the last step, while drafts were verified */
     int first_mask;                   /* sequence whose mask is worked on first in this step */
     double rows_per_second;           /* recent rate of steps with prompts; 0: not known */
 };

@@ -167,7 +167,8 @@ static void price_pages(const struct planner *pl, const struct config *c, struct
     p->kv_table_bytes += prefix_table_bytes(p->n_node, p->n_state, p->max_page);
     p->part[PLAN_KV] = p->kv_bytes + p->kv_table_bytes;
     p->state_bytes_per_sequence = m->state_floats * sizeof(float);
-    p->part[PLAN_STATE] = n * seq_state_bytes(m->state_bytes) + state_pool_bytes(m->state_bytes, p->n_state);
+    p->part[PLAN_STATE] = n * seq_state_bytes(m->state_bytes) +
+                          state_pool_bytes(m->state_bytes, p->n_state + p->n_draft);
     price_prefix(pl, c, p);
 }
 
@@ -266,7 +267,8 @@ struct plan plan_price(const struct planner *pl, const struct config *c)
     p.n_ctx = c->n_ctx;
     p.n_parallel = c->n_parallel;
     p.n_chunk = c->n_chunk;
-    p.n_logits = w->all_logits ? c->n_chunk : c->n_parallel;
+    p.n_draft = w->n_draft;
+    p.n_logits = w->all_logits ? c->n_chunk : c->n_parallel + p.n_draft;
     price_pages(pl, c, &p);
     price_slots(pl, c, &p);
     price_text(pl, c, &p);

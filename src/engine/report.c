@@ -180,6 +180,8 @@ static void report_requests(struct stoker *s, struct stoker_stats *out)
     out->cached_tokens = t->cached_tokens;
     out->generated_tokens = t->generated_tokens;
     out->scored_tokens = t->scored_tokens;
+    out->drafted_tokens = t->drafted_tokens;
+    out->accepted_tokens = t->accepted_tokens;
     out->steered_rows = t->steered_rows;
     out->captured_bytes = capture_written(&s->capture);
     out->vector_bytes = s->steer.most - atomic_load(&s->steer.left);

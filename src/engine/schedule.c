@@ -2,7 +2,8 @@
  *
  * A step holds the next row of every decoding job, and prompt rows up to the plan's chunk, assigned in shares of at most a page to the
  * jobs that have prompts left, oldest first. While a job decodes, a step has no more prompt rows than about a second allows, so that
- * its next token does not wait longer. A job whose event queue is full takes no part in steps until its caller reads. Rows that left
+ * its next token does not wait longer. Tokens may be drafted (docs/spec/drafts.md): then a decoding job has rows for them behind its
+ * own, and they are verified row by row. A job whose event queue is full takes no part in steps until its caller reads. Rows that left
  * a step (cancelled, or one of their experts is unreadable) end their job; the others continue with the same bits. */
 #include "base/clock.h"
 #include "base/error.h"
@@ -21,12 +22,22 @@ static const double longest_step = 1.0; /* seconds, while somebody decodes */
 static const double energy_every = 1.0; /* seconds: far less than counters take to begin again */
 static const double longest_fetch = 0.2;
 
+/* What a chosen token means for its job. */
+enum outcome { GOES_ON, ENDS, FAILS };
+struct choice {
+    enum outcome outcome;
+    enum stoker_end_reason reason; /* it ENDS */
+    struct error err;              /* it FAILS */
+};
+
 /* A job's rows in a step. */
 struct share {
     struct job *job;
     int rows, first;  /* the first of them in the batch */
     int most;         /* rows that it may have: of those that it records, as many as find memory */
-    int logits_index; /* index of its last row's logits; -1: none are computed */
+    int logits_index; /* index of its last row's logits, or, with drafts, of its first row's; -1: none are computed */
+    int drafts;       /* of the rows, the last ones: drafted tokens */
+    struct choice choice; /* with drafts: what came of them */
 };
 
 struct step {
@@ -56,12 +67,18 @@ static int may_wait(const struct stoker *s, const struct job *j, const struct er
     return 0;
 }
 
+/* A slice of the mask for the job's next token, of at most `work`: as constraint_mask_some(). */
+static int slice_of_mask(struct job *j, uint64_t work, struct error *err)
+{
+    int64_t left = (int64_t)(j->max_history - j->n_history) + 1; /* the end token needs no position of its own */
+    return constraint_mask_some(j->constraint_state, j->cut_at_limit ? INT64_MAX : left, j->mask, work, err);
+}
+
 /* Computes a slice of a job's mask, of at most `work`. Returns the work that it took. */
 static uint64_t work_on_mask(struct stoker *s, struct job *j, uint64_t work)
 {
     struct error err = {0};
-    int64_t left = (int64_t)(j->max_history - j->n_history) + 1; /* the end token needs no position of its own */
-    int n = constraint_mask_some(j->constraint_state, j->cut_at_limit ? INT64_MAX : left, j->mask, work, &err);
+    int n = slice_of_mask(j, work, &err);
     uint64_t took = constraint_work(j->constraint->constraint);
     if (n == CONSTRAINT_AGAIN || (n < 0 && may_wait(s, j, &err)))
         return took;
@@ -78,7 +95,8 @@ static uint64_t work_on_mask(struct stoker *s, struct job *j, uint64_t work)
 static void work_on_masks(struct stoker *s)
 {
     int n = 0, parallel = s->session->plan.n_parallel;
-    uint64_t took = 0;
+    uint64_t took = s->mask_work;
+    s->mask_work = 0;
     for (int i = 0; i < parallel; i++)
         n += awaits_mask(s->active[i]);
     for (int i = 0; i < parallel && n > 0 && took < MASK_WORK_PER_STEP; i++) {
@@ -242,6 +260,48 @@ static void find_memory(struct stoker *s, struct step *p)
     p->n = n;
 }
 
+/* Tokens that can be drafted for a job: the row behind n of them chooses one more, and each that is chosen is an event. Two entries of its
+ * queue are kept for the last event. */
+static int drafts_that_fit(const struct job *j)
+{
+    size_t answer = j->max_history - j->n_history, events = queue_free(j->events);
+    size_t n = answer < events - 2 ? answer : events - 2;
+    return n > 0 ? (int)n - 1 : 0;
+}
+
+/* At most `most` drafts, behind the job's history. Refused rows would be recorded: who records drafts nothing. No cut is among the rows
+ * but at their end. */
+static int propose(const struct stoker *s, struct job *j, int most)
+{
+    int n = 0, most_here = drafts_that_fit(j);
+    stoker_token *out = j->history + j->n_history;
+    if (!j->draft.source || j->capture)
+        return 0;
+    while (n < most && n < most_here && !is_cut(s, j, j->n_done + (size_t)n + 1))
+        n++;
+    n = draft_propose(&j->draft, j->history, j->n_history, n, s->session->model->p.n_vocab, out);
+    return n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
+}
+
+/* Drafted rows behind those of jobs that decode, in equal shares; who leaves some of its own leaves them to younger ones. Returns how
+ * many. */
+static int add_drafts(struct stoker *s, struct step *p, int decoding)
+{
+    const struct plan *plan = &s->session->plan;
+    int free_rows = plan->n_chunk - decoding - (decoding < p->n);
+    int all = plan->n_draft < free_rows ? plan->n_draft : free_rows, left = all;
+    for (int i = 0; i < p->n && left > 0; i++) {
+        struct share *e = &p->share[i];
+        if (e->job->state != JOB_DECODE)
+            continue;
+        e->drafts = propose(s, e->job, (left + decoding - 1) / decoding);
+        e->rows += e->drafts;
+        left -= e->drafts;
+        decoding--;
+    }
+    return all > 0 ? all - left : 0;
+}
+
 /* Rows for all jobs that are ready: prompts in shares of a page, or of less where a step is too short for a page each. */
 static void assign_rows(struct stoker *s, struct step *p)
 {
@@ -253,7 +313,7 @@ static void assign_rows(struct stoker *s, struct step *p)
     find_memory(s, p);
     for (int i = 0; i < p->n; i++)
         decoding += p->share[i].rows;
-    capacity = prompt_capacity(s, decoding);
+    capacity = prompt_capacity(s, decoding + add_drafts(s, p, decoding));
     share = decoding < p->n ? (capacity + p->n - decoding - 1) / (p->n - decoding) : 0;
     share = share < KV_PAGE ? share : KV_PAGE;
     while (capacity > 0 && assigned > 0) {
@@ -271,6 +331,19 @@ static void assign_rows(struct stoker *s, struct step *p)
     }
 }
 
+/* For drafts nobody gives anything up: without a free page they end with the last one. */
+static void find_pages_of_drafts(struct stoker *s, struct share *e)
+{
+    struct job *j = e->job;
+    size_t page_end = (j->n_done / KV_PAGE + 1) * KV_PAGE;
+    if (job_reserve(s, j, j->n_done + 1))
+        e->rows = e->drafts = 0;
+    else if (seq_reserve(j->seq, (int)j->n_done + e->rows) && j->n_done + (size_t)e->rows > page_end) {
+        e->rows = (int)(page_end - j->n_done);
+        e->drafts = e->rows - 1;
+    }
+}
+
 /* Pages for them. The oldest job is sure to get its own. Prompts take what there is; a job that gets none skips this step. */
 static void find_pages(struct stoker *s, struct step *p)
 {
@@ -279,6 +352,10 @@ static void find_pages(struct stoker *s, struct step *p)
         struct job *j = e->job;
         if (!j->seq) /* it gave its pages up to an older one */
             e->rows = 0;
+        if (e->rows > 0 && e->drafts) {
+            find_pages_of_drafts(s, e);
+            continue;
+        }
         while (e->rows > 0 && job_reserve(s, j, j->n_done + (size_t)e->rows)) {
             size_t end = (j->n_done + (size_t)e->rows - 1) / KV_PAGE * KV_PAGE;
             e->rows = end > j->n_done ? (int)(end - j->n_done) : 0;
@@ -291,14 +368,17 @@ static void add_rows(struct stoker *s, struct step *p, struct share *e)
     struct job *j = e->job;
     e->first = p->batch.n_rows;
     e->logits_index = -1;
+    if (e->drafts)
+        session_draft(s->session, &p->batch, j->seq, e->drafts);
     for (int i = 0; i < e->rows; i++) {
         size_t at = j->n_done + (size_t)i;
-        int last = at + 1 == j->n_history && !j->score.only;
+        int last = at + 1 >= j->n_history && !j->score.only;
         if (batch_add(s->session, &p->batch, j->seq, j->history[at], (int)at, last)) {
             e->rows = i;
+            e->drafts = e->drafts && i > 0 ? i - 1 : 0;
             return;
         }
-        if (last)
+        if (last && e->logits_index < 0)
             e->logits_index = p->batch.n_logits - 1;
         if (score_wants(j, at))
             batch_score(s->session, &p->batch);
@@ -339,12 +419,13 @@ static void want_rows(const struct stoker *s, const struct step *p)
     struct model *m = s->session->model;
     for (int i = 0; i < p->n; i++)
         model_want(m, p->share[i].job->history, p->share[i].job->n_done, (size_t)p->share[i].rows,
-                   p->share[i].rows > 1 ? READ_SWEEP : READ_NOW);
+                   p->share[i].rows > 1 + p->share[i].drafts ? READ_SWEEP : READ_NOW);
     for (int i = 0; i < s->session->plan.n_parallel; i++) {
         struct job *j = s->active[i];
         size_t rows = j ? rows_of(p, j) : 0, next = j ? j->n_done + rows : 0, end;
         if (!j || (!rows && j->state != JOB_DECODE))
             continue;
+        next = next < j->n_history ? next : j->n_history; /* behind it are drafts */
         end = next + (rows ? rows : 1);
         end = end > j->n_wanted ? end : j->n_wanted;
         j->n_wanted = end < j->n_history ? end : j->n_history;
@@ -368,33 +449,29 @@ static void first_token(struct stoker *s, struct job *j)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void pick(struct stoker *s, struct job *j, const float *logits)
+/* Chooses the job's next token by these logits and tells it. The job is not ended yet: its rows may still have to be committed. */
+static void choose(struct stoker *s, struct job *j, const float *logits, struct choice *out)
 {
     struct session *ses = s->session;
-    struct error err = {0};
     const uint8_t *allowed = j->constraint_state ? j->mask : pick_allowed(s);
+    *out = (struct choice){.outcome = FAILS};
     j->mask_ready = 0;
-    int32_t id = j->script ? j->script[j->n_generated] : pick_token(s, j, logits, allowed, &err);
-    if (id < 0) {
-        job_fail(s, j, &err);
+    int32_t id = j->script ? j->script[j->n_generated] : pick_token(s, j, logits, allowed, &out->err);
+    if (id < 0)
         return;
-    }
     if (j->n_generated == 0)
         first_token(s, j);
     int ends = !j->ignore_end && ses->tokenizer && tokenizer_is_end(ses->tokenizer, id);
-    if (!ends && j->constraint_state && constraint_accept(j->constraint_state, id, &err)) {
-        job_fail(s, j, &err);
+    if (!ends && j->constraint_state && constraint_accept(j->constraint_state, id, &out->err))
         return;
-    }
     struct stoker_event e;
-    if (pick_event(s, j, logits, id, &e, &err)) {
-        job_fail(s, j, &err);
+    if (pick_event(s, j, logits, id, &e, &out->err))
         return;
-    }
+    out->outcome = ENDS;
     if (ends) {
         j->end_sampled = 1;
         pick_end(&j->pick, &e);
-        job_end(s, j, text_end(j));
+        out->reason = text_end(j);
         return;
     }
     j->n_generated++;
@@ -404,11 +481,68 @@ static void pick(struct stoker *s, struct job *j, const float *logits)
     j->history[j->n_history++] = id;
     job_send(j, &e);
     if (j->constraint_state && constraint_finished(j->constraint_state))
-        job_end(s, j, text_end(j));
+        out->reason = text_end(j);
     else if (j->n_history == j->max_history)
-        job_end(s, j, STOKER_END_LENGTH);
+        out->reason = STOKER_END_LENGTH;
     else
-        model_want(ses->model, j->history, j->n_history - 1, 1, READ_NOW);
+        out->outcome = GOES_ON;
+}
+
+/* Once the rows of the choice are committed. */
+static void conclude(struct stoker *s, struct job *j, const struct choice *c)
+{
+    if (c->outcome == FAILS)
+        job_fail(s, j, &c->err);
+    else if (c->outcome == ENDS)
+        job_end(s, j, c->reason);
+    else
+        model_want(s->session->model, j->history, j->n_history - 1, 1, READ_NOW);
+}
+
+static const float *logits_at(const struct stoker *s, const struct step *p, int index)
+{
+    return p->batch.logits + (size_t)index * (size_t)s->session->model->p.n_vocab;
+}
+
+/* The mask for the token behind an accepted draft. 0: it is not ready, and what was drafted further is refused; the next step's work on
+ * masks goes on with it, or tells why there is none. */
+static int mask_of_next(struct stoker *s, struct job *j)
+{
+    struct error err = {0};
+    if (!j->constraint_state)
+        return 1;
+    if (s->mask_work >= MASK_WORK_PER_STEP)
+        return 0;
+    j->mask_ready = slice_of_mask(j, MASK_WORK_PER_STEP - s->mask_work, &err) >= 0;
+    s->mask_work += constraint_work(j->constraint->constraint);
+    return j->mask_ready;
+}
+
+/* n drafts were computed, and n_right of them were what was chosen. */
+static void count_drafts(struct stoker *s, struct job *j, int n, int n_right)
+{
+    j->draft.n_drafted += (uint64_t)n;
+    j->draft.n_accepted += (uint64_t)n_right;
+    pthread_mutex_lock(&s->lock);
+    s->counters.drafted_tokens += (uint64_t)n;
+    s->counters.accepted_tokens += (uint64_t)n_right;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Chooses a token from each row of a share in turn, as long as the row's token is the one that was chosen before it. The rows that are left
+ * are those. */
+static void verify(struct stoker *s, struct step *p, struct share *e)
+{
+    struct job *j = e->job;
+    int n = 0, goes_on = 1;
+    while (goes_on) {
+        int32_t draft = n < e->drafts ? j->history[j->n_history] : -1;
+        choose(s, j, logits_at(s, p, e->logits_index + n++), &e->choice);
+        goes_on = e->choice.outcome == GOES_ON && j->history[j->n_history - 1] == draft && mask_of_next(s, j);
+    }
+    count_drafts(s, j, e->drafts, n - 1);
+    session_refuse(&p->batch, e->first, e->rows, n);
+    e->rows = n;
 }
 
 static void count_prompt(struct stoker *s, const struct job *j)
@@ -489,9 +623,29 @@ static void advance(struct stoker *s, struct job *j, int rows)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* The token of a job's last row, or what came of its drafts. */
+static void pick(struct stoker *s, const struct step *p, struct share *e)
+{
+    if (!e->drafts)
+        choose(s, e->job, logits_at(s, p, e->logits_index), &e->choice);
+    conclude(s, e->job, &e->choice);
+}
+
+static void verify_all(struct stoker *s, struct step *p)
+{
+    for (int i = 0; i < p->n && p->batch.n_drafted; i++) {
+        struct share *e = &p->share[i];
+        if (e->drafts && !p->batch.dead[e->first])
+            verify(s, p, e);
+        if (e->job->seq)
+            e->job->seq->kept = NULL;
+    }
+}
+
 /* Publishes pages, advances jobs and chooses their tokens. Pages are published before the windows move on. */
 static void finish_step(struct stoker *s, struct step *p, const struct error *why)
 {
+    verify_all(s, p);
     for (int i = 0; i < p->n; i++) {
         struct share *e = &p->share[i];
         if (e->rows && !p->batch.dead[e->first] && !e->job->no_cache)
@@ -510,7 +664,7 @@ static void finish_step(struct stoker *s, struct step *p, const struct error *wh
                 continue;
             advance(s, e->job, e->rows);
             if (e->logits_index >= 0)
-                pick(s, e->job, p->batch.logits + (size_t)e->logits_index * (size_t)s->session->model->p.n_vocab);
+                pick(s, p, e);
             else if (e->job->score.only && e->job->n_done == e->job->n_history)
                 job_end(s, e->job, STOKER_END_LENGTH);
         } else if (atomic_load(&e->job->cancelled))

@@ -145,6 +145,9 @@ static int init_pages(struct session *s, enum kv_type type, struct error *err)
     for (int i = 0; i < p->n_parallel; i++)
         if (seq_init(&s->tables.seq[i], m->kv, p->max_page, m->state_bytes, &s->table_memory, &s->pages))
             return error_set(err, ERR_BUG, "the plan's page tables are too small");
+    for (int i = 0; i < p->n_draft && m->state_bytes; i++)
+        if (!(s->tables.kept[i] = arena_alloc(&s->pages, state_pool_bytes(m->state_bytes, 1))))
+            return error_set(err, ERR_BUG, "the plan's states of drafts are too small");
     if (state_pool_init(&s->states, m->state_bytes, p->n_state, &s->pages, &s->table_memory) ||
         prefix_init(&s->prefix, m->kv, &s->states, p->n_node, p->max_page, &s->table_memory))
         return error_set(err, ERR_BUG, "the plan's tables of prefixes are too small");
@@ -314,10 +317,28 @@ int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t 
 
 void batch_score(struct session *s, struct batch *b) { s->tables.scored_row[b->n_scored++] = b->n_rows - 1; }
 
+void session_draft(struct session *s, struct batch *b, struct sequence *seq, int n)
+{
+    seq->kept = seq->state ? s->tables.kept + b->n_drafted : NULL;
+    b->n_drafted += n;
+}
+
+void session_refuse(struct batch *b, int first, int n, int n_right)
+{
+    struct sequence *seq = b->seq[first];
+    if (n_right < n)
+        seq_go_back(seq, n_right);
+    for (int r = first + n_right; r < first + n; r++)
+        b->dead[r] = ROW_REFUSED;
+    seq->kept = NULL;
+}
+
 void session_commit(struct batch *b)
 {
     for (int r = 0; r < b->n_rows; r++)
-        if (b->dead[r])
+        if (b->dead[r] == ROW_REFUSED)
+            continue;
+        else if (b->dead[r])
             seq_invalidate(b->seq[r]);
         else if (b->seq[r]->n_pos < b->pos[r] + 1)
             seq_commit(b->seq[r], b->pos[r] + 1);

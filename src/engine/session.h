@@ -81,6 +81,14 @@ int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t 
 /* The row that was added last is scored: struct batch. Its caller sets on_row. */
 void batch_score(struct session *s, struct batch *b);
 
+/* The last n rows of those that are added for seq next are drafts, at most plan.n_draft in a step: the rows before them leave their
+ * states. Call it before batch_add(). */
+void session_draft(struct session *s, struct batch *b, struct sequence *seq, int n);
+
+/* After model_forward(), for each sequence with drafts: of its n rows from row first on the first n_right > 0 stay; the sequence is as if
+ * the others had never been. */
+void session_refuse(struct batch *b, int first, int n, int n_right);
+
 /* After model_forward(): the positions of rows that were computed become their sequences' own; sequences whose rows left the step are
  * invalid. Pages that no window sees any more are given back. */
 void session_commit(struct batch *b);

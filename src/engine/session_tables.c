@@ -10,6 +10,7 @@ int session_tables_alloc(struct session_tables *t, struct arena *a, int n_vocab,
     t->seq = arena_array(a, n, sizeof *t->seq);
     t->sampling_history = arena_array(a, n, sizeof *t->sampling_history);
     t->logits = arena_array(a, (size_t)n_logits * vocab, sizeof *t->logits);
+    t->kept = arena_array(a, (size_t)n_logits, sizeof(uint8_t *));
     t->sampler = arena_alloc(a, sampler_bytes(n_vocab));
     t->token = arena_array(a, rows, sizeof *t->token);
     t->pos = arena_array(a, rows, sizeof *t->pos);
@@ -20,7 +21,7 @@ int session_tables_alloc(struct session_tables *t, struct arena *a, int n_vocab,
     t->history_bytes = round_up(sampler_history_most(n_vocab, (size_t)n_ctx), 64);
     t->history_memory = arena_array(a, n, t->history_bytes);
     t->breakers = arena_array(a, n, vocab);
-    return t->seq && t->sampling_history && t->logits && t->sampler && t->token && t->pos && t->logit_row &&
+    return t->seq && t->sampling_history && t->logits && t->kept && t->sampler && t->token && t->pos && t->logit_row &&
                    t->scored_row && t->row_seq && t->dead && t->history_memory && t->breakers
                ? 0
                : -1;

@@ -22,12 +22,13 @@ struct session_tables {
     struct sampling_history *sampling_history; /* [n_parallel] beside seq */
     float *logits;                             /* [n_logits][n_vocab] */
     void *sampler;                             /* [sampler_bytes(n_vocab)] */
-    int32_t *token, *pos;                      /* [n_chunk] of a batch: struct batch */
-    int32_t *logit_row, *scored_row;           /* [n_chunk] likewise */
-    struct sequence **row_seq;                 /* [n_chunk] */
-    uint8_t *dead;                             /* [n_chunk] */
-    uint8_t *history_memory;                   /* [n_parallel][history_bytes] */
-    uint8_t *breakers;                         /* [n_parallel][n_vocab] */
+    uint8_t **kept;                  /* [n_logits] blocks where drafted rows leave states, plan.n_draft of them */
+    int32_t *token, *pos;            /* [n_chunk] of a batch: struct batch */
+    int32_t *logit_row, *scored_row; /* [n_chunk] likewise */
+    struct sequence **row_seq;       /* [n_chunk] */
+    uint8_t *dead;                   /* [n_chunk] */
+    uint8_t *history_memory;         /* [n_parallel][history_bytes] */
+    uint8_t *breakers;               /* [n_parallel][n_vocab] */
     size_t history_bytes;
 };
 

@@ -136,6 +136,15 @@ int seq_reserve(struct sequence *seq, int n_pos)
     return 0;
 }
 
+void seq_go_back(struct sequence *seq, int n)
+{
+    if (!seq->state || !seq->kept)
+        return;
+    uint8_t *refused = seq->state;
+    seq->state = seq->kept[n - 1];
+    seq->kept[n - 1] = refused;
+}
+
 static void drop(struct sequence *seq, int k, int page)
 {
     struct kv_pool *pool = &seq->pool[k];

@@ -56,6 +56,9 @@ struct sequence {
     int n_pos;      /* positions that are committed */
     uint8_t *state; /* [state_bytes], of all recurrent layers after n_pos positions; NULL: none */
     size_t state_bytes;
+    /* Where its rows of the coming step leave the state after each of them but the last (seq_go_back()), since some are drafts: blocks of
+     * state_pool_init(). NULL: they leave none. Its user's to set before the step and to clear after it */
+    uint8_t **kept;
     int invalid; /* 1: its rows left in the middle of a step, so some layers have updated the state and others not */
     atomic_int cancelled; /* set by any thread: its rows leave at the next layer's end */
     const struct steering
@@ -107,6 +110,10 @@ int seq_reserve(struct sequence *seq, int n_pos);
 
 /* The positions below n_pos are computed. Releases the pages that windows have left. */
 void seq_commit(struct sequence *seq, int n_pos);
+
+/* Of the rows of the last step, which left states in seq->kept, the first n > 0 hold, but not all: the state is that after them again. The
+ * block of the refused state takes the place of theirs in seq->kept. Without a state, or without such blocks, it does nothing. */
+void seq_go_back(struct sequence *seq, int n);
 
 /* Release all pages and zero the state: the sequence is empty, valid and not cancelled. */
 void seq_clear(struct sequence *seq);

@@ -163,6 +163,8 @@ int model_load(struct model *m, struct reader *r, struct arena *mem, uint8_t *bo
 /* A hash of what identifies the model: file sizes, tensor table, the architecture's keys, vectors. The model is loaded. */
 uint64_t model_identity(const struct model *m);
 
+enum { ROW_LEFT = 1, ROW_REFUSED = 2 }; /* of a batch's dead: refused rows were computed, and are dropped */
+
 /* The rows of a step; all arrays are the caller's. Prompt rows come first. Rows of one sequence are neighbours, with consecutive
  * positions that follow the sequence's last; seq_reserve() has reserved their pages. */
 struct batch {
@@ -182,6 +184,7 @@ struct batch {
     void (*on_row)(void *arg, int row, const float *logits); /* logits [n_vocab], during the call */
     void *on_row_arg;
     uint8_t *dead;           /* out: [n_rows] 1: the row left the step (cancelled, or something of it was unreadable) */
+    int n_drafted;           /* its user's: rows that are drafts; what they are is seen after the step (ROW_REFUSED) */
     struct error *row_error; /* out: the first failure that made rows leave; may be NULL */
 };
 

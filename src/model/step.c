@@ -106,16 +106,18 @@ void apply_temperature(struct step *s, float *x, int n_cols)
         op_scale_rows(&s->m->op, x, s->temperature, s->n_rows, n_cols);
 }
 
-static float *state_at(const struct step *s, int i, size_t offset)
-{
-    return (float *)(s->b->seq[s->run[i].first]->state + offset);
-}
-
 struct run *step_runs(struct step *s, size_t history, size_t state)
 {
     struct run *run = op_alloc(&s->m->op, (size_t)s->n_run * sizeof *run);
-    for (int i = 0; i < s->n_run && !op_measuring(&s->m->op); i++)
-        run[i] = (struct run){s->run[i].first, s->run[i].n, state_at(s, i, history), state_at(s, i, state)};
+    for (int i = 0; i < s->n_run && !op_measuring(&s->m->op); i++) {
+        const struct sequence *seq = s->b->seq[s->run[i].first];
+        run[i] = (struct run){.first = s->run[i].first,
+                              .n = s->run[i].n,
+                              .history = (float *)(void *)(seq->state + history),
+                              .state = (float *)(void *)(seq->state + state),
+                              .kept = seq->kept,
+                              .block = seq->state};
+    }
     return run;
 }
 

@@ -18,14 +18,18 @@ enum { MOST_ROWS = 2048 }; /* that model_want() asks for at a time: those of one
 
 /* ---- which rows -------------------------------------------------------------------------------------------------------------- */
 
-static void copy_before(const struct step *s, const struct run *run, int32_t *last)
+/* What a sequence keeps after the first n rows of a run, into out; last: what it kept before. out may be last. */
+static void copy_before(const struct step *s, const struct run *run, int n, const int32_t *last, int32_t *out)
 {
     int32_t now[MODEL_BEFORE];
-    int n = s->m->n_before;
-    for (int k = 0; k < n; k++)
-        now[k] = k < run->n ? s->b->token[run->first + run->n - 1 - k] + 1 : last[k - run->n];
-    memcpy(last, now, (size_t)n * sizeof *last);
+    int n_before = s->m->n_before;
+    for (int k = 0; k < n_before; k++)
+        now[k] = k < n ? s->b->token[run->first + n - 1 - k] + 1 : last[k - n];
+    memcpy(out, now, (size_t)n_before * sizeof *out);
 }
+
+/* Where a block of states has them. */
+static int32_t *before_in(const struct model *m, uint8_t *state) { return (int32_t *)(void *)(state + m->before_at); }
 
 static void rows_of_text(const struct model *m, const struct row_table *t, const int32_t *last, int32_t *id)
 {
@@ -63,9 +67,13 @@ static void find_rows(struct step *s)
         if (m->table[t].ids)
             s->row_id[t] = op_alloc(&m->op, (size_t)s->n_rows * (size_t)m->table[t].n_take * sizeof(int32_t));
     for (int i = 0; i < s->n_run && m->n_before && !op_measuring(&m->op); i++) {
-        int32_t *kept = (int32_t *)(void *)(s->b->seq[s->run[i].first]->state + m->before_at);
-        find_ids(s, &s->run[i], kept);
-        copy_before(s, &s->run[i], kept);
+        const struct run *run = &s->run[i];
+        const struct sequence *seq = s->b->seq[run->first];
+        int32_t *last = before_in(m, seq->state);
+        find_ids(s, run, last);
+        for (int r = 1; r < run->n && seq->kept; r++)
+            copy_before(s, run, r, last, before_in(m, seq->kept[r - 1]));
+        copy_before(s, run, run->n, last, last);
     }
 }
 

@@ -59,6 +59,15 @@ static void close_block(const struct work *a, const float *z, const float *s, in
         mean(a->op, out + c0, zs, n_pos, n);
 }
 
+/* A drafted row leaves columns [c0, c0 + n) of the state, of all positions. */
+static void leave(const struct compress *c, const struct run *r, int i, int c0, int n)
+{
+    float *to = run_kept(r, i, r->state);
+    size_t rows = (size_t)((1 + (c->s != NULL)) * c->ratio * (1 + c->overlap)) * (size_t)(1 + c->overlap);
+    for (size_t row = 0; row < rows && to; row++)
+        memcpy(to + row * (size_t)c->d + c0, r->state + row * (size_t)c->d + c0, (size_t)n * sizeof *to);
+}
+
 static int ends_block(const struct compress *c, int row) { return (c->pos[row] + 1) % c->ratio == 0; }
 
 static void units(void *arg, int begin, int end, int thread)
@@ -74,6 +83,7 @@ static void units(void *arg, int begin, int end, int thread)
             out += ends_block(c, row) ? c->d : 0;
         for (int row = r->first; row < r->first + r->n; row++) {
             keep(a, z, s, row, c0, n);
+            leave(c, r, row - r->first, c0, n);
             if (!ends_block(c, row))
                 continue;
             close_block(a, z, s, c->pos[row], c0, n, out);

@@ -39,11 +39,14 @@ static void conv_part(const struct conv *a, const struct run *r, int c0, int n)
         else
             a->op->k->conv(y, x, weights, a->bias ? a->bias + c0 : NULL, a->width, n);
     }
-    for (int t = 0; t < past; t++) {
-        int row = r->n + t - past;
-        memcpy(r->history + (size_t)t * ld + c0,
-               row < 0 ? before + (size_t)(row + past) * (size_t)n : a->x + (size_t)(r->first + row) * ld + c0,
-               (size_t)n * sizeof(float));
+    for (int i = r->kept ? 0 : r->n - 1; i < r->n; i++) {
+        float *to = i + 1 < r->n ? run_kept(r, i, r->history) : r->history;
+        for (int t = 0; t < past && to; t++) {
+            int row = i + 1 + t - past;
+            memcpy(to + (size_t)t * ld + c0,
+                   row < 0 ? before + (size_t)(row + past) * (size_t)n : a->x + (size_t)(r->first + row) * ld + c0,
+                   (size_t)n * sizeof(float));
+        }
     }
 }
 
@@ -88,6 +91,14 @@ void op_conv_plain(struct op *op, float *y, const float *x, const float *c, int 
     run_conv(op, &a, n_run);
 }
 
+/* Row i of the run leaves the n numbers of its state that are at `state`. */
+static void keep_state(const struct run *r, int i, const float *state, size_t n)
+{
+    float *to = run_kept(r, i, state);
+    if (to)
+        memcpy(to, state, n * sizeof *to);
+}
+
 /* Columns of a panel of a head of d. */
 static int panel_of(int d) { return d % STATE_PANEL == 0 ? STATE_PANEL : d; }
 
@@ -99,6 +110,22 @@ struct delta_units {
     const struct run *run;
     int panel, panels;
 };
+
+/* One row at a time, each of which leaves its state. */
+static void delta_by_rows(const struct delta_units *a, const struct run *r, struct delta_run run)
+{
+    run.n_rows = 1;
+    for (int i = 0; i < r->n; i++) {
+        a->op->k->delta(&run);
+        keep_state(r, i, run.state, (size_t)run.n_k * (size_t)run.panel);
+        run.q += run.ld_k;
+        run.k += run.ld_k;
+        run.v += run.ld_v;
+        run.o += run.ld_o;
+        run.decay += run.ld_decay;
+        run.beta += run.ld_beta;
+    }
+}
 
 static void delta_units(void *arg, int begin, int end, int thread)
 {
@@ -123,7 +150,10 @@ static void delta_units(void *arg, int begin, int end, int thread)
         run.ld_o = (size_t)d->n_head_v * n;
         run.ld_beta = (size_t)d->n_head_v;
         run.ld_decay = d->by_key ? run.ld_o : run.ld_beta;
-        a->op->k->delta(&run);
+        if (r->kept)
+            delta_by_rows(a, r, run);
+        else
+            a->op->k->delta(&run);
     }
 }
 
@@ -142,6 +172,21 @@ struct ssm_units {
     const struct run *run;
     int panel, panels;
 };
+
+static void ssm_by_rows(const struct ssm_units *a, const struct run *r, struct ssm_run run)
+{
+    run.n_rows = 1;
+    for (int i = 0; i < r->n; i++) {
+        a->op->k->ssm(&run);
+        keep_state(r, i, run.state, (size_t)run.n_state * (size_t)run.panel);
+        run.x += run.ld;
+        run.B += run.ld;
+        run.C += run.ld;
+        run.y += run.ld_y;
+        run.decay += run.ld_dt;
+        run.dt += run.ld_dt;
+    }
+}
 
 static void ssm_units(void *arg, int begin, int end, int thread)
 {
@@ -164,7 +209,10 @@ static void ssm_units(void *arg, int begin, int end, int thread)
         run.dt = m->dt + head;
         run.ld_dt = (size_t)m->n_head;
         run.D = m->D[h];
-        a->op->k->ssm(&run);
+        if (r->kept)
+            ssm_by_rows(a, r, run);
+        else
+            a->op->k->ssm(&run);
     }
 }
 
@@ -240,8 +288,11 @@ static void channel_units(void *arg, int begin, int end, int thread)
     for (int u = begin; u < end; u++) {
         const struct run *r = &a->run[u / a->parts];
         int c0 = u % a->parts * CHANNELS, left = a->m->n_channel - c0, n = left < CHANNELS ? left : CHANNELS;
-        for (int i = 0; i < r->n; i++)
+        for (int i = 0; i < r->n; i++) {
             channels_row(a, r->state, r->first + i, c0, n);
+            for (int k = 0; k < a->m->n_state && r->kept; k++)
+                keep_state(r, i, r->state + (size_t)k * (size_t)a->m->n_channel + c0, (size_t)n);
+        }
     }
 }
 

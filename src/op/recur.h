@@ -6,11 +6,23 @@
 
 #include "op/op.h"
 
+#include <stdint.h>
+
 struct run {
     int first, n;   /* rows of the batch */
     float *history; /* [width - 1][n_channel] inputs of the convolution before the run, oldest first */
     float *state;   /* of the recurrence */
+    /* Where rows are drafted: an operation leaves what its states are after row i of the run, but the last, in kept[i], blocks that are
+     * laid out as the one that history and state are in. NULL: nothing is left */
+    uint8_t *const *kept; /* [n - 1] */
+    const uint8_t *block;
 };
+
+/* Where row i of the run leaves what is at `at` in its block; NULL: nowhere. */
+static inline float *run_kept(const struct run *r, int i, const float *at)
+{
+    return r->kept && i < r->n - 1 ? (float *)(void *)(r->kept[i] + ((const uint8_t *)at - r->block)) : NULL;
+}
 
 /* Short causal convolution and silu: y [n_rows][n_channel] from x of that shape, c [width][n_channel], bias [n_channel] or NULL; history
  * takes the last width - 1 inputs. run [n_run], here and below, covers all rows. 1 <= width <= CONV_MOST. */

@@ -13,7 +13,8 @@ static struct op_world world;
 static void two_runs(struct run run[N_SEQ], int n, float *history, size_t n_history, float *state, size_t n_state)
 {
     for (int i = 0; i < N_SEQ; i++)
-        run[i] = (struct run){i * n, n, history + (size_t)i * n_history, state + (size_t)i * n_state};
+        run[i] = (struct run){
+            .first = i * n, .n = n, .history = history + (size_t)i * n_history, .state = state + (size_t)i * n_state};
 }
 
 /* Rows [first, first + n) of both sequences of x [N_SEQ][N_ROWS][width], or back. */

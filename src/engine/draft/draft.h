@@ -1,0 +1,25 @@
+/* Drafts: tokens that may come next, computed behind a sequence's last one in the same step (docs/spec/drafts.md). Where they come
+ * from changes no bit of an answer: only what is computed in vain. Here are their sources; ../schedule.c computes and verifies them. */
+#ifndef ENGINE_DRAFT_DRAFT_H
+#define ENGINE_DRAFT_DRAFT_H
+
+#include "stoker.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A source of drafts: at most `most` ids that may follow history [n], into out. Returns how many. */
+typedef int draft_source(void *arg, const stoker_token *history, size_t n, int most, stoker_token *out);
+
+/* Part of a job. */
+struct draft {
+    draft_source *source; /* NULL: nothing is drafted */
+    void *arg;
+    uint64_t n_drafted, n_accepted;
+};
+
+/* Asks the source. Ids that are not in [0, n_vocab) end what it says. */
+int draft_propose(const struct draft *d, const stoker_token *history, size_t n, int most, int n_vocab,
+                  stoker_token *out);
+
+#endif

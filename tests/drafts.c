@@ -1,0 +1,510 @@
+/* links: engine text model store op machine kernel format base
+ *
+ * Drafted tokens change nothing: not a token, not a log-probability, nothing of what stays for later requests.
+ *
+ *     build/tests/drafts [-t TEST] [MODEL.gguf...]        all of them: the embedded model and every golden
+ *
+ * The truth is an engine without drafts, which computes each request alone, from nothing. Against it, with drafts that are always right,
+ * always wrong, both by turns, and by chance, so that every number of accepted rows occurs at every place of pages, windows and blocks:
+ *
+ *     alone      one request at a time, of every way to sample
+ *     together   two to four at a time, in small chunks, with the smallest memory
+ *     streamed   experts half in memory
+ *     preempted  with pages for one sequence and a half
+ *     known      each answer goes on: what a drafted answer leaves in the cache is found, and is right
+ *     forced     answers of a pattern and of a schema, where the model has a tokenizer
+ *     events     a caller that reads late: drafts wait as tokens do
+ *
+ * A line a test and model. Needs no data from outside the repository. */
+#include "base/rng.h"
+#include "expected.h"
+#include "stoker.h"
+
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { N_CTX = 420, MOST_ANSWER = 26, TOP = 3, WAYS = 4, AT_ONCE = 4, PATIENCE = SANITIZED ? 120000 : 20000 /* ms */ };
+enum source { RIGHT, WRONG, TURNS, CHANCE, SOURCES };
+static const char *const source_name[] = {"right", "wrong", "by turns", "by chance"};
+
+static int passed, failed;
+static const char *only; /* -t */
+
+struct subject {
+    const char *path, *name;
+    int n_vocab, streams, pages;
+};
+
+struct answer {
+    stoker_token id[MOST_ANSWER];
+    double likely[MOST_ANSWER][1 + TOP]; /* of the token, then of the likeliest at its place */
+    int n;
+    struct stoker_event end; /* kind STOKER_FAILED: it failed */
+};
+
+struct prompt {
+    stoker_token id[N_CTX];
+    size_t n;
+};
+
+/* What a source of drafts knows. */
+struct oracle {
+    enum source kind;
+    const struct answer *truth;
+    size_t n_prompt;
+    int n_vocab;
+    uint64_t seed;
+};
+
+static void verdict(const struct subject *m, const char *test, int ok, const char *detail)
+{
+    printf("%s %-9s %-22s %s\n", ok ? "ok  " : "FAIL", test, m->name, detail);
+    fflush(stdout);
+    *(ok ? &passed : &failed) += 1;
+}
+
+static int wanted(const char *test) { return !only || strcmp(only, test) == 0; }
+
+/* ---- drafts ----------------------------------------------------------------------------------------------------------------- */
+
+/* Is the draft for the answer's token i right? */
+static int is_right(const struct oracle *o, int i)
+{
+    uint64_t x = rng_u64(o->seed, (uint64_t)i, 8, 8);
+    return o->kind == RIGHT || (o->kind == TURNS && i % 3 != 2) || (o->kind == CHANCE && x % 4 != 0);
+}
+
+static int propose(void *arg, const stoker_token *history, size_t n, int most, stoker_token *out)
+{
+    const struct oracle *o = arg;
+    int first = (int)(n - o->n_prompt), count = most;
+    (void)history;
+    if (o->kind == CHANCE)
+        count = (int)(rng_u64(o->seed, (uint64_t)first, 9, 9) % (uint64_t)(most + 1));
+    for (int i = 0; i < count; i++) {
+        int at = first + i;
+        stoker_token truth = at < o->truth->n ? o->truth->id[at] : 0;
+        out[i] = is_right(o, at) ? truth : (truth + 1 + at % 3) % o->n_vocab;
+    }
+    return count;
+}
+
+/* ---- requests --------------------------------------------------------------------------------------------------------------- */
+
+static const size_t lengths[WAYS] = {9, 30, 247, 118}; /* the third answer begins a page */
+
+static void make_prompt(struct prompt *p, int way, int n_vocab)
+{
+    p->n = lengths[way];
+    for (size_t i = 0; i < p->n; i++)
+        p->id[i] = (stoker_token)(rng_u64(77, i, 7, (uint32_t)way) % (uint64_t)n_vocab);
+}
+
+/* The likeliest token; by chance; by chance with penalties; by mirostat. */
+static struct stoker_request request(const struct prompt *p, int way)
+{
+    struct stoker_request r = {.prompt = p->id,
+                               .n_prompt = p->n,
+                               .max_tokens = MOST_ANSWER - way,
+                               .sampling = stoker_sampling_defaults(),
+                               .wants_logprobs = 1,
+                               .n_top_logprobs = TOP,
+                               .ignore_end = way != 1};
+    r.sampling.temperature = way > 0;
+    r.sampling.seed = 5 + (uint64_t)way;
+    r.sampling.has_seed = 1;
+    if (way == 2) {
+        r.sampling.repeat_penalty = 1.3;
+        r.sampling.dry_multiplier = 0.8;
+    }
+    r.sampling.mirostat = way == 3 ? 2 : 0;
+    return r;
+}
+
+static struct stoker *engine(const char *path, const struct stoker_options *o)
+{
+    struct stoker *s = NULL;
+    struct stoker_error err = {0};
+    if (stoker_open(&s, path, o, &err))
+        printf("     %s: %s\n", path, err.text);
+    return s;
+}
+
+static void collect(struct stoker *s, stoker_id id, struct answer *a)
+{
+    struct stoker_event e;
+    memset(a, 0, sizeof *a);
+    a->end.kind = STOKER_FAILED;
+    while (stoker_next_event(s, id, PATIENCE, &e) == 1) {
+        if (e.kind == STOKER_TOKEN && a->n < MOST_ANSWER) {
+            a->id[a->n] = e.u.token.id;
+            a->likely[a->n][0] = e.u.token.logprob;
+            for (int i = 0; i < TOP; i++)
+                a->likely[a->n][1 + i] = e.u.token.top[i].logprob;
+            a->n++;
+        }
+        a->end = e;
+    }
+    if (a->end.kind == STOKER_FAILED)
+        printf("     %s\n", a->end.error.text);
+}
+
+static int ask(struct stoker *s, const struct stoker_request *r, struct answer *a)
+{
+    struct stoker_error err = {0};
+    stoker_id id;
+    memset(a, 0, sizeof *a);
+    if (stoker_submit(s, r, &id, &err)) {
+        printf("     %s\n", err.text);
+        return -1;
+    }
+    collect(s, id, a);
+    return a->end.kind == STOKER_END ? 0 : -1;
+}
+
+static int same(const struct answer *truth, const struct answer *a)
+{
+    return a->end.kind == STOKER_END && a->n == truth->n && a->end.u.end.reason == truth->end.u.end.reason &&
+           a->end.u.end.end_sampled == truth->end.u.end.end_sampled &&
+           a->end.u.end.n_generated == truth->end.u.end.n_generated &&
+           memcmp(truth->id, a->id, (size_t)a->n * sizeof *a->id) == 0 &&
+           memcmp(truth->likely, a->likely, (size_t)a->n * sizeof *a->likely) == 0;
+}
+
+/* Drafts were tried, and were as right as they should be. */
+static int counted(const struct answer *a, enum source kind)
+{
+    size_t n = a->end.u.end.n_drafted, right = a->end.u.end.n_accepted;
+    int all = kind == RIGHT && a->end.u.end.reason == STOKER_END_LENGTH; /* else drafts go on behind the end */
+    if (a->n < 4)
+        return right <= n;
+    return n > 0 && right <= n && (kind != WRONG || right == 0) && (!all || right == n);
+}
+
+static int holds(const struct answer *truth, const struct answer *a, enum source kind, int way)
+{
+    int at = 0;
+    if (same(truth, a) && counted(a, kind))
+        return 1;
+    while (at < a->n && at < truth->n && a->id[at] == truth->id[at] &&
+           memcmp(a->likely[at], truth->likely[at], sizeof a->likely[at]) == 0)
+        at++;
+    printf("     drafts %s, request %d: of %d tokens %d came, equal up to %d; %zu drafted, %zu accepted\n",
+           source_name[kind], way, truth->n, a->n, at, a->end.u.end.n_drafted, a->end.u.end.n_accepted);
+    return 0;
+}
+
+/* ---- the truth --------------------------------------------------------------------------------------------------------------- */
+
+static struct prompt prompts[WAYS];
+static struct answer truths[WAYS];
+
+static struct stoker_options options(int n_draft)
+{
+    return (struct stoker_options){
+        .memory = STOKER_MEMORY_MAX, .n_ctx = N_CTX, .n_threads = 1, .n_chunk = 256, .n_draft = n_draft};
+}
+
+static int learn(struct subject *m)
+{
+    struct stoker_options o = options(0);
+    struct stoker *s = engine(m->path, &o);
+    struct stoker_plan plan;
+    int ok = s != NULL;
+    if (!ok)
+        return 0;
+    m->n_vocab = stoker_n_vocab(s);
+    stoker_plan_of(s, &plan);
+    m->streams = plan.n_class > 0;
+    m->pages = plan.kv_bytes_per_token > 0;
+    for (int way = 0; way < WAYS && ok; way++) {
+        make_prompt(&prompts[way], way, m->n_vocab);
+        struct stoker_request r = request(&prompts[way], way);
+        r.no_cache = 1;
+        ok = ask(s, &r, &truths[way]) == 0;
+    }
+    stoker_close(s);
+    return ok;
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------------------------------- */
+
+static struct oracle oracle_of(const struct subject *m, int way, enum source kind, uint64_t seed)
+{
+    return (struct oracle){
+        .kind = kind, .truth = &truths[way], .n_prompt = prompts[way].n, .n_vocab = m->n_vocab, .seed = seed};
+}
+
+static void alone(const struct subject *m)
+{
+    struct stoker_options o = options(5);
+    struct stoker *s = engine(m->path, &o);
+    int ok = s != NULL;
+    for (int i = 0; i < WAYS * SOURCES && ok; i++) {
+        int way = i % WAYS;
+        enum source kind = (enum source)(i / WAYS);
+        struct oracle of = oracle_of(m, way, kind, (uint64_t)i);
+        struct stoker_request r = request(&prompts[way], way);
+        struct answer a;
+        r.draft = propose;
+        r.draft_arg = &of;
+        r.no_cache = i % 3 == 0;
+        ok = ask(s, &r, &a) == 0 && holds(&truths[way], &a, kind, way);
+    }
+    stoker_close(s);
+    verdict(m, "alone", ok, "");
+}
+
+/* n requests at once, each with drafts of another kind. */
+static int several(struct stoker *s, const struct subject *m, int n, uint64_t seed)
+{
+    struct stoker_request r[AT_ONCE];
+    struct oracle of[AT_ONCE];
+    struct stoker_error err = {0};
+    stoker_id id[AT_ONCE];
+    struct answer a;
+    int ok = 1, way[AT_ONCE];
+    for (int i = 0; i < n; i++) {
+        way[i] = (int)((seed + (uint64_t)i) % WAYS);
+        of[i] = oracle_of(m, way[i], (enum source)((seed / WAYS + (uint64_t)i) % SOURCES), seed);
+        r[i] = request(&prompts[way[i]], way[i]);
+        r[i].draft = seed % 5 == 4 && i == 1 ? NULL : propose; /* beside one that drafts nothing */
+        r[i].draft_arg = &of[i];
+    }
+    if (stoker_submit_all(s, r, (size_t)n, id, &err)) {
+        printf("     %s\n", err.text);
+        return 0;
+    }
+    for (int i = 0; i < n; i++) {
+        collect(s, id[i], &a);
+        if (!r[i].draft || !m->pages)
+            ok = (same(&truths[way[i]], &a) || holds(&truths[way[i]], &a, of[i].kind, way[i])) && ok;
+        else
+            ok = holds(&truths[way[i]], &a, of[i].kind, way[i]) && ok;
+    }
+    return ok;
+}
+
+static void in_settings(const struct subject *m, const char *test, const struct stoker_options *o, int rounds)
+{
+    struct stoker *s = engine(m->path, o);
+    struct stoker_stats stats = {0};
+    char detail[60];
+    int ok = s != NULL;
+    for (int round = 0; round < rounds && ok; round++)
+        ok = several(s, m, round % 3 + 2, (uint64_t)round * 3);
+    if (s)
+        stoker_stats_of(s, &stats);
+    snprintf(detail, sizeof detail, "%llu of %llu drafts, %llu preempted", (unsigned long long)stats.accepted_tokens,
+             (unsigned long long)stats.drafted_tokens, (unsigned long long)stats.preempted);
+    stoker_close(s);
+    verdict(m, test, ok && (!o->n_pages || stats.preempted > 0), detail);
+}
+
+static void together(const struct subject *m)
+{
+    struct stoker_options o = options(9);
+    o.memory = STOKER_MEMORY_MIN;
+    o.n_parallel = AT_ONCE;
+    o.n_chunk = 23;
+    in_settings(m, "together", &o, 3);
+}
+
+static void streamed(const struct subject *m)
+{
+    struct stoker_plan plan;
+    struct stoker_error err = {0};
+    struct stoker_options o = options(12);
+    o.n_parallel = AT_ONCE;
+    o.n_threads = 2;
+    if (!m->streams || stoker_plan(&plan, m->path, &o, &err))
+        return;
+    o.memory = plan.minimum + (plan.whole - plan.minimum) / 2;
+    in_settings(m, "streamed", &o, 2);
+}
+
+static void preempted(const struct subject *m)
+{
+    struct stoker_options o = options(9);
+    o.n_parallel = 3;
+    o.n_pages = 2;
+    if (m->pages)
+        in_settings(m, "preempted", &o, 3);
+}
+
+/* A second turn: the prompt, its answer, some more. */
+static int goes_on(struct stoker *s, struct stoker *cold, const struct subject *m, int way, enum source kind)
+{
+    struct oracle of = oracle_of(m, way, kind, 31);
+    struct stoker_request r = request(&prompts[way], way);
+    struct answer a, truth;
+    struct prompt p = prompts[way];
+    r.draft = propose;
+    r.draft_arg = &of;
+    if (ask(s, &r, &a) || !holds(&truths[way], &a, kind, way))
+        return 0;
+    size_t known = p.n + (size_t)a.n - !a.end.u.end.end_sampled;
+    for (int i = 0; i < a.n; i++)
+        p.id[p.n++] = a.id[i];
+    for (int i = 0; i < 3; i++)
+        p.id[p.n++] = (stoker_token)(rng_u64(78, (uint64_t)i, 7, (uint32_t)way) % (uint64_t)m->n_vocab);
+    r = request(&p, way);
+    r.max_tokens = 6;
+    if (ask(s, &r, &a))
+        return 0;
+    r.no_cache = 1;
+    if (ask(cold, &r, &truth))
+        return 0;
+    if (a.end.u.end.n_cached != known) {
+        printf("     drafts %s, request %d: %zu tokens were found, expected %zu\n", source_name[kind], way,
+               a.end.u.end.n_cached, known);
+        return 0;
+    }
+    if (!same(&truth, &a))
+        printf("     drafts %s, request %d: the next turn differs\n", source_name[kind], way);
+    return same(&truth, &a);
+}
+
+static void known(const struct subject *m)
+{
+    struct stoker_options o = options(7);
+    o.n_snapshots = 8;
+    o.cache_ram = 64 << 20;
+    struct stoker *s = engine(m->path, &o), *cold = engine(m->path, &o);
+    int ok = s && cold;
+    for (int i = 0; i < SOURCES && ok; i++)
+        ok = goes_on(s, cold, m, (i + 1) % WAYS, (enum source)i);
+    stoker_close(s);
+    stoker_close(cold);
+    verdict(m, "known", ok, "");
+}
+
+static void forced(const struct subject *m, int must)
+{
+    static const char pattern[] = "(abc[0-9]{2}|x+y) (abc[0-9]{2}|x+y)";
+    static const char schema[] = "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\",\"maxLength\":4},"
+                                 "\"n\":{\"type\":\"integer\"}},\"required\":[\"name\",\"n\"],"
+                                 "\"additionalProperties\":false}";
+    const struct stoker_answer want[] = {{.language = STOKER_REGEX, .text = pattern, .n = sizeof pattern - 1},
+                                         {.language = STOKER_JSON_SCHEMA, .text = schema, .n = sizeof schema - 1}};
+    struct stoker_options o = options(6);
+    struct stoker *s = engine(m->path, &o);
+    struct stoker_error err = {0};
+    char detail[60] = "";
+    size_t accepted = 0;
+    int ok = s != NULL, n = 0;
+    for (int i = 0; i < 8 && ok; i++) {
+        const struct stoker_constraint *c = NULL;
+        struct stoker_request r = request(&prompts[i % 2], i / 2 % 2);
+        struct answer truth, a;
+        if (stoker_constraint_open(&c, s, &want[i % 2], &err)) {
+            ok = !must && err.code == STOKER_ERR_UNSUPPORTED;
+            break;
+        }
+        r.constraint = c;
+        r.ignore_end = 0;
+        r.no_cache = 1;
+        r.may_be_cut = 1;
+        struct oracle of = {
+            .kind = (enum source)(i / 2 % SOURCES), .truth = &truth, .n_prompt = r.n_prompt, .n_vocab = m->n_vocab};
+        ok = ask(s, &r, &truth) == 0;
+        r.draft = propose;
+        r.draft_arg = &of;
+        ok = ok && ask(s, &r, &a) == 0 && same(&truth, &a);
+        accepted += a.end.u.end.n_accepted;
+        stoker_constraint_close(s, c);
+        n++;
+    }
+    ok = ok && (!n || accepted > 0);
+    stoker_close(s);
+    snprintf(detail, sizeof detail, "%d answers, %zu drafts accepted", n, accepted);
+    if (n || !ok)
+        verdict(m, "forced", ok, ok ? detail : err.text);
+}
+
+/* More tokens than the queue of events has places for, read late. */
+static void events(const struct subject *m)
+{
+    enum { LONG = 150 };
+    static stoker_token script[LONG];
+    struct stoker_options o = options(STOKER_DRAFT_MOST);
+    struct stoker *s = engine(m->path, &o);
+    struct stoker_error err = {0};
+    struct stoker_event e = {.kind = STOKER_FAILED};
+    struct answer truth = {.n = MOST_ANSWER};
+    struct oracle of = {.kind = RIGHT, .truth = &truth, .n_prompt = prompts[0].n, .n_vocab = m->n_vocab};
+    struct stoker_request r = request(&prompts[0], 0);
+    stoker_id id;
+    int n = 0, ok;
+    for (int i = 0; i < LONG; i++)
+        script[i] = i < MOST_ANSWER ? i % m->n_vocab : 0; /* what the source says behind the end of its truth */
+    memcpy(truth.id, script, sizeof truth.id);
+    r.script = script;
+    r.max_tokens = LONG;
+    r.draft = propose;
+    r.draft_arg = &of;
+    ok = s && stoker_submit(s, &r, &id, &err) == 0;
+    nanosleep(&(struct timespec){0, 200000000}, NULL);
+    while (ok && stoker_next_event(s, id, PATIENCE, &e) == 1)
+        n += e.kind == STOKER_TOKEN && e.u.token.id == script[n];
+    ok = ok && e.kind == STOKER_END && n == LONG && e.u.end.n_accepted > LONG / 2 &&
+         e.u.end.n_accepted == e.u.end.n_drafted;
+    stoker_close(s);
+    verdict(m, "events", ok, err.text);
+}
+
+/* ---- all --------------------------------------------------------------------------------------------------------------------- */
+
+static void run_model(const char *path)
+{
+    char name[64];
+    const char *slash = strrchr(path, '/');
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(slash ? slash + 1 : path, "."), slash ? slash + 1 : path);
+    struct subject m = {.path = path, .name = name};
+    int embedded = strcmp(name, "ember") == 0;
+    if (SANITIZED && !embedded && expected_in(expected_lawful(), name) < 0)
+        return;
+    if (!learn(&m)) {
+        verdict(&m, "truth", 0, "");
+        return;
+    }
+    if (wanted("alone"))
+        alone(&m);
+    if (wanted("together"))
+        together(&m);
+    if (wanted("streamed"))
+        streamed(&m);
+    if (wanted("preempted"))
+        preempted(&m);
+    if (wanted("known"))
+        known(&m);
+    if (wanted("forced"))
+        forced(&m, embedded);
+    if (embedded && wanted("events"))
+        events(&m);
+}
+
+int main(int argc, char **argv)
+{
+    glob_t found = {0};
+    int named = 0;
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "-t") == 0 && i + 1 < argc)
+            only = argv[++i];
+        else {
+            named = 1;
+            run_model(argv[i]);
+        }
+    if (!named) {
+        glob("models/ember/ember.gguf", 0, NULL, &found);
+        glob(TEST_DATA "/golden/*.gguf", GLOB_APPEND, NULL, &found);
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            run_model(found.gl_pathv[i]);
+        globfree(&found);
+    }
+    printf("%d passed, %d failed, 0 skipped\n", passed, failed);
+    return failed > 0;
+}
