@@ -36,7 +36,7 @@ typedef uint64_t stoker_id;   /* a request of an engine; 0 is none, and none is 
 struct stoker;                /* an engine */
 struct stoker_constraint;     /* the language that an answer must belong to */
 struct stoker_capture;        /* what is recorded of a request */
-struct stoker_vector;         /* directions that a request may steer by */
+struct stoker_vector;         /* directions, or features, that a request may steer by */
 
 enum stoker_error_code {
     STOKER_OK,
@@ -240,8 +240,9 @@ struct stoker_score {
 /* ---- steering: changing what the model computes, for one request ---- */
 
 enum stoker_vector_kind {
-    STOKER_VECTOR_ADD,    /* its directions are added to the rows of their layers */
-    STOKER_VECTOR_PROJECT /* they are unit vectors, which are taken out of them (directional ablation) */
+    STOKER_VECTOR_ADD,     /* its directions are added to the rows of their layers */
+    STOKER_VECTOR_PROJECT, /* they are unit vectors, which are taken out of them (directional ablation) */
+    STOKER_VECTOR_SAE      /* a sparse autoencoder: features of the rows of one layer's end */
 };
 
 /* What a vector file says of itself; "" where it does not. Longer texts are cut, what is not printable ASCII is "?". */
@@ -255,6 +256,7 @@ struct stoker_vector_about {
     char name[256], license[256], author[256], source[256], base_model[256], model_hint[256], method[256];
     int n_embd, layer_first, layer_last,
         n_layer_held; /* of n_layer_held layers from the first to the last it has directions */
+    int n_feature;    /* of STOKER_VECTOR_SAE; else 0 */
     float scale_default;
     uint64_t bytes; /* in memory */
     int users;      /* now: who opened or holds it, and requests with it in their lists, an entry each */
@@ -270,6 +272,17 @@ int stoker_vector_bytes(const char *path, uint64_t *bytes, struct stoker_error *
 int stoker_vector_open(struct stoker_vector **out, struct stoker *s, int dir, const char *name,
                        struct stoker_error *err);
 
+/* A sparse autoencoder: a folder of SAELens or sparsify. form: of a folder without cfg.json, of which gate it is ("topk:32", "standard",
+ * "jumprelu") and of which layer's end; NULL: it has one. The rest as of the two functions above, STOKER_ERR_UNSUPPORTED also for what it
+ * says of itself that is not done here. */
+struct stoker_sae_form {
+    const char *gate;
+    int layer;
+};
+int stoker_sae_bytes(const char *path, const struct stoker_sae_form *form, uint64_t *bytes, struct stoker_error *err);
+int stoker_sae_open(struct stoker_vector **out, struct stoker *s, int dir, const char *name,
+                    const struct stoker_sae_form *form, struct stoker_error *err);
+
 /* One more opener: what was opened and held n times is closed n + 1 times. */
 void stoker_vector_hold(const struct stoker_vector *v);
 
@@ -282,7 +295,15 @@ double stoker_vector_norm(const struct stoker_vector *v,
 
 /* Rows that a projection acts on: all, or those in which there is more, or less, than nothing of the direction. */
 enum stoker_side { STOKER_SIDE_BOTH, STOKER_SIDE_POSITIVE, STOKER_SIDE_NEGATIVE };
-enum { STOKER_STEER_MOST = 16, STOKER_SCALE_MOST = 1000 };
+enum { STOKER_STEER_MOST = 16, STOKER_SCALE_MOST = 1000, STOKER_FEATURE_MOST = 1000000 };
+
+/* What is done: by the directions of a vector; to a feature of an autoencoder. */
+enum stoker_steer_kind {
+    STOKER_STEER_VECTOR,
+    STOKER_STEER_FEATURE_ADD,     /* amount times its direction is added */
+    STOKER_STEER_FEATURE_SET,     /* it becomes amount */
+    STOKER_STEER_FEATURE_MULTIPLY /* it becomes amount times what it is */
+};
 
 /* A position: n, or with from_prompt_end that many behind the end of the prompt (-1: the prompt's last token). */
 struct stoker_at {
@@ -290,10 +311,15 @@ struct stoker_at {
     int from_prompt_end;
 };
 
-/* One operation of a list. Zeroed but for its vector: as the file says, at all layers and positions. */
+/* One operation of a list. Zeroed but for its vector: as the file says, at all layers and positions. Of a feature has_amount and has_layers
+ * are 0: amount always counts, and its layer is the autoencoder's. */
 struct stoker_steer {
     const struct stoker_vector *vector; /* open; of the same engine */
-    float amount; /* times which the direction is added, or the share that is taken out; up to STOKER_SCALE_MOST */
+    enum stoker_steer_kind kind;
+    int feature; /* from 0 */
+    float
+        amount; /* times which the direction is added, or the share that is taken out; up to STOKER_SCALE_MOST, of features
+                     STOKER_FEATURE_MOST */
     int layer_first, layer_last;        /* inclusive */
     enum stoker_side side;              /* of projections */
     struct stoker_at from, to;          /* positions from <= p < to */
@@ -302,7 +328,7 @@ struct stoker_steer {
 
 /* 64 digits that tell what a list does to a request with so many tokens of prompt: equal ones, with equal requests, give equal bits. Names
  * and files do not count, nor what is without effect; "": all of it is. Errors as of stoker_submit(), whose fields are those of "steer[0]":
- * vector, scale, layers, side, from, to. */
+ * vector, scale, layers, side, from, to; of features sae, feature, value, layers, from, to. */
 int stoker_steer_digest(const struct stoker *s, const struct stoker_steer *op, size_t n, size_t n_prompt, char out[65],
                         struct stoker_error *err);
 
@@ -341,7 +367,7 @@ enum { STOKER_CAPTURE_TOP = 256, STOKER_LENS_ROWS = 64 };
 const char *stoker_tap_name(int tap);
 const char *stoker_reduce_name(int reduce);
 
-/* What is recorded of a request, and where to. Zeroed but for taps and a target: whole rows of all positions, as f32. */
+/* What is recorded of a request, and where to. Zeroed but for taps (or sae and top) and a target: whole rows of all positions, as f32. */
 struct stoker_capture {
     unsigned taps; /* bits 1 << enum stoker_tap */
     const unsigned char
@@ -349,10 +375,12 @@ struct stoker_capture {
     struct stoker_at from, to; /* positions from <= p < to */
     int has_to;                /* 0: to the end */
     enum stoker_reduce reduce;
-    int top;                 /* entries of a row, for STOKER_REDUCE_TOP and the lens: from 1 to STOKER_CAPTURE_TOP */
-    int no_tokens;           /* 1: the ids of the positions are not among the tensors */
-    enum stoker_dtype dtype; /* of whole rows, means and last rows, but for numbers of experts */
+    int top;       /* entries of a row, for STOKER_REDUCE_TOP, the lens and features: from 1 to STOKER_CAPTURE_TOP */
+    int no_tokens; /* 1: the ids of the positions are not among the tensors */
+    enum stoker_dtype dtype;           /* of whole rows, means and last rows, but for numbers of experts */
     const struct stoker_vector *along; /* with STOKER_REDUCE_DOT: open, of the same engine */
+    const struct stoker_vector
+        *sae; /* whose features are recorded, besides taps, which may be 0; likewise. NULL: none */
     /* Of a file that several requests share: the positions of all, and the first that is this one's; the requests (which have a row each
      * of what is reduced to one), and which this is. 0: it is the only one, and has as many rows as stoker_capture_rows() says. */
     size_t n_rows, row, n_requests, request;
@@ -380,7 +408,7 @@ struct stoker_tensor {
 size_t stoker_capture_rows(const struct stoker *s, const struct stoker_capture *c, size_t n_prompt, int max_tokens);
 
 /* Fills out [n] with the tensors of a target of c->n_rows and c->n_requests (both at least 1), and returns how many there are, which may be
- * more. -1: STOKER_ERR_INPUT, STOKER_ERR_UNSUPPORTED; fields of "capture": tensors, layers, reduce, top, dtype, vector, from, to. */
+ * more. -1: STOKER_ERR_INPUT, STOKER_ERR_UNSUPPORTED; fields of "capture": tensors, layers, reduce, top, dtype, vector, sae, from, to. */
 int stoker_capture_layout(const struct stoker *s, const struct stoker_capture *c, struct stoker_tensor *out, size_t n,
                           struct stoker_error *err);
 

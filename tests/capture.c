@@ -6,6 +6,8 @@
  *     build/tests/capture MODEL.gguf...                                                                 the laws
  *
  *     right      each tensor of NAME.acts.safetensors within its kind's tolerance; numbers equal
+ *     features   those of NAME.sae/features.json, values within 1e-5 of the largest of all; no bit of the logits changes; the same bytes
+ *                over chunks, threads, tiers, and with memory for few positions
  *     passive    with all taps on all layers the logits have the bits of a run without
  *     ends       resid_post of a layer is resid_pre of the next; the lens on the last layer, and final, give the model's own logits
  *     stable     the recorded bytes are one over chunks, threads, tiers, budgets, beside other requests, resumed and preempted
@@ -225,6 +227,116 @@ static int compare(const struct recorded *r, const struct reference *f, const js
     return ok;
 }
 
+/* ---- features of an autoencoder -------------------------------------------------------------------------------------------------- */
+
+enum { FEATURES_TOP = 64 }; /* more than are active of any row */
+
+/* Records all features of a model's tokens under options. 0, and r->data is the caller's. */
+static int record_features(const char *dir, const char *name, const struct stoker_options *o, const stoker_token *id,
+                           int n, struct recorded *r)
+{
+    char path[4400];
+    struct stoker_error err = {0};
+    struct stoker_vector *v = NULL;
+    r->data = NULL;
+    snprintf(path, sizeof path, "%s/%s.gguf", dir, name);
+    struct stoker *s = engine(path, o);
+    if (!s)
+        return -1;
+    snprintf(path, sizeof path, "%s/%s.sae", dir, name);
+    int ok = stoker_sae_open(&v, s, AT_FDCWD, path, NULL, &err) == 0;
+    struct stoker_capture c = {.top = FEATURES_TOP, .sae = v};
+    if (!ok)
+        printf("     %s\n", err.text);
+    ok = ok && lay_out(r, s, &c, (size_t)n) == 0 && r->n == 3 && run(s, id, n, 0, &c, r) == 0;
+    stoker_vector_close(v);
+    stoker_close(s);
+    return ok ? 0 : -1;
+}
+
+/* The largest value of all rows. */
+static double largest_of(const json_t *rows)
+{
+    double most = 0;
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row)
+    {
+        double v = json_number_value(json_array_get(json_array_get(row, 0), 1));
+        most = v > most ? v : most;
+    }
+    return most;
+}
+
+/* 1: a row's features are those of the reference: [[id, value], ..], descending. */
+static int are_features(const json_t *want, double most, const int32_t *id, const float *value)
+{
+    size_t n = json_array_size(want), i;
+    json_t *pair;
+    if (n == 0 || n >= FEATURES_TOP || id[n] != -1 || value[n] != 0)
+        return 0;
+    json_array_foreach(want, i, pair)
+    {
+        size_t at = 0;
+        while (at < n && id[at] != json_integer_value(json_array_get(pair, 0)))
+            at++;
+        if (at == n || !(fabs((double)value[at] - json_number_value(json_array_get(pair, 1))) <= most) ||
+            (i > 0 && !(value[i - 1] >= value[i])))
+            return 0;
+    }
+    return 1;
+}
+
+static void features(const char *dir, const char *name, const struct stoker_options *how, const stoker_token *id, int n)
+{
+    static struct recorded r, other;
+    char path[4400], detail[80];
+    snprintf(path, sizeof path, "%s/%s.sae/features.json", dir, name);
+    json_t *root = json_load_file(path, 0, NULL), *rows = json_object_get(root, "features");
+    struct stoker_options o = *how;
+    o.steer_memory = 1 << 20;
+    int ok = record_features(dir, name, &o, id, n, &r) == 0 && (int)json_array_size(rows) == n;
+    int layer = (int)json_integer_value(json_object_get(root, "layer")), active = 0;
+    const struct stoker_tensor *ids = ok ? tensor_of(&r, "sae_ids", layer) : NULL,
+                               *values = ok ? tensor_of(&r, "sae_values", layer) : NULL;
+    ok = ok && ids && values && ids->shape[1] == FEATURES_TOP;
+    for (int i = 0; ok && i < n; i++) {
+        json_t *want = json_array_get(rows, (size_t)i);
+        ok = are_features(want, 1e-5 * largest_of(rows), (const int32_t *)data_of(&r, ids) + i * FEATURES_TOP,
+                          (const float *)data_of(&r, values) + i * FEATURES_TOP);
+        active += (int)json_array_size(want);
+        if (!ok)
+            printf("     features of position %d differ\n", i);
+    }
+    struct stoker_options settings[4] = {o, o, o, o};
+    settings[0].n_chunk = 1;
+    settings[1].n_chunk = 7;
+    settings[1].n_threads = 2;
+    settings[2].cpu_tier = "scalar";
+    settings[3].capture_memory = 32 * 1024; /* so few positions at a time */
+    for (int i = 0; ok && i < 4; i++) {
+        ok = record_features(dir, name, &settings[i], id, n, &other) == 0 && other.bytes == r.bytes &&
+             memcmp(other.data, r.data, r.bytes) == 0 &&
+             memcmp(other.logits + 1, r.logits + 1, (size_t)(n - 1) * sizeof *r.logits) == 0;
+        free(other.data);
+        if (!ok)
+            printf("     setting %d differs\n", i);
+    }
+    struct stoker_capture c = {.taps = 1u << STOKER_TAP_FINAL};
+    snprintf(path, sizeof path, "%s/%s.gguf", dir, name);
+    struct stoker *s = ok ? engine(path, &o) : NULL;
+    other.data = NULL;
+    ok = ok && s && lay_out(&other, s, &c, (size_t)n) == 0 && run(s, id, n, 0, &c, &other) == 0 &&
+         memcmp(other.logits + 1, r.logits + 1, (size_t)(n - 1) * sizeof *r.logits) == 0;
+    free(other.data);
+    stoker_close(s);
+    snprintf(detail, sizeof detail, "%d active, hash %016llx", active,
+             ok ? (unsigned long long)hash64(r.data, r.bytes, 0) : 0);
+    verdict(name, "features", ok, detail);
+    free(r.data);
+    json_decref(root);
+}
+
 static void run_golden(const char *dir, const json_t *model, int exact)
 {
     char path[4400], detail[80] = "";
@@ -251,6 +363,8 @@ static void run_golden(const char *dir, const json_t *model, int exact)
     if (ok)
         snprintf(detail, sizeof detail, "hash %016llx", (unsigned long long)hash64(r.data, r.bytes, 0));
     verdict(name, "right", ok, detail);
+    if (ok)
+        features(dir, name, &o, (const stoker_token *)(const void *)f.data, n);
     free(r.data);
     json_decref(f.header);
     free(f.bytes);

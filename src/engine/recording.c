@@ -20,6 +20,8 @@ static const struct vector *along_of(const struct stoker_capture *c)
     return c->along ? steer_vector(c->along) : NULL;
 }
 
+static const struct sae *sae_of(const struct stoker_capture *c) { return c->sae ? steer_sae(c->sae) : NULL; }
+
 /* ---- what a request records -------------------------------------------------------------------------------------------------- */
 
 static int64_t resolve(const struct stoker_at *at, size_t n_prompt)
@@ -117,7 +119,7 @@ static int make_job(struct job_capture **out, struct stoker *s, const struct sto
 {
     const struct model *m = s->session->model;
     struct capture_list l = {.tensor = NULL};
-    if (capture_list_make(&l, m, how, along_of(how), err) || check_target(how, l.bytes, err))
+    if (capture_list_make(&l, m, how, along_of(how), sae_of(how), err) || check_target(how, l.bytes, err))
         return -1;
     size_t places = (size_t)m->p.n_layer * TAPS * sizeof(int64_t),
            tensors = (size_t)l.n * sizeof(struct capture_tensor), row = (size_t)round_up(l.row_bytes, CAPTURE_ALIGN),
@@ -133,13 +135,18 @@ static int make_job(struct job_capture **out, struct stoker *s, const struct sto
     l.tensor = c->tensor = (struct capture_tensor *)(void *)rest;
     l.at = (int64_t *)(void *)(rest + tensors);
     c->sum = rest + tensors + places;
-    capture_list_make(&l, m, how, along_of(how), err);
+    capture_list_make(&l, m, how, along_of(how), sae_of(how), err);
     c->n_tensor = l.n;
     c->of = &s->capture;
     c->row_bytes = row;
     c->how = *how;
     c->bytes = bytes;
-    c->taps = (struct taps){.at = l.at, .top = how->top, .has_lens = l.has_lens, .has_final = l.has_final};
+    c->taps = (struct taps){.at = l.at,
+                            .top = how->top,
+                            .has_lens = l.has_lens,
+                            .has_final = l.has_final,
+                            .sae = sae_of(how),
+                            .sae_at = l.sae_at};
     *out = c;
     return 0;
 }
@@ -160,6 +167,10 @@ int capture_job_open(struct job_capture **out, struct stoker *s, const struct st
         error_set(err, ERR_INPUT, "the vector is not one of this engine");
         return error_field(err, "capture.vector");
     }
+    if (how.sae && !steer_is_of(how.sae, s)) {
+        error_set(err, ERR_INPUT, "the autoencoder is not one of this engine");
+        return error_field(err, "capture.sae");
+    }
     how.n_rows = how.n_rows ? how.n_rows : rows;
     how.n_requests = how.n_requests ? how.n_requests : 1;
     if (check_range(&how, rows, rows_of_request(s, r->n_prompt, max_tokens), r->n_prompt, err) ||
@@ -172,6 +183,9 @@ int capture_job_open(struct job_capture **out, struct stoker *s, const struct st
     c->along = how.along;
     if (c->along)
         stoker_vector_hold(c->along);
+    c->sae = how.sae;
+    if (c->sae)
+        stoker_vector_hold(c->sae);
     return 0;
 }
 
@@ -180,6 +194,7 @@ void capture_job_close(struct job_capture *c)
     if (!c)
         return;
     stoker_vector_close(c->along);
+    stoker_vector_close(c->sae);
     atomic_fetch_add(&c->of->left, c->bytes);
     free(c);
 }
@@ -192,12 +207,12 @@ static int layout(const struct model *m, const struct stoker_capture *c, struct 
     struct capture_list l = {.tensor = NULL};
     if (c->n_rows == 0 || c->n_requests == 0)
         return error_set(err, ERR_INPUT, "a file of no rows, or of no request");
-    if (capture_list_make(&l, m, c, along_of(c), err))
+    if (capture_list_make(&l, m, c, along_of(c), sae_of(c), err))
         return -1;
     int all = l.n;
     if (!(l.tensor = calloc((size_t)all, sizeof *l.tensor)))
         return error_set(err, ERR_MEMORY, "no memory for a list of %d tensors", all);
-    capture_list_make(&l, m, c, along_of(c), err);
+    capture_list_make(&l, m, c, along_of(c), sae_of(c), err);
     for (size_t i = 0; i < n && i < (size_t)all; i++)
         out[i] = l.tensor[i].shown;
     free(l.tensor);

@@ -8,15 +8,21 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 _Static_assert((int)STOKER_STEER_MOST == (int)STEERING_MOST, "a request's list fits");
+_Static_assert((int)STOKER_STEER_FEATURE_ADD == 1 + (int)FEATURE_ADD &&
+                   (int)STOKER_STEER_FEATURE_SET == 1 + (int)FEATURE_SET &&
+                   (int)STOKER_STEER_FEATURE_MULTIPLY == 1 + (int)FEATURE_MULTIPLY,
+               "public numbers are those inside, behind that of vectors");
 _Static_assert((int)STOKER_VECTOR_PROJECT == (int)VECTOR_PROJECT && (int)STOKER_SIDE_NEGATIVE == (int)STEER_NEGATIVE,
                "public numbers are those inside");
 
 struct stoker_vector {
-    struct vector *vector;
+    struct vector *vector; /* or: */
+    struct sae *sae;
     struct steer_memory *memory; /* of the engine */
     atomic_int users;
 };
@@ -29,35 +35,82 @@ int stoker_vector_bytes(const char *path, uint64_t *bytes, struct stoker_error *
     return vector_bytes(AT_FDCWD, path, bytes, &err) ? error_to_public(public, &err) : 0;
 }
 
-static int open_vector(struct stoker_vector *v, struct stoker *s, int dir, const char *name, struct error *err)
+/* An autoencoder's form, or NULL where its folder tells. */
+static int form_of(struct sae_form *form, const struct stoker_sae_form *public, struct error *err)
+{
+    return public ? sae_form_of(form, public->gate, public->layer, err) : 0;
+}
+
+int stoker_sae_bytes(const char *path, const struct stoker_sae_form *form, uint64_t *bytes, struct stoker_error *public)
+{
+    struct error err = {0};
+    struct sae_form inside;
+    return form_of(&inside, form, &err) || sae_bytes(AT_FDCWD, path, form ? &inside : NULL, bytes, &err)
+               ? error_to_public(public, &err)
+               : 0;
+}
+
+static uint64_t bytes_of(const struct stoker_vector *v) { return v->sae ? v->sae->bytes : v->vector->bytes; }
+
+/* What is to be opened. */
+struct opening {
+    int dir, is_sae;
+    const char *name;
+    const struct stoker_sae_form *form;
+};
+
+static int read_sae(struct stoker_vector *v, const struct stoker *s, const struct opening *o, struct error *err)
+{
+    const struct model *m = s->session->model;
+    struct sae_form form;
+    return form_of(&form, o->form, err) ||
+           sae_open(&v->sae, o->dir, o->name, o->form ? &form : NULL, atomic_load(&s->steer.left), err) ||
+           sae_check_model(v->sae, m->p.n_layer, m->p.n_embd, m->p.hyper.n, err);
+}
+
+static int open_vector(struct stoker_vector *v, struct stoker *s, const struct opening *o, struct error *err)
 {
     const struct model *m = s->session->model;
     pthread_mutex_lock(&s->steer.reading);
-    int failed = vector_open(&v->vector, dir, name, atomic_load(&s->steer.left), err) ||
-                 vector_check_model(v->vector, m->p.n_layer, m->p.n_embd, m->hooks, err);
+    int failed = o->is_sae ? read_sae(v, s, o, err)
+                           : vector_open(&v->vector, o->dir, o->name, atomic_load(&s->steer.left), err) ||
+                                 vector_check_model(v->vector, m->p.n_layer, m->p.n_embd, m->hooks, err);
     if (!failed) /* meanwhile others can only have given back */
-        atomic_fetch_sub(&s->steer.left, v->vector->bytes);
+        atomic_fetch_sub(&s->steer.left, bytes_of(v));
     pthread_mutex_unlock(&s->steer.reading);
     return failed ? -1 : 0;
 }
 
-int stoker_vector_open(struct stoker_vector **out, struct stoker *s, int dir, const char *name,
-                       struct stoker_error *public)
+static int open_any(struct stoker_vector **out, struct stoker *s, const struct opening *o, struct stoker_error *public)
 {
     struct error err = {0};
     struct stoker_vector *v = calloc(1, sizeof *v);
     if (!v)
         error_set(&err, ERR_MEMORY, "no memory for a vector");
-    else if (open_vector(v, s, dir, name, &err) == 0) {
+    else if (open_vector(v, s, o, &err) == 0) {
         v->memory = &s->steer;
         atomic_init(&v->users, 1);
         *out = v;
         return 0;
     }
-    if (v)
+    if (v) {
         vector_close(v->vector);
+        sae_close(v->sae);
+    }
     free(v);
     return error_to_public(public, &err);
+}
+
+int stoker_vector_open(struct stoker_vector **out, struct stoker *s, int dir, const char *name,
+                       struct stoker_error *err)
+{
+    return open_any(out, s, &(struct opening){dir, 0, name, NULL}, err);
+}
+
+int stoker_sae_open(struct stoker_vector **out, struct stoker *s, int dir, const char *name,
+                    const struct stoker_sae_form *form, struct stoker_error *err)
+{
+    return open_any(out, s, &(struct opening){dir, 1, name, form}, err);
 }
 
 void stoker_vector_hold(const struct stoker_vector *v) { atomic_fetch_add(&((struct stoker_vector *)v)->users, 1); }
@@ -67,19 +120,43 @@ void stoker_vector_close(const struct stoker_vector *shared)
     struct stoker_vector *v = (struct stoker_vector *)shared;
     if (!v || atomic_fetch_sub(&v->users, 1) > 1)
         return;
-    uint64_t bytes = v->vector->bytes;
+    uint64_t bytes = bytes_of(v);
     struct steer_memory *memory = v->memory;
     vector_close(v->vector);
+    sae_close(v->sae);
     free(v);
     atomic_fetch_add(&memory->left, bytes);
 }
 
 const struct vector *steer_vector(const struct stoker_vector *v) { return v->vector; }
+const struct sae *steer_sae(const struct stoker_vector *v) { return v->sae; }
 int steer_is_of(const struct stoker_vector *v, const struct stoker *s) { return v->memory == &s->steer; }
+
+static void sae_about(const struct stoker_vector *v, struct stoker_vector_about *out)
+{
+    const struct sae *x = v->sae;
+    *out = (struct stoker_vector_about){.kind = STOKER_VECTOR_SAE,
+                                        .hook = vector_hook_name(VECTOR_LAYER),
+                                        .n_embd = x->n_embd,
+                                        .layer_first = x->form.layer,
+                                        .layer_last = x->form.layer,
+                                        .n_layer_held = 1,
+                                        .n_feature = x->n_feature,
+                                        .bytes = x->bytes,
+                                        .users = atomic_load(&v->users)};
+    memcpy(out->sha256, x->sha256, sizeof out->sha256);
+    memcpy(out->file, x->file, sizeof out->file);
+    memcpy(out->base_model, x->form.model, sizeof out->base_model);
+    snprintf(out->method, sizeof out->method, "%s", sae_gate_name(x->form.gate));
+}
 
 void stoker_vector_about(const struct stoker_vector *v, struct stoker_vector_about *out)
 {
     const struct vector *x = v->vector;
+    if (v->sae) {
+        sae_about(v, out);
+        return;
+    }
     const struct vector_texts *t = &x->texts;
     *out = (struct stoker_vector_about){.kind = (enum stoker_vector_kind)x->kind,
                                         .hook = vector_hook_name(x->hook),
@@ -105,7 +182,7 @@ void stoker_vector_about(const struct stoker_vector *v, struct stoker_vector_abo
 double stoker_vector_norm(const struct stoker_vector *v, int layer)
 {
     const struct vector *x = v->vector;
-    return layer >= x->first && layer <= x->last && x->direction[layer].v ? x->direction[layer].norm : 0;
+    return x && layer >= x->first && layer <= x->last && x->direction[layer].v ? x->direction[layer].norm : 0;
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------------------- */
@@ -154,6 +231,52 @@ static int read_side(struct steering_op *o, const struct stoker_steer *e, struct
     return error_set(err, ERR_INPUT, "%s is added: only a projection has a side", o->vector->file);
 }
 
+/* An operation on a feature. */
+static int read_feature(struct steering_op *o, const struct stoker_steer *e, size_t i, struct error *err)
+{
+    const struct sae *s = e->vector->sae;
+    if (!s || (unsigned)e->kind > STOKER_STEER_FEATURE_MULTIPLY) {
+        error_set(err, ERR_INPUT, "an entry about a feature has a vector that is no autoencoder, or no such operation");
+        return refuse_entry(err, i, "sae");
+    }
+    *o = (struct steering_op){.sae = s,
+                              .act = (enum feature_act)((int)e->kind - 1),
+                              .feature = e->feature,
+                              .amount = e->amount,
+                              .to = INT64_MAX};
+    if (e->feature < 0 || e->feature >= s->n_feature) {
+        error_set(err, ERR_INPUT, "feature %d; %s has features 0 to %d", e->feature, s->file, s->n_feature - 1);
+        return refuse_entry(err, i, "feature");
+    }
+    if (!(fabsf(e->amount) <= STOKER_FEATURE_MOST)) { /* NaN too */
+        error_set(err, ERR_INPUT, "the value is %g; from -%d to %d is possible", (double)e->amount, STOKER_FEATURE_MOST,
+                  STOKER_FEATURE_MOST);
+        return refuse_entry(err, i, "value");
+    }
+    if (e->has_layers || e->side) {
+        error_set(err, ERR_INPUT, "%s: a feature has neither layers nor a side: it acts at layer %d", s->file,
+                  s->form.layer);
+        return refuse_entry(err, i, "layers");
+    }
+    return 0;
+}
+
+static int read_directions(struct steering_op *o, const struct stoker_steer *e, size_t i, const struct stoker *s,
+                           struct error *err)
+{
+    *o = (struct steering_op){.vector = e->vector->vector, .to = INT64_MAX};
+    if (!o->vector) {
+        error_set(err, ERR_INPUT, "%s is an autoencoder: name a feature of it, and what is done to it",
+                  e->vector->sae->file);
+        return refuse_entry(err, i, "vector");
+    }
+    if (read_scale(o, e, err))
+        return refuse_entry(err, i, "scale");
+    if (read_layers(o, e, s->session->model->p.n_layer, err))
+        return refuse_entry(err, i, "layers");
+    return read_side(o, e, err) ? refuse_entry(err, i, "side") : 0;
+}
+
 static int read_entry(struct steering_op *o, const struct stoker_steer *e, size_t i, const struct stoker *s,
                       size_t n_prompt, struct error *err)
 {
@@ -162,13 +285,8 @@ static int read_entry(struct steering_op *o, const struct stoker_steer *e, size_
         error_set(err, ERR_INPUT, "an entry of the list has no vector of this engine");
         return refuse_entry(err, i, "vector");
     }
-    *o = (struct steering_op){.vector = e->vector->vector, .to = INT64_MAX};
-    if (read_scale(o, e, err))
-        return refuse_entry(err, i, "scale");
-    if (read_layers(o, e, s->session->model->p.n_layer, err))
-        return refuse_entry(err, i, "layers");
-    if (read_side(o, e, err))
-        return refuse_entry(err, i, "side");
+    if (e->kind ? read_feature(o, e, i, err) : read_directions(o, e, i, s, err))
+        return -1;
     if ((o->from = position(&e->from, n_prompt, n_ctx, "from", err)) < 0)
         return refuse_entry(err, i, "from");
     if (e->has_to && (o->to = position(&e->to, n_prompt, n_ctx, "to", err)) < 0)

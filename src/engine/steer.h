@@ -26,8 +26,9 @@ struct job_steer {
     int n_vector;
 };
 
-/* What a vector holds. */
+/* What a vector holds: one of them, the other is NULL. */
 const struct vector *steer_vector(const struct stoker_vector *v);
+const struct sae *steer_sae(const struct stoker_vector *v);
 /* 1: it was opened by this engine. */
 int steer_is_of(const struct stoker_vector *v, const struct stoker *s);
 

@@ -133,6 +133,7 @@ void layer_out(struct step *s, int l, float *x)
     assert(l == s->layer);
     steer_rows(s, VECTOR_LAYER, x, s->m->p.hyper.n ? s->m->p.hyper.n : 1);
     tap_rows(s, TAP_RESID_POST, x, params_row_width(&s->m->p));
+    tap_features(s, x);
     if (!s->collapse) /* streams one behind end by gates that a block left: those of other layers are gone by then */
         tap_rows(s, TAP_LENS, x, params_row_width(&s->m->p));
     for (int r = 0; r < s->n_rows && !op_measuring(&s->m->op); r++)

@@ -57,6 +57,23 @@ void tap_rows(struct step *s, enum tap t, const void *x, int n_cols)
     }
 }
 
+void tap_features(struct step *s, const float *x)
+{
+    size_t n_embd = (size_t)s->m->p.n_embd;
+    for (int r = 0, i; r < s->n_run && !op_measuring(&s->m->op); r++) {
+        const struct run *run = &s->run[r];
+        const struct taps *to = s->b->seq[run->first]->taps;
+        int wants = to && to->n && to->sae && to->sae->form.layer == s->layer;
+        int pos = s->b->pos[run->first], n = wants ? wanted(to, pos, run->n, &i) : 0;
+        if (n <= 0)
+            continue;
+        size_t top = (size_t)to->top, at = (size_t)(pos + i - to->first) * top;
+        int32_t *id = (int32_t *)(void *)(to->data + (size_t)to->sae_at * (size_t)to->n);
+        float *value = (float *)(id + (size_t)to->n * top);
+        features_largest(&s->m->op, to->sae, x + (size_t)(run->first + i) * n_embd, n, to->top, id + at, value + at);
+    }
+}
+
 void tap_largest(const float *x, int n, int k, int32_t *id, float *value)
 {
     int held = 0;

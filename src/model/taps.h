@@ -28,6 +28,7 @@ enum tap {
 const char *tap_name(enum tap t);
 
 struct model;
+struct sae;
 struct step;
 
 /* Values in a row, of 4 bytes each: f32, of TAP_ROUTER_IDS i32. 0: the layer lacks the tap. */
@@ -42,10 +43,16 @@ struct taps {
     int first, n;
     int top;
     int has_lens, has_final; /* on some layer */
+    /* Features of the end of its layer, or NULL: sae_at as at, and there top ids and top values a row, as of the lens. */
+    const struct sae *sae;
+    int64_t sae_at;
 };
 
 /* Records rows x [n_rows][n_cols] of a step, 4 bytes a value. Notes, while a step is measured, that the layer has the tap. */
 void tap_rows(struct step *s, enum tap t, const void *x, int n_cols);
+
+/* Records features of the rows x [n_rows][n_embd] of a layer's end, where a sequence wants those of this layer. */
+void tap_features(struct step *s, const float *x);
 
 /* Recorded row i of a tap, w values wide. */
 static inline uint8_t *tap_at(const struct taps *t, int layer, enum tap tap, int i, size_t w)

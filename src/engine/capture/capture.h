@@ -14,6 +14,7 @@
 #define ENGINE_CAPTURE_CAPTURE_H
 
 #include "base/error.h"
+#include "format/sae.h"
 #include "format/vector.h"
 #include "model/model.h"
 #include "model/taps.h"
@@ -43,7 +44,9 @@ enum capture_form {
     CAPTURE_DOT,
     CAPTURE_COUNT,
     CAPTURE_LENS_IDS,
-    CAPTURE_LENS_VALUES
+    CAPTURE_LENS_VALUES,
+    CAPTURE_SAE_IDS,
+    CAPTURE_SAE_VALUES
 };
 
 struct capture_tensor {
@@ -59,6 +62,7 @@ struct capture_tensor {
 struct capture_list {
     struct capture_tensor *tensor; /* NULL: they are only counted */
     int64_t *at;                   /* of struct taps; NULL likewise */
+    int64_t sae_at;                /* likewise */
     int n, has_lens, has_final;
     int is_too_large; /* for 64 bits: bytes mean nothing */
     size_t row_bytes; /* of a row in a piece */
@@ -66,10 +70,10 @@ struct capture_list {
     uint64_t bytes;   /* of the target */
 };
 
-/* Tensors of a target of so many positions and requests; along: what c->along holds, or NULL. -1: ERR_INPUT, ERR_UNSUPPORTED with the
+/* Tensors of a target of so many positions and requests; along, sae: what those of c hold, or NULL. -1: ERR_INPUT, ERR_UNSUPPORTED with the
  * field. */
 int capture_list_make(struct capture_list *l, const struct model *m, const struct stoker_capture *c,
-                      const struct vector *along, struct error *err);
+                      const struct vector *along, const struct sae *sae, struct error *err);
 
 /* ---- the engine's ---- */
 
@@ -114,15 +118,15 @@ uint64_t capture_written(struct capture *p);
 
 struct job_capture {
     struct capture *of;
-    size_t from, to, next;             /* positions; next: the first that is not recorded yet. The engine thread's */
-    size_t row_bytes;                  /* in the ring */
-    struct taps taps;                  /* of its sequence, for the step under way */
-    struct capture_piece *piece;       /* of that step, or NULL */
-    struct stoker_capture how;         /* target and place in it */
-    const struct stoker_vector *along; /* held, or NULL */
-    size_t bytes;                      /* of all that the job keeps */
-    struct stoker_event last;          /* while it waits for its last byte */
-    struct capture_tensor *tensor;     /* [n_tensor] */
+    size_t from, to, next;       /* positions; next: the first that is not recorded yet. The engine thread's */
+    size_t row_bytes;            /* in the ring */
+    struct taps taps;            /* of its sequence, for the step under way */
+    struct capture_piece *piece; /* of that step, or NULL */
+    struct stoker_capture how;   /* target and place in it */
+    const struct stoker_vector *along, *sae; /* held, or NULL */
+    size_t bytes;                            /* of all that the job keeps */
+    struct stoker_event last;                /* while it waits for its last byte */
+    struct capture_tensor *tensor;           /* [n_tensor] */
     int n_tensor;
     uint8_t *sum;        /* accumulators. The writer's */
     int pending;         /* pieces that are not written yet */

@@ -42,6 +42,8 @@ static void add_tensor(struct capture_list *l, const struct place *p, enum captu
     x->one_row = form == CAPTURE_MEAN || form == CAPTURE_LAST || form == CAPTURE_LAST_IDS || form == CAPTURE_COUNT;
     if (form == CAPTURE_TOKENS)
         snprintf(x->name, sizeof x->name, "tokens");
+    else if (form == CAPTURE_SAE_IDS || form == CAPTURE_SAE_VALUES)
+        snprintf(x->name, sizeof x->name, "sae%s.%d", end, p->layer);
     else if (p->tap == TAP_FINAL)
         snprintf(x->name, sizeof x->name, "final%s", end);
     else if (p->tap == TAP_LENS)
@@ -56,7 +58,7 @@ static void add_tensor(struct capture_list *l, const struct place *p, enum captu
     x->offset = l->bytes;
     if (!checked_mul(x->shape[0], t.row_bytes, &x->bytes) || !checked_add(l->bytes, x->bytes, &l->bytes))
         l->is_too_large = 1;
-    if (form != CAPTURE_TOKENS)
+    if (form != CAPTURE_TOKENS && form != CAPTURE_SAE_IDS && form != CAPTURE_SAE_VALUES)
         t.width = tap_width(p->m, p->tap, p->layer);
     size_t sum = form == CAPTURE_MEAN    ? (size_t)t.width * sizeof(double)
                  : form == CAPTURE_COUNT ? round_up((uint64_t)n * sizeof(int32_t), 8)
@@ -172,10 +174,20 @@ static int add_tap(struct capture_list *l, const struct place *p, struct error *
     return 1;
 }
 
-static int check_fields(const struct stoker_capture *c, struct error *err)
+/* Features of a row, which are its largest already. */
+static void add_features(struct capture_list *l, const struct place *p)
 {
-    int wants_top = c->reduce == STOKER_REDUCE_TOP || c->taps >> STOKER_TAP_LENS & 1;
-    if (c->taps == 0 || c->taps >> STOKER_TAPS) {
+    l->sae_at = (int64_t)l->row_bytes;
+    add_tensor(l, p, CAPTURE_SAE_IDS, "_ids", p->c->top, STOKER_I32);
+    add_tensor(l, p, CAPTURE_SAE_VALUES, "_values", p->c->top, STOKER_F32);
+    l->row_bytes += (size_t)p->c->top * 8;
+}
+
+static int check_fields(const struct stoker_capture *c, const struct vector *along, const struct sae *sae,
+                        struct error *err)
+{
+    int wants_top = c->reduce == STOKER_REDUCE_TOP || c->taps >> STOKER_TAP_LENS & 1 || sae;
+    if ((c->taps == 0 && !c->sae) || c->taps >> STOKER_TAPS) {
         error_set(err, ERR_INPUT, "no tensor is asked for");
         return error_field(err, "capture.tensors");
     }
@@ -187,21 +199,27 @@ static int check_fields(const struct stoker_capture *c, struct error *err)
         error_set(err, ERR_INPUT, "top is %d; from 1 to %d is possible", c->top, STOKER_CAPTURE_TOP);
         return error_field(err, "capture.top");
     }
-    if (c->reduce == STOKER_REDUCE_DOT && !c->along) {
+    if (c->reduce == STOKER_REDUCE_DOT && !along) {
         error_set(err, ERR_INPUT, "reduce \"dot\" needs the vector whose directions rows are multiplied with");
         return error_field(err, "capture.vector");
+    }
+    if (c->sae && (!sae || c->reduce != STOKER_REDUCE_NONE)) {
+        error_set(err, ERR_INPUT,
+                  sae ? "features are the largest of a row already; reduce \"none\" is possible"
+                      : "the vector is no autoencoder: it has no features");
+        return error_field(err, sae ? "capture.reduce" : "capture.sae");
     }
     return 0;
 }
 
 int capture_list_make(struct capture_list *l, const struct model *m, const struct stoker_capture *c,
-                      const struct vector *along, struct error *err)
+                      const struct vector *along, const struct sae *sae, struct error *err)
 {
     struct place p = {m, c, along, TAPS, 0};
     struct capture_tensor *tensor = l->tensor;
     int64_t *at = l->at;
     *l = (struct capture_list){.tensor = tensor, .at = at};
-    if (check_fields(c, err))
+    if (check_fields(c, along, sae, err))
         return -1;
     for (int i = 0; at && i < m->p.n_layer * TAPS; i++)
         at[i] = -1;
@@ -217,12 +235,15 @@ int capture_list_make(struct capture_list *l, const struct model *m, const struc
             return error_field(err, "capture.tensors");
         }
     }
-    for (p.layer = 0; p.layer < m->p.n_layer; p.layer++)
+    for (p.layer = 0; p.layer < m->p.n_layer; p.layer++) {
         for (int t = 0; t < TAPS; t++) {
             p.tap = (enum tap)t;
             if (c->taps >> t & 1 && (t == TAP_FINAL || !c->layer || c->layer[p.layer]) && add_tap(l, &p, err) < 0)
                 return -1;
         }
+        if (sae && sae->form.layer == p.layer)
+            add_features(l, &p);
+    }
     if (l->is_too_large)
         return error_set(err, ERR_INPUT, "what is recorded takes more bytes than any file has");
     if (l->n > !c->no_tokens)

@@ -162,6 +162,12 @@ static void put_tensor(struct writing *w, const struct capture_tensor *t, const 
     case CAPTURE_LENS_VALUES:
         put_rows(w, t, piece->row, from + n * (width + top) * 4, n);
         return;
+    case CAPTURE_SAE_IDS:
+        put_rows(w, t, piece->row, from, n);
+        return;
+    case CAPTURE_SAE_VALUES:
+        put_rows(w, t, piece->row, from + n * top * 4, n);
+        return;
     }
 }
 

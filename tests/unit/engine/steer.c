@@ -1,7 +1,9 @@
 /* links: engine text model store op machine kernel format base */
 /* Lists of requests as the public header has them: what positions, layers and ends mean, what is refused and by which field, how long a
  * vector and its memory are held, and lists whose scales are too large. */
+#include "base/error.h"
 #include "base/rng.h"
+#include "format/sae.h"
 #include "gguf_write.h"
 #include "stoker.h"
 #include "temporary.h"
@@ -18,6 +20,7 @@
 #define MODEL  TEST_DATA "/steering/steer-llama-tied.gguf"
 #define ADDED  TEST_DATA "/steering/steer-llama-tied.a.gguf"
 #define TAKEN  TEST_DATA "/steering/steer-llama-tied.r.gguf" /* a projection */
+#define SAE    TEST_DATA "/steering/steer-llama-tied.sae"    /* of layer 2, 256 features */
 #define WIDTH  64
 #define LAYERS 4
 
@@ -232,6 +235,143 @@ static void vectors_are_held(void **state)
     stoker_close(s);
 }
 
+/* ---- features --------------------------------------------------------------------------------------------------------------- */
+
+static struct stoker_vector *open_sae(struct stoker *s)
+{
+    struct stoker_vector *v = NULL;
+    struct stoker_error err = {0};
+    if (stoker_sae_open(&v, s, AT_FDCWD, SAE, NULL, &err))
+        fail_msg("%s", err.text);
+    return v;
+}
+
+static void features_mean(void **state)
+{
+    (void)state;
+    struct stoker *s = engine(1 << 20);
+    struct stoker_vector *v = open_sae(s), *r = open_file(s, TAKEN), *added = open_file(s, ADDED);
+    struct stoker_vector_about about;
+    stoker_vector_about(v, &about);
+    assert_true(about.kind == STOKER_VECTOR_SAE && about.n_feature == 256 && about.layer_first == 2 &&
+                about.layer_last == 2);
+    assert_string_equal(about.base_model, "steer-llama-tied");
+    assert_string_equal(about.file, "steer-llama-tied.sae");
+    assert_string_equal(about.method, "topk");
+    assert_true(stoker_vector_norm(v, 2) == 0);
+#define E(...) ((struct stoker_steer){.vector = v, __VA_ARGS__})
+    const struct stoker_steer set = E(.kind = STOKER_STEER_FEATURE_SET, .feature = 3, .amount = 2),
+                              other = E(.kind = STOKER_STEER_FEATURE_SET, .feature = 4, .amount = 2),
+                              add = E(.kind = STOKER_STEER_FEATURE_ADD, .feature = 3, .amount = 2),
+                              off = E(.kind = STOKER_STEER_FEATURE_MULTIPLY, .feature = 3);
+    assert_string_not_equal(of(s, set), of(s, other));
+    assert_string_not_equal(of(s, set), of(s, add));
+    assert_string_not_equal(of(s, off), "");
+    assert_string_not_equal(of(s, E(.kind = STOKER_STEER_FEATURE_SET, .feature = 3)), "");
+    assert_string_equal(of(s, E(.kind = STOKER_STEER_FEATURE_ADD, .feature = 3)), "");
+    assert_string_equal(of(s, E(.kind = STOKER_STEER_FEATURE_MULTIPLY, .feature = 3, .amount = 1)), "");
+#undef E
+    const struct {
+        struct stoker_steer e;
+        const char *field, *text;
+    } cases[] = {
+        {{.vector = v}, "steer[0].vector", "steer-llama-tied.sae is an autoencoder"},
+        {{.vector = r, .kind = STOKER_STEER_FEATURE_ADD}, "steer[0].sae", "no autoencoder"},
+        {{.vector = v, .kind = (enum stoker_steer_kind)4}, "steer[0].sae", "no such operation"},
+        {{.vector = v, .kind = STOKER_STEER_FEATURE_SET, .feature = 256}, "steer[0].feature", "features 0 to 255"},
+        {{.vector = v, .kind = STOKER_STEER_FEATURE_SET, .feature = -1}, "steer[0].feature", "feature -1"},
+        {{.vector = v, .kind = STOKER_STEER_FEATURE_SET, .amount = NAN}, "steer[0].value", "from -1000000 to 1000000"},
+        {{.vector = v, .kind = STOKER_STEER_FEATURE_SET, .amount = 1.1e6f}, "steer[0].value", "is 1.1e+06"},
+        {{.vector = v, .kind = STOKER_STEER_FEATURE_SET, .has_layers = 1}, "steer[0].layers", "it acts at layer 2"},
+        {{.vector = v, .kind = STOKER_STEER_FEATURE_SET, .from = {N_CTX + 1, 0}}, "steer[0].from", "position 65"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct stoker_error err = {0};
+        char text[65];
+        assert_int_equal(stoker_steer_digest(s, &cases[i].e, 1, PROMPT, text, &err), -1);
+        assert_string_equal(err.field, cases[i].field);
+        if (!strstr(err.text, cases[i].text))
+            fail_msg("\"%s\" has no \"%s\"", err.text, cases[i].text);
+    }
+    const struct {
+        struct stoker_capture c;
+        const char *field;
+    } recorded[] = {
+        {{.sae = v}, "capture.top"},
+        {{.sae = v, .top = STOKER_CAPTURE_TOP + 1}, "capture.top"},
+        {{.sae = v, .top = 3, .reduce = STOKER_REDUCE_MEAN}, "capture.reduce"},
+        {{.sae = added, .top = 3}, "capture.sae"},
+        {{.taps = 1u << STOKER_TAP_RESID_POST, .reduce = STOKER_REDUCE_DOT, .along = v}, "capture.vector"},
+    };
+    for (size_t i = 0; i < sizeof recorded / sizeof *recorded; i++) {
+        struct stoker_error err = {0};
+        struct stoker_tensor t[8];
+        struct stoker_capture c = recorded[i].c;
+        c.n_rows = c.n_requests = 1;
+        assert_int_equal(stoker_capture_layout(s, &c, t, 8, &err), -1);
+        assert_string_equal(err.field, recorded[i].field);
+    }
+    stoker_vector_close(added);
+    stoker_vector_close(r);
+    stoker_vector_close(v);
+    stoker_close(s);
+}
+
+/* A control vector of one direction, that of a feature, whose file is written as it lies. */
+static void write_feature(const char *path, int feature)
+{
+    static float row[WIDTH];
+    const uint64_t n = WIDTH;
+    struct gguf_writer w;
+    struct error err = {0};
+    struct sae *sae = NULL;
+    assert_int_equal(sae_open(&sae, AT_FDCWD, SAE, NULL, UINT64_MAX, &err), 0);
+    sae_row(sae, &sae->decoder, feature, row);
+    sae_close(sae);
+    gguf_write_begin(&w, path, 32);
+    gguf_write_tensor(&w, "direction.2", TYPE_F32, 1, &n);
+    gguf_write_data(&w, row, sizeof row);
+    assert_int_equal(gguf_write_end(&w, &err), 0);
+}
+
+/* A feature that is added has the bits of its direction as a vector; its memory is in the plan, is refused where it does not fit, and is
+ * given back when the last request has ended. */
+static void features_steer(void **state)
+{
+    (void)state;
+    char path[TEMPORARY_PATH];
+    uint64_t bytes = 0, more = 0;
+    struct stoker_error err = {0};
+    close(temporary_file(path, "feature"));
+    write_feature(path, 34);
+    assert_int_equal(stoker_sae_bytes(SAE, NULL, &bytes, &err), 0);
+    assert_int_equal(stoker_vector_bytes(path, &more, &err), 0);
+    struct stoker *s = engine(bytes + more);
+    struct stoker_vector *v = open_sae(s), *same = open_file(s, path), *again;
+    assert_int_equal(held(s), bytes + more);
+    assert_int_equal(stoker_sae_open(&again, s, AT_FDCWD, SAE, NULL, &err), -1);
+    assert_int_equal(err.code, STOKER_ERR_MEMORY);
+    assert_int_equal(stoker_vector_open(&again, s, AT_FDCWD, SAE, &err), -1);
+    assert_int_equal(stoker_sae_open(&again, s, AT_FDCWD, path, NULL, &err), -1);
+    const struct stoker_steer by_feature = {.vector = v,
+                                            .kind = STOKER_STEER_FEATURE_ADD,
+                                            .feature = 34,
+                                            .amount = 4.25f},
+                              by_vector = {.vector = same, .amount = 4.25f, .has_amount = 1};
+    struct answer plain = collect(s, submit(s, 0, NULL, 0)), one = collect(s, submit(s, 0, &by_feature, 1)),
+                  two = collect(s, submit(s, 0, &by_vector, 1));
+    assert_same(&one, &two);
+    assert_true(memcmp(plain.logprob, one.logprob, sizeof one.logprob) != 0);
+    stoker_id id = submit(s, 0, &by_feature, 1);
+    stoker_vector_close(v);
+    stoker_vector_close(same);
+    two = collect(s, id);
+    assert_same(&one, &two);
+    assert_int_equal(held(s), 0);
+    stoker_close(s);
+    unlink(path);
+}
+
 /* Rows that are steered beyond what a float holds. */
 static void write_large(const char *path)
 {
@@ -284,10 +424,8 @@ static void too_large(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(positions_and_layers),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(vectors_are_held),
-        cmocka_unit_test(too_large),
+        cmocka_unit_test(positions_and_layers), cmocka_unit_test(refused),        cmocka_unit_test(vectors_are_held),
+        cmocka_unit_test(features_mean),        cmocka_unit_test(features_steer), cmocka_unit_test(too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
