@@ -29,6 +29,7 @@ const struct command commands[] = {
     {"eval", cmd_eval, "what a text is worth to a model: log-probabilities, perplexity"},
     {"activations", cmd_activations, "rows of the residual stream and more, as a file"},
     {"steer", cmd_steer, "control vectors: made of texts, looked at"},
+    {"sae", cmd_sae, "features of sparse autoencoders: which tell texts apart"},
     {"disk", cmd_disk, "read rate of a drive by depth and size"},
     {"doctor", cmd_doctor, "what slows this machine, and how to change it"},
     {"tokenize", cmd_tokenize, "ids and pieces of a text, or the text of ids"},

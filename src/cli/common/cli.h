@@ -19,6 +19,7 @@ int cmd_check(int argc, char **argv);
 int cmd_quantize(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_activations(int argc, char **argv);
+int cmd_sae(int argc, char **argv);
 int cmd_steer(int argc, char **argv);
 int cmd_disk(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

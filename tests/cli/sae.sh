@@ -1,0 +1,71 @@
+# Features of sparse autoencoders: what is told of two kinds of prompts, what is the same under every setting, features as control vectors,
+# what is refused.
+. tests/cli/harness
+
+model=$data/steering/steer-llama-tied.gguf sae=$data/steering/steer-llama-tied.sae rows_of=${data%/data}/tests/steered_rows
+f=$dir/f.gguf
+printf 'abc\n\nthe cat\nx\\n\n' >"$dir/a"
+printf 'xyz\n12 34\n' >"$dir/b"
+texts="--positive $dir/a --negative $dir/b"
+try="sae features $model --sae $sae --exact --kv f32 --ctx 64 $texts"
+
+# ---- what is told ------------------------------------------------------------------------------------------------------------------
+run $try --json --top 256
+is "as JSON" 0 '^(\{"feature":[0-9]+,"positive":[0-3],"negative":[0-2],"share_positive":(0|1|0\.[0-9]+),"share_negative":(0|1|0\.5),"mean_positive":[0-9.e-]+,"mean_negative":[0-9.e-]+,"difference":-?[0-9.e-]+\})+$' ""
+cp "$dir/out" "$dir/truth"
+# 8 of each prompt are active: of topk with k 8
+[ "$(sed 's/.*"positive":\([0-9]*\),"negative":\([0-9]*\).*/\1 \2/' "$dir/truth" | awk '{p += $1; n += $2} END {print p, n}')" = "24 16" ] &&
+    pass || fail "how many are active" "$(cat "$dir/truth")"
+awk -F'[:,}]' '{d = $NF == "" ? $(NF - 1) : $NF; d = d < 0 ? -d : d; if (NR > 1 && d > last) bad = 1; last = d} END {exit bad}' "$dir/truth" &&
+    pass || fail "the order" "not descending"
+for how in "--cpu-tier scalar" "--threads 2" "--chunk 1" "--memory min" "--parallel 3"; do
+    run $try --json --top 256 $how
+    cmp -s "$dir/out" "$dir/truth" && pass || fail "the same with $how" "$(diff "$dir/out" "$dir/truth" | head -3)"
+done
+run $try --top 3
+is "a table" 0 '^feature +difference +positive +negative +mean \+ +mean -$' ""
+[ "$(grep -cE '^ +[0-9]+ +-?[0-9.e-]+ +[01]\.[0-9]{3} +[01]\.[0-9]{3} +[0-9.e-]+ +[0-9.e-]+$' "$dir/out")" = 3 ] && pass || fail "its lines" "$(cat "$dir/out")"
+cp -r "$sae" "$dir/bare" && chmod -R u+w "$dir/bare" && rm "$dir/bare/cfg.json"
+run sae features "$data/steering/steer-gpt-oss.gguf" --sae "$dir/bare" --sae-arch topk:8 --sae-layer 2 --ctx 64 $texts
+is "another model" 2 "" 'bare: it is of rows of 64 values, the model.s are 48'
+
+# ---- features as control vectors ---------------------------------------------------------------------------------------------------
+run sae features --sae "$sae" --export 34 -o "$f" --license MIT
+is "a feature" 0 '^.*f\.gguf: add, layers 2-2, sha256 [0-9a-f]{16}\.\.$' ""
+run inspect "$f"
+is "what it says" 0 'steer-llama-tied' ""
+run sae features --sae "$sae" --export 34:2,5:-0.5 -o "$dir/g.gguf"
+is "two features" 0 'add, layers 2-2' ""
+run sae features --sae "$sae" --export 34:0.5,34:0.5 -o "$dir/h.gguf" --name f --license MIT
+"${data%/data}/tests/same_directions" "$f" "$dir/h.gguf" 1 0 >"$dir/out" && pass || fail "halves add up" "$(cat "$dir/out")"
+run run "$model" --ctx 64 --control-vector-scaled "$f:3" -p abc -n 4 --temp 0
+is "it steers" 0 . '^vector f: add, layers 2-2, licence MIT, made for steer-llama-tied'
+
+# ---- refused -----------------------------------------------------------------------------------------------------------------------
+rm -f "$f"
+run sae
+is "nothing" 2 "" 'see stoker sae --help'
+run sae features "$model" $texts
+is "no autoencoder" 2 "" '--sae: which folder\?'
+run sae features "$model" --sae "$sae" --positive "$dir/a"
+is "one kind" 2 "" '--positive and --negative'
+run $try -o "$f"
+is "a file without features" 2 "" '-o: with --export'
+run sae features --sae "$sae" --export 34
+is "features without a file" 2 "" '-o OUT.gguf: where to\?'
+for bad in '' x 34, 34,,5 34:x 34:nan 34:1001 -1 34:; do
+    run sae features --sae "$sae" --export "$bad" -o "$f"
+    is "--export '$bad'" 2 "" 'stoker sae features: --export'
+done
+run sae features --sae "$sae" --export 256 -o "$f"
+is "a feature too many" 2 "" 'features 0 to 255'
+run $try --sae-arch topk:8
+is "a form without a layer" 2 "" 'belong together'
+run sae features "$model" --sae "$dir" $texts
+is "a folder of something else" 1 "" 'no autoencoder: it has neither'
+run sae features "$model" --sae "$dir/bare" $texts
+is "a folder without cfg.json" 1 "" 'cfg.json: cannot be opened'
+run sae features "$model" --sae "$dir/bare" --sae-arch topk --sae-layer 2 $texts
+is "a form that there is not" 2 "" 'standard, jumprelu, or as in topk:32'
+[ ! -e "$f" ] && pass || fail "a refused vector" "is there"
+done_testing
