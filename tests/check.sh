@@ -66,6 +66,7 @@ drivers="
 + eval_stats       $data/eval
 + quants           $data/quants
 + recipes          $data/quantize
++ encode           $data/quantize
 - quantize
 - read_rows
 - same_directions

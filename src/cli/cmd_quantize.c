@@ -20,11 +20,12 @@ static const char usage[] =
     "  stoker quantize IN-00001-of-00003.gguf OUT.gguf --type keep    one file out of a split model\n"
     "  stoker quantize IN.gguf OUT.gguf --type q8_0 --split-max-size 4GiB\n"
     "  stoker quantize IN.gguf OUT.gguf --type q8_0 --resume     goes on where an earlier run ended\n\n"
-    "types: presets such as Q4_K_M, block types such as q8_0, or keep for the bytes of the source. Norms, routers, "
-    "vectors "
-    "and other small\ntensors keep theirs. A rule is PATTERN=TYPE: the first whose pattern (PCRE2) is found in a "
-    "tensor's name "
-    "decides; blk.0-5.ffn_down\nbegins with layers. Today f32, f16, bf16 and q8_0 are written; --dry-run shows all.\n"
+    "types: presets such as Q4_K_M, block types such as q8_0, or keep for the bytes of the source; values go to the "
+    "nearest level.\n"
+    "Today iq1, iq2 and iq3 are for --dry-run alone. Norms, routers, vectors and other small tensors keep their "
+    "types.\n"
+    "A rule is PATTERN=TYPE: the first whose pattern (PCRE2) is found in a tensor's name decides; blk.0-5.ffn_down "
+    "begins with layers.\n"
     "OUT is there only when it is whole; until then OUT.part and OUT.journal are. Exit status: 0 done, 1 failed on the "
     "way and resumable,\n2 impossible, nothing written.\n\n";
 

@@ -1,8 +1,6 @@
 /* f32, f16 and bf16: one number a block, rounded to nearest even. */
 #include "quant/encoders.h"
 
-#include "base/half.h"
-
 void encode_f32(const float *x, int64_t n, uint8_t *out) { memcpy(out, x, (size_t)n * sizeof *x); }
 
 void encode_f16(const float *x, int64_t n, uint8_t *out)

@@ -90,6 +90,19 @@ run run "$dir"/e-00001-of-*.gguf -p "hello" -n 24 --temp 0
 is "stoker run, split" 0 "ember" ""
 same "stoker run, split" "$dir/out" "$dir/whole"
 
+for preset in Q2_K Q3_K_L Q4_K_M Q5_K_S Q6_K Q4_0 Q5_1 IQ4_XS IQ4_NL MXFP4_MOE NVFP4 TQ1_0 TQ2_0 Q1_0; do
+    run quantize "$ember" "$dir/p.gguf" --type $preset --requantize --dry-run --json
+    bytes=$(sed -E 's/^\{"recipe":"[^"]*","bytes":([0-9]+).*/\1/' "$dir/out")
+    run quantize "$ember" "$dir/p.gguf" --type $preset --requantize
+    is "$preset" 0 "bits a weight" ""
+    [ "$(stat -c %s "$dir/p.gguf")" = "$bytes" ] && pass || fail "$preset" "--dry-run said $bytes bytes"
+    run quantize "$ember" "$dir/q.gguf" --type $preset --requantize --threads 3 --memory min
+    same "$preset with other threads" "$dir/p.gguf" "$dir/q.gguf"
+    run run "$dir/p.gguf" -p "hello" -n 2 --temp 0
+    [ "$status" -eq 0 ] && [ ! -s "$dir/err" ] && pass || fail "stoker run, $preset" "status $status"
+    rm "$dir/p.gguf" "$dir/q.gguf"
+done
+
 # What is refused before anything is written.
 refused() { # refused WHAT SENTENCE ARGUMENT...
     what=$1 sentence=$2

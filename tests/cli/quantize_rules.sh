@@ -106,6 +106,8 @@ cmp -s "$dir/a.gguf" "$dir/b.gguf" && pass || fail "$recipe" "does not make the 
 run quantize "$source" "$dir/out.gguf" --type IQ2_XXS
 is "importance" 2 "" "tensors, .* first, get types that are of little use without importance; --no-imatrix-ok writes them"
 [ ! -e "$dir/out.gguf.journal" ] && pass || fail "importance" "something was written"
+run quantize "$source" "$dir/out.gguf" --type IQ2_XXS --no-imatrix-ok
+is "--no-imatrix-ok" 2 "" "its type is not written yet"
 plan --type IQ2_XXS
 is "importance, --dry-run" 0 "^importance is demanded by [0-9]+ tensors" ""
 
