@@ -16,6 +16,7 @@ static const char usage[] =
     "  stoker activations MODEL.gguf --text corpus.txt --window 512 --layers 12 --dtype bf16 -o corpus.safetensors\n"
     "  stoker activations MODEL.gguf -p Hi --tensors router_ids --reduce count -o uses.safetensors\n"
     "  stoker activations MODEL.gguf -p Hi --reduce dot --vector declines.gguf -o dots.safetensors\n"
+    "  stoker activations MODEL.gguf -p Hi --sae layers.12 --top 32 -o features.safetensors\n"
     "  stoker activations convert DUMP.bin -o acts.safetensors                    what llama.cpp's capture tool "
     "wrote\n\n"
     "tensors: resid_pre, attn_out, resid_mid, ffn_out, resid_post, router_logits, router_ids, router_weights, lens, "
@@ -47,7 +48,8 @@ static int check(const struct activations *a)
     return a->tokens && a->chat ? wrong("--tokens are ids already; --chat is for texts") : 0;
 }
 
-static int run(const struct activations *a, struct stoker *s, const struct stoker_vector *along)
+static int run(const struct activations *a, struct stoker *s, const struct stoker_vector *along,
+               const struct stoker_vector *sae)
 {
     struct sequences q;
     struct stoker_capture c;
@@ -59,6 +61,7 @@ static int run(const struct activations *a, struct stoker *s, const struct stoke
     }
     int status = activations_wants(&c, a, layer, n_layer);
     c.along = along;
+    c.sae = sae;
     if (!status) {
         status = activations_sequences(&q, a, s);
         status = status ? status : activations_record(s, a, &c, &q);
@@ -72,19 +75,23 @@ static int open_and_run(struct activations *a, const char *model)
 {
     struct stoker *s;
     struct stoker_error err;
-    struct stoker_vector *along = NULL;
-    uint64_t bytes = 0;
+    struct stoker_vector *along = NULL, *sae = NULL;
+    uint64_t bytes = 0, features = 0;
     int status = steer_flags_plan("activations", &a->steer, model, &a->options);
     if (status)
         return status;
     if (a->vector && stoker_vector_bytes(a->vector, &bytes, &err))
         return report(&err);
-    a->options.steer_memory += bytes;
+    if (a->sae && stoker_sae_bytes(a->sae, NULL, &features, &err))
+        return report(&err);
+    a->options.steer_memory += bytes + features;
     if (stoker_open(&s, model, &a->options, &err))
         return report(&err);
     int failed = steer_flags_open("activations", &a->steer, s, &err) ||
-                 (a->vector && stoker_vector_open(&along, s, AT_FDCWD, a->vector, &err));
-    status = failed ? report(&err) : run(a, s, along);
+                 (a->vector && stoker_vector_open(&along, s, AT_FDCWD, a->vector, &err)) ||
+                 (a->sae && stoker_sae_open(&sae, s, AT_FDCWD, a->sae, NULL, &err));
+    status = failed ? report(&err) : run(a, s, along, sae);
+    stoker_vector_close(sae);
     stoker_vector_close(along);
     steer_flags_close(&a->steer);
     stoker_close(s);
@@ -113,7 +120,6 @@ int cmd_activations(int argc, char **argv)
         return convert(argc, argv);
     struct activations a = {.window = WINDOW,
                             .layers = "all",
-                            .tensors = "resid_post",
                             .reduce = "none",
                             .dtype = "f32",
                             .top = 10,
@@ -142,7 +148,10 @@ int cmd_activations(int argc, char **argv)
         {"--reduce", NULL, FLAG_WORD, &a.reduce, 0, 0, "none|mean|last|top|norm|dot|count", "what is kept of rows"},
         {"--vector", NULL, FLAG_TEXT, &a.vector, 0, 0, "FILE",
          "a control vector (GGUF), with whose directions --reduce dot multiplies rows"},
-        {"--top", NULL, FLAG_INT, &a.top, 1, STOKER_CAPTURE_TOP, "K", "entries of --reduce top and of the lens (10)"},
+        {"--sae", NULL, FLAG_TEXT, &a.sae, 0, 0, "DIR",
+         "features of an autoencoder, of SAELens or sparsify, alone unless --tensors names more"},
+        {"--top", NULL, FLAG_INT, &a.top, 1, STOKER_CAPTURE_TOP, "K",
+         "entries of --reduce top, of the lens and of features (10)"},
         {"--dtype", NULL, FLAG_WORD, &a.dtype, 0, 0, "f32|f16|bf16", "type of the elements (f32)"},
         {"--output", "-o", FLAG_TEXT, &a.out, 0, 0, "FILE", "OUT.safetensors, or OUT.npy for one tensor"},
         {"--capture-memory", NULL, FLAG_BYTES, &a.options.capture_memory, 0, 0, "BYTES",

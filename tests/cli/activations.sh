@@ -45,6 +45,23 @@ is "products" 0 "" ""
 look "products" "$f" 'tokens:I32\[10\]resid_post\.1\.dot:F32\[10\]resid_post\.2\.dot:F32\[10\]resid_post\.3\.dot:F32\[10\]$'
 look "products of layer 2" "$f" '^\(-30\.6233[0-9]*,-30\.0955[0-9]*,-21\.7250[0-9]*,' resid_post.2.dot
 
+# Features of an autoencoder: alone, or beside other tensors. Their numbers: tests/capture.c.
+sae=$data/steering/steer-qwen3moe.sae
+run $act --sae "$sae" --top 20 -o "$f"
+is "features" 0 "" ""
+look "features" "$f" 'tokens:I32\[10\]sae_ids\.2:I32\[10,20\]sae_values\.2:F32\[10,20\]$'
+grep -qa '"sae":"[0-9a-f]\{64\}"' "$f" && pass || fail "the autoencoder's name" "not in the header"
+run $act --sae "$sae" --top 20 --chunk 3 --threads 2 -o "$dir/again.safetensors"
+cmp -s "$f" "$dir/again.safetensors" && pass || fail "features in chunks" "other bytes"
+rm -f "$dir/again.safetensors"
+run $act --sae "$sae" --tensors resid_post --layers 2 -o "$f"
+look "features and rows" "$f" 'tokens:I32\[10\]resid_post\.2:F32\[10,40\]sae_ids\.2:I32\[10,10\]sae_values\.2:F32\[10,10\]$'
+rm -f "$f"
+run $act --sae "$sae" --reduce mean -o "$f"
+is "features, reduced" 2 "" 'features are the largest of a row already'
+run $act --sae "$data/steering/steer-llama-tied.sae" -o "$f"
+is "an autoencoder of another model" 2 "" 'it is of rows of 64 values'
+
 # A corpus: windows, the rows of each at their place; one window of it has the bytes of that window alone.
 run $act --layers 2 -o "$dir/whole.safetensors"
 tr ' ' '\n' <"$dir/ids" | head -n 7 | tr '\n' ' ' >"$dir/seven"

@@ -10,8 +10,10 @@
 struct activations {
     const char *prompt, *file, *tokens, *text; /* one of them */
     int chat, window, max_tokens, answer;      /* answer: tokens behind the prompt; 0: none */
-    const char *layers, *tensors, *reduce, *dtype, *from, *to;
-    const char *vector; /* of --reduce dot: a file, or NULL */
+    const char *layers, *reduce, *dtype, *from, *to;
+    const char *tensors; /* NULL: features alone with sae, else resid_post */
+    const char *vector;  /* of --reduce dot: a file, or NULL */
+    const char *sae;     /* a folder, or NULL */
     int top;
     const char *out;
     struct stoker_options options;

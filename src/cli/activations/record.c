@@ -98,7 +98,7 @@ static int write_header(struct record *r, size_t at_least)
 {
     uint8_t sum[SHA256_BYTES];
     char hash[2 * SHA256_BYTES + 1], digest[65] = "";
-    struct stoker_vector_about about;
+    struct stoker_vector_about about, sae;
     struct stoker_error err;
     size_t n;
     sha256(r->q->token, r->q->first[r->n] * sizeof *r->q->token, sum);
@@ -107,7 +107,7 @@ static int write_header(struct record *r, size_t at_least)
     if (r->a->steer.n_list &&
         stoker_steer_digest(r->s, r->a->steer.list, r->a->steer.n_list, length_of(r->q, 0), digest, &err))
         return report(&err);
-    struct stoker_pair more[6] = {{"tokens_sha256", hash},
+    struct stoker_pair more[7] = {{"tokens_sha256", hash},
                                   {"reduce", r->a->reduce},
                                   {"from", r->a->from ? r->a->from : "0"},
                                   {"to", r->a->to ? r->a->to : "end"}};
@@ -116,6 +116,10 @@ static int write_header(struct record *r, size_t at_least)
         stoker_vector_about(r->c.along, &about);
     if (r->c.along)
         more[n_more++] = (struct stoker_pair){"vector", about.sha256};
+    if (r->c.sae) {
+        stoker_vector_about(r->c.sae, &sae);
+        more[n_more++] = (struct stoker_pair){"sae", sae.sha256};
+    }
     if (*digest)
         more[n_more++] = (struct stoker_pair){"steer", digest};
     char *header = r->npy ? stoker_capture_npy(&r->tensor[0], &n)

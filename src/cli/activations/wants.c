@@ -82,7 +82,7 @@ int activations_wants(struct stoker_capture *c, const struct activations *a, uns
 {
     static const char *const dtype[] = {[STOKER_F32] = "f32", [STOKER_F16] = "f16", [STOKER_BF16] = "bf16"};
     *c = (struct stoker_capture){.top = a->top, .fd = -1, .has_to = a->to != NULL};
-    int status = read_tensors(c, a->tensors);
+    int status = a->sae && !a->tensors ? 0 : read_tensors(c, a->tensors ? a->tensors : "resid_post");
     if (!status && strcmp(a->layers, "all") != 0) {
         c->layer = layer;
         status = read_layers(layer, n_layer, a->layers);
