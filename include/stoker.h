@@ -137,6 +137,8 @@ struct stoker_options {
      * Drafts change no token and no log-probability: they are computed behind a sequence's last token, in the same step, and hold as long
      * as they are what is chosen anyway. */
     int n_draft;
+    /* What requests without drafts of their own draft: "off" (default), or "ngram": what their texts repeat. With it n_draft 0 is 8. */
+    const char *draft;
     uint64_t
         capture_memory; /* bytes for recorded rows on their way to files, of all requests; 0: nothing can be recorded */
 };
@@ -475,7 +477,7 @@ struct stoker_request {
     const struct stoker_capture *capture;
     /* Drafts of the caller's own, where stoker_options.n_draft is not 0: called by the engine's thread before a step of this request, it
      * writes at most `most` ids that may follow history [n] into out and returns how many; what is not in the vocabulary is not drafted. It
-     * must neither wait nor call a function of this header. A request that records rows drafts nothing. NULL: nothing is drafted. */
+     * must neither wait nor call a function of this header. A request that records rows drafts nothing. NULL: as stoker_options.draft. */
     int (*draft)(void *arg, const stoker_token *history, size_t n, int most, stoker_token *out);
     void *draft_arg;
     int no_cache;     /* 1: neither uses cached prefixes nor leaves any (benchmarks) */

@@ -12,6 +12,7 @@
  *     streamed   experts half in memory
  *     preempted  with pages for one sequence and a half
  *     known      each answer goes on: what a drafted answer leaves in the cache is found, and is right
+ *     repeated   drafts by what the text repeats (--draft ngram), of a prompt that says everything three times
  *     forced     answers of a pattern and of a schema, where the model has a tokenizer
  *     events     a caller that reads late: drafts wait as tokens do
  *
@@ -382,6 +383,35 @@ static void known(const struct subject *m)
     verdict(m, "known", ok, "");
 }
 
+static void repeated(const struct subject *m)
+{
+    enum { PART = 21 };
+    struct stoker_options plain = options(0), o = options(0);
+    struct stoker_stats stats = {0};
+    o.draft = "ngram";
+    struct stoker *s = engine(m->path, &o), *cold = engine(m->path, &plain);
+    struct prompt p = prompts[3];
+    struct answer truth, a;
+    char detail[60];
+    int ok = s && cold;
+    for (size_t i = 0; i < 3 * PART; i++)
+        p.id[i] = prompts[3].id[i % PART];
+    p.n = 3 * PART;
+    for (int way = 0; way < WAYS && ok; way++) {
+        struct stoker_request r = request(&p, way);
+        if (way % 2 == 0) /* an answer that says it once more */
+            r.script = p.id;
+        ok = ask(cold, &r, &truth) == 0 && ask(s, &r, &a) == 0 && same(&truth, &a);
+    }
+    if (s)
+        stoker_stats_of(s, &stats);
+    stoker_close(s);
+    stoker_close(cold);
+    snprintf(detail, sizeof detail, "%llu of %llu drafts", (unsigned long long)stats.accepted_tokens,
+             (unsigned long long)stats.drafted_tokens);
+    verdict(m, "repeated", ok && stats.accepted_tokens > 10, detail);
+}
+
 static void forced(const struct subject *m, int must)
 {
     static const char pattern[] = "(abc[0-9]{2}|x+y) (abc[0-9]{2}|x+y)";
@@ -481,6 +511,8 @@ static void run_model(const char *path)
         preempted(&m);
     if (wanted("known"))
         known(&m);
+    if (wanted("repeated"))
+        repeated(&m);
     if (wanted("forced"))
         forced(&m, embedded);
     if (embedded && wanted("events"))

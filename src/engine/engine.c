@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DRAFTS = 8 }; /* of a step, where nobody says how many */
 static const uint64_t CACHE_DISK = (uint64_t)8 << 30;
 
 #ifndef STOKER_VERSION
@@ -87,6 +88,9 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->n_snapshots = o->n_snapshots;
     w->n_threads = o->n_threads;
     w->n_draft = o->n_draft;
+    w->ngrams = o->draft && strcmp(o->draft, "ngram") == 0;
+    if (w->ngrams && !w->n_draft)
+        w->n_draft = DRAFTS;
     w->exact = o->exact;
     w->lock = o->lock;
     w->n_slots = o->n_slots;
@@ -107,6 +111,8 @@ static int read_options(struct session_options *to, const struct stoker_options 
                          "--ctx %d, --parallel %d, --chunk %d, --threads %d: at most %d sequences, %d rows and %d "
                          "threads, and nothing negative",
                          w->n_ctx, w->n_parallel, w->n_chunk, w->n_threads, MAX_PARALLEL, 1 << 16, POOL_MAX_THREADS);
+    if (o->draft && !w->ngrams && strcmp(o->draft, "off") != 0)
+        return error_set(err, ERR_INPUT, "--draft %.40s: off and ngram are possible", o->draft);
     if (o->n_draft < 0 || o->n_draft > STOKER_DRAFT_MOST)
         return error_set(err, ERR_INPUT, "--draft-max %d: at most %d tokens are drafted in a step", o->n_draft,
                          STOKER_DRAFT_MOST);

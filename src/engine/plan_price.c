@@ -268,12 +268,14 @@ struct plan plan_price(const struct planner *pl, const struct config *c)
     p.n_parallel = c->n_parallel;
     p.n_chunk = c->n_chunk;
     p.n_draft = w->n_draft;
+    p.ngrams = w->n_draft && w->ngrams;
     p.n_logits = w->all_logits ? c->n_chunk : c->n_parallel + p.n_draft;
     price_pages(pl, c, &p);
     price_slots(pl, c, &p);
     price_text(pl, c, &p);
     price_model(pl, c, &p);
-    p.part[PLAN_LOGITS] = session_tables_bytes(pl->m->p.n_vocab, p.n_logits, c->n_chunk, c->n_parallel, c->n_ctx);
+    p.part[PLAN_LOGITS] = session_tables_bytes(pl->m->p.n_vocab, p.n_logits, c->n_chunk, c->n_parallel, c->n_ctx,
+                                               p.ngrams);
     p.part[PLAN_READER] = reader_bytes(&w->reader);
     p.part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, c->n_parallel, c->n_ctx) +
                           disk_bytes(pl, p.max_page);

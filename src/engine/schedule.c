@@ -269,17 +269,29 @@ static int drafts_that_fit(const struct job *j)
     return n > 0 ? (int)n - 1 : 0;
 }
 
+/* What the job's text repeats. The tables belong to the sequence, so another job's text is forgotten. */
+static struct ngram *ngram_of(const struct stoker *s, struct job *j)
+{
+    struct ngram *g = &s->session->tables.ngram[j->seq - s->session->tables.seq];
+    if (g->text != j->id)
+        ngram_begin(g, j->id);
+    return g;
+}
+
 /* At most `most` drafts, behind the job's history. Refused rows would be recorded: who records drafts nothing. No cut is among the rows
  * but at their end. */
 static int propose(const struct stoker *s, struct job *j, int most)
 {
     int n = 0, most_here = drafts_that_fit(j);
     stoker_token *out = j->history + j->n_history;
-    if (!j->draft.source || j->capture)
+    if (!j->draft.source && !s->session->plan.ngrams)
+        return 0;
+    if (j->capture)
         return 0;
     while (n < most && n < most_here && !is_cut(s, j, j->n_done + (size_t)n + 1))
         n++;
-    n = draft_propose(&j->draft, j->history, j->n_history, n, s->session->model->p.n_vocab, out);
+    n = j->draft.source ? draft_propose(&j->draft, j->history, j->n_history, n, s->session->model->p.n_vocab, out)
+                        : ngram_propose(ngram_of(s, j), j->history, j->n_history, n, out);
     return n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
 }
 
@@ -610,6 +622,8 @@ static void advance(struct stoker *s, struct job *j, int rows)
 {
     j->n_done += (size_t)rows;
     remember(s, j);
+    if (s->session->plan.ngrams && !j->draft.source)
+        ngram_learn(ngram_of(s, j), j->history, j->n_done);
     if (j->state == JOB_DECODE)
         return;
     if (may_tell_progress(j))

@@ -123,8 +123,10 @@ static int init_tables(struct session *s, struct error *err)
     const struct plan *p = &s->plan;
     struct session_tables *t = &s->tables;
     int n_vocab = s->model->p.n_vocab;
-    if (session_tables_alloc(t, &s->table_memory, n_vocab, p->n_logits, p->n_chunk, p->n_parallel, p->n_ctx))
+    if (session_tables_alloc(t, &s->table_memory, n_vocab, p->n_logits, p->n_chunk, p->n_parallel, p->n_ctx, p->ngrams))
         return error_set(err, ERR_BUG, "the plan's tables are too small");
+    for (int i = 0; i < p->n_parallel && p->ngrams; i++)
+        ngram_init(&t->ngram[i], t->ngram_memory + (size_t)i * ngram_bytes(p->n_ctx), p->n_ctx);
     s->sampler = sampler_init(t->sampler, n_vocab);
     for (int i = 0; i < p->n_parallel; i++)
         t->sampling_history[i] = (struct sampling_history){.memory = t->history_memory + (size_t)i * t->history_bytes,

@@ -4,6 +4,7 @@
 #define ENGINE_SESSION_TABLES_H
 
 #include "base/arena.h"
+#include "engine/draft/ngram.h"
 #include "model/model.h"
 #include "text/sampler/sampler.h"
 
@@ -30,13 +31,15 @@ struct session_tables {
     uint8_t *history_memory;         /* [n_parallel][history_bytes] */
     uint8_t *breakers;               /* [n_parallel][n_vocab] */
     size_t history_bytes;
+    uint8_t *ngram_memory; /* [n_parallel][ngram_bytes()] */
+    struct ngram *ngram;   /* [n_parallel], where texts that repeat themselves are drafted from; NULL: none are */
 };
 
-/* Allocates them; their contents are undefined. -1: the arena is too small. */
+/* Allocates them; ngrams 1: with those of drafts. Their contents are undefined. -1: the arena is too small. */
 int session_tables_alloc(struct session_tables *t, struct arena *a, int n_vocab, int n_logits, int n_chunk,
-                         int n_parallel, int n_ctx);
+                         int n_parallel, int n_ctx, int ngrams);
 
 /* Bytes that session_tables_alloc() takes: measured. */
-uint64_t session_tables_bytes(int n_vocab, int n_logits, int n_chunk, int n_parallel, int n_ctx);
+uint64_t session_tables_bytes(int n_vocab, int n_logits, int n_chunk, int n_parallel, int n_ctx, int ngrams);
 
 #endif

@@ -21,7 +21,7 @@ run run -p 'Write a short story about a bear and a drum.' --seed 7 --temp 1
 story=$(cat "$dir/out")
 is "a story" 0 '^[A-Z].*\.$' ""
 for flags in "--memory min" "--memory max" "--threads 1" "--threads 3" "--chunk 7" "--cpu-tier scalar" "--reader threads" \
-    "--reader buffered" "--parallel 3 --ctx 300" "--slots 10"; do
+    "--reader buffered" "--parallel 3 --ctx 300" "--slots 10" "--draft ngram" "--draft ngram --draft-max 2 --memory min"; do
     run run -p 'Write a short story about a bear and a drum.' --seed 7 --temp 1 $flags
     is "the same story with $flags" 0 "=$story" ""
 done
@@ -29,6 +29,14 @@ run run "$ember" -p 'Write a short story about a bear and a drum.' --seed=7 --te
 is "the same story, the model named" 0 "=$story" ""
 run run -p 'Write a short story about a bear and a drum.' --seed 8 --temp 1
 [ "$(cat "$dir/out")" != "$story" ] && pass || fail "another seed" "the same story"
+
+# What is drafted changes nothing, and is told; ember, kept from ending, says things again.
+run run -p 'Write a short story about a bear and a drum.' --temp 0 -n 200 --ignore-eos
+story=$(cat "$dir/out")
+run run -p 'Write a short story about a bear and a drum.' --temp 0 -n 200 --ignore-eos --draft ngram --stats
+is "drafts" 0 "=$story" "^drafts [0-9]+ tokens, of which [0-9]+ were chosen$"
+run run -p 'Spell cat.' --draft mtp
+is "drafts of a source that is not there" 2 "" "--draft mtp: off[|]ngram is expected"
 
 # A chat: a line a turn, in one sequence; empty lines are none.
 printf 'What is 9 + 4?\n\nSpell cat.\r\nWhat is the capital of Japan?' >"$dir/in"

@@ -88,6 +88,22 @@ grep -Eq '"memory_mbps":[0-9.]+,"memory_roof_mbps":[0-9.]+' "$dir/stats" && pass
 kill -TERM $pid
 wait $pid
 pid=
+# Drafts are counted, in the answer and in the metrics.
+: >"$dir/out"
+"$stoker" serve --port 0 --memory min --threads 1 --draft ngram >"$dir/out" 2>"$dir/err" &
+pid=$!
+wait_for 60 grep -q '^listening on ' "$dir/out" || fail "serve --draft ngram" "does not listen"
+at=$(sed 's/^listening on //' "$dir/out")
+wait_for 60 curl -sf -o /dev/null "$at/health" || fail "serve --draft ngram" "is not healthy"
+curl -s "$at/v1/completions" -d '{"prompt":"Once","max_tokens":64,"ignore_eos":true,"temperature":0}' >"$dir/answer"
+grep -Eq '"accepted_prediction_tokens":[1-9][0-9]*,"rejected_prediction_tokens":[0-9]+' "$dir/answer" && pass ||
+    fail "usage with drafts" "$(cat "$dir/answer")"
+curl -s "$at/metrics" >"$dir/metrics"
+grep -q '^stoker_drafted_tokens_total [1-9]' "$dir/metrics" && grep -q '^stoker_accepted_tokens_total [1-9]' "$dir/metrics" && pass ||
+    fail "metrics with drafts" "$(grep drafted "$dir/metrics")"
+kill -TERM $pid
+wait $pid
+pid=
 run serve --port 0 --memory 20M
 is "a plan that does not fit" 2 "" "--memory"
 

@@ -61,6 +61,10 @@ void print_stream_line(FILE *f, const struct stoker_stats *a, const struct stoke
 {
     uint64_t hits = b->hits - a->hits, misses = b->misses - a->misses, bytes = b->bytes_read - a->bytes_read;
     double n = n_tokens ? (double)n_tokens : 1, ms = 1e3 / n;
+    if (b->drafted_tokens > a->drafted_tokens)
+        fprintf(f, "drafts %llu tokens, of which %llu were chosen\n",
+                (unsigned long long)(b->drafted_tokens - a->drafted_tokens),
+                (unsigned long long)(b->accepted_tokens - a->accepted_tokens));
     if (!asked(a, b))
         return;
     fprintf(f, "experts %.1f %% hits, %s/token at %.0f MB/s, waited %.3g of %.4g ms a token\n",

@@ -91,7 +91,9 @@ struct answer {
     struct answer_capture *capture;      /* NULL: nothing is recorded */
     size_t n_prompt, n_cached;       /* tokens: P; K. Of several choices of a prompt counted once. K from begin on */
     size_t n_generated, n_reasoning; /* of all choices so far */
-    uint64_t seed;                   /* once all have ended: of choice 0 */
+    size_t n_drafted,
+        n_accepted; /* likewise, of those that ended: tokens that were drafted; of these, what was chosen */
+    uint64_t seed;  /* once all have ended: of choice 0 */
     double prompt_seconds, generate_seconds; /* likewise */
     size_t progress_done;                    /* prompt tokens done, cached ones included: at the last progress event */
     double progress_seconds;                 /* since the prompt began */

@@ -230,8 +230,11 @@ static void take_failure(struct task *t, const struct stoker_event *e)
 
 void answer_event(struct task *t, const struct stoker_event *e)
 {
-    if (e->kind == STOKER_END)
+    if (e->kind == STOKER_END) {
         note_cached(t, e->u.end.n_cached);
+        t->run->a.n_drafted += e->u.end.n_drafted;
+        t->run->a.n_accepted += e->u.end.n_accepted;
+    }
     if (e->kind == STOKER_TOKEN || e->kind == STOKER_END)
         begin(t->run);
     if (e->kind == STOKER_PROGRESS)

@@ -44,8 +44,12 @@ static void put_usage(struct out *o, const struct answer *a)
     out_print(o,
               "{\"prompt_tokens\":%zu,\"completion_tokens\":%zu,\"total_tokens\":%zu,"
               "\"prompt_tokens_details\":{\"cached_tokens\":%zu},"
-              "\"completion_tokens_details\":{\"reasoning_tokens\":%zu}}",
+              "\"completion_tokens_details\":{\"reasoning_tokens\":%zu",
               a->n_prompt, a->n_generated, a->n_prompt + a->n_generated, a->n_cached, a->n_reasoning);
+    if (a->n_drafted)
+        out_print(o, ",\"accepted_prediction_tokens\":%zu,\"rejected_prediction_tokens\":%zu", a->n_accepted,
+                  a->n_drafted - a->n_accepted);
+    out_print(o, "}}");
 }
 
 static double per_second(size_t n, double seconds) { return seconds > 0 ? (double)n / seconds : 0; }

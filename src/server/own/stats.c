@@ -277,6 +277,8 @@ void own_metrics(struct http_exchange *x)
     put_counter(&o, "generated_tokens_total", atomic_load(&c->generated_tokens), "Tokens of answers.");
     put_counter(&o, "scored_tokens_total", now.scored_tokens,
                 "Tokens of prompts whose log-probabilities were asked for.");
+    put_counter(&o, "drafted_tokens_total", now.drafted_tokens, "Tokens that were computed before they were chosen.");
+    put_counter(&o, "accepted_tokens_total", now.accepted_tokens, "Of them, those that were chosen.");
     put_counter(&o, "cancelled_total", atomic_load(&c->cancelled), "Requests whose client went.");
     put_counter(&o, "rejected_total", atomic_load(&c->rejected), "Requests that found the queue full.");
     put_counter(&o, "preempted_total", now.preempted, "Sequences that gave their memory to others and began again.");

@@ -1,0 +1,114 @@
+/* links: engine text model store op machine kernel format base */
+/* Drafts by what a text repeats. */
+#include "engine/draft/ngram.h"
+#include "base/rng.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void open_tables(struct ngram *g, int n_ctx)
+{
+    void *memory = calloc(1, ngram_bytes(n_ctx));
+    assert_non_null(memory);
+    ngram_init(g, memory, n_ctx);
+}
+
+/* What is proposed behind text [n] is the n_want tokens of want. */
+static void expect(struct ngram *g, const stoker_token *text, size_t n, int most, const stoker_token *want, int n_want)
+{
+    stoker_token out[STOKER_DRAFT_MOST];
+    assert_int_equal(ngram_propose(g, text, n, most, out), n_want);
+    assert_memory_equal(out, want, (size_t)n_want * sizeof *want);
+}
+
+static void longest_match_goes_first(void **state)
+{
+    /* 1 2 3 4 5 stands twice; behind 4 5 alone came 9 last */
+    static const stoker_token text[] = {1, 2, 3, 4, 5, 6, 7, 8, 4, 5, 9, 10, 1, 2, 3, 4, 5};
+    struct ngram g;
+    (void)state;
+    open_tables(&g, 100);
+    expect(&g, text, 17, 4, text + 5, 4);
+    expect(&g, text, 17, 1, text + 5, 1);
+    free(g.next);
+}
+
+static void short_matches_bring_little(void **state)
+{
+    static const stoker_token text[] = {1, 2, 3, 4, 5, 6, 7, 8, 20, 1, 2, 3}, pair[] = {1, 2, 7, 7, 7, 9, 1, 2};
+    struct ngram g;
+    (void)state;
+    open_tables(&g, 100);
+    expect(&g, text, 12, 8, text + 3, 4);
+    ngram_begin(&g, 2);
+    expect(&g, pair, 8, 8, pair + 2, 2);
+    free(g.next);
+}
+
+static void new_text_brings_nothing(void **state)
+{
+    static const stoker_token text[] = {1, 2, 3, 4, 5, 6, 7};
+    struct ngram g;
+    (void)state;
+    open_tables(&g, 100);
+    for (size_t n = 1; n <= 7; n++)
+        expect(&g, text, n, 8, text, 0);
+    free(g.next);
+}
+
+/* What it repeats is shorter than what is asked for. */
+static void a_loop_goes_on(void **state)
+{
+    static const stoker_token text[] = {4, 8, 6, 4, 8, 6, 4, 8, 6, 4, 8, 6, 4, 8, 6}, want[] = {4, 8, 6, 4, 8, 6, 4, 8};
+    struct ngram g;
+    (void)state;
+    open_tables(&g, 100);
+    expect(&g, text, 15, 8, want, 8);
+    free(g.next);
+}
+
+/* Another text in the same tables: what they hold of the first is compared, and does not fit. */
+static void stale_places_are_compared(void **state)
+{
+    enum { N = 3000 };
+    static stoker_token text[N], out[STOKER_DRAFT_MOST];
+    struct ngram g;
+    (void)state;
+    open_tables(&g, 300); /* far fewer places than tokens */
+    for (int round = 0; round < 3; round++) {
+        ngram_begin(&g, (uint64_t)round + 1);
+        for (uint32_t i = 0; i < N; i++)
+            text[i] = (stoker_token)(rng_u64(3, i, 1, (uint32_t)round) % 20);
+        for (size_t n = 1; n < N; n++) {
+            int got = ngram_propose(&g, text, n, 8, out), holds = 0;
+            assert_in_range(got, 0, 8);
+            for (size_t at = 2; got && at < n && !holds; at++)
+                holds = memcmp(text + at - 2, text + n - 2, 2 * sizeof *text) == 0 && text[at] == out[0];
+            assert_true(!got || holds);
+        }
+    }
+    free(g.next);
+}
+
+static void tables_are_bounded(void **state)
+{
+    (void)state;
+    assert_true(ngram_bytes(100000) <= (size_t)8 << 20);
+    assert_true(ngram_bytes(1 << 30) <= (size_t)8 << 20);
+    assert_true(ngram_bytes(1) > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(longest_match_goes_first),  cmocka_unit_test(short_matches_bring_little),
+        cmocka_unit_test(new_text_brings_nothing),   cmocka_unit_test(a_loop_goes_on),
+        cmocka_unit_test(stale_places_are_compared), cmocka_unit_test(tables_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
