@@ -99,10 +99,12 @@ static int read_form(struct reading *r, int dir, const struct sae_form *form)
     }
     if (fd < 0)
         return error_set(r->err, ERR_FORMAT, "%s: cannot be opened: %s", path, strerror(errno));
-    FILE *f = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? fdopen(fd, "rb") : NULL;
+    int is_regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    FILE *f = is_regular && st.st_size <= SAE_CFG ? fdopen(fd, "rb") : NULL;
     if (!f) {
         close(fd);
-        return error_set(r->err, ERR_FORMAT, "%s: not a regular file", path);
+        return is_regular ? error_set(r->err, ERR_FORMAT, "%s: larger than %d bytes", path, SAE_CFG)
+                          : error_set(r->err, ERR_FORMAT, "%s: not a regular file", path);
     }
     char *text = file_read_stream(f, path, SAE_CFG, &n, r->err);
     fclose(f);

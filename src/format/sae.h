@@ -13,8 +13,11 @@
 #include "format/types.h"
 #include "format/vector.h"
 
-enum { SAE_CFG = 1 << 20, SAE_FEATURES = 1 << 24 }; /* bytes, features: at most */
-enum { SAE_ROWS = 16 };                             /* that are encoded at a time */
+enum {
+    SAE_CFG = 1 << 16,
+    SAE_FEATURES = 1 << 24
+};                      /* bytes (loaded they are some 30 times as many), features: at most */
+enum { SAE_ROWS = 16 }; /* that are encoded at a time */
 
 /* Which features are active: where p > 0; where p > its threshold, and > 0; the k largest p, of equals the lower index, where > 0. */
 enum sae_gate { SAE_STANDARD, SAE_JUMPRELU, SAE_TOPK, SAE_GATES };

@@ -281,6 +281,17 @@ static void configurations_refused(void **state)
         cfg("case", cases[i].text);
         refused("case", NULL, cases[i].words);
     }
+    char *large = malloc(SAE_CFG + 2);
+    memset(large, ' ', SAE_CFG + 1);
+    memcpy(large, "{" TOPK REST HOOK "}", sizeof "{" TOPK REST HOOK "}" - 1);
+    large[SAE_CFG] = 0;
+    cfg("case", large);
+    sae_close(open_it("case"));
+    large[SAE_CFG] = ' ';
+    large[SAE_CFG + 1] = 0;
+    cfg("case", large);
+    refused("case", NULL, "65536");
+    free(large);
     weights("layers.3", SPARSIFY, sparsify, 4, "F32");
     for (size_t i = 0; i < sizeof of_sparsify / sizeof *of_sparsify; i++) {
         cfg("layers.3", of_sparsify[i].text);
