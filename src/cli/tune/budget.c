@@ -22,13 +22,19 @@ int tune_shortest(int prompt, int answer)
     return size;
 }
 
+double tune_share(int tokens, double seconds, int more_tokens, double more_seconds)
+{
+    double share = (1 - seconds / more_seconds) / (1 - (double)tokens / more_tokens);
+    return fmin(fmax(share, TUNE_SHARE_LEAST), 1);
+}
+
 /* Half the tokens may take as long, twice as many take at most twice as long. */
 static double run_seconds(const struct tune_cost *c, int size, int streams)
 {
     int finer = c->size - (size > 0 ? size : 0);
     if (size == c->size)
         return c->loading + c->measured;
-    double test = c->measured * (finer > 0 ? ldexp(1, finer) : 1);
+    double test = c->measured * (finer > 0 ? 1 + c->share * (ldexp(1, finer) - 1) : 1);
     if (size == TUNE_WARM)
         test *= 1 + (streams ? WARM_TESTS_STREAMED : WARM_TESTS);
     return c->loading + test;

@@ -15,7 +15,13 @@ int tune_shortest(int prompt, int answer);      /* the size from which runs are 
 struct tune_cost {
     int size;
     double loading, measured; /* seconds that were not of the test, and those of the test */
+    double share; /* of the measured ones, what grows with tokens: tune_share(), and 1 where nothing is known */
 };
+
+/* What two runs of so many tokens in so many seconds, the second one of more tokens, tell of the second's seconds. Where experts stream,
+ * the first tokens already read nearly all of them, so that a longer prompt takes little more. TUNE_SHARE_LEAST at least. */
+#define TUNE_SHARE_LEAST 0.25
+double tune_share(int tokens, double seconds, int more_tokens, double more_seconds);
 
 struct tune_budget {
     int size, pairs;

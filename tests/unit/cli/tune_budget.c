@@ -28,7 +28,7 @@ static void test_sizes(void **state)
 static void check(double loading, double measured, double seconds, int size, int pairs)
 {
     const int shortest = tune_shortest(PROMPT, ANSWER);
-    const struct tune_cost c = {shortest, loading, measured};
+    const struct tune_cost c = {shortest, loading, measured, 1};
     struct tune_budget b;
     assert_int_equal(tune_budget(&b, &c, shortest, VALUES, 1, seconds), 1);
     assert_int_equal(b.size, size);
@@ -53,7 +53,7 @@ static void test_order(void **state)
     int size = shortest, pairs = TUNE_PAIRS_LEAST;
     (void)state;
     for (double seconds = 200; seconds < 1e5; seconds *= 1.1) {
-        const struct tune_cost c = {shortest, 1, 5};
+        const struct tune_cost c = {shortest, 1, 5, 1};
         struct tune_budget b;
         if (!tune_budget(&b, &c, shortest, VALUES, 0, seconds))
             continue;
@@ -66,9 +66,26 @@ static void test_order(void **state)
     assert_int_equal(pairs, TUNE_PAIRS);
 }
 
+/* A model whose experts are read for any prompt: 16 and 32 tokens take nearly as long, so runs may be longer. */
+static void test_share(void **state)
+{
+    const int shortest = tune_shortest(PROMPT, ANSWER);
+    struct tune_cost c = {shortest - 1, 1.5, 1.8, 1};
+    struct tune_budget b;
+    (void)state;
+    assert_true(tune_share(24, 2, 48, 4) == 1);
+    assert_true(tune_share(24, 1.6, 48, 2) > 0.399 && tune_share(24, 1.6, 48, 2) < 0.401);
+    assert_true(tune_share(24, 2, 48, 1.9) == TUNE_SHARE_LEAST && tune_share(24, 0.5, 48, 4) == 1);
+    assert_int_equal(tune_budget(&b, &c, shortest, VALUES, 1, 280), 1);
+    assert_int_equal(b.size, shortest - 1);
+    c.share = tune_share(24, 1.7, 48, c.measured);
+    assert_int_equal(tune_budget(&b, &c, shortest, VALUES, 1, 280), 1);
+    assert_int_equal(b.size, shortest - 2);
+}
+
 static void test_too_little(void **state)
 {
-    const struct tune_cost c = {5, 20, 40};
+    const struct tune_cost c = {5, 20, 40, 1};
     struct tune_budget b;
     (void)state;
     assert_int_equal(tune_budget(&b, &c, 5, VALUES, 1, 280), 0);
@@ -79,10 +96,8 @@ static void test_too_little(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_choice),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_too_little),
+        cmocka_unit_test(test_sizes), cmocka_unit_test(test_choice),     cmocka_unit_test(test_order),
+        cmocka_unit_test(test_share), cmocka_unit_test(test_too_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
