@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 #include <stdarg.h>
+#include <string.h>
 
 static const char usage[] =
     "stoker doctor [MODEL.gguf] [flags]: what slows this machine, and how to change it; some seconds.\n\n"
@@ -27,6 +28,16 @@ void found(struct findings *f, const char *name, const char *format, ...)
     utf8_make_plain(one->text); /* it may hold a path, or end inside a character */
 }
 
+int findings_are_busy(const struct findings *f)
+{
+    static const char *const busy[] = {"busy", "busy-drive", "busy-memory", "steal"};
+    for (int i = 0; i < f->n; i++)
+        for (size_t k = 0; k < sizeof busy / sizeof *busy; k++)
+            if (strcmp(f->list[i].name, busy[k]) == 0)
+                return 1;
+    return 0;
+}
+
 static void print_json(const struct findings *f, double memory, double drive)
 {
     json_t *list = json_array();
@@ -46,6 +57,8 @@ static void print_text(const struct findings *f, double memory, double drive)
         printf("memory is read at %.1f GB/s\n", memory / 1e9);
     if (drive > 0)
         printf("the model's drive is read at %.2f GB/s\n", drive / 1e9);
+    if ((memory > 0 || drive > 0) && findings_are_busy(f))
+        printf("others were busy meanwhile, so slow rates are no finding: try again when it is quieter\n");
     for (int i = 0; i < f->n; i++)
         printf("%s: %s.\n", f->list[i].name, f->list[i].text);
     if (f->n == 0)

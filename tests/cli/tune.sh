@@ -20,6 +20,9 @@ plant() { printf '[profile]\n%s\n[settings]\n%b\n[end]\nwhole = true\n' "$key" "
 ask() { run run -p 'Spell cat.' --temp 0 --memory $memory "$@"; }
 
 # ---- who takes it, and what is over it ----------------------------------------------------------------------------------------
+plant ''
+ask
+is "a profile that sets nothing" 0 "=C-A-T." ""
 plant 'threads = 1\nchunk = 3\nreader = "threads"\nreader-depth = 1'
 named="^stoker: profile $profile: "
 ask
@@ -151,7 +154,9 @@ is "tune again" 0 "" "^stoker tune: profile $beside$"
 cmp -s "$profile" "$dir/noise" && pass || fail "tune" "wrote over what is damaged"
 grep -Eq '^chunk = 3$|^reader-depth = 1$' "$beside" && fail "tune" "kept what was wrong on purpose" || pass
 ask
-is "the new one" 0 "=C-A-T." "^stoker: profile $beside: "
+sets=$(sed -n '/^\[settings\]/,/^\[end\]/p' "$beside" | grep -c ' = ')
+[ "$sets" -eq 0 ] && named="left alone$" || named="^stoker: profile $beside: "
+is "the new one" 0 "=C-A-T." "$named"
 ls "$profiles" | grep -qv '\.toml$' && fail "tune" "left a part of a file" || pass
 
 # ---- how large the measurements are: a stoker of which everything is planted ---------------------------------------------------

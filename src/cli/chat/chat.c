@@ -171,6 +171,13 @@ static size_t lasting(const struct chat *c, const struct stoker_prompt *p)
 }
 
 /* What to do where a conversation does not fit in the context any more. */
+static const char *advice(const struct chat *c)
+{
+    return *c->conversation.path
+               ? "/clear begins anew; start again with --ctx N to go on with this one"
+               : "/clear forgets the conversation; to keep it: /save FILE, start again with --ctx N, /load FILE";
+}
+
 static void advise(const struct chat *c, size_t n_prompt)
 {
     struct stoker_plan plan;
@@ -178,11 +185,7 @@ static void advise(const struct chat *c, size_t n_prompt)
     size_t n_before = json_array_size(c->message) - 1 - (strcmp(role_of(c, 0), "system") == 0);
     if (!c->has_commands || n_prompt < (size_t)plan.n_ctx || n_before == 0)
         return;
-    if (*c->conversation.path)
-        fprintf(stderr, "/clear begins anew; start again with --ctx N to go on with this one\n");
-    else
-        fprintf(stderr,
-                "/clear forgets the conversation; to keep it: /save FILE, start again with --ctx N, /load FILE\n");
+    fprintf(stderr, "%s\n", advice(c));
 }
 
 /* Hand the conversation over; the reply will take its answer apart. */
@@ -252,6 +255,15 @@ static int take_results(struct chat *c, const struct answer *a, const json_t *me
     return n_call > 0;
 }
 
+/* Why an answer ends before its end. */
+static void say_cut(const struct chat *c, const struct stoker_event *end)
+{
+    if (c->request.max_tokens > 0 && end->u.end.n_generated >= (size_t)c->request.max_tokens)
+        fprintf(stderr, "(cut: that many tokens were allowed; -n or /set max_tokens allows more)\n");
+    else
+        fprintf(stderr, "(cut: the context is full; %s)\n", c->has_commands ? advice(c) : "--ctx makes it longer");
+}
+
 /* What is printed behind an answer. */
 static int conclude(struct chat *c, struct answer *a, const json_t *message, const struct stoker_event *end)
 {
@@ -270,10 +282,7 @@ static int conclude(struct chat *c, struct answer *a, const json_t *message, con
     if (end->u.end.reason == STOKER_END_CANCELLED && !c->json)
         fprintf(stderr, "(stopped)\n");
     if (end->u.end.reason == STOKER_END_LENGTH && !c->json && isatty(STDERR_FILENO))
-        fprintf(stderr, "(cut: %s)\n",
-                c->request.max_tokens > 0 && end->u.end.n_generated >= (size_t)c->request.max_tokens
-                    ? "that many tokens were allowed; -n or /set max_tokens allows more"
-                    : "the context is full; --ctx makes it longer");
+        say_cut(c, end);
     return 0;
 }
 

@@ -54,19 +54,29 @@ static const struct paste *marked(const struct pastes *p, const char *text, size
     return NULL;
 }
 
+/* 1: a paste of lines and a word would be glued together where they meet: who asks beside a function does not type the line's end. */
+static int parts(const struct paste *one, char neighbour)
+{
+    return !strchr(" \t\n", neighbour) && memchr(one->text, '\n', one->n); /* the string's NUL: nothing is there */
+}
+
 char *paste_expand(const struct pastes *p, const char *line, size_t n, size_t *n_out)
 {
     size_t most = n, at = 0;
     const struct paste *one;
     for (size_t i = 0; i < n; i++)
         if (line[i] == '[' && (one = marked(p, line + i, n - i)))
-            most += one->n;
+            most += one->n + 2;
     char *out = malloc(most + 1);
     for (size_t i = 0; out && i < n;) {
         one = line[i] == '[' ? marked(p, line + i, n - i) : NULL;
+        if (one && at > 0 && parts(one, out[at - 1]))
+            out[at++] = '\n';
         memcpy(out + at, one ? one->text : line + i, one ? one->n : 1);
         at += one ? one->n : 1;
         i += one ? strlen(one->mark) : 1;
+        if (one && i < n && parts(one, line[i]))
+            out[at++] = '\n';
     }
     if (out)
         out[at] = 0;

@@ -34,7 +34,8 @@ size_t paste_tidy(char *text, size_t n);
 int paste_is_plain(const char *text, size_t n);
 /* The mark for a text, which is taken away. NULL: the line has too many, and it was freed. */
 const char *paste_keep(struct pastes *p, char *text, size_t n);
-/* A line with each mark replaced by its text: malloc'd, *n_out bytes and a NUL; NULL: no memory. */
+/* A line with each mark replaced by its text, and several lines parted from a word beside them: malloc'd, *n_out bytes and a NUL; NULL: no
+ * memory. */
 char *paste_expand(const struct pastes *p, const char *line, size_t n, size_t *n_out);
 /* 1: a mark stands in the line in part: it was edited, and its text would be lost; or its text is remembered no more. */
 int paste_is_cut(const struct pastes *p, const char *line, size_t n);

@@ -224,6 +224,14 @@ static void apply(const struct profile *p, const char *path, const char *model, 
         fprintf(out, "%s; --no-profile ignores it\n", *before == ':' ? ": nothing is set otherwise" : "");
 }
 
+int profile_sets(const struct profile *p)
+{
+    int n = 0;
+    for (int i = 0; i < PROFILE_SETTINGS; i++)
+        n += *p->value[i] != 0;
+    return n > 0;
+}
+
 /* note: nothing is set but for being shown. */
 static void take(const char *model, struct stoker_options *o, int note)
 {
@@ -234,7 +242,7 @@ static void take(const char *model, struct stoker_options *o, int note)
     if (!settings_of_user() || strcmp(model, "-") == 0 || user_path_of(path, USER_CONFIG, "profiles") ||
         access(path, F_OK) != 0 || profile_key(&k, model, o->memory, &err))
         return;
-    if (find(&p, path, &k) > 0)
+    if (find(&p, path, &k) > 0 && profile_sets(&p))
         apply(&p, path, model, o, note ? NULL : stderr);
 }
 

@@ -33,8 +33,12 @@ struct profile_key {
 /* memory: of the options. -1 with *err: the model's headers cannot be read. */
 int profile_key(struct profile_key *out, const char *model, uint64_t memory, struct stoker_error *err);
 
-/* Sets what *o leaves open as the profile for it says, and names the profile in a line on stderr; nothing where there is none, where
- * settings are those of flags alone, and for a model from stdin. What does not fit with the other options is left out, and said. */
+/* 1: it sets something. */
+int profile_sets(const struct profile *p);
+
+/* Sets what *o leaves open as the profile for it says, and names the profile in a line on stderr; nothing where there is none or it sets
+ * nothing, where settings are those of flags alone, and for a model from stdin. What does not fit with the other options is left out, and
+ * said. */
 void profile_take(const char *model, struct stoker_options *o);
 
 /* Notes for settings.h what such a command will have of the profile for the settings that are noted: for showing them before it runs. What

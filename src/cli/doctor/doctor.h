@@ -21,6 +21,9 @@ struct findings {
 
 void found(struct findings *f, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* 1: other programs, or other machines on the same host, have been found busy: rates that are measured now say little of the machine. */
+int findings_are_busy(const struct findings *f);
+
 /* Clocks, cores, quotas, other programs, memory and its pages, from files below root. */
 void examine_cores(struct findings *f, const char *root);
 void examine_memory(struct findings *f, const char *root);

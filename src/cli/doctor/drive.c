@@ -73,7 +73,7 @@ static void block_device(struct findings *f, const char *root, const struct gguf
     double turns = kernel_file_number(-1, root, "/sys/dev/block/%u:%u/queue/rotational", major_of, minor_of);
     if (turns < 0) /* a partition: its drive is the folder above */
         turns = kernel_file_number(0, root, "/sys/dev/block/%u:%u/../queue/rotational", major_of, minor_of);
-    if (turns == 1 && rate < TURNING_DRIVE)
+    if (turns == 1 && rate < TURNING_DRIVE && !(rate > 0 && findings_are_busy(f)))
         found(f, "rotational",
               "%s lies on a turning drive, which finds some hundred experts a second: copy it to an SSD", file->path);
     if (!kernel_file_line(line, root, "/sys/dev/block/%u:%u/loop/backing_file", major_of, minor_of))
@@ -93,7 +93,7 @@ static void block_device(struct findings *f, const char *root, const struct gguf
 static void rate_of(struct findings *f, const struct drive *d, const struct stoker_plan *p, double rate)
 {
     double read = p->n_class ? (1 - p->hit_rate) * (double)p->expert_bytes_per_token : 0;
-    if (rate >= SLOW_DRIVE || read < 1)
+    if (rate >= SLOW_DRIVE || read < 1 || findings_are_busy(f))
         return;
     found(f, "slow-drive",
           "the drive of %s is read at %.2f GB/s, which allows at most %.1f tokens/s with this much memory: NVMe drives "

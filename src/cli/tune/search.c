@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PROBES = 16 }; /* a run that takes less of the time is worth it to know */
 enum { VALUES_MOST = 32, NOTE_MOST = 4096, PROMPT_MOST = 2048, ANSWER_MOST = 32 };
 
 struct value {
@@ -126,7 +127,7 @@ static int probe_first(const struct search *s, struct tune_cost *out)
     struct tune_cost again;
     if (probe(s, out))
         return -1;
-    if (out->loading + out->measured > time_left(&s->by) / 4 || probe(s, &again))
+    if (out->loading + out->measured > time_left(&s->by) / PROBES || probe(s, &again))
         return 0;
     if (again.loading + again.measured < out->loading + out->measured)
         *out = again;
@@ -145,26 +146,38 @@ static int too_little(const struct search *s, const struct tune_cost *c)
     return -1;
 }
 
-/* From the shortest run on, a longer one as long as there is time for it. */
+/* The cost of runs of a size, and of what is known of the one before: before->size below TUNE_WARM: nothing. */
+static int measure_size(struct search *s, const struct stoker_plan *p, int size, const struct tune_cost *before,
+                        struct tune_cost *out)
+{
+    int is_first = before->size < TUNE_WARM;
+    if (set_size(s, p, size) || (is_first ? probe_first(s, out) : probe(s, out))) {
+        if (time_left(&s->by) <= 0)
+            fprintf(stderr, "stoker tune: --seconds %g are over before the first run has ended; give more\n",
+                    s->of->seconds);
+        return -1;
+    }
+    if (before->size > size && size >= 0)
+        out->share = tune_share(tokens_of(s, before->size), before->measured, tokens_of(s, size), out->measured);
+    return 0;
+}
+
+/* From the shortest run on, a longer one as long as there is time for it, or as it is not known whether longer ones take longer. */
 static int choose_runs(struct search *s, const struct stoker_plan *p)
 {
-    int shortest = tune_shortest(s->by.prompt, s->by.answer), size = shortest;
-    struct tune_cost cost, before = {.size = -2};
-    for (;;) {
-        if (set_size(s, p, size) || (before.size < TUNE_WARM ? probe_first(s, &cost) : probe(s, &cost))) {
-            if (time_left(&s->by) <= 0)
-                fprintf(stderr, "stoker tune: --seconds %g are over before the first run has ended; give more\n",
-                        s->of->seconds);
+    int shortest = tune_shortest(s->by.prompt, s->by.answer), size = shortest, next;
+    struct tune_cost cost, before = {.size = TUNE_WARM - 1};
+    for (;; size = next) {
+        if (measure_size(s, p, size, &before, &cost))
             return -1;
-        }
-        if (before.size > size && size >= 0)
-            cost.share = tune_share(tokens_of(s, before.size), before.measured, tokens_of(s, size), cost.measured);
-        before = cost;
         if (!tune_budget(&s->budget, &cost, shortest, s->n_value, s->streams, time_left(&s->by)))
             return too_little(s, &cost);
-        if (s->budget.size >= size)
+        next = s->budget.size == TUNE_WARM && size > 0 ? 0 : s->budget.size;
+        if (next >= size && before.size < TUNE_WARM && size > 0 && s->budget.run < time_left(&s->by) / PROBES)
+            next = size - 1;
+        if (next >= size)
             break;
-        size = s->budget.size == TUNE_WARM && size > 0 ? 0 : s->budget.size;
+        before = cost;
     }
     if (s->budget.size != size && set_size(s, p, s->budget.size))
         return -1;
@@ -326,6 +339,8 @@ static int try_all(struct search *s)
         note(s, "readers and their depth", "not measured: the whole model fits in memory");
     if (more == 0)
         note(s, "--seconds", "over before everything was tried");
+    if (!profile_sets(&s->best))
+        fprintf(stderr, "stoker tune: nothing was shown to be faster than the defaults, which stay\n");
     return save(s, 1);
 }
 
