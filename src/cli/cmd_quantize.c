@@ -22,7 +22,7 @@ static const char usage[] =
     "  stoker quantize IN.gguf OUT.gguf --type q8_0 --resume     goes on where an earlier run ended\n\n"
     "types: presets such as Q4_K_M, block types such as q8_0, or keep for the bytes of the source; values go to the "
     "nearest level.\n"
-    "Today iq1, iq2 and iq3 are for --dry-run alone. Norms, routers, vectors and other small tensors keep their "
+    "Norms, routers, vectors and other small tensors keep their "
     "types.\n"
     "A rule is PATTERN=TYPE: the first whose pattern (PCRE2) is found in a tensor's name decides; blk.0-5.ffn_down "
     "begins with layers.\n"

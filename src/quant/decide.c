@@ -224,8 +224,6 @@ static void look_over(struct decision *d)
         }
         if (demands_importance(d, from, to->type) && !j->options->has_importance && j->n_needs_importance++ == 0)
             j->needs_importance = from->name;
-        if (to->type != from->type && !quant_can_encode(to->type) && !j->unwritable)
-            j->unwritable = from->name;
     }
     if (first)
         log_line(LOG_WARN,

@@ -8,10 +8,7 @@
 
 enum { QUANT_KEEP = TYPE_COUNT /* in place of a type: the bytes of the source */ };
 
-/* 1: rows of this type can be written. */
-int quant_can_encode(enum block_type type);
-
-/* n finite values of x, a multiple of the type's block, to blocks at out; every byte is defined. */
+/* n finite values of x, a multiple of the type's block, to blocks of a type that has a decoder; every byte of out is defined. */
 void quant_encode(enum block_type type, const float *x, int64_t n, uint8_t *out);
 
 /* The first value that the type cannot take: not finite, or, of f16, beyond 65504; -1: there is none. */

@@ -26,6 +26,12 @@ encode_fn encode_iq4_nl, encode_mxfp4, encode_nvfp4;
 encode_fn encode_q2_k, encode_q3_k, encode_q4_k, encode_q5_k, encode_q6_k, encode_tq1_0, encode_tq2_0;
 encode_fn encode_iq4_xs;
 
+/* encode_iq.c: 256 values through tables */
+encode_fn encode_iq2_xxs, encode_iq2_xs, encode_iq2_s, encode_iq3_xxs, encode_iq3_s;
+
+/* encode_iq1.c */
+encode_fn encode_iq1_s, encode_iq1_m;
+
 /* ---- what they share ------------------------------------------------------------------------------------------------------------- */
 
 static inline void put_u16(uint8_t *out, unsigned v)

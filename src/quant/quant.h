@@ -85,9 +85,8 @@ struct quant_job {
     uint64_t n_fallback;         /* tensors that got another type than was wanted */
     uint64_t n_needs_importance; /* tensors of types that demand it, where there is none; the first of them */
     const char *needs_importance;
-    const char *unwritable; /* a tensor of a type that has no encoder; NULL: none */
-    const char *recipe;     /* what the output says of how it was made */
-    uint64_t n_bytes;       /* of all parts */
+    const char *recipe; /* what the output says of how it was made */
+    uint64_t n_bytes;   /* of all parts */
     struct quant_plan plan;
     char *journal; /* path */
     struct arena arena;

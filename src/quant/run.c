@@ -364,8 +364,6 @@ static int check_job(const struct quant_job *j, struct error *err)
                          "%" PRIu64 " tensors, %s first, get types that are of little use without importance; "
                          "--no-imatrix-ok writes them all the same",
                          j->n_needs_importance, j->needs_importance);
-    if (j->unwritable)
-        return error_set(err, ERR_INPUT, "%s: its type is not written yet (--dry-run shows it)", j->unwritable);
     return 0;
 }
 

@@ -103,6 +103,16 @@ for preset in Q2_K Q3_K_L Q4_K_M Q5_K_S Q6_K Q4_0 Q5_1 IQ4_XS IQ4_NL MXFP4_MOE N
     rm "$dir/p.gguf" "$dir/q.gguf"
 done
 
+for type in iq1_s iq1_m iq2_xxs iq2_xs iq2_s iq3_xxs iq3_s; do # every point of a grid takes its time: fewer weights
+    run quantize "$small" "$dir/p.gguf" --type $type --no-imatrix-ok --pure
+    is "$type" 0 "bits a weight" ""
+    run quantize "$small" "$dir/q.gguf" --type $type --no-imatrix-ok --pure --threads 3 --memory min
+    same "$type with other threads" "$dir/p.gguf" "$dir/q.gguf"
+    run check "$dir/p.gguf"
+    is "check, $type" 0 "all are numbers" ""
+    rm "$dir/p.gguf" "$dir/q.gguf"
+done
+
 # What is refused before anything is written.
 refused() { # refused WHAT SENTENCE ARGUMENT...
     what=$1 sentence=$2
