@@ -27,6 +27,10 @@ struct small_vocab {
     int bos, eos, unknown;    /* -1: no key */
     int add_bos;              /* -1: no key */
     int no_merges;
+    int cls, sep;                   /* -1: no key */
+    int merge_spaces, space_prefix; /* 1: the key, true */
+    const uint8_t *charsmap;        /* NULL: no key */
+    uint64_t n_charsmap;
     char store[512][8];                              /* texts of bytes */
     const char *template_name[4], *template_text[4]; /* chat templates: "" is the one without a name */
 };
@@ -50,7 +54,7 @@ static inline void small_begin(struct small_vocab *v, const char *model)
 {
     memset(v, 0, sizeof *v);
     v->model = model;
-    v->bos = v->eos = v->unknown = v->add_bos = -1;
+    v->bos = v->eos = v->unknown = v->add_bos = v->cls = v->sep = -1;
     if (!strcmp(model, "gpt2"))
         v->pre = "gpt-2";
     for (int b = 0, next = 256; b < 256; b++) {
@@ -116,6 +120,14 @@ static inline int small_open(const struct small_vocab *v, struct gguf **g, struc
     small_key(&w, "tokenizer.ggml.bos_token_id", v->bos);
     small_key(&w, "tokenizer.ggml.eos_token_id", v->eos);
     small_key(&w, "tokenizer.ggml.unknown_token_id", v->unknown);
+    small_key(&w, "tokenizer.ggml.cls_token_id", v->cls);
+    small_key(&w, "tokenizer.ggml.seperator_token_id", v->sep);
+    if (v->merge_spaces)
+        gguf_write_bool(&w, "tokenizer.ggml.remove_extra_whitespaces", 1);
+    if (v->space_prefix)
+        gguf_write_bool(&w, "tokenizer.ggml.add_space_prefix", 1);
+    if (v->charsmap)
+        gguf_write_numbers(&w, "tokenizer.ggml.precompiled_charsmap", GGUF_U8, v->charsmap, v->n_charsmap);
     if (v->add_bos >= 0)
         gguf_write_bool(&w, "tokenizer.ggml.add_bos_token", v->add_bos);
     small_templates(&w, v);
@@ -124,6 +136,49 @@ static inline int small_open(const struct small_vocab *v, struct gguf **g, struc
         rc = gguf_open(g, path, err);
     unlink(path);
     return rc;
+}
+
+/* A map of characters for Unigram (charsmap.h), as wasteful as can be: each place of the trie has 256 units for itself. */
+enum { SMALL_PLACES = 40 };
+struct small_map {
+    uint32_t unit[256 * SMALL_PLACES], n_place;
+    char text[400];
+    size_t n_text;
+    uint8_t bytes[4 + 1024 * SMALL_PLACES + 400];
+};
+
+static inline void small_map_begin(struct small_map *m)
+{
+    memset(m, 0, sizeof *m);
+    m->unit[0] = 256u << 10;
+    m->n_place = 1;
+}
+
+static inline void small_map_add(struct small_map *m, const char *key, const char *replacement)
+{
+    uint32_t place = 256;
+    for (const char *k = key; *k; k++) {
+        uint32_t at = place ^ (uint8_t)*k, *unit = &m->unit[at];
+        if (*unit == 0)
+            *unit = (at ^ 256 * ++m->n_place) << 10 | (uint8_t)*k;
+        place = at ^ *unit >> 10;
+        if (!k[1])
+            *unit |= 1 << 8;
+    }
+    m->unit[place] = 1u << 31 | (uint32_t)m->n_text;
+    memcpy(m->text + m->n_text, replacement, strlen(replacement) + 1);
+    m->n_text += strlen(replacement) + 1;
+}
+
+/* The key's value, into the vocabulary. */
+static inline void small_map_put(struct small_map *m, struct small_vocab *v)
+{
+    uint32_t n = 1024 * (m->n_place + 1);
+    memcpy(m->bytes, &n, 4);
+    memcpy(m->bytes + 4, m->unit, n);
+    memcpy(m->bytes + 4 + n, m->text, m->n_text);
+    v->charsmap = m->bytes;
+    v->n_charsmap = 4 + n + m->n_text;
 }
 
 /* Write, open and load. 0, or -1 with the sentence. */

@@ -48,6 +48,15 @@ run tokenize "$ember" --decode 4096
 is "an id beyond the vocabulary" 2 "" "4096.*0 to 4095"
 run tokenize /no/such/file x
 is "no such file" 1 "" "/no/such/file"
+vocabularies=$data/tokenizers/vocab
+run tokenize "$vocabularies/bert-12k.gguf" 'The [SEP]' --add-special
+is "WordPiece, and its ends" 0 "=101 1996 102 102" ""
+run tokenize "$vocabularies/bert-12k.gguf" 'The [SEP]' --no-parse-special
+is "a separator's name as text" 0 "=1996 1031 7367 2361 1033" ""
+run tokenize "$vocabularies/bert-12k.gguf" --decode '1996 102'
+is "WordPiece back" 0 '^ the\[SEP\]$' ""
+run tokenize "$vocabularies/ugm-mini.gguf" 'the  tin' --add-special
+is "Unigram" 0 "=24 6 8 1" ""
 run tokenize --help
 is "help" 0 "--add-special.*bos" ""
 done_testing

@@ -1,5 +1,5 @@
 /* links: text format base */
-/* Fuzzing tokenizers. The first byte chooses the vocabulary: the embedded one under any pre-tokenizer, a small SPM or gemma4 one,
+/* Fuzzing tokenizers. The first byte chooses the vocabulary: the embedded one under any pre-tokenizer, a small one of each other kind,
  * or one that the data writes; the second flags; then text, in which bytes 0xF8 and above stand for texts of tokens.
  *
  * Laws: words cover the text; the same text, the same ids; ids exist; no control token without leave; byte-level ids spell the
@@ -17,7 +17,8 @@ static const char *const rules[] = {
     "deepseek-v3", "youtu",     "falcon",     "starcoder",  "gpt-2",  "roberta-bpe",  "qwen2",
     "qwen35",      "bloom",     "viking",     "tekken",     "gpt-4o", "tiny_aya",     "chameleon",
     "kimi-k2",     "superbpe",  "bailingmoe", "seed-coder", "afmoe",  "exaone-moe"};
-enum { RULES = sizeof rules / sizeof *rules, SMALL_SPM = RULES, SMALL_GEMMA4, VOCABULARIES };
+static const char *const small_models[] = {"llama", "gemma4", "bert", "t5"};
+enum { RULES = sizeof rules / sizeof *rules, VOCABULARIES = RULES + sizeof small_models / sizeof *small_models };
 
 static struct tokenizer *known[VOCABULARIES];
 
@@ -40,9 +41,16 @@ static struct tokenizer *small(const char *model)
                                         "▁▁", "日", "日本", "\n", "\n\n", "é",  "▁the"};
     static const char *const merges[] = {"a b", "ab ab", "▁ a", "▁ ab", "▁a b", "▁ ▁", "日 本", "\n \n"};
     static struct small_vocab v;
+    static struct small_map map;
     struct tokenizer *t = NULL;
     struct error err = {0};
     small_begin(&v, model);
+    small_map_begin(&map);
+    small_map_add(&map, "A", "a");
+    small_map_add(&map, "AB", "b  <s>");
+    small_map_add(&map, "\n", " ");
+    small_map_put(&map, &v);
+    v.merge_spaces = 1;
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         small_add(&v, words[i], TOKEN_NORMAL, -(float)i);
     for (size_t i = 0; i < sizeof merges / sizeof *merges; i++)
@@ -61,7 +69,7 @@ static struct tokenizer *load(unsigned which)
     struct error err = {0};
     struct gguf *g = NULL;
     if (which >= RULES)
-        return small(which == SMALL_SPM ? "llama" : "gemma4");
+        return small(small_models[which - RULES]);
     struct tokenizer *t = NULL;
     if (gguf_open(&g, EMBER, &err) != 0 || tokenizer_create(&t, g, rules[which], &err) != 0)
         fail(err.text);
@@ -82,6 +90,21 @@ static unsigned take(struct reader *r)
         return 0;
     r->n--;
     return *r->data++;
+}
+
+/* A map of characters: bytes of the data one by one, behind a trie of as many units as the data says. */
+static void write_map(struct small_vocab *v, struct reader *r)
+{
+    static uint32_t bytes[1100];
+    uint32_t n_unit = take(r) * 4, n_set = take(r) % 24;
+    memset(bytes, 0, sizeof bytes);
+    bytes[0] = n_unit * 4;
+    for (uint32_t i = 0; i < n_set; i++) {
+        uint32_t at = take(r) << 2 | take(r) % 4, offset = take(r) << 1 | take(r) % 2;
+        bytes[1 + (i == 0 ? 0 : at)] = offset << 10 | (take(r) % 4 == 0) << 8 | take(r);
+    }
+    v->charsmap = (const uint8_t *)bytes;
+    v->n_charsmap = 4 + n_unit * 4 + take(r);
 }
 
 /* NULL: refused, with a sentence. The strings live as long as the vocabulary is being written. */
@@ -112,6 +135,10 @@ static struct tokenizer *write_vocabulary(struct reader *r)
     v.no_merges = odd >> 3 & 1;
     v.n_type -= odd >> 4 & 1;
     v.n_score -= odd >> 5 & 1;
+    v.merge_spaces = odd >> 6 & 1;
+    v.space_prefix = odd >> 7 & 1;
+    if (take(r) % 2)
+        write_map(&v, r);
     if (small_load(&v, &t, &err) != 0 && !err.text[0])
         fail("refused without a sentence");
     return t;
@@ -151,7 +178,7 @@ static void check_ids(const struct tokenizer *t, const struct token_list *l, int
     for (size_t i = 0; i < l->n; i++) {
         if (l->id[i] < 0 || l->id[i] >= tokenizer_n_vocab(t))
             fail("an id that does not exist");
-        if (!may_control && tokenizer_type(t, l->id[i]) == TOKEN_CONTROL)
+        if (!may_control && tokenizer_type(t, l->id[i]) == TOKEN_CONTROL && !tokenizer_is_filler(t, l->id[i]))
             fail("a control token without leave");
     }
 }

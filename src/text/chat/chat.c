@@ -231,6 +231,8 @@ int chat_is_structure(const struct chat *c, const struct template_prompt *p, int
 {
     const struct variant *v = p->template == c->with_tools.template ? &c->with_tools : &c->plain;
     enum token_type type = tokenizer_type(c->tokenizer, id);
+    if (tokenizer_is_filler(c->tokenizer, id))
+        return 0;
     return (type == TOKEN_CONTROL || type == TOKEN_UNKNOWN || type == TOKEN_USER) && v->reach[id] < ORIGIN_USER;
 }
 

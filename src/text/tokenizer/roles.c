@@ -200,7 +200,10 @@ int roles_load(struct tokenizer *t, const struct gguf *g, struct error *err)
 {
     const struct defaults *d = &defaults[t->model];
     int bpe = t->model == MODEL_BPE;
-    t->bos = or_default(t, id_of_key(t, g, "bos"), bpe && t->pre->no_bos ? -1 : d->bos);
+    t->bos = id_of_key(t, g, "bos");
+    if (t->bos < 0 && t->model == MODEL_WPM)
+        t->bos = id_of_key(t, g, "cls");
+    t->bos = or_default(t, t->bos, bpe && t->pre->no_bos ? -1 : d->bos);
     t->eos = or_default(t, id_of_key(t, g, "eos"), d->eos);
     t->unknown = or_default(t, id_of_key(t, g, "unknown"), d->unknown);
     t->sep = or_default(t, id_of_key(t, g, "seperator"), d->sep); /* so spelled in files */

@@ -11,22 +11,20 @@
 
 #include <string.h>
 
-/* Length of a character by its first byte; what is no first byte stands alone. */
-static size_t char_length(const char *text, size_t n)
+size_t spm_char_length(const char *text, size_t n)
 {
     uint8_t lead = (uint8_t)*text;
     size_t length = lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
     return length < n ? length : n;
 }
 
-/* End of the first word of a text: the next U+2581 that follows another character. */
-static size_t word_end(const char *text, size_t n)
+size_t spm_word_end(const char *text, size_t n)
 {
     size_t i = 0;
     while (spm_is_space(text + i, n - i))
         i += 3;
     while (i < n && !spm_is_space(text + i, n - i))
-        i += char_length(text + i, n - i);
+        i += spm_char_length(text + i, n - i);
     return i;
 }
 
@@ -46,7 +44,7 @@ static int load_bytes(struct tokenizer *t, struct error *err)
     return 0;
 }
 
-static int load_scores(struct tokenizer *t, const struct gguf *g, struct error *err)
+int spm_load_scores(struct tokenizer *t, const struct gguf *g, struct error *err)
 {
     size_t n = (size_t)t->n_vocab;
     const struct gguf_value *scores = gguf_find(g, "tokenizer.ggml.scores");
@@ -60,16 +58,22 @@ static int load_scores(struct tokenizer *t, const struct gguf *g, struct error *
     return 0;
 }
 
+int spm_words_apart(const struct tokenizer *t)
+{
+    int apart = 1;
+    for (int i = 0; i < t->n_vocab && apart; i++) {
+        size_t n = t->text.start[i + 1] - t->text.start[i];
+        apart = spm_word_end(t->text.bytes + t->text.start[i], n) == n;
+    }
+    return apart;
+}
+
 int spm_load(struct tokenizer *t, const struct gguf *g, struct error *err)
 {
-    t->words_apart = 1;
-    for (int i = 0; i < t->n_vocab && t->words_apart; i++) {
-        size_t n = t->text.start[i + 1] - t->text.start[i];
-        t->words_apart = word_end(t->text.bytes + t->text.start[i], n) == n;
-    }
+    t->words_apart = spm_words_apart(t);
     if (load_bytes(t, err) != 0)
         return -1;
-    return t->model == MODEL_GEMMA4 ? merges_load(t, g, err) : load_scores(t, g, err);
+    return t->model == MODEL_GEMMA4 ? merges_load(t, g, err) : spm_load_scores(t, g, err);
 }
 
 /* ---- encoding -------------------------------------------------------------------------------------------------------------- */
@@ -114,7 +118,7 @@ static int encode_part(const struct tokenizer *t, struct workspace *w, const cha
     struct merger *m = &w->merger;
     m->n = 0;
     for (size_t i = 0, length; i < n; i += length) {
-        length = char_length(text + i, n - i);
+        length = spm_char_length(text + i, n - i);
         int32_t id = merges_symbol(t, text + i, length);
         if (merge_add(m, (uint32_t)i, (uint32_t)length, id) != 0)
             return -1;
@@ -135,7 +139,7 @@ static int encode_words(const struct tokenizer *t, struct workspace *w, const ch
                         struct token_list *out)
 {
     for (size_t i = 0, length; i < n; i += length) {
-        length = t->words_apart ? word_end(text + i, n - i) : n;
+        length = t->words_apart ? spm_word_end(text + i, n - i) : n;
         if (workspace_word(t, w, encode_part, text + i, length, out) != 0)
             return -1;
     }

@@ -36,7 +36,7 @@ static int choose_model(struct tokenizer *t, const struct gguf *g, struct error 
         }
     return error_set(err, ERR_UNSUPPORTED,
                      "tokenizer model \"%.*s\" (tokenizer.ggml.model) is not supported; supported are gpt2 (byte-level "
-                     "BPE), llama (SentencePiece BPE) and gemma4",
+                     "BPE), llama (SentencePiece BPE), gemma4, bert (WordPiece) and t5 (Unigram)",
                      (int)(model.length < 40 ? model.length : 40), model.text);
 }
 
@@ -67,8 +67,9 @@ static int load_model(struct tokenizer *t, const struct gguf *g, struct error *e
     case MODEL_GEMMA4:
         return spm_load(t, g, err);
     case MODEL_UGM:
+        return unigram_load(t, g, err);
     case MODEL_WPM:
-        break;
+        return wordpiece_load(t, err);
     }
     return 0;
 }
@@ -130,6 +131,10 @@ const char *tokenizer_text(const struct tokenizer *t, int32_t id, size_t *length
     return t->text.bytes + t->text.start[id];
 }
 
+/* Both cut words by pieces alone, and find no control tokens. */
+static int by_pieces(const struct tokenizer *t) { return t->model == MODEL_UGM || t->model == MODEL_WPM; }
+
+int tokenizer_is_filler(const struct tokenizer *t, int32_t id) { return by_pieces(t) && id >= 0 && id == t->unknown; }
 int tokenizer_is_hidden(const struct tokenizer *t, int32_t id) { return id >= 0 && id < t->n_vocab && t->hidden[id]; }
 
 const char *tokenizer_piece(const struct tokenizer *t, int32_t id, int special, size_t *length)
@@ -140,6 +145,23 @@ const char *tokenizer_piece(const struct tokenizer *t, int32_t id, int special, 
         return "";
     *length = t->piece.start[id + 1] - t->piece.start[id];
     return t->piece.bytes + t->piece.start[id];
+}
+
+static int encode_clean(const struct tokenizer *t, struct workspace *w, const char *text, size_t n,
+                        struct token_list *out)
+{
+    switch (t->model) {
+    case MODEL_BPE:
+        return bpe_encode(t, w, text, n, out);
+    case MODEL_UGM:
+        return unigram_encode(t, w, text, n, out);
+    case MODEL_WPM:
+        return wordpiece_encode(t, w, text, n, out);
+    case MODEL_SPM:
+    case MODEL_GEMMA4:
+        break;
+    }
+    return spm_encode(t, w, text, n, out);
 }
 
 /* Vocabularies of text, not of bytes, were trained on well-formed UTF-8; SentencePiece writes other bytes as they are. */
@@ -158,7 +180,7 @@ static int encode_raw(const struct tokenizer *t, struct workspace *w, const char
             return -1;
         pretokenize_clean((const uint8_t *)text, n, (uint8_t *)cleaned);
     }
-    int rc = (t->model == MODEL_BPE ? bpe_encode : spm_encode)(t, w, cleaned ? cleaned : text, clean, out);
+    int rc = encode_clean(t, w, cleaned ? cleaned : text, clean, out);
     reqmem_free(cleaned);
     return rc;
 }
@@ -185,7 +207,7 @@ static int add_spelled(const struct tokenizer *t, int32_t id, struct token_list 
  * template's: it is written in bytes. */
 static int spell_controls(const struct tokenizer *t, size_t from, struct token_list *out)
 {
-    size_t i = from;
+    size_t i = by_pieces(t) ? out->n : from;
     while (i < out->n && t->type[out->id[i]] != TOKEN_CONTROL)
         i++;
     if (i == out->n)
@@ -223,15 +245,20 @@ static int encode(const struct tokenizer *t, struct workspace *w, const char *te
     return encode_ordinary(t, w, text + at, length - at, marks, out);
 }
 
+/* What ends a text: eos, or the separator of WordPiece. */
+static int add_last(const struct tokenizer *t, struct token_list *out)
+{
+    if (t->model == MODEL_WPM)
+        return token_list_add(out, tokenizer_separator(t));
+    return t->add_eos ? token_list_add(out, t->eos) : 0;
+}
+
 static int encode_text(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
                        const struct special_marks *marks, struct token_list *out, struct error *err)
 {
     if (length > TEXT_MAX)
         return error_set(err, ERR_INPUT, "the text has %zu bytes; at most %d can be tokenised at once", length,
                          TEXT_MAX);
-    if (t->model == MODEL_UGM || t->model == MODEL_WPM)
-        return error_set(err, ERR_UNSUPPORTED, "tokenising with a %s vocabulary is not supported yet; ids can be used",
-                         t->model == MODEL_UGM ? "unigram (t5)" : "WordPiece (bert)");
     struct workspace own = {0}, *w = workspace_take(t, &own);
     struct special_cut *cut = NULL;
     size_t n_cut = 0, first;
@@ -245,8 +272,8 @@ static int encode_text(const struct tokenizer *t, const char *text, size_t lengt
         rc = encode(t, w, text, length, marks, cut, n_cut, out);
     if (rc == 0 && add_special && tokenizer_adds_bos(t) && out->n > first && out->id[first] == t->bos)
         log_line(LOG_WARN, "the text begins with the bos token that the vocabulary adds anyway: two are kept");
-    if (rc == 0 && add_special && t->add_eos)
-        rc = token_list_add(out, t->eos);
+    if (rc == 0 && add_special)
+        rc = add_last(t, out);
     reqmem_free(cut);
     workspace_give(w, &own);
     return rc == 0 ? 0 : error_set(err, ERR_MEMORY, "no memory to tokenise a text of %zu bytes", length);
@@ -262,4 +289,24 @@ int tokenizer_encode_marked(const struct tokenizer *t, const char *text, size_t 
                             const uint8_t *reach, struct token_list *out, struct error *err)
 {
     return encode_text(t, text, length, 0, 1, &(struct special_marks){mark, reach}, out, err);
+}
+
+int tokenizer_encode_pair(const struct tokenizer *t, const char *first, size_t n_first, const char *second,
+                          size_t n_second, struct token_list *out, struct error *err)
+{
+    if (!by_pieces(t))
+        return error_set(err, ERR_UNSUPPORTED,
+                         "this vocabulary has no form of its own for a pair of texts; a model's "
+                         "template has to say it");
+    int wordpiece = t->model == MODEL_WPM;
+    int32_t end = wordpiece ? t->sep : t->eos;
+    if (token_list_add(out, t->bos) != 0)
+        return error_set(err, ERR_MEMORY, "no memory to tokenise a pair of texts");
+    if (encode_text(t, first, n_first, 0, 0, NULL, out, err) != 0)
+        return -1;
+    if (token_list_add(out, end) != 0 || (!wordpiece && token_list_add(out, end) != 0))
+        return error_set(err, ERR_MEMORY, "no memory to tokenise a pair of texts");
+    if (encode_text(t, second, n_second, 0, 0, NULL, out, err) != 0)
+        return -1;
+    return token_list_add(out, end) == 0 ? 0 : error_set(err, ERR_MEMORY, "no memory to tokenise a pair of texts");
 }

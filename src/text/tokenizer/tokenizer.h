@@ -1,8 +1,9 @@
 /* Tokenizers: text to ids and back, by the vocabulary in a GGUF file.
  *
- * Byte-level BPE with every known pre-tokenizer, SentencePiece BPE, and gemma4's kind of it; vocabularies of t5 and bert can be
- * opened and decoded. Texts are bytes with a length: NULs and invalid UTF-8 are legal input. Threads may share a tokenizer: what
- * it remembers of earlier texts makes it faster, nothing else. Definition: tokenizer.md of the specification. */
+ * Byte-level BPE with every known pre-tokenizer, SentencePiece BPE, and gemma4's kind of it; WordPiece (bert) and Unigram (t5), which
+ * normalise, so that a text does not come back byte for byte. Texts are bytes with a length: NULs and invalid UTF-8 are legal input.
+ * Threads may share a tokenizer: what it remembers of earlier texts makes it faster, nothing else. Definition: tokenizer.md of the
+ * specification. */
 #ifndef TEXT_TOKENIZER_TOKENIZER_H
 #define TEXT_TOKENIZER_TOKENIZER_H
 
@@ -29,9 +30,9 @@ struct token_list {
     size_t n, cap;
 };
 
-/* Append the ids of length bytes of text to *out. add_special 1: bos and eos as the vocabulary wants; parse_special 1: texts of control
- * tokens become those tokens. Scratch is of the requests' memory (base/reqmem.h), and freed again. -1: ERR_MEMORY, ERR_INPUT (a text above
- * 256 MiB) or ERR_UNSUPPORTED (t5, bert); *out may hold a part. */
+/* Append the ids of length bytes of text to *out. add_special 1: what the vocabulary wants around it; parse_special 1: texts of control
+ * tokens become those tokens. Scratch is of the requests' memory (base/reqmem.h), and freed again. -1: ERR_MEMORY or ERR_INPUT (a text
+ * above 256 MiB); *out may hold a part. */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length, int add_special, int parse_special,
                      struct token_list *out, struct error *err);
 /* The same without bos and eos, with parse_special, for a text of several authors: mark [length] is the origin of each byte (text_origin
@@ -39,6 +40,11 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length,
  * text, and ordinary text becomes no control token by merges. */
 int tokenizer_encode_marked(const struct tokenizer *t, const char *text, size_t length, const uint8_t *mark,
                             const uint8_t *reach, struct token_list *out, struct error *err);
+/* Two texts for a model that judges the second by the first: [CLS] first [SEP] second [SEP] of WordPiece, <s> first </s></s> second </s> of
+ * Unigram; what the vocabulary lacks is left out. In neither text a control token's text is anything but text. ERR_UNSUPPORTED: another
+ * kind; else as tokenizer_encode(). */
+int tokenizer_encode_pair(const struct tokenizer *t, const char *first, size_t n_first, const char *second,
+                          size_t n_second, struct token_list *out, struct error *err);
 int token_list_add(struct token_list *l, int32_t id); /* id < 0: adds nothing. -1: no memory */
 void token_list_free(struct token_list *l);           /* the list is empty then, and can be used again */
 
@@ -50,6 +56,9 @@ enum token_type tokenizer_type(const struct tokenizer *t, int32_t id); /* an id 
  * tokenizer; an id that there is not: empty. */
 const char *tokenizer_text(const struct tokenizer *t, int32_t id, size_t *length);
 int tokenizer_is_hidden(const struct tokenizer *t, int32_t id); /* 1: no part of plain output, whatever its type */
+
+/* 1: ordinary text becomes this token where the vocabulary has no piece for it: the unknown one of WordPiece and Unigram. */
+int tokenizer_is_filler(const struct tokenizer *t, int32_t id);
 
 int tokenizer_is_end(const struct tokenizer *t, int32_t id); /* 1: it ends the generation */
 int32_t tokenizer_bos(const struct tokenizer *t);            /* -1: none */

@@ -3,6 +3,7 @@
  *   vocab.c       tokens, types, pieces, lookup            roles.c       special ids, end of generation
  *   special.c     cutting special tokens out of a text     merges.c      merges of BPE
  *   bpe.c spm.c   words to ids                             workspace.c   memory of one call
+ *   wordpiece.c unigram.c   the same of embedding models   prefixes.c    which tokens begin at a place
  *   tokenizer.c   puts them together
  *
  * All of it lies in one growing arena and is read-only after loading. */
@@ -10,7 +11,9 @@
 #define TEXT_TOKENIZER_VOCAB_H
 
 #include "base/arena.h"
+#include "text/tokenizer/charsmap.h"
 #include "text/tokenizer/merge.h"
+#include "text/tokenizer/prefixes.h"
 #include "text/tokenizer/pretokenize.h"
 #include "text/tokenizer/tokenizer.h"
 #include "text/tokenizer/words.h"
@@ -98,8 +101,13 @@ struct tokenizer {
 
     /* the token of a byte that nothing else covers; -1: unknown takes its place, or nothing */
     int32_t byte_token[256];
-    float *score;    /* llama: [n_vocab] */
-    int words_apart; /* llama, gemma4: no token goes on behind the end of a word (see spm.c) */
+    float *score;    /* llama, t5: [n_vocab] */
+    int words_apart; /* llama, gemma4, t5: no token goes on behind the end of a word (see spm.c) */
+
+    struct prefixes prefixes; /* bert, t5 */
+    struct charsmap charsmap; /* t5 */
+    double unknown_score;
+    int merge_spaces;
 
     struct workspace *workspace; /* [WORKSPACES] */
 };
@@ -183,5 +191,18 @@ int bpe_encode(const struct tokenizer *t, struct workspace *w, const char *text,
 /* spm.c: models llama and gemma4 */
 int spm_load(struct tokenizer *t, const struct gguf *g, struct error *err);
 int spm_encode(const struct tokenizer *t, struct workspace *w, const char *text, size_t n, struct token_list *out);
+int spm_load_scores(struct tokenizer *t, const struct gguf *g, struct error *err);
+int spm_words_apart(const struct tokenizer *t);
+/* Length of a character by its first byte; what is no first byte stands alone. */
+size_t spm_char_length(const char *text, size_t n);
+/* End of the first word of a text: the next U+2581 that follows another character. */
+size_t spm_word_end(const char *text, size_t n);
+
+/* wordpiece.c, unigram.c: texts are well-formed UTF-8 */
+int wordpiece_load(struct tokenizer *t, struct error *err);
+int wordpiece_encode(const struct tokenizer *t, struct workspace *w, const char *text, size_t n,
+                     struct token_list *out);
+int unigram_load(struct tokenizer *t, const struct gguf *g, struct error *err);
+int unigram_encode(const struct tokenizer *t, struct workspace *w, const char *text, size_t n, struct token_list *out);
 
 #endif

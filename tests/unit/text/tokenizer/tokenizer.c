@@ -331,28 +331,6 @@ static void test_gemma4(void **state)
     tokenizer_destroy(t);
 }
 
-/* Vocabularies that can be shown and decoded, but not yet encoded with. */
-static void test_decode_only(void **state)
-{
-    (void)state;
-    static struct small_vocab v;
-    const char *model[] = {"t5", "bert"};
-    for (int m = 0; m < 2; m++) {
-        struct tokenizer *t = NULL;
-        struct error err = {0};
-        struct token_list l = {0};
-        size_t n;
-        small_begin(&v, model[m]);
-        int word = small_add(&v, "▁word", TOKEN_NORMAL, 0);
-        assert_int_equal(small_load(&v, &t, &err), 0);
-        assert_memory_equal(tokenizer_piece(t, word, 0, &n), " word", 5);
-        assert_int_equal(tokenizer_encode(t, "word", 4, 1, 1, &l, &err), -1);
-        assert_int_equal(err.code, ERR_UNSUPPORTED);
-        assert_int_equal(tokenizer_separator(t), m == 1 ? 102 : -1);
-        tokenizer_destroy(t);
-    }
-}
-
 /* The same ids from many threads, whoever gets a table of words. */
 enum { THREADS = 4 };
 struct job {
@@ -562,21 +540,13 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ember),
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_special_cuts),
-        cmocka_unit_test(test_phi3_swallows),
-        cmocka_unit_test(test_merges),
-        cmocka_unit_test(test_ignore_merges),
-        cmocka_unit_test(test_spm),
-        cmocka_unit_test(test_gemma4),
-        cmocka_unit_test(test_decode_only),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_long_runs),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_roles),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_control_by_merges),
+        cmocka_unit_test(test_ember),        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_special_cuts), cmocka_unit_test(test_phi3_swallows),
+        cmocka_unit_test(test_merges),       cmocka_unit_test(test_ignore_merges),
+        cmocka_unit_test(test_spm),          cmocka_unit_test(test_gemma4),
+        cmocka_unit_test(test_threads),      cmocka_unit_test(test_long_runs),
+        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_memory),       cmocka_unit_test(test_control_by_merges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
