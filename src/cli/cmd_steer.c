@@ -20,7 +20,7 @@ static const char usage[] =
     "with line i of "
     "the other.\nPer layer: norms of the mean difference and of the mean row, their ratio; share of the differences' "
     "squares along the "
-    "direction;\nshare of the pairs that it tells apart.\n\n";
+    "direction;\nshare of the pairs that it tells apart; at the end a scale to begin with.\n\n";
 
 enum { MAKE = 1, SHOW = 2, CONVERT = 4, SWEEP = 8 };
 

@@ -20,9 +20,11 @@ none_left() { # none_left WHAT
 run $exact $texts -o "$f"
 is "a vector" 0 '^ +3 +79\.3[0-9]* +[0-9.]+ +0\.7[0-9]+ +0\.40[0-9] +1\.000$' ""
 is "what is told" 0 'f.gguf: add, layers 1-5, sha256 [0-9a-f]{16}\.\.$' ""
+is "a scale" 0 "^scale to begin with: 24 \\(all layers together add as much as the mean residual, 120\\.[0-9]+\\): --control-vector-scaled $f:24$" ""
 near "mean, last position" mean-last.gguf 1e-6 1e-5
 cp "$f" "$dir/mean"
 run $exact $texts --norm raw -o "$f"
+is "a scale of what was measured" 0 '^scale to begin with: 0\.24 ' ""
 near "as measured" mean-last-raw.gguf 1e-6 1e-5
 cp "$f" "$dir/raw"
 run $exact $texts --positions all -o "$f"
@@ -75,6 +77,7 @@ key() { # key NAME REGEX: of $f
 }
 run $exact $texts --license MIT --mode project --orthogonalize -o "$f"
 is "a projection" 0 'project, layers 1-5' ""
+grep -q '^scale' "$dir/out" && fail "a projection" "is told a scale" || pass
 key kind project
 key license MIT
 key name declines

@@ -46,6 +46,18 @@ run $sweep $few --json --seed 2
 sed 's/,"drift.*//' "$dir/out" >"$dir/greedy"
 sed 's/,"drift.*//' "$dir/truth" | cmp -s - "$dir/greedy" && ! cmp -s "$dir/out" "$dir/truth" && pass || fail "--seed" "is not that of --neutral alone"
 
+# Scales that are too small are told, on stderr; those that stoker steer make names are not.
+unit="--vector $v/mean-last.gguf --prompts $dir/ask -n 8"
+run $sweep $unit
+is "scales that do nothing" 0 '^all +2 +- +0\.000 +-$' 'steer sweep: no scale changed any answer; try larger scales, as in --scales -20,20 '
+run $sweep $unit --scales 0
+grep -q 'no scale' "$dir/err" && fail "scale 0 alone" "is called too small" || pass
+run $sweep $unit --scales 24
+is "the scale to begin with" 0 '^all +24 +- +(1\.000|0\.[2-9][0-9]*) +-$' ""
+grep -q 'no scale' "$dir/err" && fail "a scale that does something" "is called too small" || pass
+run $sweep $unit --json --scales 1000 --layers 3
+grep -q 'no s' "$dir/err" && fail "the largest scale" "is said to change nothing" || pass
+
 # ---- refused -------------------------------------------------------------------------------------------------------------------------
 run $sweep --prompts "$dir/ask"
 is "no vector" 2 "" '--vector: which control vector\?'

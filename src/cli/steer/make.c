@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ struct make {
     float *v;       /* [n_tensor][n_embd] */
     int best;       /* tensor with the largest difference against its rows */
     double best_ratio;
+    double residual, moved; /* norms summed over the layers: of the mean rows, of the directions */
 };
 
 static int wrong(const struct make *m, const char *sentence)
@@ -231,6 +233,14 @@ static void print_layer(struct make *m, size_t i, const struct contrast *k)
                 m->c->name, layer, k->iterations, k->change, k->ratio);
 }
 
+static double norm_of(const float *v, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += (double)v[i] * (double)v[i];
+    return sqrt(sum);
+}
+
 static int make_directions(struct make *m)
 {
     const struct steer_command *c = m->c;
@@ -262,8 +272,11 @@ static int make_directions(struct make *m)
                                         .layer = m->first + (int)i};
         status = contrast_layer(&r, &w, m->v + i * (size_t)n_embd, &k, &err) ? steer_fail(c, &err) : 0;
         progress_end(&p);
-        if (!status)
+        if (!status) {
             print_layer(m, i, &k);
+            m->residual += k.residual;
+            m->moved += norm_of(m->v + i * (size_t)n_embd, n_embd);
+        }
         progress_show(&p, i + 1, m->n_tensor);
     }
     progress_end(&p);
@@ -304,6 +317,24 @@ static int write_vector(struct make *m)
     return status;
 }
 
+/* What a layer adds stays in the rows of those behind it, so all layers together count: much less than a mean row changes no answer, much
+ * more leaves nothing of it. A projection needs no scale. */
+static void print_scale(const struct make *m)
+{
+    const struct steer_command *c = m->c;
+    double residual = m->residual / (double)m->n_tensor, scale = residual / m->moved;
+    if ((c->mode && is(c->mode, "project")) || !(m->residual > 0) || !(m->moved > 0))
+        return;
+    if (scale > STOKER_SCALE_MOST) {
+        printf("scale to begin with: above %d, which is too large for a flag; make it with --norm raw\n",
+               STOKER_SCALE_MOST);
+        return;
+    }
+    printf("scale to begin with: %.*g (all layers together add as much as the mean residual, %.4g): "
+           "--control-vector-scaled %s:%.*g\n",
+           scale < 100 ? 2 : 3, scale, residual, c->out, scale < 100 ? 2 : 3, scale);
+}
+
 /* What the command itself holds while the model is open; what it takes to compare rows comes when that is closed. */
 static uint64_t own_bytes(const struct make *m)
 {
@@ -334,6 +365,8 @@ int steer_make(struct steer_command *c)
     steer_sequences_free(&m.q);
     status = status ? status : make_directions(&m);
     status = status ? status : write_vector(&m);
+    if (!status)
+        print_scale(&m);
     study_prompts_free(&m.positive);
     study_prompts_free(&m.negative);
     free(m.tensor);

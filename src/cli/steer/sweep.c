@@ -30,6 +30,7 @@ struct sweep {
     struct stoker_vector *vector;
     struct progress progress;
     size_t done, all; /* answers */
+    size_t changed;   /* tokens, under all settings */
 };
 
 /* One line: what a setting does. */
@@ -289,6 +290,7 @@ static int setting(struct sweep *w, const int *layers, double scale)
     if (status || (status = count_matches(w, &w->steered, &r.matches)))
         return status;
     count_changes(&w->plain, &w->steered, &r);
+    w->changed += r.changed;
     if (w->c->neutral)
         sum_drift(&w->free_talk, &w->drift, &r);
     print_row(w, &r);
@@ -311,6 +313,26 @@ static int check_layers(const struct sweep *w)
             return wrong(w, "--layers", shown, range[1] > last ? fix : "the vector has no direction there");
     }
     return 0;
+}
+
+/* A vector of norm 1 is little beside rows of norm 100, and a table of zeros does not say so. Of a projection 1 is all there is. */
+static void tell_unchanged(const struct sweep *w)
+{
+    struct stoker_vector_about about;
+    double most = 0;
+    for (int k = 0; k < w->n_scale; k++)
+        most = fmax(most, fabs(w->scale[k]));
+    if (w->changed || most == 0)
+        return;
+    stoker_vector_about(w->vector, &about);
+    double larger = fmin(10 * most, STOKER_SCALE_MOST);
+    if (about.kind == STOKER_VECTOR_ADD && larger > most)
+        fprintf(stderr,
+                "stoker %s: no scale changed any answer; try larger scales, as in --scales -%g,%g (stoker steer make "
+                "says one to begin with)\n",
+                w->c->name, larger, larger);
+    else
+        fprintf(stderr, "stoker %s: no setting changed any answer; try other layers or prompts\n", w->c->name);
 }
 
 static int run(struct sweep *w)
@@ -338,6 +360,8 @@ static int run(struct sweep *w)
         for (int k = 0; k < w->n_scale && !status; k++)
             status = setting(w, w->layers[i], w->scale[k]);
     progress_end(&w->progress);
+    if (!status)
+        tell_unchanged(w);
     return status;
 }
 
