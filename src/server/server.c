@@ -212,7 +212,8 @@ static int open_socket(struct server *s, int *port, struct stoker_error *err)
     if (fd >= 0)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) || listen(fd, 1024)) {
-        fail(err, STOKER_ERR_IO, "cannot listen on %s port %d: %s", s->opt.host, s->opt.port, strerror(errno));
+        fail(err, STOKER_ERR_IO, "cannot listen on %s port %d: %s%s", s->opt.host, s->opt.port, strerror(errno),
+             errno == EADDRINUSE ? "; another program has it: --port N takes another, --port 0 any that is free" : "");
         if (fd >= 0)
             close(fd);
         fd = -1;

@@ -21,6 +21,7 @@ starts() {
     at=$(sed 's/^listening on //' "$dir/out")
     wait_for 60 curl -sf -o /dev/null "$at/health" || fail "serve $*" "is not healthy"
     curl -s "$at/v1/models" "$at/metrics" >"$dir/ignored"
+    curl -s "$at/v1/embeddings" -d '{}' >"$dir/embeddings"
     kill -TERM $pid
     wait $pid
     status=$?
@@ -33,6 +34,8 @@ lines=$(grep -Ec "$log"' plan: (context 1024, 1 sequence, chunks of 16 rows; pre
 [ "$lines" -eq 3 ] && pass || fail "serve: the plan" "$lines of its 3 lines: $(grep plan: "$dir/err")"
 grep -Eq '(/health|/metrics) 200' "$dir/err" && fail "serve" "logs what is asked every few seconds" || pass
 grep -q warning "$dir/err" && fail "serve" "warns of what nobody gave" || pass
+grep -q '"type": *"not_supported_error"' "$dir/embeddings" && grep -Eq 'POST /v1/embeddings 501 .*: not_supported_error$' "$dir/err" && pass ||
+    fail "what is not supported" "the log says $(grep embeddings "$dir/err"), the client gets $(cat "$dir/embeddings")"
 # what the plan offers brings back what it gave up
 grep -o '[(]\(not with \|\)--[^)]*[)]' "$dir/err" | sed 's/not with //' | tr -d '()' >"$dir/offers"
 while read -r offer; do
@@ -81,6 +84,9 @@ wait_for 60 grep -q '^listening on ' "$dir/out" || fail "serve --roofs on" "does
 at=$(sed 's/^listening on //' "$dir/out")
 wait_for 60 curl -sf -o "$dir/stats" "$at/stoker/stats" || fail "serve --roofs on" "is not healthy"
 grep -Eq '"memory_mbps":null,"memory_roof_mbps":[0-9.]+,"drive_roof_mbps":null' "$dir/stats" && pass || fail "roofs before an answer" "$(cat "$dir/stats")"
+"$stoker" serve --port "${at##*:}" --memory min >"$dir/second" 2>&1
+grep -Eq "cannot listen on 127\.0\.0\.1 port ${at##*:}: Address already in use; another program has it: --port N takes another" "$dir/second" &&
+    pass || fail "a port that is taken" "$(cat "$dir/second")"
 sleep 0.5 # figures are of half a second or more
 curl -s "$at/v1/completions" -d '{"prompt":"Once","max_tokens":64,"ignore_eos":true}' >"$dir/ignored"
 curl -s "$at/stoker/stats" >"$dir/stats"

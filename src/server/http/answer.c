@@ -271,8 +271,8 @@ int http_answer_json(struct http_exchange *x, struct out *o) { return http_answe
 static void keep_reason(struct http_connection *c, const struct refusal *r)
 {
     if (r->status == 400 || r->status == 422 || r->status == 501)
-        snprintf(c->why, sizeof c->why, "%s%s%.100s", r->code ? r->code : "invalid_request", *r->param ? " at " : "",
-                 r->param);
+        snprintf(c->why, sizeof c->why, "%s%s%.100s", r->code ? r->code : refusal_type(r->status),
+                 *r->param ? " at " : "", r->param);
     else
         snprintf(c->why, sizeof c->why, "%.199s", r->text);
 }
