@@ -259,8 +259,12 @@ static void print_text(const struct stoker_plan *p, double rate, int is_measured
     for (int i = 0; i < STOKER_PLAN_PARTS; i++)
         sorted[i] = &p->part[i];
     qsort(sorted, STOKER_PLAN_PARTS, sizeof *sorted, larger_first);
-    printf("%s (%s)\nmemory: %s planned%s; from %s it works, from %s nothing streams\n", p->model, p->arch,
-           show_bytes(p->total), show_budget(p), show_limit(p->minimum), show_limit(p->whole));
+    printf("%s (%s)\nmemory: %s planned%s; from %s it works, ", p->model, p->arch, show_bytes(p->total), show_budget(p),
+           show_limit(p->minimum));
+    if (p->n_class && share_held(p) < 1)
+        printf("from %s nothing streams\n", show_limit(p->whole));
+    else /* the limit, rounded up, may look larger than what is planned */
+        printf("here nothing streams\n");
     for (int i = 0; i < STOKER_PLAN_PARTS && sorted[i][0] > 0; i++) {
         const char *name = p->part_name[sorted[i] - p->part];
         printf("  %-10s %12s  %s\n", name, show_bytes(*sorted[i]), part_means(name));

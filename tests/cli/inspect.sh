@@ -60,7 +60,9 @@ run inspect "$dir/strange.gguf" --json
 is "bytes that are not UTF-8 as JSON" 0 "\"arch\":\"q($(printf '\357\277\275')){4}moe\"" ""
 
 run plan "$ember" --memory 300M
-is "plan" 0 "^memory: [0-9.]+ MiB planned of 300\.0 MiB that --memory allows; from .* it works, from .* nothing streams$" ""
+is "plan" 0 "^memory: [0-9.]+ MiB planned of 300\.0 MiB that --memory allows; from .* it works, here nothing streams$" ""
+run plan "$ember" --memory min
+is "plan that streams" 0 "^memory: .*; from .* it works, from [0-9.]+ [KMG]iB nothing streams$" ""
 grep -Eq '^predicted: a prompt of 1024 tokens .*, which are assumed \(--measure\)$' "$dir/out" && pass || fail "plan" "does not say what is assumed"
 grep -Eq '^  [a-z_]+ +[0-9.]+ [KMGi]*B *$' "$dir/out" && fail "plan" "has a part without a word" || pass
 run plan "$ember"
