@@ -17,7 +17,7 @@ f=$dir/f.safetensors
 
 # ---- what a file holds ---------------------------------------------------------------------------------------------------------
 run $act -o "$f"
-is "a file" 0 "" ""
+is "a file" 0 "" "=$f: resid_post, layers all, 5 tensors; resid_post.0 f32 [10, 40]; 7.0 KiB"
 look "all layers" "$f" '^qwen3moetokens:I32\[10\]resid_post\.0:F32\[10,40\].*resid_post\.3:F32\[10,40\]$' resid_post.0
 look "ids" "$f" '^\(1,2,3,4,5,6\)$' tokens
 cp "$f" "$dir/truth"
@@ -41,14 +41,14 @@ rm -f "$dir/f.npy"
 
 # Products with the directions of a vector: of the layers that it has. The numbers are those of an independent sum in f64.
 run $act --reduce dot --vector "$data/steering/steer-qwen3moe.a.gguf" -o "$f"
-is "products" 0 "" ""
+is "products" 0 "" "^[^ ]+: .*, layers .* tensors?; .* \[[0-9, ]+\]; [0-9.]+ [KMi]*B$"
 look "products" "$f" 'tokens:I32\[10\]resid_post\.1\.dot:F32\[10\]resid_post\.2\.dot:F32\[10\]resid_post\.3\.dot:F32\[10\]$'
 look "products of layer 2" "$f" '^\(-30\.6233[0-9]*,-30\.0955[0-9]*,-21\.7250[0-9]*,' resid_post.2.dot
 
 # Features of an autoencoder: alone, or beside other tensors. Their numbers: tests/capture.c.
 sae=$data/steering/steer-qwen3moe.sae
 run $act --sae "$sae" --top 20 -o "$f"
-is "features" 0 "" ""
+is "features" 0 "" "^[^ ]+: .*, layers .* tensors?; .* \[[0-9, ]+\]; [0-9.]+ [KMi]*B$"
 look "features" "$f" 'tokens:I32\[10\]sae_ids\.2:I32\[10,20\]sae_values\.2:F32\[10,20\]$'
 grep -qa '"sae":"[0-9a-f]\{64\}"' "$f" && pass || fail "the autoencoder's name" "not in the header"
 run $act --sae "$sae" --top 20 --chunk 3 --threads 2 -o "$dir/again.safetensors"
@@ -67,7 +67,7 @@ run $act --layers 2 -o "$dir/whole.safetensors"
 tr ' ' '\n' <"$dir/ids" | head -n 7 | tr '\n' ' ' >"$dir/seven"
 printf 'What is 9 + 4? What is the KV cache? What is an expert?' >"$dir/corpus"
 run activations "$ember" --text "$dir/corpus" --window 8 --parallel 2 --layers 3 -o "$f"
-is "a corpus" 0 "" ""
+is "a corpus" 0 "" "^[^ ]+: .*, layers .* tensors?; .* \[[0-9, ]+\]; [0-9.]+ [KMi]*B$"
 look "which window" "$f" '^\(0,0,0,0,0,0\)$' sequence
 look "where in it" "$f" '^\(0,1,2,3,4,5\)$' position
 cp "$f" "$dir/two"
@@ -82,12 +82,12 @@ cmp -s "$f" "$dir/two" && pass || fail "a corpus" "depends on --parallel"
 run activations "$ember" --text "$dir/corpus" --window 4 --reduce mean -o "$f"
 cp "$f" "$dir/means"
 run activations "$ember" --text "$dir/corpus" --window 4 --reduce mean --parallel 8 --capture-memory 64k -o "$f"
-is "windows take turns" 0 "" ""
+is "windows take turns" 0 "" "^[^ ]+: .*, layers .* tensors?; .* \[[0-9, ]+\]; [0-9.]+ [KMi]*B$"
 cmp -s "$f" "$dir/means" && pass || fail "windows take turns" "other bytes"
 
 # A last window that is too short for --from has no row; a second run that writes the same file is told; a link is not followed.
 run activations "$ember" --text "$dir/corpus" --window 8 --from 7 --layers 3 -o "$f"
-is "a window without rows" 0 "" ""
+is "a window without rows" 0 "" "^[^ ]+: .*, layers .* tensors?; .* \[[0-9, ]+\]; [0-9.]+ [KMi]*B$"
 look "windows with rows" "$f" '^\(0(,[0-9]+)*\)$' sequence
 (flock 9 && run $act -o "$f" && is "a file that is being written" 1 "" 'f.safetensors.part is being written by another run: ' && echo done >"$dir/locked") 9>"$f.part"
 [ -e "$dir/locked" ] && pass || fail "a file that is being written" "was written twice"
@@ -105,7 +105,7 @@ done
 
 # An answer that ends early: the file is as long as what was computed.
 run activations "$ember" -p 'What is 9 + 4?' --chat -n 200 --layers 3 -o "$f"
-is "an answer" 0 "" ""
+is "an answer" 0 "" "^[^ ]+: .*, layers .* tensors?; .* \[[0-9, ]+\]; [0-9.]+ [KMi]*B$"
 look "an answer that ends early" "$f" 'tokens:I32\[[1-9][0-9]?\]resid_post\.3:F32\[[1-9][0-9]?,'
 
 # ---- dumps of llama.cpp ---------------------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ dump=$dir/dump.bin # version 1, rows of 2, layer 3: 1 2, 3 4, -1 0.5
 printf 'ACTV\001\0\0\0\002\0\0\0\003\0\0\0' >"$dump"
 printf '\0\0\200\077\0\0\0\100\0\0\100\100\0\0\200\100\0\0\200\277\0\0\0\077' >>"$dump"
 run activations convert "$dump" -o "$f"
-is "a dump" 0 "" ""
+is "a dump" 0 "" "^$f: resid_post\.[0-9]+ f32 \[[0-9]+, [0-9]+\]$"
 look "a dump" "$f" 'resid_post\.3:F32\[3,2\]$'
 look "its rows" "$f" '^\(1,2,3,4,-1,0\.5\)$' resid_post.3
 rm -f "$f"

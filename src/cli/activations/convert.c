@@ -108,6 +108,8 @@ int activations_convert(const char *from, const char *to)
     status = status ? status : part_open(&p, "activations", to);
     status = status ? status : write_all(&d, &p);
     status = status ? status : part_finish(&p);
+    if (!status)
+        fprintf(stderr, "%s: resid_post.%" PRIu32 " f32 [%" PRIu64 ", %" PRIu32 "]\n", to, d.layer, d.rows, d.n_embd);
     part_close(&p);
     if (d.fd >= 0)
         close(d.fd);

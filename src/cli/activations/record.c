@@ -244,10 +244,28 @@ static int shorten(struct record *r)
     return 0;
 }
 
+/* What the file holds, by the first of its recorded tensors: those of other layers and taps differ from it in little. */
+static void tell(const struct record *r)
+{
+    static const char *const type[] = {"f32", "f16", "bf16", "i32"};
+    const struct stoker_tensor *t = r->tensor, *last = &r->tensor[r->n_tensor - 1];
+    const char *taps = r->a->tensors ? r->a->tensors : r->a->sae ? "features" : "resid_post";
+    if (r->n_tensor > 1 && strcmp(t->name, "tokens") == 0)
+        t++;
+    fprintf(stderr, "%s: %s, layers %s, %zu tensor%s; %s %s [%llu", r->a->out, taps, r->a->layers, r->n_tensor,
+            r->n_tensor == 1 ? "" : "s", t->name, type[t->dtype], (unsigned long long)t->shape[0]);
+    if (t->n_dim == 2)
+        fprintf(stderr, ", %llu", (unsigned long long)t->shape[1]);
+    fprintf(stderr, "]; %s\n", show_bytes(r->data_at + last->offset + last->bytes));
+}
+
 static int finish(struct record *r)
 {
     int status = shorten(r);
-    return status ? status : part_finish(&r->part);
+    status = status ? status : part_finish(&r->part);
+    if (!status)
+        tell(r);
+    return status;
 }
 
 int activations_record(struct stoker *s, const struct activations *a, const struct stoker_capture *c,
