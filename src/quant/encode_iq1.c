@@ -77,7 +77,7 @@ static float error_of(const struct choice *at, int n, float s)
 /* Points of n cells at the scale s; cells of one_move go up or down together. */
 static void choose(const struct points *of, const struct cell *c, int n, int one_move, float s, struct choice *out)
 {
-    struct choice down[CELLS_MOST];
+    struct choice down[CELLS_MOST] = {{0}};
     for (int i = 0; i < n; i++) {
         out[i] = best_point(of, &c[i], s, 0);
         down[i] = best_point(of, &c[i], s, 1);

@@ -54,7 +54,7 @@ run run --forget short
 is "a conversation that is forgotten" 0 "" ""
 [ -e "$dir/state/stoker/sessions/short.json" ] || [ -e "$dir/state/stoker/sessions/short.json.lock" ] && fail "--forget" "leaves a file" || pass
 run run --forget short
-is "one that is not there" 1 "" "^stoker run: --forget short: No such file or directory; --sessions lists what is kept$"
+is "one that is not there" 1 "" "^stoker run: --forget short: there is no such conversation; --sessions lists what is kept$"
 run run --forget ../one
 is "--forget of a path" 2 "" "is a name of at most"
 flock "$file.lock" "$stoker" run --forget one >"$dir/out" 2>"$dir/err"

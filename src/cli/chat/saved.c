@@ -175,7 +175,8 @@ int conversation_forget(const char *name)
     snprintf(lock, sizeof lock, "%s.lock", s.path);
     status = lstat(s.path, &st) || unlink(s.path);
     if (status)
-        fprintf(stderr, "stoker run: --forget %s: %s; --sessions lists what is kept\n", name, strerror(errno));
+        fprintf(stderr, "stoker run: --forget %s: %s; --sessions lists what is kept\n", name,
+                errno == ENOENT ? "there is no such conversation" : strerror(errno));
     unlink(lock);
     conversation_close(&s);
     return status;
