@@ -5,6 +5,7 @@
  *     quantize make KIND FILE       mixed: 2-D, experts, norms, router of f32, f16 and bf16, some 160 MB
  *                                   small: the same with few rows
  *                                   many: 100,000 tensors; nan, inf, large: one such value; wide, odd: rows of 30 and of 96
+ *     quantize line FILE TEXT       adds TEXT to a journal with the hash that makes it a line of its own
  *     quantize compare IN OUT TYPE  every value of OUT is that of IN, as exactly as TYPE allows; keys and shapes are those of IN
  *
  * What OUT should be is computed here by other means: distances to what was decoded, never the product's encoders. */
@@ -233,12 +234,23 @@ static int compare(const char *from, const char *to, const char *type, struct er
     return agree ? 0 : error_set(err, ERR_FORMAT, "%s is not %s as %s", to, from, type);
 }
 
+static int add_line(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "a");
+    if (!f)
+        return -1;
+    fprintf(f, "%s %016llx\n", text, (unsigned long long)hash64(text, strlen(text), 0));
+    return fclose(f);
+}
+
 int main(int argc, char **argv)
 {
     struct error err = {0};
     int status = -1;
     if (argc == 4 && strcmp(argv[1], "make") == 0)
         status = strcmp(argv[2], "many") == 0 ? make_many(argv[3], &err) : make(argv[2], argv[3], &err);
+    else if (argc == 4 && strcmp(argv[1], "line") == 0)
+        status = add_line(argv[2], argv[3]);
     else if (argc == 5 && strcmp(argv[1], "compare") == 0)
         status = compare(argv[2], argv[3], argv[4], &err);
     else

@@ -6,9 +6,13 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -73,7 +77,7 @@ static void put_resuming_command(FILE *f, int argc, char **argv)
 {
     fputs("stoker", f);
     for (int i = 0; i < argc; i++)
-        if (strcmp(argv[i], "--resume") != 0 && strcmp(argv[i], "--force") != 0)
+        if (strcmp(argv[i], "--resume") != 0)
             put_word(f, argv[i]);
     fputs(" --resume", f);
 }
@@ -96,15 +100,22 @@ static void tell_result(const struct quant_job *j, const struct quant_watch *w, 
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
     uint64_t peak = (uint64_t)use.ru_maxrss * 1024, written = j->n_bytes - w->resumed;
-    const char *path = j->part[0].path;
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s", j->part[0].path);
+    utf8_make_plain(path);
+    json_t *name = json ? json_string(path) : NULL;
+    char *quoted = name ? json_dumps(name, JSON_ENCODE_ANY) : NULL;
     if (json)
-        printf("{\"path\":\"%s\",\"parts\":%d,\"bytes\":%" PRIu64 ",\"bpw\":%.4f,\"seconds\":%.3f,\"resumed\":%" PRIu64
+        printf("{\"path\":%s,\"parts\":%d,\"bytes\":%" PRIu64 ",\"bpw\":%.4f,\"seconds\":%.3f,\"resumed\":%" PRIu64
                ",\"memory\":%" PRIu64 ",\"peak\":%" PRIu64 "}\n",
-               path, j->n_part, j->n_bytes, quantize_bits(j), seconds, w->resumed, j->plan.total, peak);
+               quoted ? quoted : "null", j->n_part, j->n_bytes, quantize_bits(j), seconds, w->resumed, j->plan.total,
+               peak);
     else
         printf("%s%s: %s, %.2f bits a weight, in %.1f s (%.2f GB/s); memory %s, at most %s\n", path,
                j->n_part > 1 ? " and its parts" : "", show_bytes(j->n_bytes), quantize_bits(j), seconds,
                seconds > 0 ? (double)written / seconds / 1e9 : 0, show_bytes(peak), show_bytes(j->plan.total));
+    free(quoted);
+    json_decref(name);
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------------------------- */
@@ -177,7 +188,8 @@ int cmd_quantize(int argc, char **argv)
         {"--requantize", NULL, FLAG_SWITCH, &o->requantize, 0, 0, NULL,
          "also out of tensors that are quantised already: worse than from the original"},
         {"--resume", NULL, FLAG_SWITCH, &o->resume, 0, 0, NULL, "go on with the run that OUT.journal tells of"},
-        {"--force", NULL, FLAG_SWITCH, &o->force, 0, 0, NULL, "replace what is there under these names"},
+        {"--force", NULL, FLAG_SWITCH, &o->force, 0, 0, NULL,
+         "replace what is there under these names; with --resume an older OUT, once the new one is whole"},
         {"--memory", NULL, FLAG_BYTES, &o->memory, 1, 0, "BYTES|min", "bound on the whole process (1 GiB)"},
         {"--threads", "-t", FLAG_INT, &o->n_threads, 1, 256, "N", "encoding threads (default: one for each fast core)"},
     };
@@ -190,8 +202,6 @@ int cmd_quantize(int argc, char **argv)
         return wrong("name a model and the file to write: stoker quantize IN.gguf OUT.gguf --type q8_0");
     if (o->split && o->keep_split)
         return wrong("--split-max-size and --keep-split are two ways to cut; leave one of them");
-    if (o->resume && o->force)
-        return wrong("--resume goes on with what is there, --force replaces it; leave one of them");
     o->in = rest[0];
     o->out = rest[1];
     o->align = (uint32_t)q.align;

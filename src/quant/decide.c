@@ -239,15 +239,17 @@ static int note_recipe(struct decision *d, struct error *err)
     const struct quant_options *o = d->j->options;
     char *text = NULL;
     size_t n = 0;
+    int is_rule = 0;
     FILE *f = open_memstream(&text, &n);
     if (f) {
-        fputs("--type ", f);
         const char *base = d->preset               ? d->preset->name
                            : d->base == QUANT_KEEP ? "keep"
                                                    : type_info((uint32_t)d->base)->name;
-        fputs(d->preset && d->preset->base == (enum block_type)rule_type(base) ? type_info(d->preset->base)->name
-                                                                               : base,
-              f);
+        if (d->preset && d->preset->base == (enum block_type)rule_type(base))
+            base = type_info(d->preset->base)->name;
+        else if (!d->preset && preset_find(base)) /* --type would take the preset of this name */
+            is_rule = 1;
+        fprintf(f, is_rule ? "--rule '=%s'" : "--type %s", base);
         fputs(o->pure ? " --pure" : "", f);
         for (int i = 0; i < d->rules.n; i++) {
             fputs(" --rule '", f);

@@ -16,7 +16,10 @@ int quant_layout(struct quant_job *j, struct error *err);
 uint64_t quant_header(const struct quant_job *j, int i, uint8_t *p);
 /* plan.c */
 int quant_plan(struct quant_job *j, struct error *err);
-/* The bytes of tensor t of the source and of the output that one slab holds: whole rows, or, where both types are equal, bytes. */
+/* 1: tensor t keeps its type, so that its bytes are copied. */
 int quant_is_copied(const struct quant_job *j, uint64_t t);
+/* layout.c: what is done of tensor t at a time, rows, or bytes where they are copied: how many, and bytes of one in the output. */
+uint64_t quant_units(const struct quant_job *j, uint64_t t);
+uint64_t quant_out_unit(const struct quant_job *j, uint64_t t);
 
 #endif

@@ -89,10 +89,34 @@ static int read_line(const char *line, struct journal_entry *e)
     return end > 0 && line[end] == '\n' && check == check_of(line, (size_t)head);
 }
 
-static int is_possible(const struct quant_job *j, const struct journal_entry *e)
+/* Where a tensor's bytes end in its part; of the one before a part's first: where its header does. */
+static uint64_t end_of(const struct quant_job *j, const struct quant_part *p, uint64_t t)
 {
-    return e->part >= 0 && e->part < j->n_part && e->from <= e->to &&
-           e->to <= j->part[e->part].header + j->part[e->part].data && e->tensor <= j->in->n_tensor;
+    return t < p->first ? p->header : p->header + j->tensor[t].offset + j->tensor[t].n_bytes;
+}
+
+/* 1: a run that has written a part up to e->to can go on with e->unit of e->tensor, which is of this part or the first of the next. */
+static int fits_layout(const struct quant_job *j, const struct journal_entry *e)
+{
+    const struct quant_part *p = &j->part[e->part];
+    uint64_t t = e->tensor, behind = p->first + p->n;
+    if (t < p->first || t > behind)
+        return 0;
+    if (e->unit > 0)
+        return t < behind && e->unit < quant_units(j, t) &&
+               e->to == p->header + j->tensor[t].offset + e->unit * quant_out_unit(j, t);
+    uint64_t most = t < behind ? p->header + j->tensor[t].offset : p->header + p->data;
+    return e->to <= most && (t == p->first ? e->to >= p->header : e->to >= end_of(j, p, t - 1));
+}
+
+/* 1: it follows what was done before. */
+static int is_possible(const struct quant_job *j, const struct journal *l, const struct journal_entry *e)
+{
+    const struct journal_entry *before = &l->last;
+    int part = l->has_last ? before->part : 0, is_same = e->part == part;
+    if (e->part < 0 || e->part >= j->n_part || (!is_same && e->part != part + 1) || e->from > e->to)
+        return 0;
+    return e->from == (is_same && l->has_last ? before->to : 0) && fits_layout(j, e);
 }
 
 /* Entries up to the first that is not whole; what is behind it is cut off. */
@@ -100,7 +124,7 @@ static int read_entries(struct journal *l, const struct quant_job *j, const char
                         struct error *err)
 {
     struct journal_entry e;
-    while (read_line(at, &e) && is_possible(j, &e)) {
+    while (read_line(at, &e) && is_possible(j, l, &e)) {
         l->last = e;
         l->has_last = 1;
         at += strcspn(at, "\n") + 1;
@@ -124,7 +148,7 @@ static int resume(struct journal *l, const struct quant_job *j, const char *head
     size_t n, length = strlen(head);
     char *text = file_read_stream(l->file, l->path, JOURNAL_MOST, &n, err);
     int status = text ? 0 : -1;
-    if (text && strncmp(text, first_line, strlen(first_line)) != 0 && n >= strlen(first_line))
+    if (text && strncmp(text, first_line, n < strlen(first_line) ? n : strlen(first_line)) != 0)
         status = error_set(err, ERR_INPUT, "%s is no journal of stoker quantize; move it away", l->path);
     else if (text && !strstr(text, "\nbegin\n")) /* killed while it was written: no output was begun */
         status = begin(l, head, err);
@@ -159,6 +183,8 @@ int journal_open(struct journal *l, const struct quant_job *j, struct error *err
     else
         status = begin(l, head, err);
     free(head);
+    if (fd >= 0 && !l->file)
+        close(fd);
     if (status && l->file) {
         if (l->is_new)
             unlink(l->path);
@@ -175,6 +201,12 @@ int journal_add(struct journal *l, const struct journal_entry *e, struct error *
     if (fprintf(l->file, "%s %016" PRIx64 "\n", line, check_of(line, (size_t)n)) < 0 || fflush(l->file) != 0)
         return error_set(err, ERR_IO, "%s: writing failed: %s", l->path, strerror(errno));
     return 0;
+}
+
+int journal_sync(struct journal *l, struct error *err)
+{
+    return fdatasync(fileno(l->file)) == 0 ? 0
+                                           : error_set(err, ERR_IO, "%s: writing failed: %s", l->path, strerror(errno));
 }
 
 void journal_close(struct journal *l)

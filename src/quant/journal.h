@@ -33,6 +33,7 @@ struct journal {
  * sentence names what differs. ERR_INPUT, ERR_IO. */
 int journal_open(struct journal *l, const struct quant_job *j, struct error *err);
 int journal_add(struct journal *l, const struct journal_entry *e, struct error *err);
+int journal_sync(struct journal *l, struct error *err); /* its lines are on disk, which names of the output rest on */
 void journal_close(struct journal *l);
 void journal_remove(struct journal *l);
 

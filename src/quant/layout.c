@@ -50,6 +50,17 @@ uint64_t quant_header(const struct quant_job *j, int i, uint8_t *p)
     return o.n;
 }
 
+uint64_t quant_units(const struct quant_job *j, uint64_t t)
+{
+    const struct gguf_tensor *from = &j->in->tensor[t];
+    return quant_is_copied(j, t) ? from->n_bytes : from->ne[1] * from->ne[2] * from->ne[3];
+}
+
+uint64_t quant_out_unit(const struct quant_job *j, uint64_t t)
+{
+    return quant_is_copied(j, t) ? 1 : type_row_bytes(type_info(j->tensor[t].type), j->in->tensor[t].ne[0]);
+}
+
 /* ---- parts ---------------------------------------------------------------------------------------------------------------------- */
 
 /* Bytes of a tensor's record in a header. */
@@ -130,6 +141,8 @@ static int set_names(struct quant_job *j, struct error *err)
     size_t n = strlen(out);
     int has_end = n > 5 && strcmp(out + n - 5, ".gguf") == 0, stem = (int)(has_end ? n - 5 : n);
     const char *end = has_end ? ".gguf" : "";
+    if (n == 0 || out[n - 1] == '/')
+        return error_set(err, ERR_INPUT, "OUT \"%s\" names no file", out);
     if (is_numbered(out))
         return error_set(err, ERR_INPUT,
                          "%s: a name of one part; name the whole, and parts get their numbers by themselves", out);
@@ -147,11 +160,17 @@ static int set_names(struct quant_job *j, struct error *err)
 
 int quant_layout(struct quant_job *j, struct error *err)
 {
+    uint64_t all = 0;
     for (uint64_t t = 0; t < j->in->n_tensor; t++) {
         const struct gguf_tensor *from = &j->in->tensor[t];
         const struct block_info *b = type_info(j->tensor[t].type);
-        j->tensor[t].n_bytes = from->ne[0] / (uint64_t)b->block * (uint64_t)b->bytes * from->ne[1] * from->ne[2] *
-                               from->ne[3];
+        uint64_t n = from->ne[0] / (uint64_t)b->block, most = UINT64_MAX / 4;
+        if (!checked_mul(n, (uint64_t)b->bytes, &n) || !checked_mul(n, from->ne[1], &n) ||
+            !checked_mul(n, from->ne[2], &n) || !checked_mul(n, from->ne[3], &n) || n > most - all)
+            return error_set(err, ERR_INPUT, "%s: %s: as %s it takes more bytes than a file has", j->options->in,
+                             from->name, b->name);
+        j->tensor[t].n_bytes = n;
+        all += n;
     }
     uint64_t n = cut(j, NULL);
     if (n > PARTS_MOST)

@@ -74,7 +74,7 @@ static int begin_span(struct output *o, struct error *err)
 
 int output_checkpoint(struct output *o, uint64_t tensor, uint64_t unit, struct error *err)
 {
-    if (o->fd < 0 || o->at == o->from)
+    if (o->fd < 0 || !o->sum || o->at == o->from) /* without a hash an earlier attempt failed */
         return 0;
     struct journal_entry e = {tensor, unit, o->part, o->from, o->at, hash_end(o->sum)};
     o->sum = NULL;
@@ -166,7 +166,7 @@ int output_finish(struct output *o, struct error *err)
 {
     if (!is_complete(o) && (go_to_part(o, o->j->n_part - 1, err) || end_part(o, err)))
         return -1;
-    if (rename_all(o, err))
+    if (journal_sync(&o->journal, err) || rename_all(o, err))
         return -1;
     journal_remove(&o->journal);
     return 0;

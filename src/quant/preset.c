@@ -153,8 +153,6 @@ static int more(uint64_t i, uint64_t n) { return i < n / 8 || i >= 7 * n / 8 || 
 static enum block_type output(const struct preset *p, const struct gguf_tensor *t)
 {
     enum name n = name_of(p);
-    if (p->base == TYPE_F32 || p->base == TYPE_F16 || p->base == TYPE_BF16)
-        return p->base;
     if (t->ne[0] % (uint64_t)type_info(p->base)->block != 0)
         return TYPE_Q8_0;
     if (is_iq1(n) || is_iq2(n) || n == IQ3_XXS)
@@ -311,6 +309,8 @@ enum block_type preset_type(const struct preset *p, struct preset_model *m, cons
     const char *rest;
     int layer = gguf_layer_of(t->name, &rest);
     uint64_t in_layer = layer >= 0 ? (uint64_t)layer : 0;
+    if (type_info(p->base)->block == 1) /* floats: for all */
+        return p->base;
     if (strcmp(t->name, "output.weight") == 0 || (m->is_tied && strcmp(t->name, "token_embd.weight") == 0))
         return output(p, t);
     if (strcmp(t->name, "token_embd.weight") == 0)

@@ -9,6 +9,14 @@
 
 enum { OWN_KEYS = 8 };
 
+static int changes_types(const struct quant_job *j)
+{
+    for (uint64_t t = 0; t < j->in->n_tensor; t++)
+        if (!quant_is_copied(j, t))
+            return 1;
+    return 0;
+}
+
 /* Not copied: written anew, or not true of the output any more. */
 static int is_replaced(const struct quant_job *j, struct gguf_string key)
 {
@@ -22,7 +30,7 @@ static int is_replaced(const struct quant_job *j, struct gguf_string key)
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
         if (strncmp(key.text, groups[i], strlen(groups[i])) == 0)
             return 1;
-    return 0;
+    return strncmp(key.text, "quantize.imatrix.", 17) == 0 && changes_types(j);
 }
 
 /* general.file_type by the type with most bytes; numbers of the peers. -1: of the source, or none. */
@@ -45,21 +53,13 @@ static int file_type_of(enum block_type t)
     return -1;
 }
 
-static int changes_types(const struct quant_job *j)
-{
-    for (uint64_t t = 0; t < j->in->n_tensor; t++)
-        if (!quant_is_copied(j, t))
-            return 1;
-    return 0;
-}
-
 /* A copy keeps the source's number: q4_k alone would not tell Q4_K_S from Q4_K_M. */
 static void set_file_type(struct quant_job *j)
 {
     const struct gguf_value *stated = gguf_find(j->in, "general.file_type");
     uint64_t bytes[TYPE_COUNT] = {0};
     int most = TYPE_F32;
-    if (stated && stated->kind != GGUF_STRING && stated->kind != GGUF_ARRAY && !changes_types(j)) {
+    if (stated && stated->kind < GGUF_F32 && stated->as.u <= INT32_MAX && !changes_types(j)) {
         j->file_type = (int)stated->as.u;
         return;
     }
@@ -103,7 +103,7 @@ static int add_sources(struct quant_job *j, struct error *err)
 
 int quant_keys(struct quant_job *j, struct error *err)
 {
-    static char version[90];
+    char text[90], *version;
     j->value = arena_array(&j->arena, j->in->n_value + OWN_KEYS, sizeof *j->value);
     if (!j->value)
         return error_set(err, ERR_MEMORY, "%s: no memory for its keys", j->options->out);
@@ -117,7 +117,10 @@ int quant_keys(struct quant_job *j, struct error *err)
     if (j->file_type >= 0)
         add(j, header_u64("general.file_type", GGUF_U32, (uint64_t)j->file_type));
     add(j, header_u64("general.quantization_version", GGUF_U32, 2));
-    snprintf(version, sizeof version, "%.60s, encoders %d", j->options->program, QUANT_ENCODER_VERSION);
+    snprintf(text, sizeof text, "%.60s, encoders %d", j->options->program, QUANT_ENCODER_VERSION);
+    version = arena_copy(&j->arena, text, strlen(text));
+    if (!version)
+        return error_set(err, ERR_MEMORY, "%s: no memory for its keys", j->options->out);
     add(j, header_text("stoker.quantize.version", version));
     add(j, header_text("stoker.quantize.recipe", j->recipe));
     return add_sources(j, err);

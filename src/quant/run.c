@@ -59,34 +59,23 @@ struct run {
 
 /* ---- the three ------------------------------------------------------------------------------------------------------------------- */
 
-static uint64_t units_of(const struct quant_job *j, uint64_t t)
-{
-    const struct gguf_tensor *from = &j->in->tensor[t];
-    return quant_is_copied(j, t) ? from->n_bytes : from->ne[1] * from->ne[2] * from->ne[3];
-}
-
 static uint64_t in_unit(const struct quant_job *j, uint64_t t)
 {
     const struct gguf_tensor *from = &j->in->tensor[t];
     return quant_is_copied(j, t) ? 1 : type_row_bytes(type_info(from->type), from->ne[0]);
 }
 
-static uint64_t out_unit(const struct quant_job *j, uint64_t t)
-{
-    return quant_is_copied(j, t) ? 1 : type_row_bytes(type_info(j->tensor[t].type), j->in->tensor[t].ne[0]);
-}
-
 /* The slab that begins at a unit of a tensor. */
 static void describe(const struct quant_job *j, struct slab *s, uint64_t t, uint64_t unit)
 {
-    uint64_t left = units_of(j, t) - unit;
+    uint64_t left = quant_units(j, t) - unit;
     uint64_t most = quant_is_copied(j, t) ? j->plan.in_bytes : j->plan.slab_weights / j->in->tensor[t].ne[0];
     most = most ? most : 1;
     s->tensor = t;
     s->unit = unit;
     s->n = left < most ? left : most;
     s->in_bytes = s->n * in_unit(j, t);
-    s->out_bytes = s->n * out_unit(j, t);
+    s->out_bytes = s->n * quant_out_unit(j, t);
 }
 
 /* Records a failure, and wakes everybody. */
@@ -167,7 +156,7 @@ static void *reader(void *arg)
             break;
         }
         unit += s->n;
-        if (unit == units_of(r->j, t)) {
+        if (unit == quant_units(r->j, t)) {
             t++;
             unit = 0;
         }
@@ -191,7 +180,7 @@ static void encode_share(void *arg, int thread, int n_threads)
     const struct quant_job *j = e->r->j;
     const struct gguf_tensor *from = &j->in->tensor[e->s->tensor];
     enum block_type type = j->tensor[e->s->tensor].type;
-    uint64_t in = in_unit(j, e->s->tensor), out = out_unit(j, e->s->tensor);
+    uint64_t in = in_unit(j, e->s->tensor), out = quant_out_unit(j, e->s->tensor);
     struct bad_value *bad = &e->r->bad[thread];
     float *row = e->r->row[thread];
     int first, end;
@@ -264,12 +253,12 @@ static int write_slab(struct run *r, const struct slab *s, struct error *err)
     const struct quant_job *j = r->j;
     const struct quant_tensor *t = &j->tensor[s->tensor];
     struct output *o = &r->output;
-    uint64_t at = j->part[t->part].header + t->offset + s->unit * out_unit(j, s->tensor);
+    uint64_t at = j->part[t->part].header + t->offset + s->unit * quant_out_unit(j, s->tensor);
     if (output_put(o, t->part, at, quant_is_copied(j, s->tensor) ? s->in : s->out, s->out_bytes, err))
         return -1;
     if (r->watch->progress)
         r->watch->progress(r->watch->arg, o->done, j->n_bytes);
-    int is_last = s->unit + s->n == units_of(j, s->tensor);
+    int is_last = s->unit + s->n == quant_units(j, s->tensor);
     o->tensor = s->tensor + (uint64_t)is_last;
     o->unit = is_last ? 0 : s->unit + s->n;
     if (o->at - o->from < CHECKPOINT)

@@ -66,7 +66,7 @@ int target_check(const struct quant_job *j, int may_be_there, struct error *err)
         if (!may_be_there && !j->options->force && target_bytes(p->path) != UINT64_MAX)
             return error_set(err, ERR_INPUT, "%s is there already; --force replaces it", p->path);
     }
-    return check_space(j, err);
+    return may_be_there ? 0 : check_space(j, err);
 }
 
 int target_check_foreign(const struct quant_job *j, struct error *err)

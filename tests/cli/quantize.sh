@@ -210,7 +210,6 @@ run quantize "$mixed" "$new" --type bf16 --force
 is "--force" 0 "bits a weight" ""
 compares "--force" "$mixed" "$new" bf16
 limited $((size / 512 / 2)) quantize "$mixed" "$new" --type bf16 --force
-nothing "--force leaves what was there" "$dir/none"
 same "--force leaves what was there until the new is whole" "$out" "$new"
 printf 'x' | dd of="$new.part" bs=1 seek=$((size / 2 - 20000000)) conv=notrunc status=none
 tail -n 1 "$new.journal" >"$dir/line"
@@ -222,6 +221,39 @@ rm "$new"
 run quantize "$mixed" "$new" --type bf16 --resume
 is "--resume of a changed .part" 2 "" "new.gguf.part is not what its journal says of bytes"
 rm "$new".*
+run quantize "$mixed" "$new" --type q8_0
+limited $((size / 512 / 2)) quantize "$mixed" "$new" --type bf16 --force
+grep -q -- '--type bf16 --force --resume$' "$dir/err" && pass || fail "--force that is interrupted" "does not say how to go on"
+run quantize "$mixed" "$new" --type bf16 --force --resume
+is "--resume --force" 0 "bits a weight" ""
+same "--resume --force" "$out" "$new"
+rm "$new"
+
+# Journals that nobody wrote so: what does not follow from the lines before and from the layout counts as absent.
+limited $((size / 512 / 2)) quantize "$mixed" "$new" --type bf16
+cp "$new.journal" "$dir/journal"
+set -- $(tail -n 1 "$new.journal") # done TENSOR UNIT PART FROM TO HASH CHECK
+for line in "done $2 99999999 $4 $6 $6 0000000000000000" "done 99999 0 $4 $6 $6 0000000000000000" "done $2 $3 $4 0 0 0000000000000000" \
+    "done $2 $3 7 $6 $6 0000000000000000" "done $2 18446744073709551615 $4 $6 $6 0000000000000000"; do
+    cp "$dir/journal" "$new.journal"
+    cp "$new.part" "$dir/part"
+    "$helper" line "$new.journal" "$line"
+    run quantize "$mixed" "$new" --type bf16 --resume
+    is "a journal with \"$line\"" 0 "bits a weight" ""
+    same "a journal with \"$line\"" "$out" "$new"
+    mv "$dir/part" "$new.part"
+    rm "$new"
+done
+rm "$new".*
+echo "my notes" >"$new.journal"
+run quantize "$mixed" "$new" --type bf16 --resume
+is "somebody's short file" 2 "" "new.gguf.journal is no journal of stoker quantize; move it away"
+[ "$(cat "$new.journal")" = "my notes" ] && pass || fail "somebody's short file" "is changed"
+rm "$new.journal"
+for name in "" "$dir/"; do
+    run quantize "$mixed" "$name" --type bf16
+    is "OUT \"$name\"" 2 "" "names no file$"
+done
 
 # A source that somebody writes.
 (while :; do touch "$mixed"; done) &

@@ -102,6 +102,19 @@ is "$recipe" 0 "bits a weight" ""
 cmp -s "$dir/a.gguf" "$dir/b.gguf" && pass || fail "$recipe" "does not make the same file"
 "$helper" compare "$source" "$dir/a.gguf" bf16 >/dev/null 2>&1 && fail "a recipe" "has no effect" || pass
 
+run quantize "$source" "$dir/a.gguf" --rule '=q4_0' --force
+is "a base by a rule" 0 "bits a weight" ""
+run inspect "$dir/a.gguf" --metadata
+recipe=$(sed -n 's/^  stoker.quantize.recipe *//p' "$dir/out")
+eval "run quantize \"\$source\" \"\$dir/b.gguf\" --force $recipe"
+is "$recipe" 0 "bits a weight" ""
+cmp -s "$dir/a.gguf" "$dir/b.gguf" && pass || fail "$recipe" "does not make the same file"
+
+# Eight experts: presets have wider keys and values for them, floats are for all.
+run quantize "$golden/cohere2moe.gguf" "$dir/out.gguf" --requantize --dry-run --type bf16
+is "floats" 0 "^name " ""
+grep -q ' q8_0 ' "$dir/out" && fail "floats" "some tensors are not" || pass
+
 # Importance that is demanded and not there.
 run quantize "$source" "$dir/out.gguf" --type IQ2_XXS
 is "importance" 2 "" "tensors, .* first, get types that are of little use without importance; --no-imatrix-ok writes them"
