@@ -10,7 +10,8 @@
  *     alone      one request at a time, of every way to sample
  *     together   two to four at a time, in small chunks, with the smallest memory
  *     streamed   experts half in memory
- *     preempted  with pages for one sequence and a half
+ *     preempted  with pages for one sequence and a half; and a younger one that has drafts gives way
+ *     unreadable an expert that drafts alone need cannot be read
  *     known      each answer goes on: what a drafted answer leaves in the cache is found, and is right
  *     repeated   drafts by what the text repeats (--draft ngram), of a prompt that says everything three times
  *     forced     answers of a pattern and of a schema, where the model has a tokenizer
@@ -18,14 +19,19 @@
  *
  * A line a test and model. Needs no data from outside the repository. */
 #include "base/rng.h"
+#include "engine/engine.h"
 #include "expected.h"
 #include "stoker.h"
 
+#include <errno.h>
 #include <glob.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { N_CTX = 420, MOST_ANSWER = 26, TOP = 3, WAYS = 4, AT_ONCE = 4, PATIENCE = SANITIZED ? 120000 : 20000 /* ms */ };
 enum source { RIGHT, WRONG, TURNS, CHANCE, SOURCES };
@@ -33,6 +39,7 @@ static const char *const source_name[] = {"right", "wrong", "by turns", "by chan
 
 static int passed, failed;
 static const char *only; /* -t */
+static int quiet;        /* answers may fail */
 
 struct subject {
     const char *path, *name;
@@ -149,7 +156,7 @@ static void collect(struct stoker *s, stoker_id id, struct answer *a)
         }
         a->end = e;
     }
-    if (a->end.kind == STOKER_FAILED)
+    if (a->end.kind == STOKER_FAILED && !quiet)
         printf("     %s\n", a->end.error.text);
 }
 
@@ -327,14 +334,127 @@ static void streamed(const struct subject *m)
     in_settings(m, "streamed", &o, 2);
 }
 
+/* The older one comes to a page's end while the younger one has a draft in each step, and must give its page. */
+static int gives_way(const struct subject *m, struct stoker *s)
+{
+    static const int way[] = {2, 0};
+    static const enum source kind[] = {WRONG, RIGHT};
+    struct stoker_request r[2];
+    struct oracle of[2];
+    struct stoker_stats stats = {0};
+    struct stoker_error err = {0};
+    stoker_id id[2];
+    struct answer a;
+    int ok = 1;
+    for (int i = 0; i < 2; i++) {
+        of[i] = oracle_of(m, way[i], kind[i], 0);
+        r[i] = request(&prompts[way[i]], way[i]);
+        r[i].draft = propose;
+        r[i].draft_arg = &of[i];
+        r[i].no_cache = 1;
+    }
+    if (stoker_submit_all(s, r, 2, id, &err)) {
+        printf("     %s\n", err.text);
+        return 0;
+    }
+    for (int i = 0; i < 2; i++) {
+        collect(s, id[i], &a);
+        ok = holds(&truths[way[i]], &a, kind[i], way[i]) && ok;
+    }
+    stoker_stats_of(s, &stats);
+    return ok && stats.preempted > 0;
+}
+
 static void preempted(const struct subject *m)
 {
     struct stoker_options o = options(9);
     o.n_parallel = 3;
     o.n_pages = 2;
-    if (m->pages)
-        in_settings(m, "preempted", &o, 3);
+    if (!m->pages)
+        return;
+    in_settings(m, "preempted", &o, 3);
+    o.n_parallel = o.n_draft = 2; /* one each, so that the younger one is not yet at its end */
+    struct stoker *s = engine(m->path, &o);
+    verdict(m, "preempted", s && gives_way(m, s), "who has drafts");
+    stoker_close(s);
 }
+
+/* ---- what cannot be read ----------------------------------------------------------------------------------------------------- */
+
+enum { LOADED = 1 << 16 };      /* bytes: reads of so many are those of the whole file when it is opened */
+static _Atomic uint64_t bad_at; /* a byte of the file that no smaller read may have; 0: there is none */
+
+/* Stands before the C library's, under the threads that read. */
+ssize_t pread(int fd, void *to, size_t n, off_t at)
+{
+    uint64_t bad = atomic_load(&bad_at), first = (uint64_t)at;
+    if (bad && n < LOADED && first <= bad && bad - first < n) {
+        errno = ENXIO; /* is not tried again */
+        return -1;
+    }
+    return (ssize_t)syscall(SYS_pread64, fd, to, n, at);
+}
+
+/* From an engine that has read nothing before. */
+static int ask_without(const struct subject *m, uint64_t bad, const struct stoker_request *r, struct answer *a)
+{
+    struct stoker_options o = options(5);
+    o.memory = STOKER_MEMORY_MIN;
+    o.reader = "threads";
+    atomic_store(&bad_at, bad);
+    struct stoker *s = engine(m->path, &o);
+    int rc = s ? ask(s, r, a) : -1;
+    stoker_close(s);
+    atomic_store(&bad_at, 0);
+    return rc;
+}
+
+/* The middles of experts, those of the last layers first. Returns how many. */
+static int experts_of(const struct subject *m, uint64_t *at, int most)
+{
+    struct stoker_options o = options(0);
+    struct stoker *s = engine(m->path, &o);
+    int n = 0;
+    for (int layer = s ? s->session->model->p.n_layer - 1 : -1; layer >= 0; layer--)
+        for (int id = 0; id < s->session->model->expert_layer[layer].n_expert && n < most; id++) {
+            const struct expert_extent *x = &s->session->model->expert_layer[layer].part[0];
+            at[n++] = x->offset + (uint64_t)id * x->bytes + x->bytes / 2;
+        }
+    stoker_close(s);
+    return n;
+}
+
+/* Whichever expert cannot be read, what comes of an answer is what comes of it without drafts. The answer is short, so that it does
+ * without many. */
+static void unreadable(const struct subject *m)
+{
+    enum { MOST = 40, ENOUGH = 1 };
+    uint64_t at[MOST];
+    char detail[80];
+    struct prompt p = {.id = {prompts[0].id[0]}, .n = 1};
+    struct answer truth, all, a;
+    struct oracle of = {.kind = WRONG, .truth = &truth, .n_prompt = p.n, .n_vocab = m->n_vocab};
+    struct stoker_request plain = request(&p, 0), drafts;
+    plain.max_tokens = 5;
+    drafts = plain;
+    drafts.draft = propose;
+    drafts.draft_arg = &of;
+    int n = experts_of(m, at, MOST), fail = 0, go_on = 0;
+    int ok = ask_without(m, 0, &plain, &truth) == 0 && ask_without(m, 0, &drafts, &all) == 0 && same(&truth, &all);
+    quiet = 1;
+    for (int i = 0; i < n && ok && (go_on < ENOUGH || !fail); i++) {
+        int fails = ask_without(m, at[i], &plain, &a) != 0;
+        ok = fails || same(&truth, &a);
+        ok = ok && (ask_without(m, at[i], &drafts, &a) != 0) == fails && (fails || same(&truth, &a));
+        fail += fails;
+        go_on += !fails && ok && a.end.u.end.n_drafted < all.end.u.end.n_drafted;
+    }
+    quiet = 0;
+    snprintf(detail, sizeof detail, "%d answers fail, %d go on without drafts", fail, go_on);
+    verdict(m, "unreadable", ok && go_on >= ENOUGH && fail > 0, detail);
+}
+
+/* ---- more tests -------------------------------------------------------------------------------------------------------------- */
 
 /* A second turn: the prompt, its answer, some more. */
 static int goes_on(struct stoker *s, struct stoker *cold, const struct subject *m, int way, enum source kind)
@@ -509,6 +629,8 @@ static void run_model(const char *path)
         streamed(&m);
     if (wanted("preempted"))
         preempted(&m);
+    if (wanted("unreadable") && (strcmp(name, "qwen3moe") == 0 || strcmp(name, "qwen35moe") == 0))
+        unreadable(&m);
     if (wanted("known"))
         known(&m);
     if (wanted("repeated"))

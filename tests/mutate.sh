@@ -591,6 +591,9 @@ mutate drafts-published "$(drafts known qwen3moe)" src/engine/schedule.c 's|^   
 mutate drafts-not-compared "$(drafts alone qwen3moe)" src/engine/schedule.c 's|history\[j->n_history - 1\] == draft|n_history > 0 \&\& draft >= 0|'
 mutate drafts-by-old-masks "$(drafts forced qwen3moe)" src/engine/schedule.c 's|^    if (!j->constraint_state)$|    if (1)|'
 mutate drafts-behind-the-limit "$(drafts alone qwen3moe)" src/engine/schedule.c 's|return n > 0 ? (int)n - 1 : 0;|return (int)n;|'
+mutate drafts-of-preempted "$(drafts preempted qwen3moe)" src/engine/schedule.c \
+    's|^            e->rows = e->drafts = 0;|            e->rows = 0;|;s|if (e->rows && e->drafts && !p|if (e->drafts \&\& !p|'
+mutate drafts-that-fail "$(drafts unreadable qwen3moe)" src/engine/schedule.c 's|^    } else if (e->drafts) {|    } else if (0) {|'
 mutate drafts-over-events "drafts -t events $ember" src/engine/schedule.c 's|answer < events - 2 ? answer : events - 2|answer + 0 * events|'
 
 [ $skipped -eq 0 ] || echo "$skipped skipped"

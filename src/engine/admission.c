@@ -265,7 +265,7 @@ static void take_sequence(struct stoker *s, struct job *j, struct sequence *seq)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void requeue(struct stoker *s, struct job *j, int known)
+void job_requeue(struct stoker *s, struct job *j, int known)
 {
     release_sequence(s, j, known);
     j->n_done = 0;
@@ -291,7 +291,7 @@ static int admit(struct stoker *s, struct job *j)
     job_resume(s, j);
     j->fetches = s->disk && !j->no_cache ? 2 * ((int)(j->n_history / KV_PAGE) + 2) : 0;
     if (!alone && !has_pages(s, j)) {
-        requeue(s, j, 0);
+        job_requeue(s, j, 0);
         return 0;
     }
     if (j->started > 0)
@@ -352,7 +352,7 @@ int job_reserve(struct stoker *s, struct job *j, size_t n_pos)
             continue;
         if (other == j)
             return -1;
-        requeue(s, other, 1);
+        job_requeue(s, other, 1);
         pthread_mutex_lock(&s->lock);
         s->counters.preempted++;
         pthread_mutex_unlock(&s->lock);

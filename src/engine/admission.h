@@ -20,6 +20,10 @@ size_t job_resumable(const struct job *j);
 /* Looks again how far the prefix cache can take a job that has computed nothing yet. */
 void job_resume(struct stoker *s, struct job *j);
 
+/* The job gives its sequence back and returns to the head of the queue, to be computed again later. known: what it computed stays in the
+ * prefix cache. */
+void job_requeue(struct stoker *s, struct job *j, int known);
+
 /* Reserves the pages of positions [0, n_pos) of a job. If there are none, cached prefixes are evicted; then the youngest job, if it is
  * younger than this one, gives its sequence back and returns to the head of the queue, to be computed again later. -1: the job itself is
  * the youngest, and has to wait. */

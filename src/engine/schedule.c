@@ -286,7 +286,7 @@ static int propose(const struct stoker *s, struct job *j, int most)
     stoker_token *out = j->history + j->n_history;
     if (!j->draft.source && !s->session->plan.ngrams)
         return 0;
-    if (j->capture)
+    if (j->capture || j->draft.is_off)
         return 0;
     while (n < most && n < most_here && !is_cut(s, j, j->n_done + (size_t)n + 1))
         n++;
@@ -363,7 +363,7 @@ static void find_pages(struct stoker *s, struct step *p)
         struct share *e = &p->share[i];
         struct job *j = e->job;
         if (!j->seq) /* it gave its pages up to an older one */
-            e->rows = 0;
+            e->rows = e->drafts = 0;
         if (e->rows > 0 && e->drafts) {
             find_pages_of_drafts(s, e);
             continue;
@@ -649,10 +649,25 @@ static void verify_all(struct stoker *s, struct step *p)
 {
     for (int i = 0; i < p->n && p->batch.n_drafted; i++) {
         struct share *e = &p->share[i];
-        if (e->drafts && !p->batch.dead[e->first])
+        if (e->rows && e->drafts && !p->batch.dead[e->first])
             verify(s, p, e);
         if (e->job->seq)
             e->job->seq->kept = NULL;
+    }
+}
+
+/* Its rows left the step. Perhaps only a draft's had to, which nobody chose: the job computes again what it has lost, and drafts nothing
+ * any more. It fails where its own row does. */
+static void left_step(struct stoker *s, const struct share *e, const struct error *why)
+{
+    struct job *j = e->job;
+    if (atomic_load(&j->cancelled)) {
+        job_end(s, j, STOKER_END_CANCELLED);
+    } else if (e->drafts) {
+        j->draft.is_off = 1;
+        job_requeue(s, j, 1);
+    } else {
+        job_fail(s, j, why);
     }
 }
 
@@ -681,10 +696,8 @@ static void finish_step(struct stoker *s, struct step *p, const struct error *wh
                 pick(s, p, e);
             else if (e->job->score.only && e->job->n_done == e->job->n_history)
                 job_end(s, e->job, STOKER_END_LENGTH);
-        } else if (atomic_load(&e->job->cancelled))
-            job_end(s, e->job, STOKER_END_CANCELLED);
-        else
-            job_fail(s, e->job, why);
+        } else
+            left_step(s, e, why);
     }
 }
 

@@ -15,6 +15,7 @@ typedef int draft_source(void *arg, const stoker_token *history, size_t n, int m
 struct draft {
     draft_source *source; /* NULL: nothing is drafted */
     void *arg;
+    int is_off; /* 1: something that a step with drafts needed was unreadable; the answer goes on without */
     uint64_t n_drafted, n_accepted;
 };
 
