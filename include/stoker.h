@@ -117,7 +117,7 @@ struct stoker_options {
     void *planned_arg;
     const char *routes; /* a trace file whose routes replace the model's own (research); excludes cache_dir */
     const char *route_trace,
-        *cache_log;            /* files to write: the routes of every row; decisions of the expert cache (research) */
+        *cache_log; /* files to write: the routes of every row, without drafts; decisions of the expert cache (research) */
     struct stoker_rates rates; /* of the machine, for the speed that a plan shows */
     const char *mirror;        /* a folder with a second copy of the model's files, which is read in parallel */
     const char *root; /* a folder below which sys is read for counters of energy (tests); NULL: this machine's */

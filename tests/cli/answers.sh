@@ -35,6 +35,15 @@ run run -p 'Write a short story about a bear and a drum.' --temp 0 -n 200 --igno
 story=$(cat "$dir/out")
 run run -p 'Write a short story about a bear and a drum.' --temp 0 -n 200 --ignore-eos --draft ngram --stats
 is "drafts" 0 "=$story" "^drafts [0-9]+ tokens, of which [0-9]+ were chosen$"
+# Without drafts nothing is planned for them, whatever their number.
+run plan "$golden/qwen35moe.gguf" --memory max --json
+cp "$dir/out" "$dir/plan"
+for flags in "--draft-max 32" "--draft off --draft-max 32"; do
+    run plan "$golden/qwen35moe.gguf" --memory max --json $flags
+    cmp -s "$dir/out" "$dir/plan" && pass || fail "the same plan with $flags" "$(diff "$dir/out" "$dir/plan")"
+done
+run plan "$golden/qwen35moe.gguf" --memory max --json --draft ngram --draft-max 32
+cmp -s "$dir/out" "$dir/plan" && fail "a plan with drafts" "is that without" || pass
 run run -p 'Spell cat.' --draft mtp
 is "drafts of a source that is not there" 2 "" "--draft mtp: off[|]ngram is expected"
 

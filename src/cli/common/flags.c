@@ -459,6 +459,15 @@ static int take_all(struct parsing *p, struct about_settings *about)
     return status;
 }
 
+/* How many tokens are drafted at most says nothing while none are: the plan would keep memory for them. */
+static void drop_unused(const struct parsing *p)
+{
+    const struct flag *draft = find(p->table, p->n_table, "--draft", 7),
+                      *most = find(p->table, p->n_table, "--draft-max", 11);
+    if (draft && most && !is_same(*(const char *const *)draft->to, "ngram"))
+        *(int *)most->to = 0;
+}
+
 int flags_parse(const char *command, const char *usage, const struct flag_table *table, size_t n_table, int argc,
                 char **argv, const char **rest, int max, int *n_rest)
 {
@@ -481,6 +490,7 @@ int flags_parse(const char *command, const char *usage, const struct flag_table 
     prints_config = about.print;
     if (status == FLAGS_DONE && (about.print || mode == FLAGS_PRINT))
         print_config(&p, mode == FLAGS_PRINT ? stdout : stderr);
+    drop_unused(&p);
     return status == FLAGS_DONE && mode == FLAGS_PRINT ? 0 : status;
 }
 
