@@ -275,8 +275,8 @@ int stoker_vector_open(struct stoker_vector **out, struct stoker *s, int dir, co
                        struct stoker_error *err);
 
 /* A sparse autoencoder: a folder of SAELens or sparsify. form: of a folder without cfg.json, of which gate it is ("topk:32", "standard",
- * "jumprelu") and of which layer's end; NULL: it has one. The rest as of the two functions above, STOKER_ERR_UNSUPPORTED also for what it
- * says of itself that is not done here. */
+ * "jumprelu") and of which layer's end, from 0; NULL: it has one, which form must not contradict (STOKER_ERR_INPUT). The rest as of the
+ * two functions above, STOKER_ERR_UNSUPPORTED also for what it says of itself that is not done here. */
 struct stoker_sae_form {
     const char *gate;
     int layer;

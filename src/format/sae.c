@@ -69,6 +69,9 @@ static int open_folder(struct reading *r, int dir, const char *name)
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts && r->fd < 0; i++) {
         r->layout = &layouts[i];
         r->fd = open_file(r, dir, r->layout->file);
+        if (r->fd < 0 && errno != ENOENT)
+            return error_set(r->err, ERR_FORMAT, "%s/%s: cannot be opened: %s", r->name, r->layout->file,
+                             strerror(errno));
     }
     if (r->fd < 0)
         return error_set(r->err, ERR_FORMAT, "%s: no autoencoder: it has neither %s nor %s", r->name, layouts[0].file,
@@ -84,6 +87,22 @@ static void close_folder(struct reading *r)
         close(r->fd);
     if (r->folder >= 0)
         close(r->folder);
+}
+
+/* What a caller says of the folder is what its cfg.json says. */
+static int check_form(const struct reading *r, const struct sae_form *form, const char *path)
+{
+    const struct sae_form *is = &r->head.form;
+    if (form->gate != is->gate)
+        return error_set(r->err, ERR_INPUT, "%s: it is of %s, and --sae-arch says %s; leave both out", path,
+                         sae_gate_name(is->gate), sae_gate_name(form->gate));
+    if (form->k != is->k)
+        return error_set(r->err, ERR_INPUT, "%s: it is of topk:%d, and --sae-arch says topk:%d; leave both out", path,
+                         is->k, form->k);
+    if (form->layer != is->layer)
+        return error_set(r->err, ERR_INPUT, "%s: it is of the end of layer %d, and --sae-layer says %d; leave both out",
+                         path, is->layer, form->layer);
+    return 0;
 }
 
 static int read_form(struct reading *r, int dir, const struct sae_form *form)
@@ -110,7 +129,7 @@ static int read_form(struct reading *r, int dir, const struct sae_form *form)
     fclose(f);
     failed = !text || sae_read_cfg(&r->head.form, text, n, path, r->layout == &layouts[1], r->name, r->err);
     free(text);
-    return failed ? -1 : 0;
+    return failed || (form && check_form(r, form, path)) ? -1 : 0;
 }
 
 /* ---- names and shapes -------------------------------------------------------------------------------------------------------- */

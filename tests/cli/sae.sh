@@ -61,6 +61,11 @@ run sae features --sae "$sae" --export 256 -o "$f"
 is "a feature too many" 2 "" 'features 0 to 255'
 run $try --sae-arch topk:8
 is "a form without a layer" 2 "" 'belong together'
+for form in "standard 2 --sae-arch" "topk:9 2 --sae-arch" "topk:8 1 --sae-layer"; do
+    set -- $form
+    run $try --sae-arch "$1" --sae-layer "$2"
+    is "not what cfg.json says: $1, layer $2" 2 "" "cfg.json: it is of .*, and $3 says"
+done
 run sae features "$model" --sae "$dir" $texts
 is "a folder of something else" 1 "" 'no autoencoder: it has neither'
 run sae features "$model" --sae "$dir/bare" $texts

@@ -360,7 +360,9 @@ static void folders_refused(void **state)
     snprintf(to, sizeof to, "%s/there/" SAELENS, folder);
     snprintf(at, sizeof at, "%s/linked/" SAELENS, folder);
     assert_int_equal(symlink(to, at), 0);
-    refused("linked", NULL, "neither");
+    refused("linked", NULL, SAELENS ": cannot be opened");
+    weights("linked", SPARSIFY, sparsify, 4, "F32"); /* the first one is there, whatever is beside it */
+    refused("linked", NULL, SAELENS ": cannot be opened");
     err = (struct error){0};
     snprintf(at, sizeof at, "%s/linked/", folder); /* one's own folders may have links */
     assert_int_equal(sae_open(&s, AT_FDCWD, at, NULL, MOST, &err), 0);
@@ -369,6 +371,33 @@ static void folders_refused(void **state)
     snprintf(at, sizeof at, "%s/there/cfg.json", folder);
     assert_int_equal(mkfifo(at, 0600), 0);
     refused("there", NULL, "not a regular file");
+}
+
+/* Of a folder with cfg.json, a caller may say what that says. */
+static void said_twice(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *form, *words;
+        int layer;
+    } cases[] = {{"topk:2", NULL, 2},
+                 {"topk:3", "it is of topk:2, and --sae-arch says topk:3", 2},
+                 {"standard", "it is of topk, and --sae-arch says standard", 2},
+                 {"jumprelu", "--sae-arch says jumprelu", 2},
+                 {"topk:2", "it is of the end of layer 2, and --sae-layer says 1", 1}};
+    weights("case", SAELENS, saelens, 4, "F32");
+    cfg("case", "{" TOPK REST HOOK "}");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sae_form form;
+        struct error err = {0};
+        struct sae *s = NULL;
+        assert_int_equal(sae_form_of(&form, cases[i].form, cases[i].layer, &err), 0);
+        if (cases[i].words)
+            refused("case", &form, cases[i].words);
+        else
+            assert_int_equal(sae_open(&s, dir, "case", &form, MOST, &err), 0);
+        sae_close(s);
+    }
 }
 
 static void damaged(void **state)
@@ -403,9 +432,13 @@ static void damaged(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(one_in_all_forms),       cmocka_unit_test(gates_and_layers),
-                                       cmocka_unit_test(configurations_refused), cmocka_unit_test(tensors_refused),
-                                       cmocka_unit_test(folders_refused),        cmocka_unit_test(damaged)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(one_in_all_forms),
+                                       cmocka_unit_test(gates_and_layers),
+                                       cmocka_unit_test(configurations_refused),
+                                       cmocka_unit_test(tensors_refused),
+                                       cmocka_unit_test(folders_refused),
+                                       cmocka_unit_test(said_twice),
+                                       cmocka_unit_test(damaged)};
     for (int j = 0; j < FEATURES; j++)
         for (int i = 0; i < N; i++)
             turned[i * FEATURES + j] = encoder[j * N + i];
