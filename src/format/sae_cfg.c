@@ -16,14 +16,17 @@ const char *sae_gate_name(enum sae_gate g) { return gate_names[g]; }
 struct cfg {
     const json_t *root, *metadata; /* NULL: none */
     const char *path;
+    const char **differs; /* a key that both have, with other values: NULL as yet */
     struct error *err;
 };
 
 /* A key of the whole, or of its "metadata". */
 static const json_t *get(const struct cfg *c, const char *key)
 {
-    const json_t *v = json_object_get(c->root, key);
-    return v ? v : json_object_get(c->metadata, key);
+    const json_t *v = json_object_get(c->root, key), *inner = json_object_get(c->metadata, key);
+    if (v && inner && !json_equal(v, inner))
+        *c->differs = key;
+    return v ? v : inner;
 }
 
 static int refuse(const struct cfg *c, const char *key, const json_t *v, const char *known)
@@ -46,9 +49,13 @@ static int is_off(const json_t *v)
 /* Each of these would be another autoencoder if it were on. */
 static int check_off(const struct cfg *c, const char *const *keys)
 {
+    const json_t *const level[] = {c->root, c->metadata};
     for (; *keys; keys++)
-        if (!is_off(get(c, *keys)))
-            return refuse(c, *keys, get(c, *keys), "this is not supported: only false, null or \"none\" is");
+        for (int i = 0; i < 2; i++) {
+            const json_t *v = json_object_get(level[i], *keys);
+            if (!is_off(v))
+                return refuse(c, *keys, v, "this is not supported: only false, null or \"none\" is");
+        }
     return 0;
 }
 
@@ -181,7 +188,8 @@ static int read_sparsify(const struct cfg *c, struct sae_form *form, const char 
 int sae_read_cfg(struct sae_form *form, const char *text, size_t n, const char *path, int by_sparsify,
                  const char *folder, struct error *err)
 {
-    struct cfg c = {.path = path, .err = err};
+    const char *differs = NULL;
+    struct cfg c = {.path = path, .differs = &differs, .err = err};
     json_error_t why;
     *form = (struct sae_form){.n_embd = -1, .n_feature = -1};
     json_t *root = json_whole(text, n) == '{' ? json_load_reserved(text, n, JSON_REJECT_DUPLICATES, &why) : NULL;
@@ -195,6 +203,8 @@ int sae_read_cfg(struct sae_form *form, const char *text, size_t n, const char *
     for (size_t i = 0; model && model[i] && i + 1 < sizeof form->model; i++)
         form->model[i] = model[i] >= ' ' && model[i] < 127 ? model[i] : '?';
     int failed = by_sparsify ? read_sparsify(&c, form, folder) : read_saelens(&c, form);
+    if (!failed && differs)
+        failed = refuse(&c, differs, json_object_get(root, differs), "and something else in its \"metadata\"");
     json_decref(root);
     return failed;
 }
@@ -203,6 +213,8 @@ int sae_form_of(struct sae_form *form, const char *text, int layer, struct error
 {
     size_t n = strcspn(text, ":");
     *form = (struct sae_form){.layer = layer, .n_embd = -1, .n_feature = -1};
+    if (layer < 0)
+        return error_set(err, ERR_INPUT, "an autoencoder of the end of layer %d: layers are counted from 0", layer);
     int gate = 0;
     while (gate < SAE_GATES && (strlen(gate_names[gate]) != n || strncmp(text, gate_names[gate], n) != 0))
         gate++;

@@ -344,6 +344,9 @@ static void features_steer(void **state)
     struct stoker_error err = {0};
     close(temporary_file(path, "feature"));
     write_feature(path, 34);
+    const struct stoker_sae_form before = {"topk:8", -1};
+    assert_int_equal(stoker_sae_bytes(SAE, &before, &bytes, &err), -1);
+    assert_int_equal(err.code, STOKER_ERR_INPUT);
     assert_int_equal(stoker_sae_bytes(SAE, NULL, &bytes, &err), 0);
     assert_int_equal(stoker_vector_bytes(path, &more, &err), 0);
     struct stoker *s = engine(bytes + more);

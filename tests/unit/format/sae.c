@@ -107,7 +107,8 @@ static const struct tensor sparsify[] = {{"encoder.weight", FEATURES, N, encoder
 #define SPARSIFY "sae.safetensors"
 #define REST     "\"apply_b_dec_to_input\":true,\"d_in\":3,\"d_sae\":5,"
 #define TOPK     "\"architecture\":\"topk\",\"k\":2,"
-#define HOOK     "\"metadata\":{\"model_name\":\"m\\u0001\",\"hook_name\":\"blocks.2.hook_resid_post\"}"
+#define HOOKED   "\"model_name\":\"m\\u0001\",\"hook_name\":\"blocks.2.hook_resid_post\""
+#define HOOK     "\"metadata\":{" HOOKED "}"
 
 static struct sae *open_it(const char *name)
 {
@@ -211,6 +212,9 @@ static void gates_and_layers(void **state)
         {"{" TOPK REST "\"normalize_activations\":\"none\",\"rescale_acts_by_decoder_norm\":false,"
          "\"reshape_activations\":\"none\",\"hook_head_index\":null,\"hook_name\":\"blocks.12.hook_resid_pre\"}",
          SAE_TOPK, 2, 11, 1, 4},
+        {"{" TOPK REST "\"normalize_activations\":\"none\",\"hook_head_index\":null,"
+         "\"metadata\":{\"normalize_activations\":null,\"hook_head_index\":null,\"k\":2," HOOKED "}}",
+         SAE_TOPK, 2, 2, 1, 4},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         weights("case", SAELENS, saelens, cases[i].tensors, "F32");
@@ -241,6 +245,14 @@ static void configurations_refused(void **state)
         {"{" TOPK REST "\"hook_head_index\":3," HOOK "}", "\"hook_head_index\" is 3"},
         {"{" TOPK REST "\"hook_name_out\":\"blocks.3.hook_mlp_out\"," HOOK "}", "\"hook_name_out\""},
         {"{" TOPK REST "\"skip_connection\":true," HOOK "}", "\"skip_connection\""},
+        {"{" TOPK REST "\"skip_connection\":false,\"metadata\":{\"skip_connection\":true," HOOKED "}}",
+         "\"skip_connection\" is true"},
+        {"{" TOPK REST "\"skip_connection\":true,\"metadata\":{\"skip_connection\":false," HOOKED "}}",
+         "\"skip_connection\" is true"},
+        {"{" TOPK REST "\"metadata\":{\"k\":3," HOOKED "}}", "\"k\" is 2; and something else in its \"metadata\""},
+        {"{" TOPK REST "\"metadata\":{\"apply_b_dec_to_input\":false," HOOKED "}}",
+         "\"apply_b_dec_to_input\" is true; and something else"},
+        {"{" TOPK REST "\"hook_name\":\"blocks.1.hook_resid_post\"," HOOK "}", "\"hook_name\" is"},
         {"{\"architecture\":\"gated\"," REST HOOK "}", "\"architecture\" is \"gated\""},
         {"{\"architecture\":\"batchtopk\",\"k\":2," REST HOOK "}", "\"architecture\" is \"batchtopk\""},
         {"{\"architecture\":\"matryoshka_batchtopk\"," REST HOOK "}", "\"matryoshka_batchtopk\""},
@@ -342,6 +354,9 @@ static void folders_refused(void **state)
     assert_int_equal(sae_open(&s, dir, "there", &form, MOST, &err), 0);
     assert_true(s->form.gate == SAE_TOPK && s->form.k == 2 && s->form.layer == 2 && s->form.is_centred);
     sae_close(s);
+    err = (struct error){0};
+    assert_int_equal(sae_form_of(&form, "topk:2", -1, &err), -1);
+    assert_non_null(strstr(err.text, "layer -1"));
     static const char *const wrong[] = {"topk", "topk:0", "topk:2x", "topk:", "standard:2", "gated", "", "top"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         err = (struct error){0};
