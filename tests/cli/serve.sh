@@ -41,6 +41,7 @@ grep -o '[(]\(not with \|\)--[^)]*[)]' "$dir/err" | sed 's/not with //' | tr -d 
 while read -r offer; do
     : >"$dir/err" # not what the last one said
     # shellcheck disable=SC2086 # flags
+    : >"$dir/out" # not what the last one said
     "$stoker" serve --port 0 --threads 1 $offer >"$dir/out" 2>"$dir/err" &
     pid=$!
     wait_for 60 grep -Eq "plan: (given up|nothing is)" "$dir/err" || fail "$offer" "no plan"
@@ -78,6 +79,7 @@ same=$(grep -v '^slack ' "$dir/planned" | grep -Fxc -f "$dir/served")
 # Roofs: measured where the budget has room for it, and then figures are beside them.
 starts --roofs on
 is "serve --roofs without room" 0 "^listening on " "$log warning: the page shows no roofs: measuring what this machine does at most takes 384.0 MiB of memory$"
+: >"$dir/out" # not what the last one said
 "$stoker" serve --port 0 --memory 1G --threads 1 --roofs on >"$dir/out" 2>"$dir/err" &
 pid=$!
 wait_for 60 grep -q '^listening on ' "$dir/out" || fail "serve --roofs on" "does not listen"

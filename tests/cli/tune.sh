@@ -78,6 +78,7 @@ for now in '^threads +1$' '^chunk +3$' '^backend +threads$' '^depth_mean +1.0$';
 done
 run serve --memory $memory --ctx 64 --parallel 1 --cache-ram 0 --port 999999
 is "serve: a wrong flag" 2 "" "--port 999999"
+: >"$dir/out" # not what the last one said
 "$stoker" serve --memory 500M --ctx 64 --parallel 1 --cache-ram 0 --port 0 >"$dir/out" 2>"$dir/err" &
 server=$!
 wait_for 60 grep -q listening "$dir/out"
@@ -86,6 +87,7 @@ wait $server
 grep -q profile "$dir/err" && fail "serve" "has a profile of another budget" || pass
 plant 'threads = 1' "$(echo "$profile" | sed 's/73400320/524288000/')"
 sed -i 's/73400320/524288000/' "$profiles"/*-524288000.toml
+: >"$dir/out" # not what the last one said
 "$stoker" serve --memory 500M --ctx 64 --parallel 1 --cache-ram 0 --port 0 >"$dir/out" 2>"$dir/err" &
 server=$!
 wait_for 60 grep -q listening "$dir/out"
