@@ -250,8 +250,9 @@ run quantize "$mixed" "$new" --type bf16 --resume
 is "somebody's short file" 2 "" "new.gguf.journal is no journal of stoker quantize; move it away"
 [ "$(cat "$new.journal")" = "my notes" ] && pass || fail "somebody's short file" "is changed"
 rm "$new.journal"
-for name in "" "$dir/"; do
-    run quantize "$mixed" "$name" --type bf16
+for name in "" "$dir/"; do # a file without a name would lie in the folder at hand
+    (cd "$dir" && exec "$stoker" quantize "$small" "$name" --type bf16) >"$dir/out" 2>"$dir/err" </dev/null
+    status=$?
     is "OUT \"$name\"" 2 "" "names no file$"
 done
 

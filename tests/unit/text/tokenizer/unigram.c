@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "ids.h"
+
 static struct small_vocab v;
 static struct small_map map;
 static int bos, eos, unknown, marker, two_spaces, space, a, b, ab, space_a, aba, less, greater, s;
@@ -37,38 +39,11 @@ static void begin(void)
     small_add(&v, "", TOKEN_NORMAL, -1);
 }
 
-static struct tokenizer *loaded(void)
-{
-    struct tokenizer *t = NULL;
-    struct error err = {0};
-    if (small_load(&v, &t, &err) != 0)
-        fprintf(stderr, "%s\n", err.text);
-    assert_non_null(t);
-    return t;
-}
-
-static void is_list(struct token_list *l, const int *want) /* ends with -1 */
-{
-    size_t n = 0;
-    for (; want[n] >= 0; n++)
-        assert_true(n < l->n && l->id[n] == want[n]);
-    assert_int_equal(l->n, n);
-    token_list_free(l);
-}
-
-static void ids_are(const struct tokenizer *t, const char *text, int add, int parse, const int *want)
-{
-    struct token_list l = encode(t, text, strlen(text), add, parse);
-    is_list(&l, want);
-}
-#define IDS(...) ((const int[]){__VA_ARGS__, -1})
-#define NO_IDS   ((const int[]){-1})
-
 static void test_best_way(void **state)
 {
     (void)state;
     begin();
-    struct tokenizer *t = loaded();
+    struct tokenizer *t = loaded(&v);
     ids_are(t, "ab", 0, 0, IDS(ab));
     ids_are(t, "aba", 1, 0, IDS(aba, eos));  /* as good as ab a, and found first */
     ids_are(t, " ab", 0, 0, IDS(space, ab)); /* as good as _a b, and found first */
@@ -80,13 +55,13 @@ static void test_best_way(void **state)
     tokenizer_destroy(t);
     begin();
     int behind = small_add(&v, "b▁a", TOKEN_NORMAL, -1); /* words do not stand alone */
-    t = loaded();
+    t = loaded(&v);
     ids_are(t, "b a", 0, 0, IDS(behind));
     tokenizer_destroy(t);
     begin();
     int x_a = small_add(&v, "xa", TOKEN_NORMAL, -9), spaces = small_add(&v, "▁▁▁", TOKEN_NORMAL, -0.25f);
     small_add(&v, "abb", TOKEN_NORMAL, -1);
-    t = loaded();
+    t = loaded(&v);
     ids_are(t, "xabb", 0, 0, IDS(x_a, b, b)); /* -18; by the unknown token -20 */
     ids_are(t, "   a", 0, 0, IDS(two_spaces, space_a));
     ids_are(t, "   b", 0, 0, IDS(spaces, b)); /* -4.75; by the user-defined token, of -90 in the file, -7.5 */
@@ -98,14 +73,14 @@ static void test_spaces(void **state)
     (void)state;
     begin();
     v.merge_spaces = v.space_prefix = 1;
-    struct tokenizer *t = loaded();
+    struct tokenizer *t = loaded(&v);
     ids_are(t, "  a   a  ", 0, 0, IDS(space_a, space_a));
     ids_are(t, "   ", 0, 0, NO_IDS);
     ids_are(t, "a<m>b", 0, 0, IDS(space_a, marker, space, b));
     tokenizer_destroy(t);
     begin();
     v.space_prefix = 1;
-    t = loaded();
+    t = loaded(&v);
     ids_are(t, " a a", 0, 0, IDS(two_spaces, a, space_a)); /* in front of the first word, spaces or not */
     tokenizer_destroy(t);
 }
@@ -116,7 +91,7 @@ static void test_unknown_words(void **state)
     (void)state;
     begin();
     v.token[space] = (struct gguf_string){"y", 1};
-    struct tokenizer *t = loaded();
+    struct tokenizer *t = loaded(&v);
     ids_are(t, "x x x", 0, 0, IDS(unknown));
     ids_are(t, "x xa x", 0, 0, IDS(unknown, a, unknown));
     ids_are(t, "x<m>x", 0, 0, IDS(unknown, marker, unknown));
@@ -155,7 +130,7 @@ static void test_against_plain_search(void **state)
 {
     (void)state;
     begin();
-    struct tokenizer *t = loaded();
+    struct tokenizer *t = loaded(&v);
     uint32_t seed = 7;
     for (int round = 0; round < 3000; round++) {
         char text[32];
@@ -185,7 +160,7 @@ static void test_map_of_characters(void **state)
     small_map_add(&map, "Q", "aba b");
     small_map_add(&map, "\xEF\xBC\x9C", "<");
     small_map_put(&map, &v);
-    struct tokenizer *t = loaded();
+    struct tokenizer *t = loaded(&v);
     ids_are(t, "AABAx", 0, 0, IDS(aba, unknown));
     ids_are(t,
             "b\xE3\x80\x80"
@@ -205,7 +180,7 @@ static void test_who_writes_control_tokens(void **state)
 {
     (void)state;
     begin();
-    struct tokenizer *t = loaded();
+    struct tokenizer *t = loaded(&v);
     uint8_t mark[8], reach[40] = {0};
     struct token_list l = {0};
     struct error err = {0};
@@ -309,7 +284,7 @@ static void test_long_words(void **state)
     memset(nearly, 'a', 198);
     nearly[198] = 'x';
     small_add(&v, nearly, TOKEN_NORMAL, -1);
-    struct tokenizer *t = loaded();
+    struct tokenizer *t = loaded(&v);
     memset(text, 'a', N);
     struct token_list l = encode(t, text, N, 0, 0);
     assert_int_equal(l.n, N);

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "ids.h"
+
 static struct small_vocab v;
 static int unknown, cls, sep, a, ab, b, c, bc, bracket, bracket_end, sep_text, sun, jamo;
 
@@ -35,38 +37,11 @@ static void begin(void)
     small_add(&v, "", TOKEN_NORMAL, 0);
 }
 
-static struct tokenizer *loaded(void)
-{
-    struct tokenizer *t = NULL;
-    struct error err = {0};
-    if (small_load(&v, &t, &err) != 0)
-        fprintf(stderr, "%s\n", err.text);
-    assert_non_null(t);
-    return t;
-}
-
-static void is_list(struct token_list *l, const int *want) /* ends with -1 */
-{
-    size_t n = 0;
-    for (; want[n] >= 0; n++)
-        assert_true(n < l->n && l->id[n] == want[n]);
-    assert_int_equal(l->n, n);
-    token_list_free(l);
-}
-
-static void ids_are(const struct tokenizer *t, const char *text, int add, int parse, const int *want)
-{
-    struct token_list l = encode(t, text, strlen(text), add, parse);
-    is_list(&l, want);
-}
-#define IDS(...) ((const int[]){__VA_ARGS__, -1})
-#define NO_IDS   ((const int[]){-1})
-
 static void test_characters(void **state)
 {
     (void)state;
     begin();
-    struct tokenizer *t = loaded();
+    struct tokenizer *t = loaded(&v);
     ids_are(t, "Ab", 0, 0, IDS(ab));
     ids_are(t,
             "\xC3\x81"
@@ -89,7 +64,7 @@ static void test_pieces(void **state)
 {
     (void)state;
     begin();
-    struct tokenizer *t = loaded();
+    struct tokenizer *t = loaded(&v);
     ids_are(t, "abc abcc abccc", 0, 0, IDS(ab, c, ab, c, c, ab, c, c, c));
     ids_are(t, "acc abx x abcb", 0, 0, IDS(a, c, c, unknown, unknown, ab, c, b));
     ids_are(t, "accbcc", 0, 0, IDS(a, c, c, bc));
@@ -104,7 +79,7 @@ static void test_against_plain_search(void **state)
 {
     (void)state;
     begin();
-    struct tokenizer *t = loaded();
+    struct tokenizer *t = loaded(&v);
     uint32_t seed = 1;
     for (int round = 0; round < 3000; round++) {
         char word[24] = SPM_SPACE;
@@ -137,7 +112,7 @@ static void test_who_writes_separators(void **state)
 {
     (void)state;
     begin();
-    struct tokenizer *t = loaded();
+    struct tokenizer *t = loaded(&v);
     static const char text[] = "a[SEP]";
     uint8_t mark[sizeof text], reach[40] = {0};
     struct token_list l = {0};
@@ -180,7 +155,7 @@ static void test_files_that_lack(void **state)
     refuses("no unknown token");
     begin();
     v.cls = v.sep = -1; /* and the vocabulary is too small for their usual ids */
-    struct tokenizer *t = loaded();
+    struct tokenizer *t = loaded(&v);
     assert_false(tokenizer_adds_bos(t));
     ids_are(t, "ab", 1, 1, IDS(ab));
     tokenizer_destroy(t);
@@ -191,7 +166,7 @@ static void test_files_that_lack(void **state)
     refuses("513 bytes");
     begin();
     small_add(&v, lengthy + 1, TOKEN_NORMAL, 0);
-    tokenizer_destroy(loaded());
+    tokenizer_destroy(loaded(&v));
 }
 
 /* A megabyte of a word, of which each place reads hundreds of bytes for nothing. */
@@ -207,7 +182,7 @@ static void test_long_words(void **state)
     memset(nearly, 'b', 198);
     nearly[198] = 'x';
     small_add(&v, nearly, TOKEN_NORMAL, 0);
-    struct tokenizer *t = loaded();
+    struct tokenizer *t = loaded(&v);
     memset(text, 'b', N);
     text[0] = 'a';
     struct token_list l = encode(t, text, N, 0, 0);
