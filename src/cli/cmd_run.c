@@ -77,7 +77,8 @@ struct run {
 static int parse(struct run *r, struct chat *c, int argc, char **argv)
 {
     const struct flag mine[] = {
-        {"-p", "--prompt", FLAG_TEXT, &r->prompt, 0, 0, "TEXT", "one prompt; - is stdin; without it: a chat, or stdin"},
+        {"-p", "--prompt", FLAG_TEXT, &r->prompt, 0, 0, "TEXT", "one prompt; - is stdin; without it: a chat, or stdin",
+         .heading = "Prompt and answer"},
         {"-f", "--file", FLAG_TEXTS, &r->file, 0, 0, "FILE",
          "a file of the prompt, behind -p; - is stdin; may be repeated"},
         {"--lines", NULL, FLAG_SWITCH, &r->lines, 0, 0, NULL, "every line of stdin is a turn of a chat"},
@@ -90,7 +91,8 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
          "let the model think first (default: as its template has it)"},
         {"--chat-template", NULL, FLAG_TEXT, &r->options.chat_template, 0, 0, "FILE|NAME",
          "chat template (default: the model's own)"},
-        {"--tools", NULL, FLAG_TEXT, &r->tools, 0, 0, "FILE", "tools the model may call; asks before it runs one"},
+        {"--tools", NULL, FLAG_TEXT, &r->tools, 0, 0, "FILE", "tools the model may call; asks before it runs one",
+         .heading = "Tools, and answers of a form"},
         {"--tool-format", NULL, FLAG_TEXT, &r->options.tool_format, 0, 0, "NAME",
          "how calls are written (default: as the template does)"},
         {"--no-tool-grammar", NULL, FLAG_SWITCH, &c->reply.unchecked, 0, 0, NULL,
@@ -102,24 +104,25 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
         {"--close-at-limit", NULL, FLAG_ON_OFF, &r->close, 0, 0, "on|off",
          "end calls and JSON well before the limit cuts them (default on; off for --grammar and --regex)"},
         {"--session", NULL, FLAG_TEXT, &r->session, 0, 0, "NAME",
-         "go on with the conversation of this name, and keep it and what was computed of it"},
+         "go on with the conversation of this name, and keep it and what was computed of it",
+         .heading = "Conversations that are kept"},
         {"--sessions", NULL, FLAG_SWITCH, &r->sessions, 0, 0, NULL, "list the conversations that --session keeps"},
         {"--forget", NULL, FLAG_TEXT, &r->forget, 0, 0, "NAME", "remove the conversation that --session NAME keeps"},
         {"--cache-dir", NULL, FLAG_TEXT, &r->options.cache_dir, 0, 0, "DIR",
          "keep what was computed of prompts there (default: of --session and /save, in ~/.cache/stoker)"},
         {"--cache-disk", NULL, FLAG_BYTES, &r->options.cache_disk, 1, 0, "BYTES", "of files there (default 8G)"},
         {"--stats", NULL, FLAG_DETAIL, &c->stats, 0, 0, NULL,
-         "speed and memory after each answer; --stats=full: all counters too"},
-        {"--no-profile", NULL, FLAG_SWITCH, &r->no_profile, 0, 0, NULL,
-         "not what stoker tune found for this model and budget"},
+         "speed and memory after each answer; --stats=full: all counters too", .heading = "What is shown"},
         {"--json", NULL, FLAG_SWITCH, &c->json, 0, 0, NULL, "each answer as a JSON object"},
         {"--logprobs", NULL, FLAG_INT, &r->logprobs, 0, STOKER_TOP, "N",
          "with --json: how likely each token was, and the N likeliest"},
+        {"--no-profile", NULL, FLAG_SWITCH, &r->no_profile, 0, 0, NULL,
+         "not what stoker tune found for this model and budget", .heading = "Profiles"},
     };
     const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine},
+                                        model_flags(&r->options),
                                         sampling_flags(&r->sampling),
-                                        steer_flags(&r->steer),
-                                        model_flags(&r->options)};
+                                        steer_flags(&r->steer)};
     int n_rest, status = flags_parse("run", usage, tables, 4, argc, argv, &r->model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;

@@ -129,6 +129,10 @@ run run --help
 help=$(cat "$dir/out")
 run help run
 is "help run" 0 "=$help" ""
+for group in 'Prompt and answer' 'Memory and speed' Sampling Steering Settings; do
+    [ "$(echo "$help" | grep -cE "^$group:\$")" = 1 ] && pass || fail "run --help" "has no group \"$group\""
+done
+[ "$(echo "$help" | grep -c '^$')" = "$(($(echo "$help" | grep -cE '^[A-Z][^.]*:$') + 2))" ] && pass || fail "run --help" "groups are not set apart"
 run run --stats full --temp 0 -p 'Spell cat.'
 is "--stats full" 0 "=C-A-T." "^backend"
 run version

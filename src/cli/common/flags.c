@@ -61,6 +61,8 @@ static void help(const char *usage, const struct flag_table *t, size_t n)
             char left[64];
             if (!f->help)
                 continue;
+            if (f->heading)
+                printf("%s%s:\n", f == t[0].flag ? "" : "\n", f->heading);
             snprintf(left, sizeof left, "%s%s%s%s%s", f->name, f->other ? ", " : "", f->other ? f->other : "",
                      f->value ? " " : "", f->value ? f->value : "");
             printf("  %-26s %s\n", left, f->help);
@@ -319,7 +321,8 @@ const char *flags_print_config(void) { return prints_config ? model_hash : NULL;
 static struct flag_table about_settings(struct about_settings *a)
 {
     const struct flag t[] = {
-        {"--config", NULL, FLAG_TEXT, &a->file, 0, 0, "FILE", "flags of this file too, over those of your stoker.toml"},
+        {"--config", NULL, FLAG_TEXT, &a->file, 0, 0, "FILE", "flags of this file too, over those of your stoker.toml",
+         .heading = "Settings"},
         {"--no-config", NULL, FLAG_SWITCH, &a->flags_alone, 0, 0, NULL,
          "neither your stoker.toml nor variables STOKER_..."},
         {"--print-config", NULL, FLAG_SWITCH, &a->print, 0, 0, NULL, "say on stderr what is set, and where"},
@@ -499,7 +502,7 @@ struct flag_table model_flags(struct stoker_options *o)
     static struct flag f[24];
     const struct flag t[] = {
         {"--memory", NULL, FLAG_BYTES, &o->memory, 1, 0, "BYTES|min|max",
-         "bound on the whole process (default: what the machine has left)"},
+         "bound on the whole process (default: what the machine has left)", .heading = "Memory and speed"},
         {"--ctx", "--context", FLAG_COUNT, &o->n_ctx, 1, 1 << 28, "N",
          "positions a sequence, 8k is 8192 (default: trained, at most 8192; serve: at most 32768; eval ppl, kld: 512, "
          "others: what their prompts need)",
@@ -517,7 +520,7 @@ struct flag_table model_flags(struct stoker_options *o)
         {"--threads", "-t", FLAG_INT, &o->n_threads, 1, 256, "N", "compute threads (default: one for each fast core)",
          "-1"},
         {"--cpu-tier", NULL, FLAG_TEXT, &o->cpu_tier, 0, 0, "scalar|avx2|avxvnni|avx512|neon|i8mm",
-         "caps the tier of kernels"},
+         "caps the tier of kernels", .heading = "CPU and drive"},
         {"--exact", NULL, FLAG_SWITCH, &o->exact, 0, 0, NULL, "decoded weights, f32 activations (slow)"},
         {"--lock", NULL, FLAG_SWITCH, &o->lock, 0, 0, NULL, "the plan's memory may not be swapped out (mlock)"},
         {"--slots", NULL, FLAG_SLOTS, o, 0, 0, "N[,N]", "expert slots per class (tests, research)"},

@@ -50,6 +50,7 @@ struct flag {
     const char
         *same_as;  /* another flag that sets the same: on the command line one of them is as good as both; NULL: none */
     int is_secret; /* 1: its value is shown nowhere */
+    const char *heading; /* of the group that begins with it in --help; NULL: it belongs to the group before it */
 };
 
 enum { FLAGS_DONE = -1 }; /* go on with the command */

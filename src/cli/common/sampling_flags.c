@@ -40,7 +40,7 @@ struct flag_table sampling_flags(struct sampling_flags *f)
     given = s;
     const struct flag numbers[N_NUMBERS] = {
         {"--temp", NULL, FLAG_REAL, &s->temperature, 0, 0, "T",
-         "temperature (default 0.8; 0: always the likeliest token)"},
+         "temperature (default 0.8; 0: always the likeliest token)", .heading = "Sampling"},
         {"--top-k", NULL, FLAG_INT, &s->top_k, 0, 0, "N", "of the N likeliest tokens (default 40; 0: off)"},
         {"--top-p", NULL, FLAG_REAL, &s->top_p, 0, 0, "P", "of the likeliest that make up P (default 0.95; 1: off)"},
         {"--min-p", NULL, FLAG_REAL, &s->min_p, 0, 0, "P", "not below P times the likeliest (default 0.05; 0: off)"},

@@ -15,7 +15,8 @@ struct flag_table steer_flags(struct steer_flags *f)
     static struct flag flag[6];
     const struct flag t[] = {
         {"--control-vector", NULL, FLAG_TEXTS, &f->add, 0, 0, "FILE[,FILE]",
-         "steer by a control vector (GGUF); its file may say that it is projected out; may be repeated"},
+         "steer by a control vector (GGUF); its file may say that it is projected out; may be repeated",
+         .heading = "Steering"},
         {"--control-vector-scaled", NULL, FLAG_TEXTS, &f->scaled, 0, 0, "FILE:S[,FILE:S]", "the same, times S"},
         {"--project", NULL, FLAG_TEXTS, &f->project, 0, 0, "FILE[:A]",
          "take the directions of a projection vector out, by the share A (default: the file's)"},
