@@ -27,7 +27,7 @@ cat >"$work/delay" <<END
     }
 END
 make -s -C "$work" BUILD=plain plain/stoker >"$work/log" 2>&1 || { tail "$work/log" && exit 1; }
-sed -i "/^    model_forward(s->session->model, &p.batch);/r $work/delay" "$work/src/engine/schedule.c"
+sed -i "/^    model_forward(s->session->model, &p.batch);/r $work/delay" "$work/src/engine/step/schedule.c"
 make -s -C "$work" BUILD=slow slow/stoker >"$work/log" 2>&1 || { tail "$work/log" && exit 1; }
 cmp -s "$work/plain/stoker" "$work/slow/stoker" && echo "the delay was not planted" >&2 && exit 1
 

@@ -33,24 +33,18 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { N_CTX = 420, MOST_ANSWER = 26, TOP = 3, WAYS = 4, AT_ONCE = 4, PATIENCE = SANITIZED ? 120000 : 20000 /* ms */ };
+enum { N_CTX = 420, MOST_ANSWER = 26, TOP = 3, WAYS = 4, AT_ONCE = 4 };
+
+#include "answers.h"
 enum source { RIGHT, WRONG, TURNS, CHANCE, SOURCES };
 static const char *const source_name[] = {"right", "wrong", "by turns", "by chance"};
 
 static int passed, failed;
 static const char *only; /* -t */
-static int quiet;        /* answers may fail */
 
 struct subject {
     const char *path, *name;
     int n_vocab, streams, pages;
-};
-
-struct answer {
-    stoker_token id[MOST_ANSWER];
-    double likely[MOST_ANSWER][1 + TOP]; /* of the token, then of the likeliest at its place */
-    int n;
-    struct stoker_event end; /* kind STOKER_FAILED: it failed */
 };
 
 struct prompt {
@@ -132,54 +126,11 @@ static struct stoker_request request(const struct prompt *p, int way)
     return r;
 }
 
-static struct stoker *engine(const char *path, const struct stoker_options *o)
-{
-    struct stoker *s = NULL;
-    struct stoker_error err = {0};
-    if (stoker_open(&s, path, o, &err))
-        printf("     %s: %s\n", path, err.text);
-    return s;
-}
-
-static void collect(struct stoker *s, stoker_id id, struct answer *a)
-{
-    struct stoker_event e;
-    memset(a, 0, sizeof *a);
-    a->end.kind = STOKER_FAILED;
-    while (stoker_next_event(s, id, PATIENCE, &e) == 1) {
-        if (e.kind == STOKER_TOKEN && a->n < MOST_ANSWER) {
-            a->id[a->n] = e.u.token.id;
-            a->likely[a->n][0] = e.u.token.logprob;
-            for (int i = 0; i < TOP; i++)
-                a->likely[a->n][1 + i] = e.u.token.top[i].logprob;
-            a->n++;
-        }
-        a->end = e;
-    }
-    if (a->end.kind == STOKER_FAILED && !quiet)
-        printf("     %s\n", a->end.error.text);
-}
-
-static int ask(struct stoker *s, const struct stoker_request *r, struct answer *a)
-{
-    struct stoker_error err = {0};
-    stoker_id id;
-    memset(a, 0, sizeof *a);
-    if (stoker_submit(s, r, &id, &err)) {
-        printf("     %s\n", err.text);
-        return -1;
-    }
-    collect(s, id, a);
-    return a->end.kind == STOKER_END ? 0 : -1;
-}
-
 static int same(const struct answer *truth, const struct answer *a)
 {
     return a->end.kind == STOKER_END && a->n == truth->n && a->end.u.end.reason == truth->end.u.end.reason &&
            a->end.u.end.end_sampled == truth->end.u.end.end_sampled &&
-           a->end.u.end.n_generated == truth->end.u.end.n_generated &&
-           memcmp(truth->id, a->id, (size_t)a->n * sizeof *a->id) == 0 &&
-           memcmp(truth->likely, a->likely, (size_t)a->n * sizeof *a->likely) == 0;
+           a->end.u.end.n_generated == truth->end.u.end.n_generated && same_tokens(truth, a, a->n);
 }
 
 /* Drafts were tried, and were as right as they should be. */
@@ -197,8 +148,7 @@ static int holds(const struct answer *truth, const struct answer *a, enum source
     int at = 0;
     if (same(truth, a) && counted(a, kind))
         return 1;
-    while (at < a->n && at < truth->n && a->id[at] == truth->id[at] &&
-           memcmp(a->likely[at], truth->likely[at], sizeof a->likely[at]) == 0)
+    while (at < a->n && at < truth->n && same_tokens(truth, a, at + 1))
         at++;
     printf("     drafts %s, request %d: of %d tokens %d came, equal up to %d; %zu drafted, %zu accepted\n",
            source_name[kind], way, truth->n, a->n, at, a->end.u.end.n_drafted, a->end.u.end.n_accepted);

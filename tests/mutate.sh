@@ -519,7 +519,7 @@ mutate key-without-from "prefix -t steered build/data/steering/steer-llama-tied.
 mutate prefixes-without-list "prefix -t steered build/data/steering/steer-llama-tied.gguf" src/engine/engine.c 's|{root, c->steer ? &c->steer->list : NULL}|{root, NULL}|'
 mutate part-page-under-old-key "unit/engine/prefix/cache" src/engine/prefix/cache.c 's|^    uint64_t key = prefix_key(&at->of, depth, n);|    uint64_t key = prefix_key(\&at->of, depth, 1);|'
 mutate version-3-kept "unit/engine/prefix/index" src/engine/prefix/file.h 's|PREFIX_VERSION = 4|PREFIX_VERSION = 3|'
-mutate waits-for-other-lists "unit/engine/schedule" src/engine/schedule.c '/prefix_alike/d'
+mutate waits-for-other-lists "unit/engine/schedule" src/engine/step/schedule.c '/prefix_alike/d'
 mutate steered-until-preempted "prefix -t preempted build/data/golden/llama-tied.gguf" src/engine/admission.c 's|seq->steer = j->steer ?|seq->steer = j->steer \&\& j->started == 0 ?|'
 mutate end-of-the-prompt "unit/engine/steer" src/engine/steer.c 's|n += at->from_prompt_end ? (int64_t)n_prompt : 0|n += at->from_prompt_end ? (int64_t)n_prompt + 1 : 0|'
 mutate to-zero-is-open "unit/engine/steer" src/engine/steer.c 's|e->has_to \&\&|e->to.n \&\&|'
@@ -587,14 +587,14 @@ mutate drafts-of-blocks "$(drafts alone deepseek4)" src/op/compress.c 's|run_kep
 mutate drafts-of-means "$(drafts alone qwen4exp)" src/op/compress.c 's|run_kept(r, i, r->state)|run_kept(r, i + 1, r->state)|'
 mutate drafts-of-tokens-before "$(drafts alone qwen4exp)" src/model/tables.c 's|copy_before(s, run, r, last|copy_before(s, run, r - 1, last|'
 mutate drafts-committed "$(drafts known lfm2moe)" src/engine/session.c 's|r = first + n_right; r <|r = first + n_right + 1; r <|'
-mutate drafts-published "$(drafts known qwen3moe)" src/engine/schedule.c 's|^    e->rows = n;|    (void)n;|'
-mutate drafts-not-compared "$(drafts alone qwen3moe)" src/engine/schedule.c 's|history\[j->n_history - 1\] == draft|n_history > 0 \&\& draft >= 0|'
-mutate drafts-by-old-masks "$(drafts forced qwen3moe)" src/engine/schedule.c 's|^    if (!j->constraint_state)$|    if (1)|'
-mutate drafts-behind-the-limit "$(drafts alone qwen3moe)" src/engine/schedule.c 's|return n > 0 ? (int)n - 1 : 0;|return (int)n;|'
-mutate drafts-of-preempted "$(drafts preempted qwen3moe)" src/engine/schedule.c \
-    's|^            e->rows = e->drafts = 0;|            e->rows = 0;|;s|if (e->rows && e->drafts && !p|if (e->drafts \&\& !p|'
-mutate drafts-that-fail "$(drafts unreadable qwen3moe)" src/engine/schedule.c 's|^    } else if (e->drafts) {|    } else if (0) {|'
-mutate drafts-over-events "drafts -t events $ember" src/engine/schedule.c 's|answer < events - 2 ? answer : events - 2|answer + 0 * events|'
+mutate drafts-published "$(drafts known qwen3moe)" src/engine/step/verify.c 's|^    e->rows = n;|    (void)n;|'
+mutate drafts-not-compared "$(drafts alone qwen3moe)" src/engine/step/verify.c 's|history\[j->n_history - 1\] == draft|n_history > 0 \&\& draft >= 0|'
+mutate drafts-by-old-masks "$(drafts forced qwen3moe)" src/engine/step/masks.c 's|^    if (!j->constraint_state)$|    if (1)|'
+mutate drafts-behind-the-limit "$(drafts alone qwen3moe)" src/engine/step/propose.c 's|return n - 1 < (size_t)most ? (int)n - 1 : most;|return n < (size_t)most ? (int)n : most;|'
+mutate drafts-of-preempted "$(drafts preempted qwen3moe)" src/engine/step/schedule.c \
+    's|^            e->rows = e->drafts = 0;|            e->rows = 0;|' src/engine/step/verify.c 's|if (e->rows && e->drafts && !p|if (e->drafts \&\& !p|'
+mutate drafts-that-fail "$(drafts unreadable qwen3moe)" src/engine/step/schedule.c 's|^    } else if (e->drafts) {|    } else if (0) {|'
+mutate drafts-over-events "drafts -t events $ember" src/engine/step/propose.c 's|answer < events - 2 ? answer : events - 2|answer + 0 * events|'
 
 [ $skipped -eq 0 ] || echo "$skipped skipped"
 [ "$dry" ] || echo "$red red, $green green"

@@ -49,15 +49,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    N_CTX = 1100,
-    MOST_ANSWER = 24,
-    TOP = 4,
-    TEXTS = 3,
-    ANSWERED = 16,
-    AT_ONCE = 5,
-    PATIENCE = SANITIZED ? 120000 : 20000 /* ms */
-};
+enum { N_CTX = 1100, MOST_ANSWER = 24, TOP = 4, TEXTS = 3, ANSWERED = 16, AT_ONCE = 5 };
+
+#include "answers.h"
 
 static int passed, failed, rounds = SANITIZED ? 3 : 4;
 static const char *only; /* -t */
@@ -83,22 +77,6 @@ struct prompt {
     size_t n;
 };
 
-struct answer {
-    stoker_token id[MOST_ANSWER];
-    double likely[MOST_ANSWER][1 + TOP]; /* of the token, then of the likeliest at its place */
-    int n;
-    struct stoker_event end; /* kind STOKER_FAILED: it failed */
-};
-
-static struct stoker *engine(const char *path, const struct stoker_options *o)
-{
-    struct stoker *s = NULL;
-    struct stoker_error err = {0};
-    if (stoker_open(&s, path, o, &err))
-        printf("     %s: %s\n", path, err.text);
-    return s;
-}
-
 static struct stoker_request request(const struct prompt *p, int max_tokens, uint64_t seed)
 {
     struct stoker_request r = {.prompt = p->id,
@@ -114,49 +92,11 @@ static struct stoker_request request(const struct prompt *p, int max_tokens, uin
     return r;
 }
 
-static void collect(struct stoker *s, stoker_id id, struct answer *a)
-{
-    struct stoker_event e;
-    int more;
-    memset(a, 0, sizeof *a);
-    while ((more = stoker_next_event(s, id, PATIENCE, &e)) == 1) {
-        if (e.kind == STOKER_TOKEN && a->n < MOST_ANSWER) {
-            a->id[a->n] = e.u.token.id;
-            a->likely[a->n][0] = e.u.token.logprob;
-            for (int i = 0; i < TOP; i++)
-                a->likely[a->n][1 + i] = e.u.token.top[i].logprob;
-            a->n++;
-        }
-        a->end = e;
-    }
-    if (more == 0) {
-        printf("     nothing for %d ms\n", PATIENCE);
-        a->end.kind = STOKER_FAILED;
-    }
-    if (a->end.kind == STOKER_FAILED)
-        printf("     %s\n", a->end.error.text);
-}
-
-static int ask(struct stoker *s, const struct stoker_request *r, struct answer *a)
-{
-    struct stoker_error err = {0};
-    stoker_id id;
-    memset(a, 0, sizeof *a);
-    if (stoker_submit(s, r, &id, &err)) {
-        printf("     %s\n", err.text);
-        return -1;
-    }
-    collect(s, id, a);
-    return a->end.kind == STOKER_END ? 0 : -1;
-}
-
 /* As far as the second goes: it may have been cancelled. */
 static int same(const struct answer *truth, const struct answer *a)
 {
     int whole = a->end.kind == STOKER_END && a->end.u.end.reason != STOKER_END_CANCELLED;
-    return (whole ? a->n == truth->n : a->n <= truth->n) &&
-           memcmp(truth->id, a->id, (size_t)a->n * sizeof *a->id) == 0 &&
-           memcmp(truth->likely, a->likely, (size_t)a->n * sizeof *a->likely) == 0;
+    return (whole ? a->n == truth->n : a->n <= truth->n) && same_tokens(truth, a, a->n);
 }
 
 static void extend(struct prompt *p, size_t n, uint64_t seed, int n_vocab)

@@ -1,4 +1,4 @@
-/* The public API: see stoker.h. Opening, the table of jobs, events, text. The work is done in schedule.c; report.c shows it. */
+/* The public API: see stoker.h. Opening, the table of jobs, events, text. The work is done in step/schedule.c; report.c shows it. */
 #include "engine/engine.h"
 #include "engine/constraint_cache.h"
 

@@ -136,7 +136,7 @@ void histogram_add(struct stoker_histogram *h, double seconds);
 int capture_job_open(struct job_capture **out, struct stoker *s, const struct stoker_request *r, struct error *err);
 void capture_job_close(struct job_capture *c);
 
-/* The engine thread's loop: schedule.c. */
+/* The engine thread's loop: step/schedule.c. */
 void *engine_run(void *engine);
 
 /* constraint_open.c: a constraint from the engine's cache, compiled if need be. */

@@ -1,5 +1,5 @@
 /* Drafts: tokens that may come next, computed behind a sequence's last one in the same step (docs/spec/drafts.md). Where they come
- * from changes no bit of an answer: only what is computed in vain. Here are their sources; ../schedule.c computes and verifies them. */
+ * from changes no bit of an answer: only what is computed in vain. Here are their sources; ../step/ computes and verifies them. */
 #ifndef ENGINE_DRAFT_DRAFT_H
 #define ENGINE_DRAFT_DRAFT_H
 

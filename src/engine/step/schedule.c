@@ -2,12 +2,15 @@
  *
  * A step holds the next row of every decoding job, and prompt rows up to the plan's chunk, assigned in shares of at most a page to the
  * jobs that have prompts left, oldest first. While a job decodes, a step has no more prompt rows than about a second allows, so that
- * its next token does not wait longer. Tokens may be drafted (docs/spec/drafts.md): then a decoding job has rows for them behind its
- * own, and they are verified row by row. A job whose event queue is full takes no part in steps until its caller reads. Rows that left
+ * its next token does not wait longer. Tokens may be drafted (propose.h): then a decoding job has rows for them behind its own, and they
+ * are verified row by row (verify.h). A job whose event queue is full takes no part in steps until its caller reads. Rows that left
  * a step (cancelled, or one of their experts is unreadable) end their job; the others continue with the same bits. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/admission.h"
+#include "engine/step/masks.h"
+#include "engine/step/propose.h"
+#include "engine/step/verify.h"
 #include "model/tables.h"
 
 #include <limits.h>
@@ -21,96 +24,6 @@ enum {
 static const double longest_step = 1.0; /* seconds, while somebody decodes */
 static const double energy_every = 1.0; /* seconds: far less than counters take to begin again */
 static const double longest_fetch = 0.2;
-
-/* What a chosen token means for its job. */
-enum outcome { GOES_ON, ENDS, FAILS };
-struct choice {
-    enum outcome outcome;
-    enum stoker_end_reason reason; /* it ENDS */
-    struct error err;              /* it FAILS */
-};
-
-/* A job's rows in a step. */
-struct share {
-    struct job *job;
-    int rows, first;  /* the first of them in the batch */
-    int most;         /* rows that it may have: of those that it records, as many as find memory */
-    int logits_index; /* index of its last row's logits, or, with drafts, of its first row's; -1: none are computed */
-    int drafts;       /* of the rows, the last ones: drafted tokens */
-    struct choice choice; /* with drafts: what came of them */
-};
-
-struct step {
-    struct batch batch;
-    struct share share[MAX_PARALLEL]; /* [n] oldest job first */
-    int n, n_vocab;
-};
-
-/* ---- masks of constraints ---------------------------------------------------------------------------------------------------- */
-
-static int awaits_mask(const struct job *j) { return j && j->constraint_state && !j->mask_ready; }
-
-static int any_awaits_mask(const struct stoker *s)
-{
-    for (int i = 0; i < s->session->plan.n_parallel; i++)
-        if (awaits_mask(s->active[i]))
-            return 1;
-    return 0;
-}
-
-/* A mask that finds no memory may wait until an older answer frees some. The oldest answer never waits, so there is no deadlock. */
-static int may_wait(const struct stoker *s, const struct job *j, const struct error *err)
-{
-    for (int i = 0; err->code == ERR_MEMORY && i < s->session->plan.n_parallel; i++)
-        if (s->active[i] && s->active[i]->constraint_state && s->active[i]->id < j->id)
-            return 1;
-    return 0;
-}
-
-/* A slice of the mask for the job's next token, of at most `work`: as constraint_mask_some(). */
-static int slice_of_mask(struct job *j, uint64_t work, struct error *err)
-{
-    int64_t left = (int64_t)(j->max_history - j->n_history) + 1; /* the end token needs no position of its own */
-    return constraint_mask_some(j->constraint_state, j->cut_at_limit ? INT64_MAX : left, j->mask, work, err);
-}
-
-/* Computes a slice of a job's mask, of at most `work`. Returns the work that it took. */
-static uint64_t work_on_mask(struct stoker *s, struct job *j, uint64_t work)
-{
-    struct error err = {0};
-    int n = slice_of_mask(j, work, &err);
-    uint64_t took = constraint_work(j->constraint->constraint);
-    if (n == CONSTRAINT_AGAIN || (n < 0 && may_wait(s, j, &err)))
-        return took;
-    j->mask_ready = n >= 0;
-    if (n >= 0 && j->n_generated == 0) /* while nothing was told of the answer */
-        n = pick_check_bias(&j->pick, j->mask, s->session->model->p.n_vocab, 0, &err);
-    if (n < 0)
-        job_fail(s, j, &err);
-    return took;
-}
-
-/* Computes masks before the rows whose logits they are for, in slices. A job whose mask is not ready skips the step; the others wait for
- * MASK_WORK_PER_STEP and one CONSTRAINT_STEP at most. Another job comes first in each step. */
-static void work_on_masks(struct stoker *s)
-{
-    int n = 0, parallel = s->session->plan.n_parallel;
-    uint64_t took = s->mask_work;
-    s->mask_work = 0;
-    for (int i = 0; i < parallel; i++)
-        n += awaits_mask(s->active[i]);
-    for (int i = 0; i < parallel && n > 0 && took < MASK_WORK_PER_STEP; i++) {
-        struct job *j = s->active[(s->first_mask + i) % parallel];
-        if (awaits_mask(j))
-            took += work_on_mask(s, j, (MASK_WORK_PER_STEP - took) / (uint64_t)n--);
-    }
-    s->first_mask = (s->first_mask + 1) % parallel;
-    if (took > s->counters.mask_work_most) {
-        pthread_mutex_lock(&s->lock);
-        s->counters.mask_work_most = took;
-        pthread_mutex_unlock(&s->lock);
-    }
-}
 
 /* ---- where prompts are cut -------------------------------------------------------------------------------------------------- */
 
@@ -146,7 +59,7 @@ static int is_end(const struct job *j, size_t pos)
 /* At most so many prompt rows, up to the next cut. The last row, whose logits choose a token, waits for the mask. */
 static int rows_to_cut(const struct stoker *s, const struct job *j, int most)
 {
-    size_t end = j->n_history - (size_t)awaits_mask(j), rest = end - j->n_done;
+    size_t end = j->n_history - (size_t)masks_awaited_by(j), rest = end - j->n_done;
     int rows = 1;
     if (rest == 0)
         return 0;
@@ -206,7 +119,7 @@ static int fetches(struct stoker *s, struct job *j)
 static int is_ready(struct stoker *s, struct job *j)
 {
     if (j->state == JOB_DECODE)
-        return job_may_send(j) && !awaits_mask(j);
+        return job_may_send(j) && !masks_awaited_by(j);
     if (score_is_left(j) && !job_may_send(j))
         return 0;
     if (j->fetches && fetches(s, j))
@@ -260,39 +173,14 @@ static void find_memory(struct stoker *s, struct step *p)
     p->n = n;
 }
 
-/* Tokens that can be drafted for a job: the row behind n of them chooses one more, and each that is chosen is an event. Two entries of its
- * queue are kept for the last event. */
-static int drafts_that_fit(const struct job *j)
+/* No cut is among the rows of drafts but at their end. */
+static int drafts_of(const struct stoker *s, struct job *j, int most)
 {
-    size_t answer = j->max_history - j->n_history, events = queue_free(j->events);
-    size_t n = answer < events - 2 ? answer : events - 2;
-    return n > 0 ? (int)n - 1 : 0;
-}
-
-/* What the job's text repeats. The tables belong to the sequence, so another job's text is forgotten. */
-static struct ngram *ngram_of(const struct stoker *s, struct job *j)
-{
-    struct ngram *g = &s->session->tables.ngram[j->seq - s->session->tables.seq];
-    if (g->text != j->id)
-        ngram_begin(g, j->id);
-    return g;
-}
-
-/* At most `most` drafts, behind the job's history. Refused rows would be recorded: who records drafts nothing. No cut is among the rows
- * but at their end. */
-static int propose(const struct stoker *s, struct job *j, int most)
-{
-    int n = 0, most_here = drafts_that_fit(j);
-    stoker_token *out = j->history + j->n_history;
-    if (!j->draft.source && !s->session->plan.ngrams)
-        return 0;
-    if (j->capture || j->draft.is_off)
-        return 0;
-    while (n < most && n < most_here && !is_cut(s, j, j->n_done + (size_t)n + 1))
+    int n = 0;
+    most = propose_most(s, j, most);
+    while (n < most && !is_cut(s, j, j->n_done + (size_t)n + 1))
         n++;
-    n = j->draft.source ? draft_propose(&j->draft, j->history, j->n_history, n, s->session->model->p.n_vocab, out)
-                        : ngram_propose(ngram_of(s, j), j->history, j->n_history, n, out);
-    return n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
+    return n > 0 ? propose(s, j, n) : 0;
 }
 
 /* Drafted rows behind those of jobs that decode, in equal shares; who leaves some of its own leaves them to younger ones. Returns how
@@ -306,7 +194,7 @@ static int add_drafts(struct stoker *s, struct step *p, int decoding)
         struct share *e = &p->share[i];
         if (e->job->state != JOB_DECODE)
             continue;
-        e->drafts = propose(s, e->job, (left + decoding - 1) / decoding);
+        e->drafts = drafts_of(s, e->job, (left + decoding - 1) / decoding);
         e->rows += e->drafts;
         left -= e->drafts;
         decoding--;
@@ -401,7 +289,7 @@ static void prepare_step(struct stoker *s, struct step *p)
 {
     p->batch = session_batch(s->session);
     p->n = 0;
-    work_on_masks(s);
+    masks_work(s);
     assign_rows(s, p);
     find_pages(s, p);
     for (int decode = 0; decode <= 1; decode++) {
@@ -447,59 +335,6 @@ static void want_rows(const struct stoker *s, const struct step *p)
 
 /* ---- finishing a step ------------------------------------------------------------------------------------------------------- */
 
-/* An answer that was steered to its end before the limit was ended by the limit, even if its text is complete. */
-static enum stoker_end_reason text_end(const struct job *j)
-{
-    return j->constraint_state && constraint_forced(j->constraint_state) ? STOKER_END_LENGTH : STOKER_END_TEXT;
-}
-
-static void first_token(struct stoker *s, struct job *j)
-{
-    j->first_token = clock_seconds();
-    pthread_mutex_lock(&s->lock);
-    histogram_add(&s->counters.first_token_time, j->first_token - j->submitted);
-    pthread_mutex_unlock(&s->lock);
-}
-
-/* Chooses the job's next token by these logits and tells it. The job is not ended yet: its rows may still have to be committed. */
-static void choose(struct stoker *s, struct job *j, const float *logits, struct choice *out)
-{
-    struct session *ses = s->session;
-    const uint8_t *allowed = j->constraint_state ? j->mask : pick_allowed(s);
-    *out = (struct choice){.outcome = FAILS};
-    j->mask_ready = 0;
-    int32_t id = j->script ? j->script[j->n_generated] : pick_token(s, j, logits, allowed, &out->err);
-    if (id < 0)
-        return;
-    if (j->n_generated == 0)
-        first_token(s, j);
-    int ends = !j->ignore_end && ses->tokenizer && tokenizer_is_end(ses->tokenizer, id);
-    if (!ends && j->constraint_state && constraint_accept(j->constraint_state, id, &out->err))
-        return;
-    struct stoker_event e;
-    if (pick_event(s, j, logits, id, &e, &out->err))
-        return;
-    out->outcome = ENDS;
-    if (ends) {
-        j->end_sampled = 1;
-        pick_end(&j->pick, &e);
-        out->reason = text_end(j);
-        return;
-    }
-    j->n_generated++;
-    pthread_mutex_lock(&s->lock);
-    s->counters.generated_tokens++;
-    pthread_mutex_unlock(&s->lock);
-    j->history[j->n_history++] = id;
-    job_send(j, &e);
-    if (j->constraint_state && constraint_finished(j->constraint_state))
-        out->reason = text_end(j);
-    else if (j->n_history == j->max_history)
-        out->reason = STOKER_END_LENGTH;
-    else
-        out->outcome = GOES_ON;
-}
-
 /* Once the rows of the choice are committed. */
 static void conclude(struct stoker *s, struct job *j, const struct choice *c)
 {
@@ -509,52 +344,6 @@ static void conclude(struct stoker *s, struct job *j, const struct choice *c)
         job_end(s, j, c->reason);
     else
         model_want(s->session->model, j->history, j->n_history - 1, 1, READ_NOW);
-}
-
-static const float *logits_at(const struct stoker *s, const struct step *p, int index)
-{
-    return p->batch.logits + (size_t)index * (size_t)s->session->model->p.n_vocab;
-}
-
-/* The mask for the token behind an accepted draft. 0: it is not ready, and what was drafted further is refused; the next step's work on
- * masks goes on with it, or tells why there is none. */
-static int mask_of_next(struct stoker *s, struct job *j)
-{
-    struct error err = {0};
-    if (!j->constraint_state)
-        return 1;
-    if (s->mask_work >= MASK_WORK_PER_STEP)
-        return 0;
-    j->mask_ready = slice_of_mask(j, MASK_WORK_PER_STEP - s->mask_work, &err) >= 0;
-    s->mask_work += constraint_work(j->constraint->constraint);
-    return j->mask_ready;
-}
-
-/* n drafts were computed, and n_right of them were what was chosen. */
-static void count_drafts(struct stoker *s, struct job *j, int n, int n_right)
-{
-    j->draft.n_drafted += (uint64_t)n;
-    j->draft.n_accepted += (uint64_t)n_right;
-    pthread_mutex_lock(&s->lock);
-    s->counters.drafted_tokens += (uint64_t)n;
-    s->counters.accepted_tokens += (uint64_t)n_right;
-    pthread_mutex_unlock(&s->lock);
-}
-
-/* Chooses a token from each row of a share in turn, as long as the row's token is the one that was chosen before it. The rows that are left
- * are those. */
-static void verify(struct stoker *s, struct step *p, struct share *e)
-{
-    struct job *j = e->job;
-    int n = 0, goes_on = 1;
-    while (goes_on) {
-        int32_t draft = n < e->drafts ? j->history[j->n_history] : -1;
-        choose(s, j, logits_at(s, p, e->logits_index + n++), &e->choice);
-        goes_on = e->choice.outcome == GOES_ON && j->history[j->n_history - 1] == draft && mask_of_next(s, j);
-    }
-    count_drafts(s, j, e->drafts, n - 1);
-    session_refuse(&p->batch, e->first, e->rows, n);
-    e->rows = n;
 }
 
 static void count_prompt(struct stoker *s, const struct job *j)
@@ -598,7 +387,7 @@ static void remember(struct stoker *s, struct job *j)
 /* Until the first mask is there biases may turn out to leave no token, and a caller who was told of progress may have told others. */
 static int may_tell_progress(const struct job *j)
 {
-    return j->wants_progress && j->n_generated == 0 && !(j->pick.forbids && awaits_mask(j)) && job_may_send(j);
+    return j->wants_progress && j->n_generated == 0 && !(j->pick.forbids && masks_awaited_by(j)) && job_may_send(j);
 }
 
 /* 1: the job has failed. */
@@ -622,8 +411,7 @@ static void advance(struct stoker *s, struct job *j, int rows)
 {
     j->n_done += (size_t)rows;
     remember(s, j);
-    if (s->session->plan.ngrams && !j->draft.source)
-        ngram_learn(ngram_of(s, j), j->history, j->n_done);
+    propose_learn(s, j);
     if (j->state == JOB_DECODE)
         return;
     if (may_tell_progress(j))
@@ -641,19 +429,8 @@ static void advance(struct stoker *s, struct job *j, int rows)
 static void pick(struct stoker *s, const struct step *p, struct share *e)
 {
     if (!e->drafts)
-        choose(s, e->job, logits_at(s, p, e->logits_index), &e->choice);
+        verify_choose(s, e->job, step_logits(s, p, e->logits_index), &e->choice);
     conclude(s, e->job, &e->choice);
-}
-
-static void verify_all(struct stoker *s, struct step *p)
-{
-    for (int i = 0; i < p->n && p->batch.n_drafted; i++) {
-        struct share *e = &p->share[i];
-        if (e->rows && e->drafts && !p->batch.dead[e->first])
-            verify(s, p, e);
-        if (e->job->seq)
-            e->job->seq->kept = NULL;
-    }
 }
 
 /* Its rows left the step. Perhaps only a draft's had to, which nobody chose: the job computes again what it has lost, and drafts nothing
@@ -674,7 +451,7 @@ static void left_step(struct stoker *s, const struct share *e, const struct erro
 /* Publishes pages, advances jobs and chooses their tokens. Pages are published before the windows move on. */
 static void finish_step(struct stoker *s, struct step *p, const struct error *why)
 {
-    verify_all(s, p);
+    verify_drafts(s, p);
     for (int i = 0; i < p->n; i++) {
         struct share *e = &p->share[i];
         if (e->rows && !p->batch.dead[e->first] && !e->job->no_cache)
@@ -745,7 +522,7 @@ static void step(struct stoker *s)
     prepare_step(s, &p);
     if (p.batch.n_rows == 0) {
         struct timespec ms = {0, 1000000};
-        if (!any_awaits_mask(s)) /* all jobs wait until their callers read events */
+        if (!masks_awaited(s)) /* all jobs wait until their callers read events */
             nanosleep(&ms, NULL);
         return;
     }

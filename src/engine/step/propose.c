@@ -1,0 +1,37 @@
+/* See propose.h. */
+#include "engine/step/propose.h"
+
+/* The row behind n drafts chooses one more token, and each that is chosen is an event. Two entries of the queue are kept for the last
+ * event. Refused rows would be recorded: who records drafts nothing. */
+int propose_most(const struct stoker *s, const struct job *j, int most)
+{
+    size_t answer = j->max_history - j->n_history, events = queue_free(j->events);
+    size_t n = answer < events - 2 ? answer : events - 2;
+    if (j->capture || j->draft.is_off || n == 0 || (!j->draft.source && !s->session->plan.ngrams))
+        return 0;
+    return n - 1 < (size_t)most ? (int)n - 1 : most;
+}
+
+/* What the job's text repeats. The tables belong to the sequence, so another job's text is forgotten. */
+static struct ngram *ngram_of(const struct stoker *s, struct job *j)
+{
+    struct ngram *g = &s->session->tables.ngram[j->seq - s->session->tables.seq];
+    if (g->text != j->id)
+        ngram_begin(g, j->id);
+    return g;
+}
+
+int propose(const struct stoker *s, struct job *j, int most)
+{
+    stoker_token *out = j->history + j->n_history;
+    int n = j->draft.source
+                ? draft_propose(&j->draft, j->history, j->n_history, most, s->session->model->p.n_vocab, out)
+                : ngram_propose(ngram_of(s, j), j->history, j->n_history, most, out);
+    return n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
+}
+
+void propose_learn(const struct stoker *s, struct job *j)
+{
+    if (s->session->plan.ngrams && !j->draft.source)
+        ngram_learn(ngram_of(s, j), j->history, j->n_done);
+}

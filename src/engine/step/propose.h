@@ -1,0 +1,16 @@
+/* What is drafted for a job, by all sources (docs/spec/drafts.md 4). */
+#ifndef ENGINE_STEP_PROPOSE_H
+#define ENGINE_STEP_PROPOSE_H
+
+#include "engine/engine.h"
+
+/* Of `most` drafts of a job that decodes, those that find place in its answer and its queue of events. 0: it drafts nothing. */
+int propose_most(const struct stoker *s, const struct job *j, int most);
+
+/* At most `most` drafts, behind the job's history. Returns how many. */
+int propose(const struct stoker *s, struct job *j, int most);
+
+/* So many of the job's tokens are computed: sources that learn from a text may know them. */
+void propose_learn(const struct stoker *s, struct job *j);
+
+#endif

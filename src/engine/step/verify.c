@@ -1,0 +1,96 @@
+/* See verify.h. */
+#include "engine/step/verify.h"
+
+#include "base/clock.h"
+#include "engine/admission.h"
+#include "engine/step/masks.h"
+
+/* An answer that was steered to its end before the limit was ended by the limit, even if its text is complete. */
+static enum stoker_end_reason text_end(const struct job *j)
+{
+    return j->constraint_state && constraint_forced(j->constraint_state) ? STOKER_END_LENGTH : STOKER_END_TEXT;
+}
+
+static void first_token(struct stoker *s, struct job *j)
+{
+    j->first_token = clock_seconds();
+    pthread_mutex_lock(&s->lock);
+    histogram_add(&s->counters.first_token_time, j->first_token - j->submitted);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void verify_choose(struct stoker *s, struct job *j, const float *logits, struct choice *out)
+{
+    struct session *ses = s->session;
+    const uint8_t *allowed = j->constraint_state ? j->mask : pick_allowed(s);
+    *out = (struct choice){.outcome = FAILS};
+    j->mask_ready = 0;
+    int32_t id = j->script ? j->script[j->n_generated] : pick_token(s, j, logits, allowed, &out->err);
+    if (id < 0)
+        return;
+    if (j->n_generated == 0)
+        first_token(s, j);
+    int ends = !j->ignore_end && ses->tokenizer && tokenizer_is_end(ses->tokenizer, id);
+    if (!ends && j->constraint_state && constraint_accept(j->constraint_state, id, &out->err))
+        return;
+    struct stoker_event e;
+    if (pick_event(s, j, logits, id, &e, &out->err))
+        return;
+    out->outcome = ENDS;
+    if (ends) {
+        j->end_sampled = 1;
+        pick_end(&j->pick, &e);
+        out->reason = text_end(j);
+        return;
+    }
+    j->n_generated++;
+    pthread_mutex_lock(&s->lock);
+    s->counters.generated_tokens++;
+    pthread_mutex_unlock(&s->lock);
+    j->history[j->n_history++] = id;
+    job_send(j, &e);
+    if (j->constraint_state && constraint_finished(j->constraint_state))
+        out->reason = text_end(j);
+    else if (j->n_history == j->max_history)
+        out->reason = STOKER_END_LENGTH;
+    else
+        out->outcome = GOES_ON;
+}
+
+/* n drafts were computed, and n_right of them were what was chosen. */
+static void count_drafts(struct stoker *s, struct job *j, int n, int n_right)
+{
+    j->draft.n_drafted += (uint64_t)n;
+    j->draft.n_accepted += (uint64_t)n_right;
+    pthread_mutex_lock(&s->lock);
+    s->counters.drafted_tokens += (uint64_t)n;
+    s->counters.accepted_tokens += (uint64_t)n_right;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Chooses a token from each row of a share in turn, as long as the row's token is the one that was chosen before it. The rows that are left
+ * are those. */
+static void verify(struct stoker *s, struct step *p, struct share *e)
+{
+    struct job *j = e->job;
+    int n = 0, goes_on = 1;
+    while (goes_on) {
+        int32_t draft = n < e->drafts ? j->history[j->n_history] : -1;
+        verify_choose(s, j, step_logits(s, p, e->logits_index + n++), &e->choice);
+        goes_on = e->choice.outcome == GOES_ON && j->history[j->n_history - 1] == draft && masks_next(s, j);
+    }
+    count_drafts(s, j, e->drafts, n - 1);
+    session_refuse(&p->batch, e->first, e->rows, n);
+    e->rows = n;
+}
+
+void verify_drafts(struct stoker *s, struct step *p)
+{
+    for (int i = 0; i < p->n && p->batch.n_drafted; i++) {
+        struct share *e = &p->share[i];
+        if (e->rows && e->drafts && !p->batch.dead[e->first])
+            verify(s, p, e);
+        if (e->job->seq)
+            e->job->seq->kept = NULL;
+    }
+}

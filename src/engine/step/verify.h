@@ -1,0 +1,15 @@
+/* From logits to tokens: what is chosen, by whatever rows a step has. A draft holds if and only if it is what is chosen in its place, so
+ * drafts change no answer (docs/spec/drafts.md 1). */
+#ifndef ENGINE_STEP_VERIFY_H
+#define ENGINE_STEP_VERIFY_H
+
+#include "engine/step/step.h"
+
+/* Chooses the job's next token by these logits and tells it. The job is not ended yet: its rows may still have to be committed. */
+void verify_choose(struct stoker *s, struct job *j, const float *logits, struct choice *out);
+
+/* Of all shares with drafts: chooses a token from each of their rows in turn, as long as the drafts hold. The rows that are left are those.
+ * Before the step is committed. */
+void verify_drafts(struct stoker *s, struct step *p);
+
+#endif
