@@ -20,6 +20,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <malloc.h>
 #include <netdb.h>
@@ -355,6 +356,15 @@ static int wait_for(struct running *r, const size_t *n, uint64_t until_ns, int n
     return none;
 }
 
+static uint64_t requests_answered(struct http_app *app)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i <= app->n_route; i++)
+        for (size_t k = 0; k < STATUS_MOST; k++)
+            n += atomic_load(&app->requests[i][k]);
+    return n;
+}
+
 static void drain(struct running *r)
 {
     uint64_t second = 1000000000;
@@ -375,6 +385,7 @@ static void drain(struct running *r)
     atomic_store(&app->closing, 1);
     http_wake_all(app);
     wait_for(r, &app->n_connection, clock_ns() + CLOSE_SECONDS * second, INT32_MAX);
+    log_line(LOG_INFO, "stopped; requests answered: %" PRIu64, requests_answered(app));
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------------------ */

@@ -32,6 +32,7 @@ starts
 is "serve" 0 "^listening on http://127\.0\.0\.1:[0-9]+$" "$log req_[A-Za-z0-9]+ GET /v1/models 200 "
 lines=$(grep -Ec "$log"' plan: (context 1024, 1 sequence, chunks of 16 rows; predicted: a prompt of 1024 tokens in [0-9.]+ s, then [0-9.]+ tokens/s; rates are assumed, stoker plan --measure measures them$|memory [0-9.]+ MiB planned of [0-9.]+ MiB that --memory allows; [0-9]+ of 96 experts held, |given up: 1 sequence instead of 4 \(--parallel 4 --memory [0-9]+MiB\); 0 B instead of 512\.0 MiB for prefixes \(--cache-ram 512M --memory [0-9]+MiB\); chunks of 16 rows instead of 512 \(--chunk 512 --memory [0-9]+MiB\); experts stream \(not with --memory [0-9]+MiB\)$)' "$dir/err")
 [ "$lines" -eq 3 ] && pass || fail "serve: the plan" "$lines of its 3 lines: $(grep plan: "$dir/err")"
+tail -n 1 "$dir/err" | grep -Eq "$log stopped; requests answered: [1-9][0-9]*$" && pass || fail "serve" "its last line is $(tail -n 1 "$dir/err")"
 grep -Eq '(/health|/metrics) 200' "$dir/err" && fail "serve" "logs what is asked every few seconds" || pass
 grep -q warning "$dir/err" && fail "serve" "warns of what nobody gave" || pass
 grep -q '"type": *"not_supported_error"' "$dir/embeddings" && grep -Eq 'POST /v1/embeddings 501 .*: not_supported_error$' "$dir/err" && pass ||

@@ -137,14 +137,16 @@ keys "/save $dir/cleared\\r"
 see "a prompt again" '^> ' 12
 keys '/set top-k 1.5\r'
 see "/set of what cannot be" '^top_k is 1\.5; it must be a whole number'
-keys '/set nosuch 1\r/set temp\r/set temp 1.5\r/set seed 7\r/set max-tokens 12\r/think off\r'
+keys '/set nosuch 1\r/set temp\r/set nosuch\r/set temp x\r/set temp 1.5\r/set seed 7\r/set max-tokens 12\r/think off\r'
 see "/set of nothing" '^nosuch is not a number of sampling$'
-see "/set without a value" '^/set NAME VALUE'
-see "a prompt again" '^> ' 19
-keys 'Tell me a story.\r'
-see "a prompt again" '^> ' 20
-keys '/retry\r'
+see "/set without a value" '^  temp [0-9.]+$'
+see "/set of nothing without a value" '^nosuch is not a number of sampling; /set shows all of them$'
+see "/set of no number" '^/set NAME VALUE'
 see "a prompt again" '^> ' 21
+keys 'Tell me a story.\r'
+see "a prompt again" '^> ' 22
+keys '/retry\r'
+see "a prompt again" '^> ' 23
 keys "/save $dir/retried\\r/load $dir/saved\\r/save $dir/loaded\\r/load $dir/absent\\r"
 see "/load of nothing" 'absent: cannot be opened: No such file or directory'
 keys '/stats\r'
@@ -560,7 +562,9 @@ for folder in "$dir/cache" "$dir/none"; do
     see "/load" '^2 messages$'
     keys 'Spell cat.\r'
     see "an answer" '^C-A-T\.$'
-    see "statistics" '^prompt [0-9]+ tokens'
+    [ "$folder" = "$dir/none" ] || known=' and [0-9]+ known'
+    see "statistics" "^prompt [0-9]+ tokens in [0-9.]+ s \\([0-9.]+ tok/s\\)$known, answer"
+    known=''
     keys '\004'
     ends "after /load" "$sane"
     echo "$(computed)" >>"$dir/computed"

@@ -102,15 +102,36 @@ static void set_max_tokens(struct chat *c, const char *text, double number)
         c->request.max_tokens = number < 0 ? 0 : (int)number;
 }
 
+static void show_max_tokens(const struct chat *c)
+{
+    fprintf(stderr, "  max_tokens %d\n", c->request.max_tokens > 0 ? c->request.max_tokens : -1);
+}
+
+static void show_seed(const struct stoker_sampling *s)
+{
+    if (s->has_seed)
+        fprintf(stderr, "  seed %llu\n", (unsigned long long)s->seed);
+    else
+        fprintf(stderr, "  seed drawn for each answer\n");
+}
+
 /* What answers are made with. */
 static void show_settings(const struct chat *c)
 {
-    const struct stoker_sampling *s = &c->request.sampling;
-    sampling_flags_show(s);
-    fprintf(stderr, "  max_tokens %d\n", c->request.max_tokens > 0 ? c->request.max_tokens : -1);
-    if (s->has_seed)
-        fprintf(stderr, "  seed %llu\n", (unsigned long long)s->seed);
+    sampling_flags_show(&c->request.sampling, NULL);
+    show_max_tokens(c);
+    show_seed(&c->request.sampling);
     fprintf(stderr, "  think %s\n", c->think ? c->think : "as the template has it");
+}
+
+static void show_setting(const struct chat *c, const char *name)
+{
+    if (strcmp(name, "max_tokens") == 0)
+        show_max_tokens(c);
+    else if (strcmp(name, "seed") == 0)
+        show_seed(&c->request.sampling);
+    else if (sampling_flags_show(&c->request.sampling, strcmp(name, "temperature") ? name : "temp") == 0)
+        fprintf(stderr, "%s is not a number of sampling; /set shows all of them\n", name);
 }
 
 static void set_stats(struct chat *c, int on)
@@ -180,9 +201,11 @@ static enum chat_command set(struct chat *c, char *argument)
         return CHAT_COMMAND_DONE;
     const char *name = set_name(argument);
     double number = strtod(value, &end);
-    if (strcmp(name, "seed") == 0)
+    if (*value == 0)
+        show_setting(c, name);
+    else if (strcmp(name, "seed") == 0)
         set_seed(c, value);
-    else if (*value == 0 || *end)
+    else if (*end)
         fprintf(stderr, "/set NAME VALUE, for example: /set temp 0.3\n");
     else if (strcmp(name, "max_tokens") == 0)
         set_max_tokens(c, value, number);

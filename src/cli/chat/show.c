@@ -148,9 +148,11 @@ void print_answer_stats(struct chat *c, const struct stoker_stats *before, const
     stoker_plan_of(c->engine, &plan);
     size_t computed = end->u.end.n_prompt - end->u.end.n_cached, n = end->u.end.n_generated;
     fputc('\n', stderr);
-    fprintf(stderr, "prompt %zu tokens in %.2f s (%.1f tok/s), answer %zu tokens in %.2f s (%.1f tok/s), %s", computed,
-            end->u.end.prompt_seconds, end->u.end.prompt_seconds > 0 ? (double)computed / end->u.end.prompt_seconds : 0,
-            n, end->u.end.generate_seconds,
+    fprintf(stderr, "prompt %zu tokens in %.2f s (%.1f tok/s)", computed, end->u.end.prompt_seconds,
+            end->u.end.prompt_seconds > 0 ? (double)computed / end->u.end.prompt_seconds : 0);
+    if (end->u.end.n_cached)
+        fprintf(stderr, " and %zu known", end->u.end.n_cached);
+    fprintf(stderr, ", answer %zu tokens in %.2f s (%.1f tok/s), %s", n, end->u.end.generate_seconds,
             end->u.end.generate_seconds > 0 && n > 1 ? (double)(n - 1) / end->u.end.generate_seconds : 0, now.cpu_tier);
     if (c->request.sampling.temperature > 0)
         fprintf(stderr, ", seed %llu", (unsigned long long)end->u.end.seed);

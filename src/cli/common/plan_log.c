@@ -71,6 +71,10 @@ static void log_memory(const struct stoker_plan *p)
         add(&l, "%d of %d experts held, %s", held, all, show_bytes(part(p, "slots")));
     add(&l, "keys, values and states %s", show_bytes(part(p, "kv") + part(p, "state")));
     add(&l, "known prefixes beside them %s", show_bytes(part(p, "prefix")));
+    add(&l, "requests %s", show_bytes(part(p, "server")));
+    add(&l, "the weights of every token, and all else, %s",
+        show_bytes(p->total - part(p, "slots") - part(p, "kv") - part(p, "state") - part(p, "prefix") -
+                   part(p, "server")));
     log_line(LOG_INFO, "plan: %s", l.text);
 }
 

@@ -157,17 +157,24 @@ void sampling_flags_apply(const struct sampling_flags *f, struct stoker_sampling
     }
 }
 
-void sampling_flags_show(const struct stoker_sampling *s)
+int sampling_flags_show(const struct stoker_sampling *s, const char *only)
 {
+    int n = 0;
     for (int i = 0; i < N_NUMBERS; i++) {
         char name[40];
         const void *at = (const char *)s + offset_of(&table[i]);
         name_of(name, &table[i]);
+        if (only && strcmp(only, name) != 0)
+            continue;
         double value = table[i].kind == FLAG_INT ? *(const int *)at : *(const double *)at;
         if (at == &s->min_keep && value < 1) /* one token is always left */
             value = 1;
         fprintf(stderr, "  %s %.10g\n", name, value);
+        n++;
     }
-    if (s->n_bias > 0)
+    if (s->n_bias > 0 && !only) {
         fprintf(stderr, "  logit_bias of %zu tokens\n", s->n_bias);
+        n++;
+    }
+    return n;
 }

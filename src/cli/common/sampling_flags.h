@@ -19,7 +19,8 @@ struct flag_table sampling_flags(struct sampling_flags *f);
 int sampling_flags_check(const char *command, struct sampling_flags *f);
 /* Overrides the fields of *s that flags have set; *s then points into *f, which must outlive it. */
 void sampling_flags_apply(const struct sampling_flags *f, struct stoker_sampling *s);
-/* After sampling_flags(): prints all numbers of *s, a line "  top_k 40" each, to stderr. */
-void sampling_flags_show(const struct stoker_sampling *s);
+/* After sampling_flags(): prints the number of *s that has this name, or (NULL) all that *s has, a line "  top_k 40" each, to stderr.
+ * Returns how many lines those are. */
+int sampling_flags_show(const struct stoker_sampling *s, const char *name);
 
 #endif
