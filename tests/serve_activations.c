@@ -13,7 +13,8 @@
 #include <dirent.h>
 #include <sys/resource.h>
 
-#define EMBER TEST_DATA "/steering/ember/"
+#define STEERING TEST_DATA "/steering/"
+#define EMBER    STEERING "ember/"
 
 enum { PATIENCE = SANITIZED ? 240 : 60, BODY = 16 << 10 };
 
@@ -129,7 +130,9 @@ static void fields_refused(void)
         {"\"capture\":{\"from\":-1000}", 400, "invalid_value", "capture.from"},
         {"\"capture\":{\"from\":5,\"to\":5}", 400, "invalid_value", "capture.from"},
         {"\"capture\":{\"from\":500}", 400, "invalid_value", "capture.from"},
-        {"\"capture\":{\"sae\":\"x\"}", 400, "unsupported", "capture.sae"},
+        {"\"capture\":{\"sae\":\"x\"}", 404, "vector_not_found", "capture.sae"},
+        {"\"capture\":{\"sae\":0}", 400, "invalid_value", "capture.sae"},
+        {"\"capture\":{\"sae\":true}", 400, "invalid_type", "capture.sae"},
         {"\"capture\":{\"reduce\":\"norm\"},\"n\":2", 400, "invalid_value", "n"},
         {"\"capture\":{\"reduce\":\"mean\"},\"stop\":\"e\"", 400, "unsupported", "capture.reduce"},
         {"\"capture\":{},\"max_tokens\":1000", 413, "capture_too_large", "capture"},
@@ -589,6 +592,42 @@ static void full_disk(void)
     check(files() == 0, "a server that was killed left %d files", files());
 }
 
+/* Features of an autoencoder, alone and beside rows: the file has the bytes of the command's. */
+static void features(void)
+{
+    static const char *const captures[] = {"{\"sae\":1}", "{\"sae\":\"steer-llama-tied.sae\",\"top\":20,\"from\":1}",
+                                           "{\"sae\":1,\"tensors\":[\"resid_post\"],\"layers\":[1,2]}"};
+    char fields[BODY];
+    start((const char *const[]){STEERING "steer-llama-tied.gguf", "--ctx", "64", "--memory", "512M", "--capture-dir",
+                                folder, "--sae", STEERING "steer-llama-tied.sae", "--control-vector",
+                                STEERING "steer-llama-tied.a.gguf", NULL});
+    for (size_t i = 0; i < sizeof captures / sizeof *captures; i++) {
+        struct file f;
+        snprintf(fields, sizeof fields, "\"prompt\":\"abcdef\",\"steer\":[],\"capture\":%s", captures[i]);
+        if (get_file(&f, fields) == 0) {
+            const json_t *about = json_object_get(f.header, "__metadata__"),
+                         *ids = json_object_get(f.header, "sae_ids.2");
+            const char *sae = json_string_value(json_object_get(about, "sae"));
+            check(ids && json_object_size(f.header) == (strstr(captures[i], "resid") ? 6 : 4), "%s: %zu entries",
+                  captures[i], json_object_size(f.header));
+            check(sae && strlen(sae) == 64, "%s: the autoencoder is not named", captures[i]);
+            snprintf(fields, sizeof fields, "\"prompt\":\"abcdef\",\"steer\":[],\"format\":\"json\",\"capture\":%s",
+                     captures[i]);
+            json_t *own = get_json("/activations", fields);
+            same_values(captures[i], json_object_get(own, "activations"), &f);
+            json_decref(own);
+        }
+        file_free(&f);
+    }
+    ask("POST", "/activations", "{\"prompt\":\"abc\",\"capture\":{\"sae\":1,\"reduce\":\"mean\"}}");
+    expect("features, reduced", &(struct refused){"", 400, "invalid_value", "capture.reduce"});
+    ask("POST", "/activations", "{\"prompt\":\"abc\",\"capture\":{\"sae\":0}}");
+    expect("features of a vector", &(struct refused){"", 400, "invalid_value", "capture.sae"});
+    ask("POST", "/activations", "{\"prompt\":\"abc\",\"capture\":{\"reduce\":\"dot\",\"vector\":1}}");
+    expect("a product with an autoencoder", &(struct refused){"", 400, "invalid_value", "capture.vector"});
+    end();
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -610,6 +649,7 @@ int main(void)
     metrics();
     taps();
     end();
+    features();
     small_servers();
     others_lists();
     full_disk();

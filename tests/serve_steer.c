@@ -1,7 +1,7 @@
 /* links: base
  *
- * Steering through a server: lists in every dialect, what of them is refused and how, /control-vectors and below, the default list, and a
- * vector that is unloaded while answers are steered by it.
+ * Steering through a server, by vectors and by features: lists in every dialect, what of them is refused and how, /control-vectors and
+ * below, the default list, and a vector that is unloaded while answers are steered by it.
  *
  *     build/tests/serve_steer
  *
@@ -166,7 +166,11 @@ static void lists_refused(void)
         {"\"steer\":[{\"vector\":0,\"from\":true}]", 400, "invalid_type", "steer[0].from"},
         {"\"steer\":[{\"vector\":0,\"from\":1025}]", 400, "invalid_value", "steer[0].from"},
         {"\"steer\":[{\"vector\":0,\"to\":-1024}]", 400, "invalid_value", "steer[0].to"},
-        {"\"steer\":[{\"sae\":\"x\",\"op\":\"add\"}]", 400, "unsupported", "steer[0].sae"},
+        {"\"steer\":[{\"sae\":\"x\",\"op\":\"add\"}]", 404, "vector_not_found", "steer[0].sae"},
+        {"\"steer\":[{\"sae\":0,\"op\":\"add\"}]", 400, "invalid_value", "steer[0].sae"},
+        {"\"steer\":[{\"vector\":0,\"op\":\"add\"}]", 400, "invalid_value", "steer[0].op"},
+        {"\"steer\":[{\"vector\":0,\"sae\":0}]", 400, "invalid_value", "steer[0].vector"},
+        {"\"steer\":[{\"feature\":3,\"value\":1}]", 400, "invalid_value", "steer[0].feature"},
         {"\"steer\":[{\"experts\":\"exclude\"}]", 400, "unsupported", "steer[0].experts"},
         {"\"steer\":[" FOUR "," FOUR "," FOUR "," FOUR ",{\"vector\":0}]", 400, "invalid_value", "steer"},
         {"\"steer\":[],\"control_vectors\":[]", 400, "invalid_value", "control_vectors"},
@@ -486,6 +490,121 @@ static void of_the_command_line(const char *expected)
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
 }
 
+/* ---- features --------------------------------------------------------------------------------------------------------------- */
+
+#define STEERING TEST_DATA "/steering/"
+#define SAE      "\"sae\":\"steer-llama-tied.sae\""
+
+/* One token of "abc" with its log-probability under a list: all that a feature changed is in it. */
+static const char *token(const char *list)
+{
+    static char text[16][200], body[600];
+    static int next;
+    char *out = text[next = (next + 1) % 16];
+    snprintf(body, sizeof body, "{\"prompt\":\"abc\",\"max_tokens\":1,\"temperature\":0,\"logprobs\":1%s%s}",
+             *list ? ",\"steer\":" : "", list);
+    ask("POST", "/v1/completions", body);
+    const char *at = strstr(reply.body, "\"token_logprobs\":");
+    check(reply.status == 200 && at, "%s: %d %s", list, reply.status, reply.body);
+    snprintf(out, sizeof text[0], "%.30s", at ? at : "");
+    return out;
+}
+
+static void features_refused(void)
+{
+    static const struct refused cases[] = {
+        {"{\"sae\":\"x\"}", 404, "vector_not_found", "steer[0].sae"},
+        {"{\"sae\":7}", 404, "vector_not_found", "steer[0].sae"},
+        {"{\"sae\":{}}", 400, "invalid_type", "steer[0].sae"},
+        {"{\"sae\":1,\"op\":\"add\",\"feature\":1,\"value\":1}", 400, "invalid_value", "steer[0].sae"},
+        {"{\"vector\":0}", 400, "invalid_value", "steer[0].vector"},
+        {"{" SAE "}", 400, "missing_field", "steer[0].op"},
+        {"{" SAE ",\"op\":\"mul\",\"feature\":1,\"value\":1}", 400, "invalid_value", "steer[0].op"},
+        {"{" SAE ",\"op\":1,\"feature\":1,\"value\":1}", 400, "invalid_type", "steer[0].op"},
+        {"{" SAE ",\"op\":\"add\",\"value\":1}", 400, "missing_field", "steer[0].feature"},
+        {"{" SAE ",\"op\":\"add\",\"feature\":-1,\"value\":1}", 400, "invalid_value", "steer[0].feature"},
+        {"{" SAE ",\"op\":\"add\",\"feature\":256,\"value\":1}", 400, "invalid_value", "steer[0].feature"},
+        {"{" SAE ",\"op\":\"add\",\"feature\":\"3\",\"value\":1}", 400, "invalid_type", "steer[0].feature"},
+        {"{" SAE ",\"op\":\"add\",\"feature\":1}", 400, "missing_field", "steer[0].value"},
+        {"{" SAE ",\"op\":\"add\",\"feature\":1,\"value\":1000001}", 400, "invalid_value", "steer[0].value"},
+        {"{" SAE ",\"op\":\"add\",\"feature\":1,\"value\":null}", 400, "missing_field", "steer[0].value"},
+        {"{" SAE ",\"op\":\"add\",\"feature\":1,\"value\":1,\"scale\":2}", 400, "invalid_value", "steer[0].scale"},
+        {"{" SAE ",\"op\":\"add\",\"feature\":1,\"value\":1,\"layers\":[2,2]}", 400, "invalid_value",
+         "steer[0].layers"},
+        {"{" SAE ",\"op\":\"add\",\"feature\":1,\"value\":1,\"from\":-65}", 400, "invalid_value", "steer[0].from"},
+        {"{" SAE ",\"op\":\"add\",\"feature\":1,\"value\":1,\"to\":65}", 400, "invalid_value", "steer[0].to"},
+    };
+    char body[600];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(body, sizeof body, "{\"prompt\":\"abc\",\"max_tokens\":1,\"stream\":%s,\"steer\":[%s]}",
+                 i & 1 ? "true" : "false", cases[i].text);
+        ask("POST", "/v1/completions", body);
+        expect("feature", &cases[i]);
+    }
+    ask("POST", "/control-vectors/load", "{\"path\":\"steer-qwen3moe.sae\"}");
+    expect("load", &(struct refused){"of another model", 400, "invalid_value", "path"});
+    ask("POST", "/control-vectors/load", "{\"path\":\"ember\"}");
+    expect("load", &(struct refused){"a folder of something else", 400, "invalid_value", "path"});
+    ask("POST", "/control-vectors/load", "{\"path\":\"steer-llama-tied.sae\",\"scale\":1}");
+    expect("load", &(struct refused){"an autoencoder with a scale", 400, "invalid_value", "scale"});
+}
+
+/* As vectors are: loaded, listed, on lists, unloaded. */
+static void features_used(void)
+{
+    static const char one[] = "[{" SAE ",\"op\":\"add\",\"feature\":34,\"value\":4}]";
+    const char *plain = token(""), *changed = token(one);
+    char text[17];
+    snprintf(text, sizeof text, "%s", digest());
+    check(strcmp(plain, changed) != 0 && strlen(text) == 16, "feature 34 changes nothing: %s", changed);
+    check(strstr(reply.body, "\"kind\":\"sae\",\"op\":\"add\",\"feature\":34,\"value\":4,\"layers\":[2,2],"), "%s",
+          reply.body);
+    check(strcmp(token("[{\"sae\":0,\"op\":\"add\",\"feature\":34,\"value\":4.0,\"from\":0}]"), changed) == 0 &&
+              strcmp(digest(), text) == 0,
+          "the same in other words: %s", reply.body);
+    check(strcmp(token("[{\"sae\":0,\"op\":\"set\",\"feature\":34,\"value\":4}]"), plain) != 0 &&
+              strcmp(digest(), text) != 0,
+          "set: %s", reply.body);
+    check(strcmp(token("[{\"sae\":0,\"op\":\"multiply\",\"feature\":34,\"value\":1}]"), plain) == 0 && !*digest(),
+          "multiply by 1: %s", reply.body);
+    check(strcmp(token("[{\"sae\":0,\"op\":\"add\",\"feature\":34,\"value\":4,\"to\":0}]"), plain) == 0 && !*digest(),
+          "at no position: %s", reply.body);
+    answers("/control-vectors/apply", one, "{\"success\":true}");
+    check(strcmp(token(""), changed) == 0 && strcmp(digest(), text) == 0, "the default list: %s", reply.body);
+    check(strstr(get("/control-vectors"), "\"kind\":\"sae\",\"hook\":\"residual_stream_post_layer\",\"scale\":4,"),
+          "%s", reply.body);
+    answers("/control-vectors/unload", "{\"id\":\"steer-llama-tied.sae\"}", "\"success\":true");
+    check(strcmp(token(""), plain) == 0 && vector_bytes() < 10000, "unloaded: %s", reply.body);
+}
+
+static void features(void)
+{
+    start((const char *const[]){STEERING "steer-llama-tied.gguf", "--ctx", "64", "--memory", "512M", "--steer-dir",
+                                STEERING, "--steer-memory", "4M", NULL});
+    answers("/control-vectors/load", "{\"path\":\"steer-llama-tied.sae\"}",
+            "\"id\":0,\"name\":\"steer-llama-tied.sae\"");
+    answers("/control-vectors/load", "{\"path\":\"steer-llama-tied.sae\",\"name\":\"x\"}", "\"id\":0,");
+    answers("/control-vectors/load", "{\"path\":\"steer-llama-tied.a.gguf\"}", "\"id\":1,");
+    check(
+        strstr(get("/control-vectors"), "\"layers\":[2],\"norms\":[],\"features\":256,\"gate\":\"topk\",\"sha256\":\""),
+        "%s", reply.body);
+    features_refused();
+    features_used();
+    check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
+    /* of the command line: there for requests, on the list where --steer says so */
+    start((const char *const[]){STEERING "steer-llama-tied.gguf", "--ctx", "64", "--memory", "512M", "--sae",
+                                STEERING "steer-llama-tied.sae", NULL});
+    const char *plain = token("");
+    check(!*digest() && strcmp(token("[{" SAE ",\"op\":\"add\",\"feature\":34,\"value\":4}]"), plain) != 0, "--sae: %s",
+          reply.body);
+    check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
+    start((const char *const[]){STEERING "steer-llama-tied.gguf", "--ctx", "64", "--memory", "512M", "--sae",
+                                STEERING "steer-llama-tied.sae", "--steer",
+                                "[{\"sae\":0,\"op\":\"add\",\"feature\":34,\"value\":4}]", NULL});
+    check(strcmp(token("[]"), plain) == 0 && strcmp(token(""), plain) != 0, "--steer: %s", reply.body);
+    check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
+}
+
 int main(void)
 {
     char digest_of_list[17];
@@ -505,6 +624,7 @@ int main(void)
     unloaded_in_use();
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
     of_the_command_line(digest_of_list);
+    features();
     reply_free(&reply);
     empty_folder();
     printf("%d passed, %d failed\n", passed, failed);

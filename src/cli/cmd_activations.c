@@ -45,6 +45,8 @@ static int check(const struct activations *a)
     if (!!a->vector != (strcmp(a->reduce, "dot") == 0))
         return wrong(a->vector ? "--vector is what --reduce dot multiplies rows with; it is of no use to another"
                                : "--reduce dot needs --vector FILE, whose directions rows are multiplied with");
+    if (a->sae && strcmp(a->reduce, "none") != 0)
+        return wrong("--sae: features are the largest of a row already; they are recorded without --reduce");
     return a->tokens && a->chat ? wrong("--tokens are ids already; --chat is for texts") : 0;
 }
 
@@ -75,23 +77,22 @@ static int open_and_run(struct activations *a, const char *model)
 {
     struct stoker *s;
     struct stoker_error err;
-    struct stoker_vector *along = NULL, *sae = NULL;
-    uint64_t bytes = 0, features = 0;
+    struct stoker_vector *along = NULL;
+    uint64_t bytes = 0;
+    if (a->sae) /* the rows may be steered by its features too */
+        a->steer.sae = (struct text_list){.text = {a->sae}, .n = 1};
+    a->steer.keeps_sae = 1;
     int status = steer_flags_plan("activations", &a->steer, model, &a->options);
     if (status)
         return status;
     if (a->vector && stoker_vector_bytes(a->vector, &bytes, &err))
         return report(&err);
-    if (a->sae && stoker_sae_bytes(a->sae, NULL, &features, &err))
-        return report(&err);
-    a->options.steer_memory += bytes + features;
+    a->options.steer_memory += bytes;
     if (stoker_open(&s, model, &a->options, &err))
         return report(&err);
     int failed = steer_flags_open("activations", &a->steer, s, &err) ||
-                 (a->vector && stoker_vector_open(&along, s, AT_FDCWD, a->vector, &err)) ||
-                 (a->sae && stoker_sae_open(&sae, s, AT_FDCWD, a->sae, NULL, &err));
-    status = failed ? report(&err) : run(a, s, along, sae);
-    stoker_vector_close(sae);
+                 (a->vector && stoker_vector_open(&along, s, AT_FDCWD, a->vector, &err));
+    status = failed ? report(&err) : run(a, s, along, a->sae ? a->steer.vector[a->steer.n - 1] : NULL);
     stoker_vector_close(along);
     steer_flags_close(&a->steer);
     stoker_close(s);

@@ -370,7 +370,7 @@ int cmd_bench(int argc, char **argv)
         {"--root", NULL, FLAG_TEXT, &w.against.root, 0, 0, "FOLDER", "read proc and sys below this folder"},
     };
     const struct flag_table tables[] = {
-        {mine, sizeof mine / sizeof *mine}, steer_flags(&b.steer), model_flags(&b.options)};
+        {mine, sizeof mine / sizeof *mine}, steer_flags_sae(&b.steer), model_flags(&b.options)};
     int status = flags_parse("bench", usage, tables, 3, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;

@@ -324,7 +324,7 @@ int cmd_plan(int argc, char **argv)
     int json = 0, disk = 0, measure = 0, strict = 0, header_only = 0, serve = 0, n_rest;
     double rate = 0;
     const char *model = NULL;
-    static struct steer_flags steer;
+    static struct steer_flags steer = {.keeps_sae = 1};
     const struct flag mine[] = {
         {"--json", NULL, FLAG_SWITCH, &json, 0, 0, NULL, "for programs: stable names, integers in bytes"},
         {"--disk", NULL, FLAG_SWITCH, &disk, 0, 0, NULL,
@@ -339,7 +339,7 @@ int cmd_plan(int argc, char **argv)
          "the file's beginning is here, its tensors need not be; so it is for MODEL -, standard input"},
         {"--capture-memory", NULL, FLAG_BYTES, &o.capture_memory, 0, 0, "BYTES",
          "for activations that are recorded, as serve and activations have it (default: none)"}};
-    const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, steer_flags(&steer), model_flags(&o)};
+    const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, steer_flags_sae(&steer), model_flags(&o)};
     int status = flags_parse("plan", usage, tables, 3, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;

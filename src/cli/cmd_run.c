@@ -122,7 +122,7 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
     const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine},
                                         model_flags(&r->options),
                                         sampling_flags(&r->sampling),
-                                        steer_flags(&r->steer)};
+                                        steer_flags_sae(&r->steer)};
     int n_rest, status = flags_parse("run", usage, tables, 4, argc, argv, &r->model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;

@@ -271,7 +271,7 @@ static int take_words(struct server_options *o, struct raw_flags *w)
 
 int cmd_serve(int argc, char **argv)
 {
-    static struct raw_flags w = {.stabilize = "strip", .steer.memory = NOT_GIVEN};
+    static struct raw_flags w = {.stabilize = "strip", .steer = {.memory = NOT_GIVEN, .keeps_sae = 1}};
     struct server_options o;
     server_defaults(&o);
     o.set_sampling = set_sampling;
@@ -311,7 +311,7 @@ int cmd_serve(int argc, char **argv)
         {"--cache-per-key", NULL, FLAG_SWITCH, &o.cache_per_key, 0, 0, NULL,
          "clients with other keys share no prefixes"},
         {"--steer-dir", NULL, FLAG_TEXT, &o.steer_dir, 0, 0, "DIR",
-         "where clients may load control vectors from (--steer-memory: default 16M then)",
+         "where clients may load control vectors and autoencoders from (--steer-memory: default 16M then)",
          .heading = "What clients may load and record"},
         {"--capture-dir", NULL, FLAG_TEXT, &o.capture_dir, 0, 0, "DIR",
          "where recorded activations wait on their way to clients, in files without names (default: nowhere)"},
@@ -336,7 +336,7 @@ int cmd_serve(int argc, char **argv)
          "not what stoker tune found for this model and budget", .heading = "Profiles"},
     };
     const struct flag_table tables[] = {
-        {f, sizeof f / sizeof *f}, model_flags(&o.engine), steer_flags(&w.steer), sampling_flags(&w.sampling)};
+        {f, sizeof f / sizeof *f}, model_flags(&o.engine), steer_flags_sae(&w.steer), sampling_flags(&w.sampling)};
     int n_rest, status = flags_parse("serve", usage, tables, 4, argc, argv, &o.model, 1, &n_rest);
     struct stoker_error err = {0};
     if (status != FLAGS_DONE)

@@ -2,7 +2,7 @@
 # what is refused.
 . tests/cli/harness
 
-model=$data/steering/steer-llama-tied.gguf sae=$data/steering/steer-llama-tied.sae rows_of=${data%/data}/tests/steered_rows
+model=$data/steering/steer-llama-tied.gguf sae=$data/steering/steer-llama-tied.sae
 f=$dir/f.gguf
 printf 'abc\n\nthe cat\nx\\n\n' >"$dir/a"
 printf 'xyz\n12 34\n' >"$dir/b"
@@ -40,6 +40,52 @@ run sae features --sae "$sae" --export 34:0.5,34:0.5 -o "$dir/h.gguf" --name f -
 "${data%/data}/tests/same_directions" "$f" "$dir/h.gguf" 1 0 >"$dir/out" && pass || fail "halves add up" "$(cat "$dir/out")"
 run run "$model" --ctx 64 --control-vector-scaled "$f:3" -p abc -n 4 --temp 0
 is "it steers" 0 . '^vector f: add, layers 2-2, licence MIT, made for steer-llama-tied'
+
+# ---- features steer ----------------------------------------------------------------------------------------------------------------
+# What adding a feature does is what its direction does as a control vector, bit for bit; only the digest of the list is another.
+rows="activations $model --exact --kv f32 --ctx 64 -p abcdef --sae $sae --tensors final,resid_post"
+add='[{"sae":"steer-llama-tied.sae","op":"add","feature":34,"value":3.5}]'
+run sae features --sae "$sae" --export 34 -o "$dir/34.gguf"
+run $rows -o "$dir/plain.safetensors"
+run $rows --control-vector-scaled "$dir/34.gguf:3.5" -o "$dir/vector.safetensors"
+run $rows --steer "$add" -o "$dir/feature.safetensors"
+is "rows under a feature" 0 "" '^autoencoder steer-llama-tied\.sae: topk, layer 2, 256 features, made for steer-llama-tied, sha256 [0-9a-f]{16}$'
+for file in plain vector feature; do LC_ALL=C sed -E 's/"steer":"[0-9a-f]{64}"//' "$dir/$file.safetensors" >"$dir/$file"; done
+cmp -s "$dir/vector" "$dir/feature" && ! cmp -s "$dir/vector" "$dir/plain" && pass || fail "a feature and its vector" "other bits"
+run $rows --control-vector-scaled "$dir/34.gguf:0" --steer '[{"sae":1,"op":"multiply","feature":34,"value":1}]' -o "$f.safetensors"
+LC_ALL=C cmp -s "$f.safetensors" "$dir/plain.safetensors" && pass || fail "times 1" "changes something"
+ask="run $model --ctx 64 -p abc -n 6 --temp 0"
+run $ask
+cp "$dir/out" "$dir/plain"
+run $ask --sae "$sae/" --steer '[{"sae":0,"op":"add","feature":34,"value":40}]'
+is "run" 0 . '^autoencoder steer-llama-tied\.sae: '
+! cmp -s "$dir/out" "$dir/plain" && pass || fail "run" "a feature changes nothing"
+run plan "$model" --ctx 64 --json --sae "$sae"
+is "its part of the plan" 0 '"steer": ?5[0-9]{6}' ""
+run bench "$model" -p 8 -n 0 -r 1 --no-roofs --no-warmup --ctx 64 --sae "$sae" --steer "$add"
+is "bench" 0 "pp8" '^autoencoder '
+refused() { # refused WHAT LIST SENTENCE
+    run $ask --sae "$sae" --steer "$2"
+    is "$1" 2 "" "$3"
+}
+refused "another autoencoder" '[{"sae":"x","op":"add","feature":1,"value":1}]' '--steer: entry 0: no such autoencoder; --sae names its folder'
+refused "its part of a name" '[{"sae":"steer-llama-tied","op":"add","feature":1,"value":1}]' 'no such autoencoder'
+refused "no operation" '[{"sae":0,"feature":1,"value":1}]' '--steer: entry 0: .*op'
+refused "an operation that there is not" '[{"sae":0,"op":"mul","feature":1,"value":1}]' 'op must be add, set or multiply'
+refused "no value" '[{"sae":0,"op":"add","feature":1}]' '--steer: entry 0: .*value'
+refused "a value that is a text" '[{"sae":0,"op":"add","feature":1,"value":"1"}]' 'feature must be a number from 0, value a number'
+refused "a value too large" '[{"sae":0,"op":"add","feature":1,"value":1e7}]' 'the value is 1e\+07; from -1000000 to 1000000 is possible'
+refused "a feature too many" '[{"sae":0,"op":"add","feature":256,"value":1}]' 'feature 256; steer-llama-tied.sae has features 0 to 255'
+refused "a feature with layers" '[{"sae":0,"op":"add","feature":1,"value":1,"layers":[2,2]}]' '--steer: entry 0: .*layers'
+refused "an autoencoder as a vector" '[{"vector":0}]' 'is an autoencoder: name a feature of it'
+run $ask --sae "$sae"
+is "no feature is named" 2 "" '--sae: which feature, and what is done to it'
+run $ask --sae "$data/steering/steer-qwen3moe.sae" --steer "$add"
+is "named by another folder" 2 "" 'no such autoencoder'
+run $ask --sae "$data/steering/steer-qwen3moe.sae" --steer '[{"sae":0,"op":"add","feature":1,"value":1}]'
+is "for another model" 2 "" 'are 64 in 1 streams: it is for another model'
+run $ask --sae "$dir" --steer "$add"
+is "no autoencoder" 2 "" 'no such autoencoder'
 
 # ---- refused -----------------------------------------------------------------------------------------------------------------------
 rm -f "$f"

@@ -1,4 +1,4 @@
-/* Control vectors of the command line: see steer_flags.h. */
+/* Control vectors and autoencoders of the command line: see steer_flags.h. */
 #include "cli/common/steer_flags.h"
 
 #include "cli/common/cli.h"
@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct flag_table steer_flags(struct steer_flags *f)
+struct flag_table steer_flags_sae(struct steer_flags *f)
 {
-    static struct flag flag[6];
+    static struct flag flag[7];
     const struct flag t[] = {
         {"--control-vector", NULL, FLAG_TEXTS, &f->add, 0, 0, "FILE[,FILE]",
          "steer by a control vector (GGUF); its file may say that it is projected out; may be repeated",
@@ -23,11 +23,20 @@ struct flag_table steer_flags(struct steer_flags *f)
         {"--control-vector-layer-range", NULL, FLAG_RANGE, f->layers, 1, 4095, "A B",
          "steer at layers A to B only (default: all of the file)"},
         {"--steer", NULL, FLAG_TEXT, &f->steer, 0, 0, "JSON|@FILE",
-         "a list of these vectors with positions, sides and layers, as the server's field steer"},
+         "a list of these vectors, and of features of --sae, with positions, sides and layers, as the server's field "
+         "steer"},
         {"--steer-memory", NULL, FLAG_BYTES, &f->memory, 0, 0, "BYTES", "for vectors beside those of the command line"},
+        {"--sae", NULL, FLAG_TEXTS, &f->sae, 0, 0, "DIR",
+         "a sparse autoencoder, a folder of SAELens or sparsify, whose features --steer names; may be repeated"},
     };
     memcpy(flag, t, sizeof t);
     return (struct flag_table){flag, sizeof t / sizeof *t};
+}
+
+struct flag_table steer_flags(struct steer_flags *f)
+{
+    struct flag_table t = steer_flags_sae(f);
+    return (struct flag_table){t.flag, t.n - 1};
 }
 
 /* ---- the flags --------------------------------------------------------------------------------------------------------------- */
@@ -75,11 +84,32 @@ static int add_files(const char *command, const char *flag, struct steer_flags *
     return 0;
 }
 
+static int add_folders(const char *command, struct steer_flags *f)
+{
+    for (int i = 0; i < f->sae.n; i++) {
+        char *path = f->n < STOKER_STEER_MOST && *f->sae.text[i] ? strdup(f->sae.text[i]) : NULL;
+        if (!path) {
+            fprintf(stderr, "stoker %s: --sae: a folder is expected, and at most %d vectors are possible\n", command,
+                    STOKER_STEER_MOST);
+            return 2;
+        }
+        f->file[f->n].path = path;
+        f->file[f->n++].is_sae = 1;
+    }
+    if (f->sae.n == 0 || f->steer || f->keeps_sae)
+        return 0;
+    fprintf(stderr,
+            "stoker %s: --sae: which feature, and what is done to it? as in --steer "
+            "'[{\"sae\":0,\"op\":\"add\",\"feature\":34,\"value\":4}]'\n",
+            command);
+    return 2;
+}
+
 /* Every vector, as its flag says. */
 static void list_all(struct steer_flags *f)
 {
-    f->n_list = f->n;
-    for (size_t i = 0; i < f->n; i++) {
+    f->n_list = f->n - (size_t)f->sae.n; /* folders stand behind files */
+    for (size_t i = 0; i < f->n_list; i++) {
         f->of[i] = (int)i;
         f->list[i] = (struct stoker_steer){.amount = (float)f->file[i].scale,
                                            .has_amount = f->file[i].has_scale,
@@ -98,6 +128,8 @@ int steer_flags_plan(const char *command, struct steer_flags *f, const char *mod
         status = add_files(command, "--control-vector-scaled", f, &f->scaled, 0, 1);
     if (!status)
         status = add_files(command, "--project", f, &f->project, 1, 1);
+    if (!status)
+        status = add_folders(command, f);
     if (!status && f->layers[1] && (f->n == 0 || f->steer)) {
         fprintf(stderr, "stoker %s: --control-vector-layer-range: %s\n", command,
                 f->n ? "the list of --steer names its layers" : "no vector is given");
@@ -105,12 +137,13 @@ int steer_flags_plan(const char *command, struct steer_flags *f, const char *mod
     }
     if (!status && f->steer)
         status = steer_json_read(command, f);
-    else
+    else if (!status)
         list_all(f);
     o->steer_memory = f->memory;
     for (size_t i = 0; !status && i < f->n; i++) {
         uint64_t bytes = 0;
-        if (stoker_vector_bytes(f->file[i].path, &bytes, &err))
+        const char *path = f->file[i].path;
+        if (f->file[i].is_sae ? stoker_sae_bytes(path, NULL, &bytes, &err) : stoker_vector_bytes(path, &bytes, &err))
             status = report(&err);
         o->steer_memory += bytes;
     }
@@ -141,6 +174,11 @@ static void warn(const char *command, const struct steer_flags *f, const struct 
 /* What is steered by, in a line. */
 static void show(const struct stoker_vector_about *a)
 {
+    if (a->kind == STOKER_VECTOR_SAE) {
+        fprintf(stderr, "autoencoder %s: %s, layer %d, %d features%s%s, sha256 %.16s\n", a->file, a->method,
+                a->layer_first, a->n_feature, *a->base_model ? ", made for " : "", a->base_model, a->sha256);
+        return;
+    }
     fprintf(stderr, "vector %s: %s, layers %d-%d, %s%s%s%s, sha256 %.16s\n", *a->name ? a->name : a->file,
             a->kind == STOKER_VECTOR_PROJECT ? "project" : "add", a->layer_first, a->layer_last,
             *a->license ? "licence " : "no licence stated", a->license, *a->base_model ? ", made for " : "",
@@ -150,7 +188,9 @@ static void show(const struct stoker_vector_about *a)
 static int open_file(struct steer_flags *f, size_t i, struct stoker *s, struct stoker_vector_about *about,
                      struct stoker_error *err)
 {
-    if (stoker_vector_open(&f->vector[i], s, AT_FDCWD, f->file[i].path, err))
+    const char *path = f->file[i].path;
+    if (f->file[i].is_sae ? stoker_sae_open(&f->vector[i], s, AT_FDCWD, path, NULL, err)
+                          : stoker_vector_open(&f->vector[i], s, AT_FDCWD, path, err))
         return -1;
     stoker_vector_about(f->vector[i], about);
     if (f->file[i].projects && about->kind != STOKER_VECTOR_PROJECT) {

@@ -1,24 +1,26 @@
-/* The flags that steer every answer of a command by control vectors. A command parses steer_flags() with its own, calls
- * steer_flags_plan() before stoker_open() and steer_flags_open() after it, and calls steer_flags_close() before stoker_close(): so for
- * each engine, and at the end steer_flags_free(). Requests are given list [n_list].
+/* The flags that steer every answer of a command, by control vectors and features of autoencoders. A command parses steer_flags() with its
+ * own, calls steer_flags_plan() before stoker_open() and steer_flags_open() after it, and calls steer_flags_close() before stoker_close():
+ * so for each engine, and at the end steer_flags_free(). Requests are given list [n_list].
  *
  * Without --steer the list is in this order: --control-vector, --control-vector-scaled, --project, each in the order in which they were
- * given. */
+ * given. Autoencoders (--sae) stand behind them; their features are on the list only where --steer names them. */
 #ifndef CLI_COMMON_STEER_FLAGS_H
 #define CLI_COMMON_STEER_FLAGS_H
 
 #include "cli/common/flags.h"
 
 struct steer_flags {
-    struct text_list add, scaled, project;
+    struct text_list add, scaled, project, sae;
     int layers[2]; /* 0, 0: those of the files */
     uint64_t memory;
     const char *steer; /* steer_json.h; NULL: every vector once */
+    int keeps_sae;     /* by the command: 1: an autoencoder is of use to it without --steer */
 
     struct {
         char *path; /* allocated */
         double scale;
         int has_scale, projects; /* projects: the flag says so, and the file must */
+        int is_sae;              /* a folder */
     } file[STOKER_STEER_MOST];
     struct stoker_vector *vector[STOKER_STEER_MOST]; /* [n] as file */
     size_t n;
@@ -31,6 +33,7 @@ struct steer_flags {
 
 /* Static: of one *f at a time. */
 struct flag_table steer_flags(struct steer_flags *f);
+struct flag_table steer_flags_sae(struct steer_flags *f); /* the same with --sae */
 
 /* Reads the flags and the headers of the files: o->steer_memory; and of the model, to tell of vectors that were made for another: NULL:
  * nothing is told. 0, or the exit status after a sentence. */

@@ -19,9 +19,14 @@ static int refuse(const char *command, size_t entry, const char *what)
 /* 1: path is that of NAME or NAME.gguf, in whatever folder. */
 static int is_called(const char *path, const char *name)
 {
-    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
-    size_t n = strlen(name);
-    return strncmp(file, name, n) == 0 && (file[n] == 0 || strcmp(file + n, ".gguf") == 0);
+    size_t n = strlen(name), end = strlen(path), first;
+    while (end > 1 && path[end - 1] == '/') /* of a folder */
+        end--;
+    for (first = end; first > 0 && path[first - 1] != '/'; first--)
+        ;
+    size_t length = end - first;
+    return length >= n && strncmp(path + first, name, n) == 0 &&
+           (length == n || (length == n + 5 && strncmp(path + first + n, ".gguf", 5) == 0));
 }
 
 /* Which of the files; -1: none. */
@@ -43,14 +48,21 @@ static int read_position(struct stoker_at *at, const json_t *v)
     return v && !is_end && !json_is_integer(v) ? -1 : 0;
 }
 
-static int read_entry(const char *command, struct steer_flags *f, size_t i, json_t *entry)
+static int read_range(const char *command, size_t i, struct stoker_steer *how, const json_t *from, const json_t *to)
+{
+    how->has_to = to != NULL;
+    return read_position(&how->from, from) || read_position(&how->to, to)
+               ? refuse(command, i, "from and to must be a position or \"generated\"")
+               : 0;
+}
+
+static int read_vector(const char *command, struct steer_flags *f, size_t i, json_t *entry)
 {
     json_t *vector = NULL, *from = NULL, *to = NULL, *scale = NULL, *layers = NULL;
     const char *side = "both";
     json_int_t first = 0, last = 0;
     json_error_t why;
     struct stoker_steer *how = &f->list[i];
-    *how = (struct stoker_steer){.vector = NULL};
     if (json_unpack_ex(entry, &why, JSON_STRICT, "{s:o, s?o, s?o, s?o, s?o, s?s}", "vector", &vector, "scale", &scale,
                        "layers", &layers, "from", &from, "to", &to, "side", &side))
         return refuse(command, i, why.text);
@@ -64,13 +76,45 @@ static int read_entry(const char *command, struct steer_flags *f, size_t i, json
         return refuse(command, i, "layers must be [FIRST, LAST], from 0");
     how->layer_first = (int)first;
     how->layer_last = (int)last;
-    if ((scale && !json_is_number(scale)) || read_position(&how->from, from) || read_position(&how->to, to))
-        return refuse(command, i, "scale must be a number, from and to a position or \"generated\"");
-    how->has_to = to != NULL;
+    if (scale && !json_is_number(scale))
+        return refuse(command, i, "scale must be a number");
     how->side = strcmp(side, "positive") == 0   ? STOKER_SIDE_POSITIVE
                 : strcmp(side, "negative") == 0 ? STOKER_SIDE_NEGATIVE
                                                 : STOKER_SIDE_BOTH;
-    return how->side || strcmp(side, "both") == 0 ? 0 : refuse(command, i, "side must be both, positive or negative");
+    if (!how->side && strcmp(side, "both") != 0)
+        return refuse(command, i, "side must be both, positive or negative");
+    return read_range(command, i, how, from, to);
+}
+
+static int read_feature(const char *command, struct steer_flags *f, size_t i, json_t *entry)
+{
+    json_t *sae = NULL, *from = NULL, *to = NULL, *value = NULL;
+    const char *op;
+    json_int_t feature;
+    json_error_t why;
+    struct stoker_steer *how = &f->list[i];
+    if (json_unpack_ex(entry, &why, JSON_STRICT, "{s:o, s:s, s:I, s:o, s?o, s?o}", "sae", &sae, "op", &op, "feature",
+                       &feature, "value", &value, "from", &from, "to", &to))
+        return refuse(command, i, why.text);
+    if ((f->of[i] = file_of(f, sae)) < 0)
+        return refuse(command, i, "no such autoencoder; --sae names its folder");
+    how->kind = strcmp(op, "add") == 0        ? STOKER_STEER_FEATURE_ADD
+                : strcmp(op, "set") == 0      ? STOKER_STEER_FEATURE_SET
+                : strcmp(op, "multiply") == 0 ? STOKER_STEER_FEATURE_MULTIPLY
+                                              : STOKER_STEER_VECTOR;
+    if (!how->kind)
+        return refuse(command, i, "op must be add, set or multiply");
+    if (feature < 0 || feature > INT_MAX || !json_is_number(value))
+        return refuse(command, i, "feature must be a number from 0, value a number");
+    how->feature = (int)feature;
+    how->amount = (float)json_number_value(value);
+    return read_range(command, i, how, from, to);
+}
+
+static int read_entry(const char *command, struct steer_flags *f, size_t i, json_t *entry)
+{
+    f->list[i] = (struct stoker_steer){.vector = NULL};
+    return json_object_get(entry, "sae") ? read_feature(command, f, i, entry) : read_vector(command, f, i, entry);
 }
 
 static int read_list(const char *command, struct steer_flags *f, const char *text, size_t n)

@@ -2,7 +2,10 @@
  *
  *     --control-vector declines.gguf --steer '[{"vector":"declines","scale":2,"from":"generated"}]'
  *
- * A vector is named by its file, without folder and ".gguf", or by its place among the flags, from 0. */
+ *     --sae layers.12 --steer '[{"sae":"layers.12","op":"add","feature":34,"value":4}]'
+ *
+ * A vector is named by its file, without folder and ".gguf", or by its place among the flags, from 0; an autoencoder by its folder, or its
+ * place behind all vectors. */
 #ifndef CLI_COMMON_STEER_JSON_H
 #define CLI_COMMON_STEER_JSON_H
 

@@ -95,13 +95,17 @@ static int write_header(struct run *run, struct answer_capture *c, size_t at_lea
     snprintf(from, sizeof from, "%" PRId64, c->from);
     if (*run->a.steer && stoker_steer_digest(run->a.engine, l->how, l->n, p->n, digest, &err))
         return refuse_error(&run->refusal, "steer", &err);
-    struct stoker_vector_about along;
-    struct stoker_pair more[5] = {
+    struct stoker_vector_about along, sae;
+    struct stoker_pair more[6] = {
         {"tokens_sha256", hash}, {"reduce", stoker_reduce_name((int)c->how.reduce)}, {"from", from}};
     size_t n_more = 3;
     if (c->how.along) {
         stoker_vector_about(c->how.along, &along);
         more[n_more++] = (struct stoker_pair){"vector", along.sha256};
+    }
+    if (c->how.sae) {
+        stoker_vector_about(c->how.sae, &sae);
+        more[n_more++] = (struct stoker_pair){"sae", sae.sha256};
     }
     if (*digest)
         more[n_more++] = (struct stoker_pair){"steer", digest};

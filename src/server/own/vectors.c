@@ -1,5 +1,5 @@
-/* /control-vectors and below: which vectors there are, loading and unloading them, the list that steers requests without one of their own.
- * Shapes as of ik_llama.cpp (pull request 1223), whose list is one for all; here it is a default. */
+/* /control-vectors and below: which vectors and autoencoders there are, loading and unloading them, the list that steers requests without
+ * one of their own. Shapes as of ik_llama.cpp (pull request 1223), whose list is one for all; here it is a default. */
 #include "base/log.h"
 #include "server/http/http.h"
 #include "server/http/json.h"
@@ -7,8 +7,10 @@
 #include "server/request/service.h"
 #include "server/request/steer.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- GET ------------------------------------------------------------------------------------------------------------------- */
 
@@ -21,6 +23,11 @@ static void put_text(struct out *o, const char *name, const char *text)
 static void put_layers(struct out *o, const struct stoker_vector *v, const struct stoker_vector_about *a)
 {
     int n = 0;
+    if (a->kind == STOKER_VECTOR_SAE) {
+        out_print(o, ",\"layers\":[%d],\"norms\":[],\"features\":%d,\"gate\":\"%s\"", a->layer_first, a->n_feature,
+                  a->method);
+        return;
+    }
     out_print(o, ",\"layers\":[");
     for (int l = a->layer_first; l <= a->layer_last; l++)
         if (stoker_vector_norm(v, l) > 0)
@@ -55,7 +62,7 @@ static void put_vector(struct out *o, const struct named_vector *v, const struct
     out_print(o, "{\"id\":%d,\"name\":\"%s\"", v->id, v->name);
     put_text(o, "file", a.file);
     out_print(o, ",\"kind\":\"%s\",\"hook\":\"%s\",\"scale\":", steer_kind(&a), a.hook);
-    out_real(o, !how ? 0 : how->has_amount ? (double)how->amount : (double)a.scale_default);
+    out_real(o, !how ? 0 : how->has_amount || how->kind ? (double)how->amount : (double)a.scale_default);
     out_print(o, ",\"layer_start\":%d,\"layer_end\":%d", how && how->has_layers ? how->layer_first : a.layer_first,
               how && how->has_layers ? how->layer_last : a.layer_last);
     put_layers(o, v->vector, &a);
@@ -134,11 +141,30 @@ static int check_list(struct server *s, const struct stoker_steer *list, size_t 
     return refuse_error(r, NULL, &err);
 }
 
+/* An entry that is a folder is taken for an autoencoder's; what is no entry is refused where it is opened. */
+static int is_folder(int dir, const char *name)
+{
+    struct stat st;
+    return !strchr(name, '/') && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int open_entry(struct stoker_vector **out, struct server *s, const char *path, int scaled, struct refusal *r)
+{
+    struct stoker_error err;
+    int is_sae = is_folder(s->vectors.dir, path);
+    if (is_sae && scaled)
+        return refuse(r, 400, "invalid_value", "scale",
+                      "%s is an autoencoder: its features are put on the default list by /control-vectors/apply", path);
+    if (is_sae ? stoker_sae_open(out, s->engine, s->vectors.dir, path, NULL, &err)
+               : stoker_vector_open(out, s->engine, s->vectors.dir, path, &err))
+        return refuse_file(r, &err);
+    return 0;
+}
+
 static int load(struct http_exchange *x, const json_t *body, struct named_vector *out, struct refusal *r)
 {
     struct server *s = x->server;
     const char *path = NULL, *name = NULL;
-    struct stoker_error err;
     struct stoker_vector *v;
     double scale = 0;
     if (s->vectors.dir < 0)
@@ -150,10 +176,11 @@ static int load(struct http_exchange *x, const json_t *body, struct named_vector
         return -1;
     if (got == 0)
         return json_missing(r, NULL, "path");
-    if (stoker_vector_open(&v, s->engine, s->vectors.dir, path, &err))
-        return refuse_file(r, &err);
+    if (open_entry(&v, s, path, scaled, r))
+        return -1;
     struct stoker_steer how = {.vector = v, .amount = (float)scale, .has_amount = scaled};
-    if (steer_read_layers(&how, body, NULL, r) < 0 || check_list(s, &how, 1, strlen("steer[0]."), r) < 0) {
+    if (steer_read_layers(&how, body, NULL, r) < 0 ||
+        ((scaled || how.has_layers) && check_list(s, &how, 1, strlen("steer[0]."), r) < 0)) {
         stoker_vector_close(v);
         return -1;
     }

@@ -13,6 +13,8 @@ void capture_wanted_free(struct capture_wanted *w)
 {
     if (w->along.vector)
         stoker_vector_close(w->along.vector);
+    if (w->sae.vector)
+        stoker_vector_close(w->sae.vector);
     reqmem_free(w->layer);
     *w = (struct capture_wanted){.layer = NULL};
 }
@@ -96,7 +98,7 @@ static int read_tensors(struct capture_wanted *w, const json_t *o, const struct 
     const json_t *list;
     const struct json_at here = {at, "tensors", 0};
     int got = json_get_array(o, at, "tensors", &list, r);
-    if (got == 0)
+    if (got == 0 && !w->sae.vector) /* features are recorded alone */
         w->how.taps = 1u << STOKER_TAP_RESID_POST;
     for (size_t i = 0; got > 0 && i < json_array_size(list); i++)
         if (read_tensor(w, json_array_get(list, i), &(struct json_at){&here, NULL, i}, r) < 0)
@@ -138,8 +140,9 @@ int capture_read(struct capture_wanted *out, struct server *s, const json_t *o, 
                  struct refusal *r)
 {
     *out = (struct capture_wanted){.how.fd = -1};
-    if (json_get(o, "sae"))
-        return json_refuse(r, "unsupported", at, "sae", "is not supported: features are not recorded");
+    if (json_get(o, "sae") && steer_read_sae(&out->sae, &s->vectors, o, at, r) < 0)
+        return -1;
+    out->how.sae = out->sae.vector;
     if (read_layers(out, s, o, at, r) < 0 || read_tensors(out, o, at, r) < 0 || read_words(out, o, at, r) < 0 ||
         read_position(&out->how.from, s, o, at, "from", r) < 0 ||
         (out->how.has_to = read_position(&out->how.to, s, o, at, "to", r)) < 0)

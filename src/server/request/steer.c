@@ -5,22 +5,41 @@
 
 /* ---- entries --------------------------------------------------------------------------------------------------------------- */
 
-/* Other operations of the definition that entries may name (../docs/spec/steering.md has vectors alone). */
-static int check_kind(const json_t *entry, const struct json_at *at, struct refusal *r)
+/* Which of its keys an entry has that others alone may have, or other operations of the definition; NULL: none. */
+static const char *stray_key(const json_t *entry, const char *const *keys)
 {
-    static const char *const others[] = {"sae", "op", "feature", "experts", "routes"};
-    if (!json_is_dict(entry))
-        return json_refuse(r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(entry));
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (json_get(entry, others[i]))
-            return json_refuse(r, "unsupported", at, others[i], "is not supported: an entry names a vector");
-    return 0;
+    while (*keys && !json_get(entry, *keys))
+        keys++;
+    return *keys;
 }
 
-int steer_read_vector(struct named_vector *out, struct vectors *v, const json_t *entry, const struct json_at *at,
-                      struct refusal *r)
+/* 1: the entry is about a feature, 0: a vector. */
+static int check_kind(const json_t *entry, const struct json_at *at, struct refusal *r)
 {
-    const char *key = json_get(entry, "vector") || !json_get(entry, "id") ? "vector" : "id";
+    static const char *const later[] = {"experts", "routes", NULL},
+                             *const of_feature[] = {"op", "feature", "value", NULL},
+                             *const of_vector[] = {"vector",      "id",        "scale", "layers",
+                                                   "layer_start", "layer_end", "side",  NULL};
+    const char *stray;
+    if (!json_is_dict(entry))
+        return json_refuse(r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(entry));
+    if ((stray = stray_key(entry, later)))
+        return json_refuse(r, "unsupported", at, stray, "is not supported: an entry names a vector, or an autoencoder");
+    int is_feature = json_get(entry, "sae") != NULL;
+    if (!is_feature && (stray = stray_key(entry, of_feature)))
+        return json_refuse(r, "invalid_value", at, stray,
+                           "belongs to an entry with \"sae\", the feature's autoencoder");
+    if (is_feature && (stray = stray_key(entry, of_vector)))
+        return json_refuse(
+            r, "invalid_value", at, stray,
+            "does not stand beside \"sae\": a feature has \"op\", \"feature\", \"value\", \"from\", \"to\"");
+    return is_feature;
+}
+
+/* The vector or autoencoder that a key names: held. */
+static int read_name(struct named_vector *out, struct vectors *v, const json_t *entry, const struct json_at *at,
+                     const char *key, struct refusal *r)
+{
     const json_t *name = json_get(entry, key);
     char path[sizeof r->param];
     int64_t id = 0;
@@ -32,6 +51,26 @@ int steer_read_vector(struct named_vector *out, struct vectors *v, const json_t 
     if (!json_is_integer(name) && !json_spelled(name))
         return json_refuse(r, "invalid_type", at, key, "must be a vector's name or number, not %s", json_kind(name));
     return json_get_int(entry, at, key, 0, INT32_MAX, &id, r) < 0 ? -1 : vectors_find(v, NULL, 0, id, out, path, r);
+}
+
+int steer_read_vector(struct named_vector *out, struct vectors *v, const json_t *entry, const struct json_at *at,
+                      struct refusal *r)
+{
+    return read_name(out, v, entry, at, json_get(entry, "vector") || !json_get(entry, "id") ? "vector" : "id", r);
+}
+
+int steer_read_sae(struct named_vector *out, struct vectors *v, const json_t *entry, const struct json_at *at,
+                   struct refusal *r)
+{
+    struct stoker_vector_about about;
+    if (read_name(out, v, entry, at, "sae", r))
+        return -1;
+    stoker_vector_about(out->vector, &about);
+    if (about.kind == STOKER_VECTOR_SAE)
+        return 0;
+    stoker_vector_close(out->vector);
+    out->vector = NULL;
+    return json_refuse(r, "invalid_value", at, "sae", "names %s, which is a control vector", out->name);
 }
 
 static int read_scale(struct stoker_steer *how, const json_t *entry, const struct json_at *at, struct refusal *r)
@@ -104,18 +143,48 @@ int steer_read_position(struct stoker_at *out, const json_t *entry, const struct
     return got;
 }
 
-static int read_rest(struct stoker_steer *how, const json_t *entry, const struct json_at *at, struct refusal *r)
+static int read_range(struct stoker_steer *how, const json_t *entry, const struct json_at *at, struct refusal *r)
+{
+    return steer_read_position(&how->from, entry, at, "from", r) < 0 ||
+                   (how->has_to = steer_read_position(&how->to, entry, at, "to", r)) < 0
+               ? -1
+               : 0;
+}
+
+static int read_directions(struct stoker_steer *how, const json_t *entry, const struct json_at *at, struct refusal *r)
 {
     static const char *const sides[] = {
         [STOKER_SIDE_BOTH] = "both", [STOKER_SIDE_POSITIVE] = "positive", [STOKER_SIDE_NEGATIVE] = "negative"};
     int side = STOKER_SIDE_BOTH;
     if (read_scale(how, entry, at, r) < 0 || steer_read_layers(how, entry, at, r) < 0 ||
-        steer_read_position(&how->from, entry, at, "from", r) < 0 ||
-        (how->has_to = steer_read_position(&how->to, entry, at, "to", r)) < 0 ||
+        read_range(how, entry, at, r) < 0 ||
         json_get_word(entry, at, "side", sides, sizeof sides / sizeof *sides, &side, r) < 0)
         return -1;
     how->side = (enum stoker_side)side;
     return 0;
+}
+
+static const char *const feature_ops[] = {"add", "set", "multiply"}; /* as STOKER_STEER_FEATURE_ADD and on */
+
+/* All of op, feature and value must be there: none has a value that is right for most. */
+static int read_feature(struct stoker_steer *how, const json_t *entry, const struct json_at *at, struct refusal *r)
+{
+    int op = 0;
+    int64_t feature = 0;
+    double value = 0;
+    int got = json_get_word(entry, at, "op", feature_ops, sizeof feature_ops / sizeof *feature_ops, &op, r);
+    if (got <= 0)
+        return got < 0 ? -1 : json_missing(r, at, "op");
+    got = json_get_int(entry, at, "feature", 0, INT32_MAX, &feature, r);
+    if (got <= 0)
+        return got < 0 ? -1 : json_missing(r, at, "feature");
+    got = json_get_real(entry, at, "value", -STOKER_FEATURE_MOST, 0, STOKER_FEATURE_MOST, &value, r);
+    if (got <= 0)
+        return got < 0 ? -1 : json_missing(r, at, "value");
+    how->kind = (enum stoker_steer_kind)(STOKER_STEER_FEATURE_ADD + op);
+    how->feature = (int)feature;
+    how->amount = (float)value;
+    return read_range(how, entry, at, r);
 }
 
 int steer_read(struct steer_list *out, struct vectors *v, const json_t *list, const struct json_at *at,
@@ -130,13 +199,14 @@ int steer_read(struct steer_list *out, struct vectors *v, const json_t *list, co
         const struct json_at here = {at, NULL, i};
         struct named_vector vector;
         struct stoker_steer *how = &out->how[out->n];
-        if (check_kind(entry, &here, r) < 0 || steer_read_vector(&vector, v, entry, &here, r) < 0) {
+        int is_feature = check_kind(entry, &here, r);
+        if (is_feature < 0 || (is_feature ? steer_read_sae : steer_read_vector)(&vector, v, entry, &here, r) < 0) {
             failed = -1;
             break;
         }
         *how = (struct stoker_steer){.vector = vector.vector};
         memcpy(out->name[out->n++], vector.name, VECTOR_NAME);
-        failed = read_rest(how, entry, &here, r);
+        failed = (is_feature ? read_feature : read_directions)(how, entry, &here, r);
     }
     if (failed)
         steer_list_free(out);
@@ -147,7 +217,7 @@ int steer_read(struct steer_list *out, struct vectors *v, const json_t *list, co
 
 const char *steer_kind(const struct stoker_vector_about *a)
 {
-    return a->kind == STOKER_VECTOR_PROJECT ? "project" : "add";
+    return a->kind == STOKER_VECTOR_SAE ? "sae" : a->kind == STOKER_VECTOR_PROJECT ? "project" : "add";
 }
 
 void steer_write(struct out *o, const struct steer_list *l)
@@ -157,9 +227,14 @@ void steer_write(struct out *o, const struct steer_list *l)
     for (size_t i = 0; i < l->n; i++) {
         const struct stoker_steer *how = &l->how[i];
         stoker_vector_about(how->vector, &a);
-        out_print(o, "%s{\"name\":\"%s\",\"sha256\":\"%s\",\"kind\":\"%s\",\"scale\":", i ? "," : "", l->name[i],
-                  a.sha256, steer_kind(&a));
-        out_real(o, (double)(how->has_amount ? how->amount : a.scale_default));
+        out_print(o, "%s{\"name\":\"%s\",\"sha256\":\"%s\",\"kind\":\"%s\",", i ? "," : "", l->name[i], a.sha256,
+                  steer_kind(&a));
+        if (how->kind != STOKER_STEER_VECTOR)
+            out_print(o, "\"op\":\"%s\",\"feature\":%d,\"value\":", feature_ops[how->kind - STOKER_STEER_FEATURE_ADD],
+                      how->feature);
+        else
+            out_print(o, "\"scale\":");
+        out_real(o, (double)(how->kind != STOKER_STEER_VECTOR || how->has_amount ? how->amount : a.scale_default));
         out_print(o, ",\"layers\":[%d,%d],\"license\":", how->has_layers ? how->layer_first : a.layer_first,
                   how->has_layers ? how->layer_last : a.layer_last);
         out_text(o, a.license);
