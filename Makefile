@@ -31,7 +31,7 @@ WARN    = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototype
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -I$(BUILD)/gen $(WARN) -g $(OPT) -ffp-contract=off -fno-math-errno \
           -fno-strict-aliasing -pthread $(SANITIZE) $(CFLAGS)
 say     = $(if $(V),,@echo "  $1 $@" &&)
-LIBS    = $(LDFLAGS) -luring -lpcre2-8 -ljansson -lxxhash -lz -lm
+LIBS    = $(LDFLAGS) -luring -lpcre2-8 -ljansson -lxxhash -lz -lzstd -llzma -lm
 
 # The scalar tier is the law: no tier flags, no vectoriser (gcc 12 miscompiles scalar int8 sums with them).
 TIER =
@@ -53,7 +53,7 @@ $(BUILD)/obj/kernel/neon/%.o:   TIER = $(FAST) -march=armv8.2-a+dotprod
 $(BUILD)/obj/kernel/i8mm/%.o:   TIER = $(FAST) -march=armv8.2-a+dotprod+i8mm
 endif
 
-LAYERS  = cli server eval study quant engine text model store op machine kernel format base
+LAYERS  = cli server eval study quant library engine text model store op machine kernel format base
 # link order: every layer before the layers it uses
 ENGINE  = $(call archive,engine text model store op machine kernel format base)
 archive = $(foreach l,$1,$(BUILD)/lib$l.a)

@@ -64,6 +64,7 @@ drivers="
   capture
   capture          $data/steering/steer-llama-tied.gguf $data/golden/qwen35moe.gguf
 + eval_stats       $data/eval
++ zim              $data/library/zim
 + quants           $data/quants
 + recipes          $data/quantize
 + encode           $data/quantize
