@@ -78,6 +78,21 @@ char *file_read_regular(const char *path, size_t most, size_t *n, struct error *
     return read_open(fd, path, most, n, err);
 }
 
+int file_read_at(int fd, void *to, uint64_t n, uint64_t at, const char **why)
+{
+    for (uint64_t done = 0; done < n;) {
+        ssize_t got = pread(fd, (uint8_t *)to + done, n - done, (off_t)(at + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            *why = got < 0 ? strerror(errno) : "the file has become shorter";
+            return -1;
+        }
+        done += (uint64_t)got;
+    }
+    return 0;
+}
+
 /* Of the folder that a name of a file leads to. */
 static int stat_folder(const char *path, struct stat *out)
 {

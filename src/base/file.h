@@ -1,5 +1,5 @@
 /* Reading small files and streams as a whole: templates, schemas, requests, traces. Models are not read this way: format/gguf.h.
- * And names of files. */
+ * Pieces of open files. And names of files. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -18,6 +18,9 @@ char *file_read_regular(const char *path, size_t most, size_t *n, struct error *
 
 /* The same, for the rest of a stream, which stays open; name is for the sentence. */
 char *file_read_stream(FILE *f, const char *name, size_t most, size_t *n, struct error *err);
+
+/* All n bytes at a place of an open file. 0, or -1 and *why, which is strerror's text or says that the file ends before. */
+int file_read_at(int fd, void *to, uint64_t n, uint64_t at, const char **why);
 
 /* 1: both names lead to one place, where there is a file or can be one; 0: they do not, or one leads nowhere. */
 int file_is_same(const char *a, const char *b);

@@ -1,16 +1,15 @@
 /* stoker_about(): what the headers of a model's files say. stoker_model_hash(): which model it is. stoker_layers() and stoker_expert_use():
  * what each of its layers is, and how often its experts are used. */
 #include "base/error.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "engine/engine.h"
 #include "engine/public_error.h"
 #include "format/gguf.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void copy_text(char *out, size_t size, const struct gguf *g, const char *key)
 {
@@ -118,13 +117,10 @@ static int add_sample(struct hash_stream *h, const struct gguf_file *f, const ch
                       struct error *err)
 {
     uint8_t bytes[SAMPLE];
-    for (size_t got = 0; got < n;) {
-        ssize_t read = pread(f->fd, bytes + got, n - got, (off_t)(offset + got));
-        if (read <= 0)
-            return error_set(err, ERR_IO, "%s: reading %s at %llu failed: %s", f->path, tensor,
-                             (unsigned long long)(offset + got), read ? strerror(errno) : "the file has ended");
-        got += (size_t)read;
-    }
+    const char *why;
+    if (file_read_at(f->fd, bytes, n, offset, &why))
+        return error_set(err, ERR_IO, "%s: reading %s at %llu failed: %s", f->path, tensor, (unsigned long long)offset,
+                         why);
     hash_add(h, bytes, n);
     return 0;
 }

@@ -131,5 +131,6 @@ double gguf_item_float(const struct gguf_value *v, uint64_t i);
 
 /* "u32", "string", ...; static. "unknown": no kind has this number. */
 const char *gguf_kind_name(enum gguf_kind k);
+size_t gguf_kind_bytes(enum gguf_kind k); /* of a single value; 0: it depends */
 
 #endif

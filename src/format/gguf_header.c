@@ -37,6 +37,8 @@ static const struct {
     [GGUF_F64] = {"f64", 8},
 };
 
+size_t gguf_kind_bytes(enum gguf_kind k) { return (unsigned)k < N_KIND ? kinds[k].size : 0; }
+
 const char *gguf_kind_name(enum gguf_kind k) { return (unsigned)k < N_KIND ? kinds[k].name : "unknown"; }
 
 struct gguf_string gguf_text(const char *text) { return (struct gguf_string){text, strlen(text)}; }

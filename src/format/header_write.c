@@ -2,6 +2,7 @@
 #include "format/header_write.h"
 
 #include "base/checked.h"
+#include "format/gguf_header.h"
 
 #include <string.h>
 
@@ -21,31 +22,6 @@ static void put_string(struct header_out *o, struct gguf_string s)
     header_put(o, s.text, (size_t)s.length);
 }
 
-static struct gguf_string string_of(const char *text) { return (struct gguf_string){text, strlen(text)}; }
-
-static size_t kind_bytes(enum gguf_kind k)
-{
-    switch (k) {
-    case GGUF_U8:
-    case GGUF_I8:
-    case GGUF_BOOL:
-        return 1;
-    case GGUF_U16:
-    case GGUF_I16:
-        return 2;
-    case GGUF_U32:
-    case GGUF_I32:
-    case GGUF_F32:
-        return 4;
-    case GGUF_U64:
-    case GGUF_I64:
-    case GGUF_F64:
-        return 8;
-    default:
-        return 0;
-    }
-}
-
 void header_put_head(struct header_out *o, uint64_t n_tensor, uint64_t n_value)
 {
     header_put(o, "GGUF", 4);
@@ -59,7 +35,7 @@ static void put_array(struct header_out *o, const struct gguf_value *v)
     put_u32(o, (uint32_t)v->item);
     put_u64(o, v->n);
     if (v->item != GGUF_STRING)
-        header_put(o, v->as.items, (size_t)v->n * kind_bytes(v->item));
+        header_put(o, v->as.items, (size_t)v->n * gguf_kind_bytes(v->item));
     else
         for (uint64_t i = 0; i < v->n; i++)
             put_string(o, v->as.strings[i]);
@@ -77,13 +53,13 @@ void header_put_value(struct header_out *o, const struct gguf_value *v)
     else if (v->kind == GGUF_F32)
         header_put(o, &f, sizeof f);
     else
-        header_put(o, &v->as, kind_bytes(v->kind));
+        header_put(o, &v->as, gguf_kind_bytes(v->kind));
 }
 
 void header_put_tensor(struct header_out *o, const char *name, int n_dims, const uint64_t *ne, enum block_type type,
                        uint64_t offset)
 {
-    put_string(o, string_of(name));
+    put_string(o, gguf_text(name));
     put_u32(o, (uint32_t)n_dims);
     for (int d = 0; d < n_dims; d++)
         put_u64(o, ne[d]);
@@ -101,20 +77,20 @@ void header_put_padding(struct header_out *o, uint32_t alignment)
 
 struct gguf_value header_u64(const char *key, enum gguf_kind kind, uint64_t v)
 {
-    return (struct gguf_value){.key = string_of(key), .kind = kind, .n = 1, .as.u = v};
+    return (struct gguf_value){.key = gguf_text(key), .kind = kind, .n = 1, .as.u = v};
 }
 
 struct gguf_value header_text(const char *key, const char *text)
 {
-    return (struct gguf_value){.key = string_of(key), .kind = GGUF_STRING, .n = 1, .as.string = string_of(text)};
+    return (struct gguf_value){.key = gguf_text(key), .kind = GGUF_STRING, .n = 1, .as.string = gguf_text(text)};
 }
 
 struct gguf_value header_texts(const char *key, const struct gguf_string *s, uint64_t n)
 {
-    return (struct gguf_value){.key = string_of(key), .kind = GGUF_ARRAY, .item = GGUF_STRING, .n = n, .as.strings = s};
+    return (struct gguf_value){.key = gguf_text(key), .kind = GGUF_ARRAY, .item = GGUF_STRING, .n = n, .as.strings = s};
 }
 
 struct gguf_value header_u64s(const char *key, const uint64_t *v, uint64_t n)
 {
-    return (struct gguf_value){.key = string_of(key), .kind = GGUF_ARRAY, .item = GGUF_U64, .n = n, .as.items = v};
+    return (struct gguf_value){.key = gguf_text(key), .kind = GGUF_ARRAY, .item = GGUF_U64, .n = n, .as.items = v};
 }

@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json/scan.h"
 
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { DEPTH = 3 }; /* of {"name": {"shape": []}} */
 
@@ -18,18 +18,9 @@ static const char *const dtypes[] = {"F32", "F16", "BF16", "I32"};
 
 static int read_at(const struct safetensors_file *f, void *to, uint64_t n, uint64_t at, struct error *err)
 {
-    uint8_t *next = to;
-    while (n > 0) {
-        ssize_t got = pread(f->fd, next, n, (off_t)at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return error_set(err, ERR_IO, "%s: reading %" PRIu64 " bytes at %" PRIu64 " failed: %s", f->path, n, at,
-                             got < 0 ? strerror(errno) : "it shrank");
-        next += got;
-        at += (uint64_t)got;
-        n -= (uint64_t)got;
-    }
+    const char *why;
+    if (file_read_at(f->fd, to, n, at, &why))
+        return error_set(err, ERR_IO, "%s: reading %" PRIu64 " bytes at %" PRIu64 " failed: %s", f->path, n, at, why);
     return 0;
 }
 

@@ -3,15 +3,14 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "format/gguf.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A header of VECTOR_LAYERS directions takes 160 KiB. */
 static const struct gguf_small limits = {.file = 64 << 20, .header = VECTOR_HEADER};
@@ -251,28 +250,14 @@ static void read_texts(const struct gguf *g, struct vector_texts *t)
 
 /* ---- numbers ---------------------------------------------------------------------------------------------------------------- */
 
-static int read_all(const struct gguf_file *f, uint8_t *to, uint64_t n, uint64_t at, struct error *err)
-{
-    while (n > 0) {
-        ssize_t got = pread(f->fd, to, n, (off_t)at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return error_set(err, ERR_IO, "%s: reading %" PRIu64 " bytes at %" PRIu64 " failed: %s", f->path, n, at,
-                             got < 0 ? strerror(errno) : "it shrank");
-        to += got;
-        at += (uint64_t)got;
-        n -= (uint64_t)got;
-    }
-    return 0;
-}
-
 /* The values of a tensor into out, widened in place: 16-bit values are read into its upper half. */
 static int read_values(const struct gguf *g, const struct gguf_tensor *t, float *out, struct error *err)
 {
     uint8_t *raw = (uint8_t *)out + (t->ne[0] * sizeof *out - t->n_bytes);
-    if (read_all(&g->file[t->file], raw, t->n_bytes, t->offset, err))
-        return -1;
+    const struct gguf_file *file = &g->file[t->file];
+    const char *why;
+    if (file_read_at(file->fd, raw, t->n_bytes, t->offset, &why))
+        return error_set(err, ERR_IO, "%s: reading %s failed: %s", file->path, t->name, why);
     const struct block_info *type = type_info(t->type);
     for (uint64_t i = 0; i < t->ne[0]; i++) {
         float value; /* is written where nothing is left to read */

@@ -130,15 +130,9 @@ static int read_slab(const struct quant_job *j, struct slab *s, struct error *er
     const struct gguf_tensor *t = &j->in->tensor[s->tensor];
     const struct gguf_file *f = &j->in->file[t->file];
     uint64_t at = t->offset + s->unit * in_unit(j, s->tensor);
-    for (uint64_t n = 0; n < s->in_bytes;) {
-        ssize_t got = pread(f->fd, s->in + n, (size_t)(s->in_bytes - n), (off_t)(at + n));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return error_set(err, ERR_IO, "%s: reading %s at byte %" PRIu64 " failed: %s", f->path, t->name, at + n,
-                             got < 0 ? strerror(errno) : "the file has become shorter");
-        n += (uint64_t)got;
-    }
+    const char *why;
+    if (file_read_at(f->fd, s->in, s->in_bytes, at, &why))
+        return error_set(err, ERR_IO, "%s: reading %s at byte %" PRIu64 " failed: %s", f->path, t->name, at, why);
     file_drop_cache(f->fd, at, s->in_bytes);
     return 0;
 }

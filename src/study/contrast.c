@@ -2,12 +2,11 @@
 #include "study/contrast.h"
 
 #include "base/error.h"
+#include "base/file.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { TOGETHER = 4, VECTORS = 6 };
 static const double EQUAL = 1e-6;
@@ -27,26 +26,14 @@ struct work {
 
 /* ---- rows ------------------------------------------------------------------------------------------------------------------- */
 
-static int read_all(struct work *k, uint64_t at, size_t n)
-{
-    for (size_t done = 0; done < n;) {
-        ssize_t got = pread(k->r->fd, (char *)k->raw + done, n - done, (off_t)(at + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return error_set(k->err, ERR_IO, "recorded rows cannot be read: %s", got ? strerror(errno) : "they end");
-        done += (size_t)got;
-    }
-    return 0;
-}
-
 /* Row i of the file: the mean of its streams. */
 static int read_row(struct work *k, size_t i, double *x)
 {
     int n = k->r->n_embd, m = k->r->n_stream;
     size_t bytes = (size_t)n * (size_t)m * sizeof *k->raw;
-    if (read_all(k, k->r->at + i * bytes, bytes))
-        return -1;
+    const char *why;
+    if (file_read_at(k->r->fd, k->raw, bytes, k->r->at + i * bytes, &why))
+        return error_set(k->err, ERR_IO, "recorded rows cannot be read: %s", why);
     for (int j = 0; j < n; j++) {
         x[j] = (double)k->raw[j];
         for (int s = 1; s < m; s++)

@@ -2,13 +2,12 @@
 #include "study/lens.h"
 
 #include "base/error.h"
+#include "base/file.h"
 #include "format/gguf.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { SIDE_BY_SIDE = 8, ROWS = 256 };
 
@@ -67,15 +66,9 @@ static int read_rows(const struct study_lens *l, const struct gguf_tensor *t, ui
     const struct block_info *type = type_info(t->type);
     const struct gguf_file *f = &l->g->file[t->file];
     size_t bytes = type_row_bytes(type, t->ne[0]) * n;
-    for (size_t done = 0; done < bytes;) {
-        ssize_t got = pread(f->fd, raw + done, bytes - done, (off_t)(t->offset + first * (bytes / n) + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return error_set(err, ERR_IO, "%s: %s cannot be read: %s", f->path, t->name,
-                             got ? strerror(errno) : "the file shrank");
-        done += (size_t)got;
-    }
+    const char *why;
+    if (file_read_at(f->fd, raw, bytes, t->offset + first * (bytes / n), &why))
+        return error_set(err, ERR_IO, "%s: %s cannot be read: %s", f->path, t->name, why);
     type->decode(out, raw, n * t->ne[0]);
     return 0;
 }

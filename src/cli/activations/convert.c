@@ -1,6 +1,7 @@
 /* stoker activations convert: what a capture tool of llama.cpp wrote (pull requests 20785 and 20820), as a file of recorded rows.
  *
  *     "ACTV"  u32 version  u32 n_embd  u32 layer     little-endian; then rows of f32 [n_embd], the ends of that layer, to the file's end */
+#include "base/file.h"
 #include "base/reqmem.h"
 #include "cli/activations/activations.h"
 #include "cli/activations/part.h"
@@ -34,15 +35,11 @@ static uint32_t number(const uint8_t *b) { return b[0] | b[1] << 8 | b[2] << 16 
 /* All n bytes at a place. */
 static int read_at(const struct dump *d, void *out, size_t n, uint64_t at)
 {
-    for (size_t done = 0; done < n;) {
-        ssize_t got = pread(d->fd, (char *)out + done, n - done, (off_t)(at + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return wrong(d, got ? strerror(errno) : "became shorter while it was read");
-        done += (size_t)got;
-    }
-    return 0;
+    const char *why;
+    if (file_read_at(d->fd, out, n, at, &why) == 0)
+        return 0;
+    fprintf(stderr, "stoker activations: %s cannot be read: %s\n", d->path, why);
+    return 1;
 }
 
 static int read_header(struct dump *d)

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -118,6 +119,23 @@ static void two_names_of_a_place(void **state)
     assert_int_equal(chdir("/"), 0);
 }
 
+static void pieces(void **state)
+{
+    (void)state;
+    const char *why = NULL;
+    char text[8] = "";
+    write_file(10);
+    int fd = open(path, O_RDONLY);
+    assert_int_equal(file_read_at(fd, text, 4, 6, &why), 0);
+    assert_int_equal(file_read_at(fd, text, 0, 10, &why), 0);
+    assert_null(why);
+    assert_int_equal(file_read_at(fd, text, 5, 6, &why), -1);
+    assert_string_equal(why, "the file has become shorter");
+    close(fd);
+    assert_int_equal(file_read_at(fd, text, 1, 0, &why), -1);
+    assert_string_equal(why, "Bad file descriptor");
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -137,6 +155,7 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(whole_files), cmocka_unit_test(what_is_refused),
-                                       cmocka_unit_test(a_stream_stays_open), cmocka_unit_test(two_names_of_a_place)};
+                                       cmocka_unit_test(a_stream_stays_open), cmocka_unit_test(two_names_of_a_place),
+                                       cmocka_unit_test(pieces)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
