@@ -137,7 +137,8 @@ struct stoker_options {
      * Drafts change no token and no log-probability: they are computed behind a sequence's last token, in the same step, and hold as long
      * as they are what is chosen anyway. */
     int n_draft;
-    /* What requests without drafts of their own draft: "off" (default), or "ngram": what their texts repeat. With it n_draft 0 is 8. */
+    /* What requests without drafts of their own draft: "off" (default), or "ngram": what their constraints force, else what their texts
+     * repeat. With it n_draft 0 is 8. */
     const char *draft;
     uint64_t
         capture_memory; /* bytes for recorded rows on their way to files, of all requests; 0: nothing can be recorded */

@@ -15,6 +15,7 @@
  *     known      each answer goes on: what a drafted answer leaves in the cache is found, and is right
  *     repeated   drafts by what the text repeats (--draft ngram), of a prompt that says everything three times
  *     forced     answers of a pattern and of a schema, where the model has a tokenizer
+ *     certain    what a schema and a pattern force, by --draft ngram
  *     events     a caller that reads late: drafts wait as tokens do
  *
  * A line a test and model. Needs no data from outside the repository. */
@@ -525,6 +526,52 @@ static void forced(const struct subject *m, int must)
         verdict(m, "forced", ok, ok ? detail : err.text);
 }
 
+/* What a constraint forces is drafted by itself: keys, a text that is forced for long, one token at a time where that is all there is. */
+static void certain(const struct subject *m, int must)
+{
+    static const char schema[] = "{\"type\":\"object\",\"properties\":{\"description\":{\"type\":\"boolean\"},"
+                                 "\"quantity\":{\"enum\":[\"several\",\"nothing\"]}},"
+                                 "\"required\":[\"description\",\"quantity\"],\"additionalProperties\":false}";
+    static const char long_text[] = "(certainly){10000}";
+    const struct stoker_answer want[] = {{.language = STOKER_JSON_SCHEMA, .text = schema, .n = sizeof schema - 1},
+                                         {.language = STOKER_REGEX, .text = long_text, .n = sizeof long_text - 1}};
+    struct stoker_options plain = options(0), o = options(0);
+    struct stoker_error err = {0};
+    char detail[60] = "";
+    size_t drafted = 0, accepted[2] = {0};
+    int n = 0;
+    o.draft = "ngram";
+    struct stoker *s = engine(m->path, &o), *cold = engine(m->path, &plain);
+    int ok = s && cold;
+    for (int i = 0; i < 4 && ok; i++) {
+        const struct stoker_constraint *c = NULL, *same_one = NULL;
+        struct stoker_request r = request(&prompts[i / 2], i / 2);
+        struct answer truth, a;
+        if (stoker_constraint_open(&c, s, &want[i % 2], &err)) {
+            ok = !must && err.code == STOKER_ERR_UNSUPPORTED;
+            break;
+        }
+        ok = stoker_constraint_open(&same_one, cold, &want[i % 2], &err) == 0;
+        r.ignore_end = 0;
+        r.may_be_cut = 1;
+        r.constraint = same_one;
+        ok = ok && ask(cold, &r, &truth) == 0;
+        r.constraint = c;
+        ok = ok && ask(s, &r, &a) == 0 && same(&truth, &a);
+        drafted += a.end.u.end.n_drafted;
+        accepted[i % 2] += a.end.u.end.n_accepted;
+        stoker_constraint_close(s, c);
+        stoker_constraint_close(cold, same_one);
+        n++;
+    }
+    ok = ok && (!n || (accepted[0] > 8 && accepted[1] > 0)); /* what repeats brings a few as well */
+    stoker_close(s);
+    stoker_close(cold);
+    snprintf(detail, sizeof detail, "%zu and %zu of %zu drafts", accepted[0], accepted[1], drafted);
+    if (n || !ok)
+        verdict(m, "certain", ok, ok || n ? detail : err.text);
+}
+
 /* More tokens than the queue of events has places for, read late. */
 static void events(const struct subject *m)
 {
@@ -587,6 +634,8 @@ static void run_model(const char *path)
         repeated(&m);
     if (wanted("forced"))
         forced(&m, embedded);
+    if (wanted("certain"))
+        certain(&m, embedded);
     if (embedded && wanted("events"))
         events(&m);
 }

@@ -1,6 +1,8 @@
 /* See propose.h. */
 #include "engine/step/propose.h"
 
+#include "engine/draft/forced.h"
+
 /* The row behind n drafts chooses one more token, and each that is chosen is an event. Two entries of the queue are kept for the last
  * event. Refused rows would be recorded: who records drafts nothing. */
 int propose_most(const struct stoker *s, const struct job *j, int most)
@@ -21,12 +23,25 @@ static struct ngram *ngram_of(const struct stoker *s, struct job *j)
     return g;
 }
 
-int propose(const struct stoker *s, struct job *j, int most)
+/* What its constraint leaves. Its work counts as that on masks, which other jobs wait for. */
+static int by_constraint(struct stoker *s, const struct job *j, int most, stoker_token *out)
+{
+    uint64_t work = s->mask_work < MASK_WORK_PER_STEP ? MASK_WORK_PER_STEP - s->mask_work : 0;
+    int n = forced_propose(j->constraint_state, s->session->tokenizer, most, out, &work);
+    s->mask_work += work;
+    return n;
+}
+
+int propose(struct stoker *s, struct job *j, int most)
 {
     stoker_token *out = j->history + j->n_history;
-    int n = j->draft.source
-                ? draft_propose(&j->draft, j->history, j->n_history, most, s->session->model->p.n_vocab, out)
-                : ngram_propose(ngram_of(s, j), j->history, j->n_history, most, out);
+    int n = 0;
+    if (j->draft.source)
+        n = draft_propose(&j->draft, j->history, j->n_history, most, s->session->model->p.n_vocab, out);
+    else if (j->constraint_state)
+        n = by_constraint(s, j, most, out);
+    if (n == 0 && !j->draft.source)
+        n = ngram_propose(ngram_of(s, j), j->history, j->n_history, most, out);
     return n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
 }
 

@@ -8,7 +8,7 @@
 int propose_most(const struct stoker *s, const struct job *j, int most);
 
 /* At most `most` drafts, behind the job's history. Returns how many. */
-int propose(const struct stoker *s, struct job *j, int most);
+int propose(struct stoker *s, struct job *j, int most);
 
 /* So many of the job's tokens are computed: sources that learn from a text may know them. */
 void propose_learn(const struct stoker *s, struct job *j);

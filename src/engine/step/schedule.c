@@ -174,7 +174,7 @@ static void find_memory(struct stoker *s, struct step *p)
 }
 
 /* No cut is among the rows of drafts but at their end. */
-static int drafts_of(const struct stoker *s, struct job *j, int most)
+static int drafts_of(struct stoker *s, struct job *j, int most)
 {
     int n = 0;
     most = propose_most(s, j, most);

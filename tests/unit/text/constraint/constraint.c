@@ -220,11 +220,58 @@ static void test_place(void **state)
     assert_in_range(constraint_start_bytes(trie), 1 << 20, 8 << 20);
 }
 
+/* What is certain behind a text. */
+static void certain_behind(const char *grammar, const char *text, const char *expected, int32_t expected_token)
+{
+    struct constraint *c = from_gbnf(grammar);
+    struct constraint_state *s;
+    struct error err = {0};
+    char out[40];
+    int32_t token;
+    uint64_t work = CONSTRAINT_MS;
+    assert_int_equal(constraint_begin(&s, c, &err), 0);
+    assert_int_equal(constraint_accept_text(s, text, strlen(text), &err), 1);
+    size_t n = constraint_certain(s, out, sizeof out - 1, &token, &work);
+    out[n] = 0;
+    assert_string_equal(out, expected);
+    assert_int_equal(token, expected_token);
+    assert_in_range(work, 0, CONSTRAINT_MS + CONSTRAINT_STEP);
+    work = 0; /* nothing may be done: nothing is certain */
+    assert_int_equal(constraint_certain(s, out, sizeof out - 1, &token, &work), 0);
+    assert_int_equal(constraint_accept_text(s, expected, strlen(expected), &err), 1); /* nothing changed */
+    constraint_destroy(c);
+}
+
+static void test_certain(void **state)
+{
+    (void)state;
+    static const char keys[] =
+        "root ::= \"{name: \" [a-z]{1,3} \", n: \" (\"ten\" | \"two\") \"}\" rest?\nrest ::= \"more\"";
+    static const char either[] = "root ::= \"left\" | \"less\" | \"\\u00e9\\u00e8\" \"!\"";
+    certain_behind(keys, "", "{name: ", -1);
+    certain_behind(keys, "{name: a", "", -1);
+    certain_behind(keys, "{name: abc", ", n: t", -1);
+    certain_behind(keys, "{name: abc, n: tw", "o}", -1); /* and there the text may end */
+    certain_behind(keys, "{name: abc, n: two}", "", -1);
+    certain_behind(keys, "{name: abc, n: two}m", "ore", -1);
+    certain_behind(either, "", "", -1);
+    certain_behind(either, "le", "", -1);
+    certain_behind(either, "les", "s", -1);
+    certain_behind(either, "\xc3", "\xa9\xc3\xa8!", -1); /* in the middle of a letter */
+    certain_behind(either, "\xc3\xa9", "\xc3\xa8!", -1);
+    certain_behind("root ::= \"certainly\"{10000}", "certainly", "certainlycertainlycertainlycertainlycer", -1);
+    certain_behind("root ::= \"call\" <[7]> \"x\"", "ca", "ll", 7);
+    certain_behind("root ::= \"call\" (<[7]> | <[8]>)", "ca", "ll", -1);
+    certain_behind("root ::= \"call\" (<[7]> | \"x\")", "ca", "ll", -1);
+    certain_behind("root ::= \"call\" !<[7]>", "ca", "ll", -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_depth),   cmocka_unit_test(test_same_masks), cmocka_unit_test(test_letters),
         cmocka_unit_test(test_history), cmocka_unit_test(test_long),       cmocka_unit_test(test_place),
+        cmocka_unit_test(test_certain),
     };
     return cmocka_run_group_tests(tests, open_ember, close_ember);
 }

@@ -1,0 +1,70 @@
+/* See forced.h. */
+#include "engine/draft/forced.h"
+
+#include "base/error.h"
+#include "text/constraint/constraint.h"
+#include "text/tokenizer/tokenizer.h"
+
+#include <string.h>
+
+enum {
+    PIECE = 8,
+    MOST_BYTES = PIECE * STOKER_DRAFT_MOST
+}; /* bytes of text for a draft, about: tokens are seldom longer */
+
+static size_t bytes_of(const struct tokenizer *t, const int32_t *id, size_t n)
+{
+    size_t sum = 0, bytes;
+    for (size_t i = 0; i < n; i++) {
+        tokenizer_piece(t, id[i], 0, &bytes);
+        sum += bytes;
+    }
+    return sum;
+}
+
+/* Of a text's tokens, the first that is not of the first `skip` bytes. -1: a token holds bytes of both. */
+static int behind(const struct tokenizer *t, const struct token_list *l, size_t skip)
+{
+    size_t at = 0, bytes;
+    int i = 0;
+    for (; at < skip && (size_t)i < l->n; at += bytes)
+        tokenizer_piece(t, l->id[i++], 0, &bytes);
+    return at == skip ? i : -1;
+}
+
+/* Tokens of text [n] behind n_lead bytes, which stand before it: some vocabularies put a space before what they encode, and it has to stay
+ * apart. Returns how many there are, of which at most `most` are in out. */
+static int encode(const struct tokenizer *t, const char *lead_and_text, size_t n_lead, size_t n, int most,
+                  stoker_token *out)
+{
+    struct token_list l = {0};
+    struct error err = {0};
+    int first = -1, found = 0;
+    if (tokenizer_encode(t, lead_and_text, n_lead + n, 0, 0, &l, &err) == 0) {
+        size_t bytes = bytes_of(t, l.id, l.n);
+        first = bytes >= n ? behind(t, &l, bytes - n) : -1;
+    }
+    if (first >= 0)
+        found = (int)l.n - first;
+    for (int i = 0; i < found && i < most; i++)
+        out[i] = l.id[first + i];
+    token_list_free(&l);
+    return found;
+}
+
+int forced_propose(const struct constraint_state *s, const struct tokenizer *t, int most, stoker_token *out,
+                   uint64_t *work)
+{
+    char text[1 + MOST_BYTES] = "\n";
+    size_t longest = (size_t)most * PIECE < MOST_BYTES ? (size_t)most * PIECE : MOST_BYTES;
+    int32_t token;
+    size_t n = constraint_certain(s, text + 1, longest, &token, work);
+    int found = 0;
+    if (n > 0 && !(found = encode(t, text + 1, 0, n, most, out)))
+        found = encode(t, text, 1, n, most, out);
+    if (n == longest && found > 1) /* the last one may be cut off */
+        found--;
+    if (token >= 0 && found < most && (n == 0 || found > 0))
+        out[found++] = token;
+    return found < most ? found : most;
+}
