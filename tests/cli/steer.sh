@@ -55,6 +55,10 @@ cmp -s "$dir/out" "$dir/flags" && ! cmp -s "$dir/out" "$dir/plain" && pass || fa
 echo '[{"vector":0,"scale":2,"layers":[3,3],"from":0,"side":"both"}]' >"$dir/list"
 run $ask --control-vector "$raw" --steer "@$dir/list"
 cmp -s "$dir/out" "$dir/flags" && pass || fail "--steer @FILE" "is not what flags say"
+run $ask --control-vector-scaled "$raw:2" --steer '[{"vector":0,"layers":[3,3]}]'
+cmp -s "$dir/out" "$dir/flags" && pass || fail "--steer without a scale" "does not have that of --control-vector-scaled"
+run $ask --control-vector-scaled "$raw:-9" --steer '[{"vector":0,"scale":2,"layers":[3,3]}]'
+cmp -s "$dir/out" "$dir/flags" && pass || fail "--steer" "its scale does not go before that of --control-vector-scaled"
 run $ask --control-vector "$raw" --steer '[{"vector":0,"scale":2,"to":0}]'
 cmp -s "$dir/out" "$dir/plain" && pass || fail "--steer" "steers no positions"
 run $ask --control-vector "$raw" --steer '[{"vector":"x"}]'

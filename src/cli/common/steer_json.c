@@ -68,8 +68,8 @@ static int read_vector(const char *command, struct steer_flags *f, size_t i, jso
         return refuse(command, i, why.text);
     if ((f->of[i] = file_of(f, vector)) < 0)
         return refuse(command, i, "no such vector; --control-vector and --project name their files");
-    how->has_amount = scale != NULL;
-    how->amount = (float)json_number_value(scale);
+    how->has_amount = scale || f->file[f->of[i]].has_scale;
+    how->amount = (float)(scale ? json_number_value(scale) : f->file[f->of[i]].scale);
     how->has_layers = layers != NULL;
     if (layers && (json_unpack_ex(layers, &why, JSON_STRICT, "[I, I]", &first, &last) || first < 0 || last < 0 ||
                    first > INT_MAX || last > INT_MAX))
