@@ -41,7 +41,10 @@ static const struct {
     {"|ps|", "stoker serve answers GET /api/ps with the model that is loaded"},
     {"|pull|download|get|", "stoker downloads nothing: name a GGUF file, as in stoker run MODEL.gguf"},
     {"|rm|cp|import|", "models are files: rm, cp and mv do"},
-    {"|create|push|", "stoker makes and uploads no models; run and serve take GGUF files as they are"},
+    {"|create|", "stoker quantize makes smaller files from a GGUF file; run and serve take files as they are"},
+    {"|quantise|", "did you mean stoker quantize?"},
+    {"|perplexity|ppl|", "did you mean stoker eval ppl?"},
+    {"|push|", "stoker uploads nothing"},
     {"|load|unload|stop|",
      "a model stays loaded as long as its stoker run or stoker serve; Ctrl-C or SIGTERM ends that"},
 };

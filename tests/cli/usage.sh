@@ -9,7 +9,7 @@ is "an unknown command" 2 "" '^stoker: "nosuch" is not a command; see stoker --h
 for pair in "rnu|did you mean stoker run\?" "chat|did you mean stoker run\?" "show|did you mean stoker inspect\?" \
     "pull|stoker downloads nothing" "list|stoker keeps no list of models" "ps|stoker serve answers GET /api/ps" \
     "some.gguf|did you mean stoker run some.gguf\?" "-m|did you mean stoker run -m\?" "rm|models are files: rm, cp and mv do$" \
-    "create|stoker makes and uploads no models" "stop|a model stays loaded as long as its stoker run" "server|did you mean stoker serve\?"; do
+    "create|stoker quantize makes smaller files" "quantise|did you mean stoker quantize\?" "perplexity|did you mean stoker eval ppl\?" "push|stoker uploads nothing" "stop|a model stays loaded as long as its stoker run" "server|did you mean stoker serve\?"; do
     run "${pair%%|*}"
     is "stoker ${pair%%|*}" 2 "" "^stoker: \"${pair%%|*}\" is not a command; ${pair#*|}"
 done
