@@ -481,6 +481,11 @@ struct stoker_request {
      * must neither wait nor call a function of this header. A request that records rows drafts nothing. NULL: as stoker_options.draft. */
     int (*draft)(void *arg, const stoker_token *history, size_t n, int most, stoker_token *out);
     void *draft_arg;
+    /* [n_prediction] about what the answer will be, where a part of it is known (a file that is to be changed): drafted where the answer
+     * goes along, if stoker_options.draft is "ngram". As many as the answer may have are used, up to the first that is not in the
+     * vocabulary. */
+    const stoker_token *prediction;
+    size_t n_prediction;
     int no_cache;     /* 1: neither uses cached prefixes nor leaves any (benchmarks) */
     const void *salt; /* [n_salt] bytes: prefixes are shared only among requests with the same salt */
     size_t n_salt;

@@ -14,6 +14,7 @@
  *     unreadable an expert that drafts alone need cannot be read
  *     known      each answer goes on: what a drafted answer leaves in the cache is found, and is right
  *     repeated   drafts by what the text repeats (--draft ngram), of a prompt that says everything three times
+ *     predicted  answers that are known before, by stoker_request.prediction: right, with an edit, wrong, with ids that there are not
  *     forced     answers of a pattern and of a schema, where the model has a tokenizer
  *     certain    what a schema and a pattern force, by --draft ngram
  *     events     a caller that reads late: drafts wait as tokens do
@@ -483,6 +484,38 @@ static void repeated(const struct subject *m)
     verdict(m, "repeated", ok && stats.accepted_tokens > 10, detail);
 }
 
+/* The answer, a part of it, something else, ids that there are not: whatever is predicted, the answer is the same. */
+static void predicted(const struct subject *m)
+{
+    enum { FORMS = 4 };
+    struct stoker_options o = options(0);
+    stoker_token text[FORMS][MOST_ANSWER];
+    size_t n[FORMS], accepted[FORMS] = {0};
+    char detail[60];
+    o.draft = "ngram";
+    struct stoker *s = engine(m->path, &o);
+    int ok = s != NULL;
+    for (int i = 0; i < WAYS * FORMS && ok; i++) {
+        int way = i % WAYS, form = i / WAYS;
+        struct stoker_request r = request(&prompts[way], way);
+        struct answer a;
+        n[form] = (size_t)truths[way].n;
+        for (int k = 0; k < truths[way].n; k++) {
+            stoker_token truth = truths[way].id[k];
+            text[form][k] = form == 2 ? (truth + 1) % m->n_vocab : form == 3 && k == 9 ? m->n_vocab : truth;
+        }
+        if (form == 1)
+            text[form][4] = (text[form][4] + 1) % m->n_vocab;
+        r.prediction = text[form];
+        r.n_prediction = n[form];
+        ok = ask(s, &r, &a) == 0 && same(&truths[way], &a);
+        accepted[form] += a.end.u.end.n_accepted;
+    }
+    stoker_close(s);
+    snprintf(detail, sizeof detail, "%zu, %zu, %zu, %zu accepted", accepted[0], accepted[1], accepted[2], accepted[3]);
+    verdict(m, "predicted", ok && accepted[0] > 30 && accepted[3] > 15 && accepted[0] > accepted[2], detail);
+}
+
 static void forced(const struct subject *m, int must)
 {
     static const char pattern[] = "(abc[0-9]{2}|x+y) (abc[0-9]{2}|x+y)";
@@ -632,6 +665,8 @@ static void run_model(const char *path)
         known(&m);
     if (wanted("repeated"))
         repeated(&m);
+    if (wanted("predicted"))
+        predicted(&m);
     if (wanted("forced"))
         forced(&m, embedded);
     if (wanted("certain"))

@@ -590,6 +590,7 @@ mutate drafts-committed "$(drafts known lfm2moe)" src/engine/session.c 's|r = fi
 mutate drafts-published "$(drafts known qwen3moe)" src/engine/step/verify.c 's|^    e->rows = n;|    (void)n;|'
 mutate drafts-not-compared "$(drafts alone qwen3moe)" src/engine/step/verify.c 's|history\[j->n_history - 1\] == draft|n_history > 0 \&\& draft >= 0|'
 mutate drafts-by-old-masks "$(drafts forced qwen3moe)" src/engine/step/masks.c 's|^    if (!j->constraint_state)$|    if (1)|'
+mutate drafts-by-prediction "$(drafts predicted qwen3moe)" src/engine/step/propose.c 's|if (j->n_prediction \&\& |if (0 \&\& |'
 mutate drafts-by-force "$(drafts certain qwen3moe)" src/engine/step/propose.c 's|    int n = forced_propose(|    int n = 0 * forced_propose(|'
 mutate certain-ends "unit/text/constraint/constraint" src/text/constraint/certain.c 's#id == SET_DEAD .. set->accepting .. set->tokens#id == SET_DEAD || set->tokens#'
 mutate drafts-behind-the-limit "$(drafts alone qwen3moe)" src/engine/step/propose.c 's|return n - 1 < (size_t)most ? (int)n - 1 : most;|return n < (size_t)most ? (int)n : most;|'

@@ -299,6 +299,8 @@ struct checked {
     struct job_capture *capture;
 };
 
+static int is_token(const struct stoker *s, stoker_token id) { return id >= 0 && id < s->session->model->p.n_vocab; }
+
 /* The job owns what was checked from now on. */
 static int fill_job(const struct stoker *s, struct job *j, const struct stoker_request *r, struct checked *c,
                     struct error *err)
@@ -326,7 +328,8 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
                       .constraint = r->only_score ? NULL : r->constraint};
     *c = (struct checked){.steer = NULL};
     size_t answer = max_history - r->n_prompt;
-    j->history = malloc((max_history + (r->script ? answer : 0)) * sizeof *j->history);
+    size_t predicted = s->session->plan.ngrams ? (r->n_prediction < answer ? r->n_prediction : answer) : 0;
+    j->history = malloc((max_history + (r->script ? answer : 0) + predicted) * sizeof *j->history);
     j->events = queue_create(EVENTS, sizeof(struct stoker_event));
     j->snapshot_at = malloc((r->n_snapshot_at + 1) * sizeof *j->snapshot_at);
     if (!j->history || !j->events || !j->snapshot_at) {
@@ -339,6 +342,11 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
     if (r->script) {
         j->script = j->history + max_history;
         memcpy(j->script, r->script, answer * sizeof *j->script);
+    }
+    j->prediction = j->history + max_history + (r->script ? answer : 0);
+    while (j->n_prediction < predicted && is_token(s, r->prediction[j->n_prediction])) {
+        j->prediction[j->n_prediction] = r->prediction[j->n_prediction];
+        j->n_prediction++;
     }
     return 0;
 }

@@ -39,7 +39,9 @@ struct job {
     int readers; /* callers in stoker_next_event() */
 
     /* written by the caller at submit, then the engine thread's until JOB_DONE */
-    stoker_token *script;  /* [max_history - n_prompt], or NULL: behind history in the same memory */
+    stoker_token *script;     /* [max_history - n_prompt], or NULL: behind history in the same memory */
+    stoker_token *prediction; /* [n_prediction] likewise, at most so many */
+    size_t n_prediction;
     stoker_token *history; /* [n_history] prompt, then what was generated: malloc'd, of the request */
     size_t n_history, n_prompt, n_cached, n_done; /* n_done: rows computed */
     size_t max_history;                           /* the prompt and the longest answer allowed */
@@ -124,8 +126,8 @@ struct stoker {
 /* Requests that wait although all sequences are taken. Call it under the lock. */
 int engine_queued(const struct stoker *s);
 
-/* Bytes that the table of jobs and all that jobs own can take: for the plan. */
-uint64_t engine_queue_bytes(int n_queue, int n_parallel, int n_ctx);
+/* Bytes that the table of jobs and all that jobs own can take: for the plan. predictions 1: of answers too. */
+uint64_t engine_queue_bytes(int n_queue, int n_parallel, int n_ctx, int predictions);
 
 /* report.c: brings slots and counters up to date; fills in what stoker_plan_of() shows. */
 void engine_report(struct stoker *s);

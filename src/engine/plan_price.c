@@ -277,7 +277,7 @@ struct plan plan_price(const struct planner *pl, const struct config *c)
     p.part[PLAN_LOGITS] = session_tables_bytes(pl->m->p.n_vocab, p.n_logits, c->n_chunk, c->n_parallel, c->n_ctx,
                                                p.ngrams);
     p.part[PLAN_READER] = reader_bytes(&w->reader);
-    p.part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, c->n_parallel, c->n_ctx) +
+    p.part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, c->n_parallel, c->n_ctx, p.ngrams) +
                           disk_bytes(pl, p.max_page);
     p.part[PLAN_STEER] = w->steer ? w->steer + VECTOR_READING + steer_lists_bytes(w->n_queue, c->n_parallel) : 0;
     p.part[PLAN_CAPTURE] = w->capture ? w->capture + CAPTURE_STACK : 0;

@@ -107,6 +107,22 @@ wait_for 60 curl -sf -o /dev/null "$at/health" || fail "serve --draft ngram" "is
 curl -s "$at/v1/completions" -d '{"prompt":"Once","max_tokens":64,"ignore_eos":true,"temperature":0}' >"$dir/answer"
 grep -Eq '"accepted_prediction_tokens":[1-9][0-9]*,"rejected_prediction_tokens":[0-9]+' "$dir/answer" && pass ||
     fail "usage with drafts" "$(cat "$dir/answer")"
+# What is predicted of an answer is drafted, and changes nothing of it; what is no prediction is refused by name.
+chat='"messages":[{"role":"user","content":"Write a story."}],"max_tokens":24,"seed":5'
+content() { sed 's/.*"message":{"role":"assistant","content":\("[^}]*"\),"refusal".*/\1/' "$1"; }
+curl -s "$at/v1/chat/completions" -d "{$chat}" >"$dir/answer"
+said=$(content "$dir/answer")
+curl -s "$at/v1/chat/completions" -d "{$chat,\"prediction\":{\"type\":\"content\",\"content\":[{\"type\":\"text\",\"text\":$said}]}}" >"$dir/again"
+[ -n "$said" ] && [ "$said" = "$(content "$dir/again")" ] && grep -Eq '"accepted_prediction_tokens":[0-9]{2},' "$dir/again" && pass ||
+    fail "a prediction" "$(cat "$dir/answer" "$dir/again")"
+for bad in '"x"' '{"content":"x"}' '{"type":"content"}' '{"type":"content","content":5}' '{"type":"content","content":[{"type":"image_url"}]}' \
+    '{"type":"content","content":[{"type":"text"}]}' '{"type":"text","content":"x"}'; do
+    curl -s "$at/v1/chat/completions" -d "{$chat,\"prediction\":$bad}" >"$dir/answer"
+    grep -q '"param":"prediction' "$dir/answer" && pass || fail "a prediction that is $bad" "$(cat "$dir/answer")"
+done
+{ printf '{%s,"prediction":{"type":"content","content":"' "$chat"; head -c 3000000 /dev/zero | tr '\0' a; printf '"}}'; } >"$dir/body"
+curl -s "$at/v1/chat/completions" -d @"$dir/body" >"$dir/again"
+[ "$said" = "$(content "$dir/again")" ] && pass || fail "a prediction of 3 MB" "$(head -c 600 "$dir/again")"
 curl -s "$at/metrics" >"$dir/metrics"
 grep -q '^stoker_drafted_tokens_total [1-9]' "$dir/metrics" && grep -q '^stoker_accepted_tokens_total [1-9]' "$dir/metrics" && pass ||
     fail "metrics with drafts" "$(grep drafted "$dir/metrics")"

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-enum { LENGTHS = 3, MOST_PLACES = 1 << 18 };
+enum { LENGTHS = 3, MOST_PLACES = 1 << 18, BEGINNING = 5 };
+static const uint32_t predicted = UINT32_C(1) << 31;
 /* How many tokens must be alike, longest first, and how many are drafted behind so many: short matches are often by chance. */
 static const size_t length[LENGTHS] = {5, 3, 2};
 static const int drafted[LENGTHS] = {STOKER_DRAFT_MOST, 4, 2};
@@ -27,6 +28,7 @@ void ngram_begin(struct ngram *g, uint64_t text)
 {
     g->text = text;
     g->n_known = 0;
+    g->prediction = NULL;
 }
 
 /* The place of the n tokens that end before `end`. */
@@ -40,35 +42,73 @@ static uint32_t *place_of(const struct ngram *g, int i, const stoker_token *end)
     return g->next + (size_t)i * g->n_place + ((hash >> 32) & (g->n_place - 1));
 }
 
+/* What follows the first `end` tokens of a text. */
+static void learn(struct ngram *g, const stoker_token *text, size_t end, uint32_t mark)
+{
+    for (int i = 0; i < LENGTHS; i++)
+        if (end >= length[i])
+            *place_of(g, i, text + end) = (uint32_t)end | mark;
+}
+
 void ngram_learn(struct ngram *g, const stoker_token *text, size_t n)
 {
     for (; g->n_known + 1 < n; g->n_known++)
-        for (int i = 0; i < LENGTHS; i++)
-            if (g->n_known + 1 >= length[i])
-                *place_of(g, i, text + g->n_known + 1) = (uint32_t)g->n_known + 1;
+        learn(g, text, g->n_known + 1, 0);
 }
 
-/* Where the text went on after its last tokens of this length; 0: they are new. */
-static size_t follows(const struct ngram *g, int i, const stoker_token *text, size_t n)
+void ngram_predict(struct ngram *g, const stoker_token *prediction, size_t n, size_t from)
 {
-    size_t same = length[i], at;
+    g->prediction = prediction;
+    g->n_prediction = n;
+    g->from = from;
+    for (size_t end = 1; end < n; end++)
+        learn(g, prediction, end, predicted);
+}
+
+/* A text that goes on at `at`, of n tokens. */
+struct way {
+    const stoker_token *text;
+    size_t at, n;
+};
+
+/* Where one went on after the text's last tokens of this length. 0: they are new. */
+static int follows(const struct ngram *g, int i, const stoker_token *text, size_t n, struct way *out)
+{
+    size_t same = length[i];
     if (n <= same)
         return 0;
-    at = *place_of(g, i, text + n);
-    return at >= same && at < n && memcmp(text + at - same, text + n - same, same * sizeof *text) == 0 ? at : 0;
+    uint32_t place = *place_of(g, i, text + n);
+    int other = (place & predicted) != 0;
+    *out = (struct way){other ? g->prediction : text, place & ~predicted, other ? g->n_prediction : n};
+    return out->text && out->at >= same && out->at < out->n &&
+           memcmp(out->text + out->at - same, text + n - same, same * sizeof *text) == 0;
+}
+
+/* The rest of the text has begun as the prediction does, and is too short to be looked up. */
+static int begins(const struct ngram *g, const stoker_token *text, size_t n, struct way *out)
+{
+    if (!g->prediction || n <= g->from || n - g->from >= BEGINNING || n - g->from >= g->n_prediction)
+        return 0;
+    *out = (struct way){g->prediction, n - g->from, g->n_prediction};
+    return memcmp(g->prediction, text + g->from, out->at * sizeof *text) == 0;
+}
+
+static int copy(const struct way *w, const stoker_token *text, size_t n, int most, stoker_token *out)
+{
+    int k = 0;
+    for (size_t at = w->at; k < most && (at < w->n || w->text == text); k++, at++)
+        out[k] = at < w->n ? w->text[at] : out[at - n]; /* a text that repeats itself goes on doing so */
+    return k;
 }
 
 int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int most, stoker_token *out)
 {
+    struct way w;
     ngram_learn(g, text, n);
-    for (int i = 0; i < LENGTHS; i++) {
-        size_t at = follows(g, i, text, n);
-        if (!at)
-            continue;
-        most = most < drafted[i] ? most : drafted[i];
-        for (int k = 0; k < most; k++, at++)
-            out[k] = at < n ? text[at] : out[at - n]; /* a text that repeats itself goes on doing so */
-        return most;
-    }
+    if (begins(g, text, n, &w))
+        return copy(&w, text, n, most, out);
+    for (int i = 0; i < LENGTHS; i++)
+        if (follows(g, i, text, n, &w))
+            return copy(&w, text, n, most < drafted[i] ? most : drafted[i], out);
     return 0;
 }

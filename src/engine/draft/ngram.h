@@ -11,10 +11,13 @@
 #include <stdint.h>
 
 struct ngram {
-    uint32_t *next; /* [lengths][n_place] where it goes on, from 1; 0: nowhere */
+    uint32_t *next; /* [lengths][n_place] where it goes on, from 1; 0: nowhere; and a bit: in the prediction */
     uint32_t n_place;
     uint64_t text;  /* its number */
     size_t n_known; /* tokens of the text whose continuations are in the tables */
+    const stoker_token
+        *prediction; /* [n_prediction] another text, which the rest of this one may be like; NULL: none is known */
+    size_t n_prediction, from; /* from: of this text, where that rest begins */
 };
 
 /* Bytes of the tables for texts of n_ctx tokens: at most 3 MiB. ngram_init() takes memory of them; ngram_begin(): another text. */
@@ -24,6 +27,10 @@ void ngram_begin(struct ngram *g, uint64_t text);
 
 /* text [n] is known so far: it begins with what it began with before. So that a long prompt is learnt while it is computed. */
 void ngram_learn(struct ngram *g, const stoker_token *text, size_t n);
+
+/* The text is known to its end, and what comes behind its first `from` tokens may be like prediction [n], which lives as long as this text
+ * is asked about. It counts for more than what the text has said so far. */
+void ngram_predict(struct ngram *g, const stoker_token *prediction, size_t n, size_t from);
 
 /* At most `most` tokens that may follow text [n], fewer behind shorter matches. Returns how many. */
 int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int most, stoker_token *out);

@@ -32,6 +32,17 @@ static int by_constraint(struct stoker *s, const struct job *j, int most, stoker
     return n;
 }
 
+/* What its text repeats, and the prediction, which is learnt behind the prompt. */
+static int by_text(const struct stoker *s, struct job *j, int most, stoker_token *out)
+{
+    struct ngram *g = ngram_of(s, j);
+    if (j->n_prediction && !g->prediction) {
+        ngram_learn(g, j->history, j->n_history);
+        ngram_predict(g, j->prediction, j->n_prediction, j->n_prompt);
+    }
+    return ngram_propose(g, j->history, j->n_history, most, out);
+}
+
 int propose(struct stoker *s, struct job *j, int most)
 {
     stoker_token *out = j->history + j->n_history;
@@ -41,7 +52,7 @@ int propose(struct stoker *s, struct job *j, int most)
     else if (j->constraint_state)
         n = by_constraint(s, j, most, out);
     if (n == 0 && !j->draft.source)
-        n = ngram_propose(ngram_of(s, j), j->history, j->n_history, most, out);
+        n = by_text(s, j, most, out);
     return n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
 }
 

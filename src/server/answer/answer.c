@@ -67,6 +67,8 @@ static int submit(struct run *run, struct task *t)
                                .snapshot_at = run->snapshot_at,
                                .n_snapshot_at = run->n_snapshot,
                                .no_cache = w->no_cache,
+                               .prediction = w->prediction.token,
+                               .n_prediction = w->prediction.n,
                                .steer = w->steer ? w->steer->how : NULL,
                                .n_steer = w->steer ? w->steer->n : 0,
                                .capture = run->a.capture ? &run->a.capture->how : NULL,

@@ -3,6 +3,7 @@
 
 #include "base/reqmem.h"
 #include "server/request/origin.h"
+#include "server/request/prediction.h"
 #include "server/request/prefix_key.h"
 #include "server/request/service.h"
 
@@ -18,6 +19,7 @@ void request_free(struct request *w)
     for (size_t i = 0; i < w->n_prompt; i++)
         reqmem_free(w->prompt[i].token);
     reqmem_free(w->prompt);
+    reqmem_free(w->prediction.token);
     reqmem_free(w->bias);
     if (w->steer)
         steer_list_free(w->steer);
@@ -562,7 +564,7 @@ static int read_logprobs(struct request *w, const json_t *body, struct refusal *
 static int check_unused(const json_t *body, struct refusal *r)
 {
     static const char *const texts[] = {"user", "service_tier", "prompt_cache_key", "safety_identifier"},
-                             *const objects[] = {"metadata", "prediction"}, *const missing[] = {"functions", "audio"};
+                             *const objects[] = {"metadata"}, *const missing[] = {"functions", "audio"};
     const char *text;
     const json_t *value;
     size_t n;
@@ -649,7 +651,7 @@ int request_read_chat(struct request *w, struct server *s, json_t *body, const c
     w->reply.unchecked = s->opt.no_tool_grammar;
     if (read_prompt(w, s, body, text, n, r) < 0 || read_sampling(w, s, body, r) < 0 ||
         read_tool_choice(w, body, r) < 0 || read_answer(w, s, body, r) < 0 || read_logprobs(w, body, r) < 0 ||
-        check_unused(body, r) < 0)
+        prediction_read(w, s, body, r) < 0 || check_unused(body, r) < 0)
         return refused(w, r);
     return 0;
 }

@@ -44,6 +44,7 @@ struct request {
     size_t n_body;
     struct request_prompt *prompt; /* [n_prompt], the request's (base/reqmem.h) */
     size_t n_prompt;
+    struct request_prompt prediction; /* of the answer, or nothing; likewise */
 
     int n;          /* choices a prompt, from 1 */
     int max_tokens; /* 0: what the context has left */

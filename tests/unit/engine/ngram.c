@@ -95,6 +95,41 @@ static void stale_places_are_compared(void **state)
     free(g.next);
 }
 
+/* 30, 31 .. is predicted: from its first token on, behind an edit, up to its end. */
+static void a_prediction_is_followed(void **state)
+{
+    static const stoker_token prediction[] = {30, 31, 32, 33, 34, 35, 36, 37},
+                              text[] = {1, 31, 32, 9, 30, 31, 32, 33, 50, 33, 34, 35, 36, 37};
+    struct ngram g;
+    (void)state;
+    open_tables(&g, 100);
+    ngram_predict(&g, prediction, 8, 4); /* behind four tokens of prompt */
+    expect(&g, text, 4, 8, text, 0);
+    for (size_t n = 5; n < 8; n++)
+        expect(&g, text, n, 3, prediction + n - 4, 3);
+    expect(&g, text, 9, 8, text, 0);            /* an edit */
+    expect(&g, text, 11, 8, prediction + 5, 2); /* two tokens behind it */
+    expect(&g, text, 12, 8, prediction + 6, 2); /* three, and its end is near */
+    expect(&g, text, 14, 8, text, 0);           /* behind its end */
+    ngram_begin(&g, 2);
+    expect(&g, prediction, 4, 8, text, 0); /* another text does not know it */
+    free(g.next);
+}
+
+/* Where the prompt and the prediction both went on, the prediction is meant. */
+static void a_prediction_counts_for_more(void **state)
+{
+    static const stoker_token text[] = {1, 2, 3, 4, 5, 6, 7, 8, 60, 61, 62, 63, 64, 1, 2, 3, 4, 5},
+                              new[] = {0, 1, 2, 3, 4, 5, 90, 91};
+    struct ngram g;
+    (void)state;
+    open_tables(&g, 100);
+    ngram_learn(&g, text, 13);
+    ngram_predict(&g, new, 8, 8);
+    expect(&g, text, 18, 2, new + 6, 2);
+    free(g.next);
+}
+
 static void tables_are_bounded(void **state)
 {
     (void)state;
@@ -109,6 +144,7 @@ int main(void)
         cmocka_unit_test(longest_match_goes_first),  cmocka_unit_test(short_matches_bring_little),
         cmocka_unit_test(new_text_brings_nothing),   cmocka_unit_test(a_loop_goes_on),
         cmocka_unit_test(stale_places_are_compared), cmocka_unit_test(tables_are_bounded),
+        cmocka_unit_test(a_prediction_is_followed),  cmocka_unit_test(a_prediction_counts_for_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
