@@ -65,6 +65,7 @@ drivers="
   capture          $data/steering/steer-llama-tied.gguf $data/golden/qwen35moe.gguf
 + eval_stats       $data/eval
 + zim              $data/library/zim
+  library          $data/library
 + quants           $data/quants
 + recipes          $data/quantize
 + encode           $data/quantize

@@ -1,0 +1,213 @@
+/* See html.h.
+ *
+ * libxml2 is fed in small pieces, so that its work and memory stay linear in hostile text too:
+ *   - its stack of open elements is searched by end tags that match nothing, so a document that is nested deeper than our own stack goes on
+ *     in a fresh parser;
+ *   - it holds text back until the next "<" comes, so a long text gets an empty comment now and then.
+ * Of its headers this needs a structure and five functions, which have been the same since version 2.0 (2.6 for the options): they are
+ * declared here, since the package with the headers brings ICU's. */
+#include "library/html.h"
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "library/elements.h"
+#include "library/encoding.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PIECE = 4096,
+    RUN = 64 << 10, /* bytes of text without a tag, behind which a comment is put */
+    RECOVER = 1 << 0,
+    NO_DTD = 1 << 2,
+    NO_ERROR = 1 << 5,
+    NO_WARNING = 1 << 6,
+    NO_NET = 1 << 11,
+    IGNORE_ENCODING = 1 << 21,
+    UTF8 = 1
+};
+
+typedef unsigned char letter;
+
+struct sax { /* xmlSAXHandler */
+    void *declarations[14];
+    void (*start_element)(void *arg, const letter *name, const letter **attributes);
+    void (*end_element)(void *arg, const letter *name);
+    void *reference;
+    void (*characters)(void *arg, const letter *text, int n);
+    void (*ignorable_white_space)(void *arg, const letter *text, int n);
+    void *others[6];
+    void (*cdata_block)(void *arg, const letter *text, int n);
+    void *external_subset;
+    unsigned initialized;
+    void *private, *start_ns, *end_ns, *structured_error;
+};
+
+static struct {
+    void *library;
+    void *(*create)(struct sax *sax, void *arg, const char *chunk, int size, const char *filename, int encoding);
+    int (*use_options)(void *parser, int options);
+    int (*parse)(void *parser, const char *chunk, int size, int terminate);
+    void (*free)(void *parser);
+} xml;
+
+static int load(void)
+{
+    static const char *const names[] = {"libxml2.so.2", "libxml2.so.16"};
+    for (size_t i = 0; !xml.library && i < sizeof names / sizeof *names; i++)
+        xml.library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+    if (!xml.library)
+        return -1;
+    *(void **)&xml.create = dlsym(xml.library, "htmlCreatePushParserCtxt");
+    *(void **)&xml.use_options = dlsym(xml.library, "htmlCtxtUseOptions");
+    *(void **)&xml.parse = dlsym(xml.library, "htmlParseChunk");
+    *(void **)&xml.free = dlsym(xml.library, "htmlFreeParserCtxt");
+    return xml.create && xml.use_options && xml.parse && xml.free ? 0 : -1;
+}
+
+int html_ready(struct error *err)
+{
+    static int state; /* 1: loaded, -1: cannot be */
+    if (state == 0)
+        state = load() ? -1 : 1;
+    return state == 1
+               ? 0
+               : error_set(err, ERR_UNSUPPORTED,
+                           "pages of HTML are read by libxml2, which this system lacks; install it (Debian's package "
+                           "libxml2), then run the command again");
+}
+
+static void start_element(void *arg, const letter *name, const letter **attributes)
+{
+    elements_start(arg, (const char *)name, (const char *const *)attributes);
+}
+
+static void end_element(void *arg, const letter *name) { elements_end(arg, (const char *)name); }
+
+static void characters(void *arg, const letter *text, int n)
+{
+    elements_text(arg, (const char *)text, n > 0 ? (size_t)n : 0);
+}
+
+struct feeder {
+    void *parser;
+    struct elements *elements;
+    char piece[PIECE];
+    size_t n;
+    size_t run; /* bytes since the last "<" */
+};
+
+static int begin(struct feeder *f, struct error *err)
+{
+    struct sax sax = {.start_element = start_element,
+                      .end_element = end_element,
+                      .characters = characters,
+                      .ignorable_white_space = characters,
+                      .cdata_block = characters,
+                      .initialized = 1};
+    f->parser = xml.create(&sax, f->elements, NULL, 0, NULL, UTF8);
+    if (!f->parser)
+        return error_set(err, ERR_MEMORY, "no memory to read HTML");
+    xml.use_options(f->parser, RECOVER | NO_DTD | NO_ERROR | NO_WARNING | NO_NET | IGNORE_ENCODING);
+    return 0;
+}
+
+static void end(struct feeder *f)
+{
+    xml.parse(f->parser, "", 0, 1);
+    xml.free(f->parser);
+    f->parser = NULL;
+    elements_close_all(f->elements);
+}
+
+/* The first n bytes of the piece. */
+static int feed(struct feeder *f, size_t n, struct error *err)
+{
+    xml.parse(f->parser, f->piece, (int)n, 0);
+    memmove(f->piece, f->piece + n, f->n - n);
+    f->n -= n;
+    if (f->elements->n_deeper == 0)
+        return 0;
+    end(f);
+    return begin(f, err);
+}
+
+/* Bytes of the piece without a character that is not whole yet. */
+static size_t whole(const struct feeder *f)
+{
+    size_t k = f->n, length;
+    while (k > 0 && f->n - k < 3 && !utf8_begins(f->piece[k - 1]))
+        k--;
+    return k > 0 && utf8_head(f->piece + k - 1, f->n - k + 1, &length) == UTF8_PARTIAL ? k - 1 : f->n;
+}
+
+/* Where a full piece is best cut: behind its last tag. */
+static size_t cut_at(const struct feeder *f)
+{
+    size_t i = f->n;
+    while (i > PIECE / 2 && f->piece[i - 1] != '>')
+        i--;
+    return i > PIECE / 2 ? i : whole(f);
+}
+
+/* Text that has gone on for long without a tag gets a comment, not within a character or an entity. */
+static int break_run(struct feeder *f, struct error *err)
+{
+    size_t i = whole(f), k = i;
+    while (k > 0 && i - k < 64 && f->piece[k - 1] != ' ' && f->piece[k - 1] != ';' && f->piece[k - 1] != '&')
+        k--;
+    if (k > 0 && i - k < 64 && f->piece[k - 1] == '&')
+        i = k - 1;
+    if (feed(f, i, err))
+        return -1;
+    xml.parse(f->parser, "<!---->", 7, 0);
+    f->run = 0;
+    return 0;
+}
+
+static int parse(struct feeder *f, struct decoder *d, struct error *err)
+{
+    for (;;) {
+        size_t n;
+        if (decoder_next(d, f->piece + f->n, PIECE - f->n, &n, err))
+            return -1;
+        if (n == 0)
+            break;
+        f->n += n;
+        if (f->n < PIECE - 64)
+            continue;
+        f->run = memchr(f->piece, '<', f->n) ? 0 : f->run + f->n;
+        if (f->run >= RUN ? break_run(f, err) : feed(f, cut_at(f), err))
+            return -1;
+    }
+    return feed(f, f->n, err);
+}
+
+int html_sections(const struct text_input *in, const char *title, const struct text_sink *sink, struct error *err)
+{
+    struct decoder *d = NULL;
+    struct feeder *f = calloc(1, sizeof *f);
+    struct elements *e = malloc(sizeof *e);
+    int failed = html_ready(err);
+    if (!failed && (!f || !e))
+        failed = error_set(err, ERR_MEMORY, "no memory to read HTML");
+    if (!failed)
+        failed = decoder_open(&d, in, err);
+    if (!failed) {
+        f->elements = e;
+        elements_begin(e, title, sink);
+        failed = begin(f, err);
+    }
+    if (!failed) {
+        failed = parse(f, d, err);
+        if (f->parser)
+            end(f);
+        elements_finish(e);
+    }
+    decoder_close(d);
+    free(f);
+    free(e);
+    return failed;
+}
