@@ -187,7 +187,7 @@ static struct split_rows see_page(const struct attention *a, struct unit *u, int
     for (int t = t0; t < t0 + n_q; t++) {
         const struct attn_row *row = &a->row[u->row[t]];
         u->first[t] = row->first > start ? row->first - start : 0;
-        u->last[t] = row->pos - start < n - 1 ? row->pos - start : n - 1;
+        u->last[t] = row->last - start < n - 1 ? row->last - start : n - 1;
     }
     uint8_t *memory = a->row[u->row[t0]].page[page] + a->layer_offset;
     return (struct split_rows){.shape = s,
@@ -204,7 +204,7 @@ static void attend_seen(const struct op *op, const struct attention *a, struct u
     for (int t = t0; t < t0 + n_q; t++) {
         const struct attn_row *row = &a->row[u->row[t]];
         begin = row->first < begin ? row->first : begin;
-        end = row->pos > end ? row->pos : end;
+        end = row->last > end ? row->last : end;
     }
     for (int page = begin / n; page <= end / n; page++) {
         struct split_rows rows = see_page(a, u, t0, n_q, kv_head, page);
@@ -503,7 +503,7 @@ static void merge_queries(void *arg, int begin, int end, int thread)
         for (int k = 0; k < b->n; k++) {
             int start = (b->begin[p.part] + b->first + k) * n;
             struct split_out s = kept_split(b, k, i / ATTN_QUERIES);
-            if (a->row[r].pos >= start && a->row[r].first < start + n)
+            if (a->row[r].last >= start && a->row[r].first < start + n)
                 at->op->k->attn_merge(&b->M[i], &b->L[i], o, s.m[t], s.l[t], s.acc + (size_t)t * d_v, a->d_v);
         }
         if (b->begin[p.part] + b->first <= b->end[p.part] && b->begin[p.part] + b->first + b->n > b->end[p.part])
@@ -534,7 +534,7 @@ static int find_parts(struct by_pages *b, int n_threads)
         b->begin[i] = a->row[r].first / n;
         for (end = r; end < a->n_rows && end < r + at->rows && a->row[end].seq == a->row[r].seq; end++) {
             b->begin[i] = a->row[end].first / n < b->begin[i] ? a->row[end].first / n : b->begin[i];
-            b->end[i] = a->row[end].pos / n;
+            b->end[i] = a->row[end].last / n;
         }
         b->part[i + 1] = end;
         most = b->end[i] - b->begin[i] + 1 > most ? b->end[i] - b->begin[i] + 1 : most;

@@ -1,4 +1,4 @@
-/* Attention of a batch of rows, each seeing its own sequence up to itself. */
+/* Attention of a batch of rows, each seeing rows of its own sequence: up to itself, or later ones too. */
 #ifndef OP_ATTENTION_H
 #define OP_ATTENTION_H
 
@@ -8,9 +8,9 @@
 /* A row of the batch. With n = kv_page_rows(), page i of its sequence in this layer holds rows [n i, n i + n): positions, or
  * where rows are compressed each of several. */
 struct attn_row {
-    uint8_t *const *page; /* pages of the whole sequence up to pos; each is layer_offset into the page's memory */
-    int pos;              /* the last visible row: its own position */
-    int first;            /* the first one (a window's edge; 0 without) */
+    uint8_t *const *page; /* pages of the whole sequence up to last; each is layer_offset into the page's memory */
+    int pos;              /* its own: where its key and value are stored */
+    int first, last;      /* the rows that it sees: from a window's edge, or 0, to itself, or, bidirectional, further */
     int seq;              /* rows of one sequence are neighbours with ascending positions */
 };
 

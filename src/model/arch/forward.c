@@ -53,11 +53,14 @@ static void place_rows(struct step *s)
             continue;
         s->attn_row[k] = op_alloc(&s->m->op, (size_t)s->n_rows * sizeof *s->attn_row[k]);
         for (int i = 0; i < s->n_run && !op_measuring(&s->m->op); i++)
-            for (int r = s->run[i].first; r < s->run[i].first + s->run[i].n; r++)
+            for (int r = s->run[i].first; r < s->run[i].first + s->run[i].n; r++) {
+                int at = (b->pos[r] + 1) / kv_ratio(&kv->shape) - 1;
                 s->attn_row[k][r] = (struct attn_row){.page = b->seq[r]->page[k],
-                                                      .pos = (b->pos[r] + 1) / kv_ratio(&kv->shape) - 1,
+                                                      .pos = at,
                                                       .first = kv_first_position(kv->window, b->pos[r]),
+                                                      .last = at,
                                                       .seq = i};
+            }
     }
 }
 

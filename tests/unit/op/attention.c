@@ -37,7 +37,8 @@ static void bench_open(struct bench *b, enum kv_type type, int n_head, int n_hea
         }
         for (int i = 0; i < (s == 1 ? 20 : 3); i++) {
             int pos = first_pos[s] + i, first = window && pos >= window ? pos - window + 1 : 0;
-            b->row[b->a.n_rows++] = (struct attn_row){.page = b->page[s], .pos = pos, .first = first, .seq = s};
+            b->row[b->a.n_rows++] = (struct attn_row){
+                .page = b->page[s], .pos = pos, .first = first, .last = pos, .seq = s};
         }
     }
     b->q = world_floats(30, (size_t)(b->a.n_rows * n_head * d_k));
@@ -66,7 +67,7 @@ static void store_all(struct op *op, struct bench *b)
         int n = first_pos[s] + (s == 1 ? 20 : 3);
         struct attention a = b->a;
         for (int i = 0; i < n; i++)
-            row[i] = (struct attn_row){.page = b->page[s], .pos = i, .seq = s};
+            row[i] = (struct attn_row){.page = b->page[s], .pos = i, .last = i, .seq = s};
         for (int at = 0; at < n; at += 100) {
             a.row = row + at;
             a.n_rows = n - at < 100 ? n - at : 100;
@@ -170,9 +171,9 @@ static void by_definition(const struct bench *b, int r, int head, float *o)
     const float *q = b->q + (r * b->a.n_head + head) * d_k;
     float M = -INFINITY, L = 0, x[KV_PAGE], a[256];
     memset(o, 0, (size_t)d_v * sizeof *o);
-    for (int start = row->first / KV_PAGE * KV_PAGE; start <= row->pos; start += KV_PAGE) {
+    for (int start = row->first / KV_PAGE * KV_PAGE; start <= row->last; start += KV_PAGE) {
         float m = -INFINITY, lane[16] = {0};
-        int from = row->first > start ? row->first : start, to = row->pos < start + 255 ? row->pos : start + 255;
+        int from = row->first > start ? row->first : start, to = row->last < start + 255 ? row->last : start + 255;
         memset(a, 0, sizeof a);
         for (int p = from; p <= to; p++) {
             if (!is_seen(b, r, h, p))
@@ -210,7 +211,7 @@ static void by_softmax(const struct bench *b, int r, int head, double *o)
         q[d] = b->a.shape.type == KV_Q8_0 ? c.code[d] * c.scale[d / 32] : query[d];
     double sum = 0;
     memset(o, 0, (size_t)d_v * sizeof *o);
-    for (int p = row->first; p <= row->pos; p++) {
+    for (int p = row->first; p <= row->last; p++) {
         double x = 0;
         if (!is_seen(b, r, h, p))
             continue;
@@ -291,6 +292,29 @@ static void windows(void **state)
     check(KV_F32, 4, 2, 32, 32, 100);
     check(KV_F16, 4, 2, 32, 32, 300);
     check(KV_Q8_0, 4, 2, 32, 32, 300);
+}
+
+/* Rows that see later ones: of their whole sequence, or at most `around` positions away, so that of a page's rows some see none. */
+static void check_both_ways(enum kv_type type, int n_head, int n_head_kv, int around)
+{
+    struct bench b;
+    bench_open(&b, type, n_head, n_head_kv, 32, 32, 0);
+    for (int r = 0; r < b.a.n_rows; r++) {
+        int end = first_pos[b.row[r].seq] + (b.row[r].seq == 1 ? 20 : 3) - 1, pos = b.row[r].pos;
+        b.row[r].first = around && pos > around ? pos - around : 0;
+        b.row[r].last = around && pos + around < end ? pos + around : end;
+    }
+    check_bench(&b);
+    bench_close(&b);
+}
+
+static void both_ways(void **state)
+{
+    (void)state;
+    check_both_ways(KV_F32, 2, 2, 0);
+    check_both_ways(KV_F32, 8, 1, 4);
+    check_both_ways(KV_F16, 4, 2, 4);
+    check_both_ways(KV_Q8_0, 4, 2, 4);
 }
 
 /* Groups all over the positions, others for each row; some pages may have none. */
@@ -438,7 +462,8 @@ static void beside_open(struct beside *w, enum kv_type type, int ratio)
     }
     for (int r = 0; r < B_ROWS; r++) { /* the first few see next to nothing */
         int pos = r < 5 ? r : B_POS - B_ROWS + r;
-        w->row[r] = (struct attn_row){.page = w->page, .pos = pos, .first = pos < B_WINDOW ? 0 : pos - B_WINDOW + 1};
+        w->row[r] = (struct attn_row){
+            .page = w->page, .pos = pos, .first = pos < B_WINDOW ? 0 : pos - B_WINDOW + 1, .last = pos};
         w->compressed[r] = (struct attn_row){.page = w->compressed_page, .pos = (pos + 1) / ratio - 1};
     }
 }
@@ -554,9 +579,14 @@ static void rows_beside(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(heads_of_their_own),    cmocka_unit_test(heads_that_share),
-                                       cmocka_unit_test(other_width_of_values), cmocka_unit_test(windows),
-                                       cmocka_unit_test(pages_are_shared),      cmocka_unit_test(rows_beside),
-                                       cmocka_unit_test(chosen_groups),         cmocka_unit_test(lists_of_heads)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(heads_of_their_own),
+                                       cmocka_unit_test(heads_that_share),
+                                       cmocka_unit_test(other_width_of_values),
+                                       cmocka_unit_test(windows),
+                                       cmocka_unit_test(pages_are_shared),
+                                       cmocka_unit_test(rows_beside),
+                                       cmocka_unit_test(chosen_groups),
+                                       cmocka_unit_test(lists_of_heads),
+                                       cmocka_unit_test(both_ways)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
