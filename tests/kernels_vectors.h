@@ -61,6 +61,7 @@ enum vec {
     V_LAYER_NORM,
     V_RELU,
     V_AXPY,
+    V_GELU_UNGATED,
     V_COUNT
 };
 static const char *const vec_name[V_COUNT] = {"dot16",       "rms_norm",    "rms_norm without weight",
@@ -73,7 +74,7 @@ static const char *const vec_name[V_COUNT] = {"dot16",       "rms_norm",    "rms
                                               "conv",        "conv_plain",  "exp",
                                               "softplus",    "clamp",       "sqrt_softplus",
                                               "softmax_sum", "round_fp8",   "layer_norm",
-                                              "relu_mul",    "axpy"};
+                                              "relu_mul",    "axpy",        "gelu"};
 
 /* Writes its outputs, as floats, to out; returns how many. a and b are scratch copies ending at guard pages. */
 static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, float *out, int n, int alias)
@@ -153,6 +154,9 @@ static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, floa
         break;
     case V_GELU:
         k->gelu_mul(y, a, b, n);
+        break;
+    case V_GELU_UNGATED:
+        k->gelu(y, NULL, a, n);
         break;
     case V_SOFTCAP:
         k->softcap(a, 5, n), y = a;

@@ -180,6 +180,7 @@ struct kernels {
     void (*softmax)(float *x, int n);                             /* in place */
     ffn_act_fn *silu_mul;                                         /* silu(gate) * up */
     ffn_act_fn *relu2;                                            /* max(up, 0) squared; there is no gate */
+    ffn_act_fn *gelu;                                             /* gelu(up); there is no gate */
     void (*sigmoid)(float *y, const float *x, int n);             /* y may be x */
     void (*add)(float *x, const float *y, int n);                 /* x += y */
     void (*add_scaled)(float *y, float w, const float *o, int n); /* y = y + w * o: product rounded, then one add */

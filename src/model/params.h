@@ -20,9 +20,9 @@ enum { ROPE, WINDOW_ROPE, NO_ROPE = WINDOW_ROPE, ROPES };
 /* Of so many layers the last sees everything, or knows no positions, where no key says which does (architectures.md 2). */
 enum { PERIOD_UNSAID = 4 };
 
-/* The hidden row of a feed-forward: silu(g) * u; clamped, with a steeper sigmoid (gpt-oss); gelu(g) * u; max(g, 0) * u; max(u, 0)^2,
- * without a gate. */
-enum ffn_act { FFN_SILU, FFN_SWIGLU_OAI, FFN_GELU, FFN_RELU, FFN_RELU2 };
+/* The hidden row of a feed-forward: silu(g) * u; clamped, with a steeper sigmoid (gpt-oss); gelu(g) * u; max(g, 0) * u; without a gate
+ * max(u, 0)^2 or gelu(u). */
+enum ffn_act { FFN_SILU, FFN_SWIGLU_OAI, FFN_GELU, FFN_RELU, FFN_RELU2, FFN_GELU_UNGATED };
 
 struct params { /* numbers of values, heads, layers or positions */
     int n_layer, n_vocab, n_embd, n_ctx_train;
@@ -95,7 +95,10 @@ struct params { /* numbers of values, heads, layers or positions */
 };
 
 /* Matrices between a row and the hidden row: gate and up, or up alone. */
-static inline int params_gated(const struct params *p) { return p->ffn_act != FFN_RELU2; }
+static inline int params_gated(const struct params *p)
+{
+    return p->ffn_act != FFN_RELU2 && p->ffn_act != FFN_GELU_UNGATED;
+}
 
 /* Width of the rows that experts see. */
 static inline int params_expert_width(const struct params *p)

@@ -88,14 +88,24 @@ static void scale(float *x, float s, int n)
         store(x, i, n, _mm256_mul_ps(load(x, i, n), _mm256_set1_ps(s)));
 }
 
+static inline __m256 gelu256(__m256 x)
+{
+    __m256 cube = _mm256_mul_ps(_mm256_set1_ps(0x1.6e4e26p-5f), _mm256_mul_ps(x, x));
+    __m256 u = _mm256_mul_ps(_mm256_set1_ps(0x1.988454p-1f), _mm256_fmadd_ps(cube, x, x));
+    return _mm256_div_ps(x, one_plus_exp(_mm256_mul_ps(_mm256_set1_ps(2.0f), u)));
+}
+
 static void gelu_mul(float *h, const float *gate, const float *up, int n)
 {
-    for (int i = 0; i < n; i += 8) {
-        __m256 g = load(gate, i, n), cube = _mm256_mul_ps(_mm256_set1_ps(0x1.6e4e26p-5f), _mm256_mul_ps(g, g));
-        __m256 u = _mm256_mul_ps(_mm256_set1_ps(0x1.988454p-1f), _mm256_fmadd_ps(cube, g, g));
-        __m256 y = _mm256_div_ps(g, one_plus_exp(_mm256_mul_ps(_mm256_set1_ps(2.0f), u)));
-        store(h, i, n, _mm256_mul_ps(y, load(up, i, n)));
-    }
+    for (int i = 0; i < n; i += 8)
+        store(h, i, n, _mm256_mul_ps(gelu256(load(gate, i, n)), load(up, i, n)));
+}
+
+static void gelu(float *h, const float *gate, const float *up, int n)
+{
+    (void)gate;
+    for (int i = 0; i < n; i += 8)
+        store(h, i, n, gelu256(load(up, i, n)));
 }
 
 static void relu_mul(float *h, const float *gate, const float *up, int n)
@@ -181,6 +191,7 @@ void fill_vec_avx2(struct kernels *k)
     k->axpy = axpy;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
+    k->gelu = gelu;
     k->relu_mul = relu_mul;
     k->softcap = softcap;
     k->rope_half = rope_half;

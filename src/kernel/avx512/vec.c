@@ -70,15 +70,22 @@ static void axpy(float *x, float s, const float *v, int n)
 
 static void scale(float *x, float s, int n) { LANES(n) STORE(x, _mm512_mul_ps(LOAD(x), _mm512_set1_ps(s))); }
 
+static inline __m512 gelu512(__m512 x)
+{
+    __m512 cube = _mm512_mul_ps(_mm512_set1_ps(0x1.6e4e26p-5f), _mm512_mul_ps(x, x));
+    __m512 u = _mm512_mul_ps(_mm512_set1_ps(0x1.988454p-1f), _mm512_fmadd_ps(cube, x, x));
+    return _mm512_div_ps(x, one_plus_exp(_mm512_mul_ps(_mm512_set1_ps(2.0f), u)));
+}
+
 static void gelu_mul(float *h, const float *gate, const float *up, int n)
 {
-    LANES(n)
-    {
-        __m512 g = LOAD(gate), cube = _mm512_mul_ps(_mm512_set1_ps(0x1.6e4e26p-5f), _mm512_mul_ps(g, g));
-        __m512 u = _mm512_mul_ps(_mm512_set1_ps(0x1.988454p-1f), _mm512_fmadd_ps(cube, g, g));
-        __m512 y = _mm512_div_ps(g, one_plus_exp(_mm512_mul_ps(_mm512_set1_ps(2.0f), u)));
-        STORE(h, _mm512_mul_ps(y, LOAD(up)));
-    }
+    LANES(n) STORE(h, _mm512_mul_ps(gelu512(LOAD(gate)), LOAD(up)));
+}
+
+static void gelu(float *h, const float *gate, const float *up, int n)
+{
+    (void)gate;
+    LANES(n) STORE(h, gelu512(LOAD(up)));
 }
 
 static void relu_mul(float *h, const float *gate, const float *up, int n)
@@ -159,6 +166,7 @@ void fill_vec_avx512(struct kernels *k)
     k->axpy = axpy;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
+    k->gelu = gelu;
     k->relu_mul = relu_mul;
     k->softcap = softcap;
     k->rope_half = rope_half;

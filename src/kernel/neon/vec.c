@@ -123,14 +123,24 @@ static void scale(float *x, float s, int n)
         store(x, i, n, vmulq_f32(load(x, i, n), f32x4(s)));
 }
 
+static inline float32x4_t gelu4(float32x4_t x)
+{
+    float32x4_t cube = vmulq_f32(f32x4(0x1.6e4e26p-5f), vmulq_f32(x, x));
+    float32x4_t u = vmulq_f32(f32x4(0x1.988454p-1f), vfmaq_f32(x, cube, x));
+    return vdivq_f32(x, one_plus_exp(vmulq_f32(f32x4(2.0f), u)));
+}
+
 static void gelu_mul(float *h, const float *gate, const float *up, int n)
 {
-    for (int i = 0; i < n; i += 4) {
-        float32x4_t g = load(gate, i, n), cube = vmulq_f32(f32x4(0x1.6e4e26p-5f), vmulq_f32(g, g));
-        float32x4_t u = vmulq_f32(f32x4(0x1.988454p-1f), vfmaq_f32(g, cube, g));
-        float32x4_t y = vdivq_f32(g, one_plus_exp(vmulq_f32(f32x4(2.0f), u)));
-        store(h, i, n, vmulq_f32(y, load(up, i, n)));
-    }
+    for (int i = 0; i < n; i += 4)
+        store(h, i, n, vmulq_f32(gelu4(load(gate, i, n)), load(up, i, n)));
+}
+
+static void gelu(float *h, const float *gate, const float *up, int n)
+{
+    (void)gate;
+    for (int i = 0; i < n; i += 4)
+        store(h, i, n, gelu4(load(up, i, n)));
 }
 
 static void swiglu_oai(float *h, const float *gate, const float *up, int n)
@@ -286,6 +296,7 @@ void fill_vec_neon(struct kernels *k)
     k->axpy = axpy;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
+    k->gelu = gelu;
     k->relu_mul = relu_mul;
     k->swiglu_oai = swiglu_oai;
     k->softcap = softcap;

@@ -141,6 +141,13 @@ static void gelu_mul(float *h, const float *gate, const float *up, int n)
         h[i] = ref_gelu(gate[i]) * up[i];
 }
 
+static void gelu(float *h, const float *gate, const float *up, int n)
+{
+    (void)gate;
+    for (int i = 0; i < n; i++)
+        h[i] = ref_gelu(up[i]);
+}
+
 static void relu_mul(float *h, const float *gate, const float *up, int n)
 {
     for (int i = 0; i < n; i++)
@@ -191,6 +198,7 @@ void fill_vec_scalar(struct kernels *k)
     k->axpy = axpy;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
+    k->gelu = gelu;
     k->relu_mul = relu_mul;
     k->softcap = softcap;
     k->rope_half = rope_half;

@@ -19,6 +19,8 @@ ffn_act_fn *ffn_kernel(const struct step *s)
         return k->relu_mul;
     case FFN_RELU2:
         return k->relu2;
+    case FFN_GELU_UNGATED:
+        return k->gelu;
     default:
         return k->silu_mul;
     }
