@@ -139,7 +139,9 @@ void rates_work(const struct model *m, enum kv_type kv, const struct stoker_rows
     if (r->n_rows < 1 || r->n_steps < 1)
         return;
     products_of_row(&s, &int8, &f32);
-    *(by_floats(m->output->tensor->type) ? &out->f32_products : &out->int8_products) = s.output_weights * r->n_logits;
+    if (m->output)
+        *(by_floats(m->output->tensor->type) ? &out->f32_products : &out->int8_products) = s.output_weights *
+                                                                                           r->n_logits;
     out->int8_products += int8 * r->n_rows;
     out->f32_products += f32 * r->n_rows;
     out->memory_bytes = s.dense_bytes * r->n_steps + s.output_bytes * r->n_logits + out->expert_bytes * r->n_experts;

@@ -80,8 +80,8 @@ static void describe_dense(struct speed_model *s, const struct model *m)
         s->row_floats += n_floats(w->tensor);
         s->dense_bytes += (double)w->tensor->n_bytes;
     }
-    s->output_weights = n_weights(m->output->tensor);
-    s->output_bytes = (double)m->output->tensor->n_bytes;
+    s->output_weights = m->output ? n_weights(m->output->tensor) : 0;
+    s->output_bytes = m->output ? (double)m->output->tensor->n_bytes : 0;
 }
 
 static void describe_experts(struct speed_model *s, const struct model *m)

@@ -27,6 +27,8 @@ struct arch {
     size_t layer_bytes; /* size of the architecture's own struct of a layer's weights */
     /* Finds layer l's tensors by name and shape; layer: the struct, zeroed. 0, or -1 with the sentence in b->err. */
     int (*bind)(struct binder *b, int l, void *layer);
+    /* What is done to the embeddings x [n_rows][n_embd] of a step before the first layer, or NULL. */
+    void (*first_rows)(struct step *s, float *x);
     /* Computes layer l of the step: x [n_rows][params_row_width()], in place. */
     void (*layer)(struct step *s, int l, const void *layer, float *x);
 };

@@ -250,7 +250,15 @@ static int same_kind(const struct kv_layout *k, const struct kv_shape *s, struct
 {
     const struct kv_shape *t = &k->shape;
     return t->n_head_kv == s->n_head_kv && t->d_k == s->d_k && t->d_v == s->d_v && kv_ratio(t) == kv_ratio(s) &&
-           t->index == s->index && k->window.n == window.n && k->window.chunked == window.chunked;
+           t->index == s->index && k->window.n == window.n && k->window.chunked == window.chunked &&
+           k->window.around == window.around;
+}
+
+/* A text goes through the layers once, in one step, so a layer may write over the keys and values of the one before it, unless a later
+ * layer attends to them too. */
+static int keeps_one_layer(const struct params *p)
+{
+    return p->pooling && p->n_shared_kv == 0 && p->index.top_k == 0 && p->hyper.n == 0;
 }
 
 struct kv_ref bind_kv(struct binder *b, int n_head, struct kv_shape shape, struct kv_window window)
@@ -272,6 +280,8 @@ struct kv_ref bind_kv(struct binder *b, int n_head, struct kv_shape shape, struc
     }
     if (all[kind].n_layer == 0)
         all[kind] = (struct kv_layout){.shape = shape, .window = window};
+    else if (keeps_one_layer(&b->m->p))
+        return (struct kv_ref){kind, 0};
     return (struct kv_ref){kind, all[kind].n_layer++};
 }
 

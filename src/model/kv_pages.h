@@ -18,20 +18,30 @@
 
 enum { KV_KINDS = 6 }; /* at most, of a model */
 
-/* The positions that a row sees, itself included: all (n 0), the last n, or, chunked, those from the last multiple of n on. */
+/* The positions that a row sees, itself included: all (n 0), the last n, or, chunked, those from the last multiple of n on; or, of
+ * bidirectional rows, those at most n / 2 away on either side. */
 struct kv_window {
-    int n, chunked;
+    int n, chunked, around;
 };
 static inline struct kv_window see_all(void) { return (struct kv_window){0}; }
 static inline struct kv_window see_last(int n) { return (struct kv_window){.n = n}; } /* n 0: all */
 static inline struct kv_window see_chunk(int n) { return (struct kv_window){.n = n, .chunked = 1}; }
+static inline struct kv_window see_around(int n) { return (struct kv_window){.n = n, .around = n > 0}; } /* n 0: all */
 
 /* The first position that the row at pos sees. */
 static inline int kv_first_position(struct kv_window w, int pos)
 {
+    if (w.around)
+        return pos > w.n / 2 ? pos - w.n / 2 : 0;
     if (w.n <= 0 || pos < w.n)
         return 0;
     return w.chunked ? pos - pos % w.n : pos - w.n + 1;
+}
+
+/* The last one, of a bidirectional row whose text ends at position end. */
+static inline int kv_last_position(struct kv_window w, int pos, int end)
+{
+    return w.around && end - pos > w.n / 2 ? pos + w.n / 2 : end;
 }
 
 struct steering;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/half.h"
 #include "model/bind.h"
+#include "model/pooling.h"
 
 #include <float.h>
 #include <stdlib.h>
@@ -19,6 +20,10 @@ static int bind_ends(struct binder *b)
     const char *norm = m->arch->output_norm ? m->arch->output_norm : "output_norm.weight";
     m->output_norm = *norm ? bind_vector(b, -1, norm, p->n_embd) : NULL;
     m->output_norm_bias = m->output_norm ? bind_vector_if(b, -1, "output_norm.bias", p->n_embd) : NULL;
+    if (p->pooling) {
+        bind_pooling(b);
+        return b->failed ? -1 : 0;
+    }
     m->output = bind_matrix_if(b, -1, "output.weight", p->n_vocab, p->n_embd);
     m->output_bias = bind_vector_if(b, -1, "output.bias", p->n_vocab);
     if (!m->output)
@@ -103,9 +108,9 @@ static int find_arch(struct model *m, struct error *err)
     return 0;
 }
 
-static int read_params(struct model *m, struct error *err)
+static int read_params(struct model *m, enum pooling pooling, struct error *err)
 {
-    if (m->arch->read_params(&m->p, m->file, err))
+    if (m->arch->read_params(&m->p, m->file, err) || params_read_pooling(&m->p, m->file, pooling, err))
         return -1;
     return m->arch->layers_differ ? 0 : params_alike(m->file, m->p.n_layer, err);
 }
@@ -134,12 +139,18 @@ static int allocate(struct model *m, struct error *err)
 
 int model_open(struct model **out, const struct gguf *g, struct error *err)
 {
+    return model_open_as(out, g, POOLING_OFF, err);
+}
+
+int model_open_as(struct model **out, const struct gguf *g, enum pooling pooling, struct error *err)
+{
     struct model *m = calloc(1, sizeof *m);
     if (!m)
         return error_set(err, ERR_MEMORY, "no memory for the description of the model");
     m->file = g;
     arena_init_growing(&m->arena);
-    if (find_arch(m, err) || read_vocab(m, err) || read_params(m, err) || allocate(m, err) || bind_all(m, err)) {
+    if (find_arch(m, err) || read_vocab(m, err) || read_params(m, pooling, err) || allocate(m, err) ||
+        bind_all(m, err)) {
         model_close(m);
         return -1;
     }

@@ -44,6 +44,15 @@ struct experts {
     const struct weight *gate_scale, *up_scale, *down_scale; /* [n_expert], or NULL */
 };
 
+/* What becomes of a pooled row (model/pooling.h); what a model lacks is NULL. */
+struct pool_weights {
+    const struct weight *dense[2]; /* plain products, one behind the other */
+    const struct weight *cls, *cls_bias,
+        *cls_norm;                       /* of a head: its first product, behind which there is an activation ... */
+    const struct weight *out, *out_bias; /* ... and its last one */
+    int softmax;                         /* 1: scores are shares */
+};
+
 /* The gates of hyper-connections: logits by fn [n_gate][n * n_embd], then times scale plus base (op/hyper.h). */
 struct hyper_weights {
     const struct weight *fn, *scale, *base;
@@ -94,7 +103,12 @@ struct model {
     void *layer;        /* [n_layer] of arch->layer_bytes */
     struct weight *weight;
     int n_weight;
-    struct weight *output_norm, *output; /* output is the tokens' table where the file has no other */
+    /* output is the tokens' table where the file has no other. Models that pool have none, and may have no norm either. */
+    struct weight *output_norm, *output;
+    struct first_weights { /* of encoders (encoder/layer.h); else NULL */
+        const struct weight *types, *positions, *norm, *norm_bias;
+    } first;
+    struct pool_weights pool; /* behind pooled rows */
     struct row_table table[MODEL_TABLES];
     int n_table;
     int n_before;                                        /* tokens before a token that tables go by ... */
@@ -142,6 +156,8 @@ struct model {
 /* -1 with the sentence: unknown architecture (ERR_UNSUPPORTED, and the nearest name), missing key or tensor, wrong shape (ERR_FORMAT). g
  * belongs to the caller and outlives the model; model_close() frees m, but not what the session has set. */
 int model_open(struct model **out, const struct gguf *g, struct error *err);
+/* The same with another pooling than the file's; POOLING_OFF: as the file says. */
+int model_open_as(struct model **out, const struct gguf *g, enum pooling pooling, struct error *err);
 void model_close(struct model *m);
 
 /* 1: the context is so long that params.rope[i] takes its other factors. */
@@ -149,6 +165,12 @@ static inline int model_has_long_rope(const struct model *m, int i)
 {
     return m->rope[i].long_factors && m->asked_ctx > m->p.rope[i].n_orig;
 }
+
+/* Values of a row of what a step writes: a vocabulary of logits, or of a model that pools a hidden row. */
+static inline int model_out_width(const struct model *m) { return m->p.pooling ? m->p.n_embd : m->p.n_vocab; }
+
+/* The type of keys and values: those of models that pool are read once, from memory for one layer. */
+static inline enum kv_type model_kv(const struct model *m, enum kv_type asked) { return m->p.pooling ? KV_F32 : asked; }
 
 /* Bytes that a tensor takes in memory, a multiple of 64 (0: it stays on disk), and the sum over all. */
 size_t weight_bytes(const struct weight *w);
@@ -176,6 +198,7 @@ struct batch {
     const int32_t *logit_row; /* [n_logits] rows whose logits are computed, ascending */
     int n_logits;
     float *logits; /* out: [n_logits][n_vocab] */
+    float *hidden; /* out, instead, of a model that pools: [n_logits][n_embd] rows behind its last norm */
     /* Rows whose logits are handed to on_row and not kept; a row may be both. on_row is called once for each that did not leave, by the
      * threads of the pool: several rows at a time, those of a later group after those of an earlier one. It must not block. */
     const int32_t *scored_row; /* [n_scored] ascending */

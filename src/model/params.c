@@ -314,14 +314,13 @@ int params_read_sizes(struct params *p, const struct gguf *g, struct error *err)
         params_real(g, "attention.layer_norm_rms_epsilon", 1e-30, 1, 1e-6, &eps, err) ||
         params_int(g, "nextn_predict_layers", 0, p->n_layer - 1, 0, &n_draft, err))
         return -1;
-    int causal = 1;
+    int causal = !p->bidirectional;
     if (params_bool(g, "attention.causal", &causal, err))
         return -1;
-    if (!causal)
-        return error_set(
-            err, ERR_UNSUPPORTED,
-            "%s: attention.causal is false: its rows see later ones; stoker runs models that generate text",
-            g->file->path);
+    if (causal == p->bidirectional)
+        return error_set(err, ERR_UNSUPPORTED,
+                         "%s: attention.causal is %s, but rows of this architecture %s later ones", g->file->path,
+                         causal ? "true" : "false", causal ? "see" : "do not see");
     p->norm_eps = (float)eps;
     p->n_layer -= (int)gguf_draft_layers(g, (uint64_t)p->n_layer, (uint64_t)n_draft);
     return 0;

@@ -24,8 +24,15 @@ enum { PERIOD_UNSAID = 4 };
  * max(u, 0)^2 or gelu(u). */
 enum ffn_act { FFN_SILU, FFN_SWIGLU_OAI, FFN_GELU, FFN_RELU, FFN_RELU2, FFN_GELU_UNGATED };
 
+/* What becomes of the rows of a text behind the last layer: logits, or, by the key ARCH.pooling_type (its value and 1), vectors or scores:
+ * every row; their mean; the first, the last; a head behind one of these. */
+enum pooling { POOLING_OFF, POOLING_NONE, POOLING_MEAN, POOLING_CLS, POOLING_LAST, POOLING_RANK };
+
 struct params { /* numbers of values, heads, layers or positions */
     int n_layer, n_vocab, n_embd, n_ctx_train;
+    enum pooling pooling;
+    enum pooling head_takes;      /* with POOLING_RANK: of which rows its head makes scores */
+    int bidirectional;            /* 1: a row sees later ones too; set before params_read() */
     int n_ff;                     /* of dense layers */
     enum ffn_act ffn_act;         /* of all feed-forwards, experts too */
     int n_head, n_head_kv;        /* n_head is a multiple of n_head_kv */

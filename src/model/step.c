@@ -30,6 +30,14 @@ void layer_norm(struct step *s, float *out, const float *x, const struct weight 
     step_reset(s, mark);
 }
 
+void layer_norm_biased(struct step *s, float *out, const float *x, const struct weight *w, const struct weight *b)
+{
+    if (b)
+        op_layer_norm(&s->m->op, out, x, w->vector, b->vector, s->n_rows, w->mat.n_cols, s->m->p.norm_eps);
+    else
+        layer_norm(s, out, x, w, s->n_rows);
+}
+
 void matmul(struct step *s, float *out, struct act *a, const struct weight *w)
 {
     op_matmul(&s->m->op, out, (size_t)w->mat.n_rows, a, &w->mat);

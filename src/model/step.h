@@ -51,6 +51,8 @@ struct act step_act(struct step *s, const float *x, int n_cols);
 void rms_norm(struct step *s, float *out, const float *x, const struct weight *w);
 /* Around the mean, without bias, of n_rows rows. */
 void layer_norm(struct step *s, float *out, const float *x, const struct weight *w, int n_rows);
+/* The same of all rows, with bias b, or without one where it is NULL. */
+void layer_norm_biased(struct step *s, float *out, const float *x, const struct weight *w, const struct weight *b);
 /* out [n_rows][rows of w] = a w^T; with rows [first, first + n) of w alone: out [n_rows][n]. */
 void matmul(struct step *s, float *out, struct act *a, const struct weight *w);
 void matmul_rows(struct step *s, float *out, struct act *a, const struct weight *w, int first, int n);

@@ -1,8 +1,10 @@
-/* One step of a model over a batch of rows: embeddings, layers, norm, logits of the rows that need them; and what scratch that takes. */
+/* One step of a model over a batch of rows: embeddings, layers, norm, logits of the rows that need them, or these rows themselves; and what
+ * scratch that takes. */
 #include "model/block/hyper.h"
 #include "model/block/hyper_mix.h"
 #include "model/block/layer_embd.h"
 #include "model/block/moe.h"
+#include "model/pooling.h"
 #include "model/tables.h"
 
 #include "base/checked.h"
@@ -18,6 +20,8 @@ static void first_rows(struct step *s, float *x)
     struct model *m = s->m;
     size_t n_embd = (size_t)m->p.n_embd, width = (size_t)params_row_width(&m->p);
     take_rows(s, TABLE_TOKENS, x, width);
+    if (m->arch->first_rows)
+        m->arch->first_rows(s, x);
     for (size_t i = n_embd; i < width; i += n_embd)
         op_copy(&m->op, x + i, width, x, width, s->n_rows, m->p.n_embd);
     if (m->p.embd_scale > 0)
@@ -43,6 +47,13 @@ static void find_runs(struct step *s)
     }
 }
 
+/* The last position that a bidirectional row of run i sees. Such texts are whole: they end with their run. */
+static int last_seen(const struct step *s, struct kv_window window, int i, int r)
+{
+    const struct run *run = &s->run[i];
+    return kv_last_position(window, s->b->pos[r], s->b->pos[run->first + run->n - 1]);
+}
+
 /* For each kind of pages, which pages a row has and which rows of them it sees; of compressed rows those whose positions are complete. */
 static void place_rows(struct step *s)
 {
@@ -58,7 +69,8 @@ static void place_rows(struct step *s)
                 s->attn_row[k][r] = (struct attn_row){.page = b->seq[r]->page[k],
                                                       .pos = at,
                                                       .first = kv_first_position(kv->window, b->pos[r]),
-                                                      .last = at,
+                                                      .last = s->m->p.bidirectional ? last_seen(s, kv->window, i, r)
+                                                                                    : at,
                                                       .seq = i};
             }
     }
@@ -236,10 +248,25 @@ static void tap_last(struct step *s, const float *x)
     }
 }
 
+/* The rows of a model that pools, behind its last norm; nothing is recorded of them. */
+static void write_hidden(struct step *s, const float *x)
+{
+    const struct batch *b = s->b;
+    size_t mark = step_mark(s), bytes = (size_t)s->m->p.n_embd * sizeof(float) * (size_t)b->n_logits;
+    const float *out = b->n_logits ? final_rows(s, x, b->logit_row, b->n_logits) : NULL;
+    if (out && !op_measuring(&s->m->op))
+        memcpy(b->hidden, out, bytes);
+    step_reset(s, mark);
+}
+
 /* Of rows that are scored, group by group; of those that are kept; then what is recorded. */
 static void write_logits(struct step *s, const float *x)
 {
     const struct batch *b = s->b;
+    if (s->m->p.pooling) {
+        write_hidden(s, x);
+        return;
+    }
     if (op_measuring(&s->m->op))
         measure_scores(s);
     else if (b->n_scored)
@@ -308,6 +335,8 @@ struct step_scratch model_measure_step(const struct model *m, enum kv_type type,
         measured.kv[k] = (struct kv_pool){.shape = shape, .n_layer = kv->n_layer, .window = kv->window};
     }
     measure(&measured, n_rows, n_logits);
+    if (m->p.pooling)
+        pool_measure(&measured);
     if (m->n_moe_layer && n_rows > MOE_SMALL_BATCH) /* small batches take more for each row */
         measure(&measured, MOE_SMALL_BATCH, n_logits < MOE_SMALL_BATCH ? n_logits : MOE_SMALL_BATCH);
     return (struct step_scratch){.step_bytes = scratch.peak, .thread_bytes = measured.op.thread_bytes};

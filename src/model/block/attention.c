@@ -95,6 +95,13 @@ void attention_of(struct step *s, float *y, struct act *a, const struct attentio
     attention_chosen_of(s, y, a, w, NULL);
 }
 
+/* Values [first, first + n) of a bias on every row of x [n_rows][n]. */
+static void add_part(struct step *s, float *x, const struct weight *bias, int first, int n)
+{
+    if (!op_measuring(&s->m->op))
+        op_add_vector(&s->m->op, x, bias->vector + first, s->n_rows, n);
+}
+
 void attention_chosen_of(struct step *s, float *y, struct act *a, const struct attention_weights *w,
                          const int32_t *chosen)
 {
@@ -113,6 +120,11 @@ void attention_chosen_of(struct step *s, float *y, struct act *a, const struct a
     add_bias(s, q, w->bq);
     add_bias(s, k, w->bk);
     add_bias(s, v, w->bv);
+    if (w->b_qkv) {
+        add_part(s, q, w->b_qkv, 0, n_q);
+        add_part(s, k, w->b_qkv, w->k_first, n_k);
+        add_part(s, v, w->b_qkv, w->v_first, n_v);
+    }
     norm_and_rotate(s, q, w->n_head, w, w->q_norm);
     norm_and_rotate(s, k, n_head_kv, w, w->k_norm);
     if (w->temperature)
@@ -185,9 +197,14 @@ void bind_attention(struct binder *b, int l, struct attention_weights *w, struct
     bind_attention_heads(b, l, w, b->m->p.n_head, b->m->p.n_head_kv, window);
 }
 
-void bind_attention_post_norm(struct binder *b, int l, struct attention_weights *w, struct kv_window window)
+void bind_attention_bare(struct binder *b, int l, struct attention_weights *w, struct kv_window window)
 {
     bind_projections(b, l, w, b->m->p.n_head, b->m->p.n_head_kv, window);
+}
+
+void bind_attention_post_norm(struct binder *b, int l, struct attention_weights *w, struct kv_window window)
+{
+    bind_attention_bare(b, l, w, window);
     w->post_norm = bind_vector(b, l, "post_attention_norm.weight", b->m->p.n_embd);
 }
 

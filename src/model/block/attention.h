@@ -19,8 +19,9 @@ struct attention_weights {
     enum qk_order order;
     const struct weight *sinks; /* [n_head] */
     const struct weight *norm, *wq, *wk, *wv, *wo, *bq, *bk, *bv, *bo, *post_norm;
-    int k_first, v_first;      /* where their rows begin in a matrix of q, k and v; 0: each has its own */
-    const struct weight *gate; /* of the output: a row for each head, or for each of its values */
+    const struct weight *b_qkv; /* of a matrix of q, k and v: one bias of all three */
+    int k_first, v_first;       /* where their rows begin in a matrix of q, k and v; 0: each has its own */
+    const struct weight *gate;  /* of the output: a row for each head, or for each of its values */
     /* As wide as a head: each by itself; as the projection: all heads together. QK_CENTRED_ROPE: a row for each head. */
     const struct weight *q_norm, *k_norm;
 };
@@ -36,7 +37,8 @@ void attention_chosen_of(struct step *s, float *y, struct act *a, const struct a
 void bind_attention(struct binder *b, int l, struct attention_weights *w, struct kv_window window);
 void bind_attention_heads(struct binder *b, int l, struct attention_weights *w, int n_head, int n_head_kv,
                           struct kv_window window);
-/* Without a norm before it, but with one behind it (post_attention_norm). */
+/* Without a norm before it; and with one behind it (post_attention_norm). */
+void bind_attention_bare(struct binder *b, int l, struct attention_weights *w, struct kv_window window);
 void bind_attention_post_norm(struct binder *b, int l, struct attention_weights *w, struct kv_window window);
 void bind_qkv_bias(struct binder *b, int l, struct attention_weights *w);
 /* The biases of q, k, v and output that the file has. */
