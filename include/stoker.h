@@ -83,7 +83,12 @@ struct stoker_rates {
 
 /* What the plan is made from. 0 or NULL in a field: the default for this model and machine. No number may be negative. */
 enum { STOKER_DRAFT_MOST = 32 };
+enum stoker_use { STOKER_USE_ANY, STOKER_USE_TEXT, STOKER_USE_VECTORS };
 struct stoker_options {
+    enum stoker_use use; /* a model that cannot do that is STOKER_ERR_UNSUPPORTED, before anything is loaded */
+    /* How the rows of a text become vectors: "none", "mean", "cls", "last", "rank". NULL: as the file says; one that says nothing
+     * generates text. */
+    const char *pooling;
     uint64_t memory; /* bytes for the whole process, or STOKER_MEMORY_*; 0: what the machine and its cgroups leave */
     int n_ctx;       /* positions of a sequence: prompt and answer together */
     int n_parallel;  /* sequences at a time, at most 128 */
@@ -540,6 +545,7 @@ enum stoker_event_kind {
     STOKER_PROGRESS, /* rows of the prompt were computed: u.progress */
     STOKER_SCORES,   /* tokens of the prompt have their scores: u.scores */
     STOKER_TOKEN,    /* u.token */
+    STOKER_VECTOR,   /* the vectors of a text are there: u.vector */
     STOKER_END,      /* the last event of a request that ended: u.end */
     STOKER_FAILED    /* the last event of a request that failed: error */
 };
@@ -567,6 +573,10 @@ struct stoker_event {
             size_t n_top;
         } token;
         struct {
+            size_t text;      /* which, from 0: they come in order */
+            int is_no_number; /* 1: a value of it is not finite, so the model or the text is broken there */
+        } vector;
+        struct {
             enum stoker_end_reason reason;
             size_t n_prompt, n_cached, n_generated;  /* tokens: of the prompt; of these from the cache; of the answer */
             int end_sampled;                         /* 1: an end-of-text token ended it, which is not in n_generated */
@@ -589,6 +599,47 @@ int stoker_submit(struct stoker *s, const struct stoker_request *req, stoker_id 
 /* The same for n requests, all of them or none: none begins before all are queued. id [n]. */
 int stoker_submit_all(struct stoker *s, const struct stoker_request *req, size_t n, stoker_id *id,
                       struct stoker_error *err);
+
+/* ---- vectors of texts ---- */
+
+struct stoker_tokens {
+    const stoker_token *id; /* [n] */
+    size_t n;
+};
+
+/* Texts that become vectors, by a model that pools (struct stoker_encoder). All arrays are the caller's and live until the request's last
+ * event was taken. A vector, or score, follows from the model and the text alone, whatever is computed beside it. */
+struct stoker_embed {
+    const struct stoker_tokens *text; /* [n_text], each of 1 to n_ctx tokens */
+    size_t n_text;                    /* at least 1 */
+    float *
+        out; /* text after text, n_out values each, as the model gives them; with pooling none so many for each token */
+    void (*notify)(void *arg); /* as in struct stoker_request */
+    void *notify_arg;
+};
+
+/* As stoker_submit(). STOKER_ERR_UNSUPPORTED: the model generates text. */
+int stoker_submit_embed(struct stoker *s, const struct stoker_embed *e, stoker_id *id, struct stoker_error *err);
+
+/* What a model makes of a text. */
+struct stoker_encoder {
+    size_t n_out, n_ctx;     /* values of a vector, or scores; tokens of a text at most */
+    const char *pooling;     /* "none", "mean", "cls", "last", "rank"; static */
+    int is_rank, is_sigmoid; /* 1: it judges pairs, by scores; 1: score 0 becomes a share by the logistic function */
+};
+
+/* -1: the model generates text; *out is zeroed. */
+int stoker_encoder_of(const struct stoker *s, struct stoker_encoder *out);
+
+/* Tokens of a pair for a model that ranks: as its file's template says (tokenizer.chat_template.rerank), or as its vocabulary wants pairs.
+ * Neither text becomes a control token. *cut 1: it was longer than n_ctx, and the document has lost its end. *out [*n] is allocated.
+ * STOKER_ERR_INPUT: the query alone fills the context; STOKER_ERR_UNSUPPORTED: neither says how a pair is written. */
+int stoker_pair_tokenize(const struct stoker *s, const struct stoker_string *query,
+                         const struct stoker_string *document, stoker_token **out, size_t *n, int *cut,
+                         struct stoker_error *err);
+
+/* x [n] becomes a vector of length 1, by the sum of its squares in f64; zeros stay zeros. */
+void stoker_normalise(float *x, size_t n);
 
 /* Takes the next event of a request; waits at most timeout_ms milliseconds, -1: without limit. 1: *ev is filled; 0: no event came in
  * time; -1: there is no such request, or its last event was taken. If several threads take events of one request, each event goes to one

@@ -63,6 +63,8 @@ drivers="
 + capture          --exact $data/steering
   capture
   capture          $data/steering/steer-llama-tied.gguf $data/golden/qwen35moe.gguf
++ embed            --exact $data/embeddings
+  embed            --cpu-tier scalar $data/embeddings
 + eval_stats       $data/eval
 + zim              $data/library/zim
   library          $data/library

@@ -90,6 +90,14 @@ static inline const char *const *expected_lawful(void)
     return models;
 }
 
+/* Models of vectors and scores (tests/embed.c). */
+static inline const char *const *expected_encoders(void)
+{
+    static const char *const models[] = {"bert-cls",    "bert-mean",    "bert-none", "bert-rank",
+                                         "qwen3-embed", "qwen3-rerank", NULL};
+    return models;
+}
+
 /* Vocabularies that normalise what they encode: a text does not come back byte for byte. */
 static inline const char *const *expected_normalising(void)
 {

@@ -45,7 +45,8 @@ static struct shared {
 } * shared;
 static char path[TEMPORARY_PATH];
 static int passed, failed, n_test;
-static char **chosen; /* [n_chosen] models; none: all */
+static int is_encoder; /* the model gives vectors or scores */
+static char **chosen;  /* [n_chosen] models; none: all */
 static int n_chosen;
 
 /* ---- a model with one change ------------------------------------------------------------------------------------------------- */
@@ -152,6 +153,28 @@ static int write_model(const struct gguf *g, const struct change *c, struct erro
 
 /* ---- a case ------------------------------------------------------------------------------------------------------------------ */
 
+static int run_encoder(const stoker_token *ids, struct stoker_error *err)
+{
+    const struct stoker_options o = {.memory = STOKER_MEMORY_MIN, .n_threads = 1};
+    const struct stoker_tokens text = {ids, 1};
+    struct stoker_encoder about;
+    struct stoker_event ev = {0};
+    struct stoker *s;
+    stoker_id id;
+    if (stoker_open(&s, path, &o, err))
+        return -1;
+    float *out = stoker_encoder_of(s, &about) ? NULL : malloc(about.n_out * sizeof *out);
+    const struct stoker_embed e = {.text = &text, .n_text = 1, .out = out};
+    int result = stoker_submit_embed(s, &e, &id, err);
+    while (result == 0 && stoker_next_event(s, id, -1, &ev) == 1)
+        ;
+    if (ev.kind == STOKER_FAILED)
+        *err = ev.error;
+    stoker_close(s);
+    free(out);
+    return result || ev.kind == STOKER_FAILED ? -1 : 0;
+}
+
 static int run(int n_prompt, int n_chunk, struct stoker_error *err)
 {
     static stoker_token prompt[LONG_PROMPT];
@@ -162,6 +185,8 @@ static int run(int n_prompt, int n_chunk, struct stoker_error *err)
     struct stoker *s;
     for (int i = 0; i < n_prompt; i++)
         prompt[i] = 1 + i % 5;
+    if (is_encoder)
+        return run_encoder(prompt, err);
     if (stoker_open(&s, path, &o, err))
         return -1;
     int result = stoker_generate(s, &r, NULL, NULL, NULL, err);
@@ -220,7 +245,7 @@ static void test(const char *name, const char *model, void (*fn)(const struct gg
     struct gguf *g = NULL;
     if (!is_chosen(model))
         return;
-    snprintf(file, sizeof file, TEST_DATA "/golden/%s.gguf", model);
+    snprintf(file, sizeof file, TEST_DATA "/%s/%s.gguf", is_encoder ? "embeddings" : "golden", model);
     memset(shared, 0, sizeof *shared);
     shared->turn = n_test++ % ONE_OF;
     fflush(stdout);
@@ -998,6 +1023,15 @@ static const struct absurd absurd[] = {
     {"lfm2moe", "expert_weights_scale", NAN, NULL},
     {"granitehybrid", "ssm.state_size", 0, NULL},
     {"granitehybrid", "ssm.inner_size", 0, NULL},
+    {"bert-cls", "pooling_type", 5, NULL},
+    {"bert-cls", "pooling_type", -1, NULL},
+    {"bert-cls", "pooling_type", 4, "cls.weight"}, /* rank without a head */
+    {"bert-cls", "context_length", 129, "position_embd.weight"},
+    {"bert-cls", "attention.layer_norm_epsilon", -1, NULL},
+    {"bert-cls", "attention.head_count_kv", 2, "blk.0.attn_k.weight"},
+    {"bert-cls", "feed_forward_length", 97, "blk.0.ffn_up.weight"},
+    {"bert-rank", "classifier.output_labels", 1, NULL}, /* no list */
+    {"qwen3-rerank", "pooling_type", 9, NULL},
 };
 
 /* A number that is not a whole one, as f32. */
@@ -1277,6 +1311,8 @@ static int optional(const struct gguf *g, const struct gguf_tensor *t)
     if (strcmp(arch_of(g), "gemma4") == 0 && strstr(t->name, "attn_v.weight")) /* values may be the keys */
         return 1;
     if (strcmp(arch_of(g), "glm4") == 0 && strstr(t->name, ".bias"))
+        return 1;
+    if (strcmp(t->name, "token_types.weight") == 0)
         return 1;
     if (strcmp(arch_of(g), "exaone4") == 0 && strcmp(t->name, "rope_freqs.weight") == 0)
         return 1;
@@ -1710,6 +1746,7 @@ int main(int argc, char **argv)
                                                  "minimax-m3",    "minimax-m3-dense",
                                                  "glm5next",      "glm5next-long",
                                                  "deepseek41",    "deepseek41-long"};
+    static const char *const encoders[] = {"bert-cls", "bert-rank", "qwen3-rerank"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);
@@ -1738,6 +1775,12 @@ int main(int argc, char **argv)
         for (size_t t = 0; t < sizeof tests / sizeof *tests; t++)
             if (!tests[t].own || tests[t].fn == keys || tests[t].fn == numbers)
                 test(tests[t].name, without_shapes[m], tests[t].fn);
+    is_encoder = 1;
+    for (size_t m = 0; m < sizeof encoders / sizeof *encoders; m++)
+        for (size_t t = 0; t < sizeof tests / sizeof *tests; t++)
+            if (!tests[t].own || tests[t].fn == keys)
+                test(tests[t].name, encoders[m], tests[t].fn);
+    is_encoder = 0;
     test("tables", "deepseek4-fewer", tables); /* a variant, of which this alone is its own */
     unlink(path);
     printf("%d passed, %d failed, 0 skipped\n", passed, failed);

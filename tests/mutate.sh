@@ -382,6 +382,14 @@ mutate norms-of-mamba1 "$(golden jamba)" src/model/recurrent/jamba.c 's|rms_norm
 mutate decay-of-channels "unit/op/recur" src/op/recur.c 's|k->mul(decay, dt, n);||'
 mutate state-of-channels "state build/data/golden/jamba.gguf" src/model/recurrent/jamba.c 's|bind_state(b, (size_t)m->n_state \* (size_t)m->n_channel)|bind_state(b, 0)|'
 
+# vectors: the rows that a row sees, what pooling makes of them, what is kept of a text
+embed() { echo "embed --exact build/data/embeddings/$1.gguf"; }
+mutate last-off-by-one "$(embed bert-mean)" src/model/arch/forward.c 's|s->b->pos\[run->first + run->n - 1\]|s->b->pos[run->first + run->n - 1] - (run->n > 1)|'
+mutate row-of-a-neighbour "$(embed bert-mean)" src/model/arch/forward.c 's|kv_first_position(kv->window, b->pos\[r\])|kv_first_position(kv->window, b->pos[r]) + (i > 0 \&\& s->run[i].n > 1)|'
+mutate pooled-backwards "$(embed bert-mean)" src/model/pooling.c 's|for (int r = 1; r < n; r++)|for (int r = n - 1; r > 0; r--)|'
+mutate pooled-row "$(embed bert-cls)" src/model/pooling.c 's|rows == POOLING_LAST ? n - 1 : 0|n - 1|'
+mutate pages-of-a-text "$(embed qwen3-embed)" src/engine/embed/embed.c 's|seq_clear(&s->session->tables.seq\[i\]);|;|'
+
 # Kimi delta attention and latents of bailingmoe3, blocks of minimax-m3
 mutate bound-of-decays "$(golden bailingmoe3)" src/model/block/kda.c 's|p->delta.lowest|0.0f|'
 mutate sign-of-decays "unit/op/recur" src/op/recur.c 's|sign \* fabsf(a->A\[h\])|sign * a->A[h]|'

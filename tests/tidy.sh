@@ -262,7 +262,7 @@ gone|said|told)\b|\b((un)?touch|(slot_)?settle(_[a-z]+)?)\(|\b(room|closing|wish
 sh tests/mutate.sh --dry || status=1
 
 # Rule 11.
-architectures=$(grep -lE '^const struct arch arch_' src/model/arch/*.c src/model/recurrent/*.c)
+architectures=$(grep -lE '^const struct arch arch_' src/model/arch/*.c src/model/recurrent/*.c src/model/encoder/*.c)
 # shellcheck disable=SC2086 # a list of files
 wc -l $architectures | awk '
     $2 == "total" { next }
@@ -281,8 +281,8 @@ wc -l src/model/block/*.c | awk '
     END { exit bad }' || status=1
 # shellcheck disable=SC2086
 names=$(cat $architectures | grep -oE '\.name = "[^"]+"' | cut -d'"' -f2 | paste -sd '|')
-find src/model src/op src/engine src/store -name '*.[ch]' | grep -vE '^src/model/(arch|recurrent)/' | xargs grep -nE "\"($names)[\".]" &&
-    echo "architectures are named in src/model/arch and src/model/recurrent alone" && status=1
+find src/model src/op src/engine src/store -name '*.[ch]' | grep -vE '^src/model/(arch|recurrent|encoder)/' | xargs grep -nE "\"($names)[\".]" &&
+    echo "architectures are named in src/model/arch, recurrent and encoder alone" && status=1
 
 if command -v clang-format >/dev/null 2>&1; then
     # It takes the longest by far, so only of files that have changed since it last found nothing.

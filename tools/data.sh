@@ -38,6 +38,7 @@ pack() {
             set -- "$model.gguf" "$model.ref"
             [ ! -e "$from/trace/$model.json" ] || set -- "$@" "trace/$model.json"
             ;;
+        embeddings) from=$dir filter=lc=1,lp=2,pb=2 && set -- "$name" ;;
         *)
             from=$dir filter=lc=3,lp=0,pb=2
             set -- "$name"

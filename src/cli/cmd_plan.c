@@ -343,6 +343,7 @@ int cmd_plan(int argc, char **argv)
     int status = flags_parse("plan", usage, tables, 3, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
+    o.use = STOKER_USE_ANY;
     if (!(model = model_of(model)))
         return 1;
     if (serve)

@@ -341,6 +341,7 @@ int cmd_serve(int argc, char **argv)
     struct stoker_error err = {0};
     if (status != FLAGS_DONE)
         return status;
+    o.engine.use = STOKER_USE_ANY;
     if (!getenv("JOURNAL_STREAM")) /* systemd's journal has a time for each line */
         log_to(log_on_stderr_dated);
     if ((status = take_words(&o, &w)) != 0)

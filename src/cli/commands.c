@@ -27,6 +27,7 @@ const struct command commands[] = {
     {"quantize", cmd_quantize, "the same model with other block types, and fewer bytes"},
     {"bench", cmd_bench, "speed of prompts and of generation"},
     {"eval", cmd_eval, "what a text is worth to a model: log-probabilities, perplexity"},
+    {"embed", cmd_embed, "vectors of lines, or scores of lines for a query"},
     {"activations", cmd_activations, "rows of the residual stream and more, as a file"},
     {"steer", cmd_steer, "control vectors: made of texts, looked at"},
     {"sae", cmd_sae, "features of sparse autoencoders: which tell texts apart"},

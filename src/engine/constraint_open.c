@@ -117,8 +117,8 @@ int constraint_acquire(struct stoker *s, const struct constraint_request *w, con
     struct recipe recipe = {s->session, w};
     struct constraint_source source = {
         .compile = compile, .arg = &recipe, .stopped = w->stopped, .stopped_arg = w->stopped_arg};
-    if (!s->session->tokenizer) {
-        *err = s->session->tokenizer_error;
+    if (!s->session->trie) {
+        *err = s->templates.tokenizer_error;
         return -1;
     }
     key_of(w, source.key);

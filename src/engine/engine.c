@@ -8,6 +8,7 @@
 #include "base/thread.h"
 #include "engine/public_error.h"
 #include "engine/rates.h"
+#include "model/pooling.h"
 #include "text/tools/format.h"
 
 #include <stdio.h>
@@ -32,6 +33,15 @@ static int kv_type_by_name(const char *name)
         if (strcmp(name, kv_type_name((enum kv_type)t)) == 0)
             return t;
     return -1;
+}
+
+static int read_pooling(struct session_options *to, const char *name, struct error *err)
+{
+    int pooling = name ? pooling_by_name(name) : POOLING_OFF;
+    if (pooling < 0)
+        return error_set(err, ERR_INPUT, "--pooling %.40s: none, mean, cls, last and rank are possible", name);
+    to->pooling = (enum pooling)pooling;
+    return 0;
 }
 
 static int read_names(struct session_options *to, const struct stoker_options *o, struct error *err)
@@ -71,7 +81,8 @@ static int read_options(struct session_options *to, const struct stoker_options 
                                    .progress_arg = o->progress_arg,
                                    .route_trace = o->route_trace,
                                    .routes = o->routes,
-                                   .cache_log = o->cache_log};
+                                   .cache_log = o->cache_log,
+                                   .use = (enum session_use)o->use};
     struct plan_request *w = &to->plan_request;
     w->how = o->memory == 0                   ? PLAN_FROM_MACHINE
              : o->memory == STOKER_MEMORY_MIN ? PLAN_MINIMUM
@@ -126,7 +137,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
                          o->reader_depth, o->read_timeout, READER_MAX_DEPTH);
     if (o->tool_format && !tool_format_find(o->tool_format, err))
         return -1;
-    return read_names(to, o, err);
+    return read_pooling(to, o->pooling, err) || read_names(to, o, err) ? -1 : 0;
 }
 
 /* ---- open and close -------------------------------------------------------------------------------------------------------- */
@@ -161,7 +172,7 @@ static int start(struct stoker *s, const struct stoker_options *o, struct error 
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 2 * POOL_STACK);
-    int failed = thread_create(&s->thread, &attr, engine_run, s);
+    int failed = thread_create(&s->thread, &attr, s->session->model->p.pooling ? embed_run : engine_run, s);
     pthread_attr_destroy(&attr);
     return failed ? error_set(err, ERR_MEMORY, "starting the engine's thread failed") : 0;
 }
@@ -185,7 +196,7 @@ static int show_plan(const struct stoker *s, const struct stoker_options *opt, c
     struct stoker_plan p;
     if (!opt || !opt->planned)
         return 0;
-    engine_report_plan(s->session, o->plan_request.kv, o->tier, &p);
+    engine_report_plan(s->session, s->session->kv, o->tier, &p);
     opt->planned(opt->planned_arg, &p);
     return 0;
 }
@@ -214,18 +225,19 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     sampling_read(&s->advised, s->session->file);
     s->templates.file = s->session->file;
     s->templates.tokenizer = s->session->tokenizer;
-    s->templates.tokenizer_error = s->session->tokenizer_error;
+    s->templates.tokenizer_error = s->session->model->p.pooling ? s->session->no_text : s->session->tokenizer_error;
     s->templates.chat = s->session->chat;
     *out = s;
     return 0;
 }
 
-static void free_job(struct job *j)
+void engine_free_job(struct job *j)
 {
     free(j->history);
     steer_close(j->steer);
     capture_job_close(j->capture);
     free(j->snapshot_at);
+    free(j->embed);
     queue_destroy(j->events);
     pick_close(&j->pick);
     memset(j, 0, sizeof *j);
@@ -242,7 +254,7 @@ void stoker_close(struct stoker *s)
     pthread_join(s->thread, NULL);
     capture_close(&s->capture); /* what was sent is written before the jobs are gone */
     for (int i = 0; i < s->n_job; i++)
-        free_job(&s->job[i]);
+        engine_free_job(&s->job[i]);
     dispose(s);
 }
 
@@ -252,6 +264,10 @@ static int check_request(const struct stoker *s, const struct stoker_request *r,
 {
     int n_ctx = s->session->plan.n_ctx, n_vocab = s->session->model->p.n_vocab;
     size_t most = (size_t)n_ctx - !r->only_score; /* an answer needs a position */
+    if (s->session->model->p.pooling) {
+        *err = s->session->no_text;
+        return -1;
+    }
     if (r->n_prompt == 0)
         return error_set(err, ERR_INPUT, "the prompt is empty: nothing to answer");
     if (r->n_prompt > most)
@@ -275,7 +291,7 @@ static int check_request(const struct stoker *s, const struct stoker_request *r,
     return 0;
 }
 
-static struct job *unused_job(struct stoker *s)
+struct job *engine_unused_job(struct stoker *s)
 {
     for (int i = 0; i < s->n_job; i++)
         if (s->job[i].state == JOB_FREE)
@@ -333,7 +349,7 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
     j->events = queue_create(EVENTS, sizeof(struct stoker_event));
     j->snapshot_at = malloc((r->n_snapshot_at + 1) * sizeof *j->snapshot_at);
     if (!j->history || !j->events || !j->snapshot_at) {
-        free_job(j);
+        engine_free_job(j);
         return error_set(err, ERR_MEMORY, "no memory for a request of %zu tokens", r->n_prompt);
     }
     memcpy(j->history, r->prompt, r->n_prompt * sizeof *j->history);
@@ -358,7 +374,7 @@ static int queue_jobs(struct stoker *s, const struct stoker_request *r, struct c
     int status = 0;
     size_t queued = 0;
     while (queued < n && status == 0) {
-        struct job *j = engine_queued(s) < s->n_queue ? unused_job(s) : NULL;
+        struct job *j = engine_queued(s) < s->n_queue ? engine_unused_job(s) : NULL;
         status = j ? fill_job(s, j, &r[queued], &c[queued], err) : 1;
         if (status == 0) {
             j->state = JOB_QUEUED;
@@ -366,7 +382,7 @@ static int queue_jobs(struct stoker *s, const struct stoker_request *r, struct c
         }
     }
     while (status && queued > 0)
-        free_job(job_of(s, id[--queued]));
+        engine_free_job(job_of(s, id[--queued]));
     s->counters.requests += status ? 0 : n;
     s->counters.rejected += status > 0 ? n : 0;
     return status;
@@ -434,7 +450,7 @@ int stoker_next_event(struct stoker *s, stoker_id id, int timeout_ms, struct sto
         capture = j->capture;
         j->steer = NULL;
         j->capture = NULL;
-        free_job(j);
+        engine_free_job(j);
     }
     pthread_mutex_unlock(&s->lock);
     steer_close(steer); /* the last user of a large vector frees it: no step waits for that */
@@ -450,6 +466,8 @@ void stoker_cancel(struct stoker *s, stoker_id id)
         atomic_store(&j->cancelled, 1);
         if (j->seq)
             atomic_store(&j->seq->cancelled, 1);
+        for (int i = 0; j->embed && i < j->embed->n_seq; i++)
+            atomic_store(&s->session->tables.seq[j->embed->first_seq + i].cancelled, 1);
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -550,7 +568,7 @@ static int plan_alone(struct stoker_plan *out, const char *path, const struct st
     if (result == 0)
         result = session_prepare(&s, path, &o, 1, &err);
     if (s)
-        engine_report_plan(s, o.plan_request.kv, o.tier, out);
+        engine_report_plan(s, s->kv, o.tier, out);
     session_close(s);
     return result ? error_to_public(public, &err) : 0;
 }

@@ -31,6 +31,14 @@ enum { MAX_PARALLEL = 128, MAX_QUEUE = 4096, QUEUE = 128, EVENTS = 64 };
 /* JOB_WRITING: it has ended, and its last event waits for what it records to be written. */
 enum job_state { JOB_FREE, JOB_QUEUED, JOB_PROMPT, JOB_DECODE, JOB_WRITING, JOB_DONE };
 
+/* Texts of a job that become vectors (embed/embed.c). */
+struct embed_job {
+    struct stoker_embed of;
+    size_t n_done;        /* texts whose vectors are there */
+    float *at;            /* where the next one goes */
+    int first_seq, n_seq; /* sequences of its texts in the running step; guarded by the engine's lock */
+};
+
 struct job {
     /* guarded by the engine's lock */
     enum job_state state;
@@ -67,6 +75,8 @@ struct job {
     int cut_at_limit;     /* 1: max_tokens is below the shortest answer, which is cut off there */
     struct sequence *seq; /* NULL: it waits for one */
     uint64_t n_generated;
+    struct embed_job
+        *embed;      /* texts that become vectors, instead of all that follows from a prompt; or NULL. Malloc'd */
     int end_sampled; /* 1: an end-of-text token ended the answer */
     double submitted, started, first_token;
     struct queue *events;
@@ -138,8 +148,13 @@ void histogram_add(struct stoker_histogram *h, double seconds);
 int capture_job_open(struct job_capture **out, struct stoker *s, const struct stoker_request *r, struct error *err);
 void capture_job_close(struct job_capture *c);
 
-/* The engine thread's loop: step/schedule.c. */
+/* The engine thread's loop: step/schedule.c, and of models that pool embed/embed.c. */
 void *engine_run(void *engine);
+void *embed_run(void *engine);
+
+/* An unused job, NULL: there is none; free what one owns. Call them under the lock. */
+struct job *engine_unused_job(struct stoker *s);
+void engine_free_job(struct job *j);
 
 /* constraint_open.c: a constraint from the engine's cache, compiled if need be. */
 struct constraint_request {

@@ -266,17 +266,42 @@ static int usual_threads(void)
     return n < POOL_MAX_THREADS ? n : POOL_MAX_THREADS;
 }
 
+/* Of a model that pools a step takes whole texts, each in a sequence of its own, and nothing is kept behind it. */
+static struct plan_request as_texts(const struct plan_request *w)
+{
+    struct plan_request r = *w;
+    r.n_parallel = w->n_parallel ? w->n_parallel : PLAN_TEXTS;
+    r.n_pages = r.n_parallel;
+    r.n_chunk = 1; /* it is the context, whatever that becomes: plan_price() */
+    r.n_snapshots = 1;
+    r.cache_ram = r.defaults.cache_ram = 0;
+    r.cache_dir = r.n_draft = 0;
+    r.kv = KV_F32;
+    r.all_logits = 1;
+    return r;
+}
+
+static int check_positions(const struct planner *pl, struct error *err)
+{
+    int asked = pl->request->n_ctx, trained = pl->m->p.n_ctx_train;
+    if (!pl->m->p.pooling || asked <= trained)
+        return 0;
+    return error_set(err, ERR_INPUT, "--ctx %d: %s knows %d positions, and a text is computed whole", asked,
+                     pl->m->file->file->path, trained);
+}
+
 int plan_make(struct plan *out, struct model *m, const struct plan_request *request, struct error *err)
 {
     struct scratch_memo memo[SCRATCH_MEMOS] = {{0}};
-    struct planner pl = {.m = m, .request = request, .memo = memo};
+    const struct plan_request texts = as_texts(request);
+    struct planner pl = {.m = m, .request = m->p.pooling ? &texts : request, .memo = memo};
     struct config c;
     pl.base.n_threads = request->n_threads ? request->n_threads : usual_threads();
     *out = pl.base;
     if (describe_experts(&pl.base, m, err))
         return -1;
     plan_slot_limits(&pl);
-    if (check_request(&pl, err))
+    if (check_request(&pl, err) || check_positions(&pl, err))
         return -1;
     begin_plan(&pl);
     if (!plan_choose(&pl, &c, pl.base.memory))

@@ -55,6 +55,8 @@ struct constraint_memory {
     int n_small;           /* lanes for small compilations, beside one for large ones; 0: all compilations are large */
 };
 
+enum { PLAN_TEXTS = 16 }; /* texts of a step of a model that pools */
+
 enum plan_memory { PLAN_FROM_MACHINE, PLAN_BYTES, PLAN_MINIMUM, PLAN_WHOLE };
 
 /* What the caller asks for. 0 in a field: not given, so the plan chooses it and may lower it. */

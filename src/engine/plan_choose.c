@@ -23,6 +23,8 @@ enum {
     CACHE_STEPS = 4, /* shares of the prefix cache that are tried: quarters */
     CTX = 8192,
     CTX_LOW = 4096,
+    TEXT_CTX = 2048, /* of a model that pools, whose steps are as long as its context */
+    TEXT_CTX_LOW = 512,
     SPARE_SLOTS = 4,           /* beyond the experts that a layer uses: some can load while others compute */
     SNAPSHOTS = 4,             /* copies of a sequence's state beside a prefix cache */
     ROW_CACHE_SHARE = 64,      /* of the budget, for rows of tables on disk: a token takes few bytes of them ... */
@@ -90,10 +92,19 @@ uint64_t plan_asked_cache(const struct planner *pl)
     return w->cache_ram ? w->cache_ram : w->defaults.cache_ram;
 }
 
+/* The least context that a plan takes where nobody asked for one. */
+static int ctx_low(const struct planner *pl) { return pl->m->p.pooling ? TEXT_CTX_LOW : CTX_LOW; }
+
+static int ctx_usual(const struct planner *pl)
+{
+    int asked = pl->request->defaults.n_ctx;
+    return pl->m->p.pooling ? TEXT_CTX : asked ? asked : CTX;
+}
+
 struct config plan_full_config(const struct planner *pl)
 {
     const struct plan_request *w = pl->request;
-    int trained = pl->m->p.n_ctx_train, most = w->defaults.n_ctx ? w->defaults.n_ctx : CTX,
+    int trained = pl->m->p.n_ctx_train, most = ctx_usual(pl),
         parallel = w->n_parallel ? w->n_parallel : w->defaults.n_parallel;
     struct config c = {.n_ctx = w->n_ctx         ? w->n_ctx
                                 : trained < most ? trained
@@ -109,8 +120,8 @@ struct config plan_full_config(const struct planner *pl)
 struct config plan_minimal_config(const struct planner *pl)
 {
     struct config c = plan_full_config(pl);
-    if (!pl->request->n_ctx && c.n_ctx > CTX_LOW)
-        c.n_ctx = CTX_LOW;
+    if (!pl->request->n_ctx && c.n_ctx > ctx_low(pl))
+        c.n_ctx = ctx_low(pl);
     if (!pl->request->n_parallel)
         c.n_parallel = 1;
     if (!pl->request->n_chunk)
@@ -173,7 +184,7 @@ static void shrink_cache(const struct planner *pl, struct config *c, uint64_t me
 static int fit(const struct planner *pl, struct config *c, uint64_t memory)
 {
     const struct plan_request *w = pl->request;
-    int least_ctx = w->n_ctx || c->n_ctx < CTX_LOW ? c->n_ctx : CTX_LOW;
+    int least_ctx = w->n_ctx || c->n_ctx < ctx_low(pl) ? c->n_ctx : ctx_low(pl);
     for (; c->n_ctx > least_ctx && !fits_well(pl, c, memory);)
         c->n_ctx = c->n_ctx / 2 > least_ctx ? c->n_ctx / 2 : least_ctx;
     shrink_cache(pl, c, memory);

@@ -98,7 +98,7 @@ static int sequence_pages(const struct planner *pl, const struct config *c, int 
     const struct kv_layout *kv = &pl->m->kv_layout[kind];
     int one = kv->n_layer ? kv_pages_needed(kv->window, c->n_ctx, c->n_chunk) : 0, all = one * c->n_parallel,
         asked = pl->request->n_pages > one ? pl->request->n_pages : one;
-    return pl->request->n_pages && !kv->window.n && asked < all ? asked : all;
+    return pl->request->n_pages && (!kv->window.n || pl->m->p.pooling) && asked < all ? asked : all;
 }
 
 static size_t page_bytes(const struct planner *pl, int kind)
@@ -260,9 +260,18 @@ static void price_model(const struct planner *pl, const struct config *c, struct
     p->part[PLAN_ACT] = p->step_bytes + p->thread_bytes * (uint64_t)p->n_threads;
 }
 
-struct plan plan_price(const struct planner *pl, const struct config *c)
+/* A text is computed whole by models that pool. */
+static struct config whole_texts(const struct config *c)
+{
+    struct config whole = *c;
+    whole.n_chunk = c->n_ctx;
+    return whole;
+}
+
+struct plan plan_price(const struct planner *pl, const struct config *asked)
 {
     const struct plan_request *w = pl->request;
+    const struct config whole = whole_texts(asked), *c = pl->m->p.pooling ? &whole : asked;
     struct plan p = pl->base;
     p.n_ctx = c->n_ctx;
     p.n_parallel = c->n_parallel;
@@ -274,7 +283,7 @@ struct plan plan_price(const struct planner *pl, const struct config *c)
     price_slots(pl, c, &p);
     price_text(pl, c, &p);
     price_model(pl, c, &p);
-    p.part[PLAN_LOGITS] = session_tables_bytes(pl->m->p.n_vocab, p.n_logits, c->n_chunk, c->n_parallel, c->n_ctx,
+    p.part[PLAN_LOGITS] = session_tables_bytes(model_out_width(pl->m), p.n_logits, c->n_chunk, c->n_parallel, c->n_ctx,
                                                p.ngrams);
     p.part[PLAN_READER] = reader_bytes(&w->reader);
     p.part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, c->n_parallel, c->n_ctx, p.ngrams) +

@@ -209,8 +209,8 @@ static int open_parts(struct stoker_reply *r, const struct stoker_reply_options 
     struct stoker *s = r->engine;
     int calls = o->tools && o->choice != STOKER_TOOLS_NONE;
     struct tool_stream_options stream = {.tokenizer = s->session->tokenizer};
-    if (!stream.tokenizer) {
-        *err = s->session->tokenizer_error;
+    if (!s->session->trie) {
+        *err = s->templates.tokenizer_error;
         return -1;
     }
     if (open_stops(r, o, err) != 0)

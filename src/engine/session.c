@@ -10,6 +10,7 @@
 #include "engine/prompt.h"
 #include "machine/memory.h"
 #include "model/forced_routes.h"
+#include "model/pooling.h"
 #include "model/tables.h"
 #include "model/traces.h"
 
@@ -23,6 +24,29 @@ static const uint64_t rows_wait_ns = 2000000000; /* for reads of all tables, at 
 
 /* ---- preparing -------------------------------------------------------------------------------------------------------------- */
 
+/* What a model that pools says to those who want text of it. */
+static void set_no_text(struct session *s)
+{
+    error_set(&s->no_text, ERR_UNSUPPORTED,
+              "%s is an embedding model (pooling %s): it gives %s, no text; stoker embed takes it", s->file->file->path,
+              pooling_name(s->model->p.pooling), s->model->p.pooling == POOLING_RANK ? "scores" : "vectors");
+}
+
+static int check_use(struct session *s, enum session_use use, struct error *err)
+{
+    if (s->model->p.pooling)
+        set_no_text(s);
+    if (s->model->p.pooling && use == SESSION_FOR_TEXT)
+        *err = s->no_text;
+    else if (!s->model->p.pooling && use == SESSION_FOR_VECTORS)
+        return error_set(err, ERR_UNSUPPORTED,
+                         "%s generates text: no key says how its rows become vectors; --pooling mean or last would",
+                         s->file->file->path);
+    else
+        return 0;
+    return -1;
+}
+
 int session_prepare(struct session **out, const char *path, const struct session_options *opt, int keep,
                     struct error *err)
 {
@@ -31,10 +55,15 @@ int session_prepare(struct session **out, const char *path, const struct session
         return error_set(err, ERR_MEMORY, "no memory for a session");
     struct plan_request request = opt->plan_request;
     int planned = -1;
+    s->kv = request.kv;
     int opened = opt->header_only ? gguf_open_header(&s->file, path, err) : gguf_open(&s->file, path, err);
-    if (opened == 0 && model_open(&s->model, s->file, err) == 0) {
-        int failed = 0;
-        if (tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0) {
+    if (opened == 0 && model_open_as(&s->model, s->file, opt->pooling, err) == 0) {
+        int failed = check_use(s, opt->use, err);
+        s->kv = request.kv = model_kv(s->model, request.kv);
+        int has_tokenizer = !failed && tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0;
+        if (has_tokenizer && s->model->p.pooling) {
+            request.text_bytes = tokenizer_bytes(s->tokenizer);
+        } else if (has_tokenizer) {
             failed = token_trie_create(&s->trie, s->tokenizer, err) ||
                      templates_chat(&s->chat, s->file, s->tokenizer, opt->chat_template, opt->tool_format, err);
             if (!failed) {
@@ -122,7 +151,7 @@ static int init_tables(struct session *s, struct error *err)
 {
     const struct plan *p = &s->plan;
     struct session_tables *t = &s->tables;
-    int n_vocab = s->model->p.n_vocab;
+    int n_vocab = model_out_width(s->model);
     if (session_tables_alloc(t, &s->table_memory, n_vocab, p->n_logits, p->n_chunk, p->n_parallel, p->n_ctx, p->ngrams))
         return error_set(err, ERR_BUG, "the plan's tables are too small");
     for (int i = 0; i < p->n_parallel && p->ngrams; i++)
@@ -229,14 +258,13 @@ int session_load(struct session *s, const struct session_options *opt, struct er
 {
     const struct reader_options *how = &opt->plan_request.reader;
     warn_of_context(s);
-    s->kv = opt->plan_request.kv;
     s->score_rows = MODEL_SCORE_ROWS;
     if (pool_create(&s->pool, s->plan.n_threads, err) || map_memory(s, &opt->plan_request, err) ||
         reader_open(&s->reader, s->file->file, s->file->n_file, how, &s->table_memory, err))
         return -1;
     if (how->mirror)
         reader_measure_drives(s->reader);
-    if (init_tables(s, err) || init_pages(s, opt->plan_request.kv, err) || init_op(s, opt, err) || init_store(s, err))
+    if (init_tables(s, err) || init_pages(s, s->kv, err) || init_op(s, opt, err) || init_store(s, err))
         return -1;
     const struct traces_options traces = {opt->route_trace, opt->cache_log, s->plan.n_chunk, reader_align(s->reader)};
     if (traces_open(&s->model->traces, s->model, &traces, err) ||
@@ -300,6 +328,7 @@ struct batch session_batch(struct session *s)
                           .scored_row = s->tables.scored_row,
                           .score_rows = s->score_rows,
                           .logits = s->tables.logits,
+                          .hidden = s->tables.logits, /* of a model that pools: as wide as the table was made */
                           .capacity = s->plan.n_chunk,
                           .dead = s->tables.dead};
 }

@@ -23,6 +23,7 @@ struct session {
     struct model *model;
     struct tokenizer *tokenizer;                /* NULL: the file has none that stoker can use */
     struct error tokenizer_error;               /* why not */
+    struct error no_text;                       /* why it gives no text, of a model that pools */
     struct token_trie *trie;                    /* of the tokenizer, for constraints */
     struct constraint_budget constraint_budget; /* of plan.constraints.held bytes */
     struct chat *chat;                          /* NULL without a tokenizer */
@@ -30,7 +31,7 @@ struct session {
     struct pool *pool;
     struct reader *reader;
 
-    enum kv_type kv;
+    enum kv_type kv;       /* of the options, but for models that pool */
     int score_rows;        /* of a batch: how many logits of scored rows are made at a time */
     struct kv_pool states; /* copies of recurrent state */
     struct prefix_cache prefix;
@@ -42,7 +43,12 @@ struct session {
     struct prefault prefault;
 };
 
+/* What it is opened for; a model that cannot do that is refused. */
+enum session_use { SESSION_FOR_ANY, SESSION_FOR_TEXT, SESSION_FOR_VECTORS };
+
 struct session_options {
+    enum session_use use;
+    enum pooling pooling;                    /* instead of the file's; POOLING_OFF: the file's */
     const char *chat_template, *tool_format; /* of stoker_options; may be NULL */
     struct plan_request plan_request;
     enum cpu_tier tier;                                         /* of the kernels */

@@ -500,6 +500,7 @@ int flags_parse(const char *command, const char *usage, const struct flag_table 
 struct flag_table model_flags(struct stoker_options *o)
 {
     static struct flag f[24];
+    o->use = o->use ? o->use : STOKER_USE_TEXT; /* what most commands are for; the others say so behind it */
     const struct flag t[] = {
         {"--memory", NULL, FLAG_BYTES, &o->memory, 1, 0, "BYTES|min|max",
          "bound on the whole process (default: what the machine has left)", .heading = "Memory and speed"},

@@ -11,7 +11,7 @@ extern const struct arch arch_llama, arch_qwen2, arch_qwen2moe, arch_qwen3, arch
     arch_ernie4_5_moe, arch_bailingmoe2, arch_bailingmoe3, arch_hunyuan_moe, arch_step35, arch_mimo2, arch_exaone_moe,
     arch_afmoe, arch_dots1, arch_seed_oss, arch_olmo2, arch_exaone4, arch_glm4, arch_deepseek, arch_bailingmoe,
     arch_command_r, arch_cohere2, arch_cohere2moe, arch_qwen4exp, arch_phi3, arch_phimoe, arch_grok, arch_falcon_h1,
-    arch_jamba, arch_smallthinker, arch_glm5next, arch_glm5_next;
+    arch_jamba, arch_smallthinker, arch_glm5next, arch_glm5_next, arch_bert;
 
 static const struct arch *const archs[] = {
     &arch_llama,       &arch_qwen2,       &arch_qwen2moe,      &arch_qwen3,          &arch_qwen3moe,
@@ -26,7 +26,7 @@ static const struct arch *const archs[] = {
     &arch_exaone4,     &arch_glm4,        &arch_deepseek,      &arch_bailingmoe,     &arch_command_r,
     &arch_cohere2,     &arch_cohere2moe,  &arch_qwen4exp,      &arch_phi3,           &arch_phimoe,
     &arch_grok,        &arch_falcon_h1,   &arch_jamba,         &arch_smallthinker,   &arch_glm5next,
-    &arch_glm5_next,   &arch_deepseek41,
+    &arch_glm5_next,   &arch_deepseek41,  &arch_bert,
 };
 enum { N_ARCHS = sizeof archs / sizeof *archs };
 

@@ -1,0 +1,292 @@
+/* Texts that become vectors: requests of a model that pools, and the engine thread's loop for them.
+ *
+ * A text goes through all layers in one step, for its rows may see each other, and nothing is kept of it. A step takes whole texts, oldest
+ * request first, as long as the plan's rows, sequences and pages last. Each text has a sequence of its own, so that its sums do not depend
+ * on what is beside it. Definition: embeddings.md 2. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/admission.h"
+#include "engine/public_error.h"
+#include "model/pooling.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const double energy_every = 1.0; /* seconds */
+
+/* ---- submitting ------------------------------------------------------------------------------------------------------------- */
+
+static int check_text(const struct stoker *s, const struct stoker_embed *e, size_t i, struct error *err)
+{
+    const struct stoker_tokens *t = &e->text[i];
+    int n_vocab = s->session->model->p.n_vocab;
+    if (t->n == 0)
+        return error_set(err, ERR_INPUT, "text %zu has no token: nothing to embed", i);
+    if (t->n > (size_t)s->session->plan.n_ctx)
+        return error_set(err, ERR_INPUT, "text %zu has %zu tokens, the context %d", i, t->n, s->session->plan.n_ctx);
+    for (size_t k = 0; k < t->n; k++)
+        if (t->id[k] < 0 || t->id[k] >= n_vocab)
+            return error_set(err, ERR_INPUT, "token %zu of text %zu is %d; the vocabulary has ids 0 to %d", k, i,
+                             t->id[k], n_vocab - 1);
+    return 0;
+}
+
+static int check_embed(const struct stoker *s, const struct stoker_embed *e, struct error *err)
+{
+    if (!s->session->model->p.pooling)
+        return error_set(err, ERR_UNSUPPORTED, "%s generates text: it makes no vectors unless --pooling says how",
+                         s->session->file->file->path);
+    if (e->n_text == 0)
+        return error_set(err, ERR_INPUT, "there is no text: nothing to embed");
+    for (size_t i = 0; i < e->n_text; i++)
+        if (check_text(s, e, i, err))
+            return -1;
+    return 0;
+}
+
+static int fill_job(struct job *j, const struct stoker_embed *e, struct error *err)
+{
+    *j = (struct job){.notify = e->notify, .notify_arg = e->notify_arg, .no_cache = 1, .submitted = clock_seconds()};
+    for (size_t i = 0; i < e->n_text; i++)
+        j->n_prompt += e->text[i].n;
+    j->events = queue_create(64, sizeof(struct stoker_event));
+    j->embed = malloc(sizeof *j->embed);
+    if (!j->events || !j->embed) {
+        engine_free_job(j);
+        return error_set(err, ERR_MEMORY, "no memory for a request of %zu texts", e->n_text);
+    }
+    *j->embed = (struct embed_job){.of = *e, .at = e->out};
+    return 0;
+}
+
+int stoker_submit_embed(struct stoker *s, const struct stoker_embed *e, stoker_id *id, struct stoker_error *public)
+{
+    struct error err = {0};
+    if (check_embed(s, e, &err))
+        return error_to_public(public, &err);
+    pthread_mutex_lock(&s->lock);
+    struct job *j = engine_queued(s) < s->n_queue ? engine_unused_job(s) : NULL;
+    int status = j ? fill_job(j, e, &err) : 1;
+    if (status == 0) {
+        j->state = JOB_QUEUED;
+        *id = j->id = ++s->next_id;
+    }
+    s->counters.requests += status == 0;
+    s->counters.rejected += status > 0;
+    pthread_mutex_unlock(&s->lock);
+    if (status > 0 && public)
+        *public = (struct stoker_error){STOKER_ERR_BUSY, "too many requests are waiting; try again later", ""};
+    if (status)
+        return status > 0 ? -1 : error_to_public(public, &err);
+    int any = 0;
+    queue_push(s->submit_wakeup, &any);
+    return 0;
+}
+
+int stoker_encoder_of(const struct stoker *s, struct stoker_encoder *out)
+{
+    const struct model *m = s->session->model;
+    *out = (struct stoker_encoder){0};
+    if (!m->p.pooling)
+        return -1;
+    *out = (struct stoker_encoder){.n_out = (size_t)pooled_width(m),
+                                   .n_ctx = (size_t)s->session->plan.n_ctx,
+                                   .pooling = pooling_name(m->p.pooling),
+                                   .is_rank = m->p.pooling == POOLING_RANK,
+                                   .is_sigmoid = m->p.pooling == POOLING_RANK && !m->pool.softmax};
+    return 0;
+}
+
+void stoker_normalise(float *x, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)x[i] * (double)x[i];
+    for (size_t i = 0; i < n && sum > 0; i++)
+        x[i] = (float)((double)x[i] / sqrt(sum));
+}
+
+/* ---- a step ----------------------------------------------------------------------------------------------------------------- */
+
+/* A text in a step. */
+struct part {
+    struct job *job;
+    size_t text;
+    int row, hidden, n_hidden; /* its first row; of its rows that are needed, the first one's place and how many */
+};
+
+struct step {
+    struct batch batch;
+    struct part part[MAX_PARALLEL]; /* [n], each in the sequence of its number */
+    int n;
+};
+
+/* The oldest request behind id `after` that is not done. */
+static struct job *next_job(struct stoker *s, stoker_id after)
+{
+    struct job *first = NULL;
+    pthread_mutex_lock(&s->lock);
+    for (int i = 0; i < s->n_job; i++) {
+        struct job *j = &s->job[i];
+        if ((j->state == JOB_QUEUED || j->state == JOB_PROMPT) && j->id > after && (!first || j->id < first->id))
+            first = j;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return first;
+}
+
+static int fits(const struct stoker *s, const struct step *p, const struct stoker_tokens *t)
+{
+    const struct plan *plan = &s->session->plan;
+    int n = (int)t->n, pages = (n + KV_PAGE - 1) / KV_PAGE;
+    if (p->n == plan->n_parallel || p->batch.n_rows + n > plan->n_chunk)
+        return 0;
+    for (int k = 0; k < KV_KINDS; k++)
+        if (s->session->model->kv[k].n_layer && s->session->model->kv[k].n_free < pages)
+            return 0;
+    return 1;
+}
+
+static void add_text(struct stoker *s, struct step *p, struct job *j, size_t text)
+{
+    const struct stoker_tokens *t = &j->embed->of.text[text];
+    struct part *part = &p->part[p->n];
+    struct sequence *seq = &s->session->tables.seq[p->n++];
+    int first, end;
+    pooled_rows(&s->session->model->p, (int)t->n, &first, &end);
+    *part = (struct part){j, text, p->batch.n_rows, p->batch.n_logits, end - first};
+    for (int i = 0; i < (int)t->n; i++)
+        batch_add(s->session, &p->batch, seq, t->id[i], i, i >= first && i < end);
+}
+
+/* As many texts of a job as the step and its queue of events take. 0: no more of the jobs behind it. */
+static int add_texts(struct stoker *s, struct step *p, struct job *j)
+{
+    struct embed_job *e = j->embed;
+    size_t text = e->n_done, room = queue_free(j->events);
+    int first = p->n;
+    while (text < e->of.n_text && room > 2 + (text - e->n_done) && fits(s, p, &e->of.text[text]))
+        add_text(s, p, j, text++);
+    if (p->n > first && j->started == 0)
+        j->started = clock_seconds();
+    pthread_mutex_lock(&s->lock);
+    e->first_seq = first;
+    e->n_seq = p->n - first;
+    j->state = p->n > first ? JOB_PROMPT : j->state;
+    for (int i = first; atomic_load(&j->cancelled) && i < p->n; i++)
+        atomic_store(&s->session->tables.seq[i].cancelled, 1);
+    pthread_mutex_unlock(&s->lock);
+    return text == e->of.n_text || room <= 2 + (text - e->n_done);
+}
+
+static void prepare(struct stoker *s, struct step *p)
+{
+    p->n = 0;
+    p->batch = session_batch(s->session);
+    int more = 1;
+    for (struct job *j = next_job(s, 0); j && more; j = next_job(s, j->id)) {
+        if (atomic_load(&j->cancelled))
+            job_end(s, j, STOKER_END_CANCELLED);
+        else
+            more = add_texts(s, p, j);
+    }
+    p->batch.n_prompt = p->batch.n_rows;
+}
+
+/* The vector of a text goes to the caller, and its event. */
+static void tell(struct stoker *s, const struct step *p, const struct part *part)
+{
+    struct model *m = s->session->model;
+    struct embed_job *e = part->job->embed;
+    struct stoker_event ev = {.kind = STOKER_VECTOR};
+    size_t width = (size_t)pooled_width(m), rows = m->p.pooling == POOLING_NONE ? (size_t)part->n_hidden : 1;
+    const float *hidden = p->batch.hidden + (size_t)part->hidden * (size_t)m->p.n_embd;
+    ev.u.vector.text = part->text;
+    ev.u.vector.is_no_number = pool_text(m, hidden, part->n_hidden, e->at) != 0;
+    e->at += rows * width;
+    e->n_done++;
+    job_send(part->job, &ev);
+}
+
+static void count_prompt(struct stoker *s, const struct job *j)
+{
+    pthread_mutex_lock(&s->lock);
+    s->counters.prompt_tokens += j->n_prompt;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* The texts [first, end) of one job. */
+static void finish_job(struct stoker *s, const struct step *p, int first, int end, const struct error *why)
+{
+    struct job *j = p->part[first].job;
+    int left = 0;
+    pthread_mutex_lock(&s->lock);
+    j->embed->n_seq = 0;
+    pthread_mutex_unlock(&s->lock);
+    for (int i = first; i < end && !left; i++) {
+        left = p->batch.dead[p->part[i].row];
+        if (!left)
+            tell(s, p, &p->part[i]);
+    }
+    if (left && atomic_load(&j->cancelled)) {
+        job_end(s, j, STOKER_END_CANCELLED);
+    } else if (left) {
+        job_fail(s, j, why);
+    } else if (j->embed->n_done == j->embed->of.n_text) {
+        count_prompt(s, j);
+        job_end(s, j, STOKER_END_TEXT);
+    }
+}
+
+static void count_step(struct stoker *s, const struct step *p, double begin)
+{
+    struct counters *t = &s->counters;
+    double now = clock_seconds();
+    pthread_mutex_lock(&s->lock);
+    t->steps++;
+    t->rows += (uint64_t)p->batch.n_rows;
+    t->step_seconds += now - begin;
+    t->expert_seconds = s->session->model->expert_seconds;
+    histogram_add(&t->step_time, now - begin);
+    if (now - s->energy.seconds >= energy_every)
+        energy_sample(&s->energy, now);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void step(struct stoker *s, struct step *p)
+{
+    struct error row_error = {0};
+    double begin = clock_seconds();
+    p->batch.row_error = &row_error;
+    model_forward(s->session->model, &p->batch);
+    count_step(s, p, begin);
+    int n = p->n;
+    for (int first = 0, end; first < n; first = end) {
+        for (end = first + 1; end < n && p->part[end].job == p->part[first].job; end++)
+            ;
+        finish_job(s, p, first, end, &row_error);
+    }
+    for (int i = 0; i < n; i++)
+        seq_clear(&s->session->tables.seq[i]);
+}
+
+void *embed_run(void *engine)
+{
+    struct stoker *s = engine;
+    struct step p;
+    const struct error closing = {ERR_CANCELLED, "the engine was closed"};
+    while (!atomic_load(&s->stop)) {
+        int ring;
+        engine_report(s);
+        prepare(s, &p);
+        if (p.n)
+            step(s, &p);
+        else if (next_job(s, 0)) /* its caller reads no events */
+            queue_pop(s->submit_wakeup, &ring, 1);
+        else
+            queue_pop(s->submit_wakeup, &ring, session_read_idle(s->session) ? 2 : 100);
+    }
+    fail_all(s, &closing);
+    session_end_reading(s->session);
+    return NULL;
+}
