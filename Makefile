@@ -31,7 +31,7 @@ WARN    = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototype
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -Isrc -Iinclude -I$(BUILD)/gen $(WARN) -g $(OPT) -ffp-contract=off -fno-math-errno \
           -fno-strict-aliasing -pthread $(SANITIZE) $(CFLAGS)
 say     = $(if $(V),,@echo "  $1 $@" &&)
-LIBS    = $(LDFLAGS) -luring -lpcre2-8 -ljansson -lxxhash -lz -lzstd -llzma -lmd4c -lm
+LIBS    = $(LDFLAGS) -luring -lpcre2-8 -ljansson -lxxhash -lz -lzstd -llzma -lmd4c -lsqlite3 -lm
 
 # The scalar tier is the law: no tier flags, no vectoriser (gcc 12 miscompiles scalar int8 sums with them).
 TIER =

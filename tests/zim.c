@@ -48,7 +48,7 @@ static long long number(const json_t *o, const char *key)
     return json_is_integer(v) ? json_integer_value(v) : -1;
 }
 
-/* ---- good archives ---------------------------------------------------------------------------------------------------------------- */
+/* ---- good archives ---------------------------------------- */
 
 static int is_content(struct zim *z, const struct zim_entry *e, const json_t *want)
 {
@@ -145,7 +145,7 @@ static void good(const char *dir, const json_t *row)
     verdict(text_of(row, "file"), detail);
 }
 
-/* ---- damaged archives --------------------------------------------------------------------------------------------------------------- */
+/* ---- damaged archives ---------------------------------------- */
 
 struct outcome {
     int opens, refuses_verified;
@@ -253,7 +253,7 @@ static void bad(const char *dir, const json_t *row)
     verdict(text_of(row, "file"), o.opens ? o.warning[0] ? o.warning : o.last_error : o.open_error);
 }
 
-/* ---- every prefix, every bit ------------------------------------------------------------------------------------------------------- */
+/* ---- every prefix, every bit ---------------------------------------- */
 
 static const char *work;
 

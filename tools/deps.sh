@@ -1,5 +1,5 @@
 #!/bin/sh
-# What stoker needs besides git and make: a C compiler, ten libraries with their headers, and xz, which unpacks the tests' data.
+# What stoker needs besides git and make: a C compiler, eleven libraries with their headers, and xz, which unpacks the tests' data.
 #
 #   sh tools/deps.sh           installs what is missing (apt; sudo only when needed); silent when nothing is
 #   sh tools/deps.sh --check   installs nothing; one sentence and status 1 when something is missing
@@ -19,6 +19,7 @@ histedit.h                libedit-dev      libedit-devel    libedit         edit
 zstd.h                    libzstd-dev      libzstd-devel    zstd            zstd
 lzma.h                    liblzma-dev      xz-devel         xz              lzma
 md4c.h                    libmd4c-dev      md4c-devel       md4c            md4c
+sqlite3.h                 libsqlite3-dev   sqlite-devel     sqlite          sqlite3
 cmocka.h                  libcmocka-dev    libcmocka-devel  cmocka          cmocka
 '
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- names ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- names ---------------------------------------- */
 
 enum {
     DROP = 1,
@@ -133,7 +133,7 @@ static int is_skipped(const char *title)
     return 0;
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- lines ---------------------------------------- */
 
 static void give(struct elements *e, int ends)
 {
@@ -277,7 +277,7 @@ void elements_text(struct elements *e, const char *text, size_t n)
     }
 }
 
-/* ---- headings ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- headings ---------------------------------------- */
 
 static const char *attribute(const char *const *a, const char *name)
 {
@@ -367,7 +367,7 @@ static void end_title(struct elements *e)
     }
 }
 
-/* ---- elements ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- elements ---------------------------------------- */
 
 void elements_begin(struct elements *e, const char *title, const struct text_sink *sink)
 {

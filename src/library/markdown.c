@@ -33,7 +33,7 @@ struct markdown {
     locale_t unicode;
 };
 
-/* ---- ids of headings, as GitHub makes them ---------------------------------------------------------------------------------------- */
+/* ---- ids of headings, as GitHub makes them ---------------------------------------- */
 
 static uint32_t *times_of(struct markdown *m, uint64_t hash)
 {
@@ -86,7 +86,7 @@ static void make_id(struct markdown *m, const char *heading, char *id, size_t ca
         snprintf(id + k, cap - k, "-%u", *times - 1);
 }
 
-/* ---- HTML inside -------------------------------------------------------------------------------------------------------------------- */
+/* ---- HTML inside ---------------------------------------- */
 
 static const char space[] = " \t\r\n\f";
 

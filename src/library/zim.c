@@ -47,7 +47,7 @@ static void __attribute__((format(printf, 2, 3))) warn(struct zim *z, const char
     va_end(args);
 }
 
-/* ---- opening -------------------------------------------------------------------------------------------------------------------- */
+/* ---- opening ---------------------------------------- */
 
 /* A list of n pointers at `at` lies inside the archive, behind its header. */
 static int check_list(const struct zim *z, const char *what, uint64_t at, uint32_t n, struct error *err)
@@ -238,7 +238,7 @@ int zim_verify(const struct zim *z, int *is_right, int (*tick)(void *arg, uint64
     return failed;
 }
 
-/* ---- entries --------------------------------------------------------------------------------------------------------------------- */
+/* ---- entries ---------------------------------------- */
 
 /* Path and title, from text [n] on. */
 static int read_names(struct zim *z, struct zim_entry *e, const uint8_t *text, size_t n, struct error *err)
@@ -344,7 +344,7 @@ int zim_resolve(struct zim *z, struct zim_entry *e, struct error *err)
                                    : 0;
 }
 
-/* ---- content --------------------------------------------------------------------------------------------------------------------- */
+/* ---- content ---------------------------------------- */
 
 int zim_is_article(const struct zim *z, const struct zim_entry *e)
 {

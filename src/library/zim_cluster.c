@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- which clusters are kept ---------------------------------------------------------------------------------------------------- */
+/* ---- which clusters are kept ---------------------------------------- */
 
 static void close_decoder(struct zim_clusters *c)
 {
@@ -65,7 +65,7 @@ static struct zim_cluster *find(struct zim_clusters *c, uint32_t index)
     return best;
 }
 
-/* ---- bytes of a cluster ---------------------------------------------------------------------------------------------------------- */
+/* ---- bytes of a cluster ---------------------------------------- */
 
 /* The decoder stands behind k->n bytes of k. There is one for all clusters: where it has left k, k begins anew. */
 static int stand_behind(struct zim_clusters *c, struct zim_cluster *k, struct error *err)
