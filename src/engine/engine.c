@@ -99,7 +99,8 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->n_snapshots = o->n_snapshots;
     w->n_threads = o->n_threads;
     w->n_draft = o->n_draft;
-    w->ngrams = o->draft && strcmp(o->draft, "ngram") == 0;
+    w->priced = o->draft && strcmp(o->draft, "auto") == 0;
+    w->ngrams = w->priced || (o->draft && strcmp(o->draft, "ngram") == 0);
     if (w->ngrams && !w->n_draft)
         w->n_draft = DRAFTS;
     w->exact = o->exact;
@@ -123,7 +124,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
                          "threads, and nothing negative",
                          w->n_ctx, w->n_parallel, w->n_chunk, w->n_threads, MAX_PARALLEL, 1 << 16, POOL_MAX_THREADS);
     if (o->draft && !w->ngrams && strcmp(o->draft, "off") != 0)
-        return error_set(err, ERR_INPUT, "--draft %.40s: off and ngram are possible", o->draft);
+        return error_set(err, ERR_INPUT, "--draft %.40s: off, ngram and auto are possible", o->draft);
     if (o->n_draft < 0 || o->n_draft > STOKER_DRAFT_MOST)
         return error_set(err, ERR_INPUT, "--draft-max %d: at most %d tokens are drafted in a step", o->n_draft,
                          STOKER_DRAFT_MOST);
@@ -216,6 +217,7 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     s->steer.most = opt ? opt->steer_memory : 0;
     atomic_init(&s->steer.left, s->steer.most);
     s->n_queue = opt && opt->n_queue ? opt->n_queue : QUEUE;
+    price_init(&s->price);
     if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) || show_plan(s, opt, &o) ||
         session_load(s->session, &o, &err) || open_disk(s, opt, &err) || start(s, opt, &err)) {
         dispose(s);

@@ -130,6 +130,7 @@ struct stoker {
     struct job *active[MAX_PARALLEL]; /* by sequence; NULL: free */
     uint64_t mask_work;               /* on masks since the last step, while drafts were verified */
     int first_mask;                   /* sequence whose mask is worked on first in this step */
+    struct price price;               /* of drafts, where plan.priced */
     double rows_per_second;           /* recent rate of steps with prompts; 0: not known */
 };
 

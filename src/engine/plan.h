@@ -77,6 +77,7 @@ struct plan_request {
     int exact, lock;
     int n_draft;                     /* drafted rows of a step, of all sequences; 0: nothing is drafted */
     int ngrams;                      /* with n_draft, 1: drafts by what texts repeat */
+    int priced;                      /* with ngrams, 1: as many as are worth it */
     int all_logits;                  /* every row of a step may want its logits, not one a sequence */
     uint64_t text_bytes;             /* of the tokenizer, which is built first */
     int has_text;                    /* a tokenizer: answers may be constrained */
@@ -93,6 +94,7 @@ struct plan {
     int n_page[KV_KINDS], max_page; /* pages of a kind in all; of a sequence's table */
     int n_snapshots, n_state;       /* copies of recurrent state: of a sequence, in all */
     int n_node;                     /* of the tree of prefixes */
+    int priced;                     /* 1: as many drafts as are worth it (draft/price.h) */
     int ngrams;                     /* 1: each sequence has tables of what its text repeats (draft/ngram.h) */
     int n_draft;                    /* drafted rows of a step, each with its logits and a copy of recurrent state */
     int n_logits;                   /* rows of a step that may want logits */

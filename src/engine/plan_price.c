@@ -278,6 +278,7 @@ struct plan plan_price(const struct planner *pl, const struct config *asked)
     p.n_chunk = c->n_chunk;
     p.n_draft = w->n_draft;
     p.ngrams = w->n_draft && w->ngrams;
+    p.priced = p.ngrams && w->priced;
     p.n_logits = w->all_logits ? c->n_chunk : c->n_parallel + p.n_draft;
     price_pages(pl, c, &p);
     price_slots(pl, c, &p);

@@ -21,7 +21,7 @@ run run -p 'Write a short story about a bear and a drum.' --seed 7 --temp 1
 story=$(cat "$dir/out")
 is "a story" 0 '^[A-Z].*\.$' ""
 for flags in "--memory min" "--memory max" "--threads 1" "--threads 3" "--chunk 7" "--cpu-tier scalar" "--reader threads" \
-    "--reader buffered" "--parallel 3 --ctx 300" "--slots 10" "--draft ngram" "--draft ngram --draft-max 2 --memory min"; do
+    "--reader buffered" "--parallel 3 --ctx 300" "--slots 10" "--draft ngram" "--draft ngram --draft-max 2 --memory min" "--draft auto"; do
     run run -p 'Write a short story about a bear and a drum.' --seed 7 --temp 1 $flags
     is "the same story with $flags" 0 "=$story" ""
 done
@@ -45,7 +45,7 @@ done
 run plan "$golden/qwen35moe.gguf" --memory max --json --draft ngram --draft-max 32
 cmp -s "$dir/out" "$dir/plan" && fail "a plan with drafts" "is that without" || pass
 run run -p 'Spell cat.' --draft mtp
-is "drafts of a source that is not there" 2 "" "--draft mtp: off[|]ngram is expected"
+is "drafts of a source that is not there" 2 "" "--draft mtp: off[|]ngram[|]auto is expected"
 
 # A chat: a line a turn, in one sequence; empty lines are none.
 printf 'What is 9 + 4?\n\nSpell cat.\r\nWhat is the capital of Japan?' >"$dir/in"

@@ -467,7 +467,8 @@ static void drop_unused(const struct parsing *p)
 {
     const struct flag *draft = find(p->table, p->n_table, "--draft", 7),
                       *most = find(p->table, p->n_table, "--draft-max", 11);
-    if (draft && most && !is_same(*(const char *const *)draft->to, "ngram"))
+    if (draft && most && !is_same(*(const char *const *)draft->to, "ngram") &&
+        !is_same(*(const char *const *)draft->to, "auto"))
         *(int *)most->to = 0;
 }
 
@@ -513,7 +514,7 @@ struct flag_table model_flags(struct stoker_options *o)
         {"--chunk", NULL, FLAG_INT, &o->n_chunk, 1, 1 << 16, "N", "prompt rows a step (default 512, adapted)"},
         {"--snapshots", NULL, FLAG_INT, &o->n_snapshots, 1, 1 << 10, "N",
          "recurrent states kept a sequence, besides its own (default 1; serve: 4)"},
-        {"--draft", NULL, FLAG_WORD, &o->draft, 0, 0, "off|ngram",
+        {"--draft", NULL, FLAG_WORD, &o->draft, 0, 0, "off|ngram|auto",
          "compute tokens that may come next in the same step; answers stay the same (default off)"},
         {"--draft-max", NULL, FLAG_INT, &o->n_draft, 1, STOKER_DRAFT_MOST, "N",
          "with --draft: most such tokens of a step (default 8)"},

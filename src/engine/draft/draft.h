@@ -3,6 +3,7 @@
 #ifndef ENGINE_DRAFT_DRAFT_H
 #define ENGINE_DRAFT_DRAFT_H
 
+#include "engine/draft/price.h"
 #include "stoker.h"
 
 #include <stddef.h>
@@ -15,7 +16,10 @@ typedef int draft_source(void *arg, const stoker_token *history, size_t n, int m
 struct draft {
     draft_source *source; /* NULL: nothing is drafted */
     void *arg;
-    int is_off; /* 1: something that a step with drafts needed was unreadable; the answer goes on without */
+    int is_off;           /* 1: something that a step with drafts needed was unreadable; the answer goes on without */
+    enum draft_kind kind; /* of those of this step */
+    struct acceptance acceptance; /* begun 1: it is being learnt */
+    int begun;
     uint64_t n_drafted, n_accepted;
 };
 

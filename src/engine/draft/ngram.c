@@ -105,10 +105,13 @@ int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int most,
 {
     struct way w;
     ngram_learn(g, text, n);
+    g->found = 0;
     if (begins(g, text, n, &w))
         return copy(&w, text, n, most, out);
     for (int i = 0; i < LENGTHS; i++)
-        if (follows(g, i, text, n, &w))
+        if (follows(g, i, text, n, &w)) {
+            g->found = (int)length[i];
             return copy(&w, text, n, most < drafted[i] ? most : drafted[i], out);
+        }
     return 0;
 }

@@ -13,7 +13,8 @@
 struct ngram {
     uint32_t *next; /* [lengths][n_place] where it goes on, from 1; 0: nowhere; and a bit: in the prediction */
     uint32_t n_place;
-    uint64_t text;  /* its number */
+    uint64_t text; /* its number */
+    int found; /* how many tokens were alike where the last drafts are from: 5, 3, 2; 0: the prediction's beginning */
     size_t n_known; /* tokens of the text whose continuations are in the tables */
     const stoker_token
         *prediction; /* [n_prediction] another text, which the rest of this one may be like; NULL: none is known */

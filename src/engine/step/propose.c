@@ -24,9 +24,10 @@ static struct ngram *ngram_of(const struct stoker *s, struct job *j)
 }
 
 /* What its constraint leaves. Its work counts as that on masks, which other jobs wait for. */
-static int by_constraint(struct stoker *s, const struct job *j, int most, stoker_token *out)
+static int by_constraint(struct stoker *s, struct job *j, int most, stoker_token *out)
 {
     uint64_t work = s->mask_work < MASK_WORK_PER_STEP ? MASK_WORK_PER_STEP - s->mask_work : 0;
+    j->draft.kind = DRAFT_FORCED;
     int n = forced_propose(j->constraint_state, s->session->tokenizer, most, out, &work);
     s->mask_work += work;
     return n;
@@ -40,13 +41,16 @@ static int by_text(const struct stoker *s, struct job *j, int most, stoker_token
         ngram_learn(g, j->history, j->n_history);
         ngram_predict(g, j->prediction, j->n_prediction, j->n_prompt);
     }
-    return ngram_propose(g, j->history, j->n_history, most, out);
+    int n = ngram_propose(g, j->history, j->n_history, most, out);
+    j->draft.kind = g->found == 0 ? DRAFT_BEGUN : g->found > 3 ? DRAFT_LONG : g->found > 2 ? DRAFT_MIDDLE : DRAFT_SHORT;
+    return n;
 }
 
 int propose(struct stoker *s, struct job *j, int most)
 {
     stoker_token *out = j->history + j->n_history;
     int n = 0;
+    j->draft.kind = DRAFT_OWN;
     if (j->draft.source)
         n = draft_propose(&j->draft, j->history, j->n_history, most, s->session->model->p.n_vocab, out);
     else if (j->constraint_state)
@@ -60,4 +64,32 @@ void propose_learn(const struct stoker *s, struct job *j)
 {
     if (s->session->plan.ngrams && !j->draft.source)
         ngram_learn(ngram_of(s, j), j->history, j->n_done);
+}
+
+/* Of all who decode: any number that differs when they do. */
+static uint64_t set_of(const struct step *p)
+{
+    uint64_t set = 0;
+    for (int i = 0; i < p->n; i++)
+        set = (set + p->share[i].job->id) * UINT64_C(0x9e3779b97f4a7c15);
+    return set;
+}
+
+void propose_priced(struct stoker *s, struct step *p, int most)
+{
+    struct offer offer[MAX_PARALLEL];
+    int at[MAX_PARALLEL], n = 0;
+    for (int i = 0; i < p->n; i++) {
+        struct draft *d = &p->share[i].job->draft;
+        if (!p->share[i].drafts)
+            continue;
+        if (!d->begun)
+            acceptance_begin(&d->acceptance, &s->price);
+        d->begun = 1;
+        at[n] = i;
+        offer[n++] = (struct offer){&d->acceptance, d->kind, p->share[i].drafts};
+    }
+    price_choose(&s->price, set_of(p), p->n, offer, n, most);
+    for (int i = 0; i < n; i++)
+        p->share[at[i]].drafts = offer[i].n;
 }

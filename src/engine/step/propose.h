@@ -2,13 +2,16 @@
 #ifndef ENGINE_STEP_PROPOSE_H
 #define ENGINE_STEP_PROPOSE_H
 
-#include "engine/engine.h"
+#include "engine/step/step.h"
 
 /* Of `most` drafts of a job that decodes, those that find place in its answer and its queue of events. 0: it drafts nothing. */
 int propose_most(const struct stoker *s, const struct job *j, int most);
 
 /* At most `most` drafts, behind the job's history. Returns how many. */
 int propose(struct stoker *s, struct job *j, int most);
+
+/* Of what was proposed for the shares of a step without prompts, as many as are worth it, at most `most`. */
+void propose_priced(struct stoker *s, struct step *p, int most);
 
 /* So many of the job's tokens are computed: sources that learn from a text may know them. */
 void propose_learn(const struct stoker *s, struct job *j);

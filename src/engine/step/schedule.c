@@ -183,23 +183,28 @@ static int drafts_of(struct stoker *s, struct job *j, int most)
     return n > 0 ? propose(s, j, n) : 0;
 }
 
-/* Drafted rows behind those of jobs that decode, in equal shares; who leaves some of its own leaves them to younger ones. Returns how
- * many. */
+/* Drafted rows behind those of jobs that decode, in equal shares; who leaves some of its own leaves them to younger ones. Where they have a
+ * price, those that are worth most; and none beside prompts, which would wait for them. Returns how many. */
 static int add_drafts(struct stoker *s, struct step *p, int decoding)
 {
     const struct plan *plan = &s->session->plan;
-    int free_rows = plan->n_chunk - decoding - (decoding < p->n);
-    int all = plan->n_draft < free_rows ? plan->n_draft : free_rows, left = all;
+    int prompts = decoding < p->n, free_rows = plan->n_chunk - decoding - prompts, sum = 0;
+    int all = plan->n_draft < free_rows ? plan->n_draft : free_rows, left = plan->priced && prompts ? 0 : all;
     for (int i = 0; i < p->n && left > 0; i++) {
         struct share *e = &p->share[i];
         if (e->job->state != JOB_DECODE)
             continue;
-        e->drafts = drafts_of(s, e->job, (left + decoding - 1) / decoding);
-        e->rows += e->drafts;
-        left -= e->drafts;
+        e->drafts = drafts_of(s, e->job, plan->priced ? left : (left + decoding - 1) / decoding);
+        left -= plan->priced ? 0 : e->drafts;
         decoding--;
     }
-    return all > 0 ? all - left : 0;
+    if (plan->priced && !prompts)
+        propose_priced(s, p, all);
+    for (int i = 0; i < p->n; i++) {
+        p->share[i].rows += p->share[i].drafts;
+        sum += p->share[i].drafts;
+    }
+    return sum;
 }
 
 /* Rows for all jobs that are ready: prompts in shares of a page, or of less where a step is too short for a page each. */
@@ -480,12 +485,13 @@ static void finish_step(struct stoker *s, struct step *p, const struct error *wh
 
 static uint64_t joins(const struct stoker *s) { return pool_join_ns(s->session->model->op.pool); }
 
-static void count_step(struct stoker *s, const struct step *p, double begin, uint64_t joins_before)
+static void count_step(struct stoker *s, struct step *p, double begin, uint64_t joins_before)
 {
     double now = clock_seconds(), seconds = now - begin;
     struct counters *t = &s->counters;
     const struct batch *b = &p->batch;
     uint64_t steered = 0;
+    p->seconds = seconds;
     for (int i = 0; i < p->n; i++)
         steered += p->share[i].job->steer ? (uint64_t)p->share[i].rows : 0;
     double rate = b->n_rows / (seconds > 1e-9 ? seconds : 1e-9);

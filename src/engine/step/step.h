@@ -27,6 +27,7 @@ struct step {
     struct batch batch;
     struct share share[MAX_PARALLEL]; /* [n] oldest job first */
     int n, n_vocab;
+    double seconds; /* that its forward pass took */
 };
 
 /* Of its rows that have logits, in the order of the batch. */

@@ -74,14 +74,33 @@ static void verify(struct stoker *s, struct step *p, struct share *e)
 {
     struct job *j = e->job;
     int n = 0, goes_on = 1;
+    int32_t draft = -1;
     while (goes_on) {
-        int32_t draft = n < e->drafts ? j->history[j->n_history] : -1;
+        draft = n < e->drafts ? j->history[j->n_history] : -1;
         verify_choose(s, j, step_logits(s, p, e->logits_index + n++), &e->choice);
         goes_on = e->choice.outcome == GOES_ON && j->history[j->n_history - 1] == draft && masks_next(s, j);
     }
     count_drafts(s, j, e->drafts, n - 1);
+    if (s->session->plan.priced)
+        acceptance_learn(&j->draft.acceptance, &s->price, j->draft.kind, n - 1,
+                         draft >= 0 && e->choice.outcome == GOES_ON && j->history[j->n_history - 1] != draft);
     session_refuse(&p->batch, e->first, e->rows, n);
     e->rows = n;
+}
+
+/* What the step's drafts cost and brought; nothing is learnt beside prompts, and where rows left the step. */
+static void learn_price(struct stoker *s, const struct step *p)
+{
+    const struct batch *b = &p->batch;
+    int decoding = 0, left = 0, rows = 0;
+    for (int i = 0; i < b->n_rows; i++)
+        left |= b->dead[i];
+    for (int i = 0; i < p->n; i++) {
+        decoding += p->share[i].rows > 0;
+        rows += p->share[i].rows;
+    }
+    if (!left && b->n_prompt == 0)
+        price_learn(&s->price, decoding, b->n_drafted, rows - decoding, p->seconds);
 }
 
 void verify_drafts(struct stoker *s, struct step *p)
@@ -93,4 +112,6 @@ void verify_drafts(struct stoker *s, struct step *p)
         if (e->job->seq)
             e->job->seq->kept = NULL;
     }
+    if (s->session->plan.priced)
+        learn_price(s, p);
 }
