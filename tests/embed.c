@@ -8,6 +8,7 @@
  *     ids        texts and pairs become the tokens of the reference
  *     right      each vector within the model's tolerance (--exact), each text alone and all together
  *     same       the bits of each text alone: all together, in reverse order, threads, tiers, budgets, one sequence, beside other requests
+ *     pooled     the mean in the order of the rows, the first and the last: of what the same model gives with pooling none
  *     no number  a text with NaN in its rows says so, and the others have their bits
  *     leaves     a request that is cancelled ends, and the next one has its bits
  *     refused    text of such a model, a text without tokens, one that is too long, an id beyond the vocabulary: one sentence
@@ -382,6 +383,51 @@ static void no_number(struct world *w)
     }
 }
 
+static int has_tensor(const struct world *w, const char *name)
+{
+    struct error err = {0};
+    struct gguf *g;
+    if (gguf_open(&g, w->path, &err))
+        return 0;
+    int has = gguf_tensor(g, name) != NULL;
+    gguf_close(g);
+    return has;
+}
+
+/* n rows of n_out values as the model's pooling has it. */
+static void pool(const struct world *w, const float *row, size_t n, float *out)
+{
+    size_t n_out = w->encoder.n_out, first = strcmp(w->encoder.pooling, "last") == 0 ? n - 1 : 0;
+    memcpy(out, row + first * n_out, n_out * sizeof *out);
+    if (strcmp(w->encoder.pooling, "mean") != 0)
+        return;
+    for (size_t r = 1; r < n; r++)
+        for (size_t i = 0; i < n_out; i++)
+            out[i] += row[r * n_out + i];
+    for (size_t i = 0; i < n_out; i++)
+        out[i] /= (float)n;
+}
+
+/* What pooling makes of the rows that the same model gives without it. */
+static void pooled(struct world *w)
+{
+    struct world rows = *w;
+    rows.options.pooling = "none";
+    struct stoker *s = open_model(&rows, &rows.options);
+    int ok = s && stoker_encoder_of(s, &rows.encoder) == 0 && rows.encoder.n_out == w->encoder.n_out;
+    for (size_t i = 0; i < w->n; i++)
+        rows.offset[i + 1] = rows.offset[i] + rows.encoder.n_out * w->text[i].n;
+    float *row = calloc(rows.offset[w->n] + 1, sizeof *row), *x = calloc(w->offset[w->n] + 1, sizeof *x);
+    ok = ok && embed_alone(&rows, s, row) == 0;
+    for (size_t i = 0; i < w->n && ok; i++)
+        pool(w, row + rows.offset[i], w->text[i].n, x + w->offset[i]);
+    ok = ok && memcmp(x, w->alone, w->offset[w->n] * sizeof *x) == 0;
+    verdict(w->name, "pooled", ok, rows.detail);
+    stoker_close(s);
+    free(row);
+    free(x);
+}
+
 /* Texts that cross pages, as far as the context goes. */
 static void add_long_texts(struct world *w, int n_vocab)
 {
@@ -438,6 +484,8 @@ static void run_laws(struct world *w, struct stoker *s)
     leaves(w, s);
     refused(w, s);
     no_number(w);
+    if (strcmp(w->encoder.pooling, "none") != 0 && !w->encoder.is_rank && !has_tensor(w, "dense_2.weight"))
+        pooled(w);
 }
 
 static void run_model(const struct stoker_options *o, const char *path)

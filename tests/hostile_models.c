@@ -1032,6 +1032,16 @@ static const struct absurd absurd[] = {
     {"bert-cls", "feed_forward_length", 97, "blk.0.ffn_up.weight"},
     {"bert-rank", "classifier.output_labels", 1, NULL}, /* no list */
     {"qwen3-rerank", "pooling_type", 9, NULL},
+    {"nomic-bert-moe", "moe_every_n_layers", 1, NULL},
+    {"nomic-bert-moe", "moe_every_n_layers", 3, "blk.3.ffn_up.weight"},
+    {"nomic-bert-moe", "expert_count", 7, "blk.1.ffn_"},
+    {"nomic-bert-moe", "expert_used_count", 7, NULL},
+    {"modern-bert", "attention.sliding_window", 0, NULL},
+    {"modern-bert", "attention.sliding_window", huge, NULL},
+    {"modern-bert", "rope.freq_base_swa", 0, NULL},
+    {"modern-bert", "feed_forward_length", 65, "blk.0.ffn_up.weight"},
+    {"gemma-embed-dense", "attention.sliding_window", -1, NULL},
+    {"gemma-embed-dense", "rope.freq_base_swa", -1, NULL},
 };
 
 /* A number that is not a whole one, as f32. */
@@ -1064,7 +1074,14 @@ static void keys(const struct gguf *g, const char *model)
         c.value = &v;
         int unrotated = strncmp(arch_of(g), "glm5", 4) == 0 && strcmp(a->key, "rope.dimension_count") == 0 &&
                         a->value == 0;
-        try(g, &c, unrotated ? NULL : !a->words ? a->key : strcmp(a->words, MAY_RUN) == 0 ? NULL : a->words);
+        int by_width = is_encoder && !a->model && strcmp(a->key, "embedding_length") == 0; /* a head is a part of it */
+        int any_heads = is_encoder && !a->model && strcmp(a->key, "attention.head_count") == 0 && a->value == 5;
+        try(g, &c,
+            by_width                         ? ""
+            : unrotated || any_heads         ? NULL
+            : !a->words                      ? a->key
+            : strcmp(a->words, MAY_RUN) == 0 ? NULL
+                                             : a->words);
     }
 }
 
@@ -1746,7 +1763,8 @@ int main(int argc, char **argv)
                                                  "minimax-m3",    "minimax-m3-dense",
                                                  "glm5next",      "glm5next-long",
                                                  "deepseek41",    "deepseek41-long"};
-    static const char *const encoders[] = {"bert-cls", "bert-rank", "qwen3-rerank"};
+    static const char *const encoders[] = {"bert-cls",       "bert-rank",         "qwen3-rerank", "nomic-bert",
+                                           "nomic-bert-moe", "gemma-embed-dense", "modern-bert",  "jina-bert-v3"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

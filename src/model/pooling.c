@@ -90,9 +90,26 @@ static void leave_heads(struct binder *b)
         bind_unused(b, -1, unused[i]);
 }
 
+/* Product i behind pooling, of rows of n values, by its keys or, without them, if the file has it. Returns the width behind it. */
+static int bind_dense(struct binder *b, int i, int n)
+{
+    static const char *const name[] = {"dense_2.weight", "dense_3.weight"};
+    static const char *const in[] = {"dense_2_feat_in", "dense_3_feat_in"}, *const out[] = {"dense_2_feat_out",
+                                                                                            "dense_3_feat_out"};
+    const struct gguf *g = b->m->file;
+    int n_in = n, n_out = rows_of(b, name[i]);
+    const struct weight **w = &b->m->pool.dense[i];
+    if (b->failed)
+        return n;
+    if (params_int(g, in[i], n, n, n, &n_in, b->err) ||
+        params_int(g, out[i], 1, PARAMS_MAX_WIDTH, n_out, &n_out, b->err))
+        b->failed = -1;
+    *w = params_has(g, out[i]) ? bind_matrix(b, -1, name[i], n_out, n_in) : bind_matrix_if(b, -1, name[i], n_out, n_in);
+    return *w ? n_out : n;
+}
+
 void bind_pooling(struct binder *b)
 {
-    static const char *const dense[] = {"dense_2.weight", "dense_3.weight"};
     int n = b->m->p.n_embd;
     if (b->m->p.pooling == POOLING_RANK)
         bind_head(b);
@@ -100,10 +117,8 @@ void bind_pooling(struct binder *b)
         leave_heads(b);
     bind_unused(b, -1, "output.weight");
     bind_unused(b, -1, "output.bias");
-    for (int i = 0; i < 2; i++) {
-        b->m->pool.dense[i] = bind_matrix_if(b, -1, dense[i], rows_of(b, dense[i]), n);
-        n = b->m->pool.dense[i] ? b->m->pool.dense[i]->mat.n_rows : n;
-    }
+    for (int i = 0; i < 2; i++)
+        n = bind_dense(b, i, n);
 }
 
 /* ---- computing -------------------------------------------------------------------------------------------------------------- */

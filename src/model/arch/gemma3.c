@@ -1,4 +1,5 @@
-/* Gemma 2 and 3: norms before and after each block, feed-forwards gated by gelu, windows on most layers, tied embeddings.
+/* Gemma 2 and 3: norms before and after each block, feed-forwards gated by gelu, windows on most layers, tied embeddings; and
+ * EmbeddingGemma, Gemma 3 whose rows see each other, with half a window on either side, and become vectors.
  *
  *     x = sqrt(n_embd) embedding
  *     h = x + norm(Wo attend(rope(norm(Wq n)), rope(norm(Wk n)), Wv n))        n = rms_norm(x)
@@ -6,7 +7,8 @@
  *
  * Of window_period layers the last sees everything, the others `window` positions. Gemma 3 rotates the latter with a base of their
  * own, without scaling, and norms each head of q and k; Gemma 2 does neither, but caps scores and logits.
- * Sources: arXiv 2408.00118, section 2; arXiv 2503.19786, section 2. Goldens: gemma3, gemma2. */
+ * Sources: arXiv 2408.00118, section 2; arXiv 2503.19786, section 2; arXiv 2509.20354. Goldens: gemma3, gemma2, gemma-embed,
+ * gemma-embed-dense. */
 #include "model/block/decoder.h"
 
 #include <math.h>
@@ -48,13 +50,20 @@ static int read_params_3(struct params *p, const struct gguf *g, struct error *e
     return params_read_window_rope(p, g, 10000, err);
 }
 
+static int read_params_embedding(struct params *p, const struct gguf *g, struct error *err)
+{
+    p->bidirectional = 1;
+    return read_params_3(p, g, err);
+}
+
 static int windowed(const struct params *p, int l) { return p->window && (l + 1) % p->window_period != 0; }
 
 static int bind_2(struct binder *b, int l, void *layer)
 {
     struct decoder_weights *w = layer;
     const struct params *p = &b->m->p;
-    bind_attention(b, l, &w->attention, see_last(windowed(p, l) ? p->window : 0));
+    int window = windowed(p, l) ? p->window : 0;
+    bind_attention(b, l, &w->attention, p->bidirectional ? see_around(window) : see_last(window));
     w->attention.post_norm = bind_vector(b, l, "post_attention_norm.weight", p->n_embd);
     bind_dense_half(b, l, &w->ffn, "ffn_norm.weight");
     w->ffn.ffn.post_norm = bind_vector(b, l, "post_ffw_norm.weight", p->n_embd);
@@ -73,3 +82,6 @@ static int bind_3(struct binder *b, int l, void *layer)
 const struct arch arch_gemma2 = {DECODER_LAYERS, .name = "gemma2", .read_params = read_params_2, .bind = bind_2};
 
 const struct arch arch_gemma3 = {DECODER_LAYERS, .name = "gemma3", .read_params = read_params_3, .bind = bind_3};
+
+const struct arch arch_gemma_embedding = {DECODER_LAYERS, .name = "gemma-embedding",
+                                          .read_params = read_params_embedding, .bind = bind_3};

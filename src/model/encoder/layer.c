@@ -33,6 +33,14 @@ void encoder_first_rows(struct step *s, float *x)
 
 /* ---- a layer ---------------------------------------------------------------------------------------------------------------- */
 
+static void experts_of(struct step *s, int l, float *y, struct act *a, const struct moe_weights *w)
+{
+    const struct params *p = &s->m->p;
+    const struct route_rule rule = {.gate = p->router_gate, .normalise = p->router_normalise};
+    struct routes r = route_top_k(s, l, a, w->router, w->router_bias, p->n_expert, p->n_expert_used, &rule);
+    block_moe(s, l, y, a, &r, w->experts, NULL);
+}
+
 void encoder_layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct encoder_weights *w = weights;
@@ -45,7 +53,10 @@ void encoder_layer(struct step *s, int l, const void *weights, float *x)
     layer_norm_biased(s, x, x, w->attn_norm, w->attn_norm_bias);
 
     struct act b = step_act(s, x, n_embd);
-    block_ffn(s, y, &b, &w->ffn);
+    if (w->moe.experts)
+        experts_of(s, l, y, &b, &w->moe);
+    else
+        block_ffn(s, y, &b, &w->ffn);
     block_out(s, VECTOR_FFN, x, y);
     layer_norm_biased(s, x, x, w->ffn_norm, w->ffn_norm_bias);
     step_reset(s, mark);

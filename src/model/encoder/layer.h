@@ -9,11 +9,12 @@
 #define MODEL_ENCODER_LAYER_H
 
 #include "model/block/attention.h"
-#include "model/block/ffn.h"
+#include "model/block/moe.h"
 
 struct encoder_weights {
     struct attention_weights attention;
     struct ffn_weights ffn;
+    struct moe_weights moe; /* instead of it; experts NULL: none */
     const struct weight *attn_norm, *attn_norm_bias, *ffn_norm, *ffn_norm_bias;
 };
 void encoder_first_rows(struct step *s, float *x);
