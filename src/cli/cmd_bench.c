@@ -337,6 +337,8 @@ int cmd_bench(int argc, char **argv)
         {"--progress", NULL, FLAG_SWITCH, &w.progress, 0, 0, NULL, "a line on stderr for each run"},
         {"--cold", NULL, FLAG_SWITCH, &b.cold, 0, 0, NULL, "every run on an engine of its own: no expert is in memory"},
         {"--text", NULL, FLAG_TEXT, &b.text, 0, 0, "FILE", "tokens of this text instead of random ones"},
+        {"--in-order", NULL, FLAG_SWITCH, &b.in_order, 0, 0, NULL,
+         "with --text: every run has its beginning, and answers go on in it (for --draft)"},
         {"--disk-rate", NULL, FLAG_REAL, &w.rate, 0.001, 1000, "GB/s",
          "compare with the overlap model (rate: stoker disk)"},
         {"--no-roofs", NULL, FLAG_SWITCH, &b.no_roofs, 0, 0, NULL,
@@ -376,6 +378,8 @@ int cmd_bench(int argc, char **argv)
         return status;
     if ((status = check(&w)) != 0 || (status = check_twice(&w, &b.options)) != 0 || (status = check_against(&w)) != 0)
         return status;
+    if (b.in_order && !b.text)
+        return refuse("--in-order", "", "it is the order of a text: --text FILE names it");
     if (w.draw)
         return bench_draw(w.draw);
     if (w.table)

@@ -93,6 +93,17 @@ printf 'A text of some words.\n' >"$dir/text"
 run bench --no-roofs "$model" -p 40 -n 4 -r 2 --text "$dir/text"
 is "--text" 0 ' pp40 ' ""
 
+# Drafts live on a text in its order: one that says everything again.
+for i in 1 2 3; do printf 'The bear took %s drum. ' one two three four five six seven; done >"$dir/twice"
+run bench --no-roofs "$model" -p 0 -d 60 -n 40 -r 2 --text "$dir/twice" --in-order --draft ngram -o jsonl
+is "--in-order" 0 '"drafted_tokens":[1-9][0-9]*,"accepted_tokens":[1-9][0-9],' ""
+run bench --no-roofs "$model" -p 0 -d 60 -n 40 -r 2 --text "$dir/twice" --in-order --draft ngram
+is "--in-order as a table" 0 'drafts [0-9]* tokens, of which [1-9][0-9]* were chosen' ""
+run bench --no-roofs "$model" -p 0 -d 60 -n 4000 -r 1 --text "$dir/twice" --in-order
+is "a text that is too short" 2 "" 'twice: has [0-9]* tokens, and a test with --in-order takes 4062'
+run bench --no-roofs "$model" -p 8 -n 0 --in-order
+is "the order of no text" 2 "" "--in-order : it is the order of a text"
+
 # ---- roofs, bounds, energy: bench.md 3 ---------------------------------------------------------------------------------------
 mkdir "$dir/bare" && plant() { mkdir -p "$(dirname "$dir/$1")" && echo "$2" >"$dir/$1"; }
 run bench -p 0 -n 16 -r 1 --memory max --root "$dir/bare" -o csv

@@ -68,6 +68,7 @@ struct bench {
     const char *text;          /* a file: its tokens instead of random ids; or NULL */
     stoker_token *id;          /* [n_id] of the text */
     size_t n_id;
+    int in_order;              /* 1: of the text each repetition has the beginning, as far as it needs */
     stoker_token bos;          /* -1: prompts begin without one */
     int shows_chunk, shows_kv; /* columns of the table */
 };

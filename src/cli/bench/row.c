@@ -229,6 +229,10 @@ static struct fields fields_of(const struct bench *b, const struct bench_test *t
     put_whole(&to, "anon_peak", (double)peak_bytes());
     put_real(&to, "disk_bytes_per_token", (double)(t->after.bytes_read - t->before.bytes_read) / t->counted);
     put_real(&to, "expert_hit_rate", experts > 0 ? (double)(t->after.hits - t->before.hits) / experts : 1);
+    if (b->options.draft && strcmp(b->options.draft, "off") != 0) {
+        put_whole(&to, "drafted_tokens", (double)(t->after.drafted_tokens - t->before.drafted_tokens));
+        put_whole(&to, "accepted_tokens", (double)(t->after.accepted_tokens - t->before.accepted_tokens));
+    }
     put_time_spent(&to, t);
     if (!t->after.no_energy)
         put_real(&to, "energy_j_per_token", t->time.joules / tokens_of(t));
@@ -338,14 +342,15 @@ static void print_head(FILE *f, const struct bench *b)
 
 static int used_experts(const struct bench_test *t)
 {
-    return t->after.misses + t->after.hits != t->before.misses + t->before.hits;
+    return t->after.misses + t->after.hits != t->before.misses + t->before.hits ||
+           t->after.drafted_tokens != t->before.drafted_tokens;
 }
 
 static void print_streaming(FILE *f, const struct bench *b, const struct bench_test *t)
 {
     size_t n = (size_t)t->counted;
-    fprintf(f, "  ");
-    print_stream_line(f, &t->before, &t->after, n);
+    print_drafts(f, "  ", &t->before, &t->after);
+    print_stream_line(f, "  ", &t->before, &t->after, n);
     if (b->stats)
         print_stream_table(f, &b->plan, &t->before, &t->after, n);
     if (b->disk_rate > 0 && !t->n_prompt) {

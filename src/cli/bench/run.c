@@ -99,7 +99,7 @@ void bench_ids(const struct bench *b, stoker_token *id, size_t n, size_t same, u
     uint64_t n_vocab = (uint64_t)stoker_n_vocab(b->engine);
     for (size_t i = 0; i < n; i++) {
         if (b->n_id)
-            id[i] = b->id[(i < same ? i : at + i) % b->n_id];
+            id[i] = b->id[(i < same || b->in_order ? i : at + i) % b->n_id];
         else
             id[i] = (stoker_token)(next_random(i < same ? &common : &own) % n_vocab);
     }
@@ -132,11 +132,24 @@ static double waited_alone(const struct bench *b, const struct bench_run *run, c
     return core_wait_between(before, &after);
 }
 
+/* A text that began anew would repeat itself, which is what drafts live on. */
+static int check_text(const struct bench *b, size_t n, struct stoker_error *err)
+{
+    if (!b->in_order || n <= b->n_id)
+        return 0;
+    *err = (struct stoker_error){STOKER_ERR_INPUT, ""};
+    snprintf(err->text, sizeof err->text, "--text %.300s: has %zu tokens, and a test with --in-order takes %zu",
+             b->text, b->n_id, n);
+    return -1;
+}
+
 static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint64_t number, struct bench_run *run,
                     struct stoker_error *err)
 {
     size_t depth = (size_t)t->n_depth, n = depth + (size_t)(t->n_prompt + n_gen) + 2;
     size_t prompt = depth + (t->n_prompt ? (size_t)t->n_prompt : 1);
+    if (check_text(b, prompt + (size_t)(n_gen ? n_gen + 1 : 0), err))
+        return -1;
     stoker_token *id = malloc(n * sizeof *id);
     if (!id)
         return fail(err, "no memory for the ids of a run");

@@ -157,7 +157,8 @@ void print_answer_stats(struct chat *c, const struct stoker_stats *before, const
     if (c->request.sampling.temperature > 0)
         fprintf(stderr, ", seed %llu", (unsigned long long)end->u.end.seed);
     fputc('\n', stderr);
-    print_stream_line(stderr, before, &now, computed + n);
+    print_drafts(stderr, "", before, &now);
+    print_stream_line(stderr, "", before, &now, computed + n);
     print_table_lines(stderr, before, &now);
     print_plan_line(stderr, &plan);
     if (!now.no_energy || (c->stats > 1 && !c->named_types))

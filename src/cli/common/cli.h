@@ -62,7 +62,10 @@ void print_scalar_types(FILE *f, const struct stoker_plan *p);
 /* What streaming did between the statistics a and b, over n_tokens tokens (stream_stats.c): in one line, the names of streaming.md F with
  * sums and shares of a token as a table, and as members of the JSON object o. Nothing where no expert was asked for. */
 struct json_t;
-void print_stream_line(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b, size_t n_tokens);
+void print_stream_line(FILE *f, const char *indent, const struct stoker_stats *a, const struct stoker_stats *b,
+                       size_t n_tokens);
+/* A line of the tokens that were drafted between them, if any were. */
+void print_drafts(FILE *f, const char *indent, const struct stoker_stats *a, const struct stoker_stats *b);
 /* The same of each table whose rows are read from disk: a line. */
 void print_table_lines(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b);
 /* Of processors and memory, a token; or why it is not counted. */

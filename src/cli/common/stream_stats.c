@@ -57,17 +57,22 @@ static int figures(const struct stoker_stats *a, const struct stoker_stats *b, s
     return (int)(sizeof all / sizeof *all);
 }
 
-void print_stream_line(FILE *f, const struct stoker_stats *a, const struct stoker_stats *b, size_t n_tokens)
+void print_drafts(FILE *f, const char *indent, const struct stoker_stats *a, const struct stoker_stats *b)
+{
+    if (b->drafted_tokens > a->drafted_tokens)
+        fprintf(f, "%sdrafts %llu tokens, of which %llu were chosen\n", indent,
+                (unsigned long long)(b->drafted_tokens - a->drafted_tokens),
+                (unsigned long long)(b->accepted_tokens - a->accepted_tokens));
+}
+
+void print_stream_line(FILE *f, const char *indent, const struct stoker_stats *a, const struct stoker_stats *b,
+                       size_t n_tokens)
 {
     uint64_t hits = b->hits - a->hits, misses = b->misses - a->misses, bytes = b->bytes_read - a->bytes_read;
     double n = n_tokens ? (double)n_tokens : 1, ms = 1e3 / n;
-    if (b->drafted_tokens > a->drafted_tokens)
-        fprintf(f, "drafts %llu tokens, of which %llu were chosen\n",
-                (unsigned long long)(b->drafted_tokens - a->drafted_tokens),
-                (unsigned long long)(b->accepted_tokens - a->accepted_tokens));
     if (!asked(a, b))
         return;
-    fprintf(f, "experts %.1f %% hits, %s/token at %.0f MB/s, waited %.3g of %.4g ms a token\n",
+    fprintf(f, "%sexperts %.1f %% hits, %s/token at %.0f MB/s, waited %.3g of %.4g ms a token\n", indent,
             100.0 * (double)hits / (double)(hits + misses), show_bytes((uint64_t)((double)bytes / n)),
             rate_of((double)bytes, b->reading_seconds - a->reading_seconds), (b->wait_seconds - a->wait_seconds) * ms,
             (b->step_seconds - a->step_seconds) * ms);
