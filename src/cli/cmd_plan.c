@@ -337,6 +337,8 @@ int cmd_plan(int argc, char **argv)
          "of stoker serve: with its context, sequences, known prefixes and requests"},
         {"--header-only", NULL, FLAG_SWITCH, &header_only, 0, 0, NULL,
          "the file's beginning is here, its tensors need not be; so it is for MODEL -, standard input"},
+        {"--pooling", NULL, FLAG_WORD, &o.pooling, 0, 0, "mean|cls|last|none|rank",
+         "as embed has it: how rows become a vector"},
         {"--capture-memory", NULL, FLAG_BYTES, &o.capture_memory, 0, 0, "BYTES",
          "for activations that are recorded, as serve and activations have it (default: none)"}};
     const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, steer_flags_sae(&steer), model_flags(&o)};

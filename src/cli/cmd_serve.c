@@ -331,6 +331,8 @@ int cmd_serve(int argc, char **argv)
         {"--roofs", NULL, FLAG_ON_OFF, &w.roofs, 0, 0, "on|off",
          "measure what this machine does at most first, for the page: some seconds (default: of models above 4 GiB)",
          .heading = "The page"},
+        {"--pooling", NULL, FLAG_WORD, &o.engine.pooling, 0, 0, "mean|cls|last|none|rank",
+         "a server of vectors: how rows become one (default: as the file says)"},
         {"--no-page", NULL, FLAG_SWITCH, &o.no_page, 0, 0, NULL, "no page at /"},
         {"--no-profile", NULL, FLAG_SWITCH, &w.no_profile, 0, 0, NULL,
          "not what stoker tune found for this model and budget", .heading = "Profiles"},

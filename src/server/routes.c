@@ -39,14 +39,20 @@ static const struct route routes[] = {
     {"POST", "/control-vectors/load", own_vector_load, 0},
     {"POST", "/control-vectors/unload", own_vector_unload, 0},
     {"POST", "/control-vectors/apply", own_vectors_apply, 0},
-    {"POST", "/v1/embeddings", own_not_supported, 0},
+    {"POST", "/v1/embeddings", own_embeddings, 0},
+    {"POST", "/api/embed", own_api_embed, 0},
+    {"POST", "/api/embeddings", own_api_embeddings, 0},
+    {"POST", "/embedding", own_embedding, 0},
+    {"POST", "/embeddings", own_embedding, 0},
+    {"POST", "/v1/rerank", own_rerank, 0},
+    {"POST", "/v1/reranking", own_rerank, 0},
+    {"POST", "/rerank", own_rerank, 0},
+    {"POST", "/reranking", own_rerank, 0},
     {"POST", "/api/pull", own_not_supported, 0},
     {"POST", "/api/create", own_not_supported, 0},
     {"POST", "/api/push", own_not_supported, 0},
     {"POST", "/api/copy", own_not_supported, 0},
     {"DELETE", "/api/delete", own_not_supported, 0},
-    {"POST", "/api/embed", own_not_supported, 0},
-    {"POST", "/api/embeddings", own_not_supported, 0},
 };
 
 enum { N_ROUTES = sizeof routes / sizeof *routes };

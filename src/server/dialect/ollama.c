@@ -329,14 +329,19 @@ static void answer_models(struct http_exchange *x, int running)
 void ollama_models(struct http_exchange *x) { answer_models(x, 0); }
 void ollama_running(struct http_exchange *x) { answer_models(x, 1); }
 
-static void put_model_info(struct out *o, const struct server *s)
+/* pooling: of a model of vectors, else NULL. */
+static void put_model_info(struct out *o, const struct server *s, const char *pooling)
 {
     out_print(o, "\"model_info\":{\"general.architecture\":");
     out_text(o, s->about.arch);
     out_print(o, ",\"general.name\":");
     out_text(o, s->about.name);
-    out_print(o, ",\"general.parameter_count\":%llu,\"%s.context_length\":%d}", (unsigned long long)s->about.n_params,
+    out_print(o, ",\"general.parameter_count\":%llu,\"%s.context_length\":%d", (unsigned long long)s->about.n_params,
               s->about.arch, s->plan.n_ctx);
+    if (pooling)
+        out_print(o, ",\"%s.embedding_length\":%llu,\"%s.pooling_type\":\"%s\"", s->about.arch,
+                  (unsigned long long)s->about.n_embd, s->about.arch, pooling);
+    out_print(o, "}");
 }
 
 void ollama_show(struct http_exchange *x)
@@ -352,13 +357,18 @@ void ollama_show(struct http_exchange *x)
         json_decref(body);
         return;
     }
+    struct stoker_encoder encoder;
+    int vectors = stoker_encoder_of(server_engine(x->server), &encoder) == 0;
     stoker_templates_caps(stoker_templates_of(server_engine(x->server)), &caps);
     out_print(&o, "{");
     put_details(&o, s);
     out_print(&o, ",");
-    put_model_info(&o, s);
-    out_print(&o, ",\"capabilities\":[\"completion\"%s%s],\"template\":", caps.source ? ",\"tools\"" : "",
-              caps.thinking ? ",\"thinking\"" : "");
+    put_model_info(&o, s, vectors ? encoder.pooling : NULL);
+    if (vectors)
+        out_print(&o, ",\"capabilities\":[\"%s\"],\"template\":", encoder.is_rank ? "rerank" : "embedding");
+    else
+        out_print(&o, ",\"capabilities\":[\"completion\"%s%s],\"template\":", caps.source ? ",\"tools\"" : "",
+                  caps.thinking ? ",\"thinking\"" : "");
     out_string(&o, caps.source ? caps.source : "", caps.n_source);
     out_print(&o, ",\"parameters\":\"num_ctx %d\",\"license\":", s->plan.n_ctx);
     out_text(&o, s->about.license);

@@ -23,6 +23,11 @@ void own_vectors(struct http_exchange *x); /* vectors.c */
 void own_vector_load(struct http_exchange *x);
 void own_vector_unload(struct http_exchange *x);
 void own_vectors_apply(struct http_exchange *x);
+void own_embeddings(struct http_exchange *x); /* embed.c */
+void own_api_embed(struct http_exchange *x);
+void own_api_embeddings(struct http_exchange *x);
+void own_embedding(struct http_exchange *x);
+void own_rerank(struct http_exchange *x);        /* rerank.c */
 void own_not_supported(struct http_exchange *x); /* 501 */
 
 #endif

@@ -1,0 +1,38 @@
+/* The texts of a request of vectors or scores, as tokens, and their vectors. Used by the routes of embed.c and rerank.c. */
+#ifndef SERVER_OWN_TEXTS_H
+#define SERVER_OWN_TEXTS_H
+
+#include "server/http/json.h"
+#include "stoker.h"
+
+#include <stddef.h>
+
+struct http_exchange;
+
+enum { TEXTS_MOST = 2048 };
+
+struct texts {
+    struct stoker *engine;
+    struct stoker_encoder encoder;
+    struct stoker_tokens *text; /* [n], of the requests' memory */
+    size_t n, n_token;
+    int is_one;           /* the request had one text, not a list */
+    int may_cut;          /* a text above the context loses its end; else it is refused ... */
+    const char *too_long; /* ... by this sentence; NULL: one with both numbers */
+};
+
+/* The text, or list of texts, ids or lists of ids of the field key. 0, or -1 with the refusal. */
+int texts_read(struct texts *t, const json_t *body, const char *key, struct refusal *r);
+/* Room for n texts; the pair as one more of them. */
+int texts_reserve(struct texts *t, size_t n, struct refusal *r);
+void texts_free(struct texts *t);
+
+/* Values of text i: n_out, or with pooling none so many for each of its tokens. */
+size_t texts_values(const struct texts *t, size_t i);
+
+/* Computes the vectors in groups, and gives each text's to on_text, in order; a value that is not finite is a refusal, or, once the
+ * answer has begun, ends it. 0, or -1: *r is filled, or the client is gone. */
+int texts_embed(struct http_exchange *x, struct texts *t, int (*on_text)(void *arg, size_t i, float *v), void *arg,
+                struct refusal *r);
+
+#endif
