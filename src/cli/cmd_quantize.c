@@ -24,8 +24,9 @@ static const char usage[] =
     "  stoker quantize IN-00001-of-00003.gguf OUT.gguf --type keep    one file out of a split model\n"
     "  stoker quantize IN.gguf OUT.gguf --type q8_0 --split-max-size 4GiB\n"
     "  stoker quantize IN.gguf OUT.gguf --type q8_0 --resume     goes on where an earlier run ended\n\n"
-    "types: presets such as Q4_K_M, block types such as q8_0, or keep for the bytes of the source; values go to the "
-    "nearest level.\n"
+    "types: presets such as Q4_K_M, block types such as q8_0, or keep for the bytes of the source.\n"
+    "--effort: fast takes the nearest levels, normal searches better ones, max longer; --gain restores what products "
+    "lose by it.\n"
     "Norms, routers, vectors and other small tensors keep their "
     "types.\n"
     "A rule is PATTERN=TYPE: the first whose pattern (PCRE2) is found in a tensor's name decides; blk.0-5.ffn_down "
@@ -123,6 +124,7 @@ static void tell_result(const struct quant_job *j, const struct quant_watch *w, 
 struct quantize {
     struct quant_options options;
     int dry_run, json, align;
+    const char *effort, *gain;
     struct text_list rules;
 };
 
@@ -176,6 +178,10 @@ int cmd_quantize(int argc, char **argv)
          "rows that are no multiple of a type's block are an error"},
         {"--no-imatrix-ok", NULL, FLAG_SWITCH, &o->no_imatrix_ok, 0, 0, NULL,
          "types of 1 and 2 bits without importance all the same"},
+        {"--effort", NULL, FLAG_WORD, &q.effort, 0, 0, "fast|normal|max",
+         "how long codes are searched (normal): never worse with more"},
+        {"--gain", NULL, FLAG_ON_OFF, &q.gain, 0, 0, "on|off",
+         "scales of types of 2 to 6 bits are raised until products keep their size (on)"},
         {"--header-only", NULL, FLAG_SWITCH, &o->header_only, 0, 0, NULL, "with --dry-run: IN may be a beginning"},
         {"--dry-run", NULL, FLAG_SWITCH, &q.dry_run, 0, 0, NULL, "show all that would be done, and do nothing"},
         {"--json", NULL, FLAG_SWITCH, &q.json, 0, 0, NULL, "for programs"},
@@ -202,6 +208,10 @@ int cmd_quantize(int argc, char **argv)
         return wrong("name a model and the file to write: stoker quantize IN.gguf OUT.gguf --type q8_0");
     if (o->split && o->keep_split)
         return wrong("--split-max-size and --keep-split are two ways to cut; leave one of them");
+    o->effort = !q.effort || strcmp(q.effort, "normal") == 0 ? QUANT_NORMAL
+                : strcmp(q.effort, "max") == 0               ? QUANT_MAX
+                                                             : QUANT_FAST;
+    o->no_gain = q.gain && strcmp(q.gain, "off") == 0;
     o->in = rest[0];
     o->out = rest[1];
     o->align = (uint32_t)q.align;

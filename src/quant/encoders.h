@@ -1,10 +1,10 @@
-/* The encoders of encode.c, one for each block type: from f32 values to blocks, as format/decode.h has them, to the nearest level
- * (quantize.md 4.2). Codes are found with scales as they are stored; a scale that rounds to zero makes a block of zeros.
+/* What encoders have in common: a block as numbers, its bytes, and the codes nearest to its values (quantize.md 4).
  *
- *   x     [n]   finite; n is a multiple of the type's block
- *   out         n / block blocks, one behind another, aligned to nothing; every byte is written
+ *   nearest_*   numbers of a block from its values, by the rules of quantize.md 4.2; zeros where a scale rounds to zero
+ *   pack_*      its bytes, as format/decode.h has them, aligned to nothing; every byte is written
  *
- * Plain f32 operations in one order, rintf() half to even, nothing fused: the same bytes from every compiler and machine. */
+ * What is better than the nearest is found by search.h, for all types in one way. Plain f32 operations in one order, rintf() half to even,
+ * nothing fused: the same bytes from every compiler and machine. */
 #ifndef QUANT_ENCODERS_H
 #define QUANT_ENCODERS_H
 
@@ -13,24 +13,33 @@
 #include <math.h>
 #include <stdint.h>
 
+struct block {
+    float d, dmin;          /* as they are stored; d of mxfp4 and nvfp4: none */
+    int scale[16], min[16]; /* of groups, as whole numbers; of mxfp4 and nvfp4 the bytes of scales */
+    int code[256];          /* of values, as they are stored; of cells, where a grid gives several values at once */
+    unsigned signs[32];     /* of eight values; of iq1 1: the cell is moved down */
+};
+
+typedef void nearest_fn(const float *x, struct block *b);
+typedef void pack_fn(const struct block *b, uint8_t *out);
 typedef void encode_fn(const float *x, int64_t n, uint8_t *out);
 
-/* encode_float.c */
+/* encode_float.c: no blocks */
 encode_fn encode_f32, encode_f16, encode_bf16;
 
-/* encode_small.c: blocks of 32 to 128 values */
-encode_fn encode_q4_0, encode_q4_1, encode_q5_0, encode_q5_1, encode_q8_0, encode_q1_0;
-encode_fn encode_iq4_nl, encode_mxfp4, encode_nvfp4;
+/* encode_small.c: blocks of 32 to 128 values; from_minimum: of q4_1 and q5_1 */
+nearest_fn nearest_q4_0, nearest_q4_1, nearest_q5_0, nearest_q5_1, nearest_q8_0, nearest_iq4_nl, nearest_mxfp4,
+    nearest_nvfp4;
+pack_fn pack_q4_0, pack_q4_1, pack_q5_0, pack_q5_1, pack_q8_0, pack_q1_0, pack_iq4_nl, pack_mxfp4, pack_nvfp4;
+/* The best scale of signs, which is no search: the weighted mean of magnitudes. */
+void find_q1_0(const float *x, const float *w, struct block *b);
 
 /* encode_k.c: 256 values, scales of scales; and the two ternary types */
-encode_fn encode_q2_k, encode_q3_k, encode_q4_k, encode_q5_k, encode_q6_k, encode_tq1_0, encode_tq2_0;
-encode_fn encode_iq4_xs;
+nearest_fn nearest_q2_k, nearest_q3_k, nearest_q4_k, nearest_q5_k, nearest_q6_k, nearest_iq4_xs, nearest_trits;
+pack_fn pack_q2_k, pack_q3_k, pack_q4_k, pack_q5_k, pack_q6_k, pack_iq4_xs, pack_tq1_0, pack_tq2_0;
 
 /* encode_iq.c: 256 values through tables */
-encode_fn encode_iq2_xxs, encode_iq2_xs, encode_iq2_s, encode_iq3_xxs, encode_iq3_s;
-
-/* encode_iq1.c */
-encode_fn encode_iq1_s, encode_iq1_m;
+pack_fn pack_iq2_xxs, pack_iq2_xs, pack_iq2_s, pack_iq3_xxs, pack_iq3_s, pack_iq1_s, pack_iq1_m;
 
 /* ---- what they share ------------------------------------------------------------------------------------------------------------- */
 
@@ -40,13 +49,12 @@ static inline void put_u16(uint8_t *out, unsigned v)
     memcpy(out, &h, 2);
 }
 
-/* Stores a number as f16; what was stored. */
-static inline float put_f16(uint8_t *out, float v)
-{
-    uint16_t h = f16_from_f32(v);
-    put_u16(out, h);
-    return f16_to_f32(h);
-}
+static inline void put_u32(uint8_t *out, uint32_t v) { memcpy(out, &v, 4); }
+
+/* A number as f16 has it. */
+static inline float as_f16(float v) { return f16_to_f32(f16_from_f32(v)); }
+
+static inline void put_f16(uint8_t *out, float v) { put_u16(out, f16_from_f32(v)); }
 
 /* v to the nearest whole number within [low, high]; v may be infinite or NaN, where something was divided by a tiny scale. */
 static inline int round_to(float v, int low, int high)
@@ -81,6 +89,13 @@ static inline int nearest_of(float v, const int8_t *level, int n)
 static inline float join_sums(const float s[8])
 {
     return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+/* An unsigned E4M3 with bias 7. */
+static inline float ue4m3(int code)
+{
+    int e = code >> 3, m = code & 7;
+    return e ? ldexpf((float)(8 + m), e - 10) : ldexpf((float)m, -9);
 }
 
 #endif

@@ -11,10 +11,9 @@
 #define QUANT_QUANT_H
 
 #include "format/gguf.h"
+#include "quant/encode.h"
 
 struct error;
-
-enum quant_effort { QUANT_FAST, QUANT_NORMAL, QUANT_MAX };
 
 #define QUANT_MEMORY_LEAST UINT64_MAX
 
@@ -27,6 +26,8 @@ struct quant_options {
     const char *recipe;                        /* a file of rules; NULL: none */
     int pure, strict, no_fallback, force_rule; /* quantize.md 1 */
     int has_importance, no_imatrix_ok;
+    enum quant_effort effort;
+    int no_gain;
     int header_only; /* the source is a beginning: only to be looked at */
     uint64_t memory; /* bound on the whole process; 0: 1 GiB; QUANT_MEMORY_LEAST: the smallest that works */
     int n_threads;   /* 0: those that compute best here */
@@ -92,7 +93,7 @@ struct quant_job {
     struct arena arena;
 };
 
-enum { QUANT_SLABS_IN_FLIGHT = 3, QUANT_ENCODER_VERSION = 1 };
+enum { QUANT_SLABS_IN_FLIGHT = 3, QUANT_ENCODER_VERSION = 2 };
 
 /* Everything but running. The options are the caller's until quant_close(). ERR_INPUT, or what opening the source fails with. */
 int quant_open(struct quant_job **out, const struct quant_options *o, struct error *err);

@@ -46,6 +46,7 @@ struct run {
     struct arena memory;
     struct slab slab[SLABS];
     float *row[POOL_MAX_THREADS];
+    void *scratch[POOL_MAX_THREADS];
     struct bad_value bad[POOL_MAX_THREADS];
     struct pool *pool;
     pthread_t reader, writer;
@@ -174,6 +175,7 @@ static void encode_share(void *arg, int thread, int n_threads)
     const struct quant_job *j = e->r->j;
     const struct gguf_tensor *from = &j->in->tensor[e->s->tensor];
     enum block_type type = j->tensor[e->s->tensor].type;
+    const struct quant_encoding how = {type, j->options->effort, !j->options->no_gain, TIER_COUNT};
     uint64_t in = in_unit(j, e->s->tensor), out = quant_out_unit(j, e->s->tensor);
     struct bad_value *bad = &e->r->bad[thread];
     float *row = e->r->row[thread];
@@ -187,7 +189,7 @@ static void encode_share(void *arg, int thread, int n_threads)
             *bad = (struct bad_value){e->s->unit + (uint64_t)i, column, row[column]};
             return;
         }
-        quant_encode(type, row, (int64_t)from->ne[0], e->s->out + (uint64_t)i * out);
+        quant_encode(&how, row, NULL, (int64_t)from->ne[0], e->s->out + (uint64_t)i * out, e->r->scratch[thread]);
     }
 }
 
@@ -281,14 +283,17 @@ static int take_memory(struct run *r, struct error *err)
 {
     const struct quant_plan *p = &r->j->plan;
     uint64_t in = round_up(p->in_bytes, 64), out = round_up(p->out_bytes, 64), row = round_up(p->row_bytes, 64);
-    if (arena_map(&r->memory, (size_t)(SLABS * (in + out) + (uint64_t)p->n_threads * row), err))
+    uint64_t scratch = row ? round_up(quant_scratch_bytes(), 64) : 0;
+    if (arena_map(&r->memory, (size_t)(SLABS * (in + out) + (uint64_t)p->n_threads * (row + scratch)), err))
         return -1;
     for (int i = 0; i < SLABS; i++) {
         r->slab[i].in = arena_alloc(&r->memory, (size_t)in);
         r->slab[i].out = arena_alloc(&r->memory, (size_t)out);
     }
-    for (int i = 0; i < p->n_threads; i++)
+    for (int i = 0; i < p->n_threads; i++) {
         r->row[i] = arena_alloc(&r->memory, (size_t)row);
+        r->scratch[i] = arena_alloc(&r->memory, (size_t)scratch);
+    }
     return 0;
 }
 

@@ -46,6 +46,24 @@ grep -qE '^blk.0.ffn_gate_inp.weight +512 x 4 +f32 +f32 +8192  protected: a rout
 grep -qE '^memory: [0-9.]+ MiB of 1.00 GiB \(code .*slabs .*\); [0-9]+ threads?$' "$dir/out" && pass || fail "--dry-run" "the plan"
 grep -qE '^experts +2 +' "$dir/out" && pass || fail "--dry-run" "the parts of the model"
 
+# Effort and gain: other bytes of the same number, which the file tells of; neither threads nor memory change them.
+run quantize "$small" "$out" --type q4_k
+for more in "--effort fast" "--gain off" "--effort max"; do
+    run quantize "$small" "$dir/other.gguf" --type q4_k $more --force
+    is "$more" 0 "bits a weight" ""
+    cmp -s "$out" "$dir/other.gguf" && fail "$more" "changes nothing" || pass
+    cp "$dir/other.gguf" "$dir/first.gguf"
+    run quantize "$small" "$dir/other.gguf" --type q4_k $more --threads 3 --memory min --force
+    same "$more, three threads" "$dir/first.gguf" "$dir/other.gguf"
+    run inspect "$dir/other.gguf" --metadata
+    is "$more is told" 0 "^  stoker.quantize.recipe +--type q4_k $more\$" ""
+done
+run quantize "$small" "$dir/other.gguf" --type q4_k --effort normal --gain on --force
+same "the defaults by name" "$out" "$dir/other.gguf"
+run quantize "$small" "$dir/other.gguf" --type q4_k --effort most
+is "--effort most" 2 "" "fast|normal|max"
+rm "$out" "$dir/other.gguf" "$dir/first.gguf"
+
 # Where it came from.
 run quantize "$small" "$out" --type q8_0
 run inspect "$out" --metadata
