@@ -70,7 +70,7 @@ PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 all: $(BUILD)/stoker $(EXAMPLES)
 
-$(BUILD)/stoker: $(call objects,cli) $(BUILD)/libserver.a $(BUILD)/libeval.a $(BUILD)/libstudy.a $(BUILD)/libquant.a $(ENGINE)
+$(BUILD)/stoker: $(call objects,cli) $(BUILD)/libserver.a $(BUILD)/libeval.a $(BUILD)/libstudy.a $(BUILD)/libquant.a $(BUILD)/liblibrary.a $(ENGINE)
 	$(call say,link) $(CC) -pthread $(SAN) -o $@ $^ $(LIBS) -ledit
 
 $(BUILD)/obj/%.o: src/%.c Makefile | deps-check

@@ -68,6 +68,7 @@ drivers="
 + eval_stats       $data/eval
 + zim              $data/library/zim
   library          $data/library
+- library_tool
 + quants           $data/quants
 + recipes          $data/quantize
 + encode           $data/quantize

@@ -11,20 +11,20 @@
 #include <unistd.h>
 
 struct corpus {
-    struct store store[2];
-    struct store *list[2];
+    struct source store[2];
+    struct source *list[2];
     int n;
     int of_doc[2][512]; /* the document of a chunk */
     char folder[TEMPORARY_PATH];
 };
 
-static inline void put_document(struct store *s, const char *path, const char *title, const char *text)
+static inline void put_document(struct source *s, const char *path, const char *title, const char *text)
 {
     struct error err = {0};
     struct text_section section = {.path = {title}, .n_path = *title != 0, .anchor = ""};
     struct chunk c = {&section, text, strlen(text)};
-    struct store_article a = {.path = path, .title = title};
-    expect(store_article(s, &a, &err) == 0 && store_chunk(s, &c, &err) == 0 && store_article_end(s, &err) == 0, "%s",
+    struct source_article a = {.path = path, .title = title};
+    expect(source_article(s, &a, &err) == 0 && source_chunk(s, &c, &err) == 0 && source_article_end(s, &err) == 0, "%s",
            err.text);
 }
 
@@ -39,7 +39,7 @@ static inline void corpus_make(struct corpus *c, const json_t *docs, int n)
     for (int k = 0; k < n; k++) {
         char path[TEMPORARY_PATH + 8], name[2] = {(char)('a' + k), 0};
         snprintf(path, sizeof path, "%s/%d.db", c->folder, k);
-        expect(store_open(&c->store[k], path, name, 1, &err) == 0 && store_transaction(&c->store[k], &err) == 0, "%s",
+        expect(source_open(&c->store[k], path, name, 1, &err) == 0 && source_transaction(&c->store[k], &err) == 0, "%s",
                err.text);
         c->list[k] = &c->store[k];
     }
@@ -54,14 +54,14 @@ static inline void corpus_make(struct corpus *c, const json_t *docs, int n)
         c->of_doc[k][++count[k]] = (int)i;
     }
     for (int k = 0; k < n; k++)
-        expect(store_commit(&c->store[k], &err) == 0, "%s", err.text);
+        expect(source_commit(&c->store[k], &err) == 0, "%s", err.text);
 }
 
 static inline void corpus_free(struct corpus *c)
 {
     for (int k = 0; k < c->n; k++) {
         char path[TEMPORARY_PATH + 24];
-        store_close(&c->store[k]);
+        source_close(&c->store[k]);
         for (int i = 0; i < 3; i++) {
             snprintf(path, sizeof path, "%s/%d.db%s", c->folder, k, i == 0 ? "" : i == 1 ? "-wal" : "-shm");
             unlink(path);
@@ -218,8 +218,8 @@ static inline void hostile_queries(const json_t *docs)
         memcpy(many + n, "\xE7\x81\xAF", 3);
     expect(search(c.list, 2, many, n, 10, &r, &err) == 0 && err.code == ERR_NONE, "a long phrase: %s", err.text);
     search_free(&r);
-    struct store *s = c.list[0];
-    expect(store_transaction(s, &err) == 0 && store_remove(s, "0", &err) == 0 && store_commit(s, &err) == 0, "%s",
+    struct source *s = c.list[0];
+    expect(source_transaction(s, &err) == 0 && source_remove(s, "0", &err) == 0 && source_commit(s, &err) == 0, "%s",
            err.text);
     search(c.list, 1, "barley bread arvendal", 21, 100, &r, &err);
     for (int i = 0; i < r.n; i++)
@@ -234,7 +234,7 @@ static inline void search_tests(const char *dir)
 {
     char folder[512];
     snprintf(folder, sizeof folder, "%s/retrieval", dir);
-    store_begin();
+    source_begin();
     json_t *docs = load_lines(folder, "docs.jsonl"), *queries = load_lines(folder, "queries.jsonl"),
            *expected = load_lines(folder, "expected.jsonl");
     corpus_test(docs, queries, expected, 1);

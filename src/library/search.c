@@ -34,7 +34,7 @@ static int count_row(const Fts5ExtensionApi *api, Fts5Context *fts, void *arg)
 static void count_words(const Fts5ExtensionApi *api, Fts5Context *fts, sqlite3_context *out, int n_arg,
                         sqlite3_value **arg)
 {
-    struct frequencies *f = ((struct store *)api->xUserData(fts))->searching;
+    struct frequencies *f = ((struct source *)api->xUserData(fts))->searching;
     int n = api->xPhraseCount(fts);
     (void)n_arg, (void)arg;
     for (int i = 0, word = 0; i < n && word < WORDS_MOST; i++, word++) {
@@ -55,7 +55,7 @@ static void count_words(const Fts5ExtensionApi *api, Fts5Context *fts, sqlite3_c
 static void score_row(const Fts5ExtensionApi *api, Fts5Context *fts, sqlite3_context *out, int n_arg,
                       sqlite3_value **arg)
 {
-    const struct frequencies *f = ((struct store *)api->xUserData(fts))->searching;
+    const struct frequencies *f = ((struct source *)api->xUserData(fts))->searching;
     double frequency[WORDS_MOST] = {0}, score = 0, k1 = 1.2, b = 0.75;
     int n = api->xPhraseCount(fts), n_instance, length;
     int code = api->xInstCount(fts, &n_instance);
@@ -78,13 +78,13 @@ static void score_row(const Fts5ExtensionApi *api, Fts5Context *fts, sqlite3_con
     sqlite3_result_double(out, score);
 }
 
-static int add_functions(struct store *s, struct frequencies *f, struct error *err)
+static int add_functions(struct source *s, struct frequencies *f, struct error *err)
 {
     fts5_api *api = NULL;
     s->searching = f;
     if (s->has_functions)
         return 0;
-    sqlite3_stmt *q = store_prepare(s, "SELECT fts5(?1)", err);
+    sqlite3_stmt *q = source_prepare(s, "SELECT fts5(?1)", err);
     if (!q)
         return -1;
     sqlite3_bind_pointer(q, 1, &api, "fts5_api_ptr", NULL);
@@ -111,9 +111,9 @@ static const uint8_t *read_varint(const uint8_t *p, const uint8_t *end, int64_t 
 }
 
 /* Rows of the index, and words in all of them: FTS5 keeps them as its record 1, numbers of 7 bits a byte. */
-static int add_totals(struct store *s, struct frequencies *f, struct error *err)
+static int add_totals(struct source *s, struct frequencies *f, struct error *err)
 {
-    sqlite3_stmt *q = store_prepare(s, "SELECT block FROM fts_data WHERE id = 1", err);
+    sqlite3_stmt *q = source_prepare(s, "SELECT block FROM fts_data WHERE id = 1", err);
     if (!q)
         return -1;
     int code = sqlite3_step(q);
@@ -127,21 +127,21 @@ static int add_totals(struct store *s, struct frequencies *f, struct error *err)
         f->n_row += rows;
         f->n_token += tokens[0] + tokens[1];
     } else if (code != SQLITE_DONE) {
-        store_error(s, "searching", err);
+        source_error(s, "searching", err);
     }
     sqlite3_finalize(q);
     return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : -1;
 }
 
-static int count_in(struct store *s, const char *match, struct error *err)
+static int count_in(struct source *s, const char *match, struct error *err)
 {
-    sqlite3_stmt *q = store_prepare(s, "SELECT stoker_count(fts) FROM fts WHERE fts MATCH ? LIMIT 1", err);
+    sqlite3_stmt *q = source_prepare(s, "SELECT stoker_count(fts) FROM fts WHERE fts MATCH ? LIMIT 1", err);
     if (!q)
         return -1;
     sqlite3_bind_text(q, 1, match, -1, SQLITE_STATIC);
     int code = sqlite3_step(q);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
-        store_error(s, "searching", err);
+        source_error(s, "searching", err);
     sqlite3_finalize(q);
     return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : -1;
 }
@@ -188,7 +188,7 @@ struct row {
 struct best {
     struct row *row; /* a heap: the worst on top */
     int n, most;
-    struct store *const *list;
+    struct source *const *list;
 };
 
 /* 1: a comes before b. */
@@ -234,8 +234,8 @@ static void offer(struct best *b, struct row r)
 
 static int score_in(struct best *b, int source, const char *match, struct error *err)
 {
-    struct store *s = b->list[source];
-    sqlite3_stmt *q = store_prepare(s, "SELECT rowid, stoker_score(fts) FROM fts WHERE fts MATCH ?", err);
+    struct source *s = b->list[source];
+    sqlite3_stmt *q = source_prepare(s, "SELECT rowid, stoker_score(fts) FROM fts WHERE fts MATCH ?", err);
     int code = SQLITE_DONE;
     if (!q)
         return -1;
@@ -243,7 +243,7 @@ static int score_in(struct best *b, int source, const char *match, struct error 
     while ((code = sqlite3_step(q)) == SQLITE_ROW)
         offer(b, (struct row){sqlite3_column_double(q, 1), source, sqlite3_column_int64(q, 0), 0});
     if (code != SQLITE_DONE)
-        store_error(s, "searching", err);
+        source_error(s, "searching", err);
     sqlite3_finalize(q);
     return code == SQLITE_DONE ? 0 : -1;
 }
@@ -254,9 +254,9 @@ static char *column(sqlite3_stmt *q, int i)
     return strdup(t ? (const char *)t : "");
 }
 
-static int describe(struct store *s, struct search_hit *h, struct error *err)
+static int describe(struct source *s, struct search_hit *h, struct error *err)
 {
-    sqlite3_stmt *q = store_prepare(
+    sqlite3_stmt *q = source_prepare(
         s,
         "SELECT c.article, c.ordinal, c.anchor, c.heading, c.start, c.length, a.path, a.title FROM chunk c"
         " JOIN article a ON a.id = c.article WHERE c.id = ?",
@@ -272,7 +272,7 @@ static int describe(struct store *s, struct search_hit *h, struct error *err)
         h->heading = column(q, 3);
         h->path = column(q, 6);
         h->title = column(q, 7);
-        h->text = store_text(s, h->article, sqlite3_column_int64(q, 4), sqlite3_column_int64(q, 5), err);
+        h->text = source_text(s, h->article, sqlite3_column_int64(q, 4), sqlite3_column_int64(q, 5), err);
         found = h->text && h->anchor && h->heading && h->path && h->title;
     }
     sqlite3_finalize(q);
@@ -322,7 +322,7 @@ static void take(struct best *b, int limit, struct search_result *r, struct erro
 /* ---- all of it ---------------------------------------- */
 
 /* What the words are in, in the sources that can be read. most: as many rows are counted of a word. 1: the numbers are exact. */
-static int count_all(struct store *const *list, int n, unsigned char *is_broken, struct frequencies *f,
+static int count_all(struct source *const *list, int n, unsigned char *is_broken, struct frequencies *f,
                      const char *match, int64_t most, struct error *err)
 {
     memset(f->rows, 0, sizeof f->rows);
@@ -339,7 +339,7 @@ static int count_all(struct store *const *list, int n, unsigned char *is_broken,
     return is_exact;
 }
 
-static int search_words(struct store *const *list, int n, struct frequencies *f, int limit, struct search_result *r,
+static int search_words(struct source *const *list, int n, struct frequencies *f, int limit, struct search_result *r,
                         struct error *err)
 {
     unsigned char is_broken[SEARCH_SOURCES] = {0};
@@ -368,7 +368,7 @@ static int search_words(struct store *const *list, int n, struct frequencies *f,
     return 0;
 }
 
-int search(struct store *const *list, int n, const char *query, size_t n_query, int limit, struct search_result *r,
+int search(struct source *const *list, int n, const char *query, size_t n_query, int limit, struct search_result *r,
            struct error *err)
 {
     struct words *words = malloc(sizeof *words);

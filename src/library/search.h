@@ -3,7 +3,7 @@
 #ifndef LIBRARY_SEARCH_H
 #define LIBRARY_SEARCH_H
 
-#include "library/store.h"
+#include "library/source.h"
 
 enum {
     SEARCH_SOURCES = 64,
@@ -28,7 +28,7 @@ struct search_result {
 
 /* The best `limit` of the n sources in list; search_free() in any case. A source that cannot be read is named in *err, and the others
  * answer: then 0 is returned too. */
-int search(struct store *const *list, int n, const char *query, size_t n_query, int limit, struct search_result *r,
+int search(struct source *const *list, int n, const char *query, size_t n_query, int limit, struct search_result *r,
            struct error *err);
 void search_free(struct search_result *r);
 

@@ -22,6 +22,7 @@ int cmd_embed(int argc, char **argv);
 int cmd_activations(int argc, char **argv);
 int cmd_sae(int argc, char **argv);
 int cmd_steer(int argc, char **argv);
+int cmd_library(int argc, char **argv);
 int cmd_disk(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_tokenize(int argc, char **argv);

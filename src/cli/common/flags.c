@@ -340,8 +340,8 @@ static int takes_model(const struct parsing *p)
     int takes = find(p->table, p->n_table, "--memory", 8) != NULL;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         takes |= strcmp(p->command, others[i]) == 0;
-    int names_both = strcmp(p->command, "quantize") == 0; /* a source and a target, never from settings */
-    return p->max > 0 && takes && !names_both && !find(p->table, p->n_table, "--model", 7);
+    int names_all = strcmp(p->command, "quantize") == 0 || strcmp(p->command, "library") == 0; /* never from settings */
+    return p->max > 0 && takes && !names_all && !find(p->table, p->n_table, "--model", 7);
 }
 
 /* Its first argument is a model, whatever it is: not of a command that may have a text there. */

@@ -17,8 +17,8 @@ static void make_folders(char *path)
 
 int user_path_of(char out[PATH_MAX], enum user_folder folder, const char *name)
 {
-    static const char *const variable[] = {"XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"},
-                             *const below_home[] = {".local/state", ".cache", ".config"};
+    static const char *const variable[] = {"XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"},
+                             *const below_home[] = {".local/state", ".cache", ".local/share", ".config"};
     const char *given = getenv(variable[folder]), *home = getenv("HOME");
     int n = given && *given == '/' ? snprintf(out, PATH_MAX, "%s/stoker/%s", given, name)
             : home && *home == '/' ? snprintf(out, PATH_MAX, "%s/%s/stoker/%s", home, below_home[folder], name)

@@ -7,6 +7,7 @@
 enum user_folder {
     USER_STATE, /* $XDG_STATE_HOME/stoker, else ~/.local/state/stoker: what a person would miss */
     USER_CACHE, /* $XDG_CACHE_HOME/stoker, else ~/.cache/stoker: what can be computed again */
+    USER_DATA,  /* $XDG_DATA_HOME/stoker, else ~/.local/share/stoker: what was added to the library */
     USER_CONFIG /* $XDG_CONFIG_HOME/stoker, else ~/.config/stoker: what a person wrote, and what tune found */
 };
 

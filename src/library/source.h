@@ -6,8 +6,8 @@
  *   fts      FTS5 without content: heading path, text, as words_spaced() gives them
  *
  * Writers commit whole batches, each the same as of a run that nobody disturbed, so a killed one goes on as if nothing had happened. */
-#ifndef LIBRARY_STORE_H
-#define LIBRARY_STORE_H
+#ifndef LIBRARY_SOURCE_H
+#define LIBRARY_SOURCE_H
 
 #include "base/json/buffer.h"
 #include "library/chunk.h"
@@ -15,13 +15,13 @@
 #include <sqlite3.h>
 
 enum {
-    STORE_FORMAT = 1,
-    STORE_HEAP = 16 << 20,       /* of SQLite, all sources together */
-    STORE_BATCH = 256,           /* articles of a transaction */
-    STORE_ARTICLE_TEXT = 1 << 20 /* of one row; a longer document goes on in another */
+    SOURCE_FORMAT = 1,
+    SOURCE_HEAP = 16 << 20,       /* of SQLite, all sources together */
+    SOURCE_BATCH = 256,           /* articles of a transaction */
+    SOURCE_ARTICLE_TEXT = 1 << 20 /* of one row; a longer document goes on in another */
 };
 
-struct store_source {
+struct source_about {
     char kind[16];                 /* "zim", "folder", "file" */
     char path[1024], identity[72]; /* of a ZIM archive its uuid */
     char title[256], date[40], language[40], license[160];
@@ -30,16 +30,16 @@ struct store_source {
     int is_ready, rules;
 };
 
-struct store {
+struct source {
     sqlite3 *db;
     char name[128]; /* of the source, as results tell it */
-    struct store_source source;
-    struct store_writer *writer;   /* NULL: it is only read */
+    struct source_about source;
+    struct source_writer *writer;  /* NULL: it is only read */
     struct frequencies *searching; /* search.c: of the search that runs */
     int has_functions;
 };
 
-struct store_article {
+struct source_article {
     const char *path, *title;
     int64_t cluster, blob; /* of an archive */
     int64_t bytes, mtime_ns;
@@ -47,32 +47,32 @@ struct store_article {
 };
 
 /* Once, before any other: bounds SQLite's memory. */
-void store_begin(void);
+void source_begin(void);
 
 /* create: a database that is not there is made. Its source row is read to s->source; zeroed where it is new. Errors name the file. */
-int store_open(struct store *s, const char *path, const char *name, int create, struct error *err);
-void store_close(struct store *s);
+int source_open(struct source *s, const char *path, const char *name, int create, struct error *err);
+void source_close(struct source *s);
 
-/* Within store_transaction() and store_commit(), which writes s->source too. */
-int store_transaction(struct store *s, struct error *err);
-int store_commit(struct store *s, struct error *err);
-void store_rollback(struct store *s); /* to the last commit; s->source as well */
+/* Within source_transaction() and source_commit(), which writes s->source too. */
+int source_transaction(struct source *s, struct error *err);
+int source_commit(struct source *s, struct error *err);
+void source_rollback(struct source *s); /* to the last commit; s->source as well */
 
 /* An article, its chunks, its end. a is copied. */
-int store_article(struct store *s, const struct store_article *a, struct error *err);
-int store_chunk(struct store *s, const struct chunk *c, struct error *err);
-int store_article_end(struct store *s, struct error *err);
+int source_article(struct source *s, const struct source_article *a, struct error *err);
+int source_chunk(struct source *s, const struct chunk *c, struct error *err);
+int source_article_end(struct source *s, struct error *err);
 
 /* All rows of a path, and what the index has of them. */
-int store_remove(struct store *s, const char *path, struct error *err);
+int source_remove(struct source *s, const char *path, struct error *err);
 
 /* The text of a chunk: free(). NULL: *err. */
-char *store_text(struct store *s, int64_t article, int64_t from, int64_t n, struct error *err);
+char *source_text(struct source *s, int64_t article, int64_t from, int64_t n, struct error *err);
 
 /* The sentence for what SQLite said last. Always -1. */
-int store_error(struct store *s, const char *doing, struct error *err);
+int source_error(struct source *s, const char *doing, struct error *err);
 
 /* A statement; NULL: *err. */
-sqlite3_stmt *store_prepare(struct store *s, const char *sql, struct error *err);
+sqlite3_stmt *source_prepare(struct source *s, const char *sql, struct error *err);
 
 #endif

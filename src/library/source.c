@@ -1,5 +1,5 @@
-/* See store.h. */
-#include "library/store.h"
+/* See source.h. */
+#include "library/source.h"
 
 #include "base/error.h"
 #include "library/words.h"
@@ -27,53 +27,55 @@ static const char schema[] =
     "CREATE INDEX chunk_article ON chunk(article);"
     "CREATE VIRTUAL TABLE fts USING fts5(title, text, content='', tokenize='porter unicode61 remove_diacritics 2');";
 
-struct store_writer {
+struct source_writer {
     sqlite3_stmt *article, *chunk, *fts, *forget;
     int64_t next_article, next_chunk, ordinal;
     char *path, *title, sha256[72];
-    struct store_article about;
+    struct source_article about;
     struct buffer text; /* of the article's chunks */
     struct buffer heading, index_title, index_text;
     char *packed;
     ZSTD_CCtx *zstd;
 };
 
-void store_begin(void)
+void source_begin(void)
 {
     sqlite3_initialize();
-    sqlite3_hard_heap_limit64(STORE_HEAP);
+    sqlite3_hard_heap_limit64(SOURCE_HEAP);
 }
 
-int store_error(struct store *s, const char *doing, struct error *err)
+int source_error(struct source *s, const char *doing, struct error *err)
 {
     int code = s->db ? sqlite3_errcode(s->db) : SQLITE_NOMEM;
-    if (code == SQLITE_FULL)
+    if (code == SQLITE_FULL ||
+        (code == SQLITE_IOERR && s->writer)) /* a limit on files' sizes is IOERR, by no errno that is kept */
         return error_set(err, ERR_IO,
-                         "%s: the disk is full; make space and run the command again, it goes on where it stopped",
+                         "%s: the disk is full, or does not let itself be written; make space and run the command "
+                         "again, it goes on where it stopped",
                          s->name);
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
         return error_set(err, ERR_FORMAT, "%s: its database is damaged; stoker library remove %s, then add it again",
                          s->name, s->name);
     if (code == SQLITE_NOMEM)
-        return error_set(err, ERR_MEMORY, "%s: SQLite wants more than its %d MiB (%s)", s->name, STORE_HEAP >> 20,
+        return error_set(err, ERR_MEMORY, "%s: SQLite wants more than its %d MiB (%s)", s->name, SOURCE_HEAP >> 20,
                          doing);
     return error_set(err, ERR_IO, "%s: %s: %s", s->name, doing, s->db ? sqlite3_errmsg(s->db) : "no memory");
 }
 
-sqlite3_stmt *store_prepare(struct store *s, const char *sql, struct error *err)
+sqlite3_stmt *source_prepare(struct source *s, const char *sql, struct error *err)
 {
     sqlite3_stmt *q = NULL;
     if (sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) != SQLITE_OK)
-        store_error(s, "a query", err);
+        source_error(s, "a query", err);
     return q;
 }
 
-static int run(struct store *s, const char *sql, struct error *err)
+static int run(struct source *s, const char *sql, struct error *err)
 {
-    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : store_error(s, "writing", err);
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : source_error(s, "writing", err);
 }
 
-static int64_t number_of(struct store *s, const char *sql)
+static int64_t number_of(struct source *s, const char *sql)
 {
     sqlite3_stmt *q = NULL;
     int64_t n = -1;
@@ -89,10 +91,10 @@ static void copy_text(char *out, size_t cap, sqlite3_stmt *q, int column)
     snprintf(out, cap, "%s", t ? (const char *)t : "");
 }
 
-static int read_source(struct store *s, struct error *err)
+static int read_source(struct source *s, struct error *err)
 {
-    struct store_source *o = &s->source;
-    sqlite3_stmt *q = store_prepare(
+    struct source_about *o = &s->source;
+    sqlite3_stmt *q = source_prepare(
         s,
         "SELECT kind, path, identity, title, date, language, license, bytes, mtime_ns, articles, chunks, cursor,"
         " state = 'ready', rules FROM source",
@@ -114,17 +116,17 @@ static int read_source(struct store *s, struct error *err)
         o->rules = sqlite3_column_int(q, 13);
     }
     if (code != SQLITE_ROW && code != SQLITE_DONE)
-        store_error(s, "reading", err);
+        source_error(s, "reading", err);
     sqlite3_finalize(q);
     return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : -1;
 }
 
-static int write_source(struct store *s, struct error *err)
+static int write_source(struct source *s, struct error *err)
 {
-    const struct store_source *o = &s->source;
+    const struct source_about *o = &s->source;
     const char *const text[] = {o->kind, o->path, o->identity, o->title, o->date, o->language, o->license};
     const int64_t number[] = {o->bytes, o->mtime_ns, o->n_article, o->n_chunk, o->cursor};
-    sqlite3_stmt *q = store_prepare(
+    sqlite3_stmt *q = source_prepare(
         s, "INSERT OR REPLACE INTO source VALUES(1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", err);
     if (!q)
         return -1;
@@ -134,23 +136,23 @@ static int write_source(struct store *s, struct error *err)
         sqlite3_bind_int64(q, 8 + i, number[i]);
     sqlite3_bind_text(q, 13, o->is_ready ? "ready" : "adding", -1, SQLITE_STATIC);
     sqlite3_bind_int(q, 14, o->rules);
-    int failed = sqlite3_step(q) != SQLITE_DONE ? store_error(s, "writing", err) : 0;
+    int failed = sqlite3_step(q) != SQLITE_DONE ? source_error(s, "writing", err) : 0;
     sqlite3_finalize(q);
     return failed;
 }
 
 /* ---- opening ---------------------------------------- */
 
-static int prepare_writer(struct store *s, struct error *err)
+static int prepare_writer(struct source *s, struct error *err)
 {
-    struct store_writer *w = s->writer = calloc(1, sizeof *w);
+    struct source_writer *w = s->writer = calloc(1, sizeof *w);
     if (!w || !(w->zstd = ZSTD_createCCtx()) ||
-        !(w->packed = malloc(ZSTD_compressBound(STORE_ARTICLE_TEXT + CHUNK_MOST))))
+        !(w->packed = malloc(ZSTD_compressBound(SOURCE_ARTICLE_TEXT + CHUNK_MOST))))
         return error_set(err, ERR_MEMORY, "no memory to write %s", s->name);
-    w->article = store_prepare(s, "INSERT INTO article VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", err);
-    w->chunk = store_prepare(s, "INSERT INTO chunk VALUES(?, ?, ?, ?, ?, ?, ?)", err);
-    w->fts = store_prepare(s, "INSERT INTO fts(rowid, title, text) VALUES(?, ?, ?)", err);
-    w->forget = store_prepare(s, "INSERT INTO fts(fts, rowid, title, text) VALUES('delete', ?, ?, ?)", err);
+    w->article = source_prepare(s, "INSERT INTO article VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", err);
+    w->chunk = source_prepare(s, "INSERT INTO chunk VALUES(?, ?, ?, ?, ?, ?, ?)", err);
+    w->fts = source_prepare(s, "INSERT INTO fts(rowid, title, text) VALUES(?, ?, ?)", err);
+    w->forget = source_prepare(s, "INSERT INTO fts(fts, rowid, title, text) VALUES('delete', ?, ?, ?)", err);
     if (!w->article || !w->chunk || !w->fts || !w->forget)
         return -1;
     w->next_article = number_of(s, "SELECT coalesce(max(id), 0) + 1 FROM article");
@@ -159,40 +161,40 @@ static int prepare_writer(struct store *s, struct error *err)
 }
 
 /* A new database gets its tables and its mark in one transaction, so that there is no other kind of new. */
-static int make_tables(struct store *s, struct error *err)
+static int make_tables(struct source *s, struct error *err)
 {
     char sql[sizeof schema + 160];
     snprintf(sql, sizeof sql, "BEGIN; PRAGMA application_id = %d; PRAGMA user_version = %d; %s COMMIT;", APPLICATION,
-             STORE_FORMAT, schema);
+             SOURCE_FORMAT, schema);
     return run(s, "PRAGMA journal_mode = WAL", err) || run(s, sql, err) ? -1 : 0;
 }
 
-static int check_format(struct store *s, int create, struct error *err)
+static int check_format(struct source *s, int create, struct error *err)
 {
     int64_t application = number_of(s, "PRAGMA application_id"), format = number_of(s, "PRAGMA user_version");
     if (application < 0 || format < 0)
-        return store_error(s, "reading", err);
+        return source_error(s, "reading", err);
     if (create && application == 0 && number_of(s, "SELECT count(*) FROM sqlite_master") == 0)
         return make_tables(s, err);
     if (application != APPLICATION)
         return error_set(err, ERR_FORMAT, "%s: its database was not made by stoker library add", s->name);
-    if (format != STORE_FORMAT)
+    if (format != SOURCE_FORMAT)
         return error_set(err, ERR_UNSUPPORTED,
                          "%s: its database has format %" PRId64
                          ", and this stoker reads %d; remove it, then add it again",
-                         s->name, format, STORE_FORMAT);
+                         s->name, format, SOURCE_FORMAT);
     return 0;
 }
 
-int store_open(struct store *s, const char *path, const char *name, int create, struct error *err)
+int source_open(struct source *s, const char *path, const char *name, int create, struct error *err)
 {
-    *s = (struct store){.db = NULL};
+    *s = (struct source){.db = NULL};
     snprintf(s->name, sizeof s->name, "%s", name);
     int flags = create                    ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
                 : access(path, W_OK) == 0 ? SQLITE_OPEN_READWRITE
                                           : SQLITE_OPEN_READONLY;
     int failed = sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK
-                     ? store_error(s, "opening", err)
+                     ? source_error(s, "opening", err)
                      : 0;
     if (!failed) {
         sqlite3_busy_timeout(s->db, 5000);
@@ -201,13 +203,13 @@ int store_open(struct store *s, const char *path, const char *name, int create, 
                  check_format(s, create, err) || read_source(s, err) || (create && prepare_writer(s, err));
     }
     if (failed)
-        store_close(s);
+        source_close(s);
     return failed ? -1 : 0;
 }
 
-void store_close(struct store *s)
+void source_close(struct source *s)
 {
-    struct store_writer *w = s->writer;
+    struct source_writer *w = s->writer;
     if (w) {
         sqlite3_finalize(w->article);
         sqlite3_finalize(w->chunk);
@@ -228,11 +230,14 @@ void store_close(struct store *s)
     s->writer = NULL;
 }
 
-int store_transaction(struct store *s, struct error *err) { return run(s, "BEGIN IMMEDIATE", err); }
+int source_transaction(struct source *s, struct error *err) { return run(s, "BEGIN IMMEDIATE", err); }
 
-int store_commit(struct store *s, struct error *err) { return write_source(s, err) || run(s, "COMMIT", err) ? -1 : 0; }
+int source_commit(struct source *s, struct error *err)
+{
+    return write_source(s, err) || run(s, "COMMIT", err) ? -1 : 0;
+}
 
-void store_rollback(struct store *s)
+void source_rollback(struct source *s)
 {
     struct error ignored = {0};
     if (!sqlite3_get_autocommit(s->db))
@@ -246,9 +251,9 @@ void store_rollback(struct store *s)
 
 /* ---- articles ---------------------------------------- */
 
-int store_article(struct store *s, const struct store_article *a, struct error *err)
+int source_article(struct source *s, const struct source_article *a, struct error *err)
 {
-    struct store_writer *w = s->writer;
+    struct source_writer *w = s->writer;
     free(w->path);
     free(w->title);
     w->path = strdup(a->path);
@@ -263,20 +268,20 @@ int store_article(struct store *s, const struct store_article *a, struct error *
     return 0;
 }
 
-static int step_once(struct store *s, sqlite3_stmt *q, struct error *err)
+static int step_once(struct source *s, sqlite3_stmt *q, struct error *err)
 {
     int code = sqlite3_step(q);
-    int failed = code == SQLITE_DONE ? 0 : store_error(s, "writing", err);
+    int failed = code == SQLITE_DONE ? 0 : source_error(s, "writing", err);
     sqlite3_reset(q);
     return failed;
 }
 
 /* The row of the article, as far as its text has come. */
-static int write_article(struct store *s, struct error *err)
+static int write_article(struct source *s, struct error *err)
 {
-    struct store_writer *w = s->writer;
-    const struct store_article *a = &w->about;
-    size_t n = ZSTD_compressCCtx(w->zstd, w->packed, ZSTD_compressBound(STORE_ARTICLE_TEXT + CHUNK_MOST),
+    struct source_writer *w = s->writer;
+    const struct source_article *a = &w->about;
+    size_t n = ZSTD_compressCCtx(w->zstd, w->packed, ZSTD_compressBound(SOURCE_ARTICLE_TEXT + CHUNK_MOST),
                                  w->text.text ? w->text.text : "", w->text.n, COMPRESSION);
     if (ZSTD_isError(n) || w->text.failed)
         return error_set(err, ERR_MEMORY, "%s: no memory to compress a text", s->name);
@@ -293,10 +298,10 @@ static int write_article(struct store *s, struct error *err)
     return step_once(s, w->article, err);
 }
 
-static int index_chunk(struct store *s, sqlite3_stmt *q, int64_t id, const char *heading, size_t n_heading,
+static int index_chunk(struct source *s, sqlite3_stmt *q, int64_t id, const char *heading, size_t n_heading,
                        const char *text, size_t n, struct error *err)
 {
-    struct store_writer *w = s->writer;
+    struct source_writer *w = s->writer;
     w->index_title.n = w->index_text.n = 0;
     words_spaced(heading, n_heading, &w->index_title);
     words_spaced(text, n, &w->index_text);
@@ -308,10 +313,10 @@ static int index_chunk(struct store *s, sqlite3_stmt *q, int64_t id, const char 
     return step_once(s, q, err);
 }
 
-int store_chunk(struct store *s, const struct chunk *c, struct error *err)
+int source_chunk(struct source *s, const struct chunk *c, struct error *err)
 {
-    struct store_writer *w = s->writer;
-    if (w->text.n + c->n > STORE_ARTICLE_TEXT && write_article(s, err))
+    struct source_writer *w = s->writer;
+    if (w->text.n + c->n > SOURCE_ARTICLE_TEXT && write_article(s, err))
         return -1;
     int64_t id = w->next_chunk++;
     w->heading.n = 0;
@@ -335,11 +340,11 @@ int store_chunk(struct store *s, const struct chunk *c, struct error *err)
                : 0;
 }
 
-int store_article_end(struct store *s, struct error *err) { return write_article(s, err); }
+int source_article_end(struct source *s, struct error *err) { return write_article(s, err); }
 
-char *store_text(struct store *s, int64_t article, int64_t from, int64_t n, struct error *err)
+char *source_text(struct source *s, int64_t article, int64_t from, int64_t n, struct error *err)
 {
-    sqlite3_stmt *q = store_prepare(s, "SELECT text, length FROM article WHERE id = ?", err);
+    sqlite3_stmt *q = source_prepare(s, "SELECT text, length FROM article WHERE id = ?", err);
     if (!q)
         return NULL;
     char *out = NULL, *whole = NULL;
@@ -348,7 +353,7 @@ char *store_text(struct store *s, int64_t article, int64_t from, int64_t n, stru
         int64_t length = sqlite3_column_int64(q, 1);
         const void *packed = sqlite3_column_blob(q, 0);
         size_t size = (size_t)sqlite3_column_bytes(q, 0);
-        if (length >= 0 && length <= STORE_ARTICLE_TEXT + CHUNK_MOST && from >= 0 && n >= 0 && from <= length &&
+        if (length >= 0 && length <= SOURCE_ARTICLE_TEXT + CHUNK_MOST && from >= 0 && n >= 0 && from <= length &&
             n <= length - from)
             whole = malloc((size_t)length + 1);
         if (whole && ZSTD_decompress(whole, (size_t)length, packed, size) == (size_t)length)
@@ -363,24 +368,24 @@ char *store_text(struct store *s, int64_t article, int64_t from, int64_t n, stru
 }
 
 /* What the index has of an article leaves it by the very text that it got. */
-static int forget_article(struct store *s, int64_t article, struct error *err)
+static int forget_article(struct source *s, int64_t article, struct error *err)
 {
-    sqlite3_stmt *q = store_prepare(s, "SELECT id, heading, start, length FROM chunk WHERE article = ? ORDER BY id",
-                                    err);
+    sqlite3_stmt *q = source_prepare(s, "SELECT id, heading, start, length FROM chunk WHERE article = ? ORDER BY id",
+                                     err);
     int failed = !q, code = SQLITE_DONE;
     if (q)
         sqlite3_bind_int64(q, 1, article);
     while (!failed && (code = sqlite3_step(q)) == SQLITE_ROW) {
         const char *heading = (const char *)sqlite3_column_text(q, 1);
         int64_t n = sqlite3_column_int64(q, 3);
-        char *text = store_text(s, article, sqlite3_column_int64(q, 2), n, err);
+        char *text = source_text(s, article, sqlite3_column_int64(q, 2), n, err);
         failed = !text || index_chunk(s, s->writer->forget, sqlite3_column_int64(q, 0), heading ? heading : "",
                                       (size_t)sqlite3_column_bytes(q, 1), text, (size_t)n, err);
         free(text);
         s->source.n_chunk--;
     }
     if (!failed && code != SQLITE_DONE)
-        failed = store_error(s, "reading", err);
+        failed = source_error(s, "reading", err);
     sqlite3_finalize(q);
     char sql[160];
     snprintf(sql, sizeof sql, "DELETE FROM chunk WHERE article = %" PRId64 "; DELETE FROM article WHERE id = %" PRId64,
@@ -388,11 +393,11 @@ static int forget_article(struct store *s, int64_t article, struct error *err)
     return failed ? -1 : run(s, sql, err);
 }
 
-int store_remove(struct store *s, const char *path, struct error *err)
+int source_remove(struct source *s, const char *path, struct error *err)
 {
     int n = 0, failed = 0;
     for (;;) {
-        sqlite3_stmt *q = store_prepare(s, "SELECT id FROM article WHERE path = ? LIMIT 1", err);
+        sqlite3_stmt *q = source_prepare(s, "SELECT id FROM article WHERE path = ? LIMIT 1", err);
         if (!q)
             return -1;
         sqlite3_bind_text(q, 1, path, -1, SQLITE_STATIC);

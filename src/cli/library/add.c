@@ -1,0 +1,138 @@
+/* stoker library add: what is told while a source grows. */
+#include "cli/library/library.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "cli/common/progress.h"
+#include "library/add.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ESTIMATED_FROM = 200 };
+
+static volatile sig_atomic_t is_interrupted;
+
+static void on_interrupt(int s)
+{
+    is_interrupted = 1;
+    signal(s, SIG_DFL); /* the second one ends it at once: what is committed stays */
+}
+
+struct telling {
+    const struct library_command *c;
+    const char *source;
+    struct progress shown;
+    double begun, told_at;
+    int64_t first; /* entries that were done before */
+    int has_begun, has_plan;
+};
+
+static json_t *counts(const char *event, const struct add_report *r)
+{
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "event", event, "source", r->name, "done",
+                     (json_int_t)r->done, "total", (json_int_t)r->total, "articles", (json_int_t)r->n_article, "chunks",
+                     (json_int_t)r->n_chunk, "new", (json_int_t)r->n_new, "skipped", (json_int_t)r->n_skipped);
+}
+
+static void print_json(json_t *o)
+{
+    json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    fflush(stdout);
+    json_decref(o);
+}
+
+/* What the first articles say of the rest. */
+static void tell_plan(struct telling *t, const struct add_report *r)
+{
+    int64_t done = r->done - t->first, left = r->total - r->done;
+    double seconds = clock_seconds() - t->begun, share = done > 0 ? (double)left / (double)done : 0;
+    t->has_plan = 1;
+    if (r->total == 0 || t->c->json || seconds * share < 2)
+        return;
+    fprintf(stderr, "stoker: %s: about %.0f articles, %.0f chunks, %s on disk, %.0f s\n", r->name,
+            (double)r->n_article + share * (double)r->n_new, (double)r->n_chunk * (1 + share),
+            show_bytes((uint64_t)((double)r->n_chunk * (1 + share) * 900)), seconds * share);
+}
+
+static int tick(void *arg, const struct add_report *r)
+{
+    struct telling *t = arg;
+    double now = clock_seconds();
+    if (!t->has_begun) {
+        t->has_begun = 1;
+        t->first = r->done;
+        t->begun = t->told_at = now;
+        progress_begin(&t->shown, "adding", PROGRESS_ITEMS, (uint64_t)r->done);
+    }
+    if (!t->has_plan && r->n_new >= ESTIMATED_FROM)
+        tell_plan(t, r);
+    if (t->c->json && now - t->told_at >= 1) {
+        print_json(counts("progress", r));
+        t->told_at = now;
+    }
+    if (!t->c->json && r->total)
+        progress_show(&t->shown, (uint64_t)r->done, (uint64_t)r->total);
+    return is_interrupted;
+}
+
+static void tell_end(const struct library_command *c, const struct add_report *r)
+{
+    if (c->json) {
+        json_t *o = counts(r->is_stopped ? "stopped" : "end", r), *skipped = json_array(), *warnings = json_array();
+        for (int i = 0; i < r->n_skipped && i < ADD_NAMED; i++)
+            json_array_append_new(skipped, json_string(r->skipped[i]));
+        for (int i = 0; i < r->n_warning; i++)
+            json_array_append_new(warnings, json_string(r->warning[i]));
+        json_object_set_new(o, "skipped_first", skipped);
+        json_object_set_new(o, "warnings", warnings);
+        json_object_set_new(o, "removed", json_integer(r->n_removed));
+        json_object_set_new(o, "is_unchanged", json_boolean(r->is_unchanged));
+        print_json(o);
+        return;
+    }
+    for (int i = 0; i < r->n_warning; i++)
+        fprintf(stderr, "stoker: %s: %s\n", r->name, r->warning[i]);
+    for (int i = 0; i < r->n_skipped && i < ADD_NAMED; i++)
+        fprintf(stderr, "stoker: skipped: %s\n", r->skipped[i]);
+    if (r->n_skipped > ADD_NAMED)
+        fprintf(stderr, "stoker: skipped: %" PRId64 " more\n", r->n_skipped - ADD_NAMED);
+    printf("%s: %" PRId64 " articles, %" PRId64 " chunks", r->name, r->n_article, r->n_chunk);
+    if (r->is_unchanged)
+        printf("; nothing has changed");
+    else
+        printf("; %" PRId64 " new, %" PRId64 " removed, %" PRId64 " skipped", r->n_new, r->n_removed, r->n_skipped);
+    printf("%s\n", r->is_stopped ? "; stopped: the same command goes on" : "");
+}
+
+int library_cmd_add(const struct library_command *c)
+{
+    int status = 0;
+    if (c->name && c->n_rest > 1) {
+        fprintf(stderr, "stoker library add: --name is of one source, and there are %d\n", c->n_rest);
+        return 2;
+    }
+    signal(SIGINT, on_interrupt);
+    signal(SIGTERM, on_interrupt);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a sentence */
+    for (int i = 0; i < c->n_rest && !is_interrupted; i++) {
+        struct telling t = {.c = c, .source = c->rest[i]};
+        struct add_options o = {.dir = c->dir, .name = c->name, .verify = c->verify, .tick = tick, .arg = &t};
+        static struct add_report r;
+        struct error err = {0};
+        int failed = library_add(c->rest[i], &o, &r, &err);
+        if (t.has_begun)
+            progress_end(&t.shown);
+        if (failed) {
+            fprintf(stderr, "stoker: %s\n", err.text);
+            status = 1;
+        } else {
+            tell_end(c, &r);
+        }
+    }
+    return is_interrupted ? 130 : status;
+}

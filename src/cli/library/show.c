@@ -1,0 +1,247 @@
+/* stoker library search and open: passages and articles. */
+#include "cli/library/library.h"
+
+#include "base/error.h"
+#include "library/library.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void library_escape(const char *path, char *out, size_t cap)
+{
+    size_t n = 0;
+    for (; *path && n + 4 < cap; path++) {
+        unsigned char b = (unsigned char)*path;
+        if ((b | 32u) - 'a' < 26u || b - (unsigned)'0' < 10u || strchr("-._~/!$'()*,:@", b))
+            out[n++] = (char)b;
+        else
+            n += (size_t)snprintf(out + n, 4, "%%%02X", b);
+    }
+    out[n] = 0;
+}
+
+static json_t *text_of(const char *s)
+{
+    json_t *v = json_string(s); /* NULL: bytes that are not UTF-8 */
+    return v ? v : json_string("");
+}
+
+static json_t *heading_of(const char *heading)
+{
+    json_t *list = json_array();
+    while (*heading) {
+        size_t n = strcspn(heading, "\n");
+        json_array_append_new(list, json_stringn(heading, n));
+        heading += n + (heading[n] != 0);
+    }
+    return list;
+}
+
+static json_t *json_hit(const struct library *l, const struct search_hit *h, int rank)
+{
+    char id[200], path[6 * 1024], url[8 * 1024];
+    const struct source *s = l->list[h->source];
+    snprintf(id, sizeof id, "%s:%" PRId64 ":%" PRId64, s->name, h->article, h->chunk);
+    library_escape(h->path, path, sizeof path);
+    snprintf(url, sizeof url, "/library/%s/%s%s%s", s->name, path, *h->anchor ? "#" : "", h->anchor);
+    return json_pack("{s:i, s:f, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "rank", rank, "score", h->score, "id",
+                     id, "source", s->name, "title", text_of(h->title), "path", text_of(h->path), "anchor",
+                     text_of(h->anchor), "heading", heading_of(h->heading), "text", text_of(h->text), "url",
+                     text_of(url), "date", s->source.date);
+}
+
+static void print_heading(const char *heading)
+{
+    for (; *heading; heading++)
+        *heading == '\n' ? fputs(" > ", stdout) : putchar(*heading);
+}
+
+static void print_json(json_t *o)
+{
+    json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(o);
+}
+
+/* The query: all arguments, a space between them. free() it. */
+static char *join(const struct library_command *c)
+{
+    size_t n = 1;
+    for (int i = 0; i < c->n_rest; i++)
+        n += strlen(c->rest[i]) + 1;
+    char *query = calloc(1, n);
+    for (int i = 0; query && i < c->n_rest; i++) {
+        strcat(query, i ? " " : "");
+        strcat(query, c->rest[i]);
+    }
+    return query;
+}
+
+static int warned(const struct error *err)
+{
+    if (err->code != ERR_NONE)
+        fprintf(stderr, "stoker: %s\n", err->text);
+    return err->code != ERR_NONE;
+}
+
+int library_cmd_search(const struct library_command *c)
+{
+    struct library l;
+    struct error err = {0}, missing = {0};
+    static struct search_result r;
+    char *query = join(c);
+    source_begin();
+    library_open(&l, c->dir, c->sources.text, c->sources.n, &missing);
+    if (l.n == 0 && missing.code == ERR_NONE)
+        error_set(&missing, ERR_INPUT, "the library in %s has no sources; stoker library add makes one", c->dir);
+    int is_missing = warned(&missing), failed = !query || search(l.list, l.n, query, strlen(query), c->limit, &r, &err);
+    int is_broken = warned(&err);
+    if (!failed && c->json) {
+        json_t *list = json_array();
+        for (int i = 0; i < r.n; i++)
+            json_array_append_new(list, json_hit(&l, &r.hit[i], i + 1));
+        print_json(json_pack("{s:o, s:i, s:i}", "results", list, "sources", l.n, "dropped", r.n_dropped));
+    } else if (!failed) {
+        for (int i = 0; i < r.n; i++) {
+            const struct search_hit *h = &r.hit[i];
+            printf("%s%d. ", i ? "\n" : "", i + 1);
+            print_heading(h->heading);
+            printf("\n   %s:%" PRId64 ":%" PRId64 "  %.2f\n%s\n", l.list[h->source]->name, h->article, h->chunk,
+                   h->score, h->text);
+        }
+        if (r.n == 0)
+            printf("nothing found\n");
+    }
+    int is_less = (is_missing || is_broken) && (l.n == 0 || c->sources.n); /* than was asked for */
+    search_free(&r);
+    library_close(&l);
+    free(query);
+    return failed || is_less;
+}
+
+/* ---- open ------------------------------------------------------------------------------------------ */
+
+/* What is shown: a query for chunks, ordered. */
+struct shown {
+    struct source *s;
+    sqlite3_stmt *chunks; /* article, start, length, heading, anchor, path, title */
+    char heading[8 * 512];
+    int n;
+};
+
+static void print_chunk(struct shown *o, const char *heading, const char *text)
+{
+    if (o->n == 0 || strcmp(o->heading, heading)) {
+        printf("%s# ", o->n ? "\n" : "");
+        print_heading(heading);
+        putchar('\n');
+        snprintf(o->heading, sizeof o->heading, "%s", heading);
+    }
+    printf("%s\n", text);
+}
+
+static const char *column(sqlite3_stmt *q, int i)
+{
+    const unsigned char *t = sqlite3_column_text(q, i);
+    return t ? (const char *)t : "";
+}
+
+static int show_all(struct shown *o, int json, struct error *err)
+{
+    json_t *sections = json_array(), *whole = NULL;
+    int failed = 0;
+    while (!failed && sqlite3_step(o->chunks) == SQLITE_ROW) {
+        sqlite3_stmt *q = o->chunks;
+        char *text = source_text(o->s, sqlite3_column_int64(q, 0), sqlite3_column_int64(q, 1),
+                                 sqlite3_column_int64(q, 2), err);
+        if (!text) {
+            failed = -1;
+            break;
+        }
+        if (json) {
+            if (!whole)
+                whole = json_pack("{s:s, s:o, s:o, s:s}", "source", o->s->name, "path", text_of(column(q, 5)), "title",
+                                  text_of(column(q, 6)), "date", o->s->source.date);
+            json_array_append_new(sections, json_pack("{s:o, s:o, s:o}", "heading", heading_of(column(q, 3)), "anchor",
+                                                      text_of(column(q, 4)), "text", text_of(text)));
+        } else {
+            print_chunk(o, column(q, 3), text);
+        }
+        free(text);
+        o->n++;
+    }
+    if (whole) {
+        json_object_set(whole, "passages", sections);
+        print_json(whole);
+    }
+    json_decref(sections);
+    return failed;
+}
+
+#define COLUMNS                                                                                                        \
+    "SELECT c.article, c.start, c.length, c.heading, c.anchor, a.path, a.title FROM chunk c JOIN article a ON a.id = " \
+    "c.article "
+
+static sqlite3_stmt *by_id(struct source *s, int64_t article, int64_t chunk, struct error *err)
+{
+    sqlite3_stmt *q = source_prepare(s, COLUMNS "WHERE c.article = ? AND c.id = ?", err);
+    if (q) {
+        sqlite3_bind_int64(q, 1, article);
+        sqlite3_bind_int64(q, 2, chunk);
+    }
+    return q;
+}
+
+/* With an anchor: the section alone. */
+static sqlite3_stmt *by_path(struct source *s, const char *path, const char *anchor, struct error *err)
+{
+    sqlite3_stmt *q = source_prepare(s, COLUMNS "WHERE a.path = ?1 AND (?2 = '' OR c.anchor = ?2) ORDER BY c.id", err);
+    if (q) {
+        sqlite3_bind_text(q, 1, path, -1, SQLITE_TRANSIENT);
+        sqlite3_bind_text(q, 2, anchor, -1, SQLITE_TRANSIENT);
+    }
+    return q;
+}
+
+int library_cmd_open(const struct library_command *c)
+{
+    struct library l = {.n = 0};
+    struct error err = {0};
+    char name[128];
+    const char *what = c->rest[0];
+    size_t n = strcspn(what, ":/");
+    int64_t article = 0, chunk = 0;
+    int used = 0, is_id = what[n] == ':' &&
+                          sscanf(what + n, ":%" SCNd64 ":%" SCNd64 "%n", &article, &chunk, &used) == 2 &&
+                          !what[n + (size_t)used];
+    if (!what[n] || n >= sizeof name || (what[n] == ':' && !is_id)) {
+        fprintf(stderr, "stoker library open: \"%s\" is neither NAME:ARTICLE:CHUNK nor NAME/PATH\n", what);
+        return 2;
+    }
+    memcpy(name, what, n);
+    name[n] = 0;
+    const char *names[] = {name};
+    source_begin();
+    library_open(&l, c->dir, names, 1, &err);
+    struct shown o = {.s = l.n ? l.list[0] : NULL};
+    if (l.n && is_id) {
+        o.chunks = by_id(o.s, article, chunk, &err);
+    } else if (l.n) {
+        char *path = strdup(what + n + 1), *hash = path ? strrchr(path, '#') : NULL;
+        if (hash) {
+            *hash = 0;
+            o.chunks = by_path(o.s, path, hash + 1, &err);
+        } else if (path) {
+            o.chunks = by_path(o.s, path, "", &err);
+        }
+        free(path);
+    }
+    if (o.chunks && show_all(&o, c->json, &err) == 0 && o.n == 0)
+        error_set(&err, ERR_INPUT, "%s has nothing at %s", name, what + n + 1);
+    sqlite3_finalize(o.chunks);
+    library_close(&l);
+    return warned(&err);
+}

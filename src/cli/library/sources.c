@@ -1,0 +1,128 @@
+/* stoker library list, remove and check: the sources themselves. */
+#include "cli/library/library.h"
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "library/library.h"
+#include "library/zim.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static uint64_t size_of(const struct library *l, const struct source *s)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    library_path(path, l->dir, s->name, 0);
+    return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static json_t *text_of(const char *s)
+{
+    json_t *v = json_string(s);
+    return v ? v : json_string("");
+}
+
+static json_t *json_source(const struct library *l, const struct source *s)
+{
+    const struct source_about *o = &s->source;
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:b}", "name", s->name, "kind", o->kind,
+                     "path", text_of(o->path), "title", text_of(o->title), "date", text_of(o->date), "language",
+                     text_of(o->language), "license", text_of(o->license), "articles", (json_int_t)o->n_article,
+                     "chunks", (json_int_t)o->n_chunk, "bytes", (json_int_t)size_of(l, s), "ready", o->is_ready);
+}
+
+static void print_json(json_t *o)
+{
+    json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(o);
+}
+
+int library_cmd_list(const struct library_command *c)
+{
+    struct library l;
+    struct error err = {0};
+    source_begin();
+    library_open(&l, c->dir, NULL, 0, &err);
+    if (err.code != ERR_NONE)
+        fprintf(stderr, "stoker: %s\n", err.text);
+    json_t *list = json_array();
+    for (int i = 0; i < l.n; i++) {
+        struct source_about *s = &l.list[i]->source;
+        utf8_make_plain(s->title);
+        utf8_make_plain(s->date);
+        if (c->json)
+            json_array_append_new(list, json_source(&l, l.list[i]));
+        else
+            printf("%s  %s%s%s  %" PRId64 " articles, %" PRId64 " chunks, %s%s\n   %s\n", l.list[i]->name, s->title,
+                   *s->date ? ", " : "", s->date, s->n_article, s->n_chunk, show_bytes(size_of(&l, l.list[i])),
+                   s->is_ready ? "" : ", not complete: add it again", s->path);
+    }
+    if (c->json)
+        print_json(json_incref(list));
+    else if (l.n == 0 && err.code == ERR_NONE)
+        printf("no sources in %s\n", c->dir);
+    json_decref(list);
+    library_close(&l);
+    return err.code != ERR_NONE;
+}
+
+int library_cmd_remove(const struct library_command *c)
+{
+    int status = 0;
+    for (int i = 0; i < c->n_rest; i++) {
+        struct error err = {0};
+        if (library_remove(c->dir, c->rest[i], &err)) {
+            fprintf(stderr, "stoker: %s\n", err.text);
+            status = 1;
+        }
+    }
+    return status;
+}
+
+/* A sentence in *err: what is wrong with the database, or with the archive that it was made of. */
+static void check(struct source *s, struct error *err)
+{
+    sqlite3_stmt *q = source_prepare(s, "PRAGMA integrity_check(1)", err);
+    if (q && (sqlite3_step(q) != SQLITE_ROW || strcmp((const char *)sqlite3_column_text(q, 0), "ok")))
+        error_set(err, ERR_FORMAT, "%s: its database is damaged; stoker library remove %s, then add it again", s->name,
+                  s->name);
+    sqlite3_finalize(q);
+    if (err->code == ERR_NONE && access(s->source.path, R_OK))
+        error_set(err, ERR_INPUT, "%s: %s is not there; what was added of it is still found", s->name, s->source.path);
+    struct zim *z;
+    if (err->code == ERR_NONE && strcmp(s->source.kind, "zim") == 0 && zim_open(&z, s->source.path, 1, err) == 0)
+        zim_close(z);
+}
+
+int library_cmd_check(const struct library_command *c)
+{
+    struct library l;
+    struct error missing = {0};
+    json_t *list = json_array();
+    source_begin();
+    library_open(&l, c->dir, NULL, 0, &missing);
+    int status = missing.code != ERR_NONE;
+    if (status)
+        fprintf(stderr, "stoker: %s\n", missing.text);
+    for (int i = 0; i < l.n; i++) {
+        struct error err = {0};
+        check(l.list[i], &err);
+        status |= err.code != ERR_NONE;
+        if (c->json)
+            json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "name", l.list[i]->name, "whole",
+                                                  err.code == ERR_NONE, "error", err.text));
+        else
+            printf("%s  %s\n", l.list[i]->name, err.code == ERR_NONE ? "whole" : err.text);
+    }
+    if (c->json)
+        print_json(json_incref(list));
+    json_decref(list);
+    library_close(&l);
+    return status;
+}

@@ -1,0 +1,31 @@
+/* The library: a folder of sources, each NAME.db (source.h). There is no list of them but the folder; what is being made anew beside a
+ * source that answers is .NAME.new until it is complete. */
+#ifndef LIBRARY_LIBRARY_H
+#define LIBRARY_LIBRARY_H
+
+#include "library/search.h"
+
+#include <limits.h>
+
+struct library {
+    char dir[PATH_MAX - 256];
+    struct source *list[SEARCH_SOURCES];
+    int n;
+};
+
+/* Opens all sources, or those of names [n_name], in the order of their names. One that cannot be opened, or is not there, is left out and
+ * named in *err, which is the only sign of it. */
+void library_open(struct library *l, const char *dir, const char *const *names, int n_name, struct error *err);
+void library_close(struct library *l);
+
+/* NAME of DIR into out; hidden: the one that is made anew. */
+void library_path(char out[PATH_MAX], const char *dir, const char *name, int hidden);
+
+/* A name that a file and an id can have, of any text. */
+void library_name(char *out, size_t cap, const char *text);
+
+/* 0: it is gone, with what belongs to it. */
+int library_remove(const char *dir, const char *name, struct error *err);
+void library_unlink(const char *path); /* a database and what SQLite keeps beside it */
+
+#endif

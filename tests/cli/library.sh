@@ -1,0 +1,213 @@
+# stoker library: sources are added, stopped, killed, changed and removed; what is found is cited; what is wrong costs one sentence.
+. tests/cli/harness
+
+tool=$PWD/${BUILD:-build}/tests/library_tool
+zim=$data/library/zim
+lib=$dir/lib
+md=.md
+export XDG_DATA_HOME="$dir/data"
+
+# What is no action, no library, no source.
+run library
+is "no action" 2 "" "^stoker library: name an action"
+run library frobnicate
+is "another action" 2 "" '^stoker library: "frobnicate" is no action'
+run library add
+is "add without a source" 2 "" "^stoker library add: name an archive"
+run library search
+is "search without words" 2 "" "^stoker library search: name what"
+run library list --library "$lib"
+is "no library" 0 "^no sources in $lib$" ""
+run library search x --library "$lib"
+is "search in no library" 1 "nothing found" "has no sources; stoker library add makes one$"
+run library add "$dir/none.zim" --library "$lib"
+is "an archive that is not there" 1 "" "none.zim: No such file or directory$"
+run library add "$dir/none" --library "$lib"
+is "a file that is not there" 1 "" "none: No such file or directory$"
+echo x >"$dir/x.pdf"
+run library add "$dir/x.pdf" --library "$lib"
+is "a file of another kind" 1 "" "is nothing that the library takes"
+run library add "$zim/empty.zim" --library "$lib"
+is "an archive without articles" 1 "" "holds no articles$"
+run library add "$zim/bad/truncated-half.zim" --library "$lib"
+is "half an archive" 1 "" "the archive was cut"
+run library add "$zim/bad/checksum.zim" --library "$lib" --verify
+is "--verify" 1 "" "damaged: its checksum is not that of its content$"
+run library add "$zim/zstd.zim" --library "$lib" --memory 100M
+is "--memory that is too little" 2 "" "less than the 256 MiB"
+run library list --json --library "$lib"
+is "nothing is left of them" 0 "=[]" ""
+run library add "$zim/loop.zim" --library "$lib"
+if grep -q "libxml2, which this system lacks" "$dir/err"; then
+    skip "stoker library" "libxml2 is not installed"
+    done_testing
+    exit
+fi
+is "an archive without a license" 0 "^loop: 1 articles, 1 chunks; 1 new, 0 removed, 0 skipped$" "^stoker: loop: it does not say what its license is$"
+
+# An archive, its passages, its pages.
+run library add "$zim/zstd.zim" --library "$lib" --memory 256M
+is "add" 0 "=stoker_test: 48 articles, 50 chunks; 48 new, 0 removed, 0 skipped" ""
+run library add "$zim/zstd.zim" --library "$lib"
+is "add again" 0 "=stoker_test: 48 articles, 50 chunks; nothing has changed" ""
+run library search charcoal sand --library "$lib" --limit 1
+is "search" 0 "=1. Water filter > Building
+   stoker_test:3:5  4.58
+Gravel lies below, sand above, charcoal between." ""
+run library search charcoal sand --library "$lib" --limit 1 --json
+is "search --json" 0 '^\{"results":\[\{"rank":1,"score":4\.57[0-9]*,"id":"stoker_test:3:5","source":"stoker_test","title":"Water filter","path":"Water_filter","anchor":"build","heading":\["Water filter","Building"\],"text":"Gravel lies below, sand above, charcoal between\.","url":"/library/stoker_test/Water_filter#build","date":"2026-11-20"\}\],"sources":2,"dropped":0\}$' ""
+run library search 'the path holds slashes' --source stoker_test --library "$lib" --json --limit 1
+is "an address" 0 '"url":"/library/stoker_test/a/b/c%3Fd%3D1%26e%23f"' ""
+run library search '"NEAR( * OR' --library "$lib"
+is "operators" 0 "^nothing found$" ""
+run library search charcoal --source nothing --library "$lib"
+is "another source" 1 "^nothing found$" "has no source nothing$"
+run library open stoker_test:3:5 --library "$lib"
+is "open by id" 0 "=# Water filter > Building
+Gravel lies below, sand above, charcoal between." ""
+run library open stoker_test/Water_filter#care --library "$lib"
+is "open a section" 0 "=# Water filter > Care
+Wash the sand every month." ""
+run library open stoker_test/Water_filter --library "$lib" --json
+is "open --json" 0 '^\{"source":"stoker_test","path":"Water_filter","title":"Water filter","date":"2026-11-20","passages":\[\{"heading":\["Water filter"\],"anchor":"","text":"A sand filter cleans' ""
+run library open stoker_test/None --library "$lib"
+is "open what is not there" 1 "" "^stoker: stoker_test has nothing at None$"
+run library open stoker_test --library "$lib"
+is "open without a path" 2 "" "is neither NAME:ARTICLE:CHUNK nor NAME/PATH$"
+run library check --library "$lib"
+is "check" 0 "^stoker_test  whole$" ""
+run library add "$zim/bad/cluster-zip.zim" --library "$dir/bad"
+is "an archive with a cluster that cannot be read" 1 "" "holds no articles$"
+run library add "$zim/bad/dirent-cluster.zim" --library "$dir/bad"
+is "an archive with a bad entry" 0 "^stoker_test: 47 articles.* 47 new, 0 removed, 1 skipped$" "^stoker: skipped: dirent-cluster.zim: entry 3 is in cluster 99 of 2$"
+
+# One source that is broken; the others answer.
+cp -r "$lib" "$dir/lib2"
+printf 'no database at all, but long enough to be looked at' >"$dir/lib2/broken.db"
+run library search charcoal --library "$dir/lib2" --limit 1
+is "a broken source" 0 "stoker_test:" "^stoker: broken: its database is damaged"
+run library list --library "$dir/lib2"
+is "list beside it" 1 "^stoker_test  " "broken: its database is damaged"
+cp "$lib/stoker_test.db" "$dir/lib2/later.db"
+printf '\0\0\0\7' | dd of="$dir/lib2/later.db" bs=1 seek=60 conv=notrunc status=none
+rm "$dir/lib2/broken.db"
+run library check --library "$dir/lib2"
+is "another version's" 1 "^stoker_test  whole$" "later: its database has format 7, and this stoker reads 1"
+run library remove later stoker_test --library "$dir/lib2"
+is "remove" 0 "" ""
+run library remove later --library "$dir/lib2"
+is "remove again" 1 "" "has no source later$"
+run library remove ../lib/stoker_test --library "$dir/lib2"
+is "remove beside the library" 1 "" "has no source"
+
+# A folder: what has changed.
+mkdir -p "$dir/notes/sub/.git" "$dir/notes/.hidden"
+printf '# Kettle\n\nThe kettle is blue.\n\n## Care\n\nDescale it.\n' >"$dir/notes/kettle$md"
+printf '<title>Stove</title><p>The stove burns wood.' >"$dir/notes/sub/stove.html"
+printf 'Plain lamp oil.\n' >"$dir/notes/lamp.txt"
+printf 'secret walrus\n' >"$dir/notes/.hidden/x.txt"
+ln -s lamp.txt "$dir/notes/link.txt"
+run library add "$dir/notes" --library "$lib"
+is "a folder" 0 "=notes: 3 articles, 4 chunks; 3 new, 0 removed, 0 skipped" ""
+run library search walrus --library "$lib" --source notes
+is "hidden files" 0 "=nothing found" ""
+touch "$dir/notes/lamp.txt"
+run library add "$dir/notes" --library "$lib"
+is "a file that was touched" 0 "=notes: 3 articles, 4 chunks; nothing has changed" ""
+printf '# Kettle\n\nThe kettle is copper.\n' >"$dir/notes/kettle$md"
+rm "$dir/notes/sub/stove.html"
+run library add "$dir/notes" --library "$lib"
+is "a file that was changed, one that is gone" 0 "=notes: 2 articles, 2 chunks; 1 new, 1 removed, 0 skipped" ""
+run library search stove blue --library "$lib" --source notes
+is "what left the index" 0 "=nothing found" ""
+run library search copper --library "$lib" --source notes
+is "what came into it" 0 "^The kettle is copper\.$" ""
+run library check --library "$lib"
+is "check a folder" 0 "^notes  whole$" ""
+run library add "$dir/notes/lamp.txt" --library "$lib"
+is "a file" 0 "=lamp: 1 articles, 1 chunks; 1 new, 0 removed, 0 skipped" ""
+mkdir "$dir/other" && mkdir "$dir/other/notes" && echo x >"$dir/other/notes/x.txt"
+run library add "$dir/other/notes" --library "$lib"
+is "another folder of that name" 1 "" "has another source notes, .*; give this one another name: --name N$"
+run library add "$dir/other/notes" --library "$lib" --name 'my notes'
+is "--name" 0 "=my_notes: 1 articles, 1 chunks; 1 new, 0 removed, 0 skipped" ""
+run library add "$dir/other/notes" --json
+is "the user's own library, as JSON" 0 '^\{"event":"end","source":"notes","done":1,"total":0,"articles":1,"chunks":1,"new":1,"skipped":0,"skipped_first":\[\],"warnings":\[\],"removed":0,"is_unchanged":false\}$' ""
+[ -e "$XDG_DATA_HOME/stoker/library/notes.db" ] && pass || fail "the user's own library" "is not in XDG_DATA_HOME"
+
+# Killed at random moments, gone on: the dump of a run that nobody disturbed.
+"$tool" zim "$dir/g.zim" 5000
+run library add "$dir/g.zim" --library "$dir/whole"
+: >"$dir/err" # on a slow machine it tells its plan
+is "an archive of 5,000 pages" 0 "=generated: 5000 articles, 20000 chunks; 5000 new, 0 removed, 0 skipped" ""
+"$tool" dump "$dir/whole/generated.db" >"$dir/wanted"
+[ "$(wc -l <"$dir/wanted")" -gt 100000 ] && pass || fail "the dump" "is short"
+killed() { # killed WHAT SIGNAL SOURCE NAME TIMES 0.: after up to 0.39 s
+    kills=0 state=143
+    for i in $(seq "$5"); do
+        "$stoker" library add "$3" --library "$dir/torn" >"$dir/out" 2>"$dir/err" &
+        sleep "$6$((i * 7919 % 40 + 1))"
+        kill -"$2" $! 2>/dev/null && kills=$((kills + 1))
+        wait $! 2>/dev/null
+        state=$?
+        [ $state -ne 0 ] || break
+    done
+    run library add "$3" --library "$dir/torn"
+    [ $status -eq 0 ] && [ $kills -gt 0 ] && pass || fail "$1" "status $status, $kills kills"
+    "$tool" dump "$dir/torn/$4.db" >"$dir/is"
+    cmp -s "$dir/wanted" "$dir/is" && pass || fail "$1" "another dump than undisturbed"
+}
+killed "kill -9" KILL "$dir/g.zim" generated 25 0.
+rm -r "$dir/torn"
+killed "SIGTERM" TERM "$dir/g.zim" generated 25 0.
+
+# A newer archive of the same name is built beside the old one, which answers until then.
+"$tool" zim "$dir/g2.zim" 4000 2026-02-02
+run library add "$dir/g2.zim" --library "$dir/whole"
+: >"$dir/err"
+is "a newer archive" 0 "=generated: 4000 articles, 16000 chunks; 4000 new, 0 removed, 0 skipped" ""
+"$tool" dump "$dir/whole/generated.db" >"$dir/wanted"
+"$stoker" library add "$dir/g2.zim" --library "$dir/torn" >"$dir/out" 2>"$dir/err" &
+sleep 0.2
+kill -9 $! 2>/dev/null
+wait $! 2>/dev/null
+run library search harbour --library "$dir/torn" --limit 1
+is "the old one answers" 0 "^1\. Page " ""
+killed "a newer archive, killed" KILL "$dir/g2.zim" generated 15 0.
+run library add "$dir/g.zim" --library "$dir/whole"
+is "an older archive" 1 "" "is of 2026-02-02 and this archive of 2026-01-01; to have the older one, first: stoker library remove generated$"
+
+mkdir "$dir/many"
+for i in $(seq 600); do printf '# Note %d\n\nWord%d and water.\n\n## Part\n\nSand %d.\n' "$i" "$i" "$i" >"$dir/many/$i$md"; done
+run library add "$dir/many" --library "$dir/whole"
+is "a folder of 600 files" 0 "=many: 600 articles, 1200 chunks; 600 new, 0 removed, 0 skipped" ""
+"$tool" dump "$dir/whole/many.db" >"$dir/wanted"
+killed "a folder, killed" KILL "$dir/many" many 15 0.0
+
+# Two writers; a disk that is full.
+"$stoker" library add "$dir/g.zim" --library "$dir/two" >"$dir/first" 2>&1 &
+first=$!
+for i in $(seq 100); do
+    [ ! -e "$dir/two/.generated.lock" ] || break
+    sleep 0.01
+done
+sleep 0.1
+kill -STOP $first
+run library add "$dir/g.zim" --library "$dir/two"
+is "two writers" 1 "" "another stoker library add is at work on generated$"
+kill -CONT $first
+wait $first
+grep -q "^generated: 5000 articles" "$dir/first" && pass || fail "the first writer" "$(cat "$dir/first")"
+(
+    failed=0
+    ulimit -f 2000
+    run library add "$dir/g.zim" --library "$dir/full"
+    sed -i '/: about /d' "$dir/err"
+    is "a full disk" 1 "" "generated: the disk is full, .*; make space and run the command again, it goes on where it stopped$"
+    [ $failed -eq 0 ]
+) && pass || fail "a full disk" "see above"
+run library add "$dir/g.zim" --library "$dir/full"
+: >"$dir/err"
+is "with space again" 0 "^generated: 5000 articles, 20000 chunks; " ""
+
+done_testing

@@ -1,0 +1,220 @@
+/* links: library base
+ *
+ * What tests/cli/library.sh and tests/library_memory.sh need besides the program.
+ *
+ *     library_tool zim FILE N [DATE]     an archive of N articles, the same for the same N and DATE
+ *     library_tool dump FILE.db          all that a source holds, its index word by word, as text */
+#include "base/error.h"
+#include "library/md5.h"
+#include "library/source.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+/* ---- an archive ------------------------------------------------------------------------------------ */
+
+enum { PER_CLUSTER = 64, PAGE = 4096 };
+
+static uint64_t at; /* bytes written */
+static struct md5 sum;
+
+static void put(FILE *f, const void *data, size_t n)
+{
+    fwrite(data, 1, n, f);
+    md5_add(&sum, data, n);
+    at += n;
+}
+
+static void put_number(FILE *f, uint64_t v, int bytes)
+{
+    uint8_t b[8];
+    for (int i = 0; i < bytes; i++)
+        b[i] = (uint8_t)(v >> 8 * i);
+    put(f, b, (size_t)bytes);
+}
+
+/* Words of a fixed list, by a generator of its own: pages differ, and their words repeat as those of a language do. */
+static size_t page(char *out, uint32_t i)
+{
+    static const char *const words[] = {"water",   "stone",  "river", "sand",   "the",  "of",    "lamp",
+                                        "harbour", "winter", "bread", "salt",   "boat", "north", "copper",
+                                        "wind",    "field",  "night", "bridge", "iron", "and"};
+    uint32_t x = i * 2654435761u + 1;
+    size_t n = (size_t)sprintf(out, "<html><head><title>Page %u</title></head><body><h1>Page %u</h1><p>", i, i);
+    for (int section = 0; section < 3; section++) {
+        for (int k = 0; k < 60; k++) {
+            x = x * 1664525 + 1013904223;
+            n += (size_t)sprintf(out + n, "%s ", words[x >> 24 & 15 ? (x >> 16) % 20 : 4]);
+            if (k % 20 == 19)
+                n += (size_t)sprintf(out + n, "w%u. ", (x >> 8) % 50000);
+        }
+        n += (size_t)sprintf(out + n, "</p><h2 id='s%d'>Section %d</h2><p>", section, section);
+    }
+    return n + (size_t)sprintf(out + n, "end</p></body></html>");
+}
+
+/* Cluster c: blobs behind their offsets, compressed. */
+static void put_cluster(FILE *f, uint32_t first, uint32_t n, const char *const *metadata)
+{
+    static char raw[(PER_CLUSTER + 1) * (PAGE + 4)], packed[sizeof raw + 4096];
+    size_t end = 4 * (size_t)(n + 1);
+    for (uint32_t i = 0; i <= n; i++) {
+        for (int k = 0; k < 4; k++)
+            raw[4 * i + (uint32_t)k] = (char)(end >> 8 * k);
+        if (i < n && metadata)
+            end += (size_t)sprintf(raw + end, "%s", metadata[i]);
+        else if (i < n)
+            end += page(raw + end, first + i);
+    }
+    size_t size = ZSTD_compress(packed, sizeof packed, raw, end, 1);
+    put(f, "\5", 1);
+    put(f, packed, size);
+}
+
+struct layout {
+    uint32_t n, n_entry, n_cluster;
+    uint64_t *entry, *cluster, paths, clusters, end;
+    const char *date;
+};
+
+static const char *const names[] = {"Date", "License", "Name", "Title"};
+static const char types[] = "text/html\0text/plain\0"; /* and the empty one: the literal's own end */
+
+static void put_clusters(FILE *f, struct layout *l)
+{
+    const char *const values[] = {l->date, "CC0-1.0", "generated", "Generated pages"};
+    for (uint32_t c = 0; c < l->n_cluster; c++) {
+        uint32_t first = c * PER_CLUSTER, rest = l->n - first;
+        l->cluster[c] = at;
+        if (c + 1 == l->n_cluster)
+            put_cluster(f, 0, 4, values);
+        else
+            put_cluster(f, first, rest < PER_CLUSTER ? rest : PER_CLUSTER, NULL);
+    }
+}
+
+/* Where everything will be: clusters are written to nowhere for that. */
+static int lay_out(struct layout *l)
+{
+    FILE *nowhere = fopen("/dev/null", "wb");
+    if (!nowhere)
+        return 1;
+    at = 80 + sizeof types;
+    for (uint32_t i = 0; i < l->n_entry; i++) {
+        l->entry[i] = at;
+        at += 16 + (i < l->n ? 8 : strlen(names[i - l->n])) + 2;
+    }
+    l->paths = at;
+    l->clusters = l->paths + 8 * (uint64_t)l->n_entry;
+    at = l->clusters + 8 * (uint64_t)l->n_cluster;
+    put_clusters(nowhere, l);
+    l->end = at;
+    return fclose(nowhere);
+}
+
+static void put_header(FILE *f, const struct layout *l)
+{
+    put_number(f, 0x044D495A, 4);
+    put_number(f, 6 | 1 << 16, 4);
+    for (unsigned i = 0; i < 16; i++)
+        put_number(f, l->n + i * 37 + (unsigned char)l->date[strlen(l->date) - 1] * 11u, 1);
+    put_number(f, l->n_entry, 4);
+    put_number(f, l->n_cluster, 4);
+    put_number(f, l->paths, 8);
+    put_number(f, UINT64_MAX, 8);
+    put_number(f, l->clusters, 8);
+    put_number(f, 80, 8);
+    put_number(f, UINT32_MAX, 4);
+    put_number(f, UINT32_MAX, 4);
+    put_number(f, l->end, 8);
+    put(f, types, sizeof types);
+}
+
+static void put_entries(FILE *f, const struct layout *l)
+{
+    char text[16];
+    for (uint32_t i = 0; i < l->n_entry; i++) {
+        int is_page = i < l->n;
+        put_number(f, !is_page, 2);
+        put_number(f, 0, 1);
+        put(f, is_page ? "C" : "M", 1);
+        put_number(f, 0, 4);
+        put_number(f, is_page ? i / PER_CLUSTER : l->n_cluster - 1, 4);
+        put_number(f, is_page ? i % PER_CLUSTER : i - l->n, 4);
+        snprintf(text, sizeof text, "p%07u", i);
+        put(f, is_page ? text : names[i - l->n], strlen(is_page ? text : names[i - l->n]) + 1);
+        put(f, "", 1);
+    }
+}
+
+static int make_zim(const char *path, uint32_t n, const char *date)
+{
+    struct layout l = {.n = n, .n_entry = n + 4, .n_cluster = (n + PER_CLUSTER - 1) / PER_CLUSTER + 1, .date = date};
+    uint8_t digest[MD5_BYTES];
+    FILE *f = fopen(path, "wb");
+    l.entry = malloc(l.n_entry * sizeof *l.entry);
+    l.cluster = malloc(l.n_cluster * sizeof *l.cluster);
+    if (!f || !l.entry || !l.cluster || lay_out(&l))
+        return 1;
+    at = 0;
+    md5_begin(&sum);
+    put_header(f, &l);
+    put_entries(f, &l);
+    for (uint32_t i = 0; i < l.n_entry; i++)
+        put_number(f, l.entry[i], 8);
+    for (uint32_t c = 0; c < l.n_cluster; c++)
+        put_number(f, l.cluster[c], 8);
+    put_clusters(f, &l);
+    md5_end(&sum, digest);
+    fwrite(digest, 1, sizeof digest, f);
+    free(l.entry);
+    free(l.cluster);
+    return fclose(f) != 0;
+}
+
+/* ---- a source -------------------------------------------------------------------------------------- */
+
+static void print_rows(sqlite3 *db, const char *sql)
+{
+    sqlite3_stmt *q = NULL;
+    int code = sqlite3_prepare_v2(db, sql, -1, &q, NULL);
+    printf("%s\n", sql);
+    while (code == SQLITE_OK && (code = sqlite3_step(q)) == SQLITE_ROW) {
+        for (int i = 0; i < sqlite3_column_count(q); i++)
+            printf("|%s", sqlite3_column_text(q, i) ? (const char *)sqlite3_column_text(q, i) : "NULL");
+        printf("\n");
+        code = SQLITE_OK;
+    }
+    if (code != SQLITE_DONE)
+        printf("FAILED: %s\n", sqlite3_errmsg(db));
+    sqlite3_finalize(q);
+}
+
+static int dump(const char *path)
+{
+    sqlite3 *db = NULL;
+    if (sqlite3_open(path, &db) != SQLITE_OK)
+        return 1;
+    sqlite3_exec(db, "CREATE VIRTUAL TABLE temp.v USING fts5vocab(main, fts, instance)", NULL, NULL, NULL);
+    print_rows(db, "SELECT * FROM source");
+    print_rows(
+        db,
+        "SELECT id, path, title, cluster, blob, bytes, mtime_ns, sha256, length, hex(text) FROM article ORDER BY id");
+    print_rows(db, "SELECT * FROM chunk ORDER BY id");
+    print_rows(db, "SELECT hex(block) FROM fts_data WHERE id = 1");
+    print_rows(db, "SELECT * FROM temp.v ORDER BY term, doc, col, offset");
+    sqlite3_close(db);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc >= 4 && strcmp(argv[1], "zim") == 0)
+        return make_zim(argv[2], (uint32_t)atoi(argv[3]), argc > 4 ? argv[4] : "2026-01-01");
+    if (argc == 3 && strcmp(argv[1], "dump") == 0)
+        return dump(argv[2]);
+    return 2;
+}
