@@ -2,7 +2,7 @@
  *
  * Drafted tokens change nothing: not a token, not a log-probability, nothing of what stays for later requests.
  *
- *     build/tests/drafts [-t TEST] [MODEL.gguf...]        all of them: the embedded model and every golden
+ *     build/tests/drafts [--whole] [-t TEST] [MODEL.gguf...]        all of them: the embedded model and every golden
  *
  * The truth is an engine without drafts, which computes each request alone, from nothing. Against it, with drafts that are always right,
  * always wrong, both by turns, and by chance, so that every number of accepted rows occurs at every place of pages, windows and blocks:
@@ -19,6 +19,8 @@
  *     forced     answers of a pattern and of a schema, where the model has a tokenizer
  *     certain    what a schema and a pattern force, by --draft ngram
  *     events     a caller that reads late: drafts wait as tokens do
+ *
+ *     law        requests by chance: prompts, ways to sample, constraints, sources, one to four at once, budgets, preemption; 6, --whole: 200
  *
  * A line a test and model. Needs no data from outside the repository. */
 #include "base/rng.h"
@@ -668,6 +670,149 @@ static void events(const struct subject *m)
     verdict(m, "events", ok, err.text);
 }
 
+/* ---- the law, by chance ------------------------------------------------------------------------------------------------------ */
+
+/* Requests of any kind, some at a time, in engines of any kind; the truth is one that drafts nothing. */
+enum { SETTINGS = 5, LAWS = 6, LAWS_WHOLE = 200 };
+static int laws = LAWS;
+
+struct law {
+    struct prompt p;
+    struct stoker_request r;
+    struct oracle of;
+    struct answer truth;
+    const struct stoker_constraint *c[2]; /* of the engine, and of the one that drafts nothing; or NULL */
+    stoker_id id;
+};
+
+static uint64_t draw(uint64_t seed, uint32_t what, uint64_t n) { return rng_u64(seed, what, 10, 10) % n; }
+
+/* Budgets, small chunks, preemption, and how drafts are taken: as they come, by chance, by price. */
+static struct stoker *law_engine(const struct subject *m, int i)
+{
+    struct stoker_plan plan;
+    struct stoker_error err;
+    struct stoker_options o = options(3 + 4 * i);
+    o.n_parallel = AT_ONCE;
+    o.n_chunk = i == 1 ? 23 : 256;
+    o.draft = i % 2 ? "auto" : "ngram";
+    o.n_pages = i == 3 && m->pages ? 2 : 0;
+    if (i < 2 && stoker_plan(&plan, m->path, &o, &err) == 0)
+        o.memory = i ? plan.minimum : plan.minimum + (plan.whole - plan.minimum) / 2;
+    struct stoker *s = engine(m->path, &o);
+    if (s && i == 1)
+        s->price.coin = 1;
+    return s;
+}
+
+static int open_constraints(struct law *l, struct stoker *s, struct stoker *cold, uint64_t seed)
+{
+    static const char *const text[] = {
+        "(abc[0-9]{2}|x+y) (certainly){3}[a-z]*", "[a-z ]{0,40}",
+        "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"n\":{\"enum\":"
+        "[10,200]}},\"required\":[\"name\",\"n\"],\"additionalProperties\":false}",
+        "{\"type\":\"array\",\"items\":{\"type\":\"boolean\"}}"};
+    struct stoker *const of[] = {s, cold};
+    uint64_t which = draw(seed, 8, 4);
+    struct stoker_answer want = {.language = which < 2 ? STOKER_REGEX : STOKER_JSON_SCHEMA, .text = text[which]};
+    struct stoker_error err;
+    want.n = strlen(want.text);
+    for (int k = 0; k < 2; k++)
+        if (stoker_constraint_open(&l->c[k], of[k], &want, &err))
+            return err.code == STOKER_ERR_UNSUPPORTED && k == 0 ? 0 : -1;
+    l->r.ignore_end = 0;
+    l->r.may_be_cut = 1;
+    return 0;
+}
+
+static int make_law(struct law *l, const struct subject *m, struct stoker *s, struct stoker *cold, uint64_t seed)
+{
+    memset(l, 0, sizeof *l);
+    l->p.n = 1 + (size_t)draw(seed, 0, draw(seed, 1, 3) ? 60 : 350);
+    for (size_t i = 0; i < l->p.n; i++) /* some texts repeat themselves */
+        l->p.id[i] = (stoker_token)(rng_u64(seed, i % (draw(seed, 2, 2) ? 17 : N_CTX), 11, 11) % (uint64_t)m->n_vocab);
+    l->r = request(&l->p, (int)draw(seed, 3, WAYS));
+    l->r.sampling.temperature = (double)draw(seed, 4, 2);
+    l->r.sampling.seed = seed;
+    l->r.max_tokens = 1 + (int)draw(seed, 5, MOST_ANSWER);
+    l->r.no_cache = draw(seed, 6, 3) == 0;
+    if (draw(seed, 7, 3) == 0 && open_constraints(l, s, cold, seed))
+        return -1;
+    struct stoker_request alone = l->r;
+    alone.no_cache = 1;
+    alone.constraint = l->c[1];
+    if (ask(cold, &alone, &l->truth))
+        return -1;
+    l->of = (struct oracle){.kind = (enum source)draw(seed, 9, SOURCES),
+                            .truth = &l->truth,
+                            .n_prompt = l->p.n,
+                            .n_vocab = m->n_vocab,
+                            .seed = seed};
+    l->r.constraint = l->c[0];
+    if (draw(seed, 12, 3)) {
+        l->r.draft = propose;
+        l->r.draft_arg = &l->of;
+    } else if (draw(seed, 13, 2)) {
+        l->r.prediction = l->truth.id;
+        l->r.n_prediction = (size_t)l->truth.n;
+    }
+    return 0;
+}
+
+/* One to four at once. Returns how many held, or -1. */
+static int hold_laws(const struct subject *m, struct stoker *s, struct stoker *cold, uint64_t seed)
+{
+    static struct law law[AT_ONCE];
+    int n = 1 + (int)draw(seed, 20, AT_ONCE), made = 0, ok = 1;
+    struct stoker_error err = {0};
+    struct answer a;
+    while (made < n && ok)
+        ok = make_law(&law[made], m, s, cold, seed * AT_ONCE + (uint64_t)made) == 0 && ++made;
+    for (int i = 0, sent = 0; i < made && ok; i++, sent++)
+        ok = stoker_submit(s, &law[i].r, &law[i].id, &err) == 0;
+    for (int i = 0; i < made && ok; i++) {
+        collect(s, law[i].id, &a);
+        ok = same(&law[i].truth, &a);
+        if (!ok)
+            printf("     seed %llu, request %d of %d: prompt of %zu, %d of %d tokens, drafts %s%s\n",
+                   (unsigned long long)seed, i, made, law[i].p.n, a.n, law[i].truth.n, source_name[law[i].of.kind],
+                   law[i].r.constraint ? ", constrained" : "");
+    }
+    for (int i = 0; i < made; i++) {
+        stoker_constraint_close(s, law[i].c[0]);
+        stoker_constraint_close(cold, law[i].c[1]);
+    }
+    return ok ? n : -1;
+}
+
+static void by_law(const struct subject *m)
+{
+    struct stoker_options plain = options(0);
+    struct stoker *cold = engine(m->path, &plain);
+    unsigned long long accepted = 0, drafted = 0;
+    char detail[80];
+    int ok = cold != NULL, held = 0;
+    for (int i = 0; i < SETTINGS && ok; i++) {
+        struct stoker *s = law_engine(m, i);
+        struct stoker_stats stats;
+        ok = s != NULL;
+        for (uint64_t seed = (uint64_t)i * 1000; ok && held < laws * (i + 1) / SETTINGS; seed++) {
+            int n = hold_laws(m, s, cold, seed);
+            ok = n > 0;
+            held += ok ? n : 0;
+        }
+        if (s) {
+            stoker_stats_of(s, &stats);
+            accepted += stats.accepted_tokens;
+            drafted += stats.drafted_tokens;
+        }
+        stoker_close(s);
+    }
+    stoker_close(cold);
+    snprintf(detail, sizeof detail, "%d requests, %llu of %llu drafts", held, accepted, drafted);
+    verdict(m, "law", ok && held >= laws && drafted > 0, detail);
+}
+
 /* ---- all --------------------------------------------------------------------------------------------------------------------- */
 
 static void run_model(const char *path)
@@ -707,6 +852,8 @@ static void run_model(const char *path)
         certain(&m, embedded);
     if (embedded && wanted("events"))
         events(&m);
+    if (wanted("law"))
+        by_law(&m);
 }
 
 int main(int argc, char **argv)
@@ -716,6 +863,8 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "-t") == 0 && i + 1 < argc)
             only = argv[++i];
+        else if (strcmp(argv[i], "--whole") == 0)
+            laws = LAWS_WHOLE;
         else {
             named = 1;
             run_model(argv[i]);
