@@ -20,7 +20,7 @@
  *     certain    what a schema and a pattern force, by --draft ngram
  *     events     a caller that reads late: drafts wait as tokens do
  *
- *     law        requests by chance: prompts, ways to sample, constraints, sources, one to four at once, budgets, preemption; 6, --whole: 200
+ *     law        requests by chance: prompts, sampling, constraints, sources, one to four at once, budgets, preemption; 6, --whole: 200
  *
  * A line a test and model. Needs no data from outside the repository. */
 #include "base/rng.h"
