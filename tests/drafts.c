@@ -707,11 +707,11 @@ static struct stoker *law_engine(const struct subject *m, int i)
 
 static int open_constraints(struct law *l, struct stoker *s, struct stoker *cold, uint64_t seed)
 {
-    static const char *const text[] = {
-        "(abc[0-9]{2}|x+y) (certainly){3}[a-z]*", "[a-z ]{0,40}",
-        "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"n\":{\"enum\":"
-        "[10,200]}},\"required\":[\"name\",\"n\"],\"additionalProperties\":false}",
-        "{\"type\":\"array\",\"items\":{\"type\":\"boolean\"}}"};
+    static const char object[] =
+        "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},"
+        "\"n\":{\"enum\":[10,200]}},\"required\":[\"name\",\"n\"],\"additionalProperties\":false}";
+    static const char array[] = "{\"type\":\"array\",\"items\":{\"type\":\"boolean\"}}";
+    static const char *const text[] = {"(abc[0-9]{2}|x+y) (certainly){3}[a-z]*", "[a-z ]{0,40}", object, array};
     struct stoker *const of[] = {s, cold};
     uint64_t which = draw(seed, 8, 4);
     struct stoker_answer want = {.language = which < 2 ? STOKER_REGEX : STOKER_JSON_SCHEMA, .text = text[which]};
