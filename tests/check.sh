@@ -75,6 +75,7 @@ drivers="
 - quantize
 - read_rows
 - same_directions
+  sae_train
 - steered_rows
 + tokenizers       $data/tokenizers
 + sampling         $data/cases/sampling.json

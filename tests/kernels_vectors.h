@@ -62,6 +62,7 @@ enum vec {
     V_RELU,
     V_AXPY,
     V_GELU_UNGATED,
+    V_ADAM,
     V_COUNT
 };
 static const char *const vec_name[V_COUNT] = {"dot16",       "rms_norm",    "rms_norm without weight",
@@ -74,7 +75,8 @@ static const char *const vec_name[V_COUNT] = {"dot16",       "rms_norm",    "rms
                                               "conv",        "conv_plain",  "exp",
                                               "softplus",    "clamp",       "sqrt_softplus",
                                               "softmax_sum", "round_fp8",   "layer_norm",
-                                              "relu_mul",    "axpy",        "gelu"};
+                                              "relu_mul",    "axpy",        "gelu",
+                                              "adam"};
 
 /* Writes its outputs, as floats, to out; returns how many. a and b are scratch copies ending at guard pages. */
 static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, float *out, int n, int alias)
@@ -111,6 +113,15 @@ static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, floa
     case V_AXPY:
         k->axpy(a, s, b, n), y = a;
         break;
+    case V_ADAM: { /* twice: what it leaves in the squares is in the second step */
+        int h = n / 2;
+        for (int i = 0; i < h; i++)
+            b[i] = fabsf(b[i]);
+        for (int i = 0; i < 2; i++)
+            k->adam(a, a + h, b, b + h, 0.5f * s, 1.5f, h);
+        y = a;
+        break;
+    }
     case V_SCALE:
         k->scale(a, s, n), y = a;
         break;

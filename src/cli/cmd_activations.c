@@ -135,7 +135,9 @@ int cmd_activations(int argc, char **argv)
         {"--tokens", NULL, FLAG_TEXT, &a.tokens, 0, 0, "FILE",
          "ids of a file instead, with spaces or commas between them"},
         {"--text", NULL, FLAG_TEXT, &a.text, 0, 0, "FILE",
-         "a corpus, in windows without overlap: sequence and position tell which"},
+         "a corpus, in windows without overlap: sequence and position tell which; of NAME.jsonl each line is a text, a "
+         "JSON "
+         "string or an object's \"text\""},
         {"--window", NULL, FLAG_COUNT, &a.window, 1, MOST, "N", "tokens of a window of --text (512)"},
         {"--max-tokens", NULL, FLAG_COUNT, &a.max_tokens, 1, MOST, "N", "read only the first N tokens"},
         {"--chat", NULL, FLAG_SWITCH, &a.chat, 0, 0, NULL, "the text is a user's message, in the model's chat format"},

@@ -30,7 +30,7 @@ const struct command commands[] = {
     {"embed", cmd_embed, "vectors of lines, or scores of lines for a query"},
     {"activations", cmd_activations, "rows of the residual stream and more, as a file"},
     {"steer", cmd_steer, "control vectors: made of texts, looked at"},
-    {"sae", cmd_sae, "features of sparse autoencoders: which tell texts apart"},
+    {"sae", cmd_sae, "sparse autoencoders: trained, their features looked at"},
     {"library", cmd_library, "archives and files on disk: added, searched, read"},
     {"disk", cmd_disk, "read rate of a drive by depth and size"},
     {"doctor", cmd_doctor, "what slows this machine, and how to change it"},

@@ -217,7 +217,16 @@ struct kernels {
     void (*softmax_sum)(float *y, const float *const *x, const float *const *score, int n_rows, int n);
     void (*axpy)(float *x, float s, const float *v, int n); /* x = fmaf(s, v, x), one rounding */
     void (*round_fp8)(float *x, int n); /* through e4m3, in place, FP8_BLOCK values with a scale of their own */
+    /* A step of Adam: values w with moments m and v by the gradient g; root corrects v's beginning, step m's and has the rate. */
+    void (*adam)(float *w, float *m, float *v, const float *g, float step, float root, int n);
 };
+/* beta 0.9 and 0.999, epsilon; moments below ADAM_LEAST are 0, since products of such numbers cost a hundred times as much */
+#define ADAM_M     0.9f
+#define ADAM_M_NEW 0.1f
+#define ADAM_V     0.999f
+#define ADAM_V_NEW 0.001f
+#define ADAM_EPS   1e-8f
+#define ADAM_LEAST 0x1p-100f
 enum { FP8_BLOCK = 64 };
 
 /* The table of the best tier of this CPU that is not above cap; static, from any thread. */

@@ -1,10 +1,12 @@
-/* From texts to sequences of tokens: a prompt, a file of one, ids, a corpus in windows. See activations.h. */
+/* From texts to sequences of tokens: a prompt, a file of one, ids, a corpus in windows, or one of many texts. See activations.h. */
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/activations/activations.h"
 #include "cli/common/cli.h"
 
+#include <jansson.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,12 +96,85 @@ static int cut(struct sequences *q, const struct activations *a, size_t n)
     return 2;
 }
 
+/* ---- a corpus of texts, one a line ------------------------------------------------------------------------------------------- */
+
+static int is_lines(const char *path)
+{
+    size_t n = path ? strlen(path) : 0;
+    return n > 6 && strcmp(path + n - 6, ".jsonl") == 0;
+}
+
+/* Tokens [n] in windows behind those that q has; but for the first max_tokens of all nothing counts. */
+static int add_windows(struct sequences *q, const struct activations *a, const stoker_token *id, size_t n)
+{
+    size_t at = q->n ? q->first[q->n] : 0, most = a->max_tokens ? (size_t)a->max_tokens : SIZE_MAX,
+           window = (size_t)a->window;
+    n = n < most - at ? n : most - at;
+    size_t more = (n + window - 1) / window;
+    stoker_token *token = realloc(q->token, (at + n + 1) * sizeof *token);
+    q->token = token ? token : q->token;
+    size_t *first = realloc(q->first, (q->n + more + 1) * sizeof *first);
+    q->first = first ? first : q->first;
+    if (!token || !first)
+        return no_memory();
+    memcpy(token + at, id, n * sizeof *id);
+    q->first[q->n] = at;
+    for (size_t i = 1; i <= more; i++)
+        q->first[q->n + i] = at + (i * window < n ? i * window : n);
+    q->n += more;
+    return 0;
+}
+
+/* A JSON string, or an object whose "text" is one. */
+static int add_line(struct sequences *q, const struct activations *a, const struct stoker *s, const char *line,
+                    size_t length, size_t number)
+{
+    json_error_t why;
+    json_t *v = json_loadb(line, length, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+    const json_t *text = json_is_object(v) ? json_object_get(v, "text") : v;
+    stoker_token *id = NULL;
+    size_t n = 0;
+    int status = 0;
+    if (!json_is_string(text)) {
+        fprintf(stderr,
+                "stoker activations: --text %s: line %zu is neither a JSON string nor an object with \"text\"\n",
+                a->text, number);
+        status = 2;
+    }
+    status = status ? status : tokenize(s, a, json_string_value(text), json_string_length(text), &id, &n);
+    status = status ? status : add_windows(q, a, id, n);
+    stoker_free(id);
+    json_decref(v);
+    return status;
+}
+
+static int lines(struct sequences *q, const struct activations *a, const struct stoker *s)
+{
+    size_t size, number = 1;
+    char *text = read_text(a->text, &size);
+    int status = text ? 0 : 1;
+    for (size_t at = 0, n; !status && at < size; at += n + 1, number++) {
+        const char *end = memchr(text + at, '\n', size - at);
+        n = end ? (size_t)(end - text) - at : size - at;
+        if (strspn(text + at, " \t\r") < n)
+            status = add_line(q, a, s, text + at, n, number);
+    }
+    free(text);
+    if (!status && q->n == 0) {
+        fprintf(stderr, "stoker activations: there is no token to compute\n");
+        return 2;
+    }
+    return status;
+}
+
 int activations_sequences(struct sequences *out, const struct activations *a, const struct stoker *s)
 {
     stoker_token *id = NULL;
     size_t n = 0;
     int of_library;
     *out = (struct sequences){.token = NULL};
+    if (is_lines(a->text))
+        return lines(out, a, s);
     int status = all_tokens(s, a, &id, &n, &of_library);
     if (!status && !(out->token = malloc((n + 1) * sizeof *id)))
         status = no_memory();

@@ -15,7 +15,10 @@ void progress_begin(struct progress *p, const char *what, enum progress_unit uni
         .what = what, .unit = unit, .begun = clock_seconds(), .first = first, .is_terminal = isatty(STDERR_FILENO)};
 }
 
-static const char *name_of(enum progress_unit unit) { return unit == PROGRESS_ITEMS ? "items" : "tokens"; }
+static const char *name_of(enum progress_unit unit)
+{
+    return unit == PROGRESS_ITEMS ? "items" : unit == PROGRESS_ROWS ? "rows" : "tokens";
+}
 
 /* "412 tokens", "1.20 GiB" */
 static void show_amount(char *out, size_t n, enum progress_unit unit, double amount)

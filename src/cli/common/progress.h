@@ -8,7 +8,7 @@
 #define PROGRESS_AFTER 0.3 /* seconds */
 #define PROGRESS_EVERY 0.1
 
-enum progress_unit { PROGRESS_BYTES, PROGRESS_TOKENS, PROGRESS_ITEMS };
+enum progress_unit { PROGRESS_BYTES, PROGRESS_TOKENS, PROGRESS_ITEMS, PROGRESS_ROWS };
 
 struct progress {
     const char *what; /* "loading" */

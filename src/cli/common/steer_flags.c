@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +152,8 @@ int steer_flags_plan(const char *command, struct steer_flags *f, const char *mod
     if (!status && f->n && model && stoker_about(&about, model, NULL) == 0) {
         memcpy(f->arch, about.arch, sizeof f->arch);
         memcpy(f->name, about.name, sizeof f->name);
+        const char *slash = strrchr(model, '/'), *file = slash ? slash + 1 : model, *end = strstr(file, ".gguf");
+        snprintf(f->stem, sizeof f->stem, "%.*s", (int)(end ? end - file : (ptrdiff_t)strlen(file)), file);
     }
     return status;
 }
@@ -164,7 +167,7 @@ static void warn(const char *command, const struct steer_flags *f, const struct 
     if (*a->model_hint && *f->arch && !same_text(a->model_hint, f->arch))
         fprintf(stderr, "stoker %s: %s: made for the architecture %s, loaded on %s\n", command, a->file, a->model_hint,
                 f->arch);
-    if (*a->base_model && *f->name && !same_text(a->base_model, f->name))
+    if (*a->base_model && *f->name && !same_text(a->base_model, f->name) && !same_text(a->base_model, f->stem))
         fprintf(stderr, "stoker %s: %s: made for %s, loaded on %s\n", command, a->file, a->base_model, f->name);
     if (a->hook_differs)
         fprintf(stderr, "stoker %s: %s: its directions were measured at another place than %s, where they act\n",

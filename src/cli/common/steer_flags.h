@@ -29,6 +29,7 @@ struct steer_flags {
     size_t n_list;
     int shown;
     char arch[sizeof((struct stoker_about *)0)->arch], name[sizeof((struct stoker_about *)0)->name]; /* of the model */
+    char stem[256];                                                                                  /* its file's */
 };
 
 /* Static: of one *f at a time. */

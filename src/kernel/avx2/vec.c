@@ -82,6 +82,29 @@ static void axpy(float *x, float s, const float *v, int n)
         store(x, i, n, _mm256_fmadd_ps(f, load(v, i, n), load(x, i, n)));
 }
 
+/* x, and 0 where its size is below ADAM_LEAST. */
+static __m256 not_least(__m256 x)
+{
+    __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
+    return _mm256_andnot_ps(_mm256_cmp_ps(size, _mm256_set1_ps(ADAM_LEAST), _CMP_LT_OQ), x);
+}
+
+static void adam(float *w, float *m, float *v, const float *g, float step, float root, int n)
+{
+    const __m256 down = _mm256_set1_ps(-step), by = _mm256_set1_ps(root), eps = _mm256_set1_ps(ADAM_EPS);
+    for (int i = 0; i < n; i += 8) {
+        __m256 x = load(g, i, n);
+        __m256 mean = _mm256_mul_ps(_mm256_set1_ps(ADAM_M_NEW), x),
+               square = _mm256_mul_ps(_mm256_set1_ps(ADAM_V_NEW), _mm256_mul_ps(x, x));
+        mean = not_least(_mm256_fmadd_ps(_mm256_set1_ps(ADAM_M), load(m, i, n), mean));
+        square = not_least(_mm256_fmadd_ps(_mm256_set1_ps(ADAM_V), load(v, i, n), square));
+        store(m, i, n, mean);
+        store(v, i, n, square);
+        mean = _mm256_div_ps(mean, _mm256_fmadd_ps(_mm256_sqrt_ps(square), by, eps));
+        store(w, i, n, _mm256_fmadd_ps(down, mean, load(w, i, n)));
+    }
+}
+
 static void scale(float *x, float s, int n)
 {
     for (int i = 0; i < n; i += 8)
@@ -189,6 +212,7 @@ void fill_vec_avx2(struct kernels *k)
     k->add = add;
     k->add_scaled = add_scaled;
     k->axpy = axpy;
+    k->adam = adam;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
     k->gelu = gelu;

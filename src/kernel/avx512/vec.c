@@ -68,6 +68,27 @@ static void axpy(float *x, float s, const float *v, int n)
     LANES(n) STORE(x, _mm512_fmadd_ps(_mm512_set1_ps(s), LOAD(v), LOAD(x)));
 }
 
+/* x, and 0 where its size is below ADAM_LEAST. */
+static __m512 not_least(__m512 x)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(_mm512_abs_ps(x), _mm512_set1_ps(ADAM_LEAST), _CMP_NLT_UQ), x);
+}
+
+static void adam(float *w, float *mean, float *var, const float *g, float step, float root, int n)
+{
+    LANES(n)
+    {
+        __m512 x = LOAD(g), a = _mm512_mul_ps(_mm512_set1_ps(ADAM_M_NEW), x),
+               b = _mm512_mul_ps(_mm512_set1_ps(ADAM_V_NEW), _mm512_mul_ps(x, x));
+        a = not_least(_mm512_fmadd_ps(_mm512_set1_ps(ADAM_M), LOAD(mean), a));
+        b = not_least(_mm512_fmadd_ps(_mm512_set1_ps(ADAM_V), LOAD(var), b));
+        STORE(mean, a);
+        STORE(var, b);
+        a = _mm512_div_ps(a, _mm512_fmadd_ps(_mm512_sqrt_ps(b), _mm512_set1_ps(root), _mm512_set1_ps(ADAM_EPS)));
+        STORE(w, _mm512_fmadd_ps(_mm512_set1_ps(-step), a, LOAD(w)));
+    }
+}
+
 static void scale(float *x, float s, int n) { LANES(n) STORE(x, _mm512_mul_ps(LOAD(x), _mm512_set1_ps(s))); }
 
 static inline __m512 gelu512(__m512 x)
@@ -164,6 +185,7 @@ void fill_vec_avx512(struct kernels *k)
     k->add = add;
     k->add_scaled = add_scaled;
     k->axpy = axpy;
+    k->adam = adam;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
     k->gelu = gelu;

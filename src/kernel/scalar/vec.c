@@ -129,6 +129,16 @@ static void axpy(float *x, float s, const float *v, int n)
         x[i] = fmaf(s, v[i], x[i]);
 }
 
+static void adam(float *w, float *m, float *v, const float *g, float step, float root, int n)
+{
+    for (int i = 0; i < n; i++) {
+        float mean = fmaf(ADAM_M, m[i], ADAM_M_NEW * g[i]), square = fmaf(ADAM_V, v[i], ADAM_V_NEW * (g[i] * g[i]));
+        m[i] = fabsf(mean) < ADAM_LEAST ? 0 : mean;
+        v[i] = square < ADAM_LEAST ? 0 : square;
+        w[i] = fmaf(-step, m[i] / fmaf(sqrtf(v[i]), root, ADAM_EPS), w[i]);
+    }
+}
+
 static void scale(float *x, float s, int n)
 {
     for (int i = 0; i < n; i++)
@@ -196,6 +206,7 @@ void fill_vec_scalar(struct kernels *k)
     k->add = add;
     k->add_scaled = add_scaled;
     k->axpy = axpy;
+    k->adam = adam;
     k->scale = scale;
     k->gelu_mul = gelu_mul;
     k->gelu = gelu;
