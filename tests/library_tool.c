@@ -3,7 +3,8 @@
  * What tests/cli/library.sh and tests/library_memory.sh need besides the program.
  *
  *     library_tool zim FILE N [DATE]     an archive of N articles, the same for the same N and DATE
- *     library_tool dump FILE.db          all that a source holds, its index word by word, as text */
+ *     library_tool dump FILE.db          all that a source holds, its index word by word, as text
+ *     library_tool text FILE.db          bytes of its text */
 #include "base/error.h"
 #include "library/md5.h"
 #include "library/source.h"
@@ -193,16 +194,20 @@ static void print_rows(sqlite3 *db, const char *sql)
     sqlite3_finalize(q);
 }
 
-static int dump(const char *path)
+static int dump(const char *path, int all)
 {
     sqlite3 *db = NULL;
     if (sqlite3_open(path, &db) != SQLITE_OK)
         return 1;
+    if (!all) {
+        print_rows(db, "SELECT sum(length) FROM article");
+        sqlite3_close(db);
+        return 0;
+    }
     sqlite3_exec(db, "CREATE VIRTUAL TABLE temp.v USING fts5vocab(main, fts, instance)", NULL, NULL, NULL);
     print_rows(db, "SELECT * FROM source");
-    print_rows(
-        db,
-        "SELECT id, path, title, cluster, blob, bytes, mtime_ns, sha256, length, hex(text) FROM article ORDER BY id");
+    print_rows(db, "SELECT id, path, title, cluster, blob, bytes, mtime_ns, sha256, length, first, chunks, hex(text) "
+                   "FROM article ORDER BY id");
     print_rows(db, "SELECT * FROM chunk ORDER BY id");
     print_rows(db, "SELECT hex(block) FROM fts_data WHERE id = 1");
     print_rows(db, "SELECT * FROM temp.v ORDER BY term, doc, col, offset");
@@ -214,7 +219,7 @@ int main(int argc, char **argv)
 {
     if (argc >= 4 && strcmp(argv[1], "zim") == 0)
         return make_zim(argv[2], (uint32_t)atoi(argv[3]), argc > 4 ? argv[4] : "2026-01-01");
-    if (argc == 3 && strcmp(argv[1], "dump") == 0)
-        return dump(argv[2]);
+    if (argc == 3)
+        return dump(argv[2], strcmp(argv[1], "text") != 0);
     return 2;
 }

@@ -83,6 +83,7 @@ int add_batch(struct adding *a, struct error *err)
 {
     a->r->n_article = a->store.source.n_article;
     a->r->n_chunk = a->store.source.n_chunk;
+    a->r->n_text = a->store.n_text;
     int stop = a->o->tick && a->o->tick(a->o->arg, a->r);
     if (++a->in_batch < SOURCE_BATCH)
         return 0;

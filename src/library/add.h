@@ -10,10 +10,10 @@ enum { ADD_NAMED = 5, ADD_HTML_MOST = 16 << 20 };
 
 struct add_report {
     char name[128];
-    int64_t done, total;        /* entries of an archive, files; total 0: not known */
-    int64_t n_article, n_chunk; /* of the source, by now */
-    int64_t n_new, n_removed, n_skipped;
-    char skipped[ADD_NAMED][240]; /* the first ones, a sentence each */
+    int64_t done, total;                         /* entries of an archive, files; total 0: not known */
+    int64_t n_article, n_chunk;                  /* of the source, by now */
+    int64_t n_new, n_removed, n_skipped, n_text; /* n_text: bytes of what is new */
+    char skipped[ADD_NAMED][240];                /* the first ones, a sentence each */
     int is_unchanged, is_stopped;
     int n_warning;
     char warning[8][200];

@@ -20,16 +20,15 @@ static const char schema[] =
     "rules INTEGER);"
     "CREATE TABLE article(id INTEGER PRIMARY KEY, path TEXT, title TEXT, cluster INTEGER, blob INTEGER, bytes INTEGER, "
     "mtime_ns INTEGER,"
-    " sha256 TEXT, length INTEGER, text BLOB);"
+    " sha256 TEXT, length INTEGER, first INTEGER, chunks INTEGER, text BLOB);"
     "CREATE INDEX article_path ON article(path);"
     "CREATE TABLE chunk(id INTEGER PRIMARY KEY, article INTEGER, ordinal INTEGER, anchor TEXT, heading TEXT, start "
     "INTEGER, length INTEGER);"
-    "CREATE INDEX chunk_article ON chunk(article);"
     "CREATE VIRTUAL TABLE fts USING fts5(title, text, content='', tokenize='porter unicode61 remove_diacritics 2');";
 
 struct source_writer {
     sqlite3_stmt *article, *chunk, *fts, *forget;
-    int64_t next_article, next_chunk, ordinal;
+    int64_t next_article, next_chunk, first_chunk, ordinal; /* first_chunk: of the row that is being filled */
     char *path, *title, sha256[72];
     struct source_article about;
     struct buffer text; /* of the article's chunks */
@@ -149,7 +148,7 @@ static int prepare_writer(struct source *s, struct error *err)
     if (!w || !(w->zstd = ZSTD_createCCtx()) ||
         !(w->packed = malloc(ZSTD_compressBound(SOURCE_ARTICLE_TEXT + CHUNK_MOST))))
         return error_set(err, ERR_MEMORY, "no memory to write %s", s->name);
-    w->article = source_prepare(s, "INSERT INTO article VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", err);
+    w->article = source_prepare(s, "INSERT INTO article VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", err);
     w->chunk = source_prepare(s, "INSERT INTO chunk VALUES(?, ?, ?, ?, ?, ?, ?)", err);
     w->fts = source_prepare(s, "INSERT INTO fts(rowid, title, text) VALUES(?, ?, ?)", err);
     w->forget = source_prepare(s, "INSERT INTO fts(fts, rowid, title, text) VALUES('delete', ?, ?, ?)", err);
@@ -264,6 +263,7 @@ int source_article(struct source *s, const struct source_article *a, struct erro
     snprintf(w->sha256, sizeof w->sha256, "%s", a->sha256 ? a->sha256 : "");
     w->text.n = 0;
     w->ordinal = 0;
+    w->first_chunk = w->next_chunk;
     s->source.n_article++;
     return 0;
 }
@@ -293,7 +293,10 @@ static int write_article(struct source *s, struct error *err)
         sqlite3_bind_int64(w->article, 4 + i, number[i]);
     sqlite3_bind_text(w->article, 8, w->sha256, -1, SQLITE_STATIC);
     sqlite3_bind_int64(w->article, 9, (int64_t)w->text.n);
-    sqlite3_bind_blob(w->article, 10, w->packed, (int)n, SQLITE_STATIC);
+    sqlite3_bind_int64(w->article, 10, w->first_chunk);
+    sqlite3_bind_int64(w->article, 11, w->next_chunk - w->first_chunk);
+    sqlite3_bind_blob(w->article, 12, w->packed, (int)n, SQLITE_STATIC);
+    w->first_chunk = w->next_chunk;
     w->text.n = 0;
     return step_once(s, w->article, err);
 }
@@ -334,6 +337,7 @@ int source_chunk(struct source *s, const struct chunk *c, struct error *err)
     sqlite3_bind_int64(w->chunk, 7, (int64_t)c->n);
     buffer_put(&w->text, c->text, c->n);
     s->source.n_chunk++;
+    s->n_text += (int64_t)c->n;
     return step_once(s, w->chunk, err) ||
                    index_chunk(s, w->fts, id, w->heading.n ? w->heading.text : "", w->heading.n, c->text, c->n, err)
                ? -1
@@ -370,8 +374,11 @@ char *source_text(struct source *s, int64_t article, int64_t from, int64_t n, st
 /* What the index has of an article leaves it by the very text that it got. */
 static int forget_article(struct source *s, int64_t article, struct error *err)
 {
-    sqlite3_stmt *q = source_prepare(s, "SELECT id, heading, start, length FROM chunk WHERE article = ? ORDER BY id",
-                                     err);
+    sqlite3_stmt *q = source_prepare(
+        s,
+        "SELECT c.id, c.heading, c.start, c.length FROM article a JOIN chunk c ON c.id >= a.first AND"
+        " c.id < a.first + a.chunks WHERE a.id = ? ORDER BY c.id",
+        err);
     int failed = !q, code = SQLITE_DONE;
     if (q)
         sqlite3_bind_int64(q, 1, article);
@@ -387,9 +394,12 @@ static int forget_article(struct source *s, int64_t article, struct error *err)
     if (!failed && code != SQLITE_DONE)
         failed = source_error(s, "reading", err);
     sqlite3_finalize(q);
-    char sql[160];
-    snprintf(sql, sizeof sql, "DELETE FROM chunk WHERE article = %" PRId64 "; DELETE FROM article WHERE id = %" PRId64,
-             article, article);
+    char sql[320];
+    snprintf(sql, sizeof sql,
+             "DELETE FROM chunk WHERE id >= (SELECT first FROM article WHERE id = %" PRId64
+             ") AND id < (SELECT first + chunks FROM"
+             " article WHERE id = %" PRId64 "); DELETE FROM article WHERE id = %" PRId64,
+             article, article, article);
     return failed ? -1 : run(s, sql, err);
 }
 

@@ -35,6 +35,7 @@ struct source {
     char name[128]; /* of the source, as results tell it */
     struct source_about source;
     struct source_writer *writer;  /* NULL: it is only read */
+    int64_t n_text;                /* bytes of chunks that were put into it since it was opened */
     struct frequencies *searching; /* search.c: of the search that runs */
     int has_functions;
 };

@@ -56,7 +56,8 @@ static void tell_plan(struct telling *t, const struct add_report *r)
         return;
     fprintf(stderr, "stoker: %s: about %.0f articles, %.0f chunks, %s on disk, %.0f s\n", r->name,
             (double)r->n_article + share * (double)r->n_new, (double)r->n_chunk * (1 + share),
-            show_bytes((uint64_t)((double)r->n_chunk * (1 + share) * 900)), seconds * share);
+            show_bytes((uint64_t)((double)r->n_text * (1 + share))),
+            seconds * share); /* text and index: about the text's bytes */
 }
 
 static int tick(void *arg, const struct add_report *r)

@@ -182,12 +182,13 @@ static int show_all(struct shown *o, int json, struct error *err)
 }
 
 #define COLUMNS                                                                                                        \
-    "SELECT c.article, c.start, c.length, c.heading, c.anchor, a.path, a.title FROM chunk c JOIN article a ON a.id = " \
-    "c.article "
+    "SELECT c.article, c.start, c.length, c.heading, c.anchor, a.path, a.title FROM article a JOIN chunk c ON c.id "   \
+    ">= a.first"                                                                                                       \
+    " AND c.id < a.first + a.chunks "
 
 static sqlite3_stmt *by_id(struct source *s, int64_t article, int64_t chunk, struct error *err)
 {
-    sqlite3_stmt *q = source_prepare(s, COLUMNS "WHERE c.article = ? AND c.id = ?", err);
+    sqlite3_stmt *q = source_prepare(s, COLUMNS "WHERE a.id = ? AND c.id = ?", err);
     if (q) {
         sqlite3_bind_int64(q, 1, article);
         sqlite3_bind_int64(q, 2, chunk);
