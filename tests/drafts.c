@@ -226,7 +226,7 @@ static void alone(const struct subject *m)
 /* n requests at once, each with drafts of another kind. */
 static int several(struct stoker *s, const struct subject *m, int n, uint64_t seed)
 {
-    struct stoker_request r[AT_ONCE];
+    struct stoker_request r[AT_ONCE] = {{.n_prompt = 0}};
     struct oracle of[AT_ONCE];
     struct stoker_error err = {0};
     stoker_id id[AT_ONCE];
