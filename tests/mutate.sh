@@ -511,6 +511,8 @@ mutate rows-a-token "plan_models build/data/headers/INDEX.json" src/model/bind.c
 steer="steer --exact build/data/steering"
 laws="steer_laws build/data/golden/qwen35moe.gguf build/data/golden/deepseek4.gguf"
 mutate axpy-with-two-roundings "kernels" src/kernel/scalar/vec.c 's|x\[i\] = fmaf(s, v\[i\], x\[i\])|x[i] = s * v[i] + x[i]|'
+mutate squares-of-adam "kernels" src/kernel/scalar/vec.c 's|ADAM_V_NEW \* (g\[i\] \* g\[i\])|ADAM_V_NEW * g[i]|'
+mutate operation-of-features "serve_steer" src/server/request/steer.c 's|(STOKER_STEER_FEATURE_ADD + op)|STOKER_STEER_FEATURE_ADD|'
 mutate a-layer-early "$steer" src/model/step.c 's|^    steer_rows(s, VECTOR_LAYER, x, s|    s->layer++, steer_rows(s, VECTOR_LAYER, x, s|;s|^    for (int r = 0; r < s->n_rows \&\& !op_meas|    s->layer--;\n&|'
 mutate only-the-last-row "$steer" src/model/steering.c 's|int rows = (int)(to - from) \* n_stream;|int rows = n_stream;|'
 mutate rows-of-all "$laws" src/model/steering.c 's|s->b->pos\[run->first\], run->n, |s->b->pos[run->first], s->n_rows - run->first, |'
