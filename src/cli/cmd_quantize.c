@@ -176,6 +176,8 @@ int cmd_quantize(int argc, char **argv)
         {"--force-rule", NULL, FLAG_SWITCH, &o->force_rule, 0, 0, NULL, "rules change protected tensors too"},
         {"--no-fallback", NULL, FLAG_SWITCH, &o->no_fallback, 0, 0, NULL,
          "rows that are no multiple of a type's block are an error"},
+        {"--imatrix", NULL, FLAG_TEXT, &o->imatrix, 0, 0, "FILE",
+         "how much each column matters, as imatrix files of either form have it"},
         {"--no-imatrix-ok", NULL, FLAG_SWITCH, &o->no_imatrix_ok, 0, 0, NULL,
          "types of 1 and 2 bits without importance all the same"},
         {"--effort", NULL, FLAG_WORD, &q.effort, 0, 0, "fast|normal|max",

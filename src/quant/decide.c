@@ -222,7 +222,8 @@ static void look_over(struct decision *d)
             first = first ? first : from;
             j->n_fallback++;
         }
-        if (demands_importance(d, from, to->type) && !j->options->has_importance && j->n_needs_importance++ == 0)
+        int has = j->importance ? to->importance != NULL : j->options->has_importance;
+        if (demands_importance(d, from, to->type) && !has && j->n_needs_importance++ == 0)
             j->needs_importance = from->name;
     }
     if (first)
@@ -272,9 +273,11 @@ int quant_decide(struct quant_job *j, struct error *err)
     struct decision d = {.j = j};
     int status = rules_read(&d.rules, j->options, &j->arena, err) || find_base(&d, err) ? -1 : 0;
     if (!status) {
-        preset_model_of(&d.model, j->in, j->options->has_importance);
+        preset_model_of(&d.model, j->in, quant_has_importance(j));
         status = decide_all(&d, err) || check_rules(&d, err) || note_recipe(&d, err) ? -1 : 0;
     }
+    if (!status)
+        status = quant_weigh(j, err);
     if (!status) {
         j->file_type = d.preset && d.rules.n == 0 && !j->options->pure ? d.preset->file_type : -1;
         look_over(&d);

@@ -8,6 +8,10 @@
 
 /* decide.c: the type of every tensor, from names and shapes. */
 int quant_decide(struct quant_job *j, struct error *err);
+/* weigh.c: the importance of every tensor, once their types are known; what lacks it is told. */
+int quant_weigh(struct quant_job *j, struct error *err);
+/* 1: there is importance, or it is to be taken as given. */
+int quant_has_importance(const struct quant_job *j);
 /* provenance.c: the keys of the output. */
 int quant_keys(struct quant_job *j, struct error *err);
 /* layout.c: parts, offsets, sizes, names. */

@@ -1,4 +1,5 @@
 /* See quant.h. A job lives in its own arena; the source's description in that of the GGUF reader. */
+#include "quant/importance.h"
 #include "quant/inside.h"
 
 #include "base/checked.h"
@@ -57,6 +58,11 @@ static int open_source(struct quant_job *j, struct error *err)
     return 0;
 }
 
+static int open_importance(struct quant_job *j, struct error *err)
+{
+    return j->options->imatrix ? importance_open(&j->importance, j->options->imatrix, err) : 0;
+}
+
 static int set_alignment(struct quant_job *j, struct error *err)
 {
     uint32_t a = j->options->align ? j->options->align : j->in->alignment;
@@ -74,8 +80,8 @@ int quant_open(struct quant_job **out, const struct quant_options *o, struct err
         return error_set(err, ERR_MEMORY, "%s: no memory to open it", o->in);
     j->options = o;
     arena_init_growing(&j->arena);
-    if (open_source(j, err) || set_alignment(j, err) || quant_decide(j, err) || quant_keys(j, err) ||
-        quant_layout(j, err) || quant_plan(j, err)) {
+    if (open_source(j, err) || open_importance(j, err) || set_alignment(j, err) || quant_decide(j, err) ||
+        quant_keys(j, err) || quant_layout(j, err) || quant_plan(j, err)) {
         quant_close(j);
         return -1;
     }
@@ -88,6 +94,7 @@ void quant_close(struct quant_job *j)
     if (!j)
         return;
     gguf_close(j->in);
+    importance_close(j->importance);
     arena_free(&j->arena);
     free(j);
 }

@@ -3,11 +3,12 @@
  *     code      what the loader mapped
  *     index     the source's description, the job's, and the longest header of a part while it is written
  *     slabs     as many as are in flight, each with bytes of the source and of the output
- *     scratch   a row as f32 for each thread, and what a search of codes keeps
+ *     scratch   a row as f32 and its weights for each thread, and what a search of codes keeps
  *     stacks    of the pool, the reader and the writer
  *     slack     what the C library and the kernel take beside that
  *
  * Slabs shrink until the whole fits: to LEAST_WEIGHTS, or to the longest row where that is more. */
+#include "quant/importance.h"
 #include "quant/inside.h"
 
 #include "base/checked.h"
@@ -55,10 +56,12 @@ static void price(const struct quant_job *j, struct quant_plan *p)
         header = more(header, j->part[i].header);
     size_slabs(j, p);
     p->share[QUANT_CODE] = machine_code_bytes();
-    p->share[QUANT_INDEX] = j->in->arena.total + j->arena.total + header;
+    /* The file of importance was in memory beside its entries while it was read. */
+    p->share[QUANT_INDEX] = j->in->arena.total + j->arena.total + header +
+                            (j->importance ? 2 * j->importance->arena.total : 0);
     p->share[QUANT_SLABS] = QUANT_SLABS_IN_FLIGHT * (round_up(p->in_bytes, 64) + round_up(p->out_bytes, 64));
     uint64_t search = p->row_bytes ? round_up(quant_scratch_bytes(), 64) : 0;
-    p->share[QUANT_SCRATCH] = (uint64_t)p->n_threads * (round_up(p->row_bytes, 64) + search);
+    p->share[QUANT_SCRATCH] = (uint64_t)p->n_threads * (2 * round_up(p->row_bytes, 64) + search);
     p->share[QUANT_STACKS] = ((uint64_t)p->n_threads + 1) * POOL_STACK;
     p->share[QUANT_SLACK] = SLACK;
     p->total = 0;

@@ -1,4 +1,5 @@
 /* The keys of the output: those of the source in their order, and how the file was made (quantize.md 7). */
+#include "quant/importance.h"
 #include "quant/inside.h"
 
 #include "base/checked.h"
@@ -7,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OWN_KEYS = 8 };
+enum { OWN_KEYS = 13 };
 
 static int changes_types(const struct quant_job *j)
 {
@@ -101,6 +102,23 @@ static int add_sources(struct quant_job *j, struct error *err)
     return 0;
 }
 
+/* Texts are the job's, and their names those that peers write. */
+static void add_importance(struct quant_job *j)
+{
+    static const char *const counted[] = {"quantize.imatrix.entries_count", "quantize.imatrix.chunks_count"};
+    const struct importance *m = j->importance;
+    const uint64_t count[] = {m->n_entry, m->n_chunks};
+    add(j, header_text("quantize.imatrix.file", base_name(j->options->imatrix)));
+    add(j, header_text("quantize.imatrix.dataset", base_name(m->dataset)));
+    for (int i = 0; i < 2; i++) {
+        struct gguf_value v = header_u64(counted[i], GGUF_U32, 0);
+        v.kind = GGUF_I32;
+        v.as.i = (int64_t)count[i];
+        add(j, v);
+    }
+    add(j, header_text("stoker.quantize.imatrix.sha256", m->sha256));
+}
+
 int quant_keys(struct quant_job *j, struct error *err)
 {
     char text[90], *version;
@@ -123,5 +141,7 @@ int quant_keys(struct quant_job *j, struct error *err)
         return error_set(err, ERR_MEMORY, "%s: no memory for its keys", j->options->out);
     add(j, header_text("stoker.quantize.version", version));
     add(j, header_text("stoker.quantize.recipe", j->recipe));
+    if (j->importance)
+        add_importance(j);
     return add_sources(j, err);
 }

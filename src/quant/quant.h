@@ -25,7 +25,9 @@ struct quant_options {
     int n_rule;
     const char *recipe;                        /* a file of rules; NULL: none */
     int pure, strict, no_fallback, force_rule; /* quantize.md 1 */
-    int has_importance, no_imatrix_ok;
+    const char *imatrix;                       /* a file of importance; NULL: none */
+    int has_importance;                        /* as if there were one: to see what becomes of types */
+    int no_imatrix_ok;
     enum quant_effort effort;
     int no_gain;
     int header_only; /* the source is a beginning: only to be looked at */
@@ -46,10 +48,14 @@ enum quant_why {
     QUANT_WHY_COUNT
 };
 
+struct importance;
+struct importance_entry;
+
 struct quant_tensor {             /* [i] is what becomes of tensor i of the source */
     enum block_type type, wanted; /* wanted: before its columns were looked at */
     enum quant_why why;
-    const char *reason; /* in words, static or of the job */
+    const char *reason;                        /* in words, static or of the job */
+    const struct importance_entry *importance; /* NULL: all columns weigh the same */
     int part;
     uint64_t offset, n_bytes; /* offset: from the beginning of the part's data */
 };
@@ -75,7 +81,8 @@ struct quant_plan {
 struct quant_job {
     const struct quant_options *options;
     struct gguf *in;
-    uint64_t *source_hash; /* [in->n_file] of the header of each source file */
+    struct importance *importance; /* NULL: none */
+    uint64_t *source_hash;         /* [in->n_file] of the header of each source file */
     struct quant_tensor *tensor;
     struct quant_part *part;
     int n_part;

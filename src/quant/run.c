@@ -7,6 +7,7 @@
  * order, so neither threads nor memory change a byte. Whoever fails says so once; what was encoded before that is still written, so that it
  * can be resumed. The counters of struct run are guarded by its lock; a slab belongs to one of the three at a time. */
 #include "quant/encode.h"
+#include "quant/importance.h"
 #include "quant/inside.h"
 #include "quant/output.h"
 
@@ -46,6 +47,7 @@ struct run {
     struct arena memory;
     struct slab slab[SLABS];
     float *row[POOL_MAX_THREADS];
+    float *weights[POOL_MAX_THREADS];
     void *scratch[POOL_MAX_THREADS];
     struct bad_value bad[POOL_MAX_THREADS];
     struct pool *pool;
@@ -169,6 +171,21 @@ struct encoding {
     struct slab *s;
 };
 
+/* The weights of row i of a slab, which a matrix's rows have in common. NULL: all weigh the same. */
+static const float *weights_of(struct run *r, const struct slab *s, int i, int is_first, int thread)
+{
+    const struct importance_entry *e = r->j->tensor[s->tensor].importance;
+    const struct gguf_tensor *from = &r->j->in->tensor[s->tensor];
+    uint64_t row = s->unit + (uint64_t)i;
+    if (!e)
+        return NULL;
+    if (is_first || row % from->ne[1] == 0) {
+        importance_of(e, from->ne[0], row / from->ne[1], r->weights[thread]);
+        quant_weights(r->weights[thread], (int64_t)from->ne[0], r->weights[thread]);
+    }
+    return r->weights[thread];
+}
+
 static void encode_share(void *arg, int thread, int n_threads)
 {
     struct encoding *e = arg;
@@ -189,7 +206,8 @@ static void encode_share(void *arg, int thread, int n_threads)
             *bad = (struct bad_value){e->s->unit + (uint64_t)i, column, row[column]};
             return;
         }
-        quant_encode(&how, row, NULL, (int64_t)from->ne[0], e->s->out + (uint64_t)i * out, e->r->scratch[thread]);
+        const float *w = weights_of(e->r, e->s, i, i == first, thread);
+        quant_encode(&how, row, w, (int64_t)from->ne[0], e->s->out + (uint64_t)i * out, e->r->scratch[thread]);
     }
 }
 
@@ -284,7 +302,7 @@ static int take_memory(struct run *r, struct error *err)
     const struct quant_plan *p = &r->j->plan;
     uint64_t in = round_up(p->in_bytes, 64), out = round_up(p->out_bytes, 64), row = round_up(p->row_bytes, 64);
     uint64_t scratch = row ? round_up(quant_scratch_bytes(), 64) : 0;
-    if (arena_map(&r->memory, (size_t)(SLABS * (in + out) + (uint64_t)p->n_threads * (row + scratch)), err))
+    if (arena_map(&r->memory, (size_t)(SLABS * (in + out) + (uint64_t)p->n_threads * (2 * row + scratch)), err))
         return -1;
     for (int i = 0; i < SLABS; i++) {
         r->slab[i].in = arena_alloc(&r->memory, (size_t)in);
@@ -292,6 +310,7 @@ static int take_memory(struct run *r, struct error *err)
     }
     for (int i = 0; i < p->n_threads; i++) {
         r->row[i] = arena_alloc(&r->memory, (size_t)row);
+        r->weights[i] = arena_alloc(&r->memory, (size_t)row);
         r->scratch[i] = arena_alloc(&r->memory, (size_t)scratch);
     }
     return 0;

@@ -64,6 +64,28 @@ run quantize "$small" "$dir/other.gguf" --type q4_k --effort most
 is "--effort most" 2 "" "fast|normal|max"
 rm "$out" "$dir/other.gguf" "$dir/first.gguf"
 
+# Importance: half of a tensor's columns count for nothing. The file that says so is told; one of other shapes, or cut short, is refused.
+printf '\1\0\0\0\23\0\0\0blk.0.attn_q.weight\1\0\0\0\0\2\0\0' >"$dir/im.dat"
+head -c 1024 /dev/zero >>"$dir/im.dat"
+for _ in $(seq 256); do printf '\0\0\200\77'; done >>"$dir/im.dat"
+run quantize "$small" "$out" --type q4_k
+run quantize "$small" "$dir/other.gguf" --type q4_k --imatrix "$dir/im.dat"
+is "--imatrix" 0 "bits a weight" "has nothing of [0-9]+ tensors"
+cmp -s "$out" "$dir/other.gguf" && fail "--imatrix" "changes nothing" || pass
+run inspect "$dir/other.gguf" --metadata
+for line in 'quantize.imatrix.file +im.dat' 'quantize.imatrix.entries_count +1' 'stoker.quantize.imatrix.sha256 +[0-9a-f]{64}'; do
+    grep -qE "^  $line\$" "$dir/out" && pass || fail "--imatrix" "no $line"
+done
+run quantize "$small" "$dir/first.gguf" --type q4_k --imatrix "$dir/im.dat" --threads 3 --memory min
+same "--imatrix, three threads" "$dir/first.gguf" "$dir/other.gguf"
+sed 's/attn_q/attn_v/' "$dir/im.dat" | head -c 1000 >"$dir/cut.dat"
+run quantize "$small" "$dir/no.gguf" --type q4_k --imatrix "$dir/cut.dat"
+is "--imatrix of a cut file" 2 "" "cut.dat: it ends within entry 1"
+(printf '\1\0\0\0\23\0\0\0blk.0.attn_q.weight\1\0\0\0\1\0\0\0\0\0\200\77') >"$dir/cut.dat"
+run quantize "$small" "$dir/no.gguf" --type q4_k --imatrix "$dir/cut.dat"
+is "--imatrix of another model" 2 "" "it is of another model: blk.0.attn_q.weight has 1 x 1 columns there"
+rm "$out" "$dir/other.gguf" "$dir/first.gguf"
+
 # Where it came from.
 run quantize "$small" "$out" --type q8_0
 run inspect "$out" --metadata

@@ -1,0 +1,45 @@
+/* Importance of columns: how large what they are multiplied with was, over some text (quantize.md 5).
+ *
+ * Files have two forms: GGUF, with NAME.in_sum2 and NAME.counts, and the older .dat. Both are read whole. */
+#ifndef QUANT_IMPORTANCE_H
+#define QUANT_IMPORTANCE_H
+
+#include "base/arena.h"
+#include "base/sha256.h"
+
+#include <stdint.h>
+
+struct error;
+
+struct importance_entry { /* of a tensor: n_mat matrices of the same columns */
+    const char *name;
+    uint64_t n_cols, n_mat, n_counts; /* n_counts: n_mat, or 1 for all */
+    const float *sum, *count;         /* of squares; of rows */
+    float *mean;                      /* [n_cols] of sum / count over the matrices that have rows */
+};
+
+struct importance {
+    struct importance_entry *entry; /* ascending by name */
+    uint64_t n_entry, n_chunks;
+    const char *dataset; /* ""; it is not told */
+    char sha256[2 * SHA256_BYTES + 1];
+    struct arena arena;
+};
+
+/* The file must be whole, its values finite and not negative. importance_close() with NULL: nothing. */
+int importance_open(struct importance **out, const char *path, struct error *err);
+void importance_close(struct importance *m);
+
+/* The entry of a tensor, or the one that has the same inputs: of gate and up, of a tied embedding and the output. NULL: there is none. */
+const struct importance_entry *importance_find(const struct importance *m, const char *name);
+
+/* 1: the entry is of a tensor of this shape. */
+int importance_fits(const struct importance_entry *e, uint64_t n_cols, uint64_t n_mat);
+
+/* Rows that matrix i of n_mat saw. */
+float importance_rows(const struct importance_entry *e, uint64_t i);
+
+/* The importance of the columns of matrix i; one that saw few rows leans to the mean of all. */
+void importance_of(const struct importance_entry *e, uint64_t n_cols, uint64_t i, float *out);
+
+#endif
