@@ -93,10 +93,10 @@ static inline const char *const *expected_lawful(void)
 /* Models of vectors and scores (tests/embed.c). */
 static inline const char *const *expected_encoders(void)
 {
-    static const char *const models[] = {"bert-cls",    "bert-mean",         "bert-none",    "bert-rank",
-                                         "gemma-embed", "gemma-embed-dense", "jina-bert-v3", "modern-bert",
-                                         "nomic-bert",  "nomic-bert-moe",    "qwen3-embed",  "qwen3-rerank",
-                                         NULL};
+    static const char *const models[] = {"bert-cls",          "bert-mean",         "bert-none",    "bert-rank",
+                                         "gemma-embed",       "gemma-embed-dense", "jina-bert-v2", "jina-bert-v2-code",
+                                         "jina-bert-v2-rank", "jina-bert-v3",      "modern-bert",  "nomic-bert",
+                                         "nomic-bert-moe",    "qwen3-embed",       "qwen3-rerank", NULL};
     return models;
 }
 

@@ -1763,8 +1763,9 @@ int main(int argc, char **argv)
                                                  "minimax-m3",    "minimax-m3-dense",
                                                  "glm5next",      "glm5next-long",
                                                  "deepseek41",    "deepseek41-long"};
-    static const char *const encoders[] = {"bert-cls",       "bert-rank",         "qwen3-rerank", "nomic-bert",
-                                           "nomic-bert-moe", "gemma-embed-dense", "modern-bert",  "jina-bert-v3"};
+    static const char *const encoders[] = {"bert-cls",    "bert-rank",      "qwen3-rerank",
+                                           "nomic-bert",  "nomic-bert-moe", "gemma-embed-dense",
+                                           "modern-bert", "jina-bert-v3",   "jina-bert-v2-code"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);

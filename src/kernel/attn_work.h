@@ -14,6 +14,8 @@
 
 #include "kernel/tiers.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ROWS_V = 32 };
@@ -98,6 +100,18 @@ static inline const char *after_keys(const struct attn_work *w, int p)
 {
     const struct attn_split *s = w->s;
     return p + 32 < ATTN_PAGE ? row_at(s, s->k, p + 32, w->ld_k) : row_at(s, s->v, p + 32 - ATTN_PAGE, (size_t)s->ld_v);
+}
+
+/* What distances take off scores. */
+static inline void add_slopes(const struct attn_work *w)
+{
+    const struct attn_split *s = w->s;
+    for (int j = 0; s->slope && j < w->n; j++) {
+        int t = w->index[j];
+        float *e = w->e + j * ATTN_PAGE;
+        for (int p = s->first[t]; p <= s->last[t]; p++)
+            e[p] = fmaf(-s->slope[t], (float)abs(p - s->pos[t]), e[p]);
+    }
 }
 
 /* The sum of the weights of query j over its rows, which were gathered: each in the lane of its position. */

@@ -121,6 +121,11 @@ struct attn_split {
     const uint16_t *k_scale, *v_scale; /* f16, of group g and row p at g * ld_scale + p */
     int ld_scale;                      /* at least 16 */
     const struct xq *codes;            /* the queries as x32, row t query t, kv_codes(d_k) columns; q is not read */
+
+    /* Behind scale and cap slope[t] times the distance of row p from pos[t], which may lie beyond the rows, is taken off; NULL: nothing.
+     * Not with at. */
+    const float *slope; /* [n_q] */
+    const int *pos;     /* [n_q] */
 };
 
 /* scratch of this thread: kernel_attn_scratch() bytes, 64-byte aligned. */

@@ -45,10 +45,11 @@ struct params { /* numbers of values, heads, layers or positions */
     float embd_scale, attn_scale;      /* of embeddings and of scores; 0: 1, and 1 / sqrt(d_k) */
     float residual_scale, logit_scale; /* of what blocks add to a row, and of logits; 0: 1 */
     float value_scale;                 /* of values, and so of what attention adds to a row; 0: 1 */
-    float attn_cap, logit_cap;         /* x becomes cap tanh(x / cap); 0: none */
-    int window, window_period;         /* positions that windowed layers see; every window_period-th layer sees all */
-    int d_window;                      /* of a head in windowed layers, where it is not d_k */
-    struct delta_params {              /* gated delta net: heads of d keys and d values, a convolution before them */
+    float alibi;               /* most that a distance takes off scores, times its positions; 0: nothing (ALiBi) */
+    float attn_cap, logit_cap; /* x becomes cap tanh(x / cap); 0: none */
+    int window, window_period; /* positions that windowed layers see; every window_period-th layer sees all */
+    int d_window;              /* of a head in windowed layers, where it is not d_k */
+    struct delta_params {      /* gated delta net: heads of d keys and d values, a convolution before them */
         int n_head_k, n_head_v, d, conv, interval; /* every interval-th layer attends instead */
         float qk_eps, lowest; /* of Kimi delta attention: of its l2 norms; bound of decays (op/recur.h), 0: none */
     } delta;

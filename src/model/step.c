@@ -55,6 +55,12 @@ void add_bias(struct step *s, float *x, const struct weight *b)
         op_add_vector(&s->m->op, x, b->vector, s->n_rows, b->mat.n_cols);
 }
 
+void add_bias_part(struct step *s, float *x, const struct weight *b, int first, int n)
+{
+    if (!op_measuring(&s->m->op))
+        op_add_vector(&s->m->op, x, b->vector + first, s->n_rows, n);
+}
+
 void scale_by(struct step *s, float *x, const struct weight *factor, int n_cols)
 {
     if (factor && !op_measuring(&s->m->op))

@@ -30,6 +30,7 @@ struct step {
     } rope[ROPES];
     struct attn_row *attn_row[KV_KINDS]; /* [n_rows], NULL where the model has no such kind */
     float *temperature;                  /* [n_rows] temperatures of queries, or NULL where the model has none */
+    float *slopes;                       /* [n_head] of ALiBi, or NULL */
     float *layer_embd;                   /* [n_layer][n_rows][d_layer_embd], or NULL */
     int32_t *chosen;               /* [n_rows][params.index.top_k] what the last layer with an indexer chose; or NULL */
     int32_t *row_id[MODEL_TABLES]; /* [n_rows][n_take] of tables with ids() */
@@ -58,6 +59,8 @@ void matmul(struct step *s, float *out, struct act *a, const struct weight *w);
 void matmul_rows(struct step *s, float *out, struct act *a, const struct weight *w, int first, int n);
 /* x += b on every row; x *= a vector of one value. b or factor NULL: x stays as it is. */
 void add_bias(struct step *s, float *x, const struct weight *b);
+/* Values [first, first + n) of a bias on every row of x [n_rows][n]. */
+void add_bias_part(struct step *s, float *x, const struct weight *b, int first, int n);
 void scale_by(struct step *s, float *x, const struct weight *factor, int n_cols);
 void add(struct step *s, float *x, const float *y, int n_cols); /* x += y */
 

@@ -81,6 +81,8 @@ void op_kv_store(struct op *op, const struct attention *a, const float *k, const
 struct unit {
     int n_q, first[ATTN_QUERIES], last[ATTN_QUERIES];
     int row[ATTN_QUERIES], head[ATTN_QUERIES];
+    int pos[ATTN_QUERIES]; /* with slopes: from the first row of the page on */
+    float slope[ATTN_QUERIES];
     float m[ATTN_QUERIES], l[ATTN_QUERIES], M[ATTN_QUERIES], L[ATTN_QUERIES];
     float *q, *acc, *o; /* [ATTN_QUERIES][kv_codes(d_k)], padded by zeros; [..][d_v], [..][d_v] */
     struct xq codes;    /* the queries as x32; only where keys are q8_0 */
@@ -157,7 +159,9 @@ static void run_split(const struct op *op, const struct attention *a, const stru
                                .m = out.m,
                                .l = out.l,
                                .a = out.acc,
-                               .at = rows->at};
+                               .at = rows->at,
+                               .slope = a->slopes ? u->slope + t0 : NULL,
+                               .pos = u->pos + t0};
     if (s->type == KV_Q8_0) {
         codes = xq_rows(&u->codes, t0, n_q);
         split.codes = &codes;
@@ -188,6 +192,7 @@ static struct split_rows see_page(const struct attention *a, struct unit *u, int
         const struct attn_row *row = &a->row[u->row[t]];
         u->first[t] = row->first > start ? row->first - start : 0;
         u->last[t] = row->last - start < n - 1 ? row->last - start : n - 1;
+        u->pos[t] = row->pos - start;
     }
     uint8_t *memory = a->row[u->row[t0]].page[page] + a->layer_offset;
     return (struct split_rows){.shape = s,
@@ -354,6 +359,7 @@ static int fill_unit(const struct attend *at, struct unit *u, int kv_head, int h
             int head = kv_head * at->group + h, t = u->n_q++;
             u->row[t] = r;
             u->head[t] = head;
+            u->slope[t] = a->slopes ? a->slopes[head] : 0;
             float *q = u->q + (size_t)t * ld_q;
             memcpy(q, at->q + ((size_t)r * (size_t)a->n_head + (size_t)head) * d_k, d_k * sizeof *q);
             memset(q + d_k, 0, (ld_q - d_k) * sizeof *q);
@@ -565,6 +571,7 @@ void op_attend(struct op *op, const struct attention *a, float *out, const float
     struct attend at = {.op = op, .a = a, .out = out, .q = q, .group = a->n_head / a->shape.n_head_kv};
     assert(at.group * a->shape.n_head_kv == a->n_head);
     assert(!a->chosen || (kv_ratio(&a->shape) == 1 && KV_PAGE % chosen_ratio(a) == 0));
+    assert(!a->slopes || (!a->chosen && !a->beside));
     assert(!a->lists || a->lists == a->shape.n_head_kv);
     at.heads = at.group < ATTN_QUERIES ? at.group : ATTN_QUERIES;
     at.rows = ATTN_QUERIES / at.heads;

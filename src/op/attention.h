@@ -28,6 +28,7 @@ struct attention {
     struct kv_shape shape;
     int d_v;                    /* of a value: shape.d_v, or, where that is 0, of the head of each key */
     const float *sinks;         /* [n_head], or NULL */
+    const float *slopes;        /* [n_head] taken off scores a position of distance, or NULL; not beside chosen */
     size_t layer_offset;        /* of this layer in a page */
     int n_head;                 /* of queries: a multiple of shape.n_head_kv */
     float scale, cap;           /* of scores; cap 0: none */

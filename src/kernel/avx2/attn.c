@@ -291,6 +291,7 @@ static void attn_split(const struct attn_split *s, void *scratch)
     }
     struct attn_work w = attn_work(s, scratch);
     scores(&w);
+    add_slopes(&w);
     for (int j = 0; j < w.n; j++)
         weights(&w, j);
     all_values(&w, s->type == KV_Q8_0 ? values_codes : s->type == KV_F16 ? values_f16 : values_f32);

@@ -17,6 +17,7 @@
 #include "kernel/tiers.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* x and e of one query: a page of floats; vector tiers also widen or turn 16 rows of K, keep all queries' rows, and for q8_0 a group's
  * weights of 32 positions. */
@@ -63,7 +64,8 @@ static float dot_codes(const struct attn_split *s, int t, int p)
 static float score(const struct attn_split *s, int t, int p)
 {
     float x = (s->type == KV_Q8_0 ? dot_codes(s, t, p) : dot(s, t, p)) * s->scale;
-    return s->cap > 0 ? ref_softcap(x, s->cap) : x;
+    x = s->cap > 0 ? ref_softcap(x, s->cap) : x;
+    return s->slope ? fmaf(-s->slope[t], (float)abs(p - s->pos[t]), x) : x;
 }
 
 static void add_values(const struct attn_split *s, float *a, float e, int p)

@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/f64.h"
 #include "op/matmul.h"
 #include "op/moe.h"
 
@@ -96,6 +97,22 @@ static void make_temperature(struct step *s)
     s->temperature = step_rows(s, 1);
     for (int r = 0; r < s->n_rows && !op_measuring(&s->m->op); r++)
         s->temperature[r] = params_temperature(&s->m->p.temperature, s->b->pos[r]);
+}
+
+/* Slopes of ALiBi (arXiv 2108.12409): a geometric series, of heads beyond a power of two from the next finer one. */
+static void make_slopes(struct step *s)
+{
+    const struct params *p = &s->m->p;
+    if (p->alibi <= 0)
+        return;
+    int whole = 1;
+    while (2 * whole <= p->n_head)
+        whole *= 2;
+    s->slopes = op_alloc(&s->m->op, (size_t)p->n_head * sizeof *s->slopes);
+    for (int h = 0; h < p->n_head && !op_measuring(&s->m->op); h++) {
+        double steps = h < whole ? h + 1 : (2 * (h - whole) + 1) / 2.0;
+        s->slopes[h] = (float)f64_pow(2, -(double)p->alibi / whole * steps);
+    }
 }
 
 static int all_left(const struct step *s)
@@ -304,6 +321,7 @@ void model_forward(struct model *m, struct batch *b)
     place_rows(&s);
     make_rope(&s);
     make_temperature(&s);
+    make_slopes(&s);
     moe_step_begin(&s);
     float *x = step_rows(&s, params_row_width(&m->p));
     first_rows(&s, x);

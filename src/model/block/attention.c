@@ -32,6 +32,8 @@ static void norm_and_rotate(struct step *s, float *x, int n_head, const struct a
         norm_projection(s, x, n_head * d, norm);
     if (w->order == QK_CENTRED_ROPE)
         norm_around_means(s, x, n_head, d, norm);
+    if (w->order == QK_BIASED_NORM)
+        layer_norm_biased(s, x, x, norm, norm == w->q_norm ? w->q_norm_bias : w->k_norm_bias);
     rotate_heads(s, x, n_head, d, w->rope);
     if (w->order == QK_ROPE_NORM)
         norm_projection(s, x, n_head * d, norm);
@@ -57,6 +59,7 @@ static struct attention describe(const struct step *s, struct kv_ref ref, int n_
                               .n_head = n_head,
                               .scale = scale,
                               .cap = s->m->p.attn_cap,
+                              .slopes = s->slopes,
                               .row = s->attn_row[ref.kind],
                               .n_rows = s->n_rows};
 }
@@ -95,13 +98,6 @@ void attention_of(struct step *s, float *y, struct act *a, const struct attentio
     attention_chosen_of(s, y, a, w, NULL);
 }
 
-/* Values [first, first + n) of a bias on every row of x [n_rows][n]. */
-static void add_part(struct step *s, float *x, const struct weight *bias, int first, int n)
-{
-    if (!op_measuring(&s->m->op))
-        op_add_vector(&s->m->op, x, bias->vector + first, s->n_rows, n);
-}
-
 void attention_chosen_of(struct step *s, float *y, struct act *a, const struct attention_weights *w,
                          const int32_t *chosen)
 {
@@ -121,9 +117,9 @@ void attention_chosen_of(struct step *s, float *y, struct act *a, const struct a
     add_bias(s, k, w->bk);
     add_bias(s, v, w->bv);
     if (w->b_qkv) {
-        add_part(s, q, w->b_qkv, 0, n_q);
-        add_part(s, k, w->b_qkv, w->k_first, n_k);
-        add_part(s, v, w->b_qkv, w->v_first, n_v);
+        add_bias_part(s, q, w->b_qkv, 0, n_q);
+        add_bias_part(s, k, w->b_qkv, w->k_first, n_k);
+        add_bias_part(s, v, w->b_qkv, w->v_first, n_v);
     }
     norm_and_rotate(s, q, w->n_head, w, w->q_norm);
     norm_and_rotate(s, k, n_head_kv, w, w->k_norm);

@@ -6,8 +6,8 @@
 #include "op/attention.h"
 
 /* When heads are normed: by q_norm and k_norm before they are rotated, or behind that; or behind it without weights, each by itself; or
- * before, each around its own mean by weights of its own. */
-enum qk_order { QK_NORM_ROPE, QK_ROPE_NORM, QK_ROPE_RMS, QK_CENTRED_ROPE };
+ * before, each around its own mean by weights of its own; or before, all heads together around their mean, with a bias. */
+enum qk_order { QK_NORM_ROPE, QK_ROPE_NORM, QK_ROPE_RMS, QK_CENTRED_ROPE, QK_BIASED_NORM };
 
 /* Weights that a model lacks are NULL.
  *     x += post_norm(Wo (sigmoid(Wg n) * attend(rope(norm(Wq n + bq)), rope(norm(Wk n + bk)), Wv n + bv)) + bo)        n = rms_norm(x) */
@@ -23,7 +23,7 @@ struct attention_weights {
     int k_first, v_first;       /* where their rows begin in a matrix of q, k and v; 0: each has its own */
     const struct weight *gate;  /* of the output: a row for each head, or for each of its values */
     /* As wide as a head: each by itself; as the projection: all heads together. QK_CENTRED_ROPE: a row for each head. */
-    const struct weight *q_norm, *k_norm;
+    const struct weight *q_norm, *k_norm, *q_norm_bias, *k_norm_bias;
 };
 void block_attention(struct step *s, float *x, const struct attention_weights *w);
 /* What it adds to x, y [n_rows][n_embd], from rows a that are normed already: w->norm is not used. */

@@ -39,6 +39,10 @@ void block_ffn(struct step *s, float *out, struct act *a, const struct ffn_weigh
     }
     matmul_rows(s, up, a, w->up, w->up_first, w->n_ff);
     add_bias(s, up, w->up_bias);
+    if (w->both_bias) {
+        add_bias_part(s, gate, w->both_bias, 0, w->n_ff);
+        add_bias_part(s, up, w->both_bias, w->up_first, w->n_ff);
+    }
     if (w->up_limit > 0) {
         op_clamp(&s->m->op, gate, -INFINITY, w->gate_limit, s->n_rows, w->n_ff);
         op_clamp(&s->m->op, up, -w->up_limit, w->up_limit, s->n_rows, w->n_ff);

@@ -7,8 +7,9 @@
 /* act is params.ffn_act, which may have no gate; what else a model lacks is NULL. */
 struct ffn_weights {
     const struct weight *gate, *up, *down, *gate_bias, *up_bias, *down_bias, *post_norm;
-    int n_ff;     /* width of the hidden row */
-    int up_first; /* where up's rows begin, in a matrix of both: behind those of gate */
+    const struct weight *both_bias; /* of a matrix of gate and up: one bias of both */
+    int n_ff;                       /* width of the hidden row */
+    int up_first;                   /* where up's rows begin, in a matrix of both: behind those of gate */
     /* The products of gate are at most gate_limit, those of up within up_limit; 0: no limits. */
     float gate_limit, up_limit;
 };

@@ -47,10 +47,17 @@ void encoder_layer(struct step *s, int l, const void *weights, float *x)
     int n_embd = s->m->p.n_embd;
     size_t mark = step_mark(s);
     float *y = step_rows(s, n_embd);
+    float *in = w->again ? step_rows(s, n_embd) : NULL;
     struct act a = step_act(s, x, n_embd);
     attention_of(s, y, &a, &w->attention);
+    if (in)
+        op_copy(&s->m->op, in, (size_t)n_embd, x, (size_t)n_embd, s->n_rows, n_embd);
     block_out(s, VECTOR_ATTN, x, y);
     layer_norm_biased(s, x, x, w->attn_norm, w->attn_norm_bias);
+    if (in) {
+        add(s, x, in, n_embd);
+        layer_norm_biased(s, x, x, w->again, w->again_bias);
+    }
 
     struct act b = step_act(s, x, n_embd);
     if (w->moe.experts)
@@ -110,8 +117,7 @@ void bind_first_rows(struct binder *b, int learned_positions)
     w->norm_bias = bind_vector(b, -1, "token_embd_norm.bias", p->n_embd);
 }
 
-/* All layers have a bias, or none has it: those of the first tell. */
-static const struct weight *bias(struct binder *b, int l, const char *name, int n)
+const struct weight *bind_as_first(struct binder *b, int l, const char *name, int n)
 {
     char first[80];
     snprintf(first, sizeof first, "blk.0.%s", name);
@@ -125,13 +131,13 @@ void bind_encoder_attention(struct binder *b, int l, struct encoder_weights *w)
     int n_q = p->n_head * p->d_k, n_k = p->n_head_kv * p->d_k, n_v = p->n_head_kv * p->d_v;
     bind_attention_bare(b, l, a, see_all());
     if (a->v_first) {
-        a->b_qkv = bias(b, l, "attn_qkv.bias", n_q + n_k + n_v);
+        a->b_qkv = bind_as_first(b, l, "attn_qkv.bias", n_q + n_k + n_v);
     } else {
-        a->bq = bias(b, l, "attn_q.bias", n_q);
-        a->bk = bias(b, l, "attn_k.bias", n_k);
-        a->bv = bias(b, l, "attn_v.bias", n_v);
+        a->bq = bind_as_first(b, l, "attn_q.bias", n_q);
+        a->bk = bind_as_first(b, l, "attn_k.bias", n_k);
+        a->bv = bind_as_first(b, l, "attn_v.bias", n_v);
     }
-    a->bo = bias(b, l, "attn_output.bias", p->n_embd);
+    a->bo = bind_as_first(b, l, "attn_output.bias", p->n_embd);
     w->attn_norm = bind_vector(b, l, "attn_output_norm.weight", p->n_embd);
     w->attn_norm_bias = bind_vector(b, l, "attn_output_norm.bias", p->n_embd);
     w->ffn_norm = bind_vector(b, l, "layer_output_norm.weight", p->n_embd);
@@ -141,6 +147,6 @@ void bind_encoder_attention(struct binder *b, int l, struct encoder_weights *w)
 void bind_encoder_ffn(struct binder *b, int l, struct encoder_weights *w)
 {
     bind_ffn(b, l, &w->ffn, "", b->m->p.n_ff);
-    w->ffn.up_bias = bias(b, l, "ffn_up.bias", b->m->p.n_ff);
-    w->ffn.down_bias = bias(b, l, "ffn_down.bias", b->m->p.n_embd);
+    w->ffn.up_bias = bind_as_first(b, l, "ffn_up.bias", b->m->p.n_ff);
+    w->ffn.down_bias = bind_as_first(b, l, "ffn_down.bias", b->m->p.n_embd);
 }

@@ -16,6 +16,8 @@ struct encoder_weights {
     struct ffn_weights ffn;
     struct moe_weights moe; /* instead of it; experts NULL: none */
     const struct weight *attn_norm, *attn_norm_bias, *ffn_norm, *ffn_norm_bias;
+    const struct weight *again,
+        *again_bias; /* a second norm behind attention, of its result and the layer's input; or NULL */
 };
 void encoder_first_rows(struct step *s, float *x);
 void encoder_layer(struct step *s, int l, const void *weights, float *x); /* weights: struct encoder_weights */
@@ -28,6 +30,8 @@ void bind_first_rows(struct binder *b, int learned_positions);
 /* Attention and the norms behind both blocks; a feed-forward. Biases that the first layer has all have. */
 void bind_encoder_attention(struct binder *b, int l, struct encoder_weights *w);
 void bind_encoder_ffn(struct binder *b, int l, struct encoder_weights *w);
+/* A vector that all layers have, or none: the first tells. */
+const struct weight *bind_as_first(struct binder *b, int l, const char *name, int n);
 
 #define ENCODER_LAYERS                                                                                                 \
     .output_norm = "", .layer_bytes = sizeof(struct encoder_weights), .layer = encoder_layer,                          \
