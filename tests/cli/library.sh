@@ -135,18 +135,25 @@ run library add "$dir/other/notes" --json
 is "the user's own library, as JSON" 0 '^\{"event":"end","source":"notes","done":1,"total":0,"articles":1,"chunks":1,"new":1,"skipped":0,"skipped_first":\[\],"warnings":\[\],"removed":0,"is_unchanged":false\}$' ""
 [ -e "$XDG_DATA_HOME/stoker/library/notes.db" ] && pass || fail "the user's own library" "is not in XDG_DATA_HOME"
 
-# Killed at random moments, gone on: the dump of a run that nobody disturbed.
+# Killed again and again, gone on: the dump of a run that nobody disturbed.
 "$tool" zim "$dir/g.zim" 5000
 run library add "$dir/g.zim" --library "$dir/whole"
 : >"$dir/err" # on a slow machine it tells its plan
 is "an archive of 5,000 pages" 0 "=generated: 5000 articles, 20000 chunks; 5000 new, 0 removed, 0 skipped" ""
 "$tool" dump "$dir/whole/generated.db" >"$dir/wanted"
 [ "$(wc -l <"$dir/wanted")" -gt 100000 ] && pass || fail "the dump" "is short"
-killed() { # killed WHAT SIGNAL SOURCE NAME TIMES 0.: after up to 0.39 s
+appears() { # waits for a file
+    for i in $(seq 1000); do
+        [ ! -e "$1" ] || return 0
+        sleep 0.01
+    done
+}
+killed() { # killed WHAT SIGNAL SOURCE NAME TIMES: soon after it began to write, then later and later, until it comes to its end
     kills=0 state=143
     for i in $(seq "$5"); do
         "$stoker" library add "$3" --library "$dir/torn" >"$dir/out" 2>"$dir/err" &
-        sleep "$6$((i * 7919 % 40 + 1))"
+        appears "$dir/torn/.$4.lock"
+        sleep 0.$(printf %03d $((i * 13 - 12)))
         kill -"$2" $! 2>/dev/null && kills=$((kills + 1))
         wait $! 2>/dev/null
         state=$?
@@ -157,9 +164,9 @@ killed() { # killed WHAT SIGNAL SOURCE NAME TIMES 0.: after up to 0.39 s
     "$tool" dump "$dir/torn/$4.db" >"$dir/is"
     cmp -s "$dir/wanted" "$dir/is" && pass || fail "$1" "another dump than undisturbed"
 }
-killed "kill -9" KILL "$dir/g.zim" generated 25 0.
+killed "kill -9" KILL "$dir/g.zim" generated 25
 rm -r "$dir/torn"
-killed "SIGTERM" TERM "$dir/g.zim" generated 25 0.
+killed "SIGTERM" TERM "$dir/g.zim" generated 25
 
 # A newer archive of the same name is built beside the old one, which answers until then.
 "$tool" zim "$dir/g2.zim" 4000 2026-02-02
@@ -168,12 +175,12 @@ run library add "$dir/g2.zim" --library "$dir/whole"
 is "a newer archive" 0 "=generated: 4000 articles, 16000 chunks; 4000 new, 0 removed, 0 skipped" ""
 "$tool" dump "$dir/whole/generated.db" >"$dir/wanted"
 "$stoker" library add "$dir/g2.zim" --library "$dir/torn" >"$dir/out" 2>"$dir/err" &
-sleep 0.2
+appears "$dir/torn/.generated.new"
 kill -9 $! 2>/dev/null
 wait $! 2>/dev/null
 run library search harbour --library "$dir/torn" --limit 1
 is "the old one answers" 0 "^1\. Page " ""
-killed "a newer archive, killed" KILL "$dir/g2.zim" generated 15 0.
+killed "a newer archive, killed" KILL "$dir/g2.zim" generated 15
 run library add "$dir/g.zim" --library "$dir/whole"
 is "an older archive" 1 "" "is of 2026-02-02 and this archive of 2026-01-01; to have the older one, first: stoker library remove generated$"
 
@@ -182,16 +189,12 @@ for i in $(seq 600); do printf '# Note %d\n\nWord%d and water.\n\n## Part\n\nSan
 run library add "$dir/many" --library "$dir/whole"
 is "a folder of 600 files" 0 "=many: 600 articles, 1200 chunks; 600 new, 0 removed, 0 skipped" ""
 "$tool" dump "$dir/whole/many.db" >"$dir/wanted"
-killed "a folder, killed" KILL "$dir/many" many 15 0.0
+killed "a folder, killed" KILL "$dir/many" many 15
 
 # Two writers; a disk that is full.
 "$stoker" library add "$dir/g.zim" --library "$dir/two" >"$dir/first" 2>&1 &
 first=$!
-for i in $(seq 100); do
-    [ ! -e "$dir/two/.generated.lock" ] || break
-    sleep 0.01
-done
-sleep 0.1
+appears "$dir/two/.generated.lock"
 kill -STOP $first
 run library add "$dir/g.zim" --library "$dir/two"
 is "two writers" 1 "" "another stoker library add is at work on generated$"

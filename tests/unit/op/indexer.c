@@ -60,7 +60,8 @@ static void bench_open(struct bench *b, enum kv_type type, int ratio, int n_rows
     }
     for (int r = 0; r < n_rows; r++) {
         int s = r >= n_rows * 3 / 4;
-        b->row[r] = (struct attn_row){.page = b->page[s], .pos = last - n_rows + 1 + r - 7 * s, .seq = s};
+        int pos = last - n_rows + 1 + r - 7 * s;
+        b->row[r] = (struct attn_row){.page = b->page[s], .pos = pos, .last = pos, .seq = s};
     }
     b->q = world_floats(50, (size_t)(n_rows * HEADS * D));
     b->w = world_floats(51, (size_t)(n_rows * HEADS));
@@ -483,7 +484,7 @@ static void check_beside(enum kv_type type, int ratio, int n_rows, int last, int
     a.row = first;
     a.beside = &beside;
     for (int r = 0; r < n_rows; r++) {
-        first[r] = (struct attn_row){.page = &page[b.row[r].seq], .pos = 9, .seq = b.row[r].seq};
+        first[r] = (struct attn_row){.page = &page[b.row[r].seq], .pos = 9, .last = 9, .seq = b.row[r].seq};
         int n = b.row[r].pos + 1;
         const int32_t *list = all;
         if (top_k && n > top_k) {
@@ -527,7 +528,7 @@ static void all_is_dense(void **state)
         a.chosen = all;
         a.most = MOST_KEPT; /* more than there is */
         same_everywhere(&b, &a, dense);
-        a.most = ++b.row[0].pos; /* one more to be seen: the others are chosen */
+        a.most = b.row[0].last = ++b.row[0].pos; /* one more to be seen: the others are chosen */
         same_everywhere(&b, &a, dense);
         free(dense);
         bench_close(&b);
