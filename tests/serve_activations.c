@@ -119,6 +119,8 @@ static void fields_refused(void)
         {"\"capture\":{\"reduce\":\"dot\"}", 400, "invalid_value", "capture.vector"},
         {"\"capture\":{\"reduce\":\"dot\",\"vector\":\"x\"}", 404, "vector_not_found", "capture.vector"},
         {"\"capture\":{\"reduce\":\"dot\",\"vector\":[]}", 400, "invalid_type", "capture.vector"},
+        {"\"capture\":{\"vector\":0}", 400, "invalid_value", "capture.vector"},
+        {"\"capture\":{\"reduce\":\"norm\",\"vector\":0}", 400, "invalid_value", "capture.vector"},
         {"\"capture\":{\"reduce\":\"dot\",\"vector\":0,\"layers\":[0]}", 400, "unsupported", "capture.layers"},
         {"\"capture\":{\"reduce\":\"top\",\"top\":0}", 400, "invalid_value", "capture.top"},
         {"\"capture\":{\"reduce\":\"top\",\"top\":257}", 400, "invalid_value", "capture.top"},
@@ -625,6 +627,8 @@ static void features(void)
     expect("features of a vector", &(struct refused){"", 400, "invalid_value", "capture.sae"});
     ask("POST", "/activations", "{\"prompt\":\"abc\",\"capture\":{\"reduce\":\"dot\",\"vector\":1}}");
     expect("a product with an autoencoder", &(struct refused){"", 400, "invalid_value", "capture.vector"});
+    ask("POST", "/activations", "{\"prompt\":\"abc\",\"capture\":{\"vector\":1}}");
+    expect("an autoencoder for a vector", &(struct refused){"", 400, "invalid_value", "capture.vector"});
     end();
 }
 

@@ -151,6 +151,27 @@ static int make_job(struct job_capture **out, struct stoker *s, const struct sto
     return 0;
 }
 
+static int check_vectors(const struct stoker_capture *c, const struct stoker *s, struct error *err)
+{
+    const char *wrong = NULL;
+    if (c->along)
+        wrong = !steer_is_of(c->along, s) ? "the vector is not one of this engine"
+                : !along_of(c)            ? "an autoencoder has no directions of layers to multiply rows with"
+                : c->reduce != STOKER_REDUCE_DOT
+                    ? "a vector is what rows are multiplied with to reduce them to \"dot\"; "
+                      "it is of no use to another"
+                    : NULL;
+    if (wrong) {
+        error_set(err, ERR_INPUT, "%s", wrong);
+        return error_field(err, "capture.vector");
+    }
+    if (c->sae && !steer_is_of(c->sae, s)) {
+        error_set(err, ERR_INPUT, "the autoencoder is not one of this engine");
+        return error_field(err, "capture.sae");
+    }
+    return 0;
+}
+
 int capture_job_open(struct job_capture **out, struct stoker *s, const struct stoker_request *r, struct error *err)
 {
     *out = NULL;
@@ -163,14 +184,8 @@ int capture_job_open(struct job_capture **out, struct stoker *s, const struct st
         error_set(err, ERR_INPUT, "there is no memory for recording: give --capture-memory");
         return error_field(err, "capture");
     }
-    if (how.along && !steer_is_of(how.along, s)) {
-        error_set(err, ERR_INPUT, "the vector is not one of this engine");
-        return error_field(err, "capture.vector");
-    }
-    if (how.sae && !steer_is_of(how.sae, s)) {
-        error_set(err, ERR_INPUT, "the autoencoder is not one of this engine");
-        return error_field(err, "capture.sae");
-    }
+    if (check_vectors(&how, s, err))
+        return -1;
     how.n_rows = how.n_rows ? how.n_rows : rows;
     how.n_requests = how.n_requests ? how.n_requests : 1;
     if (check_range(&how, rows, rows_of_request(s, r->n_prompt, max_tokens), r->n_prompt, err) ||

@@ -54,6 +54,9 @@ for file in plain vector feature; do LC_ALL=C sed -E 's/"steer":"[0-9a-f]{64}"//
 cmp -s "$dir/vector" "$dir/feature" && ! cmp -s "$dir/vector" "$dir/plain" && pass || fail "a feature and its vector" "other bits"
 run $rows --control-vector-scaled "$dir/34.gguf:0" --steer '[{"sae":1,"op":"multiply","feature":34,"value":1}]' -o "$f.safetensors"
 LC_ALL=C cmp -s "$f.safetensors" "$dir/plain.safetensors" && pass || fail "times 1" "changes something"
+ln -s "$sae" "$dir/34"
+run $rows --sae "$dir/34" --control-vector-scaled "$dir/34.gguf:0" --steer '[{"sae":"34","op":"add","feature":34,"value":3.5}]' -o "$dir/named.safetensors"
+is "an autoencoder and a vector of one name" 0 "" '^autoencoder 34: '
 ask="run $model --ctx 64 -p abc -n 6 --temp 0"
 run $ask
 cp "$dir/out" "$dir/plain"

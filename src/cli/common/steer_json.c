@@ -29,12 +29,13 @@ static int is_called(const char *path, const char *name)
            (length == n || (length == n + 5 && strncmp(path + first + n, ".gguf", 5) == 0));
 }
 
-/* Which of the files; -1: none. */
-static int file_of(const struct steer_flags *f, const json_t *name)
+/* Which of the files, by its place or, of vectors or of autoencoders, its name; -1: none. */
+static int file_of(const struct steer_flags *f, const json_t *name, int is_sae)
 {
     json_int_t number = json_is_integer(name) ? json_integer_value(name) : -1;
     for (size_t i = 0; i < f->n; i++)
-        if (json_is_string(name) ? is_called(f->file[i].path, json_string_value(name)) : number == (json_int_t)i)
+        if (json_is_string(name) ? f->file[i].is_sae == is_sae && is_called(f->file[i].path, json_string_value(name))
+                                 : number == (json_int_t)i)
             return (int)i;
     return -1;
 }
@@ -66,7 +67,7 @@ static int read_vector(const char *command, struct steer_flags *f, size_t i, jso
     if (json_unpack_ex(entry, &why, JSON_STRICT, "{s:o, s?o, s?o, s?o, s?o, s?s}", "vector", &vector, "scale", &scale,
                        "layers", &layers, "from", &from, "to", &to, "side", &side))
         return refuse(command, i, why.text);
-    if ((f->of[i] = file_of(f, vector)) < 0)
+    if ((f->of[i] = file_of(f, vector, 0)) < 0)
         return refuse(command, i, "no such vector; --control-vector and --project name their files");
     how->has_amount = scale || f->file[f->of[i]].has_scale;
     how->amount = (float)(scale ? json_number_value(scale) : f->file[f->of[i]].scale);
@@ -96,7 +97,7 @@ static int read_feature(const char *command, struct steer_flags *f, size_t i, js
     if (json_unpack_ex(entry, &why, JSON_STRICT, "{s:o, s:s, s:I, s:o, s?o, s?o}", "sae", &sae, "op", &op, "feature",
                        &feature, "value", &value, "from", &from, "to", &to))
         return refuse(command, i, why.text);
-    if ((f->of[i] = file_of(f, sae)) < 0)
+    if ((f->of[i] = file_of(f, sae, 1)) < 0)
         return refuse(command, i, "no such autoencoder; --sae names its folder");
     how->kind = strcmp(op, "add") == 0        ? STOKER_STEER_FEATURE_ADD
                 : strcmp(op, "set") == 0      ? STOKER_STEER_FEATURE_SET

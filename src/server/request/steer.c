@@ -5,34 +5,41 @@
 
 /* ---- entries --------------------------------------------------------------------------------------------------------------- */
 
-/* Which of its keys an entry has that others alone may have, or other operations of the definition; NULL: none. */
-static const char *stray_key(const json_t *entry, const char *const *keys)
+static int is_one_of(const char *key, const char *const *keys)
 {
-    while (*keys && !json_get(entry, *keys))
+    while (*keys && strcmp(key, *keys) != 0)
         keys++;
-    return *keys;
+    return *keys != NULL;
 }
 
-/* 1: the entry is about a feature, 0: a vector. */
+/* 1: the entry is about a feature, 0: a vector. A key that it cannot have is refused: a misspelled one would steer otherwise than meant. */
 static int check_kind(const json_t *entry, const struct json_at *at, struct refusal *r)
 {
-    static const char *const later[] = {"experts", "routes", NULL},
-                             *const of_feature[] = {"op", "feature", "value", NULL},
-                             *const of_vector[] = {"vector",      "id",        "scale", "layers",
-                                                   "layer_start", "layer_end", "side",  NULL};
-    const char *stray;
+    static const char *const later[] = {"experts", "routes", NULL};
+    static const char *const of_feature[] = {"sae", "op", "feature", "value", "from", "to", NULL};
+    static const char *const of_vector[] = {"vector",    "id",   "scale", "layers", "layer_start",
+                                            "layer_end", "side", "from",  "to",     NULL};
+    const char *key;
+    json_t *value;
     if (!json_is_dict(entry))
         return json_refuse(r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(entry));
-    if ((stray = stray_key(entry, later)))
-        return json_refuse(r, "unsupported", at, stray, "is not supported: an entry names a vector, or an autoencoder");
     int is_feature = json_get(entry, "sae") != NULL;
-    if (!is_feature && (stray = stray_key(entry, of_feature)))
-        return json_refuse(r, "invalid_value", at, stray,
-                           "belongs to an entry with \"sae\", the feature's autoencoder");
-    if (is_feature && (stray = stray_key(entry, of_vector)))
-        return json_refuse(
-            r, "invalid_value", at, stray,
-            "does not stand beside \"sae\": a feature has \"op\", \"feature\", \"value\", \"from\", \"to\"");
+    json_object_foreach((json_t *)entry, key, value)
+    {
+        if (json_is_null(value) || is_one_of(key, is_feature ? of_feature : of_vector))
+            continue;
+        if (is_one_of(key, later))
+            return json_refuse(r, "unsupported", at, key,
+                               "is not supported: an entry names a vector, or an autoencoder");
+        if (is_feature)
+            return json_refuse(
+                r, "invalid_value", at, key,
+                "does not stand beside \"sae\": a feature has \"op\", \"feature\", \"value\", \"from\", \"to\"");
+        return json_refuse(r, "invalid_value", at, key,
+                           is_one_of(key, of_feature) ? "belongs to an entry with \"sae\", the feature's autoencoder"
+                                                      : "is no field of an entry about a vector: it has \"vector\", "
+                                                        "\"scale\", \"layers\", \"from\", \"to\", \"side\"");
+    }
     return is_feature;
 }
 
