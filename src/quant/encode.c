@@ -35,6 +35,9 @@ static const struct shape shapes[] = {
     [TYPE_IQ1_M] = {GRID, 16, NO_STARTS, 1, 1, 2, 0, 7, 0, 0, grid_iq1, 2048, 8, 0, 2, 2},
 };
 
+/* NULL: q1_0, whose best scale is found without a search. */
+static const struct shape *shape_of(enum block_type type) { return type == TYPE_Q1_0 ? NULL : &shapes[type]; }
+
 struct encoder {
     nearest_fn *nearest; /* NULL: a search of little effort is all there is */
     pack_fn *pack;
@@ -142,8 +145,9 @@ static void encode_some(const struct row_of *r, int n, uint8_t *out)
     }
     /* On grids a larger effort tries what a lesser one does. */
     int from = e->nearest ? QUANT_NORMAL : r->how->effort;
-    for (int effort = from; effort <= (int)r->how->effort && r->how->type != TYPE_Q1_0; effort++) {
-        r->search->blocks(&shapes[r->how->type], &efforts[effort], r->x, r->w, n, b, r->scratch);
+    const struct shape *h = shape_of(r->how->type);
+    for (int effort = from; h && effort <= (int)r->how->effort; effort++) {
+        r->search->blocks(h, &efforts[effort], r->x, r->w, n, b, r->scratch);
         for (int i = 0; i < n; i++)
             if (fabsf(extreme_of(r->x + i * r->type->block, r->type->block)) > TINY)
                 put_better(r, i, &b[i], out + i * r->type->bytes, &error[i]);
@@ -212,7 +216,8 @@ static void encode_blocks(const struct quant_encoding *how, const float *x, cons
     float ones[SEARCH_BLOCKS * BLOCK_MOST];
     for (int i = 0; !w && i < SEARCH_BLOCKS * type->block; i++)
         ones[i] = 1;
-    r.search->begin(&shapes[how->type], scratch);
+    if (shape_of(how->type))
+        r.search->begin(shape_of(how->type), scratch);
     for (int64_t at = 0; at < n_block; at += SEARCH_BLOCKS) {
         int n = n_block - at < SEARCH_BLOCKS ? (int)(n_block - at) : SEARCH_BLOCKS;
         r.x = x + at * type->block;
