@@ -12,6 +12,7 @@
 #include "base/sha256.h"
 #include "temporary.h"
 #include "test_lines.h"
+#include "zim_changing.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -397,6 +398,7 @@ int main(int argc, char **argv)
     json_array_foreach(json_object_get(index, "good"), i, row) good(dir, row);
     expect(i == 6, "%zu good archives, not 6", i);
     verdict("INDEX.json", "27 damaged, 6 good");
+    changing_tests();
     parts(dir);
     mutations(dir);
     json_decref(index);

@@ -67,16 +67,23 @@ static struct zim_cluster *find(struct zim_clusters *c, uint32_t index)
 
 /* ---- bytes of a cluster ---------------------------------------- */
 
-/* The decoder stands behind k->n bytes of k. There is one for all clusters: where it has left k, k begins anew. */
+/* The decoder stands behind k->n bytes of k. There is one for all clusters: where it has left k, k begins anew, behind its table, which was
+ * checked and stays as it was: the file may have another one by now. */
 static int stand_behind(struct zim_clusters *c, struct zim_cluster *k, struct error *err)
 {
+    uint8_t again[4096];
     if (c->decoding == k)
         return 0;
     close_decoder(c);
-    k->n = 0;
     if (zim_decoder_open(&c->decoder, c->file, k->kind, k->data, c->end, err))
         return -1;
     c->decoding = k;
+    for (size_t at = 0, n; at < k->n_table; at += n) {
+        n = k->n_table - at < sizeof again ? k->n_table - at : sizeof again;
+        if (zim_decoder_read(c->decoder, again, n, err))
+            return -1;
+    }
+    k->n = k->n_table;
     return 0;
 }
 
@@ -85,6 +92,8 @@ static int load(struct zim_clusters *c, struct zim_cluster *k, size_t need, stru
 {
     if (k->n >= need)
         return 0;
+    if (need > ZIM_CLUSTER_MOST)
+        return error_set(err, ERR_FORMAT, "%zu bytes of it are wanted; %d are the most", need, ZIM_CLUSTER_MOST);
     if (k->cap < need) {
         size_t cap = need > 2 * k->cap ? need : 2 * k->cap;
         cap = cap > ZIM_CLUSTER_MOST ? ZIM_CLUSTER_MOST : cap;
@@ -102,7 +111,7 @@ static int load(struct zim_clusters *c, struct zim_cluster *k, size_t need, stru
             return -1;
     } else if (stand_behind(c, k, err) || zim_decoder_read(c->decoder, k->bytes + k->n, need - k->n, err)) {
         close_decoder(c);
-        k->n = 0;
+        k->n = k->n_table;
         return -1;
     }
     k->n = need;
@@ -139,6 +148,8 @@ static int load_table(struct zim_clusters *c, struct zim_cluster *k, struct erro
     if (last > most)
         return error_set(err, ERR_FORMAT, "it is said to have %" PRIu64 " bytes%s; %" PRIu64 " are the most", last,
                          k->kind ? " when it is decompressed" : "", most);
+    k->n_table = (size_t)first;
+    k->limit = last;
     return 0;
 }
 
@@ -169,18 +180,23 @@ static int begin(struct zim_clusters *c, struct zim_cluster *k, struct error *er
     return load_table(c, k, err);
 }
 
+/* Damage stays; what the system refused, it may grant the next time. */
+static int is_lasting(const struct error *e) { return e->code == ERR_FORMAT || e->code == ERR_UNSUPPORTED; }
+
 /* The cluster with its table. What is wrong with it is found once and said of each of its entries. */
 static struct zim_cluster *get(struct zim_clusters *c, uint32_t index, struct error *err)
 {
     struct zim_cluster *k = find(c, index);
     k->used_at = ++c->clock;
     if (!k->is_used) {
-        if (begin(c, k, &k->bad)) {
-            free(k->bytes);
-            k->bytes = NULL;
-            k->n = k->cap = 0;
+        struct error why = {0};
+        if (begin(c, k, &why)) {
+            leave(c, k);
+            k->index = index;
+            k->used_at = c->clock;
         }
-        k->is_used = 1;
+        k->is_used = why.code == ERR_NONE || is_lasting(&why);
+        k->bad = why;
     }
     if (k->bad.code != ERR_NONE) {
         error_set(err, k->bad.code, "%s: cluster %u: %s", c->file->name, index, k->bad.text);
@@ -214,12 +230,15 @@ int zim_cluster_blob(struct zim_clusters *c, uint32_t cluster, uint32_t blob, si
         return error_set(err, ERR_FORMAT, "%s: cluster %u has %u blobs, no blob %u", c->file->name, cluster, k->n_blob,
                          blob);
     uint64_t from = offset_of(k, blob), to = offset_of(k, blob + 1);
+    if (from > to || to > k->limit)
+        return error_set(err, ERR_BUG, "%s: the table of cluster %u is not the one that was checked", c->file->name,
+                         cluster);
     if (to - from > most)
         return error_set(err, ERR_INPUT, "%s: blob %u of cluster %u has %" PRIu64 " bytes; %zu are the most",
                          c->file->name, blob, cluster, to - from, most);
     *n = (size_t)(to - from);
     int failed = k->kind ? load(c, k, (size_t)to, &why) : read_plain(c, k, from, *n, &why);
-    if (failed && k->kind && why.code == ERR_FORMAT) /* else each of its entries would decompress it again, to fail */
+    if (failed && k->kind && is_lasting(&why)) /* else each of its entries would decompress it again, to fail */
         k->bad = why;
     if (failed)
         return error_set(err, why.code, "%s: cluster %u: %s", c->file->name, cluster, why.text);

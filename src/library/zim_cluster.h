@@ -23,6 +23,8 @@ struct zim_cluster {
     uint8_t width;
     uint64_t data; /* offset in the archive of what follows the first byte */
     uint32_t n_blob;
+    size_t n_table; /* bytes of the table, once it was checked: they are read once */
+    uint64_t limit; /* where the last blob ends */
     uint8_t *bytes; /* decompressed so far; of a plain cluster its table of offsets alone */
     size_t n, cap;
     uint64_t used_at; /* larger: later */

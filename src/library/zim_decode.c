@@ -7,6 +7,7 @@
 #include <lzma.h>
 #include <stdlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 struct zim_decoder {
     const struct zim_file *file;
@@ -80,6 +81,8 @@ static int read_zstd(struct zim_decoder *d, uint8_t *out, size_t n, struct error
             taken = d->in.pos;
             r = ZSTD_decompressStream(d->zstd, &o, &d->in);
         }
+        if (ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation)
+            return error_set(err, ERR_MEMORY, "no memory to decompress it");
         if (ZSTD_isError(r))
             return error_set(err, ERR_FORMAT, "its zstd data is damaged (%s)", ZSTD_getErrorName(r));
         if (o.pos == before && d->in.pos == taken)
@@ -99,6 +102,8 @@ static int read_xz(struct zim_decoder *d, uint8_t *out, size_t n, struct error *
         if (r == LZMA_MEMLIMIT_ERROR)
             return error_set(err, ERR_FORMAT, "its xz data wants more than %d MiB to be decompressed",
                              ZIM_XZ_MEMORY >> 20);
+        if (r == LZMA_MEM_ERROR)
+            return error_set(err, ERR_MEMORY, "no memory to decompress it");
         if (r != LZMA_OK && r != LZMA_STREAM_END)
             return error_set(err, ERR_FORMAT, "its xz data is damaged (liblzma says %d)", (int)r);
         d->has_ended = r == LZMA_STREAM_END;
