@@ -3,13 +3,20 @@
  * The library against recorded results (library.md 10, 11).
  *
  *     library DIR      build/data/library; the README of tests/data tells what is there */
+#include "library_mended.h"
 #include "library_search.h"
 #include "library_text.h"
 
 int main(int argc, char **argv)
 {
     const char *dir = argc > 1 ? argv[1] : TEST_DATA "/library";
+    struct error no_html = {0};
     text_tests(dir);
+    mended_markdown();
+    if (html_ready(&no_html))
+        skipped += 3;
+    else
+        mended_html();
     search_tests(dir);
     printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
     return failed != 0;

@@ -2,6 +2,7 @@
 #include "library/add.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "library/encoding.h"
 #include "library/html.h"
 #include "library/library.h"
@@ -13,6 +14,13 @@
 #include <string.h>
 #include <unistd.h>
 
+/* As text of one line. */
+static void metadata(struct zim *z, const char *name, char *out, size_t cap)
+{
+    zim_metadata(z, name, out, cap);
+    utf8_make_plain(out);
+}
+
 static void describe(struct zim *z, const char *path, struct source_about *s)
 {
     const struct zim_about *about = zim_about(z);
@@ -22,10 +30,10 @@ static void describe(struct zim *z, const char *path, struct source_about *s)
     free(absolute);
     for (size_t i = 0; i < sizeof about->uuid; i++)
         snprintf(s->identity + 2 * i, 3, "%02x", about->uuid[i]);
-    zim_metadata(z, "Title", s->title, sizeof s->title);
-    zim_metadata(z, "Date", s->date, sizeof s->date);
-    zim_metadata(z, "Language", s->language, sizeof s->language);
-    zim_metadata(z, "License", s->license, sizeof s->license);
+    metadata(z, "Title", s->title, sizeof s->title);
+    metadata(z, "Date", s->date, sizeof s->date);
+    metadata(z, "Language", s->language, sizeof s->language);
+    metadata(z, "License", s->license, sizeof s->license);
 }
 
 /* What the source is called: as somebody says, as the archive says, as its file is called. */

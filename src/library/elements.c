@@ -331,8 +331,20 @@ static void note_id(struct elements *e, const char *name, const char *const *att
     snprintf(e->heading_id, sizeof e->heading_id, "%s", id);
 }
 
-/* snprintf() may cut inside a character. */
-static void cut_at_character(char *text) { text[utf8_valid(text, strlen(text))] = 0; }
+/* snprintf() may cut inside a character; and what comes from attributes and names of files may hold anything. */
+static void make_clean(char *text)
+{
+    size_t n = utf8_valid(text, strlen(text)), kept = 0, length;
+    uint32_t c;
+    for (size_t i = 0; i < n; i += length) {
+        utf8_read(text + i, n - i, &length, &c);
+        if (!is_control(c)) {
+            memmove(text + kept, text + i, length);
+            kept += length;
+        }
+    }
+    text[kept] = 0;
+}
 
 static void end_heading(struct elements *e)
 {
@@ -351,7 +363,7 @@ static void end_heading(struct elements *e)
         return;
     }
     memcpy(e->anchor, e->heading_id, sizeof e->anchor);
-    cut_at_character(e->anchor);
+    make_clean(e->anchor);
     e->section_level = level;
     e->is_section_due = 1;
 }
@@ -374,7 +386,7 @@ void elements_begin(struct elements *e, const char *title, const struct text_sin
     memset(e, 0, sizeof *e);
     e->sink = *sink;
     set_path(e, 0, 0, title);
-    cut_at_character(e->path[0]);
+    make_clean(e->path[0]);
     e->is_section_due = 1;
 }
 
@@ -383,6 +395,28 @@ static int is_dropped(int is, const char *const *a)
     const char *hidden = attribute(a, "aria-hidden"), *role = attribute(a, "role"), *class = attribute(a, "class");
     return is & DROP || attribute(a, "hidden") || (hidden && strcasecmp(hidden, "true") == 0) ||
            (role && strcasecmp(role, "navigation") == 0) || (class && has_dropped_class(class));
+}
+
+int elements_drops(const char *name, const char *const *attributes)
+{
+    return is_dropped(names[find_name(name)].is, attributes);
+}
+
+const char *elements_dropping(const struct elements *e, int *depth)
+{
+    *depth = 1 + e->drop_same;
+    return e->n_drop ? e->drop_name : NULL;
+}
+
+/* An element of this name begins: it is dropped, or in what is. */
+static void note_drop(struct elements *e, const char *name, int drops)
+{
+    if (e->n_drop) {
+        e->drop_same += strncmp(name, e->drop_name, sizeof e->drop_name - 1) == 0;
+    } else if (drops) {
+        snprintf(e->drop_name, sizeof e->drop_name, "%s", name);
+        e->drop_same = e->drop_deep = 0;
+    }
 }
 
 /* A block within a cell, a caption or a heading is a space, elsewhere the end of a line. */
@@ -439,7 +473,13 @@ void elements_start(struct elements *e, const char *name, const char *const *att
 {
     e->n_rest = 0;
     if (e->n_open == ELEMENTS_DEEP || e->n_deeper) {
+        int drops = !e->n_drop && elements_drops(name, attributes);
+        note_drop(e, name, drops);
         e->n_deeper++;
+        if (drops) {
+            e->n_drop = 1;
+            e->drop_deep = e->n_deeper;
+        }
         return;
     }
     struct element *o = &e->open[e->n_open], *parent = e->n_open ? o - 1 : NULL;
@@ -459,6 +499,7 @@ void elements_start(struct elements *e, const char *name, const char *const *att
         e->mode_at = e->n_open;
         e->n_heading = 0;
     }
+    note_drop(e, name, o->drops);
     e->n_drop += o->drops;
     if (!e->n_drop)
         start_text(e, is, name[1] - '0', parent);
@@ -516,8 +557,11 @@ void elements_end(struct elements *e, const char *name)
 {
     uint8_t what = find_name(name);
     int i = e->n_open - 1;
+    if (e->n_drop && e->drop_same && strncmp(name, e->drop_name, sizeof e->drop_name - 1) == 0)
+        e->drop_same--;
     if (e->n_deeper) {
-        e->n_deeper--;
+        if (e->n_deeper-- == e->drop_deep)
+            e->n_drop = e->drop_deep = 0;
         return;
     }
     while (i >= 0 && e->open[i].what != what)
@@ -531,6 +575,8 @@ void elements_end(struct elements *e, const char *name)
 void elements_close_all(struct elements *e)
 {
     e->n_deeper = 0;
+    if (e->drop_deep)
+        e->n_drop = e->drop_deep = 0;
     while (e->n_open)
         pop(e);
 }

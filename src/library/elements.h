@@ -5,7 +5,7 @@
 
 #include "library/text.h"
 
-enum { ELEMENTS_DEEP = 1000, ELEMENTS_PIECE = 4096, ELEMENTS_BLANKS = 256 };
+enum { ELEMENTS_DEEP = 1000, ELEMENTS_PIECE = 4096, ELEMENTS_BLANKS = 256, ELEMENTS_DROPPED = 32 };
 
 enum lines { LINES_TEXT, LINES_HEADING, LINES_PRE, LINES_TITLE };
 
@@ -21,6 +21,9 @@ struct elements {
     /* open elements; deeper ones are passed through and counted */
     struct element open[ELEMENTS_DEEP];
     int n_open, n_deeper, n_drop;
+    char drop_name
+        [ELEMENTS_DROPPED];   /* of the outermost one that is dropped, and how many of that name are open in it */
+    int drop_same, drop_deep; /* drop_deep: it is that deeper one */
     /* sections */
     char path[TEXT_PATH][TEXT_HEADING + 4];
     int level[TEXT_PATH], n_path;
@@ -56,6 +59,11 @@ void elements_text(struct elements *e, const char *text, size_t n);
 /* As if all open elements ended here: what follows begins outside of all. */
 void elements_close_all(struct elements *e);
 void elements_finish(struct elements *e);
+
+/* The outermost open element that is dropped, and how many of its name are open from there on; NULL: none is. */
+const char *elements_dropping(const struct elements *e, int *depth);
+/* Would it be dropped with its content? */
+int elements_drops(const char *name, const char *const *attributes);
 
 /* The text so far of the heading that is being read, NULL: none is; and its anchor, unless it has one. */
 const char *elements_heading(struct elements *e);

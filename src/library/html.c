@@ -2,8 +2,11 @@
  *
  * libxml2 is fed in small pieces, so that its work and memory stay linear in hostile text too:
  *   - its stack of open elements is searched by end tags that match nothing, so a document that is nested deeper than our own stack goes on
- *     in a fresh parser;
- *   - it holds text back until the next "<" comes, so a long text gets an empty comment now and then.
+ *     in a fresh parser, behind the end of what is dropped where it was in that;
+ *   - it holds text back until the next "<" comes, and keeps what it has read of tags that match nothing, so it gets an empty comment now
+ *     and then;
+ *   - it compares each attribute with all before it, and keeps a tag until it ends: of a tag the beginning counts;
+ *   - what is no text in any case (comments, declarations, scripts, styles) does not reach it.
  * Of its headers this needs a structure and five functions, which have been the same since version 2.0 (2.6 for the options): they are
  * declared here, since the package with the headers brings ICU's. */
 #include "library/html.h"
@@ -12,14 +15,18 @@
 #include "base/utf8.h"
 #include "library/elements.h"
 #include "library/encoding.h"
+#include "library/tags.h"
 
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
     PIECE = 4096,
-    RUN = 64 << 10, /* bytes of text without a tag, behind which a comment is put */
+    RUN = 64 << 10, /* bytes behind which a comment is put */
+    TAG_BYTES = 64 << 10,
+    TAG_ATTRIBUTES = 256,
     RECOVER = 1 << 0,
     NO_DTD = 1 << 2,
     NO_ERROR = 1 << 5,
@@ -96,7 +103,14 @@ struct feeder {
     struct elements *elements;
     char piece[PIECE];
     size_t n;
-    size_t run; /* bytes since the last "<" */
+    size_t run; /* bytes since the last comment of ours */
+    struct tags tags;
+    int is_cut; /* the rest of the tag does not count; 2: nor does its ">" */
+    char skip
+        [TAGS_NAME]; /* where a parser was begun inside of a dropped element: its name, and how many of that name are open */
+    int skip_depth;
+    char out[2 * PIECE]; /* of a piece: what the parser gets */
+    size_t n_out;
 };
 
 static int begin(struct feeder *f, struct error *err)
@@ -122,16 +136,100 @@ static void end(struct feeder *f)
     elements_close_all(f->elements);
 }
 
+static void put(struct feeder *f, const char *text, size_t n)
+{
+    if (f->skip_depth)
+        return;
+    memcpy(f->out + f->n_out, text, n);
+    f->n_out += n;
+}
+
+static void end_tag(struct feeder *f)
+{
+    if (f->skip_depth == 0) {
+        if (f->is_cut < 2)
+            put(f, ">", 1);
+    } else if (strcmp(f->tags.name, f->skip) == 0 && !f->tags.is_alone) {
+        f->skip_depth += f->tags.is_end ? -1 : 1;
+    }
+    f->is_cut = 0;
+}
+
+/* A byte of a tag. One that is too long is ended where it is cut, so that what it begins and ends is still told. */
+static void put_tag(struct feeder *f, char c, enum tags_state before)
+{
+    if (!f->is_cut && (f->tags.n_byte > TAG_BYTES || f->tags.n_attribute > TAG_ATTRIBUTES)) {
+        if (before == IN_DOUBLE || before == IN_SINGLE)
+            put(f, before == IN_DOUBLE ? "\"" : "'", 1);
+        f->is_cut = 1;
+    }
+    if (!f->is_cut)
+        put(f, &c, 1);
+}
+
+static void put_byte(struct feeder *f, char c)
+{
+    enum tags_state before = f->tags.state;
+    switch (tags_step(&f->tags, c)) {
+    case TAGS_TEXT:
+        put(f, &c, 1);
+        break;
+    case TAGS_PLAIN:
+        put(f, "<", 1);
+        put_byte(f, c);
+        break;
+    case TAGS_BEGIN:
+        put(f, "</", f->tags.is_end ? 2 : 1);
+        put(f, &c, 1);
+        break;
+    case TAGS_CLOSES:
+        put(f, "</", 2);
+        put(f, f->tags.name, f->tags.n_name);
+        put_byte(f, c);
+        break;
+    case TAGS_TAG:
+        put_tag(f, c, before);
+        break;
+    case TAGS_END:
+        end_tag(f);
+        break;
+    case TAGS_HELD:
+    case TAGS_LOST:
+        break;
+    }
+}
+
+/* The parser is nested as deep as it may be: another one goes on. Elements whose end tags may be left out are not waited for. */
+static int begin_anew(struct feeder *f, struct error *err)
+{
+    static const char *const endless[] = {"dd", "dt", "head", "li", "option", "p", "td", "th", "tr"};
+    int depth;
+    const char *dropped = elements_dropping(f->elements, &depth);
+    for (size_t i = 0; dropped && i < sizeof endless / sizeof *endless; i++)
+        if (strcmp(dropped, endless[i]) == 0)
+            dropped = NULL;
+    if (dropped) {
+        snprintf(f->skip, sizeof f->skip, "%s", dropped);
+        f->skip_depth = depth;
+    }
+    end(f);
+    if (f->tags.state >= IN_NAME && f->tags.state <= IN_BARE)
+        f->is_cut = 2; /* the old one has the first half */
+    return begin(f, err);
+}
+
 /* The first n bytes of the piece. */
 static int feed(struct feeder *f, size_t n, struct error *err)
 {
-    xml.parse(f->parser, f->piece, (int)n, 0);
+    f->n_out = 0;
+    for (size_t i = 0; i < n; i++)
+        put_byte(f, f->piece[i]);
+    if (f->n_out)
+        xml.parse(f->parser, f->out, (int)f->n_out, 0);
     memmove(f->piece, f->piece + n, f->n - n);
     f->n -= n;
-    if (f->elements->n_deeper == 0)
-        return 0;
-    end(f);
-    return begin(f, err);
+    f->run += f->n_out;
+    return f->elements->n_deeper ? begin_anew(f, err) : 0;
 }
 
 /* Bytes of the piece without a character that is not whole yet. */
@@ -152,18 +250,20 @@ static size_t cut_at(const struct feeder *f)
     return i > PIECE / 2 ? i : whole(f);
 }
 
-/* Text that has gone on for long without a tag gets a comment, not within a character or an entity. */
+/* A comment, where that is possible: not within a tag, a character or an entity. */
 static int break_run(struct feeder *f, struct error *err)
 {
-    size_t i = whole(f), k = i;
-    while (k > 0 && i - k < 64 && f->piece[k - 1] != ' ' && f->piece[k - 1] != ';' && f->piece[k - 1] != '&')
+    size_t i = cut_at(f), k = i;
+    while (k > 0 && i - k < 64 && !strchr(" ;&>", f->piece[k - 1]))
         k--;
     if (k > 0 && i - k < 64 && f->piece[k - 1] == '&')
         i = k - 1;
     if (feed(f, i, err))
         return -1;
-    xml.parse(f->parser, "<!---->", 7, 0);
-    f->run = 0;
+    if (f->tags.state == IN_TEXT) {
+        xml.parse(f->parser, "<!---->", 7, 0);
+        f->run = 0;
+    }
     return 0;
 }
 
@@ -178,11 +278,14 @@ static int parse(struct feeder *f, struct decoder *d, struct error *err)
         f->n += n;
         if (f->n < PIECE - 64)
             continue;
-        f->run = memchr(f->piece, '<', f->n) ? 0 : f->run + f->n;
         if (f->run >= RUN ? break_run(f, err) : feed(f, cut_at(f), err))
             return -1;
     }
-    return feed(f, f->n, err);
+    if (feed(f, f->n, err))
+        return -1;
+    if (f->tags.state == IN_OPEN) /* a "<" at the end */
+        xml.parse(f->parser, "&lt;", 4, 0);
+    return 0;
 }
 
 int html_sections(const struct text_input *in, const char *title, const struct text_sink *sink, struct error *err)
@@ -194,7 +297,7 @@ int html_sections(const struct text_input *in, const char *title, const struct t
     if (!failed && (!f || !e))
         failed = error_set(err, ERR_MEMORY, "no memory to read HTML");
     if (!failed)
-        failed = decoder_open(&d, in, err);
+        failed = decoder_open(&d, in, 1, err);
     if (!failed) {
         f->elements = e;
         elements_begin(e, title, sink);

@@ -1,4 +1,4 @@
-/* See markdown.h. HTML inside Markdown is taken apart here: its tags alone matter, and a file of Markdown should not want libxml2. */
+/* See markdown.h. Of HTML inside Markdown the tags alone matter (tags.h): a file of Markdown should not want libxml2. */
 #include "library/markdown.h"
 
 #include "base/error.h"
@@ -7,15 +7,22 @@
 #include "library/elements.h"
 #include "library/encoding.h"
 #include "library/entity.h"
+#include "library/tags.h"
 
 #include <locale.h>
 #include <md4c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <wctype.h>
 
-enum { TAG = 2048, ATTRIBUTES = 16 };
+enum {
+    TAG = 2048,
+    ATTRIBUTES = 16,
+    COLUMNS = 128, /* of a table: md4c tells all of them in each row, whatever the row has */
+    CLOSES_WITHIN = 1024
+};
 
 struct seen { /* ids of headings: their hashes, and how often each came */
     uint64_t hash;
@@ -24,10 +31,12 @@ struct seen { /* ids of headings: their hashes, and how often each came */
 
 struct markdown {
     struct elements *elements;
-    int n_image;   /* images that are open: what is in them is not text */
+    const char *end; /* of the document */
+    int n_image;     /* images that are open: what is in them is not text */
+    struct tags tags;
     char tag[TAG]; /* of HTML: one that has not ended yet */
     size_t n_tag;
-    int in_tag;
+    int in_html; /* a block of it, not a tag within a line */
     struct seen *seen;
     size_t n_seen, cap_seen;
     locale_t unicode;
@@ -88,86 +97,70 @@ static void make_id(struct markdown *m, const char *heading, char *id, size_t ca
 
 /* ---- HTML inside ---------------------------------------- */
 
-static const char space[] = " \t\r\n\f";
-
-/* NAME="VALUE" and the like, from p on, which is taken apart in place. */
-static void read_attributes(char *p, const char **a)
+/* Does </name> follow in the same paragraph, before long? "List<Object>" is no element that hides what comes behind it. */
+static int closes_soon(const struct markdown *m, const char *p, const char *name)
 {
-    int n = 0;
-    for (p += strspn(p, " \t\r\n\f/"); *p && n < ATTRIBUTES; p += strspn(p, " \t\r\n\f/")) {
-        char *name = p, *value = NULL;
-        p += strcspn(p, " \t\r\n\f/=");
-        char *name_end = p;
-        p += strspn(p, space);
-        if (*p == '=') {
-            p++;
-            p += strspn(p, space);
-            char quote = *p == '"' || *p == '\'' ? *p++ : 0;
-            value = p;
-            p += quote ? strcspn(p, (char[]){quote, 0}) : strcspn(p, space);
-            if (*p)
-                *p++ = 0;
-        }
-        *name_end = 0;
-        for (char *c = name; *c; c++)
-            *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
-        a[2 * n] = name;
-        a[2 * n++ + 1] = value;
-    }
-    a[2 * n] = NULL;
+    size_t n = strlen(name), left = (size_t)(m->end - p);
+    const char *end = p + (left < CLOSES_WITHIN ? left : CLOSES_WITHIN);
+    for (; p + n + 2 <= end && !(p[0] == '\n' && p[1] == '\n'); p++)
+        if (p[0] == '<' && p[1] == '/' && strncasecmp(p + 2, name, n) == 0)
+            return 1;
+    return 0;
 }
 
-static void end_tag(struct markdown *m)
+/* behind: the text after the tag. */
+static void end_tag(struct markdown *m, const char *behind)
 {
     static const char *const alone[] = {"br",   "hr",  "img",   "input",  "meta",  "link", "area",
                                         "base", "col", "embed", "source", "track", "wbr"};
-    const char *a[2 * ATTRIBUTES + 1];
-    char *p = m->tag;
+    const char *a[2 * ATTRIBUTES + 1], *name = m->tags.name;
+    int is_alone = m->tags.is_alone;
     m->tag[m->n_tag] = 0;
-    m->n_tag = 0;
-    m->in_tag = 0;
-    int closes = *p == '/';
-    p += closes;
-    size_t n = 0;
-    while ((p[n] | 32) >= 'a' && (p[n] | 32) <= 'z' ? 1 : n && p[n] >= '0' && p[n] <= '9') {
-        p[n] = (char)(p[n] | (p[n] >= 'A' && p[n] <= 'Z' ? 32 : 0));
-        n++;
-    }
-    if (n == 0)
-        return; /* a comment, a declaration */
-    char *rest = p + n + (p[n] != 0);
-    p[n] = 0;
-    if (closes) {
-        elements_end(m->elements, p);
+    if (m->tags.is_end) {
+        elements_end(m->elements, name);
         return;
     }
-    read_attributes(rest, a);
-    elements_start(m->elements, p, a);
+    tags_attributes(m->tag + strcspn(m->tag, " \t\r\n\f/"), a, ATTRIBUTES);
     for (size_t i = 0; i < sizeof alone / sizeof *alone; i++)
-        if (strcmp(alone[i], p) == 0)
-            elements_end(m->elements, p);
+        is_alone |= strcmp(alone[i], name) == 0;
+    if (!is_alone && !m->in_html && elements_drops(name, a) && !closes_soon(m, behind, name)) {
+        m->tags.state = IN_TEXT;
+        return;
+    }
+    elements_start(m->elements, name, a);
+    if (is_alone)
+        elements_end(m->elements, name);
+}
+
+static void put_tag(struct markdown *m, char c)
+{
+    if (m->n_tag + 1 < TAG)
+        m->tag[m->n_tag++] = c;
 }
 
 static void put_html(struct markdown *m, const char *text, size_t n)
 {
-    size_t from = 0;
+    size_t from = 0; /* of the text that is not given yet */
     for (size_t i = 0; i < n; i++) {
-        if (!m->in_tag && text[i] == '<') {
-            elements_text(m->elements, text + from, i - from);
-            m->in_tag = 1;
-        } else if (m->in_tag && text[i] == '>' &&
-                   (strncmp(m->tag, "!--", 3) || m->n_tag < 5 || strncmp(m->tag + m->n_tag - 2, "--", 2) == 0)) {
-            end_tag(m);
-            from = i + 1;
-        } else if (m->in_tag && m->n_tag + 1 < TAG) {
-            m->tag[m->n_tag++] = text[i];
-        } else if (m->in_tag) { /* a long one ends in what it ends in: the last bytes tell a comment's end */
-            memmove(m->tag + TAG / 2, m->tag + TAG / 2 + 1, TAG / 2 - 2);
-            m->tag[m->n_tag - 1] = text[i];
-        }
+        enum tags_byte what = tags_step(&m->tags, text[i]);
+        if (what == TAGS_TEXT)
+            continue;
+        elements_text(m->elements, text + from, i - from);
+        from = i + 1;
+        if (what == TAGS_BEGIN)
+            m->n_tag = 0;
+        if (what == TAGS_BEGIN || what == TAGS_TAG)
+            put_tag(m, text[i]);
+        if (what == TAGS_PLAIN)
+            elements_text(m->elements, "<", 1);
+        if (what == TAGS_CLOSES)
+            m->n_tag = 0;
+        if (what == TAGS_PLAIN || what == TAGS_CLOSES)
+            from = i--;
+        if (what == TAGS_END)
+            end_tag(m, text + i + 1);
     }
-    if (!m->in_tag)
-        elements_text(m->elements, text + from, n - from);
+    elements_text(m->elements, text + from, n - from);
 }
 
 /* ---- what md4c tells
@@ -210,6 +203,7 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *arg)
 {
     struct markdown *m = arg;
     const char *name = block_name(type, detail);
+    m->in_html = type == MD_BLOCK_HTML;
     if (name)
         elements_start(m->elements, name, NULL);
     return 0;
@@ -226,10 +220,10 @@ static int leave_block(MD_BLOCKTYPE type, void *detail, void *arg)
     }
     if (name)
         elements_end(m->elements, name);
-    if (type == MD_BLOCK_HTML) { /* what is open goes on, a tag does not */
-        m->in_tag = 0;
-        m->n_tag = 0;
-    }
+    if (m->tags.state == IN_OPEN)
+        elements_text(m->elements, "<", 1);
+    m->tags.state = IN_TEXT; /* what is open goes on, a tag does not */
+    m->in_html = 0;
     return 0;
 }
 
@@ -289,14 +283,13 @@ static char *read_whole(const struct text_input *in, size_t *n, struct error *er
     struct decoder *d = NULL;
     size_t cap = 64 << 10, got = 1;
     char *text = malloc(cap);
-    int failed = text ? decoder_open(&d, in, err) : error_set(err, ERR_MEMORY, "no memory to read a text");
+    int failed = text ? decoder_open(&d, in, 0, err) : error_set(err, ERR_MEMORY, "no memory to read a text");
     *n = 0;
     while (!failed && got) {
         if (cap - *n < 4096) {
-            char *more = cap > MARKDOWN_MOST ? NULL : realloc(text, 2 * cap);
+            char *more = realloc(text, 2 * cap);
             if (!more) {
-                failed = error_set(err, ERR_INPUT, "it has more than %d MiB, the most of Markdown",
-                                   MARKDOWN_MOST >> 20);
+                failed = error_set(err, ERR_MEMORY, "no memory to read a text");
                 break;
             }
             text = more;
@@ -304,6 +297,8 @@ static char *read_whole(const struct text_input *in, size_t *n, struct error *er
         }
         failed = decoder_next(d, text + *n, cap - *n, &got, err);
         *n += got;
+        if (!failed && *n > MARKDOWN_MOST)
+            failed = error_set(err, ERR_INPUT, "it has more than %d MiB, the most of Markdown", MARKDOWN_MOST >> 20);
     }
     decoder_close(d);
     if (failed) {
@@ -311,6 +306,23 @@ static char *read_whole(const struct text_input *in, size_t *n, struct error *er
         return NULL;
     }
     return text;
+}
+
+/* A line that would begin a table of more columns than COLUMNS becomes text: a dash of it is made to be none. */
+static void narrow_tables(char *text, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        char *line = text + i, *end = memchr(line, '\n', n - i), *dash = NULL;
+        size_t length = end ? (size_t)(end - line) : n - i, k = 0, bars = 0;
+        while (k < length && line[k] && strchr("|:- \t\r>*+.)0123456789", line[k])) {
+            bars += line[k] == '|';
+            dash = line[k] == '-' ? line + k : dash;
+            k++;
+        }
+        if (k == length && bars >= COLUMNS && dash)
+            *dash = 0x7f; /* which is no text */
+        i += length + 1;
+    }
 }
 
 /* Bytes of the block between two lines of --- that a text may begin with. */
@@ -345,7 +357,9 @@ int markdown_sections(const struct text_input *in, const char *title, const stru
         failed = error_set(err, ERR_MEMORY, "no memory to read Markdown");
     if (!failed) {
         size_t from = front_matter(text, n);
+        narrow_tables(text + from, n - from);
         m->elements = e;
+        m->end = text + n;
         m->unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
         elements_begin(e, title, sink);
         if (md_parse(text + from, (MD_SIZE)(n - from), &parser, m))
@@ -368,7 +382,7 @@ int plain_sections(const struct text_input *in, const char *title, const struct 
     struct decoder *d;
     struct elements *e = malloc(sizeof *e);
     size_t n = 1;
-    int failed = e ? decoder_open(&d, in, err) : error_set(err, ERR_MEMORY, "no memory to read a text");
+    int failed = e ? decoder_open(&d, in, 0, err) : error_set(err, ERR_MEMORY, "no memory to read a text");
     if (failed) {
         free(e);
         return -1;

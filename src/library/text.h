@@ -16,7 +16,7 @@ enum {
     TEXT_PATH = 7,      /* the title and headings of ranks 2 to 6 */
     TEXT_HEADING = 500, /* bytes of one that are kept */
     TEXT_ANCHOR = 200,
-    TEXT_RULES = 1 /* the version of library.md 10: another one extracts anew */
+    TEXT_RULES = 2 /* the version of library.md 10: another one extracts anew */
 };
 
 struct text_section {

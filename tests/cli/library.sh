@@ -191,6 +191,17 @@ is "a folder of 600 files" 0 "=many: 600 articles, 1200 chunks; 600 new, 0 remov
 "$tool" dump "$dir/whole/many.db" >"$dir/wanted"
 killed "a folder, killed" KILL "$dir/many" many 15
 
+# Metadata is somebody else's text.
+"$tool" zim "$dir/c.zim" 3 "$(printf '2026\033[31m\n\302\233')"
+run library add "$dir/c.zim" --library "$dir/control"
+is "control characters in metadata" 0 "^generated: 3 articles" ""
+run library list --json --library "$dir/control"
+is "no control characters in a date" 0 '"date":"2026\?\[31m\?\?\?",' ""
+mkfifo "$dir/pipe.zim"
+timeout 60 "$stoker" library add "$dir/pipe.zim" --library "$dir/control" >"$dir/out" 2>"$dir/err"
+status=$?
+is "a pipe" 1 "" "pipe.zim is not a regular file$"
+
 # Two writers; a disk that is full.
 "$stoker" library add "$dir/g.zim" --library "$dir/two" >"$dir/first" 2>&1 &
 first=$!

@@ -2,6 +2,7 @@
 #include "cli/library/library.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "library/library.h"
 
 #include <inttypes.h>
@@ -53,10 +54,19 @@ static json_t *json_hit(const struct library *l, const struct search_hit *h, int
                      text_of(url), "date", s->source.date);
 }
 
+/* Of a database that another program may have written: no control characters for the terminal. */
 static void print_heading(const char *heading)
 {
-    for (; *heading; heading++)
-        *heading == '\n' ? fputs(" > ", stdout) : putchar(*heading);
+    char shown[8 * 512];
+    for (; *heading; heading += *heading == '\n') {
+        size_t n = strcspn(heading, "\n");
+        snprintf(shown, sizeof shown, "%.*s", (int)n, heading);
+        utf8_make_plain(shown);
+        fputs(shown, stdout);
+        heading += n;
+        if (*heading)
+            fputs(" > ", stdout);
+    }
 }
 
 static void print_json(json_t *o)

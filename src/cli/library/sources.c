@@ -56,6 +56,9 @@ int library_cmd_list(const struct library_command *c)
         struct source_about *s = &l.list[i]->source;
         utf8_make_plain(s->title);
         utf8_make_plain(s->date);
+        utf8_make_plain(s->language);
+        utf8_make_plain(s->license);
+        utf8_make_plain(s->path);
         if (c->json)
             json_array_append_new(list, json_source(&l, l.list[i]));
         else
