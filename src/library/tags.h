@@ -1,6 +1,6 @@
 /* Where in HTML a byte stands: in text, in a tag, or in what is nothing to a reader: comments, declarations, the insides of scripts and
- * styles. It is not a parser: it says what may be given to one, and takes HTML inside Markdown apart (library.md 10). One byte after another,
- * in constant memory. */
+ * styles. It is not a parser: it says what may be given to one, and takes HTML inside Markdown apart (library.md 10). One byte after
+ * another, in constant memory. */
 #ifndef LIBRARY_TAGS_H
 #define LIBRARY_TAGS_H
 
