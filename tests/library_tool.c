@@ -2,10 +2,12 @@
  *
  * What tests/cli/library.sh and tests/library_memory.sh need besides the program.
  *
- *     library_tool zim FILE N [DATE]     an archive of N articles, the same for the same N and DATE
+ *     library_tool zim FILE N [DATE]     an archive of N articles, the same for the same N and DATE; neighbours are in clusters far apart
+ *     library_tool add FILE DIR WINDOW [STOP]   adds it, WINDOW articles in order at a time, and stops at the commit after STOP of them
  *     library_tool dump FILE.db          all that a source holds, its index word by word, as text
  *     library_tool text FILE.db          bytes of its text */
 #include "base/error.h"
+#include "library/add.h"
 #include "library/md5.h"
 #include "library/source.h"
 
@@ -139,12 +141,13 @@ static void put_entries(FILE *f, const struct layout *l)
     char text[16];
     for (uint32_t i = 0; i < l->n_entry; i++) {
         int is_page = i < l->n;
+        uint32_t page = (uint32_t)((uint64_t)i * 7919 % l->n); /* its own, unless N is a multiple */
         put_number(f, !is_page, 2);
         put_number(f, 0, 1);
         put(f, is_page ? "C" : "M", 1);
         put_number(f, 0, 4);
-        put_number(f, is_page ? i / PER_CLUSTER : l->n_cluster - 1, 4);
-        put_number(f, is_page ? i % PER_CLUSTER : i - l->n, 4);
+        put_number(f, is_page ? page / PER_CLUSTER : l->n_cluster - 1, 4);
+        put_number(f, is_page ? page % PER_CLUSTER : i - l->n, 4);
         snprintf(text, sizeof text, "p%07u", i);
         put(f, is_page ? text : names[i - l->n], strlen(is_page ? text : names[i - l->n]) + 1);
         put(f, "", 1);
@@ -215,10 +218,27 @@ static int dump(const char *path, int all)
     return 0;
 }
 
+/* ---- adding ---------------------------------------------------------------------------------------- */
+
+static int stops(void *arg, const struct add_report *r) { return *(int *)arg && r->n_new >= *(int *)arg; }
+
+static int add(const char *path, const char *dir, int window, int stop)
+{
+    static struct add_report r;
+    struct error err = {0};
+    struct add_options o = {.dir = dir, .window = (uint32_t)window, .tick = stops, .arg = &stop};
+    if (library_add(path, &o, &r, &err))
+        fprintf(stderr, "%s\n", err.text);
+    printf("%" PRId64 " new%s\n", r.n_new, r.is_stopped ? ", stopped" : "");
+    return err.code != ERR_NONE;
+}
+
 int main(int argc, char **argv)
 {
     if (argc >= 4 && strcmp(argv[1], "zim") == 0)
         return make_zim(argv[2], (uint32_t)atoi(argv[3]), argc > 4 ? argv[4] : "2026-01-01");
+    if (argc >= 5 && strcmp(argv[1], "add") == 0)
+        return add(argv[2], argv[3], atoi(argv[4]), argc > 5 ? atoi(argv[5]) : 0);
     if (argc == 3)
         return dump(argv[2], strcmp(argv[1], "text") != 0);
     return 2;

@@ -6,7 +6,11 @@
 #include "base/error.h"
 #include "library/source.h"
 
-enum { ADD_NAMED = 5, ADD_HTML_MOST = 16 << 20 };
+enum {
+    ADD_NAMED = 5,
+    ADD_HTML_MOST = 16 << 20,
+    ADD_WINDOW = 1 << 20 /* articles of an archive that are put in order at a time */
+};
 
 struct add_report {
     char name[128];
@@ -22,6 +26,7 @@ struct add_report {
 struct add_options {
     const char *dir, *name; /* name NULL: the source's own */
     int verify;
+    uint32_t window; /* instead of ADD_WINDOW, for tests: small archives have several then */
     /* now and then; non-zero: stop at the next commit */
     int (*tick)(void *arg, const struct add_report *r);
     void *arg;

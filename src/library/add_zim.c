@@ -122,29 +122,87 @@ static int add_page(struct adding *a, struct zim *z, const struct zim_entry *e, 
     return source_article_end(&a->store, err);
 }
 
+/* ---- the order of articles ---------------------------------------- */
+
+/* Articles of neighbouring paths may be in clusters far apart. So entries are taken in windows of ADD_WINDOW articles, and a window in the
+ * order of its clusters, each of which is decompressed once then. The cursor of a source counts articles in this order. */
+struct window {
+    uint32_t from, to; /* entries */
+    int64_t before;    /* articles of the windows before it */
+    size_t n, cap;
+    uint64_t *article; /* cluster, then entry */
+};
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* An entry that cannot be read is one sentence: -1 where the file itself cannot. */
+static int read_entry(struct adding *a, struct zim *z, uint32_t i, struct zim_entry *e, int *is_read, struct error *err)
+{
+    struct error skip = {0};
+    *is_read = zim_entry(z, i, e, &skip) == 0;
+    if (*is_read)
+        return 0;
+    if (a)
+        add_skip(a, skip.text);
+    return skip.code == ERR_IO ? error_set(err, skip.code, "%s", skip.text) : 0;
+}
+
+/* The window behind the last one. a: who is told of bad entries, or NULL. */
+static int next_window(struct adding *a, struct zim *z, struct window *w, struct zim_entry *e, struct error *err)
+{
+    uint32_t n = zim_about(z)->n_entry;
+    int failed = 0, is_read;
+    w->before += (int64_t)w->n;
+    w->n = 0;
+    w->from = w->to;
+    for (; !failed && w->to < n && w->n < w->cap; w->to++) {
+        failed = read_entry(a, z, w->to, e, &is_read, err);
+        if (!failed && is_read && zim_is_article(z, e))
+            w->article[w->n++] = (uint64_t)e->cluster << 32 | w->to;
+    }
+    qsort(w->article, w->n, sizeof *w->article, compare);
+    return failed;
+}
+
+/* From the cursor to the window's end: 0, 1 stopped, -1. */
+static int add_window(struct adding *a, struct zim *z, const struct window *w, struct zim_entry *e, struct error *err)
+{
+    int64_t *cursor = &a->store.source.cursor;
+    int state = 0, is_read;
+    while (state == 0 && *cursor < w->before + (int64_t)w->n) {
+        int64_t i = *cursor - w->before;
+        state = read_entry(a, z, (uint32_t)w->article[i], e, &is_read, err);
+        if (state == 0 && is_read)
+            state = add_page(a, z, e, err);
+        *cursor += 1;
+        a->r->done = w->from + (w->to - w->from) * (i + 1) / (int64_t)w->n;
+        if (state == 0)
+            state = add_batch(a, err);
+    }
+    return state;
+}
+
 /* From the cursor to the end: 0, 1 stopped, -1. */
 static int add_entries(struct adding *a, struct zim *z, struct error *err)
 {
     struct zim_entry *e = malloc(sizeof *e);
     uint32_t n = zim_about(z)->n_entry;
-    int state = e ? source_transaction(&a->store, err) : error_set(err, ERR_MEMORY, "no memory for an entry");
+    struct window w = {.cap = a->o->window ? a->o->window : ADD_WINDOW};
+    w.article = malloc(w.cap * sizeof *w.article);
+    int state = e && w.article ? source_transaction(&a->store, err)
+                               : error_set(err, ERR_MEMORY, "no memory for the order of articles");
     a->r->total = n;
-    for (int64_t i = a->store.source.cursor; state == 0 && i < n; i++) {
-        struct error skip = {0};
-        a->r->done = i + 1;
-        if (zim_entry(z, (uint32_t)i, e, &skip)) {
-            add_skip(a, skip.text);
-            if (skip.code == ERR_IO)
-                state = error_set(err, skip.code, "%s", skip.text);
-            continue;
-        }
-        if (!zim_is_article(z, e))
-            continue;
-        state = add_page(a, z, e, err);
-        a->store.source.cursor = i + 1;
+    while (state == 0 && w.to < n) {
+        int64_t cursor = a->store.source.cursor;
+        state = next_window(cursor < w.before + (int64_t)(w.n + w.cap) ? a : NULL, z, &w, e, err);
         if (state == 0)
-            state = add_batch(a, err);
+            state = add_window(a, z, &w, e, err);
     }
+    free(w.article);
     free(e);
     return state;
 }

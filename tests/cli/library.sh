@@ -142,6 +142,20 @@ run library add "$dir/g.zim" --library "$dir/whole"
 is "an archive of 5,000 pages" 0 "=generated: 5000 articles, 20000 chunks; 5000 new, 0 removed, 0 skipped" ""
 "$tool" dump "$dir/whole/generated.db" >"$dir/wanted"
 [ "$(wc -l <"$dir/wanted")" -gt 100000 ] && pass || fail "the dump" "is short"
+turns() { # how often the cluster of an article is less than that of the one before
+    awk -F'|' '/^SELECT/ { on = /^SELECT id, path/; next } on { n += $5 < last; last = $5 } END { print n }' "$1"
+}
+[ "$(turns "$dir/wanted")" = 0 ] && pass || fail "the order of clusters" "$(turns "$dir/wanted") steps back"
+"$tool" add "$dir/g.zim" "$dir/windows" 1000 >"$dir/out" 2>"$dir/err"
+is "windows of 1,000 articles" 0 "=5000 new" ""
+"$tool" dump "$dir/windows/generated.db" >"$dir/whole_windows"
+[ "$(turns "$dir/whole_windows")" = 4 ] && pass || fail "windows" "$(turns "$dir/whole_windows") steps back, not 4"
+for i in 1 2 3 4 5 6 7 8; do
+    "$tool" add "$dir/g.zim" "$dir/stopped" 1000 700 >"$dir/out" 2>"$dir/err"
+done
+is "the last of seven stops" 0 "=0 new" ""
+"$tool" dump "$dir/stopped/generated.db" >"$dir/is"
+cmp -s "$dir/whole_windows" "$dir/is" && pass || fail "stopped seven times, in windows" "another dump than undisturbed"
 appears() { # waits for a file
     for i in $(seq 1000); do
         [ ! -e "$1" ] || return 0
