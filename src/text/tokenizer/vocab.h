@@ -116,6 +116,7 @@ struct tokenizer {
 enum { WORKSPACES = 2 };
 struct workspace {
     atomic_int taken;
+    int keeps; /* 1: memory of the last caller */
     struct merger merger;
     struct splitting splitting;
     char *buffer;

@@ -35,17 +35,24 @@ void workspaces_free(struct tokenizer *t)
     }
 }
 
+/* What is kept counts as requests' memory: a thread that works for no request may neither free it nor leave its own there. */
 struct workspace *workspace_take(const struct tokenizer *t, struct workspace *own)
 {
-    for (int i = 0; i < WORKSPACES; i++)
-        if (!atomic_exchange(&t->workspace[i].taken, 1))
-            return &t->workspace[i];
+    for (int i = 0; i < WORKSPACES; i++) {
+        struct workspace *w = &t->workspace[i];
+        if (atomic_exchange(&w->taken, 1))
+            continue;
+        if (reqmem_here() || !w->keeps)
+            return w;
+        atomic_store(&w->taken, 0);
+    }
     return own;
 }
 
 void workspace_give(struct workspace *w, struct workspace *own)
 {
-    if (w == own || w->buffer_size > KEPT || w->merger.cap * sizeof(struct symbol) > KEPT)
+    w->keeps = w != own && reqmem_here() && w->buffer_size <= KEPT && w->merger.cap * sizeof(struct symbol) <= KEPT;
+    if (!w->keeps)
         drop(w);
     if (w == own)
         splitting_end(&w->splitting);

@@ -6,6 +6,8 @@
 #include "text/tokenizer/vocab.h"
 #include "text_fixture.h"
 
+#include "base/reqmem.h"
+
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -537,6 +539,32 @@ static void test_memory(void **state)
     tokenizer_destroy(t);
 }
 
+/* Threads with an account and one without by turns: what each leaves is its own, so at the end nothing is taken, nor less. */
+static void test_accounts(void **state)
+{
+    (void)state;
+    static char text[6000];
+    struct tokenizer *t = load_file(EMBER);
+    struct reqmem memory;
+    struct reqmem_account account = {.of = &memory};
+    assert_non_null(t);
+    reqmem_init(&memory, 64 << 20, 0);
+    for (int i = 0; i < 24; i++) {
+        size_t n = 200 + (size_t)i * 200;
+        memset(text, 'a' + i, n);
+        if (i % 3)
+            reqmem_enter(&account, 0);
+        struct token_list l = encode(t, text, n, 0, 0);
+        token_list_free(&l);
+        if (i % 3)
+            reqmem_leave();
+    }
+    reqmem_enter(&account, 0);
+    tokenizer_destroy(t);
+    reqmem_leave();
+    assert_int_equal(reqmem_taken(&memory), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -547,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_threads),      cmocka_unit_test(test_long_runs),
         cmocka_unit_test(test_refusals),     cmocka_unit_test(test_roles),
         cmocka_unit_test(test_memory),       cmocka_unit_test(test_control_by_merges),
+        cmocka_unit_test(test_accounts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
