@@ -19,12 +19,13 @@ static int only_byte(const struct matcher *m, uint32_t id)
     return only;
 }
 
-/* The only token of an edge. *only is -1 at the beginning; -1: there are others. */
-static int add_token(const struct matcher *m, uint32_t state, int32_t *only)
+/* The only token of an edge. *only is -1 at the beginning; -1: there are others, or more work than up to `end`. */
+static int add_token(struct matcher *m, uint32_t state, uint64_t end, int32_t *only)
 {
+    m->meter.done++;
     for (uint32_t e = m->g->first[state]; e < m->g->first[state + 1]; e++) {
         const struct edge *edge = &m->g->edge[e];
-        if (edge->kind == EDGE_OTHER)
+        if (edge->kind == EDGE_OTHER || ++m->meter.done >= end)
             return -1;
         if (edge->kind != EDGE_TOKEN)
             continue;
@@ -35,8 +36,8 @@ static int add_token(const struct matcher *m, uint32_t state, int32_t *only)
     return 0;
 }
 
-/* The only token that a set reads whole, where it reads nothing else. -1: there is a choice. */
-static int32_t only_token(const struct matcher *m, uint32_t id)
+/* The only token that a set reads whole, where it reads nothing else. -1: there is a choice, or more work than up to `end`. */
+static int32_t only_token(struct matcher *m, uint32_t id, uint64_t end)
 {
     const struct set *set = set_at(m, id);
     int32_t only = -1;
@@ -45,7 +46,7 @@ static int32_t only_token(const struct matcher *m, uint32_t id)
     for (uint32_t i = 0; i < set->n; i++) {
         const struct states *states = states_at(m, set->config[i].states);
         for (uint32_t k = 0; k < states->n; k++)
-            if (add_token(m, states->state[k], &only))
+            if (add_token(m, states->state[k], end, &only))
                 return -1;
     }
     return only;
@@ -61,15 +62,15 @@ size_t constraint_certain(const struct constraint_state *s, char *text, size_t m
     *token = -1;
     matcher_begin(m);
     while (at.phase == CONSTRAINT_GOVERNED && !at.ended && n < most && !matcher_low(m) &&
-           m->meter.done - begin < *work && (byte = only_byte(m, at.set)) >= 0) {
+           m->meter.done < begin + *work && (byte = only_byte(m, at.set)) >= 0) {
         char next = (char)byte;
         m->meter.done += 4; /* 256 classes looked at */
         if (constraint_feed(&at, &next, 1) || m->full)
             break;
         text[n++] = next;
     }
-    if (at.phase == CONSTRAINT_GOVERNED && !at.ended && n < most && !m->full)
-        *token = only_token(m, at.set);
+    if (at.phase == CONSTRAINT_GOVERNED && !at.ended && n < most && !m->full && m->meter.done < begin + *work)
+        *token = only_token(m, at.set, begin + *work);
     matcher_begin(m);
     *work = m->meter.done - begin;
     return n;

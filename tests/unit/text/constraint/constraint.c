@@ -238,6 +238,7 @@ static void certain_behind(const char *grammar, const char *text, const char *ex
     assert_in_range(work, 0, CONSTRAINT_MS + CONSTRAINT_STEP);
     work = 0; /* nothing may be done: nothing is certain */
     assert_int_equal(constraint_certain(s, out, sizeof out - 1, &token, &work), 0);
+    assert_int_equal(token, -1);
     assert_int_equal(constraint_accept_text(s, expected, strlen(expected), &err), 1); /* nothing changed */
     constraint_destroy(c);
 }
@@ -266,12 +267,36 @@ static void test_certain(void **state)
     certain_behind("root ::= \"call\" !<[7]>", "ca", "ll", -1);
 }
 
+/* The same token in so many ways: looking for it is work, and ends. */
+static void test_certain_token(void **state)
+{
+    (void)state;
+    static char grammar[20000] = "root ::= <[7]> \"0\"";
+    for (int i = 1; i < 900; i++)
+        sprintf(grammar + strlen(grammar), " | <[7]> \"%d\"", i);
+    struct constraint *c = from_gbnf(grammar);
+    struct constraint_state *s;
+    struct error err = {0};
+    char out[8];
+    int32_t token;
+    uint64_t work = CONSTRAINT_MS;
+    assert_int_equal(constraint_begin(&s, c, &err), 0);
+    assert_int_equal(constraint_certain(s, out, sizeof out, &token, &work), 0);
+    assert_int_equal(token, 7);
+    assert_in_range(work, 900, CONSTRAINT_MS);
+    work = 100;
+    assert_int_equal(constraint_certain(s, out, sizeof out, &token, &work), 0);
+    assert_int_equal(token, -1);
+    assert_in_range(work, 100, 200);
+    constraint_destroy(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_depth),   cmocka_unit_test(test_same_masks), cmocka_unit_test(test_letters),
-        cmocka_unit_test(test_history), cmocka_unit_test(test_long),       cmocka_unit_test(test_place),
-        cmocka_unit_test(test_certain),
+        cmocka_unit_test(test_depth),   cmocka_unit_test(test_same_masks),    cmocka_unit_test(test_letters),
+        cmocka_unit_test(test_history), cmocka_unit_test(test_long),          cmocka_unit_test(test_place),
+        cmocka_unit_test(test_certain), cmocka_unit_test(test_certain_token),
     };
     return cmocka_run_group_tests(tests, open_ember, close_ember);
 }
