@@ -578,14 +578,15 @@ struct stoker_event {
         } vector;
         struct {
             enum stoker_end_reason reason;
-            size_t n_prompt, n_cached, n_generated;  /* tokens: of the prompt; of these from the cache; of the answer */
-            int end_sampled;                         /* 1: an end-of-text token ended it, which is not in n_generated */
-            struct stoker_logprob end_token;         /* which, where wants_logprobs is 1 */
-            size_t n_drafted, n_accepted;            /* tokens: drafted; of these, what was chosen */
-            size_t n_captured;                       /* positions that were recorded */
-            size_t n_end_top;                        /* entries of the request's end_top that are filled in */
-            uint64_t seed;                           /* the one that was used */
-            double prompt_seconds, generate_seconds; /* from admission to the first token; from there to the end */
+            size_t n_prompt, n_cached, n_generated; /* tokens: of the prompt; of these from the cache; of the answer */
+            int end_sampled;                        /* 1: an end-of-text token ended it, which is not in n_generated */
+            struct stoker_logprob end_token;        /* which, where wants_logprobs is 1 */
+            size_t n_drafted, n_accepted;           /* tokens: drafted; of these, what was chosen */
+            size_t n_predicted, n_predicted_accepted; /* of these, those of the request's prediction */
+            size_t n_captured;                        /* positions that were recorded */
+            size_t n_end_top;                         /* entries of the request's end_top that are filled in */
+            uint64_t seed;                            /* the one that was used */
+            double prompt_seconds, generate_seconds;  /* from admission to the first token; from there to the end */
         } end;
     } u;
     struct stoker_error error; /* with STOKER_FAILED */
@@ -909,6 +910,7 @@ struct stoker_plan {
     double prompt_seconds, step_seconds; /* of a prompt; of a token for each sequence */
     double hit_rate, read_bytes;         /* of experts, in such a step; bytes that it reads */
     int n_file;                          /* files of the model */
+    int ngrams;                          /* 1: what texts repeat and requests predict is drafted */
     int n_type; /* block types of the model's weights, most bytes first, and the tier whose kernels multiply with them; static */
     const char *type[STOKER_TYPES], *kernel[STOKER_TYPES];
 };

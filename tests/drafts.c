@@ -16,6 +16,7 @@
  *     known      each answer goes on: what a drafted answer leaves in the cache is found, and is right
  *     repeated   drafts by what the text repeats (--draft ngram), of a prompt that says everything three times
  *     predicted  answers that are known before, by stoker_request.prediction: right, with an edit, wrong, with ids that there are not
+ *     behind     answers that are forced and predicted token by token
  *     forced     answers of a pattern and of a schema, where the model has a tokenizer
  *     certain    what a schema and a pattern force, by --draft ngram
  *     events     a caller that reads late: drafts wait as tokens do
@@ -639,6 +640,52 @@ static void certain(const struct subject *m, int must)
         verdict(m, "certain", ok, ok || n ? detail : err.text);
 }
 
+/* One token of two is forced, the other one predicted: drafts go on behind what is forced. And what is counted as predicted is that. */
+static void behind_forced(const struct subject *m, int must)
+{
+    static const char pattern[] = "(~[0-9]){24}";
+    const struct stoker_answer want = {.language = STOKER_REGEX, .text = pattern, .n = sizeof pattern - 1};
+    struct stoker_options plain = options(0), o = options(0);
+    const struct stoker_constraint *c = NULL, *same_one = NULL;
+    struct stoker_error err = {0};
+    struct stoker_stats stats = {0};
+    struct answer truth, a;
+    char detail[80];
+    o.draft = "ngram";
+    struct stoker *s = engine(m->path, &o), *cold = engine(m->path, &plain);
+    int ok = s && cold;
+    if (ok && stoker_constraint_open(&c, s, &want, &err)) {
+        if (must || err.code != STOKER_ERR_UNSUPPORTED)
+            verdict(m, "behind", 0, err.text);
+        stoker_close(s);
+        stoker_close(cold);
+        return;
+    }
+    struct stoker_request r = request(&prompts[1], 1);
+    r.ignore_end = 0;
+    r.may_be_cut = 1;
+    ok = ok && stoker_constraint_open(&same_one, cold, &want, &err) == 0;
+    r.constraint = same_one;
+    ok = ok && ask(cold, &r, &truth) == 0 && truth.n > 8;
+    r.constraint = c;
+    r.prediction = truth.id;
+    r.n_prediction = (size_t)truth.n;
+    ok = ok && ask(s, &r, &a) == 0 && same(&truth, &a);
+    if (s)
+        stoker_stats_of(s, &stats);
+    size_t right = ok ? a.end.u.end.n_accepted : 0, predicted = ok ? a.end.u.end.n_predicted_accepted : 0;
+    ok = ok && 4 * right >= 3 * (size_t)truth.n && predicted < right && a.end.u.end.n_predicted - predicted < 3 &&
+         stats.mask_work_most <= stats.mask_work_bound;
+    snprintf(detail, sizeof detail, "%zu of %d tokens, %zu predicted", right, ok ? truth.n : 0, predicted);
+    verdict(m, "behind", ok, detail);
+    if (c)
+        stoker_constraint_close(s, c);
+    if (same_one)
+        stoker_constraint_close(cold, same_one);
+    stoker_close(s);
+    stoker_close(cold);
+}
+
 /* More tokens than the queue of events has places for, read late. */
 static void events(const struct subject *m)
 {
@@ -850,6 +897,8 @@ static void run_model(const char *path)
         forced(&m, embedded);
     if (wanted("certain"))
         certain(&m, embedded);
+    if (wanted("behind"))
+        behind_forced(&m, embedded);
     if (embedded && wanted("events"))
         events(&m);
     if (wanted("law"))

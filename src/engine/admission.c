@@ -120,6 +120,8 @@ void job_end(struct stoker *s, struct job *j, enum stoker_end_reason reason)
     e.u.end.end_sampled = j->end_sampled;
     e.u.end.n_drafted = j->draft.n_drafted;
     e.u.end.n_accepted = j->draft.n_accepted;
+    e.u.end.n_predicted = j->draft.n_predicted;
+    e.u.end.n_predicted_accepted = j->draft.n_predicted_accepted;
     e.u.end.n_captured = j->capture ? j->capture->next - j->capture->from : 0;
     e.u.end.end_token = j->pick.end_token;
     e.u.end.n_end_top = j->pick.n_end_top;

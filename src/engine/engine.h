@@ -128,7 +128,7 @@ struct stoker {
 
     /* the engine thread's own */
     struct job *active[MAX_PARALLEL]; /* by sequence; NULL: free */
-    uint64_t mask_work;               /* on masks since the last step, while drafts were verified */
+    uint64_t mask_work;               /* on masks, and on what constraints force, since the last step */
     int first_mask;                   /* sequence whose mask is worked on first in this step */
     struct price price;               /* of drafts, where plan.priced */
     double rows_per_second;           /* recent rate of steps with prompts; 0: not known */

@@ -68,6 +68,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
                                 .n_parallel = p->n_parallel,
                                 .n_chunk = p->n_chunk,
                                 .n_threads = p->n_threads,
+                                .ngrams = p->ngrams,
                                 .kv = kv_type_name(kv),
                                 .kv_bytes_per_token = p->kv_bytes_per_token,
                                 .kv_fixed_bytes = p->kv_fixed_bytes,

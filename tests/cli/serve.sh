@@ -105,8 +105,8 @@ wait_for 60 grep -q '^listening on ' "$dir/out" || fail "serve --draft ngram" "d
 at=$(sed 's/^listening on //' "$dir/out")
 wait_for 60 curl -sf -o /dev/null "$at/health" || fail "serve --draft ngram" "is not healthy"
 curl -s "$at/v1/completions" -d '{"prompt":"Once","max_tokens":64,"ignore_eos":true,"temperature":0}' >"$dir/answer"
-grep -Eq '"accepted_prediction_tokens":[1-9][0-9]*,"rejected_prediction_tokens":[0-9]+' "$dir/answer" && pass ||
-    fail "usage with drafts" "$(cat "$dir/answer")"
+grep -Eq '"draft_n":[1-9][0-9]*,"draft_n_accepted":[1-9]' "$dir/answer" && ! grep -q prediction_tokens "$dir/answer" && pass ||
+    fail "timings with drafts" "$(cat "$dir/answer")"
 # What is predicted of an answer is drafted, and changes nothing of it; what is no prediction is refused by name.
 chat='"messages":[{"role":"user","content":"Write a story."}],"max_tokens":24,"seed":5'
 content() { sed 's/.*"message":{"role":"assistant","content":\("[^}]*"\),"refusal".*/\1/' "$1"; }
@@ -123,12 +123,26 @@ done
 { printf '{%s,"prediction":{"type":"content","content":"' "$chat"; head -c 3000000 /dev/zero | tr '\0' a; printf '"}}'; } >"$dir/body"
 curl -s "$at/v1/chat/completions" -d @"$dir/body" >"$dir/again"
 [ "$said" = "$(content "$dir/again")" ] && pass || fail "a prediction of 3 MB" "$(head -c 600 "$dir/again")"
+# Requests and the engine's thread tokenise by turns, with texts of many lengths: the memory of requests is theirs (below, by the exit).
+for i in 1 2 3; do
+    { printf '{%s,"prediction":{"type":"content","content":"' "$chat"; head -c 40000 /dev/zero | tr '\0' a; printf '"}}'; } >"$dir/body"
+    curl -s "$at/v1/chat/completions" -d @"$dir/body" >"$dir/again"
+    value="{\"number $i\":\"xq-zz-${i}7919-qwrtyplkjhgfdsmnbvcxz\"}"
+    curl -s "$at/v1/chat/completions" -d "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"max_tokens\":60,\"temperature\":0,
+        \"prediction\":{\"type\":\"content\",\"content\":\"something else\"},\"response_format\":{\"type\":\"json_schema\",
+        \"json_schema\":{\"name\":\"x\",\"schema\":{\"const\":$value}}}}" >"$dir/answer"
+    grep -q "xq-zz-${i}7919-qwrtyplkjhgfdsmnbvcxz" "$dir/answer" &&
+        grep -Eq '"accepted_prediction_tokens":0,"rejected_prediction_tokens":[0-9].*"draft_n":[1-9][0-9]*,"draft_n_accepted":[1-9]' "$dir/answer" &&
+        pass || fail "a schema beside a prediction" "$(cat "$dir/answer")"
+done
 curl -s "$at/metrics" >"$dir/metrics"
 grep -q '^stoker_drafted_tokens_total [1-9]' "$dir/metrics" && grep -q '^stoker_accepted_tokens_total [1-9]' "$dir/metrics" && pass ||
     fail "metrics with drafts" "$(grep drafted "$dir/metrics")"
 kill -TERM $pid
 wait $pid
+status=$?
 pid=
+[ $status -eq 0 ] && pass || fail "the end of serve --draft ngram" "status $status, $(tail -n 3 "$dir/err")"
 run serve --port 0 --memory 20M
 is "a plan that does not fit" 2 "" "--memory"
 

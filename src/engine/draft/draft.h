@@ -3,6 +3,7 @@
 #ifndef ENGINE_DRAFT_DRAFT_H
 #define ENGINE_DRAFT_DRAFT_H
 
+#include "engine/draft/forced.h"
 #include "engine/draft/price.h"
 #include "stoker.h"
 
@@ -17,10 +18,13 @@ struct draft {
     draft_source *source; /* NULL: nothing is drafted */
     void *arg;
     int is_off;           /* 1: something that a step with drafts needed was unreadable; the answer goes on without */
-    enum draft_kind kind; /* of those of this step */
+    int n_forced;         /* of those of this step, the first ones: what the constraint forces */
+    enum draft_kind kind; /* of the others */
+    int predicted;        /* 1: these are the prediction's */
+    struct forced forced;
     struct acceptance acceptance; /* begun 1: it is being learnt */
     int begun;
-    uint64_t n_drafted, n_accepted;
+    uint64_t n_drafted, n_accepted, n_predicted, n_predicted_accepted; /* predicted: of these, the prediction's */
 };
 
 /* Asks the source. Ids that are not in [0, n_vocab) end what it says. */

@@ -10,7 +10,34 @@
 enum {
     PIECE = 8,
     MOST_BYTES = PIECE * STOKER_DRAFT_MOST
-}; /* bytes of text for a draft, about: tokens are seldom longer */
+};                                                  /* bytes of text for a draft, about: tokens are seldom longer */
+enum { WORK_OF_BYTE = 16 };                         /* of the tokenizer, as CONSTRAINT_MS counts */
+enum { FIRST = 8, PATIENCE = 4, LONGEST_REST = 6 }; /* refused guesses until they rest; 2^6 steps at most */
+
+int forced_most(struct forced *f, int most)
+{
+    int n = f->most ? f->most : FIRST;
+    if (f->rests > 0) {
+        f->rests--;
+        return 0;
+    }
+    return n < most ? n : most;
+}
+
+void forced_learn(struct forced *f, int n, int n_right, int refused)
+{
+    if (n > 0 && n_right == 0 && refused) {
+        f->most = 1;
+        if (++f->refused >= PATIENCE) {
+            int more = f->refused - PATIENCE;
+            f->rests = 1 << (3 + more < LONGEST_REST ? 3 + more : LONGEST_REST);
+        }
+    } else if (n_right > 0) {
+        int now = f->most ? f->most : FIRST;
+        f->most = refused ? n_right : n_right < now ? now : 2 * now < STOKER_DRAFT_MOST ? 2 * now : STOKER_DRAFT_MOST;
+        f->refused = 0;
+    }
+}
 
 static size_t bytes_of(const struct tokenizer *t, const int32_t *id, size_t n)
 {
@@ -58,10 +85,14 @@ int forced_propose(const struct constraint_state *s, const struct tokenizer *t, 
     char text[1 + MOST_BYTES] = "\n";
     size_t longest = (size_t)most * PIECE < MOST_BYTES ? (size_t)most * PIECE : MOST_BYTES;
     int32_t token;
+    uint64_t bound = *work;
     size_t n = constraint_certain(s, text + 1, longest, &token, work);
     int found = 0;
-    if (n > 0 && !(found = encode(t, text + 1, 0, n, most, out)))
-        found = encode(t, text, 1, n, most, out);
+    if (n > 0 && *work < bound) {
+        if (!(found = encode(t, text + 1, 0, n, most, out)))
+            found = encode(t, text, 1, n, most, out);
+        *work += 2 * n * WORK_OF_BYTE;
+    }
     if (n == longest && found > 1) /* the last one may be cut off */
         found--;
     if (token >= 0 && found < most && (n == 0 || found > 0))

@@ -10,8 +10,21 @@
 struct constraint_state;
 struct tokenizer;
 
-/* At most `most` tokens that may come next. Returns how many. *work: as constraint_certain(). What is forced for long is proposed in
- * pieces, one a call. */
+/* How far the guess goes, by what came of it: a model may keep to its own spelling. Zeroed: nothing is known. */
+struct forced {
+    int most;    /* tokens; 0: not known */
+    int refused; /* guesses in a row of which not one held */
+    int rests;   /* steps that are left without one */
+};
+
+/* At most so many are worth a guess in this step, of `most`. */
+int forced_most(struct forced *f, int most);
+
+/* n were computed, of which the first n_right hold; refused 1: the next one does not. */
+void forced_learn(struct forced *f, int n, int n_right, int refused);
+
+/* At most `most` tokens that may come next. Returns how many. *work: as constraint_certain(), and what the tokenizer takes. What is forced
+ * for long is proposed in pieces, one a call. */
 int forced_propose(const struct constraint_state *s, const struct tokenizer *t, int most, stoker_token *out,
                    uint64_t *work);
 

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-enum { LENGTHS = 3, MOST_PLACES = 1 << 18, BEGINNING = 5 };
+enum { LENGTHS = 3, MOST_PLACES = 1 << 18, BEGINNING = 5, KEPT = 5 };
+enum { AT_ONCE = 64 }; /* tokens of a prediction that are learnt at a time: some 5 us */
 static const uint32_t predicted = UINT32_C(1) << 31;
 /* How many tokens must be alike, longest first, and how many are drafted behind so many: short matches are often by chance. */
 static const size_t length[LENGTHS] = {5, 3, 2};
@@ -29,6 +30,7 @@ void ngram_begin(struct ngram *g, uint64_t text)
     g->text = text;
     g->n_known = 0;
     g->prediction = NULL;
+    g->last.text = NULL;
 }
 
 /* The place of the n tokens that end before `end`. */
@@ -61,15 +63,14 @@ void ngram_predict(struct ngram *g, const stoker_token *prediction, size_t n, si
     g->prediction = prediction;
     g->n_prediction = n;
     g->from = from;
-    for (size_t end = 1; end < n; end++)
-        learn(g, prediction, end, predicted);
+    g->n_learnt = 0;
 }
 
-/* A text that goes on at `at`, of n tokens. */
-struct way {
-    const stoker_token *text;
-    size_t at, n;
-};
+static void learn_prediction(struct ngram *g)
+{
+    for (int i = 0; g->prediction && i < AT_ONCE && g->n_learnt + 1 < g->n_prediction; i++)
+        learn(g, g->prediction, ++g->n_learnt, predicted);
+}
 
 /* Where one went on after the text's last tokens of this length. 0: they are new. */
 static int follows(const struct ngram *g, int i, const stoker_token *text, size_t n, struct way *out)
@@ -93,6 +94,16 @@ static int begins(const struct ngram *g, const stoker_token *text, size_t n, str
     return memcmp(g->prediction, text + g->from, out->at * sizeof *text) == 0;
 }
 
+/* The last drafts' text, where this one has come to in it: it may stand elsewhere too, as a text with repetitions does. */
+static int goes_on(const struct ngram *g, const stoker_token *text, size_t n, struct way *out)
+{
+    if (!g->last.text || n < KEPT)
+        return 0;
+    *out = (struct way){g->last.text, g->last.at + (n - g->last_n), g->last.text == text ? n : g->last.n};
+    return out->at >= KEPT && out->at < out->n &&
+           memcmp(out->text + out->at - KEPT, text + n - KEPT, KEPT * sizeof *text) == 0;
+}
+
 static int copy(const struct way *w, const stoker_token *text, size_t n, int most, stoker_token *out)
 {
     int k = 0;
@@ -101,17 +112,33 @@ static int copy(const struct way *w, const stoker_token *text, size_t n, int mos
     return k;
 }
 
-int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int most, stoker_token *out)
+/* How many tokens the text is followed for. 0: nothing is known that is like its end. */
+static int find(struct ngram *g, const stoker_token *text, size_t n, struct way *out)
+{
+    g->found = 0;
+    if (begins(g, text, n, out))
+        return STOKER_DRAFT_MOST;
+    g->found = KEPT;
+    if (goes_on(g, text, n, out))
+        return STOKER_DRAFT_MOST;
+    for (int i = 0; i < LENGTHS; i++)
+        if (follows(g, i, text, n, out)) {
+            g->found = (int)length[i];
+            return drafted[i];
+        }
+    out->text = NULL;
+    return 0;
+}
+
+int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int n_guess, int most, stoker_token *out)
 {
     struct way w;
     ngram_learn(g, text, n);
-    g->found = 0;
-    if (begins(g, text, n, &w))
-        return copy(&w, text, n, most, out);
-    for (int i = 0; i < LENGTHS; i++)
-        if (follows(g, i, text, n, &w)) {
-            g->found = (int)length[i];
-            return copy(&w, text, n, most < drafted[i] ? most : drafted[i], out);
-        }
-    return 0;
+    learn_prediction(g);
+    n += (size_t)n_guess;
+    int found = find(g, text, n, &w);
+    g->last = w;
+    g->last_n = n;
+    g->predicted = found && w.text == g->prediction;
+    return found ? copy(&w, text, n, most < found ? most : found, out) : 0;
 }

@@ -19,6 +19,13 @@ struct ngram {
     const stoker_token
         *prediction; /* [n_prediction] another text, which the rest of this one may be like; NULL: none is known */
     size_t n_prediction, from; /* from: of this text, where that rest begins */
+    size_t n_learnt;           /* tokens of the prediction whose continuations are in the tables */
+    int predicted;             /* 1: the last drafts are the prediction's */
+    struct way {               /* a text that goes on at `at`, of n tokens; NULL: none */
+        const stoker_token *text;
+        size_t at, n;
+    } last;        /* where the last drafts are from, */
+    size_t last_n; /* which went on after so many tokens of this text */
 };
 
 /* Bytes of the tables for texts of n_ctx tokens: at most 3 MiB. ngram_init() takes memory of them; ngram_begin(): another text. */
@@ -30,10 +37,11 @@ void ngram_begin(struct ngram *g, uint64_t text);
 void ngram_learn(struct ngram *g, const stoker_token *text, size_t n);
 
 /* The text is known to its end, and what comes behind its first `from` tokens may be like prediction [n], which lives as long as this text
- * is asked about. It counts for more than what the text has said so far. */
+ * is asked about. It counts for more than what the text has said so far. A long one is learnt in pieces, while it is asked about. */
 void ngram_predict(struct ngram *g, const stoker_token *prediction, size_t n, size_t from);
 
-/* At most `most` tokens that may follow text [n], fewer behind shorter matches. Returns how many. */
-int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int most, stoker_token *out);
+/* At most `most` tokens that may follow text [n] and n_guess more behind it, fewer behind shorter matches. What is guessed is not learnt.
+ * Returns how many. */
+int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int n_guess, int most, stoker_token *out);
 
 #endif

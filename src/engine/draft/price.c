@@ -106,17 +106,19 @@ void price_learn(struct price *p, int decoding, int n_drafted, int n_right, doub
 
 /* ---- choosing --------------------------------------------------------------------------------------------------------------- */
 
-/* Drafts that are there and are not computed may be better than they were. */
+/* Drafts that are there and are not computed may be better than they were: those that would be the first. */
 static void forget(const struct price *p, struct offer *o)
 {
+    enum draft_kind kind = o->n_forced ? DRAFT_FORCED : o->kind;
+    double usual = at_first[kind];
     for (int i = 0; i < DRAFT_PLACES; i++)
-        learn(&o->of->often[o->kind][i],
-              at_first[o->kind] > p->usual.often[o->kind][i] ? at_first[o->kind] : p->usual.often[o->kind][i], back);
+        learn(&o->of->often[kind][i], usual > p->usual.often[kind][i] ? usual : p->usual.often[kind][i], back);
 }
 
 static double often(const struct offer *o, int i)
 {
-    return o->of->often[o->kind][i < DRAFT_PLACES ? i : DRAFT_PLACES - 1];
+    int forced = i < o->n_forced, place = forced ? i : i - o->n_forced;
+    return o->of->often[forced ? DRAFT_FORCED : o->kind][place < DRAFT_PLACES ? place : DRAFT_PLACES - 1];
 }
 
 /* Now and then more or fewer are tried: from steps of one size nobody learns what a draft adds. */

@@ -38,7 +38,8 @@ struct price {
 struct offer {
     struct acceptance *of;
     enum draft_kind kind;
-    int n; /* how many there are; out: how many to compute */
+    int n;        /* how many there are; out: how many to compute */
+    int n_forced; /* of these, the first ones are DRAFT_FORCED, whatever the others are */
 };
 
 void price_init(struct price *p);

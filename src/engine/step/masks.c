@@ -50,7 +50,6 @@ void masks_work(struct stoker *s)
 {
     int n = 0, parallel = s->session->plan.n_parallel;
     uint64_t took = s->mask_work;
-    s->mask_work = 0;
     for (int i = 0; i < parallel; i++)
         n += masks_awaited_by(s->active[i]);
     for (int i = 0; i < parallel && n > 0 && took < MASK_WORK_PER_STEP; i++) {
@@ -59,11 +58,17 @@ void masks_work(struct stoker *s)
             took += work_on_mask(s, j, (MASK_WORK_PER_STEP - took) / (uint64_t)n--);
     }
     s->first_mask = (s->first_mask + 1) % parallel;
-    if (took > s->counters.mask_work_most) {
+    s->mask_work = took;
+}
+
+void masks_end(struct stoker *s)
+{
+    if (s->mask_work > s->counters.mask_work_most) {
         pthread_mutex_lock(&s->lock);
-        s->counters.mask_work_most = took;
+        s->counters.mask_work_most = s->mask_work;
         pthread_mutex_unlock(&s->lock);
     }
+    s->mask_work = 0;
 }
 
 int masks_next(struct stoker *s, struct job *j)

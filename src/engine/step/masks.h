@@ -13,6 +13,9 @@ int masks_awaited(const struct stoker *s);
  * MASK_WORK_PER_STEP and one CONSTRAINT_STEP at most. Another job comes first in each step. */
 void masks_work(struct stoker *s);
 
+/* The step begins: the next one has its own work on masks. */
+void masks_end(struct stoker *s);
+
 /* The mask for the token behind an accepted draft. 0: it is not ready, and what was drafted further is refused; the next step's work on
  * masks goes on with it, or tells why there is none. */
 int masks_next(struct stoker *s, struct job *j);

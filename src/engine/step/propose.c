@@ -27,21 +27,23 @@ static struct ngram *ngram_of(const struct stoker *s, struct job *j)
 static int by_constraint(struct stoker *s, struct job *j, int most, stoker_token *out)
 {
     uint64_t work = s->mask_work < MASK_WORK_PER_STEP ? MASK_WORK_PER_STEP - s->mask_work : 0;
-    j->draft.kind = DRAFT_FORCED;
+    if (!most || !work)
+        return 0;
     int n = forced_propose(j->constraint_state, s->session->tokenizer, most, out, &work);
     s->mask_work += work;
     return n;
 }
 
-/* What its text repeats, and the prediction, which is learnt behind the prompt. */
-static int by_text(const struct stoker *s, struct job *j, int most, stoker_token *out)
+/* What its text repeats, and the prediction, which is learnt behind the prompt; behind n_guess drafts. */
+static int by_text(const struct stoker *s, struct job *j, int n_guess, int most, stoker_token *out)
 {
     struct ngram *g = ngram_of(s, j);
     if (j->n_prediction && !g->prediction) {
         ngram_learn(g, j->history, j->n_history);
         ngram_predict(g, j->prediction, j->n_prediction, j->n_prompt);
     }
-    int n = ngram_propose(g, j->history, j->n_history, most, out);
+    int n = ngram_propose(g, j->history, j->n_history, n_guess, most, out);
+    j->draft.predicted = g->predicted;
     j->draft.kind = g->found == 0 ? DRAFT_BEGUN : g->found > 3 ? DRAFT_LONG : g->found > 2 ? DRAFT_MIDDLE : DRAFT_SHORT;
     return n;
 }
@@ -49,14 +51,18 @@ static int by_text(const struct stoker *s, struct job *j, int most, stoker_token
 int propose(struct stoker *s, struct job *j, int most)
 {
     stoker_token *out = j->history + j->n_history;
-    int n = 0;
-    j->draft.kind = DRAFT_OWN;
-    if (j->draft.source)
-        n = draft_propose(&j->draft, j->history, j->n_history, most, s->session->model->p.n_vocab, out);
-    else if (j->constraint_state)
-        n = by_constraint(s, j, most, out);
-    if (n == 0 && !j->draft.source)
-        n = by_text(s, j, most, out);
+    struct draft *d = &j->draft;
+    int n = 0, forced = 0;
+    d->kind = DRAFT_OWN;
+    d->n_forced = d->predicted = 0;
+    if (d->source) {
+        n = draft_propose(d, j->history, j->n_history, most, s->session->model->p.n_vocab, out);
+    } else {
+        if (j->constraint_state)
+            n = d->n_forced = by_constraint(s, j, forced = forced_most(&d->forced, most), out);
+        if (n == 0 || n < forced) /* not where what is forced goes on, as far as is known */
+            n += by_text(s, j, n, most - n, out + n);
+    }
     return n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
 }
 
@@ -87,7 +93,7 @@ void propose_priced(struct stoker *s, struct step *p, int most)
             acceptance_begin(&d->acceptance, &s->price);
         d->begun = 1;
         at[n] = i;
-        offer[n++] = (struct offer){&d->acceptance, d->kind, p->share[i].drafts};
+        offer[n++] = (struct offer){&d->acceptance, d->kind, p->share[i].drafts, d->n_forced};
     }
     price_choose(&s->price, set_of(p), p->n, offer, n, most);
     for (int i = 0; i < n; i++)

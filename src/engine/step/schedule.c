@@ -296,6 +296,7 @@ static void prepare_step(struct stoker *s, struct step *p)
     p->n = 0;
     masks_work(s);
     assign_rows(s, p);
+    masks_end(s);
     find_pages(s, p);
     for (int decode = 0; decode <= 1; decode++) {
         for (int i = 0; i < p->n; i++)

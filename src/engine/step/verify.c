@@ -57,15 +57,36 @@ void verify_choose(struct stoker *s, struct job *j, const float *logits, struct 
         out->outcome = GOES_ON;
 }
 
-/* n drafts were computed, and n_right of them were what was chosen. */
+static int smaller(int a, int b) { return a < b ? a : b; }
+
+/* n drafts were computed, and the first n_right of them were what was chosen. */
 static void count_drafts(struct stoker *s, struct job *j, int n, int n_right)
 {
-    j->draft.n_drafted += (uint64_t)n;
-    j->draft.n_accepted += (uint64_t)n_right;
+    struct draft *d = &j->draft;
+    d->n_drafted += (uint64_t)n;
+    d->n_accepted += (uint64_t)n_right;
+    if (d->predicted) {
+        d->n_predicted += (uint64_t)(n - smaller(n, d->n_forced));
+        d->n_predicted_accepted += (uint64_t)(n_right - smaller(n_right, d->n_forced));
+    }
     pthread_mutex_lock(&s->lock);
     s->counters.drafted_tokens += (uint64_t)n;
     s->counters.accepted_tokens += (uint64_t)n_right;
     pthread_mutex_unlock(&s->lock);
+}
+
+/* What they teach of their sources. refused 1: the first of the others was compared, and did not hold. */
+static void learn_drafts(struct stoker *s, struct job *j, int n, int n_right, int refused)
+{
+    struct draft *d = &j->draft;
+    int forced = smaller(n, d->n_forced), right = smaller(n_right, forced);
+    forced_learn(&d->forced, forced, right, refused && n_right < forced);
+    if (!s->session->plan.priced)
+        return;
+    if (forced)
+        acceptance_learn(&d->acceptance, &s->price, DRAFT_FORCED, right, refused && n_right < forced);
+    if (n_right >= forced)
+        acceptance_learn(&d->acceptance, &s->price, d->kind, n_right - forced, refused);
 }
 
 /* Chooses a token from each row of a share in turn, as long as the row's token is the one that was chosen before it. The rows that are left
@@ -81,9 +102,8 @@ static void verify(struct stoker *s, struct step *p, struct share *e)
         goes_on = e->choice.outcome == GOES_ON && j->history[j->n_history - 1] == draft && masks_next(s, j);
     }
     count_drafts(s, j, e->drafts, n - 1);
-    if (s->session->plan.priced)
-        acceptance_learn(&j->draft.acceptance, &s->price, j->draft.kind, n - 1,
-                         draft >= 0 && e->choice.outcome == GOES_ON && j->history[j->n_history - 1] != draft);
+    learn_drafts(s, j, e->drafts, n - 1,
+                 draft >= 0 && e->choice.outcome == GOES_ON && j->history[j->n_history - 1] != draft);
     session_refuse(&p->batch, e->first, e->rows, n);
     e->rows = n;
 }

@@ -93,10 +93,11 @@ struct answer {
     size_t n_generated, n_reasoning; /* of all choices so far */
     size_t n_drafted,
         n_accepted; /* likewise, of those that ended: tokens that were drafted; of these, what was chosen */
-    uint64_t seed;  /* once all have ended: of choice 0 */
-    double prompt_seconds, generate_seconds; /* likewise */
-    size_t progress_done;                    /* prompt tokens done, cached ones included: at the last progress event */
-    double progress_seconds;                 /* since the prompt began */
+    size_t n_predicted, n_predicted_accepted; /* of these, those of the request's prediction */
+    uint64_t seed;                            /* once all have ended: of choice 0 */
+    double prompt_seconds, generate_seconds;  /* likewise */
+    size_t progress_done;                     /* prompt tokens done, cached ones included: at the last progress event */
+    double progress_seconds;                  /* since the prompt began */
 };
 
 /* What a dialect does with events. Those marked * may be NULL. */

@@ -234,6 +234,8 @@ void answer_event(struct task *t, const struct stoker_event *e)
         note_cached(t, e->u.end.n_cached);
         t->run->a.n_drafted += e->u.end.n_drafted;
         t->run->a.n_accepted += e->u.end.n_accepted;
+        t->run->a.n_predicted += e->u.end.n_predicted;
+        t->run->a.n_predicted_accepted += e->u.end.n_predicted_accepted;
     }
     if (e->kind == STOKER_TOKEN || e->kind == STOKER_END)
         begin(t->run);

@@ -46,9 +46,9 @@ static void put_usage(struct out *o, const struct answer *a)
               "\"prompt_tokens_details\":{\"cached_tokens\":%zu},"
               "\"completion_tokens_details\":{\"reasoning_tokens\":%zu",
               a->n_prompt, a->n_generated, a->n_prompt + a->n_generated, a->n_cached, a->n_reasoning);
-    if (a->n_drafted)
-        out_print(o, ",\"accepted_prediction_tokens\":%zu,\"rejected_prediction_tokens\":%zu", a->n_accepted,
-                  a->n_drafted - a->n_accepted);
+    if (a->request->prediction.n)
+        out_print(o, ",\"accepted_prediction_tokens\":%zu,\"rejected_prediction_tokens\":%zu", a->n_predicted_accepted,
+                  a->n_predicted - a->n_predicted_accepted);
     out_print(o, "}}");
 }
 
@@ -59,9 +59,12 @@ static void put_timings(struct out *o, const struct answer *a)
     size_t computed = a->n_prompt - a->n_cached;
     out_print(o,
               ",\"timings\":{\"cache_n\":%zu,\"prompt_n\":%zu,\"prompt_ms\":%.3f,\"prompt_per_second\":%.3f,"
-              "\"predicted_n\":%zu,\"predicted_ms\":%.3f,\"predicted_per_second\":%.3f},\"seed\":%" PRId64,
+              "\"predicted_n\":%zu,\"predicted_ms\":%.3f,\"predicted_per_second\":%.3f",
               a->n_cached, computed, 1e3 * a->prompt_seconds, per_second(computed, a->prompt_seconds), a->n_generated,
-              1e3 * a->generate_seconds, per_second(a->n_generated, a->generate_seconds), (int64_t)a->seed);
+              1e3 * a->generate_seconds, per_second(a->n_generated, a->generate_seconds));
+    if (a->n_drafted)
+        out_print(o, ",\"draft_n\":%zu,\"draft_n_accepted\":%zu", a->n_drafted, a->n_accepted);
+    out_print(o, "},\"seed\":%" PRId64, (int64_t)a->seed);
     openai_steer(o, a);
     answer_activations(o, a);
 }

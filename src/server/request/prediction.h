@@ -8,7 +8,7 @@
 
 #include "server/request/request.h"
 
-/* Checks it; where this server drafts, w->prediction becomes its tokens, of its first MiB. -1: *r. */
+/* Checks it; where this server drafts, w->prediction becomes its first tokens, as many as the answer may have. -1: *r. */
 int prediction_read(struct request *w, const struct server *s, const json_t *body, struct refusal *r);
 
 #endif

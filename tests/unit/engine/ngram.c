@@ -22,7 +22,7 @@ static void open_tables(struct ngram *g, int n_ctx)
 static void expect(struct ngram *g, const stoker_token *text, size_t n, int most, const stoker_token *want, int n_want)
 {
     stoker_token out[STOKER_DRAFT_MOST];
-    assert_int_equal(ngram_propose(g, text, n, most, out), n_want);
+    assert_int_equal(ngram_propose(g, text, n, 0, most, out), n_want);
     assert_memory_equal(out, want, (size_t)n_want * sizeof *want);
 }
 
@@ -85,7 +85,7 @@ static void stale_places_are_compared(void **state)
         for (uint32_t i = 0; i < N; i++)
             text[i] = (stoker_token)(rng_u64(3, i, 1, (uint32_t)round) % 20);
         for (size_t n = 1; n < N; n++) {
-            int got = ngram_propose(&g, text, n, 8, out), holds = 0;
+            int got = ngram_propose(&g, text, n, 0, 8, out), holds = 0;
             assert_in_range(got, 0, 8);
             for (size_t at = 2; got && at < n && !holds; at++)
                 holds = memcmp(text + at - 2, text + n - 2, 2 * sizeof *text) == 0 && text[at] == out[0];
@@ -130,6 +130,73 @@ static void a_prediction_counts_for_more(void **state)
     free(g.next);
 }
 
+/* 1 2 3 4 5 stands twice in it: whoever goes along has come to the first, though the second is what was learnt last. */
+static void its_place_is_kept(void **state)
+{
+    static const stoker_token prediction[] = {10, 11, 12, 13, 14, 1, 2, 3, 4, 5,  20,
+                                              21, 22, 23, 24, 1,  2, 3, 4, 5, 30, 31},
+                              edited[] = {0, 10, 11, 12, 13, 99, 1, 2, 3, 4, 5};
+    stoker_token text[30] = {0};
+    struct ngram g;
+    (void)state;
+    open_tables(&g, 100);
+    memcpy(text + 1, prediction, sizeof prediction);
+    ngram_predict(&g, prediction, 22, 1);
+    for (size_t n = 2; n < 23; n++) {
+        stoker_token out[STOKER_DRAFT_MOST];
+        int most = 23 - (int)n < 8 ? 23 - (int)n : 8;
+        assert_int_equal(ngram_propose(&g, text, n, 0, 8, out), most);
+        assert_memory_equal(out, text + n, (size_t)most * sizeof *out);
+        assert_int_equal(g.predicted, 1);
+    }
+    ngram_begin(&g, 2); /* who comes from elsewhere is taken to the last one */
+    ngram_predict(&g, prediction, 22, 1);
+    expect(&g, edited, 11, 8, prediction + 20, 2);
+    free(g.next);
+}
+
+/* What is drafted behind guesses is what stood behind them, and they are not learnt. */
+static void guesses_are_not_learnt(void **state)
+{
+    static const stoker_token text[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 40, 41, 42, 1, 2, 3, 4, 5, 6},
+                              new[] = {0, 0, 40, 41, 42, 1, 2};
+    stoker_token out[STOKER_DRAFT_MOST];
+    struct ngram g;
+    (void)state;
+    open_tables(&g, 100);
+    assert_int_equal(ngram_propose(&g, text, 13, 5, 3, out), 3);
+    assert_memory_equal(out, text + 6, 3 * sizeof *out);
+    assert_true(g.n_known < 13);
+    assert_int_equal(g.predicted, 0);
+    ngram_begin(&g, 2);
+    assert_int_equal(ngram_propose(&g, new, 2, 5, 8, out), 0);
+    assert_int_equal(ngram_propose(&g, new, 7, 0, 8, out), 0);
+    free(g.next);
+}
+
+/* A step learns some 64 tokens of it: its end is not known at once, its beginning is. */
+static void a_prediction_is_learnt_in_pieces(void **state)
+{
+    enum { N = 1000, FROM = 8 };
+    stoker_token prediction[N], text[FROM + 9] = {0}, out[STOKER_DRAFT_MOST];
+    struct ngram g;
+    (void)state;
+    open_tables(&g, 4 * N);
+    for (int i = 0; i < N; i++)
+        prediction[i] = 100 + i;
+    memcpy(text + FROM + 3, prediction + 900, 6 * sizeof *text);
+    ngram_predict(&g, prediction, N, FROM);
+    for (int i = 0; i < 5; i++)
+        expect(&g, text, FROM + 9, 4, text, 0);
+    memcpy(text + FROM + 3, prediction + 100, 6 * sizeof *text);
+    expect(&g, text, FROM + 9, 4, prediction + 106, 4);
+    memcpy(text + FROM + 3, prediction + 900, 6 * sizeof *text);
+    for (int i = 0; i < 20; i++)
+        ngram_propose(&g, text, FROM + 9, 0, 4, out);
+    expect(&g, text, FROM + 9, 4, prediction + 906, 4);
+    free(g.next);
+}
+
 static void tables_are_bounded(void **state)
 {
     (void)state;
@@ -141,10 +208,17 @@ static void tables_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(longest_match_goes_first),  cmocka_unit_test(short_matches_bring_little),
-        cmocka_unit_test(new_text_brings_nothing),   cmocka_unit_test(a_loop_goes_on),
-        cmocka_unit_test(stale_places_are_compared), cmocka_unit_test(tables_are_bounded),
-        cmocka_unit_test(a_prediction_is_followed),  cmocka_unit_test(a_prediction_counts_for_more),
+        cmocka_unit_test(longest_match_goes_first),
+        cmocka_unit_test(short_matches_bring_little),
+        cmocka_unit_test(new_text_brings_nothing),
+        cmocka_unit_test(a_loop_goes_on),
+        cmocka_unit_test(stale_places_are_compared),
+        cmocka_unit_test(tables_are_bounded),
+        cmocka_unit_test(a_prediction_is_followed),
+        cmocka_unit_test(a_prediction_counts_for_more),
+        cmocka_unit_test(its_place_is_kept),
+        cmocka_unit_test(guesses_are_not_learnt),
+        cmocka_unit_test(a_prediction_is_learnt_in_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,51 @@
+/* links: server engine text model store op machine kernel format base */
+/* What is kept of a prediction: no more than the answer may have, and nothing where nothing is drafted. */
+#include "server/request/prediction.h"
+
+#include "http_world.h"
+
+enum { LONG = 300000 };
+
+/* {"prediction": ..} of LONG bytes of words; with max_tokens. Returns the tokens kept; *bytes: of the requests' memory, at its most. */
+static size_t kept(int max_tokens, long long *bytes)
+{
+    struct request w = {.max_tokens = max_tokens};
+    struct refusal r = {0};
+    char *text = malloc(LONG);
+    assert_non_null(text);
+    for (size_t i = 0; i < LONG; i++)
+        text[i] = "a bear and a drum, "[i % 19];
+    json_t *body = json_pack("{s:{s:s, s:s%}}", "prediction", "type", "content", "content", text, (size_t)LONG);
+    assert_non_null(body);
+    reqmem_enter(&http_account, 0);
+    assert_int_equal(prediction_read(&w, &http_server, body, &r), 0);
+    size_t n = w.prediction.n;
+    reqmem_free(w.prediction.token);
+    *bytes = http_account.peak;
+    reqmem_leave();
+    json_decref(body);
+    free(text);
+    return n;
+}
+
+static void as_much_as_the_answer(void **state)
+{
+    long long bytes, few;
+    (void)state;
+    assert_int_equal(kept(5, &bytes), 0); /* nothing is drafted here */
+    assert_in_range(bytes, 0, 4096);
+    http_server.plan.ngrams = 1;
+    assert_int_equal(kept(5, &few), 5);
+    assert_in_range(few, 1, 16384);
+    assert_int_equal(kept(100, &bytes), 100);
+    assert_true(bytes < 10 * few + 65536);
+    assert_int_equal(kept(0, &bytes), http_server.plan.n_ctx);
+    assert_int_equal(kept(http_server.plan.n_ctx + 1, &bytes), http_server.plan.n_ctx);
+    http_server.plan.ngrams = 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_much_as_the_answer)};
+    return cmocka_run_group_tests(tests, http_world_open, http_world_close);
+}
