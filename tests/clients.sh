@@ -1,6 +1,6 @@
 #!/bin/bash
 # Real clients against stoker serve with the embedded model: the suites of tests/clients, the official SDKs in a browser among them
-# (browser.mjs), and the page (web.mjs).
+# (browser.mjs), and the page (web.mjs); and embeddings.mjs against servers of embedding models.
 #
 # Needs node >= 18, npm, the packages of the suites' lock file, which npm installs outside the repository, and Chromium
 # (CHROMIUM=path). Where one is absent, says so and counts one skipped test.
@@ -10,6 +10,7 @@ export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
 stoker=$PWD/${BUILD:-build}/stoker
 vector=$PWD/${BUILD:-build}/data/steering/ember/mean-last-raw.gguf
+encoders=$PWD/${BUILD:-build}/data/embeddings
 chromium=${CHROMIUM:-/usr/bin/chromium}
 
 skip() {
@@ -30,23 +31,48 @@ npm ci --no-audit --no-fund >npm.log 2>&1 || { tail -n 5 npm.log; skip "npm cann
 # The seed: at temperature 1 the model thinks before three answers of four, and one check needs an answer with reasoning.
 # The vector is loaded and, at scale 0, changes nothing unless a request asks for it.
 [ ! -f "$vector" ] || steer="--control-vector-scaled $vector:0"
-"$stoker" serve --port 0 --ctx 8192 --memory 1G --seed 2 --roofs on ${steer:-} >out 2>log &
-pid=$!
-for _ in $(seq 100); do
-    url=$(sed -n 's/^listening on //p' out)
-    [ -z "$url" ] || break
-    sleep 0.1
-done
-[ -n "$url" ] || { tail -n 3 log; echo "stoker serve does not listen"; exit 1; }
+starts() { # starts FLAG...: a server, at $url
+    : >out
+    "$stoker" serve --port 0 "$@" >out 2>log &
+    pid=$!
+    for _ in $(seq 100); do
+        url=$(sed -n 's/^listening on //p' out)
+        [ -z "$url" ] || return 0
+        sleep 0.1
+    done
+    tail -n 3 log
+    echo "stoker serve does not listen"
+    exit 1
+}
+ends() {
+    kill "$pid" && wait "$pid"
+    status=$?
+    pid=
+    [ "$status" -eq 0 ] || { echo "stoker serve ended with $status"; exit 1; }
+}
 
+starts --ctx 8192 --memory 1G --seed 2 --roofs on ${steer:-}
 BASE_URL=$url node run.mjs openai anthropic ollama raw >suites.log 2>&1
 : >web.log
 [ ! -x "$chromium" ] || BASE_URL=$url CHROMIUM=$chromium OUT=pictures PATIENCE=5 node run.mjs web >web.log 2>&1 # a machine that runs other tests is slow
 cat suites.log web.log | grep -E '^FAIL|: [0-9]+ passed'
-kill "$pid" && wait "$pid"
-status=$?
-pid=
-[ "$status" -eq 0 ] || { echo "stoker serve ended with $status"; exit 1; }
+ends
+
+: >embeddings.log
+for model in bert-mean nomic-bert gemma-embed-dense qwen3-embed; do
+    [ -f "$encoders/$model.gguf" ] || continue
+    starts "$encoders/$model.gguf" --threads 1
+    for _ in $(seq 100); do
+        node -e 'fetch(process.argv[1] + "/health").then(r => process.exit(r.ok ? 0 : 1))' "$url" && break
+        sleep 0.1
+    done
+    node embeddings.mjs "$url" "$encoders/$model.json" --model "$model" >one.log 2>&1 || echo "FAIL $model: status $?" >>one.log
+    sed "s/^\(ok\|FAIL\) */&$model: /" one.log >>embeddings.log
+    ends
+done
+grep '^FAIL' embeddings.log
+echo "$(grep -c '^ok ' embeddings.log) passed, $(grep -c '^FAIL' embeddings.log) failed" >>embeddings.log
+echo "embeddings: $(tail -n 1 embeddings.log)"
 
 skipped=0
 if [ -x "$chromium" ]; then
@@ -60,7 +86,7 @@ else
 fi
 # Each log ends with its counts; one that does not has broken off.
 passed=0 failed=0
-for log in suites.log web.log browser.log; do
+for log in suites.log web.log browser.log embeddings.log; do
     set -- $(tail -n 1 $log | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
     passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1}))
 done

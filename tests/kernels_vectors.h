@@ -311,6 +311,8 @@ struct attn_case {
     float cap;
     int first[ATTN_QUERIES], last[ATTN_QUERIES];
     const uint8_t *at;
+    const float *slope; /* with pos, or NULL */
+    const int *pos;
 };
 
 static void put_kv(void *rows, enum kv_type type, size_t i, float v)
@@ -379,8 +381,9 @@ static void attn_compare(const struct attn_case *c, const struct attn_split *bas
         kernels_for((enum cpu_tier)tier)->attn_split(&s, work);
         long at = first_difference(a[o], a[0], na + 16);
         int same = memcmp(m[o], m[0], sizeof m[o]) == 0 && memcmp(l[o], l[0], sizeof l[o]) == 0 && at < 0;
-        check(same, "attention %s, %s d_k %d d_v %d, %d queries, cap %g, [%d, %d]: differs at %ld", cpu_tier_name(tier),
-              type, c->d_k, c->d_v, c->n_q, (double)c->cap, c->first[0], c->last[0], at);
+        check(same, "attention %s, %s d_k %d d_v %d, %d queries%s, cap %g, [%d, %d]: differs at %ld",
+              cpu_tier_name(tier), type, c->d_k, c->d_v, c->n_q, c->slope ? " with slopes" : "", (double)c->cap,
+              c->first[0], c->last[0], at);
         hash_floats(tier, a[o], na);
         hash_bytes(tier, m[o], sizeof m[o]);
         hash_bytes(tier, l[o], sizeof l[o]);
@@ -407,7 +410,9 @@ static void attn_codes_equal(const struct attn_case *c)
                            .k_scale = guarded_end(mem_k_scale, (size_t)(ATTN_PAGE * kv_groups(c->d_k)) * 2),
                            .v_scale = guarded_end(mem_v_scale, (size_t)(ATTN_PAGE * kv_groups(c->d_v)) * 2),
                            .ld_scale = ATTN_PAGE,
-                           .codes = &x};
+                           .codes = &x,
+                           .slope = c->slope,
+                           .pos = c->pos};
     put_codes((int8_t *)s.k, (uint16_t *)s.k_scale, c, c->d_k, kv_codes(c->d_k), kv_codes(c->d_k));
     put_codes((int8_t *)s.v, (uint16_t *)s.v_scale, c, c->d_v, ld_v, c->d_v);
     attn_compare(c, &s, "q8_0");
@@ -431,6 +436,8 @@ static void attn_equal(const struct attn_case *c)
     }
     struct attn_split s = {q,        ld_q,    c->n_q,  k,      v,    c->d_k, c->d_v, c->ld_v, c->type,
                            c->first, c->last, 0.0883f, c->cap, NULL, NULL,   NULL,   c->at};
+    s.slope = c->slope;
+    s.pos = c->pos;
     attn_compare(c, &s, c->type == KV_F16 ? "f16" : "f32");
 }
 
@@ -465,6 +472,19 @@ static const uint8_t *some_positions(void)
     return at;
 }
 
+/* Slopes as of ALiBi, one of them 0; positions before, within and beyond the page. */
+static void with_slopes(struct attn_case *c)
+{
+    static float slope[ATTN_QUERIES];
+    static int pos[ATTN_QUERIES];
+    for (int t = 0; t < c->n_q; t++) {
+        slope[t] = t % 3 == 2 ? 0 : 0x1p-1f / (float)(1 << rnd_below(8));
+        pos[t] = rnd_below(5 * ATTN_PAGE) - 2 * ATTN_PAGE;
+    }
+    c->slope = slope;
+    c->pos = pos;
+}
+
 static void check_attention(void)
 {
     static const int dims[][2] = {{64, 64},   {128, 128}, {80, 80},  {96, 96}, {16, 16},
@@ -487,6 +507,10 @@ static void check_attention(void)
                 attn_equal(&c);
                 attn_codes_equal(&c);
                 c.at = some_positions();
+                attn_equal(&c);
+                attn_codes_equal(&c);
+                c.at = NULL;
+                with_slopes(&c);
                 attn_equal(&c);
                 attn_codes_equal(&c);
             }
