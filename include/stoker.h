@@ -147,6 +147,9 @@ struct stoker_options {
     const char *draft;
     uint64_t
         capture_memory; /* bytes for recorded rows on their way to files, of all requests; 0: nothing can be recorded */
+    /* Files of models beside one that generates text, in the same memory and on the same threads: one that makes vectors, and one that
+     * judges pairs. stoker_encoder() has them. NULL: none. */
+    const char *embed, *rerank;
 };
 
 /* Reads the headers of the GGUF file at path (of a split model: its first part), makes the plan, loads what stays resident and starts the
@@ -629,6 +632,11 @@ struct stoker_encoder {
     int is_rank, is_sigmoid; /* 1: it judges pairs, by scores; 1: score 0 becomes a share by the logistic function */
 };
 
+/* The engine of a role, for all functions that take texts or make vectors: of a model beside that of s (struct stoker_options), which lives
+ * as long as s and must not be closed, or s itself where its own model is one of that role. NULL: there is none. */
+enum stoker_role { STOKER_EMBED, STOKER_RERANK, STOKER_ROLES };
+struct stoker *stoker_encoder(struct stoker *s, enum stoker_role role);
+
 /* -1: the model generates text; *out is zeroed. */
 int stoker_encoder_of(const struct stoker *s, struct stoker_encoder *out);
 
@@ -874,7 +882,7 @@ void stoker_reply_close(struct stoker_reply *r);
 
 /* ---- plan and statistics ------------------------------------------------------------------------------------------------- */
 
-enum { STOKER_PLAN_PARTS = 19, STOKER_TYPES = 42 };
+enum { STOKER_PLAN_PARTS = 21, STOKER_TYPES = 42 };
 
 /* The memory plan. Sizes are bytes. Strings that are pointers are static. */
 struct stoker_plan {
@@ -898,6 +906,7 @@ struct stoker_plan {
     uint64_t expert_bytes_total, expert_bytes_per_token; /* of all experts; of those that one token uses */
     /* 1: the plan gave this up to fit (docs/spec/memory.md 4). cut_cache: the slots hold fewer than two tokens' experts */
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
+    int cut_encoders;              /* the models beside it take the shortest texts that they may */
     int asked_ctx, asked_parallel; /* what was asked for, or the defaults */
     int n_ctx_short;               /* the model rotates by other factors where asked_ctx is more; 0: it has no others */
     uint64_t asked_cache;          /* bytes for cached prefixes, likewise */

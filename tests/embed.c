@@ -7,7 +7,8 @@
  *
  *     ids        texts and pairs become the tokens of the reference
  *     right      each vector within the model's tolerance (--exact), each text alone and all together
- *     same       the bits of each text alone: all together, in reverse order, threads, tiers, budgets, one sequence, beside other requests
+ *     same       the bits of each text alone: all together, in reverse order, threads, tiers, budgets, one sequence, beside other requests;
+ *                in an engine beside a model that generates, whose answers have the tokens that they have without it
  *     pooled     the mean in the order of the rows, the first and the last: of what the same model gives with pooling none
  *     no number  a text with NaN in its rows says so, and the others have their bits
  *     leaves     a request that is cancelled ends, and the next one has its bits
@@ -261,6 +262,110 @@ static void beside(struct world *w, struct stoker *s)
         free(x[i]);
 }
 
+static int has_tensor(const struct world *w, const char *name)
+{
+    struct error err = {0};
+    struct gguf *g;
+    if (gguf_open(&g, w->path, &err))
+        return 0;
+    int has = gguf_tensor(g, name) != NULL;
+    gguf_close(g);
+    return has;
+}
+
+/* ---- beside a model that generates ---- */
+
+#define CHAT "models/ember/ember.gguf"
+enum { CHATS = 3, CHAT_TOKENS = 72 }; /* more tokens than a queue of events has: they run until somebody reads */
+
+struct chats {
+    stoker_id id[CHATS];
+    stoker_token token[CHATS][CHAT_TOKENS];
+    size_t n[CHATS];
+};
+
+static int begin_chats(struct chats *c, struct stoker *s)
+{
+    *c = (struct chats){.n = {0}};
+    for (int i = 0; i < CHATS; i++) {
+        const stoker_token prompt[] = {5 + i, 70 * i + 9, 300};
+        const struct stoker_request r = {.prompt = prompt, .n_prompt = 3, .max_tokens = CHAT_TOKENS, .ignore_end = 1};
+        if (stoker_submit(s, &r, &c->id[i], NULL))
+            return -1;
+    }
+    return 0;
+}
+
+static int read_chats(struct chats *c, struct stoker *s)
+{
+    struct stoker_event ev = {0};
+    int status = 0;
+    for (int i = 0; i < CHATS; i++) {
+        while (stoker_next_event(s, c->id[i], -1, &ev) == 1)
+            if (ev.kind == STOKER_TOKEN && c->n[i] < CHAT_TOKENS)
+                c->token[i][c->n[i]++] = ev.u.token.id;
+        status |= ev.kind == STOKER_END && c->n[i] == CHAT_TOKENS ? 0 : -1;
+    }
+    return status;
+}
+
+static struct stoker *open_chat(struct world *w, const char *encoder, uint64_t memory)
+{
+    struct stoker *s = NULL;
+    struct stoker_error err;
+    struct stoker_options o = w->options;
+    o.n_parallel = CHATS;
+    o.memory = memory;
+    *(w->encoder.is_rank ? &o.rerank : &o.embed) = encoder;
+    if (stoker_open(&s, CHAT, &o, &err))
+        snprintf(w->detail, sizeof w->detail, "%.250s", err.text);
+    return s;
+}
+
+/* The answers of that model, which no encoder beside it changes: made once. */
+static const struct chats *chats_alone(struct world *w)
+{
+    static struct chats alone;
+    static int made;
+    struct stoker *s = made ? NULL : open_chat(w, NULL, STOKER_MEMORY_MAX);
+    made = made || (s && begin_chats(&alone, s) == 0 && read_chats(&alone, s) == 0);
+    stoker_close(s);
+    return made ? &alone : NULL;
+}
+
+static void beside_chats(struct world *w, uint64_t memory, const char *how)
+{
+    struct chats now;
+    const struct chats *alone = chats_alone(w);
+    struct stoker_encoder encoder = {0};
+    size_t n = w->n;
+    struct stoker *s = open_chat(w, w->path, memory);
+    struct stoker *e = s ? stoker_encoder(s, w->encoder.is_rank ? STOKER_RERANK : STOKER_EMBED) : NULL;
+    if (!alone || !e || stoker_encoder_of(e, &encoder) || begin_chats(&now, s)) {
+        verdict(w->name, "same", 0, w->detail);
+        stoker_close(s);
+        return;
+    }
+    while (n > 0 && w->text[n - 1].n > encoder.n_ctx) /* long texts are the last ones */
+        n--;
+    float *x = calloc(w->offset[w->n] + 1, sizeof *x);
+    memcpy(x + w->offset[n], w->alone + w->offset[n], (w->offset[w->n] - w->offset[n]) * sizeof *x);
+    size_t order[MOST_TEXTS];
+    for (size_t i = 0; i < n; i++)
+        order[i] = n - 1 - i;
+    check_bits(w, how, embed(w, e, order, n, x, NULL), x);
+    int status = read_chats(&now, s);
+    verdict(w->name, "same", status == 0 && memcmp(now.token, alone->token, sizeof now.token) == 0,
+            "the answers beside it");
+    if (begin_chats(&now, s) == 0) { /* it is closed in the middle of a step */
+        stoker_id id;
+        const struct stoker_embed all = {.text = w->text, .n_text = n, .out = x};
+        stoker_submit_embed(e, &all, &id, NULL);
+    }
+    stoker_close(s);
+    free(x);
+}
+
 static void leaves(struct world *w, struct stoker *s)
 {
     struct stoker_tokens *many = calloc(2000, sizeof *many);
@@ -383,17 +488,6 @@ static void no_number(struct world *w)
     }
 }
 
-static int has_tensor(const struct world *w, const char *name)
-{
-    struct error err = {0};
-    struct gguf *g;
-    if (gguf_open(&g, w->path, &err))
-        return 0;
-    int has = gguf_tensor(g, name) != NULL;
-    gguf_close(g);
-    return has;
-}
-
 /* n rows of n_out values as the model's pooling has it. */
 static void pool(const struct world *w, const float *row, size_t n, float *out)
 {
@@ -481,6 +575,9 @@ static void run_laws(struct world *w, struct stoker *s)
     }
     same_bits(w, s);
     beside(w, s);
+    beside_chats(w, STOKER_MEMORY_MAX, "beside three answers");
+    if (has_tensor(w, "blk.1.ffn_up_exps.weight")) /* whose experts come from the drive then */
+        beside_chats(w, STOKER_MEMORY_MIN, "beside three answers, least memory");
     leaves(w, s);
     refused(w, s);
     no_number(w);

@@ -209,12 +209,25 @@ void server_count_rejected(struct server *s)
     http_world.rejected++;
 }
 
-int server_model_ok(const struct server *s, const char *name, size_t n, int claude, struct refusal *r)
+int server_all(struct server *s, struct served out[SERVED_MOST])
+{
+    out[0] = (struct served){s->engine, s->model_id,   s->model_file, s->fingerprint,
+                             &s->about, &s->opt.alias, s->plan.n_ctx};
+    return 1;
+}
+
+int server_model_ok(struct server *s, const char *name, size_t n, int claude, struct refusal *r)
 {
     (void)claude;
     return !name || (n == strlen(s->model_id) && memcmp(name, s->model_id, n) == 0)
                ? 0
                : refuse(r, 404, "model_not_found", "model", "model not found");
+}
+
+int server_find(struct server *s, const char *name, size_t n, struct served *out, struct refusal *r)
+{
+    server_all(s, out);
+    return server_model_ok(s, name, n, 0, r);
 }
 
 void server_new_id(char *out, const char *prefix, size_t n)

@@ -62,7 +62,7 @@ static json_t *json_cuts(const struct stoker_plan *p)
         const char *name;
     } cuts[] = {{p->cut_embedding, "embedding"}, {p->cut_experts, "experts"},     {p->cut_chunk, "chunk"},
                 {p->cut_prefix, "prefix"},       {p->cut_sequences, "sequences"}, {p->cut_context, "context"},
-                {p->cut_cache, "cache"}};
+                {p->cut_cache, "cache"},         {p->cut_encoders, "encoders"}};
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
         if (cuts[i].cut)
             json_array_append_new(a, json_string(cuts[i].name));
@@ -204,9 +204,13 @@ static void print_cuts(const struct stoker_plan *p)
     const struct {
         int cut;
         const char *what;
-    } cuts[] = {{p->cut_embedding, "embedding on disk"}, {p->cut_experts, "experts stream"},
-                {p->cut_chunk, "smaller chunks"},        {p->cut_prefix, "fewer known prefixes"},
-                {p->cut_sequences, "fewer sequences"},   {p->cut_context, "shorter context"}};
+    } cuts[] = {{p->cut_embedding, "embedding on disk"},
+                {p->cut_experts, "experts stream"},
+                {p->cut_chunk, "smaller chunks"},
+                {p->cut_prefix, "fewer known prefixes"},
+                {p->cut_sequences, "fewer sequences"},
+                {p->cut_context, "shorter context"},
+                {p->cut_encoders, "shorter texts of --embed and --rerank"}};
     const char *before = "to fit: ";
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
         if (cuts[i].cut) {
@@ -245,6 +249,9 @@ static const char *part_means(const char *name)
                                            {"prefix", "known beginnings of prompts"},
                                            {"server", "requests that wait, and the caller's own"},
                                            {"steer", "control vectors"},
+                                           {"capture", "activations that are recorded"},
+                                           {"embed", "all of the model of --embed"},
+                                           {"rerank", "all of the model of --rerank"},
                                            {"kernel", "tables that the system keeps of all this"},
                                            {"slack", "left free"}};
     for (size_t i = 0; i < sizeof means / sizeof *means; i++)
@@ -339,6 +346,8 @@ int cmd_plan(int argc, char **argv)
          "the file's beginning is here, its tensors need not be; so it is for MODEL -, standard input"},
         {"--pooling", NULL, FLAG_WORD, &o.pooling, 0, 0, "mean|cls|last|none|rank",
          "as embed has it: how rows become a vector"},
+        {"--embed", NULL, FLAG_TEXT, &o.embed, 0, 0, "FILE.gguf", "a second model in the same memory, as serve has it"},
+        {"--rerank", NULL, FLAG_TEXT, &o.rerank, 0, 0, "FILE.gguf", "likewise a third one"},
         {"--capture-memory", NULL, FLAG_BYTES, &o.capture_memory, 0, 0, "BYTES",
          "for activations that are recorded, as serve and activations have it (default: none)"}};
     const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, steer_flags_sae(&steer), model_flags(&o)};

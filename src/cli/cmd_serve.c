@@ -224,7 +224,7 @@ static void measure_roofs(struct server_options *o, int wanted)
 
 /* Values of flags whose form is not that of the fields of struct server_options. */
 struct raw_flags {
-    struct text_list alias, key, cors, allow;
+    struct text_list alias, encoder_alias[STOKER_ROLES], key, cors, allow;
     struct sampling_flags sampling;
     struct steer_flags steer;
     const char *key_file, *stabilize, *think, *close, *roofs;
@@ -236,7 +236,8 @@ static int take_words(struct server_options *o, struct raw_flags *w)
 {
     if (check_texts("--api-key", &w->key) || check_texts("--allow-host", &w->allow) || check_names(&w->allow) ||
         check_texts("--cors", &w->cors) || check_origins(&w->cors) || check_texts("--alias", &w->alias) ||
-        sampling_flags_check("serve", &w->sampling))
+        check_texts("--embed-alias", &w->encoder_alias[STOKER_EMBED]) ||
+        check_texts("--rerank-alias", &w->encoder_alias[STOKER_RERANK]) || sampling_flags_check("serve", &w->sampling))
         return 2;
     int status = w->key_file ? read_keys(w->key_file, &w->key) : 0;
     if (status)
@@ -248,6 +249,8 @@ static int take_words(struct server_options *o, struct raw_flags *w)
     if (!(o->model = model_of(o->model)))
         return 1;
     o->alias = texts(&w->alias);
+    for (int i = 0; i < STOKER_ROLES; i++)
+        o->encoder_alias[i] = texts(&w->encoder_alias[i]);
     o->key = texts(&w->key);
     o->cors = texts(&w->cors);
     o->allow_host = texts(&w->allow);
@@ -334,6 +337,13 @@ int cmd_serve(int argc, char **argv)
         {"--pooling", NULL, FLAG_WORD, &o.engine.pooling, 0, 0, "mean|cls|last|none|rank",
          "a server of vectors: how rows become one (default: as the file says)"},
         {"--no-page", NULL, FLAG_SWITCH, &o.no_page, 0, 0, NULL, "no page at /"},
+        {"--embed", NULL, FLAG_TEXT, &o.engine.embed, 0, 0, "FILE.gguf",
+         "a second model, for /v1/embeddings and /api/embed, in the same memory", .heading = "Models beside a chat's"},
+        {"--embed-alias", NULL, FLAG_TEXTS, &w.encoder_alias[STOKER_EMBED], 0, 0, "NAME",
+         "another name of it; may be given several times"},
+        {"--rerank", NULL, FLAG_TEXT, &o.engine.rerank, 0, 0, "FILE.gguf", "a third one, for /v1/rerank"},
+        {"--rerank-alias", NULL, FLAG_TEXTS, &w.encoder_alias[STOKER_RERANK], 0, 0, "NAME",
+         "another name of it; may be given several times"},
         {"--no-profile", NULL, FLAG_SWITCH, &w.no_profile, 0, 0, NULL,
          "not what stoker tune found for this model and budget", .heading = "Profiles"},
     };

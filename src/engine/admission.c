@@ -329,9 +329,10 @@ void admit_all(struct stoker *s)
         keep_prefixes_if_asked(s);
         end_written(s);
         int busy = prefix_disk_write_behind(s->disk);
-        busy |= !j && !any_active(s) && session_read_idle(s->session);
+        int idle = !j && !any_active(s) && !beside_has_work(s);
+        busy |= idle && (session_read_idle(s->session) | beside_read_idle(s));
         engine_report(s);
-        again = j ? admit(s, j) : !any_active(s) && (queue_pop(s->submit_wakeup, &ring, busy ? 2 : 100) || busy);
+        again = j ? admit(s, j) : idle && (queue_pop(s->submit_wakeup, &ring, busy ? 2 : 100) || busy);
     }
 }
 

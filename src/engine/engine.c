@@ -159,7 +159,7 @@ static int open_disk(struct stoker *s, const struct stoker_options *o, struct er
                             err);
 }
 
-static int start(struct stoker *s, const struct stoker_options *o, struct error *err)
+static int open_queue(struct stoker *s, const struct stoker_options *o, struct error *err)
 {
     s->n_job = s->n_queue + 2 * s->session->plan.n_parallel;
     s->job = calloc((size_t)s->n_job, sizeof *s->job);
@@ -168,8 +168,11 @@ static int start(struct stoker *s, const struct stoker_options *o, struct error 
         .memory = s->session->plan.constraints, .budget = &s->session->constraint_budget, .most_waiting = s->n_queue});
     if (!s->job || !s->submit_wakeup || !s->constraints)
         return error_set(err, ERR_MEMORY, "no memory for the engine's queue");
-    if (capture_open(&s->capture, o ? o->capture_memory : 0, s->session->model->op.k, s->submit_wakeup, err))
-        return -1;
+    return capture_open(&s->capture, o ? o->capture_memory : 0, s->session->model->op.k, s->submit_wakeup, err);
+}
+
+static int start(struct stoker *s, struct error *err)
+{
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 2 * POOL_STACK);
@@ -178,8 +181,29 @@ static int start(struct stoker *s, const struct stoker_options *o, struct error 
     return failed ? error_set(err, ERR_MEMORY, "starting the engine's thread failed") : 0;
 }
 
+/* The headers of a model, and of those beside it, whose plan is part of its own. */
+static int prepare(struct session **out, struct session **beside, const char *path, const struct stoker_options *opt,
+                   struct session_options *o, int keep, struct error *err)
+{
+    int failed = beside_prepare(beside, opt, o, err) ? -1 : session_prepare(out, path, o, keep, err);
+    if (failed || !(*out)->model->p.pooling || !opt || (!opt->embed && !opt->rerank))
+        return failed;
+    return error_set(err, ERR_INPUT, "--embed and --rerank stand beside a model that generates text, and %s does not",
+                     (*out)->file->file->path);
+}
+
+void engine_name_templates(struct stoker *s)
+{
+    const struct session *of = s->session;
+    s->templates.file = of->file;
+    s->templates.tokenizer = of->tokenizer;
+    s->templates.tokenizer_error = of->model->p.pooling ? of->no_text : of->tokenizer_error;
+    s->templates.chat = of->chat;
+}
+
 static void dispose(struct stoker *s)
 {
+    beside_close(s);
     prefix_disk_close(s->disk);
     capture_close(&s->capture);
     queue_destroy(s->submit_wakeup);
@@ -206,6 +230,7 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
 {
     struct error err = {0};
     struct session_options o;
+    struct session *beside[PLAN_ENCODERS] = {0};
     struct stoker *s = calloc(1, sizeof *s);
     if (!s) {
         error_set(&err, ERR_MEMORY, "no memory for an engine");
@@ -218,17 +243,18 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     atomic_init(&s->steer.left, s->steer.most);
     s->n_queue = opt && opt->n_queue ? opt->n_queue : QUEUE;
     price_init(&s->price);
-    if (read_options(&o, opt, &err) || session_prepare(&s->session, path, &o, 0, &err) || show_plan(s, opt, &o) ||
-        session_load(s->session, &o, &err) || open_disk(s, opt, &err) || start(s, opt, &err)) {
+    int failed = read_options(&o, opt, &err) || prepare(&s->session, beside, path, opt, &o, 0, &err) ||
+                 show_plan(s, opt, &o) || session_load(s->session, &o, &err) || open_disk(s, opt, &err) ||
+                 open_queue(s, opt, &err) || beside_open(s, beside, &o, &err) || start(s, &err);
+    for (int i = 0; i < PLAN_ENCODERS; i++)
+        session_close(beside[i]);
+    if (failed) {
         dispose(s);
         return error_to_public(public, &err);
     }
     s->advised = sampling_defaults();
     sampling_read(&s->advised, s->session->file);
-    s->templates.file = s->session->file;
-    s->templates.tokenizer = s->session->tokenizer;
-    s->templates.tokenizer_error = s->session->model->p.pooling ? s->session->no_text : s->session->tokenizer_error;
-    s->templates.chat = s->session->chat;
+    engine_name_templates(s);
     *out = s;
     return 0;
 }
@@ -252,6 +278,9 @@ void stoker_close(struct stoker *s)
     atomic_store(&s->stop, 1);
     for (int i = 0; i < s->session->plan.n_parallel; i++)
         atomic_store(&s->session->tables.seq[i].cancelled, 1);
+    for (int e = 0; e < PLAN_ENCODERS; e++)
+        for (int i = 0; s->encoder[e] && i < s->encoder[e]->session->plan.n_parallel; i++)
+            atomic_store(&s->encoder[e]->session->tables.seq[i].cancelled, 1);
     queue_wake(s->submit_wakeup);
     pthread_join(s->thread, NULL);
     capture_close(&s->capture); /* what was sent is written before the jobs are gone */
@@ -563,15 +592,17 @@ static int plan_alone(struct stoker_plan *out, const char *path, const struct st
 {
     struct error err = {0};
     struct session_options o;
-    struct session *s = NULL;
+    struct session *s = NULL, *beside[PLAN_ENCODERS] = {0};
     *out = (struct stoker_plan){0};
     int result = read_options(&o, opt, &err);
     o.header_only = header_only;
     if (result == 0)
-        result = session_prepare(&s, path, &o, 1, &err);
+        result = prepare(&s, beside, path, opt, &o, 1, &err);
     if (s)
         engine_report_plan(s, s->kv, o.tier, out);
     session_close(s);
+    for (int i = 0; i < PLAN_ENCODERS; i++)
+        session_close(beside[i]);
     return result ? error_to_public(public, &err) : 0;
 }
 

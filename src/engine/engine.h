@@ -104,9 +104,13 @@ struct counters {
     double service_seconds;  /* recent mean time of a request with a sequence; 0: not known */
 };
 
+struct encoding;
+
 struct stoker {
     struct session *session;
-    struct prefix_disk *disk; /* the engine thread's; NULL: no cache_dir */
+    struct stoker *encoder[PLAN_ENCODERS]; /* engines of models beside this one, whose thread runs them; NULL: none */
+    struct encoding *encoding;             /* of such an engine: its step; NULL: it has a thread */
+    struct prefix_disk *disk;              /* the engine thread's; NULL: no cache_dir */
     struct stoker_templates templates;
     struct constraint_cache *constraints;
     struct steer_memory steer;
@@ -132,6 +136,8 @@ struct stoker {
     int first_mask;                   /* sequence whose mask is worked on first in this step */
     struct price price;               /* of drafts, where plan.priced */
     double rows_per_second;           /* recent rate of steps with prompts; 0: not known */
+    double encoders_wait;             /* seconds of its own steps, before encoders go on */
+    int next_encoder;                 /* whose turn it is */
 };
 
 /* Requests that wait although all sequences are taken. Call it under the lock. */
@@ -152,6 +158,33 @@ void capture_job_close(struct job_capture *c);
 /* The engine thread's loop: step/schedule.c, and of models that pool embed/embed.c. */
 void *engine_run(void *engine);
 void *embed_run(void *engine);
+
+/* embed/beside.c: models beside one that generates text. Each is an engine without a thread and a pool: the main one's thread makes their
+ * steps, a layer at a time while it has requests of its own. */
+/* Reads the headers of those that the options name, into out [PLAN_ENCODERS], and what they take into to->plan_request. -1: what is in out
+ * is closed by the caller all the same. */
+int beside_prepare(struct session **out, const struct stoker_options *o, struct session_options *to, struct error *err);
+/* Loads what was prepared for s, which is loaded, as its plan has them. The sessions are the engine's from then on. -1: stoker_close(). */
+int beside_open(struct stoker *s, struct session **prepared, const struct session_options *of_main, struct error *err);
+void beside_close(struct stoker *s); /* behind the end of the engine's thread */
+/* The engine thread's: 1, there are texts to embed; a turn, after a step of `seconds`; reads what is not needed yet, 1: there is more. */
+int beside_has_work(struct stoker *s);
+void beside_turn(struct stoker *s, double seconds);
+int beside_read_idle(struct stoker *s);
+void beside_end(struct stoker *s, const struct error *why); /* of all requests, and of reading */
+
+/* embed/embed.c: a step of an engine without a thread. */
+int encoding_open(struct stoker *s, struct stoker *main, struct error *err); /* s->encoding */
+void encoding_close(struct encoding *e);                                     /* NULL: nothing */
+int encoding_has_work(struct stoker *s);
+/* Goes on with the step, or begins one: a layer while the main engine has work. The last layer's seconds; 0: nothing could be done. */
+double encoding_turn(struct stoker *s);
+void encoding_end(
+    struct stoker *s); /* of a step that has paused: it goes to its end, once the main engine has stopped */
+/* What it shows of templates and tokens, once the session is prepared. */
+void engine_name_templates(struct stoker *s);
+/* 1: a request waits or runs. */
+int engine_has_work(struct stoker *s);
 
 /* An unused job, NULL: there is none; free what one owns. Call them under the lock. */
 struct job *engine_unused_job(struct stoker *s);

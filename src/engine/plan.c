@@ -16,8 +16,8 @@
 enum { CTX_MAX = 1 << 30 };
 
 static const char *const part_names[PLAN_PARTS] = {
-    "code",  "index",  "text",   "weights", "kv_b",   "rows",  "kv",      "state",  "act",   "logits",
-    "slots", "reader", "stacks", "prefix",  "server", "steer", "capture", "kernel", "slack",
+    "code",   "index",  "text",   "weights", "kv_b",  "rows",    "kv",    "state",  "act",    "logits", "slots",
+    "reader", "stacks", "prefix", "server",  "steer", "capture", "embed", "rerank", "kernel", "slack",
 };
 
 const char *plan_part_name(enum plan_part p) { return part_names[p]; }
@@ -73,6 +73,43 @@ static void predict(const struct planner *pl, struct plan *p)
     p->speed = plan_speed(p, pl->m, &pl->speed, p->asked_parallel, &p->rates);
 }
 
+static const char *const encoder_flags[PLAN_ENCODERS] = {"--embed", "--rerank"};
+
+/* " and --embed PATH (BYTES)" of each. */
+static void describe_encoders(const struct planner *pl, const struct plan *p, char *out, size_t n)
+{
+    size_t at = 0;
+    for (int i = 0; i < PLAN_ENCODERS && at < n; i++) {
+        const char *path = pl->request->encoder[i].path, *slash = path ? strrchr(path, '/') : NULL;
+        if (path)
+            at += (size_t)snprintf(out + at, n - at, " and %s %.60s (%s)", encoder_flags[i], slash ? slash + 1 : path,
+                                   size_text(p->part[PLAN_EMBED + i]).text);
+    }
+}
+
+/* What is to be left out so that the rest works; "" where that is no help. */
+static const char *without_encoders(const struct planner *pl)
+{
+    static const char *const offers[] = {"", ", or leave --embed out", ", or leave --rerank out",
+                                         ", or leave --embed and --rerank out"};
+    static const int order[] = {2, 1, 3}; /* sets of encoders, a bit each */
+    const struct config c = plan_minimal_config(pl);
+    for (size_t k = 0; k < sizeof order / sizeof *order; k++) {
+        struct plan_request fewer = *pl->request;
+        struct planner other = *pl;
+        int left_out = 0;
+        for (int i = 0; i < PLAN_ENCODERS; i++)
+            if (order[k] >> i & 1 && fewer.encoder[i].path) {
+                fewer.encoder[i] = (struct plan_encoder){.path = NULL};
+                left_out |= 1 << i;
+            }
+        other.request = &fewer;
+        if (left_out == order[k] && plan_fits(&other, &c, pl->base.memory))
+            return offers[left_out];
+    }
+    return "";
+}
+
 /* Fills in what the smallest configuration takes, and the sentence. */
 static int refuse(const struct planner *pl, struct plan *out, struct error *err)
 {
@@ -95,10 +132,12 @@ static int refuse(const struct planner *pl, struct plan *out, struct error *err)
     if (strcmp(p->memory_from, "flag") != 0)
         snprintf(budget, sizeof budget, "what the %s leaves beside a reserve, %s,",
                  strcmp(p->memory_from, "cgroup") == 0 ? "cgroup" : "machine", has.text);
-    return error_set(err, ERR_MEMORY,
-                     "%s needs at least %s with --ctx %d (%s %s, KV %s); %s is too small. Try --memory %llu%s.",
-                     pl->m->file->file->path, needs.text, c.n_ctx, part_names[big], size_text(p->part[big]).text,
-                     size_text(p->part[PLAN_KV]).text, budget, (unsigned long long)p->minimum, other);
+    char beside[256] = "";
+    describe_encoders(pl, p, beside, sizeof beside);
+    return error_set(
+        err, ERR_MEMORY, "%s needs at least %s with --ctx %d%s (%s %s, KV %s); %s is too small. Try --memory %llu%s%s.",
+        pl->m->file->file->path, needs.text, c.n_ctx, beside, part_names[big], size_text(p->part[big]).text,
+        size_text(p->part[PLAN_KV]).text, budget, (unsigned long long)p->minimum, other, without_encoders(pl));
 }
 
 /* ---- the request ------------------------------------------------------------------------------------------------------------ */
@@ -247,7 +286,7 @@ static void begin_plan(struct planner *pl)
     speed_describe(&pl->speed, m, pl->request->kv);
     pl->rates = speed_usual_rates(p->n_threads);
     pl->can_stream = plan_may_stream(pl);
-    pl->buffered = reads_buffered(m, pl->request);
+    p->buffered = reads_buffered(m, pl->request);
     struct config c = plan_minimal_config(pl);
     uint64_t minimum = plan_memory_for(plan_price(pl, &c).total);
     c = plan_full_config(pl);

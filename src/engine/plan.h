@@ -31,6 +31,8 @@ enum plan_part {
     PLAN_SERVER,  /* the queue of requests, and what the caller needs itself */
     PLAN_STEER,   /* control vectors, and the lists of requests that use them */
     PLAN_CAPTURE, /* recorded rows on their way to files, and what is kept of requests that record */
+    PLAN_EMBED,   /* all of a second model, which makes vectors */
+    PLAN_RERANK,  /* and of a third, which judges pairs */
     PLAN_KERNEL,
     PLAN_SLACK,
     PLAN_PARTS
@@ -45,7 +47,8 @@ enum {
     PLAN_CUT_PREFIX = 8,
     PLAN_CUT_SEQUENCES = 16,
     PLAN_CUT_CHUNK = 32,
-    PLAN_CUT_CONTEXT = 64
+    PLAN_CUT_CONTEXT = 64,
+    PLAN_CUT_ENCODERS = 128
 };
 
 /* Memory of constraints (constraint_cache.h), bytes. */
@@ -55,7 +58,15 @@ struct constraint_memory {
     int n_small;           /* lanes for small compilations, beside one for large ones; 0: all compilations are large */
 };
 
-enum { PLAN_TEXTS = 16 }; /* texts of a step of a model that pools */
+enum { PLAN_TEXTS = 16 };   /* texts of a step of a model that pools */
+enum { PLAN_ENCODERS = 2 }; /* models beside another one: PLAN_EMBED and PLAN_RERANK */
+
+/* A model beside another one: what plan_beside() has of its plans. */
+struct plan_encoder {
+    const char *path; /* NULL: there is none */
+    uint64_t whole, least;
+    int buffered; /* 1: some file of it is read through the page cache */
+};
 
 enum plan_memory { PLAN_FROM_MACHINE, PLAN_BYTES, PLAN_MINIMUM, PLAN_WHOLE };
 
@@ -75,10 +86,11 @@ struct plan_request {
     int slots[EXPERT_CLASSES], n_slots;         /* per class; tests and research */
     enum kv_type kv;
     int exact, lock;
-    int n_draft;                     /* drafted rows of a step, of all sequences; 0: nothing is drafted */
-    int ngrams;                      /* with n_draft, 1: drafts by what texts repeat */
-    int priced;                      /* with ngrams, 1: as many as are worth it */
-    int all_logits;                  /* every row of a step may want its logits, not one a sequence */
+    int n_draft;    /* drafted rows of a step, of all sequences; 0: nothing is drafted */
+    int ngrams;     /* with n_draft, 1: drafts by what texts repeat */
+    int priced;     /* with ngrams, 1: as many as are worth it */
+    int all_logits; /* every row of a step may want its logits, not one a sequence */
+    struct plan_encoder encoder[PLAN_ENCODERS];
     uint64_t text_bytes;             /* of the tokenizer, which is built first */
     int has_text;                    /* a tokenizer: answers may be constrained */
     uint64_t constraint_state_bytes; /* of a running constraint, for each sequence */
@@ -105,6 +117,8 @@ struct plan {
     int tables_on_disk;                                  /* tables are left on disk where that saves memory ... */
     int table_cells[MODEL_TABLES]; /* ... with so many rows of each in memory; -1: it is resident */
     unsigned degraded;             /* PLAN_CUT_* */
+    int least_encoders;            /* 1: those of the request are at their least, 0: whole */
+    int buffered;                  /* 1: some file of the model is read through the page cache */
     uint64_t step_bytes, thread_bytes, table_bytes, kv_table_bytes;
     uint64_t row_store_bytes;                    /* of PLAN_ROWS: of tables on disk; the rest is resident */
     uint64_t kv_bytes;                           /* of the sequences' pages */
@@ -121,6 +135,9 @@ struct plan {
 /* From headers only. -1 with ERR_MEMORY and the sentence that names the smallest memory and the context that would work; then
  * minimum and whole are filled in all the same. Sets on_disk of tables as planned. */
 int plan_make(struct plan *out, struct model *m, const struct plan_request *request, struct error *err);
+
+/* What a model that pools takes by its plan beside another one, whose process, threads and pool it shares. */
+uint64_t plan_beside(const struct plan *p);
 
 /* How fast a plan is for so many clients at a time, by the sizes that s has of the same model. */
 struct speed plan_speed(const struct plan *p, const struct model *m, const struct speed_model *s, int n_client,

@@ -4,7 +4,8 @@
  *     what fits     everything, if it does. Else tables of rows go to disk, and everything that nobody asked for to its least; then
  *                   the context is the largest, from the default halved down to 4096, beside which 512 rows and the experts of two
  *                   tokens (the knee) fit. A prefix cache that was asked for goes last, and before rows and experts go below these.
- *     what grows    memory of constraints, copies of states and the cache of rows, if they fit beside a chunk of 512 rows and the knee
+ *     what grows    memory of constraints, texts of models beside this one, copies of states and the cache of rows, if they fit
+ *                   beside a chunk of 512 rows and the knee
  *     what is best  of chunk, sequences and the share of prefixes, each filled up with experts, those by which a request is answered
  *                   soonest (speed.h)
  */
@@ -129,7 +130,7 @@ struct config plan_minimal_config(const struct planner *pl)
     if (!pl->request->n_snapshots)
         c.n_snapshots = 1;
     c.cache_ram = 0;
-    c.least_constraints = 1;
+    c.least_constraints = c.least_encoders = 1;
     c.tables_on_disk = pl->can_stream;
     memcpy(c.slots, pl->request->n_slots ? pl->request->slots : pl->floor, sizeof c.slots);
     return c;
@@ -216,6 +217,10 @@ static void grow(const struct planner *pl, struct config *c, uint64_t memory)
     if (c->cache_ram < pl->request->cache_ram) /* that was asked for */
         return;
     up.least_constraints = 0;
+    if (fits_well(pl, &up, memory))
+        *c = up;
+    up = *c;
+    up.least_encoders = 0;
     if (fits_well(pl, &up, memory))
         *c = up;
     up = *c;
@@ -393,5 +398,9 @@ unsigned plan_cuts(const struct planner *pl, const struct config *c)
     }
     cut |= c->cache_ram < full.cache_ram || c->n_snapshots < full.n_snapshots ? PLAN_CUT_PREFIX : 0;
     cut |= c->n_parallel < full.n_parallel ? PLAN_CUT_SEQUENCES : 0;
+    for (int i = 0; i < PLAN_ENCODERS; i++) {
+        const struct plan_encoder *e = &pl->request->encoder[i];
+        cut |= c->least_encoders && e->least < e->whole ? PLAN_CUT_ENCODERS : 0;
+    }
     return cut | (c->n_chunk < full.n_chunk ? PLAN_CUT_CHUNK : 0) | (c->n_ctx < full.n_ctx ? PLAN_CUT_CONTEXT : 0);
 }

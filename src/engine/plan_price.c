@@ -2,6 +2,7 @@
 #include "engine/plan_inside.h"
 
 #include "base/checked.h"
+#include "base/coroutine.h"
 #include "engine/engine.h"
 #include "engine/prefix/cache.h"
 #include "engine/session_tables.h"
@@ -12,7 +13,8 @@
 enum {
     WINDOW_SHARE = 4, /* pages of other kinds that the cache holds for each page of a window */
     MAX_NODES = 1 << 22,
-    DECODE_ROWS = 16 /* rows of a step in which somebody waits for each */
+    READER_STACKS = 8 * 64 * 1024, /* of a reader's threads */
+    DECODE_ROWS = 16               /* rows of a step in which somebody waits for each */
 };
 
 /* The model as a configuration has it: a copy, because tables that are on disk and exact weights change what parts take. */
@@ -291,13 +293,28 @@ struct plan plan_price(const struct planner *pl, const struct config *asked)
                           disk_bytes(pl, p.max_page);
     p.part[PLAN_STEER] = w->steer ? w->steer + VECTOR_READING + steer_lists_bytes(w->n_queue, c->n_parallel) : 0;
     p.part[PLAN_CAPTURE] = w->capture ? w->capture + CAPTURE_STACK : 0;
-    p.part[PLAN_STACKS] = (uint64_t)p.n_threads * POOL_STACK + 8 * 64 * 1024 + 256 * 1024;
+    int buffered = p.buffered;
+    p.least_encoders = c->least_encoders;
+    for (int i = 0; i < PLAN_ENCODERS; i++) {
+        p.part[PLAN_EMBED + i] = c->least_encoders ? w->encoder[i].least : w->encoder[i].whole;
+        buffered |= w->encoder[i].buffered;
+    }
+    p.part[PLAN_STACKS] = (uint64_t)p.n_threads * POOL_STACK + READER_STACKS + 256 * 1024;
     for (int i = 0; i < PLAN_KERNEL; i++)
         p.total += p.part[i];
-    p.part[PLAN_KERNEL] = round_up(p.total / 512 + 256 * 1024, 4096) + (pl->buffered ? 64 * MIB : 0);
+    p.part[PLAN_KERNEL] = round_up(p.total / 512 + 256 * 1024, 4096) + (buffered ? 64 * MIB : 0);
     p.part[PLAN_SLOTS] += 2 * MIB; /* the mapping is rounded up to huge pages */
     p.total += p.part[PLAN_KERNEL] + 2 * MIB;
     return p;
+}
+
+uint64_t plan_beside(const struct plan *p)
+{
+    uint64_t sum = READER_STACKS + coroutine_bytes();
+    for (int i = 0; i < PLAN_KERNEL; i++)
+        if (i != PLAN_CODE && i != PLAN_STACKS)
+            sum += p->part[i];
+    return sum;
 }
 
 uint64_t plan_slack(uint64_t memory) { return memory / 128 > 8 * MIB ? memory / 128 : 8 * MIB; }

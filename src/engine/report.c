@@ -117,6 +117,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
     out->cut_context = !!(p->degraded & PLAN_CUT_CONTEXT);
     out->cut_prefix = !!(p->degraded & PLAN_CUT_PREFIX);
     out->cut_cache = !!(p->degraded & PLAN_CUT_CACHE);
+    out->cut_encoders = !!(p->degraded & PLAN_CUT_ENCODERS);
 }
 
 void stoker_plan_of(const struct stoker *s, struct stoker_plan *out)
@@ -152,6 +153,16 @@ static int running(const struct stoker *s)
     for (int i = 0; i < s->n_job; i++)
         n += s->job[i].state == JOB_PROMPT || s->job[i].state == JOB_DECODE;
     return n;
+}
+
+int engine_has_work(struct stoker *s)
+{
+    int work = 0;
+    pthread_mutex_lock(&s->lock);
+    for (int i = 0; i < s->n_job && !work; i++)
+        work = s->job[i].state == JOB_QUEUED || s->job[i].state == JOB_PROMPT || s->job[i].state == JOB_DECODE;
+    pthread_mutex_unlock(&s->lock);
+    return work;
 }
 
 int engine_queued(const struct stoker *s)

@@ -73,6 +73,7 @@ int session_prepare(struct session **out, const char *path, const struct session
                                                  (uint64_t)s->model->p.n_vocab; /* its mask */
             }
         }
+        s->request = request;
         planned = failed ? -1 : plan_make(&s->plan, s->model, &request, err);
         atomic_store(&s->constraint_budget.left, s->plan.constraints.held);
         keep = keep && s->plan.minimum > 0;
@@ -259,7 +260,9 @@ int session_load(struct session *s, const struct session_options *opt, struct er
     const struct reader_options *how = &opt->plan_request.reader;
     warn_of_context(s);
     s->score_rows = MODEL_SCORE_ROWS;
-    if (pool_create(&s->pool, s->plan.n_threads, err) || map_memory(s, &opt->plan_request, err) ||
+    s->pool = opt->pool;
+    s->shares_pool = opt->pool != NULL;
+    if ((!s->pool && pool_create(&s->pool, s->plan.n_threads, err)) || map_memory(s, &opt->plan_request, err) ||
         reader_open(&s->reader, s->file->file, s->file->n_file, how, &s->table_memory, err))
         return -1;
     if (how->mirror)
@@ -306,7 +309,8 @@ void session_close(struct session *s)
         forced_routes_close(s->model->forced);
     }
     session_end_reading(s);
-    pool_destroy(s->pool);
+    if (!s->shares_pool)
+        pool_destroy(s->pool);
     prefault_end(&s->prefault);
     arena_unmap(&s->memory); /* a device may still write into it: the kernel keeps those pages until it is done */
     chat_destroy(s->chat);

@@ -27,8 +27,10 @@ struct session {
     struct token_trie *trie;                    /* of the tokenizer, for constraints */
     struct constraint_budget constraint_budget; /* of plan.constraints.held bytes */
     struct chat *chat;                          /* NULL without a tokenizer */
+    struct plan_request request;                /* as it was planned */
     struct plan plan;
     struct pool *pool;
+    int shares_pool; /* 1: the pool is another session's, which outlives this one */
     struct reader *reader;
 
     enum kv_type kv;       /* of the options, but for models that pool */
@@ -57,6 +59,7 @@ struct session_options {
     const char *route_trace, *cache_log; /* paths, or NULL: model/traces.h */
     const char *routes;                  /* path, or NULL: model/forced_routes.h */
     int header_only;                     /* session_prepare(): a header without its tensors will do */
+    struct pool *pool; /* session_load(): of another session, which outlives this one; NULL: one of its own */
 };
 
 /* Reads headers and makes the plan. -1: nothing stays open, except that a session whose plan was refused is returned in *out if keep is

@@ -206,6 +206,9 @@ struct batch {
     int score_rows; /* most rows of a group, from 1 to MODEL_SCORE_ROWS; fewer where the scratch is small */
     void (*on_row)(void *arg, int row, const float *logits); /* logits [n_vocab], during the call */
     void *on_row_arg;
+    void (*on_layer)(
+        void *arg); /* called behind each layer by the thread that runs the step: it may take its time; or NULL */
+    void *on_layer_arg;
     uint8_t *dead;           /* out: [n_rows] 1: the row left the step (cancelled, or something of it was unreadable) */
     int n_drafted;           /* its user's: rows that are drafts; what they are is seen after the step (ROW_REFUSED) */
     struct error *row_error; /* out: the first failure that made rows leave; may be NULL */

@@ -229,18 +229,35 @@ static int open_socket(struct server *s, int *port, struct stoker_error *err)
     return fd;
 }
 
-/* "Ember 1M Chat" -> "ember-1m-chat"; without a name the file's stem. */
-static void name_model(struct server *s)
+/* "Ember 1M Chat" -> "ember-1m-chat"; without a name the file's stem. id and file [SERVER_MODEL_ID]. */
+static void name_model(const char *path, const struct stoker_about *about, char *id, char *file, char fingerprint[64])
 {
-    const char *slash = strrchr(s->opt.model, '/'), *file = slash ? slash + 1 : s->opt.model;
-    snprintf(s->model_file, sizeof s->model_file, "%s", file);
-    snprintf(s->model_id, sizeof s->model_id, "%s", *s->about.name ? s->about.name : file);
-    char *dot = *s->about.name ? NULL : strrchr(s->model_id, '.');
-    if (dot && dot > s->model_id)
+    const char *slash = strrchr(path, '/');
+    snprintf(file, SERVER_MODEL_ID, "%s", slash ? slash + 1 : path);
+    snprintf(id, SERVER_MODEL_ID, "%s", *about->name ? about->name : file);
+    char *dot = *about->name ? NULL : strrchr(id, '.');
+    if (dot && dot > id)
         *dot = 0;
-    for (char *c = s->model_id; *s->about.name && *c; c++)
+    for (char *c = id; *about->name && *c; c++)
         *c = *c == ' ' ? '-' : *c >= 'A' && *c <= 'Z' ? (char)(*c + 'a' - 'A') : *c;
-    snprintf(s->fingerprint, sizeof s->fingerprint, "stoker-%s-%08x", stoker_version(), (unsigned)s->about.hash);
+    snprintf(fingerprint, 64, "stoker-%s-%08x", stoker_version(), (unsigned)about->hash);
+}
+
+static int name_models(struct server *s, struct stoker_error *err)
+{
+    const char *const path[STOKER_ROLES] = {
+        [STOKER_EMBED] = s->opt.engine.embed, [STOKER_RERANK] = s->opt.engine.rerank};
+    if (stoker_about(&s->about, s->opt.model, err))
+        return -1;
+    name_model(s->opt.model, &s->about, s->model_id, s->model_file, s->fingerprint);
+    for (int i = 0; i < STOKER_ROLES; i++) {
+        struct server_encoder *e = &s->encoder[i];
+        if (path[i] && stoker_about(&e->about, path[i], err))
+            return -1;
+        if (path[i])
+            name_model(path[i], &e->about, e->id, e->file, e->fingerprint);
+    }
+    return 0;
 }
 
 /* The vectors of the command line and their list: of those of equal content the first. */
@@ -426,9 +443,8 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
     if (stoker_plan(&plan, s->opt.model, &s->opt.engine, err)) /* before anybody is told where it listens */
         return -1;
     reqmem_init(&s->memory, large_bytes(&s->opt) + kept_bytes(&s->opt), kept_bytes(&s->opt));
-    if (stoker_about(&s->about, s->opt.model, err))
+    if (name_models(s, err))
         return -1;
-    name_model(s);
     return open_event(&r->wake, err);
 }
 

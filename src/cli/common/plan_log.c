@@ -72,9 +72,13 @@ static void log_memory(const struct stoker_plan *p)
     add(&l, "keys, values and states %s", show_bytes(part(p, "kv") + part(p, "state")));
     add(&l, "known prefixes beside them %s", show_bytes(part(p, "prefix")));
     add(&l, "requests %s", show_bytes(part(p, "server")));
+    if (part(p, "embed"))
+        add(&l, "the model of --embed %s", show_bytes(part(p, "embed")));
+    if (part(p, "rerank"))
+        add(&l, "the model of --rerank %s", show_bytes(part(p, "rerank")));
     add(&l, "the weights of every token, and all else, %s",
         show_bytes(p->total - part(p, "slots") - part(p, "kv") - part(p, "state") - part(p, "prefix") -
-                   part(p, "server")));
+                   part(p, "server") - part(p, "embed") - part(p, "rerank")));
     log_line(LOG_INFO, "plan: %s", l.text);
 }
 
@@ -97,6 +101,8 @@ static void log_cuts(const struct stoker_plan *p)
     if (p->cut_context)
         add(&l, "context %d instead of %d (back with --ctx %d%s)", p->n_ctx, p->asked_ctx, p->asked_ctx,
             with_memory(p, p->ctx_minimum, more, sizeof more));
+    if (p->cut_encoders)
+        add(&l, "shorter texts of --embed and --rerank");
     if (p->cut_sequences)
         add(&l, "%d sequence%s instead of %d (--parallel %d%s)", p->n_parallel, p->n_parallel == 1 ? "" : "s",
             p->asked_parallel, p->asked_parallel, with_memory(p, p->parallel_minimum, more, sizeof more));

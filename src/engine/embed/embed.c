@@ -4,6 +4,7 @@
  * request first, as long as the plan's rows, sequences and pages last. Each text has a sequence of its own, so that its sums do not depend
  * on what is beside it. Definition: embeddings.md 2. */
 #include "base/clock.h"
+#include "base/coroutine.h"
 #include "base/error.h"
 #include "engine/admission.h"
 #include "engine/public_error.h"
@@ -238,19 +239,34 @@ static void finish_job(struct stoker *s, const struct step *p, int first, int en
     }
 }
 
-static void count_step(struct stoker *s, const struct step *p, double begin)
+static void count_step(struct stoker *s, const struct step *p, double seconds)
 {
     struct counters *t = &s->counters;
     double now = clock_seconds();
     pthread_mutex_lock(&s->lock);
     t->steps++;
     t->rows += (uint64_t)p->batch.n_rows;
-    t->step_seconds += now - begin;
+    t->step_seconds += seconds;
     t->expert_seconds = s->session->model->expert_seconds;
-    histogram_add(&t->step_time, now - begin);
+    histogram_add(&t->step_time, seconds);
     if (now - s->energy.seconds >= energy_every)
         energy_sample(&s->energy, now);
     pthread_mutex_unlock(&s->lock);
+}
+
+/* Behind the forward pass, which took so long. */
+static void finish_step(struct stoker *s, const struct step *p, double seconds)
+{
+    const struct error *row_error = p->batch.row_error;
+    int n = p->n;
+    count_step(s, p, seconds);
+    for (int first = 0, end; first < n; first = end) {
+        for (end = first + 1; end < n && p->part[end].job == p->part[first].job; end++)
+            ;
+        finish_job(s, p, first, end, row_error);
+    }
+    for (int i = 0; i < n; i++)
+        seq_clear(&s->session->tables.seq[i]);
 }
 
 static void step(struct stoker *s, struct step *p)
@@ -259,15 +275,7 @@ static void step(struct stoker *s, struct step *p)
     double begin = clock_seconds();
     p->batch.row_error = &row_error;
     model_forward(s->session->model, &p->batch);
-    count_step(s, p, begin);
-    int n = p->n;
-    for (int first = 0, end; first < n; first = end) {
-        for (end = first + 1; end < n && p->part[end].job == p->part[first].job; end++)
-            ;
-        finish_job(s, p, first, end, &row_error);
-    }
-    for (int i = 0; i < n; i++)
-        seq_clear(&s->session->tables.seq[i]);
+    finish_step(s, p, clock_seconds() - begin);
 }
 
 void *embed_run(void *engine)
@@ -289,4 +297,88 @@ void *embed_run(void *engine)
     fail_all(s, &closing);
     session_end_reading(s->session);
     return NULL;
+}
+
+/* ---- without a thread: steps that pause ------------------------------------------------------------------------------------- */
+
+/* A step on a stack of its own. */
+struct encoding {
+    struct stoker *s, *main;
+    struct step step;
+    struct error row_error;
+    struct coroutine *stack;
+    int is_paused;
+    double turn, layer, seconds; /* when its turn and its layer began; of the step, without its pauses */
+    double last_layer;           /* seconds */
+};
+
+int encoding_open(struct stoker *s, struct stoker *main, struct error *err)
+{
+    s->encoding = calloc(1, sizeof *s->encoding);
+    if (!s->encoding)
+        return error_set(err, ERR_MEMORY, "no memory for the steps of an encoder");
+    s->encoding->s = s;
+    s->encoding->main = main;
+    return coroutine_create(&s->encoding->stack, err);
+}
+
+void encoding_close(struct encoding *e)
+{
+    if (e)
+        coroutine_destroy(e->stack);
+    free(e);
+}
+
+int encoding_has_work(struct stoker *s) { return s->encoding->is_paused || next_job(s, 0); }
+
+/* Somebody may be waiting for a token. */
+static void on_layer(void *encoding)
+{
+    struct encoding *e = encoding;
+    double now = clock_seconds();
+    e->last_layer = now - e->layer;
+    e->layer = now;
+    if (atomic_load(&e->main->stop) || !engine_has_work(e->main))
+        return;
+    coroutine_pause(e->stack);
+    e->layer = clock_seconds();
+}
+
+static void forward(void *encoding)
+{
+    struct encoding *e = encoding;
+    model_forward(e->s->session->model, &e->step.batch);
+}
+
+static void begin_step(struct encoding *e)
+{
+    e->row_error = (struct error){0};
+    e->step.batch.row_error = &e->row_error;
+    e->step.batch.on_layer = on_layer;
+    e->step.batch.on_layer_arg = e;
+    e->seconds = 0;
+}
+
+void encoding_end(struct stoker *s)
+{
+    while (s->encoding && s->encoding->is_paused)
+        encoding_turn(s);
+}
+
+double encoding_turn(struct stoker *s)
+{
+    struct encoding *e = s->encoding;
+    if (!e->is_paused) {
+        engine_report(s);
+        prepare(s, &e->step);
+        if (e->step.n == 0)
+            return 0;
+        begin_step(e);
+    }
+    e->turn = e->layer = clock_seconds();
+    e->is_paused = !(e->is_paused ? coroutine_resume(e->stack) : coroutine_begin(e->stack, forward, e));
+    e->seconds += clock_seconds() - e->turn;
+    if (!e->is_paused)
+        finish_step(s, &e->step, e->seconds);
+    return e->last_layer;
 }

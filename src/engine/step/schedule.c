@@ -554,10 +554,13 @@ void *engine_run(void *engine)
         end_cancelled(s);
         end_written(s);
         engine_report(s);
+        double begin = clock_seconds();
         if (any_active(s))
             step(s);
+        beside_turn(s, clock_seconds() - begin);
     }
     fail_all(s, &closing);
+    beside_end(s, &closing);
     keep_prefixes_if_asked(s);
     prefix_disk_close(s->disk);
     s->disk = NULL;

@@ -304,6 +304,8 @@ static void run_layers(struct step *s, float *x)
         s->layer = l;
         tap_rows(s, TAP_RESID_PRE, x, params_row_width(&m->p));
         m->arch->layer(s, l, (char *)m->layer + (size_t)l * m->arch->layer_bytes, x);
+        if (s->b->on_layer)
+            s->b->on_layer(s->b->on_layer_arg);
     }
     if (op_measuring(&m->op))
         m->taps[m->p.n_layer - 1] |= 1 << TAP_FINAL;

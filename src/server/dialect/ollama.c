@@ -187,17 +187,24 @@ static const struct dialect_events events = {.stream_type = "application/x-ndjso
 
 /* ---- chat and generate ----------------------------------------------------------------------------------------------------- */
 
-/* "model", or "name" as some clients say. */
+/* "model", or "name" as some clients say; *name stays NULL without either. */
+static int read_name(const json_t *body, const char **name, size_t *n, struct refusal *r)
+{
+    int there = json_get_text(body, NULL, "model", name, n, r);
+    if (there == 0)
+        there = json_get_text(body, NULL, "name", name, n, r);
+    return there < 0 ? -1 : 0;
+}
+
 static int read_model(const struct http_exchange *x, const json_t *body, struct request_info *t, struct refusal *r)
 {
     const char *name = NULL;
     size_t n = 0;
-    int there = json_get_text(body, NULL, "model", &name, &n, r);
-    if (there == 0)
-        there = json_get_text(body, NULL, "name", &name, &n, r);
+    if (read_name(body, &name, &n, r))
+        return -1;
     t->model = name ? name : x->server->model_id;
     t->n_model = name ? n : strlen(t->model);
-    return there < 0 ? -1 : server_model_ok(x->server, name, n, 0, r);
+    return server_model_ok(x->server, name, n, 0, r);
 }
 
 static void answer_load(struct http_exchange *x, const struct request_info *t)
@@ -265,33 +272,33 @@ static void put_size(struct out *o, uint64_t n)
     out_print(o, "\"%.1f%c\"", (double)n / (is_large ? 1e9 : 1e6), is_large ? 'B' : 'M');
 }
 
-static void put_details(struct out *o, const struct server *s)
+static void put_details(struct out *o, const struct served *m)
 {
     out_print(o, "\"details\":{\"parent_model\":\"\",\"format\":\"gguf\",\"family\":");
-    out_text(o, s->about.arch);
+    out_text(o, m->about->arch);
     out_print(o, ",\"families\":[");
-    out_text(o, s->about.arch);
+    out_text(o, m->about->arch);
     out_print(o, "],\"parameter_size\":");
-    put_size(o, s->about.n_params);
+    put_size(o, m->about->n_params);
     out_print(o, ",\"quantization_level\":\"");
-    for (const char *c = s->about.type; *c; c++)
+    for (const char *c = m->about->type; *c; c++)
         out_print(o, "%c", toupper((unsigned char)*c));
     out_print(o, "\"}");
 }
 
 /* Stands for the file: its bytes are never hashed whole, they may be hundreds of gigabytes. */
-static void put_digest(struct out *o, const struct server *s)
+static void put_digest(struct out *o, const struct served *m)
 {
     uint8_t digest[SHA256_BYTES];
-    sha256(s->fingerprint, strlen(s->fingerprint), digest);
+    sha256(m->fingerprint, strlen(m->fingerprint), digest);
     for (size_t i = 0; i < sizeof digest; i++)
         out_print(o, "%02x", digest[i]);
 }
 
-static void put_modified(struct out *o, const struct server *s)
+static void put_modified(struct out *o, const struct served *m)
 {
     char text[STAMP];
-    out_print(o, "\"modified_at\":\"%s\"", stamp(text, (struct timespec){.tv_sec = s->about.modified}));
+    out_print(o, "\"modified_at\":\"%s\"", stamp(text, (struct timespec){.tv_sec = m->about->modified}));
 }
 
 void ollama_version(struct http_exchange *x)
@@ -301,28 +308,45 @@ void ollama_version(struct http_exchange *x)
     http_answer_json(x, &o);
 }
 
-/* {"models":[{...}]}; running: with what is told of a loaded one. */
-static void answer_models(struct http_exchange *x, int running)
+/* name: the model's id, or an alias; one without a tag gets ":latest". */
+static void put_row(struct out *o, const struct served *m, const char *name, int running)
 {
     static const char *const keys[] = {"name", "model"};
-    const struct server *s = x->server;
-    struct out o = {0};
-    out_print(&o, "{\"models\":[{");
+    out_print(o, "{");
     for (size_t i = 0; i < 2; i++) {
-        char name[SERVER_MODEL_ID + sizeof ":latest"];
-        snprintf(name, sizeof name, "%s:latest", s->model_id);
-        out_print(&o, "\"%s\":", keys[i]);
-        out_text(&o, name);
-        out_print(&o, ",");
+        char tagged[SERVER_MODEL_ID + sizeof ":latest"];
+        snprintf(tagged, sizeof tagged, "%.255s%s", name, strchr(name, ':') ? "" : ":latest");
+        out_print(o, "\"%s\":", keys[i]);
+        out_text(o, tagged);
+        out_print(o, ",");
     }
-    put_modified(&o, s);
-    out_print(&o, ",\"size\":%llu,\"digest\":\"", (unsigned long long)s->about.bytes);
-    put_digest(&o, s);
-    out_print(&o, "\",");
-    put_details(&o, s);
+    put_modified(o, m);
+    out_print(o, ",\"size\":%llu,\"digest\":\"", (unsigned long long)m->about->bytes);
+    put_digest(o, m);
+    out_print(o, "\",");
+    put_details(o, m);
     if (running)
-        out_print(&o, ",\"expires_at\":\"" NEVER "\",\"size_vram\":0,\"context_length\":%d", s->plan.n_ctx);
-    out_print(&o, "}]}");
+        out_print(o, ",\"expires_at\":\"" NEVER "\",\"size_vram\":0,\"context_length\":%d", m->n_ctx);
+    out_print(o, "}");
+}
+
+/* {"models":[{...}]}; running: with what is told of loaded ones. Clients look their model up by the name that they have for it: aliases are
+ * rows of their own. */
+static void answer_models(struct http_exchange *x, int running)
+{
+    struct served all[SERVED_MOST];
+    int n = server_all(x->server, all);
+    struct out o = {0};
+    out_print(&o, "{\"models\":[");
+    for (int i = 0; i < n; i++) {
+        out_print(&o, i ? "," : "");
+        put_row(&o, &all[i], all[i].id, running);
+        for (size_t k = 0; k < all[i].alias->n; k++) {
+            out_print(&o, ",");
+            put_row(&o, &all[i], all[i].alias->text[k], running);
+        }
+    }
+    out_print(&o, "]}");
     http_answer_json(x, &o);
 }
 
@@ -330,50 +354,51 @@ void ollama_models(struct http_exchange *x) { answer_models(x, 0); }
 void ollama_running(struct http_exchange *x) { answer_models(x, 1); }
 
 /* pooling: of a model of vectors, else NULL. */
-static void put_model_info(struct out *o, const struct server *s, const char *pooling)
+static void put_model_info(struct out *o, const struct served *m, const char *pooling)
 {
     out_print(o, "\"model_info\":{\"general.architecture\":");
-    out_text(o, s->about.arch);
+    out_text(o, m->about->arch);
     out_print(o, ",\"general.name\":");
-    out_text(o, s->about.name);
-    out_print(o, ",\"general.parameter_count\":%llu,\"%s.context_length\":%d", (unsigned long long)s->about.n_params,
-              s->about.arch, s->plan.n_ctx);
+    out_text(o, m->about->name);
+    out_print(o, ",\"general.parameter_count\":%llu,\"%s.context_length\":%d", (unsigned long long)m->about->n_params,
+              m->about->arch, m->n_ctx);
     if (pooling)
-        out_print(o, ",\"%s.embedding_length\":%llu,\"%s.pooling_type\":\"%s\"", s->about.arch,
-                  (unsigned long long)s->about.n_embd, s->about.arch, pooling);
+        out_print(o, ",\"%s.embedding_length\":%llu,\"%s.pooling_type\":\"%s\"", m->about->arch,
+                  (unsigned long long)m->about->n_embd, m->about->arch, pooling);
     out_print(o, "}");
 }
 
 void ollama_show(struct http_exchange *x)
 {
-    const struct server *s = x->server;
     struct refusal r = {0};
-    struct request_info t;
+    const char *name = NULL;
+    size_t n_name = 0;
+    struct served m;
     struct stoker_template_caps caps;
     struct out o = {0};
     json_t *body = json_read(x->body, x->n_body, &r);
-    if (!body || read_model(x, body, &t, &r) != 0) {
+    if (!body || read_name(body, &name, &n_name, &r) || server_find(x->server, name, n_name, &m, &r)) {
         http_refuse(x, &r);
         json_decref(body);
         return;
     }
     struct stoker_encoder encoder;
-    int vectors = stoker_encoder_of(server_engine(x->server), &encoder) == 0;
-    stoker_templates_caps(stoker_templates_of(server_engine(x->server)), &caps);
+    int vectors = stoker_encoder_of(m.engine, &encoder) == 0;
+    stoker_templates_caps(stoker_templates_of(m.engine), &caps);
     out_print(&o, "{");
-    put_details(&o, s);
+    put_details(&o, &m);
     out_print(&o, ",");
-    put_model_info(&o, s, vectors ? encoder.pooling : NULL);
+    put_model_info(&o, &m, vectors ? encoder.pooling : NULL);
     if (vectors)
         out_print(&o, ",\"capabilities\":[\"%s\"],\"template\":", encoder.is_rank ? "rerank" : "embedding");
     else
         out_print(&o, ",\"capabilities\":[\"completion\"%s%s],\"template\":", caps.source ? ",\"tools\"" : "",
                   caps.thinking ? ",\"thinking\"" : "");
     out_string(&o, caps.source ? caps.source : "", caps.n_source);
-    out_print(&o, ",\"parameters\":\"num_ctx %d\",\"license\":", s->plan.n_ctx);
-    out_text(&o, s->about.license);
+    out_print(&o, ",\"parameters\":\"num_ctx %d\",\"license\":", m.n_ctx);
+    out_text(&o, m.about->license);
     out_print(&o, ",");
-    put_modified(&o, s);
+    put_modified(&o, &m);
     out_print(&o, "}");
     http_answer_json(x, &o);
     json_decref(body);

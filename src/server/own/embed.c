@@ -16,6 +16,7 @@ enum form { OPENAI, OLLAMA, OLLAMA_OLD, LLAMA };
 
 struct answer {
     struct http_exchange *x;
+    struct served served;
     struct texts t;
     struct out out;
     enum form form;
@@ -134,7 +135,7 @@ static void put_end(struct answer *a)
     unsigned long long ns = clock_ns() - a->x->began_ns;
     if (a->form == OPENAI) {
         out_print(o, "],\"model\":");
-        out_text(o, a->x->server->model_id);
+        out_text(o, a->served.id);
         out_print(o, ",\"usage\":{\"prompt_tokens\":%zu,\"total_tokens\":%zu}}", a->t.n_token, a->t.n_token);
     } else if (a->form == OLLAMA)
         out_print(o, "],\"total_duration\":%llu,\"load_duration\":0,\"prompt_eval_count\":%zu}", ns, a->t.n_token);
@@ -177,18 +178,17 @@ static int read_body(struct answer *a, const json_t *body, struct refusal *r)
                       : a->form == LLAMA && json_get(body, "content") ? "content"
                                                                       : "input";
     if (json_get_text(body, NULL, "model", &a->model, &a->n_model, r) < 0 ||
-        server_model_ok(a->x->server, a->model, a->n_model, 0, r))
+        server_names(a->x->server, &a->served, a->model, a->n_model, r))
         return -1;
     if (!a->model) {
-        a->model = a->x->server->model_id;
+        a->model = a->served.id;
         a->n_model = strlen(a->model);
     }
     if (t->encoder.is_rank)
-        return refuse(r, 400, "unsupported", "model", "%s judges pairs: ask /v1/rerank for scores",
-                      a->x->server->model_id);
+        return refuse(r, 400, "unsupported", "model", "%s judges pairs: ask /v1/rerank for scores", a->served.id);
     if (strcmp(t->encoder.pooling, "none") == 0 && a->form != LLAMA)
         return refuse(r, 400, "unsupported", "model", "%s gives a vector for each token: ask /embedding for them",
-                      a->x->server->model_id);
+                      a->served.id);
     t->may_cut = a->form == OLLAMA || a->form == OLLAMA_OLD;
     if (t->may_cut)
         t->too_long = "the input length exceeds the context length"; /* clients look for these words */
@@ -208,11 +208,13 @@ static int read_body(struct answer *a, const json_t *body, struct refusal *r)
 static void answer(struct http_exchange *x, enum form form)
 {
     struct refusal r = {0};
-    struct answer a = {.x = x, .form = form, .t = {.engine = x->server->engine}};
-    if (stoker_encoder_of(a.t.engine, &a.t.encoder)) {
+    struct answer a = {.x = x, .form = form};
+    if (server_encoder(x->server, STOKER_EMBED, &a.served)) {
         own_not_supported(x);
         return;
     }
+    a.t.engine = a.served.engine;
+    stoker_encoder_of(a.t.engine, &a.t.encoder);
     json_t *body = json_read(x->body, x->n_body, &r);
     int failed = !body || read_body(&a, body, &r);
     put_begin(&a);

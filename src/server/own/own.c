@@ -73,35 +73,41 @@ void own_props(struct http_exchange *x)
 
 /* ---- models ---------------------------------------------------------------------------------------------------------------- */
 
-static void put_model(struct out *o, const struct server *s)
+static void put_model(struct out *o, const struct served *m)
 {
     char stamp[32];
-    time_t at = (time_t)s->about.modified;
+    const struct stoker_about *about = m->about;
+    time_t at = (time_t)about->modified;
     struct tm tm;
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &tm));
     out_print(o, "{\"id\":");
-    out_text(o, s->model_id);
+    out_text(o, m->id);
     out_print(
         o, ",\"object\":\"model\",\"created\":%" PRId64 ",\"owned_by\":\"stoker\",\"type\":\"model\",\"display_name\":",
-        s->about.modified);
-    out_text(o, *s->about.name ? s->about.name : s->model_id);
+        about->modified);
+    out_text(o, *about->name ? about->name : m->id);
     out_print(o,
-              ",\"created_at\":\"%s\",\"meta\":{\"n_ctx\":%d,\"n_ctx_train\":%d,\"n_params\":%" PRIu64
+              ",\"created_at\":\"%s\",\"meta\":{\"n_ctx\":%d,\"n_ctx_train\":%" PRIu64 ",\"n_params\":%" PRIu64
               ",\"size\":%" PRIu64 ",\"arch\":",
-              stamp, s->plan.n_ctx, s->plan.n_ctx_train, s->about.n_params, s->about.bytes);
-    out_text(o, s->about.arch);
+              stamp, m->n_ctx, about->n_ctx_train, about->n_params, about->bytes);
+    out_text(o, about->arch);
     out_print(o, "}}");
 }
 
 void own_models(struct http_exchange *x)
 {
     struct out o = {0};
+    struct served all[SERVED_MOST];
+    int n = server_all(x->server, all);
     out_print(&o, "{\"object\":\"list\",\"data\":[");
-    put_model(&o, x->server);
+    for (int i = 0; i < n; i++) {
+        out_print(&o, i ? "," : "");
+        put_model(&o, &all[i]);
+    }
     out_print(&o, "],\"has_more\":false,\"first_id\":");
-    out_text(&o, x->server->model_id);
+    out_text(&o, all[0].id);
     out_print(&o, ",\"last_id\":");
-    out_text(&o, x->server->model_id);
+    out_text(&o, all[n - 1].id);
     out_print(&o, "}");
     http_answer_json(x, &o);
 }
@@ -112,16 +118,17 @@ void own_model(struct http_exchange *x)
     size_t n = 0;
     struct refusal r = {0};
     struct out o = {0};
+    struct served m;
     for (const char *p = x->rest; *p && n < sizeof name; p++) {
         int coded = *p == '%' && hex_digit(p[1]) >= 0 && hex_digit(p[2]) >= 0;
         name[n++] = coded ? (char)(hex_digit(p[1]) << 4 | hex_digit(p[2])) : *p;
         p += coded ? 2 : 0;
     }
-    if (server_model_ok(x->server, name, n, 0, &r)) {
+    if (server_find(x->server, name, n, &m, &r)) {
         http_refuse(x, &r);
         return;
     }
-    put_model(&o, x->server);
+    put_model(&o, &m);
     http_answer_json(x, &o);
 }
 

@@ -20,6 +20,7 @@ struct score {
 
 struct rerank {
     struct http_exchange *x;
+    struct served served;
     struct texts t;
     const json_t *documents;
     struct stoker_string query;
@@ -83,11 +84,10 @@ static int read_body(struct rerank *w, const json_t *body, struct refusal *r)
     const char *model = NULL;
     size_t n_model = 0;
     if (json_get_text(body, NULL, "model", &model, &n_model, r) < 0 ||
-        server_model_ok(w->x->server, model, n_model, 0, r))
+        server_names(w->x->server, &w->served, model, n_model, r))
         return -1;
     if (!w->t.encoder.is_rank)
-        return refuse(r, 400, "unsupported", "model", "%s gives vectors: ask /v1/embeddings for them",
-                      w->x->server->model_id);
+        return refuse(r, 400, "unsupported", "model", "%s gives vectors: ask /v1/embeddings for them", w->served.id);
     int there = json_get_text(body, NULL, "query", &w->query.text, &w->query.n, r);
     if (there <= 0)
         return there ? -1 : json_missing(r, NULL, "query");
@@ -145,7 +145,7 @@ static void put_scores(const struct rerank *w, struct out *o)
     size_t n_cut = 0;
     if (!w->of_texts) {
         out_print(o, "{\"model\":");
-        out_text(o, w->x->server->model_id);
+        out_text(o, w->served.id);
         out_print(o, ",\"object\":\"list\",\"usage\":{\"prompt_tokens\":%zu,\"total_tokens\":%zu},\"results\":",
                   w->t.n_token, w->t.n_token);
     }
@@ -165,11 +165,13 @@ void own_rerank(struct http_exchange *x)
 {
     struct refusal r = {0};
     struct out o = {0};
-    struct rerank w = {.x = x, .t = {.engine = x->server->engine}};
-    if (stoker_encoder_of(w.t.engine, &w.t.encoder)) {
+    struct rerank w = {.x = x};
+    if (server_encoder(x->server, STOKER_RERANK, &w.served)) {
         own_not_supported(x);
         return;
     }
+    w.t.engine = w.served.engine;
+    stoker_encoder_of(w.t.engine, &w.t.encoder);
     json_t *body = json_read(x->body, x->n_body, &r);
     if (body && read_body(&w, body, &r) == 0 && texts_embed(x, &w.t, take_score, &w, &r) == 0) {
         qsort(w.score, w.t.n, sizeof *w.score, downwards);

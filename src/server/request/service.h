@@ -31,6 +31,7 @@ struct server_options {
     uint64_t max_body;
     double header_timeout, body_timeout, drain; /* seconds */
     struct http_texts alias, key, cors, allow_host;
+    struct http_texts encoder_alias[STOKER_ROLES];
     int no_page, any_model, cache_per_key;
     enum stabilize stabilize;
     const char *model; /* path */
@@ -80,7 +81,11 @@ struct server {
     char model_id[SERVER_MODEL_ID];   /* general.name lowered, blanks to "-"; else the file's stem */
     char model_file[SERVER_MODEL_ID]; /* without its folder */
     struct stoker_about about;
-    char fingerprint[64];    /* "stoker-VERSION-MODELHASH8": system_fingerprint */
+    char fingerprint[64]; /* "stoker-VERSION-MODELHASH8": system_fingerprint */
+    struct server_encoder {
+        char id[SERVER_MODEL_ID], file[SERVER_MODEL_ID], fingerprint[64];
+        struct stoker_about about;
+    } encoder[STOKER_ROLES]; /* models beside it; id "": there is none */
     int64_t started;         /* seconds since 1970: "created" of models */
     struct stoker_plan plan; /* once ready */
 
@@ -95,9 +100,28 @@ struct server {
 /* The engine; NULL while it loads. Handlers of rows without ROUTE_EARLY need not ask: they run only when it is there. */
 struct stoker *server_engine(struct server *s);
 
+/* What clients see of a model; all of it is the server's. */
+struct served {
+    struct stoker *engine;
+    const char *id, *file, *fingerprint;
+    const struct stoker_about *about;
+    const struct http_texts *alias;
+    int n_ctx;
+};
+enum { SERVED_MOST = 1 + STOKER_ROLES };
+/* All models, the one that requests without a name get first. Returns how many. */
+int server_all(struct server *s, struct served out[SERVED_MOST]);
+/* The one of a name, as server_model_ok() knows names; name NULL: the first. -1: 404 model_not_found. */
+int server_find(struct server *s, const char *name, size_t n, struct served *out, struct refusal *r);
+/* The one that does what the role is for, else the one of another role; -1: this server has none. */
+int server_encoder(struct server *s, enum stoker_role role, struct served *out);
+/* 0: a request's name means m. -1: 400 unsupported, it means another model; 404 model_not_found. */
+int server_names(struct server *s, const struct served *m, const char *name, size_t n, struct refusal *r);
+
 /* 0: the name of a request's "model" is one of ours (id, aliases, either with ":latest"; anything with --any-model; claude: names that
- * begin "claude-" too). Else -1 and 404 model_not_found. name NULL: absent, which is fine. */
-int server_model_ok(const struct server *s, const char *name, size_t n, int claude, struct refusal *r);
+ * begin "claude-" too). Else -1 and 404 model_not_found, or of a model that
+ * gives no text 400 unsupported. name NULL: absent, which is fine. */
+int server_model_ok(struct server *s, const char *name, size_t n, int claude, struct refusal *r);
 
 /* Adds a request's figures, in tokens, to the sums: once, before the end of its answer is written, so that a client with its answer finds
  * them there. Fills in x's figures for the log line too. ttft_seconds: to the first token, < 0: there was none. cancelled 1: the client

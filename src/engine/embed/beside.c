@@ -1,0 +1,197 @@
+/* Models beside one that generates text: one that makes vectors, one that judges pairs. They share its process, plan, threads and pool, and
+ * each has a session, a table of jobs and a step of its own (embed.c). While requests of the main model run an encoder makes one layer,
+ * and then the main model's steps have at least as long. Definition: embeddings.md 4. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/admission.h"
+#include "engine/constraint_cache.h"
+#include "model/pooling.h"
+
+#include <stdlib.h>
+
+static const char *const flags[PLAN_ENCODERS] = {[STOKER_EMBED] = "--embed", [STOKER_RERANK] = "--rerank"};
+
+_Static_assert((int)STOKER_ROLES == (int)PLAN_ENCODERS, "a part of the plan a role");
+
+/* ---- opening ---------------------------------------------------------------------------------------------------------------- */
+
+/* What holds for the main model alone is left out. */
+static struct session_options options_of(const struct session_options *main, enum plan_memory how)
+{
+    const struct plan_request *w = &main->plan_request;
+    return (struct session_options){.use = SESSION_FOR_ANY,
+                                    .tier = main->tier,
+                                    .header_only = main->header_only,
+                                    .plan_request = {.how = how,
+                                                     .n_threads = w->n_threads,
+                                                     .rates = w->rates,
+                                                     .n_queue = w->n_queue,
+                                                     .exact = w->exact,
+                                                     .lock = w->lock,
+                                                     .reader = {.backend = w->reader.backend,
+                                                                .depth = w->reader.depth,
+                                                                .timeout_seconds = w->reader.timeout_seconds}}};
+}
+
+static int check_role(const struct session *s, int role, struct error *err)
+{
+    const char *path = s->file->file->path;
+    enum pooling pooling = s->model->p.pooling;
+    if (!pooling)
+        return error_set(err, ERR_UNSUPPORTED, "%s %s generates text: its file has no pooling type", flags[role], path);
+    if ((pooling == POOLING_RANK) != (role == STOKER_RERANK))
+        return error_set(err, ERR_UNSUPPORTED, "%s %s gives %s (pooling %s): it is one for %s", flags[role], path,
+                         pooling == POOLING_RANK ? "scores" : "vectors", pooling_name(pooling), flags[!role]);
+    return 0;
+}
+
+/* What it takes at most and at least, and the plan of the first. */
+static int price(struct session *s, struct plan_encoder *out, struct error *err)
+{
+    s->request.how = PLAN_MINIMUM;
+    if (plan_make(&s->plan, s->model, &s->request, err))
+        return -1;
+    out->least = plan_beside(&s->plan);
+    s->request.how = PLAN_WHOLE;
+    if (plan_make(&s->plan, s->model, &s->request, err))
+        return -1;
+    out->whole = plan_beside(&s->plan);
+    out->buffered = s->plan.buffered;
+    return 0;
+}
+
+int beside_prepare(struct session **out, const struct stoker_options *o, struct session_options *to, struct error *err)
+{
+    const char *const path[PLAN_ENCODERS] = {
+        [STOKER_EMBED] = o ? o->embed : NULL, [STOKER_RERANK] = o ? o->rerank : NULL};
+    const struct session_options how = options_of(to, PLAN_WHOLE);
+    for (int i = 0; i < PLAN_ENCODERS; i++) {
+        if (!path[i])
+            continue;
+        to->plan_request.encoder[i].path = path[i];
+        if (session_prepare(&out[i], path[i], &how, 0, err) || check_role(out[i], i, err) ||
+            price(out[i], &to->plan_request.encoder[i], err))
+            return -1;
+    }
+    return 0;
+}
+
+/* An engine that shares thread and wake-up of main. The session is its own from now on. */
+static int open_one(struct stoker *main, struct stoker **out, struct session *session, const struct session_options *o,
+                    struct error *err)
+{
+    struct stoker *s = calloc(1, sizeof *s);
+    if (!s) {
+        session_close(session);
+        return error_set(err, ERR_MEMORY, "no memory for an engine");
+    }
+    *out = s;
+    s->session = session;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->steer.reading, NULL);
+    s->submit_wakeup = main->submit_wakeup;
+    s->n_queue = main->n_queue;
+    s->n_job = s->n_queue + 2 * session->plan.n_parallel;
+    s->job = calloc((size_t)s->n_job, sizeof *s->job);
+    s->constraints = constraint_cache_create(
+        &(struct constraint_cache_options){.budget = &session->constraint_budget, .most_waiting = s->n_queue});
+    if (!s->job || !s->constraints)
+        return error_set(err, ERR_MEMORY, "no memory for the queue of an encoder");
+    engine_name_templates(s);
+    return session_load(session, o, err) || encoding_open(s, main, err) ? -1 : 0;
+}
+
+int beside_open(struct stoker *s, struct session **prepared, const struct session_options *of_main, struct error *err)
+{
+    for (int i = 0; i < PLAN_ENCODERS; i++) {
+        struct session *session = prepared[i];
+        struct session_options o = options_of(of_main, s->session->plan.least_encoders ? PLAN_MINIMUM : PLAN_WHOLE);
+        if (!session)
+            continue;
+        session->request.how = o.plan_request.how;
+        if (plan_make(&session->plan, session->model, &session->request, err))
+            return -1;
+        prepared[i] = NULL;
+        o.plan_request = session->request;
+        o.pool = s->session->pool;
+        if (open_one(s, &s->encoder[i], session, &o, err))
+            return -1;
+    }
+    return 0;
+}
+
+struct stoker *stoker_encoder(struct stoker *s, enum stoker_role role)
+{
+    enum pooling own = s->session->model->p.pooling;
+    if (own)
+        return (own == POOLING_RANK) == (role == STOKER_RERANK) ? s : NULL;
+    return s->encoder[role];
+}
+
+/* ---- in the engine's thread ------------------------------------------------------------------------------------------------- */
+
+int beside_has_work(struct stoker *s)
+{
+    for (int i = 0; i < PLAN_ENCODERS; i++)
+        if (s->encoder[i] && encoding_has_work(s->encoder[i]))
+            return 1;
+    return 0;
+}
+
+int beside_read_idle(struct stoker *s)
+{
+    int more = 0;
+    for (int i = 0; i < PLAN_ENCODERS; i++)
+        more |= s->encoder[i] && session_read_idle(s->encoder[i]->session);
+    return more;
+}
+
+void beside_turn(struct stoker *s, double seconds)
+{
+    double layer = 0;
+    int ring;
+    s->encoders_wait -= seconds;
+    if (!beside_has_work(s) || (s->encoders_wait > 0 && engine_has_work(s)))
+        return;
+    for (int i = 0; i < PLAN_ENCODERS && layer <= 0; i++) {
+        struct stoker *e = s->encoder[s->next_encoder];
+        s->next_encoder = (s->next_encoder + 1) % PLAN_ENCODERS;
+        layer = e && encoding_has_work(e) ? encoding_turn(e) : 0;
+    }
+    s->encoders_wait = layer;
+    if (layer <= 0 && !engine_has_work(s)) /* callers read no events */
+        queue_pop(s->submit_wakeup, &ring, 1);
+}
+
+void beside_end(struct stoker *s, const struct error *why)
+{
+    for (int i = 0; i < PLAN_ENCODERS; i++) {
+        struct stoker *e = s->encoder[i];
+        if (!e)
+            continue;
+        encoding_end(e);
+        fail_all(e, why);
+        session_end_reading(e->session);
+    }
+}
+
+/* ---- the end ---------------------------------------------------------------------------------------------------------------- */
+
+void beside_close(struct stoker *s)
+{
+    for (int i = 0; i < PLAN_ENCODERS; i++) {
+        struct stoker *e = s->encoder[i];
+        if (!e)
+            continue;
+        for (int k = 0; e->job && k < e->n_job; k++)
+            engine_free_job(&e->job[k]);
+        free(e->job);
+        encoding_close(e->encoding);
+        constraint_cache_destroy(e->constraints);
+        session_close(e->session);
+        pthread_mutex_destroy(&e->lock);
+        pthread_mutex_destroy(&e->steer.reading);
+        free(e);
+        s->encoder[i] = NULL;
+    }
+}
