@@ -48,7 +48,7 @@ static const struct route routes[] = {
     {"POST", "/v1/reranking", own_rerank, 0},
     {"POST", "/rerank", own_rerank, 0},
     {"POST", "/reranking", own_rerank, 0},
-    {"POST", "/api/pull", own_not_supported, 0},
+    {"POST", "/api/pull", ollama_pull, 0},
     {"POST", "/api/create", own_not_supported, 0},
     {"POST", "/api/push", own_not_supported, 0},
     {"POST", "/api/copy", own_not_supported, 0},

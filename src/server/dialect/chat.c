@@ -7,7 +7,8 @@
 
 struct chat {
     char id[40];
-    struct out head; /* what every chunk begins with */
+    struct out head;     /* what every chunk begins with */
+    int names_reasoning; /* 1: the request has "think": such clients read reasoning by the name "reasoning" */
 };
 
 /* ---- stream ---------------------------------------------------------------------------------------------------------------- */
@@ -75,9 +76,23 @@ static void put_text(struct answer *a, struct choice *c, const char *field, cons
     close_chunk(a, c, NULL);
 }
 
+/* Without a comma before it. */
+static void put_reasoning(struct out *o, const struct chat *chat, const char *text, size_t n)
+{
+    out_print(o, "\"reasoning_content\":");
+    out_string(o, text, n);
+    if (chat->names_reasoning) {
+        out_print(o, ",\"reasoning\":");
+        out_string(o, text, n);
+    }
+}
+
 static void on_reasoning(struct answer *a, struct choice *c, const char *text, size_t n)
 {
-    put_text(a, c, "reasoning_content", text, n);
+    const struct chat *chat = a->own;
+    open_delta(a, c);
+    put_reasoning(&a->out, chat, text, n);
+    close_chunk(a, c, NULL);
 }
 
 static void on_content(struct answer *a, struct choice *c, const char *text, size_t n)
@@ -126,7 +141,7 @@ static void on_end(struct answer *a)
 
 /* ---- whole ----------------------------------------------------------------------------------------------------------------- */
 
-static void put_message(struct out *o, const struct choice *c)
+static void put_message(struct out *o, const struct chat *chat, const struct choice *c)
 {
     out_print(o, "{\"role\":\"assistant\",\"content\":");
     if (c->n_call && c->content.n == 0)
@@ -135,8 +150,8 @@ static void put_message(struct out *o, const struct choice *c)
         out_string(o, c->content.text, c->content.n);
     out_print(o, ",\"refusal\":null");
     if (c->reasoning.n) {
-        out_print(o, ",\"reasoning_content\":");
-        out_string(o, c->reasoning.text, c->reasoning.n);
+        out_print(o, ",");
+        put_reasoning(o, chat, c->reasoning.text, c->reasoning.n);
     }
     for (size_t i = 0; i < c->n_call; i++) {
         out_print(o, i ? ",{" : ",\"tool_calls\":[{");
@@ -155,7 +170,7 @@ static void on_whole(struct answer *a)
     for (size_t i = 0; i < a->n_choice; i++) {
         const struct choice *c = &a->choice[i];
         out_print(o, "%s{\"index\":%zu,\"message\":", i ? "," : "[", i);
-        put_message(o, c);
+        put_message(o, chat, c);
         out_print(o, ",\"logprobs\":");
         if (a->request->logprobs) {
             out_print(o, "{\"content\":[");
@@ -194,6 +209,7 @@ void openai_chat(struct http_exchange *x)
     struct request w = {0};
     struct chat chat = {0};
     json_t *body = openai_body(x, &r);
+    chat.names_reasoning = json_get(body, "think") != NULL;
     if (body && request_read_scores(&w, body, &r) == 0 &&
         request_read_chat(&w, x->server, body, x->body, x->n_body, &r) == 0)
         answer_run(x, &events, &w, &chat);

@@ -207,12 +207,20 @@ static int read_model(const struct http_exchange *x, const json_t *body, struct 
     return server_model_ok(x->server, name, n, 0, r);
 }
 
-static void answer_load(struct http_exchange *x, const struct request_info *t)
+/* 0 and "0s" ask that the model be unloaded, which it is not: it stays in its plan. */
+static int is_unload(const json_t *keep_alive)
+{
+    const char *text = json_string_value(keep_alive);
+    return (json_is_number(keep_alive) && json_number_value(keep_alive) == 0) || (text && strcmp(text, "0") == 0) ||
+           (text && strcmp(text, "0s") == 0);
+}
+
+static void answer_load(struct http_exchange *x, const struct request_info *t, int unload)
 {
     struct out o = {0};
     put_head(&o, t);
     put_piece(&o, t, &(struct piece){0});
-    out_print(&o, ",\"done\":true,\"done_reason\":\"load\"}");
+    out_print(&o, ",\"done\":true,\"done_reason\":\"%s\"}", unload ? "unload" : "load");
     http_answer_json(x, &o);
 }
 
@@ -247,7 +255,7 @@ static void serve(struct http_exchange *x, int generate)
         if (!request.raw)
             json_object_del(body, generate ? "prompt" : "messages"); /* the chat has their texts */
         if (request.load)
-            answer_load(x, &t);
+            answer_load(x, &t, is_unload(json_get(body, "keep_alive")));
         else if ((request.raw ? read_raw(&w, x, &request, &r)
                               : request_read_chat(&w, x->server, request.chat, NULL, 0, &r)) == 0)
             answer_run(x, &events, &w, &t);
@@ -401,5 +409,23 @@ void ollama_show(struct http_exchange *x)
     put_modified(&o, &m);
     out_print(&o, "}");
     http_answer_json(x, &o);
+    json_decref(body);
+}
+
+/* Nothing is fetched: a model that is here is there at once. */
+void ollama_pull(struct http_exchange *x)
+{
+    static const char done[] = "{\"status\":\"success\"}\n";
+    struct refusal r = {0};
+    const char *name = NULL;
+    size_t n = 0;
+    int stream = 1;
+    struct served m;
+    json_t *body = json_read(x->body, x->n_body, &r);
+    if (!body || read_name(body, &name, &n, &r) || json_get_bool(body, NULL, "stream", &stream, &r) < 0 ||
+        (!name && json_missing(&r, NULL, "model")) || server_find(x->server, name, n, &m, &r))
+        http_refuse(x, &r);
+    else
+        http_answer(x, 200, stream ? "application/x-ndjson" : "application/json", done, sizeof done - 1);
     json_decref(body);
 }

@@ -5,9 +5,10 @@
 struct http_exchange;
 
 void ollama_version(struct http_exchange *x);
-void ollama_models(struct http_exchange *x);  /* /api/tags: there is one model */
-void ollama_running(struct http_exchange *x); /* /api/ps: it is loaded, and stays so */
+void ollama_models(struct http_exchange *x);  /* /api/tags: each model, each alias */
+void ollama_running(struct http_exchange *x); /* /api/ps: they are loaded, and stay so */
 void ollama_show(struct http_exchange *x);
+void ollama_pull(struct http_exchange *x); /* /api/pull: success of a model that is here, else 404 */
 void ollama_chat(struct http_exchange *x);
 void ollama_generate(struct http_exchange *x);
 
