@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const char usage[] =
-    "stoker library ACTION ... [flags]: knowledge on disk. Archives (.zim) and files (.html, .htm, .xhtml, .md, .txt) "
+    "stoker library ACTION ... [flags]: knowledge on disk. Archives (.zim) and files (.html, .htm, .xhtml, .md, .txt, "
+    ".pdf) "
     "become sources, which\n"
     "are searched by words and read; no network, no model.\n\n"
     "  stoker library add wikipedia_en_medicine.zim ~/notes     archives, files, folders; again: what has changed\n"

@@ -6,6 +6,7 @@
 #include "library/html.h"
 #include "library/library.h"
 #include "library/markdown.h"
+#include "library/pdf.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,8 +33,8 @@ int add_kind(const char *name)
     static const struct {
         const char *end;
         int kind;
-    } ends[] = {
-        {".html", ADD_HTML}, {".htm", ADD_HTML}, {".xhtml", ADD_HTML}, {".md", ADD_MARKDOWN}, {".txt", ADD_TEXT}};
+    } ends[] = {{".html", ADD_HTML},   {".htm", ADD_HTML}, {".xhtml", ADD_HTML},
+                {".md", ADD_MARKDOWN}, {".txt", ADD_TEXT}, {".pdf", ADD_PDF}};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < sizeof ends / sizeof *ends; i++)
         if (strcasecmp(dot, ends[i].end) == 0)
@@ -64,7 +65,7 @@ static void take_chunk(void *arg, const struct chunk *c)
         source_chunk(&a->store, c, &a->chunk_error);
 }
 
-int add_document(struct adding *a, int kind, const struct text_input *in, const char *title, struct error *err)
+int add_document(struct adding *a, int kind, const struct text_input *in, int fd, const char *title, struct error *err)
 {
     struct chunker *c = malloc(sizeof *c);
     if (!c)
@@ -73,6 +74,7 @@ int add_document(struct adding *a, int kind, const struct text_input *in, const 
     struct text_sink sink = chunker_begin(c, take_chunk, a);
     int failed = kind == ADD_HTML       ? html_sections(in, title, &sink, err)
                  : kind == ADD_MARKDOWN ? markdown_sections(in, title, &sink, err)
+                 : kind == ADD_PDF      ? pdf_sections(fd, PDF_SECONDS, title, &sink, err)
                                         : plain_sections(in, title, &sink, err);
     chunker_end(c);
     free(c);
@@ -116,10 +118,10 @@ int library_add(const char *source, const struct add_options *o, struct add_repo
     else if (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && add_kind(source)))
         failed = add_files(&a, source, S_ISDIR(st.st_mode), err);
     else
-        failed = error_set(
-            err, ERR_INPUT,
-            "%s is nothing that the library takes: .zim, .html, .htm, .xhtml, .md, .txt, or a folder of such files",
-            source);
+        failed = error_set(err, ERR_INPUT,
+                           "%s is nothing that the library takes: .zim, .html, .htm, .xhtml, .md, .txt, .pdf, or a "
+                           "folder of such files",
+                           source);
     if (a.store.db) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s", sqlite3_db_filename(a.store.db, "main"));

@@ -47,9 +47,10 @@ int add_zim(struct adding *a, const char *path, struct error *err);
 int add_files(struct adding *a, const char *path, int is_folder, struct error *err);
 void add_skip(struct adding *a, const char *sentence);
 int add_begin(struct adding *a, const char *name, struct error *err); /* the lock */
-int add_document(struct adding *a, int kind, const struct text_input *in, const char *title, struct error *err);
+/* fd: of a file of PDF. */
+int add_document(struct adding *a, int kind, const struct text_input *in, int fd, const char *title, struct error *err);
 int add_batch(struct adding *a, struct error *err); /* an article more: commits a full batch; 1: stop */
 int add_kind(const char *name);                     /* by its ending: 0 unknown, else ADD_HTML, .. */
-enum { ADD_HTML = 1, ADD_MARKDOWN, ADD_TEXT };
+enum { ADD_HTML = 1, ADD_MARKDOWN, ADD_TEXT, ADD_PDF };
 
 #endif

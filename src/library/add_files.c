@@ -5,6 +5,7 @@
 #include "base/sha256.h"
 #include "library/html.h"
 #include "library/library.h"
+#include "library/pdf.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -111,7 +112,7 @@ static int put_file(struct adding *a, int fd, const char *path, const struct sta
         .path = path, .title = title, .bytes = st->st_size, .mtime_ns = mtime_of(st), .sha256 = sum};
     if (source_article(&a->store, &about, err))
         return -1;
-    if (add_document(a, add_kind(path), &in, title, &wrong)) {
+    if (add_document(a, add_kind(path), &in, fd, title, &wrong)) {
         snprintf(sentence, sizeof sentence, "%.100s: %.130s", path, wrong.text);
         add_skip(a, sentence);
     } else if (fstat(fd, &after) || after.st_size != st->st_size || mtime_of(&after) != mtime_of(st)) {
@@ -141,7 +142,11 @@ static int add_file(struct adding *a, const char *full, const char *path, struct
     } else if (S_ISREG(st.st_mode)) {
         state = look_up(&a->store, path, &k, err);
         is_changed = state == 0 && !(k.is_there && k.bytes == st.st_size && k.mtime_ns == mtime_of(&st));
-        if (is_changed && hash_file(fd, sum, &wrong)) {
+        if (is_changed && add_kind(path) == ADD_PDF && pdf_ready(&wrong)) { /* it is new still when it can be read */
+            snprintf(sentence, sizeof sentence, "%.60s: %.170s", path, wrong.text);
+            add_skip(a, sentence);
+            is_changed = 0;
+        } else if (is_changed && hash_file(fd, sum, &wrong)) {
             snprintf(sentence, sizeof sentence, "%.100s: %.130s", path, wrong.text);
             add_skip(a, sentence);
         } else if (is_changed && k.is_there && strcmp(k.sha256, sum) == 0 && k.bytes == st.st_size) {
@@ -224,6 +229,8 @@ int add_files(struct adding *a, const char *path, int is_folder, struct error *e
 {
     char root[PATH_MAX], name[PATH_MAX], file[PATH_MAX];
     struct source *s = &a->store;
+    if (!is_folder && add_kind(path) == ADD_PDF && pdf_ready(err))
+        return -1;
     if (!realpath(path, root))
         return error_set(err, ERR_IO, "%s: %s", path, strerror(errno));
     if (strlen(root) >= sizeof s->source.path)
@@ -267,7 +274,8 @@ int add_files(struct adding *a, const char *path, int is_folder, struct error *e
         state = remove_gone(a, root, err);
     }
     if (state == 0 && s->source.n_article == 0)
-        state = error_set(err, ERR_INPUT, "%s holds nothing that could be read", path);
+        state = error_set(err, ERR_INPUT, "%s holds nothing that could be read%s%s", path, a->r->n_skipped ? ": " : "",
+                          a->r->skipped[0]);
     s->source.is_ready = 1;
     if (state == 0)
         state = source_commit(s, err);

@@ -112,7 +112,7 @@ static int add_page(struct adding *a, struct zim *z, const struct zim_entry *e, 
     struct text_memory memory = {(const char *)data, n};
     struct text_input in = text_of_memory(&memory);
     struct source_article about = {.path = e->path, .title = e->title, .cluster = e->cluster, .blob = e->blob};
-    if (source_article(&a->store, &about, err) || add_document(a, ADD_HTML, &in, e->title, err))
+    if (source_article(&a->store, &about, err) || add_document(a, ADD_HTML, &in, -1, e->title, err))
         return -1;
     if (a->chunk_error.code != ERR_NONE) {
         *err = a->chunk_error;

@@ -376,6 +376,21 @@ int markdown_sections(const struct text_input *in, const char *title, const stru
     return failed;
 }
 
+void paragraphs_put(struct paragraphs *p, const char *text, size_t n)
+{
+    size_t from = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '\n' && p->is_empty) {
+            elements_text(p->elements, text + from, i - from);
+            elements_start(p->elements, "br", NULL);
+            elements_end(p->elements, "br");
+            from = i;
+        }
+        p->is_empty = text[i] == '\n' || (p->is_empty && strchr(" \t\r\f", text[i]));
+    }
+    elements_text(p->elements, text + from, n - from);
+}
+
 int plain_sections(const struct text_input *in, const char *title, const struct text_sink *sink, struct error *err)
 {
     char piece[4096];
@@ -387,21 +402,12 @@ int plain_sections(const struct text_input *in, const char *title, const struct 
         free(e);
         return -1;
     }
+    struct paragraphs p = {e, 1};
     elements_begin(e, title, sink);
-    int is_empty = 1; /* the line, so far */
     while (!failed && n) {
         failed = decoder_next(d, piece, sizeof piece, &n, err);
-        size_t from = 0;
-        for (size_t i = 0; !failed && i < n; i++) {
-            if (piece[i] == '\n' && is_empty) {
-                elements_text(e, piece + from, i - from);
-                elements_start(e, "br", NULL);
-                elements_end(e, "br");
-                from = i;
-            }
-            is_empty = piece[i] == '\n' || (is_empty && strchr(" \t\r\f", piece[i]));
-        }
-        elements_text(e, piece + from, n - from);
+        if (!failed)
+            paragraphs_put(&p, piece, n);
     }
     elements_finish(e);
     decoder_close(d);

@@ -24,8 +24,8 @@ run library add "$dir/none.zim" --library "$lib"
 is "an archive that is not there" 1 "" "none.zim: No such file or directory$"
 run library add "$dir/none" --library "$lib"
 is "a file that is not there" 1 "" "none: No such file or directory$"
-echo x >"$dir/x.pdf"
-run library add "$dir/x.pdf" --library "$lib"
+echo x >"$dir/x.odt"
+run library add "$dir/x.odt" --library "$lib"
 is "a file of another kind" 1 "" "is nothing that the library takes"
 run library add "$zim/empty.zim" --library "$lib"
 is "an archive without articles" 1 "" "holds no articles$"
@@ -215,6 +215,44 @@ mkfifo "$dir/pipe.zim"
 timeout 60 "$stoker" library add "$dir/pipe.zim" --library "$dir/control" >"$dir/out" 2>"$dir/err"
 status=$?
 is "a pipe" 1 "" "pipe.zim is not a regular file$"
+
+# PDF: by a program that another one stands for here; without it they wait.
+mkdir "$dir/papers" "$dir/bin"
+printf 'Stoves burn\nwood.\n\fClean the chimney.\n\f' >"$dir/papers/stove.pdf"
+echo "lamp oil" >"$dir/papers/lamp.txt"
+printf '#!/bin/sh\nexec cat /proc/self/fd/0\n' >"$dir/bin/pdftotext"
+chmod +x "$dir/bin/pdftotext"
+path=$PATH
+mkdir "$dir/poor"
+run_poor() { # run, where there is no program
+    timeout 60 env PATH="$dir/poor" "$stoker" "$@" </dev/null >"$dir/out" 2>"$dir/err"
+    status=$?
+}
+run_poor library add "$dir/papers/stove.pdf" --library "$dir/shelf"
+is "PDF without pdftotext" 1 "" "^stoker: PDF is read by pdftotext, which this system lacks; install it .Debian's package poppler-utils."
+run_poor library add "$dir/papers" --library "$dir/shelf"
+is "a folder with PDF, without" 0 "^papers: 1 articles, 1 chunks; 1 new, 0 removed, 1 skipped$" "^stoker: skipped: stove.pdf: PDF is read by pdftotext"
+PATH=$dir/bin:$path
+run library add "$dir/papers" --library "$dir/shelf"
+is "with it" 0 "=papers: 2 articles, 3 chunks; 1 new, 0 removed, 0 skipped" ""
+run library open 'papers/stove.pdf#page=2' --library "$dir/shelf"
+is "a page" 0 "=# stove
+Clean the chimney." ""
+run library add "$dir/papers" --library "$dir/shelf"
+is "PDF again" 0 "=papers: 2 articles, 3 chunks; nothing has changed" ""
+printf '#!/bin/sh\necho $$ >"%s/pid.new"\nmv "%s/pid.new" "%s/pid"\nexec sleep 55\n' "$dir" "$dir" "$dir" >"$dir/bin/pdftotext"
+echo >>"$dir/papers/stove.pdf"
+"$stoker" library add "$dir/papers" --library "$dir/shelf" >"$dir/out" 2>"$dir/err" &
+appears "$dir/pid"
+kill -9 $!
+wait $! 2>/dev/null
+child=$(cat "$dir/pid")
+for i in $(seq 1000); do # who is nobody's child stays a zombie where no init reaps
+    grep -qs '^State:.[^Z]' "/proc/$child/status" || break
+    sleep 0.01
+done
+[ "$i" -lt 1000 ] && pass || fail "pdftotext dies with stoker" "$child lives"
+PATH=$path
 
 # Two writers; a disk that is full.
 "$stoker" library add "$dir/g.zim" --library "$dir/two" >"$dir/first" 2>&1 &
