@@ -610,6 +610,7 @@ mutate drafts-shut-out "$(drafts behind qwen3moe)" src/engine/step/propose.c 's/
 mutate drafts-counted-together "$(drafts behind qwen3moe)" src/engine/step/verify.c 's|n_right - smaller(n_right, d->n_forced)|n_right|'
 mutate drafts-without-place "unit/engine/ngram" src/engine/draft/ngram.c 's/if (goes_on(g, text, n, out))/if (0 \&\& goes_on(g, text, n, out))/'
 mutate predictions-at-once "unit/engine/ngram" src/engine/draft/ngram.c 's/i < AT_ONCE &&/i >= 0 \&\&/'
+mutate prefixes-at-once "unit/engine/ngram" src/engine/draft/ngram.c 's/i < CHUNK &&/i >= 0 \&\&/'
 mutate force-without-rest "unit/engine/forced" src/engine/draft/forced.c 's/f->rests = 1 << .*/f->rests = 0 * more;/'
 mutate tokens-without-work "unit/text/constraint/constraint" src/text/constraint/certain.c 's/ || ++m->meter.done >= end)/ || end == 0)/'
 mutate workspaces-of-anybody "unit/text/tokenizer/tokenizer" src/text/tokenizer/workspace.c 's/if (reqmem_here() || !w->keeps)/if (1)/'

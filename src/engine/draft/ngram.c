@@ -4,6 +4,9 @@
 #include <string.h>
 
 enum { LENGTHS = 3, MOST_PLACES = 1 << 18, BEGINNING = 5, KEPT = 5 };
+enum {
+    CHUNK = 4096
+}; /* tokens of a text that are learnt at a time: more than a step computes, less than a prefix may have */
 enum { AT_ONCE = 64 }; /* tokens of a prediction that are learnt at a time: some 5 us */
 static const uint32_t predicted = UINT32_C(1) << 31;
 /* How many tokens must be alike, longest first, and how many are drafted behind so many: short matches are often by chance. */
@@ -54,8 +57,8 @@ static void learn(struct ngram *g, const stoker_token *text, size_t end, uint32_
 
 void ngram_learn(struct ngram *g, const stoker_token *text, size_t n)
 {
-    for (; g->n_known + 1 < n; g->n_known++)
-        learn(g, text, g->n_known + 1, 0);
+    for (int i = 0; i < CHUNK && g->n_known + 1 < n; i++)
+        learn(g, text, ++g->n_known, 0);
 }
 
 void ngram_predict(struct ngram *g, const stoker_token *prediction, size_t n, size_t from)
@@ -134,7 +137,8 @@ int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int n_gue
 {
     struct way w;
     ngram_learn(g, text, n);
-    learn_prediction(g);
+    if (g->n_known + 1 >= n)
+        learn_prediction(g);
     n += (size_t)n_guess;
     int found = find(g, text, n, &w);
     g->last = w;

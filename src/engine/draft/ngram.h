@@ -33,10 +33,11 @@ size_t ngram_bytes(int n_ctx);
 void ngram_init(struct ngram *g, void *memory, int n_ctx);
 void ngram_begin(struct ngram *g, uint64_t text);
 
-/* text [n] is known so far: it begins with what it began with before. So that a long prompt is learnt while it is computed. */
+/* text [n] is known so far: it begins with what it began with before. So that a long prompt is learnt while it is computed; what
+ * is found in the cache is learnt in pieces, one a call. */
 void ngram_learn(struct ngram *g, const stoker_token *text, size_t n);
 
-/* The text is known to its end, and what comes behind its first `from` tokens may be like prediction [n], which lives as long as this text
+/* The text goes on from here, and what comes behind its first `from` tokens may be like prediction [n], which lives as long as this text
  * is asked about. It counts for more than what the text has said so far. A long one is learnt in pieces, while it is asked about. */
 void ngram_predict(struct ngram *g, const stoker_token *prediction, size_t n, size_t from);
 

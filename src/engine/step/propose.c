@@ -38,10 +38,8 @@ static int by_constraint(struct stoker *s, struct job *j, int most, stoker_token
 static int by_text(const struct stoker *s, struct job *j, int n_guess, int most, stoker_token *out)
 {
     struct ngram *g = ngram_of(s, j);
-    if (j->n_prediction && !g->prediction) {
-        ngram_learn(g, j->history, j->n_history);
+    if (j->n_prediction && !g->prediction)
         ngram_predict(g, j->prediction, j->n_prediction, j->n_prompt);
-    }
     int n = ngram_propose(g, j->history, j->n_history, n_guess, most, out);
     j->draft.predicted = g->predicted;
     j->draft.kind = g->found == 0 ? DRAFT_BEGUN : g->found > 3 ? DRAFT_LONG : g->found > 2 ? DRAFT_MIDDLE : DRAFT_SHORT;

@@ -197,6 +197,34 @@ static void a_prediction_is_learnt_in_pieces(void **state)
     free(g.next);
 }
 
+/* A long text that is known at once, as of a cached prefix: its end is known some steps later, and the prediction behind it. */
+static void a_long_text_is_learnt_in_pieces(void **state)
+{
+    enum { N = 50000, MOST = 8192 };
+    static stoker_token text[N + 5];
+    static const stoker_token prediction[] = {7, 7, N - 7, N - 6, N - 5, N - 4, N - 3, 1, 1, 1};
+    struct ngram g;
+    int steps = 1;
+    (void)state;
+    open_tables(&g, 2 * N);
+    for (int i = 0; i < N; i++)
+        text[i] = 10 + i;
+    memcpy(text + N, text + N - 100, 5 * sizeof *text);
+    ngram_predict(&g, prediction, 10, N - 50);
+    expect(&g, text, N + 5, 4, text, 0);
+    for (size_t known = 0; g.n_known + 1 < N + 5; steps++) {
+        stoker_token out[4];
+        assert_in_range(g.n_known - known, 1, MOST);
+        assert_int_equal(g.n_learnt, 0);
+        known = g.n_known;
+        ngram_propose(&g, text, N + 5, 0, 4, out);
+    }
+    assert_in_range(steps, N / MOST, 100);
+    expect(&g, text, N + 5, 4, text + N - 95, 4);
+    assert_int_equal(g.n_learnt, 9);
+    free(g.next);
+}
+
 static void tables_are_bounded(void **state)
 {
     (void)state;
@@ -219,6 +247,7 @@ int main(void)
         cmocka_unit_test(its_place_is_kept),
         cmocka_unit_test(guesses_are_not_learnt),
         cmocka_unit_test(a_prediction_is_learnt_in_pieces),
+        cmocka_unit_test(a_long_text_is_learnt_in_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
