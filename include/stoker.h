@@ -147,6 +147,7 @@ struct stoker_options {
     const char *draft;
     uint64_t
         capture_memory; /* bytes for recorded rows on their way to files, of all requests; 0: nothing can be recorded */
+    int importance;     /* 1: importance is collected: stoker_importance_of() */
     /* Files of models beside one that generates text, in the same memory and on the same threads: one that makes vectors, and one that
      * judges pairs. stoker_encoder() has them. NULL: none. */
     const char *embed, *rerank;
@@ -882,7 +883,7 @@ void stoker_reply_close(struct stoker_reply *r);
 
 /* ---- plan and statistics ------------------------------------------------------------------------------------------------- */
 
-enum { STOKER_PLAN_PARTS = 21, STOKER_TYPES = 42 };
+enum { STOKER_PLAN_PARTS = 22, STOKER_TYPES = 42 };
 
 /* The memory plan. Sizes are bytes. Strings that are pointers are static. */
 struct stoker_plan {
@@ -1103,6 +1104,20 @@ int stoker_header_layers(struct stoker_layer *out, int n, const char *path, stru
 /* Fills out [n_expert of the layer] with how often a row was routed to each expert since the engine was opened. A layer without experts,
  * or outside the model: *out is unchanged. */
 void stoker_expert_use(const struct stoker *s, int layer, uint64_t *out);
+
+/* Importance: sums over all computed rows of the squares of what a tensor is multiplied with, column by column, with the option
+ * importance. The values are the engine's: they must not be looked at while a request runs, and may be changed when none does, as by a
+ * caller who goes on with sums that were collected before. They depend on the rows and their order only. */
+struct stoker_importance {
+    const char *name, *also; /* tensors: also has the same inputs, and so the same sums; or NULL */
+    uint64_t n_cols, n_mat;  /* n_mat: experts, or heads */
+    double *sum;             /* [n_mat][n_cols] */
+    uint64_t
+        n_count; /* n_mat of experts: rows that each saw; else 1: rows. 0 of a tensor that no row was multiplied with */
+    double *count; /* [n_count] */
+};
+/* Entry i, from 0. 0: there are not so many. */
+int stoker_importance_of(const struct stoker *s, size_t i, struct stoker_importance *out);
 
 /* Deletes, before the next step, all cached prefixes that no running sequence uses, in memory and on disk. Returns the bytes of all cached
  * prefixes at the last step, those in use included. */

@@ -73,6 +73,7 @@ drivers="
 + quants           $data/quants
 + recipes          $data/quantize
 + encode           $data/quantize
+  importance       $data/quantize models/ember
 - quantize
 - read_rows
 - same_directions

@@ -25,6 +25,7 @@ const struct command commands[] = {
     {"tune", cmd_tune, "find the fastest settings for a model here, and keep them"},
     {"check", cmd_check, "is a model's file whole: structure, scales, hash"},
     {"quantize", cmd_quantize, "the same model with other block types, and fewer bytes"},
+    {"imatrix", cmd_imatrix, "how much each column matters, for quantize, collected over a text"},
     {"bench", cmd_bench, "speed of prompts and of generation"},
     {"eval", cmd_eval, "what a text is worth to a model: log-probabilities, perplexity"},
     {"embed", cmd_embed, "vectors of lines, or scores of lines for a query"},

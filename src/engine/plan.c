@@ -16,8 +16,8 @@
 enum { CTX_MAX = 1 << 30 };
 
 static const char *const part_names[PLAN_PARTS] = {
-    "code",   "index",  "text",   "weights", "kv_b",  "rows",    "kv",    "state",  "act",    "logits", "slots",
-    "reader", "stacks", "prefix", "server",  "steer", "capture", "embed", "rerank", "kernel", "slack",
+    "code",   "index",  "text",   "weights", "kv_b",  "rows",    "kv",         "state", "act",    "logits", "slots",
+    "reader", "stacks", "prefix", "server",  "steer", "capture", "importance", "embed", "rerank", "kernel", "slack",
 };
 
 const char *plan_part_name(enum plan_part p) { return part_names[p]; }
@@ -351,5 +351,6 @@ int plan_make(struct plan *out, struct model *m, const struct plan_request *requ
     out->degraded = plan_cuts(&pl, &c);
     predict(&pl, out);
     plan_apply(m, out);
+    m->collects = request->importance;
     return 0;
 }

@@ -27,12 +27,13 @@ enum plan_part {
     PLAN_SLOTS,
     PLAN_READER,
     PLAN_STACKS,
-    PLAN_PREFIX,  /* cached prefixes that no sequence uses */
-    PLAN_SERVER,  /* the queue of requests, and what the caller needs itself */
-    PLAN_STEER,   /* control vectors, and the lists of requests that use them */
-    PLAN_CAPTURE, /* recorded rows on their way to files, and what is kept of requests that record */
-    PLAN_EMBED,   /* all of a second model, which makes vectors */
-    PLAN_RERANK,  /* and of a third, which judges pairs */
+    PLAN_PREFIX,     /* cached prefixes that no sequence uses */
+    PLAN_SERVER,     /* the queue of requests, and what the caller needs itself */
+    PLAN_STEER,      /* control vectors, and the lists of requests that use them */
+    PLAN_CAPTURE,    /* recorded rows on their way to files, and what is kept of requests that record */
+    PLAN_IMPORTANCE, /* sums of what weights are multiplied with */
+    PLAN_EMBED,      /* all of a second model, which makes vectors */
+    PLAN_RERANK,     /* and of a third, which judges pairs */
     PLAN_KERNEL,
     PLAN_SLACK,
     PLAN_PARTS
@@ -86,6 +87,7 @@ struct plan_request {
     int slots[EXPERT_CLASSES], n_slots;         /* per class; tests and research */
     enum kv_type kv;
     int exact, lock;
+    int importance; /* 1: importance is collected */
     int n_draft;    /* drafted rows of a step, of all sequences; 0: nothing is drafted */
     int ngrams;     /* with n_draft, 1: drafts by what texts repeat */
     int priced;     /* with ngrams, 1: as many as are worth it */

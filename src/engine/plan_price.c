@@ -7,6 +7,7 @@
 #include "engine/prefix/cache.h"
 #include "engine/session_tables.h"
 #include "engine/steer.h"
+#include "model/collector.h"
 
 #include <limits.h>
 
@@ -78,6 +79,7 @@ static void view_model(struct view *v, const struct planner *pl, const struct co
     const struct model *m = pl->m;
     v->model = *m;
     v->model.op.exact = pl->request->exact;
+    v->model.collects = pl->request->importance;
     for (int i = 0; i < m->n_table; i++) {
         v->table[i] = *m->table[i].weight;
         v->table[i].on_disk = on_disk(m, c, i);
@@ -293,6 +295,7 @@ struct plan plan_price(const struct planner *pl, const struct config *asked)
                           disk_bytes(pl, p.max_page);
     p.part[PLAN_STEER] = w->steer ? w->steer + VECTOR_READING + steer_lists_bytes(w->n_queue, c->n_parallel) : 0;
     p.part[PLAN_CAPTURE] = w->capture ? w->capture + CAPTURE_STACK : 0;
+    p.part[PLAN_IMPORTANCE] = w->importance ? collector_bytes(pl->m) : 0;
     int buffered = p.buffered;
     p.least_encoders = c->least_encoders;
     for (int i = 0; i < PLAN_ENCODERS; i++) {

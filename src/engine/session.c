@@ -9,6 +9,7 @@
 #include "base/page.h"
 #include "engine/prompt.h"
 #include "machine/memory.h"
+#include "model/collector.h"
 #include "model/forced_routes.h"
 #include "model/pooling.h"
 #include "model/tables.h"
@@ -133,7 +134,8 @@ static int map_memory(struct session *s, const struct plan_request *request, str
     for (int i = 0; i < p->n_class; i++)
         slots += (uint64_t)p->slots[i] * p->class[i].slot_bytes;
     uint64_t tables = p->table_bytes + p->kv_table_bytes + p->prefix_table_bytes + reader_bytes(&request->reader) +
-                      p->row_store_bytes + p->part[PLAN_LOGITS] + p->thread_bytes * (uint64_t)p->n_threads + 16 * 4096;
+                      p->row_store_bytes + p->part[PLAN_LOGITS] + p->part[PLAN_IMPORTANCE] +
+                      p->thread_bytes * (uint64_t)p->n_threads + 16 * 4096;
     uint64_t weights = p->part[PLAN_WEIGHTS] + p->part[PLAN_KV_B] + p->part[PLAN_ROWS] - p->row_store_bytes;
     uint64_t all = slots + pages + tables + weights + p->step_bytes + 8 * 4096;
     compare_with_limit(p);
@@ -279,6 +281,8 @@ int session_load(struct session *s, const struct session_options *opt, struct er
     if (model_load(s->model, s->reader, &s->weights, bounce, WEIGHTS_BOUNCE, opt->progress, opt->progress_arg, err))
         return -1;
     arena_reset(&s->scratch, 0);
+    if (s->model->collects && collector_make(&s->model->collector, s->model, &s->table_memory))
+        return error_set(err, ERR_BUG, "the plan's memory of importance is too small");
     const uint64_t computed[] = {model_identity(s->model), (uint64_t)s->kv, (uint64_t)opt->plan_request.exact};
     s->prefix.base = hash64(computed, sizeof computed, 0);
     return 0;

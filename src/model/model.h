@@ -136,12 +136,14 @@ struct model {
     size_t state_bytes;  /* recurrent state of a sequence, as laid out; 0: none */
     size_t state_floats; /* the numbers in it */
 
+    int collects;  /* 1: importance is collected (collector.h). Set by the plan */
     int asked_ctx; /* the context that was asked for: what a budget leaves of it decides no bits. Set by the plan */
 
     /* running: set by the session from memory of the plan */
     struct op op;
     struct expert_store *store;
     struct traces *traces;        /* NULL: nothing is recorded */
+    struct collector *collector;  /* NULL: no importance is collected */
     struct forced_routes *forced; /* NULL: the routers choose */
     struct kv_pool kv[KV_KINDS];
 

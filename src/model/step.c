@@ -1,6 +1,7 @@
 /* The words of the vocabulary: most are one call of op/. See step.h. */
 #include "model/step.h"
 
+#include "model/collector.h"
 #include "op/matmul.h"
 
 #include <assert.h>
@@ -47,6 +48,12 @@ void matmul_rows(struct step *s, float *out, struct act *a, const struct weight 
 {
     struct wmat part = wmat_rows(&w->mat, first, n);
     op_matmul(&s->m->op, out, (size_t)n, a, &part);
+}
+
+void step_collect(struct step *s, const struct weight *w, const float *x, size_t ld)
+{
+    if (s->m->collector && !op_measuring(&s->m->op))
+        collector_rows(s->m->collector, w, (struct op_rows){x, ld, 0, s->n_rows, 1});
 }
 
 void add_bias(struct step *s, float *x, const struct weight *b)

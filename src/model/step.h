@@ -57,6 +57,8 @@ void layer_norm_biased(struct step *s, float *out, const float *x, const struct 
 /* out [n_rows][rows of w] = a w^T; with rows [first, first + n) of w alone: out [n_rows][n]. */
 void matmul(struct step *s, float *out, struct act *a, const struct weight *w);
 void matmul_rows(struct step *s, float *out, struct act *a, const struct weight *w, int first, int n);
+/* Rows x, ld floats apart, count as what w is multiplied with (collector.h), although its own product is not computed. */
+void step_collect(struct step *s, const struct weight *w, const float *x, size_t ld);
 /* x += b on every row; x *= a vector of one value. b or factor NULL: x stays as it is. */
 void add_bias(struct step *s, float *x, const struct weight *b);
 /* Values [first, first + n) of a bias on every row of x [n_rows][n]. */

@@ -36,6 +36,7 @@ void op_matmul_heads(struct op *op, float *out, size_t ld_out, size_t stride_out
                      size_t stride_x, int n_rows, const struct wmat *w, int n_head, int n_out, int head_rows)
 {
     size_t mark = arena_mark(op->scratch), n_cols = (size_t)w->n_cols;
+    op_watch(op, w, (struct op_rows){x, ld_x, stride_x, n_rows, n_head});
     float *by_head = op_alloc(op, (size_t)n_head * (size_t)n_rows * n_cols * sizeof(float));
     for (int h = 0; h < n_head; h++)
         op_copy(op, by_head + (size_t)h * (size_t)n_rows * n_cols, n_cols, x + (size_t)h * stride_x, ld_x, n_rows,

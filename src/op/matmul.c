@@ -110,6 +110,7 @@ static void matmul_rows(void *arg, int begin, int end, int thread)
 void op_matmul(struct op *op, float *out, size_t ld_out, struct act *a, const struct wmat *w)
 {
     assert(a->n_cols == w->n_cols);
+    op_watch(op, w, (struct op_rows){a->f32, a->ld, 0, a->n_rows, 1});
     struct matmul m = {op, w, op_view(a, w->type), out, ld_out};
     op_need_thread(op, op_product_scratch(a->n_rows, w->n_cols));
     op_split(op, w->n_rows, 32, 0, matmul_rows, &m);

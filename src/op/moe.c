@@ -300,7 +300,7 @@ static void large_batch_block(struct large_batch *a, const struct moe_expert *e,
         int use = e->first_use - a->m->first_use + first + i;
         float *u = s.up + (size_t)i * (size_t)a->m->n_ff, *h = a->m->h ? a->m->h + (size_t)use * (size_t)a->m->n_ff : u;
         activate(a->op, e, a->m->act, h, s.gate + (size_t)i * (size_t)a->m->n_ff, u, a->m->n_ff);
-        if (!a->m->h) {
+        if (a->m->hq.code) {
             struct xq hq = a->m->hq;
             a->op->k->quantise(&hq, use, h);
         }
@@ -332,7 +332,7 @@ static void down_columns(const struct large_batch *a, const struct moe_expert *e
         int n = e->n - first < BLOCK ? e->n - first : BLOCK, use = e->first_use - a->m->first_use + first;
         struct rows_view h = {.n_rows = n, .ld = (size_t)a->m->n_ff};
         struct xq view;
-        if (a->m->h)
+        if (!a->m->hq.code)
             h.f32 = a->m->h + (size_t)use * (size_t)a->m->n_ff;
         else {
             view = xq_rows(&a->m->hq, use, n);
@@ -368,14 +368,15 @@ static void large_batch_down(void *arg, int thread, int n_threads)
 }
 
 struct moe_large_batch op_moe_large_batch_begin(struct op *op, enum block_type down, int first_use, int n_uses,
-                                                struct act *x, float *y, int n_embd, int n_ff, ffn_act_fn *act)
+                                                struct act *x, float *y, int n_embd, int n_ff, ffn_act_fn *act,
+                                                int keep)
 {
     struct moe_large_batch m = {.x = x, .y = y, .first_use = first_use, .n_embd = n_embd, .n_ff = n_ff, .act = act};
     enum act_family between = op_family(op, down);
     op_need_thread(op, layout(n_embd, n_ff).end);
-    if (between == ACT_F32)
+    if (between == ACT_F32 || keep)
         m.h = op_alloc(op, (size_t)n_uses * (size_t)n_ff * sizeof(float));
-    else
+    if (between != ACT_F32)
         m.hq = xq_place(between, n_uses, n_ff, op_alloc(op, xq_bytes(between, n_uses, n_ff)));
     return m;
 }

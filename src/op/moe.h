@@ -52,14 +52,16 @@ void op_moe_sum(struct op *op, const struct moe_small_batch *f, const struct moe
  * [first_use, first_use + n_uses) of the layer call's. begin() allocates in the step's scratch. */
 struct moe_large_batch {
     struct act *x; /* [n_rows] of n_embd, the caller's, like y [n_rows][n_embd] */
-    struct xq hq;  /* [n_uses] planes, where down is quantised */
-    float *h;      /* [n_uses][n_ff], where it is not */
+    struct xq hq;  /* [n_uses] planes, where down is quantised; else without code */
+    float *h;      /* [n_uses][n_ff], where it is not, or where they were asked for; else NULL */
     float *y;
     int first_use, n_embd, n_ff;
     ffn_act_fn *act;
 };
+/* keep: 1: hidden rows are wanted in f32 too, when the wave is done. */
 struct moe_large_batch op_moe_large_batch_begin(struct op *op, enum block_type down, int first_use, int n_uses,
-                                                struct act *x, float *y, int n_embd, int n_ff, ffn_act_fn *act);
+                                                struct act *x, float *y, int n_embd, int n_ff, ffn_act_fn *act,
+                                                int keep);
 void op_moe_large_batch_hidden(struct op *op, const struct moe_large_batch *m, const struct moe_expert *e, int n);
 void op_moe_large_batch_sum(struct op *op, const struct moe_large_batch *m, const struct moe_expert *e, int n);
 

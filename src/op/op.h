@@ -15,6 +15,13 @@
 #include "base/pool.h"
 #include "kernel/kernel.h"
 
+/* Rows on their way into a product: n rows, ld floats apart, each of n_head pieces, stride floats apart. */
+struct op_rows {
+    const float *x;
+    size_t ld, stride;
+    int n, n_head;
+};
+
 struct op {
     const struct kernels *k;
     struct pool *pool;
@@ -24,6 +31,10 @@ struct op {
     size_t thread_bytes;     /* of one thread; while measuring the most that was needed so far */
     void (*poll)(void *arg); /* called by the leader between units of work, to keep the disk busy; may be NULL */
     void *poll_arg;
+    /* Told by the leader, before a product of rows with the matrix w, or with one matrix a head, what goes into it; may be NULL. It changes
+     * nothing that operations read. Experts are not told of: op/moe.h. */
+    void (*watch)(void *arg, const struct wmat *w, const struct op_rows *rows);
+    void *watch_arg;
 };
 
 static inline void *op_thread_scratch(const struct op *op, int thread)
@@ -39,6 +50,12 @@ static inline void op_poll(const struct op *op)
 
 /* 1: nothing is computed, and no pointer to scratch, weights or pages may be followed. */
 static inline int op_measuring(const struct op *op) { return op->scratch->measuring; }
+
+static inline void op_watch(const struct op *op, const struct wmat *w, struct op_rows rows)
+{
+    if (op->watch && !op_measuring(op))
+        op->watch(op->watch_arg, w, &rows);
+}
 
 /* `bytes` of the step's scratch, 64-byte aligned, not zeroed; freed by a reset to an earlier mark. Never NULL: the plan measured the step
  * (asserted). */

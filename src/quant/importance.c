@@ -13,7 +13,7 @@
 
 static const size_t MOST_BYTES = (size_t)4 << 30;
 static const float PRIOR = 1; /* rows */
-enum { OLD_CHUNK = 512, MOST_NAME = 4096 };
+enum { OLD_CHUNK = 512, MOST_NAME = 4096, MOST_DATASETS = 256 };
 
 static int by_name(const void *a, const void *b)
 {
@@ -65,6 +65,20 @@ static int finish(struct importance *m, const char *path, struct error *err)
             return error_set(err, ERR_MEMORY, "%s: no memory for its entries", path);
     }
     return m->n_entry ? 0 : error_set(err, ERR_FORMAT, "%s: no importance is in it", path);
+}
+
+static int note_dataset(struct importance *m, const char *path, const char *text, size_t n, struct error *err)
+{
+    if (m->n_datasets == MOST_DATASETS)
+        return 0;
+    if (!m->datasets)
+        m->datasets = arena_array(&m->arena, MOST_DATASETS, sizeof(const char *));
+    const char *copy = arena_copy(&m->arena, text, n);
+    if (!m->datasets || !copy)
+        return error_set(err, ERR_MEMORY, "%s: no memory for its entries", path);
+    m->datasets[m->n_datasets++] = copy;
+    m->dataset = m->datasets[0];
+    return 0;
 }
 
 /* ---- GGUF -------------------------------------------------------------------------------------------------------------------------- */
@@ -129,8 +143,9 @@ static int read_gguf(struct importance *m, const char *path, const uint8_t *byte
     else if (g->n_file != 1 || g->file[0].size != n)
         status = error_set(err, ERR_IO, "%s: it has changed while it was read", path);
     m->n_chunks = chunks && chunks->kind < GGUF_F32 ? chunks->as.u : 0;
-    if (texts && texts->kind == GGUF_ARRAY && texts->item == GGUF_STRING && texts->n)
-        m->dataset = arena_copy(&m->arena, texts->as.strings[0].text, strlen(texts->as.strings[0].text));
+    if (texts && texts->kind == GGUF_ARRAY && texts->item == GGUF_STRING)
+        for (uint64_t i = 0; i < texts->n && status == 0; i++)
+            status = note_dataset(m, path, texts->as.strings[i].text, strlen(texts->as.strings[i].text), err);
     m->entry = arena_array(&m->arena, g->n_tensor + 1, sizeof *m->entry);
     if (!status && !m->entry)
         status = error_set(err, ERR_MEMORY, "%s: no memory for its entries", path);
@@ -162,7 +177,7 @@ static int32_t take(struct bytes *b)
     return v;
 }
 
-static int read_old_entry(struct importance *m, const char *path, struct bytes *b, struct error *err)
+static int read_old_entry(struct importance *m, const char *path, struct bytes *b, int chunk, struct error *err)
 {
     struct importance_entry *e = &m->entry[m->n_entry];
     int32_t length = take(b);
@@ -181,8 +196,8 @@ static int read_old_entry(struct importance *m, const char *path, struct bytes *
         return error_set(err, ERR_MEMORY, "%s: no memory for its entries", path);
     memcpy(sum, b->p, (size_t)n * sizeof *sum);
     for (int32_t i = 0; i < n; i++)
-        sum[i] *= OLD_CHUNK;
-    *count = (float)calls * OLD_CHUNK;
+        sum[i] *= (float)chunk;
+    *count = (float)calls * (float)chunk;
     b->p += (size_t)n * sizeof *sum;
     b->left -= (size_t)n * sizeof *sum;
     *e = (struct importance_entry){.name = e->name, .n_cols = (uint64_t)n, .n_mat = 1, .n_counts = 1};
@@ -192,7 +207,7 @@ static int read_old_entry(struct importance *m, const char *path, struct bytes *
     return 0;
 }
 
-static int read_old(struct importance *m, const char *path, const uint8_t *p, size_t n, struct error *err)
+static int read_old(struct importance *m, const char *path, const uint8_t *p, size_t n, int chunk, struct error *err)
 {
     struct bytes b = {p, n};
     int32_t entries = take(&b);
@@ -202,12 +217,12 @@ static int read_old(struct importance *m, const char *path, const uint8_t *p, si
     if (!m->entry)
         return error_set(err, ERR_MEMORY, "%s: no memory for its entries", path);
     for (int32_t i = 0; i < entries; i++)
-        if (read_old_entry(m, path, &b, err))
+        if (read_old_entry(m, path, &b, chunk, err))
             return -1;
     int32_t chunks = take(&b), length = take(&b);
     m->n_chunks = chunks > 0 ? (uint64_t)chunks : 0;
     if (length > 0 && (size_t)length <= b.left)
-        m->dataset = arena_copy(&m->arena, (const char *)b.p, (size_t)length);
+        return note_dataset(m, path, (const char *)b.p, (size_t)length, err);
     return 0;
 }
 
@@ -223,6 +238,11 @@ static void note_hash(struct importance *m, const char *bytes, size_t n)
 
 int importance_open(struct importance **out, const char *path, struct error *err)
 {
+    return importance_open_of(out, path, OLD_CHUNK, err);
+}
+
+int importance_open_of(struct importance **out, const char *path, int chunk, struct error *err)
+{
     size_t n;
     *out = NULL;
     char *bytes = file_read_regular(path, MOST_BYTES, &n, err);
@@ -235,7 +255,8 @@ int importance_open(struct importance **out, const char *path, struct error *err
     m->dataset = "";
     note_hash(m, bytes, n);
     int is_gguf = n >= 4 && memcmp(bytes, "GGUF", 4) == 0;
-    int status = is_gguf ? read_gguf(m, path, (uint8_t *)bytes, n, err) : read_old(m, path, (uint8_t *)bytes, n, err);
+    int status = is_gguf ? read_gguf(m, path, (uint8_t *)bytes, n, err)
+                         : read_old(m, path, (uint8_t *)bytes, n, chunk, err);
     free(bytes);
     if (!status)
         status = finish(m, path, err);

@@ -21,13 +21,17 @@ struct importance_entry { /* of a tensor: n_mat matrices of the same columns */
 struct importance {
     struct importance_entry *entry; /* ascending by name */
     uint64_t n_entry, n_chunks;
-    const char *dataset; /* ""; it is not told */
+    const char *dataset;   /* the first; "": it is not told */
+    const char **datasets; /* [n_datasets] */
+    uint64_t n_datasets;
     char sha256[2 * SHA256_BYTES + 1];
     struct arena arena;
 };
 
-/* The file must be whole, its values finite and not negative. importance_close() with NULL: nothing. */
+/* The file must be whole, its values finite and not negative. importance_close() with NULL: nothing. importance_open_of(): rows of a chunk,
+ * which the older form does not tell, where they are not 512. */
 int importance_open(struct importance **out, const char *path, struct error *err);
+int importance_open_of(struct importance **out, const char *path, int chunk, struct error *err);
 void importance_close(struct importance *m);
 
 /* The entry of a tensor, or the one that has the same inputs: of gate and up, of a tied embedding and the output. NULL: there is none. */

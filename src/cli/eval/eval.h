@@ -50,6 +50,9 @@ int eval_compare_files(struct eval_command *c);
 
 /* ---- what they share (text.c) ---- */
 
+/* What sentences begin with, behind "stoker": "eval", or another command that reads texts as these do. */
+extern const char *eval_called;
+
 /* A text that is to be scored. */
 struct eval_text {
     uint8_t sha256[SHA256_BYTES]; /* of its bytes */

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *eval_called = "eval";
+
 enum { TEXT_MOST = 256 << 20 }; /* of stoker_tokenize() */
 
 size_t eval_reading_most(const struct eval_command *c, size_t kept)
@@ -162,7 +164,7 @@ int eval_open_rows(struct stoker **s, struct eval_command *c, size_t own_bytes, 
 
 int eval_fail(const struct error *err)
 {
-    fprintf(stderr, "stoker eval: %s\n", err->text);
+    fprintf(stderr, "stoker %s: %s\n", eval_called, err->text);
     return err->code == ERR_INPUT || err->code == ERR_MEMORY ? 2 : 1;
 }
 

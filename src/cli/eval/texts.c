@@ -14,14 +14,14 @@ static int add_chunks(struct eval_texts *t, const struct eval_command *c, const 
 {
     size_t n_ctx = (size_t)c->n_ctx, n = text->n_token / n_ctx;
     if (n == 0) {
-        fprintf(stderr, "stoker eval: %s has %zu tokens, a chunk %zu: give a longer text or a smaller --ctx\n",
-                eval_name_of(name), text->n_token, n_ctx);
+        fprintf(stderr, "stoker %s: %s has %zu tokens, a chunk %zu: give a longer text or a smaller --ctx\n",
+                eval_called, eval_name_of(name), text->n_token, n_ctx);
         return 2;
     }
     n = c->n_chunk && (size_t)c->n_chunk < n ? (size_t)c->n_chunk : n;
     stoker_token *grown = realloc(t->token, (t->n_chunk + n) * n_ctx * sizeof *grown);
     if (!grown) {
-        fprintf(stderr, "stoker eval: no memory for %zu chunks\n", t->n_chunk + n);
+        fprintf(stderr, "stoker %s: no memory for %zu chunks\n", eval_called, t->n_chunk + n);
         return 1;
     }
     t->token = grown;

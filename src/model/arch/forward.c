@@ -4,6 +4,7 @@
 #include "model/block/hyper_mix.h"
 #include "model/block/layer_embd.h"
 #include "model/block/moe.h"
+#include "model/collector.h"
 #include "model/pooling.h"
 #include "model/tables.h"
 
@@ -276,6 +277,17 @@ static void write_hidden(struct step *s, const float *x)
     step_reset(s, mark);
 }
 
+/* What the output would be multiplied with, of all rows, whether their logits are computed or not: one at a time, for which the scratch of
+ * a scored row is enough. */
+static void collect_output(struct step *s, const float *x)
+{
+    for (int32_t r = 0; r < s->n_rows; r++) {
+        size_t mark = step_mark(s), n_embd = (size_t)s->m->p.n_embd;
+        collector_rows(s->m->collector, s->m->output, (struct op_rows){final_rows(s, x, &r, 1), n_embd, 0, 1, 1});
+        step_reset(s, mark);
+    }
+}
+
 /* Of rows that are scored, group by group; of those that are kept; then what is recorded. */
 static void write_logits(struct step *s, const float *x)
 {
@@ -284,6 +296,11 @@ static void write_logits(struct step *s, const float *x)
         write_hidden(s, x);
         return;
     }
+    struct op *op = &s->m->op;
+    const struct op watched = *op;
+    if (s->m->collector && !op_measuring(op))
+        collect_output(s, x);
+    op->watch = NULL;
     if (op_measuring(&s->m->op))
         measure_scores(s);
     else if (b->n_scored)
@@ -292,6 +309,7 @@ static void write_logits(struct step *s, const float *x)
         tap_last(s, x);
     if (b->n_logits)
         logits_of(s, b->logits, x, b->logit_row, b->n_logits);
+    op->watch = watched.watch;
 }
 
 /* ---- the step --------------------------------------------------------------------------------------------------------------- */
@@ -348,6 +366,7 @@ struct step_scratch model_measure_step(const struct model *m, enum kv_type type,
     for (int t = 0; t < measured.n_table; t++)
         measured.table[t].rows = NULL;
     measured.traces = NULL;
+    measured.collector = NULL;
     measured.forced = NULL;
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_layout *kv = &m->kv_layout[k];

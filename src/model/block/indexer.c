@@ -54,8 +54,13 @@ void block_indexer_within(struct step *s, int32_t *chosen, struct act *n, struct
     const struct index_params *x = &s->m->p.index;
     const struct kv_pool *kv = &s->m->kv[keys.kind];
     if (!op_measuring(&s->m->op) &&
-        !sees_more(s->attn_row[keys.kind], s->n_rows, x->block ? x->top_k * x->block : x->top_k))
+        !sees_more(s->attn_row[keys.kind], s->n_rows, x->block ? x->top_k * x->block : x->top_k)) {
+        step_collect(s, w->q, low->f32,
+                     low->ld); /* in another step these rows would be multiplied beside longer ones */
+        if (w->w)
+            step_collect(s, w->w, n->f32, n->ld);
         return;
+    }
     op_view(low, w->q->mat.type); /* copies live as long as what they are of: made before the mark */
     if (w->w)
         op_view(n, w->w->mat.type);

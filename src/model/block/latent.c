@@ -153,6 +153,8 @@ static float *keys(struct step *s, struct act *n, const struct latent_weights *w
     float *k = step_rows(s, (int)ld);
     matmul(s, k, n, w->wkv_a);
     op_rms_norm_strided(&s->m->op, k, w->kv_a_norm->vector, s->n_rows, ld, m->kv_rank, s->m->p.norm_eps);
+    if (w->wk_b->keys_of) /* heads multiply by parts of it in another order; its own input is the latent */
+        step_collect(s, w->wk_b->keys_of, k, ld);
     rotate_heads(s, k + m->kv_rank, 1, (int)ld, 0);
     return k;
 }

@@ -8,6 +8,7 @@
  * While the first wave is read, the shared expert is computed, and the latent where experts see one. When the read of an expert fails,
  * the rows that need it leave the step; the other rows keep the same bits. Definitions: streaming.md P, kernels.md C. */
 #include "model/block/moe.h"
+#include "model/collector.h"
 #include "model/forced_routes.h"
 #include "model/traces.h"
 
@@ -257,6 +258,15 @@ static int take_some(struct step *s, struct pairs *p, struct moe_expert *out, in
     return n;
 }
 
+/* What the experts of a wave were multiplied with; h: hidden rows from the use first_use on. */
+static void collect(struct step *s, const struct pairs *p, const struct expert_wave *w, const struct act *x,
+                    const float *h, int first_use)
+{
+    if (s->m->collector && !op_measuring(&s->m->op))
+        collector_experts(s->m->collector, p->from->layer, p->expert + w->first, p->uses.id + w->first, w->n, x, h,
+                          first_use);
+}
+
 static void wave_of_small_batch(struct step *s, struct pairs *p, const struct expert_wave *w,
                                 const struct moe_small_batch *f, struct act *a)
 {
@@ -271,6 +281,7 @@ static void wave_of_small_batch(struct step *s, struct pairs *p, const struct ex
         op_moe_small_batch(op, f, ready, n, a);
         s->m->expert_seconds += clock_seconds() - begin;
     }
+    collect(s, p, w, a, f->up, 0);
     step_reset(s, mark);
 }
 
@@ -282,7 +293,8 @@ static void wave_of_large_batch(struct step *s, struct pairs *p, const struct ex
     const int32_t *start = p->uses.row_start;
     int first = start ? start[w->first] : 0, n_uses = start ? start[w->first + w->n] - first : p->n_pairs, n = 0;
     struct moe_large_batch m = op_moe_large_batch_begin(op, p->from->down.type, first, n_uses, a, y,
-                                                        p->from->down.n_rows, p->from->n_ff, ffn_kernel(s));
+                                                        p->from->down.n_rows, p->from->n_ff, ffn_kernel(s),
+                                                        s->m->collects);
     for (int left = op_measuring(op) ? 0 : w->n; left > 0;) {
         int here = take_some(s, p, some, &left);
         double begin = clock_seconds();
@@ -295,6 +307,7 @@ static void wave_of_large_batch(struct step *s, struct pairs *p, const struct ex
     double begin = clock_seconds();
     op_moe_large_batch_sum(op, &m, some, n);
     s->m->expert_seconds += clock_seconds() - begin;
+    collect(s, p, w, a, m.h, first);
     step_reset(s, mark);
 }
 

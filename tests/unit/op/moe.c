@@ -133,19 +133,20 @@ static float *by_small_batch(const struct bench *b, enum cpu_tier tier, int thre
     return y;
 }
 
-static void open_large_batch(struct op_world *w, const struct bench *b, enum cpu_tier tier, int threads, int exact)
+static void open_large_batch(struct op_world *w, const struct bench *b, enum cpu_tier tier, int threads, int exact,
+                             int keep)
 {
     struct op *op = world_measure(w, exact);
     struct act a = open_act(w, b);
-    op_moe_large_batch_begin(op, b->down, 0, b->n_uses, &a, NULL, N_EMBD, N_FF, kernel_of(w, b));
+    op_moe_large_batch_begin(op, b->down, 0, b->n_uses, &a, NULL, N_EMBD, N_FF, kernel_of(w, b), keep);
     world_open_measured(w, tier, threads);
 }
 
 /* Large batch: all experts at once, or in waves of so many. */
-static float *by_large_batch(const struct bench *b, enum cpu_tier tier, int threads, int exact, int wave)
+static float *by_large_batch(const struct bench *b, enum cpu_tier tier, int threads, int exact, int wave, int keep)
 {
     struct op_world w;
-    open_large_batch(&w, b, tier, threads, exact);
+    open_large_batch(&w, b, tier, threads, exact, keep);
     struct act a = open_act(&w, b);
     float *y = calloc((size_t)(b->n_rows * N_EMBD), sizeof *y);
     for (int first = 0; first < N_EXPERT; first += wave) {
@@ -160,7 +161,7 @@ static float *by_large_batch(const struct bench *b, enum cpu_tier tier, int thre
             continue;
         size_t mark = arena_mark(w.op.scratch);
         struct moe_large_batch m = op_moe_large_batch_begin(&w.op, ready[0].down.type, ready[0].first_use, uses, &a, y,
-                                                            N_EMBD, N_FF, kernel_of(&w, b));
+                                                            N_EMBD, N_FF, kernel_of(&w, b), keep);
         op_moe_large_batch_hidden(&w.op, &m, ready + n / 2, n - n / 2); /* as they come */
         op_moe_large_batch_hidden(&w.op, &m, ready, n / 2);
         op_moe_large_batch_sum(&w.op, &m, ready, n);
@@ -221,7 +222,11 @@ static void check(int gate, enum block_type up, enum block_type down, int n_rows
     for (int tier = 0; tier <= (int)cpu_best_tier(); tier++)
         for (int i = 0; i < 3; i++) {
             float *small = by_small_batch(&b, (enum cpu_tier)tier, i + 1, exact, (uint64_t)(i + 1));
-            float *large = by_large_batch(&b, (enum cpu_tier)tier, 3 - i, exact, i == 0 ? 1 : i == 1 ? 4 : N_EXPERT);
+            float *large = by_large_batch(&b, (enum cpu_tier)tier, 3 - i, exact,
+                                          i == 0   ? 1
+                                          : i == 1 ? 4
+                                                   : N_EXPERT,
+                                          i & 1);
             assert_bits(small, truth, values);
             assert_bits(large, truth, values);
             free(small);
@@ -280,7 +285,7 @@ static void several_blocks(void **state)
         b.n_uses += b.expert[e].n = MOST_ROWS;
     }
     float *small = by_small_batch(&b, TIER_SCALAR, 2, 0, 1),
-          *large = by_large_batch(&b, cpu_best_tier(), 3, 0, N_EXPERT);
+          *large = by_large_batch(&b, cpu_best_tier(), 3, 0, N_EXPERT, 1);
     assert_bits(large, small, (size_t)(MOST_ROWS * N_EMBD));
     free(small);
     free(large);

@@ -1,0 +1,65 @@
+/* stoker imatrix: importance collected while a model reads a text (quantize.md 5). cmd_imatrix.c has the flags; here is what it does:
+ *
+ *     collect.c    chunk after chunk through the engine; snapshots
+ *     state.c      what a run needs to go on where another ended
+ *     show.c       what was collected, and what was not
+ *     merge.c      several files as one */
+#ifndef CLI_IMATRIX_IMATRIX_H
+#define CLI_IMATRIX_IMATRIX_H
+
+#include "cli/eval/eval.h"
+#include "eval/ppl.h"
+#include "quant/importance_write.h"
+#include "stoker.h"
+
+struct imatrix_command {
+    struct eval_command c; /* the model, the texts and how they are cut, the engine's options */
+    const char *out;
+    enum importance_form form;
+    int from;        /* the first chunk */
+    int save_every;  /* chunks between two snapshots */
+    int until_count; /* rows that every expert is to have; 0: the whole text is read */
+    int no_output, no_ppl;
+    int resume, force, json;
+    int most_files, n_file; /* --merge */
+    const char **file;      /* [n_file] */
+};
+
+/* Exit status. */
+int imatrix_collect(struct imatrix_command *m);
+int imatrix_merge(const struct imatrix_command *m);
+
+/* ---- state.c ---- */
+
+/* What a run has so far, beside the engine's sums. */
+struct imatrix_state {
+    const char *path;             /* of its file */
+    const char *what;             /* what the sums follow from: a run goes on with those of the same only */
+    size_t n_done;                /* chunks from the first one on */
+    struct eval_ppl_chunk *chunk; /* [n_chunk] */
+    size_t n_chunk;
+};
+int imatrix_state_write(const struct imatrix_state *s, const struct stoker *engine, struct error *err);
+/* Into s and the engine's sums. 1: there is no such file. */
+int imatrix_state_read(struct imatrix_state *s, const struct stoker *engine, struct error *err);
+
+/* ---- show.c ---- */
+
+/* Tensors with sums, into *out [*n]; malloc(). The arrays are the engine's. */
+int imatrix_sums(const struct imatrix_command *m, const struct stoker *engine, struct importance_sums **out, size_t *n,
+                 struct error *err);
+
+/* Rows of experts, layer by layer: those that few rows went to are named. */
+void imatrix_show_experts(const struct importance_sums *s, size_t n);
+/* Experts without a row, and with fewer than IMATRIX_FEW of those that have some, each counted once. */
+enum { IMATRIX_FEW = 32 };
+struct imatrix_coverage {
+    uint64_t experts, unseen, few;
+    double least; /* rows of the expert with the fewest; INFINITY: there are no experts */
+};
+struct imatrix_coverage imatrix_cover(const struct importance_sums *s, size_t n);
+
+/* Names of the model's matrices that s has no sums of, layers as one: "blk.*.ssm_conv1d.weight (24)"; malloc(). NULL: none, or *err. */
+char *imatrix_left_out(const char *model, const struct importance_sums *s, size_t n, struct error *err);
+
+#endif

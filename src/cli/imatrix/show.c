@@ -1,0 +1,196 @@
+/* What was collected and what was not: see imatrix.h. */
+#include "cli/imatrix/imatrix.h"
+
+#include "base/error.h"
+#include "format/gguf.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME = 256, NAMED = 16 }; /* NAMED: experts of a layer that a line names */
+
+/* ---- entries -------------------------------------------------------------------------------------------------------------------- */
+
+static int has_rows(const struct stoker_importance *e)
+{
+    for (uint64_t i = 0; i < e->n_count; i++)
+        if (e->count[i] > 0)
+            return 1;
+    return 0;
+}
+
+/* A tied table is one only by its use as output: otherwise it is looked up. */
+static int is_output(const char *name)
+{
+    return strcmp(name, "output.weight") == 0 || strcmp(name, "token_embd.weight") == 0;
+}
+
+int imatrix_sums(const struct imatrix_command *m, const struct stoker *engine, struct importance_sums **out, size_t *n,
+                 struct error *err)
+{
+    struct stoker_importance e;
+    size_t most = 0;
+    while (stoker_importance_of(engine, most, &e))
+        most++;
+    struct importance_sums *s = malloc((2 * most + 1) * sizeof *s);
+    if (!s)
+        return error_set(err, ERR_MEMORY, "no memory for a list of %zu tensors", most);
+    *n = 0;
+    for (size_t i = 0; stoker_importance_of(engine, i, &e); i++) {
+        if (!has_rows(&e) || (m->no_output && is_output(e.name)))
+            continue;
+        s[*n] = (struct importance_sums){e.name, e.n_cols, e.n_mat, e.n_count, e.sum, e.count};
+        if (e.also)
+            s[*n + 1] = s[*n], s[*n + 1].name = e.also;
+        *n += e.also ? 2 : 1;
+    }
+    *out = s;
+    return 0;
+}
+
+/* ---- experts -------------------------------------------------------------------------------------------------------------------- */
+
+/* Of the tensors of a layer's experts the one of down: each layer has one. */
+static int is_of_layer(const struct importance_sums *s) { return s->n_counts > 1 && strstr(s->name, "ffn_down_exps"); }
+
+static int by_layer(const void *a, const void *b)
+{
+    const struct importance_sums *x = *(const struct importance_sums *const *)a,
+                                 *y = *(const struct importance_sums *const *)b;
+    const char *rest;
+    int l = gguf_layer_of(x->name, &rest), k = gguf_layer_of(y->name, &rest);
+    return (l > k) - (l < k);
+}
+
+static int by_count(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+struct imatrix_coverage imatrix_cover(const struct importance_sums *s, size_t n)
+{
+    struct imatrix_coverage c = {.least = INFINITY};
+    for (size_t i = 0; i < n; i++)
+        for (uint64_t e = 0; is_of_layer(&s[i]) && e < s[i].n_counts; e++) {
+            double rows = s[i].count[e];
+            c.experts++;
+            c.unseen += rows == 0;
+            c.few += rows > 0 && rows < IMATRIX_FEW;
+            c.least = rows < c.least ? rows : c.least;
+        }
+    return c;
+}
+
+static void name_experts(const struct importance_sums *s, double from, double below, const char *what)
+{
+    int n = 0;
+    for (uint64_t e = 0; e < s->n_counts; e++) {
+        if (s->count[e] < from || s->count[e] >= below)
+            continue;
+        if (n < NAMED)
+            printf("%s%llu", n ? ", " : what, (unsigned long long)e);
+        n++;
+    }
+    if (n > NAMED)
+        printf(" and %d more", n - NAMED);
+}
+
+static void show_layer(const struct importance_sums *s)
+{
+    const char *rest;
+    double *sorted = malloc(s->n_counts * sizeof *sorted);
+    if (!sorted)
+        return;
+    memcpy(sorted, s->count, s->n_counts * sizeof *sorted);
+    qsort(sorted, s->n_counts, sizeof *sorted, by_count);
+    printf("%5d %8llu %10.0f %10.0f %10.0f", gguf_layer_of(s->name, &rest), (unsigned long long)s->n_counts, sorted[0],
+           sorted[s->n_counts / 2], sorted[s->n_counts - 1]);
+    name_experts(s, 0, 1, "  no rows: ");
+    name_experts(s, 1, IMATRIX_FEW, "  few rows: ");
+    putchar('\n');
+    free(sorted);
+}
+
+void imatrix_show_experts(const struct importance_sums *s, size_t n)
+{
+    const struct importance_sums **layer = malloc((n + 1) * sizeof(const struct importance_sums *));
+    size_t n_layer = 0;
+    for (size_t i = 0; layer && i < n; i++)
+        if (is_of_layer(&s[i]))
+            layer[n_layer++] = &s[i];
+    if (n_layer) {
+        qsort(layer, n_layer, sizeof(const struct importance_sums *), by_layer);
+        printf("layer  experts  least rows     median       most\n");
+        for (size_t i = 0; i < n_layer; i++)
+            show_layer(layer[i]);
+    }
+    free(layer);
+}
+
+/* ---- what is left out ----------------------------------------------------------------------------------------------------------- */
+
+static int has_sums(const struct importance_sums *s, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(s[i].name, name) == 0)
+            return 1;
+    return 0;
+}
+
+static void without_layer(const char *name, char out[NAME])
+{
+    const char *rest;
+    if (gguf_layer_of(name, &rest) < 0)
+        snprintf(out, NAME, "%s", name);
+    else
+        snprintf(out, NAME, "blk.*.%s", rest);
+}
+
+struct kind {
+    char name[NAME];
+    int n;
+};
+
+static size_t add_kind(struct kind *kind, size_t n, const char *name)
+{
+    char plain[NAME];
+    without_layer(name, plain);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(kind[i].name, plain) == 0) {
+            kind[i].n++;
+            return n;
+        }
+    snprintf(kind[n].name, NAME, "%s", plain);
+    kind[n].n = 1;
+    return n + 1;
+}
+
+char *imatrix_left_out(const char *model, const struct importance_sums *s, size_t n, struct error *err)
+{
+    struct gguf *g;
+    char *text = NULL;
+    size_t length = 0, n_kind = 0;
+    if (gguf_open(&g, model, err))
+        return NULL;
+    struct kind *kind = malloc((g->n_tensor + 1) * sizeof *kind);
+    FILE *f = kind ? open_memstream(&text, &length) : NULL;
+    for (uint64_t i = 0; f && i < g->n_tensor; i++)
+        if (g->tensor[i].ne[1] > 1 && !has_sums(s, n, g->tensor[i].name))
+            n_kind = add_kind(kind, n_kind, g->tensor[i].name);
+    for (size_t i = 0; i < n_kind; i++) {
+        fprintf(f, "%s%s", i ? ", " : "", kind[i].name);
+        if (kind[i].n > 1)
+            fprintf(f, " (%d)", kind[i].n);
+    }
+    if (!f || fclose(f))
+        error_set(err, ERR_MEMORY, "no memory for a list of tensors");
+    free(kind);
+    gguf_close(g);
+    if (err->code || n_kind == 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
