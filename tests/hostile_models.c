@@ -1042,6 +1042,13 @@ static const struct absurd absurd[] = {
     {"modern-bert", "feed_forward_length", 65, "blk.0.ffn_up.weight"},
     {"gemma-embed-dense", "attention.sliding_window", -1, NULL},
     {"gemma-embed-dense", "rope.freq_base_swa", -1, NULL},
+    {"jina-bert-v2-code", "attention.max_alibi_bias", 0, NULL},
+    {"jina-bert-v2-code", "attention.max_alibi_bias", NAN, NULL},
+    {"jina-bert-v2-code", "attention.max_alibi_bias", huge, NULL},
+    {"jina-bert-v2-code", "feed_forward_length", 97, "blk.0.ffn_"},
+    {"jina-bert-v3", "rope.freq_base", -1, NULL},
+    {"nomic-bert", "rope.freq_base", NAN, NULL},
+    {"nomic-bert", "attention.head_count", 5, "rope.dimension_count"},
 };
 
 /* A number that is not a whole one, as f32. */
