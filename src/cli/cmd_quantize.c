@@ -125,6 +125,7 @@ struct quantize {
     struct quant_options options;
     int dry_run, json, align;
     const char *effort, *gain;
+    double prior;
     struct text_list rules;
 };
 
@@ -162,7 +163,7 @@ static int wrong(const char *sentence)
 int cmd_quantize(int argc, char **argv)
 {
     char program[64];
-    struct quantize q = {.options = {.program = program}};
+    struct quantize q = {.options = {.program = program, .prior = &q.prior}, .prior = 1};
     struct quant_options *o = &q.options;
     const char *rest[2] = {NULL, NULL};
     int n_rest;
@@ -178,6 +179,8 @@ int cmd_quantize(int argc, char **argv)
          "rows that are no multiple of a type's block are an error"},
         {"--imatrix", NULL, FLAG_TEXT, &o->imatrix, 0, 0, "FILE",
          "how much each column matters, as imatrix files of either form have it"},
+        {"--prior", NULL, FLAG_REAL, &q.prior, 0, 1e9, "N",
+         "rows of the experts' mean that each expert's importance has besides its own (1)"},
         {"--no-imatrix-ok", NULL, FLAG_SWITCH, &o->no_imatrix_ok, 0, 0, NULL,
          "types of 1 and 2 bits without importance all the same"},
         {"--effort", NULL, FLAG_WORD, &q.effort, 0, 0, "fast|normal|max",

@@ -261,6 +261,8 @@ static int note_recipe(struct decision *d, struct error *err)
         fputs(o->force_rule ? " --force-rule" : "", f);
         fputs(o->effort == QUANT_FAST ? " --effort fast" : o->effort == QUANT_MAX ? " --effort max" : "", f);
         fputs(o->no_gain ? " --gain off" : "", f);
+        if (o->prior && *o->prior != 1)
+            fprintf(f, " --prior %.9g", *o->prior);
         if (fclose(f) == 0)
             d->j->recipe = arena_copy(&d->j->arena, text, n);
     }

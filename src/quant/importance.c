@@ -12,7 +12,6 @@
 #include <string.h>
 
 static const size_t MOST_BYTES = (size_t)4 << 30;
-static const float PRIOR = 1; /* rows */
 enum { OLD_CHUNK = 512, MOST_NAME = 4096, MOST_DATASETS = 256 };
 
 static int by_name(const void *a, const void *b)
@@ -253,6 +252,7 @@ int importance_open_of(struct importance **out, const char *path, int chunk, str
     }
     arena_init_growing(&m->arena);
     m->dataset = "";
+    m->prior = 1;
     note_hash(m, bytes, n);
     int is_gguf = n >= 4 && memcmp(bytes, "GGUF", 4) == 0;
     int status = is_gguf ? read_gguf(m, path, (uint8_t *)bytes, n, err)
@@ -308,12 +308,12 @@ int importance_fits(const struct importance_entry *e, uint64_t n_cols, uint64_t 
     return (e->n_cols == n_cols && e->n_mat == n_mat) || (e->n_mat == 1 && e->n_cols == n_cols * n_mat);
 }
 
-void importance_of(const struct importance_entry *e, uint64_t n_cols, uint64_t i, float *out)
+void importance_of(const struct importance *m, const struct importance_entry *e, uint64_t n_cols, uint64_t i,
+                   float *out)
 {
     int in_one = e->n_cols != n_cols; /* matrices one after another */
-    uint64_t of = in_one ? 0 : i;
     const float *sum = e->sum + i * n_cols;
-    float rows = importance_rows(e, of);
+    float own = importance_rows(e, in_one ? 0 : i), prior = in_one ? 0 : m->prior, rows = own + prior;
     for (uint64_t k = 0; k < n_cols; k++)
-        out[k] = in_one ? (rows > 0 ? sum[k] / rows : 1) : (sum[k] + PRIOR * e->mean[k]) / (rows + PRIOR);
+        out[k] = rows > 0 ? (sum[k] + (in_one ? 0 : prior * e->mean[k])) / rows : 1;
 }

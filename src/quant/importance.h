@@ -25,6 +25,7 @@ struct importance {
     const char **datasets; /* [n_datasets] */
     uint64_t n_datasets;
     char sha256[2 * SHA256_BYTES + 1];
+    float prior; /* rows of the mean that every matrix of several has besides its own; 1 */
     struct arena arena;
 };
 
@@ -43,7 +44,8 @@ int importance_fits(const struct importance_entry *e, uint64_t n_cols, uint64_t 
 /* Rows that matrix i of n_mat saw. */
 float importance_rows(const struct importance_entry *e, uint64_t i);
 
-/* The importance of the columns of matrix i; one that saw few rows leans to the mean of all. */
-void importance_of(const struct importance_entry *e, uint64_t n_cols, uint64_t i, float *out);
+/* The importance of the columns of matrix i; one that saw few rows leans to the mean of all, as far as the prior says. */
+void importance_of(const struct importance *m, const struct importance_entry *e, uint64_t n_cols, uint64_t i,
+                   float *out);
 
 #endif

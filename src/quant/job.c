@@ -60,7 +60,12 @@ static int open_source(struct quant_job *j, struct error *err)
 
 static int open_importance(struct quant_job *j, struct error *err)
 {
-    return j->options->imatrix ? importance_open(&j->importance, j->options->imatrix, err) : 0;
+    const struct quant_options *o = j->options;
+    if (o->imatrix && importance_open(&j->importance, o->imatrix, err))
+        return -1;
+    if (j->importance && o->prior)
+        j->importance->prior = (float)*o->prior;
+    return 0;
 }
 
 static int set_alignment(struct quant_job *j, struct error *err)

@@ -26,6 +26,7 @@ struct quant_options {
     const char *recipe;                        /* a file of rules; NULL: none */
     int pure, strict, no_fallback, force_rule; /* quantize.md 1 */
     const char *imatrix;                       /* a file of importance; NULL: none */
+    const double *prior;                       /* rows of the mean that experts have besides their own; NULL: 1 */
     int has_importance;                        /* as if there were one: to see what becomes of types */
     int no_imatrix_ok;
     enum quant_effort effort;

@@ -180,7 +180,7 @@ static const float *weights_of(struct run *r, const struct slab *s, int i, int i
     if (!e)
         return NULL;
     if (is_first || row % from->ne[1] == 0) {
-        importance_of(e, from->ne[0], row / from->ne[1], r->weights[thread]);
+        importance_of(r->j->importance, e, from->ne[0], row / from->ne[1], r->weights[thread]);
         quant_weights(r->weights[thread], (int64_t)from->ne[0], r->weights[thread]);
     }
     return r->weights[thread];

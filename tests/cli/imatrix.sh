@@ -124,6 +124,12 @@ run imatrix --merge "$dir/first.dat" "$dir/a.gguf" --ctx 64 -o "$dir/mixed.dat" 
 is "merging an old file" 0 'mixed\.dat: 49 tensors, of 2 files$' ""
 quant "$dir/first.gguf" "$dir/q1.gguf"
 is "quantising by it" 0 'bits a weight' ""
+run inspect "$dir/q1.gguf" --metadata
+grep -q -e --prior "$dir/out" && fail "the usual prior" "is noted" || pass
+run quantize $model "$dir/q4.gguf" --type IQ2_XS --effort fast --requantize --imatrix "$dir/first.gguf" --prior 7.5
+is "a prior" 0 'bits a weight' ""
+run inspect "$dir/q4.gguf" --metadata
+is "a prior in the output" 0 'stoker\.quantize\.recipe .* --prior 7\.5' ""
 quant "$o" "$dir/q2.gguf"
 is "quantising by what was merged" 0 'bits a weight' ""
 quant "$dir/mixed.dat" "$dir/q3.gguf"

@@ -85,10 +85,10 @@ static struct importance *opened(const char *sentence)
     return NULL;
 }
 
-static void is(const struct importance_entry *e, uint64_t i, float a, float b)
+static void is(const struct importance *m, const struct importance_entry *e, uint64_t i, float a, float b)
 {
     float w[COLS];
-    importance_of(e, COLS, i, w);
+    importance_of(m, e, COLS, i, w);
     assert_true(fabsf(w[0] - a) < 1e-6f && fabsf(w[1] - b) < 1e-6f);
 }
 
@@ -104,18 +104,24 @@ static void gguf_form(void **state)
     const struct importance_entry *e = importance_find(m, "token_embd.weight");
     assert_non_null(e);
     assert_true(importance_fits(e, COLS, 1) && !importance_fits(e, COLS + 1, 1));
-    is(e, 0, 4, 0);
+    is(m, e, 0, 4, 0);
     e = importance_find(m, "blk.0.ffn_gate_exps.weight");
     assert_ptr_equal(e, importance_find(m, "blk.0.ffn_up_exps.weight"));
     assert_true(importance_fits(e, COLS, MATS));
-    is(e, 0, (9 + 3) / 4.0f, (9 + 1.5f) / 4);
-    is(e, 1, 3, 1.5f);
-    is(e, 2, 3, 0.75f);
+    is(m, e, 0, (9 + 3) / 4.0f, (9 + 1.5f) / 4);
+    is(m, e, 1, 3, 1.5f);
+    is(m, e, 2, 3, 0.75f);
     e = importance_find(m, "blk.0.attn_k_b.weight");
     assert_true(importance_fits(e, COLS, MATS));
-    is(e, 0, 1, 2);
-    is(e, 1, 0, 0);
+    is(m, e, 0, 1, 2);
+    is(m, e, 1, 0, 0);
     assert_null(importance_find(m, "blk.0.attn_q.weight"));
+    e = importance_find(m, "blk.0.ffn_up_exps.weight");
+    m->prior = 0; /* each expert by itself */
+    is(m, e, 0, 3, 3);
+    is(m, e, 1, 1, 1);
+    m->prior = 3;
+    is(m, e, 2, (3 + 3 * 3.0f) / 4, (0 + 3 * 1.5f) / 4);
     importance_close(m);
 }
 
@@ -145,7 +151,7 @@ static void old_form(void **state)
     size_t n = put_old(bytes);
     write_file(bytes, n);
     struct importance *m = opened(NULL);
-    is(importance_find(m, "output.weight"), 0, 4, 0);
+    is(m, importance_find(m, "output.weight"), 0, 4, 0);
     assert_int_equal(m->n_chunks, 7);
     assert_string_equal(m->dataset, "text");
     importance_close(m);
