@@ -520,7 +520,7 @@ mutate added-for-projected "$steer" src/model/steering.c 's|o->vector->kind == V
 mutate scale-twice "$steer" src/model/steering.c 's|op_steer_add(op, x, o->amount,|op_steer_add(op, x, o->amount * o->amount,|'
 mutate side-of-projections "$steer" src/op/steer.c 's|a->side == STEER_POSITIVE|0|'
 mutate set-without-what-is-there "$steer" src/op/sae.c 's|a->u - a->h\[r\]|a->u|'
-mutate higher-index-of-equals unit/op/sae src/op/sae.c 's/b->value \&\& a->id > b->id);/b->value \&\& a->id < b->id);/'
+mutate higher-index-of-equals unit/op/largest src/op/largest.c 's/l->id\[i\] > l->id\[j\];/l->id[i] < l->id[j];/'
 mutate encoder-not-turned unit/format/sae src/format/sae.c 's|r->layout->encoder_is_turned ? read_turned|0 ? read_turned|'
 mutate no-op-kept "$laws" src/model/steering.c 's/does_nothing(&o) || //'
 mutate one-stream "$laws" src/model/step.c 's|s->m->p.hyper.n ? s->m->p.hyper.n : 1|1|'

@@ -73,7 +73,7 @@ static struct sae *make_sae(const struct model *m, int k)
     enum { FEATURES = 70 };
     size_t n = (size_t)m->p.n_embd, all = FEATURES * n;
     struct sae *s = calloc(1, sizeof *s + (2 * all + (SAE_ROWS + 2) * n + (SAE_ROWS + 2) * FEATURES) * sizeof(float) +
-                                  (size_t)(SAE_ROWS * k) * sizeof(struct op_sae_pick));
+                                  (size_t)(SAE_ROWS * k) * (sizeof(float) + sizeof(int32_t)));
     float *next = (float *)(s + 1), *encoder = next, *decoder = encoder + all, *bias = decoder + all,
           *threshold = bias + FEATURES, *centre = threshold + FEATURES;
     s->form = (struct sae_form){
@@ -91,7 +91,8 @@ static struct sae *make_sae(const struct model *m, int k)
     s->rows = centre + n;
     s->features = s->rows + SAE_ROWS * n;
     s->direction = s->features + SAE_ROWS * FEATURES;
-    s->picks = s->direction + n;
+    s->pick_value = s->direction + n;
+    s->pick_id = (int32_t *)(void *)(s->pick_value + SAE_ROWS * k);
     s->hash[0] = (uint8_t)k;
     return s;
 }

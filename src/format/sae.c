@@ -202,17 +202,18 @@ static int check_shapes(struct reading *r)
 static void place(const struct reading *r, struct sae *s, uint8_t *base)
 {
     uint64_t at = round_up(sizeof *s, 64), n_embd = (uint64_t)s->n_embd, n = (uint64_t)s->n_feature;
-    uint8_t *part[9];
-    const uint64_t bytes[9] = {r->tensor[ENCODER]->bytes,
-                               r->tensor[DECODER]->bytes,
-                               n * 4,
-                               n_embd * 4,
-                               s->form.gate == SAE_JUMPRELU ? n * 4 : 0,
-                               SAE_ROWS * n_embd * 4,
-                               SAE_ROWS * n * 4,
-                               n_embd * 4,
-                               SAE_ROWS * (uint64_t)s->form.k * 8};
-    for (int i = 0; i < 9; i++) {
+    uint8_t *part[10];
+    const uint64_t bytes[10] = {r->tensor[ENCODER]->bytes,
+                                r->tensor[DECODER]->bytes,
+                                n * 4,
+                                n_embd * 4,
+                                s->form.gate == SAE_JUMPRELU ? n * 4 : 0,
+                                SAE_ROWS * n_embd * 4,
+                                SAE_ROWS * n * 4,
+                                n_embd * 4,
+                                SAE_ROWS * (uint64_t)s->form.k * 4,
+                                SAE_ROWS * (uint64_t)s->form.k * 4};
+    for (int i = 0; i < 10; i++) {
         part[i] = base + at;
         at = round_up(at + bytes[i], 64);
     }
@@ -227,7 +228,8 @@ static void place(const struct reading *r, struct sae *s, uint8_t *base)
     s->rows = (float *)(void *)part[5];
     s->features = (float *)(void *)part[6];
     s->direction = (float *)(void *)part[7];
-    s->picks = part[8];
+    s->pick_value = (float *)(void *)part[8];
+    s->pick_id = (int32_t *)(void *)part[9];
     memset(s->rows, 0, (size_t)(base + at - part[5])); /* it is there before a step needs it */
 }
 

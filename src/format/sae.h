@@ -44,8 +44,8 @@ struct sae {
     const float *threshold; /* of SAE_JUMPRELU, else NULL */
     /* Memory for encoding, of the one thread that does: rows [SAE_ROWS][n_embd], features [SAE_ROWS][n_feature], a direction [n_embd],
      * the k largest of SAE_ROWS rows. */
-    float *rows, *features, *direction;
-    void *picks;
+    float *rows, *features, *direction, *pick_value;
+    int32_t *pick_id;
     char file[VECTOR_NAME];            /* the folder's name, cut */
     uint8_t hash[SHA256_BYTES];        /* of gate, k, layer, centring, and all values as f32 */
     char sha256[2 * SHA256_BYTES + 1]; /* the same */

@@ -13,7 +13,8 @@ static struct op_sae encoder_of(const struct sae *s)
                            .most = SAE_ROWS,
                            .rows = s->rows,
                            .features = s->features,
-                           .picks = s->picks};
+                           .pick_value = s->pick_value,
+                           .pick_id = s->pick_id};
 }
 
 void features_change(struct op *op, const struct sae *s, enum feature_act act, int j, float u, float *x, int n_rows)

@@ -2,6 +2,7 @@
 #include "model/taps.h"
 
 #include "model/step.h"
+#include "op/largest.h"
 
 #include <assert.h>
 
@@ -76,20 +77,8 @@ void tap_features(struct step *s, const float *x)
 
 void tap_largest(const float *x, int n, int k, int32_t *id, float *value)
 {
-    int held = 0;
-    for (int i = 0; i < n; i++) {
-        if (held == k && !tap_is_above(x[i], value[k - 1]))
-            continue;
-        int at = held < k ? held++ : k - 1;
-        for (; at > 0 && tap_is_above(x[i], value[at - 1]); at--) {
-            value[at] = value[at - 1];
-            id[at] = id[at - 1];
-        }
-        value[at] = x[i];
-        id[at] = i;
-    }
-    for (; held < k; held++) {
-        value[held] = 0;
-        id[held] = -1;
-    }
+    struct largest l = {value, id, k, 0};
+    for (int i = 0; i < n; i++)
+        largest_offer(&l, x[i], i);
+    largest_sort(&l);
 }

@@ -60,9 +60,6 @@ static inline uint8_t *tap_at(const struct taps *t, int layer, enum tap tap, int
     return t->data + (size_t)t->at[layer * TAPS + (int)tap] * (size_t)t->n + (size_t)i * w * 4;
 }
 
-/* Among the largest a stands before b: what is no number comes last. */
-static inline int tap_is_above(float a, float b) { return a > b || (b != b && a == a); }
-
 /* The k largest of n values, with their indices; of equals the lower index first. Fewer than k: the rest are 0, of index -1. */
 void tap_largest(const float *x, int n, int k, int32_t *id, float *value);
 

@@ -2,6 +2,8 @@
  * neither neighbours nor threads change bits. */
 #include "op/sae.h"
 
+#include "op/largest.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -44,53 +46,19 @@ static void encode_features(void *arg, int begin, int end, int thread)
             s->features[(size_t)r * ld + (size_t)j] = gate(s, s->features[(size_t)r * ld + (size_t)j] + s->bias[j], j);
 }
 
-/* Of two, which leaves first: the smaller, what is no number before all; of equals the higher index. */
-static int is_below(const struct op_sae_pick *a, const struct op_sae_pick *b)
-{
-    if (a->value != a->value || b->value != b->value)
-        return b->value == b->value || (a->value != a->value && a->id > b->id);
-    return a->value < b->value || (a->value == b->value && a->id > b->id);
-}
-
-/* A heap whose first is below all others: what stands at i sinks. */
-static void sink(struct op_sae_pick *heap, int n, int i)
-{
-    for (;;) {
-        int low = i, left = 2 * i + 1;
-        for (int c = left; c < n && c <= left + 1; c++)
-            if (is_below(&heap[c], &heap[low]))
-                low = c;
-        if (low == i)
-            return;
-        struct op_sae_pick t = heap[i];
-        heap[i] = heap[low];
-        heap[low] = t;
-        i = low;
-    }
-}
-
 static void keep_largest(void *arg, int begin, int end, int thread)
 {
     (void)thread;
     const struct op_sae *s = arg;
     int n = s->w.n_rows, k = s->k;
     for (int r = begin; r < end; r++) {
-        struct op_sae_pick *heap = s->picks + (size_t)r * (size_t)k;
+        struct largest kept = {s->pick_value + (size_t)r * (size_t)k, s->pick_id + (size_t)r * (size_t)k, k, 0};
         float *p = s->features + (size_t)r * (size_t)n;
-        for (int j = 0; j < k; j++)
-            heap[j] = (struct op_sae_pick){p[j], j};
-        for (int i = k / 2 - 1; i >= 0; i--)
-            sink(heap, k, i);
-        for (int j = k; j < n; j++) {
-            const struct op_sae_pick next = {p[j], j};
-            if (!is_below(&heap[0], &next))
-                continue;
-            heap[0] = next;
-            sink(heap, k, 0);
-        }
+        for (int j = 0; j < n; j++)
+            largest_offer(&kept, p[j], j);
         memset(p, 0, (size_t)n * sizeof *p);
-        for (int i = 0; i < k; i++)
-            p[heap[i].id] = heap[i].value > 0 ? heap[i].value : 0;
+        for (int i = 0; i < kept.held; i++)
+            p[kept.id[i]] = kept.value[i] > 0 ? kept.value[i] : 0;
     }
 }
 
@@ -122,7 +90,7 @@ void op_sae_feature(struct op *op, const struct op_sae *s, int j, const float *x
 
 /* ---- the largest ------------------------------------------------------------------------------------------------------------- */
 
-struct largest {
+struct finding {
     const struct op_sae *s;
     int top;
     int32_t *id;
@@ -132,34 +100,22 @@ struct largest {
 static void find_largest(void *arg, int begin, int end, int thread)
 {
     (void)thread;
-    const struct largest *a = arg;
+    const struct finding *a = arg;
     int n = a->s->w.n_rows;
     for (int r = begin; r < end; r++) {
         const float *h = a->s->features + (size_t)r * (size_t)n;
-        int32_t *id = a->id + (size_t)r * (size_t)a->top;
-        float *value = a->value + (size_t)r * (size_t)a->top;
-        int held = 0;
-        for (int j = 0; j < n; j++) {
-            if (!(h[j] > 0) || (held == a->top && !(h[j] > value[held - 1])))
-                continue;
-            int at = held < a->top ? held++ : held - 1;
-            for (; at > 0 && h[j] > value[at - 1]; at--) {
-                value[at] = value[at - 1];
-                id[at] = id[at - 1];
-            }
-            value[at] = h[j];
-            id[at] = j;
-        }
-        for (; held < a->top; held++) {
-            value[held] = 0;
-            id[held] = -1;
-        }
+        size_t at = (size_t)r * (size_t)a->top;
+        struct largest active = {a->value + at, a->id + at, a->top, 0};
+        for (int j = 0; j < n; j++)
+            if (h[j] > 0)
+                largest_offer(&active, h[j], j);
+        largest_sort(&active);
     }
 }
 
 void op_sae_largest(struct op *op, const struct op_sae *s, int n_rows, int top, int32_t *id, float *value)
 {
-    op_split(op, n_rows, 1, 0, find_largest, &(struct largest){s, top, id, value});
+    op_split(op, n_rows, 1, 0, find_largest, &(struct finding){s, top, id, value});
 }
 
 /* ---- changes ----------------------------------------------------------------------------------------------------------------- */

@@ -4,11 +4,6 @@
 
 #include "op/op.h"
 
-struct op_sae_pick {
-    float value;
-    int32_t id;
-};
-
 /* An encoder. Of features: threshold NULL and k 0: p > 0; threshold: also p > threshold; k: the k largest, of equals the lower index, where
  * > 0. */
 struct op_sae {
@@ -16,11 +11,12 @@ struct op_sae {
     const float *bias; /* [n_feature] */
     const float *threshold;
     int k;
-    const float *centre;       /* [n] is taken off rows before; NULL: nothing */
-    int most;                  /* rows at a time, for which there is memory: */
-    float *rows;               /* [most][n] */
-    float *features;           /* [most][n_feature] */
-    struct op_sae_pick *picks; /* [most][k] */
+    const float *centre; /* [n] is taken off rows before; NULL: nothing */
+    int most;            /* rows at a time, for which there is memory: */
+    float *rows;         /* [most][n] */
+    float *features;     /* [most][n_feature] */
+    float *pick_value;   /* [most][k] */
+    int32_t *pick_id;    /* likewise */
 };
 
 /* s->features [n_rows][n_feature] of rows x [n_rows][n]: h, and 0 of features that are not active. n_rows <= s->most. */

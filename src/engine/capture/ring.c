@@ -5,6 +5,7 @@
 #include "base/half.h"
 #include "base/queue.h"
 #include "base/thread.h"
+#include "op/largest.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -97,18 +98,12 @@ static void put_top(struct writing *w, const struct capture_tensor *t, const flo
     int k = (int)t->shown.shape[1];
     for (int r = 0; r < piece->n; r++) {
         const float *row = x + (size_t)r * (size_t)t->width;
-        int held = 0;
-        for (int i = 0; i < t->width; i++) {
-            if (held == k && !tap_is_above(fabsf(row[i]), fabsf(value[k - 1])))
-                continue;
-            int at = held < k ? held++ : k - 1;
-            for (; at > 0 && tap_is_above(fabsf(row[i]), fabsf(value[at - 1])); at--) {
-                value[at] = value[at - 1];
-                id[at] = id[at - 1];
-            }
-            value[at] = row[i];
-            id[at] = i;
-        }
+        struct largest l = {value, id, k, 0};
+        for (int i = 0; i < t->width; i++)
+            largest_offer(&l, fabsf(row[i]), i);
+        largest_sort(&l);
+        for (int i = 0; i < l.held; i++)
+            value[i] = row[id[i]];
         put_rows(w, t, piece->row + (size_t)r, id, 1);
         put_rows(w, t + 1, piece->row + (size_t)r, value, 1);
     }

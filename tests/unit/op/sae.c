@@ -11,7 +11,8 @@ static const enum block_type types[TYPES] = {TYPE_F32, TYPE_F16, TYPE_BF16};
 
 static float x[ROWS * N], weight[TYPES][FEATURES * N], bias[FEATURES], threshold[FEATURES], centre[N], rows[ROWS * N];
 static uint16_t half[TYPES][FEATURES * N]; /* of f16 and bf16 */
-static struct op_sae_pick picks[ROWS * K];
+static float pick_value[ROWS * K];
+static int32_t pick_id[ROWS * K];
 
 struct results {
     float h[KINDS][TYPES][ALL], one[KINDS][ROWS], value[KINDS][ROWS * TOP], set[ROWS * N], times[ROWS * N];
@@ -31,7 +32,8 @@ static struct op_sae encoder(int kind, int t, float *features)
         .most = ROWS,
         .rows = rows,
         .features = features,
-        .picks = picks};
+        .pick_value = pick_value,
+        .pick_id = pick_id};
 }
 
 enum { FEATURE = 17 };
