@@ -36,7 +36,7 @@ typedef uint64_t stoker_id;   /* a request of an engine; 0 is none, and none is 
 struct stoker;                /* an engine */
 struct stoker_constraint;     /* the language that an answer must belong to */
 struct stoker_capture;        /* what is recorded of a request */
-struct stoker_vector;         /* directions, or features, that a request may steer by */
+struct stoker_vector;         /* directions, features, or experts, that a request may steer by */
 
 enum stoker_error_code {
     STOKER_OK,
@@ -254,7 +254,8 @@ struct stoker_score {
 enum stoker_vector_kind {
     STOKER_VECTOR_ADD,     /* its directions are added to the rows of their layers */
     STOKER_VECTOR_PROJECT, /* they are unit vectors, which are taken out of them (directional ablation) */
-    STOKER_VECTOR_SAE      /* a sparse autoencoder: features of the rows of one layer's end */
+    STOKER_VECTOR_SAE,     /* a sparse autoencoder: features of the rows of one layer's end */
+    STOKER_VECTOR_EXPERTS  /* no file: experts that routers are turned from or towards */
 };
 
 /* What a vector file says of itself; "" where it does not. Longer texts are cut, what is not printable ASCII is "?". */
@@ -269,6 +270,7 @@ struct stoker_vector_about {
     int n_embd, layer_first, layer_last,
         n_layer_held; /* of n_layer_held layers from the first to the last it has directions */
     int n_feature;    /* of STOKER_VECTOR_SAE; else 0 */
+    int n_expert;     /* of STOKER_VECTOR_EXPERTS: that have a bias; else 0 */
     float scale_default;
     uint64_t bytes; /* in memory */
     int users;      /* now: who opened or holds it, and requests with it in their lists, an entry each */
@@ -295,6 +297,19 @@ int stoker_sae_bytes(const char *path, const struct stoker_sae_form *form, uint6
 int stoker_sae_open(struct stoker_vector **out, struct stoker *s, int dir, const char *name,
                     const struct stoker_sae_form *form, struct stoker_error *err);
 
+/* Experts that layers are kept from choosing, or from not choosing: bias is added to the value that the layer chooses its experts by
+ * (behind its router's gate and bias, before groups), -INFINITY: the expert is not chosen. Weights come from the router all the same.
+ * Each expert at most once. STOKER_ERR_INPUT: no such layer or expert, a layer that is dense or goes by tokens alone, a bias that is not
+ * possible, an expert twice; the field is "list[i]" or "list". STOKER_ERR_MEMORY: other lists have the memory of all lists, which a plan
+ * with n_queue has for models with experts, apart from steer_memory. */
+struct stoker_expert_bias {
+    int layer, expert;
+    float bias; /* up to STOKER_EXPERT_BIAS_MOST in size */
+};
+enum { STOKER_STEER_EXPERTS_MOST = 4096, STOKER_EXPERT_BIAS_MOST = 10000 };
+int stoker_experts_open(struct stoker_vector **out, struct stoker *s, const struct stoker_expert_bias *list, size_t n,
+                        struct stoker_error *err);
+
 /* One more opener: what was opened and held n times is closed n + 1 times. */
 void stoker_vector_hold(const struct stoker_vector *v);
 
@@ -309,12 +324,13 @@ double stoker_vector_norm(const struct stoker_vector *v,
 enum stoker_side { STOKER_SIDE_BOTH, STOKER_SIDE_POSITIVE, STOKER_SIDE_NEGATIVE };
 enum { STOKER_STEER_MOST = 16, STOKER_SCALE_MOST = 1000, STOKER_FEATURE_MOST = 1000000 };
 
-/* What is done: by the directions of a vector; to a feature of an autoencoder. */
+/* What is done: by the directions of a vector; to a feature of an autoencoder; to the choice of experts. */
 enum stoker_steer_kind {
     STOKER_STEER_VECTOR,
-    STOKER_STEER_FEATURE_ADD,     /* amount times its direction is added */
-    STOKER_STEER_FEATURE_SET,     /* it becomes amount */
-    STOKER_STEER_FEATURE_MULTIPLY /* it becomes amount times what it is */
+    STOKER_STEER_FEATURE_ADD,      /* amount times its direction is added */
+    STOKER_STEER_FEATURE_SET,      /* it becomes amount */
+    STOKER_STEER_FEATURE_MULTIPLY, /* it becomes amount times what it is */
+    STOKER_STEER_EXPERTS
 };
 
 /* A position: n, or with from_prompt_end that many behind the end of the prompt (-1: the prompt's last token). */
@@ -324,7 +340,8 @@ struct stoker_at {
 };
 
 /* One operation of a list. Zeroed but for its vector: as the file says, at all layers and positions. Of a feature has_amount and has_layers
- * are 0: amount always counts, and its layer is the autoencoder's. */
+ * are 0: amount always counts, and its layer is the autoencoder's. Of experts all but vector, kind and positions is 0; all entries of a
+ * list together name at most STOKER_STEER_EXPERTS_MOST, and leave each layer, at each position, as many experts as a row takes. */
 struct stoker_steer {
     const struct stoker_vector *vector; /* open; of the same engine */
     enum stoker_steer_kind kind;
@@ -340,7 +357,7 @@ struct stoker_steer {
 
 /* 64 digits that tell what a list does to a request with so many tokens of prompt: equal ones, with equal requests, give equal bits. Names
  * and files do not count, nor what is without effect; "": all of it is. Errors as of stoker_submit(), whose fields are those of "steer[0]":
- * vector, scale, layers, side, from, to; of features sae, feature, value, layers, from, to. */
+ * vector, scale, layers, side, from, to; of features sae, feature, value, layers, from, to; of experts list, layers, from, to. */
 int stoker_steer_digest(const struct stoker *s, const struct stoker_steer *op, size_t n, size_t n_prompt, char out[65],
                         struct stoker_error *err);
 

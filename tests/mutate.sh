@@ -535,7 +535,12 @@ mutate steered-until-preempted "prefix -t preempted build/data/golden/llama-tied
 mutate end-of-the-prompt "unit/engine/steer" src/engine/steer.c 's|n += at->from_prompt_end ? (int64_t)n_prompt : 0|n += at->from_prompt_end ? (int64_t)n_prompt + 1 : 0|'
 mutate to-zero-is-open "unit/engine/steer" src/engine/steer.c 's|e->has_to \&\&|e->to.n \&\&|'
 mutate closed-too-early "unit/engine/steer" src/engine/steer.c '/^        stoker_vector_hold(e->vector);/d;s|^        j->vector\[j->n_vector++\] = e->vector;|        (void)0;|'
-mutate vector-gives-nothing-back "unit/engine/steer" src/engine/steer.c 's|atomic_fetch_add(&memory->left, bytes)|atomic_fetch_add(\&memory->left, bytes * 0)|'
+mutate vector-gives-nothing-back "unit/engine/steer" src/engine/steer.c 's|atomic_fetch_add(left, bytes)|atomic_fetch_add(left, bytes * 0)|'
+mutate lone-expert-of-a-group "unit/op/rows" src/op/rows.c 's|second > -INFINITY ? best + second : best|best + second|'
+mutate experts-of-all-rows "steer_laws build/data/golden/qwen3moe.gguf" src/model/steering.c 's/!o->experts || !acts_on(o, t->s->b->pos\[row\])/!o->experts/'
+mutate routes-of-the-first-row "steer_laws build/data/golden/qwen3moe.gguf" src/model/steering.c 's|s->b->pos\[row\], id + |s->b->pos[run->first], id + |'
+mutate key-without-experts "prefix -t steered build/data/golden/qwen3moe.gguf" src/model/steering.c 's|n > 0 \|\| (o->routes|(o->routes|'
+mutate too-few-experts "unit/engine/steer" src/engine/steer.c 's/expert_biases_check(at_once, n, m, err)/expert_biases_check(at_once, 0 * n, m, err)/'
 mutate blamed-on-the-model "unit/engine/steer" src/engine/pick.c '/steer_blame/d;s/^    if (id < 0)$//'
 # settings
 mutate key-twice "unit/base/toml/toml" src/base/toml/toml.c 's|    if (same)$|    if (same \&\& !key)|'

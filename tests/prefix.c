@@ -1337,6 +1337,59 @@ static void steered_in_memory(struct steered *t)
     close_steered(t);
 }
 
+/* A request with a bias on expert 0 of a layer from a position on: it finds so many, and has the answer of an engine that computes it from
+ * nothing. */
+static void ask_biased(struct steered *t, int layer, float bias, int from, size_t want)
+{
+    static struct prompt p;
+    const struct stoker_expert_bias one = {layer, 0, bias};
+    struct stoker_vector *v = NULL, *cold_v = NULL;
+    struct stoker_request r = steered_request(t, &steered_cases[0], &p), cold = r;
+    struct answer a, truth;
+    t->ok = t->ok && stoker_experts_open(&v, t->warm, &one, 1, NULL) == 0 &&
+            stoker_experts_open(&cold_v, t->cold, &one, 1, NULL) == 0;
+    const struct stoker_steer how = {.vector = v, .kind = STOKER_STEER_EXPERTS, .from = {from, 0}},
+                              cold_how = {.vector = cold_v, .kind = STOKER_STEER_EXPERTS, .from = {from, 0}};
+    r.steer = &how;
+    cold.steer = &cold_how;
+    r.n_steer = cold.n_steer = 1;
+    cold.no_cache = 1;
+    t->ok = t->ok && ask(t->warm, &r, &a) == 0 && ask(t->cold, &cold, &truth) == 0;
+    if (t->ok && (a.end.u.end.n_cached != want || !same(&truth, &a))) {
+        snprintf(t->detail, sizeof t->detail, "bias %g at layer %d from %d: found %zu, expected %zu%s", (double)bias,
+                 layer, from, a.end.u.end.n_cached, want, same(&truth, &a) ? "" : "; another answer");
+        t->ok = 0;
+    }
+    stoker_vector_close(v);
+    stoker_vector_close(cold_v);
+}
+
+/* Where every layer has experts and keeps pages: lists of other experts share nothing, those of the last layer all. */
+static void steered_experts(struct steered *t)
+{
+    static struct stoker_about about;
+    struct stoker_options o = options();
+    if (!t->ok || stoker_about(&about, t->m->path, NULL) || about.n_expert == 0 || t->m->recurrent || t->m->windows)
+        return;
+    o.n_snapshots = 40;
+    o.cache_ram = 64 << 20;
+    open_steered(t, &o);
+    struct stoker_vector *probe = NULL;
+    if (t->ok && stoker_experts_open(&probe, t->warm, &(struct stoker_expert_bias){0, 0, 1}, 1, NULL) == 0) {
+        stoker_vector_close(probe);
+        ask_steered(t, &steered_cases[0]);
+        ask_biased(t, 0, -INFINITY, 0, 0);
+        ask_biased(t, 0, -INFINITY, 0, PROMPT - 1);
+        ask_biased(t, 0, 100, 0, 0);
+        ask_biased(t, 0, 0, 0, PROMPT - 1);
+        ask_biased(t, t->n_layer - 1, -INFINITY, 0, PROMPT - 1);
+        ask_biased(t, 0, -INFINITY, 300, 256);
+        ask_biased(t, 0, -INFINITY, 300, PROMPT - 1);
+        ask_steered(t, &steered_cases[STEERED_CASES - 1]);
+    }
+    close_steered(t);
+}
+
 /* An engine each. */
 static void steered_from_files(struct steered *t, int first)
 {
@@ -1404,6 +1457,7 @@ static void steered(const struct subject *m)
     t.cold = engine(m->path, &o);
     t.ok = write_vectors(m, &t.n_layer) == 0 && open_vectors(t.cold_v, t.cold) == 0;
     steered_in_memory(&t);
+    steered_experts(&t);
     empty_dir();
     if (t.ok && t.n_layer > 2) {
         t.where = "from files";

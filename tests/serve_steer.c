@@ -172,7 +172,25 @@ static void lists_refused(void)
         {"\"steer\":[{\"vector\":0,\"sae\":0}]", 400, "invalid_value", "steer[0].vector"},
         {"\"steer\":[{\"feature\":3,\"value\":1}]", 400, "invalid_value", "steer[0].feature"},
         {"\"steer\":[{\"vector\":0,\"layer\":[1,2]}]", 400, "invalid_value", "steer[0].layer"},
-        {"\"steer\":[{\"experts\":\"exclude\"}]", 400, "unsupported", "steer[0].experts"},
+        {"\"steer\":[{\"experts\":\"exclude\"}]", 400, "missing_field", "steer[0].list"},
+        {"\"steer\":[{\"experts\":\"x\",\"list\":[]}]", 400, "invalid_value", "steer[0].experts"},
+        {"\"steer\":[{\"experts\":1,\"list\":[]}]", 400, "invalid_type", "steer[0].experts"},
+        {"\"steer\":[{\"experts\":\"exclude\",\"list\":3}]", 400, "invalid_type", "steer[0].list"},
+        {"\"steer\":[{\"experts\":\"exclude\",\"list\":[3]}]", 400, "invalid_value", "steer[0].list[0]"},
+        {"\"steer\":[{\"experts\":\"exclude\",\"list\":[[0,1,2]]}]", 400, "invalid_value", "steer[0].list[0]"},
+        {"\"steer\":[{\"experts\":\"exclude\",\"list\":[[0,1],[0,0.5]]}]", 400, "invalid_type", "steer[0].list[1]"},
+        {"\"steer\":[{\"experts\":\"exclude\",\"list\":[[-1,0]]}]", 400, "invalid_value", "steer[0].list[0]"},
+        {"\"steer\":[{\"experts\":\"exclude\",\"list\":[[0,1],[6,0]]}]", 400, "invalid_value", "steer[0].list[1]"},
+        {"\"steer\":[{\"experts\":\"exclude\",\"list\":[[0,16]]}]", 400, "invalid_value", "steer[0].list[0]"},
+        {"\"steer\":[{\"experts\":\"exclude\",\"list\":[[0,1],[0,1]]}]", 400, "invalid_value", "steer[0].list"},
+        {"\"steer\":[{\"experts\":\"exclude\",\"list\":[[0,1]],\"from\":1025}]", 400, "invalid_value", "steer[0].from"},
+        {"\"steer\":[{\"experts\":\"bias\",\"list\":[[0,1]]}]", 400, "invalid_value", "steer[0].list[0]"},
+        {"\"steer\":[{\"experts\":\"bias\",\"list\":[[0,1,\"2\"]]}]", 400, "invalid_type", "steer[0].list[0]"},
+        {"\"steer\":[{\"experts\":\"bias\",\"list\":[[0,1,10001]]}]", 400, "invalid_value", "steer[0].list[0]"},
+        {"\"steer\":[{\"experts\":\"bias\",\"list\":[],\"scale\":1}]", 400, "invalid_value", "steer[0].scale"},
+        {"\"steer\":[{\"experts\":\"bias\",\"list\":[],\"vector\":0}]", 400, "invalid_value", "steer[0].vector"},
+        {"\"steer\":[{\"vector\":0,\"list\":[]}]", 400, "invalid_value", "steer[0].list"},
+        {"\"steer\":[{\"routes\":\"x\"}]", 400, "unsupported", "steer[0].routes"},
         {"\"steer\":[" FOUR "," FOUR "," FOUR "," FOUR ",{\"vector\":0}]", 400, "invalid_value", "steer"},
         {"\"steer\":[],\"control_vectors\":[]", 400, "invalid_value", "control_vectors"},
         {"\"control_vectors\":1", 400, "invalid_type", "control_vectors"},
@@ -607,6 +625,68 @@ static void features(void)
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
 }
 
+/* ---- experts --------------------------------------------------------------------------------------------------------------- */
+
+#define SIX(l)   "[" l ",0],[" l ",1],[" l ",2],[" l ",3],[" l ",4],[" l ",5]"
+#define LEAST(l) "[" l ",5,-9],[" l ",4,-9],[" l ",0,-9],[" l ",1,-9],[" l ",2,-9],[" l ",3,-9.0]"
+#define EXCLUDED "[{\"experts\":\"exclude\",\"list\":[" SIX("1") "," SIX("3") "]}]"
+
+/* An entry that excludes the first n experts of layer 2. */
+static const char *excluded(int n)
+{
+    static char list[400];
+    size_t at = (size_t)snprintf(list, sizeof list, "[{\"experts\":\"exclude\",\"list\":[");
+    for (int i = 0; i < n; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s[2,%d]", i ? "," : "", i);
+    snprintf(list + at, sizeof list - at, "]}]");
+    return list;
+}
+
+static void experts_used(void)
+{
+    char plain[40], changed[40], text[17];
+    snprintf(plain, sizeof plain, "%s", token("[]"));
+    check(!*digest(), "unsteered: %s", reply.raw);
+    snprintf(changed, sizeof changed, "%s", token(EXCLUDED));
+    snprintf(text, sizeof text, "%s", digest());
+    check(strcmp(plain, changed) != 0 && strlen(text) == 16, "excluded experts change nothing: %s", changed);
+    check(strstr(reply.body, "\"name\":\"experts\",\"sha256\":\"") &&
+              strstr(reply.body, "\"kind\":\"experts\",\"count\":12,\"layers\":[1,3],\"license\":\"\"}"),
+          "%s", reply.body);
+    check(strcmp(token("[{\"experts\":\"exclude\",\"list\":[" SIX("3") "," SIX("1") "],\"from\":0}]"), changed) == 0 &&
+              strcmp(digest(), text) == 0,
+          "the same in another order: %s", reply.body);
+    check(strcmp(token("[{\"experts\":\"bias\",\"list\":[[0,3,0],[1,2,0.0]]}]"), plain) == 0 && !*digest(),
+          "no bias: %s", reply.body);
+    check(strcmp(token("[{\"experts\":\"bias\",\"list\":[" LEAST("1") "," LEAST("3") "]}]"), changed) == 0 &&
+              strcmp(digest(), text) != 0,
+          "a large bias: %s", reply.body);
+    check(strcmp(token(excluded(8)), "") != 0 && strcmp(digest(), "") != 0, "all but four: %s", reply.body);
+    char body[500];
+    snprintf(body, sizeof body, "{\"prompt\":\"abc\",\"max_tokens\":1,\"steer\":%s}", excluded(9));
+    ask("POST", "/v1/completions", body);
+    expect("one more", &(struct refused){"", 400, "invalid_value", "steer[0].list"});
+    check(strstr(reply.body, "layer 2 has 3 experts left; a row takes 4 of them"), "%s", reply.body);
+    answers("/control-vectors/apply", EXCLUDED, "{\"success\":true}");
+    check(strcmp(token(""), changed) == 0 && strcmp(digest(), text) == 0, "the default list: %s", reply.body);
+    check(strcmp(get("/control-vectors"), "[]") == 0, "a list of experts is no vector: %s", reply.body);
+    answers("/control-vectors/apply", "[]", "{\"success\":true}");
+    check(strcmp(token(""), plain) == 0, "no default list any more: %s", reply.body);
+}
+
+static void experts(void)
+{
+    start((const char *const[]){STEERING "steer-qwen3moe.gguf", "--ctx", "64", "--memory", "512M", NULL});
+    experts_used();
+    check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
+    start((const char *const[]){STEERING "steer-qwen3moe.gguf", "--ctx", "64", "--memory", "512M", "--steer", EXCLUDED,
+                                NULL});
+    char plain[40];
+    snprintf(plain, sizeof plain, "%s", token("[]"));
+    check(strcmp(token(""), plain) != 0 && *digest(), "--steer: %s", reply.body);
+    check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
+}
+
 int main(void)
 {
     char digest_of_list[17];
@@ -627,6 +707,7 @@ int main(void)
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
     of_the_command_line(digest_of_list);
     features();
+    experts();
     reply_free(&reply);
     empty_folder();
     printf("%d passed, %d failed\n", passed, failed);

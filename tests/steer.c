@@ -9,12 +9,13 @@
  * within the case's tolerance. A hash of all logits is printed: it must not depend on tier, budget, chunk, threads. */
 #include "base/hash.h"
 #include "golden_run.h"
+#include "model/forced_routes.h"
 #include "model/steering.h"
 
 #include <fcntl.h>
 #include <math.h>
 
-enum { MOST_VECTORS = 8 };
+enum { MOST_VECTORS = 8, MOST_EXPERTS = 64 };
 
 static int passed, failed;
 
@@ -25,6 +26,8 @@ struct loaded {
     char name[MOST_VECTORS][8];
     int n;
     struct sae *sae; /* the one that it has, or NULL */
+    struct expert_biases *experts;
+    struct forced_routes *routes; /* of one case at a time */
 };
 
 static const struct vector *vector_of(struct loaded *all, const struct model *m, const char *name, struct error *err)
@@ -69,6 +72,73 @@ static int read_feature(struct steering *s, struct loaded *all, const struct mod
     return sae ? steering_add(s, m, &o) : -1;
 }
 
+static const struct weight *weight_of(const struct model *m, const char *name)
+{
+    for (int i = 0; i < m->n_weight; i++)
+        if (m->weight[i].tensor && strcmp(m->weight[i].tensor->name, name) == 0)
+            return &m->weight[i];
+    return NULL;
+}
+
+/* Where routers have a bias, the reference chose without it among the experts that it left, and weighed with it. (Here an excluded expert
+ * changes nothing else.) So what is asked here takes the bias away from the choice too. Returns how many there are then. */
+static size_t without_router_bias(const struct model *m, struct expert_bias *b, size_t n)
+{
+    size_t n_excluded = n;
+    for (int l = 0; l < m->p.n_layer; l++) {
+        char name[64];
+        snprintf(name, sizeof name, "blk.%d.ffn_gate_inp.bias", l);
+        const struct weight *bias = weight_of(m, name);
+        for (int e = 0; bias && e < m->p.n_expert; e++) {
+            size_t i = 0;
+            while (i < n_excluded && (b[i].layer != l || b[i].expert != e))
+                i++;
+            if (i == n_excluded && n < MOST_EXPERTS)
+                b[n++] = (struct expert_bias){l, e, -bias->vector[e]};
+        }
+    }
+    return n;
+}
+
+/* An entry about experts: excluded, or with a bias. */
+static int read_experts(struct steering *s, struct loaded *all, const struct model *m, const json_t *e,
+                        struct error *err)
+{
+    struct expert_bias b[MOST_EXPERTS];
+    const json_t *list = json_object_get(e, "list");
+    size_t n = json_array_size(list);
+    for (size_t i = 0; i < n && i < MOST_EXPERTS; i++) {
+        const json_t *one = json_array_get(list, i);
+        b[i] = (struct expert_bias){
+            (int)json_integer_value(json_array_get(one, 0)), (int)json_integer_value(json_array_get(one, 1)),
+            json_array_size(one) > 2 ? (float)json_number_value(json_array_get(one, 2)) : -INFINITY};
+    }
+    n = without_router_bias(m, b, n);
+    if (all->experts || expert_biases_make(&all->experts, m, b, n, err))
+        return -1;
+    const struct expert_biases *const lists[] = {all->experts};
+    return expert_biases_check(lists, 1, m, err) ||
+           steering_add(s, m, &(struct steering_op){.experts = all->experts, .to = INT64_MAX});
+}
+
+static int read_routes(struct steering *s, struct loaded *all, const struct model *m, const char *name,
+                       struct error *err)
+{
+    char path[4400];
+    snprintf(path, sizeof path, "%s/%s.%s", all->dir, all->model, name);
+    return all->routes || forced_routes_open(&all->routes, m, path, err) ||
+           steering_add(s, m, &(struct steering_op){.routes = all->routes, .to = INT64_MAX});
+}
+
+/* What one case has alone. */
+static void close_routing(struct loaded *all)
+{
+    free(all->experts);
+    forced_routes_close(all->routes);
+    all->experts = NULL;
+    all->routes = NULL;
+}
+
 static int layer_at(const json_t *layers, size_t i, int otherwise)
 {
     return layers ? (int)json_integer_value(json_array_get(layers, i)) : otherwise;
@@ -85,6 +155,12 @@ static int read_list(struct steering *s, struct loaded *all, const struct model 
     {
         if (json_object_get(e, "sae")) {
             if (read_feature(s, all, m, e, err))
+                return -1;
+            continue;
+        }
+        const char *routes = json_string_value(json_object_get(e, "routes"));
+        if (routes || json_object_get(e, "experts")) {
+            if (routes ? read_routes(s, all, m, routes, err) : read_experts(s, all, m, e, err))
                 return -1;
             continue;
         }
@@ -130,6 +206,7 @@ static void run_case(struct session *s, const struct options *o, struct loaded *
         hash = hash64(x, values * sizeof *x, 0);
     }
     s->tables.seq[0].steer = NULL;
+    close_routing(all);
     ok = (double)largest <= tolerance;
     printf("%s %-18s %-16s max %.2e hash %016llx %s\n", ok ? "ok  " : "FAIL", all->model, name, (double)largest,
            (unsigned long long)hash, err.text);

@@ -13,15 +13,19 @@
  *     order       another order of two operations is another answer, and another digest
  *     ablation    behind a projection nothing is left of its direction
  *     features    no-op, isolation and equality of operations on features of an autoencoder
+ *     experts     the same of operations on routers; as few experts as a row takes, and no other is used
  *
  * Rows are seen through a kernel table of the test's own, whose axpy notes them. */
 #define LAWS_LINES 8
 #include "expected.h"
 #include "laws_run.h"
 
+#include "model/forced_routes.h"
 #include "model/steering.h"
+#include "temporary.h"
 
 #include <math.h>
+#include <unistd.h>
 
 enum { MOST_LAYERS = 16, MOST_ROWS = 4 * MOST_IDS };
 
@@ -378,6 +382,181 @@ static void features(const struct subject *t, int k)
     free(s);
 }
 
+/* ---- experts ----------------------------------------------------------------------------------------------------------------- */
+
+enum { MOST_EXPERTS = 32, STEPS = 16 };
+typedef uint64_t expert_counts[MOST_LAYERS][MOST_EXPERTS];
+
+static int is_routed(const struct model *m, int l)
+{
+    return m->expert_layer[l].n_expert > 0 && l >= m->p.n_token_routed;
+}
+
+static void count_uses(const struct session *s, expert_counts out)
+{
+    for (int l = 0; l < s->model->p.n_layer; l++)
+        if (is_routed(s->model, l))
+            store_uses(s->model->store, l, out[l]);
+}
+
+/* 1: expert e is among as few as a row takes: of groups the last of those that a row takes, so the first of them may have one alone. */
+static int is_left(const struct model *m, int l, int e)
+{
+    int n = m->expert_layer[l].n_expert, used = m->p.n_expert_used;
+    int end = m->p.n_group > 1 ? n / m->p.n_group * m->p.n_group_used : n;
+    return e < end && e >= end - used;
+}
+
+/* At every layer that has a router: all but those, and one more with more; or only the first, with a bias. NULL: refused. */
+static struct expert_biases *make_biases(const struct model *m, int more, float bias)
+{
+    struct expert_bias b[MOST_LAYERS * MOST_EXPERTS];
+    struct expert_biases *out = NULL;
+    struct error err = {0};
+    size_t n = 0;
+    for (int l = 0; l < m->p.n_layer; l++)
+        for (int e = 0; is_routed(m, l) && e < m->expert_layer[l].n_expert; e++)
+            if (bias > -INFINITY ? e == 0 : !is_left(m, l, e) || (more && !is_left(m, l, e + 1)))
+                b[n++] = (struct expert_bias){l, e, bias};
+    if (expert_biases_make(&out, m, b, n, &err))
+        return NULL;
+    const struct expert_biases *const list[] = {out};
+    if (expert_biases_check(list, 1, m, &err) == 0)
+        return out;
+    free(out);
+    return NULL;
+}
+
+/* Experts that a run did not use are no candidates: what was chosen among the others is the same. (Not with groups: there they count.) */
+static struct expert_biases *unused(const struct model *m, const expert_counts before, const expert_counts after)
+{
+    struct expert_bias b[MOST_LAYERS * MOST_EXPERTS];
+    struct expert_biases *out = NULL;
+    struct error err = {0};
+    size_t n = 0;
+    for (int l = 0; l < m->p.n_layer; l++)
+        for (int e = 0; is_routed(m, l) && e < m->expert_layer[l].n_expert; e++)
+            if (before[l][e] == after[l][e])
+                b[n++] = (struct expert_bias){l, e, -INFINITY};
+    return expert_biases_make(&out, m, b, n, &err) ? NULL : out;
+}
+
+/* A trace of STEPS steps, of which 9 are a prompt's; every third layer of a step has no experts. */
+static struct forced_routes *make_routes(const struct model *m)
+{
+    char path[TEMPORARY_PATH], head[400], layers[2 * MOST_LAYERS + 2] = "0";
+    struct forced_routes *out = NULL;
+    struct error err = {0};
+    int k = m->p.n_expert_used, cell = 0;
+    for (int l = 1; l < m->n_moe_layer && l < MOST_LAYERS; l++) /* how many alone counts */
+        strcat(layers, ",0");
+    int n = snprintf(head, sizeof head,
+                     "{\"layers\":[%s],\"n_expert\":%d,\"k\":%d,\"n_prompt\":9,\"n_step\":%d,\"id_bytes\":1,"
+                     "\"comp\":\"raw\"}",
+                     layers, m->p.n_expert, k, STEPS);
+    int fd = temporary_file(path, "routes");
+    FILE *f = fdopen(fd, "w");
+    fwrite("STRT1\n", 1, 6, f);
+    fwrite((const uint8_t[]){(uint8_t)n, (uint8_t)(n >> 8), 0, 0}, 1, 4, f);
+    fwrite(head, 1, (size_t)n, f);
+    for (int step = 0; step < STEPS; step++)
+        for (int l = 0; l < m->p.n_layer; l++) {
+            int n_expert = m->expert_layer[l].n_expert;
+            for (int i = 0; n_expert && i < k; i++)
+                fputc(cell % 3 == 2 ? 0xff : (step * 5 + l + i) % n_expert, f);
+            cell += n_expert > 0;
+        }
+    fclose(f);
+    if (forced_routes_open(&out, m, path, &err))
+        printf("     %s\n", err.text);
+    remove(path);
+    return out;
+}
+
+static struct steering_op turned(const struct expert_biases *b, int64_t from, int64_t to)
+{
+    return (struct steering_op){.experts = b, .from = from, .to = to};
+}
+
+static struct steering steered(const struct model *m, struct steering_op a, const struct steering_op *b)
+{
+    struct steering s = {0};
+    steering_add(&s, m, &a);
+    if (b)
+        steering_add(&s, m, b);
+    return s;
+}
+
+/* As few experts as possible, excluded ones and those of a plain run that were not used anyway. */
+static int are_excluded(const struct subject *t, const struct expert_biases *few, const struct line *plain)
+{
+    static expert_counts before, after;
+    const struct model *m = t->s->model;
+    struct steering list = steered(m, turned(few, 0, INT64_MAX), NULL);
+    count_uses(t->s, before);
+    struct line l = answer(t->s, 2, &list, 40);
+    count_uses(t->s, after);
+    int ok = !equal(plain, &l);
+    for (int i = 0; i < few->n; i++)
+        ok = ok && before[few->bias[i].layer][few->bias[i].expert] == after[few->bias[i].layer][few->bias[i].expert];
+    count_uses(t->s, before);
+    answer(t->s, 2, NULL, 40);
+    count_uses(t->s, after);
+    struct expert_biases *idle = m->p.n_group > 1 ? NULL : unused(m, before, after);
+    if (idle) {
+        list = steered(m, turned(idle, 0, INT64_MAX), NULL);
+        l = answer(t->s, 2, &list, 40);
+        ok = ok && equal(plain, &l);
+    }
+    free(idle);
+    return ok;
+}
+
+static void experts(const struct subject *t)
+{
+    const struct model *m = t->s->model;
+    int routed = 0;
+    for (int l = 0; l < m->p.n_layer; l++)
+        routed += is_routed(m, l) && m->expert_layer[l].n_expert > m->p.n_expert_used;
+    if (routed == 0)
+        return;
+    struct expert_biases *few = make_biases(m, 0, -INFINITY), *fewer = make_biases(m, 1, -INFINITY),
+                         *first = make_biases(m, 0, 5), *zero = make_biases(m, 0, 0);
+    struct forced_routes *routes = make_routes(m);
+    struct vector *v = make(m, VECTOR_ADD, VECTOR_LAYER, 3);
+    const struct steering_op added = whole(v, 0.5f), late = turned(few, 11, INT64_MAX), early = turned(few, 0, 20),
+                             told = {.routes = routes, .from = 5, .to = INT64_MAX};
+    struct line plain = answer(t->s, 2, NULL, 40);
+    int ok = few && !fewer && first && zero && routes && zero->n == 0 && are_excluded(t, few, &plain);
+    if (ok) {
+        struct steering none = steered(m, turned(zero, 0, INT64_MAX), NULL),
+                        list[LINES] = {none,
+                                       steered(m, turned(few, 0, INT64_MAX), NULL),
+                                       steered(m, turned(first, 0, INT64_MAX), NULL),
+                                       steered(m, late, NULL),
+                                       steered(m, early, &added),
+                                       steered(m, told, NULL),
+                                       steered(m, told, &added),
+                                       steered(m, turned(first, 7, 30), &late)};
+        struct line behind = answer(t->s, 2, &list[3], 40), other = answer(t->s, 2, &list[5], 40);
+        char one[65], two[65];
+        ok = none.n == 0 && line_differs(&plain, &behind) >= 11 && line_differs(&plain, &other) >= 5 &&
+             are_isolated(t, list, is_named && !SANITIZED ? 40 : 3);
+        for (int i = 1; i < LINES && ok; i++) {
+            steering_digest(&list[i], one);
+            steering_digest(&list[i % (LINES - 1) + 1], two);
+            ok = strcmp(one, two) != 0 && (i == 2 || i == 3 || i == 4 || is_equal(t, &list[i]));
+        }
+    }
+    verdict(t->name, "experts", -1, ok, "");
+    free(few);
+    free(fewer);
+    free(first);
+    free(zero);
+    free(v);
+    forced_routes_close(routes);
+}
+
 static void order_and_ablation(const struct subject *t, enum vector_hook hook)
 {
     const struct model *m = t->s->model;
@@ -433,6 +612,7 @@ static void run_file(const char *path)
     }
     for (int k = 0; k <= 24 && t.s->model->p.hyper.n == 0; k += 24)
         features(&t, k);
+    experts(&t);
     session_close(t.s);
 }
 

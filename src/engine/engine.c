@@ -242,6 +242,7 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     pthread_mutex_init(&s->steer.reading, NULL);
     s->steer.most = opt ? opt->steer_memory : 0;
     atomic_init(&s->steer.left, s->steer.most);
+    atomic_init(&s->steer.lists_left, STEER_LISTS);
     s->n_queue = opt && opt->n_queue ? opt->n_queue : QUEUE;
     price_init(&s->price);
     int failed = read_options(&o, opt, &err) || prepare(&s->session, beside, path, opt, &o, 0, &err) ||

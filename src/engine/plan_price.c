@@ -272,6 +272,15 @@ static struct config whole_texts(const struct config *c)
     return whole;
 }
 
+/* Vectors and the lists of requests; where nothing but experts can be named, it is the lists. */
+static uint64_t steer_bytes(const struct planner *pl, const struct config *c)
+{
+    const struct plan_request *w = pl->request;
+    int has_lists = w->n_queue && pl->m->n_moe_layer;
+    return (w->steer ? w->steer + VECTOR_READING : 0) + (has_lists ? STEER_LISTS : 0) +
+           (w->steer || has_lists ? steer_lists_bytes(w->n_queue, c->n_parallel) : 0);
+}
+
 struct plan plan_price(const struct planner *pl, const struct config *asked)
 {
     const struct plan_request *w = pl->request;
@@ -293,7 +302,7 @@ struct plan plan_price(const struct planner *pl, const struct config *asked)
     p.part[PLAN_READER] = reader_bytes(&w->reader);
     p.part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, c->n_parallel, c->n_ctx, p.ngrams) +
                           disk_bytes(pl, p.max_page);
-    p.part[PLAN_STEER] = w->steer ? w->steer + VECTOR_READING + steer_lists_bytes(w->n_queue, c->n_parallel) : 0;
+    p.part[PLAN_STEER] = steer_bytes(pl, c);
     p.part[PLAN_CAPTURE] = w->capture ? w->capture + CAPTURE_STACK : 0;
     p.part[PLAN_IMPORTANCE] = w->importance ? collector_bytes(pl->m) : 0;
     int buffered = p.buffered;

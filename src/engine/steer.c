@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +18,18 @@ _Static_assert((int)STOKER_STEER_FEATURE_ADD == 1 + (int)FEATURE_ADD &&
                    (int)STOKER_STEER_FEATURE_SET == 1 + (int)FEATURE_SET &&
                    (int)STOKER_STEER_FEATURE_MULTIPLY == 1 + (int)FEATURE_MULTIPLY,
                "public numbers are those inside, behind that of vectors");
+_Static_assert((int)STOKER_STEER_EXPERTS_MOST == (int)EXPERT_BIASES_MOST &&
+                   (int)STOKER_EXPERT_BIAS_MOST == (int)EXPERT_BIAS_MOST &&
+                   sizeof(struct stoker_expert_bias) == sizeof(struct expert_bias) &&
+                   offsetof(struct stoker_expert_bias, bias) == offsetof(struct expert_bias, bias),
+               "public experts are those inside");
 _Static_assert((int)STOKER_VECTOR_PROJECT == (int)VECTOR_PROJECT && (int)STOKER_SIDE_NEGATIVE == (int)STEER_NEGATIVE,
                "public numbers are those inside");
 
 struct stoker_vector {
     struct vector *vector; /* or: */
     struct sae *sae;
+    struct expert_biases *experts;
     struct steer_memory *memory; /* of the engine */
     atomic_int users;
 };
@@ -50,7 +57,10 @@ int stoker_sae_bytes(const char *path, const struct stoker_sae_form *form, uint6
                : 0;
 }
 
-static uint64_t bytes_of(const struct stoker_vector *v) { return v->sae ? v->sae->bytes : v->vector->bytes; }
+static uint64_t bytes_of(const struct stoker_vector *v)
+{
+    return v->sae ? v->sae->bytes : v->experts ? v->experts->bytes : v->vector->bytes;
+}
 
 /* What is to be opened. */
 struct opening {
@@ -113,6 +123,49 @@ int stoker_sae_open(struct stoker_vector **out, struct stoker *s, int dir, const
     return open_any(out, s, &(struct opening){dir, 1, name, form}, err);
 }
 
+/* Takes bytes of what is left for lists of experts. */
+static int take_list(struct steer_memory *m, uint64_t bytes, struct error *err)
+{
+    uint_fast64_t left = atomic_load(&m->lists_left);
+    do {
+        if (left < bytes)
+            return error_set(err, ERR_MEMORY,
+                             "lists of experts of other requests have the memory for them: try again later");
+    } while (!atomic_compare_exchange_weak(&m->lists_left, &left, left - bytes));
+    return 0;
+}
+
+static int open_experts(struct stoker_vector **out, struct stoker *s, const struct stoker_expert_bias *list, size_t n,
+                        struct error *err)
+{
+    uint64_t bytes = expert_biases_bytes(n <= EXPERT_BIASES_MOST ? n : 0);
+    if (s->session->model->n_moe_layer == 0) {
+        error_set(err, ERR_INPUT, "the model has no experts");
+        return error_field(err, "list");
+    }
+    if (take_list(&s->steer, bytes, err))
+        return -1;
+    struct stoker_vector *v = calloc(1, sizeof *v);
+    int failed = v ? expert_biases_make(&v->experts, s->session->model, (const struct expert_bias *)list, n, err)
+                   : error_set(err, ERR_MEMORY, "no memory for a list of experts");
+    if (failed) {
+        free(v);
+        atomic_fetch_add(&s->steer.lists_left, bytes);
+        return -1;
+    }
+    v->memory = &s->steer;
+    atomic_init(&v->users, 1);
+    *out = v;
+    return 0;
+}
+
+int stoker_experts_open(struct stoker_vector **out, struct stoker *s, const struct stoker_expert_bias *list, size_t n,
+                        struct stoker_error *public)
+{
+    struct error err = {0};
+    return open_experts(out, s, list, n, &err) ? error_to_public(public, &err) : 0;
+}
+
 void stoker_vector_hold(const struct stoker_vector *v) { atomic_fetch_add(&((struct stoker_vector *)v)->users, 1); }
 
 void stoker_vector_close(const struct stoker_vector *shared)
@@ -121,11 +174,12 @@ void stoker_vector_close(const struct stoker_vector *shared)
     if (!v || atomic_fetch_sub(&v->users, 1) > 1)
         return;
     uint64_t bytes = bytes_of(v);
-    struct steer_memory *memory = v->memory;
+    atomic_uint_fast64_t *left = v->experts ? &v->memory->lists_left : &v->memory->left;
     vector_close(v->vector);
     sae_close(v->sae);
+    free(v->experts);
     free(v);
-    atomic_fetch_add(&memory->left, bytes);
+    atomic_fetch_add(left, bytes);
 }
 
 const struct vector *steer_vector(const struct stoker_vector *v) { return v->vector; }
@@ -150,11 +204,27 @@ static void sae_about(const struct stoker_vector *v, struct stoker_vector_about 
     snprintf(out->method, sizeof out->method, "%s", sae_gate_name(x->form.gate));
 }
 
+static void experts_about(const struct stoker_vector *v, struct stoker_vector_about *out)
+{
+    const struct expert_biases *x = v->experts;
+    *out = (struct stoker_vector_about){.kind = STOKER_VECTOR_EXPERTS,
+                                        .hook = "",
+                                        .n_expert = x->n,
+                                        .layer_first = x->n ? x->bias[0].layer : 0,
+                                        .layer_last = x->n ? x->bias[x->n - 1].layer : 0,
+                                        .bytes = x->bytes,
+                                        .users = atomic_load(&v->users)};
+    for (int i = 0; i < x->n; i++)
+        out->n_layer_held += i == 0 || x->bias[i].layer != x->bias[i - 1].layer;
+    for (int i = 0; i < SHA256_BYTES; i++)
+        snprintf(out->sha256 + 2 * i, 3, "%02x", x->sha256[i]);
+}
+
 void stoker_vector_about(const struct stoker_vector *v, struct stoker_vector_about *out)
 {
     const struct vector *x = v->vector;
-    if (v->sae) {
-        sae_about(v, out);
+    if (v->sae || v->experts) {
+        (v->sae ? sae_about : experts_about)(v, out);
         return;
     }
     const struct vector_texts *t = &x->texts;
@@ -261,13 +331,31 @@ static int read_feature(struct steering_op *o, const struct stoker_steer *e, siz
     return 0;
 }
 
+/* An operation on the choice of experts. */
+static int read_experts(struct steering_op *o, const struct stoker_steer *e, size_t i, struct error *err)
+{
+    *o = (struct steering_op){.experts = e->vector->experts, .to = INT64_MAX};
+    if (!o->experts) {
+        error_set(err, ERR_INPUT, "an entry about experts has another vector than a list of them");
+        return refuse_entry(err, i, "list");
+    }
+    if (e->has_amount || e->has_layers || e->side) {
+        error_set(err, ERR_INPUT, "experts have neither layers nor a scale nor a side but those of their list");
+        return refuse_entry(err, i, "layers");
+    }
+    return 0;
+}
+
 static int read_directions(struct steering_op *o, const struct stoker_steer *e, size_t i, const struct stoker *s,
                            struct error *err)
 {
     *o = (struct steering_op){.vector = e->vector->vector, .to = INT64_MAX};
     if (!o->vector) {
-        error_set(err, ERR_INPUT, "%s is an autoencoder: name a feature of it, and what is done to it",
-                  e->vector->sae->file);
+        if (e->vector->sae)
+            error_set(err, ERR_INPUT, "%s is an autoencoder: name a feature of it, and what is done to it",
+                      e->vector->sae->file);
+        else
+            error_set(err, ERR_INPUT, "a list of experts is no vector: its entry is about experts");
         return refuse_entry(err, i, "vector");
     }
     if (read_scale(o, e, err))
@@ -285,7 +373,9 @@ static int read_entry(struct steering_op *o, const struct stoker_steer *e, size_
         error_set(err, ERR_INPUT, "an entry of the list has no vector of this engine");
         return refuse_entry(err, i, "vector");
     }
-    if (e->kind ? read_feature(o, e, i, err) : read_directions(o, e, i, s, err))
+    if (e->kind == STOKER_STEER_EXPERTS ? read_experts(o, e, i, err)
+        : e->kind                       ? read_feature(o, e, i, err)
+                                        : read_directions(o, e, i, s, err))
         return -1;
     if ((o->from = position(&e->from, n_prompt, n_ctx, "from", err)) < 0)
         return refuse_entry(err, i, "from");
@@ -309,17 +399,46 @@ static int add_entry(struct job_steer *j, const struct stoker *s, const struct s
     return 0;
 }
 
+/* What the lists of experts that act on a position leave together, at each position where one begins to. entry [list->n]: which of the
+ * request's an operation was. */
+static int check_experts(const struct steering *list, const struct model *m, const size_t *entry, struct error *err)
+{
+    const struct expert_biases *at_once[STEERING_MOST];
+    int most = 0;
+    for (int i = 0; i < list->n; i++) {
+        int n = 0, last = i;
+        if (!list->op[i].experts)
+            continue;
+        most += list->op[i].experts->n;
+        for (int k = 0; k < list->n; k++)
+            if (list->op[k].experts && list->op[k].from <= list->op[i].from && list->op[k].to > list->op[i].from) {
+                at_once[n++] = list->op[k].experts;
+                last = k;
+            }
+        if (most > EXPERT_BIASES_MOST)
+            error_set(err, ERR_INPUT, "the list names %d experts so far; it may name %d", most, EXPERT_BIASES_MOST);
+        if (most > EXPERT_BIASES_MOST || expert_biases_check(at_once, n, m, err))
+            return refuse_entry(err, entry[last], "list");
+    }
+    return 0;
+}
+
 static int read_list(struct job_steer *j, const struct stoker *s, const struct stoker_steer *e, size_t n,
                      size_t n_prompt, struct error *err)
 {
+    size_t entry[STEERING_MOST];
     if (n > STOKER_STEER_MOST) {
         error_set(err, ERR_INPUT, "the list has %zu entries, at most %d are possible", n, STOKER_STEER_MOST);
         return error_field(err, "steer");
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        int before = j->list.n;
         if (add_entry(j, s, &e[i], i, n_prompt, err))
             return -1;
-    return 0;
+        if (j->list.n > before)
+            entry[before] = i;
+    }
+    return check_experts(&j->list, s->session->model, entry, err);
 }
 
 int steer_open(struct job_steer **out, const struct stoker *s, const struct stoker_request *r, struct error *err)

@@ -14,10 +14,12 @@ struct error;
 
 /* Memory for vectors. */
 struct steer_memory {
-    pthread_mutex_t reading;   /* one file is read at a time: what reading takes besides is taken once */
-    uint64_t most;             /* bytes of all vectors */
-    atomic_uint_fast64_t left; /* of them */
+    pthread_mutex_t reading;         /* one file is read at a time: what reading takes besides is taken once */
+    uint64_t most;                   /* bytes of all vectors */
+    atomic_uint_fast64_t left;       /* of them */
+    atomic_uint_fast64_t lists_left; /* of STEER_LISTS bytes for lists of experts, of a model that has some */
 };
+enum { STEER_LISTS = 128 << 10 }; /* two of the longest, thousands of short ones */
 
 /* A job's list. */
 struct job_steer {
@@ -26,7 +28,7 @@ struct job_steer {
     int n_vector;
 };
 
-/* What a vector holds: one of them, the other is NULL. */
+/* What a vector holds: one of them, the other is NULL, or both are of a list of experts. */
 const struct vector *steer_vector(const struct stoker_vector *v);
 const struct sae *steer_sae(const struct stoker_vector *v);
 /* 1: it was opened by this engine. */
@@ -39,7 +41,7 @@ void steer_close(struct job_steer *j);
 /* Logits that are not finite are an error of the model (ERR_FORMAT), but of a job with a list its own: ERR_INPUT. */
 void steer_blame(const struct job_steer *j, struct error *err);
 
-/* What lists take that requests of the table of jobs carry, for the plan. */
+/* What lists take that requests of the table of jobs carry, for the plan; and what lists of experts take besides. */
 uint64_t steer_lists_bytes(int n_queue, int n_parallel);
 
 #endif

@@ -18,6 +18,7 @@ struct forced_routes {
     int position[PARAMS_MAX_LAYERS]; /* of a layer among those with experts */
     int n_layer, k, n_prompt, n_step;
     uint16_t *id; /* [n_step][n_layer][k], NONE: none */
+    uint8_t sha256[SHA256_BYTES];
 };
 
 struct file {
@@ -130,6 +131,22 @@ static int read_ids(struct forced_routes *r, const struct file *f, size_t at, co
     return 0;
 }
 
+/* Of the counts that decide which ids a position has, and of the ids. */
+static void hash(struct forced_routes *r)
+{
+    const int count[] = {r->n_layer, r->k, r->n_prompt, r->n_step};
+    size_t n = (size_t)r->n_step * (size_t)r->n_layer * (size_t)r->k;
+    struct sha256 h;
+    sha256_begin(&h);
+    for (int i = 0; i < 4; i++) {
+        const uint8_t le[] = {(uint8_t)count[i], (uint8_t)(count[i] >> 8), (uint8_t)(count[i] >> 16),
+                              (uint8_t)(count[i] >> 24)};
+        sha256_add(&h, le, sizeof le);
+    }
+    sha256_add(&h, r->id, n * sizeof *r->id); /* all machines that this runs on are little-endian */
+    sha256_end(&h, r->sha256);
+}
+
 static int read_trace(struct forced_routes *r, const struct file *f, const struct model *m, struct error *err)
 {
     size_t at;
@@ -156,6 +173,8 @@ static int read_trace(struct forced_routes *r, const struct file *f, const struc
     if (rc == 0 && check_layers(r, m))
         rc = bad(f, err, "it names an expert that a layer of the model does not have");
     json_decref(head);
+    if (rc == 0)
+        hash(r);
     return rc;
 }
 
@@ -180,6 +199,9 @@ void forced_routes_close(struct forced_routes *f)
         free(f->id);
     free(f);
 }
+
+int forced_routes_has(const struct forced_routes *f, int l) { return f->position[l] >= 0; }
+const uint8_t *forced_routes_sha256(const struct forced_routes *f) { return f->sha256; }
 
 /* Behind the end the decoded steps come again; a trace without any, from its beginning. */
 static int step_of(const struct forced_routes *f, int pos)

@@ -5,7 +5,7 @@
 #ifndef MODEL_FORCED_ROUTES_H
 #define MODEL_FORCED_ROUTES_H
 
-#include <stdint.h>
+#include "base/sha256.h"
 
 struct error;
 struct forced_routes;
@@ -15,6 +15,12 @@ struct model;
  * more experts a token. */
 int forced_routes_open(struct forced_routes **out, const struct model *m, const char *path, struct error *err);
 void forced_routes_close(struct forced_routes *f);
+
+/* 1: l is one of the layers with experts. */
+int forced_routes_has(const struct forced_routes *f, int l);
+
+/* What names the content: of all ids. */
+const uint8_t *forced_routes_sha256(const struct forced_routes *f);
 
 /* The experts of layer l at position pos into id [n_used], -1 behind the last. All -1: the trace has none, and the layer uses its
  * router. */

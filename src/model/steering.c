@@ -3,6 +3,7 @@
 
 #include "base/half.h"
 #include "base/hash.h"
+#include "model/forced_routes.h"
 #include "model/step.h"
 
 #include <stdio.h>
@@ -23,30 +24,65 @@ static void put_u64(struct sha256 *h, uint64_t v)
 
 static int acts_at(const struct steering_op *o, int l)
 {
+    int n = 0;
     if (o->sae)
         return l == o->sae->form.layer;
+    if (o->experts)
+        expert_biases_of(o->experts, l, &n);
+    if (o->experts || o->routes)
+        return n > 0 || (o->routes && forced_routes_has(o->routes, l));
     return l >= o->first && l <= o->last && l <= o->vector->last && o->vector->direction[l].v &&
            o->vector->direction[l].norm > 0;
 }
 
-static enum vector_hook hook_of(const struct steering_op *o) { return o->sae ? VECTOR_LAYER : o->vector->hook; }
+/* Of experts and routes: none, since they act on no row. */
+static enum vector_hook hook_of(const struct steering_op *o)
+{
+    return o->sae ? VECTOR_LAYER : o->vector ? o->vector->hook : VECTOR_HOOKS;
+}
+
+/* What kind it is, for hashes: of vectors 0 and 1, of features 2 to 4, of experts 5, of routes 6. */
+static uint8_t kind_of(const struct steering_op *o)
+{
+    if (o->sae)
+        return (uint8_t)((int)VECTOR_KINDS + (int)o->act);
+    return o->vector ? (uint8_t)o->vector->kind : o->experts ? 5 : 6;
+}
+
+/* What a layer of it is. */
+static void hash_layer(struct sha256 *h, const struct steering_op *o, int l)
+{
+    int n = 0;
+    const struct expert_bias *b = o->experts ? expert_biases_of(o->experts, l, &n) : NULL;
+    if (o->experts)
+        put_u32(h, (uint32_t)n);
+    for (int i = 0; i < n; i++) {
+        put_u32(h, (uint32_t)b[i].expert);
+        put_u32(h, f32_bits(b[i].bias));
+    }
+    if (!o->experts)
+        sha256_add(h,
+                   o->sae      ? o->sae->hash
+                   : o->routes ? forced_routes_sha256(o->routes)
+                               : o->vector->direction[l].sha256,
+                   SHA256_BYTES);
+}
 
 /* What it does at layers below n_layer. Returns at how many. */
 static int hash_layers(const struct steering_op *o, int n_layer, uint8_t out[SHA256_BYTES])
 {
-    const uint8_t vector[] = {o->vector ? (uint8_t)o->vector->kind : 0, (uint8_t)hook_of(o), (uint8_t)o->side, 0},
-                  feature[] = {(uint8_t)((int)VECTOR_KINDS + (int)o->act), (uint8_t)hook_of(o), 0, 0};
+    const uint8_t what[] = {kind_of(o), o->vector || o->sae ? (uint8_t)hook_of(o) : 0, (uint8_t)o->side, 0};
     struct sha256 h;
     int n = 0;
     sha256_begin(&h);
-    sha256_add(&h, o->sae ? feature : vector, sizeof vector);
+    sha256_add(&h, what, sizeof what);
     put_u32(&h, f32_bits(o->amount));
     if (o->sae)
         put_u32(&h, (uint32_t)o->feature);
     for (int l = o->first; l <= o->last && l < n_layer; l++)
         if (acts_at(o, l)) {
             put_u32(&h, (uint32_t)l);
-            sha256_add(&h, o->sae ? o->sae->hash : o->vector->direction[l].sha256, SHA256_BYTES);
+            hash_layer(&h, o, l);
             n++;
         }
     sha256_end(&h, out);
@@ -76,7 +112,7 @@ static int is_zero(const struct sae *s, int feature)
 static int does_nothing(const struct steering_op *o)
 {
     if (!o->sae)
-        return o->amount == 0;
+        return o->vector && o->amount == 0;
     return (o->act == FEATURE_ADD && o->amount == 0) || (o->act == FEATURE_MULTIPLY && o->amount == 1) ||
            is_zero(o->sae, o->feature);
 }
@@ -86,12 +122,15 @@ int steering_add(struct steering *s, const struct model *m, const struct steerin
     struct steering_op o = *op;
     if (o.sae)
         o.first = o.last = o.sae->form.layer;
+    else if (!o.vector)
+        o.first = 0, o.last = m->p.n_layer - 1;
     if (does_nothing(&o) || o.from >= o.to || hash_layers(&o, m->p.n_layer, o.hash) == 0)
         return 0;
     if (s->n == STEERING_MOST)
         return -1;
     o.is_kept = hash_layers(&o, kept_layers(m), o.kept_hash) > 0;
     s->op[s->n++] = o;
+    s->n_routing += !o.sae && !o.vector;
     return 0;
 }
 
@@ -157,5 +196,54 @@ void steer_rows(struct step *s, enum vector_hook hook, float *x, int n_stream)
             if (hook_of(&list->op[j]) == hook && acts_at(&list->op[j], s->layer))
                 steer_run(&s->m->op, &list->op[j], s->layer, x + (size_t)run->first * (size_t)n_stream * (size_t)n_embd,
                           s->b->pos[run->first], run->n, n_embd, n_stream);
+    }
+}
+
+/* ---- routes ------------------------------------------------------------------------------------------------------------------ */
+
+static int acts_on(const struct steering_op *o, int64_t pos) { return pos >= o->from && pos < o->to; }
+
+/* The operation of a row that tells its experts, or NULL. */
+static const struct steering_op *forcing(const struct step *s, int row)
+{
+    const struct steering *list = s->b->seq[row]->steer;
+    for (int i = 0; list && list->n_routing && i < list->n; i++)
+        if (list->op[i].routes && acts_on(&list->op[i], s->b->pos[row]))
+            return &list->op[i];
+    return NULL;
+}
+
+int steering_forces(const struct step *s, int row) { return forcing(s, row) != NULL; }
+
+int steering_route(const struct step *s, int l, int32_t *id, int n_used)
+{
+    int turned = 0;
+    if (op_measuring(&s->m->op))
+        return 0;
+    for (int i = 0; i < s->n_run; i++) {
+        const struct run *run = &s->run[i];
+        const struct steering *list = s->b->seq[run->first]->steer;
+        if (!list || !list->n_routing)
+            continue;
+        for (int row = run->first; row < run->first + run->n; row++) {
+            const struct steering_op *o = forcing(s, row);
+            if (o && forced_routes_has(o->routes, l))
+                forced_routes_row(o->routes, l, s->b->pos[row], id + (size_t)row * (size_t)n_used, n_used);
+        }
+        turned = 1;
+    }
+    return turned;
+}
+
+void steering_turn(const void *turn, int row, float *choice)
+{
+    const struct steering_turn *t = turn;
+    const struct steering *list = t->s->b->seq[row]->steer;
+    for (int i = 0, n; list && list->n_routing && i < list->n; i++) {
+        const struct steering_op *o = &list->op[i];
+        if (!o->experts || !acts_on(o, t->s->b->pos[row]))
+            continue;
+        const struct expert_bias *b = expert_biases_of(o->experts, t->layer, &n);
+        expert_biases_add(b, n, choice);
     }
 }

@@ -337,7 +337,7 @@ struct route {
     const struct route_rule *rule;
 };
 
-/* Sum of the two best of each group; the experts of all other groups are excluded. */
+/* Sum of the two best of each group, or the only one; the experts of all other groups are excluded. A group without any has no score. */
 static void exclude_groups(const struct route_rule *r, float *p, int n_expert)
 {
     enum { MOST = 256 };
@@ -353,7 +353,7 @@ static void exclude_groups(const struct route_rule *r, float *p, int n_expert)
             } else if (p[e] > second)
                 second = p[e];
         }
-        score[g] = size > 1 ? best + second : best;
+        score[g] = second > -INFINITY ? best + second : best;
     }
     top_k(open, score, r->n_group, r->n_group_used);
     for (int g = 0; g < r->n_group; g++)
@@ -390,7 +390,7 @@ static void weigh(const struct route *a, const int32_t *id, float *w, const floa
         w[k] *= r->scale;
 }
 
-static void route_row(const struct route *a, int32_t *id, float *w, float *p, float *choice)
+static void route_row(const struct route *a, int row, int32_t *id, float *w, float *p, float *choice)
 {
     const struct route_rule *r = a->rule;
     if (r->gate == ROUTE_SOFTMAX)
@@ -413,6 +413,8 @@ static void route_row(const struct route *a, int32_t *id, float *w, float *p, fl
     memcpy(choice, p, (size_t)a->n_expert * sizeof *p);
     if (r->select_bias)
         a->op->k->add(choice, r->select_bias, a->n_expert);
+    if (r->turn)
+        r->turn(r->turn_arg, row, choice);
     if (r->n_group > 1)
         exclude_groups(r, choice, a->n_expert);
     top_k(id, choice, a->n_expert, a->n_used);
@@ -425,7 +427,7 @@ static void route_rows(void *arg, int begin, int end, int thread)
     const struct route *a = arg;
     size_t n_used = (size_t)a->n_used, n_expert = (size_t)a->n_expert;
     for (int r = begin; r < end; r++)
-        route_row(a, a->id + (size_t)r * n_used, a->w + (size_t)r * n_used, a->logits + (size_t)r * n_expert,
+        route_row(a, r, a->id + (size_t)r * n_used, a->w + (size_t)r * n_used, a->logits + (size_t)r * n_expert,
                   a->work + (size_t)r * n_expert);
 }
 

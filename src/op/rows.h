@@ -46,7 +46,8 @@ void op_round_fp8(struct op *op, float *x, int n_rows, size_t ld, int n);
 /* How a router's logits become experts and weights. Probabilities: softmax, or sigmoid or sqrt(softplus) of the logits, each by
  * itself; or the logits choose, and the weights are the softmax over the chosen ones (ROUTE_CHOSEN) or each one's sigmoid
  * (ROUTE_CHOSEN_SIGMOID: where sigmoids are nearly 1 different logits would be ties). select_bias is added for the choice alone.
- * With groups (n_group > 1) only experts of the n_group_used groups whose two best have the largest sums are chosen.
+ * With groups (n_group > 1) only experts of the n_group_used groups whose two best candidates (or the only one) have the largest sums
+ * are chosen.
  * normalise: weights sum to 1. Then times scale. Ties: the lower id, of experts and of groups. */
 enum route_gate { ROUTE_SOFTMAX, ROUTE_SIGMOID, ROUTE_SQRT_SOFTPLUS, ROUTE_CHOSEN, ROUTE_CHOSEN_SIGMOID };
 struct route_rule {
@@ -56,6 +57,10 @@ struct route_rule {
     const float *select_bias; /* [n_expert], or NULL */
     int n_group, n_group_used;
     int given; /* 1: a row whose first id is not -1 has its experts already, -1 behind the last: only weights are made */
+    /* Changes what a row's experts are chosen by, choice [n_expert], before groups are: -INFINITY is no candidate. Weights know nothing of
+     * it. The threads of the pool call it. NULL: nothing is changed. */
+    void (*turn)(const void *arg, int row, float *choice);
+    const void *turn_arg;
 };
 
 /* id, w [n_rows][n_used] in order of selection, from logits [n_rows][n_expert] (overwritten). work: [n_rows][n_expert], for its use.

@@ -275,6 +275,12 @@ static int open_vectors(struct server *s, struct stoker_error *err)
             stoker_vector_close(v.vector);
     for (size_t i = 0; i < all.n_list; i++) {
         struct stoker_steer how = all.list[i];
+        if (how.kind == STOKER_STEER_EXPERTS) { /* in no table: its opener gives it to the list */
+            vectors_list_add(&s->vectors, &how, "experts", &r);
+            stoker_vector_close(how.vector);
+            stoker_vector_close(how.vector);
+            continue;
+        }
         if (vectors_add(&s->vectors, how.vector, NULL, &v, &r))
             continue;
         how.vector = v.vector;
@@ -288,6 +294,7 @@ static int open_engine(struct server *s, struct stoker_error *err)
 {
     if (stoker_open(&s->engine, s->opt.model, &s->opt.engine, err))
         return -1;
+    s->vectors.engine = s->engine;
     stoker_plan_of(s->engine, &s->plan);
     s->opt.sampling = stoker_sampling_of(s->engine);
     s->opt.set_sampling(s->opt.set_sampling_arg, &s->opt.sampling);

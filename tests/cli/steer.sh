@@ -73,6 +73,27 @@ run $ask --control-vector "$raw" --steer '{}'
 is "no list" 2 "" '--steer: a list of at most 16 entries'
 run $ask --control-vector "$raw" --steer "@$dir/absent"
 is "a list that is not there" 1 "" '^stoker run: --steer .*absent'
+first14=$(for l in 1 2 3 4 5; do for e in 0 1 2 3 4 5 6 7 8 9 10 11 12 13; do printf '[%d,%d],' "$l" "$e"; done; done)
+first14=${first14%,}
+long="run $ember -p Tell.me.a.story --think off --temp 0 -n 16 --ctx 256"
+run $long
+cp "$dir/out" "$dir/plain16"
+run $long --steer "[{\"experts\":\"exclude\",\"list\":[$first14]}]"
+cp "$dir/out" "$dir/excluded"
+is "experts are excluded" 0 . ""
+cmp -s "$dir/out" "$dir/plain16" && fail "excluded experts" "do not change the answer" || pass
+run $long --steer "[{\"experts\":\"bias\",\"list\":[$(echo "$first14" | sed 's/\]/,-50]/g')]}]"
+cmp -s "$dir/out" "$dir/excluded" && pass || fail "a large bias" "is not what excluding is"
+run $long --steer "[{\"experts\":\"bias\",\"list\":[[1,0,0]]},{\"experts\":\"exclude\",\"list\":[$first14],\"to\":0}]"
+cmp -s "$dir/out" "$dir/plain16" && pass || fail "experts without effect" "change the answer"
+run $ask --steer '[{"experts":"exclude","list":[[1,16]]}]'
+is "an expert that is not there" 2 "" '^stoker: --steer: entry 0: expert 16: layer 1 has experts 0 to 15'
+run $ask --steer "[{\"experts\":\"exclude\",\"list\":[$first14,[1,14]]}]"
+is "too few experts" 2 "" '^stoker: layer 1 has 1 experts left; a row takes 2 of them'
+run $ask --steer '[{"experts":"exclude","list":[[1]]}]'
+is "an expert without a number" 2 "" '--steer: entry 0: an expert must be .LAYER, EXPERT., from 0'
+run $ask --steer '[{"experts":"exclude","list":[[1,2]],"scale":2}]'
+is "a key that experts do not have" 2 "" '--steer: entry 0: .*scale'
 run bench "$ember" -p 8 -n 0 -r 1 --no-roofs --no-warmup --project "$ablate"
 is "bench" 0 "pp8" '^vector .*: project, layers 1-5'
 

@@ -24,8 +24,8 @@ struct flag_table steer_flags_sae(struct steer_flags *f)
         {"--control-vector-layer-range", NULL, FLAG_RANGE, f->layers, 1, 4095, "A B",
          "steer at layers A to B only (default: all of the file)"},
         {"--steer", NULL, FLAG_TEXT, &f->steer, 0, 0, "JSON|@FILE",
-         "a list of these vectors, and of features of --sae, with positions, sides and layers, as the server's field "
-         "steer"},
+         "a list of these vectors, of features of --sae, of experts, with positions, sides and layers, as the server's "
+         "field steer"},
         {"--steer-memory", NULL, FLAG_BYTES, &f->memory, 0, 0, "BYTES", "for vectors beside those of the command line"},
         {"--sae", NULL, FLAG_TEXTS, &f->sae, 0, 0, "DIR",
          "a sparse autoencoder, a folder of SAELens or sparsify, whose features --steer names; may be repeated"},
@@ -205,6 +205,16 @@ static int open_file(struct steer_flags *f, size_t i, struct stoker *s, struct s
     return 0;
 }
 
+static int open_experts(struct steer_flags *f, size_t i, struct stoker *s, struct stoker_error *err)
+{
+    char text[sizeof err->text];
+    if (stoker_experts_open(&f->experts[i].vector, s, f->experts[i].list, f->experts[i].n, err) == 0)
+        return 0;
+    memcpy(text, err->text, sizeof text);
+    snprintf(err->text, sizeof err->text, "--steer: entry %zu: %.300s", i, text);
+    return -1;
+}
+
 int steer_flags_open(const char *command, struct steer_flags *f, struct stoker *s, struct stoker_error *err)
 {
     static struct stoker_plan plan;
@@ -213,8 +223,11 @@ int steer_flags_open(const char *command, struct steer_flags *f, struct stoker *
     int failed = 0;
     for (size_t i = 0; i < f->n && !failed; i++)
         failed = open_file(f, i, s, &about[i], err);
-    for (size_t i = 0; i < f->n_list; i++)
-        f->list[i].vector = f->vector[f->of[i]];
+    for (size_t i = 0; i < f->n_list; i++) {
+        if (f->of[i] < 0 && !failed)
+            failed = open_experts(f, i, s, err);
+        f->list[i].vector = f->of[i] < 0 ? f->experts[i].vector : f->vector[f->of[i]];
+    }
     stoker_plan_of(s, &plan);
     if (!failed) /* what the engine would refuse of every request */
         failed = stoker_steer_digest(s, f->list, f->n_list, (size_t)plan.n_ctx - 1, digest, err);
@@ -236,6 +249,10 @@ void steer_flags_close(struct steer_flags *f)
         stoker_vector_close(f->vector[i]);
         f->vector[i] = NULL;
     }
+    for (size_t i = 0; i < f->n_list; i++) {
+        stoker_vector_close(f->experts[i].vector);
+        f->experts[i].vector = NULL;
+    }
 }
 
 void steer_flags_free(struct steer_flags *f)
@@ -243,5 +260,7 @@ void steer_flags_free(struct steer_flags *f)
     steer_flags_close(f);
     for (size_t i = 0; i < f->n; i++)
         free(f->file[i].path);
-    f->n = 0;
+    for (size_t i = 0; i < f->n_list; i++)
+        free(f->experts[i].list);
+    f->n = f->n_list = 0;
 }

@@ -1,6 +1,6 @@
-/* The flags that steer every answer of a command, by control vectors and features of autoencoders. A command parses steer_flags() with its
- * own, calls steer_flags_plan() before stoker_open() and steer_flags_open() after it, and calls steer_flags_close() before stoker_close():
- * so for each engine, and at the end steer_flags_free(). Requests are given list [n_list].
+/* The flags that steer every answer of a command, by control vectors, features of autoencoders, experts. A command parses steer_flags()
+ * with its own, calls steer_flags_plan() before stoker_open() and steer_flags_open() after it, and calls steer_flags_close() before
+ * stoker_close(): so for each engine, and at the end steer_flags_free(). Requests are given list [n_list].
  *
  * Without --steer the list is in this order: --control-vector, --control-vector-scaled, --project, each in the order in which they were
  * given. Autoencoders (--sae) stand behind them; their features are on the list only where --steer names them. */
@@ -25,7 +25,12 @@ struct steer_flags {
     struct stoker_vector *vector[STOKER_STEER_MOST]; /* [n] as file */
     size_t n;
     struct stoker_steer list[STOKER_STEER_MOST]; /* [n_list] */
-    int of[STOKER_STEER_MOST];                   /* [n_list] which file it is */
+    int of[STOKER_STEER_MOST];                   /* [n_list] which file it is; -1: none, but experts of its own: */
+    struct {
+        struct stoker_expert_bias *list; /* [n] allocated */
+        size_t n;
+        struct stoker_vector *vector;
+    } experts[STOKER_STEER_MOST]; /* [n_list] */
     size_t n_list;
     int shown;
     char arch[sizeof((struct stoker_about *)0)->arch], name[sizeof((struct stoker_about *)0)->name]; /* of the model */

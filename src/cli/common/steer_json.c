@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,10 +113,53 @@ static int read_feature(const char *command, struct steer_flags *f, size_t i, js
     return read_range(command, i, how, from, to);
 }
 
+/* [layer, expert], or with a bias. What the model does not have is told when it is open. */
+static int read_expert(struct stoker_expert_bias *out, json_t *one, int is_biased)
+{
+    json_int_t layer, expert;
+    json_t *bias = json_array_get(one, 2);
+    if (!json_is_array(one) || json_array_size(one) != (size_t)(2 + is_biased) || (bias && !json_is_number(bias)) ||
+        json_unpack(one, is_biased ? "[I, I, o]" : "[I, I]", &layer, &expert, &bias) || layer < 0 || expert < 0 ||
+        layer > INT_MAX || expert > INT_MAX)
+        return -1;
+    *out = (struct stoker_expert_bias){(int)layer, (int)expert, bias ? (float)json_number_value(bias) : -INFINITY};
+    return bias && !isfinite(out->bias) ? -1 : 0; /* excluded is what is said to be */
+}
+
+static int read_experts(const char *command, struct steer_flags *f, size_t i, json_t *entry)
+{
+    json_t *list = NULL, *from = NULL, *to = NULL;
+    const char *what;
+    json_error_t why;
+    struct stoker_steer *how = &f->list[i];
+    if (json_unpack_ex(entry, &why, JSON_STRICT, "{s:s, s:o, s?o, s?o}", "experts", &what, "list", &list, "from", &from,
+                       "to", &to))
+        return refuse(command, i, why.text);
+    int is_biased = strcmp(what, "bias") == 0;
+    size_t n = json_array_size(list);
+    if (!is_biased && strcmp(what, "exclude") != 0)
+        return refuse(command, i, "experts must be exclude or bias");
+    if (!json_is_array(list) || n > STOKER_STEER_EXPERTS_MOST)
+        return refuse(command, i, "list must be one of at most 4096 experts");
+    f->of[i] = -1;
+    how->kind = STOKER_STEER_EXPERTS;
+    f->experts[i].n = n;
+    if (!(f->experts[i].list = calloc(n + 1, sizeof *f->experts[i].list)))
+        return refuse(command, i, "no memory");
+    for (size_t k = 0; k < n; k++)
+        if (read_expert(&f->experts[i].list[k], json_array_get(list, k), is_biased))
+            return refuse(command, i,
+                          is_biased ? "an expert must be [LAYER, EXPERT, BIAS], from 0, and the bias a number"
+                                    : "an expert must be [LAYER, EXPERT], from 0");
+    return read_range(command, i, how, from, to);
+}
+
 static int read_entry(const char *command, struct steer_flags *f, size_t i, json_t *entry)
 {
     f->list[i] = (struct stoker_steer){.vector = NULL};
-    return json_object_get(entry, "sae") ? read_feature(command, f, i, entry) : read_vector(command, f, i, entry);
+    return json_object_get(entry, "sae")       ? read_feature(command, f, i, entry)
+           : json_object_get(entry, "experts") ? read_experts(command, f, i, entry)
+                                               : read_vector(command, f, i, entry);
 }
 
 static int read_list(const char *command, struct steer_flags *f, const char *text, size_t n)

@@ -4,6 +4,8 @@
  *
  *     --sae layers.12 --steer '[{"sae":"layers.12","op":"add","feature":34,"value":4}]'
  *
+ *     --steer '[{"experts":"exclude","list":[[3,17],[4,2]]}]'
+ *
  * A vector is named by its file, without folder and ".gguf", or by its place among the flags, from 0; an autoencoder by its folder, or its
  * place behind all vectors. */
 #ifndef CLI_COMMON_STEER_JSON_H
@@ -11,7 +13,7 @@
 
 #include "cli/common/steer_flags.h"
 
-/* Reads f->steer, JSON or "@FILE", into f->list and f->of; the files are not open yet. 0, or the exit status after a sentence. */
+/* Reads f->steer, JSON or "@FILE", into f->list, f->of and f->experts; nothing is open yet. 0, or the exit status after a sentence. */
 int steer_json_read(const char *command, struct steer_flags *f);
 
 #endif

@@ -32,12 +32,14 @@ static const int32_t *ids_of_token(const struct step *s, const struct weight *ta
     return (const int32_t *)table->mat.data + (size_t)s->b->token[row] * (size_t)table->mat.n_cols;
 }
 
-/* The experts that a table has for the rows' tokens into id: ascending, each once. Returns how many. */
+/* The experts that a table has for the rows' tokens into id: ascending, each once. Rows that are told their experts are left out. Returns
+ * how many. */
 static int ids_of_tokens(const struct step *s, const struct weight *table, int32_t *id)
 {
     int n = 0;
-    for (int row = 0; row < s->n_rows; row++)
-        for (int k = 0; k < table->mat.n_cols; k++) {
+    for (int row = 0; row < s->n_rows; row++) {
+        int n_take = steering_forces(s, row) ? 0 : table->mat.n_cols;
+        for (int k = 0; k < n_take; k++) {
             int32_t x = ids_of_token(s, table, row)[k];
             int at = n;
             while (at > 0 && id[at - 1] > x)
@@ -47,6 +49,7 @@ static int ids_of_tokens(const struct step *s, const struct weight *table, int32
             memmove(id + at + 1, id + at, (size_t)(n++ - at) * sizeof *id);
             id[at] = x;
         }
+    }
     return n;
 }
 
@@ -77,7 +80,7 @@ void moe_step_begin(struct step *s)
 /* Routes without experts yet, or with those of a trace. */
 static struct routes routes_begin(struct step *s, int l, int n_used)
 {
-    struct routes r = {.n_used = n_used};
+    struct routes r = {.layer = l, .n_used = n_used};
     size_t n = (size_t)s->n_rows * (size_t)n_used;
     r.id = op_alloc(&s->m->op, n * sizeof *r.id);
     r.w = op_alloc(&s->m->op, n * sizeof *r.w);
@@ -85,6 +88,7 @@ static struct routes routes_begin(struct step *s, int l, int n_used)
         memset(r.id, 0xff, n * sizeof *r.id);
     for (int row = 0; s->m->forced && row < s->n_rows; row++)
         forced_routes_row(s->m->forced, l, s->b->pos[row], r.id + (size_t)row * (size_t)n_used, n_used);
+    r.is_turned = steering_route(s, l, r.id, n_used);
     return r;
 }
 
@@ -93,8 +97,11 @@ static void routes_end(struct step *s, struct routes *r, struct act *a, const st
                        const struct weight *bias, int n_expert, const struct route_rule *rule)
 {
     float *logits = step_rows(s, n_expert), *work = step_rows(s, n_expert);
+    const struct steering_turn turn = {s, r->layer};
     struct route_rule how = *rule;
     how.given = 1;
+    how.turn = r->is_turned ? steering_turn : NULL;
+    how.turn_arg = &turn;
     matmul(s, logits, a, router);
     tap_rows(s, TAP_ROUTER_LOGITS, logits, n_expert);
     add_bias(s, logits, bias);

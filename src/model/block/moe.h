@@ -10,7 +10,8 @@
 struct routes {
     int32_t *id; /* [n_rows][n_used], in order of selection; -1: none */
     float *w;    /* [n_rows][n_used] */
-    int n_used;
+    int layer, n_used;
+    int is_turned; /* 1: the list of a row's request changes what its router chooses by */
 };
 struct routes route_top_k(struct step *s, int l, struct act *a, const struct weight *router, const struct weight *bias,
                           int n_expert, int n_used, const struct route_rule *rule);

@@ -1,6 +1,11 @@
 /* See steer.h. */
 #include "server/request/steer.h"
 
+#include "base/reqmem.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- entries --------------------------------------------------------------------------------------------------------------- */
@@ -12,35 +17,47 @@ static int is_one_of(const char *key, const char *const *keys)
     return *keys != NULL;
 }
 
-/* 1: the entry is about a feature, 0: a vector. A key that it cannot have is refused: a misspelled one would steer otherwise than meant. */
+enum entry_kind { OF_VECTOR, OF_FEATURE, OF_EXPERTS };
+
+static int refuse_key(enum entry_kind kind, int of_other, const struct json_at *at, const char *key, struct refusal *r)
+{
+    static const char *const texts[] = {
+        [OF_VECTOR] = "is none of a vector: \"vector\", \"scale\", \"layers\", \"from\", \"to\", \"side\" are",
+        [OF_FEATURE] = "does not stand beside \"sae\": a feature has \"op\", \"feature\", \"value\", \"from\", \"to\"",
+        [OF_EXPERTS] = "does not stand beside \"experts\": they have \"list\", \"from\", \"to\""};
+    if (kind == OF_VECTOR && of_other)
+        return json_refuse(r, "invalid_value", at, key,
+                           of_other == OF_FEATURE ? "belongs to an entry with \"sae\", the feature's autoencoder"
+                                                  : "belongs to an entry with \"experts\"");
+    return json_refuse(r, "invalid_value", at, key, "%s", texts[kind]);
+}
+
+/* What the entry is about. A key that it cannot have is refused: a misspelled one would steer otherwise than meant. */
 static int check_kind(const json_t *entry, const struct json_at *at, struct refusal *r)
 {
-    static const char *const later[] = {"experts", "routes", NULL};
-    static const char *const of_feature[] = {"sae", "op", "feature", "value", "from", "to", NULL};
-    static const char *const of_vector[] = {"vector",    "id",   "scale", "layers", "layer_start",
-                                            "layer_end", "side", "from",  "to",     NULL};
+    static const char *const fields[][10] = {
+        [OF_VECTOR] = {"vector", "id", "scale", "layers", "layer_start", "layer_end", "side", "from", "to"},
+        [OF_FEATURE] = {"sae", "op", "feature", "value", "from", "to"},
+        [OF_EXPERTS] = {"experts", "list", "from", "to"}};
     const char *key;
     json_t *value;
     if (!json_is_dict(entry))
         return json_refuse(r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(entry));
-    int is_feature = json_get(entry, "sae") != NULL;
+    enum entry_kind kind = json_get(entry, "sae") ? OF_FEATURE : json_get(entry, "experts") ? OF_EXPERTS : OF_VECTOR;
     json_object_foreach((json_t *)entry, key, value)
     {
-        if (json_is_null(value) || is_one_of(key, is_feature ? of_feature : of_vector))
+        if (json_is_null(value) || is_one_of(key, fields[kind]))
             continue;
-        if (is_one_of(key, later))
+        if (strcmp(key, "routes") == 0)
             return json_refuse(r, "unsupported", at, key,
-                               "is not supported: an entry names a vector, or an autoencoder");
-        if (is_feature)
-            return json_refuse(
-                r, "invalid_value", at, key,
-                "does not stand beside \"sae\": a feature has \"op\", \"feature\", \"value\", \"from\", \"to\"");
-        return json_refuse(r, "invalid_value", at, key,
-                           is_one_of(key, of_feature) ? "belongs to an entry with \"sae\", the feature's autoencoder"
-                                                      : "is no field of an entry about a vector: it has \"vector\", "
-                                                        "\"scale\", \"layers\", \"from\", \"to\", \"side\"");
+                               "is not supported: an entry names a vector, an autoencoder, or experts");
+        return refuse_key(kind,
+                          is_one_of(key, fields[OF_FEATURE])   ? OF_FEATURE
+                          : is_one_of(key, fields[OF_EXPERTS]) ? OF_EXPERTS
+                                                               : OF_VECTOR,
+                          at, key, r);
     }
-    return is_feature;
+    return (int)kind;
 }
 
 /* The vector or autoencoder that a key names: held. */
@@ -194,6 +211,100 @@ static int read_feature(struct stoker_steer *how, const json_t *entry, const str
     return read_range(how, entry, at, r);
 }
 
+/* [layer, expert], or with a bias. What of it the model does not have the engine finds. */
+static int read_expert(struct stoker_expert_bias *out, const json_t *one, int is_biased, const struct json_at *at,
+                       struct refusal *r)
+{
+    int64_t number[2];
+    if (!json_is_array(one) || json_array_size(one) != (size_t)(2 + is_biased))
+        return json_refuse(r, "invalid_value", at, NULL, "must be %s",
+                           is_biased ? "[layer, expert, bias]" : "[layer, expert]");
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *v = json_array_get(one, i);
+        number[i] = json_is_integer(v) ? json_integer_value(v) : -1;
+        if (number[i] < 0 || number[i] > INT32_MAX)
+            return json_refuse(r, json_is_integer(v) ? "invalid_value" : "invalid_type", at, NULL,
+                               "has %s that is no number from 0", i ? "an expert" : "a layer");
+    }
+    *out = (struct stoker_expert_bias){(int)number[0], (int)number[1], -INFINITY};
+    if (!is_biased)
+        return 0;
+    const json_t *v = json_array_get(one, 2);
+    const char *spelled = json_spelled(v);
+    double bias = spelled ? strtod(spelled, NULL) : json_number_value(v);
+    if (!spelled && !json_is_integer(v))
+        return json_refuse(r, "invalid_type", at, NULL, "has a bias that must be a number, not %s", json_kind(v));
+    if (!(fabs(bias) <= STOKER_EXPERT_BIAS_MOST))
+        return json_refuse(r, "invalid_value", at, NULL, "has a bias of %g; from -%d to %d is possible", bias,
+                           STOKER_EXPERT_BIAS_MOST, STOKER_EXPERT_BIAS_MOST);
+    out->bias = (float)bias;
+    return 0;
+}
+
+/* n experts of a list: opened. */
+static int open_experts(const struct stoker_vector **out, struct vectors *v, const json_t *list, int is_biased,
+                        const struct json_at *at, struct refusal *r)
+{
+    size_t n = json_array_size(list);
+    struct stoker_expert_bias *b = reqmem_calloc(n ? n : 1, sizeof *b);
+    struct stoker_vector *opened = NULL;
+    struct stoker_error err;
+    int failed = b ? 0 : refuse_memory(r);
+    for (size_t i = 0; i < n && !failed; i++) {
+        const struct json_at here = {at, NULL, i};
+        failed = read_expert(&b[i], json_array_get(list, i), is_biased, &here, r);
+    }
+    if (!failed && stoker_experts_open(&opened, v->engine, b, n, &err)) {
+        size_t i;
+        int is_one = sscanf(err.field, "list[%zu]", &i) == 1;
+        const struct json_at here = {at, NULL, is_one ? i : 0};
+        failed = err.code == STOKER_ERR_INPUT
+                     ? json_refuse(r, "invalid_value", is_one ? &here : at, NULL, "is refused: %s", err.text)
+                     : refuse_error(r, NULL, &err);
+    }
+    reqmem_free(b);
+    *out = opened;
+    return failed;
+}
+
+static int read_experts(struct stoker_steer *how, struct vectors *v, const json_t *entry, const struct json_at *at,
+                        struct refusal *r)
+{
+    static const char *const words[] = {"exclude", "bias"};
+    const struct json_at field = {at, "list", 0};
+    const json_t *list;
+    int is_biased = 0;
+    if (json_get_word(entry, at, "experts", words, 2, &is_biased, r) < 0)
+        return -1;
+    int got = json_get_array(entry, at, "list", &list, r);
+    if (got <= 0)
+        return got < 0 ? -1 : json_missing(r, at, "list");
+    if (json_array_size(list) > STOKER_STEER_EXPERTS_MOST)
+        return json_refuse(r, "invalid_value", &field, NULL, "has %zu experts; it may have %d", json_array_size(list),
+                           STOKER_STEER_EXPERTS_MOST);
+    how->kind = STOKER_STEER_EXPERTS;
+    return read_range(how, entry, at, r) < 0 ? -1 : open_experts(&how->vector, v, list, is_biased, &field, r);
+}
+
+/* An entry: its vector is held, unless it is NULL. */
+static int read_entry(struct stoker_steer *how, char *name, struct vectors *v, const json_t *entry,
+                      const struct json_at *at, struct refusal *r)
+{
+    struct named_vector vector;
+    int kind = check_kind(entry, at, r);
+    *how = (struct stoker_steer){.vector = NULL};
+    if (kind < 0)
+        return -1;
+    snprintf(name, VECTOR_NAME, "experts");
+    if (kind == OF_EXPERTS)
+        return read_experts(how, v, entry, at, r);
+    if ((kind == OF_FEATURE ? steer_read_sae : steer_read_vector)(&vector, v, entry, at, r) < 0)
+        return -1;
+    how->vector = vector.vector;
+    memcpy(name, vector.name, VECTOR_NAME);
+    return (kind == OF_FEATURE ? read_feature : read_directions)(how, entry, at, r);
+}
+
 int steer_read(struct steer_list *out, struct vectors *v, const json_t *list, const struct json_at *at,
                struct refusal *r)
 {
@@ -202,18 +313,9 @@ int steer_read(struct steer_list *out, struct vectors *v, const json_t *list, co
     if (n > STOKER_STEER_MOST)
         return json_refuse(r, "invalid_value", at, NULL, "has %zu entries; it may have %d", n, STOKER_STEER_MOST);
     for (size_t i = 0; i < n && !failed; i++) {
-        const json_t *entry = json_array_get(list, i);
         const struct json_at here = {at, NULL, i};
-        struct named_vector vector;
-        struct stoker_steer *how = &out->how[out->n];
-        int is_feature = check_kind(entry, &here, r);
-        if (is_feature < 0 || (is_feature ? steer_read_sae : steer_read_vector)(&vector, v, entry, &here, r) < 0) {
-            failed = -1;
-            break;
-        }
-        *how = (struct stoker_steer){.vector = vector.vector};
-        memcpy(out->name[out->n++], vector.name, VECTOR_NAME);
-        failed = (is_feature ? read_feature : read_directions)(how, entry, &here, r);
+        failed = read_entry(&out->how[i], out->name[i], v, json_array_get(list, i), &here, r);
+        out->n += out->how[i].vector != NULL;
     }
     if (failed)
         steer_list_free(out);
@@ -224,7 +326,11 @@ int steer_read(struct steer_list *out, struct vectors *v, const json_t *list, co
 
 const char *steer_kind(const struct stoker_vector_about *a)
 {
-    return a->kind == STOKER_VECTOR_SAE ? "sae" : a->kind == STOKER_VECTOR_PROJECT ? "project" : "add";
+    static const char *const kinds[] = {[STOKER_VECTOR_ADD] = "add",
+                                        [STOKER_VECTOR_PROJECT] = "project",
+                                        [STOKER_VECTOR_SAE] = "sae",
+                                        [STOKER_VECTOR_EXPERTS] = "experts"};
+    return kinds[a->kind];
 }
 
 void steer_write(struct out *o, const struct steer_list *l)
@@ -236,12 +342,15 @@ void steer_write(struct out *o, const struct steer_list *l)
         stoker_vector_about(how->vector, &a);
         out_print(o, "%s{\"name\":\"%s\",\"sha256\":\"%s\",\"kind\":\"%s\",", i ? "," : "", l->name[i], a.sha256,
                   steer_kind(&a));
-        if (how->kind != STOKER_STEER_VECTOR)
+        if (a.kind == STOKER_VECTOR_EXPERTS)
+            out_print(o, "\"count\":%d", a.n_expert);
+        else if (how->kind != STOKER_STEER_VECTOR)
             out_print(o, "\"op\":\"%s\",\"feature\":%d,\"value\":", feature_ops[how->kind - STOKER_STEER_FEATURE_ADD],
                       how->feature);
         else
             out_print(o, "\"scale\":");
-        out_real(o, (double)(how->kind != STOKER_STEER_VECTOR || how->has_amount ? how->amount : a.scale_default));
+        if (a.kind != STOKER_VECTOR_EXPERTS)
+            out_real(o, (double)(how->kind != STOKER_STEER_VECTOR || how->has_amount ? how->amount : a.scale_default));
         out_print(o, ",\"layers\":[%d,%d],\"license\":", how->has_layers ? how->layer_first : a.layer_first,
                   how->has_layers ? how->layer_last : a.layer_last);
         out_text(o, a.license);

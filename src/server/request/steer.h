@@ -1,7 +1,9 @@
 /* What a client says a request is steered by: lists as JSON.
  *
  *     "steer": [{"vector": NAME or NUMBER, "scale": 1.5, "layers": [3, 5], "from": "generated", "to": -1, "side": "positive"},
- *               {"sae": NAME or NUMBER, "op": "add", "feature": 34, "value": 4, "from": 0, "to": 12}, ..]
+ *               {"sae": NAME or NUMBER, "op": "add", "feature": 34, "value": 4, "from": 0, "to": 12},
+ *               {"experts": "exclude", "list": [[LAYER, EXPERT], ..], "from": 0, "to": 12},
+ *               {"experts": "bias", "list": [[LAYER, EXPERT, BIAS], ..]}, ..]
  *
  * The same as ik_llama.cpp says it: "id" for "vector", "layer_start" and "layer_end" for "layers"; and "control_vectors" for "steer". What
  * an entry leaves out is as the vector's file says. Here is checked what JSON it is and which vectors it names; the rest when the prompt's
@@ -32,8 +34,8 @@ int steer_read_position(struct stoker_at *out, const json_t *entry, const struct
                         struct refusal *r);
 
 /* A list as answers tell it: [{"name","sha256","kind","scale","layers","license"}, ..]; of features "op", "feature" and "value" instead of
- * "scale". */
+ * "scale", of experts "count", how many. */
 void steer_write(struct out *o, const struct steer_list *l);
-const char *steer_kind(const struct stoker_vector_about *a); /* "add", "project", "sae" */
+const char *steer_kind(const struct stoker_vector_about *a); /* "add", "project", "sae", "experts" */
 
 #endif

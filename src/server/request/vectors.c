@@ -182,12 +182,15 @@ static int has(const struct vectors *v, const struct stoker_vector *vector)
     return 0;
 }
 
+/* 1: it is in no table, but its entry's own. */
+static int is_list(const struct stoker_steer *how) { return how->kind == STOKER_STEER_EXPERTS; }
+
 /* Drops entries of the list whose vector no item has. */
 static void prune(struct vectors *v)
 {
     struct steer_list *l = &v->list, left = {.n = 0};
     for (size_t i = 0; i < l->n; i++)
-        if (has(v, l->how[i].vector)) {
+        if (is_list(&l->how[i]) || has(v, l->how[i].vector)) {
             left.how[left.n] = l->how[i];
             memcpy(left.name[left.n++], l->name[i], VECTOR_NAME);
         } else {

@@ -21,7 +21,7 @@ struct named_vector {
     const struct stoker_vector *vector;
 };
 
-/* What a request is steered by. Its vectors are held: steer_list_free(). */
+/* What a request is steered by. Its vectors are held: steer_list_free(). Lists of experts are called "experts", and in no table. */
 struct steer_list {
     struct stoker_steer how[STOKER_STEER_MOST]; /* [n] */
     char name[STOKER_STEER_MOST][VECTOR_NAME];
@@ -30,8 +30,9 @@ struct steer_list {
 void steer_list_free(struct steer_list *l); /* empties it; an empty one is fine */
 
 struct vectors {
-    pthread_mutex_t lock; /* of all below but dir */
-    int dir;              /* of files that clients may load; -1: none */
+    pthread_mutex_t lock;  /* of all below but dir */
+    int dir;               /* of files that clients may load; -1: none */
+    struct stoker *engine; /* the server's, once it is open: lists of experts are its */
     int next_id;
     struct named_vector item[VECTORS_MOST]; /* [n] ascending by id */
     size_t n;

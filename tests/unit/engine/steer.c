@@ -17,16 +17,20 @@
 
 #include <cmocka.h>
 
-#define MODEL  TEST_DATA "/steering/steer-llama-tied.gguf"
-#define ADDED  TEST_DATA "/steering/steer-llama-tied.a.gguf"
-#define TAKEN  TEST_DATA "/steering/steer-llama-tied.r.gguf" /* a projection */
-#define SAE    TEST_DATA "/steering/steer-llama-tied.sae"    /* of layer 2, 256 features */
+#define MODEL TEST_DATA "/steering/steer-llama-tied.gguf"
+#define ADDED TEST_DATA "/steering/steer-llama-tied.a.gguf"
+#define TAKEN TEST_DATA "/steering/steer-llama-tied.r.gguf" /* a projection */
+#define SAE   TEST_DATA "/steering/steer-llama-tied.sae"    /* of layer 2, 256 features */
+#define MOE   TEST_DATA "/steering/steer-qwen3moe.gguf"     /* 4 layers of 12 experts, 4 a row */
+#define GROUPS                                                                                                         \
+    TEST_DATA "/golden/deepseek2-v3.gguf"         /* layer 1: 12 experts in 4 groups, of which 2 are taken, 4 a row */
+#define HASHED TEST_DATA "/golden/deepseek4.gguf" /* layer 0 goes by tokens */
 #define WIDTH  64
 #define LAYERS 4
 
 enum { PROMPT = 20, ANSWER = 12, N_CTX = 64, LISTS = 4 };
 
-static struct stoker *engine(uint64_t steer_memory)
+static struct stoker *engine_of(const char *model, uint64_t steer_memory)
 {
     struct stoker *s = NULL;
     struct stoker_error err = {0};
@@ -36,10 +40,12 @@ static struct stoker *engine(uint64_t steer_memory)
                                      .n_chunk = 16,
                                      .n_threads = 2,
                                      .steer_memory = steer_memory};
-    if (stoker_open(&s, MODEL, &o, &err))
+    if (stoker_open(&s, model, &o, &err))
         fail_msg("%s", err.text);
     return s;
 }
+
+static struct stoker *engine(uint64_t steer_memory) { return engine_of(MODEL, steer_memory); }
 
 static struct stoker_vector *open_file(struct stoker *s, const char *path)
 {
@@ -277,7 +283,7 @@ static void features_mean(void **state)
     } cases[] = {
         {{.vector = v}, "steer[0].vector", "steer-llama-tied.sae is an autoencoder"},
         {{.vector = r, .kind = STOKER_STEER_FEATURE_ADD}, "steer[0].sae", "no autoencoder"},
-        {{.vector = v, .kind = (enum stoker_steer_kind)4}, "steer[0].sae", "no such operation"},
+        {{.vector = v, .kind = (enum stoker_steer_kind)9}, "steer[0].sae", "no such operation"},
         {{.vector = v, .kind = STOKER_STEER_FEATURE_SET, .feature = 256}, "steer[0].feature", "features 0 to 255"},
         {{.vector = v, .kind = STOKER_STEER_FEATURE_SET, .feature = -1}, "steer[0].feature", "feature -1"},
         {{.vector = v, .kind = STOKER_STEER_FEATURE_SET, .amount = NAN}, "steer[0].value", "from -1000000 to 1000000"},
@@ -424,11 +430,193 @@ static void too_large(void **state)
     remove(path);
 }
 
+/* ---- experts ---------------------------------------------------------------------------------------------------------------- */
+
+#define OUT (-INFINITY)
+#define NO(...)                                                                                                        \
+    ((const struct stoker_expert_bias[]){__VA_ARGS__}),                                                                \
+        sizeof((const struct stoker_expert_bias[]){__VA_ARGS__}) / sizeof(struct stoker_expert_bias)
+
+static struct stoker_vector *open_experts(struct stoker *s, const struct stoker_expert_bias *list, size_t n)
+{
+    struct stoker_vector *v = NULL;
+    struct stoker_error err = {0};
+    if (stoker_experts_open(&v, s, list, n, &err))
+        fail_msg("%s", err.text);
+    return v;
+}
+
+static struct stoker_steer entry(const struct stoker_vector *v, int64_t from, int64_t to)
+{
+    return (struct stoker_steer){
+        .vector = v, .kind = STOKER_STEER_EXPERTS, .from = {from, 0}, .to = {to, 0}, .has_to = to > 0};
+}
+
+static void experts_refused(const char *model, const char *text, const char *field,
+                            const struct stoker_expert_bias *list, size_t n)
+{
+    struct stoker *s = engine_of(model, 0);
+    struct stoker_vector *v;
+    struct stoker_error err = {0};
+    assert_int_equal(stoker_experts_open(&v, s, list, n, &err), -1);
+    assert_int_equal(err.code, STOKER_ERR_INPUT);
+    assert_string_equal(err.field, field);
+    if (!strstr(err.text, text))
+        fail_msg("\"%s\" has no \"%s\"", err.text, text);
+    stoker_close(s);
+}
+
+static void no_such_experts(void **state)
+{
+    (void)state;
+    static struct stoker_expert_bias many[STOKER_STEER_EXPERTS_MOST + 1];
+    experts_refused(MODEL, "the model has no experts", "list", NO({0, 0, OUT}));
+    experts_refused(MOE, "layer 4: the model has layers 0 to 3", "list[1]", NO({0, 0, OUT}, {4, 0, OUT}));
+    experts_refused(MOE, "layer -1", "list[0]", NO({-1, 0, OUT}));
+    experts_refused(MOE, "expert 12: layer 2 has experts 0 to 11", "list[0]", NO({2, 12, OUT}));
+    experts_refused(MOE, "expert -1", "list[0]", NO({2, -1, OUT}));
+    experts_refused(MOE, "expert 3 of layer 2 is there twice", "list", NO({2, 3, OUT}, {0, 0, OUT}, {2, 3, 0}));
+    experts_refused(MOE, "is 10001; from -10000 to 10000", "list[0]", NO({2, 3, 10001}));
+    experts_refused(MOE, "from -10000 to 10000", "list[0]", NO({2, 3, INFINITY}));
+    experts_refused(MOE, "from -10000 to 10000", "list[0]", NO({2, 3, NAN}));
+    experts_refused(MOE, "4097 experts; a list may have 4096", "list", many, STOKER_STEER_EXPERTS_MOST + 1);
+    experts_refused(GROUPS, "layer 0 has no experts: it is dense", "list[0]", NO({0, 0, OUT}));
+    experts_refused(HASHED, "the experts of layer 0 are chosen by the token alone", "list[0]", NO({0, 0, OUT}));
+}
+
+/* Layers from to to - 1 without their first n experts. */
+static struct stoker_vector *without(struct stoker *s, int from, int to, int n)
+{
+    struct stoker_expert_bias list[64];
+    size_t k = 0;
+    for (int l = from; l < to; l++)
+        for (int e = 0; e < n; e++)
+            list[k++] = (struct stoker_expert_bias){l, e, OUT};
+    return open_experts(s, list, k);
+}
+
+static void assert_refused(struct stoker *s, const struct stoker_steer *list, size_t n, const char *field,
+                           const char *text)
+{
+    struct stoker_error err = {0};
+    char digest_of[65];
+    assert_int_equal(stoker_steer_digest(s, list, n, PROMPT, digest_of, &err), -1);
+    assert_int_equal(err.code, STOKER_ERR_INPUT);
+    assert_string_equal(err.field, field);
+    if (!strstr(err.text, text))
+        fail_msg("\"%s\" has no \"%s\"", err.text, text);
+}
+
+/* As many are left, at each position and under all entries together, as a row takes. */
+static void enough_is_left(void **state)
+{
+    (void)state;
+    struct stoker *s = engine_of(MOE, 0), *other = engine_of(MOE, 0);
+    struct stoker_vector *eight = without(s, 0, 4, 8), *nine = without(s, 2, 3, 9), *foreign = without(other, 0, 1, 1),
+                         *last = open_experts(s, NO({1, 11, OUT})), *biased = open_experts(s, NO({1, 11, -9}));
+    struct stoker_steer list[3] = {entry(eight, 0, 0), entry(biased, 0, 0), entry(nine, 0, 0)};
+    assert_int_equal(strlen(digest(s, list, 2)), 64);
+    assert_refused(s, list, 3, "steer[2].list", "layer 2 has 3 experts left; a row takes 4 of them");
+    assert_refused(s, list + 2, 1, "steer[0].list", "layer 2 has 3 experts left; a row takes 4 of them");
+    list[1] = entry(last, 4, 6);
+    assert_refused(s, list, 2, "steer[1].list", "layer 1 has 3 experts left");
+    list[0] = entry(eight, 5, 9);
+    assert_refused(s, list, 2, "steer[1].list", "layer 1 has 3 experts left");
+    list[0] = entry(eight, 6, 9);
+    assert_int_equal(strlen(digest(s, list, 2)), 64);
+    list[0].kind = STOKER_STEER_VECTOR;
+    assert_refused(s, list, 1, "steer[0].vector", "its entry is about experts");
+    list[0].kind = STOKER_STEER_FEATURE_SET;
+    assert_refused(s, list, 1, "steer[0].sae", "no autoencoder");
+    list[0] = entry(eight, 0, 0);
+    list[0].has_layers = 1;
+    assert_refused(s, list, 1, "steer[0].layers", "neither layers");
+    list[0] = entry(foreign, 0, 0);
+    assert_refused(s, list, 1, "steer[0].vector", "no vector of this engine");
+    stoker_vector_close(eight);
+    stoker_vector_close(nine);
+    stoker_vector_close(last);
+    stoker_vector_close(biased);
+    stoker_vector_close(foreign);
+    stoker_close(s);
+    stoker_close(other);
+    s = engine_of(GROUPS, 0); /* one of the first three: with any other group four are left, without two more are not */
+    struct stoker_vector *two = without(s, 1, 2, 2), *three = without(s, 1, 2, 3), *four = without(s, 1, 2, 4),
+                         *one_of_each = open_experts(s, NO({1, 0, OUT}, {1, 1, OUT}, {1, 4, OUT}));
+    list[0] = entry(two, 0, 0);
+    assert_int_equal(strlen(digest(s, list, 1)), 64);
+    struct answer a = collect(s, submit(s, 0, list, 1));
+    assert_int_equal(a.n, ANSWER);
+    list[0] = entry(three, 0, 0);
+    assert_int_equal(strlen(digest(s, list, 1)), 64);
+    list[0] = entry(four, 0, 0);
+    assert_int_equal(strlen(digest(s, list, 1)), 64);
+    list[0] = entry(one_of_each, 0, 0);
+    assert_refused(s, list, 1, "steer[0].list", "groups of experts of which 2 have 3 left together; a row takes 4");
+    stoker_vector_close(two);
+    stoker_vector_close(three);
+    stoker_vector_close(four);
+    stoker_vector_close(one_of_each);
+    stoker_close(s);
+}
+
+/* Lists have memory of their own, which is given back; requests hold theirs; what they change is theirs alone. */
+static void lists_are_held(void **state)
+{
+    (void)state;
+    static struct stoker_expert_bias most[STOKER_STEER_EXPERTS_MOST];
+    struct stoker *s = engine_of(MOE, 0);
+    struct stoker_vector *open[64], *v = without(s, 0, 4, 8), *same = without(s, 0, 4, 8), *next;
+    struct stoker_vector_about about;
+    struct stoker_error err = {0};
+    const struct stoker_steer list = entry(v, 0, 0), late = entry(v, 9, 0), other = entry(same, 0, 0);
+    struct answer plain = collect(s, submit(s, 0, NULL, 0)), one = collect(s, submit(s, 0, &list, 1)), two, behind;
+    stoker_vector_about(v, &about);
+    assert_true(about.kind == STOKER_VECTOR_EXPERTS && about.n_expert == 32 && about.layer_last == 3 &&
+                about.users == 1);
+    assert_string_equal(of(s, list), of(s, other));
+    assert_string_not_equal(of(s, list), of(s, late));
+    assert_true(memcmp(plain.logprob, one.logprob, sizeof one.logprob) != 0);
+    stoker_id id[3] = {submit(s, 0, &list, 1), submit(s, 0, NULL, 0), submit(s, 0, &late, 1)};
+    stoker_vector_close(v);
+    two = collect(s, id[0]);
+    assert_same(&one, &two);
+    two = collect(s, id[1]);
+    assert_same(&plain, &two);
+    behind = collect(s, id[2]);
+    assert_int_equal(behind.n, ANSWER);
+    stoker_vector_close(same);
+    for (int i = 0; i < STOKER_STEER_EXPERTS_MOST; i++)
+        most[i] = (struct stoker_expert_bias){i / 12 % 4, i % 12, OUT};
+    for (int round = 0; round < 2; round++) {
+        int n = 0;
+        while (n < 64 && stoker_experts_open(&next, s, most, 48, &err) == 0)
+            open[n++] = next;
+        assert_int_equal(n, 64);
+        while (n > 0)
+            stoker_vector_close(open[--n]);
+        assert_int_equal(stoker_experts_open(&next, s, most, STOKER_STEER_EXPERTS_MOST, &err), -1);
+        assert_int_equal(err.code, STOKER_ERR_INPUT); /* twice the same, not: no memory */
+    }
+    int n = 0;
+    struct stoker_vector **all = calloc(4096, sizeof *all);
+    while (n < 4096 && stoker_experts_open(&all[n], s, most, 48, &err) == 0)
+        n++;
+    assert_true(n > 100 && n < 4096);
+    assert_int_equal(err.code, STOKER_ERR_MEMORY);
+    for (int i = 0; i < n; i++)
+        stoker_vector_close(all[i]);
+    stoker_vector_close(without(s, 0, 4, 8));
+    free(all);
+    stoker_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(positions_and_layers), cmocka_unit_test(refused),        cmocka_unit_test(vectors_are_held),
         cmocka_unit_test(features_mean),        cmocka_unit_test(features_steer), cmocka_unit_test(too_large),
+        cmocka_unit_test(no_such_experts),      cmocka_unit_test(enough_is_left), cmocka_unit_test(lists_are_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

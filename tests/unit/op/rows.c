@@ -319,11 +319,67 @@ static void sums_of_zero(void **state)
         }
 }
 
+/* What is chosen by is changed: of the rows that it is for, before groups are, and weights know nothing of it. */
+struct turned {
+    int row;
+    float add[12];
+};
+
+static void turn(const void *arg, int row, float *choice)
+{
+    const struct turned *t = arg;
+    for (int e = 0; row == t->row && e < 12; e++)
+        choice[e] += t->add[e];
+}
+
+static void turned_routes(void **state)
+{
+    (void)state;
+    enum { EXPERTS = 12, USED = 4 };
+    static const float was[EXPERTS] = {0.1f, 0.2f, 0.3f, 2, 2.1f, 2.2f, 3, 3.1f, 3.2f, 1, 1.1f, 1.2f};
+    static const struct { /* of groups of three, two of which are taken: who is excluded, and who is chosen then */
+        int excluded[EXPERTS], groups;
+        int32_t id[USED];
+    } cases[] = {
+        {{-1}, 0, {8, 7, 6, 5}},
+        {{8, 5, -1}, 0, {7, 6, 4, 3}},
+        {{-1}, 1, {8, 7, 6, 5}},
+        {{6, 7, -1}, 1, {8, 5, 4, 3}},     /* one is left, which is more than two of the last group */
+        {{3, 4, -1}, 1, {8, 7, 6, 11}},    /* ... or less: the group is closed */
+        {{6, 7, 8, -1}, 1, {5, 4, 3, 11}}, /* none is left */
+        {{0, 1, 3, 4, 5, 9, 10, 11, -1}, 1, {8, 7, 6, 2}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct turned t = {.row = 1};
+        float logits[3 * EXPERTS], work[3 * EXPERTS], w[3 * USED];
+        int32_t id[3 * USED];
+        const struct route_rule rule = {
+            .gate = ROUTE_CHOSEN, .n_group = cases[i].groups ? 4 : 0, .n_group_used = 2, .turn = turn, .turn_arg = &t};
+        for (int k = 0; cases[i].excluded[k] >= 0; k++)
+            t.add[cases[i].excluded[k]] = -INFINITY;
+        for (int r = 0; r < 3; r++)
+            memcpy(logits + r * EXPERTS, was, sizeof was);
+        world_open(&world, cpu_best_tier(), 2, 64, 64);
+        op_route(&world.op, id, w, logits, work, 3, EXPERTS, USED, &rule);
+        world_close(&world);
+        double sum = 0;
+        for (int k = 0; k < USED; k++) {
+            assert_int_equal(id[k], cases[0].id[k]);
+            assert_int_equal(id[2 * USED + k], cases[0].id[k]);
+            if (id[USED + k] != cases[i].id[k])
+                fail_msg("case %zu: %d is number %d, not %d", i, id[USED + k], k, cases[i].id[k]);
+            sum += exp((double)was[id[USED + k]]);
+        }
+        for (int k = 0; k < USED; k++)
+            assert_near((double)w[USED + k], exp((double)was[id[USED + k]]) / sum, 1e-6);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(norms),        cmocka_unit_test(sums),
-                                       cmocka_unit_test(routes),       cmocka_unit_test(equal_logits),
-                                       cmocka_unit_test(not_a_number), cmocka_unit_test(saturated),
-                                       cmocka_unit_test(soft_roots),   cmocka_unit_test(sums_of_zero)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(norms),        cmocka_unit_test(sums),         cmocka_unit_test(routes),
+        cmocka_unit_test(equal_logits), cmocka_unit_test(not_a_number), cmocka_unit_test(saturated),
+        cmocka_unit_test(soft_roots),   cmocka_unit_test(sums_of_zero), cmocka_unit_test(turned_routes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
