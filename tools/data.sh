@@ -37,6 +37,7 @@ pack() {
             model=${name#golden/} from=$dir/golden filter=lc=1,lp=2,pb=2
             set -- "$model.gguf" "$model.ref"
             [ ! -e "$from/trace/$model.json" ] || set -- "$@" "trace/$model.json"
+            [ ! -e "$from/$model.nextn.ref" ] || set -- "$@" "$model.nextn.ref"
             ;;
         embeddings) from=$dir filter=lc=1,lp=2,pb=2 && set -- "$name" ;;
         *)

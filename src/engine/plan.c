@@ -211,12 +211,12 @@ static int check_request(const struct planner *pl, struct error *err)
 
 static int describe_experts(struct plan *p, const struct model *m, struct error *err)
 {
-    p->n_class = expert_classes(m->expert_layer, m->p.n_layer, reader_align_of(m->file->file, m->file->n_file),
+    p->n_class = expert_classes(m->expert_layer, model_layers(m), reader_align_of(m->file->file, m->file->n_file),
                                 p->class, NULL);
     if (p->n_class < 0)
         return error_set(err, ERR_UNSUPPORTED, "%s: its layers have more than %d sizes of experts", m->file->file->path,
                          EXPERT_CLASSES);
-    for (int l = 0; l < m->p.n_layer; l++)
+    for (int l = 0; l < model_layers(m); l++)
         for (int i = 0; i < m->expert_layer[l].n_part; i++) {
             p->expert_bytes_total += m->expert_layer[l].part[i].bytes * (uint64_t)m->expert_layer[l].n_expert;
             p->expert_bytes_per_token += m->expert_layer[l].part[i].bytes * (uint64_t)m->p.n_expert_used;

@@ -24,6 +24,7 @@ struct arch {
     const char
         *output_norm;   /* name of the norm before the output matrix; NULL: output_norm.weight; "": there is none */
     int layers_differ;  /* 1: its keys may have one number a layer */
+    int nextn;          /* 1: behind its layers may be one more of them, which predicts further tokens (arch/nextn.c) */
     size_t layer_bytes; /* size of the architecture's own struct of a layer's weights */
     /* Finds layer l's tensors by name and shape; layer: the struct, zeroed. 0, or -1 with the sentence in b->err. */
     int (*bind)(struct binder *b, int l, void *layer);

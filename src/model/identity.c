@@ -57,7 +57,9 @@ uint64_t model_identity(const struct model *m)
     for (int i = 0; i < m->n_weight; i++)
         if (m->weight[i].vector)
             h = hash64(m->weight[i].vector, m->weight[i].tensor->ne[0] * sizeof(float),
-                       h);          /* of a table the first row */
+                       h); /* of a table the first row */
+    if (m->nextn.proj)     /* whose keys and values are in the pages too */
+        h = hash64("nextn", 5, h);
     for (int i = 0; i < ROPES; i++) /* pages made with other angles are another model's */
         if (model_has_long_rope(m, i))
             h = hash64(&i, sizeof i, h);

@@ -119,11 +119,11 @@ static int allocate(struct model *m, struct error *err)
 {
     size_t n_layer = (size_t)m->p.n_layer;
     m->weight = arena_array(&m->arena, 2 * m->file->n_tensor, sizeof *m->weight);
-    m->layer = arena_array(&m->arena, n_layer, m->arch->layer_bytes);
-    m->expert_layer = arena_array(&m->arena, n_layer, sizeof *m->expert_layer);
+    m->layer = arena_array(&m->arena, n_layer + 1, m->arch->layer_bytes);
+    m->expert_layer = arena_array(&m->arena, n_layer + 1, sizeof *m->expert_layer);
     m->by_token = arena_array(&m->arena, (size_t)m->p.n_token_routed, sizeof *m->by_token);
     m->keeps = arena_array(&m->arena, n_layer, sizeof *m->keeps);
-    m->hooks = arena_array(&m->arena, n_layer, sizeof *m->hooks);
+    m->hooks = arena_array(&m->arena, n_layer + 1, sizeof *m->hooks);
     m->taps = arena_array(&m->arena, n_layer, sizeof *m->taps);
     if (!m->weight || !m->layer || !m->expert_layer || !m->by_token || !m->keeps || !m->hooks || !m->taps)
         return error_set(err, ERR_MEMORY, "no memory for the description of the model");
@@ -132,7 +132,7 @@ static int allocate(struct model *m, struct error *err)
         if (!m->rope[i].freq)
             return error_set(err, ERR_MEMORY, "no memory for the description of the model");
     }
-    for (size_t l = 0; l < n_layer; l++)
+    for (size_t l = 0; l <= n_layer; l++)
         m->expert_layer[l] = (struct expert_layer){.layer = (int)l};
     return 0;
 }

@@ -100,7 +100,7 @@ struct model {
     const struct arch *arch;
     struct params p;
     struct arena arena; /* of everything below; counted in the plan's index */
-    void *layer;        /* [n_layer] of arch->layer_bytes */
+    void *layer;        /* [n_layer + 1] of arch->layer_bytes: the last is that of nextn */
     struct weight *weight;
     int n_weight;
     /* output is the tokens' table where the file has no other. Models that pool have none, and may have no norm either. */
@@ -116,6 +116,9 @@ struct model {
     struct hyper_weights hyper;                          /* after the last layer, where there are several streams */
     struct hyper_mix_weights hyper_mix;                  /* ... or these, without an output_norm */
     const struct weight *output_norm_bias, *output_bias; /* or NULL */
+    struct nextn_weights { /* of the layer that predicts further tokens (arch/nextn.c); proj NULL: it is not bound */
+        const struct weight *token_norm, *hidden_norm, *proj, *norm;
+    } nextn;
     struct {
         int table; /* embeddings of each layer, a row of all a token; 0: none */
         const struct weight *proj, *norm;
@@ -126,13 +129,14 @@ struct model {
             *long_factors;       /* instead of them, where asked_ctx is more than the original context; or NULL */
         double *freq, magnitude; /* [n_rot / 2], made when the model is loaded */
     } rope[ROPES];
-    struct expert_layer *expert_layer; /* [n_layer], n_expert 0 where dense */
+    struct expert_layer *expert_layer; /* [n_layer + 1] likewise, n_expert 0 where dense */
     const struct weight **by_token;    /* [params.n_token_routed]: experts of each token, [n_vocab][n_expert_used] */
-    int n_moe_layer;
+    int n_moe_layer;                   /* of the n_layer */
     struct kv_layout kv_layout[KV_KINDS];
     uint8_t *keeps; /* [n_layer] enum layer_keeps */
-    uint8_t *hooks; /* [n_layer] bits 1 << enum vector_hook: where rows can be steered. Noted by model_measure_step() */
-    uint16_t *taps; /* [n_layer] bits 1 << enum tap: what can be recorded of a layer. Noted likewise */
+    uint8_t
+        *hooks; /* [n_layer + 1] bits 1 << enum vector_hook: where rows can be steered. Noted by model_measure_step() */
+    uint16_t *taps;      /* [n_layer] bits 1 << enum tap: what can be recorded of a layer. Noted likewise */
     size_t state_bytes;  /* recurrent state of a sequence, as laid out; 0: none */
     size_t state_floats; /* the numbers in it */
 
@@ -161,6 +165,13 @@ int model_open(struct model **out, const struct gguf *g, struct error *err);
 /* The same with another pooling than the file's; POOLING_OFF: as the file says. */
 int model_open_as(struct model **out, const struct gguf *g, enum pooling pooling, struct error *err);
 void model_close(struct model *m);
+
+/* Binds the layer behind the last as well, which predicts further tokens. Before the plan. -1 with the sentence: the file has none, or it
+ * is not as it should be, or stoker does not run those of this architecture; the model is as it was. */
+int model_bind_nextn(struct model *m, struct error *err);
+
+/* Layers that steps run: with the one that predicts further tokens, if it is bound. */
+static inline int model_layers(const struct model *m) { return m->p.n_layer + (m->nextn.proj != NULL); }
 
 /* 1: the context is so long that params.rope[i] takes its other factors. */
 static inline int model_has_long_rope(const struct model *m, int i)
@@ -201,6 +212,8 @@ struct batch {
     int n_logits;
     float *logits; /* out: [n_logits][n_vocab] */
     float *hidden; /* out, instead, of a model that pools: [n_logits][n_embd] rows behind its last norm */
+    float *
+        h; /* [n_rows][n_embd] all rows behind the last norm: out, of a model with nextn, or NULL; in and out of model_nextn() */
     /* Rows whose logits are handed to on_row and not kept; a row may be both. on_row is called once for each that did not leave, by the
      * threads of the pool: several rows at a time, those of a later group after those of an earlier one. It must not block. */
     const int32_t *scored_row; /* [n_scored] ascending */
@@ -219,6 +232,11 @@ struct batch {
 /* One step: all layers over all rows. Rows that left are marked dead and their logits are undefined; those of the others are not affected.
  * The caller commits positions afterwards. */
 void model_forward(struct model *m, struct batch *b);
+
+/* The layer that predicts further tokens, over rows of pairs: the token at a position, from 1 on, and what stood behind the last norm at
+ * the position before it, in b->h. A pair's keys and values are kept at its token's position, as those of the other layers are. Its logits
+ * are those of the token behind its own. b->h becomes what stands behind the layer's norm, from which a further one is predicted. */
+void model_nextn(struct model *m, struct batch *b);
 
 /* Scratch that the largest step takes, in bytes: of the step as a whole, and of each thread. Measured: steps of at most n_rows rows, all
  * of them scored, with the logits of at most n_logits of them, run without computing (op/op.h). The model need not be loaded. */

@@ -25,6 +25,7 @@ struct step {
     struct batch *b;
     int n_rows;
     int layer; /* that is being computed */
+    int pairs; /* 1: a step of model_nextn() */
     struct rope_rows {
         float *cos, *sin; /* [n_rows][n_rot / 2] */
     } rope[ROPES];

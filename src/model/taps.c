@@ -42,6 +42,8 @@ static int wanted(const struct taps *t, int pos, int n, int *i)
 
 void tap_rows(struct step *s, enum tap t, const void *x, int n_cols)
 {
+    if (s->pairs) /* what drafts is none of the model's layers */
+        return;
     if (op_measuring(
             &s->m->op)) { /* as hooks of steering: every model is measured, so it is known which layers have which */
         s->m->taps[s->layer] |= (uint16_t)(1 << t);

@@ -184,7 +184,7 @@ int traces_open(struct traces **out, const struct model *m, const struct traces_
     struct traces *t = calloc(1, sizeof *t);
     if (!t)
         return error_set(err, ERR_MEMORY, "no memory for traces");
-    for (int l = 0; l < m->p.n_layer; l++)
+    for (int l = 0; l < model_layers(m); l++)
         t->position[l] = m->expert_layer[l].n_expert > 0 ? t->n_layer++ : -1;
     t->k = m->p.n_expert_used;
     t->id_bytes = m->p.n_expert <= 255 ? 1 : 2;

@@ -1,5 +1,6 @@
 /* One step of a model over a batch of rows: embeddings, layers, norm, logits of the rows that need them, or these rows themselves; and what
  * scratch that takes. */
+#include "model/arch/forward.h"
 #include "model/block/hyper.h"
 #include "model/block/hyper_mix.h"
 #include "model/block/layer_embd.h"
@@ -68,9 +69,10 @@ static void place_rows(struct step *s)
         for (int i = 0; i < s->n_run && !op_measuring(&s->m->op); i++)
             for (int r = s->run[i].first; r < s->run[i].first + s->run[i].n; r++) {
                 int at = (b->pos[r] + 1) / kv_ratio(&kv->shape) - 1;
+                int first = kv_first_position(kv->window, b->pos[r]);
                 s->attn_row[k][r] = (struct attn_row){.page = b->seq[r]->page[k],
                                                       .pos = at,
-                                                      .first = kv_first_position(kv->window, b->pos[r]),
+                                                      .first = first > s->pairs ? first : s->pairs,
                                                       .last = s->m->p.bidirectional ? last_seen(s, kv->window, i, r)
                                                                                     : at,
                                                       .seq = i};
@@ -140,12 +142,10 @@ static float *final_rows(struct step *s, const float *x, const int32_t *row, int
     return x_out;
 }
 
-/* Logits of such rows into out [n][n_vocab]. */
-static void logits_of(struct step *s, float *out, const float *x, const int32_t *row, int n)
+void forward_logits(struct step *s, float *out, const float *x, int n)
 {
     const struct model *m = s->m;
-    float *x_out = final_rows(s, x, row, n);
-    struct act a = act_rows(&s->m->op, x_out, n, m->p.n_embd, (size_t)m->p.n_embd);
+    struct act a = act_rows(&s->m->op, x, n, m->p.n_embd, (size_t)m->p.n_embd);
     op_matmul(&s->m->op, out, (size_t)m->p.n_vocab, &a, &m->output->mat);
     if (m->output_bias)
         op_add_vector(&s->m->op, out, m->output_bias->vector, n, m->p.n_vocab);
@@ -153,6 +153,12 @@ static void logits_of(struct step *s, float *out, const float *x, const int32_t 
         op_scale(&s->m->op, out, m->p.logit_scale, n, m->p.n_vocab);
     if (m->p.logit_cap > 0)
         op_softcap(&s->m->op, out, m->p.logit_cap, n, m->p.n_vocab);
+}
+
+/* Logits of n rows of x, those with the numbers row [n], into out [n][n_vocab]. */
+static void logits_of(struct step *s, float *out, const float *x, const int32_t *row, int n)
+{
+    forward_logits(s, out, final_rows(s, x, row, n), n);
 }
 
 /* ---- scored rows ------------------------------------------------------------------------------------------------------------ */
@@ -312,6 +318,19 @@ static void write_logits(struct step *s, const float *x)
     op->watch = watched.watch;
 }
 
+/* What the layer that predicts further tokens goes on from. */
+static void write_h(struct step *s, const float *x)
+{
+    size_t mark = step_mark(s), n_embd = (size_t)s->m->p.n_embd;
+    if (!s->m->nextn.proj || !(s->b->h || op_measuring(&s->m->op)))
+        return;
+    int32_t *row = op_alloc(&s->m->op, (size_t)s->n_rows * sizeof *row);
+    for (int32_t r = 0; r < s->n_rows && !op_measuring(&s->m->op); r++)
+        row[r] = r;
+    op_copy(&s->m->op, s->b->h, n_embd, final_rows(s, x, row, s->n_rows), n_embd, s->n_rows, s->m->p.n_embd);
+    step_reset(s, mark);
+}
+
 /* ---- the step --------------------------------------------------------------------------------------------------------------- */
 
 /* All layers, as long as a row is left. */
@@ -327,22 +346,29 @@ static void run_layers(struct step *s, float *x)
     }
     if (op_measuring(&m->op))
         m->taps[m->p.n_layer - 1] |= 1 << TAP_FINAL;
-    if (!all_left(s))
-        write_logits(s, x);
+    if (all_left(s))
+        return;
+    write_h(s, x);
+    write_logits(s, x);
+}
+
+void forward_begin(struct step *s)
+{
+    arena_reset(s->m->op.scratch, 0);
+    find_runs(s);
+    tables_step_begin(s);
+    place_rows(s);
+    make_rope(s);
+    make_temperature(s);
+    make_slopes(s);
+    moe_step_begin(s);
 }
 
 void model_forward(struct model *m, struct batch *b)
 {
     struct error no_slots = {0};
     struct step s = {.m = m, .b = b, .n_rows = b->n_rows, .err = &no_slots};
-    arena_reset(m->op.scratch, 0);
-    find_runs(&s);
-    tables_step_begin(&s);
-    place_rows(&s);
-    make_rope(&s);
-    make_temperature(&s);
-    make_slopes(&s);
-    moe_step_begin(&s);
+    forward_begin(&s);
     float *x = step_rows(&s, params_row_width(&m->p));
     first_rows(&s, x);
     run_layers(&s, x);
@@ -354,6 +380,8 @@ static void measure(struct model *m, int n_rows, int n_logits)
 {
     struct batch b = {.n_rows = n_rows, .n_logits = n_logits};
     model_forward(m, &b);
+    if (m->nextn.proj)
+        model_nextn(m, &b);
 }
 
 struct step_scratch model_measure_step(const struct model *m, enum kv_type type, int n_rows, int n_logits)

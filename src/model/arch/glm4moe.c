@@ -5,7 +5,8 @@
  *     y = h + ffn(m), or experts(m) + shared(m)        m = rms_norm(h)
  *
  * The first layers are dense. Router: sigmoid with a bias for the choice. Half of each head is rotated; the smaller model norms no
- * heads, Solar Open has no biases either. Layers that predict further tokens come last in the file and are not run (params_read()).
+ * heads, Solar Open has no biases either. A layer that predicts further tokens comes last in the file, and is run where drafts are made
+ * by it (nextn.c).
  * Source: GLM-4.5, arXiv 2508.06471, section 2.1. Goldens: glm4moe, glm4moe-106b-a12b. */
 #include "model/block/decoder.h"
 
@@ -29,4 +30,5 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-const struct arch arch_glm4moe = {DECODER_LAYERS, .name = "glm4moe", .read_params = read_params, .bind = bind};
+const struct arch arch_glm4moe = {DECODER_LAYERS, .name = "glm4moe", .read_params = read_params, .bind = bind,
+                                  .nextn = 1};

@@ -68,7 +68,7 @@ static void read_ahead(struct step *s)
 void moe_step_begin(struct step *s)
 {
     int small_batch = s->n_rows <= MOE_SMALL_BATCH;
-    if (s->m->traces)
+    if (s->m->traces && !s->pairs)
         traces_step(s->m->traces, s->n_rows, s->b->n_prompt);
     if (!s->m->store)
         return;
@@ -86,7 +86,7 @@ static struct routes routes_begin(struct step *s, int l, int n_used)
     r.w = op_alloc(&s->m->op, n * sizeof *r.w);
     if (!op_measuring(&s->m->op))
         memset(r.id, 0xff, n * sizeof *r.id);
-    for (int row = 0; s->m->forced && row < s->n_rows; row++)
+    for (int row = 0; s->m->forced && !s->pairs && row < s->n_rows; row++)
         forced_routes_row(s->m->forced, l, s->b->pos[row], r.id + (size_t)row * (size_t)n_used, n_used);
     r.is_turned = steering_route(s, l, r.id, n_used);
     return r;
