@@ -38,6 +38,7 @@ drivers="
 + plan_models      $data/cases/plan_models.json $data/headers/INDEX.json
 + prefix
 + drafts
++ nextn
 + state
 + tables
 + cache_trace

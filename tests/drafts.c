@@ -21,7 +21,8 @@
  *     certain    what a schema and a pattern force, by --draft ngram
  *     events     a caller that reads late: drafts wait as tokens do
  *
- *     law        requests by chance: prompts, sampling, constraints, sources, one to four at once, budgets, preemption; 6, --whole: 200
+ *     law        requests by chance: prompts, sampling, constraints, sources (of them --draft mtp, where the model has a layer for it), one
+ *                to four at once, budgets, preemption; 6, --whole: 200
  *
  * A line a test and model. Needs no data from outside the repository. */
 #include "base/rng.h"
@@ -50,7 +51,7 @@ static const char *only; /* -t */
 
 struct subject {
     const char *path, *name;
-    int n_vocab, streams, pages;
+    int n_vocab, streams, pages, nextn; /* nextn: a layer of it drafts */
 };
 
 struct prompt {
@@ -174,6 +175,13 @@ static struct stoker_options options(int n_draft)
         .memory = STOKER_MEMORY_MAX, .n_ctx = N_CTX, .n_threads = 1, .n_chunk = 256, .n_draft = n_draft};
 }
 
+static int has_nextn(const struct model *m)
+{
+    char name[64];
+    snprintf(name, sizeof name, "blk.%d.nextn.eh_proj.weight", m->p.n_layer);
+    return m->arch->nextn && gguf_tensor(m->file, name) != NULL;
+}
+
 static int learn(struct subject *m)
 {
     struct stoker_options o = options(0);
@@ -183,6 +191,7 @@ static int learn(struct subject *m)
     if (!ok)
         return 0;
     m->n_vocab = stoker_n_vocab(s);
+    m->nextn = has_nextn(s->session->model);
     stoker_plan_of(s, &plan);
     m->streams = plan.n_class > 0;
     m->pages = plan.kv_bytes_per_token > 0;
@@ -742,7 +751,7 @@ static struct stoker *law_engine(const struct subject *m, int i)
     struct stoker_options o = options(3 + 4 * i);
     o.n_parallel = AT_ONCE;
     o.n_chunk = i == 1 ? 23 : 256;
-    o.draft = i % 2 ? "auto" : "ngram";
+    o.draft = i % 2 ? "auto" : m->nextn ? "mtp" : "ngram";
     o.n_pages = i == 3 && m->pages ? 2 : 0;
     if (i < 2 && stoker_plan(&plan, m->path, &o, &err) == 0)
         o.memory = i ? plan.minimum : plan.minimum + (plan.whole - plan.minimum) / 2;

@@ -625,6 +625,15 @@ mutate drafts-behind-the-limit "$(drafts alone qwen3moe)" src/engine/step/propos
 mutate drafts-of-preempted "$(drafts preempted qwen3moe)" src/engine/step/schedule.c \
     's|^            e->rows = e->drafts = 0;|            e->rows = 0;|' src/engine/step/verify.c 's|if (e->rows && e->drafts && !p|if (e->drafts \&\& !p|'
 mutate drafts-that-fail "$(drafts unreadable qwen3moe)" src/engine/step/schedule.c 's|^    } else if (e->drafts) {|    } else if (0) {|'
+# the layer that predicts: whose row, behind which norm, at which place, of which rows, where it goes on
+nextn() { echo "nextn -t $1"; }
+mutate nextn-halves "$(nextn golden)" src/model/arch/nextn.c 's|op_copy(&m->op, pair + n_embd, 2|op_copy(\&m->op, pair + n_embd / 2, 2|'
+mutate nextn-without-norm "$(nextn golden)" src/model/arch/nextn.c 's|rms_norm(&s, x, x, m->nextn.norm);|(void)0;|'
+mutate nextn-sees-nothing "$(nextn golden)" src/model/arch/forward.c 's|first > s->pairs ? first : s->pairs|first|'
+mutate nextn-a-row-late "$(nextn drafts)" src/engine/step/nextn.c 's|memmove(to, h, |memmove(to, h + width, |'
+mutate nextn-of-refused "$(nextn drafts)" src/engine/step/nextn.c 's|x->n > n))|x->n > n + 1))|'
+mutate nextn-goes-on-from "$(nextn drafts)" src/engine/step/nextn.c 's|k ? b.h + (size_t)row\[i\] . width : x->h|x->h|'
+mutate nextn-of-chunks "$(nextn settings)" src/engine/step/nextn.c 's|^        memcpy(to, x->h, row);|        memset(to, 0, row);|'
 mutate drafts-over-events "drafts -t events $ember" src/engine/step/propose.c 's|answer < events - 2 ? answer : events - 2|answer + 0 * events|'
 
 [ $skipped -eq 0 ] || echo "$skipped skipped"

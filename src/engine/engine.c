@@ -100,7 +100,9 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->n_threads = o->n_threads;
     w->n_draft = o->n_draft;
     w->priced = o->draft && strcmp(o->draft, "auto") == 0;
-    w->ngrams = w->priced || (o->draft && strcmp(o->draft, "ngram") == 0);
+    w->nextn = o->draft && strcmp(o->draft, "mtp") == 0;
+    w->ngrams = w->priced || w->nextn || (o->draft && strcmp(o->draft, "ngram") == 0);
+    w->nextn = w->nextn && !o->importance; /* what is collected is the text's */
     if (w->ngrams && !w->n_draft)
         w->n_draft = DRAFTS;
     w->exact = o->exact;
@@ -125,7 +127,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
                          "threads, and nothing negative",
                          w->n_ctx, w->n_parallel, w->n_chunk, w->n_threads, MAX_PARALLEL, 1 << 16, POOL_MAX_THREADS);
     if (o->draft && !w->ngrams && strcmp(o->draft, "off") != 0)
-        return error_set(err, ERR_INPUT, "--draft %.40s: off, ngram and auto are possible", o->draft);
+        return error_set(err, ERR_INPUT, "--draft %.40s: off, ngram, mtp and auto are possible", o->draft);
     if (o->n_draft < 0 || o->n_draft > STOKER_DRAFT_MOST)
         return error_set(err, ERR_INPUT, "--draft-max %d: at most %d tokens are drafted in a step", o->n_draft,
                          STOKER_DRAFT_MOST);

@@ -91,6 +91,7 @@ struct plan_request {
     int n_draft;    /* drafted rows of a step, of all sequences; 0: nothing is drafted */
     int ngrams;     /* with n_draft, 1: drafts by what texts repeat */
     int priced;     /* with ngrams, 1: as many as are worth it */
+    int nextn;      /* with ngrams, 1: drafts by the model's own layer, if it has one that runs */
     int all_logits; /* every row of a step may want its logits, not one a sequence */
     struct plan_encoder encoder[PLAN_ENCODERS];
     uint64_t text_bytes;             /* of the tokenizer, which is built first */
@@ -110,6 +111,7 @@ struct plan {
     int n_node;                     /* of the tree of prefixes */
     int priced;                     /* 1: as many drafts as are worth it (draft/price.h) */
     int ngrams;                     /* 1: each sequence has tables of what its text repeats (draft/ngram.h) */
+    int nextn;                      /* 1: a layer of the model predicts further tokens (step/nextn.h) */
     int n_draft;                    /* drafted rows of a step, each with its logits and a copy of recurrent state */
     int n_logits;                   /* rows of a step that may want logits */
     struct constraint_memory constraints;
@@ -137,6 +139,9 @@ struct plan {
 /* From headers only. -1 with ERR_MEMORY and the sentence that names the smallest memory and the context that would work; then
  * minimum and whole are filled in all the same. Sets on_disk of tables as planned. */
 int plan_make(struct plan *out, struct model *m, const struct plan_request *request, struct error *err);
+
+/* The tables that a session has by its plan. */
+struct tables_request plan_tables(const struct plan *p, const struct model *m);
 
 /* What a model that pools takes by its plan beside another one, whose process, threads and pool it shares. */
 uint64_t plan_beside(const struct plan *p);

@@ -191,7 +191,7 @@ static void price_slots(const struct planner *pl, const struct config *c, struct
         n += p->slots[i] = c->slots[i];
         p->part[PLAN_SLOTS] += (uint64_t)c->slots[i] * p->class[i].slot_bytes;
     }
-    p->table_bytes = p->n_class ? store_table_bytes(pl->m->expert_layer, pl->m->p.n_layer, n) : 0;
+    p->table_bytes = p->n_class ? store_table_bytes(pl->m->expert_layer, model_layers(pl->m), n) : 0;
     p->part[PLAN_SLOTS] += p->table_bytes;
 }
 
@@ -281,6 +281,17 @@ static uint64_t steer_bytes(const struct planner *pl, const struct config *c)
            (w->steer || has_lists ? steer_lists_bytes(w->n_queue, c->n_parallel) : 0);
 }
 
+struct tables_request plan_tables(const struct plan *p, const struct model *m)
+{
+    return (struct tables_request){.n_vocab = model_out_width(m),
+                                   .n_logits = p->n_logits,
+                                   .n_chunk = p->n_chunk,
+                                   .n_parallel = p->n_parallel,
+                                   .n_ctx = p->n_ctx,
+                                   .ngrams = p->ngrams,
+                                   .nextn = p->nextn ? m->p.n_embd : 0};
+}
+
 struct plan plan_price(const struct planner *pl, const struct config *asked)
 {
     const struct plan_request *w = pl->request;
@@ -292,13 +303,14 @@ struct plan plan_price(const struct planner *pl, const struct config *asked)
     p.n_draft = w->n_draft;
     p.ngrams = w->n_draft && w->ngrams;
     p.priced = p.ngrams && w->priced;
+    p.nextn = pl->m->nextn.proj != NULL;
     p.n_logits = w->all_logits ? c->n_chunk : c->n_parallel + p.n_draft;
     price_pages(pl, c, &p);
     price_slots(pl, c, &p);
     price_text(pl, c, &p);
     price_model(pl, c, &p);
-    p.part[PLAN_LOGITS] = session_tables_bytes(model_out_width(pl->m), p.n_logits, c->n_chunk, c->n_parallel, c->n_ctx,
-                                               p.ngrams);
+    const struct tables_request tables = plan_tables(&p, pl->m);
+    p.part[PLAN_LOGITS] = session_tables_bytes(&tables);
     p.part[PLAN_READER] = reader_bytes(&w->reader);
     p.part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, c->n_parallel, c->n_ctx, p.ngrams) +
                           disk_bytes(pl, p.max_page);

@@ -48,6 +48,14 @@ static int check_use(struct session *s, enum session_use use, struct error *err)
     return -1;
 }
 
+/* A model without such a layer drafts by the other sources. */
+static void bind_nextn(struct session *s)
+{
+    struct error why = {0};
+    if (model_bind_nextn(s->model, &why))
+        log_line(LOG_WARN, "%s; drafts are what texts repeat and constraints force", why.text);
+}
+
 int session_prepare(struct session **out, const char *path, const struct session_options *opt, int keep,
                     struct error *err)
 {
@@ -60,6 +68,8 @@ int session_prepare(struct session **out, const char *path, const struct session
     int opened = opt->header_only ? gguf_open_header(&s->file, path, err) : gguf_open(&s->file, path, err);
     if (opened == 0 && model_open_as(&s->model, s->file, opt->pooling, err) == 0) {
         int failed = check_use(s, opt->use, err);
+        if (!failed && request.nextn)
+            bind_nextn(s);
         s->kv = request.kv = model_kv(s->model, request.kv);
         int has_tokenizer = !failed && tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0;
         if (has_tokenizer && s->model->p.pooling) {
@@ -155,10 +165,13 @@ static int init_tables(struct session *s, struct error *err)
     const struct plan *p = &s->plan;
     struct session_tables *t = &s->tables;
     int n_vocab = model_out_width(s->model);
-    if (session_tables_alloc(t, &s->table_memory, n_vocab, p->n_logits, p->n_chunk, p->n_parallel, p->n_ctx, p->ngrams))
+    const struct tables_request request = plan_tables(p, s->model);
+    if (session_tables_alloc(t, &s->table_memory, &request))
         return error_set(err, ERR_BUG, "the plan's tables are too small");
     for (int i = 0; i < p->n_parallel && p->ngrams; i++)
         ngram_init(&t->ngram[i], t->ngram_memory + (size_t)i * ngram_bytes(p->n_ctx), p->n_ctx);
+    for (int i = 0; i < p->n_parallel && p->nextn; i++)
+        t->pairs.nextn[i] = (struct nextn){.h = t->pairs.nextn_h + (size_t)i * (size_t)s->model->p.n_embd};
     s->sampler = sampler_init(t->sampler, n_vocab);
     for (int i = 0; i < p->n_parallel; i++)
         t->sampling_history[i] = (struct sampling_history){.memory = t->history_memory + (size_t)i * t->history_bytes,
@@ -245,8 +258,8 @@ static int init_store(struct session *s, struct error *err)
     m->op.poll_arg = m;
     if (init_tables_on_disk(s, err))
         return -1;
-    return s->plan.n_class ? store_create(&m->store, s->reader, m->expert_layer, m->p.n_layer, s->plan.slots, &s->slots,
-                                          &s->table_memory, err)
+    return s->plan.n_class ? store_create(&m->store, s->reader, m->expert_layer, model_layers(m), s->plan.slots,
+                                          &s->slots, &s->table_memory, err)
                            : 0;
 }
 
@@ -337,8 +350,33 @@ struct batch session_batch(struct session *s)
                           .score_rows = s->score_rows,
                           .logits = s->tables.logits,
                           .hidden = s->tables.logits, /* of a model that pools: as wide as the table was made */
+                          .h = s->plan.nextn ? s->tables.pairs.h : NULL,
                           .capacity = s->plan.n_chunk,
                           .dead = s->tables.dead};
+}
+
+struct batch session_pairs(struct session *s)
+{
+    const struct pair_tables *t = &s->tables.pairs;
+    return (struct batch){.token = t->token,
+                          .seq = t->row_seq,
+                          .pos = t->pos,
+                          .logit_row = t->logit_row,
+                          .logits = s->tables.logits,
+                          .h = t->h,
+                          .capacity = s->plan.n_chunk,
+                          .dead = t->dead};
+}
+
+void pairs_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int with_logits)
+{
+    struct pair_tables *t = &s->tables.pairs;
+    t->token[b->n_rows] = token;
+    t->pos[b->n_rows] = pos;
+    t->row_seq[b->n_rows] = seq;
+    if (with_logits)
+        t->logit_row[b->n_logits++] = b->n_rows;
+    b->n_rows++;
 }
 
 int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int with_logits)

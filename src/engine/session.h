@@ -83,6 +83,11 @@ void session_close(struct session *s);
 /* An empty batch in the session's tables: one at a time. */
 struct batch session_batch(struct session *s);
 
+/* The same of pairs, for model_nextn(), in tables of their own; h and logits are those of session_batch(). Then: appends a pair, for whose
+ * position a page is reserved; its row of h is the caller's to write. */
+struct batch session_pairs(struct session *s);
+void pairs_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int with_logits);
+
 /* Appends a row and reserves the page of its position. with_logits: it is one of at most plan.n_logits rows whose logits are computed.
  * -1: the batch is full, or no page is free. */
 int batch_add(struct session *s, struct batch *b, struct sequence *seq, int32_t token, int pos, int with_logits);

@@ -10,25 +10,39 @@ static int alloc_ngrams(struct session_tables *t, struct arena *a, int n_paralle
     return t->ngram && t->ngram_memory ? 0 : -1;
 }
 
-int session_tables_alloc(struct session_tables *t, struct arena *a, int n_vocab, int n_logits, int n_chunk,
-                         int n_parallel, int n_ctx, int ngrams)
+static int alloc_pairs(struct pair_tables *t, struct arena *a, size_t rows, size_t n, size_t width)
 {
-    size_t rows = (size_t)n_chunk, n = (size_t)n_parallel, vocab = (size_t)n_vocab;
+    t->token = arena_array(a, rows, sizeof *t->token);
+    t->pos = arena_array(a, rows, sizeof *t->pos);
+    t->logit_row = arena_array(a, rows, sizeof *t->logit_row);
+    t->row_seq = arena_array(a, rows, sizeof(struct sequence *));
+    t->dead = arena_array(a, rows, 1);
+    t->h = arena_array(a, (rows + 1) * width, sizeof *t->h);
+    t->nextn = arena_array(a, n, sizeof *t->nextn);
+    t->nextn_h = arena_array(a, n * width, sizeof *t->nextn_h);
+    return t->token && t->pos && t->logit_row && t->row_seq && t->dead && t->h && t->nextn && t->nextn_h ? 0 : -1;
+}
+
+int session_tables_alloc(struct session_tables *t, struct arena *a, const struct tables_request *of)
+{
+    size_t rows = (size_t)of->n_chunk, n = (size_t)of->n_parallel, vocab = (size_t)of->n_vocab;
+    size_t n_logits = (size_t)of->n_logits;
     t->seq = arena_array(a, n, sizeof *t->seq);
     t->sampling_history = arena_array(a, n, sizeof *t->sampling_history);
-    t->logits = arena_array(a, (size_t)n_logits * vocab, sizeof *t->logits);
-    t->kept = arena_array(a, (size_t)n_logits, sizeof(uint8_t *));
-    t->sampler = arena_alloc(a, sampler_bytes(n_vocab));
+    t->logits = arena_array(a, n_logits * vocab, sizeof *t->logits);
+    t->kept = arena_array(a, n_logits, sizeof(uint8_t *));
+    t->sampler = arena_alloc(a, sampler_bytes(of->n_vocab));
     t->token = arena_array(a, rows, sizeof *t->token);
     t->pos = arena_array(a, rows, sizeof *t->pos);
     t->logit_row = arena_array(a, rows, sizeof *t->logit_row);
     t->scored_row = arena_array(a, rows, sizeof *t->scored_row);
     t->row_seq = arena_array(a, rows, sizeof(struct sequence *));
     t->dead = arena_array(a, rows, 1);
-    t->history_bytes = round_up(sampler_history_most(n_vocab, (size_t)n_ctx), 64);
+    t->history_bytes = round_up(sampler_history_most(of->n_vocab, (size_t)of->n_ctx), 64);
     t->history_memory = arena_array(a, n, t->history_bytes);
     t->breakers = arena_array(a, n, vocab);
-    if (ngrams && alloc_ngrams(t, a, n_parallel, n_ctx))
+    if ((of->ngrams && alloc_ngrams(t, a, of->n_parallel, of->n_ctx)) ||
+        (of->nextn && alloc_pairs(&t->pairs, a, rows, n, (size_t)of->nextn)))
         return -1;
     return t->seq && t->sampling_history && t->logits && t->kept && t->sampler && t->token && t->pos && t->logit_row &&
                    t->scored_row && t->row_seq && t->dead && t->history_memory && t->breakers
@@ -36,11 +50,11 @@ int session_tables_alloc(struct session_tables *t, struct arena *a, int n_vocab,
                : -1;
 }
 
-uint64_t session_tables_bytes(int n_vocab, int n_logits, int n_chunk, int n_parallel, int n_ctx, int ngrams)
+uint64_t session_tables_bytes(const struct tables_request *of)
 {
     struct arena measured;
     struct session_tables t;
     arena_init_measuring(&measured);
-    session_tables_alloc(&t, &measured, n_vocab, n_logits, n_chunk, n_parallel, n_ctx, ngrams);
+    session_tables_alloc(&t, &measured, of);
     return measured.peak;
 }

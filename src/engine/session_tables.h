@@ -4,6 +4,7 @@
 #define ENGINE_SESSION_TABLES_H
 
 #include "base/arena.h"
+#include "engine/draft/nextn.h"
 #include "engine/draft/ngram.h"
 #include "model/model.h"
 #include "text/sampler/sampler.h"
@@ -16,6 +17,17 @@ struct sampling_history {
     void *memory;           /* for any history of plan.n_ctx tokens */
     uint8_t *breakers;      /* [n_vocab] tokens that end a repetition, for the texts with this hash */
     uint64_t breakers_hash; /* 0: not filled in yet */
+};
+
+/* Rows of pairs (model_nextn()), beside those of a batch, and what the layer that predicts has of each sequence. */
+struct pair_tables {
+    int32_t *token, *pos, *logit_row; /* [n_chunk] */
+    struct sequence **row_seq;        /* [n_chunk] */
+    uint8_t *dead;                    /* [n_chunk] */
+    float
+        *h; /* [n_chunk + 1][n_embd] rows behind the last norm: of a batch, then of its pairs; the last one is spare */
+    struct nextn *nextn; /* [n_parallel] beside seq */
+    float *nextn_h;      /* [n_parallel][n_embd] of theirs */
 };
 
 struct session_tables {
@@ -31,15 +43,22 @@ struct session_tables {
     uint8_t *history_memory;         /* [n_parallel][history_bytes] */
     uint8_t *breakers;               /* [n_parallel][n_vocab] */
     size_t history_bytes;
-    uint8_t *ngram_memory; /* [n_parallel][ngram_bytes()] */
-    struct ngram *ngram;   /* [n_parallel], where texts that repeat themselves are drafted from; NULL: none are */
+    uint8_t *ngram_memory;    /* [n_parallel][ngram_bytes()] */
+    struct ngram *ngram;      /* [n_parallel], where texts that repeat themselves are drafted from; NULL: none are */
+    struct pair_tables pairs; /* of a model whose own layer drafts */
 };
 
-/* Allocates them; ngrams 1: with those of drafts. Their contents are undefined. -1: the arena is too small. */
-int session_tables_alloc(struct session_tables *t, struct arena *a, int n_vocab, int n_logits, int n_chunk,
-                         int n_parallel, int n_ctx, int ngrams);
+/* What they are made for. */
+struct tables_request {
+    int n_vocab, n_logits, n_chunk, n_parallel, n_ctx;
+    int ngrams; /* 1: with those of drafts by what texts repeat */
+    int nextn;  /* values of a row, where a layer of the model drafts; 0: none does */
+};
+
+/* Allocates them. Their contents are undefined. -1: the arena is too small. */
+int session_tables_alloc(struct session_tables *t, struct arena *a, const struct tables_request *of);
 
 /* Bytes that session_tables_alloc() takes: measured. */
-uint64_t session_tables_bytes(int n_vocab, int n_logits, int n_chunk, int n_parallel, int n_ctx, int ngrams);
+uint64_t session_tables_bytes(const struct tables_request *of);
 
 #endif

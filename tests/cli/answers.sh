@@ -44,8 +44,17 @@ for flags in "--draft-max 32" "--draft off --draft-max 32"; do
 done
 run plan "$golden/qwen35moe.gguf" --memory max --json --draft ngram --draft-max 32
 cmp -s "$dir/out" "$dir/plan" && fail "a plan with drafts" "is that without" || pass
-run run -p 'Spell cat.' --draft mtp
-is "drafts of a source that is not there" 2 "" "--draft mtp: off[|]ngram[|]auto is expected"
+run run -p 'Spell cat.' --draft mpt
+is "drafts of a source that is not there" 2 "" "--draft mpt: off[|]ngram[|]mtp[|]auto is expected"
+# By a layer of the model: it is in the plan; a model without one says so, and answers.
+run plan "$golden/glm4moe.gguf" --memory max --json --draft ngram
+cp "$dir/out" "$dir/plan"
+run plan "$golden/glm4moe.gguf" --memory max --json --draft mtp
+cmp -s "$dir/out" "$dir/plan" && fail "a plan with a layer that drafts" "is that without" || pass
+run run -p 'Spell cat.' --temp 0
+cat=$(cat "$dir/out")
+run run -p 'Spell cat.' --temp 0 --draft mtp
+is "a model without such a layer" 0 "=$cat" "the file has no layer that predicts further tokens; drafts are what texts repeat"
 
 # A chat: a line a turn, in one sequence; empty lines are none.
 printf 'What is 9 + 4?\n\nSpell cat.\r\nWhat is the capital of Japan?' >"$dir/in"

@@ -21,6 +21,8 @@ struct draft {
     int n_forced;         /* of those of this step, the first ones: what the constraint forces */
     enum draft_kind kind; /* of the others */
     int predicted;        /* 1: these are the prediction's */
+    int by_nextn;         /* 1: the model's own layer made them; reach: so many it makes next (0: it has made none) */
+    int reach;
     struct forced forced;
     struct acceptance acceptance; /* begun 1: it is being learnt */
     int begun;

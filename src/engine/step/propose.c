@@ -34,6 +34,12 @@ static int by_constraint(struct stoker *s, struct job *j, int most, stoker_token
     return n;
 }
 
+/* Where the model's own layer drafts, only what stood behind many tokens is likelier. */
+static int is_likely(const struct stoker *s, const struct job *j)
+{
+    return !s->session->plan.nextn || j->draft.kind == DRAFT_BEGUN || j->draft.kind == DRAFT_LONG;
+}
+
 /* What its text repeats, and the prediction, which is learnt behind the prompt; behind n_guess drafts. */
 static int by_text(const struct stoker *s, struct job *j, int n_guess, int most, stoker_token *out)
 {
@@ -43,7 +49,7 @@ static int by_text(const struct stoker *s, struct job *j, int n_guess, int most,
     int n = ngram_propose(g, j->history, j->n_history, n_guess, most, out);
     j->draft.predicted = g->predicted;
     j->draft.kind = g->found == 0 ? DRAFT_BEGUN : g->found > 3 ? DRAFT_LONG : g->found > 2 ? DRAFT_MIDDLE : DRAFT_SHORT;
-    return n;
+    return is_likely(s, j) ? n : 0;
 }
 
 int propose(struct stoker *s, struct job *j, int most)
@@ -52,7 +58,7 @@ int propose(struct stoker *s, struct job *j, int most)
     struct draft *d = &j->draft;
     int n = 0, forced = 0;
     d->kind = DRAFT_OWN;
-    d->n_forced = d->predicted = 0;
+    d->n_forced = d->predicted = d->by_nextn = 0;
     if (d->source) {
         n = draft_propose(d, j->history, j->n_history, most, s->session->model->p.n_vocab, out);
     } else {

@@ -3,12 +3,14 @@
  * A step holds the next row of every decoding job, and prompt rows up to the plan's chunk, assigned in shares of at most a page to the
  * jobs that have prompts left, oldest first. While a job decodes, a step has no more prompt rows than about a second allows, so that
  * its next token does not wait longer. Tokens may be drafted (propose.h): then a decoding job has rows for them behind its own, and they
- * are verified row by row (verify.h). A job whose event queue is full takes no part in steps until its caller reads. Rows that left
- * a step (cancelled, or one of their experts is unreadable) end their job; the others continue with the same bits. */
+ * are verified row by row (verify.h), and a layer of the model that drafts follows what holds (nextn.h). A job whose event queue is full
+ * takes no part in steps until its caller reads. Rows that left a step (cancelled, or one of their experts is unreadable) end their job;
+ * the others continue with the same bits. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/admission.h"
 #include "engine/step/masks.h"
+#include "engine/step/nextn.h"
 #include "engine/step/propose.h"
 #include "engine/step/verify.h"
 #include "model/tables.h"
@@ -174,13 +176,13 @@ static void find_memory(struct stoker *s, struct step *p)
 }
 
 /* No cut is among the rows of drafts but at their end. */
-static int drafts_of(struct stoker *s, struct job *j, int most)
+static int drafts_of(struct stoker *s, struct share *e, int most)
 {
-    int n = 0;
+    struct job *j = e->job;
     most = propose_most(s, j, most);
-    while (n < most && !is_cut(s, j, j->n_done + (size_t)n + 1))
-        n++;
-    return n > 0 ? propose(s, j, n) : 0;
+    while (e->room < most && !is_cut(s, j, j->n_done + (size_t)e->room + 1))
+        e->room++;
+    return e->room > 0 ? propose(s, j, e->room) : 0;
 }
 
 /* Drafted rows behind those of jobs that decode, in equal shares; who leaves some of its own leaves them to younger ones. Where they have a
@@ -194,12 +196,14 @@ static int add_drafts(struct stoker *s, struct step *p, int decoding)
         struct share *e = &p->share[i];
         if (e->job->state != JOB_DECODE)
             continue;
-        e->drafts = drafts_of(s, e->job, plan->priced ? left : (left + decoding - 1) / decoding);
+        e->drafts = drafts_of(s, e, plan->priced ? left : (left + decoding - 1) / decoding);
         left -= plan->priced ? 0 : e->drafts;
         decoding--;
     }
     if (plan->priced && !prompts)
         propose_priced(s, p, all);
+    else
+        nextn_propose(s, p, left);
     for (int i = 0; i < p->n; i++) {
         p->share[i].rows += p->share[i].drafts;
         sum += p->share[i].drafts;
@@ -458,6 +462,7 @@ static void left_step(struct stoker *s, const struct share *e, const struct erro
 static void finish_step(struct stoker *s, struct step *p, const struct error *why)
 {
     verify_drafts(s, p);
+    nextn_learn(s, p);
     for (int i = 0; i < p->n; i++) {
         struct share *e = &p->share[i];
         if (e->rows && !p->batch.dead[e->first] && !e->job->no_cache)

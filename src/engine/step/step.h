@@ -20,6 +20,7 @@ struct share {
     int most;         /* rows that it may have: of those that it records, as many as find memory */
     int logits_index; /* index of its last row's logits, or, with drafts, of its first row's; -1: none are computed */
     int drafts;       /* of the rows, the last ones: drafted tokens */
+    int room;         /* for so many drafts */
     struct choice choice; /* with drafts: what came of them */
 };
 

@@ -88,7 +88,7 @@ static struct routes routes_begin(struct step *s, int l, int n_used)
         memset(r.id, 0xff, n * sizeof *r.id);
     for (int row = 0; s->m->forced && !s->pairs && row < s->n_rows; row++)
         forced_routes_row(s->m->forced, l, s->b->pos[row], r.id + (size_t)row * (size_t)n_used, n_used);
-    r.is_turned = steering_route(s, l, r.id, n_used);
+    r.is_turned = !s->pairs && steering_route(s, l, r.id, n_used);
     return r;
 }
 

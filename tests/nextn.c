@@ -1,0 +1,533 @@
+/* links: engine text model store op machine kernel format base
+ *
+ * The layer that predicts further tokens: what it computes, and that the engine drafts by it what it would.
+ *
+ *     build/tests/nextn [-t TEST] [MODEL.gguf...]        without one: every golden beside which there is a NAME.nextn.ref
+ *
+ *     golden    logits of all pairs of a text against a reference in double precision, with --exact
+ *     same      the same to the bit in chunks of any size, by threads, with the smallest memory
+ *     drafts    answers that go where the layer leads, or, by a coin, elsewhere: as many drafts are computed and hold as by the definition,
+ *               step by step; across a page
+ *     settings  answers where it leads most of the time: many hold in small chunks, together, streamed, with preemption, behind known
+ *               prefixes; and every answer and log-probability is that without drafts
+ *     unbound   a file in which a tensor of the layer is missing, or has another shape: the other sources' drafts, the same answers, pages
+ *               as without such a layer
+ *     unread    an expert of the layer that cannot be read: the same answers, with which nothing is drafted any more
+ *
+ * A line a test and model. tools/nextn_f64.py makes references. */
+#include "base/hash.h"
+#include "base/rng.h"
+#include "engine/engine.h"
+#include "golden_ref.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { N_CTX = 420, MOST_ANSWER = 64, TOP = 2 };
+
+#include "answers.h"
+#include "temporary.h"
+
+static int passed, failed;
+static const char *only; /* -t */
+
+static void verdict(const char *path, const char *test, int ok, const char *detail)
+{
+    const char *name = strrchr(path, '/');
+    printf("%s %-9s %-22s %s\n", ok ? "ok  " : "FAIL", test, name ? name + 1 : path, detail);
+    fflush(stdout);
+    *(ok ? &passed : &failed) += 1;
+}
+
+static int wanted(const char *test) { return !only || strcmp(only, test) == 0; }
+
+/* ---- by the definition -------------------------------------------------------------------------------------------------------- */
+
+/* A text as far as it is computed, and its pairs. */
+struct world {
+    struct session *s;
+    size_t n_embd, n_vocab;
+    float *h;      /* [N_CTX][n_embd] rows behind the last norm */
+    float *logits; /* [n_vocab] of the pair that was computed last */
+    int n, n_pair; /* positions; pairs of positions below n_pair */
+};
+
+static int world_open(struct world *w, const char *path, const struct session_options *o)
+{
+    struct error err = {0};
+    *w = (struct world){.n_pair = 1};
+    if (session_prepare(&w->s, path, o, 0, &err) || session_load(w->s, o, &err)) {
+        printf("     %s\n", err.text);
+        return -1;
+    }
+    w->n_embd = (size_t)w->s->model->p.n_embd;
+    w->n_vocab = (size_t)w->s->model->p.n_vocab;
+    w->h = malloc(N_CTX * w->n_embd * sizeof *w->h);
+    w->logits = malloc(w->n_vocab * sizeof *w->logits);
+    return w->s->plan.nextn ? 0 : -1;
+}
+
+static void world_close(struct world *w)
+{
+    session_close(w->s);
+    free(w->h);
+    free(w->logits);
+}
+
+static struct session_options world_options(enum kv_type kv, int exact)
+{
+    return (struct session_options){.tier = cpu_best_tier(),
+                                    .plan_request = {.how = PLAN_WHOLE,
+                                                     .n_ctx = N_CTX,
+                                                     .n_parallel = 1,
+                                                     .n_chunk = 64,
+                                                     .n_threads = 1,
+                                                     .kv = kv,
+                                                     .exact = exact,
+                                                     .n_draft = 1,
+                                                     .ngrams = 1,
+                                                     .nextn = 1,
+                                                     .all_logits = 1}};
+}
+
+/* The text up to n, `chunk` rows at a time. */
+static void compute(struct world *w, const int32_t *id, int n, int chunk)
+{
+    while (w->n < n) {
+        struct batch b = session_batch(w->s);
+        int rows = n - w->n < chunk ? n - w->n : chunk;
+        for (int i = 0; i < rows; i++)
+            batch_add(w->s, &b, &w->s->tables.seq[0], id[w->n + i], w->n + i, 0);
+        b.n_prompt = rows;
+        model_forward(w->s->model, &b);
+        session_commit(&b);
+        memcpy(w->h + (size_t)w->n * w->n_embd, b.h, (size_t)rows * w->n_embd * sizeof(float));
+        w->n += rows;
+    }
+}
+
+/* Pairs of the text up to position n, their logits into out [n - n_pair][n_vocab], or nowhere. */
+static void pairs(struct world *w, const int32_t *id, int n, int chunk, float *out)
+{
+    for (int rows; w->n_pair < n; w->n_pair += rows) {
+        struct batch b = session_pairs(w->s);
+        rows = n - w->n_pair < chunk ? n - w->n_pair : chunk;
+        for (int i = 0; i < rows; i++)
+            pairs_add(w->s, &b, &w->s->tables.seq[0], id[w->n_pair + i], w->n_pair + i, out != NULL);
+        memcpy(b.h, w->h + (size_t)(w->n_pair - 1) * w->n_embd, (size_t)rows * w->n_embd * sizeof(float));
+        model_nextn(w->s->model, &b);
+        if (out)
+            memcpy(out, b.logits, (size_t)rows * w->n_vocab * sizeof(float));
+        out += out ? (size_t)rows * w->n_vocab : 0;
+    }
+}
+
+/* The token that follows by a pair of a token at a position; h becomes what a further one goes by. */
+static int32_t follows(struct world *w, int32_t token, int pos, float *h)
+{
+    struct batch b = session_pairs(w->s);
+    int32_t best = 0;
+    seq_reserve(&w->s->tables.seq[0], pos + 1);
+    pairs_add(w->s, &b, &w->s->tables.seq[0], token, pos, 1);
+    memcpy(b.h, h, w->n_embd * sizeof(float));
+    model_nextn(w->s->model, &b);
+    memcpy(h, b.h, w->n_embd * sizeof(float));
+    for (int32_t i = 1; i < (int32_t)w->n_vocab; i++)
+        best = b.logits[i] > b.logits[best] ? i : best;
+    return best;
+}
+
+/* The k tokens that follow id [n] by the layer, behind its last one. */
+static void follow(struct world *w, const int32_t *id, int n, int k, int32_t *out)
+{
+    float *h = malloc(w->n_embd * sizeof *h);
+    compute(w, id, n - 1, 1);
+    pairs(w, id, n - 1, 1, NULL);
+    memcpy(h, w->h + (size_t)(n - 2) * w->n_embd, w->n_embd * sizeof *h);
+    for (int i = 0; i < k; i++)
+        out[i] = follows(w, i ? out[i - 1] : id[n - 1], n - 1 + i, h);
+    free(h);
+}
+
+/* ---- what it computes ---------------------------------------------------------------------------------------------------------- */
+
+static void golden(const char *path, const struct ref *r, double tolerance)
+{
+    struct session_options o = world_options(KV_F32, 1);
+    struct world w;
+    size_t n = (size_t)r->n_token - 1, n_vocab = (size_t)r->n_vocab;
+    float *x = malloc(n * n_vocab * sizeof *x);
+    double worst = 0;
+    char detail[60];
+    int ok = world_open(&w, path, &o) == 0 && w.n_vocab == n_vocab;
+    if (ok) {
+        compute(&w, r->token, r->n_token, 64);
+        pairs(&w, r->token, r->n_token, 64, x);
+    }
+    for (size_t p = 0; p < n && ok; p++) {
+        double diff = 0, size = 0;
+        for (size_t v = 0; v < n_vocab; v++) {
+            double want = r->logits[(p + 1) * n_vocab + v], d = fabs(x[p * n_vocab + v] - want);
+            diff = !(d <= diff) ? d : diff;
+            size = fabs(want) > size ? fabs(want) : size;
+        }
+        worst = !(diff / size <= worst) ? diff / size : worst;
+    }
+    snprintf(detail, sizeof detail, "largest error %.2e", worst);
+    verdict(path, "golden", ok && worst <= tolerance, detail);
+    world_close(&w);
+    free(x);
+}
+
+static uint64_t hash_of(const char *path, const struct ref *r, int threads, int least, int chunk, int pair_chunk)
+{
+    struct session_options o = world_options(KV_F16, 0);
+    struct world w;
+    size_t n = (size_t)r->n_token - 1;
+    float *x = malloc(n * (size_t)r->n_vocab * sizeof *x);
+    uint64_t hash = 0;
+    o.plan_request.n_threads = threads;
+    o.plan_request.how = least ? PLAN_MINIMUM : PLAN_WHOLE;
+    if (world_open(&w, path, &o) == 0) {
+        compute(&w, r->token, r->n_token, chunk);
+        pairs(&w, r->token, r->n_token, pair_chunk, x);
+        hash = hash64(x, n * (size_t)r->n_vocab * sizeof *x, 0);
+    }
+    world_close(&w);
+    free(x);
+    return hash;
+}
+
+static void same_bits(const char *path, const struct ref *r)
+{
+    static const int way[][4] = {{1, 0, 1, 1}, {2, 0, 64, 5}, {3, 1, 7, 23}, {1, 1, 64, 64}};
+    uint64_t truth = hash_of(path, r, 1, 0, 64, 64);
+    int ok = truth != 0;
+    for (size_t i = 0; i < sizeof way / sizeof *way && ok; i++)
+        ok = hash_of(path, r, way[i][0], way[i][1], way[i][2], way[i][3]) == truth;
+    verdict(path, "same", ok, "");
+}
+
+/* ---- what is drafted by it ------------------------------------------------------------------------------------------------------ */
+
+static const int prompt_lengths[] = {9, 230}; /* the second answer goes on in another page */
+
+static void make_prompt(int32_t *id, int n, int n_vocab, uint32_t which)
+{
+    for (int i = 0; i < n; i++)
+        id[i] = (int32_t)(rng_u64(79, (uint64_t)i, 7, which) % (uint64_t)n_vocab);
+}
+
+static struct stoker_request scripted(const int32_t *id, int n_prompt, int n_answer)
+{
+    struct stoker_request r = {.prompt = id,
+                               .n_prompt = (size_t)n_prompt,
+                               .script = id + n_prompt,
+                               .max_tokens = n_answer,
+                               .sampling = stoker_sampling_defaults(),
+                               .wants_logprobs = 1,
+                               .n_top_logprobs = TOP,
+                               .ignore_end = 1,
+                               .no_cache = 1};
+    return r;
+}
+
+static struct stoker_options options(const char *draft)
+{
+    return (struct stoker_options){
+        .memory = STOKER_MEMORY_MAX, .n_ctx = N_CTX, .n_threads = 1, .n_chunk = 64, .draft = draft};
+}
+
+static int less(int a, int b) { return a < b ? a : b; }
+
+/* An answer of n tokens behind the prompt in id, written as the engine's steps go along: a coin says whether each draft holds. Counts the
+ * drafts that there must be. */
+static void lead(struct world *w, int32_t *id, int n_prompt, int n, int most, size_t *drafted, size_t *accepted)
+{
+    int at = n_prompt + 1, end = n_prompt + n, reach = 1; /* the first token is the prompt's */
+    id[n_prompt] = (int32_t)(rng_u64(80, 0, 7, 0) % w->n_vocab);
+    while (at < end) {
+        int page = KV_PAGE - (at - 1) % KV_PAGE, want = less(less(reach, most), end - at - 1), right = 0;
+        int32_t next[NEXTN_MOST];
+        want = page == KV_PAGE ? 0 : less(want, page);
+        follow(w, id, at, want, next);
+        while (right < want && rng_u64(81, (uint64_t)at, 7, (uint32_t)right) % 4)
+            right++;
+        for (int i = 0; i < right; i++)
+            id[at++] = next[i];
+        id[at] = (int32_t)(rng_u64(82, (uint64_t)at, 7, 0) % w->n_vocab);
+        id[at] = right < want && id[at] == next[right] ? (id[at] + 1) % (int32_t)w->n_vocab : id[at];
+        at++;
+        *drafted += (size_t)want;
+        *accepted += (size_t)right;
+        reach = want ? less(right + 1, NEXTN_MOST) : reach;
+    }
+}
+
+static int same(const struct answer *a, const struct answer *b)
+{
+    return a->n == b->n && a->end.kind == STOKER_END && b->end.kind == STOKER_END && same_tokens(a, b, a->n);
+}
+
+static void drafts(const char *path)
+{
+    enum { ANSWER = 60, DRAFTS = 5 };
+    char detail[120];
+    for (uint32_t i = 0; i < sizeof prompt_lengths / sizeof *prompt_lengths; i++) {
+        struct session_options so = world_options(KV_F16, 0);
+        struct stoker_options o = options("mtp"), plain = options("off");
+        struct world w;
+        struct stoker *s, *without;
+        struct answer a = {.n = 0}, truth = {.n = 0};
+        int32_t id[N_CTX];
+        size_t drafted = 0, accepted = 0;
+        o.n_draft = DRAFTS;
+        int ok = world_open(&w, path, &so) == 0 && (s = engine(path, &o)) != NULL;
+        if (ok) {
+            make_prompt(id, prompt_lengths[i], (int)w.n_vocab, i);
+            lead(&w, id, prompt_lengths[i], ANSWER, DRAFTS, &drafted, &accepted);
+            struct stoker_request r = scripted(id, prompt_lengths[i], ANSWER);
+            without = engine(path, &plain);
+            ok = ask(s, &r, &a) == 0 && ask(without, &r, &truth) == 0 && same(&truth, &a);
+            stoker_close(s);
+            stoker_close(without);
+        }
+        ok = ok && a.end.u.end.n_drafted == drafted && a.end.u.end.n_accepted == accepted && accepted > 20;
+        snprintf(detail, sizeof detail, "%zu of %zu drafts; by the definition %zu of %zu", a.end.u.end.n_accepted,
+                 a.end.u.end.n_drafted, accepted, drafted);
+        verdict(path, "drafts", ok, detail);
+        world_close(&w);
+    }
+}
+
+/* ---- settings -------------------------------------------------------------------------------------------------------------------- */
+
+enum { TEXTS = 4, LENGTH = 40 };
+static const int lengths[TEXTS] = {9, 30, 241, 118};
+static int32_t text[TEXTS][N_CTX];
+static struct answer truths[TEXTS];
+
+/* Texts where the first draft of every position holds, but for each seventh. */
+static int make_texts(const char *path)
+{
+    struct session_options so = world_options(KV_F16, 0);
+    struct stoker_options plain = options("off");
+    struct stoker *s = engine(path, &plain);
+    int ok = s != NULL;
+    for (uint32_t t = 0; t < TEXTS && ok; t++) {
+        struct world w;
+        ok = world_open(&w, path, &so) == 0;
+        if (ok) {
+            make_prompt(text[t], lengths[t], (int)w.n_vocab, 20 + t);
+            for (int at = lengths[t]; at < lengths[t] + LENGTH; at++)
+                if (at % 7)
+                    follow(&w, text[t], at, 1, &text[t][at]);
+                else
+                    text[t][at] = (int32_t)(rng_u64(83, (uint64_t)at, 7, t) % w.n_vocab);
+            struct stoker_request r = scripted(text[t], lengths[t], LENGTH);
+            ok = ask(s, &r, &truths[t]) == 0;
+        }
+        world_close(&w);
+    }
+    stoker_close(s);
+    return ok;
+}
+
+/* All texts, n at a time. */
+static void in_setting(const char *path, const char *what, const struct stoker_options *o, int n, int cached)
+{
+    struct stoker *s = engine(path, o);
+    struct stoker_stats stats = {0};
+    char detail[100];
+    int ok = s != NULL;
+    for (int round = 0; round < 2 && ok; round++)
+        for (int t = 0; t < TEXTS && ok; t += n) {
+            struct stoker_request r[TEXTS];
+            struct stoker_error err;
+            struct answer a;
+            stoker_id id[TEXTS];
+            for (int i = 0; i < n; i++) {
+                r[i] = scripted(text[t + i], lengths[t + i], LENGTH);
+                r[i].no_cache = !cached;
+            }
+            ok = stoker_submit_all(s, r, (size_t)n, id, &err) == 0;
+            for (int i = 0; i < n && ok; i++) {
+                collect(s, id[i], &a);
+                ok = same(&truths[t + i], &a);
+            }
+        }
+    if (s)
+        stoker_stats_of(s, &stats);
+    stoker_close(s);
+    uint64_t answers = 2 * TEXTS * LENGTH;
+    snprintf(detail, sizeof detail, "%s: %llu of %llu drafts for %llu tokens, %llu preempted", what,
+             (unsigned long long)stats.accepted_tokens, (unsigned long long)stats.drafted_tokens,
+             (unsigned long long)answers, (unsigned long long)stats.preempted);
+    ok = ok && 3 * stats.accepted_tokens > answers && (!o->n_pages || stats.preempted > 0);
+    verdict(path, "settings", ok && (!cached || stats.cached_tokens > 0), detail);
+}
+
+static void settings(const char *path)
+{
+    struct stoker_options o = options("mtp");
+    struct stoker_plan plan;
+    struct stoker_error err;
+    if (!make_texts(path)) {
+        verdict(path, "settings", 0, "no texts");
+        return;
+    }
+    in_setting(path, "alone", &o, 1, 0);
+    o.cache_ram = 64 << 20;
+    in_setting(path, "known", &o, 1, 1);
+    o.cache_ram = 0;
+    o.n_parallel = TEXTS;
+    o.n_chunk = 23;
+    o.n_draft = 9;
+    in_setting(path, "together", &o, TEXTS, 0);
+    o.memory = STOKER_MEMORY_MIN;
+    o.n_threads = 2;
+    in_setting(path, "least memory", &o, TEXTS, 0);
+    if (stoker_plan(&plan, path, &o, &err) == 0) {
+        o.memory = plan.minimum + (plan.whole - plan.minimum) / 2;
+        in_setting(path, "half streamed", &o, 2, 0);
+    }
+    o = options("mtp");
+    o.n_parallel = 3;
+    o.n_pages = 2;
+    in_setting(path, "few pages", &o, TEXTS, 0);
+}
+
+/* ---- files that are not whole -------------------------------------------------------------------------------------------------------- */
+
+enum { LOADED = 1 << 16 };                 /* bytes: reads of so many are those of the whole file when it is opened */
+static _Atomic uint64_t bad_from, bad_end; /* bytes of the file that no smaller read may have */
+
+/* Stands before the C library's, under the threads that read. */
+ssize_t pread(int fd, void *to, size_t n, off_t at)
+{
+    uint64_t first = (uint64_t)at;
+    if (n < LOADED && first < atomic_load(&bad_end) && first + n > atomic_load(&bad_from)) {
+        errno = ENXIO; /* is not tried again */
+        return -1;
+    }
+    return (ssize_t)syscall(SYS_pread64, fd, to, n, at);
+}
+
+static void unread(const char *path)
+{
+    struct stoker_options o = options("mtp");
+    struct answer a = {.n = 0};
+    char detail[60];
+    o.reader = "threads";
+    o.memory = STOKER_MEMORY_MIN;
+    struct stoker *s = make_texts(path) ? engine(path, &o) : NULL;
+    if (s) {
+        const struct model *m = s->session->model;
+        const struct expert_extent *x = &m->expert_layer[m->p.n_layer].part[0];
+        struct stoker_request r = scripted(text[0], lengths[0], LENGTH);
+        atomic_store(&bad_from, x->offset);
+        atomic_store(&bad_end, x->offset + x->bytes * (uint64_t)m->p.n_expert);
+        ask(s, &r, &a);
+        atomic_store(&bad_end, 0);
+    }
+    stoker_close(s);
+    snprintf(detail, sizeof detail, "%zu drafts", a.end.u.end.n_drafted);
+    verdict(path, "unread", same(&truths[0], &a) && a.end.u.end.n_drafted == 0, detail);
+}
+
+/* The file with some bytes in place of others. 0, or -1. */
+static int changed(const char *path, char copy[TEMPORARY_PATH], const char *from, const char *to, size_t n)
+{
+    FILE *f = fopen(path, "rb");
+    int fd = temporary_file(copy, "nextn"), ok = f && fd >= 0 && fseek(f, 0, SEEK_END) == 0;
+    size_t size = ok ? (size_t)ftell(f) : 0;
+    char *bytes = malloc(size + 1), *at = NULL;
+    ok = ok && fseek(f, 0, SEEK_SET) == 0 && fread(bytes, 1, size, f) == size;
+    if (ok && (at = memmem(bytes, size, from, n)) != NULL)
+        memcpy(at, to, n);
+    ok = ok && at && write(fd, bytes, size) == (ssize_t)size;
+    if (f)
+        fclose(f);
+    if (fd >= 0)
+        close(fd);
+    free(bytes);
+    return ok ? 0 : -1;
+}
+
+static void unbound(const char *path)
+{
+    static const char hnorm[] = "nextn.hnorm.weight\1\0\0\0\50", missing[] = "nextn.knorm.weight\1\0\0\0\50",
+                      shorter[] = "nextn.hnorm.weight\1\0\0\0\44";
+    const char *const as[] = {missing, shorter};
+    struct stoker_options o = options("mtp"), ngram = options("ngram");
+    int ok = make_texts(path);
+    for (int i = 0; i < 2 && ok; i++) {
+        char copy[TEMPORARY_PATH];
+        struct stoker_plan with = {.n_ctx = 0}, without = {.n_ctx = 0};
+        struct stoker_error err;
+        struct answer a;
+        ok = changed(path, copy, hnorm, as[i], sizeof hnorm - 1) == 0;
+        struct stoker *s = ok ? engine(copy, &o) : NULL;
+        struct stoker_request r = scripted(text[0], lengths[0], LENGTH);
+        ok = s && ask(s, &r, &a) == 0 && same(&truths[0], &a) && stoker_plan(&with, copy, &o, &err) == 0 &&
+             stoker_plan(&without, path, &ngram, &err) == 0 && with.kv_bytes_per_token == without.kv_bytes_per_token;
+        stoker_close(s);
+        unlink(copy);
+    }
+    verdict(path, "unbound", ok, "");
+}
+
+/* ---- run --------------------------------------------------------------------------------------------------------------------------- */
+
+static void run_model(const char *path)
+{
+    char reference[4096];
+    struct ref r;
+    snprintf(reference, sizeof reference, "%.*s.nextn.ref", (int)strlen(path) - 5, path);
+    if (ref_read(&r, reference)) {
+        verdict(path, "golden", 0, "no reference");
+        return;
+    }
+    if (wanted("golden"))
+        golden(path, &r, 1e-5);
+    if (wanted("same"))
+        same_bits(path, &r);
+    if (wanted("drafts"))
+        drafts(path);
+    if (wanted("settings"))
+        settings(path);
+    if (wanted("unbound"))
+        unbound(path);
+    if (wanted("unread"))
+        unread(path);
+    ref_free(&r);
+}
+
+int main(int argc, char **argv)
+{
+    int first = 1;
+    glob_t found;
+    if (argc > 2 && strcmp(argv[1], "-t") == 0) {
+        only = argv[2];
+        first = 3;
+    }
+    for (int i = first; i < argc; i++)
+        run_model(argv[i]);
+    if (first == argc && glob(TEST_DATA "/golden/*.nextn.ref", 0, NULL, &found) == 0) {
+        for (size_t i = 0; i < found.gl_pathc; i++) {
+            char path[4096];
+            snprintf(path, sizeof path, "%.*s.gguf", (int)strlen(found.gl_pathv[i]) - 10, found.gl_pathv[i]);
+            run_model(path);
+        }
+        globfree(&found);
+    }
+    printf("nextn: %d passed, %d failed\n", passed, failed);
+    return failed > 0 || passed == 0;
+}
