@@ -137,6 +137,8 @@ struct stoker_options {
     int cache_on_request;  /* 1: nothing is written to cache_dir until stoker_cache_keep() */
     uint64_t server;       /* bytes that the caller itself needs (connections, buffers): the plan counts them */
     uint64_t
+        library; /* bytes that searching sources takes beside the engine; the plan counts them in a part of their own */
+    uint64_t
         steer_memory; /* bytes for vectors: the sum of stoker_vector_bytes() of those that are open at a time. 0: none can be */
     /* Most drafted tokens of a step, of all sequences, at most STOKER_DRAFT_MOST; 0: nothing is drafted, and the plan has nothing for it.
      * Drafts change no token and no log-probability: they are computed behind a sequence's last token, in the same step, and hold as long
@@ -901,7 +903,7 @@ void stoker_reply_close(struct stoker_reply *r);
 
 /* ---- plan and statistics ------------------------------------------------------------------------------------------------- */
 
-enum { STOKER_PLAN_PARTS = 22, STOKER_TYPES = 42 };
+enum { STOKER_PLAN_PARTS = 23, STOKER_TYPES = 42 };
 
 /* The memory plan. Sizes are bytes. Strings that are pointers are static. */
 struct stoker_plan {

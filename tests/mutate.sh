@@ -636,6 +636,13 @@ mutate nextn-goes-on-from "$(nextn drafts)" src/engine/step/nextn.c 's|k ? b.h +
 mutate nextn-of-chunks "$(nextn settings)" src/engine/step/nextn.c 's|^        memcpy(to, x->h, row);|        memset(to, 0, row);|'
 mutate drafts-over-events "drafts -t events $ember" src/engine/step/propose.c 's|answer < events - 2 ? answer : events - 2|answer + 0 * events|'
 
+# tools that stoker runs: a passage gets another number each time, bytes that are no text come through, rounds have no end, results take more than
+# their room
+mutate a-number-each-time "unit/toolbox/passages" src/toolbox/passages.c 's|if (p->list\[i\].chunk == of->chunk|if (i < 0 \&\& p->list[i].chunk == of->chunk|'
+mutate results-as-they-come "unit/toolbox/toolbox" src/toolbox/toolbox.c 's|put_valid(&valid, raw.text, raw.n)|buffer_put(\&valid, raw.text, raw.n)|'
+mutate rounds-without-end cli/run_library src/cli/chat/chat.c 's|return c->round >= TOOLBOX_ROUNDS - 1|return c->round < 0|'
+mutate passages-without-room "unit/toolbox/library_tools" src/toolbox/library_tools.c 's|out->n < space ? space - out->n : 0|SIZE_MAX|'
+
 [ $skipped -eq 0 ] || echo "$skipped skipped"
 [ "$dry" ] || echo "$red red, $green green"
 [ $green -eq 0 ] && [ $red -gt 0 ]

@@ -252,6 +252,7 @@ static const char *part_means(const char *name)
                                            {"capture", "activations that are recorded"},
                                            {"embed", "all of the model of --embed"},
                                            {"rerank", "all of the model of --rerank"},
+                                           {"library", "sources that are searched"},
                                            {"kernel", "tables that the system keeps of all this"},
                                            {"slack", "left free"}};
     for (size_t i = 0; i < sizeof means / sizeof *means; i++)

@@ -62,7 +62,7 @@ static int answer_once(struct chat *c, const struct prompt_text *prompt)
 struct run {
     const char *prompt, *system, *model, *tools, *close, *session, *forget;
     char cache_dir[PATH_MAX];
-    struct text_list file;
+    struct text_list file, library;
     struct prompt_text text; /* of one answer; NULL: a chat */
     int lines, sessions, no_profile;
     int logprobs; /* -1: none */
@@ -93,6 +93,8 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
          "chat template (default: the model's own)"},
         {"--tools", NULL, FLAG_TEXT, &r->tools, 0, 0, "FILE", "tools the model may call; asks before it runs one",
          .heading = "Tools, and answers of a form"},
+        {"--library", NULL, FLAG_TEXTS, &r->library, 0, 0, "NAME",
+         "let the model search this source of the library, and cite it; all: every one; DIR/: of this folder"},
         {"--tool-format", NULL, FLAG_TEXT, &r->options.tool_format, 0, 0, "NAME",
          "how calls are written (default: as the template does)"},
         {"--no-tool-grammar", NULL, FLAG_SWITCH, &c->reply.unchecked, 0, 0, NULL,
@@ -152,6 +154,8 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
 static int prepare(struct run *r, struct chat *c)
 {
     int status = form_read(&r->form, &c->reply.answer);
+    c->tools.quiet = c->json;
+    r->options.library = tools_memory(&r->library);
     c->reply.free_limit = r->close && strcmp(r->close, "off") == 0;
     c->reply.answer.free_limit = r->close ? c->reply.free_limit : !r->form.schema;
     c->request.wants_logprobs = r->logprobs >= 0;
@@ -169,13 +173,13 @@ static int prepare(struct run *r, struct chat *c)
     if (status == 0 && !r->no_profile)
         profile_take(r->model, &r->options);
     if (status == 0)
-        status = tools_read(&c->tools, r->tools);
+        status = tools_open(&c->tools, r->tools, &r->library);
     if (status == 0 && !(c->message = json_array()))
         status = 1;
     if (status == 0 && r->session)
         status = conversation_open(&c->conversation, c, r->session);
-    c->reply.tools = c->tools.json;
-    c->reply.n_tools = c->tools.n;
+    c->reply.tools = c->tools.box.governs.text;
+    c->reply.n_tools = c->tools.box.governs.n;
     return status;
 }
 

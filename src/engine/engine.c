@@ -114,6 +114,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->server = o->server;
     w->steer = o->steer_memory;
     w->capture = o->capture_memory;
+    w->library = o->library;
     w->importance = o->importance;
     w->cache_dir = o->cache_dir != NULL;
     w->n_queue = o->n_queue;

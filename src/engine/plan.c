@@ -16,8 +16,9 @@
 enum { CTX_MAX = 1 << 30 };
 
 static const char *const part_names[PLAN_PARTS] = {
-    "code",   "index",  "text",   "weights", "kv_b",  "rows",    "kv",         "state", "act",    "logits", "slots",
-    "reader", "stacks", "prefix", "server",  "steer", "capture", "importance", "embed", "rerank", "kernel", "slack",
+    "code",    "index",      "text",  "weights", "kv_b",    "rows",   "kv",     "state",
+    "act",     "logits",     "slots", "reader",  "stacks",  "prefix", "server", "steer",
+    "capture", "importance", "embed", "rerank",  "library", "kernel", "slack",
 };
 
 const char *plan_part_name(enum plan_part p) { return part_names[p]; }
@@ -187,6 +188,9 @@ static int check_request(const struct planner *pl, struct error *err)
     if (w->steer > MAX_BYTES)
         return error_set(err, ERR_MEMORY, "--steer-memory %llu bytes are more than any machine has",
                          (unsigned long long)w->steer);
+    if (w->library > MAX_BYTES)
+        return error_set(err, ERR_MEMORY, "the library's own memory, %llu bytes, is more than any machine has",
+                         (unsigned long long)w->library);
     if (w->capture > MAX_BYTES)
         return error_set(err, ERR_MEMORY, "--capture-memory %llu bytes are more than any machine has",
                          (unsigned long long)w->capture);

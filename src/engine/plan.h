@@ -34,6 +34,7 @@ enum plan_part {
     PLAN_IMPORTANCE, /* sums of what weights are multiplied with */
     PLAN_EMBED,      /* all of a second model, which makes vectors */
     PLAN_RERANK,     /* and of a third, which judges pairs */
+    PLAN_LIBRARY,    /* sources that are searched for the model */
     PLAN_KERNEL,
     PLAN_SLACK,
     PLAN_PARTS
@@ -81,10 +82,10 @@ struct plan_request {
         uint64_t cache_ram;
     } defaults;
     struct speed_rates rates; /* of the machine, for the plan's figures; they decide nothing. 0: usual ones */
-    uint64_t cache_ram, server, steer, capture; /* bytes; steer: of vectors */
-    int cache_dir;                              /* 1: prefixes are kept in files too */
-    int n_queue;                                /* requests that may wait; 0: so few that they are in the slack */
-    int slots[EXPERT_CLASSES], n_slots;         /* per class; tests and research */
+    uint64_t cache_ram, server, steer, capture, library; /* bytes; steer: of vectors */
+    int cache_dir;                                       /* 1: prefixes are kept in files too */
+    int n_queue;                        /* requests that may wait; 0: so few that they are in the slack */
+    int slots[EXPERT_CLASSES], n_slots; /* per class; tests and research */
     enum kv_type kv;
     int exact, lock;
     int importance; /* 1: importance is collected */

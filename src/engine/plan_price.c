@@ -316,6 +316,7 @@ struct plan plan_price(const struct planner *pl, const struct config *asked)
                           disk_bytes(pl, p.max_page);
     p.part[PLAN_STEER] = steer_bytes(pl, c);
     p.part[PLAN_CAPTURE] = w->capture ? w->capture + CAPTURE_STACK : 0;
+    p.part[PLAN_LIBRARY] = w->library;
     p.part[PLAN_IMPORTANCE] = w->importance ? collector_bytes(pl->m) : 0;
     int buffered = p.buffered;
     p.least_encoders = c->least_encoders;

@@ -248,10 +248,13 @@ static int score_in(struct best *b, int source, const char *match, struct error 
     return code == SQLITE_DONE ? 0 : -1;
 }
 
+/* No path, title or heading of ours is longer; a database that another program wrote may have any. */
+enum { COLUMN_MOST = 32 << 10 };
+
 static char *column(sqlite3_stmt *q, int i)
 {
     const unsigned char *t = sqlite3_column_text(q, i);
-    return strdup(t ? (const char *)t : "");
+    return strndup(t ? (const char *)t : "", COLUMN_MOST);
 }
 
 static int describe(struct source *s, struct search_hit *h, struct error *err)

@@ -411,6 +411,29 @@ see "/read of nothing" 'absent: cannot be opened'
 keys '/bye\r'
 ends "words of other programs" "$sane"
 
+# ---- tools ----------------------------------------------------------------------------------------------------------------
+cat >"$dir/weather" <<END
+[{"type": "function", "function": {"name": "get_weather", "description": "Get the current weather of a city.", "parameters": {"type": "object",
+  "properties": {"city": {"type": "string", "description": "City name"}}, "required": ["city"]}}, "command": "cat >$dir/asked; echo rain"}]
+END
+begin "'$stoker' run --temp 0 --tools '$dir/weather'$after"
+see "a hint" '/help lists commands'
+keys 'What is the weather in Bergen?\r'
+see "a call" '^call: get_weather \{"city": "Bergen"\}$'
+see "its command" "^command: cat >$dir/asked; echo rain$"
+keys 'y\r'
+see "its result" '^result: rain$'
+see "a prompt again" '^> ' 2
+[ "$(cat "$dir/asked")" = '{"city": "Bergen"}' ] && pass || fail "a command" "gets other arguments"
+keys 'What is the weather in Oslo?\r'
+see "another call" '^call: get_weather' 2
+keys 'n\r'
+see "what it is asked for" 'result \(empty: none\)' 1
+keys '\r'
+see "a prompt once more" '^> ' 3
+keys '\004'
+ends "tools" "$sane"
+
 # ---- a context that is full ------------------------------------------------------------------------------------------------
 prompts=1
 begin "'$stoker' run --temp 0 -n 2 --ctx 128$after"

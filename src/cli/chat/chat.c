@@ -142,8 +142,8 @@ static int render(const struct chat *c, json_t *messages, struct stoker_prompt *
 {
     *err = (struct stoker_error){STOKER_ERR_MEMORY, "no memory for the conversation"};
     json_t *o = json_pack("{s:O}", "messages", messages);
-    if (o && c->tools.shown)
-        json_object_set(o, "tools", c->tools.shown);
+    if (o && c->tools.box.shown)
+        json_object_set(o, "tools", c->tools.box.shown);
     if (o && c->think)
         json_object_set_new(o, "enable_thinking", json_boolean(strcmp(c->think, "on") == 0));
     char *text = o ? json_dump_spelled(o, JSON_PRESERVE_ORDER) : NULL;
@@ -188,6 +188,9 @@ static void advise(const struct chat *c, size_t n_prompt)
     fprintf(stderr, "%s\n", advice(c));
 }
 
+/* Calls that run unasked end somewhere: in the last answer of a turn nothing may be called. */
+static int is_last_round(const struct chat *c) { return c->round >= TOOLBOX_ROUNDS - 1; }
+
 /* Hand the conversation over; the reply will take its answer apart. */
 static int begin(struct chat *c, struct answer *a, stoker_id *id)
 {
@@ -201,6 +204,7 @@ static int begin(struct chat *c, struct answer *a, stoker_id *id)
         c->request.n_prompt = c->reply.n_prompt = prompt.n_token;
         c->request.snapshot_at = &same;
         c->request.n_snapshot_at = same > 0;
+        c->reply.choice = is_last_round(c) ? STOKER_TOOLS_NONE : STOKER_TOOLS_AUTO;
         failed = stoker_reply_open(&a->reply, c->engine, &c->reply, on_piece, a, &err);
         is_usage = failed && err.code == STOKER_ERR_INPUT; /* a schema, a grammar or tools of the command line */
     }
@@ -236,22 +240,62 @@ static json_t *answer_message(struct chat *c, const struct answer *a)
     return message;
 }
 
-/* Results of the answer's calls, asked for one by one, become messages. 1: there is something for the model to go on with. */
-static int take_results(struct chat *c, const struct answer *a, const json_t *message)
+/* Tokens of the context that results leave to the answer. */
+static size_t kept_for_answer(const struct chat *c, size_t n_ctx)
 {
-    size_t n_call = stoker_reply_n_call(a->reply);
+    size_t most = n_ctx / 4 < 1024 ? n_ctx / 4 : 1024, asked = (size_t)c->request.max_tokens;
+    return asked > 0 && asked < most ? asked : most;
+}
+
+/* Bytes that each result of the answer's calls may have: words of most languages have more than two a token. */
+static size_t space_for_results(const struct chat *c, const struct stoker_event *end, size_t n_call)
+{
+    struct stoker_plan plan;
+    stoker_plan_of(c->engine, &plan);
+    size_t n_ctx = (size_t)plan.n_ctx;
+    size_t taken = end->u.end.n_prompt + end->u.end.n_generated + kept_for_answer(c, n_ctx);
+    return taken < n_ctx ? 2 * (n_ctx - taken) / n_call : 0;
+}
+
+/* Where the conversation with its last n_result messages does not fit in the context, they say so instead, and no more is called. */
+static void fit_results(struct chat *c, size_t n_result)
+{
+    static const char too_little[] = "error: the result does not fit in the context; answer from what is there";
+    struct stoker_plan plan;
+    struct stoker_prompt p = {0};
+    struct stoker_error ignored;
+    stoker_plan_of(c->engine, &plan);
+    size_t n_ctx = (size_t)plan.n_ctx, n = json_array_size(c->message);
+    int failed = render(c, c->message, &p, &ignored), fits = failed || p.n_token + kept_for_answer(c, n_ctx) <= n_ctx;
+    stoker_prompt_free(&p);
+    if (fits)
+        return;
+    for (size_t i = n - n_result; i < n; i++)
+        json_object_set_new(json_array_get(c->message, i), "content", json_string(too_little));
+    c->round = TOOLBOX_ROUNDS;
+}
+
+/* The results of the answer's calls become messages. 1: there is something for the model to go on with. */
+static int take_results(struct chat *c, const struct answer *a, const json_t *message, const struct stoker_event *end)
+{
+    size_t n_call = stoker_reply_n_call(a->reply), space = n_call ? space_for_results(c, end, n_call) : 0;
+    int is_free = 0;
     for (size_t i = 0; i < n_call; i++) {
-        const json_t *call = json_array_get(json_object_get(message, "tool_calls"), i);
-        const char *arguments, *name;
-        size_t n, n_result = 0;
-        name = stoker_reply_call(a->reply, i, &arguments, &n);
-        char *result = tools_ask(&c->tools, name, arguments, n, &n_result);
-        json_t *m = result ? text_message("tool", result, n_result) : NULL;
-        free(result);
-        json_object_set(m, "tool_call_id", json_object_get(call, "id"));
+        const json_t *id = json_object_get(json_array_get(json_object_get(message, "tool_calls"), i), "id");
+        struct toolbox_call call = {.space = space};
+        struct buffer result = {0};
+        call.name = stoker_reply_call(a->reply, i, &call.arguments, &call.n);
+        is_free |= tools_is_free(&c->tools, call.name);
+        int got = tools_result(&c->tools, &call, &result) && !result.failed;
+        json_t *m = got ? text_message("tool", result.n ? result.text : "", result.n) : NULL;
+        buffer_free(&result);
+        json_object_set(m, "tool_call_id", (json_t *)id);
         if (!m || add_message(c, m))
             return 0;
     }
+    c->round += is_free;
+    if (is_free)
+        fit_results(c, n_call);
     return n_call > 0;
 }
 
@@ -264,14 +308,36 @@ static void say_cut(const struct chat *c, const struct stoker_event *end)
         fprintf(stderr, "(cut: the context is full; %s)\n", c->has_commands ? advice(c) : "--ctx makes it longer");
 }
 
+/* What the answer cites, for JSON: sources, and how many numbers no passage has. NULL: there is no library. */
+static json_t *cited(const struct chat *c, const json_t *message)
+{
+    const json_t *content = json_object_get(message, "content");
+    size_t n_unknown;
+    if (c->tools.library.library.n == 0 || !json_is_string(content))
+        return NULL;
+    json_t *list = tools_sources(&c->tools, json_string_value(content), json_string_length(content), &n_unknown);
+    return json_pack("{s:o, s:I}", "sources", list, "unknown_citations", (json_int_t)n_unknown);
+}
+
+/* The answer as JSON, or what follows its text. */
+static void print_behind(const struct chat *c, const struct answer *a, const json_t *message,
+                         const struct stoker_event *end)
+{
+    int stop = stoker_reply_stop(a->reply);
+    json_t *sources = cited(c, message);
+    if (c->json)
+        print_answer_json(message, a->logprobs, sources, stop >= 0 ? &c->reply.stop[stop] : NULL, end);
+    else if (a->shown.any || stoker_reply_n_call(a->reply) == 0)
+        putchar('\n');
+    if (!c->json)
+        print_sources(json_object_get(sources, "sources"));
+    json_decref(sources);
+}
+
 /* What is printed behind an answer. */
 static int conclude(struct chat *c, struct answer *a, const json_t *message, const struct stoker_event *end)
 {
-    int stop = stoker_reply_stop(a->reply);
-    if (c->json)
-        print_answer_json(message, a->logprobs, stop >= 0 ? &c->reply.stop[stop] : NULL, end);
-    else if (a->shown.any || stoker_reply_n_call(a->reply) == 0)
-        putchar('\n');
+    print_behind(c, a, message, end);
     if (fflush(stdout) && !a->shown.lost)
         a->shown.lost = errno;
     if (a->shown.lost) {
@@ -310,8 +376,8 @@ static int answer(struct chat *c, int *more)
         if (c->stats)
             print_answer_stats(c, &before, &end);
         add_message(c, json_incref(message));
-        if (status == 0 && end.u.end.reason != STOKER_END_CANCELLED && !c->json)
-            *more = take_results(c, &a, message);
+        if (status == 0 && end.u.end.reason != STOKER_END_CANCELLED)
+            *more = take_results(c, &a, message, &end);
         json_decref(message);
     }
     stoker_reply_close(a.reply);
@@ -330,9 +396,10 @@ static void forget_behind(struct chat *c, size_t n)
 static int answer_all(struct chat *c)
 {
     int status, more;
+    c->round = 0;
     do
         status = answer(c, &more);
-    while (status == 0 && more);
+    while (status == 0 && more && !chat_interrupts); /* Ctrl-C may come while a call runs */
     return status;
 }
 

@@ -4,7 +4,7 @@
  *   prompt.c               one prompt: -p, files, stdin
  *   chat.c                 a turn: prompt, events, calls and their results
  *   saved.c                conversations in files, and those that have a name
- *   tools.c                tools that the model may call, and their results
+ *   tools.c                tools that the model may call: of a file, of the library
  *   show.c                 what an answer looks like: text, dimmed reasoning, JSON, statistics
  *   terminal.c             a person's messages, of one line or many
  *   line_editor.c, paste.c a line edited on a terminal, and what is pasted into it
@@ -35,6 +35,7 @@ struct chat {
     struct conversation conversation;  /* where the conversation is kept; none: its path is empty */
     int can_keep;                      /* 1: the engine keeps computed prefixes in files when asked */
     int n_call;                        /* calls so far, for their ids */
+    int round;                         /* answers of this turn whose calls ran unasked */
     int has_commands;                  /* 1: a person types, who can be told of commands */
     int json;                          /* 1: answers as JSON */
     int stats;                         /* after each answer: 0 nothing, 1 speed and memory, 2 all counters */
@@ -72,9 +73,12 @@ void show_plain(void);
 
 /* The token of an event and the likeliest tokens in its place, as OpenAI's logprobs have them: a new reference; NULL: no memory. */
 struct json_t *logprob_json(const struct stoker *s, const struct stoker_event *token);
-/* Writes the answer to stdout as one line. logprobs may be NULL; stop: the stop string that ended it, or NULL. */
-void print_answer_json(const struct json_t *message, const struct json_t *logprobs, const struct stoker_string *stop,
-                       const struct stoker_event *end);
+/* Writes the answer to stdout as one line. logprobs may be NULL; stop: the stop string that ended it, or NULL; sources: members that say
+ * what it cites, or NULL. */
+void print_answer_json(const struct json_t *message, const struct json_t *logprobs, const struct json_t *sources,
+                       const struct stoker_string *stop, const struct stoker_event *end);
+/* Writes a line for each source of the list that tools_sources() makes. */
+void print_sources(const struct json_t *list);
 /* Writes the figures of an answer to stderr; before: the engine's when it began. */
 void print_answer_stats(struct chat *c, const struct stoker_stats *before, const struct stoker_event *end);
 

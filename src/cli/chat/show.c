@@ -114,8 +114,8 @@ static void print_with_seed(const json_t *o, uint64_t seed)
     free(text);
 }
 
-void print_answer_json(const json_t *message, const json_t *logprobs, const struct stoker_string *stop,
-                       const struct stoker_event *end)
+void print_answer_json(const json_t *message, const json_t *logprobs, const json_t *sources,
+                       const struct stoker_string *stop, const struct stoker_event *end)
 {
     static const char *const reasons[] = {"stop", "length", "cancelled"};
     json_t *content = json_object_get(message, "content");
@@ -129,6 +129,8 @@ void print_answer_json(const json_t *message, const json_t *logprobs, const stru
         json_object_set_new(o, "stopped_by", json_stringn(stop->text, stop->n));
     if (o && logprobs)
         json_object_set_new(o, "logprobs", json_pack("{s:O}", "content", logprobs));
+    if (o && sources)
+        json_object_update(o, (json_t *)sources);
     if (o && flags_print_config()) {
         json_object_set_new(o, "config", settings_json());
         json_object_set_new(o, "model_hash", json_string(flags_print_config()));
@@ -136,6 +138,24 @@ void print_answer_json(const json_t *message, const json_t *logprobs, const stru
     }
     print_with_seed(o, end->u.end.seed);
     json_decref(o);
+}
+
+static const char *member(const json_t *o, const char *name)
+{
+    const char *s = json_string_value(json_object_get(o, name));
+    return s ? s : "";
+}
+
+void print_sources(const json_t *list)
+{
+    size_t i;
+    const json_t *o;
+    json_array_foreach(list, i, o)
+    {
+        const char *date = member(o, "date");
+        printf("%s[%d] %s, %s%s%s\n", i ? "" : "\n", (int)json_integer_value(json_object_get(o, "n")),
+               member(o, "title"), member(o, "source"), *date ? ", " : "", date);
+    }
 }
 
 /* ---- statistics ------------------------------------------------------------------------------------------------------------- */

@@ -1,11 +1,13 @@
 /* See tools.h. A tool of the file may carry "command" beside "function": it is run by sh, with the arguments as JSON on its
- * standard input, and what it prints is the result. Nothing runs without a yes typed on a terminal. */
+ * standard input, and what it prints is the result. Nothing of it runs without a yes typed on a terminal. */
 #include "cli/chat/tools.h"
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json/load.h"
+#include "base/utf8.h"
 #include "cli/chat/line_editor.h"
+#include "cli/common/user_folder.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -15,6 +17,8 @@
 #include <unistd.h>
 
 enum { RESULT_MAX = 64 << 10, FILE_MAX = 8 << 20 };
+
+/* ---- tools of a file -------------------------------------------------------------------------------------------------------- */
 
 static int read_file(struct cli_tools *t, const char *path)
 {
@@ -30,38 +34,9 @@ static int declare(struct cli_tools *t)
 {
     size_t i;
     json_t *tool;
-    t->shown = json_deep_copy(t->list);
-    json_array_foreach(t->shown, i, tool) json_object_del(tool, "command");
-    return t->shown ? 0 : -1;
-}
-
-int tools_read(struct cli_tools *t, const char *path)
-{
-    json_error_t why;
-    *t = (struct cli_tools){0};
-    if (!path)
-        return 0;
-    if (read_file(t, path))
-        return 1;
-    t->list = json_load_reserved(t->json, t->n, JSON_ALLOW_NUL, &why);
-    if (!json_is_array(t->list)) {
-        fprintf(stderr, "stoker run: --tools %s: %s\n", path,
-                t->list ? "must be a list: [{\"type\": \"function\", \"function\": {..}}, ..]" : why.text);
-        return 2;
-    }
-    if (declare(t)) {
-        fprintf(stderr, "stoker run: no memory for the tools\n");
-        return 1;
-    }
-    return 0;
-}
-
-void tools_free(struct cli_tools *t)
-{
-    json_decref(t->list);
-    free(t->json);
-    json_decref(t->shown);
-    *t = (struct cli_tools){0};
+    t->declared = json_deep_copy(t->list);
+    json_array_foreach(t->declared, i, tool) json_object_del(tool, "command");
+    return t->declared ? 0 : -1;
 }
 
 static const char *command_of(const struct cli_tools *t, const char *name)
@@ -112,26 +87,211 @@ static char *run(const char *command, const char *input, size_t n, size_t *n_res
     return result;
 }
 
-char *tools_ask(const struct cli_tools *t, const char *name, const char *arguments, size_t n, size_t *n_result)
+static enum toolbox_end ask(void *self, const struct toolbox_call *c, struct buffer *out)
 {
-    const char *command = command_of(t, name);
-    fprintf(stderr, "call: %s %.*s\n", name, (int)n, arguments);
-    if (!isatty(STDIN_FILENO))
-        return NULL;
-    if (command) {
+    const struct cli_tools *t = self;
+    const char *command = command_of(t, c->name);
+    size_t n = 0;
+    char *result = NULL;
+    if (t->quiet || !isatty(STDIN_FILENO))
+        return TOOLBOX_NONE;
+    if (command)
         fprintf(stderr, "command: %s\n", command);
-        int yes = line_ask_yes("run it? [y/N] ");
-        char *result = yes ? run(command, arguments, n, n_result) : NULL;
-        if (result)
-            fprintf(stderr, "result: %.*s\n", (int)*n_result, result);
-        if (yes)
-            return result;
+    if (command && line_ask_yes("run it? [y/N] ")) {
+        if ((result = run(command, c->arguments, c->n, &n)))
+            fprintf(stderr, "result: %.*s\n", (int)n, result);
+    } else if ((result = line_ask("result (empty: none): "))) {
+        n = strlen(result);
+        if (n == 0) {
+            free(result);
+            return TOOLBOX_NONE;
+        }
     }
-    char *result = line_ask("result (empty: none): ");
-    *n_result = result ? strlen(result) : 0;
-    if (result && *n_result == 0) {
-        free(result);
-        result = NULL;
+    buffer_put(out, result, n);
+    enum toolbox_end end = result ? TOOLBOX_DONE : TOOLBOX_NONE;
+    free(result);
+    return end;
+}
+
+static int add_provider(struct cli_tools *t, const struct toolbox_provider *p)
+{
+    struct error err = {0};
+    if (toolbox_add(&t->box, p, &err) == 0)
+        return 0;
+    fprintf(stderr, "stoker run: %s\n", err.text);
+    return err.code == ERR_INPUT ? 2 : 1;
+}
+
+static int open_file(struct cli_tools *t, const char *path)
+{
+    json_error_t why;
+    if (read_file(t, path))
+        return 1;
+    t->list = json_load_reserved(t->json, t->n, JSON_ALLOW_NUL, &why);
+    if (!json_is_array(t->list)) {
+        fprintf(stderr, "stoker run: --tools %s: %s\n", path,
+                t->list ? "must be a list: [{\"type\": \"function\", \"function\": {..}}, ..]" : why.text);
+        return 2;
     }
-    return result;
+    if (declare(t)) {
+        fprintf(stderr, "stoker run: no memory for the tools\n");
+        return 1;
+    }
+    return add_provider(
+        t, &(struct toolbox_provider){
+               .from = "--tools", .text = t->json, .n = t->n, .list = t->declared, .asks = 1, .call = ask, .self = t});
+}
+
+/* ---- the library ------------------------------------------------------------------------------------------------------------ */
+
+/* Values are names of sources, "all", and at most one folder, which has a slash. 0, or the exit status. */
+static int read_names(const struct text_list *values, const char **dir, struct text_list *names)
+{
+    int all = 0;
+    for (int i = 0; i < values->n; i++) {
+        const char *v = values->text[i];
+        if (strchr(v, '/') && *dir) {
+            fprintf(stderr, "stoker run: --library %s: there is one folder already, %s\n", v, *dir);
+            return 2;
+        }
+        if (strchr(v, '/'))
+            *dir = v;
+        else if (strcmp(v, "all") == 0)
+            all = 1;
+        else
+            names->text[names->n++] = v;
+    }
+    if (all)
+        names->n = 0;
+    return 0;
+}
+
+static int open_library(struct cli_tools *t, const struct text_list *values)
+{
+    static char folder[PATH_MAX];
+    struct text_list names = {.n = 0};
+    struct error missing = {0}, err = {0};
+    const char *dir = NULL;
+    int status = read_names(values, &dir, &names);
+    if (status)
+        return status;
+    if (!dir && user_path_of(folder, USER_DATA, "library")) {
+        fprintf(stderr, "stoker run: neither XDG_DATA_HOME nor HOME says where the library is; --library ./FOLDER\n");
+        return 2;
+    }
+    int failed = library_tools_open(&t->library, dir ? dir : folder, names.text, names.n, &missing, &err);
+    if (missing.code != ERR_NONE)
+        fprintf(stderr, "stoker: %s\n", missing.text);
+    if (failed) {
+        fprintf(stderr, "stoker: %s\n", err.text);
+        return 1;
+    }
+    t->talk.tools = &t->library;
+    const struct toolbox_provider p = library_talk_provider(&t->talk);
+    return add_provider(t, &p);
+}
+
+uint64_t tools_memory(const struct text_list *library) { return library->n ? LIBRARY_TOOLS_MEMORY : 0; }
+
+/* The greatest number that a result of earlier has given a passage: "[12] ", where a line begins. */
+static int numbers_in(const char *text)
+{
+    int most = 0;
+    while (text) {
+        int number, end = 0;
+        if (sscanf(text, "[%6d] %n", &number, &end) == 1 && end && number > most &&
+            number < PASSAGES_LAST - PASSAGES_MOST)
+            most = number;
+        text = strchr(text, '\n');
+        text += text != NULL;
+    }
+    return most;
+}
+
+void tools_number_behind(struct cli_tools *t, const json_t *messages)
+{
+    size_t i;
+    const json_t *m;
+    passages_free(&t->talk.passages);
+    json_array_foreach(messages, i, m)
+    {
+        const char *role = json_string_value(json_object_get(m, "role")),
+                   *text = json_string_value(json_object_get(m, "content"));
+        int most = role && text && strcmp(role, "tool") == 0 ? numbers_in(text) : 0;
+        if (most > t->talk.passages.before)
+            t->talk.passages.before = most;
+    }
+}
+
+/* The passages that are cited, each once, in the order of their numbers. */
+json_t *tools_sources(const struct cli_tools *t, const char *text, size_t n, size_t *n_unknown)
+{
+    const struct passages *p = &t->talk.passages;
+    unsigned char is_cited[PASSAGES_MOST] = {0};
+    struct citation c;
+    size_t at = 0;
+    json_t *list = json_array();
+    *n_unknown = 0;
+    while (citation_next(p, text, n, &at, &c)) {
+        if (c.of)
+            is_cited[c.number - p->before - 1] = 1;
+        else
+            ++*n_unknown;
+    }
+    for (int i = 0; i < p->n; i++) {
+        const struct passage *of = &p->list[i];
+        if (is_cited[i])
+            json_array_append_new(list, json_pack("{s:i, s:s, s:s, s:s}", "n", p->before + i + 1, "title", of->title,
+                                                  "source", of->source, "date", of->date));
+    }
+    return list;
+}
+
+/* ---- all of them ------------------------------------------------------------------------------------------------------------ */
+
+int tools_open(struct cli_tools *t, const char *path, const struct text_list *library)
+{
+    *t = (struct cli_tools){.quiet = t->quiet};
+    int status = path ? open_file(t, path) : 0;
+    return status || library->n == 0 ? status : open_library(t, library);
+}
+
+void tools_free(struct cli_tools *t)
+{
+    toolbox_free(&t->box);
+    library_talk_free(&t->talk);
+    library_tools_close(&t->library);
+    json_decref(t->list);
+    json_decref(t->declared);
+    free(t->json);
+    *t = (struct cli_tools){.quiet = t->quiet};
+}
+
+int tools_is_free(const struct cli_tools *t, const char *name)
+{
+    const struct toolbox_provider *p = toolbox_owner(&t->box, name);
+    return !p || !p->asks;
+}
+
+/* A model wrote it: nothing of it is for the terminal. Whoever is asked sees all of it. */
+static void show_call(const struct cli_tools *t, const struct toolbox_call *c)
+{
+    enum { SHOWN = 300 };
+    int is_cut = c->n > SHOWN && tools_is_free(t, c->name);
+    char *shown = strndup(c->arguments, is_cut ? SHOWN : c->n);
+    if (shown)
+        utf8_make_plain(shown);
+    fprintf(stderr, "call: %s %s%s\n", c->name, shown ? shown : "", is_cut ? " ..." : "");
+    free(shown);
+}
+
+int tools_result(struct cli_tools *t, const struct toolbox_call *c, struct buffer *out)
+{
+    t->talk.warning = (struct error){0};
+    if (!t->quiet)
+        show_call(t, c);
+    enum toolbox_end end = toolbox_run(&t->box, c, out);
+    if (t->talk.warning.code != ERR_NONE)
+        fprintf(stderr, "stoker: %s\n", t->talk.warning.text);
+    return end == TOOLBOX_DONE;
 }

@@ -1,0 +1,156 @@
+/* See toolbox.h. */
+#include "toolbox/toolbox.h"
+
+#include "base/error.h"
+#include "base/utf8.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *name_of(const json_t *tool)
+{
+    const char *name = json_string_value(json_object_get(json_object_get(tool, "function"), "name"));
+    return name ? name : "";
+}
+
+static int has_tool(const struct toolbox_provider *p, const char *name)
+{
+    size_t i;
+    const json_t *tool;
+    json_array_foreach(p->list, i, tool) if (strcmp(name_of(tool), name) == 0) return 1;
+    return 0;
+}
+
+const struct toolbox_provider *toolbox_owner(const struct toolbox *b, const char *name)
+{
+    for (int i = 0; i < b->n; i++)
+        if (has_tool(&b->provider[i], name))
+            return &b->provider[i];
+    return NULL;
+}
+
+/* The elements of a list, as they are written. */
+static void put_elements(struct buffer *out, const char *text, size_t n)
+{
+    static const char blank[] = " \t\r\n";
+    const char *end = text + n;
+    while (text < end && strchr(blank, *text))
+        text++;
+    while (end > text && strchr(blank, end[-1]))
+        end--;
+    buffer_put(out, text + 1, (size_t)(end - text) - 2);
+}
+
+int toolbox_add(struct toolbox *b, const struct toolbox_provider *p, struct error *err)
+{
+    size_t i;
+    const json_t *tool;
+    json_array_foreach(p->list, i, tool)
+    {
+        const struct toolbox_provider *other = toolbox_owner(b, name_of(tool));
+        if (other && *name_of(tool))
+            return error_set(err, ERR_INPUT, "%s and %s both have a tool %s", other->from, p->from, name_of(tool));
+    }
+    if (b->n == TOOLBOX_PROVIDERS)
+        return error_set(err, ERR_BUG, "more than %d providers of tools", TOOLBOX_PROVIDERS);
+    int is_first = json_array_size(b->shown) == 0;
+    if (!b->shown)
+        b->shown = json_array();
+    if (b->governs.n)
+        b->governs.n--; /* its bracket */
+    else
+        buffer_puts(&b->governs, "[");
+    if (!is_first && json_array_size(p->list))
+        buffer_puts(&b->governs, ",");
+    put_elements(&b->governs, p->text, p->n);
+    buffer_puts(&b->governs, "]");
+    if (!b->shown || json_array_extend(b->shown, (json_t *)p->list) || b->governs.failed)
+        return error_set(err, ERR_MEMORY, "no memory for the tools");
+    b->provider[b->n++] = *p;
+    return 0;
+}
+
+void toolbox_free(struct toolbox *b)
+{
+    json_decref(b->shown);
+    buffer_free(&b->governs);
+    *b = (struct toolbox){.n = 0};
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------- */
+
+/* Valid UTF-8, U+FFFD for what is not. */
+static void put_valid(struct buffer *out, const char *text, size_t n)
+{
+    for (size_t good; n > 0; text += good, n -= good) {
+        size_t length = 0;
+        good = utf8_valid(text, n);
+        buffer_put(out, text, good);
+        if (good == n)
+            return;
+        utf8_head(text + good, n - good, &length);
+        buffer_puts(out, UTF8_REPLACEMENT);
+        good += length;
+    }
+}
+
+/* Where the character of this number begins. */
+static size_t place_of(const char *text, size_t n, size_t character)
+{
+    size_t at = 0;
+    for (; at < n; at++)
+        if (utf8_begins(text[at]) && character-- == 0)
+            break;
+    return at;
+}
+
+/* The head and the tail, where it is longer than a result may be. */
+static void put_bounded(struct buffer *out, const char *text, size_t n)
+{
+    size_t count = n > TOOLBOX_RESULT ? utf8_count(text, n) : 0, half = TOOLBOX_RESULT / 2 - 40;
+    if (count <= TOOLBOX_RESULT) {
+        buffer_put(out, text, n);
+        return;
+    }
+    char note[80];
+    size_t head = place_of(text, n, half), tail = place_of(text, n, count - half);
+    snprintf(note, sizeof note, "\n[%zu characters are left out here]\n", count - 2 * half);
+    buffer_put(out, text, head);
+    buffer_puts(out, note);
+    buffer_put(out, text + tail, n - tail);
+}
+
+static enum toolbox_end name_nothing(const struct toolbox *b, const char *name, struct buffer *out)
+{
+    size_t i;
+    const json_t *tool;
+    buffer_puts(out, "error: there is no tool ");
+    put_valid(out, name, strnlen(name, 200));
+    buffer_puts(out, json_array_size(b->shown) ? "; there are" : "");
+    json_array_foreach(b->shown, i, tool)
+    {
+        buffer_puts(out, i ? ", " : " ");
+        buffer_puts(out, name_of(tool));
+        if (i == 50)
+            break;
+    }
+    return TOOLBOX_DONE;
+}
+
+enum toolbox_end toolbox_run(const struct toolbox *b, const struct toolbox_call *c, struct buffer *out)
+{
+    const struct toolbox_provider *p = toolbox_owner(b, c->name);
+    struct buffer raw = {0}, valid = {0};
+    if (!p)
+        return name_nothing(b, c->name, out);
+    enum toolbox_end end = p->call(p->self, c, &raw);
+    if (end == TOOLBOX_DONE) {
+        put_valid(&valid, raw.text, raw.n);
+        put_bounded(out, valid.text, valid.n);
+        out->failed |= raw.failed | valid.failed;
+    }
+    buffer_free(&raw);
+    buffer_free(&valid);
+    return end;
+}

@@ -1,0 +1,64 @@
+/* What stoker runs for a model (library.md 12): tools, each of a provider, as one list. The model is told of them, its calls are
+ * governed by them, and a call that it makes is run by the provider whose tool it is.
+ *
+ *   toolbox.c         the list, calls, what becomes of results
+ *   library_tools.c   search_library and open_article
+ *   passages.c        numbers of passages, and the citations of an answer
+ *
+ * All that comes in is hostile: arguments were written by a model, results by whoever wrote the files. A result is text, valid UTF-8 of at
+ * most TOOLBOX_RESULT characters; templates render it as a tool's message, whose words become no control tokens. */
+#ifndef TOOLBOX_TOOLBOX_H
+#define TOOLBOX_TOOLBOX_H
+
+#include "base/json/buffer.h"
+
+#include <stddef.h>
+
+struct json_t;
+struct error;
+
+enum {
+    TOOLBOX_PROVIDERS = 4,
+    TOOLBOX_RESULT = 100000, /* characters: of a longer one the head and the tail are kept */
+    TOOLBOX_ROUNDS = 8 /* answers of a turn that may call what runs unasked; in the last one nothing may be called */
+};
+
+struct toolbox_call {
+    const char *name, *arguments; /* n bytes of JSON, as the model wrote them */
+    size_t n;
+    size_t space; /* bytes that the result should not exceed: what the context has left */
+};
+
+enum toolbox_end {
+    TOOLBOX_DONE, /* out holds the result; "error: ..." is one too */
+    TOOLBOX_NONE  /* there is none: the turn ends with the call */
+};
+
+struct toolbox_provider {
+    const char *from; /* what offers them: "--tools", for sentences */
+    const char *text; /* [n] the tools: OpenAI's list as JSON. It governs calls */
+    size_t n;
+    const struct json_t *list; /* what the model is told of them */
+    int asks;                  /* 1: a person is asked before each call */
+    enum toolbox_end (*call)(void *self, const struct toolbox_call *c, struct buffer *out);
+    void *self;
+};
+
+struct toolbox {
+    struct toolbox_provider provider[TOOLBOX_PROVIDERS];
+    int n;
+    struct json_t *shown;  /* the list as the model is told of it; NULL: no tools */
+    struct buffer governs; /* the list that calls obey */
+};
+
+/* *p is copied; what it points to lives longer than the toolbox. -1: two tools have one name, or no memory. */
+int toolbox_add(struct toolbox *b, const struct toolbox_provider *p, struct error *err);
+void toolbox_free(struct toolbox *b);
+
+/* The provider of a tool; NULL: none has it. */
+const struct toolbox_provider *toolbox_owner(const struct toolbox *b, const char *name);
+
+/* Runs a call; its result is appended to *out, which is empty. A name that nobody has is told to the model. */
+enum toolbox_end toolbox_run(const struct toolbox *b, const struct toolbox_call *c, struct buffer *out);
+
+#endif
