@@ -107,5 +107,5 @@ is "a number of an older conversation" 0 "=See [7]." '^call: search_library'
 
 # What searching takes is a part of the plan.
 run run -p 'Find bridge' --library all --temp 0 --memory 60M
-is "too little memory" 2 "" '^stoker: .* needs at least .*\(library 24\.0 MiB'
+is "too little memory" 2 "" '^stoker: .* needs at least .*\((library 24\.0|code [0-9.]+) MiB'
 done_testing
