@@ -36,7 +36,7 @@ typedef uint64_t stoker_id;   /* a request of an engine; 0 is none, and none is 
 struct stoker;                /* an engine */
 struct stoker_constraint;     /* the language that an answer must belong to */
 struct stoker_capture;        /* what is recorded of a request */
-struct stoker_vector;         /* directions, features, or experts, that a request may steer by */
+struct stoker_vector;         /* directions, features, experts, or routes, that a request may steer by */
 
 enum stoker_error_code {
     STOKER_OK,
@@ -120,7 +120,6 @@ struct stoker_options {
     /* Called once by the opening thread when the plan is made, before weights load; *plan is valid during the call. NULL: not called. */
     void (*planned)(void *arg, const struct stoker_plan *plan);
     void *planned_arg;
-    const char *routes; /* a trace file whose routes replace the model's own (research); excludes cache_dir */
     const char *route_trace,
         *cache_log; /* files to write: the routes of every row, without drafts; decisions of the expert cache (research) */
     struct stoker_rates rates; /* of the machine, for the speed that a plan shows */
@@ -258,7 +257,8 @@ enum stoker_vector_kind {
     STOKER_VECTOR_ADD,     /* its directions are added to the rows of their layers */
     STOKER_VECTOR_PROJECT, /* they are unit vectors, which are taken out of them (directional ablation) */
     STOKER_VECTOR_SAE,     /* a sparse autoencoder: features of the rows of one layer's end */
-    STOKER_VECTOR_EXPERTS  /* no file: experts that routers are turned from or towards */
+    STOKER_VECTOR_EXPERTS, /* no file: experts that routers are turned from or towards */
+    STOKER_VECTOR_ROUTES   /* a trace (route_trace): the experts of each position */
 };
 
 /* What a vector file says of itself; "" where it does not. Longer texts are cut, what is not printable ASCII is "?". */
@@ -274,6 +274,7 @@ struct stoker_vector_about {
         n_layer_held; /* of n_layer_held layers from the first to the last it has directions */
     int n_feature;    /* of STOKER_VECTOR_SAE; else 0 */
     int n_expert;     /* of STOKER_VECTOR_EXPERTS: that have a bias; else 0 */
+    int n_step;       /* of STOKER_VECTOR_ROUTES: positions that the trace has; else 0 */
     float scale_default;
     uint64_t bytes; /* in memory */
     int users;      /* now: who opened or holds it, and requests with it in their lists, an entry each */
@@ -327,13 +328,15 @@ double stoker_vector_norm(const struct stoker_vector *v,
 enum stoker_side { STOKER_SIDE_BOTH, STOKER_SIDE_POSITIVE, STOKER_SIDE_NEGATIVE };
 enum { STOKER_STEER_MOST = 16, STOKER_SCALE_MOST = 1000, STOKER_FEATURE_MOST = 1000000 };
 
-/* What is done: by the directions of a vector; to a feature of an autoencoder; to the choice of experts. */
+/* What is done: by the directions of a vector; to a feature of an autoencoder; to the choice of experts: some are
+ * turned from, or all are told. */
 enum stoker_steer_kind {
     STOKER_STEER_VECTOR,
     STOKER_STEER_FEATURE_ADD,      /* amount times its direction is added */
     STOKER_STEER_FEATURE_SET,      /* it becomes amount */
     STOKER_STEER_FEATURE_MULTIPLY, /* it becomes amount times what it is */
-    STOKER_STEER_EXPERTS
+    STOKER_STEER_EXPERTS,
+    STOKER_STEER_ROUTES
 };
 
 /* A position: n, or with from_prompt_end that many behind the end of the prompt (-1: the prompt's last token). */
@@ -343,8 +346,9 @@ struct stoker_at {
 };
 
 /* One operation of a list. Zeroed but for its vector: as the file says, at all layers and positions. Of a feature has_amount and has_layers
- * are 0: amount always counts, and its layer is the autoencoder's. Of experts all but vector, kind and positions is 0; all entries of a
- * list together name at most STOKER_STEER_EXPERTS_MOST, and leave each layer, at each position, as many experts as a row takes. */
+ * are 0: amount always counts, and its layer is the autoencoder's. Of experts and routes all but vector, kind and positions is 0; all
+ * entries of a list together name at most STOKER_STEER_EXPERTS_MOST, and leave each layer, at each position, as many experts as a row
+ * takes. A list has routes of one trace at most, and then no experts. */
 struct stoker_steer {
     const struct stoker_vector *vector; /* open; of the same engine */
     enum stoker_steer_kind kind;
@@ -360,7 +364,8 @@ struct stoker_steer {
 
 /* 64 digits that tell what a list does to a request with so many tokens of prompt: equal ones, with equal requests, give equal bits. Names
  * and files do not count, nor what is without effect; "": all of it is. Errors as of stoker_submit(), whose fields are those of "steer[0]":
- * vector, scale, layers, side, from, to; of features sae, feature, value, layers, from, to; of experts list, layers, from, to. */
+ * vector, scale, layers, side, from, to; of features sae, feature, value, layers, from, to; of experts list, layers, from, to; of
+ * routes routes, layers, from, to. */
 int stoker_steer_digest(const struct stoker *s, const struct stoker_steer *op, size_t n, size_t n_prompt, char out[65],
                         struct stoker_error *err);
 

@@ -1037,12 +1037,11 @@ static void lies(const struct subject *m)
     verdict(m, "lies", ok && n >= 6, detail);
 }
 
-/* Another model of the same shape finds nothing, and neither does a session with forced routes. */
+/* Another model of the same shape finds nothing. */
 static void others_files(const struct subject *m)
 {
-    struct stoker_options o = with_files(), forced = with_files();
+    struct stoker_options o = with_files();
     struct stoker_request r;
-    struct stoker_error err = {0};
     struct answer truth, a = {0};
     struct prompt p;
     char copy[100];
@@ -1062,10 +1061,6 @@ static void others_files(const struct subject *m)
     o.kv = strcmp(kv, "f16") == 0 ? "q8_0" : "f16";
     s = m->pages && ok ? engine(m->path, &o) : NULL; /* states alone have no type */
     ok = ok && (!m->pages || (s && ask(s, &r, &a) == 0 && a.end.u.end.n_cached == 0 && stats_of(s).cache_corrupt == 0));
-    stoker_close(s);
-    forced.routes = "none";
-    s = NULL;
-    ok = ok && stoker_open(&s, m->path, &forced, &err) != 0;
     stoker_close(s);
     verdict(m, "others", ok, "");
 }
@@ -1337,31 +1332,74 @@ static void steered_in_memory(struct steered *t)
     close_steered(t);
 }
 
-/* A request with a bias on expert 0 of a layer from a position on: it finds so many, and has the answer of an engine that computes it from
- * nothing. */
-static void ask_biased(struct steered *t, int layer, float bias, int from, size_t want)
+/* A request with an entry of one kind from a position on, by a vector of each engine, which it closes: it finds so many, and has the answer
+ * of an engine that computes it from nothing. */
+static void ask_routed(struct steered *t, enum stoker_steer_kind kind, struct stoker_vector *v,
+                       struct stoker_vector *cold_v, int from, size_t want, const char *what)
 {
     static struct prompt p;
-    const struct stoker_expert_bias one = {layer, 0, bias};
-    struct stoker_vector *v = NULL, *cold_v = NULL;
     struct stoker_request r = steered_request(t, &steered_cases[0], &p), cold = r;
     struct answer a, truth;
-    t->ok = t->ok && stoker_experts_open(&v, t->warm, &one, 1, NULL) == 0 &&
-            stoker_experts_open(&cold_v, t->cold, &one, 1, NULL) == 0;
-    const struct stoker_steer how = {.vector = v, .kind = STOKER_STEER_EXPERTS, .from = {from, 0}},
-                              cold_how = {.vector = cold_v, .kind = STOKER_STEER_EXPERTS, .from = {from, 0}};
+    const struct stoker_steer how = {.vector = v, .kind = kind, .from = {from, 0}},
+                              cold_how = {.vector = cold_v, .kind = kind, .from = {from, 0}};
     r.steer = &how;
     cold.steer = &cold_how;
     r.n_steer = cold.n_steer = 1;
     cold.no_cache = 1;
     t->ok = t->ok && ask(t->warm, &r, &a) == 0 && ask(t->cold, &cold, &truth) == 0;
     if (t->ok && (a.end.u.end.n_cached != want || !same(&truth, &a))) {
-        snprintf(t->detail, sizeof t->detail, "bias %g at layer %d from %d: found %zu, expected %zu%s", (double)bias,
-                 layer, from, a.end.u.end.n_cached, want, same(&truth, &a) ? "" : "; another answer");
+        snprintf(t->detail, sizeof t->detail, "%s from %d: found %zu, expected %zu%s", what, from, a.end.u.end.n_cached,
+                 want, same(&truth, &a) ? "" : "; another answer");
         t->ok = 0;
     }
     stoker_vector_close(v);
     stoker_vector_close(cold_v);
+}
+
+/* By a bias on expert 0 of a layer. */
+static void ask_biased(struct steered *t, int layer, float bias, int from, size_t want)
+{
+    const struct stoker_expert_bias one = {layer, 0, bias};
+    struct stoker_vector *v = NULL, *cold_v = NULL;
+    char what[60];
+    t->ok = t->ok && stoker_experts_open(&v, t->warm, &one, 1, NULL) == 0 &&
+            stoker_experts_open(&cold_v, t->cold, &one, 1, NULL) == 0;
+    snprintf(what, sizeof what, "bias %g at layer %d", (double)bias, layer);
+    ask_routed(t, STOKER_STEER_EXPERTS, v, cold_v, from, want, what);
+}
+
+/* A trace of one step, whose layers all take the experts from first on. */
+static void write_trace(const char *path, const struct stoker_about *about, int n_layer, int first)
+{
+    char head[400], layers[200] = "0";
+    FILE *f = fopen(path, "w");
+    for (int l = 1; l < n_layer && strlen(layers) + 3 < sizeof layers; l++)
+        strcat(layers, ",0");
+    int n = snprintf(head, sizeof head,
+                     "{\"layers\":[%s],\"n_expert\":%d,\"k\":%d,\"n_prompt\":0,\"n_step\":1,\"id_bytes\":1,"
+                     "\"comp\":\"raw\"}",
+                     layers, (int)about->n_expert, (int)about->n_expert_used);
+    fprintf(f, "STRT1\n%c%c%c%c%s", n & 255, n >> 8, 0, 0, head);
+    for (int l = 0; l < n_layer; l++)
+        for (int i = 0; i < (int)about->n_expert_used; i++)
+            fputc((first + i) % (int)about->n_expert, f);
+    fclose(f);
+}
+
+/* By the routes of such a trace, read anew each time. */
+static void ask_told(struct steered *t, const struct stoker_about *about, int first, int from, size_t want)
+{
+    char path[100];
+    struct stoker_vector *v = NULL, *cold_v = NULL;
+    struct stoker_error err = {0};
+    snprintf(path, sizeof path, "%s/trace.strt", dir);
+    write_trace(path, about, t->n_layer, first);
+    if (t->ok && (stoker_vector_open(&v, t->warm, AT_FDCWD, path, &err) ||
+                  stoker_vector_open(&cold_v, t->cold, AT_FDCWD, path, &err))) {
+        snprintf(t->detail, sizeof t->detail, "%.90s", err.text);
+        t->ok = 0;
+    }
+    ask_routed(t, STOKER_STEER_ROUTES, v, cold_v, from, want, "routes");
 }
 
 /* Where every layer has experts and keeps pages: lists of other experts share nothing, those of the last layer all. */
@@ -1385,6 +1423,11 @@ static void steered_experts(struct steered *t)
         ask_biased(t, t->n_layer - 1, -INFINITY, 0, PROMPT - 1);
         ask_biased(t, 0, -INFINITY, 300, 256);
         ask_biased(t, 0, -INFINITY, 300, PROMPT - 1);
+        ask_told(t, &about, 0, 0, 0);
+        ask_told(t, &about, 0, 0, PROMPT - 1);
+        ask_told(t, &about, 1, 0, 0);
+        ask_told(t, &about, 1, 300, 256);
+        ask_told(t, &about, 1, 300, PROMPT - 1);
         ask_steered(t, &steered_cases[STEERED_CASES - 1]);
     }
     close_steered(t);

@@ -190,7 +190,11 @@ static void lists_refused(void)
         {"\"steer\":[{\"experts\":\"bias\",\"list\":[],\"scale\":1}]", 400, "invalid_value", "steer[0].scale"},
         {"\"steer\":[{\"experts\":\"bias\",\"list\":[],\"vector\":0}]", 400, "invalid_value", "steer[0].vector"},
         {"\"steer\":[{\"vector\":0,\"list\":[]}]", 400, "invalid_value", "steer[0].list"},
-        {"\"steer\":[{\"routes\":\"x\"}]", 400, "unsupported", "steer[0].routes"},
+        {"\"steer\":[{\"routes\":\"x\"}]", 404, "vector_not_found", "steer[0].routes"},
+        {"\"steer\":[{\"routes\":0}]", 400, "invalid_value", "steer[0].routes"},
+        {"\"steer\":[{\"routes\":true}]", 400, "invalid_type", "steer[0].routes"},
+        {"\"steer\":[{\"routes\":0,\"list\":[]}]", 400, "invalid_value", "steer[0].list"},
+        {"\"steer\":[{\"vector\":0,\"routes\":\"x\"}]", 400, "invalid_value", "steer[0].vector"},
         {"\"steer\":[" FOUR "," FOUR "," FOUR "," FOUR ",{\"vector\":0}]", 400, "invalid_value", "steer"},
         {"\"steer\":[],\"control_vectors\":[]", 400, "invalid_value", "control_vectors"},
         {"\"control_vectors\":1", 400, "invalid_type", "control_vectors"},
@@ -687,6 +691,70 @@ static void experts(void)
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
 }
 
+/* ---- routes ---------------------------------------------------------------------------------------------------------------- */
+
+#define TOLD "{\"routes\":\"steer-qwen3moe.routes\"}"
+
+static void routes_refused(void)
+{
+    static const struct refused cases[] = {
+        {"[{\"vector\":\"steer-qwen3moe.routes\"}]", 400, "invalid_value", "steer[0].vector"},
+        {"[{\"sae\":0,\"op\":\"add\",\"feature\":0,\"value\":1}]", 400, "invalid_value", "steer[0].sae"},
+        {"[{\"routes\":0,\"scale\":2}]", 400, "invalid_value", "steer[0].scale"},
+        {"[{\"routes\":0,\"from\":65}]", 400, "invalid_value", "steer[0].from"},
+        {"[" TOLD "," TOLD "]", 400, "invalid_value", "steer[1].routes"},
+        {"[" TOLD ",{\"experts\":\"exclude\",\"list\":[[0,1]]}]", 400, "invalid_value", "steer[1].list"},
+        {"[{\"experts\":\"exclude\",\"list\":[[0,1]]}," TOLD "]", 400, "invalid_value", "steer[1].routes"},
+    };
+    char body[300];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(body, sizeof body, "{\"prompt\":\"abc\",\"max_tokens\":1,\"steer\":%s}", cases[i].text);
+        ask("POST", "/v1/completions", body);
+        expect(cases[i].text, &cases[i]);
+    }
+    ask("POST", "/v1/completions",
+        "{\"prompt\":\"abc\",\"max_tokens\":1,\"capture\":{\"reduce\":\"dot\",\"vector\":0}}");
+    check(reply.status == 400, "routes have no direction: %d %s", reply.status, reply.body);
+    ask("POST", "/control-vectors/load", "{\"path\":\"steer-qwen3moe.routes.strt\",\"scale\":1}");
+    expect("scale", &(struct refused){"", 400, "invalid_value", "scale"});
+    ask("POST", "/control-vectors/load", "{\"path\":\"steer-gpt-oss.routes.strt\"}");
+    expect("of another model", &(struct refused){"", 400, "invalid_value", "path"});
+    check(strstr(reply.body, "does not fit"), "%s", reply.body);
+}
+
+static void routes(void)
+{
+    char plain[40], told[40], text[17];
+    start((const char *const[]){STEERING "steer-qwen3moe.gguf", "--ctx", "64", "--memory", "512M", "--steer-dir",
+                                STEERING, "--steer-memory", "1M", "--capture-memory", "1M", NULL});
+    answers("/control-vectors/load", "{\"path\":\"steer-qwen3moe.routes.strt\"}",
+            "\"id\":0,\"name\":\"steer-qwen3moe.routes\"");
+    check(strstr(get("/control-vectors"), "\"kind\":\"routes\"") &&
+              strstr(reply.body, "\"layer_start\":0,\"layer_end\":3,\"layers\":[],\"norms\":[],\"steps\":28,"),
+          "%s", reply.body);
+    routes_refused();
+    snprintf(plain, sizeof plain, "%s", token("[]"));
+    snprintf(told, sizeof told, "%s", token("[" TOLD "]"));
+    snprintf(text, sizeof text, "%s", digest());
+    check(strcmp(plain, told) != 0 && strlen(text) == 16, "routes change nothing: %s", told);
+    check(strstr(reply.body, "\"kind\":\"routes\",\"steps\":28,\"layers\":[0,3],\"license\":\"\"}"), "%s", reply.body);
+    check(strcmp(token("[{\"routes\":0,\"from\":0}]"), told) == 0 && strcmp(digest(), text) == 0, "by number: %s",
+          reply.body);
+    check(strcmp(token("[{\"routes\":0,\"from\":64}]"), plain) == 0 && *digest(), "of no position of it: %s",
+          reply.body);
+    check(strcmp(token("[{\"routes\":0,\"to\":0}]"), plain) == 0 && !*digest(), "of no position: %s", reply.body);
+    answers("/control-vectors/apply", "[" TOLD "]", "{\"success\":true}");
+    check(strcmp(token(""), told) == 0 && strcmp(digest(), text) == 0, "the default list: %s", reply.body);
+    answers("/control-vectors/unload", "{\"id\":0}", "{\"success\":true,\"id\":0,");
+    check(strcmp(token(""), plain) == 0, "unloaded: %s", reply.body);
+    check(strstr(get("/metrics"), "\nstoker_vector_bytes 0\n"), "an unloaded trace holds memory");
+    check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
+    start((const char *const[]){STEERING "steer-qwen3moe.gguf", "--ctx", "64", "--memory", "512M", "--routes",
+                                STEERING "steer-qwen3moe.routes.strt", NULL});
+    check(strcmp(token(""), told) == 0 && strcmp(token("[]"), plain) == 0, "--routes: %s", reply.body);
+    check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
+}
+
 int main(void)
 {
     char digest_of_list[17];
@@ -708,6 +776,7 @@ int main(void)
     of_the_command_line(digest_of_list);
     features();
     experts();
+    routes();
     reply_free(&reply);
     empty_folder();
     printf("%d passed, %d failed\n", passed, failed);

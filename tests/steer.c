@@ -126,7 +126,7 @@ static int read_routes(struct steering *s, struct loaded *all, const struct mode
 {
     char path[4400];
     snprintf(path, sizeof path, "%s/%s.%s", all->dir, all->model, name);
-    return all->routes || forced_routes_open(&all->routes, m, path, err) ||
+    return all->routes || forced_routes_open(&all->routes, m, AT_FDCWD, path, UINT64_MAX, err) ||
            steering_add(s, m, &(struct steering_op){.routes = all->routes, .to = INT64_MAX});
 }
 

@@ -24,6 +24,7 @@
 #include "model/steering.h"
 #include "temporary.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <unistd.h>
 
@@ -467,7 +468,7 @@ static struct forced_routes *make_routes(const struct model *m)
             cell += n_expert > 0;
         }
     fclose(f);
-    if (forced_routes_open(&out, m, path, &err))
+    if (forced_routes_open(&out, m, AT_FDCWD, path, UINT64_MAX, &err))
         printf("     %s\n", err.text);
     remove(path);
     return out;

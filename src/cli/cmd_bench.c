@@ -344,8 +344,6 @@ int cmd_bench(int argc, char **argv)
         {"--no-roofs", NULL, FLAG_SWITCH, &b.no_roofs, 0, 0, NULL,
          "do not measure what this machine does at most: some seconds less, rows without bounds"},
         {"--stats", NULL, FLAG_SWITCH, &b.stats, 0, 0, NULL, "all figures of streaming below the table"},
-        {"--routes", NULL, FLAG_TEXT, &b.options.routes, 0, 0, "FILE",
-         "experts as a trace (--route-trace) has them, instead of the model's choice"},
         {"--mask", NULL, FLAG_TEXT, &w.mask, 0, 0, "PATH",
          "masks of constraints instead: schemas with texts, or tools"},
         {"--against", NULL, FLAG_TEXT, &w.against.settings, 0, 0, "FLAGS",

@@ -80,7 +80,6 @@ static int read_options(struct session_options *to, const struct stoker_options 
                                    .progress = o->progress,
                                    .progress_arg = o->progress_arg,
                                    .route_trace = o->route_trace,
-                                   .routes = o->routes,
                                    .cache_log = o->cache_log,
                                    .use = (enum session_use)o->use};
     struct plan_request *w = &to->plan_request;
@@ -151,10 +150,6 @@ static int open_disk(struct stoker *s, const struct stoker_options *o, struct er
 {
     if (!o || !o->cache_dir)
         return 0;
-    if (o->routes) /* rows under forced routes are not those of the model */
-        return error_set(err, ERR_INPUT,
-                         "forced routes (routes) and a folder of known prefixes (cache_dir) exclude each "
-                         "other: leave one of them out");
     return prefix_disk_open(&s->disk, &s->session->prefix,
                             &(struct prefix_disk_options){.path = o->cache_dir,
                                                           .most = o->cache_disk ? o->cache_disk : CACHE_DISK,

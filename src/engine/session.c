@@ -10,7 +10,6 @@
 #include "engine/prompt.h"
 #include "machine/memory.h"
 #include "model/collector.h"
-#include "model/forced_routes.h"
 #include "model/pooling.h"
 #include "model/tables.h"
 #include "model/traces.h"
@@ -285,8 +284,7 @@ int session_load(struct session *s, const struct session_options *opt, struct er
     if (init_tables(s, err) || init_pages(s, s->kv, err) || init_op(s, opt, err) || init_store(s, err))
         return -1;
     const struct traces_options traces = {opt->route_trace, opt->cache_log, s->plan.n_chunk, reader_align(s->reader)};
-    if (traces_open(&s->model->traces, s->model, &traces, err) ||
-        (opt->routes && forced_routes_open(&s->model->forced, s->model, opt->routes, err)))
+    if (traces_open(&s->model->traces, s->model, &traces, err))
         return -1;
     uint8_t *bounce = arena_alloc_aligned(&s->scratch, WEIGHTS_BOUNCE, 4096);
     if (!bounce)
@@ -321,10 +319,8 @@ void session_close(struct session *s)
 {
     if (!s)
         return;
-    if (s->model) {
+    if (s->model)
         traces_close(s->model->traces);
-        forced_routes_close(s->model->forced);
-    }
     session_end_reading(s);
     if (!s->shares_pool)
         pool_destroy(s->pool);

@@ -57,7 +57,6 @@ struct session_options {
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes of weights read; may be NULL */
     void *progress_arg;
     const char *route_trace, *cache_log; /* paths, or NULL: model/traces.h */
-    const char *routes;                  /* path, or NULL: model/forced_routes.h */
     int header_only;                     /* session_prepare(): a header without its tensors will do */
     struct pool *pool; /* session_load(): of another session, which outlives this one; NULL: one of its own */
 };

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "engine/engine.h"
 #include "engine/public_error.h"
+#include "model/forced_routes.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -30,6 +31,7 @@ struct stoker_vector {
     struct vector *vector; /* or: */
     struct sae *sae;
     struct expert_biases *experts;
+    struct forced_routes *routes;
     struct steer_memory *memory; /* of the engine */
     atomic_int users;
 };
@@ -39,7 +41,9 @@ struct stoker_vector {
 int stoker_vector_bytes(const char *path, uint64_t *bytes, struct stoker_error *public)
 {
     struct error err = {0};
-    return vector_bytes(AT_FDCWD, path, bytes, &err) ? error_to_public(public, &err) : 0;
+    int is_trace = route_trace_is(AT_FDCWD, path);
+    return (is_trace ? forced_routes_bytes : vector_bytes)(AT_FDCWD, path, bytes, &err) ? error_to_public(public, &err)
+                                                                                        : 0;
 }
 
 /* An autoencoder's form, or NULL where its folder tells. */
@@ -59,7 +63,10 @@ int stoker_sae_bytes(const char *path, const struct stoker_sae_form *form, uint6
 
 static uint64_t bytes_of(const struct stoker_vector *v)
 {
-    return v->sae ? v->sae->bytes : v->experts ? v->experts->bytes : v->vector->bytes;
+    return v->sae       ? v->sae->bytes
+           : v->experts ? v->experts->bytes
+           : v->routes  ? forced_routes_size(v->routes)
+                        : v->vector->bytes;
 }
 
 /* What is to be opened. */
@@ -78,13 +85,21 @@ static int read_sae(struct stoker_vector *v, const struct stoker *s, const struc
            sae_check_model(v->sae, m->p.n_layer, m->p.n_embd, m->p.hyper.n, err);
 }
 
-static int open_vector(struct stoker_vector *v, struct stoker *s, const struct opening *o, struct error *err)
+/* Directions, or a trace of routes. */
+static int read_file(struct stoker_vector *v, const struct stoker *s, const struct opening *o, struct error *err)
 {
     const struct model *m = s->session->model;
+    uint64_t most = atomic_load(&s->steer.left);
+    if (route_trace_is(o->dir, o->name))
+        return forced_routes_open(&v->routes, m, o->dir, o->name, most, err);
+    return vector_open(&v->vector, o->dir, o->name, most, err) ||
+           vector_check_model(v->vector, m->p.n_layer, m->p.n_embd, m->hooks, err);
+}
+
+static int open_vector(struct stoker_vector *v, struct stoker *s, const struct opening *o, struct error *err)
+{
     pthread_mutex_lock(&s->steer.reading);
-    int failed = o->is_sae ? read_sae(v, s, o, err)
-                           : vector_open(&v->vector, o->dir, o->name, atomic_load(&s->steer.left), err) ||
-                                 vector_check_model(v->vector, m->p.n_layer, m->p.n_embd, m->hooks, err);
+    int failed = (o->is_sae ? read_sae : read_file)(v, s, o, err);
     if (!failed) /* meanwhile others can only have given back */
         atomic_fetch_sub(&s->steer.left, bytes_of(v));
     pthread_mutex_unlock(&s->steer.reading);
@@ -178,6 +193,7 @@ void stoker_vector_close(const struct stoker_vector *shared)
     vector_close(v->vector);
     sae_close(v->sae);
     free(v->experts);
+    forced_routes_close(v->routes);
     free(v);
     atomic_fetch_add(left, bytes);
 }
@@ -220,11 +236,30 @@ static void experts_about(const struct stoker_vector *v, struct stoker_vector_ab
         snprintf(out->sha256 + 2 * i, 3, "%02x", x->sha256[i]);
 }
 
+static void routes_about(const struct stoker_vector *v, struct stoker_vector_about *out)
+{
+    const struct forced_routes *x = v->routes;
+    const struct route_trace *t = x->trace;
+    *out = (struct stoker_vector_about){.kind = STOKER_VECTOR_ROUTES,
+                                        .hook = "",
+                                        .n_step = t->n_step,
+                                        .bytes = forced_routes_size(x),
+                                        .users = atomic_load(&v->users)};
+    for (int l = 0; l < PARAMS_MAX_LAYERS; l++)
+        if (forced_routes_has(x, l)) {
+            out->layer_first = out->n_layer_held++ ? out->layer_first : l;
+            out->layer_last = l;
+        }
+    memcpy(out->file, t->file, sizeof out->file);
+    for (int i = 0; i < SHA256_BYTES; i++)
+        snprintf(out->sha256 + 2 * i, 3, "%02x", t->sha256[i]);
+}
+
 void stoker_vector_about(const struct stoker_vector *v, struct stoker_vector_about *out)
 {
     const struct vector *x = v->vector;
-    if (v->sae || v->experts) {
-        (v->sae ? sae_about : experts_about)(v, out);
+    if (!x) {
+        (v->sae ? sae_about : v->experts ? experts_about : routes_about)(v, out);
         return;
     }
     const struct vector_texts *t = &x->texts;
@@ -346,6 +381,21 @@ static int read_experts(struct steering_op *o, const struct stoker_steer *e, siz
     return 0;
 }
 
+/* The experts of a trace. */
+static int read_routes(struct steering_op *o, const struct stoker_steer *e, size_t i, struct error *err)
+{
+    *o = (struct steering_op){.routes = e->vector->routes, .to = INT64_MAX};
+    if (!o->routes) {
+        error_set(err, ERR_INPUT, "an entry about routes has another vector than a trace of them");
+        return refuse_entry(err, i, "routes");
+    }
+    if (e->has_amount || e->has_layers || e->side) {
+        error_set(err, ERR_INPUT, "%s: routes have neither layers nor a scale nor a side", o->routes->trace->file);
+        return refuse_entry(err, i, "layers");
+    }
+    return 0;
+}
+
 static int read_directions(struct steering_op *o, const struct stoker_steer *e, size_t i, const struct stoker *s,
                            struct error *err)
 {
@@ -354,6 +404,8 @@ static int read_directions(struct steering_op *o, const struct stoker_steer *e, 
         if (e->vector->sae)
             error_set(err, ERR_INPUT, "%s is an autoencoder: name a feature of it, and what is done to it",
                       e->vector->sae->file);
+        else if (e->vector->routes)
+            error_set(err, ERR_INPUT, "%s is a trace: its entry names it as routes", e->vector->routes->trace->file);
         else
             error_set(err, ERR_INPUT, "a list of experts is no vector: its entry is about experts");
         return refuse_entry(err, i, "vector");
@@ -373,9 +425,10 @@ static int read_entry(struct steering_op *o, const struct stoker_steer *e, size_
         error_set(err, ERR_INPUT, "an entry of the list has no vector of this engine");
         return refuse_entry(err, i, "vector");
     }
-    if (e->kind == STOKER_STEER_EXPERTS ? read_experts(o, e, i, err)
-        : e->kind                       ? read_feature(o, e, i, err)
-                                        : read_directions(o, e, i, s, err))
+    if (e->kind == STOKER_STEER_EXPERTS  ? read_experts(o, e, i, err)
+        : e->kind == STOKER_STEER_ROUTES ? read_routes(o, e, i, err)
+        : e->kind                        ? read_feature(o, e, i, err)
+                                         : read_directions(o, e, i, s, err))
         return -1;
     if ((o->from = position(&e->from, n_prompt, n_ctx, "from", err)) < 0)
         return refuse_entry(err, i, "from");
@@ -423,6 +476,25 @@ static int check_experts(const struct steering *list, const struct model *m, con
     return 0;
 }
 
+/* Routes tell all experts of a row: one trace, and nothing that turns routers. */
+static int check_routes(const struct steering *list, const size_t *entry, struct error *err)
+{
+    const struct steering_op *first = NULL;
+    for (int i = 0; i < list->n; i++) {
+        const struct steering_op *o = &list->op[i];
+        if (!o->routes && !o->experts)
+            continue;
+        if (first && (first->routes || o->routes)) {
+            error_set(err, ERR_INPUT,
+                      first->routes && o->routes ? "a list has routes once"
+                                                 : "a list has routes or experts: routes tell all experts of a row");
+            return refuse_entry(err, entry[i], o->routes ? "routes" : "list");
+        }
+        first = o;
+    }
+    return 0;
+}
+
 static int read_list(struct job_steer *j, const struct stoker *s, const struct stoker_steer *e, size_t n,
                      size_t n_prompt, struct error *err)
 {
@@ -438,7 +510,7 @@ static int read_list(struct job_steer *j, const struct stoker *s, const struct s
         if (j->list.n > before)
             entry[before] = i;
     }
-    return check_experts(&j->list, s->session->model, entry, err);
+    return check_routes(&j->list, entry, err) || check_experts(&j->list, s->session->model, entry, err) ? -1 : 0;
 }
 
 int steer_open(struct job_steer **out, const struct stoker *s, const struct stoker_request *r, struct error *err)

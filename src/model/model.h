@@ -146,9 +146,8 @@ struct model {
     /* running: set by the session from memory of the plan */
     struct op op;
     struct expert_store *store;
-    struct traces *traces;        /* NULL: nothing is recorded */
-    struct collector *collector;  /* NULL: no importance is collected */
-    struct forced_routes *forced; /* NULL: the routers choose */
+    struct traces *traces;       /* NULL: nothing is recorded */
+    struct collector *collector; /* NULL: no importance is collected */
     struct kv_pool kv[KV_KINDS];
 
     /* since the start, for statistics */

@@ -63,7 +63,7 @@ static void hash_layer(struct sha256 *h, const struct steering_op *o, int l)
     if (!o->experts)
         sha256_add(h,
                    o->sae      ? o->sae->hash
-                   : o->routes ? forced_routes_sha256(o->routes)
+                   : o->routes ? o->routes->trace->sha256
                                : o->vector->direction[l].sha256,
                    SHA256_BYTES);
 }

@@ -94,6 +94,27 @@ run $ask --steer '[{"experts":"exclude","list":[[1]]}]'
 is "an expert without a number" 2 "" '--steer: entry 0: an expert must be .LAYER, EXPERT., from 0'
 run $ask --steer '[{"experts":"exclude","list":[[1,2]],"scale":2}]'
 is "a key that experts do not have" 2 "" '--steer: entry 0: .*scale'
+# routes: those of a run are its own; others are told
+run bench "$ember" -p 64 -n 0 -r 1 --no-roofs --no-warmup --route-trace "$dir/own.strt"
+is "a trace" 0 "pp64" ""
+run $long --routes "$dir/own.strt"
+cp "$dir/out" "$dir/told"
+is "--routes" 0 . '^routes own.strt: [0-9]+ positions, layers [0-9]-5, sha256 [0-9a-f]{16}$'
+cmp -s "$dir/told" "$dir/plain16" && fail "--routes" "do not change the answer" || pass
+run $long --routes "$dir/own.strt" --steer '[{"routes":"own"}]'
+cmp -s "$dir/out" "$dir/told" && pass || fail "--steer of routes" "is not what --routes does"
+run $long --routes "$dir/own.strt" --steer '[{"routes":0,"to":0}]'
+cmp -s "$dir/out" "$dir/plain16" && pass || fail "--steer of routes" "tells no positions"
+run $ask --steer '[{"routes":"own"}]'
+is "routes that no flag names" 2 "" '--steer: entry 0: no such trace; --routes names its file'
+run $ask --routes "$dir/own.strt" --steer '[{"routes":0,"scale":1}]'
+is "a key that routes do not have" 2 "" '--steer: entry 0: .*scale'
+run $ask --routes "$raw"
+is "--routes of a vector" 1 "" '^stoker run: --routes .*: not a trace of routes'
+run $ask --control-vector "$dir/own.strt"
+is "--control-vector of a trace" 2 "" '^stoker: own.strt is a trace'
+run plan "$ember" --json --routes "$dir/own.strt"
+is "the plan's part of routes" 0 '"steer": ?[1-9][0-9]{3,}' ""
 run bench "$ember" -p 8 -n 0 -r 1 --no-roofs --no-warmup --project "$ablate"
 is "bench" 0 "pp8" '^vector .*: project, layers 1-5'
 

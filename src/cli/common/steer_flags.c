@@ -1,4 +1,4 @@
-/* Control vectors and autoencoders of the command line: see steer_flags.h. */
+/* Control vectors, autoencoders and routes of the command line: see steer_flags.h. */
 #include "cli/common/steer_flags.h"
 
 #include "cli/common/cli.h"
@@ -10,10 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct flag_table steer_flags_sae(struct steer_flags *f)
 {
-    static struct flag flag[7];
+    static struct flag flag[8];
     const struct flag t[] = {
         {"--control-vector", NULL, FLAG_TEXTS, &f->add, 0, 0, "FILE[,FILE]",
          "steer by a control vector (GGUF); its file may say that it is projected out; may be repeated",
@@ -26,6 +27,8 @@ struct flag_table steer_flags_sae(struct steer_flags *f)
         {"--steer", NULL, FLAG_TEXT, &f->steer, 0, 0, "JSON|@FILE",
          "a list of these vectors, of features of --sae, of experts, with positions, sides and layers, as the server's "
          "field steer"},
+        {"--routes", NULL, FLAG_TEXT, &f->routes, 0, 0, "FILE",
+         "experts as a trace (--route-trace) has them, position by position, instead of the model's choice"},
         {"--steer-memory", NULL, FLAG_BYTES, &f->memory, 0, 0, "BYTES", "for vectors beside those of the command line"},
         {"--sae", NULL, FLAG_TEXTS, &f->sae, 0, 0, "DIR",
          "a sparse autoencoder, a folder of SAELens or sparsify, whose features --steer names; may be repeated"},
@@ -85,6 +88,33 @@ static int add_files(const char *command, const char *flag, struct steer_flags *
     return 0;
 }
 
+/* A file that is something else is told so here: the engine takes it for a vector. */
+static int add_routes(const char *command, struct steer_flags *f)
+{
+    static const char magic[] = "STRT1\n";
+    char begin[sizeof magic - 1] = "";
+    if (!f->routes)
+        return 0;
+    int fd = open(f->routes, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = fd < 0 ? -1 : read(fd, begin, sizeof begin);
+    if (fd >= 0)
+        close(fd);
+    if (n >= 0 && (n != (ssize_t)sizeof begin || memcmp(begin, magic, sizeof begin) != 0)) {
+        fprintf(stderr, "stoker %s: --routes %s: not a trace of routes, which begins with STRT1 (--route-trace)\n",
+                command, f->routes);
+        return 1;
+    }
+    char *path = f->n < STOKER_STEER_MOST && *f->routes ? strdup(f->routes) : NULL;
+    if (!path) {
+        fprintf(stderr, "stoker %s: --routes: a file is expected, and at most %d vectors are possible\n", command,
+                STOKER_STEER_MOST);
+        return 2;
+    }
+    f->file[f->n].path = path;
+    f->file[f->n++].is_routes = 1;
+    return 0;
+}
+
 static int add_folders(const char *command, struct steer_flags *f)
 {
     for (int i = 0; i < f->sae.n; i++) {
@@ -112,11 +142,13 @@ static void list_all(struct steer_flags *f)
     f->n_list = f->n - (size_t)f->sae.n; /* folders stand behind files */
     for (size_t i = 0; i < f->n_list; i++) {
         f->of[i] = (int)i;
-        f->list[i] = (struct stoker_steer){.amount = (float)f->file[i].scale,
-                                           .has_amount = f->file[i].has_scale,
-                                           .layer_first = f->layers[0],
-                                           .layer_last = f->layers[1],
-                                           .has_layers = f->layers[1] > 0};
+        f->list[i] = (struct stoker_steer){.kind = STOKER_STEER_ROUTES};
+        if (!f->file[i].is_routes)
+            f->list[i] = (struct stoker_steer){.amount = (float)f->file[i].scale,
+                                               .has_amount = f->file[i].has_scale,
+                                               .layer_first = f->layers[0],
+                                               .layer_last = f->layers[1],
+                                               .has_layers = f->layers[1] > 0};
     }
 }
 
@@ -129,11 +161,14 @@ int steer_flags_plan(const char *command, struct steer_flags *f, const char *mod
         status = add_files(command, "--control-vector-scaled", f, &f->scaled, 0, 1);
     if (!status)
         status = add_files(command, "--project", f, &f->project, 1, 1);
+    int n_vector = (int)f->n;
+    if (!status)
+        status = add_routes(command, f);
     if (!status)
         status = add_folders(command, f);
-    if (!status && f->layers[1] && (f->n == 0 || f->steer)) {
+    if (!status && f->layers[1] && (n_vector == 0 || f->steer)) {
         fprintf(stderr, "stoker %s: --control-vector-layer-range: %s\n", command,
-                f->n ? "the list of --steer names its layers" : "no vector is given");
+                n_vector ? "the list of --steer names its layers" : "no vector is given");
         status = 2;
     }
     if (!status && f->steer)
@@ -180,6 +215,11 @@ static void show(const struct stoker_vector_about *a)
     if (a->kind == STOKER_VECTOR_SAE) {
         fprintf(stderr, "autoencoder %s: %s, layer %d, %d features%s%s, sha256 %.16s\n", a->file, a->method,
                 a->layer_first, a->n_feature, *a->base_model ? ", made for " : "", a->base_model, a->sha256);
+        return;
+    }
+    if (a->kind == STOKER_VECTOR_ROUTES) {
+        fprintf(stderr, "routes %s: %d positions, layers %d-%d, sha256 %.16s\n", a->file, a->n_step, a->layer_first,
+                a->layer_last, a->sha256);
         return;
     }
     fprintf(stderr, "vector %s: %s, layers %d-%d, %s%s%s%s, sha256 %.16s\n", *a->name ? a->name : a->file,

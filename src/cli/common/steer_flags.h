@@ -3,7 +3,7 @@
  * stoker_close(): so for each engine, and at the end steer_flags_free(). Requests are given list [n_list].
  *
  * Without --steer the list is in this order: --control-vector, --control-vector-scaled, --project, each in the order in which they were
- * given. Autoencoders (--sae) stand behind them; their features are on the list only where --steer names them. */
+ * given; then --routes. Autoencoders (--sae) stand behind them; their features are on the list only where --steer names them. */
 #ifndef CLI_COMMON_STEER_FLAGS_H
 #define CLI_COMMON_STEER_FLAGS_H
 
@@ -13,14 +13,15 @@ struct steer_flags {
     struct text_list add, scaled, project, sae;
     int layers[2]; /* 0, 0: those of the files */
     uint64_t memory;
-    const char *steer; /* steer_json.h; NULL: every vector once */
-    int keeps_sae;     /* by the command: 1: an autoencoder is of use to it without --steer */
+    const char *steer;  /* steer_json.h; NULL: every vector once */
+    const char *routes; /* a trace's path, or NULL */
+    int keeps_sae;      /* by the command: 1: an autoencoder is of use to it without --steer */
 
     struct {
         char *path; /* allocated */
         double scale;
         int has_scale, projects; /* projects: the flag says so, and the file must */
-        int is_sae;              /* a folder */
+        int is_sae, is_routes;   /* a folder; a trace */
     } file[STOKER_STEER_MOST];
     struct stoker_vector *vector[STOKER_STEER_MOST]; /* [n] as file */
     size_t n;

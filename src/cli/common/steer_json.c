@@ -17,7 +17,7 @@ static int refuse(const char *command, size_t entry, const char *what)
     return 2;
 }
 
-/* 1: path is that of NAME or NAME.gguf, in whatever folder. */
+/* 1: path is that of NAME, NAME.gguf or NAME.strt, in whatever folder. */
 static int is_called(const char *path, const char *name)
 {
     size_t n = strlen(name), end = strlen(path), first;
@@ -27,15 +27,23 @@ static int is_called(const char *path, const char *name)
         ;
     size_t length = end - first;
     return length >= n && strncmp(path + first, name, n) == 0 &&
-           (length == n || (length == n + 5 && strncmp(path + first + n, ".gguf", 5) == 0));
+           (length == n || (length == n + 5 && (strncmp(path + first + n, ".gguf", 5) == 0 ||
+                                                strncmp(path + first + n, ".strt", 5) == 0)));
 }
 
-/* Which of the files, by its place or, of vectors or of autoencoders, its name; -1: none. */
-static int file_of(const struct steer_flags *f, const json_t *name, int is_sae)
+enum file_kind { A_VECTOR, A_SAE, A_TRACE };
+
+static enum file_kind kind_of(const struct steer_flags *f, size_t i)
+{
+    return f->file[i].is_sae ? A_SAE : f->file[i].is_routes ? A_TRACE : A_VECTOR;
+}
+
+/* Which of the files, by its place or, of those of a kind, its name; -1: none. */
+static int file_of(const struct steer_flags *f, const json_t *name, enum file_kind kind)
 {
     json_int_t number = json_is_integer(name) ? json_integer_value(name) : -1;
     for (size_t i = 0; i < f->n; i++)
-        if (json_is_string(name) ? f->file[i].is_sae == is_sae && is_called(f->file[i].path, json_string_value(name))
+        if (json_is_string(name) ? kind_of(f, i) == kind && is_called(f->file[i].path, json_string_value(name))
                                  : number == (json_int_t)i)
             return (int)i;
     return -1;
@@ -68,7 +76,7 @@ static int read_vector(const char *command, struct steer_flags *f, size_t i, jso
     if (json_unpack_ex(entry, &why, JSON_STRICT, "{s:o, s?o, s?o, s?o, s?o, s?s}", "vector", &vector, "scale", &scale,
                        "layers", &layers, "from", &from, "to", &to, "side", &side))
         return refuse(command, i, why.text);
-    if ((f->of[i] = file_of(f, vector, 0)) < 0)
+    if ((f->of[i] = file_of(f, vector, A_VECTOR)) < 0)
         return refuse(command, i, "no such vector; --control-vector and --project name their files");
     how->has_amount = scale || f->file[f->of[i]].has_scale;
     how->amount = (float)(scale ? json_number_value(scale) : f->file[f->of[i]].scale);
@@ -98,7 +106,7 @@ static int read_feature(const char *command, struct steer_flags *f, size_t i, js
     if (json_unpack_ex(entry, &why, JSON_STRICT, "{s:o, s:s, s:I, s:o, s?o, s?o}", "sae", &sae, "op", &op, "feature",
                        &feature, "value", &value, "from", &from, "to", &to))
         return refuse(command, i, why.text);
-    if ((f->of[i] = file_of(f, sae, 1)) < 0)
+    if ((f->of[i] = file_of(f, sae, A_SAE)) < 0)
         return refuse(command, i, "no such autoencoder; --sae names its folder");
     how->kind = strcmp(op, "add") == 0        ? STOKER_STEER_FEATURE_ADD
                 : strcmp(op, "set") == 0      ? STOKER_STEER_FEATURE_SET
@@ -154,11 +162,24 @@ static int read_experts(const char *command, struct steer_flags *f, size_t i, js
     return read_range(command, i, how, from, to);
 }
 
+static int read_routes(const char *command, struct steer_flags *f, size_t i, json_t *entry)
+{
+    json_t *routes = NULL, *from = NULL, *to = NULL;
+    json_error_t why;
+    if (json_unpack_ex(entry, &why, JSON_STRICT, "{s:o, s?o, s?o}", "routes", &routes, "from", &from, "to", &to))
+        return refuse(command, i, why.text);
+    if ((f->of[i] = file_of(f, routes, A_TRACE)) < 0)
+        return refuse(command, i, "no such trace; --routes names its file");
+    f->list[i].kind = STOKER_STEER_ROUTES;
+    return read_range(command, i, &f->list[i], from, to);
+}
+
 static int read_entry(const char *command, struct steer_flags *f, size_t i, json_t *entry)
 {
     f->list[i] = (struct stoker_steer){.vector = NULL};
     return json_object_get(entry, "sae")       ? read_feature(command, f, i, entry)
            : json_object_get(entry, "experts") ? read_experts(command, f, i, entry)
+           : json_object_get(entry, "routes")  ? read_routes(command, f, i, entry)
                                                : read_vector(command, f, i, entry);
 }
 

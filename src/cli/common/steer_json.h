@@ -6,8 +6,10 @@
  *
  *     --steer '[{"experts":"exclude","list":[[3,17],[4,2]]}]'
  *
- * A vector is named by its file, without folder and ".gguf", or by its place among the flags, from 0; an autoencoder by its folder, or its
- * place behind all vectors. */
+ *     --routes trace.strt --steer '[{"routes":"trace","from":"generated"}]'
+ *
+ * A vector is named by its file, without folder and ".gguf" or ".strt", or by its place among the flags, from 0; an autoencoder by
+ * its folder, or its place behind all vectors. */
 #ifndef CLI_COMMON_STEER_JSON_H
 #define CLI_COMMON_STEER_JSON_H
 

@@ -395,7 +395,6 @@ struct step_scratch model_measure_step(const struct model *m, enum kv_type type,
         measured.table[t].rows = NULL;
     measured.traces = NULL;
     measured.collector = NULL;
-    measured.forced = NULL;
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_layout *kv = &m->kv_layout[k];
         struct kv_shape shape = kv_shape_as(kv->shape, type);

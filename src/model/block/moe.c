@@ -9,7 +9,6 @@
  * the rows that need it leave the step; the other rows keep the same bits. Definitions: streaming.md P, kernels.md C. */
 #include "model/block/moe.h"
 #include "model/collector.h"
-#include "model/forced_routes.h"
 #include "model/traces.h"
 
 #include "base/clock.h"
@@ -57,7 +56,7 @@ static int ids_of_tokens(const struct step *s, const struct weight *table, int32
 static void read_ahead(struct step *s)
 {
     size_t mark = step_mark(s);
-    for (int l = 0; l < s->m->p.n_token_routed && !s->m->forced; l++) {
+    for (int l = 0; l < s->m->p.n_token_routed; l++) {
         int32_t *id = op_alloc(&s->m->op, (size_t)s->n_rows * (size_t)s->m->p.n_expert_used * sizeof *id);
         int n = ids_of_tokens(s, s->m->by_token[l], id);
         store_read_ahead(s->m->store, l, id, n);
@@ -77,7 +76,7 @@ void moe_step_begin(struct step *s)
         read_ahead(s);
 }
 
-/* Routes without experts yet, or with those of a trace. */
+/* Routes without experts yet, or with those that lists tell. */
 static struct routes routes_begin(struct step *s, int l, int n_used)
 {
     struct routes r = {.layer = l, .n_used = n_used};
@@ -86,8 +85,6 @@ static struct routes routes_begin(struct step *s, int l, int n_used)
     r.w = op_alloc(&s->m->op, n * sizeof *r.w);
     if (!op_measuring(&s->m->op))
         memset(r.id, 0xff, n * sizeof *r.id);
-    for (int row = 0; s->m->forced && !s->pairs && row < s->n_rows; row++)
-        forced_routes_row(s->m->forced, l, s->b->pos[row], r.id + (size_t)row * (size_t)n_used, n_used);
     r.is_turned = !s->pairs && steering_route(s, l, r.id, n_used);
     return r;
 }

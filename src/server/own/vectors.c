@@ -28,6 +28,10 @@ static void put_layers(struct out *o, const struct stoker_vector *v, const struc
                   a->method);
         return;
     }
+    if (a->kind == STOKER_VECTOR_ROUTES) {
+        out_print(o, ",\"layers\":[],\"norms\":[],\"steps\":%d", a->n_step);
+        return;
+    }
     out_print(o, ",\"layers\":[");
     for (int l = a->layer_first; l <= a->layer_last; l++)
         if (stoker_vector_norm(v, l) > 0)
@@ -158,7 +162,13 @@ static int open_entry(struct stoker_vector **out, struct server *s, const char *
     if (is_sae ? stoker_sae_open(out, s->engine, s->vectors.dir, path, NULL, &err)
                : stoker_vector_open(out, s->engine, s->vectors.dir, path, &err))
         return refuse_file(r, &err);
-    return 0;
+    struct stoker_vector_about about;
+    stoker_vector_about(*out, &about);
+    if (about.kind != STOKER_VECTOR_ROUTES || !scaled)
+        return 0;
+    stoker_vector_close(*out);
+    return refuse(r, 400, "invalid_value", "scale",
+                  "%s is a trace of routes: it is put on the default list by /control-vectors/apply", path);
 }
 
 static int load(struct http_exchange *x, const json_t *body, struct named_vector *out, struct refusal *r)

@@ -17,18 +17,20 @@ static int is_one_of(const char *key, const char *const *keys)
     return *keys != NULL;
 }
 
-enum entry_kind { OF_VECTOR, OF_FEATURE, OF_EXPERTS };
+enum entry_kind { OF_VECTOR, OF_FEATURE, OF_EXPERTS, OF_ROUTES };
 
-static int refuse_key(enum entry_kind kind, int of_other, const struct json_at *at, const char *key, struct refusal *r)
+static int refuse_key(enum entry_kind kind, enum entry_kind of_other, const struct json_at *at, const char *key,
+                      struct refusal *r)
 {
+    static const char *const others[] = {
+        [OF_FEATURE] = "\"sae\", the feature's autoencoder", [OF_EXPERTS] = "\"experts\"", [OF_ROUTES] = "\"routes\""};
     static const char *const texts[] = {
         [OF_VECTOR] = "is none of a vector: \"vector\", \"scale\", \"layers\", \"from\", \"to\", \"side\" are",
         [OF_FEATURE] = "does not stand beside \"sae\": a feature has \"op\", \"feature\", \"value\", \"from\", \"to\"",
-        [OF_EXPERTS] = "does not stand beside \"experts\": they have \"list\", \"from\", \"to\""};
-    if (kind == OF_VECTOR && of_other)
-        return json_refuse(r, "invalid_value", at, key,
-                           of_other == OF_FEATURE ? "belongs to an entry with \"sae\", the feature's autoencoder"
-                                                  : "belongs to an entry with \"experts\"");
+        [OF_EXPERTS] = "does not stand beside \"experts\": they have \"list\", \"from\", \"to\"",
+        [OF_ROUTES] = "does not stand beside \"routes\": they have \"from\", \"to\""};
+    if (kind == OF_VECTOR && of_other != OF_VECTOR)
+        return json_refuse(r, "invalid_value", at, key, "belongs to an entry with %s", others[of_other]);
     return json_refuse(r, "invalid_value", at, key, "%s", texts[kind]);
 }
 
@@ -38,22 +40,24 @@ static int check_kind(const json_t *entry, const struct json_at *at, struct refu
     static const char *const fields[][10] = {
         [OF_VECTOR] = {"vector", "id", "scale", "layers", "layer_start", "layer_end", "side", "from", "to"},
         [OF_FEATURE] = {"sae", "op", "feature", "value", "from", "to"},
-        [OF_EXPERTS] = {"experts", "list", "from", "to"}};
+        [OF_EXPERTS] = {"experts", "list", "from", "to"},
+        [OF_ROUTES] = {"routes", "from", "to"}};
     const char *key;
     json_t *value;
     if (!json_is_dict(entry))
         return json_refuse(r, "invalid_type", at, NULL, "must be an object, not %s", json_kind(entry));
-    enum entry_kind kind = json_get(entry, "sae") ? OF_FEATURE : json_get(entry, "experts") ? OF_EXPERTS : OF_VECTOR;
+    enum entry_kind kind = json_get(entry, "sae")       ? OF_FEATURE
+                           : json_get(entry, "experts") ? OF_EXPERTS
+                           : json_get(entry, "routes")  ? OF_ROUTES
+                                                        : OF_VECTOR;
     json_object_foreach((json_t *)entry, key, value)
     {
         if (json_is_null(value) || is_one_of(key, fields[kind]))
             continue;
-        if (strcmp(key, "routes") == 0)
-            return json_refuse(r, "unsupported", at, key,
-                               "is not supported: an entry names a vector, an autoencoder, or experts");
         return refuse_key(kind,
                           is_one_of(key, fields[OF_FEATURE])   ? OF_FEATURE
                           : is_one_of(key, fields[OF_EXPERTS]) ? OF_EXPERTS
+                          : is_one_of(key, fields[OF_ROUTES])  ? OF_ROUTES
                                                                : OF_VECTOR,
                           at, key, r);
     }
@@ -83,18 +87,29 @@ int steer_read_vector(struct named_vector *out, struct vectors *v, const json_t 
     return read_name(out, v, entry, at, json_get(entry, "vector") || !json_get(entry, "id") ? "vector" : "id", r);
 }
 
-int steer_read_sae(struct named_vector *out, struct vectors *v, const json_t *entry, const struct json_at *at,
-                   struct refusal *r)
+/* The one that a key names, which must be of a kind. */
+static int read_of_kind(struct named_vector *out, struct vectors *v, const json_t *entry, const struct json_at *at,
+                        const char *key, enum stoker_vector_kind kind, struct refusal *r)
 {
+    static const char *const called[] = {[STOKER_VECTOR_ADD] = "a control vector",
+                                         [STOKER_VECTOR_PROJECT] = "a control vector",
+                                         [STOKER_VECTOR_SAE] = "an autoencoder",
+                                         [STOKER_VECTOR_ROUTES] = "a trace of routes"};
     struct stoker_vector_about about;
-    if (read_name(out, v, entry, at, "sae", r))
+    if (read_name(out, v, entry, at, key, r))
         return -1;
     stoker_vector_about(out->vector, &about);
-    if (about.kind == STOKER_VECTOR_SAE)
+    if (about.kind == kind)
         return 0;
     stoker_vector_close(out->vector);
     out->vector = NULL;
-    return json_refuse(r, "invalid_value", at, "sae", "names %s, which is a control vector", out->name);
+    return json_refuse(r, "invalid_value", at, key, "names %s, which is %s", out->name, called[about.kind]);
+}
+
+int steer_read_sae(struct named_vector *out, struct vectors *v, const json_t *entry, const struct json_at *at,
+                   struct refusal *r)
+{
+    return read_of_kind(out, v, entry, at, "sae", STOKER_VECTOR_SAE, r);
 }
 
 static int read_scale(struct stoker_steer *how, const json_t *entry, const struct json_at *at, struct refusal *r)
@@ -286,6 +301,12 @@ static int read_experts(struct stoker_steer *how, struct vectors *v, const json_
     return read_range(how, entry, at, r) < 0 ? -1 : open_experts(&how->vector, v, list, is_biased, &field, r);
 }
 
+static int read_trace(struct named_vector *out, struct vectors *v, const json_t *entry, const struct json_at *at,
+                      struct refusal *r)
+{
+    return read_of_kind(out, v, entry, at, "routes", STOKER_VECTOR_ROUTES, r);
+}
+
 /* An entry: its vector is held, unless it is NULL. */
 static int read_entry(struct stoker_steer *how, char *name, struct vectors *v, const json_t *entry,
                       const struct json_at *at, struct refusal *r)
@@ -298,11 +319,14 @@ static int read_entry(struct stoker_steer *how, char *name, struct vectors *v, c
     snprintf(name, VECTOR_NAME, "experts");
     if (kind == OF_EXPERTS)
         return read_experts(how, v, entry, at, r);
-    if ((kind == OF_FEATURE ? steer_read_sae : steer_read_vector)(&vector, v, entry, at, r) < 0)
+    if ((kind == OF_FEATURE  ? steer_read_sae
+         : kind == OF_ROUTES ? read_trace
+                             : steer_read_vector)(&vector, v, entry, at, r) < 0)
         return -1;
     how->vector = vector.vector;
     memcpy(name, vector.name, VECTOR_NAME);
-    return (kind == OF_FEATURE ? read_feature : read_directions)(how, entry, at, r);
+    how->kind = kind == OF_ROUTES ? STOKER_STEER_ROUTES : STOKER_STEER_VECTOR;
+    return (kind == OF_FEATURE ? read_feature : kind == OF_ROUTES ? read_range : read_directions)(how, entry, at, r);
 }
 
 int steer_read(struct steer_list *out, struct vectors *v, const json_t *list, const struct json_at *at,
@@ -329,7 +353,8 @@ const char *steer_kind(const struct stoker_vector_about *a)
     static const char *const kinds[] = {[STOKER_VECTOR_ADD] = "add",
                                         [STOKER_VECTOR_PROJECT] = "project",
                                         [STOKER_VECTOR_SAE] = "sae",
-                                        [STOKER_VECTOR_EXPERTS] = "experts"};
+                                        [STOKER_VECTOR_EXPERTS] = "experts",
+                                        [STOKER_VECTOR_ROUTES] = "routes"};
     return kinds[a->kind];
 }
 
@@ -342,14 +367,15 @@ void steer_write(struct out *o, const struct steer_list *l)
         stoker_vector_about(how->vector, &a);
         out_print(o, "%s{\"name\":\"%s\",\"sha256\":\"%s\",\"kind\":\"%s\",", i ? "," : "", l->name[i], a.sha256,
                   steer_kind(&a));
-        if (a.kind == STOKER_VECTOR_EXPERTS)
-            out_print(o, "\"count\":%d", a.n_expert);
+        int is_routing = a.kind == STOKER_VECTOR_EXPERTS || a.kind == STOKER_VECTOR_ROUTES;
+        if (is_routing)
+            out_print(o, a.kind == STOKER_VECTOR_ROUTES ? "\"steps\":%d" : "\"count\":%d", a.n_expert + a.n_step);
         else if (how->kind != STOKER_STEER_VECTOR)
             out_print(o, "\"op\":\"%s\",\"feature\":%d,\"value\":", feature_ops[how->kind - STOKER_STEER_FEATURE_ADD],
                       how->feature);
         else
             out_print(o, "\"scale\":");
-        if (a.kind != STOKER_VECTOR_EXPERTS)
+        if (!is_routing)
             out_real(o, (double)(how->kind != STOKER_STEER_VECTOR || how->has_amount ? how->amount : a.scale_default));
         out_print(o, ",\"layers\":[%d,%d],\"license\":", how->has_layers ? how->layer_first : a.layer_first,
                   how->has_layers ? how->layer_last : a.layer_last);

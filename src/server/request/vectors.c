@@ -53,12 +53,12 @@ static int check_name(const char *name)
     return n >= 1 && n < VECTOR_NAME && name[n] == 0;
 }
 
-/* "a file.gguf" -> "a_file" */
+/* "a file.gguf" -> "a_file"; of routes, "a.strt" -> "a" */
 static void name_of_file(char *name, const char *file)
 {
-    static const char type[] = ".gguf";
-    size_t n = strlen(file), k = sizeof type - 1;
-    if (n > k && strcmp(file + n - k, type) == 0)
+    static const char *const types[] = {".gguf", ".strt"};
+    size_t n = strlen(file), k = strlen(types[0]);
+    if (n > k && (strcmp(file + n - k, types[0]) == 0 || strcmp(file + n - k, types[1]) == 0))
         n -= k;
     if (n >= VECTOR_NAME)
         n = VECTOR_NAME - 1;

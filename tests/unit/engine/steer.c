@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <zlib.h>
 
 #include <cmocka.h>
 
@@ -611,12 +612,122 @@ static void lists_are_held(void **state)
     stoker_close(s);
 }
 
+/* ---- routes ----------------------------------------------------------------------------------------------------------------- */
+
+#define TRACE TEST_DATA "/steering/steer-qwen3moe.routes.strt" /* 28 positions, raw ids of one byte */
+
+static void no_such_routes(void **state)
+{
+    (void)state;
+    struct stoker *s = engine_of(MOE, 1 << 20), *dense = engine(1 << 20), *small = engine_of(MOE, 8000);
+    struct stoker_vector *v = open_file(s, TRACE), *again = open_file(s, TRACE), *out = NULL,
+                         *biased = open_experts(s, NO({1, 11, -9}));
+    struct stoker_vector_about about;
+    struct stoker_error err = {0};
+    uint64_t bytes = 0;
+#define R(...) ((struct stoker_steer){.kind = STOKER_STEER_ROUTES, __VA_ARGS__})
+    struct stoker_steer list[2] = {R(.vector = v), R(.vector = again, .from = {40, 0})};
+    assert_int_equal(stoker_vector_bytes(TRACE, &bytes, &err), 0);
+    stoker_vector_about(v, &about);
+    assert_true(about.kind == STOKER_VECTOR_ROUTES && about.n_step == 28 && about.layer_first == 0 &&
+                about.layer_last == 3 && about.n_layer_held == 4 && about.bytes == bytes && about.users == 1);
+    assert_string_equal(about.file, "steer-qwen3moe.routes.strt");
+    assert_int_equal(strlen(digest(s, list, 1)), 64);
+    assert_string_equal(of(s, R(.vector = v)), of(s, R(.vector = again)));
+    assert_string_not_equal(of(s, R(.vector = v)), of(s, R(.vector = v, .from = {0, 1})));
+    assert_refused(s, list, 2, "steer[1].routes", "routes once");
+    list[1] = entry(biased, 0, 0);
+    assert_refused(s, list, 2, "steer[1].list", "routes or experts");
+    list[1] = R(.vector = biased);
+    assert_refused(s, list + 1, 1, "steer[0].routes", "another vector than a trace");
+    list[1] = R(.vector = v, .has_layers = 1);
+    assert_refused(s, list + 1, 1, "steer[0].layers", "neither layers");
+    list[1] = (struct stoker_steer){.vector = v};
+    assert_refused(s, list + 1, 1, "steer[0].vector", "is a trace");
+    list[1] = entry(v, 0, 0);
+    assert_refused(s, list + 1, 1, "steer[0].list", "another vector than a list");
+#undef R
+    assert_int_equal(stoker_vector_open(&out, dense, AT_FDCWD, TRACE, &err), -1);
+    assert_non_null(strstr(err.text, "the model has no experts"));
+    assert_int_equal(stoker_vector_open(&out, small, AT_FDCWD, TRACE, &err), -1);
+    assert_int_equal(err.code, STOKER_ERR_MEMORY);
+    assert_non_null(strstr(err.text, "are left for vectors; raise --steer-memory"));
+    stoker_vector_close(v);
+    stoker_vector_close(again);
+    stoker_vector_close(biased);
+    stoker_close(s);
+    stoker_close(dense);
+    stoker_close(small);
+}
+
+static size_t read_trace(char *text, size_t size)
+{
+    FILE *f = fopen(TRACE, "rb");
+    assert_non_null(f);
+    size_t n = fread(text, 1, size, f);
+    fclose(f);
+    return n;
+}
+
+static struct stoker_vector *open_bytes(struct stoker *s, const char *text, size_t n, struct stoker_error *err)
+{
+    char path[TEMPORARY_PATH];
+    struct stoker_vector *v = NULL;
+    int fd = temporary_file(path, "trace");
+    assert_true(write(fd, text, n) == (ssize_t)n);
+    close(fd);
+    stoker_vector_open(&v, s, AT_FDCWD, path, err);
+    remove(path);
+    return v;
+}
+
+/* A trace cut off anywhere, or longer by a byte, is refused, and holds nothing; one packed by zlib is the same one. */
+static void broken_routes(void **state)
+{
+    (void)state;
+    static char text[2000], packed[2000];
+    struct stoker *s = engine_of(MOE, 12000); /* of one trace, and no more */
+    struct stoker_error err = {0};
+    struct stoker_vector_about raw, zlib;
+    size_t n = read_trace(text, sizeof text - 1), n_head = 10 + (uint8_t)text[6] + 256 * (size_t)(uint8_t)text[7];
+    for (size_t cut = 0; cut <= n + 1; cut++) {
+        struct stoker_vector *v = open_bytes(s, text, cut, &err);
+        assert_true((v != NULL) == (cut == n));
+        if (!v && err.code != STOKER_ERR_FORMAT)
+            fail_msg("%zu bytes: %s", cut, err.text);
+        if (v)
+            stoker_vector_about(v, &raw);
+        stoker_vector_close(v);
+    }
+    char *comp = strstr(text + 10, "\"raw\"");
+    assert_non_null(comp);
+    memcpy(packed, text, n_head);
+    memcpy(packed + 10 + (comp - text - 10), "\"zlib\"", 6);
+    memcpy(packed + (comp - text) + 6, comp + 5, (size_t)(text + n_head - comp - 5));
+    size_t head = n_head - 10 + 1;
+    packed[6] = (char)(head & 255);
+    packed[7] = (char)(head >> 8);
+    uLongf room = sizeof packed - n_head - 1;
+    assert_int_equal(compress((Bytef *)packed + n_head + 1, &room, (const Bytef *)text + n_head, n - n_head), Z_OK);
+    size_t n_packed = n_head + 1 + room;
+    for (size_t cut = n_head + 1; cut <= n_packed + 1; cut++) {
+        struct stoker_vector *v = open_bytes(s, packed, cut, &err);
+        assert_true((v != NULL) == (cut == n_packed));
+        if (v)
+            stoker_vector_about(v, &zlib);
+        stoker_vector_close(v);
+    }
+    assert_string_equal(raw.sha256, zlib.sha256);
+    stoker_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(positions_and_layers), cmocka_unit_test(refused),        cmocka_unit_test(vectors_are_held),
         cmocka_unit_test(features_mean),        cmocka_unit_test(features_steer), cmocka_unit_test(too_large),
         cmocka_unit_test(no_such_experts),      cmocka_unit_test(enough_is_left), cmocka_unit_test(lists_are_held),
+        cmocka_unit_test(no_such_routes),       cmocka_unit_test(broken_routes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
