@@ -540,6 +540,9 @@ mutate lone-expert-of-a-group "unit/op/rows" src/op/rows.c 's|second > -INFINITY
 mutate experts-of-all-rows "steer_laws build/data/golden/qwen3moe.gguf" src/model/steering.c 's/!o->experts || !acts_on(o, t->s->b->pos\[row\])/!o->experts/'
 mutate routes-of-the-first-row "steer_laws build/data/golden/qwen3moe.gguf" src/model/steering.c 's|s->b->pos\[row\], id + |s->b->pos[run->first], id + |'
 mutate key-without-experts "prefix -t steered build/data/golden/qwen3moe.gguf" src/model/steering.c 's|n > 0 \|\| (o->routes|(o->routes|'
+mutate routes-beside-experts "unit/engine/steer" src/engine/steer.c 's/if (first \&\& (first->routes/if (0 \&\& (first->routes/'
+mutate trace-with-a-tail "unit/engine/steer" src/format/route_trace.c 's/return is_whole ? 0/return 1 ? 0/'
+mutate routes-by-uses "cli/routes" src/study/routes.c 's/double n = (double)a->rows, m = (double)b->rows/double n = (double)a->uses, m = (double)b->uses/'
 mutate too-few-experts "unit/engine/steer" src/engine/steer.c 's/expert_biases_check(at_once, n, m, err)/expert_biases_check(at_once, 0 * n, m, err)/'
 mutate blamed-on-the-model "unit/engine/steer" src/engine/pick.c '/steer_blame/d;s/^    if (id < 0)$//'
 # settings

@@ -508,6 +508,67 @@ static void taps(void)
     json_decref(model);
 }
 
+enum { EMBER_LAYERS = 6, EMBER_EXPERTS = 16 };
+
+/* How often each expert was used since the start, times sign. */
+static void add_uses(int64_t use[EMBER_LAYERS][EMBER_EXPERTS], int sign)
+{
+    json_t *model = ask("GET", "/stoker/model", "") == 200 ? json_loadb(reply.body, reply.n, 0, NULL) : NULL;
+    for (size_t l = 0; l < EMBER_LAYERS; l++) {
+        const json_t *layer = json_array_get(json_object_get(model, "layers"), l),
+                     *uses = json_object_get(layer, "use");
+        check(json_array_size(uses) == EMBER_EXPERTS, "layer %zu has %zu experts", l, json_array_size(uses));
+        for (size_t e = 0; e < EMBER_EXPERTS; e++)
+            use[l][e] += sign * json_integer_value(json_array_get(uses, e));
+    }
+    json_decref(model);
+}
+
+/* What the uses of all requests grow by is what a request was counted to choose: steered or not, streamed or not, with or without others'
+ * known prefixes. */
+static void uses(void)
+{
+    static const char *const steered[] = {
+        "", ",\"steer\":[{\"experts\":\"exclude\",\"list\":[[0,4],[2,1],[5,3]]}]",
+        ",\"steer\":[{\"experts\":\"bias\",\"list\":[[1,7,2.5]],\"from\":\"generated\"},{\"vector\":0,\"scale\":2}]"};
+    for (size_t i = 0; i < 2 * sizeof steered / sizeof *steered; i++) {
+        static char body[BODY];
+        int64_t use[EMBER_LAYERS][EMBER_EXPERTS] = {{0}}, sum = 0;
+        snprintf(body, sizeof body,
+                 "{" CHAT ",\"max_tokens\":5,\"stream\":%s,\"capture\":{\"tensors\":[\"router_ids\"],\"reduce\":"
+                 "\"count\"}%s}",
+                 i % 2 ? "true" : "false", steered[i / 2]);
+        add_uses(use, -1);
+        check(ask("POST", "/v1/chat/completions", body) == 200, "%s: %d %.300s", body, reply.status, reply.body);
+        const char *at = strstr(reply.body, "\"activations\":");
+        json_t *shown = at ? json_loads(at + 14, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+        add_uses(use, 1);
+        const json_t *tensors = json_object_get(shown, "tensors");
+        for (size_t l = 0; l < EMBER_LAYERS; l++) {
+            char name[40];
+            const json_t *counts = NULL;
+            snprintf(name, sizeof name, "router_ids.%zu.count", l);
+            for (size_t t = 0; t < json_array_size(tensors); t++) {
+                const json_t *tensor = json_array_get(tensors, t);
+                if (strcmp(json_string_value(json_object_get(tensor, "name")), name) == 0)
+                    counts = json_object_get(tensor, "values");
+            }
+            check(json_array_size(counts) == EMBER_EXPERTS, "%s: no %s", body, name);
+            for (size_t e = 0; e < EMBER_EXPERTS; e++) {
+                int64_t n = json_integer_value(json_array_get(counts, e));
+                sum += n;
+                if (n != use[l][e]) {
+                    check(0, "%s: expert %zu of layer %zu: counted %d, used %d", body, e, l, (int)n, (int)use[l][e]);
+                    l = EMBER_LAYERS - 1;
+                    break;
+                }
+            }
+        }
+        check(sum > 0 && use[0][4] * (i / 2 == 1) == 0, "%s: %d uses", body, (int)sum);
+        json_decref(shown);
+    }
+}
+
 /* ---- other servers ---------------------------------------------------------------------------------------------------------- */
 
 static void small_servers(void)
@@ -652,6 +713,7 @@ int main(void)
     clients_go();
     metrics();
     taps();
+    uses();
     end();
     features();
     small_servers();

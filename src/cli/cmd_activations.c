@@ -119,7 +119,8 @@ int cmd_activations(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "convert") == 0)
         return convert(argc, argv);
-    struct activations a = {.window = WINDOW,
+    struct activations a = {.command = "activations",
+                            .window = WINDOW,
                             .layers = "all",
                             .reduce = "none",
                             .dtype = "f32",

@@ -30,6 +30,7 @@ const struct command commands[] = {
     {"eval", cmd_eval, "what a text is worth to a model: log-probabilities, perplexity"},
     {"embed", cmd_embed, "vectors of lines, or scores of lines for a query"},
     {"activations", cmd_activations, "rows of the residual stream and more, as a file"},
+    {"routes", cmd_routes, "how often each layer chooses each expert, of texts or traces"},
     {"steer", cmd_steer, "control vectors: made of texts, looked at"},
     {"sae", cmd_sae, "sparse autoencoders: trained, their features looked at"},
     {"library", cmd_library, "archives and files on disk: added, searched, read"},

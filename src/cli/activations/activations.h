@@ -8,6 +8,7 @@
 
 /* What the command line says. */
 struct activations {
+    const char *command;                       /* for sentences: "activations" */
     const char *prompt, *file, *tokens, *text; /* one of them */
     int chat, window, max_tokens, answer;      /* answer: tokens behind the prompt; 0: none */
     const char *layers, *reduce, *dtype, *from, *to;

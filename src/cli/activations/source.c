@@ -12,26 +12,26 @@
 
 enum { TEXT_MOST = 256 << 20 };
 
-static int no_memory(void)
+static int no_memory(const struct activations *a)
 {
-    fprintf(stderr, "stoker activations: no memory for the tokens\n");
+    fprintf(stderr, "stoker %s: no memory for the tokens\n", a->command);
     return 1;
 }
 
-static char *read_text(const char *path, size_t *n)
+static char *read_text(const struct activations *a, const char *path, size_t *n)
 {
     struct error err = {0};
     char *text = file_read(path, TEXT_MOST, n, &err);
     if (!text)
-        fprintf(stderr, "stoker activations: %s\n", err.text);
+        fprintf(stderr, "stoker %s: %s\n", a->command, err.text);
     return text;
 }
 
 /* Ids with spaces, commas or brackets between them. */
-static int read_ids(const char *path, stoker_token **out, size_t *n)
+static int read_ids(const struct activations *a, const char *path, stoker_token **out, size_t *n)
 {
     size_t size;
-    char *text = read_text(path, &size);
+    char *text = read_text(a, path, &size);
     stoker_token *id = text ? malloc((size / 2 + 1) * sizeof *id) : NULL;
     *n = 0;
     if (!text)
@@ -39,8 +39,8 @@ static int read_ids(const char *path, stoker_token **out, size_t *n)
     for (char *p = text + strspn(text, " \t\r\n,[]"), *end; id && *p; p = end + strspn(end, " \t\r\n,[]")) {
         long v = strtol(p, &end, 10);
         if (end == p || v < 0 || v > INT_MAX) {
-            fprintf(stderr, "stoker activations: --tokens %s: ids with spaces or commas between them, not \"%.20s\"\n",
-                    path, p);
+            fprintf(stderr, "stoker %s: --tokens %s: ids with spaces or commas between them, not \"%.20s\"\n",
+                    a->command, path, p);
             free(text);
             free(id);
             return 2;
@@ -49,7 +49,7 @@ static int read_ids(const char *path, stoker_token **out, size_t *n)
     }
     free(text);
     *out = id;
-    return id ? 0 : no_memory();
+    return id ? 0 : no_memory(a);
 }
 
 static int tokenize(const struct stoker *s, const struct activations *a, const char *text, size_t length,
@@ -71,8 +71,8 @@ static int all_tokens(const struct stoker *s, const struct activations *a, stoke
     char *text = NULL;
     *of_library = !a->tokens;
     if (a->tokens)
-        return read_ids(a->tokens, out, n);
-    if (path && !(text = read_text(path, &length)))
+        return read_ids(a, a->tokens, out, n);
+    if (path && !(text = read_text(a, path, &length)))
         return 1;
     int status = tokenize(s, a, text ? text : a->prompt, length, out, n);
     free(text);
@@ -87,12 +87,12 @@ static int cut(struct sequences *q, const struct activations *a, size_t n)
     q->n = window ? (most + window - 1) / window : 0;
     q->first = malloc((q->n + 1) * sizeof *q->first);
     if (!q->first)
-        return no_memory();
+        return no_memory(a);
     for (size_t i = 0; i <= q->n; i++)
         q->first[i] = i * window < most ? i * window : most;
     if (q->n)
         return 0;
-    fprintf(stderr, "stoker activations: there is no token to compute\n");
+    fprintf(stderr, "stoker %s: there is no token to compute\n", a->command);
     return 2;
 }
 
@@ -116,7 +116,7 @@ static int add_windows(struct sequences *q, const struct activations *a, const s
     size_t *first = realloc(q->first, (q->n + more + 1) * sizeof *first);
     q->first = first ? first : q->first;
     if (!token || !first)
-        return no_memory();
+        return no_memory(a);
     memcpy(token + at, id, n * sizeof *id);
     q->first[q->n] = at;
     for (size_t i = 1; i <= more; i++)
@@ -136,9 +136,8 @@ static int add_line(struct sequences *q, const struct activations *a, const stru
     size_t n = 0;
     int status = 0;
     if (!json_is_string(text)) {
-        fprintf(stderr,
-                "stoker activations: --text %s: line %zu is neither a JSON string nor an object with \"text\"\n",
-                a->text, number);
+        fprintf(stderr, "stoker %s: --text %s: line %zu is neither a JSON string nor an object with \"text\"\n",
+                a->command, a->text, number);
         status = 2;
     }
     status = status ? status : tokenize(s, a, json_string_value(text), json_string_length(text), &id, &n);
@@ -151,7 +150,7 @@ static int add_line(struct sequences *q, const struct activations *a, const stru
 static int lines(struct sequences *q, const struct activations *a, const struct stoker *s)
 {
     size_t size, number = 1;
-    char *text = read_text(a->text, &size);
+    char *text = read_text(a, a->text, &size);
     int status = text ? 0 : 1;
     for (size_t at = 0, n; !status && at < size; at += n + 1, number++) {
         const char *end = memchr(text + at, '\n', size - at);
@@ -161,7 +160,7 @@ static int lines(struct sequences *q, const struct activations *a, const struct 
     }
     free(text);
     if (!status && q->n == 0) {
-        fprintf(stderr, "stoker activations: there is no token to compute\n");
+        fprintf(stderr, "stoker %s: there is no token to compute\n", a->command);
         return 2;
     }
     return status;
@@ -177,7 +176,7 @@ int activations_sequences(struct sequences *out, const struct activations *a, co
         return lines(out, a, s);
     int status = all_tokens(s, a, &id, &n, &of_library);
     if (!status && !(out->token = malloc((n + 1) * sizeof *id)))
-        status = no_memory();
+        status = no_memory(a);
     if (!status && n)
         memcpy(out->token, id, n * sizeof *id);
     if (of_library)

@@ -21,6 +21,7 @@ int cmd_imatrix(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_embed(int argc, char **argv);
 int cmd_activations(int argc, char **argv);
+int cmd_routes(int argc, char **argv);
 int cmd_sae(int argc, char **argv);
 int cmd_steer(int argc, char **argv);
 int cmd_library(int argc, char **argv);
