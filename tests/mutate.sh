@@ -634,9 +634,9 @@ mutate nextn-halves "$(nextn golden)" src/model/arch/nextn.c 's|op_copy(&m->op, 
 mutate nextn-without-norm "$(nextn golden)" src/model/arch/nextn.c 's|rms_norm(&s, x, x, m->nextn.norm);|(void)0;|'
 mutate nextn-sees-nothing "$(nextn golden)" src/model/arch/forward.c 's|first > s->pairs ? first : s->pairs|first|'
 mutate nextn-a-row-late "$(nextn drafts)" src/engine/step/nextn.c 's|memmove(to, h, |memmove(to, h + width, |'
-mutate nextn-of-refused "$(nextn drafts)" src/engine/step/nextn.c 's|x->n > n))|x->n > n + 1))|'
+mutate nextn-of-one-row "$(nextn drafts)" src/engine/step/nextn.c 's|end = n + e->rows, at = n|end = n + 1, at = n|'
 mutate nextn-goes-on-from "$(nextn drafts)" src/engine/step/nextn.c 's|k ? b.h + (size_t)row\[i\] . width : x->h|x->h|'
-mutate nextn-of-chunks "$(nextn settings)" src/engine/step/nextn.c 's|^        memcpy(to, x->h, row);|        memset(to, 0, row);|'
+mutate nextn-of-chunks "$(nextn drafts)" src/engine/step/nextn.c 's|^        memcpy(to, x->h, row);|        memset(to, 0, row);|'
 mutate drafts-over-events "drafts -t events $ember" src/engine/step/propose.c 's|answer < events - 2 ? answer : events - 2|answer + 0 * events|'
 
 # tools that stoker runs: a passage gets another number each time, bytes that are no text come through, rounds have no end, results take more than

@@ -289,6 +289,7 @@ static void drafts(const char *path)
         int32_t id[N_CTX];
         size_t drafted = 0, accepted = 0;
         o.n_draft = DRAFTS;
+        o.n_chunk = i ? 7 : 64;
         int ok = world_open(&w, path, &so) == 0 && (s = engine(path, &o)) != NULL;
         if (ok) {
             make_prompt(id, prompt_lengths[i], (int)w.n_vocab, i);

@@ -124,7 +124,7 @@ static int allocate(struct model *m, struct error *err)
     m->by_token = arena_array(&m->arena, (size_t)m->p.n_token_routed, sizeof *m->by_token);
     m->keeps = arena_array(&m->arena, n_layer, sizeof *m->keeps);
     m->hooks = arena_array(&m->arena, n_layer + 1, sizeof *m->hooks);
-    m->taps = arena_array(&m->arena, n_layer, sizeof *m->taps);
+    m->taps = arena_array(&m->arena, n_layer + 1, sizeof *m->taps);
     if (!m->weight || !m->layer || !m->expert_layer || !m->by_token || !m->keeps || !m->hooks || !m->taps)
         return error_set(err, ERR_MEMORY, "no memory for the description of the model");
     for (int i = 0; i < ROPES; i++) {

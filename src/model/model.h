@@ -136,7 +136,7 @@ struct model {
     uint8_t *keeps; /* [n_layer] enum layer_keeps */
     uint8_t
         *hooks; /* [n_layer + 1] bits 1 << enum vector_hook: where rows can be steered. Noted by model_measure_step() */
-    uint16_t *taps;      /* [n_layer] bits 1 << enum tap: what can be recorded of a layer. Noted likewise */
+    uint16_t *taps;      /* [n_layer + 1] bits 1 << enum tap: what can be recorded of a layer. Noted likewise */
     size_t state_bytes;  /* recurrent state of a sequence, as laid out; 0: none */
     size_t state_floats; /* the numbers in it */
 
