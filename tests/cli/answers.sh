@@ -51,6 +51,9 @@ run plan "$golden/glm4moe.gguf" --memory max --json --draft ngram
 cp "$dir/out" "$dir/plan"
 run plan "$golden/glm4moe.gguf" --memory max --json --draft mtp
 cmp -s "$dir/out" "$dir/plan" && fail "a plan with a layer that drafts" "is that without" || pass
+cp "$dir/out" "$dir/plan"
+run plan "$golden/glm4moe.gguf" --memory max --json --draft mtp --draft-max 32
+cmp -s "$dir/out" "$dir/plan" && fail "32 drafts by a layer" "are planned like 8" || pass
 run run -p 'Spell cat.' --temp 0
 cat=$(cat "$dir/out")
 run run -p 'Spell cat.' --temp 0 --draft mtp

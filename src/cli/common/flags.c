@@ -467,8 +467,8 @@ static void drop_unused(const struct parsing *p)
 {
     const struct flag *draft = find(p->table, p->n_table, "--draft", 7),
                       *most = find(p->table, p->n_table, "--draft-max", 11);
-    if (draft && most && !is_same(*(const char *const *)draft->to, "ngram") &&
-        !is_same(*(const char *const *)draft->to, "auto"))
+    const char *from = draft ? *(const char *const *)draft->to : NULL;
+    if (draft && most && (!from || is_same(from, "off")))
         *(int *)most->to = 0;
 }
 
