@@ -544,6 +544,6 @@ int main(int argc, char **argv)
         }
         globfree(&found);
     }
-    printf("nextn: %d passed, %d failed\n", passed, failed);
+    printf("%d passed, %d failed, 0 skipped\n", passed, failed);
     return failed > 0 || passed == 0;
 }
