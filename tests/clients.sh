@@ -1,6 +1,7 @@
 #!/bin/bash
 # Real clients against stoker serve with the embedded model: the suites of tests/clients, the official SDKs in a browser among them
-# (browser.mjs), and the page (web.mjs); and embeddings.mjs against servers of embedding models.
+# (browser.mjs), and the page (web.mjs); the suites again with --draft off and with drafts in every step, whose answers must be the same;
+# and embeddings.mjs against servers of embedding models.
 #
 # Needs node >= 18, npm, the packages of the suites' lock file, which npm installs outside the repository, and Chromium
 # (CHROMIUM=path). Where one is absent, says so and counts one skipped test.
@@ -58,6 +59,26 @@ BASE_URL=$url node run.mjs openai anthropic ollama raw >suites.log 2>&1
 cat suites.log web.log | grep -E '^FAIL|: [0-9]+ passed'
 ends
 
+: >drafts.log
+for draft in off ngram; do
+    starts --ctx 8192 --memory 1G --seed 2 --draft $draft
+    node recorder.mjs "$url" answers.$draft >proxy &
+    recorder=$!
+    for _ in $(seq 100); do [ -s proxy ] && break || sleep 0.1; done
+    BASE_URL=$(cat proxy) node run.mjs openai anthropic ollama 2>&1 | sed "s/^\(ok\|FAIL\|skip\) */&--draft $draft: /" >>drafts.log
+    node -e 'fetch(process.argv[1] + "/metrics").then(async r => console.log(await r.text()))' "$url" >metrics.$draft
+    kill $recorder && wait $recorder
+    ends
+done
+{
+    grep -q '^stoker_drafted_tokens_total 0$' metrics.off && echo "ok   --draft off drafts nothing" || echo "FAIL --draft off drafts"
+    grep -q '^stoker_drafted_tokens_total [1-9]' metrics.ngram && echo "ok   --draft ngram drafts" || echo "FAIL --draft ngram drafts nothing"
+    node recorder.mjs --compare answers.off answers.ngram || echo "FAIL the comparison of answers"
+} >>drafts.log 2>&1
+grep '^FAIL' drafts.log
+echo "$(grep -c '^ok ' drafts.log) passed, $(grep -c '^FAIL' drafts.log) failed" >>drafts.log
+echo "drafts: $(tail -n 1 drafts.log)"
+
 : >embeddings.log
 for model in bert-mean nomic-bert gemma-embed-dense qwen3-embed; do
     [ -f "$encoders/$model.gguf" ] || continue
@@ -86,7 +107,7 @@ else
 fi
 # Each log ends with its counts; one that does not has broken off.
 passed=0 failed=0
-for log in suites.log web.log browser.log embeddings.log; do
+for log in suites.log drafts.log web.log browser.log embeddings.log; do
     set -- $(tail -n 1 $log | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
     passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1}))
 done
