@@ -632,6 +632,7 @@ mutate drafts-that-fail "$(drafts unreadable qwen3moe)" src/engine/step/schedule
 nextn() { echo "nextn -t $1"; }
 mutate nextn-halves "$(nextn golden)" src/model/arch/nextn.c 's|op_copy(&m->op, pair + n_embd, 2|op_copy(\&m->op, pair + n_embd / 2, 2|'
 mutate nextn-without-norm "$(nextn golden)" src/model/arch/nextn.c 's|rms_norm(&s, x, x, m->nextn.norm);|(void)0;|'
+mutate nextn-as-the-others "$(nextn golden)" src/model/recurrent/qwen35.c 's/ || l >= p->n_layer//'
 mutate nextn-sees-nothing "$(nextn golden)" src/model/arch/forward.c 's|first > s->pairs ? first : s->pairs|first|'
 mutate nextn-a-row-late "$(nextn drafts)" src/engine/step/nextn.c 's|memmove(to, h, |memmove(to, h + width, |'
 mutate nextn-of-one-row "$(nextn drafts)" src/engine/step/nextn.c 's|end = n + e->rows, at = n|end = n + 1, at = n|'

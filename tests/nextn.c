@@ -12,7 +12,7 @@
  *               prefixes; and every answer and log-probability is that without drafts
  *     unbound   a file in which a tensor of the layer is missing, or has another shape: the other sources' drafts, the same answers, pages
  *               as without such a layer
- *     unread    an expert of the layer that cannot be read: the same answers, with which nothing is drafted any more
+ *     unread    where it has experts, one of the layer that cannot be read: the same answers, with which nothing is drafted any more
  *
  * A line a test and model. tools/nextn_f64.py makes references. */
 #include "base/hash.h"
@@ -351,12 +351,16 @@ static void in_setting(const char *path, const char *what, const struct stoker_o
     for (int round = 0; round < 2 && ok; round++)
         for (int t = 0; t < TEXTS && ok; t += n) {
             struct stoker_request r[TEXTS];
+            size_t middle[TEXTS];
             struct stoker_error err;
             struct answer a;
             stoker_id id[TEXTS];
             for (int i = 0; i < n; i++) {
+                middle[i] = (size_t)lengths[t + i] / 2;
                 r[i] = scripted(text[t + i], lengths[t + i], LENGTH);
                 r[i].no_cache = !cached;
+                r[i].snapshot_at = cached ? &middle[i] : NULL; /* models with states resume there */
+                r[i].n_snapshot_at = cached != 0;
             }
             ok = stoker_submit_all(s, r, (size_t)n, id, &err) == 0;
             for (int i = 0; i < n && ok; i++) {
@@ -435,6 +439,15 @@ static int find_experts(const char *path, const struct stoker_options *o, uint64
     return x ? 0 : -1;
 }
 
+static int has_experts(const char *path)
+{
+    struct stoker_options o = options("off");
+    struct stoker *s = engine(path, &o);
+    int n = s ? s->session->model->p.n_expert : 1;
+    stoker_close(s);
+    return n > 0;
+}
+
 /* From an engine that could never read them. */
 static void unread(const char *path)
 {
@@ -479,11 +492,18 @@ static int changed(const char *path, char copy[TEMPORARY_PATH], const char *from
 
 static void unbound(const char *path)
 {
-    static const char hnorm[] = "nextn.hnorm.weight\1\0\0\0\50", missing[] = "nextn.knorm.weight\1\0\0\0\50",
-                      shorter[] = "nextn.hnorm.weight\1\0\0\0\44";
+    char hnorm[] = "nextn.hnorm.weight\1\0\0\0?", missing[] = "nextn.knorm.weight\1\0\0\0?",
+         shorter[] = "nextn.hnorm.weight\1\0\0\0?"; /* ?: its length */
     const char *const as[] = {missing, shorter};
+    const size_t last = sizeof hnorm - 2;
     struct stoker_options o = options("mtp"), ngram = options("ngram");
-    int ok = make_texts(path);
+    struct session_options so = world_options(KV_F16, 0);
+    struct world w;
+    int ok = make_texts(path) && world_open(&w, path, &so) == 0;
+    hnorm[last] = missing[last] = ok ? (char)w.n_embd : 0;
+    shorter[last] = (char)(hnorm[last] - 4);
+    if (ok)
+        world_close(&w);
     for (int i = 0; i < 2 && ok; i++) {
         char copy[TEMPORARY_PATH];
         struct stoker_plan with = {.n_ctx = 0}, without = {.n_ctx = 0};
@@ -521,7 +541,7 @@ static void run_model(const char *path)
         settings(path);
     if (wanted("unbound"))
         unbound(path);
-    if (wanted("unread"))
+    if (wanted("unread") && has_experts(path))
         unread(path);
     ref_free(&r);
 }

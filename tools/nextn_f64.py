@@ -4,19 +4,26 @@
   nextn_f64.py DIR NAME...    compares the model's own logits with DIR/NAME.ref, then writes DIR/NAME.nextn.ref and prints what its tolerance
                               and its weights tell
 
-Written from docs/spec/drafts.md 8, by whole sequences; of glm4moe. Its layers agree with the golden that another engine made, and the layer that
-predicts is one more of them. Row p of the reference is what the pair of token p and of the row behind position p - 1 predicts; row 0, which has
-no pair, is zeros. Nothing is shared with src/.
+Written from docs/spec/drafts.md 8, by whole sequences; of glm4moe, deepseek2, glm-dsa, qwen3next, qwen35 and qwen35moe. Their layers agree with the
+goldens that another engine made, and the layer that predicts is one more of them. Row p of the reference is what the pair of token p and of the row
+behind position p - 1 predicts; row 0, which has no pair, is zeros. Nothing is shared with src/.
 """
 import os
 import sys
 import numpy as np
 import ggufw as G
-from f64 import Model, read_ref, rms, rope, write_ref
-from f64_decoders import heads_of, head, second_half, softmax_of
+import golden_f64
+from f64 import Model, read_ref, rms, rope, rope_adjacent, write_ref
+from f64_decoders import heads_of, head, latent_attention, second_half, softmax_of
 from golden_f64 import error, perturbed
 
 
+def trunk(m):
+    """layers before the one that predicts"""
+    return m.get("block_count") - m.get("nextn_predict_layers")
+
+
+# ---------------------------------------------------------------- layers; x [tokens][d]
 def attention(m, w, n, pos):
     q, k, v = (x + w["attn_" + c + ".bias"].reshape(x.shape[1:]) for c, x in zip("qkv", heads_of(m, w, n)))
     n_rot, base = m.get("rope.dimension_count"), m.get("rope.freq_base")
@@ -26,26 +33,93 @@ def attention(m, w, n, pos):
     return np.einsum("hqk,khd->qhd", p, v[:, of]).reshape(len(n), -1) @ w["attn_output"].T
 
 
-def layer(m, l, x, pos):
+def glm4moe(m, l, x):
     w = m.layer(l)
-    x = x + attention(m, w, rms(x, m.eps) * w["attn_norm"], pos)
+    x = x + attention(m, w, rms(x, m.eps) * w["attn_norm"], np.arange(len(x)))
     return x + second_half(m, w, rms(x, m.eps) * w["post_attention_norm"], l)
+
+
+def yarn(m):
+    """a rotation by YaRN (arXiv 2309.00071), in adjacent pairs, and what the scores are multiplied with"""
+    n_rot, base, factor = m.get("rope.dimension_count"), m.get("rope.freq_base"), m.get("rope.scaling.factor")
+    by_log, n_orig = m.get("rope.scaling.yarn_log_multiplier"), m.get("rope.scaling.original_context_length")
+    pair = np.arange(n_rot // 2)
+    freq = base ** (-pair / (n_rot // 2))
+    first, last = (n_rot * np.log(n_orig / (turns * 2 * np.pi)) / (2 * np.log(base)) for turns in (32, 1))
+    first, last = max(0, np.floor(first)), min(n_rot - 1, np.ceil(last))
+    kept = 1 - np.clip((pair - first) / max(0.001, last - first), 0, 1)
+    freq = freq / factor * (1 - kept) + freq * kept
+
+    def turn(x, pos, n_rot, base):
+        c, s = (f(pos[:, None] * freq)[:, None, :] for f in (np.cos, np.sin))
+        y = x.copy()
+        a, b = x[..., 0:n_rot:2], x[..., 1:n_rot:2]
+        y[..., 0:n_rot:2], y[..., 1:n_rot:2] = a * c - b * s, a * s + b * c
+        return y
+
+    return turn, (1 + by_log * np.log(factor)) ** 2
+
+
+def deepseek(m, l, x):
+    """deepseek2, and glm-dsa where the context is too short for a choice"""
+    w = m.layer(l)
+    turn, times = yarn(m) if m.get("rope.scaling.type") == "yarn" else (rope_adjacent, 1)
+    for name in ("attn_q_b", "attn_q"):
+        if name in w:
+            w[name] = w[name] * times
+            break
+    x = x + latent_attention(m, w, rms(x, m.eps) * w["attn_norm"], turn)
+    return x + second_half(m, w, rms(x, m.eps) * w["ffn_norm"], l)
+
+
+def by_neighbours(m, w):
+    """qwen3next's delta net as qwen35 has it: there the heads of values that share a head of keys are neighbours, here every n-th"""
+    d, n_k, n_v = m.get("ssm.state_size"), m.get("ssm.group_count"), m.get("ssm.time_step_rank")
+    order = np.arange(n_v).reshape(n_k, n_v // n_k).T.reshape(-1)
+    of = (order[:, None] * d + np.arange(d)).reshape(-1)
+    ba = w["ssm_ba"].reshape(n_k, 2, n_v // n_k, -1)
+    result, keys = dict(w), 2 * n_k * d
+    for name, half in (("ssm_beta", 0), ("ssm_alpha", 1)):
+        result[name] = ba[:, half].reshape(n_v, -1)[order]
+    for name in ("ssm_a", "ssm_dt.bias"):
+        result[name] = w[name][order]
+    for name in ("attn_qkv", "ssm_conv1d"):
+        result[name] = np.concatenate([w[name][:keys], w[name][keys:][of]])
+    result["attn_gate"], result["ssm_out"] = w["attn_gate"][of], w["ssm_out"][:, of]
+    return result
+
+
+def qwen35(m, l, x):
+    w = m.layer(l)
+    n = rms(x, m.eps) * w["attn_norm"]
+    if "attn_q" in w:
+        x = x + golden_f64.attention(m, w, n, 0)
+    else:
+        x = x + golden_f64.delta_net(m, by_neighbours(m, w) if "ssm_ba" in w else w, n)
+    n = rms(x, m.eps) * w["post_attention_norm"]
+    return x + (golden_f64.experts(m, w, n) if m.get("expert_count") else golden_f64.feed_forward(w, n))
+
+
+LAYERS = {"glm4moe": glm4moe, "deepseek2": deepseek, "glm-dsa": deepseek, "qwen3next": qwen35, "qwen35": qwen35, "qwen35moe": qwen35}
+
+
+# ---------------------------------------------------------------- models
 
 
 def hidden(m, ids):
     """rows behind the output norm"""
     x = m.t["token_embd.weight"][ids]
-    for l in range(m.get("block_count") - m.get("nextn_predict_layers")):
-        x = layer(m, l, x, np.arange(len(ids)))
+    for l in range(trunk(m)):
+        x = LAYERS[m.arch](m, l, x)
     return rms(x, m.eps) * m.t["output_norm.weight"]
 
 
 def nextn(m, ids):
-    l, h = m.get("block_count") - m.get("nextn_predict_layers"), hidden(m, ids)
+    l, h = trunk(m), hidden(m, ids)
     w = m.layer(l)
     token = rms(m.t["token_embd.weight"][ids[1:]], m.eps) * w["nextn.enorm"]
     before = rms(h[:-1], m.eps) * w["nextn.hnorm"]
-    x = layer(m, l, np.concatenate([token, before], 1) @ w["nextn.eh_proj"].T, np.arange(len(ids) - 1))
+    x = LAYERS[m.arch](m, l, np.concatenate([token, before], 1) @ w["nextn.eh_proj"].T)
     z = head(m, rms(x, m.eps) * w.get("nextn.shared_head_norm", m.t["output_norm.weight"]))
     return np.concatenate([np.zeros((1, z.shape[1])), z])
 
@@ -68,9 +142,9 @@ def noise_of(m, ids, ref):
 
 def least_of(m, ids, ref):
     """the smallest error when a tensor of the layer is 1.2 times as large, or its rows are shifted by one where a factor would have no influence"""
-    begin, result = "blk.%d." % (m.get("block_count") - m.get("nextn_predict_layers")), []
-    for name in (k for k in m.t if k.startswith(begin)):
-        shift = any(x in name for x in ("attn_q.", "attn_k.", "exp_probs_b"))
+    begin, result = "blk.%d." % trunk(m), []
+    for name in (k for k in m.t if k.startswith(begin) and "indexer" not in k):
+        shift = any(x in name for x in ("attn_q.", "attn_k.", "exp_probs_b", "attn_q_a.", "attn_kv_a_mqa"))
         other = perturbed(m, lambda k, v: (np.roll(v, 1, 0) if shift else 1.2 * v) if k == name else v)
         other.eps, other.gap = m.eps, 1.0
         result.append((error(rows_of(other, ids), ref), name))

@@ -4,6 +4,7 @@
  *
  * The first layers are dense. Router: softmax, or sigmoid with a bias for the choice, from the experts of the best groups. rope in adjacent
  * pairs. Queries grow with their position where the file says so (attention.temperature_scale): Mistral's do.
+ * V3 has a layer behind the last that predicts further tokens (nextn.c).
  * Sources: arXiv 2405.04434, 2412.19437. Goldens: deepseek2-lite, -v3, -unabsorbed, -lite-long, mistral4. */
 #include "model/block/dense_or_moe.h"
 #include "model/block/latent.h"
@@ -39,7 +40,11 @@ static void layer(struct step *s, int l, const void *weights, float *x)
 }
 
 #define ROW(id, text)                                                                                                  \
-    const struct arch id = {                                                                                           \
-        .name = text, .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer}
+    const struct arch id = {.name = text,                                                                              \
+                            .read_params = read_params,                                                                \
+                            .nextn = 1,                                                                                \
+                            .layer_bytes = sizeof(struct layer),                                                       \
+                            .bind = bind,                                                                              \
+                            .layer = layer}
 ROW(arch_deepseek2, "deepseek2");
 ROW(arch_mistral4, "mistral4");

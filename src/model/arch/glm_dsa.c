@@ -42,9 +42,9 @@ static int chooses(struct binder *b, int l)
     int own = p->n_ctx_train < SHARING_FROM || l < 2 || l % 4 == 2;
     if (params_int_of(b->m->file, types_key, l, 0, 1, own, &own, b->err))
         b->failed = -1;
-    else if (l == 0 && !own)
-        b->failed = error_set(b->err, ERR_FORMAT, "%s: %s gives layer 0 no indexer, and there is no layer before it",
-                              b->m->file->file->path, types_key);
+    else if ((l == 0 || l == p->n_layer) && !own) /* the layer that predicts is run by itself */
+        b->failed = error_set(b->err, ERR_FORMAT, "%s: %s gives layer %d no indexer, and there is no layer before it",
+                              b->m->file->file->path, types_key, l);
     return own;
 }
 
@@ -68,5 +68,9 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     layer_out(s, l, x);
 }
 
-const struct arch arch_glm_dsa = {
-    .name = "glm-dsa", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};
+const struct arch arch_glm_dsa = {.name = "glm-dsa",
+                                  .read_params = read_params,
+                                  .nextn = 1,
+                                  .layer_bytes = sizeof(struct layer),
+                                  .bind = bind,
+                                  .layer = layer};

@@ -4,7 +4,8 @@
  *     y = h + ffn(m), or experts(m) + sigmoid(gs m) shared(m)
  *
  * Value heads share key heads: neighbours in qwen3next, every n-th in qwen35 and qwen35moe. The gate of the recurrence is a silu. rope in
- * halves of the first n_rot values (the sections of multi-modal rope coincide on text). Draft layers are not run.
+ * halves of the first n_rot values (the sections of multi-modal rope coincide on text). The layer that predicts further tokens attends,
+ * whatever its number (arch/nextn.c).
  * Sources: Yang et al., arXiv 2412.06464; Qwen3-Next and Qwen3.5 model cards. Goldens: qwen3next, qwen35, qwen35moe, nvfp4. */
 #include "model/block/delta_net.h"
 #include "model/block/gated_attention.h"
@@ -22,7 +23,7 @@ struct layer {
     struct shared_expert shared;
 };
 
-static int attends(const struct params *p, int l) { return (l + 1) % p->delta.interval == 0; }
+static int attends(const struct params *p, int l) { return (l + 1) % p->delta.interval == 0 || l >= p->n_layer; }
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
@@ -82,8 +83,12 @@ static void layer(struct step *s, int l, const void *weights, float *x)
 }
 
 #define ROW(id, text)                                                                                                  \
-    const struct arch id = {                                                                                           \
-        .name = text, .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer}
+    const struct arch id = {.name = text,                                                                              \
+                            .read_params = read_params,                                                                \
+                            .nextn = 1,                                                                                \
+                            .layer_bytes = sizeof(struct layer),                                                       \
+                            .bind = bind,                                                                              \
+                            .layer = layer}
 ROW(arch_qwen3next, "qwen3next");
 ROW(arch_qwen35, "qwen35");
 ROW(arch_qwen35moe, "qwen35moe");
