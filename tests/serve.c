@@ -411,6 +411,17 @@ static void routes(int port)
     check(strstr(post(port, "/tokenize", "{\"content\":\"Hi\",\"with_pieces\":true}"), "\"piece\":\"Hi\""),
           "/tokenize with pieces");
     check(strstr(post(port, "/detokenize", "{\"tokens\":[-1]}"), "\"param\":\"tokens[0]\""), "/detokenize refuses -1");
+    check(strstr(post(port, "/detokenize", "{\"tokens\":[-1],\"with_pieces\":true}"), "\"param\":\"tokens[0]\""),
+          "/detokenize with pieces refuses -1");
+    static const char text[] = "/tokenize and back: {\\\"content\\\"}, caf\xc3\xa9";
+    char body[256], tokens[4096], wanted[4096];
+    snprintf(body, sizeof body, "{\"content\":\"%s\",\"with_pieces\":true}", text);
+    snprintf(wanted, sizeof wanted, "%s", strstr(post(port, "/tokenize", body), "{\"tokens\""));
+    snprintf(body, sizeof body, "{\"content\":\"%s\"}", text);
+    snprintf(tokens, sizeof tokens, "%s", strstr(post(port, "/tokenize", body), "{\"tokens\""));
+    snprintf(strrchr(tokens, '}'), 64, ",\"with_pieces\":true}");
+    check(strcmp(strstr(post(port, "/detokenize", tokens), "{\"tokens\""), wanted) == 0,
+          "/detokenize with pieces is not what /tokenize gave: %s", wanted);
     check(strstr(post(port, "/apply-template", "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}"),
                  "<|im_start|>user"),
           "/apply-template");

@@ -162,20 +162,24 @@ static int send_pieces(struct http_exchange *x, struct out *o, size_t piece)
     return rc;
 }
 
+static void put_token(const struct stoker *s, struct out *o, stoker_token id)
+{
+    size_t n;
+    const char *piece = stoker_templates_piece(stoker_templates_of(s), id, &n);
+    out_print(o, "{\"id\":%d,\"piece\":", (int)id);
+    put_piece(o, piece, n);
+    out_print(o, "}");
+}
+
 static void put_tokens(struct http_exchange *x, struct out *o, const stoker_token *id, size_t n, int pieces)
 {
-    const struct stoker *s = x->server->engine;
     out_print(o, "{\"tokens\":[");
     for (size_t i = 0; i < n && send_pieces(x, o, PIECE) == 0; i++) {
-        if (pieces) {
-            size_t length;
-            const char *piece = stoker_templates_piece(stoker_templates_of(s), id[i], &length);
-            out_print(o, "%s{\"id\":%d,\"piece\":", i ? "," : "", (int)id[i]);
-            put_piece(o, piece, length);
-            out_print(o, "}");
-        } else {
-            out_print(o, "%s%d", i ? "," : "", (int)id[i]);
-        }
+        out_print(o, "%s", i ? "," : "");
+        if (pieces)
+            put_token(x->server->engine, o, id[i]);
+        else
+            out_print(o, "%d", (int)id[i]);
     }
     out_print(o, "]}");
 }
@@ -206,37 +210,35 @@ static int tokenize(struct http_exchange *x, json_t *body, struct out *o, struct
     return 0;
 }
 
-static int detokenize(struct http_exchange *x, json_t *body, struct out *o, struct refusal *r)
+/* The ids of a body's tokens, each of the vocabulary. */
+static int read_tokens(const struct stoker *s, const json_t *body, const json_t **tokens, struct refusal *r)
 {
-    const struct stoker *s = x->server->engine;
-    struct stoker_error err;
-    stoker_token *none = NULL;
-    size_t n_none;
-    const json_t *tokens = NULL;
     const json_t *item;
-    struct out text = {0};
     size_t i;
-    http_forget_body(x);
-    int there = json_get_array(body, NULL, "tokens", &tokens, r);
+    int there = json_get_array(body, NULL, "tokens", tokens, r);
     if (there <= 0)
         return there ? -1 : json_missing(r, NULL, "tokens");
-    if (stoker_tokenize(s, "", 0, 0, 0, &none, &n_none, &err) != 0) /* stoker does not know the tokenizer */
-        return refuse_error(r, "tokens", &err);
-    stoker_free(none);
-    json_array_foreach(tokens, i, item)
+    json_array_foreach(*tokens, i, item)
     {
         const struct json_at list = {NULL, "tokens", 0}, at = {&list, NULL, i};
         json_int_t id = json_integer_value(item);
-        size_t n;
         if (!json_is_integer(item))
-            json_refuse(r, "invalid_type", &at, NULL, "must be a token's id, not %s", json_kind(item));
-        else if (id < 0 || id >= stoker_n_vocab(s))
-            json_refuse(r, "invalid_value", &at, NULL, "must be a token's id, from 0 to %d", stoker_n_vocab(s) - 1);
-        if (r->status) {
-            out_free(&text);
-            return -1;
-        }
-        const char *piece = stoker_templates_piece(stoker_templates_of(s), (stoker_token)id, &n);
+            return json_refuse(r, "invalid_type", &at, NULL, "must be a token's id, not %s", json_kind(item));
+        if (id < 0 || id >= stoker_n_vocab(s))
+            return json_refuse(r, "invalid_value", &at, NULL, "must be a token's id, from 0 to %d",
+                               stoker_n_vocab(s) - 1);
+    }
+    return 0;
+}
+
+static void put_content(const struct stoker *s, struct out *o, const json_t *tokens)
+{
+    struct out text = {0};
+    const json_t *item;
+    size_t i, n;
+    json_array_foreach(tokens, i, item)
+    {
+        const char *piece = stoker_templates_piece(stoker_templates_of(s), (stoker_token)json_integer_value(item), &n);
         out_bytes(&text, piece, n);
     }
     out_print(o, "{\"content\":");
@@ -244,6 +246,36 @@ static int detokenize(struct http_exchange *x, json_t *body, struct out *o, stru
     out_print(o, "}");
     o->failed |= text.failed;
     out_free(&text);
+}
+
+static int detokenize(struct http_exchange *x, json_t *body, struct out *o, struct refusal *r)
+{
+    const struct stoker *s = x->server->engine;
+    struct stoker_error err;
+    stoker_token *none = NULL;
+    size_t n_none, i;
+    const json_t *tokens = NULL;
+    const json_t *item;
+    int pieces = 0;
+    http_forget_body(x);
+    if (read_tokens(s, body, &tokens, r) < 0 || json_get_bool(body, NULL, "with_pieces", &pieces, r) < 0)
+        return -1;
+    if (stoker_tokenize(s, "", 0, 0, 0, &none, &n_none, &err) != 0) /* stoker does not know the tokenizer */
+        return refuse_error(r, "tokens", &err);
+    stoker_free(none);
+    if (!pieces) {
+        put_content(s, o, tokens);
+        return 0;
+    }
+    out_print(o, "{\"tokens\":[");
+    json_array_foreach(tokens, i, item)
+    {
+        if (send_pieces(x, o, PIECE))
+            break;
+        out_print(o, "%s", i ? "," : "");
+        put_token(s, o, (stoker_token)json_integer_value(item));
+    }
+    out_print(o, "]}");
     return 0;
 }
 
