@@ -79,7 +79,7 @@ $(BUILD)/obj/%.o: src/%.c Makefile | deps-check
 
 # The page at /: one document in a header, made by a tool that runs while we build, and the parts that it loads when it needs them.
 PAGE_PARTS = third_party/katex/katex.min.js third_party/katex/katex.min.css third_party/highlight.js/highlight.min.js \
-             $(sort $(wildcard third_party/katex/fonts/*.woff2 src/server/own/page/later/*.js))
+             $(sort $(wildcard third_party/katex/fonts/*.woff2 src/server/own/page/later/*.js src/server/own/page/later/*.css))
 $(BUILD)/tools/page: tools/page.c src/base/sha256.c src/base/sha256.h | deps-check
 	@mkdir -p $(@D)
 	$(call say,cc) $(HOST_CC) -std=c11 -Isrc $(WARN) -O1 -o $@ tools/page.c src/base/sha256.c

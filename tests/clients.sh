@@ -11,6 +11,7 @@ export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
 stoker=$PWD/${BUILD:-build}/stoker
 vector=$PWD/${BUILD:-build}/data/steering/ember/mean-last-raw.gguf
+text=$PWD/${BUILD:-build}/data/steering/ember/text.jsonl
 encoders=$PWD/${BUILD:-build}/data/embeddings
 chromium=${CHROMIUM:-/usr/bin/chromium}
 
@@ -52,6 +53,10 @@ ends() {
     [ "$status" -eq 0 ] || { echo "stoker serve ended with $status"; exit 1; }
 }
 
+# So does an autoencoder, of the model's own rows.
+if [ -f "$text" ] && "$stoker" activations --text "$text" --window 64 --max-tokens 4000 --layers 3 -o rows.safetensors >sae.log 2>&1; then
+    "$stoker" sae train rows.safetensors -o layers.3 --features 256 --k 8 --epochs 2 --batch 256 >>sae.log 2>&1 && steer="${steer:-} --sae layers.3"
+fi
 starts --ctx 8192 --memory 1G --seed 2 --roofs on ${steer:-}
 BASE_URL=$url node run.mjs openai anthropic ollama raw >suites.log 2>&1
 : >web.log

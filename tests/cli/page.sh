@@ -8,7 +8,7 @@ page=$dir/page.html
 sources=src/server/own/page
 
 parts="third_party/katex/katex.min.js third_party/katex/katex.min.css third_party/highlight.js/highlight.min.js
-    $(LC_ALL=C ls $sources/later/*.js third_party/katex/fonts/*.woff2)"
+    $(LC_ALL=C ls $sources/later/*.js $sources/later/*.css third_party/katex/fonts/*.woff2)"
 "$build/tools/page" $sources/index.html $parts >"$dir/again.h" && cmp -s "$dir/again.h" "$header" && pass || fail "the header" "is not what its sources give"
 [ "$(wc -l <"$header")" -gt 100 ] && pass || fail "the header" "is short"
 

@@ -12,8 +12,8 @@ const chat = (() => {
 
   const failed = t => t?.role === 'assistant' && t.state === 'error' && !t.text && !t.calls.length;
 
-  function messagesOf(path) {
-    const out = settings.system() ? [{ role: 'system', content: settings.system() }] : [];
+  function messagesOf(path, system = settings.system()) {
+    const out = system ? [{ role: 'system', content: system }] : [];
     path.forEach((t, i) => {
       if (failed(t) || (t.role === 'user' && failed(path[i + 1]))) return;
       if (t.role === 'user') { out.push({ role: 'user', content: attachments.content(t) }); return; }
@@ -33,6 +33,7 @@ const chat = (() => {
     edit: idle(t => composer.edit(t)),
     retry: idle(t => answer(tree.find(t.parent))),
     sendResults: idle(t => answer(t)),
+    inside: (t, view) => { const { system, ...asked } = t.asked; inside.use(i => i.toggle(view, { ...asked, messages: messagesOf(tree.path(tree.find(t.parent)), system) })); },
     choose: idle(t => { tree.choose(t); showPath(); save(); views.find(v => v.turn === t)?.element.querySelector('.versions button:enabled')?.focus(); }),
   };
 
@@ -41,11 +42,12 @@ const chat = (() => {
     const path = tree.path();
     let same = 0;
     while (same < path.length && views[same]?.turn === path[same]) same++;
-    for (const v of views.splice(same)) v.element.remove();
+    for (const v of views.splice(same)) v.whole.remove();
     for (const t of path.slice(same)) {
-      const v = new TurnView(t, tree.siblings(t), does);
+      const v = new TurnView(t, tree.siblings(t), does), other = t.beside && tree.find(t.beside);
+      if (other) v.putBeside(new TurnView(other, [other], { ...does, retry: () => does.retry(t) }));
       views.push(v);
-      list.append(v.element);
+      list.append(v.whole);
     }
     markLeftOut();
     $('hello').hidden = path.length > 0;
@@ -124,17 +126,32 @@ const chat = (() => {
 
   /* ---- answers ---- */
 
-  // Answers the path to parent in a new turn.
+  const begun = (parent, more) => tree.add({ role: 'assistant', state: 'streaming', text: '', reasoning: '', calls: [], ...more }, parent);
+
+  // Answers the path to parent in a new turn; where two answers are compared, without steering too, both drawn alike.
   async function answer(parent) {
-    const t = tree.add({ role: 'assistant', state: 'streaming', text: '', reasoning: '', calls: [] }, parent), abort = new AbortController();
+    const { steered, unsteered } = steering.now()?.fields() || {}, drawn = unsteered && { seed: Math.floor(Math.random() * 2 ** 32), ...settings.seed() };
+    const other = unsteered && begun(parent), t = begun(parent, other && { beside: other.id }), abort = new AbortController();
     const messages = messagesOf(tree.path().slice(0, -1)), mine = running = { abort };
     showPath();
     const view = views[views.length - 1];
     pinned = true;
     setBusy(true);
-    view.progress(p => p.say('Waiting for the first token'));
     follow();
     save();
+    await Promise.all([streamInto(t, view, { ...drawn, ...steered }, messages, mine), other && streamInto(other, view.other, { ...drawn, ...unsteered }, messages, mine)]);
+    if (running !== mine) return; // another conversation was opened meanwhile, which has kept this one as it was
+    running = null;
+    markLeftOut();
+    follow();
+    setBusy(false);
+    save();
+    say(t.state === 'error' ? t.error : t.stopped ? 'Stopped.' : `Answer complete. ${t.text.slice(0, 2000)}${other ? ` Without steering: ${other.text.slice(0, 2000)}` : ''}`);
+    document.dispatchEvent(new Event('answered'));
+  }
+
+  async function streamInto(t, view, fields, messages, mine) {
+    view.progress(p => p.say('Waiting for the first token'));
     let frame = 0, rested = 0, saved = performance.now(); // a long answer is drawn less often than its tokens come
     const draw = () => {
       frame = 0;
@@ -144,21 +161,13 @@ const chat = (() => {
       rested = performance.now() + 8 * (performance.now() - start);
     };
     const drawSoon = () => { frame ||= requestAnimationFrame(() => { if (performance.now() < rested) { frame = 0; drawSoon(); } else if (t.state === 'streaming') draw(); }); };
-    await answering.run(t, view, messages, abort, first => {
+    await answering.run(t, view, messages, fields, mine.abort, first => {
       if (first) draw(); else drawSoon();
       if (running === mine && performance.now() - saved > SAVE_MS) { saved = performance.now(); save(); }
     });
     cancelAnimationFrame(frame);
     view.progress(null);
-    if (running !== mine) return; // another conversation was opened meanwhile, which has kept this one as it was
-    running = null;
-    view.show();
-    markLeftOut();
-    follow();
-    setBusy(false);
-    save();
-    say(t.state === 'error' ? t.error : t.stopped ? 'Stopped.' : `Answer complete. ${t.text.slice(0, 2000)}`);
-    document.dispatchEvent(new Event('answered'));
+    if (running === mine) view.show();
   }
 
   // A message; in place of an earlier one: beside it.

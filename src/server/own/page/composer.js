@@ -94,7 +94,7 @@ const composer = (() => {
   addEventListener('drop', e => {
     over(false)(e);
     if (!e.dataTransfer?.files.length || $('composer').hidden || document.querySelector('dialog[open]')) return;
-    if ($('chats').contains(e.target)) conversations.take([...e.dataTransfer.files]); else attach([...e.dataTransfer.files]);
+    if ($('chats').contains(e.target)) { const dropped = [...e.dataTransfer.files]; conversations.use(c => c.take(dropped)); } else attach([...e.dataTransfer.files]);
   });
 
   /* ---- the message ---- */

@@ -6,14 +6,14 @@ document.addEventListener('keydown', e => {
   if ((e.ctrlKey || e.metaKey) && !e.altKey && !e.shiftKey && e.key.toLowerCase() === 'k') {
     e.preventDefault();
     sheets.show('chats');
-    conversations.find();
+    conversations.use(c => c.find());
   } else if (e.key === 'Escape' && !$('chat-menu').matches(':popover-open')) {
     if (sheets.over()) sheets.close(); else if (chat.running()) chat.stop(); else if (composer.editing()) composer.cancel();
   } else if (e.key === '/' && !typing && alone) {
     e.preventDefault();
     composer.focus();
   } else if (e.altKey && !e.ctrlKey && !e.metaKey) {
-    const does = { KeyN: () => chat.begin(), KeyS: () => settings.open(), KeyE: () => sheets.toggle('panel'), KeyC: () => sheets.toggle('chats') }[e.code];
+    const does = { KeyN: () => chat.begin(), KeyS: () => settings.open(), KeyE: () => sheets.toggle('panel'), KeyT: () => sheets.toggle('steering'), KeyC: () => sheets.toggle('chats') }[e.code];
     if (does) { e.preventDefault(); does(); }
   }
 });

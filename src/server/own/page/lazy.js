@@ -30,4 +30,7 @@ const lazy = (() => {
 const anatomy = lazy.part('anatomy', () => ({ $, bytesText, escape, getJson }));
 const maths = lazy.part('maths', () => ({ lazy }));
 const highlight = lazy.part('highlight', () => ({ lazy }));
+const conversations = lazy.part('conversations', () => ({ $, Problem, button, chat, element, notice, portable, sheets, store }));
+const steering = lazy.part('steering', () => ({ $, button, call, element, getJson, lazy, say, sheets }));
+const inside = lazy.part('inside', () => ({ button, call, element, getJson, lazy, say, steering }));
 const portable = lazy.part('portable', () => ({ Problem, Tree, attachments, bytesText, element, newId, store }));

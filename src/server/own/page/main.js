@@ -65,6 +65,8 @@ async function begin() {
   $('hello').hidden = $('messages').childElementCount > 0;
   if (!matchMedia('(pointer: coarse)').matches) composer.focus();
   if (chat.address()) chat.open(chat.address()); else composer.load('', () => undefined);
+  conversations.use(() => {}); // says where conversations are kept
+  sheets.start();
   panel.start();
   store.heads().then(() => setTimeout(store.words, 200)); // what takes long in a list and a search begins before somebody wants it
   anatomy.use(a => a.load());

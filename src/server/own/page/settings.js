@@ -52,6 +52,7 @@ const settings = (() => {
   show();
 
   return {
+    seed: () => form.elements.seed.value.trim() && !wrong(form.elements.seed) ? { seed: Number(form.elements.seed.value) } : {},
     system: () => form.elements.system.value.trim(),
     open() { show(); $('settings').showModal(); },
 

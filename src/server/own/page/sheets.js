@@ -1,21 +1,23 @@
-// What stands beside the conversation: the list of conversations at its left, the engine at its right; where there is no space for them, one of
-// them as a sheet over it.
+// What stands beside the conversation: the list of conversations at its left, the engine or the steering at its right; where there is no space for
+// them, one of them as a sheet over it.
 
 const sheets = (() => {
   const narrow = matchMedia('(max-width: 62rem)'), middle = matchMedia('(max-width: 75rem)'), roomy = matchMedia('(min-width: 90rem)');
   const remembered = () => { try { return localStorage.getItem('stoker.chats'); } catch { return null; } };
 
   const sides = {
-    chats: { on: 'with-chats', opener: $('open-chats'), close: $('close-chats'), over: middle, fresh: () => !middle.matches && (remembered() ?? (roomy.matches ? 'open' : '')) === 'open', shown: () => conversations.start() },
-    panel: { on: 'with-panel', opener: $('open-panel'), close: $('close-panel'), over: narrow, fresh: () => !narrow.matches, shown: () => { anatomy.now()?.paint(); panel.redraw(); } },
+    chats: { on: 'with-chats', opener: $('open-chats'), close: $('close-chats'), over: middle, fresh: () => !middle.matches && (remembered() ?? (roomy.matches ? 'open' : '')) === 'open', shown: () => conversations.use(c => c.start()) },
+    panel: { on: 'with-panel', opener: $('open-panel'), close: $('close-panel'), over: narrow, fresh: () => !narrow.matches, shown: () => { anatomy.now()?.paint(); panel.redraw(); }, instead: 'steering' },
+    steering: { on: 'with-steering', opener: $('open-steering'), close: $('close-steering'), over: narrow, fresh: () => false, shown: () => steering.use(s => s.load()), instead: 'panel' },
   };
   const covers = s => s.open && s.over.matches;
+  let started = false;
 
   function apply() {
     for (const s of Object.values(sides)) {
       document.body.classList.toggle(s.on, s.open);
       s.opener.setAttribute('aria-expanded', String(s.open));
-      if (s.open) s.shown();
+      if (s.open && started) s.shown();
     }
     const over = Object.values(sides).some(covers);
     $('shade').hidden = !over;
@@ -25,6 +27,7 @@ const sheets = (() => {
     const s = sides[name];
     if (open && s.over.matches) for (const other of Object.values(sides)) if (covers(other)) other.open = false;
     s.open = open;
+    if (open && s.instead) sides[s.instead].open = false;
     if (name === 'chats' && !middle.matches) try { localStorage.setItem('stoker.chats', open ? 'open' : 'closed'); } catch { /* for this visit then */ }
     apply();
     if (s.over.matches) (open ? s.close : s.opener).focus();
@@ -40,6 +43,8 @@ const sheets = (() => {
   apply();
 
   return {
+    // What they show comes from the server, so the page must have its key first.
+    start() { started = true; apply(); },
     toggle: name => set(name, !sides[name].open),
     show: name => { if (!sides[name].open) set(name, true); },
     over: () => Object.values(sides).some(covers),

@@ -2,8 +2,9 @@
 // and the model gets is the path from the root to the leaf.
 //
 //   turn   {id, parent, role: 'user', text, files: [{name, text}]}
-//          {id, parent, role: 'assistant', state: streaming|done|error, text, reasoning, calls: [{id, name, args, result}], meta, error}
+//          {id, parent, role: 'assistant', state: streaming|done|error, text, reasoning, calls: [{id, name, args, result}], meta, error, asked, beside}
 //
+// asked: the fields of the request, so that it can be asked again; beside: the id of the answer, without steering, that it is compared with.
 // parent is the id of a turn that stands before it in the list, or null.
 
 const newId = () => [...crypto.getRandomValues(new Uint8Array(9))].map(b => b.toString(16).padStart(2, '0')).join('');
@@ -38,9 +39,9 @@ class Tree {
   children(id) { return this.turns.filter(t => t.parent === id); }
   siblings(turn) { return this.children(turn.parent); }
 
-  path() {
+  path(leaf = this.leaf) {
     const byId = new Map(this.turns.map(t => [t.id, t])), out = [];
-    for (let t = this.leaf; t; t = byId.get(t.parent)) out.push(t);
+    for (let t = leaf; t; t = byId.get(t.parent)) out.push(t);
     return out.reverse();
   }
 
@@ -61,7 +62,7 @@ class Tree {
 
   // What is kept of it: the fields of turns, without their elements.
   plain() {
-    const FIELDS = ['id', 'parent', 'role', 'text', 'files', 'state', 'reasoning', 'thoughtFor', 'calls', 'meta', 'error', 'stopped'];
+    const FIELDS = ['id', 'parent', 'role', 'text', 'files', 'state', 'reasoning', 'thoughtFor', 'calls', 'meta', 'error', 'stopped', 'asked', 'beside'];
     return { turns: this.turns.map(t => Object.fromEntries(FIELDS.filter(f => t[f] !== undefined).map(f => [f, t[f]]))), leaf: this.leaf?.id || null };
   }
 

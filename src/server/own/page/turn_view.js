@@ -26,7 +26,7 @@ const parses = text => { try { const v = JSON.parse(text || '{}'); return v && t
 const pretty = args => { try { return JSON.stringify(JSON.parse(args), null, 2); } catch { return args; } };
 
 class TurnView {
-  // does: {edit, retry, sendResults, choose}, each called with a turn; siblings: the turns that stand beside this one, itself among them.
+  // does: {edit, retry, sendResults, choose, inside}, each called with a turn; siblings: the turns that stand beside this one, itself among them.
   constructor(turn, siblings, does) {
     this.turn = turn;
     this.siblings = siblings;
@@ -34,8 +34,16 @@ class TurnView {
     this.blocks = [];
     this.text = element('div', { className: 'text', data: { testid: 'message-text' } });
     this.element = element('article', { className: 'message', data: { testid: 'message', role: turn.role, state: turn.state || 'done' } }, this.text);
+    this.whole = this.element;
     this.element.setAttribute('aria-label', turn.role === 'user' ? 'You' : 'Model');
     if (turn.role === 'user') this.showQuestion(); else if (turn.state !== 'streaming') this.show();
+  }
+
+  // Another answer to the same question, without steering, side by side with this one.
+  putBeside(other) {
+    const column = (v, name) => { v.element.setAttribute('aria-label', `Model, ${name}`); v.element.prepend(element('p', { className: 'hint', textContent: name })); return v.element; };
+    this.other = other;
+    this.whole = element('div', { className: 'pair', data: { testid: 'pair' } }, column(this, 'steered'), column(other, 'not steered'));
   }
 
   showQuestion() {
@@ -141,6 +149,7 @@ class TurnView {
       this.element.append(this.problem);
     }
     this.setActions(button(t.state === 'error' ? 'Try again' : 'Retry', () => this.does.retry(t)), ...(t.text ? [copyButton('Copy', () => t.text)] : []));
+    if (t.asked && t.text && !t.error) this.actions.append(button('Inside', () => this.does.inside(t, this), { data: { testid: 'open-inside' } }));
     this.actions.append(element('span', { className: 'meta', textContent: t.meta || '' }));
   }
 }

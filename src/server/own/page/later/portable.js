@@ -48,6 +48,8 @@ window.stoker.parts.portable = ({ Problem, Tree, attachments, bytesText, element
     for (const f of ['meta', 'error']) if (isText(v[f], 10000)) t[f] = v[f];
     if (Number.isFinite(v.thoughtFor)) t.thoughtFor = v.thoughtFor;
     if (v.stopped === true) t.stopped = true;
+    if (known.has(v.beside)) t.beside = v.beside;
+    if (v.asked && typeof v.asked === 'object' && !Array.isArray(v.asked) && JSON.stringify(v.asked).length < 100000) t.asked = v.asked;
     return t;
   }
 

@@ -1,6 +1,6 @@
 // The list of conversations: search, open, rename, delete, export, import. A long list is drawn as far as somebody scrolls.
 
-const conversations = (() => {
+window.stoker.parts.conversations = ({ $, Problem, button, chat, element, notice, portable, sheets, store }) => {
   const list = $('chat-list'), search = $('chat-search'), hint = $('chats-hint'), menu = $('chat-menu');
   const PART = 100, DAY = 86400000;
   let shown = [], drawn = 0, menuFor = null, asked = 0, wanted = false;
@@ -195,4 +195,4 @@ const conversations = (() => {
     find() { search.focus(); search.select(); },
     take,
   };
-})();
+};
