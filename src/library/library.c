@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 void library_path(char out[PATH_MAX], const char *dir, const char *name, int hidden)
@@ -81,7 +82,9 @@ static void open_one(struct library *l, const char *name, struct error *err)
 void library_open(struct library *l, const char *dir, const char *const *names, int n_name, struct error *err)
 {
     struct dirent **found = NULL;
-    l->n = 0;
+    l->n = l->is_taken = 0;
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->left, NULL);
     snprintf(l->dir, sizeof l->dir, "%s", dir);
     int n = n_name ? 0 : scandir(dir, &found, is_source, alphasort);
     if (n < 0 && errno != ENOENT)
@@ -96,8 +99,58 @@ void library_open(struct library *l, const char *dir, const char *const *names, 
     free(found);
 }
 
+int library_open_any(struct library *l, const char *dir, const char *const *names, int n_name, struct error *missing,
+                     struct error *err)
+{
+    source_begin();
+    library_open(l, dir, names, n_name, missing);
+    if (l->n)
+        return 0;
+    library_close(l);
+    if (missing->code == ERR_NONE)
+        return error_set(err, ERR_INPUT, "the library in %s has no sources; stoker library add makes one", dir);
+    *err = *missing;
+    *missing = (struct error){0};
+    return -1;
+}
+
+int library_enter(struct library *l, int (*stopped)(void *arg), void *arg)
+{
+    enum { ASK_MS = 50 };
+    int is_stopped = 0;
+    pthread_mutex_lock(&l->lock);
+    while (l->is_taken && !is_stopped) {
+        struct timespec at;
+        clock_gettime(CLOCK_REALTIME, &at);
+        at.tv_nsec += ASK_MS * 1000000L;
+        at.tv_sec += at.tv_nsec / 1000000000;
+        at.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&l->left, &l->lock, &at);
+        pthread_mutex_unlock(&l->lock); /* it may take its time */
+        is_stopped = stopped && stopped(arg);
+        pthread_mutex_lock(&l->lock);
+    }
+    l->is_taken |= !is_stopped;
+    pthread_mutex_unlock(&l->lock);
+    for (int i = 0; i < l->n && !is_stopped; i++)
+        source_stop(l->list[i], stopped, arg);
+    return is_stopped ? -1 : 0;
+}
+
+void library_leave(struct library *l)
+{
+    for (int i = 0; i < l->n; i++)
+        source_stop(l->list[i], NULL, NULL);
+    pthread_mutex_lock(&l->lock);
+    l->is_taken = 0;
+    pthread_cond_signal(&l->left);
+    pthread_mutex_unlock(&l->lock);
+}
+
 void library_close(struct library *l)
 {
+    pthread_cond_destroy(&l->left);
+    pthread_mutex_destroy(&l->lock);
     for (int i = 0; i < l->n; i++) {
         source_close(l->list[i]);
         free(l->list[i]);

@@ -6,17 +6,30 @@
 #include "library/search.h"
 
 #include <limits.h>
+#include <pthread.h>
 
+/* Its sources are one thread's at a time: between library_enter() and library_leave(), where several have it. */
 struct library {
     char dir[PATH_MAX - 256];
     struct source *list[SEARCH_SOURCES];
     int n;
+    pthread_mutex_t lock;
+    pthread_cond_t left;
+    int is_taken; /* under lock */
 };
 
 /* Opens all sources, or those of names [n_name], in the order of their names. One that cannot be opened, or is not there, is left out and
  * named in *err, which is the only sign of it. */
 void library_open(struct library *l, const char *dir, const char *const *names, int n_name, struct error *err);
-void library_close(struct library *l);
+/* The same, where at least one is wanted: -1 with *err: there is none. What is left out of others is named in *missing. */
+int library_open_any(struct library *l, const char *dir, const char *const *names, int n_name, struct error *missing,
+                     struct error *err);
+void library_close(struct library *l); /* a zeroed one too */
+
+/* Waits until no other thread has the sources. From then on what searches and reads them ends with ERR_CANCELLED as soon as stopped(arg),
+ * which is asked while it waits and while it works, is 1. stopped NULL: never. -1: it was, and the sources are not the caller's. */
+int library_enter(struct library *l, int (*stopped)(void *arg), void *arg);
+void library_leave(struct library *l);
 
 /* NAME of DIR into out; hidden: the one that is made anew. */
 void library_path(char out[PATH_MAX], const char *dir, const char *name, int hidden);

@@ -5,6 +5,8 @@
 
 #include "library/source.h"
 
+struct json_t;
+
 enum {
     SEARCH_SOURCES = 64,
     SEARCH_LIMIT = 100,
@@ -31,5 +33,15 @@ struct search_result {
 int search(struct source *const *list, int n, const char *query, size_t n_query, int limit, struct search_result *r,
            struct error *err);
 void search_free(struct search_result *r);
+
+/* ---- what was found, for clients: the same from the command line and from a server (results.c) ---- */
+
+/* Appends /library/NAME/PATH#ANCHOR, with percent signs for what an address cannot have. */
+void library_url(struct buffer *out, const char *name, const char *path, const char *anchor);
+
+/* New references; NULL: no memory. */
+struct json_t *library_hit_json(const struct source *s, const struct search_hit *h, int rank);
+struct json_t *library_heading_json(const char *heading); /* a path of headings, lines: a list */
+struct json_t *library_text_json(const char *text);       /* "" for bytes that are not UTF-8 */
 
 #endif

@@ -55,10 +55,18 @@ int source_error(struct source *s, const char *doing, struct error *err)
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
         return error_set(err, ERR_FORMAT, "%s: its database is damaged; stoker library remove %s, then add it again",
                          s->name, s->name);
+    if (code == SQLITE_INTERRUPT)
+        return error_set(err, ERR_CANCELLED, "%s: nobody waits for it any more (%s)", s->name, doing);
     if (code == SQLITE_NOMEM)
         return error_set(err, ERR_MEMORY, "%s: SQLite wants more than its %d MiB (%s)", s->name, SOURCE_HEAP >> 20,
                          doing);
     return error_set(err, ERR_IO, "%s: %s: %s", s->name, doing, s->db ? sqlite3_errmsg(s->db) : "no memory");
+}
+
+void source_stop(struct source *s, int (*stopped)(void *arg), void *arg)
+{
+    enum { INSTRUCTIONS = 4000 }; /* of SQLite's machine between two questions: below a millisecond */
+    sqlite3_progress_handler(s->db, INSTRUCTIONS, stopped, arg);
 }
 
 sqlite3_stmt *source_prepare(struct source *s, const char *sql, struct error *err)

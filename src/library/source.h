@@ -67,6 +67,9 @@ int source_article_end(struct source *s, struct error *err);
 /* All rows of a path, and what the index has of them. */
 int source_remove(struct source *s, const char *path, struct error *err);
 
+/* From now on reading ends with ERR_CANCELLED once stopped(arg), which is asked now and then, is 1. NULL: it does not. */
+void source_stop(struct source *s, int (*stopped)(void *arg), void *arg);
+
 /* The text of a chunk: free(). NULL: *err. */
 char *source_text(struct source *s, int64_t article, int64_t from, int64_t n, struct error *err);
 

@@ -40,7 +40,7 @@ int64_t article_section(struct source *s, int64_t article, int64_t chunk, struct
 static sqlite3_stmt *parts_from(struct source *s, int64_t article, int64_t from, struct error *err)
 {
     sqlite3_stmt *q = source_prepare(s,
-                                     "SELECT c.id, c.ordinal, c.article, c.start, c.length, c.heading, c.anchor"
+                                     "SELECT c.id, c.ordinal, c.article, c.start, c.length, c.heading, c.anchor, a.path"
                                      " FROM article a JOIN chunk c ON c.id >= a.first AND c.id < a.first + a.chunks"
                                      " WHERE a.path = (SELECT path FROM article WHERE id = ?1) AND c.ordinal >= ?2"
                                      " ORDER BY a.id, c.id LIMIT ?3",
@@ -76,11 +76,14 @@ int article_read(struct source *s, int64_t article, int64_t from, int (*take)(vo
     int failed = !q, code = SQLITE_DONE, full = 0;
     *next = -1;
     for (int n = 0; !failed && !full && (code = sqlite3_step(q)) == SQLITE_ROW; n++) {
-        struct article_part p = {
-            .chunk = sqlite3_column_int64(q, 0), .ordinal = sqlite3_column_int64(q, 1), .heading = column(q, 5)};
+        struct article_part p = {.chunk = sqlite3_column_int64(q, 0),
+                                 .ordinal = sqlite3_column_int64(q, 1),
+                                 .heading = column(q, 5),
+                                 .path = column(q, 7),
+                                 .anchor = column(q, 6)};
         char *text = source_text(s, sqlite3_column_int64(q, 2), sqlite3_column_int64(q, 3), sqlite3_column_int64(q, 4),
                                  err);
-        p.begins = begins(&last, p.heading, column(q, 6));
+        p.begins = begins(&last, p.heading, p.anchor);
         p.text = text;
         failed = !text;
         full = text && (n == ARTICLE_PARTS || take(arg, &p));

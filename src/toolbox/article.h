@@ -8,6 +8,7 @@ struct article_part { /* a chunk; valid during the call */
     int64_t chunk, ordinal;
     int begins;                 /* 1: the first one that is told of its section */
     const char *heading, *text; /* heading: its path, lines */
+    const char *path, *anchor;  /* of the document, of the section */
 };
 
 /* Where the section of a chunk begins: the ordinal of its first chunk. -1: *err. */

@@ -2,6 +2,7 @@
 #include "toolbox/library_tools.h"
 
 #include "base/json/load.h"
+#include "base/reqmem.h"
 #include "base/utf8.h"
 #include "toolbox/article.h"
 
@@ -12,8 +13,6 @@
 #include <string.h>
 
 enum {
-    LIMIT = 4, /* passages, where the call says nothing */
-    LIMIT_MOST = 8,
     ARTICLE = 8000, /* bytes of an article in one result: near 2,000 tokens */
     TITLE = 300,
     LEAST = 160 /* bytes of a passage that are worth showing */
@@ -21,24 +20,32 @@ enum {
 
 static const char search_name[] = "search_library", open_name[] = "open_article";
 
+static struct source *source_named(struct source *const *list, int n_source, const char *name, size_t n)
+{
+    for (int i = 0; i < n_source; i++)
+        if (strlen(list[i]->name) == n && memcmp(list[i]->name, name, n) == 0)
+            return list[i];
+    return NULL;
+}
+
 /* ---- what the model is told ------------------------------------------------------------------------------ */
 
-static json_t *names_of(const struct library *l)
+static json_t *names_of(const struct library_talk *t)
 {
     json_t *list = json_array();
-    for (int i = 0; i < l->n; i++) {
-        json_t *name = json_string(l->list[i]->name); /* NULL: a file's name that is not UTF-8 */
+    for (int i = 0; i < t->n; i++) {
+        json_t *name = json_string(t->source[i]->name); /* NULL: a file's name that is not UTF-8 */
         if (name)
             json_array_append_new(list, name);
     }
     return list;
 }
 
-static json_t *search_properties(const struct library *l)
+static json_t *search_properties(const struct library_talk *t)
 {
     json_t *p = json_pack("{s:{s:s, s:s}, s:{s:s, s:i, s:i}}", "query", "type", "string", "description", "words",
-                          "limit", "type", "integer", "minimum", 1, "maximum", LIMIT_MOST);
-    json_t *names = names_of(l);
+                          "limit", "type", "integer", "minimum", 1, "maximum", LIBRARY_LIMIT_MOST);
+    json_t *names = names_of(t);
     if (p && json_array_size(names) > 1)
         json_object_set_new(p, "source", json_pack("{s:s, s:O}", "type", "string", "enum", names));
     json_decref(names);
@@ -52,7 +59,7 @@ static json_t *tool(const char *name, const char *description, json_t *propertie
                      required, "additionalProperties", 0);
 }
 
-static json_t *make_list(const struct library *l)
+static json_t *make_list(const struct library_talk *t)
 {
     json_t *open = json_pack("{s:{s:s, s:s}, s:{s:s, s:i, s:s}}", "id", "type", "string", "description",
                              "number of a passage", "from", "type", "integer", "minimum", 0, "description",
@@ -60,39 +67,52 @@ static json_t *make_list(const struct library *l)
     return json_pack("[o, o]",
                      tool(search_name,
                           "Search the library on this computer. Gives numbered passages; cite those that you use: [1].",
-                          search_properties(l), "query"),
+                          search_properties(t), "query"),
                      tool(open_name, "Read the article of a passage, from its section on.", open, "id"));
 }
 
-int library_tools_open(struct library_tools *t, const char *dir, const char *const *names, int n_name,
-                       struct error *missing, struct error *err)
+/* The sources of these names. -1: there is none of a name. */
+static int choose_sources(struct library_talk *t, const struct library *l, const char *const *names, int n_name,
+                          struct error *err)
 {
-    *t = (struct library_tools){.list = NULL};
-    source_begin();
-    library_open(&t->library, dir, names, n_name, missing);
-    if (t->library.n == 0 && missing->code != ERR_NONE) {
-        *err = *missing;
-        *missing = (struct error){0};
-        return -1;
+    unsigned char is_wanted[SEARCH_SOURCES] = {0};
+    for (int i = 0; i < n_name; i++) {
+        struct source *s = source_named(l->list, l->n, names[i], strlen(names[i]));
+        if (!s) {
+            error_set(err, ERR_INPUT, "the library has no source of this name");
+            return error_field(err, "%d", i);
+        }
+        for (int k = 0; k < l->n; k++)
+            is_wanted[k] |= l->list[k] == s;
     }
-    if (t->library.n == 0)
-        return error_set(err, ERR_INPUT, "the library in %s has no sources; stoker library add makes one", dir);
-    t->list = make_list(&t->library);
-    t->text = t->list ? json_dumps(t->list, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
-    if (!t->text) {
-        library_tools_close(t);
-        return error_set(err, ERR_MEMORY, "no memory for the library's tools");
-    }
-    t->n = strlen(t->text);
+    for (int k = 0; k < l->n; k++)
+        if (n_name == 0 || is_wanted[k])
+            t->source[t->n++] = l->list[k];
     return 0;
 }
 
-void library_tools_close(struct library_tools *t)
+int library_talk_begin(struct library_talk *t, struct library *l, const char *const *names, int n_name,
+                       struct error *err)
 {
-    library_close(&t->library);
+    *t = (struct library_talk){.library = l, .limit = LIBRARY_LIMIT};
+    if (choose_sources(t, l, names, n_name, err))
+        return -1;
+    t->list = make_list(t);
+    t->text = t->list ? json_dumps(t->list, JSON_COMPACT | JSON_PRESERVE_ORDER) : NULL;
+    if (!t->text) {
+        library_talk_end(t);
+        return error_set(err, ERR_MEMORY, "no memory for the library's tools");
+    }
+    t->n_text = strlen(t->text);
+    return 0;
+}
+
+void library_talk_end(struct library_talk *t)
+{
+    passages_free(&t->passages);
     json_decref(t->list);
-    free(t->text);
-    *t = (struct library_tools){.list = NULL};
+    reqmem_free(t->text);
+    *t = (struct library_talk){.n = 0};
 }
 
 /* ---- passages ----------------------------------------------------------------------------------------------- */
@@ -111,22 +131,42 @@ static void one_line(char out[TITLE], const char *heading)
     utf8_make_plain(out);
 }
 
-/* The line above a passage, with its number. -1: no number is left. */
-static int put_title(struct library_talk *t, const struct source *s, int64_t article, int64_t chunk,
-                     const char *heading, struct buffer *out)
+struct shown { /* of a passage */
+    const struct source *source;
+    int64_t article, chunk;
+    const char *heading, *path, *anchor;
+};
+
+static int number_of(struct library_talk *t, const struct shown *p, char *name, char *title, char *date)
 {
+    struct buffer url = {0};
+    library_url(&url, p->source->name, p->path, p->anchor);
+    buffer_put(&url, "", 1);
+    int number = url.failed ? 0
+                            : passages_number(&t->passages,
+                                              &(struct passage){p->article, p->chunk, name, title, date, url.text});
+    buffer_free(&url);
+    return number;
+}
+
+/* The line above a passage, with its number. -1: no number is left. */
+static int put_title(struct library_talk *t, const struct shown *p, struct buffer *out)
+{
+    const struct source *s = p->source;
     char title[TITLE], name[sizeof s->name], date[sizeof s->source.date], line[TITLE + sizeof name + sizeof date + 40];
-    one_line(title, heading);
+    one_line(title, p->heading);
     snprintf(name, sizeof name, "%s", s->name);
     snprintf(date, sizeof date, "%s", s->source.date);
     utf8_make_plain(name);
     utf8_make_plain(date);
-    int number = passages_number(&t->passages, &(struct passage){article, chunk, name, title, date});
+    int number = number_of(t, p, name, title, date);
     if (number == 0)
         return -1;
     snprintf(line, sizeof line, "%s[%d] %s (%s%s%s)\n", out->n ? "\n" : "", number, title, name, *date ? ", " : "",
              date);
     buffer_puts(out, line);
+    if (t->n_found < LIBRARY_FOUND)
+        t->found[t->n_found++] = number;
     return 0;
 }
 
@@ -158,13 +198,15 @@ static const char no_number[] = "error: this conversation has had its 512 passag
 
 /* ---- search_library ------------------------------------------------------------------------------------------ */
 
-static void put_hits(struct library_talk *t, const struct search_result *r, size_t space, struct buffer *out)
+static void put_hits(struct library_talk *t, struct source *const *list, const struct search_result *r, size_t space,
+                     struct buffer *out)
 {
     for (int i = 0; i < r->n; i++) {
         const struct search_hit *h = &r->hit[i];
         size_t before = out->n;
         int n_passage = t->passages.n;
-        if (put_title(t, t->tools->library.list[h->source], h->article, h->chunk, h->heading, out)) {
+        const struct shown p = {list[h->source], h->article, h->chunk, h->heading, h->path, h->anchor};
+        if (put_title(t, &p, out)) {
             if (i == 0)
                 say(out, no_number, "");
             return;
@@ -172,6 +214,7 @@ static void put_hits(struct library_talk *t, const struct search_result *r, size
         if (put_text(out, h->text, space, i == 0)) {
             out->n = before;
             passages_cut(&t->passages, n_passage); /* the model has not seen it */
+            t->n_found--;
             if (i == 0)
                 say(out, too_little, "");
             return;
@@ -180,13 +223,13 @@ static void put_hits(struct library_talk *t, const struct search_result *r, size
 }
 
 /* The sources of a call: all, or the one that it names. 0: there is no such one. */
-static int choose(const struct library *l, const json_t *name, struct source **list)
+static int choose(const struct library_talk *t, const json_t *name, struct source **list)
 {
     int n = 0;
     const char *only = json_string_value(name);
-    for (int i = 0; i < l->n; i++)
-        if (!only || strcmp(only, l->list[i]->name) == 0)
-            list[n++] = l->list[i];
+    for (int i = 0; i < t->n; i++)
+        if (!only || strcmp(only, t->source[i]->name) == 0)
+            list[n++] = t->source[i];
     return n;
 }
 
@@ -199,31 +242,28 @@ static enum toolbox_end search_library(struct library_talk *t, const json_t *o, 
     struct error err = {0};
     if (!json_is_string(query) || (limit && !json_is_integer(limit)) || (source && !json_is_string(source)))
         return say(out, broken, "");
-    int n = choose(&t->tools->library, source, list);
+    int n = choose(t, source, list);
     if (n == 0)
         return say(out, "error: there is no source of that name", "");
-    json_int_t most = limit ? json_integer_value(limit) : LIMIT;
+    json_int_t most = limit ? json_integer_value(limit) : t->limit;
     struct search_result *r = calloc(1, sizeof *r);
     int failed = !r || search(list, n, json_string_value(query), json_string_length(query),
-                              most < 1            ? 1
-                              : most > LIMIT_MOST ? LIMIT_MOST
-                                                  : (int)most,
+                              most < 1                    ? 1
+                              : most > LIBRARY_LIMIT_MOST ? LIBRARY_LIMIT_MOST
+                                                          : (int)most,
                               r, &err);
     if (failed) {
         say(out, "error: ", r ? err.text : "no memory to search");
     } else {
-        for (int i = 0; n == 1 && i < r->n; i++) /* of the list of one to the list of all */
-            while (t->tools->library.list[r->hit[i].source] != list[0])
-                r->hit[i].source++;
         t->warning = err;
-        put_hits(t, r, space, out);
+        put_hits(t, list, r, space, out);
         if (r->n == 0)
             say(out, "nothing was found", r->n_dropped ? "; fewer words may find more" : "");
     }
     if (r)
         search_free(r);
     free(r);
-    return TOOLBOX_DONE;
+    return err.code == ERR_CANCELLED ? TOOLBOX_NONE : TOOLBOX_DONE;
 }
 
 /* ---- open_article --------------------------------------------------------------------------------------------- */
@@ -240,18 +280,9 @@ static int read_number(const char *text, size_t n, int64_t *v)
     return *end || errno || *v < 0 || digits[0] < '0' || digits[0] > '9' ? -1 : 0;
 }
 
-static struct source *source_named(const struct library *l, const char *name, size_t n)
-{
-    for (int i = 0; i < l->n; i++)
-        if (strlen(l->list[i]->name) == n && memcmp(l->list[i]->name, name, n) == 0)
-            return l->list[i];
-    return NULL;
-}
-
 /* A passage's number, in brackets or not, or NAME:ARTICLE:CHUNK. NULL: it is neither. */
 static struct source *find(const struct library_talk *t, const char *id, int64_t *article, int64_t *chunk)
 {
-    const struct library *l = &t->tools->library;
     size_t n = strlen(id);
     int64_t number;
     int bracket = n > 2 && id[0] == '[' && id[n - 1] == ']';
@@ -259,7 +290,7 @@ static struct source *find(const struct library_talk *t, const char *id, int64_t
         const struct passage *p = number <= PASSAGES_LAST ? passages_get(&t->passages, (long)number) : NULL;
         *article = p ? p->article : 0;
         *chunk = p ? p->chunk : 0;
-        return p ? source_named(l, p->source, strlen(p->source)) : NULL;
+        return p ? source_named(t->source, t->n, p->source, strlen(p->source)) : NULL;
     }
     const char *last = strrchr(id, ':'), *first = last;
     while (first && first > id && *--first != ':') {
@@ -267,7 +298,7 @@ static struct source *find(const struct library_talk *t, const char *id, int64_t
     if (!first || first == last || *first != ':' || read_number(last + 1, strlen(last + 1), chunk) ||
         read_number(first + 1, (size_t)(last - first) - 1, article))
         return NULL;
-    return source_named(l, id, (size_t)(first - id));
+    return source_named(t->source, t->n, id, (size_t)(first - id));
 }
 
 struct reading {
@@ -285,16 +316,18 @@ static int take_part(void *arg, const struct article_part *p)
 {
     struct reading *r = arg;
     size_t before = r->out->n;
-    int n_passage = r->talk->passages.n;
+    int n_passage = r->talk->passages.n, n_found = r->talk->n_found;
     if (p->begins && r->n && before > r->space / 4 * 3)
         return 1;
-    if (p->begins && put_title(r->talk, r->source, r->article, p->chunk, p->heading, r->out)) {
+    const struct shown shown = {r->source, r->article, p->chunk, p->heading, p->path, p->anchor};
+    if (p->begins && put_title(r->talk, &shown, r->out)) {
         r->why = no_number;
         return 1;
     }
     if (put_text(r->out, p->text, r->space, r->n == 0)) {
         r->out->n = before;
         passages_cut(&r->talk->passages, n_passage);
+        r->talk->n_found = n_found;
         r->why = too_little;
         return 1;
     }
@@ -308,7 +341,7 @@ static enum toolbox_end read_from(struct reading *r, int64_t from)
     int64_t next;
     char line[120];
     if (article_read(r->source, r->article, from, take_part, r, &next, &err))
-        return say(r->out, "error: ", err.text);
+        return err.code == ERR_CANCELLED ? TOOLBOX_NONE : say(r->out, "error: ", err.text);
     if (r->n == 0)
         return say(r->out, r->why ? r->why : "the article has no more", "");
     snprintf(line, sizeof line, "\nThe article goes on: open_article with the same id and from %" PRId64 ".\n", next);
@@ -328,7 +361,7 @@ static enum toolbox_end open_article(struct library_talk *t, const json_t *o, si
     if (!s)
         return say(out, "error: no passage has this id; search_library gives passages their numbers", "");
     if (!from && (start = article_section(s, article, chunk, &err)) < 0)
-        return say(out, "error: ", err.text);
+        return err.code == ERR_CANCELLED ? TOOLBOX_NONE : say(out, "error: ", err.text);
     struct reading r = {
         .talk = t, .source = s, .article = article, .space = space < ARTICLE ? space : ARTICLE, .out = out};
     return read_from(&r, start);
@@ -341,25 +374,21 @@ static enum toolbox_end call(void *self, const struct toolbox_call *c, struct bu
     struct library_talk *t = self;
     json_error_t why;
     t->warning = (struct error){0};
+    t->n_found = 0;
     json_t *o = json_load_reserved(c->arguments, c->n, 0, &why);
-    if (!json_is_dict(o))
-        say(out, "error: the arguments are no JSON object", "");
-    else if (strcmp(c->name, search_name) == 0)
-        search_library(t, o, c->space, out);
-    else
-        open_article(t, o, c->space, out);
+    enum toolbox_end end = TOOLBOX_NONE;
+    if (!json_is_dict(o)) {
+        end = say(out, "error: the arguments are no JSON object", "");
+    } else if (library_enter(t->library, c->stopped, c->stopped_arg) == 0) {
+        end = (strcmp(c->name, search_name) == 0 ? search_library : open_article)(t, o, c->space, out);
+        library_leave(t->library);
+    }
     json_decref(o);
-    return TOOLBOX_DONE;
+    return end;
 }
 
 struct toolbox_provider library_talk_provider(struct library_talk *t)
 {
     return (struct toolbox_provider){
-        .from = "--library", .text = t->tools->text, .n = t->tools->n, .list = t->tools->list, .call = call, .self = t};
-}
-
-void library_talk_free(struct library_talk *t)
-{
-    passages_free(&t->passages);
-    t->warning = (struct error){0};
+        .from = "--library", .text = t->text, .n = t->n_text, .list = t->list, .call = call, .self = t};
 }

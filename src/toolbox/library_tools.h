@@ -7,28 +7,29 @@
 #include "toolbox/passages.h"
 #include "toolbox/toolbox.h"
 
-/* What SQLite may take, articles while they are taken apart, results. */
+/* What SQLite may take, articles while they are taken apart, results: of all conversations, one of which searches at a time. */
 enum { LIBRARY_TOOLS_MEMORY = SOURCE_HEAP + (8 << 20) };
 
-struct library_tools {
-    struct library library;
-    struct json_t *list; /* of tools */
-    char *text;          /* the same, [n] */
-    size_t n;
-};
+enum { LIBRARY_LIMIT = 4, LIBRARY_LIMIT_MOST = 8 /* passages of a search */, LIBRARY_FOUND = 64 };
 
-/* Opens the sources of names, or all. One that cannot be opened is named in *missing, and the others are there. -1: *err; there is none. */
-int library_tools_open(struct library_tools *t, const char *dir, const char *const *names, int n_name,
-                       struct error *missing, struct error *err);
-void library_tools_close(struct library_tools *t); /* a zeroed one too */
-
-/* Of one conversation, zeroed but for its tools. library_talk_free() frees what it holds, not the tools. */
+/* Of one conversation. Several may have one library, each in its thread. */
 struct library_talk {
-    const struct library_tools *tools;
+    struct library *library;
+    struct source *source[SEARCH_SOURCES]; /* [n], those of the library that it searches */
+    int n;
+    int limit;           /* passages of a search that does not say how many */
+    struct json_t *list; /* of tools */
+    char *text;          /* the same, [n_text] */
+    size_t n_text;
     struct passages passages;
-    struct error warning; /* of the last call: a source that could not be read; the others answered */
+    struct error warning;              /* of the last call: a source that could not be read; the others answered */
+    int found[LIBRARY_FOUND], n_found; /* numbers of the passages that the last call gave */
 };
+
+/* Of the sources of names, or all of n_name 0. -1: *err: there is no such one, by its place in names (err.field), or no memory. */
+int library_talk_begin(struct library_talk *t, struct library *l, const char *const *names, int n_name,
+                       struct error *err);
+void library_talk_end(struct library_talk *t); /* a zeroed one too */
 struct toolbox_provider library_talk_provider(struct library_talk *t);
-void library_talk_free(struct library_talk *t);
 
 #endif

@@ -1,14 +1,23 @@
 /* See passages.h. */
 #include "toolbox/passages.h"
 
-#include <stdlib.h>
+#include "base/reqmem.h"
+
 #include <string.h>
 
 static void free_one(struct passage *p)
 {
-    free(p->source);
-    free(p->title);
-    free(p->date);
+    reqmem_free(p->source);
+    reqmem_free(p->title);
+    reqmem_free(p->date);
+    reqmem_free(p->url);
+}
+
+static char *copy(const char *text)
+{
+    size_t n = strlen(text) + 1;
+    char *out = reqmem_malloc(n);
+    return out ? memcpy(out, text, n) : NULL;
 }
 
 int passages_number(struct passages *p, const struct passage *of)
@@ -16,13 +25,13 @@ int passages_number(struct passages *p, const struct passage *of)
     for (int i = 0; i < p->n; i++)
         if (p->list[i].chunk == of->chunk && strcmp(p->list[i].source, of->source) == 0)
             return p->before + i + 1;
-    struct passage *grown = p->n < PASSAGES_MOST ? realloc(p->list, (size_t)(p->n + 1) * sizeof *p->list) : NULL;
+    struct passage *grown = p->n < PASSAGES_MOST ? reqmem_realloc(p->list, (size_t)(p->n + 1) * sizeof *p->list) : NULL;
     if (!grown)
         return 0;
     p->list = grown;
     struct passage *new = &p->list[p->n];
-    *new = (struct passage){of->article, of->chunk, strdup(of->source), strdup(of->title), strdup(of->date)};
-    if (new->source &&new->title &&new->date)
+    *new = (struct passage){of->article, of->chunk, copy(of->source), copy(of->title), copy(of->date), copy(of->url)};
+    if (new->source &&new->title &&new->date &&new->url)
         return p->before + ++p->n;
     free_one(new);
     return 0;
@@ -43,7 +52,7 @@ void passages_cut(struct passages *p, int n)
 void passages_free(struct passages *p)
 {
     passages_cut(p, 0);
-    free(p->list);
+    reqmem_free(p->list);
     *p = (struct passages){0};
 }
 

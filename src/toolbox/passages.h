@@ -11,6 +11,7 @@ enum { PASSAGES_MOST = 512, PASSAGES_LAST = 99999 };
 struct passage {
     int64_t article, chunk;
     char *source, *title, *date; /* title: its path of headings on one line; date: of the source, or "" */
+    char *url;                   /* where a server has it: library_url() */
 };
 
 struct passages {

@@ -144,6 +144,8 @@ enum toolbox_end toolbox_run(const struct toolbox *b, const struct toolbox_call 
     struct buffer raw = {0}, valid = {0};
     if (!p)
         return name_nothing(b, c->name, out);
+    if (!p->call)
+        return TOOLBOX_NONE;
     enum toolbox_end end = p->call(p->self, c, &raw);
     if (end == TOOLBOX_DONE) {
         put_valid(&valid, raw.text, raw.n);
@@ -153,4 +155,27 @@ enum toolbox_end toolbox_run(const struct toolbox *b, const struct toolbox_call 
     buffer_free(&raw);
     buffer_free(&valid);
     return end;
+}
+
+int toolbox_is_free(const struct toolbox *b, const char *name)
+{
+    const struct toolbox_provider *p = toolbox_owner(b, name);
+    return !p || (p->call && !p->asks);
+}
+
+/* ---- what the context has for results ---------------------------------------------------------------- */
+
+const char toolbox_no_space[] = "error: the result does not fit in the context; answer from what is there";
+
+size_t toolbox_kept(size_t n_ctx, size_t max_tokens)
+{
+    size_t most = n_ctx / 4 < 1024 ? n_ctx / 4 : 1024;
+    return max_tokens > 0 && max_tokens < most ? max_tokens : most;
+}
+
+/* Words of most languages have more than two bytes a token. */
+size_t toolbox_space(size_t n_ctx, size_t max_tokens, size_t n_taken, size_t n_call)
+{
+    n_taken += toolbox_kept(n_ctx, max_tokens);
+    return n_taken < n_ctx ? 2 * (n_ctx - n_taken) / n_call : 0;
 }

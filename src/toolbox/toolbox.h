@@ -26,7 +26,11 @@ enum {
 struct toolbox_call {
     const char *name, *arguments; /* n bytes of JSON, as the model wrote them */
     size_t n;
-    size_t space; /* bytes that the result should not exceed: what the context has left */
+    size_t space; /* bytes that the result should not exceed: toolbox_space() */
+    /* Asked now and then while the call runs: 1: nobody waits for its result any more, and it ends with TOOLBOX_NONE. NULL: always somebody
+     * does. It may take as long as a step of the loop that waits, and no lock is held meanwhile. */
+    int (*stopped)(void *arg);
+    void *stopped_arg;
 };
 
 enum toolbox_end {
@@ -34,13 +38,16 @@ enum toolbox_end {
     TOOLBOX_NONE  /* there is none: the turn ends with the call */
 };
 
+/* Runs in the caller's thread, and in several threads at a time where several conversations have the provider. */
+typedef enum toolbox_end toolbox_caller(void *self, const struct toolbox_call *c, struct buffer *out);
+
 struct toolbox_provider {
     const char *from; /* what offers them: "--tools", for sentences */
     const char *text; /* [n] the tools: OpenAI's list as JSON. It governs calls */
     size_t n;
     const struct json_t *list; /* what the model is told of them */
     int asks;                  /* 1: a person is asked before each call */
-    enum toolbox_end (*call)(void *self, const struct toolbox_call *c, struct buffer *out);
+    toolbox_caller *call;      /* NULL: somebody else runs them, and the turn ends with a call */
     void *self;
 };
 
@@ -60,5 +67,17 @@ const struct toolbox_provider *toolbox_owner(const struct toolbox *b, const char
 
 /* Runs a call; its result is appended to *out, which is empty. A name that nobody has is told to the model. */
 enum toolbox_end toolbox_run(const struct toolbox *b, const struct toolbox_call *c, struct buffer *out);
+
+/* 1: stoker runs this tool unasked. */
+int toolbox_is_free(const struct toolbox *b, const char *name);
+
+/* ---- what the context has for results ---- */
+
+/* Tokens of the context that results leave to the next answer. max_tokens 0: it has no limit of its own. */
+size_t toolbox_kept(size_t n_ctx, size_t max_tokens);
+/* Bytes that each result of n_call calls may have, behind n_taken tokens of prompt and answer. */
+size_t toolbox_space(size_t n_ctx, size_t max_tokens, size_t n_taken, size_t n_call);
+/* Stands for the results where the conversation does not fit in the context with them. */
+extern const char toolbox_no_space[];
 
 #endif

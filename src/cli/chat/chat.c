@@ -240,39 +240,36 @@ static json_t *answer_message(struct chat *c, const struct answer *a)
     return message;
 }
 
-/* Tokens of the context that results leave to the answer. */
-static size_t kept_for_answer(const struct chat *c, size_t n_ctx)
-{
-    size_t most = n_ctx / 4 < 1024 ? n_ctx / 4 : 1024, asked = (size_t)c->request.max_tokens;
-    return asked > 0 && asked < most ? asked : most;
-}
-
-/* Bytes that each result of the answer's calls may have: words of most languages have more than two a token. */
 static size_t space_for_results(const struct chat *c, const struct stoker_event *end, size_t n_call)
 {
     struct stoker_plan plan;
     stoker_plan_of(c->engine, &plan);
-    size_t n_ctx = (size_t)plan.n_ctx;
-    size_t taken = end->u.end.n_prompt + end->u.end.n_generated + kept_for_answer(c, n_ctx);
-    return taken < n_ctx ? 2 * (n_ctx - taken) / n_call : 0;
+    return toolbox_space((size_t)plan.n_ctx, (size_t)c->request.max_tokens,
+                         end->u.end.n_prompt + end->u.end.n_generated, n_call);
 }
 
 /* Where the conversation with its last n_result messages does not fit in the context, they say so instead, and no more is called. */
 static void fit_results(struct chat *c, size_t n_result)
 {
-    static const char too_little[] = "error: the result does not fit in the context; answer from what is there";
     struct stoker_plan plan;
     struct stoker_prompt p = {0};
     struct stoker_error ignored;
     stoker_plan_of(c->engine, &plan);
     size_t n_ctx = (size_t)plan.n_ctx, n = json_array_size(c->message);
-    int failed = render(c, c->message, &p, &ignored), fits = failed || p.n_token + kept_for_answer(c, n_ctx) <= n_ctx;
+    size_t kept = toolbox_kept(n_ctx, (size_t)c->request.max_tokens);
+    int failed = render(c, c->message, &p, &ignored), fits = failed || p.n_token + kept <= n_ctx;
     stoker_prompt_free(&p);
     if (fits)
         return;
     for (size_t i = n - n_result; i < n; i++)
-        json_object_set_new(json_array_get(c->message, i), "content", json_string(too_little));
+        json_object_set_new(json_array_get(c->message, i), "content", json_string(toolbox_no_space));
     c->round = TOOLBOX_ROUNDS;
+}
+
+static int is_interrupted(void *arg)
+{
+    (void)arg;
+    return chat_interrupts;
 }
 
 /* The results of the answer's calls become messages. 1: there is something for the model to go on with. */
@@ -282,10 +279,10 @@ static int take_results(struct chat *c, const struct answer *a, const json_t *me
     int is_free = 0;
     for (size_t i = 0; i < n_call; i++) {
         const json_t *id = json_object_get(json_array_get(json_object_get(message, "tool_calls"), i), "id");
-        struct toolbox_call call = {.space = space};
+        struct toolbox_call call = {.space = space, .stopped = is_interrupted};
         struct buffer result = {0};
         call.name = stoker_reply_call(a->reply, i, &call.arguments, &call.n);
-        is_free |= tools_is_free(&c->tools, call.name);
+        is_free |= toolbox_is_free(&c->tools.box, call.name);
         int got = tools_result(&c->tools, &call, &result) && !result.failed;
         json_t *m = got ? text_message("tool", result.n ? result.text : "", result.n) : NULL;
         buffer_free(&result);
@@ -313,7 +310,7 @@ static json_t *cited(const struct chat *c, const json_t *message)
 {
     const json_t *content = json_object_get(message, "content");
     size_t n_unknown;
-    if (c->tools.library.library.n == 0 || !json_is_string(content))
+    if (c->tools.library.n == 0 || !json_is_string(content))
         return NULL;
     json_t *list = tools_sources(&c->tools, json_string_value(content), json_string_length(content), &n_unknown);
     return json_pack("{s:o, s:I}", "sources", list, "unknown_citations", (json_int_t)n_unknown);

@@ -179,14 +179,13 @@ static int open_library(struct cli_tools *t, const struct text_list *values)
         fprintf(stderr, "stoker run: neither XDG_DATA_HOME nor HOME says where the library is; --library ./FOLDER\n");
         return 2;
     }
-    int failed = library_tools_open(&t->library, dir ? dir : folder, names.text, names.n, &missing, &err);
+    int failed = library_open_any(&t->library, dir ? dir : folder, names.text, names.n, &missing, &err);
     if (missing.code != ERR_NONE)
         fprintf(stderr, "stoker: %s\n", missing.text);
-    if (failed) {
+    if (failed || library_talk_begin(&t->talk, &t->library, NULL, 0, &err)) {
         fprintf(stderr, "stoker: %s\n", err.text);
         return 1;
     }
-    t->talk.tools = &t->library;
     const struct toolbox_provider p = library_talk_provider(&t->talk);
     return add_provider(t, &p);
 }
@@ -259,25 +258,19 @@ int tools_open(struct cli_tools *t, const char *path, const struct text_list *li
 void tools_free(struct cli_tools *t)
 {
     toolbox_free(&t->box);
-    library_talk_free(&t->talk);
-    library_tools_close(&t->library);
+    library_talk_end(&t->talk);
+    library_close(&t->library);
     json_decref(t->list);
     json_decref(t->declared);
     free(t->json);
     *t = (struct cli_tools){.quiet = t->quiet};
 }
 
-int tools_is_free(const struct cli_tools *t, const char *name)
-{
-    const struct toolbox_provider *p = toolbox_owner(&t->box, name);
-    return !p || !p->asks;
-}
-
 /* A model wrote it: nothing of it is for the terminal. Whoever is asked sees all of it. */
 static void show_call(const struct cli_tools *t, const struct toolbox_call *c)
 {
     enum { SHOWN = 300 };
-    int is_cut = c->n > SHOWN && tools_is_free(t, c->name);
+    int is_cut = c->n > SHOWN && toolbox_is_free(&t->box, c->name);
     char *shown = strndup(c->arguments, is_cut ? SHOWN : c->n);
     if (shown)
         utf8_make_plain(shown);

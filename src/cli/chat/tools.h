@@ -15,7 +15,7 @@ struct cli_tools {
     char *json;          /* the file's text, n bytes */
     size_t n;
     struct json_t *declared; /* the list as the model sees it */
-    struct library_tools library;
+    struct library library;
     struct library_talk talk;
     struct toolbox box; /* all of them */
     int quiet;          /* 1: nothing is shown, and nobody is asked */
@@ -31,9 +31,6 @@ uint64_t tools_memory(const struct text_list *library);
 /* Runs a call, after asking where a person is to be asked: of a command, what it prints is the result, else a line typed. 1: the result
  * is in *out. 0: there is none: nobody is there to ask, or the person wants no more. */
 int tools_result(struct cli_tools *t, const struct toolbox_call *c, struct buffer *out);
-
-/* 1: nobody is asked before a call of this tool. */
-int tools_is_free(const struct cli_tools *t, const char *name);
 
 /* Passages get numbers behind those that the conversation, a list of messages, has already. NULL: it begins anew. */
 void tools_number_behind(struct cli_tools *t, const struct json_t *messages);

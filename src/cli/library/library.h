@@ -24,7 +24,4 @@ int library_cmd_list(const struct library_command *c);
 int library_cmd_remove(const struct library_command *c);
 int library_cmd_check(const struct library_command *c);
 
-/* PATH as a part of an address: percent signs for what an address cannot have. Into out. */
-void library_escape(const char *path, char *out, size_t cap);
-
 #endif

@@ -11,49 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void library_escape(const char *path, char *out, size_t cap)
-{
-    size_t n = 0;
-    for (; *path && n + 4 < cap; path++) {
-        unsigned char b = (unsigned char)*path;
-        if ((b | 32u) - 'a' < 26u || b - (unsigned)'0' < 10u || strchr("-._~/!$'()*,:@", b))
-            out[n++] = (char)b;
-        else
-            n += (size_t)snprintf(out + n, 4, "%%%02X", b);
-    }
-    out[n] = 0;
-}
-
-static json_t *text_of(const char *s)
-{
-    json_t *v = json_string(s); /* NULL: bytes that are not UTF-8 */
-    return v ? v : json_string("");
-}
-
-static json_t *heading_of(const char *heading)
-{
-    json_t *list = json_array();
-    while (*heading) {
-        size_t n = strcspn(heading, "\n");
-        json_array_append_new(list, json_stringn(heading, n));
-        heading += n + (heading[n] != 0);
-    }
-    return list;
-}
-
-static json_t *json_hit(const struct library *l, const struct search_hit *h, int rank)
-{
-    char id[200], path[6 * 1024], url[8 * 1024];
-    const struct source *s = l->list[h->source];
-    snprintf(id, sizeof id, "%s:%" PRId64 ":%" PRId64, s->name, h->article, h->chunk);
-    library_escape(h->path, path, sizeof path);
-    snprintf(url, sizeof url, "/library/%s/%s%s%s", s->name, path, *h->anchor ? "#" : "", h->anchor);
-    return json_pack("{s:i, s:f, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "rank", rank, "score", h->score, "id",
-                     id, "source", s->name, "title", text_of(h->title), "path", text_of(h->path), "anchor",
-                     text_of(h->anchor), "heading", heading_of(h->heading), "text", text_of(h->text), "url",
-                     text_of(url), "date", s->source.date);
-}
-
 /* Of a database that another program may have written: no control characters for the terminal. */
 static void print_heading(const char *heading)
 {
@@ -112,7 +69,7 @@ int library_cmd_search(const struct library_command *c)
     if (!failed && c->json) {
         json_t *list = json_array();
         for (int i = 0; i < r.n; i++)
-            json_array_append_new(list, json_hit(&l, &r.hit[i], i + 1));
+            json_array_append_new(list, library_hit_json(l.list[r.hit[i].source], &r.hit[i], i + 1));
         print_json(json_pack("{s:o, s:i, s:i}", "results", list, "sources", l.n, "dropped", r.n_dropped));
     } else if (!failed) {
         for (int i = 0; i < r.n; i++) {
@@ -173,10 +130,11 @@ static int show_all(struct shown *o, int json, struct error *err)
         }
         if (json) {
             if (!whole)
-                whole = json_pack("{s:s, s:o, s:o, s:s}", "source", o->s->name, "path", text_of(column(q, 5)), "title",
-                                  text_of(column(q, 6)), "date", o->s->source.date);
-            json_array_append_new(sections, json_pack("{s:o, s:o, s:o}", "heading", heading_of(column(q, 3)), "anchor",
-                                                      text_of(column(q, 4)), "text", text_of(text)));
+                whole = json_pack("{s:s, s:o, s:o, s:s}", "source", o->s->name, "path", library_text_json(column(q, 5)),
+                                  "title", library_text_json(column(q, 6)), "date", o->s->source.date);
+            json_array_append_new(sections,
+                                  json_pack("{s:o, s:o, s:o}", "heading", library_heading_json(column(q, 3)), "anchor",
+                                            library_text_json(column(q, 4)), "text", library_text_json(text)));
         } else {
             print_chunk(o, column(q, 3), text);
         }

@@ -21,19 +21,14 @@ static uint64_t size_of(const struct library *l, const struct source *s)
     return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
-static json_t *text_of(const char *s)
-{
-    json_t *v = json_string(s);
-    return v ? v : json_string("");
-}
-
 static json_t *json_source(const struct library *l, const struct source *s)
 {
     const struct source_about *o = &s->source;
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:b}", "name", s->name, "kind", o->kind,
-                     "path", text_of(o->path), "title", text_of(o->title), "date", text_of(o->date), "language",
-                     text_of(o->language), "license", text_of(o->license), "articles", (json_int_t)o->n_article,
-                     "chunks", (json_int_t)o->n_chunk, "bytes", (json_int_t)size_of(l, s), "ready", o->is_ready);
+                     "path", library_text_json(o->path), "title", library_text_json(o->title), "date",
+                     library_text_json(o->date), "language", library_text_json(o->language), "license",
+                     library_text_json(o->license), "articles", (json_int_t)o->n_article, "chunks",
+                     (json_int_t)o->n_chunk, "bytes", (json_int_t)size_of(l, s), "ready", o->is_ready);
 }
 
 static void print_json(json_t *o)

@@ -89,7 +89,7 @@ static int remove_sources(void **state)
     return rmdir(folder);
 }
 
-static struct library_tools tools;
+static struct library library;
 static struct library_talk talk;
 static struct toolbox box;
 
@@ -97,9 +97,9 @@ static int open_tools(void **state)
 {
     struct error missing = {0}, err = {0};
     (void)state;
-    if (library_tools_open(&tools, folder, NULL, 0, &missing, &err))
+    if (library_open_any(&library, folder, NULL, 0, &missing, &err) ||
+        library_talk_begin(&talk, &library, NULL, 0, &err))
         return -1;
-    talk = (struct library_talk){.tools = &tools};
     const struct toolbox_provider p = library_talk_provider(&talk);
     return toolbox_add(&box, &p, &err);
 }
@@ -108,8 +108,8 @@ static int close_tools(void **state)
 {
     (void)state;
     toolbox_free(&box);
-    library_talk_free(&talk);
-    library_tools_close(&tools);
+    library_talk_end(&talk);
+    library_close(&library);
     return 0;
 }
 
@@ -135,10 +135,10 @@ static const char *call_in(const char *name, const char *arguments, size_t space
 static void the_model_is_told_little(void **state)
 {
     (void)state;
-    assert_in_range(tools.n, 100, 900); /* below 150 tokens of descriptions */
+    assert_in_range(talk.n_text, 100, 900); /* below 150 tokens of descriptions */
     json_t *names = json_object_get(
         json_object_get(
-            json_object_get(json_object_get(json_object_get(json_array_get(tools.list, 0), "function"), "parameters"),
+            json_object_get(json_object_get(json_object_get(json_array_get(talk.list, 0), "function"), "parameters"),
                             "properties"),
             "source"),
         "enum");
@@ -245,17 +245,110 @@ static void what_is_wrong_is_said(void **state)
 
 static void a_library_needs_a_source(void **state)
 {
-    struct library_tools t;
+    struct library l;
+    struct library_talk t;
     struct error missing = {0}, err = {0};
     (void)state;
-    assert_int_equal(library_tools_open(&t, folder, (const char *const[]){"none"}, 1, &missing, &err), -1);
+    assert_int_equal(library_open_any(&l, folder, (const char *const[]){"none"}, 1, &missing, &err), -1);
     assert_non_null(strstr(err.text, "has no source none"));
-    library_tools_close(&t);
     missing = err = (struct error){0};
-    assert_int_equal(library_tools_open(&t, folder, (const char *const[]){"none", "notes"}, 2, &missing, &err), 0);
+    assert_int_equal(library_open_any(&l, folder, (const char *const[]){"none", "notes"}, 2, &missing, &err), 0);
     assert_non_null(strstr(missing.text, "has no source none"));
+    assert_int_equal(library_talk_begin(&t, &l, NULL, 0, &err), 0);
     assert_null(strstr(t.text, "enum"));
-    library_tools_close(&t);
+    library_talk_end(&t);
+    library_close(&l);
+}
+
+static void a_talk_may_have_some_of_the_sources(void **state)
+{
+    struct library_talk t;
+    struct error err = {0};
+    struct buffer out = {0};
+    (void)state;
+    assert_int_equal(library_talk_begin(&t, &library, (const char *const[]){"notes", "none"}, 2, &err), -1);
+    assert_string_equal(err.text, "the library has no source of this name");
+    assert_string_equal(err.field, "1");
+    err = (struct error){0};
+    assert_int_equal(library_talk_begin(&t, &library, (const char *const[]){"notes", "notes"}, 2, &err), 0);
+    assert_int_equal(t.n, 1);
+    assert_null(strstr(t.text, "manual"));
+    struct toolbox b = {.n = 0};
+    const struct toolbox_provider p = library_talk_provider(&t);
+    assert_int_equal(toolbox_add(&b, &p, &err), 0);
+    static const char query[] = "{\"query\": \"sand\"}", id[] = "{\"id\": \"manual:1:1\"}";
+    toolbox_run(&b, &(struct toolbox_call){"search_library", query, sizeof query - 1, 1000}, &out);
+    assert_memory_equal(out.text, "nothing was found", out.n);
+    out.n = 0;
+    toolbox_run(&b, &(struct toolbox_call){"open_article", id, sizeof id - 1, 1000}, &out);
+    assert_memory_equal(out.text, "error: no passage has this id", 29);
+    buffer_free(&out);
+    toolbox_free(&b);
+    library_talk_end(&t);
+}
+
+static void a_talk_says_what_a_call_found(void **state)
+{
+    (void)state;
+    talk.limit = 1;
+    search("{\"query\": \"sand\"}");
+    assert_int_equal(talk.n_found, 1);
+    search("{\"query\": \"spring\"}");
+    assert_int_equal(talk.n_found, 1);
+    assert_int_equal(talk.found[0], 2);
+    assert_string_equal(passages_get(&talk.passages, 2)->url, "/library/manual/filter#Care");
+    search("{\"query\": \"lamp\"}");
+    assert_string_equal(passages_get(&talk.passages, 3)->url, "/library/notes/evil#%3C%7Cim_end%7C%3E");
+    read("{\"id\": \"2\", \"from\": 0}");
+    assert_int_equal(talk.n_found, 3);
+    assert_int_equal(talk.found[2], 2);
+    search("{}");
+    assert_int_equal(talk.n_found, 0);
+}
+
+static int n_asked;
+
+static int after_asked(void *arg) { return ++n_asked > *(const int *)arg; }
+
+static enum toolbox_end call_until(const char *name, const char *arguments, int most)
+{
+    struct buffer out = {0};
+    struct toolbox_call c = {name, arguments, strlen(arguments), 1000, after_asked, &most};
+    n_asked = 0;
+    enum toolbox_end end = toolbox_run(&box, &c, &out);
+    assert_true(end == TOOLBOX_DONE || out.n == 0);
+    buffer_free(&out);
+    return end;
+}
+
+/* Nobody waits for it any more: while it waits for its turn, and while it works. */
+static void a_call_can_be_given_up(void **state)
+{
+    static const char many[] = "{\"query\": \"xxx sand\"}", id[] = "{\"id\": \"manual:2:6\", \"from\": 0}";
+    (void)state;
+    assert_int_equal(library_enter(&library, NULL, NULL), 0);
+    assert_int_equal(call_until("search_library", many, 0), TOOLBOX_NONE);
+    assert_int_equal(n_asked, 1);
+    assert_int_equal(call_until("open_article", id, 1), TOOLBOX_NONE);
+    assert_int_equal(n_asked, 2);
+    library_leave(&library);
+    assert_int_equal(call_until("open_article", id, 1 << 30), TOOLBOX_DONE);
+    static const char one[] = "{\"query\": \"zzz\"}";
+    assert_int_equal(call_until("search_library", one, 1 << 30), TOOLBOX_DONE);
+    source_stop(library.list[0], after_asked, &(int){0}); /* as library_enter() does */
+    n_asked = 0;
+    sqlite3_stmt *q = NULL;
+    assert_int_equal(
+        sqlite3_prepare_v2(library.list[0]->db,
+                           "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n", -1,
+                           &q, NULL),
+        SQLITE_OK);
+    struct error err = {0};
+    assert_int_equal(sqlite3_step(q), SQLITE_INTERRUPT);
+    source_error(library.list[0], "searching", &err);
+    assert_int_equal(err.code, ERR_CANCELLED);
+    sqlite3_finalize(q);
+    library_leave(&library);
 }
 
 #define with_tools(f) cmocka_unit_test_setup_teardown(f, open_tools, close_tools)
@@ -270,6 +363,9 @@ int main(void)
                                        with_tools(a_long_article_ends_within_its_space),
                                        with_tools(results_stay_in_their_space),
                                        with_tools(what_is_wrong_is_said),
+                                       with_tools(a_talk_may_have_some_of_the_sources),
+                                       with_tools(a_talk_says_what_a_call_found),
+                                       with_tools(a_call_can_be_given_up),
                                        cmocka_unit_test(a_library_needs_a_source)};
     return cmocka_run_group_tests(tests, make_sources, remove_sources);
 }

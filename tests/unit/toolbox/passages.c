@@ -11,9 +11,10 @@
 
 static int number_of(struct passages *p, const char *source, int64_t chunk)
 {
-    char name[40], title[] = "Title", date[] = "";
+    char name[40], title[] = "Title", date[] = "", url[] = "/library/a/b";
     snprintf(name, sizeof name, "%s", source);
-    return passages_number(p, &(struct passage){.chunk = chunk, .source = name, .title = title, .date = date});
+    return passages_number(p,
+                           &(struct passage){.chunk = chunk, .source = name, .title = title, .date = date, .url = url});
 }
 
 static void a_passage_keeps_its_number(void **state)

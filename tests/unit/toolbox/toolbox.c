@@ -153,10 +153,44 @@ static void no_result_ends_the_turn(void **state)
     close_box(&b);
 }
 
+/* Tools that somebody else runs, such as a client's own, are in the list, and their calls end the turn. */
+static void others_run_their_own_tools(void **state)
+{
+    struct toolbox b = {.n = 0};
+    struct error err = {0};
+    struct buffer out = {0};
+    struct spoken s = {"x", 1};
+    (void)state;
+    assert_int_equal(add(&b, "tools", one, NULL, &err), 0);
+    b.provider[0].call = NULL;
+    assert_int_equal(add(&b, "two", two, &s, &err), 0);
+    assert_int_equal(toolbox_run(&b, &(struct toolbox_call){.name = "a"}, &out), TOOLBOX_NONE);
+    assert_int_equal(toolbox_is_free(&b, "a"), 0);
+    assert_int_equal(toolbox_is_free(&b, "b"), 1);
+    b.provider[1].asks = 1;
+    assert_int_equal(toolbox_is_free(&b, "b"), 0);
+    assert_int_equal(toolbox_is_free(&b, "c"), 1); /* told that it does not exist */
+    close_box(&b);
+}
+
+static void results_leave_space_for_the_answer(void **state)
+{
+    (void)state;
+    assert_int_equal(toolbox_kept(1000, 0), 250);
+    assert_int_equal(toolbox_kept(32768, 0), 1024);
+    assert_int_equal(toolbox_kept(32768, 100), 100);
+    assert_int_equal(toolbox_space(1000, 0, 550, 1), 400);
+    assert_int_equal(toolbox_space(1000, 0, 550, 2), 200);
+    assert_int_equal(toolbox_space(1000, 0, 750, 1), 0);
+    assert_int_equal(toolbox_space(1000, 0, 5000, 1), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(lists_are_joined_as_they_are_written),
                                        cmocka_unit_test(names_are_unique),
+                                       cmocka_unit_test(others_run_their_own_tools),
+                                       cmocka_unit_test(results_leave_space_for_the_answer),
                                        cmocka_unit_test(unknown_names_are_told),
                                        cmocka_unit_test(results_are_text),
                                        cmocka_unit_test(long_results_lose_their_middle),
