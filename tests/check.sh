@@ -49,6 +49,7 @@ drivers="
 + serve_constraints
 + serve_steer
 + serve_activations
++ serve_library
 + hostile          20
   allocation_failures
   load             20

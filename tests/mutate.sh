@@ -644,6 +644,10 @@ mutate drafts-over-events "drafts -t events $ember" src/engine/step/propose.c 's
 # their room
 mutate a-number-each-time "unit/toolbox/passages" src/toolbox/passages.c 's|if (p->list\[i\].chunk == of->chunk|if (i < 0 \&\& p->list[i].chunk == of->chunk|'
 mutate results-as-they-come "unit/toolbox/toolbox" src/toolbox/toolbox.c 's|put_valid(&valid, raw.text, raw.n)|buffer_put(\&valid, raw.text, raw.n)|'
+mutate rounds-of-a-server-without-end serve_library src/server/answer/rounds.c 's|run->round >= own->rounds - 1|run->round < 0|'
+mutate citations-by-bytes serve_library src/server/dialect/openai.c 's|start += utf8_count(c->content.text + counted, found.from - counted);|start = found.from;|'
+mutate calls-of-the-server-told serve_library src/server/answer/events.c 's|t->is_own_call = own \&\& |t->is_own_call = own \&\& 0 \&\& |'
+mutate limits-of-a-round-alone serve_library src/server/answer/rounds.c 's|run->max_tokens -= run->max_tokens ? (int)n_new : 0;||'
 mutate rounds-without-end cli/run_library src/cli/chat/chat.c 's|return c->round >= TOOLBOX_ROUNDS - 1|return c->round < 0|'
 mutate passages-without-room "unit/toolbox/library_tools" src/toolbox/library_tools.c 's#out->n < space ? space - out->n : 0#space + SIZE_MAX / 2#'
 

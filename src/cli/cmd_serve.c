@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
+#include "cli/common/library_flags.h"
 #include "cli/common/profile.h"
 #include "cli/common/sampling_flags.h"
 #include "cli/common/steer_flags.h"
@@ -224,7 +225,7 @@ static void measure_roofs(struct server_options *o, int wanted)
 
 /* Values of flags whose form is not that of the fields of struct server_options. */
 struct raw_flags {
-    struct text_list alias, encoder_alias[STOKER_ROLES], key, cors, allow;
+    struct text_list alias, encoder_alias[STOKER_ROLES], key, cors, allow, library, source;
     struct sampling_flags sampling;
     struct steer_flags steer;
     const char *key_file, *stabilize, *think, *close, *roofs;
@@ -265,6 +266,10 @@ static int take_words(struct server_options *o, struct raw_flags *w)
     if (o->engine.capture_memory == NOT_GIVEN)
         o->engine.capture_memory = o->capture_dir ? 16 << 20 : SERVER_CAPTURE_MEMORY;
     check_cache_dir(o->engine.cache_dir);
+    if (w->library.n && (status = library_flags_read("serve", &w->library, &o->library_dir, &w->source)))
+        return status;
+    o->library = texts(&w->source);
+    o->engine.library = server_library_bytes(o);
     o->engine.server = server_bytes(o); /* a profile's settings must fit beside it */
     status = plan_vectors(o, &w->steer);
     if (status == 0 && !w->no_profile)
@@ -331,6 +336,8 @@ int cmd_serve(int argc, char **argv)
         {"--no-tool-grammar", NULL, FLAG_SWITCH, &o.no_tool_grammar, 0, 0, NULL, "recognise calls, do not govern them"},
         {"--close-at-limit", NULL, FLAG_ON_OFF, &w.close, 0, 0, "on|off",
          "end calls and JSON before the limit (default on)"},
+        {"--library", NULL, FLAG_TEXTS, &w.library, 0, 0, "NAME",
+         "chats that ask for it (\"library\": true) may search this source; all: every one; DIR/: of this folder"},
         {"--roofs", NULL, FLAG_ON_OFF, &w.roofs, 0, 0, "on|off",
          "measure what this machine does at most first, for the page: some seconds (default: of models above 4 GiB)",
          .heading = "The page"},

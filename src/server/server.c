@@ -16,6 +16,7 @@
 #include "server/http/app.h"
 #include "server/http/refusal.h"
 #include "server/routes.h"
+#include "toolbox/library_tools.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -126,6 +127,8 @@ uint64_t server_bytes(const struct server_options *o)
     return large_bytes(o) + kept_bytes(o) + (uint64_t)o->max_conns * http_connection_bytes();
 }
 
+uint64_t server_library_bytes(const struct server_options *o) { return o->library_dir ? LIBRARY_TOOLS_MEMORY : 0; }
+
 /* ---- what the HTTP front asks ---------------------------------------------------------------------------------------------- */
 
 static int ready(struct server *s, int early, struct refusal *r)
@@ -155,6 +158,9 @@ static void release(struct running *r)
         return;
     spool_close(&r->server.spool);
     vectors_close(&r->server.vectors);
+    if (r->server.library)
+        library_close(r->server.library);
+    free(r->server.library);
     if (r->server.engine) {
         struct reqmem_account last = {.of = &r->server.memory}; /* of what requests left with the engine */
         reqmem_enter(&last, 0);
@@ -412,6 +418,26 @@ static void drain(struct running *r)
     log_line(LOG_INFO, "stopped; requests answered: %" PRIu64, requests_answered(app));
 }
 
+/* ---- the library ------------------------------------------------------------------------------------------------------------ */
+
+static int open_library(struct server *s, struct stoker_error *err)
+{
+    struct error missing = {0}, why = {0};
+    if (!s->opt.library_dir)
+        return 0;
+    if (!(s->library = calloc(1, sizeof *s->library)))
+        return fail(err, STOKER_ERR_MEMORY, "no memory for the library");
+    int failed = library_open_any(s->library, s->opt.library_dir, s->opt.library.text, (int)s->opt.library.n, &missing,
+                                  &why);
+    if (missing.code != ERR_NONE)
+        log_line(LOG_WARN, "%s", missing.text);
+    if (!failed)
+        return 0;
+    free(s->library);
+    s->library = NULL;
+    return fail(err, why.code == ERR_MEMORY ? STOKER_ERR_MEMORY : STOKER_ERR_IO, "%s", why.text);
+}
+
 /* ---- life ------------------------------------------------------------------------------------------------------------------ */
 
 static void release_server(struct server *s) { release((struct running *)s); }
@@ -441,11 +467,14 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
         return -1;
     if (!key)
         return fail(err, STOKER_ERR_MEMORY, "no memory for the server");
+    if (open_library(s, err))
+        return -1;
     for (size_t i = 0; i < o->key.n; i++)
         sha256(o->key.text[i], strlen(o->key.text[i]), key[i]);
     s->rates = (struct rates){.tps = -1, .prompt_tps = -1, .hit_rate = -1, .read_mbps = -1, .memory_mbps = -1};
     s->started = server_now();
     s->opt.engine.server = server_bytes(&s->opt);
+    s->opt.engine.library = server_library_bytes(&s->opt);
     struct stoker_plan plan;
     if (stoker_plan(&plan, s->opt.model, &s->opt.engine, err)) /* before anybody is told where it listens */
         return -1;

@@ -31,6 +31,9 @@ void server_defaults(struct server_options *o);
 /* Bytes that a server may take beside its engine: for the plan (options.server). */
 uint64_t server_bytes(const struct server_options *o);
 
+/* Bytes that searching takes beside it (options.library). */
+uint64_t server_library_bytes(const struct server_options *o);
+
 /* Ends server_run(); may be called from a signal handler and from any thread. The first call lets running requests end (drain), the second
  * ends them. */
 void server_stop(struct server_stopper *p);

@@ -7,7 +7,7 @@
 #include "base/json/load.h"
 #include "base/utf8.h"
 #include "cli/chat/line_editor.h"
-#include "cli/common/user_folder.h"
+#include "cli/common/library_flags.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -144,42 +144,15 @@ static int open_file(struct cli_tools *t, const char *path)
 
 /* ---- the library ------------------------------------------------------------------------------------------------------------ */
 
-/* Values are names of sources, "all", and at most one folder, which has a slash. 0, or the exit status. */
-static int read_names(const struct text_list *values, const char **dir, struct text_list *names)
-{
-    int all = 0;
-    for (int i = 0; i < values->n; i++) {
-        const char *v = values->text[i];
-        if (strchr(v, '/') && *dir) {
-            fprintf(stderr, "stoker run: --library %s: there is one folder already, %s\n", v, *dir);
-            return 2;
-        }
-        if (strchr(v, '/'))
-            *dir = v;
-        else if (strcmp(v, "all") == 0)
-            all = 1;
-        else
-            names->text[names->n++] = v;
-    }
-    if (all)
-        names->n = 0;
-    return 0;
-}
-
 static int open_library(struct cli_tools *t, const struct text_list *values)
 {
-    static char folder[PATH_MAX];
     struct text_list names = {.n = 0};
     struct error missing = {0}, err = {0};
-    const char *dir = NULL;
-    int status = read_names(values, &dir, &names);
+    const char *dir;
+    int status = library_flags_read("run", values, &dir, &names);
     if (status)
         return status;
-    if (!dir && user_path_of(folder, USER_DATA, "library")) {
-        fprintf(stderr, "stoker run: neither XDG_DATA_HOME nor HOME says where the library is; --library ./FOLDER\n");
-        return 2;
-    }
-    int failed = library_open_any(&t->library, dir ? dir : folder, names.text, names.n, &missing, &err);
+    int failed = library_open_any(&t->library, dir, names.text, names.n, &missing, &err);
     if (missing.code != ERR_NONE)
         fprintf(stderr, "stoker: %s\n", missing.text);
     if (failed || library_talk_begin(&t->talk, &t->library, NULL, 0, &err)) {

@@ -54,7 +54,7 @@ static int submit(struct run *run, struct task *t)
         return refuse_memory(&run->refusal);
     struct stoker_request q = {.prompt = t->prompt->token,
                                .n_prompt = t->prompt->n,
-                               .max_tokens = w->max_tokens,
+                               .max_tokens = run->max_tokens,
                                .only_score = w->only_score,
                                .sampling = run->sampling,
                                .wants_logprobs = w->logprobs,
@@ -87,8 +87,8 @@ static int submit(struct run *run, struct task *t)
     q.sampling.choice = (uint32_t)(t->choice->index % (size_t)w->n);
     if (stoker_submit(run->a.engine, &q, &t->id, &err) == 0)
         return t->submitted = t->live = 1;
-    if (err.code == STOKER_ERR_BUSY && t->choice->index > 0)
-        return 0; /* its turn comes when one of its siblings has ended */
+    if (err.code == STOKER_ERR_BUSY && (t->choice->index > 0 || run->round > 0))
+        return 0; /* its turn comes when one of its siblings has ended; an answer that was begun goes on */
     if (err.code == STOKER_ERR_BUSY && strcmp(err.field, "capture") == 0) {
         run->refusal.retry_after = 1;
         return refuse(&run->refusal, 503, "busy", NULL, "%s", err.text);
@@ -136,7 +136,7 @@ static void free_sent(struct run *run)
     }
 }
 
-static void send(struct run *run)
+void answer_send(struct run *run)
 {
     struct out *out = &run->a.out;
     if (out->failed) {
@@ -150,14 +150,14 @@ static void send(struct run *run)
         free_sent(run);
 }
 
-static void break_silence(struct run *run)
+void answer_break_silence(struct run *run)
 {
     answer_open_stream(run);
     if (run->say->silence)
         run->say->silence(&run->a);
     else
         out_print(&run->a.out, ": ping\n\n");
-    send(run);
+    answer_send(run);
 }
 
 /* 1: the queue is full, and no choice runs whose end would be an event to wait for: the request must be submitted again later. */
@@ -188,7 +188,7 @@ static void wait(struct run *run)
     }
     enum http_waited w = http_wait(run->a.http, (int)left);
     if (w == HTTP_TIMEOUT && run->a.request->stream && !again)
-        break_silence(run);
+        answer_break_silence(run);
     run->disconnected |= w == HTTP_DISCONNECTED;
     if (w == HTTP_CUT) {
         refuse_draining(&run->refusal);
@@ -222,10 +222,14 @@ static void follow(struct run *run)
     while (!run->failed && !run->disconnected) {
         take_events(run);
         if (!run->failed)
-            send(run);
+            answer_send(run);
         if (run->failed || run->disconnected || answer_all_ended(&run->a))
             return;
-        if (submit_some(run) < 0)
+        if (run->wants_round && answer_next_round(run) < 0)
+            run->failed = !run->disconnected;
+        else if (answer_all_ended(&run->a))
+            continue;
+        else if (submit_some(run) < 0)
             run->failed = 1;
         else
             wait(run);
@@ -257,14 +261,14 @@ static void break_off(struct run *run)
     reqmem_spare(a->http->memory, 0);
     if (a->out.failed)
         return;
-    send(run);
+    answer_send(run);
     http_stream_end(a->http);
 }
 
 static void end_stream(struct run *run)
 {
     run->say->end(&run->a);
-    send(run);
+    answer_send(run);
     if (run->failed)
         break_off(run);
     else
@@ -330,7 +334,7 @@ static void free_run(struct run *run)
 
 void answer_run(struct http_exchange *x, const struct dialect_events *d, const struct request *w, void *own)
 {
-    struct run run = {.say = d, .sampling = w->sampling};
+    struct run run = {.say = d, .sampling = w->sampling, .max_tokens = w->max_tokens};
     run.a = (struct answer){.request = w, .http = x, .server = x->server, .engine = x->server->engine, .own = own};
     run.a.created = server_now();
     if (!run.sampling.has_seed)

@@ -7,7 +7,7 @@
  * A stream and a whole answer are made from the same events: the pieces of a stream, joined, are what is in struct choice when it ends, so
  * the joined stream equals the whole answer.
  *
- *     stream     prepared  begin  (scored | reasoning | content | call (arguments)* call_end | progress | silence)*
+ *     stream     prepared  begin  (scored | reasoning | content | call (arguments)* call_end | lookup | progress | silence)*
  *                choice_end, for each choice  end
  *                ... failure instead, at any place behind begin or silence: then nothing more
  *     whole      prepared  whole (but see whole_in_pieces)
@@ -100,6 +100,15 @@ struct answer {
     double progress_seconds;                  /* since the prompt began */
 };
 
+/* A call that the server runs itself, before it runs, and when it has run. */
+struct lookup {
+    const char *name;
+    const json_t *arguments; /* what it was called with; NULL: no JSON */
+    int is_done;
+    const int *found; /* [n_found] once it is done: numbers of passages of request->own->talk */
+    size_t n_found;
+};
+
 /* What a dialect does with events. Those marked * may be NULL. */
 struct dialect_events {
     const char *stream_type; /* "text/event-stream" */
@@ -114,6 +123,7 @@ struct dialect_events {
     void (*call)(struct answer *a, struct choice *c, struct call *call); /* it has its id and name */
     void (*arguments)(struct answer *a, struct choice *c, struct call *call, const char *text, size_t n);
     void (*call_end)(struct answer *a, struct choice *c, struct call *call); /* * */
+    void (*lookup)(struct answer *a, const struct lookup *l); /* * between two rounds of a choice (rounds.c) */
     void (*choice_end)(struct answer *a, struct choice *c);
     void (*end)(struct answer *a); /* all choices have ended: the end of the stream */
     /* * nothing was sent for 5 s, or 1 s at the start, maybe before begin; NULL: ": ping" */

@@ -4,6 +4,7 @@
  *     answer_event    token -> reply -> answer_piece -> struct choice and the dialect;  the end, a failure, progress */
 #include "server/answer/inside.h"
 #include "server/http/new_id.h"
+#include "server/request/own_tools.h"
 #include "server/request/service.h"
 
 #include "base/clock.h"
@@ -70,6 +71,14 @@ static void take_text(struct task *t, const struct stoker_piece *p, int to_diale
         (thought ? t->run->say->reasoning : t->run->say->content)(a, c, p->text, p->n);
 }
 
+static int is_own_call(struct task *t, const struct stoker_piece *p)
+{
+    const struct own_tools *own = t->run->a.request->own;
+    if (p->kind == STOKER_PIECE_CALL)
+        t->is_own_call = own && toolbox_is_free(&own->box, p->name);
+    return t->is_own_call;
+}
+
 void answer_piece(void *arg, const struct stoker_piece *p)
 {
     struct task *t = arg;
@@ -85,6 +94,8 @@ void answer_piece(void *arg, const struct stoker_piece *p)
             take_text(t, p, to_dialect);
     } else if (p->kind == STOKER_PIECE_BAD_CALL) {
         c->parse_error = 1;
+    } else if (is_own_call(t, p)) {
+        return;                                    /* it runs when the answer has ended: rounds.c */
     } else if (p->kind != STOKER_PIECE_CUT_CALL) { /* what a cut call had is with it already */
         take_call(t, p, to_dialect);
     }
@@ -175,18 +186,20 @@ static void take_end(struct task *t, const struct stoker_event *e)
     }
     if (a->capture)
         answer_capture_ended(t, e->u.end.n_captured);
-    int stop = stoker_reply_stop(t->reply);
+    int stop = stoker_reply_stop(t->reply), is_cut = e->u.end.reason == STOKER_END_LENGTH && !t->over;
+    if (c->index == 0) {
+        a->seed = e->u.end.seed;
+        a->prompt_seconds += e->u.end.prompt_seconds;
+        a->generate_seconds += e->u.end.generate_seconds;
+    }
+    if (a->request->own && !is_cut && stop < 0 && c->n_call == 0 && stoker_reply_n_call(t->reply) > 0) {
+        run->wants_round = 1;
+        return;
+    }
     if (stop >= 0)
         c->stop = &a->request->stop[stop];
     c->ended = 1;
-    c->finish = e->u.end.reason == STOKER_END_LENGTH && !t->over ? FINISH_LENGTH
-                : c->n_call                                      ? FINISH_CALLS
-                                                                 : FINISH_STOP;
-    if (c->index == 0) {
-        a->seed = e->u.end.seed;
-        a->prompt_seconds = e->u.end.prompt_seconds;
-        a->generate_seconds = e->u.end.generate_seconds;
-    }
+    c->finish = is_cut ? FINISH_LENGTH : c->n_call ? FINISH_CALLS : FINISH_STOP;
     if (a->request->stream && !run->failed)
         run->say->choice_end(a, c);
 }
@@ -204,7 +217,7 @@ static void take_progress(struct task *t, const struct stoker_event *e)
     struct answer *a = &run->a;
     note_cached(t, e->u.progress.cached);
     begin(run);
-    a->progress_done = e->u.progress.done;
+    a->progress_done = run->n_prompt_before + e->u.progress.done;
     a->progress_seconds = clock_seconds() - run->submitted;
     if (t->choice->index == 0 && a->request->stream && a->request->wants_progress && run->say->progress)
         run->say->progress(a);
@@ -250,7 +263,7 @@ void answer_event(struct task *t, const struct stoker_event *e)
     else
         take_failure(t, e);
     t->live = e->kind != STOKER_END && e->kind != STOKER_FAILED;
-    if (!t->live) {
+    if (!t->live && !t->run->wants_round) {
         stoker_reply_close(t->reply);
         t->reply = NULL;
     }

@@ -4,6 +4,7 @@
 
 #include "base/reqmem.h"
 #include "base/sha256.h"
+#include "server/request/own_tools.h"
 #include "server/request/prefix_key.h"
 #include "server/request/service.h"
 
@@ -27,7 +28,7 @@ static void tell_stabilized(struct http_exchange *x, const struct request *w)
 }
 
 /* The client is gone, or the server stops: asked while a template is rendered and while a constraint is compiled. */
-static int nobody_waits(void *exchange)
+int answer_nobody_waits(void *exchange)
 {
     struct http_exchange *x = exchange;
     enum http_waited waited = http_wait(x, 0);
@@ -37,14 +38,16 @@ static int nobody_waits(void *exchange)
 }
 
 /* Whether it was the client, when the prompt or the reply was given up. */
-static int client_left(struct http_exchange *x) { return nobody_waits(x) && http_wait(x, 0) == HTTP_DISCONNECTED; }
+int answer_client_left(struct http_exchange *x)
+{
+    return answer_nobody_waits(x) && http_wait(x, 0) == HTTP_DISCONNECTED;
+}
 
 static int make_prompt(struct http_exchange *x, const struct request *w, struct stoker_prompt *out, struct refusal *r)
 {
     struct stoker_error err;
     struct out written = {0};
     char path[STOKER_PATH];
-    tell_stabilized(x, w);
     if (!w->body) {
         http_forget_body(x);
         out_value(&written, w->chat);
@@ -53,9 +56,10 @@ static int make_prompt(struct http_exchange *x, const struct request *w, struct 
         out_free(&written);
         return refuse_memory(r);
     }
-    json_object_del(w->chat, "messages"); /* their texts are in the body, or written; and soon in the prompt */
+    if (!w->own)
+        json_object_del(w->chat, "messages"); /* their texts are in the body, or written; and soon in the prompt */
     int failed = stoker_prompt(stoker_templates_of(x->server->engine), w->body ? w->body : written.text,
-                               w->body ? w->n_body : written.n, nobody_waits, x, out, path, &err);
+                               w->body ? w->n_body : written.n, answer_nobody_waits, x, out, path, &err);
     out_free(&written);
     if (failed && err.code == STOKER_ERR_CANCELLED)
         return refuse_draining(r);
@@ -64,6 +68,7 @@ static int make_prompt(struct http_exchange *x, const struct request *w, struct 
 
 int answer_prompt(struct http_exchange *x, const struct request *w, struct stoker_prompt *out, struct refusal *r)
 {
+    tell_stabilized(x, w);
     if (make_prompt(x, w, out, r) == 0)
         return 0;
     request_rename(w, r);
@@ -91,15 +96,17 @@ static void tell_prefix_key(struct http_exchange *x, const struct request *w)
 }
 
 /* Of a chat only its tokens are kept: its text may be larger than all else of the request. */
-static int prepare_chat(struct run *run)
+int answer_render(struct run *run)
 {
     struct answer *a = &run->a;
     struct stoker_prompt p;
     if (make_prompt(a->http, a->request, &p, &run->refusal) < 0) {
-        run->disconnected |= client_left(a->http);
+        run->disconnected |= answer_client_left(a->http);
         return -1;
     }
-    int rc = too_long(run, p.n_token);
+    int rc = run->round ? 0 : too_long(run, p.n_token);
+    reqmem_free(run->chat.token);
+    run->chat = (struct request_prompt){.n = 0};
     if (rc == 0 && !(run->chat.token = reqmem_malloc((p.n_token + 1) * sizeof *p.token)))
         rc = refuse_memory(&run->refusal);
     if (rc == 0) {
@@ -139,7 +146,9 @@ static int prepare_prompts(struct run *run)
 {
     struct answer *a = &run->a;
     const struct request *w = a->request;
-    if (w->chat && prepare_chat(run) < 0)
+    if (w->chat)
+        tell_stabilized(a->http, w);
+    if (w->chat && answer_render(run) < 0)
         return -1;
     http_forget_body(a->http);
     tell_prefix_key(a->http, w);
@@ -231,8 +240,8 @@ static int check_space(struct run *run, const struct task *t)
     size_t most = (size_t)run->a.server->plan.n_ctx - t->prompt->n, least = stoker_reply_shortest(t->reply);
     if (w->only_score)
         return 0;
-    if (w->max_tokens && (size_t)w->max_tokens < most)
-        most = (size_t)w->max_tokens;
+    if (run->max_tokens && (size_t)run->max_tokens < most)
+        most = (size_t)run->max_tokens;
     if (least <= most || (least < SIZE_MAX && answer_may_be_cut(w)))
         return 0;
     if (least == SIZE_MAX)
@@ -249,7 +258,7 @@ static int refuse_reply(struct run *run, const struct stoker_error *err)
 {
     const char *field = request_constraint_field(run->a.request);
     if (err->code == STOKER_ERR_CANCELLED) {
-        run->disconnected |= client_left(run->a.http);
+        run->disconnected |= answer_client_left(run->a.http);
         return refuse_draining(&run->refusal);
     }
     if (err->code == STOKER_ERR_BUSY) {
@@ -271,7 +280,19 @@ int answer_open_reply(struct task *t)
     o.n_prompt = t->prompt->n;
     o.stop = w->stop;
     o.n_stop = w->n_stop;
-    o.stopped = nobody_waits;
+    if (w->own) {
+        o.tools = w->own->box.governs.text; /* which may be another list in each round */
+        o.n_tools = w->own->box.governs.n;
+    }
+    if (run->round && o.choice == STOKER_TOOLS_REQUIRED) { /* it has called */
+        o.choice = STOKER_TOOLS_AUTO;
+        o.tool = NULL;
+    }
+    if (answer_is_last_round(run)) {
+        o.choice = STOKER_TOOLS_NONE;
+        o.tool = NULL;
+    }
+    o.stopped = answer_nobody_waits;
     o.stopped_arg = run->a.http;
     if (stoker_reply_open(&t->reply, run->a.engine, &o, answer_piece, t, &err) != 0)
         return refuse_reply(run, &err);

@@ -1,6 +1,7 @@
 /* POST /v1/chat/completions: a request is its body, field by field; server.md, part 3. */
 #include "server/dialect/openai.h"
 #include "server/http/new_id.h"
+#include "server/request/own_tools.h"
 #include "server/request/service.h"
 
 #include <string.h>
@@ -127,9 +128,35 @@ static void on_arguments(struct answer *a, struct choice *c, struct call *call, 
     close_chunk(a, c, NULL);
 }
 
+/* A chunk without choices, as of progress: the search begins, and what it has found. */
+static void on_lookup(struct answer *a, const struct lookup *l)
+{
+    struct out *o = &a->out;
+    int is_search = strcmp(l->name, "search_library") == 0;
+    const json_t *subject = json_get(l->arguments, is_search ? "query" : "id");
+    open_chunk(a);
+    out_print(o, "[],\"library_event\":{\"type\":\"%s\",\"status\":\"%s\",\"%s\":", is_search ? "search" : "open",
+              l->is_done ? "completed" : "in_progress", is_search ? "query" : "id");
+    out_string(o, json_string_value(subject), json_string_length(subject));
+    out_print(o, l->is_done ? ",\"results\":[" : "");
+    for (size_t i = 0; i < l->n_found; i++) {
+        const struct passage *p = passages_get(&a->request->own->talk.passages, l->found[i]);
+        out_print(o, "%s{\"n\":%d,\"title\":", i ? "," : "", l->found[i]);
+        out_text(o, p->title);
+        out_print(o, ",\"url\":");
+        out_text(o, p->url);
+        out_print(o, "}");
+    }
+    out_print(o, l->is_done ? "]}}\n\n" : "}}\n\n");
+}
+
 static void on_choice_end(struct answer *a, struct choice *c)
 {
     open_delta(a, c);
+    if (a->request->own) {
+        out_print(&a->out, "\"content\":\"\"");
+        openai_annotations(&a->out, a, c);
+    }
     close_chunk(a, c, openai_finish[c->finish]);
 }
 
@@ -141,14 +168,16 @@ static void on_end(struct answer *a)
 
 /* ---- whole ----------------------------------------------------------------------------------------------------------------- */
 
-static void put_message(struct out *o, const struct chat *chat, const struct choice *c)
+static void put_message(struct out *o, const struct answer *a, const struct choice *c)
 {
+    const struct chat *chat = a->own;
     out_print(o, "{\"role\":\"assistant\",\"content\":");
     if (c->n_call && c->content.n == 0)
         out_print(o, "null");
     else
         out_string(o, c->content.text, c->content.n);
     out_print(o, ",\"refusal\":null");
+    openai_annotations(o, a, c);
     if (c->reasoning.n) {
         out_print(o, ",");
         put_reasoning(o, chat, c->reasoning.text, c->reasoning.n);
@@ -170,7 +199,7 @@ static void on_whole(struct answer *a)
     for (size_t i = 0; i < a->n_choice; i++) {
         const struct choice *c = &a->choice[i];
         out_print(o, "%s{\"index\":%zu,\"message\":", i ? "," : "[", i);
-        put_message(o, chat, c);
+        put_message(o, a, c);
         out_print(o, ",\"logprobs\":");
         if (a->request->logprobs) {
             out_print(o, "{\"content\":[");
@@ -198,6 +227,7 @@ static const struct dialect_events events = {.stream_type = "text/event-stream",
                                              .content = on_content,
                                              .call = on_call,
                                              .arguments = on_arguments,
+                                             .lookup = on_lookup,
                                              .choice_end = on_choice_end,
                                              .end = on_end,
                                              .failure = openai_failure,

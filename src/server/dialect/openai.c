@@ -2,6 +2,7 @@
 #include "server/dialect/openai.h"
 #include "base/utf8.h"
 #include "server/dialect/dialect.h"
+#include "server/request/own_tools.h"
 #include "server/request/service.h"
 
 #include <inttypes.h>
@@ -29,6 +30,28 @@ void openai_head(struct out *o, const struct answer *a, const char *id, const ch
     out_text(o, a->server->model_id);
     out_print(o, ",\"system_fingerprint\":\"%s%s%.*s\",\"choices\":", a->server->fingerprint, *a->steer ? "+s" : "",
               DIGITS, a->steer);
+}
+
+void openai_annotations(struct out *o, const struct answer *a, const struct choice *c)
+{
+    struct citation found;
+    size_t at = 0, counted = 0, start = 0; /* start: code points of the first counted bytes */
+    int n = 0;
+    if (!a->request->own)
+        return;
+    out_print(o, ",\"annotations\":[");
+    while (citation_next(&a->request->own->talk.passages, c->content.text, c->content.n, &at, &found)) {
+        if (!found.of)
+            continue;
+        start += utf8_count(c->content.text + counted, found.from - counted);
+        counted = found.from;
+        out_print(o, "%s{\"type\":\"url_citation\",\"url_citation\":{\"url\":", n++ ? "," : "");
+        out_text(o, found.of->url);
+        out_print(o, ",\"title\":");
+        out_text(o, found.of->title);
+        out_print(o, ",\"start_index\":%zu,\"end_index\":%zu}}", start, start + found.n);
+    }
+    out_print(o, "]");
 }
 
 void openai_steer(struct out *o, const struct answer *a)

@@ -23,6 +23,10 @@ extern const char *const openai_finish[]; /* by enum finish: "stop" and so on; t
 /* What an answer, or each chunk of a stream, begins with, up to its choices: {"id":..,"object":..,..,"choices": of a prepared answer. */
 void openai_head(struct out *o, const struct answer *a, const char *id, const char *object);
 
+/* ,"annotations":[..] of the passages that an answer from the library cites (library.md 13), in code points of its content; nothing of
+ * another answer. */
+void openai_annotations(struct out *o, const struct answer *a, const struct choice *c);
+
 /* ,"steer":[..] of an answer that is steered; nothing else. */
 void openai_steer(struct out *o, const struct answer *a);
 

@@ -3,6 +3,7 @@
 
 #include "base/reqmem.h"
 #include "server/request/origin.h"
+#include "server/request/own_tools.h"
 #include "server/request/prediction.h"
 #include "server/request/prefix_key.h"
 #include "server/request/service.h"
@@ -27,6 +28,9 @@ void request_free(struct request *w)
     if (w->capture)
         capture_wanted_free(w->capture);
     reqmem_free(w->capture);
+    if (w->own)
+        own_tools_free(w->own);
+    reqmem_free(w->own);
     out_free(&w->tools_text);
     out_free(&w->schema_text);
     *w = (struct request){0};
@@ -635,7 +639,7 @@ static int read_prompt(struct request *w, const struct server *s, json_t *body, 
     w->body = text;
     w->n_body = n;
     if (check_messages(body, w->origins ? 0 : REQUEST_MESSAGES, r) < 0 || read_tools(w, body, r) < 0 ||
-        read_thinking(w, s, body, r) < 0)
+        own_tools_read(w, s, body, r) < 0 || read_thinking(w, s, body, r) < 0)
         return -1;
     return stabilize_chat(w, s, r);
 }
@@ -651,7 +655,7 @@ int request_read_chat(struct request *w, struct server *s, json_t *body, const c
     w->reply.unchecked = s->opt.no_tool_grammar;
     if (read_prompt(w, s, body, text, n, r) < 0 || read_sampling(w, s, body, r) < 0 ||
         read_tool_choice(w, body, r) < 0 || read_answer(w, s, body, r) < 0 || read_logprobs(w, body, r) < 0 ||
-        prediction_read(w, s, body, r) < 0 || check_unused(body, r) < 0)
+        prediction_read(w, s, body, r) < 0 || own_tools_check(w, r) < 0 || check_unused(body, r) < 0)
         return refused(w, r);
     return 0;
 }

@@ -55,6 +55,7 @@ struct request {
     size_t n_stop;
     int ignore_end, no_cache;       /* as in struct stoker_request */
     struct steer_list *steer;       /* the request's (base/reqmem.h); NULL: none */
+    struct own_tools *own;          /* what the server runs for it (own_tools.h), likewise */
     struct capture_wanted *capture; /* likewise */
     int capture_to_file;            /* 1: the answer is a file of what was recorded; 0: it is told in the answer */
 

@@ -4,6 +4,7 @@
 #define SERVER_REQUEST_SERVICE_H
 
 #include "base/reqmem.h"
+#include "library/library.h"
 #include "server/http/app.h"
 #include "server/request/spool.h"
 #include "server/request/vectors.h"
@@ -50,6 +51,8 @@ struct server_options {
     int think;                 /* 1 on, 0 off, -1 as the template has it */
     int no_tool_grammar;       /* 1: calls are parsed, but not constrained */
     int close_at_limit;        /* 1, 0; -1: on for calls and schemas */
+    const char *library_dir;   /* the folder of the sources that chats may search, or NULL */
+    struct http_texts library; /* names of these; none: all */
     struct stoker_roofs roofs; /* of this machine, for the page; zeros: not measured */
 };
 
@@ -89,6 +92,7 @@ struct server {
     int64_t started;         /* seconds since 1970: "created" of models */
     struct stoker_plan plan; /* once ready */
 
+    struct library *library; /* NULL: none */
     struct vectors vectors;
     struct spool spool; /* of recorded rows */
     struct server_counters count;

@@ -1,4 +1,4 @@
-/* links: server base */
+/* links: server toolbox library base */
 /* Bodies of Anthropic's Messages: what chat they mean, and what is refused, under which name. */
 #include "server/dialect/anthropic_request.h"
 

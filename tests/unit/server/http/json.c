@@ -1,4 +1,4 @@
-/* links: server base */
+/* links: server toolbox library base */
 /* Strict reading, paths in refusals, writing what reads back. */
 #include "server/http/json.h"
 
