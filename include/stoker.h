@@ -515,6 +515,7 @@ struct stoker_request {
      * must neither wait nor call a function of this header. A request that records rows drafts nothing. NULL: as stoker_options.draft. */
     int (*draft)(void *arg, const stoker_token *history, size_t n, int most, stoker_token *out);
     void *draft_arg;
+    int draft_coin; /* with a script, to measure what drafts cost: 1 + per cent of them that hold; 0: as they do */
     /* [n_prediction] about what the answer will be, where a part of it is known (a file that is to be changed): drafted where the answer
      * goes along, if stoker_options.draft is "ngram". As many as the answer may have are used, up to the first that is not in the
      * vocabulary. */

@@ -638,6 +638,7 @@ mutate nextn-a-row-late "$(nextn drafts)" src/engine/step/nextn.c 's|memmove(to,
 mutate nextn-of-one-row "$(nextn drafts)" src/engine/step/nextn.c 's|end = n + e->rows, at = n|end = n + 1, at = n|'
 mutate nextn-goes-on-from "$(nextn drafts)" src/engine/step/nextn.c 's|k ? b.h + (size_t)row\[i\] . width : x->h|x->h|'
 mutate nextn-of-chunks "$(nextn drafts)" src/engine/step/nextn.c 's|^        memcpy(to, x->h, row);|        memset(to, 0, row);|'
+mutate nextn-coins "$(nextn coins)" src/engine/step/propose.c 's|j->script + j->n_generated|j->script + j->n_generated + 1|'
 mutate drafts-over-events "drafts -t events $ember" src/engine/step/propose.c 's|answer < events - 2 ? answer : events - 2|answer + 0 * events|'
 
 # tools that stoker runs: a passage gets another number each time, bytes that are no text come through, rounds have no end, results take more than

@@ -8,6 +8,7 @@
  *     same      the same to the bit in chunks of any size, by threads, with the smallest memory
  *     drafts    answers that go where the layer leads, or, by a coin, elsewhere: as many drafts are computed and hold as by the definition,
  *               step by step; across a page
+ *     coins     drafts that hold as often as a coin says: none, some, all, and the same answers
  *     settings  answers where it leads most of the time: many hold in small chunks, together, streamed, with preemption, behind known
  *               prefixes; and every answer and log-probability is that without drafts
  *     unbound   a file in which a tensor of the layer is missing, or has another shape: the other sources' drafts, the same answers, pages
@@ -308,6 +309,29 @@ static void drafts(const char *path)
     }
 }
 
+/* A coin says how often drafts hold, whatever the layer says. */
+static void coins(const char *path)
+{
+    enum { ANSWER = 60 };
+    static const int percent[] = {0, 50, 100};
+    struct stoker_options o = options("mtp");
+    struct stoker *s = engine(path, &o);
+    struct answer a, first;
+    int32_t id[N_CTX];
+    int ok = s != NULL;
+    for (int i = 0; i < 3 && ok; i++) {
+        make_prompt(id, 9 + ANSWER, stoker_n_vocab(s), 40);
+        struct stoker_request r = scripted(id, 9, ANSWER);
+        r.draft_coin = 1 + percent[i];
+        ok = ask(s, &r, &a) == 0 && (i == 0 || same(&first, &a));
+        size_t drafted = a.end.u.end.n_drafted, held = a.end.u.end.n_accepted;
+        ok = ok && drafted > 40 && (i == 0 ? held == 0 : i == 1 ? held > 5 && held < drafted : held == drafted);
+        first = i == 0 ? a : first;
+    }
+    stoker_close(s);
+    verdict(path, "coins", ok, "");
+}
+
 /* ---- settings -------------------------------------------------------------------------------------------------------------------- */
 
 enum { TEXTS = 4, LENGTH = 40 };
@@ -537,6 +561,8 @@ static void run_model(const char *path)
         same_bits(path, &r);
     if (wanted("drafts"))
         drafts(path);
+    if (wanted("coins"))
+        coins(path);
     if (wanted("settings"))
         settings(path);
     if (wanted("unbound"))

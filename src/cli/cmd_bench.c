@@ -308,7 +308,7 @@ int cmd_bench(int argc, char **argv)
     static struct bench b;
     const char *model = NULL;
     int n_rest;
-    b = (struct bench){.runs = 5};
+    b = (struct bench){.runs = 5, .draft_coin = -1};
     w = (struct options){.prompt = {{512}, 1}, .gen = {{128}, 1}, .depth = {{0}, 1}, .format = "md", .n_batch = 2048};
     w.against = (struct against){.root = "", .effect = 5, .steal = 2};
     const struct flag mine[] = {
@@ -339,6 +339,10 @@ int cmd_bench(int argc, char **argv)
         {"--text", NULL, FLAG_TEXT, &b.text, 0, 0, "FILE", "tokens of this text instead of random ones"},
         {"--in-order", NULL, FLAG_SWITCH, &b.in_order, 0, 0, NULL,
          "with --text: every run has its beginning, and answers go on in it (for --draft)"},
+        {"--schema", NULL, FLAG_TEXT, &b.schema, 0, 0, "FILE",
+         "with --text: the text is the whole answer, under this JSON schema (for --draft)"},
+        {"--draft-coin", NULL, FLAG_INT, &b.draft_coin, 0, 100, "PERCENT",
+         "with --draft: so many drafts hold, whatever they are (what drafts cost)"},
         {"--disk-rate", NULL, FLAG_REAL, &w.rate, 0.001, 1000, "GB/s",
          "compare with the overlap model (rate: stoker disk)"},
         {"--no-roofs", NULL, FLAG_SWITCH, &b.no_roofs, 0, 0, NULL,
@@ -378,6 +382,8 @@ int cmd_bench(int argc, char **argv)
         return status;
     if (b.in_order && !b.text)
         return refuse("--in-order", "", "it is the order of a text: --text FILE names it");
+    if (b.schema && (!b.text || b.in_order))
+        return refuse("--schema", b.schema, "the answer is a text: give --text FILE, without --in-order");
     if (w.draw)
         return bench_draw(w.draw);
     if (w.table)

@@ -99,6 +99,26 @@ run bench --no-roofs "$model" -p 0 -d 60 -n 40 -r 2 --text "$dir/twice" --in-ord
 is "--in-order" 0 '"drafted_tokens":[1-9][0-9]*,"accepted_tokens":[1-9][0-9],' ""
 run bench --no-roofs "$model" -p 0 -d 60 -n 40 -r 2 --text "$dir/twice" --in-order --draft ngram
 is "--in-order as a table" 0 'drafts [0-9]* tokens, of which [1-9][0-9]* were chosen' ""
+
+# answers under a schema, and drafts that hold by a coin
+schema='{"type":"object","properties":{"the_name_of_the_ship":{"enum":["Argo"]},"where_it_went":{"enum":["Colchis"]}},"required":["the_name_of_the_ship","where_it_went"],"additionalProperties":false}'
+echo "$schema" >"$dir/schema"
+printf '%s' '{"the_name_of_the_ship":"Argo","where_it_went":"Colchis"}' >"$dir/answer"
+run bench --no-roofs "$model" -p 0 -n 60 -r 2 --text "$dir/answer" --schema "$dir/schema" --draft ngram -o jsonl
+is "--schema" 0 '"drafted_tokens":[1-9][0-9]*,"accepted_tokens":[1-9][0-9]*,' ""
+run bench --no-roofs "$model" -p 0 -n 3 -r 2 --text "$dir/answer" --schema "$dir/schema"
+is "--schema, a short answer" 2 "^memory" "with --schema all of them are the answer: give -n [1-9][0-9]*$"
+echo '{"type":"array"}' >"$dir/other"
+run bench --no-roofs "$model" -p 0 -n 60 -r 2 --text "$dir/answer" --schema "$dir/other"
+is "--schema of another text" 1 "^memory" "."
+run bench "$model" --schema "$dir/schema"
+is "--schema alone" 2 "" "give --text FILE, without --in-order$"
+predicts=${BUILD:-build}/data/golden/glm4moe.gguf
+for coin in 0 100; do
+    run bench --no-roofs "$predicts" -p 0 -n 40 -r 2 --draft mtp --draft-coin $coin -o jsonl
+    [ $coin = 0 ] && all='"accepted_tokens":0,' || all='"drafted_tokens":([1-9][0-9]*),"accepted_tokens":\1,'
+    is "--draft-coin $coin" 0 "$all" ""
+done
 run bench --no-roofs "$model" -p 0 -d 60 -n 4000 -r 1 --text "$dir/twice" --in-order
 is "a text that is too short" 2 "^memory " 'twice: has [0-9]* tokens, and a test with --in-order takes 4062'
 run bench --no-roofs "$model" -p 8 -n 0 --in-order

@@ -68,7 +68,10 @@ struct bench {
     const char *text;          /* a file: its tokens instead of random ids; or NULL */
     stoker_token *id;          /* [n_id] of the text */
     size_t n_id;
-    int in_order;              /* 1: of the text each repetition has the beginning, as far as it needs */
+    int in_order;       /* 1: of the text each repetition has the beginning, as far as it needs */
+    const char *schema; /* a file: the text is the answer, under this JSON schema; or NULL */
+    const struct stoker_constraint *constraint;
+    int draft_coin;            /* per cent of drafts that hold; -1: as they do */
     stoker_token bos;          /* -1: prompts begin without one */
     int shows_chunk, shows_kv; /* columns of the table */
 };

@@ -9,6 +9,7 @@
 #include "cli/common/cli.h"
 #include "cli/common/progress.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,23 @@ static int read_text(struct bench *b, struct stoker_error *err)
     return failed ? -1 : 0;
 }
 
+static int read_schema(struct bench *b, struct stoker_error *err)
+{
+    enum { MOST = 1 << 20 };
+    struct error why = {0};
+    size_t n;
+    char *text = file_read_regular(b->schema, MOST, &n, &why);
+    if (!text) {
+        *err = (struct stoker_error){STOKER_ERR_IO, ""};
+        snprintf(err->text, sizeof err->text, "--schema %.400s", why.text);
+        return -1;
+    }
+    struct stoker_answer answer = {.language = STOKER_JSON_SCHEMA, .text = text, .n = n, .free_limit = 1};
+    int failed = stoker_constraint_open(&b->constraint, b->engine, &answer, err);
+    free(text);
+    return failed;
+}
+
 static void find_bos(struct bench *b)
 {
     struct stoker_error none;
@@ -74,7 +92,7 @@ int bench_open(struct bench *b, struct stoker_error *err)
     stoker_plan_of(b->engine, &b->plan);
     find_bos(b);
     if (steer_flags_open("bench", &b->steer, b->engine, err) || (b->text && !b->id && read_text(b, err)) ||
-        stoker_about(&b->about, b->model, err)) {
+        (b->schema && read_schema(b, err)) || stoker_about(&b->about, b->model, err)) {
         bench_close(b);
         return -1;
     }
@@ -84,6 +102,9 @@ int bench_open(struct bench *b, struct stoker_error *err)
 void bench_close(struct bench *b)
 {
     steer_flags_close(&b->steer);
+    if (b->constraint)
+        stoker_constraint_close(b->engine, b->constraint);
+    b->constraint = NULL;
     stoker_close(b->engine);
     b->engine = NULL;
     stoker_free(b->id);
@@ -132,15 +153,31 @@ static double waited_alone(const struct bench *b, const struct bench_run *run, c
     return core_wait_between(before, &after);
 }
 
-/* A text that began anew would repeat itself, which is what drafts live on. */
-static int check_text(const struct bench *b, size_t n, struct stoker_error *err)
+/* A text that began anew would repeat itself, which is what drafts live on. An answer under a schema is whole. */
+static int check_text(const struct bench *b, size_t n, int n_gen, struct stoker_error *err)
 {
-    if (!b->in_order || n <= b->n_id)
+    int too_few = b->in_order && n > b->n_id, too_many = b->schema && (size_t)n_gen < b->n_id;
+    if (!too_few && !too_many)
         return 0;
     *err = (struct stoker_error){STOKER_ERR_INPUT, ""};
-    snprintf(err->text, sizeof err->text, "--text %.300s: has %zu tokens, and a test with --in-order takes %zu",
-             b->text, b->n_id, n);
+    snprintf(err->text, sizeof err->text,
+             too_few ? "--text %.300s: has %zu tokens, and a test with --in-order takes %zu"
+                     : "--text %.300s: has %zu tokens, and with --schema all of them are the answer: give -n %zu",
+             b->text, b->n_id, too_few ? n : b->n_id);
     return -1;
+}
+
+/* The ids of a run: what comes before the answer, and the answer. Returns what it may be, or NULL. */
+static const struct stoker_constraint *fill(const struct bench *b, const struct bench_test *t, stoker_token *id,
+                                            size_t prompt, int n_gen, uint64_t number)
+{
+    size_t n = prompt + (size_t)n_gen + 1;
+    bench_ids(b, id, n, (size_t)t->n_depth, number);
+    if (!b->schema || n_gen != t->n_gen) /* what warms up is no whole answer */
+        return NULL;
+    for (size_t i = 0; i < n - prompt; i++)
+        id[prompt + i] = b->id[i < b->n_id ? i : b->n_id - 1];
+    return b->constraint;
 }
 
 static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint64_t number, struct bench_run *run,
@@ -148,12 +185,12 @@ static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint
 {
     size_t depth = (size_t)t->n_depth, n = depth + (size_t)(t->n_prompt + n_gen) + 2;
     size_t prompt = depth + (t->n_prompt ? (size_t)t->n_prompt : 1);
-    if (check_text(b, prompt + (size_t)(n_gen ? n_gen + 1 : 0), err))
+    if (check_text(b, prompt + (size_t)(n_gen ? n_gen + 1 : 0), n_gen == t->n_gen ? n_gen : INT_MAX, err))
         return -1;
     stoker_token *id = malloc(n * sizeof *id);
     if (!id)
         return fail(err, "no memory for the ids of a run");
-    bench_ids(b, id, n, depth, number);
+    const struct stoker_constraint *under = fill(b, t, id, prompt, n_gen, number);
     struct core_wait before;
     struct stoker_request r = {.prompt = id,
                                .n_prompt = prompt,
@@ -161,6 +198,8 @@ static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint
                                .ignore_end = 1,
                                .no_cache = depth == 0,
                                .script = id + prompt,
+                               .draft_coin = 1 + b->draft_coin,
+                               .constraint = under,
                                .steer = b->steer.list,
                                .n_steer = b->steer.n_list};
     struct stoker_event end;
@@ -174,7 +213,8 @@ static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint
     stoker_stats_of(b->engine, &run->after);
     run->waited = waited_alone(b, run, &before);
     run->seconds = (t->n_prompt ? end.u.end.prompt_seconds : 0) + (n_gen ? end.u.end.generate_seconds : 0);
-    run->tokens = (t->n_prompt ? (double)(end.u.end.n_prompt - end.u.end.n_cached) : 0) + n_gen;
+    run->tokens = (t->n_prompt ? (double)(end.u.end.n_prompt - end.u.end.n_cached) : 0) +
+                  (under ? (double)end.u.end.n_generated - 1 : n_gen);
     return 0;
 }
 

@@ -17,6 +17,7 @@ typedef int draft_source(void *arg, const stoker_token *history, size_t n, int m
 struct draft {
     draft_source *source; /* NULL: nothing is drafted */
     void *arg;
+    int coin;             /* of a scripted answer: 1 + per cent of the drafts that hold; 0: as the source says */
     int is_off;           /* 1: something that a step with drafts needed was unreadable; the answer goes on without */
     int n_forced;         /* of those of this step, the first ones: what the constraint forces */
     enum draft_kind kind; /* of the others */

@@ -98,7 +98,10 @@ static int32_t likeliest(const float *logits, int n, const uint8_t *allowed)
 static int reach(const struct stoker *s, const struct share *e, int most)
 {
     const struct job *j = e->job;
-    int n = j->draft.reach ? j->draft.reach : 1, page = KV_PAGE - (int)(j->n_done % KV_PAGE);
+    int n = j->draft.coin    ? NEXTN_MOST
+            : j->draft.reach ? j->draft.reach
+                             : 1,
+        page = KV_PAGE - (int)(j->n_done % KV_PAGE);
     if (j->state != JOB_DECODE || e->drafts || e->room == 0 || j->draft.source ||
         nextn_of(s, e->job)->at != (int)j->n_done)
         return 0;

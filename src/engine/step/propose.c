@@ -1,6 +1,7 @@
 /* See propose.h. */
 #include "engine/step/propose.h"
 
+#include "base/rng.h"
 #include "engine/draft/forced.h"
 
 /* The row behind n drafts chooses one more token, and each that is chosen is an event. Two entries of the queue are kept for the last
@@ -68,6 +69,16 @@ int propose(struct stoker *s, struct job *j, int most)
             n += by_text(s, j, n, most - n, out + n);
     }
     return n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
+}
+
+void propose_by_coin(const struct stoker *s, struct job *j, int n)
+{
+    const stoker_token *next = j->script + j->n_generated;
+    stoker_token *out = j->history + j->n_history;
+    for (int i = 0; i < n && j->draft.coin; i++) {
+        int right = (int)(rng_u64(j->n_history, (uint64_t)i, 5, 1) % 100) < j->draft.coin - 1;
+        out[i] = right ? next[i] : (next[i] + 1) % s->session->model->p.n_vocab;
+    }
 }
 
 void propose_learn(const struct stoker *s, struct job *j)

@@ -10,6 +10,9 @@ int propose_most(const struct stoker *s, const struct job *j, int most);
 /* At most `most` drafts, behind the job's history. Returns how many. */
 int propose(struct stoker *s, struct job *j, int most);
 
+/* What was proposed for a job of whose drafts a coin says how often they hold: n of them, right or wrong by it. */
+void propose_by_coin(const struct stoker *s, struct job *j, int n);
+
 /* Of what was proposed for the shares of a step without prompts, as many as are worth it, at most `most`. */
 void propose_priced(struct stoker *s, struct step *p, int most);
 

@@ -205,6 +205,7 @@ static int add_drafts(struct stoker *s, struct step *p, int decoding)
     else
         nextn_propose(s, p, left);
     for (int i = 0; i < p->n; i++) {
+        propose_by_coin(s, p->share[i].job, p->share[i].drafts);
         p->share[i].rows += p->share[i].drafts;
         sum += p->share[i].drafts;
     }
