@@ -986,11 +986,13 @@ uint64_t stoker_memory_left(const char **from);
 const char *stoker_kernel_tier(const char *type);
 
 /* Rows of one sequence behind n_before positions, in n_steps equal steps; n_logits of them ask for logits, each in a step of its own;
- * n_experts: how many experts the layers of all steps computed together, each counted once a step.
+ * n_experts: how many experts the layers of all steps computed together, each counted once a step. Of a model that pools they are instead
+ * the rows of n_texts whole texts of equal length, and n_before and n_logits are 0.
  * n_rows 0: only what stoker_work says of the model is wanted. */
 struct stoker_rows {
     int n_before, n_rows, n_steps, n_logits;
     double n_experts;
+    int n_texts; /* 0 counts as 1 */
 };
 /* What these rows take at least of an engine's model, whatever the code: bytes that come from memory, products; and, of the model: bytes
  * of an expert on average, experts that one row uses of all layers. */
@@ -1012,6 +1014,7 @@ struct stoker_about {
     int64_t modified;  /* of the first file, in seconds since 1970 */
     uint64_t hash;     /* differs for other files, and for files written anew */
     uint64_t n_ctx_train, n_layer, n_embd, n_head, n_head_kv, n_expert, n_expert_used;
+    char pooling[8]; /* how rows become vectors, as in struct stoker_encoder: an embedding model */
 };
 /* Reads headers only. STOKER_ERR_FORMAT, STOKER_ERR_UNSUPPORTED, STOKER_ERR_IO: the file. */
 int stoker_about(struct stoker_about *out, const char *path, struct stoker_error *err);

@@ -416,7 +416,8 @@ mutate local-blocks "equivalent" src/op/indexer.c 's|f.id < x->n_local)|f.id < (
 # predictions
 mutate fewer-experts "unit/engine/speed" src/engine/speed.c 's|n / m->n_moe_layer : 0|m->p.n_expert : 0|'
 mutate chosen-positions "unit/engine/speed" src/model/params.h 's#x->ratio ? x->ratio : 1#1#'
-mutate kept-and-chosen "unit/engine/speed" src/model/model.c 's|keeps_of(&m->kv_layout\[k\]) > m->keeps\[l\])|m->kv_layout[k].shape.d_k)|'
+mutate kept-and-chosen "unit/engine/speed" src/model/bind.c 's|if (keeps > b->keeps)|if (keeps > 0)|'
+mutate texts-seen-whole "unit/engine/rates" src/engine/rates.c 's|p.bidirectional ? n - 1 : pos|p.bidirectional ? pos : pos|'
 
 # Command R+
 mutate norms-of-heads "$(golden command-r-plus)" src/op/rows.c 's|a->w + group, a->b, a->n, a->eps|a->w, a->b, a->n, a->eps|'

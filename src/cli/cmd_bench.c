@@ -19,6 +19,7 @@ static const char usage[] =
     "  stoker bench MODEL.gguf -p 0 -n 64 -d 0-8192+4096 -o csv\n"
     "  stoker bench MODEL.gguf --memory 6GiB -p 0 -n 96 --disk-rate 2.5\n"
     "  stoker bench MODEL.gguf -p 0 -n 64 --against '--threads 1' --log tries.jsonl\n"
+    "  stoker bench EMBED.gguf -p 256 --texts 16     an embedding model: tokens a second of texts that become vectors\n"
     "  stoker bench --log tries.jsonl --table\n"
     "  stoker bench --draw runs.jsonl >runs.svg\n\n"
     "Lists: 512,1024 and ranges 1-4, 0-8192+4096, 64-1024*2. Every combination is measured.\n\n";
@@ -29,6 +30,7 @@ struct options {
     const char *type_k, *type_v, *flash, *format, *error_format, *mask, *draw;
     double delay;
     int progress, no_warmup, n_batch;
+    int n_ctx;   /* of --ctx; 0: what the tests take */
     double rate; /* GB/s */
     struct against against;
     int table, digest, no_profile;
@@ -129,12 +131,14 @@ static int add(struct tests *t, int n_prompt, int n_gen, int depth)
 
 static int make_tests(const struct options *w, struct tests *t)
 {
+    static const struct int_list usual_gen = {{128}, 1};
+    const struct int_list *gen = w->gen.n ? &w->gen : &usual_gen;
     int failed = 0, n_prompt = 0, n_gen = 0;
     for (int d = 0; d < w->depth.n; d++) {
         for (int i = 0; i < w->prompt.n; i++)
             failed |= add(t, w->prompt.item[i], 0, w->depth.item[d]);
-        for (int i = 0; i < w->gen.n; i++)
-            failed |= add(t, 0, w->gen.item[i], w->depth.item[d]);
+        for (int i = 0; i < gen->n; i++)
+            failed |= add(t, 0, gen->item[i], w->depth.item[d]);
         for (int i = 0; i < w->pair.n; i++) {
             sscanf(w->pair.text[i], "%d,%d", &n_prompt, &n_gen);
             failed |= add(t, n_prompt, n_gen, w->depth.item[d]);
@@ -169,32 +173,64 @@ static void say_no_energy(const struct bench *b)
         fprintf(stderr, "stoker bench: %s\n", now.no_energy);
 }
 
+/* Of a model of vectors only texts are measured: tests of answers that nobody asked for are left out, others refused. */
+static int check_tests(const struct bench *b, const struct options *w, const struct tests *t)
+{
+    const char *pooling = b->encoder.pooling;
+    int asked = w->pair.n > 0;
+    for (int i = 0; i < t->n; i++)
+        asked |= t->test[i].n_depth > 0 || (t->test[i].n_gen > 0 && w->gen.n > 0);
+    char number[16];
+    snprintf(number, sizeof number, "%d", b->n_texts);
+    if (!b->encoder.n_out && b->n_texts > 1)
+        return refuse("--texts", number, "this model generates text: it is for models of vectors and scores");
+    if (!b->encoder.n_out || !asked)
+        return 0;
+    fprintf(stderr, "stoker bench: %s gives %s (pooling %s), no text: -n, -pg and -d are for models that generate it\n",
+            b->model, b->encoder.is_rank ? "scores" : "vectors", pooling);
+    return 2;
+}
+
+static int is_left_out(const struct bench *b, const struct bench_test *t) { return b->encoder.n_out && t->n_gen > 0; }
+
+static int measure_tests(struct bench *b, const struct options *w, const struct tests *t, struct outputs *o)
+{
+    struct stoker_error err;
+    for (int i = 0; i < t->n; i++) {
+        struct bench_test test = t->test[i];
+        char progress[64];
+        if (is_left_out(b, &test))
+            continue;
+        if (w->delay > 0 && i > 0)
+            nanosleep(&(struct timespec){(time_t)w->delay, (long)((w->delay - (double)(time_t)w->delay) * 1e9)}, NULL);
+        snprintf(progress, sizeof progress, "test %d of %d", i + 1, t->n);
+        if (bench_test(b, &test, w->progress ? progress : NULL, &err))
+            return report(&err);
+        bench_row(&o->out, b, &test);
+        bench_row(&o->err, b, &test);
+    }
+    return 0;
+}
+
 static int measure(struct bench *b, const struct options *w, const struct tests *t, struct outputs *o)
 {
     struct stoker_error err;
+    int status;
     if ((!b->no_roofs && bench_measure_roofs(b, &err)) || bench_open(b, &err))
         return report(&err);
+    if ((status = check_tests(b, w, t)) != 0) {
+        bench_close(b);
+        return status;
+    }
     bench_begin(&o->out, b);
     bench_begin(&o->err, b);
     if (!b->no_roofs && o->out.rows == 0)
         say_no_energy(b);
-    for (int i = 0; i < t->n; i++) {
-        struct bench_test test = t->test[i];
-        char progress[64];
-        if (w->delay > 0 && i > 0)
-            nanosleep(&(struct timespec){(time_t)w->delay, (long)((w->delay - (double)(time_t)w->delay) * 1e9)}, NULL);
-        snprintf(progress, sizeof progress, "test %d of %d", i + 1, t->n);
-        if (bench_test(b, &test, w->progress ? progress : NULL, &err)) {
-            bench_close(b);
-            return report(&err);
-        }
-        bench_row(&o->out, b, &test);
-        bench_row(&o->err, b, &test);
-    }
+    status = measure_tests(b, w, t, o);
     bench_close(b);
-    if (!b->no_roofs)
+    if (!b->no_roofs && status == 0)
         bench_check_roofs(b);
-    return 0;
+    return status;
 }
 
 /* Item i of "f16,f32"; NULL behind the last. */
@@ -214,8 +250,18 @@ struct combination {
 
 static const char *types_of(const struct options *w) { return w->type_k ? w->type_k : w->type_v; }
 
-/* An empty list: what the other flags say. word: room for the type. */
-static void combine(struct bench *b, const struct options *w, const struct combination *at, char word[16])
+/* From the header, as --memory is; what cannot be read is told when it is opened. */
+static int gives_vectors(const char *model)
+{
+    struct stoker_about about;
+    struct stoker_error none;
+    return stoker_about(&about, model, &none) == 0 && *about.pooling;
+}
+
+/* An empty list: what the other flags say. Of a model of vectors the context is that of its steps, whatever is measured. word: room for the
+ * type. */
+static void combine(struct bench *b, const struct options *w, const struct tests *t, const struct combination *at,
+                    char word[16])
 {
     const char *types = types_of(w);
     b->model = w->model.n ? w->model.text[at->model] : b->model;
@@ -224,6 +270,7 @@ static void combine(struct bench *b, const struct options *w, const struct combi
     b->options.n_threads = w->threads.n ? w->threads.item[at->threads] : b->options.n_threads;
     if (w->direct.n)
         b->options.reader = w->direct.item[at->direct] ? NULL : "buffered";
+    b->options.n_ctx = w->n_ctx ? w->n_ctx : gives_vectors(b->model) ? 0 : longest(t);
 }
 
 /* Every combination of what an engine is made with. An empty list: one, what the other flags say. */
@@ -237,18 +284,18 @@ static int measure_all(struct bench *b, const struct options *w, const struct te
             for (int c = 0; c < (w->chunk.n ? w->chunk.n : 1) && status == 0; c++)
                 for (int d = 0; d < (w->direct.n ? w->direct.n : 1) && status == 0; d++)
                     for (int n = 0; n < (w->threads.n ? w->threads.n : 1) && status == 0; n++) {
-                        combine(b, w, &(struct combination){m, k, c, d, n}, word);
+                        combine(b, w, t, &(struct combination){m, k, c, d, n}, word);
                         status = measure(b, w, t, o);
                     }
     return status;
 }
 
 /* Of the first combination: --against compares one setting a side. */
-static int digest(struct bench *b, const struct options *w)
+static int digest(struct bench *b, const struct options *w, const struct tests *t)
 {
     struct stoker_error err;
     char word[16];
-    combine(b, w, &(struct combination){0}, word);
+    combine(b, w, t, &(struct combination){0}, word);
     if (bench_open(b, &err))
         return report(&err);
     int failed = bench_digest(b, stdout, &err);
@@ -269,11 +316,9 @@ static int run(struct bench *b, const struct options *w)
         fprintf(stderr, "stoker bench: -p 0 and -n 0 leave nothing to measure\n");
         status = 2;
     } else {
-        if (!b->options.n_ctx)
-            b->options.n_ctx = longest(&t);
         b->shows_chunk = w->chunk.n > 0;
         b->shows_kv = w->type_k || w->type_v;
-        status = w->digest ? digest(b, w) : measure_all(b, w, &t, &o);
+        status = w->digest ? digest(b, w, &t) : measure_all(b, w, &t, &o);
         if (!w->digest && (status == 0 || o.out.rows)) {
             bench_end(&o.out);
             bench_end(&o.err);
@@ -308,8 +353,8 @@ int cmd_bench(int argc, char **argv)
     static struct bench b;
     const char *model = NULL;
     int n_rest;
-    b = (struct bench){.runs = 5, .draft_coin = -1};
-    w = (struct options){.prompt = {{512}, 1}, .gen = {{128}, 1}, .depth = {{0}, 1}, .format = "md", .n_batch = 2048};
+    b = (struct bench){.runs = 5, .n_texts = 1, .draft_coin = -1};
+    w = (struct options){.prompt = {{512}, 1}, .depth = {{0}, 1}, .format = "md", .n_batch = 2048};
     w.against = (struct against){.root = "", .effect = 5, .steal = 2};
     const struct flag mine[] = {
         {"-m", "--model", FLAG_TEXTS, &w.model, 0, 0, "MODEL.gguf", "the model, also without -m; may be repeated",
@@ -318,6 +363,8 @@ int cmd_bench(int argc, char **argv)
         {"-n", NULL, FLAG_LIST, &w.gen, 0, 0, "N[,N]", "generated tokens (default 128; 0: none)"},
         {"-pg", NULL, FLAG_TEXTS, &w.pair, 0, 0, "PP,TG", "a prompt and then generation; may be repeated"},
         {"-d", NULL, FLAG_LIST, &w.depth, 0, 0, "N[,N]", "positions that are filled before (default 0)"},
+        {"--texts", NULL, FLAG_COUNT, &b.n_texts, 1, 1 << 16, "N",
+         "of models of vectors: texts of so many prompt tokens a request (default 1)"},
         {"-r", NULL, FLAG_INT, &b.runs, 1, BENCH_RUNS, "N", "repetitions (default 5)"},
         {"-o", NULL, FLAG_TEXT, &w.format, 0, 0, "md|csv|json|jsonl|sql|svg",
          "form of the results (default md: a table; svg: a picture)"},
@@ -403,6 +450,8 @@ int cmd_bench(int argc, char **argv)
     }
     if (w.mask)
         return bench_mask(b.model, w.mask, w.format);
+    b.options.use = STOKER_USE_ANY;
+    w.n_ctx = b.options.n_ctx;
     b.options.root = w.against.root;
     b.disk_rate = w.rate * 1e9;
     b.n_batch = w.n_batch;

@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "engine/public_error.h"
 #include "format/gguf.h"
+#include "model/pooling.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,17 @@ static void add_tensors(struct stoker_about *a, const struct gguf *g)
     snprintf(a->type, sizeof a->type, "%s", g->n_tensor ? type_info((uint32_t)most)->name : "");
 }
 
+static void copy_pooling(struct stoker_about *out, const struct gguf *g)
+{
+    char key[80];
+    uint64_t type = number(g, out->arch, "pooling_type");
+    snprintf(key, sizeof key, "%s.pooling_type", out->arch);
+    if (gguf_find(g, key) && type < POOLING_RANK)
+        snprintf(out->pooling, sizeof out->pooling, "%s", pooling_name((enum pooling)(type + 1)));
+}
+
+/* ---- public ----------------------------------------------------------------------------------------------------------------- */
+
 int stoker_about(struct stoker_about *out, const char *path, struct stoker_error *public)
 {
     struct error err = {0};
@@ -71,6 +83,7 @@ int stoker_about(struct stoker_about *out, const char *path, struct stoker_error
     out->n_head_kv = number(g, out->arch, "attention.head_count_kv");
     out->n_expert = number(g, out->arch, "expert_count");
     out->n_expert_used = number(g, out->arch, "expert_used_count");
+    copy_pooling(out, g);
     out->hash = hash64(out, sizeof *out, 0);
     add_tensors(out, g);
     for (int i = 0; i < g->n_file; i++) {

@@ -108,6 +108,27 @@ static struct kv_window window_of(const struct model *m)
     return see_all();
 }
 
+/* Rows of one whole text, each of which sees it as far as its layers do: keys and values of one layer, which stay in caches. */
+static double text_products(const struct model *m, const struct speed_model *s, int n)
+{
+    struct kv_window window = window_of(m);
+    double sum = 0;
+    for (int pos = 0; pos < n; pos++) {
+        int last = m->p.bidirectional ? n - 1 : pos;
+        double all = last + 1,
+               few = window.n ? kv_last_position(window, pos, last) - kv_first_position(window, pos) + 1 : all;
+        sum += all * s->pair_products + few * s->window_products;
+    }
+    return sum;
+}
+
+static void count_texts(const struct model *m, const struct speed_model *s, const struct stoker_rows *r,
+                        struct stoker_work *out)
+{
+    int n_text = r->n_texts > 1 ? r->n_texts : 1;
+    out->f32_products += n_text * text_products(m, s, r->n_rows / n_text);
+}
+
 /* Row after row. What a step reads at least is what its last row sees. */
 static void count_sequence(const struct model *m, enum kv_type kv, const struct speed_model *s,
                            const struct stoker_rows *r, struct stoker_work *out)
@@ -145,7 +166,10 @@ void rates_work(const struct model *m, enum kv_type kv, const struct stoker_rows
     out->int8_products += int8 * r->n_rows;
     out->f32_products += f32 * r->n_rows;
     out->memory_bytes = s.dense_bytes * r->n_steps + s.output_bytes * r->n_logits + out->expert_bytes * r->n_experts;
-    count_sequence(m, kv, &s, r, out);
+    if (m->p.pooling)
+        count_texts(m, &s, r, out);
+    else
+        count_sequence(m, kv, &s, r, out);
 }
 
 /* Products a second of the types that a row meets, each at its own rate: of those that are met as codes, or as floats. The output's are

@@ -261,6 +261,17 @@ static int keeps_one_layer(const struct params *p)
     return p->pooling && p->n_shared_kv == 0 && p->index.top_k == 0 && p->hyper.n == 0;
 }
 
+static enum layer_keeps keeps_of(const struct kv_shape *s, struct kv_window window)
+{
+    return kv_ratio(s) > 1 ? LAYER_KEEPS_COMPRESSED : window.n ? LAYER_KEEPS_WINDOW : LAYER_KEEPS_ALL;
+}
+
+static void note_keeps(struct binder *b, enum layer_keeps keeps)
+{
+    if (keeps > b->keeps)
+        b->keeps = keeps;
+}
+
 struct kv_ref bind_kv(struct binder *b, int n_head, struct kv_shape shape, struct kv_window window)
 {
     struct kv_layout *all = b->m->kv_layout;
@@ -278,6 +289,7 @@ struct kv_ref bind_kv(struct binder *b, int n_head, struct kv_shape shape, struc
                               b->m->file->file->path, KV_KINDS);
         return (struct kv_ref){0};
     }
+    note_keeps(b, keeps_of(&shape, window));
     if (all[kind].n_layer == 0)
         all[kind] = (struct kv_layout){.shape = shape, .window = window};
     else if (keeps_one_layer(&b->m->p))
@@ -288,6 +300,7 @@ struct kv_ref bind_kv(struct binder *b, int n_head, struct kv_shape shape, struc
 size_t bind_state(struct binder *b, size_t n)
 {
     size_t at = b->m->state_bytes;
+    note_keeps(b, LAYER_KEEPS_STATE);
     b->m->state_floats += n;
     b->m->state_bytes += (n * sizeof(float) + 63) / 64 * 64;
     return at;

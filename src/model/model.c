@@ -31,24 +31,13 @@ static int bind_ends(struct binder *b)
     return b->failed ? -1 : 0;
 }
 
-static enum layer_keeps keeps_of(const struct kv_layout *k)
-{
-    return kv_ratio(&k->shape) > 1 ? LAYER_KEEPS_COMPRESSED : k->window.n ? LAYER_KEEPS_WINDOW : LAYER_KEEPS_ALL;
-}
-
 static int bind_layer(struct binder *b, int l)
 {
     struct model *m = b->m;
-    size_t states = m->state_bytes;
-    int kinds[KV_KINDS];
-    for (int k = 0; k < KV_KINDS; k++)
-        kinds[k] = m->kv_layout[k].n_layer;
+    b->keeps = LAYER_KEEPS_NOTHING;
     if (m->arch->bind(b, l, (char *)m->layer + (size_t)l * m->arch->layer_bytes) || b->failed)
         return -1;
-    m->keeps[l] = m->state_bytes > states ? LAYER_KEEPS_STATE : LAYER_KEEPS_NOTHING;
-    for (int k = 0; k < KV_KINDS; k++)
-        if (m->kv_layout[k].n_layer > kinds[k] && keeps_of(&m->kv_layout[k]) > m->keeps[l])
-            m->keeps[l] = keeps_of(&m->kv_layout[k]);
+    m->keeps[l] = b->keeps;
     return 0;
 }
 

@@ -34,6 +34,31 @@ run bench --no-roofs -m "$model" -m "$golden/gpt-oss-mxfp4.gguf" -p 8 -n 0 -r 1
 [ "$status" -eq 0 ] && [ "$(rows ' pp8 ')" -eq 2 ] && grep -q '^| gpt-oss-mxfp4.gguf ' "$dir/out" && pass || fail "-m -m" "not both models"
 grep -q '^build: ' "$dir/out" && pass || fail "the table" "has no line build:"
 
+# ---- models of vectors and scores ------------------------------------------------------------------------------------------
+vectors=${BUILD:-build}/data/embeddings
+run bench --no-roofs "$vectors/bert-mean.gguf" -p 16,40 --texts 20 -r 1 -o csv
+got=$(awk -F '","' 'NR > 1 { n = $22 * $24 / 1e9; printf "%d ", n + 0.5 }' "$dir/out")
+[ "$status" -eq 0 ] && [ "$got" = "320 800 " ] && pass || fail "texts" "status $status: of 20 texts of 16 and 40 tokens $got were measured"
+for name in bert-none bert-rank nomic-bert-moe qwen3-rerank; do
+    run bench --no-roofs "$vectors/$name.gguf" -p 8 --texts 3 -r 1
+    is "texts of $name" 0 "^\\| $name.gguf .* pp8 " ""
+done
+run bench "$vectors/bert-mean.gguf" -p 64 -r 1 -o jsonl
+[ "$status" -eq 0 ] && grep -Eq '"bound_by":"(memory|products)","efficiency":[0-9.]*[1-9]' "$dir/out" && pass || fail "texts under roofs" "no bound"
+run bench --no-roofs "$vectors/bert-mean.gguf" -n 4
+is "an answer of a model of vectors" 2 "" "gives vectors \\(pooling mean\\), no text: -n, -pg and -d are for models that generate it$"
+run bench --no-roofs "$vectors/bert-mean.gguf" -p 129 -r 1
+[ "$status" -eq 2 ] && grep -q "text 0 has 129 tokens, the context 128$" "$dir/err" && pass || fail "a text above its context" "status $status"
+run bench --no-roofs "$model" -p 4 -n 0 --texts 2
+is "texts of a model that generates" 2 "" "^stoker bench: --texts 2: this model generates text"
+run bench --digest "$vectors/bert-mean.gguf" --texts 3
+is "a digest of vectors" 0 '^\{"texts":3,"tokens":64,"vectors":"[0-9a-f]{16}"\}$' ""
+cp "$dir/out" "$dir/first"
+run bench --digest "$vectors/bert-mean.gguf" --texts 3 --cpu-tier scalar --threads 1
+cmp -s "$dir/out" "$dir/first" && pass || fail "a digest of vectors" "is another one on another tier"
+run bench --digest "$vectors/bert-cls.gguf" --texts 3
+cmp -s "$dir/out" "$dir/first" && fail "a digest of vectors" "is that of another model" || pass
+
 # ---- formats -------------------------------------------------------------------------------------------------------------
 small="-p 8 -n 4 -r 3"
 keys='build_commit build_number cpu_info gpu_info backends model_filename model_type model_size model_n_params n_batch n_ubatch n_threads

@@ -118,6 +118,9 @@ run inspect "$ember" --json
 is "inspect --json: context" 0 '"context":\{"trained":1024,"kv_type":"f16","kv_bytes_per_token":3072,"kv_bytes_per_1000":3072000,' ""
 is "inspect --json: weights" 0 '"weights":21130880,"active_weights":4615808,' ""
 
+run inspect "${BUILD:-build}/data/embeddings/bert-cls.gguf"
+is "inspect: layers of which one's keys are kept" 0 '^  layers: 2 full; 0 with experts' ""
+
 # A map of the layers: what each keeps, and which have experts.
 while read -r model map; do
     run inspect "$golden/$model.gguf" --layers

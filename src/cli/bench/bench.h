@@ -37,7 +37,7 @@ struct bench_time {
 };
 
 struct bench_test {
-    int n_prompt, n_gen, n_depth;        /* tokens: of the prompt, of the answer, computed before both */
+    int n_prompt, n_gen, n_depth;        /* tokens: of the prompt, or of a text; of the answer; computed before both */
     double seconds[BENCH_RUNS];          /* [n] */
     double tokens[BENCH_RUNS];           /* [n] that were computed in them */
     double waited[BENCH_RUNS];           /* [n] as in bench_run */
@@ -58,15 +58,17 @@ struct bench {
     struct steer_flags steer; /* of all requests; its files are open while an engine is */
     struct stoker_plan plan;
     struct stoker_about about;
-    int runs;                  /* repetitions of a test, at most BENCH_RUNS */
-    int n_batch;               /* the value of -b, which is only shown */
-    int warm, cold, stats;     /* 1: a run before the first; a new engine for each; figures of streaming */
-    double disk_rate;          /* bytes/s, 0: not given */
-    int digest_tokens;         /* of the prompt of --digest; 0: the usual number */
-    int no_roofs;              /* 1: none are measured */
-    struct stoker_roofs roofs; /* measured before the engine was opened; zeroed: they were not */
-    const char *text;          /* a file: its tokens instead of random ids; or NULL */
-    stoker_token *id;          /* [n_id] of the text */
+    struct stoker_encoder encoder; /* of a model that pools, whose prompts are texts; zeroed: it generates text */
+    int n_texts;                   /* of a request to such a model */
+    int runs;                      /* repetitions of a test, at most BENCH_RUNS */
+    int n_batch;                   /* the value of -b, which is only shown */
+    int warm, cold, stats;         /* 1: a run before the first; a new engine for each; figures of streaming */
+    double disk_rate;              /* bytes/s, 0: not given */
+    int digest_tokens;             /* of the prompt of --digest; 0: the usual number */
+    int no_roofs;                  /* 1: none are measured */
+    struct stoker_roofs roofs;     /* measured before the engine was opened; zeroed: they were not */
+    const char *text;              /* a file: its tokens instead of random ids; or NULL */
+    stoker_token *id;              /* [n_id] of the text */
     size_t n_id;
     int in_order;       /* 1: of the text each repetition has the beginning, as far as it needs */
     const char *schema; /* a file: the text is the answer, under this JSON schema; or NULL */
@@ -95,6 +97,10 @@ int bench_test(struct bench *b, struct bench_test *t, const char *progress, stru
 
 /* The ids [n] of a run: the first `same` are those of every repetition, the others those of this number. */
 void bench_ids(const struct bench *b, stoker_token *id, size_t n, size_t same, uint64_t number);
+
+/* Texts [b->n_texts] of n tokens each become vectors, in one request: out, as in struct stoker_embed. id: the ids, text after text. -1 with
+ * *err. */
+int bench_embed(struct bench *b, const stoker_token *id, size_t n, float *out, struct stoker_error *err);
 
 /* Writes a line of JSON with hashes of what the open engine computes. -1 with *err. */
 int bench_digest(struct bench *b, FILE *f, struct stoker_error *err);

@@ -105,9 +105,31 @@ static int digest(struct bench *b, FILE *f, stoker_token *id, int n_prompt, int 
     return 0;
 }
 
+/* Of a model of vectors: of those of some texts. */
+static int digest_texts(struct bench *b, FILE *f, struct stoker_error *err)
+{
+    int most = b->plan.n_ctx, wanted = b->digest_tokens ? b->digest_tokens : PROMPT_USUAL;
+    size_t n = (size_t)(most < wanted ? most : wanted), n_id = n * (size_t)b->n_texts;
+    size_t rows = strcmp(b->encoder.pooling, "none") == 0 ? n_id : (size_t)b->n_texts;
+    stoker_token *id = calloc(n_id, sizeof *id);
+    float *out = calloc(rows * b->encoder.n_out, sizeof *out);
+    int failed = id && out ? 0 : fail(err, "no memory for the vectors of a digest");
+    for (int i = 0; !failed && i < b->n_texts; i++)
+        bench_ids(b, id + (size_t)i * n, n, 0, (uint64_t)i);
+    failed = failed || bench_embed(b, id, n, out, err);
+    if (!failed)
+        fprintf(f, "{\"texts\":%d,\"tokens\":%zu,\"vectors\":\"%016" PRIx64 "\"}\n", b->n_texts, n,
+                hash64(out, rows * b->encoder.n_out * sizeof *out, 0));
+    free(id);
+    free(out);
+    return failed;
+}
+
 /* Without a number the prompt is at most half of the context; else it leaves what an answer needs. */
 int bench_digest(struct bench *b, FILE *f, struct stoker_error *err)
 {
+    if (b->encoder.n_out)
+        return digest_texts(b, f, err);
     int most = b->plan.n_ctx - 1, room = b->digest_tokens ? most - ANSWER_MOST : most / 2,
         wanted = b->digest_tokens ? b->digest_tokens : PROMPT_USUAL;
     if (room < most / 2)

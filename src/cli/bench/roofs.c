@@ -56,6 +56,19 @@ static void add_prompt(const struct bench *b, const struct bench_test *t, const 
     eval_bound_add(bound, work, &b->roofs);
 }
 
+/* Of texts, as many a step as fit it. */
+static void add_texts(const struct bench *b, const struct bench_test *t, const struct bench_run *run,
+                      struct eval_bound *bound, struct stoker_work *work)
+{
+    double uses = (double)(run->after.hits + run->after.misses - run->before.hits - run->before.misses);
+    struct stoker_rows rows = {.n_rows = t->n_prompt * b->n_texts,
+                               .n_steps = (int)(run->after.steps - run->before.steps),
+                               .n_experts = uses,
+                               .n_texts = b->n_texts};
+    stoker_work_of(b->engine, &rows, work);
+    eval_bound_add(bound, work, &b->roofs);
+}
+
 /* The answer's, a row a step. */
 static void add_answer(const struct bench *b, const struct bench_test *t, struct eval_bound *bound,
                        struct stoker_work *work)
@@ -102,7 +115,9 @@ void bench_account(const struct bench *b, struct bench_test *t, const struct ben
     *bound = (struct eval_bound){0};
     stoker_work_of(b->engine, &(struct stoker_rows){0}, &prompt);
     answer = prompt;
-    if (t->n_prompt)
+    if (b->encoder.n_out)
+        add_texts(b, t, run, bound, &prompt);
+    else if (t->n_prompt)
         add_prompt(b, t, run, bound, &prompt);
     if (t->n_gen)
         add_answer(b, t, bound, &answer);

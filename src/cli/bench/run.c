@@ -90,6 +90,7 @@ int bench_open(struct bench *b, struct stoker_error *err)
     if (failed)
         return -1;
     stoker_plan_of(b->engine, &b->plan);
+    stoker_encoder_of(b->engine, &b->encoder);
     find_bos(b);
     if (steer_flags_open("bench", &b->steer, b->engine, err) || (b->text && !b->id && read_text(b, err)) ||
         (b->schema && read_schema(b, err)) || stoker_about(&b->about, b->model, err)) {
@@ -180,8 +181,64 @@ static const struct stoker_constraint *fill(const struct bench *b, const struct 
     return b->constraint;
 }
 
-static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint64_t number, struct bench_run *run,
-                    struct stoker_error *err)
+/* ---- texts ------------------------------------------------------------------------------------------------------------------ */
+
+int bench_embed(struct bench *b, const stoker_token *id, size_t n, float *out, struct stoker_error *err)
+{
+    struct stoker_tokens *text = calloc((size_t)b->n_texts, sizeof *text);
+    struct stoker_event ev;
+    stoker_id request;
+    if (!text)
+        return fail(err, "no memory for the texts of a run");
+    for (int i = 0; i < b->n_texts; i++)
+        text[i] = (struct stoker_tokens){id + (size_t)i * n, n};
+    const struct stoker_embed e = {.text = text, .n_text = (size_t)b->n_texts, .out = out};
+    int failed = stoker_submit_embed(b->engine, &e, &request, err);
+    while (!failed && stoker_next_event(b->engine, request, -1, &ev) == 1)
+        if (ev.kind == STOKER_FAILED) {
+            *err = ev.error;
+            failed = -1;
+        }
+    free(text);
+    return failed;
+}
+
+/* From the request to its last vector. */
+static int time_texts(struct bench *b, const struct bench_test *t, const stoker_token *id, float *out,
+                      struct bench_run *run, struct stoker_error *err)
+{
+    struct core_wait before;
+    stoker_stats_of(b->engine, &run->before);
+    core_wait_now(&before, "");
+    double begin = clock_seconds();
+    if (bench_embed(b, id, (size_t)t->n_prompt, out, err))
+        return -1;
+    run->seconds = clock_seconds() - begin;
+    run->tokens = (double)b->n_texts * t->n_prompt;
+    stoker_stats_of(b->engine, &run->after);
+    run->waited = waited_alone(b, run, &before);
+    return 0;
+}
+
+static int run_texts(struct bench *b, const struct bench_test *t, uint64_t number, struct bench_run *run,
+                     struct stoker_error *err)
+{
+    size_t n = (size_t)t->n_prompt, n_text = (size_t)b->n_texts,
+           rows = strcmp(b->encoder.pooling, "none") == 0 ? n * n_text : n_text;
+    stoker_token *id = malloc(n * n_text * sizeof *id);
+    float *out = malloc(rows * b->encoder.n_out * sizeof *out);
+    for (size_t i = 0; id && i < n_text; i++)
+        bench_ids(b, id + i * n, n, 0, number * n_text + i);
+    int failed = id && out ? time_texts(b, t, id, out, run, err) : fail(err, "no memory for the texts of a run");
+    free(id);
+    free(out);
+    return failed;
+}
+
+/* ---- prompts and answers ---------------------------------------------------------------------------------------------------- */
+
+static int run_prompt(struct bench *b, const struct bench_test *t, int n_gen, uint64_t number, struct bench_run *run,
+                      struct stoker_error *err)
 {
     size_t depth = (size_t)t->n_depth, n = depth + (size_t)(t->n_prompt + n_gen) + 2;
     size_t prompt = depth + (t->n_prompt ? (size_t)t->n_prompt : 1);
@@ -217,6 +274,14 @@ static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint
                   (under ? (double)end.u.end.n_generated - 1 : n_gen);
     return 0;
 }
+
+static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint64_t number, struct bench_run *run,
+                    struct stoker_error *err)
+{
+    return b->encoder.n_out ? run_texts(b, t, number, run, err) : run_prompt(b, t, n_gen, number, run, err);
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------------------------------ */
 
 enum { WARM_TOKENS = 64, WARM_MOST = 32, WARM_SECONDS = 120 }; /* of a pass; passes; of all, at most */
 

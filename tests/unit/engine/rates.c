@@ -97,6 +97,25 @@ static void compare(const char *path)
     stoker_close(engine);
 }
 
+/* Texts whose rows all see each other: the embedding's layers have four heads of 12 values, twice. */
+static void test_texts(void **state)
+{
+    (void)state;
+    struct stoker *engine;
+    struct stoker_error err = {0};
+    struct stoker_work one, some;
+    const struct stoker_options o = {.memory = STOKER_MEMORY_MAX, .n_threads = 1};
+    if (stoker_open(&engine, TEST_DATA "/embeddings/bert-cls.gguf", &o, &err))
+        fail_msg("%s", err.text);
+    stoker_work_of(engine, &(struct stoker_rows){.n_rows = 1, .n_steps = 1}, &one);
+    stoker_work_of(engine, &(struct stoker_rows){.n_rows = 30, .n_steps = 2, .n_texts = 3}, &some);
+    const double pair = 2 * 4 * (12 + 12), weights = one.f32_products - pair;
+    near("bytes of texts", some.memory_bytes, 2 * one.memory_bytes);
+    near("their products", some.f32_products, 30 * weights + 3 * 10 * 10 * pair);
+    near("weights of a row", weights, 2 * (4 * 48 * 48 + 2 * 48 * 96));
+    stoker_close(engine);
+}
+
 static void test_tensors_added_up(void **state)
 {
     (void)state;
@@ -106,6 +125,6 @@ static void test_tensors_added_up(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tensors_added_up)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tensors_added_up), cmocka_unit_test(test_texts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
