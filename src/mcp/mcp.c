@@ -1,0 +1,476 @@
+/* See mcp.h. One thread starts all programs and lives until they have ended, since the kernel ends them with it. It alone reads and writes
+ * their pipes; who calls takes the lock, leaves what is to be done, and wakes it. */
+#include "mcp/mcp.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "mcp/server.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { EXTENSIONS = 10, PROGRESS = 64 << 10 };
+
+struct mcp_call {
+    struct mcp *of;
+    struct mcp_call *next;
+    int server;
+    long long id; /* 0: not yet sent */
+    struct buffer name, arguments;
+    uint64_t deadline_ns;
+    int n_extended;
+    int is_done, is_dropped; /* dropped: nobody waits */
+    char *result;
+    size_t n_result;
+    char error[600];
+    struct buffer progress; /* params that were not taken */
+    void (*notify)(void *arg);
+    void *arg;
+};
+
+struct mcp {
+    pthread_t thread;
+    pthread_mutex_t lock; /* of all that follows; the thread gives it away while it waits */
+    pthread_cond_t changed;
+    int wake_fd;
+    int is_stopping, is_listing_asked;
+    struct mcp_server server[MCP_SERVERS];
+    int n, start_seconds;
+    struct mcp_call *calls;
+    struct mcp_tools *tools;
+};
+
+static void ring(const struct mcp *m)
+{
+    uint64_t one = 1;
+    ssize_t n = write(m->wake_fd, &one, sizeof one);
+    (void)n; /* full: it rings already */
+}
+
+/* ---- calls, in the thread -------------------------------------------------------------------------------- */
+
+static void end_call(struct mcp_call *c, struct span result, const char *error)
+{
+    if (c->is_done)
+        return;
+    c->is_done = 1;
+    snprintf(c->error, sizeof c->error, "%s", error);
+    if (result.n && (c->result = malloc(result.n))) {
+        memcpy(c->result, result.text, result.n);
+        c->n_result = result.n;
+    } else if (result.n) {
+        snprintf(c->error, sizeof c->error, "there is no memory for the result");
+    }
+    pthread_cond_broadcast(&c->of->changed);
+    if (c->notify && !c->is_dropped)
+        c->notify(c->arg);
+}
+
+static struct mcp_call *call_of(struct mcp *m, const struct mcp_server *s, struct span id)
+{
+    long long number;
+    if (span_integer(id, &number))
+        for (struct mcp_call *c = m->calls; c; c = c->next)
+            if (&m->server[c->server] == s && c->id == number && number && !c->is_done)
+                return c;
+    return NULL; /* it was never asked, is late, or answers twice */
+}
+
+static void take_progress(struct mcp *m, struct mcp_server *s, const struct message *msg)
+{
+    struct mcp_call *c = call_of(m, s, span_member(msg->params, "progressToken"));
+    if (!c)
+        return;
+    if (c->n_extended < EXTENSIONS) {
+        c->n_extended++;
+        c->deadline_ns = clock_ns() + (uint64_t)s->config->timeout_seconds * 1000000000;
+    }
+    c->progress.n = 0;
+    if (msg->params.n <= PROGRESS)
+        buffer_put(&c->progress, msg->params.text, msg->params.n);
+    if (c->notify && !c->is_dropped)
+        c->notify(c->arg);
+}
+
+static void on_message(void *arg, struct mcp_server *s, const struct message *msg)
+{
+    struct mcp *m = arg;
+    char text[300], sentence[400];
+    if (msg->kind == MESSAGE_NOTIFICATION) {
+        take_progress(m, s, msg);
+        return;
+    }
+    struct mcp_call *c = call_of(m, s, msg->id);
+    if (c && msg->kind == MESSAGE_RESULT && span_is_object(msg->result)) {
+        end_call(c, msg->result, "");
+    } else if (c && msg->kind == MESSAGE_RESULT) {
+        end_call(c, (struct span){NULL, 0}, "the server's result is no object");
+    } else if (c) {
+        span_plain(span_member(msg->error, "message"), text, sizeof text);
+        snprintf(sentence, sizeof sentence, "%s", *text ? text : "the server refuses the call and says nothing of why");
+        end_call(c, (struct span){NULL, 0}, sentence);
+    }
+}
+
+static void on_death(void *arg, struct mcp_server *s)
+{
+    struct mcp *m = arg;
+    char sentence[600];
+    snprintf(sentence, sizeof sentence, "MCP server %s: %s", s->config->name, s->why);
+    for (struct mcp_call *c = m->calls; c; c = c->next)
+        if (&m->server[c->server] == s)
+            end_call(c, (struct span){NULL, 0}, sentence);
+    pthread_cond_broadcast(&m->changed);
+}
+
+static void send_calls(struct mcp *m)
+{
+    for (struct mcp_call *c = m->calls; c; c = c->next) {
+        struct mcp_server *s = &m->server[c->server];
+        if (c->id || c->is_done)
+            continue;
+        c->deadline_ns = clock_ns() + (uint64_t)s->config->timeout_seconds * 1000000000;
+        c->id = server_call(s, (struct span){c->name.text, c->name.n}, c->arguments.text, c->arguments.n);
+        buffer_free(&c->arguments);
+    }
+}
+
+static void free_call(struct mcp_call *c)
+{
+    buffer_free(&c->name);
+    buffer_free(&c->arguments);
+    buffer_free(&c->progress);
+    free(c->result);
+    free(c);
+}
+
+/* Those that nobody waits for; what of them is still asked is cancelled. */
+static void drop_calls(struct mcp *m)
+{
+    for (struct mcp_call **p = &m->calls, *c; (c = *p);) {
+        if (!c->is_dropped) {
+            p = &c->next;
+            continue;
+        }
+        if (!c->is_done && c->id && m->server[c->server].state != SERVER_DEAD)
+            server_cancel(&m->server[c->server], c->id);
+        *p = c->next;
+        free_call(c);
+    }
+}
+
+static void end_late_calls(struct mcp *m, uint64_t now)
+{
+    char sentence[200];
+    for (struct mcp_call *c = m->calls; c; c = c->next) {
+        struct mcp_server *s = &m->server[c->server];
+        if (c->is_done || !c->id || now < c->deadline_ns)
+            continue;
+        server_cancel(s, c->id);
+        snprintf(sentence, sizeof sentence, "MCP server %s did not answer within %d s", s->config->name,
+                 s->config->timeout_seconds);
+        end_call(c, (struct span){NULL, 0}, sentence);
+    }
+}
+
+/* ---- the thread ------------------------------------------------------------------------------------------ */
+
+static int is_opening(const struct mcp_server *s) { return s->state < SERVER_READY; }
+
+static void list_again(struct mcp *m, uint64_t now)
+{
+    if (!m->is_listing_asked)
+        return;
+    m->is_listing_asked = 0;
+    for (int i = 0; i < m->n; i++) {
+        struct mcp_server *s = &m->server[i];
+        if (s->state == SERVER_READY && (s->is_stale || (s->stale_at_ns && now >= s->stale_at_ns)))
+            server_list_again(s, now + (uint64_t)m->start_seconds * 1000000000);
+    }
+    pthread_cond_broadcast(&m->changed);
+}
+
+static void end_late_servers(struct mcp *m, uint64_t now)
+{
+    for (int i = 0; i < m->n; i++)
+        if (is_opening(&m->server[i]) && now >= m->server[i].deadline_ns)
+            server_die(&m->server[i], "it does not answer within %d s", m->start_seconds);
+}
+
+/* Milliseconds until something is late; -1: nothing will be. */
+static int pause_ms(const struct mcp *m, uint64_t now)
+{
+    uint64_t first = UINT64_MAX;
+    for (int i = 0; i < m->n; i++)
+        if (is_opening(&m->server[i]) && m->server[i].deadline_ns < first)
+            first = m->server[i].deadline_ns;
+    for (const struct mcp_call *c = m->calls; c; c = c->next)
+        if (!c->is_done && c->id && c->deadline_ns < first)
+            first = c->deadline_ns;
+    return first == UINT64_MAX ? -1 : first <= now ? 0 : (int)((first - now) / 1000000 + 1);
+}
+
+static void wait_for_pipes(struct mcp *m, int timeout_ms)
+{
+    struct pollfd fds[1 + 3 * MCP_SERVERS];
+    uint64_t wakes;
+    fds[0] = (struct pollfd){.fd = m->wake_fd, .events = POLLIN};
+    for (int i = 0; i < m->n; i++) {
+        const struct mcp_server *s = &m->server[i];
+        int lives = s->state != SERVER_DEAD;
+        fds[1 + 3 * i] = (struct pollfd){.fd = lives ? s->child.out : -1, .events = POLLIN};
+        fds[2 + 3 * i] = (struct pollfd){.fd = lives ? s->child.err : -1, .events = POLLIN};
+        fds[3 + 3 * i] = (struct pollfd){.fd = lives && s->unsent.n ? s->child.in : -1, .events = POLLOUT};
+    }
+    pthread_mutex_unlock(&m->lock);
+    int got = poll(fds, (nfds_t)(1 + 3 * m->n), timeout_ms);
+    pthread_mutex_lock(&m->lock);
+    if (got <= 0)
+        return;
+    ssize_t n = fds[0].revents ? read(m->wake_fd, &wakes, sizeof wakes) : 0;
+    (void)n;
+    for (int i = 0; i < m->n; i++) {
+        struct mcp_server *s = &m->server[i];
+        if (fds[2 + 3 * i].revents)
+            server_read_err(s);
+        if (fds[1 + 3 * i].revents && s->state != SERVER_DEAD)
+            server_read(s);
+        if (fds[3 + 3 * i].revents && s->state != SERVER_DEAD)
+            server_write(s);
+    }
+}
+
+/* Programs of servers that failed are not left. */
+static void end_dead(struct mcp *m, int all)
+{
+    struct child list[MCP_SERVERS];
+    int n = 0;
+    for (int i = 0; i < m->n; i++)
+        if (m->server[i].child.pid && (all || m->server[i].state == SERVER_DEAD)) {
+            list[n++] = m->server[i].child;
+            m->server[i].child = (struct child){.in = -1, .out = -1, .err = -1};
+        }
+    if (n == 0)
+        return;
+    pthread_mutex_unlock(&m->lock);
+    child_end(list, n);
+    pthread_mutex_lock(&m->lock);
+}
+
+static void *serve(void *arg)
+{
+    struct mcp *m = arg;
+    uint64_t deadline = clock_ns() + (uint64_t)m->start_seconds * 1000000000;
+    pthread_mutex_lock(&m->lock);
+    for (int i = 0; i < m->n; i++)
+        server_start(&m->server[i], deadline);
+    while (!m->is_stopping) {
+        uint64_t now = clock_ns();
+        drop_calls(m);
+        send_calls(m);
+        list_again(m, now);
+        end_late_calls(m, now);
+        end_late_servers(m, now);
+        end_dead(m, 0);
+        pthread_cond_broadcast(&m->changed); /* a state may be another one */
+        wait_for_pipes(m, pause_ms(m, now));
+    }
+    drop_calls(m);
+    end_dead(m, 1);
+    pthread_mutex_unlock(&m->lock);
+    return NULL;
+}
+
+/* ---- for callers ------------------------------------------------------------------------------------------ */
+
+static void wait_for_lists(struct mcp *m)
+{
+    for (;;) {
+        int waits = m->is_listing_asked;
+        for (int i = 0; i < m->n; i++)
+            waits |= is_opening(&m->server[i]);
+        if (!waits)
+            return;
+        pthread_cond_wait(&m->changed, &m->lock);
+    }
+}
+
+int mcp_open(struct mcp **out, const struct mcp_config *config, const char *version, struct error *err)
+{
+    struct mcp *m = calloc(1, sizeof *m);
+    if (!m)
+        return error_set(err, ERR_MEMORY, "no memory for MCP servers");
+    m->n = config->n;
+    m->start_seconds = config->start_seconds;
+    for (int i = 0; i < m->n; i++)
+        m->server[i] = (struct mcp_server){.config = &config->server[i],
+                                           .version = version,
+                                           .child = {.in = -1, .out = -1, .err = -1},
+                                           .on_message = on_message,
+                                           .on_death = on_death,
+                                           .arg = m};
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_cond_init(&m->changed, NULL);
+    m->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int code = m->wake_fd < 0 ? errno : thread_create(&m->thread, NULL, serve, m);
+    if (code) {
+        if (m->wake_fd >= 0)
+            close(m->wake_fd);
+        free(m);
+        return error_set(err, ERR_IO, "the thread of MCP servers cannot be started: %s", strerror(code));
+    }
+    *out = m;
+    pthread_mutex_lock(&m->lock);
+    wait_for_lists(m);
+    m->tools = mcp_tools_make(m->server, m->n);
+    pthread_mutex_unlock(&m->lock);
+    if (m->tools)
+        return 0;
+    mcp_close(m);
+    return error_set(err, ERR_MEMORY, "no memory for the tools of MCP servers");
+}
+
+void mcp_close(struct mcp *m)
+{
+    if (!m)
+        return;
+    pthread_mutex_lock(&m->lock);
+    m->is_stopping = 1;
+    pthread_mutex_unlock(&m->lock);
+    ring(m);
+    pthread_join(m->thread, NULL);
+    for (int i = 0; i < m->n; i++)
+        server_free(&m->server[i]);
+    mcp_tools_release(m->tools);
+    pthread_cond_destroy(&m->changed);
+    pthread_mutex_destroy(&m->lock);
+    close(m->wake_fd);
+    free(m);
+}
+
+int mcp_refresh(struct mcp *m)
+{
+    int is_new = 0;
+    uint64_t now = clock_ns();
+    pthread_mutex_lock(&m->lock);
+    for (int i = 0; i < m->n; i++)
+        is_new |= m->server[i].state == SERVER_READY &&
+                  (m->server[i].is_stale || (m->server[i].stale_at_ns && now >= m->server[i].stale_at_ns));
+    if (is_new) {
+        m->is_listing_asked = 1;
+        ring(m);
+        wait_for_lists(m);
+        struct mcp_tools *t = mcp_tools_make(m->server, m->n);
+        is_new = t != NULL;
+        if (t) {
+            mcp_tools_release(m->tools);
+            m->tools = t;
+        }
+    }
+    pthread_mutex_unlock(&m->lock);
+    return is_new;
+}
+
+struct mcp_tools *mcp_tools(struct mcp *m)
+{
+    pthread_mutex_lock(&m->lock);
+    struct mcp_tools *t = m->tools;
+    atomic_fetch_add(&t->n_user, 1);
+    pthread_mutex_unlock(&m->lock);
+    return t;
+}
+
+int mcp_state(struct mcp *m, int server, struct mcp_state *out)
+{
+    if (server >= m->n)
+        return 0;
+    pthread_mutex_lock(&m->lock);
+    const struct mcp_server *s = &m->server[server];
+    *out = (struct mcp_state){.name = s->config->name, .n_tool = s->n_tool};
+    memcpy(out->revision, s->revision, sizeof out->revision);
+    memcpy(out->why, s->why, sizeof out->why);
+    pthread_mutex_unlock(&m->lock);
+    return 1;
+}
+
+struct mcp_call *mcp_begin(struct mcp *m, const struct mcp_tool *tool, const char *arguments, size_t n,
+                           void (*notify)(void *arg), void *arg)
+{
+    char sentence[600];
+    struct mcp_call *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    *c = (struct mcp_call){.of = m, .server = tool->server, .notify = notify, .arg = arg};
+    buffer_put(&c->name, tool->own.text, tool->own.n);
+    buffer_put(&c->arguments, arguments, n);
+    for (size_t i = 0; i < c->arguments.n; i++) /* a line is a message: between its parts JSON may have newlines */
+        if (c->arguments.text[i] == '\n' || c->arguments.text[i] == '\r')
+            c->arguments.text[i] = ' ';
+    if (c->name.failed || c->arguments.failed) {
+        free_call(c);
+        return NULL;
+    }
+    pthread_mutex_lock(&m->lock);
+    c->next = m->calls;
+    m->calls = c;
+    const struct mcp_server *s = &m->server[c->server];
+    if (s->state == SERVER_DEAD) {
+        snprintf(sentence, sizeof sentence, "MCP server %s: %s", s->config->name, s->why);
+        end_call(c, (struct span){NULL, 0}, sentence);
+    }
+    pthread_mutex_unlock(&m->lock);
+    ring(m);
+    return c;
+}
+
+int mcp_wait(struct mcp_call *c, int timeout_ms)
+{
+    struct timespec until;
+    int late = 0;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += timeout_ms % 1000 * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&c->of->lock);
+    while (!c->is_done && !late)
+        late = timeout_ms < 0 ? pthread_cond_wait(&c->of->changed, &c->of->lock)
+                              : pthread_cond_timedwait(&c->of->changed, &c->of->lock, &until);
+    int is_done = c->is_done;
+    pthread_mutex_unlock(&c->of->lock);
+    return is_done;
+}
+
+struct span mcp_result(const struct mcp_call *c, const char **error)
+{
+    *error = c->error;
+    return (struct span){c->result, c->n_result};
+}
+
+int mcp_progress(struct mcp_call *c, struct buffer *out)
+{
+    pthread_mutex_lock(&c->of->lock);
+    int any = c->progress.n > 0;
+    if (any)
+        buffer_put(out, c->progress.text, c->progress.n);
+    c->progress.n = 0;
+    pthread_mutex_unlock(&c->of->lock);
+    return any;
+}
+
+void mcp_end(struct mcp_call *c)
+{
+    if (!c)
+        return;
+    struct mcp *m = c->of;
+    pthread_mutex_lock(&m->lock);
+    c->is_dropped = 1;
+    pthread_mutex_unlock(&m->lock);
+    ring(m); /* the thread frees it */
+}

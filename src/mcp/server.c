@@ -1,0 +1,420 @@
+/* See server.h. */
+#include "mcp/server.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { READ = 64 << 10 };
+
+/* ---- sending -------------------------------------------------------------------------------------------- */
+
+/* params of a request of its era. more: members in front, with a comma behind, or "". progress: ask for it under this number; 0: not. */
+static void put_params(const struct mcp_server *s, struct buffer *out, const char *more, size_t n_more,
+                       long long progress)
+{
+    char token[48];
+    buffer_puts(out, "{");
+    buffer_put(out, more, n_more);
+    buffer_puts(out, "\"_meta\":{");
+    snprintf(token, sizeof token, "\"progressToken\":%lld%s", progress, s->is_modern ? "," : "");
+    buffer_puts(out, progress ? token : "");
+    if (s->is_modern) {
+        buffer_puts(out, "\"" MCP_META "protocolVersion\":\"" MCP_MODERN "\",\"" MCP_META
+                         "clientCapabilities\":{},\"" MCP_META "clientInfo\":{\"name\":\"stoker\",\"version\":");
+        buffer_put_string(out, s->version, strlen(s->version));
+        buffer_puts(out, "}");
+    }
+    buffer_puts(out, "}}");
+}
+
+static long long ask(struct mcp_server *s, const char *method, const char *more, size_t n_more, int wants_progress)
+{
+    struct buffer params = {0};
+    long long id = ++s->next_id;
+    put_params(s, &params, more, n_more, wants_progress ? id : 0);
+    message_put_request(&s->unsent, id, method, params.text, params.n);
+    s->unsent.failed |= params.failed;
+    buffer_free(&params);
+    server_write(s);
+    return id;
+}
+
+void server_write(struct mcp_server *s)
+{
+    while (s->state != SERVER_DEAD && s->n_sent < s->unsent.n) {
+        ssize_t n = write(s->child.in, s->unsent.text + s->n_sent, s->unsent.n - s->n_sent);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN) /* it has ended, and its last words may tell why */
+            break;
+        if (n < 0)
+            break;
+        s->n_sent += (size_t)n;
+    }
+    if (s->unsent.failed)
+        server_die(s, "there is no memory for what it is told");
+    if (s->n_sent == s->unsent.n) {
+        buffer_free(&s->unsent);
+        s->n_sent = 0;
+    } else if (s->unsent.n - s->n_sent > SERVER_UNREAD)
+        server_die(s, "it does not read what it is told");
+}
+
+static void initialize(struct mcp_server *s)
+{
+    struct buffer params = {0};
+    buffer_puts(&params, "{\"protocolVersion\":\"" MCP_OLD "\",\"capabilities\":{},\"clientInfo\":{\"name\":\"stoker\","
+                         "\"version\":");
+    buffer_put_string(&params, s->version, strlen(s->version));
+    buffer_puts(&params, "}}");
+    s->asked = ++s->next_id;
+    message_put_request(&s->unsent, s->asked, "initialize", params.text, params.n);
+    s->unsent.failed |= params.failed;
+    buffer_free(&params);
+    server_write(s);
+}
+
+static void list(struct mcp_server *s, struct span cursor)
+{
+    struct buffer more = {0};
+    if (cursor.n) {
+        buffer_puts(&more, "\"cursor\":");
+        buffer_put(&more, cursor.text, cursor.n);
+        buffer_puts(&more, ",");
+    } else {
+        s->making.n = 0;
+        s->n_making = s->n_page = 0;
+        s->is_stale = 0;
+        s->stale_at_ns = 0;
+    }
+    s->state = SERVER_LISTING;
+    s->asked = ask(s, "tools/list", more.text, more.n, 0);
+    buffer_free(&more);
+}
+
+void server_start(struct mcp_server *s, uint64_t deadline_ns)
+{
+    struct error err = {0};
+    s->deadline_ns = deadline_ns;
+    s->state = SERVER_INITIALIZE;
+    if (child_start(&s->child, s->config->argv, s->config->env, s->config->cwd, &err))
+        server_die(s, "%s", err.text);
+    else
+        initialize(s);
+}
+
+void server_list_again(struct mcp_server *s, uint64_t deadline_ns)
+{
+    s->deadline_ns = deadline_ns;
+    list(s, (struct span){NULL, 0});
+}
+
+long long server_call(struct mcp_server *s, struct span name, const char *arguments, size_t n)
+{
+    struct buffer more = {0};
+    buffer_puts(&more, "\"name\":");
+    buffer_put(&more, name.text, name.n);
+    buffer_puts(&more, ",\"arguments\":");
+    buffer_put(&more, arguments, n);
+    buffer_puts(&more, ",");
+    s->unsent.failed |= more.failed;
+    long long id = ask(s, "tools/call", more.text, more.n, 1);
+    buffer_free(&more);
+    return id;
+}
+
+void server_cancel(struct mcp_server *s, long long id)
+{
+    char params[64];
+    int n = snprintf(params, sizeof params, "{\"requestId\":%lld}", id);
+    message_put_notification(&s->unsent, "notifications/cancelled", params, (size_t)n);
+    server_write(s);
+}
+
+/* ---- the end -------------------------------------------------------------------------------------------- */
+
+void server_die(struct mcp_server *s, const char *format, ...)
+{
+    va_list list;
+    if (s->state == SERVER_DEAD)
+        return;
+    va_start(list, format);
+    int n = vsnprintf(s->why, sizeof s->why, format, list);
+    va_end(list);
+    server_read_err(s); /* its last words */
+    if (s->n_err && n > 0 && (size_t)n < sizeof s->why)
+        snprintf(s->why + n, sizeof s->why - (size_t)n, "; it said: %.300s",
+                 s->last_err[(s->n_err - 1) % SERVER_STDERR]);
+    s->state = SERVER_DEAD;
+    log_line(LOG_WARN, "MCP server %s: %s", s->config->name, s->why);
+    s->on_death(s->arg, s);
+}
+
+static void has_closed(struct mcp_server *s)
+{
+    int status = 0;
+    const char *in = s->out_lines.line.n ? "in the middle of an answer, " : "";
+    for (int i = 0; i < 20 && !child_has_ended(&s->child, &status); i++)
+        usleep(5000); /* its output closes a moment before it ends */
+    if (!child_has_ended(&s->child, &status))
+        server_die(s, "%sit has closed its output", in);
+    else if (WIFSIGNALED(status))
+        server_die(s, "%sit was ended by signal %d", in, WTERMSIG(status));
+    else
+        server_die(s, "%sit has ended with status %d", in, WEXITSTATUS(status));
+}
+
+void server_free(struct mcp_server *s)
+{
+    buffer_free(&s->out_lines.line);
+    buffer_free(&s->err_lines.line);
+    buffer_free(&s->unsent);
+    buffer_free(&s->making);
+    buffer_free(&s->list);
+}
+
+/* ---- what it answers ------------------------------------------------------------------------------------ */
+
+static void is_refused(struct mcp_server *s, const char *what, const struct message *m)
+{
+    char text[200];
+    span_plain(span_member(m->error, "message"), text, sizeof text);
+    server_die(s, "it refuses %s: %s", what, *text ? text : "no reason is given");
+}
+
+static void take_initialized(struct mcp_server *s, const struct message *m)
+{
+    if (m->kind == MESSAGE_ERROR) { /* of the revision that has no initialize, maybe */
+        s->is_modern = 1;
+        s->state = SERVER_DISCOVER;
+        s->asked = ask(s, "server/discover", "", 0, 0);
+        return;
+    }
+    span_plain(span_member(m->result, "protocolVersion"), s->revision, sizeof s->revision);
+    if (!mcp_is_old(s->revision, strlen(s->revision))) {
+        server_die(s, "it speaks revision \"%s\" of MCP, which stoker does not know", s->revision);
+        return;
+    }
+    message_put_notification(&s->unsent, "notifications/initialized", NULL, 0);
+    if (span_is_object(span_member(span_member(m->result, "capabilities"), "tools")))
+        list(s, (struct span){NULL, 0});
+    else
+        server_die(s, "it has no tools");
+}
+
+static void take_discovered(struct mcp_server *s, const struct message *m)
+{
+    struct span_walk w;
+    struct span version;
+    int speaks = 0;
+    if (m->kind == MESSAGE_ERROR) {
+        is_refused(s, "both initialize and server/discover", m);
+        return;
+    }
+    span_walk(&w, span_member(m->result, "supportedVersions"));
+    while (span_next(&w, NULL, &version))
+        speaks |= span_is(version, MCP_MODERN);
+    snprintf(s->revision, sizeof s->revision, "%s", MCP_MODERN);
+    if (!speaks)
+        server_die(s, "it does not speak revision " MCP_MODERN " of MCP, and refuses initialize");
+    else if (!span_is_object(span_member(span_member(m->result, "capabilities"), "tools")))
+        server_die(s, "it has no tools");
+    else
+        list(s, (struct span){NULL, 0});
+}
+
+/* The list is whole. */
+static void take_list(struct mcp_server *s)
+{
+    buffer_free(&s->list);
+    s->list = s->making;
+    s->n_tool = s->n_making;
+    s->making = (struct buffer){0};
+    s->is_listed = 1;
+    s->state = SERVER_READY;
+}
+
+/* JSON has newlines between its parts, and none in strings: blanks mean the same. */
+static void put_definition(struct buffer *out, struct span tool)
+{
+    size_t from = out->n;
+    buffer_put(out, tool.text, tool.n);
+    for (size_t i = from; i < out->n; i++)
+        if (out->text[i] == '\n' || out->text[i] == '\r')
+            out->text[i] = ' ';
+    buffer_puts(out, "\n");
+}
+
+static void take_page(struct mcp_server *s, const struct message *m)
+{
+    struct span tools = span_member(m->result, "tools"), cursor = span_member(m->result, "nextCursor"), tool;
+    struct span_walk w;
+    long long ttl_ms;
+    int is_full = 0;
+    if (m->kind == MESSAGE_ERROR) {
+        is_refused(s, "tools/list", m);
+        return;
+    }
+    if (!span_is_list(tools)) {
+        server_die(s, "its tools/list has no list of tools");
+        return;
+    }
+    span_walk(&w, tools);
+    while (!is_full && span_next(&w, NULL, &tool)) {
+        is_full = s->n_making == SERVER_TOOLS || s->making.n + tool.n > SERVER_LIST;
+        if (!is_full)
+            put_definition(&s->making, tool);
+        s->n_making += !is_full;
+    }
+    if (span_integer(span_member(m->result, "ttlMs"), &ttl_ms) && ttl_ms >= 0 && ttl_ms < 1ll << 40)
+        s->stale_at_ns = clock_ns() + (uint64_t)ttl_ms * 1000000;
+    is_full |= span_is_string(cursor) && s->n_page + 1 == SERVER_PAGES;
+    if (is_full)
+        log_line(LOG_WARN, "MCP server %s: it lists more than %d tools, %d pages or %d MiB; the first %d are taken",
+                 s->config->name, SERVER_TOOLS, SERVER_PAGES, SERVER_LIST >> 20, s->n_making);
+    if (s->making.failed) {
+        server_die(s, "there is no memory for its tools");
+    } else if (span_is_string(cursor) && !is_full) {
+        s->n_page++;
+        list(s, cursor);
+    } else {
+        take_list(s);
+    }
+}
+
+static void take_answer(struct mcp_server *s, const struct message *m)
+{
+    long long id;
+    int is_asked = span_integer(m->id, &id) && id == s->asked && s->asked;
+    if (!is_asked) {
+        s->on_message(s->arg, s, m);
+        return;
+    }
+    s->asked = 0;
+    switch (s->state) {
+    case SERVER_INITIALIZE:
+        take_initialized(s, m);
+        break;
+    case SERVER_DISCOVER:
+        take_discovered(s, m);
+        break;
+    case SERVER_LISTING:
+        take_page(s, m);
+        break;
+    default:
+        break;
+    }
+}
+
+static void take_message(struct mcp_server *s, const char *line, size_t n)
+{
+    struct message m;
+    message_read(&m, line, n);
+    if (m.kind == MESSAGE_BROKEN || m.kind == MESSAGE_INVALID) {
+        if (++s->n_broken == SERVER_BROKEN)
+            server_die(s, "it writes lines that are no messages");
+        return;
+    }
+    s->n_broken = 0;
+    if (m.kind == MESSAGE_RESULT || m.kind == MESSAGE_ERROR)
+        take_answer(s, &m);
+    else if (m.kind == MESSAGE_REQUEST && span_is(m.method, "ping"))
+        message_put_result(&s->unsent, m.id, "{}", 2);
+    else if (m.kind == MESSAGE_REQUEST)
+        message_put_error(&s->unsent, m.id, MCP_NO_METHOD, "stoker offers nothing to servers", NULL);
+    else if (span_is(m.method, "notifications/tools/list_changed"))
+        s->is_stale = 1;
+    else if (span_is(m.method, "notifications/progress"))
+        s->on_message(s->arg, s, &m);
+    server_write(s);
+}
+
+/* ---- lines ---------------------------------------------------------------------------------------------- */
+
+/* Bytes of a pipe as lines of at most `most` bytes. A longer one is told of once, with take's line NULL. */
+static void take_bytes(struct mcp_server *s, struct server_lines *l, const char *text, size_t n, size_t most,
+                       void (*take)(struct mcp_server *s, const char *line, size_t n))
+{
+    while (n > 0 && s->state != SERVER_DEAD) {
+        const char *end = memchr(text, '\n', n);
+        size_t part = end ? (size_t)(end - text) : n;
+        if (!l->skipping && l->line.n + part > most) {
+            l->skipping = 1;
+            buffer_free(&l->line);
+            take(s, NULL, 0);
+        }
+        if (!l->skipping)
+            buffer_put(&l->line, text, part);
+        if (end) {
+            if (!l->skipping && !l->line.failed && l->line.n)
+                take(s, l->line.text, l->line.n);
+            l->skipping = 0;
+            if (l->line.cap > READ || l->line.failed)
+                buffer_free(&l->line);
+            l->line.n = 0;
+        }
+        part += end != NULL;
+        text += part;
+        n -= part;
+    }
+}
+
+static void take_line(struct mcp_server *s, const char *line, size_t n)
+{
+    if (line) {
+        take_message(s, line, n);
+        return;
+    }
+    log_line(LOG_WARN, "MCP server %s: a line of more than %d MiB is skipped", s->config->name, MESSAGE_MOST >> 20);
+    if (++s->n_broken == SERVER_BROKEN)
+        server_die(s, "it writes lines that are no messages");
+}
+
+void server_read(struct mcp_server *s)
+{
+    static _Thread_local char piece[READ];
+    ssize_t n = read(s->child.out, piece, sizeof piece);
+    if (n > 0)
+        take_bytes(s, &s->out_lines, piece, (size_t)n, MESSAGE_MOST, take_line);
+    else if (n == 0)
+        has_closed(s);
+    else if (errno != EAGAIN && errno != EINTR)
+        server_die(s, "it cannot be read: %s", strerror(errno));
+}
+
+static void take_err_line(struct mcp_server *s, const char *line, size_t n)
+{
+    char *kept = s->last_err[s->n_err % SERVER_STDERR];
+    if (!line)
+        return;
+    while (n > 0 && line[n - 1] == '\r')
+        n--;
+    snprintf(kept, sizeof s->last_err[0], "%.*s", (int)(n < sizeof s->last_err[0] ? n : sizeof s->last_err[0] - 1),
+             line);
+    s->n_err++;
+    if (s->n_logged++ < SERVER_LOGGED)
+        log_line(LOG_INFO, "MCP server %s says: %s", s->config->name, kept);
+    if (s->n_logged == SERVER_LOGGED)
+        log_line(LOG_WARN, "MCP server %s: more of its stderr is not shown", s->config->name);
+}
+
+void server_read_err(struct mcp_server *s)
+{
+    char piece[4096];
+    ssize_t n;
+    for (int i = 0; i < 16 && s->child.err >= 0 && (n = read(s->child.err, piece, sizeof piece)) != -1; i++) {
+        if (n == 0) {
+            close(s->child.err);
+            s->child.err = -1;
+            return;
+        }
+        take_bytes(s, &s->err_lines, piece, (size_t)n, sizeof piece, take_err_line);
+    }
+}

@@ -1,0 +1,79 @@
+/* One MCP server as a state machine: its lines come in, ours go out, and nothing blocks. Only mcp.c's thread touches it.
+ *
+ *     INITIALIZE --result--> LIST (older revisions)      a call: tools/call, its answer found by id
+ *         | error                | no nextCursor
+ *     DISCOVER --result--> LIST  v
+ *                              READY    whatever goes wrong: DEAD, with a sentence, and its calls end
+ *
+ * initialize comes first since servers exist that end, or stay silent, on anything before it (docs/DECISIONS.md). */
+#ifndef MCP_SERVER_H
+#define MCP_SERVER_H
+
+#include "base/error.h"
+#include "mcp/child.h"
+#include "mcp/config.h"
+#include "mcp/message.h"
+
+#include <stdint.h>
+
+enum {
+    SERVER_PAGES = 100, /* of tools/list */
+    SERVER_TOOLS = 10000,
+    SERVER_LIST = 16 << 20,   /* bytes of all definitions of a server */
+    SERVER_BROKEN = 10,       /* lines in a row that are no message */
+    SERVER_UNREAD = 16 << 20, /* bytes that wait for a server that does not read */
+    SERVER_STDERR = 20,       /* lines kept */
+    SERVER_LOGGED = 1000      /* lines of stderr that are logged */
+};
+
+enum server_state { SERVER_INITIALIZE, SERVER_DISCOVER, SERVER_LISTING, SERVER_READY, SERVER_DEAD };
+
+struct server_lines { /* of a pipe */
+    struct buffer line;
+    int skipping; /* the rest of a line that is too long */
+};
+
+struct mcp_server {
+    const struct mcp_server_config *config;
+    const char *version; /* of stoker */
+    struct child child;
+    enum server_state state;
+    int is_modern;
+    char revision[12];
+    char why[480]; /* DEAD: the sentence, without the server's name */
+    struct server_lines out_lines, err_lines;
+    struct buffer unsent;
+    size_t n_sent;            /* of unsent */
+    long long next_id, asked; /* asked: the id that INITIALIZE, DISCOVER and LISTING wait for */
+    int n_broken, n_page, n_logged;
+    char last_err[SERVER_STDERR][240];
+    int n_err;
+    /* The list that is being made, and the last whole one: definitions as they came, "\n" behind each, [n]. */
+    struct buffer making, list;
+    int n_making, n_tool;
+    int is_listed;        /* once at least */
+    int is_stale;         /* the server says that its list has changed, or the list's time is over */
+    uint64_t stale_at_ns; /* 0: never */
+    uint64_t deadline_ns; /* of what it is asked while it is not READY */
+    /* The message ended a call (RESULT, ERROR) or tells of one (progress). */
+    void (*on_message)(void *arg, struct mcp_server *s, const struct message *m);
+    void (*on_death)(void *arg, struct mcp_server *s);
+    void *arg;
+};
+
+void server_start(struct mcp_server *s, uint64_t deadline_ns);
+/* The pipe may have something; what is unsent may be written. */
+void server_read(struct mcp_server *s);
+void server_read_err(struct mcp_server *s);
+void server_write(struct mcp_server *s);
+/* READY, and the list is asked for again. */
+void server_list_again(struct mcp_server *s, uint64_t deadline_ns);
+/* The id of the call. arguments: a JSON object of n bytes. */
+long long server_call(struct mcp_server *s, struct span name, const char *arguments, size_t n);
+void server_cancel(struct mcp_server *s, long long id);
+/* The first sentence stays. */
+void server_die(struct mcp_server *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Frees what it holds, when its child has ended. */
+void server_free(struct mcp_server *s);
+
+#endif

@@ -1,0 +1,406 @@
+/* links: mcp base */
+/* The client against servers that behave and that do not: this program again, as a server of a kind (`serve KIND`). */
+#include "mcp/mcp.h"
+
+#include "base/log.h"
+#include "mcp/child.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- servers ---------------------------------------------------------------------------------------------- */
+
+static void say(const char *text)
+{
+    puts(text);
+    fflush(stdout);
+}
+
+static void answer(struct span id, const char *result)
+{
+    printf("{\"jsonrpc\":\"2.0\",\"id\":%.*s,%s}\n", (int)id.n, id.text, result);
+    fflush(stdout);
+}
+
+static void list_many(struct span id, int n)
+{
+    printf("{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"result\":{\"tools\":[", (int)id.n, id.text);
+    for (int i = 0; i < n; i++)
+        printf("%s{\"name\":\"t%d\",\"inputSchema\":{\"type\":\"object\"}}", i ? "," : "", i);
+    say("]}}");
+}
+
+static void list_tools(const char *kind, struct span id)
+{
+    if (strcmp(kind, "many") == 0)
+        list_many(id, 12000);
+    else if (strcmp(kind, "pages") == 0)
+        answer(id, "\"result\":{\"tools\":[{\"name\":\"p\",\"inputSchema\":{}}],\"nextCursor\":\"more\"}");
+    else if (strcmp(kind, "odd") == 0)
+        answer(
+            id,
+            "\"result\":{\"tools\":[{\"name\":\"net\",\"inputSchema\":{\"$ref\":\"http://127.0.0.1/x\"}},"
+            "{\"name\":\"in\",\"inputSchema\":{\"$ref\":\"#/$defs/a\",\"$defs\":{\"a\":{}}}},{\"name\":\"none\"},"
+            "{\"inputSchema\":{}},17,{\"name\":\"bad\xff\",\"inputSchema\":{}},{\"name\":\"a b\",\"inputSchema\":{}},"
+            "{\"name\":\"a/b\",\"inputSchema\":{}},{\"name\":\"denied\",\"inputSchema\":{}}]}");
+    else
+        answer(id, "\"result\":{\"tools\":[{\"name\":\"echo\",\"description\":\"Says it.\",\"inputSchema\":{\"type\":"
+                   "\"object\",\"n\":1.50}}]}");
+}
+
+static void call(const char *kind, const struct message *m)
+{
+    if (strcmp(kind, "dies") == 0) {
+        fprintf(stderr, "out of paper\n");
+        exit(3);
+    } else if (strcmp(kind, "cut") == 0) {
+        printf("{\"jsonrpc\":\"2.0\",\"id\":");
+        fflush(stdout);
+        exit(0);
+    } else if (strcmp(kind, "silent") == 0) {
+        return;
+    } else if (strcmp(kind, "junk") == 0) {
+        for (int i = 0; i < 100; i++)
+            say("tick");
+    } else if (strcmp(kind, "twice") == 0) {
+        answer((struct span){"99999", 5}, "\"result\":{\"content\":[]}");
+        answer((struct span){"\"x\"", 3}, "\"result\":{\"content\":[]}");
+        say("{\"jsonrpc\":\"2.0\",\"id\":5,\"method\":\"roots/list\"}");
+        answer(m->id, "\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"first\"}]}");
+        answer(m->id, "\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"second\"}]}");
+    } else if (strcmp(kind, "input") == 0) {
+        answer(m->id, "\"result\":{\"resultType\":\"input_required\",\"requestState\":\"s\"}");
+    } else if (strcmp(kind, "error") == 0) {
+        answer(m->id, "\"error\":{\"code\":-32000,\"message\":\"not\\ntoday\"}");
+    } else {
+        struct span arguments = span_member(m->params, "arguments");
+        struct buffer text = {0};
+        buffer_puts(&text, "\"result\":{\"content\":[{\"type\":\"text\",\"text\":");
+        buffer_put_string(&text, arguments.text, arguments.n);
+        buffer_puts(&text, "}]}");
+        buffer_put(&text, "", 1);
+        answer(m->id, text.text);
+        buffer_free(&text);
+    }
+}
+
+static void take(const char *kind, const struct message *m)
+{
+    int is_modern = strcmp(kind, "modern") == 0;
+    if (span_is(m->method, "initialize") && is_modern)
+        answer(m->id, "\"error\":{\"code\":-32601,\"message\":\"no\"}");
+    else if (span_is(m->method, "initialize") && strcmp(kind, "future") == 0)
+        answer(m->id, "\"result\":{\"protocolVersion\":\"2031-01-01\",\"capabilities\":{\"tools\":{}}}");
+    else if (span_is(m->method, "initialize"))
+        answer(m->id, "\"result\":{\"protocolVersion\":\"2025-06-18\",\"capabilities\":{\"tools\":{}}}");
+    else if (is_modern && m->id.n && !span_is(span_member(m->meta, MCP_META "protocolVersion"), MCP_MODERN))
+        answer(m->id, "\"error\":{\"code\":-32602,\"message\":\"no _meta\"}");
+    else if (span_is(m->method, "server/discover"))
+        answer(m->id, "\"result\":{\"supportedVersions\":[\"" MCP_MODERN "\"],\"capabilities\":{\"tools\":{}}}");
+    else if (span_is(m->method, "tools/list"))
+        list_tools(kind, m->id);
+    else if (span_is(m->method, "tools/call"))
+        call(kind, m);
+}
+
+static int serve(const char *kind)
+{
+    static char line[1 << 20];
+    struct message m;
+    if (strcmp(kind, "ends") == 0) {
+        fprintf(stderr, "no such file\n");
+        return 4;
+    }
+    if (strcmp(kind, "stubborn") == 0)
+        signal(SIGTERM, SIG_IGN);
+    if (strcmp(kind, "flood") == 0)
+        for (int i = 0; i < 200000; i++)
+            fprintf(stderr, "line %d of what nobody asked for\n", i);
+    while (strcmp(kind, "mute") == 0 || fgets(line, sizeof line, stdin)) {
+        if (strcmp(kind, "mute") == 0) {
+            pause();
+            continue;
+        }
+        message_read(&m, line, strlen(line));
+        take(kind, &m);
+    }
+    while (strcmp(kind, "stubborn") == 0)
+        pause();
+    return 0;
+}
+
+/* ---- the client ------------------------------------------------------------------------------------------- */
+
+static char lines[32][480];
+static int n_line;
+
+static void keep_line(enum log_level level, const char *line)
+{
+    if (level == LOG_WARN && n_line < 32)
+        snprintf(lines[n_line++], sizeof lines[0], "%s", line);
+}
+
+static int was_said(const char *text)
+{
+    int n = 0;
+    for (int i = 0; i < n_line; i++)
+        n += strstr(lines[i], text) != NULL;
+    return n;
+}
+
+static struct mcp_config config;
+
+static struct mcp *open_kinds(const char *const *kinds, int n, const char *fields)
+{
+    struct buffer text = {0};
+    struct error err = {0};
+    struct mcp *m = NULL;
+    n_line = 0;
+    buffer_puts(&text, "{\"mcpServers\":{");
+    for (int i = 0; i < n; i++) {
+        char server[400];
+        snprintf(server, sizeof server,
+                 "%s\"%s\":{\"command\":\"/proc/%d/exe\",\"args\":[\"serve\",\"%s\"],\"timeout\":1%s}", i ? "," : "",
+                 kinds[i], (int)getpid(), kinds[i], fields);
+        buffer_puts(&text, server);
+    }
+    buffer_puts(&text, "}}");
+    assert_int_equal(mcp_config_parse(&config, "C", text.text, text.n, &err), 0);
+    config.start_seconds = 2;
+    buffer_free(&text);
+    assert_int_equal(mcp_open(&m, &config, "1", &err), 0);
+    return m;
+}
+
+static void close_all(struct mcp *m)
+{
+    mcp_close(m);
+    mcp_config_free(&config);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
+}
+
+/* What a model is told of a call of a tool of a kind; free() it. */
+static char *result_of(struct mcp *m, const char *name)
+{
+    struct mcp_tools *t = mcp_tools(m);
+    const struct mcp_tool *tool = mcp_tool_find(t, name);
+    struct buffer out = {0};
+    const char *error;
+    assert_non_null(tool);
+    struct mcp_call *c = mcp_begin(m, tool, "{\"a\":\n1.50}", 11, NULL, NULL);
+    assert_int_equal(mcp_wait(c, -1), 1);
+    struct span result = mcp_result(c, &error);
+    mcp_result_text(result, error, &out);
+    mcp_end(c);
+    mcp_tools_release(t);
+    char *text = strndup(out.n ? out.text : "", out.n);
+    buffer_free(&out);
+    return text;
+}
+
+static void expect(struct mcp *m, const char *name, const char *want)
+{
+    char *text = result_of(m, name);
+    if (strncmp(text, want, strlen(want)) != 0)
+        fail_msg("%s: \"%s\", not \"%s\"", name, text, want);
+    free(text);
+}
+
+static void both_eras_answer(void **state)
+{
+    static const char *const kinds[] = {"old", "modern"};
+    struct mcp *m = open_kinds(kinds, 2, "");
+    struct mcp_state s;
+    (void)state;
+    expect(m, "old__echo", "{\"a\": 1.50}");
+    expect(m, "modern__echo", "{\"a\": 1.50}");
+    assert_int_equal(mcp_state(m, 0, &s), 1);
+    assert_string_equal(s.revision, "2025-06-18");
+    assert_int_equal(mcp_state(m, 1, &s), 1);
+    assert_string_equal(s.revision, MCP_MODERN);
+    assert_int_equal(mcp_state(m, 2, &s), 0);
+    assert_int_equal(n_line, 0);
+    close_all(m);
+}
+
+static void the_others_work(void **state)
+{
+    static const char *const kinds[] = {"ends", "old", "mute", "future", "flood"};
+    struct mcp *m = open_kinds(kinds, 5, "");
+    struct mcp_tools *t = mcp_tools(m);
+    (void)state;
+    assert_int_equal(t->n, 2);
+    assert_string_equal(t->tool[0].name, "old__echo");
+    mcp_tools_release(t);
+    expect(m, "old__echo", "{");
+    expect(m, "flood__echo", "{");
+    assert_int_equal(was_said("MCP server ends: it has ended with status 4; it said: no such file"), 1);
+    assert_int_equal(was_said("MCP server mute: it does not answer within 2 s"), 1);
+    assert_int_equal(was_said("MCP server future: it speaks revision \"2031-01-01\""), 1);
+    assert_int_equal(was_said("MCP server ends"), 1);
+    close_all(m);
+}
+
+static void calls_end_whatever_servers_do(void **state)
+{
+    static const char *const kinds[] = {"dies", "cut", "silent", "junk", "twice", "input", "error"};
+    struct mcp *m = open_kinds(kinds, 7, "");
+    (void)state;
+    for (int again = 0; again < 2; again++) {
+        expect(m, "dies__echo", "error: MCP server dies: it has ended with status 3; it said: out of paper");
+        expect(m, "cut__echo", "error: MCP server cut: in the middle of an answer, it has ended with status 0");
+        expect(m, "silent__echo", "error: MCP server silent did not answer within 1 s");
+        expect(m, "junk__echo", "error: MCP server junk: it writes lines that are no messages");
+        expect(m, "twice__echo", "first");
+        expect(m, "input__echo", "error: the tool wants input of a person");
+        expect(m, "error__echo", "error: not?today");
+    }
+    assert_int_equal(was_said("MCP server dies"), 1);
+    close_all(m);
+}
+
+static void lists_are_bounded_and_names_unique(void **state)
+{
+    static const char *const kinds[] = {"many", "pages", "odd"};
+    struct mcp *m = open_kinds(kinds, 3, ",\"deny\":[\"denied\"],\"allow\":[\"in\"]");
+    struct mcp_tools *t = mcp_tools(m);
+    (void)state;
+    assert_int_equal(t->n, 10000 + 100 + 3);
+    assert_string_equal(t->tool[9999].name, "many__t9999");
+    assert_string_equal(t->tool[10000].name, "pages__p");
+    assert_string_equal(t->tool[10001].name, "pages__p_2");
+    assert_non_null(mcp_tool_find(t, "odd__a_b"));
+    assert_non_null(mcp_tool_find(t, "odd__a_b_2"));
+    assert_true(span_is(mcp_tool_find(t, "odd__a_b_2")->own, "a/b"));
+    assert_true(mcp_tool_find(t, "odd__in")->is_allowed);
+    assert_null(mcp_tool_find(t, "odd__denied"));
+    assert_null(mcp_tool_find(t, "odd__net"));
+    assert_int_equal(was_said("its tool \"net\" is left out: a $ref"), 1);
+    assert_int_equal(was_said("its tool \"none\" is left out: it has no inputSchema"), 1);
+    assert_int_equal(was_said("MCP server many: it lists more than"), 1);
+    mcp_tools_release(t);
+    close_all(m);
+}
+
+static void a_stubborn_program_is_killed(void **state)
+{
+    static const char *const kinds[] = {"stubborn"};
+    (void)state;
+    close_all(open_kinds(kinds, 1, ""));
+}
+
+/* A process with a client is killed: its servers, which would not end by themselves, are gone. As their next parent this one sees them
+ * go. */
+static void nothing_outlives_a_kill(void **state)
+{
+    static const char *const kinds[] = {"old", "stubborn"};
+    int status, ready[2];
+    char byte;
+    (void)state;
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        open_kinds(kinds, 2, "");
+        if (write(ready[1], "x", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    for (int i = 0; i < 2; i++)
+        assert_true(waitpid(-1, &status, 0) > 0);
+    assert_int_equal(waitpid(-1, &status, 0), -1);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+/* ---- CONFIG ------------------------------------------------------------------------------------------------- */
+
+static void config_errors_are_named(void **state)
+{
+    static const struct {
+        const char *text, *sentence;
+    } of[] = {
+        {"{\n\"mcpServers\": {\n,", "C: line 3: "},
+        {"[]", "C: {\"mcpServers\": {\"NAME\": {\"command\": ..}}} is expected"},
+        {"{\"mcpServers\":{\"a\":{}}}", "C: server a: has neither a command nor a url"},
+        {"{\"mcpServers\":{\"a\":{\"command\":\"x\",\"url\":\"y\"}}}", "C: server a: has both"},
+        {"{\"mcpServers\":{\"a\":{\"url\":\"y\"}}}", "C: server a: url is reached by the program stoker-mcp-http"},
+        {"{\"mcpServers\":{\"a\":{\"command\":\"${NO_SUCH_NAME}\"}}}",
+         "C: server a: command names ${NO_SUCH_NAME}, which the environment lacks"},
+        {"{\"mcpServers\":{\"a\":{\"command\":\"${x y}\"}}}", "C: server a: command has a ${ that is not ${NAME}"},
+        {"{\"mcpServers\":{\"a\":{\"command\":\"x\",\"args\":\"y\"}}}", "C: server a: args must be a list of texts"},
+        {"{\"mcpServers\":{\"a\":{\"command\":\"x\",\"timeout\":0}}}",
+         "C: server a: timeout must be seconds from 1 to 3600"},
+        {"{\"mcpServers\":{\"a\":{\"command\":\"x\",\"allow\":[1]}}}", "C: server a: allow must be a list of names"},
+        {"{\"mcpServers\":{\"a\":7}}", "C: server a: must be an object"},
+        {"{\"mcpServers\":{\"a\":{\"command\":\"x\"},\"a\":{\"command\":\"x\"}}}", "C: line 1: "},
+    };
+    struct mcp_config c;
+    (void)state;
+    unsetenv("NO_SUCH_NAME");
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        struct error err = {0};
+        assert_int_equal(mcp_config_parse(&c, "C", of[i].text, strlen(of[i].text), &err), -1);
+        if (strncmp(err.text, of[i].sentence, strlen(of[i].sentence)) != 0)
+            fail_msg("\"%s\", not \"%s\"", err.text, of[i].sentence);
+        mcp_config_free(&c);
+    }
+}
+
+static void config_is_read(void **state)
+{
+    static const char text[] =
+        "{\"mcpServers\":{\"off\":{\"disabled\":true,\"url\":\"x\"},\"a\":{\"command\":\"x${ONE}y\",\"args\":"
+        "[\"${ONE}${ONE}\"],\"env\":{\"ONE\":\"2\",\"TWO\":\"${ONE}\"},\"color\":1,\"defer\":false}}}";
+    struct mcp_config c;
+    struct error err = {0};
+    int n_one = 0, n_two = 0;
+    (void)state;
+    n_line = 0;
+    setenv("ONE", "1", 1);
+    assert_int_equal(mcp_config_parse(&c, "C", text, sizeof text - 1, &err), 0);
+    assert_int_equal(c.n, 1);
+    assert_string_equal(c.server[0].argv[0], "x1y");
+    assert_string_equal(c.server[0].argv[1], "11");
+    assert_null(c.server[0].argv[2]);
+    assert_int_equal(c.server[0].timeout_seconds, MCP_TIMEOUT);
+    assert_int_equal(c.server[0].defer, MCP_DEFER_NO);
+    for (char **e = c.server[0].env; *e; e++) {
+        n_one += strncmp(*e, "ONE=", 4) == 0;
+        n_two += strcmp(*e, "TWO=1") == 0;
+    }
+    assert_int_equal(n_one, 1);
+    assert_int_equal(n_two, 1);
+    assert_int_equal(was_said("server a: stoker does not know the field color"), 1);
+    mcp_config_free(&c);
+}
+
+int main(int argc, char **argv)
+{
+    if (child_is(argc, argv))
+        child_become(argc, argv);
+    if (argc == 3 && strcmp(argv[1], "serve") == 0)
+        return serve(argv[2]);
+    log_to(keep_line);
+    const struct CMUnitTest tests[] = {cmocka_unit_test(both_eras_answer),
+                                       cmocka_unit_test(the_others_work),
+                                       cmocka_unit_test(calls_end_whatever_servers_do),
+                                       cmocka_unit_test(lists_are_bounded_and_names_unique),
+                                       cmocka_unit_test(a_stubborn_program_is_killed),
+                                       cmocka_unit_test(nothing_outlives_a_kill),
+                                       cmocka_unit_test(config_errors_are_named),
+                                       cmocka_unit_test(config_is_read)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
