@@ -97,13 +97,14 @@ int params_read_encoder_unrotated(struct params *p, const struct gguf *g, struct
     return params_read_unrotated(p, g, err) || read_eps(p, g, err) ? -1 : 0;
 }
 
-/* A table whose first row is used, whatever number of types the tokenizer has beside it; or none. */
+/* A table whose first row is used, of as many rows as the tokenizer has types; or none. */
 static const struct weight *bind_types(struct binder *b)
 {
-    enum { TYPES_MOST = 1 << 16 };
     const struct gguf_tensor *t = gguf_tensor(b->m->file, "token_types.weight");
-    int n = t && t->n_dims == 2 && t->ne[1] <= TYPES_MOST ? (int)t->ne[1] : 1;
-    return bind_table_if(b, -1, "token_types.weight", n, b->m->p.n_embd);
+    uint64_t n = t ? t->ne[1] : 1;
+    if (!b->failed && gguf_u64(b->m->file, "tokenizer.ggml.token_type_count", 1, 1 << 16, &n, b->err) < 0)
+        b->failed = -1;
+    return bind_table_if(b, -1, "token_types.weight", (int)n, b->m->p.n_embd);
 }
 
 void bind_first_rows(struct binder *b, int learned_positions)
