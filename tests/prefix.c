@@ -150,9 +150,10 @@ static const char *vector_path(int i)
 static int write_vectors(const struct subject *m, int *n_layer)
 {
     static struct stoker_about about;
-    if (stoker_about(&about, m->path, NULL) || about.n_layer < 2)
+    *n_layer = stoker_header_layers(NULL, 0, m->path, NULL);
+    if (stoker_about(&about, m->path, NULL) || *n_layer < 2)
         return -1;
-    *n_layer = (int)about.n_layer;
+    about.n_layer = (uint64_t)*n_layer; /* the header counts a layer that predicts too */
     return write_vector(vector_path(ADDED), &about, 5, 0) || write_vector(vector_path(EQUAL), &about, 5, 0) ||
            write_vector(vector_path(PROJECTED), &about, 6, 1);
 }
