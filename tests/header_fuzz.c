@@ -3,7 +3,8 @@
  * Hostile files, in process: whatever a file's header says, opening it and running four tokens ends with one sentence or with a
  * finished run; never with a crash, a hang, a leak or a claim of a bug in stoker.
  *
- *     build/tests/header_fuzz [MODEL...]       tests/data/golden/qwen3moe.gguf, mixtral.gguf, qwen2moe.gguf
+ *     build/tests/header_fuzz [MODEL...]       qwen3moe, mixtral, qwen2moe of tests/data/golden, nomic-bert-moe, jina-bert-v2-rank of
+ *                                              tests/data/embeddings
  *
  *     flips      every byte of the header changed once
  *     cuts       the file cut at every byte of its header, and around every tensor
@@ -57,6 +58,8 @@ struct model {
     size_t size, header; /* header: bytes before the data of tensors */
     uint64_t *edge;      /* [n_edge] where tensors begin and end */
     size_t n_edge;
+    const struct lie *lies; /* [n_lie] */
+    size_t n_lie;
 };
 
 /* ---- one case ---------------------------------------------------------------------------------------------------------------- */
@@ -91,6 +94,37 @@ static int on_token(void *arg, stoker_token id)
     return 0;
 }
 
+/* A text's vector or scores. */
+static void embed(struct stoker *s, const struct stoker_encoder *e, struct outcome *o)
+{
+    static const stoker_token ids[N_TOKENS] = {1, 2, 3, 0};
+    const struct stoker_tokens text = {ids, N_TOKENS};
+    struct stoker_event ev = {0};
+    stoker_id id;
+    float *out = calloc(N_TOKENS * e->n_out, sizeof *out); /* a row a token with pooling none */
+    const struct stoker_embed request = {.text = &text, .n_text = 1, .out = out};
+    o->finished = out && stoker_submit_embed(s, &request, &id, &o->err) == 0;
+    while (o->finished && stoker_next_event(s, id, -1, &ev) == 1)
+        if (ev.kind == STOKER_FAILED) {
+            o->err = ev.error;
+            o->finished = 0;
+        }
+    free(out);
+}
+
+static void use_encoder(struct stoker *s, const struct stoker_encoder *e, struct outcome *o)
+{
+    static const struct stoker_string query = {"Hello", 5}, document = {"w\xc3\xb6rld [SEP] \xff 12345\n", 21};
+    stoker_token *ids;
+    size_t n;
+    int cut;
+    if (stoker_tokenize(s, document.text, document.n, 1, 1, &ids, &n, &o->text_err) == 0)
+        stoker_free(ids);
+    if (e->is_rank && stoker_pair_tokenize(s, &query, &document, &ids, &n, &cut, &o->text_err) == 0)
+        stoker_free(ids);
+    embed(s, e, o);
+}
+
 /* What a typical caller does: a plan, text to tokens and back, an answer. */
 static void use(struct stoker *s, struct outcome *o)
 {
@@ -100,7 +134,12 @@ static void use(struct stoker *s, struct outcome *o)
     struct stoker_error err = {0}; /* a model without a chat template is no error */
     stoker_token *ids = NULL, prompt[N_TOKENS] = {1, 2, 3, 0};
     size_t n = 0;
+    struct stoker_encoder encoder;
     stoker_plan_of(s, &plan);
+    if (stoker_encoder_of(s, &encoder) == 0) {
+        use_encoder(s, &encoder, o);
+        return;
+    }
     if (stoker_tokenize(s, text, sizeof text - 1, 1, 1, &ids, &n, &o->text_err) == 0)
         stoker_free(ids);
     if (stoker_chat(s, &m, 1, 0, &ids, &n, &err) == 0)
@@ -417,6 +456,66 @@ static const struct lie lies[] = {
     {"tokenizer.ggml.token_type", SET_INT, 0, .may_run = 1},
 };
 
+/* Of models that give vectors or scores. A key that one of them does not have may be of no use to it. */
+static const struct lie lies_of_encoders[] = {
+    {"block_count", SET_INT, 0},
+    {"block_count", SET_INT, 1000, .expect = "blk."},
+    {"block_count", SET_INT, INT64_MIN},
+    {"block_count", REMOVE},
+    {"embedding_length", SET_INT, 0},
+    {"embedding_length", SET_INT, INT32_MAX},
+    {"embedding_length", SET_INT, 44, .expect = ""},
+    {"embedding_length", REMOVE},
+    {"context_length", SET_INT, 0},
+    {"context_length", SET_INT, INT64_MAX},
+    {"context_length", SET_INT, 1 << 30, .may_run = 1},
+    {"context_length", SET_INT, 1, .expect = "positions"},
+    {"context_length", REMOVE},
+    {"attention.head_count", SET_INT, 0},
+    {"attention.head_count", SET_INT, INT32_MAX},
+    {"attention.head_count", REMOVE},
+    {"attention.layer_norm_epsilon", SET_REAL, .f = -1},
+    {"attention.layer_norm_epsilon", SET_REAL, .f = NAN},
+    {"attention.layer_norm_epsilon", SET_TEXT, .text = "small"},
+    {"attention.layer_norm_epsilon", REMOVE},
+    {"attention.causal", SET_INT, 0},
+    {"attention.causal", SET_TEXT, .text = "no"},
+    {"attention.causal", REMOVE, .may_run = 1},
+    {"pooling_type", SET_INT, -1},
+    {"pooling_type", SET_INT, 5},
+    {"pooling_type", SET_INT, INT64_MAX},
+    {"pooling_type", SET_TEXT, .text = "mean"},
+    {"pooling_type", SET_INT, 0, .may_run = 1},
+    {"pooling_type", SET_INT, 3, .may_run = 1},
+    {"pooling_type", SET_INT, 4, .expect = "cls.", .may_run = 1},
+    {"pooling_type", REMOVE},
+    {"classifier.output_labels", SET_INT, 1, .may_run = 1}, /* no rank: never read */
+    {"classifier.output_labels", SET_TEXT, .text = "yes", .may_run = 1},
+    {"moe_every_n_layers", SET_INT, 1, .may_run = 1},
+    {"moe_every_n_layers", SET_INT, INT64_MIN, .may_run = 1},
+    {"moe_every_n_layers", SET_INT, 1000, .expect = ".ffn_up", .may_run = 1},
+    {"attention.max_alibi_bias", SET_REAL, .f = -8, .may_run = 1},
+    {"attention.max_alibi_bias", SET_REAL, .f = INFINITY, .may_run = 1},
+    {"tokenizer.ggml.token_type_count", SET_INT, 0},
+    {"tokenizer.ggml.token_type_count", SET_INT, 3, .expect = "token_types"},
+    {"tokenizer.ggml.token_type_count", SET_INT, INT64_MAX},
+    {"tokenizer.ggml.token_type_count", SET_TEXT, .text = "2"},
+    {"tokenizer.ggml.token_type_count", REMOVE, .may_run = 1},
+    {"tokenizer.ggml.unknown_token_id", REMOVE, .may_run = 1},
+    {"tokenizer.ggml.unknown_token_id", SET_INT, INT64_MAX, .may_run = 1},
+    {"tokenizer.ggml.cls_token_id", REMOVE, .may_run = 1},
+    {"tokenizer.ggml.cls_token_id", SET_INT, -1, .may_run = 1},
+    {"tokenizer.ggml.seperator_token_id", REMOVE, .may_run = 1},
+    {"tokenizer.ggml.seperator_token_id", SET_INT, 1 << 20, .may_run = 1},
+    {"tokenizer.ggml.tokens", SET_WORDS, .text = "[UNK]", .may_run = 1},
+    {"tokenizer.ggml.tokens", REMOVE, .may_run = 1},
+    {"tokenizer.ggml.model", SET_TEXT, .text = "t5", .may_run = 1},
+    {"tokenizer.ggml.precompiled_charsmap", SET_TEXT, .text = "cut", .may_run = 1},
+    {"tokenizer.chat_template.rerank", SET_TEXT, .text = "{query", .may_run = 1},
+    {"tokenizer.chat_template.rerank", SET_INT, 1, .may_run = 1},
+    {"general.architecture", SET_TEXT, .text = "nomic-brt", .expect = "nearest"},
+};
+
 static void write_lie(struct gguf_writer *w, const char *key, const struct lie *l)
 {
     struct gguf_string word = {l->text, l->text ? strlen(l->text) : 0};
@@ -466,7 +565,7 @@ static int write_changed(const struct model *m, const struct gguf *g, const stru
 
 static void lie(struct tally *t, const struct model *m, const struct copy *c, long i)
 {
-    const struct lie *l = &lies[i];
+    const struct lie *l = &m->lies[i];
     struct error err = {0};
     struct gguf *g;
     char key[128], what[256], value[64] = "absent", path[160];
@@ -562,6 +661,11 @@ static int find_edges(struct model *m, const struct gguf *g)
 
 static int load(struct model *m, const struct gguf *g)
 {
+    char key[128];
+    full_key(g, "pooling_type", key, sizeof key);
+    int encoder = gguf_find(g, key) != NULL;
+    m->lies = encoder ? lies_of_encoders : lies;
+    m->n_lie = encoder ? sizeof lies_of_encoders / sizeof *lies_of_encoders : sizeof lies / sizeof *lies;
     m->size = g->file->size;
     m->header = g->file->data_start;
     m->bytes = malloc(m->size);
@@ -585,7 +689,7 @@ static void run_model(const char *path)
     if (load(&m, g) == 0) {
         run_cases(&m, "flips", flip, (long)m.header);
         run_cases(&m, "cuts", cut, (long)(m.n_edge + m.header));
-        run_cases(&m, "keys", lie, sizeof lies / sizeof *lies);
+        run_cases(&m, "keys", lie, (long)m.n_lie);
         run_cases(&m, "overlaps", overlap, (long)g->n_tensor);
     } else {
         printf("FAIL %s: cannot be read\n", path);
@@ -609,7 +713,8 @@ static void remove_folder(void)
 int main(int argc, char **argv)
 {
     static const char *const models[] = {TEST_DATA "/golden/qwen3moe.gguf", TEST_DATA "/golden/mixtral.gguf",
-                                         TEST_DATA "/golden/qwen2moe.gguf"};
+                                         TEST_DATA "/golden/qwen2moe.gguf", TEST_DATA "/embeddings/nomic-bert-moe.gguf",
+                                         TEST_DATA "/embeddings/jina-bert-v2-rank.gguf"};
     size_t bytes = WORKERS * sizeof *tally;
     tally = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (tally == MAP_FAILED || temporary_folder(folder, "fuzz")) {

@@ -273,7 +273,7 @@ static void test(const char *name, const char *model, void (*fn)(const struct gg
 /* ---- keys -------------------------------------------------------------------------------------------------------------------- */
 
 struct absurd {
-    const char *model, *key; /* the key without its architecture; model NULL: all */
+    const char *model, *key; /* the key without its architecture, or one of the tokenizer; model NULL: all */
     double value;
     const char *words; /* NULL: the key */
 };
@@ -764,7 +764,7 @@ static const struct absurd absurd[] = {
     {"mimo2", "rope.scale_linear", 2, "rope.scaling.type"},
     {"mimo2", "attention.value_scale", 0, NULL},
     {"mimo2", "attention.value_scale", NAN, NULL},
-    {"mimo2", "attention.causal", 0, NULL}, /* not a truth value */
+    {"mimo2", "attention.causal", 2, NULL}, /* not a truth value */
     {"mimo2", "expert_count", 9, "blk.1.ffn_gate_inp"},
     {"exaone-moe", "attention.sliding_window", 0, NULL},
     {"exaone-moe", "attention.sliding_window", huge, NULL},
@@ -1049,13 +1049,45 @@ static const struct absurd absurd[] = {
     {"jina-bert-v3", "rope.freq_base", -1, NULL},
     {"nomic-bert", "rope.freq_base", NAN, NULL},
     {"nomic-bert", "attention.head_count", 5, "rope.dimension_count"},
+    {"bert-cls", "attention.causal", 1, NULL}, /* its rows see later ones */
+    {"bert-cls", "attention.causal", 2, NULL},
+    {"qwen3-rerank", "attention.causal", 0, NULL},
+    {"gemma-embed-dense", "attention.causal", 1, NULL},
+    {"bert-cls", "context_length", 127, "position_embd.weight"},
+    {"bert-cls", "context_length", huge, NULL},
+    {"bert-cls", "rope.freq_base", NAN, NULL}, /* of no use, but no number */
+    {"bert-cls", "tokenizer.ggml.token_type_count", 0, NULL},
+    {"bert-cls", "tokenizer.ggml.token_type_count", 1, "token_types.weight"},
+    {"bert-cls", "tokenizer.ggml.token_type_count", 3, "token_types.weight"},
+    {"bert-cls", "tokenizer.ggml.token_type_count", huge, NULL},
+    {"nomic-bert-moe", "moe_every_n_layers", 0, NULL},
+    {"nomic-bert-moe", "moe_every_n_layers", huge, NULL},
+    {"nomic-bert-moe", "expert_used_count", 0, NULL},
+    {"nomic-bert-moe", "rope.freq_base", 0, NULL},
+    {"modern-bert", "attention.sliding_window", 1, MAY_RUN}, /* each row sees itself alone */
+    {"modern-bert", "rope.scaling.type", 1, NULL},           /* not a text */
+    {"modern-bert", "pooling_type", 4, "cls.weight"},
+    {"gemma-embed-dense", "attention.sliding_window", huge, NULL},
+    {"gemma-embed-dense", "attention.sliding_window_pattern", 0, NULL},
+    {"gemma-embed-dense", "dense_2_feat_in", 31, NULL},
+    {"gemma-embed-dense", "dense_2_feat_out", 79, "dense_2"},
+    {"gemma-embed-dense", "dense_2_feat_out", 0, NULL},
+    {"gemma-embed-dense", "dense_3_feat_in", 79, NULL},
+    {"gemma-embed-dense", "dense_3_feat_out", huge, NULL},
+    {"jina-bert-v2-rank", "classifier.output_labels", 1, NULL},
+    {"jina-bert-v2-rank", "pooling_type", 4, MAY_RUN},
+    {"jina-bert-v2-rank", "feed_forward_length", 95, "blk.0.ffn_"},
+    {"jina-bert-v3", "attention.layer_norm_epsilon", NAN, NULL},
+    {"jina-bert-v3", "rope.dimension_count", 13, NULL},
 };
 
-/* A number that is not a whole one, as f32. */
+/* A number that is not a whole one, as f32; 0 and 1 of a key of truth values as these. */
 static struct gguf_value number(const char *key, double v)
 {
     struct gguf_value out = {.key = {key, strlen(key)}, .kind = GGUF_U64, .n = 1};
-    if (isfinite(v) && v >= 0 && v == floor(v))
+    if (strstr(key, "attention.causal") && (v == 0 || v == 1))
+        out = (struct gguf_value){.key = out.key, .kind = GGUF_BOOL, .n = 1, .as.u = v == 1};
+    else if (isfinite(v) && v >= 0 && v == floor(v))
         out.as.u = (uint64_t)v;
     else {
         out.kind = GGUF_F32;
@@ -1075,7 +1107,10 @@ static void keys(const struct gguf *g, const char *model)
         char key[200];
         if (a->model ? strcmp(a->model, model) != 0 : dense && strncmp(a->key, "expert_", 7) == 0)
             continue;
-        snprintf(key, sizeof key, "%s.%s", arch_of(g), a->key);
+        if (strncmp(a->key, "tokenizer.", 10) == 0)
+            snprintf(key, sizeof key, "%s", a->key);
+        else
+            snprintf(key, sizeof key, "%s.%s", arch_of(g), a->key);
         snprintf(shared->what, sizeof shared->what, "%s = %g", key, a->value);
         struct gguf_value v = number(key, a->value);
         c.value = &v;
@@ -1165,6 +1200,20 @@ static const struct {
     {"qwen4exp", "ple.layer_multipliers"},
     {"qwen4exp", "ple.head_offsets"},
     {"qwen4exp", "ple.head_vocab_sizes"},
+    {"bert-cls", "pooling_type"},
+    {"bert-cls", "attention.layer_norm_epsilon"},
+    {"bert-cls", "context_length"},
+    {"bert-rank", "pooling_type"},
+    {"nomic-bert", "pooling_type"},
+    {"nomic-bert", "attention.layer_norm_epsilon"},
+    {"nomic-bert-moe", "moe_every_n_layers"},
+    {"nomic-bert-moe", "expert_count"},
+    {"nomic-bert-moe", "expert_used_count"},
+    {"modern-bert", "attention.sliding_window"},
+    {"modern-bert", "attention.layer_norm_epsilon"},
+    {"gemma-embed-dense", "pooling_type"},
+    {"jina-bert-v2-code", "attention.layer_norm_epsilon"},
+    {"jina-bert-v3", "attention.layer_norm_epsilon"},
 };
 
 /* Lists have a number for each layer, those of sections one for each axis. */
@@ -1589,6 +1638,9 @@ static int alike(const char *model, const char *arch)
                                            {"gemma3", "llama"},
                                            {"gemma3", "qwen3"},
                                            {"gemma3", "gemma2"},
+                                           {"gemma-embed-dense", "gemma3"},
+                                           {"nomic-bert", "jina-bert-v2"},
+                                           {"jina-bert-v2-rank", "nomic-bert"},
                                            {"nemotron_h", "nemotron_h"},
                                            {"nemotron_h_moe-latent", "nemotron_h"}};
     for (size_t i = 0; i < sizeof alike / sizeof *alike; i++)
@@ -1770,9 +1822,9 @@ int main(int argc, char **argv)
                                                  "minimax-m3",    "minimax-m3-dense",
                                                  "glm5next",      "glm5next-long",
                                                  "deepseek41",    "deepseek41-long"};
-    static const char *const encoders[] = {"bert-cls",    "bert-rank",      "qwen3-rerank",
-                                           "nomic-bert",  "nomic-bert-moe", "gemma-embed-dense",
-                                           "modern-bert", "jina-bert-v3",   "jina-bert-v2-code"};
+    static const char *const encoders[] = {"bert-cls",          "bert-rank",         "qwen3-rerank", "nomic-bert",
+                                           "nomic-bert-moe",    "gemma-embed-dense", "modern-bert",  "jina-bert-v3",
+                                           "jina-bert-v2-code", "jina-bert-v2-rank"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);
@@ -1804,7 +1856,7 @@ int main(int argc, char **argv)
     is_encoder = 1;
     for (size_t m = 0; m < sizeof encoders / sizeof *encoders; m++)
         for (size_t t = 0; t < sizeof tests / sizeof *tests; t++)
-            if (!tests[t].own || tests[t].fn == keys)
+            if (!tests[t].own || tests[t].fn == keys || tests[t].fn == others)
                 test(tests[t].name, encoders[m], tests[t].fn);
     is_encoder = 0;
     test("tables", "deepseek4-fewer", tables); /* a variant, of which this alone is its own */

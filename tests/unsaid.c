@@ -11,6 +11,7 @@
  *     factors   of LongRoPE: the context that was asked for chooses; positions and memory do not
  *     scales    llama4's temperature of queries, Ling's scale of scores, EXAONE 4's window, Grok 1's multipliers, as their parameters
  *               have them
+ *     vectors   of models of embeddings: without a key they are those of the file that says it, and not those of another value
  *
  *     build/tests/unsaid */
 #include "base/hash.h"
@@ -31,8 +32,8 @@ static char path[TEMPORARY_PATH];
 /* ---- a golden with more layers ------------------------------------------------------------------------------------------------ */
 
 struct unsaid {
-    const char *golden, *key;
-    int n_layer; /* of a published model */
+    const char *golden, *key; /* the key without its architecture, or one of the tokenizer */
+    int n_layer;              /* of a published model */
     double value;
     int is_list; /* one a layer */
     int times;   /* how often the file has each expert; 0: once */
@@ -40,6 +41,8 @@ struct unsaid {
     int n_rot;   /* rotated values of a head; 0: as in the file */
     int whole;   /* 1: value is a whole number */
     int bare;    /* 1: without the keys whose names end in "_scale" */
+    int is_truth;
+    int is_encoder;
 };
 
 /* A list of one number a layer becomes longer, its last number repeated. */
@@ -124,15 +127,42 @@ static void write_tensors(struct gguf_writer *w, const struct gguf *g, int have,
         }
 }
 
+static const char *full_key(const struct gguf *g, const char *key, char *full, size_t room)
+{
+    int whole = strncmp(key, "tokenizer.", 10) == 0;
+    snprintf(full, room, "%s%s%s", whole ? "" : gguf_find(g, "general.architecture")->as.string.text, whole ? "" : ".",
+             key);
+    return full;
+}
+
+/* What the case says of its key. */
+static void write_said(struct gguf_writer *w, const struct unsaid *c, const char *key, int n_layer)
+{
+    float list[MOST_LAYERS];
+    for (int l = 0; l < n_layer; l++)
+        list[l] = (float)c->value;
+    if (c->is_list)
+        gguf_write_numbers(w, key, GGUF_F32, list, (uint64_t)n_layer);
+    else if (c->is_truth)
+        gguf_write_value(
+            w, &(struct gguf_value){.key = {key, strlen(key)}, .kind = GGUF_BOOL, .n = 1, .as.u = c->value != 0});
+    else if (c->whole)
+        gguf_write_u32(w, key, (uint32_t)c->value);
+    else
+        gguf_write_f32(w, key, (float)c->value);
+}
+
 static int grow(const struct unsaid *c, int n_layer, int say, struct error *err)
 {
-    char from[200], key[100];
+    char from[200], key[100] = "";
     struct gguf *g;
     struct gguf_writer w;
     int have = 0, times = c->times ? c->times : 1;
-    snprintf(from, sizeof from, TEST_DATA "/golden/%s.gguf", c->golden);
+    snprintf(from, sizeof from, TEST_DATA "/%s/%s.gguf", c->is_encoder ? "embeddings" : "golden", c->golden);
     if (gguf_open(&g, from, err))
         return -1;
+    if (c->key)
+        full_key(g, c->key, key, sizeof key);
     for (uint64_t i = 0; i < g->n_tensor; i++) {
         const char *rest;
         int l = gguf_layer_of(g->tensor[i].name, &rest);
@@ -141,19 +171,12 @@ static int grow(const struct unsaid *c, int n_layer, int say, struct error *err)
     gguf_write_begin(&w, path, 32);
     for (uint64_t i = 0; i < g->n_value; i++) {
         const char *end = strrchr(g->value[i].key.text, '_');
-        if (!c->bare || !end || strcmp(end, "_scale") != 0)
+        int left = (c->bare && end && strcmp(end, "_scale") == 0) || strcmp(g->value[i].key.text, key) == 0;
+        if (!left)
             write_key(&w, g, &g->value[i], have, n_layer, c);
     }
-    snprintf(key, sizeof key, "%s.%s", gguf_find(g, "general.architecture")->as.string.text, say ? c->key : "");
-    float list[MOST_LAYERS];
-    for (int l = 0; l < n_layer; l++)
-        list[l] = (float)c->value;
-    if (say && c->is_list)
-        gguf_write_numbers(&w, key, GGUF_F32, list, (uint64_t)n_layer);
-    else if (say && c->whole)
-        gguf_write_u32(&w, key, (uint32_t)c->value);
-    else if (say)
-        gguf_write_f32(&w, key, (float)c->value);
+    if (say)
+        write_said(&w, c, key, n_layer);
     write_tensors(&w, g, have, n_layer, times, 0);
     write_tensors(&w, g, have, n_layer, times, 1);
     int status = gguf_write_end(&w, err);
@@ -209,6 +232,53 @@ static int says(const struct unsaid *c, int n_layer, struct error *err)
         if (grow(c, n_layer, say, err) || run(&hash[say], err))
             return -1;
     return hash[0] == hash[1];
+}
+
+/* ---- its vectors ---------------------------------------------------------------------------------------------------------------- */
+
+/* Of a text that goes beyond the goldens' windows. */
+static int embed(uint64_t *hash, struct error *err)
+{
+    enum { LONG = 60 };
+    const struct stoker_options o = {.memory = STOKER_MEMORY_MIN, .n_threads = 1};
+    stoker_token id[LONG];
+    struct stoker_encoder about;
+    struct stoker_error problem = {0};
+    struct stoker_event ev = {0};
+    struct stoker *s = NULL;
+    stoker_id job;
+    for (int i = 0; i < LONG; i++)
+        id[i] = (3 + 17 * i) % 140;
+    int status = stoker_open(&s, path, &o, &problem);
+    float *out = !status && stoker_encoder_of(s, &about) == 0 ? calloc(about.n_out, sizeof *out) : NULL;
+    const struct stoker_tokens text = {id, LONG};
+    if (!status)
+        status = stoker_submit_embed(s, &(struct stoker_embed){.text = &text, .n_text = 1, .out = out}, &job, &problem);
+    while (!status && stoker_next_event(s, job, -1, &ev) == 1)
+        if (ev.kind == STOKER_FAILED)
+            problem = ev.error;
+    status = status || ev.kind == STOKER_FAILED;
+    if (!status)
+        *hash = hash64(out, about.n_out * sizeof *out, 0);
+    free(out);
+    stoker_close(s);
+    return status ? error_set(err, ERR_FORMAT, "%.200s", problem.text) : 0;
+}
+
+/* 1: without its key the model gives the vectors that it gives with the value, and other ones with the other value, unless that
+ * is NaN; 0: it does not. */
+static int is_default(const struct unsaid *c, double other, struct error *err)
+{
+    struct unsaid says_other = *c;
+    uint64_t unsaid, said, differs;
+    says_other.value = other;
+    if (grow(c, c->n_layer, 0, err) || embed(&unsaid, err) || grow(c, c->n_layer, 1, err) || embed(&said, err))
+        return -1;
+    if (isnan(other))
+        return unsaid == said;
+    if (grow(&says_other, c->n_layer, 1, err) || embed(&differs, err))
+        return -1;
+    return unsaid == said && unsaid != differs;
 }
 
 static int failed;
@@ -362,6 +432,35 @@ static void of_llama4(void)
     verdict("llama4: temperature", temperature_of_llama4(&err) == 1, &err);
 }
 
+/* Their layers are those of published models. */
+enum { OF_ENCODERS = 10 };
+static void of_encoders(void)
+{
+    static const struct {
+        struct unsaid says;
+        double other; /* NaN: the default alone is allowed */
+    } keys[OF_ENCODERS] = {
+        {{"gemma-embed", "attention.sliding_window_pattern", 24, 6, .whole = 1}, 5},
+        {{"gemma-embed", "rope.freq_base_swa", 24, 10000}, 20000},
+        {{"modern-bert", "rope.freq_base_swa", 22, 10000}, 160000},
+        {{"jina-bert-v2", "attention.max_alibi_bias", 12, 8}, 4},
+        {{"nomic-bert", "rope.dimension_count", 12, 12, .whole = 1}, 6},
+        {{"bert-mean", "attention.head_count_kv", 12, 3, .whole = 1}, NAN},
+        {{"bert-mean", "attention.causal", 12, 0, .is_truth = 1}, NAN},
+        {{"gemma-embed", "attention.causal", 24, 0, .is_truth = 1}, NAN},
+        {{"qwen3-embed", "attention.causal", 28, 1, .is_truth = 1}, NAN},
+        {{"bert-mean", "tokenizer.ggml.token_type_count", 12, 2, .whole = 1}, NAN},
+    };
+    for (int i = 0; i < OF_ENCODERS; i++) {
+        struct unsaid c = keys[i].says;
+        struct error err = {0};
+        char what[120];
+        c.is_encoder = 1;
+        snprintf(what, sizeof what, "%s: without %s as with its default", c.golden, c.key);
+        verdict(what, is_default(&c, keys[i].other, &err) == 1, &err);
+    }
+}
+
 int main(void)
 {
     const struct unsaid cases[] = {
@@ -371,7 +470,7 @@ int main(void)
         {"deepseek4", "swiglu_clamp_shexp", 61, 1, 1},
         {"exaone4", "attention.sliding_window", 64, 4096, 0, .whole = 1},
     };
-    enum { OTHERS = 15 };
+    enum { OTHERS = 15 + OF_ENCODERS };
     int n = (int)(sizeof cases / sizeof *cases), fd = temporary_file(path, "unsaid");
     for (int i = 0; i < n && fd >= 0; i++) {
         struct error err = {0};
@@ -398,6 +497,7 @@ int main(void)
                 see_all_of_smallthinker(7, &err) == 2 && see_all_of_smallthinker(0, &err) == 5, &err);
         verdict("smallthinker: no rope on the first layer", turns_none(1, &err) == 1 && turns_none(2, &err) == 0, &err);
         of_llama4();
+        of_encoders();
         close(fd);
     }
     unlink(path);
