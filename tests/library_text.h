@@ -4,10 +4,10 @@
 
 #include "base/error.h"
 #include "base/json/buffer.h"
-#include "library/chunk.h"
-#include "library/encoding.h"
-#include "library/html.h"
-#include "library/markdown.h"
+#include "library/document/chunk.h"
+#include "library/document/encoding.h"
+#include "library/document/html.h"
+#include "library/document/markdown.h"
 #include "sanitized.h"
 #include "test_lines.h"
 

@@ -7,9 +7,9 @@
  *     library_tool dump FILE.db          all that a source holds, its index word by word, as text
  *     library_tool text FILE.db          bytes of its text */
 #include "base/error.h"
-#include "library/add.h"
-#include "library/md5.h"
+#include "library/add/add.h"
 #include "library/source.h"
+#include "library/zim/md5.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
  * Of a good archive every entry, by its number and by its path, with the SHA-256 of its content. Of a damaged one what its row of
  * INDEX.json asks for. And every prefix of plain.zim, and every bit of its first 200 bytes and of its lists turned: with a checksum
  * that is asked for no content but the true one is ever given out; without, everything ends, inside its memory. */
-#include "library/zim.h"
+#include "library/zim/zim.h"
 #include "base/error.h"
 #include "base/sha256.h"
 #include "temporary.h"

@@ -4,7 +4,7 @@
 #define TESTS_ZIM_CHANGING_H
 
 #include "base/error.h"
-#include "library/zim.h"
+#include "library/zim/zim.h"
 #include "temporary.h"
 #include "test_lines.h"
 

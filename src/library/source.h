@@ -10,7 +10,7 @@
 #define LIBRARY_SOURCE_H
 
 #include "base/json/buffer.h"
-#include "library/chunk.h"
+#include "library/document/chunk.h"
 
 #include <sqlite3.h>
 

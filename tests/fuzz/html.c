@@ -3,12 +3,12 @@
  * Fuzz target: a document. The first byte says whether the rest is HTML, Markdown or plain text. Whatever the bytes are, what comes out is
  * UTF-8 without control characters, in sections that have a path, in chunks within their size; and the text is not much more than the
  * bytes. Seeds: one document of each kind. */
-#include "library/html.h"
+#include "library/document/html.h"
 #include "base/error.h"
 #include "base/utf8.h"
-#include "library/chunk.h"
-#include "library/encoding.h"
-#include "library/markdown.h"
+#include "library/document/chunk.h"
+#include "library/document/encoding.h"
+#include "library/document/markdown.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * Fuzz target: a ZIM archive. Whatever the bytes are, every entry ends with content inside the limits or with a sentence; a path that is
  * found is the path that was asked for. Seeds: archives with plain, zstd and xz clusters, with redirects that never end, and without
  * entries. */
-#include "library/zim.h"
+#include "library/zim/zim.h"
 
 #include "base/error.h"
 

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli/common/progress.h"
-#include "library/add.h"
+#include "library/add/add.h"
 
 #include <inttypes.h>
 #include <jansson.h>

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "library/library.h"
-#include "library/zim.h"
+#include "library/zim/zim.h"
 
 #include <inttypes.h>
 #include <jansson.h>
