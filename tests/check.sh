@@ -85,6 +85,7 @@ drivers="
 + sampling         $data/cases/sampling.json
 + tool_cases       $data/tool_cases
   tool_calls_model
+  deferred_calls
   round_trip
 + random_schemas
 + schema_cases     --walks ${WALKS:-100} $data/schemas

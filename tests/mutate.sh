@@ -645,6 +645,10 @@ mutate drafts-over-events "drafts -t events $ember" src/engine/step/propose.c 's
 # tools that stoker runs: a passage gets another number each time, bytes that are no text come through, rounds have no end, results take more than
 # their room
 mutate a-number-each-time "unit/toolbox/passages" src/toolbox/passages.c 's|if (p->list\[i\].chunk == of->chunk|if (i < 0 \&\& p->list[i].chunk == of->chunk|'
+mutate tools-that-were-not-found "unit/toolbox/mcp_tools" src/toolbox/mcp_tools.c 's#tool \&\& (t->offer\[i\] == OFFER_SHOWN || was_found(t, i))#tool#'
+mutate found-tools-do-not-govern "unit/toolbox/mcp_tools" src/toolbox/mcp_tools.c 's|^    for (int i = 0; i < t->n_found; i++) {$|    for (int i = 0; i < t->n_found - 1; i++) {|'
+mutate names-weigh-no-more "unit/mcp/index" src/mcp/index.c 's|OF_NAME = 8,|OF_NAME = 1,|'
+mutate a-list-for-ever "unit/mcp/mcp" src/mcp/mcp.c 's#return s->state == SERVER_READY && (s->is_stale || #return s->state == SERVER_READY \&\& (#'
 mutate results-as-they-come "unit/toolbox/toolbox" src/toolbox/toolbox.c 's|put_valid(&valid, raw.text, raw.n)|buffer_put(\&valid, raw.text, raw.n)|'
 mutate rounds-of-a-server-without-end serve_library src/server/answer/rounds.c 's|run->round >= own->rounds - 1|run->round < 0|'
 mutate citations-by-bytes serve_library src/server/dialect/openai.c 's|start += utf8_count(c->content.text + counted, found.from - counted);|start = found.from;|'

@@ -15,7 +15,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { EXTENSIONS = 10, PROGRESS = 64 << 10 };
+enum { EXTENSIONS = 10, PROGRESS = 64 << 10, ASK_MS = 100 };
 
 struct mcp_call {
     struct mcp *of;
@@ -44,6 +44,8 @@ struct mcp {
     int n, start_seconds;
     struct mcp_call *calls;
     struct mcp_tools *tools;
+    struct mcp_tools *older; /* the list before it, while somebody else holds that; NULL: nobody does */
+    int n_list;              /* lists that were made */
 };
 
 static void ring(const struct mcp *m)
@@ -183,6 +185,12 @@ static void end_late_calls(struct mcp *m, uint64_t now)
 
 static int is_opening(const struct mcp_server *s) { return s->state < SERVER_READY; }
 
+/* The server says so, or the time of its list is over. */
+static int is_old(const struct mcp_server *s, uint64_t now)
+{
+    return s->state == SERVER_READY && (s->is_stale || (s->stale_at_ns && now >= s->stale_at_ns));
+}
+
 static void list_again(struct mcp *m, uint64_t now)
 {
     if (!m->is_listing_asked)
@@ -190,7 +198,7 @@ static void list_again(struct mcp *m, uint64_t now)
     m->is_listing_asked = 0;
     for (int i = 0; i < m->n; i++) {
         struct mcp_server *s = &m->server[i];
-        if (s->state == SERVER_READY && (s->is_stale || (s->stale_at_ns && now >= s->stale_at_ns)))
+        if (is_old(s, now))
             server_list_again(s, now + (uint64_t)m->start_seconds * 1000000000);
     }
     pthread_cond_broadcast(&m->changed);
@@ -289,16 +297,40 @@ static void *serve(void *arg)
 
 /* ---- for callers ------------------------------------------------------------------------------------------ */
 
-static void wait_for_lists(struct mcp *m)
+static int is_listing(const struct mcp *m)
 {
-    for (;;) {
-        int waits = m->is_listing_asked;
-        for (int i = 0; i < m->n; i++)
-            waits |= is_opening(&m->server[i]);
-        if (!waits)
-            return;
-        pthread_cond_wait(&m->changed, &m->lock);
+    int is = m->is_listing_asked;
+    for (int i = 0; i < m->n; i++)
+        is |= is_opening(&m->server[i]);
+    return is;
+}
+
+/* The clock's time of pthread_cond_timedwait(), so many milliseconds from now. */
+static struct timespec in_ms(int ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += ms % 1000 * 1000000L;
+    t.tv_sec += t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    return t;
+}
+
+/* -1: nobody waits any more. */
+static int wait_for_lists(struct mcp *m, int (*stopped)(void *arg), void *arg)
+{
+    int gave_up = 0;
+    while (!gave_up && is_listing(m)) {
+        const struct timespec until = in_ms(ASK_MS);
+        pthread_cond_timedwait(&m->changed, &m->lock, &until);
+        if (!stopped)
+            continue;
+        pthread_mutex_unlock(&m->lock);
+        gave_up = stopped(arg);
+        pthread_mutex_lock(&m->lock);
     }
+    return gave_up ? -1 : 0;
 }
 
 int mcp_open(struct mcp **out, const struct mcp_config *config, const char *version, struct error *err)
@@ -327,7 +359,7 @@ int mcp_open(struct mcp **out, const struct mcp_config *config, const char *vers
     }
     *out = m;
     pthread_mutex_lock(&m->lock);
-    wait_for_lists(m);
+    wait_for_lists(m, NULL, NULL);
     m->tools = mcp_tools_make(m->server, m->n);
     pthread_mutex_unlock(&m->lock);
     if (m->tools)
@@ -347,6 +379,7 @@ void mcp_close(struct mcp *m)
     pthread_join(m->thread, NULL);
     for (int i = 0; i < m->n; i++)
         server_free(&m->server[i]);
+    mcp_tools_release(m->older);
     mcp_tools_release(m->tools);
     pthread_cond_destroy(&m->changed);
     pthread_mutex_destroy(&m->lock);
@@ -354,24 +387,44 @@ void mcp_close(struct mcp *m)
     free(m);
 }
 
-int mcp_refresh(struct mcp *m)
+/* The servers' lists as one that is the present one from here on. */
+static int take_lists(struct mcp *m)
+{
+    struct mcp_tools *t = mcp_tools_make(m->server, m->n);
+    if (!t)
+        return 0;
+    m->older = m->tools;
+    m->tools = t;
+    m->n_list++;
+    return 1;
+}
+
+static void drop_older(struct mcp *m)
+{
+    if (m->older && atomic_load(&m->older->n_user) == 1) {
+        mcp_tools_release(m->older);
+        m->older = NULL;
+    }
+}
+
+int mcp_refresh(struct mcp *m, int (*stopped)(void *arg), void *arg)
 {
     int is_new = 0;
     uint64_t now = clock_ns();
     pthread_mutex_lock(&m->lock);
-    for (int i = 0; i < m->n; i++)
-        is_new |= m->server[i].state == SERVER_READY &&
-                  (m->server[i].is_stale || (m->server[i].stale_at_ns && now >= m->server[i].stale_at_ns));
+    drop_older(m);
+    for (int i = 0; i < m->n && !m->older; i++) {
+        const struct mcp_server *s = &m->server[i];
+        is_new |= is_old(s, now) ||
+                  is_opening(s) || /* somebody gave up waiting, and it is still, or has, another list */
+                  (s->state == SERVER_READY && !mcp_tools_have(m->tools, s->list));
+    }
     if (is_new) {
+        int before = m->n_list;
         m->is_listing_asked = 1;
         ring(m);
-        wait_for_lists(m);
-        struct mcp_tools *t = mcp_tools_make(m->server, m->n);
-        is_new = t != NULL;
-        if (t) {
-            mcp_tools_release(m->tools);
-            m->tools = t;
-        }
+        is_new = wait_for_lists(m, stopped, arg) == 0 && (m->n_list != before || take_lists(m));
+        drop_older(m);
     }
     pthread_mutex_unlock(&m->lock);
     return is_new;
@@ -380,8 +433,7 @@ int mcp_refresh(struct mcp *m)
 struct mcp_tools *mcp_tools(struct mcp *m)
 {
     pthread_mutex_lock(&m->lock);
-    struct mcp_tools *t = m->tools;
-    atomic_fetch_add(&t->n_user, 1);
+    struct mcp_tools *t = mcp_tools_hold(m->tools);
     pthread_mutex_unlock(&m->lock);
     return t;
 }
@@ -431,13 +483,8 @@ struct mcp_call *mcp_begin(struct mcp *m, const struct mcp_tool *tool, const cha
 
 int mcp_wait(struct mcp_call *c, int timeout_ms)
 {
-    struct timespec until;
+    const struct timespec until = in_ms(timeout_ms < 0 ? 0 : timeout_ms);
     int late = 0;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += timeout_ms % 1000 * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&c->of->lock);
     while (!c->is_done && !late)
         late = timeout_ms < 0 ? pthread_cond_wait(&c->of->changed, &c->of->lock)

@@ -6,6 +6,7 @@
  *   child.c     programs that are started, and ended for certain
  *   server.c    one server: both ways to open, its list, its answers
  *   tools.c     the list: names that are unique, definitions
+ *   index.c     which of them fit a question
  *   mcp.c       the thread that has all servers; calls
  *   result.c    what a model is told of a result
  *
@@ -26,8 +27,9 @@ struct mcp_call;
 int mcp_open(struct mcp **out, const struct mcp_config *config, const char *version, struct error *err);
 void mcp_close(struct mcp *m); /* no call is left. Its programs have ended then; NULL: nothing */
 
-/* Lists again where a server said that its list has changed or its time is over; waits for it. 1: there is another list. */
-int mcp_refresh(struct mcp *m);
+/* Lists again where a server said that its list has changed or its time is over, unless a list before the present one is still held; waits
+ * for it, until stopped(arg), asked now and then without a lock, is 1 (NULL: always). 1: there is another list. */
+int mcp_refresh(struct mcp *m, int (*stopped)(void *arg), void *arg);
 /* The list as it is now; mcp_tools_release() it. */
 struct mcp_tools *mcp_tools(struct mcp *m);
 
@@ -55,5 +57,7 @@ void mcp_end(struct mcp_call *c);
 
 /* What a model is told: text. */
 void mcp_result_text(struct span result, const char *error, struct buffer *out);
+/* What a person is told of a progress: its message, or how much of how much; one line into out [cap]. */
+void mcp_progress_text(struct span params, char *out, size_t cap);
 
 #endif

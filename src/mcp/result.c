@@ -1,4 +1,4 @@
-/* What a model is told of a call's result (library.md 14): its text parts, a line for what is not text. */
+/* What a model is told of a call's result (library.md 14): its text parts, a line for what is not text; and a person of its progress. */
 #include "mcp/mcp.h"
 
 #include <stdio.h>
@@ -72,4 +72,15 @@ void mcp_result_text(struct span result, const char *error, struct buffer *out)
         buffer_put(out, structured.text, structured.n);
     out->failed |= text.failed;
     buffer_free(&text);
+}
+
+void mcp_progress_text(struct span params, char *out, size_t cap)
+{
+    struct span message = span_member(params, "message"), done = span_member(params, "progress"),
+                total = span_member(params, "total");
+    span_plain(message, out, cap);
+    if (*out || !done.n || span_is_string(done))
+        return;
+    snprintf(out, cap, "%.*s%s%.*s", (int)(done.n < 20 ? done.n : 20), done.text, total.n ? " of " : "",
+             (int)(total.n < 20 ? total.n : 20), total.n ? total.text : "");
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -177,7 +178,7 @@ void server_free(struct mcp_server *s)
     buffer_free(&s->err_lines.line);
     buffer_free(&s->unsent);
     buffer_free(&s->making);
-    buffer_free(&s->list);
+    mcp_text_release(s->list);
 }
 
 /* ---- what it answers ------------------------------------------------------------------------------------ */
@@ -187,6 +188,15 @@ static void is_refused(struct mcp_server *s, const char *what, const struct mess
     char text[200];
     span_plain(span_member(m->error, "message"), text, sizeof text);
     server_die(s, "it refuses %s: %s", what, *text ? text : "no reason is given");
+}
+
+/* It is open: its tools, if its capabilities have any. */
+static void list_if_any(struct mcp_server *s, const struct message *m)
+{
+    if (span_is_object(span_member(span_member(m->result, "capabilities"), "tools")))
+        list(s, (struct span){NULL, 0});
+    else
+        server_die(s, "it has no tools");
 }
 
 static void take_initialized(struct mcp_server *s, const struct message *m)
@@ -203,10 +213,7 @@ static void take_initialized(struct mcp_server *s, const struct message *m)
         return;
     }
     message_put_notification(&s->unsent, "notifications/initialized", NULL, 0);
-    if (span_is_object(span_member(span_member(m->result, "capabilities"), "tools")))
-        list(s, (struct span){NULL, 0});
-    else
-        server_die(s, "it has no tools");
+    list_if_any(s, m);
 }
 
 static void take_discovered(struct mcp_server *s, const struct message *m)
@@ -224,20 +231,26 @@ static void take_discovered(struct mcp_server *s, const struct message *m)
     snprintf(s->revision, sizeof s->revision, "%s", MCP_MODERN);
     if (!speaks)
         server_die(s, "it does not speak revision " MCP_MODERN " of MCP, and refuses initialize");
-    else if (!span_is_object(span_member(span_member(m->result, "capabilities"), "tools")))
-        server_die(s, "it has no tools");
     else
-        list(s, (struct span){NULL, 0});
+        list_if_any(s, m);
 }
 
 /* The list is whole. */
 static void take_list(struct mcp_server *s)
 {
-    buffer_free(&s->list);
-    s->list = s->making;
+    struct mcp_text *t = malloc(sizeof *t + s->making.n);
+    if (!t) {
+        server_die(s, "there is no memory for its tools");
+        return;
+    }
+    t->n_user = 1;
+    t->n = s->making.n;
+    if (t->n)
+        memcpy(t->text, s->making.text, t->n);
+    buffer_free(&s->making);
+    mcp_text_release(s->list);
+    s->list = t;
     s->n_tool = s->n_making;
-    s->making = (struct buffer){0};
-    s->is_listed = 1;
     s->state = SERVER_READY;
 }
 

@@ -13,6 +13,7 @@
 #include "mcp/child.h"
 #include "mcp/config.h"
 #include "mcp/message.h"
+#include "mcp/tools.h"
 
 #include <stdint.h>
 
@@ -48,10 +49,9 @@ struct mcp_server {
     int n_broken, n_page, n_logged;
     char last_err[SERVER_STDERR][240];
     int n_err;
-    /* The list that is being made, and the last whole one: definitions as they came, "\n" behind each, [n]. */
-    struct buffer making, list;
+    struct buffer making;  /* the list: definitions as they came, "\n" behind each */
+    struct mcp_text *list; /* the last whole one; NULL: none yet */
     int n_making, n_tool;
-    int is_listed;        /* once at least */
     int is_stale;         /* the server says that its list has changed, or the list's time is over */
     uint64_t stale_at_ns; /* 0: never */
     uint64_t deadline_ns; /* of what it is asked while it is not READY */

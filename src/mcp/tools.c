@@ -9,18 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int find_index(const struct mcp_tools *t, const char *name)
+struct mcp_tool *mcp_tool_find(const struct mcp_tools *t, const char *name)
 {
     for (size_t i = 0; i < t->n; i++)
         if (strcmp(t->tool[i].name, name) == 0)
-            return (int)i;
-    return -1;
-}
-
-const struct mcp_tool *mcp_tool_find(const struct mcp_tools *t, const char *name)
-{
-    int i = find_index(t, name);
-    return i < 0 ? NULL : &t->tool[i];
+            return &t->tool[i];
+    return NULL;
 }
 
 /* ---- names ---------------------------------------------------------------------------------------------- */
@@ -129,7 +123,7 @@ static int take(struct mcp_tool *t, const struct mcp_server *s, int number, stru
 static void name_missing(const struct mcp_server *s, const struct mcp_names *names, const char *field)
 {
     for (int i = 0; i < names->n; i++) {
-        const char *line = s->list.text, *end = line + s->list.n;
+        const char *line = s->list->text, *end = line + s->list->n;
         int is_there = 0;
         for (const char *next; line && line < end && !is_there; line = next + 1) {
             next = memchr(line, '\n', (size_t)(end - line));
@@ -141,45 +135,54 @@ static void name_missing(const struct mcp_server *s, const struct mcp_names *nam
     }
 }
 
-static int add_server(struct mcp_tools *t, const struct mcp_server *s, int number)
+static void add_server(struct mcp_tools *t, const struct mcp_server *s, int number)
 {
-    char *text = malloc(s->list.n + 1);
-    if (!text)
-        return -1;
-    if (s->list.n)
-        memcpy(text, s->list.text, s->list.n);
-    t->text[t->n_text++] = text;
-    t->bytes += s->list.n;
-    for (const char *line = text, *end = text + s->list.n, *next; line < end; line = next + 1) {
+    atomic_fetch_add(&s->list->n_user, 1);
+    t->text[t->n_text++] = s->list;
+    for (const char *line = s->list->text, *end = line + s->list->n, *next; line < end; line = next + 1) {
+        if (t->n == INDEX_TOOLS) {
+            log_line(LOG_WARN, "MCP server %s: there are more than %d tools; its last ones are left out",
+                     s->config->name, INDEX_TOOLS);
+            break;
+        }
         next = memchr(line, '\n', (size_t)(end - line));
         t->n += (size_t)take(&t->tool[t->n], s, number, (struct span){line, (size_t)(next - line)});
     }
     name_missing(s, &s->config->only, "tools");
     name_missing(s, &s->config->deny, "deny");
     name_missing(s, &s->config->allow, "allow");
-    return 0;
 }
 
 struct mcp_tools *mcp_tools_make(const struct mcp_server *server, int n)
 {
     size_t n_tool = 0;
-    int failed = 0;
     struct mcp_tools *t = calloc(1, sizeof *t);
     for (int i = 0; i < n; i++)
         n_tool += (size_t)server[i].n_tool;
     if (!t)
         return NULL;
     t->n_user = 1;
-    t->tool = calloc(n_tool + 1, sizeof *t->tool);
+    t->tool = calloc((n_tool < INDEX_TOOLS ? n_tool : INDEX_TOOLS) + 1, sizeof *t->tool);
     t->text = calloc((size_t)n + 1, sizeof *t->text);
-    failed = !t->tool || !t->text;
-    for (int i = 0; i < n && !failed; i++)
-        if (server[i].is_listed && server[i].state != SERVER_DEAD)
-            failed = add_server(t, &server[i], i);
-    if (!failed && make_unique(t) == 0)
+    for (int i = 0; i < n && t->tool && t->text; i++)
+        if (server[i].list && server[i].state != SERVER_DEAD)
+            add_server(t, &server[i], i);
+    if (t->tool && t->text && make_unique(t) == 0 && mcp_index_make(&t->index, t->tool, t->n) == 0)
         return t;
     mcp_tools_release(t);
     return NULL;
+}
+
+void mcp_text_release(struct mcp_text *t)
+{
+    if (t && atomic_fetch_sub(&t->n_user, 1) == 1)
+        free(t);
+}
+
+struct mcp_tools *mcp_tools_hold(struct mcp_tools *t)
+{
+    atomic_fetch_add(&t->n_user, 1);
+    return t;
 }
 
 void mcp_tools_release(struct mcp_tools *t)
@@ -187,8 +190,25 @@ void mcp_tools_release(struct mcp_tools *t)
     if (!t || atomic_fetch_sub(&t->n_user, 1) > 1)
         return;
     for (int i = 0; i < t->n_text; i++)
-        free(t->text[i]);
+        mcp_text_release(t->text[i]);
+    mcp_index_free(&t->index);
     free(t->text);
     free(t->tool);
     free(t);
+}
+
+int mcp_tools_have(const struct mcp_tools *t, const struct mcp_text *text)
+{
+    for (int i = 0; t && i < t->n_text; i++)
+        if (t->text[i] == text)
+            return 1;
+    return 0;
+}
+
+size_t mcp_tools_bytes(const struct mcp_tools *t, const struct mcp_tools *other)
+{
+    size_t n = t->n * sizeof *t->tool + t->index.n * sizeof *t->index.posting + t->n * sizeof *t->index.length;
+    for (int i = 0; i < t->n_text; i++)
+        n += mcp_tools_have(other, t->text[i]) ? 0 : t->text[i]->n;
+    return n;
 }

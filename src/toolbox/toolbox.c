@@ -24,22 +24,42 @@ static int has_tool(const struct toolbox_provider *p, const char *name)
 
 const struct toolbox_provider *toolbox_owner(const struct toolbox *b, const char *name)
 {
-    for (int i = 0; i < b->n; i++)
-        if (has_tool(&b->provider[i], name))
-            return &b->provider[i];
+    for (int i = 0; i < b->n; i++) {
+        const struct toolbox_provider *p = &b->provider[i];
+        if (has_tool(p, name) || (p->has && p->has(p->self, name)))
+            return p;
+    }
     return NULL;
 }
 
-/* The elements of a list, as they are written. */
+/* The elements of a list, as they are written, behind those that are there. */
 static void put_elements(struct buffer *out, const char *text, size_t n)
 {
     static const char blank[] = " \t\r\n";
-    const char *end = text + n;
+    const char *end = text + n - 1;
     while (text < end && strchr(blank, *text))
         text++;
-    while (end > text && strchr(blank, end[-1]))
+    while (end > text && strchr(blank, *end))
         end--;
-    buffer_put(out, text + 1, (size_t)(end - text) - 2);
+    for (text++; text < end && strchr(blank, *text);)
+        text++;
+    if (text < end && out->n > 1)
+        buffer_puts(out, ",");
+    buffer_put(out, text, (size_t)(end - text));
+}
+
+int toolbox_govern(struct toolbox *b, struct error *err)
+{
+    b->governs.n = 0;
+    buffer_puts(&b->governs, "[");
+    for (int i = 0; i < b->n; i++) {
+        const struct toolbox_provider *p = &b->provider[i];
+        put_elements(&b->governs, p->governs ? p->governs->text : p->text, p->governs ? p->governs->n : p->n);
+    }
+    buffer_puts(&b->governs, "]");
+    if (b->governs.failed)
+        return error_set(err, ERR_MEMORY, "no memory for the tools");
+    return b->accepts ? b->accepts(b->accepts_arg, b->governs.text, b->governs.n, err) : 0;
 }
 
 int toolbox_add(struct toolbox *b, const struct toolbox_provider *p, struct error *err)
@@ -54,21 +74,14 @@ int toolbox_add(struct toolbox *b, const struct toolbox_provider *p, struct erro
     }
     if (b->n == TOOLBOX_PROVIDERS)
         return error_set(err, ERR_BUG, "more than %d providers of tools", TOOLBOX_PROVIDERS);
-    int is_first = json_array_size(b->shown) == 0;
     if (!b->shown)
         b->shown = json_array();
-    if (b->governs.n)
-        b->governs.n--; /* its bracket */
-    else
-        buffer_puts(&b->governs, "[");
-    if (!is_first && json_array_size(p->list))
-        buffer_puts(&b->governs, ",");
-    put_elements(&b->governs, p->text, p->n);
-    buffer_puts(&b->governs, "]");
-    if (!b->shown || json_array_extend(b->shown, (json_t *)p->list) || b->governs.failed)
+    if (!b->shown || json_array_extend(b->shown, (json_t *)p->list))
         return error_set(err, ERR_MEMORY, "no memory for the tools");
     b->provider[b->n++] = *p;
-    return 0;
+    int rounds = p->rounds ? p->rounds : TOOLBOX_ROUNDS;
+    b->rounds = rounds > b->rounds ? rounds : b->rounds;
+    return toolbox_govern(b, err);
 }
 
 void toolbox_free(struct toolbox *b)

@@ -3,6 +3,7 @@
  *
  *   toolbox.c         the list, calls, what becomes of results
  *   library_tools.c   search_library and open_article
+ *   mcp_tools.c       tools of MCP servers, and search_tools, which finds those that the model is not told of
  *   passages.c        numbers of passages, and the citations of an answer
  *
  * All that comes in is hostile: arguments were written by a model, results by whoever wrote the files. A result is text, valid UTF-8 of at
@@ -20,7 +21,7 @@ struct error;
 enum {
     TOOLBOX_PROVIDERS = 4,
     TOOLBOX_RESULT = 100000, /* characters: of a longer one the head and the tail are kept */
-    TOOLBOX_ROUNDS = 8 /* answers of a turn that may call what runs unasked; in the last one nothing may be called */
+    TOOLBOX_ROUNDS = 8 /* answers of a turn whose calls run without its client; in the last one nothing may be called */
 };
 
 struct toolbox_call {
@@ -47,8 +48,12 @@ struct toolbox_provider {
     size_t n;
     const struct json_t *list; /* what the model is told of them */
     int asks;                  /* 1: a person is asked before each call */
+    int rounds;                /* more than TOOLBOX_ROUNDS; 0: that many */
     toolbox_caller *call;      /* NULL: somebody else runs them, and the turn ends with a call */
     void *self;
+    /* Of a provider that may be called by more names than the model is told of; else NULL. */
+    const struct buffer *governs;             /* a list as text is, which changes; it governs instead */
+    int (*has)(void *self, const char *name); /* 1: one of these names */
 };
 
 struct toolbox {
@@ -56,11 +61,18 @@ struct toolbox {
     int n;
     struct json_t *shown;  /* the list as the model is told of it; NULL: no tools */
     struct buffer governs; /* the list that calls obey */
+    int rounds;            /* answers of a turn, the last of which calls nothing: the most that a provider has */
+    /* Whether calls can be held to a list. -1: *err says why not. NULL: always. */
+    int (*accepts)(void *arg, const char *list, size_t n, struct error *err);
+    void *accepts_arg;
 };
 
 /* *p is copied; what it points to lives longer than the toolbox. -1: two tools have one name, or no memory. */
 int toolbox_add(struct toolbox *b, const struct toolbox_provider *p, struct error *err);
 void toolbox_free(struct toolbox *b);
+
+/* Makes governs anew, when what governs a provider's calls has changed. -1: no memory, or calls cannot be held to it (accepts). */
+int toolbox_govern(struct toolbox *b, struct error *err);
 
 /* The provider of a tool; NULL: none has it. */
 const struct toolbox_provider *toolbox_owner(const struct toolbox *b, const char *name);

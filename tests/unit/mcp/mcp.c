@@ -39,10 +39,28 @@ static void list_many(struct span id, int n)
     say("]}}");
 }
 
+/* Lists that change: of "changes" with each call, and it says so; of "timed" with each listing, and none lasts. */
+static int n_change;
+
+static void list_changing(const char *kind, struct span id)
+{
+    char result[200];
+    n_change += strcmp(kind, "timed") == 0;
+    snprintf(result, sizeof result, "\"result\":{\"tools\":[{\"name\":\"t%d\",\"inputSchema\":{}}]%s}", n_change,
+             strcmp(kind, "timed") == 0 ? ",\"ttlMs\":0" : "");
+    answer(id, result);
+}
+
 static void list_tools(const char *kind, struct span id)
 {
+    if (strcmp(kind, "changes") == 0 || strcmp(kind, "timed") == 0) {
+        list_changing(kind, id);
+        return;
+    }
     if (strcmp(kind, "many") == 0)
         list_many(id, 12000);
+    else if (strcmp(kind, "stalls") == 0 && n_change > 0)
+        return;
     else if (strcmp(kind, "pages") == 0)
         answer(id, "\"result\":{\"tools\":[{\"name\":\"p\",\"inputSchema\":{}}],\"nextCursor\":\"more\"}");
     else if (strcmp(kind, "odd") == 0)
@@ -68,6 +86,10 @@ static void call(const char *kind, const struct message *m)
         exit(0);
     } else if (strcmp(kind, "silent") == 0) {
         return;
+    } else if (strcmp(kind, "changes") == 0 || strcmp(kind, "stalls") == 0) {
+        n_change++;
+        say("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}");
+        answer(m->id, "\"result\":{\"content\":[]}");
     } else if (strcmp(kind, "junk") == 0) {
         for (int i = 0; i < 100; i++)
             say("tick");
@@ -291,6 +313,78 @@ static void lists_are_bounded_and_names_unique(void **state)
     close_all(m);
 }
 
+static int has_tool(struct mcp *m, const char *name)
+{
+    struct mcp_tools *t = mcp_tools(m);
+    int has = mcp_tool_find(t, name) != NULL;
+    mcp_tools_release(t);
+    return has;
+}
+
+static int n_asked;
+static int give_up(void *arg)
+{
+    (void)arg;
+    return n_asked++ > 0;
+}
+
+static void lists_are_asked_for_again(void **state)
+{
+    static const char *const kinds[] = {"changes", "old"};
+    struct mcp *m = open_kinds(kinds, 2, "");
+    (void)state;
+    assert_int_equal(mcp_refresh(m, NULL, NULL), 0);
+    assert_true(has_tool(m, "changes__t0"));
+    struct mcp_tools *held = mcp_tools(m);
+    expect(m, "changes__t0", "");
+    assert_true(has_tool(m, "changes__t0")); /* not within a turn */
+    assert_int_equal(mcp_refresh(m, NULL, NULL), 1);
+    assert_true(has_tool(m, "changes__t1"));
+    assert_false(has_tool(m, "changes__t0"));
+    assert_true(has_tool(m, "old__echo"));
+    assert_non_null(mcp_tool_find(held, "changes__t0"));
+    assert_int_equal(mcp_refresh(m, NULL, NULL), 0);
+    expect(m, "changes__t1", "");
+    assert_int_equal(mcp_refresh(m, NULL, NULL), 0); /* somebody still has the one before */
+    assert_true(has_tool(m, "changes__t1"));
+    mcp_tools_release(held);
+    assert_int_equal(mcp_refresh(m, NULL, NULL), 1);
+    assert_true(has_tool(m, "changes__t2"));
+    close_all(m);
+}
+
+static void lists_have_their_time(void **state)
+{
+    static const char *const kinds[] = {"timed"};
+    struct mcp *m = open_kinds(kinds, 1, "");
+    (void)state;
+    for (int i = 2; i < 5; i++) {
+        char name[20];
+        snprintf(name, sizeof name, "timed__t%d", i);
+        assert_int_equal(mcp_refresh(m, NULL, NULL), 1);
+        assert_true(has_tool(m, name));
+    }
+    close_all(m);
+}
+
+/* A server that is ill when its list is asked for again: who waits may give up, and then it has failed; the others' tools are there. */
+static void a_list_may_not_come_again(void **state)
+{
+    static const char *const kinds[] = {"stalls", "old"};
+    struct mcp *m = open_kinds(kinds, 2, "");
+    (void)state;
+    expect(m, "stalls__echo", "");
+    n_asked = 0;
+    assert_int_equal(mcp_refresh(m, give_up, NULL), 0);
+    assert_int_equal(n_asked, 2);
+    assert_true(has_tool(m, "stalls__echo"));
+    mcp_refresh(m, NULL, NULL);
+    assert_int_equal(was_said("MCP server stalls: it does not answer within 2 s"), 1);
+    assert_true(has_tool(m, "old__echo"));
+    expect(m, "old__echo", "{");
+    close_all(m);
+}
+
 static void a_stubborn_program_is_killed(void **state)
 {
     static const char *const kinds[] = {"stubborn"};
@@ -398,6 +492,9 @@ int main(int argc, char **argv)
                                        cmocka_unit_test(the_others_work),
                                        cmocka_unit_test(calls_end_whatever_servers_do),
                                        cmocka_unit_test(lists_are_bounded_and_names_unique),
+                                       cmocka_unit_test(lists_are_asked_for_again),
+                                       cmocka_unit_test(lists_have_their_time),
+                                       cmocka_unit_test(a_list_may_not_come_again),
                                        cmocka_unit_test(a_stubborn_program_is_killed),
                                        cmocka_unit_test(nothing_outlives_a_kill),
                                        cmocka_unit_test(config_errors_are_named),

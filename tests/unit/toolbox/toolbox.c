@@ -1,4 +1,4 @@
-/* links: toolbox library base */
+/* links: toolbox library mcp base */
 /* Tools of several providers as one list; calls, and what becomes of hostile results. */
 #include "toolbox/toolbox.h"
 
