@@ -409,8 +409,8 @@ void session_refuse(struct batch *b, int first, int n, int n_right)
 void session_commit(struct batch *b)
 {
     for (int r = 0; r < b->n_rows; r++)
-        if (b->dead[r] == ROW_REFUSED)
-            continue;
+        if (b->dead[r] == ROW_REFUSED) /* behind those of its sequence that hold */
+            seq_trim(b->seq[r]);
         else if (b->dead[r])
             seq_invalidate(b->seq[r]);
         else if (b->seq[r]->n_pos < b->pos[r] + 1)

@@ -103,7 +103,7 @@ void session_draft(struct session *s, struct batch *b, struct sequence *seq, int
 void session_refuse(struct batch *b, int first, int n, int n_right);
 
 /* After model_forward(): the positions of rows that were computed become their sequences' own; sequences whose rows left the step are
- * invalid. Pages that no window sees any more are given back. */
+ * invalid. Pages that no window sees any more are given back, and those of refused rows alone. */
 void session_commit(struct batch *b);
 
 #endif

@@ -162,6 +162,13 @@ void seq_commit(struct sequence *seq, int n_pos)
     }
 }
 
+void seq_trim(struct sequence *seq)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        while (seq->n_page[k] > seq->first_page[k] && seq->n_page[k] > pages_of(seq->n_pos))
+            drop(seq, k, --seq->n_page[k]);
+}
+
 void seq_clear(struct sequence *seq)
 {
     for (int k = 0; k < KV_KINDS; k++) {

@@ -121,6 +121,9 @@ int seq_reserve(struct sequence *seq, int n_pos);
 /* The positions below n_pos are computed. Releases the pages that windows have left. */
 void seq_commit(struct sequence *seq, int n_pos);
 
+/* Releases the pages behind the committed positions: those of rows that do not count. */
+void seq_trim(struct sequence *seq);
+
 /* Of the rows of the last step, which left states in seq->kept, the first n > 0 hold, but not all: the state is that after them again. The
  * block of the refused state takes the place of theirs in seq->kept. Without a state, or without such blocks, it does nothing. */
 void seq_go_back(struct sequence *seq, int n);

@@ -107,6 +107,24 @@ static void cleared(void **state)
 }
 
 /* A page goes back when its last user gives it back. */
+/* Pages behind what is committed go back, and no others. */
+static void trimmed(void **state)
+{
+    struct sequence *seq = &w.seq[0];
+    (void)state;
+    assert_int_equal(seq_reserve(seq, 3 * KV_PAGE + 1), 0);
+    seq_commit(seq, KV_PAGE + 1);
+    seq_trim(seq);
+    assert_int_equal(seq->n_page[KV_FULL], 2);
+    seq_commit(seq, 2 * KV_PAGE);
+    seq_trim(seq);
+    assert_int_equal(seq->n_page[KV_FULL], 2);
+    expect_balance();
+    seq_commit(seq, 0);
+    seq_trim(seq);
+    assert_int_equal(w.pools[KV_FULL].n_free, PAGES);
+}
+
 static void users(void **state)
 {
     (void)state;
@@ -346,6 +364,7 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(reserve),
                                        TEST(pool_runs_out),
                                        TEST(cleared),
+                                       TEST(trimmed),
                                        TEST(users),
                                        TEST(by_chance),
                                        TEST(written_pages_are_apart),
