@@ -145,7 +145,7 @@ struct stoker_options {
     int n_draft;
     /* What requests without drafts of their own draft: "off" (default), or "ngram": what their constraints force, else what their texts
      * repeat; "mtp": of these what is likely, else what a layer of the model predicts, which is loaded for it (a model without one drafts
-     * as with "ngram"); "auto": as "ngram", and of requests' own drafts, as many as are worth their time. With them n_draft 0 is 8. */
+     * as with "ngram"); "auto": of all of these, and of requests' own drafts, as many as are worth their time. With them n_draft 0 is 8. */
     const char *draft;
     uint64_t
         capture_memory; /* bytes for recorded rows on their way to files, of all requests; 0: nothing can be recorded */

@@ -11,6 +11,9 @@
  *     coins     drafts that hold as often as a coin says: none, some, all, and the same answers
  *     settings  answers where it leads most of the time: many hold in small chunks, together, streamed, with preemption, behind known
  *               prefixes; and every answer and log-probability is that without drafts
+ *     waiting   what a text leaves behind for others is the same to the bit, whether its pairs were computed at once or had waited: as many
+ *               drafts of one that goes on from there
+ *     priced    --draft auto: the layer's drafts and others, as many as chance takes, and as many as are worth it
  *     unbound   a file in which a tensor of the layer is missing, or has another shape: the other sources' drafts, the same answers, pages
  *               as without such a layer
  *     unread    where it has experts, one of the layer that cannot be read: the same answers, with which nothing is drafted any more
@@ -433,6 +436,84 @@ static void settings(const char *path)
     in_setting(path, "few pages", &o, TEXTS, 0);
 }
 
+static int drafts_nothing(void *arg, const stoker_token *history, size_t n, int most, stoker_token *out)
+{
+    (void)arg, (void)history, (void)n, (void)most, (void)out;
+    return 0;
+}
+
+/* A text of a prompt and an answer, in which nothing is drafted, or which is all a prompt; then what goes on from it, with drafts. */
+static int goes_on(const char *path, int t, int first, int as_prompt, struct answer *a)
+{
+    struct stoker_options o = options("mtp");
+    o.cache_ram = 64 << 20;
+    struct stoker *s = engine(path, &o);
+    struct stoker_request r = as_prompt ? scripted(text[t], lengths[t] + first - 1, 1)
+                                        : scripted(text[t], lengths[t], first);
+    r.no_cache = 0;
+    r.draft = drafts_nothing;
+    int ok = s && ask(s, &r, a) == 0;
+    r = scripted(text[t], lengths[t] + first, LENGTH - first);
+    r.no_cache = 0;
+    ok = ok && ask(s, &r, a) == 0 && a->end.u.end.n_cached == (size_t)(lengths[t] + first - 1);
+    stoker_close(s);
+    return ok;
+}
+
+static void waiting(const char *path)
+{
+    struct answer a, b;
+    char detail[80];
+    size_t drafted = 0;
+    int ok = make_texts(path);
+    for (int i = 0; i < 2 * TEXTS && ok; i++) {
+        int t = i / 2, first = i % 2 ? NEXTN_BEHIND + 2 : 14; /* more than may wait, and fewer */
+        ok = goes_on(path, t, first, 0, &a) && goes_on(path, t, first, 1, &b) && same(&a, &b) &&
+             a.end.u.end.n_drafted == b.end.u.end.n_drafted && a.end.u.end.n_accepted == b.end.u.end.n_accepted;
+        drafted += a.end.u.end.n_drafted;
+    }
+    snprintf(detail, sizeof detail, "%zu drafts", drafted);
+    verdict(path, "waiting", ok && drafted > 40, detail);
+}
+
+/* One at a time, and all together: by chance, then by price. */
+static void priced(const char *path)
+{
+    struct stoker_options o = options("auto");
+    char detail[80];
+    unsigned long long drafted = 0, accepted = 0;
+    o.n_parallel = TEXTS;
+    int ok = make_texts(path);
+    for (int way = 0; way < 4 && ok; way++) {
+        o.memory = way % 2 ? STOKER_MEMORY_MIN : STOKER_MEMORY_MAX;
+        struct stoker *s = engine(path, &o);
+        struct stoker_request r[TEXTS];
+        struct stoker_stats stats = {0};
+        struct stoker_error err;
+        struct answer a;
+        stoker_id id[TEXTS];
+        ok = s != NULL;
+        if (ok)
+            s->price.coin = way < 2 ? 5 : 0;
+        for (int t = 0, n = way % 2 ? TEXTS : 1; t < TEXTS && ok; t += n) {
+            for (int i = 0; i < n; i++)
+                r[i] = scripted(text[t + i], lengths[t + i], LENGTH);
+            ok = stoker_submit_all(s, r, (size_t)n, id, &err) == 0;
+            for (int i = 0; i < n && ok; i++) {
+                collect(s, id[i], &a);
+                ok = same(&truths[t + i], &a);
+            }
+        }
+        if (s)
+            stoker_stats_of(s, &stats);
+        drafted += way < 2 ? stats.drafted_tokens : 0;
+        accepted += way < 2 ? stats.accepted_tokens : 0;
+        stoker_close(s);
+    }
+    snprintf(detail, sizeof detail, "by chance %llu of %llu drafts", accepted, drafted);
+    verdict(path, "priced", ok && drafted > 40 && 4 * accepted > drafted, detail);
+}
+
 /* ---- files that are not whole -------------------------------------------------------------------------------------------------------- */
 
 enum { LOADED = 1 << 16 };                 /* bytes: reads of so many are those of the whole file when it is opened */
@@ -565,6 +646,10 @@ static void run_model(const char *path)
         coins(path);
     if (wanted("settings"))
         settings(path);
+    if (wanted("waiting"))
+        waiting(path);
+    if (wanted("priced"))
+        priced(path);
     if (wanted("unbound"))
         unbound(path);
     if (wanted("unread") && has_experts(path))

@@ -99,8 +99,8 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->n_threads = o->n_threads;
     w->n_draft = o->n_draft;
     w->priced = o->draft && strcmp(o->draft, "auto") == 0;
-    w->nextn = o->draft && strcmp(o->draft, "mtp") == 0;
-    w->ngrams = w->priced || w->nextn || (o->draft && strcmp(o->draft, "ngram") == 0);
+    w->nextn = w->priced || (o->draft && strcmp(o->draft, "mtp") == 0);
+    w->ngrams = w->nextn || (o->draft && strcmp(o->draft, "ngram") == 0);
     w->nextn = w->nextn && !o->importance; /* what is collected is the text's */
     if (w->ngrams && !w->n_draft)
         w->n_draft = DRAFTS;

@@ -289,7 +289,8 @@ struct tables_request plan_tables(const struct plan *p, const struct model *m)
                                    .n_parallel = p->n_parallel,
                                    .n_ctx = p->n_ctx,
                                    .ngrams = p->ngrams,
-                                   .nextn = p->nextn ? m->p.n_embd : 0};
+                                   .nextn = p->nextn ? m->p.n_embd : 0,
+                                   .nextn_rows = nextn_rows(p->n_draft)};
 }
 
 struct plan plan_price(const struct planner *pl, const struct config *asked)

@@ -47,11 +47,11 @@ static int check_use(struct session *s, enum session_use use, struct error *err)
     return -1;
 }
 
-/* A model without such a layer drafts by the other sources. */
-static void bind_nextn(struct session *s)
+/* A model without such a layer drafts by the other sources. Where it is one of several, nobody asked for it by name. */
+static void bind_nextn(struct session *s, int one_of_several)
 {
     struct error why = {0};
-    if (model_bind_nextn(s->model, &why))
+    if (model_bind_nextn(s->model, &why) && !(one_of_several && why.code == ERR_UNSUPPORTED))
         log_line(LOG_WARN, "%s; drafts are what texts repeat and constraints force", why.text);
 }
 
@@ -68,7 +68,7 @@ int session_prepare(struct session **out, const char *path, const struct session
     if (opened == 0 && model_open_as(&s->model, s->file, opt->pooling, err) == 0) {
         int failed = check_use(s, opt->use, err);
         if (!failed && request.nextn)
-            bind_nextn(s);
+            bind_nextn(s, request.priced);
         s->kv = request.kv = model_kv(s->model, request.kv);
         int has_tokenizer = !failed && tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0;
         if (has_tokenizer && s->model->p.pooling) {
@@ -170,7 +170,8 @@ static int init_tables(struct session *s, struct error *err)
     for (int i = 0; i < p->n_parallel && p->ngrams; i++)
         ngram_init(&t->ngram[i], t->ngram_memory + (size_t)i * ngram_bytes(p->n_ctx), p->n_ctx);
     for (int i = 0; i < p->n_parallel && p->nextn; i++)
-        t->pairs.nextn[i] = (struct nextn){.h = t->pairs.nextn_h + (size_t)i * (size_t)s->model->p.n_embd};
+        t->pairs.nextn[i] = (struct nextn){.h = t->pairs.nextn_h + (size_t)i * (size_t)nextn_rows(p->n_draft) *
+                                                                       (size_t)s->model->p.n_embd};
     s->sampler = sampler_init(t->sampler, n_vocab);
     for (int i = 0; i < p->n_parallel; i++)
         t->sampling_history[i] = (struct sampling_history){.memory = t->history_memory + (size_t)i * t->history_bytes,

@@ -27,7 +27,7 @@ struct pair_tables {
     float
         *h; /* [n_chunk + 1][n_embd] rows behind the last norm: of a batch, then of its pairs; the last one is spare */
     struct nextn *nextn; /* [n_parallel] beside seq */
-    float *nextn_h;      /* [n_parallel][n_embd] of theirs */
+    float *nextn_h;      /* [n_parallel][nextn_rows()][n_embd] of theirs */
 };
 
 struct session_tables {
@@ -52,7 +52,8 @@ struct session_tables {
 struct tables_request {
     int n_vocab, n_logits, n_chunk, n_parallel, n_ctx;
     int ngrams; /* 1: with those of drafts by what texts repeat */
-    int nextn;  /* values of a row, where a layer of the model drafts; 0: none does */
+    int nextn;  /* values of a row, where a layer of the model drafts; 0: none does; and rows of each sequence */
+    int nextn_rows;
 };
 
 /* Allocates them. Their contents are undefined. -1: the arena is too small. */

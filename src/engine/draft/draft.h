@@ -21,6 +21,7 @@ struct draft {
     int is_off;           /* 1: something that a step with drafts needed was unreadable; the answer goes on without */
     int n_forced;         /* of those of this step, the first ones: what the constraint forces */
     enum draft_kind kind; /* of the others */
+    int32_t guess;        /* the first of those that were proposed, not yet computed; -1: none */
     int predicted;        /* 1: these are the prediction's */
     int by_nextn;         /* 1: the model's own layer made them; reach: so many it makes next (0: it has made none) */
     int reach;

@@ -6,12 +6,16 @@
 #include <stdint.h>
 
 enum { NEXTN_MOST = 4 }; /* drafts of a sequence in a step: each is made from the one before it, and holds less often */
+enum { NEXTN_BEHIND = 32 }; /* pairs that may wait: so many at once take little more than one */
 
 struct nextn {
     uint64_t text; /* its number; 0: none yet */
     int n;         /* the layer has keys and values of the pairs of positions [1, n) */
-    int at;        /* h is that of position at - 1; 0: it is not known */
-    float *h;      /* [n_embd] */
+    int first, at; /* h has the rows of positions [first, at), those of pairs that wait; at 0: none is known */
+    float *h;      /* [nextn_rows()][n_embd] */
 };
+
+/* Rows of a sequence's h: a step with n_draft drafts finds place behind those that wait. */
+static inline int nextn_rows(int n_draft) { return NEXTN_BEHIND + n_draft + 2; }
 
 #endif

@@ -3,6 +3,8 @@
 
 #include "base/rng.h"
 
+#include <string.h>
+
 enum { MOST_OFFERS = 128 };
 /* Plain steps before drafts; steps with drafts until the next plain one, for each of those that there were, and at most. */
 enum { FRESH = 2, AGAIN = 8, SELDOM = 64 };
@@ -10,19 +12,21 @@ enum { KNOWN = 4 }; /* steps with drafts, until their price is taken for known *
 static const double by_text = 1.0 / 32, by_all = 1.0 / 192, /* how fast acceptance is learnt */
     back = 1.0 / 1000,                                      /* and forgotten, where drafts are there and not computed */
     by_step = 1.0 / 6, memory = 0.97,                       /* plain steps; what drafts add */
+    by_plain = 1.0 / 16,                                    /* what is read for drafts, by what is read anyway */
     worth = 1.02,                                           /* times as many tokens a second, or none is drafted */
-    income = 0.01, debt = 3, wealth = 8;                    /* of time; in plain steps: least and most credit */
-static const double at_first[DRAFT_KINDS] = {0.6, 0.8, 0.8, 0.75, 0.55, 0.4};
+    income = 0.01, debt = 3, wealth = 8,                    /* of time; in plain steps: least and most credit */
+    pass_at_first = 0.1, fresh_at_first = 0.7;              /* of a plain step; of experts: until they are known */
+/* Of the layer: DeepSeek-V3, arXiv 2412.19437, section 5.4.3. */
+static const double at_first[DRAFT_KINDS] = {0.6, 0.8, 0.8, 0.75, 0.55, 0.4, 0.85};
 
 void price_init(struct price *p)
 {
-    *p = (struct price){.set = 0};
+    *p = (struct price){.cold = -1, .fresh = fresh_at_first};
     for (int kind = 0; kind < DRAFT_KINDS; kind++)
         for (int i = 0; i < DRAFT_PLACES; i++)
             p->usual.often[kind][i] = at_first[kind];
-    for (int i = 0; i < PRICE_SIZES; i++) { /* until it is known: a third of a step for each draft, as of 1 and of 4 */
-        p->fit[i] = (struct price_fit){.n = 0.5, .k = 1.25, .kk = 4.25, .y = 1.25 / 3, .ky = 4.25 / 3};
-    }
+    for (int i = 0; i < PRICE_SIZES; i++) /* a third for each draft, as of 1 and of 4 */
+        p->size[i].rest = (struct price_line){.n = 0.5, .k = 1.25, .kk = 4.25, .y = 1.25 / 3, .ky = 4.25 / 3};
 }
 
 void acceptance_begin(struct acceptance *a, const struct price *p)
@@ -55,14 +59,14 @@ void acceptance_learn(struct acceptance *a, struct price *p, enum draft_kind kin
 
 /* ---- what drafts add -------------------------------------------------------------------------------------------------------- */
 
-static struct price_fit *fit_of(struct price *p, int decoding)
+static struct price_size *size_of(struct price *p, int decoding)
 {
     int size = 31 - __builtin_clz((unsigned)decoding | 1);
-    return &p->fit[size < PRICE_SIZES ? size : PRICE_SIZES - 1];
+    return &p->size[size < PRICE_SIZES ? size : PRICE_SIZES - 1];
 }
 
-/* What n drafts add to a step, as a share of it: never less than nothing, and not less for more of them. */
-static double added(const struct price_fit *f, int n)
+/* What n drafts add: never less than nothing, and not less for more of them. */
+static double line_at(const struct price_line *f, int n)
 {
     double by_k = f->n * f->kk - f->k * f->k, slope = by_k > 1e-9 ? (f->n * f->ky - f->k * f->y) / by_k : f->y / f->k;
     slope = slope > 0 ? slope : 0;
@@ -70,68 +74,165 @@ static double added(const struct price_fit *f, int n)
     return n > 0 && sum > 0 ? sum : 0;
 }
 
-static void learn_added(struct price_fit *f, int n, double share)
+static void line_learn(struct price_line *f, int n, double y)
 {
-    double most = 1 + 2 * added(f, n);
-    if (f->seen < KNOWN)
-        f->seen++;
-    else
-        share = share < most ? share : most; /* an interrupted step is no price */
     f->n = f->n * memory + 1;
     f->k = f->k * memory + n;
     f->kk = f->kk * memory + (double)n * n;
-    f->y = f->y * memory + share;
-    f->ky = f->ky * memory + share * n;
+    f->y = f->y * memory + y;
+    f->ky = f->ky * memory + y * n;
 }
 
-void price_learn(struct price *p, int decoding, int n_drafted, int n_right, double seconds)
+static double recent(double mean, double now, int n)
 {
-    double least = -debt * p->plain, most = wealth * p->plain;
-    if (decoding < 1 || seconds <= 0 || (n_drafted && p->plain <= 0))
-        return;
-    if (n_drafted == 0) {
-        double t = p->n_plain && seconds > 3 * p->plain ? 3 * p->plain : seconds;
-        double rate = 1.0 / (1 + p->n_plain);
-        p->plain = p->n_plain ? p->plain + (t - p->plain) * (rate > by_step ? rate : by_step) : t;
-        p->n_plain++;
-        p->since = 0;
-        p->credit += income * seconds;
-        return;
+    double rate = 1.0 / (1 + n);
+    return mean + (now - mean) * (rate > by_step ? rate : by_step);
+}
+
+/* Experts of n rows behind others, as a share of theirs: each row's are new by as much less than the one's before it. */
+static double grown(double fresh, int rows, int n)
+{
+    double share = 1, before = 0, behind = 0;
+    for (int i = 0; i < rows + n; i++, share *= fresh)
+        *(i < rows ? &before : &behind) += share;
+    return behind / before;
+}
+
+static void learn_fresh(struct price *p, int rows, int n, double share)
+{
+    double low = 0, high = 1;
+    for (int i = 0; i < 20; i++)
+        *(grown((low + high) / 2, rows, n) < share ? &low : &high) = (low + high) / 2;
+    p->fresh = recent(p->fresh, low, p->n_fresh++);
+}
+
+/* Seconds that are waited for an expert that is read. */
+static double miss(const struct price *p) { return p->reads > 0 ? p->read_wait / p->reads : 0; }
+
+/* Of a plain step the seconds but for experts and reads, which rows take. */
+static double rest_of(const struct price *p)
+{
+    double rest = p->plain - p->waited - p->experts * p->expert;
+    return rest > p->plain / 20 ? rest : p->plain / 20;
+}
+
+/* What n drafts add to a plain step, as a share of it. */
+static double added(const struct price *p, const struct price_size *f, int decoding, int n)
+{
+    double experts = p->experts * grown(p->fresh, decoding, n);
+    return (line_at(&f->rest, n) * rest_of(p) + experts * (p->expert + p->cold * miss(p))) / p->plain;
+}
+
+static double within(double x, double low, double high) { return x < low ? low : x > high ? high : x; }
+
+static void learn_reads(struct price *p, const struct step_cost *took)
+{
+    p->reads = p->reads * memory + took->misses;
+    p->read_wait = p->read_wait * memory + took->waited;
+}
+
+static void learn_plain(struct price *p, const struct step_cost *took)
+{
+    int n = p->n_plain++;
+    double seconds = n && took->seconds > 3 * p->plain ? 3 * p->plain : took->seconds;
+    p->plain = recent(p->plain, seconds, n);
+    p->waited = recent(p->waited, took->waited, n);
+    p->misses = recent(p->misses, took->misses, n);
+    p->experts = recent(p->experts, took->experts, n);
+    if (took->experts > 0) {
+        p->expert = recent(p->expert, took->expert_seconds / took->experts, n);
+        p->cold += (took->misses / took->experts - p->cold) * (p->cold < 0 ? 1 : by_plain);
     }
-    p->since++;
-    learn_added(fit_of(p, decoding), n_drafted, seconds / p->plain - 1);
-    p->credit += income * seconds + n_right * p->plain / decoding - (seconds - p->plain);
-    p->credit = p->credit < 2 * least ? 2 * least : p->credit > most ? most : p->credit;
+    p->since = 0;
+}
+
+/* What experts add is known for itself; the rest is that of rows. */
+static void learn_added(struct price *p, int decoding, int n, const struct step_cost *took)
+{
+    struct price_size *f = size_of(p, decoding);
+    double experts = took->experts > p->experts ? took->experts - p->experts : 0,
+           rest = (took->seconds - p->plain - experts * p->expert - (took->waited - p->waited)) / rest_of(p),
+           most = 1 + 2 * line_at(&f->rest, n);
+    if (f->seen < KNOWN)
+        f->seen++;
+    else
+        rest = rest < most ? rest : most; /* an interrupted step is no price */
+    line_learn(&f->rest, n, rest);
+    if (p->experts > 0)
+        learn_fresh(p, decoding, n, experts / p->experts);
+    if (experts > 0)
+        p->cold += (within((took->misses - p->misses) / experts, 0, 1) - p->cold) * by_step;
+}
+
+static void learn_pass(struct price *p, const struct step_cost *took)
+{
+    double seconds = took->drafting / took->n_pass;
+    p->pass += p->pass > 0 ? ((seconds < 3 * p->pass ? seconds : 3 * p->pass) - p->pass) * by_step : seconds;
+}
+
+void price_learn(struct price *p, int decoding, int n_drafted, int n_right, const struct step_cost *took)
+{
+    double least = -debt * p->plain, most = wealth * p->plain, seconds = took->seconds + took->drafting;
+    if (decoding < 1 || took->seconds <= 0 || (n_drafted && p->plain <= 0))
+        return;
+    learn_reads(p, took);
+    if (took->n_pass)
+        learn_pass(p, took);
+    p->credit += income * seconds - took->drafting;
+    if (n_drafted == 0) {
+        learn_plain(p, took);
+    } else {
+        p->since++;
+        p->credit += n_right * p->plain / decoding - (took->seconds - p->plain);
+        learn_added(p, decoding, n_drafted, took);
+    }
+    p->credit = p->plain > 0 && least < 0 ? within(p->credit, 2 * least, most) : p->credit;
 }
 
 /* ---- choosing --------------------------------------------------------------------------------------------------------------- */
 
 /* Drafts that are there and are not computed may be better than they were: those that would be the first. */
-static void forget(const struct price *p, struct offer *o)
+static void forget(const struct price *p, struct acceptance *of, enum draft_kind kind)
 {
-    enum draft_kind kind = o->n_forced ? DRAFT_FORCED : o->kind;
     double usual = at_first[kind];
     for (int i = 0; i < DRAFT_PLACES; i++)
-        learn(&o->of->often[kind][i], usual > p->usual.often[kind][i] ? usual : p->usual.often[kind][i], back);
+        learn(&of->often[kind][i], usual > p->usual.often[kind][i] ? usual : p->usual.often[kind][i], back);
+}
+
+static enum draft_kind kind_of(const struct offer *o, int i)
+{
+    return o->by_layer ? DRAFT_LAYER : i < o->n_forced ? DRAFT_FORCED : o->kind;
 }
 
 static double often(const struct offer *o, int i)
 {
-    int forced = i < o->n_forced, place = forced ? i : i - o->n_forced;
-    return o->of->often[forced ? DRAFT_FORCED : o->kind][place < DRAFT_PLACES ? place : DRAFT_PLACES - 1];
+    enum draft_kind kind = kind_of(o, i);
+    int place = kind == DRAFT_FORCED || o->by_layer ? i : i - o->n_forced;
+    return o->of->often[kind][place < DRAFT_PLACES ? place : DRAFT_PLACES - 1];
 }
 
 /* Now and then more or fewer are tried: from steps of one size nobody learns what a draft adds. */
 static int tried(const struct price *p, int n)
 {
-    return p->since % 16 == 7 ? 2 * n + 1 : p->since % 16 == 15 ? (n + 1) / 2 : n;
+    return p->since % 32 == 15 ? 2 * n + 1 : p->since % 32 == 31 ? (n + 1) / 2 : n;
+}
+
+/* What the layer's drafts add before the step, where a sequence has so many of them. */
+static double passes(const struct price *p, int n) { return n * (p->pass > 0 ? p->pass / p->plain : pass_at_first); }
+
+/* Tokens a plain step's time, of sequences that decode with n drafts in all, of which the layer makes up to so many for one. */
+static double rate(const struct price *p, const struct price_size *f, int decoding, double tokens, int n, int n_layer)
+{
+    return tokens / (1 + added(p, f, decoding, n) + passes(p, n_layer));
 }
 
 /* Drafts one by one, that which holds most often first. Returns how many of them bring most tokens a second; n: at most so many. */
-static int take(const struct price_fit *f, int decoding, struct offer *offer, int n_offer, int most, int *n)
+static int take(const struct price *p, const struct price_size *f, int decoding, const struct offer *offer, int n_offer,
+                int most, int *n, double *best)
 {
-    double holds[MOST_OFFERS], tokens = decoding, best = worth * decoding;
-    int kept = 0;
+    double holds[MOST_OFFERS], tokens = decoding;
+    int kept = 0, deepest = 0;
+    *best = worth * decoding;
     for (int i = 0; i < n_offer; i++) {
         holds[i] = often(&offer[i], 0);
         n[i] = 0;
@@ -145,24 +246,42 @@ static int take(const struct price_fit *f, int decoding, struct offer *offer, in
             break;
         tokens += holds[next];
         holds[next] *= often(&offer[next], ++n[next]);
-        if (tokens / (1 + added(f, all)) > best) {
-            best = tokens / (1 + added(f, all));
+        deepest = offer[next].by_layer && n[next] > deepest ? n[next] : deepest;
+        double now = rate(p, f, decoding, tokens, all, deepest);
+        if (now > *best) {
+            *best = now;
             kept = all;
         }
     }
     return kept;
 }
 
+/* What its text repeats or what the layer would make: whichever brings more, if nobody else drafted. */
+static void choose_source(const struct price *p, const struct price_size *f, int decoding, struct offer *o, int most)
+{
+    struct offer layer = *o;
+    double by_itself, by_layer;
+    int n;
+    layer.n = o->n_layer;
+    layer.by_layer = 1;
+    take(p, f, decoding, o, 1, most, &n, &by_itself);
+    if (take(p, f, decoding, &layer, 1, most, &n, &by_layer) && (by_layer > by_itself || o->n == 0))
+        *o = layer;
+}
+
 static void by_price(struct price *p, int decoding, struct offer *offer, int n_offer, int most)
 {
-    const struct price_fit *f = fit_of(p, decoding);
+    const struct price_size *f = size_of(p, decoding);
     int n[MOST_OFFERS], all;
+    double best;
     n_offer = n_offer < MOST_OFFERS ? n_offer : MOST_OFFERS;
-    all = take(f, decoding, offer, n_offer, most, n);
+    for (int i = 0; i < n_offer && most; i++)
+        choose_source(p, f, decoding, &offer[i], most);
+    all = take(p, f, decoding, offer, n_offer, most, n, &best);
     all = all ? tried(p, all) : 0;
-    if (f->seen < KNOWN && all > 1 + f->seen) /* what one costs first: it may be a read for each expert */
+    if (f->seen < KNOWN && all > 1 + f->seen) /* what one costs first: its rows may be dear */
         all = 1 + f->seen;
-    take(f, decoding, offer, n_offer, all < most ? all : most, n);
+    take(p, f, decoding, offer, n_offer, all < most ? all : most, n, &best);
     for (int i = 0; i < n_offer; i++)
         offer[i].n = n[i];
 }
@@ -170,6 +289,9 @@ static void by_price(struct price *p, int decoding, struct offer *offer, int n_o
 static void by_chance(struct price *p, struct offer *offer, int n_offer, int most)
 {
     for (int i = 0; i < n_offer; i++) {
+        uint64_t coin = rng_u64(p->coin, (uint64_t)i, 4, 4);
+        offer[i].by_layer = offer[i].n_layer && (offer[i].n == 0 || coin % 2);
+        offer[i].n = offer[i].by_layer ? offer[i].n_layer : offer[i].n;
         int n = offer[i].n < most ? offer[i].n : most;
         offer[i].n = (int)(rng_u64(p->coin++, (uint64_t)i, 3, 3) % (uint64_t)(n + 1));
         most -= offer[i].n;
@@ -186,10 +308,15 @@ void price_choose(struct price *p, uint64_t set, int decoding, struct offer *off
         by_chance(p, offer, n_offer, most);
         return;
     }
+    struct offer first[MOST_OFFERS];
+    memcpy(first, offer, (size_t)(n_offer < MOST_OFFERS ? n_offer : MOST_OFFERS) * sizeof *first);
     int again = AGAIN * p->n_plain < SELDOM ? AGAIN * p->n_plain : SELDOM;
     int rests = p->n_plain < FRESH || p->since >= again || p->credit < -debt * p->plain;
     by_price(p, decoding, offer, n_offer, rests ? 0 : most);
-    for (int i = 0; i < n_offer && p->n_plain >= FRESH; i++)
-        if (offer[i].n == 0)
-            forget(p, &offer[i]);
+    for (int i = 0; i < n_offer && i < MOST_OFFERS && p->n_plain >= FRESH; i++) {
+        if (first[i].n && (offer[i].n == 0 || offer[i].by_layer))
+            forget(p, offer[i].of, kind_of(&first[i], 0));
+        if (first[i].n_layer && (offer[i].n == 0 || !offer[i].by_layer))
+            forget(p, offer[i].of, DRAFT_LAYER);
+    }
 }

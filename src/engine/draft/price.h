@@ -1,16 +1,26 @@
 /* What drafts cost and bring: how many are worth their rows (docs/spec/drafts.md 5). It decides what is computed in vain, and no bit of an
  * answer.
  *
- * Learnt of a text: how often drafts of a source hold, by their place behind its last token. Of the model: what steps with drafts take,
- * relative to those without, as they are measured: products of more rows, experts that only those touch, reads that are waited for. Where
- * time was lost the drafts rest until it is a hundredth of all. */
+ * Learnt of a text: how often drafts of a source hold, by their place behind its last token. Of the model: what drafts add to a step.
+ * Three things, each measured by itself: experts that drafts alone touch (they come from DRAM), those of them that have to be read (from
+ * the drive), and the rest by rows. And what the model's own layer takes to draft one. Where time was lost the drafts rest until it is a
+ * hundredth of all. */
 #ifndef ENGINE_DRAFT_PRICE_H
 #define ENGINE_DRAFT_PRICE_H
 
 #include <stdint.h>
 
-/* Where drafts are from: a caller, a constraint, the prediction's first tokens, what stood behind 5, 3, 2 tokens. */
-enum draft_kind { DRAFT_OWN, DRAFT_FORCED, DRAFT_BEGUN, DRAFT_LONG, DRAFT_MIDDLE, DRAFT_SHORT, DRAFT_KINDS };
+/* Where drafts are from: a caller, a constraint, the prediction's first tokens, what stood behind 5, 3, 2 tokens, the model's layer. */
+enum draft_kind {
+    DRAFT_OWN,
+    DRAFT_FORCED,
+    DRAFT_BEGUN,
+    DRAFT_LONG,
+    DRAFT_MIDDLE,
+    DRAFT_SHORT,
+    DRAFT_LAYER,
+    DRAFT_KINDS
+};
 enum { DRAFT_PLACES = 8, PRICE_SIZES = 8 }; /* the last place stands for all behind it */
 
 /* How often the draft in a place holds, if those before it do. */
@@ -19,17 +29,29 @@ struct acceptance {
     int seen[DRAFT_KINDS][DRAFT_PLACES]; /* the first ones count for more */
 };
 
-/* Of a model and its machine. */
+/* Least squares of what k drafts add: jump + k * slope, newer steps count for more. */
+struct price_line {
+    double n, k, kk, y, ky;
+};
+
+/* Of a model and its machine. "Plain": of steps without drafts, recent means. */
 struct price {
     struct acceptance usual; /* of all texts: where a new one begins */
     uint64_t set;            /* who decodes */
-    double plain;            /* seconds of their steps without drafts */
+    double plain;            /* seconds of their steps without drafts ... */
+    double waited;           /* ... of which they waited for reads so long; */
+    double experts, misses;  /* distinct experts of their layers, and how many of these were read */
     int n_plain, since;      /* such steps that were measured; steps with drafts since the last of them */
-    /* Least squares of what k drafts add, as a share of a plain step: jump + k * slope, newer steps count for more; by how many decode */
-    struct price_fit {
-        double n, k, kk, y, ky;
-        int seen; /* steps, the first few */
-    } fit[PRICE_SIZES];
+    double expert;           /* seconds that an expert takes which is in memory */
+    double reads, read_wait; /* experts that were read, and seconds that steps waited for them: recent sums */
+    double cold;             /* of experts that drafts alone touch, the share that is read; -1: not known */
+    double fresh;            /* of the experts of a row, the share that the row before it did not touch */
+    int n_fresh;             /* steps that told */
+    double pass; /* seconds in which the model's layer makes a draft for each sequence that wants one; 0: not known */
+    struct price_size {
+        struct price_line rest; /* but for experts and reads, as a share of that of a plain step */
+        int seen;               /* steps, the first few */
+    } size[PRICE_SIZES];        /* by how many decode, in powers of two */
     double credit; /* seconds, as far as they are remembered: gained by drafts, and a hundredth of all time */
     uint64_t coin; /* for tests, not 0: numbers by chance, whatever they cost */
 };
@@ -40,6 +62,18 @@ struct offer {
     enum draft_kind kind;
     int n;        /* how many there are; out: how many to compute */
     int n_forced; /* of these, the first ones are DRAFT_FORCED, whatever the others are */
+    int n_layer;  /* so many may the model's layer make in place of them */
+    int by_layer; /* out, 1: n of those are to be made */
+};
+
+/* What a step took. */
+struct step_cost {
+    double seconds;         /* of its forward pass, of which: */
+    double waited;          /* for reads of experts */
+    double expert_seconds;  /* computing them */
+    double experts, misses; /* distinct ones of each layer, and those of them that were read */
+    double drafting;        /* beside it: seconds of the model's layer, which follows the texts and drafts ... */
+    int n_pass;             /* ... in so many passes that made drafts */
 };
 
 void price_init(struct price *p);
@@ -52,6 +86,6 @@ void acceptance_learn(struct acceptance *a, struct price *p, enum draft_kind kin
 void price_choose(struct price *p, uint64_t set, int decoding, struct offer *offer, int n_offer, int most);
 
 /* Behind it: so many drafts were computed, and held. */
-void price_learn(struct price *p, int decoding, int n_drafted, int n_right, double seconds);
+void price_learn(struct price *p, int decoding, int n_drafted, int n_right, const struct step_cost *took);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/rng.h"
 #include "engine/draft/forced.h"
+#include "engine/step/nextn.h"
 
 /* The row behind n drafts chooses one more token, and each that is chosen is an event. Two entries of the queue are kept for the last
  * event. Refused rows would be recorded: who records drafts nothing. */
@@ -35,10 +36,11 @@ static int by_constraint(struct stoker *s, struct job *j, int most, stoker_token
     return n;
 }
 
-/* Where the model's own layer drafts, only what stood behind many tokens is likelier. */
+/* Where the model's own layer drafts, only what stood behind many tokens is likelier; unless there is a price for both. */
 static int is_likely(const struct stoker *s, const struct job *j)
 {
-    return !s->session->plan.nextn || j->draft.kind == DRAFT_BEGUN || j->draft.kind == DRAFT_LONG;
+    return !s->session->plan.nextn || s->session->plan.priced || j->draft.kind == DRAFT_BEGUN ||
+           j->draft.kind == DRAFT_LONG;
 }
 
 /* What its text repeats, and the prediction, which is learnt behind the prompt; behind n_guess drafts. */
@@ -68,7 +70,9 @@ int propose(struct stoker *s, struct job *j, int most)
         if (n == 0 || n < forced) /* not where what is forced goes on, as far as is known */
             n += by_text(s, j, n, most - n, out + n);
     }
-    return n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
+    n = n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
+    d->guess = n ? out[0] : -1;
+    return n;
 }
 
 void propose_by_coin(const struct stoker *s, struct job *j, int n)
@@ -99,18 +103,23 @@ static uint64_t set_of(const struct step *p)
 void propose_priced(struct stoker *s, struct step *p, int most)
 {
     struct offer offer[MAX_PARALLEL];
-    int at[MAX_PARALLEL], n = 0;
+    int at[MAX_PARALLEL], by_layer[MAX_PARALLEL] = {0}, n = 0;
     for (int i = 0; i < p->n; i++) {
         struct draft *d = &p->share[i].job->draft;
-        if (!p->share[i].drafts)
+        int drafts = p->share[i].drafts, layer = nextn_most(s, &p->share[i], most);
+        if (!drafts && !layer)
             continue;
         if (!d->begun)
             acceptance_begin(&d->acceptance, &s->price);
         d->begun = 1;
         at[n] = i;
-        offer[n++] = (struct offer){&d->acceptance, d->kind, p->share[i].drafts, d->n_forced};
+        offer[n++] = (struct offer){
+            .of = &d->acceptance, .kind = d->kind, .n = drafts, .n_forced = d->n_forced, .n_layer = layer};
     }
     price_choose(&s->price, set_of(p), p->n, offer, n, most);
-    for (int i = 0; i < n; i++)
-        p->share[at[i]].drafts = offer[i].n;
+    for (int i = 0; i < n; i++) {
+        p->share[at[i]].drafts = offer[i].by_layer ? 0 : offer[i].n;
+        by_layer[at[i]] = offer[i].by_layer ? offer[i].n : 0;
+    }
+    nextn_draft(s, p, by_layer);
 }

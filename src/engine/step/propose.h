@@ -13,7 +13,8 @@ int propose(struct stoker *s, struct job *j, int most);
 /* What was proposed for a job of whose drafts a coin says how often they hold: n of them, right or wrong by it. */
 void propose_by_coin(const struct stoker *s, struct job *j, int n);
 
-/* Of what was proposed for the shares of a step without prompts, as many as are worth it, at most `most`. */
+/* Of what was proposed for the shares of a step without prompts, or what the model's layer drafts instead, as many as are worth it, at most
+ * `most`. */
 void propose_priced(struct stoker *s, struct step *p, int most);
 
 /* So many of the job's tokens are computed: sources that learn from a text may know them. */

@@ -241,12 +241,23 @@ static void assign_rows(struct stoker *s, struct step *p)
     }
 }
 
+/* Who gives way leaves what the model's layer has not yet seen as well. */
+static int reserve(struct stoker *s, struct job *j, size_t n_pos)
+{
+    if (seq_reserve(j->seq, (int)n_pos) == 0)
+        return 0;
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        if (s->active[i])
+            nextn_catch_up(s, s->active[i]);
+    return job_reserve(s, j, n_pos);
+}
+
 /* For drafts nobody gives anything up: without a free page they end with the last one. */
 static void find_pages_of_drafts(struct stoker *s, struct share *e)
 {
     struct job *j = e->job;
     size_t page_end = (j->n_done / KV_PAGE + 1) * KV_PAGE;
-    if (job_reserve(s, j, j->n_done + 1))
+    if (reserve(s, j, j->n_done + 1))
         e->rows = e->drafts = 0;
     else if (seq_reserve(j->seq, (int)j->n_done + e->rows) && j->n_done + (size_t)e->rows > page_end) {
         e->rows = (int)(page_end - j->n_done);
@@ -266,7 +277,7 @@ static void find_pages(struct stoker *s, struct step *p)
             find_pages_of_drafts(s, e);
             continue;
         }
-        while (e->rows > 0 && job_reserve(s, j, j->n_done + (size_t)e->rows)) {
+        while (e->rows > 0 && reserve(s, j, j->n_done + (size_t)e->rows)) {
             size_t end = (j->n_done + (size_t)e->rows - 1) / KV_PAGE * KV_PAGE;
             e->rows = end > j->n_done ? (int)(end - j->n_done) : 0;
         }
@@ -298,6 +309,7 @@ static void add_rows(struct stoker *s, struct step *p, struct share *e)
 static void prepare_step(struct stoker *s, struct step *p)
 {
     p->batch = session_batch(s->session);
+    p->took = (struct step_cost){.seconds = 0};
     p->n = 0;
     masks_work(s);
     assign_rows(s, p);
@@ -349,6 +361,8 @@ static void want_rows(const struct stoker *s, const struct step *p)
 /* Once the rows of the choice are committed. */
 static void conclude(struct stoker *s, struct job *j, const struct choice *c)
 {
+    if (c->outcome != GOES_ON)
+        nextn_catch_up(s, j);
     if (c->outcome == FAILS)
         job_fail(s, j, &c->err);
     else if (c->outcome == ENDS)
@@ -439,8 +453,10 @@ static void advance(struct stoker *s, struct job *j, int rows)
 /* The token of a job's last row, or what came of its drafts. */
 static void pick(struct stoker *s, const struct step *p, struct share *e)
 {
-    if (!e->drafts)
+    if (!e->drafts) {
         verify_choose(s, e->job, step_logits(s, p, e->logits_index), &e->choice);
+        verify_guess(s, e->job, &e->choice);
+    }
     conclude(s, e->job, &e->choice);
 }
 
@@ -449,6 +465,7 @@ static void pick(struct stoker *s, const struct step *p, struct share *e)
 static void left_step(struct stoker *s, const struct share *e, const struct error *why)
 {
     struct job *j = e->job;
+    nextn_catch_up(s, j);
     if (atomic_load(&j->cancelled)) {
         job_end(s, j, STOKER_END_CANCELLED);
     } else if (e->drafts) {
@@ -464,6 +481,7 @@ static void finish_step(struct stoker *s, struct step *p, const struct error *wh
 {
     verify_drafts(s, p);
     nextn_learn(s, p);
+    verify_price(s, p);
     for (int i = 0; i < p->n; i++) {
         struct share *e = &p->share[i];
         if (e->rows && !p->batch.dead[e->first] && !e->job->no_cache)
@@ -498,7 +516,7 @@ static void count_step(struct stoker *s, struct step *p, double begin, uint64_t 
     struct counters *t = &s->counters;
     const struct batch *b = &p->batch;
     uint64_t steered = 0;
-    p->seconds = seconds;
+    p->took.seconds = seconds;
     for (int i = 0; i < p->n; i++)
         steered += p->share[i].job->steer ? (uint64_t)p->share[i].rows : 0;
     double rate = b->n_rows / (seconds > 1e-9 ? seconds : 1e-9);
@@ -546,9 +564,19 @@ static void step(struct stoker *s)
     double begin = clock_seconds();
     uint64_t joins_before = joins(s);
     want_rows(s, &p);
+    verify_count(s, &p, -1);
     model_forward(s->session->model, &p.batch);
+    verify_count(s, &p, 1);
     count_step(s, &p, begin, joins_before);
     finish_step(s, &p, &row_error);
+}
+
+/* Others may go on from where they ended. */
+static void catch_up_cancelled(struct stoker *s)
+{
+    for (int i = 0; i < s->session->plan.n_parallel; i++)
+        if (s->active[i] && atomic_load(&s->active[i]->cancelled))
+            nextn_catch_up(s, s->active[i]);
 }
 
 void *engine_run(void *engine)
@@ -557,6 +585,7 @@ void *engine_run(void *engine)
     const struct error closing = {ERR_CANCELLED, "the engine was closed"};
     while (!atomic_load(&s->stop)) {
         admit_all(s);
+        catch_up_cancelled(s);
         end_cancelled(s);
         end_written(s);
         engine_report(s);

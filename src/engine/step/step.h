@@ -28,7 +28,7 @@ struct step {
     struct batch batch;
     struct share share[MAX_PARALLEL]; /* [n] oldest job first */
     int n, n_vocab;
-    double seconds; /* that its forward pass took */
+    struct step_cost took; /* what its drafts are priced by */
 };
 
 /* Of its rows that have logits, in the order of the batch. */

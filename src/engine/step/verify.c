@@ -106,23 +106,9 @@ static void verify(struct stoker *s, struct step *p, struct share *e)
     count_drafts(s, j, e->drafts, n - 1);
     learn_drafts(s, j, e->drafts, n - 1,
                  draft >= 0 && e->choice.outcome == GOES_ON && j->history[j->n_history - 1] != draft);
+    j->draft.guess = -1;
     session_refuse(&p->batch, e->first, e->rows, n);
     e->rows = n;
-}
-
-/* What the step's drafts cost and brought; nothing is learnt beside prompts, and where rows left the step. */
-static void learn_price(struct stoker *s, const struct step *p)
-{
-    const struct batch *b = &p->batch;
-    int decoding = 0, left = 0, rows = 0;
-    for (int i = 0; i < b->n_rows; i++)
-        left |= b->dead[i];
-    for (int i = 0; i < p->n; i++) {
-        decoding += p->share[i].rows > 0;
-        rows += p->share[i].rows;
-    }
-    if (!left && b->n_prompt == 0)
-        price_learn(&s->price, decoding, b->n_drafted, rows - decoding, p->seconds);
 }
 
 void verify_drafts(struct stoker *s, struct step *p)
@@ -134,6 +120,42 @@ void verify_drafts(struct stoker *s, struct step *p)
         if (e->job->seq)
             e->job->seq->kept = NULL;
     }
-    if (s->session->plan.priced)
-        learn_price(s, p);
+}
+
+void verify_guess(struct stoker *s, struct job *j, const struct choice *c)
+{
+    struct draft *d = &j->draft;
+    int right = c->outcome != FAILS && j->history[j->n_history - 1] == d->guess;
+    if (s->session->plan.priced && d->begun && d->guess >= 0)
+        acceptance_learn(&d->acceptance, &s->price, d->n_forced ? DRAFT_FORCED : d->kind, right, !right);
+    d->guess = -1;
+}
+
+void verify_count(const struct stoker *s, struct step *p, int sign)
+{
+    struct step_cost *t = &p->took;
+    struct store_stats st;
+    if (!s->session->plan.priced || !s->session->model->store)
+        return;
+    store_stats(s->session->model->store, &st);
+    t->waited += sign * st.wait_seconds;
+    t->experts += sign * (double)(st.hits + st.misses);
+    t->misses += sign * (double)st.misses;
+    t->expert_seconds += sign * s->session->model->expert_seconds;
+}
+
+void verify_price(struct stoker *s, const struct step *p)
+{
+    const struct batch *b = &p->batch;
+    int decoding = 0, left = 0, rows = 0;
+    if (!s->session->plan.priced)
+        return;
+    for (int i = 0; i < b->n_rows; i++)
+        left |= b->dead[i];
+    for (int i = 0; i < p->n; i++) {
+        decoding += p->share[i].rows > 0;
+        rows += p->share[i].rows;
+    }
+    if (!left && b->n_prompt == 0)
+        price_learn(&s->price, decoding, b->n_drafted, rows - decoding, &p->took);
 }

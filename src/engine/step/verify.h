@@ -8,8 +8,17 @@
 /* Chooses the job's next token by these logits and tells it. The job is not ended yet: its rows may still have to be committed. */
 void verify_choose(struct stoker *s, struct job *j, const float *logits, struct choice *out);
 
+/* Behind that, in a step without drafts of the job: what was proposed and not computed teaches how often the first one holds. */
+void verify_guess(struct stoker *s, struct job *j, const struct choice *c);
+
 /* Of all shares with drafts: chooses a token from each of their rows in turn, as long as the drafts hold. The rows that are left are those.
  * Before the step is committed. */
 void verify_drafts(struct stoker *s, struct step *p);
+
+/* With sign -1 before a step's forward pass and 1 behind it: what it takes of experts, where drafts have a price. */
+void verify_count(const struct stoker *s, struct step *p, int sign);
+
+/* Behind that and nextn_learn(): what the drafts of a step cost and brought. Nothing is learnt beside prompts, nor where rows left it. */
+void verify_price(struct stoker *s, const struct step *p);
 
 #endif

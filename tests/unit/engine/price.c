@@ -20,7 +20,7 @@ struct world {
 
 struct run {
     double seconds, tokens;
-    int drafted;
+    int drafted, by_layer;
 };
 
 static uint64_t coins;
@@ -40,7 +40,7 @@ static struct run go_on(const struct world *w, int steps)
 {
     struct run r = {0};
     for (int i = 0; i < steps; i++) {
-        struct offer o = {&text, w->kind, MOST};
+        struct offer o = {.of = &text, .kind = w->kind, .n = MOST};
         if (w->fixed >= 0)
             o.n = w->fixed;
         else
@@ -52,7 +52,7 @@ static struct run go_on(const struct world *w, int steps)
         seconds *= 1 + w->noise * (coin() - 0.5);
         if (w->fixed < 0) {
             acceptance_learn(&text, &price, o.kind, right, right < o.n);
-            price_learn(&price, 1, o.n, right, seconds);
+            price_learn(&price, 1, o.n, right, &(struct step_cost){.seconds = seconds});
         }
         r.seconds += seconds;
         r.tokens += 1 + right;
@@ -127,8 +127,8 @@ static void a_step_that_takes_long(void **state)
     (void)state;
     begin();
     go_on(&w, 300);
-    price_learn(&price, 1, 4, 4, 500);
-    price_learn(&price, 1, 0, 0, 500);
+    price_learn(&price, 1, 4, 4, &(struct step_cost){.seconds = 500});
+    price_learn(&price, 1, 0, 0, &(struct step_cost){.seconds = 500});
     struct run r = go_on(&w, 1000);
     assert_true(speed(&r) > 2.2);
 }
@@ -146,15 +146,15 @@ static void the_better_drafts_go_first(void **state)
         acceptance_learn(&of[1], &price, DRAFT_LONG, 6, 0);
     }
     for (int i = 0; i < 4; i++)
-        price_learn(&price, 3, 0, 0, 1);
+        price_learn(&price, 3, 0, 0, &(struct step_cost){.seconds = 1});
     for (int i = 0; i < 200; i++) {
-        struct offer o[2] = {{&of[0], DRAFT_LONG, 6}, {&of[1], DRAFT_LONG, 6}};
+        struct offer o[2] = {{.of = &of[0], .kind = DRAFT_LONG, .n = 6}, {.of = &of[1], .kind = DRAFT_LONG, .n = 6}};
         price_choose(&price, 7, 3, o, 2, 6);
         assert_in_range(o[0].n + o[1].n, 0, 6);
         if (i > 50 && o[0].n + o[1].n) {
             assert_true(o[1].n > o[0].n);
         }
-        price_learn(&price, 3, o[0].n + o[1].n, o[1].n, 1 + 0.05 * (o[0].n + o[1].n));
+        price_learn(&price, 3, o[0].n + o[1].n, o[1].n, &(struct step_cost){.seconds = 1 + 0.05 * (o[0].n + o[1].n)});
     }
     assert_true(price.credit > 0);
 }
@@ -163,7 +163,7 @@ static void the_better_drafts_go_first(void **state)
 static void others_are_measured_anew(void **state)
 {
     struct world w = {0, 0.05, 1, 0, -1, DRAFT_LONG};
-    struct offer o = {&text, DRAFT_LONG, MOST};
+    struct offer o = {.of = &text, .kind = DRAFT_LONG, .n = MOST};
     (void)state;
     begin();
     go_on(&w, 100);
@@ -171,7 +171,7 @@ static void others_are_measured_anew(void **state)
         o.n = MOST;
         price_choose(&price, 2, 1, &o, 1, MOST);
         assert_int_equal(o.n, 0);
-        price_learn(&price, 1, 0, 0, 2);
+        price_learn(&price, 1, 0, 0, &(struct step_cost){.seconds = 2});
     }
     o.n = MOST;
     price_choose(&price, 2, 1, &o, 1, MOST);
@@ -185,13 +185,166 @@ static void what_is_lost_is_bounded(void **state)
     (void)state;
     begin();
     for (int i = 0; i < STEPS; i++) {
-        struct offer o = {&text, DRAFT_FORCED, MOST};
+        struct offer o = {.of = &text, .kind = DRAFT_FORCED, .n = MOST};
         price_choose(&price, 1, 1, &o, 1, MOST);
         acceptance_learn(&text, &price, o.kind, o.n, 0);
-        price_learn(&price, 1, o.n, 0, 1 + 0.02 * o.n);
+        price_learn(&price, 1, o.n, 0, &(struct step_cost){.seconds = 1 + 0.02 * o.n});
         lost += 0.02 * o.n;
     }
     assert_true(lost > 3 && lost < 4 + 0.012 * STEPS);
+}
+
+/* ---- of what a step is made --------------------------------------------------------------------------------------------------- */
+
+/* Times as a machine has them: of a step, of each further row, of an expert from memory and from the drive, of a pass of the layer that
+ * predicts. A row takes 8 experts, and a further one so many of them anew; of these a share is on the drive, and of a plain step's. */
+struct machine {
+    double row, expert, miss, pass, anew, cold;
+    double text, layer; /* how often the drafts of each source hold */
+    int fixed; /* so many drafts of the text in each step; -1: as the price says; below: so many of the layer, less 2 */
+};
+enum { FEW = 6 };
+
+static struct step_cost cost(const struct machine *w, int k, int n_layer)
+{
+    double experts = 8, fresh = w->anew;
+    for (int i = 0; i < k; i++, fresh *= w->anew)
+        experts += 8 * fresh;
+    double misses = experts * w->cold, waited = misses * w->miss, computing = experts * w->expert;
+    return (struct step_cost){.seconds = 1 + w->row * k + waited + computing,
+                              .waited = waited,
+                              .expert_seconds = computing,
+                              .experts = experts,
+                              .misses = misses,
+                              .drafting = n_layer * w->pass,
+                              .n_pass = n_layer};
+}
+
+static struct run use(const struct machine *w, int steps)
+{
+    struct run r = {0};
+    for (int i = 0; i < steps; i++) {
+        struct offer o = {
+            .of = &text, .kind = DRAFT_MIDDLE, .n = w->text > 0 ? FEW : 0, .n_layer = w->layer > 0 ? 4 : 0};
+        if (w->fixed == -1) {
+            price_choose(&price, 1, 1, &o, 1, FEW);
+        } else {
+            o.by_layer = w->fixed < -1;
+            o.n = o.by_layer ? -w->fixed - 1 : w->fixed;
+        }
+        int right = 0;
+        while (right < o.n && coin() < (o.by_layer ? w->layer : w->text))
+            right++;
+        struct step_cost took = cost(w, o.n, o.by_layer ? o.n : 0);
+        if (w->fixed == -1 && o.n == 0 && w->text > 0) { /* the first one is compared all the same */
+            int holds = coin() < w->text;
+            acceptance_learn(&text, &price, o.kind, holds, !holds);
+            price_learn(&price, 1, 0, 0, &took);
+        } else if (w->fixed == -1) {
+            acceptance_learn(&text, &price, o.by_layer ? DRAFT_LAYER : o.kind, right, right < o.n);
+            price_learn(&price, 1, o.n, right, &took);
+        }
+        r.seconds += took.seconds + took.drafting;
+        r.tokens += 1 + right;
+        r.drafted += o.n;
+        r.by_layer += o.by_layer ? o.n : 0;
+    }
+    return r;
+}
+
+static double best_way(struct machine w, int *fixed)
+{
+    double best = 0;
+    for (w.fixed = w.layer > 0 ? -5 : 0; w.fixed <= (w.text > 0 ? FEW : 0); w.fixed++) {
+        if (w.fixed == -1)
+            continue;
+        struct run r = use(&w, STEPS);
+        if (speed(&r) > best) {
+            best = speed(&r);
+            *fixed = w.fixed;
+        }
+    }
+    return best;
+}
+
+/* Whatever experts and reads take, and whether the text or the layer is the better source: none of both, too. */
+static void the_best_of_all_ways(void **state)
+{
+    static const struct machine kinds[] = {
+        {.row = 0.02, .expert = 0.01, .anew = 0.6},                            /* resident */
+        {.row = 0.02, .expert = 0.06, .anew = 0.9},                            /* experts that are hardly shared */
+        {.row = 0.02, .expert = 0.01, .miss = 0.3, .anew = 0.8, .cold = 0.05}, /* a warm cache */
+        {.row = 0.02, .expert = 0.01, .miss = 0.8, .anew = 0.94, .cold = 0.7}, /* a cold one */
+        {.row = 0.6, .expert = 0.01, .anew = 0.6},                             /* bound by arithmetic */
+        {.row = 0.05},                                                         /* dense */
+    };
+    static const double sources[][2] = {{0.9, 0}, {0.3, 0}, {0, 0.8}, {0, 0.3}, {0.3, 0.85}, {0.9, 0.5}, {0.02, 0.02}},
+                        passes[] = {0.03, 0.4};
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        for (int k = 0; k < 7 * 2; k++) {
+            struct machine w = kinds[i];
+            int fixed = 0;
+            w.text = sources[k / 2][0];
+            w.layer = sources[k / 2][1];
+            w.pass = passes[k % 2];
+            w.fixed = -1;
+            begin();
+            double best = best_way(w, &fixed);
+            use(&w, 1000);
+            struct run r = use(&w, STEPS);
+            if (speed(&r) < 0.95 * best || (fixed == 0 && speed(&r) < 0.98 * best))
+                print_error(
+                    "machine %zu, text %.2f, layer %.2f, pass %.2f: %.3f of %.3f by %d; %d drafted, %d by the layer\n",
+                    i, w.text, w.layer, w.pass, speed(&r), best, fixed, r.drafted, r.by_layer);
+            assert_true(speed(&r) >= 0.95 * best && (fixed || speed(&r) >= 0.98 * best));
+        }
+}
+
+/* From the first step on. */
+static void never_much_slower_by_reads(void **state)
+{
+    static const double cold[] = {0, 0.1, 0.5, 1}, anew[] = {0.3, 0.9}, holds[] = {0.05, 0.5, 0.9};
+    (void)state;
+    for (int i = 0; i < 4 * 2 * 3 * 2; i++) {
+        struct machine w = {.row = 0.05,
+                            .expert = 0.02,
+                            .miss = 0.5,
+                            .pass = 0.2,
+                            .anew = anew[i / 4 % 2],
+                            .cold = cold[i % 4],
+                            .text = holds[i / 8 % 3],
+                            .layer = i / 24 ? holds[i / 8 % 3] : 0,
+                            .fixed = 0};
+        begin();
+        struct run off = use(&w, 600);
+        w.fixed = -1;
+        struct run r = use(&w, 600);
+        if (speed(&r) < 0.98 * speed(&off))
+            print_error("cold %.2f, anew %.2f, holds %.2f, layer %.2f: %.4f, off %.4f\n", w.cold, w.anew, w.text,
+                        w.layer, speed(&r), speed(&off));
+        assert_true(speed(&r) >= 0.98 * speed(&off));
+    }
+}
+
+/* What reads take is known from steps without drafts: hardly any is tried while the cache is cold, and many as soon as it is warm. */
+static void a_cache_that_gets_warm(void **state)
+{
+    struct machine w = {.row = 0.02, .expert = 0.01, .miss = 2, .anew = 0.97, .cold = 0.9, .text = 0.9, .fixed = -1};
+    (void)state;
+    begin();
+    struct run r = use(&w, 300);
+    assert_true(r.drafted < 60);
+    r = use(&w, 200);
+    assert_true(r.drafted < 16);
+    w.cold = 0;
+    use(&w, 100);
+    r = use(&w, 100);
+    assert_true(r.drafted > 300);
+    w.cold = 0.9;
+    use(&w, 20);
+    r = use(&w, 100);
+    assert_true(r.drafted < 20);
 }
 
 static void by_chance_for_tests(void **state)
@@ -201,11 +354,12 @@ static void by_chance_for_tests(void **state)
     begin();
     price.coin = 1;
     for (int i = 0; i < 500; i++) {
-        struct offer o[2] = {{&text, DRAFT_SHORT, MOST}, {&text, DRAFT_SHORT, MOST}};
+        struct offer o[2] = {{.of = &text, .kind = DRAFT_SHORT, .n = MOST},
+                             {.of = &text, .kind = DRAFT_SHORT, .n = MOST}};
         price_choose(&price, 1, 2, o, 2, MOST);
         assert_in_range(o[0].n + o[1].n, 0, MOST);
         seen[o[0].n]++;
-        price_learn(&price, 2, o[0].n + o[1].n, 0, 1);
+        price_learn(&price, 2, o[0].n + o[1].n, 0, &(struct step_cost){.seconds = 1});
     }
     for (int i = 0; i <= MOST; i++)
         assert_true(seen[i] > 0);
@@ -218,6 +372,8 @@ int main(void)
         cmocka_unit_test(a_text_that_changes),        cmocka_unit_test(a_step_that_takes_long),
         cmocka_unit_test(the_better_drafts_go_first), cmocka_unit_test(others_are_measured_anew),
         cmocka_unit_test(what_is_lost_is_bounded),    cmocka_unit_test(by_chance_for_tests),
+        cmocka_unit_test(the_best_of_all_ways),       cmocka_unit_test(never_much_slower_by_reads),
+        cmocka_unit_test(a_cache_that_gets_warm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
