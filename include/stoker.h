@@ -1076,6 +1076,7 @@ struct stoker_stats {
     uint64_t preempted;                    /* times that a running request went back to the queue to free its pages */
     uint64_t prompt_tokens, cached_tokens; /* of prompts; of these taken from the prefix cache */
     uint64_t generated_tokens, scored_tokens; /* of answers; of prompts, with their log-probabilities */
+    uint64_t texts, text_tokens;              /* texts, or pairs, that became vectors or scores; their tokens */
     uint64_t drafted_tokens, accepted_tokens; /* rows of drafts; of these, drafts that were what was chosen */
     uint64_t steered_rows, vector_bytes; /* rows of requests with a list; now: memory of vectors, within the plan */
     uint64_t captured_bytes;             /* of recorded rows, as written */

@@ -54,6 +54,7 @@ drivers="
   allocation_failures
   load             20
   server_crash     10
+- beside
 - nomad            tests/data/nomad-calls.jsonl $data/embeddings/nomic-bert.gguf
 + golden           --exact --all $data/golden models/ember
   golden           --exact --kv f16 --all $data/golden models/ember

@@ -8,6 +8,13 @@
 # a budget above its cgroup's limit is reported before the kernel kills anything, and so is what a small cgroup leaves without --memory.
 #
 #     sh tests/promise.sh [MODEL.gguf]      default: a small random-weight MoE (needs Python with numpy), else the embedded one
+#     EMBED=A RERANK=B sh tests/promise.sh [MODEL.gguf]
+#                                           a chat model with models of vectors and scores beside it, in BUDGETS (3) from the least to
+#                                           everything resident, each alone in a cgroup of exactly the budget. An engine whose contexts are
+#                                           full: peak <= plan <= limit, the peak at most 4 % of the budget or 48 MiB below what the plan does
+#                                           not leave free, the same answer, vectors and scores; a server of them: peak <= plan <= limit.
+#                                           A and B are files, or shapes of tools/mkgguf.py (bert-base, bert-base-rank); goldens
+#                                           where Python has no numpy
 #     sh tests/promise.sh --hostile         a server of the embedded model under 20 budgets, each alone in a cgroup: 8 clients send
 #                                           SCHEMAS (500) random schemas; none is killed, and no peak is above its budget
 #     sh tests/promise.sh --recorded        ROWS (100,000) tokens of the embedded model, one layer of each in a file, alone in a cgroup of
@@ -33,13 +40,24 @@ trap 'exit 1' INT TERM
 hostile='' recorded=''
 [ "${1:-}" = --recorded ] && recorded=1 && shift && set -- models/ember/ember.gguf
 [ "${1:-}" = --hostile ] && hostile=1 && shift && set -- models/ember/ember.gguf
-model=${1:-}
+model=${1:-} embed=${EMBED:-} rerank=${RERANK:-}
+make_shape() { # make_shape SHAPE TOKENIZER: its file is $tmp/SHAPE.gguf
+    for python in python3 /usr/bin/python3; do
+        "$python" -B tools/mkgguf.py --shape "$1" --tokenizer "$2" "$tmp/$1.gguf" 2>"$tmp/why" && return
+    done
+    return 1
+}
 if [ -z "$model" ]; then
     model=models/ember/ember.gguf
-    for python in python3 /usr/bin/python3; do
-        "$python" -B tools/mkgguf.py --shape tiny-moe --tokenizer "$model" "$tmp/tiny.gguf" 2>"$tmp/why" && model=$tmp/tiny.gguf && break
-    done
+    make_shape tiny-moe $model && model=$tmp/tiny-moe.gguf
 fi
+goldens=${DATA:-$(dirname "$stoker")/data}/embeddings
+encoder() { # encoder FILE_OR_SHAPE GOLDEN: its file, where no shape can be made the golden
+    case $1 in
+    *.gguf) echo "$1" ;;
+    *) make_shape "$1" "$goldens/bert-mean.gguf" && echo "$tmp/$1.gguf" || echo "$goldens/$2.gguf" ;;
+    esac
+}
 
 # A group of its own for each run; in $kind which hierarchy.
 make_group() {
@@ -95,6 +113,89 @@ stop() {
     kill -TERM $server
     wait $server
 }
+
+if [ -n "$embed$rerank" ]; then
+    build=$(dirname "$stoker") passed=0 failed=0 skipped=0 budgets=${BUDGETS:-3}
+    verdict() { # verdict WHAT BAD
+        if [ -z "$2" ]; then
+            passed=$((passed + 1)) && echo "ok   $1"
+        else
+            failed=$((failed + 1)) && echo "FAIL $1:$2"
+        fi
+    }
+    embed=$(encoder "${embed:-bert-base}" nomic-bert) rerank=$(encoder "${rerank:-bert-base-rank}" bert-rank)
+    three="$model --embed $embed --rerank $rerank"
+    make_group
+    [ -n "$group" ] || skipped=1
+    echo "$three: $budgets budgets; cgroup: ${kind:-none can be made}"
+    # budget LEAST MOST I: of the budgets
+    budget() { [ "$3" = $((budgets - 1)) ] && echo "$2" || echo $(($1 + ($2 - $1) / (budgets - 1) * $3)); }
+    "$stoker" plan $three --ctx 512 --memory max --json >"$tmp/plan" || exit 1
+    least=$(field "$tmp/plan" minimum) most=$(field "$tmp/plan" whole) i=0 first=''
+    while [ $i -lt "$budgets" ]; do
+        memory=$(budget "$least" "$most" $i) bad=''
+        [ -z "$group" ] || limit_group "$memory"
+        before=$(kills)
+        sh -c '[ -n "$1" ] && echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" \
+            "$build/tests/beside" "$model" "$embed" "$rerank" "$memory" >"$tmp/out" 2>"$tmp/err" ||
+            bad=" exit status $?: $(head -n 1 "$tmp/err");"
+        planned=$(field "$tmp/out" planned) slack=$(field "$tmp/out" slack) peak=$(field "$tmp/out" peak)
+        taken=$((${planned:-0} - ${slack:-0})) near=$((memory / 25))
+        [ $near -ge 50331648 ] || near=50331648
+        [ "${planned:-0}" -gt 0 ] && [ "$planned" -le "$memory" ] || bad="$bad plan ${planned:-unknown};"
+        [ "${peak:-0}" -gt 0 ] && [ "$peak" -le "${planned:-0}" ] || bad="$bad peak ${peak:-unknown};"
+        [ $((taken - ${peak:-0})) -le $near ] || bad="$bad the plan takes $taken, peak $peak: padded;"
+        [ "$(kills)" = "$before" ] || bad="$bad killed;"
+        sed 's/.*"answer"/"answer"/' "$tmp/out" >"$tmp/computed"
+        [ -n "$first" ] || first=$(cat "$tmp/computed")
+        [ "$(cat "$tmp/computed")" = "$first" ] || bad="$bad something else is computed;"
+        verdict "$memory: peak $peak of $taken planned beside $slack left free" "$bad"
+        i=$((i + 1))
+    done
+    command -v curl >/dev/null || { echo "skipped: the server, curl is not installed" && budgets=0 skipped=$((skipped + 3)); }
+    "$stoker" plan $three --serve --memory max --json >"$tmp/plan" || exit 1
+    least=$(field "$tmp/plan" minimum) most=$(field "$tmp/plan" whole) i=0
+    awk 'BEGIN { printf "{\"input\":["
+        for (i = 0; i < 24; i++) { printf "%s\"", i ? "," : ""; for (k = 0; k < (i ? i % 6 + 1 : 80); k++) printf "a word of text "; printf "\"" }
+        print "],\"truncate\":true}" }' >"$tmp/texts"
+    sed 's/{"input"/{"query":"a word of text","documents"/; s/,"truncate":true//' "$tmp/texts" >"$tmp/pairs"
+    echo '{"messages":[{"role":"user","content":"Count to one hundred."}],"max_tokens":200,"ignore_eos":true}' >"$tmp/chat"
+    while [ $i -lt "$budgets" ]; do
+        memory=$(budget "$least" "$most" $i) bad='' port=''
+        [ -z "$group" ] || limit_group "$memory"
+        before=$(kills)
+        sh -c '[ -n "$1" ] && echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" serve $three --memory "$memory" \
+            --port 0 --drain 2 >"$tmp/out" 2>"$tmp/err" &
+        server=$!
+        for _ in $(seq 600); do
+            port=$(sed -n 's,.*listening on ,,p' "$tmp/out")
+            [ -n "$port" ] && curl -sf -o /dev/null "$port/health" && break
+            kill -0 $server 2>/dev/null || break
+            sleep 0.05
+        done
+        asked=''
+        for what in chat/completions=chat embeddings=texts rerank=pairs chat/completions=chat embeddings=texts rerank=pairs; do
+            curl -sf -o /dev/null "$port/v1/${what%=*}" -H 'Content-Type: application/json' --data-binary "@$tmp/${what#*=}" ||
+                echo "$what" >>"$tmp/unanswered" &
+            asked="$asked $!"
+        done
+        wait $asked
+        curl -sf "$port/metrics" >"$tmp/metrics"
+        planned=$(metric memory_planned_bytes)
+        peak=$(awk '/^VmHWM:/ { print $2 * 1024 }' /proc/$server/status 2>/dev/null)
+        stop || bad="$bad the server ended with status $?: $(tail -n 1 "$tmp/err");"
+        [ ! -e "$tmp/unanswered" ] || bad="$bad not answered: $(sort "$tmp/unanswered" | uniq -c | tr '\n' ' ');"
+        rm -f "$tmp/unanswered"
+        [ "${planned:-0}" -gt 0 ] && [ "$planned" -le "$memory" ] || bad="$bad plan ${planned:-unknown};"
+        [ "${peak:-0}" -gt 0 ] && [ "$peak" -le "${planned:-0}" ] || bad="$bad peak ${peak:-unknown};"
+        [ "$(kills)" = "$before" ] || bad="$bad killed;"
+        verdict "a server in $memory: peak $peak of $planned planned" "$bad"
+        i=$((i + 1))
+    done
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ $failed = 0 ]
+    exit
+fi
 
 if [ -n "$hostile" ]; then
     build=$(dirname "$stoker") schemas=${SCHEMAS:-500} passed=0 failed=0

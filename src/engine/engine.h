@@ -98,6 +98,7 @@ struct counters {
     uint64_t requests, rejected, cancelled, failed, preempted;
     uint64_t prompt_tokens, cached_tokens, generated_tokens, scored_tokens;
     uint64_t drafted_tokens, accepted_tokens;
+    uint64_t texts, text_tokens;
     struct stoker_histogram step_time, first_token_time;
     uint64_t cache_hits[STOKER_TIERS], cache_bytes[STOKER_TIERS], cache_corrupt;
     uint64_t mask_work_most; /* most work on masks between two steps, in units of text/constraint/constraint.h */
@@ -145,6 +146,8 @@ int engine_queued(const struct stoker *s);
 
 /* Bytes that the table of jobs and all that jobs own can take: for the plan. predictions 1: of answers too. */
 uint64_t engine_queue_bytes(int n_queue, int n_parallel, int n_ctx, int predictions);
+/* The same of a model that pools, whose requests have neither prompts nor answers of their own: texts and vectors are the caller's. */
+uint64_t embed_queue_bytes(int n_queue, int n_parallel);
 
 /* report.c: brings slots and counters up to date; fills in what stoker_plan_of() shows. */
 void engine_report(struct stoker *s);

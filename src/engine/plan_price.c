@@ -293,6 +293,12 @@ struct tables_request plan_tables(const struct plan *p, const struct model *m)
                                    .nextn_rows = nextn_rows(p->n_draft)};
 }
 
+static uint64_t queue_bytes(const struct planner *pl, const struct config *c, int predictions)
+{
+    return pl->m->p.pooling ? embed_queue_bytes(pl->request->n_queue, c->n_parallel)
+                            : engine_queue_bytes(pl->request->n_queue, c->n_parallel, c->n_ctx, predictions);
+}
+
 struct plan plan_price(const struct planner *pl, const struct config *asked)
 {
     const struct plan_request *w = pl->request;
@@ -313,8 +319,7 @@ struct plan plan_price(const struct planner *pl, const struct config *asked)
     const struct tables_request tables = plan_tables(&p, pl->m);
     p.part[PLAN_LOGITS] = session_tables_bytes(&tables);
     p.part[PLAN_READER] = reader_bytes(&w->reader);
-    p.part[PLAN_SERVER] = w->server + engine_queue_bytes(w->n_queue, c->n_parallel, c->n_ctx, p.ngrams) +
-                          disk_bytes(pl, p.max_page);
+    p.part[PLAN_SERVER] = w->server + queue_bytes(pl, c, p.ngrams) + disk_bytes(pl, p.max_page);
     p.part[PLAN_STEER] = steer_bytes(pl, c);
     p.part[PLAN_CAPTURE] = w->capture ? w->capture + CAPTURE_STACK : 0;
     p.part[PLAN_LIBRARY] = w->library;

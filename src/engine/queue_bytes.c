@@ -8,3 +8,9 @@ uint64_t engine_queue_bytes(int n_queue, int n_parallel, int n_ctx, int predicti
     uint64_t begun = 2 * (uint64_t)n_parallel;
     return n_queue ? ((uint64_t)n_queue + begun) * job + begun * pick_begun_bytes() : 0;
 }
+
+uint64_t embed_queue_bytes(int n_queue, int n_parallel)
+{
+    uint64_t job = sizeof(struct job) + sizeof(struct embed_job) + EVENTS * sizeof(struct stoker_event);
+    return n_queue ? ((uint64_t)n_queue + 2 * (uint64_t)n_parallel) * job : 0;
+}

@@ -192,6 +192,8 @@ static void report_requests(struct stoker *s, struct stoker_stats *out)
     out->cached_tokens = t->cached_tokens;
     out->generated_tokens = t->generated_tokens;
     out->scored_tokens = t->scored_tokens;
+    out->texts = t->texts;
+    out->text_tokens = t->text_tokens;
     out->drafted_tokens = t->drafted_tokens;
     out->accepted_tokens = t->accepted_tokens;
     out->steered_rows = t->steered_rows;

@@ -20,6 +20,15 @@ done
 run plan "$ember" --memory max --embed "$embed"
 is "for people" 0 '^  embed +[0-9.]+ MiB  all of the model of --embed$' ""
 
+queue() { # queue MODEL: what requests of it that wait take, 128 of them
+    run plan "$ember" --json --memory max --embed "$1" && cp "$dir/out" "$dir/plain"
+    run plan "$ember" --json --memory max --serve --embed "$1" && cp "$dir/out" "$dir/serve"
+    echo $(($(part embed serve) - $(part embed plain)))
+}
+short=$(queue "$embed") long=$(queue "$models/gemma-embed.gguf")
+[ "$short" -gt 0 ] && [ "$short" = "$long" ] && pass ||
+    fail "the queue of an encoder" "takes $short bytes with a context of 128, $long with one of 512: requests have no prompts"
+
 least=$(part minimum alone) both=$(part minimum three)
 run plan "$ember" --memory "$both" --embed "$embed" --rerank "$rerank"
 is "the least that works" 0 . ""
@@ -78,9 +87,16 @@ ends
 starts "$ember" --alias small --embed "$embed" --embed-alias nomic-embed-text:v1.5 --rerank "$rerank" --rerank-alias ranker
 asks "vectors" 200 '"model":"nomic-bert"' /v1/embeddings '{"input":["the water","fire and stone"]}'
 cmp -s "$dir/answer" "$dir/vectors" && pass || fail "vectors" "are not those of a server of that model"
+tokens=$(sed 's/.*"prompt_tokens":\([0-9]*\).*/\1/' "$dir/answer")
 asks "by an alias" 200 '^\{"model":"nomic-embed-text:v1.5","embeddings":' /api/embed '{"model":"nomic-embed-text:v1.5","input":"the water"}'
+tokens=$((tokens + $(sed 's/.*"prompt_eval_count":\([0-9]*\).*/\1/' "$dir/answer")))
 asks "scores" 200 '"model":"bert-rank".*"relevance_score"' /v1/rerank '{"query":"what is water","documents":["the water","fire and stone"]}'
 asks "scores by an alias" 200 '"relevance_score"' /v1/rerank '{"model":"ranker","query":"a","documents":["b"]}'
+asks "tokens counted" 200 "^stoker_embed_tokens_total $tokens\$" /metrics
+for counted in 'embed_texts_total 3' 'rerank_pairs_total 3' 'embed_step_seconds_count 2' 'rerank_step_seconds_count 2' 'step_seconds_count 0' \
+    'memory_bytes\{part="embed"\} [1-9][0-9]+' 'memory_bytes\{part="rerank"\} [1-9][0-9]+'; do
+    grep -Eq "^stoker_$counted\$" "$dir/answer" && pass || fail "$counted" "is not in /metrics: $(grep -E "_total|_count" "$dir/answer" | tr '\n' ' ' | head -c 600)"
+done
 asks "a chat" 200 '"model":"ember"' /v1/chat/completions '{"model":"small","max_tokens":3,"messages":[{"role":"user","content":"hi"}]}'
 asks "vectors of the chat's model" 400 '"param":"model","code":"unsupported"' /v1/embeddings '{"model":"small","input":"a"}'
 asks "vectors of the model that ranks" 400 '"nomic-bert\\" does","type":"[a-z_]*","param":"model","code":"unsupported"' /v1/embeddings '{"model":"ranker","input":"a"}'
@@ -95,7 +111,7 @@ asks "their names" 200 '"name":"ember:latest".*"name":"small:latest".*"name":"no
 asks "show" 200 '"capabilities":\["embedding"\]' /api/show '{"model":"nomic-embed-text:v1.5"}'
 asks "show of the other" 200 '"capabilities":\["rerank"\]' /api/show '{"model":"ranker"}'
 asks "show of the first" 200 '"capabilities":\["completion"' /api/show '{"model":"small"}'
-asks "the plan" 200 '"name":"embed","bytes":[1-9]' /stoker/plan
+asks "the plan, which is the page's bar" 200 '"name":"embed","bytes":[1-9][0-9]+\},\{"name":"rerank","bytes":[1-9]' /stoker/plan
 
 # Answers that run meanwhile: each has many tokens, and the vectors are asked for once the first of them are there.
 for i in 1 2 3; do

@@ -50,7 +50,7 @@ static int fill_job(struct job *j, const struct stoker_embed *e, struct error *e
     *j = (struct job){.notify = e->notify, .notify_arg = e->notify_arg, .no_cache = 1, .submitted = clock_seconds()};
     for (size_t i = 0; i < e->n_text; i++)
         j->n_prompt += e->text[i].n;
-    j->events = queue_create(64, sizeof(struct stoker_event));
+    j->events = queue_create(EVENTS, sizeof(struct stoker_event));
     j->embed = malloc(sizeof *j->embed);
     if (!j->events || !j->embed) {
         engine_free_job(j);
@@ -216,6 +216,14 @@ static void count_prompt(struct stoker *s, const struct job *j)
     pthread_mutex_unlock(&s->lock);
 }
 
+static void count_text(struct stoker *s, const struct part *part)
+{
+    pthread_mutex_lock(&s->lock);
+    s->counters.texts++;
+    s->counters.text_tokens += part->job->embed->of.text[part->text].n;
+    pthread_mutex_unlock(&s->lock);
+}
+
 /* The texts [first, end) of one job. */
 static void finish_job(struct stoker *s, const struct step *p, int first, int end, const struct error *why)
 {
@@ -224,10 +232,12 @@ static void finish_job(struct stoker *s, const struct step *p, int first, int en
     pthread_mutex_lock(&s->lock);
     j->embed->n_seq = 0;
     pthread_mutex_unlock(&s->lock);
-    for (int i = first; i < end && !left; i++) {
+    for (int i = first; i < end; i++) {
         left = p->batch.dead[p->part[i].row];
-        if (!left)
-            tell(s, p, &p->part[i]);
+        if (left)
+            break;
+        count_text(s, &p->part[i]); /* the caller may take the text's memory back when it is told */
+        tell(s, p, &p->part[i]);
     }
     if (left && atomic_load(&j->cancelled)) {
         job_end(s, j, STOKER_END_CANCELLED);

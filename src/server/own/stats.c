@@ -208,6 +208,25 @@ static void put_histogram(struct out *o, const char *name, const struct stoker_h
               h->count, name, h->sum, name, h->count);
 }
 
+/* Of models of vectors and scores, beside a model that generates or alone: zeros where the server has none. */
+static void put_encoders(struct out *o, const struct server *s)
+{
+    struct stoker_stats of[STOKER_ROLES] = {{.hits = 0}};
+    for (int i = 0; i < STOKER_ROLES; i++) {
+        struct stoker *e = stoker_encoder(s->engine, (enum stoker_role)i);
+        if (e)
+            stoker_stats_of(e, &of[i]);
+    }
+    put_counter(o, "embed_texts_total", of[STOKER_EMBED].texts, "Texts that became vectors.");
+    put_counter(o, "embed_tokens_total", of[STOKER_EMBED].text_tokens, "Their tokens.");
+    put_counter(o, "rerank_pairs_total", of[STOKER_RERANK].texts, "Pairs of a query and a document that were judged.");
+    put_counter(o, "rerank_tokens_total", of[STOKER_RERANK].text_tokens, "Their tokens.");
+    put_histogram(o, "embed_step_seconds", &of[STOKER_EMBED].step_time,
+                  "Time of a step of the model of vectors, without its pauses.");
+    put_histogram(o, "rerank_step_seconds", &of[STOKER_RERANK].step_time,
+                  "Time of a step of the model of scores, without its pauses.");
+}
+
 static void put_requests(struct out *o, const struct server *s)
 {
     const struct http_app *app = s->http;
@@ -285,8 +304,9 @@ void own_metrics(struct http_exchange *x)
     put_gauge(&o, "requests_running", http_n_running(s->http) - 1, "Requests at work, but this one; waiting ones too.");
     put_gauge(&o, "queue_depth", (uint64_t)now.queued, "Requests that wait for a sequence.");
     put_gauge(&o, "sequences_active", (uint64_t)now.active, "Sequences that run.");
-    put_histogram(&o, "step_seconds", &now.step_time, "Time of a step.");
+    put_histogram(&o, "step_seconds", &now.step_time, "Time of a step of the served model.");
     put_histogram(&o, "ttft_seconds", &now.first_token_time, "Time from a request to its first token.");
+    put_encoders(&o, s);
     put_counter(&o, "expert_hits_total", now.hits, "Experts that were resident when a layer asked for them.");
     put_counter(&o, "expert_misses_total", now.misses, "Experts that were read when a layer asked for them.");
     put_counter(&o, "disk_read_bytes_total", now.bytes_read, "Bytes of experts read.");
