@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void put_escaped(struct buffer *out, const char *text)
+void library_put_escaped(struct buffer *out, const char *text)
 {
     for (; *text; text++) {
         unsigned char b = (unsigned char)*text;
@@ -23,12 +23,12 @@ static void put_escaped(struct buffer *out, const char *text)
 void library_url(struct buffer *out, const char *name, const char *path, const char *anchor)
 {
     buffer_puts(out, "/library/");
-    put_escaped(out, name);
+    library_put_escaped(out, name);
     buffer_puts(out, "/");
-    put_escaped(out, path);
+    library_put_escaped(out, path);
     if (*anchor)
         buffer_puts(out, "#");
-    put_escaped(out, anchor);
+    library_put_escaped(out, anchor);
 }
 
 json_t *library_text_json(const char *text)

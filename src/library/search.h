@@ -36,7 +36,9 @@ void search_free(struct search_result *r);
 
 /* ---- what was found, for clients: the same from the command line and from a server (results.c) ---- */
 
-/* Appends /library/NAME/PATH#ANCHOR, with percent signs for what an address cannot have. */
+/* Appends a part of an address, with percent signs for what an address cannot have. */
+void library_put_escaped(struct buffer *out, const char *text);
+/* Appends /library/NAME/PATH#ANCHOR. */
 void library_url(struct buffer *out, const char *name, const char *path, const char *anchor);
 
 /* New references; NULL: no memory. */

@@ -12,6 +12,7 @@
 #include "server/server.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "library/pages/pages.h"
 #include "server/dialect/dialect.h"
 #include "server/http/app.h"
 #include "server/http/refusal.h"
@@ -127,7 +128,10 @@ uint64_t server_bytes(const struct server_options *o)
     return large_bytes(o) + kept_bytes(o) + (uint64_t)o->max_conns * http_connection_bytes();
 }
 
-uint64_t server_library_bytes(const struct server_options *o) { return o->library_dir ? LIBRARY_TOOLS_MEMORY : 0; }
+uint64_t server_library_bytes(const struct server_options *o)
+{
+    return o->library_dir ? LIBRARY_TOOLS_MEMORY + PAGES_MEMORY : 0;
+}
 
 /* ---- what the HTTP front asks ---------------------------------------------------------------------------------------------- */
 
@@ -158,6 +162,7 @@ static void release(struct running *r)
         return;
     spool_close(&r->server.spool);
     vectors_close(&r->server.vectors);
+    pages_close(r->server.pages);
     if (r->server.library)
         library_close(r->server.library);
     free(r->server.library);
@@ -431,6 +436,8 @@ static int open_library(struct server *s, struct stoker_error *err)
                                   &why);
     if (missing.code != ERR_NONE)
         log_line(LOG_WARN, "%s", missing.text);
+    if (!failed && !(s->pages = pages_open(s->library)))
+        return fail(err, STOKER_ERR_MEMORY, "no memory for the library");
     if (!failed)
         return 0;
     free(s->library);
@@ -461,6 +468,7 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
                                 .ready = ready,
                                 .write_error = error_of_path,
                                 .ended = release_server};
+    tickets_init(&s->tickets);
     r->http.route = routes_all(&r->http.n_route);
     http_app_open(&r->http);
     if (vectors_open(&s->vectors, o->steer_dir, err) || spool_open(&s->spool, o->capture_dir, o->capture_disk, err))

@@ -4,7 +4,7 @@
 #include "base/json/load.h"
 #include "base/reqmem.h"
 #include "base/utf8.h"
-#include "toolbox/article.h"
+#include "library/article.h"
 
 #include <errno.h>
 #include <inttypes.h>

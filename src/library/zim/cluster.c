@@ -44,7 +44,7 @@ static void make_space(struct zim_clusters *c, const struct zim_cluster *keep, s
             if (k != keep && k->cap && (!oldest || k->used_at < oldest->used_at))
                 oldest = k;
         }
-        if (sum <= ZIM_CACHE_BYTES || !oldest)
+        if (sum <= c->cache || !oldest)
             return;
         leave(c, oldest);
     }
@@ -75,7 +75,7 @@ static int stand_behind(struct zim_clusters *c, struct zim_cluster *k, struct er
     if (c->decoding == k)
         return 0;
     close_decoder(c);
-    if (zim_decoder_open(&c->decoder, c->file, k->kind, k->data, c->end, err))
+    if (zim_decoder_open(&c->decoder, c->file, k->kind, k->data, c->end, c->decoder_most, err))
         return -1;
     c->decoding = k;
     for (size_t at = 0, n; at < k->n_table; at += n) {
@@ -92,11 +92,11 @@ static int load(struct zim_clusters *c, struct zim_cluster *k, size_t need, stru
 {
     if (k->n >= need)
         return 0;
-    if (need > ZIM_CLUSTER_MOST)
-        return error_set(err, ERR_FORMAT, "%zu bytes of it are wanted; %d are the most", need, ZIM_CLUSTER_MOST);
+    if (need > c->most)
+        return error_set(err, ERR_FORMAT, "%zu bytes of it are wanted; %zu are the most", need, c->most);
     if (k->cap < need) {
         size_t cap = need > 2 * k->cap ? need : 2 * k->cap;
-        cap = cap > ZIM_CLUSTER_MOST ? ZIM_CLUSTER_MOST : cap;
+        cap = cap > c->most ? c->most : cap;
         make_space(c, k, cap - k->cap);
         uint8_t *bytes = realloc(k->bytes, cap);
         if (!bytes)
@@ -127,15 +127,15 @@ static uint64_t offset_of(const struct zim_cluster *k, uint32_t i)
 /* The table of offsets, whole: its length is its first entry. */
 static int load_table(struct zim_clusters *c, struct zim_cluster *k, struct error *err)
 {
-    uint64_t most = k->kind ? ZIM_CLUSTER_MOST : c->end - k->data;
+    uint64_t most = k->kind ? c->most : c->end - k->data;
     if (load(c, k, k->width, err))
         return -1;
     uint64_t first = offset_of(k, 0), last = first;
-    if (first % k->width || first < 2u * k->width || first > ZIM_CLUSTER_MOST)
+    if (first % k->width || first < 2u * k->width || first > c->most)
         return error_set(err, ERR_FORMAT,
                          "its table of offsets says that it has %" PRIu64
-                         " bytes: %d to %d, in whole entries of %d, can be",
-                         first, 2 * k->width, ZIM_CLUSTER_MOST, k->width);
+                         " bytes: %d to %zu, in whole entries of %d, can be",
+                         first, 2 * k->width, c->most, k->width);
     if (load(c, k, (size_t)first, err))
         return -1;
     k->n_blob = (uint32_t)(first / k->width) - 1;

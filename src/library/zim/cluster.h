@@ -7,11 +7,10 @@
 #include "library/zim/file.h"
 
 enum {
-    ZIM_CLUSTER_MOST = 64 << 20, /* decompressed */
-    ZIM_CACHE_BYTES = 16 << 20,  /* of all clusters; one that is larger is alone */
-    ZIM_WINDOW_LOG = 27,         /* of zstd */
-    ZIM_XZ_MEMORY = 128 << 20,
-    ZIM_CLUSTERS = 32 /* kept at most */
+    ZIM_CLUSTER_MOST = 64 << 20,  /* decompressed */
+    ZIM_CACHE_BYTES = 16 << 20,   /* of all clusters; one that is larger is alone */
+    ZIM_DECODER_MOST = 128 << 20, /* memory of what decompresses: a window of zstd, all of xz */
+    ZIM_CLUSTERS = 32             /* kept at most */
 };
 
 struct zim_decoder;
@@ -36,6 +35,7 @@ struct zim_clusters {
     uint64_t list, end; /* of the pointers; behind the last byte that can be a cluster's */
     uint32_t n;
     int allow_wide;
+    size_t most, cache, decoder_most; /* ZIM_CLUSTER_MOST, ZIM_CACHE_BYTES, ZIM_DECODER_MOST, or less */
     uint64_t clock;
     struct zim_cluster kept[ZIM_CLUSTERS];
     struct zim_decoder *decoder; /* of the one that is decoding; NULL: of none */
@@ -45,7 +45,7 @@ struct zim_clusters {
     size_t blob_cap;
 };
 
-/* c is zeroed but for what file, list, end, n and allow_wide say. */
+/* c is zeroed but for file, list, end, n, allow_wide and the limits. */
 void zim_clusters_free(struct zim_clusters *c);
 
 /* Where the bytes of a blob are, which belong to c until the next call. Above most: ERR_INPUT. */

@@ -2,7 +2,6 @@
 #include "library/zim/decode.h"
 
 #include "base/error.h"
-#include "library/zim/cluster.h"
 
 #include <lzma.h>
 #include <stdlib.h>
@@ -16,22 +15,26 @@ struct zim_decoder {
     ZSTD_DStream *zstd;
     ZSTD_inBuffer in;
     lzma_stream xz;
+    size_t most;
     int has_ended; /* an xz stream has one end; behind a frame of zstd another may begin */
     uint8_t bytes[32 << 10];
 };
 
 int zim_decoder_open(struct zim_decoder **out, const struct zim_file *f, int kind, uint64_t at, uint64_t end,
-                     struct error *err)
+                     size_t most, struct error *err)
 {
+    int log = 10; /* the smallest window of zstd */
+    while (log < 30 && (size_t)2 << log <= most)
+        log++;
     struct zim_decoder *d = calloc(1, sizeof *d);
     int ready = 0;
     if (d) {
-        *d = (struct zim_decoder){.file = f, .kind = kind, .at = at, .end = end, .xz = LZMA_STREAM_INIT};
+        *d = (struct zim_decoder){.file = f, .kind = kind, .at = at, .end = end, .most = most, .xz = LZMA_STREAM_INIT};
         if (kind == ZIM_ZSTD) {
             d->zstd = ZSTD_createDStream();
-            ready = d->zstd && !ZSTD_isError(ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, ZIM_WINDOW_LOG));
+            ready = d->zstd && !ZSTD_isError(ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, log));
         } else {
-            ready = lzma_stream_decoder(&d->xz, ZIM_XZ_MEMORY, 0) == LZMA_OK;
+            ready = lzma_stream_decoder(&d->xz, most, 0) == LZMA_OK;
         }
     }
     if (!ready) {
@@ -100,8 +103,7 @@ static int read_xz(struct zim_decoder *d, uint8_t *out, size_t n, struct error *
             return error_set(err, ERR_FORMAT, "its data ends too early");
         lzma_ret r = lzma_code(&d->xz, LZMA_RUN);
         if (r == LZMA_MEMLIMIT_ERROR)
-            return error_set(err, ERR_FORMAT, "its xz data wants more than %d MiB to be decompressed",
-                             ZIM_XZ_MEMORY >> 20);
+            return error_set(err, ERR_FORMAT, "its xz data wants more than %zu MiB to be decompressed", d->most >> 20);
         if (r == LZMA_MEM_ERROR)
             return error_set(err, ERR_MEMORY, "no memory to decompress it");
         if (r != LZMA_OK && r != LZMA_STREAM_END)

@@ -114,8 +114,14 @@ static int read_header(struct zim *z, const uint8_t *p, struct error *err)
                          name, zim_u64(p + 72), z->file.size, MD5_BYTES);
     z->end = z->file.size - (a->has_checksum ? MD5_BYTES : 0);
     z->list = zim_u64(p + 32);
-    z->clusters = (struct zim_clusters){
-        .file = &z->file, .list = zim_u64(p + 48), .end = z->end, .n = a->n_cluster, .allow_wide = a->major == 6};
+    z->clusters = (struct zim_clusters){.file = &z->file,
+                                        .list = zim_u64(p + 48),
+                                        .end = z->end,
+                                        .n = a->n_cluster,
+                                        .allow_wide = a->major == 6,
+                                        .most = ZIM_CLUSTER_MOST,
+                                        .cache = ZIM_CACHE_BYTES,
+                                        .decoder_most = ZIM_DECODER_MOST};
     if (check_list(z, "list of paths", z->list, a->n_entry, err) ||
         check_list(z, "list of clusters", z->clusters.list, a->n_cluster, err))
         return -1;
@@ -210,6 +216,12 @@ void zim_close(struct zim *z)
 }
 
 const struct zim_about *zim_about(const struct zim *z) { return &z->about; }
+
+void zim_limit(struct zim *z, size_t clusters, size_t decoder)
+{
+    z->clusters.most = z->clusters.cache = clusters;
+    z->clusters.decoder_most = decoder;
+}
 
 int zim_verify(const struct zim *z, int *is_right, int (*tick)(void *arg, uint64_t done), void *arg, struct error *err)
 {

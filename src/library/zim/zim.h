@@ -53,6 +53,10 @@ void zim_close(struct zim *z);
 
 const struct zim_about *zim_about(const struct zim *z);
 
+/* From now on a cluster of more bytes, decompressed, cannot be read, and all that are kept have no more together; nor one that wants more
+ * memory to be decompressed. Before the first blob; without it ZIM_CLUSTER_MOST, ZIM_CACHE_BYTES, ZIM_DECODER_MOST (cluster.h). */
+void zim_limit(struct zim *z, size_t clusters, size_t decoder);
+
 /* MD5 of the whole against its last bytes. *is_right where 0 is returned; tick, where it is not NULL, is called now and then with the bytes
  * done, and ends the work by returning non-zero (ERR_CANCELLED). */
 int zim_verify(const struct zim *z, int *is_right, int (*tick)(void *arg, uint64_t done), void *arg, struct error *err);

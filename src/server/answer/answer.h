@@ -135,6 +135,8 @@ struct dialect_events {
 /* Answers x by w, or refuses. Returns when the client has its answer, or is gone. own: for a->own. All of them are the caller's. */
 void answer_run(struct http_exchange *x, const struct dialect_events *d, const struct request *w, void *own);
 
+int answer_nobody_waits(void *exchange); /* 1: the client is gone, or the server stops */
+
 int answer_all_ended(const struct answer *a); /* 1: all choices have ended */
 
 /* ,"activations":{..}: what was recorded, of an answer that tells it; nothing else. capture.c */

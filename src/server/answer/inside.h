@@ -53,7 +53,6 @@ int answer_prepare(struct run *run);
 int answer_open_reply(struct task *t);
 int answer_may_be_cut(const struct request *w);
 int answer_render(struct run *run);              /* the conversation as it is now, into run->chat. -1: run->refusal */
-int answer_nobody_waits(void *exchange);         /* the client is gone, or the server stops */
 int answer_client_left(struct http_exchange *x); /* whether it was the client */
 
 /* rounds.c. The choice has ended with calls of ours: they run, and a reply waits to be submitted, or the choice has ended. -1:

@@ -26,6 +26,7 @@ static const char *reason(int status)
         const char *text;
     } reasons[] = {{200, "OK"},
                    {204, "No Content"},
+                   {302, "Found"},
                    {400, "Bad Request"},
                    {401, "Unauthorized"},
                    {403, "Forbidden"},
@@ -198,6 +199,12 @@ const char *http_header(const struct http_exchange *x, const char *name)
 }
 
 const char *http_key(const struct http_exchange *x) { return x->connection->key; }
+
+int http_ask_key(const struct http_exchange *x, struct refusal *r)
+{
+    const char *right;
+    return http_check_key(x->connection->app, &x->connection->head, &right, r);
+}
 
 void http_set(struct http_exchange *x, const char *name, const char *format, ...)
 {

@@ -59,7 +59,8 @@ int http_check_host(const struct http_app *app, const struct http_head *h, struc
                   "Host \"%.100s\" is not a name of this server; start it with --allow-host to allow it", h->host);
 }
 
-int http_check_origin(const struct http_app *app, const struct http_head *h, const char **cors, struct refusal *r)
+int http_check_origin(const struct http_app *app, const struct http_head *h, int is_framed, const char **cors,
+                      struct refusal *r)
 {
     const char *origin = http_head_field(h, "origin");
     *cors = NULL;
@@ -70,6 +71,8 @@ int http_check_origin(const struct http_app *app, const struct http_head *h, con
             *cors = origin;
             return 0;
         }
+    if (is_framed && strcmp(origin, "null") == 0)
+        return 0;
     const char *own = strncasecmp(origin, "http://", 7) == 0    ? origin + 7
                       : strncasecmp(origin, "https://", 8) == 0 ? origin + 8
                                                                 : NULL;

@@ -127,14 +127,16 @@ static int check(struct http_connection *c, const char **cors, struct refusal *r
 {
     struct http_exchange *x = &c->x;
     char allow[ROUTE_ALLOW];
-    if (http_check_host(c->app, &c->head, r) || http_check_origin(c->app, &c->head, cors, r))
+    const struct route *route = http_route_find(c->app, x->method, x->path, allow);
+    int is_framed = route && route->flags & ROUTE_FRAMED;
+    if (http_check_host(c->app, &c->head, r) || http_check_origin(c->app, &c->head, is_framed, cors, r))
         return -1;
     if (*cors) {
         http_set(x, "Access-Control-Allow-Origin", "%s", *cors);
         http_set(x, "Vary", "Origin");
         http_set(x, "Access-Control-Expose-Headers", "*"); /* x-request-id, Retry-After and our own */
     }
-    x->route = http_route_find(c->app, x->method, x->path, allow);
+    x->route = route;
     if (strcmp(x->method, "OPTIONS") == 0) {
         answer_options(c, *cors, allow);
         return 1;

@@ -60,6 +60,9 @@ const char *http_header(const struct http_exchange *x, const char *name);
 
 /* The key that let the request in; NULL: the server asks for none. */
 const char *http_key(const struct http_exchange *x);
+/* Of a route that needs no key (ROUTE_OPEN), for what may be had with one alone: 0: a right key came, or the server asks for none.
+ * -1: 401. */
+int http_ask_key(const struct http_exchange *x, struct refusal *r);
 
 /* A header of the answer, before it begins. The value is cut at 1 KiB and holds no control characters afterwards; all of them together
  * have 4 KiB, what does not fit is left out. Content-Type, x-request-id, Cache-Control, CORS are set already. */

@@ -94,7 +94,8 @@ void http_leave_large(struct http_connection *c); /* if it has a large body: wha
 struct http_head;
 int http_check_host(const struct http_app *app, const struct http_head *h, struct refusal *r);
 /* *cors: the origin to name in the answer, or NULL. */
-int http_check_origin(const struct http_app *app, const struct http_head *h, const char **cors, struct refusal *r);
+int http_check_origin(const struct http_app *app, const struct http_head *h, int is_framed, const char **cors,
+                      struct refusal *r);
 /* *key: the one that is right; NULL where none is needed. */
 int http_check_key(const struct http_app *app, const struct http_head *h, const char **key, struct refusal *r);
 

@@ -66,8 +66,8 @@ void own_props(struct http_exchange *x)
         ",\"modalities\":{\"vision\":false,\"audio\":false},\"default_generation_settings\":{\"n_ctx\":%d,\"params\":{",
         s->plan.n_ctx);
     put_sampling(&o, &s->opt.sampling);
-    out_print(&o, "}},\"stabilize\":\"%s\",\"build_info\":\"stoker %s\"}", stabilize[s->opt.stabilize],
-              stoker_version());
+    out_print(&o, "}},\"library\":%s,\"stabilize\":\"%s\",\"build_info\":\"stoker %s\"}", truth(s->library != NULL),
+              stabilize[s->opt.stabilize], stoker_version());
     http_answer_json(x, &o);
 }
 

@@ -27,7 +27,12 @@ void own_embeddings(struct http_exchange *x); /* embed.c */
 void own_api_embed(struct http_exchange *x);
 void own_api_embeddings(struct http_exchange *x);
 void own_embedding(struct http_exchange *x);
-void own_rerank(struct http_exchange *x);        /* rerank.c */
+void own_rerank(struct http_exchange *x);          /* rerank.c */
+void own_library_sources(struct http_exchange *x); /* library.c */
+void own_library_search(struct http_exchange *x);
+void own_library_article(struct http_exchange *x);
+void own_library_ticket(struct http_exchange *x); /* library_page.c */
+void own_library_page(struct http_exchange *x);
 void own_not_supported(struct http_exchange *x); /* 501 */
 
 #endif

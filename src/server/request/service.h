@@ -7,6 +7,7 @@
 #include "library/library.h"
 #include "server/http/app.h"
 #include "server/request/spool.h"
+#include "server/request/tickets.h"
 #include "server/request/vectors.h"
 #include "stoker.h"
 
@@ -93,6 +94,8 @@ struct server {
     struct stoker_plan plan; /* once ready */
 
     struct library *library; /* NULL: none */
+    struct pages *pages;     /* of it: its thread is who has entered the library (library/pages/pages.h) */
+    struct tickets tickets;
     struct vectors vectors;
     struct spool spool; /* of recorded rows */
     struct server_counters count;

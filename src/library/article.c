@@ -1,5 +1,5 @@
 /* See article.h. A long document has several rows of one path, and its chunks count on over them. */
-#include "toolbox/article.h"
+#include "library/article.h"
 
 #include "base/error.h"
 

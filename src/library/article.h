@@ -1,6 +1,6 @@
 /* An article of a source, read in order, section by section (library.md 13). */
-#ifndef TOOLBOX_ARTICLE_H
-#define TOOLBOX_ARTICLE_H
+#ifndef LIBRARY_ARTICLE_H
+#define LIBRARY_ARTICLE_H
 
 #include "library/source.h"
 
