@@ -185,7 +185,9 @@ static void prepare(struct stoker *s, struct step *p)
     p->n = 0;
     p->batch = session_batch(s->session);
     int more = 1;
-    for (struct job *j = next_job(s, 0); j && more; j = next_job(s, j->id)) {
+    struct job *j;
+    for (stoker_id last = 0; more && (j = next_job(s, last));) {
+        last = j->id; /* whose end may be taken, and its memory with it, before we look for the next */
         if (atomic_load(&j->cancelled))
             job_end(s, j, STOKER_END_CANCELLED);
         else
