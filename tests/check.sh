@@ -54,6 +54,7 @@ drivers="
 + hostile          20
   allocation_failures
   load             20
+  load             --beside 200
   server_crash     10
 - beside
 - nomad            tests/data/nomad-calls.jsonl $data/embeddings/nomic-bert.gguf

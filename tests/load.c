@@ -4,7 +4,9 @@
  * nothing. Every complete answer must equal, word for word, that of the same request alone; no sequence may be busy after
  * the last client has left; memory stays below --memory and does not grow.
  *
- *     build/tests/load [SECONDS] [MODEL.gguf]        default 20 seconds, the embedded model; make load: 30 minutes */
+ *     build/tests/load [SECONDS] [MODEL.gguf]        default 20 seconds, the embedded model; make load: 30 minutes
+ *     build/tests/load --beside REQUESTS             so many requests, of the embedded model and of models of vectors and scores beside
+ *                                                    it: texts and lists of them of all sizes, clients that leave before the answer */
 #include "base/rng.h"
 #include "sanitized.h"
 #include "server_client.h"
@@ -26,6 +28,7 @@ struct ask {
     char *body;
     size_t n;
     struct words alone;
+    int is_text; /* its answer is vectors or scores, which are compared as they are written */
 };
 
 struct worker {
@@ -42,6 +45,8 @@ static struct ask asks[ASKS];
 static struct server_process server;
 static atomic_int failures;
 static double end_at;
+static int n_form, most; /* forms of requests; with --beside: so many requests, and no time */
+static atomic_int n_begun;
 static pthread_mutex_t saying = PTHREAD_MUTEX_INITIALIZER;
 
 __attribute__((format(printf, 1, 2))) static void fail(const char *format, ...)
@@ -76,7 +81,7 @@ static void put_words(struct worker *w, char *out, size_t size, size_t n)
         k += (size_t)snprintf(out + k, size - k, "%s ", words[draw(w, 16)]);
 }
 
-enum { FORMS = 7 };
+enum { FORMS = 7, TEXT_FORMS = 6 };
 
 static void make_ask(struct worker *w, struct ask *a, int form)
 {
@@ -118,6 +123,51 @@ static void make_ask(struct worker *w, struct ask *a, int form)
     a->body = strdup(body);
 }
 
+/* A list of texts, from one to hundreds, from a word to more than the context. */
+static void put_texts(struct worker *w, struct words *out)
+{
+    char text[1024];
+    size_t n = draw(w, 8) ? 1 + draw(w, 12) : 1 + draw(w, 300);
+    for (size_t i = 0; i < n; i++) {
+        put_words(w, text, sizeof text, draw(w, draw(w, 4) ? 8 : 80));
+        words_add(out, i ? ",\"" : "\"", i ? 2 : 1);
+        words_add(out, text, strlen(text));
+        words_add(out, "\"", 1);
+    }
+}
+
+/* Vectors in four forms, scores in two. */
+static void make_text_ask(struct worker *w, struct ask *a, int form)
+{
+    static const struct {
+        const char *path, *begin, *end;
+    } forms[TEXT_FORMS] = {
+        {"/v1/embeddings", "{\"input\":[", "],\"truncate\":true}"},
+        {"/v1/embeddings", "{\"encoding_format\":\"base64\",\"dimensions\":7,\"truncate\":true,\"input\":[", "]}"},
+        {"/api/embed", "{\"model\":\"nomic-bert\",\"options\":{\"num_ctx\":8192},\"input\":[", "]}"},
+        {"/embedding", "{\"embd_normalize\":-1,\"truncate\":true,\"content\":[", "]}"},
+        {"/v1/rerank", "{\"query\":\"a lamp of stone\",\"top_n\":20,\"documents\":[", "]}"},
+        {"/rerank", "{\"query\":\"winter\",\"return_text\":true,\"texts\":[", "]}"}};
+    struct words body = {0};
+    words_add(&body, forms[form].begin, strlen(forms[form].begin));
+    put_texts(w, &body);
+    words_add(&body, forms[form].end, strlen(forms[form].end));
+    *a = (struct ask){.path = forms[form].path, .body = body.text, .n = body.n, .is_text = 1};
+}
+
+/* Of vectors and scores all but durations, which stand at the end. */
+static void read_answer(const struct ask *a, struct words *out, const struct reply *r)
+{
+    if (!a->is_text) {
+        words_read(out, r);
+        return;
+    }
+    const char *durations = strstr(r->body, "],\"total_duration\"");
+    out->n = 0;
+    out->failed = r->n < 3 || !strchr("]}", r->body[r->n - 1]);
+    words_add(out, r->body, durations ? (size_t)(durations - r->body) : r->n);
+}
+
 /* The answer to each request when it is the only one. */
 static int record(void)
 {
@@ -125,12 +175,15 @@ static int record(void)
     struct client c = {server.port, -1};
     struct reply r = {0};
     for (int i = 0; i < ASKS; i++) {
-        make_ask(&w, &asks[i], i % FORMS);
+        if (i % n_form < FORMS)
+            make_ask(&w, &asks[i], i % n_form);
+        else
+            make_text_ask(&w, &asks[i], i % n_form - FORMS);
         int rc = client_ask(&c, "POST", asks[i].path, asks[i].body, asks[i].n, &r, NULL, NULL);
         if (rc == 0)
-            words_read(&asks[i].alone, &r);
+            read_answer(&asks[i], &asks[i].alone, &r);
         if (rc != 0 || r.status != 200 || asks[i].alone.failed) {
-            fail("%s %s: status %d: %.200s", asks[i].path, asks[i].body, r.status, r.body ? r.body : "");
+            fail("%s %.300s: status %d: %.200s", asks[i].path, asks[i].body, r.status, r.body ? r.body : "");
             break;
         }
     }
@@ -153,6 +206,19 @@ static int take_progress(void *arg, struct reply *r)
     return w->hang_up_at && r->n >= w->hang_up_at;
 }
 
+/* A request that is sent, whole or in part, and nobody is there for its answer. */
+static void leave_early(struct worker *w)
+{
+    const struct ask *a = &asks[draw(w, ASKS)];
+    struct client c = {server.port, -1};
+    if (client_connect(&c) == 0 && client_head(&c, "POST", a->path, a->n) == 0) {
+        client_send(&c, a->body, draw(w, 3) ? a->n : draw(w, a->n));
+        usleep((useconds_t)draw(w, draw(w, 2) ? 3000 : 300000));
+        w->hung_up++;
+    }
+    client_close(&c);
+}
+
 static void ask_one(struct worker *w, struct client *c, struct reply *r)
 {
     struct ask *a = &asks[draw(w, ASKS)];
@@ -168,11 +234,12 @@ static void ask_one(struct worker *w, struct client *c, struct reply *r)
         w->busy++;
         usleep(100000 + (useconds_t)draw(w, 900000));
     } else {
-        words_read(&words, r);
+        read_answer(a, &words, r);
         w->answers++;
         if (r->status != 200 || words.failed || words.n != a->alone.n ||
             memcmp(words.text, a->alone.text, words.n) != 0)
-            fail("%s %s: status %d, \"%s\", alone \"%s\"", a->path, a->body, r->status, words.text, a->alone.text);
+            fail("%s %.500s: status %d, \"%.500s\", alone \"%.500s\"", a->path, a->body, r->status, words.text,
+                 a->alone.text);
     }
     free(words.text);
 }
@@ -193,8 +260,22 @@ static void ask_nonsense(struct worker *w, struct client *c, struct reply *r)
         {"POST", "/api/chat", "{\"model\":\"other\",\"messages\":[]}", 404},
         {"POST", "/v1/completions", "{\"prompt\":{}}", 400},
         {"POST", "/no/such/route", "{}", 404},
-        {"GET", "/v1/chat/completions", "", 405}};
-    size_t i = draw(w, sizeof nonsense / sizeof *nonsense);
+        {"GET", "/v1/chat/completions", "", 405},
+        {"POST", "/v1/embeddings", "{\"input\":[", 400}, /* from here on of the models beside */
+        {"POST", "/v1/embeddings", "{\"input\":[]}", 400},
+        {"POST", "/v1/embeddings", "{\"input\":[\"a\",1]}", 400},
+        {"POST", "/v1/embeddings", "{\"input\":[99999999]}", 400},
+        {"POST", "/v1/embeddings", "{\"input\":null}", 400},
+        {"POST", "/v1/embeddings", "{\"input\":\"a\",\"dimensions\":0}", 400},
+        {"POST", "/v1/embeddings", "{\"input\":\"a\",\"encoding_format\":\"int8\"}", 400},
+        {"POST", "/v1/embeddings", "{\"model\":\"bert-rank\",\"input\":\"a\"}", 400},
+        {"POST", "/api/embed", "{\"model\":\"nowhere\",\"input\":\"a\"}", 404},
+        {"POST", "/embedding", "{\"content\":{}}", 400},
+        {"POST", "/v1/rerank", "{\"query\":\"a\"}", 400},
+        {"POST", "/v1/rerank", "{\"query\":\"\",\"documents\":[\"a\"]}", 400},
+        {"POST", "/rerank", "{\"query\":\"a\",\"documents\":[7]}", 400}};
+    enum { OF_ALL = 10 };
+    size_t i = draw(w, most ? sizeof nonsense / sizeof *nonsense : OF_ALL);
     int rc = client_ask(c, nonsense[i].method, nonsense[i].path, nonsense[i].body, strlen(nonsense[i].body), r, NULL,
                         NULL);
     w->refused++;
@@ -244,10 +325,12 @@ static void *run_client(void *arg)
     struct worker *w = arg;
     struct client c = {server.port, -1};
     struct reply r = {0};
-    while (clock_seconds() < end_at && failures < 20) {
+    while (clock_seconds() < end_at && failures < 20 && (!most || atomic_fetch_add(&n_begun, 1) < most)) {
         uint64_t what = draw(w, 20);
         if (w->is_stalled)
             stall(w);
+        else if (most && what < 2)
+            leave_early(w);
         else if (what < 17)
             ask_one(w, &c, &r);
         else if (what < 19)
@@ -297,6 +380,9 @@ static double quantile(const unsigned *gap, double q)
     return 0;
 }
 
+/* What only this process takes, in memory and swapped out. */
+static uint64_t own_memory(void) { return server_memory(&server, "RssAnon:") + server_memory(&server, "VmSwap:"); }
+
 static void report(struct worker *workers, double seconds, uint64_t half, uint64_t last)
 {
     static unsigned gap[GAP_BUCKETS];
@@ -327,32 +413,47 @@ static void run_load(double seconds)
 {
     static struct worker workers[CLIENTS + 1]; /* the last one stalls */
     uint64_t half;
-    end_at = clock_seconds() + seconds;
+    double began = clock_seconds();
+    end_at = most ? began + 1e9 : began + seconds;
     for (int i = 0; i <= CLIENTS; i++) {
-        workers[i] = (struct worker){.number = i + 1, .is_stalled = i == CLIENTS};
+        workers[i] = (struct worker){.number = i + 1, .is_stalled = i == CLIENTS && !most};
         workers[i].gap = calloc(GAP_BUCKETS, sizeof *workers[i].gap);
         if (!workers[i].gap || pthread_create(&workers[i].thread, NULL, run_client, &workers[i]) != 0)
             abort();
     }
-    while (clock_seconds() < end_at - seconds / 2)
+    while (most ? n_begun < most / 2 && failures < 20 : clock_seconds() < end_at - seconds / 2)
         usleep(100000);
-    half = server_memory(&server, "VmRSS:");
+    half = own_memory();
     for (int i = 0; i <= CLIENTS; i++)
         pthread_join(workers[i].thread, NULL);
     check_idle();
-    report(workers, seconds, half, server_memory(&server, "VmRSS:"));
+    report(workers, clock_seconds() - began, half, own_memory());
     for (int i = 0; i <= CLIENTS; i++)
         free(workers[i].gap);
 }
 
 int main(int argc, char **argv)
 {
-    double seconds = argc > 1 ? atof(argv[1]) : 20;
-    const char *model = argc > 2 ? argv[2] : "models/ember/ember.gguf";
+    int beside = argc > 2 && strcmp(argv[1], "--beside") == 0;
+    double seconds = !beside && argc > 1 ? atof(argv[1]) : 20;
+    const char *model = !beside && argc > 2 ? argv[2] : "models/ember/ember.gguf";
     char memory[16], log[] = "/tmp/stoker-load-XXXXXX";
     snprintf(memory, sizeof memory, "%dM", MEMORY_MIB);
     int fd = mkstemp(log);
-    const char *const arguments[] = {model, "--memory", memory, "--ctx", "4096", "--queue", "48", NULL};
+    const char *const arguments[] = {model,
+                                     "--memory",
+                                     memory,
+                                     "--ctx",
+                                     "4096",
+                                     "--queue",
+                                     "48",
+                                     beside ? "--embed" : NULL,
+                                     TEST_DATA "/embeddings/nomic-bert.gguf",
+                                     "--rerank",
+                                     TEST_DATA "/embeddings/bert-rank.gguf",
+                                     NULL};
+    most = beside ? atoi(argv[2]) : 0;
+    n_form = beside ? FORMS + TEXT_FORMS : FORMS;
     if (fd < 0 || server_start(&server, arguments, log) != 0 || server_ready(&server, 60) != 0)
         fail("the server does not start; its log is %s", log);
     else if (record() == 0)
