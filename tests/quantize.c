@@ -5,6 +5,9 @@
  *     quantize make KIND FILE       mixed: 2-D, experts, norms, router of f32, f16 and bf16, some 160 MB
  *                                   small: the same with few rows
  *                                   many: 100,000 tensors; nan, inf, large: one such value; wide, odd: rows of 30 and of 96
+ *                                   bytes: a tensor whose name is no UTF-8, and no licence
+ *     quantize sparse GIB FILE      about so many GiB of bf16, a mixture of experts; but for the beginning of each tensor a hole
+ *     quantize dead FILE            the last three rows of a router become alike: of a tie the first are taken, the last never
  *     quantize line FILE TEXT       adds TEXT to a journal with the hash that makes it a line of its own
  *     quantize compare IN OUT TYPE  every value of OUT is that of IN, as exactly as TYPE allows; keys and shapes are those of IN
  *
@@ -56,7 +59,7 @@ struct source {
     uint64_t ne[3];
 };
 
-static void put_keys(struct gguf_writer *w)
+static void put_keys(struct gguf_writer *w, int has_license)
 {
     static const float numbers[] = {1, 2.5f, -3};
     gguf_write_string(w, "general.architecture", "llama", 5);
@@ -66,12 +69,14 @@ static void put_keys(struct gguf_writer *w)
     gguf_write_numbers(w, "general.numbers", GGUF_F32, numbers, 3);
     gguf_write_strings(w, "general.tags", (struct gguf_string[]){{"a", 1}, {"bc", 2}}, 2);
     gguf_write_u32(w, "general.file_type", 0);
+    if (has_license)
+        gguf_write_string(w, "general.license", "mit", 3);
 }
 
 static int make(const char *kind, const char *path, struct error *err)
 {
     struct gguf_writer w;
-    int is_mixed = strcmp(kind, "mixed") == 0;
+    int is_mixed = strcmp(kind, "mixed") == 0, has_bytes = strcmp(kind, "bytes") == 0;
     uint64_t rows = is_mixed ? 16384 : 64, columns = strcmp(kind, "wide") == 0  ? 30
                                                      : strcmp(kind, "odd") == 0 ? 96
                                                                                 : COLUMNS;
@@ -83,13 +88,13 @@ static int make(const char *kind, const char *path, struct error *err)
         {"blk.0.ffn_up_exps.weight", TYPE_F16, 3, {columns, rows / 4, EXPERTS}},
         {"blk.0.ffn_down_exps.weight", TYPE_F32, 3, {columns, rows / 4, EXPERTS}},
         {"blk.1.attn_q.weight", TYPE_F32, 2, {columns, rows}},
-        {"blk.1.attn_q.bias", TYPE_F32, 1, {columns}},
+        {has_bytes ? "blk.1.\xff\xc3.weight" : "blk.1.attn_q.bias", TYPE_F32, 1, {columns}},
         {"output.weight", TYPE_F32, 2, {columns, rows}},
     };
     float odd = strcmp(kind, "nan") == 0 ? NAN : strcmp(kind, "inf") == 0 ? -INFINITY : 70000.0f;
     int has_odd = strcmp(kind, "nan") == 0 || strcmp(kind, "inf") == 0 || strcmp(kind, "large") == 0;
     gguf_write_begin(&w, path, 32);
-    put_keys(&w);
+    put_keys(&w, !has_bytes);
     for (size_t i = 0; i < sizeof t / sizeof *t; i++)
         gguf_write_tensor(&w, t[i].name, t[i].type, t[i].n_dims, t[i].ne);
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
@@ -106,13 +111,64 @@ static int make_many(const char *path, struct error *err)
     struct gguf_writer w;
     char name[60];
     gguf_write_begin(&w, path, 32);
-    put_keys(&w);
+    put_keys(&w, 1);
     for (int i = 0; i < MANY; i++) {
         snprintf(name, sizeof name, "blk.%d.part%d.weight", i / 100, i % 100);
         gguf_write_tensor(&w, name, TYPE_F32, 2, (uint64_t[]){32, 2});
     }
     for (int i = 0; i < MANY; i++)
         put_numbers(&w, TYPE_F32, 64, UINT64_MAX, 0);
+    return gguf_write_end(&w, err);
+}
+
+/* ---- large ------------------------------------------------------------------------------------------------------------------------- */
+
+/* Layers of the 30B-A3B shape, 1.25 GB each, as many as make the size. */
+static void put_large(struct gguf_writer *w, int n_layer)
+{
+    enum { EMBD = 2048, VOCAB = 151936, HIDDEN = 768, N_EXPERT = 128 };
+    static const struct source layer[] = {
+        {"attn_norm", TYPE_F32, 1, {EMBD}},
+        {"attn_q", TYPE_BF16, 2, {EMBD, 4096}},
+        {"attn_k", TYPE_BF16, 2, {EMBD, 512}},
+        {"attn_v", TYPE_BF16, 2, {EMBD, 512}},
+        {"attn_output", TYPE_BF16, 2, {4096, EMBD}},
+        {"ffn_norm", TYPE_F32, 1, {EMBD}},
+        {"ffn_gate_inp", TYPE_F32, 2, {EMBD, N_EXPERT}},
+        {"ffn_gate_exps", TYPE_BF16, 3, {EMBD, HIDDEN, N_EXPERT}},
+        {"ffn_up_exps", TYPE_BF16, 3, {EMBD, HIDDEN, N_EXPERT}},
+        {"ffn_down_exps", TYPE_BF16, 3, {HIDDEN, EMBD, N_EXPERT}},
+    };
+    gguf_write_tensor(w, "token_embd.weight", TYPE_BF16, 2, (uint64_t[]){EMBD, VOCAB});
+    for (int l = 0; l < n_layer; l++)
+        for (size_t i = 0; i < sizeof layer / sizeof *layer; i++) {
+            char name[60];
+            snprintf(name, sizeof name, "blk.%d.%s.weight", l, layer[i].name);
+            gguf_write_tensor(w, name, layer[i].type, layer[i].n_dims, layer[i].ne);
+        }
+    gguf_write_tensor(w, "output.weight", TYPE_BF16, 2, (uint64_t[]){EMBD, VOCAB});
+}
+
+static int make_sparse(const char *gib, const char *path, struct error *err)
+{
+    static const double layer_bytes = 1.25e9, rest_bytes = 1.25e9;
+    struct gguf_writer w;
+    double layers = (atof(gib) * (double)(UINT64_C(1) << 30) - rest_bytes) / layer_bytes;
+    gguf_write_begin(&w, path, 32);
+    put_keys(&w, 1);
+    put_large(&w, layers > 1 ? (int)layers : 1);
+    gguf_write_data(&w, "", 0); /* the header */
+    for (uint64_t t = 0; t < w.n_tensor && !gguf_write_failed(&w); t++) {
+        uint16_t bf16[4096];
+        uint64_t most = sizeof bf16, begins = w.size[t] < most ? w.size[t] : most;
+        for (size_t i = 0; i < sizeof bf16 / sizeof *bf16; i++)
+            bf16[i] = bf16_from_f32(number());
+        fwrite(bf16, 1, begins, w.file);
+        fseeko(w.file, (off_t)(round_up(w.size[t], 32) - begins), SEEK_CUR);
+    }
+    if (!gguf_write_failed(&w) && (fflush(w.file) || ftruncate(fileno(w.file), ftello(w.file))))
+        error_set(&w.err, ERR_IO, "%s: the file system takes no such hole", path);
+    w.next = w.n_tensor;
     return gguf_write_end(&w, err);
 }
 
@@ -197,17 +253,31 @@ static int compare_tensors(const struct gguf *a, const struct gguf *b, int type)
     return agree;
 }
 
+static int same_text(struct gguf_string a, struct gguf_string b)
+{
+    return a.length == b.length && memcmp(a.text, b.text, a.length) == 0;
+}
+
+static int same_texts(const struct gguf_value *x, const struct gguf_value *y)
+{
+    for (uint64_t i = 0; i < x->n; i++)
+        if (!same_text(x->as.strings[i], y->as.strings[i]))
+            return 0;
+    return 1;
+}
+
 static int same_value(const struct gguf_value *x, const struct gguf_value *y)
 {
     if (!y || x->kind != y->kind || x->n != y->n)
         return 0;
     if (x->kind == GGUF_STRING)
-        return x->as.string.length == y->as.string.length &&
-               memcmp(x->as.string.text, y->as.string.text, x->as.string.length) == 0;
+        return same_text(x->as.string, y->as.string);
     if (x->kind != GGUF_ARRAY)
         return x->as.u == y->as.u;
-    return x->item == y->item &&
-           (x->item == GGUF_STRING || memcmp(x->as.items, y->as.items, x->n * gguf_kind_size(x->item)) == 0);
+    if (x->item != y->item)
+        return 0;
+    return x->item == GGUF_STRING ? same_texts(x, y)
+                                  : memcmp(x->as.items, y->as.items, x->n * gguf_kind_size(x->item)) == 0;
 }
 
 static int compare(const char *from, const char *to, const char *type, struct error *err)
@@ -243,6 +313,26 @@ static int add_line(const char *path, const char *text)
     return fclose(f);
 }
 
+/* Routers are f32, a row an expert. */
+static int make_dead(const char *path, struct error *err)
+{
+    struct gguf *g;
+    if (gguf_open(&g, path, err))
+        return -1;
+    const struct gguf_tensor *t = gguf_tensor(g, "blk.2.ffn_gate_inp.weight");
+    uint64_t bytes = t ? t->ne[0] * sizeof(float) : 0, last = t ? t->ne[1] - 1 : 0;
+    void *row = t && t->type == TYPE_F32 && last >= 2 ? malloc(bytes) : NULL;
+    FILE *f = row ? fopen(path, "r+b") : NULL;
+    int status = f && pread(fileno(f), row, bytes, (off_t)(t->offset + (last - 2) * bytes)) == (ssize_t)bytes ? 0 : -1;
+    for (uint64_t i = last - 1; status == 0 && i <= last; i++)
+        status = pwrite(fileno(f), row, bytes, (off_t)(t->offset + i * bytes)) == (ssize_t)bytes ? 0 : -1;
+    if (f)
+        fclose(f);
+    free(row);
+    gguf_close(g);
+    return status ? error_set(err, ERR_FORMAT, "%s has no such router", path) : 0;
+}
+
 int main(int argc, char **argv)
 {
     struct error err = {0};
@@ -251,10 +341,14 @@ int main(int argc, char **argv)
         status = strcmp(argv[2], "many") == 0 ? make_many(argv[3], &err) : make(argv[2], argv[3], &err);
     else if (argc == 4 && strcmp(argv[1], "line") == 0)
         status = add_line(argv[2], argv[3]);
+    else if (argc == 4 && strcmp(argv[1], "sparse") == 0)
+        status = make_sparse(argv[2], argv[3], &err);
+    else if (argc == 3 && strcmp(argv[1], "dead") == 0)
+        status = make_dead(argv[2], &err);
     else if (argc == 5 && strcmp(argv[1], "compare") == 0)
         status = compare(argv[2], argv[3], argv[4], &err);
     else
-        error_set(&err, ERR_INPUT, "quantize make KIND FILE | compare IN OUT TYPE");
+        error_set(&err, ERR_INPUT, "quantize make KIND FILE | sparse GIB FILE | dead FILE | compare IN OUT TYPE");
     if (status)
         fprintf(stderr, "quantize: %s\n", err.text);
     return status ? 1 : 0;

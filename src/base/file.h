@@ -28,7 +28,8 @@ int file_is_same(const char *a, const char *b);
 /* 1: path names the file that is open as fd, and not another that has come there since. */
 int file_is_at(int fd, const char *path);
 
-/* Drop the bytes [offset, offset + n) of an open file from the page cache, widened to whole pages, since only these go. Advice: no
+/* Drop the bytes [offset, offset + n) of an open file from the page cache, widened to whole pages, since only these go; of a
+ * file that is read in order, give all of it up to there: larger pieces of the kernel's go where all of each is in the range. Advice: no
  * errors. */
 void file_drop_cache(int fd, uint64_t offset, uint64_t n);
 

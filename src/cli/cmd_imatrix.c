@@ -13,6 +13,7 @@ static const char usage[] =
     "  stoker imatrix MODEL.gguf -f calibration.txt -o model.imatrix.gguf\n"
     "  stoker imatrix MODEL.gguf -f calibration.txt -o model.imatrix.gguf --memory 6GiB --resume\n"
     "  stoker imatrix --merge A.gguf B.dat -o both.gguf      sums and counts of several files\n"
+    "  stoker imatrix --stats model.imatrix.gguf             what a file says of each tensor, and of its experts\n"
     "  stoker quantize MODEL.gguf OUT.gguf --type IQ2_XS --imatrix model.imatrix.gguf\n\n"
     "Sums of the squares of what every matrix, and every expert's, is multiplied with, over chunks of --ctx tokens (0, "
     "the "
@@ -58,12 +59,23 @@ static int merge(struct imatrix_command *m, const char **rest, int n_rest)
     return imatrix_merge(m);
 }
 
+static int stats(struct imatrix_command *m, const char **rest, int n_rest)
+{
+    if (m->c.texts.n || m->out || m->resume || m->until_count)
+        return wrong("--stats reads one file of importance: no -f, -o, --resume or --until-count");
+    if (n_rest != 1)
+        return wrong("--stats: which file? one");
+    m->file = rest;
+    m->n_file = 1;
+    return imatrix_stats(m);
+}
+
 int cmd_imatrix(int argc, char **argv)
 {
     static struct imatrix_command m;
     static const char *rest[FILES_MOST];
     const char *format = NULL;
-    int n_rest, merges = 0;
+    int n_rest, merges = 0, shows = 0;
     m = (struct imatrix_command){.save_every = SAVE_EVERY};
     const struct flag mine[] = {
         {"-f", "--file", FLAG_TEXTS, &m.c.texts, 0, 0, "FILE", "the text, or several; - is stdin"},
@@ -81,6 +93,7 @@ int cmd_imatrix(int argc, char **argv)
         {"--resume", NULL, FLAG_SWITCH, &m.resume, 0, 0, NULL, "go on with the run that FILE.state tells of"},
         {"--force", NULL, FLAG_SWITCH, &m.force, 0, 0, NULL, "replace what is there under these names"},
         {"--merge", NULL, FLAG_SWITCH, &merges, 0, 0, NULL, "no model: files of importance, of either form, as one"},
+        {"--stats", NULL, FLAG_SWITCH, &shows, 0, 0, NULL, "no model: what a file of importance says of its tensors"},
         {"--json", NULL, FLAG_SWITCH, &m.json, 0, 0, NULL, "for programs"},
     };
     const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, model_flags(&m.c.options)};
@@ -89,12 +102,16 @@ int cmd_imatrix(int argc, char **argv)
     int status = flags_parse("imatrix", usage, tables, 2, argc, argv, rest, FILES_MOST, &n_rest);
     if (status != FLAGS_DONE)
         return status;
-    if (!m.out)
+    if (merges && shows)
+        return wrong("--merge and --stats are two things to do; leave one of them");
+    if (!m.out && !shows)
         return wrong("-o FILE: where to?");
     m.form = format && strcmp(format, "dat") == 0 ? IMPORTANCE_OLD : IMPORTANCE_GGUF;
     m.c.n_ctx = m.c.options.n_ctx ? m.c.options.n_ctx : CHUNK;
     if (m.c.n_ctx < LEAST)
         return wrong("--ctx: a chunk has 5 tokens at least");
+    if (shows)
+        return stats(&m, rest, n_rest);
     if (merges)
         return merge(&m, rest, n_rest);
     if ((status = check_texts(&m, rest, n_rest)))

@@ -2,6 +2,7 @@
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/common/progress.h"
+#include "cli/imatrix/coverage.h"
 #include "cli/quantize/show.h"
 
 #include "base/clock.h"
@@ -86,7 +87,7 @@ static void put_resuming_command(FILE *f, int argc, char **argv)
 static int tell_failure(const struct error *err, int has_begun, int argc, char **argv)
 {
     fprintf(stderr, "stoker: %s", err->text);
-    if (has_begun) {
+    if (has_begun && err->code != ERR_FORMAT) {
         fputs("; to go on: ", stderr);
         put_resuming_command(stderr, argc, argv);
     }
@@ -148,6 +149,8 @@ static int run(const struct quantize *q, int argc, char **argv)
     int failed = quant_run(j, &w, &err);
     progress_end(&shown);
     int status = failed ? tell_failure(&err, w.has_begun, argc, argv) : 0;
+    if (!failed && !q->json)
+        quantize_show_experts(j, COVERAGE_FEW);
     if (!failed)
         tell_result(j, &w, clock_seconds() - began, q->json);
     quant_close(j);

@@ -80,36 +80,62 @@ static uint64_t bare_header(const struct quant_job *j, int i)
     return o.n;
 }
 
-/* Walks all tensors and tells cut(t) which begin a part; part [n] is filled where it is not NULL. Returns how many parts there are. */
+struct cutting {
+    struct quant_part *part; /* [n] is filled; NULL: only counted */
+    uint64_t n, header, data;
+};
+
+static void begin_part(const struct quant_job *j, struct cutting *c, uint64_t first)
+{
+    c->header = bare_header(j, c->n > 0);
+    c->data = 0;
+    if (c->part)
+        c->part[c->n].first = first;
+    c->n++;
+}
+
+/* 1: tensor t has room behind so many bytes of a header and of data. */
+static int fits(const struct quant_job *j, uint64_t t, uint64_t header, uint64_t data)
+{
+    uint64_t most = j->options->split, bytes = round_up(header + record_bytes(&j->in->tensor[t]), j->alignment) + data +
+                                               round_up(j->tensor[t].n_bytes, j->alignment);
+    return !most || bytes <= most;
+}
+
+/* 1: tensor t begins a part. The keys that the first part has may leave no room for a tensor that has room elsewhere: then it has none. */
+static int is_first(const struct quant_job *j, const struct cutting *c, uint64_t t)
+{
+    return !fits(j, t, c->header, c->data) && (t > 0 || fits(j, t, bare_header(j, 1), 0));
+}
+
+static void add_tensor(struct quant_job *j, struct cutting *c, uint64_t t)
+{
+    j->tensor[t].part = (int)(c->n - 1);
+    j->tensor[t].offset = c->data;
+    c->header += record_bytes(&j->in->tensor[t]);
+    c->data += round_up(j->tensor[t].n_bytes, j->alignment);
+    if (c->part) {
+        c->part[c->n - 1].n++;
+        c->part[c->n - 1].data = c->data;
+    }
+}
+
+/* Gives every tensor its part and its place there. Returns how many parts there are; part is filled where it is not NULL. */
 static uint64_t cut(struct quant_job *j, struct quant_part *part)
 {
-    const struct quant_options *o = j->options;
-    uint64_t n = 0, header = 0, data = 0;
-    for (uint64_t t = 0; t < j->in->n_tensor || t == 0; t++) {
-        int none = t == j->in->n_tensor;
-        uint64_t bytes = none ? 0 : round_up(j->tensor[t].n_bytes, j->alignment),
-                 record = none ? 0 : record_bytes(&j->in->tensor[t]);
-        int is_first = t == 0 || (o->keep_split && j->in->tensor[t].file != j->in->tensor[t - 1].file) ||
-                       (o->split && round_up(header + record, j->alignment) + data + bytes > o->split);
-        if (is_first) {
-            header = bare_header(j, n > 0);
-            data = 0;
-            if (part)
-                part[n].first = t;
-            n++;
-        }
-        if (!none) {
-            j->tensor[t].part = (int)(n - 1);
-            j->tensor[t].offset = data;
-        }
-        if (part) {
-            part[n - 1].n += !none;
-            part[n - 1].data = data + bytes;
-        }
-        header += record;
-        data += bytes;
+    struct cutting c = {.part = part};
+    int keep = j->options->keep_split;
+    begin_part(j, &c, 0);
+    for (uint64_t t = 0; t < j->in->n_tensor; t++) {
+        while (keep && c.n <= (uint64_t)j->in->tensor[t].file) /* parts without tensors too */
+            begin_part(j, &c, t);
+        if (is_first(j, &c, t))
+            begin_part(j, &c, t);
+        add_tensor(j, &c, t);
     }
-    return n;
+    while (keep && c.n < (uint64_t)j->in->n_file)
+        begin_part(j, &c, j->in->n_tensor);
+    return c.n;
 }
 
 /* ---- names ---------------------------------------------------------------------------------------------------------------------- */

@@ -80,7 +80,7 @@ int output_checkpoint(struct output *o, uint64_t tensor, uint64_t unit, struct e
     o->sum = NULL;
     if (fdatasync(o->fd) != 0)
         return failed(o, err);
-    file_drop_cache(o->fd, o->from, o->at - o->from);
+    file_drop_cache(o->fd, 0, o->at);
     return journal_add(&o->journal, &e, err) ? -1 : begin_span(o, err);
 }
 

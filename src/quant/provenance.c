@@ -3,6 +3,7 @@
 #include "quant/inside.h"
 
 #include "base/checked.h"
+#include "base/log.h"
 #include "format/header_write.h"
 
 #include <stdio.h>
@@ -119,9 +120,18 @@ static void add_importance(struct quant_job *j)
     add(j, header_text("stoker.quantize.imatrix.sha256", m->sha256));
 }
 
+/* What may be done with the output is for whoever made the source to say, and nobody finds it out later. */
+static void check_licence(const struct quant_job *j)
+{
+    if (!gguf_find(j->in, "general.license"))
+        log_line(LOG_WARN, "%s names no licence (general.license), so the output will not name one either",
+                 j->options->in);
+}
+
 int quant_keys(struct quant_job *j, struct error *err)
 {
     char text[90], *version;
+    check_licence(j);
     j->value = arena_array(&j->arena, j->in->n_value + OWN_KEYS, sizeof *j->value);
     if (!j->value)
         return error_set(err, ERR_MEMORY, "%s: no memory for its keys", j->options->out);

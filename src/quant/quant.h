@@ -107,6 +107,9 @@ enum { QUANT_SLABS_IN_FLIGHT = 3, QUANT_ENCODER_VERSION = 2 };
 int quant_open(struct quant_job **out, const struct quant_options *o, struct error *err);
 void quant_close(struct quant_job *j);
 
+/* What tells how many rows the experts of a layer saw, if tensor t is the first of its layer that has experts and importance; else NULL. */
+const struct importance_entry *quant_expert_rows(const struct quant_job *j, uint64_t t);
+
 const char *quant_share_name(enum quant_share s);
 const char *quant_why_name(enum quant_why w);
 
@@ -119,7 +122,8 @@ struct quant_watch {
     uint64_t resumed;   /* bytes that were there already */
 };
 
-/* Writes the output. What is there after a failure can be resumed. */
+/* Writes the output. What is there after a failure can be resumed, but not where it is ERR_FORMAT: the source holds what cannot be encoded,
+ * or has changed, and another source is another run's. */
 int quant_run(struct quant_job *j, struct quant_watch *w, struct error *err);
 
 #endif

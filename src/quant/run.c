@@ -136,7 +136,8 @@ static int read_slab(const struct quant_job *j, struct slab *s, struct error *er
     const char *why;
     if (file_read_at(f->fd, s->in, s->in_bytes, at, &why))
         return error_set(err, ERR_IO, "%s: reading %s at byte %" PRIu64 " failed: %s", f->path, t->name, at, why);
-    file_drop_cache(f->fd, at, s->in_bytes);
+    /* From the beginning: the kernel keeps a file in pieces of up to some MiB, and drops those alone that lie in the range whole. */
+    file_drop_cache(f->fd, 0, at + s->in_bytes);
     return 0;
 }
 
@@ -258,7 +259,7 @@ static int check_source(const struct quant_job *j, int i, struct error *err)
     if (fstat(f->fd, &st) == 0 && (uint64_t)st.st_size == f->size && st.st_mtim.tv_sec == f->mtime.tv_sec &&
         st.st_mtim.tv_nsec == f->mtime.tv_nsec)
         return 0;
-    return error_set(err, ERR_IO, "%s: it has changed while it was read; when it is still, --force begins anew",
+    return error_set(err, ERR_FORMAT, "%s: it has changed while it was read; when it is still, --force begins anew",
                      f->path);
 }
 

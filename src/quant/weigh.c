@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 enum { FEW_ROWS = 32 };
 
@@ -28,12 +29,30 @@ struct coverage {
     const char *first_none, *first_unseen;
 };
 
-static void count_rows(struct coverage *c, const struct gguf_tensor *t, const struct importance_entry *e)
+static const struct importance_entry *rows_of(const struct quant_job *j, uint64_t t, int *layer)
 {
-    for (uint64_t i = 0; e->n_counts > 1 && i < e->n_mat; i++) {
+    const struct importance_entry *e = j->tensor[t].importance;
+    const char *rest;
+    *layer = gguf_layer_of(j->in->tensor[t].name, &rest);
+    return e && e->n_counts > 1 && e->n_mat > 1 && strstr(e->name, "_exps") ? e : NULL;
+}
+
+const struct importance_entry *quant_expert_rows(const struct quant_job *j, uint64_t t)
+{
+    int layer, other;
+    const struct importance_entry *e = rows_of(j, t, &layer);
+    for (uint64_t i = 0; e && i < t; i++)
+        if (rows_of(j, i, &other) && other == layer)
+            return NULL;
+    return e;
+}
+
+static void count_rows(struct coverage *c, const char *name, const struct importance_entry *e)
+{
+    for (uint64_t i = 0; i < e->n_mat; i++) {
         float rows = importance_rows(e, i);
         if (!(rows > 0) && c->unseen++ == 0)
-            c->first_unseen = t->name;
+            c->first_unseen = name;
         c->few += rows > 0 && rows < FEW_ROWS;
     }
 }
@@ -62,9 +81,10 @@ int quant_weigh(struct quant_job *j, struct error *err)
         to->importance = importance_find(j->importance, t->name);
         if (to->importance && check_shape(j, t, to->importance, err))
             return -1;
-        if (to->importance)
-            count_rows(&c, t, to->importance);
-        else if (c.none++ == 0)
+        const struct importance_entry *rows = quant_expert_rows(j, i);
+        if (rows)
+            count_rows(&c, t->name, rows);
+        if (!to->importance && c.none++ == 0)
             c.first_none = t->name;
     }
     tell(j, &c);

@@ -134,6 +134,56 @@ quant "$o" "$dir/q2.gguf"
 is "quantising by what was merged" 0 'bits a weight' ""
 quant "$dir/mixed.dat" "$dir/q3.gguf"
 is "quantising by an old file" 0 'bits a weight' ""
+# ---- an expert that no row goes to --------------------------------------------------------------------------------------------------
+cp $model "$dir/dead.gguf"
+"${BUILD:-build}/tests/quantize" dead "$dir/dead.gguf" || exit 1
+run imatrix "$dir/dead.gguf" -f "$text" --parse-special --ctx 64 -o "$dir/dead.im"
+is "a dead expert" 0 '^    2       16          0 .*  no rows: 15$' ""
+is "a dead expert, counted" 0 '^1 of 96 experts have seen no row, ' ""
+run quantize "$dir/dead.gguf" "$dir/dead-q.gguf" --type iq2_xs --effort fast --requantize --imatrix "$dir/dead.im" --dry-run
+is "its table, by layer" 0 '^    2       16          0 .*  no rows: 15$' 'dead\.im: 1 experts saw no row \(of blk\.2\.ffn_gate_exps\.weight first\)'
+grep -q '^    1       16 ' "$dir/out" && pass || fail "--dry-run" "has no other layers"
+run quantize "$dir/dead.gguf" "$dir/dead-q.gguf" --type iq2_xs --effort fast --requantize --imatrix "$dir/dead.im" --dry-run --json
+grep -q '"layer":2,"experts":16,"least":0.0,.*"without_rows":\[15\]' "$dir/out" && pass || fail "--dry-run --json" "does not name it"
+run quantize "$dir/dead.gguf" "$dir/dead-q.gguf" --type iq2_xs --effort fast --requantize --imatrix "$dir/dead.im"
+is "quantised" 0 '^    2       16          0 .*  no rows: 15$' 'take after their neighbours'
+[ "$(grep -c '^    [0-9]' "$dir/out")" -eq 1 ] && pass || fail "quantised" "tells of layers that lack nothing"
+run run "$dir/dead-q.gguf" -p "hello" -n 4 --temp 0
+is "stoker run, a dead expert" 0 . ""
+
+# ---- what a file says ----------------------------------------------------------------------------------------------------------------
+put() { # put NAME A B C D: an entry of an old file; values of 1 to 4
+    printf "\\$(printf %03o ${#1})"'\0\0\0%s\1\0\0\0\4\0\0\0' "$1"
+    shift
+    for v; do
+        case $v in 1) printf '\0\0\200\77' ;; 2) printf '\0\0\0\100' ;; 3) printf '\0\0\100\100' ;; 4) printf '\0\0\200\100' ;; esac
+    done
+}
+{
+    printf '\2\0\0\0'
+    put blk.0.ffn_up.weight 1 2 3 4
+    put blk.1.ffn_up.weight 4 3 2 1
+} >"$dir/s.dat"
+run imatrix --stats "$dir/s.dat"
+is "--stats" 0 '^blk\.0\.ffn_up\.weight +4 +512 +10 +1 +4 +2\.5 +1\.118 +25\.00% +1\.8464 +-$' ""
+is "--stats, the layer before" 0 '^blk\.1\.ffn_up\.weight +4 +512 +10 +1 +4 +2\.5 +1\.118 +25\.00% +1\.8464 +0\.6667$' ""
+run imatrix --stats "$dir/dead.im"
+is "--stats, experts" 0 '^    2       16          0 .*  no rows: 15$' ""
+run imatrix --stats "$dir/dead.im" --json
+is "--stats --json" 0 '"layer":2,"experts":16,"least":0.0,.*"without_rows":\[15\]' ""
+run imatrix --merge "$data/quantize/imatrix_ember.dat" "$data/quantize/imatrix_ember.gguf" -o "$dir/both.gguf"
+is "a peer's old file, merged" 0 'both\.gguf: 48 tensors, of 2 files$' ""
+run imatrix --stats "$dir/both.gguf"
+is "its rows" 0 '^blk\.0\.attn_k\.weight +256 +36864 ' ""
+run imatrix --stats
+is "--stats of nothing" 2 "" '--stats: which file\? one'
+run imatrix --stats "$dir/s.dat" -o "$dir/x"
+is "--stats with -o" 2 "" '--stats reads one file of importance'
+run imatrix --stats --merge "$dir/s.dat" -o "$dir/x"
+is "--stats with --merge" 2 "" 'two things to do'
+run imatrix --stats $model
+is "--stats of a model" 2 "" 'no file of importance'
+
 run imatrix --merge "$dir/none.gguf" -o "$dir/m.gguf"
 is "merging nothing" 1 "" 'none\.gguf'
 run imatrix --merge "$model" -o "$dir/m.gguf"

@@ -3,7 +3,7 @@
 
 helper=${BUILD:-build}/tests/quantize
 out=$dir/out.gguf
-for kind in mixed small; do "$helper" make $kind "$dir/$kind.gguf" || exit 1; done
+for kind in mixed small bytes; do "$helper" make $kind "$dir/$kind.gguf" || exit 1; done
 small=$dir/small.gguf mixed=$dir/mixed.gguf
 
 same() { # same WHAT A B
@@ -104,6 +104,14 @@ run inspect "$dir/aligned.gguf" --tensors
 [ "$(awk 'NF > 5 && $NF % 4096' "$dir/out" | wc -l)" -eq 0 ] && pass || fail "--align" "tensors begin elsewhere"
 compares "--align" "$small" "$dir/aligned.gguf" q8_0
 
+# A name that is no text, and no licence.
+run quantize "$dir/bytes.gguf" "$out" --type q8_0 --dry-run --json --rule '\.'"$(printf '\377')"'=keep'
+grep -q '"name":"blk.1.??.weight","shape":\[512\]' "$dir/out" && pass || fail "a name that is no UTF-8" "is not in --json"
+grep -qF '"recipe":"--type q8_0 --rule '"'"'\\.?=keep'"'"'"' "$dir/out" && pass || fail "a rule that is no UTF-8" "is not in --json"
+run quantize "$dir/bytes.gguf" "$dir/other.gguf" --type q8_0
+is "no licence" 0 "bits a weight" "bytes.gguf names no licence \(general.license\), so the output will not name one either$"
+rm "$dir/other.gguf"
+
 # Parts out, parts in.
 run quantize "$small" "$dir/s.gguf" --type q8_0 --split-max-size 100KiB --dry-run --json
 n=$(sed 's/.*"parts":\[//; s/\],"plan.*//' "$dir/out" | grep -o '"path"' | wc -l)
@@ -117,6 +125,27 @@ is "--keep-split" 0 "kept-00001-of-0000$n.gguf and its parts" ""
 compares "--keep-split" "$dir/s-00001-of-0000$n.gguf" "$dir/kept-00001-of-0000$n.gguf" keep
 run quantize "$dir/s-00001-of-0000$n.gguf" "$dir/joined.gguf" --type keep
 compares "a split model joined" "$out" "$dir/joined.gguf" keep
+
+# Keys that leave no room for the first tensor have a part of their own, which --keep-split keeps.
+limited() { # limited BLOCKS ARGUMENT...: run with files of at most so many 512 bytes
+    blocks=$1
+    shift
+    (ulimit -f "$blocks"; exec "$stoker" "$@") >"$dir/out" 2>"$dir/err"
+    status=$?
+}
+limited 300 quantize "$ember" "$dir/w.gguf" --type keep --split-max-size 1200000
+is "a part of keys, a full disk behind it" 1 "" "w-00002-of-00014.gguf.part: writing failed: File too large; to go on"
+run quantize "$ember" "$dir/w.gguf" --type keep --split-max-size 1200000 --resume
+is "a part of keys" 0 "^$dir/w-00001-of-00014.gguf and its parts: " ""
+[ "$(stat -c %s "$dir"/w-*.gguf | awk '$1 > 1200000' | wc -l)" -eq 0 ] && pass || fail "a part of keys" "a part is larger than asked for"
+compares "a part of keys" "$ember" "$dir/w-00001-of-00014.gguf" keep
+run quantize "$dir/w-00001-of-00014.gguf" "$dir/v.gguf" --type keep --keep-split
+is "a part of keys, kept" 0 "^$dir/v-00001-of-00014.gguf and its parts: " ""
+compares "a part of keys, kept" "$ember" "$dir/v-00001-of-00014.gguf" keep
+[ "$(stat -c %s "$dir/v-00001-of-00014.gguf")" -lt 150000 ] && pass || fail "a part of keys, kept" "has tensors"
+run run "$dir/v-00001-of-00014.gguf" -p "hello" -n 4 --temp 0
+is "stoker run, a part of keys" 0 "." ""
+rm "$dir"/[vw]-*
 
 # The engine reads them.
 run quantize "$ember" "$dir/ember.gguf" --type q8_0 --requantize
@@ -195,13 +224,13 @@ same "somebody else's .part, --force" "$out" "$dir/foreign.gguf" 2>/dev/null
 for kind in nan:NaN inf:Inf; do
     "$helper" make ${kind%:*} "$dir/bad.gguf"
     run quantize "$dir/bad.gguf" "$new" --type q8_0 --threads 3
-    is "${kind#*:}" 1 "" "^stoker: .*bad.gguf: blk.1.attn_q.weight has ${kind#*:} in row 37, column 201: the file is damaged; to go on: stoker quantize "
+    is "${kind#*:}" 1 "" "^stoker: .*bad.gguf: blk.1.attn_q.weight has ${kind#*:} in row 37, column 201: the file is damaged$"
     nothing "${kind#*:}" "$new"
     rm "$new".*
 done
 "$helper" make large "$dir/bad.gguf"
 run quantize "$dir/bad.gguf" "$new" --type f16
-is "beyond f16" 1 "" "has 70000 in row 37, column 201, more than f16 holds; bf16 or f32 do"
+is "beyond f16" 1 "" "has 70000 in row 37, column 201, more than f16 holds; bf16 or f32 do$"
 rm "$new".*
 
 # A hundred thousand tensors.
@@ -218,12 +247,6 @@ is "the whole" 0 '"parts":1' ""
 [ "$(count peak)" -le "$(count memory)" ] && pass || fail "the whole" "more memory than the plan"
 compares "the whole" "$mixed" "$out" bf16
 size=$(stat -c %s "$out")
-limited() { # limited BLOCKS ARGUMENT...: run with files of at most so many 512 bytes
-    blocks=$1
-    shift
-    (ulimit -f "$blocks"; exec "$stoker" "$@") >"$dir/out" 2>"$dir/err"
-    status=$?
-}
 for part in 1 20 50 80 99; do
     limited $((size / 512 * part / 100)) quantize "$mixed" "$new" --type bf16
     is "a full disk at $part %" 1 "" "^stoker: .*new.gguf.part: writing failed: File too large; to go on: stoker quantize .* --type bf16 --resume$"
@@ -302,7 +325,7 @@ writer=$!
 run quantize "$mixed" "$new" --type bf16
 kill $writer
 wait $writer 2>/dev/null
-is "a source that changes" 1 "" "mixed.gguf: it has changed while it was read"
+is "a source that changes" 1 "" "mixed.gguf: it has changed while it was read; when it is still, --force begins anew$"
 nothing "a source that changes" "$new"
 rm -f "$new".*
 run quantize "$mixed" "$out" --type bf16 --force
@@ -311,15 +334,19 @@ run quantize "$mixed" "$out" --type bf16 --force
 run quantize "$mixed" "$dir/p.gguf" --type bf16 --split-max-size 20MB
 parts=$(ls "$dir"/p-*.gguf)
 count=$(echo "$parts" | wc -l)
-killed() { # killed NUMBER FLAG...: 20 times; OUT is NAME
-    number=0 killed=0
-    while [ $number -lt 20 ]; do
-        number=$((number + 1))
+began=$(date +%s%N)
+run quantize "$mixed" "$dir/p.gguf" --type bf16 --split-max-size 20MB --force
+span=$((($(date +%s%N) - began) / 1000000))
+killed() { # killed FLAG...: 20 times, at any moment of the time that a whole run takes
+    number=0 tries=0
+    while [ $number -lt 20 ] && [ $tries -lt 100 ]; do
+        tries=$((tries + 1))
         "$stoker" quantize "$mixed" "$dir/k.gguf" --type bf16 "$@" >"$dir/out" 2>"$dir/err" &
         victim=$!
-        sleep "0.$(od -An -N2 -tu2 /dev/urandom | awk '{ printf "%03d", $1 % 400 }')"
-        kill -9 $victim 2>/dev/null && killed=$((killed + 1))
+        sleep "$(od -An -N2 -tu2 /dev/urandom | awk -v span=$span '{ printf "%.3f", $1 / 65536 * span / 1000 }')"
+        kill -9 $victim 2>/dev/null
         wait $victim 2>/dev/null
+        [ $? -eq 137 ] && number=$((number + 1))
         check_names "killed $* $number"
         if [ -e "$dir/k.gguf.journal" ] || [ ! -e "$dir/k.gguf" -a ! -e "$(first k)" ]; then
             run quantize "$mixed" "$dir/k.gguf" --type bf16 "$@" --resume
@@ -329,7 +356,7 @@ killed() { # killed NUMBER FLAG...: 20 times; OUT is NAME
         nothing "killed $* $number" "$dir/k.gguf.journal" "$dir"/k*.part
         rm "$dir"/k[.-]*
     done
-    [ $killed -gt 0 ] && pass || fail "kill -9 $*" "no run lived long enough to be killed"
+    [ $number -eq 20 ] && pass || fail "kill -9 $*" "$number of $tries runs lived long enough to be killed"
 }
 first() { echo "$dir/$1-00001-of-$(printf %05d "$count").gguf"; }
 check_names() {

@@ -112,7 +112,7 @@ cmp -s "$dir/a.gguf" "$dir/b.gguf" && pass || fail "$recipe" "does not make the 
 
 # Eight experts: presets have wider keys and values for them, floats are for all.
 run quantize "$golden/cohere2moe.gguf" "$dir/out.gguf" --requantize --dry-run --type bf16
-is "floats" 0 "^name " ""
+is "floats" 0 "^name " "cohere2moe.gguf names no licence"
 grep -q ' q8_0 ' "$dir/out" && fail "floats" "some tensors are not" || pass
 
 # Importance that is demanded and not there.

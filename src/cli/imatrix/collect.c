@@ -209,7 +209,7 @@ static int is_enough(const struct run *r)
     size_t n;
     int enough = 0;
     if (r->m->until_count && imatrix_sums(r->m, r->engine, &s, &n, &err) == 0) {
-        struct imatrix_coverage c = imatrix_cover(s, n);
+        struct coverage c = imatrix_cover(s, n);
         enough = c.experts && c.least >= r->m->until_count;
     }
     free(s);
@@ -237,7 +237,7 @@ static int run_chunks(struct run *r, struct error *err)
 static void print_json(const struct run *r, const struct importance_sums *s, size_t n, const struct eval_ppl *ppl,
                        const char *left_out)
 {
-    struct imatrix_coverage c = imatrix_cover(s, n);
+    struct coverage c = imatrix_cover(s, n);
     json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:{s:I, s:I, s:I}}", "path", r->m->out, "entries", (json_int_t)n,
                           "chunks", (json_int_t)r->state.n_done, "tokens", (json_int_t)r->state.n_done * r->m->c.n_ctx,
                           "experts", "all", (json_int_t)c.experts, "without_rows", (json_int_t)c.unseen,
@@ -253,12 +253,12 @@ static void print_json(const struct run *r, const struct importance_sums *s, siz
 static void print(const struct run *r, const struct importance_sums *s, size_t n, const struct eval_ppl *ppl,
                   const char *left_out)
 {
-    struct imatrix_coverage c = imatrix_cover(s, n);
+    struct coverage c = imatrix_cover(s, n);
     imatrix_show_experts(s, n);
     if (c.unseen || c.few)
         printf("%" PRIu64 " of %" PRIu64 " experts have seen no row, %" PRIu64 " fewer than %d: a longer text, or one "
                "of more kinds, reaches more\n",
-               c.unseen, c.experts, c.few, IMATRIX_FEW);
+               c.unseen, c.experts, c.few, COVERAGE_FEW);
     if (left_out)
         printf("not collected: %s\n", left_out);
     if (ppl)

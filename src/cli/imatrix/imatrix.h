@@ -3,11 +3,14 @@
  *     collect.c    chunk after chunk through the engine; snapshots
  *     state.c      what a run needs to go on where another ended
  *     show.c       what was collected, and what was not
- *     merge.c      several files as one */
+ *     coverage.c   rows of experts, layer by layer: for quantize too
+ *     merge.c      several files as one
+ *     stats.c      what is in a file */
 #ifndef CLI_IMATRIX_IMATRIX_H
 #define CLI_IMATRIX_IMATRIX_H
 
 #include "cli/eval/eval.h"
+#include "cli/imatrix/coverage.h"
 #include "eval/ppl.h"
 #include "quant/importance_write.h"
 #include "stoker.h"
@@ -21,13 +24,14 @@ struct imatrix_command {
     int until_count; /* rows that every expert is to have; 0: the whole text is read */
     int no_output, no_ppl;
     int resume, force, json;
-    int most_files, n_file; /* --merge */
+    int most_files, n_file; /* --merge; --stats: one */
     const char **file;      /* [n_file] */
 };
 
 /* Exit status. */
 int imatrix_collect(struct imatrix_command *m);
 int imatrix_merge(const struct imatrix_command *m);
+int imatrix_stats(const struct imatrix_command *m);
 
 /* ---- state.c ---- */
 
@@ -49,15 +53,11 @@ int imatrix_state_read(struct imatrix_state *s, const struct stoker *engine, str
 int imatrix_sums(const struct imatrix_command *m, const struct stoker *engine, struct importance_sums **out, size_t *n,
                  struct error *err);
 
+/* Layers that have experts, with their rows; free() it. */
+struct coverage_layer *imatrix_layers(const struct importance_sums *s, size_t n, size_t *n_layer);
 /* Rows of experts, layer by layer: those that few rows went to are named. */
 void imatrix_show_experts(const struct importance_sums *s, size_t n);
-/* Experts without a row, and with fewer than IMATRIX_FEW of those that have some, each counted once. */
-enum { IMATRIX_FEW = 32 };
-struct imatrix_coverage {
-    uint64_t experts, unseen, few;
-    double least; /* rows of the expert with the fewest; INFINITY: there are no experts */
-};
-struct imatrix_coverage imatrix_cover(const struct importance_sums *s, size_t n);
+struct coverage imatrix_cover(const struct importance_sums *s, size_t n);
 
 /* Names of the model's matrices that s has no sums of, layers as one: "blk.*.ssm_conv1d.weight (24)"; malloc(). NULL: none, or *err. */
 char *imatrix_left_out(const char *model, const struct importance_sums *s, size_t n, struct error *err);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME = 256, NAMED = 16 }; /* NAMED: experts of a layer that a line names */
+enum { NAME = 256 };
 
 /* ---- entries -------------------------------------------------------------------------------------------------------------------- */
 
@@ -54,78 +54,32 @@ int imatrix_sums(const struct imatrix_command *m, const struct stoker *engine, s
 /* Of the tensors of a layer's experts the one of down: each layer has one. */
 static int is_of_layer(const struct importance_sums *s) { return s->n_counts > 1 && strstr(s->name, "ffn_down_exps"); }
 
-static int by_layer(const void *a, const void *b)
+struct coverage_layer *imatrix_layers(const struct importance_sums *s, size_t n, size_t *n_layer)
 {
-    const struct importance_sums *x = *(const struct importance_sums *const *)a,
-                                 *y = *(const struct importance_sums *const *)b;
+    struct coverage_layer *layer = malloc((n + 1) * sizeof *layer);
     const char *rest;
-    int l = gguf_layer_of(x->name, &rest), k = gguf_layer_of(y->name, &rest);
-    return (l > k) - (l < k);
+    *n_layer = 0;
+    for (size_t i = 0; layer && i < n; i++)
+        if (is_of_layer(&s[i]))
+            layer[(*n_layer)++] = (struct coverage_layer){gguf_layer_of(s[i].name, &rest), s[i].n_counts,
+                                                          (double *)s[i].count};
+    return layer;
 }
 
-static int by_count(const void *a, const void *b)
+struct coverage imatrix_cover(const struct importance_sums *s, size_t n)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-struct imatrix_coverage imatrix_cover(const struct importance_sums *s, size_t n)
-{
-    struct imatrix_coverage c = {.least = INFINITY};
-    for (size_t i = 0; i < n; i++)
-        for (uint64_t e = 0; is_of_layer(&s[i]) && e < s[i].n_counts; e++) {
-            double rows = s[i].count[e];
-            c.experts++;
-            c.unseen += rows == 0;
-            c.few += rows > 0 && rows < IMATRIX_FEW;
-            c.least = rows < c.least ? rows : c.least;
-        }
+    size_t n_layer;
+    struct coverage_layer *layer = imatrix_layers(s, n, &n_layer);
+    struct coverage c = coverage_of(layer, n_layer);
+    free(layer);
     return c;
-}
-
-static void name_experts(const struct importance_sums *s, double from, double below, const char *what)
-{
-    int n = 0;
-    for (uint64_t e = 0; e < s->n_counts; e++) {
-        if (s->count[e] < from || s->count[e] >= below)
-            continue;
-        if (n < NAMED)
-            printf("%s%llu", n ? ", " : what, (unsigned long long)e);
-        n++;
-    }
-    if (n > NAMED)
-        printf(" and %d more", n - NAMED);
-}
-
-static void show_layer(const struct importance_sums *s)
-{
-    const char *rest;
-    double *sorted = malloc(s->n_counts * sizeof *sorted);
-    if (!sorted)
-        return;
-    memcpy(sorted, s->count, s->n_counts * sizeof *sorted);
-    qsort(sorted, s->n_counts, sizeof *sorted, by_count);
-    printf("%5d %8llu %10.0f %10.0f %10.0f", gguf_layer_of(s->name, &rest), (unsigned long long)s->n_counts, sorted[0],
-           sorted[s->n_counts / 2], sorted[s->n_counts - 1]);
-    name_experts(s, 0, 1, "  no rows: ");
-    name_experts(s, 1, IMATRIX_FEW, "  few rows: ");
-    putchar('\n');
-    free(sorted);
 }
 
 void imatrix_show_experts(const struct importance_sums *s, size_t n)
 {
-    const struct importance_sums **layer = malloc((n + 1) * sizeof(const struct importance_sums *));
-    size_t n_layer = 0;
-    for (size_t i = 0; layer && i < n; i++)
-        if (is_of_layer(&s[i]))
-            layer[n_layer++] = &s[i];
-    if (n_layer) {
-        qsort(layer, n_layer, sizeof(const struct importance_sums *), by_layer);
-        printf("layer  experts  least rows     median       most\n");
-        for (size_t i = 0; i < n_layer; i++)
-            show_layer(layer[i]);
-    }
+    size_t n_layer;
+    struct coverage_layer *layer = imatrix_layers(s, n, &n_layer);
+    coverage_show(layer, n_layer, INFINITY);
     free(layer);
 }
 

@@ -4,10 +4,14 @@
 #include "base/utf8.h"
 #include "cli/common/anatomy.h"
 #include "cli/common/flags.h"
+#include "cli/imatrix/coverage.h"
+#include "quant/importance.h"
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static uint64_t weights_of(const struct gguf_tensor *t) { return t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3]; }
@@ -37,6 +41,49 @@ double quantize_bits(const struct quant_job *j)
     struct share kind[KIND_COUNT], all;
     sum_kinds(j, kind, &all);
     return bits(all.bytes, all.weights);
+}
+
+/* ---- experts ---------------------------------------------------------------------------------------------------------------------- */
+
+/* What the file of importance says of experts, layer by layer; of layers that are copied nobody asks. free_layers() it. */
+static struct coverage_layer *layers_of(const struct quant_job *j, size_t *n)
+{
+    struct coverage_layer *layer = calloc(j->in->n_tensor + 1, sizeof *layer);
+    *n = 0;
+    for (uint64_t t = 0; layer && j->importance && t < j->in->n_tensor; t++) {
+        const struct importance_entry *e = quant_expert_rows(j, t);
+        double *rows = e ? malloc(e->n_mat * sizeof *rows) : NULL;
+        const char *rest;
+        for (uint64_t i = 0; rows && i < e->n_mat; i++)
+            rows[i] = (double)importance_rows(e, i);
+        if (rows)
+            layer[(*n)++] = (struct coverage_layer){gguf_layer_of(j->in->tensor[t].name, &rest), e->n_mat, rows};
+    }
+    return layer;
+}
+
+static void free_layers(struct coverage_layer *layer, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(layer[i].rows);
+    free(layer);
+}
+
+void quantize_show_experts(const struct quant_job *j, double below)
+{
+    size_t n;
+    struct coverage_layer *layer = layers_of(j, &n);
+    coverage_show(layer, n, below);
+    free_layers(layer, n);
+}
+
+static json_t *experts_json(const struct quant_job *j)
+{
+    size_t n;
+    struct coverage_layer *layer = layers_of(j, &n);
+    json_t *list = coverage_json(layer, n);
+    free_layers(layer, n);
+    return list;
 }
 
 /* ---- text ------------------------------------------------------------------------------------------------------------------------ */
@@ -86,20 +133,32 @@ void quantize_show(const struct quant_job *j)
     if (j->n_needs_importance)
         printf("importance is demanded by %" PRIu64 " tensors, %s first, and there is none\n", j->n_needs_importance,
                j->needs_importance);
+    quantize_show_experts(j, INFINITY);
     print_plan(&j->plan);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Names and rules are bytes of files and of a command line. */
+static json_t *plain_json(const char *text)
+{
+    char *plain = text ? strdup(text) : NULL;
+    if (plain)
+        utf8_make_plain(plain);
+    json_t *string = plain ? json_string(plain) : json_null();
+    free(plain);
+    return string;
+}
 
 static json_t *tensor_json(const struct gguf_tensor *from, const struct quant_tensor *to)
 {
     json_t *shape = json_array();
     for (int d = 0; d < from->n_dims; d++)
         json_array_append_new(shape, json_integer((json_int_t)from->ne[d]));
-    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:I, s:i, s:s, s:s?}", "name", from->name, "shape", shape, "from",
-                     type_info(from->type)->name, "type", type_info(to->type)->name, "wanted",
+    return json_pack("{s:o, s:o, s:s, s:s, s:s, s:I, s:i, s:s, s:o}", "name", plain_json(from->name), "shape", shape,
+                     "from", type_info(from->type)->name, "type", type_info(to->type)->name, "wanted",
                      type_info(to->wanted)->name, "bytes", (json_int_t)to->n_bytes, "part", to->part + 1, "by",
-                     quant_why_name(to->why), "reason", to->reason);
+                     quant_why_name(to->why), "reason", plain_json(to->reason));
 }
 
 static json_t *kinds_json(const struct share *kind)
@@ -134,14 +193,15 @@ void quantize_show_json(const struct quant_job *j)
     for (uint64_t i = 0; i < j->in->n_tensor; i++)
         json_array_append_new(tensors, tensor_json(&j->in->tensor[i], &j->tensor[i]));
     for (int i = 0; i < j->n_part; i++)
-        json_array_append_new(parts, json_pack("{s:s, s:I, s:I}", "path", j->part[i].path, "bytes",
+        json_array_append_new(parts, json_pack("{s:o, s:I, s:I}", "path", plain_json(j->part[i].path), "bytes",
                                                (json_int_t)(j->part[i].header + j->part[i].data), "tensors",
                                                (json_int_t)j->part[i].n));
-    json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:f, s:i, s:I, s:I, s:o, s:o, s:o, s:o}", "recipe", j->recipe, "bytes",
-                          (json_int_t)j->n_bytes, "tensor_bytes", (json_int_t)all.bytes, "weights",
-                          (json_int_t)all.weights, "bpw", bits(all.bytes, all.weights), "file_type", j->file_type,
-                          "fallbacks", (json_int_t)j->n_fallback, "need_importance", (json_int_t)j->n_needs_importance,
-                          "kinds", kinds_json(kind), "parts", parts, "plan", plan_json(&j->plan), "tensors", tensors);
+    json_t *o = json_pack("{s:o, s:I, s:I, s:I, s:f, s:i, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "recipe",
+                          plain_json(j->recipe), "bytes", (json_int_t)j->n_bytes, "tensor_bytes", (json_int_t)all.bytes,
+                          "weights", (json_int_t)all.weights, "bpw", bits(all.bytes, all.weights), "file_type",
+                          j->file_type, "fallbacks", (json_int_t)j->n_fallback, "need_importance",
+                          (json_int_t)j->n_needs_importance, "experts", experts_json(j), "kinds", kinds_json(kind),
+                          "parts", parts, "plan", plan_json(&j->plan), "tensors", tensors);
     if (o)
         json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
