@@ -17,8 +17,7 @@ function __stoker_words
         if test -n "$value"
             if string match -qr -- 'FILE|DIR|PATH|gguf' $value
                 __fish_complete_path (commandline -ct)
-            end
-            if string match -q -- '*|*' $value
+            else
                 string split -- '|' $value | string match -r -- '^[a-z0-9_]+$'
             end
             return
