@@ -209,7 +209,8 @@ static inline const char *check_hostile(struct vocabulary *v, json_t *r)
         snprintf(why, sizeof why, "not refused");
     else if (wrong)
         snprintf(why, sizeof why, "%s", wrong);
-    if (!why[0] && !SANITIZED && (compile > limit || worst > 0.02))
+    /* Ten times what a mask may take (stoker bench --mask measures it): slow machines are no reason to fail, work without bounds is. */
+    if (!why[0] && !SANITIZED && (compile > limit || worst > 0.2))
         snprintf(why, sizeof why, "compiled in %.0f ms, worst mask %.2f ms", compile * 1e3, worst * 1e3);
     if (getenv("SHOW_TIMES"))
         printf("%-28s compile %8.2f ms, first mask %6.2f ms, worst %6.2f ms%s%s\n", name, compile * 1e3, first * 1e3,
