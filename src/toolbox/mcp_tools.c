@@ -11,11 +11,8 @@
 
 enum mcp_offer { OFFER_NOT, OFFER_SHOWN, OFFER_SEARCHED };
 
-enum {
-    TOKEN =
-        4, /* bytes of definitions that are reckoned a token: JSON has more, so what is shown has fewer tokens than is reckoned */
-    ASK_MS = 100
-};
+/* TOKEN: bytes of definitions that are reckoned a token. JSON has more, so what is shown has fewer tokens than is reckoned. */
+enum { TOKEN = 4, ASK_MS = 100 };
 
 static const char search_name[] = "search_tools";
 
