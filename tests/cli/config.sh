@@ -145,7 +145,7 @@ refuses '[run]\nstop = 5' '2:1: stop of stoker run: a string or an array of stri
 refuses '[run]\ntemp = true' '2:1: temp of stoker run: an integer or a float is expected, not a boolean'
 refuses '[run]\ntemp = 1e9' '2:1: temp = 1e9 of stoker run: numbers from'
 refuses '[serve]\nstabilize = "no"' '2:1: stabilize = no of stoker serve: off\|strip\|move is expected'
-refuses 'stats = "full"' '1:1: stats of stoker bench: a boolean is expected, not a string'
+refuses 'stats = "full"' '1:1: stats of stoker imatrix: a boolean is expected, not a string'
 refuses '[run]\nn = 5\nmax-tokens = 6' '3:1: max-tokens is given twice, first as n in line 2'
 refuses '[run]\nmax-tokens = 5\nmax_tokens = 6' '3:1: max_tokens is given twice, first as max-tokens in line 2'
 refuses 'ctx = 5\nctx = 6' '2:1: ctx is given twice, first in line 1'
