@@ -371,7 +371,7 @@ static void clients_may_leave(void)
 int main(void)
 {
     make_sources();
-    start((const char *const[]){"--memory", "400M", "--ctx", "4096", "--parallel", "2", "--library", library, NULL});
+    start((const char *const[]){"--memory", "640M", "--ctx", "4096", "--parallel", "2", "--library", library, NULL});
     an_answer_searches_and_cites();
     the_next_round_is_known();
     rounds_end();

@@ -416,7 +416,7 @@ static void damaged_archives(void)
         closedir(d);
     check(n_name > 5, "%zu damaged archives can be added", n_name);
     snprintf(path, sizeof path, "%s/db/", folder);
-    start((const char *const[]){"--memory", "400M", "--ctx", "2048", "--parallel", "1", "--library", path, NULL});
+    start((const char *const[]){"--memory", "640M", "--ctx", "2048", "--parallel", "1", "--library", path, NULL});
     for (size_t i = 0; i < n_name; i++)
         for (size_t k = 0; k < sizeof paths / sizeof *paths; k++) {
             snprintf(path, sizeof path, "/library/%s/%s", names[i], paths[k]);
@@ -459,7 +459,7 @@ static void keys_and_tickets(void)
     write_file("keys", "key-of-mine\n");
     char db[200];
     snprintf(db, sizeof db, "%s/db/", folder);
-    start((const char *const[]){"--memory", "400M", "--ctx", "2048", "--parallel", "1", "--api-key-file", path,
+    start((const char *const[]){"--memory", "640M", "--ctx", "2048", "--parallel", "1", "--api-key-file", path,
                                 "--library", db, NULL});
     check(get("/library/plain/Charcoal") == 401, "without a key: %d", reply.status);
     check_policy("without a key");
@@ -506,7 +506,7 @@ int main(int argc, char **argv)
         archives = argv[1];
     make_sources();
     snprintf(db, sizeof db, "%s/db/", folder);
-    start((const char *const[]){"--memory", "400M", "--ctx", "2048", "--parallel", "1", "--library", db, NULL});
+    start((const char *const[]){"--memory", "640M", "--ctx", "2048", "--parallel", "1", "--library", db, NULL});
     every_entry_of("plain");
     every_entry_of("zstd");
     every_entry_of("mixed");
