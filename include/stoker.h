@@ -146,6 +146,8 @@ struct stoker_options {
     /* What requests without drafts of their own draft: "off" (default), or "ngram": what their constraints force, else what their texts
      * repeat; "mtp": of these what is likely, else what a layer of the model predicts, which is loaded for it (a model without one drafts
      * as with "ngram"); "auto": of all of these, and of requests' own drafts, as many as are worth their time. With them n_draft 0 is 8. */
+    /* Or the path of a smaller model of the same vocabulary, with a "/" in it or ".gguf" at its end: of what "ngram" drafts what is likely,
+     * else what that model would choose. It is in the same memory (part "draft" of the plan) and on the same threads. */
     const char *draft;
     uint64_t
         capture_memory; /* bytes for recorded rows on their way to files, of all requests; 0: nothing can be recorded */
@@ -909,7 +911,7 @@ void stoker_reply_close(struct stoker_reply *r);
 
 /* ---- plan and statistics ------------------------------------------------------------------------------------------------- */
 
-enum { STOKER_PLAN_PARTS = 23, STOKER_TYPES = 42 };
+enum { STOKER_PLAN_PARTS = 24, STOKER_TYPES = 42 };
 
 /* The memory plan. Sizes are bytes. Strings that are pointers are static. */
 struct stoker_plan {
@@ -933,7 +935,7 @@ struct stoker_plan {
     uint64_t expert_bytes_total, expert_bytes_per_token; /* of all experts; of those that one token uses */
     /* 1: the plan gave this up to fit (docs/spec/memory.md 4). cut_cache: the slots hold fewer than two tokens' experts */
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
-    int cut_encoders;              /* the models beside it take the shortest texts that they may */
+    int cut_encoders;              /* further models (embed, rerank, draft) take the shortest texts that they may */
     int asked_ctx, asked_parallel; /* what was asked for, or the defaults */
     int n_ctx_short;               /* the model rotates by other factors where asked_ctx is more; 0: it has no others */
     uint64_t asked_cache;          /* bytes for cached prefixes, likewise */

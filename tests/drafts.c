@@ -19,6 +19,8 @@
  *     behind     answers that are forced and predicted token by token
  *     forced     answers of a pattern and of a schema, where the model has a tokenizer
  *     certain    what a schema and a pattern force, by --draft ngram
+ *     drafter    a second model that drafts: the model itself, of whose drafts all hold where the likeliest tokens are taken, and one with
+ *                other weights, of whose some do; alone, several at once, with the smallest memory, with preemption, given up, continued
  *     events     a caller that reads late: drafts wait as tokens do
  *
  *     law        requests by chance: prompts, sampling, constraints, sources (of them --draft mtp, where the model has a layer for it), one
@@ -28,6 +30,7 @@
 #include "base/rng.h"
 #include "engine/engine.h"
 #include "expected.h"
+#include "format/gguf.h"
 #include "stoker.h"
 
 #include <errno.h>
@@ -43,11 +46,14 @@
 enum { N_CTX = 420, MOST_ANSWER = 26, TOP = 3, WAYS = 4, AT_ONCE = 4 };
 
 #include "answers.h"
+#include "temporary.h"
 enum source { RIGHT, WRONG, TURNS, CHANCE, SOURCES };
 static const char *const source_name[] = {"right", "wrong", "by turns", "by chance"};
 
 static int passed, failed;
 static const char *only; /* -t */
+enum { LAWS = 6, LAWS_WHOLE = 200 };
+static int laws = LAWS;
 
 struct subject {
     const char *path, *name;
@@ -711,6 +717,210 @@ static void behind_forced(const struct subject *m, int must)
     stoker_close(cold);
 }
 
+/* ---- a second model ---------------------------------------------------------------------------------------------------------- */
+
+/* The model with some of its weights changed. 0, or -1. */
+static int make_other(const struct subject *m, char copy[TEMPORARY_PATH])
+{
+    struct error err = {0};
+    struct gguf *g = NULL;
+    FILE *f = fopen(m->path, "rb");
+    int fd = temporary_file(copy, "drafts"), ok = f && fd >= 0 && gguf_open(&g, m->path, &err) == 0;
+    const struct gguf_tensor *norm = ok ? gguf_tensor(g, "output_norm.weight") : NULL;
+    char block[4096];
+    for (size_t n, at = 0; ok && (n = fread(block, 1, sizeof block, f)) > 0; at += n) {
+        for (size_t i = 3; i < n && norm;
+             i += 4) /* a third of what the last norm multiplies with, four times as much or a quarter */
+            if (at + i >= norm->offset && at + i < norm->offset + norm->n_bytes && (at + i) / 4 % 3 == 0)
+                block[i] = (char)(block[i] ^ 1);
+        ok = write(fd, block, n) == (ssize_t)n;
+    }
+    gguf_close(g);
+    if (f)
+        fclose(f);
+    if (fd >= 0)
+        close(fd);
+    return ok ? 0 : -1;
+}
+
+static struct stoker_options drafter_options(const char *path)
+{
+    struct stoker_options o = options(6);
+    o.draft = path;
+    return o;
+}
+
+/* Do five tokens stand in it twice? Then what its text repeats is drafted, too. */
+static int repeats(const struct prompt *p, const struct answer *a)
+{
+    stoker_token id[N_CTX];
+    size_t n = p->n + (size_t)a->n;
+    memcpy(id, p->id, p->n * sizeof *id);
+    memcpy(id + p->n, a->id, (size_t)a->n * sizeof *id);
+    for (size_t i = 0; i + 5 <= n; i++)
+        for (size_t k = i + 1; k + 5 <= n; k++)
+            if (memcmp(id + i, id + k, 5 * sizeof *id) == 0)
+                return 1;
+    return 0;
+}
+
+/* Where the likeliest is taken and nothing repeats all drafts are the second model's and hold, if it is the model itself. */
+static int one_by_one(struct stoker *s, int is_itself, size_t *drafted, size_t *accepted)
+{
+    int ok = s != NULL;
+    for (int i = 0; i < 2 * WAYS && ok; i++) { /* the second time each goes on from what it has */
+        int way = WAYS - 1 - i / 2;
+        struct stoker_request r = request(&prompts[way], way);
+        struct answer a;
+        r.no_cache = i % 2;
+        ok = ask(s, &r, &a) == 0 && same(&truths[way], &a);
+        *drafted += a.end.u.end.n_drafted;
+        *accepted += a.end.u.end.n_accepted;
+        if (ok && way == 0 && is_itself)
+            ok = a.end.u.end.n_drafted > 12 &&
+                 (a.end.u.end.n_accepted == a.end.u.end.n_drafted || repeats(&prompts[way], &a));
+    }
+    return ok;
+}
+
+/* Is token i of an answer the likeliest in its place? That is what the model drafts for itself. */
+static int is_likeliest(const struct answer *a, int i) { return a->likely[i][0] == a->likely[i][1]; }
+
+static int less(int a, int b) { return a < b ? a : b; }
+
+/* Of answers by chance as many are drafted, and hold, as by the definition: what it has of refused ones leaves no trace. */
+static int as_defined(struct stoker *s, int n_draft)
+{
+    static const int which[] = {0, 1, 3}; /* prompts that it computes in one step */
+    int ok = s != NULL;
+    for (int i = 0; i < 6 && ok; i++) {
+        struct stoker_request r = request(&prompts[which[i % 3]], 0);
+        struct answer a;
+        size_t drafted = 0, held = 0;
+        r.no_cache = 1;
+        r.sampling.temperature = i < 3 ? 1 : 0.5;
+        ok = ask(s, &r, &a) == 0;
+        for (int n = 1, reach = 4; n < a.n && ok;) {
+            int k = less(less(reach, n_draft), a.n - n - 1), right = 0;
+            while (right < k && is_likeliest(&a, n + right))
+                right++;
+            drafted += (size_t)k;
+            held += (size_t)right;
+            reach = k ? right + 1 : reach;
+            n += right + 1;
+        }
+        ok = ok && ((a.end.u.end.n_drafted == drafted && a.end.u.end.n_accepted == held) ||
+                    repeats(&prompts[which[i % 3]], &a));
+        if (!ok)
+            printf("     %zu of %zu drafts, by the definition %zu of %zu\n", a.end.u.end.n_accepted,
+                   a.end.u.end.n_drafted, held, drafted);
+    }
+    return ok;
+}
+
+/* Given up in the middle; and once more from the beginning, whole. */
+static int given_up(struct stoker *s)
+{
+    struct stoker_request r = request(&prompts[1], 0);
+    struct stoker_error err = {0};
+    struct stoker_event e;
+    struct answer first, again;
+    stoker_id id;
+    int n = 0, ok = stoker_submit(s, &r, &id, &err) == 0;
+    while (ok && stoker_next_event(s, id, PATIENCE, &e) == 1)
+        if (e.kind == STOKER_TOKEN && ++n == 3)
+            stoker_cancel(s, id);
+    ok = ok && ask(s, &r, &first) == 0 && ask(s, &r, &again) == 0;
+    return ok && same(&first, &again);
+}
+
+static int at_once(struct stoker *s, int n)
+{
+    struct stoker_request r[WAYS] = {{.n_prompt = 0}};
+    struct stoker_error err = {0};
+    struct answer a;
+    stoker_id id[WAYS];
+    for (int i = 0; i < n; i++)
+        r[i] = request(&prompts[i], i);
+    int ok = s && stoker_submit_all(s, r, (size_t)n, id, &err) == 0;
+    for (int i = 0; i < n && ok; i++) {
+        collect(s, id[i], &a);
+        ok = same(&truths[i], &a);
+    }
+    return ok;
+}
+
+static void drafter(const struct subject *m)
+{
+    static int turn = -1;
+    char copy[TEMPORARY_PATH], detail[100];
+    size_t drafted[2] = {0}, accepted[2] = {0};
+    int ok = make_other(m, copy) == 0;
+    const char *const path[] = {m->path, copy};
+    turn = (turn + 1) % 3;
+    for (int i = 0; i < 2 && ok; i++) {
+        struct stoker_options o = drafter_options(path[i]);
+        struct stoker *s = engine(m->path, &o);
+        ok = one_by_one(s, i == 0, &drafted[i], &accepted[i]) && (i || (as_defined(s, o.n_draft) && given_up(s)));
+        stoker_close(s);
+    }
+    for (int i = 0; i < 3 && ok; i++) {
+        if (laws < LAWS_WHOLE && i != turn) /* a model has one of the settings, --whole all of them */
+            continue;
+        struct stoker_options o = drafter_options(path[i % 2]);
+        struct stoker_stats stats = {0};
+        o.n_parallel = i == 1 ? 2 : AT_ONCE; /* more requests than sequences, too */
+        o.n_chunk = i ? 256 : 23;
+        o.memory = i == 1 ? STOKER_MEMORY_MIN : STOKER_MEMORY_MAX;
+        o.n_pages = i == 2 && m->pages ? 2 : 0;
+        struct stoker *s = engine(m->path, &o);
+        ok = at_once(s, WAYS) && at_once(s, WAYS);
+        if (s)
+            stoker_stats_of(s, &stats);
+        ok = ok && stats.drafted_tokens > 0 && (!o.n_pages || stats.preempted > 0);
+        stoker_close(s);
+    }
+    unlink(copy);
+    snprintf(detail, sizeof detail, "%zu of %zu drafts of itself, %zu of %zu of another", accepted[0], drafted[0],
+             accepted[1], drafted[1]);
+    verdict(m, "drafter", ok && drafted[1] > 0 && accepted[1] < drafted[1] && accepted[0] > 30, detail);
+}
+
+/* A file in which a token is spelled in another way is named with it, and refused. */
+static void other_vocabulary(const struct subject *m)
+{
+    char copy[TEMPORARY_PATH], expected[200], spelled[80];
+    const int token = 700;
+    struct stoker_options o = drafter_options(copy);
+    struct stoker_error err = {0};
+    struct error why = {0};
+    struct gguf *g = NULL;
+    struct stoker *s = NULL;
+    int ok = make_other(m, copy) == 0 && gguf_open(&g, m->path, &why) == 0;
+    const struct gguf_value *v = ok ? gguf_find(g, "tokenizer.ggml.tokens") : NULL;
+    FILE *f = fopen(copy, "r+b");
+    if (v && f) {
+        const struct gguf_string *x = &v->as.strings[token];
+        char header[1 << 20], *at;
+        size_t n = fread(header, 1, sizeof header, f);
+        snprintf(spelled, sizeof spelled, "%s", x->text);
+        at = memmem(header, n, (const void *)(const uint64_t[]){x->length}, 8);
+        while (at && memcmp(at + 8, x->text, x->length) != 0)
+            at = memmem(at + 1, n - (size_t)(at + 1 - header), (const void *)(const uint64_t[]){x->length}, 8);
+        ok = at && fseek(f, (long)(at - header) + 8, SEEK_SET) == 0 && fputc('%', f) == '%';
+    }
+    if (f)
+        fclose(f);
+    snprintf(expected, sizeof expected, "token %d is \"%%%s\", not \"%s\"", token, v ? spelled + 1 : "",
+             v ? spelled : "");
+    ok = ok && v && stoker_open(&s, m->path, &o, &err) != 0 && strstr(err.text, expected);
+    o.draft = TEST_DATA "/golden/qwen3moe.gguf";
+    ok = ok && stoker_open(&s, m->path, &o, &err) != 0 && strstr(err.text, "its vocabulary is not that of");
+    gguf_close(g);
+    unlink(copy);
+    verdict(m, "refused", ok, ok ? "" : err.text);
+}
+
 /* More tokens than the queue of events has places for, read late. */
 static void events(const struct subject *m)
 {
@@ -745,8 +955,7 @@ static void events(const struct subject *m)
 /* ---- the law, by chance ------------------------------------------------------------------------------------------------------ */
 
 /* Requests of any kind, some at a time, in engines of any kind; the truth is one that drafts nothing. */
-enum { SETTINGS = 5, LAWS = 6, LAWS_WHOLE = 200 };
-static int laws = LAWS;
+enum { SETTINGS = 5 };
 
 struct law {
     struct prompt p;
@@ -767,7 +976,7 @@ static struct stoker *law_engine(const struct subject *m, int i)
     struct stoker_options o = options(3 + 4 * i);
     o.n_parallel = AT_ONCE;
     o.n_chunk = i == 1 ? 23 : 256;
-    o.draft = i % 2 ? "auto" : m->nextn ? "mtp" : "ngram";
+    o.draft = i == 4 ? m->path : i % 2 ? "auto" : m->nextn ? "mtp" : "ngram";
     o.n_pages = i == 3 && m->pages ? 2 : 0;
     if (i < 2 && stoker_plan(&plan, m->path, &o, &err) == 0)
         o.memory = i ? plan.minimum : plan.minimum + (plan.whole - plan.minimum) / 2;
@@ -924,6 +1133,10 @@ static void run_model(const char *path)
         certain(&m, embedded);
     if (wanted("behind"))
         behind_forced(&m, embedded);
+    if (wanted("drafter"))
+        drafter(&m);
+    if (embedded && wanted("drafter"))
+        other_vocabulary(&m);
     if (embedded && wanted("events"))
         events(&m);
     if (wanted("law"))

@@ -646,6 +646,9 @@ mutate nextn-of-chunks "$(nextn drafts)" src/engine/step/nextn.c 's|^        mem
 mutate nextn-coins "$(nextn coins)" src/engine/step/propose.c 's|j->script + j->n_generated|j->script + j->n_generated + 1|'
 mutate nextn-left-waiting "$(nextn waiting)" src/engine/step/nextn.c 's|^    add_waiting(s, &b, j);|    (void)b;|'
 mutate nextn-rows-lost "$(nextn waiting)" src/engine/step/nextn.c 's|^        keep_from(x, x->n - 1, n_embd);|        keep_from(x, x->at - 1, n_embd);|'
+mutate drafter-not-taken-back "$(drafts drafter mamba2)" src/engine/step/follow.c 's|^            memcpy(seq->state, kept_of(s, j), seq->state_bytes);|            (void)0;|'
+mutate drafter-of-others "$(drafts drafter qwen3moe)" src/engine/step/follow.c 's| && f->id\[to\] == j->history\[to\]||'
+mutate drafter-any-vocabulary "drafts -t drafter $ember" src/engine/embed/drafter.c 's|if (!same_token(x, y))|if (0 \&\& !same_token(x, y))|'
 mutate drafts-over-events "drafts -t events $ember" src/engine/step/propose.c 's|answer < events - 2 ? answer : events - 2|answer + 0 * events|'
 
 # tools that stoker runs: a passage gets another number each time, bytes that are no text come through, rounds have no end, results take more than

@@ -4,6 +4,7 @@
  *
  *     build/tests/plan                     all; a line a test
  *     build/tests/plan --child PATH BYTES  what the test starts to measure: a run under that memory
+ *     build/tests/plan --drafts PATH BYTES the same: an answer with drafts of a second model, the same file
  *     build/tests/plan --scores PATH BYTES the same: a prompt with all its scores, through the library
  *
  * Models are the embedded one, the goldens of expected_lawful(), and files of the right shape without data (sparse_model.h). */
@@ -662,6 +663,71 @@ static void reality(const char *self, const char *path, const char *name)
     verdict("reality", detail);
 }
 
+/* ---- a second model that drafts ------------------------------------------------------------------------------------------------ */
+
+/* In a process of its own (0: the minimum, 1: everything): prints its plan, its peak and how many drafts held. */
+static int draft_child(const char *path, uint64_t memory)
+{
+    enum { PROMPT = 200 };
+    static stoker_token prompt[PROMPT];
+    struct stoker_options o = {.memory = memory == 0   ? STOKER_MEMORY_MIN
+                                         : memory == 1 ? STOKER_MEMORY_MAX
+                                                       : memory,
+                               .n_ctx = 1024,
+                               .n_threads = 2,
+                               .draft = path};
+    struct stoker_error err;
+    struct stoker_event end = {.kind = STOKER_FAILED};
+    struct stoker_plan p;
+    struct stoker *s;
+    if (stoker_open(&s, path, &o, &err)) {
+        printf("%s\n", err.text);
+        return 1;
+    }
+    stoker_plan_of(s, &p);
+    for (int i = 0; i < PROMPT; i++)
+        prompt[i] = (stoker_token)(i * 7919 % stoker_n_vocab(s));
+    struct stoker_request q = {.prompt = prompt,
+                               .n_prompt = PROMPT,
+                               .max_tokens = 40,
+                               .ignore_end = 1,
+                               .sampling = stoker_sampling_defaults()};
+    q.sampling.temperature = 0;
+    int broken = stoker_generate(s, &q, NULL, NULL, &end, &err);
+    printf("%llu %llu %llu %zu\n", ull(p.memory), ull(p.total), ull((uint64_t)own_peak_kib() * 1024),
+           broken ? 0 : end.u.end.n_accepted);
+    stoker_close(s);
+    return broken;
+}
+
+static void drafter(const char *self, const char *path, const char *name)
+{
+    char detail[200] = "";
+    for (int i = 0; i < 2; i++) {
+        char command[500], text[400] = "";
+        unsigned long long memory, total, peak;
+        size_t held;
+        snprintf(command, sizeof command, "exec '%s' --drafts '%s' %d", self, path, i);
+        FILE *f = popen(command, "r");
+        if (f && !fgets(text, sizeof text, f))
+            text[0] = 0;
+        int status = f ? pclose(f) : -1;
+        if (status || sscanf(text, "%llu %llu %llu %zu", &memory, &total, &peak, &held) != 4) {
+            expect(0, "status %d: %s", status, text);
+            continue;
+        }
+        uint64_t give = memory / 25 > 48 * MIB ? memory / 25 : 48 * MIB;
+        expect(peak <= memory && total <= memory, "VmHWM %llu, total %llu > %llu", peak, total, memory);
+        expect(total <= peak + give, "padded: total %llu, VmHWM %llu", total, peak);
+        expect(held > 10, "%zu drafts held", held);
+        size_t at = strlen(detail);
+        snprintf(detail + at, sizeof detail - at, "%s%llu of %llu MiB", i ? ", " : "", peak >> 20, memory >> 20);
+    }
+    strncat(detail, ", drafted by ", sizeof detail - strlen(detail) - 1);
+    strncat(detail, name, sizeof detail - strlen(detail) - 1);
+    verdict("drafter", detail);
+}
+
 /* ---- scores of prompts ------------------------------------------------------------------------------------------------------ */
 
 enum { SCORED = 300, ALTERNATIVES = 20, BUDGETS = 20 };
@@ -907,6 +973,8 @@ int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "--child") == 0)
         return child(argv[2], strtoull(argv[3], NULL, 10));
+    if (argc == 4 && strcmp(argv[1], "--drafts") == 0)
+        return draft_child(argv[2], strtoull(argv[3], NULL, 10));
     if (argc == 4 && strcmp(argv[1], "--scores") == 0)
         return score_child(argv[2], strtoull(argv[3], NULL, 10));
     if (!mkdtemp(dir)) {
@@ -914,6 +982,10 @@ int main(int argc, char **argv)
         return 1;
     }
     real_models(argv[0]);
+    if (SANITIZED)
+        skip("drafter", "a sanitizer has memory of its own");
+    else
+        drafter(argv[0], "models/ember/ember.gguf", "ember.gguf");
     if (SANITIZED)
         skip("scores", "a sanitizer has memory of its own");
     else

@@ -210,7 +210,7 @@ static void print_cuts(const struct stoker_plan *p)
                 {p->cut_prefix, "fewer known prefixes"},
                 {p->cut_sequences, "fewer sequences"},
                 {p->cut_context, "shorter context"},
-                {p->cut_encoders, "shorter texts of --embed and --rerank"}};
+                {p->cut_encoders, "shorter texts of --embed, --rerank and --draft"}};
     const char *before = "to fit: ";
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
         if (cuts[i].cut) {
@@ -252,6 +252,7 @@ static const char *part_means(const char *name)
                                            {"capture", "activations that are recorded"},
                                            {"embed", "all of the model of --embed"},
                                            {"rerank", "all of the model of --rerank"},
+                                           {"draft", "all of the model of --draft"},
                                            {"library", "sources that are searched"},
                                            {"kernel", "tables that the system keeps of all this"},
                                            {"slack", "left free"}};

@@ -71,6 +71,13 @@ static int read_names(struct session_options *to, const struct stoker_options *o
     return error_set(err, ERR_INPUT, "--reader %.40s: uring, threads and buffered are possible", o->reader);
 }
 
+/* A path is told from a word by its form. */
+static int is_path(const char *text)
+{
+    size_t n = strlen(text);
+    return strchr(text, '/') != NULL || (n > 5 && strcmp(text + n - 5, ".gguf") == 0);
+}
+
 static int read_options(struct session_options *to, const struct stoker_options *o, struct error *err)
 {
     static const struct stoker_options none;
@@ -100,7 +107,8 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->n_draft = o->n_draft;
     w->priced = o->draft && strcmp(o->draft, "auto") == 0;
     w->nextn = w->priced || (o->draft && strcmp(o->draft, "mtp") == 0);
-    w->ngrams = w->nextn || (o->draft && strcmp(o->draft, "ngram") == 0);
+    to->drafter = o->draft && is_path(o->draft) ? o->draft : NULL;
+    w->ngrams = w->nextn || to->drafter || (o->draft && strcmp(o->draft, "ngram") == 0);
     w->nextn = w->nextn && !o->importance; /* what is collected is the text's */
     if (w->ngrams && !w->n_draft)
         w->n_draft = DRAFTS;
@@ -127,7 +135,8 @@ static int read_options(struct session_options *to, const struct stoker_options 
                          "threads, and nothing negative",
                          w->n_ctx, w->n_parallel, w->n_chunk, w->n_threads, MAX_PARALLEL, 1 << 16, POOL_MAX_THREADS);
     if (o->draft && !w->ngrams && strcmp(o->draft, "off") != 0)
-        return error_set(err, ERR_INPUT, "--draft %.40s: off, ngram, mtp and auto are possible", o->draft);
+        return error_set(err, ERR_INPUT, "--draft %.40s: off, ngram, mtp, auto and the path of a model are possible",
+                         o->draft);
     if (o->n_draft < 0 || o->n_draft > STOKER_DRAFT_MOST)
         return error_set(err, ERR_INPUT, "--draft-max %d: at most %d tokens are drafted in a step", o->n_draft,
                          STOKER_DRAFT_MOST);
@@ -185,10 +194,14 @@ static int prepare(struct session **out, struct session **beside, const char *pa
                    struct session_options *o, int keep, struct error *err)
 {
     int failed = beside_prepare(beside, opt, o, err) ? -1 : session_prepare(out, path, o, keep, err);
-    if (failed || !(*out)->model->p.pooling || !opt || (!opt->embed && !opt->rerank))
+    if (!failed && o->drafter && !(*out)->model->p.pooling)
+        failed = drafter_check(*out, beside[PLAN_DRAFT - PLAN_EMBED], err);
+    if (failed || !(*out)->model->p.pooling || !opt || (!opt->embed && !opt->rerank && !o->drafter))
         return failed;
-    return error_set(err, ERR_INPUT, "--embed and --rerank stand beside a model that generates text, and %s does not",
-                     (*out)->file->file->path);
+    return error_set(
+        err, ERR_INPUT,
+        "--embed, --rerank and a model for --draft stand beside a model that generates text, and %s does not",
+        (*out)->file->file->path);
 }
 
 void engine_name_templates(struct stoker *s)
@@ -229,7 +242,7 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
 {
     struct error err = {0};
     struct session_options o;
-    struct session *beside[PLAN_ENCODERS] = {0};
+    struct session *beside[PLAN_FURTHER] = {0};
     struct stoker *s = calloc(1, sizeof *s);
     if (!s) {
         error_set(&err, ERR_MEMORY, "no memory for an engine");
@@ -246,7 +259,7 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     int failed = read_options(&o, opt, &err) || prepare(&s->session, beside, path, opt, &o, 0, &err) ||
                  show_plan(s, opt, &o) || session_load(s->session, &o, &err) || open_disk(s, opt, &err) ||
                  open_queue(s, opt, &err) || beside_open(s, beside, &o, &err) || start(s, &err);
-    for (int i = 0; i < PLAN_ENCODERS; i++)
+    for (int i = 0; i < PLAN_FURTHER; i++)
         session_close(beside[i]);
     if (failed) {
         dispose(s);
@@ -594,7 +607,7 @@ static int plan_alone(struct stoker_plan *out, const char *path, const struct st
 {
     struct error err = {0};
     struct session_options o;
-    struct session *s = NULL, *beside[PLAN_ENCODERS] = {0};
+    struct session *s = NULL, *beside[PLAN_FURTHER] = {0};
     *out = (struct stoker_plan){0};
     int result = read_options(&o, opt, &err);
     o.header_only = header_only;
@@ -603,7 +616,7 @@ static int plan_alone(struct stoker_plan *out, const char *path, const struct st
     if (s)
         engine_report_plan(s, s->kv, o.tier, out);
     session_close(s);
-    for (int i = 0; i < PLAN_ENCODERS; i++)
+    for (int i = 0; i < PLAN_FURTHER; i++)
         session_close(beside[i]);
     return result ? error_to_public(public, &err) : 0;
 }

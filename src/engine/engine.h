@@ -105,11 +105,13 @@ struct counters {
     double service_seconds;  /* recent mean time of a request with a sequence; 0: not known */
 };
 
+struct drafter;
 struct encoding;
 
 struct stoker {
     struct session *session;
     struct stoker *encoder[PLAN_ENCODERS]; /* engines of models beside this one, whose thread runs them; NULL: none */
+    struct drafter *drafter;               /* a model beside it that drafts; NULL: none */
     struct encoding *encoding;             /* of such an engine: its step; NULL: it has a thread */
     struct prefix_disk *disk;              /* the engine thread's; NULL: no cache_dir */
     struct stoker_templates templates;
@@ -164,7 +166,7 @@ void *embed_run(void *engine);
 
 /* embed/beside.c: models beside one that generates text. Each is an engine without a thread and a pool: the main one's thread makes their
  * steps, a layer at a time while it has requests of its own. */
-/* Reads the headers of those that the options name, into out [PLAN_ENCODERS], and what they take into to->plan_request. -1: what is in out
+/* Reads the headers of those that the options name, into out [PLAN_FURTHER], and what they take into to->plan_request. -1: what is in out
  * is closed by the caller all the same. */
 int beside_prepare(struct session **out, const struct stoker_options *o, struct session_options *to, struct error *err);
 /* Loads what was prepared for s, which is loaded, as its plan has them. The sessions are the engine's from then on. -1: stoker_close(). */
@@ -175,6 +177,33 @@ int beside_has_work(struct stoker *s);
 void beside_turn(struct stoker *s, double seconds);
 int beside_read_idle(struct stoker *s);
 void beside_end(struct stoker *s, const struct error *why); /* of all requests, and of reading */
+
+/* embed/drafter.c: a second, smaller model that drafts (docs/spec/drafts.md 9): a session beside that of the model it drafts for, in the
+ * same plan and on the same threads, and what it has of each sequence. step/follow.h asks it. */
+/* What it has of the sequence of the same number. */
+struct follower {
+    int32_t *id; /* [n_ctx] tokens of which it has computed n rows: of a text, then of drafts for it */
+    int n;
+    int n_kept;    /* a copy of its recurrent state was taken behind so many of them; 0: there is none */
+    uint64_t text; /* the job that it drafted for last, when that had `asked` tokens: made [n_made] */
+    int asked, n_made;
+    int32_t made[STOKER_DRAFT_MOST];
+};
+
+struct drafter {
+    struct session *session;
+    struct follower *of; /* [session->plan.n_parallel]; sequences beyond that have none */
+};
+
+/* Bytes beside its session. */
+uint64_t drafter_bytes(const struct plan *p);
+
+/* Of a session that is loaded, which is the drafter's from then on, after -1 too. */
+int drafter_open(struct drafter **out, struct session *session, struct error *err);
+void drafter_close(struct drafter *d); /* NULL: nothing */
+
+/* Do the files have the same tokens? -1 with the first that differs. Either may have more of them. */
+int drafter_check(const struct session *of, const struct session *drafter, struct error *err);
 
 /* embed/embed.c: a step of an engine without a thread. */
 int encoding_open(struct stoker *s, struct stoker *main, struct error *err); /* s->encoding */

@@ -16,9 +16,9 @@
 enum { CTX_MAX = 1 << 30 };
 
 static const char *const part_names[PLAN_PARTS] = {
-    "code",    "index",      "text",  "weights", "kv_b",    "rows",   "kv",     "state",
-    "act",     "logits",     "slots", "reader",  "stacks",  "prefix", "server", "steer",
-    "capture", "importance", "embed", "rerank",  "library", "kernel", "slack",
+    "code",    "index",      "text",  "weights", "kv_b",   "rows",    "kv",     "state",
+    "act",     "logits",     "slots", "reader",  "stacks", "prefix",  "server", "steer",
+    "capture", "importance", "embed", "rerank",  "draft",  "library", "kernel", "slack",
 };
 
 const char *plan_part_name(enum plan_part p) { return part_names[p]; }
@@ -74,41 +74,55 @@ static void predict(const struct planner *pl, struct plan *p)
     p->speed = plan_speed(p, pl->m, &pl->speed, p->asked_parallel, &p->rates);
 }
 
-static const char *const encoder_flags[PLAN_ENCODERS] = {"--embed", "--rerank"};
+static const char *const further_flags[PLAN_FURTHER] = {"--embed", "--rerank", "--draft"};
 
 /* " and --embed PATH (BYTES)" of each. */
-static void describe_encoders(const struct planner *pl, const struct plan *p, char *out, size_t n)
+static void describe_further(const struct planner *pl, const struct plan *p, char *out, size_t n)
 {
     size_t at = 0;
-    for (int i = 0; i < PLAN_ENCODERS && at < n; i++) {
-        const char *path = pl->request->encoder[i].path, *slash = path ? strrchr(path, '/') : NULL;
+    for (int i = 0; i < PLAN_FURTHER && at < n; i++) {
+        const char *path = pl->request->further[i].path, *slash = path ? strrchr(path, '/') : NULL;
         if (path)
-            at += (size_t)snprintf(out + at, n - at, " and %s %.60s (%s)", encoder_flags[i], slash ? slash + 1 : path,
+            at += (size_t)snprintf(out + at, n - at, " and %s %.60s (%s)", further_flags[i], slash ? slash + 1 : path,
                                    size_text(p->part[PLAN_EMBED + i]).text);
     }
 }
 
-/* What is to be left out so that the rest works; "" where that is no help. */
-static const char *without_encoders(const struct planner *pl)
+/* ", or leave --embed and --draft out": of a set, a bit each. */
+static void offer_without(int set, char *out, size_t n)
 {
-    static const char *const offers[] = {"", ", or leave --embed out", ", or leave --rerank out",
-                                         ", or leave --embed and --rerank out"};
-    static const int order[] = {2, 1, 3}; /* sets of encoders, a bit each */
+    size_t at = (size_t)snprintf(out, n, ", or leave ");
+    for (int i = 0; i < PLAN_FURTHER; i++) {
+        int others = set >> (i + 1);
+        if (set >> i & 1)
+            at += (size_t)snprintf(out + at, n - at, "%s%s", further_flags[i],
+                                   !others                 ? " out"
+                                   : others & (others - 1) ? ", "
+                                                           : " and ");
+    }
+}
+
+/* What is to be left out so that the rest works, the fewest; "" where that is no help. */
+static void without_further(const struct planner *pl, char *out, size_t n)
+{
+    static const int order[] = {4, 2, 1, 6, 5, 3, 7};
     const struct config c = plan_minimal_config(pl);
+    *out = 0;
     for (size_t k = 0; k < sizeof order / sizeof *order; k++) {
         struct plan_request fewer = *pl->request;
         struct planner other = *pl;
         int left_out = 0;
-        for (int i = 0; i < PLAN_ENCODERS; i++)
-            if (order[k] >> i & 1 && fewer.encoder[i].path) {
-                fewer.encoder[i] = (struct plan_encoder){.path = NULL};
+        for (int i = 0; i < PLAN_FURTHER; i++)
+            if (order[k] >> i & 1 && fewer.further[i].path) {
+                fewer.further[i] = (struct plan_further){.path = NULL};
                 left_out |= 1 << i;
             }
         other.request = &fewer;
-        if (left_out == order[k] && plan_fits(&other, &c, pl->base.memory))
-            return offers[left_out];
+        if (left_out == order[k] && plan_fits(&other, &c, pl->base.memory)) {
+            offer_without(left_out, out, n);
+            return;
+        }
     }
-    return "";
 }
 
 /* Fills in what the smallest configuration takes, and the sentence. */
@@ -133,12 +147,13 @@ static int refuse(const struct planner *pl, struct plan *out, struct error *err)
     if (strcmp(p->memory_from, "flag") != 0)
         snprintf(budget, sizeof budget, "what the %s leaves beside a reserve, %s,",
                  strcmp(p->memory_from, "cgroup") == 0 ? "cgroup" : "machine", has.text);
-    char beside[256] = "";
-    describe_encoders(pl, p, beside, sizeof beside);
+    char beside[320] = "", less[80];
+    describe_further(pl, p, beside, sizeof beside);
+    without_further(pl, less, sizeof less);
     return error_set(
         err, ERR_MEMORY, "%s needs at least %s with --ctx %d%s (%s %s, KV %s); %s is too small. Try --memory %llu%s%s.",
         pl->m->file->file->path, needs.text, c.n_ctx, beside, part_names[big], size_text(p->part[big]).text,
-        size_text(p->part[PLAN_KV]).text, budget, (unsigned long long)p->minimum, other, without_encoders(pl));
+        size_text(p->part[PLAN_KV]).text, budget, (unsigned long long)p->minimum, other, less);
 }
 
 /* ---- the request ------------------------------------------------------------------------------------------------------------ */

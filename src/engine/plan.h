@@ -34,6 +34,7 @@ enum plan_part {
     PLAN_IMPORTANCE, /* sums of what weights are multiplied with */
     PLAN_EMBED,      /* all of a second model, which makes vectors */
     PLAN_RERANK,     /* and of a third, which judges pairs */
+    PLAN_DRAFT,      /* and of one that drafts */
     PLAN_LIBRARY,    /* sources that are searched for the model */
     PLAN_KERNEL,
     PLAN_SLACK,
@@ -61,10 +62,11 @@ struct constraint_memory {
 };
 
 enum { PLAN_TEXTS = 16 };   /* texts of a step of a model that pools */
-enum { PLAN_ENCODERS = 2 }; /* models beside another one: PLAN_EMBED and PLAN_RERANK */
+enum { PLAN_ENCODERS = 2 }; /* models of vectors and scores beside another one: PLAN_EMBED and PLAN_RERANK ... */
+enum { PLAN_FURTHER = 3 };  /* ... and all further models, of which PLAN_DRAFT is the last */
 
 /* A model beside another one: what plan_beside() has of its plans. */
-struct plan_encoder {
+struct plan_further {
     const char *path; /* NULL: there is none */
     uint64_t whole, least;
     int buffered; /* 1: some file of it is read through the page cache */
@@ -94,7 +96,7 @@ struct plan_request {
     int priced;     /* with ngrams, 1: as many as are worth it */
     int nextn;      /* with ngrams, 1: drafts by the model's own layer, if it has one that runs */
     int all_logits; /* every row of a step may want its logits, not one a sequence */
-    struct plan_encoder encoder[PLAN_ENCODERS];
+    struct plan_further further[PLAN_FURTHER];
     uint64_t text_bytes;             /* of the tokenizer, which is built first */
     int has_text;                    /* a tokenizer: answers may be constrained */
     uint64_t constraint_state_bytes; /* of a running constraint, for each sequence */
@@ -122,7 +124,7 @@ struct plan {
     int tables_on_disk;                                  /* tables are left on disk where that saves memory ... */
     int table_cells[MODEL_TABLES]; /* ... with so many rows of each in memory; -1: it is resident */
     unsigned degraded;             /* PLAN_CUT_* */
-    int least_encoders;            /* 1: those of the request are at their least, 0: whole */
+    int least_further;             /* 1: those of the request are at their least, 0: whole */
     int buffered;                  /* 1: some file of the model is read through the page cache */
     uint64_t step_bytes, thread_bytes, table_bytes, kv_table_bytes;
     uint64_t row_store_bytes;                    /* of PLAN_ROWS: of tables on disk; the rest is resident */

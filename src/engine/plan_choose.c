@@ -130,7 +130,7 @@ struct config plan_minimal_config(const struct planner *pl)
     if (!pl->request->n_snapshots)
         c.n_snapshots = 1;
     c.cache_ram = 0;
-    c.least_constraints = c.least_encoders = 1;
+    c.least_constraints = c.least_further = 1;
     c.tables_on_disk = pl->can_stream;
     memcpy(c.slots, pl->request->n_slots ? pl->request->slots : pl->floor, sizeof c.slots);
     return c;
@@ -220,7 +220,7 @@ static void grow(const struct planner *pl, struct config *c, uint64_t memory)
     if (fits_well(pl, &up, memory))
         *c = up;
     up = *c;
-    up.least_encoders = 0;
+    up.least_further = 0;
     if (fits_well(pl, &up, memory))
         *c = up;
     up = *c;
@@ -398,9 +398,9 @@ unsigned plan_cuts(const struct planner *pl, const struct config *c)
     }
     cut |= c->cache_ram < full.cache_ram || c->n_snapshots < full.n_snapshots ? PLAN_CUT_PREFIX : 0;
     cut |= c->n_parallel < full.n_parallel ? PLAN_CUT_SEQUENCES : 0;
-    for (int i = 0; i < PLAN_ENCODERS; i++) {
-        const struct plan_encoder *e = &pl->request->encoder[i];
-        cut |= c->least_encoders && e->least < e->whole ? PLAN_CUT_ENCODERS : 0;
+    for (int i = 0; i < PLAN_FURTHER; i++) {
+        const struct plan_further *e = &pl->request->further[i];
+        cut |= c->least_further && e->least < e->whole ? PLAN_CUT_ENCODERS : 0;
     }
     return cut | (c->n_chunk < full.n_chunk ? PLAN_CUT_CHUNK : 0) | (c->n_ctx < full.n_ctx ? PLAN_CUT_CONTEXT : 0);
 }

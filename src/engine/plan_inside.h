@@ -20,7 +20,7 @@ struct config {
     int tables_on_disk;    /* tables of rows stay on disk, where they may and that saves memory: see struct view */
     uint64_t row_cache;    /* bytes for rows of these, beyond what a small step takes */
     int least_constraints; /* constraints get only what they need to work at all */
-    int least_encoders;    /* models beside this one take the shortest texts that they may */
+    int least_further;     /* further models take the shortest texts that they may */
     int slots[EXPERT_CLASSES];
 };
 

@@ -325,10 +325,10 @@ struct plan plan_price(const struct planner *pl, const struct config *asked)
     p.part[PLAN_LIBRARY] = w->library;
     p.part[PLAN_IMPORTANCE] = w->importance ? collector_bytes(pl->m) : 0;
     int buffered = p.buffered;
-    p.least_encoders = c->least_encoders;
-    for (int i = 0; i < PLAN_ENCODERS; i++) {
-        p.part[PLAN_EMBED + i] = c->least_encoders ? w->encoder[i].least : w->encoder[i].whole;
-        buffered |= w->encoder[i].buffered;
+    p.least_further = c->least_further;
+    for (int i = 0; i < PLAN_FURTHER; i++) {
+        p.part[PLAN_EMBED + i] = c->least_further ? w->further[i].least : w->further[i].whole;
+        buffered |= w->further[i].buffered;
     }
     p.part[PLAN_STACKS] = (uint64_t)p.n_threads * POOL_STACK + READER_STACKS + 256 * 1024;
     for (int i = 0; i < PLAN_KERNEL; i++)

@@ -36,7 +36,7 @@ static int check_use(struct session *s, enum session_use use, struct error *err)
 {
     if (s->model->p.pooling)
         set_no_text(s);
-    if (s->model->p.pooling && use == SESSION_FOR_TEXT)
+    if (s->model->p.pooling && (use == SESSION_FOR_TEXT || use == SESSION_FOR_DRAFTS))
         *err = s->no_text;
     else if (!s->model->p.pooling && use == SESSION_FOR_VECTORS)
         return error_set(err, ERR_UNSUPPORTED,
@@ -70,7 +70,8 @@ int session_prepare(struct session **out, const char *path, const struct session
         if (!failed && request.nextn)
             bind_nextn(s, request.priced);
         s->kv = request.kv = model_kv(s->model, request.kv);
-        int has_tokenizer = !failed && tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0;
+        int has_tokenizer = !failed && opt->use != SESSION_FOR_DRAFTS &&
+                            tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0;
         if (has_tokenizer && s->model->p.pooling) {
             request.text_bytes = tokenizer_bytes(s->tokenizer);
         } else if (has_tokenizer) {

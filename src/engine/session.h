@@ -21,7 +21,7 @@
 struct session {
     struct gguf *file;
     struct model *model;
-    struct tokenizer *tokenizer;                /* NULL: the file has none that stoker can use */
+    struct tokenizer *tokenizer;                /* NULL: the file has none that stoker can use, or it only drafts */
     struct error tokenizer_error;               /* why not */
     struct error no_text;                       /* why it gives no text, of a model that pools */
     struct token_trie *trie;                    /* of the tokenizer, for constraints */
@@ -46,7 +46,7 @@ struct session {
 };
 
 /* What it is opened for; a model that cannot do that is refused. */
-enum session_use { SESSION_FOR_ANY, SESSION_FOR_TEXT, SESSION_FOR_VECTORS };
+enum session_use { SESSION_FOR_ANY, SESSION_FOR_TEXT, SESSION_FOR_VECTORS, SESSION_FOR_DRAFTS };
 
 struct session_options {
     enum session_use use;
@@ -57,6 +57,7 @@ struct session_options {
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes of weights read; may be NULL */
     void *progress_arg;
     const char *route_trace, *cache_log; /* paths, or NULL: model/traces.h */
+    const char *drafter;                 /* path of a model beside it that drafts, or NULL */
     int header_only;                     /* session_prepare(): a header without its tensors will do */
     struct pool *pool; /* session_load(): of another session, which outlives this one; NULL: one of its own */
 };

@@ -45,7 +45,7 @@ done
 run plan "$golden/qwen35moe.gguf" --memory max --json --draft ngram --draft-max 32
 cmp -s "$dir/out" "$dir/plan" && fail "a plan with drafts" "is that without" || pass
 run run -p 'Spell cat.' --draft mpt
-is "drafts of a source that is not there" 2 "" "--draft mpt: off[|]ngram[|]mtp[|]auto is expected"
+is "drafts of a source that is not there" 2 "" "--draft mpt: off[|]ngram[|]mtp[|]auto[|]FILE.gguf is expected"
 # By a layer of the model: it is in the plan; a model without one says so, and answers.
 run plan "$golden/glm4moe.gguf" --memory max --json --draft ngram
 cp "$dir/out" "$dir/plan"
@@ -58,6 +58,22 @@ run run -p 'Spell cat.' --temp 0
 cat=$(cat "$dir/out")
 run run -p 'Spell cat.' --temp 0 --draft mtp
 is "a model without such a layer" 0 "=$cat" "the file has no layer that predicts further tokens; drafts are what texts repeat"
+
+# By a second model: a part of the plan, and the same answer; one that cannot draft for this one is refused.
+run plan "$ember" --memory max --json --draft "$ember"
+is "the plan of a second model" 0 '"draft":[1-9][0-9]+,"library"' ""
+run plan "$ember" --memory max --draft "$ember"
+is "for people" 0 '^  draft +[0-9.]+ MiB  all of the model of --draft$' ""
+run plan "$ember" --memory 20M --draft "$ember"
+is "what may be left out" 2 "" "and --draft ember\.gguf \([0-9.]+ MiB\) "
+run run -p 'Write a short story about a bear and a drum.' --temp 0 -n 200 --ignore-eos --draft "$ember" --stats
+is "drafts of a second model" 0 "=$story" "^drafts [0-9]+ tokens, of which [0-9]+ were chosen$"
+run run -p 'Spell cat.' --draft "$golden/qwen3moe.gguf"
+is "another vocabulary" 2 "" "--draft .*qwen3moe\.gguf: its vocabulary is not that of .*ember\.gguf: token [0-9]+ is \".*\", not \".*\"; take a model of the same family"
+run run -p 'Spell cat.' --draft "${BUILD:-build}/data/embeddings/bert-cls.gguf"
+is "a model of vectors" 1 "" "bert-cls\.gguf is an embedding model"
+run run -p 'Spell cat.' --draft "$dir/none.gguf"
+is "a file that is not there" 1 "" "none\.gguf: cannot be opened"
 
 # A chat: a line a turn, in one sequence; empty lines are none.
 printf 'What is 9 + 4?\n\nSpell cat.\r\nWhat is the capital of Japan?' >"$dir/in"

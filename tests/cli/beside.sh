@@ -9,7 +9,7 @@ embed=$models/nomic-bert.gguf rerank=$models/bert-rank.gguf
 part() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$dir/$2"; }
 run plan "$ember" --json --memory max && cp "$dir/out" "$dir/alone"
 run plan "$ember" --json --memory max --embed "$embed" --rerank "$rerank"
-is "the plan of three" 0 '"embed":[1-9][0-9]+,"rerank":[1-9][0-9]+,"library":0,"kernel"' ""
+is "the plan of three" 0 '"embed":[1-9][0-9]+,"rerank":[1-9][0-9]+,"draft":0,"library":0,"kernel"' ""
 cp "$dir/out" "$dir/three"
 for name in code index text weights kv act slots reader; do
     [ "$(part $name alone)" = "$(part $name three)" ] && pass || fail "the part $name" "is another one beside encoders"

@@ -177,9 +177,19 @@ static int add_text(const struct flag *f, const char *v)
     return 0;
 }
 
+/* A path is told from a word by its form. */
+static int is_model_path(const char *v, size_t n)
+{
+    return strchr(v, '/') != NULL || (n > 5 && strcmp(v + n - 5, ".gguf") == 0);
+}
+
 static int set_word(const struct flag *f, const char *v)
 {
     size_t n = strlen(v);
+    if (strstr(f->value, "FILE.gguf") && is_model_path(v, n)) {
+        *(const char **)f->to = v;
+        return 0;
+    }
     for (const char *word = f->value; n && *word; word += strcspn(word, "|"), word += *word == '|')
         if (strcspn(word, "|") == n && strncmp(word, v, n) == 0) {
             *(const char **)f->to = v;

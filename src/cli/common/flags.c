@@ -514,7 +514,7 @@ struct flag_table model_flags(struct stoker_options *o)
         {"--chunk", NULL, FLAG_INT, &o->n_chunk, 1, 1 << 16, "N", "prompt rows a step (default 512, adapted)"},
         {"--snapshots", NULL, FLAG_INT, &o->n_snapshots, 1, 1 << 10, "N",
          "recurrent states kept a sequence, besides its own (default 1; serve: 4)"},
-        {"--draft", NULL, FLAG_WORD, &o->draft, 0, 0, "off|ngram|mtp|auto",
+        {"--draft", NULL, FLAG_WORD, &o->draft, 0, 0, "off|ngram|mtp|auto|FILE.gguf",
          "compute tokens that may come next in the same step; answers stay the same (default off)"},
         {"--draft-max", NULL, FLAG_INT, &o->n_draft, 1, STOKER_DRAFT_MOST, "N",
          "with --draft: most such tokens of a step (default 8)"},

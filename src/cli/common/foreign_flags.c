@@ -7,7 +7,6 @@
 static const char cpu_only[] = "stoker computes on the CPU; leave it out";
 static const char streams[] = "stoker keeps the experts that --memory allows, and streams the others; leave it out";
 static const char rope[] = "rotary embeddings are as the model's file has them; leave it out";
-static const char no_draft[] = "stoker has no draft models yet; leave it out";
 static const char no_adapter[] = "stoker reads no adapters; merge them into the model's file";
 static const char no_image[] = "stoker reads text only; leave it out";
 static const char no_download[] = "stoker downloads nothing; name the GGUF file";
@@ -23,6 +22,7 @@ const struct foreign_flag foreign_flags[] = {
     {"-ub|--ubatch-size", FOREIGN_VALUE, "--chunk", NULL, NULL},
     {"-ctk|--cache-type-k|-ctv|--cache-type-v", FOREIGN_VALUE, "--kv", NULL, "and has one value"},
     {"--mlock", FOREIGN_NO_VALUE, "--lock", NULL, NULL},
+    {"-md|--model-draft", FOREIGN_VALUE, "--draft", NULL, NULL},
     {"-s", FOREIGN_VALUE, "--seed", NULL, NULL},
     {"-sys|--system-prompt", FOREIGN_VALUE, "--system", NULL, NULL},
     {"--n-predict|--predict|--num-predict", FOREIGN_VALUE, "-n", NULL, NULL},
@@ -82,7 +82,7 @@ const struct foreign_flag foreign_flags[] = {
     {"--rope-scaling|--rope-scale|--rope-freq-base|--rope-freq-scale|--yarn-ext-factor|--yarn-orig-ctx|--yarn-attn-"
      "factor",
      FOREIGN_VALUE, NULL, NULL, rope},
-    {"-md|--model-draft|--draft|--draft-max|--draft-min", FOREIGN_VALUE, NULL, NULL, no_draft},
+    {"--draft-min", FOREIGN_VALUE, NULL, NULL, "as many tokens are drafted as lately held, and one; leave it out"},
     {"--lora|--lora-scaled", FOREIGN_VALUE, NULL, NULL, no_adapter},
     {"--mmproj|--image|-mm", FOREIGN_VALUE, NULL, NULL, no_image},
     {"-hf|-hfr|--hf-repo|-hff|--hf-file|-mu|--model-url|-hft|--hf-token", FOREIGN_VALUE, NULL, NULL, no_download},

@@ -76,9 +76,11 @@ static void log_memory(const struct stoker_plan *p)
         add(&l, "the model of --embed %s", show_bytes(part(p, "embed")));
     if (part(p, "rerank"))
         add(&l, "the model of --rerank %s", show_bytes(part(p, "rerank")));
+    if (part(p, "draft"))
+        add(&l, "the model of --draft %s", show_bytes(part(p, "draft")));
     add(&l, "the weights of every token, and all else, %s",
         show_bytes(p->total - part(p, "slots") - part(p, "kv") - part(p, "state") - part(p, "prefix") -
-                   part(p, "server") - part(p, "embed") - part(p, "rerank")));
+                   part(p, "server") - part(p, "embed") - part(p, "rerank") - part(p, "draft")));
     log_line(LOG_INFO, "plan: %s", l.text);
 }
 
@@ -102,7 +104,7 @@ static void log_cuts(const struct stoker_plan *p)
         add(&l, "context %d instead of %d (back with --ctx %d%s)", p->n_ctx, p->asked_ctx, p->asked_ctx,
             with_memory(p, p->ctx_minimum, more, sizeof more));
     if (p->cut_encoders)
-        add(&l, "shorter texts of --embed and --rerank");
+        add(&l, "shorter texts of --embed, --rerank and --draft");
     if (p->cut_sequences)
         add(&l, "%d sequence%s instead of %d (--parallel %d%s)", p->n_parallel, p->n_parallel == 1 ? "" : "s",
             p->asked_parallel, p->asked_parallel, with_memory(p, p->parallel_minimum, more, sizeof more));

@@ -17,6 +17,9 @@ _stoker() {
     -*) value=$("$program" "$command" --help 2>/dev/null | sed -nE "s/^  (-[^ ]+, )?$flag(, -[^ ]+)? ([^ ]+).*/\\3/p") ;;
     esac
     case $flag:$value in
+    -*:*'|'*FILE*) # words, and files
+        compopt -o filenames 2>/dev/null
+        COMPREPLY=($(compgen -W "$(printf '%s' "$value" | tr '|' '\n' | grep '^[a-z0-9_]*$')" -- "$cur") $(compgen -f -- "$cur")) ;;
     -*:*FILE*|-*:*DIR*|-*:*PATH*|-*:*.gguf*) ;;
     -*:*'|'*) COMPREPLY=($(compgen -W "$(printf '%s' "$value" | tr '|' '\n' | grep '^[a-z0-9_]*$')" -- "$cur")) ;;
     -*:?*) compopt +o default 2>/dev/null ;;

@@ -17,7 +17,8 @@ function __stoker_words
         if test -n "$value"
             if string match -qr -- 'FILE|DIR|PATH|gguf' $value
                 __fish_complete_path (commandline -ct)
-            else
+            end
+            if string match -q -- '*|*' $value
                 string split -- '|' $value | string match -r -- '^[a-z0-9_]+$'
             end
             return

@@ -21,6 +21,9 @@ _stoker() {
         text=${text//:/ }
         case $value in
         '') action= ;;
+        *'|'*FILE*) # words, and files
+            choices=(${(M)${(s:|:)value}:#[a-z0-9_]##})
+            action=":$value:_alternative 'words:word:($choices)' 'files:file:_files'" ;;
         *FILE*|*DIR*|*PATH*|*.gguf*) action=":${value//:/ }:_files" ;;
         *'|'*)
             choices=(${(M)${(s:|:)value}:#[a-z0-9_]##})

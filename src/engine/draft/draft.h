@@ -23,7 +23,7 @@ struct draft {
     enum draft_kind kind; /* of the others */
     int32_t guess;        /* the first of those that were proposed, not yet computed; -1: none */
     int predicted;        /* 1: these are the prediction's */
-    int by_nextn;         /* 1: the model's own layer made them; reach: so many it makes next (0: it has made none) */
+    int by_model; /* 1: the model's own layer, or another model, made them; reach: so many it makes next (0: it has made none) */
     int reach;
     struct forced forced;
     struct acceptance acceptance; /* begun 1: it is being learnt */

@@ -1,6 +1,7 @@
-/* Models beside one that generates text: one that makes vectors, one that judges pairs. They share its process, plan, threads and pool, and
- * each has a session, a table of jobs and a step of its own (embed.c). While requests of the main model run an encoder makes one layer,
- * and then the main model's steps have at least as long. Definition: embeddings.md 4. */
+/* Models beside one that generates text: one that makes vectors, one that judges pairs, one that drafts (drafter.c). They share its
+ * process, plan, threads and pool. The last one is asked by its steps (../step/follow.h); each of the others has a session, a table of jobs
+ * and a step of its own (embed.c). While requests of the main model run an encoder makes one layer, and then the main model's steps have
+ * at least as long. Definition: embeddings.md 4. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/admission.h"
@@ -10,8 +11,10 @@
 #include <stdlib.h>
 
 static const char *const flags[PLAN_ENCODERS] = {[STOKER_EMBED] = "--embed", [STOKER_RERANK] = "--rerank"};
+enum { DRAFTER = PLAN_ENCODERS, DRAFTER_ROWS = 128 }; /* of its steps: answers wait for them */
 
-_Static_assert((int)STOKER_ROLES == (int)PLAN_ENCODERS, "a part of the plan a role");
+_Static_assert((int)STOKER_ROLES == (int)PLAN_ENCODERS && PLAN_EMBED + DRAFTER == PLAN_DRAFT,
+               "a part of the plan a role, and one for drafts");
 
 /* ---- opening ---------------------------------------------------------------------------------------------------------------- */
 
@@ -33,6 +36,20 @@ static struct session_options options_of(const struct session_options *main, enu
                                                                 .timeout_seconds = w->reader.timeout_seconds}}};
 }
 
+/* It has the context and the sequences that are asked for, where they find place: one that it cannot follow drafts by other sources. */
+static struct session_options drafter_options(const struct session_options *main)
+{
+    struct session_options o = options_of(main, PLAN_WHOLE);
+    const struct plan_request *w = &main->plan_request;
+    o.use = SESSION_FOR_DRAFTS;
+    o.plan_request.n_queue = 0;
+    o.plan_request.kv = w->kv;
+    o.plan_request.n_chunk = DRAFTER_ROWS;
+    o.plan_request.defaults.n_ctx = w->n_ctx ? w->n_ctx : w->defaults.n_ctx;
+    o.plan_request.defaults.n_parallel = w->n_parallel ? w->n_parallel : w->defaults.n_parallel;
+    return o;
+}
+
 static int check_role(const struct session *s, int role, struct error *err)
 {
     const char *path = s->file->file->path;
@@ -46,31 +63,32 @@ static int check_role(const struct session *s, int role, struct error *err)
 }
 
 /* What it takes at most and at least, and the plan of the first. */
-static int price(struct session *s, struct plan_encoder *out, struct error *err)
+static int price(struct session *s, struct plan_further *out, int drafts, struct error *err)
 {
     s->request.how = PLAN_MINIMUM;
     if (plan_make(&s->plan, s->model, &s->request, err))
         return -1;
-    out->least = plan_beside(&s->plan);
+    out->least = plan_beside(&s->plan) + (drafts ? drafter_bytes(&s->plan) : 0);
     s->request.how = PLAN_WHOLE;
     if (plan_make(&s->plan, s->model, &s->request, err))
         return -1;
-    out->whole = plan_beside(&s->plan);
+    out->whole = plan_beside(&s->plan) + (drafts ? drafter_bytes(&s->plan) : 0);
     out->buffered = s->plan.buffered;
     return 0;
 }
 
 int beside_prepare(struct session **out, const struct stoker_options *o, struct session_options *to, struct error *err)
 {
-    const char *const path[PLAN_ENCODERS] = {
-        [STOKER_EMBED] = o ? o->embed : NULL, [STOKER_RERANK] = o ? o->rerank : NULL};
-    const struct session_options how = options_of(to, PLAN_WHOLE);
-    for (int i = 0; i < PLAN_ENCODERS; i++) {
+    const char *const path[PLAN_FURTHER] = {
+        [STOKER_EMBED] = o ? o->embed : NULL, [STOKER_RERANK] = o ? o->rerank : NULL, [DRAFTER] = to->drafter};
+    const struct session_options encodes = options_of(to, PLAN_WHOLE), drafts = drafter_options(to);
+    for (int i = 0; i < PLAN_FURTHER; i++) {
         if (!path[i])
             continue;
-        to->plan_request.encoder[i].path = path[i];
-        if (session_prepare(&out[i], path[i], &how, 0, err) || check_role(out[i], i, err) ||
-            price(out[i], &to->plan_request.encoder[i], err))
+        to->plan_request.further[i].path = path[i];
+        if (session_prepare(&out[i], path[i], i == DRAFTER ? &drafts : &encodes, 0, err) ||
+            (i < DRAFTER && check_role(out[i], i, err)) ||
+            price(out[i], &to->plan_request.further[i], i == DRAFTER, err))
             return -1;
     }
     return 0;
@@ -101,11 +119,20 @@ static int open_one(struct stoker *main, struct stoker **out, struct session *se
     return session_load(session, o, err) || encoding_open(s, main, err) ? -1 : 0;
 }
 
+static int open_drafter(struct stoker *s, struct session *session, const struct session_options *o, struct error *err)
+{
+    if (session_load(session, o, err)) {
+        session_close(session);
+        return -1;
+    }
+    return drafter_open(&s->drafter, session, err);
+}
+
 int beside_open(struct stoker *s, struct session **prepared, const struct session_options *of_main, struct error *err)
 {
-    for (int i = 0; i < PLAN_ENCODERS; i++) {
+    for (int i = 0; i < PLAN_FURTHER; i++) {
         struct session *session = prepared[i];
-        struct session_options o = options_of(of_main, s->session->plan.least_encoders ? PLAN_MINIMUM : PLAN_WHOLE);
+        struct session_options o = options_of(of_main, s->session->plan.least_further ? PLAN_MINIMUM : PLAN_WHOLE);
         if (!session)
             continue;
         session->request.how = o.plan_request.how;
@@ -114,7 +141,7 @@ int beside_open(struct stoker *s, struct session **prepared, const struct sessio
         prepared[i] = NULL;
         o.plan_request = session->request;
         o.pool = s->session->pool;
-        if (open_one(s, &s->encoder[i], session, &o, err))
+        if (i == DRAFTER ? open_drafter(s, session, &o, err) : open_one(s, &s->encoder[i], session, &o, err))
             return -1;
     }
     return 0;
@@ -140,7 +167,7 @@ int beside_has_work(struct stoker *s)
 
 int beside_read_idle(struct stoker *s)
 {
-    int more = 0;
+    int more = s->drafter && session_read_idle(s->drafter->session);
     for (int i = 0; i < PLAN_ENCODERS; i++)
         more |= s->encoder[i] && session_read_idle(s->encoder[i]->session);
     return more;
@@ -173,6 +200,8 @@ void beside_end(struct stoker *s, const struct error *why)
         fail_all(e, why);
         session_end_reading(e->session);
     }
+    if (s->drafter)
+        session_end_reading(s->drafter->session);
 }
 
 /* ---- the end ---------------------------------------------------------------------------------------------------------------- */
@@ -194,4 +223,6 @@ void beside_close(struct stoker *s)
         free(e);
         s->encoder[i] = NULL;
     }
+    drafter_close(s->drafter);
+    s->drafter = NULL;
 }

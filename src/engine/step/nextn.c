@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "engine/draft/nextn.h"
+#include "engine/step/propose.h"
 
 #include <string.h>
 
@@ -163,16 +164,6 @@ void nextn_catch_up(struct stoker *s, const struct job *j)
 
 /* ---- what may come next ------------------------------------------------------------------------------------------------------ */
 
-/* The likeliest of those that are allowed; -1: none is. */
-static int32_t likeliest(const float *logits, int n, const uint8_t *allowed)
-{
-    int32_t best = -1;
-    for (int32_t i = 0; i < n; i++)
-        if ((!allowed || allowed[i]) && (best < 0 || logits[i] > logits[best]))
-            best = i;
-    return best;
-}
-
 /* Pairs of drafts stay in the page that the job has: for drafts none is taken. */
 int nextn_most(const struct stoker *s, const struct share *e, int most)
 {
@@ -225,10 +216,10 @@ static void draft(struct stoker *s, struct step *p, const int *want, int k, int 
             continue;
         const float *logits = b.logits + (size_t)at++ * n_vocab;
         const uint8_t *allowed = k == 0 && e->job->constraint_state ? e->job->mask : NULL;
-        int32_t id = b.dead[row[i]] ? -1 : likeliest(logits, (int)n_vocab, allowed);
+        int32_t id = b.dead[row[i]] ? -1 : propose_likeliest(logits, (int)n_vocab, allowed);
         if (id >= 0)
             e->job->history[e->job->n_history + (size_t)e->drafts++] = id;
-        e->job->draft.by_nextn = 1;
+        e->job->draft.by_model = 1;
     }
 }
 
@@ -248,25 +239,4 @@ void nextn_draft(struct stoker *s, struct step *p, const int *want)
         catch_up_many(s, p, want);
     for (int k = 0; k < furthest; k++)
         draft(s, p, want, k, row);
-}
-
-/* One more than held. */
-static int reach(const struct stoker *s, const struct share *e, int most)
-{
-    const struct draft *d = &e->job->draft;
-    int n = d->coin ? NEXTN_MOST : d->reach ? d->reach : 1;
-    return e->drafts ? 0 : nextn_most(s, e, n < most ? n : most);
-}
-
-void nextn_propose(struct stoker *s, struct step *p, int most)
-{
-    int want[MAX_PARALLEL] = {0}, n = 0;
-    for (int i = 0; i < p->n && s->session->plan.nextn; i++)
-        n += reach(s, &p->share[i], 1);
-    for (int i = 0; i < p->n && n > 0; i++) {
-        want[i] = reach(s, &p->share[i], (most + n - 1) / n);
-        n -= want[i] > 0;
-        most -= want[i];
-    }
-    nextn_draft(s, p, want);
 }

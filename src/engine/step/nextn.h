@@ -18,8 +18,4 @@ int nextn_most(const struct stoker *s, const struct share *e, int most);
 /* Makes want[i] drafts for each share i of a step, at most nextn_most() of it and plan.n_draft of all, in place of what it has. */
 void nextn_draft(struct stoker *s, struct step *p, const int *want);
 
-/* For the shares of a step that decode, have room for drafts and have none from elsewhere; at most `most` of all together, and no more of
- * each than lately held, and one. */
-void nextn_propose(struct stoker *s, struct step *p, int most);
-
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/rng.h"
 #include "engine/draft/forced.h"
+#include "engine/step/follow.h"
 #include "engine/step/nextn.h"
 
 /* The row behind n drafts chooses one more token, and each that is chosen is an event. Two entries of the queue are kept for the last
@@ -36,10 +37,10 @@ static int by_constraint(struct stoker *s, struct job *j, int most, stoker_token
     return n;
 }
 
-/* Where the model's own layer drafts, only what stood behind many tokens is likelier; unless there is a price for both. */
+/* Where a layer or another model drafts, only what stood behind many tokens is likelier; unless there is a price for both. */
 static int is_likely(const struct stoker *s, const struct job *j)
 {
-    return !s->session->plan.nextn || s->session->plan.priced || j->draft.kind == DRAFT_BEGUN ||
+    return (!s->session->plan.nextn && !s->drafter) || s->session->plan.priced || j->draft.kind == DRAFT_BEGUN ||
            j->draft.kind == DRAFT_LONG;
 }
 
@@ -61,7 +62,7 @@ int propose(struct stoker *s, struct job *j, int most)
     struct draft *d = &j->draft;
     int n = 0, forced = 0;
     d->kind = DRAFT_OWN;
-    d->n_forced = d->predicted = d->by_nextn = 0;
+    d->n_forced = d->predicted = d->by_model = 0;
     if (d->source) {
         n = draft_propose(d, j->history, j->n_history, most, s->session->model->p.n_vocab, out);
     } else {
@@ -73,6 +74,42 @@ int propose(struct stoker *s, struct job *j, int most)
     n = n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
     d->guess = n ? out[0] : -1;
     return n;
+}
+
+int32_t propose_likeliest(const float *logits, int n, const uint8_t *allowed)
+{
+    int32_t best = -1;
+    for (int32_t i = 0; i < n; i++)
+        if ((!allowed || allowed[i]) && (best < 0 || logits[i] > logits[best]))
+            best = i;
+    return best;
+}
+
+enum { FIRST = 4 }; /* drafts of another model, of which nothing is known yet */
+
+/* One more than held, of `most`. */
+static int reach(const struct stoker *s, const struct share *e, int most)
+{
+    const struct draft *d = &e->job->draft;
+    int n = d->coin ? STOKER_DRAFT_MOST : d->reach ? d->reach : s->drafter ? FIRST : 1;
+    n = n < most ? n : most;
+    return e->drafts ? 0 : s->drafter ? follow_most(s, e, n) : nextn_most(s, e, n);
+}
+
+void propose_by_model(struct stoker *s, struct step *p, int most)
+{
+    int want[MAX_PARALLEL] = {0}, n = 0;
+    for (int i = 0; i < p->n; i++)
+        n += reach(s, &p->share[i], 1);
+    for (int i = 0; i < p->n && n > 0; i++) {
+        want[i] = reach(s, &p->share[i], (most + n - 1) / n);
+        n -= want[i] > 0;
+        most -= want[i];
+    }
+    if (s->drafter)
+        follow_draft(s, p, want);
+    else
+        nextn_draft(s, p, want);
 }
 
 void propose_by_coin(const struct stoker *s, struct job *j, int n)

@@ -10,6 +10,13 @@ int propose_most(const struct stoker *s, const struct job *j, int most);
 /* At most `most` drafts, behind the job's history. Returns how many. */
 int propose(struct stoker *s, struct job *j, int most);
 
+/* The likeliest of n tokens, of those that are allowed (NULL: all); -1: none is. */
+int32_t propose_likeliest(const float *logits, int n, const uint8_t *allowed);
+
+/* Drafts by the model's own layer, or by another model, for the shares of a step that decode, have room for drafts and have none from
+ * elsewhere; at most `most` of all together, and of each no more than lately held, and one. */
+void propose_by_model(struct stoker *s, struct step *p, int most);
+
 /* What was proposed for a job of whose drafts a coin says how often they hold: n of them, right or wrong by it. */
 void propose_by_coin(const struct stoker *s, struct job *j, int n);
 

@@ -3,9 +3,9 @@
  * A step holds the next row of every decoding job, and prompt rows up to the plan's chunk, assigned in shares of at most a page to the
  * jobs that have prompts left, oldest first. While a job decodes, a step has no more prompt rows than about a second allows, so that
  * its next token does not wait longer. Tokens may be drafted (propose.h): then a decoding job has rows for them behind its own, and they
- * are verified row by row (verify.h), and a layer of the model that drafts follows what holds (nextn.h). A job whose event queue is full
- * takes no part in steps until its caller reads. Rows that left a step (cancelled, or one of their experts is unreadable) end their job;
- * the others continue with the same bits. */
+ * are verified row by row (verify.h). A layer of the model that drafts follows what holds (nextn.h), and so does another model (follow.h).
+ * A job whose event queue is full takes no part in steps until its caller reads. Rows that left a step (cancelled, or one of their experts
+ * is unreadable) end their job; the others continue with the same bits. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/admission.h"
@@ -203,7 +203,7 @@ static int add_drafts(struct stoker *s, struct step *p, int decoding)
     if (plan->priced && !prompts)
         propose_priced(s, p, all);
     else
-        nextn_propose(s, p, left);
+        propose_by_model(s, p, left);
     for (int i = 0; i < p->n; i++) {
         propose_by_coin(s, p->share[i].job, p->share[i].drafts);
         p->share[i].rows += p->share[i].drafts;

@@ -1,0 +1,222 @@
+/* See follow.h.
+ *
+ *     id     t[0] ... t[n - 1] | d[1] ... d[k - 1]        rows that it has computed: the text, and drafts but the last, which nobody
+ *                                                         went on from
+ *
+ * The next step's text begins with the t, and then with as many of the d as held: what it has beyond that is written again, or, of a
+ * recurrent state, taken back to the copy behind the t. So what comes next costs it a row for the token that nobody drafted, and, with a
+ * state, one for each draft that held. A text that begins as the last one of its sequence did goes on from there. */
+#include "engine/step/follow.h"
+
+#include "base/clock.h"
+#include "engine/step/propose.h"
+
+#include <string.h>
+
+/* A follower in a step. */
+struct pass {
+    struct batch b;
+    int row[MAX_PARALLEL],
+        logits[MAX_PARALLEL]; /* of each share: its last row, and the index of that one's logits; -1: none */
+};
+
+static int number_of(const struct stoker *s, const struct job *j) { return (int)(j->seq - s->session->tables.seq); }
+static struct follower *follower_of(const struct stoker *s, const struct job *j)
+{
+    return &s->drafter->of[number_of(s, j)];
+}
+static struct sequence *sequence_of(const struct stoker *s, const struct job *j)
+{
+    return &s->drafter->session->tables.seq[number_of(s, j)];
+}
+
+/* Where the state of a sequence is kept as it was behind the text. */
+static uint8_t *kept_of(const struct stoker *s, const struct job *j)
+{
+    return kv_page_at(&s->drafter->session->states, number_of(s, j));
+}
+
+int follow_most(const struct stoker *s, const struct share *e, int most)
+{
+    const struct job *j = e->job;
+    if (!s->drafter || j->state != JOB_DECODE || e->room == 0 || j->draft.source)
+        return 0;
+    const struct plan *plan = &s->drafter->session->plan;
+    int left = plan->n_ctx - (int)j->n_history;
+    most = most < e->room ? most : e->room;
+    most = most < left ? most : left;
+    return most > 0 && number_of(s, j) < plan->n_parallel ? most : 0;
+}
+
+/* ---- the text --------------------------------------------------------------------------------------------------------------- */
+
+static int has_windows(const struct model *m)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        if (m->kv[k].n_layer && m->kv[k].window.n > 0)
+            return 1;
+    return 0;
+}
+
+/* What it has of others goes: rows stay as far as they are the text's, but never the last token's, whose logits are wanted. */
+static void go_back(const struct stoker *s, const struct job *j)
+{
+    struct follower *f = follower_of(s, j);
+    struct sequence *seq = sequence_of(s, j);
+    int to = 0, end = (int)j->n_history - 1;
+    while (to < f->n && to < end && f->id[to] == j->history[to])
+        to++;
+    if (to == f->n)
+        return;
+    if (seq->state) {
+        to = f->n_kept <= to ? f->n_kept : 0;
+        if (to)
+            memcpy(seq->state, kept_of(s, j), seq->state_bytes);
+    }
+    if (to < seq->n_pos && has_windows(s->drafter->session->model)) /* whose pages are gone */
+        to = 0;
+    if (to == 0) {
+        seq_clear(seq);
+        f->n_kept = 0;
+    }
+    seq->n_pos = seq->n_pos < to ? seq->n_pos : to;
+    f->n = to;
+}
+
+/* A token's row. -1: there is no place, or it is not in its vocabulary. */
+static int add(const struct stoker *s, struct batch *b, const struct job *j, int32_t token, int with_logits)
+{
+    struct follower *f = follower_of(s, j);
+    if (token >= s->drafter->session->model->p.n_vocab ||
+        batch_add(s->drafter->session, b, sequence_of(s, j), token, f->n, with_logits))
+        return -1;
+    f->id[f->n++] = token;
+    return 0;
+}
+
+/* Rows of its text that it lacks, as many as find place; with the last one the logits of what comes next. */
+static void add_text(const struct stoker *s, struct pass *p, int i, const struct job *j)
+{
+    struct follower *f = follower_of(s, j);
+    int end = (int)j->n_history, ok = 1;
+    while (ok && f->n < end)
+        ok = add(s, &p->b, j, j->history[f->n], f->n + 1 == end) == 0;
+    p->row[i] = p->b.n_rows - 1;
+    p->logits[i] = f->n == end ? p->b.n_logits - 1 : -1;
+}
+
+/* ---- passes ------------------------------------------------------------------------------------------------------------------- */
+
+/* What it takes is part of the steps. A job one of whose rows could not be computed drafts nothing any more. */
+static void run(struct stoker *s, struct batch *b)
+{
+    double begin = clock_seconds();
+    const struct sequence *first = s->drafter->session->tables.seq;
+    if (b->n_rows == 0)
+        return;
+    model_forward(s->drafter->session->model, b);
+    for (int r = 0; r < b->n_rows; r++) {
+        struct job *j = s->active[b->seq[r] - first];
+        if (!b->dead[r])
+            continue;
+        seq_clear(b->seq[r]);
+        s->drafter->of[b->seq[r] - first].n = s->drafter->of[b->seq[r] - first].n_kept = 0;
+        if (j)
+            j->draft.is_off = 1;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->counters.step_seconds += clock_seconds() - begin;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* The next draft of a share, by the logits of its last row. */
+static void make(const struct stoker *s, const struct pass *p, int i, const struct job *j)
+{
+    struct follower *f = follower_of(s, j);
+    int n = s->session->model->p.n_vocab, own = s->drafter->session->model->p.n_vocab;
+    const float *logits = p->b.logits + (size_t)p->logits[i] * (size_t)own;
+    const uint8_t *allowed = f->n_made == 0 && j->constraint_state ? j->mask : NULL;
+    int32_t id = p->b.dead[p->row[i]] ? -1 : propose_likeliest(logits, n < own ? n : own, allowed);
+    if (id >= 0)
+        f->made[f->n_made++] = id;
+}
+
+/* Texts, and the first draft of each. 1: a share's text is computed. */
+static void begin(struct stoker *s, struct step *p, struct pass *pass, const int *want, int *goes_on)
+{
+    pass->b = session_batch(s->drafter->session);
+    for (int i = 0; i < p->n; i++) {
+        struct job *j = p->share[i].job;
+        goes_on[i] = 0;
+        if (!want[i])
+            continue;
+        struct follower *f = follower_of(s, j);
+        if (f->text == j->id && f->asked == (int)j->n_history) /* the last step went without this job */
+            continue;
+        *f = (struct follower){.id = f->id, .n = f->n, .n_kept = f->n_kept};
+        go_back(s, j);
+        add_text(s, pass, i, j);
+        goes_on[i] = pass->logits[i] >= 0;
+    }
+    pass->b.n_prompt = pass->b.n_rows > 2 * p->n ? pass->b.n_rows : 0;
+    run(s, &pass->b);
+    for (int i = 0; i < p->n; i++) {
+        struct job *j = p->share[i].job;
+        if (!want[i])
+            continue;
+        struct follower *f = follower_of(s, j);
+        struct sequence *seq = sequence_of(s, j);
+        seq_commit(seq, f->n < (int)j->n_history ? f->n : (int)j->n_history - 1);
+        if (!goes_on[i] || f->n == 0)
+            continue;
+        f->text = j->id;
+        f->asked = (int)j->n_history;
+        make(s, pass, i, j);
+        if (seq->state && want[i] > 1) {
+            memcpy(kept_of(s, j), seq->state, seq->state_bytes);
+            f->n_kept = f->n;
+        }
+    }
+}
+
+/* A further draft of each share that has k and wants more. 0: nobody does. */
+static int go_on(struct stoker *s, struct step *p, struct pass *pass, const int *want, const int *goes_on, int k)
+{
+    pass->b = session_batch(s->drafter->session);
+    for (int i = 0; i < p->n; i++) {
+        struct job *j = p->share[i].job;
+        pass->logits[i] = -1;
+        if (!goes_on[i] || want[i] <= k || follower_of(s, j)->n_made != k ||
+            add(s, &pass->b, j, follower_of(s, j)->made[k - 1], 1))
+            continue;
+        pass->row[i] = pass->b.n_rows - 1;
+        pass->logits[i] = pass->b.n_logits - 1;
+    }
+    run(s, &pass->b);
+    for (int i = 0; i < p->n; i++)
+        if (pass->logits[i] >= 0)
+            make(s, pass, i, p->share[i].job);
+    return pass->b.n_rows;
+}
+
+void follow_draft(struct stoker *s, struct step *p, const int *want)
+{
+    struct pass pass;
+    int goes_on[MAX_PARALLEL], any = 0;
+    for (int i = 0; i < p->n; i++)
+        any |= want[i];
+    if (!any)
+        return;
+    begin(s, p, &pass, want, goes_on);
+    for (int k = 1; go_on(s, p, &pass, want, goes_on, k); k++)
+        ;
+    for (int i = 0; i < p->n; i++) {
+        struct share *e = &p->share[i];
+        const struct follower *f = want[i] ? follower_of(s, e->job) : NULL;
+        if (!f || f->text != e->job->id || f->asked != (int)e->job->n_history)
+            continue;
+        e->drafts = f->n_made < want[i] ? f->n_made : want[i];
+        memcpy(e->job->history + e->job->n_history, f->made, (size_t)e->drafts * sizeof *f->made);
+        e->job->draft.by_model = 1;
+    }
+}
