@@ -3,7 +3,10 @@
  * Models whose metadata and tensors contradict each other, or mean nothing: one sentence, or a finished run; never a crash, a
  * hang, or a claim of a bug in stoker. What header_fuzz cannot know: which key of which architecture means what.
  *
- *     build/tests/hostile_models [MODEL...]
+ *     build/tests/hostile_models [--whole | MODEL...]
+ *
+ * Tests that ask the same of every model (lists, dropped, reshaped, retyped, ends, poisoned) run one case of three, drawn
+ * for each model; with --whole, and for a model that is named, all.
  *
  *     keys      absurd values of an architecture's keys: the sentence names the key, or the tensor that disagrees
  *     absent    a key left out without which the others mean nothing: it is named; lists that end after one layer
@@ -35,19 +38,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Sanitizers, which take three times as long, run one case of ONE_OF, another one for each model and test. */
-enum { SECONDS = 20, N_TOKENS = 3, SHORT_PROMPT = 5, LONG_PROMPT = 300, ONE_OF = SANITIZED ? 4 : 1 };
+/* With sanitizers, which take three times as long, all tests are samples. */
+enum {
+    SECONDS = 20,
+    N_TOKENS = 3,
+    SHORT_PROMPT = 5,
+    LONG_PROMPT = 300,
+    ONE_OF_OWN = SANITIZED ? 4 : 1,
+    ONE_OF_COMMON = SANITIZED ? 8 : 3
+};
 
 static struct shared {
     char what[300];
     volatile int runs, sentences, failures;
-    int turn; /* the case that is run, of ONE_OF */
+    int one_of, turn; /* of one_of cases in a row, the turn-th is run */
 } * shared;
 static char path[TEMPORARY_PATH];
 static int passed, failed, n_test;
 static int is_encoder; /* the model gives vectors or scores */
 static char **chosen;  /* [n_chosen] models; none: all */
-static int n_chosen;
+static int n_chosen, every_case;
 
 /* ---- a model with one change ------------------------------------------------------------------------------------------------- */
 
@@ -205,7 +215,7 @@ static void try_prompt(const struct gguf *g, const struct change *c, int n_promp
 {
     struct error werr = {0};
     struct stoker_error err = {0};
-    if (shared->runs++ % ONE_OF != shared->turn)
+    if (shared->runs++ % shared->one_of != shared->turn)
         return;
     alarm(SECONDS);
     if (write_model(g, c, &werr)) {
@@ -238,7 +248,7 @@ static int is_chosen(const char *model)
 }
 
 /* One test in a process of its own. */
-static void test(const char *name, const char *model, void (*fn)(const struct gguf *g, const char *model))
+static void test(const char *name, const char *model, void (*fn)(const struct gguf *g, const char *model), int one_of)
 {
     char file[200];
     struct error err = {0};
@@ -247,7 +257,8 @@ static void test(const char *name, const char *model, void (*fn)(const struct gg
         return;
     snprintf(file, sizeof file, TEST_DATA "/%s/%s.gguf", is_encoder ? "embeddings" : "golden", model);
     memset(shared, 0, sizeof *shared);
-    shared->turn = n_test++ % ONE_OF;
+    shared->one_of = every_case || n_chosen ? 1 : one_of;
+    shared->turn = (int)(rng_u64(7, (uint64_t)n_test++, 0, 0) % (uint64_t)shared->one_of);
     fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
@@ -1829,10 +1840,13 @@ int main(int argc, char **argv)
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);
         int own; /* 1: its parameters depend on the published model */
-    } tests[] = {{"keys", keys, 1},       {"absent", absent, 0},   {"numbers", numbers, 1},
-                 {"lists", lists, 0},     {"dropped", dropped, 0}, {"reshaped", reshaped, 0},
-                 {"retyped", retyped, 0}, {"others", others, 1},   {"tables", tables, 0},
-                 {"shapes", shapes, 1},   {"ends", ends, 0},       {"poisoned", poisoned, 0}};
+        int one_of;
+    } tests[] = {{"keys", keys, 1, ONE_OF_OWN},          {"absent", absent, 0, ONE_OF_OWN},
+                 {"numbers", numbers, 1, ONE_OF_OWN},    {"lists", lists, 0, ONE_OF_COMMON},
+                 {"dropped", dropped, 0, ONE_OF_COMMON}, {"reshaped", reshaped, 0, ONE_OF_COMMON},
+                 {"retyped", retyped, 0, ONE_OF_COMMON}, {"others", others, 1, ONE_OF_OWN},
+                 {"tables", tables, 0, ONE_OF_OWN},      {"shapes", shapes, 1, ONE_OF_OWN},
+                 {"ends", ends, 0, ONE_OF_COMMON},       {"poisoned", poisoned, 0, ONE_OF_COMMON}};
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int fd = temporary_file(path, "hostile");
     if (shared == MAP_FAILED || fd < 0) {
@@ -1840,26 +1854,27 @@ int main(int argc, char **argv)
         return 1;
     }
     close(fd);
+    every_case = argc == 2 && strcmp(argv[1], "--whole") == 0;
     chosen = argv + 1;
-    n_chosen = argc - 1;
+    n_chosen = every_case ? 0 : argc - 1;
     for (size_t m = 0; m < sizeof models / sizeof *models; m++)
         for (size_t t = 0; t < sizeof tests / sizeof *tests; t++)
-            test(tests[t].name, models[m], tests[t].fn);
+            test(tests[t].name, models[m], tests[t].fn, tests[t].one_of);
     for (size_t m = 0; m < sizeof others_too / sizeof *others_too; m++)
         for (size_t t = 0; t < sizeof tests / sizeof *tests; t++)
             if (!tests[t].own)
-                test(tests[t].name, others_too[m], tests[t].fn);
+                test(tests[t].name, others_too[m], tests[t].fn, tests[t].one_of);
     for (size_t m = 0; m < sizeof without_shapes / sizeof *without_shapes; m++)
         for (size_t t = 0; t < sizeof tests / sizeof *tests; t++)
             if (!tests[t].own || tests[t].fn == keys || tests[t].fn == numbers)
-                test(tests[t].name, without_shapes[m], tests[t].fn);
+                test(tests[t].name, without_shapes[m], tests[t].fn, tests[t].one_of);
     is_encoder = 1;
     for (size_t m = 0; m < sizeof encoders / sizeof *encoders; m++)
         for (size_t t = 0; t < sizeof tests / sizeof *tests; t++)
             if (!tests[t].own || tests[t].fn == keys || tests[t].fn == others)
-                test(tests[t].name, encoders[m], tests[t].fn);
+                test(tests[t].name, encoders[m], tests[t].fn, tests[t].one_of);
     is_encoder = 0;
-    test("tables", "deepseek4-fewer", tables); /* a variant, of which this alone is its own */
+    test("tables", "deepseek4-fewer", tables, ONE_OF_OWN); /* a variant, of which this alone is its own */
     unlink(path);
     printf("%d passed, %d failed, 0 skipped\n", passed, failed);
     return failed > 0;
