@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/common/cli.h"
 #include "cli/common/suggest.h"
+#include "mcp/child.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -77,6 +78,8 @@ static int unknown(const char *name)
 
 int main(int argc, char **argv)
 {
+    if (child_is(argc, argv))
+        child_become(argc, argv);
     log_to(log_on_stderr);
     if (argc < 2) {
         usage(stderr);
