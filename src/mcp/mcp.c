@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/reqmem.h"
 #include "base/thread.h"
 #include "mcp/server.h"
 
@@ -22,12 +23,14 @@ struct mcp_call {
     struct mcp_call *next;
     int server;
     long long id; /* 0: not yet sent */
-    struct buffer name, arguments;
+    char *name, *arguments; /* [n_name], [n_arguments]; freed by another thread than has made them: no buffers */
+    size_t n_name, n_arguments;
     uint64_t deadline_ns;
     int n_extended;
     int is_done, is_dropped; /* dropped: nobody waits */
-    char *result;
+    char *result; /* [n_result], in the memory of the requests of who asked; NULL: none are counted */
     size_t n_result;
+    struct reqmem *counted;
     char error[600];
     struct buffer progress; /* params that were not taken */
     void (*notify)(void *arg);
@@ -57,15 +60,22 @@ static void ring(const struct mcp *m)
 
 /* ---- calls, in the thread -------------------------------------------------------------------------------- */
 
+/* This thread works for no request, and would be refused nothing: it looks before it takes. */
+static int has_memory(const struct mcp_call *c, size_t n)
+{
+    return !c->counted || reqmem_left(c->counted, n > REQMEM_LARGE_FROM ? REQMEM_LARGE : REQMEM_SMALL) >= n;
+}
+
 static void end_call(struct mcp_call *c, struct span result, const char *error)
 {
     if (c->is_done)
         return;
     c->is_done = 1;
     snprintf(c->error, sizeof c->error, "%s", error);
-    if (result.n && (c->result = malloc(result.n))) {
+    if (result.n && has_memory(c, result.n) && (c->result = malloc(result.n))) {
         memcpy(c->result, result.text, result.n);
         c->n_result = result.n;
+        reqmem_take_of(c->counted, result.n);
     } else if (result.n) {
         snprintf(c->error, sizeof c->error, "there is no memory for the result");
     }
@@ -138,17 +148,19 @@ static void send_calls(struct mcp *m)
         if (c->id || c->is_done)
             continue;
         c->deadline_ns = clock_ns() + (uint64_t)s->config->timeout_seconds * 1000000000;
-        c->id = server_call(s, (struct span){c->name.text, c->name.n}, c->arguments.text, c->arguments.n);
-        buffer_free(&c->arguments);
+        c->id = server_call(s, (struct span){c->name, c->n_name}, c->arguments, c->n_arguments);
+        free(c->arguments);
+        c->arguments = NULL;
     }
 }
 
 static void free_call(struct mcp_call *c)
 {
-    buffer_free(&c->name);
-    buffer_free(&c->arguments);
+    free(c->name);
+    free(c->arguments);
     buffer_free(&c->progress);
     free(c->result);
+    reqmem_give_to(c->counted, c->n_result);
     free(c);
 }
 
@@ -438,6 +450,14 @@ struct mcp_tools *mcp_tools(struct mcp *m)
     return t;
 }
 
+uint64_t mcp_bytes(struct mcp *m)
+{
+    struct mcp_tools *t = mcp_tools(m);
+    uint64_t bytes = 2 * (uint64_t)mcp_tools_bytes(t, NULL) + (uint64_t)m->n * MESSAGE_MOST;
+    mcp_tools_release(t);
+    return bytes;
+}
+
 int mcp_state(struct mcp *m, int server, struct mcp_state *out)
 {
     if (server >= m->n)
@@ -451,6 +471,12 @@ int mcp_state(struct mcp *m, int server, struct mcp_state *out)
     return 1;
 }
 
+static char *copy(const char *text, size_t n)
+{
+    char *c = malloc(n + 1);
+    return c ? memcpy(c, text, n) : NULL;
+}
+
 struct mcp_call *mcp_begin(struct mcp *m, const struct mcp_tool *tool, const char *arguments, size_t n,
                            void (*notify)(void *arg), void *arg)
 {
@@ -458,16 +484,16 @@ struct mcp_call *mcp_begin(struct mcp *m, const struct mcp_tool *tool, const cha
     struct mcp_call *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
-    *c = (struct mcp_call){.of = m, .server = tool->server, .notify = notify, .arg = arg};
-    buffer_put(&c->name, tool->own.text, tool->own.n);
-    buffer_put(&c->arguments, arguments, n);
-    for (size_t i = 0; i < c->arguments.n; i++) /* a line is a message: between its parts JSON may have newlines */
-        if (c->arguments.text[i] == '\n' || c->arguments.text[i] == '\r')
-            c->arguments.text[i] = ' ';
-    if (c->name.failed || c->arguments.failed) {
+    *c = (struct mcp_call){.of = m, .server = tool->server, .notify = notify, .arg = arg, .counted = reqmem_here()};
+    c->name = copy(tool->own.text, c->n_name = tool->own.n);
+    c->arguments = copy(arguments, c->n_arguments = n);
+    if (!c->name || !c->arguments) {
         free_call(c);
         return NULL;
     }
+    for (size_t i = 0; i < n; i++) /* a line is a message: between its parts JSON may have newlines */
+        if (c->arguments[i] == '\n' || c->arguments[i] == '\r')
+            c->arguments[i] = ' ';
     pthread_mutex_lock(&m->lock);
     c->next = m->calls;
     m->calls = c;

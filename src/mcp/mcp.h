@@ -10,7 +10,8 @@
  *   mcp.c       the thread that has all servers; calls
  *   result.c    what a model is told of a result
  *
- * Memory is not the plan's but for what is here: a line of 8 MiB a server at most, lists. Threads: any may call. */
+ * Memory is not the plan's but for what is here: a line of 8 MiB a server at most, lists (mcp_bytes()). A result is of the requests' memory
+ * where who asks works for one (base/reqmem.h). Threads: any may call. */
 #ifndef MCP_MCP_H
 #define MCP_MCP_H
 
@@ -18,6 +19,8 @@
 #include "mcp/config.h"
 #include "mcp/message.h"
 #include "mcp/tools.h"
+
+#include <stdint.h>
 
 struct mcp;
 struct mcp_call;
@@ -32,6 +35,9 @@ void mcp_close(struct mcp *m); /* no call is left. Its programs have ended then;
 int mcp_refresh(struct mcp *m, int (*stopped)(void *arg), void *arg);
 /* The list as it is now; mcp_tools_release() it. */
 struct mcp_tools *mcp_tools(struct mcp *m);
+
+/* What it may take from now on: lines, and the list as it is twice, since one that is held outlives the next. */
+uint64_t mcp_bytes(struct mcp *m);
 
 /* What a server is, for people. */
 struct mcp_state {

@@ -140,20 +140,21 @@ static void refuse(struct mcp_tool *tool, const char *why)
         log_line(LOG_WARN, "MCP: the tool %s is left out: %s", tool->name, why);
 }
 
-static int add_to_list(json_t *list, const struct buffer *text, const char **why)
+/* 1: it is no JSON that can be loaded, and why holds the sentence. -1: no memory, as when many requests have it: the tool may stay. */
+static int add_to_list(json_t *list, const struct buffer *text, json_error_t *why)
 {
-    json_error_t at;
-    json_t *o = text->failed ? NULL : json_load_reserved(text->text, text->n, JSON_ALLOW_NUL, &at);
-    *why = at.text;
-    return o ? json_array_append_new(list, o) : -1;
+    json_t *o = text->failed ? NULL : json_load_reserved(text->text, text->n, JSON_ALLOW_NUL, why);
+    if (!o)
+        return text->failed || json_error_code(why) == json_error_out_of_memory ? -1 : 1;
+    return json_array_append_new(list, o);
 }
 
 /* The list that is shown. 1: a tool cannot be told of, and is left out from now on. */
 static int write_list(struct mcp_talk *t)
 {
     struct buffer text = {0};
-    const char *why;
-    int refused = 0;
+    json_error_t why;
+    int refused = 0, added;
     json_decref(t->list);
     t->list = json_array();
     if (t->n_searched) {
@@ -166,10 +167,11 @@ static int write_list(struct mcp_talk *t)
             continue;
         text.n = 0;
         put_tool(&t->tools->tool[i], 1, &text);
-        if (!text.failed && add_to_list(t->list, &text, &why)) {
-            refuse(&t->tools->tool[i], why);
+        if ((added = add_to_list(t->list, &text, &why)) > 0) {
+            refuse(&t->tools->tool[i], why.text);
             refused = 1;
         }
+        text.failed |= added < 0;
     }
     if (text.failed) {
         json_decref(t->list);
