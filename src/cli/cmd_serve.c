@@ -5,11 +5,13 @@
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/common/library_flags.h"
+#include "cli/common/mcp.h"
 #include "cli/common/profile.h"
 #include "cli/common/sampling_flags.h"
 #include "cli/common/steer_flags.h"
 #include "cli/machine/drive.h"
 #include "cli/machine/roofs.h"
+#include "mcp/mcp.h"
 #include "server/server.h"
 
 #include <ctype.h>
@@ -223,12 +225,24 @@ static void measure_roofs(struct server_options *o, int wanted)
         log_line(LOG_WARN, "the page shows no roofs: %s", err.text);
 }
 
+static void log_info(const char *line) { log_line(LOG_INFO, "%s", line); }
+
+/* Of the process, as its servers are. */
+static int open_mcp(struct server_options *o, const char *path)
+{
+    static struct mcp_config config;
+    int status = mcp_flag_open("serve", path, &config, &o->mcp);
+    if (status == 0 && mcp_flag_tell(o->mcp, log_info) == 0)
+        log_line(LOG_WARN, "no MCP server of %s works: chats have none of their tools", path);
+    return status;
+}
+
 /* Values of flags whose form is not that of the fields of struct server_options. */
 struct raw_flags {
     struct text_list alias, encoder_alias[STOKER_ROLES], key, cors, allow, library, source;
     struct sampling_flags sampling;
     struct steer_flags steer;
-    const char *key_file, *stabilize, *think, *close, *roofs;
+    const char *key_file, *stabilize, *think, *close, *roofs, *mcp;
     int no_profile;
 };
 
@@ -269,6 +283,8 @@ static int take_words(struct server_options *o, struct raw_flags *w)
     if (w->library.n && (status = library_flags_read("serve", &w->library, &o->library_dir, &w->source)))
         return status;
     o->library = texts(&w->source);
+    if (w->mcp && (status = open_mcp(o, w->mcp)) != 0)
+        return status;
     o->engine.library = server_library_bytes(o);
     o->engine.server = server_bytes(o); /* a profile's settings must fit beside it */
     status = plan_vectors(o, &w->steer);
@@ -338,6 +354,8 @@ int cmd_serve(int argc, char **argv)
          "end calls and JSON before the limit (default on)"},
         {"--library", NULL, FLAG_TEXTS, &w.library, 0, 0, "NAME",
          "chats that ask for it (\"library\": true) may search this source; all: every one; DIR/: of this folder"},
+        {"--mcp", NULL, FLAG_TEXT, &w.mcp, 0, 0, "FILE",
+         "chats that ask for it (\"mcp\": true) may call the tools of these MCP servers that \"allow\" names"},
         {"--roofs", NULL, FLAG_ON_OFF, &w.roofs, 0, 0, "on|off",
          "measure what this machine does at most first, for the page: some seconds (default: of models above 4 GiB)",
          .heading = "The page"},
@@ -363,10 +381,12 @@ int cmd_serve(int argc, char **argv)
     o.engine.use = STOKER_USE_ANY;
     if (!getenv("JOURNAL_STREAM")) /* systemd's journal has a time for each line */
         log_to(log_on_stderr_dated);
-    if ((status = take_words(&o, &w)) != 0)
+    if ((status = take_words(&o, &w)) == 0 && server_stopper_open(&stopper, &err))
+        status = report(&err);
+    if (status != 0) {
+        mcp_close(o.mcp);
         return status;
-    if (server_stopper_open(&stopper, &err))
-        return report(&err);
+    }
     take_signals();
     if (!o.no_page || w.roofs)
         measure_roofs(&o, switch_of(w.roofs));

@@ -22,13 +22,13 @@ struct mcp_call {
     struct mcp *of;
     struct mcp_call *next;
     int server;
-    long long id; /* 0: not yet sent */
+    long long id;           /* 0: not yet sent */
     char *name, *arguments; /* [n_name], [n_arguments]; freed by another thread than has made them: no buffers */
     size_t n_name, n_arguments;
     uint64_t deadline_ns;
     int n_extended;
     int is_done, is_dropped; /* dropped: nobody waits */
-    char *result; /* [n_result], in the memory of the requests of who asked; NULL: none are counted */
+    char *result;            /* [n_result], in the memory of the requests of who asked; NULL: none are counted */
     size_t n_result;
     struct reqmem *counted;
     char error[600];

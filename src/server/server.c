@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "library/pages/pages.h"
+#include "mcp/mcp.h"
 #include "server/dialect/dialect.h"
 #include "server/http/app.h"
 #include "server/http/refusal.h"
@@ -130,7 +131,7 @@ uint64_t server_bytes(const struct server_options *o)
 
 uint64_t server_library_bytes(const struct server_options *o)
 {
-    return o->library_dir ? LIBRARY_TOOLS_MEMORY + PAGES_MEMORY : 0;
+    return (o->library_dir ? LIBRARY_TOOLS_MEMORY + PAGES_MEMORY : 0) + (o->mcp ? mcp_bytes(o->mcp) : 0);
 }
 
 /* ---- what the HTTP front asks ---------------------------------------------------------------------------------------------- */
@@ -160,6 +161,7 @@ static void release(struct running *r)
 {
     if (atomic_fetch_sub(&r->holders, 1) > 1)
         return;
+    mcp_close(r->server.opt.mcp);
     spool_close(&r->server.spool);
     vectors_close(&r->server.vectors);
     pages_close(r->server.pages);
@@ -527,8 +529,10 @@ int server_run(const struct server_options *opt, struct server_stopper *stopper,
                void (*listening)(void *arg, const char *host, int port), void *arg, struct stoker_error *err)
 {
     struct running *r = calloc(1, sizeof *r);
-    if (!r)
+    if (!r) {
+        mcp_close(opt->mcp);
         return fail(err, STOKER_ERR_MEMORY, "no memory for the server");
+    }
     set_allocators();
     r->stopper = stopper;
     r->wake = -1;

@@ -31,7 +31,7 @@ void server_defaults(struct server_options *o);
 /* Bytes that a server may take beside its engine: for the plan (options.server). */
 uint64_t server_bytes(const struct server_options *o);
 
-/* Bytes that searching takes beside it (options.library). */
+/* Bytes that searching the library and MCP servers take beside it (options.library). */
 uint64_t server_library_bytes(const struct server_options *o);
 
 /* Ends server_run(); may be called from a signal handler and from any thread. The first call lets running requests end (drain), the second

@@ -100,10 +100,13 @@ struct answer {
     double progress_seconds;                  /* since the prompt began */
 };
 
-/* A call that the server runs itself, before it runs, and when it has run. */
+/* A call that the server runs itself, before it runs, while it does, and when it has run. */
 struct lookup {
-    const char *name;
-    const json_t *arguments; /* what it was called with; NULL: no JSON */
+    const char *name, *text; /* text: [n_text] what it was called with, as the model wrote it */
+    size_t n_text;
+    const json_t *arguments; /* the same; NULL: no JSON */
+    const char *server;      /* the MCP server that has the tool, "" of search_tools; NULL: it is the library's */
+    const char *progress;    /* how far the server says that it is; NULL: it says nothing now */
     int is_done;
     const int *found; /* [n_found] once it is done: numbers of passages of request->own->talk */
     size_t n_found;

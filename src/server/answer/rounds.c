@@ -28,10 +28,53 @@ static int nobody_waits(void *arg)
 /* Tells the dialect, at once: a client sees what is searched for while it is searched for. */
 static void tell(struct run *run, const struct lookup *l)
 {
-    if (run->a.request->stream && run->say->lookup) {
+    int is_a_tool = toolbox_owner(&run->a.request->own->box, l->name) != NULL; /* without the grammar it may be none */
+    if (run->a.request->stream && run->say->lookup && is_a_tool) {
         run->say->lookup(&run->a, l);
         answer_send(run);
     }
+}
+
+/* A call at work, for what its server tells meanwhile. */
+struct at_work {
+    struct run *run;
+    struct lookup *lookup;
+};
+
+static void tell_progress(void *arg, const char *text)
+{
+    const struct at_work *w = arg;
+    w->lookup->progress = text;
+    tell(w->run, w->lookup);
+    w->lookup->progress = NULL;
+}
+
+/* The server whose tool it is, NULL where it is none's, and its number. */
+static const char *server_of(const struct own_tools *own, const char *name, int *number)
+{
+    struct mcp_state s;
+    *number = own_tools_server(own, name);
+    return *number == OWN_NO_SERVER ? NULL : *number >= 0 && mcp_state(own->mcp.mcp, *number, &s) ? s.name : "";
+}
+
+static enum toolbox_end run_tool(struct run *run, struct lookup *l, const struct toolbox_call *c, struct buffer *out)
+{
+    struct own_tools *own = run->a.request->own;
+    struct at_work work = {run, l};
+    own->progress = tell_progress;
+    own->progress_arg = &work;
+    enum toolbox_end end = toolbox_run(&own->box, c, out);
+    own->progress = NULL;
+    return end;
+}
+
+static void count(const struct run *run, int server, enum toolbox_end end)
+{
+    enum server_mcp_status status = end == TOOLBOX_NONE                 ? SERVER_MCP_CANCELLED
+                                    : run->a.request->own->mcp.is_error ? SERVER_MCP_ERROR
+                                                                        : SERVER_MCP_OK;
+    if (server >= 0)
+        atomic_fetch_add(&run->a.server->count.mcp_calls[server][status], 1);
 }
 
 static int give_up(struct run *run)
@@ -47,11 +90,14 @@ static int run_call(struct run *run, size_t i, const json_t *call_id, size_t spa
     struct toolbox_call c = {.space = space, .stopped = nobody_waits, .stopped_arg = run};
     struct buffer result = {0};
     json_error_t why;
+    int server;
     c.name = stoker_reply_call(run->task[0].reply, i, &c.arguments, &c.n);
     json_t *arguments = json_load_reserved(c.arguments, c.n, 0, &why);
-    struct lookup l = {.name = c.name, .arguments = arguments};
+    struct lookup l = {.name = c.name, .text = c.arguments, .n_text = c.n, .arguments = arguments};
+    l.server = server_of(own, c.name, &server);
     tell(run, &l);
-    enum toolbox_end end = run->failed ? TOOLBOX_NONE : toolbox_run(&own->box, &c, &result);
+    enum toolbox_end end = run->failed ? TOOLBOX_NONE : run_tool(run, &l, &c, &result);
+    count(run, server, end);
     int is_left = end == TOOLBOX_NONE && (run->failed || nobody_waits(run));
     if (end == TOOLBOX_NONE)
         buffer_puts(&result, "error: the call has no result");
@@ -112,7 +158,7 @@ static int make_next_prompt(struct run *run, size_t n_result)
     for (size_t n = json_array_size(all), i = n - n_result; i < n; i++)
         if (json_object_set_new(json_array_get(all, i), "content", json_string(toolbox_no_space)))
             return answer_no_memory(run);
-    run->round = TOOLBOX_ROUNDS;
+    run->round = run->a.request->own->rounds;
     return answer_render(run) < 0 ? -1 : run->chat.n >= n_ctx;
 }
 

@@ -128,13 +128,46 @@ static void on_arguments(struct answer *a, struct choice *c, struct call *call, 
     close_chunk(a, c, NULL);
 }
 
-/* A chunk without choices, as of progress: the search begins, and what it has found. */
-static void on_lookup(struct answer *a, const struct lookup *l)
+/* What a search has found of tools, or how far another call of a tool of an MCP server is. */
+static void put_mcp_event(struct out *o, const struct answer *a, const struct lookup *l)
 {
-    struct out *o = &a->out;
+    const struct mcp_talk *t = &a->request->own->mcp;
+    const json_t *query = json_get(l->arguments, "query");
+    out_print(o, "[],\"mcp_event\":{\"type\":\"%s\",\"status\":\"%s\",", *l->server ? "call" : "search",
+              l->is_done ? "completed" : "in_progress");
+    if (*l->server) {
+        out_print(o, "\"server\":");
+        out_text(o, l->server);
+        out_print(o, ",\"name\":");
+        out_text(o, l->name);
+        out_print(o, ",\"arguments\":");
+        out_string(o, l->text, l->n_text);
+    } else {
+        out_print(o, "\"query\":");
+        out_string(o, json_string_value(query), json_string_length(query));
+    }
+    if (l->progress) {
+        out_print(o, ",\"progress\":");
+        out_text(o, l->progress);
+    }
+    if (l->is_done && !*l->server) {
+        out_print(o, ",\"tools\":[");
+        for (int i = 0; i < t->n_hit; i++) {
+            out_print(o, i ? "," : "");
+            out_text(o, t->tools->tool[t->hit[i]].name);
+        }
+        out_print(o, "]");
+    }
+    if (l->is_done)
+        out_print(o, ",\"is_error\":%s", t->is_error ? "true" : "false");
+    out_print(o, "}}\n\n");
+}
+
+/* The search begins, and what it has found. */
+static void put_library_event(struct out *o, const struct answer *a, const struct lookup *l)
+{
     int is_search = strcmp(l->name, "search_library") == 0;
     const json_t *subject = json_get(l->arguments, is_search ? "query" : "id");
-    open_chunk(a);
     out_print(o, "[],\"library_event\":{\"type\":\"%s\",\"status\":\"%s\",\"%s\":", is_search ? "search" : "open",
               l->is_done ? "completed" : "in_progress", is_search ? "query" : "id");
     out_string(o, json_string_value(subject), json_string_length(subject));
@@ -150,10 +183,17 @@ static void on_lookup(struct answer *a, const struct lookup *l)
     out_print(o, l->is_done ? "]}}\n\n" : "}}\n\n");
 }
 
+/* A chunk without choices, as of progress. */
+static void on_lookup(struct answer *a, const struct lookup *l)
+{
+    open_chunk(a);
+    (l->server ? put_mcp_event : put_library_event)(&a->out, a, l);
+}
+
 static void on_choice_end(struct answer *a, struct choice *c)
 {
     open_delta(a, c);
-    if (a->request->own) {
+    if (a->request->own && a->request->own->talk.library) {
         out_print(&a->out, "\"content\":\"\"");
         openai_annotations(&a->out, a, c);
     }
@@ -236,7 +276,7 @@ static const struct dialect_events events = {.stream_type = "text/event-stream",
 void openai_chat(struct http_exchange *x)
 {
     struct refusal r = {0};
-    struct request w = {0};
+    struct request w = {.stopped = answer_nobody_waits, .stopped_arg = x};
     struct chat chat = {0};
     json_t *body = openai_body(x, &r);
     chat.names_reasoning = json_get(body, "think") != NULL;

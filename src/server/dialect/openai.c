@@ -37,7 +37,7 @@ void openai_annotations(struct out *o, const struct answer *a, const struct choi
     struct citation found;
     size_t at = 0, counted = 0, start = 0; /* start: code points of the first counted bytes */
     int n = 0;
-    if (!a->request->own)
+    if (!a->request->own || !a->request->own->talk.library)
         return;
     out_print(o, ",\"annotations\":[");
     while (citation_next(&a->request->own->talk.passages, c->content.text, c->content.n, &at, &found)) {

@@ -66,8 +66,8 @@ void own_props(struct http_exchange *x)
         ",\"modalities\":{\"vision\":false,\"audio\":false},\"default_generation_settings\":{\"n_ctx\":%d,\"params\":{",
         s->plan.n_ctx);
     put_sampling(&o, &s->opt.sampling);
-    out_print(&o, "}},\"library\":%s,\"stabilize\":\"%s\",\"build_info\":\"stoker %s\"}", truth(s->library != NULL),
-              stabilize[s->opt.stabilize], stoker_version());
+    out_print(&o, "}},\"library\":%s,\"mcp\":%s,\"stabilize\":\"%s\",\"build_info\":\"stoker %s\"}",
+              truth(s->library != NULL), truth(s->opt.mcp != NULL), stabilize[s->opt.stabilize], stoker_version());
     http_answer_json(x, &o);
 }
 
@@ -281,7 +281,7 @@ static int detokenize(struct http_exchange *x, json_t *body, struct out *o, stru
 
 static int apply_template(struct http_exchange *x, json_t *body, struct out *o, struct refusal *r)
 {
-    struct request w = {0};
+    struct request w = {.stopped = answer_nobody_waits, .stopped_arg = x};
     struct stoker_prompt p;
     int rc = request_read_prompt(&w, x->server, body, x->body, x->n_body, r);
     if (rc == 0 && (rc = answer_prompt(x, &w, &p, r)) == 0) {

@@ -1,5 +1,6 @@
 /* Numbers: /slots, /metrics (Prometheus text 0.0.4), /stoker/stats, /stoker/events, /stoker/plan. None of them waits for the engine. */
 #include "base/clock.h"
+#include "mcp/mcp.h"
 #include "server/http/http.h"
 #include "server/http/json.h"
 #include "server/own/own.h"
@@ -240,6 +241,24 @@ static void put_requests(struct out *o, const struct server *s)
         }
 }
 
+/* Of servers of CONFIG, whose names may have any character that is printed. */
+static void put_mcp(struct out *o, const struct server *s)
+{
+    static const char *const statuses[SERVER_MCP_STATUSES] = {
+        [SERVER_MCP_OK] = "ok", [SERVER_MCP_ERROR] = "error", [SERVER_MCP_CANCELLED] = "cancelled"};
+    struct mcp_state state;
+    if (!s->opt.mcp)
+        return;
+    put_family(o, "mcp_calls_total", "counter", "Calls of tools of MCP servers, by how they ended.");
+    for (int i = 0; mcp_state(s->opt.mcp, i, &state); i++)
+        for (int k = 0; k < SERVER_MCP_STATUSES; k++) {
+            out_print(o, "stoker_mcp_calls_total{server=\"");
+            for (const char *c = state.name; *c; c++)
+                out_print(o, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+            out_print(o, "\",status=\"%s\"} %" PRIuFAST64 "\n", statuses[k], atomic_load(&s->count.mcp_calls[i][k]));
+        }
+}
+
 static void put_tiers(struct out *o, const struct stoker_stats *now)
 {
     static const char *const tiers[STOKER_TIERS] = {[STOKER_RAM] = "ram", [STOKER_DISK] = "disk"};
@@ -320,5 +339,6 @@ void own_metrics(struct http_exchange *x)
     put_family(&o, "stabilize_total", "counter", "Uses of the rules of --stabilize.");
     for (int i = 0; i < 4; i++)
         out_print(&o, "stoker_stabilize_total{rule=\"R%d\"} %" PRIuFAST64 "\n", i + 1, atomic_load(&c->stabilized[i]));
+    put_mcp(&o, s);
     http_answer_out(x, "text/plain; version=0.0.4", &o);
 }

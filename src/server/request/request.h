@@ -35,7 +35,11 @@ struct request_prompt {
 struct request {
     const json_t *origins; /* of the chat's fields: origin.h; NULL: the body is a chat */
     json_t *places; /* of the messages, where --stabilize took some away, before it did: origin.h; NULL: the same */
-    int anthropic;  /* 1: a prompt too long for the context is refused in Anthropic's words: agents look for them */
+    /* 1: nobody waits for the answer any more; asked while tools of the server are made ready. NULL: somebody does. The caller's, set before
+     * the request is read. */
+    int (*stopped)(void *arg);
+    void *stopped_arg;
+    int anthropic; /* 1: a prompt too long for the context is refused in Anthropic's words: agents look for them */
 
     /* The prompt. A chat: {"messages", "tools", "reasoning_effort", "enable_thinking", "chat_template_kwargs"} as of stoker_prompt();
      * other members are not looked at. Or tokens, each prompt a choice (n of them). */
@@ -84,7 +88,8 @@ const char *request_constraint_field(const struct request *w);
 void request_rename(const struct request *w, struct refusal *r);
 
 /* All fields of OpenAI's chat but model. body and text must live as long as w; text: of body, or NULL if body was rewritten. Changes
- * body, by --stabilize. w is zeroed, or has its origins. -1: *r. */
+ * body, by --stabilize. w is zeroed, but for origins and
+ * stopped. -1: *r. */
 int request_read_chat(struct request *w, struct server *s, json_t *body, const char *text, size_t n, struct refusal *r);
 
 /* Of these only what answer_prompt() needs: messages, tools, what the template is told. */

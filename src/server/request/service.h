@@ -5,6 +5,7 @@
 
 #include "base/reqmem.h"
 #include "library/library.h"
+#include "mcp/config.h"
 #include "server/http/app.h"
 #include "server/request/spool.h"
 #include "server/request/tickets.h"
@@ -54,6 +55,7 @@ struct server_options {
     int close_at_limit;        /* 1, 0; -1: on for calls and schemas */
     const char *library_dir;   /* the folder of the sources that chats may search, or NULL */
     struct http_texts library; /* names of these; none: all */
+    struct mcp *mcp;           /* servers whose tools chats may call, or NULL; server_run() closes them */
     struct stoker_roofs roofs; /* of this machine, for the page; zeros: not measured */
 };
 
@@ -61,11 +63,15 @@ enum server_state { SERVER_LOADING, SERVER_READY, SERVER_DRAINING };
 
 enum { SERVER_MODEL_ID = 256 };
 
+/* How calls of tools of MCP servers ended: CANCELLED: nobody waited for the result any more. */
+enum server_mcp_status { SERVER_MCP_OK, SERVER_MCP_ERROR, SERVER_MCP_CANCELLED, SERVER_MCP_STATUSES };
+
 /* Sums for /metrics; added to by server_count(). */
 struct server_counters {
     atomic_uint_fast64_t prompt_tokens, cached_tokens, generated_tokens, cancelled, rejected;
     atomic_uint_fast64_t stabilized[4]; /* uses of each rule of --stabilize */
-    _Atomic double ttft_seconds;        /* of the newest answer; 0: none yet */
+    atomic_uint_fast64_t mcp_calls[MCP_SERVERS][SERVER_MCP_STATUSES];
+    _Atomic double ttft_seconds; /* of the newest answer; 0: none yet */
 };
 
 /* Figures of the page: differences between two readings of the engine's statistics. */
