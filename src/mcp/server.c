@@ -392,7 +392,7 @@ static void take_line(struct mcp_server *s, const char *line, size_t n)
 
 void server_read(struct mcp_server *s)
 {
-    static _Thread_local char piece[READ];
+    char piece[READ]; /* not thread-local: that would take it from the stack of each thread of the program */
     ssize_t n = read(s->child.out, piece, sizeof piece);
     if (n > 0)
         take_bytes(s, &s->out_lines, piece, (size_t)n, MESSAGE_MOST, take_line);
