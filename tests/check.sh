@@ -50,6 +50,7 @@ drivers="
 + serve_steer
 + serve_activations
 + serve_library
++ serve_mcp
 + serve_pages
 + hostile          20
   allocation_failures

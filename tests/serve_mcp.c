@@ -1,0 +1,772 @@
+/* links: mcp base
+ *
+ * Tools of MCP servers in the chats of a server: which are offered, calls in the middle of an answer and their events, what the model is
+ * told, tools that are searched for, lists that change, servers that die, clients that leave, what is refused and how, many chats at once,
+ * and that nothing is left of the programs.
+ *
+ *     build/tests/serve_mcp
+ *
+ * STOKER names the program (build/stoker). The servers of MCP are this program again (`fake FOLDER NAME`). */
+#include "check.h"
+#include "mcp_fake.h"
+#include "server_client.h"
+#include "temporary.h"
+
+#include <pthread.h>
+#include <sys/stat.h>
+
+enum { CHATS = 64, MORE = 218, LEAVERS = 8, PATIENCE = SANITIZED ? 240 : 60, PATH = 2 * TEMPORARY_PATH + 64 };
+
+static char folder[TEMPORARY_PATH], log_file[TEMPORARY_PATH + 64], library[TEMPORARY_PATH + 64], self[TEMPORARY_PATH];
+static struct server_process server;
+
+static FILE *open_in(const char *dir, const char *name, const char *ending, const char *mode)
+{
+    char path[PATH + 64];
+    snprintf(path, sizeof path, "%s/%s%s", dir, name, ending);
+    return fopen(path, mode);
+}
+
+/* ---- a server of MCP ------------------------------------------------------------------------------------------------------- */
+
+#define NOTHING                  "{'type':'object','additionalProperties':false}"
+#define TOOL(name, says, schema) "{'name':'" name "','description':'" says "','inputSchema':" schema "}"
+
+static const char few_tools[] = "{'tools':[" TOOL(
+    "echo", "Return the text.",
+    "{'type':'object','properties':{'text':{'const':'sun'}},'required':['text'],"
+    "'additionalProperties':false}") "," TOOL("fail", "Reports an error.",
+                                              NOTHING) "," TOOL("hang", "Never answers.",
+                                                                NOTHING) "," TOOL("wait", "Tells of its progress.",
+                                                                                  NOTHING) "," TOOL("big",
+                                                                                                    "Returns much "
+                                                                                                    "text.",
+                                                                                                    NOTHING) "," TOOL("grow",
+                                                                                                                      "Has more tools then.",
+                                                                                                                      NOTHING) "," TOOL("secret",
+                                                                                                                                        "Not allowed.",
+                                                                                                                                        NOTHING);
+
+static int has_grown;
+
+static void list(struct span id, const char *kind)
+{
+    struct buffer out = {0};
+    char text[2000];
+    if (strcmp(kind, "many") == 0) {
+        fake_list(id, MORE);
+        return;
+    }
+    snprintf(text, sizeof text, "%s%s%s]}", few_tools, has_grown ? "," TOOL("grown", "New.", NOTHING) : "",
+             strcmp(kind, "d") == 0 ? "," TOOL("die", "Ends the server.", NOTHING) : "");
+    fake_put(&out, text);
+    buffer_put(&out, "", 1);
+    fake_answer(id, out.text);
+    buffer_free(&out);
+}
+
+/* A line of a file of the folder, for the test to read. */
+static void note(const char *dir, const char *name, const char *ending, struct span line)
+{
+    FILE *f = open_in(dir, name, ending, "a");
+    if (f) {
+        fprintf(f, "%.*s\n", (int)line.n, line.text ? line.text : "");
+        fclose(f);
+    }
+}
+
+/* Answers once the test has seen the progress. */
+static void tell_and_wait(const char *dir, const struct message *m)
+{
+    FILE *go = NULL;
+    struct span token = span_member(span_member(m->params, "_meta"), "progressToken");
+    printf("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":%.*s,"
+           "\"progress\":1,\"total\":2,\"message\":\"half done\"}}\n",
+           (int)token.n, token.text);
+    fflush(stdout);
+    for (int i = 0; !go && i < 1000 * PATIENCE / 10; i++) {
+        usleep(10000);
+        go = open_in(dir, "go", "", "r");
+    }
+    fake_text(m->id, go ? "waited" : "in vain", go ? 6 : 7, go == NULL);
+    if (go)
+        fclose(go);
+}
+
+static void call(const char *dir, const char *kind, const struct message *m)
+{
+    struct span name = span_member(m->params, "name"), arguments = span_member(m->params, "arguments");
+    note(dir, kind, ".calls", span_member(m->params, "arguments"));
+    if (span_is(name, "hang"))
+        return;
+    if (span_is(name, "die")) {
+        exit(3);
+    } else if (span_is(name, "fail")) {
+        fake_text(m->id, "it failed as asked", 18, 1);
+    } else if (span_is(name, "wait")) {
+        tell_and_wait(dir, m);
+    } else if (span_is(name, "big")) {
+        static char text[5000000];
+        memset(text, 'x', sizeof text);
+        fake_text(m->id, text, sizeof text, 0);
+    } else {
+        if (span_is(name, "grow")) {
+            has_grown = 1;
+            printf("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n");
+        }
+        fake_text(m->id, arguments.text, arguments.n, 0);
+    }
+}
+
+static int fake(const char *dir, const char *kind)
+{
+    static char line[1 << 20];
+    struct message m;
+    char pid[24];
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    note(dir, kind, ".pid", (struct span){pid, strlen(pid)});
+    while (fgets(line, sizeof line, stdin)) {
+        message_read(&m, line, strlen(line));
+        if (span_is(m.method, "initialize"))
+            fake_answer(m.id,
+                        "{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"tools\":{\"listChanged\":true}}}");
+        else if (span_is(m.method, "tools/list"))
+            list(m.id, kind);
+        else if (span_is(m.method, "tools/call"))
+            call(dir, kind, &m);
+        else if (span_is(m.method, "notifications/cancelled"))
+            note(dir, kind, ".cancelled", m.params);
+    }
+    return 0;
+}
+
+/* Lines of a file that a server notes. */
+static int count_lines(const char *name, const char *ending)
+{
+    int n = 0, c;
+    FILE *f = open_in(folder, name, ending, "r");
+    while (f && (c = getc(f)) != EOF)
+        n += c == '\n';
+    if (f)
+        fclose(f);
+    return n;
+}
+
+/* ---- CONFIG ---------------------------------------------------------------------------------------------------------------- */
+
+static void put_server(FILE *f, const char *kind, const char *fields)
+{
+    fprintf(f, "\"%s\":{\"command\":\"%s\",\"args\":[\"fake\",\"%s\",\"%s\"],%s}", kind, self, folder, kind, fields);
+}
+
+static void write_few(void)
+{
+    static const char allow[] = "\"allow\":[\"echo\",\"fail\",\"hang\",\"wait\",\"big\",\"grow\",\"grown\",\"die\"]";
+    FILE *f = open_in(folder, "few", ".json", "w");
+    if (!f)
+        exit(1);
+    fprintf(f, "{\"mcpServers\":{");
+    put_server(f, "a", allow);
+    fprintf(f, ",");
+    put_server(f, "d", allow);
+    fprintf(f, ",\"absent\":{\"command\":\"/nowhere/to/be/found\"}}}");
+    fclose(f);
+}
+
+/* Half of the ordinary tools are allowed. */
+static void write_many(void)
+{
+    FILE *f = open_in(folder, "many", ".json", "w");
+    struct buffer allow = {0};
+    if (!f)
+        exit(1);
+    buffer_puts(&allow, "\"allow\":[\"echo\"");
+    for (int i = 0; i < MORE; i += 2) {
+        char name[40];
+        fake_name(name, i);
+        buffer_puts(&allow, ",\"");
+        buffer_puts(&allow, name);
+        buffer_puts(&allow, "\"");
+    }
+    buffer_put(&allow, "]", 2);
+    fprintf(f, "{\"mcpServers\":{");
+    put_server(f, "many", allow.text);
+    fprintf(f, "}}");
+    fclose(f);
+    buffer_free(&allow);
+}
+
+static void make_files(void)
+{
+    const char *program = getenv("STOKER") ? getenv("STOKER") : "build/stoker";
+    char command[6 * TEMPORARY_PATH + 600];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n < 0 || temporary_folder(folder, "serve-mcp"))
+        exit(1);
+    snprintf(log_file, sizeof log_file, "%s/log", folder);
+    snprintf(library, sizeof library, "%.*s/db/", TEMPORARY_PATH, folder);
+    snprintf(command, sizeof command,
+             "printf 'Stone bridge\\n\\nA stone bridge stands on arches. Its dudge is broad.\\n' >'%s/bridge.txt' && "
+             "'%s' library add "
+             "'%s/bridge.txt' --name docs --library '%s' >/dev/null 2>&1",
+             folder, program, folder, library);
+    if (system(command) != 0) {
+        printf("FAILED: %s\n", command);
+        exit(1);
+    }
+    write_few();
+    write_many();
+}
+
+static void remove_all(void)
+{
+    char command[TEMPORARY_PATH + 40];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    if (system(command) != 0)
+        printf("%s stays\n", folder);
+}
+
+static void start(const char *config, const char *flag, const char *value)
+{
+    char path[PATH];
+    snprintf(path, sizeof path, "%s/%s.json", folder, config);
+    const char *flags[] = {"--memory", "700M", "--ctx", "4096", "--parallel", "2", "--drain",
+                           "1",        flag,   value,   NULL,   NULL,         NULL};
+    int at = flag ? 10 : 8;
+    if (*config) {
+        flags[at++] = "--mcp";
+        flags[at++] = path;
+    }
+    flags[at] = NULL;
+    if (server_start(&server, flags, log_file) || server_ready(&server, PATIENCE)) {
+        printf("FAILED: no server; see %s\n", log_file);
+        exit(1);
+    }
+}
+
+static int log_has(const char *words)
+{
+    static char text[1 << 20];
+    FILE *f = fopen(log_file, "r");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    if (f)
+        fclose(f);
+    text[n] = 0;
+    return strstr(text, words) != NULL;
+}
+
+/* ---- asking ---------------------------------------------------------------------------------------------------------------- */
+
+static struct reply reply;
+
+static int ask_into(struct reply *r, const char *path, const char *body)
+{
+    struct client c = {server.port, -1};
+    r->status = 0;
+    client_ask(&c, body ? "POST" : "GET", path, body ? body : "", body ? strlen(body) : 0, r, NULL, NULL);
+    client_close(&c);
+    return r->status;
+}
+
+static int chat(const char *body) { return ask_into(&reply, "/v1/chat/completions", body); }
+
+#define ASK "\"messages\":[{\"role\":\"user\",\"content\":\"Find bridge\"}],\"temperature\":0,\"seed\":1"
+#define SAYS(t)                                                                                                        \
+    ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"strict\":true,\"schema\":{"      \
+    "\"const\":\"" t "\"}}}"
+#define CALLS(name) ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"" name "\"}}"
+/* One call of this tool, and a known answer. */
+#define ONCE(name) "{" ASK ",\"mcp\":{\"rounds\":2}" CALLS(name) SAYS("Yes.")
+
+/* What a stream told: its text joined, its events, how it ended. */
+struct streamed {
+    char content[8192], finish[24], server[64], name[80], arguments[400], progress[80], query[400], tool[5][80];
+    int n_begun, n_done, n_error, n_progress, n_library, n_call, n_tool, is_ended;
+};
+
+static void copy(char *to, size_t size, const json_t *o, const char *key)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+    if (text)
+        snprintf(to, size, "%s", text);
+}
+
+static void take_event(struct streamed *t, const json_t *e)
+{
+    const char *status = json_string_value(json_object_get(e, "status"));
+    const json_t *tools = json_object_get(e, "tools");
+    int is_done = status && strcmp(status, "completed") == 0;
+    t->n_done += is_done;
+    t->n_progress += json_object_get(e, "progress") != NULL;
+    t->n_begun += !is_done && !json_object_get(e, "progress");
+    t->n_error += json_is_true(json_object_get(e, "is_error"));
+    copy(t->server, sizeof t->server, e, "server");
+    copy(t->name, sizeof t->name, e, "name");
+    copy(t->arguments, sizeof t->arguments, e, "arguments");
+    copy(t->progress, sizeof t->progress, e, "progress");
+    copy(t->query, sizeof t->query, e, "query");
+    for (size_t i = 0; tools && i < json_array_size(tools) && t->n_tool < 5; i++)
+        snprintf(t->tool[t->n_tool++], sizeof t->tool[0], "%s", json_string_value(json_array_get(tools, i)));
+}
+
+static void take_chunk(struct streamed *t, const json_t *o)
+{
+    const json_t *c = json_array_get(json_object_get(o, "choices"), 0), *d = json_object_get(c, "delta"),
+                 *e = json_object_get(o, "mcp_event");
+    const char *text = json_string_value(json_object_get(d, "content"));
+    if (text)
+        strncat(t->content, text, sizeof t->content - strlen(t->content) - 1);
+    copy(t->finish, sizeof t->finish, c, "finish_reason");
+    t->n_call += json_array_size(json_object_get(d, "tool_calls")) > 0;
+    t->n_library += json_object_get(o, "library_event") != NULL;
+    if (e)
+        take_event(t, e);
+}
+
+static struct streamed read_stream(const struct reply *r)
+{
+    struct streamed t = {.n_call = 0};
+    for (const char *at = r->body; at && (at = strstr(at, "data: ")); at++) {
+        const char *end = strchr(at, '\n');
+        size_t n = end ? (size_t)(end - at) - 6 : strlen(at) - 6;
+        json_t *o = json_loadb(at + 6, n, 0, NULL);
+        if (o)
+            take_chunk(&t, o);
+        t.is_ended |= n == 6 && memcmp(at + 6, "[DONE]", 6) == 0;
+        json_decref(o);
+    }
+    return t;
+}
+
+static struct streamed stream(const char *body)
+{
+    check(chat(body) == 200, "%s: %d %s", body, reply.status, reply.body);
+    return read_stream(&reply);
+}
+
+static json_t *message_of(const struct reply *r, json_t **whole)
+{
+    *whole = json_loadb(r->body, r->n, 0, NULL);
+    return json_object_get(json_array_get(json_object_get(*whole, "choices"), 0), "message");
+}
+
+static int prompt_has(const char *fields, const char *words)
+{
+    char body[2000];
+    snprintf(body, sizeof body, "{" ASK "%s}", fields);
+    check(ask_into(&reply, "/apply-template", body) == 200, "%s: %d %s", body, reply.status, reply.body);
+    return strstr(reply.body, words) != NULL;
+}
+
+/* ---- calls ----------------------------------------------------------------------------------------------------------------- */
+
+static void servers_are_named(void)
+{
+    check(log_has("MCP server a: 7 tools, 6 of them in \"allow\""), "the log does not name a");
+    check(log_has("MCP server d: 8 tools, 7 of them in \"allow\""), "the log does not name d");
+    check(log_has("absent") && log_has("/nowhere/to/be/found"), "the log does not say why a server failed");
+    check(ask_into(&reply, "/props", NULL) == 200 && strstr(reply.body, "\"mcp\":true"), "/props: %s", reply.body);
+}
+
+static void only_what_is_allowed_is_offered(void)
+{
+    check(prompt_has(",\"mcp\":true", "a__echo"), "no tool of a: %s", reply.body);
+    check(prompt_has(",\"mcp\":true", "d__die"), "no tool of d: %s", reply.body);
+    check(!prompt_has(",\"mcp\":true", "a__secret"), "a tool that is not allowed: %s", reply.body);
+    check(!prompt_has("", "a__echo"), "a chat that does not ask: %s", reply.body);
+    check(!prompt_has(",\"mcp\":false", "a__echo"), "a chat that says no: %s", reply.body);
+    check(!prompt_has(",\"mcp\":{\"servers\":[\"a\"]}", "d__die"), "another server's tool: %s", reply.body);
+    check(chat(ONCE("a__secret") "}") == 400, "a tool that is not allowed is called: %s", reply.body);
+    check(count_lines("a", ".calls") == 0, "it was called");
+}
+
+static void an_answer_calls(void)
+{
+    json_t *whole;
+    struct streamed t = stream(ONCE("a__echo") ",\"stream\":true}");
+    check(t.n_begun == 1 && t.n_done == 1 && t.n_error == 0, "events: %d, %d, %d: %s", t.n_begun, t.n_done, t.n_error,
+          reply.body);
+    check(strcmp(t.server, "a") == 0 && strcmp(t.name, "a__echo") == 0, "the call: %s %s", t.server, t.name);
+    check(strstr(t.arguments, "sun") != NULL, "arguments: %s", t.arguments);
+    check(t.n_call == 0 && t.is_ended && strcmp(t.finish, "stop") == 0 && strcmp(t.content, "\"Yes.\"") == 0,
+          "the end: %s", reply.body);
+    check(!strstr(reply.body, "annotations"), "annotations without a library: %s", reply.body);
+    check(count_lines("a", ".calls") == 1, "%d calls came", count_lines("a", ".calls"));
+    check(chat(ONCE("a__echo") "}") == 200, "a whole answer: %s", reply.body);
+    const json_t *m = message_of(&reply, &whole);
+    const char *content = json_string_value(json_object_get(m, "content"));
+    check(content && strcmp(content, t.content) == 0, "the whole answer is not the joined stream: %s", reply.body);
+    check(!json_object_get(m, "tool_calls") && !json_object_get(m, "annotations"), "a call of ours is told: %s",
+          reply.body);
+    json_decref(whole);
+    check(count_lines("a", ".calls") == 2, "%d calls came", count_lines("a", ".calls"));
+}
+
+/* Tokens of a prompt that has the question, a call without arguments and this result. */
+static json_int_t tokens_behind(const char *name, const char *result)
+{
+    char body[2000];
+    json_t *o, *tokens;
+    snprintf(body, sizeof body,
+             "{\"messages\":[{\"role\":\"user\",\"content\":\"Find bridge\"},{\"role\":\"assistant\",\"content\":\"\","
+             "\"tool_calls\":[{\"id\":\"call_0\",\"type\":\"function\",\"function\":{\"name\":\"%s\",\"arguments\":"
+             "\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"call_0\",\"content\":\"%s\"}],\"mcp\":true}",
+             name, result);
+    check(ask_into(&reply, "/apply-template", body) == 200, "%s: %s", body, reply.body);
+    o = json_loadb(reply.body, reply.n, 0, NULL);
+    json_t *ask = json_pack("{s:O, s:b, s:b}", "content", json_object_get(o, "prompt"), "add_special", 1,
+                            "parse_special", 1);
+    char *text = json_dumps(ask, 0);
+    json_decref(ask);
+    json_decref(o);
+    check(ask_into(&reply, "/tokenize", text) == 200, "tokens: %s", reply.body);
+    free(text);
+    o = json_loadb(reply.body, reply.n, 0, NULL);
+    tokens = json_object_get(o, "tokens");
+    json_int_t n = (json_int_t)json_array_size(tokens);
+    json_decref(o);
+    return n;
+}
+
+static json_int_t prompt_tokens(const char *body)
+{
+    json_t *whole;
+    check(chat(body) == 200, "%s: %d %s", body, reply.status, reply.body);
+    message_of(&reply, &whole);
+    json_int_t n = json_integer_value(json_object_get(json_object_get(whole, "usage"), "prompt_tokens"));
+    json_decref(whole);
+    return n;
+}
+
+/* The second prompt of an answer is the conversation with the result in it. */
+static void the_model_is_told_of_results(void)
+{
+    json_int_t first = prompt_tokens("{" ASK ",\"mcp\":{\"rounds\":1},\"max_tokens\":1}");
+    json_int_t both = prompt_tokens(ONCE("a__fail") "}");
+    json_int_t wanted = tokens_behind("a__fail", "error: it failed as asked");
+    check(both - first == wanted, "%lld tokens in the second prompt, not %lld", (long long)(both - first),
+          (long long)wanted);
+    struct streamed t = stream(ONCE("a__fail") ",\"stream\":true}");
+    check(t.n_done == 1 && t.n_error == 1, "an error that is not told: %s", reply.body);
+    both = prompt_tokens(ONCE("a__big") "}");
+    check(both - first > 200 && both - first < 4096, "%lld tokens with a big result", (long long)(both - first));
+}
+
+static int go_at_progress(void *arg, struct reply *r)
+{
+    (void)arg;
+    if (strstr(r->body, "half done")) {
+        FILE *f = open_in(folder, "go", "", "w");
+        if (f)
+            fclose(f);
+    }
+    return 0;
+}
+
+static void progress_is_told(void)
+{
+    static const char body[] = ONCE("a__wait") ",\"stream\":true}";
+    struct client c = {server.port, -1};
+    check(client_ask(&c, "POST", "/v1/chat/completions", body, sizeof body - 1, &reply, go_at_progress, NULL) == 0,
+          "a stream with progress: %s", reply.body);
+    struct streamed t = read_stream(&reply);
+    check(t.n_progress >= 1 && strcmp(t.progress, "half done") == 0 && t.n_done == 1 && t.n_error == 0, "progress: %s",
+          reply.body);
+    client_close(&c);
+}
+
+static void rounds_end(void)
+{
+    for (int rounds = 1; rounds <= 26; rounds += rounds < 4 ? 1 : rounds < 25 ? 7 : 1) {
+        char body[600], field[40] = "true";
+        if (rounds <= 25)
+            snprintf(field, sizeof field, "{\"rounds\":%d}", rounds);
+        snprintf(body, sizeof body, "{" ASK ",\"mcp\":%s" SAYS("Yes.") ",\"stream\":true}", field);
+        struct streamed t = stream(body);
+        int most = rounds <= 25 ? rounds - 1 : 24;
+        check(t.n_done == most && t.n_begun == most, "%s: %d calls", field, t.n_done);
+        check(t.is_ended && t.n_call == 0 && strcmp(t.content, "\"Yes.\"") == 0, "%s: %s", field, t.content);
+    }
+}
+
+/* A turn begins with the lists of now. */
+static void lists_may_change(void)
+{
+    check(!prompt_has(",\"mcp\":true", "a__grown"), "it has grown before: %s", reply.body);
+    stream(ONCE("a__grow") ",\"stream\":true}");
+    check(prompt_has(",\"mcp\":true", "a__grown"), "the list is the old one: %s", reply.body);
+    struct streamed t = stream(ONCE("a__grown") ",\"stream\":true}");
+    check(strcmp(t.name, "a__grown") == 0 && t.n_done == 1 && t.n_error == 0, "a new tool: %s", reply.body);
+}
+
+/* ---- others beside --------------------------------------------------------------------------------------------------------- */
+
+#define FUNCTION(name)                                                                                                 \
+    "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"" name "\",\"description\":\"Get the current "         \
+    "weather of a city.\",\"parameters\":{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"}},"        \
+    "\"required\":[\"city\"]}}}]"
+
+static void tools_of_the_client_stay_its_own(void)
+{
+    struct streamed t = stream("{" ASK
+                               ",\"mcp\":true" CALLS("get_weather") "," FUNCTION("get_weather") ",\"stream\":true}");
+    check(t.n_done == 0 && t.n_call > 0 && strcmp(t.finish, "tool_calls") == 0, "a tool of the client: %s", reply.body);
+    t = stream(ONCE("a__echo") "," FUNCTION("get_weather") ",\"stream\":true}");
+    check(t.n_done == 1 && t.n_call == 0 && strcmp(t.finish, "stop") == 0, "ours beside it: %s", reply.body);
+}
+
+static void the_library_may_stand_beside(void)
+{
+    static const char both[] = ",\"mcp\":true,\"library\":true";
+    check(prompt_has(both, "a__echo") && strstr(reply.body, "search_library"), "not both: %s", reply.body);
+    struct streamed t = stream("{" ASK ",\"mcp\":true,\"library\":{\"rounds\":2}" CALLS("search_library")
+                                   SAYS("See [1].") ",\"stream\":true}");
+    check(t.n_library == 2 && t.n_done == 0 && strstr(reply.body, "url_citation"), "a search: %s", reply.body);
+    t = stream("{" ASK ",\"mcp\":{\"rounds\":2},\"library\":true" CALLS("a__echo") SAYS("Yes.") ",\"stream\":true}");
+    check(t.n_library == 0 && t.n_done == 1 && strstr(reply.body, "annotations"), "a call: %s", reply.body);
+    t = stream("{" ASK ",\"mcp\":{\"rounds\":3},\"library\":{\"rounds\":5}" SAYS("Yes.") ",\"stream\":true}");
+    check(t.n_library / 2 + t.n_done == 2, "the least of both: %d, %d", t.n_library, t.n_done);
+    t = stream("{" ASK ",\"mcp\":true,\"library\":{\"rounds\":3}" SAYS("Yes.") ",\"stream\":true}");
+    check(t.n_library / 2 + t.n_done == 2, "what one says: %d, %d", t.n_library, t.n_done);
+}
+
+static void refused(const char *fields, const char *param, const char *words)
+{
+    char body[1400], wanted[200];
+    snprintf(body, sizeof body, "{" ASK ",%s}", fields);
+    snprintf(wanted, sizeof wanted, "\"param\":\"%s\"", param);
+    int status = chat(body);
+    for (char *s = reply.body, *d = s; (*d = *s); s++) /* without blanks: {"param": "x"} */
+        d += !(*s == ' ' && s > reply.body && s[-1] == ':');
+    check(status == 400 && strstr(reply.body, wanted) && strstr(reply.body, words), "%s: %d %s", fields, status,
+          reply.body);
+}
+
+static void what_is_wrong_is_refused(void)
+{
+    refused("\"mcp\":1", "mcp", "must be true, false or an object");
+    refused("\"mcp\":[]", "mcp", "must be true, false or an object");
+    refused("\"mcp\":{\"servers\":[\"a\",\"none\"]}", "mcp.servers[1]", "names no MCP server");
+    refused("\"mcp\":{\"servers\":[]}", "mcp.servers", "1 to 32");
+    refused("\"mcp\":{\"servers\":\"a\"}", "mcp.servers", "must be an array");
+    refused("\"mcp\":{\"servers\":[1]}", "mcp.servers[0]", "must be a string");
+    refused("\"mcp\":{\"rounds\":0}", "mcp.rounds", "1 to 25");
+    refused("\"mcp\":{\"rounds\":26}", "mcp.rounds", "1 to 25");
+    refused("\"mcp\":true,\"n\":2", "n", "must be 1");
+    refused("\"mcp\":true,\"prompt_logprobs\":1", "prompt_logprobs", "together with mcp");
+    refused("\"mcp\":true," FUNCTION("a__echo"), "tools", "both have a tool a__echo");
+    check(chat("{" ASK ",\"mcp\":null,\"max_tokens\":2}") == 200, "null: %s", reply.body);
+    check(chat("{" ASK ",\"mcp\":{},\"max_tokens\":2}") == 200, "an empty object: %s", reply.body);
+    check(chat("{" ASK ",\"mcp\":{\"servers\":[\"absent\"]},\"max_tokens\":2}") == 200, "a server that failed: %s",
+          reply.body);
+}
+
+/* ---- many at once ---------------------------------------------------------------------------------------------------------- */
+
+static const char together[] = "{" ASK ",\"mcp\":{\"rounds\":2}" CALLS("a__echo") ",\"max_tokens\":60}";
+static char alone[4096];
+
+static void *one_of_many(void *arg)
+{
+    struct reply r = {0};
+    json_t *whole;
+    (void)arg;
+    int status = ask_into(&r, "/v1/chat/completions", together);
+    const char *content = json_string_value(json_object_get(message_of(&r, &whole), "content"));
+    check(status == 200 && content && strcmp(content, alone) == 0, "one of many: %d %s, not %s", status,
+          content ? content : r.body, alone);
+    json_decref(whole);
+    reply_free(&r);
+    return NULL;
+}
+
+static void many_chats_call_at_once(void)
+{
+    pthread_t thread[CHATS];
+    json_t *whole;
+    check(chat(together) == 200, "alone: %s", reply.body);
+    const char *content = json_string_value(json_object_get(message_of(&reply, &whole), "content"));
+    snprintf(alone, sizeof alone, "%s", content ? content : "");
+    json_decref(whole);
+    int before = count_lines("a", ".calls");
+    for (int i = 0; i < CHATS; i++)
+        if (pthread_create(&thread[i], NULL, one_of_many, NULL))
+            exit(1);
+    for (int i = 0; i < CHATS; i++)
+        pthread_join(thread[i], NULL);
+    check(count_lines("a", ".calls") - before == CHATS, "%d calls came", count_lines("a", ".calls") - before);
+}
+
+static const char hanging[] = ONCE("a__hang") ",\"stream\":true}";
+
+static int leave_at_call(void *arg, struct reply *r)
+{
+    (void)arg;
+    return strstr(r->body, "mcp_event") != NULL;
+}
+
+static int metrics_have(const char *line)
+{
+    check(ask_into(&reply, "/metrics", NULL) == 200, "metrics: %d", reply.status);
+    return strstr(reply.body, line) != NULL;
+}
+
+/* Until it is so, or the patience ends. */
+#define EVENTUALLY(condition)                                                                                          \
+    ({                                                                                                                 \
+        double until_ = clock_seconds() + PATIENCE;                                                                    \
+        while (!(condition) && clock_seconds() < until_)                                                               \
+            usleep(10000);                                                                                             \
+        condition;                                                                                                     \
+    })
+
+static void who_leaves_cancels_the_call(void)
+{
+    char line[100];
+    for (int i = 0; i < LEAVERS; i++) {
+        struct client c = {server.port, -1};
+        struct reply r = {0};
+        int rc = client_ask(&c, "POST", "/v1/chat/completions", hanging, sizeof hanging - 1, &r, leave_at_call, NULL);
+        check(rc == 1, "no event to leave at: %s", r.body);
+        client_close(&c);
+        reply_free(&r);
+    }
+    check(EVENTUALLY(count_lines("a", ".cancelled") == LEAVERS), "%d calls were cancelled",
+          count_lines("a", ".cancelled"));
+    snprintf(line, sizeof line, "stoker_mcp_calls_total{server=\"a\",status=\"cancelled\"} %d\n", LEAVERS);
+    check(EVENTUALLY(metrics_have(line)), "metrics lack %s", line);
+    check(chat(together) == 200, "behind them: %s", reply.body);
+}
+
+static void metrics_count_calls(void)
+{
+    check(metrics_have("stoker_mcp_calls_total{server=\"absent\",status=\"ok\"} 0\n"), "metrics: %s", reply.body);
+    const char *line = strstr(reply.body, "stoker_mcp_calls_total{server=\"a\",status=\"ok\"} ");
+    check(line && atoi(strchr(line, '}') + 2) >= CHATS, "calls of a: %s", reply.body);
+    check(!metrics_have("stoker_mcp_calls_total{server=\"a\",status=\"error\"} 0\n"), "errors of a: %s", reply.body);
+}
+
+/* What it dies of is told to the model and to its log; the other servers work. */
+static void a_server_may_die(void)
+{
+    struct streamed t = stream(ONCE("d__die") ",\"stream\":true}");
+    check(t.n_done == 1 && t.n_error == 1 && strcmp(t.content, "\"Yes.\"") == 0 && t.is_ended, "it dies: %s",
+          reply.body);
+    check(EVENTUALLY(log_has("MCP server d: it has ended with status 3")), "the log does not say it");
+    t = stream(ONCE("d__echo") ",\"stream\":true}");
+    check(t.n_done == 1 && t.n_error == 1 && t.is_ended, "it is dead: %s", reply.body);
+    t = stream(ONCE("a__echo") ",\"stream\":true}");
+    check(t.n_done == 1 && t.n_error == 0 && t.is_ended, "another server: %s", reply.body);
+}
+
+/* ---- tools that are searched for ------------------------------------------------------------------------------------------- */
+
+#define ABOUT(t) "\"messages\":[{\"role\":\"user\",\"content\":\"" t "\"}],\"temperature\":0,\"seed\":1"
+
+static int is_a_hit(const struct streamed *t)
+{
+    for (int i = 0; i < t->n_tool; i++)
+        if (strcmp(t->tool[i], t->name) == 0)
+            return 1;
+    return 0;
+}
+
+static void many_tools_are_searched_for(void)
+{
+    check(prompt_has(",\"mcp\":true", "search_tools") && !strstr(reply.body, "create_issue"), "the prompt: %s",
+          reply.body);
+    json_int_t n = prompt_tokens("{" ASK ",\"mcp\":{\"rounds\":1},\"max_tokens\":1}");
+    check(n < 1000, "%lld tokens", (long long)n);
+    struct streamed t = stream("{" ABOUT("Find ticket") ",\"mcp\":{\"rounds\":3}" CALLS("search_tools")
+                                   SAYS("Yes.") ",\"stream\":true}");
+    check(t.n_done == 2 && t.n_tool > 0 && t.n_error == 0, "a search: %s", reply.body);
+    check(is_a_hit(&t), "%s was not found", t.name);
+    check(count_lines("many", ".calls") == 1, "%d calls came", count_lines("many", ".calls"));
+    refused("\"mcp\":true," FUNCTION("search_tools"), "tools", "both have a tool search_tools");
+}
+
+/* ---- what is left of the programs ------------------------------------------------------------------------------------------ */
+
+static int is_gone(int pid)
+{
+    char path[64], state = 'Z';
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+        state = 'Z';
+    if (f)
+        fclose(f);
+    return state == 'Z';
+}
+
+static int count_living(const char *name)
+{
+    int n = 0, pid;
+    FILE *f = open_in(folder, name, ".pid", "r");
+    while (f && fscanf(f, "%d", &pid) == 1)
+        n += !is_gone(pid);
+    if (f)
+        fclose(f);
+    return n;
+}
+
+static void *hang(void *arg)
+{
+    ask_into(arg, "/v1/chat/completions", hanging);
+    return NULL;
+}
+
+/* The server ends while a call runs. */
+static void nothing_is_left(int number, int status)
+{
+    pthread_t thread;
+    static struct reply r;
+    int before = count_lines("a", ".calls");
+    check(count_living("a") == 1, "%d programs live", count_living("a"));
+    if (pthread_create(&thread, NULL, hang, &r))
+        exit(1);
+    check(EVENTUALLY(count_lines("a", ".calls") > before), "no call");
+    int got = server_end(&server, number, PATIENCE);
+    pthread_join(thread, NULL);
+    check(got == status, "signal %d: the server ends with %d", number, got);
+    check(EVENTUALLY(count_living("a") == 0 && count_living("d") == 0), "signal %d: %d and %d programs are left",
+          number, count_living("a"), count_living("d"));
+    if (number == SIGTERM)
+        check(strstr(r.body, "the server is stopping") != NULL, "the call's stream: %s", r.body);
+    reply_free(&r);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 4 && strcmp(argv[1], "fake") == 0)
+        return fake(argv[2], argv[3]);
+    make_files();
+    start("few", "--library", library);
+    servers_are_named();
+    only_what_is_allowed_is_offered();
+    an_answer_calls();
+    the_model_is_told_of_results();
+    progress_is_told();
+    lists_may_change();
+    rounds_end();
+    tools_of_the_client_stay_its_own();
+    the_library_may_stand_beside();
+    what_is_wrong_is_refused();
+    many_chats_call_at_once();
+    who_leaves_cancels_the_call();
+    metrics_count_calls();
+    a_server_may_die();
+    nothing_is_left(SIGTERM, 0);
+    start("few", NULL, NULL);
+    nothing_is_left(SIGKILL, 128 + SIGKILL);
+    start("many", NULL, NULL);
+    many_tools_are_searched_for();
+    check(server_end(&server, SIGTERM, PATIENCE) == 0, "the server of many tools does not end well");
+    start("", NULL, NULL);
+    refused("\"mcp\":true", "mcp", "start it with --mcp");
+    check(server_end(&server, SIGTERM, PATIENCE) == 0, "the server without MCP does not end well");
+    reply_free(&reply);
+    remove_all();
+    printf("%d passed, %d failed, 0 skipped\n", passed, failed);
+    return failed ? 1 : 0;
+}
