@@ -60,7 +60,7 @@ static int answer_once(struct chat *c, const struct prompt_text *prompt)
 
 /* Values of flags that are not fields of struct chat. */
 struct run {
-    const char *prompt, *system, *model, *tools, *close, *session, *forget;
+    const char *prompt, *system, *model, *tools, *mcp, *close, *session, *forget;
     char cache_dir[PATH_MAX];
     struct text_list file, library;
     struct prompt_text text; /* of one answer; NULL: a chat */
@@ -95,6 +95,8 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
          .heading = "Tools, and answers of a form"},
         {"--library", NULL, FLAG_TEXTS, &r->library, 0, 0, "NAME",
          "let the model search this source of the library, and cite it; all: every one; DIR/: of this folder"},
+        {"--mcp", NULL, FLAG_TEXT, &r->mcp, 0, 0, "FILE",
+         "let the model call the tools of the MCP servers of this file; asks before it runs one that \"allow\" lacks"},
         {"--tool-format", NULL, FLAG_TEXT, &r->options.tool_format, 0, 0, "NAME",
          "how calls are written (default: as the template does)"},
         {"--no-tool-grammar", NULL, FLAG_SWITCH, &c->reply.unchecked, 0, 0, NULL,
@@ -155,7 +157,6 @@ static int prepare(struct run *r, struct chat *c)
 {
     int status = form_read(&r->form, &c->reply.answer);
     c->tools.quiet = c->json;
-    r->options.library = tools_memory(&r->library);
     c->reply.free_limit = r->close && strcmp(r->close, "off") == 0;
     c->reply.answer.free_limit = r->close ? c->reply.free_limit : !r->form.schema;
     c->request.wants_logprobs = r->logprobs >= 0;
@@ -169,17 +170,16 @@ static int prepare(struct run *r, struct chat *c)
     if (status == 0 && !r->lines && (r->prompt || r->file.n || !isatty(STDIN_FILENO)))
         status = prompt_read(&r->text, r->prompt, &r->file);
     if (status == 0)
+        status = tools_open(&c->tools, r->tools, &r->library, r->mcp);
+    r->options.library = tools_memory(&c->tools);
+    if (status == 0)
         status = steer_flags_plan("run", &r->steer, r->model, &r->options);
     if (status == 0 && !r->no_profile)
         profile_take(r->model, &r->options);
-    if (status == 0)
-        status = tools_open(&c->tools, r->tools, &r->library);
     if (status == 0 && !(c->message = json_array()))
         status = 1;
     if (status == 0 && r->session)
         status = conversation_open(&c->conversation, c, r->session);
-    c->reply.tools = c->tools.box.governs.text;
-    c->reply.n_tools = c->tools.box.governs.n;
     return status;
 }
 
@@ -223,6 +223,8 @@ static int run_model(struct run *r, struct chat *c)
         return status;
     if (steer_flags_open("run", &r->steer, c->engine, &err))
         return report(&err);
+    if ((status = tools_join(&c->tools, c->engine, c->reply.unchecked, c->message)) != 0)
+        return status;
     c->request.steer = r->steer.list;
     c->request.n_steer = r->steer.n_list;
     c->request.sampling = stoker_sampling_of(c->engine);
@@ -245,9 +247,9 @@ int cmd_run(int argc, char **argv)
     if ((status = prepare(&r, &c)) == 0)
         status = run_model(&r, &c);
     steer_flags_free(&r.steer);
+    tools_free(&c.tools);
     stoker_close(c.engine);
     conversation_close(&c.conversation);
-    tools_free(&c.tools);
     prompt_free(&r.text);
     form_free(&r.form);
     buffer_free(&c.attached);

@@ -434,6 +434,12 @@ static const struct mcp_tool *callable(const struct mcp_talk *t, const char *nam
 
 static int has(void *self, const char *name) { return callable(self, name) != NULL; }
 
+int mcp_talk_asks(const struct mcp_talk *t, const char *name)
+{
+    const struct mcp_tool *tool = t->tools ? callable(t, name) : NULL;
+    return tool && !tool->is_allowed;
+}
+
 static enum toolbox_end call(void *self, const struct toolbox_call *c, struct buffer *out)
 {
     struct mcp_talk *t = self;
@@ -445,9 +451,17 @@ static enum toolbox_end call(void *self, const struct toolbox_call *c, struct bu
     if (strcmp(c->name, search_name) == 0)
         return search_tools(t, c, out);
     enum mcp_answer may = tool->is_allowed ? MCP_RUN : t->how.ask ? t->how.ask(t->how.arg, tool, c) : MCP_NOBODY;
-    if (may == MCP_DECLINED)
+    switch (may) {
+    case MCP_RUN:
+        return run_tool(t, tool, c, out);
+    case MCP_DECLINED:
         return say(t, out, "error: the person at the terminal said no to this call");
-    return may == MCP_RUN ? run_tool(t, tool, c, out) : TOOLBOX_NONE;
+    case MCP_NOBODY:
+        return say(t, out,
+                   "error: this tool runs only where a person says yes to the call, and nobody is there to ask");
+    default:
+        return TOOLBOX_NONE;
+    }
 }
 
 /* 1: all that is shown can be held to. Else what cannot is left out, and there are other lists. */

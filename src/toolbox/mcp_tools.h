@@ -17,14 +17,19 @@ enum {
     MCP_SHOWN_TOKENS = 4000 /* tools of more, and of more than a tenth of the context, are searched for */
 };
 
-enum mcp_answer { MCP_RUN, MCP_DECLINED, MCP_NOBODY };
+enum mcp_answer {
+    MCP_RUN,
+    MCP_DECLINED, /* a person said no: the model is told */
+    MCP_NOBODY,   /* nobody is there to ask: the model is told */
+    MCP_STOP      /* the person wants no more: there is no result */
+};
 
 struct mcp_talk_options {
     const char *const *server; /* [n_server] names of those whose tools are offered; 0: all */
     int n_server;
     int only_allowed; /* 1: tools of "allow" alone */
     size_t n_ctx;
-    /* Asks a person about a call of a tool that is not in "allow". NULL: nobody is there. */
+    /* Asks a person about a call of a tool that is not in "allow". NULL: MCP_NOBODY. */
     enum mcp_answer (*ask)(void *arg, const struct mcp_tool *tool, const struct toolbox_call *c);
     void (*progress)(void *arg, const struct mcp_tool *tool, const char *text); /* how far a call is; NULL */
     void *arg;
@@ -54,6 +59,9 @@ void mcp_talk_end(struct mcp_talk *t); /* a zeroed one too */
 /* Puts the tools into a toolbox, which stays where it is. Those to whose schemas calls cannot be held (box->accepts) are left out, with a
  * line of the log. -1: as toolbox_add(). */
 int mcp_talk_join(struct mcp_talk *t, struct toolbox *box, struct error *err);
+
+/* 1: a call of this name is one that how->ask is asked about. */
+int mcp_talk_asks(const struct mcp_talk *t, const char *name);
 
 /* What the searches of a conversation, a list of messages, have found can be called again. */
 void mcp_talk_recall(struct mcp_talk *t, const struct json_t *messages);

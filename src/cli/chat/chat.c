@@ -28,6 +28,12 @@ static void on_interrupt(int sig)
         on_end(sig);
 }
 
+int chat_is_interrupted(void *arg)
+{
+    (void)arg;
+    return chat_interrupts;
+}
+
 void chat_catch_signals(void)
 {
     static const int ends[] = {SIGTERM, SIGHUP, SIGQUIT};
@@ -189,7 +195,7 @@ static void advise(const struct chat *c, size_t n_prompt)
 }
 
 /* Calls that run unasked end somewhere: in the last answer of a turn nothing may be called. */
-static int is_last_round(const struct chat *c) { return c->round >= TOOLBOX_ROUNDS - 1; }
+static int is_last_round(const struct chat *c) { return c->round > 0 && c->round >= c->tools.box.rounds - 1; }
 
 /* Hand the conversation over; the reply will take its answer apart. */
 static int begin(struct chat *c, struct answer *a, stoker_id *id)
@@ -204,6 +210,8 @@ static int begin(struct chat *c, struct answer *a, stoker_id *id)
         c->request.n_prompt = c->reply.n_prompt = prompt.n_token;
         c->request.snapshot_at = &same;
         c->request.n_snapshot_at = same > 0;
+        c->reply.tools = c->tools.box.governs.text; /* what searches find changes it */
+        c->reply.n_tools = c->tools.box.governs.n;
         c->reply.choice = is_last_round(c) ? STOKER_TOOLS_NONE : STOKER_TOOLS_AUTO;
         failed = stoker_reply_open(&a->reply, c->engine, &c->reply, on_piece, a, &err);
         is_usage = failed && err.code == STOKER_ERR_INPUT; /* a schema, a grammar or tools of the command line */
@@ -263,13 +271,7 @@ static void fit_results(struct chat *c, size_t n_result)
         return;
     for (size_t i = n - n_result; i < n; i++)
         json_object_set_new(json_array_get(c->message, i), "content", json_string(toolbox_no_space));
-    c->round = TOOLBOX_ROUNDS;
-}
-
-static int is_interrupted(void *arg)
-{
-    (void)arg;
-    return chat_interrupts;
+    c->round = c->tools.box.rounds;
 }
 
 /* The results of the answer's calls become messages. 1: there is something for the model to go on with. */
@@ -279,7 +281,7 @@ static int take_results(struct chat *c, const struct answer *a, const json_t *me
     int is_free = 0;
     for (size_t i = 0; i < n_call; i++) {
         const json_t *id = json_object_get(json_array_get(json_object_get(message, "tool_calls"), i), "id");
-        struct toolbox_call call = {.space = space, .stopped = is_interrupted};
+        struct toolbox_call call = {.space = space, .stopped = chat_is_interrupted};
         struct buffer result = {0};
         call.name = stoker_reply_call(a->reply, i, &call.arguments, &call.n);
         is_free |= toolbox_is_free(&c->tools.box, call.name);
@@ -373,8 +375,11 @@ static int answer(struct chat *c, int *more)
         if (c->stats)
             print_answer_stats(c, &before, &end);
         add_message(c, json_incref(message));
-        if (status == 0 && end.u.end.reason != STOKER_END_CANCELLED)
+        if (status == 0 && end.u.end.reason != STOKER_END_CANCELLED) {
             *more = take_results(c, &a, message, &end);
+            if (chat_interrupts && !c->json) /* while a call ran */
+                fprintf(stderr, "(stopped)\n");
+        }
         json_decref(message);
     }
     stoker_reply_close(a.reply);

@@ -4,7 +4,8 @@
  *   prompt.c               one prompt: -p, files, stdin
  *   chat.c                 a turn: prompt, events, calls and their results
  *   saved.c                conversations in files, and those that have a name
- *   tools.c                tools that the model may call: of a file, of the library
+ *   tools.c                tools that the model may call: of a file, of the library, of MCP servers
+ *   servers.c              MCP servers: started and named, and who is asked
  *   show.c                 what an answer looks like: text, dimmed reasoning, JSON, statistics
  *   terminal.c             a person's messages, of one line or many
  *   line_editor.c, paste.c a line edited on a terminal, and what is pasted into it
@@ -57,6 +58,7 @@ int chat_retry(struct chat *c);
  * ends dimming where a signal ends the program. */
 extern volatile sig_atomic_t chat_interrupts;
 void chat_catch_signals(void);
+int chat_is_interrupted(void *arg); /* 1: it was counted; arg is not used */
 
 /* ---- showing an answer (show.c) --------------------------------------------------------------------------------------- */
 

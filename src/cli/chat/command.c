@@ -35,7 +35,7 @@ static enum chat_command clear(struct chat *c, char *argument)
     buffer_free(&c->attached);
     for (; n > keep; n--)
         json_array_remove(c->message, n - 1);
-    tools_number_behind(&c->tools, NULL);
+    tools_follow(&c->tools, NULL);
     return CHAT_COMMAND_DONE;
 }
 

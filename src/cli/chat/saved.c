@@ -63,7 +63,7 @@ int saved_read(struct chat *c, const char *path)
         json_decref(c->message);
         c->message = json_incref(m);
         c->n_call = next_call(m);
-        tools_number_behind(&c->tools, m);
+        tools_follow(&c->tools, m);
     }
     json_decref(m);
     free(text);

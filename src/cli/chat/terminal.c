@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct message {
+struct typed {
     char *text;
     size_t n, cap;
     int is_text; /* no command, whatever it begins with */
 };
 
-static int append(struct message *m, const char *text, size_t n)
+static int append(struct typed *m, const char *text, size_t n)
 {
     if (m->n + n + 2 > m->cap) {
         size_t cap = 2 * (m->n + n + 2);
@@ -75,7 +75,7 @@ static int take_marks(struct line *l, int *quoted)
 }
 
 /* All lines of a message. */
-static enum line_read read_message(struct line_editor *e, struct message *m)
+static enum line_read read_message(struct line_editor *e, struct typed *m)
 {
     struct line line;
     int quoted = 0, more = 0;
@@ -98,7 +98,7 @@ static enum line_read read_message(struct line_editor *e, struct message *m)
     return LINE_READ;
 }
 
-static int obeyed(struct chat *c, const struct message *m, int *quit)
+static int obeyed(struct chat *c, const struct typed *m, int *quit)
 {
     enum chat_command what = m->is_text ? CHAT_NO_COMMAND : chat_command(c, m->text);
     *quit = what == CHAT_QUIT;
@@ -138,7 +138,7 @@ static void greet(const struct chat *c)
 
 int chat_terminal(struct chat *c)
 {
-    struct message m = {0};
+    struct typed m = {0};
     struct line_editor *e = line_editor_open();
     enum line_read got;
     int status = 0, quit = 0;

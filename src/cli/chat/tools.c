@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json/load.h"
 #include "base/utf8.h"
+#include "cli/chat/chat.h"
 #include "cli/chat/line_editor.h"
 #include "cli/common/library_flags.h"
 
@@ -87,9 +88,17 @@ static char *run(const char *command, const char *input, size_t n, size_t *n_res
     return result;
 }
 
+/* Where Ctrl-C has come, the terminal shows it in the middle of a line. */
+static void end_line(struct cli_tools *t)
+{
+    if (chat_interrupts && !t->is_line_ended && isatty(STDERR_FILENO))
+        fputc('\n', stderr);
+    t->is_line_ended = chat_interrupts != 0;
+}
+
 static enum toolbox_end ask(void *self, const struct toolbox_call *c, struct buffer *out)
 {
-    const struct cli_tools *t = self;
+    struct cli_tools *t = self;
     const char *command = command_of(t, c->name);
     size_t n = 0;
     char *result = NULL;
@@ -98,7 +107,9 @@ static enum toolbox_end ask(void *self, const struct toolbox_call *c, struct buf
     if (command)
         fprintf(stderr, "command: %s\n", command);
     if (command && line_ask_yes("run it? [y/N] ")) {
-        if ((result = run(command, c->arguments, c->n, &n)))
+        result = run(command, c->arguments, c->n, &n);
+        end_line(t);
+        if (result)
             fprintf(stderr, "result: %.*s\n", (int)n, result);
     } else if ((result = line_ask("result (empty: none): "))) {
         n = strlen(result);
@@ -111,15 +122,6 @@ static enum toolbox_end ask(void *self, const struct toolbox_call *c, struct buf
     enum toolbox_end end = result ? TOOLBOX_DONE : TOOLBOX_NONE;
     free(result);
     return end;
-}
-
-static int add_provider(struct cli_tools *t, const struct toolbox_provider *p)
-{
-    struct error err = {0};
-    if (toolbox_add(&t->box, p, &err) == 0)
-        return 0;
-    fprintf(stderr, "stoker run: %s\n", err.text);
-    return err.code == ERR_INPUT ? 2 : 1;
 }
 
 static int open_file(struct cli_tools *t, const char *path)
@@ -137,9 +139,7 @@ static int open_file(struct cli_tools *t, const char *path)
         fprintf(stderr, "stoker run: no memory for the tools\n");
         return 1;
     }
-    return add_provider(
-        t, &(struct toolbox_provider){
-               .from = "--tools", .text = t->json, .n = t->n, .list = t->declared, .asks = 1, .call = ask, .self = t});
+    return 0;
 }
 
 /* ---- the library ------------------------------------------------------------------------------------------------------------ */
@@ -159,11 +159,8 @@ static int open_library(struct cli_tools *t, const struct text_list *values)
         fprintf(stderr, "stoker: %s\n", err.text);
         return 1;
     }
-    const struct toolbox_provider p = library_talk_provider(&t->talk);
-    return add_provider(t, &p);
+    return 0;
 }
-
-uint64_t tools_memory(const struct text_list *library) { return library->n ? LIBRARY_TOOLS_MEMORY : 0; }
 
 /* The greatest number that a result of earlier has given a passage: "[12] ", where a line begins. */
 static int numbers_in(const char *text)
@@ -180,7 +177,7 @@ static int numbers_in(const char *text)
     return most;
 }
 
-void tools_number_behind(struct cli_tools *t, const json_t *messages)
+static void number_behind(struct cli_tools *t, const json_t *messages)
 {
     size_t i;
     const json_t *m;
@@ -221,16 +218,82 @@ json_t *tools_sources(const struct cli_tools *t, const char *text, size_t n, siz
 
 /* ---- all of them ------------------------------------------------------------------------------------------------------------ */
 
-int tools_open(struct cli_tools *t, const char *path, const struct text_list *library)
+/* Whether the engine can hold calls to a list. */
+static int accepts(void *arg, const char *list, size_t n, struct error *err)
 {
-    *t = (struct cli_tools){.quiet = t->quiet};
+    const struct cli_tools *t = arg;
+    struct stoker_error why;
+    struct stoker_reply *reply = NULL;
+    const struct stoker_reply_options how = {.tools = list, .n_tools = n, .unchecked = t->unchecked};
+    int failed = stoker_reply_open(&reply, t->engine, &how, NULL, NULL, &why);
+    stoker_reply_close(reply);
+    return failed ? error_set(err, why.code == STOKER_ERR_INPUT ? ERR_INPUT : ERR_MEMORY, "%s", why.text) : 0;
+}
+
+static int add_provider(struct cli_tools *t, const struct toolbox_provider *p)
+{
+    struct error err = {0};
+    if (toolbox_add(&t->box, p, &err) == 0)
+        return 0;
+    fprintf(stderr, "stoker run: %s\n", err.text);
+    return err.code == ERR_INPUT ? 2 : 1;
+}
+
+/* All that there are go into the toolbox, in one order. */
+static int fill_toolbox(struct cli_tools *t)
+{
+    const struct toolbox_provider file = {
+        .from = "--tools", .text = t->json, .n = t->n, .list = t->declared, .asks = 1, .call = ask, .self = t};
+    const struct toolbox_provider library = library_talk_provider(&t->talk);
+    struct stoker_plan plan;
+    toolbox_free(&t->box);
+    if (t->engine) {
+        t->box.accepts = accepts;
+        t->box.accepts_arg = t;
+        stoker_plan_of(t->engine, &plan);
+    }
+    int status = t->list ? add_provider(t, &file) : 0;
+    if (status == 0 && t->talk.library)
+        status = add_provider(t, &library);
+    if (status == 0 && t->engine)
+        status = servers_join(&t->servers, &t->box, (size_t)plan.n_ctx);
+    return status;
+}
+
+int tools_open(struct cli_tools *t, const char *path, const struct text_list *library, const char *servers)
+{
+    *t = (struct cli_tools){.quiet = t->quiet, .servers = {.quiet = t->quiet}};
     int status = path ? open_file(t, path) : 0;
-    return status || library->n == 0 ? status : open_library(t, library);
+    if (status == 0 && library->n)
+        status = open_library(t, library);
+    if (status == 0)
+        status = fill_toolbox(t);
+    if (status == 0 && servers)
+        status = servers_open(&t->servers, servers);
+    return status;
+}
+
+static void recall(struct cli_tools *t, const json_t *messages)
+{
+    if (t->servers.talk.box)
+        mcp_talk_recall(&t->servers.talk, messages);
+}
+
+int tools_join(struct cli_tools *t, struct stoker *engine, int unchecked, const json_t *messages)
+{
+    if (!t->servers.mcp)
+        return 0;
+    t->engine = engine;
+    t->unchecked = unchecked;
+    int status = fill_toolbox(t);
+    recall(t, messages);
+    return status;
 }
 
 void tools_free(struct cli_tools *t)
 {
     toolbox_free(&t->box);
+    servers_close(&t->servers);
     library_talk_end(&t->talk);
     library_close(&t->library);
     json_decref(t->list);
@@ -239,11 +302,31 @@ void tools_free(struct cli_tools *t)
     *t = (struct cli_tools){.quiet = t->quiet};
 }
 
+uint64_t tools_memory(const struct cli_tools *t)
+{
+    return servers_memory(&t->servers) + (t->talk.library ? LIBRARY_TOOLS_MEMORY : 0);
+}
+
+void tools_follow(struct cli_tools *t, const json_t *messages)
+{
+    number_behind(t, messages);
+    if (!t->engine)
+        return;
+    if (mcp_refresh(t->servers.mcp, chat_is_interrupted, NULL)) {
+        servers_leave(&t->servers);
+        fill_toolbox(t);
+    }
+    recall(t, messages);
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------------------------------ */
+
 /* A model wrote it: nothing of it is for the terminal. Whoever is asked sees all of it. */
 static void show_call(const struct cli_tools *t, const struct toolbox_call *c)
 {
     enum { SHOWN = 300 };
-    int is_cut = c->n > SHOWN && toolbox_is_free(&t->box, c->name);
+    int is_asked = !toolbox_is_free(&t->box, c->name) || mcp_talk_asks(&t->servers.talk, c->name);
+    int is_cut = c->n > SHOWN && !is_asked;
     char *shown = strndup(c->arguments, is_cut ? SHOWN : c->n);
     if (shown)
         utf8_make_plain(shown);
@@ -256,7 +339,11 @@ int tools_result(struct cli_tools *t, const struct toolbox_call *c, struct buffe
     t->talk.warning = (struct error){0};
     if (!t->quiet)
         show_call(t, c);
+    t->is_line_ended = t->servers.was_left = 0;
     enum toolbox_end end = toolbox_run(&t->box, c, out);
+    progress_end(&t->servers.shown);
+    t->is_line_ended |= t->servers.was_left;
+    end_line(t);
     if (t->talk.warning.code != ERR_NONE)
         fprintf(stderr, "stoker: %s\n", t->talk.warning.text);
     return end == TOOLBOX_DONE;

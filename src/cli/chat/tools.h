@@ -1,8 +1,9 @@
-/* The tools of `stoker run`: those of --tools FILE, which run when the person at the terminal says so, and those of --library, which run at
- * once. Each is a provider of the toolbox. */
+/* The tools of `stoker run`: those of --tools FILE, which run when the person at the terminal says so, those of --library, which run at
+ * once, and those of --mcp CONFIG, which run at once where CONFIG or the person allows it. Each is a provider of the toolbox. */
 #ifndef CLI_CHAT_TOOLS_H
 #define CLI_CHAT_TOOLS_H
 
+#include "cli/chat/servers.h"
 #include "cli/common/flags.h"
 #include "toolbox/library_tools.h"
 
@@ -17,23 +18,32 @@ struct cli_tools {
     struct json_t *declared; /* the list as the model sees it */
     struct library library;
     struct library_talk talk;
-    struct toolbox box; /* all of them */
-    int quiet;          /* 1: nothing is shown, and nobody is asked */
+    struct cli_servers servers;
+    struct stoker *engine; /* which holds calls to schemas; NULL: servers have not joined yet */
+    int unchecked;         /* 1: nothing holds calls to them */
+    struct toolbox box;    /* all of them */
+    int quiet;             /* 1: nothing is shown, and nobody is asked */
+    int is_line_ended;     /* 1: what Ctrl-C left of the terminal's line has been ended */
 };
 
-/* Zeroes *t but for quiet. path: of --tools, or NULL; library: values of --library. 0, or the exit status after a sentence on stderr. */
-int tools_open(struct cli_tools *t, const char *path, const struct text_list *library);
+/* Zeroes *t but for quiet. path: of --tools, or NULL; library: values of --library; servers: of --mcp, or NULL, which are started. 0, or the
+ * exit status after a sentence on stderr. */
+int tools_open(struct cli_tools *t, const char *path, const struct text_list *library, const char *servers);
 void tools_free(struct cli_tools *t);
 
 /* What the tools take beside the engine, bytes. */
-uint64_t tools_memory(const struct text_list *library);
+uint64_t tools_memory(const struct cli_tools *t);
+
+/* The tools of servers join the others, now that there is an engine, in a conversation that has these messages. As tools_open(). */
+int tools_join(struct cli_tools *t, struct stoker *engine, int unchecked, const struct json_t *messages);
 
 /* Runs a call, after asking where a person is to be asked: of a command, what it prints is the result, else a line typed. 1: the result
  * is in *out. 0: there is none: nobody is there to ask, or the person wants no more. */
 int tools_result(struct cli_tools *t, const struct toolbox_call *c, struct buffer *out);
 
-/* Passages get numbers behind those that the conversation, a list of messages, has already. NULL: it begins anew. */
-void tools_number_behind(struct cli_tools *t, const struct json_t *messages);
+/* The conversation is another one, a list of messages that goes on; NULL: it begins anew. Passages get numbers behind those that it has,
+ * tools that it has found can be called, and servers whose lists have changed are asked for them. */
+void tools_follow(struct cli_tools *t, const struct json_t *messages);
 
 /* The passages that a text cites, by number: a list of {"n", "title", "source", "date"}, a new reference; NULL: no memory. *n_unknown:
  * numbers that no passage has. */

@@ -2,6 +2,7 @@
 #include "cli/common/progress.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "cli/common/flags.h"
 
 #include <stdio.h>
@@ -39,13 +40,18 @@ static void show_left(char *out, size_t n, double seconds)
         snprintf(out, n, "%.1f h", seconds / 3600);
 }
 
-/* A line that the terminal wraps could not be taken away: it ends before. */
-static void cut(char *line)
+/* A line that the terminal wraps could not be taken away: it ends before, and between characters. */
+static void put(struct progress *p, const char *line)
 {
     struct winsize size;
     size_t most = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col - 1u : SIZE_MAX;
-    if (strlen(line) > most)
-        line[most] = 0;
+    size_t n = strlen(line);
+    if (n > most)
+        for (n = most; n > 0 && !utf8_begins(line[n]);)
+            n--;
+    p->is_shown = 1;
+    fprintf(stderr, "\r%.*s\033[K", (int)n, line);
+    fflush(stderr);
 }
 
 void progress_show(struct progress *p, uint64_t done, uint64_t total)
@@ -55,7 +61,6 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total)
     if (!p->is_terminal || seconds < PROGRESS_AFTER || (p->is_shown && now - p->shown_at < PROGRESS_EVERY))
         return;
     p->shown_at = now;
-    p->is_shown = 1;
     int n = p->unit == PROGRESS_BYTES
                 ? snprintf(line, sizeof line, "%s: %s of %s", p->what, show_bytes(done), show_bytes(total))
                 : snprintf(line, sizeof line, "%s: %llu of %llu %s", p->what, (unsigned long long)done,
@@ -66,9 +71,13 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total)
         show_left(left, sizeof left, (done < total ? (double)(total - done) : 0) / per_second);
         snprintf(line + n, sizeof line - (size_t)n, ", %s/s, %s left", rate, left);
     }
-    cut(line);
-    fprintf(stderr, "\r%s\033[K", line);
-    fflush(stderr);
+    put(p, line);
+}
+
+void progress_say(struct progress *p, const char *text)
+{
+    if (p->is_terminal)
+        put(p, text);
 }
 
 void progress_show_loading(void *arg, uint64_t done, uint64_t total) { progress_show(arg, done, total); }

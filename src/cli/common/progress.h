@@ -24,6 +24,8 @@ void progress_begin(struct progress *p, const char *what, enum progress_unit uni
 void progress_show(struct progress *p, uint64_t done, uint64_t total);
 /* The same for stoker_options.progress: arg is the struct progress. */
 void progress_show_loading(void *arg, uint64_t done, uint64_t total);
+/* Shows a text in place of amounts, at once. It is cut where the line ends. */
+void progress_say(struct progress *p, const char *text);
 /* Takes the line away. May be called twice. */
 void progress_end(struct progress *p);
 

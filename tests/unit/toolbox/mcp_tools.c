@@ -333,15 +333,20 @@ static void a_person_is_asked(void **state)
     answer = MCP_DECLINED;
     expect("a__echo", "{\"text\":\"x\"}", "error: the person at the terminal said no to this call");
     answer = MCP_NOBODY;
+    expect("a__echo", "{\"text\":\"x\"}", "error: this tool runs only where a person says yes to the call");
+    answer = MCP_STOP;
     assert_null(called_within("a__echo", "{}", 1000, NULL));
     answer = MCP_RUN;
     expect("a__echo", "{\"text\":\"x\"}", "{\"text\":\"x\"}");
-    assert_int_equal(n_asked, 3);
+    assert_int_equal(n_asked, 4);
     expect("b__echo", "{\"text\":\"y\"}", "{\"text\":\"y\"}"); /* in "allow" */
-    assert_int_equal(n_asked, 3);
+    assert_int_equal(n_asked, 4);
+    assert_int_equal(mcp_talk_asks(&talk, "a__echo"), 1);
+    assert_int_equal(mcp_talk_asks(&talk, "b__echo"), 0);
+    assert_int_equal(mcp_talk_asks(&talk, "c__echo"), 0);
     end();
     begin(&(struct mcp_talk_options){.n_ctx = 4096});
-    assert_null(called_within("a__echo", "{}", 1000, NULL));
+    expect("a__echo", "{}", "error: this tool runs only where a person says yes to the call");
     end();
     close_servers();
 }
