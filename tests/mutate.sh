@@ -669,7 +669,12 @@ mutate tickets-of-anybody serve_pages src/server/request/tickets.c 's#found |= d
 mutate files-that-have-changed serve_pages src/library/pages/pages.c 's#st.st_size != row->bytes#0#; s#st.st_mtim.tv_nsec != row->mtime_ns#st.st_mtim.tv_nsec == -1#; s#n != 0 || (int64_t)out->n != row->bytes#n != 0#'
 mutate any-archive-is-the-one serve_pages src/library/pages/pages.c 's#if (strcmp(uuid, s->source.identity))#if (0)#'
 mutate a-zero-byte-in-a-path serve_pages src/server/own/path.c 's#(\*text == .%. \&\& !(high | low))#0#'
-mutate rounds-without-end cli/run_library src/cli/chat/chat.c 's|return c->round >= TOOLBOX_ROUNDS - 1|return c->round < 0|'
+mutate rounds-without-end cli/run_library src/cli/chat/chat.c 's|c->round >= c->tools.box.rounds - 1|c->round < 0|'
+mutate calls-that-nobody-allowed cli/run_mcp src/cli/chat/servers.c 's|return MCP_NOBODY;|return MCP_RUN;|'
+mutate one-yes-for-all-tools cli/run_mcp src/cli/chat/servers.c 's|a->server == tool->server .*)$|a->server == tool->server)|'
+mutate half-a-call-is-asked-about cli/run_mcp src/cli/chat/tools.c 's#c->n > SHOWN && !is_asked#c->n > SHOWN#'
+mutate tools-of-the-first-answer cli/run_mcp src/cli/chat/chat.c 's|^        c->reply.n_tools = c->tools.box.governs.n;|        c->reply.n_tools = c->reply.n_tools ? c->reply.n_tools : c->tools.box.governs.n;|'
+mutate programs-that-stay cli/run_mcp src/mcp/child.c 's|prctl(PR_SET_PDEATHSIG, SIGKILL);|(void)0;|'
 mutate passages-without-room "unit/toolbox/library_tools" src/toolbox/library_tools.c 's#out->n < space ? space - out->n : 0#space + SIZE_MAX / 2#'
 
 [ $skipped -eq 0 ] || echo "$skipped skipped"

@@ -247,9 +247,9 @@ int cmd_run(int argc, char **argv)
     if ((status = prepare(&r, &c)) == 0)
         status = run_model(&r, &c);
     steer_flags_free(&r.steer);
-    tools_free(&c.tools);
     stoker_close(c.engine);
     conversation_close(&c.conversation);
+    tools_free(&c.tools);
     prompt_free(&r.text);
     form_free(&r.form);
     buffer_free(&c.attached);

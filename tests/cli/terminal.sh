@@ -1,7 +1,8 @@
 # A person at a terminal: lines edited and remembered, commands, Ctrl-C, Ctrl-Z; and the terminal as it was afterwards.
 . tests/cli/harness
+. tests/cli/screen
 
-if ! script -qec true /dev/null </dev/null >/dev/null 2>&1; then
+if ! has_terminal; then
     skip "a terminal" "script of util-linux is not here"
     done_testing
     exit
@@ -9,35 +10,6 @@ fi
 export XDG_STATE_HOME="$dir/state" TERM=xterm LC_ALL=C.UTF-8 VISUAL="$dir/editor" TMPDIR="$dir/drafts" HOME="$dir/home"
 mkdir "$TMPDIR" "$HOME"
 history="$dir/state/stoker/history"
-mkfifo "$dir/keys"
-
-# What the terminal shows goes to $dir/out, as it comes.
-begin() { # begin COMMAND: sh runs it on a terminal whose keys come from descriptor 3
-    printf 'trap : INT\n%s\n' "$1" >"$dir/job"
-    : >"$dir/out"
-    : >"$dir/err"
-    timeout $limit script -qfec "sh $dir/job" /dev/null <"$dir/keys" >"$dir/out" 2>"$dir/err" &
-    pid=$!
-    exec 3>"$dir/keys"
-}
-keys() { printf "$1" >&3; }
-# The screen as a person sees it: without lines of progress and without the control sequences for pastes.
-screen() { sed 's/.*\r\x1b\[K//; s/\x1b\[?2004[hl]//g; s/\r//g' "$dir/out"; }
-shows() { screen | grep -Eq -- "$1"; }
-shown() { # shown N WANT: it is shown at least so often
-    [ "$(screen | grep -Eo -- "$2" | wc -l)" -ge "$1" ]
-}
-see() { # see WHAT WANT [N]: it appears (so often)
-    wait_for $limit shown "${3:-1}" "$2" && pass || fail "$1" "\"$2\" is not shown"
-}
-ends() { # ends WHAT WANT: the job is over, and the last thing it shows matches
-    exec 3>&-
-    wait "$pid"
-    screen | tail -n 1 | grep -Eq -- "$2" && pass || fail "$1" "the last line is not \"$2\""
-}
-# After the program the job prints how it ended and whether the terminal reads whole lines and echoes them.
-after='; echo "ended $?" $(stty -a | grep -Eo -- "-?(icanon|echo|isig)\\b" | sort)'
-sane='^ended 0 echo icanon isig$'
 
 # ---- lines ---------------------------------------------------------------------------------------------------------------
 begin "'$stoker' run --temp 0$after"

@@ -283,6 +283,8 @@ static int take_results(struct chat *c, const struct answer *a, const json_t *me
         const json_t *id = json_object_get(json_array_get(json_object_get(message, "tool_calls"), i), "id");
         struct toolbox_call call = {.space = space, .stopped = chat_is_interrupted};
         struct buffer result = {0};
+        if (chat_interrupts) /* nothing more is begun */
+            return 0;
         call.name = stoker_reply_call(a->reply, i, &call.arguments, &call.n);
         is_free |= toolbox_is_free(&c->tools.box, call.name);
         int got = tools_result(&c->tools, &call, &result) && !result.failed;

@@ -36,6 +36,7 @@ int servers_open(struct cli_servers *s, const char *path)
     struct error err = {0};
     *s = (struct cli_servers){.quiet = s->quiet};
     if (mcp_config_read(&s->config, path, &err) || mcp_open(&s->mcp, &s->config, stoker_version(), &err)) {
+        s->mcp = NULL;
         fprintf(stderr, "stoker run: --mcp %s\n", err.text);
         return err.code == ERR_INPUT ? 2 : 1;
     }

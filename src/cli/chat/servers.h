@@ -4,6 +4,7 @@
 #define CLI_CHAT_SERVERS_H
 
 #include "cli/common/progress.h"
+#include "mcp/mcp.h"
 #include "toolbox/mcp_tools.h"
 
 #include <stdint.h>

@@ -117,6 +117,8 @@ static enum toolbox_end ask(void *self, const struct toolbox_call *c, struct buf
             free(result);
             return TOOLBOX_NONE;
         }
+    } else {
+        t->is_line_ended = 1;
     }
     buffer_put(out, result, n);
     enum toolbox_end end = result ? TOOLBOX_DONE : TOOLBOX_NONE;

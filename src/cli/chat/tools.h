@@ -26,8 +26,8 @@ struct cli_tools {
     int is_line_ended;     /* 1: what Ctrl-C left of the terminal's line has been ended */
 };
 
-/* Zeroes *t but for quiet. path: of --tools, or NULL; library: values of --library; servers: of --mcp, or NULL, which are started. 0, or the
- * exit status after a sentence on stderr. */
+/* Zeroes *t but for quiet. path: of --tools, or NULL; library: values of --library; servers: of --mcp, which are started, or NULL. 0, or
+ * the exit status after a sentence on stderr. */
 int tools_open(struct cli_tools *t, const char *path, const struct text_list *library, const char *servers);
 void tools_free(struct cli_tools *t);
 
