@@ -225,15 +225,19 @@ static void measure_roofs(struct server_options *o, int wanted)
         log_line(LOG_WARN, "the page shows no roofs: %s", err.text);
 }
 
-static void log_info(const char *line) { log_line(LOG_INFO, "%s", line); }
+static void log_mcp_server(const struct mcp_state *s, int n_allowed)
+{
+    log_line(LOG_INFO, "MCP server %s: %d tool%s, %d of them in \"allow\"", s->name, s->n_tool,
+             s->n_tool == 1 ? "" : "s", n_allowed);
+}
 
 /* Of the process, as its servers are. */
 static int open_mcp(struct server_options *o, const char *path)
 {
     static struct mcp_config config;
     int status = mcp_flag_open("serve", path, &config, &o->mcp);
-    if (status == 0 && mcp_flag_tell(o->mcp, log_info) == 0)
-        log_line(LOG_WARN, "no MCP server of %s works: chats have none of their tools", path);
+    if (status == 0 && mcp_flag_tell(o->mcp, log_mcp_server) == 0)
+        log_line(LOG_WARN, "no MCP server of %s works; stoker goes on without their tools", path);
     return status;
 }
 

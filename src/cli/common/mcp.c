@@ -11,6 +11,7 @@ int mcp_flag_open(const char *command, const char *path, struct mcp_config *conf
     struct error err = {0};
     if (mcp_config_read(config, path, &err) == 0 && mcp_open(out, config, stoker_version(), &err) == 0)
         return 0;
+    *out = NULL;
     fprintf(stderr, "stoker %s: --mcp %s\n", command, err.text);
     return err.code == ERR_INPUT ? 2 : 1;
 }
@@ -23,19 +24,17 @@ static int count_allowed(const struct mcp_tools *t, int server)
     return n;
 }
 
-int mcp_flag_tell(struct mcp *m, void (*say)(const char *line))
+int mcp_flag_tell(struct mcp *m, void (*say)(const struct mcp_state *server, int n_allowed))
 {
     struct mcp_tools *tools = mcp_tools(m);
     struct mcp_state s;
-    char line[200];
     int n = 0;
     for (int i = 0; mcp_state(m, i, &s); i++) {
         if (*s.why)
             continue;
         n++;
-        snprintf(line, sizeof line, "MCP server %s: %d tool%s, %d of them in \"allow\"", s.name, s.n_tool,
-                 s.n_tool == 1 ? "" : "s", count_allowed(tools, i));
-        say(line);
+        if (say)
+            say(&s, count_allowed(tools, i));
     }
     mcp_tools_release(tools);
     return n;
