@@ -3,7 +3,7 @@
 
 #include "base/utf8.h"
 #include "cli/chat/line_editor.h"
-#include "stoker.h"
+#include "cli/common/mcp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,32 +15,20 @@ enum { COPIES = 3 };
 
 /* ---- starting ------------------------------------------------------------------------------------------ */
 
-/* Those that failed have been named by the log. */
-static void name_servers(const struct cli_servers *s, const char *path)
+static void name_server(const struct mcp_state *server, int n_allowed)
 {
-    struct mcp_state state;
-    int n_working = 0;
-    for (int i = 0; mcp_state(s->mcp, i, &state); i++) {
-        if (*state.why)
-            continue;
-        n_working++;
-        if (!s->quiet)
-            fprintf(stderr, "MCP server %s: %d tool%s\n", state.name, state.n_tool, state.n_tool == 1 ? "" : "s");
-    }
-    if (n_working == 0)
-        fprintf(stderr, "stoker: no MCP server of %s works; stoker goes on without their tools\n", path);
+    (void)n_allowed; /* of the others a person is asked */
+    fprintf(stderr, "MCP server %s: %d tool%s\n", server->name, server->n_tool, server->n_tool == 1 ? "" : "s");
 }
 
 int servers_open(struct cli_servers *s, const char *path)
 {
-    struct error err = {0};
     *s = (struct cli_servers){.quiet = s->quiet};
-    if (mcp_config_read(&s->config, path, &err) || mcp_open(&s->mcp, &s->config, stoker_version(), &err)) {
-        s->mcp = NULL;
-        fprintf(stderr, "stoker run: --mcp %s\n", err.text);
-        return err.code == ERR_INPUT ? 2 : 1;
-    }
-    name_servers(s, path);
+    int status = mcp_flag_open("run", path, &s->config, &s->mcp);
+    if (status != 0)
+        return status;
+    if (mcp_flag_tell(s->mcp, s->quiet ? NULL : name_server) == 0)
+        fprintf(stderr, "stoker: no MCP server of %s works; stoker goes on without their tools\n", path);
     progress_begin(&s->shown, "", PROGRESS_ITEMS, 0);
     return 0;
 }
