@@ -30,22 +30,19 @@ static FILE *open_in(const char *dir, const char *name, const char *ending, cons
 /* ---- a server of MCP ------------------------------------------------------------------------------------------------------- */
 
 #define NOTHING                  "{'type':'object','additionalProperties':false}"
+#define SUN                      "{'type':'object','properties':{'text':{'const':'sun'}},'required':['text'],'additionalProperties':false}"
 #define TOOL(name, says, schema) "{'name':'" name "','description':'" says "','inputSchema':" schema "}"
 
-static const char few_tools[] = "{'tools':[" TOOL(
-    "echo", "Return the text.",
-    "{'type':'object','properties':{'text':{'const':'sun'}},'required':['text'],"
-    "'additionalProperties':false}") "," TOOL("fail", "Reports an error.",
-                                              NOTHING) "," TOOL("hang", "Never answers.",
-                                                                NOTHING) "," TOOL("wait", "Tells of its progress.",
-                                                                                  NOTHING) "," TOOL("big",
-                                                                                                    "Returns much "
-                                                                                                    "text.",
-                                                                                                    NOTHING) "," TOOL("grow",
-                                                                                                                      "Has more tools then.",
-                                                                                                                      NOTHING) "," TOOL("secret",
-                                                                                                                                        "Not allowed.",
-                                                                                                                                        NOTHING);
+/* clang-format off */
+static const char few_tools[] = "{'tools':["
+    TOOL("echo", "Return the text.", SUN) ","
+    TOOL("fail", "Reports an error.", NOTHING) ","
+    TOOL("hang", "Never answers.", NOTHING) ","
+    TOOL("wait", "Tells of its progress.", NOTHING) ","
+    TOOL("big", "Returns much text.", NOTHING) ","
+    TOOL("grow", "Has more tools then.", NOTHING) ","
+    TOOL("secret", "Not allowed.", NOTHING);
+/* clang-format on */
 
 static int has_grown;
 

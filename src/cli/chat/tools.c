@@ -8,7 +8,7 @@
 #include "base/utf8.h"
 #include "cli/chat/chat.h"
 #include "cli/chat/line_editor.h"
-#include "cli/common/library_flags.h"
+#include "cli/library/flags.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -35,8 +35,8 @@ struct request_prompt {
 struct request {
     const json_t *origins; /* of the chat's fields: origin.h; NULL: the body is a chat */
     json_t *places; /* of the messages, where --stabilize took some away, before it did: origin.h; NULL: the same */
-    /* 1: nobody waits for the answer any more; asked while tools of the server are made ready. NULL: somebody does. The caller's, set before
-     * the request is read. */
+    /* 1: nobody waits for the answer any more; asked while tools of the server are made ready. NULL: somebody does. The caller's, set
+     * before the request is read. */
     int (*stopped)(void *arg);
     void *stopped_arg;
     int anthropic; /* 1: a prompt too long for the context is refused in Anthropic's words: agents look for them */

@@ -1,6 +1,6 @@
-/* Values of --library: names of sources, "all", and at most one folder, which has a slash. */
-#ifndef CLI_COMMON_LIBRARY_FLAGS_H
-#define CLI_COMMON_LIBRARY_FLAGS_H
+/* Values of --library of run and serve: names of sources, "all", and at most one folder, which has a slash. */
+#ifndef CLI_LIBRARY_FLAGS_H
+#define CLI_LIBRARY_FLAGS_H
 
 #include "cli/common/flags.h"
 

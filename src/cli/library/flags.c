@@ -1,5 +1,5 @@
-/* See library_flags.h. */
-#include "cli/common/library_flags.h"
+/* See flags.h. */
+#include "cli/library/flags.h"
 
 #include "cli/common/user_folder.h"
 
