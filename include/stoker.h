@@ -136,7 +136,7 @@ struct stoker_options {
     int cache_on_request;  /* 1: nothing is written to cache_dir until stoker_cache_keep() */
     uint64_t server;       /* bytes that the caller itself needs (connections, buffers): the plan counts them */
     uint64_t
-        library; /* bytes that searching sources takes beside the engine; the plan counts them in a part of their own */
+        library; /* bytes that sources, and servers of tools, take beside the engine; the plan counts them in a part of their own */
     uint64_t
         steer_memory; /* bytes for vectors: the sum of stoker_vector_bytes() of those that are open at a time. 0: none can be */
     /* Most drafted tokens of a step, of all sequences, at most STOKER_DRAFT_MOST; 0: nothing is drafted, and the plan has nothing for it.

@@ -316,7 +316,10 @@ void tools_follow(struct cli_tools *t, const json_t *messages)
         return;
     if (mcp_refresh(t->servers.mcp, chat_is_interrupted, NULL)) {
         servers_leave(&t->servers);
-        fill_toolbox(t);
+        if (fill_toolbox(t)) { /* without them, then */
+            t->engine = NULL;
+            fill_toolbox(t);
+        }
     }
     recall(t, messages);
 }
