@@ -34,6 +34,7 @@ const struct command commands[] = {
     {"steer", cmd_steer, "control vectors: made of texts, looked at"},
     {"sae", cmd_sae, "sparse autoencoders: trained, their features looked at"},
     {"library", cmd_library, "archives and files on disk: added, searched, read"},
+    {"mcp", cmd_mcp, "the library and tools of MCP servers, for agents: an MCP server"},
     {"disk", cmd_disk, "read rate of a drive by depth and size"},
     {"doctor", cmd_doctor, "what slows this machine, and how to change it"},
     {"tokenize", cmd_tokenize, "ids and pieces of a text, or the text of ids"},

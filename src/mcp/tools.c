@@ -17,6 +17,17 @@ struct mcp_tool *mcp_tool_find(const struct mcp_tools *t, const char *name)
     return NULL;
 }
 
+void mcp_tool_put(const struct mcp_tool *t, struct buffer *out)
+{
+    buffer_puts(out, "{\"name\":\"");
+    buffer_puts(out, t->name);
+    buffer_puts(out, "\",\"description\":");
+    buffer_put(out, t->description.text, t->description.n);
+    buffer_puts(out, ",\"inputSchema\":");
+    buffer_put(out, t->schema.text, t->schema.n);
+    buffer_puts(out, "}");
+}
+
 /* ---- names ---------------------------------------------------------------------------------------------- */
 
 static int by_name(const void *a, const void *b)

@@ -49,6 +49,9 @@ int mcp_tools_have(const struct mcp_tools *t, const struct mcp_text *text); /* t
 /* Bytes that it takes, without the texts that `other`, or NULL, has too. */
 size_t mcp_tools_bytes(const struct mcp_tools *t, const struct mcp_tools *other);
 
+/* As MCP writes a tool: {"name", "description", "inputSchema"}. */
+void mcp_tool_put(const struct mcp_tool *t, struct buffer *out);
+
 /* NULL: there is none of this name. */
 struct mcp_tool *mcp_tool_find(const struct mcp_tools *t, const char *name);
 

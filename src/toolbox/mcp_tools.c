@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum mcp_offer { OFFER_NOT, OFFER_SHOWN, OFFER_SEARCHED };
-
 /* TOKEN: bytes of definitions that are reckoned a token. JSON has more, so what is shown has fewer tokens than is reckoned. */
 enum { TOKEN = 4, ASK_MS = 100 };
 
@@ -284,17 +282,6 @@ static enum toolbox_end say(struct mcp_talk *t, struct buffer *out, const char *
     return TOOLBOX_DONE;
 }
 
-static void put_definition(const struct mcp_tool *tool, int is_first, struct buffer *out)
-{
-    buffer_puts(out, is_first ? "{\"name\":\"" : ",{\"name\":\"");
-    buffer_puts(out, tool->name);
-    buffer_puts(out, "\",\"description\":");
-    buffer_put(out, tool->description.text, tool->description.n);
-    buffer_puts(out, ",\"inputSchema\":");
-    buffer_put(out, tool->schema.text, tool->schema.n);
-    buffer_puts(out, "}");
-}
-
 /* What is found can be called only where the model has read its definition: whole ones, as many as the context has space for. */
 static enum toolbox_end write_hits(struct mcp_talk *t, const size_t *hit, size_t n, size_t space, struct buffer *out)
 {
@@ -314,7 +301,8 @@ static enum toolbox_end write_hits(struct mcp_talk *t, const size_t *hit, size_t
     buffer_puts(out, begin);
     for (size_t i = 0; i < n_taken; i++)
         if (was_found(t, taken[i])) {
-            put_definition(&t->tools->tool[taken[i]], t->n_hit == 0, out);
+            buffer_puts(out, t->n_hit ? "," : "");
+            mcp_tool_put(&t->tools->tool[taken[i]], out);
             t->hit[t->n_hit++] = taken[i];
         }
     buffer_puts(out, end);

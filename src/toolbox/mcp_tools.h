@@ -17,6 +17,8 @@ enum {
     MCP_SHOWN_TOKENS = 4000 /* tools of more, and of more than a tenth of the context, are searched for */
 };
 
+enum mcp_offer { OFFER_NOT, OFFER_SHOWN, OFFER_SEARCHED };
+
 enum mcp_answer {
     MCP_RUN,
     MCP_DECLINED, /* a person said no: the model is told */

@@ -93,21 +93,6 @@ void toolbox_free(struct toolbox *b)
 
 /* ---- calls ------------------------------------------------------------------------------------------- */
 
-/* Valid UTF-8, U+FFFD for what is not. */
-static void put_valid(struct buffer *out, const char *text, size_t n)
-{
-    for (size_t good; n > 0; text += good, n -= good) {
-        size_t length = 0;
-        good = utf8_valid(text, n);
-        buffer_put(out, text, good);
-        if (good == n)
-            return;
-        utf8_head(text + good, n - good, &length);
-        buffer_puts(out, UTF8_REPLACEMENT);
-        good += length;
-    }
-}
-
 /* Where the character of this number begins. */
 static size_t place_of(const char *text, size_t n, size_t character)
 {
@@ -139,7 +124,7 @@ static enum toolbox_end name_nothing(const struct toolbox *b, const char *name, 
     size_t i;
     const json_t *tool;
     buffer_puts(out, "error: there is no tool ");
-    put_valid(out, name, strnlen(name, 200));
+    buffer_put_valid(out, name, strnlen(name, 200));
     buffer_puts(out, json_array_size(b->shown) ? "; there are" : "");
     json_array_foreach(b->shown, i, tool)
     {
@@ -161,7 +146,7 @@ enum toolbox_end toolbox_run(const struct toolbox *b, const struct toolbox_call 
         return TOOLBOX_NONE;
     enum toolbox_end end = p->call(p->self, c, &raw);
     if (end == TOOLBOX_DONE) {
-        put_valid(&valid, raw.text, raw.n);
+        buffer_put_valid(&valid, raw.text, raw.n);
         put_bounded(out, valid.text, valid.n);
         out->failed |= raw.failed | valid.failed;
     }

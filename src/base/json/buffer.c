@@ -63,6 +63,20 @@ void buffer_put_code_point(struct buffer *b, uint32_t c)
     buffer_put(b, u, utf8_write(c, u));
 }
 
+void buffer_put_valid(struct buffer *b, const char *text, size_t n)
+{
+    for (size_t good; n > 0; text += good, n -= good) {
+        size_t length = 0;
+        good = utf8_valid(text, n);
+        buffer_put(b, text, good);
+        if (good == n)
+            return;
+        utf8_head(text + good, n - good, &length);
+        buffer_puts(b, UTF8_REPLACEMENT);
+        good += length;
+    }
+}
+
 void buffer_free(struct buffer *b)
 {
     reqmem_free(b->text);

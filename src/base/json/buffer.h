@@ -15,6 +15,7 @@ struct buffer {
 
 void buffer_put(struct buffer *b, const char *text, size_t n); /* n bytes; text may be NULL where n is 0 */
 void buffer_puts(struct buffer *b, const char *text);
+void buffer_put_valid(struct buffer *b, const char *text, size_t n); /* U+FFFD for what is not UTF-8 */
 
 /* The inside of a JSON string: minimal escapes, \u00XX for the other control characters. */
 void buffer_put_escaped(struct buffer *b, const char *text, size_t n);

@@ -25,6 +25,7 @@ int cmd_routes(int argc, char **argv);
 int cmd_sae(int argc, char **argv);
 int cmd_steer(int argc, char **argv);
 int cmd_library(int argc, char **argv);
+int cmd_mcp(int argc, char **argv);
 int cmd_disk(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_tokenize(int argc, char **argv);

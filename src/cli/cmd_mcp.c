@@ -1,0 +1,105 @@
+/* stoker mcp: the library and tools of other MCP servers, for a client that starts stoker: its flags. */
+#include "cli/common/cli.h"
+#include "cli/common/flags.h"
+#include "cli/library/flags.h"
+#include "cli/mcp/stdio.h"
+#include "stoker.h"
+#include "toolbox/mcp_service.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "stoker mcp [flags]: an MCP server over stdin and stdout, for agents and other programs that start it. No model, "
+    "no "
+    "network.\n\n"
+    "  stoker mcp                               search_library and open_article over all sources of the library\n"
+    "  stoker mcp --library wikipedia_en        of this source\n"
+    "  stoker mcp --mcp servers.json            search_tools and call_tool over the servers of a file: hundreds of "
+    "tools\n"
+    "                                           cost an agent's prompt two definitions\n\n"
+    "In a client's own file of servers:\n"
+    "  {\"mcpServers\": {\"stoker\": {\"command\": \"stoker\", \"args\": [\"mcp\"]}}}\n\n"
+    "With --mcp alone there is no library. Tools that \"allow\" does not name are called too: the client asks its "
+    "user.\n\n";
+
+struct mcp_command {
+    struct text_list library_values;
+    const char *config_path;
+    struct library library;
+    struct mcp_config config;
+    struct mcp *mcp;
+    struct mcp_service *service;
+};
+
+/* Each opens what its flag names: 0, or the exit status after a sentence. */
+static int open_library(struct mcp_command *c)
+{
+    struct text_list names = {.n = 0};
+    struct error missing = {0}, err = {0};
+    const char *dir;
+    int status = library_flags_read("mcp", &c->library_values, &dir, &names);
+    if (status)
+        return status;
+    int failed = library_open_any(&c->library, dir, names.text, names.n, &missing, &err);
+    if (missing.code != ERR_NONE)
+        fprintf(stderr, "stoker mcp: %s\n", missing.text);
+    if (failed)
+        fprintf(stderr, "stoker mcp: %s\n", err.text);
+    return failed ? 1 : 0;
+}
+
+static int open_servers(struct mcp_command *c)
+{
+    struct error err = {0};
+    struct mcp_state state;
+    if (mcp_config_read(&c->config, c->config_path, &err) == 0 &&
+        mcp_open(&c->mcp, &c->config, stoker_version(), &err) == 0) {
+        for (int i = 0; mcp_state(c->mcp, i, &state); i++)
+            if (!*state.why)
+                fprintf(stderr, "MCP server %s: %d tool%s\n", state.name, state.n_tool, state.n_tool == 1 ? "" : "s");
+        return 0;
+    }
+    fprintf(stderr, "stoker mcp: --mcp %s\n", err.text);
+    return err.code == ERR_INPUT ? 2 : 1;
+}
+
+static int serve(struct mcp_command *c)
+{
+    struct error err = {0};
+    int has_library = !c->config_path || c->library_values.n > 0, status = has_library ? open_library(c) : 0;
+    if (status == 0 && c->config_path)
+        status = open_servers(c);
+    if (status)
+        return status;
+    if (mcp_service_open(&c->service, has_library ? &c->library : NULL, c->mcp, stoker_version(), &err)) {
+        fprintf(stderr, "stoker mcp: %s\n", err.text);
+        return 1;
+    }
+    if (isatty(STDIN_FILENO))
+        fprintf(stderr, "stoker mcp waits for messages of an MCP client on stdin; Ctrl-D ends it\n");
+    signal(SIGPIPE, SIG_IGN); /* a client that has gone is no error */
+    return mcp_stdio(c->service) ? 1 : 0;
+}
+
+int cmd_mcp(int argc, char **argv)
+{
+    static struct mcp_command c;
+    const struct flag mine[] = {
+        {"--library", NULL, FLAG_TEXTS, &c.library_values, 0, 0, "NAME",
+         "this source of the library; all: every one (the default without --mcp); DIR/: of this folder"},
+        {"--mcp", NULL, FLAG_TEXT, &c.config_path, 0, 0, "CONFIG",
+         "offer the tools of the MCP servers of this file, {\"mcpServers\": {..}}"},
+    };
+    const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}};
+    int n_rest = 0, status = flags_parse("mcp", usage, tables, 1, argc, argv, NULL, 0, &n_rest);
+    if (status != FLAGS_DONE)
+        return status;
+    status = serve(&c);
+    mcp_service_close(c.service);
+    mcp_close(c.mcp);
+    mcp_config_free(&c.config);
+    library_close(&c.library);
+    return status;
+}

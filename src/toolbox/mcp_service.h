@@ -1,0 +1,41 @@
+/* stoker's tools as an MCP server (library.md 16): the library's, and those of other servers behind two, search_tools and call_tool, so
+ * that an agent's prompt need not hold hundreds of definitions.
+ *
+ *     message ── mcp_service_answer() ──> a line         whoever has the connection reads and writes
+ *
+ * Clients of both eras: those that open with initialize, and those of 2026-07-28, which say their revision in each request. What other
+ * servers answer passes through as it is. All that comes in is hostile. */
+#ifndef TOOLBOX_MCP_SERVICE_H
+#define TOOLBOX_MCP_SERVICE_H
+
+#include "base/error.h"
+#include "library/library.h"
+#include "mcp/mcp.h"
+
+#include <stdatomic.h>
+
+struct mcp_service;
+
+/* Both outlive the service; NULL: none. version: of stoker. -1: *err. */
+int mcp_service_open(struct mcp_service **out, struct library *library, struct mcp *mcp, const char *version,
+                     struct error *err);
+void mcp_service_close(struct mcp_service *s); /* NULL: nothing */
+
+/* A client's connection: 1 once it has opened with initialize. */
+struct mcp_peer {
+    atomic_int is_old;
+};
+
+struct mcp_ask {
+    const struct message *m; /* a request */
+    /* 1: the client wants no answer any more. Asked now and then while a tool runs. */
+    int (*stopped)(void *arg);
+    void (*tell)(void *arg, const struct buffer *line); /* a notification, while a tool runs */
+    void *arg;
+};
+
+/* Appends the line of the answer to *out; nothing where the client wants none any more. May take as long as a tool takes. Returns the
+ * code of an error of the protocol, or 0. Threads: any, several at a time. */
+int mcp_service_answer(struct mcp_service *s, struct mcp_peer *peer, const struct mcp_ask *ask, struct buffer *out);
+
+#endif
