@@ -1,0 +1,197 @@
+/* links: toolbox library mcp base */
+/* stoker's tools as an MCP server: what clients of both eras are answered, other servers' tools behind two, results that pass through,
+ * progress, calls that are cancelled. The other server is this program again (`serve N`); the library is tests/cli/mcp.sh's. */
+#include "toolbox/mcp_service.h"
+
+#include "mcp/child.h"
+
+#include "../../mcp_fake.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static struct mcp_config config;
+static struct mcp *servers;
+static struct mcp_service *service;
+static struct mcp_peer peer;
+static struct buffer told; /* notifications */
+static atomic_int is_stopped;
+
+/* A server a with `more` ordinary tools; fields are its own. */
+static void begin(int more, const char *fields)
+{
+    char text[400];
+    struct error err = {0};
+    snprintf(text, sizeof text, "{\"mcpServers\":{\"a\":{\"command\":\"/proc/%d/exe\",\"args\":[\"serve\",\"%d\"]%s}}}",
+             (int)getpid(), more, fields);
+    assert_int_equal(mcp_config_parse(&config, "C", text, strlen(text), &err), 0);
+    assert_int_equal(mcp_open(&servers, &config, "1", &err), 0);
+    assert_int_equal(mcp_service_open(&service, NULL, servers, "1.2", &err), 0);
+    peer = (struct mcp_peer){0};
+    atomic_store(&is_stopped, 0);
+}
+
+static void end(void)
+{
+    mcp_service_close(service);
+    mcp_close(servers);
+    mcp_config_free(&config);
+    buffer_free(&told);
+}
+
+static int stopped(void *arg)
+{
+    (void)arg;
+    return atomic_load(&is_stopped);
+}
+
+static void tell(void *arg, const struct buffer *line)
+{
+    (void)arg;
+    buffer_put(&told, line->text, line->n);
+}
+
+#define META "\"_meta\":{\"" MCP_META "protocolVersion\":\"" MCP_MODERN "\",\"" MCP_META "clientCapabilities\":{}}"
+
+/* The answer's line, to be freed; "": none. params: members, with ' for quotes. */
+static char *ask(const char *method, const char *params, int is_modern)
+{
+    struct buffer line = {0}, out = {0};
+    struct message m;
+    char *copy = strdup(params);
+    buffer_puts(&line, "{\"jsonrpc\":\"2.0\",\"id\":\"seven\",\"method\":\"");
+    buffer_puts(&line, method);
+    buffer_puts(&line, "\",\"params\":{");
+    fake_put(&line, copy);
+    if (is_modern)
+        buffer_puts(&line, *params ? "," META : META);
+    buffer_puts(&line, "}}");
+    message_read(&m, line.text, line.n);
+    assert_int_equal(m.kind, MESSAGE_REQUEST);
+    const struct mcp_ask how = {&m, stopped, tell, NULL};
+    mcp_service_answer(service, &peer, &how, &out);
+    char *answer = strndup(out.n ? out.text : "", out.n);
+    free(copy);
+    buffer_free(&line);
+    buffer_free(&out);
+    return answer;
+}
+
+/* want: what the line has, with ' for quotes. */
+static void expect(const char *method, const char *params, int is_modern, const char *want)
+{
+    struct buffer has = {0};
+    char *copy = strdup(want), *line = ask(method, params, is_modern);
+    fake_put(&has, copy);
+    buffer_put(&has, "", 1);
+    if (!strstr(line, has.text) || line[strlen(line) - 1] != '\n' || !json_whole(line, strlen(line)))
+        fail_msg("%s {%s}: %s not %s", method, params, line, has.text);
+    buffer_free(&has);
+    free(copy);
+    free(line);
+}
+
+static void both_eras(void **state)
+{
+    (void)state;
+    begin(0, "");
+    expect("server/discover", "", 1, "'supportedVersions':['" MCP_MODERN "'],'capabilities':{'tools':{}}");
+    expect("server/discover", "", 1, "'resultType':'complete','_meta':{'" MCP_META "serverInfo':{'name':'stoker'");
+    expect("tools/list", "", 1, ",'ttlMs':60000,'cacheScope':'private'}");
+    expect("tools/list", "", 1, "{'jsonrpc':'2.0','id':'seven','result':{");
+    expect("tools/list", "", 0, "'error':{'code':-32602,'message':'params._meta lacks ");
+    expect("tools/list", "'_meta':{'" MCP_META "protocolVersion':'" MCP_MODERN "'}", 0, "lacks " MCP_META "clientCap");
+    expect("tools/list", "'_meta':{'" MCP_META "protocolVersion':'1900-01-01'}", 0,
+           "'code':-32022,'message':'Unsupported protocol version','data':{'supported':['" MCP_MODERN
+           "'],'requested':'1900-01-01'}");
+    expect("tools/list", "'cursor':'x'", 1, "'code':-32602");
+    expect("no/such", "", 1, "'error':{'code':-32601,'message':'There is no such method: no/such'}");
+    expect("ping", "", 0, "'result':{}}");
+    expect("initialize", "'protocolVersion':'2025-06-18'", 0, "'result':{'protocolVersion':'2025-06-18','serverInfo'");
+    expect("initialize", "'protocolVersion':'3000'", 0, "'protocolVersion':'" MCP_OLD "'");
+    expect("initialize", "'protocolVersion':7", 0, "'protocolVersion':'" MCP_OLD "'");
+    expect("tools/list", "", 0, "'result':{'tools':[{'name':'a__add',");
+    expect("tools/list", "", 1, "'resultType':'complete'");
+    end();
+}
+
+/* Few tools are listed as they are. */
+static void few_tools(void **state)
+{
+    (void)state;
+    begin(2, "");
+    expect("tools/list", "", 1, "'name':'a__read_issue'");
+    expect("tools/call", "'name':'a__echo','arguments':{'text':'x'}", 1, "'content':[{'type':'text','text':'{\\'text");
+    expect("tools/call", "'name':'a__echo','arguments':{'word':'x'}", 1,
+           "'text':'error: arguments.word is not known; there are text'}],'isError':true");
+    expect("tools/call", "'name':'a__fail'", 1,
+           "'content':[{'type':'text','text':'it failed as asked'}],'isError':true");
+    expect("tools/call", "'name':'search_tools','arguments':{'query':'add'}", 1,
+           "'code':-32602,'message':'Unknown tool");
+    expect("tools/call", "'name':'a__\\u0000'", 1, "'message':'Unknown tool: a__?'");
+    expect("tools/call", "'name':7", 1, "'code':-32602,'message':'tools/call names a tool: params.name'");
+    expect("tools/call", "'name':'a__echo','arguments':[]", 1, "'message':'params.arguments is no object'");
+    end();
+}
+
+static void many_tools(void **state)
+{
+    (void)state;
+    begin(210, "");
+    char *line = ask("tools/list", "", 1);
+    assert_true(strlen(line) < 1200);
+    assert_non_null(strstr(line, "216 in all"));
+    assert_null(strstr(line, "a__"));
+    free(line);
+    expect("tools/call", "'name':'search_tools','arguments':{'query':'archive an invoice'}", 1,
+           "{\\'tools\\':[{\\'name\\':\\'a__archive_invoice\\'");
+    expect("tools/call", "'name':'search_tools','arguments':{'query':'zzz'}", 1, "{\\'tools\\':[],\\'note\\'");
+    expect("tools/call", "'name':'search_tools','arguments':{'q':'zzz'}", 1, "'isError':true");
+    expect("tools/call", "'name':'call_tool','arguments':{'name':'a__add','arguments':{'a':2}}", 1, "{\\'a\\':2}");
+    expect("tools/call", "'name':'call_tool','arguments':{'name':'a__archive_invoice','arguments':{}}", 1,
+           "arguments.invoice_id is missing'}],'isError':true");
+    expect("tools/call", "'name':'call_tool','arguments':{'name':'a__none','arguments':{}}", 1,
+           "there is no tool of this name; search_tools finds names'}],'isError':true");
+    expect("tools/call", "'name':'call_tool','arguments':{'name':'a__add','arguments':7}", 1, "'isError':true");
+    expect("tools/call", "'name':'a__add','arguments':{'a':2}", 1, "{\\'a\\':2}");
+    end();
+    begin(2, ",\"deny\":[\"fail\"],\"defer\":true");
+    expect("tools/list", "", 1, "7 in all");
+    expect("tools/call", "'name':'call_tool','arguments':{'name':'a__fail','arguments':{}}", 1, "there is no tool");
+    end();
+}
+
+static void calls_end(void **state)
+{
+    (void)state;
+    begin(0, "");
+    expect("tools/call",
+           "'name':'a__slow','arguments':{'ms':300},'_meta':{'progressToken':'t','" MCP_META
+           "protocolVersion':'" MCP_MODERN "','" MCP_META "clientCapabilities':{}}",
+           0, "'text':'slept'");
+    buffer_put(&told, "", 1);
+    assert_string_equal(told.text, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{"
+                                   "\"progressToken\":\"t\",\"progress\":1,\"total\":2,\"message\":\"half done\"}}\n");
+    atomic_store(&is_stopped, 1);
+    char *line = ask("tools/call", "'name':'a__slow','arguments':{'ms':20000}", 1);
+    assert_string_equal(line, "");
+    free(line);
+    end();
+    begin(0, "");
+    expect("tools/call", "'name':'a__die'", 1, "'isError':true");
+    expect("tools/call", "'name':'a__echo','arguments':{}", 1, "'isError':true");
+    end();
+}
+
+int main(int argc, char **argv)
+{
+    if (child_is(argc, argv))
+        child_become(argc, argv);
+    if (argc == 3 && strcmp(argv[1], "serve") == 0)
+        return fake_serve(atoi(argv[2]));
+    const struct CMUnitTest tests[] = {cmocka_unit_test(both_eras), cmocka_unit_test(few_tools),
+                                       cmocka_unit_test(many_tools), cmocka_unit_test(calls_end)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
