@@ -39,7 +39,6 @@ void mcp_service_close(struct mcp_service *s)
 
 struct exchange {
     struct mcp_service *s;
-    struct mcp_peer *peer;
     const struct mcp_ask *ask;
     int is_modern;
     struct buffer *out;
@@ -101,7 +100,6 @@ static int initialize(const struct exchange *x)
     struct span asked = span_member(x->ask->m->params, "protocolVersion");
     struct buffer fields = {0};
     int is_known = asked.n > 2 && mcp_is_old(asked.text + 1, asked.n - 2);
-    atomic_store(&x->peer->is_old, 1);
     buffer_puts(&fields, "\"protocolVersion\":");
     buffer_put(&fields, is_known ? asked.text : "\"" MCP_OLD "\"", is_known ? asked.n : sizeof MCP_OLD + 1);
     buffer_puts(&fields, ",\"serverInfo\":");
@@ -185,7 +183,7 @@ static int check_revision(struct exchange *x)
     struct span meta = x->ask->m->meta, version = span_member(meta, MCP_META "protocolVersion");
     struct buffer data = {0};
     x->is_modern = version.n > 0;
-    if (!version.n && (atomic_load(&x->peer->is_old) || span_is(x->ask->m->method, "ping")))
+    if (!version.n && (x->ask->is_old || span_is(x->ask->m->method, "ping")))
         return 0;
     if (!version.n)
         return refuse(x, MCP_BAD_PARAMS,
@@ -206,9 +204,9 @@ static int check_revision(struct exchange *x)
     return 0;
 }
 
-int mcp_service_answer(struct mcp_service *s, struct mcp_peer *peer, const struct mcp_ask *ask, struct buffer *out)
+int mcp_service_answer(struct mcp_service *s, const struct mcp_ask *ask, struct buffer *out)
 {
-    struct exchange x = {s, peer, ask, 0, out};
+    struct exchange x = {s, ask, 0, out};
     if (span_is(ask->m->method, "initialize"))
         return initialize(&x);
     int code = check_revision(&x);

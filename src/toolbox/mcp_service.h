@@ -12,8 +12,6 @@
 #include "library/library.h"
 #include "mcp/mcp.h"
 
-#include <stdatomic.h>
-
 struct mcp_service;
 
 /* Both outlive the service; NULL: none. version: of stoker. -1: *err. */
@@ -21,13 +19,9 @@ int mcp_service_open(struct mcp_service **out, struct library *library, struct m
                      struct error *err);
 void mcp_service_close(struct mcp_service *s); /* NULL: nothing */
 
-/* A client's connection: 1 once it has opened with initialize. */
-struct mcp_peer {
-    atomic_int is_old;
-};
-
 struct mcp_ask {
     const struct message *m; /* a request */
+    int is_old;              /* 1: its connection was opened with initialize before */
     /* 1: the client wants no answer any more. Asked now and then while a tool runs. */
     int (*stopped)(void *arg);
     void (*tell)(void *arg, const struct buffer *line); /* a notification, while a tool runs */
@@ -36,6 +30,6 @@ struct mcp_ask {
 
 /* Appends the line of the answer to *out; nothing where the client wants none any more. May take as long as a tool takes. Returns the
  * code of an error of the protocol, or 0. Threads: any, several at a time. */
-int mcp_service_answer(struct mcp_service *s, struct mcp_peer *peer, const struct mcp_ask *ask, struct buffer *out);
+int mcp_service_answer(struct mcp_service *s, const struct mcp_ask *ask, struct buffer *out);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +19,14 @@ struct call {
     struct connection *of;
     char *line; /* its request, to which m points */
     struct message m;
+    int is_old;
     atomic_int is_cancelled;
     struct call *next;
 };
 
 struct connection {
     struct mcp_service *service;
-    struct mcp_peer peer;
+    int is_old;           /* it was opened with initialize; the reading thread's */
     pthread_mutex_t lock; /* stdout, calls */
     pthread_cond_t ended;
     struct call *calls; /* [n_call], in no order */
@@ -66,9 +68,9 @@ static void tell(void *arg, const struct buffer *line) { write_line(((struct cal
 
 static void answer(struct call *call)
 {
-    const struct mcp_ask ask = {&call->m, is_stopped, tell, call};
+    const struct mcp_ask ask = {&call->m, call->is_old, is_stopped, tell, call};
     struct buffer line = {0};
-    mcp_service_answer(call->of->service, &call->of->peer, &ask, &line);
+    mcp_service_answer(call->of->service, &ask, &line);
     if (line.failed)
         write_error(call->of, call->m.id, TOO_MANY, "there is no memory for the answer");
     else if (!is_stopped(call))
@@ -95,6 +97,7 @@ static struct call *call_make(struct connection *c, const char *line, size_t n)
     }
     memcpy(copy, line, n);
     call->of = c;
+    call->is_old = c->is_old;
     call->line = copy;
     message_read(&call->m, copy, n);
     return call;
@@ -154,6 +157,7 @@ static void take_request(struct connection *c, const char *line, size_t n, struc
     } else if (span_is(call->m.method, "tools/call") || span_is(call->m.method, "tools/list")) {
         start(c, call);
     } else {
+        c->is_old |= span_is(call->m.method, "initialize");
         answer(call);
         call_free(call);
     }

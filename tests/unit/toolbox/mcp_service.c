@@ -9,13 +9,14 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 
 #include <cmocka.h>
 
 static struct mcp_config config;
 static struct mcp *servers;
 static struct mcp_service *service;
-static struct mcp_peer peer;
+static int is_old;         /* the connection was opened with initialize */
 static struct buffer told; /* notifications */
 static atomic_int is_stopped;
 
@@ -29,7 +30,7 @@ static void begin(int more, const char *fields)
     assert_int_equal(mcp_config_parse(&config, "C", text, strlen(text), &err), 0);
     assert_int_equal(mcp_open(&servers, &config, "1", &err), 0);
     assert_int_equal(mcp_service_open(&service, NULL, servers, "1.2", &err), 0);
-    peer = (struct mcp_peer){0};
+    is_old = 0;
     atomic_store(&is_stopped, 0);
 }
 
@@ -70,8 +71,8 @@ static char *ask(const char *method, const char *params, int is_modern)
     buffer_puts(&line, "}}");
     message_read(&m, line.text, line.n);
     assert_int_equal(m.kind, MESSAGE_REQUEST);
-    const struct mcp_ask how = {&m, stopped, tell, NULL};
-    mcp_service_answer(service, &peer, &how, &out);
+    const struct mcp_ask how = {&m, is_old, stopped, tell, NULL};
+    mcp_service_answer(service, &how, &out);
     char *answer = strndup(out.n ? out.text : "", out.n);
     free(copy);
     buffer_free(&line);
@@ -112,6 +113,7 @@ static void both_eras(void **state)
     expect("initialize", "'protocolVersion':'2025-06-18'", 0, "'result':{'protocolVersion':'2025-06-18','serverInfo'");
     expect("initialize", "'protocolVersion':'3000'", 0, "'protocolVersion':'" MCP_OLD "'");
     expect("initialize", "'protocolVersion':7", 0, "'protocolVersion':'" MCP_OLD "'");
+    is_old = 1;
     expect("tools/list", "", 0, "'result':{'tools':[{'name':'a__add',");
     expect("tools/list", "", 1, "'resultType':'complete'");
     end();

@@ -1,0 +1,150 @@
+# stoker mcp: an MCP server over stdin and stdout: the library's tools, those of another server (stoker mcp again) behind two; clients of
+# both eras; lines that are wrong; calls that are cancelled; nothing is left behind.
+. tests/cli/harness
+
+lib=$dir/lib/
+mkdir "$dir/notes"
+printf '# Water\nBoil water for one minute to make it safe.\n\n## Filters\nA sand filter removes dirt, and no germs.\n' >"$dir/notes/water.md"
+"$stoker" library add "$dir/notes" --library "$lib" >"$dir/log" 2>&1 || fail "library add" "$(cat "$dir/log")"
+
+meta='"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}'
+id=0
+: >"$dir/in"
+ask() { # ask METHOD [PARAMS]: a request of 2026-07-28; its id is the next number
+    id=$((id + 1))
+    printf '{"jsonrpc":"2.0","id":%d,"method":"%s","params":{%s%s}}\n' $id "$1" "${2:+$2,}" "$meta" >>"$dir/in"
+}
+say() { printf '%s\n' "$1" >>"$dir/in"; }
+begin() {
+    id=0
+    : >"$dir/in"
+}
+answers() { # answers WHAT ID WANT: the line of this answer has it
+    grep -E "\"id\":$2," "$dir/out" | grep -Eq -- "$3" && pass || fail "$1" "answer $2 has no $3"
+}
+is_silent() { [ ! -s "$dir/err" ] && pass || fail "$1" "stderr is not empty"; }
+
+# ---- the library, without initialize ---------------------------------------------------------------------------------------
+ask server/discover
+ask tools/list
+ask tools/call '"name":"search_library","arguments":{"query":"safe water"}'
+ask no/such
+ask tools/call '"name":"search_library","arguments":{"q":"x"}'
+ask tools/call '"name":"search_tools","arguments":{"query":"x"}'
+run mcp --library "$lib"
+[ "$status" -eq 0 ] && pass || fail "mcp" "exit status $status"
+is_silent "mcp"
+answers "discover" 1 '"supportedVersions":\["2026-07-28"\].*search_library finds'
+answers "the tools" 2 '"tools":\[\{"name":"search_library",.*"readOnlyHint":true.*\{"name":"open_article",.*"ttlMs":[0-9]+,"cacheScope":"private"'
+answers "a search" 3 '"resultType":"complete".*"text":"\[1\] Water.*Boil water for one minute'
+answers "another method" 4 '"error":\{"code":-32601,"message":"There is no such method: no/such"'
+answers "arguments that are wrong" 5 '"text":"error: search_library takes .*"isError":true'
+answers "no other servers" 6 '"code":-32602,"message":"Unknown tool: search_tools"'
+
+# ---- clients of before ------------------------------------------------------------------------------------------------------
+begin
+say '{"jsonrpc":"2.0","id":"a","method":"ping"}'
+say '{"jsonrpc":"2.0","id":"b","method":"tools/list"}'
+say '{"jsonrpc":"2.0","id":"c","method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{}}}'
+say '{"jsonrpc":"2.0","method":"notifications/initialized"}'
+say '{"jsonrpc":"2.0","id":"d","method":"tools/call","params":{"name":"open_article","arguments":{"id":"notes:1:1"}}}'
+run mcp --library "$lib"
+answers "ping" '"a"' '"result":\{\}'
+answers "a list without a revision" '"b"' '"code":-32602,"message":"params._meta lacks .* begin with initialize"'
+answers "initialize" '"c"' '"result":\{"protocolVersion":"2025-06-18",.*"serverInfo":\{"name":"stoker"'
+answers "an article by its id" '"d"' '"content":\[\{"type":"text","text":"\[1\] Water'
+grep -q resultType "$dir/out" && fail "a client of before" "is answered in words of 2026-07-28" || pass
+
+# ---- lines that are wrong ---------------------------------------------------------------------------------------------------
+begin
+say '{"jsonrpc": "2.0", "id": 1, "method"'
+say ''
+say '[1]'
+say '{"jsonrpc":"2.0","id":5,"result":{}}'
+head -c 9000000 /dev/zero | tr '\0' x >>"$dir/in"
+say ''
+printf '\xff\xfe{\n' >>"$dir/in"
+ask tools/list
+printf '{"jsonrpc":"2.0","id":"last","method":"ping"}' >>"$dir/in" # no end of line
+run mcp --library "$lib"
+[ "$status" -eq 0 ] && [ "$(wc -l <"$dir/out")" -eq 6 ] && pass || fail "wrong lines" "not six answers"
+[ "$(grep -c '"id":null,"error":{"code":-32700' "$dir/out")" -eq 2 ] && pass || fail "wrong lines" "not two that are no JSON"
+grep -q '"id":null,"error":{"code":-32600,"message":"a line has 8 MiB at most"' "$dir/out" && pass || fail "a long line" "is not named"
+answers "behind wrong lines" 1 '"tools":\['
+answers "a line without its end" '"last"' '"result":\{\}'
+
+# ---- another server behind two tools: stoker itself -------------------------------------------------------------------------
+printf '{"mcpServers":{"docs":{"command":"%s","args":["mcp","--library","%s"],"defer":true},"lost":{"command":"%s/none"}}}\n' \
+    "$stoker" "$lib" "$dir" >"$dir/servers.json"
+begin
+ask tools/list
+ask tools/call '"name":"search_tools","arguments":{"query":"library passages"}'
+ask tools/call '"name":"call_tool","arguments":{"name":"docs__search_library","arguments":{"query":"germs"}}'
+ask tools/call '"name":"call_tool","arguments":{"name":"docs__search_library","arguments":{"limit":2}}'
+ask tools/call '"name":"call_tool","arguments":{"name":"docs__none","arguments":{}}'
+run mcp --mcp "$dir/servers.json"
+[ "$status" -eq 0 ] && grep -q '^MCP server docs: 2 tools$' "$dir/err" && grep -q 'lost' "$dir/err" && pass || fail "--mcp" "servers are not named"
+answers "two tools" 1 '"tools":\[\{"name":"search_tools",.*\{"name":"call_tool",[^]]*\]'
+grep -q '"name":"docs__' "$dir/out" && grep '"id":1,' "$dir/out" | grep -q docs__ && fail "two tools" "others are listed" || pass
+answers "a search of tools" 2 'docs__search_library'
+answers "a call of a found tool" 3 '"text":"\[1\] Water > Filters.*no germs'
+answers "arguments that do not fit" 4 '"text":"error: arguments.query is missing"\}\],"isError":true'
+answers "a tool that is not there" 5 'search_tools finds names"\}\],"isError":true'
+run mcp --mcp "$dir/servers.json" --library "$lib"
+answers "both" 1 '"name":"search_library".*"name":"search_tools"'
+sed 's/"defer":true/"defer":false/' "$dir/servers.json" >"$dir/shown.json"
+run mcp --mcp "$dir/shown.json"
+answers "tools that are not deferred" 1 '"tools":\[\{"name":"docs__search_library"'
+
+# ---- a call that is cancelled, or whose client goes; nothing is left -------------------------------------------------------
+printf 'echo $$ >"%s/pid"\nread -r line; printf %s\n' "$dir" \
+    "'{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"tools\":{}}}}\\n'" >"$dir/slow"
+printf 'while read -r line; do case $line in *tools/list*) id=${line#*\\"id\\":}; id=${id%%%%,*}; printf %s "$id" ;; *tools/call*) : >"%s/called" ;; *cancelled*) : >"%s/cancelled" ;; esac; done\n' \
+    "'{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{\"tools\":[{\"name\":\"wait\",\"inputSchema\":{\"type\":\"object\"}}]}}\\n'" "$dir" "$dir" >>"$dir/slow"
+printf '{"mcpServers":{"s":{"command":"sh","args":["%s/slow"]}}}\n' "$dir" >"$dir/slow.json"
+mkfifo "$dir/pipe"
+talk() { # talk: stoker mcp with a pipe on descriptor 3, a call under way
+    rm -f "$dir/called" "$dir/cancelled" "$dir/pid"
+    "$stoker" mcp --mcp "$dir/slow.json" <"$dir/pipe" >"$dir/out" 2>"$dir/err" &
+    pid=$!
+    exec 3>"$dir/pipe"
+    begin
+    ask tools/list
+    ask tools/call '"name":"s__wait","arguments":{}'
+    cat "$dir/in" >&3
+    wait_for $limit [ -e "$dir/called" ] && pass || fail "a slow call" "is not made"
+}
+gone() { ! kill -0 "$(cat "$dir/pid")" 2>/dev/null; }
+talk
+printf '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}\n' >&3
+wait_for $limit [ -e "$dir/cancelled" ] && pass || fail "a cancelled call" "its server is not told"
+printf '{"jsonrpc":"2.0","id":"p","method":"ping","params":{}}\n' >&3
+wait_for $limit grep -q '"id":"p"' "$dir/out" && pass || fail "behind a cancelled call" "nothing is answered"
+grep -q '"id":2,' "$dir/out" && fail "a cancelled call" "is answered" || pass
+exec 3>&-
+wait $pid && pass || fail "the end of stdin" "exit status $?"
+wait_for $limit gone && pass || fail "the end of stdin" "the server is left"
+talk
+exec 3>&-
+wait $pid && pass || fail "a client that goes in a call" "exit status $?"
+wait_for $limit gone && pass || fail "a client that goes in a call" "the server is left"
+talk
+kill -9 $pid
+wait $pid 2>/dev/null
+exec 3>&-
+wait_for $limit gone && pass || fail "SIGKILL" "the server is left"
+
+# ---- what cannot be ---------------------------------------------------------------------------------------------------------
+rm -f "$dir/in"
+run mcp --library "$dir/none/"
+is "no library" 1 "" "has no sources; stoker library add makes one$"
+run mcp --library nosuch --library "$lib"
+is "no such source" 1 "" "nosuch"
+echo '{' >"$dir/broken.json"
+run mcp --mcp "$dir/broken.json"
+is "CONFIG that is no JSON" 2 "" "^stoker mcp: --mcp $dir/broken.json"
+run mcp --mcp "$dir/none.json"
+is "no CONFIG" 1 "" "none.json: .*No such file"
+run mcp extra
+is "a word too many" 2 "" "extra"
+done_testing
