@@ -3,7 +3,6 @@
 #include "cli/common/flags.h"
 #include "cli/library/flags.h"
 #include "cli/mcp/stdio.h"
-#include "stoker.h"
 #include "toolbox/mcp_service.h"
 
 #include <signal.h>

@@ -1,5 +1,5 @@
-/* See arguments.h. Both texts are hostile: names are shown within bounds, nesting ends at DEEPEST, and behind WORK bytes of objects in which
- * names were looked up the rest passes. */
+/* See arguments.h. Both texts are hostile: names are shown within bounds, nesting ends at DEEPEST, and when names were looked up in WORK
+ * bytes of objects the rest passes. */
 #include "mcp/arguments.h"
 
 #include <math.h>

@@ -3,8 +3,9 @@
 . tests/cli/harness
 
 lib=$dir/lib/
+md=.md
 mkdir "$dir/notes"
-printf '# Water\nBoil water for one minute to make it safe.\n\n## Filters\nA sand filter removes dirt, and no germs.\n' >"$dir/notes/water.md"
+printf '# Water\nBoil water for one minute to make it safe.\n\n## Filters\nA sand filter removes dirt, and no germs.\n' >"$dir/notes/water$md"
 "$stoker" library add "$dir/notes" --library "$lib" >"$dir/log" 2>&1 || fail "library add" "$(cat "$dir/log")"
 
 meta='"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}'
