@@ -1,8 +1,10 @@
 /* links: mcp base
  *
  * Fuzz target: lines of MCP servers, and CONFIG. Every part of a message lies in its line; the text of a result ends; what is written of a
- * message's parts is a message again, of the same id; a file is taken or refused with a sentence. */
+ * message's parts is a message again, of the same id; arguments fit a schema, or are said not to; a file is taken or refused with a
+ * sentence. */
 #include "base/error.h"
+#include "mcp/arguments.h"
 #include "mcp/mcp.h"
 
 #include <assert.h>
@@ -29,6 +31,15 @@ static void write_again(const struct message *m)
     assert(again.kind == MESSAGE_RESULT || again.kind == MESSAGE_ERROR);
     assert(m->id.n == 0 || (again.id.n == m->id.n && memcmp(again.id.text, m->id.text, m->id.n) == 0));
     buffer_free(&out);
+}
+
+/* Either may be the other's schema. What does not fit is said within bounds. */
+static void hold_to(struct span schema, struct span arguments)
+{
+    struct buffer why = {0};
+    if (schema.n && arguments.n)
+        assert(arguments_fit(schema, arguments, &why) || (why.n > 9 && why.n < 4096));
+    buffer_free(&why);
 }
 
 static void read_config(const char *text, size_t n)
@@ -58,6 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (m.kind == MESSAGE_RESULT)
         mcp_result_text(m.result, "", &text);
     buffer_free(&text);
+    hold_to(m.params, m.result);
+    hold_to(m.result, m.params);
     read_config(line, size);
     return 0;
 }
