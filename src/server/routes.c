@@ -53,6 +53,7 @@ static const struct route routes[] = {
     {"GET", "/v1/library/article/*", own_library_article, 0},
     {"POST", "/v1/library/ticket", own_library_ticket, 0},
     {"GET", "/library/*", own_library_page, ROUTE_OPEN | ROUTE_FRAMED},
+    {"POST", "/mcp", own_mcp, 0},
     {"POST", "/api/pull", ollama_pull, 0},
     {"POST", "/api/create", own_not_supported, 0},
     {"POST", "/api/push", own_not_supported, 0},

@@ -19,6 +19,7 @@
 #include "server/http/refusal.h"
 #include "server/routes.h"
 #include "toolbox/library_tools.h"
+#include "toolbox/mcp_service.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -156,6 +157,15 @@ static void error_of_path(struct out *o, const char *path, const struct refusal 
 
 /* ---- the end --------------------------------------------------------------------------------------------------------------- */
 
+/* What it holds of passages is of what requests may take, and so is the rest of it. */
+static void close_tools(struct server *s)
+{
+    struct reqmem_account last = {.of = &s->memory};
+    reqmem_enter(&last, 0);
+    mcp_service_close(s->tools);
+    reqmem_leave();
+}
+
 /* Whoever lets go of the server last closes it. */
 static void release(struct running *r)
 {
@@ -165,6 +175,7 @@ static void release(struct running *r)
     spool_close(&r->server.spool);
     vectors_close(&r->server.vectors);
     pages_close(r->server.pages);
+    close_tools(&r->server);
     if (r->server.library)
         library_close(r->server.library);
     free(r->server.library);
@@ -447,6 +458,18 @@ static int open_library(struct server *s, struct stoker_error *err)
     return fail(err, why.code == ERR_MEMORY ? STOKER_ERR_MEMORY : STOKER_ERR_IO, "%s", why.text);
 }
 
+static int open_tools(struct server *s, struct stoker_error *err)
+{
+    struct reqmem_account first = {.of = &s->memory};
+    struct error why = {0};
+    if (!s->library)
+        return 0;
+    reqmem_enter(&first, 0);
+    int failed = mcp_service_open(&s->tools, s->library, NULL, stoker_version(), &why);
+    reqmem_leave();
+    return failed ? fail(err, STOKER_ERR_MEMORY, "%s", why.text) : 0;
+}
+
 /* ---- life ------------------------------------------------------------------------------------------------------------------ */
 
 static void release_server(struct server *s) { release((struct running *)s); }
@@ -489,7 +512,7 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
     if (stoker_plan(&plan, s->opt.model, &s->opt.engine, err)) /* before anybody is told where it listens */
         return -1;
     reqmem_init(&s->memory, large_bytes(&s->opt) + kept_bytes(&s->opt), kept_bytes(&s->opt));
-    if (name_models(s, err))
+    if (name_models(s, err) || open_tools(s, err))
         return -1;
     return open_event(&r->wake, err);
 }

@@ -33,6 +33,7 @@ void own_library_search(struct http_exchange *x);
 void own_library_article(struct http_exchange *x);
 void own_library_ticket(struct http_exchange *x); /* library_page.c */
 void own_library_page(struct http_exchange *x);
+void own_mcp(struct http_exchange *x);           /* mcp.c */
 void own_not_supported(struct http_exchange *x); /* 501 */
 
 #endif

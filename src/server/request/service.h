@@ -99,8 +99,9 @@ struct server {
     int64_t started;         /* seconds since 1970: "created" of models */
     struct stoker_plan plan; /* once ready */
 
-    struct library *library; /* NULL: none */
-    struct pages *pages;     /* of it: its thread is who has entered the library (library/pages/pages.h) */
+    struct library *library;   /* NULL: none */
+    struct mcp_service *tools; /* of it, for MCP clients */
+    struct pages *pages;       /* of it: its thread is who has entered the library (library/pages/pages.h) */
     struct tickets tickets;
     struct vectors vectors;
     struct spool spool; /* of recorded rows */
