@@ -5,12 +5,12 @@
 #
 #     sh bench/against_laws.sh [MODEL.gguf]
 #
-# The slow build waits, after each step of the model, for that share of the time that the step took. FLAGS (-t 1 -p 1000 -n 0 -r 3) are
-# of both builds.
+# The slow build computes, after each step of the model, for that share of the processor time that the step took. FLAGS (-t 1 -p 1000
+# -n 0) are of both builds.
 set -u
 export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
-model=${1:-models/ember/ember.gguf} runs=${RUNS:-20} delay=${DELAY:-5} busy=${BUSY:-2} flags=${FLAGS:--t 1 -p 1000 -n 0 -r 3}
+model=${1:-models/ember/ember.gguf} runs=${RUNS:-20} delay=${DELAY:-5} busy=${BUSY:-2} flags=${FLAGS:--t 1 -p 1000 -n 0}
 case $model in /*) ;; *) model=$PWD/$model ;; esac
 work=$(mktemp -d) || exit 1
 beside=''
@@ -19,15 +19,26 @@ trap '[ -z "$beside" ] || kill $beside; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
 git archive HEAD | tar -xf - -C "$work" || exit 1
+cat >"$work/ran" <<END
+
+static double ran(void) /* planted: seconds of this thread; what it waited for a core is no part of a step */
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+END
 cat >"$work/delay" <<END
-    { /* planted: the step took longer */
-        double now = clock_seconds(), until = now + (now - begin) * $delay / 100.0;
-        while (clock_seconds() < until)
-            ;
-    }
+    double now = ran(), until = now + (now - before) * $delay / 100.0;
+    while (ran() < until)
+        ;
 END
 make -s -C "$work" BUILD=plain plain/stoker >"$work/log" 2>&1 || { tail "$work/log" && exit 1; }
-sed -i "/^    model_forward(s->session->model, &p.batch);/r $work/delay" "$work/src/engine/step/schedule.c"
+step=$work/src/engine/step/schedule.c
+sed -i -e "/^    model_forward(s->session->model, &p.batch);/{
+s/^/    double before = ran();\n/
+r $work/delay
+}" -e "/^#include <string.h>/r $work/ran" "$step"
 make -s -C "$work" BUILD=slow slow/stoker >"$work/log" 2>&1 || { tail "$work/log" && exit 1; }
 cmp -s "$work/plain/stoker" "$work/slow/stoker" && echo "the delay was not planted" >&2 && exit 1
 

@@ -19,6 +19,7 @@ END
 build_that fast 's/"avg_ns":[0-9]*/"avg_ns":1/'
 build_that slow 's/"avg_ns":[0-9]*/"avg_ns":99000000000000/'
 build_that waits 's/"samples_ns":\[[0-9]*/"samples_ns":[2000000000/; s/"avg_ns":[0-9]*/"avg_ns":2000000000/; s/"samples_waited_ns":\[[0-9]*/"samples_waited_ns":[1999999999/'
+build_that once 's/"samples_ns":\[[^]]*\]/"samples_ns":[99000000000000,1]/; s/"avg_ns":[0-9]*/"avg_ns":99000000000000/; s/"samples_waited_ns":\[[^]]*\]/"samples_waited_ns":[0,0]/'
 build_that untold 's/"avg_ns":[0-9]*/"avg_ns":2000000000/; s/"samples_waited_ns":\[[0-9]*\],//'
 build_that wrong 's/"logits":"..../"logits":"zzzz/'
 build_that old 's/--digest/--nothing/; s/--no-roofs/--nothing/'
@@ -43,6 +44,12 @@ if [ -r /proc/self/schedstat ]; then
     one="--memory max -t 1 -p 8 -n 0 --pairs 5 --effect 100 --root $dir/no"
     run bench "$model" $one --against-binary "$dir/waits" -o jsonl
     is "a build that waited for a core" 0 '"verdict":"faster",.*"without_waits":true' ""
+    grep -q '^bench --no-roofs -r 9 .* -o json$' "$dir/waits.calls" && pass || fail "a short test" "is not repeated nine times"
+    run bench "$model" $one --against-binary "$dir/once" -o jsonl
+    is "one slow repetition" 0 '"verdict":"faster",.*"without_waits":true' ""
+    rm -f "$dir/once.calls"
+    run bench "$model" $one -r 2 --against-binary "$dir/once" -o jsonl
+    grep -q ' -r 2 .*-o json$' "$dir/once.calls" && pass || fail "-r 2" "does not stand"
     run bench "$model" $one --against-binary "$dir/untold" -o jsonl
     is "a build that does not tell" 0 '"verdict":"slower",.*"without_waits":false' ""
     run bench "$model" $one --no-roofs -o jsonl

@@ -10,11 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    PAIRS_OURS = 20,
-    PAIRS_PEERS = 10,
-    MORE = 5
-}; /* pairs of a comparison, if not given; those that are added at a time */
+/* Pairs of a comparison, if not given; those that are added at a time. */
+enum { PAIRS_OURS = 20, PAIRS_PEERS = 10, MORE = 5 };
+#define RUN_SECONDS 1.0 /* that repetitions of all tests fill, where a run is the least of them */
 
 static int same_test(const struct side_test *a, const struct side_test *b)
 {
@@ -60,9 +58,7 @@ static int run(const struct experiment *e, const struct side *s, double seconds[
                     "stoker bench: A and B do not measure the same tests; give flags of tests without --against\n");
             return -1;
         }
-        seconds[t] = rows.test[i].seconds;
-        if (e->without_waits && rows.test[i].waited > 0 && rows.test[i].waited < seconds[t])
-            seconds[t] -= rows.test[i].waited;
+        seconds[t] = e->without_waits && rows.test[i].running >= 0 ? rows.test[i].running : rows.test[i].seconds;
     }
     return 0;
 }
@@ -181,8 +177,19 @@ static int all_tell_waits(const struct side_rows *rows)
 {
     int all = rows->n > 0;
     for (int i = 0; i < rows->n; i++)
-        all &= rows->test[i].waited >= 0;
+        all &= rows->test[i].running >= 0;
     return all;
+}
+
+/* As many as fill RUN_SECONDS without waits. */
+static int choose_repetitions(const struct side_rows *rows)
+{
+    double once = 0;
+    for (int i = 0; i < rows->n; i++)
+        once += rows->test[i].running;
+    return once * SIDE_REPETITIONS <= RUN_SECONDS ? SIDE_REPETITIONS
+           : once * 2 > RUN_SECONDS               ? 1
+                                                  : (int)(RUN_SECONDS / once);
 }
 
 /* A run of B that is not counted either. */
@@ -194,6 +201,11 @@ static int choose_time(struct experiment *e)
     if (side_run(&e->b, &of_b))
         return -1;
     e->without_waits = all_tell_waits(&of_b);
+    if (e->without_waits) {
+        int n = choose_repetitions(&e->tests);
+        side_repeat(&e->a, n);
+        side_repeat(&e->b, n);
+    }
     return 0;
 }
 

@@ -35,7 +35,7 @@ struct experiment {
     struct side a, b;
     struct side_rows tests; /* of A's first run */
     const char *outputs;    /* "equal", "unequal", "not compared" */
-    int without_waits;      /* 1: seconds are without those that a run waited for a core, which both sides tell */
+    int without_waits;      /* 1: seconds are of the least repetition, without its waits for a core */
     struct series with_self, with_b;
     struct eval_pairs aa[SIDE_TESTS], ab[SIDE_TESTS];
     double pressure[PRESSURES]; /* shares of the time of all runs; below 0: not known */

@@ -1,5 +1,5 @@
-/* See side.h. A is this program with the flags of the comparison taken out, one repetition a run unless -r is given, and rows as JSON, in
- * which stoker and llama-bench name the same things alike. */
+/* See side.h. A is this program with the flags of the comparison taken out, one repetition a run unless the comparison or -r asks for
+ * more, and rows as JSON, in which stoker and llama-bench name the same things alike. */
 #include "cli/bench/side.h"
 
 #include "base/utf8.h"
@@ -194,6 +194,17 @@ int side_make_peer(struct side *s, const struct side *a, const char *peer, const
     return 0;
 }
 
+/* The first -r is that of side_make_a(); one that was given stands behind it, and is obeyed. */
+void side_repeat(struct side *s, int n)
+{
+    static const char *const numbers[SIDE_REPETITIONS] = {"1", "2", "3", "4", "5", "6", "7", "8", "9"};
+    int i = 0;
+    while (i < s->n && strcmp(s->word[i], "-r") != 0)
+        i++;
+    if (i + 1 < s->n)
+        s->word[i + 1] = numbers[n - 1];
+}
+
 void side_free(struct side *s)
 {
     free(s->owned);
@@ -217,13 +228,22 @@ static int run_with(struct child *c, const struct side *s, const char *const *mo
 
 static int whole(const json_t *row, const char *key) { return (int)json_integer_value(json_object_get(row, key)); }
 
-static double waited_of(const json_t *row)
+/* What other programs take of caches and of time between two ticks is in no wait: the least repetition has the least of it. */
+static double running_of(const json_t *row)
 {
-    const json_t *samples = json_object_get(row, "samples_waited_ns"), *ns;
-    double sum = 0;
-    size_t i, n = json_array_size(samples);
-    json_array_foreach(samples, i, ns) sum += json_number_value(ns);
-    return n > 0 ? sum / (double)n / 1e9 : -1;
+    const json_t *samples = json_object_get(row, "samples_ns"), *waits = json_object_get(row, "samples_waited_ns"), *ns;
+    double least = -1;
+    size_t i;
+    if (json_array_size(waits) != json_array_size(samples))
+        return -1;
+    json_array_foreach(samples, i, ns)
+    {
+        double whole = json_number_value(ns) / 1e9, waited = json_number_value(json_array_get(waits, i)) / 1e9;
+        double running = waited > 0 && waited < whole ? whole - waited : whole;
+        if (least < 0 || running < least)
+            least = running;
+    }
+    return least;
 }
 
 static void take_row(struct side_rows *out, const json_t *row)
@@ -234,7 +254,7 @@ static void take_row(struct side_rows *out, const json_t *row)
     if (!(ns > 0) || out->n == SIDE_TESTS)
         return;
     out->test[out->n++] = (struct side_test){whole(row, "n_prompt"), whole(row, "n_gen"), whole(row, "n_depth"),
-                                             ns / 1e9, waited_of(row)};
+                                             ns / 1e9, running_of(row)};
     out->n_threads = whole(row, "n_threads");
     snprintf(out->kv, sizeof out->kv, "%s", kv ? kv : "f16");
     snprintf(out->model, sizeof out->model, "%s", model ? model : "");

@@ -4,7 +4,7 @@
 
 #include <limits.h>
 
-enum { SIDE_TESTS = 16, SIDE_WORDS = 512, SIDE_SHOWN = 2048 };
+enum { SIDE_TESTS = 16, SIDE_WORDS = 512, SIDE_SHOWN = 2048, SIDE_REPETITIONS = 9 };
 
 struct side {
     const char *word[SIDE_WORDS + 1]; /* [n], then NULL: the command line */
@@ -22,7 +22,7 @@ struct side_rows {
     struct side_test {
         int n_prompt, n_gen, n_depth;
         double seconds; /* of one repetition, on average */
-        double waited;  /* of them without a core; below 0: it does not tell */
+        double running; /* of the repetition that had a core for the least time: how long; below 0: it does not tell */
     } test[SIDE_TESTS];
     int n_threads;
     char kv[16]; /* type of keys and values */
@@ -35,6 +35,8 @@ int side_make_a(struct side *s, const char *model, int argc, char **argv);
 int side_make_settings(struct side *s, const struct side *a, const char *settings);
 int side_make_binary(struct side *s, const struct side *a, const char *binary);
 int side_make_peer(struct side *s, const struct side *a, const char *peer, const struct side_rows *of_a);
+/* How many repetitions its runs have from now on; a number that was given with -r stands. 1 to SIDE_REPETITIONS. */
+void side_repeat(struct side *s, int n);
 void side_free(struct side *s);
 
 /* Runs it once. */
