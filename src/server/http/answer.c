@@ -25,6 +25,7 @@ static const char *reason(int status)
         int status;
         const char *text;
     } reasons[] = {{200, "OK"},
+                   {202, "Accepted"},
                    {204, "No Content"},
                    {302, "Found"},
                    {400, "Bad Request"},

@@ -56,7 +56,7 @@ const struct route *http_route_find(const struct http_app *app, const char *meth
     return found;
 }
 
-static const int statuses[STATUS_MOST] = {200, 204, 302, 400, 401, 403, 404, 405, 408,
+static const int statuses[STATUS_MOST] = {200, 202, 204, 302, 400, 401, 403, 404, 405, 408,
                                           409, 413, 414, 415, 429, 431, 500, 501, 503};
 
 int http_status_at(size_t i) { return i < STATUS_MOST ? statuses[i] : 0; }
