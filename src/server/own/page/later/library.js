@@ -104,8 +104,8 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
     return [...out, part.slice(at), from + SHOWN < text.length ? '…' : ''];
   }
   function resultItem(r, words) {
-    const title = r.heading.length ? r.heading : [r.title];
-    return element('li', { data: { testid: 'library-result' } }, element('h3', {}, linkTo(r.url, title.join(' > '), {}, title.join(' › '))), element('p', { className: 'passage' }, ...passage(r.text, words)), element('p', { className: 'hint', textContent: [r.source, r.date].filter(Boolean).join(' · ') }));
+    const title = r.heading.length ? r.heading.join(' > ') : r.title;
+    return element('li', { data: { testid: 'library-result' } }, element('h3', {}, linkTo(r.url, title, {}, title)), element('p', { className: 'passage' }, ...passage(r.text, words)), element('p', { className: 'hint', textContent: [r.source, r.date].filter(Boolean).join(' · ') }));
   }
   async function search() {
     const text = query.value.trim(), signal = ask();
