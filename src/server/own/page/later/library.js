@@ -252,9 +252,10 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
     load, hears, cited, show,
     fields: () => (isThere && isOn ? { library: true } : {}),
     // The server has a library.
-    start() {
+    async start() {
       if (isThere) return;
       isThere = true;
+      await lazy.style('library.css').catch(() => {});
       place.append(finder, article);
       $('library').append(place);
       $('open-library').hidden = false;
