@@ -105,7 +105,7 @@ skipped=0
 : >library.log
 if [ -x "$chromium" ]; then
     mkdir notes
-    printf '# Rope ferry\n\nA ferry hangs on a rope across the river.\n\n## Care\n\nThe rope is greased every month.\n' >notes/ferry.md
+    printf '# Rope ferry\n\nA ferry hangs on a rope across the river.\n\n## Care\n\nThe rope is greased every month.\n' >notes/ferry."md"
     node zim.mjs crossings.zim
     "$stoker" library add crossings.zim --library db >add.log 2>&1
     echo key-of-the-page >keys

@@ -30,7 +30,7 @@ function madeUp() {
   };
 }
 
-export function registerLibraryTests({ browser, outside, errors, OUT }) {
+export function registerLibraryTests({ browser, outside, reached, errors, OUT }) {
   let p, sent = []; // bodies of chats
 
   const enter = async q => {
@@ -42,7 +42,8 @@ export function registerLibraryTests({ browser, outside, errors, OUT }) {
     const context = await browser.newContext({ viewport: { width, height }, ...rest }), q = await context.newPage();
     await context.addInitScript(madeUp);
     q.on('request', r => {
-      if (!r.url().startsWith(BASE) && !/^(data|blob|about):/.test(r.url())) outside.push(r.url());
+      // What the archive's pages want of http://outside.invalid/ is told here though the browser refuses it: whether it goes out, `reached` says.
+      if (!r.url().startsWith(BASE) && !/^(data|blob|about|http:\/\/outside\.invalid\/)/.test(r.url())) outside.push(r.url());
       if (r.url().endsWith('v1/chat/completions')) sent.push(JSON.parse(r.postData()));
     });
     q.on('console', m => { if (m.type() === 'error' && !HINDERED.test(m.text())) errors.push(m.text()); });
@@ -80,6 +81,19 @@ export function registerLibraryTests({ browser, outside, errors, OUT }) {
   };
   // An answer whose text only this one can be, at the model's temperature of 0.
   const saying = (q, text) => q.evaluate(s => localStorage.setItem('stoker.settings', s), JSON.stringify({ temperature: '0', seed: '1', format: 'json_schema', schema: JSON.stringify({ const: text }) }));
+  // An answer of a conversation that comes from a file; what is no lookup and no source is left out.
+  const fromFile = async q => {
+    const lookups = [{ type: 'search', subject: 'weeds', found: 1 }, { type: 'search', subject: 'cut off' }, { type: 'search' }, null], kept = [{ n: 1, title: 'Stone bridge > Care', url: '/library/crossings/Stone_bridge#care' }, { n: '2', title: 'x', url: 'y' }, { n: 3 }, null];
+    const conversation = { id: 'from-a-file', title: 'From a file', turns: [{ id: 'u', parent: null, role: 'user', text: 'How?' }, { id: 'm', parent: 'u', role: 'assistant', text: 'By hand [1], not [2].', lookups, sources: kept }] };
+    if (!await q.getByTestId('chats').isVisible()) await q.getByRole('button', { name: 'Conversations' }).click();
+    await q.getByTestId('import-file').setInputFiles({ name: 'kept.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify({ format: 'stoker-conversations', version: 1, conversations: [conversation] })) });
+    await q.getByTestId('conversation').getByText('From a file').click(PATIENT);
+    const m = q.locator(assistant).last();
+    await m.getByTestId('source').waitFor(PATIENT);
+    eq(await m.getByTestId('lookup').allTextContents(), ['Searched for “weeds”: 1 passage', 'Searched for “cut off”: stopped'], 'lookups');
+    eq(await m.getByTestId('source').allTextContents(), ['[1]Stone bridge > Care crossings'], 'sources');
+    return m;
+  };
   const library = (name, run, options) => test(`library: ${name}`, async () => {
     if (p === undefined) {
       const has = (await ask('/props')).library;
@@ -88,6 +102,7 @@ export function registerLibraryTests({ browser, outside, errors, OUT }) {
         eq([await p.getByTestId('open-library').isVisible(), await p.getByTestId('library-switch').count()], [false, 0], 'shown without a library');
         await p.keyboard.press('Alt+KeyL');
         eq(await p.getByTestId('library').isVisible(), false, 'Alt-L');
+        eq(await (await fromFile(p)).locator('a').count(), 0, 'links that lead nowhere');
         await p.context().close();
         p = null;
         return;
@@ -267,6 +282,13 @@ export function registerLibraryTests({ browser, outside, errors, OUT }) {
     eq(errors.splice(before).filter(e => !/404/.test(e)), [], 'errors beside that of the status');
     await p.getByTestId('library-back').click();
   });
+  library('an answer that comes from a file', async () => {
+    const q = await fresh(), m = await fromFile(q);
+    eq(await m.locator('a').allTextContents(), ['[1]', 'Stone bridge > Care'], 'links');
+    await m.getByTestId('citation').click();
+    await inFrame(q, '#care');
+    await q.context().close();
+  });
   library('keyboard and readers reach all of it', async () => {
     await find(p, 'bridge');
     const reached = new Set(), wanted = await p.getByTestId('library').locator('button:visible, input:visible, a[href]:visible').count();
@@ -326,4 +348,11 @@ export function registerLibraryTests({ browser, outside, errors, OUT }) {
       await q.context().close();
     }
   }, { timeout: 180 });
+  library('nothing of an archive goes elsewhere', async () => {
+    eq(reached, [], 'outside');
+    const context = await browser.newContext(), q = await context.newPage();
+    await q.goto('http://outside.invalid/heard');
+    eq(reached[0], '/heard', 'who would have heard of it');
+    await context.close();
+  });
 }

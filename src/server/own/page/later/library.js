@@ -187,9 +187,9 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
   /* ---- answers ---- */
 
   const quoted = l => (l.type === 'search' ? `“${l.subject}”` : l.subject);
-  function wordsOf(l) {
-    if (l.found === undefined) return `${l.type === 'search' ? 'Searching for' : 'Opening'} ${quoted(l)}`;
-    return `${l.type === 'search' ? 'Searched for' : 'Opened'} ${quoted(l)}: ${l.found ? several(l.found, 'passage') : 'nothing found'}`;
+  function wordsOf(l, still) {
+    if (l.found === undefined && still) return `${l.type === 'search' ? 'Searching for' : 'Opening'} ${quoted(l)}`;
+    return `${l.type === 'search' ? 'Searched for' : 'Opened'} ${quoted(l)}: ${l.found === undefined ? 'stopped' : l.found ? several(l.found, 'passage') : 'nothing found'}`;
   }
   const titleOf = (t, id) => t.sources.find(s => String(s.n) === id)?.title || id;
 
@@ -205,7 +205,7 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
       for (const { n, title, url } of given) if (!t.sources.some(s => s.n === n)) t.sources.push({ n, title, url });
     }
     view.progress(begins ? null : p => p.say('Reading what was found'));
-    say(wordsOf(t.lookups[t.lookups.length - 1]));
+    say(wordsOf(t.lookups[t.lookups.length - 1], begins));
   }
   // What the server says that the answer cites, by places in code points.
   function cited(t, annotations) {
@@ -240,7 +240,7 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
     lazy.style('library.css').catch(() => {});
     if (!view.lookups) view.text.before(view.lookups = element('ul', { className: 'lookups', data: { testid: 'lookups' } }));
     if (!view.sources) view.text.after(view.sources = element('ol', { className: 'sources', ariaLabel: 'Sources', data: { testid: 'sources' } }));
-    view.lookups.replaceChildren(...t.lookups.map((l, i) => element('li', { className: still && l.found === undefined && i === t.lookups.length - 1 ? 'waiting' : '', textContent: wordsOf(l), data: { testid: 'lookup' } })));
+    view.lookups.replaceChildren(...t.lookups.map((l, i) => element('li', { className: still && l.found === undefined && i === t.lookups.length - 1 ? 'waiting' : '', textContent: wordsOf(l, still), data: { testid: 'lookup' } })));
     link(view.text, t);
     const named = t.sources.filter(s => t.text.includes(`[${s.n}]`));
     if (!still) t.sources = named;
