@@ -117,7 +117,7 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
     }
     tell('Searching');
     try {
-      const r = await (await call('v1/library/search', { body: { query: text, limit: RESULTS }, signal })).json(), words = text.match(/[\p{L}\p{N}]+/gu) || [];
+      const r = await (await call('v1/library/search', { body: { query: text, limit: RESULTS }, signal })).json(), words = (text.match(/[\p{L}\p{N}]+/gu) || []).slice(0, 64);
       listed = 'results';
       list.ariaLabel = 'Results';
       list.replaceChildren(...r.results.map(x => resultItem(x, words)));
@@ -163,11 +163,10 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
     try {
       const [frame, label] = frameOf(await reach(url, signal), title, name);
       head.append(label, element('span', { className: 'hint', textContent: name }));
-      article.replaceChildren(head, frame);
-      leave.focus();
+      article.lastElementChild.replaceWith(frame);
       say(`${title}, from ${name}`);
     } catch (e) {
-      if (!ended(e)) article.replaceChildren(head, element('p', { className: 'problem', role: 'alert', textContent: e.message, data: { testid: 'library-problem' } }));
+      if (!ended(e)) article.lastElementChild.replaceWith(element('p', { className: 'problem', role: 'alert', textContent: e.message, data: { testid: 'library-problem' } }));
     }
   }
   article.addEventListener('keydown', e => { if (e.key === 'Escape') { e.stopPropagation(); back(); } });
@@ -217,6 +216,8 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
     t.sources = out;
   }
 
+  const citation = (s, text) => (isThere ? linkTo(s.url, s.title, { className: 'cite', title: s.title, ariaLabel: `Source ${s.n}: ${s.title}`, data: { testid: 'citation', n: s.n } }, text) : element('span', { className: 'cite', title: s.title }, text));
+
   // Numbers of known sources become links; others, and those in code, formulas and links, stay what they are.
   function link(root, t) {
     const known = new Map(t.sources.map(s => [s.n, s])), walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT), texts = [];
@@ -224,7 +225,7 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
     for (const node of texts) {
       const parts = node.data.split(/(\[[1-9]\d{0,5}\])/).map((part, i) => {
         const s = i % 2 && known.get(Number(part.slice(1, -1)));
-        return s ? isThere ? linkTo(s.url, s.title, { className: 'cite', title: s.title, ariaLabel: `Source ${s.n}: ${s.title}`, data: { testid: 'citation', n: s.n } }, part) : element('span', { className: 'cite', title: s.title }, part) : part;
+        return s ? citation(s, part) : part;
       });
       if (parts.some(p => typeof p !== 'string')) node.replaceWith(...parts);
     }
