@@ -1,6 +1,6 @@
 #!/bin/bash
 # Real clients against stoker serve with the embedded model: the suites of tests/clients, the official SDKs in a browser among them
-# (browser.mjs), and the page (web.mjs); the suites again with --draft off and with drafts in every step, whose answers must be the same;
+# (browser.mjs), and the page (web.mjs), its part of the library too, with and without a key; the suites again with --draft off and with drafts in every step, whose answers must be the same;
 # and embeddings.mjs against servers of embedding models.
 #
 # Needs node >= 18, npm, the packages of the suites' lock file, which npm installs outside the repository, and Chromium
@@ -100,7 +100,33 @@ grep '^FAIL' embeddings.log
 echo "$(grep -c '^ok ' embeddings.log) passed, $(grep -c '^FAIL' embeddings.log) failed" >>embeddings.log
 echo "embeddings: $(tail -n 1 embeddings.log)"
 
+# The page beside a library: an archive whose pages try what they may not, and a folder. Its HTML needs libxml2.
 skipped=0
+: >library.log
+if [ -x "$chromium" ]; then
+    mkdir notes
+    printf '# Rope ferry\n\nA ferry hangs on a rope across the river.\n\n## Care\n\nThe rope is greased every month.\n' >notes/ferry."md"
+    node zim.mjs crossings.zim
+    "$stoker" library add crossings.zim --library db >add.log 2>&1
+    echo key-of-the-page >keys
+    if grep -q "libxml2, which this system lacks" add.log; then
+        echo "skipped: the page beside a library: libxml2 is not installed"
+        skipped=1
+    elif "$stoker" library add notes --library db >>add.log 2>&1; then
+        for key in '' "$(cat keys)"; do
+            starts --ctx 8192 --memory 1G --seed 2 --library db/ ${key:+--api-key-file keys}
+            BASE_URL=$url API_KEY=$key CHROMIUM=$chromium OUT=pictures PATIENCE=5 ONLY='^(library:|no outside)' node run.mjs web >one.log 2>&1 || echo "FAIL status $?" >>one.log
+            sed "s/^\(ok\|FAIL\|skip\) */&${key:+with a key: }/" one.log >>library.log
+            ends
+        done
+    else
+        echo "FAIL stoker library add: $(tail -n 1 add.log)" >library.log
+    fi
+fi
+grep '^FAIL' library.log
+echo "$(grep -c '^ok ' library.log) passed, $(grep -c '^FAIL' library.log) failed" >>library.log
+echo "library: $(tail -n 1 library.log)"
+
 if [ -x "$chromium" ]; then
     STOKER=$stoker CHROMIUM=$chromium node browser.mjs >browser.log 2>&1
     grep '^FAIL' browser.log
@@ -112,7 +138,7 @@ else
 fi
 # Each log ends with its counts; one that does not has broken off.
 passed=0 failed=0
-for log in suites.log drafts.log web.log browser.log embeddings.log; do
+for log in suites.log drafts.log web.log library.log browser.log embeddings.log; do
     set -- $(tail -n 1 $log | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
     passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1}))
 done

@@ -165,7 +165,7 @@ int main(int argc, char **argv)
     printf("static const unsigned char page_data[] = {");
     print_bytes((const unsigned char *)page, n_page);
     print_parts(argv + 2, (size_t)argc - 2, hashes, sizeof hashes);
-    printf("static const char page_policy[] =\n    \"default-src 'none'; connect-src 'self'; img-src data:; font-src "
+    printf("static const char page_policy[] =\n    \"default-src 'none'; connect-src 'self'; frame-src 'self'; img-src data:; font-src "
            "'self'; style-src "
            "'unsafe-inline'; \"\n"
            "    \"script-src 'sha256-%s'%s; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\";\n",

@@ -47,6 +47,10 @@ found=$(echo "$hashes" | tail -n +2 | while read -r hash; do
 done)
 [ "$wanted" = "$found" ] && pass || fail "the hashes of the parts" "differ from what they are"
 
+# What the page may load, beside its scripts: its own server's, and frames of it alone (articles of the library).
+policy=$(awk '/page_policy\[\]/ { on = 1; next } on { print } /;$/ { if (on) exit }' "$header" | tr -d '\n"' | sed "s/script-src [^;]*/script-src X/; s/  */ /g; s/^ //")
+[ "$policy" = "default-src 'none'; connect-src 'self'; frame-src 'self'; img-src data:; font-src 'self'; style-src 'unsafe-inline'; script-src X; base-uri 'none'; form-action 'none'; frame-ancestors 'none';" ] && pass || fail "the policy" "is $policy"
+
 # Nothing is fetched from elsewhere: no attribute has an outside address.
 grep -qiE "(src|href)[[:space:]]*=[[:space:]]*[\"']?(https?:)?//" "$page" && fail "the document" "refers to another place" || pass
 grep -lE "innerHTML|insertAdjacentHTML" $sources/*.js $sources/later/*.js | grep -vE '/(panel|turn_view|later/anatomy)\.js$' | grep -q . && fail "the sources" "write markup where text would do" || pass

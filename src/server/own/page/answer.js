@@ -19,6 +19,7 @@ const answering = (() => {
     if (chunk.usage) facts.usage = chunk.usage;
     for (const f of ['timings', 'steer', 'seed']) if (chunk[f] !== undefined) facts[f] = chunk[f];
     if (chunk.prompt_progress?.total > 0) view.progress(p => p.prompt(chunk.prompt_progress));
+    if (chunk.library_event) library.now()?.hears(t, view, chunk.library_event);
     const c = chunk.choices?.[0], d = c?.delta;
     if (!c) return;
     facts.n = (facts.n || 0) + 1;
@@ -26,6 +27,7 @@ const answering = (() => {
     if (d?.reasoning_content) { t.reasoning += d.reasoning_content; facts.thinking ||= performance.now(); view.progress(p => p.say('Thinking')); }
     if ((d?.content || d?.tool_calls) && facts.thinking && t.thoughtFor === undefined) t.thoughtFor = (performance.now() - facts.thinking) / 1000;
     if (d?.content) t.text += d.content;
+    if (d?.annotations && t.lookups) library.now()?.cited(t, d.annotations);
     for (const part of d?.tool_calls || []) {
       const call = t.calls[part.index] ||= { id: '', name: '', args: '', result: '' };
       if (part.id) call.id = part.id;

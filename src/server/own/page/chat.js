@@ -132,14 +132,14 @@ const chat = (() => {
   async function answer(parent) {
     const { steered, unsteered } = steering.now()?.fields() || {}, drawn = unsteered && { seed: Math.floor(Math.random() * 2 ** 32), ...settings.seed() };
     const other = unsteered && begun(parent), t = begun(parent, other && { beside: other.id }), abort = new AbortController();
-    const messages = messagesOf(tree.path().slice(0, -1)), mine = running = { abort };
+    const messages = messagesOf(tree.path().slice(0, -1)), more = { ...drawn, ...library.now()?.fields() }, mine = running = { abort };
     showPath();
     const view = views[views.length - 1];
     pinned = true;
     setBusy(true);
     follow();
     save();
-    await Promise.all([streamInto(t, view, { ...drawn, ...steered }, messages, mine), other && streamInto(other, view.other, { ...drawn, ...unsteered }, messages, mine)]);
+    await Promise.all([streamInto(t, view, { ...more, ...steered }, messages, mine), other && streamInto(other, view.other, { ...more, ...unsteered }, messages, mine)]);
     if (running !== mine) return; // another conversation was opened meanwhile, which has kept this one as it was
     running = null;
     markLeftOut();

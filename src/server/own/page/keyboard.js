@@ -13,7 +13,7 @@ document.addEventListener('keydown', e => {
     e.preventDefault();
     composer.focus();
   } else if (e.altKey && !e.ctrlKey && !e.metaKey) {
-    const does = { KeyN: () => chat.begin(), KeyS: () => settings.open(), KeyE: () => sheets.toggle('panel'), KeyT: () => sheets.toggle('steering'), KeyC: () => sheets.toggle('chats') }[e.code];
+    const does = { KeyN: () => chat.begin(), KeyS: () => settings.open(), KeyE: () => sheets.toggle('panel'), KeyT: () => sheets.toggle('steering'), KeyL: () => $('open-library').hidden || sheets.toggle('library'), KeyC: () => sheets.toggle('chats') }[e.code];
     if (does) { e.preventDefault(); does(); }
   }
 });

@@ -33,4 +33,5 @@ const highlight = lazy.part('highlight', () => ({ lazy }));
 const conversations = lazy.part('conversations', () => ({ $, Problem, button, chat, element, notice, portable, sheets, store }));
 const steering = lazy.part('steering', () => ({ $, button, call, element, getJson, lazy, say, sheets }));
 const inside = lazy.part('inside', () => ({ button, call, element, getJson, lazy, say, steering }));
+const library = lazy.part('library', () => ({ $, Problem, button, call, element, getJson, inWords, key: () => apiKey, lazy, say, sheets }));
 const portable = lazy.part('portable', () => ({ Problem, Tree, attachments, bytesText, element, newId, store }));

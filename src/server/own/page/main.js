@@ -57,6 +57,9 @@ async function begin() {
       await new Promise(r => { setTimeout(r, 1500); });
     }
   }
+  const props = await getJson('props').catch(() => null);
+  settings.defaults(props);
+  if (props?.library) await library.get().then(l => l.start(), () => {});
   problem('');
   begun = true;
   models.show(all);
@@ -70,7 +73,6 @@ async function begin() {
   panel.start();
   store.heads().then(() => setTimeout(store.words, 200)); // what takes long in a list and a search begins before somebody wants it
   anatomy.use(a => a.load());
-  getJson('props').then(settings.defaults, () => {});
 }
 
 $('key-form').addEventListener('submit', e => {

@@ -1,4 +1,4 @@
-// What stands beside the conversation: the list of conversations at its left, the engine or the steering at its right; where there is no space for
+// What stands beside the conversation: the list of conversations at its left, the engine, the steering or the library at its right; where there is no space for
 // them, one of them as a sheet over it.
 
 const sheets = (() => {
@@ -7,8 +7,9 @@ const sheets = (() => {
 
   const sides = {
     chats: { on: 'with-chats', opener: $('open-chats'), close: $('close-chats'), over: middle, fresh: () => !middle.matches && (remembered() ?? (roomy.matches ? 'open' : '')) === 'open', shown: () => conversations.use(c => c.start()) },
-    panel: { on: 'with-panel', opener: $('open-panel'), close: $('close-panel'), over: narrow, fresh: () => !narrow.matches, shown: () => { anatomy.now()?.paint(); panel.redraw(); }, instead: 'steering' },
-    steering: { on: 'with-steering', opener: $('open-steering'), close: $('close-steering'), over: narrow, fresh: () => false, shown: () => steering.use(s => s.load()), instead: 'panel' },
+    panel: { on: 'with-panel', opener: $('open-panel'), close: $('close-panel'), over: narrow, fresh: () => !narrow.matches, shown: () => { anatomy.now()?.paint(); panel.redraw(); }, right: true },
+    steering: { on: 'with-steering', opener: $('open-steering'), close: $('close-steering'), over: narrow, fresh: () => false, shown: () => steering.use(s => s.load()), right: true },
+    library: { on: 'with-library', opener: $('open-library'), close: $('close-library'), over: narrow, fresh: () => false, shown: () => library.use(l => l.load()), right: true },
   };
   const covers = s => s.open && s.over.matches;
   let started = false;
@@ -26,8 +27,8 @@ const sheets = (() => {
   function set(name, open) {
     const s = sides[name];
     if (open && s.over.matches) for (const other of Object.values(sides)) if (covers(other)) other.open = false;
+    if (open && s.right) for (const other of Object.values(sides)) if (other.right) other.open = false;
     s.open = open;
-    if (open && s.instead) sides[s.instead].open = false;
     if (name === 'chats' && !middle.matches) try { localStorage.setItem('stoker.chats', open ? 'open' : 'closed'); } catch { /* for this visit then */ }
     apply();
     if (s.over.matches) (open ? s.close : s.opener).focus();

@@ -140,6 +140,7 @@ class TurnView {
     const t = this.turn, still = t.state === 'streaming';
     this.showReasoning();
     this.showText();
+    if (t.lookups) library.use(l => l.show(this));
     this.showCalls();
     if (!still || t.text || t.calls.length) this.progress(null);
     this.element.dataset.state = t.state;
@@ -149,7 +150,8 @@ class TurnView {
       this.element.append(this.problem);
     }
     this.setActions(button(t.state === 'error' ? 'Try again' : 'Retry', () => this.does.retry(t)), ...(t.text ? [copyButton('Copy', () => t.text)] : []));
-    if (t.asked && t.text && !t.error) this.actions.append(button('Inside', () => this.does.inside(t, this), { data: { testid: 'open-inside' } }));
+    // What was looked up in a library is not kept, so it cannot be asked again.
+    if (t.asked && !t.asked.library && t.text && !t.error) this.actions.append(button('Inside', () => this.does.inside(t, this), { data: { testid: 'open-inside' } }));
     this.actions.append(element('span', { className: 'meta', textContent: t.meta || '' }));
   }
 }

@@ -49,6 +49,10 @@ window.stoker.parts.portable = ({ Problem, Tree, attachments, bytesText, element
     if (Number.isFinite(v.thoughtFor)) t.thoughtFor = v.thoughtFor;
     if (v.stopped === true) t.stopped = true;
     if (known.has(v.beside)) t.beside = v.beside;
+    if (Array.isArray(v.lookups) && Array.isArray(v.sources)) {
+      t.lookups = v.lookups.filter(l => isText(l?.subject, 10000)).map(l => ({ type: l.type === 'search' ? 'search' : 'open', subject: l.subject, found: Number.isInteger(l.found) ? l.found : undefined }));
+      t.sources = v.sources.filter(s => s && Number.isInteger(s.n) && isText(s.title, 10000) && isText(s.url, 10000)).map(({ n, title, url }) => ({ n, title, url }));
+    }
     if (v.asked && typeof v.asked === 'object' && !Array.isArray(v.asked) && JSON.stringify(v.asked).length < 100000) t.asked = v.asked;
     return t;
   }
