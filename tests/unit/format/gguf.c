@@ -1,9 +1,10 @@
 /* links: format base */
 /* The reader: what the writer wrote comes back; inconsistent files are refused with a sentence that names what is wrong; a header
- * cut or flipped at any byte is refused or read, never more. Files are made in a temporary folder. */
+ * cut or flipped at any byte is refused or read, never more; under sanitizers at one of STEP. Files are made in a temporary folder. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "gguf_write.h"
+#include "sanitized.h"
 #include "temporary.h"
 
 #include <dirent.h>
@@ -20,6 +21,8 @@
 #include <cmocka.h>
 
 #define GOLDEN TEST_DATA "/golden/llama-tied.gguf"
+
+enum { STEP = SANITIZED ? 3 : 1 };
 
 /* ---- reads that fail on demand ---------------------------------------------------------------------------------------
  * The program's own pread stands before libc's. */
@@ -790,7 +793,7 @@ static void test_cut_anywhere(void **state)
         assert_int_equal(truncate(path, n), 0);
         assert_false(opens(path));
     }
-    for (off_t n = (off_t)data_start; n >= 0; n--) {
+    for (off_t n = (off_t)data_start; n >= 0; n -= STEP) {
         assert_int_equal(truncate(path, n), 0);
         assert_false(opens(path));
     }
@@ -841,7 +844,7 @@ static void test_header_alone(void **state)
         gguf_close(g);
     }
     copy_golden(path);
-    for (off_t n = (off_t)header + 200; n > 0; n--) {
+    for (off_t n = (off_t)header + 200; n > 0; n -= STEP) {
         assert_int_equal(truncate(path, n), 0);
         header_alone(whole, path, (uint64_t)n, header);
     }
@@ -858,7 +861,7 @@ static void test_flipped_anywhere(void **state)
     int fd = open(path, O_RDWR), n_opened = 0, before = open_files();
     assert_true(fd >= 0);
     for (size_t k = 0; k < sizeof patterns; k++)
-        for (uint64_t i = 0; i < data_start; i++) {
+        for (uint64_t i = SANITIZED ? k : 0; i < data_start; i += STEP) {
             uint8_t byte, flipped;
             assert_int_equal(pread(fd, &byte, 1, (off_t)i), 1);
             flipped = byte ^ patterns[k];
