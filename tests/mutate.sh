@@ -681,6 +681,10 @@ mutate one-yes-for-all-tools cli/run_mcp src/cli/chat/servers.c 's|a->server == 
 mutate half-a-call-is-asked-about cli/run_mcp src/cli/chat/tools.c 's#is_cut = c->n > SHOWN && !is_asked#is_cut = c->n > SHOWN + 0 * is_asked#'
 mutate tools-of-the-first-answer cli/run_mcp src/cli/chat/chat.c 's|^        c->reply.n_tools = c->tools.box.governs.n;|        c->reply.n_tools = c->reply.n_tools ? c->reply.n_tools : c->tools.box.governs.n;|'
 mutate programs-that-stay cli/run_mcp src/mcp/child.c 's|prctl(PR_SET_PDEATHSIG, SIGKILL);|(void)0;|'
+mutate arguments-nobody-checks unit/toolbox/mcp_service src/toolbox/mcp_service_tools.c 's#if (arguments_fit(tool->schema, arguments, &text))#if (arguments_fit(tool->schema, arguments, \&text) || 1)#'
+mutate a-revision-from-behind cli/mcp src/cli/mcp/stdio.c 's|{&call->m, call->is_old,|{\&call->m, call->of->is_old,|'
+mutate a-call-that-goes-on unit/toolbox/mcp_service src/toolbox/mcp_service_tools.c 's|if (ask->stopped(ask->arg)) {|if (0) {|'
+mutate headers-that-lie serve_library src/server/own/mcp.c 's|!says(http_header(x, "mcp-name"|0 \&\& !says(http_header(x, "mcp-name"|'
 mutate passages-without-room "unit/toolbox/library_tools" src/toolbox/library_tools.c 's#out->n < space ? space - out->n : 0#space + SIZE_MAX / 2#'
 
 [ $skipped -eq 0 ] || echo "$skipped skipped"
