@@ -9,9 +9,6 @@
 
 #include <stdint.h>
 
-struct json_t;
-struct stoker;
-
 /* A tool whose calls run without asking again: what its server calls it, since names that the model is told of may change with a list. */
 struct approved {
     int server;
