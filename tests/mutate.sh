@@ -678,7 +678,7 @@ mutate a-zero-byte-in-a-path serve_pages src/server/own/path.c 's#(\*text == .%.
 mutate rounds-without-end cli/run_library src/cli/chat/chat.c 's|c->round >= c->tools.box.rounds - 1|c->round < 0|'
 mutate calls-that-nobody-allowed cli/run_mcp src/cli/chat/servers.c 's|return MCP_NOBODY;|return MCP_RUN;|'
 mutate one-yes-for-all-tools cli/run_mcp src/cli/chat/servers.c 's|a->server == tool->server .*)$|a->server == tool->server)|'
-mutate half-a-call-is-asked-about cli/run_mcp src/cli/chat/tools.c 's#c->n > SHOWN && !is_asked#c->n > SHOWN#'
+mutate half-a-call-is-asked-about cli/run_mcp src/cli/chat/tools.c 's#is_cut = c->n > SHOWN && !is_asked#is_cut = c->n > SHOWN + 0 * is_asked#'
 mutate tools-of-the-first-answer cli/run_mcp src/cli/chat/chat.c 's|^        c->reply.n_tools = c->tools.box.governs.n;|        c->reply.n_tools = c->reply.n_tools ? c->reply.n_tools : c->tools.box.governs.n;|'
 mutate programs-that-stay cli/run_mcp src/mcp/child.c 's|prctl(PR_SET_PDEATHSIG, SIGKILL);|(void)0;|'
 mutate passages-without-room "unit/toolbox/library_tools" src/toolbox/library_tools.c 's#out->n < space ? space - out->n : 0#space + SIZE_MAX / 2#'
