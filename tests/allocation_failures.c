@@ -1,4 +1,4 @@
-/* links: server toolbox library engine text model store op machine kernel format base
+/* links: server toolbox mcp library engine text model store op machine kernel format base
  *
  * Failing allocations: in each use of the library every allocation fails once alone, and once together with all that
  * follow it. Each time the result is the usual one or an error with one sentence; nothing crashes, hangs or leaks, and a later try with

@@ -523,6 +523,8 @@ static void the_library_may_stand_beside(void)
     check(t.n_library == 0 && t.n_done == 1 && strstr(reply.body, "annotations"), "a call: %s", reply.body);
     t = stream("{" ASK ",\"mcp\":{\"rounds\":3},\"library\":{\"rounds\":5}" SAYS("Yes.") ",\"stream\":true}");
     check(t.n_library / 2 + t.n_done == 2, "the least of both: %d, %d", t.n_library, t.n_done);
+    t = stream("{" ASK ",\"mcp\":{\"rounds\":5},\"library\":{\"rounds\":3}" SAYS("Yes.") ",\"stream\":true}");
+    check(t.n_library / 2 + t.n_done == 2, "the library's, which are less: %d, %d", t.n_library, t.n_done);
     t = stream("{" ASK ",\"mcp\":true,\"library\":{\"rounds\":3}" SAYS("Yes.") ",\"stream\":true}");
     check(t.n_library / 2 + t.n_done == 2, "what one says: %d, %d", t.n_library, t.n_done);
 }

@@ -1,4 +1,4 @@
-/* links: server toolbox library engine text model store op machine kernel format base
+/* links: server toolbox mcp library engine text model store op machine kernel format base
  *
  * Fuzz target: bodies of every dialect, from JSON to a prompt. The first byte says which: chat, Responses, Messages, Ollama's two. What is
  * not refused renders, or is refused by the template; a refusal has a status, a sentence and clean text. */

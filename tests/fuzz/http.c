@@ -1,4 +1,4 @@
-/* links: server toolbox library engine text model store op machine kernel format base
+/* links: server toolbox mcp library engine text model store op machine kernel format base
  *
  * Fuzz target: the HTTP front. The bytes are what a client sends: first to the parser, whole and in pieces, which must agree; then
  * to a connection of a server whose model never loads, so that every request is read, checked and answered, and no handler runs. */

@@ -1,4 +1,4 @@
-/* links: server toolbox library engine text model store op machine kernel format base
+/* links: server toolbox mcp library engine text model store op machine kernel format base
  *
  * Fuzz target: JSON bodies. What is read is written again and read again, to the same value; every getter takes any value; a refusal has
  * a sentence that is clean UTF-8 and a path that ends. Then the body as a chat: read by its rules, --stabilize included. */

@@ -1,4 +1,4 @@
-/* links: cli server toolbox library eval engine text model store op machine kernel format base */
+/* links: cli server toolbox mcp library eval engine text model store op machine kernel format base */
 /* Waits for a core, from planted files of proc: whose count, threads that come, and what cannot be known. */
 #include "cli/bench/core_wait.h"
 

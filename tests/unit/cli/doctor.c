@@ -1,4 +1,4 @@
-/* links: cli server toolbox library eval engine text model store op machine kernel format base */
+/* links: cli server toolbox mcp library eval engine text model store op machine kernel format base */
 /* When rates that doctor measures say nothing of the machine: others are busy. */
 #include "cli/doctor/doctor.h"
 

@@ -1,4 +1,4 @@
-/* links: cli server toolbox library eval engine text model store op machine kernel format base */
+/* links: cli server toolbox mcp library eval engine text model store op machine kernel format base */
 /* How large the measurements of stoker tune are: sizes of runs, and what fits into a time, by made-up costs. Nothing is timed. */
 #include "cli/tune/budget.h"
 

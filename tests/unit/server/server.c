@@ -1,4 +1,4 @@
-/* links: server toolbox library engine text model store op machine kernel format base */
+/* links: server toolbox mcp library engine text model store op machine kernel format base */
 /* The life of servers: two in a process answer beside each other and end one by one; one that is stopped while its model loads ends. */
 #include "server/server.h"
 

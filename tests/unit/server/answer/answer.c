@@ -1,4 +1,4 @@
-/* links: server toolbox library engine text model store op machine kernel format base */
+/* links: server toolbox mcp library engine text model store op machine kernel format base */
 /* Answers of every dialect in every amount of memory (base/reqmem.h): a refusal for lack of memory, or word for word the answer of a
  * server with plenty; a stream that breaks off ends with an error; and all memory is given back. */
 #include "server/dialect/anthropic.h"

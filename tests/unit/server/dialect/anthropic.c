@@ -1,4 +1,4 @@
-/* links: server toolbox library engine text model store op machine kernel format base */
+/* links: server toolbox mcp library engine text model store op machine kernel format base */
 /* Anthropic's dialect over the embedded model, without sockets: a stream says what the whole answer says, its events come in their
  * order, the count is what a message costs, a client that disconnects is cleaned up after. */
 #include "server/dialect/anthropic.h"

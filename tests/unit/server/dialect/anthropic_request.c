@@ -1,4 +1,4 @@
-/* links: server toolbox library base */
+/* links: server toolbox mcp library base */
 /* Bodies of Anthropic's Messages: what chat they mean, and what is refused, under which name. */
 #include "server/dialect/anthropic_request.h"
 

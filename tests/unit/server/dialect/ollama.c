@@ -1,4 +1,4 @@
-/* links: server toolbox library engine text model store op machine kernel format base */
+/* links: server toolbox mcp library engine text model store op machine kernel format base */
 /* Ollama's dialect over the embedded model, without sockets: lines of a stream say what the whole answer says, generate and chat agree,
  * calls come whole, what the model is. */
 #include "server/dialect/ollama.h"

@@ -1,4 +1,4 @@
-/* links: server toolbox library engine text model store op machine kernel format base */
+/* links: server toolbox mcp library engine text model store op machine kernel format base */
 /* OpenAI's dialect over the embedded model, without sockets: a stream says what the whole answer says, events come in their order,
  * requests of clients that disconnect are cancelled, bad fields are refused by name. */
 #include "server/dialect/openai.h"

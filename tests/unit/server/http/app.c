@@ -1,4 +1,4 @@
-/* links: server toolbox library base */
+/* links: server toolbox mcp library base */
 /* The end of an application: notified once, by the last connection. */
 #include "server/http/app.h"
 

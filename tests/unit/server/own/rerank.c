@@ -1,4 +1,4 @@
-/* links: server toolbox library engine text model store op machine kernel format base */
+/* links: server toolbox mcp library engine text model store op machine kernel format base */
 /* Scores of documents, in both forms, by a model that ranks, without sockets: members and their order, which documents stand where, what
  * is refused and under which name. */
 #include "server/own/own.h"

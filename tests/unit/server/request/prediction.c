@@ -1,4 +1,4 @@
-/* links: server toolbox library engine text model store op machine kernel format base */
+/* links: server toolbox mcp library engine text model store op machine kernel format base */
 /* What is kept of a prediction: no more than the answer may have, and nothing where nothing is drafted. */
 #include "server/request/prediction.h"
 

@@ -1,4 +1,4 @@
-/* links: server toolbox library engine text model store op machine kernel format base */
+/* links: server toolbox mcp library engine text model store op machine kernel format base */
 /* Where prompts may be resumed: behind the messages of the embedded model's template. */
 #include "server/request/resume_points.h"
 
