@@ -1,8 +1,10 @@
 /* stoker mcp: the library and tools of other MCP servers, for a client that starts stoker: its flags. */
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
+#include "cli/common/mcp.h"
 #include "cli/library/flags.h"
 #include "cli/mcp/stdio.h"
+#include "mcp/child.h"
 #include "toolbox/mcp_service.h"
 
 #include <signal.h>
@@ -23,6 +25,8 @@ static const char usage[] =
     "With --mcp alone there is no library. Tools that \"allow\" does not name are called too: the client asks its "
     "user.\n\n";
 
+enum { DEEPEST = 3 }; /* stokers, one started by the other, that a file may be meant to have */
+
 struct mcp_command {
     struct text_list library_values;
     const char *config_path;
@@ -30,6 +34,7 @@ struct mcp_command {
     struct mcp_config config;
     struct mcp *mcp;
     struct mcp_service *service;
+    int number; /* of the signal that ended it; 0: none */
 };
 
 /* Each opens what its flag names: 0, or the exit status after a sentence. */
@@ -49,19 +54,24 @@ static int open_library(struct mcp_command *c)
     return failed ? 1 : 0;
 }
 
+static void say(const struct mcp_state *server, int n_allowed)
+{
+    (void)n_allowed; /* nobody is asked here */
+    fprintf(stderr, "MCP server %s: %d tool%s\n", server->name, server->n_tool, server->n_tool == 1 ? "" : "s");
+}
+
 static int open_servers(struct mcp_command *c)
 {
-    struct error err = {0};
-    struct mcp_state state;
-    if (mcp_config_read(&c->config, c->config_path, &err) == 0 &&
-        mcp_open(&c->mcp, &c->config, stoker_version(), &err) == 0) {
-        for (int i = 0; mcp_state(c->mcp, i, &state); i++)
-            if (!*state.why)
-                fprintf(stderr, "MCP server %s: %d tool%s\n", state.name, state.n_tool, state.n_tool == 1 ? "" : "s");
-        return 0;
+    if (child_depth() >= DEEPEST) {
+        fprintf(stderr,
+                "stoker mcp: --mcp %s: its servers start stoker, which starts them: take stoker out of the file\n",
+                c->config_path);
+        return 2;
     }
-    fprintf(stderr, "stoker mcp: --mcp %s\n", err.text);
-    return err.code == ERR_INPUT ? 2 : 1;
+    int status = mcp_flag_open("mcp", c->config_path, &c->config, &c->mcp);
+    if (status == 0 && mcp_flag_tell(c->mcp, say) == 0)
+        fprintf(stderr, "stoker mcp: no MCP server of %s works\n", c->config_path);
+    return status;
 }
 
 static int serve(struct mcp_command *c)
@@ -79,7 +89,7 @@ static int serve(struct mcp_command *c)
     if (isatty(STDIN_FILENO))
         fprintf(stderr, "stoker mcp waits for messages of an MCP client on stdin; Ctrl-D ends it\n");
     signal(SIGPIPE, SIG_IGN); /* a client that has gone is no error */
-    return mcp_stdio(c->service) ? 1 : 0;
+    return mcp_stdio(c->service, &c->number) ? 1 : 0;
 }
 
 int cmd_mcp(int argc, char **argv)
@@ -100,5 +110,9 @@ int cmd_mcp(int argc, char **argv)
     mcp_close(c.mcp);
     mcp_config_free(&c.config);
     library_close(&c.library);
+    if (c.number) { /* whoever sent it is told that it did its work */
+        signal(c.number, SIG_DFL);
+        raise(c.number);
+    }
     return status;
 }

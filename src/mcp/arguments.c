@@ -1,5 +1,5 @@
-/* See arguments.h. Both texts are hostile: names are shown within bounds, nesting ends at DEEPEST, and when names were looked up in WORK
- * bytes of objects the rest passes. */
+/* See arguments.h. Both texts are hostile: names are shown within bounds, nesting ends at DEEPEST, and what is left when
+ * WORK bytes of schemas and objects were looked through passes. */
 #include "mcp/arguments.h"
 
 #include <math.h>
@@ -144,6 +144,7 @@ static int fits_enum(struct place *p, struct span list, struct span value)
     struct span key, one;
     if (!span_is_list(list) || !span_is_string(value))
         return 1;
+    p->work += list.n;
     span_walk(&w, list);
     while (span_next(&w, &key, &one))
         if (is_same(one, value))
@@ -199,12 +200,14 @@ static int fits_object(struct place *p, struct span schema, struct span value)
                 of;
     struct span_walk w;
     char name[NAME];
+    if (span_member(schema, "patternProperties").n) /* which keys are additional is its server's to find */
+        more.n = 0;
     if (!has_required(p, span_member(schema, "required"), value))
         return 0;
     span_walk(&w, value);
-    while (span_next(&w, &key, &of)) {
+    while (p->work <= WORK && span_next(&w, &key, &of)) {
         struct span below = member_named(p, properties, key);
-        int is_refused = !below.n && more.n && more.text[0] == 'f' && !span_member(schema, "patternProperties").n;
+        int is_refused = !below.n && more.n && more.text[0] == 'f';
         span_plain(key, name, sizeof name);
         size_t n = go_down(p, ".", name);
         if (is_refused) {
@@ -224,10 +227,10 @@ static int fits_list(struct place *p, struct span schema, struct span value)
     struct span items = span_member(schema, "items"), key, of;
     struct span_walk w;
     char at[24];
-    if (!span_is_object(items))
+    if (!span_is_object(items) || span_member(schema, "prefixItems").n) /* items begin behind those */
         return 1;
     span_walk(&w, value);
-    for (size_t i = 0; span_next(&w, &key, &of); i++) {
+    for (size_t i = 0; p->work <= WORK && span_next(&w, &key, &of); i++) {
         snprintf(at, sizeof at, "[%zu]", i);
         size_t n = go_down(p, "", at);
         int good = fits(p, items, of);
@@ -240,9 +243,10 @@ static int fits_list(struct place *p, struct span schema, struct span value)
 
 static int fits(struct place *p, struct span schema, struct span value)
 {
-    struct span constant = span_member(schema, "const");
     if (!span_is_object(schema) || p->depth > DEEPEST || p->work > WORK)
         return 1;
+    p->work += schema.n;
+    struct span constant = span_member(schema, "const");
     if (!fits_type(p, span_member(schema, "type"), value) || !fits_enum(p, span_member(schema, "enum"), value))
         return 0;
     if (span_is_string(constant) && !is_same(constant, value))

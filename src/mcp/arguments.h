@@ -1,8 +1,8 @@
 /* Whether the arguments of a call fit its tool's schema, before a server is asked: the caller then reads what to mend, with its path.
  *
- *     type, required, properties, additionalProperties: false, items, enum, const
+ *     type, required, properties, additionalProperties, items, enum, const
  *
- * are held to; whatever else a schema asks for is its server's to judge. Source: json-schema.org, draft 2020-12, validation 6.1 and 6.5. */
+ * are held to, the latter two of strings; whatever else a schema asks for is its server's to judge. Source: json-schema.org, draft 2020-12, validation 6.1 and 6.5. */
 #ifndef MCP_ARGUMENTS_H
 #define MCP_ARGUMENTS_H
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 static const char word[] = "--become";
+static const char depth_name[] = "MCP_DEPTH_OF_STOKER"; /* no name of a setting */
 
 enum { ARGV_BEFORE = 4, GRACE_MS = 2000, PROBE_MS = 10 };
 
@@ -24,6 +25,20 @@ enum { ARGV_BEFORE = 4, GRACE_MS = 2000, PROBE_MS = 10 };
 
 /* argv of child_become(): stoker --become PARENT FOLDER PROGRAM ARGUMENTS.. */
 int child_is(int argc, char **argv) { return argc > ARGV_BEFORE && strcmp(argv[1], word) == 0; }
+
+int child_depth(void)
+{
+    const char *depth = getenv(depth_name);
+    long n = depth ? strtol(depth, NULL, 10) : 0;
+    return n > 0 && n < 1000 ? (int)n : 0;
+}
+
+static void go_deeper(void)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", child_depth() + 1);
+    setenv(depth_name, text, 1);
+}
 
 void child_become(int argc, char **argv)
 {
@@ -35,6 +50,7 @@ void child_become(int argc, char **argv)
     if (*folder && chdir(folder))
         fprintf(stderr, "stoker: %s: %s\n", folder, strerror(errno));
     else {
+        go_deeper();
         execvp(argv[ARGV_BEFORE], argv + ARGV_BEFORE);
         fprintf(stderr, "stoker: %s: %s\n", argv[ARGV_BEFORE], strerror(errno));
     }

@@ -23,6 +23,8 @@ int child_start(struct child *c, const char *const *argv, char *const *env, cons
 /* What main() does first: 1 where this process is to become a child's program; child_become() does not return then. */
 int child_is(int argc, char **argv);
 _Noreturn void child_become(int argc, char **argv);
+/* How many programs started this one that way, one by the other: a file of servers may name stoker with that same file. */
+int child_depth(void);
 
 /* 1: it has ended; *status as waitpid() gives it. It stays a zombie, whose group is still its own, until child_end(). */
 int child_has_ended(const struct child *c, int *status);

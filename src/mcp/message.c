@@ -141,6 +141,8 @@ void message_read(struct message *m, const char *line, size_t n)
         if (to)
             *to = value;
     }
+    if (span_is_null(m->params)) /* clients write fields that they leave empty */
+        m->params = (struct span){NULL, 0};
     m->kind = kind_of(m, m->id.n > 0);
     if (m->id.n && !is_id(m->id))
         m->id = (struct span){NULL, 0};

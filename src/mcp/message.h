@@ -65,6 +65,7 @@ int span_integer(struct span number, long long *v);
 static inline int span_is_string(struct span v) { return v.n > 0 && v.text[0] == '"'; }
 static inline int span_is_object(struct span v) { return v.n > 0 && v.text[0] == '{'; }
 static inline int span_is_list(struct span v) { return v.n > 0 && v.text[0] == '['; }
+static inline int span_is_null(struct span v) { return v.n > 0 && v.text[0] == 'n'; }
 static inline int span_is_true(struct span v) { return v.n > 0 && v.text[0] == 't'; }
 /* The text of a string into out [cap], cut between characters, control characters as '?'. Another value: "". */
 void span_plain(struct span string, char *out, size_t cap);

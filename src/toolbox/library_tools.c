@@ -378,7 +378,9 @@ static enum toolbox_end call(void *self, const struct toolbox_call *c, struct bu
     json_t *o = json_load_reserved(c->arguments, c->n, 0, &why);
     enum toolbox_end end = TOOLBOX_NONE;
     if (!json_is_dict(o)) {
-        end = say(out, "error: the arguments are no JSON object", "");
+        end = say(out, "error: ",
+                  !o && json_error_code(&why) == json_error_out_of_memory ? "there is no memory for the arguments"
+                                                                          : "the arguments are no JSON object");
     } else if (library_enter(t->library, c->stopped, c->stopped_arg) == 0) {
         end = (strcmp(c->name, search_name) == 0 ? search_library : open_article)(t, o, c->space, out);
         library_leave(t->library);

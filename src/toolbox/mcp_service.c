@@ -85,12 +85,12 @@ static int refuse_name(const struct exchange *x, int code, const char *text, str
 
 static void put_what_it_is(const struct exchange *x, struct buffer *out)
 {
-    const struct service_tools *t = &x->s->tools;
+    struct service_tools *t = &x->s->tools;
     buffer_puts(out, "\"capabilities\":{\"tools\":{}},\"instructions\":\"Tools that run on this computer.");
     if (t->box.n)
         buffer_puts(out, " search_library finds numbered passages of the archives and files that are kept here, "
                          "open_article reads on from one.");
-    if (t->mcp)
+    if (service_tools_search(t))
         buffer_puts(out, " search_tools finds tools of other servers, call_tool calls one by its name.");
     buffer_puts(out, "\"");
 }
@@ -99,7 +99,8 @@ static int initialize(const struct exchange *x)
 {
     struct span asked = span_member(x->ask->m->params, "protocolVersion");
     struct buffer fields = {0};
-    int is_known = asked.n > 2 && mcp_is_old(asked.text + 1, asked.n - 2);
+    /* that of 2025-03-26 has batches, which are taken nowhere here */
+    int is_known = asked.n > 2 && mcp_is_old(asked.text + 1, asked.n - 2) && !span_is(asked, "2025-03-26");
     buffer_puts(&fields, "\"protocolVersion\":");
     buffer_put(&fields, is_known ? asked.text : "\"" MCP_OLD "\"", is_known ? asked.n : sizeof MCP_OLD + 1);
     buffer_puts(&fields, ",\"serverInfo\":");
@@ -132,7 +133,8 @@ static int discover(const struct exchange *x)
 static int list(const struct exchange *x)
 {
     struct buffer fields = {0};
-    if (span_member(x->ask->m->params, "cursor").n)
+    struct span cursor = span_member(x->ask->m->params, "cursor");
+    if (cursor.n && !span_is_null(cursor))
         return refuse(x, MCP_BAD_PARAMS, "tools/list gives all tools at once: there is no cursor", NULL);
     buffer_puts(&fields, "\"tools\":[");
     service_tools_list(&x->s->tools, x->ask, &fields);
@@ -152,6 +154,8 @@ static int call(const struct exchange *x)
     int code = 0;
     if (!span_is_string(name))
         return refuse(x, MCP_BAD_PARAMS, "tools/call names a tool: params.name", NULL);
+    if (span_is_null(arguments))
+        arguments.n = 0;
     if (arguments.n && !span_is_object(arguments))
         return refuse(x, MCP_BAD_PARAMS, "params.arguments is no object", NULL);
     if (!arguments.n)

@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-/* SPACE: bytes of a result of the library; how much a client has room for it does not say. SHORT_NAME: longer ones are no tool's. */
-enum { SPACE = 32000, SHORT_NAME = 128, ASK_MS = 100 };
+/* SPACE: bytes of a result of the library; how much a client has room for it does not say. SHORT_NAME: longer ones are no tool's;
+ * TOKEN: of progress, likewise. */
+enum { SPACE = 32000, SHORT_NAME = 128, TOKEN = 1024, ASK_MS = 100 };
 
 static const char search_name[] = "search_tools", call_name[] = "call_tool";
 
@@ -105,6 +107,14 @@ static void list_proxy(const struct mcp_talk *view, struct buffer *out)
                 "inputSchema\"}},\"required\":[\"name\",\"arguments\"],\"additionalProperties\":false}}");
 }
 
+int service_tools_search(struct service_tools *t)
+{
+    pthread_mutex_lock(&t->view_lock);
+    int searches = t->view.n_searched > 0;
+    pthread_mutex_unlock(&t->view_lock);
+    return searches;
+}
+
 void service_tools_list(struct service_tools *t, const struct mcp_ask *ask, struct buffer *out)
 {
     size_t before = out->n;
@@ -175,6 +185,21 @@ static void pass_through(struct span result, const char *error, struct buffer *o
 
 /* ---- calls ------------------------------------------------------------------------------------------------- */
 
+/* -1: nobody waits for the call any more, and the lock is not the caller's. */
+static int lock_library(struct service_tools *t, const struct mcp_ask *ask)
+{
+    struct timespec until;
+    do {
+        if (ask->stopped(ask->arg))
+            return -1;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += ASK_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+    } while (pthread_mutex_timedlock(&t->library_lock, &until));
+    return 0;
+}
+
 static enum service_end call_library(struct service_tools *t, const struct mcp_ask *ask, const char *name,
                                      struct span arguments, struct buffer *out)
 {
@@ -185,15 +210,13 @@ static enum service_end call_library(struct service_tools *t, const struct mcp_a
                                    .stopped = ask->stopped,
                                    .stopped_arg = ask->arg};
     struct buffer text = {0};
-    pthread_mutex_lock(&t->library_lock);
+    if (lock_library(t, ask))
+        return SERVICE_STOPPED;
     struct passages *p = &t->talk.passages;
-    if (p->n >
-        PASSAGES_MOST -
-            LIBRARY_FOUND) { /* a connection may last for days: numbers go on, the oldest passages are forgotten */
-        int last = p->before + p->n;
+    if (p->n > PASSAGES_MOST - LIBRARY_FOUND) /* a connection may last for days */
+        passages_forget(p, PASSAGES_MOST / 2);
+    if (p->before > PASSAGES_LAST - PASSAGES_MOST) /* numbers begin anew: what had one before is an older passage's */
         passages_free(p);
-        p->before = last < PASSAGES_LAST - PASSAGES_MOST ? last : 0;
-    }
     enum toolbox_end end = toolbox_run(&t->box, &c, &text);
     pthread_mutex_unlock(&t->library_lock);
     if (end == TOOLBOX_DONE)
@@ -252,7 +275,8 @@ static void pass_progress(const struct mcp_ask *ask, struct mcp_call *call)
     static const char *const members[] = {"progress", "total", "message"};
     struct span token = span_member(ask->m->meta, "progressToken");
     struct buffer from = {0}, params = {0}, line = {0};
-    if (token.n && ask->tell && mcp_progress(call, &from)) {
+    int is_token = token.n > 0 && token.n < TOKEN && (span_is_string(token) || !strchr("{[tfn", token.text[0]));
+    if (is_token && ask->tell && mcp_progress(call, &from)) {
         buffer_puts(&params, "{\"progressToken\":");
         buffer_put(&params, token.text, token.n);
         for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
@@ -346,9 +370,7 @@ enum service_end service_tools_call(struct service_tools *t, const struct mcp_as
     read_name(name, text);
     if (toolbox_owner(&t->box, text))
         return call_library(t, ask, text, arguments, out);
-    pthread_mutex_lock(&t->view_lock);
-    int is_proxy = t->view.n_searched > 0;
-    pthread_mutex_unlock(&t->view_lock);
+    int is_proxy = service_tools_search(t);
     if (is_proxy && strcmp(text, search_name) == 0)
         return search_tools(t, ask, arguments, out);
     if (is_proxy && strcmp(text, call_name) == 0)

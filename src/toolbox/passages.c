@@ -49,6 +49,17 @@ void passages_cut(struct passages *p, int n)
         free_one(&p->list[--p->n]);
 }
 
+void passages_forget(struct passages *p, int n)
+{
+    n = n < p->n ? n : p->n;
+    for (int i = 0; i < n; i++)
+        free_one(&p->list[i]);
+    p->n -= n;
+    p->before += n;
+    if (n > 0)
+        memmove(p->list, p->list + n, (size_t)p->n * sizeof *p->list);
+}
+
 void passages_free(struct passages *p)
 {
     passages_cut(p, 0);

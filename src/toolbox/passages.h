@@ -25,6 +25,7 @@ int passages_number(struct passages *p, const struct passage *of);
 /* NULL: this number was never given out. */
 const struct passage *passages_get(const struct passages *p, long number);
 void passages_cut(struct passages *p, int n); /* only the first n stay */
+void passages_forget(struct passages *p, int n); /* the first n; numbers of the others stay */
 void passages_free(struct passages *p);
 
 /* The next [N] in text, n bytes, from *at on, which moves behind it. of NULL: a number that was never given out, which is text like any

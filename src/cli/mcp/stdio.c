@@ -1,19 +1,26 @@
 /* See stdio.h. The thread that reads answers what needs no tool; a call of a tool has a thread, so that it can be cancelled and others are
- * answered meanwhile. */
+ * answered meanwhile. Nothing waits without an end for a client that does not read. */
 #include "cli/mcp/stdio.h"
 
+#include "base/clock.h"
+#include "base/utf8.h"
 #include "toolbox/mcp_service.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { CALLS = 32, DRAIN_SECONDS = 1, PIECE = 64 << 10, TOO_MANY = -32000 };
+enum { CALLS = 32, DRAIN_SECONDS = 1, ASK_MS = 100, PIECE = 64 << 10, TOO_MANY = -32000 };
 
 struct call {
     struct connection *of;
@@ -26,8 +33,9 @@ struct call {
 
 struct connection {
     struct mcp_service *service;
-    int is_old;           /* it was opened with initialize; the reading thread's */
-    pthread_mutex_t lock; /* stdout, calls */
+    int is_old;              /* it was opened with initialize; the reading thread's */
+    pthread_mutex_t writing; /* stdout: one line at a time */
+    pthread_mutex_t lock;    /* what follows */
     pthread_cond_t ended;
     struct call *calls; /* [n_call], in no order */
     int n_call;
@@ -36,17 +44,41 @@ struct connection {
 
 /* ---- writing ----------------------------------------------------------------------------------------------- */
 
+/* The client has closed its side of our stdin, or there never was one. */
+static int input_has_ended(void)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLRDHUP};
+    return poll(&in, 1, 0) > 0 && in.revents & (POLLHUP | POLLRDHUP);
+}
+
+/* As many bytes as stdout takes now; 0: none; -1: nobody reads it. It may be shared, so it stays as blocking as it was. */
+static ssize_t write_some(const char *text, size_t n)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    if (poll(&out, 1, ASK_MS) <= 0)
+        return 0;
+    if (out.revents & (POLLERR | POLLNVAL))
+        return -1;
+    ssize_t k = send(STDOUT_FILENO, text, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (k < 0 && errno == ENOTSOCK) /* a pipe that can be written to has room for so much */
+        k = write(STDOUT_FILENO, text, n < PIPE_BUF ? n : PIPE_BUF);
+    return k >= 0 ? k : errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
+}
+
 static void write_line(struct connection *c, const struct buffer *line)
 {
-    pthread_mutex_lock(&c->lock);
+    pthread_mutex_lock(&c->writing);
+    uint64_t taken = clock_ns();
     for (size_t at = 0; at < line->n && !atomic_load(&c->is_gone);) {
-        ssize_t n = write(STDOUT_FILENO, line->text + at, line->n - at);
-        if (n > 0)
+        ssize_t n = write_some(line->text + at, line->n - at);
+        if (n > 0) {
             at += (size_t)n;
-        else if (n < 0 && errno != EINTR)
+            taken = clock_ns();
+        } else if (n < 0 || (clock_ns() - taken > DRAIN_SECONDS * 1000000000ull && input_has_ended())) {
             atomic_store(&c->is_gone, 1);
+        }
     }
-    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&c->writing);
 }
 
 static void write_error(struct connection *c, struct span id, int code, const char *text)
@@ -124,7 +156,7 @@ static void start(struct connection *c, struct call *call)
 {
     pthread_t thread;
     pthread_mutex_lock(&c->lock);
-    int failed = c->n_call == CALLS || pthread_create(&thread, NULL, run, call);
+    int is_full = c->n_call == CALLS, failed = is_full || pthread_create(&thread, NULL, run, call);
     if (!failed) {
         pthread_detach(thread);
         call->next = c->calls;
@@ -133,7 +165,8 @@ static void start(struct connection *c, struct call *call)
     }
     pthread_mutex_unlock(&c->lock);
     if (failed) {
-        write_error(c, call->m.id, TOO_MANY, "too many calls are under way: 32 at most");
+        write_error(c, call->m.id, TOO_MANY,
+                    is_full ? "too many calls are under way: 32 at most" : "the system has no thread for the call");
         call_free(call);
     }
 }
@@ -163,6 +196,8 @@ static void take_request(struct connection *c, const char *line, size_t n, struc
     }
 }
 
+static const char too_long[] = "a line has 8 MiB at most";
+
 static void take_line(struct connection *c, const char *line, size_t n)
 {
     struct message m;
@@ -171,12 +206,14 @@ static void take_line(struct connection *c, const char *line, size_t n)
     if (n == 0)
         return;
     message_read(&m, line, n);
+    if (n > MESSAGE_MOST || utf8_valid(line, n) < n)
+        m = (struct message){.kind = n > MESSAGE_MOST ? MESSAGE_INVALID : MESSAGE_BROKEN};
     switch (m.kind) {
     case MESSAGE_BROKEN:
         write_error(c, m.id, MCP_NOT_JSON, "the line is no JSON");
         break;
     case MESSAGE_INVALID:
-        write_error(c, m.id, MCP_NO_REQUEST, "the line is no message of JSON-RPC 2.0");
+        write_error(c, m.id, MCP_NO_REQUEST, n > MESSAGE_MOST ? too_long : "the line is no message of JSON-RPC 2.0");
         break;
     case MESSAGE_REQUEST:
         take_request(c, line, n, m.id);
@@ -204,7 +241,7 @@ static void take_lines(struct connection *c, struct input *in)
     for (char *end; (end = memchr(in->text + from, '\n', in->n - from)) != NULL;) {
         size_t n = (size_t)(end - in->text) - from;
         if (in->is_long)
-            write_error(c, (struct span){NULL, 0}, MCP_NO_REQUEST, "a line has 8 MiB at most");
+            write_error(c, (struct span){NULL, 0}, MCP_NO_REQUEST, too_long);
         else
             take_line(c, in->text + from, n);
         in->is_long = 0;
@@ -216,6 +253,31 @@ static void take_lines(struct connection *c, struct input *in)
         in->is_long = 1;
         in->n = 0;
     }
+}
+
+static int wake = -1; /* a byte for each signal */
+
+static void on_signal(int number)
+{
+    const char byte = (char)number;
+    int before = errno;
+    (void)!write(wake, &byte, 1);
+    errno = before;
+}
+
+/* Waits for stdin. 0: for nothing more, since the client has gone or a signal came, which is in *number; -1: it cannot be waited for. */
+static int wait_for_input(int signals, int *number)
+{
+    struct pollfd fds[] = {
+        {.fd = STDIN_FILENO, .events = POLLIN}, {.fd = signals, .events = POLLIN}, {.fd = STDOUT_FILENO}};
+    char byte;
+    if (poll(fds, 3, -1) < 0)
+        return errno == EINTR ? 1 : -1;
+    if (fds[1].revents && read(signals, &byte, 1) == 1) {
+        *number = byte;
+        return 0;
+    }
+    return fds[0].revents != 0 || !(fds[2].revents & POLLERR);
 }
 
 /* 1: more was read; 0: there is no more; -1: *in has no memory, or stdin cannot be read. */
@@ -231,7 +293,7 @@ static int read_more(struct input *in)
     ssize_t n = read(STDIN_FILENO, in->text + in->n, PIECE);
     if (n > 0)
         in->n += (size_t)n;
-    return n > 0 || (n < 0 && errno == EINTR) ? 1 : n == 0 ? 0 : -1;
+    return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) ? 1 : n == 0 ? 0 : -1;
 }
 
 static void drain(struct connection *c)
@@ -248,23 +310,48 @@ static void drain(struct connection *c)
     pthread_mutex_unlock(&c->lock);
 }
 
-int mcp_stdio(struct mcp_service *s)
+/* 0, or -1: there is no pipe for signals. */
+static int catch_signals(int pipes[2])
 {
-    struct connection c = {.service = s};
+    static const int ends[] = {SIGTERM, SIGINT, SIGHUP};
+    struct sigaction act = {.sa_handler = on_signal};
+    if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK))
+        return -1;
+    wake = pipes[1];
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        sigaction(ends[i], &act, NULL);
+    return 0;
+}
+
+/* As mcp_stdio(). */
+static int read_all(struct connection *c, int signals, int *number)
+{
     struct input in = {0};
     int more = 1;
+    while (more > 0 && !atomic_load(&c->is_gone) && (more = wait_for_input(signals, number)) > 0)
+        if ((more = read_more(&in)) > 0)
+            take_lines(c, &in);
+    if (more == 0 && !*number && in.n && !in.is_long)
+        take_line(c, in.text, in.n); /* the last one has no end */
+    free(in.text);
+    return more;
+}
+
+int mcp_stdio(struct mcp_service *s, int *number)
+{
+    struct connection c = {.service = s};
+    int pipes[2], more = -1;
+    *number = 0;
+    pthread_mutex_init(&c.writing, NULL);
     pthread_mutex_init(&c.lock, NULL);
     pthread_cond_init(&c.ended, NULL);
-    while (more > 0 && !atomic_load(&c.is_gone))
-        if ((more = read_more(&in)) > 0)
-            take_lines(&c, &in);
-    if (more == 0 && in.n && !in.is_long)
-        take_line(&c, in.text, in.n); /* the last one has no end */
+    if (catch_signals(pipes) == 0)
+        more = read_all(&c, pipes[0], number);
     if (more < 0)
         fprintf(stderr, "stoker mcp: stdin cannot be read: %s\n", strerror(errno));
     drain(&c);
-    free(in.text);
     pthread_cond_destroy(&c.ended);
     pthread_mutex_destroy(&c.lock);
+    pthread_mutex_destroy(&c.writing);
     return more < 0 ? -1 : 0;
 }

@@ -4,8 +4,9 @@
 
 struct mcp_service;
 
-/* Answers until stdin ends or nobody reads stdout; calls under way then have a second to end, and are cancelled. -1: stdin cannot be read,
- * after a sentence on stderr. */
-int mcp_stdio(struct mcp_service *s);
+/* Answers until stdin ends, nobody reads stdout any more, or SIGTERM, SIGINT or SIGHUP comes, whose number is in *number then (else 0).
+ * Calls under way then have a second to end, and are cancelled; so have answers that nobody takes. -1: stdin cannot be read, after a
+ * sentence on stderr. */
+int mcp_stdio(struct mcp_service *s, int *number);
 
 #endif

@@ -1,5 +1,6 @@
 /* POST /mcp: the library's tools for MCP clients, over streamable HTTP (library.md 16). A request is answered by itself: there are no
  * sessions, and nothing is sent of our own accord, so every answer is one JSON object. */
+#include "base/utf8.h"
 #include "mcp/message.h"
 #include "server/answer/answer.h"
 #include "server/http/http.h"
@@ -105,11 +106,12 @@ static void answer_request(struct http_exchange *x, const struct message *m)
     buffer_free(&line);
 }
 
-static void answer_error(struct http_exchange *x, struct span id, int code, const char *text)
+/* data: JSON, or NULL. */
+static void answer_error(struct http_exchange *x, struct span id, int code, const char *text, const char *data)
 {
     struct buffer line = {0};
     struct refusal r = {0};
-    message_put_error(&line, id, code, text, NULL);
+    message_put_error(&line, id, code, text, data);
     if (line.failed) {
         refuse_memory(&r);
         http_refuse(x, &r);
@@ -128,13 +130,26 @@ void own_mcp(struct http_exchange *x)
         http_refuse(x, &r);
         return;
     }
+    const char *version = http_header(x, "mcp-protocol-version");
+    if (x->n_body > MESSAGE_MOST) {
+        answer_error(x, (struct span){NULL, 0}, MCP_NO_REQUEST, "a message has 8 MiB at most", NULL);
+        return;
+    }
     message_read(&m, x->body, x->n_body);
+    if (utf8_valid(x->body, x->n_body) < x->n_body)
+        m = (struct message){.kind = MESSAGE_BROKEN};
+    if (version && !mcp_is_old(version, strlen(version)) && strcmp(version, MCP_MODERN) != 0 &&
+        !span_member(m.meta, MCP_META "protocolVersion").n && m.kind >= MESSAGE_REQUEST) {
+        answer_error(x, m.id, MCP_BAD_VERSION, "Unsupported protocol version in the header MCP-Protocol-Version",
+                     "{\"supported\":[\"" MCP_MODERN "\",\"" MCP_OLD "\"]}");
+        return;
+    }
     switch (m.kind) {
     case MESSAGE_BROKEN:
-        answer_error(x, m.id, MCP_NOT_JSON, "the body is no JSON");
+        answer_error(x, m.id, MCP_NOT_JSON, "the body is no JSON", NULL);
         break;
     case MESSAGE_INVALID:
-        answer_error(x, m.id, MCP_NO_REQUEST, "the body is no message of JSON-RPC 2.0");
+        answer_error(x, m.id, MCP_NO_REQUEST, "the body is no message of JSON-RPC 2.0", NULL);
         break;
     case MESSAGE_REQUEST:
         answer_request(x, &m);
