@@ -104,8 +104,11 @@ static void call(const char *dir, const char *kind, const struct message *m)
         tell_and_wait(dir, m);
     } else if (span_is(name, "big")) {
         static char text[5000000];
+        FILE *empty = open_in(dir, "empty", "", "r");
         memset(text, 'x', sizeof text);
-        fake_text(m->id, text, sizeof text, 0);
+        fake_text(m->id, text, empty ? 0 : sizeof text, 0);
+        if (empty)
+            fclose(empty);
     } else {
         if (span_is(name, "grow")) {
             has_grown = 1;
@@ -447,6 +450,13 @@ static void the_model_is_told_of_results(void)
     check(t.n_done == 1 && t.n_error == 1, "an error that is not told: %s", reply.body);
     both = prompt_tokens(ONCE("a__big") "}");
     check(both - first > 200 && both - first < 4096, "%lld tokens with a big result", (long long)(both - first));
+    FILE *empty = open_in(folder, "empty", "", "w");
+    if (empty)
+        fclose(empty);
+    both = prompt_tokens(ONCE("a__big") "}");
+    wanted = tokens_behind("a__big", "");
+    check(both - first == wanted, "%lld tokens with an empty result, not %lld", (long long)(both - first),
+          (long long)wanted);
 }
 
 static void let_it_go(void)

@@ -109,8 +109,18 @@ static inline size_t utf8_count(const void *text, size_t n)
     return count;
 }
 
-/* Make a text that ends in NUL fit for a line of a terminal and for JSON, in place: control characters and bytes that are not UTF-8
- * become '?'. */
+/* 1: a character that changes in which order others are shown, or ends a line without being seen: U+061C, U+200E, U+200F, U+2028 to
+ * U+202E, U+2066 to U+2069. */
+static inline int utf8_is_order(const uint8_t *p, size_t length)
+{
+    return (length == 2 && p[0] == 0xD8 && p[1] == 0x9C) ||
+           (length == 3 && p[0] == 0xE2 &&
+            ((p[1] == 0x80 && (p[2] == 0x8E || p[2] == 0x8F || (p[2] >= 0xA8 && p[2] <= 0xAE))) ||
+             (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9)));
+}
+
+/* Make a text that ends in NUL fit for a line of a terminal and for JSON, in place: control characters, those that change the order in
+ * which others are shown, and bytes that are not UTF-8 become '?'. */
 static inline void utf8_make_plain(char *text)
 {
     size_t left = 0, length;
@@ -119,7 +129,7 @@ static inline void utf8_make_plain(char *text)
     for (uint8_t *p = (uint8_t *)text; left > 0; p += length, left -= length) {
         enum utf8_head head = utf8_head(p, left, &length);
         int is_c1 = length == 2 && p[0] == 0xC2 && p[1] < 0xA0;
-        int plain = head == UTF8_WHOLE && *p >= 0x20 && *p != 0x7F && !is_c1;
+        int plain = head == UTF8_WHOLE && *p >= 0x20 && *p != 0x7F && !is_c1 && !utf8_is_order(p, length);
         for (size_t i = 0; i < length && !plain; i++)
             p[i] = '?';
     }

@@ -2,7 +2,8 @@
  *
  *     type, required, properties, additionalProperties, items, enum, const
  *
- * are held to, the latter two of strings; whatever else a schema asks for is its server's to judge. Source: json-schema.org, draft 2020-12, validation 6.1 and 6.5. */
+ * are held to, the latter two of strings; whatever else a schema asks for is its server's to judge. Source: json-schema.org, draft 2020-12,
+ * validation 6.1 and 6.5. */
 #ifndef MCP_ARGUMENTS_H
 #define MCP_ARGUMENTS_H
 

@@ -16,7 +16,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { EXTENSIONS = 10, PROGRESS = 64 << 10, ASK_MS = 100 };
+enum { EXTENSIONS = 10, PROGRESS = 64 << 10, ASK_MS = 100, SMALL_RESULT = 256 << 10 };
 
 struct mcp_call {
     struct mcp *of;
@@ -63,7 +63,7 @@ static void ring(const struct mcp *m)
 /* This thread works for no request, and would be refused nothing: it looks before it takes. */
 static int has_memory(const struct mcp_call *c, size_t n)
 {
-    return !c->counted || reqmem_left(c->counted, n > REQMEM_LARGE_FROM ? REQMEM_LARGE : REQMEM_SMALL) >= n;
+    return !c->counted || reqmem_left(c->counted, n > SMALL_RESULT ? REQMEM_LARGE : REQMEM_SMALL) >= n;
 }
 
 static void end_call(struct mcp_call *c, struct span result, const char *error)

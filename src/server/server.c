@@ -534,8 +534,11 @@ static int run(struct running *r, const struct server_options *o,
     drain(r);
     if (rc || atomic_load(&r->opened))
         pthread_join(r->opener, NULL);
-    else /* stopped while the model was loading */
+    else { /* stopped while the model was loading: nobody calls tools, and who opens it may be the last to let go, or nobody */
+        mcp_close(r->server.opt.mcp);
+        r->server.opt.mcp = NULL;
         pthread_detach(r->opener);
+    }
     return rc;
 }
 

@@ -117,6 +117,7 @@ static void write_governs(struct mcp_talk *t)
 {
     struct buffer *out = &t->governs;
     out->n = 0;
+    out->failed = 0;
     buffer_puts(out, "[");
     if (t->n_searched)
         put_search(t, out);
@@ -223,7 +224,21 @@ static void add_found(struct mcp_talk *t, size_t tool)
     t->found[t->n_found++] = tool;
 }
 
-/* Adds those of list that calls can be held to; the others are refused. */
+/* 1: calls can be held to this tool, where it is the only one. */
+static int is_accepted(const struct toolbox *box, const struct mcp_tool *tool, struct error *err)
+{
+    struct buffer one = {0};
+    buffer_puts(&one, "[");
+    put_tool(tool, 0, &one);
+    buffer_puts(&one, "]");
+    int accepted = one.failed || !box->accepts || box->accepts(box->accepts_arg, one.text, one.n, err) == 0 ||
+                   err->code != ERR_INPUT;
+    buffer_free(&one);
+    return accepted;
+}
+
+/* Adds those of list that calls can be held to; the others are refused, or, where they do not go together with the other tools of this
+ * conversation, not found in it any more. */
 static void find_accepted(struct mcp_talk *t, const size_t *list, size_t n)
 {
     size_t before[MCP_FOUND];
@@ -241,8 +256,12 @@ static void find_accepted(struct mcp_talk *t, const size_t *list, size_t n)
         find_accepted(t, &list[i], 1);
     if (n > 1)
         return;
-    if (n == 1 && err.code == ERR_INPUT)
-        refuse(&t->tools->tool[list[0]], err.text);
+    if (n == 1 && err.code == ERR_INPUT) {
+        struct error why = {0};
+        if (!is_accepted(t->box, &t->tools->tool[list[0]], &why))
+            refuse(&t->tools->tool[list[0]], why.text);
+        t->offer[list[0]] = OFFER_NOT;
+    }
     write_governs(t);
     toolbox_govern(t->box, &err);
 }
@@ -328,6 +347,22 @@ static enum toolbox_end search_tools(struct mcp_talk *t, const struct toolbox_ca
     return n ? TOOLBOX_DONE : say(t, out, "{\"tools\":[],\"note\":\"no tool has these words; try others\"}");
 }
 
+/* The newest MCP_FOUND of them, each once, the newest last. Returns how many there are then. */
+static size_t keep_newest(size_t found[MCP_FOUND], size_t n, size_t number)
+{
+    size_t at = 0;
+    while (at < n && found[at] != number)
+        at++;
+    if (at == n && n < MCP_FOUND) {
+        n++;
+    } else {
+        at = at < n ? at : 0; /* it goes to the end, or the oldest goes */
+        memmove(found + at, found + at + 1, (n - 1 - at) * sizeof *found);
+    }
+    found[n - 1] = number;
+    return n;
+}
+
 void mcp_talk_recall(struct mcp_talk *t, const json_t *messages)
 {
     size_t i, k, n = 0, found[MCP_FOUND];
@@ -346,8 +381,8 @@ void mcp_talk_recall(struct mcp_talk *t, const json_t *messages)
             const char *name = json_string_value(json_object_get(tool, "name"));
             const struct mcp_tool *known = name ? mcp_tool_find(t->tools, name) : NULL;
             size_t number = known ? (size_t)(known - t->tools->tool) : 0;
-            if (known && n < MCP_FOUND && is_searched(t, number))
-                found[n++] = number;
+            if (known && is_searched(t, number))
+                n = keep_newest(found, n, number);
         }
         json_decref(o);
     }
@@ -455,26 +490,18 @@ static enum toolbox_end call(void *self, const struct toolbox_call *c, struct bu
 /* 1: all that is shown can be held to. Else what cannot is left out, and there are other lists. */
 static int check_shown(struct mcp_talk *t, const struct toolbox *box)
 {
-    struct buffer one = {0};
     struct error err = {0};
     int refused = 0;
     if (!box->accepts || box->accepts(box->accepts_arg, t->governs.text, t->governs.n, &err) == 0 ||
         err.code != ERR_INPUT)
         return 1;
     for (size_t i = 0; i < t->tools->n; i++) {
-        if (t->offer[i] != OFFER_SHOWN)
-            continue;
-        one.n = 0;
-        buffer_puts(&one, "[");
-        put_tool(&t->tools->tool[i], 0, &one);
-        buffer_puts(&one, "]");
-        if (!one.failed && box->accepts(box->accepts_arg, one.text, one.n, &err) && err.code == ERR_INPUT) {
+        err = (struct error){0};
+        if (t->offer[i] == OFFER_SHOWN && !is_accepted(box, &t->tools->tool[i], &err)) {
             refuse(&t->tools->tool[i], err.text);
             refused = 1;
         }
-        err = (struct error){0};
     }
-    buffer_free(&one);
     return !refused;
 }
 

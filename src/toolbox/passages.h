@@ -24,7 +24,7 @@ struct passages {
 int passages_number(struct passages *p, const struct passage *of);
 /* NULL: this number was never given out. */
 const struct passage *passages_get(const struct passages *p, long number);
-void passages_cut(struct passages *p, int n); /* only the first n stay */
+void passages_cut(struct passages *p, int n);    /* only the first n stay */
 void passages_forget(struct passages *p, int n); /* the first n; numbers of the others stay */
 void passages_free(struct passages *p);
 

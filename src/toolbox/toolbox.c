@@ -36,6 +36,8 @@ const struct toolbox_provider *toolbox_owner(const struct toolbox *b, const char
 static void put_elements(struct buffer *out, const char *text, size_t n)
 {
     static const char blank[] = " \t\r\n";
+    if (n < 2)
+        return;
     const char *end = text + n - 1;
     while (text < end && strchr(blank, *text))
         text++;
@@ -51,9 +53,11 @@ static void put_elements(struct buffer *out, const char *text, size_t n)
 int toolbox_govern(struct toolbox *b, struct error *err)
 {
     b->governs.n = 0;
+    b->governs.failed = 0;
     buffer_puts(&b->governs, "[");
     for (int i = 0; i < b->n; i++) {
         const struct toolbox_provider *p = &b->provider[i];
+        b->governs.failed |= p->governs && p->governs->failed;
         put_elements(&b->governs, p->governs ? p->governs->text : p->text, p->governs ? p->governs->n : p->n);
     }
     buffer_puts(&b->governs, "]");

@@ -135,6 +135,36 @@ wait $pid 2>/dev/null
 exec 3>&-
 wait_for $limit gone && pass || fail "SIGKILL" "the server is left"
 
+# ---- a client that reads nothing any more, signals, a file of servers that names itself ------------------------------------
+mkfifo "$dir/unread"
+exec 4<>"$dir/unread"
+begin
+for _ in $(seq 200); do ask tools/list; done
+"$stoker" mcp --library "$lib" <"$dir/in" >"$dir/unread" 2>"$dir/err" &
+pid=$!
+ended() { ! kill -0 $pid 2>/dev/null; }
+wait_for $limit ended && wait $pid && pass || fail "a client that does not read" "stoker stays, or exit status $?"
+exec 4>&-
+child_gone() { ! kill -0 "$(cat "$dir/parent.child")" 2>/dev/null; }
+for signal in TERM INT HUP; do
+    sed 's/^read/sleep 1000 \& echo $! >"$0.child"\nread/' "$dir/slow" >"$dir/parent"
+    printf '{"mcpServers":{"s":{"command":"sh","args":["%s/parent"]}}}\n' "$dir" >"$dir/slow.json"
+    rm -f "$dir/parent.child"
+    talk
+    kill -$signal $pid
+    wait $pid
+    [ $? -gt 128 ] && pass || fail "SIG$signal" "exit status is none of a signal"
+    wait_for $limit gone && pass || fail "SIG$signal" "the server is left"
+    wait_for $limit child_gone && pass || fail "SIG$signal" "what the server started is left"
+    exec 3>&-
+done
+printf '{"mcpServers":{"self":{"command":"%s","args":["mcp","--mcp","%s/self.json"]}}}\n' "$stoker" "$dir" >"$dir/self.json"
+begin
+ask tools/list
+run mcp --mcp "$dir/self.json"
+[ "$status" -eq 0 ] && grep -q 'take stoker out of the file' "$dir/err" && pass || fail "a file that names itself" "is not named"
+answers "a file that names itself" 1 '"tools":\[\]'
+
 # ---- what cannot be ---------------------------------------------------------------------------------------------------------
 rm -f "$dir/in"
 run mcp --library "$dir/none/"

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 /* A result as it comes, as JSON and as text. */
@@ -87,11 +88,12 @@ static enum mcp_answer ask(void *arg, const struct mcp_tool *tool, const struct 
 {
     struct cli_servers *s = arg;
     enum mcp_answer may = MCP_DECLINED;
-    (void)c; /* it has been shown */
-    if (s->quiet || !isatty(STDIN_FILENO))
+    (void)c;                                                         /* it has been shown */
+    if (s->quiet || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) /* which shows the call */
         return MCP_NOBODY;
     if (is_approved(s, tool))
         return MCP_RUN;
+    tcflush(STDIN_FILENO, TCIFLUSH); /* what was typed before was no answer to this */
     char *answer = line_ask("run it? [y/always/N] ");
     if (!answer) {
         s->was_left = 1;

@@ -335,7 +335,8 @@ static void show_call(const struct cli_tools *t, const struct toolbox_call *c)
     char *shown = strndup(c->arguments, is_cut ? SHOWN : c->n);
     if (shown)
         utf8_make_plain(shown);
-    fprintf(stderr, "call: %s %s%s\n", c->name, shown ? shown : "", is_cut ? " ..." : "");
+    fprintf(stderr, "call: %s %s%s\n", c->name, shown ? shown : "(no memory to show its arguments)",
+            is_cut ? " ..." : "");
     free(shown);
 }
 

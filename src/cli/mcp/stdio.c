@@ -271,8 +271,12 @@ static int wait_for_input(int signals, int *number)
     struct pollfd fds[] = {
         {.fd = STDIN_FILENO, .events = POLLIN}, {.fd = signals, .events = POLLIN}, {.fd = STDOUT_FILENO}};
     char byte;
-    if (poll(fds, 3, -1) < 0)
-        return errno == EINTR ? 1 : -1;
+    int n;
+    do
+        n = poll(fds, 3, -1);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -1;
     if (fds[1].revents && read(signals, &byte, 1) == 1) {
         *number = byte;
         return 0;

@@ -106,9 +106,10 @@ static int run_call(struct run *run, size_t i, const json_t *call_id, size_t spa
     l.n_found = (size_t)own->talk.n_found;
     if (!is_left)
         tell(run, &l);
-    json_t *m = result.failed || is_left ? NULL
-                                         : json_pack("{s:s, s:o, s:O}", "role", "tool", "content",
-                                                     json_stringn(result.text, result.n), "tool_call_id", call_id);
+    json_t *m = result.failed || is_left
+                    ? NULL
+                    : json_pack("{s:s, s:o, s:O}", "role", "tool", "content",
+                                json_stringn(result.n ? result.text : "", result.n), "tool_call_id", call_id);
     buffer_free(&result);
     json_decref(arguments);
     if (is_left)

@@ -62,7 +62,7 @@ static int read_body(struct request *w, struct http_exchange *x, json_t *body, s
 void openai_activations(struct http_exchange *x)
 {
     struct refusal r = {0};
-    struct request w = {0};
+    struct request w = {.stopped = answer_nobody_waits, .stopped_arg = x};
     json_t *body = openai_body(x, &r);
     if (body && read_body(&w, x, body, &r) == 0)
         answer_run(x, &events, &w, NULL);

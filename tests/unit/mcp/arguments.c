@@ -58,6 +58,8 @@ static void others(void **state)
     expect("{\"type\":7,\"required\":\"id\",\"properties\":[],\"items\":3}", "{\"a\":[1]}", "");
     expect("{\"additionalProperties\":{\"type\":\"string\"}}", "{\"a\":1}", "arguments.a must be of type string");
     expect("{\"additionalProperties\":false,\"patternProperties\":{\"^x\":{}}}", "{\"xy\":1}", "");
+    expect("{\"additionalProperties\":{\"type\":\"integer\"},\"patternProperties\":{\"^x\":{}}}", "{\"xy\":\"s\"}", "");
+    expect("{\"properties\":{\"a\":{\"prefixItems\":[{}],\"items\":{\"type\":\"integer\"}}}}", "{\"a\":[\"s\",1]}", "");
     expect("{\"properties\":{\"a\":{\"const\":\"b\"}}}", "{\"a\":\"c\"}", "arguments.a must be what its schema says");
     expect("{\"properties\":{\"a\":{\"$ref\":\"#/$defs/x\"}}}", "{\"a\":\"c\"}", "");
     expect("{\"required\":[\"a\\u0000b\"]}", "{\"a\":1}", "arguments.a?b is missing");
@@ -94,7 +96,20 @@ static void bounds(void **state)
     buffer_puts(&schema, "]}");
     buffer_puts(&value, "}");
     assert_int_equal(arguments_fit((struct span){schema.text, schema.n}, (struct span){value.text, value.n}, &why), 1);
-    value.n = 0;
+    schema.n = value.n = 0; /* a long list of words for each of many strings */
+    buffer_puts(&schema, "{\"additionalProperties\":{\"items\":{\"enum\":[\"k\"");
+    buffer_puts(&value, "{\"a\":[\"z\"");
+    for (int i = 0; i < MANY; i++) {
+        buffer_puts(&schema, ",\"word\"");
+        buffer_puts(&value, ",\"word\"");
+    }
+    buffer_puts(&schema, "]}}}");
+    buffer_puts(&value, "]}");
+    why.n = 0;
+    assert_int_equal(arguments_fit((struct span){schema.text, schema.n}, (struct span){value.text, value.n}, &why), 0);
+    memcpy(value.text + 6, "\"k\"", 3); /* the first one fits: the work ends before the others are looked at */
+    assert_int_equal(arguments_fit((struct span){schema.text, schema.n}, (struct span){value.text, value.n}, &why), 1);
+    value.n = why.n = 0;
     buffer_puts(&value, "{\"");
     for (int i = 0; i < 1000; i++)
         buffer_puts(&value, "long");

@@ -293,6 +293,17 @@ static void searches_of_a_conversation_are_recalled(void **state)
     assert_int_equal(governs("a__create_page"), 1);
     mcp_talk_recall(&talk, NULL);
     assert_int_equal(governs("a__create_page"), 0);
+    for (int i = 0; i < 70; i++) { /* twice the same, then others: the newest can be called */
+        char name[40], text[120];
+        fake_name(name, i < 2 ? 0 : i);
+        snprintf(text, sizeof text, "{\"tools\":[{\"name\":\"a__%s\"}]}", name);
+        json_array_append_new(messages, json_pack("{s:s,s:s}", "role", "tool", "content", text));
+    }
+    mcp_talk_recall(&talk, messages);
+    assert_int_equal(talk.n_found, MCP_FOUND);
+    assert_int_equal(governs("a__search_issue"), 0); /* number 5 of 69 */
+    assert_int_equal(governs("a__move_issue"), 1);
+    assert_int_equal(talk.found[MCP_FOUND - 1], 6 + 69);
     end();
     json_decref(messages);
     close_servers();

@@ -45,6 +45,23 @@ static void numbers_go_on_behind_others(void **state)
     passages_free(&p);
 }
 
+static void the_oldest_are_forgotten(void **state)
+{
+    struct passages p = {.before = 3};
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(number_of(&p, "a", i), 4 + i);
+    passages_forget(&p, 2);
+    assert_null(passages_get(&p, 5));
+    assert_int_equal(passages_get(&p, 6)->chunk, 2);
+    assert_int_equal(number_of(&p, "a", 4), 8);
+    assert_int_equal(number_of(&p, "a", 0), 9);
+    passages_forget(&p, 100);
+    assert_int_equal(p.n, 0);
+    assert_int_equal(number_of(&p, "a", 0), 10);
+    passages_free(&p);
+}
+
 static void there_is_a_last_number(void **state)
 {
     struct passages p = {.before = 0};
@@ -86,6 +103,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_passage_keeps_its_number),
                                        cmocka_unit_test(numbers_go_on_behind_others),
+                                       cmocka_unit_test(the_oldest_are_forgotten),
                                        cmocka_unit_test(there_is_a_last_number), cmocka_unit_test(citations_are_found)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,6 +94,7 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
   /* ---- search ---- */
 
   const SHOWN = 420, AHEAD = 80; // characters of a passage
+  const SEARCHING = 'Searching';
 
   // A passage from a little before its first word that was searched for, such words marked.
   function passage(text, words) {
@@ -115,7 +116,7 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
       load();
       return;
     }
-    tell('Searching');
+    tell(SEARCHING);
     try {
       const r = await (await call('v1/library/search', { body: { query: text, limit: RESULTS }, signal })).json(), words = (text.match(/[\p{L}\p{N}]+/gu) || []).slice(0, 64);
       listed = 'results';
@@ -136,7 +137,7 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
     finder.hidden = false;
     asked?.abort();
     asked = null;
-    if (!listed) load();
+    if (!listed) load(); else if (hint.textContent === SEARCHING) tell('');
     (finder.contains(opener) ? opener : query).focus();
   }
   // Links in it lead on within the frame; what is open then only its source says.
@@ -145,7 +146,7 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
     const label = element('span', { className: 'title', textContent: title });
     let loaded = 0;
     frame.setAttribute('sandbox', '');
-    frame.addEventListener('load', () => { if (loaded++) { frame.title = `Article from ${name}`; label.textContent = ''; } });
+    frame.addEventListener('load', () => { if (loaded++) { frame.title = article.ariaLabel = `Article from ${name}`; label.textContent = ''; } });
     frame.src = at;
     return [frame, label];
   }
@@ -170,6 +171,7 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
     }
   }
   article.addEventListener('keydown', e => { if (e.key === 'Escape') { e.stopPropagation(); back(); } });
+  finder.addEventListener('keydown', e => { if (e.key === 'Escape' && chat.running()) e.stopPropagation(); }); // it stops no answer from here
 
   /* ---- the switch ---- */
 
