@@ -137,14 +137,18 @@ wait_for $limit gone && pass || fail "SIGKILL" "the server is left"
 
 # ---- a client that reads nothing any more, signals, a file of servers that names itself ------------------------------------
 mkfifo "$dir/unread"
-exec 4<>"$dir/unread"
-begin
-for _ in $(seq 200); do ask tools/list; done
-"$stoker" mcp --library "$lib" <"$dir/in" >"$dir/unread" 2>"$dir/err" &
-pid=$!
 ended() { ! kill -0 $pid 2>/dev/null; }
-wait_for $limit ended && wait $pid && pass || fail "a client that does not read" "stoker stays, or exit status $?"
-exec 4>&-
+for method in ping tools/list; do # answered by the thread that reads, and by others; an answer has its request's id, of 60,000 bytes here
+    exec 4<>"$dir/unread"
+    for n in 1 2 3; do printf '{"jsonrpc":"2.0","id":"%d%060000d","method":"%s","params":{%s}}\n' $n 0 $method "$meta"; done >"$dir/in"
+    "$stoker" mcp --library "$lib" <"$dir/pipe" >"$dir/unread" 2>"$dir/err" &
+    pid=$!
+    cat "$dir/in" >"$dir/pipe"
+    wait_for $limit ended && pass || fail "a client that does not read, $method" "stoker stays"
+    kill -9 $pid 2>/dev/null
+    wait $pid && pass || fail "a client that does not read, $method" "exit status $?"
+    exec 4>&-
+done
 child_gone() { ! kill -0 "$(cat "$dir/parent.child")" 2>/dev/null; }
 for signal in TERM INT HUP; do
     sed 's/^read/sleep 1000 \& echo $! >"$0.child"\nread/' "$dir/slow" >"$dir/parent"
