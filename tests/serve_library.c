@@ -6,42 +6,15 @@
  *     build/tests/serve_library
  *
  * STOKER names the program (build/stoker). The sources are made by `stoker library add` in a folder of this run. */
-#include "check.h"
-#include "server_client.h"
-#include "temporary.h"
+#include "chat_server.h"
 
-#include <pthread.h>
 #include <sys/stat.h>
 
 #define MD                                                                                                             \
     "."                                                                                                                \
     "md"
 
-enum { CHATS = 64, PATIENCE = SANITIZED ? 240 : 60 };
-
-static char folder[TEMPORARY_PATH], log_file[TEMPORARY_PATH + 64], library[TEMPORARY_PATH + 64];
-static struct server_process server;
-
-static void start(const char *const *flags)
-{
-    if (server_start(&server, flags, log_file) || server_ready(&server, PATIENCE)) {
-        printf("FAILED: no server; see %s\n", log_file);
-        exit(1);
-    }
-}
-
-static int ask_into(struct reply *r, const char *path, const char *body)
-{
-    struct client c = {server.port, -1};
-    r->status = 0;
-    client_ask(&c, body ? "POST" : "GET", path, body ? body : "", body ? strlen(body) : 0, r, NULL, NULL);
-    client_close(&c);
-    return r->status;
-}
-
-static struct reply reply;
-
-static int chat(const char *body) { return ask_into(&reply, "/v1/chat/completions", body); }
+static char folder[TEMPORARY_PATH], library[TEMPORARY_PATH + 64];
 
 /* ---- sources --------------------------------------------------------------------------------------------------------------- */
 
@@ -101,8 +74,9 @@ struct streamed {
     json_t *annotations, *usage;
 };
 
-static void take_chunk(struct streamed *t, const json_t *o)
+static void take_chunk(void *arg, const json_t *o)
 {
+    struct streamed *t = arg;
     const json_t *c = json_array_get(json_object_get(o, "choices"), 0), *d = json_object_get(c, "delta"),
                  *e = json_object_get(o, "library_event"), *a = json_object_get(d, "annotations"),
                  *u = json_object_get(o, "usage");
@@ -127,15 +101,7 @@ static void take_chunk(struct streamed *t, const json_t *o)
 static struct streamed read_stream(const struct reply *r)
 {
     struct streamed t = {.n_call = 0};
-    for (const char *at = r->body; at && (at = strstr(at, "data: ")); at++) {
-        const char *end = strchr(at, '\n');
-        size_t n = end ? (size_t)(end - at) - 6 : strlen(at) - 6;
-        json_t *o = json_loadb(at + 6, n, 0, NULL);
-        if (o)
-            take_chunk(&t, o);
-        t.is_ended |= n == 6 && memcmp(at + 6, "[DONE]", 6) == 0;
-        json_decref(o);
-    }
+    t.is_ended = read_chunks(r, take_chunk, &t);
     return t;
 }
 
@@ -143,12 +109,6 @@ static void free_streamed(struct streamed *t)
 {
     json_decref(t->annotations);
     json_decref(t->usage);
-}
-
-static json_t *message_of(const struct reply *r, json_t **whole)
-{
-    *whole = json_loadb(r->body, r->n, 0, NULL);
-    return json_object_get(json_array_get(json_object_get(*whole, "choices"), 0), "message");
 }
 
 #define FIND "\"messages\":[{\"role\":\"user\",\"content\":\"Find bridge\"}],\"temperature\":0,\"seed\":1"
@@ -316,36 +276,11 @@ static void what_is_wrong_is_refused(void)
 
 /* ---- many at once ---------------------------------------------------------------------------------------------------------- */
 
-static const char together[] = "{" FIND ",\"library\":true,\"max_tokens\":60}";
-static char alone[4096];
-
-static void *one_of_many(void *arg)
-{
-    struct reply r = {0};
-    json_t *whole;
-    (void)arg;
-    int status = ask_into(&r, "/v1/chat/completions", together);
-    const char *content = json_string_value(json_object_get(message_of(&r, &whole), "content"));
-    check(status == 200 && content && strcmp(content, alone) == 0, "one of many: %d %s, not %s", status,
-          content ? content : r.body, alone);
-    json_decref(whole);
-    reply_free(&r);
-    return NULL;
-}
-
+static char together[] = "{" FIND ",\"library\":true,\"max_tokens\":60}";
 static void many_chats_search_at_once(void)
 {
-    pthread_t thread[CHATS];
-    json_t *whole;
-    check(chat(together) == 200, "alone: %s", reply.body);
-    const char *content = json_string_value(json_object_get(message_of(&reply, &whole), "content"));
-    snprintf(alone, sizeof alone, "%s", content ? content : "");
-    json_decref(whole);
-    for (int i = 0; i < CHATS; i++)
-        if (pthread_create(&thread[i], NULL, one_of_many, NULL))
-            exit(1);
-    for (int i = 0; i < CHATS; i++)
-        pthread_join(thread[i], NULL);
+    learn_alone(together);
+    ask_many(together);
 }
 
 static int leave_at_search(void *arg, struct reply *r)
@@ -431,7 +366,8 @@ static void mcp_clients_are_answered(void)
 int main(void)
 {
     make_sources();
-    start((const char *const[]){"--memory", "640M", "--ctx", "4096", "--parallel", "2", "--library", library, NULL});
+    start_server(
+        (const char *const[]){"--memory", "640M", "--ctx", "4096", "--parallel", "2", "--library", library, NULL});
     an_answer_searches_and_cites();
     the_next_round_is_known();
     rounds_end();
@@ -443,10 +379,11 @@ int main(void)
     mcp_clients_are_answered();
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "the server does not end well; see its log");
     /* the same bits in as little memory as there can be */
-    start((const char *const[]){"--memory", "min", "--ctx", "2048", "--threads", "1", "--library", library, NULL});
-    one_of_many(NULL);
+    start_server(
+        (const char *const[]){"--memory", "min", "--ctx", "2048", "--threads", "1", "--library", library, NULL});
+    one_of_many(together);
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "the small server does not end well");
-    start((const char *const[]){"--memory", "min", NULL});
+    start_server((const char *const[]){"--memory", "min", NULL});
     refused("\"library\":true", "library", "start it with --library");
     mcp("no library", "", ASK("initialize", ""), 404, "start it with --library");
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "the server without a library does not end well");

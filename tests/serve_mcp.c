@@ -7,18 +7,14 @@
  *     build/tests/serve_mcp
  *
  * STOKER names the program (build/stoker). The servers of MCP are this program again (`fake FOLDER NAME`). */
-#include "check.h"
+#include "chat_server.h"
 #include "mcp_fake.h"
-#include "server_client.h"
-#include "temporary.h"
 
-#include <pthread.h>
 #include <sys/stat.h>
 
-enum { CHATS = 64, MORE = 218, LEAVERS = 8, PATIENCE = SANITIZED ? 240 : 60, PATH = 2 * TEMPORARY_PATH + 64 };
+enum { MORE = 218, LEAVERS = 8, PATH = 2 * TEMPORARY_PATH + 64 };
 
-static char folder[TEMPORARY_PATH], log_file[TEMPORARY_PATH + 64], library[TEMPORARY_PATH + 64], self[TEMPORARY_PATH];
-static struct server_process server;
+static char folder[TEMPORARY_PATH], library[TEMPORARY_PATH + 64], self[TEMPORARY_PATH];
 
 static FILE *open_in(const char *dir, const char *name, const char *ending, const char *mode)
 {
@@ -238,10 +234,7 @@ static void start(const char *config, const char *flag, const char *value)
         flags[at++] = path;
     }
     flags[at] = NULL;
-    if (server_start(&server, flags, log_file) || server_ready(&server, PATIENCE)) {
-        printf("FAILED: no server; see %s\n", log_file);
-        exit(1);
-    }
+    start_server(flags);
 }
 
 static int log_has(const char *words)
@@ -256,19 +249,6 @@ static int log_has(const char *words)
 }
 
 /* ---- asking ---------------------------------------------------------------------------------------------------------------- */
-
-static struct reply reply;
-
-static int ask_into(struct reply *r, const char *path, const char *body)
-{
-    struct client c = {server.port, -1};
-    r->status = 0;
-    client_ask(&c, body ? "POST" : "GET", path, body ? body : "", body ? strlen(body) : 0, r, NULL, NULL);
-    client_close(&c);
-    return r->status;
-}
-
-static int chat(const char *body) { return ask_into(&reply, "/v1/chat/completions", body); }
 
 #define ASK "\"messages\":[{\"role\":\"user\",\"content\":\"Find bridge\"}],\"temperature\":0,\"seed\":1"
 #define SAYS(t)                                                                                                        \
@@ -309,8 +289,9 @@ static void take_event(struct streamed *t, const json_t *e)
         snprintf(t->tool[t->n_tool++], sizeof t->tool[0], "%s", json_string_value(json_array_get(tools, i)));
 }
 
-static void take_chunk(struct streamed *t, const json_t *o)
+static void take_chunk(void *arg, const json_t *o)
 {
+    struct streamed *t = arg;
     const json_t *c = json_array_get(json_object_get(o, "choices"), 0), *d = json_object_get(c, "delta"),
                  *e = json_object_get(o, "mcp_event");
     const char *text = json_string_value(json_object_get(d, "content"));
@@ -326,15 +307,7 @@ static void take_chunk(struct streamed *t, const json_t *o)
 static struct streamed read_stream(const struct reply *r)
 {
     struct streamed t = {.n_call = 0};
-    for (const char *at = r->body; at && (at = strstr(at, "data: ")); at++) {
-        const char *end = strchr(at, '\n');
-        size_t n = end ? (size_t)(end - at) - 6 : strlen(at) - 6;
-        json_t *o = json_loadb(at + 6, n, 0, NULL);
-        if (o)
-            take_chunk(&t, o);
-        t.is_ended |= n == 6 && memcmp(at + 6, "[DONE]", 6) == 0;
-        json_decref(o);
-    }
+    t.is_ended = read_chunks(r, take_chunk, &t);
     return t;
 }
 
@@ -342,12 +315,6 @@ static struct streamed stream(const char *body)
 {
     check(chat(body) == 200, "%s: %d %s", body, reply.status, reply.body);
     return read_stream(&reply);
-}
-
-static json_t *message_of(const struct reply *r, json_t **whole)
-{
-    *whole = json_loadb(r->body, r->n, 0, NULL);
-    return json_object_get(json_array_get(json_object_get(*whole, "choices"), 0), "message");
 }
 
 static int prompt_has(const char *fields, const char *words)
@@ -577,37 +544,12 @@ static void what_is_wrong_is_refused(void)
 
 /* ---- many at once ---------------------------------------------------------------------------------------------------------- */
 
-static const char together[] = "{" ASK ",\"mcp\":{\"rounds\":2}" CALLS("a__echo") ",\"max_tokens\":60}";
-static char alone[4096];
-
-static void *one_of_many(void *arg)
-{
-    struct reply r = {0};
-    json_t *whole;
-    (void)arg;
-    int status = ask_into(&r, "/v1/chat/completions", together);
-    const char *content = json_string_value(json_object_get(message_of(&r, &whole), "content"));
-    check(status == 200 && content && strcmp(content, alone) == 0, "one of many: %d %s, not %s", status,
-          content ? content : r.body, alone);
-    json_decref(whole);
-    reply_free(&r);
-    return NULL;
-}
-
+static char together[] = "{" ASK ",\"mcp\":{\"rounds\":2}" CALLS("a__echo") ",\"max_tokens\":60}";
 static void many_chats_call_at_once(void)
 {
-    pthread_t thread[CHATS];
-    json_t *whole;
-    check(chat(together) == 200, "alone: %s", reply.body);
-    const char *content = json_string_value(json_object_get(message_of(&reply, &whole), "content"));
-    snprintf(alone, sizeof alone, "%s", content ? content : "");
-    json_decref(whole);
+    learn_alone(together);
     int before = count_lines("a", ".calls");
-    for (int i = 0; i < CHATS; i++)
-        if (pthread_create(&thread[i], NULL, one_of_many, NULL))
-            exit(1);
-    for (int i = 0; i < CHATS; i++)
-        pthread_join(thread[i], NULL);
+    ask_many(together);
     check(count_lines("a", ".calls") - before == CHATS, "%d calls came", count_lines("a", ".calls") - before);
 }
 
