@@ -6,7 +6,6 @@
 #include "mcp/arguments.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -138,7 +137,7 @@ void service_tools_list(struct service_tools *t, const struct mcp_ask *ask, stru
 
 static enum service_end put_text(struct buffer *out, const struct buffer *text)
 {
-    int is_error = text->failed || (text->n >= 7 && memcmp(text->text, "error: ", 7) == 0);
+    int is_error = text->failed || toolbox_is_error(text->text, text->n);
     buffer_puts(out, "\"content\":[{\"type\":\"text\",\"text\":");
     if (text->failed)
         buffer_puts(out, "\"error: there is no memory for the result\"");
@@ -236,23 +235,16 @@ static enum service_end search_tools(struct service_tools *t, const struct mcp_a
     refresh(t, ask);
     json_unescape(&question, query.text, query.n);
     pthread_mutex_lock(&t->view_lock);
-    const struct mcp_tools *tools = t->view.tools;
-    unsigned char *wanted = tools ? calloc(1, tools->n + 1) : NULL;
-    if (wanted) {
-        for (size_t i = 0; i < tools->n; i++)
-            wanted[i] = t->view.offer[i] == OFFER_SEARCHED;
-        n = mcp_index_search(&tools->index, tools->tool, tools->n, question.n ? question.text : "", question.n, wanted,
-                             hit, MCP_HITS);
-    }
+    if (t->view.n_searched)
+        n = mcp_talk_find(&t->view, question.n ? question.text : "", question.n, hit, MCP_HITS);
     buffer_puts(&text, "{\"tools\":[");
     for (size_t i = 0; i < n; i++) {
         buffer_puts(&text, i ? "," : "");
-        mcp_tool_put(&tools->tool[hit[i]], &text);
+        mcp_tool_put(&t->view.tools->tool[hit[i]], &text);
     }
     pthread_mutex_unlock(&t->view_lock);
     buffer_puts(&text, n ? "]}" : "],\"note\":\"no tool has these words; try others\"}");
     put_text(out, &text);
-    free(wanted);
     buffer_free(&question);
     buffer_free(&text);
     return SERVICE_DONE;

@@ -277,26 +277,31 @@ static int is_searched(const struct mcp_talk *t, size_t i)
     return !owner || owner->self == t;
 }
 
-/* Numbers of the tools that fit, best first. */
-static size_t search(struct mcp_talk *t, const char *query, size_t n, size_t *out)
+size_t mcp_talk_find(const struct mcp_talk *t, const char *query, size_t n, size_t *out, size_t most)
 {
-    size_t most = 4 * MCP_HITS, n_hit, kept = 0, hit[4 * MCP_HITS];
     unsigned char *wanted = malloc(t->tools->n + 1);
     if (!wanted)
         return 0;
     for (size_t i = 0; i < t->tools->n; i++)
         wanted[i] = t->offer[i] == OFFER_SEARCHED;
-    n_hit = mcp_index_search(&t->tools->index, t->tools->tool, t->tools->n, query, n, wanted, hit, most);
+    size_t n_hit = mcp_index_search(&t->tools->index, t->tools->tool, t->tools->n, query, n, wanted, out, most);
+    free(wanted);
+    return n_hit;
+}
+
+/* Numbers of the tools that fit and that calls can name, best first. */
+static size_t search(const struct mcp_talk *t, const char *query, size_t n, size_t out[4 * MCP_HITS])
+{
+    size_t hit[4 * MCP_HITS], kept = 0, n_hit = mcp_talk_find(t, query, n, hit, 4 * MCP_HITS);
     for (size_t i = 0; i < n_hit; i++)
         if (is_searched(t, hit[i]))
             out[kept++] = hit[i];
-    free(wanted);
     return kept;
 }
 
 static enum toolbox_end say(struct mcp_talk *t, struct buffer *out, const char *text)
 {
-    t->is_error = strncmp(text, "error: ", 7) == 0;
+    t->is_error = toolbox_is_error(text, strlen(text));
     buffer_puts(out, text);
     return TOOLBOX_DONE;
 }
@@ -440,7 +445,7 @@ static enum toolbox_end run_tool(struct mcp_talk *t, const struct mcp_tool *tool
     struct span result = mcp_result(call, &error);
     mcp_result_text(result, error, &text);
     mcp_end(call);
-    t->is_error = text.n >= 7 && memcmp(text.text, "error: ", 7) == 0;
+    t->is_error = toolbox_is_error(text.text, text.n);
     put_within(out, &text, c->space);
     out->failed |= text.failed;
     buffer_free(&text);

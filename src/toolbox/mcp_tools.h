@@ -62,6 +62,9 @@ void mcp_talk_end(struct mcp_talk *t); /* a zeroed one too */
  * line of the log. -1: as toolbox_add(). */
 int mcp_talk_join(struct mcp_talk *t, struct toolbox *box, struct error *err);
 
+/* Numbers of the tools that are searched for and fit a question, best first, into out [most]; returns how many. */
+size_t mcp_talk_find(const struct mcp_talk *t, const char *query, size_t n, size_t *out, size_t most);
+
 /* 1: a call of this name is one that how->ask is asked about. */
 int mcp_talk_asks(const struct mcp_talk *t, const char *name);
 

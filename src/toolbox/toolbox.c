@@ -159,6 +159,12 @@ enum toolbox_end toolbox_run(const struct toolbox *b, const struct toolbox_call 
     return end;
 }
 
+int toolbox_is_error(const char *text, size_t n)
+{
+    static const char begin[] = "error: ";
+    return n >= sizeof begin - 1 && memcmp(text, begin, sizeof begin - 1) == 0;
+}
+
 int toolbox_is_free(const struct toolbox *b, const char *name)
 {
     const struct toolbox_provider *p = toolbox_owner(b, name);

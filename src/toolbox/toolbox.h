@@ -80,6 +80,9 @@ const struct toolbox_provider *toolbox_owner(const struct toolbox *b, const char
 /* Runs a call; its result is appended to *out, which is empty. A name that nobody has is told to the model. */
 enum toolbox_end toolbox_run(const struct toolbox *b, const struct toolbox_call *c, struct buffer *out);
 
+/* 1: a result that says that its call failed. */
+int toolbox_is_error(const char *text, size_t n);
+
 /* 1: stoker runs this tool unasked. */
 int toolbox_is_free(const struct toolbox *b, const char *name);
 
