@@ -1,0 +1,97 @@
+"""Requests at a running server of a chat model and one of vectors, timed: what bench/embed_server.sh asks of stoker serve.
+
+    python3 bench/embed_requests.py one N TOKENS URL MODEL         N requests of one text of TOKENS tokens, one after the other on one
+                                                    connection: prints the median of their milliseconds, p10 and p90
+    python3 bench/embed_requests.py beside PAIRS TEXTS TOKENS URL MODEL LAYERS      2 streamed answers alone, then while TEXTS texts become
+                                                    vectors; a line a pair: longest gap, one step and a layer (ms); rates, tokens/s
+"""
+import http.client, json, random, re, statistics, sys, threading, time
+from urllib.parse import urlparse
+
+
+def connect(url):
+    return http.client.HTTPConnection(urlparse(url).netloc, timeout=3600)
+
+
+def post(c, path, body):
+    c.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    r = c.getresponse()
+    if r.status != 200:
+        sys.exit(f"{path}: {r.status} {r.read()[:300].decode()}")
+    return r
+
+
+def ids(n):
+    return [random.randrange(1000, 30000) for _ in range(n)]
+
+
+def one(n, tokens, url, model):
+    c, took = connect(url), []
+    for i in range(n + 10):
+        text = ids(tokens)
+        began = time.monotonic()
+        post(c, "/v1/embeddings", {"model": model, "input": text}).read()
+        if i >= 10:
+            took.append(1000 * (time.monotonic() - began))
+    took.sort()
+    print(f"{statistics.median(took):.2f} ms ({took[n // 10]:.2f} to {took[n * 9 // 10]:.2f})")
+
+
+def metric(url, name):
+    c = connect(url)
+    c.request("GET", "/metrics")
+    return float(re.search(rf"^stoker_{name} (\S+)", c.getresponse().read().decode(), re.M)[1])
+
+
+def streams(url, arrivals, ended):
+    """Two answers whose tokens' times go into arrivals until ended is set."""
+    def stream(mine):
+        c = connect(url)
+        r = post(c, "/v1/completions", {"prompt": ids(64), "max_tokens": 100000, "ignore_eos": True, "stream": True})
+        while not ended.is_set() and (line := r.readline()):
+            if line.startswith(b"data:"):
+                mine.append(time.monotonic())
+        c.close()
+    threads = [threading.Thread(target=stream, args=(mine,)) for mine in arrivals]
+    for t in threads:
+        t.start()
+    while not all(len(mine) > 16 for mine in arrivals):
+        time.sleep(0.01)
+    return threads
+
+
+def rates(arrivals, begin, end):
+    """Tokens/s of both, and all gaps between two tokens, from begin to end."""
+    inside = [[t for t in mine if begin <= t <= end] for mine in arrivals]
+    gaps = [b - a for mine in arrivals for a, b in zip(mine, mine[1:]) if b >= begin and a <= end]
+    return sum(map(len, inside)) / (end - begin), gaps
+
+
+def beside(pairs, texts, tokens, url, model, layers):
+    for _ in range(pairs):
+        arrivals, ended = [[], []], threading.Event()
+        threads = streams(url, arrivals, ended)
+        began = time.monotonic()
+        time.sleep(10)
+        alone, gaps = rates(arrivals, began, time.monotonic())
+        n, spent = metric(url, "embed_step_seconds_count"), metric(url, "embed_step_seconds_sum")
+        began = time.monotonic()
+        post(connect(url), "/v1/embeddings", {"model": model, "input": [ids(tokens) for _ in range(texts)]}).read()
+        end = time.monotonic()
+        meanwhile, longest = rates(arrivals, began, end)
+        ended.set()
+        for t in threads:
+            t.join()
+        layer = (metric(url, "embed_step_seconds_sum") - spent) / (metric(url, "embed_step_seconds_count") - n) / layers
+        step, longest = statistics.median(gaps), max(longest)
+        print(f"gap {1000 * longest:.1f} of {1000 * (step + layer):.1f} ms (step {1000 * step:.1f}, layer {1000 * layer:.1f}), tokens/s {meanwhile:.1f} "
+              f"beside, {alone:.1f} alone: {meanwhile / alone:.2f}; {texts * tokens / (end - began):.0f} tokens/s of texts", flush=True)
+
+
+measure, *rest = sys.argv[1:]
+if measure == "one":
+    one(int(rest[0]), int(rest[1]), *rest[2:])
+elif measure == "beside":
+    beside(int(rest[0]), int(rest[1]), int(rest[2]), rest[3], rest[4], int(rest[5]))
+else:
+    sys.exit(__doc__)
