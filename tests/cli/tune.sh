@@ -49,6 +49,12 @@ in_out() { grep -Eq -- "$2" "$dir/out" && pass || fail "$1" "does not show $2"; 
 in_out "stoker config" "^chunk = 3 # $profile$"
 in_out "stoker config" '^reader = "uring" # flag$'
 grep -q reader-depth "$dir/out" && fail "stoker config" "shows a depth of another reader" || pass
+odd="$dir/$(printf 'h\n\033')"
+mkdir -p "$odd"
+cp -R "$XDG_CONFIG_HOME/stoker" "$odd"
+XDG_CONFIG_HOME=$odd run config run "$ember" --memory $memory
+in_out "stoker config, in a folder of two lines" '^chunk = 3 # .*/h\?\?/stoker/profiles/.*toml$'
+rm -r "$odd"
 run config bench "$ember" --memory $memory -t 2
 in_out "stoker config bench" "^chunk = 3 # $profile$"
 in_out "stoker config bench" '^t = "?2"? # flag$'
