@@ -108,6 +108,24 @@ plant 'threads = 1\nchunk = 65536\nreader = "buffered"'
 ask
 is "what does not fit is left out" 0 "=C-A-T." "${named}threads 1, chunk 65536 does not fit, reader buffered does not fit; "
 
+# The unit's service is another user, who has no home: by the unit's own words.
+unit=packaging/stoker.service
+plant 'threads = 1'
+sed -n 's/^# *sudo \(install .*\)/\1/p' $unit | sed "s,/etc,$dir/etc,; s,~/.config,$XDG_CONFIG_HOME," >"$dir/copy"
+sh "$dir/copy"
+nobody=
+if [ "$(id -u)" -eq 0 ] && setpriv --reuid 65534 --clear-groups true 2>/dev/null; then
+    nobody="setpriv --reuid 65534 --clear-groups"
+fi
+chmod 755 "$dir"
+cp "$stoker" "$ember" "$dir"
+home=$(sed -n 's/^Environment=.*XDG_CONFIG_HOME=\([^ ]*\).*/\1/p' $unit)
+env -u HOME XDG_CONFIG_HOME="$dir$home" \
+    $nobody "$dir/stoker" run -p 'Spell cat.' --temp 0 --memory $memory >"$dir/out" 2>"$dir/err" </dev/null
+status=$?
+is "a profile of the service" 0 "=C-A-T." "^stoker: profile $dir/etc/stoker/profiles/$(basename "$profile"): threads 1; "
+rm "$dir/stoker" "$dir/ember.gguf"
+
 # A context that the tests take, not the default one: a chunk that fits beside 1,024 positions and not beside 4,096.
 deep=$(echo "$profile" | sed 's/73400320/83886080/')
 plant 'chunk = 2048' "$deep"
