@@ -361,6 +361,21 @@ said "void pairs of the old profile" "^stoker tune: profile $slow is left as it 
 cmp -s "$slow" "$dir/before" && pass || fail "void pairs of the old profile" "it is gone"
 rm -f "$slow"
 
+# ---- three commands from a clone to a tuned server, as the README has them -----------------------------------------------------
+sed -n '/^From a clone/,/^`--memory`/s/^    //p' README.md | sed 's/ *#.*//; s,build/stoker,$stoker,; s,MODEL.gguf,$ember,' >"$dir/way"
+[ "$(wc -l <"$dir/way")" -eq 3 ] && [ "$(head -n 1 "$dir/way")" = make ] && pass || fail "the README" "has another way to a tuned server"
+stand_in 0.01 "$half"
+eval "$(sed -n 2p "$dir/way") --binary '$dir/stand-in' --root '$dir/root'" >"$dir/out" 2>"$dir/err" </dev/null
+status=$?
+is "the README: tune" 0 "" "^stoker tune: --threads 1: faster, "
+: >"$dir/out"
+eval "$(sed -n 3p "$dir/way") --ctx 64 --parallel 1 --cache-ram 0 --port 0 &" >"$dir/out" 2>"$dir/err" </dev/null
+server=$!
+wait_for 60 grep -q listening "$dir/out"
+kill $server
+wait $server
+said "the README: serve" "^stoker: profile $profiles/.*: threads 1; "
+
 # ---- what cannot be -----------------------------------------------------------------------------------------------------------
 run tune -
 is "stdin" 2 "" "a model from stdin cannot be read again and again"
