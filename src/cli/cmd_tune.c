@@ -12,8 +12,9 @@ static const char usage[] =
     "Threads, reader, reads in flight and chunk are measured against the defaults; a value is taken only where it is\n"
     "shown to be faster, and none changes a bit of an answer. Of a slow model runs are short and few, so that the "
     "search\n"
-    "ends in its time. Ctrl-C keeps what was taken until then. A profile is of this model, machine and --memory, in\n"
-    "$XDG_CONFIG_HOME/stoker/profiles; one that stands on more measurements than a search has is kept.\n\n";
+    "ends in its time. A profile is of this model, machine and --memory, in $XDG_CONFIG_HOME/stoker/profiles.\n"
+    "One that is there is measured first, against the defaults, and replaced by what this search shows, even if\n"
+    "that is less. Ctrl-C leaves what was shown until then; while the old profile is measured, the old one.\n\n";
 
 int cmd_tune(int argc, char **argv)
 {
@@ -25,7 +26,6 @@ int cmd_tune(int argc, char **argv)
         {"--ctx", "--context", FLAG_COUNT, &t.n_ctx, 16, 1 << 28, "N",
          "positions of the runs that are measured (default: 1024)"},
         {"--seconds", NULL, FLAG_REAL, &t.seconds, 1, 86400, "S", "the search ends within that (default 280)"},
-        {"--force", NULL, FLAG_SWITCH, &t.force, 0, 0, NULL, "replace a profile that stands on more measurements too"},
         {"--binary", NULL, FLAG_TEXT, &t.binary, 0, 0, "FILE", "measure with this stoker (default: this program)"},
         {"--steal", NULL, FLAG_REAL, &t.steal, 0, 100, "PERCENT",
          "a pair is void, and measured again, where the host took more of a run (default 2)"},

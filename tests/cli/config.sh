@@ -170,6 +170,80 @@ is "--config of no file" 1 "" "nothing.toml: .*No such file"
 run version
 is "version reads no settings" 0 "^stoker " ""
 
+# ---- paths, names and values that somebody else chose ------------------------------------------------------------------------------
+# is_plain WHAT: nothing that a terminal obeys, and not much of it
+is_plain() {
+    LC_ALL=C tr -d '\n -~' <"$dir/err" >"$dir/rest"
+    [ ! -s "$dir/rest" ] && [ "$(wc -c <"$dir/err")" -lt 500 ] && pass || fail "$1" "is shown as it is"
+}
+# is_read_back WHAT COMMAND: what config has printed is a file again
+is_read_back() {
+    cp "$dir/out" "$dir/printed.toml"
+    run config "$2" --config "$dir/printed.toml"
+    is "$1 is read back" 0 "^# of --config file: $dir/printed.toml$" ""
+}
+odd=$dir/$(printf 'a\nb\033[31m.toml')
+printf 'memroy = 1\n' >"$odd"
+run plan --config "$odd"
+is "a path of two lines" 2 "" '^stoker: .*/a\?b\?\[31m.toml:1:1: memroy is no setting of any command'
+is_plain "a path of two lines"
+printf 'memory = \n' >"$odd"
+run plan --config "$odd"
+is "no TOML in such a file" 2 "" '^stoker: .*/a\?b\?\[31m.toml:1:10: '
+is_plain "no TOML in such a file"
+run plan --config "$odd.none"
+is "no file of such a path" 1 "" '^stoker: .*/a\?b\?\[31m.toml.none: .*No such file'
+is_plain "no file of such a path"
+printf 'ctx = 64\n' >"$odd"
+run config plan --config "$odd"
+is "config of such a path" 0 '^ctx = 64 # .*/a\?b\?\[31m.toml:1$' ""
+is_read_back "such a path" plan
+ln -s "$ember" "$dir/$(printf 'a\nb.gguf')"
+run config run "$dir/$(printf 'a\nb.gguf')"
+is "a model's path of two lines" 0 '^# stoker .*/a\?b.gguf$' ""
+is_read_back "a model's path" run
+(
+    export XDG_CONFIG_HOME="$dir/$(printf 'h\n\033')"
+    mkdir -p "$XDG_CONFIG_HOME/stoker"
+    echo 'ctx = 64' >"$XDG_CONFIG_HOME/stoker/stoker.toml"
+    run config plan
+    [ "$(grep -c '^ctx = 64 # .*/h??/stoker/stoker.toml:1$' "$dir/out")" -eq 1 ]
+) && pass || fail "a folder of two lines" "is shown as it is"
+long=$(head -c 5000 /dev/zero | tr '\0' A)
+for name in "STOKER_$(printf 'A\033[31m\nB')" "STOKER_$long" "STOKER_$(printf 'A\302\233\377')"; do
+    env "$name=1" "$stoker" plan >"$dir/out" 2>"$dir/err" </dev/null
+    status=$?
+    is "a variable's name" 0 "^memory" '^stoker: warning: STOKER_A.* of the environment is no flag of any command, and does nothing$'
+    [ "$(wc -l <"$dir/err")" -eq 1 ] && pass || fail "a variable's name" "is not one line"
+    is_plain "a variable's name"
+done
+for value in "$(printf '\033[31m\n5')" "$long" "$(printf '\302\233\377')"; do
+    STOKER_CTX=$value run plan
+    is "a variable's value" 2 "" '^stoker plan: STOKER_CTX='
+    is_plain "a variable's value"
+done
+STOKER_MODEL="$dir/$(printf '\377').gguf" run config run --ctx 64
+is "a value that is not UTF-8" 0 '^# model is not UTF-8, as TOML must be, and is left out # STOKER_MODEL$' ""
+is_read_back "a value that is not UTF-8" run
+run config run --stop fine --stop "$(printf '\377')"
+is "a list of which one is not UTF-8" 0 '^# stop is not UTF-8, as TOML must be, and is left out # flag$' ""
+for key in k '['; do
+    { [ $key = k ] || printf '['; head -c 1000000 /dev/zero | tr '\0' k; [ $key = k ] && echo ' = 1' || echo ']'; } | settings
+    run plan
+    is "a name of 1 MB" 2 "" '^stoker: .*stoker.toml:1:[12]: .*k\.\.\.'
+    is_plain "a name of 1 MB"
+done
+rm "$user"
+mkfifo "$user"
+limit=10 run plan
+is "a FIFO" 1 "" "=stoker: $user: not a regular file; remove it, or give --no-config"
+run plan --no-config
+is "a FIFO and --no-config" 0 "^memory" ""
+rm "$user"
+printf '[plan]\nctx = 200\njson = true\n' | "$stoker" plan --config /dev/stdin >"$dir/out" 2>"$dir/err"
+status=$?
+is "--config of a pipe" 0 '"ctx":200' ""
+
 # ---- variables ----------------------------------------------------------------------------------------------------------------
 STOKER_MEMROY=5 run plan
 is "a variable that is no flag" 0 "^memory" "warning: STOKER_MEMROY of the environment is no flag of any command, and does nothing; did you mean STOKER_MEMORY\?"

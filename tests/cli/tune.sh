@@ -15,8 +15,11 @@ done
 profile=$(echo "$profiles"/*.toml)
 [ -f "$profile" ] && [ "$(tail -n 1 "$profile")" = "whole = true" ] && pass || fail "tune" "left no whole profile"
 key=$(sed -n '/^version/p; /^model/p; /^machine/p; /^memory/p' "$profile")
-# plant SETTINGS [PATH]: a whole profile for this machine
-plant() { printf '[profile]\n%s\n[settings]\n%b\n[end]\nwhole = true\n' "$key" "$1" >"${2-$profile}"; }
+# plant SETTINGS [PATH]: a whole profile for this machine, which claims to stand on more than any search has
+claim='pairs = 99
+tokens = 999999
+values = 99'
+plant() { printf '[profile]\n%s\n%s\n[settings]\n%b\n[end]\nwhole = true\n' "$key" "$claim" "$1" >"${2-$profile}"; }
 ask() { run run -p 'Spell cat.' --temp 0 --memory $memory "$@"; }
 
 # ---- who takes it, and what is over it ----------------------------------------------------------------------------------------
@@ -49,6 +52,12 @@ in_out() { grep -Eq -- "$2" "$dir/out" && pass || fail "$1" "does not show $2"; 
 in_out "stoker config" "^chunk = 3 # $profile$"
 in_out "stoker config" '^reader = "uring" # flag$'
 grep -q reader-depth "$dir/out" && fail "stoker config" "shows a depth of another reader" || pass
+odd="$dir/$(printf 'h\n\033')"
+mkdir -p "$odd"
+cp -R "$XDG_CONFIG_HOME/stoker" "$odd"
+XDG_CONFIG_HOME=$odd run config run "$ember" --memory $memory
+in_out "stoker config, in a folder of two lines" '^chunk = 3 # .*/h\?\?/stoker/profiles/.*toml$'
+rm -r "$odd"
 run config bench "$ember" --memory $memory -t 2
 in_out "stoker config bench" "^chunk = 3 # $profile$"
 in_out "stoker config bench" '^t = "?2"? # flag$'
@@ -98,6 +107,24 @@ rm "$profiles"/*-524288000.toml
 plant 'threads = 1\nchunk = 65536\nreader = "buffered"'
 ask
 is "what does not fit is left out" 0 "=C-A-T." "${named}threads 1, chunk 65536 does not fit, reader buffered does not fit; "
+
+# The unit's service is another user, who has no home: by the unit's own words.
+unit=packaging/stoker.service
+plant 'threads = 1'
+sed -n 's/^# *sudo \(install .*\)/\1/p' $unit | sed "s,/etc,$dir/etc,; s,~/.config,$XDG_CONFIG_HOME," >"$dir/copy"
+sh "$dir/copy"
+nobody=
+if [ "$(id -u)" -eq 0 ] && setpriv --reuid 65534 --clear-groups true 2>/dev/null; then
+    nobody="setpriv --reuid 65534 --clear-groups"
+fi
+chmod 755 "$dir"
+cp "$stoker" "$ember" "$dir"
+home=$(sed -n 's/^Environment=.*XDG_CONFIG_HOME=\([^ ]*\).*/\1/p' $unit)
+env -u HOME XDG_CONFIG_HOME="$dir$home" \
+    $nobody "$dir/stoker" run -p 'Spell cat.' --temp 0 --memory $memory >"$dir/out" 2>"$dir/err" </dev/null
+status=$?
+is "a profile of the service" 0 "=C-A-T." "^stoker: profile $dir/etc/stoker/profiles/$(basename "$profile"): threads 1; "
+rm "$dir/stoker" "$dir/ember.gguf"
 
 # A context that the tests take, not the default one: a chunk that fits beside 1,024 positions and not beside 4,096.
 deep=$(echo "$profile" | sed 's/73400320/83886080/')
@@ -154,7 +181,13 @@ cmp -s "$beside" "$dir/before" && pass || fail "interrupted before anything was 
 run tune --memory $memory --ctx 64 --seconds 90 --root "$dir/no"
 is "tune again" 0 "" "^stoker tune: profile $beside$"
 cmp -s "$profile" "$dir/noise" && pass || fail "tune" "wrote over what is damaged"
-grep -Eq '^chunk = 3$|^reader-depth = 1$' "$beside" && fail "tune" "kept what was wrong on purpose" || pass
+grep -q '^stoker tune: --threads 1 --chunk 3 --reader-depth 1 of the old profile: ' "$dir/err" && pass || fail "tune" "did not measure the old profile"
+if grep -q 'of the old profile: faster' "$dir/err"; then
+    skip "what was wrong on purpose is gone" "it was faster"
+else
+    grep -Eq '^chunk = 3$|^reader-depth = 1$' "$beside" && fail "tune" "kept what was wrong on purpose" || pass
+fi
+[ "$(grep -c "is left alone" "$dir/err")" -eq 1 ] && pass || fail "tune" "does not name what is damaged once"
 ask
 sets=$(sed -n '/^\[settings\]/,/^\[end\]/p' "$beside" | grep -c ' = ')
 [ "$sets" -eq 0 ] && named="left alone$" || named="^stoker: profile $beside: "
@@ -213,13 +246,83 @@ run bench --no-profile --against-binary "$dir/stand-in" --unequal --pairs 5 -p 4
 grep -q -- '--no-profile' "$dir/calls" && fail "--no-profile" "reaches a build that may not know it" || pass
 grep -q -- '-p 4' "$dir/calls" && pass || fail "--against-binary" "did not run the stand-in"
 
-stand_in 16
+# old SETTINGS: a profile that is there
+old() { plant "$1" "$slow" && sed -i 's/73400320/104857600/' "$slow"; }
+no_threads() { grep -q '^threads' "$slow" && fail "$1" "the old threads stayed" || pass; }
+slower="case \"\$*\" in *'--threads 1'*) ns=\$((ns * 2)) ;; esac"
+half="case \"\$*\" in *'--threads 1'*) ns=\$((ns / 2)) ;; esac"
+
+stand_in 0.01 "$faster
+$slower"
+old 'threads = 1'
 tune
-is "a coarser search" 0 "" "^stoker tune: profile $slow is kept: it has 6 pairs of runs of 2080 tokens for each of [0-9]+ values, this search 3 of 24 for [0-9]+; --force"
-cmp -s "$slow" "$dir/founded" && pass || fail "a coarser search" "replaced the profile"
-tune --force
-is "--force" 0 "" "^stoker tune: profile $slow$"
-in_file "--force" "$slow" '^pairs = 3$'
+is "a wrong profile" 0 "" "^stoker tune: --threads 1 of the old profile: left out: its first run is slower than all of the defaults$"
+no_threads "a wrong profile"
+in_file "a wrong profile" "$slow" '^chunk = 256$'
+in_file "a wrong profile" "$slow" '^pairs = 6$'
+stand_in 16 "$slower"
+old 'threads = 1'
+tune
+is "a wrong profile, a coarse search" 0 "" "^stoker tune: profile $slow$"
+no_threads "a wrong profile, a coarse search"
+in_file "a coarse search" "$slow" '^pairs = 3$'
+stand_in 16 "$half"
+old 'threads = 1'
+tune
+is "a right profile" 0 "" "^stoker tune: --threads 1 of the old profile: faster, "
+in_file "a right profile" "$slow" '^threads = 1$'
+in_file "a right profile" "$slow" '^tokens = 24$'
+stand_in 0.01
+old 'threads = 1'
+tune
+is "a profile that is no faster" 0 "" "^stoker tune: nothing was shown to be faster than the defaults, which stay$"
+no_threads "a profile that is no faster"
+stand_in 0.01 "case \"\$*\" in *'--chunk 256'*) ns=\$((ns / 2)) ;; esac
+case \"\$*\" in *'--threads 1'*) ns=\$((ns * 12 / 10)) ;; esac"
+old 'threads = 1\nchunk = 256'
+tune
+is "a value that is wrong among others" 0 "" "^stoker tune: without --threads 1: faster, "
+no_threads "a value that is wrong among others"
+in_file "a value that is wrong among others" "$slow" '^chunk = 256$'
+stand_in 0.01 "case \"\$*\" in *--threads*) ns=\$((ns / 2)); answer=other ;; esac"
+old 'threads = 1'
+tune
+is "an old profile that answers otherwise" 0 "" "^stoker tune: --threads 1 of the old profile: left out: it answers otherwise$"
+no_threads "an old profile that answers otherwise"
+stand_in 16
+old 'chunk = 256'
+tune
+is "a chunk that short prompts do not have" 0 "" "^stoker tune: --chunk of the old profile: left out: runs have prompts of fewer rows$"
+grep -q '^chunk' "$slow" && fail "a chunk that short prompts do not have" "stayed" || pass
+
+# interrupted CASES: a search that is ended in a run that hangs, by the words in $*
+interrupted() {
+    stand_in 0.01 "case \"\$*\" in $1 esac"
+    rm -f "$dir/hung"
+    "$stoker" tune --memory 100M --ctx 4096 --binary "$dir/stand-in" --root "$dir/root" >"$dir/out" 2>"$dir/err" &
+    tuning=$!
+    wait_for 60 test -s "$dir/hung"
+    kill -TERM $tuning
+    wait $tuning 2>/dev/null
+    [ $? -gt 128 ] && pass || fail "a signal" "does not end tune"
+    kill "$(cat "$dir/hung")" 2>/dev/null
+}
+hangs="echo \$\$ >'$dir/hung'; exec sleep 60"
+old 'threads = 1'
+cp "$slow" "$dir/before"
+interrupted "*'--threads 1'*) $hangs ;;"
+cmp -s "$slow" "$dir/before" && pass || fail "interrupted before the old profile is judged" "it is gone"
+interrupted "*'--threads 1'*) ns=\$((ns * 2)) ;; *'--chunk 128'*) ns=\$((ns * 8 / 10)) ;; *'--chunk 256'*) $hangs ;;"
+no_threads "interrupted"
+in_file "interrupted: what was shown until then" "$slow" '^chunk = 128$'
+old 'threads = 1'
+interrupted "*'--threads 1 --chunk'*) $hangs ;; *'--threads 1'*) ns=\$((ns / 2)) ;;"
+in_file "interrupted: the old profile was faster" "$slow" '^threads = 1$'
+in_file "interrupted: the old profile was measured" "$slow" '^pairs = 6$'
+
+stand_in 16
+old ''
+tune
 
 stand_in 60
 tune
@@ -237,18 +340,41 @@ said "a run that does not end" '--seconds 2 are over before the first run has en
 mkdir -p "$dir/root/proc"
 echo "cpu 100 0 0 900 0 0 0 0 0 0" >"$dir/root/proc/stat"
 stolen() { echo "[ \$n -gt $1 ] || echo \"cpu 100 0 0 900 0 0 0 \$((100 * n)) 0 0\" >'$dir/root/proc/stat'"; }
+rm "$slow"
 stand_in 0.01 "$(stolen 1000000)"
-tune --force
+tune
 [ "$status" -eq 1 ] && pass || fail "nothing but void pairs" "exit status $status"
 said "nothing but void pairs" 'too many pairs were void.* or give --steal$'
 [ "$(grep -c 'a pair is void' "$dir/err")" -eq 6 ] && pass || fail "void pairs" "are not measured again six times"
-tune --force --steal 100
+tune --steal 100
 is "--steal" 0 "" "^stoker tune: profile $slow$"
 stand_in 0.01 "$(stolen 10)"
-tune --force
+tune
 is "some void pairs" 0 "" "a pair is void, for the host took more than 2 % of it$"
 in_file "some void pairs" "$slow" '^pairs = 6$'
+stand_in 0.01 "case \"\$*\" in *'--threads 1'*) $(stolen 1000000) ;; esac"
+old 'threads = 1'
+cp "$slow" "$dir/before"
+tune
+[ "$status" -eq 1 ] && pass || fail "void pairs of the old profile" "exit status $status"
+said "void pairs of the old profile" "^stoker tune: profile $slow is left as it was: too many pairs of it were void; "
+cmp -s "$slow" "$dir/before" && pass || fail "void pairs of the old profile" "it is gone"
 rm -f "$slow"
+
+# ---- three commands from a clone to a tuned server, as the README has them -----------------------------------------------------
+sed -n '/^From a clone/,/^`--memory`/s/^    //p' README.md | sed 's/ *#.*//; s,build/stoker,$stoker,; s,MODEL.gguf,$ember,' >"$dir/way"
+[ "$(wc -l <"$dir/way")" -eq 3 ] && [ "$(head -n 1 "$dir/way")" = make ] && pass || fail "the README" "has another way to a tuned server"
+stand_in 0.01 "$half"
+eval "$(sed -n 2p "$dir/way") --binary '$dir/stand-in' --root '$dir/root'" >"$dir/out" 2>"$dir/err" </dev/null
+status=$?
+is "the README: tune" 0 "" "^stoker tune: --threads 1: faster, "
+: >"$dir/out"
+eval "$(sed -n 3p "$dir/way") --ctx 64 --parallel 1 --cache-ram 0 --port 0 &" >"$dir/out" 2>"$dir/err" </dev/null
+server=$!
+wait_for 60 grep -q listening "$dir/out"
+kill $server
+wait $server
+said "the README: serve" "^stoker: profile $profiles/.*: threads 1; "
 
 # ---- what cannot be -----------------------------------------------------------------------------------------------------------
 run tune -

@@ -44,6 +44,10 @@ const char *model_of(const char *given);
 /* Prints the sentence on stderr; returns the exit status that the code means, 1 or 2. */
 int report(const struct stoker_error *err);
 
+/* A text [n] that came from elsewhere, for a sentence: plain (base/utf8.h), at most 80 bytes of it, and "..." where there are more. In one
+ * of a few static buffers. */
+const char *show_text(const char *text, size_t n);
+
 /* What bounds a plan, behind its bytes: " of 6.00 GiB that --memory allows", "; this machine has 21.80 GiB left", "; the cgroup leaves
  * 6.00 GiB". In a static buffer. */
 const char *show_budget(const struct stoker_plan *p);

@@ -1,4 +1,5 @@
 /* Things that several commands do: see cli.h. */
+#include "base/utf8.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 
@@ -56,6 +57,20 @@ static int is_a_name(const char *model)
 }
 
 const char *model_of(const char *given) { return !given ? embedded_model() : is_a_name(given) ? NULL : given; }
+
+const char *show_text(const char *text, size_t n)
+{
+    enum { MOST = 80 };
+    static char out[4][MOST + 4];
+    static unsigned next;
+    char *to = out[next++ % 4];
+    size_t cut = n < MOST ? n : MOST;
+    while (cut > 0 && cut < n && !utf8_begins(text[cut]))
+        cut--;
+    snprintf(to, sizeof *out, "%.*s%s", (int)cut, text, cut < n ? "..." : "");
+    utf8_make_plain(to);
+    return to;
+}
 
 int report(const struct stoker_error *err)
 {

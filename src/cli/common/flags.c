@@ -1,6 +1,7 @@
 /* Parsing flags: see flags.h. */
 #include "cli/common/flags.h"
 
+#include "base/utf8.h"
 #include "cli/common/cli.h"
 #include "cli/common/flag_value.h"
 #include "cli/common/foreign_flags.h"
@@ -9,6 +10,7 @@
 #include "cli/common/suggest.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -363,11 +365,11 @@ static int take_setting(const struct parsing *p, const struct flag *f)
         if (is_service(f, &s)) {
             fprintf(stderr,
                     "stoker %s: warning: %s=%s is what Kubernetes sets for a service of this name, and does nothing\n",
-                    p->command, s.where, s.text[i]);
+                    p->command, s.where, show_text(s.text[i], strlen(s.text[i])));
             return 0;
         }
         if (f->to && flag_set(f, s.text[i])) {
-            fprintf(stderr, "stoker %s: %s=%s: %s\n", p->command, s.where, s.text[i],
+            fprintf(stderr, "stoker %s: %s=%s: %s\n", p->command, s.where, show_text(s.text[i], strlen(s.text[i])),
                     flag_possible(f, possible, sizeof possible));
             return 2;
         }
@@ -424,6 +426,7 @@ static void print_config(const struct parsing *p, FILE *f)
 {
     uint64_t hash;
     struct stoker_error err;
+    char shown[PATH_MAX];
     const char *model = !begins_with_model(p) ? setting_model
                         : *p->n_rest          ? p->rest[0]
                         : prints_config       ? embedded_model()
@@ -437,8 +440,11 @@ static void print_config(const struct parsing *p, FILE *f)
     settings_print(f, p->command);
     if (model && strcmp(model, "-") != 0 && stoker_model_hash(&hash, model, &err) == 0)
         snprintf(model_hash, sizeof model_hash, "%016" PRIx64, hash);
-    if (*model_hash)
-        fprintf(f, "# stoker %s, model %s: %s\n", stoker_version(), model_hash, model);
+    if (*model_hash) {
+        snprintf(shown, sizeof shown, "%s", model);
+        utf8_make_plain(shown); /* a comment is one line */
+        fprintf(f, "# stoker %s, model %s: %s\n", stoker_version(), model_hash, shown);
+    }
 }
 
 /* Settings, then the command line over them. */

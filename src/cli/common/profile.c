@@ -109,12 +109,6 @@ static int take_value(struct profile *p, const char *key, const char *text)
     return -1;
 }
 
-static int number_of(const struct toml *t, const char *key)
-{
-    long n = strtol(text_of(t, "profile", key), NULL, 10);
-    return n > 0 && n < 1 << 30 ? (int)n : 0;
-}
-
 /* What is wrong with it; NULL: nothing. The last line says that it is whole. */
 static const char *read_entries(struct profile *p, const struct profile_key *k, const struct toml *t)
 {
@@ -133,7 +127,6 @@ static const char *read_entries(struct profile *p, const struct profile_key *k, 
         if (t->entry[i].key && strcmp(t->entry[i].table, "settings") == 0 &&
             (t->entry[i].n != 1 || take_value(p, t->entry[i].key, t->text[t->entry[i].first])))
             return "has a setting that no profile has";
-    p->basis = (struct profile_basis){number_of(t, "pairs"), number_of(t, "tokens"), number_of(t, "values")};
     return NULL;
 }
 
@@ -296,39 +289,34 @@ static void print_profile(FILE *f, const struct profile_key *k, const struct pro
     fprintf(f, "[end]\nwhole = true\n");
 }
 
-/* With more pairs, or values, or runs of twice the tokens. */
-static int is_better(const struct profile_basis *old, const struct profile_basis *now)
+int profile_find(struct profile *out, char path[PATH_MAX], const struct profile_key *key)
 {
-    return old->pairs > now->pairs || old->values > now->values ||
-           old->tokens >= 2 * (now->tokens > 0 ? now->tokens : 1);
-}
-
-int profile_write(char out[PATH_MAX], const struct profile_key *key, const struct profile *p, const char *note,
-                  struct profile_basis *old)
-{
-    struct profile there;
-    char part[PATH_MAX + 8];
-    int found = find(&there, out, key);
-    if (found > 0 && old && is_better(&there.basis, &p->basis)) {
-        *old = there.basis;
-        return PROFILE_KEPT;
-    }
-    if (found < 0 || user_path(part, USER_CONFIG, "profiles/x")) {
+    char folder[PATH_MAX];
+    int found = find(out, path, key);
+    if (found < 0 || user_path(folder, USER_CONFIG, "profiles/x")) {
         fprintf(stderr, "stoker: there is no place for a profile: set HOME or XDG_CONFIG_HOME, and remove profiles "
                         "that are damaged\n");
         return -1;
     }
-    snprintf(part, sizeof part, "%s.XXXXXX", out);
+    if (!found) /* of one that is left alone there may be something in it */
+        *out = (struct profile){0};
+    return found;
+}
+
+int profile_write(const char *path, const struct profile_key *key, const struct profile *p, const char *note)
+{
+    char part[PATH_MAX + 8];
+    snprintf(part, sizeof part, "%s.XXXXXX", path);
     int fd = mkstemp(part);
     FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (f)
         print_profile(f, key, p, note);
-    int failed = !f || fflush(f) || ferror(f) || fsync(fd) || rename(part, out), why = errno;
+    int failed = !f || fflush(f) || ferror(f) || fsync(fd) || rename(part, path), why = errno;
     if (f)
         fclose(f);
     if (failed && fd >= 0)
         unlink(part);
     if (failed)
-        fprintf(stderr, "stoker: profile %s cannot be written: %s\n", out, strerror(why));
-    return failed ? -1 : PROFILE_WRITTEN;
+        fprintf(stderr, "stoker: profile %s cannot be written: %s\n", path, strerror(why));
+    return failed ? -1 : 0;
 }

@@ -14,7 +14,7 @@ enum { PROFILE_THREADS, PROFILE_CHUNK, PROFILE_READER, PROFILE_DEPTH, PROFILE_SE
 extern const char
     *const profile_setting[PROFILE_SETTINGS]; /* "threads", "chunk", "reader", "reader-depth": flags without dashes */
 
-/* What a search stands on: pairs of runs a value, tokens of a run, values that were tried. Zeros: a person wrote it. */
+/* What a search stands on, for who reads the file: pairs of runs a value, tokens of a run, values that were tried. */
 struct profile_basis {
     int pairs, tokens, values;
 };
@@ -45,10 +45,11 @@ void profile_take(const char *model, struct stoker_options *o);
  * would not fit is left out, as far as these settings tell. */
 void profile_note(const char *model);
 
-/* Writes it as a whole, in place of a whole one; its path is in out. note: lines of comments, or "". old: one that is there and is better
- * founded stays, and what it stands on is in *old; NULL: it is replaced too. -1 after a sentence on stderr. */
-enum { PROFILE_WRITTEN, PROFILE_KEPT };
-int profile_write(char out[PATH_MAX], const struct profile_key *key, const struct profile *p, const char *note,
-                  struct profile_basis *old);
+/* The profile for it, without its basis, and the path where it is or one is to be written. 1: *out is it; 0: there is none, and its folder
+ * was made; -1 after a sentence on stderr: there is no place. Those that are left alone are named. */
+int profile_find(struct profile *out, char path[PATH_MAX], const struct profile_key *key);
+
+/* Writes it as a whole, in place of what is at this path. note: lines of comments, or "". -1 after a sentence on stderr. */
+int profile_write(const char *path, const struct profile_key *key, const struct profile *p, const char *note);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/toml/toml.h"
 #include "base/utf8.h"
+#include "cli/common/cli.h"
 #include "cli/common/flag_value.h"
 #include "cli/common/foreign_flags.h"
 #include "cli/common/suggest.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 extern char **environ;
 
@@ -97,7 +98,7 @@ static int is_about_settings(const struct flag *f)
 
 /* The least first. */
 static struct file {
-    char path[PATH_MAX];
+    char path[PATH_MAX], shown[PATH_MAX]; /* shown: fit for a line of a terminal, and for a comment of TOML */
     struct toml toml;
     int is_there;
 } files[FILES];
@@ -105,7 +106,7 @@ static int is_loaded, has_environment;
 
 static int complain(const struct file *f, const struct toml_entry *e)
 {
-    fprintf(stderr, "stoker: %s:%d:%d: ", f->path, e->line, e->column);
+    fprintf(stderr, "stoker: %s:%d:%d: ", f->shown, e->line, e->column);
     return 2;
 }
 
@@ -140,10 +141,11 @@ static int refuse_unknown(const struct file *f, const struct toml_entry *e, cons
             other = &commands[i];
     }
     complain(f, e);
+    fprintf(stderr, "%s is no setting of ", show_text(e->key, strlen(e->key)));
     if (c)
-        fprintf(stderr, "%s is no setting of [%s]", e->key, c->name);
+        fprintf(stderr, "[%s]", c->name);
     else
-        fprintf(stderr, "%s is no setting of any command", e->key);
+        fprintf(stderr, "any command");
     if (other)
         fprintf(stderr, ", but one of [%s]\n", other->name);
     else if (s.word)
@@ -162,7 +164,7 @@ static int check_table(const struct file *f, const struct toml_entry *e)
     for (size_t i = 0; i < n_command; i++)
         suggest_try(&s, commands[i].name);
     complain(f, e);
-    fprintf(stderr, "[%s] is no command that has flags; ", e->table);
+    fprintf(stderr, "[%s] is no command that has flags; ", show_text(e->table, strlen(e->table)));
     if (s.word)
         fprintf(stderr, "did you mean [%s]?\n", s.word);
     else
@@ -215,15 +217,13 @@ static int check_value(const struct file *f, const struct toml_entry *e, const s
                        const struct flag *flag)
 {
     const char *const *text = f->toml.text + e->first;
-    char possible[200], shown[200];
+    char possible[200];
     if (!(types_of(flag) & 1u << e->type))
         return refuse_type(f, e, c, flag);
     if (flag_can_be(flag, text, e->n))
         return 0;
     complain(f, e);
-    snprintf(shown, sizeof shown, "%s", e->n ? text[0] : "[]");
-    utf8_make_plain(shown);
-    fprintf(stderr, "%s = %s of stoker %s: %s\n", e->key, shown, c->name,
+    fprintf(stderr, "%s = %s of stoker %s: %s\n", e->key, e->n ? show_text(text[0], strlen(text[0])) : "[]", c->name,
             flag_possible(flag, possible, sizeof possible));
     return 2;
 }
@@ -263,16 +263,32 @@ static int check_entry(const struct file *f, size_t i)
     return status || !e->key || found ? status : refuse_unknown(f, e, mine);
 }
 
-/* may_miss: it need not be there. */
-static int load_file(struct file *f, int may_miss)
+static void name_file(struct file *f, const char *path)
+{
+    snprintf(f->path, sizeof f->path, "%s", path);
+    snprintf(f->shown, sizeof f->shown, "%s", path);
+    utf8_make_plain(f->shown);
+}
+
+/* Of a file that every command reads. 1: it is there; 0: not, or it may not be looked at; -1 after a sentence: reading it could wait for
+ * ever. */
+static int is_user_file(const struct file *f)
+{
+    struct stat st;
+    if (stat(f->path, &st) == 0) {
+        if (!S_ISREG(st.st_mode))
+            fprintf(stderr, "stoker: %s: not a regular file; remove it, or give --no-config\n", f->shown);
+        return S_ISREG(st.st_mode) ? 1 : -1;
+    }
+    if (errno != ENOENT && errno != ENOTDIR) /* a service may have a home that it cannot enter */
+        fprintf(stderr, "stoker: warning: %s is not read: %s\n", f->shown, strerror(errno));
+    return 0;
+}
+
+static int load_file(struct file *f)
 {
     struct error err = {0};
     size_t n;
-    if (may_miss && access(f->path, F_OK) != 0) {
-        if (errno != ENOENT && errno != ENOTDIR) /* a service may have a home that it cannot enter */
-            fprintf(stderr, "stoker: warning: %s is not read: %s\n", f->path, strerror(errno));
-        return 0;
-    }
     char *text = file_read(f->path, TOML_BYTES_MOST, &n, &err);
     int unreadable = !text, failed = unreadable || toml_read(&f->toml, text, n, &err), status = 0;
     free(text);
@@ -280,7 +296,7 @@ static int load_file(struct file *f, int may_miss)
         if (unreadable)
             fprintf(stderr, "stoker: %s\n", err.text);
         else
-            fprintf(stderr, "stoker: %s:%s\n", f->path, err.text);
+            fprintf(stderr, "stoker: %s:%s\n", f->shown, err.text);
         return unreadable && err.code == ERR_IO ? 1 : 2;
     }
     f->is_there = 1;
@@ -337,8 +353,8 @@ static int is_written_otherwise(const char *v, size_t n)
         return 0;
     for (char *c = key; *c; c++)
         *c = (char)toupper((unsigned char)*c);
-    fprintf(stderr, "stoker: warning: %.*s of the environment does nothing: names are in capitals with _, %s%s\n",
-            (int)n, v, prefix, key);
+    fprintf(stderr, "stoker: warning: %s of the environment does nothing: names are in capitals with _, %s%s\n",
+            show_text(v, n), prefix, key);
     return 1;
 }
 
@@ -360,8 +376,8 @@ static void check_environment(void)
         snprintf(word, sizeof word, "%s", s.word ? s.word : "");
         for (char *c = word; *c; c++)
             *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
-        fprintf(stderr, "stoker: warning: %.*s of the environment is no flag of any command, and does nothing", (int)n,
-                *v);
+        fprintf(stderr, "stoker: warning: %s of the environment is no flag of any command, and does nothing",
+                show_text(*v, n));
         if (*word)
             fprintf(stderr, "; did you mean %s%s?", prefix, word);
         fputc('\n', stderr);
@@ -407,7 +423,7 @@ static int is_on(const char *value)
 
 int settings_load(const char *file, int flags_alone)
 {
-    char name[NAME_MOST];
+    char name[NAME_MOST], path[PATH_MAX];
     int status = 0;
     if (is_loaded)
         return 0;
@@ -417,16 +433,19 @@ int settings_load(const char *file, int flags_alone)
         check_environment();
         if (!file)
             file = variable(name, sizeof name, "", "config");
-        if (user_path_of(files[0].path, USER_CONFIG, "stoker.toml") == 0)
-            status = load_file(&files[0], 1);
+        if (user_path_of(path, USER_CONFIG, "stoker.toml") == 0) {
+            name_file(&files[0], path);
+            int is = is_user_file(&files[0]);
+            status = is < 0 ? 1 : is ? load_file(&files[0]) : 0;
+        }
     }
     if (status == 0 && file) {
         if (strlen(file) >= PATH_MAX) {
             fprintf(stderr, "stoker: --config: the path is too long\n");
             return 2;
         }
-        snprintf(files[1].path, sizeof files[1].path, "%s", file);
-        status = load_file(&files[1], 0);
+        name_file(&files[1], file);
+        status = load_file(&files[1]);
     }
     return status;
 }
@@ -440,7 +459,7 @@ static int find_in_file(struct setting *out, const struct file *file, const char
         if (!e->key || strcmp(e->table, table) != 0 || !is_key(f, e->key))
             continue;
         *out = (struct setting){.text = file->toml.text + e->first, .n = e->n};
-        snprintf(out->where, sizeof out->where, "%s:%d", file->path, e->line);
+        snprintf(out->where, sizeof out->where, "%s:%d", file->shown, e->line);
         return 1;
     }
     return 0;
@@ -500,6 +519,8 @@ void settings_note(const struct flag *f, const char *value, const char *where)
     if (i < n_noted)
         free(noted[i].where);
     noted[i] = (struct noted){*f, value, strcmp(where, "flag") == 0 ? NULL : strdup(where)};
+    if (noted[i].where)
+        utf8_make_plain(noted[i].where); /* a profile's path */
     n_noted += i == n_noted;
 }
 
@@ -571,11 +592,22 @@ static int is_printed(size_t i)
     return 0;
 }
 
+/* 1: all values of the flag are texts that a file can hold. */
+static int is_utf8(const struct noted *of)
+{
+    int all = 1;
+    for (size_t i = 0; i < n_noted; i++)
+        if (strcmp(noted[i].flag.name, of->flag.name) == 0)
+            all &= utf8_valid(noted[i].value, strlen(noted[i].value)) == strlen(noted[i].value);
+    return all;
+}
+
 static void print_one(FILE *f, size_t i)
 {
     const struct noted *w = &noted[i];
-    if (w->flag.is_secret) {
-        fprintf(f, "# %s is not shown # %s\n", bare(long_name(&w->flag)), where_of(w));
+    if (w->flag.is_secret || !is_utf8(w)) {
+        fprintf(f, "# %s is not %s # %s\n", bare(long_name(&w->flag)),
+                w->flag.is_secret ? "shown" : "UTF-8, as TOML must be, and is left out", where_of(w));
         return;
     }
     fprintf(f, "%s = ", bare(long_name(&w->flag)));
@@ -609,7 +641,7 @@ void settings_print_files(FILE *f)
     static const char *const what[] = {"the user's", "of --config"};
     for (int i = 0; i < FILES; i++)
         if (*files[i].path)
-            fprintf(f, "# %s file: %s%s\n", what[i], files[i].path, files[i].is_there ? "" : " (there is none)");
+            fprintf(f, "# %s file: %s%s\n", what[i], files[i].shown, files[i].is_there ? "" : " (there is none)");
 }
 
 json_t *settings_json(void)

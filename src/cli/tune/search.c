@@ -1,4 +1,4 @@
-/* See search.h. A side is a command line of bench; A is the best so far, B has one value more. */
+/* See search.h. A side is a command line of bench; A is the best so far, B has one value more or less. */
 #include "cli/tune/search.h"
 
 #include "base/clock.h"
@@ -16,8 +16,8 @@ enum { PROBES = 16 }; /* a run that takes less of the time is worth it to know *
 enum { VALUES_MOST = 32, NOTE_MOST = 4096, PROMPT_MOST = 2048, ANSWER_MOST = 32 };
 
 struct value {
-    int setting; /* index of profile_setting[] */
-    char text[PROFILE_VALUE];
+    int setting;              /* index of profile_setting[] */
+    char text[PROFILE_VALUE]; /* "": the default */
 };
 
 struct search {
@@ -27,7 +27,8 @@ struct search {
     struct tune_budget budget;
     struct value value[VALUES_MOST];
     int n_value, streams;
-    struct profile best;
+    struct profile old, best; /* old: that is there; without settings: none */
+    char path[PATH_MAX];
     char *digest;         /* of the default's outputs; NULL: not asked for yet */
     struct eval_pairs aa; /* the defaults with themselves */
     double slowest;       /* of their runs */
@@ -64,12 +65,19 @@ static int streams(const struct stoker_plan *p)
     return 0;
 }
 
-/* Threads: all of a few cores; of many, what shares a core, fewer, and one. Chunks: of more rows than a prompt nothing is seen. */
+/* A chunk of more rows than a prompt: nothing is seen of it. */
+static int is_unseen(const char *chunk, int prompt) { return atoi(chunk) > prompt; }
+
+/* What the old profile sets is left out by turns, as far as it was taken: the whole of it may be faster for one of its values. Threads: all
+ * of a few cores; of many, what shares a core, fewer, and one. */
 static void list_values(struct search *s, const struct stoker_plan *p, int prompt)
 {
     static const int depths[] = {8, 16, 64, 128}, chunks[] = {128, 256, 1024, 2048};
     int cores = cpu_usable_cores(), usual = p->n_threads, threads[] = {cores, usual - 1, usual * 3 / 4, usual / 2, 1};
     s->n_value = 0;
+    for (int i = 0; i < PROFILE_SETTINGS; i++)
+        if (*s->old.value[i])
+            add_value(s, i, "");
     for (size_t i = 0; i < sizeof threads / sizeof *threads; i++)
         add_number(s, PROFILE_THREADS, threads[i], usual);
     if (s->streams) {
@@ -86,14 +94,14 @@ static void list_values(struct search *s, const struct stoker_plan *p, int promp
 /* Tokens of a prompt that goes over the end of the largest chunk that is tried, and of the usual one beside it. */
 static int proof_tokens(const struct search *s, const struct stoker_plan *p, int prompt)
 {
-    int most = 0;
+    const char *old = s->old.value[PROFILE_CHUNK];
+    int most = is_unseen(old, prompt) ? 0 : atoi(old);
     for (int i = 0; i < s->n_value; i++)
-        if (s->value[i].setting == PROFILE_CHUNK) {
-            int n = atoi(s->value[i].text);
-            most = n > most ? n : most;
-            most = p->n_chunk > most ? p->n_chunk : most;
-        }
-    return most ? most + 64 : prompt;
+        if (s->value[i].setting == PROFILE_CHUNK && atoi(s->value[i].text) > most)
+            most = atoi(s->value[i].text);
+    if (most == 0)
+        return prompt;
+    return (most > p->n_chunk ? most : p->n_chunk) + 64;
 }
 
 /* ---- how it is measured ----------------------------------------------------------------------------------------------------- */
@@ -170,7 +178,8 @@ static int choose_runs(struct search *s, const struct stoker_plan *p)
     for (;; size = next) {
         if (measure_size(s, p, size, &before, &cost))
             return -1;
-        if (!tune_budget(&s->budget, &cost, shortest, s->n_value, s->streams, time_left(&s->by)))
+        if (!tune_budget(&s->budget, &cost, shortest, s->n_value + profile_sets(&s->old), s->streams,
+                         time_left(&s->by)))
             return too_little(s, &cost);
         next = s->budget.size == TUNE_WARM && size > 0 ? 0 : s->budget.size;
         if (next >= size && before.size < TUNE_WARM && size > 0 && s->budget.run < time_left(&s->by) / PROBES)
@@ -242,23 +251,11 @@ static void note(struct search *s, const char *what, const char *how)
         s->note[n] = 0;
 }
 
-/* At the end a profile that is better founded, and stays, is named: in between this one has no values yet that would count. */
-static int save(struct search *s, int is_end)
+static int save(const struct search *s)
 {
-    char path[PATH_MAX];
-    struct profile_basis old;
-    const struct profile_basis *now = &s->best.basis;
-    int how = profile_write(path, &s->key, &s->best, s->note, s->of->force ? NULL : &old);
-    if (how < 0)
+    if (profile_write(s->path, &s->key, &s->best, s->note))
         return -1;
-    if (how == PROFILE_WRITTEN)
-        fprintf(stderr, "stoker tune: profile %s\n", path);
-    else if (is_end)
-        fprintf(stderr,
-                "stoker tune: profile %s is kept: it has %d pairs of runs of %d tokens for each of %d values, this "
-                "search %d of %d "
-                "for %d; --force replaces it\n",
-                path, old.pairs, old.tokens, old.values, now->pairs, now->tokens, now->values);
+    fprintf(stderr, "stoker tune: profile %s\n", s->path);
     return 0;
 }
 
@@ -294,38 +291,82 @@ static const char *why_not(enum series_end how)
     }
 }
 
-/* 1: go on; 0: the time is over; -1: the profile cannot be written. */
-static int try_value(struct search *s, const struct value *v)
+enum tried { TRIED_FASTER, TRIED_NOT_FASTER, TRIED_VOID, TRIED_LATE, TRIED_FAILED };
+
+/* Words b against words a. LATE: nothing is known; FAILED: after a sentence on stderr. */
+static enum tried try_words(struct search *s, const char *what, const char *a, const char *b)
 {
-    char a[256], b[256], what[64], how[160];
+    char how[160];
     struct series m;
     struct eval_pairs ab;
     int few = s->budget.pairs < EVAL_PAIRS_LEAST;
-    words_of(a, &s->best, -1, "");
-    words_of(b, &s->best, v->setting, v->text);
-    snprintf(what, sizeof what, "--%s %s", profile_setting[v->setting], v->text);
     struct series_rule r = {what, s->budget.pairs, s->budget.run, s->slowest, few ? s->spread : 1};
     enum series_end end = series_measure(&m, &s->by, &r, a, b);
     if (end == SERIES_LATE)
-        return 0;
+        return TRIED_LATE;
     s->best.basis.values += end != SERIES_VOID;
     if (end != SERIES_WHOLE) {
         note(s, what, why_not(end));
-        return 1;
+        return end == SERIES_VOID ? TRIED_VOID : TRIED_NOT_FASTER;
     }
     if (judge(&m, &ab))
-        return -1;
+        return TRIED_FAILED;
     enum eval_verdict verdict = verdict_of(s, &m, &ab);
     int same = verdict != EVAL_FASTER || answers_same(s, b);
     if (!same && time_left(&s->by) <= 0)
-        return 0;
+        return TRIED_LATE;
     snprintf(how, sizeof how, "%s, %.3f of the time [%.3f, %.3f]", eval_verdict_name(verdict), ab.ratio, ab.low,
              ab.high);
     note(s, what, same ? how : "left out: it answers otherwise");
-    if (verdict != EVAL_FASTER || !same)
+    return verdict == EVAL_FASTER && same ? TRIED_FASTER : TRIED_NOT_FASTER;
+}
+
+/* All values of the old profile at once, against the defaults; when that is judged, it is replaced. */
+static int try_old(struct search *s)
+{
+    char words[256], what[300];
+    struct profile *old = &s->old;
+    if (is_unseen(old->value[PROFILE_CHUNK], tune_tokens(s->by.prompt, TUNE_PROMPT_LEAST, s->by.size))) {
+        note(s, "--chunk of the old profile", "left out: runs have prompts of fewer rows");
+        *old->value[PROFILE_CHUNK] = 0;
+    }
+    if (!profile_sets(old))
+        return 0;
+    words_of(words, old, -1, "");
+    snprintf(what, sizeof what, "%sof the old profile", words);
+    enum tried how = try_words(s, what, "", words);
+    if (how == TRIED_LATE || how == TRIED_VOID)
+        fprintf(stderr, "stoker tune: profile %s is left as it was: %s\n", s->path,
+                how == TRIED_LATE ? "--seconds are over before its values are measured; give more"
+                                  : "too many pairs of it were void; try when the machine is quieter, or give --steal");
+    if (how != TRIED_FASTER && how != TRIED_NOT_FASTER)
+        return -1;
+    if (how == TRIED_FASTER)
+        memcpy(s->best.value, old->value, sizeof old->value);
+    return save(s);
+}
+
+/* 1: go on; 0: the time is over; -1: the profile cannot be written. */
+static int try_value(struct search *s, const struct value *v)
+{
+    char a[256], b[256], what[64], *now = s->best.value[v->setting];
+    if (strcmp(now, v->text) == 0)
         return 1;
-    memcpy(s->best.value[v->setting], v->text, sizeof v->text);
-    return save(s, 0) ? -1 : 1;
+    words_of(a, &s->best, -1, "");
+    words_of(b, &s->best, v->setting, v->text);
+    snprintf(what, sizeof what, "%s--%s %s", *v->text ? "" : "without ", profile_setting[v->setting],
+             *v->text ? v->text : now);
+    switch (try_words(s, what, a, b)) {
+    case TRIED_LATE:
+        return 0;
+    case TRIED_FAILED:
+        return -1;
+    case TRIED_FASTER:
+        memcpy(now, v->text, sizeof v->text);
+        return save(s) ? -1 : 1;
+    default:
+        return 1;
+    }
 }
 
 static int try_all(struct search *s)
@@ -341,7 +382,7 @@ static int try_all(struct search *s)
         note(s, "--seconds", "over before everything was tried");
     if (!profile_sets(&s->best))
         fprintf(stderr, "stoker tune: nothing was shown to be faster than the defaults, which stay\n");
-    return save(s, 1);
+    return save(s);
 }
 
 /* ---- all -------------------------------------------------------------------------------------------------------------------- */
@@ -355,7 +396,7 @@ static int search(struct search *s, const struct stoker_plan *p)
     snprintf(runs, sizeof runs, "%d pairs of runs of %s tokens%s", s->budget.pairs, s->by.test,
              s->budget.size == TUNE_WARM ? ", warmed up" : "");
     note(s, "each value", runs);
-    return try_all(s);
+    return try_old(s) ? -1 : try_all(s);
 }
 
 int tune(const struct tuning *t)
@@ -368,6 +409,8 @@ int tune(const struct tuning *t)
     s = (struct search){.of = t};
     if (stoker_plan(&plan, t->model, &o, &err) || profile_key(&s.key, t->model, t->memory, &err))
         return report(&err);
+    if (profile_find(&s.old, s.path, &s.key) < 0)
+        return 1;
     s.streams = streams(&plan);
     int half = plan.n_ctx / 2 < PROMPT_MOST ? plan.n_ctx / 2 : PROMPT_MOST;
     s.by = (struct measuring){.model = t->model,

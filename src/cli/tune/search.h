@@ -1,6 +1,6 @@
 /* stoker tune: which settings make a model fastest here, under a budget of memory and one of time. One setting after the other, each value
  * against the best so far by the pairs of bench --against (bench.md 2), in processes of their own; taken only where the verdict is "faster"
- * and it answers the same. */
+ * and it answers the same. The profile that is there is measured like any other value: nothing that it says of itself is believed. */
 #ifndef CLI_TUNE_SEARCH_H
 #define CLI_TUNE_SEARCH_H
 
@@ -11,13 +11,13 @@ struct tuning {
     uint64_t memory;    /* of the options */
     int n_ctx;          /* positions of the runs */
     double seconds;     /* when they are over, the search has ended */
-    int force;          /* 1: a profile that is better founded is replaced too */
     const char *binary; /* another stoker that is measured; NULL: this one */
     const char *root;   /* proc is read below it */
     double steal;       /* percent of a run that the host may take */
 };
 
-/* Measures, and writes the profile after each setting that is taken, and at the end. Returns the exit status. */
+/* Measures, and writes the profile when the values of the one that is there are judged, after each setting that is taken, and at the end:
+ * what is shown so far. Returns the exit status. */
 int tune(const struct tuning *t);
 
 #endif
