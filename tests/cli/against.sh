@@ -178,9 +178,11 @@ is "no log" 1 "" "--log $dir/absent: cannot be opened: No such file"
 
 # ---- what is refused -----------------------------------------------------------------------------------------------------
 run bench "$model" $quick --against '--nosuch 1'
-is "flags that are none" 1 "" "ended with 2; its last line: stoker bench: --nosuch is not a flag"
+is "flags that are none" 2 "" "^stoker bench: --nosuch is not a flag"
+run bench "$model" $quick --against '--threads'
+is "a flag without its value" 2 "" "^stoker bench: --threads needs a value$"
 run bench "$model" $quick -t 1 --against '--threads 2'
-is "a setting by two names" 1 "" "its last line: stoker bench: -t N: --threads is given too"
+is "a setting by two names" 2 "" "^stoker bench: -t N: --threads is given too"
 run bench "$model" -p 8 -n 0 -t 1,2 --against '--chunk 16'
 is "a list of settings" 1 "" "one setting a side"
 while IFS='|' read -r flags sentence; do

@@ -31,7 +31,7 @@ int measuring_set(struct measuring *m, int size, int proof)
     if (size != TUNE_WARM)
         argv[n++] = cold;
     m->size = size;
-    if (side_make_a(m->binary ? &a : &m->base, m->model, n, argv))
+    if (side_make(m->binary ? &a : &m->base, &(struct side_line){argv, n, m->model}))
         return -1;
     return m->binary ? side_make_binary(&m->base, &a, m->binary) : 0;
 }
