@@ -22,6 +22,8 @@ build_that waits 's/"samples_ns":\[[0-9]*/"samples_ns":[2000000000/; s/"avg_ns":
 build_that once 's/"samples_ns":\[[^]]*\]/"samples_ns":[99000000000000,1]/; s/"avg_ns":[0-9]*/"avg_ns":99000000000000/; s/"samples_waited_ns":\[[^]]*\]/"samples_waited_ns":[0,0]/'
 build_that untold 's/"avg_ns":[0-9]*/"avg_ns":2000000000/; s/"samples_waited_ns":\[[0-9]*\],//'
 build_that wrong 's/"logits":"..../"logits":"zzzz/'
+build_that hasty 's/"avg_ns":[0-9]*/"avg_ns":1/; s/"logits":"..../"logits":"zzzz/'
+build_that mixed '/"n_prompt":8,/s/"avg_ns":[0-9]*/"avg_ns":1/; /"n_prompt":16,/s/"avg_ns":[0-9]*/"avg_ns":99000000000000/'
 build_that old 's/--digest/--nothing/; s/--no-roofs/--nothing/'
 
 # ---- settings ------------------------------------------------------------------------------------------------------------
@@ -142,6 +144,19 @@ run bench --log "$dir/log" --table
 is "--table" 0 '^best of .*: [0-9.]+ tokens/s with [^ ]*/fast ' ""
 grep -q '| faster  *| kept  *|' "$dir/out" && grep -q '| slower  *| dropped  *|' "$dir/out" && pass || fail "--table" "not both experiments"
 cp "$dir/log" "$dir/whole"
+
+# What answers otherwise is never kept, however fast; a build is kept or dropped as a whole.
+run bench "$model" $quick --against-binary "$dir/hasty" --unequal --log "$dir/others" -o jsonl
+is "a faster build that answers differently" 0 '"outputs":"unequal","verdict":"faster","decision":"dropped"' ""
+sed 's/"decision":"dropped"/"decision":"kept"/' "$dir/others" >"$dir/before" # as logs from before have it
+for log in others before; do
+    run bench --log "$dir/$log" --table
+    is "--table of outputs that differ" 0 '\| faster +\| (dropped|kept   ) \| unequal +\|' ""
+    grep -q '^best of .*/hasty' "$dir/out" && fail "the best so far, $log" "answers otherwise" || pass
+done
+run bench "$model" $quick -p 8,16 --against-binary "$dir/mixed" -o jsonl
+is "faster and slower" 0 '"test":"pp8",.*"verdict":"faster","decision":"dropped"' ""
+grep -q '"test":"pp16",.*"verdict":"slower","decision":"dropped"' "$dir/out" && pass || fail "faster and slower" "is not dropped as a whole"
 damaged() { # damaged WHAT SENTENCE: $dir/log is named, left alone, and another is written beside
     cp "$dir/log" "$dir/before"
     rm -f "$dir/log".[2-9]
