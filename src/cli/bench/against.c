@@ -48,7 +48,7 @@ static int run(const struct experiment *e, const struct side *s, double seconds[
     if (side_run(s, &rows))
         return -1;
     struct cpu_ticks after = cpu_ticks_now(e->w->root);
-    *is_void |= eval_pairs_void(after.stolen - before.stolen, after.all - before.all, e->w->steal / 100);
+    *is_void |= cpu_ticks_void(&before, &after, rows.n_threads, e->w->steal / 100);
     for (int t = 0; t < e->tests.n; t++) {
         int i = 0;
         while (i < rows.n && !same_test(&rows.test[i], &e->tests.test[t]))

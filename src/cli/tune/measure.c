@@ -51,7 +51,7 @@ int measuring_run(struct tune_run *out, const struct measuring *m, const char *w
         return -1;
     out->seconds = rows.test[0].seconds;
     out->wall = fmax(clock_seconds() - begun, out->seconds);
-    out->is_void = eval_pairs_void(after.stolen - before.stolen, after.all - before.all, m->steal / 100);
+    out->is_void = cpu_ticks_void(&before, &after, rows.n_threads, m->steal / 100);
     return 0;
 }
 
