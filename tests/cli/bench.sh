@@ -254,6 +254,11 @@ if command -v xmllint >/dev/null; then
     xmllint --noout "$dir/out" 2>"$dir/why" && pass || fail "-o svg" "is not well-formed"
 fi
 
+twenty=üüüüüüüüüüüüüüüüüüüü
+cp "$model" "$dir/$twenty$twenty${twenty}üüüüü.gguf" # longer than what is kept of it, which ends in the middle of a character
+run bench "$dir/$twenty$twenty${twenty}üüüüü.gguf" $figures -p 4 -n 0
+iconv -f UTF-8 -t UTF-8 "$dir/out" >/dev/null 2>&1 && ! grep -q '�' "$dir/out" && pass || fail "-o svg: a long name" "is cut inside a character"
+
 # Rows of several runs: by budget, in whatever order they came.
 for memory in 80M 70M 120M; do
     run bench "$ember" --no-profile --memory $memory --ctx 64 $figures -p 8 -n 4
@@ -289,7 +294,6 @@ done <<'END'
 END
 
 # Names are cut between characters, of two bytes each: a model's at 40, and what a pointer shows at 100, whatever stands before them.
-twenty=üüüüüüüüüüüüüüüüüüüü
 for before in '' x; do
     for kv in f16 "${before}üüüüüüü"; do
         for threads in 1 99999999999999999; do
