@@ -184,6 +184,7 @@ static void last_level_caches(void **state)
         cache(i, 0, "1", "32K", own);
         cache(i, 2, "2", "1024K", own);
         cache(i, 3, "3", "32768K", i < 4 ? "0-3" : "4-7");
+        cache(i, 4, "1", "48K", own); /* in whatever order */
     }
     assert_int_equal(cached("0-7"), 64 << 20);
     assert_int_equal(cached("1-2"), 32 << 20);
