@@ -1,4 +1,4 @@
-/* How the cores of this machine differ: which share a core (SMT), which are slow (hybrid CPUs), which memory node is near; and their caches.
+/* How the cores of this machine differ: which share a core (SMT), which are slow (hybrid CPUs), which memory node is near; their caches.
  *
  * Read from /sys, below a root that tests may set. What the kernel does not say is taken as: a core of its own, as fast as the others, on
  * one node. */
