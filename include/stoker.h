@@ -963,15 +963,15 @@ int stoker_plan(struct stoker_plan *out, const char *path, const struct stoker_o
 int stoker_plan_header(struct stoker_plan *out, const char *path, const struct stoker_options *opt,
                        struct stoker_error *err);
 
-/* Measures what this machine's cores and memory do for a model, with the options' threads, kernels and kv, in about two seconds and
- * 256 MiB: a budget is not kept. Reads headers only. drive, and what the model has none of, is 0. Errors are those of stoker_plan(), but a
- * plan that does not fit is none. */
+/* Measures what this machine's cores and memory do for a model, with the options' threads, kernels and kv, in about two seconds and four
+ * times the last-level caches of memory, 256 MiB to 1 GiB: a budget is not kept. Reads headers only. drive, and what the model has none of,
+ * is 0. Errors are those of stoker_plan(), but a plan that does not fit is none. */
 int stoker_measure(struct stoker_rates *out, const char *path, const struct stoker_options *opt,
                    struct stoker_error *err);
 
 /* What this machine does at most in a second, all threads together: the roofs under which a model's steps are. Measured with the options'
- * threads, kernels and kv, in about a second and 256 MiB: a budget is not kept. What the model has none of, and drive, which the caller may
- * fill in, is 0. Reads headers only. Errors are those of stoker_measure(). */
+ * threads, kernels and kv, in about a second and the memory of stoker_measure(): a budget is not kept. What the model has none of, and
+ * drive, which the caller may fill in, is 0. Reads headers only. Errors are those of stoker_measure(). */
 struct stoker_roofs {
     double memory, drive; /* bytes */
     double int8, f32;     /* products, each with its addition: of codes of the model's block types; of floats */

@@ -1,5 +1,6 @@
-/* Reading /sys/devices/system: see topology.h. Sources: Documentation/admin-guide/cputopology.rst of Linux (core_cpus_list), the
- * cpu_capacity of its scheduler (arm64, hybrid x86 since 6.13), and the PMU devices cpu_core and cpu_atom of hybrid x86. */
+/* Reading /sys/devices/system: see topology.h. Sources: Documentation/admin-guide/cputopology.rst of Linux (core_cpus_list), its
+ * Documentation/ABI/testing/sysfs-devices-system-cpu (cache), the cpu_capacity of its scheduler (arm64, hybrid x86 since 6.13), and the
+ * PMU devices cpu_core and cpu_atom of hybrid x86. */
 #include "base/topology.h"
 
 #include <ctype.h>
@@ -148,6 +149,49 @@ int topology_compute_threads(const char *root, const struct topology_set *allowe
                 add(&done, s);
     }
     return n > 0 ? n : 1;
+}
+
+/* Of CPU i: bytes of its cache of the highest level, and the CPUs that share it. 0: the kernel does not say. */
+static uint64_t last_cache(const char *root, int cpu, struct topology_set *sharing)
+{
+    enum { INDEXES = 8 };
+    char path[PATH], line[64];
+    uint64_t bytes = 0;
+    long highest = 0;
+    for (int i = 0; i < INDEXES; i++) {
+        struct topology_set its;
+        snprintf(path, sizeof path, "system/cpu/cpu%d/cache/index%d/level", cpu, i);
+        long level = read_line(root, path, line, sizeof line) ? 0 : strtol(line, NULL, 10);
+        snprintf(path, sizeof path, "system/cpu/cpu%d/cache/index%d/shared_cpu_list", cpu, i);
+        if (level <= highest || read_list(root, path, &its))
+            continue;
+        snprintf(path, sizeof path, "system/cpu/cpu%d/cache/index%d/size", cpu, i);
+        if (read_line(root, path, line, sizeof line))
+            continue;
+        char *unit;
+        uint64_t size = strtoull(line, &unit, 10);
+        if (size == 0 || size > UINT32_MAX || (*unit != 'K' && *unit != 'M'))
+            continue;
+        bytes = size << (*unit == 'K' ? 10 : 20);
+        highest = level;
+        *sharing = its;
+    }
+    return bytes;
+}
+
+uint64_t topology_cache_bytes(const char *root, const struct topology_set *allowed)
+{
+    struct topology_set done = {{0}}, sharing;
+    uint64_t sum = 0, bytes;
+    for (int i = 0; i < TOPOLOGY_CPUS; i++) {
+        if (!topology_has(allowed, i) || topology_has(&done, i) || (bytes = last_cache(root, i, &sharing)) == 0)
+            continue;
+        sum += bytes;
+        for (int s = 0; s < TOPOLOGY_CPUS; s++)
+            if (topology_has(&sharing, s))
+                add(&done, s);
+    }
+    return sum;
 }
 
 int topology_memory_nodes(const char *root, const struct topology_set *allowed, struct topology_set *out)

@@ -1,4 +1,4 @@
-/* How the cores of this machine differ: which share a core (SMT), which are slow (hybrid CPUs), which memory node is near.
+/* How the cores of this machine differ: which share a core (SMT), which are slow (hybrid CPUs), which memory node is near; their caches.
  *
  * Read from /sys, below a root that tests may set. What the kernel does not say is taken as: a core of its own, as fast as the others, on
  * one node. */
@@ -6,6 +6,7 @@
 #define BASE_TOPOLOGY_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { TOPOLOGY_CPUS = 4096, TOPOLOGY_NODES = 64 };
 
@@ -23,6 +24,9 @@ void topology_allowed(struct topology_set *out);
  * ones are slow, one for each of them. At least 1. Work is split into equal shares, so a slow core would hold up all others, and products
  * of one thread fill a core's multipliers. root: "" for this machine. */
 int topology_compute_threads(const char *root, const struct topology_set *allowed);
+
+/* Bytes of the last-level caches of the CPUs of `allowed`, together; 0: nobody says. */
+uint64_t topology_cache_bytes(const char *root, const struct topology_set *allowed);
 
 /* Nodes that have memory and a CPU of `allowed`. Returns how many there are; 0: nobody says. */
 int topology_memory_nodes(const char *root, const struct topology_set *allowed, struct topology_set *out);

@@ -109,6 +109,17 @@ static inline size_t utf8_count(const void *text, size_t n)
     return count;
 }
 
+/* Bytes of the longest beginning of a text that has at most n and cuts no character; of what is not UTF-8 at most three are cut, too. */
+static inline size_t utf8_cut(const char *text, size_t n)
+{
+    size_t length = 0, back = 0;
+    while (length < n && text[length])
+        length++;
+    while (back < 3 && back < length && !utf8_begins(text[length - back]))
+        back++;
+    return length - back;
+}
+
 /* 1: a character that changes in which order others are shown, or ends a line without being seen: U+061C, U+200E, U+200F, U+2028 to
  * U+202E, U+2066 to U+2069. */
 static inline int utf8_is_order(const uint8_t *p, size_t length)

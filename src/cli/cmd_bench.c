@@ -347,107 +347,178 @@ static void take_profile(struct bench *b, const struct options *w)
     b->options.reader_depth = taken.reader_depth;
 }
 
+/* Reads a command line into *w and *b; *named: the model that it names without -m, or NULL. FLAGS_DONE, or the exit status. */
+static int read_line(struct options *w, struct bench *b, const char **named, int argc, char **argv)
+{
+    int n_rest;
+    *named = NULL;
+    *b = (struct bench){.runs = 5, .n_texts = 1, .draft_coin = -1};
+    *w = (struct options){.prompt = {{512}, 1}, .depth = {{0}, 1}, .format = "md", .n_batch = 2048};
+    w->against = (struct against){.root = "", .effect = 5, .steal = 2};
+    const struct flag mine[] = {
+        {"-m", "--model", FLAG_TEXTS, &w->model, 0, 0, "MODEL.gguf", "the model, also without -m; may be repeated",
+         .heading = "Tests"},
+        {"-p", NULL, FLAG_LIST, &w->prompt, 0, 0, "N[,N]", "prompt tokens (default 512; 0: none)"},
+        {"-n", NULL, FLAG_LIST, &w->gen, 0, 0, "N[,N]", "generated tokens (default 128; 0: none)"},
+        {"-pg", NULL, FLAG_TEXTS, &w->pair, 0, 0, "PP,TG", "a prompt and then generation; may be repeated"},
+        {"-d", NULL, FLAG_LIST, &w->depth, 0, 0, "N[,N]", "positions that are filled before (default 0)"},
+        {"--texts", NULL, FLAG_COUNT, &b->n_texts, 1, 1 << 16, "N",
+         "of models of vectors: texts of so many prompt tokens a request (default 1)"},
+        {"-r", NULL, FLAG_INT, &b->runs, 1, BENCH_RUNS, "N", "repetitions (default 5)"},
+        {"-o", NULL, FLAG_TEXT, &w->format, 0, 0, "md|csv|json|jsonl|sql|svg",
+         "form of the results (default md: a table; svg: a picture)"},
+        {"-oe", NULL, FLAG_TEXT, &w->error_format, 0, 0, "FORM", "the same to stderr, in this form"},
+        {"-b", NULL, FLAG_INT, &w->n_batch, 1, 1 << 24, "N", "only shown: a prompt is always given whole",
+         .heading = "As llama-bench has them"},
+        {"-ub", NULL, FLAG_LIST, &w->chunk, 0, 0, "N[,N]", "= --chunk", .same_as = "--chunk"},
+        {"-t", NULL, FLAG_LIST, &w->threads, 0, 0, "N[,N]", "= --threads", .same_as = "--threads"},
+        {"-ctk", NULL, FLAG_TEXT, &w->type_k, 0, 0, "TYPE[,TYPE]", "= --kv, together with -ctv", .same_as = "--kv"},
+        {"-ctv", NULL, FLAG_TEXT, &w->type_v, 0, 0, "TYPE[,TYPE]", "= --kv, together with -ctk", .same_as = "--kv"},
+        {"-fa", NULL, FLAG_TEXT, &w->flash, 0, 0, "1", "attention in one pass: always"},
+        {"-mmp", NULL, FLAG_LIST, &w->mmap, 0, 0, "0", "map the file: never"},
+        {"-dio", NULL, FLAG_LIST, &w->direct, 0, 0, "0|1", "read past the page cache (default 1); 0: --reader buffered",
+         .same_as = "--reader"},
+        {"--delay", NULL, FLAG_REAL, &w->delay, 0, 3600, "S", "pause between tests", .heading = "How tests run"},
+        {"--no-warmup", NULL, FLAG_SWITCH, &w->no_warmup, 0, 0, NULL, "time the first run too"},
+        {"--progress", NULL, FLAG_SWITCH, &w->progress, 0, 0, NULL, "a line on stderr for each run"},
+        {"--cold", NULL, FLAG_SWITCH, &b->cold, 0, 0, NULL,
+         "every run on an engine of its own: no expert is in memory"},
+        {"--text", NULL, FLAG_TEXT, &b->text, 0, 0, "FILE", "tokens of this text instead of random ones"},
+        {"--in-order", NULL, FLAG_SWITCH, &b->in_order, 0, 0, NULL,
+         "with --text: every run has its beginning, and answers go on in it (for --draft)"},
+        {"--schema", NULL, FLAG_TEXT, &b->schema, 0, 0, "FILE",
+         "with --text: the text is the whole answer, under this JSON schema (for --draft)"},
+        {"--draft-coin", NULL, FLAG_INT, &b->draft_coin, 0, 100, "PERCENT",
+         "with --draft: so many drafts hold, whatever they are (what drafts cost)"},
+        {"--disk-rate", NULL, FLAG_REAL, &w->rate, 0.001, 1000, "GB/s",
+         "compare with the overlap model (rate: stoker disk)"},
+        {"--no-roofs", NULL, FLAG_SWITCH, &b->no_roofs, 0, 0, NULL,
+         "do not measure what this machine does at most: some seconds less, rows without bounds"},
+        {"--stats", NULL, FLAG_SWITCH, &b->stats, 0, 0, NULL, "all figures of streaming below the table"},
+        {"--mask", NULL, FLAG_TEXT, &w->mask, 0, 0, "PATH",
+         "masks of constraints instead: schemas with texts, or tools"},
+        {"--against", NULL, FLAG_TEXT, &w->against.settings, 0, 0, "FLAGS",
+         "is it faster with these flags too? by turns; split at blanks", .heading = "Against something else"},
+        {"--against-binary", NULL, FLAG_TEXT, &w->against.binary, 0, 0, "FILE", "the same of another stoker"},
+        {"--against-llama-bench", NULL, FLAG_TEXT, &w->against.peer, 0, 0, "FILE", "the same of a llama-bench"},
+        {"--pairs", NULL, FLAG_INT, &w->against.pairs, EVAL_PAIRS_LEAST, EVAL_PAIRS_MOST, "N",
+         "pairs of runs (default 20; against llama-bench 10)"},
+        {"--effect", NULL, FLAG_REAL, &w->against.effect, 0.1, 100, "PERCENT",
+         "the difference that is sought (default 5): where A with itself does not resolve it, pairs are added"},
+        {"--steal", NULL, FLAG_REAL, &w->against.steal, 0, 100, "PERCENT",
+         "a pair is void where the host took more of a run (default 2)"},
+        {"--unequal", NULL, FLAG_SWITCH, &w->against.unequal, 0, 0, NULL, "compare although outputs differ"},
+        {"--log", NULL, FLAG_TEXT, &w->against.log, 0, 0, "FILE", "add a line of JSON for each test to this file"},
+        {"--table", NULL, FLAG_SWITCH, &w->table, 0, 0, NULL, "show the log, with the best so far"},
+        {"--draw", NULL, FLAG_TEXT, &w->draw, 0, 0, "FILE",
+         "rows of earlier runs with -o jsonl as a picture, SVG, instead"},
+        {"--digest", NULL, FLAG_SWITCH, &w->digest, 0, 0, NULL, "hashes of ids and logits instead of rates",
+         .heading = "Others"},
+        {"--digest-tokens", NULL, FLAG_COUNT, &b->digest_tokens, 1, 1 << 24, "N",
+         "tokens of its prompt (default 64), as far as the context has room"},
+        {"--no-profile", NULL, FLAG_SWITCH, &w->no_profile, 0, 0, NULL,
+         "not what stoker tune found for this model and budget"},
+        {"--root", NULL, FLAG_TEXT, &w->against.root, 0, 0, "FOLDER", "read proc and sys below this folder"},
+    };
+    const struct flag_table tables[] = {
+        {mine, sizeof mine / sizeof *mine}, steer_flags_sae(&b->steer), model_flags(&b->options)};
+    int status = flags_parse("bench", usage, tables, 3, argc, argv, named, 1, &n_rest);
+    if (status != FLAGS_DONE)
+        return status;
+    if ((status = check(w)) != 0 || (status = check_twice(w, &b->options)) != 0)
+        return status;
+    if (b->in_order && !b->text)
+        return refuse("--in-order", "", "it is the order of a text: --text FILE names it");
+    if (b->schema && (!b->text || b->in_order))
+        return refuse("--schema", b->schema, "the answer is a text: give --text FILE, without --in-order");
+    return FLAGS_DONE;
+}
+
+/* Which model it is, and what its profile says. 0, or the exit status. */
+static int take_model(const struct options *w, struct bench *b, const char *named)
+{
+    if (named && w->model.n)
+        return refuse("-m", w->model.text[0], "the model is given without -m too; name each with -m");
+    b->model = model_of(named ? named : w->model.n ? w->model.text[0] : NULL);
+    if (!b->model)
+        return 1;
+    if (!w->no_profile && !w->mask && w->model.n < 2)
+        take_profile(b, w);
+    return 0;
+}
+
+/* ---- a comparison ----------------------------------------------------------------------------------------------------------- */
+
+static int no_words(void)
+{
+    fprintf(stderr, "stoker bench: no memory for the words of a command line\n");
+    return 1;
+}
+
+/* argv [*argc] with flags behind it, split at blanks; as long as the program. NULL: no memory. */
+static char **with_flags(char **argv, int *argc, const char *flags)
+{
+    static char **word, *text;
+    char *rest = NULL;
+    text = strdup(flags);
+    word = calloc((size_t)*argc + strlen(flags) + 1, sizeof *word);
+    if (!text || !word)
+        return NULL;
+    memcpy(word, argv, (size_t)*argc * sizeof *word);
+    for (char *w = strtok_r(text, " \t\n", &rest); w; w = strtok_r(NULL, " \t\n", &rest))
+        word[(*argc)++] = w;
+    return word;
+}
+
+/* The line that was read into *w and *b, with what settings and its profile said as words. */
+static int line_of(struct side_line *out, const struct options *w, const struct bench *b, const char *named, int argc,
+                   char **argv)
+{
+    *out = (struct side_line){NULL, argc, named || w->model.n ? NULL : b->model};
+    out->argv = settings_as_words(argv, &out->argc);
+    return out->argv ? 0 : no_words();
+}
+
+/* A is the line that was read. With flags of its own B is what bench is with them behind that line, read anew: they are over settings and
+ * profiles, and may name others or none. */
+static int compare(struct options *w, struct bench *b, const char *named, int argc, char **argv)
+{
+    static struct side_line line[2]; /* their words live as long as the program */
+    struct against against = w->against;
+    against.format = w->format;
+    against.progress = w->progress;
+    int status = line_of(&line[0], w, b, named, argc, argv);
+    if (status == 0 && against.settings) {
+        argv = with_flags(argv, &argc, against.settings);
+        if (!argv)
+            return no_words();
+        settings_read_anew();
+        if ((status = read_line(w, b, &named, argc, argv)) != FLAGS_DONE)
+            return status;
+        status = take_model(w, b, named);
+        status = status ? status : line_of(&line[1], w, b, named, argc, argv);
+    }
+    return status ? status : bench_against(&against, &line[0], against.settings ? &line[1] : NULL);
+}
+
 int cmd_bench(int argc, char **argv)
 {
     static struct options w;
     static struct bench b;
-    const char *model = NULL;
-    int n_rest;
-    b = (struct bench){.runs = 5, .n_texts = 1, .draft_coin = -1};
-    w = (struct options){.prompt = {{512}, 1}, .depth = {{0}, 1}, .format = "md", .n_batch = 2048};
-    w.against = (struct against){.root = "", .effect = 5, .steal = 2};
-    const struct flag mine[] = {
-        {"-m", "--model", FLAG_TEXTS, &w.model, 0, 0, "MODEL.gguf", "the model, also without -m; may be repeated",
-         .heading = "Tests"},
-        {"-p", NULL, FLAG_LIST, &w.prompt, 0, 0, "N[,N]", "prompt tokens (default 512; 0: none)"},
-        {"-n", NULL, FLAG_LIST, &w.gen, 0, 0, "N[,N]", "generated tokens (default 128; 0: none)"},
-        {"-pg", NULL, FLAG_TEXTS, &w.pair, 0, 0, "PP,TG", "a prompt and then generation; may be repeated"},
-        {"-d", NULL, FLAG_LIST, &w.depth, 0, 0, "N[,N]", "positions that are filled before (default 0)"},
-        {"--texts", NULL, FLAG_COUNT, &b.n_texts, 1, 1 << 16, "N",
-         "of models of vectors: texts of so many prompt tokens a request (default 1)"},
-        {"-r", NULL, FLAG_INT, &b.runs, 1, BENCH_RUNS, "N", "repetitions (default 5)"},
-        {"-o", NULL, FLAG_TEXT, &w.format, 0, 0, "md|csv|json|jsonl|sql|svg",
-         "form of the results (default md: a table; svg: a picture)"},
-        {"-oe", NULL, FLAG_TEXT, &w.error_format, 0, 0, "FORM", "the same to stderr, in this form"},
-        {"-b", NULL, FLAG_INT, &w.n_batch, 1, 1 << 24, "N", "only shown: a prompt is always given whole",
-         .heading = "As llama-bench has them"},
-        {"-ub", NULL, FLAG_LIST, &w.chunk, 0, 0, "N[,N]", "= --chunk", .same_as = "--chunk"},
-        {"-t", NULL, FLAG_LIST, &w.threads, 0, 0, "N[,N]", "= --threads", .same_as = "--threads"},
-        {"-ctk", NULL, FLAG_TEXT, &w.type_k, 0, 0, "TYPE[,TYPE]", "= --kv, together with -ctv", .same_as = "--kv"},
-        {"-ctv", NULL, FLAG_TEXT, &w.type_v, 0, 0, "TYPE[,TYPE]", "= --kv, together with -ctk", .same_as = "--kv"},
-        {"-fa", NULL, FLAG_TEXT, &w.flash, 0, 0, "1", "attention in one pass: always"},
-        {"-mmp", NULL, FLAG_LIST, &w.mmap, 0, 0, "0", "map the file: never"},
-        {"-dio", NULL, FLAG_LIST, &w.direct, 0, 0, "0|1", "read past the page cache (default 1); 0: --reader buffered",
-         .same_as = "--reader"},
-        {"--delay", NULL, FLAG_REAL, &w.delay, 0, 3600, "S", "pause between tests", .heading = "How tests run"},
-        {"--no-warmup", NULL, FLAG_SWITCH, &w.no_warmup, 0, 0, NULL, "time the first run too"},
-        {"--progress", NULL, FLAG_SWITCH, &w.progress, 0, 0, NULL, "a line on stderr for each run"},
-        {"--cold", NULL, FLAG_SWITCH, &b.cold, 0, 0, NULL, "every run on an engine of its own: no expert is in memory"},
-        {"--text", NULL, FLAG_TEXT, &b.text, 0, 0, "FILE", "tokens of this text instead of random ones"},
-        {"--in-order", NULL, FLAG_SWITCH, &b.in_order, 0, 0, NULL,
-         "with --text: every run has its beginning, and answers go on in it (for --draft)"},
-        {"--schema", NULL, FLAG_TEXT, &b.schema, 0, 0, "FILE",
-         "with --text: the text is the whole answer, under this JSON schema (for --draft)"},
-        {"--draft-coin", NULL, FLAG_INT, &b.draft_coin, 0, 100, "PERCENT",
-         "with --draft: so many drafts hold, whatever they are (what drafts cost)"},
-        {"--disk-rate", NULL, FLAG_REAL, &w.rate, 0.001, 1000, "GB/s",
-         "compare with the overlap model (rate: stoker disk)"},
-        {"--no-roofs", NULL, FLAG_SWITCH, &b.no_roofs, 0, 0, NULL,
-         "do not measure what this machine does at most: some seconds less, rows without bounds"},
-        {"--stats", NULL, FLAG_SWITCH, &b.stats, 0, 0, NULL, "all figures of streaming below the table"},
-        {"--mask", NULL, FLAG_TEXT, &w.mask, 0, 0, "PATH",
-         "masks of constraints instead: schemas with texts, or tools"},
-        {"--against", NULL, FLAG_TEXT, &w.against.settings, 0, 0, "FLAGS",
-         "is it faster with these flags too? by turns; split at blanks", .heading = "Against something else"},
-        {"--against-binary", NULL, FLAG_TEXT, &w.against.binary, 0, 0, "FILE", "the same of another stoker"},
-        {"--against-llama-bench", NULL, FLAG_TEXT, &w.against.peer, 0, 0, "FILE", "the same of a llama-bench"},
-        {"--pairs", NULL, FLAG_INT, &w.against.pairs, EVAL_PAIRS_LEAST, EVAL_PAIRS_MOST, "N",
-         "pairs of runs (default 20; against llama-bench 10)"},
-        {"--effect", NULL, FLAG_REAL, &w.against.effect, 0.1, 100, "PERCENT",
-         "the difference that is sought (default 5): where A with itself does not resolve it, pairs are added"},
-        {"--steal", NULL, FLAG_REAL, &w.against.steal, 0, 100, "PERCENT",
-         "a pair is void where the host took more of a run (default 2)"},
-        {"--unequal", NULL, FLAG_SWITCH, &w.against.unequal, 0, 0, NULL, "compare although outputs differ"},
-        {"--log", NULL, FLAG_TEXT, &w.against.log, 0, 0, "FILE", "add a line of JSON for each test to this file"},
-        {"--table", NULL, FLAG_SWITCH, &w.table, 0, 0, NULL, "show the log, with the best so far"},
-        {"--draw", NULL, FLAG_TEXT, &w.draw, 0, 0, "FILE",
-         "rows of earlier runs with -o jsonl as a picture, SVG, instead"},
-        {"--digest", NULL, FLAG_SWITCH, &w.digest, 0, 0, NULL, "hashes of ids and logits instead of rates",
-         .heading = "Others"},
-        {"--digest-tokens", NULL, FLAG_COUNT, &b.digest_tokens, 1, 1 << 24, "N",
-         "tokens of its prompt (default 64), as far as the context has room"},
-        {"--no-profile", NULL, FLAG_SWITCH, &w.no_profile, 0, 0, NULL,
-         "not what stoker tune found for this model and budget"},
-        {"--root", NULL, FLAG_TEXT, &w.against.root, 0, 0, "FOLDER", "read proc and sys below this folder"},
-    };
-    const struct flag_table tables[] = {
-        {mine, sizeof mine / sizeof *mine}, steer_flags_sae(&b.steer), model_flags(&b.options)};
-    int status = flags_parse("bench", usage, tables, 3, argc, argv, &model, 1, &n_rest);
+    const char *named;
+    int status = read_line(&w, &b, &named, argc, argv);
     if (status != FLAGS_DONE)
         return status;
-    if ((status = check(&w)) != 0 || (status = check_twice(&w, &b.options)) != 0 || (status = check_against(&w)) != 0)
+    if ((status = check_against(&w)) != 0)
         return status;
-    if (b.in_order && !b.text)
-        return refuse("--in-order", "", "it is the order of a text: --text FILE names it");
-    if (b.schema && (!b.text || b.in_order))
-        return refuse("--schema", b.schema, "the answer is a text: give --text FILE, without --in-order");
     if (w.draw)
         return bench_draw(w.draw);
     if (w.table)
         return bench_log_table(w.against.log);
-    if (model && w.model.n)
-        return refuse("-m", w.model.text[0], "the model is given without -m too; name each with -m");
-    b.model = model_of(model ? model : w.model.n ? w.model.text[0] : NULL);
-    if (!b.model)
-        return 1;
-    if (!w.no_profile && !w.mask && w.model.n < 2)
-        take_profile(&b, &w);
-    if (w.against.settings || w.against.binary || w.against.peer) {
-        w.against.format = w.format;
-        w.against.progress = w.progress;
-        argv = settings_as_words(argv, &argc);
-        return argv ? bench_against(&w.against, model || w.model.n ? NULL : b.model, argc, argv) : 1;
-    }
+    if ((status = take_model(&w, &b, named)) != 0)
+        return status;
+    if (w.against.settings || w.against.binary || w.against.peer)
+        return compare(&w, &b, named, argc, argv);
     if (w.mask)
         return bench_mask(b.model, w.mask, w.format);
     b.options.use = STOKER_USE_ANY;

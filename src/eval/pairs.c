@@ -36,7 +36,7 @@ const char *eval_verdict_name(enum eval_verdict v)
     return names[v];
 }
 
-int eval_pairs_void(uint64_t stolen, uint64_t all, double share)
+int eval_pairs_void(uint64_t stolen, double passed, double share)
 {
-    return stolen > 1 && (double)stolen > share * (double)all;
+    return stolen > 1 && share < 1 && (double)stolen > share * passed;
 }

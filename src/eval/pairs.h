@@ -28,8 +28,9 @@ enum eval_verdict { EVAL_NO_DIFFERENCE, EVAL_FASTER, EVAL_SLOWER };
 enum eval_verdict eval_pairs_verdict(const struct eval_pairs *ab, const struct eval_pairs *aa);
 const char *eval_verdict_name(enum eval_verdict v); /* "no difference shown", "faster", "slower" */
 
-/* 1: a run is void, for the machine gave more than this share of its time to others: ticks of /proc/stat, of which one alone, the least
- * that is counted, says nothing. */
-int eval_pairs_void(uint64_t stolen, uint64_t all, double share);
+/* 1: a run is void, for the host gave more than this share of its time to others. stolen: ticks of /proc/stat, of all cores, of which one
+ * alone, the least that is counted, says nothing; passed: ticks of the run, of all its threads. More than passed is as much as all of it:
+ * the cores of other programs are in stolen too. */
+int eval_pairs_void(uint64_t stolen, double passed, double share);
 
 #endif

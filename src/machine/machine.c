@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/pool.h"
+#include "base/topology.h"
+#include "machine/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +20,10 @@ enum {
     STATE_D = 128,
     STATE_ROWS = 64
 };
-#define READ_BYTES   ((size_t)256 << 20) /* of all threads: more than caches hold */
-#define THREAD_BYTES ((size_t)8 << 20)   /* the least of a thread: any of the works below fits */
+#define READ_LEAST   ((size_t)256 << 20) /* of all threads */
+#define READ_MOST    ((size_t)1 << 30)
+#define CACHES       4 /* so many times what they hold, a cache has little of it when it is read again */
+#define THREAD_BYTES ((size_t)8 << 20) /* the least of a thread: any of the works below fits */
 #define RUN_SECONDS  8e-3
 
 /* What a thread's share does, `times` times; mem: THREAD_BYTES or more of its own. */
@@ -42,6 +46,17 @@ struct machine {
 
 static volatile float sink; /* results that nobody wants */
 
+size_t machine_read_bytes(const char *root)
+{
+    struct topology_set allowed;
+    const char *from;
+    topology_allowed(&allowed);
+    uint64_t bytes = CACHES * topology_cache_bytes(root, &allowed), half = machine_memory(root, &from) / 2;
+    bytes = bytes < READ_MOST ? bytes : READ_MOST;
+    bytes = bytes < half ? bytes : half;
+    return bytes > READ_LEAST ? (size_t)bytes : READ_LEAST;
+}
+
 int machine_open(struct machine **out, const struct kernels *k, int n_threads, enum machine_run counts,
                  struct error *err)
 {
@@ -50,7 +65,7 @@ int machine_open(struct machine **out, const struct kernels *k, int n_threads, e
         return error_set(err, ERR_MEMORY, "no memory for measuring this machine");
     m->k = k;
     m->counts = counts;
-    m->share = READ_BYTES / (size_t)(n_threads > 0 ? n_threads : 1) / 4096 * 4096;
+    m->share = machine_read_bytes("") / (size_t)(n_threads > 0 ? n_threads : 1) / 4096 * 4096;
     if (m->share < THREAD_BYTES)
         m->share = THREAD_BYTES;
     if (pool_create(&m->pool, n_threads, err) || arena_map(&m->memory, m->share * (size_t)n_threads, err)) {

@@ -14,7 +14,12 @@ struct machine;
 
 enum machine_run { MACHINE_MEDIAN, MACHINE_BEST };
 
-/* Starts the threads and maps the memory. k: the tier that is measured. -1 with ERR_INPUT, ERR_MEMORY. */
+/* Bytes that all threads read together, so that caches do not hold them: four times the last-level caches, 256 MiB at least and 1 GiB at
+ * most; above 256 MiB no more than half of what this process may take (memory.h). root: "" on a real machine. */
+size_t machine_read_bytes(const char *root);
+
+/* Starts the threads and maps the memory: machine_read_bytes(""), and at least 8 MiB a thread. k: the tier that is measured. -1 with
+ * ERR_INPUT, ERR_MEMORY. */
 int machine_open(struct machine **out, const struct kernels *k, int n_threads, enum machine_run counts,
                  struct error *err);
 void machine_close(struct machine *m); /* NULL is fine */

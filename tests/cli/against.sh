@@ -22,6 +22,8 @@ build_that waits 's/"samples_ns":\[[0-9]*/"samples_ns":[2000000000/; s/"avg_ns":
 build_that once 's/"samples_ns":\[[^]]*\]/"samples_ns":[99000000000000,1]/; s/"avg_ns":[0-9]*/"avg_ns":99000000000000/; s/"samples_waited_ns":\[[^]]*\]/"samples_waited_ns":[0,0]/'
 build_that untold 's/"avg_ns":[0-9]*/"avg_ns":2000000000/; s/"samples_waited_ns":\[[0-9]*\],//'
 build_that wrong 's/"logits":"..../"logits":"zzzz/'
+build_that hasty 's/"avg_ns":[0-9]*/"avg_ns":1/; s/"logits":"..../"logits":"zzzz/'
+build_that mixed '/"n_prompt":8,/s/"avg_ns":[0-9]*/"avg_ns":1/; /"n_prompt":16,/s/"avg_ns":[0-9]*/"avg_ns":99000000000000/'
 build_that old 's/--digest/--nothing/; s/--no-roofs/--nothing/'
 
 # ---- settings ------------------------------------------------------------------------------------------------------------
@@ -129,6 +131,12 @@ peer 'n=$(wc -l <"'"$dir"'/peer.calls"); [ $n -gt 3 ] || echo "cpu 100 0 0 900 0
 echo "[{\"n_prompt\":8,\"n_gen\":0,\"avg_ns\":1,\"n_threads\":1}]"'
 run bench "$model" --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root "$dir/root" --against-llama-bench "$dir/peer" -o jsonl
 is "void pairs" 0 '"pairs":[0-9]+,"voided":3,' ""
+# Of 64 cores the host took 10 s of one, of a run of one thread that was shorter: all of it, and not a thousandth of the machine's time.
+peer 'n=$(wc -l <"'"$dir"'/peer.calls"); [ $n -gt 1 ] || echo "cpu 100 0 0 1000900 0 0 0 1000 0 0" >"'"$dir"'/root/proc/stat"
+echo "[{\"n_prompt\":8,\"n_gen\":0,\"avg_ns\":1,\"n_threads\":1}]"'
+echo "cpu 100 0 0 900 0 0 0 0 0 0" >"$dir/root/proc/stat"
+run bench "$model" --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root "$dir/root" --against-llama-bench "$dir/peer" -o jsonl
+is "a void pair on many cores" 0 '"pairs":[0-9]+,"voided":1,' ""
 peer 'echo "cpu 100 0 0 900 0 0 0 $(date +%s%N) 0 0" >"'"$dir"'/root/proc/stat"
 echo "[{\"n_prompt\":8,\"n_gen\":0,\"avg_ns\":1,\"n_threads\":1}]"'
 run bench "$model" --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root "$dir/root" --against-llama-bench "$dir/peer"
@@ -142,6 +150,19 @@ run bench --log "$dir/log" --table
 is "--table" 0 '^best of .*: [0-9.]+ tokens/s with [^ ]*/fast ' ""
 grep -q '| faster  *| kept  *|' "$dir/out" && grep -q '| slower  *| dropped  *|' "$dir/out" && pass || fail "--table" "not both experiments"
 cp "$dir/log" "$dir/whole"
+
+# What answers otherwise is never kept, however fast; a build is kept or dropped as a whole.
+run bench "$model" $quick --against-binary "$dir/hasty" --unequal --log "$dir/others" -o jsonl
+is "a faster build that answers differently" 0 '"outputs":"unequal","verdict":"faster","decision":"dropped"' ""
+sed 's/"decision":"dropped"/"decision":"kept"/' "$dir/others" >"$dir/before" # as logs from before have it
+for log in others before; do
+    run bench --log "$dir/$log" --table
+    is "--table of outputs that differ" 0 '\| faster +\| (dropped|kept   ) \| unequal +\|' ""
+    grep -q '^best of .*/hasty' "$dir/out" && fail "the best so far, $log" "answers otherwise" || pass
+done
+run bench "$model" $quick -p 8,16 --against-binary "$dir/mixed" -o jsonl
+is "faster and slower" 0 '"test":"pp8",.*"verdict":"faster","decision":"dropped"' ""
+grep -q '"test":"pp16",.*"verdict":"slower","decision":"dropped"' "$dir/out" && pass || fail "faster and slower" "is not dropped as a whole"
 damaged() { # damaged WHAT SENTENCE: $dir/log is named, left alone, and another is written beside
     cp "$dir/log" "$dir/before"
     rm -f "$dir/log".[2-9]
@@ -178,9 +199,11 @@ is "no log" 1 "" "--log $dir/absent: cannot be opened: No such file"
 
 # ---- what is refused -----------------------------------------------------------------------------------------------------
 run bench "$model" $quick --against '--nosuch 1'
-is "flags that are none" 1 "" "ended with 2; its last line: stoker bench: --nosuch is not a flag"
+is "flags that are none" 2 "" "^stoker bench: --nosuch is not a flag"
+run bench "$model" $quick --against '--threads'
+is "a flag without its value" 2 "" "^stoker bench: --threads needs a value$"
 run bench "$model" $quick -t 1 --against '--threads 2'
-is "a setting by two names" 1 "" "its last line: stoker bench: -t N: --threads is given too"
+is "a setting by two names" 2 "" "^stoker bench: -t N: --threads is given too"
 run bench "$model" -p 8 -n 0 -t 1,2 --against '--chunk 16'
 is "a list of settings" 1 "" "one setting a side"
 while IFS='|' read -r flags sentence; do

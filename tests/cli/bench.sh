@@ -254,6 +254,11 @@ if command -v xmllint >/dev/null; then
     xmllint --noout "$dir/out" 2>"$dir/why" && pass || fail "-o svg" "is not well-formed"
 fi
 
+twenty=üüüüüüüüüüüüüüüüüüüü
+cp "$model" "$dir/$twenty$twenty${twenty}üüüüü.gguf" # longer than what is kept of it, which ends in the middle of a character
+run bench "$dir/$twenty$twenty${twenty}üüüüü.gguf" $figures -p 4 -n 0
+iconv -f UTF-8 -t UTF-8 "$dir/out" >/dev/null 2>&1 && ! grep -q '�' "$dir/out" && pass || fail "-o svg: a long name" "is cut inside a character"
+
 # Rows of several runs: by budget, in whatever order they came.
 for memory in 80M 70M 120M; do
     run bench "$ember" --no-profile --memory $memory --ctx 64 $figures -p 8 -n 4
@@ -273,6 +278,33 @@ is "--draw: an empty file" 1 "" "row 1 is none"
 echo '{"n_prompt":1}' >"$dir/cut"
 run bench --draw "$dir/cut"
 is "--draw: no row" 1 "" "row 1 is none"
+impossible='has rates that are impossible: p10_ts, median_ts and p90_ts are in this order, from 1e-9 to 1e12$'
+number='[0-9.e+-]*'
+while read -r median p10 p90; do
+    sed '2s/"median_ts":'"$number"',"p10_ts":'"$number"',"p90_ts":'"$number,/\"median_ts\":$median,\"p10_ts\":$p10,\"p90_ts\":$p90,/" "$dir/runs.jsonl" >"$dir/rates"
+    run bench --draw "$dir/rates"
+    is "--draw: rates $p10 $median $p90" 1 "" "^stoker bench: --draw $dir/rates: row 2 $impossible"
+done <<'END'
+1e308 1 1e308
+2e12 1 2e12
+1e-320 1e-320 1
+3 1 2
+1 2 3
+3 2 1
+END
+
+# Names are cut between characters, of two bytes each: a model's at 40, and what a pointer shows at 100, whatever stands before them.
+for before in '' x; do
+    for kv in f16 "${before}üüüüüüü"; do
+        for threads in 1 99999999999999999; do
+            printf '{"n_depth":999999999,"memory_budget":0,"n_ubatch":%s,"n_threads":%s,"n_prompt":999999999,"n_gen":999999999,' $threads $threads
+            printf '"median_ts":2,"p10_ts":1,"p90_ts":3,"model_filename":"%s","type_k":"%s"}\n' "$before$twenty$twenty$threads" "$kv"
+        done
+    done >"$dir/long"
+    run bench --draw "$dir/long"
+    is "--draw: names of two bytes a character" 0 '^<title>' ""
+    iconv -f UTF-8 -t UTF-8 "$dir/out" >/dev/null 2>&1 && ! grep -q '�' "$dir/out" && pass || fail "names of two bytes a character" "are cut inside one"
+done
 run bench --draw "$dir/absent"
 is "--draw: no file" 1 "" "absent: cannot be opened"
 

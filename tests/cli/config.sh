@@ -310,5 +310,19 @@ run bench
 printf 'threads = 1\n[bench]\np = 4\nn = 0\n' | settings
 run bench --against '--threads 2' --pairs 5 -o json --steal 100
 is "bench --against takes settings for both sides" 0 '"a": *"[^"]*--threads=1' ""
+# b_is FLAGS WORDS: of --against FLAGS B has these words, and A those of its settings
+b_is() {
+    run bench --against "$1" --pairs 5 --effect 100 --steal 100 -o jsonl
+    is "bench --against '$1'" 0 "\"a\":\"-p 4 -n 0 --threads=1 [^ \"]*\",\"b\":\"$2 [^ \"]*\"" ""
+}
+b_is '-t 2' '-p 4 -n 0 -t 2'
+echo 'threads = 2' >"$dir/of_b.toml"
+b_is "--config $dir/of_b.toml" '-p 4 -n 0 --threads=2'
+b_is '--no-config -p 4 -n 0' '-p 4 -n 0'
+run bench --against "--config $dir/absent.toml"
+is "bench --against '--config FILE', which is not there" 1 "" "absent.toml: .*No such file"
+printf 'threads = 1\n[bench]\np = 4\nn = 0\nagainst = "-t 2"\npairs = 5\neffect = 100\nsteal = 100\n' | settings
+STOKER_THREADS=2 run bench -o jsonl
+is "bench --against of a file" 0 '"a":"-p 4 -n 0 --threads=2 [^ "]*","b":"-p 4 -n 0 -t 2 [^ "]*"' ""
 
 done_testing

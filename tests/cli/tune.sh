@@ -67,6 +67,17 @@ run bench "$ember" --memory $memory -p 4 -n 0 -r 1 --no-roofs --no-warmup -o csv
 is "bench --print-config" 0 '^build' "^threads = 1 # $profile$"
 run bench --memory $memory -p 4 -n 0 -r 1 --no-roofs --no-warmup -t 2 -ub 8 -dio 1 -o csv
 is "llama-bench's flags are over it" 0 "^build" "${named}nothing is set otherwise; "
+# b_is FLAGS BEFORE BEHIND: of --against FLAGS B has the words BEFORE of the profile, and BEHIND of FLAGS
+b_is() {
+    tests="--memory $memory -p 4 -n 0 --no-warmup"
+    run bench $tests --pairs 5 --effect 100 --steal 100 --against "$1" -o jsonl
+    is "bench --against '$1'" 0 "\"a\":\"--threads=1 --chunk=3 --reader=threads --reader-depth=1 $tests [^ \"]*\",\"b\":\"$2$tests$3 [^ \"]*\"" \
+        "${named}threads 1, chunk 3, reader threads, reader-depth 1; "
+}
+b_is --no-profile '' ''
+b_is --no-config '' ''
+b_is '-t 2' '--chunk=3 --reader=threads --reader-depth=1 ' ' -t 2'
+b_is '--reader threads' '--threads=1 --chunk=3 ' ' --reader threads'
 run bench --memory $memory --digest
 cp "$dir/out" "$dir/with"
 run bench --memory $memory --digest --no-profile

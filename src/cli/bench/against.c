@@ -48,7 +48,7 @@ static int run(const struct experiment *e, const struct side *s, double seconds[
     if (side_run(s, &rows))
         return -1;
     struct cpu_ticks after = cpu_ticks_now(e->w->root);
-    *is_void |= eval_pairs_void(after.stolen - before.stolen, after.all - before.all, e->w->steal / 100);
+    *is_void |= cpu_ticks_void(&before, &after, rows.n_threads, e->w->steal / 100);
     for (int t = 0; t < e->tests.n; t++) {
         int i = 0;
         while (i < rows.n && !same_test(&rows.test[i], &e->tests.test[t]))
@@ -164,10 +164,10 @@ static int find_tests(struct experiment *e)
     return 0;
 }
 
-static int make_b(struct experiment *e)
+static int make_b(struct experiment *e, const struct side_line *line)
 {
     if (e->w->settings)
-        return side_make_settings(&e->b, &e->a, e->w->settings);
+        return side_make(&e->b, line);
     if (e->w->binary)
         return side_make_binary(&e->b, &e->a, e->w->binary);
     return side_make_peer(&e->b, &e->a, e->w->peer, &e->tests);
@@ -209,10 +209,10 @@ static int choose_time(struct experiment *e)
     return 0;
 }
 
-static int run_experiment(struct experiment *e)
+static int run_experiment(struct experiment *e, const struct side_line *b)
 {
     double before[PRESSURES], begun;
-    if (find_tests(e) || make_b(e) || prove_equal(e) || choose_time(e))
+    if (find_tests(e) || make_b(e, b) || prove_equal(e) || choose_time(e))
         return -1;
     begun = clock_seconds();
     pressure_now(e->w->root, before);
@@ -226,7 +226,7 @@ static int run_experiment(struct experiment *e)
     return 0;
 }
 
-int bench_against(const struct against *w, const char *model, int argc, char **argv)
+int bench_against(const struct against *w, const struct side_line *a, const struct side_line *b)
 {
     static char log[PATH_MAX];
     struct experiment *e = calloc(1, sizeof *e);
@@ -235,9 +235,8 @@ int bench_against(const struct against *w, const char *model, int argc, char **a
         return 1;
     }
     e->w = w;
-    int failed = (w->log && bench_log_choose(log, w->log)) || side_make_a(&e->a, model, argc, argv) ||
-                 run_experiment(e) || experiment_report(e, w->log ? log : NULL);
-    side_free(&e->b);
+    int failed = (w->log && bench_log_choose(log, w->log)) || side_make(&e->a, a) || run_experiment(e, b) ||
+                 experiment_report(e, w->log ? log : NULL);
     free(e);
     return failed ? 1 : 0;
 }

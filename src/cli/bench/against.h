@@ -41,9 +41,8 @@ struct experiment {
     double pressure[PRESSURES]; /* shares of the time of all runs; below 0: not known */
 };
 
-/* argv [argc] of bench, whose flags A gets but those of --against. Where they name no model, model is what they leave to stoker; else
- * NULL. Returns the exit status. */
-int bench_against(const struct against *w, const char *model, int argc, char **argv);
+/* a: bench's own command line; b: of w->settings, the same with them behind it, else NULL. Returns the exit status. */
+int bench_against(const struct against *w, const struct side_line *a, const struct side_line *b);
 
 /* Prints the experiment and adds it to the log file; log NULL: none. -1: after a sentence on stderr. */
 int experiment_report(const struct experiment *e, const char *log);

@@ -152,6 +152,12 @@ static const char *text_of(const json_t *o, const char *key)
 
 static double number_of(const json_t *o, const char *key) { return json_number_value(json_object_get(o, key)); }
 
+/* B took A's place; logs from before kept what answers otherwise, too. */
+static int is_kept(const json_t *o)
+{
+    return strcmp(text_of(o, "decision"), "kept") == 0 && strcmp(text_of(o, "outputs"), "equal") == 0;
+}
+
 /* best: an object of what was best by model and test: [tokens/s, settings]. Takes in A, and B where it was kept. */
 static double best_so_far(json_t *best, const json_t *o)
 {
@@ -159,8 +165,7 @@ static double best_so_far(json_t *best, const json_t *o)
     json_t *pair = json_pack("[s, s]", text_of(o, "model"), text_of(o, "test"));
     double top = 0;
     if (pair && (key = json_dumps(pair, JSON_COMPACT))) {
-        int kept = strcmp(text_of(o, "decision"), "kept") == 0;
-        double a = number_of(o, "a_ts"), b = kept ? number_of(o, "b_ts") : 0;
+        double a = number_of(o, "a_ts"), b = is_kept(o) ? number_of(o, "b_ts") : 0;
         top = json_number_value(json_array_get(json_object_get(best, key), 0));
         if (a > top || b > top) {
             top = a > b ? a : b;
@@ -182,11 +187,12 @@ static const char *plain(const json_t *o, const char *key, char *out, size_t cap
 
 static void print_row(int number, const json_t *o, double best)
 {
-    char test[64], b[400], verdict[32], decision[16];
-    printf("| %4d | %-15s | %-40s | %10.2f | %10.2f | %6.3f [%.3f, %.3f] | %-19s | %-7s | %10.2f |\n", number,
+    char test[64], b[400], verdict[32], decision[16], outputs[32];
+    printf("| %4d | %-15s | %-40s | %10.2f | %10.2f | %6.3f [%.3f, %.3f] | %-19s | %-7s | %-12s | %10.2f |\n", number,
            plain(o, "test", test, sizeof test), plain(o, "b", b, sizeof b), number_of(o, "a_ts"), number_of(o, "b_ts"),
            number_of(o, "ratio"), number_of(o, "low"), number_of(o, "high"),
-           plain(o, "verdict", verdict, sizeof verdict), plain(o, "decision", decision, sizeof decision), best);
+           plain(o, "verdict", verdict, sizeof verdict), plain(o, "decision", decision, sizeof decision),
+           plain(o, "outputs", outputs, sizeof outputs), best);
 }
 
 static void print_best(const char *key, const json_t *one)
@@ -208,10 +214,10 @@ int bench_log_table(const char *path)
         json_decref(best);
         return 1;
     }
-    printf("| %4s | %-15s | %-40s | %10s | %10s | %-21s | %-19s | %-7s | %10s |\n", "", "test", "B", "A t/s", "B t/s",
-           "B / A in time", "verdict", "", "best t/s");
+    printf("| %4s | %-15s | %-40s | %10s | %10s | %-21s | %-19s | %-7s | %-12s | %10s |\n", "", "test", "B", "A t/s",
+           "B t/s", "B / A in time", "verdict", "", "outputs", "best t/s");
     printf("| ---: | --------------- | ---------------------------------------- | ---------: | ---------: | "
-           "--------------------- | ------------------- | ------- | ---------: |\n");
+           "--------------------- | ------------------- | ------- | ------------ | ---------: |\n");
     for (json_t *o; (o = next_line(&l)); json_decref(o))
         print_row(l.number, o, best_so_far(best, o));
     json_object_foreach(best, key, one) print_best(key, one);

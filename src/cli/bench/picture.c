@@ -1,6 +1,7 @@
 /* See picture.h. The axis is what most rows differ in, all else being equal; rows that are equal but for it are a series. */
 #include "cli/bench/picture.h"
 
+#include "base/utf8.h"
 #include "cli/bench/bench.h"
 #include "cli/common/flags.h"
 #include "cli/svg/svg.h"
@@ -19,7 +20,8 @@ enum {
     INSIDE = 24,
     CAP = 4,
     TICKS = 5,
-    LABELS = 10
+    LABELS = 10,
+    HINT = 100 /* bytes of a name in one */
 };
 
 static const char *const axis_name[BENCH_AXES] = {"depth", "budget", "batch", "threads", "prompt", "generated"};
@@ -127,7 +129,7 @@ static void name_series(char out[256], const struct bench_points *p, const struc
     if (types && (n = strlen(out)) < 200)
         snprintf(out + n, 256 - n, ", %s", of->kv);
     if (models && (n = strlen(out)) < 200)
-        snprintf(out + n, 256 - n, ", %.40s", of->model);
+        snprintf(out + n, 256 - n, ", %.*s", (int)utf8_cut(of->model, 40), of->model);
 }
 
 /* ---- scales ----------------------------------------------------------------------------------------------------------------- */
@@ -224,8 +226,8 @@ static void draw_row(FILE *f, const struct scales *s, int i, const char *name)
              " data-series=\"%d\" data-at=\"%.0f\" data-median=\"%.6f\" data-p10=\"%.6f\" data-p90=\"%.6f\"", series,
              s->axis < 0 ? i : r->at[s->axis], r->median, r->p10, r->p90);
     label_of(label, s, i);
-    snprintf(hint, sizeof hint, "%.100s at %.100s: %.2f tokens a second, p10 %.2f, p90 %.2f", name, label, r->median,
-             r->p10, r->p90);
+    snprintf(hint, sizeof hint, "%.*s at %.*s: %.2f tokens a second, p10 %.2f, p90 %.2f", (int)utf8_cut(name, HINT),
+             name, (int)utf8_cut(label, HINT), label, r->median, r->p10, r->p90);
     svg_line(f, x, low, x, high, class);
     svg_line(f, x - CAP, low, x + CAP, low, class);
     svg_line(f, x - CAP, high, x + CAP, high, class);

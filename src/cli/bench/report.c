@@ -21,6 +21,16 @@ static const char *verdict_of(const struct experiment *e, int t)
     return eval_verdict_name(eval_pairs_verdict(&e->ab[t], &e->aa[t]));
 }
 
+/* What becomes of B, which is one setting whatever tests there are: it is kept where it does the same work, some test is faster and none
+ * is slower. */
+static const char *decision_of(const struct experiment *e)
+{
+    int n[EVAL_SLOWER + 1] = {0};
+    for (int t = 0; t < e->tests.n; t++)
+        n[eval_pairs_verdict(&e->ab[t], &e->aa[t])]++;
+    return n[EVAL_FASTER] && !n[EVAL_SLOWER] && strcmp(e->outputs, "equal") == 0 ? "kept" : "dropped";
+}
+
 static json_t *json_of_pairs(const struct eval_pairs *p, int voided)
 {
     return json_pack("{s:I, s:i, s:f, s:f, s:f}", "pairs", (json_int_t)p->n, "voided", voided, "ratio", p->ratio, "low",
@@ -47,7 +57,6 @@ static json_t *json_of(const struct experiment *e, int t)
     char name[64], when[32], key[32];
     struct tm utc;
     time_t now = time(NULL);
-    enum eval_verdict v = eval_pairs_verdict(&e->ab[t], &e->aa[t]);
     bench_name_test(test->n_prompt, test->n_gen, test->n_depth, name, sizeof name);
     gmtime_r(&now, &utc);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
@@ -56,9 +65,9 @@ static json_t *json_of(const struct experiment *e, int t)
                           w->settings ? "settings"
                           : w->binary ? "binary"
                                       : "llama-bench",
-                          "a", e->a.shown, "b", e->b.shown, "outputs", e->outputs, "verdict", eval_verdict_name(v));
+                          "a", e->a.shown, "b", e->b.shown, "outputs", e->outputs, "verdict", verdict_of(e, t));
     if (!w->peer)
-        json_object_set_new(o, "decision", json_string(v == EVAL_FASTER ? "kept" : "dropped"));
+        json_object_set_new(o, "decision", json_string(decision_of(e)));
     json_object_set_new(o, "ratio", json_real(e->ab[t].ratio));
     json_object_set_new(o, "low", json_real(e->ab[t].low));
     json_object_set_new(o, "high", json_real(e->ab[t].high));

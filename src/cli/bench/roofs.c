@@ -2,7 +2,6 @@
  * repetition's own counters. */
 #include "cli/machine/roofs.h"
 #include "cli/bench/bench.h"
-#include "cli/machine/drive.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,7 +15,7 @@ int bench_measure_roofs(struct bench *b, struct stoker_error *err)
         fprintf(stderr,
                 "stoker bench: no bounds, since measuring what this machine does at most takes %s of memory, which it "
                 "has not left\n",
-                show_bytes(DRIVE_MEMORY));
+                show_bytes(roofs_memory()));
         return 0;
     }
     return roofs_measure(&b->roofs, b->model, &b->options, b->cold, err);

@@ -1,6 +1,7 @@
 /* Rows of `stoker bench`: see bench.h. Columns and keys are llama-bench's, so that scripts for it work; ours follow them.
  *
  * Where experts stream, lines below the table tell hits, bytes, waiting, and the overlap model (model.c). */
+#include "base/utf8.h"
 #include "cli/bench/bench.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
@@ -454,7 +455,8 @@ static void keep_point(struct bench_output *o, const struct bench *b, const stru
                                 s.p90,
                                 "",
                                 ""};
-    snprintf(point.model, sizeof point.model, "%s", base_name(b->model));
+    const char *name = base_name(b->model);
+    snprintf(point.model, sizeof point.model, "%.*s", (int)utf8_cut(name, sizeof point.model - 1), name);
     snprintf(point.kv, sizeof point.kv, "%s", b->plan.kv);
     if (bench_points_add(&o->points, &point))
         fprintf(stderr, "stoker bench: no memory for a row of the picture, which is left out\n");

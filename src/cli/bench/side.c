@@ -1,4 +1,4 @@
-/* See side.h. A is this program with the flags of the comparison taken out, one repetition a run unless the comparison or -r asks for
+/* See side.h. A side is this program with the flags of the comparison taken out, one repetition a run unless the comparison or -r asks for
  * more, and rows as JSON, in which stoker and llama-bench name the same things alike. */
 #include "cli/bench/side.h"
 
@@ -70,26 +70,27 @@ static const struct known of_comparison[] = {
     {"--no-profile", 0}}; /* settings are words already; builds from before do not know them */
 
 static const char no_roofs[] =
-    "--no-roofs"; /* in the third place of A's words: bounds take seconds, and decide nothing here */
+    "--no-roofs"; /* in the third place of its words: bounds take seconds, and decide nothing here */
 
-int side_make_a(struct side *s, const char *model, int argc, char **argv)
+int side_make(struct side *s, const struct side_line *line)
 {
     *s = (struct side){0};
     setenv("STOKER_NO_CONFIG", "1", 1); /* what settings say is among the words already */
     snprintf(s->program, sizeof s->program, "/proc/%d/exe", (int)getpid()); /* whatever a build puts in its place */
     int failed = add(s, s->program) || add(s, "bench") || add(s, no_roofs) || add(s, "-r") || add(s, "1");
-    for (int i = 1; i < argc && !failed; i++) {
-        const struct known *f = known_flag(of_comparison, sizeof of_comparison / sizeof *of_comparison, argv[i]);
+    for (int i = 1; i < line->argc && !failed; i++) {
+        const char *word = line->argv[i];
+        const struct known *f = known_flag(of_comparison, sizeof of_comparison / sizeof *of_comparison, word);
         if (f) {
-            i += f->takes_value && !strchr(argv[i], '=');
+            i += f->takes_value && !strchr(word, '=');
         } else {
-            failed = add(s, argv[i]);
-            show(s, argv[i]);
+            failed = add(s, word);
+            show(s, word);
         }
     }
-    if (model && !failed) {
-        failed = add(s, "-m") || add(s, model);
-        show(s, model);
+    if (line->model && !failed) {
+        failed = add(s, "-m") || add(s, line->model);
+        show(s, line->model);
     }
     return failed;
 }
@@ -194,7 +195,7 @@ int side_make_peer(struct side *s, const struct side *a, const char *peer, const
     return 0;
 }
 
-/* The first -r is that of side_make_a(); one that was given stands behind it, and is obeyed. */
+/* The first -r is that of side_make(); one that was given stands behind it, and is obeyed. */
 void side_repeat(struct side *s, int n)
 {
     static const char *const numbers[SIDE_REPETITIONS] = {"1", "2", "3", "4", "5", "6", "7", "8", "9"};

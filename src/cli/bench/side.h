@@ -29,8 +29,14 @@ struct side_rows {
     char model[PATH_MAX];
 };
 
-/* Makes A of bench's own command line. model: what it leaves to stoker, or NULL. -1: after a sentence on stderr, as all below. */
-int side_make_a(struct side *s, const char *model, int argc, char **argv);
+/* A command line of bench: argv [argc], in which what settings and profiles say are words too; model: what it leaves to stoker, or NULL. */
+struct side_line {
+    char **argv;
+    int argc;
+    const char *model;
+};
+/* Makes a side of it, but for the flags of the comparison. -1: after a sentence on stderr, as all below. */
+int side_make(struct side *s, const struct side_line *line);
 /* B: A with more flags; A's flags for another program; a llama-bench that measures what A did. */
 int side_make_settings(struct side *s, const struct side *a, const char *settings);
 int side_make_binary(struct side *s, const struct side *a, const char *binary);

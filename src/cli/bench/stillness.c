@@ -1,29 +1,33 @@
 /* See stillness.h. Sources: proc_stat(5); pressure of the kernel's Documentation/accounting/psi.rst. */
 #include "cli/bench/stillness.h"
 
+#include "base/clock.h"
 #include "base/kernel_file.h"
+#include "eval/pairs.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *const pressure_name[PRESSURES] = {"cpu", "io", "memory"};
 
-/* "cpu", then user, nice, system, idle, iowait, irq, softirq, steal; guests, which follow, are in user and nice. */
+/* "cpu", then user, nice, system, idle, iowait, irq, softirq, steal. */
 struct cpu_ticks cpu_ticks_now(const char *root)
 {
     char line[KERNEL_FILE_LINE];
-    uint64_t t[8] = {0};
-    struct cpu_ticks now = {0};
+    struct cpu_ticks now = {0, clock_seconds() * (double)sysconf(_SC_CLK_TCK)};
     if (kernel_file_line(line, root, "/proc/stat") ||
-        sscanf(line, "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
-               &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6], &t[7]) != 8)
-        return now;
-    for (int i = 0; i < 8; i++)
-        now.all += t[i];
-    now.stolen = t[7];
+        sscanf(line, "cpu %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &now.stolen) != 1)
+        now.stolen = 0;
     return now;
+}
+
+int cpu_ticks_void(const struct cpu_ticks *before, const struct cpu_ticks *after, int n_threads, double share)
+{
+    return eval_pairs_void(after->stolen - before->stolen,
+                           (after->passed - before->passed) * (n_threads > 0 ? n_threads : 1), share);
 }
 
 void pressure_now(const char *root, double out[PRESSURES])

@@ -20,7 +20,7 @@
 
 extern char **environ;
 
-enum { COMMANDS_MOST = 32, NAME_MOST = 64, FILES = 2 };
+enum { COMMANDS_MOST = 32, NAME_MOST = 64, FILES = 2, LOADS = 2 };
 
 /* ---- commands and their flags ----------------------------------------------------------------------------------------------- */
 
@@ -96,12 +96,12 @@ static int is_about_settings(const struct flag *f)
 
 /* ---- files ------------------------------------------------------------------------------------------------------------------ */
 
-/* The least first. */
+/* The least first. What was noted of a load points into it, so the next one has files of its own. */
 static struct file {
     char path[PATH_MAX], shown[PATH_MAX]; /* shown: fit for a line of a terminal, and for a comment of TOML */
     struct toml toml;
     int is_there;
-} files[FILES];
+} loads[LOADS][FILES], *files = loads[0];
 static int is_loaded, has_environment;
 
 static int complain(const struct file *f, const struct toml_entry *e)
@@ -430,7 +430,8 @@ int settings_load(const char *file, int flags_alone)
     is_loaded = 1;
     has_environment = !flags_alone && !is_on(variable(name, sizeof name, "", "no-config"));
     if (has_environment) {
-        check_environment();
+        if (files == loads[0])
+            check_environment();
         if (!file)
             file = variable(name, sizeof name, "", "config");
         if (user_path_of(path, USER_CONFIG, "stoker.toml") == 0) {
@@ -448,6 +449,12 @@ int settings_load(const char *file, int flags_alone)
         status = load_file(&files[1]);
     }
     return status;
+}
+
+void settings_read_anew(void)
+{
+    files = loads[LOADS - 1];
+    is_loaded = 0;
 }
 
 int settings_of_user(void) { return has_environment; }
@@ -685,9 +692,8 @@ static int as_words(char **word, const struct noted *w)
 
 char **settings_as_words(char **argv, int *n)
 {
-    static char **word; /* reachable, as long as the program */
     int n_word = 1;
-    word = calloc(2 * n_noted + (size_t)*n + 1, sizeof *word);
+    char **word = calloc(2 * n_noted + (size_t)*n + 1, sizeof *word);
     if (!word)
         return NULL;
     word[0] = argv[0];

@@ -23,6 +23,9 @@ int settings_know_of(const char *command);
  * one, and no environment. 0, or the exit status after a sentence on stderr. */
 int settings_load(const char *file, int flags_alone);
 
+/* Lets the next settings_load() read again, for another command line; once a process. What was noted before is still good. */
+void settings_read_anew(void);
+
 /* 1: the user's own files are read; 0: flags alone. */
 int settings_of_user(void);
 
@@ -56,7 +59,7 @@ void settings_print_files(FILE *f);
 json_t *settings_json(void);
 
 /* argv [*n] with what was noted from elsewhere than the command line as words behind argv[0]: so that another process, which reads no
- * settings, has the same. It and its words live as long as the program; NULL: no memory. */
+ * settings, has the same. The caller's, for as long as the program; NULL: no memory. */
 char **settings_as_words(char **argv, int *n);
 
 #endif

@@ -2,6 +2,7 @@
 #include "cli/machine/roofs.h"
 
 #include "cli/machine/drive.h"
+#include "machine/machine.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,10 +22,17 @@ static int one_drive(const struct stoker_options *o)
     return !o->mirror && !(o->reader && strcmp(o->reader, "buffered") == 0);
 }
 
+/* One after the other: what all threads read, and the drive's buffers. */
+uint64_t roofs_memory(void)
+{
+    size_t read = machine_read_bytes("");
+    return read > DRIVE_MEMORY ? read : DRIVE_MEMORY;
+}
+
 int roofs_can_measure(void)
 {
     const char *from;
-    return stoker_memory_left(&from) > DRIVE_MEMORY;
+    return stoker_memory_left(&from) > roofs_memory();
 }
 
 /* The buffers that roofs took are not the engine's: its peak begins anew (proc(5), clear_refs; refused, it stays as high as they were). */

@@ -4,7 +4,8 @@
 
 #include "stoker.h"
 
-/* Whether there is memory to measure in now, beside which no budget is kept. */
+/* Bytes that measuring takes, beside which no budget is kept; whether there are so many now. */
+uint64_t roofs_memory(void);
 int roofs_can_measure(void);
 
 /* Memory, cores, and the drive where experts come from it alone: cold, or because they are not all held. 0 for what is not known, after a

@@ -31,7 +31,7 @@ int measuring_set(struct measuring *m, int size, int proof)
     if (size != TUNE_WARM)
         argv[n++] = cold;
     m->size = size;
-    if (side_make_a(m->binary ? &a : &m->base, m->model, n, argv))
+    if (side_make(m->binary ? &a : &m->base, &(struct side_line){argv, n, m->model}))
         return -1;
     return m->binary ? side_make_binary(&m->base, &a, m->binary) : 0;
 }
@@ -51,7 +51,7 @@ int measuring_run(struct tune_run *out, const struct measuring *m, const char *w
         return -1;
     out->seconds = rows.test[0].seconds;
     out->wall = fmax(clock_seconds() - begun, out->seconds);
-    out->is_void = eval_pairs_void(after.stolen - before.stolen, after.all - before.all, m->steal / 100);
+    out->is_void = cpu_ticks_void(&before, &after, rows.n_threads, m->steal / 100);
     return 0;
 }
 

@@ -161,6 +161,45 @@ static void large_servers(void **state)
     assert_int_equal(threads("0-99"), 100);
 }
 
+static void cache(int cpu, int index, const char *level, const char *size, const char *sharing)
+{
+    put(level, "system/cpu/cpu%d/cache/index%d/level", cpu, index);
+    put(size, "system/cpu/cpu%d/cache/index%d/size", cpu, index);
+    put(sharing, "system/cpu/cpu%d/cache/index%d/shared_cpu_list", cpu, index);
+}
+
+static uint64_t cached(const char *allowed)
+{
+    struct topology_set s = set(allowed);
+    return topology_cache_bytes(root, &s);
+}
+
+static void last_level_caches(void **state)
+{
+    (void)state;
+    assert_int_equal(cached("0-3"), 0);
+    for (int i = 0; i < 8; i++) { /* two of 32 MiB, for four CPUs each; a cache of its own below them */
+        char own[8];
+        snprintf(own, sizeof own, "%d", i);
+        cache(i, 0, "1", "32K", own);
+        cache(i, 2, "2", "1024K", own);
+        cache(i, 3, "3", "32768K", i < 4 ? "0-3" : "4-7");
+        cache(i, 4, "1", "48K", own); /* in whatever order */
+    }
+    assert_int_equal(cached("0-7"), 64 << 20);
+    assert_int_equal(cached("1-2"), 32 << 20);
+    assert_int_equal(cached("3-4"), 64 << 20);
+    assert_int_equal(cached("9"), 0);
+    cache(9, 0, "2", "2M", "9"); /* none of the third level */
+    assert_int_equal(cached("0,9"), 34 << 20);
+    cache(9, 1, "3", "much", "9");
+    cache(9, 2, "3", "4", "9");
+    cache(9, 3, "x", "8M", "9");
+    cache(9, 4, "4", "99999999999M", "9");
+    cache(9, 5, "5", "8M", "9-");
+    assert_int_equal(cached("9"), 2 << 20);
+}
+
 static int nodes(const char *allowed)
 {
     struct topology_set s = set(allowed), found;
@@ -212,9 +251,16 @@ static void pages_are_laid_by_turns(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lists), IN_ROOT(nobody_says),       IN_ROOT(hardware_threads_share_a_core),
-        IN_ROOT(old_names),      IN_ROOT(slow_cores_of_x86), IN_ROOT(little_cores),
-        IN_ROOT(large_servers),  IN_ROOT(memory_nodes),      cmocka_unit_test(pages_are_laid_by_turns),
+        cmocka_unit_test(lists),
+        IN_ROOT(nobody_says),
+        IN_ROOT(hardware_threads_share_a_core),
+        IN_ROOT(old_names),
+        IN_ROOT(slow_cores_of_x86),
+        IN_ROOT(little_cores),
+        IN_ROOT(large_servers),
+        IN_ROOT(last_level_caches),
+        IN_ROOT(memory_nodes),
+        cmocka_unit_test(pages_are_laid_by_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,6 +33,16 @@ static void plain_texts(void **state)
     becomes("\xED\xA0\x80x\xC0\x80", "???x??"); /* a surrogate; an overlong form */
 }
 
+static void cut_texts(void **state)
+{
+    (void)state;
+    static const char text[] = "a\xC3\xBC\xE2\x82\xAC\xF0\x9F\x98\x80z"; /* of 1, 2, 3, 4 and 1 bytes */
+    static const size_t ends[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11, 11, 11};
+    for (size_t n = 0; n < sizeof ends / sizeof *ends; n++)
+        assert_int_equal(utf8_cut(text, n), ends[n]);
+    assert_int_equal(utf8_cut("\x80\x80\x80\x80\x80\x80", 5), 2);
+}
+
 static int is_character(uint32_t c) { return c < 0xD800 || (c > 0xDFFF && c <= 0x10FFFF); }
 
 static void all_characters(void **state)
@@ -139,8 +149,8 @@ static void pairs(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(plain_texts), cmocka_unit_test(all_characters),
-                                       cmocka_unit_test(all_beginnings), cmocka_unit_test(counts),
-                                       cmocka_unit_test(pairs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(plain_texts),    cmocka_unit_test(cut_texts),
+                                       cmocka_unit_test(all_characters), cmocka_unit_test(all_beginnings),
+                                       cmocka_unit_test(counts),         cmocka_unit_test(pairs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,6 +78,8 @@ static void test_rules(void **state)
     assert_false(eval_pairs_void(1, 10, 0.02)); /* a tick alone */
     assert_false(eval_pairs_void(2, 100, 0.02));
     assert_true(eval_pairs_void(3, 100, 0.02));
+    assert_true(eval_pairs_void(300, 100, 0.99)); /* of other programs' cores too */
+    assert_false(eval_pairs_void(300, 100, 1));
     assert_string_equal(eval_verdict_name(EVAL_FASTER), "faster");
     assert_string_equal(eval_verdict_name(EVAL_SLOWER), "slower");
     assert_string_equal(eval_verdict_name(EVAL_NO_DIFFERENCE), "no difference shown");

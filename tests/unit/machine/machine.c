@@ -3,12 +3,17 @@
  * what cannot be measured is 0. */
 #include "machine/machine.h"
 #include "base/error.h"
+#include "base/topology.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -75,12 +80,62 @@ static void test_rows_and_threads(void **state)
     machine_close(NULL);
 }
 
+/* root/PATH holds text. */
+static void put(const char *root, const char *path, const char *text)
+{
+    char full[512];
+    snprintf(full, sizeof full, "%s%s", root, path);
+    for (char *slash = full + strlen(root); (slash = strchr(slash + 1, '/'));) {
+        *slash = 0;
+        mkdir(full, 0700);
+        *slash = '/';
+    }
+    FILE *f = fopen(full, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* Of a machine whose CPUs, those of this process, share a cache of so many KiB and have so many KiB of memory left. */
+static size_t read_of(const char *root, const char *cache, const char *memory)
+{
+    static const char *const of[] = {"level", "size", "shared_cpu_list"};
+    struct topology_set here;
+    char path[128], text[128];
+    topology_allowed(&here);
+    for (int i = 0; i < TOPOLOGY_CPUS; i++)
+        for (int k = 0; k < 3 && topology_has(&here, i); k++) {
+            snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/cache/index3/%s", i, of[k]);
+            put(root, path, k == 0 ? "3" : k == 1 ? cache : "0-4095");
+        }
+    snprintf(text, sizeof text, "MemAvailable: %s kB\n", memory);
+    put(root, "/proc/meminfo", text);
+    return machine_read_bytes(root);
+}
+
+static void test_more_is_read_than_caches_hold(void **state)
+{
+    (void)state;
+    char root[] = "/tmp/stoker-machine-XXXXXX", command[64];
+    const size_t mib = 1 << 20;
+    assert_non_null(mkdtemp(root));
+    assert_int_equal(machine_read_bytes(root), 256 * mib); /* nobody says */
+    assert_int_equal(read_of(root, "32768K", "67108864"), 256 * mib);
+    assert_int_equal(read_of(root, "131072K", "67108864"), 512 * mib);
+    assert_int_equal(read_of(root, "1179648K", "67108864"), 1024 * mib);
+    assert_int_equal(read_of(root, "131072K", "1048576"), 384 * mib); /* of 1 GiB 256 MiB are kept, and half is taken */
+    assert_int_equal(read_of(root, "131072K", "524288"), 256 * mib);
+    snprintf(command, sizeof command, "rm -rf '%s'", root);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_type),
         cmocka_unit_test(test_heads_and_states),
         cmocka_unit_test(test_rows_and_threads),
+        cmocka_unit_test(test_more_is_read_than_caches_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
