@@ -179,7 +179,7 @@ static void last_level_caches(void **state)
     (void)state;
     assert_int_equal(cached("0-3"), 0);
     for (int i = 0; i < 8; i++) { /* two of 32 MiB, for four CPUs each; a cache of its own below them */
-        char own[8];
+        char own[16];
         snprintf(own, sizeof own, "%d", i);
         cache(i, 0, "1", "32K", own);
         cache(i, 2, "2", "1024K", own);
