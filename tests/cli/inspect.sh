@@ -188,6 +188,18 @@ timeout 60 "$stoker" plan - <"$dir/pipe" >"$dir/out" 2>"$dir/err"
 status=$?
 kill $producer
 is "plan - ends with the header" 0 '^/dev/stdin \(qwen3moe\)$' ""
+# What is no GGUF is told by its first bytes, from a producer that does not end either.
+for command in plan inspect; do
+    (printf 'PK'; sleep 0.2; printf '\003\004 a zip file'; exec sleep 1000) >"$dir/pipe" &
+    producer=$!
+    timeout 60 "$stoker" $command - <"$dir/pipe" >"$dir/out" 2>"$dir/err"
+    status=$?
+    kill $producer
+    is "$command - of a zip file" 1 "" '^stoker: /dev/stdin: not a GGUF file: it does not begin with "GGUF"$'
+done
+(printf 'G'; sleep 0.2; head -c 200000 "$ember" | tail -c +2) | "$stoker" plan - >"$dir/out" 2>"$dir/err"
+status=$?
+is "plan - in pieces" 0 '^/dev/stdin \(qwen3moe\)$' ""
 head -c 5000 "$ember" >"$dir/in"
 run plan -
 is "a header that goes on" 1 "" '^stoker: /dev/stdin: the header goes on behind the 5000 bytes that are here \(in key [a-z._]*\): give it at least [0-9]+ more; 16 MB are enough for most models$'
