@@ -130,22 +130,45 @@ gemma3 wwwwwf
 qwen35moe RF
 deepseek4 WC
 nemotron_h_moe r[+]f[+]
+deepseek2-lite lL
+kimi-linear rRL
 END
 
+# Below it what some layers have besides: shared experts, index keys; and what letters mean.
+run inspect "$golden/gemma3.gguf" --layers
+[ "$(wc -l <"$dir/out")" -eq 2 ] && pass || fail "inspect --layers gemma3" "has lines of what no layer has"
+is "inspect --layers: letters" 0 "^kept of a sequence: f all positions, l latents of all, w a window, c compressed ones, r a state, - nothing; capitals and [+]: with experts\$" ""
+run inspect "$golden/deepseek2-lite.gguf" --layers
+is "inspect --layers: shared experts" 0 "^      [.]s\$" ""
+is "inspect --layers: what s means" 0 "^s below: with shared experts" ""
+[ "$(wc -l <"$dir/out")" -eq 4 ] && pass || fail "inspect --layers deepseek2-lite" "has lines of what no layer has"
+run inspect "$golden/deepseek4.gguf" --layers
+is "inspect --layers: index keys" 0 "^      [.]i\$" ""
+is "inspect --layers: what i means" 0 "^i below: with index keys" ""
+is "inspect --layers: shared experts of all layers" 0 "^      ss\$" ""
+run inspect "$golden/deepseek2-lite.gguf"
+is "inspect: latents and shared experts" 0 '^  layers: 2 latent; 1 with experts, 1 with shared ones \(--layers\)$' ""
+grep -q "^    [0-9]" "$dir/out" && fail "inspect: one kind" "is told a second time" || pass
+
 # The same as a picture: its figures are those of --json, a square a layer, a mark where there are experts; every name is escaped.
-layers_of() { # a line a layer: what it keeps, experts, those in use, bytes
-    sed -n 's/.*"layers":\(\[{"keeps.*\)/\1/p' "$dir/out" | grep -o '{"keeps":"[a-z]*","experts":[0-9]*,"used":[0-9]*,"bytes":[0-9]*' |
-        tr -d '{"' | sed 's/keeps:\|experts:\|used:\|bytes://g; s/,/ /g'
+layers_of() { # a line a layer: what it keeps, experts, those in use, bytes, shared ones, index keys
+    sed -n 's/.*"layers":\(\[{"keeps.*\)/\1/p' "$dir/out" |
+        grep -o '{"keeps":"[a-z]*","experts":[0-9]*,"used":[0-9]*,"bytes":[0-9]*,"type":"[a-z0-9_]*","shared":[a-z]*,"index":[a-z]*' |
+        sed 's/"type":"[^"]*",//; s/true/1/g; s/false/0/g; s/"[a-z]*"://g; s/[{"]//g; s/,/ /g'
 }
-for model in gemma3 qwen35moe deepseek4 nemotron_h_moe jamba; do
+for model in gemma3 qwen35moe deepseek4 nemotron_h_moe jamba deepseek2-lite glm-dsa; do
     run inspect "$golden/$model.gguf" --json
     layers_of >"$dir/want"
     run inspect "$golden/$model.gguf" --svg
-    sed -n 's/.* data-layer="[0-9]*" data-keeps="\([a-z]*\)" data-experts="\([0-9]*\)" data-used="\([0-9]*\)" data-bytes="\([0-9]*\)".*/\1 \2 \3 \4/p' \
+    sed -n 's/.* data-layer="[0-9]*" data-keeps="\([a-z]*\)" data-experts="\([0-9]*\)" data-used="\([0-9]*\)" data-bytes="\([0-9]*\)" data-shared="\([01]\)" data-index="\([01]\)".*/\1 \2 \3 \4 \5 \6/p' \
         "$dir/out" >"$dir/drawn"
     [ -s "$dir/want" ] && cmp -s "$dir/want" "$dir/drawn" && pass || fail "inspect --svg $model" "has other figures than --json"
     [ "$(awk '$2 > 0' "$dir/want" | wc -l)" -eq "$(grep -c 'width="10.40".*class="mark"' "$dir/out")" ] && pass ||
         fail "inspect --svg $model" "marks other layers than those with experts"
+    [ "$(awk '$5 > 0' "$dir/want" | wc -l)" -eq "$(grep -c 'r="2.08" class="mark"' "$dir/out")" ] && pass ||
+        fail "inspect --svg $model" "marks other layers than those with shared experts"
+    [ "$(awk '$6 > 0' "$dir/want" | wc -l)" -eq "$(grep -c 'width="2.60".*class="mark"' "$dir/out")" ] && pass ||
+        fail "inspect --svg $model" "marks other layers than those with index keys"
     [ "$(sed -n 's/.*<rect \(x="[0-9.]*" y="[0-9.]*"\) .*data-layer.*/\1/p' "$dir/out" | sort | uniq | wc -l)" -eq "$(wc -l <"$dir/want")" ] && pass ||
         fail "inspect --svg $model" "draws layers over each other"
 done
