@@ -510,7 +510,7 @@ mutate rows-a-token "plan_models build/data/headers/INDEX.json" src/model/bind.c
 
 # what inspect and doctor tell of files
 mutate latents-are-rows "unit/engine/layers" src/model/block/latent.c 's|b->kept.most = LAYER_KEEPS_LATENTS;||'
-mutate kept-of-first-page "unit/engine/layers" src/engine/plan_price.c 's|kv_pages_needed(window, INT_MAX, p->n_chunk);|1;|'
+mutate kept-of-one-chunk "unit/engine/layers" src/engine/plan_price.c 's|kept->most\].kv_fixed_bytes += bytes \* (uint64_t)kv_pages_needed(window, INT_MAX|kept->most].kv_fixed_bytes += bytes * (uint64_t)kv_pages_needed(window, p->n_chunk|'
 mutate states-of-no-kind "unit/engine/layers" src/model/bind.c 's|b->kept.state_floats += n;|b->kept.state_floats = n;|'
 mutate thousand-of-1024 "plan_models build/data/headers/INDEX.json" src/cli/inspect/context.c 's|1000 \* p->kv_bytes_per_token), "kv_fixed|1024 * p->kv_bytes_per_token), "kv_fixed|'
 mutate picture-of-any-bytes "unit/cli/svg" src/cli/svg/svg.c 's/ || c == 0xFFFE || c == 0xFFFF//'

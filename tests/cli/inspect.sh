@@ -255,6 +255,21 @@ run inspect "$dir/origin.gguf"
 is "inspect: a template without tool calls" 0 '^  tokenizer gpt2, with a chat template that shows no format of tool calls$' ""
 run inspect "$dir/origin.gguf" --json
 is "inspect --json: a template without tool calls" 0 '"tool_format":null' ""
+# Of several templates that of requests with tools; where the plain one has a name, by it.
+several() { # several PLAIN: the key of the template without tools
+    printf 'GGUF\003\0\0\0' && count 0 && count 3
+    texts tokenizer.ggml.model gpt2
+    texts "$1" 'no calls'
+    texts tokenizer.chat_template.tool_use 'x <tool_call> y'
+}
+for key in tokenizer.chat_template tokenizer.chat_template.default; do
+    several $key >"$dir/origin.gguf"
+    run inspect "$dir/origin.gguf"
+    is "inspect: a template of its own for tools, beside $key" 0 'with a chat template, tool calls as hermes has them$' ""
+done
+several tokenizer.chat_template.rag >"$dir/origin.gguf"
+run inspect "$dir/origin.gguf"
+is "inspect: no template without tools" 0 '^  tokenizer gpt2, no chat template$' ""
 run inspect "$golden/qwen3moe.gguf" --json
 is "inspect --json: nothing is said" 0 '"origin":\{"license":null,"author":null,"base_models":\[\],"quantized_by":null,"imatrix":null\},"tool_format":null' ""
 
