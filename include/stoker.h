@@ -769,6 +769,10 @@ int stoker_prompt(const struct stoker_templates *t, const char *request, size_t 
 /* Frees what p points to, not p itself, and zeroes *p. A zeroed prompt may be freed too; p is not NULL. */
 void stoker_prompt_free(struct stoker_prompt *p);
 
+/* The format of tool calls that the source of a chat template, of n bytes, shows: its name as for --tool-format, "none" where it shows
+ * none. Static. */
+const char *stoker_tool_format(const char *source, size_t n);
+
 struct stoker_message {
     const char *role; /* system, user, assistant or tool (a result); the first may be tools: one JSON object a line */
     const char *text;
@@ -913,6 +917,22 @@ void stoker_reply_close(struct stoker_reply *r);
 
 enum { STOKER_PLAN_PARTS = 24, STOKER_TYPES = 42 };
 
+/* What a layer keeps of a sequence, the most of it. */
+enum stoker_layer_kind {
+    STOKER_LAYER_FULL,       /* keys and values of all positions */
+    STOKER_LAYER_LATENT,     /* latents of all positions, one row for the keys and values of all heads */
+    STOKER_LAYER_WINDOW,     /* keys and values of the last positions */
+    STOKER_LAYER_COMPRESSED, /* keys and values of all positions, one row for several of them */
+    STOKER_LAYER_RECURRENT,  /* a state, of one size however long the sequence is */
+    STOKER_LAYER_NOTHING,    /* nothing: a feed-forward alone */
+    STOKER_LAYER_KINDS
+};
+
+/* What all layers of a kind keep of a sequence, in bytes: for each token, and, however long it is, of windows and of states. */
+struct stoker_kept {
+    uint64_t kv_bytes_per_token, kv_fixed_bytes, state_bytes_per_sequence;
+};
+
 /* The memory plan. Sizes are bytes. Strings that are pointers are static. */
 struct stoker_plan {
     char model[256], arch[64]; /* path of the file, cut to fit, control characters replaced; name of the architecture */
@@ -928,8 +948,9 @@ struct stoker_plan {
     uint64_t kv_bytes_per_token; /* keys and values of a position in the layers that see all positions */
     uint64_t kv_fixed_bytes;     /* of a sequence, in layers with a window, however long it is */
     uint64_t state_bytes_per_sequence;
-    int n_moe_layer, n_expert, n_expert_used; /* layers with experts; experts of a layer; of these a token uses */
-    int n_class;                              /* classes of experts, which the next four arrays describe */
+    struct stoker_kept kept[STOKER_LAYER_KINDS]; /* these three by kind of layer: they add up to them */
+    int n_moe_layer, n_expert, n_expert_used;    /* layers with experts; experts of a layer; of these a token uses */
+    int n_class;                                 /* classes of experts, which the next four arrays describe */
     int slots[STOKER_CLASSES], experts[STOKER_CLASSES];                /* experts that memory holds; experts in all */
     uint64_t slot_bytes[STOKER_CLASSES], expert_bytes[STOKER_CLASSES]; /* of one slot; of one expert in the file */
     uint64_t expert_bytes_total, expert_bytes_per_token; /* of all experts; of those that one token uses */
@@ -1112,20 +1133,14 @@ struct stoker_slot {
 /* Fills out [n] and returns how many sequences there are, which may be more. */
 int stoker_slots(struct stoker *s, struct stoker_slot *out, int n);
 
-/* What a layer keeps of a sequence. */
-enum stoker_layer_kind {
-    STOKER_LAYER_FULL,       /* keys and values of all positions */
-    STOKER_LAYER_WINDOW,     /* keys and values of the last positions */
-    STOKER_LAYER_COMPRESSED, /* keys and values of all positions, one row for several of them */
-    STOKER_LAYER_RECURRENT,  /* a state, of one size however long the sequence is */
-    STOKER_LAYER_NOTHING     /* nothing: a feed-forward alone */
-};
 struct stoker_layer {
     enum stoker_layer_kind kind;
     uint64_t bytes;              /* in the file */
     const char *type;            /* block type of its largest tensor, such as "q4_K"; static */
     int n_expert, n_expert_used; /* 0, 0: dense */
-    unsigned taps; /* bits 1 << enum stoker_tap: what can be recorded of it; STOKER_TAP_FINAL: of the last */
+    unsigned taps;  /* bits 1 << enum stoker_tap: what can be recorded of it; STOKER_TAP_FINAL: of the last */
+    int has_shared; /* 1: a feed-forward that every token goes through, beside its experts */
+    int has_index;  /* 1: it keeps index keys too, by which rows choose the positions that they attend to */
 };
 /* Fills out [n] and returns how many layers there are, which may be more. */
 int stoker_layers(const struct stoker *s, struct stoker_layer *out, int n);

@@ -41,11 +41,11 @@ small=build/data/golden/qwen3moe.gguf ember=models/ember/ember.gguf
 
 # Where programs are built, with what settings of make, and what they are run by: another architecture has its own.
 folder=build settings= emulator=
-# Tests of the whole program: scripts, cli/NAME, and drivers that start a server, serve_NAME.
+# Tests of the whole program: scripts, cli/NAME, and drivers that start it, serve_NAME and plan_models.
 build() {
     case $1 in
     cli/*) programs="$folder/stoker $folder/tests/read_rows $folder/tests/same_directions $folder/tests/steered_rows" ;;
-    serve_*) programs="$folder/stoker $folder/tests/$1" ;;
+    serve_* | plan_models) programs="$folder/stoker $folder/tests/$1" ;;
     *) programs=$folder/tests/$1 ;;
     esac
     make -j"$jobs" --no-print-directory $settings $programs >"$log" 2>&1
@@ -416,7 +416,7 @@ mutate local-blocks "equivalent" src/op/indexer.c 's|f.id < x->n_local)|f.id < (
 # predictions
 mutate fewer-experts "unit/engine/speed" src/engine/speed.c 's|n / m->n_moe_layer : 0|m->p.n_expert : 0|'
 mutate chosen-positions "unit/engine/speed" src/model/params.h 's#x->ratio ? x->ratio : 1#1#'
-mutate kept-and-chosen "unit/engine/speed" src/model/bind.c 's|if (keeps > b->keeps)|if (keeps > 0)|'
+mutate kept-and-chosen "unit/engine/speed" src/model/bind.c 's|if (keeps > b->kept.most)|if (keeps > 0)|'
 mutate texts-seen-whole "unit/engine/rates" src/engine/rates.c 's|p.bidirectional ? n - 1 : pos|p.bidirectional ? pos : pos|'
 
 # Command R+
@@ -507,6 +507,14 @@ mutate weights-of-ernie "$(golden ernie4_5-moe)" src/model/arch/ernie4_5.c 's|p-
 
 # headers of published shapes
 mutate rows-a-token "plan_models build/data/headers/INDEX.json" src/model/bind.c 's|.n_take = n_take}|.n_take = 1}|'
+
+# what inspect and doctor tell of files
+mutate latents-are-rows "unit/engine/layers" src/model/block/latent.c 's|b->kept.most = LAYER_KEEPS_LATENTS;||'
+mutate kept-of-one-chunk "unit/engine/layers" src/engine/plan_price.c 's|kept->most\].kv_fixed_bytes += bytes \* (uint64_t)kv_pages_needed(window, INT_MAX|kept->most].kv_fixed_bytes += bytes * (uint64_t)kv_pages_needed(window, p->n_chunk|'
+mutate states-of-no-kind "unit/engine/layers" src/model/bind.c 's|b->kept.state_floats += n;|b->kept.state_floats = n;|'
+mutate thousand-of-1024 "plan_models build/data/headers/INDEX.json" src/cli/inspect/context.c 's|1000 \* p->kv_bytes_per_token), "kv_fixed|1024 * p->kv_bytes_per_token), "kv_fixed|'
+mutate picture-of-any-bytes "unit/cli/svg" src/cli/svg/svg.c 's/ || c == 0xFFFE || c == 0xFFFF//'
+mutate governors-to-a-hole "cli/doctor" src/cli/doctor/cores.c 's/if (topology_has(online, cpu) \&\& check(f, root, cpu))/if (!topology_has(online, cpu) || check(f, root, cpu))/'
 
 # steering
 steer="steer --exact build/data/steering"

@@ -5,8 +5,9 @@
  *     build/tests/plan_models LIST.json...
  *
  * Models of cases/plan_models.json become files of the right shape without data (sparse_model.h); those of headers/INDEX.json lie beside
- * it as headers alone, by tools/plan_headers.py, with what rows of their tables take. Every figure must be the exact integer. Models of
- * architectures that are still to come (expected.h) are not counted. */
+ * it as headers alone, by tools/plan_headers.py, with what rows of their tables take. Every figure must be the exact integer, and `inspect
+ * --json` of the program that STOKER names (build/stoker) must tell the same. Models of architectures that are still to come (expected.h)
+ * are not counted. */
 #include "engine/session.h"
 #include "expected.h"
 #include "model/arch.h"
@@ -213,6 +214,27 @@ static void check_tables(const struct model *m, json_t *want)
     expect(n == 0 || n == m->n_table, "%d tables, expected %d", m->n_table, n);
 }
 
+/* What the program tells of the file, in the type of keys and values that the figures are in. */
+static void check_inspect(const char *file, int header_only, json_t *want)
+{
+    const char *program = getenv("STOKER") ? getenv("STOKER") : "build/stoker";
+    char command[4400];
+    snprintf(command, sizeof command, "'%s' inspect '%s' --json%s", program, file, header_only ? " --header-only" : "");
+    FILE *f = popen(command, "r");
+    json_t *answer = f ? json_loadf(f, 0, NULL) : NULL, *context = json_object_get(answer, "context");
+    expect(f && pclose(f) == 0 && answer, "%s tells nothing", command);
+    if (answer) {
+        expect(strcmp(text(context, "kv_type") ? text(context, "kv_type") : "", "f16") == 0, "inspect is not of f16");
+        expect_number("inspect: KV a token", (uint64_t)number(context, "kv_bytes_per_token"),
+                      number(want, "kv_bytes_per_token"));
+        expect_number("inspect: KV of 1,000 tokens", (uint64_t)number(context, "kv_bytes_per_1000"),
+                      1000 * number(want, "kv_bytes_per_token"));
+        expect_number("inspect: state", (uint64_t)number(context, "state_bytes_per_sequence"),
+                      number(want, "state_bytes_per_sequence"));
+    }
+    json_decref(answer);
+}
+
 /* s: of a file without data; NULL: of a header alone. */
 static void check_file(const char *file, const struct shape *s, json_t *want)
 {
@@ -229,6 +251,7 @@ static void check_file(const char *file, const struct shape *s, json_t *want)
         check_tables(m, want);
         if (s)
             check_derived(s, &p);
+        check_inspect(file, !s, want);
     }
     model_close(m);
     gguf_close(g);

@@ -5,8 +5,10 @@
 #include "cli/doctor/doctor.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char usage[] =
     "stoker doctor [MODEL.gguf] [flags]: what slows this machine, and how to change it; some seconds.\n\n"
@@ -65,6 +67,15 @@ static void print_text(const struct findings *f, double memory, double drive)
         printf("nothing was found that slows stoker here\n");
 }
 
+/* Without proc nothing would be looked at, and nothing found. */
+static int is_root(const char *root)
+{
+    char proc[PATH_MAX];
+    struct stat st;
+    return snprintf(proc, sizeof proc, "%s/proc", root) < (int)sizeof proc && stat(proc, &st) == 0 &&
+           S_ISDIR(st.st_mode);
+}
+
 int cmd_doctor(int argc, char **argv)
 {
     struct stoker_options o = {0};
@@ -86,6 +97,13 @@ int cmd_doctor(int argc, char **argv)
         return status;
     if (model && !model_of(model))
         return 2;
+    if (*root && !is_root(root)) {
+        fprintf(stderr,
+                "stoker doctor: --root %s: it has no folder proc; name a folder with a copy of a machine's proc and "
+                "sys\n",
+                root);
+        return 2;
+    }
     if (model && stoker_plan(&p, model, &o, &err))
         return report(&err);
     f.n = 0;

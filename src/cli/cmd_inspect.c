@@ -3,13 +3,14 @@
  * Text for a person: a summary, or the whole list of keys or tensors; --json for programs. Names and texts of the file are shown
  * with control characters and wrong UTF-8 made harmless. */
 #include "base/error.h"
-#include "base/utf8.h"
 #include "cli/common/anatomy.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/common/header.h"
 #include "cli/common/vector_about.h"
 #include "cli/inspect/context.h"
+#include "cli/inspect/file_text.h"
+#include "cli/inspect/origin.h"
 #include "cli/inspect/picture.h"
 
 #include <fcntl.h>
@@ -31,48 +32,9 @@ static const char usage[] =
 
 enum { SHOWN_ITEMS = 6, JSON_ITEMS = 16, KEY_WIDTH = 44 };
 
-/* ---- texts of the file ------------------------------------------------------------------------------------------------------- */
-
-static int is_control(uint32_t c) { return c < ' ' || (c >= 0x7F && c < 0xA0); }
-
-/* A text in one line, at most `most` bytes of it; bytes that are not UTF-8 and control characters in numbers. */
-static void put_text(struct gguf_string s, size_t most)
-{
-    size_t at = 0, length;
-    for (; at < s.length && at < most; at += length) {
-        uint32_t c;
-        if (utf8_read(s.text + at, s.length - at, &length, &c) == UTF8_WHOLE && !is_control(c))
-            fwrite(s.text + at, 1, length, stdout);
-        else if (c == '\n')
-            fputs("\\n", stdout);
-        else
-            for (size_t i = 0; i < length; i++)
-                printf("\\x%02x", (uint8_t)s.text[at + i]);
-    }
-    if (at < s.length)
-        printf("... (%" PRIu64 " bytes)", s.length);
-}
-
-/* For JSON: what is not UTF-8 becomes U+FFFD. */
-static json_t *json_text(struct gguf_string s)
-{
-    char *out = malloc(3 * s.length + 1);
-    size_t n = 0, length;
-    if (!out)
-        return NULL;
-    for (size_t at = 0; at < s.length; at += length) {
-        uint32_t c;
-        utf8_read(s.text + at, s.length - at, &length, &c);
-        n += utf8_write(c, out + n);
-    }
-    json_t *j = json_stringn(out, n);
-    free(out);
-    return j;
-}
+/* ---- values ------------------------------------------------------------------------------------------------------------------ */
 
 static struct gguf_string text_of(const char *t) { return (struct gguf_string){t, strlen(t)}; }
-
-/* ---- values ------------------------------------------------------------------------------------------------------------------ */
 
 static int is_real(enum gguf_kind k) { return k == GGUF_F32 || k == GGUF_F64; }
 static int is_unsigned(enum gguf_kind k) { return k == GGUF_U8 || k == GGUF_U16 || k == GGUF_U32 || k == GGUF_U64; }
@@ -217,7 +179,7 @@ static void print_keys_in_short(const struct gguf *g, const struct anatomy *a)
         }
         if (tokens)
             printf(", %" PRIu64 " tokens", tokens->n);
-        printf("%s\n", gguf_find(g, "tokenizer.chat_template") ? ", with a chat template" : ", no chat template");
+        print_template(g);
     }
 }
 
@@ -245,30 +207,6 @@ static void print_weights(const struct anatomy *a)
     if (active)
         printf("; a token is computed with %s of them", show_count(active));
     putchar('\n');
-}
-
-/* Where the model comes from and who may use it, as far as the file says. */
-static void print_origin(const struct gguf *g)
-{
-    static const struct {
-        const char *key, *what;
-    } keys[] = {{"general.license", "licence"},
-                {"general.author", "author"},
-                {"general.base_model.0.name", "made from"},
-                {"general.quantized_by", "quantised by"},
-                {"quantize.imatrix.file", "importance matrix"},
-                {"quantize.imatrix.dataset", "made with"}};
-    const char *before = "  ";
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const struct gguf_value *v = gguf_find(g, keys[i].key);
-        if (!v || v->kind != GGUF_STRING || v->as.string.length == 0)
-            continue;
-        printf("%s%s ", before, keys[i].what);
-        put_text(v->as.string, 80);
-        before = ", ";
-    }
-    if (before[0] == ',')
-        putchar('\n');
 }
 
 static double percent(uint64_t part, uint64_t all) { return all ? 100.0 * (double)part / (double)all : 0; }
@@ -474,6 +412,10 @@ static void print_json(const struct gguf *g, const struct anatomy *a, const stru
                           json_metadata(g), "tensors", json_tensors(a, g));
     if (o)
         json_object_set_new(o, "context", json_context(c));
+    if (o)
+        json_object_set_new(o, "origin", json_origin(g));
+    if (o)
+        json_object_set_new(o, "tool_format", json_tool_format(g));
     if (o && a->n_moe_layer)
         json_object_set_new(o, "experts", json_experts(a));
     if (o && v)
@@ -490,7 +432,8 @@ int cmd_inspect(int argc, char **argv)
     const struct flag mine[] = {
         {"--metadata", NULL, FLAG_SWITCH, &metadata, 0, 0, NULL, "every key and its value"},
         {"--tensors", NULL, FLAG_SWITCH, &tensors, 0, 0, NULL, "every tensor"},
-        {"--layers", NULL, FLAG_SWITCH, &map, 0, 0, NULL, "a map of the layers: what each keeps, which have experts"},
+        {"--layers", NULL, FLAG_SWITCH, &map, 0, 0, NULL,
+         "a map of the layers: what each keeps, which have experts, shared ones, index keys"},
         {"--svg", NULL, FLAG_SWITCH, &svg, 0, 0, NULL, "the same as a picture"},
         {"--json", NULL, FLAG_SWITCH, &json, 0, 0, NULL, "all of it for programs: stable names, integers in bytes"},
         {"--header-only", NULL, FLAG_SWITCH, &header_only, 0, 0, NULL,

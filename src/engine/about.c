@@ -177,21 +177,21 @@ int stoker_model_hash(uint64_t *out, const char *path, struct stoker_error *publ
 
 /* ---- layers ------------------------------------------------------------------------------------------------------------------ */
 
-static enum stoker_layer_kind kind_of(const struct model *m, int l)
+enum stoker_layer_kind engine_layer_kind(enum layer_keeps keeps)
 {
-    switch (m->keeps[l]) {
-    case LAYER_KEEPS_WINDOW:
-        return STOKER_LAYER_WINDOW;
-    case LAYER_KEEPS_COMPRESSED:
-        return STOKER_LAYER_COMPRESSED;
-    case LAYER_KEEPS_STATE:
-        return STOKER_LAYER_RECURRENT;
-    case LAYER_KEEPS_NOTHING:
-        return STOKER_LAYER_NOTHING;
-    case LAYER_KEEPS_ALL:
-        break;
-    }
-    return STOKER_LAYER_FULL;
+    static const enum stoker_layer_kind kinds[LAYER_KEEPS_KINDS] = {
+        [LAYER_KEEPS_NOTHING] = STOKER_LAYER_NOTHING, [LAYER_KEEPS_STATE] = STOKER_LAYER_RECURRENT,
+        [LAYER_KEEPS_WINDOW] = STOKER_LAYER_WINDOW,   [LAYER_KEEPS_COMPRESSED] = STOKER_LAYER_COMPRESSED,
+        [LAYER_KEEPS_ALL] = STOKER_LAYER_FULL,        [LAYER_KEEPS_LATENTS] = STOKER_LAYER_LATENT};
+    return kinds[keeps];
+}
+
+static int keeps_index(const struct model *m, int l)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        if (m->kept[l].n_kv[k] && m->kv_layout[k].shape.index)
+            return 1;
+    return 0;
 }
 
 static int layers_of(const struct model *m, struct stoker_layer *out, int n)
@@ -200,11 +200,12 @@ static int layers_of(const struct model *m, struct stoker_layer *out, int n)
     uint64_t largest[PARAMS_MAX_LAYERS] = {0};
     for (int l = 0; l < n && l < m->p.n_layer; l++) {
         int n_expert = m->expert_layer[l].n_expert;
-        out[l] = (struct stoker_layer){.kind = kind_of(m, l),
+        out[l] = (struct stoker_layer){.kind = engine_layer_kind(m->kept[l].most),
                                        .type = "",
                                        .n_expert = n_expert,
                                        .n_expert_used = n_expert ? m->p.n_expert_used : 0,
-                                       .taps = m->taps[l]};
+                                       .taps = m->taps[l],
+                                       .has_index = keeps_index(m, l)};
     }
     for (uint64_t i = 0; i < g->n_tensor; i++) {
         const struct gguf_tensor *t = &g->tensor[i];
@@ -213,6 +214,7 @@ static int layers_of(const struct model *m, struct stoker_layer *out, int n)
         if (l < 0 || l >= n || l >= m->p.n_layer)
             continue;
         out[l].bytes += t->n_bytes;
+        out[l].has_shared |= strstr(rest, "_shexp") != NULL;
         if (t->n_bytes > largest[l]) {
             largest[l] = t->n_bytes;
             out[l].type = type_info(t->type)->name;

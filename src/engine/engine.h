@@ -156,6 +156,9 @@ void engine_report(struct stoker *s);
 void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier tier, struct stoker_plan *out);
 void histogram_add(struct stoker_histogram *h, double seconds);
 
+/* about.c */
+enum stoker_layer_kind engine_layer_kind(enum layer_keeps keeps);
+
 /* recording.c: what r records, checked. *out is NULL where that is nothing. -1: the error's field is one of "capture". */
 int capture_job_open(struct job_capture **out, struct stoker *s, const struct stoker_request *r, struct error *err);
 void capture_job_close(struct job_capture *c);

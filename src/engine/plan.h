@@ -143,6 +143,13 @@ struct plan {
  * minimum and whole are filled in all the same. Sets on_disk of tables as planned. */
 int plan_make(struct plan *out, struct model *m, const struct plan_request *request, struct error *err);
 
+/* What layers that keep the same, by enum layer_keeps, take of a sequence, in bytes. Bytes of a token are rounded so that all of them add
+ * up to the plan's. */
+struct plan_kept {
+    uint64_t kv_bytes_per_token, kv_fixed_bytes, state_bytes;
+};
+void plan_kept(struct plan_kept out[LAYER_KEEPS_KINDS], const struct plan *p, const struct model *m, enum kv_type kv);
+
 /* The tables that a session has by its plan. */
 struct tables_request plan_tables(const struct plan *p, const struct model *m);
 

@@ -10,6 +10,7 @@
 #include "model/collector.h"
 
 #include <limits.h>
+#include <string.h>
 
 enum {
     WINDOW_SHARE = 4, /* pages of other kinds that the cache holds for each page of a window */
@@ -174,6 +175,30 @@ static void price_pages(const struct planner *pl, const struct config *c, struct
     p->part[PLAN_STATE] = n * seq_state_bytes(m->state_bytes) +
                           state_pool_bytes(m->state_bytes, p->n_state + p->n_draft);
     price_prefix(pl, c, p);
+}
+
+void plan_kept(struct plan_kept out[LAYER_KEEPS_KINDS], const struct plan *p, const struct model *m, enum kv_type kv)
+{
+    uint64_t page[LAYER_KEEPS_KINDS] = {0}, sum = 0;
+    memset(out, 0, LAYER_KEEPS_KINDS * sizeof *out);
+    for (int l = 0; l < model_layers(m); l++) {
+        const struct layer_kept *kept = &m->kept[l];
+        out[kept->most].state_bytes += kept->state_floats * sizeof(float);
+        for (int k = 0; k < KV_KINDS; k++) {
+            struct kv_shape shape = kv_shape_as(m->kv_layout[k].shape, kv);
+            struct kv_window window = m->kv_layout[k].window;
+            uint64_t bytes = kv_page_bytes(&shape) * (uint64_t)kept->n_kv[k];
+            if (window.n)
+                out[kept->most].kv_fixed_bytes += bytes * (uint64_t)kv_pages_needed(window, INT_MAX, p->n_chunk);
+            else
+                page[kept->most] += bytes;
+        }
+    }
+    for (int i = 0; i < LAYER_KEEPS_KINDS; i++) {
+        uint64_t before = sum / KV_PAGE;
+        sum += page[i];
+        out[i].kv_bytes_per_token = sum / KV_PAGE - before;
+    }
 }
 
 static uint64_t disk_bytes(const struct planner *pl, int max_page)

@@ -71,6 +71,8 @@ int stoker_templates_open(struct stoker_templates **out, const char *path, const
     return 0;
 }
 
+const char *stoker_tool_format(const char *source, size_t n) { return tool_format_detect(source, n)->name; }
+
 void stoker_templates_close(struct stoker_templates *v)
 {
     if (!v)

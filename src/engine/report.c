@@ -53,6 +53,15 @@ const char *stoker_kernel_tier(const char *type)
     return tier < 0 ? NULL : cpu_tier_name((enum cpu_tier)tier);
 }
 
+static void report_kept(const struct plan *p, const struct model *m, enum kv_type kv, struct stoker_plan *out)
+{
+    struct plan_kept kept[LAYER_KEEPS_KINDS];
+    plan_kept(kept, p, m, kv);
+    for (int i = 0; i < LAYER_KEEPS_KINDS; i++)
+        out->kept[engine_layer_kind((enum layer_keeps)i)] = (struct stoker_kept){
+            kept[i].kv_bytes_per_token, kept[i].kv_fixed_bytes, kept[i].state_bytes};
+}
+
 void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier tier, struct stoker_plan *out)
 {
     const struct plan *p = &s->plan;
@@ -110,6 +119,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
         out->expert_bytes[i] = class_expert_bytes(m, &p->class[i]);
     }
     report_types(s->file, tier, out);
+    report_kept(p, m, kv, out);
     out->cut_embedding = !!(p->degraded & PLAN_CUT_EMBEDDING);
     out->cut_experts = !!(p->degraded & PLAN_CUT_EXPERTS);
     out->cut_chunk = !!(p->degraded & PLAN_CUT_CHUNK);

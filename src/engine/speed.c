@@ -120,9 +120,10 @@ void speed_describe(struct speed_model *out, const struct model *m, enum kv_type
     describe_dense(out, m);
     describe_experts(out, m);
     for (int l = 0; l < m->p.n_layer; l++) {
-        if (m->keeps[l] == LAYER_KEEPS_ALL)
+        enum layer_keeps keeps = m->kept[l].most;
+        if (keeps == LAYER_KEEPS_ALL || keeps == LAYER_KEEPS_LATENTS)
             out->pair_products += products_of(&m->p, 0);
-        else if (m->keeps[l] == LAYER_KEEPS_WINDOW || m->keeps[l] == LAYER_KEEPS_COMPRESSED)
+        else if (keeps == LAYER_KEEPS_WINDOW || keeps == LAYER_KEEPS_COMPRESSED)
             out->window_products += products_of(&m->p, 1);
     }
     for (int k = 0; k < KV_KINDS; k++) {

@@ -268,8 +268,8 @@ static enum layer_keeps keeps_of(const struct kv_shape *s, struct kv_window wind
 
 static void note_keeps(struct binder *b, enum layer_keeps keeps)
 {
-    if (keeps > b->keeps)
-        b->keeps = keeps;
+    if (keeps > b->kept.most)
+        b->kept.most = keeps;
 }
 
 struct kv_ref bind_kv(struct binder *b, int n_head, struct kv_shape shape, struct kv_window window)
@@ -294,6 +294,7 @@ struct kv_ref bind_kv(struct binder *b, int n_head, struct kv_shape shape, struc
         all[kind] = (struct kv_layout){.shape = shape, .window = window};
     else if (keeps_one_layer(&b->m->p))
         return (struct kv_ref){kind, 0};
+    b->kept.n_kv[kind]++;
     return (struct kv_ref){kind, all[kind].n_layer++};
 }
 
@@ -301,6 +302,7 @@ size_t bind_state(struct binder *b, size_t n)
 {
     size_t at = b->m->state_bytes;
     note_keeps(b, LAYER_KEEPS_STATE);
+    b->kept.state_floats += n;
     b->m->state_floats += n;
     b->m->state_bytes += (n * sizeof(float) + 63) / 64 * 64;
     return at;

@@ -13,7 +13,7 @@ struct binder {
     struct model *m;
     struct error *err;
     int failed;             /* not 0: *err is set */
-    enum layer_keeps keeps; /* what the layer that is being bound keeps of a sequence, the most of it */
+    struct layer_kept kept; /* of the layer that is being bound */
     unsigned char *known; /* [n_tensor of the file]: 1 where a tensor has been asked for, or is left alone on purpose */
 };
 

@@ -34,10 +34,10 @@ static int bind_ends(struct binder *b)
 static int bind_layer(struct binder *b, int l)
 {
     struct model *m = b->m;
-    b->keeps = LAYER_KEEPS_NOTHING;
+    b->kept = (struct layer_kept){.most = LAYER_KEEPS_NOTHING};
     if (m->arch->bind(b, l, (char *)m->layer + (size_t)l * m->arch->layer_bytes) || b->failed)
         return -1;
-    m->keeps[l] = b->keeps;
+    m->kept[l] = b->kept;
     return 0;
 }
 
@@ -111,10 +111,10 @@ static int allocate(struct model *m, struct error *err)
     m->layer = arena_array(&m->arena, n_layer + 1, m->arch->layer_bytes);
     m->expert_layer = arena_array(&m->arena, n_layer + 1, sizeof *m->expert_layer);
     m->by_token = arena_array(&m->arena, (size_t)m->p.n_token_routed, sizeof *m->by_token);
-    m->keeps = arena_array(&m->arena, n_layer, sizeof *m->keeps);
+    m->kept = arena_array(&m->arena, n_layer + 1, sizeof *m->kept);
     m->hooks = arena_array(&m->arena, n_layer + 1, sizeof *m->hooks);
     m->taps = arena_array(&m->arena, n_layer + 1, sizeof *m->taps);
-    if (!m->weight || !m->layer || !m->expert_layer || !m->by_token || !m->keeps || !m->hooks || !m->taps)
+    if (!m->weight || !m->layer || !m->expert_layer || !m->by_token || !m->kept || !m->hooks || !m->taps)
         return error_set(err, ERR_MEMORY, "no memory for the description of the model");
     for (int i = 0; i < ROPES; i++) {
         m->rope[i].freq = arena_array(&m->arena, (size_t)m->p.rope[i].n_rot / 2, sizeof *m->rope[i].freq);

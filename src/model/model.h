@@ -71,13 +71,21 @@ struct kv_layout {
 };
 
 /* What a layer keeps of a sequence; of several the last in this order: a recurrent state, rows of a window, rows that stand for several
- * positions each, rows of all positions. */
+ * positions each, rows of all positions, latents of all positions. */
 enum layer_keeps {
     LAYER_KEEPS_NOTHING,
     LAYER_KEEPS_STATE,
     LAYER_KEEPS_WINDOW,
     LAYER_KEEPS_COMPRESSED,
-    LAYER_KEEPS_ALL
+    LAYER_KEEPS_ALL,
+    LAYER_KEEPS_LATENTS,
+    LAYER_KEEPS_KINDS
+};
+
+struct layer_kept {
+    enum layer_keeps most;
+    int n_kv[KV_KINDS];  /* how often it keeps rows of each kind */
+    size_t state_floats; /* its share of the model's */
 };
 
 /* A table of which a token takes rows. */
@@ -133,7 +141,7 @@ struct model {
     const struct weight **by_token;    /* [params.n_token_routed]: experts of each token, [n_vocab][n_expert_used] */
     int n_moe_layer;                   /* of the n_layer */
     struct kv_layout kv_layout[KV_KINDS];
-    uint8_t *keeps; /* [n_layer] enum layer_keeps */
+    struct layer_kept *kept; /* [n_layer + 1] likewise */
     uint8_t
         *hooks; /* [n_layer + 1] bits 1 << enum vector_hook: where rows can be steered. Noted by model_measure_step() */
     uint16_t *taps;      /* [n_layer + 1] bits 1 << enum tap: what can be recorded of a layer. Noted likewise */

@@ -93,7 +93,7 @@ static int hash_layers(const struct steering_op *o, int n_layer, uint8_t out[SHA
 static int kept_layers(const struct model *m)
 {
     int last = m->p.n_layer - 1;
-    while (last > 0 && m->keeps[last] == LAYER_KEEPS_NOTHING)
+    while (last > 0 && m->kept[last].most == LAYER_KEEPS_NOTHING)
         last--;
     return last;
 }

@@ -33,8 +33,13 @@ healthy() {
 healthy
 run doctor --root "$root"
 is "a healthy machine" 0 "=nothing was found that slows stoker here" ""
-run doctor --root "$dir/nothing"
+mkdir -p "$dir/bare/proc"
+run doctor --root "$dir/bare"
 is "files that are missing" 0 "=nothing was found that slows stoker here" ""
+for nowhere in "$dir/nothing" "$root/sys"; do # no folder, and one that is no root
+    run doctor --root "$nowhere"
+    is "a root without proc" 2 "" "=stoker doctor: --root $nowhere: it has no folder proc; name a folder with a copy of a machine's proc and sys"
+done
 run doctor --root "$root" --json
 is "--json of a healthy machine" 0 '^\{"findings":\[\],"memory_rate":null,"drive_rate":null\}$' ""
 
@@ -47,6 +52,30 @@ fault() { # fault NAME PATH TEXT WORDS: a healthy machine but for this; one find
 }
 fault governor $cpu/cpu0/cpufreq/scaling_driver acpi-cpufreq "governor of CPU 0 is powersave"
 fault governor $cpu/cpu0/cpufreq/energy_performance_preference power "prefers saving power"
+# Of CPUs that are online, whatever numbers they have: the others are not looked at, and no hole ends the search.
+healthy
+put $cpu/online 0,2-3,5
+for n in 1 2 3 4 5; do
+    put $cpu/cpu$n/cpufreq/scaling_governor performance
+done
+put $cpu/cpu1/cpufreq/scaling_governor powersave # offline
+run doctor --root "$root"
+is "the governor of a CPU that is offline" 0 "=nothing was found that slows stoker here" ""
+rm -r "$root/$cpu/cpu2"
+put $cpu/cpu5/cpufreq/scaling_governor powersave
+put $cpu/cpu5/cpufreq/cpuinfo_min_freq 800000
+put $cpu/cpu5/cpufreq/cpuinfo_max_freq 4800000
+run doctor --root "$root"
+is "a governor behind holes" 3 "^governor: the governor of CPU 5 is powersave, which keeps it at its lowest clock of 0.8 GHz, where it has 4.8: " ""
+put $cpu/cpu5/cpufreq/scaling_governor performance
+put $cpu/cpu5/cpufreq/scaling_max_freq 1600000
+run doctor --root "$root"
+is "a clock behind holes" 3 "^clock: the clock of CPU 5 is limited to 1.6 of 4.8 GHz" ""
+healthy
+put $cpu/online 1-3
+put $cpu/cpu3/cpufreq/scaling_governor powersave
+run doctor --root "$root"
+is "CPU 0 is offline" 3 "^governor: the governor of CPU 3 is powersave, which keeps it at its lowest clock: " ""
 fault clock $cpu/cpu0/cpufreq/scaling_max_freq 1600000 "1.6 of 4.8 GHz"
 fault boost $cpu/intel_pstate/no_turbo 1 "may not raise its clock"
 fault battery sys/class/power_supply/BAT0/status Discharging "plug it in"
@@ -65,6 +94,17 @@ fault steal proc/stat "cpu 1000 0 100 90000 100 0 0 9000 0 0" "take 9 %"
 fault busy proc/pressure/cpu "some avg10=90.00 avg60=80.00 avg300=1.00 total=1" "80 %"
 fault busy-drive proc/pressure/io "some avg10=90.00 avg60=70.00 avg300=1.00 total=1" "another one"
 fault busy-memory proc/pressure/memory "some avg10=90.00 avg60=7.00 avg300=1.00 total=1" "lower --memory"
+# Numbers that no kernel writes stay shares.
+for number in 1e400 1e9 101; do
+    fault busy proc/pressure/cpu "some avg10=90.00 avg60=$number avg300=1.00 total=1" "in 100 % of"
+done
+for number in nan -1e400; do
+    healthy
+    put proc/pressure/cpu "some avg10=90.00 avg60=$number avg300=1.00 total=1"
+    run doctor --root "$root"
+    is "pressure of $number" 0 "=nothing was found that slows stoker here" ""
+done
+fault steal proc/stat "cpu 1 0 0 -100 0 0 0 200 0 0" "take 100 %"
 fault huge-pages sys/kernel/mm/transparent_hugepage/enabled "always madvise [never]" "huge pages"
 fault numa sys/devices/system/node/online 0-1 "2 memory nodes"
 fault io_uring proc/sys/kernel/io_uring_disabled 2 "kernel.io_uring_disabled is 2"

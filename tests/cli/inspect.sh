@@ -130,22 +130,45 @@ gemma3 wwwwwf
 qwen35moe RF
 deepseek4 WC
 nemotron_h_moe r[+]f[+]
+deepseek2-lite lL
+kimi-linear rRL
 END
 
+# Below it what some layers have besides: shared experts, index keys; and what letters mean.
+run inspect "$golden/gemma3.gguf" --layers
+[ "$(wc -l <"$dir/out")" -eq 2 ] && pass || fail "inspect --layers gemma3" "has lines of what no layer has"
+is "inspect --layers: letters" 0 "^kept of a sequence: f all positions, l latents of all, w a window, c compressed ones, r a state, - nothing; capitals and [+]: with experts\$" ""
+run inspect "$golden/deepseek2-lite.gguf" --layers
+is "inspect --layers: shared experts" 0 "^      [.]s\$" ""
+is "inspect --layers: what s means" 0 "^s below: with shared experts" ""
+[ "$(wc -l <"$dir/out")" -eq 4 ] && pass || fail "inspect --layers deepseek2-lite" "has lines of what no layer has"
+run inspect "$golden/deepseek4.gguf" --layers
+is "inspect --layers: index keys" 0 "^      [.]i\$" ""
+is "inspect --layers: what i means" 0 "^i below: with index keys" ""
+is "inspect --layers: shared experts of all layers" 0 "^      ss\$" ""
+run inspect "$golden/deepseek2-lite.gguf"
+is "inspect: latents and shared experts" 0 '^  layers: 2 latent; 1 with experts, 1 with shared ones \(--layers\)$' ""
+grep -q "^    [0-9]" "$dir/out" && fail "inspect: one kind" "is told a second time" || pass
+
 # The same as a picture: its figures are those of --json, a square a layer, a mark where there are experts; every name is escaped.
-layers_of() { # a line a layer: what it keeps, experts, those in use, bytes
-    sed -n 's/.*"layers":\(\[{"keeps.*\)/\1/p' "$dir/out" | grep -o '{"keeps":"[a-z]*","experts":[0-9]*,"used":[0-9]*,"bytes":[0-9]*' |
-        tr -d '{"' | sed 's/keeps:\|experts:\|used:\|bytes://g; s/,/ /g'
+layers_of() { # a line a layer: what it keeps, experts, those in use, bytes, shared ones, index keys
+    sed -n 's/.*"layers":\(\[{"keeps.*\)/\1/p' "$dir/out" |
+        grep -o '{"keeps":"[a-z]*","experts":[0-9]*,"used":[0-9]*,"bytes":[0-9]*,"type":"[a-z0-9_]*","shared":[a-z]*,"index":[a-z]*' |
+        sed 's/"type":"[^"]*",//; s/true/1/g; s/false/0/g; s/"[a-z]*"://g; s/[{"]//g; s/,/ /g'
 }
-for model in gemma3 qwen35moe deepseek4 nemotron_h_moe jamba; do
+for model in gemma3 qwen35moe deepseek4 nemotron_h_moe jamba deepseek2-lite glm-dsa; do
     run inspect "$golden/$model.gguf" --json
     layers_of >"$dir/want"
     run inspect "$golden/$model.gguf" --svg
-    sed -n 's/.* data-layer="[0-9]*" data-keeps="\([a-z]*\)" data-experts="\([0-9]*\)" data-used="\([0-9]*\)" data-bytes="\([0-9]*\)".*/\1 \2 \3 \4/p' \
+    sed -n 's/.* data-layer="[0-9]*" data-keeps="\([a-z]*\)" data-experts="\([0-9]*\)" data-used="\([0-9]*\)" data-bytes="\([0-9]*\)" data-shared="\([01]\)" data-index="\([01]\)".*/\1 \2 \3 \4 \5 \6/p' \
         "$dir/out" >"$dir/drawn"
     [ -s "$dir/want" ] && cmp -s "$dir/want" "$dir/drawn" && pass || fail "inspect --svg $model" "has other figures than --json"
     [ "$(awk '$2 > 0' "$dir/want" | wc -l)" -eq "$(grep -c 'width="10.40".*class="mark"' "$dir/out")" ] && pass ||
         fail "inspect --svg $model" "marks other layers than those with experts"
+    [ "$(awk '$5 > 0' "$dir/want" | wc -l)" -eq "$(grep -c 'r="2.08" class="mark"' "$dir/out")" ] && pass ||
+        fail "inspect --svg $model" "marks other layers than those with shared experts"
+    [ "$(awk '$6 > 0' "$dir/want" | wc -l)" -eq "$(grep -c 'width="2.60".*class="mark"' "$dir/out")" ] && pass ||
+        fail "inspect --svg $model" "marks other layers than those with index keys"
     [ "$(sed -n 's/.*<rect \(x="[0-9.]*" y="[0-9.]*"\) .*data-layer.*/\1/p' "$dir/out" | sort | uniq | wc -l)" -eq "$(wc -l <"$dir/want")" ] && pass ||
         fail "inspect --svg $model" "draws layers over each other"
 done
@@ -157,16 +180,105 @@ is "inspect --svg: dark pages" 0 'prefers-color-scheme:dark' ""
 if command -v xmllint >/dev/null; then
     xmllint --noout "$dir/out" 2>"$dir/err" && pass || fail "inspect --svg" "is not well-formed"
 fi
+# A name of bytes that are not UTF-8, and of U+FFFE and U+FFFF, which XML does not have.
+name=$(printf 'a\377\355\240\200b\357\277\276\357\277\277c')
+cp "$ember" "$dir/$name.gguf"
+run inspect "$dir/$name.gguf" --svg
+bad=$(printf '\357\277\275')
+is "inspect --svg: a name that is no text" 0 "^<title>a$bad$bad$bad${bad}b$bad${bad}c\\.gguf: 6 layers</title>\$" ""
+iconv -f UTF-8 -t UTF-16 "$dir/out" >/dev/null 2>&1 && pass || fail "inspect --svg: a name that is no text" "is not UTF-8"
+if command -v xmllint >/dev/null; then
+    xmllint --noout "$dir/out" 2>"$dir/err" && pass || fail "inspect --svg: a name that is no text" "is not well-formed"
+fi
+rm "$dir/$name.gguf"
 run inspect "$ember" --svg --json
 is "inspect --svg --json" 2 "" "^stoker inspect: --svg is a picture and nothing else; leave --json"
 run inspect "$golden/gemma3.gguf"
+is "inspect: of layers that see everything" 0 '^    1 full: 128 B a token, 125\.0 KiB a thousand$' ""
+is "inspect: of windows alone" 0 '^    5 window: 640\.0 KiB of windows$' ""
 is "inspect: windows" 0 '^  context of 4096: 128 B a token, 125\.0 KiB a thousand, in f16; 640\.0 KiB of windows$' ""
+
+# What kinds of layers keep adds up to what the model does, in a file of inspect --json; each layer is of one kind.
+figures() { # the numbers of these names, each the sum of all that stand in the text
+    grep -o '"[a-z_0-9]*":[0-9][0-9]*' | awk -F '[":]+' '{ sum[$2] += $3 } END {
+        print sum["kv_bytes_per_token"] + 0, sum["kv_bytes_per_1000"] + 0, sum["kv_fixed_bytes"] + 0, sum["state_bytes_per_sequence"] + 0 }'
+}
+kinds_add_up() { # kinds_add_up FILE WHAT
+    all=$(sed -n 's/.*"context":{\("trained".*\),"kinds":{.*/\1/p' "$1" | figures)
+    kinds=$(sed -n 's/.*"kinds":{\(.*\)},"layers":\[{"keeps.*/\1/p' "$1")
+    n=$(printf '%s\n' "$kinds" | grep -o '"layers":[0-9]*' | awk -F : '{ n += $2 } END { print n + 0 }')
+    [ "$all" != "0 0 0 0" ] && [ "$all" = "$(printf '%s\n' "$kinds" | figures)" ] && [ "$n" -eq "$(grep -o '"keeps":"' "$1" | wc -l)" ] &&
+        pass || fail "$2" "kinds of layers make $(printf '%s\n' "$kinds" | figures) of $n layers, the model $all"
+}
+for file in "$data"/headers/*.gguf "$data"/embeddings/bert-cls.gguf; do
+    run inspect "$file" --header-only --json
+    kinds_add_up "$dir/out" "inspect --json $(basename "$file")"
+done
+run inspect "$golden/kimi-linear.gguf" --json
+is "inspect --json: kinds" 0 '"kinds":\{"latent":\{"layers":1,"kv_bytes_per_token":[1-9][0-9]*,"kv_bytes_per_1000":[1-9][0-9]*000,"kv_fixed_bytes":0,"state_bytes_per_sequence":0\},"recurrent":\{"layers":2,"kv_bytes_per_token":0,"kv_bytes_per_1000":0,"kv_fixed_bytes":0,"state_bytes_per_sequence":[1-9][0-9]*\}\}' ""
+
+# A file of metadata alone, which says all of where it comes from and how tools are called.
+byte() { printf "\\$(printf %03o "$1")"; }
+count() { byte "$1" && printf '\0\0\0\0\0\0\0'; }           # u64 below 256
+string() { count ${#1} && printf %s "$1"; }
+texts() { string "$1" && byte 8 && printf '\0\0\0' && string "$2"; }
+whole() { string "$1" && byte 4 && printf '\0\0\0' && byte "$2" && printf '\0\0\0'; }
+origin() { # origin N TEMPLATE: with N of two base models counted
+    printf 'GGUF\003\0\0\0' && count 0 && count 14
+    texts general.architecture llama
+    texts general.license apache-2.0
+    texts general.author 'Ann Author'
+    whole general.base_model.count "$1"
+    texts general.base_model.0.name 'First 7B'
+    texts general.base_model.0.organization 'First Lab'
+    texts general.base_model.1.repo_url https://example.org/second
+    texts general.quantized_by someone
+    texts quantize.imatrix.file m.imatrix
+    texts quantize.imatrix.dataset text.txt
+    whole quantize.imatrix.entries_count 224
+    whole quantize.imatrix.chunks_count 125
+    texts tokenizer.ggml.model gpt2
+    texts tokenizer.chat_template "$2"
+}
+origin 2 'x <tool_call> y' >"$dir/origin.gguf"
+run inspect "$dir/origin.gguf"
+is "inspect: where it comes from, all of it" 0 '^  licence apache-2\.0, author Ann Author, made from First 7B and https://example\.org/second, quantised by someone, importance matrix m\.imatrix, made with text\.txt, 224 tensors in it, 125 chunks of text$' ""
+is "inspect: the format of tool calls" 0 '^  tokenizer gpt2, with a chat template, tool calls as hermes has them$' ""
+run inspect "$dir/origin.gguf" --json
+is "inspect --json: where it comes from" 0 '"origin":\{"license":"apache-2.0","author":"Ann Author","base_models":\[\{"name":"First 7B","organization":"First Lab","url":null\},\{"name":null,"organization":null,"url":"https://example.org/second"\}\],"quantized_by":"someone","imatrix":\{"file":"m.imatrix","dataset":"text.txt","entries":224,"chunks":125\}\},"tool_format":"hermes"' ""
+origin 1 'x [TOOL_CALLS] y' >"$dir/origin.gguf"
+run inspect "$dir/origin.gguf"
+is "inspect: as many base models as are counted" 0 'made from First 7B, quantised by' ""
+is "inspect: another format of tool calls" 0 'tool calls as mistral[a-z0-9_]* has them$' ""
+origin 2 'no calls' >"$dir/origin.gguf"
+run inspect "$dir/origin.gguf"
+is "inspect: a template without tool calls" 0 '^  tokenizer gpt2, with a chat template that shows no format of tool calls$' ""
+run inspect "$dir/origin.gguf" --json
+is "inspect --json: a template without tool calls" 0 '"tool_format":null' ""
+# Of several templates that of requests with tools; where the plain one has a name, by it.
+several() { # several PLAIN: the key of the template without tools
+    printf 'GGUF\003\0\0\0' && count 0 && count 3
+    texts tokenizer.ggml.model gpt2
+    texts "$1" 'no calls'
+    texts tokenizer.chat_template.tool_use 'x <tool_call> y'
+}
+for key in tokenizer.chat_template tokenizer.chat_template.default; do
+    several $key >"$dir/origin.gguf"
+    run inspect "$dir/origin.gguf"
+    is "inspect: a template of its own for tools, beside $key" 0 'with a chat template, tool calls as hermes has them$' ""
+done
+several tokenizer.chat_template.rag >"$dir/origin.gguf"
+run inspect "$dir/origin.gguf"
+is "inspect: no template without tools" 0 '^  tokenizer gpt2, no chat template$' ""
+run inspect "$golden/qwen3moe.gguf" --json
+is "inspect --json: nothing is said" 0 '"origin":\{"license":null,"author":null,"base_models":\[\],"quantized_by":null,"imatrix":null\},"tool_format":null' ""
 
 # From a header alone: the same plan, byte for byte, and the same description. What pads the end of a file is not in its header.
 for file in "$golden"/*.gguf; do
     cp "$file" "$dir/m.gguf"
     "$stoker" plan "$dir/m.gguf" --memory max >"$dir/whole" 2>&1 || fail "a header alone" "$(basename "$file") has no plan"
     "$stoker" inspect "$dir/m.gguf" --json | sed 's/"size":[0-9]*//' >"$dir/described"
+    kinds_add_up "$dir/described" "inspect --json $(basename "$file")"
     head=$(sed -n 's/.*"data_start":\([0-9]*\).*/\1/p' "$dir/described")
     [ -n "$head" ] && truncate -s "$head" "$dir/m.gguf" || fail "a header alone" "$(basename "$file") does not say where it ends"
     "$stoker" plan "$dir/m.gguf" --memory max --header-only >"$dir/alone" 2>&1
@@ -188,6 +300,18 @@ timeout 60 "$stoker" plan - <"$dir/pipe" >"$dir/out" 2>"$dir/err"
 status=$?
 kill $producer
 is "plan - ends with the header" 0 '^/dev/stdin \(qwen3moe\)$' ""
+# What is no GGUF is told by its first bytes, from a producer that does not end either.
+for command in plan inspect; do
+    (printf 'PK'; sleep 0.2; printf '\003\004 a zip file'; exec sleep 1000) >"$dir/pipe" &
+    producer=$!
+    timeout 60 "$stoker" $command - <"$dir/pipe" >"$dir/out" 2>"$dir/err"
+    status=$?
+    kill $producer
+    is "$command - of a zip file" 1 "" '^stoker: /dev/stdin: not a GGUF file: it does not begin with "GGUF"$'
+done
+(printf 'G'; sleep 0.2; head -c 200000 "$ember" | tail -c +2) | "$stoker" plan - >"$dir/out" 2>"$dir/err"
+status=$?
+is "plan - in pieces" 0 '^/dev/stdin \(qwen3moe\)$' ""
 head -c 5000 "$ember" >"$dir/in"
 run plan -
 is "a header that goes on" 1 "" '^stoker: /dev/stdin: the header goes on behind the 5000 bytes that are here \(in key [a-z._]*\): give it at least [0-9]+ more; 16 MB are enough for most models$'

@@ -1,5 +1,6 @@
 /* See header.h. A pipe is copied into a file in memory until the header is whole, which is tried each time that there is twice as much of
- * it: the rest of a file of 400 GB is not waited for. GGUF headers have at most 256 MiB. */
+ * it: the rest of a file of 400 GB is not waited for. GGUF headers have at most 256 MiB. Of what does not begin as one no more is read than
+ * tells so: whoever opens the file says what is wrong with it. */
 #include "cli/common/header.h"
 
 #include "base/error.h"
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { MAGIC = 4 };
 static const size_t first_try = 1 << 20, most = (256u << 20) + 1;
 
 static int is_whole(int fd)
@@ -26,12 +28,19 @@ static int is_whole(int fd)
     return 1;
 }
 
+static int begins_as_gguf(int fd)
+{
+    char head[MAGIC];
+    return pread(fd, head, MAGIC, 0) == MAGIC && memcmp(head, "GGUF", MAGIC) == 0;
+}
+
 static int copy_stdin(int to)
 {
     static char bytes[1 << 16];
     size_t copied = 0, next_try = first_try;
     while (copied < most) {
-        ssize_t n = read(STDIN_FILENO, bytes, sizeof bytes);
+        size_t want = copied < MAGIC ? MAGIC - copied : sizeof bytes;
+        ssize_t n = read(STDIN_FILENO, bytes, want);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -40,6 +49,8 @@ static int copy_stdin(int to)
             if ((put = write(to, bytes + at, (size_t)(n - at))) < 0)
                 return -1;
         copied += (size_t)n;
+        if (copied == MAGIC && !begins_as_gguf(to))
+            return 0;
         if (copied >= next_try) {
             if (is_whole(to))
                 return 0;

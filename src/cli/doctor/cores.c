@@ -11,49 +11,78 @@
 #include <string.h>
 #include <time.h>
 
-/* The first CPU whose governor saves power where a driver takes that word to mean the lowest clock; the drivers that choose clocks by
- * themselves do not. */
-static void governor(struct findings *f, const char *root)
+/* A word of a CPU's clock; "" where the kernel does not say. */
+static void clock_word(char word[KERNEL_FILE_LINE], const char *root, int cpu, const char *file)
 {
-    char word[KERNEL_FILE_LINE], driver[KERNEL_FILE_LINE], preference[KERNEL_FILE_LINE];
-    for (int cpu = 0; cpu < TOPOLOGY_CPUS; cpu++) {
-        if (kernel_file_line(word, root, "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_governor", cpu))
-            return;
-        if (kernel_file_line(driver, root, "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_driver", cpu))
-            driver[0] = 0;
-        int own = strcmp(driver, "intel_pstate") == 0 || strcmp(driver, "amd-pstate-epp") == 0;
-        if (strcmp(word, "powersave") == 0 && !own) {
-            found(f, "governor",
-                  "the governor of CPU %d is powersave, which keeps it at its lowest clock: choose another one, for "
-                  "example with "
-                  "cpupower frequency-set -g performance",
-                  cpu);
-            return;
-        }
-        if (own &&
-            !kernel_file_line(preference, root, "/sys/devices/system/cpu/cpu%d/cpufreq/energy_performance_preference",
-                              cpu) &&
-            strcmp(preference, "power") == 0) {
-            found(f, "governor",
-                  "CPU %d prefers saving power to speed: write balance_performance into its "
-                  "energy_performance_preference, or choose "
-                  "another profile with powerprofilesctl",
-                  cpu);
-            return;
-        }
-    }
+    if (kernel_file_line(word, root, "/sys/devices/system/cpu/cpu%d/cpufreq/%s", cpu, file))
+        word[0] = 0;
 }
 
-static void clock_limit(struct findings *f, const char *root)
+/* In kHz; 0 where the kernel does not say. */
+static double clock_number(const char *root, int cpu, const char *file)
 {
-    double most = kernel_file_number(0, root, "/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq");
-    double may = kernel_file_number(most, root, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq");
-    if (may < 0.9 * most)
-        found(f, "clock",
-              "the clock of CPU 0 is limited to %.1f of %.1f GHz, and prompts are read at that share: raise "
-              "scaling_max_freq, for example with "
-              "cpupower frequency-set -u %.0f",
-              may / 1e6, most / 1e6, most);
+    return kernel_file_number(0, root, "/sys/devices/system/cpu/cpu%d/cpufreq/%s", cpu, file);
+}
+
+/* " of 0.8 GHz, where it has 4.8", or "". */
+static const char *lowest_clock(const char *root, int cpu, char *out, size_t n)
+{
+    double least = clock_number(root, cpu, "cpuinfo_min_freq"), most = clock_number(root, cpu, "cpuinfo_max_freq");
+    out[0] = 0;
+    if (least > 0 && least < most)
+        snprintf(out, n, " of %.1f GHz, where it has %.1f", least / 1e6, most / 1e6);
+    return out;
+}
+
+/* Whether a CPU's governor saves power where its driver takes that word to mean the lowest clock; the drivers that choose clocks by
+ * themselves do not. */
+static int governor_saves(struct findings *f, const char *root, int cpu)
+{
+    char word[KERNEL_FILE_LINE], driver[KERNEL_FILE_LINE], preference[KERNEL_FILE_LINE], clock[80];
+    clock_word(word, root, cpu, "scaling_governor");
+    clock_word(driver, root, cpu, "scaling_driver");
+    clock_word(preference, root, cpu, "energy_performance_preference");
+    int own = strcmp(driver, "intel_pstate") == 0 || strcmp(driver, "amd-pstate-epp") == 0;
+    if (strcmp(word, "powersave") == 0 && !own) {
+        found(f, "governor",
+              "the governor of CPU %d is powersave, which keeps it at its lowest clock%s: choose another one, for "
+              "example with cpupower frequency-set -g performance",
+              cpu, lowest_clock(root, cpu, clock, sizeof clock));
+        return 1;
+    }
+    if (*word && own && strcmp(preference, "power") == 0) {
+        found(f, "governor",
+              "CPU %d prefers saving power to speed: write balance_performance into its "
+              "energy_performance_preference, or choose another profile with powerprofilesctl",
+              cpu);
+        return 1;
+    }
+    return 0;
+}
+
+static int clock_is_limited(struct findings *f, const char *root, int cpu)
+{
+    double most = clock_number(root, cpu, "cpuinfo_max_freq"), may = clock_number(root, cpu, "scaling_max_freq");
+    if (may <= 0 || may >= 0.9 * most)
+        return 0;
+    found(f, "clock",
+          "the clock of CPU %d is limited to %.1f of %.1f GHz, and prompts are read at that share: raise "
+          "scaling_max_freq, for example with cpupower frequency-set -u %.0f",
+          cpu, may / 1e6, most / 1e6, most);
+    return 1;
+}
+
+/* The first CPU that check finds something of: the others are alike, or wait for it. */
+static void first_of(struct findings *f, const char *root, const struct topology_set *online,
+                     int (*check)(struct findings *f, const char *root, int cpu))
+{
+    for (int cpu = 0; cpu < TOPOLOGY_CPUS; cpu++)
+        if (topology_has(online, cpu) && check(f, root, cpu))
+            return;
+}
+
+static void boost(struct findings *f, const char *root)
+{
     if (kernel_file_number(0, root, "/sys/devices/system/cpu/intel_pstate/no_turbo") == 1 ||
         kernel_file_number(1, root, "/sys/devices/system/cpu/cpufreq/boost") == 0)
         found(f, "boost",
@@ -143,6 +172,9 @@ static struct times read_times(const char *root)
     return sum;
 }
 
+/* A share in percent, whatever files say. */
+static double percent(double share) { return share > 1 ? 100 : share > 0 ? 100 * share : 0; }
+
 /* Time that the hypervisor gave to others: within a second from now; since the start, in a copy of files, which stands still. */
 static void steal(struct findings *f, const char *root)
 {
@@ -159,7 +191,7 @@ static void steal(struct findings *f, const char *root)
         found(f, "steal",
               "other virtual machines take %.0f %% of this one's time: ask for a machine with cores of its own, since "
               "steps wait for the slowest thread",
-              100 * gone / all);
+              percent(gone / all));
 }
 
 /* Shares of the last minute in which something waited. */
@@ -183,19 +215,20 @@ static void pressure(struct findings *f, const char *root)
                   i == 0   ? "busy"
                   : i == 1 ? "busy-drive"
                            : "busy-memory",
-                  "in %.0f %% of the last minute some program waited %s", share, kinds[i].what);
+                  "in %.0f %% of the last minute some program waited %s", percent(share / 100), kinds[i].what);
     }
 }
 
 void examine_cores(struct findings *f, const char *root)
 {
-    struct topology_set set;
+    struct topology_set set = {{0}};
     char line[KERNEL_FILE_LINE];
-    int online = !kernel_file_line(line, root, "/sys/devices/system/cpu/online") && !topology_parse(line, &set)
-                     ? topology_count(&set)
-                     : 0;
-    governor(f, root);
-    clock_limit(f, root);
+    if (!kernel_file_line(line, root, "/sys/devices/system/cpu/online") && topology_parse(line, &set))
+        set = (struct topology_set){{0}};
+    int online = topology_count(&set);
+    first_of(f, root, &set, governor_saves);
+    first_of(f, root, &set, clock_is_limited);
+    boost(f, root);
     battery(f, root);
     quota(f, root, online);
     if (!*root) {

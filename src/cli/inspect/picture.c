@@ -1,4 +1,5 @@
-/* See picture.h. A square a layer, twenty a line: its colour is what it keeps of a sequence, a mark in it says experts. */
+/* See picture.h. A square a layer, twenty a line: its colour is what it keeps of a sequence, a square in it says experts, a disc at its
+ * right shared ones, a bar at its left index keys. */
 #include "cli/inspect/picture.h"
 
 #include "cli/common/flags.h"
@@ -6,66 +7,92 @@
 
 #include <inttypes.h>
 
-enum { ACROSS = 20, SIDE = 26, GAP = 4, LEFT = 52, TOP = 48, WIDTH = 680, LINE = 22, KEY_LINES = LAYER_KINDS + 2 };
+enum {
+    ACROSS = 20,
+    SIDE = 26,
+    GAP = 4,
+    LEFT = 52,
+    TOP = 48,
+    WIDTH = 680,
+    LINE = 22,
+    KEY = 14,
+    KEY_LINES = STOKER_LAYER_KINDS + 4
+};
 
-static const int colour[LAYER_KINDS] = {[STOKER_LAYER_FULL] = 0,
-                                        [STOKER_LAYER_WINDOW] = 1,
-                                        [STOKER_LAYER_COMPRESSED] = 2,
-                                        [STOKER_LAYER_RECURRENT] = 3,
-                                        [STOKER_LAYER_NOTHING] = 7};
-static const char *const kept[LAYER_KINDS] = {[STOKER_LAYER_FULL] = "keeps all positions",
-                                              [STOKER_LAYER_WINDOW] = "keeps a window of positions",
-                                              [STOKER_LAYER_COMPRESSED] = "keeps compressed positions",
-                                              [STOKER_LAYER_RECURRENT] = "keeps a state",
-                                              [STOKER_LAYER_NOTHING] = "keeps nothing"};
+static const int colour[STOKER_LAYER_KINDS] = {
+    [STOKER_LAYER_FULL] = 0,       [STOKER_LAYER_LATENT] = 5,    [STOKER_LAYER_WINDOW] = 1,
+    [STOKER_LAYER_COMPRESSED] = 2, [STOKER_LAYER_RECURRENT] = 3, [STOKER_LAYER_NOTHING] = 7};
+static const char *const kept[STOKER_LAYER_KINDS] = {[STOKER_LAYER_FULL] = "keeps all positions",
+                                                     [STOKER_LAYER_LATENT] = "keeps latents of all positions",
+                                                     [STOKER_LAYER_WINDOW] = "keeps a window of positions",
+                                                     [STOKER_LAYER_COMPRESSED] = "keeps compressed positions",
+                                                     [STOKER_LAYER_RECURRENT] = "keeps a state",
+                                                     [STOKER_LAYER_NOTHING] = "keeps nothing"};
 
-static void draw_mark(FILE *f, double x, double y)
+/* Marks of a square whose side is `side`. */
+static void mark_experts(FILE *f, double x, double y, double side)
 {
-    svg_rect(f, x + SIDE * 0.3, y + SIDE * 0.3, SIDE * 0.4, SIDE * 0.4, "mark", "", "");
+    svg_rect(f, x + side * 0.3, y + side * 0.3, side * 0.4, side * 0.4, "mark", "", "");
+}
+
+static void mark_shared(FILE *f, double x, double y, double side)
+{
+    svg_circle(f, x + side * 0.85, y + side * 0.5, side * 0.08, "mark", "", "");
+}
+
+static void mark_index(FILE *f, double x, double y, double side)
+{
+    svg_rect(f, x + side * 0.1, y + side * 0.3, side * 0.1, side * 0.4, "mark", "", "");
 }
 
 static void draw_layer(FILE *f, const struct stoker_layer *l, int i)
 {
     double x = LEFT + i % ACROSS * (SIDE + GAP) + i % ACROSS / 10 * GAP, y = TOP + i / ACROSS * (SIDE + GAP);
-    char class[8], data[160], hint[200], experts[64] = "";
+    char class[8], data[200], hint[240], experts[64] = "";
     snprintf(class, sizeof class, "c%d", colour[l->kind]);
     snprintf(data, sizeof data,
-             " data-layer=\"%d\" data-keeps=\"%s\" data-experts=\"%d\" data-used=\"%d\" data-bytes=\"%" PRIu64 "\"", i,
-             layer_kind_name(l->kind), l->n_expert, l->n_expert_used, l->bytes);
+             " data-layer=\"%d\" data-keeps=\"%s\" data-experts=\"%d\" data-used=\"%d\" data-bytes=\"%" PRIu64
+             "\" data-shared=\"%d\" data-index=\"%d\"",
+             i, layer_kind_name(l->kind), l->n_expert, l->n_expert_used, l->bytes, l->has_shared, l->has_index);
     if (l->n_expert)
         snprintf(experts, sizeof experts, ", %d of %d experts", l->n_expert_used, l->n_expert);
-    snprintf(hint, sizeof hint, "layer %d %s%s, %s of weights, %s", i, kept[l->kind], experts, show_bytes(l->bytes),
+    snprintf(hint, sizeof hint, "layer %d %s%s%s%s, %s of weights, %s", i, kept[l->kind],
+             l->has_index ? " and index keys" : "", experts, l->has_shared ? ", shared ones" : "", show_bytes(l->bytes),
              l->type);
     svg_rect(f, x, y, SIDE, SIDE, class, data, hint);
     if (l->n_expert)
-        draw_mark(f, x, y);
+        mark_experts(f, x, y, SIDE);
+    if (l->has_shared)
+        mark_shared(f, x, y, SIDE);
+    if (l->has_index)
+        mark_index(f, x, y, SIDE);
 }
 
-/* What colours and marks mean, with how many layers there are of each. */
+/* A line of what colours and marks mean, with how many layers there are of it, if any; returns where the next one begins. */
+static double draw_key_line(FILE *f, double y, int n, const char *what, int of_colour,
+                            void (*mark)(FILE *f, double x, double y, double side))
+{
+    char text[120], class[8];
+    if (n == 0)
+        return y;
+    snprintf(class, sizeof class, "c%d", of_colour);
+    svg_rect(f, LEFT, y, KEY, KEY, class, "", "");
+    if (mark)
+        mark(f, LEFT, y, KEY);
+    snprintf(text, sizeof text, "%d %s", n, what);
+    svg_text(f, LEFT + 22, y + 12, "start", "", text);
+    return y + LINE;
+}
+
 static void draw_key(FILE *f, const struct context *c, double y)
 {
-    int n[LAYER_KINDS] = {0}, n_experts = 0;
-    char text[120], class[8];
-    for (int l = 0; l < c->n_layer; l++) {
-        n[c->layer[l].kind]++;
-        n_experts += c->layer[l].n_expert > 0;
-    }
-    for (int k = 0; k < LAYER_KINDS; k++) {
-        if (!n[k])
-            continue;
-        snprintf(class, sizeof class, "c%d", colour[k]);
-        svg_rect(f, LEFT, y, 14, 14, class, "", "");
-        snprintf(text, sizeof text, "%d %s", n[k], kept[k]);
-        svg_text(f, LEFT + 22, y + 12, "start", "", text);
-        y += LINE;
-    }
-    if (n_experts) {
-        svg_rect(f, LEFT, y, 14, 14, "c7", "", "");
-        svg_rect(f, LEFT + 4, y + 4, 6, 6, "mark", "", "");
-        snprintf(text, sizeof text, "%d with experts", n_experts);
-        svg_text(f, LEFT + 22, y + 12, "start", "", text);
-        y += LINE;
-    }
+    const struct layer_counts n = layers_counted(c);
+    char text[120];
+    for (int k = 0; k < STOKER_LAYER_KINDS; k++)
+        y = draw_key_line(f, y, n.kind[k], kept[k], colour[k], NULL);
+    y = draw_key_line(f, y, n.experts, "with experts", 7, mark_experts);
+    y = draw_key_line(f, y, n.shared, "with shared experts", 7, mark_shared);
+    y = draw_key_line(f, y, n.index, "with index keys, by which positions are chosen", 7, mark_index);
     snprintf(text, sizeof text, "%s a token, %s a thousand, in %s", show_bytes(c->plan.kv_bytes_per_token),
              show_bytes(1000 * c->plan.kv_bytes_per_token), c->plan.kv);
     svg_text(f, LEFT, y + 12, "start", "", text);

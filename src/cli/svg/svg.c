@@ -1,26 +1,33 @@
 /* See svg.h. */
 #include "cli/svg/svg.h"
 
-/* XML's own characters, and those below a blank, which it cannot hold. */
+#include "base/utf8.h"
+
+#include <string.h>
+
+/* 1: no text of XML 1.0 (section 2.2) holds it, or it is a control character, of which no viewer shows more than that it is there. */
+static int is_no_text(uint32_t c) { return c < ' ' || (c >= 0x7F && c < 0xA0) || c == 0xFFFE || c == 0xFFFF; }
+
+/* Any bytes, such as those of a file's name: what is not UTF-8, or no text of XML, becomes U+FFFD. */
 static void put_escaped(FILE *f, const char *text)
 {
-    for (; *text; text++)
-        switch (*text) {
-        case '&':
+    size_t left = strlen(text), length;
+    for (; left > 0; text += length, left -= length) {
+        uint32_t c;
+        utf8_read(text, left, &length, &c);
+        if (c == '&')
             fputs("&amp;", f);
-            break;
-        case '<':
+        else if (c == '<')
             fputs("&lt;", f);
-            break;
-        case '>':
+        else if (c == '>')
             fputs("&gt;", f);
-            break;
-        case '"':
+        else if (c == '"')
             fputs("&quot;", f);
-            break;
-        default:
-            fputc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text, f);
+        else {
+            char bytes[4];
+            fwrite(bytes, 1, utf8_write(is_no_text(c) ? 0xFFFD : c, bytes), f);
         }
+    }
 }
 
 /* Colours of Okabe and Ito, which colour-blind people tell from each other too; black and white stand for their eighth. */

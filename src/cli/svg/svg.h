@@ -11,7 +11,8 @@ enum { SVG_COLOURS = 8 };
 void svg_begin(FILE *f, double width, double height, const char *title);
 void svg_end(FILE *f);
 
-/* A text whose anchor, "start", "middle" or "end", is at (x, y); class "" or "small". It may hold anything. */
+/* A text whose anchor, "start", "middle" or "end", is at (x, y); class "" or "small". It may hold any bytes: U+FFFD stands for what is not
+ * UTF-8 and for characters that XML does not have. */
 void svg_text(FILE *f, double x, double y, const char *anchor, const char *class, const char *text);
 
 /* data: attributes as they are written, ` data-layer="3"`, or "". hint: what a pointer above it shows; "": nothing. */

@@ -59,8 +59,10 @@ int model_bind_nextn(struct model *m, struct error *err)
         return error_set(err, ERR_MEMORY, "no memory for the description of the model");
     bind(&b);
     m->n_moe_layer = was.n_moe_layer;
-    if (!b.failed)
+    if (!b.failed) {
+        m->kept[m->p.n_layer] = b.kept;
         return 0;
+    }
     struct arena arena = m->arena;
     *m = was;
     m->arena = arena;

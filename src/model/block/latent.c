@@ -92,6 +92,7 @@ void bind_latent(struct binder *b, int l, struct latent_weights *w)
     }
     w->wo = bind_matrix(b, l, "attn_output.weight", p->n_embd, n_head * m->d_v);
     w->kv = bind_kv(b, n_head, (struct kv_shape){.n_head_kv = 1, .d_k = m->kv_rank + m->d_rope}, see_all());
+    b->kept.most = LAYER_KEEPS_LATENTS;
 }
 
 void bind_latent_gate(struct binder *b, int l, struct latent_weights *w)

@@ -1,7 +1,7 @@
 /* GET /stoker/model, the model as one can look at it:
  *
- *     {"arch", "layers": [{"index", "kind": "moe" or "dense", "attention": "full", "window", "compressed", "recurrent", or null (a
- *       feed-forward alone), "type", "bytes", "experts", "experts_used", "use": [how often each expert was used since the start],
+ *     {"arch", "layers": [{"index", "kind": "moe" or "dense", "attention": "full", "latent", "window", "compressed", "recurrent", or
+ *       null (a feed-forward alone), "type", "bytes", "experts", "experts_used", "use": [how often each expert was used since the start],
  *       "taps": [what a request can record of it]}]} */
 #include "server/http/http.h"
 #include "server/http/json.h"
@@ -11,11 +11,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static const char *const kinds[] = {[STOKER_LAYER_FULL] = "\"full\"",
-                                    [STOKER_LAYER_WINDOW] = "\"window\"",
-                                    [STOKER_LAYER_COMPRESSED] = "\"compressed\"",
-                                    [STOKER_LAYER_RECURRENT] = "\"recurrent\"",
-                                    [STOKER_LAYER_NOTHING] = "null"};
+static const char *const kinds[] = {
+    [STOKER_LAYER_FULL] = "\"full\"",           [STOKER_LAYER_LATENT] = "\"latent\"",
+    [STOKER_LAYER_WINDOW] = "\"window\"",       [STOKER_LAYER_COMPRESSED] = "\"compressed\"",
+    [STOKER_LAYER_RECURRENT] = "\"recurrent\"", [STOKER_LAYER_NOTHING] = "null"};
 
 static void write_use(struct out *o, const struct stoker *s, int index, int n_expert)
 {

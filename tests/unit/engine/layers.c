@@ -55,9 +55,28 @@ static void uses_add_up(struct stoker *s, int generations)
     }
 }
 
+/* What kinds of layers keep adds up to what the model does, to the byte; a kind without layers keeps nothing. */
+static void kept_adds_up(const struct stoker_plan *p, const struct stoker_layer *layer, int n)
+{
+    int n_layer[STOKER_LAYER_KINDS] = {0};
+    struct stoker_kept sum = {0};
+    for (int l = 0; l < n; l++)
+        n_layer[layer[l].kind]++;
+    for (int k = 0; k < STOKER_LAYER_KINDS; k++) {
+        uint64_t all = p->kept[k].kv_bytes_per_token + p->kept[k].kv_fixed_bytes + p->kept[k].state_bytes_per_sequence;
+        assert_int_equal(all > 0, n_layer[k] > 0 && k != STOKER_LAYER_NOTHING);
+        sum.kv_bytes_per_token += p->kept[k].kv_bytes_per_token;
+        sum.kv_fixed_bytes += p->kept[k].kv_fixed_bytes;
+        sum.state_bytes_per_sequence += p->kept[k].state_bytes_per_sequence;
+    }
+    assert_int_equal(sum.kv_bytes_per_token, p->kv_bytes_per_token);
+    assert_int_equal(sum.kv_fixed_bytes, p->kv_fixed_bytes);
+    assert_int_equal(sum.state_bytes_per_sequence, p->state_bytes_per_sequence);
+}
+
 static void look(const char *path, const char *kinds, const char *dense)
 {
-    static const char letter[] = "fwcr-";
+    static const char letter[] = "flwcr-";
     struct stoker *s = engine(path);
     struct stoker_layer layer[LAYERS];
     struct stoker_plan plan;
@@ -74,6 +93,7 @@ static void look(const char *path, const char *kinds, const char *dense)
         bytes += layer[l].bytes;
     }
     assert_true(bytes > plan.expert_bytes_total);
+    kept_adds_up(&plan, layer, n);
     uses_add_up(s, 0);
     generate(s);
     uses_add_up(s, 1);
@@ -97,7 +117,7 @@ static void windows(void **state)
 static void a_dense_layer(void **state)
 {
     (void)state;
-    look(TEST_DATA "/golden/deepseek2-lite.gguf", "ff", "de");
+    look(TEST_DATA "/golden/deepseek2-lite.gguf", "ll", "de");
 }
 
 static void layers_of_one_block(void **state)
@@ -111,14 +131,37 @@ static void chosen_positions(void **state)
 {
     (void)state;
     look(TEST_DATA "/golden/qwen4exp.gguf", "rrrf", "eeee");
-    look(TEST_DATA "/golden/glm5next.gguf", "rfrf", "deee");
+    look(TEST_DATA "/golden/glm5next.gguf", "rlrl", "deee");
     look(TEST_DATA "/golden/deepseek41.gguf", "wcwfw", "eeeee");
+}
+
+/* Which layers have experts that every token uses, and which keep index keys. */
+static void look_beside(const char *path, const char *shared, const char *index)
+{
+    struct stoker *s = engine(path);
+    struct stoker_layer layer[LAYERS];
+    int n = stoker_layers(s, layer, LAYERS);
+    assert_int_equal(n, strlen(shared));
+    for (int l = 0; l < n; l++) {
+        assert_int_equal(layer[l].has_shared, shared[l] == 's');
+        assert_int_equal(layer[l].has_index, index[l] == 'i');
+    }
+    stoker_close(s);
+}
+
+static void shared_experts_and_index_keys(void **state)
+{
+    (void)state;
+    look_beside(TEST_DATA "/golden/qwen3moe.gguf", "..", "..");
+    look_beside(TEST_DATA "/golden/deepseek2-lite.gguf", ".s", "..");
+    look_beside(TEST_DATA "/golden/deepseek4.gguf", "ss", ".i");
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(recurrent), cmocka_unit_test(windows),
-                                       cmocka_unit_test(a_dense_layer), cmocka_unit_test(layers_of_one_block),
-                                       cmocka_unit_test(chosen_positions)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(recurrent),        cmocka_unit_test(windows),
+        cmocka_unit_test(a_dense_layer),    cmocka_unit_test(layers_of_one_block),
+        cmocka_unit_test(chosen_positions), cmocka_unit_test(shared_experts_and_index_keys)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
 // The model's layers: what each is, and how often each of its experts was used since the server began (a heat map, a row a layer).
 
 window.stoker.parts.anatomy = ({ $, bytesText, escape, getJson }) => {
-  const NAMES = { full: 'full attention', window: 'window attention', compressed: 'compressed attention', recurrent: 'recurrent', moe: 'experts', dense: 'dense' };
-  const ORDER = ['full', 'window', 'compressed', 'recurrent', 'moe', 'dense'];
-  const SHADES = { full: 'var(--p0)', window: 'var(--p1)', compressed: 'var(--p6)', recurrent: 'var(--p2)', moe: 'var(--p0)', dense: 'var(--p8)' };
+  const NAMES = { full: 'full attention', latent: 'latent attention', window: 'window attention', compressed: 'compressed attention', recurrent: 'recurrent', moe: 'experts', dense: 'dense' };
+  const ORDER = ['full', 'latent', 'window', 'compressed', 'recurrent', 'moe', 'dense'];
+  const SHADES = { full: 'var(--p0)', latent: 'var(--p3)', window: 'var(--p1)', compressed: 'var(--p6)', recurrent: 'var(--p2)', moe: 'var(--p0)', dense: 'var(--p8)' };
   let rows = [], most = 0, loading = false;
 
   const kindOf = l => l.attention || l.kind;
