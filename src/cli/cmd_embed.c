@@ -1,6 +1,7 @@
 /* stoker embed: vectors of lines, or scores of lines for a query. */
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json/float_text.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 
@@ -30,18 +31,6 @@ struct embed {
 
 /* ---- printing --------------------------------------------------------------------------------------------------------------- */
 
-/* The shortest text that reads back as the same f32. */
-static void print_float(float v)
-{
-    char text[32];
-    for (int digits = 1; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)v);
-        if (strtof(text, NULL) == v)
-            break;
-    }
-    fputs(text, stdout);
-}
-
 static void print_row(const struct embed *e, const float *x, size_t n)
 {
     if (e->raw) {
@@ -54,9 +43,10 @@ static void print_row(const struct embed *e, const float *x, size_t n)
         return;
     }
     for (size_t i = 0; i < n; i++) {
+        char text[FLOAT_TEXT];
         if (i)
             fputs(e->json ? "," : " ", stdout);
-        print_float(x[i]);
+        fputs(float_text(text, x[i]), stdout);
     }
 }
 

@@ -13,7 +13,7 @@ enum { GROUP = 48 /* texts of a request of the engine: fewer than events it keep
 
 int texts_reserve(struct texts *t, size_t n, struct refusal *r)
 {
-    t->text = reqmem_malloc((n + 1) * sizeof *t->text);
+    t->text = reqmem_malloc(n * sizeof *t->text);
     return t->text ? 0 : refuse_memory(r);
 }
 

@@ -23,7 +23,7 @@ struct texts {
 
 /* The text, or list of texts, ids or lists of ids of the field key. 0, or -1 with the refusal. */
 int texts_read(struct texts *t, const json_t *body, const char *key, struct refusal *r);
-/* Room for n texts; the pair as one more of them. */
+/* Memory for n texts, which the caller adds. */
 int texts_reserve(struct texts *t, size_t n, struct refusal *r);
 void texts_free(struct texts *t);
 
