@@ -669,12 +669,20 @@ struct stoker *stoker_encoder(struct stoker *s, enum stoker_role role);
 /* -1: the model generates text; *out is zeroed. */
 int stoker_encoder_of(const struct stoker *s, struct stoker_encoder *out);
 
-/* Tokens of a pair for a model that ranks: as its file's template says (tokenizer.chat_template.rerank), or as its vocabulary wants pairs.
- * Neither text becomes a control token. *cut 1: it was longer than n_ctx, and the document has lost its end. *out [*n] is allocated.
- * STOKER_ERR_INPUT: the query alone fills the context; STOKER_ERR_UNSUPPORTED: neither says how a pair is written. */
-int stoker_pair_tokenize(const struct stoker *s, const struct stoker_string *query,
-                         const struct stoker_string *document, stoker_token **out, size_t *n, int *cut,
-                         struct stoker_error *err);
+/* A query by which a model that ranks judges documents: tokenised once for all of them, but with each where the model has a template. Its
+ * text is the caller's and lives as long. stopped, or NULL: called with stopped_arg before each text that is tokenised, here and for a
+ * document; 1: the call ends with STOKER_ERR_CANCELLED. STOKER_ERR_INPUT: the query alone fills the context; STOKER_ERR_UNSUPPORTED:
+ * neither file nor vocabulary says how a pair is written. */
+struct stoker_query;
+int stoker_query_open(struct stoker_query **out, const struct stoker *s, const struct stoker_string *query,
+                      int (*stopped)(void *arg), void *stopped_arg, struct stoker_error *err);
+void stoker_query_close(struct stoker_query *q); /* q may be NULL */
+
+/* Tokens of a pair: as the model's file says by a template (tokenizer.chat_template.rerank), or as its vocabulary wants pairs. Neither text
+ * becomes a control token. *cut 1: it was longer than n_ctx, and the document has lost its end. *out [*n] is allocated. By one thread at a
+ * time. */
+int stoker_query_pair(struct stoker_query *q, const struct stoker_string *document, stoker_token **out, size_t *n,
+                      int *cut, struct stoker_error *err);
 
 /* x [n] becomes a vector of length 1, by the sum of its squares in f64; zeros stay zeros. */
 void stoker_normalise(float *x, size_t n);

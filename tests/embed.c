@@ -117,12 +117,16 @@ static int tokens_of(struct world *w, const struct stoker *s, const json_t *seq,
     const char *query = json_string_value(json_object_get(seq, "query"));
     const char *document = json_string_value(json_object_get(seq, "document"));
     struct stoker_error err;
+    struct stoker_query *q = NULL;
     int cut = 0, status = 1;
     if (text)
         status = stoker_tokenize(s, text, strlen(text), 1, 0, id, n, &err);
     else if (query)
-        status = stoker_pair_tokenize(s, &(struct stoker_string){query, strlen(query)},
-                                      &(struct stoker_string){document, strlen(document)}, id, n, &cut, &err);
+        status = stoker_query_open(&q, s, &(struct stoker_string){query, strlen(query)}, NULL, NULL, &err) ||
+                         stoker_query_pair(q, &(struct stoker_string){document, strlen(document)}, id, n, &cut, &err)
+                     ? -1
+                     : 0;
+    stoker_query_close(q);
     if (status < 0)
         snprintf(w->detail, sizeof w->detail, "%.250s", err.text);
     return cut ? -1 : status;

@@ -25,6 +25,7 @@ struct embed {
     struct stoker *engine;
     struct stoker_encoder encoder;
     const char *query;
+    struct stoker_query *judge; /* of the query */
     int json, raw, plain, dimensions;
     size_t n_line; /* printed so far */
 };
@@ -79,8 +80,8 @@ static int tokens_of(const struct embed *e, const char *line, size_t length, str
 {
     stoker_token *id = NULL;
     int cut = 0;
-    const struct stoker_string query = {e->query, e->query ? strlen(e->query) : 0}, document = {line, length};
-    int failed = e->query ? stoker_pair_tokenize(e->engine, &query, &document, &id, &out->n, &cut, err)
+    const struct stoker_string document = {line, length};
+    int failed = e->judge ? stoker_query_pair(e->judge, &document, &id, &out->n, &cut, err)
                           : stoker_tokenize(e->engine, line, length, 1, 0, &id, &out->n, err);
     out->id = id;
     return failed;
@@ -217,12 +218,17 @@ static int run(struct embed *e, const char *normalize)
     int status = check_flags(e, normalize);
     if (status)
         return status;
+    const struct stoker_string query = {e->query, e->query ? strlen(e->query) : 0};
+    struct stoker_error why;
+    if (e->query && stoker_query_open(&e->judge, e->engine, &query, NULL, NULL, &why))
+        return report(&why);
     char *text = file_read_stream(stdin, "stdin", INPUT_MOST, &n, &err);
-    if (!text) {
+    if (text)
+        status = embed_all(e, text, n);
+    else
         fprintf(stderr, "stoker embed: %s\n", err.text);
-        return 1;
-    }
-    status = embed_all(e, text, n);
+    status = text ? status : 1;
+    stoker_query_close(e->judge);
     free(text);
     return status;
 }
