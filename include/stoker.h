@@ -647,6 +647,10 @@ struct stoker_embed {
     size_t n_text;                    /* at least 1 */
     float *
         out; /* text after text, n_out values each, as the model gives them; with pooling none so many for each token */
+    /* Instead, so that many texts need little memory: out has n_place places, at least 2 or n_text, of `place` values, as many as the
+     * largest of the texts needs. Text i goes to place i % n_place, and is there until the event of text i + 1 was taken. n_place 0: out
+     * has all. */
+    size_t n_place, place;
     void (*notify)(void *arg); /* as in struct stoker_request */
     void *notify_arg;
 };
@@ -660,6 +664,9 @@ struct stoker_encoder {
     const char *pooling;     /* "none", "mean", "cls", "last", "rank"; static */
     int is_rank, is_sigmoid; /* 1: it judges pairs, by scores; 1: score 0 becomes a share by the logistic function */
 };
+
+/* Sets n_place and place for the texts of e, so that out takes so many bytes, or what two places need. Returns its length in values. */
+size_t stoker_embed_places(struct stoker_embed *e, const struct stoker_encoder *m, size_t bytes);
 
 /* The engine of a role, for all functions that take texts or make vectors: of a model beside that of s (struct stoker_options), which lives
  * as long as s and must not be closed, or s itself where its own model is one of that role. NULL: there is none. */
