@@ -79,6 +79,8 @@ asks "no texts" 200 '"embeddings":\[\]' /api/embed '{"input":[]}'
 asks "a long text is cut" 200 '"prompt_eval_count":128' /api/embed "{\"input\":\"$long\"}"
 asks "a long text is not cut" 400 '^\{"error":"the input length exceeds the context length"\}$' /api/embed "{\"truncate\":false,\"input\":\"$long\"}"
 asks "the older route" 200 '^\{"embedding":\[' /api/embeddings '{"prompt":"the water"}'
+asks "a list of texts where one is wanted" 400 '^\{"error":"prompt must be one text: ' /api/embeddings '{"prompt":["a","b"]}'
+asks "ids of one text" 200 '^\{"embedding":\[-?[0-9.]+,[-0-9.,e]+\]\}$' /api/embeddings '{"prompt":[2,5,3]}'
 asks "without a prompt" 400 '"error":"prompt' /api/embeddings '{}'
 asks "llama-server's" 200 '^\[\{"index":0,"embedding":\[\[.*\]\]\}\]$' /embedding '{"content":"the water"}'
 asks "llama-server's, as it is" 200 '^\[\{"index":0,"embedding":\[\[1\.69' /embeddings '{"input":"the water","embd_normalize":-1}'

@@ -165,6 +165,7 @@ static int read_body(struct answer *a, const json_t *body, struct refusal *r)
     if (strcmp(t->encoder.pooling, "none") == 0 && a->form != LLAMA)
         return refuse(r, 400, "unsupported", "model", "%s gives a vector for each token: ask /embedding for them",
                       a->served.id);
+    t->only_one = a->form == OLLAMA_OLD;
     t->may_cut = a->form == OLLAMA || a->form == OLLAMA_OLD;
     if (t->may_cut)
         t->too_long = "the input length exceeds the context length"; /* clients look for these words */
@@ -196,6 +197,8 @@ static void answer(struct http_exchange *x, enum form form)
     put_begin(&a);
     failed = failed || texts_embed(x, &a.t, put_text, &a, &r);
     put_end(&a);
+    if (a.out.failed)
+        failed = refuse_memory(&r);
     if (failed && !http_streaming(x) && r.status)
         http_refuse(x, &r);
     else if (!failed && !http_streaming(x))

@@ -112,6 +112,8 @@ static int add_list(struct texts *t, const json_t *list, const struct json_at *a
     const json_t *item, *first = json_array_get(list, 0);
     if (json_is_integer(first))
         return texts_reserve(t, 1, r) || add_ids(t, list, at, r) ? -1 : 0;
+    if (t->only_one)
+        return json_refuse(r, "invalid_type", at, NULL, "must be one text: /api/embed takes a list of them");
     if (n > TEXTS_MOST)
         return json_refuse(r, "invalid_value", at, NULL, "has %zu texts; at most %d are possible", n, TEXTS_MOST);
     if (texts_reserve(t, n, r))

@@ -16,6 +16,7 @@ struct texts {
     struct stoker_encoder encoder;
     struct stoker_tokens *text; /* [n], of the requests' memory */
     size_t n, n_token;
+    int only_one;         /* the route takes one text: a list of them is refused */
     int may_cut;          /* a text above the context loses its end; else it is refused ... */
     const char *too_long; /* ... by this sentence; NULL: one with both numbers */
 };
