@@ -647,6 +647,10 @@ struct stoker_embed {
     size_t n_text;                    /* at least 1 */
     float *
         out; /* text after text, n_out values each, as the model gives them; with pooling none so many for each token */
+    /* Instead, so that many texts need little memory: out has n_place places, at least 2 or n_text, of `place` values, as many as the
+     * largest of the texts needs. Text i goes to place i % n_place, and is there until the event of text i + 1 was taken. n_place 0: out
+     * has all. */
+    size_t n_place, place;
     void (*notify)(void *arg); /* as in struct stoker_request */
     void *notify_arg;
 };
@@ -661,6 +665,9 @@ struct stoker_encoder {
     int is_rank, is_sigmoid; /* 1: it judges pairs, by scores; 1: score 0 becomes a share by the logistic function */
 };
 
+/* Sets n_place and place for the texts of e, so that out takes so many bytes, or what two places need. Returns its length in values. */
+size_t stoker_embed_places(struct stoker_embed *e, const struct stoker_encoder *m, size_t bytes);
+
 /* The engine of a role, for all functions that take texts or make vectors: of a model beside that of s (struct stoker_options), which lives
  * as long as s and must not be closed, or s itself where its own model is one of that role. NULL: there is none. */
 enum stoker_role { STOKER_EMBED, STOKER_RERANK, STOKER_ROLES };
@@ -669,12 +676,20 @@ struct stoker *stoker_encoder(struct stoker *s, enum stoker_role role);
 /* -1: the model generates text; *out is zeroed. */
 int stoker_encoder_of(const struct stoker *s, struct stoker_encoder *out);
 
-/* Tokens of a pair for a model that ranks: as its file's template says (tokenizer.chat_template.rerank), or as its vocabulary wants pairs.
- * Neither text becomes a control token. *cut 1: it was longer than n_ctx, and the document has lost its end. *out [*n] is allocated.
- * STOKER_ERR_INPUT: the query alone fills the context; STOKER_ERR_UNSUPPORTED: neither says how a pair is written. */
-int stoker_pair_tokenize(const struct stoker *s, const struct stoker_string *query,
-                         const struct stoker_string *document, stoker_token **out, size_t *n, int *cut,
-                         struct stoker_error *err);
+/* A query by which a model that ranks judges documents: tokenised once for all of them, but with each where the model has a template. Its
+ * text is the caller's and lives as long. stopped, or NULL: called with stopped_arg before each text that is tokenised, here and for a
+ * document; 1: the call ends with STOKER_ERR_CANCELLED. STOKER_ERR_INPUT: the query alone fills the context; STOKER_ERR_UNSUPPORTED:
+ * neither file nor vocabulary says how a pair is written. */
+struct stoker_query;
+int stoker_query_open(struct stoker_query **out, const struct stoker *s, const struct stoker_string *query,
+                      int (*stopped)(void *arg), void *stopped_arg, struct stoker_error *err);
+void stoker_query_close(struct stoker_query *q); /* q may be NULL */
+
+/* Tokens of a pair: as the model's file says by a template (tokenizer.chat_template.rerank), or as its vocabulary wants pairs. Neither text
+ * becomes a control token. *cut 1: it was longer than n_ctx, and the document has lost its end. *out [*n] is allocated. By one thread at a
+ * time. */
+int stoker_query_pair(struct stoker_query *q, const struct stoker_string *document, stoker_token **out, size_t *n,
+                      int *cut, struct stoker_error *err);
 
 /* x [n] becomes a vector of length 1, by the sum of its squares in f64; zeros stay zeros. */
 void stoker_normalise(float *x, size_t n);

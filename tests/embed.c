@@ -8,6 +8,7 @@
  *     ids        texts and pairs become the tokens of the reference
  *     right      each vector within the model's tolerance (--exact), each text alone and all together
  *     same       the bits of each text alone: all together, in reverse order, threads, tiers, budgets, one sequence, beside other requests;
+ *                with places for few vectors, which their caller takes one after the other;
  *                in an engine beside a model that generates, whose answers have the tokens that they have without it
  *     pooled     the mean in the order of the rows, the first and the last: of what the same model gives with pooling none
  *     no number  a text with NaN in its rows says so, and the others have their bits
@@ -16,6 +17,7 @@
  *
  * Format of NAME.json: the README of the folder. expected.h says which must run. */
 #include "base/error.h"
+#include "broken_model.h"
 #include "expected.h"
 #include "format/gguf.h"
 #include "stoker.h"
@@ -117,12 +119,16 @@ static int tokens_of(struct world *w, const struct stoker *s, const json_t *seq,
     const char *query = json_string_value(json_object_get(seq, "query"));
     const char *document = json_string_value(json_object_get(seq, "document"));
     struct stoker_error err;
+    struct stoker_query *q = NULL;
     int cut = 0, status = 1;
     if (text)
         status = stoker_tokenize(s, text, strlen(text), 1, 0, id, n, &err);
     else if (query)
-        status = stoker_pair_tokenize(s, &(struct stoker_string){query, strlen(query)},
-                                      &(struct stoker_string){document, strlen(document)}, id, n, &cut, &err);
+        status = stoker_query_open(&q, s, &(struct stoker_string){query, strlen(query)}, NULL, NULL, &err) ||
+                         stoker_query_pair(q, &(struct stoker_string){document, strlen(document)}, id, n, &cut, &err)
+                     ? -1
+                     : 0;
+    stoker_query_close(q);
     if (status < 0)
         snprintf(w->detail, sizeof w->detail, "%.250s", err.text);
     return cut ? -1 : status;
@@ -210,6 +216,32 @@ static void in_order(struct world *w, struct stoker *s, const char *how, size_t 
     free(x);
 }
 
+/* All texts in a request whose vectors have so many places. A place is spoilt once its vector was taken. */
+static void in_places(struct world *w, struct stoker *s, size_t n_place)
+{
+    struct stoker_embed e = {.text = w->text, .n_text = w->n};
+    struct stoker_event ev = {0};
+    stoker_id id;
+    char how[40];
+    stoker_embed_places(&e, &w->encoder, 0);
+    e.n_place = n_place;
+    e.out = malloc(n_place * e.place * sizeof *e.out);
+    float *x = calloc(w->offset[w->n] + 1, sizeof *x);
+    int status = stoker_submit_embed(s, &e, &id, NULL);
+    while (status == 0 && stoker_next_event(s, id, -1, &ev) == 1) {
+        if (ev.kind != STOKER_VECTOR)
+            continue;
+        size_t i = ev.u.vector.text, values = w->offset[i + 1] - w->offset[i];
+        usleep(500); /* the next ones are computed meanwhile */
+        memcpy(x + w->offset[i], e.out + i % n_place * e.place, values * sizeof *x);
+        memset(e.out + i % n_place * e.place, 0xFF, values * sizeof *x);
+    }
+    snprintf(how, sizeof how, "in %zu places", n_place);
+    check_bits(w, how, status || ev.kind != STOKER_END ? -1 : 0, x);
+    free(e.out);
+    free(x);
+}
+
 static void with_options(struct world *w, const char *how, const struct stoker_options *o)
 {
     struct stoker *s = open_model(w, o);
@@ -225,6 +257,9 @@ static void same_bits(struct world *w, struct stoker *s)
     struct stoker_options o;
     in_order(w, s, "all together", w->n, 0);
     in_order(w, s, "in reverse order", w->n, 1);
+    in_places(w, s, 2);
+    in_places(w, s, 3);
+    in_places(w, s, w->n);
     o = w->options;
     o.n_threads = 4;
     with_options(w, "4 threads", &o);
@@ -415,6 +450,10 @@ static void refused(struct world *w, struct stoker *s)
     expect_refused(w, "a long text", stoker_submit_embed(s, &e, &id, &err), &err, "the context");
     text = (struct stoker_tokens){&beyond, 1};
     expect_refused(w, "an id", stoker_submit_embed(s, &e, &id, &err), &err, "vocabulary");
+    text = (struct stoker_tokens){long_one, 1};
+    const struct stoker_tokens two[2] = {text, text};
+    struct stoker_embed one_place = {.text = two, .n_text = 2, .out = w->alone, .n_place = 1, .place = w->offset[1]};
+    expect_refused(w, "one place", stoker_submit_embed(s, &one_place, &id, &err), &err, "two places");
     e.n_text = 0;
     expect_refused(w, "no text", stoker_submit_embed(s, &e, &id, &err), &err, "no text");
     struct stoker_options o = w->options;
@@ -425,30 +464,6 @@ static void refused(struct world *w, struct stoker *s)
     o.n_ctx = 1 << 20;
     expect_refused(w, "a long context", stoker_open(&other, w->path, &o, &err), &err, "positions");
     free(long_one);
-}
-
-/* A copy of the model in which one token has no numbers. */
-static int write_broken(const struct world *w, const char *to, stoker_token token)
-{
-    struct error err = {0};
-    struct gguf *g;
-    if (gguf_open(&g, w->path, &err))
-        return -1;
-    const struct gguf_tensor *t = gguf_tensor(g, "token_embd.weight");
-    size_t n = (size_t)g->file[0].size;
-    char *bytes = malloc(n);
-    FILE *in = fopen(w->path, "rb"), *out = fopen(to, "wb");
-    int ok = bytes && in && out && t->type == TYPE_F32 && fread(bytes, 1, n, in) == n;
-    if (ok)
-        memset(bytes + t->offset + (size_t)token * (size_t)t->ne[0] * 4, 0xFF, (size_t)t->ne[0] * 4);
-    ok = ok && fwrite(bytes, 1, n, out) == n;
-    if (in)
-        fclose(in);
-    if (out)
-        ok = fclose(out) == 0 && ok;
-    free(bytes);
-    gguf_close(g);
-    return ok ? 0 : -1;
 }
 
 static int holds(const struct stoker_tokens *t, stoker_token id)
@@ -467,7 +482,7 @@ static void no_number(struct world *w)
     stoker_token token = w->text[0].id[0];
     float *x = calloc(w->offset[w->n] + 1, sizeof *x);
     char path[TEMPORARY_PATH];
-    int fd = temporary_file(path, "embed"), ok = fd >= 0 && write_broken(w, path, token) == 0;
+    int fd = temporary_file(path, "embed"), ok = fd >= 0 && write_broken_model(w->path, path, token) == 0;
     snprintf(other.path, sizeof other.path, "%s", path);
     struct stoker *s = ok ? open_model(&other, &w->options) : NULL;
     for (size_t i = 0; i < w->n; i++)

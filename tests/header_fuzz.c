@@ -123,8 +123,11 @@ static void use_encoder(struct stoker *s, const struct stoker_encoder *e, struct
     int cut;
     if (stoker_tokenize(s, document.text, document.n, 1, 1, &ids, &n, &o->text_err) == 0)
         stoker_free(ids);
-    if (e->is_rank && stoker_pair_tokenize(s, &query, &document, &ids, &n, &cut, &o->text_err) == 0)
+    struct stoker_query *q = NULL;
+    if (e->is_rank && stoker_query_open(&q, s, &query, NULL, NULL, &o->text_err) == 0 &&
+        stoker_query_pair(q, &document, &ids, &n, &cut, &o->text_err) == 0)
         stoker_free(ids);
+    stoker_query_close(q);
     embed(s, e, o);
 }
 

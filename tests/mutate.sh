@@ -389,6 +389,7 @@ mutate row-of-a-neighbour "$(embed bert-mean)" src/model/arch/forward.c 's|kv_fi
 mutate pooled-backwards "$(embed bert-mean)" src/model/pooling.c 's|for (int r = 1; r < n; r++)|for (int r = n - 1; r > 0; r--)|'
 mutate pooled-row "$(embed bert-cls)" src/model/pooling.c 's|rows == POOLING_LAST ? n - 1 : 0|n - 1|'
 mutate window-off-by-one "$(embed modern-bert)" src/model/kv_pages.h 's|pos > w.n / 2 ? pos - w.n / 2 : 0|pos > w.n / 2 ? pos - w.n / 2 + 1 : 0|'
+mutate vector-written-over "$(embed bert-mean)" src/engine/embed/embed.c 's/of->n_place - 1 : EVENTS/of->n_place : EVENTS/'
 mutate ends-at-a-pause "$(embed bert-mean)" src/engine/embed/embed.c 's|if (!e->is_paused)$|if (1)|'
 
 # Kimi delta attention and latents of bailingmoe3, blocks of minimax-m3

@@ -1,9 +1,12 @@
 /* stoker embed: vectors of lines, or scores of lines for a query. */
-#include "base/error.h"
-#include "base/file.h"
+#include "base/json/float_text.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,31 +19,24 @@ static const char usage[] =
     "them\n"
     "  stoker embed reranker.gguf --query 'What is iron?' <lines.txt a score for each line\n"
     "  stoker embed chat-model.gguf --pooling mean <lines.txt        a model that says nothing of vectors\n\n"
-    "Prefixes that a model wants (search_query: ...) are part of the lines.\n\n";
+    "Prefixes that a model wants (search_query: ...) are part of the lines. A line whose vector has a value that is no "
+    "finite number\n"
+    "has an error in its place, with --raw NaN; the others have theirs, and the exit status is 1.\n\n";
 
-enum { INPUT_MOST = 256 << 20, AT_ONCE = 256 /* lines of a request */ };
+static const char no_number[] = "a value of its vector is not a finite number";
+
+enum { LINE_MOST = 1 << 20, AT_ONCE = 256 /* lines of a request */, VECTORS_BYTES = 1 << 20 };
 
 struct embed {
     struct stoker *engine;
     struct stoker_encoder encoder;
     const char *query;
+    struct stoker_query *judge; /* of the query */
     int json, raw, plain, dimensions;
-    size_t n_line; /* printed so far */
+    size_t n_line, n_broken; /* printed so far; of them without a vector */
 };
 
 /* ---- printing --------------------------------------------------------------------------------------------------------------- */
-
-/* The shortest text that reads back as the same f32. */
-static void print_float(float v)
-{
-    char text[32];
-    for (int digits = 1; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)v);
-        if (strtof(text, NULL) == v)
-            break;
-    }
-    fputs(text, stdout);
-}
 
 static void print_row(const struct embed *e, const float *x, size_t n)
 {
@@ -54,16 +50,22 @@ static void print_row(const struct embed *e, const float *x, size_t n)
         return;
     }
     for (size_t i = 0; i < n; i++) {
+        char text[FLOAT_TEXT];
         if (i)
             fputs(e->json ? "," : " ", stdout);
-        print_float(x[i]);
+        fputs(float_text(text, x[i]), stdout);
     }
+}
+
+static size_t n_shown(const struct embed *e)
+{
+    return e->encoder.is_rank ? 1 : e->dimensions ? (size_t)e->dimensions : e->encoder.n_out;
 }
 
 /* The vectors of one line: one, or with pooling none one for each of its tokens. */
 static void print_line(struct embed *e, float *x, size_t n_row)
 {
-    size_t n_out = e->encoder.n_out, n = e->encoder.is_rank ? 1 : e->dimensions ? (size_t)e->dimensions : n_out;
+    size_t n_out = e->encoder.n_out, n = n_shown(e);
     int rows = strcmp(e->encoder.pooling, "none") == 0;
     if (e->json)
         printf("{\"index\":%zu,\"%s\":%s", e->n_line, e->encoder.is_rank ? "scores" : "embedding", rows ? "[" : "");
@@ -82,114 +84,192 @@ static void print_line(struct embed *e, float *x, size_t n_row)
     e->n_line++;
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------------------------------ */
-
-static int tokens_of(const struct embed *e, const char *line, size_t length, struct stoker_tokens *out,
-                     struct stoker_error *err)
+/* In the place of the vectors of a line. */
+static void print_broken(struct embed *e, size_t n_row)
 {
-    stoker_token *id = NULL;
-    int cut = 0;
-    const struct stoker_string query = {e->query, e->query ? strlen(e->query) : 0}, document = {line, length};
-    int failed = e->query ? stoker_pair_tokenize(e->engine, &query, &document, &id, &out->n, &cut, err)
-                          : stoker_tokenize(e->engine, line, length, 1, 0, &id, &out->n, err);
-    out->id = id;
-    return failed;
+    const float nothing = NAN;
+    for (size_t i = 0; e->raw && i < n_row * n_shown(e); i++)
+        print_row(e, &nothing, 1);
+    if (e->json)
+        printf("{\"index\":%zu,\"error\":\"%s\"}\n", e->n_line, no_number);
+    else if (!e->raw)
+        printf("error: %s\n", no_number);
+    e->n_line++;
+    e->n_broken++;
+    fprintf(stderr, "stoker embed: line %zu: %s\n", e->n_line, no_number);
 }
 
-static int wait_for(struct embed *e, const struct stoker_embed *job, struct stoker_error *err)
+/* ---- lines to vectors ------------------------------------------------------------------------------------------------------- */
+
+static void print_text(struct embed *e, const struct stoker_embed *job, const struct stoker_event *ev)
+{
+    size_t i = ev->u.vector.text, n_row = strcmp(e->encoder.pooling, "none") == 0 ? job->text[i].n : 1;
+    if (ev->u.vector.is_no_number)
+        print_broken(e, n_row);
+    else
+        print_line(e, job->out + i % job->n_place * job->place, n_row);
+}
+
+static int print_vectors(struct embed *e, const struct stoker_embed *job, struct stoker_error *err)
 {
     stoker_id id;
     struct stoker_event ev;
-    size_t broken = 0;
-    if (stoker_submit_embed(e->engine, job, &id, err))
-        return -1;
-    while (stoker_next_event(e->engine, id, -1, &ev) == 1) {
-        if (ev.kind == STOKER_VECTOR && ev.u.vector.is_no_number && !broken)
-            broken = ev.u.vector.text + 1;
-        if (ev.kind == STOKER_FAILED)
+    int failed = stoker_submit_embed(e->engine, job, &id, err);
+    while (!failed && stoker_next_event(e->engine, id, -1, &ev) == 1) {
+        if (ev.kind == STOKER_VECTOR)
+            print_text(e, job, &ev);
+        if (ev.kind == STOKER_FAILED) {
             *err = ev.error;
-        if (ev.kind == STOKER_FAILED)
-            return -1;
+            failed = -1;
+        }
     }
-    if (!broken)
-        return 0;
-    *err = (struct stoker_error){.code = STOKER_ERR_FORMAT};
-    snprintf(err->text, sizeof err->text, "line %zu: a value of its vector is not a finite number", e->n_line + broken);
-    return -1;
+    return failed;
 }
 
 /* n lines, whose tokens are in text. */
 static int embed_lines(struct embed *e, const struct stoker_tokens *text, size_t n, struct stoker_error *err)
 {
-    int rows = strcmp(e->encoder.pooling, "none") == 0;
-    size_t all = 0;
-    for (size_t i = 0; i < n; i++)
-        all += rows ? text[i].n : 1;
-    struct stoker_embed job = {.text = text, .n_text = n, .out = malloc(all * e->encoder.n_out * sizeof *job.out)};
-    float *at = job.out;
-    int failed = !job.out;
-    if (failed)
+    struct stoker_embed job = {.text = text, .n_text = n};
+    job.out = malloc(stoker_embed_places(&job, &e->encoder, VECTORS_BYTES) * sizeof *job.out);
+    if (!job.out) {
         *err = (struct stoker_error){STOKER_ERR_MEMORY, "no memory for the vectors", ""};
-    failed = failed || wait_for(e, &job, err);
-    for (size_t i = 0; i < n && !failed; i++) {
-        print_line(e, at, rows ? text[i].n : 1);
-        at += e->encoder.n_out * (rows ? text[i].n : 1);
+        return -1;
     }
+    int failed = print_vectors(e, &job, err);
     free(job.out);
     return failed;
 }
 
-static int check_line(const struct embed *e, size_t line, const struct stoker_tokens *t, size_t length,
-                      struct stoker_error *err)
+/* ---- lines of stdin, as they come ------------------------------------------------------------------------------------------- */
+
+struct lines {
+    char *text;   /* [LINE_MOST + 1] */
+    size_t at, n; /* where the next line begins; bytes that were read */
+    int ended;
+};
+
+__attribute__((format(printf, 3, 4))) static int fail_input(struct stoker_error *err, enum stoker_error_code code,
+                                                            const char *format, ...)
 {
-    if (length && t->n && t->n <= e->encoder.n_ctx)
-        return 0;
-    *err = (struct stoker_error){.code = STOKER_ERR_INPUT};
-    if (!length || !t->n)
-        snprintf(err->text, sizeof err->text, "line %zu is empty: there is nothing to embed", line);
-    else
-        snprintf(err->text, sizeof err->text, "line %zu has %zu tokens, the context %zu: shorten it", line, t->n,
-                 e->encoder.n_ctx);
+    va_list args;
+    *err = (struct stoker_error){.code = code};
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
     return -1;
 }
 
-/* The next lines of text [n], at most AT_ONCE. *used: how far they reach. */
-static int next_lines(struct embed *e, const char *text, size_t n, size_t *used, struct stoker_error *err)
+static int is_readable(void)
 {
-    struct stoker_tokens list[AT_ONCE];
-    size_t n_list = 0, at = 0;
-    int failed = 0;
-    while (at < n && n_list < AT_ONCE && !failed) {
-        const char *end = memchr(text + at, '\n', n - at);
-        size_t length = end ? (size_t)(end - (text + at)) : n - at;
-        size_t shown = length && text[at + length - 1] == '\r' ? length - 1 : length;
-        failed = tokens_of(e, text + at, shown, &list[n_list], err);
-        if (failed)
-            break;
-        n_list++;
-        failed = check_line(e, e->n_line + n_list, &list[n_list - 1], shown, err);
-        at += length + 1;
+    struct pollfd p = {STDIN_FILENO, POLLIN, 0};
+    return poll(&p, 1, 0) > 0;
+}
+
+/* More bytes, or the end. number: of the line that begins at l->at. */
+static int read_more(struct lines *l, size_t number, struct stoker_error *err)
+{
+    ssize_t got;
+    memmove(l->text, l->text + l->at, l->n - l->at);
+    l->n -= l->at;
+    l->at = 0;
+    if (l->n > LINE_MOST)
+        return fail_input(err, STOKER_ERR_INPUT, "line %zu has more than %d bytes: shorten it", number, LINE_MOST);
+    do
+        got = read(STDIN_FILENO, l->text + l->n, LINE_MOST + 1 - l->n);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return fail_input(err, STOKER_ERR_IO, "stdin cannot be read: %s", strerror(errno));
+    l->n += (size_t)got;
+    l->ended = got == 0;
+    return 0;
+}
+
+/* 1: *out is the next line, until the next call; 0: there is none, or with waits 0 none yet. */
+static int next_line(struct lines *l, int waits, size_t number, struct stoker_string *out, struct stoker_error *err)
+{
+    for (;;) {
+        const char *begin = l->text + l->at, *end = memchr(begin, '\n', l->n - l->at);
+        if (end || (l->ended && l->at < l->n)) {
+            size_t n = end ? (size_t)(end - begin) : l->n - l->at;
+            l->at += end ? n + 1 : n;
+            *out = (struct stoker_string){begin, n && begin[n - 1] == '\r' ? n - 1 : n};
+            return 1;
+        }
+        if (l->ended || (!waits && !is_readable()))
+            return 0;
+        if (read_more(l, number, err))
+            return -1;
     }
-    failed = failed || embed_lines(e, list, n_list, err);
-    for (size_t i = 0; i < n_list; i++)
-        stoker_free((stoker_token *)(uintptr_t)list[i].id);
-    *used = at < n ? at : n;
+}
+
+static int tokens_of(const struct embed *e, const struct stoker_string *line, struct stoker_tokens *out,
+                     struct stoker_error *err)
+{
+    stoker_token *id = NULL;
+    int cut = 0;
+    int failed = e->judge ? stoker_query_pair(e->judge, line, &id, &out->n, &cut, err)
+                          : stoker_tokenize(e->engine, line->text, line->n, 1, 0, &id, &out->n, err);
+    out->id = id;
     return failed;
 }
 
-static int embed_all(struct embed *e, const char *text, size_t n)
+static int check_line(const struct embed *e, size_t number, const struct stoker_tokens *t, size_t length,
+                      struct stoker_error *err)
+{
+    if (!length || !t->n)
+        return fail_input(err, STOKER_ERR_INPUT, "line %zu is empty: there is nothing to embed", number);
+    if (t->n > e->encoder.n_ctx)
+        return fail_input(err, STOKER_ERR_INPUT, "line %zu has %zu tokens, the context %zu: shorten it", number, t->n,
+                          e->encoder.n_ctx);
+    return 0;
+}
+
+/* The next line as tokens: list[*n], and one more of them. As next_line(). */
+static int add_line(struct embed *e, struct lines *l, struct stoker_tokens *list, size_t *n, struct stoker_error *err)
+{
+    struct stoker_string line;
+    size_t number = e->n_line + *n + 1;
+    int got = next_line(l, *n == 0, number, &line, err);
+    if (got <= 0)
+        return got;
+    if (tokens_of(e, &line, &list[*n], err))
+        return -1;
+    *n += 1;
+    return check_line(e, number, &list[*n - 1], line.n, err) ? -1 : 1;
+}
+
+/* The lines that are there, at least one and at most AT_ONCE. 1: there may be more; 0: there was none. */
+static int next_lines(struct embed *e, struct lines *l, struct stoker_error *err)
+{
+    struct stoker_tokens list[AT_ONCE];
+    size_t n = 0;
+    int got = 1;
+    while (n < AT_ONCE && got > 0)
+        got = add_line(e, l, list, &n, err);
+    int failed = got < 0 || (n && embed_lines(e, list, n, err));
+    for (size_t i = 0; i < n; i++)
+        stoker_free((stoker_token *)(uintptr_t)list[i].id);
+    return failed ? -1 : n > 0;
+}
+
+static int embed_all(struct embed *e)
 {
     struct stoker_error err;
-    int shows = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO);
-    for (size_t at = 0, used; at < n; at += used) {
-        if (next_lines(e, text + at, n - at, &used, &err))
-            return report(&err);
+    struct lines l = {.text = malloc(LINE_MOST + 1)};
+    int shows = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO), got = l.text ? 1 : -1;
+    if (!l.text)
+        fail_input(&err, STOKER_ERR_MEMORY, "no memory for a line");
+    while (got > 0 && (got = next_lines(e, &l, &err)) > 0) {
+        fflush(stdout);
         if (shows)
-            fprintf(stderr, "\r%zu lines, %zu %%", e->n_line, (at + used) * 100 / n);
+            fprintf(stderr, "\r%zu lines", e->n_line);
     }
-    if (shows && n)
+    free(l.text);
+    if (shows && e->n_line)
         fputc('\n', stderr);
-    return fflush(stdout) || ferror(stdout) ? 1 : 0;
+    if (got < 0)
+        return report(&err);
+    return ferror(stdout) || e->n_broken ? 1 : 0;
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------------------ */
@@ -221,19 +301,16 @@ static int check_flags(struct embed *e, const char *normalize)
 
 static int run(struct embed *e, const char *normalize)
 {
-    struct error err = {0};
-    size_t n;
+    struct stoker_error err;
     stoker_encoder_of(e->engine, &e->encoder);
     int status = check_flags(e, normalize);
     if (status)
         return status;
-    char *text = file_read_stream(stdin, "stdin", INPUT_MOST, &n, &err);
-    if (!text) {
-        fprintf(stderr, "stoker embed: %s\n", err.text);
-        return 1;
-    }
-    status = embed_all(e, text, n);
-    free(text);
+    const struct stoker_string query = {e->query, e->query ? strlen(e->query) : 0};
+    if (e->query && stoker_query_open(&e->judge, e->engine, &query, NULL, NULL, &err))
+        return report(&err);
+    status = embed_all(e);
+    stoker_query_close(e->judge);
     return status;
 }
 

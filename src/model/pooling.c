@@ -224,12 +224,3 @@ void pool_measure(struct model *m)
     if (m->p.pooling > POOLING_NONE)
         head(m, op_alloc(&m->op, (size_t)m->p.n_embd * sizeof(float)));
 }
-
-void pooled_normalise(float *x, int n)
-{
-    double sum = 0;
-    for (int i = 0; i < n; i++)
-        sum += (double)x[i] * (double)x[i];
-    for (int i = 0; i < n && sum > 0; i++)
-        x[i] = (float)((double)x[i] / sqrt(sum));
-}

@@ -28,7 +28,4 @@ int pool_text(struct model *m, const float *hidden, int n, float *out);
 /* The scratch that it takes, of the step and of a thread: noted in op, which measures. */
 void pool_measure(struct model *m);
 
-/* x [n] of unit length, by the sum of its squares in f64; zeros stay zeros. */
-void pooled_normalise(float *x, int n);
-
 #endif

@@ -64,6 +64,50 @@ is "a long document loses its end" 0 '^-?[0-9.]+$' ""
 printf '' >"$dir/in"
 run embed "$mean"
 is "no line" 0 "" ""
+head -c 1048577 /dev/zero | tr '\0' ' ' >"$dir/in"
+run embed "$mean"
+is "a very long line" 2 "" "line 1 has more than 1048576 bytes"
+yes 'the water' | head -n 700 >"$dir/in"
+run embed "$mean"
+[ "$(sort -u "$dir/out")" = "$(head -n 1 "$dir/both")" ] && [ "$(wc -l <"$dir/out")" = 700 ] && pass || fail "700 lines" "are not 700 vectors of one text"
+printf 'the water\r\nfire and stone' >"$dir/in"
+run embed "$mean"
+cmp -s "$dir/out" "$dir/both" && pass || fail "lines of another system" "have other vectors"
+rm "$dir/in"
+
+# A line has its vector before the next one is there.
+mkfifo "$dir/pipe"
+"$stoker" embed "$mean" <"$dir/pipe" >"$dir/out" 2>"$dir/err" &
+pid=$!
+exec 3>"$dir/pipe"
+echo 'the water' >&3
+wait_for 60 test -s "$dir/out" && pass || fail "a line" "waits for the next one"
+echo 'fire and stone' >&3
+exec 3>&-
+wait $pid
+cmp -s "$dir/out" "$dir/both" && pass || fail "lines that come one by one" "have other vectors"
+
+# One token of this model has no numbers.
+run tokenize "$mean" fire
+token=$(grep -Eo '[0-9]+' "$dir/out" | head -n 1)
+run inspect "$mean" --tensors
+offset=$(sed -n 's/^token_embd\.weight .* \([0-9]*\) *$/\1/p' "$dir/out")
+cp "$mean" "$dir/broken.gguf"
+head -c 192 /dev/zero | tr '\0' '\377' | dd of="$dir/broken.gguf" bs=1 seek=$((offset + token * 192)) conv=notrunc 2>/dev/null
+printf 'the water\nfire\nfire and stone\n' >"$dir/in"
+yes 'the water' | head -n 400 >>"$dir/in"
+run embed "$mean"
+cp "$dir/out" "$dir/whole"
+run embed "$dir/broken.gguf"
+[ $status = 1 ] && [ "$(sed -n '2p;3p' "$dir/out" | sort -u)" = "error: a value of its vector is not a finite number" ] && pass || fail "texts without numbers" "are not told"
+sed '2,3d' "$dir/out" >"$dir/others"
+sed '2,3d' "$dir/whole" | cmp -s - "$dir/others" && pass || fail "lines beside one without numbers" "have other vectors"
+grep -q 'line 2: a value of its vector is not a finite number' "$dir/err" && grep -q 'line 3: ' "$dir/err" && pass || fail "lines without numbers" "are not named"
+head -n 2 "$dir/in" >"$dir/two" && mv "$dir/two" "$dir/in"
+run embed "$dir/broken.gguf" --json
+is "a text without numbers, as JSON" 1 '^\{"index":1,"error":"a value of its vector is not a finite number"\}$' "line 2: "
+run embed "$dir/broken.gguf" --raw
+[ "$(tail -c 192 "$dir/out" | od -An -v -tf4 | grep -io nan | wc -l)" = 48 ] && [ "$(wc -c <"$dir/out")" = 384 ] && pass || fail "a text without numbers, raw" "is not 48 times NaN"
 rm "$dir/in"
 run plan "$mean"
 is "the plan" 0 'context 128 of 128 trained, 16 sequences' ""

@@ -11,13 +11,15 @@ models=${BUILD:-build}/data/embeddings
 pid=
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$dir"' EXIT
 
-starts() { # starts MODEL
+starts() { # starts MODEL [FLAG...]
     : >"$dir/listens"
-    "$stoker" serve "$models/$1.gguf" --port 0 --threads 1 >"$dir/listens" 2>"$dir/log" &
+    model=$1
+    shift
+    "$stoker" serve "$models/$model.gguf" --port 0 --threads 1 "$@" >"$dir/listens" 2>"$dir/log" &
     pid=$!
-    wait_for 60 grep -q '^listening on ' "$dir/listens" || fail "serve $1" "does not listen"
+    wait_for 60 grep -q '^listening on ' "$dir/listens" || fail "serve $model" "does not listen"
     at=$(sed 's/^listening on //' "$dir/listens")
-    wait_for 60 curl -sf -o /dev/null "$at/health" || fail "serve $1" "is not healthy"
+    wait_for 60 curl -sf -o /dev/null "$at/health" || fail "serve $model" "is not healthy"
 }
 ends() {
     kill -TERM $pid
@@ -77,6 +79,8 @@ asks "no texts" 200 '"embeddings":\[\]' /api/embed '{"input":[]}'
 asks "a long text is cut" 200 '"prompt_eval_count":128' /api/embed "{\"input\":\"$long\"}"
 asks "a long text is not cut" 400 '^\{"error":"the input length exceeds the context length"\}$' /api/embed "{\"truncate\":false,\"input\":\"$long\"}"
 asks "the older route" 200 '^\{"embedding":\[' /api/embeddings '{"prompt":"the water"}'
+asks "a list of texts where one is wanted" 400 '^\{"error":"prompt must be one text: ' /api/embeddings '{"prompt":["a","b"]}'
+asks "ids of one text" 200 '^\{"embedding":\[-?[0-9.]+,[-0-9.,e]+\]\}$' /api/embeddings '{"prompt":[2,5,3]}'
 asks "without a prompt" 400 '"error":"prompt' /api/embeddings '{}'
 asks "llama-server's" 200 '^\[\{"index":0,"embedding":\[\[.*\]\]\}\]$' /embedding '{"content":"the water"}'
 asks "llama-server's, as it is" 200 '^\[\{"index":0,"embedding":\[\[1\.69' /embeddings '{"input":"the water","embd_normalize":-1}'
@@ -86,6 +90,41 @@ curl -s "$at/v1/models" "$at/api/tags" "$at/api/ps" >"$dir/answer"
 [ "$(grep -o '"bert-mean[":]' "$dir/answer" | wc -l)" -ge 5 ] && pass || fail "lists of models" "$(cat "$dir/answer")"
 curl -s -m 0.05 "$at/v1/embeddings" --data-binary "{\"input\":[$many\"$(echo "$long" | head -c 700)\"]}" >"$dir/answer" # and leaves
 asks "behind one that left" 200 '"prompt_tokens":3,' /v1/embeddings '{"input":"a"}'
+ends
+
+# A queue of one, and clients that have more texts than a step takes many times over, and come again: each gets all vectors, or is refused
+# before the first.
+starts bert-mean --parallel 1 --queue 1
+printf '{"input":[%s"b"]}' "$many" >"$dir/many"
+clients="1 2 3 4 5 6 7 8"
+for i in $clients; do
+    {
+        tries=0 code=429
+        while [ "$code" = 429 ] && [ $tries -lt 60 ]; do
+            code=$(curl -s -m 100 -o "$dir/many$i" -w '%{http_code}' "$at/v1/embeddings" --data-binary "@$dir/many") || code="cut after $code"
+            tries=$((tries + 1))
+        done
+        echo "$code" >"$dir/code$i"
+    } &
+    eval "client$i=$!"
+done
+n_whole=0
+for i in $clients; do
+    eval "wait \$client$i"
+    code=$(cat "$dir/code$i")
+    case $code in
+    200)
+        n_whole=$((n_whole + 1))
+        [ "$(grep -o '"index":' "$dir/many$i" | wc -l)" = 2048 ] && grep -q '"prompt_tokens":6144,"total_tokens":6144}}$' "$dir/many$i" && pass ||
+            fail "client $i of a short queue" "has an answer without its end: $(tail -c 200 "$dir/many$i")"
+        cmp -s "$dir/many$i" "$dir/whole" || [ $n_whole = 1 ] && pass || fail "client $i of a short queue" "has other vectors"
+        cp "$dir/many$i" "$dir/whole"
+        ;;
+    429) grep -q '"code":"queue_full"' "$dir/many$i" && pass || fail "client $i of a short queue" "$(head -c 200 "$dir/many$i")" ;;
+    *) fail "client $i of a short queue" "$code: $(tail -c 200 "$dir/many$i")" ;;
+    esac
+done
+[ $n_whole -gt 0 ] && pass || fail "clients of a short queue" "have no vectors"
 ends
 
 starts bert-none

@@ -12,6 +12,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const double energy_every = 1.0; /* seconds */
 
@@ -39,6 +40,8 @@ static int check_embed(const struct stoker *s, const struct stoker_embed *e, str
                          s->session->file->file->path);
     if (e->n_text == 0)
         return error_set(err, ERR_INPUT, "there is no text: nothing to embed");
+    if (e->n_place == 1 && e->n_text > 1)
+        return error_set(err, ERR_INPUT, "vectors of %zu texts need at least two places, not one", e->n_text);
     for (size_t i = 0; i < e->n_text; i++)
         if (check_text(s, e, i, err))
             return -1;
@@ -82,6 +85,19 @@ int stoker_submit_embed(struct stoker *s, const struct stoker_embed *e, stoker_i
     int any = 0;
     queue_push(s->submit_wakeup, &any);
     return 0;
+}
+
+size_t stoker_embed_places(struct stoker_embed *e, const struct stoker_encoder *m, size_t bytes)
+{
+    int rows = strcmp(m->pooling, "none") == 0;
+    e->place = m->n_out;
+    for (size_t i = 0; i < e->n_text && rows; i++)
+        if (e->place < m->n_out * e->text[i].n)
+            e->place = m->n_out * e->text[i].n;
+    e->n_place = bytes / sizeof *e->out / e->place;
+    e->n_place = e->n_place < 2 ? 2 : e->n_place;
+    e->n_place = e->n_place < e->n_text ? e->n_place : e->n_text;
+    return e->n_place * e->place;
 }
 
 int stoker_encoder_of(const struct stoker *s, struct stoker_encoder *out)
@@ -160,13 +176,25 @@ static void add_text(struct stoker *s, struct step *p, struct job *j, size_t tex
         batch_add(s->session, &p->batch, seq, t->id[i], i, i >= first && i < end);
 }
 
-/* As many texts of a job as the step and its queue of events take. 0: no more of the jobs behind it. */
+/* Vectors that a job may have until its caller takes more events: as many as its queue has room for, two less, and its places, one less,
+ * for the vector whose event was taken last is still its caller's. */
+static size_t vectors_left(const struct job *j)
+{
+    const struct stoker_embed *of = &j->embed->of;
+    size_t free = queue_free(j->events), waiting = EVENTS - free;
+    size_t places = of->n_place && of->n_place < of->n_text ? of->n_place - 1 : EVENTS;
+    free = free > 2 ? free - 2 : 0;
+    places = places > waiting ? places - waiting : 0;
+    return free < places ? free : places;
+}
+
+/* As many texts of a job as the step and its caller take. 0: no more of the jobs behind it. */
 static int add_texts(struct stoker *s, struct step *p, struct job *j)
 {
     struct embed_job *e = j->embed;
-    size_t text = e->n_done, room = queue_free(j->events);
+    size_t text = e->n_done, end = text + vectors_left(j);
     int first = p->n;
-    while (text < e->of.n_text && room > 2 + (text - e->n_done) && fits(s, p, &e->of.text[text]))
+    while (text < e->of.n_text && text < end && fits(s, p, &e->of.text[text]))
         add_text(s, p, j, text++);
     if (p->n > first && j->started == 0)
         j->started = clock_seconds();
@@ -177,7 +205,7 @@ static int add_texts(struct stoker *s, struct step *p, struct job *j)
     for (int i = first; atomic_load(&j->cancelled) && i < p->n; i++)
         atomic_store(&s->session->tables.seq[i].cancelled, 1);
     pthread_mutex_unlock(&s->lock);
-    return text == e->of.n_text || room <= 2 + (text - e->n_done);
+    return text == e->of.n_text || text == end;
 }
 
 static void prepare(struct stoker *s, struct step *p)
@@ -205,6 +233,8 @@ static void tell(struct stoker *s, const struct step *p, const struct part *part
     size_t width = (size_t)pooled_width(m), rows = m->p.pooling == POOLING_NONE ? (size_t)part->n_hidden : 1;
     const float *hidden = p->batch.hidden + (size_t)part->hidden * (size_t)m->p.n_embd;
     ev.u.vector.text = part->text;
+    if (e->of.n_place)
+        e->at = e->of.out + part->text % e->of.n_place * e->of.place;
     ev.u.vector.is_no_number = pool_text(m, hidden, part->n_hidden, e->at) != 0;
     e->at += rows * width;
     e->n_done++;

@@ -1,4 +1,7 @@
-/* Pairs of a query and a document, as models that rank want them: see stoker_pair_tokenize(). Definition: embeddings.md 3. */
+/* Pairs of a query and a document, as models that rank want them: see stoker_query_open(). Definition: embeddings.md 3.
+ *
+ * What stands in front of the document is tokenised once for all documents where the vocabulary says how pairs are written. In a template
+ * the query is part of the text around the document, and is tokenised with each: there its bytes are bounded. */
 #include "base/error.h"
 #include "base/reqmem.h"
 #include "engine/engine.h"
@@ -6,6 +9,19 @@
 #include "format/gguf.h"
 
 #include <string.h>
+
+enum { TOKEN_BYTES = 1024 /* more than what one token stands for, in every text that a model was trained on */ };
+
+struct stoker_query {
+    const struct session *session;
+    struct stoker_string text;   /* the caller's */
+    struct gguf_string template; /* length 0: as the vocabulary wants pairs */
+    uint8_t *reach;              /* [n_vocab] of the template: it alone writes control tokens; NULL without one */
+    struct token_list list;      /* what is in front of every document, and behind it the one that was tokenised last */
+    size_t n_front;
+    int (*stopped)(void *arg);
+    void *stopped_arg;
+};
 
 /* A text of the template and of a client, whose part is marked: it writes no control tokens. */
 struct marked {
@@ -45,97 +61,150 @@ static void fill(struct marked *m, const struct gguf_string *template, const str
     }
 }
 
-static int encode_template(const struct tokenizer *t, const struct gguf_string *template,
-                           const struct stoker_string *query, const struct stoker_string *document,
-                           struct token_list *out, struct error *err)
+static int encode_template(const struct stoker_query *q, const struct stoker_string *document, struct token_list *out,
+                           struct error *err)
 {
-    size_t most = template->length + query->n + document->n + 1;
+    size_t most = q->template.length + q->text.n + document->n + 1;
     struct marked m = {reqmem_malloc(most), reqmem_malloc(most), 0};
-    uint8_t *reach = reqmem_malloc((size_t)tokenizer_n_vocab(t)); /* of the template alone */
     int failed;
-    if (!m.text || !m.mark || !reach) {
+    if (!m.text || !m.mark) {
         failed = error_set(err, ERR_MEMORY, "no memory for a pair of %zu bytes", most);
     } else {
-        memset(reach, 0, (size_t)tokenizer_n_vocab(t));
-        fill(&m, template, query, document);
-        failed = tokenizer_encode_marked(t, m.text, m.n, m.mark, reach, out, err);
+        fill(&m, &q->template, &q->text, document);
+        failed = tokenizer_encode_marked(q->session->tokenizer, m.text, m.n, m.mark, q->reach, out, err);
     }
     reqmem_free(m.text);
     reqmem_free(m.mark);
-    reqmem_free(reach);
     return failed;
 }
 
-static int encode(const struct session *s, const struct stoker_string *query, const struct stoker_string *document,
-                  struct token_list *out, struct error *err)
+/* The pair becomes q->list. */
+static int encode(struct stoker_query *q, const struct stoker_string *document, struct error *err)
 {
-    struct gguf_string template = {"", 0};
-    token_list_free(out);
-    if (gguf_str(s->file, "tokenizer.chat_template.rerank", &template, err) < 0)
-        return -1;
-    if (template.length)
-        return encode_template(s->tokenizer, &template, query, document, out, err);
-    return tokenizer_encode_pair(s->tokenizer, query->text, query->n, document->text, document->n, out, err);
+    if (q->stopped && q->stopped(q->stopped_arg))
+        return error_set(err, ERR_CANCELLED, "nobody waits for these scores any more");
+    q->list.n = q->n_front;
+    if (q->template.length)
+        return encode_template(q, document, &q->list, err);
+    return tokenizer_encode_second(q->session->tokenizer, document->text, document->n, &q->list, err);
 }
 
-/* The longest beginning of the document, by halving, whose pair fits the context. */
-static int encode_cut(const struct session *s, const struct stoker_string *query, const struct stoker_string *document,
-                      struct token_list *out, struct error *err)
+/* ---- the query -------------------------------------------------------------------------------------------------------------- */
+
+static int begin_template(struct stoker_query *q, size_t most, struct error *err)
 {
-    size_t most = (size_t)s->plan.n_ctx, low = 0, high = document->n;
-    struct stoker_string part = {document->text, 0};
-    while (low < high) {
-        size_t middle = low + (high - low + 1) / 2;
-        for (part.n = middle; part.n > low && ((unsigned char)document->text[part.n] & 0xC0) == 0x80;)
-            part.n--;
-        if (part.n == low)
-            part.n = middle; /* within a long run of continuation bytes, which is no text anyway */
-        if (encode(s, query, &part, out, err))
-            return -1;
-        if (out->n <= most)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    for (part.n = low; part.n > 0 && part.n < document->n && ((unsigned char)document->text[part.n] & 0xC0) == 0x80;)
-        part.n--;
-    return encode(s, query, &part, out, err);
+    if (q->text.n > most * TOKEN_BYTES)
+        return error_set(err, ERR_INPUT, "the query has %zu bytes, more than the context of %zu tokens can hold",
+                         q->text.n, most);
+    q->reach = reqmem_calloc((size_t)tokenizer_n_vocab(q->session->tokenizer), sizeof *q->reach);
+    return q->reach ? 0 : error_set(err, ERR_MEMORY, "no memory for the template of a pair");
 }
 
-static int pair(const struct session *s, const struct stoker_string *query, const struct stoker_string *document,
-                struct token_list *out, int *cut, struct error *err)
+static int begin(struct stoker_query *q, struct error *err)
 {
     const struct stoker_string nothing = {"", 0};
+    const struct session *s = q->session;
     size_t most = (size_t)s->plan.n_ctx;
-    *cut = 0;
     if (!s->tokenizer) {
         *err = s->tokenizer_error;
         return -1;
     }
-    if (encode(s, query, document, out, err))
+    if (gguf_str(s->file, "tokenizer.chat_template.rerank", &q->template, err) < 0)
         return -1;
-    if (out->n <= most)
-        return 0;
-    if (encode(s, query, &nothing, out, err))
+    if (q->template.length ? begin_template(q, most, err)
+                           : tokenizer_encode_first(s->tokenizer, q->text.text, q->text.n, &q->list, err))
         return -1;
-    if (out->n >= most)
-        return error_set(err, ERR_INPUT, "the query takes %zu tokens without a document, the context has %zu", out->n,
-                         most);
-    *cut = 1;
-    return encode_cut(s, query, document, out, err);
+    q->n_front = q->list.n;
+    if (encode(q, &nothing, err))
+        return -1;
+    if (q->list.n >= most)
+        return error_set(err, ERR_INPUT, "the query takes %zu tokens without a document, the context has %zu",
+                         q->list.n, most);
+    return 0;
 }
 
-int stoker_pair_tokenize(const struct stoker *s, const struct stoker_string *query,
-                         const struct stoker_string *document, stoker_token **out, size_t *n, int *cut,
-                         struct stoker_error *public)
+int stoker_query_open(struct stoker_query **out, const struct stoker *s, const struct stoker_string *query,
+                      int (*stopped)(void *arg), void *stopped_arg, struct stoker_error *public)
 {
     struct error err = {0};
-    struct token_list l = {0};
-    if (pair(s->session, query, document, &l, cut, &err)) {
-        token_list_free(&l);
+    struct stoker_query *q = reqmem_calloc(1, sizeof *q);
+    if (!q) {
+        error_set(&err, ERR_MEMORY, "no memory for a query");
         return error_to_public(public, &err);
     }
-    *out = l.id;
-    *n = l.n;
+    *q = (struct stoker_query){
+        .session = s->session, .text = *query, .template = {"", 0}, .stopped = stopped, .stopped_arg = stopped_arg};
+    if (begin(q, &err)) {
+        stoker_query_close(q);
+        return error_to_public(public, &err);
+    }
+    *out = q;
+    return 0;
+}
+
+void stoker_query_close(struct stoker_query *q)
+{
+    if (!q)
+        return;
+    token_list_free(&q->list);
+    reqmem_free(q->reach);
+    reqmem_free(q);
+}
+
+/* ---- documents -------------------------------------------------------------------------------------------------------------- */
+
+/* The end of the last whole character within the first n bytes, but not before `least`. */
+static size_t whole(const struct stoker_string *text, size_t n, size_t least)
+{
+    while (n > least && n < text->n && ((unsigned char)text->text[n] & 0xC0) == 0x80)
+        n--;
+    return n;
+}
+
+/* The longest beginning of the document, by halving, whose pair fits the context. So many bytes that no tokens of a context stand for
+ * them are not tried: what is tokenised again and again stays small. */
+static int encode_cut(struct stoker_query *q, const struct stoker_string *document, struct error *err)
+{
+    size_t most = (size_t)q->session->plan.n_ctx, low = 0, high = document->n;
+    struct stoker_string part = {document->text, 0};
+    while (low < high) {
+        size_t middle = low + (high - low + 1) / 2;
+        part.n = whole(document, middle, low);
+        if (part.n == low)
+            part.n = middle; /* within a long run of continuation bytes, which is no text anyway */
+        int tried = middle <= most * TOKEN_BYTES;
+        if (tried && encode(q, &part, err))
+            return -1;
+        if (tried && q->list.n <= most)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    part.n = whole(document, low, 0);
+    return encode(q, &part, err);
+}
+
+static int pair(struct stoker_query *q, const struct stoker_string *document, int *cut, struct error *err)
+{
+    if (encode(q, document, err))
+        return -1;
+    *cut = q->list.n > (size_t)q->session->plan.n_ctx;
+    return *cut ? encode_cut(q, document, err) : 0;
+}
+
+int stoker_query_pair(struct stoker_query *q, const struct stoker_string *document, stoker_token **out, size_t *n,
+                      int *cut, struct stoker_error *public)
+{
+    struct error err = {0};
+    if (pair(q, document, cut, &err))
+        return error_to_public(public, &err);
+    stoker_token *id = reqmem_malloc((q->list.n + 1) * sizeof *id);
+    if (!id) {
+        error_set(&err, ERR_MEMORY, "no memory for a pair of %zu tokens", q->list.n);
+        return error_to_public(public, &err);
+    }
+    memcpy(id, q->list.id, q->list.n * sizeof *id);
+    *out = id;
+    *n = q->list.n;
     return 0;
 }

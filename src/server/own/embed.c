@@ -3,14 +3,12 @@
 #include "server/own/own.h"
 
 #include "base/clock.h"
+#include "base/json/float_text.h"
 #include "server/http/http.h"
 #include "server/own/texts.h"
 #include "server/request/service.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-enum { PIECE = 64 << 10 };
 
 enum form { OPENAI, OLLAMA, OLLAMA_OLD, LLAMA };
 
@@ -48,21 +46,10 @@ static void put_base64(struct out *o, const float *v, size_t n)
     out_print(o, "\"");
 }
 
-/* The shortest text that reads back as the same f32. */
-static void put_float(struct out *o, float v)
-{
-    char text[32];
-    for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)v);
-        if (strtof(text, NULL) == v)
-            break;
-    }
-    out_bytes(o, text, strlen(text));
-}
-
 static void put_row(const struct answer *a, struct out *o, float *v)
 {
     size_t n_out = a->t.encoder.n_out, n = a->n_value;
+    char text[FLOAT_TEXT];
     if (!a->plain)
         stoker_normalise(v, n_out);
     if (!a->plain && n < n_out)
@@ -75,21 +62,10 @@ static void put_row(const struct answer *a, struct out *o, float *v)
     for (size_t i = 0; i < n; i++) {
         if (i)
             out_bytes(o, ",", 1);
-        put_float(o, v[i]);
+        float_text(text, v[i]);
+        out_bytes(o, text, strlen(text));
     }
     out_print(o, "]");
-}
-
-/* More than a piece goes out, and the rest is made meanwhile. -1: the client is gone. */
-static int send_piece(struct answer *a, size_t piece)
-{
-    if (a->out.n <= piece || a->out.failed)
-        return a->out.failed ? -1 : 0;
-    if (!http_streaming(a->x))
-        http_stream_begin(a->x, "application/json");
-    int status = http_stream_write(a->x, a->out.text, a->out.n);
-    a->out.n = 0;
-    return status;
 }
 
 static int put_text(void *arg, size_t i, float *v)
@@ -110,7 +86,7 @@ static int put_text(void *arg, size_t i, float *v)
     }
     if (a->form == OPENAI || a->form == LLAMA)
         out_print(o, a->form == LLAMA ? "]}" : "}");
-    return send_piece(a, PIECE);
+    return own_send(a->x, o, OWN_PIECE);
 }
 
 static void put_begin(struct answer *a)
@@ -189,6 +165,7 @@ static int read_body(struct answer *a, const json_t *body, struct refusal *r)
     if (strcmp(t->encoder.pooling, "none") == 0 && a->form != LLAMA)
         return refuse(r, 400, "unsupported", "model", "%s gives a vector for each token: ask /embedding for them",
                       a->served.id);
+    t->only_one = a->form == OLLAMA_OLD;
     t->may_cut = a->form == OLLAMA || a->form == OLLAMA_OLD;
     if (t->may_cut)
         t->too_long = "the input length exceeds the context length"; /* clients look for these words */
@@ -220,11 +197,13 @@ static void answer(struct http_exchange *x, enum form form)
     put_begin(&a);
     failed = failed || texts_embed(x, &a.t, put_text, &a, &r);
     put_end(&a);
+    if (a.out.failed)
+        failed = refuse_memory(&r);
     if (failed && !http_streaming(x) && r.status)
         http_refuse(x, &r);
     else if (!failed && !http_streaming(x))
         http_answer_json(x, &a.out);
-    else if (!failed && send_piece(&a, 0) == 0) /* else it is cut */
+    else if (!failed && own_send(x, &a.out, 0) == 0) /* else it is cut */
         http_stream_end(x);
     out_free(&a.out);
     texts_free(&a.t);

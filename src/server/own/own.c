@@ -12,8 +12,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { PIECE = 64 << 10 };
-
 static const char *truth(int v) { return v ? "true" : "false"; }
 
 /* ---- state ----------------------------------------------------------------------------------------------------------------- */
@@ -149,17 +147,15 @@ static void put_piece(struct out *o, const char *piece, size_t n)
     out_print(o, "]");
 }
 
-/* What there is of an answer goes out when it is more than a piece, and the rest is made meanwhile: a list may be many times as large
- * as what it was asked for with. -1: the client is gone. */
-static int send_pieces(struct http_exchange *x, struct out *o, size_t piece)
+int own_send(struct http_exchange *x, struct out *o, size_t piece)
 {
     if (o->n <= piece || o->failed)
         return o->failed ? -1 : 0;
     if (!http_streaming(x))
         http_stream_begin(x, "application/json");
-    int rc = http_stream_write(x, o->text, o->n);
+    int status = http_stream_write(x, o->text, o->n);
     o->n = 0;
-    return rc;
+    return status;
 }
 
 static void put_token(const struct stoker *s, struct out *o, stoker_token id)
@@ -174,7 +170,7 @@ static void put_token(const struct stoker *s, struct out *o, stoker_token id)
 static void put_tokens(struct http_exchange *x, struct out *o, const stoker_token *id, size_t n, int pieces)
 {
     out_print(o, "{\"tokens\":[");
-    for (size_t i = 0; i < n && send_pieces(x, o, PIECE) == 0; i++) {
+    for (size_t i = 0; i < n && own_send(x, o, OWN_PIECE) == 0; i++) {
         out_print(o, "%s", i ? "," : "");
         if (pieces)
             put_token(x->server->engine, o, id[i]);
@@ -270,7 +266,7 @@ static int detokenize(struct http_exchange *x, json_t *body, struct out *o, stru
     out_print(o, "{\"tokens\":[");
     json_array_foreach(tokens, i, item)
     {
-        if (send_pieces(x, o, PIECE))
+        if (own_send(x, o, OWN_PIECE))
             break;
         out_print(o, "%s", i ? "," : "");
         put_token(s, o, (stoker_token)json_integer_value(item));
@@ -306,7 +302,7 @@ static void answer_body(struct http_exchange *x,
         http_refuse(x, &r);
     else if (!http_streaming(x))
         http_answer_json(x, &o);
-    else if (send_pieces(x, &o, 0) == 0) /* else it is cut */
+    else if (own_send(x, &o, 0) == 0) /* else it is cut */
         http_stream_end(x);
     out_free(&o);
     json_decref(body);

@@ -3,7 +3,16 @@
 #ifndef SERVER_OWN_OWN_H
 #define SERVER_OWN_OWN_H
 
+#include <stddef.h>
+
 struct http_exchange;
+struct out;
+
+enum { OWN_PIECE = 64 << 10 };
+
+/* What there is of a JSON answer goes out when it is more than a piece, and the rest is made meanwhile: a list may be many times as large
+ * as what it was asked for with. -1: no memory, or the client is gone. */
+int own_send(struct http_exchange *x, struct out *o, size_t piece);
 
 void own_health(struct http_exchange *x);
 void own_props(struct http_exchange *x);

@@ -3,6 +3,7 @@
 #include "server/own/own.h"
 
 #include "base/reqmem.h"
+#include "server/answer/answer.h"
 #include "server/http/http.h"
 #include "server/own/texts.h"
 #include "server/request/service.h"
@@ -24,6 +25,7 @@ struct rerank {
     struct texts t;
     const json_t *documents;
     struct stoker_string query;
+    struct stoker_query *judge;
     struct score *score; /* [n] */
     uint8_t *cut;        /* [n] 1: the document has lost its end */
     size_t n_best;       /* of the scores, the first */
@@ -32,10 +34,12 @@ struct rerank {
 
 /* ---- in --------------------------------------------------------------------------------------------------------------------- */
 
+static const char *list_name(const struct rerank *w) { return w->of_texts ? "texts" : "documents"; }
+
 /* A text, or an object with one. */
 static int document_of(const struct rerank *w, size_t i, struct stoker_string *out, struct refusal *r)
 {
-    const struct json_at list = {NULL, w->of_texts ? "texts" : "documents", 0}, at = {&list, NULL, i};
+    const struct json_at list = {NULL, list_name(w), 0}, at = {&list, NULL, i};
     const json_t *v = json_array_get(w->documents, i);
     if (json_is_object(v))
         v = json_get(v, "text");
@@ -45,17 +49,33 @@ static int document_of(const struct rerank *w, size_t i, struct stoker_string *o
     return 0;
 }
 
+/* Why a text is no tokens; param: its field. */
+static int refuse_text(struct refusal *r, const char *param, const struct stoker_error *err)
+{
+    return err->code == STOKER_ERR_CANCELLED ? refuse_draining(r) : refuse_error(r, param, err);
+}
+
+static int open_query(struct rerank *w, struct refusal *r)
+{
+    struct stoker_error err;
+    if (stoker_query_open(&w->judge, w->t.engine, &w->query, answer_nobody_waits, w->x, &err))
+        return refuse_text(r, "query", &err);
+    return 0;
+}
+
 static int add_pair(struct rerank *w, size_t i, struct refusal *r)
 {
     struct stoker_error err;
+    char path[32];
     struct stoker_string document;
     stoker_token *id = NULL;
     size_t n = 0;
     int cut = 0;
     if (document_of(w, i, &document, r))
         return -1;
-    if (stoker_pair_tokenize(w->t.engine, &w->query, &document, &id, &n, &cut, &err))
-        return refuse_error(r, "query", &err);
+    snprintf(path, sizeof path, "%s[%zu]", list_name(w), i);
+    if (stoker_query_pair(w->judge, &document, &id, &n, &cut, &err))
+        return refuse_text(r, path, &err);
     w->t.text[w->t.n++] = (struct stoker_tokens){id, n};
     w->t.n_token += n;
     w->cut[i] = (uint8_t)cut;
@@ -65,7 +85,7 @@ static int add_pair(struct rerank *w, size_t i, struct refusal *r)
 static int read_list(struct rerank *w, const json_t *body, struct refusal *r)
 {
     w->of_texts = json_get(body, "texts") != NULL;
-    const char *key = w->of_texts ? "texts" : "documents";
+    const char *key = list_name(w);
     int there = json_get_array(body, NULL, key, &w->documents, r);
     size_t n = json_array_size(w->documents);
     if (there <= 0)
@@ -101,8 +121,10 @@ static int read_body(struct rerank *w, const json_t *body, struct refusal *r)
     w->cut = reqmem_malloc(n);
     if (!w->score || !w->cut)
         return refuse_memory(r);
-    for (size_t i = 0; i < n && !r->status; i++)
-        if ((i == 0 && texts_reserve(&w->t, n, r)) || add_pair(w, i, r))
+    if (texts_reserve(&w->t, n, r) || open_query(w, r))
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (add_pair(w, i, r))
             return -1;
     return 0;
 }
@@ -180,6 +202,7 @@ void own_rerank(struct http_exchange *x)
     } else if (r.status)
         http_refuse(x, &r);
     out_free(&o);
+    stoker_query_close(w.judge);
     texts_free(&w.t);
     reqmem_free(w.score);
     reqmem_free(w.cut);

@@ -7,13 +7,13 @@
 
 #include <string.h>
 
-enum { GROUP = 48 /* texts of a request of the engine: fewer than events it keeps */ };
+enum { VECTORS_BYTES = 1 << 20 /* of vectors that are computed and not yet given: of steps of many texts */ };
 
 /* ---- texts to tokens -------------------------------------------------------------------------------------------------------- */
 
 int texts_reserve(struct texts *t, size_t n, struct refusal *r)
 {
-    t->text = reqmem_malloc((n + 1) * sizeof *t->text);
+    t->text = reqmem_malloc(n * sizeof *t->text);
     return t->text ? 0 : refuse_memory(r);
 }
 
@@ -112,6 +112,8 @@ static int add_list(struct texts *t, const json_t *list, const struct json_at *a
     const json_t *item, *first = json_array_get(list, 0);
     if (json_is_integer(first))
         return texts_reserve(t, 1, r) || add_ids(t, list, at, r) ? -1 : 0;
+    if (t->only_one)
+        return json_refuse(r, "invalid_type", at, NULL, "must be one text: /api/embed takes a list of them");
     if (n > TEXTS_MOST)
         return json_refuse(r, "invalid_value", at, NULL, "has %zu texts; at most %d are possible", n, TEXTS_MOST);
     if (texts_reserve(t, n, r))
@@ -136,7 +138,6 @@ int texts_read(struct texts *t, const json_t *body, const char *key, struct refu
     const struct json_at at = {NULL, key, 0};
     if (!v)
         return json_missing(r, NULL, key);
-    t->is_one = json_is_string(v);
     if (json_is_array(v))
         return add_list(t, v, &at, r);
     if (!json_is_string(v))
@@ -152,61 +153,67 @@ size_t texts_values(const struct texts *t, size_t i)
     return t->encoder.n_out * (rows ? t->text[i].n : 1);
 }
 
-/* The request's end. 0: all vectors are there. */
-static int wait_for(struct http_exchange *x, struct texts *t, stoker_id id, size_t first, struct refusal *r)
+/* A request of the engine, and who takes its vectors. */
+struct embedding {
+    struct http_exchange *x;
+    struct stoker_embed of;
+    int (*on_text)(void *arg, size_t i, float *v);
+    void *arg;
+};
+
+static int give(const struct embedding *v, const struct stoker_event *ev, struct refusal *r)
 {
-    struct stoker_event ev = {0};
-    size_t broken = 0;
-    int left = 0;
-    for (int got; (got = stoker_next_event(t->engine, id, left ? -1 : 0, &ev)) >= 0;) {
-        if (got && (ev.kind == STOKER_END || ev.kind == STOKER_FAILED))
-            break;
-        if (got && ev.u.vector.is_no_number && !broken)
-            broken = first + ev.u.vector.text + 1;
-        enum http_waited waited = got || left ? HTTP_NOTIFIED : http_wait(x, -1);
-        if (waited == HTTP_DISCONNECTED || waited == HTTP_CUT) { /* its last event is taken all the same */
-            stoker_cancel(t->engine, id);
-            left = waited == HTTP_CUT ? refuse_draining(r) : -1;
-        }
-    }
-    if (left)
-        return -1;
-    if (ev.kind == STOKER_FAILED)
-        return refuse_error(r, NULL, &ev.error);
-    return broken ? refuse(r, 500, NULL, NULL, "text %zu: a value of its vector is not a finite number", broken - 1)
-                  : 0;
+    size_t i = ev->u.vector.text;
+    if (ev->u.vector.is_no_number)
+        return refuse(r, 500, NULL, NULL, "text %zu: a value of its vector is not a finite number", i);
+    return v->on_text(v->arg, i, v->of.out + i % v->of.n_place * v->of.place);
 }
 
-static int embed_group(struct http_exchange *x, struct texts *t, size_t first, size_t n,
-                       int (*on_text)(void *arg, size_t i, float *v), void *arg, struct refusal *r)
+/* To the request's last event, which is taken whatever happens. 0: all vectors were given. */
+static int take(struct stoker *engine, const struct embedding *v, stoker_id id, struct refusal *r)
+{
+    struct stoker_event ev = {0};
+    int failed = 0;
+    for (int got; (got = stoker_next_event(engine, id, failed ? -1 : 0, &ev)) >= 0;) {
+        if (got && (ev.kind == STOKER_END || ev.kind == STOKER_FAILED))
+            break;
+        if (failed)
+            continue;
+        enum http_waited waited = got ? HTTP_NOTIFIED : http_wait(v->x, -1);
+        if (got)
+            failed = give(v, &ev, r);
+        if (waited == HTTP_DISCONNECTED || waited == HTTP_CUT)
+            failed = waited == HTTP_CUT ? refuse_draining(r) : -1;
+        if (failed)
+            stoker_cancel(engine, id);
+    }
+    if (!failed && ev.kind == STOKER_FAILED)
+        return refuse_error(r, NULL, &ev.error);
+    return failed;
+}
+
+static int compute(struct texts *t, struct embedding *v, struct refusal *r)
 {
     struct stoker_error err;
     stoker_id id;
-    size_t all = 0, at = 0;
-    for (size_t i = 0; i < n; i++)
-        all += texts_values(t, first + i);
-    float *out = reqmem_malloc(all * sizeof *out);
-    const struct stoker_embed e = {
-        .text = t->text + first, .n_text = n, .out = out, .notify = http_notify, .notify_arg = x};
-    int failed = out ? 0 : refuse_memory(r);
-    if (!failed && stoker_submit_embed(t->engine, &e, &id, &err))
-        failed = refuse_error(r, NULL, &err);
-    else if (!failed)
-        failed = wait_for(x, t, id, first, r);
-    for (size_t i = 0; i < n && !failed; i++) {
-        failed = on_text(arg, first + i, out + at);
-        at += texts_values(t, first + i);
-    }
-    reqmem_free(out);
+    v->of.out = reqmem_malloc(stoker_embed_places(&v->of, &t->encoder, VECTORS_BYTES) * sizeof *v->of.out);
+    if (!v->of.out)
+        return refuse_memory(r);
+    int failed = stoker_submit_embed(t->engine, &v->of, &id, &err) ? refuse_error(r, NULL, &err)
+                                                                   : take(t->engine, v, id, r);
+    reqmem_free(v->of.out);
     return failed;
 }
 
 int texts_embed(struct http_exchange *x, struct texts *t, int (*on_text)(void *arg, size_t i, float *v), void *arg,
                 struct refusal *r)
 {
-    for (size_t i = 0; i < t->n; i += GROUP)
-        if (embed_group(x, t, i, t->n - i < GROUP ? t->n - i : GROUP, on_text, arg, r))
-            return -1;
-    server_count(x, t->n_token, 0, 0, -1, 0);
-    return 0;
+    struct embedding v = {.x = x,
+                          .of = {.text = t->text, .n_text = t->n, .notify = http_notify, .notify_arg = x},
+                          .on_text = on_text,
+                          .arg = arg};
+    int failed = t->n ? compute(t, &v, r) : 0;
+    if (!failed)
+        server_count(x, t->n_token, 0, 0, -1, 0);
+    return failed;
 }

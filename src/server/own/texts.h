@@ -16,22 +16,23 @@ struct texts {
     struct stoker_encoder encoder;
     struct stoker_tokens *text; /* [n], of the requests' memory */
     size_t n, n_token;
-    int is_one;           /* the request had one text, not a list */
+    int only_one;         /* the route takes one text: a list of them is refused */
     int may_cut;          /* a text above the context loses its end; else it is refused ... */
     const char *too_long; /* ... by this sentence; NULL: one with both numbers */
 };
 
 /* The text, or list of texts, ids or lists of ids of the field key. 0, or -1 with the refusal. */
 int texts_read(struct texts *t, const json_t *body, const char *key, struct refusal *r);
-/* Room for n texts; the pair as one more of them. */
+/* Memory for n texts, which the caller adds. */
 int texts_reserve(struct texts *t, size_t n, struct refusal *r);
 void texts_free(struct texts *t);
 
 /* Values of text i: n_out, or with pooling none so many for each of its tokens. */
 size_t texts_values(const struct texts *t, size_t i);
 
-/* Computes the vectors in groups, and gives each text's to on_text, in order; a value that is not finite is a refusal, or, once the
- * answer has begun, ends it. 0, or -1: *r is filled, or the client is gone. */
+/* Computes the vectors, all by one request of the engine, and gives each text's to on_text, in order, as they are there; what it does not
+ * return 0 for, or a value that is not finite, ends the request: a refusal, or, once the answer has begun, its end. 0, or not: *r is
+ * filled, on_text has failed or the client is gone. */
 int texts_embed(struct http_exchange *x, struct texts *t, int (*on_text)(void *arg, size_t i, float *v), void *arg,
                 struct refusal *r);
 

@@ -291,22 +291,29 @@ int tokenizer_encode_marked(const struct tokenizer *t, const char *text, size_t 
     return encode_text(t, text, length, 0, 1, &(struct special_marks){mark, reach}, out, err);
 }
 
-int tokenizer_encode_pair(const struct tokenizer *t, const char *first, size_t n_first, const char *second,
-                          size_t n_second, struct token_list *out, struct error *err)
+/* What ends each text of a pair. */
+static int32_t pair_end(const struct tokenizer *t) { return t->model == MODEL_WPM ? t->sep : t->eos; }
+
+int tokenizer_encode_first(const struct tokenizer *t, const char *first, size_t n, struct token_list *out,
+                           struct error *err)
 {
     if (!by_pieces(t))
         return error_set(err, ERR_UNSUPPORTED,
                          "this vocabulary has no form of its own for a pair of texts; a model's "
                          "template has to say it");
-    int wordpiece = t->model == MODEL_WPM;
-    int32_t end = wordpiece ? t->sep : t->eos;
     if (token_list_add(out, t->bos) != 0)
         return error_set(err, ERR_MEMORY, "no memory to tokenise a pair of texts");
-    if (encode_text(t, first, n_first, 0, 0, NULL, out, err) != 0)
+    if (encode_text(t, first, n, 0, 0, NULL, out, err) != 0)
         return -1;
-    if (token_list_add(out, end) != 0 || (!wordpiece && token_list_add(out, end) != 0))
-        return error_set(err, ERR_MEMORY, "no memory to tokenise a pair of texts");
-    if (encode_text(t, second, n_second, 0, 0, NULL, out, err) != 0)
+    int failed = token_list_add(out, pair_end(t)) != 0 || (t->model != MODEL_WPM && token_list_add(out, t->eos) != 0);
+    return failed ? error_set(err, ERR_MEMORY, "no memory to tokenise a pair of texts") : 0;
+}
+
+int tokenizer_encode_second(const struct tokenizer *t, const char *second, size_t n, struct token_list *out,
+                            struct error *err)
+{
+    if (encode_text(t, second, n, 0, 0, NULL, out, err) != 0)
         return -1;
-    return token_list_add(out, end) == 0 ? 0 : error_set(err, ERR_MEMORY, "no memory to tokenise a pair of texts");
+    return token_list_add(out, pair_end(t)) == 0 ? 0
+                                                 : error_set(err, ERR_MEMORY, "no memory to tokenise a pair of texts");
 }

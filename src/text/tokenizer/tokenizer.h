@@ -41,10 +41,12 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t length,
 int tokenizer_encode_marked(const struct tokenizer *t, const char *text, size_t length, const uint8_t *mark,
                             const uint8_t *reach, struct token_list *out, struct error *err);
 /* Two texts for a model that judges the second by the first: [CLS] first [SEP] second [SEP] of WordPiece, <s> first </s></s> second </s> of
- * Unigram; what the vocabulary lacks is left out. In neither text a control token's text is anything but text. ERR_UNSUPPORTED: another
- * kind; else as tokenizer_encode(). */
-int tokenizer_encode_pair(const struct tokenizer *t, const char *first, size_t n_first, const char *second,
-                          size_t n_second, struct token_list *out, struct error *err);
+ * Unigram; what the vocabulary lacks is left out. In neither text a control token's text is anything but text. The first, with all that
+ * stands before the second, does not depend on the second. ERR_UNSUPPORTED: another kind; else as tokenizer_encode(). */
+int tokenizer_encode_first(const struct tokenizer *t, const char *first, size_t n, struct token_list *out,
+                           struct error *err);
+int tokenizer_encode_second(const struct tokenizer *t, const char *second, size_t n, struct token_list *out,
+                            struct error *err);
 int token_list_add(struct token_list *l, int32_t id); /* id < 0: adds nothing. -1: no memory */
 void token_list_free(struct token_list *l);           /* the list is empty then, and can be used again */
 

@@ -136,6 +136,46 @@ static void refusals_name_the_field(void **state)
     http_refused(own_rerank, QUERY ",\"texts\":[\"a\"],\"return_text\":0", "invalid_type", "return_text");
 }
 
+/* The server stops while documents are tokenised: nothing is computed any more. */
+static void ends_between_documents(void **state)
+{
+    (void)state;
+    struct stoker_stats before, after;
+    stoker_stats_of(http_server.engine, &before);
+    http_world.leaves = HTTP_CUT;
+    http_ask(own_rerank, "{" QUERY ",\"documents\":" DOCUMENTS "}", strlen("{" QUERY ",\"documents\":" DOCUMENTS "}"));
+    http_world.leaves = 0;
+    stoker_stats_of(http_server.engine, &after);
+    assert_int_equal(http_world.status, 503);
+    assert_string_equal(http_world.code, "draining");
+    assert_int_equal(after.requests, before.requests);
+}
+
+/* However little memory there is, there is an answer; and of no document the query is blamed. */
+static void short_of_memory(void **state)
+{
+    (void)state;
+    struct out body = {0};
+    int n_short = 0;
+    out_print(&body, "{" QUERY ",\"documents\":[\"a\"");
+    for (int i = 0; i < 40; i++)
+        out_print(&body, ",\"fire and stone %d\"", i);
+    out_print(&body, "],\"return_documents\":true}");
+    http_world.status = 0;
+    for (long long most = 0; http_world.status != 200 && most < 1 << 20; most += 509) {
+        http_memory_set(most);
+        http_ask(own_rerank, body.text, body.n);
+        http_memory_set(HTTP_PLENTY);
+        int is_short = (http_world.status == 503 || http_world.status == 413) && !*http_world.param;
+        n_short += is_short;
+        if (http_world.status != 200 && !is_short)
+            fail_msg("with %lld bytes: %d %s: %s", most, http_world.status, http_world.param, http_world.text.text);
+    }
+    assert_int_equal(http_world.status, 200);
+    assert_true(n_short > 3);
+    out_free(&body);
+}
+
 static int open_world(void **state)
 {
     (void)state;
@@ -154,7 +194,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_as_of_jina),      cmocka_unit_test(results_with_documents),
         cmocka_unit_test(a_list_as_of_tei),        cmocka_unit_test(raw_scores_are_outputs),
-        cmocka_unit_test(refusals_name_the_field),
+        cmocka_unit_test(refusals_name_the_field), cmocka_unit_test(ends_between_documents),
+        cmocka_unit_test(short_of_memory),
     };
     return cmocka_run_group_tests(tests, open_world, http_world_close);
 }

@@ -191,7 +191,8 @@ static void test_who_writes_control_tokens(void **state)
     is_list(&l, IDS(a, less, s, greater));
     assert_int_equal(tokenizer_encode_marked(t, "<m>", 3, mark, reach, &l, &err), 0);
     is_list(&l, IDS(less, unknown, greater));
-    assert_int_equal(tokenizer_encode_pair(t, "a</s>", 5, "ab", 2, &l, &err), 0);
+    assert_int_equal(tokenizer_encode_first(t, "a</s>", 5, &l, &err), 0);
+    assert_int_equal(tokenizer_encode_second(t, "ab", 2, &l, &err), 0);
     is_list(&l, IDS(bos, a, less, s, greater, eos, eos, ab, eos));
     tokenizer_destroy(t);
 }

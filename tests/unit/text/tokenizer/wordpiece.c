@@ -108,6 +108,15 @@ static void test_against_plain_search(void **state)
     tokenizer_destroy(t);
 }
 
+static int encode_pair(const struct tokenizer *t, const char *first, const char *second, struct token_list *out,
+                       struct error *err)
+{
+    return tokenizer_encode_first(t, first, strlen(first), out, err) ||
+                   tokenizer_encode_second(t, second, strlen(second), out, err)
+               ? -1
+               : 0;
+}
+
 static void test_who_writes_separators(void **state)
 {
     (void)state;
@@ -127,13 +136,13 @@ static void test_who_writes_separators(void **state)
     is_list(&l, IDS(a, sep));
     assert_int_equal(tokenizer_encode_marked(t, "x", 1, mark, reach, &l, &err), 0);
     is_list(&l, IDS(unknown));
-    assert_int_equal(tokenizer_encode_pair(t, text, 6, "ab", 2, &l, &err), 0);
+    assert_int_equal(encode_pair(t, text, "ab", &l, &err), 0);
     is_list(&l, IDS(cls, a, bracket, sep_text, bracket_end, sep, ab, sep));
-    assert_int_equal(tokenizer_encode_pair(t, "", 0, "", 0, &l, &err), 0);
+    assert_int_equal(encode_pair(t, "", "", &l, &err), 0);
     is_list(&l, IDS(cls, sep, sep));
     tokenizer_destroy(t);
     t = load_file(EMBER);
-    assert_int_equal(tokenizer_encode_pair(t, "a", 1, "b", 1, &l, &err), -1);
+    assert_int_equal(encode_pair(t, "a", "b", &l, &err), -1);
     assert_int_equal(err.code, ERR_UNSUPPORTED);
     tokenizer_destroy(t);
 }
