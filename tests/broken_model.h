@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A copy of the model at path, whose token_embd.weight is f32. 0, or -1. */
+/* A copy of the model at path, of any type of weights: 0, or -1. */
 static inline int write_broken_model(const char *path, const char *to, stoker_token token)
 {
     struct error err = {0};
@@ -19,11 +19,12 @@ static inline int write_broken_model(const char *path, const char *to, stoker_to
         return -1;
     const struct gguf_tensor *t = gguf_tensor(g, "token_embd.weight");
     size_t n = (size_t)g->file[0].size;
+    size_t row = (size_t)(t->n_bytes / t->ne[1]);
     char *bytes = malloc(n);
     FILE *in = fopen(path, "rb"), *out = fopen(to, "wb");
-    int ok = bytes && in && out && t->type == TYPE_F32 && fread(bytes, 1, n, in) == n;
+    int ok = bytes && in && out && fread(bytes, 1, n, in) == n;
     if (ok)
-        memset(bytes + t->offset + (size_t)token * (size_t)t->ne[0] * 4, 0xFF, (size_t)t->ne[0] * 4);
+        memset(bytes + t->offset + (size_t)token * row, 0xFF, row); /* of blocks the scales are NaN then */
     ok = ok && fwrite(bytes, 1, n, out) == n;
     if (in)
         fclose(in);

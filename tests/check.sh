@@ -24,6 +24,10 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
+# Requests of a load, fewer where each takes longer.
+load=200
+[ ! "$only_marked" ] || load=100
+
 # A new driver is one row; + where it goes through memory as no other does, - where a script runs it.
 # driver           arguments
 drivers="
@@ -55,7 +59,7 @@ drivers="
 + hostile          20
   allocation_failures
   load             20
-  load             --beside 200
++ load             --beside $load
   server_crash     10
 - beside
 - nomad            tests/data/nomad-calls.jsonl $data/embeddings/nomic-bert.gguf
@@ -72,6 +76,7 @@ drivers="
   capture          $data/steering/steer-llama-tied.gguf $data/golden/qwen35moe.gguf
 + embed            --exact $data/embeddings
   embed            --cpu-tier scalar $data/embeddings
++ embed            --as q8_0 $data/embeddings/gemma-embed-dense.gguf $data/embeddings/bert-none.gguf --as f16 $data/embeddings/bert-rank.gguf $data/embeddings/jina-bert-v2.gguf
 + eval_stats       $data/eval
 + zim              $data/library/zim
   library          $data/library

@@ -4,7 +4,8 @@
 # and embeddings.mjs against servers of embedding models.
 #
 # Needs node >= 18, npm, the packages of the suites' lock file, which npm installs outside the repository, and Chromium
-# (CHROMIUM=path). Where one is absent, says so and counts one skipped test.
+# (CHROMIUM=path). Where one is absent, says so and counts one skipped test. The models of tests/data must be unpacked (make tests does it):
+# without them, and where a suite runs no test at all, it fails.
 # The last line is "N passed, N failed, N skipped".
 set -u
 export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
@@ -86,7 +87,7 @@ echo "drafts: $(tail -n 1 drafts.log)"
 
 : >embeddings.log
 for model in bert-mean nomic-bert gemma-embed-dense qwen3-embed; do
-    [ -f "$encoders/$model.gguf" ] || continue
+    [ -f "$encoders/$model.gguf" ] || { echo "FAIL $model: $encoders/$model.gguf is absent (make build/data/unpacked)" >>embeddings.log && continue; }
     starts "$encoders/$model.gguf" --threads 1
     for _ in $(seq 100); do
         node -e 'fetch(process.argv[1] + "/health").then(r => process.exit(r.ok ? 0 : 1))' "$url" && break
@@ -133,14 +134,16 @@ if [ -x "$chromium" ]; then
     echo "browser: $(tail -n 1 browser.log)"
 else
     echo "skipped: $chromium is absent (apt-get install chromium)"
-    echo "0 passed, 0 failed" | tee browser.log >web.log
     skipped=1
 fi
-# Each log ends with its counts; one that does not has broken off.
-passed=0 failed=0
-for log in suites.log drafts.log web.log library.log browser.log embeddings.log; do
+# Each log ends with its counts; one that does not has broken off, and one that counts nothing has asked nothing.
+passed=0 failed=0 logs="suites.log drafts.log embeddings.log"
+[ ! -x "$chromium" ] || logs="$logs web.log browser.log"
+[ ! -x "$chromium" ] || [ "$skipped" -eq 1 ] || logs="$logs library.log"
+for log in $logs; do
     set -- $(tail -n 1 $log | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
     passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1}))
+    [ $((${1:-0} + ${2:-1})) -gt 0 ] || { echo "FAIL $log: no test has run" && failed=$((failed + 1)); }
 done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -1,27 +1,28 @@
-/* links: engine text model store op machine kernel format base
+/* links: quant engine text model store op machine kernel format base
  *
  * Vectors and scores: what an independent engine gives for the same texts, and the laws, by equality of bits.
  *
  *     build/tests/embed [--exact] [--memory min|max] [--cpu-tier T] [--threads N] FOLDER     FOLDER's models against FOLDER/NAME.json
- *     build/tests/embed [...] MODEL.gguf...
+ *     build/tests/embed [...] [--as TYPE] MODEL.gguf...     its matrices in this type: the reference is then that of a model of f32
  *
  *     ids        texts and pairs become the tokens of the reference
  *     right      each vector within the model's tolerance (--exact), each text alone and all together
- *     same       the bits of each text alone: all together, in reverse order, threads, tiers, budgets, one sequence, beside other requests;
- *                with places for few vectors, which their caller takes one after the other;
- *                in an engine beside a model that generates, whose answers have the tokens that they have without it
+ *     same       the bits of each text alone: all together, in reverse order, threads, every tier, budgets, one sequence, beside other
+ *                requests; with places for few vectors, which their caller takes one after the other; in an engine beside a model that generates, whose answers have the tokens that they have without it
  *     pooled     the mean in the order of the rows, the first and the last: of what the same model gives with pooling none
  *     no number  a text with NaN in its rows says so, and the others have their bits
  *     leaves     a request that is cancelled ends, and the next one has its bits
  *     refused    text of such a model, a text without tokens, one that is too long, an id beyond the vocabulary: one sentence
  *
  * Format of NAME.json: the README of the folder. expected.h says which must run. */
+#include "base/cpu.h"
 #include "base/error.h"
 #include "broken_model.h"
 #include "expected.h"
 #include "format/gguf.h"
 #include "stoker.h"
 #include "temporary.h"
+#include "typed_copy.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -32,6 +33,7 @@
 #include <unistd.h>
 
 enum { MOST_TEXTS = 64 };
+static const double of_other_types = 0.05; /* error of what rounds more than the reference */
 
 static int passed, failed;
 
@@ -45,6 +47,7 @@ static void verdict(const char *model, const char *law, int ok, const char *deta
 /* A model, its texts, and their vectors alone, one behind the other. */
 struct world {
     char path[4096], name[64];
+    int is_typed; /* 1: a copy of the golden whose matrices are of another type */
     struct stoker_options options;
     struct stoker_encoder encoder;
     struct stoker_tokens text[MOST_TEXTS];
@@ -252,6 +255,13 @@ static void with_options(struct world *w, const char *how, const struct stoker_o
     stoker_close(s);
 }
 
+static const char *tier_of(struct stoker *s)
+{
+    struct stoker_stats stats;
+    stoker_stats_of(s, &stats);
+    return stats.cpu_tier;
+}
+
 static void same_bits(struct world *w, struct stoker *s)
 {
     struct stoker_options o;
@@ -263,9 +273,12 @@ static void same_bits(struct world *w, struct stoker *s)
     o = w->options;
     o.n_threads = 4;
     with_options(w, "4 threads", &o);
-    o = w->options;
-    o.cpu_tier = "scalar";
-    with_options(w, "scalar", &o);
+    for (int t = TIER_SCALAR; t <= (int)cpu_best_tier(); t++) {
+        o = w->options;
+        o.cpu_tier = cpu_tier_name((enum cpu_tier)t);
+        if (strcmp(o.cpu_tier, tier_of(s)) != 0)
+            with_options(w, o.cpu_tier, &o);
+    }
     o = w->options;
     o.memory = STOKER_MEMORY_MIN;
     with_options(w, "least memory", &o);
@@ -557,7 +570,8 @@ static void add_long_texts(struct world *w, int n_vocab)
 static void run_reference(struct world *w, struct stoker *s, const json_t *root)
 {
     const json_t *seqs = json_object_get(root, "seqs");
-    double tolerance = w->options.exact ? json_number_value(json_object_get(root, "tolerance")) : 0.05;
+    double tolerance = w->options.exact && !w->is_typed ? json_number_value(json_object_get(root, "tolerance"))
+                                                        : of_other_types;
     int n_out = (int)json_integer_value(json_object_get(root, "n_out"));
     read_texts(w, s, seqs);
     if ((size_t)n_out != w->encoder.n_out ||
@@ -600,27 +614,53 @@ static void run_laws(struct world *w, struct stoker *s)
         pooled(w);
 }
 
+/* The world's model, whose reference is that of the golden at path. */
+static void run_world(struct world *w, const char *path)
+{
+    char reference[4096];
+    snprintf(reference, sizeof reference, "%.*s.json", (int)strlen(path) - 5, path);
+    json_t *root = json_load_file(reference, 0, NULL);
+    struct stoker *s = root ? open_model(w, &w->options) : NULL;
+    if (!root || !s || stoker_encoder_of(s, &w->encoder))
+        verdict(w->name, "opens", 0, root ? w->detail : "it has no reference");
+    else {
+        run_reference(w, s, root);
+        run_laws(w, s);
+    }
+    stoker_close(s);
+    for (size_t i = 0; i < w->n; i++)
+        free((stoker_token *)(uintptr_t)w->text[i].id);
+    free(w->alone);
+    json_decref(root);
+}
+
+static const char *base_of(const char *path) { return strrchr(path, '/') ? strrchr(path, '/') + 1 : path; }
+
 static void run_model(const struct stoker_options *o, const char *path)
 {
     struct world w = {.options = *o};
-    char reference[4096];
-    const char *slash = strrchr(path, '/');
     snprintf(w.path, sizeof w.path, "%s", path);
-    snprintf(w.name, sizeof w.name, "%.*s", (int)strcspn(slash ? slash + 1 : path, "."), slash ? slash + 1 : path);
-    snprintf(reference, sizeof reference, "%.*s.json", (int)strlen(path) - 5, path);
-    json_t *root = json_load_file(reference, 0, NULL);
-    struct stoker *s = root ? open_model(&w, &w.options) : NULL;
-    if (!root || !s || stoker_encoder_of(s, &w.encoder))
-        verdict(w.name, "opens", 0, root ? w.detail : "it has no reference");
-    else {
-        run_reference(&w, s, root);
-        run_laws(&w, s);
+    snprintf(w.name, sizeof w.name, "%.*s", (int)strcspn(base_of(path), "."), base_of(path));
+    run_world(&w, path);
+}
+
+/* A copy of the golden with matrices of this type. */
+static void run_typed(const struct stoker_options *o, const char *path, enum block_type type)
+{
+    struct world w = {.options = *o, .is_typed = 1};
+    struct error err = {0};
+    char copy[TEMPORARY_PATH];
+    int fd = temporary_file(copy, "typed");
+    snprintf(w.path, sizeof w.path, "%s", copy);
+    snprintf(w.name, sizeof w.name, "%.*s %s", (int)strcspn(base_of(path), "."), base_of(path), type_info(type)->name);
+    if (fd < 0 || typed_copy(path, copy, type, &err) <= 0)
+        verdict(w.name, "opens", 0, err.code ? err.text : "no matrix of it can be of that type");
+    else
+        run_world(&w, path);
+    if (fd >= 0) {
+        close(fd);
+        unlink(copy);
     }
-    stoker_close(s);
-    for (size_t i = 0; i < w.n; i++)
-        free((stoker_token *)(uintptr_t)w.text[i].id);
-    free(w.alone);
-    json_decref(root);
 }
 
 static void run_folder(const struct stoker_options *o, const char *folder)
@@ -650,6 +690,7 @@ static void run_folder(const struct stoker_options *o, const char *folder)
 int main(int argc, char **argv)
 {
     struct stoker_options o = {.memory = STOKER_MEMORY_MAX, .n_threads = 1};
+    int type = -1;
     for (int i = 1; i < argc; i++) {
         struct stat st;
         if (strcmp(argv[i], "--exact") == 0)
@@ -660,8 +701,12 @@ int main(int argc, char **argv)
             o.cpu_tier = argv[++i];
         else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc)
             o.n_threads = atoi(argv[++i]);
+        else if (strcmp(argv[i], "--as") == 0 && i + 1 < argc)
+            type = type_by_name(argv[++i]);
         else if (stat(argv[i], &st) == 0 && S_ISDIR(st.st_mode))
             run_folder(&o, argv[i]);
+        else if (type >= 0)
+            run_typed(&o, argv[i], (enum block_type)type);
         else
             run_model(&o, argv[i]);
     }

@@ -1371,6 +1371,28 @@ static void lists(const struct gguf *g, const char *model)
     }
 }
 
+/* ---- labels ------------------------------------------------------------------------------------------------------------------ */
+
+/* A head that ranks has as many outputs as the file names, if it does. */
+static void labels(const struct gguf *g, const char *model)
+{
+    static const struct gguf_string name[] = {{"yes", 3}, {"no", 2}, {"perhaps", 7}, {"", 0}};
+    const struct gguf_tensor *out = gguf_tensor(g, "cls.output.weight"), *cls = gguf_tensor(g, "cls.weight");
+    (void)model;
+    for (uint64_t n = 0; n <= sizeof name / sizeof *name; n++) {
+        struct change c = NO_CHANGE;
+        char key[100], words[100];
+        snprintf(key, sizeof key, "%.60s.classifier.output_labels", arch_of(g));
+        struct gguf_value list = {
+            .key = {key, strlen(key)}, .kind = GGUF_ARRAY, .item = GGUF_STRING, .n = n, .as.strings = name};
+        c.value = &list;
+        snprintf(shared->what, sizeof shared->what, "%s has %llu names", key, (unsigned long long)n);
+        snprintf(words, sizeof words, n ? "classifier.output_labels names %llu" : "classifier.output_labels",
+                 (unsigned long long)n);
+        try(g, &c, n == (out ? out : cls)->ne[1] ? NULL : words);
+    }
+}
+
 /* ---- tensors ----------------------------------------------------------------------------------------------------------------- */
 
 /* 1: a tensor of a layer that is not run. */
@@ -1836,6 +1858,7 @@ int main(int argc, char **argv)
     static const char *const encoders[] = {"bert-cls",          "bert-rank",         "qwen3-rerank", "nomic-bert",
                                            "nomic-bert-moe",    "gemma-embed-dense", "modern-bert",  "jina-bert-v3",
                                            "jina-bert-v2-code", "jina-bert-v2-rank"};
+    static const char *const rank[] = {"bert-rank", "qwen3-rerank", "jina-bert-v2-rank"};
     static const struct {
         const char *name;
         void (*fn)(const struct gguf *g, const char *model);
@@ -1873,6 +1896,8 @@ int main(int argc, char **argv)
         for (size_t t = 0; t < sizeof tests / sizeof *tests; t++)
             if (!tests[t].own || tests[t].fn == keys || tests[t].fn == others)
                 test(tests[t].name, encoders[m], tests[t].fn, tests[t].one_of);
+    for (size_t m = 0; m < sizeof rank / sizeof *rank; m++)
+        test("labels", rank[m], labels, 1);
     is_encoder = 0;
     test("tables", "deepseek4-fewer", tables, ONE_OF_OWN); /* a variant, of which this alone is its own */
     unlink(path);

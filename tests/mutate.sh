@@ -385,12 +385,18 @@ mutate state-of-channels "state build/data/golden/jamba.gguf" src/model/recurren
 # vectors: the rows that a row sees, what pooling makes of them, what is kept of a text
 embed() { echo "embed --exact build/data/embeddings/$1.gguf"; }
 mutate last-off-by-one "$(embed bert-mean)" src/model/arch/forward.c 's|s->b->pos\[run->first + run->n - 1\]|s->b->pos[run->first + run->n - 1] - (run->n > 1)|'
-mutate row-of-a-neighbour "$(embed bert-mean)" src/model/arch/forward.c 's|kv_first_position(kv->window, b->pos\[r\])|kv_first_position(kv->window, b->pos[r]) + (i > 0 \&\& s->run[i].n > 1)|'
+mutate row-of-a-neighbour "$(embed bert-mean)" src/op/attention.c 's|= a->row\[u->row\[t0\]\].page\[page\]|= a->row[u->row[t0] - (u->row[t0] > 0)].page[page]|'
+mutate place-of-a-neighbour "$(embed bert-mean)" src/model/arch/forward.c 's|(struct attn_row){.page = b->seq\[r\]|(struct attn_row){.page = b->seq[r - (i > 0 \&\& r == s->run[i].first)]|'
+mutate first-beside-others "$(embed bert-mean)" src/model/arch/forward.c 's|kv_first_position(kv->window, b->pos\[r\])|kv_first_position(kv->window, b->pos[r]) + (i > 0 \&\& s->run[i].n > 1)|'
 mutate pooled-backwards "$(embed bert-mean)" src/model/pooling.c 's|for (int r = 1; r < n; r++)|for (int r = n - 1; r > 0; r--)|'
 mutate pooled-row "$(embed bert-cls)" src/model/pooling.c 's|rows == POOLING_LAST ? n - 1 : 0|n - 1|'
-mutate window-off-by-one "$(embed modern-bert)" src/model/kv_pages.h 's|pos > w.n / 2 ? pos - w.n / 2 : 0|pos > w.n / 2 ? pos - w.n / 2 + 1 : 0|'
 mutate vector-written-over "$(embed bert-mean)" src/engine/embed/embed.c 's/of->n_place - 1 : EVENTS/of->n_place : EVENTS/'
+mutate window-begins-late "$(embed modern-bert)" src/model/kv_pages.h 's|pos > w.n / 2 ? pos - w.n / 2 : 0|pos > w.n / 2 ? pos - w.n / 2 + 1 : 0|'
+mutate window-ends-early "$(embed modern-bert)" src/model/kv_pages.h 's|end - pos > w.n / 2 ? pos + w.n / 2 : end|end - pos > w.n / 2 ? pos + w.n / 2 - 1 : end|'
+mutate window-ends-late "$(embed modern-bert)" src/model/kv_pages.h 's|end - pos > w.n / 2 ? pos + w.n / 2 : end|end - pos > w.n / 2 ? pos + w.n / 2 + 1 : end|'
 mutate ends-at-a-pause "$(embed bert-mean)" src/engine/embed/embed.c 's|if (!e->is_paused)$|if (1)|'
+mutate leaves-a-paused-step "unit/engine/embed_leaves" src/engine/engine.c 's|j->embed && i < j->embed->n_seq|j->embed \&\& i < 0|'
+mutate leaves-a-new-step "unit/engine/embed_leaves" src/engine/embed/embed.c 's|atomic_load(&j->cancelled) && i < p->n|0 \&\& i < p->n|'
 
 # Kimi delta attention and latents of bailingmoe3, blocks of minimax-m3
 mutate bound-of-decays "$(golden bailingmoe3)" src/model/block/kda.c 's|p->delta.lowest|0.0f|'

@@ -11,8 +11,9 @@
 #     EMBED=A RERANK=B sh tests/promise.sh [MODEL.gguf]
 #                                           a chat model with models of vectors and scores beside it, in BUDGETS (3) from the least to
 #                                           everything resident, each alone in a cgroup of exactly the budget. An engine whose contexts are
-#                                           full: peak <= plan <= limit, the peak at most 4 % of the budget or 48 MiB below what the plan does
-#                                           not leave free, the same answer, vectors and scores; a server of them: peak <= plan <= limit.
+#                                           full: peak <= plan <= limit, the peak at most 4 % of the budget below what the plan does not leave
+#                                           free, or 48 MiB where that is more (budgets below 1.2 GiB: see `fixed`), the same answer,
+#                                           vectors and scores; a server of them: peak <= plan <= limit.
 #                                           A and B are files, or shapes of tools/mkgguf.py (bert-base, bert-base-rank); goldens
 #                                           where Python has no numpy
 #     sh tests/promise.sh --hostile         a server of the embedded model under 20 budgets, each alone in a cgroup: 8 clients send
@@ -125,6 +126,9 @@ if [ -n "$embed$rerank" ]; then
     }
     embed=$(encoder "${embed:-bert-base}" nomic-bert) rerank=$(encoder "${rerank:-bert-base-rank}" bert-rank)
     three="$model --embed $embed --rerank $rerank"
+    # Whatever the models are, such a run leaves untouched what the plan has for constraints, for parts of the program that do nothing here, for
+    # stacks and for the kernel's tables. Seen: 44.6 to 46.1 MiB with goldens and budgets of 110 MB, 45.7 to 47.4 with bert-base and 370 MB.
+    fixed=$((48 << 20))
     make_group
     [ -n "$group" ] || skipped=1
     echo "$three: $budgets budgets; cgroup: ${kind:-none can be made}"
@@ -140,16 +144,16 @@ if [ -n "$embed$rerank" ]; then
             "$build/tests/beside" "$model" "$embed" "$rerank" "$memory" >"$tmp/out" 2>"$tmp/err" ||
             bad=" exit status $?: $(head -n 1 "$tmp/err");"
         planned=$(field "$tmp/out" planned) slack=$(field "$tmp/out" slack) peak=$(field "$tmp/out" peak)
-        taken=$((${planned:-0} - ${slack:-0})) near=$((memory / 25))
-        [ $near -ge 50331648 ] || near=50331648
+        taken=$((${planned:-0} - ${slack:-0})) near=$((memory / 25)) below=$((taken - ${peak:-0}))
+        [ $near -ge $fixed ] || near=$fixed
         [ "${planned:-0}" -gt 0 ] && [ "$planned" -le "$memory" ] || bad="$bad plan ${planned:-unknown};"
         [ "${peak:-0}" -gt 0 ] && [ "$peak" -le "${planned:-0}" ] || bad="$bad peak ${peak:-unknown};"
-        [ $((taken - ${peak:-0})) -le $near ] || bad="$bad the plan takes $taken, peak $peak: padded;"
+        [ $below -le $near ] || bad="$bad the plan takes $taken, peak $peak: padded;"
         [ "$(kills)" = "$before" ] || bad="$bad killed;"
         sed 's/.*"answer"/"answer"/' "$tmp/out" >"$tmp/computed"
         [ -n "$first" ] || first=$(cat "$tmp/computed")
         [ "$(cat "$tmp/computed")" = "$first" ] || bad="$bad something else is computed;"
-        verdict "$memory: peak $peak of $taken planned beside $slack left free" "$bad"
+        verdict "$memory: peak $peak, $below below the $taken planned beside $slack left free" "$bad"
         i=$((i + 1))
     done
     command -v curl >/dev/null || { echo "skipped: the server, curl is not installed" && budgets=0 skipped=$((skipped + 3)); }

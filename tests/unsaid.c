@@ -433,7 +433,7 @@ static void of_llama4(void)
 }
 
 /* Their layers are those of published models. */
-enum { OF_ENCODERS = 10 };
+enum { OF_ENCODERS = 16 };
 static void of_encoders(void)
 {
     static const struct {
@@ -450,6 +450,12 @@ static void of_encoders(void)
         {{"gemma-embed", "attention.causal", 24, 0, .is_truth = 1}, NAN},
         {{"qwen3-embed", "attention.causal", 28, 1, .is_truth = 1}, NAN},
         {{"bert-mean", "tokenizer.ggml.token_type_count", 12, 2, .whole = 1}, NAN},
+        {{"jina-bert-v3", "rope.freq_base", 24, 10000}, 20000},
+        {{"jina-bert-v3", "rope.dimension_count", 24, 12, .whole = 1}, 6},
+        {{"jina-bert-v3", "attention.causal", 24, 0, .is_truth = 1}, NAN},
+        {{"nomic-bert-moe", "rope.freq_base", 4, 10000}, 1000}, /* its layers alternate: no more than the golden has */
+        {{"nomic-bert-moe", "rope.dimension_count", 4, 10, .whole = 1}, 4},
+        {{"nomic-bert-moe", "expert_feed_forward_length", 4, 56, .whole = 1}, NAN},
     };
     for (int i = 0; i < OF_ENCODERS; i++) {
         struct unsaid c = keys[i].says;

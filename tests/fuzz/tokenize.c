@@ -3,7 +3,8 @@
  * or one that the data writes; the second flags; then text, in which bytes 0xF8 and above stand for texts of tokens.
  *
  * Laws: words cover the text; the same text, the same ids; ids exist; no control token without leave; byte-level ids spell the
- * cleaned text; streamed text is well-formed, and where the pieces are, it is theirs. Time is watched by the fuzzer. */
+ * cleaned text; streamed text is well-formed, and where the pieces are, it is theirs; a pair is its texts and what stands around them. Time
+ * is watched by the fuzzer. */
 #include "text_fixture.h"
 
 #include "base/json/buffer.h"
@@ -234,6 +235,29 @@ static void check_marked(const struct tokenizer *t, const char *text, size_t n, 
     free(reach);
 }
 
+/* The halves of a text as a pair: bos, the one, an end or two, the other, an end. What the vocabulary lacks is left out. */
+static void check_pair(const struct tokenizer *t, const char *text, size_t n)
+{
+    struct error err = {0};
+    struct token_list l = {0}, one = {0}, other = {0};
+    size_t half = n / 2, head = tokenizer_bos(t) >= 0;
+    int failed = tokenizer_encode_pair(t, text, half, text + half, n - half, &l, &err);
+    if (failed && err.code != ERR_UNSUPPORTED)
+        fail(err.text);
+    if (!failed && (tokenizer_encode(t, text, half, 0, 0, &one, &err) != 0 ||
+                    tokenizer_encode(t, text + half, n - half, 0, 0, &other, &err) != 0))
+        fail(err.text);
+    size_t texts = head + one.n + other.n, ends = l.n - texts;
+    if (!failed && (l.n < texts || ends == 1 || ends > 3))
+        fail("a pair is not its two texts");
+    if (!failed && ((one.n && memcmp(l.id + head, one.id, one.n * sizeof *l.id) != 0) ||
+                    (other.n && memcmp(l.id + l.n - (ends > 0) - other.n, other.id, other.n * sizeof *l.id) != 0)))
+        fail("a pair has other ids than its texts");
+    token_list_free(&l);
+    token_list_free(&one);
+    token_list_free(&other);
+}
+
 /* The text: 0xF8 and above is that token's text, of the vocabulary's last ones, where control tokens are. */
 static void write_text(struct buffer *out, const struct tokenizer *t, const struct reader *r)
 {
@@ -285,6 +309,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_stream(t, &a);
         if (!add && !special)
             check_marked(t, s, text.n, &a, which >= VOCABULARIES);
+        if (!add && !special)
+            check_pair(t, s, text.n);
     }
     if (which < RULES) {
         uint8_t *clean = malloc(text.n * 3 + 1);
