@@ -8,7 +8,8 @@
  *     ids        texts and pairs become the tokens of the reference
  *     right      each vector within the model's tolerance (--exact), each text alone and all together
  *     same       the bits of each text alone: all together, in reverse order, threads, every tier, budgets, one sequence, beside other
- *                requests; with places for few vectors, which their caller takes one after the other; in an engine beside a model that generates, whose answers have the tokens that they have without it
+ *                requests; with places for few vectors, which their caller takes one after the other; in an engine beside a model that
+ *                generates, whose answers have the tokens that they have without it
  *     pooled     the mean in the order of the rows, the first and the last: of what the same model gives with pooling none
  *     no number  a text with NaN in its rows says so, and the others have their bits
  *     leaves     a request that is cancelled ends, and the next one has its bits
