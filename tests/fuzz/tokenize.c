@@ -241,7 +241,8 @@ static void check_pair(const struct tokenizer *t, const char *text, size_t n)
     struct error err = {0};
     struct token_list l = {0}, one = {0}, other = {0};
     size_t half = n / 2, head = tokenizer_bos(t) >= 0;
-    int failed = tokenizer_encode_pair(t, text, half, text + half, n - half, &l, &err);
+    int failed = tokenizer_encode_first(t, text, half, &l, &err) ||
+                 tokenizer_encode_second(t, text + half, n - half, &l, &err);
     if (failed && err.code != ERR_UNSUPPORTED)
         fail(err.text);
     if (!failed && (tokenizer_encode(t, text, half, 0, 0, &one, &err) != 0 ||
