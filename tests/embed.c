@@ -468,6 +468,9 @@ static void refused(struct world *w, struct stoker *s)
     const struct stoker_tokens two[2] = {text, text};
     struct stoker_embed one_place = {.text = two, .n_text = 2, .out = w->alone, .n_place = 1, .place = w->offset[1]};
     expect_refused(w, "one place", stoker_submit_embed(s, &one_place, &id, &err), &err, "two places");
+    struct stoker_embed small = {
+        .text = two, .n_text = 2, .out = w->alone, .n_place = 2, .place = w->encoder.n_out - 1};
+    expect_refused(w, "a small place", stoker_submit_embed(s, &small, &id, &err), &err, "needs a place of");
     e.n_text = 0;
     expect_refused(w, "no text", stoker_submit_embed(s, &e, &id, &err), &err, "no text");
     struct stoker_options o = w->options;

@@ -224,7 +224,7 @@ static int check_line(const struct embed *e, size_t number, const struct stoker_
     return 0;
 }
 
-/* The next line as tokens: list[*n], and one more of them. As next_line(). */
+/* The next line as tokens: list[*n], and one more of them; none of a line that is refused. As next_line(). */
 static int add_line(struct embed *e, struct lines *l, struct stoker_tokens *list, size_t *n, struct stoker_error *err)
 {
     struct stoker_string line;
@@ -234,22 +234,30 @@ static int add_line(struct embed *e, struct lines *l, struct stoker_tokens *list
         return got;
     if (tokens_of(e, &line, &list[*n], err))
         return -1;
+    if (check_line(e, number, &list[*n], line.n, err)) {
+        stoker_free((stoker_token *)(uintptr_t)list[*n].id);
+        return -1;
+    }
     *n += 1;
-    return check_line(e, number, &list[*n - 1], line.n, err) ? -1 : 1;
+    return 1;
 }
 
-/* The lines that are there, at least one and at most AT_ONCE. 1: there may be more; 0: there was none. */
+/* The lines that are there, at least one and at most AT_ONCE: those before one that is refused have their vectors. 1: there may be more;
+ * 0: there was none. */
 static int next_lines(struct embed *e, struct lines *l, struct stoker_error *err)
 {
     struct stoker_tokens list[AT_ONCE];
+    struct stoker_error refused;
     size_t n = 0;
     int got = 1;
     while (n < AT_ONCE && got > 0)
-        got = add_line(e, l, list, &n, err);
-    int failed = got < 0 || (n && embed_lines(e, list, n, err));
+        got = add_line(e, l, list, &n, &refused);
+    int failed = n && embed_lines(e, list, n, err);
     for (size_t i = 0; i < n; i++)
         stoker_free((stoker_token *)(uintptr_t)list[i].id);
-    return failed ? -1 : n > 0;
+    if (!failed && got < 0)
+        *err = refused;
+    return failed || got < 0 ? -1 : n > 0;
 }
 
 static int embed_all(struct embed *e)
@@ -260,7 +268,8 @@ static int embed_all(struct embed *e)
     if (!l.text)
         fail_input(&err, STOKER_ERR_MEMORY, "no memory for a line");
     while (got > 0 && (got = next_lines(e, &l, &err)) > 0) {
-        fflush(stdout);
+        if (fflush(stdout) || ferror(stdout))
+            break;
         if (shows)
             fprintf(stderr, "\r%zu lines", e->n_line);
     }

@@ -178,6 +178,7 @@ int engine_has_work(struct stoker *s)
 int engine_queued(const struct stoker *s)
 {
     int n = 0, places = s->session->plan.n_parallel - running(s);
+    places = places > 0 ? places : 0; /* texts that wait for their client to take vectors run in none */
     for (int i = 0; i < s->n_job; i++)
         n += s->job[i].state == JOB_QUEUED;
     return n > places ? n - places : 0;

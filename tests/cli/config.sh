@@ -240,6 +240,10 @@ is "a FIFO" 1 "" "=stoker: $user: not a regular file; remove it, or give --no-co
 run plan --no-config
 is "a FIFO and --no-config" 0 "^memory" ""
 rm "$user"
+ln -s /dev/null "$user"
+run plan --ctx 64
+is "a link to /dev/null" 0 "^memory" ""
+rm "$user"
 printf '[plan]\nctx = 200\njson = true\n' | "$stoker" plan --config /dev/stdin >"$dir/out" 2>"$dir/err"
 status=$?
 is "--config of a pipe" 0 '"ctx":200' ""

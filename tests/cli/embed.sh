@@ -53,7 +53,7 @@ run embed
 is "no model" 2 "" "needs an embedding model"
 printf 'the water\n\nfire\n' >"$dir/in"
 run embed "$mean"
-is "an empty line" 2 "" "line 2 is empty"
+is "an empty line" 2 "^-?[0-9]" "line 2 is empty"
 yes water | head -n 200 | tr '\n' ' ' >"$dir/in"
 run embed "$mean"
 is "a long line" 2 "" "line 1 has 202 tokens, the context 128"
@@ -70,6 +70,12 @@ is "a very long line" 2 "" "line 1 has more than 1048576 bytes"
 yes 'the water' | head -n 700 >"$dir/in"
 run embed "$mean"
 [ "$(sort -u "$dir/out")" = "$(head -n 1 "$dir/both")" ] && [ "$(wc -l <"$dir/out")" = 700 ] && pass || fail "700 lines" "are not 700 vectors of one text"
+printf 'the water\nfire and stone\n\nmoon\n' >"$dir/in"
+run embed "$mean"
+[ $status = 2 ] && cmp -s "$dir/out" "$dir/both" && pass || fail "lines before an empty one" "have no vectors"
+grep -q 'line 3 is empty' "$dir/err" && pass || fail "an empty line behind others" "is not named"
+yes 'the water' | timeout 60 "$stoker" embed "$mean" >/dev/full 2>"$dir/err"
+[ $? = 1 ] && pass || fail "a full disk" "does not end what has no end"
 printf 'the water\r\nfire and stone' >"$dir/in"
 run embed "$mean"
 cmp -s "$dir/out" "$dir/both" && pass || fail "lines of another system" "have other vectors"
@@ -82,7 +88,7 @@ pid=$!
 exec 3>"$dir/pipe"
 echo 'the water' >&3
 wait_for 60 test -s "$dir/out" && pass || fail "a line" "waits for the next one"
-echo 'fire and stone' >&3
+(trap '' PIPE && echo 'fire and stone' >&3) 2>/dev/null
 exec 3>&-
 wait $pid
 cmp -s "$dir/out" "$dir/both" && pass || fail "lines that come one by one" "have other vectors"

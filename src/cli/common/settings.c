@@ -270,12 +270,14 @@ static void name_file(struct file *f, const char *path)
     utf8_make_plain(f->shown);
 }
 
-/* Of a file that every command reads. 1: it is there; 0: not, or it may not be looked at; -1 after a sentence: reading it could wait for
- * ever. */
+/* Of a file that every command reads. 1: it is there; 0: not, or is a link to /dev/null, or it may not be looked at; -1 after a sentence:
+ * reading it could wait for ever. */
 static int is_user_file(const struct file *f)
 {
     struct stat st;
     if (stat(f->path, &st) == 0) {
+        if (S_ISCHR(st.st_mode))
+            return 0;
         if (!S_ISREG(st.st_mode))
             fprintf(stderr, "stoker: %s: not a regular file; remove it, or give --no-config\n", f->shown);
         return S_ISREG(st.st_mode) ? 1 : -1;

@@ -226,6 +226,8 @@ void examine_cores(struct findings *f, const char *root)
     if (!kernel_file_line(line, root, "/sys/devices/system/cpu/online") && topology_parse(line, &set))
         set = (struct topology_set){{0}};
     int online = topology_count(&set);
+    if (!online)
+        topology_parse("0", &set); /* nobody says which there are */
     first_of(f, root, &set, governor_saves);
     first_of(f, root, &set, clock_is_limited);
     boost(f, root);

@@ -42,9 +42,15 @@ static int check_embed(const struct stoker *s, const struct stoker_embed *e, str
         return error_set(err, ERR_INPUT, "there is no text: nothing to embed");
     if (e->n_place == 1 && e->n_text > 1)
         return error_set(err, ERR_INPUT, "vectors of %zu texts need at least two places, not one", e->n_text);
-    for (size_t i = 0; i < e->n_text; i++)
+    size_t n_out = (size_t)pooled_width(s->session->model);
+    int is_by_row = s->session->model->p.pooling == POOLING_NONE;
+    for (size_t i = 0; i < e->n_text; i++) {
         if (check_text(s, e, i, err))
             return -1;
+        if (e->n_place && e->place < n_out * (is_by_row ? e->text[i].n : 1))
+            return error_set(err, ERR_INPUT, "text %zu needs a place of %zu values, not %zu", i,
+                             n_out * (is_by_row ? e->text[i].n : 1), e->place);
+    }
     return 0;
 }
 

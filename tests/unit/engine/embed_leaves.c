@@ -28,7 +28,7 @@
 #define CHAT  "models/ember/ember.gguf"
 #define TEXTS TEST_DATA "/embeddings/nomic-bert-moe.gguf"
 
-enum { ROWS = 60, USED = 2, ANSWER = 400, TRIES = 100, SECONDS = 300 };
+enum { ROWS = 60, USED = 2, ANSWER = 4000, TRIES = 3000, SECONDS = 300 };
 
 static const stoker_token one = 7;
 static stoker_token many[ROWS];
