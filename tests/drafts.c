@@ -339,6 +339,37 @@ static void priced(const struct subject *m)
     verdict(m, "priced", ok && drafted[1] > 20, detail);
 }
 
+/* Steps whose drafts are wrong tell what drafts cost, as those whose drafts hold do. */
+static void costs(const struct subject *m)
+{
+    struct stoker_options o = options(9);
+    struct oracle of = oracle_of(m, 0, WRONG, 0);
+    struct stoker_request r = request(&prompts[0], 0);
+    struct stoker_error err = {0};
+    stoker_id id;
+    struct answer a;
+    char detail[60];
+    int n = 0;
+    o.draft = "auto";
+    r.draft = propose;
+    r.draft_arg = &of;
+    struct stoker *s = engine(m->path, &o);
+    if (s)
+        s->price.coin = 77;
+    int ok = s && stoker_submit(s, &r, &id, &err) == 0;
+    if (ok) {
+        uncounted = 1;
+        collect(s, id, &a);
+        ok = holds(&truths[0], &a, WRONG, 0);
+        uncounted = 0;
+    }
+    for (int i = 0; ok && i < PRICE_SIZES; i++)
+        n += s->price.size[i].seen;
+    stoker_close(s);
+    snprintf(detail, sizeof detail, "%d steps with wrong drafts", n);
+    verdict(m, "priced", ok && n > 0, detail);
+}
+
 static void streamed(const struct subject *m)
 {
     struct stoker_plan plan;
@@ -1113,8 +1144,10 @@ static void run_model(const char *path)
         alone(&m);
     if (wanted("together"))
         together(&m);
-    if (wanted("priced"))
+    if (wanted("priced")) {
         priced(&m);
+        costs(&m);
+    }
     if (wanted("streamed"))
         streamed(&m);
     if (wanted("preempted"))

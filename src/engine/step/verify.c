@@ -151,7 +151,7 @@ void verify_price(struct stoker *s, const struct step *p)
     if (!s->session->plan.priced)
         return;
     for (int i = 0; i < b->n_rows; i++)
-        left |= b->dead[i];
+        left |= b->dead[i] == ROW_LEFT; /* refused drafts are what a price is of */
     for (int i = 0; i < p->n; i++) {
         decoding += p->share[i].rows > 0;
         rows += p->share[i].rows;
