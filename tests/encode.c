@@ -294,6 +294,10 @@ static void check_weights(const struct rows *r)
         check(!quant_weights(r->importance[i], COLUMNS, a) && !quant_weights(more, COLUMNS, b), "weights", "refused");
         check(memcmp(a, b, sizeof a) == 0, "weights", "their size counts");
     }
+    for (int k = 0; k < COLUMNS; k++)
+        more[k] = ldexpf(a[k] = k % 2 ? 1e-43f : 0, 40);
+    check(!quant_weights(a, COLUMNS, a) && !quant_weights(more, COLUMNS, b), "weights", "tiny ones refused");
+    check(memcmp(a, b, sizeof a) == 0 && a[1] > 0.5f && a[1] < 4, "weights", "tiny ones have others");
     const float nothing[3] = {0, 0, 0}, endless[3] = {1, INFINITY, 1}, no_number[3] = {1, NAN, 1};
     check(quant_weights(nothing, 3, a) < 0 && a[0] == 1 && a[2] == 1, "weights", "a mean of 0");
     check(quant_weights(endless, 3, a) < 0 && a[1] == 1, "weights", "an infinite one");

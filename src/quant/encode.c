@@ -253,9 +253,10 @@ int quant_weights(const float *importance, int64_t n, float *w)
     double mean = sum / (double)n;
     int is_usable = mean > 0 && mean < INFINITY;
     double part = is_usable ? frexp(mean, &exponent) : 0;
-    float by = is_usable ? ldexpf(1, part < 0.7 ? 1 - exponent : -exponent) : 0;
+    double by = is_usable ? ldexp(1, part < 0.7 ? 1 - exponent : -exponent)
+                          : 0; /* of a tiny mean no float is that large */
     for (int64_t i = 0; i < n; i++)
-        w[i] = is_usable ? importance[i] * by + 1e-6f * (float)(mean * (double)by) : 1;
+        w[i] = is_usable ? (float)((double)importance[i] * by) + 1e-6f * (float)(mean * by) : 1;
     return is_usable ? 0 : -1;
 }
 

@@ -32,7 +32,7 @@ static int is_replaced(const struct quant_job *j, struct gguf_string key)
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
         if (strncmp(key.text, groups[i], strlen(groups[i])) == 0)
             return 1;
-    return strncmp(key.text, "quantize.imatrix.", 17) == 0 && changes_types(j);
+    return strncmp(key.text, "quantize.imatrix.", 17) == 0 && (changes_types(j) || j->importance);
 }
 
 /* general.file_type by the type with most bytes; numbers of the peers. -1: of the source, or none. */

@@ -26,12 +26,13 @@ int rule_type(const char *name)
 /* blk.A-B. at the beginning of a pattern; returns what stands behind it. */
 static const char *take_layers(const char *pattern, struct rule *r)
 {
+    char first[7], last[7];
     int end = 0;
     r->first = -1;
-    if (sscanf(pattern, "blk.%6d-%6d.%n", &r->first, &r->last, &end) != 2 || end == 0) {
-        r->first = -1;
+    if (sscanf(pattern, "blk.%6[0-9]-%6[0-9].%n", first, last, &end) != 2 || end == 0)
         return pattern;
-    }
+    r->first = atoi(first);
+    r->last = atoi(last);
     return pattern + end;
 }
 

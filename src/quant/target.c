@@ -2,6 +2,7 @@
 #include "quant/target.h"
 
 #include "base/error.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -26,6 +27,10 @@ static int check_name(const struct quant_job *j, const char *path, struct error 
         return error_set(err, ERR_INPUT, "%s is a folder; name a file in it", path);
     if (!S_ISREG(st.st_mode))
         return error_set(err, ERR_INPUT, "%s is no regular file", path);
+    const char *const read[] = {j->options->imatrix, j->options->recipe};
+    for (size_t i = 0; i < sizeof read / sizeof *read; i++)
+        if (read[i] && file_is_same(path, read[i]))
+            return error_set(err, ERR_INPUT, "%s is %s, which is read; name another file", path, read[i]);
     for (int i = 0; i < j->in->n_file; i++)
         if (st.st_dev == j->in->file[i].dev && st.st_ino == j->in->file[i].ino)
             return error_set(err, ERR_INPUT, "%s is %s itself, which is read; name another file", path,

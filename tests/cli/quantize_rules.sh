@@ -36,6 +36,8 @@ plan --type q8_0 --rule 'blk.0-0.attn_q=f32' --rule 'blk.1-7.=f16'
 becomes "layers" blk.0.attn_q.weight f32 'rule: blk.0-0.attn_q=f32'
 becomes "more layers" blk.1.attn_q.weight f16 'rule: blk.1-7.=f16'
 becomes "no layer" output.weight q8_0 base
+plan --type q8_0 --rule 'blk.-1-0.attn_q=f32' # a pattern that no name has
+becomes "no number" blk.0.attn_q.weight q8_0 base
 
 # Law 2: what matches nothing, or is no rule.
 plan --type q8_0 --rule 'none=q4_0'
