@@ -98,6 +98,13 @@ truncate -s -100 "$o.state"
 run $collect -o "$o" --resume
 is "a damaged one" 1 "" 'state is damaged; --force begins anew'
 rm -f "$o"*
+cp "$text" "$dir/twin"
+run $collect -o "$text" --force
+is "over the text" 2 "" '^stoker imatrix: -o .*text writes over .*text, which is read; name another file$'
+ln -s "$PWD/$model" "$dir/link.gguf"
+run $collect -o "$dir/link.gguf" --force
+is "over the model" 2 "" '^stoker imatrix: -o .*link\.gguf writes over .*, which is read; name another file$'
+cmp -s "$text" "$dir/twin" && pass || fail "over the text" "wrote"
 run $collect --from-chunk 1000 -o "$o"
 is "no chunk" 2 "" '--from-chunk 1000: the text has [0-9]+'
 run $collect --ctx 512000 -o "$o"

@@ -3,6 +3,7 @@
 #include "cli/imatrix/imatrix.h"
 
 #include "base/error.h"
+#include "base/file.h"
 #include "cli/common/cli.h"
 #include "cli/common/progress.h"
 
@@ -101,10 +102,27 @@ static int exists(const char *path)
     return lstat(path, &s) == 0;
 }
 
+/* What is read, which no run may write; NULL: neither file is that. */
+static const char *read_file(const struct run *r)
+{
+    const struct eval_command *c = &r->m->c;
+    for (int i = -1; i < (int)c->texts.n; i++) {
+        const char *read = i < 0 ? c->model : c->texts.text[i];
+        if (read && (file_is_same(r->m->out, read) || file_is_same(r->state_path, read)))
+            return read;
+    }
+    return NULL;
+}
+
 static int refuse_names(const struct run *r)
 {
     const struct imatrix_command *m = r->m;
+    const char *read = read_file(r);
     int has_state = exists(r->state_path);
+    if (read) {
+        fprintf(stderr, "stoker imatrix: -o %s writes over %s, which is read; name another file\n", m->out, read);
+        return 2;
+    }
     if (m->resume && !m->force && !has_state && exists(m->out)) {
         fprintf(stderr, "stoker imatrix: %s is whole, and nothing is left to go on with; --force begins anew\n",
                 m->out);
