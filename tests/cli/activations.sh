@@ -85,6 +85,13 @@ run activations "$ember" --text "$dir/corpus" --window 4 --reduce mean --paralle
 is "windows take turns" 0 "" "^[^ ]+: .*, layers .* tensors?; .* \[[0-9, ]+\]; [0-9.]+ [KMi]*B$"
 cmp -s "$f" "$dir/means" && pass || fail "windows take turns" "other bytes"
 
+# Texts that are too short for --from have no rows, wherever they stand; the others have theirs at their place.
+printf '"What is the KV cache?"\n"a"\n"b"\n"What is an expert?"\n"c"\n' >"$dir/corpus.jsonl"
+run activations "$ember" --text "$dir/corpus.jsonl" --window 16 --from 2 --to 3 --layers 3 --reduce norm -o "$f"
+is "texts without rows" 0 "" "^[^ ]+: .*, layers .* tensors?; .* \[[0-9, ]+\]; [0-9.]+ [KMi]*B$"
+look "texts with rows" "$f" '^\(0,3\)$' sequence
+look "rows of texts" "$f" '^\([1-9][0-9.]*,[1-9][0-9.]*\)$' resid_post.3.norm
+
 # A last window that is too short for --from has no row; a second run that writes the same file is told; a link is not followed.
 run activations "$ember" --text "$dir/corpus" --window 8 --from 7 --layers 3 -o "$f"
 is "a window without rows" 0 "" "^[^ ]+: .*, layers .* tensors?; .* \[[0-9, ]+\]; [0-9.]+ [KMi]*B$"

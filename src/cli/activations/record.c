@@ -21,7 +21,7 @@ struct record {
     int npy;
     struct stoker_tensor *tensor;
     size_t n_tensor;
-    size_t n;        /* sequences with rows: a last window may be too short for one */
+    size_t n;        /* sequences up to the last one with rows: a window may be too short for one */
     size_t rows;     /* of all sequences, at most */
     size_t *row;     /* [sequences] the first of each */
     size_t captured; /* of the last sequence: fewer rows than planned can only be there */
@@ -32,6 +32,8 @@ struct record {
 
 static size_t length_of(const struct sequences *q, size_t i) { return q->first[i + 1] - q->first[i]; }
 
+static size_t rows_of(const struct record *r, size_t i) { return (i + 1 < r->n ? r->row[i + 1] : r->rows) - r->row[i]; }
+
 static int max_tokens_of(const struct record *r) { return r->a->answer ? r->a->answer : -1; }
 
 static int count_rows(struct record *r)
@@ -41,7 +43,7 @@ static int count_rows(struct record *r)
         r->row[i] = r->rows;
         r->rows += stoker_capture_rows(r->s, &r->c, length_of(r->q, i), max_tokens_of(r));
     }
-    if (r->row && r->n > 1 && r->row[r->n - 1] == r->rows)
+    while (r->row && r->n > 1 && r->row[r->n - 1] == r->rows)
         r->n--;
     if (r->row && r->rows)
         return 0;
@@ -140,7 +142,7 @@ static int write_own(struct record *r)
     const struct stoker_tensor *t = r->tensor + r->n_tensor - (r->n_tensor > OWN_TENSORS ? OWN_TENSORS : 0);
     int32_t pair[2][512];
     for (size_t i = 0, at = 0; r->a->text && !r->npy && i < r->n; i++) {
-        size_t end = i + 1 < r->n ? r->row[i + 1] : r->rows,
+        size_t end = r->row[i] + rows_of(r, i),
                from = r->c.from.from_prompt_end ? length_of(r->q, i) + (size_t)r->c.from.n : (size_t)r->c.from.n;
         while (at < end) {
             size_t n = 0;
@@ -163,6 +165,9 @@ static int submit(struct record *r, size_t i, stoker_id *id, struct stoker_error
 {
     const struct activations *a = r->a;
     struct stoker_capture c = r->c;
+    *id = 0;
+    if (!rows_of(r, i))
+        return 0;
     c.row = r->row[i];
     c.request = i;
     c.fd = r->part.fd;
@@ -178,11 +183,13 @@ static int submit(struct record *r, size_t i, stoker_id *id, struct stoker_error
     return stoker_submit(r->s, &q, id, err);
 }
 
-/* Takes the events of the request to its end. */
+/* Takes the events of the request to its end. 0: of a sequence without rows, which was not submitted. */
 static int wait_for(struct record *r, stoker_id id)
 {
     struct stoker_event e = {.kind = STOKER_TOKEN};
     int got, cancelled = 0;
+    if (!id)
+        return 0;
     do {
         if (part_interrupted && !cancelled++)
             stoker_cancel(r->s, id);
