@@ -133,6 +133,8 @@ static int measure(struct training *t, struct train_result *out)
         if (t->watch->stop && *t->watch->stop)
             return state_save(t) ? -1 : error_set(t->err, ERR_CANCELLED, "interrupted behind the last batch");
     }
+    if (!isfinite(loss))
+        return error_set(t->err, ERR_INPUT, "the autoencoder is not finite: it has diverged; lower --lr");
     out->fvu = loss / spread;
     out->active = (double)n_active / (double)t->rows.n;
     out->n_never = 0;
