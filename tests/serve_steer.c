@@ -391,6 +391,30 @@ static void words(void)
 }
 
 /* The list of requests that have none. */
+/* An answer that is bound keeps its form under any list, even one that leaves no sense in others. */
+static void bound(void)
+{
+    static const char *const forms[][3] = {
+        {"\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"f\",\"schema\":{\"enum\":[\"red\","
+         "\"green\"]}}}",
+         "\"content\":\"\\\"red\\\"\"", "\"content\":\"\\\"green\\\"\""},
+        {"\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"paint\",\"parameters\":{\"type\":\"object\","
+         "\"properties\":{"
+         "\"colour\":{\"enum\":[\"red\",\"green\"]}},\"required\":[\"colour\"]}}}],\"tool_choice\":\"required\"",
+         "\"colour\\\": \\\"red\\\"", "\"colour\\\": \\\"green\\\""}};
+    static const char *const scales[] = {"1.5", "-1.5", "1000"};
+    char body[1000];
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        for (size_t k = 0; k < sizeof scales / sizeof *scales; k++) {
+            snprintf(body, sizeof body,
+                     "{" HI ",\"max_tokens\":60,%s,\"steer\":[{\"vector\":\"declines\",\"scale\":%s}]}", forms[i][0],
+                     scales[k]);
+            check(ask("POST", "/v1/chat/completions", body) == 200 && strlen(digest()) == 16 &&
+                      (strstr(reply.body, forms[i][1]) || strstr(reply.body, forms[i][2])),
+                  "%s: %d %s", body, reply.status, reply.body);
+        }
+}
+
 static void default_list(void)
 {
     static const char one[] = "[{\"id\":0,\"scale\":2,\"layer_start\":3,\"layer_end\":3}]";
@@ -769,6 +793,7 @@ int main(void)
     lists_for_all_refused();
     dialects();
     words();
+    bound();
     snprintf(digest_of_list, sizeof digest_of_list, "%s", of(LIST));
     default_list();
     unloaded_in_use();
