@@ -80,13 +80,13 @@ run quantize "$small" "$dir/first.gguf" --type q4_k --imatrix "$dir/im.dat" --th
 same "--imatrix, three threads" "$dir/first.gguf" "$dir/other.gguf"
 sed 's/attn_q/attn_v/' "$dir/im.dat" | head -c 1000 >"$dir/cut.dat"
 run quantize "$dir/other.gguf" "$dir/kept.gguf" --type keep --imatrix "$dir/im.dat"
-is "--imatrix of a file that has one" 0 "bits a weight" "has nothing of [0-9]+ tensors"
+is "--imatrix of a file that has one" 0 "bits a weight" ""
 run inspect "$dir/kept.gguf" --metadata
 is "--imatrix of a file that has one, read" 0 '^  quantize.imatrix.file +im.dat' ""
 rm "$dir/kept.gguf"
 cp "$dir/im.dat" "$dir/twin.dat"
 run quantize "$small" "$dir/im.dat" --type q4_k --imatrix "$dir/im.dat" --force
-is "an output that is read" 2 "" "im.dat, which is read; name another file"
+[ $status = 2 ] && grep -q 'im.dat, which is read; name another file$' "$dir/err" && pass || fail "an output that is read" "is not refused"
 cmp -s "$dir/im.dat" "$dir/twin.dat" && pass || fail "an output that is read" "is written over"
 run quantize "$small" "$dir/no.gguf" --type q4_k --imatrix "$dir/cut.dat"
 is "--imatrix of a cut file" 2 "" "cut.dat: it ends within entry 1"
