@@ -5,7 +5,7 @@
     python3 bench/embed_requests.py beside PAIRS TEXTS TOKENS URL MODEL LAYERS      2 streamed answers alone, then while TEXTS texts become
                                                     vectors; a line a pair: longest gap, one step and a layer (ms); rates, tokens/s
 """
-import http.client, json, random, re, statistics, sys, threading, time
+import http.client, json, os, random, re, statistics, sys, threading, time
 from urllib.parse import urlparse
 
 
@@ -17,12 +17,13 @@ def post(c, path, body):
     c.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
     r = c.getresponse()
     if r.status != 200:
-        sys.exit(f"{path}: {r.status} {r.read()[:300].decode()}")
+        print(f"{path}: {r.status} {r.read()[:300].decode()}", file=sys.stderr)
+        os._exit(1)  # from any thread
     return r
 
 
 def ids(n):
-    return [random.randrange(1000, 30000) for _ in range(n)]
+    return [random.randrange(300, 4000) for _ in range(n)]
 
 
 def one(n, tokens, url, model):

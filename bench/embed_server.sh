@@ -5,7 +5,7 @@
 #     sh bench/embed_server.sh
 #
 # PAIRS (5), TEXTS (2048) of TOKENS (64), LAYERS (8) of the chat model, DIR (where models fit), STOKER (build/stoker), PORT (18442), PYTHON
-# (/usr/bin/python3, with numpy). The start needs a user who may drop the page cache; the drive's rate is that of dd over the same bytes.
+# (/usr/bin/python3, with numpy). Needs curl. The start needs a user who may drop the page cache; the drive's rate is that of dd over the same bytes.
 set -u
 export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
@@ -22,9 +22,9 @@ trap 'exit 1' INT TERM
     "$python" -B tools/mkgguf.py --shape bert-base-rank "$work/rank.gguf" 2>"$work/err" || { cat "$work/err" >&2 && exit 1; }
 
 start() {
-    "$stoker" serve "$work/chat.gguf" --embed "$work/embed.gguf" --rerank "$work/rank.gguf" --port "$port" --ctx 4096 --memory max >"$work/log" 2>&1 &
+    "$stoker" serve "$work/chat.gguf" --embed "$work/embed.gguf" --embed-alias embed --rerank "$work/rank.gguf" --port "$port" --ctx 4096 --memory max >"$work/log" 2>&1 &
     server=$!
-    until grep -q listening "$work/log"; do
+    until curl -fs "$url/health" >/dev/null 2>&1; do
         kill -0 "$server" 2>/dev/null || { cat "$work/log" >&2 && exit 1; }
         sleep 0.01
     done
