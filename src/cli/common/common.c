@@ -64,9 +64,7 @@ const char *show_text(const char *text, size_t n)
     static char out[4][MOST + 4];
     static unsigned next;
     char *to = out[next++ % 4];
-    size_t cut = n < MOST ? n : MOST;
-    while (cut > 0 && cut < n && !utf8_begins(text[cut]))
-        cut--;
+    size_t cut = n > MOST ? utf8_cut(text, MOST) : n;
     snprintf(to, sizeof *out, "%.*s%s", (int)cut, text, cut < n ? "..." : "");
     utf8_make_plain(to);
     return to;

@@ -47,9 +47,9 @@ static int check_embed(const struct stoker *s, const struct stoker_embed *e, str
     for (size_t i = 0; i < e->n_text; i++) {
         if (check_text(s, e, i, err))
             return -1;
-        if (e->n_place && e->place < n_out * (is_by_row ? e->text[i].n : 1))
-            return error_set(err, ERR_INPUT, "text %zu needs a place of %zu values, not %zu", i,
-                             n_out * (is_by_row ? e->text[i].n : 1), e->place);
+        size_t least = n_out * (is_by_row ? e->text[i].n : 1);
+        if (e->n_place && e->place < least)
+            return error_set(err, ERR_INPUT, "text %zu needs a place of %zu values, not %zu", i, least, e->place);
     }
     return 0;
 }

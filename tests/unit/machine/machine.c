@@ -4,6 +4,7 @@
 #include "machine/machine.h"
 #include "base/error.h"
 #include "base/topology.h"
+#include "temporary.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -116,9 +117,9 @@ static size_t read_of(const char *root, const char *cache, const char *memory)
 static void test_more_is_read_than_caches_hold(void **state)
 {
     (void)state;
-    char root[] = "/tmp/stoker-machine-XXXXXX", command[64];
+    char root[TEMPORARY_PATH], command[TEMPORARY_PATH + 16];
     const size_t mib = 1 << 20;
-    assert_non_null(mkdtemp(root));
+    assert_int_equal(temporary_folder(root, "machine"), 0);
     assert_int_equal(machine_read_bytes(root), 256 * mib); /* nobody says */
     assert_int_equal(read_of(root, "32768K", "67108864"), 256 * mib);
     assert_int_equal(read_of(root, "131072K", "67108864"), 512 * mib);
