@@ -53,7 +53,7 @@ static void print_row(const struct embed *e, const float *x, size_t n)
         char text[FLOAT_TEXT];
         if (i)
             fputs(e->json ? "," : " ", stdout);
-        fputs(float_text(text, x[i]), stdout);
+        fwrite(text, 1, float_text(text, x[i]), stdout);
     }
 }
 

@@ -62,8 +62,7 @@ static void put_row(const struct answer *a, struct out *o, float *v)
     for (size_t i = 0; i < n; i++) {
         if (i)
             out_bytes(o, ",", 1);
-        float_text(text, v[i]);
-        out_bytes(o, text, strlen(text));
+        out_bytes(o, text, float_text(text, v[i]));
     }
     out_print(o, "]");
 }
