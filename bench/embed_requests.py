@@ -1,9 +1,11 @@
 """Requests at a running server of a chat model and one of vectors, timed: what bench/embed_server.sh asks of stoker serve.
 
     python3 bench/embed_requests.py one N TOKENS URL MODEL         N requests of one text of TOKENS tokens, one after the other on one
-                                                    connection: prints the median of their milliseconds, p10 and p90
+                                                    connection, once the server reads no experts any more: prints the median of their
+                                                    milliseconds, p10 and p90, and the mean of the steps in them
     python3 bench/embed_requests.py beside PAIRS TEXTS TOKENS URL MODEL LAYERS      2 streamed answers alone, then while TEXTS texts become
-                                                    vectors; a line a pair: longest gap, one step and a layer (ms); rates, tokens/s
+                                                    vectors; a line a pair: longest gap, one step and a layer, the longest gap alone
+                                                    (ms); rates, tokens/s
 """
 import http.client, json, os, random, re, statistics, sys, threading, time
 from urllib.parse import urlparse
@@ -14,7 +16,8 @@ def connect(url):
 
 
 def post(c, path, body):
-    c.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    """body: an object, or its text: where answers are timed meanwhile, writing it would hold their threads up."""
+    c.request("POST", path, body if isinstance(body, str) else json.dumps(body), {"Content-Type": "application/json"})
     r = c.getresponse()
     if r.status != 200:
         print(f"{path}: {r.status} {r.read()[:300].decode()}", file=sys.stderr)
@@ -26,22 +29,40 @@ def ids(n):
     return [random.randrange(300, 4000) for _ in range(n)]
 
 
+def wait_until_read(url):
+    """Experts are read behind a server's start, and all of them take memory's rate and the drive's from whoever computes."""
+    before, now = -1, metric(url, "disk_read_bytes_total")
+    while now != before:
+        time.sleep(1)
+        before, now = now, metric(url, "disk_read_bytes_total")
+
+
 def one(n, tokens, url, model):
     c, took = connect(url), []
+    wait_until_read(url)
     for i in range(n + 10):
+        if i == 10:
+            steps, spent = steps_of(url)
         text = ids(tokens)
         began = time.monotonic()
         post(c, "/v1/embeddings", {"model": model, "input": text}).read()
         if i >= 10:
             took.append(1000 * (time.monotonic() - began))
     took.sort()
-    print(f"{statistics.median(took):.2f} ms ({took[n // 10]:.2f} to {took[n * 9 // 10]:.2f})")
+    more, seconds = steps_of(url)
+    print(f"{statistics.median(took):.2f} ms ({took[n // 10]:.2f} to {took[n * 9 // 10]:.2f}), the step in them "
+          f"{1000 * (seconds - spent) / (more - steps):.2f}")
 
 
 def metric(url, name):
     c = connect(url)
     c.request("GET", "/metrics")
     return float(re.search(rf"^stoker_{name} (\S+)", c.getresponse().read().decode(), re.M)[1])
+
+
+def steps_of(url):
+    """Steps of the model of vectors so far, and their seconds."""
+    return metric(url, "embed_step_seconds_count"), metric(url, "embed_step_seconds_sum")
 
 
 def streams(url, arrivals, ended):
@@ -75,18 +96,22 @@ def beside(pairs, texts, tokens, url, model, layers):
         began = time.monotonic()
         time.sleep(10)
         alone, gaps = rates(arrivals, began, time.monotonic())
-        n, spent = metric(url, "embed_step_seconds_count"), metric(url, "embed_step_seconds_sum")
+        body = json.dumps({"model": model, "input": [ids(tokens) for _ in range(texts)]})
+        time.sleep(1)
+        n, spent = steps_of(url)
         began = time.monotonic()
-        post(connect(url), "/v1/embeddings", {"model": model, "input": [ids(tokens) for _ in range(texts)]}).read()
+        post(connect(url), "/v1/embeddings", body).read()
         end = time.monotonic()
         meanwhile, longest = rates(arrivals, began, end)
         ended.set()
         for t in threads:
             t.join()
-        layer = (metric(url, "embed_step_seconds_sum") - spent) / (metric(url, "embed_step_seconds_count") - n) / layers
-        step, longest = statistics.median(gaps), max(longest)
-        print(f"gap {1000 * longest:.1f} of {1000 * (step + layer):.1f} ms (step {1000 * step:.1f}, layer {1000 * layer:.1f}), tokens/s {meanwhile:.1f} "
-              f"beside, {alone:.1f} alone: {meanwhile / alone:.2f}; {texts * tokens / (end - began):.0f} tokens/s of texts", flush=True)
+        more, seconds = steps_of(url)
+        layer = (seconds - spent) / (more - n) / layers
+        step = statistics.median(gaps)
+        print(f"gap {1000 * max(longest):.1f} of {1000 * (step + layer):.1f} ms (step {1000 * step:.1f}, layer {1000 * layer:.1f}; longest alone "
+              f"{1000 * max(gaps):.1f}), tokens/s {meanwhile:.1f} beside, {alone:.1f} alone: {meanwhile / alone:.2f}; "
+              f"{texts * tokens / (end - began):.0f} tokens/s of texts", flush=True)
 
 
 measure, *rest = sys.argv[1:]
