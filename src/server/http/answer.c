@@ -289,6 +289,8 @@ int http_refuse(struct http_exchange *x, const struct refusal *refusal)
 {
     struct out o = {0};
     struct refusal copy = *refusal, *r = &copy;
+    if (x->connection->disconnected) /* its request ended because it left, and no refusal is counted */
+        return -1;
     refusal_tell_memory(r, x->memory);
     keep_reason(x->connection, r);
     reqmem_spare(x->memory, REQMEM_REFUSAL);

@@ -175,6 +175,24 @@ static void refusals_are_not_refused(void **state)
     reqmem_leave();
 }
 
+/* Who has left is refused nothing: the request counts as one whose client is gone. */
+static void a_client_that_left_is_not_refused(void **state)
+{
+    (void)state;
+    struct http_connection *c = connect_reader(0);
+    struct refusal r = {0};
+    c->head.minor = 1;
+    c->wake = -1;
+    close(world.fd);
+    world.fd = -1;
+    assert_int_equal(http_wait(&c->x, 0), HTTP_DISCONNECTED);
+    refuse_draining(&r);
+    assert_int_equal(http_refuse(&c->x, &r), -1);
+    assert_int_equal(c->status, 0);
+    assert_string_equal(c->why, "");
+    disconnect(c);
+}
+
 static void a_stopping_server_waits_for_no_slow_reader(void **state)
 {
     (void)state;
@@ -184,9 +202,11 @@ static void a_stopping_server_waits_for_no_slow_reader(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_steady_reader_gets_all), cmocka_unit_test(a_too_slow_reader_is_given_up),
-        cmocka_unit_test(only_waiting_counts), cmocka_unit_test(refusals_are_not_refused),
-        cmocka_unit_test(a_stopping_server_waits_for_no_slow_reader)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_steady_reader_gets_all),
+                                       cmocka_unit_test(a_too_slow_reader_is_given_up),
+                                       cmocka_unit_test(only_waiting_counts),
+                                       cmocka_unit_test(refusals_are_not_refused),
+                                       cmocka_unit_test(a_client_that_left_is_not_refused),
+                                       cmocka_unit_test(a_stopping_server_waits_for_no_slow_reader)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
