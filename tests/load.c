@@ -42,8 +42,9 @@ struct worker {
     pthread_t thread;
     int number, is_stalled;
     uint64_t drawn;
-    unsigned *gap; /* [GAP_BUCKETS] */
-    double last;   /* time of the last event of the stream; 0: none yet */
+    unsigned *gap[2]; /* [GAP_BUCKETS] of answers, and of vectors and scores, whose pieces wait for older requests */
+    int is_text;      /* the request is one of the latter */
+    double last;      /* time of the last event of the stream; 0: none yet */
     size_t hang_up_at;
     size_t answers, hung_up, refused, busy, garbage;
 };
@@ -207,7 +208,7 @@ static int take_progress(void *arg, struct reply *r)
     double now = clock_seconds();
     if (w->last > 0 && !w->hang_up_at) {
         double ms = (now - w->last) * 1e3;
-        w->gap[ms < GAP_BUCKETS - 1 ? (int)ms : GAP_BUCKETS - 1]++;
+        w->gap[w->is_text][ms < GAP_BUCKETS - 1 ? (int)ms : GAP_BUCKETS - 1]++;
     }
     w->last = now;
     return w->hang_up_at && r->n >= w->hang_up_at;
@@ -231,6 +232,7 @@ static void ask_one(struct worker *w, struct client *c, struct reply *r)
     struct ask *a = &asks[draw(w, ASKS)];
     struct words words = {0};
     w->last = 0;
+    w->is_text = a->is_text;
     w->hang_up_at = draw(w, 6) ? 0 : 1 + draw(w, 1500);
     int rc = client_ask(c, "POST", a->path, a->body, a->n, r, take_progress, w);
     if (rc < 0) {
@@ -441,20 +443,24 @@ static uint64_t own_memory(void) { return server_memory(&server, "RssAnon:") + s
 
 static void report(struct worker *workers, double seconds, uint64_t half, uint64_t last)
 {
-    static unsigned gap[GAP_BUCKETS];
+    static unsigned gap[2][GAP_BUCKETS];
     struct worker sum = {0};
     for (int i = 0; i <= CLIENTS; i++) {
         struct worker *w = &workers[i];
         sum.answers += w->answers, sum.hung_up += w->hung_up, sum.refused += w->refused;
         sum.busy += w->busy, sum.garbage += w->garbage;
-        for (int k = 0; k < GAP_BUCKETS; k++)
-            gap[k] += w->gap[k];
+        for (int k = 0; k < GAP_BUCKETS; k++) {
+            gap[0][k] += w->gap[0][k];
+            gap[1][k] += w->gap[1][k];
+        }
     }
     uint64_t peak = server_memory(&server, "VmHWM:");
     printf("%d clients, %.0f s: %zu answers, %zu hung up, %zu refused, %zu sent away by a full queue, %zu garbage\n",
            CLIENTS, seconds, sum.answers, sum.hung_up, sum.refused, sum.busy, sum.garbage);
-    printf("between pieces of a stream: median %.0f ms, p99 %.0f ms, longest %.0f ms\n", quantile(gap, 0.5),
-           quantile(gap, 0.99), quantile(gap, 1));
+    for (int i = 0; i < (most ? 2 : 1); i++)
+        printf("between pieces of %s: median %.0f ms, p99 %.0f ms, longest %.0f ms\n",
+               i ? "vectors and scores" : "a stream", quantile(gap[i], 0.5), quantile(gap[i], 0.99),
+               quantile(gap[i], 1));
     printf("memory: peak %.1f MiB of %d, at half time %.1f, at the end %.1f\n", (double)peak / 1048576, MEMORY_MIB,
            (double)half / 1048576, (double)last / 1048576);
     if (sum.answers < (size_t)(most ? most / 3 : CLIENTS) || !sum.hung_up || !sum.refused)
@@ -473,8 +479,10 @@ static void run_load(double seconds)
     end_at = most ? began + 1e9 : began + seconds;
     for (int i = 0; i <= CLIENTS; i++) {
         workers[i] = (struct worker){.number = i + 1, .is_stalled = i == CLIENTS && !most};
-        workers[i].gap = calloc(GAP_BUCKETS, sizeof *workers[i].gap);
-        if (!workers[i].gap || pthread_create(&workers[i].thread, NULL, run_client, &workers[i]) != 0)
+        unsigned *gap = calloc(2 * GAP_BUCKETS, sizeof *gap);
+        workers[i].gap[0] = gap;
+        workers[i].gap[1] = gap + GAP_BUCKETS;
+        if (!gap || pthread_create(&workers[i].thread, NULL, run_client, &workers[i]) != 0)
             abort();
     }
     while (most ? n_begun < most / 2 && failures < 20 : clock_seconds() < end_at - seconds / 2)
@@ -485,7 +493,7 @@ static void run_load(double seconds)
     check_idle();
     report(workers, clock_seconds() - began, half, own_memory());
     for (int i = 0; i <= CLIENTS; i++)
-        free(workers[i].gap);
+        free(workers[i].gap[0]);
 }
 
 int main(int argc, char **argv)
