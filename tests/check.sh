@@ -89,6 +89,8 @@ drivers="
 - quantize
 - read_rows
 - same_directions
+- without_ring
+- fuse_file
   sae_train
 - steered_rows
 + tokenizers       $data/tokenizers

@@ -44,7 +44,8 @@ folder=build settings= emulator=
 # Tests of the whole program: scripts, cli/NAME, and drivers that start it, serve_NAME, plan_models and large_plan.
 build() {
     case $1 in
-    cli/*) programs="$folder/stoker $folder/tests/read_rows $folder/tests/same_directions $folder/tests/steered_rows" ;;
+    cli/*) programs="$folder/stoker $folder/tests/read_rows $folder/tests/same_directions $folder/tests/steered_rows $folder/tests/without_ring \
+        $folder/tests/fuse_file" ;;
     serve_* | plan_models | large_plan) programs="$folder/stoker $folder/tests/$1" ;;
     *) programs=$folder/tests/$1 ;;
     esac
@@ -523,6 +524,7 @@ mutate thousand-of-1024 "plan_models build/data/headers/INDEX.json" src/cli/insp
 mutate beginning-has-more "large_plan build/data/headers/minimax-m3-428b-a23b.gguf" src/engine/plan.c 's|p->expert_bytes_per_token += m->|p->expert_bytes_per_token += (m->file->header_only ? 2 : 1) * m->|'
 mutate picture-of-any-bytes "unit/cli/svg" src/cli/svg/svg.c 's/ || c == 0xFFFE || c == 0xFFFF//'
 mutate governors-to-a-hole "cli/doctor" src/cli/doctor/cores.c 's/if (topology_has(online, cpu) \&\& check(f, root, cpu))/if (!topology_has(online, cpu) || check(f, root, cpu))/'
+mutate ring-that-nobody-gave "cli/doctor" src/cli/doctor/drive.c 's/code == -EPERM/code == EPERM/'
 
 # steering
 steer="steer --exact build/data/steering"
