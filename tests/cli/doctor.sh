@@ -161,10 +161,7 @@ real() { # real NAME WORDS WHY: found by the last run, unless it ended with 125;
 }
 tests=${data%/data}/tests
 no_filter="no filter of seccomp can be had"
-namespace= # where mounts are our own, and end with it
-for flags in -Urm -m; do
-    [ "$namespace" ] || ! unshare $flags true 2>/dev/null || namespace="unshare $flags"
-done
+namespace=$(own_mounts)
 
 limit_kib=$(awk '$1 == "MemTotal:" { print int($2 * 3 / 8) }' /proc/meminfo) # more than half is asked
 for kind in "v the address space" "d data"; do

@@ -4,6 +4,7 @@
 #include "machine/machine.h"
 #include "base/error.h"
 #include "base/topology.h"
+#include "planted.h"
 #include "temporary.h"
 
 #include <math.h>
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -81,22 +81,6 @@ static void test_rows_and_threads(void **state)
     machine_close(NULL);
 }
 
-/* root/PATH holds text. */
-static void put(const char *root, const char *path, const char *text)
-{
-    char full[512];
-    snprintf(full, sizeof full, "%s%s", root, path);
-    for (char *slash = full + strlen(root); (slash = strchr(slash + 1, '/'));) {
-        *slash = 0;
-        mkdir(full, 0700);
-        *slash = '/';
-    }
-    FILE *f = fopen(full, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
-
 /* Of a machine whose CPUs, those of this process, share a cache of so many KiB and have so many KiB of memory left. */
 static size_t read_of(const char *root, const char *cache, const char *memory)
 {
@@ -107,10 +91,10 @@ static size_t read_of(const char *root, const char *cache, const char *memory)
     for (int i = 0; i < TOPOLOGY_CPUS; i++)
         for (int k = 0; k < 3 && topology_has(&here, i); k++) {
             snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/cache/index3/%s", i, of[k]);
-            put(root, path, k == 0 ? "3" : k == 1 ? cache : "0-4095");
+            plant(root, path, k == 0 ? "3" : k == 1 ? cache : "0-4095");
         }
     snprintf(text, sizeof text, "MemAvailable: %s kB\n", memory);
-    put(root, "/proc/meminfo", text);
+    plant(root, "/proc/meminfo", text);
     return machine_read_bytes(root);
 }
 
