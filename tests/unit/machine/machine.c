@@ -110,6 +110,15 @@ static void test_more_is_read_than_caches_hold(void **state)
     assert_int_equal(read_of(root, "1179648K", "67108864"), 1024 * mib);
     assert_int_equal(read_of(root, "131072K", "1048576"), 384 * mib); /* of 1 GiB 256 MiB are kept, and half is taken */
     assert_int_equal(read_of(root, "131072K", "524288"), 256 * mib);
+    static const struct {
+        int n_threads;
+        size_t mib;
+    } of[] = {{1, 256}, {2, 256}, {32, 256}, {33, 264}, {64, 512}, {256, 2048}}; /* 8 MiB a thread at least */
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        assert_int_equal(machine_bytes(root, of[i].n_threads), of[i].mib * mib);
+    read_of(root, "131072K", "67108864");
+    assert_int_equal(machine_bytes(root, 64), 512 * mib);
+    assert_int_equal(machine_bytes(root, 65), 520 * mib);
     snprintf(command, sizeof command, "rm -rf '%s'", root);
     assert_int_equal(system(command), 0);
 }
