@@ -39,6 +39,7 @@ drivers="
 + laws
   plan
   plan_speed
+  large_plan       $data/headers/minimax-m3-428b-a23b.gguf
 + plan_models      $data/cases/plan_models.json $data/headers/INDEX.json
 + prefix
 + drafts
@@ -88,6 +89,8 @@ drivers="
 - quantize
 - read_rows
 - same_directions
+- without_ring
+- fuse_file
   sae_train
 - steered_rows
 + tokenizers       $data/tokenizers

@@ -90,11 +90,17 @@ static int check_against(const struct options *w)
 {
     const struct against *a = &w->against;
     const char *b = a->settings ? a->settings : a->binary ? a->binary : a->peer;
+    const char *of_both;
+    char why[100];
     int n = !!a->settings + !!a->binary + !!a->peer;
     if (n > 1)
         return refuse("--against", b, "of --against, --against-binary and --against-llama-bench one is possible");
     if (n == 1 && (w->mask || w->digest || w->table))
         return refuse("--against", b, "--mask, --digest and --table compare nothing");
+    if (a->settings && (of_both = side_flag_of_both(a->settings)) != NULL) {
+        snprintf(why, sizeof why, "%s is of the comparison, not of one side; give it beside --against", of_both);
+        return refuse("--against", b, why);
+    }
     if (n == 1 && w->model.n > 1)
         return refuse("--against", b, "one model is compared; give one -m");
     if (n == 1 && (strcmp(w->format, "csv") == 0 || strcmp(w->format, "sql") == 0 || strcmp(w->format, "svg") == 0))

@@ -217,9 +217,9 @@ static void measure_roofs(struct server_options *o, int wanted)
     if (wanted == 0 || (wanted < 0 && (stoker_about(&about, o->model, &err) || about.bytes < ROOFS_FROM)) ||
         stoker_plan(&p, o->model, &o->engine, &err)) /* which the server refuses */
         return;
-    if (p.memory < roofs_memory() || !roofs_can_measure())
+    if (p.memory < roofs_memory(&o->engine) || !roofs_can_measure(&o->engine))
         log_line(LOG_WARN, "the page shows no roofs: measuring what this machine does at most takes %s of memory",
-                 show_bytes(roofs_memory()));
+                 show_bytes(roofs_memory(&o->engine)));
     else if (roofs_measure(&o->roofs, o->model, &o->engine, 0, &err))
         log_line(LOG_WARN, "the page shows no roofs: %s", err.text);
 }

@@ -57,6 +57,15 @@ size_t machine_read_bytes(const char *root)
     return bytes > READ_LEAST ? (size_t)bytes : READ_LEAST;
 }
 
+/* Of each thread, whole pages of what all read together. */
+static size_t share_of(const char *root, int n_threads)
+{
+    size_t share = machine_read_bytes(root) / (size_t)(n_threads > 0 ? n_threads : 1) / 4096 * 4096;
+    return share > THREAD_BYTES ? share : THREAD_BYTES;
+}
+
+size_t machine_bytes(const char *root, int n_threads) { return share_of(root, n_threads) * (size_t)n_threads; }
+
 int machine_open(struct machine **out, const struct kernels *k, int n_threads, enum machine_run counts,
                  struct error *err)
 {
@@ -65,9 +74,7 @@ int machine_open(struct machine **out, const struct kernels *k, int n_threads, e
         return error_set(err, ERR_MEMORY, "no memory for measuring this machine");
     m->k = k;
     m->counts = counts;
-    m->share = machine_read_bytes("") / (size_t)(n_threads > 0 ? n_threads : 1) / 4096 * 4096;
-    if (m->share < THREAD_BYTES)
-        m->share = THREAD_BYTES;
+    m->share = share_of("", n_threads);
     if (pool_create(&m->pool, n_threads, err) || arena_map(&m->memory, m->share * (size_t)n_threads, err)) {
         machine_close(m);
         return -1;

@@ -18,7 +18,10 @@ enum machine_run { MACHINE_MEDIAN, MACHINE_BEST };
  * most; above 256 MiB no more than half of what this process may take (memory.h). root: "" on a real machine. */
 size_t machine_read_bytes(const char *root);
 
-/* Starts the threads and maps the memory: machine_read_bytes(""), and at least 8 MiB a thread. k: the tier that is measured. -1 with
+/* What measuring with so many threads maps: machine_read_bytes(), and at least 8 MiB a thread. root: as above. */
+size_t machine_bytes(const char *root, int n_threads);
+
+/* Starts the threads and maps the memory: machine_bytes(""). k: the tier that is measured. -1 with
  * ERR_INPUT, ERR_MEMORY. */
 int machine_open(struct machine **out, const struct kernels *k, int n_threads, enum machine_run counts,
                  struct error *err);

@@ -202,6 +202,25 @@ run bench "$model" $quick --against '--nosuch 1'
 is "flags that are none" 2 "" "^stoker bench: --nosuch is not a flag"
 run bench "$model" $quick --against '--threads'
 is "a flag without its value" 2 "" "^stoker bench: --threads needs a value$"
+while read -r flag; do # within the flags of B what is of both sides would do nothing
+    run bench "$model" $quick --against "--threads 1 $flag"
+    is "$flag of one side" 2 "" "^stoker bench: --against --threads 1 $flag: $(echo "${flag%%[ =]*}" | tr _ -) is of the comparison, not of one side; give it beside --against$"
+done <<'END'
+--pairs 9
+--effect=3
+--steal 5
+--unequal
+--log x
+--root /
+--progress
+-o json
+-oe md
+--against=-t1
+--against_binary x
+--against-llama-bench x
+END
+run bench "$model" $quick --against '--threads 1 --no-roofs --no-config --no-profile'
+is "flags that a side may have" 0 '^outputs: equal$' ""
 run bench "$model" $quick -t 1 --against '--threads 2'
 is "a setting by two names" 2 "" "^stoker bench: -t N: --threads is given too"
 run bench "$model" -p 8 -n 0 -t 1,2 --against '--chunk 16'

@@ -88,6 +88,31 @@ run run --lines --temp 0 --memory min --stats=full
 for figure in misses evictions bytes_read compute_ms; do
     is "a chat with statistics: $figure" 0 "9 \+ 4 = 13" "^$figure +[1-9][0-9.]* +[0-9.]+$"
 done
+# Energy, of a package whose counter goes on by a joule every 20 ms, in the place of this machine's; then of one that nobody may read.
+package=$dir/class/powercap/intel-rapl:0
+mkdir -p "$package" && echo package-0 >"$package/name"
+powered() { # powered FLAG...: a chat
+    timeout $limit $(own_mounts) sh -c 'mount --bind "$1" /sys/class || exit 125; shift; exec "$@"' sh "$dir/class" \
+        "$stoker" run --lines --temp 0 "$@" <"$dir/in" >"$dir/out" 2>"$dir/err"
+    status=$?
+}
+if [ "$(own_mounts)" ] && powered && [ "$status" -eq 0 ]; then
+    echo 1000000 >"$package/energy_uj"
+    (n=1 && while sleep 0.02; do n=$((n + 1)) && echo ${n}000000 >"$package/part" && mv "$package/part" "$package/energy_uj"; done) &
+    counter=$!
+    powered --stats
+    { kill $counter && wait $counter; } 2>/dev/null
+    is "energy" 0 "9 \+ 4 = 13" '^energy [0-9.e+-]*[1-9][0-9.e+-]* J a token$'
+    [ "$(grep -c '^energy ' "$dir/err")" -eq 3 ] && pass || fail "energy" "is not told of each answer"
+    rm "$package/energy_uj" && mkdir "$package/energy_uj"
+    powered --stats
+    grep -q '^energy ' "$dir/err" && fail "counters that nobody may read" "are told of without =full" || pass
+    powered --stats=full
+    is "counters that nobody may read" 0 "9 \+ 4 = 13" '^energy is not counted, since only root may read the counters: '
+    [ "$(grep -c '^energy ' "$dir/err")" -eq 1 ] && pass || fail "counters that nobody may read" "are not told of once"
+else
+    skip "energy" "no mounts of our own"
+fi
 run run --lines --temp 0 --cpu-tier scalar --stats
 is "a chat by scalar kernels" 0 "9 \+ 4 = 13" "^[a-z0-9_]+(, [a-z0-9_]+)*: scalar on this CPU$"
 [ "$(grep -c ': scalar on this CPU$' "$dir/err")" -eq 1 ] && pass || fail "a chat by scalar kernels" "not told once"

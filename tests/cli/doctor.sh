@@ -1,4 +1,4 @@
-# doctor: a machine without faults, as files say, and the same with one fault each.
+# doctor: a machine without faults, as files say, and the same with one fault each; faults of this machine that are made for a moment.
 . tests/cli/harness
 
 root=$dir/root
@@ -121,7 +121,7 @@ is "two findings as JSON" 3 '^\{"findings":\[\{"name":"swap",.*\{"name":"cgroup"
 device=sys/dev/block/$(stat -c %Hd:%Ld "$ember")
 healthy
 run doctor "$ember" --root "$root"
-grep -Eq "^(rotational|loop|encrypted): " "$dir/out" && fail "a sound drive" "has a fault" || pass
+grep -Evq "^(file-system|page-cache): |^nothing was found" "$dir/out" && fail "a sound drive" "has a fault" || pass # but for what is not planted
 put "$device/queue/rotational" 1
 run doctor "$ember" --root "$root"
 is "a turning drive" 3 "^rotational: $ember lies on a turning drive" ""
@@ -141,13 +141,84 @@ run doctor "$ember"
 grep -q "^memory is read at [0-9.]* GB/s$" "$dir/out" && grep -q "^the model's drive is read at " "$dir/out" && pass ||
     fail "this machine" "its rates are not told"
 case $status in 0 | 3) pass ;; *) fail "this machine" "exit status $status" ;; esac
-if (ulimit -v 6000000 && "$stoker" version) >/dev/null 2>&1; then
-    (ulimit -v 6000000 && "$stoker" doctor) >"$dir/out" 2>"$dir/err"
+cp "$dir/out" "$dir/plain"
+
+# Real faults, where this machine and our rights let us make them, alone or two at a time: what is found was not there before.
+with() { # with COMMAND...: stoker doctor under it
+    timeout $limit "$@" >"$dir/out" 2>"$dir/err" </dev/null
     status=$?
-    is "ulimit" 3 "^ulimit: the address space .* is limited to 5.72 GiB" ""
+}
+real() { # real NAME WORDS WHY: found by the last run, unless it ended with 125; WHY: why it could not be made
+    if [ "$status" -eq 125 ]; then
+        skip "a real $1" "$3"
+    elif grep -q "^$1: " "$dir/plain"; then
+        skip "a real $1" "this machine has it already"
+    elif [ "$status" -ne 3 ] || ! grep -Eq "^$1: .*$2.*\.$" "$dir/out"; then
+        fail "a real $1" "exit status $status, and no sentence of it"
+    else
+        pass
+    fi
+}
+tests=${data%/data}/tests
+no_filter="no filter of seccomp can be had"
+namespace=$(own_mounts)
+
+limit_kib=$(awk '$1 == "MemTotal:" { print int($2 * 3 / 8) }' /proc/meminfo) # more than half is asked
+for kind in "v the address space" "d data"; do
+    if (ulimit -${kind%% *} "$limit_kib" && "$stoker" version) >/dev/null 2>&1; then
+        with sh -c 'ulimit "-$1" "$2" && shift 2 && exec "$@"' sh "${kind%% *}" "$limit_kib" "$stoker" doctor
+        real ulimit "${kind#* } \\(ulimit -${kind%% *}\\) is limited to [0-9.]* [GM]iB, and half of this machine's memory is"
+    else
+        skip "ulimit -${kind%% *}" "a sanitizer needs more"
+    fi
+done
+if [ "$(nproc)" -gt 1 ] && command -v taskset >/dev/null; then
+    with taskset -c "$(taskset -cp $$ | sed 's/.*[:,-] *//')" "$tests/without_ring" EPERM "$stoker" doctor
+    real mask "may use 1 of [0-9]+ CPUs" "$no_filter"
 else
-    skip "ulimit" "a sanitizer needs more address space"
+    with "$tests/without_ring" EPERM "$stoker" doctor
+    skip "a real mask" "this machine has one CPU, or no taskset"
 fi
+real io_uring "forbidden to this process: .* seccomp profile" "$no_filter"
+mkdir "$dir/mount"
+with $namespace "$tests/fuse_file" "$dir/mount" "$ember" "$tests/without_ring" ENOSYS "$stoker" doctor "$dir/mount/m.gguf"
+if [ "$namespace" ] && [ "$status" -ne 125 ]; then
+    real file-system "m.gguf lies on FUSE, which is read through a program"
+    real io_uring "this kernel has no io_uring, or hides it"
+else
+    skip "a real file-system" "FUSE cannot be mounted here"
+    with "$tests/without_ring" ENOSYS "$stoker" doctor
+    real io_uring "this kernel has no io_uring, or hides it" "$no_filter"
+fi
+with "$tests/without_ring" ENOMEM "$stoker" doctor # as kernels before 5.12 say under ulimit -l, others do not ask
+real io_uring "no memory may be locked for io_uring" "$no_filter"
+mounted() { # mounted OPTIONS WHAT: with the model on what is mounted, in memory
+    with $2 sh -c 'mount $1 "$2" && cp "$3" "$2/m.gguf" || exit 125; exec "$4" doctor "$2/m.gguf"' sh "$1" "$dir/mount" "$ember" "$stoker"
+}
+mounted "-t ramfs none" "${namespace:-false}"
+[ "$namespace" ] || status=125
+grep -q O_DIRECT "$dir/err" || status=125 # kernels differ
+real page-cache "m.gguf is on a file system without O_DIRECT" "no file system without O_DIRECT can be mounted"
+truncate -s 64M "$dir/image"
+if [ "$(id -u)" -eq 0 ] && mkfs.ext4 -q -F "$dir/image" 2>/dev/null; then
+    mounted "-o loop $dir/image" "unshare -m"
+else
+    status=125
+fi
+real loop "m.gguf lies in a file that is mounted as a drive \\($dir/image\\)" "no loop can be mounted"
+group=
+for folder in /sys/fs/cgroup/memory /sys/fs/cgroup; do
+    [ -z "$group" ] && mkdir "$folder/stoker-doctor-$$" 2>/dev/null && group=$folder/stoker-doctor-$$
+done
+trap '[ -z "$group" ] || rmdir "$group"; rm -rf "$dir"' EXIT
+status=125
+if [ "$group" ] && echo 1073741824 2>/dev/null >"$group/$([ -e "$group/memory.max" ] && echo memory.max || echo memory.limit_in_bytes)"; then
+    [ ! -w "$group/cpu.max" ] || echo "90000 100000" >"$group/cpu.max"
+    with sh -c 'echo $$ >"$1/cgroup.procs" || exit 125; shift; exec "$@"' sh "$group" "$stoker" doctor
+fi
+real cgroup "is limited to 1.00 GiB, and half of this machine's memory is" "no cgroup can be made"
+[ "$group" ] && [ -w "$group/cpu.max" ] || status=125
+real quota "the cgroup grants 0.9 of [0-9]+ CPUs" "no cgroup of version 2 can be made"
 
 # What is wrong.
 run doctor "$dir/absent.gguf"

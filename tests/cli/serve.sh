@@ -15,7 +15,7 @@ trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$dir"' EXIT
 # starts ARGUMENT...: serve listens, is healthy, and ends when asked to
 starts() {
     : >"$dir/out" # not what the last one said
-    "$stoker" serve "$@" --port 0 --memory min --threads 1 >"$dir/out" 2>"$dir/err" &
+    "$stoker" serve --port 0 --memory min --threads 1 "$@" >"$dir/out" 2>"$dir/err" &
     pid=$!
     wait_for 60 grep -q '^listening on ' "$dir/out" || fail "serve $*" "does not listen"
     at=$(sed 's/^listening on //' "$dir/out")
@@ -80,6 +80,8 @@ same=$(grep -v '^slack ' "$dir/planned" | grep -Fxc -f "$dir/served")
 # Roofs: measured where the budget has room for it, and then figures are beside them.
 starts --roofs on
 is "serve --roofs without room" 0 "^listening on " "$log warning: the page shows no roofs: measuring what this machine does at most takes 384.0 MiB of memory$"
+starts --roofs on --threads 64 --memory 500M
+is "serve --roofs, 8 MiB a thread" 0 "^listening on " "$log warning: the page shows no roofs: measuring what this machine does at most takes 512.0 MiB of memory$"
 : >"$dir/out" # not what the last one said
 "$stoker" serve --port 0 --memory 1G --threads 1 --roofs on >"$dir/out" 2>"$dir/err" &
 pid=$!

@@ -11,11 +11,11 @@
 
 int bench_measure_roofs(struct bench *b, struct stoker_error *err)
 {
-    if (!roofs_can_measure()) {
+    if (!roofs_can_measure(&b->options)) {
         fprintf(stderr,
                 "stoker bench: no bounds, since measuring what this machine does at most takes %s of memory, which it "
                 "has not left\n",
-                show_bytes(roofs_memory()));
+                show_bytes(roofs_memory(&b->options)));
         return 0;
     }
     return roofs_measure(&b->roofs, b->model, &b->options, b->cold, err);
@@ -26,8 +26,8 @@ void bench_check_roofs(struct bench *b)
     struct stoker_roofs last;
     struct eval_roof_move m;
     struct stoker_error err;
-    if (b->roofs.memory <= 0 || !roofs_can_measure() || roofs_measure(&last, b->model, &b->options, b->cold, &err) ||
-        !eval_roofs_moved(&m, &b->roofs, &last))
+    if (b->roofs.memory <= 0 || !roofs_can_measure(&b->options) ||
+        roofs_measure(&last, b->model, &b->options, b->cold, &err) || !eval_roofs_moved(&m, &b->roofs, &last))
         return;
     int is_rate = strcmp(m.roof, "memory") == 0 || strcmp(m.roof, "drive") == 0;
     double unit = is_rate ? 1e-9 : 2e-12; /* a product and its addition are two operations */

@@ -33,13 +33,15 @@ static void show(struct side *s, const char *word)
 
 struct known {
     const char *name;
-    int takes_value;
+    int takes_value, of_a_side; /* of_a_side: B may have it for itself */
 };
 
-/* Which of the flags arg is, "--name=value" and underscores included; NULL: none. */
+static const char blanks[] = " \t\n"; /* between the words of --against */
+
+/* Which of the flags arg is, "--name=value" and underscores included; arg ends where it does, or at a blank. NULL: none. */
 static const struct known *known_flag(const struct known *list, size_t n, const char *arg)
 {
-    size_t length = strcspn(arg, "=");
+    size_t length = strcspn(arg, "= \t\n");
     for (size_t i = 0; i < n; i++) {
         int same = strlen(list[i].name) == length;
         for (size_t k = 0; k < length && same; k++)
@@ -61,13 +63,24 @@ static const struct known of_comparison[] = {
     {"--unequal", 0},
     {"--root", 1},
     {"--progress", 0},
-    {"--no-roofs", 0},
     {"-o", 1},
     {"-oe", 1},
-    {"--config", 1},
-    {"--no-config", 0},
-    {"--print-config", 0},
-    {"--no-profile", 0}}; /* settings are words already; builds from before do not know them */
+    {"--no-roofs", 0, 1}, /* as all sides are measured */
+    {"--config", 1, 1},
+    {"--no-config", 0, 1},
+    {"--print-config", 0, 1},
+    {"--no-profile", 0, 1}}; /* settings are words already; builds from before do not know them */
+
+const char *side_flag_of_both(const char *settings)
+{
+    for (const char *word = settings + strspn(settings, blanks); *word; word += strspn(word, blanks)) {
+        const struct known *f = known_flag(of_comparison, sizeof of_comparison / sizeof *of_comparison, word);
+        if (f && !f->of_a_side)
+            return f->name;
+        word += strcspn(word, blanks);
+    }
+    return NULL;
+}
 
 static const char no_roofs[] =
     "--no-roofs"; /* in the third place of its words: bounds take seconds, and decide nothing here */
@@ -112,7 +125,7 @@ int side_make_settings(struct side *s, const struct side *a, const char *setting
     }
     int failed = 0;
     char *rest = NULL;
-    for (char *word = strtok_r(s->owned, " \t\n", &rest); word && !failed; word = strtok_r(NULL, " \t\n", &rest)) {
+    for (char *word = strtok_r(s->owned, blanks, &rest); word && !failed; word = strtok_r(NULL, blanks, &rest)) {
         failed = add(s, word);
         show(s, word);
     }

@@ -35,6 +35,8 @@ struct side_line {
     int argc;
     const char *model;
 };
+/* Of settings for B, split at blanks, the first flag that is of the comparison and so of both sides; NULL: there is none. Static. */
+const char *side_flag_of_both(const char *settings);
 /* Makes a side of it, but for the flags of the comparison. -1: after a sentence on stderr, as all below. */
 int side_make(struct side *s, const struct side_line *line);
 /* B: A with more flags; A's flags for another program; a llama-bench that measures what A did. */

@@ -1,6 +1,8 @@
 /* See flag_value.h. */
 #include "cli/common/flag_value.h"
 
+#include "base/toml/toml.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -300,4 +302,34 @@ const char *flag_possible(const struct flag *f, char *out, size_t cap)
     else
         snprintf(out, cap, "%s is expected, in whole numbers", f->value);
     return out;
+}
+
+/* ---- in files --------------------------------------------------------------------------------------------------------------- */
+
+const char *flag_long_name(const struct flag *f) { return f->name[1] != '-' && f->other ? f->other : f->name; }
+
+const char *flag_bare(const char *name) { return name + strspn(name, "-"); }
+
+unsigned flag_toml_types(const struct flag *f)
+{
+    switch (f->kind) {
+    case FLAG_SWITCH:
+        return 1u << TOML_BOOLEAN;
+    case FLAG_DETAIL:
+    case FLAG_ON_OFF:
+        return 1u << TOML_BOOLEAN | 1u << TOML_STRING;
+    case FLAG_INT:
+    case FLAG_LIMIT:
+        return 1u << TOML_INTEGER;
+    case FLAG_REAL:
+        return 1u << TOML_INTEGER | 1u << TOML_FLOAT;
+    case FLAG_TEXT:
+    case FLAG_WORD:
+    case FLAG_RANGE:
+        return 1u << TOML_STRING;
+    case FLAG_TEXTS:
+        return 1u << TOML_STRING | 1u << TOML_STRINGS;
+    default: /* numbers with units, lists of numbers */
+        return 1u << TOML_INTEGER | 1u << TOML_STRING;
+    }
 }

@@ -1,6 +1,8 @@
 /* See roofs.h. */
 #include "cli/machine/roofs.h"
 
+#include "base/cpu.h"
+#include "base/pool.h"
 #include "cli/machine/drive.h"
 #include "machine/machine.h"
 
@@ -22,17 +24,18 @@ static int one_drive(const struct stoker_options *o)
     return !o->mirror && !(o->reader && strcmp(o->reader, "buffered") == 0);
 }
 
-/* One after the other: what all threads read, and the drive's buffers. */
-uint64_t roofs_memory(void)
+/* One after the other: what all threads read and work in, and the drive's buffers. */
+uint64_t roofs_memory(const struct stoker_options *o)
 {
-    size_t read = machine_read_bytes("");
-    return read > DRIVE_MEMORY ? read : DRIVE_MEMORY;
+    int n = o->n_threads ? o->n_threads : cpu_compute_threads();
+    size_t mapped = machine_bytes("", n < POOL_MAX_THREADS ? n : POOL_MAX_THREADS);
+    return mapped > DRIVE_MEMORY ? mapped : DRIVE_MEMORY;
 }
 
-int roofs_can_measure(void)
+int roofs_can_measure(const struct stoker_options *o)
 {
     const char *from;
-    return stoker_memory_left(&from) > roofs_memory();
+    return stoker_memory_left(&from) > roofs_memory(o);
 }
 
 /* The buffers that roofs took are not the engine's: its peak begins anew (proc(5), clear_refs; refused, it stays as high as they were). */

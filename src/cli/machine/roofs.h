@@ -4,9 +4,9 @@
 
 #include "stoker.h"
 
-/* Bytes that measuring takes, beside which no budget is kept; whether there are so many now. */
-uint64_t roofs_memory(void);
-int roofs_can_measure(void);
+/* Bytes that measuring takes with the threads of o, beside which no budget is kept; whether there are so many now. */
+uint64_t roofs_memory(const struct stoker_options *o);
+int roofs_can_measure(const struct stoker_options *o);
 
 /* Memory, cores, and the drive where experts come from it alone: cold, or because they are not all held. 0 for what is not known, after a
  * sentence on stderr where the drive cannot be measured. Takes some seconds. -1 with *err. */

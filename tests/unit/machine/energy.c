@@ -1,6 +1,7 @@
 /* links: machine kernel format base */
 /* Energy from planted counters: packages and their DRAM, counters that begin again, chips of hwmon, what cannot be read. */
 #include "machine/energy.h"
+#include "planted.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,31 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
 static char root[64];
-
-/* A file below the root, with the folders on its way; text NULL: a folder in its place, which cannot be read as a file. */
-static void plant(const char *path, const char *text)
-{
-    char full[512];
-    snprintf(full, sizeof full, "%s%s", root, path);
-    for (char *slash = strchr(full + strlen(root) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        mkdir(full, 0755);
-        *slash = '/';
-    }
-    if (!text) {
-        assert_int_equal(mkdir(full, 0755), 0);
-        return;
-    }
-    FILE *f = fopen(full, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
 
 static int set_up(void **state)
 {
@@ -56,11 +36,11 @@ static void plant_zone(const char *zone, const char *name, const char *energy)
 {
     char path[128];
     snprintf(path, sizeof path, "/sys/class/powercap/%s/name", zone);
-    plant(path, name);
+    plant(root, path, name);
     snprintf(path, sizeof path, "/sys/class/powercap/%s/max_energy_range_uj", zone);
-    plant(path, "262143000000\n");
+    plant(root, path, "262143000000\n");
     snprintf(path, sizeof path, "/sys/class/powercap/%s/energy_uj", zone);
-    plant(path, energy);
+    plant(root, path, energy);
 }
 
 static void test_packages_and_dram(void **state)
@@ -92,19 +72,19 @@ static void test_sockets_of_hwmon(void **state)
 {
     (void)state;
     struct energy e;
-    plant("/sys/class/hwmon/hwmon0/name", "nvme\n");
-    plant("/sys/class/hwmon/hwmon0/power1_average", "9000000\n");
-    plant("/sys/class/hwmon/hwmon1/name", "amd_energy\n");
-    plant("/sys/class/hwmon/hwmon1/energy1_label", "Ecore000\n");
-    plant("/sys/class/hwmon/hwmon1/energy1_input", "1000000\n");
-    plant("/sys/class/hwmon/hwmon1/energy2_label", "Esocket0\n");
-    plant("/sys/class/hwmon/hwmon1/energy2_input", "5000000\n");
+    plant(root, "/sys/class/hwmon/hwmon0/name", "nvme\n");
+    plant(root, "/sys/class/hwmon/hwmon0/power1_average", "9000000\n");
+    plant(root, "/sys/class/hwmon/hwmon1/name", "amd_energy\n");
+    plant(root, "/sys/class/hwmon/hwmon1/energy1_label", "Ecore000\n");
+    plant(root, "/sys/class/hwmon/hwmon1/energy1_input", "1000000\n");
+    plant(root, "/sys/class/hwmon/hwmon1/energy2_label", "Esocket0\n");
+    plant(root, "/sys/class/hwmon/hwmon1/energy2_input", "5000000\n");
     energy_open(&e, root, 0);
     assert_int_equal(e.n, 1);
-    plant("/sys/class/hwmon/hwmon1/energy2_input", "8500000\n");
+    plant(root, "/sys/class/hwmon/hwmon1/energy2_input", "8500000\n");
     energy_sample(&e, 1);
     near(e.joules, 3.5);
-    plant("/sys/class/hwmon/hwmon1/energy2_input", "100\n"); /* set back, without a range */
+    plant(root, "/sys/class/hwmon/hwmon1/energy2_input", "100\n"); /* set back, without a range */
     energy_sample(&e, 2);
     near(e.joules, 3.5);
 }
@@ -113,11 +93,11 @@ static void test_a_power_meter_over_time(void **state)
 {
     (void)state;
     struct energy e;
-    plant("/sys/class/hwmon/hwmon0/name", "power_meter\n");
-    plant("/sys/class/hwmon/hwmon0/power1_average", "40000000\n");
+    plant(root, "/sys/class/hwmon/hwmon0/name", "power_meter\n");
+    plant(root, "/sys/class/hwmon/hwmon0/power1_average", "40000000\n");
     energy_open(&e, root, 10);
     assert_int_equal(e.n, 1);
-    plant("/sys/class/hwmon/hwmon0/power1_average", "60000000\n");
+    plant(root, "/sys/class/hwmon/hwmon0/power1_average", "60000000\n");
     energy_sample(&e, 12); /* 2 s of 50 W */
     near(e.joules, 100);
 }
@@ -131,8 +111,7 @@ static void test_what_is_not_there_or_not_for_us(void **state)
     assert_non_null(strstr(e.why, "shows no counters"));
     energy_sample(&e, 1);
     near(e.joules, 0);
-    plant("/sys/class/powercap/intel-rapl:0/name", "package-0\n");
-    plant("/sys/class/powercap/intel-rapl:0/energy_uj", NULL);
+    plant_package(root, NULL);
     energy_open(&e, root, 0);
     assert_int_equal(e.n, 0);
     assert_non_null(strstr(e.why, "only root may read the counters"));

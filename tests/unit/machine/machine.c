@@ -4,6 +4,7 @@
 #include "machine/machine.h"
 #include "base/error.h"
 #include "base/topology.h"
+#include "planted.h"
 #include "temporary.h"
 
 #include <math.h>
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -81,22 +81,6 @@ static void test_rows_and_threads(void **state)
     machine_close(NULL);
 }
 
-/* root/PATH holds text. */
-static void put(const char *root, const char *path, const char *text)
-{
-    char full[512];
-    snprintf(full, sizeof full, "%s%s", root, path);
-    for (char *slash = full + strlen(root); (slash = strchr(slash + 1, '/'));) {
-        *slash = 0;
-        mkdir(full, 0700);
-        *slash = '/';
-    }
-    FILE *f = fopen(full, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-}
-
 /* Of a machine whose CPUs, those of this process, share a cache of so many KiB and have so many KiB of memory left. */
 static size_t read_of(const char *root, const char *cache, const char *memory)
 {
@@ -107,10 +91,10 @@ static size_t read_of(const char *root, const char *cache, const char *memory)
     for (int i = 0; i < TOPOLOGY_CPUS; i++)
         for (int k = 0; k < 3 && topology_has(&here, i); k++) {
             snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/cache/index3/%s", i, of[k]);
-            put(root, path, k == 0 ? "3" : k == 1 ? cache : "0-4095");
+            plant(root, path, k == 0 ? "3" : k == 1 ? cache : "0-4095");
         }
     snprintf(text, sizeof text, "MemAvailable: %s kB\n", memory);
-    put(root, "/proc/meminfo", text);
+    plant(root, "/proc/meminfo", text);
     return machine_read_bytes(root);
 }
 
@@ -126,6 +110,15 @@ static void test_more_is_read_than_caches_hold(void **state)
     assert_int_equal(read_of(root, "1179648K", "67108864"), 1024 * mib);
     assert_int_equal(read_of(root, "131072K", "1048576"), 384 * mib); /* of 1 GiB 256 MiB are kept, and half is taken */
     assert_int_equal(read_of(root, "131072K", "524288"), 256 * mib);
+    static const struct {
+        int n_threads;
+        size_t mib;
+    } of[] = {{1, 256}, {2, 256}, {32, 256}, {33, 264}, {64, 512}, {256, 2048}}; /* 8 MiB a thread at least */
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        assert_int_equal(machine_bytes(root, of[i].n_threads), of[i].mib * mib);
+    read_of(root, "131072K", "67108864");
+    assert_int_equal(machine_bytes(root, 64), 512 * mib);
+    assert_int_equal(machine_bytes(root, 65), 520 * mib);
     snprintf(command, sizeof command, "rm -rf '%s'", root);
     assert_int_equal(system(command), 0);
 }

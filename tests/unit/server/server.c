@@ -1,8 +1,11 @@
 /* links: server toolbox mcp library engine text model store op machine kernel format base */
-/* The life of servers: two in a process answer beside each other and end one by one; one that is stopped while its model loads ends. */
+/* The life of servers: two in a process answer beside each other and end one by one; one that is stopped while its model loads ends. What
+ * /metrics tells of energy. */
 #include "server/server.h"
 
+#include "planted.h"
 #include "server_client.h"
+#include "temporary.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -22,6 +25,8 @@ struct instance {
     int stops_at_once; /* as soon as it listens */
     int rc;
 };
+
+static char root[TEMPORARY_PATH]; /* of planted counters, or "" */
 
 static void keep_sampling(void *arg, struct stoker_sampling *s) { (void)arg, (void)s; }
 
@@ -59,7 +64,8 @@ static void begin(struct instance *i, const char *model, uint64_t memory, int st
                                      .think = -1,
                                      .close_at_limit = -1};
     /* rings of one reader after the other, at the same address, look like a race to ThreadSanitizer */
-    i->opt.engine = (struct stoker_options){.memory = memory, .n_ctx = 512, .n_threads = 1, .reader = "threads"};
+    i->opt.engine = (struct stoker_options){
+        .memory = memory, .n_ctx = 512, .n_threads = 1, .reader = "threads", .root = root};
     assert_int_equal(server_stopper_open(&i->stopper, &err), 0);
     assert_int_equal(pthread_create(&i->thread, NULL, run, i), 0);
 }
@@ -133,9 +139,80 @@ static void without_a_model(void **state)
     assert_int_equal(i.port, 0); /* nobody is told where a server listens whose plan does not fit */
 }
 
+/* ---- energy ----------------------------------------------------------------------------------------------------------------- */
+
+/* 1: the server's /metrics hold text; none NULL or text that they do not hold. */
+static int metrics_hold(const struct instance *i, const char *text, const char *none)
+{
+    struct client c = {atomic_load(&i->port), -1};
+    struct reply r = {0};
+    int hold = client_ask(&c, "GET", "/metrics", "", 0, &r, NULL, NULL) == 0 && r.status == 200 &&
+               strstr(r.body, text) && !(none && strstr(r.body, none));
+    client_close(&c);
+    reply_free(&r);
+    return hold;
+}
+
+/* A counter is not read again within ENERGY_LEAST. */
+static int metrics_come_to_hold(const struct instance *i, const char *text)
+{
+    double began = clock_seconds();
+    while (!metrics_hold(i, text, NULL))
+        if (clock_seconds() - began > 20)
+            return 0;
+    return 1;
+}
+
+static void begin_with(struct instance *i, const char *energy)
+{
+    assert_int_equal(temporary_folder(root, "server"), 0);
+    plant_package(root, energy);
+    begin(i, MODEL, STOKER_MEMORY_MIN, 0);
+    wait_for_port(i);
+    struct server_process where = {.port = atomic_load(&i->port)};
+    assert_int_equal(server_ready(&where, 60), 0);
+}
+
+static void end_with(struct instance *i)
+{
+    char command[TEMPORARY_PATH + 16];
+    server_stop(&i->stopper);
+    assert_int_equal(end(i), 0);
+    snprintf(command, sizeof command, "rm -rf '%s'", root);
+    assert_int_equal(system(command), 0);
+    root[0] = 0;
+}
+
+static void energy_that_is_counted(void **state)
+{
+    (void)state;
+    static struct instance i;
+    begin_with(&i, "5000000\n");
+    assert_true(
+        metrics_hold(&i, "\n# TYPE stoker_energy_joules_total counter\nstoker_energy_joules_total 0.000\n", NULL));
+    plant_package(root, "17500000\n");
+    assert_true(metrics_come_to_hold(&i, "\nstoker_energy_joules_total 12.500\n"));
+    plant_package(root, "18000000\n");
+    assert_true(metrics_come_to_hold(&i, "\nstoker_energy_joules_total 13.000\n"));
+    end_with(&i);
+}
+
+static void energy_that_nobody_may_read(void **state)
+{
+    (void)state;
+    static struct instance i;
+    begin_with(&i, NULL);
+    assert_true(metrics_hold(&i,
+                             "\n# stoker_energy_joules_total: energy is not counted, since only root may read the "
+                             "counters: they could betray what other programs compute (CVE-2020-8694).\n",
+                             "\nstoker_energy_joules_total"));
+    end_with(&i);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(two_beside_each_other), cmocka_unit_test(stopped_while_loading),
-                                       cmocka_unit_test(without_a_model)};
+                                       cmocka_unit_test(without_a_model), cmocka_unit_test(energy_that_is_counted),
+                                       cmocka_unit_test(energy_that_nobody_may_read)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,18 +5,15 @@
 #include "base/log.h"
 #include "fake_model.h"
 #include "fault_reader.h"
+#include "forbid_io_uring.h"
 #include "reader_bench.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -351,23 +348,10 @@ static void the_page_cache_stays_empty(void **state)
     remove_files(&b);
 }
 
-/* From here on in this process io_uring does not exist. */
-static int forbid_io_uring(void)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof code / sizeof *code, code};
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-}
-
 /* 0: all as it should be; else which step was not. */
 static int without_io_uring(struct bench *b)
 {
-    if (forbid_io_uring() != 0)
+    if (forbid_io_uring(EPERM) != 0)
         return 99;
     if (open_reader(b, &(struct reader_options){.backend = READER_URING}) == 0)
         return 1;
@@ -387,7 +371,7 @@ static int without_io_uring(struct bench *b)
 static void *read_where_forbidden(void *arg)
 {
     struct bench *b = arg;
-    if (forbid_io_uring() != 0)
+    if (forbid_io_uring(EPERM) != 0)
         return "99";
     struct read_request *q = ask(b, 0, 0, 1000, 2000000);
     reader_submit(b->reader, &b->list, &q, 1);
