@@ -668,6 +668,9 @@ mutate nextn-left-waiting "$(nextn waiting)" src/engine/step/nextn.c 's|^    add
 mutate nextn-rows-lost "$(nextn waiting)" src/engine/step/nextn.c 's|^        keep_from(x, x->n - 1, n_embd);|        keep_from(x, x->at - 1, n_embd);|'
 mutate drafter-not-taken-back "$(drafts drafter mamba2)" src/engine/step/follow.c 's|^            memcpy(seq->state, kept_of(s, j), seq->state_bytes);|            (void)0;|'
 mutate drafter-of-others "$(drafts drafter qwen3moe)" src/engine/step/follow.c 's| && f->id\[to\] == j->history\[to\]||'
+mutate drafter-behind-prompts "drafts -t drafter $ember" src/engine/step/schedule.c 's|^    follow_prompts(s, &p);|    (void)follow_prompts;|'
+mutate drafter-in-one-piece "drafts -t drafter $ember" src/engine/step/follow.c 's|PIECE ? PIECE : piece;|PIECE ? PIECE : 9999;|'
+mutate drafter-never-rests "drafts -t drafter $ember" src/engine/draft/price.c 's|if (p->all)|if (!p->coin)|'
 mutate drafter-any-vocabulary "drafts -t drafter $ember" src/engine/embed/drafter.c 's|if (!same_token(x, y))|if (0 \&\& !same_token(x, y))|'
 mutate drafts-over-events "drafts -t events $ember" src/engine/step/propose.c 's|answer < events - 2 ? answer : events - 2|answer + 0 * events|'
 

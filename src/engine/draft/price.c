@@ -298,6 +298,18 @@ static void by_chance(struct price *p, struct offer *offer, int n_offer, int mos
     }
 }
 
+static void take_all(struct offer *offer, int n_offer, int most)
+{
+    for (int i = 0; i < n_offer; i++) {
+        offer[i].by_layer = offer[i].n_layer > 0;
+        offer[i].n = offer[i].by_layer ? offer[i].n_layer : offer[i].n;
+        offer[i].n = offer[i].n < most ? offer[i].n : most;
+        most -= offer[i].n;
+    }
+}
+
+int price_affords(const struct price *p) { return p->coin || p->all || p->credit >= -debt / 2 * p->plain; }
+
 void price_choose(struct price *p, uint64_t set, int decoding, struct offer *offer, int n_offer, int most)
 {
     if (set != p->set) { /* others, elsewhere in their texts: their steps take other times */
@@ -306,6 +318,10 @@ void price_choose(struct price *p, uint64_t set, int decoding, struct offer *off
     }
     if (p->coin) {
         by_chance(p, offer, n_offer, most);
+        return;
+    }
+    if (p->all) {
+        take_all(offer, n_offer, most);
         return;
     }
     struct offer first[MOST_OFFERS];

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/admission.h"
+#include "engine/step/follow.h"
 #include "engine/step/masks.h"
 #include "engine/step/nextn.h"
 #include "engine/step/propose.h"
@@ -203,7 +204,7 @@ static int add_drafts(struct stoker *s, struct step *p, int decoding)
     if (plan->priced && !prompts)
         propose_priced(s, p, all);
     else
-        propose_by_model(s, p, left);
+        propose_by_layer(s, p, left);
     for (int i = 0; i < p->n; i++) {
         propose_by_coin(s, p->share[i].job, p->share[i].drafts);
         p->share[i].rows += p->share[i].drafts;
@@ -519,7 +520,7 @@ static void count_step(struct stoker *s, struct step *p, double begin, uint64_t 
     p->took.seconds = seconds;
     for (int i = 0; i < p->n; i++)
         steered += p->share[i].job->steer ? (uint64_t)p->share[i].rows : 0;
-    double rate = b->n_rows / (seconds > 1e-9 ? seconds : 1e-9);
+    double all = seconds + p->took.drafting, rate = b->n_rows / (all > 1e-9 ? all : 1e-9);
     if (b->n_prompt >= FEWEST_ROWS / 2)
         s->rows_per_second = s->rows_per_second > 0 ? (s->rows_per_second + rate) / 2 : rate;
     pthread_mutex_lock(&s->lock);
@@ -561,6 +562,7 @@ static void step(struct stoker *s)
     p.batch.row_error = &row_error;
     p.batch.on_row = on_row;
     p.batch.on_row_arg = &p;
+    follow_prompts(s, &p);
     double begin = clock_seconds();
     uint64_t joins_before = joins(s);
     want_rows(s, &p);
