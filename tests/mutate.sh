@@ -671,6 +671,7 @@ mutate drafter-of-others "$(drafts drafter qwen3moe)" src/engine/step/follow.c '
 mutate drafter-behind-prompts "drafts -t drafter $ember" src/engine/step/schedule.c 's|^    follow_prompts(s, &p);|    (void)follow_prompts;|'
 mutate drafter-in-one-piece "drafts -t drafter $ember" src/engine/step/follow.c 's|PIECE ? PIECE : piece;|PIECE ? PIECE : 9999;|'
 mutate drafter-never-rests "drafts -t drafter $ember" src/engine/draft/price.c 's|if (p->all)|if (!p->coin)|'
+mutate drafter-ends-in-silence "$(drafts drafter gpt-oss)" src/engine/embed/beside.c 's|if (own < asked)|if (own > asked)|'
 mutate drafter-any-vocabulary "drafts -t drafter $ember" src/engine/embed/drafter.c 's|if (!same_token(x, y))|if (0 \&\& !same_token(x, y))|'
 mutate drafts-over-events "drafts -t events $ember" src/engine/step/propose.c 's|answer < events - 2 ? answer : events - 2|answer + 0 * events|'
 
