@@ -379,6 +379,38 @@ static void costs(const struct subject *m)
     verdict(m, "priced", ok && n > 0, detail);
 }
 
+static int n_asked;
+
+static int slow_source(void *arg, const stoker_token *history, size_t n, int most, stoker_token *out)
+{
+    (void)arg, (void)history, (void)n, (void)most, (void)out;
+    n_asked++;
+    nanosleep(&(struct timespec){0, 5000000}, NULL);
+    return 0;
+}
+
+/* A source that takes longer than a step, and says nothing: it is asked as often as the time it takes is a hundredth of all. */
+static void asks_seldom(const struct subject *m)
+{
+    enum { LONG = 150 };
+    static const stoker_token script[LONG];
+    struct stoker_options o = options(9);
+    struct stoker_request r = request(&prompts[0], 0);
+    struct stoker_event end;
+    struct stoker_error err = {0};
+    char detail[60];
+    o.draft = "auto";
+    r.draft = slow_source;
+    r.script = script;
+    r.max_tokens = LONG;
+    struct stoker *s = engine(m->path, &o);
+    n_asked = 0;
+    int ok = s && stoker_generate(s, &r, NULL, NULL, &end, &err) == 0;
+    stoker_close(s);
+    snprintf(detail, sizeof detail, "asked %d times in %d steps", n_asked, LONG);
+    verdict(m, "priced", ok && n_asked > 0 && n_asked < LONG / 2, ok ? detail : err.text);
+}
+
 static void streamed(const struct subject *m)
 {
     struct stoker_plan plan;
@@ -1230,6 +1262,8 @@ static void run_model(const char *path)
     if (wanted("priced")) {
         priced(&m);
         costs(&m);
+        if (embedded)
+            asks_seldom(&m);
     }
     if (wanted("streamed"))
         streamed(&m);

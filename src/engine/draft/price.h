@@ -75,7 +75,8 @@ struct step_cost {
     double expert_seconds;  /* computing them */
     double experts, misses; /* distinct ones of each layer, and those of them that were read */
     double drafting; /* beside it: seconds of the layer or the other model, which follows the texts and drafts ... */
-    int n_pass;      /* ... in so many passes that made drafts */
+    int n_pass;      /* ... in so many passes that made drafts; */
+    double asking;   /* and before it, of what texts repeat and constraints force */
 };
 
 void price_init(struct price *p);
@@ -86,6 +87,9 @@ void acceptance_learn(struct acceptance *a, struct price *p, enum draft_kind kin
 
 /* Before each step of `decoding` sequences without prompts, `set` of them: how many drafts of each offer are worth it, at most `most`. */
 void price_choose(struct price *p, uint64_t set, int decoding, struct offer *offer, int n_offer, int most);
+
+/* 1: more time was lost than may be: nothing is drafted, and nobody need be asked. */
+int price_rests(const struct price *p);
 
 /* 1: what was gained pays for bringing a source up to a text that it has not followed. */
 int price_affords(const struct price *p);

@@ -116,10 +116,10 @@ void propose_by_coin(const struct stoker *s, struct job *j, int n)
     }
 }
 
-void propose_learn(const struct stoker *s, struct job *j)
+void propose_learn(const struct stoker *s, struct job *j, int rows)
 {
     if (s->session->plan.ngrams && !j->draft.source)
-        ngram_learn(ngram_of(s, j), j->history, j->n_done);
+        ngram_learn(ngram_of(s, j), j->history, j->n_done, NGRAM_STEP * rows);
 }
 
 /* Of all who decode: any number that differs when they do. */

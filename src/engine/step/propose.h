@@ -24,7 +24,7 @@ void propose_by_coin(const struct stoker *s, struct job *j, int n);
  * worth it, at most `most`. */
 void propose_priced(struct stoker *s, struct step *p, int most);
 
-/* So many of the job's tokens are computed: sources that learn from a text may know them. */
-void propose_learn(const struct stoker *s, struct job *j);
+/* So many more rows of the job's prompt are computed: sources that learn from a text may know them, and a part of a known prefix. */
+void propose_learn(const struct stoker *s, struct job *j, int rows);
 
 #endif

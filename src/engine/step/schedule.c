@@ -192,7 +192,9 @@ static int add_drafts(struct stoker *s, struct step *p, int decoding)
 {
     const struct plan *plan = &s->session->plan;
     int prompts = decoding < p->n, free_rows = plan->n_chunk - decoding - prompts, sum = 0;
-    int all = plan->n_draft < free_rows ? plan->n_draft : free_rows, left = plan->priced && prompts ? 0 : all;
+    int all = plan->n_draft < free_rows ? plan->n_draft : free_rows,
+        left = plan->priced && (prompts || price_rests(&s->price)) ? 0 : all;
+    double begin = plan->n_draft ? clock_seconds() : 0;
     for (int i = 0; i < p->n && left > 0; i++) {
         struct share *e = &p->share[i];
         if (e->job->state != JOB_DECODE)
@@ -201,6 +203,7 @@ static int add_drafts(struct stoker *s, struct step *p, int decoding)
         left -= plan->priced ? 0 : e->drafts;
         decoding--;
     }
+    p->took.asking = plan->n_draft ? clock_seconds() - begin : 0;
     if (plan->priced && !prompts)
         propose_priced(s, p, all);
     else
@@ -437,9 +440,9 @@ static void advance(struct stoker *s, struct job *j, int rows)
 {
     j->n_done += (size_t)rows;
     remember(s, j);
-    propose_learn(s, j);
     if (j->state == JOB_DECODE)
         return;
+    propose_learn(s, j, rows);
     if (may_tell_progress(j))
         send_progress(j);
     if (j->n_done < j->n_history)
