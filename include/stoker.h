@@ -969,6 +969,12 @@ struct stoker_plan {
     int slots[STOKER_CLASSES], experts[STOKER_CLASSES];                /* experts that memory holds; experts in all */
     uint64_t slot_bytes[STOKER_CLASSES], expert_bytes[STOKER_CLASSES]; /* of one slot; of one expert in the file */
     uint64_t expert_bytes_total, expert_bytes_per_token; /* of all experts; of those that one token uses */
+    /* Of all this, the layer of the model that predicts further tokens, which is loaded where it drafts (zeroed: it is not): bytes of its
+     * weights; its experts, and their bytes in the file; of its keys and values a position. */
+    struct {
+        uint64_t weight_bytes, expert_bytes, kv_bytes_per_token;
+        int n_expert;
+    } draft_layer;
     /* 1: the plan gave this up to fit (docs/spec/memory.md 4). cut_cache: the slots hold fewer than two tokens' experts */
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
     int cut_encoders;              /* further models (embed, rerank, draft) take the shortest texts that they may */
