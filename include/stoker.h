@@ -146,8 +146,8 @@ struct stoker_options {
     /* What requests without drafts of their own draft: "off" (default), or "ngram": what their constraints force, else what their texts
      * repeat; "mtp": of these what is likely, else what a layer of the model predicts, which is loaded for it (a model without one drafts
      * as with "ngram"); "auto": of all of these, and of requests' own drafts, as many as are worth their time. With them n_draft 0 is 8. */
-    /* Or the path of a smaller model of the same vocabulary, with a "/" in it or ".gguf" at its end: of what "ngram" drafts what is likely,
-     * else what that model would choose. It is in the same memory (part "draft" of the plan) and on the same threads. */
+    /* Or the path of a smaller model of the same vocabulary, with a "/" in it or ".gguf" at its end: as "auto", and what that model would
+     * choose. It is in the same memory (part "draft" of the plan) and on the same threads. */
     const char *draft;
     uint64_t
         capture_memory; /* bytes for recorded rows on their way to files, of all requests; 0: nothing can be recorded */
@@ -969,6 +969,12 @@ struct stoker_plan {
     int slots[STOKER_CLASSES], experts[STOKER_CLASSES];                /* experts that memory holds; experts in all */
     uint64_t slot_bytes[STOKER_CLASSES], expert_bytes[STOKER_CLASSES]; /* of one slot; of one expert in the file */
     uint64_t expert_bytes_total, expert_bytes_per_token; /* of all experts; of those that one token uses */
+    /* Of all this, the layer of the model that predicts further tokens, which is loaded where it drafts (zeroed: it is not): bytes of its
+     * weights; its experts, and their bytes in the file; of its keys and values a position. */
+    struct {
+        uint64_t weight_bytes, expert_bytes, kv_bytes_per_token;
+        int n_expert;
+    } draft_layer;
     /* 1: the plan gave this up to fit (docs/spec/memory.md 4). cut_cache: the slots hold fewer than two tokens' experts */
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
     int cut_encoders;              /* further models (embed, rerank, draft) take the shortest texts that they may */

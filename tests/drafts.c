@@ -20,13 +20,15 @@
  *     forced     answers of a pattern and of a schema, where the model has a tokenizer
  *     certain    what a schema and a pattern force, by --draft ngram
  *     drafter    a second model that drafts: the model itself, of whose drafts all hold where the likeliest tokens are taken, and one with
- *                other weights, of whose some do; alone, several at once, with the smallest memory, with preemption, given up, continued
+ *                other weights, of whose some do; alone, several at once, with the smallest memory, with preemption, given up, continued;
+ *                behind prompts that are long or known, and resting where its drafts are refused
  *     events     a caller that reads late: drafts wait as tokens do
  *
  *     law        requests by chance: prompts, sampling, constraints, sources (of them --draft mtp, where the model has a layer for it), one
  *                to four at once, budgets, preemption; 6, --whole: 200
  *
  * A line a test and model. Needs no data from outside the repository. */
+#include "base/log.h"
 #include "base/rng.h"
 #include "engine/engine.h"
 #include "expected.h"
@@ -51,7 +53,8 @@ enum source { RIGHT, WRONG, TURNS, CHANCE, SOURCES };
 static const char *const source_name[] = {"right", "wrong", "by turns", "by chance"};
 
 static int passed, failed;
-static const char *only; /* -t */
+static char warning[480]; /* the last one of a second model */
+static const char *only;  /* -t */
 enum { LAWS = 6, LAWS_WHOLE = 200 };
 static int laws = LAWS;
 
@@ -79,6 +82,12 @@ static void verdict(const struct subject *m, const char *test, int ok, const cha
     printf("%s %-9s %-22s %s\n", ok ? "ok  " : "FAIL", test, m->name, detail);
     fflush(stdout);
     *(ok ? &passed : &failed) += 1;
+}
+
+static void on_log(enum log_level level, const char *line)
+{
+    if (level == LOG_WARN && strncmp(line, "--draft ", 8) == 0)
+        snprintf(warning, sizeof warning, "%s", line);
 }
 
 static int wanted(const char *test) { return !only || strcmp(only, test) == 0; }
@@ -368,6 +377,38 @@ static void costs(const struct subject *m)
     stoker_close(s);
     snprintf(detail, sizeof detail, "%d steps with wrong drafts", n);
     verdict(m, "priced", ok && n > 0, detail);
+}
+
+static int n_asked;
+
+static int slow_source(void *arg, const stoker_token *history, size_t n, int most, stoker_token *out)
+{
+    (void)arg, (void)history, (void)n, (void)most, (void)out;
+    n_asked++;
+    nanosleep(&(struct timespec){0, 5000000}, NULL);
+    return 0;
+}
+
+/* A source that takes longer than a step, and says nothing: it is asked as often as the time it takes is a hundredth of all. */
+static void asks_seldom(const struct subject *m)
+{
+    enum { LONG = 150 };
+    static const stoker_token script[LONG];
+    struct stoker_options o = options(9);
+    struct stoker_request r = request(&prompts[0], 0);
+    struct stoker_event end;
+    struct stoker_error err = {0};
+    char detail[60];
+    o.draft = "auto";
+    r.draft = slow_source;
+    r.script = script;
+    r.max_tokens = LONG;
+    struct stoker *s = engine(m->path, &o);
+    n_asked = 0;
+    int ok = s && stoker_generate(s, &r, NULL, NULL, &end, &err) == 0;
+    stoker_close(s);
+    snprintf(detail, sizeof detail, "asked %d times in %d steps", n_asked, LONG);
+    verdict(m, "priced", ok && n_asked > 0 && n_asked < LONG / 2, ok ? detail : err.text);
 }
 
 static void streamed(const struct subject *m)
@@ -781,6 +822,15 @@ static struct stoker_options drafter_options(const char *path)
     return o;
 }
 
+/* An engine that takes all drafts of a second model, whatever they cost: here that is as large as the first. */
+static struct stoker *drafted_by(const struct subject *m, const struct stoker_options *o)
+{
+    struct stoker *s = engine(m->path, o);
+    if (s)
+        s->price.all = 1;
+    return s;
+}
+
 /* Do five tokens stand in it twice? Then what its text repeats is drafted, too. */
 static int repeats(const struct prompt *p, const struct answer *a)
 {
@@ -819,29 +869,30 @@ static int is_likeliest(const struct answer *a, int i) { return a->likely[i][0] 
 
 static int less(int a, int b) { return a < b ? a : b; }
 
-/* Of answers by chance as many are drafted, and hold, as by the definition: what it has of refused ones leaves no trace. */
+/* Of answers by chance as many are drafted, and hold, as by the definition: what it has of refused ones leaves no trace, and a prompt is
+ * followed in its own steps, so that the second token is drafted. */
 static int as_defined(struct stoker *s, int n_draft)
 {
-    static const int which[] = {0, 1, 3}; /* prompts that it computes in one step */
     int ok = s != NULL;
-    for (int i = 0; i < 6 && ok; i++) {
-        struct stoker_request r = request(&prompts[which[i % 3]], 0);
+    for (int i = 0; i < 2 * WAYS && ok; i++) {
+        struct stoker_request r = request(&prompts[i % WAYS], 0);
         struct answer a;
         size_t drafted = 0, held = 0;
         r.no_cache = 1;
-        r.sampling.temperature = i < 3 ? 1 : 0.5;
+        r.sampling.temperature = i < WAYS ? 1 : 0.5;
+        if (i % WAYS == 2)
+            r.max_tokens = 9; /* up to a page's end, beyond which drafts take no page from what is known */
         ok = ask(s, &r, &a) == 0;
-        for (int n = 1, reach = 4; n < a.n && ok;) {
-            int k = less(less(reach, n_draft), a.n - n - 1), right = 0;
+        for (int n = 1; n < a.n && ok;) {
+            int k = less(n_draft, a.n - n - 1), right = 0;
             while (right < k && is_likeliest(&a, n + right))
                 right++;
             drafted += (size_t)k;
             held += (size_t)right;
-            reach = k ? right + 1 : reach;
             n += right + 1;
         }
-        ok = ok && ((a.end.u.end.n_drafted == drafted && a.end.u.end.n_accepted == held) ||
-                    repeats(&prompts[which[i % 3]], &a));
+        ok = ok &&
+             ((a.end.u.end.n_drafted == drafted && a.end.u.end.n_accepted == held) || repeats(&prompts[i % WAYS], &a));
         if (!ok)
             printf("     %zu of %zu drafts, by the definition %zu of %zu\n", a.end.u.end.n_accepted,
                    a.end.u.end.n_drafted, held, drafted);
@@ -863,6 +914,67 @@ static int given_up(struct stoker *s)
             stoker_cancel(s, id);
     ok = ok && ask(s, &r, &first) == 0 && ask(s, &r, &again) == 0;
     return ok && same(&first, &again);
+}
+
+/* Both contexts are told at the start where its own is shorter, and only there. */
+static int is_told(const struct stoker *s)
+{
+    char both[80];
+    int own = s->drafter->session->plan.n_ctx;
+    snprintf(both, sizeof both, "has a context of %d,", own);
+    int ok = own < N_CTX ? strstr(warning, both) && strstr(warning, " one of 420: ") : !*warning;
+    if (!ok)
+        printf("     contexts of 420 and %d: \"%s\"\n", own, warning);
+    return ok;
+}
+
+/* Texts that the first model finds in its cache, and the second one does not know any more: it comes up in pieces. */
+static int comes_up(const struct subject *m)
+{
+    enum { PIECE = 16 };
+    struct stoker_options o = drafter_options(m->path);
+    o.n_snapshots = 8;
+    o.cache_ram = 64 << 20;
+    *warning = 0;
+    struct stoker *s = drafted_by(m, &o);
+    int ok = s && is_told(s);
+    for (int i = 0; i < 4 && ok; i++) {
+        int way = i % 2 ? 3 : 2;
+        struct stoker_request r = request(&prompts[way], way);
+        struct answer a;
+        int ends = s->drafter->session->plan.n_ctx < N_CTX; /* behind its context it drafts nothing */
+        ok = ask(s, &r, &a) == 0 && same(&truths[way], &a) && (ends || a.end.u.end.n_drafted > 0);
+        if (!ok)
+            printf("     of %zu tokens %zu were known, %zu drafts\n", prompts[way].n, a.end.u.end.n_cached,
+                   a.end.u.end.n_drafted);
+    }
+    if (ok && s->drafter->longest > PIECE)
+        printf("     a token waited for %d rows of its text\n", s->drafter->longest);
+    ok = ok && s->drafter->longest <= PIECE;
+    stoker_close(s);
+    return ok;
+}
+
+/* An answer that it never expects: after some tries nothing is drafted. */
+static void drafter_rests(const struct subject *m)
+{
+    enum { LONG = 150, MOST = 60 };
+    stoker_token script[LONG];
+    struct stoker_options o = drafter_options(m->path);
+    struct stoker *s = engine(m->path, &o);
+    struct stoker_request r = request(&prompts[0], 0);
+    struct stoker_event end = {.kind = STOKER_FAILED};
+    struct stoker_error err = {0};
+    char detail[60];
+    for (int i = 0; i < LONG; i++)
+        script[i] = (stoker_token)(rng_u64(79, (uint64_t)i, 7, 7) % (uint64_t)m->n_vocab);
+    r.script = script;
+    r.max_tokens = LONG;
+    int ok = s && stoker_generate(s, &r, NULL, NULL, &end, &err) == 0;
+    size_t n = ok ? end.u.end.n_drafted : 0;
+    stoker_close(s);
+    snprintf(detail, sizeof detail, "%zu drafts of an answer it does not expect", n);
+    verdict(m, "drafter", ok && n > 0 && n < MOST, ok ? detail : err.text);
 }
 
 static int at_once(struct stoker *s, int n)
@@ -891,10 +1003,11 @@ static void drafter(const struct subject *m)
     turn = (turn + 1) % 3;
     for (int i = 0; i < 2 && ok; i++) {
         struct stoker_options o = drafter_options(path[i]);
-        struct stoker *s = engine(m->path, &o);
+        struct stoker *s = drafted_by(m, &o);
         ok = one_by_one(s, i == 0, &drafted[i], &accepted[i]) && (i || (as_defined(s, o.n_draft) && given_up(s)));
         stoker_close(s);
     }
+    ok = ok && comes_up(m);
     for (int i = 0; i < 3 && ok; i++) {
         if (laws < LAWS_WHOLE && i != turn) /* a model has one of the settings, --whole all of them */
             continue;
@@ -905,6 +1018,8 @@ static void drafter(const struct subject *m)
         o.memory = i == 1 ? STOKER_MEMORY_MIN : STOKER_MEMORY_MAX;
         o.n_pages = i == 2 && m->pages ? 2 : 0;
         struct stoker *s = engine(m->path, &o);
+        if (s)
+            s->price.coin = 77;
         ok = at_once(s, WAYS) && at_once(s, WAYS);
         if (s)
             stoker_stats_of(s, &stats);
@@ -1012,7 +1127,7 @@ static struct stoker *law_engine(const struct subject *m, int i)
     if (i < 2 && stoker_plan(&plan, m->path, &o, &err) == 0)
         o.memory = i ? plan.minimum : plan.minimum + (plan.whole - plan.minimum) / 2;
     struct stoker *s = engine(m->path, &o);
-    if (s && i == 1)
+    if (s && (i == 1 || i == 4))
         s->price.coin = 1;
     return s;
 }
@@ -1147,6 +1262,8 @@ static void run_model(const char *path)
     if (wanted("priced")) {
         priced(&m);
         costs(&m);
+        if (embedded)
+            asks_seldom(&m);
     }
     if (wanted("streamed"))
         streamed(&m);
@@ -1168,8 +1285,10 @@ static void run_model(const char *path)
         behind_forced(&m, embedded);
     if (wanted("drafter"))
         drafter(&m);
-    if (embedded && wanted("drafter"))
+    if (embedded && wanted("drafter")) {
+        drafter_rests(&m);
         other_vocabulary(&m);
+    }
     if (embedded && wanted("events"))
         events(&m);
     if (wanted("law"))
@@ -1180,6 +1299,7 @@ int main(int argc, char **argv)
 {
     glob_t found = {0};
     int named = 0;
+    log_to(on_log);
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "-t") == 0 && i + 1 < argc)
             only = argv[++i];

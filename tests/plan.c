@@ -8,6 +8,7 @@
  *     build/tests/plan --scores PATH BYTES the same: a prompt with all its scores, through the library
  *
  * Models are the embedded one, the goldens of expected_lawful(), and files of the right shape without data (sparse_model.h). */
+#include "engine/engine.h"
 #include "expected.h"
 #include "laws_run.h"
 #include "machine/memory.h"
@@ -685,6 +686,7 @@ static int draft_child(const char *path, uint64_t memory)
         return 1;
     }
     stoker_plan_of(s, &p);
+    s->price.all = 1; /* a drafter as large as the model is never worth it */
     for (int i = 0; i < PROMPT; i++)
         prompt[i] = (stoker_token)(i * 7919 % stoker_n_vocab(s));
     struct stoker_request q = {.prompt = prompt,

@@ -167,6 +167,12 @@ static void print_json(const struct stoker_plan *p, double rate, const char *mod
                                       p->expert_bytes_per_token
                                           ? share * (double)p->expert_bytes_total / (double)p->expert_bytes_per_token
                                           : 0.0));
+    if (p->draft_layer.weight_bytes)
+        json_object_set_new(o, "draft_layer",
+                            json_pack("{s:I, s:i, s:I, s:I}", "weights", (json_int_t)p->draft_layer.weight_bytes,
+                                      "experts", p->draft_layer.n_expert, "expert_bytes",
+                                      (json_int_t)p->draft_layer.expert_bytes, "kv_bytes_per_token",
+                                      (json_int_t)p->draft_layer.kv_bytes_per_token));
     if (p->n_ctx_short)
         json_object_set_new(o, "rope_factors", json_string(rope_factors_name(p)));
     double most = rate > 0 ? most_tokens(p, rate) : 0;
@@ -262,6 +268,17 @@ static const char *part_means(const char *name)
     return "";
 }
 
+/* It is among the parts above. */
+static void print_draft_layer(const struct stoker_plan *p)
+{
+    if (!p->draft_layer.weight_bytes)
+        return;
+    printf("layer that drafts: %s of weights, ", show_bytes(p->draft_layer.weight_bytes));
+    if (p->draft_layer.n_expert)
+        printf("%d experts of %s, ", p->draft_layer.n_expert, show_bytes(p->draft_layer.expert_bytes));
+    printf("%s of keys and values a token\n", show_bytes(p->draft_layer.kv_bytes_per_token));
+}
+
 static void print_text(const struct stoker_plan *p, double rate, int is_measured)
 {
     const uint64_t *sorted[STOKER_PLAN_PARTS];
@@ -286,7 +303,8 @@ static void print_text(const struct stoker_plan *p, double rate, int is_measured
                p->n_ctx_short);
     if (p->n_class) {
         double share = share_held(p), hit = p->hit_rate;
-        printf("experts: %d layers of %d, %d a token; %s in all, %s a token\n", p->n_moe_layer, p->n_expert,
+        printf("experts: %d layer%s of %d%s, %d a token; %s in all, %s a token\n", p->n_moe_layer,
+               p->n_moe_layer == 1 ? "" : "s", p->n_expert, p->draft_layer.n_expert ? " and that which drafts" : "",
                p->n_expert_used, show_bytes(p->expert_bytes_total), show_bytes(p->expert_bytes_per_token));
         for (int c = 0; c < p->n_class; c++)
             printf("  class %d: %d of %d experts of %s held\n", c + 1, p->slots[c], p->experts[c],
@@ -298,6 +316,7 @@ static void print_text(const struct stoker_plan *p, double rate, int is_measured
         if (cache_note(p, note, sizeof note))
             printf("  %s\n", note);
     }
+    print_draft_layer(p);
     print_kernels(p);
     printf("predicted: a prompt of %d tokens in %.1f s, %.1f tokens/s; answers %.1f tokens/s%s, with a drive of %.2f "
            "GB/s, memory of %.1f GB/s, %.2f Tops of products%s\n",

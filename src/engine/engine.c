@@ -105,9 +105,9 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->n_snapshots = o->n_snapshots;
     w->n_threads = o->n_threads;
     w->n_draft = o->n_draft;
-    w->priced = o->draft && strcmp(o->draft, "auto") == 0;
-    w->nextn = w->priced || (o->draft && strcmp(o->draft, "mtp") == 0);
     to->drafter = o->draft && is_path(o->draft) ? o->draft : NULL;
+    w->nextn = o->draft && (strcmp(o->draft, "auto") == 0 || strcmp(o->draft, "mtp") == 0);
+    w->priced = to->drafter || (o->draft && strcmp(o->draft, "auto") == 0);
     w->ngrams = w->nextn || to->drafter || (o->draft && strcmp(o->draft, "ngram") == 0);
     w->nextn = w->nextn && !o->importance; /* what is collected is the text's */
     if (w->ngrams && !w->n_draft)

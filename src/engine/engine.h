@@ -188,14 +188,16 @@ struct follower {
     int32_t *id; /* [n_ctx] tokens of which it has computed n rows: of a text, then of drafts for it */
     int n;
     int n_kept;    /* a copy of its recurrent state was taken behind so many of them; 0: there is none */
-    uint64_t text; /* the job that it drafted for last, when that had `asked` tokens: made [n_made] */
-    int asked, n_made;
+    uint64_t text; /* the job whose text it followed last: n_same of the ids are known to be its */
+    int n_same;
+    int asked, n_made; /* when that had `asked` tokens it drafted made [n_made] */
     int32_t made[STOKER_DRAFT_MOST];
 };
 
 struct drafter {
     struct session *session;
     struct follower *of; /* [session->plan.n_parallel]; sequences beyond that have none */
+    int longest;         /* most rows of texts before a step of answers */
 };
 
 /* Bytes beside its session. */

@@ -235,10 +235,11 @@ static int describe_experts(struct plan *p, const struct model *m, struct error 
     if (p->n_class < 0)
         return error_set(err, ERR_UNSUPPORTED, "%s: its layers have more than %d sizes of experts", m->file->file->path,
                          EXPERT_CLASSES);
-    for (int l = 0; l < model_layers(m); l++)
+    for (int l = 0; l < model_layers(m); l++) /* a token is not computed in the layer that predicts others */
         for (int i = 0; i < m->expert_layer[l].n_part; i++) {
+            int used = l < m->p.n_layer ? m->p.n_expert_used : 0;
             p->expert_bytes_total += m->expert_layer[l].part[i].bytes * (uint64_t)m->expert_layer[l].n_expert;
-            p->expert_bytes_per_token += m->expert_layer[l].part[i].bytes * (uint64_t)m->p.n_expert_used;
+            p->expert_bytes_per_token += m->expert_layer[l].part[i].bytes * (uint64_t)used;
         }
     return 0;
 }

@@ -53,6 +53,22 @@ const char *stoker_kernel_tier(const char *type)
     return tier < 0 ? NULL : cpu_tier_name((enum cpu_tier)tier);
 }
 
+static void report_draft_layer(const struct model *m, enum kv_type kv, struct stoker_plan *out)
+{
+    const struct expert_layer *experts = &m->expert_layer[m->p.n_layer];
+    if (!m->nextn.proj)
+        return;
+    out->draft_layer.weight_bytes = model_nextn_bytes(m);
+    for (int k = 0; k < KV_KINDS; k++) {
+        struct kv_shape shape = kv_shape_as(m->kv_layout[k].shape, kv);
+        int n = m->kv_layout[k].window.n ? 0 : m->kept[m->p.n_layer].n_kv[k];
+        out->draft_layer.kv_bytes_per_token += kv_page_bytes(&shape) * (uint64_t)n / KV_PAGE;
+    }
+    for (int i = 0; i < experts->n_part; i++)
+        out->draft_layer.expert_bytes += experts->part[i].bytes * (uint64_t)experts->n_expert;
+    out->draft_layer.n_expert = experts->n_part ? experts->n_expert : 0;
+}
+
 static void report_kept(const struct plan *p, const struct model *m, enum kv_type kv, struct stoker_plan *out)
 {
     struct plan_kept kept[LAYER_KEEPS_KINDS];
@@ -120,6 +136,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
     }
     report_types(s->file, tier, out);
     report_kept(p, m, kv, out);
+    report_draft_layer(m, kv, out);
     out->cut_embedding = !!(p->degraded & PLAN_CUT_EMBEDDING);
     out->cut_experts = !!(p->degraded & PLAN_CUT_EXPERTS);
     out->cut_chunk = !!(p->degraded & PLAN_CUT_CHUNK);

@@ -178,6 +178,14 @@ size_t model_weight_bytes(const struct model *m)
     return sum;
 }
 
+size_t model_nextn_bytes(const struct model *m)
+{
+    size_t sum = 0;
+    for (int i = m->nextn.proj ? m->nextn.first : m->n_weight; i < m->n_weight; i++)
+        sum += weight_bytes(&m->weight[i]);
+    return sum;
+}
+
 size_t model_derived_bytes(const struct model *m)
 {
     size_t sum = 0;

@@ -126,6 +126,7 @@ struct model {
     const struct weight *output_norm_bias, *output_bias; /* or NULL */
     struct nextn_weights { /* of the layer that predicts further tokens (arch/nextn.c); proj NULL: it is not bound */
         const struct weight *token_norm, *hidden_norm, *proj, *norm;
+        int first; /* of weight [n_weight], those from here on are its */
     } nextn;
     struct {
         int table; /* embeddings of each layer, a row of all a token; 0: none */
@@ -196,6 +197,7 @@ static inline enum kv_type model_kv(const struct model *m, enum kv_type asked) {
 size_t weight_bytes(const struct weight *w);
 size_t model_weight_bytes(const struct model *m);
 size_t model_derived_bytes(const struct model *m); /* of them those of weights with keys_of, which no file has */
+size_t model_nextn_bytes(const struct model *m);   /* and those of the layer that predicts further tokens */
 
 /* Read the weights into mem, which has model_weight_bytes() and belongs to the caller. bounce, progress: as weights_load().
  * -1 with the sentence: ERR_IO, ERR_MEMORY, or ERR_FORMAT for a table with a number out of range. */

@@ -54,6 +54,25 @@ cmp -s "$dir/out" "$dir/plan" && fail "a plan with a layer that drafts" "is that
 cp "$dir/out" "$dir/plan"
 run plan "$golden/glm4moe.gguf" --memory max --json --draft mtp --draft-max 32
 cmp -s "$dir/out" "$dir/plan" && fail "32 drafts by a layer" "are planned like 8" || pass
+# What of it is the layer's is told, once it is loaded; a token is not computed in it.
+for arch in glm4moe:1:6:22.5:52.6:45.0 qwen35moe:2:8:45.0:66.2:60.0; do
+    IFS=: read -r name layers experts cycle weights bank <<END
+$arch
+END
+    run plan "$golden/$name.gguf" --memory max --draft mtp
+    is "$name: experts, and those of the layer" 0 "^experts: $layers layers? of $experts and that which drafts, 3 a token; [0-9.]+ KiB in all, $cycle KiB a token$" ""
+    grep -q "class 1: $(((layers + 1) * experts)) of $(((layers + 1) * experts)) experts" "$dir/out" && pass || fail "$name: experts held" "$(grep class "$dir/out")"
+    grep -q "^layer that drafts: $weights KiB of weights, $experts experts of $bank KiB, 128 B of keys and values a token$" "$dir/out" && pass ||
+        fail "$name: the layer that drafts" "$(grep drafts "$dir/out")"
+    with=$(sed -n 's/^  weights *\([0-9.]*\) KiB.*/\1/p' "$dir/out")
+    run plan "$golden/$name.gguf" --memory max --draft ngram
+    is "$name: experts alone" 0 "^experts: $layers layers? of $experts, 3 a token; [0-9.]+ KiB in all, $cycle KiB a token$" ""
+    without=$(sed -n 's/^  weights *\([0-9.]*\) KiB.*/\1/p' "$dir/out")
+    grep -q "^layer that drafts" "$dir/out" && fail "$name without it" "$(grep drafts "$dir/out")" || pass
+    awk -v a="$with" -v b="$without" -v w="$weights" 'BEGIN { exit !(a - b > w - 0.2 && a - b < w + 0.2) }' && pass || fail "$name: its weights" "$with, $without without it"
+done
+run plan "$golden/qwen35moe.gguf" --memory max --json --draft auto
+is "for programs" 0 '"draft_layer":\{"weights":[1-9][0-9]+,"experts":8,"expert_bytes":61440,"kv_bytes_per_token":128\}' ""
 run run -p 'Spell cat.' --temp 0
 cat=$(cat "$dir/out")
 run run -p 'Spell cat.' --temp 0 --draft mtp

@@ -69,6 +69,9 @@ static void log_memory(const struct stoker_plan *p)
     add(&l, "memory %s planned%s", show_bytes(p->total), show_budget(p));
     if (all)
         add(&l, "%d of %d experts held, %s", held, all, show_bytes(part(p, "slots")));
+    if (p->draft_layer.weight_bytes)
+        add(&l, "of which the layer that drafts has %d, beside %s of weights", p->draft_layer.n_expert,
+            show_bytes(p->draft_layer.weight_bytes));
     add(&l, "keys, values and states %s", show_bytes(part(p, "kv") + part(p, "state")));
     add(&l, "known prefixes beside them %s", show_bytes(part(p, "prefix")));
     add(&l, "requests %s", show_bytes(part(p, "server")));

@@ -1,6 +1,13 @@
 /* See draft.h. */
 #include "engine/draft/draft.h"
 
+void draft_of_layer(struct draft *d)
+{
+    d->kind = DRAFT_LAYER;
+    d->guess = -1;
+    d->n_forced = d->predicted = 0;
+}
+
 int draft_propose(const struct draft *d, const stoker_token *history, size_t n, int most, int n_vocab,
                   stoker_token *out)
 {

@@ -23,13 +23,16 @@ struct draft {
     enum draft_kind kind; /* of the others */
     int32_t guess;        /* the first of those that were proposed, not yet computed; -1: none */
     int predicted;        /* 1: these are the prediction's */
-    int by_model; /* 1: the model's own layer, or another model, made them; reach: so many it makes next (0: it has made none) */
+    int by_layer;         /* 1: the model's own layer made them; reach: so many it makes next (0: it has made none) */
     int reach;
     struct forced forced;
     struct acceptance acceptance; /* begun 1: it is being learnt */
     int begun;
     uint64_t n_drafted, n_accepted, n_predicted, n_predicted_accepted; /* predicted: of these, the prediction's */
 };
+
+/* What is drafted in this step is the model's own layer's, or another model's, and nobody else's. */
+void draft_of_layer(struct draft *d);
 
 /* Asks the source. Ids that are not in [0, n_vocab) end what it says. */
 int draft_propose(const struct draft *d, const stoker_token *history, size_t n, int most, int n_vocab,

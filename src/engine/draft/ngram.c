@@ -4,10 +4,6 @@
 #include <string.h>
 
 enum { LENGTHS = 3, MOST_PLACES = 1 << 18, BEGINNING = 5, KEPT = 5 };
-enum {
-    CHUNK = 4096
-}; /* tokens of a text that are learnt at a time: more than a step computes, less than a prefix may have */
-enum { AT_ONCE = 64 }; /* tokens of a prediction that are learnt at a time: some 5 us */
 static const uint32_t predicted = UINT32_C(1) << 31;
 /* How many tokens must be alike, longest first, and how many are drafted behind so many: short matches are often by chance. */
 static const size_t length[LENGTHS] = {5, 3, 2};
@@ -31,7 +27,7 @@ void ngram_init(struct ngram *g, void *memory, int n_ctx)
 void ngram_begin(struct ngram *g, uint64_t text)
 {
     g->text = text;
-    g->n_known = 0;
+    g->n_oldest = g->n_known = 0;
     g->prediction = NULL;
     g->last.text = NULL;
 }
@@ -47,6 +43,20 @@ static uint32_t *place_of(const struct ngram *g, int i, const stoker_token *end)
     return g->next + (size_t)i * g->n_place + ((hash >> 32) & (g->n_place - 1));
 }
 
+/* What a place holds, of a text of n tokens and of its prediction. */
+static struct way way_to(const struct ngram *g, uint32_t place, const stoker_token *text, size_t n)
+{
+    int other = (place & predicted) != 0;
+    return (struct way){other ? g->prediction : text, place & ~predicted, other ? g->n_prediction : n};
+}
+
+/* Does it go on there after the same tokens as text [n] ends with, so many? */
+static int stands(const struct way *w, const stoker_token *text, size_t n, size_t same)
+{
+    return w->text && w->at >= same && w->at < w->n &&
+           memcmp(w->text + w->at - same, text + n - same, same * sizeof *text) == 0;
+}
+
 /* What follows the first `end` tokens of a text. */
 static void learn(struct ngram *g, const stoker_token *text, size_t end, uint32_t mark)
 {
@@ -55,10 +65,39 @@ static void learn(struct ngram *g, const stoker_token *text, size_t end, uint32_
             *place_of(g, i, text + end) = (uint32_t)end | mark;
 }
 
-void ngram_learn(struct ngram *g, const stoker_token *text, size_t n)
+/* Does a place hold what counts for more than the text's first `end` tokens: the prediction's, or newer, and not that of another text? */
+static int is_taken(const struct ngram *g, int i, const uint32_t *place, const stoker_token *text, size_t end)
 {
-    for (int i = 0; i < CHUNK && g->n_known + 1 < n; i++)
+    struct way w = way_to(g, *place, text, g->n_known + 1);
+    return (w.text != text || w.at > end) && w.text && w.at >= length[i] && w.at < w.n &&
+           place_of(g, i, w.text + w.at) == place;
+}
+
+/* What stood before all that is known. Returns how many tokens of `most` are left. */
+static int learn_older(struct ngram *g, const stoker_token *text, int most)
+{
+    for (; most > 0 && g->n_oldest > 0; most--, g->n_oldest--)
+        for (int i = 0; i < LENGTHS; i++) {
+            uint32_t *place = g->n_oldest >= length[i] ? place_of(g, i, text + g->n_oldest) : NULL;
+            if (place && !is_taken(g, i, place, text, g->n_oldest))
+                *place = (uint32_t)g->n_oldest;
+        }
+    return most;
+}
+
+/* What has come since; of a long text that is new, its end. */
+static int learn_newer(struct ngram *g, const stoker_token *text, size_t n, int most)
+{
+    if (g->n_known == 0 && n > (size_t)most + 1)
+        g->n_oldest = g->n_known = n - 1 - (size_t)most;
+    for (; most > 0 && g->n_known + 1 < n; most--)
         learn(g, text, ++g->n_known, 0);
+    return most;
+}
+
+void ngram_learn(struct ngram *g, const stoker_token *text, size_t n, int most)
+{
+    learn_older(g, text, learn_newer(g, text, n, most));
 }
 
 void ngram_predict(struct ngram *g, const stoker_token *prediction, size_t n, size_t from)
@@ -69,23 +108,21 @@ void ngram_predict(struct ngram *g, const stoker_token *prediction, size_t n, si
     g->n_learnt = 0;
 }
 
-static void learn_prediction(struct ngram *g)
+/* Returns how many tokens of `most` are left. */
+static int learn_prediction(struct ngram *g, int most)
 {
-    for (int i = 0; g->prediction && i < AT_ONCE && g->n_learnt + 1 < g->n_prediction; i++)
+    for (; g->prediction && most > 0 && g->n_learnt + 1 < g->n_prediction; most--)
         learn(g, g->prediction, ++g->n_learnt, predicted);
+    return most;
 }
 
 /* Where one went on after the text's last tokens of this length. 0: they are new. */
 static int follows(const struct ngram *g, int i, const stoker_token *text, size_t n, struct way *out)
 {
-    size_t same = length[i];
-    if (n <= same)
+    if (n <= length[i])
         return 0;
-    uint32_t place = *place_of(g, i, text + n);
-    int other = (place & predicted) != 0;
-    *out = (struct way){other ? g->prediction : text, place & ~predicted, other ? g->n_prediction : n};
-    return out->text && out->at >= same && out->at < out->n &&
-           memcmp(out->text + out->at - same, text + n - same, same * sizeof *text) == 0;
+    *out = way_to(g, *place_of(g, i, text + n), text, n);
+    return stands(out, text, n, length[i]);
 }
 
 /* The rest of the text has begun as the prediction does, and is too short to be looked up. */
@@ -103,8 +140,7 @@ static int goes_on(const struct ngram *g, const stoker_token *text, size_t n, st
     if (!g->last.text || n < KEPT)
         return 0;
     *out = (struct way){g->last.text, g->last.at + (n - g->last_n), g->last.text == text ? n : g->last.n};
-    return out->at >= KEPT && out->at < out->n &&
-           memcmp(out->text + out->at - KEPT, text + n - KEPT, KEPT * sizeof *text) == 0;
+    return stands(out, text, n, KEPT);
 }
 
 static int copy(const struct way *w, const stoker_token *text, size_t n, int most, stoker_token *out)
@@ -136,9 +172,9 @@ static int find(struct ngram *g, const stoker_token *text, size_t n, struct way 
 int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int n_guess, int most, stoker_token *out)
 {
     struct way w;
-    ngram_learn(g, text, n);
-    if (g->n_known + 1 >= n)
-        learn_prediction(g);
+    int left = learn_newer(g, text, n, NGRAM_STEP);
+    if (left > 0) /* all that is new is known */
+        learn_older(g, text, learn_prediction(g, left));
     n += (size_t)n_guess;
     int found = find(g, text, n, &w);
     g->last = w;

@@ -15,7 +15,8 @@ struct ngram {
     uint32_t n_place;
     uint64_t text; /* its number */
     int found; /* how many tokens were alike where the last drafts are from: 5, 3, 2; 0: the prediction's beginning */
-    size_t n_known; /* tokens of the text whose continuations are in the tables */
+    size_t n_oldest,
+        n_known; /* of the text's tokens, those whose continuations are in the tables: from the one up to the other */
     const stoker_token
         *prediction; /* [n_prediction] another text, which the rest of this one may be like; NULL: none is known */
     size_t n_prediction, from; /* from: of this text, where that rest begins */
@@ -33,16 +34,19 @@ size_t ngram_bytes(int n_ctx);
 void ngram_init(struct ngram *g, void *memory, int n_ctx);
 void ngram_begin(struct ngram *g, uint64_t text);
 
-/* text [n] is known so far: it begins with what it began with before. So that a long prompt is learnt while it is computed; what
- * is found in the cache is learnt in pieces, one a call. */
-void ngram_learn(struct ngram *g, const stoker_token *text, size_t n);
+enum { NGRAM_STEP = 16 }; /* tokens that a step learns: some 5 us, as their places come from DRAM */
+
+/* text [n] is known so far: it begins with what it began with before. At most so many of its tokens are learnt: those that are new first;
+ * then, the newest first, those of a prefix that was known all at once, as what is found in the cache of prefixes. */
+void ngram_learn(struct ngram *g, const stoker_token *text, size_t n, int most);
 
 /* The text goes on from here, and what comes behind its first `from` tokens may be like prediction [n], which lives as long as this text
- * is asked about. It counts for more than what the text has said so far. A long one is learnt in pieces, while it is asked about. */
+ * is asked about. It counts for more than what the text has said so far. A long one is learnt in pieces, while it is asked about, before
+ * what is left of the text. */
 void ngram_predict(struct ngram *g, const stoker_token *prediction, size_t n, size_t from);
 
-/* At most `most` tokens that may follow text [n] and n_guess more behind it, fewer behind shorter matches. What is guessed is not learnt.
- * Returns how many. */
+/* At most `most` tokens that may follow text [n] and n_guess more behind it, fewer behind shorter matches. What is guessed is not learnt; of
+ * the text and the prediction at most NGRAM_STEP tokens are. Returns how many. */
 int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int n_guess, int most, stoker_token *out);
 
 #endif

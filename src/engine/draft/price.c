@@ -172,13 +172,14 @@ static void learn_pass(struct price *p, const struct step_cost *took)
 
 void price_learn(struct price *p, int decoding, int n_drafted, int n_right, const struct step_cost *took)
 {
-    double least = -debt * p->plain, most = wealth * p->plain, seconds = took->seconds + took->drafting;
+    double least = -debt * p->plain, most = wealth * p->plain, beside = took->drafting + took->asking,
+           seconds = took->seconds + beside;
     if (decoding < 1 || took->seconds <= 0 || (n_drafted && p->plain <= 0))
         return;
     learn_reads(p, took);
     if (took->n_pass)
         learn_pass(p, took);
-    p->credit += income * seconds - took->drafting;
+    p->credit += income * seconds - beside;
     if (n_drafted == 0) {
         learn_plain(p, took);
     } else {
@@ -298,6 +299,20 @@ static void by_chance(struct price *p, struct offer *offer, int n_offer, int mos
     }
 }
 
+static void take_all(struct offer *offer, int n_offer, int most)
+{
+    for (int i = 0; i < n_offer; i++) {
+        offer[i].by_layer = offer[i].n_layer > 0;
+        offer[i].n = offer[i].by_layer ? offer[i].n_layer : offer[i].n;
+        offer[i].n = offer[i].n < most ? offer[i].n : most;
+        most -= offer[i].n;
+    }
+}
+
+int price_rests(const struct price *p) { return !p->coin && !p->all && p->credit < -debt * p->plain; }
+
+int price_affords(const struct price *p) { return p->coin || p->all || p->credit >= -debt / 2 * p->plain; }
+
 void price_choose(struct price *p, uint64_t set, int decoding, struct offer *offer, int n_offer, int most)
 {
     if (set != p->set) { /* others, elsewhere in their texts: their steps take other times */
@@ -308,10 +323,14 @@ void price_choose(struct price *p, uint64_t set, int decoding, struct offer *off
         by_chance(p, offer, n_offer, most);
         return;
     }
+    if (p->all) {
+        take_all(offer, n_offer, most);
+        return;
+    }
     struct offer first[MOST_OFFERS];
     memcpy(first, offer, (size_t)(n_offer < MOST_OFFERS ? n_offer : MOST_OFFERS) * sizeof *first);
     int again = AGAIN * p->n_plain < SELDOM ? AGAIN * p->n_plain : SELDOM;
-    int rests = p->n_plain < FRESH || p->since >= again || p->credit < -debt * p->plain;
+    int rests = p->n_plain < FRESH || p->since >= again || price_rests(p);
     by_price(p, decoding, offer, n_offer, rests ? 0 : most);
     for (int i = 0; i < n_offer && i < MOST_OFFERS && p->n_plain >= FRESH; i++) {
         if (first[i].n && (offer[i].n == 0 || offer[i].by_layer))

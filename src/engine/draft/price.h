@@ -10,7 +10,8 @@
 
 #include <stdint.h>
 
-/* Where drafts are from: a caller, a constraint, the prediction's first tokens, what stood behind 5, 3, 2 tokens, the model's layer. */
+/* Where drafts are from: a caller, a constraint, the prediction's first tokens, what stood behind 5, 3, 2 tokens, the model's layer, or
+ * another model in its place. */
 enum draft_kind {
     DRAFT_OWN,
     DRAFT_FORCED,
@@ -54,6 +55,7 @@ struct price {
     } size[PRICE_SIZES];        /* by how many decode, in powers of two */
     double credit; /* seconds, as far as they are remembered: gained by drafts, and a hundredth of all time */
     uint64_t coin; /* for tests, not 0: numbers by chance, whatever they cost */
+    int all;       /* likewise, 1: as many as there may be, of the layer where it has some */
 };
 
 /* A sequence's drafts. */
@@ -72,8 +74,9 @@ struct step_cost {
     double waited;          /* for reads of experts */
     double expert_seconds;  /* computing them */
     double experts, misses; /* distinct ones of each layer, and those of them that were read */
-    double drafting;        /* beside it: seconds of the model's layer, which follows the texts and drafts ... */
-    int n_pass;             /* ... in so many passes that made drafts */
+    double drafting; /* beside it: seconds of the layer or the other model, which follows the texts and drafts ... */
+    int n_pass;      /* ... in so many passes that made drafts; */
+    double asking;   /* and before it, of what texts repeat and constraints force */
 };
 
 void price_init(struct price *p);
@@ -84,6 +87,12 @@ void acceptance_learn(struct acceptance *a, struct price *p, enum draft_kind kin
 
 /* Before each step of `decoding` sequences without prompts, `set` of them: how many drafts of each offer are worth it, at most `most`. */
 void price_choose(struct price *p, uint64_t set, int decoding, struct offer *offer, int n_offer, int most);
+
+/* 1: more time was lost than may be: nothing is drafted, and nobody need be asked. */
+int price_rests(const struct price *p);
+
+/* 1: what was gained pays for bringing a source up to a text that it has not followed. */
+int price_affords(const struct price *p);
 
 /* Behind it: so many drafts were computed, and held. */
 void price_learn(struct price *p, int decoding, int n_drafted, int n_right, const struct step_cost *took);

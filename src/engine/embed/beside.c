@@ -4,6 +4,7 @@
  * the main model's steps have at least as long. Definition: embeddings.md 4. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "engine/admission.h"
 #include "engine/constraint_cache.h"
 #include "model/pooling.h"
@@ -119,8 +120,23 @@ static int open_one(struct stoker *main, struct stoker **out, struct session *se
     return session_load(session, o, err) || encoding_open(s, main, err) ? -1 : 0;
 }
 
+/* Nothing else tells that drafts end there. */
+static void warn_of_end(const struct session *of, const struct session *drafter)
+{
+    int own = drafter->plan.n_ctx, asked = of->plan.n_ctx;
+    if (own < asked)
+        log_line(
+            LOG_WARN,
+            "--draft %.120s has a context of %d, %.120s one of %d: behind %d tokens what texts repeat and constraints "
+            "force is drafted alone; %s",
+            drafter->file->file->path, own, of->file->file->path, asked, own,
+            own < drafter->model->p.n_ctx_train ? "more --memory makes it longer"
+                                                : "take a model that was trained on a longer one");
+}
+
 static int open_drafter(struct stoker *s, struct session *session, const struct session_options *o, struct error *err)
 {
+    warn_of_end(s->session, session);
     if (session_load(session, o, err)) {
         session_close(session);
         return -1;

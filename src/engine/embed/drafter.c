@@ -70,7 +70,7 @@ int drafter_open(struct drafter **out, struct session *session, struct error *er
         session_close(session);
         return error_set(err, ERR_MEMORY, "no memory for the texts of a drafting model");
     }
-    *d = (struct drafter){session, (struct follower *)(d + 1)};
+    *d = (struct drafter){.session = session, .of = (struct follower *)(d + 1)};
     int32_t *id = (int32_t *)(d->of + p->n_parallel);
     for (int i = 0; i < p->n_parallel; i++)
         d->of[i].id = id + (size_t)i * (size_t)p->n_ctx;

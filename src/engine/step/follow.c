@@ -5,13 +5,18 @@
  *
  * The next step's text begins with the t, and then with as many of the d as held: what it has beyond that is written again, or, of a
  * recurrent state, taken back to the copy behind the t. So what comes next costs it a row for the token that nobody drafted, and, with a
- * state, one for each draft that held. A text that begins as the last one of its sequence did goes on from there. */
+ * state, one for each draft that held. A text that begins as the last one of its sequence did goes on from there.
+ *
+ * A prompt is followed in its own steps, row for row. What is behind all the same, because it was found in the cache of prefixes or because
+ * nothing was drafted for a while, comes in pieces, for which answers wait. */
 #include "engine/step/follow.h"
 
 #include "base/clock.h"
 #include "engine/step/propose.h"
 
 #include <string.h>
+
+enum { PIECE = 16 }; /* rows of texts that are behind, before a step: as long as a few drafts take */
 
 /* A follower in a step. */
 struct pass {
@@ -36,16 +41,30 @@ static uint8_t *kept_of(const struct stoker *s, const struct job *j)
     return kv_page_at(&s->drafter->session->states, number_of(s, j));
 }
 
+/* How many tokens its text may have beyond what it has now. */
+static int places(const struct stoker *s, const struct job *j)
+{
+    const struct plan *plan = &s->drafter->session->plan;
+    return number_of(s, j) < plan->n_parallel ? plan->n_ctx - (int)j->n_history : 0;
+}
+
+/* Rows of the text that it lacks: the last one at least, whose logits are wanted. */
+static int behind(const struct stoker *s, const struct job *j)
+{
+    const struct follower *f = follower_of(s, j);
+    int n = (int)j->n_history, has = f->text == j->id ? f->n : 0;
+    return has < n ? n - has : 1;
+}
+
 int follow_most(const struct stoker *s, const struct share *e, int most)
 {
     const struct job *j = e->job;
     if (!s->drafter || j->state != JOB_DECODE || e->room == 0 || j->draft.source)
         return 0;
-    const struct plan *plan = &s->drafter->session->plan;
-    int left = plan->n_ctx - (int)j->n_history;
+    int left = places(s, j);
     most = most < e->room ? most : e->room;
     most = most < left ? most : left;
-    return most > 0 && number_of(s, j) < plan->n_parallel ? most : 0;
+    return most > 0 && (behind(s, j) <= PIECE || price_affords(&s->price)) ? most : 0;
 }
 
 /* ---- the text --------------------------------------------------------------------------------------------------------------- */
@@ -63,9 +82,12 @@ static void go_back(const struct stoker *s, const struct job *j)
 {
     struct follower *f = follower_of(s, j);
     struct sequence *seq = sequence_of(s, j);
-    int to = 0, end = (int)j->n_history - 1;
+    int to = f->text == j->id ? f->n_same : 0, end = (int)j->n_history - 1;
     while (to < f->n && to < end && f->id[to] == j->history[to])
         to++;
+    f->text = j->id;
+    f->n_same = to;
+    f->asked = f->n_made = 0;
     if (to == f->n)
         return;
     if (seq->state) {
@@ -80,7 +102,7 @@ static void go_back(const struct stoker *s, const struct job *j)
         f->n_kept = 0;
     }
     seq->n_pos = seq->n_pos < to ? seq->n_pos : to;
-    f->n = to;
+    f->n = f->n_same = to;
 }
 
 /* A token's row. -1: there is no place, or it is not in its vocabulary. */
@@ -94,13 +116,13 @@ static int add(const struct stoker *s, struct batch *b, const struct job *j, int
     return 0;
 }
 
-/* Rows of its text that it lacks, as many as find place; with the last one the logits of what comes next. */
-static void add_text(const struct stoker *s, struct pass *p, int i, const struct job *j)
+/* At most so many rows of its text that it lacks, as many as find place; with the last one the logits of what comes next. */
+static void add_text(const struct stoker *s, struct pass *p, int i, const struct job *j, int most)
 {
     struct follower *f = follower_of(s, j);
-    int end = (int)j->n_history, ok = 1;
-    while (ok && f->n < end)
-        ok = add(s, &p->b, j, j->history[f->n], f->n + 1 == end) == 0;
+    int end = (int)j->n_history;
+    while (most-- > 0 && f->n < end && add(s, &p->b, j, j->history[f->n], f->n + 1 == end) == 0)
+        ;
     p->row[i] = p->b.n_rows - 1;
     p->logits[i] = f->n == end ? p->b.n_logits - 1 : -1;
 }
@@ -108,7 +130,7 @@ static void add_text(const struct stoker *s, struct pass *p, int i, const struct
 /* ---- passes ------------------------------------------------------------------------------------------------------------------- */
 
 /* What it takes is part of the steps. A job one of whose rows could not be computed drafts nothing any more. */
-static void run(struct stoker *s, struct batch *b)
+static void run(struct stoker *s, struct step *p, struct batch *b)
 {
     double begin = clock_seconds();
     const struct sequence *first = s->drafter->session->tables.seq;
@@ -120,14 +142,57 @@ static void run(struct stoker *s, struct batch *b)
         if (!b->dead[r])
             continue;
         seq_clear(b->seq[r]);
-        s->drafter->of[b->seq[r] - first].n = s->drafter->of[b->seq[r] - first].n_kept = 0;
+        s->drafter->of[b->seq[r] - first] = (struct follower){.id = s->drafter->of[b->seq[r] - first].id};
         if (j)
             j->draft.is_off = 1;
     }
+    double seconds = clock_seconds() - begin;
+    p->took.drafting += seconds;
     pthread_mutex_lock(&s->lock);
-    s->counters.step_seconds += clock_seconds() - begin;
+    s->counters.step_seconds += seconds;
     pthread_mutex_unlock(&s->lock);
 }
+
+/* ---- prompts ------------------------------------------------------------------------------------------------------------------ */
+
+/* Will drafts for its answer be asked for? */
+static int is_followed(const struct stoker *s, const struct share *e)
+{
+    const struct job *j = e->job;
+    return e->rows && j->state != JOB_DECODE && !j->draft.source && !j->draft.is_off && !j->capture &&
+           j->max_history > j->n_history + 1 && places(s, j) > 0;
+}
+
+void follow_prompts(struct stoker *s, struct step *p)
+{
+    int left[MAX_PARALLEL] = {0};
+    struct batch b;
+    if (!s->drafter)
+        return;
+    for (int i = 0; i < p->n; i++)
+        if (is_followed(s, &p->share[i])) {
+            left[i] = p->share[i].rows;
+            go_back(s, p->share[i].job);
+        }
+    do {
+        b = session_batch(s->drafter->session);
+        for (int i = 0; i < p->n; i++) {
+            const struct job *j = p->share[i].job;
+            const struct follower *f = follower_of(s, j);
+            while (left[i] > 0 && is_followed(s, &p->share[i]) &&
+                   f->n + 1 < (int)j->n_history && /* the last one waits until its logits are wanted */
+                   add(s, &b, j, j->history[f->n], 0) == 0)
+                left[i]--;
+        }
+        b.n_prompt = b.n_rows;
+        run(s, p, &b);
+        for (int i = 0; i < p->n; i++)
+            if (is_followed(s, &p->share[i]))
+                seq_commit(sequence_of(s, p->share[i].job), follower_of(s, p->share[i].job)->n);
+    } while (b.n_rows > 0);
+}
+
+/* ---- drafts ------------------------------------------------------------------------------------------------------------------- */
 
 /* The next draft of a share, by the logits of its last row. */
 static void make(const struct stoker *s, const struct pass *p, int i, const struct job *j)
@@ -144,6 +209,7 @@ static void make(const struct stoker *s, const struct pass *p, int i, const stru
 /* Texts, and the first draft of each. 1: a share's text is computed. */
 static void begin(struct stoker *s, struct step *p, struct pass *pass, const int *want, int *goes_on)
 {
+    int piece = PIECE, n_made = 0;
     pass->b = session_batch(s->drafter->session);
     for (int i = 0; i < p->n; i++) {
         struct job *j = p->share[i].job;
@@ -153,13 +219,15 @@ static void begin(struct stoker *s, struct step *p, struct pass *pass, const int
         struct follower *f = follower_of(s, j);
         if (f->text == j->id && f->asked == (int)j->n_history) /* the last step went without this job */
             continue;
-        *f = (struct follower){.id = f->id, .n = f->n, .n_kept = f->n_kept};
         go_back(s, j);
-        add_text(s, pass, i, j);
+        int rows = behind(s, j) <= PIECE ? PIECE : piece;
+        piece -= behind(s, j) <= PIECE ? 0 : piece;
+        add_text(s, pass, i, j, rows);
         goes_on[i] = pass->logits[i] >= 0;
     }
     pass->b.n_prompt = pass->b.n_rows > 2 * p->n ? pass->b.n_rows : 0;
-    run(s, &pass->b);
+    s->drafter->longest = pass->b.n_rows > s->drafter->longest ? pass->b.n_rows : s->drafter->longest;
+    run(s, p, &pass->b);
     for (int i = 0; i < p->n; i++) {
         struct job *j = p->share[i].job;
         if (!want[i])
@@ -169,14 +237,15 @@ static void begin(struct stoker *s, struct step *p, struct pass *pass, const int
         seq_commit(seq, f->n < (int)j->n_history ? f->n : (int)j->n_history - 1);
         if (!goes_on[i] || f->n == 0)
             continue;
-        f->text = j->id;
         f->asked = (int)j->n_history;
         make(s, pass, i, j);
+        n_made++;
         if (seq->state && want[i] > 1) {
             memcpy(kept_of(s, j), seq->state, seq->state_bytes);
             f->n_kept = f->n;
         }
     }
+    p->took.n_pass += n_made > 0;
 }
 
 /* A further draft of each share that has k and wants more. 0: nobody does. */
@@ -192,7 +261,8 @@ static int go_on(struct stoker *s, struct step *p, struct pass *pass, const int 
         pass->row[i] = pass->b.n_rows - 1;
         pass->logits[i] = pass->b.n_logits - 1;
     }
-    run(s, &pass->b);
+    run(s, p, &pass->b);
+    p->took.n_pass += pass->b.n_rows > 0;
     for (int i = 0; i < p->n; i++)
         if (pass->logits[i] >= 0)
             make(s, pass, i, p->share[i].job);
@@ -217,6 +287,6 @@ void follow_draft(struct stoker *s, struct step *p, const int *want)
             continue;
         e->drafts = f->n_made < want[i] ? f->n_made : want[i];
         memcpy(e->job->history + e->job->n_history, f->made, (size_t)e->drafts * sizeof *f->made);
-        e->job->draft.by_model = 1;
+        draft_of_layer(&e->job->draft);
     }
 }

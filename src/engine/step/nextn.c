@@ -219,7 +219,7 @@ static void draft(struct stoker *s, struct step *p, const int *want, int k, int 
         int32_t id = b.dead[row[i]] ? -1 : propose_likeliest(logits, (int)n_vocab, allowed);
         if (id >= 0)
             e->job->history[e->job->n_history + (size_t)e->drafts++] = id;
-        e->job->draft.by_model = 1;
+        e->job->draft.by_layer = 1;
     }
 }
 
@@ -231,9 +231,7 @@ void nextn_draft(struct stoker *s, struct step *p, const int *want)
         if (!want[i])
             continue;
         p->share[i].drafts = 0;
-        p->share[i].job->draft.kind = DRAFT_LAYER;
-        p->share[i].job->draft.guess = -1;
-        p->share[i].job->draft.n_forced = p->share[i].job->draft.predicted = 0;
+        draft_of_layer(&p->share[i].job->draft);
     }
     if (furthest)
         catch_up_many(s, p, want);

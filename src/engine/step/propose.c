@@ -37,10 +37,10 @@ static int by_constraint(struct stoker *s, struct job *j, int most, stoker_token
     return n;
 }
 
-/* Where a layer or another model drafts, only what stood behind many tokens is likelier; unless there is a price for both. */
+/* Where a layer drafts, only what stood behind many tokens is likelier; unless there is a price for both. */
 static int is_likely(const struct stoker *s, const struct job *j)
 {
-    return (!s->session->plan.nextn && !s->drafter) || s->session->plan.priced || j->draft.kind == DRAFT_BEGUN ||
+    return !s->session->plan.nextn || s->session->plan.priced || j->draft.kind == DRAFT_BEGUN ||
            j->draft.kind == DRAFT_LONG;
 }
 
@@ -62,7 +62,7 @@ int propose(struct stoker *s, struct job *j, int most)
     struct draft *d = &j->draft;
     int n = 0, forced = 0;
     d->kind = DRAFT_OWN;
-    d->n_forced = d->predicted = d->by_model = 0;
+    d->n_forced = d->predicted = d->by_layer = 0;
     if (d->source) {
         n = draft_propose(d, j->history, j->n_history, most, s->session->model->p.n_vocab, out);
     } else {
@@ -85,18 +85,15 @@ int32_t propose_likeliest(const float *logits, int n, const uint8_t *allowed)
     return best;
 }
 
-enum { FIRST = 4 }; /* drafts of another model, of which nothing is known yet */
-
 /* One more than held, of `most`. */
 static int reach(const struct stoker *s, const struct share *e, int most)
 {
     const struct draft *d = &e->job->draft;
-    int n = d->coin ? STOKER_DRAFT_MOST : d->reach ? d->reach : s->drafter ? FIRST : 1;
-    n = n < most ? n : most;
-    return e->drafts ? 0 : s->drafter ? follow_most(s, e, n) : nextn_most(s, e, n);
+    int n = d->coin ? STOKER_DRAFT_MOST : d->reach ? d->reach : 1;
+    return e->drafts ? 0 : nextn_most(s, e, n < most ? n : most);
 }
 
-void propose_by_model(struct stoker *s, struct step *p, int most)
+void propose_by_layer(struct stoker *s, struct step *p, int most)
 {
     int want[MAX_PARALLEL] = {0}, n = 0;
     for (int i = 0; i < p->n; i++)
@@ -106,10 +103,7 @@ void propose_by_model(struct stoker *s, struct step *p, int most)
         n -= want[i] > 0;
         most -= want[i];
     }
-    if (s->drafter)
-        follow_draft(s, p, want);
-    else
-        nextn_draft(s, p, want);
+    nextn_draft(s, p, want);
 }
 
 void propose_by_coin(const struct stoker *s, struct job *j, int n)
@@ -122,10 +116,10 @@ void propose_by_coin(const struct stoker *s, struct job *j, int n)
     }
 }
 
-void propose_learn(const struct stoker *s, struct job *j)
+void propose_learn(const struct stoker *s, struct job *j, int rows)
 {
     if (s->session->plan.ngrams && !j->draft.source)
-        ngram_learn(ngram_of(s, j), j->history, j->n_done);
+        ngram_learn(ngram_of(s, j), j->history, j->n_done, NGRAM_STEP * rows);
 }
 
 /* Of all who decode: any number that differs when they do. */
@@ -143,7 +137,8 @@ void propose_priced(struct stoker *s, struct step *p, int most)
     int at[MAX_PARALLEL], by_layer[MAX_PARALLEL] = {0}, n = 0;
     for (int i = 0; i < p->n; i++) {
         struct draft *d = &p->share[i].job->draft;
-        int drafts = p->share[i].drafts, layer = nextn_most(s, &p->share[i], most);
+        int drafts = p->share[i].drafts,
+            layer = s->drafter ? follow_most(s, &p->share[i], most) : nextn_most(s, &p->share[i], most);
         if (!drafts && !layer)
             continue;
         if (!d->begun)
@@ -158,5 +153,8 @@ void propose_priced(struct stoker *s, struct step *p, int most)
         p->share[at[i]].drafts = offer[i].by_layer ? 0 : offer[i].n;
         by_layer[at[i]] = offer[i].by_layer ? offer[i].n : 0;
     }
-    nextn_draft(s, p, by_layer);
+    if (s->drafter)
+        follow_draft(s, p, by_layer);
+    else
+        nextn_draft(s, p, by_layer);
 }

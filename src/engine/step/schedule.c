@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/admission.h"
+#include "engine/step/follow.h"
 #include "engine/step/masks.h"
 #include "engine/step/nextn.h"
 #include "engine/step/propose.h"
@@ -191,7 +192,9 @@ static int add_drafts(struct stoker *s, struct step *p, int decoding)
 {
     const struct plan *plan = &s->session->plan;
     int prompts = decoding < p->n, free_rows = plan->n_chunk - decoding - prompts, sum = 0;
-    int all = plan->n_draft < free_rows ? plan->n_draft : free_rows, left = plan->priced && prompts ? 0 : all;
+    int all = plan->n_draft < free_rows ? plan->n_draft : free_rows,
+        left = plan->priced && (prompts || price_rests(&s->price)) ? 0 : all;
+    double begin = plan->n_draft ? clock_seconds() : 0;
     for (int i = 0; i < p->n && left > 0; i++) {
         struct share *e = &p->share[i];
         if (e->job->state != JOB_DECODE)
@@ -200,10 +203,11 @@ static int add_drafts(struct stoker *s, struct step *p, int decoding)
         left -= plan->priced ? 0 : e->drafts;
         decoding--;
     }
+    p->took.asking = plan->n_draft ? clock_seconds() - begin : 0;
     if (plan->priced && !prompts)
         propose_priced(s, p, all);
     else
-        propose_by_model(s, p, left);
+        propose_by_layer(s, p, left);
     for (int i = 0; i < p->n; i++) {
         propose_by_coin(s, p->share[i].job, p->share[i].drafts);
         p->share[i].rows += p->share[i].drafts;
@@ -436,9 +440,9 @@ static void advance(struct stoker *s, struct job *j, int rows)
 {
     j->n_done += (size_t)rows;
     remember(s, j);
-    propose_learn(s, j);
     if (j->state == JOB_DECODE)
         return;
+    propose_learn(s, j, rows);
     if (may_tell_progress(j))
         send_progress(j);
     if (j->n_done < j->n_history)
@@ -519,7 +523,7 @@ static void count_step(struct stoker *s, struct step *p, double begin, uint64_t 
     p->took.seconds = seconds;
     for (int i = 0; i < p->n; i++)
         steered += p->share[i].job->steer ? (uint64_t)p->share[i].rows : 0;
-    double rate = b->n_rows / (seconds > 1e-9 ? seconds : 1e-9);
+    double all = seconds + p->took.drafting, rate = b->n_rows / (all > 1e-9 ? all : 1e-9);
     if (b->n_prompt >= FEWEST_ROWS / 2)
         s->rows_per_second = s->rows_per_second > 0 ? (s->rows_per_second + rate) / 2 : rate;
     pthread_mutex_lock(&s->lock);
@@ -561,6 +565,7 @@ static void step(struct stoker *s)
     p.batch.row_error = &row_error;
     p.batch.on_row = on_row;
     p.batch.on_row_arg = &p;
+    follow_prompts(s, &p);
     double begin = clock_seconds();
     uint64_t joins_before = joins(s);
     want_rows(s, &p);

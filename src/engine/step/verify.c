@@ -81,7 +81,7 @@ static void learn_drafts(struct stoker *s, struct job *j, int n, int n_right, in
     struct draft *d = &j->draft;
     int forced = smaller(n, d->n_forced), right = smaller(n_right, forced);
     forced_learn(&d->forced, forced, right, refused && n_right < forced);
-    if (d->by_model)
+    if (d->by_layer)
         d->reach = smaller(n_right + 1, STOKER_DRAFT_MOST);
     if (!s->session->plan.priced)
         return;

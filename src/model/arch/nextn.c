@@ -28,6 +28,7 @@ static void bind(struct binder *b)
     struct model *m = b->m;
     struct nextn_weights *w = &m->nextn;
     int l = m->p.n_layer, d = m->p.n_embd;
+    w->first = m->n_weight;
     w->token_norm = bind_vector(b, l, "nextn.enorm.weight", d);
     w->hidden_norm = bind_vector(b, l, "nextn.hnorm.weight", d);
     w->norm = bind_vector_if(b, l, "nextn.shared_head_norm.weight", d);

@@ -124,7 +124,7 @@ static void a_prediction_counts_for_more(void **state)
     struct ngram g;
     (void)state;
     open_tables(&g, 100);
-    ngram_learn(&g, text, 13);
+    ngram_learn(&g, text, 13, 13);
     ngram_predict(&g, new, 8, 8);
     expect(&g, text, 18, 2, new + 6, 2);
     free(g.next);
@@ -151,6 +151,8 @@ static void its_place_is_kept(void **state)
     }
     ngram_begin(&g, 2); /* who comes from elsewhere is taken to the last one */
     ngram_predict(&g, prediction, 22, 1);
+    for (size_t n = 1; n < 11; n++) /* it is learnt in pieces */
+        ngram_propose(&g, edited, n, 0, 1, &(stoker_token){0});
     expect(&g, edited, 11, 8, prediction + 20, 2);
     free(g.next);
 }
@@ -174,10 +176,10 @@ static void guesses_are_not_learnt(void **state)
     free(g.next);
 }
 
-/* A step learns some 64 tokens of it: its end is not known at once, its beginning is. */
+/* A step learns some tokens of it: its end is not known at once, its beginning is. */
 static void a_prediction_is_learnt_in_pieces(void **state)
 {
-    enum { N = 1000, FROM = 8 };
+    enum { N = 1000, FROM = 8, SOON = 200 / NGRAM_STEP, LATER = N / NGRAM_STEP - SOON };
     stoker_token prediction[N], text[FROM + 9] = {0}, out[STOKER_DRAFT_MOST];
     struct ngram g;
     (void)state;
@@ -186,42 +188,76 @@ static void a_prediction_is_learnt_in_pieces(void **state)
         prediction[i] = 100 + i;
     memcpy(text + FROM + 3, prediction + 900, 6 * sizeof *text);
     ngram_predict(&g, prediction, N, FROM);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < SOON; i++)
         expect(&g, text, FROM + 9, 4, text, 0);
     memcpy(text + FROM + 3, prediction + 100, 6 * sizeof *text);
     expect(&g, text, FROM + 9, 4, prediction + 106, 4);
     memcpy(text + FROM + 3, prediction + 900, 6 * sizeof *text);
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < LATER; i++)
         ngram_propose(&g, text, FROM + 9, 0, 4, out);
     expect(&g, text, FROM + 9, 4, prediction + 906, 4);
     free(g.next);
 }
 
-/* A long text that is known at once, as of a cached prefix: its end is known some steps later, and the prediction behind it. */
+static size_t learnt(const struct ngram *g) { return g->n_known - g->n_oldest + g->n_learnt; }
+
+/* What is proposed behind text [n] with its last 5 tokens those before text [at], once all is known. */
+static void expect_as_at(struct ngram *g, stoker_token *text, size_t n, size_t at, const stoker_token *want)
+{
+    memcpy(text + n - 5, text + at - 5, 5 * sizeof *text);
+    g->last.text = NULL;
+    expect(g, text, n, 4, want, 4);
+}
+
+/* A long text that is known at once, as of a cached prefix: a step learns a bounded number of tokens, the newest first, but for those of a
+ * prediction; and what stood last, or is predicted, is what is followed, in whatever order it was learnt. */
 static void a_long_text_is_learnt_in_pieces(void **state)
 {
-    enum { N = 50000, MOST = 8192 };
-    static stoker_token text[N + 5];
-    static const stoker_token prediction[] = {7, 7, N - 7, N - 6, N - 5, N - 4, N - 3, 1, 1, 1};
+    enum { N = 50000, ALL = N + 5 };
+    static stoker_token text[ALL], prediction[] = {7, 7, 1010, 1011, 1012, 1013, 1014, 1, 2, 3, 4, 5};
+    stoker_token out[4];
     struct ngram g;
-    int steps = 1;
+    size_t steps = 0;
     (void)state;
     open_tables(&g, 2 * N);
     for (int i = 0; i < N; i++)
         text[i] = 10 + i;
+    memcpy(text + 30000, text + 2000, 5 * sizeof *text);  /* stands three times */
+    memcpy(text + N - 40, text + 2000, 5 * sizeof *text); /* of which once at the end */
+    memcpy(text + 20000, text + 3000, 5 * sizeof *text);  /* stands twice */
     memcpy(text + N, text + N - 100, 5 * sizeof *text);
-    ngram_predict(&g, prediction, 10, N - 50);
-    expect(&g, text, N + 5, 4, text, 0);
-    for (size_t known = 0; g.n_known + 1 < N + 5; steps++) {
-        stoker_token out[4];
-        assert_in_range(g.n_known - known, 1, MOST);
-        assert_int_equal(g.n_learnt, 0);
-        known = g.n_known;
-        ngram_propose(&g, text, N + 5, 0, 4, out);
+    ngram_predict(&g, prediction, 12, N - 50);
+    for (size_t before = 0; g.n_oldest > 0 || steps == 0; before = learnt(&g), steps++) {
+        int n = ngram_propose(&g, text, ALL, 0, 4, out);
+        assert_in_range(learnt(&g) - before, 1, NGRAM_STEP);
+        assert_int_equal(g.n_known, ALL - 1);
+        assert_int_equal(g.n_learnt, steps == 0 ? 0 : 11);
+        assert_int_equal(n, learnt(&g) - g.n_learnt < 100 ? 0 : 4); /* once it has come to those that stood before */
     }
-    assert_in_range(steps, N / MOST, 100);
-    expect(&g, text, N + 5, 4, text + N - 95, 4);
-    assert_int_equal(g.n_learnt, 9);
+    assert_in_range(steps, N / NGRAM_STEP, N / NGRAM_STEP + 2);
+    assert_memory_equal(out, text + N - 95, sizeof out);
+    expect_as_at(&g, text, ALL, 105, text + 105);
+    expect_as_at(&g, text, ALL, 2005, text + N - 35);
+    expect_as_at(&g, text, ALL, 3005, text + 20005);
+    expect_as_at(&g, text, ALL, 1005, prediction + 7);
+    free(g.next);
+}
+
+/* While a prompt is computed more is learnt of what stands before it. */
+static void a_prompt_is_learnt_in_its_steps(void **state)
+{
+    enum { N = 3000, MOST = 800 };
+    static stoker_token text[N];
+    struct ngram g;
+    (void)state;
+    open_tables(&g, N);
+    for (int i = 0; i < N; i++)
+        text[i] = 10 + i;
+    for (size_t n = N - 200, before = 0; n < N; n += 100, before = learnt(&g)) {
+        ngram_learn(&g, text, n, MOST);
+        assert_int_equal(learnt(&g) - before, MOST);
+        assert_int_equal(g.n_known, n - 1);
+    }
     free(g.next);
 }
 
@@ -248,6 +284,7 @@ int main(void)
         cmocka_unit_test(guesses_are_not_learnt),
         cmocka_unit_test(a_prediction_is_learnt_in_pieces),
         cmocka_unit_test(a_long_text_is_learnt_in_pieces),
+        cmocka_unit_test(a_prompt_is_learnt_in_its_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -347,6 +347,29 @@ static void a_cache_that_gets_warm(void **state)
     assert_true(r.drafted < 20);
 }
 
+/* What texts and constraints are asked takes time as well, drafts or none: where it takes more than a hundredth nobody is asked for a while. */
+static void asking_has_a_price(void **state)
+{
+    static const double takes[] = {0.005, 0.1, 5};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        double seconds = 0;
+        int asked = 0;
+        begin();
+        for (int step = 0; step < STEPS; step++) {
+            int rests = price_rests(&price);
+            struct step_cost took = {.seconds = 1, .asking = rests ? 0 : takes[i]};
+            struct offer o = {.of = &text, .kind = DRAFT_LONG};
+            price_choose(&price, 1, 1, &o, 1, MOST);
+            price_learn(&price, 1, 0, 0, &took);
+            seconds += took.seconds + took.asking;
+            asked += !rests;
+        }
+        assert_true(seconds < 1.02 * STEPS && asked > 5);
+        assert_int_equal(asked == STEPS, i == 0);
+    }
+}
+
 static void by_chance_for_tests(void **state)
 {
     int seen[MOST + 1] = {0};
@@ -373,7 +396,7 @@ int main(void)
         cmocka_unit_test(the_better_drafts_go_first), cmocka_unit_test(others_are_measured_anew),
         cmocka_unit_test(what_is_lost_is_bounded),    cmocka_unit_test(by_chance_for_tests),
         cmocka_unit_test(the_best_of_all_ways),       cmocka_unit_test(never_much_slower_by_reads),
-        cmocka_unit_test(a_cache_that_gets_warm),
+        cmocka_unit_test(a_cache_that_gets_warm),     cmocka_unit_test(asking_has_a_price),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
