@@ -707,6 +707,12 @@ mutate a-call-that-goes-on unit/toolbox/mcp_service src/toolbox/mcp_service_tool
 mutate headers-that-lie serve_library src/server/own/mcp.c 's|!says(http_header(x, "mcp-name"|0 \&\& !says(http_header(x, "mcp-name"|'
 mutate passages-without-room "unit/toolbox/library_tools" src/toolbox/library_tools.c 's#out->n < space ? space - out->n : 0#space + SIZE_MAX / 2#'
 
+# importance: the first expert's for all, or for all of a slab, or the tensor's before; all tensors' in memory
+mutate importance-of-one unit/quant/run src/quant/run.c 's|row / from->ne\[1\], r->weights|0, r->weights|'
+mutate importance-of-a-slab unit/quant/run src/quant/run.c 's/is_first || row % from->ne\[1\] == 0/is_first/'
+mutate importance-of-before unit/quant/run src/quant/run.c 's/if (!e || e == r->columns.entry)/if (!e || r->columns.entry)/'
+mutate importance-of-all unit/quant/plan src/quant/plan.c 's|p->importance_bytes = more(p->importance_bytes, \(.*\));|p->importance_bytes += \1;|'
+
 [ $skipped -eq 0 ] || echo "$skipped skipped"
 [ "$dry" ] || echo "$red red, $green green"
 [ $green -eq 0 ] && [ $red -gt 0 ]

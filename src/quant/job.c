@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const share_names[QUANT_SHARES] = {"code", "index", "slabs", "scratch", "stacks", "slack"};
+static const char *const share_names[QUANT_SHARES] = {"code",    "index",  "importance", "slabs",
+                                                      "scratch", "stacks", "slack"};
 static const char *const why_names[QUANT_WHY_COUNT] = {"base", "preset", "rule", "protected"};
 
 const char *quant_share_name(enum quant_share s) { return share_names[s]; }

@@ -69,13 +69,23 @@ struct quant_part {
 };
 
 /* Shares of the run's memory. */
-enum quant_share { QUANT_CODE, QUANT_INDEX, QUANT_SLABS, QUANT_SCRATCH, QUANT_STACKS, QUANT_SLACK, QUANT_SHARES };
+enum quant_share {
+    QUANT_CODE,
+    QUANT_INDEX,
+    QUANT_IMPORTANCE,
+    QUANT_SLABS,
+    QUANT_SCRATCH,
+    QUANT_STACKS,
+    QUANT_SLACK,
+    QUANT_SHARES
+};
 
 struct quant_plan {
     uint64_t memory, share[QUANT_SHARES], total, least; /* least: the smallest memory that works */
     uint64_t slab_weights;                              /* a slab has at most so many, or one row */
     uint64_t in_bytes, out_bytes;                       /* of a slab */
     uint64_t row_bytes;                                 /* of the longest row as f32 */
+    uint64_t importance_bytes;                          /* of one tensor's importance */
     int n_threads;
 };
 

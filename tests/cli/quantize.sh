@@ -95,6 +95,17 @@ run quantize "$small" "$dir/no.gguf" --type q4_k --imatrix "$dir/cut.dat"
 is "--imatrix of another model" 2 "" "it is of another model: blk.0.attn_q.weight has 1 x 1 columns there"
 rm "$out" "$dir/other.gguf" "$dir/first.gguf"
 
+# Importance is read a tensor at a time: the file as a whole would not fit.
+"$helper" make experts "$dir/experts.gguf" && "$helper" importance "$dir/experts.gguf" "$dir/experts.im" || exit 1
+run quantize "$dir/experts.gguf" "$out" --type q4_k --effort fast --imatrix "$dir/experts.im" --memory min --json
+is "much importance" 0 '"parts":1' ""
+[ "$(count peak)" -le "$(count memory)" ] && pass || fail "much importance" "takes $(count peak) bytes, $(count memory) planned"
+[ "$(count memory)" -lt "$(stat -c %s "$dir/experts.im")" ] && pass || fail "much importance" "$(count memory) bytes are planned"
+cp "$out" "$dir/first.gguf"
+run quantize "$dir/experts.gguf" "$out" --type q4_k --effort fast --imatrix "$dir/experts.im" --threads 3 --force
+same "much importance, three threads" "$dir/first.gguf" "$out"
+rm "$dir"/experts.* "$dir/first.gguf" "$out"
+
 # Where it came from.
 run quantize "$small" "$out" --type q8_0
 run inspect "$out" --metadata

@@ -87,8 +87,12 @@ static struct importance *opened(const char *sentence)
 
 static void is(const struct importance *m, const struct importance_entry *e, uint64_t i, float a, float b)
 {
-    float w[COLS];
-    importance_of(m, e, COLS, i, w);
+    float w[COLS], room[COLS * MATS + COLS * MATS];
+    struct importance_values v;
+    struct error err = {0};
+    assert_true(importance_floats(e) <= sizeof room / sizeof *room);
+    assert_int_equal(importance_read(m, e, room, &v, &err), 0);
+    importance_of(&v, COLS, i, w);
     assert_true(fabsf(w[0] - a) < 1e-6f && fabsf(w[1] - b) < 1e-6f);
 }
 
