@@ -57,6 +57,7 @@ struct quant_tensor {             /* [i] is what becomes of tensor i of the sour
     enum quant_why why;
     const char *reason;                        /* in words, static or of the job */
     const struct importance_entry *importance; /* NULL: all columns weigh the same */
+    const struct importance_entry *experts;    /* of the first tensor of a layer with experts: their rows; else NULL */
     int part;
     uint64_t offset, n_bytes; /* offset: from the beginning of the part's data */
 };
@@ -116,9 +117,6 @@ enum { QUANT_SLABS_IN_FLIGHT = 3, QUANT_ENCODER_VERSION = 2 };
 /* Everything but running. The options are the caller's until quant_close(). ERR_INPUT, or what opening the source fails with. */
 int quant_open(struct quant_job **out, const struct quant_options *o, struct error *err);
 void quant_close(struct quant_job *j);
-
-/* What tells how many rows the experts of a layer saw, if tensor t is the first of its layer that has experts and importance; else NULL. */
-const struct importance_entry *quant_expert_rows(const struct quant_job *j, uint64_t t);
 
 const char *quant_share_name(enum quant_share s);
 const char *quant_why_name(enum quant_why w);

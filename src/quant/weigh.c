@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { FEW_ROWS = 32 };
+enum { FEW_ROWS = 32, LAYERS_MOST = 100000 /* gguf_layer_of() reads five digits */ };
 
 int quant_has_importance(const struct quant_job *j) { return j->importance || j->options->has_importance; }
 
@@ -27,23 +27,20 @@ static int check_shape(const struct quant_job *j, const struct gguf_tensor *t, c
 struct coverage {
     uint64_t none, unseen, few; /* tensors; experts without rows, and with few */
     const char *first_none, *first_unseen;
+    uint8_t has_experts[LAYERS_MOST / 8 + 1]; /* a bit of each layer, and one of what is in none */
 };
 
-static const struct importance_entry *rows_of(const struct quant_job *j, uint64_t t, int *layer)
+/* The rows of a layer's experts, of the first tensor that tells them. */
+static const struct importance_entry *take_experts(struct coverage *c, const char *name,
+                                                   const struct importance_entry *e)
 {
-    const struct importance_entry *e = j->tensor[t].importance;
     const char *rest;
-    *layer = gguf_layer_of(j->in->tensor[t].name, &rest);
-    return e && e->n_counts > 1 && e->n_mat > 1 && strstr(e->name, "_exps") ? e : NULL;
-}
-
-const struct importance_entry *quant_expert_rows(const struct quant_job *j, uint64_t t)
-{
-    int layer, other;
-    const struct importance_entry *e = rows_of(j, t, &layer);
-    for (uint64_t i = 0; e && i < t; i++)
-        if (rows_of(j, i, &other) && other == layer)
-            return NULL;
+    if (!e || e->n_counts < 2 || e->n_mat < 2 || !strstr(e->name, "_exps"))
+        return NULL;
+    int layer = gguf_layer_of(name, &rest), bit = layer < 0 ? LAYERS_MOST : layer;
+    if (c->has_experts[bit / 8] >> bit % 8 & 1)
+        return NULL;
+    c->has_experts[bit / 8] |= (uint8_t)(1 << bit % 8);
     return e;
 }
 
@@ -81,9 +78,9 @@ int quant_weigh(struct quant_job *j, struct error *err)
         to->importance = importance_find(j->importance, t->name);
         if (to->importance && check_shape(j, t, to->importance, err))
             return -1;
-        const struct importance_entry *rows = quant_expert_rows(j, i);
-        if (rows)
-            count_rows(&c, t->name, rows);
+        to->experts = take_experts(&c, t->name, to->importance);
+        if (to->experts)
+            count_rows(&c, t->name, to->experts);
         if (!to->importance && c.none++ == 0)
             c.first_none = t->name;
     }

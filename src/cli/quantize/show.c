@@ -50,8 +50,8 @@ static struct coverage_layer *layers_of(const struct quant_job *j, size_t *n)
 {
     struct coverage_layer *layer = calloc(j->in->n_tensor + 1, sizeof *layer);
     *n = 0;
-    for (uint64_t t = 0; layer && j->importance && t < j->in->n_tensor; t++) {
-        const struct importance_entry *e = quant_expert_rows(j, t);
+    for (uint64_t t = 0; layer && t < j->in->n_tensor; t++) {
+        const struct importance_entry *e = j->tensor[t].experts;
         double *rows = e ? malloc(e->n_mat * sizeof *rows) : NULL;
         const char *rest;
         for (uint64_t i = 0; rows && i < e->n_mat; i++)
