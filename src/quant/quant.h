@@ -105,6 +105,8 @@ struct quant_job {
     uint64_t n_fallback;         /* tensors that got another type than was wanted */
     uint64_t n_needs_importance; /* tensors of types that demand it, where there is none; the first of them */
     const char *needs_importance;
+    uint64_t first_draft,
+        n_needs_draft;  /* layers from here on predict further tokens (UINT64_MAX: none do): so many of those tensors */
     const char *recipe; /* what the output says of how it was made */
     uint64_t n_bytes;   /* of all parts */
     struct quant_plan plan;

@@ -382,10 +382,7 @@ static int check_job(const struct quant_job *j, struct error *err)
     if (o->header_only)
         return error_set(err, ERR_INPUT, "%s: of a beginning only --dry-run shows what would become", o->in);
     if (j->n_needs_importance && !o->no_imatrix_ok)
-        return error_set(err, ERR_INPUT,
-                         "%" PRIu64 " tensors, %s first, get types that are of little use without importance; "
-                         "--no-imatrix-ok writes them all the same",
-                         j->n_needs_importance, j->needs_importance);
+        return quant_refuse_needs(j, err);
     return 0;
 }
 

@@ -40,6 +40,12 @@ run $collect -o "$o" --until-count 40 --threads 2 --memory min --json
 cmp -s "$o" "$dir/until.gguf" && pass || fail "--until-count" "depends on memory"
 rm -f "$o"
 
+# Layers that predict further tokens are none of the text's way: named, and quantised as without importance.
+run imatrix "$golden/glm4moe.gguf" -f "$text" --ctx 16 --chunks 2 -o "$dir/mtp.im"
+is "layers that predict" 0 '^not collected: token_embd\.weight; 12 matrices of layers that predict further tokens \(from blk\.2 on\): ' ""
+run quantize "$golden/glm4moe.gguf" "$dir/mtp.gguf" --type iq2_xs --pure --requantize --imatrix "$dir/mtp.im"
+is "quantising them" 0 "bits a weight" 'mtp\.im has nothing of [0-9]+ tensors, blk\.2\..* first, whose layers predict further tokens'
+
 # ---- the same bytes ------------------------------------------------------------------------------------------------------------------
 for how in "--threads 1" "--threads 2 --memory min" "--chunk 16" "--chunk 512 --parallel 4" "--chunk 512 --parallel 1 --memory max" "--save-every 1"; do
     run $collect -o "$o" $how

@@ -111,26 +111,47 @@ static void put_names(FILE *f, tensor_name *name, size_t n)
     }
 }
 
+/* Layers that predict further tokens are not part of a text's way through the model. */
+static void put_drafts(FILE *f, uint64_t first, size_t n, int is_alone)
+{
+    if (n)
+        fprintf(
+            f,
+            "%s%zu matrices of layers that predict further tokens (from blk.%llu on): quantize has their columns all "
+            "weigh the same",
+            is_alone ? "" : "; ", n, (unsigned long long)first);
+}
+
 char *imatrix_left_out(const char *model, struct importance_sums *s, size_t n, struct error *err)
 {
     struct gguf *g;
     char *text = NULL;
-    size_t length = 0, n_name = 0;
+    size_t length = 0, n_name = 0, n_draft = 0;
     if (gguf_open(&g, model, err))
         return NULL;
     importance_sums_sort(s, n);
     tensor_name *name = malloc((g->n_tensor + 1) * sizeof *name);
     FILE *f = name ? open_memstream(&text, &length) : NULL;
-    for (uint64_t i = 0; f && i < g->n_tensor; i++)
-        if (g->tensor[i].ne[1] > 1 && !importance_sums_named(s, n, g->tensor[i].name))
+    const uint64_t first_draft = gguf_first_draft(g);
+    const char *rest;
+    for (uint64_t i = 0; f && i < g->n_tensor; i++) {
+        int layer = gguf_layer_of(g->tensor[i].name, &rest);
+        if (g->tensor[i].ne[1] < 2 || importance_sums_named(s, n, g->tensor[i].name))
+            continue;
+        if (layer >= 0 && (uint64_t)layer >= first_draft)
+            n_draft++;
+        else
             without_layer(g->tensor[i].name, name[n_name++]);
-    if (f)
+    }
+    if (f) {
         put_names(f, name, n_name);
+        put_drafts(f, first_draft, n_draft, n_name == 0);
+    }
     if (!f || fclose(f))
         error_set(err, ERR_MEMORY, "no memory for a list of tensors");
     free(name);
     gguf_close(g);
-    if (err->code || n_name == 0) {
+    if (err->code || n_name + n_draft == 0) {
         free(text);
         return NULL;
     }

@@ -133,6 +133,9 @@ void quantize_show(const struct quant_job *j)
     if (j->n_needs_importance)
         printf("importance is demanded by %" PRIu64 " tensors, %s first, and there is none\n", j->n_needs_importance,
                j->needs_importance);
+    if (j->n_needs_draft)
+        printf("%" PRIu64 " of them are of layers that predict further tokens, of which none is collected\n",
+               j->n_needs_draft);
     quantize_show_experts(j, INFINITY);
     print_plan(&j->plan);
 }
