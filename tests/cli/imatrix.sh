@@ -125,6 +125,10 @@ run $collect --from-chunk 10 -o "$dir/b.gguf"
 is "the second half" 0 "$((chunks - 10)) chunks" ""
 run imatrix --merge "$dir/a.gguf" "$dir/b.gguf" --ctx 64 -o "$o"
 is "merging" 0 'i\.gguf: 49 tensors, of 2 files$' ""
+run imatrix --merge "$dir/a.gguf" "$dir/b.gguf" --ctx 64 -o "$dir/m.gguf" --json
+is "merging, as JSON" 0 '^\{"path":"[^"]*m\.gguf","entries":49,"chunks":[0-9]+,"files":2,"experts":\{"all":96,"without_rows":0,"with_few_rows":[0-9]+\}\}$' ""
+[ "$(wc -l <"$dir/out")" -eq 1 ] && cmp -s "$o" "$dir/m.gguf" && pass || fail "merging, as JSON" "prints more, or writes another file"
+rm "$dir/m.gguf"
 run inspect "$o" --metadata
 is "the texts of both" 0 'imatrix\.datasets .*text.*text' ""
 quant() { # quant IMPORTANCE OUT

@@ -18,6 +18,12 @@ nothing() { # nothing WHAT FILE...: none of them is there
     for f; do [ ! -e "$f" ] || { fail "$what" "$f is there" && return; }; done
     pass
 }
+limited() { # limited BLOCKS ARGUMENT...: run with files of at most so many 512 bytes
+    blocks=$1
+    shift
+    (ulimit -f "$blocks"; exec "$stoker" "$@") >"$dir/out" 2>"$dir/err"
+    status=$?
+}
 count() { # count NAME: a number of the last run's JSON
     sed -nE "s/.*\"$1\":([0-9]+).*/\1/p" "$dir/out"
 }
@@ -106,6 +112,16 @@ run quantize "$dir/experts.gguf" "$out" --type q4_k --effort fast --imatrix "$di
 same "much importance, three threads" "$dir/first.gguf" "$out"
 rm "$dir"/experts.* "$dir/first.gguf" "$out"
 
+# A run goes on with the importance that it began with.
+"$helper" importance "$mixed" "$dir/one.im" && cp "$dir/one.im" "$dir/other.im" && printf 'x' >>"$dir/other.im" || exit 1
+limited 20000 quantize "$mixed" "$out" --type q8_0 --imatrix "$dir/one.im"
+is "importance, a full disk" 1 "" "to go on: stoker quantize"
+run quantize "$mixed" "$out" --type q8_0 --imatrix "$dir/other.im" --resume
+is "--resume with another importance" 2 "" "there it is \"importance [0-9a-f]{64} one.im\", now \"importance [0-9a-f]{64} other.im\""
+run quantize "$mixed" "$out" --type q8_0 --imatrix "$dir/one.im" --resume
+is "--resume with the same" 0 "bits a weight" ""
+rm "$dir"/*.im "$out"
+
 # Where it came from.
 run quantize "$small" "$out" --type q8_0
 run inspect "$out" --metadata
@@ -147,12 +163,6 @@ run quantize "$dir/s-00001-of-0000$n.gguf" "$dir/joined.gguf" --type keep
 compares "a split model joined" "$out" "$dir/joined.gguf" keep
 
 # Keys that leave no room for the first tensor have a part of their own, which --keep-split keeps.
-limited() { # limited BLOCKS ARGUMENT...: run with files of at most so many 512 bytes
-    blocks=$1
-    shift
-    (ulimit -f "$blocks"; exec "$stoker" "$@") >"$dir/out" 2>"$dir/err"
-    status=$?
-}
 limited 300 quantize "$ember" "$dir/w.gguf" --type keep --split-max-size 1200000
 is "a part of keys, a full disk behind it" 1 "" "w-00002-of-00014.gguf.part: writing failed: File too large; to go on"
 run quantize "$ember" "$dir/w.gguf" --type keep --split-max-size 1200000 --resume
@@ -286,6 +296,8 @@ run quantize "$mixed" "$new" --type q8_0 --resume
 is "--resume of another recipe" 2 "" "new.gguf.journal is of another run: there it is \"recipe --type bf16\", now \"recipe --type q8_0\""
 run quantize "$mixed" "$new" --type bf16 --align 64 --resume
 is "--resume with another alignment" 2 "" "there it is \"alignment 32\", now \"alignment 64\""
+run quantize "$mixed" "$new" --type bf16 --imatrix "$dir/im.dat" --resume
+is "--resume with importance" 2 "" "there it is \"importance none\", now \"importance [0-9a-f]{64} im.dat\""
 touch "$mixed"
 run quantize "$mixed" "$new" --type bf16 --resume
 is "--resume with another source" 2 "" "there it is \"source-time "

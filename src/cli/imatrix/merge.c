@@ -100,6 +100,21 @@ static int add_file(struct merged *m, const struct importance *file, struct erro
     return 0;
 }
 
+static void print_json(const struct imatrix_command *m, const struct merged *all)
+{
+    json_t *o = json_pack("{s:s, s:I, s:I, s:i, s:o}", "path", m->out, "entries", (json_int_t)all->n, "chunks",
+                          (json_int_t)all->n_chunks, "files", m->n_file, "experts",
+                          imatrix_cover_json(all->sums, all->n));
+    eval_print_json(o);
+    json_decref(o);
+}
+
+static void print(const struct imatrix_command *m, const struct merged *all)
+{
+    imatrix_show_experts(all->sums, all->n);
+    printf("%s: %zu tensors, of %d %s\n", m->out, all->n, m->n_file, m->n_file == 1 ? "file" : "files");
+}
+
 int imatrix_merge(const struct imatrix_command *m)
 {
     struct merged all = {0};
@@ -118,10 +133,8 @@ int imatrix_merge(const struct imatrix_command *m)
                                            .n_dataset = all.n_dataset,
                                            .n_chunks = (uint32_t)all.n_chunks,
                                            .chunk_size = (uint32_t)m->c.n_ctx};
-    if (!failed && importance_write(m->out, m->form, all.sums, all.n, &notes, &err) == 0 && !m->json)
-        imatrix_show_experts(all.sums, all.n);
-    if (!err.code)
-        printf("%s: %zu tensors, of %d %s\n", m->out, all.n, m->n_file, m->n_file == 1 ? "file" : "files");
+    if (!failed && importance_write(m->out, m->form, all.sums, all.n, &notes, &err) == 0)
+        (m->json ? print_json : print)(m, &all);
     for (size_t i = 0; i < all.n; i++) {
         free((void *)all.sums[i].sum);
         free((void *)all.sums[i].count);

@@ -75,6 +75,13 @@ struct coverage imatrix_cover(const struct importance_sums *s, size_t n)
     return c;
 }
 
+json_t *imatrix_cover_json(const struct importance_sums *s, size_t n)
+{
+    struct coverage c = imatrix_cover(s, n);
+    return json_pack("{s:I, s:I, s:I}", "all", (json_int_t)c.experts, "without_rows", (json_int_t)c.unseen,
+                     "with_few_rows", (json_int_t)c.few);
+}
+
 void imatrix_show_experts(const struct importance_sums *s, size_t n)
 {
     size_t n_layer;
