@@ -719,6 +719,7 @@ mutate importance-searched unit/quant/weigh src/quant/importance.c 's|^    retur
 mutate importance-of-predictions unit/quant/weigh src/quant/weigh.c 's|j->first_draft = gguf_first_draft(j->in);|j->first_draft = UINT64_MAX;|'
 mutate importance-of-zeros unit/quant/weigh src/quant/importance.c 's/e->is_empty = !has_sums || !has_rows;/e->is_empty = !has_rows;/'
 mutate gain-that-is-not-restored gain src/quant/encode.c 's/if (how->gain \&\& table\[how->type\].gain)/if (how->gain \&\& 0)/'
+mutate ties-away-from-zero "encode --bytes" src/quant/encoders.h '/static inline int round_to/,/^}/s|rintf(|roundf(|'
 
 [ $skipped -eq 0 ] || echo "$skipped skipped"
 [ "$dry" ] || echo "$red red, $green green"
