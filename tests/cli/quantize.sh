@@ -269,6 +269,10 @@ run quantize "$dir/many.gguf" "$dir/many-q8.gguf" --type q8_0 --memory 128MiB --
 is "100,000 tensors" 0 '"parts":1' ""
 [ "$(count peak)" -le "$(count memory)" ] && pass || fail "100,000 tensors" "more memory than the plan"
 compares "100,000 tensors" "$dir/many.gguf" "$dir/many-q8.gguf" q8_0
+"$helper" importance "$dir/many.gguf" "$dir/many.im" || exit 1
+run quantize "$dir/many.gguf" "$dir/many-im.gguf" --type q8_0 --imatrix "$dir/many.im" --memory min --json
+is "100,000 tensors with importance" 0 '"parts":1' ""
+[ "$(count peak)" -le "$(count memory)" ] && pass || fail "100,000 tensors with importance" "more memory than the plan"
 rm "$dir"/many*
 
 # Files that may not grow, at 5 places: one sentence, and the rest comes later.
