@@ -120,6 +120,10 @@ enum { QUANT_SLABS_IN_FLIGHT = 3, QUANT_ENCODER_VERSION = 2 };
 int quant_open(struct quant_job **out, const struct quant_options *o, struct error *err);
 void quant_close(struct quant_job *j);
 
+/* Seconds that the encoding of a job will take with its threads, if each is as fast as this one, which tries each type for a moment. NAN:
+ * no memory to try. */
+double quant_seconds(const struct quant_job *j);
+
 const char *quant_share_name(enum quant_share s);
 const char *quant_why_name(enum quant_why w);
 

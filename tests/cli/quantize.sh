@@ -51,6 +51,7 @@ is "--dry-run in words" 0 '^blk.0.attn_q.weight +512 x 64 +bf16 +q8_0 +34816  ba
 grep -qE '^blk.0.ffn_gate_inp.weight +512 x 4 +f32 +f32 +8192  protected: a router$' "$dir/out" && pass || fail "--dry-run" "the router"
 grep -qE '^memory: [0-9.]+ MiB of 1.00 GiB \(code .*slabs .*\); [0-9]+ threads?$' "$dir/out" && pass || fail "--dry-run" "the plan"
 grep -qE '^experts +2 +' "$dir/out" && pass || fail "--dry-run" "the parts of the model"
+grep -qE '^time: some [0-9]+ s of encoding where nothing else runs; meanwhile [0-9.]+ [KM]iB are read, and [0-9.]+ [KM]iB written$' "$dir/out" && pass || fail "--dry-run" "the time"
 
 # Effort and gain: other bytes of the same number, which the file tells of; neither threads nor memory change them.
 run quantize "$small" "$out" --type q4_k

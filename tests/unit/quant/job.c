@@ -1,5 +1,5 @@
 /* links: quant machine kernel format base */
-/* Opening a job: of a source's beginning what pads the header may be missing. */
+/* Opening a job: of a source's beginning what pads the header may be missing. What it will take is told. */
 #include "quant/quant.h"
 #include "quant_world.h"
 
@@ -43,9 +43,34 @@ static void beginnings(void **state)
     assert_int_equal(most, 32); /* the whole, and up to 31 bytes less */
 }
 
+/* Of more weights more, of more threads less, of a copy nothing; what is told is measured, so held within a factor. */
+static void seconds_are_told(void **state)
+{
+    const struct world_tensor t = {"blk.0.ffn_up.weight", TYPE_F32, 2, {4096, 1 << 20}, NULL},
+                              more = {"blk.0.ffn_up.weight", TYPE_F32, 2, {4096, 100 << 20}, NULL};
+    struct quant_options o = {
+        .in = model, .out = "/nowhere/out.gguf", .program = "test", .type = "q4_k", .header_only = 1, .n_threads = 1};
+    struct error err = {0};
+    struct quant_job *j;
+    double seconds[4];
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        world_model(model, 1, 0, i == 1 ? &more : &t, 1);
+        o.n_threads = i == 2 ? 64 : 1;
+        o.type = i == 3 ? "keep" : "q4_k";
+        if (quant_open(&j, &o, &err))
+            fail_msg("%s", err.text);
+        seconds[i] = quant_seconds(j);
+        quant_close(j);
+    }
+    assert_true(seconds[0] > 1 && seconds[0] < 1e6);
+    assert_true(seconds[1] > 10 * seconds[0] && seconds[2] < seconds[0] / 4 && seconds[2] > 0);
+    assert_true(seconds[3] < 1e-9);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(beginnings)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(beginnings), cmocka_unit_test(seconds_are_told)};
     close(temporary_file(model, "model"));
     int status = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(model);
