@@ -148,7 +148,7 @@ asan-memory: deps
 # The program and its kernels for arm64 on Debian, by its cross compiler, and run by qemu.
 ARM_UNITS = unit/base/coroutine unit/base/cpu unit/base/file unit/base/half unit/base/sha256 unit/op/attention unit/op/moe \
             unit/op/recur unit/op/rows unit/store/reader unit/store/weights
-ARM_TESTS = tests/kernels tests/golden
+ARM_TESTS = tests/kernels tests/golden tests/encode
 check-arm: deps
 	@sh tools/deps.sh arm
 	@$(MAKE) --no-print-directory $(PARALLEL) $(BUILD)/stoker $(ARM_TESTS:%=$(BUILD)/%)

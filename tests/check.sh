@@ -85,6 +85,7 @@ drivers="
 + quants           $data/quants
 + recipes          $data/quantize
 + encode           $data/quantize
+  gain             $data/quantize models/ember
   importance       $data/quantize models/ember
 - quantize
 - read_rows

@@ -4,6 +4,7 @@
 #     UNITS='unit/base/file ...' sh tests/check_arm.sh BUILD BUILD_ARM        make check-arm builds both
 #
 #   kernels   every output of every tier: one hash
+#   encode    the blocks of a few rows of every type: one hash
 #   golden    of every model the logits' hash, with quantised activations and exact
 #   units     what differs between CPUs and kernels of Linux: memory, files, coroutines, readers
 #   program   text, log-probabilities, hashes of tensors; with each tier; also where a page of memory has 64 KiB
@@ -57,6 +58,7 @@ same() {
 }
 
 same "kernels" '/hash of all outputs/!d; s/.*hash/hash/' tests/kernels
+same "encode" '/bytes:/!d' tests/encode --bytes
 same "golden" 's/ misses .*//' tests/golden --all "$here/data/golden" models/ember
 same "golden --kv q8_0" 's/ misses .*//' tests/golden --kv q8_0 --all "$here/data/golden" models/ember
 same "golden --exact" 's/ misses .*//' tests/golden --exact --all "$here/data/golden" models/ember

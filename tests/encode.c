@@ -1,6 +1,7 @@
 /* links: quant machine kernel format base
  *
- * Encoders, by their error: encode [FOLDER] with encoder_rows.bin, encoder_edges.bin and encoder_bars.jsonl (quantize.md 4.1, 4.7).
+ * Encoders, by their error: encode [--bytes] [FOLDER] with encoder_rows.bin, encoder_edges.bin and encoder_bars.jsonl (quantize.md 4.1,
+ * 4.7).
  *
  *   bars     without and with importance, the mean error of 20 rows is not above the peer's, nor that of 18 rows, nor 1.5 % above that of
  *            the prototype of quantize.md 4.3; 0.3 % where the effort is max
@@ -10,6 +11,8 @@
  *   weights  only ratios count; where the mean is nothing, all weigh the same
  *   gain     products lose at most a thousandth, and the error grows by what that must cost
  *   bytes    the best tier's are the scalar one's, and the hash of all is the one below: on every machine, by every compiler
+ *
+ * --bytes: a few rows of each type alone, whose hash is below too: for compilers and machines that take long.
  *
  * A change of an encoder's bytes changes the hash, and QUANT_ENCODER_VERSION with it. */
 #include "quant/encode.h"
@@ -23,7 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t BYTES_OF_ALL = 0x8ad581df3cf220c9;
+static const uint64_t BYTES_OF_ALL = 0x8ad581df3cf220c9, BYTES_OF_FEW = 0xc8d89640664319a8;
 
 enum { COLUMNS = 1024, ROWS_MOST = 64, BYTES_MOST = COLUMNS * 4 };
 
@@ -304,6 +307,47 @@ static void check_weights(const struct rows *r)
     check(quant_weights(no_number, 3, a) < 0 && a[1] == 1, "weights", "one that is no number");
 }
 
+/* ---- a few rows -------------------------------------------------------------------------------------------------------------------- */
+
+/* Values halfway between levels of a scale of 1, where the extreme level is -half: they round to even ones. */
+static void encode_ties(enum block_type t)
+{
+    static const int halves[] = {4, 8, 16, 32, 127};
+    float x[COLUMNS], y[COLUMNS];
+    for (size_t h = 0; h < sizeof halves / sizeof *halves; h++) {
+        for (int k = 0; k < COLUMNS; k++)
+            x[k] = k % 16 == 0 ? (float)-halves[h] : (float)(k * 5 % (2 * halves[h]) - halves[h]) + 0.5f;
+        through((struct quant_encoding){t, QUANT_FAST, 0, TIER_SCALAR}, x, NULL, y);
+    }
+}
+
+/* Every type, effort and kind of row, with importance and without, with gain and without: not each with each. */
+static void encode_few(const struct rows *rows, const struct rows *edges)
+{
+    float w[COLUMNS], y[COLUMNS];
+    for (uint32_t t = 0; t < TYPE_COUNT; t++) {
+        if (type_info(t) == NULL || type_info(t)->block == 1 || COLUMNS % type_info(t)->block != 0)
+            continue;
+        encode_ties((enum block_type)t);
+        for (int i = 0; i < edges->n; i++)
+            through((struct quant_encoding){(enum block_type)t, QUANT_FAST, i & 1, TIER_SCALAR}, edges->x[i], NULL, y);
+        for (int i = 0; i < rows->n; i += 6) {
+            quant_weights(rows->importance[i], COLUMNS, w);
+            through((struct quant_encoding){(enum block_type)t, QUANT_NORMAL, 1, TIER_SCALAR}, rows->x[i],
+                    i % 4 ? w : NULL, y);
+        }
+        through((struct quant_encoding){(enum block_type)t, QUANT_MAX, 0, TIER_SCALAR}, rows->x[1], NULL, y);
+    }
+}
+
+/* The hash of what was encoded since `all` began. */
+static void check_hash(uint64_t wanted, const char *what)
+{
+    uint64_t hash = hash_end(all);
+    printf("%s bytes: %016" PRIx64 ", encoders %d\n", what, hash, QUANT_ENCODER_VERSION);
+    check(hash == wanted, what, "other bytes than before");
+}
+
 static void check_type(json_t *bar, const struct rows *rows, const struct rows *edges)
 {
     int t = type_by_name(json_string_value(json_object_get(bar, "type")));
@@ -319,9 +363,17 @@ static void check_type(json_t *bar, const struct rows *rows, const struct rows *
     check_grid(b.type, rows);
 }
 
+static int report(void)
+{
+    free(scratch);
+    printf("%d passed, %d failed, 0 skipped\n", n_passed, n_failed);
+    return n_failed != 0;
+}
+
 int main(int argc, char **argv)
 {
-    const char *folder = argc > 1 ? argv[1] : TEST_DATA "/quantize";
+    int few_alone = argc > 1 && strcmp(argv[1], "--bytes") == 0;
+    const char *folder = argc > 1 + few_alone ? argv[1 + few_alone] : TEST_DATA "/quantize";
     static struct rows rows, edges;
     char path[400], *line = NULL;
     size_t size = 0;
@@ -329,26 +381,27 @@ int main(int argc, char **argv)
         printf("%s: no rows\n", folder);
         return 1;
     }
+    scratch = aligned_alloc(64, (quant_scratch_bytes() + 63) / 64 * 64);
+    all = hash_begin();
+    check_weights(&rows);
+    encode_few(&rows, &edges);
+    check_hash(BYTES_OF_FEW, "few");
+    if (few_alone)
+        return report();
     snprintf(path, sizeof path, "%s/encoder_bars.jsonl", folder);
     FILE *f = fopen(path, "r");
     int n_lines = 0;
     all = hash_begin();
-    scratch = aligned_alloc(64, (quant_scratch_bytes() + 63) / 64 * 64);
-    check_weights(&rows);
     puts("type          fast: error, of the peer's, rows   normal                max");
     for (; f && scratch && getline(&line, &size, f) > 0; n_lines++) {
         json_t *bar = json_loads(line, 0, NULL);
         check_type(bar, &rows, &edges);
         json_decref(bar);
     }
-    uint64_t hash = hash_end(all);
-    printf("all bytes: %016" PRIx64 ", encoders %d\n", hash, QUANT_ENCODER_VERSION);
-    check(hash == BYTES_OF_ALL, "all types", "other bytes than before");
+    check_hash(BYTES_OF_ALL, "all");
     check(n_lines == 48, "all types", "there are 48 lines of bars");
     free(line);
-    free(scratch);
     if (f)
         fclose(f);
-    printf("%d passed, %d failed, 0 skipped\n", n_passed, n_failed);
-    return n_failed != 0;
+    return report();
 }

@@ -431,6 +431,17 @@ static struct importance *opened(const char *folder, const char *name)
     return m;
 }
 
+/* The values of an entry; free() their sums. */
+static struct importance_values values_of(const struct importance *m, const struct importance_entry *e)
+{
+    struct importance_values v = {0};
+    struct error err = {0};
+    float *room = malloc(importance_floats(e) * sizeof *room);
+    if (!room || importance_read(m, e, room, &v, &err))
+        verdict(e->name, "read", 0, err.text);
+    return v;
+}
+
 /* What is there of a file, as one writes it. */
 static struct importance_sums *sums_of(const struct importance *m)
 {
@@ -439,8 +450,10 @@ static struct importance_sums *sums_of(const struct importance *m)
         const struct importance_entry *e = &m->entry[i];
         uint64_t n = e->n_cols * e->n_mat;
         double *sum = calloc(n, sizeof *sum), *count = calloc(e->n_counts, sizeof *count);
+        struct importance_values v = values_of(m, e);
         for (uint64_t k = 0; k < n; k++)
-            sum[k] = (double)e->sum[k];
+            sum[k] = (double)v.sum[k];
+        free((void *)v.sum);
         for (uint64_t k = 0; k < e->n_counts; k++)
             count[k] = (double)e->count[k];
         s[i] = (struct importance_sums){e->name, e->n_cols, e->n_mat, e->n_counts, sum, count};
@@ -453,9 +466,12 @@ static int is_equal(const struct importance *a, const struct importance *b)
     int equal = a->n_entry == b->n_entry && a->n_chunks == b->n_chunks && strcmp(a->dataset, b->dataset) == 0;
     for (uint64_t i = 0; equal && i < a->n_entry; i++) {
         const struct importance_entry *x = &a->entry[i], *y = &b->entry[i];
+        struct importance_values v = values_of(a, x), w = values_of(b, y);
         equal = strcmp(x->name, y->name) == 0 && x->n_cols == y->n_cols && x->n_mat == y->n_mat &&
-                x->n_counts == y->n_counts && memcmp(x->sum, y->sum, x->n_cols * x->n_mat * sizeof *x->sum) == 0 &&
+                x->n_counts == y->n_counts && memcmp(v.sum, w.sum, x->n_cols * x->n_mat * sizeof *v.sum) == 0 &&
                 memcmp(x->count, y->count, x->n_counts * sizeof *x->count) == 0;
+        free((void *)v.sum);
+        free((void *)w.sum);
     }
     return equal;
 }
@@ -494,12 +510,15 @@ static void check_alike(const char *folder)
     char text[60];
     for (uint64_t i = 0; worst < 1 && i < a->n_entry; i++) {
         const struct importance_entry *x = &a->entry[i], *y = &b->entry[i];
+        struct importance_values of_a = values_of(a, x), of_b = values_of(b, y);
         for (uint64_t k = 0; k < x->n_cols * x->n_mat; k++) {
-            double rows = (double)importance_rows(x, k / x->n_cols), v = (double)x->sum[k] / rows,
-                   w = (double)y->sum[k] / (double)*y->count;
+            double rows = (double)importance_rows(x, k / x->n_cols), v = (double)of_a.sum[k] / rows,
+                   w = (double)of_b.sum[k] / (double)*y->count;
             if (rows > 0 && fabs(v - w) > worst * v)
                 worst = fabs(v - w) / v;
         }
+        free((void *)of_a.sum);
+        free((void *)of_b.sum);
     }
     snprintf(text, sizeof text, "largest difference %.2g", worst);
     verdict("imatrix_ember", "forms", worst <= 1e-5, text);
@@ -521,8 +540,9 @@ static char *read_all(const char *path, size_t *n)
 
 /* Bounds of quantize.md 8: rows and sums of tensors, profiles of tensors; those of single experts, to which a row more or less goes, are
  * held less tightly. */
-static int is_near(const struct importance_entry *want, const struct collected *got, char *text, size_t room)
+static int is_near(const struct importance_values *values, const struct collected *got, char *text, size_t room)
 {
+    const struct importance_entry *want = values->entry;
     double ours = 0, theirs = 0, rows = 0, all[3] = {0};
     if ((int)want->n_cols != got->n_cols || (int)want->n_mat != got->n_mat)
         return 0;
@@ -530,7 +550,7 @@ static int is_near(const struct importance_entry *want, const struct collected *
         double one[3] = {0}, count = (double)importance_rows(want, (uint64_t)e), have = got->count[e];
         rows += have;
         for (int k = 0; k < got->n_cols; k++) {
-            double x = got->sum[e * got->n_cols + k], y = (double)want->sum[e * got->n_cols + k];
+            double x = got->sum[e * got->n_cols + k], y = (double)values->sum[e * got->n_cols + k];
             one[0] += x * y;
             one[1] += x * x;
             one[2] += y * y;
@@ -571,7 +591,9 @@ static void check_peer(const char *folder, const char *ember)
         read_chunks(s, token, 36, 512, 1);
         for (uint64_t i = 0; i < want->n_entry && !*text; i++) {
             const struct collected *got = entry_of(s->session->model->collector, want->entry[i].name);
-            found += got && is_near(&want->entry[i], got, text, sizeof text);
+            struct importance_values v = values_of(want, &want->entry[i]);
+            found += got && is_near(&v, got, text, sizeof text);
+            free((void *)v.sum);
         }
         if (!*text)
             snprintf(text, sizeof text, "%llu of %llu tensors", (unsigned long long)found,

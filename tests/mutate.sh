@@ -720,6 +720,20 @@ mutate a-call-that-goes-on unit/toolbox/mcp_service src/toolbox/mcp_service_tool
 mutate headers-that-lie serve_library src/server/own/mcp.c 's|!says(http_header(x, "mcp-name"|0 \&\& !says(http_header(x, "mcp-name"|'
 mutate passages-without-room "unit/toolbox/library_tools" src/toolbox/library_tools.c 's#out->n < space ? space - out->n : 0#space + SIZE_MAX / 2#'
 
+# importance: the first expert's for all, or for all of a slab, or the tensor's before; all tensors' in memory
+mutate importance-of-one unit/quant/run src/quant/run.c 's|row / from->ne\[1\], r->weights|0, r->weights|'
+mutate importance-of-a-slab unit/quant/run src/quant/run.c 's/is_first || row % from->ne\[1\] == 0/is_first/'
+mutate importance-of-before unit/quant/run src/quant/run.c 's/if (!e || e == r->columns.entry)/if (!e || r->columns.entry)/'
+mutate importance-of-all unit/quant/plan src/quant/plan.c 's|p->importance_bytes = more(p->importance_bytes, \(.*\));|p->importance_bytes += \1;|'
+mutate importance-searched unit/quant/weigh src/quant/importance.c 's|^    return bsearch(&key.*|    for (uint64_t i = 0; i < m->n_entry; i++)\
+        if (by_name(\&key, \&m->entry[i]) == 0)\
+            return \&m->entry[i];\
+    return NULL;|'
+mutate importance-of-predictions unit/quant/weigh src/quant/weigh.c 's|j->first_draft = gguf_first_draft(j->in);|j->first_draft = UINT64_MAX;|'
+mutate importance-of-zeros unit/quant/weigh src/quant/importance.c 's/e->is_empty = !has_sums || !has_rows;/e->is_empty = !has_rows;/'
+mutate gain-that-is-not-restored gain src/quant/encode.c 's/if (how->gain \&\& table\[how->type\].gain)/if (how->gain \&\& 0)/'
+mutate ties-away-from-zero "encode --bytes" src/quant/encoders.h '/static inline int round_to/,/^}/s|rintf(|roundf(|'
+
 [ $skipped -eq 0 ] || echo "$skipped skipped"
 [ "$dry" ] || echo "$red red, $green green"
 [ $green -eq 0 ] && [ $red -gt 0 ]

@@ -6,6 +6,8 @@
  *                                   small: the same with few rows
  *                                   many: 100,000 tensors; nan, inf, large: one such value; wide, odd: rows of 30 and of 96
  *                                   bytes: a tensor whose name is no UTF-8, and no licence
+ *                                   experts: four tensors of 4,096 small experts, 67 MB
+ *     quantize importance IN FILE   importance of all matrices of IN, sparse: in the first column of each tensor something
  *     quantize sparse GIB FILE      about so many GiB of bf16, a mixture of experts; but for the beginning of each tensor a hole
  *     quantize dead FILE            the last three rows of a router become alike: of a tie the first are taken, the last never
  *     quantize line FILE TEXT       adds TEXT to a journal with the hash that makes it a line of its own
@@ -16,6 +18,7 @@
 #include "base/hash.h"
 #include "format/gguf.h"
 #include "gguf_write.h"
+#include "quant_world.h"
 
 #include <math.h>
 #include <unistd.h>
@@ -119,6 +122,38 @@ static int make_many(const char *path, struct error *err)
     for (int i = 0; i < MANY; i++)
         put_numbers(&w, TYPE_F32, 64, UINT64_MAX, 0);
     return gguf_write_end(&w, err);
+}
+
+static int make_experts(const char *path, struct error *err)
+{
+    struct gguf_writer w;
+    char name[60];
+    enum { TENSORS = 4, WIDE = 1024, ROWS = 2, SMALL_EXPERTS = 4096 };
+    gguf_write_begin(&w, path, 32);
+    put_keys(&w, 1);
+    for (int i = 0; i < TENSORS; i++) {
+        snprintf(name, sizeof name, "blk.%d.ffn_down_exps.weight", i);
+        gguf_write_tensor(&w, name, TYPE_BF16, 3, (uint64_t[]){WIDE, ROWS, SMALL_EXPERTS});
+    }
+    for (int i = 0; i < TENSORS; i++)
+        put_numbers(&w, TYPE_BF16, WIDE * ROWS * SMALL_EXPERTS, UINT64_MAX, 0);
+    return gguf_write_end(&w, err);
+}
+
+static int make_importance(const char *model, const char *path, struct error *err)
+{
+    struct gguf *g;
+    if (gguf_open_header(&g, model, err))
+        return -1;
+    struct world_importance *e = calloc(g->n_tensor + 1, sizeof *e);
+    size_t n = 0;
+    for (uint64_t i = 0; e && i < g->n_tensor; i++)
+        if (g->tensor[i].n_dims > 1)
+            e[n++] = (struct world_importance){g->tensor[i].name, g->tensor[i].ne[0], g->tensor[i].ne[2], NULL, NULL};
+    world_importance(path, e, n);
+    free(e);
+    gguf_close(g);
+    return 0;
 }
 
 /* ---- large ------------------------------------------------------------------------------------------------------------------------- */
@@ -338,7 +373,11 @@ int main(int argc, char **argv)
     struct error err = {0};
     int status = -1;
     if (argc == 4 && strcmp(argv[1], "make") == 0)
-        status = strcmp(argv[2], "many") == 0 ? make_many(argv[3], &err) : make(argv[2], argv[3], &err);
+        status = strcmp(argv[2], "many") == 0      ? make_many(argv[3], &err)
+                 : strcmp(argv[2], "experts") == 0 ? make_experts(argv[3], &err)
+                                                   : make(argv[2], argv[3], &err);
+    else if (argc == 4 && strcmp(argv[1], "importance") == 0)
+        status = make_importance(argv[2], argv[3], &err);
     else if (argc == 4 && strcmp(argv[1], "line") == 0)
         status = add_line(argv[2], argv[3]);
     else if (argc == 4 && strcmp(argv[1], "sparse") == 0)
@@ -348,7 +387,8 @@ int main(int argc, char **argv)
     else if (argc == 5 && strcmp(argv[1], "compare") == 0)
         status = compare(argv[2], argv[3], argv[4], &err);
     else
-        error_set(&err, ERR_INPUT, "quantize make KIND FILE | sparse GIB FILE | dead FILE | compare IN OUT TYPE");
+        error_set(&err, ERR_INPUT,
+                  "quantize make KIND FILE | importance IN FILE | sparse GIB FILE | dead FILE | compare IN OUT TYPE");
     if (status)
         fprintf(stderr, "quantize: %s\n", err.text);
     return status ? 1 : 0;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Quantising in a small space: a mixture of experts of GIB (60) GiB in bf16, but for the beginnings of its tensors a hole, becomes TYPE (Q2_K)
-# in a cgroup of 512 MiB (memory.max, without swap). The run ends, nothing is killed, the peak is within the plan, and the page cache that
+# Quantising in a small space: a mixture of experts of GIB (60) GiB in bf16, but for the beginnings of its tensors a hole, becomes TYPE (Q2_K),
+# by importance of all its matrices, in a cgroup of 512 MiB (memory.max, without swap). The run ends, nothing is killed, the peak is within the plan, and the page cache that
 # the run leaves is below 64 MiB. Then the same with ten budgets from the least to the default, of a file of SMALL (2) GiB.
 #
 #     sh tests/quantize_memory.sh     STOKER (build/stoker), BUILD (build), DIR (a folder with room: a sixth of GIB for Q2_K);
@@ -57,9 +57,9 @@ cached() { sed -nE 's/^(cache|file) //p' "$group/memory.stat" | head -n 1; }
 number() { sed -nE "s/.*\"$1\":([0-9]+).*/\1/p" "$2"; }
 
 quantize() { # quantize GIB BUDGET: once, in the cgroup
-    "$tool" sparse "$1" "$tmp/in.gguf" || exit 1
+    "$tool" sparse "$1" "$tmp/in.gguf" && "$tool" importance "$tmp/in.gguf" "$tmp/in.im" || exit 1
     before=$(cached)
-    within "$stoker" quantize "$tmp/in.gguf" "$tmp/out.gguf" --type "$type" ${2:+--memory $2} --json >"$tmp/out" 2>"$tmp/err"
+    within "$stoker" quantize "$tmp/in.gguf" "$tmp/out.gguf" --type "$type" --imatrix "$tmp/in.im" ${2:+--memory $2} --json >"$tmp/out" 2>"$tmp/err"
     check "$1 GiB, budget ${2:-default}: status $?" [ -s "$tmp/out" ]
     left=$(($(cached) - before)) peak=$(number peak "$tmp/out") plan=$(number memory "$tmp/out")
     check "$1 GiB, budget ${2:-default}: the kernel killed $(killed)" [ "$(killed)" = 0 ]
@@ -72,7 +72,7 @@ quantize() { # quantize GIB BUDGET: once, in the cgroup
 quantize "$gib" ''
 quantize "$small" min
 least=$plan
-"$stoker" quantize "$tmp/in.gguf" "$tmp/out.gguf" --type "$type" --dry-run --json >"$tmp/out" 2>"$tmp/err"
+"$stoker" quantize "$tmp/in.gguf" "$tmp/out.gguf" --type "$type" --imatrix "$tmp/in.im" --dry-run --json >"$tmp/out" 2>"$tmp/err"
 most=$(sed -nE 's/.*"plan":\{"memory":[0-9]+,"least":[0-9]+,"total":([0-9]+).*/\1/p' "$tmp/out")
 for i in 1 2 3 4 5 6 7 8 9; do
     quantize "$small" $((least + 1048576 + (most - least) * i / 9))

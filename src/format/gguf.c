@@ -442,6 +442,27 @@ int gguf_str(const struct gguf *g, const char *key, struct gguf_string *out, str
     return 1;
 }
 
+/* A whole number of the file's architecture; 0: absent or absurd. */
+static uint64_t arch_number(const struct gguf *g, const char *arch, const char *name)
+{
+    char key[160];
+    struct error ignored = {0};
+    uint64_t v;
+    snprintf(key, sizeof key, "%.100s.%s", arch, name);
+    return gguf_u64(g, key, 0, UINT32_MAX, &v, &ignored) == 1 ? v : 0;
+}
+
+uint64_t gguf_first_draft(const struct gguf *g)
+{
+    struct gguf_string arch = {"", 0};
+    struct error ignored = {0};
+    gguf_str(g, "general.architecture", &arch, &ignored);
+    uint64_t n_layer = arch_number(g, arch.text, "block_count"),
+             n_stated = arch_number(g, arch.text, "nextn_predict_layers");
+    uint64_t n = n_stated < n_layer ? gguf_draft_layers(g, n_layer, n_stated) : 0;
+    return n ? n_layer - n : UINT64_MAX;
+}
+
 int64_t gguf_item_int(const struct gguf_value *v, uint64_t i)
 {
     switch (v->item) {

@@ -118,6 +118,9 @@ int gguf_layer_of(const char *name, const char **rest);
  * these layers often keep that key, so a layer counts only if it has the tensors of such a layer, or none at all. */
 uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_stated);
 
+/* The first of these layers, by the keys of the file's architecture; UINT64_MAX: there is none. */
+uint64_t gguf_first_draft(const struct gguf *g);
+
 /* The value of a key. 1: found, and *out is set; 0: absent; -1 with ERR_FORMAT: of another kind, or outside [min, max] (the sentence names
  * all). *out is unchanged but after 1. Any integer kind will do for u64; any integer or float kind for f64. */
 int gguf_u64(const struct gguf *g, const char *key, uint64_t min, uint64_t max, uint64_t *out, struct error *err);

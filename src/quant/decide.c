@@ -223,7 +223,10 @@ static void look_over(struct decision *d)
             j->n_fallback++;
         }
         int has = j->importance ? to->importance != NULL : j->options->has_importance;
-        if (demands_importance(d, from, to->type) && !has && j->n_needs_importance++ == 0)
+        if (!demands_importance(d, from, to->type) || has)
+            continue;
+        j->n_needs_draft += quant_is_draft(j, i);
+        if (j->n_needs_importance++ == 0)
             j->needs_importance = from->name;
     }
     if (first)

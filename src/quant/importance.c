@@ -1,72 +1,56 @@
-/* See importance.h. A file is in memory as a whole, with what its entries point to; of a GGUF form the parser has the description. */
+/* See importance.h. Of a GGUF form the parser has the description; the older form is one entry behind another. What is read once, from the
+ * first byte to the last, is hashed and checked on the way. */
 #include "quant/importance.h"
 
-#include "base/checked.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "format/gguf.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-static const size_t MOST_BYTES = (size_t)4 << 30;
-enum { OLD_CHUNK = 512, MOST_NAME = 4096, MOST_DATASETS = 256 };
+enum {
+    OLD_CHUNK = 512,
+    MOST_NAME = 4096,
+    MOST_DATASETS = 256,
+    PIECE = 64 << 10,      /* bytes that are checked at a time: whole values */
+    DROP = 4 << 20,        /* after so many they leave the page cache */
+    GGUF_BUFFER = 1 << 20, /* that the parser reads headers by */
+};
+
+/* ---- index ------------------------------------------------------------------------------------------------------------------------- */
 
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const struct importance_entry *)a)->name, ((const struct importance_entry *)b)->name);
 }
 
-static int check_values(const char *path, const struct importance_entry *e, struct error *err)
+static int by_place(const void *a, const void *b)
 {
-    for (uint64_t i = 0; i < e->n_cols * e->n_mat; i++)
-        if (!(e->sum[i] >= 0 && e->sum[i] < INFINITY))
-            return error_set(err, ERR_FORMAT, "%s: %s has %g in column %" PRIu64 " of matrix %" PRIu64, path, e->name,
-                             (double)e->sum[i], i % e->n_cols, i / e->n_cols);
-    for (uint64_t i = 0; i < e->n_counts; i++)
-        if (!(e->count[i] >= 0 && e->count[i] < INFINITY))
-            return error_set(err, ERR_FORMAT, "%s: %s has %g rows in matrix %" PRIu64, path, e->name,
-                             (double)e->count[i], i);
+    uint64_t x = ((const struct importance_entry *)a)->at, y = ((const struct importance_entry *)b)->at;
+    return (x > y) - (x < y);
+}
+
+static int no_memory(const struct importance *m, struct error *err)
+{
+    return error_set(err, ERR_MEMORY, "%s: no memory for its entries", m->path);
+}
+
+static int read_at(const struct importance *m, void *to, uint64_t n, uint64_t at, struct error *err)
+{
+    const char *why;
+    if (file_read_at(m->fd, to, n, at, &why))
+        return error_set(err, ERR_IO, "%s: reading %" PRIu64 " bytes at %" PRIu64 " failed: %s", m->path, n, at, why);
     return 0;
 }
 
-float importance_rows(const struct importance_entry *e, uint64_t i) { return e->count[e->n_counts > 1 ? i : 0]; }
-
-static int take_mean(struct importance *m, struct importance_entry *e)
-{
-    uint64_t n_seen = 0;
-    e->mean = arena_array(&m->arena, e->n_cols, sizeof *e->mean);
-    if (!e->mean)
-        return -1;
-    memset(e->mean, 0, e->n_cols * sizeof *e->mean);
-    for (uint64_t i = 0; i < e->n_mat; i++) {
-        float rows = importance_rows(e, i);
-        n_seen += rows > 0;
-        for (uint64_t k = 0; rows > 0 && k < e->n_cols; k++)
-            e->mean[k] += e->sum[i * e->n_cols + k] / rows;
-    }
-    for (uint64_t k = 0; n_seen && k < e->n_cols; k++)
-        e->mean[k] /= (float)n_seen;
-    return 0;
-}
-
-static int finish(struct importance *m, const char *path, struct error *err)
-{
-    qsort(m->entry, m->n_entry, sizeof *m->entry, by_name);
-    for (uint64_t i = 0; i < m->n_entry; i++) {
-        if (i && strcmp(m->entry[i - 1].name, m->entry[i].name) == 0)
-            return error_set(err, ERR_FORMAT, "%s: %s is there twice", path, m->entry[i].name);
-        if (check_values(path, &m->entry[i], err))
-            return -1;
-        if (take_mean(m, &m->entry[i]))
-            return error_set(err, ERR_MEMORY, "%s: no memory for its entries", path);
-    }
-    return m->n_entry ? 0 : error_set(err, ERR_FORMAT, "%s: no importance is in it", path);
-}
-
-static int note_dataset(struct importance *m, const char *path, const char *text, size_t n, struct error *err)
+static int note_dataset(struct importance *m, const char *text, size_t n, struct error *err)
 {
     if (m->n_datasets == MOST_DATASETS)
         return 0;
@@ -74,165 +58,303 @@ static int note_dataset(struct importance *m, const char *path, const char *text
         m->datasets = arena_array(&m->arena, MOST_DATASETS, sizeof(const char *));
     const char *copy = arena_copy(&m->arena, text, n);
     if (!m->datasets || !copy)
-        return error_set(err, ERR_MEMORY, "%s: no memory for its entries", path);
+        return no_memory(m, err);
     m->datasets[m->n_datasets++] = copy;
     m->dataset = m->datasets[0];
     return 0;
 }
 
+float importance_rows(const struct importance_entry *e, uint64_t i) { return e->count[e->n_counts > 1 ? i : 0]; }
+
+static int is_sum(float v) { return v >= 0 && v < INFINITY; }
+
+static int check_counts(const struct importance *m, const struct importance_entry *e, struct error *err)
+{
+    for (uint64_t i = 0; i < e->n_counts; i++)
+        if (!is_sum(e->count[i]))
+            return error_set(err, ERR_FORMAT, "%s: %s has %g rows in matrix %" PRIu64, m->path, e->name,
+                             (double)e->count[i], i);
+    return 0;
+}
+
+/* Value i of an entry is none. */
+static int bad_sum(const struct importance *m, const struct importance_entry *e, uint64_t i, float v, struct error *err)
+{
+    return error_set(err, ERR_FORMAT, "%s: %s has %g in column %" PRIu64 " of matrix %" PRIu64, m->path, e->name,
+                     (double)v, i % e->n_cols, i / e->n_cols);
+}
+
 /* ---- GGUF -------------------------------------------------------------------------------------------------------------------------- */
 
-static const struct gguf_tensor *tensor_of(const struct gguf *g, const char *name, size_t n, const char *end)
+static const char sums_end[] = ".in_sum2";
+
+/* Characters of a weight's name in the name of its sums; 0: it is another tensor. */
+static size_t weight_name(const struct gguf_tensor *t)
 {
-    for (uint64_t i = 0; i < g->n_tensor; i++)
-        if (strncmp(g->tensor[i].name, name, n) == 0 && strcmp(g->tensor[i].name + n, end) == 0)
-            return &g->tensor[i];
-    return NULL;
+    size_t n = strlen(t->name), n_end = sizeof sums_end - 1;
+    return n > n_end && strcmp(t->name + n - n_end, sums_end) == 0 ? n - n_end : 0;
 }
 
-static const float *values_of(struct importance *m, const uint8_t *bytes, const struct gguf_tensor *t)
+static const struct gguf_tensor *counts_of(const struct gguf *g, const struct gguf_tensor *sum, size_t n_name)
 {
-    float *v = arena_alloc(&m->arena, t->n_bytes);
-    if (v)
-        memcpy(v, bytes + t->offset, t->n_bytes);
-    return v;
+    char *name;
+    if (asprintf(&name, "%.*s.counts", (int)n_name, sum->name) < 0)
+        return NULL;
+    const struct gguf_tensor *count = gguf_tensor(g, name);
+    free(name);
+    return count;
 }
 
-static uint64_t n_values(const struct gguf_tensor *t) { return t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3]; }
+static int take_counts(struct importance *m, struct importance_entry *e, const struct gguf_tensor *t, struct error *err)
+{
+    float *count = arena_alloc_aligned(&m->arena, t->n_bytes, sizeof *count);
+    e->count = count;
+    return count ? read_at(m, count, t->n_bytes, t->offset, err) : no_memory(m, err);
+}
 
-static int read_pair(struct importance *m, const char *path, const struct gguf *g, const uint8_t *bytes,
-                     const struct gguf_tensor *sum, size_t n_name, struct error *err)
+static int read_pair(struct importance *m, const struct gguf *g, const struct gguf_tensor *sum, size_t n_name,
+                     struct error *err)
 {
     struct importance_entry *e = &m->entry[m->n_entry];
-    const struct gguf_tensor *count = tensor_of(g, sum->name, n_name, ".counts");
+    const struct gguf_tensor *count = counts_of(g, sum, n_name);
     if (!count)
-        return error_set(err, ERR_FORMAT, "%s: %s has no counts", path, sum->name);
+        return error_set(err, ERR_FORMAT, "%s: %s has no counts", m->path, sum->name);
     if (sum->type != TYPE_F32 || count->type != TYPE_F32)
-        return error_set(err, ERR_FORMAT, "%s: %s and its counts are to be f32", path, sum->name);
-    *e = (struct importance_entry){.n_cols = sum->ne[0], .n_mat = sum->ne[1] * sum->ne[2] * sum->ne[3]};
-    e->n_counts = n_values(count);
+        return error_set(err, ERR_FORMAT, "%s: %s and its counts are to be f32", m->path, sum->name);
+    *e = (struct importance_entry){
+        .n_cols = sum->ne[0], .n_mat = sum->ne[1] * sum->ne[2] * sum->ne[3], .at = sum->offset};
+    e->n_counts = count->ne[0] * count->ne[1] * count->ne[2] * count->ne[3];
     if (e->n_counts != 1 && e->n_counts != e->n_mat && e->n_mat != 1)
-        return error_set(err, ERR_FORMAT, "%s: %s has %" PRIu64 " matrices, and counts of %" PRIu64, path, sum->name,
+        return error_set(err, ERR_FORMAT, "%s: %s has %" PRIu64 " matrices, and counts of %" PRIu64, m->path, sum->name,
                          e->n_mat, e->n_counts);
     if (e->n_mat == 1 && e->n_counts > 1) { /* heads one after another, each with a count */
         if (e->n_cols % e->n_counts)
-            return error_set(err, ERR_FORMAT, "%s: %s has %" PRIu64 " columns, and counts of %" PRIu64 " heads", path,
-                             sum->name, e->n_cols, e->n_counts);
+            return error_set(err, ERR_FORMAT, "%s: %s has %" PRIu64 " columns, and counts of %" PRIu64 " heads",
+                             m->path, sum->name, e->n_cols, e->n_counts);
         e->n_mat = e->n_counts;
         e->n_cols /= e->n_counts;
     }
     e->name = arena_copy(&m->arena, sum->name, n_name);
-    e->sum = values_of(m, bytes, sum);
-    e->count = values_of(m, bytes, count);
     m->n_entry++;
-    return e->name && e->sum && e->count ? 0 : error_set(err, ERR_MEMORY, "%s: no memory for its entries", path);
+    return e->name ? take_counts(m, e, count, err) : no_memory(m, err);
 }
 
-static int read_gguf(struct importance *m, const char *path, const uint8_t *bytes, size_t n, struct error *err)
+static int read_keys(struct importance *m, const struct gguf *g, struct error *err)
 {
-    static const char end[] = ".in_sum2";
-    struct gguf *g;
-    if (gguf_open(&g, path, err))
-        return -1;
     const struct gguf_value *type = gguf_find(g, "general.type"), *chunks = gguf_find(g, "imatrix.chunk_count"),
                             *texts = gguf_find(g, "imatrix.datasets");
-    int status = 0;
     if (type && (type->kind != GGUF_STRING || strcmp(type->as.string.text, "imatrix") != 0))
-        status = error_set(err, ERR_INPUT, "%s: it is no file of importance: its general.type is another", path);
-    else if (g->n_file != 1 || g->file[0].size != n)
-        status = error_set(err, ERR_IO, "%s: it has changed while it was read", path);
+        return error_set(err, ERR_INPUT, "%s: it is no file of importance: its general.type is another", m->path);
     m->n_chunks = chunks && chunks->kind < GGUF_F32 ? chunks->as.u : 0;
     if (texts && texts->kind == GGUF_ARRAY && texts->item == GGUF_STRING)
-        for (uint64_t i = 0; i < texts->n && status == 0; i++)
-            status = note_dataset(m, path, texts->as.strings[i].text, strlen(texts->as.strings[i].text), err);
-    m->entry = arena_array(&m->arena, g->n_tensor + 1, sizeof *m->entry);
-    if (!status && !m->entry)
-        status = error_set(err, ERR_MEMORY, "%s: no memory for its entries", path);
-    for (uint64_t i = 0; status == 0 && i < g->n_tensor; i++) {
-        size_t length = strlen(g->tensor[i].name), n_end = sizeof end - 1;
-        if (length > n_end && strcmp(g->tensor[i].name + length - n_end, end) == 0)
-            status = read_pair(m, path, g, bytes, &g->tensor[i], length - n_end, err);
+        for (uint64_t i = 0; i < texts->n; i++)
+            if (note_dataset(m, texts->as.strings[i].text, strlen(texts->as.strings[i].text), err))
+                return -1;
+    return 0;
+}
+
+static int read_pairs(struct importance *m, const struct gguf *g, struct error *err)
+{
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < g->n_tensor; i++)
+        n += weight_name(&g->tensor[i]) > 0;
+    m->entry = arena_array(&m->arena, n + 1, sizeof *m->entry);
+    if (!m->entry)
+        return no_memory(m, err);
+    for (uint64_t i = 0; i < g->n_tensor; i++) {
+        size_t n_name = weight_name(&g->tensor[i]);
+        if (n_name && read_pair(m, g, &g->tensor[i], n_name, err))
+            return -1;
     }
+    return 0;
+}
+
+static int read_gguf(struct importance *m, struct error *err)
+{
+    struct gguf *g;
+    if (gguf_open(&g, m->path, err))
+        return -1;
+    int status = 0;
+    if (g->n_file != 1 || g->file[0].size != m->size || !file_is_at(m->fd, m->path))
+        status = error_set(err, ERR_IO, "%s: it has changed while it was read", m->path);
+    if (status || read_keys(m, g, err) || read_pairs(m, g, err))
+        status = -1;
+    m->n_opening = g->arena.total + GGUF_BUFFER;
     gguf_close(g);
     return status;
 }
 
 /* ---- .dat -------------------------------------------------------------------------------------------------------------------------- */
 
-struct bytes {
-    const uint8_t *p;
-    size_t left;
-};
-
 /* The next whole number; -1: there is none, or it is negative. */
-static int32_t take(struct bytes *b)
+static int32_t take(const struct importance *m, uint64_t *at)
 {
     int32_t v;
-    if (b->left < sizeof v)
+    const char *why;
+    if (m->size - *at < sizeof v || file_read_at(m->fd, &v, sizeof v, *at, &why))
         return -1;
-    memcpy(&v, b->p, sizeof v);
-    b->p += sizeof v;
-    b->left -= sizeof v;
+    *at += sizeof v;
     return v;
 }
 
-static int read_old_entry(struct importance *m, const char *path, struct bytes *b, int chunk, struct error *err)
+static int read_old_entry(struct importance *m, uint64_t *at, int chunk, struct error *err)
 {
     struct importance_entry *e = &m->entry[m->n_entry];
-    int32_t length = take(b);
-    if (length < 1 || length > MOST_NAME || (size_t)length > b->left)
+    char name[MOST_NAME];
+    int32_t length = take(m, at);
+    if (length < 1 || length > MOST_NAME || (uint64_t)length > m->size - *at)
         return error_set(err, ERR_FORMAT,
-                         "%s: no GGUF file, and as one of the older form it is damaged at entry %" PRIu64, path,
+                         "%s: no GGUF file, and as one of the older form it is damaged at entry %" PRIu64, m->path,
                          m->n_entry + 1);
-    e->name = arena_copy(&m->arena, (const char *)b->p, (size_t)length);
-    b->p += length;
-    b->left -= (size_t)length;
-    int32_t calls = take(b), n = take(b);
-    if (calls < 0 || n < 1 || (size_t)n > b->left / sizeof(float))
-        return error_set(err, ERR_FORMAT, "%s: it ends within entry %" PRIu64, path, m->n_entry + 1);
-    float *sum = arena_array(&m->arena, (size_t)n, sizeof *sum), *count = arena_array(&m->arena, 1, sizeof *count);
-    if (!e->name || !sum || !count)
-        return error_set(err, ERR_MEMORY, "%s: no memory for its entries", path);
-    memcpy(sum, b->p, (size_t)n * sizeof *sum);
-    for (int32_t i = 0; i < n; i++)
-        sum[i] *= (float)chunk;
+    if (read_at(m, name, (uint64_t)length, *at, err))
+        return -1;
+    *at += (uint64_t)length;
+    int32_t calls = take(m, at), n = take(m, at);
+    if (calls < 0 || n < 1 || (uint64_t)n > (m->size - *at) / sizeof(float))
+        return error_set(err, ERR_FORMAT, "%s: it ends within entry %" PRIu64, m->path, m->n_entry + 1);
+    float *count = arena_alloc_aligned(&m->arena, sizeof *count, sizeof *count);
+    *e = (struct importance_entry){.n_cols = (uint64_t)n, .n_mat = 1, .n_counts = 1, .count = count, .at = *at};
+    e->name = arena_copy(&m->arena, name, strnlen(name, (size_t)length));
+    if (!e->name || !count)
+        return no_memory(m, err);
     *count = (float)calls * (float)chunk;
-    b->p += (size_t)n * sizeof *sum;
-    b->left -= (size_t)n * sizeof *sum;
-    *e = (struct importance_entry){.name = e->name, .n_cols = (uint64_t)n, .n_mat = 1, .n_counts = 1};
-    e->sum = sum;
-    e->count = count;
+    *at += (uint64_t)n * sizeof(float);
     m->n_entry++;
     return 0;
 }
 
-static int read_old(struct importance *m, const char *path, const uint8_t *p, size_t n, int chunk, struct error *err)
+static int read_old(struct importance *m, int chunk, struct error *err)
 {
-    struct bytes b = {p, n};
-    int32_t entries = take(&b);
-    if (entries < 1 || (size_t)entries > n / 16)
-        return error_set(err, ERR_FORMAT, "%s: neither a GGUF file nor one of importance in the older form", path);
+    uint64_t at = 0;
+    char text[MOST_NAME];
+    int32_t entries = take(m, &at);
+    if (entries < 1 || (uint64_t)entries > m->size / 16)
+        return error_set(err, ERR_FORMAT, "%s: neither a GGUF file nor one of importance in the older form", m->path);
+    m->scale = (float)chunk;
     m->entry = arena_array(&m->arena, (size_t)entries, sizeof *m->entry);
     if (!m->entry)
-        return error_set(err, ERR_MEMORY, "%s: no memory for its entries", path);
+        return no_memory(m, err);
     for (int32_t i = 0; i < entries; i++)
-        if (read_old_entry(m, path, &b, chunk, err))
+        if (read_old_entry(m, &at, chunk, err))
             return -1;
-    int32_t chunks = take(&b), length = take(&b);
+    int32_t chunks = take(m, &at), length = take(m, &at);
     m->n_chunks = chunks > 0 ? (uint64_t)chunks : 0;
-    if (length > 0 && (size_t)length <= b.left)
-        return note_dataset(m, path, (const char *)b.p, (size_t)length, err);
+    if (length <= 0 || (uint64_t)length > m->size - at)
+        return 0;
+    size_t n = length < MOST_NAME ? (size_t)length : MOST_NAME;
+    return read_at(m, text, n, at, err) || note_dataset(m, text, n, err) ? -1 : 0;
+}
+
+/* ---- every byte, once -------------------------------------------------------------------------------------------------------------- */
+
+struct look {
+    struct importance *m;
+    struct sha256 hash;
+    uint64_t at, dropped; /* of the next byte; of the first that may be in the page cache */
+    float *piece;
+};
+
+/* From the piece before on: the kernel drops only what lies in the range whole. */
+static void drop(struct look *l)
+{
+    uint64_t from = l->dropped > DROP ? l->dropped - DROP : 0;
+    file_drop_cache(l->m->fd, from, l->at - from);
+    l->dropped = l->at;
+}
+
+static int next_piece(struct look *l, uint64_t n, struct error *err)
+{
+    if (read_at(l->m, l->piece, n, l->at, err))
+        return -1;
+    sha256_add(&l->hash, l->piece, n);
+    l->at += n;
+    if (l->at - l->dropped >= DROP)
+        drop(l);
     return 0;
 }
 
-/* ---- all of it --------------------------------------------------------------------------------------------------------------------- */
-
-static void note_hash(struct importance *m, const char *bytes, size_t n)
+static int look_until(struct look *l, uint64_t end, struct error *err)
 {
+    while (l->at < end)
+        if (next_piece(l, end - l->at < PIECE ? end - l->at : PIECE, err))
+            return -1;
+    return 0;
+}
+
+static int look_at(struct look *l, struct importance_entry *e, struct error *err)
+{
+    const uint64_t all = e->n_cols * e->n_mat, most = PIECE / sizeof *l->piece;
+    int has_sums = 0, has_rows = 0;
+    for (uint64_t done = 0, n; done < all; done += n) {
+        n = all - done < most ? all - done : most;
+        if (next_piece(l, n * sizeof *l->piece, err))
+            return -1;
+        for (uint64_t i = 0; i < n; i++) {
+            float v = l->piece[i] * l->m->scale;
+            if (!is_sum(v))
+                return bad_sum(l->m, e, done + i, v, err);
+            has_sums |= v > 0;
+        }
+    }
+    for (uint64_t i = 0; i < e->n_counts; i++)
+        has_rows |= e->count[i] > 0;
+    e->is_empty = !has_sums || !has_rows;
+    return check_counts(l->m, e, err);
+}
+
+/* Sums lie one behind another, and something between them. */
+static int look_at_all(struct importance *m, struct error *err)
+{
+    struct look l = {.m = m, .piece = malloc(PIECE)};
     uint8_t hash[SHA256_BYTES];
-    sha256(bytes, n, hash);
+    int status = l.piece ? 0 : no_memory(m, err);
+    sha256_begin(&l.hash);
+    qsort(m->entry, m->n_entry, sizeof *m->entry, by_place);
+    for (uint64_t i = 0; i < m->n_entry && status == 0; i++)
+        status = look_until(&l, m->entry[i].at, err) || look_at(&l, &m->entry[i], err) ? -1 : 0;
+    if (status == 0)
+        status = look_until(&l, m->size, err);
+    drop(&l);
+    sha256_end(&l.hash, hash);
     for (int i = 0; i < SHA256_BYTES; i++)
         snprintf(m->sha256 + 2 * i, 3, "%02x", hash[i]);
+    free(l.piece);
+    return status;
+}
+
+static int sort(struct importance *m, struct error *err)
+{
+    qsort(m->entry, m->n_entry, sizeof *m->entry, by_name);
+    for (uint64_t i = 1; i < m->n_entry; i++)
+        if (strcmp(m->entry[i - 1].name, m->entry[i].name) == 0)
+            return error_set(err, ERR_FORMAT, "%s: %s is there twice", m->path, m->entry[i].name);
+    return m->n_entry ? 0 : error_set(err, ERR_FORMAT, "%s: no importance is in it", m->path);
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------------------------------------- */
+
+static int open_file(struct importance *m, const char *path, struct error *err)
+{
+    struct stat st;
+    m->path = arena_copy(&m->arena, path, strlen(path));
+    if (!m->path)
+        return error_set(err, ERR_MEMORY, "%s: no memory to read it", path);
+    m->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe by mistake could block for ever */
+    if (m->fd < 0 || fstat(m->fd, &st) != 0)
+        return error_set(err, ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return error_set(err, ERR_INPUT, "%s: not a regular file", path);
+    m->size = (uint64_t)st.st_size;
+    m->mtime = st.st_mtim;
+    return 0;
+}
+
+static int read_index(struct importance *m, int chunk, struct error *err)
+{
+    char magic[4] = "";
+    if (m->size >= sizeof magic && read_at(m, magic, sizeof magic, 0, err))
+        return -1;
+    return memcmp(magic, "GGUF", sizeof magic) == 0 ? read_gguf(m, err) : read_old(m, chunk, err);
 }
 
 int importance_open(struct importance **out, const char *path, struct error *err)
@@ -242,25 +364,15 @@ int importance_open(struct importance **out, const char *path, struct error *err
 
 int importance_open_of(struct importance **out, const char *path, int chunk, struct error *err)
 {
-    size_t n;
     *out = NULL;
-    char *bytes = file_read_regular(path, MOST_BYTES, &n, err);
-    struct importance *m = bytes ? calloc(1, sizeof *m) : NULL;
-    if (!m) {
-        free(bytes);
-        return err->code ? -1 : error_set(err, ERR_MEMORY, "%s: no memory to read it", path);
-    }
+    struct importance *m = calloc(1, sizeof *m);
+    if (!m)
+        return error_set(err, ERR_MEMORY, "%s: no memory to read it", path);
     arena_init_growing(&m->arena);
+    m->fd = -1;
     m->dataset = "";
-    m->prior = 1;
-    note_hash(m, bytes, n);
-    int is_gguf = n >= 4 && memcmp(bytes, "GGUF", 4) == 0;
-    int status = is_gguf ? read_gguf(m, path, (uint8_t *)bytes, n, err)
-                         : read_old(m, path, (uint8_t *)bytes, n, chunk, err);
-    free(bytes);
-    if (!status)
-        status = finish(m, path, err);
-    if (status) {
+    m->prior = m->scale = 1;
+    if (open_file(m, path, err) || read_index(m, chunk, err) || look_at_all(m, err) || sort(m, err)) {
         importance_close(m);
         return -1;
     }
@@ -272,15 +384,21 @@ void importance_close(struct importance *m)
 {
     if (!m)
         return;
+    if (m->fd >= 0)
+        close(m->fd);
     arena_free(&m->arena);
     free(m);
 }
 
-static const struct importance_entry *entry_of(const struct importance *m, const char *name)
+/* ---- looking up -------------------------------------------------------------------------------------------------------------------- */
+
+const struct importance_entry *importance_named(const struct importance *m, const char *name)
 {
     struct importance_entry key = {.name = name};
     return bsearch(&key, m->entry, m->n_entry, sizeof *m->entry, by_name);
 }
+
+static const struct importance_entry *telling(const struct importance_entry *e) { return e && !e->is_empty ? e : NULL; }
 
 /* The entry of the name with a part of it replaced. */
 static const struct importance_entry *entry_with(const struct importance *m, const char *name, const char *part,
@@ -291,13 +409,13 @@ static const struct importance_entry *entry_with(const struct importance *m, con
     if (!at)
         return NULL;
     snprintf(text, sizeof text, "%.*s%s%s", (int)(at - name), name, other, at + strlen(part));
-    return entry_of(m, text);
+    return telling(importance_named(m, text));
 }
 
 const struct importance_entry *importance_find(const struct importance *m, const char *name)
 {
     static const char *const alike[][2] = {{"ffn_gate", "ffn_up"}, {"ffn_up", "ffn_gate"}, {"token_embd.", "output."}};
-    const struct importance_entry *e = entry_of(m, name);
+    const struct importance_entry *e = telling(importance_named(m, name));
     for (size_t i = 0; !e && i < sizeof alike / sizeof *alike; i++)
         e = entry_with(m, name, alike[i][0], alike[i][1]);
     return e;
@@ -308,12 +426,53 @@ int importance_fits(const struct importance_entry *e, uint64_t n_cols, uint64_t 
     return (e->n_cols == n_cols && e->n_mat == n_mat) || (e->n_mat == 1 && e->n_cols == n_cols * n_mat);
 }
 
-void importance_of(const struct importance *m, const struct importance_entry *e, uint64_t n_cols, uint64_t i,
-                   float *out)
+/* ---- values ------------------------------------------------------------------------------------------------------------------------ */
+
+uint64_t importance_floats(const struct importance_entry *e) { return e->n_cols * e->n_mat + e->n_cols; }
+
+static void take_mean(const struct importance_entry *e, const float *sum, float *mean)
 {
+    uint64_t n_seen = 0;
+    memset(mean, 0, e->n_cols * sizeof *mean);
+    for (uint64_t i = 0; i < e->n_mat; i++) {
+        float rows = importance_rows(e, i);
+        n_seen += rows > 0;
+        for (uint64_t k = 0; rows > 0 && k < e->n_cols; k++)
+            mean[k] += sum[i * e->n_cols + k] / rows;
+    }
+    for (uint64_t k = 0; n_seen && k < e->n_cols; k++)
+        mean[k] /= (float)n_seen;
+}
+
+static int is_unchanged(const struct importance *m)
+{
+    struct stat st;
+    return fstat(m->fd, &st) == 0 && (uint64_t)st.st_size == m->size && st.st_mtim.tv_sec == m->mtime.tv_sec &&
+           st.st_mtim.tv_nsec == m->mtime.tv_nsec;
+}
+
+int importance_read(const struct importance *m, const struct importance_entry *e, float *room,
+                    struct importance_values *out, struct error *err)
+{
+    const uint64_t n = e->n_cols * e->n_mat;
+    if (read_at(m, room, n * sizeof *room, e->at, err))
+        return -1;
+    file_drop_cache(m->fd, e->at, n * sizeof *room);
+    if (!is_unchanged(m))
+        return error_set(err, ERR_FORMAT, "%s: it has changed while it was read", m->path);
+    for (uint64_t i = 0; i < n; i++)
+        room[i] *= m->scale;
+    take_mean(e, room, room + n);
+    *out = (struct importance_values){e, room, room + n, m->prior};
+    return 0;
+}
+
+void importance_of(const struct importance_values *v, uint64_t n_cols, uint64_t i, float *out)
+{
+    const struct importance_entry *e = v->entry;
     int in_one = e->n_cols != n_cols; /* matrices one after another */
-    const float *sum = e->sum + i * n_cols;
-    float own = importance_rows(e, in_one ? 0 : i), prior = in_one ? 0 : m->prior, rows = own + prior;
+    const float *sum = v->sum + i * n_cols;
+    float own = importance_rows(e, in_one ? 0 : i), prior = in_one ? 0 : v->prior, rows = own + prior;
     for (uint64_t k = 0; k < n_cols; k++)
-        out[k] = rows > 0 ? (sum[k] + (in_one ? 0 : prior * e->mean[k])) / rows : 1;
+        out[k] = rows > 0 ? (sum[k] + (in_one ? 0 : prior * v->mean[k])) / rows : 1;
 }

@@ -20,6 +20,18 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct importance_sums *)a)->name, ((const struct importance_sums *)b)->name);
 }
 
+void importance_sums_sort(struct importance_sums *s, size_t n)
+{
+    if (n) /* s may be NULL */
+        qsort(s, n, sizeof *s, by_name);
+}
+
+struct importance_sums *importance_sums_named(struct importance_sums *s, size_t n, const char *name)
+{
+    struct importance_sums key = {.name = name};
+    return n ? bsearch(&key, s, n, sizeof *s, by_name) : NULL;
+}
+
 static uint64_t n_values(const struct importance_sums *s) { return s->n_cols * s->n_mat; }
 
 /* ---- GGUF ----------------------------------------------------------------------------------------------------------------------- */
@@ -172,7 +184,7 @@ int importance_write(const char *path, enum importance_form form, struct importa
     char part[4096];
     if (snprintf(part, sizeof part, "%s.part", path) >= (int)sizeof part)
         return error_set(err, ERR_INPUT, "%.100s..: the path is too long", path);
-    qsort(s, n, sizeof *s, by_name);
+    importance_sums_sort(s, n);
     if (check(path, s, n, err))
         return -1;
     FILE *f = fopen(part, "wb");

@@ -13,6 +13,10 @@ struct importance_sums { /* of a tensor; several may have the same arrays */
     const double *sum, *count;        /* [n_mat][n_cols] of squares; [n_counts] of rows */
 };
 
+/* By name; and the one of a name among those that are sorted so, NULL: there is none. */
+void importance_sums_sort(struct importance_sums *s, size_t n);
+struct importance_sums *importance_sums_named(struct importance_sums *s, size_t n, const char *name);
+
 /* What a file says beside them; 0 or NULL: it is not said. */
 enum { IMPORTANCE_TEXTS = 256 };
 struct importance_notes {

@@ -10,8 +10,12 @@
 int quant_decide(struct quant_job *j, struct error *err);
 /* weigh.c: the importance of every tensor, once their types are known; what lacks it is told. */
 int quant_weigh(struct quant_job *j, struct error *err);
+/* ERR_INPUT: which tensors have types that demand importance, where there is none, and what helps. */
+int quant_refuse_needs(const struct quant_job *j, struct error *err);
 /* 1: there is importance, or it is to be taken as given. */
 int quant_has_importance(const struct quant_job *j);
+/* 1: tensor t is of a layer that predicts further tokens, of which imatrix collects nothing. */
+int quant_is_draft(const struct quant_job *j, uint64_t t);
 /* provenance.c: the keys of the output. */
 int quant_keys(struct quant_job *j, struct error *err);
 /* layout.c: parts, offsets, sizes, names. */

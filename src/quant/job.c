@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const share_names[QUANT_SHARES] = {"code", "index", "slabs", "scratch", "stacks", "slack"};
+static const char *const share_names[QUANT_SHARES] = {"code",    "index",  "importance", "slabs",
+                                                      "scratch", "stacks", "slack"};
 static const char *const why_names[QUANT_WHY_COUNT] = {"base", "preset", "rule", "protected"};
 
 const char *quant_share_name(enum quant_share s) { return share_names[s]; }
@@ -19,8 +20,8 @@ const char *quant_why_name(enum quant_why w) { return why_names[w]; }
 
 int quant_is_copied(const struct quant_job *j, uint64_t t) { return j->tensor[t].type == j->in->tensor[t].type; }
 
-/* XXH3 of all that stands before a file's data: another source of the same name and size is seen. */
-static int hash_header(const struct gguf_file *f, uint64_t *hash, struct error *err)
+/* XXH3 of all that stands before a file's data: another source of the same name and size is seen. A beginning may end in what pads it. */
+static int hash_header(const struct gguf_file *f, int is_beginning, uint64_t *hash, struct error *err)
 {
     enum { PIECE = 64 << 10 };
     char *piece = malloc(PIECE);
@@ -31,6 +32,8 @@ static int hash_header(const struct gguf_file *f, uint64_t *hash, struct error *
         ssize_t n = pread(f->fd, piece, end - at < PIECE ? (size_t)(end - at) : PIECE, (off_t)at);
         if (n < 0 && errno == EINTR)
             continue;
+        if (n == 0 && is_beginning)
+            break;
         if (n <= 0)
             status = error_set(err, ERR_IO, "%s: reading its header failed: %s", f->path,
                                n < 0 ? strerror(errno) : "it has become shorter");
@@ -53,7 +56,7 @@ static int open_source(struct quant_job *j, struct error *err)
     if (!j->source_hash || !j->tensor)
         return error_set(err, ERR_MEMORY, "%s: no memory for its %" PRIu64 " tensors", j->options->in, j->in->n_tensor);
     for (int i = 0; i < j->in->n_file; i++)
-        if (hash_header(&j->in->file[i], &j->source_hash[i], err))
+        if (hash_header(&j->in->file[i], j->options->header_only, &j->source_hash[i], err))
             return -1;
     return 0;
 }

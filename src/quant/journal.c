@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "quant/importance.h"
 #include "quant/inside.h"
 
 #include <errno.h>
@@ -35,6 +36,15 @@ static int hash_of_headers(const struct quant_job *j, uint64_t *out, struct erro
     return status ? error_set(err, ERR_MEMORY, "%s: no memory for its header", j->options->out) : 0;
 }
 
+static void put_importance(FILE *f, const struct quant_job *j)
+{
+    const char *path = j->options->imatrix, *slash = path ? strrchr(path, '/') : NULL;
+    if (j->importance)
+        fprintf(f, "importance %s %s\n", j->importance->sha256, slash ? slash + 1 : path);
+    else
+        fputs("importance none\n", f);
+}
+
 /* What stands before "begin"; free() it. NULL: *err. */
 static char *make_head(const struct quant_job *j, struct error *err)
 {
@@ -45,8 +55,9 @@ static char *make_head(const struct quant_job *j, struct error *err)
         return NULL;
     FILE *f = open_memstream(&text, &n);
     if (f) {
-        fprintf(f, "%srecipe %s\nencoders %d\nalignment %" PRIu32 "\nparts %d\n", first_line, j->recipe,
-                QUANT_ENCODER_VERSION, j->alignment, j->n_part);
+        fprintf(f, "%srecipe %s\n", first_line, j->recipe);
+        put_importance(f, j);
+        fprintf(f, "encoders %d\nalignment %" PRIu32 "\nparts %d\n", QUANT_ENCODER_VERSION, j->alignment, j->n_part);
         for (int i = 0; i < j->in->n_file; i++) {
             const struct gguf_file *s = &j->in->file[i];
             fprintf(f, "source %s\nsource-bytes %" PRIu64 "\nsource-time %lld.%09ld\nsource-header %016" PRIx64 "\n",

@@ -1,11 +1,12 @@
 /* The memory of a run, added up before anything is allocated (quantize.md 6.2).
  *
- *     code      what the loader mapped
- *     index     the source's description, the job's, and the longest header of a part while it is written
- *     slabs     as many as are in flight, each with bytes of the source and of the output
- *     scratch   a row as f32 and its weights for each thread, and what a search of codes keeps
- *     stacks    of the pool, the reader and the writer
- *     slack     what the C library and the kernel take beside that
+ *     code        what the loader mapped
+ *     index       the source's description, the job's, and the longest header of a part while it is written
+ *     importance  its index, and the values of one tensor; or what opening it took, which was before
+ *     slabs       as many as are in flight, each with bytes of the source and of the output
+ *     scratch     a row as f32 and its weights for each thread, and what a search of codes keeps
+ *     stacks      of the pool, the reader and the writer
+ *     slack       what the C library and the kernel take beside that
  *
  * Slabs shrink until the whole fits: to LEAST_WEIGHTS, or to the longest row where that is more. */
 #include "quant/importance.h"
@@ -49,6 +50,19 @@ static void size_slabs(const struct quant_job *j, struct quant_plan *p)
     }
 }
 
+static void size_importance(const struct quant_job *j, struct quant_plan *p)
+{
+    p->importance_bytes = 0;
+    for (uint64_t t = 0; t < j->in->n_tensor; t++) {
+        const struct importance_entry *e = j->tensor[t].importance;
+        if (e)
+            p->importance_bytes = more(p->importance_bytes, importance_floats(e) * sizeof(float));
+    }
+    p->share[QUANT_IMPORTANCE] = !j->importance ? 0
+                                                : j->importance->arena.total +
+                                                      more(round_up(p->importance_bytes, 64), j->importance->n_opening);
+}
+
 static void price(const struct quant_job *j, struct quant_plan *p)
 {
     uint64_t header = 0;
@@ -56,9 +70,8 @@ static void price(const struct quant_job *j, struct quant_plan *p)
         header = more(header, j->part[i].header);
     size_slabs(j, p);
     p->share[QUANT_CODE] = machine_code_bytes();
-    /* The file of importance was in memory beside its entries while it was read. */
-    p->share[QUANT_INDEX] = j->in->arena.total + j->arena.total + header +
-                            (j->importance ? 2 * j->importance->arena.total : 0);
+    p->share[QUANT_INDEX] = j->in->arena.total + j->arena.total + header;
+    size_importance(j, p);
     p->share[QUANT_SLABS] = QUANT_SLABS_IN_FLIGHT * (round_up(p->in_bytes, 64) + round_up(p->out_bytes, 64));
     uint64_t search = p->row_bytes ? round_up(quant_scratch_bytes(), 64) : 0;
     p->share[QUANT_SCRATCH] = (uint64_t)p->n_threads * (2 * round_up(p->row_bytes, 64) + search);
@@ -94,10 +107,10 @@ int quant_plan(struct quant_job *j, struct error *err)
     if (p->least > p->memory)
         return error_set(err, ERR_INPUT,
                          "--memory %" PRIu64 " MiB is too little for %s: %" PRIu64
-                         " MiB are the least, of which headers take %" PRIu64 " MiB and slabs of one row %" PRIu64
-                         " MiB (the longest: %s)",
+                         " MiB are the least, of which headers take %" PRIu64 " MiB, importance %" PRIu64
+                         " MiB and slabs of one row %" PRIu64 " MiB (the longest: %s)",
                          p->memory / MIB, o->in, p->least / MIB, p->share[QUANT_INDEX] / MIB,
-                         p->share[QUANT_SLABS] / MIB, longest_row(j));
+                         p->share[QUANT_IMPORTANCE] / MIB, p->share[QUANT_SLABS] / MIB, longest_row(j));
     for (p->slab_weights = MOST_WEIGHTS; price(j, p), p->total > p->memory;)
         p->slab_weights /= 2;
     return 0;

@@ -57,6 +57,7 @@ struct quant_tensor {             /* [i] is what becomes of tensor i of the sour
     enum quant_why why;
     const char *reason;                        /* in words, static or of the job */
     const struct importance_entry *importance; /* NULL: all columns weigh the same */
+    const struct importance_entry *experts;    /* of the first tensor of a layer with experts: their rows; else NULL */
     int part;
     uint64_t offset, n_bytes; /* offset: from the beginning of the part's data */
 };
@@ -69,13 +70,23 @@ struct quant_part {
 };
 
 /* Shares of the run's memory. */
-enum quant_share { QUANT_CODE, QUANT_INDEX, QUANT_SLABS, QUANT_SCRATCH, QUANT_STACKS, QUANT_SLACK, QUANT_SHARES };
+enum quant_share {
+    QUANT_CODE,
+    QUANT_INDEX,
+    QUANT_IMPORTANCE,
+    QUANT_SLABS,
+    QUANT_SCRATCH,
+    QUANT_STACKS,
+    QUANT_SLACK,
+    QUANT_SHARES
+};
 
 struct quant_plan {
     uint64_t memory, share[QUANT_SHARES], total, least; /* least: the smallest memory that works */
     uint64_t slab_weights;                              /* a slab has at most so many, or one row */
     uint64_t in_bytes, out_bytes;                       /* of a slab */
     uint64_t row_bytes;                                 /* of the longest row as f32 */
+    uint64_t importance_bytes;                          /* of one tensor's importance */
     int n_threads;
 };
 
@@ -94,6 +105,8 @@ struct quant_job {
     uint64_t n_fallback;         /* tensors that got another type than was wanted */
     uint64_t n_needs_importance; /* tensors of types that demand it, where there is none; the first of them */
     const char *needs_importance;
+    uint64_t first_draft,
+        n_needs_draft;  /* layers from here on predict further tokens (UINT64_MAX: none do): so many of those tensors */
     const char *recipe; /* what the output says of how it was made */
     uint64_t n_bytes;   /* of all parts */
     struct quant_plan plan;
@@ -107,8 +120,9 @@ enum { QUANT_SLABS_IN_FLIGHT = 3, QUANT_ENCODER_VERSION = 2 };
 int quant_open(struct quant_job **out, const struct quant_options *o, struct error *err);
 void quant_close(struct quant_job *j);
 
-/* What tells how many rows the experts of a layer saw, if tensor t is the first of its layer that has experts and importance; else NULL. */
-const struct importance_entry *quant_expert_rows(const struct quant_job *j, uint64_t t);
+/* Seconds that the encoding of a job will take with its threads, if each is as fast as this one, which tries each type for a moment. NAN:
+ * no memory to try. */
+double quant_seconds(const struct quant_job *j);
 
 const char *quant_share_name(enum quant_share s);
 const char *quant_why_name(enum quant_why w);

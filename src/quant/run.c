@@ -49,6 +49,8 @@ struct run {
     float *row[POOL_MAX_THREADS];
     float *weights[POOL_MAX_THREADS];
     void *scratch[POOL_MAX_THREADS];
+    float *importance;                /* memory of the tensor's at hand, of which */
+    struct importance_values columns; /* the entry is NULL before the first */
     struct bad_value bad[POOL_MAX_THREADS];
     struct pool *pool;
     pthread_t reader, writer;
@@ -172,16 +174,24 @@ struct encoding {
     struct slab *s;
 };
 
+/* What the columns of a slab's tensor weigh is read when its work begins. */
+static int take_importance(struct run *r, const struct slab *s, struct error *err)
+{
+    const struct importance_entry *e = r->j->tensor[s->tensor].importance;
+    if (!e || e == r->columns.entry)
+        return 0;
+    return importance_read(r->j->importance, e, r->importance, &r->columns, err);
+}
+
 /* The weights of row i of a slab, which a matrix's rows have in common. NULL: all weigh the same. */
 static const float *weights_of(struct run *r, const struct slab *s, int i, int is_first, int thread)
 {
-    const struct importance_entry *e = r->j->tensor[s->tensor].importance;
     const struct gguf_tensor *from = &r->j->in->tensor[s->tensor];
     uint64_t row = s->unit + (uint64_t)i;
-    if (!e)
+    if (!r->j->tensor[s->tensor].importance)
         return NULL;
     if (is_first || row % from->ne[1] == 0) {
-        importance_of(r->j->importance, e, from->ne[0], row / from->ne[1], r->weights[thread]);
+        importance_of(&r->columns, from->ne[0], row / from->ne[1], r->weights[thread]);
         quant_weights(r->weights[thread], (int64_t)from->ne[0], r->weights[thread]);
     }
     return r->weights[thread];
@@ -238,8 +248,10 @@ static void encode_all(struct run *r)
         struct slab *s = &r->slab[k % SLABS];
         struct encoding e = {r, s};
         if (!quant_is_copied(r->j, s->tensor)) {
-            pool_run(r->pool, encode_share, &e);
-            if (check_values(r, s, &err)) {
+            int failed = take_importance(r, s, &err);
+            if (!failed)
+                pool_run(r->pool, encode_share, &e);
+            if (failed || check_values(r, s, &err)) {
                 end_with(r, &err, 0);
                 break;
             }
@@ -302,9 +314,11 @@ static int take_memory(struct run *r, struct error *err)
 {
     const struct quant_plan *p = &r->j->plan;
     uint64_t in = round_up(p->in_bytes, 64), out = round_up(p->out_bytes, 64), row = round_up(p->row_bytes, 64);
-    uint64_t scratch = row ? round_up(quant_scratch_bytes(), 64) : 0;
-    if (arena_map(&r->memory, (size_t)(SLABS * (in + out) + (uint64_t)p->n_threads * (2 * row + scratch)), err))
+    uint64_t scratch = row ? round_up(quant_scratch_bytes(), 64) : 0, importance = round_up(p->importance_bytes, 64);
+    uint64_t all = SLABS * (in + out) + (uint64_t)p->n_threads * (2 * row + scratch) + importance;
+    if (arena_map(&r->memory, (size_t)all, err))
         return -1;
+    r->importance = arena_alloc(&r->memory, (size_t)importance);
     for (int i = 0; i < SLABS; i++) {
         r->slab[i].in = arena_alloc(&r->memory, (size_t)in);
         r->slab[i].out = arena_alloc(&r->memory, (size_t)out);
@@ -368,10 +382,7 @@ static int check_job(const struct quant_job *j, struct error *err)
     if (o->header_only)
         return error_set(err, ERR_INPUT, "%s: of a beginning only --dry-run shows what would become", o->in);
     if (j->n_needs_importance && !o->no_imatrix_ok)
-        return error_set(err, ERR_INPUT,
-                         "%" PRIu64 " tensors, %s first, get types that are of little use without importance; "
-                         "--no-imatrix-ok writes them all the same",
-                         j->n_needs_importance, j->needs_importance);
+        return quant_refuse_needs(j, err);
     return 0;
 }
 

@@ -40,6 +40,12 @@ run $collect -o "$o" --until-count 40 --threads 2 --memory min --json
 cmp -s "$o" "$dir/until.gguf" && pass || fail "--until-count" "depends on memory"
 rm -f "$o"
 
+# Layers that predict further tokens are none of the text's way: named, and quantised as without importance.
+run imatrix "$golden/glm4moe.gguf" -f "$text" --ctx 16 --chunks 2 -o "$dir/mtp.im"
+is "layers that predict" 0 '^not collected: token_embd\.weight; 12 matrices of layers that predict further tokens \(from blk\.2 on\): ' ""
+run quantize "$golden/glm4moe.gguf" "$dir/mtp.gguf" --type iq2_xs --pure --requantize --imatrix "$dir/mtp.im"
+is "quantising them" 0 "bits a weight" 'mtp\.im has nothing of [0-9]+ tensors, blk\.2\..* first, whose layers predict further tokens'
+
 # ---- the same bytes ------------------------------------------------------------------------------------------------------------------
 for how in "--threads 1" "--threads 2 --memory min" "--chunk 16" "--chunk 512 --parallel 4" "--chunk 512 --parallel 1 --memory max" "--save-every 1"; do
     run $collect -o "$o" $how
@@ -119,6 +125,10 @@ run $collect --from-chunk 10 -o "$dir/b.gguf"
 is "the second half" 0 "$((chunks - 10)) chunks" ""
 run imatrix --merge "$dir/a.gguf" "$dir/b.gguf" --ctx 64 -o "$o"
 is "merging" 0 'i\.gguf: 49 tensors, of 2 files$' ""
+run imatrix --merge "$dir/a.gguf" "$dir/b.gguf" --ctx 64 -o "$dir/m.gguf" --json
+is "merging, as JSON" 0 '^\{"path":"[^"]*m\.gguf","entries":49,"chunks":[0-9]+,"files":2,"experts":\{"all":96,"without_rows":0,"with_few_rows":[0-9]+\}\}$' ""
+[ "$(wc -l <"$dir/out")" -eq 1 ] && cmp -s "$o" "$dir/m.gguf" && pass || fail "merging, as JSON" "prints more, or writes another file"
+rm "$dir/m.gguf"
 run inspect "$o" --metadata
 is "the texts of both" 0 'imatrix\.datasets .*text.*text' ""
 quant() { # quant IMPORTANCE OUT

@@ -18,6 +18,12 @@ nothing() { # nothing WHAT FILE...: none of them is there
     for f; do [ ! -e "$f" ] || { fail "$what" "$f is there" && return; }; done
     pass
 }
+limited() { # limited BLOCKS ARGUMENT...: run with files of at most so many 512 bytes
+    blocks=$1
+    shift
+    (ulimit -f "$blocks"; exec "$stoker" "$@") >"$dir/out" 2>"$dir/err"
+    status=$?
+}
 count() { # count NAME: a number of the last run's JSON
     sed -nE "s/.*\"$1\":([0-9]+).*/\1/p" "$dir/out"
 }
@@ -45,6 +51,7 @@ is "--dry-run in words" 0 '^blk.0.attn_q.weight +512 x 64 +bf16 +q8_0 +34816  ba
 grep -qE '^blk.0.ffn_gate_inp.weight +512 x 4 +f32 +f32 +8192  protected: a router$' "$dir/out" && pass || fail "--dry-run" "the router"
 grep -qE '^memory: [0-9.]+ MiB of 1.00 GiB \(code .*slabs .*\); [0-9]+ threads?$' "$dir/out" && pass || fail "--dry-run" "the plan"
 grep -qE '^experts +2 +' "$dir/out" && pass || fail "--dry-run" "the parts of the model"
+grep -qE '^time: some [0-9]+ s of encoding where nothing else runs; meanwhile [0-9.]+ [KM]iB are read, and [0-9.]+ [KM]iB written$' "$dir/out" && pass || fail "--dry-run" "the time"
 
 # Effort and gain: other bytes of the same number, which the file tells of; neither threads nor memory change them.
 run quantize "$small" "$out" --type q4_k
@@ -95,6 +102,27 @@ run quantize "$small" "$dir/no.gguf" --type q4_k --imatrix "$dir/cut.dat"
 is "--imatrix of another model" 2 "" "it is of another model: blk.0.attn_q.weight has 1 x 1 columns there"
 rm "$out" "$dir/other.gguf" "$dir/first.gguf"
 
+# Importance is read a tensor at a time: the file as a whole would not fit.
+"$helper" make experts "$dir/experts.gguf" && "$helper" importance "$dir/experts.gguf" "$dir/experts.im" || exit 1
+run quantize "$dir/experts.gguf" "$out" --type q4_k --effort fast --imatrix "$dir/experts.im" --memory min --json
+is "much importance" 0 '"parts":1' ""
+[ "$(count peak)" -le "$(count memory)" ] && pass || fail "much importance" "takes $(count peak) bytes, $(count memory) planned"
+[ "$(count memory)" -lt "$(stat -c %s "$dir/experts.im")" ] && pass || fail "much importance" "$(count memory) bytes are planned"
+cp "$out" "$dir/first.gguf"
+run quantize "$dir/experts.gguf" "$out" --type q4_k --effort fast --imatrix "$dir/experts.im" --threads 3 --force
+same "much importance, three threads" "$dir/first.gguf" "$out"
+rm "$dir"/experts.* "$dir/first.gguf" "$out"
+
+# A run goes on with the importance that it began with.
+"$helper" importance "$mixed" "$dir/one.im" && cp "$dir/one.im" "$dir/other.im" && printf 'x' >>"$dir/other.im" || exit 1
+limited 20000 quantize "$mixed" "$out" --type q8_0 --imatrix "$dir/one.im"
+is "importance, a full disk" 1 "" "to go on: stoker quantize"
+run quantize "$mixed" "$out" --type q8_0 --imatrix "$dir/other.im" --resume
+is "--resume with another importance" 2 "" "there it is \"importance [0-9a-f]{64} one.im\", now \"importance [0-9a-f]{64} other.im\""
+run quantize "$mixed" "$out" --type q8_0 --imatrix "$dir/one.im" --resume
+is "--resume with the same" 0 "bits a weight" ""
+rm "$dir"/*.im "$out"
+
 # Where it came from.
 run quantize "$small" "$out" --type q8_0
 run inspect "$out" --metadata
@@ -136,12 +164,6 @@ run quantize "$dir/s-00001-of-0000$n.gguf" "$dir/joined.gguf" --type keep
 compares "a split model joined" "$out" "$dir/joined.gguf" keep
 
 # Keys that leave no room for the first tensor have a part of their own, which --keep-split keeps.
-limited() { # limited BLOCKS ARGUMENT...: run with files of at most so many 512 bytes
-    blocks=$1
-    shift
-    (ulimit -f "$blocks"; exec "$stoker" "$@") >"$dir/out" 2>"$dir/err"
-    status=$?
-}
 limited 300 quantize "$ember" "$dir/w.gguf" --type keep --split-max-size 1200000
 is "a part of keys, a full disk behind it" 1 "" "w-00002-of-00014.gguf.part: writing failed: File too large; to go on"
 run quantize "$ember" "$dir/w.gguf" --type keep --split-max-size 1200000 --resume
@@ -248,6 +270,10 @@ run quantize "$dir/many.gguf" "$dir/many-q8.gguf" --type q8_0 --memory 128MiB --
 is "100,000 tensors" 0 '"parts":1' ""
 [ "$(count peak)" -le "$(count memory)" ] && pass || fail "100,000 tensors" "more memory than the plan"
 compares "100,000 tensors" "$dir/many.gguf" "$dir/many-q8.gguf" q8_0
+"$helper" importance "$dir/many.gguf" "$dir/many.im" || exit 1
+run quantize "$dir/many.gguf" "$dir/many-im.gguf" --type q8_0 --imatrix "$dir/many.im" --memory min --json
+is "100,000 tensors with importance" 0 '"parts":1' ""
+[ "$(count peak)" -le "$(count memory)" ] && pass || fail "100,000 tensors with importance" "more memory than the plan"
 rm "$dir"/many*
 
 # Files that may not grow, at 5 places: one sentence, and the rest comes later.
@@ -275,6 +301,8 @@ run quantize "$mixed" "$new" --type q8_0 --resume
 is "--resume of another recipe" 2 "" "new.gguf.journal is of another run: there it is \"recipe --type bf16\", now \"recipe --type q8_0\""
 run quantize "$mixed" "$new" --type bf16 --align 64 --resume
 is "--resume with another alignment" 2 "" "there it is \"alignment 32\", now \"alignment 64\""
+run quantize "$mixed" "$new" --type bf16 --imatrix "$dir/im.dat" --resume
+is "--resume with importance" 2 "" "there it is \"importance none\", now \"importance [0-9a-f]{64} im.dat\""
 touch "$mixed"
 run quantize "$mixed" "$new" --type bf16 --resume
 is "--resume with another source" 2 "" "there it is \"source-time "

@@ -119,7 +119,7 @@ grep -q ' q8_0 ' "$dir/out" && fail "floats" "some tensors are not" || pass
 
 # Importance that is demanded and not there.
 run quantize "$source" "$dir/out.gguf" --type IQ2_XXS
-is "importance" 2 "" "tensors, .* first, get types that are of little use without importance; --no-imatrix-ok writes them"
+is "importance" 2 "" "tensors, .* first, get types that are of little use without importance; --imatrix FILE gives it, .*, or --no-imatrix-ok writes them"
 [ ! -e "$dir/out.gguf.journal" ] && pass || fail "importance" "something was written"
 run quantize "$source" "$dir/out.gguf" --type IQ2_XXS --no-imatrix-ok
 is "--no-imatrix-ok" 0 "bits a weight" ""

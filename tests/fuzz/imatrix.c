@@ -21,15 +21,29 @@ static void require(int holds)
         __builtin_trap();
 }
 
-static void check_weights(const struct importance *m, const struct importance_entry *e, uint64_t n_cols, uint64_t n_mat)
+static void check_weights(const struct importance_values *v, uint64_t n_cols, uint64_t n_mat)
 {
     float *w = malloc(n_cols * sizeof *w);
     for (uint64_t i = 0; w && i < n_mat; i++) {
-        importance_of(m, e, n_cols, i, w);
+        importance_of(v, n_cols, i, w);
         for (uint64_t k = 0; k < n_cols; k++)
             require(w[k] >= 0);
     }
     free(w);
+}
+
+static void check_values(const struct importance *m, const struct importance_entry *e)
+{
+    float *room = malloc(importance_floats(e) * sizeof *room);
+    struct importance_values v;
+    struct error err = {0};
+    if (room) {
+        require(importance_read(m, e, room, &v, &err) == 0);
+        check_weights(&v, e->n_cols, e->n_mat);
+        if (e->n_mat == 1 && e->n_cols % 2 == 0 && importance_fits(e, e->n_cols / 2, 2)) /* heads, one after another */
+            check_weights(&v, e->n_cols / 2, 2);
+    }
+    free(room);
 }
 
 static void check(const struct importance *m)
@@ -38,13 +52,12 @@ static void check(const struct importance *m)
     for (uint64_t i = 0; i < m->n_entry; i++) {
         const struct importance_entry *e = &m->entry[i];
         require(i == 0 || strcmp(m->entry[i - 1].name, e->name) < 0);
-        require(importance_find(m, e->name) == e && e->n_cols > 0 && e->n_mat > 0 && e->n_counts > 0);
+        require(importance_named(m, e->name) == e && e->n_cols > 0 && e->n_mat > 0 && e->n_counts > 0);
+        require(importance_find(m, e->name) == e || e->is_empty);
         for (uint64_t k = 0; k < e->n_mat; k++)
             require(importance_rows(e, k) >= 0);
         require(importance_fits(e, e->n_cols, e->n_mat));
-        check_weights(m, e, e->n_cols, e->n_mat);
-        if (e->n_mat == 1 && e->n_cols % 2 == 0 && importance_fits(e, e->n_cols / 2, 2)) /* heads, one after another */
-            check_weights(m, e, e->n_cols / 2, 2);
+        check_values(m, e);
     }
 }
 

@@ -159,14 +159,14 @@ uint64_t anatomy_active(const struct anatomy *a)
     return a->all.weights - left_out + tied + a->expert_weights_per_token;
 }
 
-/* A number of the architecture's; absent or absurd: fallback. */
-static uint64_t number(const struct anatomy *a, const struct gguf *g, const char *name, uint64_t fallback)
+/* A number of the architecture's; 0: absent or absurd. */
+static uint64_t number(const struct anatomy *a, const struct gguf *g, const char *name)
 {
     char key[160];
     struct error ignored = {0};
     uint64_t v;
     snprintf(key, sizeof key, "%s.%s", a->arch.text, name);
-    return gguf_u64(g, key, 0, UINT32_MAX, &v, &ignored) == 1 ? v : fallback;
+    return gguf_u64(g, key, 0, UINT32_MAX, &v, &ignored) == 1 ? v : 0;
 }
 
 void anatomy_of(struct anatomy *a, const struct gguf *g)
@@ -174,10 +174,8 @@ void anatomy_of(struct anatomy *a, const struct gguf *g)
     struct error ignored = {0};
     *a = (struct anatomy){.expert_alignment = 4096, .arch = {"", 0}};
     gguf_str(g, "general.architecture", &a->arch, &ignored);
-    a->n_used = number(a, g, "expert_used_count", 0);
-    uint64_t blocks = number(a, g, "block_count", 0), draft = number(a, g, "nextn_predict_layers", 0);
-    draft = draft < blocks ? gguf_draft_layers(g, blocks, draft) : 0;
-    a->first_draft = draft > 0 ? blocks - draft : UINT64_MAX;
+    a->n_used = number(a, g, "expert_used_count");
+    a->first_draft = gguf_first_draft(g);
     for (uint64_t i = 0; i < g->n_tensor; i++) {
         const struct gguf_tensor *t = &g->tensor[i];
         enum tensor_kind k = kind_of(a, t->name);

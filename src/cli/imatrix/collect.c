@@ -255,11 +255,9 @@ static int run_chunks(struct run *r, struct error *err)
 static void print_json(const struct run *r, const struct importance_sums *s, size_t n, const struct eval_ppl *ppl,
                        const char *left_out)
 {
-    struct coverage c = imatrix_cover(s, n);
-    json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:{s:I, s:I, s:I}}", "path", r->m->out, "entries", (json_int_t)n,
-                          "chunks", (json_int_t)r->state.n_done, "tokens", (json_int_t)r->state.n_done * r->m->c.n_ctx,
-                          "experts", "all", (json_int_t)c.experts, "without_rows", (json_int_t)c.unseen,
-                          "with_few_rows", (json_int_t)c.few);
+    json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:o}", "path", r->m->out, "entries", (json_int_t)n, "chunks",
+                          (json_int_t)r->state.n_done, "tokens", (json_int_t)r->state.n_done * r->m->c.n_ctx, "experts",
+                          imatrix_cover_json(s, n));
     if (o && ppl)
         json_object_set_new(o, "ppl", json_real(ppl->ppl));
     if (o)

@@ -58,8 +58,10 @@ struct coverage_layer *imatrix_layers(const struct importance_sums *s, size_t n,
 /* Rows of experts, layer by layer: those that few rows went to are named. */
 void imatrix_show_experts(const struct importance_sums *s, size_t n);
 struct coverage imatrix_cover(const struct importance_sums *s, size_t n);
+json_t *imatrix_cover_json(const struct importance_sums *s, size_t n);
 
-/* Names of the model's matrices that s has no sums of, layers as one: "blk.*.ssm_conv1d.weight (24)"; malloc(). NULL: none, or *err. */
-char *imatrix_left_out(const char *model, const struct importance_sums *s, size_t n, struct error *err);
+/* Names of the model's matrices that s has no sums of, layers as one: "blk.*.ssm_conv1d.weight (24)", and how many are of layers that
+ * predict; malloc(). NULL: none, or *err. Sorts s by name. */
+char *imatrix_left_out(const char *model, struct importance_sums *s, size_t n, struct error *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* Several files of importance as one: sums and counts add, in the order of the files (quantize.md 5.4). */
+/* Several files of importance as one: sums and counts add, in the order of the files (quantize.md 5.4). The sums of a file are read an
+ * entry at a time. */
 #include "cli/imatrix/imatrix.h"
 
 #include "base/error.h"
@@ -10,23 +11,16 @@
 #include <sys/stat.h>
 
 struct merged {
-    struct importance_sums *sums; /* [n], each with arrays of its own */
-    size_t n, room;
+    struct importance_sums
+        *sums; /* [n], each with arrays of its own; the first n_sorted, of the files before, by name */
+    size_t n, n_sorted, room;
     const char *dataset[IMPORTANCE_TEXTS];
     uint64_t n_dataset, n_chunks;
 };
 
-/* The entry of a name, with as many matrices as it has in either file: a count of all experts of an old file is one of each. */
-static struct importance_sums *entry_of(struct merged *m, const char *name)
+static int add_new(struct merged *m, const struct importance_values *v, struct error *err)
 {
-    for (size_t i = 0; i < m->n; i++)
-        if (strcmp(m->sums[i].name, name) == 0)
-            return &m->sums[i];
-    return NULL;
-}
-
-static int add_new(struct merged *m, const struct importance_entry *e, struct error *err)
-{
+    const struct importance_entry *e = v->entry;
     if (m->n == m->room) {
         size_t room = m->room ? 2 * m->room : 64;
         struct importance_sums *grown = realloc(m->sums, room * sizeof *grown);
@@ -41,13 +35,13 @@ static int add_new(struct merged *m, const struct importance_entry *e, struct er
     if (!sum || !count)
         return error_set(err, ERR_MEMORY, "no memory for the sums of %s", e->name);
     for (uint64_t i = 0; i < n; i++)
-        sum[i] = (double)e->sum[i];
+        sum[i] = (double)v->sum[i];
     for (uint64_t i = 0; i < e->n_counts; i++)
         count[i] = (double)e->count[i];
     return 0;
 }
 
-/* An old file has one row of all matrices where another has a row each, and one count for all. */
+/* An old file has one row of all matrices where another has a row each, and one count for all, which is then one of each. */
 static int as_matrices(struct importance_sums *s, uint64_t n_mat, struct error *err)
 {
     double *count = malloc(n_mat * sizeof *count);
@@ -62,8 +56,9 @@ static int as_matrices(struct importance_sums *s, uint64_t n_mat, struct error *
     return 0;
 }
 
-static int add_to(struct importance_sums *s, const struct importance_entry *e, const char *path, struct error *err)
+static int add_to(struct importance_sums *s, const struct importance_values *v, const char *path, struct error *err)
 {
+    const struct importance_entry *e = v->entry;
     double *sum = (double *)s->sum;
     if (s->n_cols * s->n_mat != e->n_cols * e->n_mat)
         return error_set(err, ERR_INPUT,
@@ -72,24 +67,52 @@ static int add_to(struct importance_sums *s, const struct importance_entry *e, c
     if (s->n_counts == 1 && e->n_counts > 1 && as_matrices(s, e->n_counts, err))
         return -1;
     for (uint64_t i = 0; i < e->n_cols * e->n_mat; i++)
-        sum[i] += (double)e->sum[i];
+        sum[i] += (double)v->sum[i];
     for (uint64_t i = 0; i < s->n_counts; i++)
         ((double *)s->count)[i] += (double)importance_rows(e, e->n_counts > 1 ? i : 0);
     return 0;
 }
 
-static int add_file(struct merged *m, const struct importance *file, const char *path, struct error *err)
+static int add_entry(struct merged *m, const struct importance *file, const struct importance_entry *e,
+                     struct error *err)
 {
-    for (uint64_t i = 0; i < file->n_entry; i++) {
-        const struct importance_entry *e = &file->entry[i];
-        struct importance_sums *s = entry_of(m, e->name);
-        if (s ? add_to(s, e, path, err) : add_new(m, e, err))
+    struct importance_values v;
+    struct importance_sums *s = importance_sums_named(m->sums, m->n_sorted, e->name);
+    float *room = malloc(importance_floats(e) * sizeof *room);
+    int status = room ? importance_read(file, e, room, &v, err)
+                      : error_set(err, ERR_MEMORY, "no memory for the sums of %s", e->name);
+    if (!status)
+        status = s ? add_to(s, &v, file->path, err) : add_new(m, &v, err);
+    free(room);
+    return status;
+}
+
+static int add_file(struct merged *m, const struct importance *file, struct error *err)
+{
+    for (uint64_t i = 0; i < file->n_entry; i++)
+        if (add_entry(m, file, &file->entry[i], err))
             return -1;
-    }
+    importance_sums_sort(m->sums, m->n);
+    m->n_sorted = m->n;
     m->n_chunks += file->n_chunks;
     for (uint64_t i = 0; i < file->n_datasets && m->n_dataset < IMPORTANCE_TEXTS; i++)
         m->dataset[m->n_dataset++] = file->datasets[i];
     return 0;
+}
+
+static void print_json(const struct imatrix_command *m, const struct merged *all)
+{
+    json_t *o = json_pack("{s:s, s:I, s:I, s:i, s:o}", "path", m->out, "entries", (json_int_t)all->n, "chunks",
+                          (json_int_t)all->n_chunks, "files", m->n_file, "experts",
+                          imatrix_cover_json(all->sums, all->n));
+    eval_print_json(o);
+    json_decref(o);
+}
+
+static void print(const struct imatrix_command *m, const struct merged *all)
+{
+    imatrix_show_experts(all->sums, all->n);
+    printf("%s: %zu tensors, of %d %s\n", m->out, all->n, m->n_file, m->n_file == 1 ? "file" : "files");
 }
 
 int imatrix_merge(const struct imatrix_command *m)
@@ -105,16 +128,13 @@ int imatrix_merge(const struct imatrix_command *m)
     if (!m->force && lstat(m->out, &there) == 0)
         failed = error_set(&err, ERR_INPUT, "%s is there; --force replaces it", m->out);
     for (int i = 0; i < m->n_file && !failed; i++)
-        failed = importance_open_of(&file[i], m->file[i], m->c.n_ctx, &err) ||
-                 add_file(&all, file[i], m->file[i], &err);
+        failed = importance_open_of(&file[i], m->file[i], m->c.n_ctx, &err) || add_file(&all, file[i], &err);
     const struct importance_notes notes = {.dataset = all.dataset,
                                            .n_dataset = all.n_dataset,
                                            .n_chunks = (uint32_t)all.n_chunks,
                                            .chunk_size = (uint32_t)m->c.n_ctx};
-    if (!failed && importance_write(m->out, m->form, all.sums, all.n, &notes, &err) == 0 && !m->json)
-        imatrix_show_experts(all.sums, all.n);
-    if (!err.code)
-        printf("%s: %zu tensors, of %d %s\n", m->out, all.n, m->n_file, m->n_file == 1 ? "file" : "files");
+    if (!failed && importance_write(m->out, m->form, all.sums, all.n, &notes, &err) == 0)
+        (m->json ? print_json : print)(m, &all);
     for (size_t i = 0; i < all.n; i++) {
         free((void *)all.sums[i].sum);
         free((void *)all.sums[i].count);

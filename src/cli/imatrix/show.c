@@ -75,6 +75,13 @@ struct coverage imatrix_cover(const struct importance_sums *s, size_t n)
     return c;
 }
 
+json_t *imatrix_cover_json(const struct importance_sums *s, size_t n)
+{
+    struct coverage c = imatrix_cover(s, n);
+    return json_pack("{s:I, s:I, s:I}", "all", (json_int_t)c.experts, "without_rows", (json_int_t)c.unseen,
+                     "with_few_rows", (json_int_t)c.few);
+}
+
 void imatrix_show_experts(const struct importance_sums *s, size_t n)
 {
     size_t n_layer;
@@ -85,15 +92,9 @@ void imatrix_show_experts(const struct importance_sums *s, size_t n)
 
 /* ---- what is left out ----------------------------------------------------------------------------------------------------------- */
 
-static int has_sums(const struct importance_sums *s, size_t n, const char *name)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(s[i].name, name) == 0)
-            return 1;
-    return 0;
-}
+typedef char tensor_name[NAME];
 
-static void without_layer(const char *name, char out[NAME])
+static void without_layer(const char *name, tensor_name out)
 {
     const char *rest;
     if (gguf_layer_of(name, &rest) < 0)
@@ -102,47 +103,62 @@ static void without_layer(const char *name, char out[NAME])
         snprintf(out, NAME, "blk.*.%s", rest);
 }
 
-struct kind {
-    char name[NAME];
-    int n;
-};
+static int by_text(const void *a, const void *b) { return strcmp(a, b); }
 
-static size_t add_kind(struct kind *kind, size_t n, const char *name)
+/* Each of the names once, and how often it is there. Sorts them. */
+static void put_names(FILE *f, tensor_name *name, size_t n)
 {
-    char plain[NAME];
-    without_layer(name, plain);
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(kind[i].name, plain) == 0) {
-            kind[i].n++;
-            return n;
-        }
-    snprintf(kind[n].name, NAME, "%s", plain);
-    kind[n].n = 1;
-    return n + 1;
+    qsort(name, n, sizeof *name, by_text);
+    for (size_t i = 0, same; i < n; i += same) {
+        for (same = 1; i + same < n && strcmp(name[i], name[i + same]) == 0;)
+            same++;
+        fprintf(f, "%s%s", i ? ", " : "", name[i]);
+        if (same > 1)
+            fprintf(f, " (%zu)", same);
+    }
 }
 
-char *imatrix_left_out(const char *model, const struct importance_sums *s, size_t n, struct error *err)
+/* Layers that predict further tokens are not part of a text's way through the model. */
+static void put_drafts(FILE *f, uint64_t first, size_t n, int is_alone)
+{
+    if (n)
+        fprintf(
+            f,
+            "%s%zu matrices of layers that predict further tokens (from blk.%llu on): quantize has their columns all "
+            "weigh the same",
+            is_alone ? "" : "; ", n, (unsigned long long)first);
+}
+
+char *imatrix_left_out(const char *model, struct importance_sums *s, size_t n, struct error *err)
 {
     struct gguf *g;
     char *text = NULL;
-    size_t length = 0, n_kind = 0;
+    size_t length = 0, n_name = 0, n_draft = 0;
     if (gguf_open(&g, model, err))
         return NULL;
-    struct kind *kind = malloc((g->n_tensor + 1) * sizeof *kind);
-    FILE *f = kind ? open_memstream(&text, &length) : NULL;
-    for (uint64_t i = 0; f && i < g->n_tensor; i++)
-        if (g->tensor[i].ne[1] > 1 && !has_sums(s, n, g->tensor[i].name))
-            n_kind = add_kind(kind, n_kind, g->tensor[i].name);
-    for (size_t i = 0; i < n_kind; i++) {
-        fprintf(f, "%s%s", i ? ", " : "", kind[i].name);
-        if (kind[i].n > 1)
-            fprintf(f, " (%d)", kind[i].n);
+    importance_sums_sort(s, n);
+    tensor_name *name = malloc((g->n_tensor + 1) * sizeof *name);
+    FILE *f = name ? open_memstream(&text, &length) : NULL;
+    const uint64_t first_draft = gguf_first_draft(g);
+    const char *rest;
+    for (uint64_t i = 0; f && i < g->n_tensor; i++) {
+        int layer = gguf_layer_of(g->tensor[i].name, &rest);
+        if (g->tensor[i].ne[1] < 2 || importance_sums_named(s, n, g->tensor[i].name))
+            continue;
+        if (layer >= 0 && (uint64_t)layer >= first_draft)
+            n_draft++;
+        else
+            without_layer(g->tensor[i].name, name[n_name++]);
+    }
+    if (f) {
+        put_names(f, name, n_name);
+        put_drafts(f, first_draft, n_draft, n_name == 0);
     }
     if (!f || fclose(f))
         error_set(err, ERR_MEMORY, "no memory for a list of tensors");
-    free(kind);
+    free(name);
     gguf_close(g);
-    if (err->code || n_kind == 0) {
+    if (err->code || n_name + n_draft == 0) {
         free(text);
         return NULL;
     }

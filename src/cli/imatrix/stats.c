@@ -31,6 +31,46 @@ static double cosine(const float *a, const float *b, uint64_t n)
     return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : NAN;
 }
 
+/* A file, and of each entry the mean squares of its columns. */
+struct means {
+    const struct importance *m;
+    float **of; /* [m->n_entry] */
+};
+
+static void free_means(struct means *s)
+{
+    for (uint64_t i = 0; s->of && i < s->m->n_entry; i++)
+        free(s->of[i]);
+    free(s->of);
+}
+
+static int read_mean(struct means *s, uint64_t i, struct error *err)
+{
+    const struct importance_entry *e = &s->m->entry[i];
+    struct importance_values v;
+    float *room = malloc(importance_floats(e) * sizeof *room);
+    s->of[i] = malloc(e->n_cols * sizeof **s->of);
+    int status = room && s->of[i] ? importance_read(s->m, e, room, &v, err)
+                                  : error_set(err, ERR_MEMORY, "no memory for the sums of %s", e->name);
+    if (!status)
+        memcpy(s->of[i], v.mean, e->n_cols * sizeof **s->of);
+    free(room);
+    return status;
+}
+
+static int read_means(struct means *s, const struct importance *m, struct error *err)
+{
+    *s = (struct means){m, calloc(m->n_entry, sizeof *s->of)};
+    if (!s->of)
+        return error_set(err, ERR_MEMORY, "no memory for %" PRIu64 " tensors", m->n_entry);
+    for (uint64_t i = 0; i < m->n_entry; i++)
+        if (read_mean(s, i, err))
+            return -1;
+    return 0;
+}
+
+static const float *mean_of(const struct means *s, const struct importance_entry *e) { return s->of[e - s->m->entry]; }
+
 /* The same tensor of the layer before; NULL: none, or one of other columns. */
 static const struct importance_entry *before(const struct importance *m, const struct importance_entry *e)
 {
@@ -39,20 +79,20 @@ static const struct importance_entry *before(const struct importance *m, const s
     char *name = NULL;
     const struct importance_entry *found = NULL;
     if (layer > 0 && asprintf(&name, "blk.%d.%s", layer - 1, rest) >= 0) {
-        for (uint64_t i = 0; i < m->n_entry && !found; i++)
-            found = strcmp(m->entry[i].name, name) == 0 ? &m->entry[i] : NULL;
+        found = importance_named(m, name);
         free(name);
     }
     return found && found->n_cols == e->n_cols ? found : NULL;
 }
 
-static struct figures figures_of(const struct importance *m, const struct importance_entry *e)
+static struct figures figures_of(const struct means *s, const struct importance_entry *e)
 {
     struct figures f = {.least = INFINITY};
     double n = (double)e->n_cols, squares = 0;
-    const struct importance_entry *last = before(m, e);
+    const struct importance_entry *last = before(s->m, e);
+    const float *mean = mean_of(s, e);
     for (uint64_t i = 0; i < e->n_cols; i++) {
-        double v = (double)e->mean[i];
+        double v = (double)mean[i];
         f.sum += v;
         f.least = v < f.least ? v : f.least;
         f.most = v > f.most ? v : f.most;
@@ -61,14 +101,14 @@ static struct figures figures_of(const struct importance *m, const struct import
         f.rows += (double)e->count[i];
     f.mean = f.sum / n;
     for (uint64_t i = 0; i < e->n_cols; i++)
-        squares += ((double)e->mean[i] - f.mean) * ((double)e->mean[i] - f.mean);
+        squares += ((double)mean[i] - f.mean) * ((double)mean[i] - f.mean);
     f.sigma = sqrt(squares / n);
     for (uint64_t i = 0; i < e->n_cols; i++) {
-        double v = (double)e->mean[i], share = f.sum > 0 ? v / f.sum : 0;
+        double v = (double)mean[i], share = f.sum > 0 ? v / f.sum : 0;
         f.above += (v > f.mean + f.sigma) / n;
         f.entropy -= share > 0 ? share * log2(share) : 0;
     }
-    f.cosine = last ? cosine(e->mean, last->mean, e->n_cols) : NAN;
+    f.cosine = last ? cosine(mean, mean_of(s, last), e->n_cols) : NAN;
     return f;
 }
 
@@ -94,13 +134,14 @@ static struct importance_sums *sums_of(const struct importance *m, struct error 
 
 /* ---- telling -------------------------------------------------------------------------------------------------------------------- */
 
-static void print(const struct importance *m, const struct importance_sums *s)
+static void print(const struct means *means, const struct importance_sums *s)
 {
+    const struct importance *m = means->m;
     printf("%-32s %8s %9s %10s %10s %10s %10s %10s %7s %8s %7s\n", "tensor", "columns", "rows", "sum", "least", "most",
            "mean", "sigma", "above", "entropy", "cosine");
     for (uint64_t i = 0; i < m->n_entry; i++) {
         const struct importance_entry *e = &m->entry[i];
-        struct figures f = figures_of(m, e);
+        struct figures f = figures_of(means, e);
         char name[256], near[16] = "-";
         snprintf(name, sizeof name, "%s", e->name);
         utf8_make_plain(name);
@@ -112,9 +153,9 @@ static void print(const struct importance *m, const struct importance_sums *s)
     imatrix_show_experts(s, m->n_entry);
 }
 
-static json_t *tensor_json(const struct importance *m, const struct importance_entry *e)
+static json_t *tensor_json(const struct means *means, const struct importance_entry *e)
 {
-    struct figures f = figures_of(m, e);
+    struct figures f = figures_of(means, e);
     char *name = strdup(e->name);
     if (name)
         utf8_make_plain(name);
@@ -127,13 +168,14 @@ static json_t *tensor_json(const struct importance *m, const struct importance_e
     return o;
 }
 
-static void print_json(const struct importance *m, const struct importance_sums *s)
+static void print_json(const struct means *means, const struct importance_sums *s)
 {
+    const struct importance *m = means->m;
     size_t n_layer;
     struct coverage_layer *layer = imatrix_layers(s, m->n_entry, &n_layer);
     json_t *tensors = json_array();
     for (uint64_t i = 0; i < m->n_entry; i++)
-        json_array_append_new(tensors, tensor_json(m, &m->entry[i]));
+        json_array_append_new(tensors, tensor_json(means, &m->entry[i]));
     json_t *o = json_pack("{s:o, s:o}", "tensors", tensors, "experts", coverage_json(layer, layer ? n_layer : 0));
     eval_print_json(o);
     json_decref(o);
@@ -144,12 +186,14 @@ int imatrix_stats(const struct imatrix_command *c)
 {
     struct error err = {0};
     struct importance *m;
+    struct means means = {0};
     eval_called = "imatrix";
     if (importance_open_of(&m, c->file[0], c->c.n_ctx, &err))
         return eval_fail(&err);
     struct importance_sums *s = sums_of(m, &err);
-    if (!err.code)
-        (c->json ? print_json : print)(m, s);
+    if (!err.code && read_means(&means, m, &err) == 0)
+        (c->json ? print_json : print)(&means, s);
+    free_means(&means);
     for (uint64_t i = 0; s && i < m->n_entry; i++)
         free((void *)s[i].count);
     free(s);

@@ -50,8 +50,8 @@ static struct coverage_layer *layers_of(const struct quant_job *j, size_t *n)
 {
     struct coverage_layer *layer = calloc(j->in->n_tensor + 1, sizeof *layer);
     *n = 0;
-    for (uint64_t t = 0; layer && j->importance && t < j->in->n_tensor; t++) {
-        const struct importance_entry *e = quant_expert_rows(j, t);
+    for (uint64_t t = 0; layer && t < j->in->n_tensor; t++) {
+        const struct importance_entry *e = j->tensor[t].experts;
         double *rows = e ? malloc(e->n_mat * sizeof *rows) : NULL;
         const char *rest;
         for (uint64_t i = 0; rows && i < e->n_mat; i++)
@@ -113,6 +113,25 @@ static void print_plan(const struct quant_plan *p)
     printf("); %d thread%s\n", p->n_threads, p->n_threads == 1 ? "" : "s");
 }
 
+static uint64_t source_bytes(const struct quant_job *j)
+{
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < j->in->n_tensor; i++)
+        n += j->in->tensor[i].n_bytes;
+    return n;
+}
+
+static void print_time(const struct quant_job *j)
+{
+    double seconds = quant_seconds(j);
+    if (seconds < 100)
+        printf("time: some %.0f s of encoding", seconds);
+    else
+        printf("time: some %.0f min of encoding", seconds / 60);
+    printf(" where nothing else runs; meanwhile %s are read, and %s written\n", show_bytes(source_bytes(j)),
+           show_bytes(j->n_bytes));
+}
+
 void quantize_show(const struct quant_job *j)
 {
     struct share kind[KIND_COUNT], all;
@@ -133,8 +152,12 @@ void quantize_show(const struct quant_job *j)
     if (j->n_needs_importance)
         printf("importance is demanded by %" PRIu64 " tensors, %s first, and there is none\n", j->n_needs_importance,
                j->needs_importance);
+    if (j->n_needs_draft)
+        printf("%" PRIu64 " of them are of layers that predict further tokens, of which none is collected\n",
+               j->n_needs_draft);
     quantize_show_experts(j, INFINITY);
     print_plan(&j->plan);
+    print_time(j);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------------------------ */
@@ -196,12 +219,14 @@ void quantize_show_json(const struct quant_job *j)
         json_array_append_new(parts, json_pack("{s:o, s:I, s:I}", "path", plain_json(j->part[i].path), "bytes",
                                                (json_int_t)(j->part[i].header + j->part[i].data), "tensors",
                                                (json_int_t)j->part[i].n));
-    json_t *o = json_pack("{s:o, s:I, s:I, s:I, s:f, s:i, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "recipe",
+    double seconds = quant_seconds(j);
+    json_t *o = json_pack("{s:o, s:I, s:I, s:I, s:f, s:i, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "recipe",
                           plain_json(j->recipe), "bytes", (json_int_t)j->n_bytes, "tensor_bytes", (json_int_t)all.bytes,
                           "weights", (json_int_t)all.weights, "bpw", bits(all.bytes, all.weights), "file_type",
                           j->file_type, "fallbacks", (json_int_t)j->n_fallback, "need_importance",
                           (json_int_t)j->n_needs_importance, "experts", experts_json(j), "kinds", kinds_json(kind),
-                          "parts", parts, "plan", plan_json(&j->plan), "tensors", tensors);
+                          "parts", parts, "plan", plan_json(&j->plan), "encode_seconds",
+                          isnan(seconds) ? json_null() : json_real(seconds), "tensors", tensors);
     if (o)
         json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');

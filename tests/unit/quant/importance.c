@@ -6,12 +6,14 @@
 #include "format/header_write.h"
 #include "temporary.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -87,8 +89,12 @@ static struct importance *opened(const char *sentence)
 
 static void is(const struct importance *m, const struct importance_entry *e, uint64_t i, float a, float b)
 {
-    float w[COLS];
-    importance_of(m, e, COLS, i, w);
+    float w[COLS], room[COLS * MATS + COLS * MATS];
+    struct importance_values v;
+    struct error err = {0};
+    assert_true(importance_floats(e) <= sizeof room / sizeof *room);
+    assert_int_equal(importance_read(m, e, room, &v, &err), 0);
+    importance_of(&v, COLS, i, w);
     assert_true(fabsf(w[0] - a) < 1e-6f && fabsf(w[1] - b) < 1e-6f);
 }
 
@@ -192,10 +198,36 @@ static void damaged(void **state)
     opened("no importance is in it");
 }
 
+/* Sums are read when they are wanted: of the file that was opened, or not at all. */
+static void changed(void **state)
+{
+    static uint8_t bytes[8192];
+    float room[2 * COLS * MATS];
+    struct importance_values v;
+    struct error err = {0};
+    (void)state;
+    size_t n = put_gguf(bytes, pairs, 3);
+    write_file(bytes, n);
+    struct importance *m = opened(NULL);
+    const struct importance_entry *e = importance_named(m, "output.weight");
+    assert_int_equal(importance_read(m, e, room, &v, &err), 0);
+    assert_memory_equal(v.sum, dense, sizeof dense);
+    assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[2]){{1, 0}, {1, 0}}, 0), 0);
+    assert_int_equal(importance_read(m, e, room, &v, &err), -1);
+    assert_true(err.code == ERR_FORMAT && strstr(err.text, "it has changed while it was read"));
+    importance_close(m);
+    write_file(bytes, n);
+    m = opened(NULL);
+    assert_int_equal(truncate(path, (off_t)n / 2), 0);
+    err = (struct error){0};
+    assert_int_equal(importance_read(m, importance_named(m, "blk.0.attn_k_b.weight"), room, &v, &err), -1);
+    importance_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(gguf_form), cmocka_unit_test(old_form),
-                                       cmocka_unit_test(damaged)};
+                                       cmocka_unit_test(damaged), cmocka_unit_test(changed)};
     close(temporary_file(path, "importance"));
     int status = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(path);
