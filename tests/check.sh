@@ -55,6 +55,7 @@ drivers="
 + serve_activations
 + serve_library
 + serve_mcp
++ mcp_http
 + serve_pages
 + hostile          20
   allocation_failures

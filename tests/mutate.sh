@@ -41,11 +41,11 @@ small=build/data/golden/qwen3moe.gguf ember=models/ember/ember.gguf
 
 # Where programs are built, with what settings of make, and what they are run by: another architecture has its own.
 folder=build settings= emulator=
-# Tests of the whole program: scripts, cli/NAME, and drivers that start it, serve_NAME and plan_models.
+# Tests of the whole program: scripts, cli/NAME, and drivers that start it, serve_NAME, mcp_http and plan_models.
 build() {
     case $1 in
     cli/*) programs="$folder/stoker $folder/tests/read_rows $folder/tests/same_directions $folder/tests/steered_rows" ;;
-    serve_* | plan_models) programs="$folder/stoker $folder/tests/$1" ;;
+    serve_* | mcp_http | plan_models) programs="$folder/stoker $folder/tests/$1" ;;
     *) programs=$folder/tests/$1 ;;
     esac
     make -j"$jobs" --no-print-directory $settings $programs >"$log" 2>&1
@@ -704,6 +704,9 @@ mutate programs-that-stay cli/run_mcp src/mcp/child.c 's|prctl(PR_SET_PDEATHSIG,
 mutate arguments-nobody-checks unit/toolbox/mcp_service src/toolbox/mcp_service_tools.c 's#if (arguments_fit(tool->schema, arguments, &text))#if (arguments_fit(tool->schema, arguments, \&text) || 1)#'
 mutate a-revision-from-behind cli/mcp src/cli/mcp/stdio.c 's|{&call->m, call->is_old,|{\&call->m, call->of->is_old,|'
 mutate a-call-that-goes-on unit/toolbox/mcp_service src/toolbox/mcp_service_tools.c 's|if (ask->stopped(ask->arg)) {|if (0) {|'
+mutate other-servers-without-a-model mcp_http src/server/server.c 's|s->opt.model ? NULL : s->opt.mcp;|NULL;|'
+mutate calls-of-who-has-left mcp_http src/toolbox/mcp_service_tools.c 's|if (ask->stopped(ask->arg)) {|if (0) {|'
+mutate keys-of-nobody mcp_http src/cli/front/flags.c 's|^    o->key = front_texts(&f->key);|    (void)0;|'
 mutate headers-that-lie serve_library src/server/own/mcp.c 's|!says(http_header(x, "mcp-name"|0 \&\& !says(http_header(x, "mcp-name"|'
 mutate passages-without-room "unit/toolbox/library_tools" src/toolbox/library_tools.c 's#out->n < space ? space - out->n : 0#space + SIZE_MAX / 2#'
 

@@ -180,6 +180,14 @@ run mcp --mcp "$dir/broken.json"
 is "CONFIG that is no JSON" 2 "" "^stoker mcp: --mcp $dir/broken.json"
 run mcp --mcp "$dir/none.json"
 is "no CONFIG" 1 "" "none.json: .*No such file"
+run mcp --http 0 --library "$dir/none/"
+is "no library, over HTTP" 1 "" "has no sources; stoker library add makes one"
+run mcp --http 0 --library "$lib" --host 0.0.0.0
+is "other machines without a key" 2 "" "--host 0.0.0.0 lets other machines ask: give --api-key-file"
+run mcp --http 0 --library "$lib" --cors evil.example
+is "an origin that is none" 2 "" "^stoker mcp: --cors evil.example: an origin is scheme://host"
+run mcp --http 70000
+is "a port that is none" 2 "" "--http 70000: whole numbers from 0 to 65535"
 run mcp extra
 is "a word too many" 2 "" "extra"
 done_testing
