@@ -41,11 +41,11 @@ small=build/data/golden/qwen3moe.gguf ember=models/ember/ember.gguf
 
 # Where programs are built, with what settings of make, and what they are run by: another architecture has its own.
 folder=build settings= emulator=
-# Tests of the whole program: scripts, cli/NAME, and drivers that start it, serve_NAME, mcp_http and plan_models.
+# Tests of the whole program: scripts, cli/NAME, and drivers that start it, serve_NAME and those named below.
 build() {
     case $1 in
     cli/*) programs="$folder/stoker $folder/tests/read_rows $folder/tests/same_directions $folder/tests/steered_rows" ;;
-    serve_* | mcp_http | plan_models) programs="$folder/stoker $folder/tests/$1" ;;
+    serve_* | mcp_http | socket_audit | plan_models) programs="$folder/stoker $folder/tests/$1" ;;
     *) programs=$folder/tests/$1 ;;
     esac
     make -j"$jobs" --no-print-directory $settings $programs >"$log" 2>&1
@@ -707,6 +707,8 @@ mutate a-call-that-goes-on unit/toolbox/mcp_service src/toolbox/mcp_service_tool
 mutate other-servers-without-a-model mcp_http src/server/server.c 's|s->opt.model ? NULL : s->opt.mcp;|NULL;|'
 mutate calls-of-who-has-left mcp_http src/toolbox/mcp_service_tools.c 's|if (ask->stopped(ask->arg)) {|if (0) {|'
 mutate keys-of-nobody mcp_http src/cli/front/flags.c 's|^    o->key = front_texts(&f->key);|    (void)0;|'
+mutate a-server-that-connects socket_audit src/server/own/mcp.c '/^void own_mcp/,/^{/ s|^{|{ int connect(int, const void *, unsigned); connect(-1, 0, 0);|'
+mutate a-command-with-a-socket socket_audit src/mcp/server.c '/^void server_start/,/^{/ s|^{|{ int socket(int, int, int); socket(2, 2, 0);|'
 mutate headers-that-lie serve_library src/server/own/mcp.c 's|!says(http_header(x, "mcp-name"|0 \&\& !says(http_header(x, "mcp-name"|'
 mutate passages-without-room "unit/toolbox/library_tools" src/toolbox/library_tools.c 's#out->n < space ? space - out->n : 0#space + SIZE_MAX / 2#'
 
