@@ -7,9 +7,12 @@
 #include "cli/library/flags.h"
 #include "cli/mcp/stdio.h"
 #include "mcp/child.h"
+#include "mcp/mcp.h"
 #include "toolbox/mcp_service.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -43,6 +46,8 @@ struct mcp_command {
     struct library library;
     struct mcp_config config;
     struct mcp *mcp;
+    pthread_t teller; /* over stdin and stdout: it waits for the servers' lists, and names them */
+    atomic_int is_over;
     struct mcp_service *service;
     int number; /* of the signal that ended it; 0: none */
 };
@@ -64,7 +69,24 @@ static void say(const struct mcp_state *server, int n_allowed)
     fprintf(stderr, "MCP server %s: %d tool%s\n", server->name, server->n_tool, server->n_tool == 1 ? "" : "s");
 }
 
-/* 0, or the exit status after a sentence. */
+static void tell(const struct mcp_command *c)
+{
+    if (mcp_flag_tell(c->mcp, say) == 0)
+        fprintf(stderr, "stoker mcp: no MCP server of %s works\n", c->config_path);
+}
+
+static int is_over(void *arg) { return atomic_load(&((struct mcp_command *)arg)->is_over); }
+
+static void *wait_and_tell(void *arg)
+{
+    struct mcp_command *c = arg;
+    mcp_refresh(c->mcp, is_over, c);
+    if (!mcp_is_starting(c->mcp))
+        tell(c);
+    return NULL;
+}
+
+/* 0, or the exit status after a sentence. A client over stdin is answered while servers start: it may wait for less than they take. */
 static int open_servers(struct mcp_command *c)
 {
     if (child_depth() >= DEEPEST) {
@@ -73,9 +95,11 @@ static int open_servers(struct mcp_command *c)
                 c->config_path);
         return 2;
     }
+    if (c->http_port < 0)
+        return mcp_flag_start("mcp", c->config_path, &c->config, &c->mcp);
     int status = mcp_flag_open("mcp", c->config_path, &c->config, &c->mcp);
-    if (status == 0 && mcp_flag_tell(c->mcp, say) == 0)
-        fprintf(stderr, "stoker mcp: no MCP server of %s works\n", c->config_path);
+    if (status == 0)
+        tell(c);
     return status;
 }
 
@@ -94,7 +118,12 @@ static int serve_stdio(struct mcp_command *c)
     if (isatty(STDIN_FILENO))
         fprintf(stderr, "stoker mcp waits for messages of an MCP client on stdin; Ctrl-D ends it\n");
     signal(SIGPIPE, SIG_IGN); /* a client that has gone is no error */
-    return mcp_stdio(c->service, &c->number) ? 1 : 0;
+    int tells = c->mcp && pthread_create(&c->teller, NULL, wait_and_tell, c) == 0;
+    int failed = mcp_stdio(c->service, &c->number);
+    atomic_store(&c->is_over, 1);
+    if (tells)
+        pthread_join(c->teller, NULL);
+    return failed ? 1 : 0;
 }
 
 /* The server opens the library itself, and has the other servers from then on. */

@@ -6,14 +6,30 @@
 
 #include <stdio.h>
 
+static int say_error(const char *command, const struct error *err)
+{
+    fprintf(stderr, "stoker %s: --mcp %s\n", command, err->text);
+    return err->code == ERR_INPUT ? 2 : 1;
+}
+
+int mcp_flag_start(const char *command, const char *path, struct mcp_config *config, struct mcp **out)
+{
+    struct error err = {0};
+    *out = NULL;
+    if (mcp_config_read(config, path, &err) || mcp_start(out, config, stoker_version(), &err))
+        return say_error(command, &err);
+    return 0;
+}
+
 int mcp_flag_open(const char *command, const char *path, struct mcp_config *config, struct mcp **out)
 {
     struct error err = {0};
-    if (mcp_config_read(config, path, &err) == 0 && mcp_open(out, config, stoker_version(), &err) == 0)
-        return 0;
     *out = NULL;
-    fprintf(stderr, "stoker %s: --mcp %s\n", command, err.text);
-    return err.code == ERR_INPUT ? 2 : 1;
+    if (mcp_config_read(config, path, &err) || mcp_open(out, config, stoker_version(), &err)) {
+        *out = NULL;
+        return say_error(command, &err);
+    }
+    return 0;
 }
 
 static int count_allowed(const struct mcp_tools *t, int server)
