@@ -56,6 +56,8 @@ drivers="
 + serve_activations
 + serve_library
 + serve_mcp
++ mcp_http
+  socket_audit
 + serve_pages
 + hostile          20
   allocation_failures

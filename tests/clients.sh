@@ -1,7 +1,8 @@
 #!/bin/bash
 # Real clients against stoker serve with the embedded model: the suites of tests/clients, the official SDKs in a browser among them
 # (browser.mjs), and the page (web.mjs), its part of the library too, with and without a key; the suites again with --draft off and with drafts in every step, whose answers must be the same;
-# and embeddings.mjs against servers of embedding models.
+# embeddings.mjs against servers of embedding models; and modern.mjs, an MCP client of 2026-07-28 and of before, against stoker mcp over stdio
+# and over HTTP, with and without a key, and against stoker serve with a library.
 #
 # Needs node >= 18, npm, the packages of the suites' lock file, which npm installs outside the repository, and Chromium
 # (CHROMIUM=path). Where one is absent, says so and counts one skipped test. The models of tests/data must be unpacked (make tests does it):
@@ -34,9 +35,10 @@ npm ci --no-audit --no-fund >npm.log 2>&1 || { tail -n 5 npm.log; skip "npm cann
 # The seed: at temperature 1 the model thinks before three answers of four, and one check needs an answer with reasoning.
 # The vector is loaded and, at scale 0, changes nothing unless a request asks for it.
 [ ! -f "$vector" ] || steer="--control-vector-scaled $vector:0"
-starts() { # starts FLAG...: a server, at $url
+starts() { starts_as serve --port "$@"; } # starts FLAG...: a server, at $url
+starts_as() { # starts_as COMMAND PORT_FLAG FLAG...
     : >out
-    "$stoker" serve --port 0 "$@" >out 2>log &
+    "$stoker" "$1" "$2" 0 "${@:3}" >out 2>log &
     pid=$!
     for _ in $(seq 100); do
         url=$(sed -n 's/^listening on //p' out)
@@ -44,14 +46,14 @@ starts() { # starts FLAG...: a server, at $url
         sleep 0.1
     done
     tail -n 3 log
-    echo "stoker serve does not listen"
+    echo "stoker $1 does not listen"
     exit 1
 }
 ends() {
     kill "$pid" && wait "$pid"
     status=$?
     pid=
-    [ "$status" -eq 0 ] || { echo "stoker serve ended with $status"; exit 1; }
+    [ "$status" -eq 0 ] || { echo "the server ended with $status"; exit 1; }
 }
 
 # So does an autoencoder, of the model's own rows.
@@ -101,6 +103,34 @@ grep '^FAIL' embeddings.log
 echo "$(grep -c '^ok ' embeddings.log) passed, $(grep -c '^FAIL' embeddings.log) failed" >>embeddings.log
 echo "embeddings: $(tail -n 1 embeddings.log)"
 
+# MCP clients.
+: >mcp.log
+mkdir passages
+printf 'Rope bridge\n\nA bridge of rope hangs over the river.\n' >passages/bridge.txt
+echo key-of-a-client >mcp-keys
+"$stoker" library add passages --library mcp-db >add.log 2>&1 || echo "FAIL stoker library add: $(tail -n 1 add.log)" >mcp.log
+asks() { # asks WHAT ARGUMENT...
+    node modern.mjs --dual --tool search_library --args '{"query":"bridge"}' "${@:2}" >one.log 2>&1 || echo "FAIL status $?" >>one.log
+    sed "s/^\(ok\|FAIL\) */&$1: /" one.log >>mcp.log
+}
+asks "over stdio" -- "$stoker" mcp --library mcp-db/
+starts_as mcp --http --library mcp-db/
+asks "over HTTP" --url "$url/mcp"
+ends
+starts_as mcp --http --library mcp-db/ --api-key-file mcp-keys
+asks "with a key" --key key-of-a-client --url "$url/mcp"
+ends
+starts --memory 1G --library mcp-db/
+for _ in $(seq 100); do
+    node -e 'fetch(process.argv[1] + "/health").then(r => process.exit(r.ok ? 0 : 1))' "$url" && break
+    sleep 0.1
+done
+asks "beside a model" --url "$url/mcp"
+ends
+grep '^FAIL' mcp.log
+echo "$(grep -c '^ok ' mcp.log) passed, $(grep -c '^FAIL' mcp.log) failed" >>mcp.log
+echo "mcp: $(tail -n 1 mcp.log)"
+
 # The page beside a library: an archive whose pages try what they may not, and a folder. Its HTML needs libxml2.
 skipped=0
 : >library.log
@@ -137,7 +167,7 @@ else
     skipped=1
 fi
 # Each log ends with its counts; one that does not has broken off, and one that counts nothing has asked nothing.
-passed=0 failed=0 logs="suites.log drafts.log embeddings.log"
+passed=0 failed=0 logs="suites.log drafts.log embeddings.log mcp.log"
 [ ! -x "$chromium" ] || logs="$logs web.log browser.log"
 [ ! -x "$chromium" ] || [ "$skipped" -eq 1 ] || logs="$logs library.log"
 for log in $logs; do

@@ -41,12 +41,12 @@ small=build/data/golden/qwen3moe.gguf ember=models/ember/ember.gguf
 
 # Where programs are built, with what settings of make, and what they are run by: another architecture has its own.
 folder=build settings= emulator=
-# Tests of the whole program: scripts, cli/NAME, and drivers that start it, serve_NAME, plan_models and large_plan.
+# Tests of the whole program: scripts, cli/NAME, and drivers that start it, serve_NAME and those named below.
 build() {
     case $1 in
     cli/*) programs="$folder/stoker $folder/tests/read_rows $folder/tests/same_directions $folder/tests/steered_rows $folder/tests/without_ring \
         $folder/tests/fuse_file" ;;
-    serve_* | plan_models | large_plan) programs="$folder/stoker $folder/tests/$1" ;;
+    serve_* | mcp_http | socket_audit | plan_models | large_plan) programs="$folder/stoker $folder/tests/$1" ;;
     *) programs=$folder/tests/$1 ;;
     esac
     make -j"$jobs" --no-print-directory $settings $programs >"$log" 2>&1
@@ -714,9 +714,20 @@ mutate one-yes-for-all-tools cli/run_mcp src/cli/chat/servers.c 's|a->server == 
 mutate half-a-call-is-asked-about cli/run_mcp src/cli/chat/tools.c 's#is_cut = c->n > SHOWN && !is_asked#is_cut = c->n > SHOWN + 0 * is_asked#'
 mutate tools-of-the-first-answer cli/run_mcp src/cli/chat/chat.c 's|^        c->reply.n_tools = c->tools.box.governs.n;|        c->reply.n_tools = c->reply.n_tools ? c->reply.n_tools : c->tools.box.governs.n;|'
 mutate programs-that-stay cli/run_mcp src/mcp/child.c 's|prctl(PR_SET_PDEATHSIG, SIGKILL);|(void)0;|'
+mutate programs-of-programs cli/run_mcp src/cli/chat/chat.c 's|^    child_kill_all();|    (void)0;|'
+mutate programs-of-servers-that-start cli/run_mcp src/cli/common/mcp.c 's|^    child_kill_all();|    (void)0;|'
+mutate programs-behind-a-prompt cli/run_mcp src/cli/chat/line_editor.c 's|^        child_kill_all();|        (void)0;|'
 mutate arguments-nobody-checks unit/toolbox/mcp_service src/toolbox/mcp_service_tools.c 's#if (arguments_fit(tool->schema, arguments, &text))#if (arguments_fit(tool->schema, arguments, \&text) || 1)#'
 mutate a-revision-from-behind cli/mcp src/cli/mcp/stdio.c 's|{&call->m, call->is_old,|{\&call->m, call->of->is_old,|'
+mutate clients-that-wait-for-servers cli/mcp src/cli/cmd_mcp.c 's|return mcp_flag_start(|return mcp_flag_open(|'
+mutate the-last-word-of-a-pipe cli/mcp src/cli/mcp/stdio.c 's#is_asked || !mcp_service_is_starting(c->service)#is_asked + 1#'
+mutate calls-before-the-list unit/toolbox/mcp_service src/toolbox/mcp_service_tools.c 's#end != SERVICE_UNKNOWN || !t->mcp#1#'
 mutate a-call-that-goes-on unit/toolbox/mcp_service src/toolbox/mcp_service_tools.c 's|if (ask->stopped(ask->arg)) {|if (0) {|'
+mutate other-servers-without-a-model mcp_http src/server/server.c 's|s->opt.model ? NULL : s->opt.mcp;|NULL;|'
+mutate calls-of-who-has-left mcp_http src/toolbox/mcp_service_tools.c 's|if (ask->stopped(ask->arg)) {|if (0) {|'
+mutate keys-of-nobody mcp_http src/cli/front/flags.c 's|^    o->key = front_texts(&f->key);|    (void)0;|'
+mutate a-server-that-connects socket_audit src/server/own/mcp.c '/^void own_mcp/,/^{/ s|^{|{ int connect(int, const void *, unsigned); connect(-1, 0, 0);|'
+mutate a-command-with-a-socket socket_audit src/mcp/server.c '/^void server_start/,/^{/ s|^{|{ int socket(int, int, int); socket(2, 2, 0);|'
 mutate headers-that-lie serve_library src/server/own/mcp.c 's|!says(http_header(x, "mcp-name"|0 \&\& !says(http_header(x, "mcp-name"|'
 mutate passages-without-room "unit/toolbox/library_tools" src/toolbox/library_tools.c 's#out->n < space ? space - out->n : 0#space + SIZE_MAX / 2#'
 

@@ -29,11 +29,12 @@ struct server_process {
 
 enum { SERVER_ARGUMENTS = 40, CLIENT_SECONDS = SANITIZED ? 1800 : 1200 };
 
-/* Start `stoker serve arguments...` (NULL at the end) with its log in a file, and wait until it listens. -1: it does not. */
-static inline int server_start(struct server_process *s, const char *const *arguments, const char *log)
+/* Start `stoker COMMAND PORT 0 arguments...` (NULL at the end) with its log in a file, and wait until it listens. -1: it does not. */
+static inline int server_start_as(struct server_process *s, const char *command, const char *port,
+                                  const char *const *arguments, const char *log)
 {
     const char *program = getenv("STOKER") ? getenv("STOKER") : "build/stoker";
-    const char *argv[SERVER_ARGUMENTS + 4] = {program, "serve", "--port", "0"};
+    const char *argv[SERVER_ARGUMENTS + 5] = {program, command, port, "0"};
     int out[2], n = 4;
     char line[256];
     while (*arguments && n < SERVER_ARGUMENTS)
@@ -59,6 +60,11 @@ static inline int server_start(struct server_process *s, const char *const *argu
     if (f)
         fclose(f);
     return s->port ? 0 : -1;
+}
+
+static inline int server_start(struct server_process *s, const char *const *arguments, const char *log)
+{
+    return server_start_as(s, "serve", "--port", arguments, log);
 }
 
 /* Sends a signal and waits for the end. The exit status; 128 + the signal that ended it; -1: it lives still after the patience. */

@@ -1,25 +1,33 @@
-/* stoker mcp: the library and tools of other MCP servers, for a client that starts stoker: its flags. */
+/* stoker mcp: the library and tools of other MCP servers, for a client that starts stoker, or over HTTP: its flags. */
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/common/mcp.h"
+#include "cli/front/flags.h"
+#include "cli/front/serve.h"
 #include "cli/library/flags.h"
 #include "cli/mcp/stdio.h"
 #include "mcp/child.h"
+#include "mcp/mcp.h"
 #include "toolbox/mcp_service.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static const char usage[] =
-    "stoker mcp [flags]: an MCP server over stdin and stdout, for agents and other programs that start it. No model, "
-    "no "
-    "network.\n\n"
+    "stoker mcp [flags]: an MCP server over stdin and stdout, for agents and other programs that start it, or over "
+    "HTTP. No model, and stoker connects to nobody.\n\n"
     "  stoker mcp                               search_library and open_article over all sources of the library\n"
     "  stoker mcp --library wikipedia_en        of this source\n"
     "  stoker mcp --mcp servers.json            search_tools and call_tool over the servers of a file: hundreds of "
     "tools\n"
-    "                                           cost an agent's prompt two definitions\n\n"
+    "                                           cost an agent's prompt two definitions\n"
+    "  stoker mcp --http 8090                   the same at http://127.0.0.1:8090/mcp, for several clients; pages of "
+    "the\n"
+    "                                           library at /library/NAME/\n\n"
     "In a client's own file of servers:\n"
     "  {\"mcpServers\": {\"stoker\": {\"command\": \"stoker\", \"args\": [\"mcp\"]}}}\n\n"
     "With --mcp alone there is no library. Tools that \"allow\" does not name are called too: the client asks its "
@@ -30,23 +38,24 @@ enum { DEEPEST = 3 }; /* stokers, one started by the other, that a file may be m
 struct mcp_command {
     struct text_list library_values;
     const char *config_path;
+    int http_port; /* -1: over stdin and stdout */
+    struct server_options http;
+    struct front_flags front;
+    const char *dir; /* of the library; NULL: none */
+    struct text_list source;
     struct library library;
     struct mcp_config config;
     struct mcp *mcp;
+    pthread_t teller; /* over stdin and stdout: it waits for the servers' lists, and names them */
+    atomic_int is_over;
     struct mcp_service *service;
     int number; /* of the signal that ended it; 0: none */
 };
 
-/* Each opens what its flag names: 0, or the exit status after a sentence. */
 static int open_library(struct mcp_command *c)
 {
-    struct text_list names = {.n = 0};
     struct error missing = {0}, err = {0};
-    const char *dir;
-    int status = library_flags_read("mcp", &c->library_values, &dir, &names);
-    if (status)
-        return status;
-    int failed = library_open_any(&c->library, dir, names.text, names.n, &missing, &err);
+    int failed = library_open_any(&c->library, c->dir, c->source.text, c->source.n, &missing, &err);
     if (missing.code != ERR_NONE)
         fprintf(stderr, "stoker mcp: %s\n", missing.text);
     if (failed)
@@ -60,6 +69,24 @@ static void say(const struct mcp_state *server, int n_allowed)
     fprintf(stderr, "MCP server %s: %d tool%s\n", server->name, server->n_tool, server->n_tool == 1 ? "" : "s");
 }
 
+static void tell(const struct mcp_command *c)
+{
+    if (mcp_flag_tell(c->mcp, say) == 0)
+        fprintf(stderr, "stoker mcp: no MCP server of %s works\n", c->config_path);
+}
+
+static int is_over(void *arg) { return atomic_load(&((struct mcp_command *)arg)->is_over); }
+
+static void *wait_and_tell(void *arg)
+{
+    struct mcp_command *c = arg;
+    mcp_refresh(c->mcp, is_over, c);
+    if (!mcp_is_starting(c->mcp))
+        tell(c);
+    return NULL;
+}
+
+/* 0, or the exit status after a sentence. A client over stdin is answered while servers start: it may wait for less than they take. */
 static int open_servers(struct mcp_command *c)
 {
     if (child_depth() >= DEEPEST) {
@@ -68,41 +95,80 @@ static int open_servers(struct mcp_command *c)
                 c->config_path);
         return 2;
     }
+    if (c->http_port < 0)
+        return mcp_flag_start("mcp", c->config_path, &c->config, &c->mcp);
     int status = mcp_flag_open("mcp", c->config_path, &c->config, &c->mcp);
-    if (status == 0 && mcp_flag_tell(c->mcp, say) == 0)
-        fprintf(stderr, "stoker mcp: no MCP server of %s works\n", c->config_path);
+    if (status == 0)
+        tell(c);
     return status;
 }
 
-static int serve(struct mcp_command *c)
+static int serve_stdio(struct mcp_command *c)
 {
     struct error err = {0};
-    int has_library = !c->config_path || c->library_values.n > 0, status = has_library ? open_library(c) : 0;
+    int status = c->dir ? open_library(c) : 0;
     if (status == 0 && c->config_path)
         status = open_servers(c);
     if (status)
         return status;
-    if (mcp_service_open(&c->service, has_library ? &c->library : NULL, c->mcp, stoker_version(), &err)) {
+    if (mcp_service_open(&c->service, c->dir ? &c->library : NULL, c->mcp, stoker_version(), &err)) {
         fprintf(stderr, "stoker mcp: %s\n", err.text);
         return 1;
     }
     if (isatty(STDIN_FILENO))
         fprintf(stderr, "stoker mcp waits for messages of an MCP client on stdin; Ctrl-D ends it\n");
     signal(SIGPIPE, SIG_IGN); /* a client that has gone is no error */
-    return mcp_stdio(c->service, &c->number) ? 1 : 0;
+    int tells = c->mcp && pthread_create(&c->teller, NULL, wait_and_tell, c) == 0;
+    int failed = mcp_stdio(c->service, &c->number);
+    atomic_store(&c->is_over, 1);
+    if (tells)
+        pthread_join(c->teller, NULL);
+    return failed ? 1 : 0;
+}
+
+/* The server opens the library itself, and has the other servers from then on. */
+static int serve_http(struct mcp_command *c)
+{
+    struct server_options *o = &c->http;
+    int status = front_flags_take("mcp", &c->front, o);
+    if (!getenv("JOURNAL_STREAM")) /* systemd's journal has a time for each line */
+        log_to(log_on_stderr_dated);
+    if (status == 0 && c->config_path)
+        status = open_servers(c);
+    if (status == 0)
+        status = front_open();
+    if (status)
+        return status;
+    o->port = c->http_port;
+    o->library_dir = c->dir;
+    o->library = front_texts(&c->source);
+    o->mcp = c->mcp;
+    c->mcp = NULL;
+    return front_serve(o);
+}
+
+static int serve(struct mcp_command *c)
+{
+    int has_library = !c->config_path || c->library_values.n > 0;
+    int status = has_library ? library_flags_read("mcp", &c->library_values, &c->dir, &c->source) : 0;
+    return status ? status : c->http_port < 0 ? serve_stdio(c) : serve_http(c);
 }
 
 int cmd_mcp(int argc, char **argv)
 {
-    static struct mcp_command c;
+    static struct mcp_command c = {.http_port = -1};
+    server_defaults(&c.http);
     const struct flag mine[] = {
         {"--library", NULL, FLAG_TEXTS, &c.library_values, 0, 0, "NAME",
          "this source of the library; all: every one (the default without --mcp); DIR/: of this folder"},
         {"--mcp", NULL, FLAG_TEXT, &c.config_path, 0, 0, "CONFIG",
          "offer the tools of the MCP servers of this file, {\"mcpServers\": {..}}"},
+        {"--http", NULL, FLAG_INT, &c.http_port, 0, 65535, "PORT",
+         "answer POST /mcp at this port, for any number of clients, until a signal; 0: any that is free",
+         .heading = "Over HTTP"},
     };
-    const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}};
-    int n_rest = 0, status = flags_parse("mcp", usage, tables, 1, argc, argv, NULL, 0, &n_rest);
+    const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, front_flags(&c.http, &c.front)};
+    int n_rest = 0, status = flags_parse("mcp", usage, tables, 2, argc, argv, NULL, 0, &n_rest);
     if (status != FLAGS_DONE)
         return status;
     status = serve(&c);

@@ -1,6 +1,4 @@
-/* stoker serve: flags to server_options, signals to server_stop(). The server itself: src/server/. */
-#include "base/error.h"
-#include "base/file.h"
+/* stoker serve: flags to server_options. The server itself: src/server/. */
 #include "base/log.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
@@ -8,16 +6,15 @@
 #include "cli/common/profile.h"
 #include "cli/common/sampling_flags.h"
 #include "cli/common/steer_flags.h"
+#include "cli/front/flags.h"
+#include "cli/front/serve.h"
 #include "cli/library/flags.h"
 #include "cli/machine/roofs.h"
 #include "mcp/mcp.h"
 #include "server/server.h"
 
-#include <ctype.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,125 +27,10 @@ static const char usage[] =
     "The page at / needs only a browser. SIGTERM, SIGHUP or Ctrl-C: running answers may end (--drain); again: at "
     "once.\n\n";
 
-static struct server_stopper stopper; /* of the process, as signals are */
-
-static void on_signal(int sig)
-{
-    (void)sig;
-    server_stop(&stopper);
-}
-
 static void planned(void *arg, const struct stoker_plan *p)
 {
     (void)arg;
     log_plan(p);
-}
-
-static void listening(void *arg, const char *host, int port)
-{
-    (void)arg;
-    printf(strchr(host, ':') ? "listening on http://[%s]:%d\n" : "listening on http://%s:%d\n", host, port);
-    fflush(stdout);
-}
-
-/* The lines of a text are keys: 0, or -1 where there are too many. */
-static int split_keys(char *text, struct text_list *keys)
-{
-    for (char *line; (line = strsep(&text, "\n"));) {
-        size_t n = strlen(line);
-        while (n > 0 && isspace((unsigned char)line[n - 1]))
-            line[--n] = 0;
-        line += strspn(line, " \t");
-        if (*line && keys->n == TEXTS_MOST)
-            return -1;
-        if (*line)
-            keys->text[keys->n++] = line;
-    }
-    return 0;
-}
-
-/* The lines of a file are keys. It stays in memory for the life of the process. 0, or the exit status after a sentence: 1 where it
- * cannot be read, as of every file. */
-static int read_keys(const char *path, struct text_list *keys)
-{
-    enum { MOST = 1 << 20 };
-    struct error err = {0};
-    size_t n;
-    char *text = file_read(path, MOST, &n, &err);
-    if (!text)
-        fprintf(stderr, "stoker serve: --api-key-file %s\n", err.text);
-    else if (memchr(text, 0, n)) /* the key would be what stands before it */
-        fprintf(stderr, "stoker serve: --api-key-file %s holds a zero byte: it must be text, not UTF-16\n", path);
-    else if (split_keys(text, keys))
-        fprintf(stderr, "stoker serve: --api-key-file %s: more than %d keys\n", path, TEXTS_MOST);
-    else if (keys->n == 0)
-        fprintf(stderr, "stoker serve: --api-key-file %s holds no key\n", path);
-    else
-        return 0;
-    free(text);
-    return err.code == ERR_IO ? 1 : 2;
-}
-
-static int has_control(const char *text)
-{
-    while (*text && (unsigned char)*text >= 0x20 && *text != 0x7f)
-        text++;
-    return *text != 0;
-}
-
-/* An empty text is what a variable that is not set becomes: it must neither be a key nor stand for one. No header carries a control
- * character. */
-static int check_texts(const char *flag, const struct text_list *l)
-{
-    for (int i = 0; i < l->n; i++)
-        if (l->text[i][strspn(l->text[i], " \t\r\n")] == 0) {
-            fprintf(stderr, "stoker serve: %s is empty: give it a text, or leave the flag out\n", flag);
-            return -1;
-        } else if (has_control(l->text[i])) {
-            fprintf(stderr, "stoker serve: %s has a line's end or another control character in it: give one line\n",
-                    flag);
-            return -1;
-        }
-    return 0;
-}
-
-/* A name is compared as it is: "*" would allow nobody, and mean everybody. */
-static int check_names(const struct text_list *l)
-{
-    for (int i = 0; i < l->n; i++)
-        if (strpbrk(l->text[i], "*/ @")) {
-            fprintf(stderr,
-                    "stoker serve: --allow-host %s: a name has no *, / or blank; give each name that this server is "
-                    "reached by\n",
-                    l->text[i]);
-            return -1;
-        }
-    return 0;
-}
-
-/* Browsers send scheme, host and port: RFC 6454, 6.2. */
-static int is_origin(const char *text)
-{
-    const char *host = strstr(text, "://");
-    return host && host > text && host[3] && !strpbrk(host + 3, "/?#@ ");
-}
-
-/* Every page that is in a sandbox or was opened from a file has the origin "null": whoever writes a page can have it so. */
-static int check_origins(const struct text_list *l)
-{
-    for (int i = 0; i < l->n; i++)
-        if (strcmp(l->text[i], "*") != 0 && strcasecmp(l->text[i], "null") != 0 && !is_origin(l->text[i])) {
-            fprintf(
-                stderr,
-                "stoker serve: --cors %s: an origin is scheme://host or scheme://host:port, nothing behind, or '*'\n",
-                l->text[i]);
-            return -1;
-        } else if (strcasecmp(l->text[i], "null") == 0) {
-            fprintf(stderr, "stoker serve: --cors null lets every page ask that is in a sandbox or was opened from a "
-                            "file, whoever wrote it: give the page a server, or allow all pages with --cors '*'\n");
-            return -1;
-        }
-    return 0;
 }
 
 #define NOT_GIVEN UINT64_MAX
@@ -192,20 +74,6 @@ static enum stabilize stabilize_of(const char *word)
 /* "on" 1, "off" 0, not given -1. */
 static int switch_of(const char *word) { return word ? strcmp(word, "on") == 0 : -1; }
 
-static void take_signals(void)
-{
-    struct sigaction stop = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
-    struct sigaction before;
-    sigaction(SIGTERM, &stop, NULL);
-    sigaction(SIGINT, &stop, NULL);
-    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) /* nohup's child outlives its terminal */
-        sigaction(SIGHUP, &stop, NULL);
-    sigaction(SIGPIPE, &ignore, NULL);
-    sigaction(SIGXFSZ, &ignore, NULL); /* a file that may not grow fails its request alone */
-}
-
-static struct http_texts texts(const struct text_list *l) { return (struct http_texts){l->text, (size_t)l->n}; }
-
 /* Loading such a model takes longer than measuring the roofs under which the page shows its speed. */
 #define ROOFS_FROM (UINT64_C(4) << 30)
 
@@ -242,36 +110,30 @@ static int open_mcp(struct server_options *o, const char *path)
 
 /* Values of flags whose form is not that of the fields of struct server_options. */
 struct raw_flags {
-    struct text_list alias, encoder_alias[STOKER_ROLES], key, cors, allow, library, source;
+    struct front_flags front;
+    struct text_list alias, encoder_alias[STOKER_ROLES], library, source;
     struct sampling_flags sampling;
     struct steer_flags steer;
-    const char *key_file, *stabilize, *think, *close, *roofs, *mcp;
+    const char *stabilize, *think, *close, *roofs, *mcp;
     int no_profile;
 };
 
 /* 0: go on; else the exit status, after a sentence. */
 static int take_words(struct server_options *o, struct raw_flags *w)
 {
-    if (check_texts("--api-key", &w->key) || check_texts("--allow-host", &w->allow) || check_names(&w->allow) ||
-        check_texts("--cors", &w->cors) || check_origins(&w->cors) || check_texts("--alias", &w->alias) ||
-        check_texts("--embed-alias", &w->encoder_alias[STOKER_EMBED]) ||
-        check_texts("--rerank-alias", &w->encoder_alias[STOKER_RERANK]) || sampling_flags_check("serve", &w->sampling))
-        return 2;
-    int status = w->key_file ? read_keys(w->key_file, &w->key) : 0;
+    int status = front_flags_take("serve", &w->front, o);
     if (status)
         return status;
-    if (o->max_body >= STOKER_MEMORY_MAX || o->max_body > UINT64_C(1) << 40) {
-        fprintf(stderr, "stoker serve: --max-body must be a number of bytes, at most 1T\n");
+    if (front_check_texts("serve", "--alias", &w->alias) ||
+        front_check_texts("serve", "--embed-alias", &w->encoder_alias[STOKER_EMBED]) ||
+        front_check_texts("serve", "--rerank-alias", &w->encoder_alias[STOKER_RERANK]) ||
+        sampling_flags_check("serve", &w->sampling))
         return 2;
-    }
     if (!(o->model = model_of(o->model)))
         return 1;
-    o->alias = texts(&w->alias);
+    o->alias = front_texts(&w->alias);
     for (int i = 0; i < STOKER_ROLES; i++)
-        o->encoder_alias[i] = texts(&w->encoder_alias[i]);
-    o->key = texts(&w->key);
-    o->cors = texts(&w->cors);
-    o->allow_host = texts(&w->allow);
+        o->encoder_alias[i] = front_texts(&w->encoder_alias[i]);
     o->stabilize = stabilize_of(w->stabilize);
     o->think = switch_of(w->think);
     o->close_at_limit = switch_of(w->close);
@@ -285,7 +147,7 @@ static int take_words(struct server_options *o, struct raw_flags *w)
     check_cache_dir(o->engine.cache_dir);
     if (w->library.n && (status = library_flags_read("serve", &w->library, &o->library_dir, &w->source)))
         return status;
-    o->library = texts(&w->source);
+    o->library = front_texts(&w->source);
     if (w->mcp && (status = open_mcp(o, w->mcp)) != 0)
         return status;
     o->engine.library = server_library_bytes(o);
@@ -308,28 +170,15 @@ int cmd_serve(int argc, char **argv)
     o.engine.planned = planned;
     o.engine.cache_ram = NOT_GIVEN;
     o.engine.capture_memory = NOT_GIVEN;
-    const struct flag f[] = {
-        {"--host", NULL, FLAG_TEXT, &o.host, 0, 0, "ADDRESS", "where to listen (default 127.0.0.1: this machine only)",
+    const struct flag asked[] = {
+        {"--port", NULL, FLAG_INT, &o.port, 0, 65535, "N", "default 8080; 0: any that is free",
          .heading = "Who may ask, and how"},
-        {"--port", NULL, FLAG_INT, &o.port, 0, 65535, "N", "default 8080; 0: any that is free"},
-        {"--api-key", NULL, FLAG_TEXTS, &w.key, 0, 0, "KEY", "who has it may ask; may be given several times",
-         .is_secret = 1},
-        {"--api-key-file", NULL, FLAG_TEXT, &w.key_file, 0, 0, "FILE",
-         "a key a line: keys of --api-key show in lists of processes"},
         {"--alias", NULL, FLAG_TEXTS, &w.alias, 0, 0, "NAME", "another name of the model; may be given several times"},
         {"--any-model", NULL, FLAG_SWITCH, &o.any_model, 0, 0, NULL,
          "whatever model a request names, it gets this one"},
         {"--queue", NULL, FLAG_INT, &o.queue, 1, 4096, "N", "requests that may wait (default 128); more get 429"},
-        {"--cors", NULL, FLAG_TEXTS, &w.cors, 0, 0, "ORIGIN", "web pages that may ask, \"https://app.example\", or *"},
-        {"--allow-host", NULL, FLAG_TEXTS, &w.allow, 0, 0, "NAME",
-         "a name of this server, beside localhost; may be given several times"},
-        {"--max-body", NULL, FLAG_BYTES, &o.max_body, 1, 0, "BYTES", "of a request (default 32M)", .heading = "Limits"},
-        {"--max-conns", NULL, FLAG_INT, &o.max_conns, 1, 16384, "N", "connections at a time (default 512)"},
-        {"--header-timeout", NULL, FLAG_REAL, &o.header_timeout, 0.1, 3600, "S", "for a request's head (default 10)"},
-        {"--body-timeout", NULL, FLAG_REAL, &o.body_timeout, 0.1, 3600, "S",
-         "for its body, and 1 s a MiB (default 60)"},
-        {"--drain", NULL, FLAG_REAL, &o.drain, 0, 86400, "S",
-         "running answers may take this long at the end (default 30)"},
+    };
+    const struct flag f[] = {
         {"--cache-ram", NULL, FLAG_BYTES, &o.engine.cache_ram, 0, 0, "BYTES",
          "for prefixes of earlier prompts (default 512M; 0: none)", .heading = "Known prefixes"},
         {"--cache-dir", NULL, FLAG_TEXT, &o.engine.cache_dir, 0, 0, "DIR",
@@ -375,23 +224,26 @@ int cmd_serve(int argc, char **argv)
         {"--no-profile", NULL, FLAG_SWITCH, &w.no_profile, 0, 0, NULL,
          "not what stoker tune found for this model and budget", .heading = "Profiles"},
     };
-    const struct flag_table tables[] = {
-        {f, sizeof f / sizeof *f}, model_flags(&o.engine), steer_flags_sae(&w.steer), sampling_flags(&w.sampling)};
-    int n_rest, status = flags_parse("serve", usage, tables, 4, argc, argv, &o.model, 1, &n_rest);
-    struct stoker_error err = {0};
+    const struct flag_table tables[] = {{asked, sizeof asked / sizeof *asked},
+                                        front_flags(&o, &w.front),
+                                        {f, sizeof f / sizeof *f},
+                                        model_flags(&o.engine),
+                                        steer_flags_sae(&w.steer),
+                                        sampling_flags(&w.sampling)};
+    const size_t n_table = sizeof tables / sizeof *tables;
+    int n_rest, status = flags_parse("serve", usage, tables, n_table, argc, argv, &o.model, 1, &n_rest);
     if (status != FLAGS_DONE)
         return status;
     o.engine.use = STOKER_USE_ANY;
     if (!getenv("JOURNAL_STREAM")) /* systemd's journal has a time for each line */
         log_to(log_on_stderr_dated);
-    if ((status = take_words(&o, &w)) == 0 && server_stopper_open(&stopper, &err))
-        status = report(&err);
+    if ((status = take_words(&o, &w)) == 0)
+        status = front_open();
     if (status != 0) {
         mcp_close(o.mcp);
         return status;
     }
-    take_signals();
     if (!o.no_page || w.roofs)
         measure_roofs(&o, switch_of(w.roofs));
-    return server_run(&o, &stopper, listening, NULL, &err) ? report(&err) : 0;
+    return front_serve(&o);
 }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 static const char word[] = "--become";
 static const char depth_name[] = "MCP_DEPTH_OF_STOKER"; /* no name of a setting */
 
-enum { ARGV_BEFORE = 4, GRACE_MS = 2000, PROBE_MS = 10 };
+enum { ARGV_BEFORE = 4, GRACE_MS = 2000, PROBE_MS = 10, GROUPS = 256 };
 
 /* ---- starting ------------------------------------------------------------------------------------------ */
 
@@ -56,6 +57,41 @@ void child_become(int argc, char **argv)
     }
     _exit(127);
 }
+
+/* ---- groups --------------------------------------------------------------------------------------------- */
+
+static atomic_int groups[GROUPS]; /* their numbers; 0: free */
+
+/* One that finds no place is not killed by child_kill_all(): its program is, by the kernel. */
+static void note_group(pid_t pid)
+{
+    for (int i = 0; i < GROUPS; i++) {
+        int is_free = 0;
+        if (atomic_compare_exchange_strong(&groups[i], &is_free, pid))
+            return;
+    }
+}
+
+/* Before the number may be another's. */
+static void forget_group(pid_t pid)
+{
+    for (int i = 0; i < GROUPS; i++) {
+        int is_it = pid;
+        if (atomic_compare_exchange_strong(&groups[i], &is_it, 0))
+            return;
+    }
+}
+
+void child_kill_all(void)
+{
+    for (int i = 0; i < GROUPS; i++) {
+        pid_t pid = atomic_load(&groups[i]);
+        if (pid)
+            kill(-pid, SIGKILL);
+    }
+}
+
+/* ---- pipes ---------------------------------------------------------------------------------------------- */
 
 static void close_pipes(int pipes[3][2])
 {
@@ -108,6 +144,8 @@ int child_start(struct child *c, const char *const *argv, char *const *env, cons
         failed |= pipe2(pipes[i], O_CLOEXEC);
     int code = failed ? errno : spawn(&c->pid, (char *const *)all, env, pipes);
     free(all);
+    if (code == 0)
+        note_group(c->pid);
     if (code) {
         c->pid = 0;
         close_pipes(pipes);
@@ -165,6 +203,7 @@ static int reap(struct child *list, int n)
             continue;
         }
         kill(-c->pid, SIGKILL);
+        forget_group(c->pid);
         waitpid(c->pid, NULL, 0);
         c->pid = 0;
         close_one(&c->out);

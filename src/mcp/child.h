@@ -29,6 +29,10 @@ int child_depth(void);
 /* 1: it has ended; *status as waitpid() gives it. It stays a zombie, whose group is still its own, until child_end(). */
 int child_has_ended(const struct child *c, int *status);
 
+/* Kills all that were started and are not reaped yet, and what they started in their groups: for a process that is about to end by a
+ * signal, with which the kernel ends the programs alone. May be called from a signal handler. */
+void child_kill_all(void);
+
 /* Each in turn, until all have ended: stdin is closed; 2 s later SIGTERM to the group; 2 s later SIGKILL. What they write is dropped. Their
  * groups are gone then. Blocks. */
 void child_end(struct child *list, int n);

@@ -345,11 +345,13 @@ static int wait_for_lists(struct mcp *m, int (*stopped)(void *arg), void *arg)
     return gave_up ? -1 : 0;
 }
 
-int mcp_open(struct mcp **out, const struct mcp_config *config, const char *version, struct error *err)
+int mcp_start(struct mcp **out, const struct mcp_config *config, const char *version, struct error *err)
 {
     struct mcp *m = calloc(1, sizeof *m);
-    if (!m)
+    if (!m || !(m->tools = mcp_tools_make(NULL, 0))) {
+        free(m);
         return error_set(err, ERR_MEMORY, "no memory for MCP servers");
+    }
     m->n = config->n;
     m->start_seconds = config->start_seconds;
     for (int i = 0; i < m->n; i++)
@@ -366,18 +368,12 @@ int mcp_open(struct mcp **out, const struct mcp_config *config, const char *vers
     if (code) {
         if (m->wake_fd >= 0)
             close(m->wake_fd);
+        mcp_tools_release(m->tools);
         free(m);
         return error_set(err, ERR_IO, "the thread of MCP servers cannot be started: %s", strerror(code));
     }
     *out = m;
-    pthread_mutex_lock(&m->lock);
-    wait_for_lists(m, NULL, NULL);
-    m->tools = mcp_tools_make(m->server, m->n);
-    pthread_mutex_unlock(&m->lock);
-    if (m->tools)
-        return 0;
-    mcp_close(m);
-    return error_set(err, ERR_MEMORY, "no memory for the tools of MCP servers");
+    return 0;
 }
 
 void mcp_close(struct mcp *m)
@@ -417,6 +413,32 @@ static void drop_older(struct mcp *m)
         mcp_tools_release(m->older);
         m->older = NULL;
     }
+}
+
+int mcp_open(struct mcp **out, const struct mcp_config *config, const char *version, struct error *err)
+{
+    if (mcp_start(out, config, version, err))
+        return -1;
+    struct mcp *m = *out;
+    pthread_mutex_lock(&m->lock);
+    wait_for_lists(m, NULL, NULL);
+    int has_list = take_lists(m);
+    drop_older(m);
+    pthread_mutex_unlock(&m->lock);
+    if (has_list)
+        return 0;
+    mcp_close(m);
+    return error_set(err, ERR_MEMORY, "no memory for the tools of MCP servers");
+}
+
+int mcp_is_starting(struct mcp *m)
+{
+    int is = 0;
+    pthread_mutex_lock(&m->lock);
+    for (int i = 0; i < m->n; i++)
+        is |= is_opening(&m->server[i]) && !m->server[i].list;
+    pthread_mutex_unlock(&m->lock);
+    return is;
 }
 
 int mcp_refresh(struct mcp *m, int (*stopped)(void *arg), void *arg)

@@ -25,10 +25,13 @@
 struct mcp;
 struct mcp_call;
 
-/* Starts the servers and waits until each has listed its tools or has failed. config and version (of stoker) are the caller's, and live
- * longer. -1: no thread, no memory. */
+/* Starts the servers. The list is empty until mcp_refresh() has waited for theirs. config and version (of stoker) are the caller's, and
+ * live longer. -1: no thread, no memory. */
+int mcp_start(struct mcp **out, const struct mcp_config *config, const char *version, struct error *err);
+/* The same, and waits until each has listed its tools or has failed. */
 int mcp_open(struct mcp **out, const struct mcp_config *config, const char *version, struct error *err);
-void mcp_close(struct mcp *m); /* no call is left. Its programs have ended then; NULL: nothing */
+int mcp_is_starting(struct mcp *m); /* 1: a server has neither listed its tools yet nor failed */
+void mcp_close(struct mcp *m);      /* no call is left. Its programs have ended then; NULL: nothing */
 
 /* Lists again where a server said that its list has changed or its time is over, unless a list before the present one is still held; waits
  * for it, until stopped(arg), asked now and then without a lock, is 1 (NULL: always). 1: there is another list. */

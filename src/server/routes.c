@@ -9,7 +9,6 @@
 static const struct route routes[] = {
     {"GET", "/", page_handle, ROUTE_OPEN | ROUTE_EARLY},
     {"GET", "/page/*", page_handle_part, ROUTE_OPEN | ROUTE_EARLY},
-    {"GET", "/health", own_health, ROUTE_OPEN | ROUTE_QUIET},
     {"GET", "/props", own_props, 0},
     {"GET", "/slots", own_slots, 0},
     {"GET", "/metrics", own_metrics, ROUTE_QUIET},
@@ -48,24 +47,32 @@ static const struct route routes[] = {
     {"POST", "/v1/reranking", own_rerank, 0},
     {"POST", "/rerank", own_rerank, 0},
     {"POST", "/reranking", own_rerank, 0},
+    {"POST", "/api/pull", ollama_pull, 0},
+    {"POST", "/api/create", own_not_supported, 0},
+    {"POST", "/api/push", own_not_supported, 0},
+    {"POST", "/api/copy", own_not_supported, 0},
+    {"DELETE", "/api/delete", own_not_supported, 0},
+    /* From here on they need no engine. */
+    {"GET", "/health", own_health, ROUTE_OPEN | ROUTE_QUIET},
     {"GET", "/v1/library/sources", own_library_sources, 0},
     {"POST", "/v1/library/search", own_library_search, 0},
     {"GET", "/v1/library/article/*", own_library_article, 0},
     {"POST", "/v1/library/ticket", own_library_ticket, 0},
     {"GET", "/library/*", own_library_page, ROUTE_OPEN | ROUTE_FRAMED},
     {"POST", "/mcp", own_mcp, 0},
-    {"POST", "/api/pull", ollama_pull, 0},
-    {"POST", "/api/create", own_not_supported, 0},
-    {"POST", "/api/push", own_not_supported, 0},
-    {"POST", "/api/copy", own_not_supported, 0},
-    {"DELETE", "/api/delete", own_not_supported, 0},
 };
 
-enum { N_ROUTES = sizeof routes / sizeof *routes };
+enum { N_ROUTES = sizeof routes / sizeof *routes, WITHOUT_MODEL = 7 };
 _Static_assert((int)N_ROUTES <= (int)ROUTES_MOST, "counters have a row a route");
 
 const struct route *routes_all(size_t *n)
 {
     *n = N_ROUTES;
     return routes;
+}
+
+const struct route *routes_without_model(size_t *n)
+{
+    *n = WITHOUT_MODEL;
+    return routes + N_ROUTES - WITHOUT_MODEL;
 }

@@ -5,5 +5,6 @@
 #include "server/http/app.h"
 
 const struct route *routes_all(size_t *n);
+const struct route *routes_without_model(size_t *n); /* those of them that need no engine */
 
 #endif

@@ -1,7 +1,7 @@
 /* The life of a server: socket, model, connections, end (server.h).
  *
  *     caller's thread   accepts; after server_stop() drains: waits for handlers, cuts them when --drain is over, closes connections
- *     opener            stoker_open(), while the socket already answers 503
+ *     opener            stoker_open(), while the socket already answers 503; none without a model
  *     connections       http_accept(), a thread each, detached; server_run() returns when the last has ended, or will not end
  *
  * All three hold the server, and the last one closes it: a model that is still loading, or a handler that does not end, does not keep
@@ -171,11 +171,11 @@ static void release(struct running *r)
 {
     if (atomic_fetch_sub(&r->holders, 1) > 1)
         return;
-    mcp_close(r->server.opt.mcp);
     spool_close(&r->server.spool);
     vectors_close(&r->server.vectors);
     pages_close(r->server.pages);
     close_tools(&r->server);
+    mcp_close(r->server.opt.mcp);
     if (r->server.library)
         library_close(r->server.library);
     free(r->server.library);
@@ -341,8 +341,13 @@ static void *open_model(void *arg)
     return NULL;
 }
 
+/* Without a model there is nothing to open. */
 static int start_opener(struct running *r, struct stoker_error *err)
 {
+    if (!r->server.opt.model) {
+        atomic_store(&r->server.state, SERVER_READY);
+        return 0;
+    }
     atomic_fetch_add(&r->holders, 1);
     int bad = pthread_create(&r->opener, NULL, open_model, r);
     if (bad)
@@ -462,10 +467,11 @@ static int open_tools(struct server *s, struct stoker_error *err)
 {
     struct reqmem_account first = {.of = &s->memory};
     struct error why = {0};
-    if (!s->library)
+    struct mcp *others = s->opt.model ? NULL : s->opt.mcp; /* beside a model they are for its chats */
+    if (!s->library && !others)
         return 0;
     reqmem_enter(&first, 0);
-    int failed = mcp_service_open(&s->tools, s->library, NULL, stoker_version(), &why);
+    int failed = mcp_service_open(&s->tools, s->library, others, stoker_version(), &why);
     reqmem_leave();
     return failed ? fail(err, STOKER_ERR_MEMORY, "%s", why.text) : 0;
 }
@@ -473,6 +479,17 @@ static int open_tools(struct server *s, struct stoker_error *err)
 /* ---- life ------------------------------------------------------------------------------------------------------------------ */
 
 static void release_server(struct server *s) { release((struct running *)s); }
+
+/* Before anybody is told where it listens. */
+static int plan_model(struct server *s, struct stoker_error *err)
+{
+    struct stoker_plan plan;
+    if (!s->opt.model)
+        return 0;
+    s->opt.engine.server = server_bytes(&s->opt);
+    s->opt.engine.library = server_library_bytes(&s->opt);
+    return stoker_plan(&plan, s->opt.model, &s->opt.engine, err) || name_models(s, err) ? -1 : 0;
+}
 
 static int prepare(struct running *r, const struct server_options *o, struct stoker_error *err)
 {
@@ -494,7 +511,7 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
                                 .write_error = error_of_path,
                                 .ended = release_server};
     tickets_init(&s->tickets);
-    r->http.route = routes_all(&r->http.n_route);
+    r->http.route = o->model ? routes_all(&r->http.n_route) : routes_without_model(&r->http.n_route);
     http_app_open(&r->http);
     if (vectors_open(&s->vectors, o->steer_dir, err) || spool_open(&s->spool, o->capture_dir, o->capture_disk, err))
         return -1;
@@ -506,15 +523,24 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
         sha256(o->key.text[i], strlen(o->key.text[i]), key[i]);
     s->rates = (struct rates){.tps = -1, .prompt_tps = -1, .hit_rate = -1, .read_mbps = -1, .memory_mbps = -1};
     s->started = server_now();
-    s->opt.engine.server = server_bytes(&s->opt);
-    s->opt.engine.library = server_library_bytes(&s->opt);
-    struct stoker_plan plan;
-    if (stoker_plan(&plan, s->opt.model, &s->opt.engine, err)) /* before anybody is told where it listens */
+    if (plan_model(s, err))
         return -1;
     reqmem_init(&s->memory, large_bytes(&s->opt) + kept_bytes(&s->opt), kept_bytes(&s->opt));
-    if (name_models(s, err) || open_tools(s, err))
+    if (open_tools(s, err))
         return -1;
     return open_event(&r->wake, err);
+}
+
+static void leave_opener(struct running *r, int failed)
+{
+    if (failed || atomic_load(&r->opened)) {
+        pthread_join(r->opener, NULL);
+        return;
+    }
+    /* Stopped while the model was loading: nobody calls tools, and who opens it may be the last to let go, or nobody. */
+    mcp_close(r->server.opt.mcp);
+    r->server.opt.mcp = NULL;
+    pthread_detach(r->opener);
 }
 
 /* The caller's hold: 0, when it was told to stop, or -1. */
@@ -532,13 +558,8 @@ static int run(struct running *r, const struct server_options *o,
     rc = serve(r, listener, err);
     close(listener);
     drain(r);
-    if (rc || atomic_load(&r->opened))
-        pthread_join(r->opener, NULL);
-    else { /* stopped while the model was loading: nobody calls tools, and who opens it may be the last to let go, or nobody */
-        mcp_close(r->server.opt.mcp);
-        r->server.opt.mcp = NULL;
-        pthread_detach(r->opener);
-    }
+    if (r->server.opt.model)
+        leave_opener(r, rc);
     return rc;
 }
 

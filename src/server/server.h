@@ -1,4 +1,4 @@
-/* A server: one model, one engine thread, a thread a connection.
+/* A server: one model, one engine thread, a thread a connection. Without a model: the tools of the library and of MCP servers alone.
  *
  *     server_run()       opens the socket, then the model in a thread of its own; serves until it is told to stop; drains; closes
  *     http/http.c        a connection: parse, check (host, origin, key, limits), find the route, run its handler

@@ -35,6 +35,8 @@ void mcp_service_close(struct mcp_service *s)
     free(s);
 }
 
+int mcp_service_is_starting(struct mcp_service *s) { return s->tools.mcp && mcp_is_starting(s->tools.mcp); }
+
 /* ---- answers ----------------------------------------------------------------------------------------------- */
 
 struct exchange {
@@ -90,8 +92,8 @@ static void put_what_it_is(const struct exchange *x, struct buffer *out)
     if (t->box.n)
         buffer_puts(out, " search_library finds numbered passages of the archives and files that are kept here, "
                          "open_article reads on from one.");
-    if (service_tools_search(t))
-        buffer_puts(out, " search_tools finds tools of other servers, call_tool calls one by its name.");
+    if (t->mcp) /* which of both it is they have not said yet */
+        buffer_puts(out, " Tools of other servers are listed, or found by search_tools and called by call_tool.");
     buffer_puts(out, "\"");
 }
 

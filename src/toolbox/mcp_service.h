@@ -18,6 +18,8 @@ struct mcp_service;
 int mcp_service_open(struct mcp_service **out, struct library *library, struct mcp *mcp, const char *version,
                      struct error *err);
 void mcp_service_close(struct mcp_service *s); /* NULL: nothing */
+int mcp_service_is_starting(
+    struct mcp_service *s); /* 1: other servers have not listed their tools yet: lists and calls wait for them */
 
 struct mcp_ask {
     const struct message *m; /* a request */

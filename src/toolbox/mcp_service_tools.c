@@ -74,16 +74,22 @@ void service_tools_close(struct service_tools *t)
     pthread_mutex_destroy(&t->library_lock);
 }
 
-/* Takes the lists of other servers anew where they have changed. Without memory for them there are none, until they change again. */
+/* Takes the lists of other servers anew where they have changed, or are not taken yet: it waits for them then. Another thread may have
+ * taken them and not looked at them yet. Without memory for them there are none, until somebody asks again. */
 static void refresh(struct service_tools *t, const struct mcp_ask *ask)
 {
     struct error err = {0};
-    if (!t->mcp || !mcp_refresh(t->mcp, ask->stopped, ask->arg))
+    if (!t->mcp)
         return;
+    mcp_refresh(t->mcp, ask->stopped, ask->arg);
     pthread_mutex_lock(&t->view_lock);
-    mcp_talk_end(&t->view);
-    if (look(t, &err))
+    struct mcp_tools *present = mcp_tools(t->mcp);
+    if (present != t->view.tools) {
         mcp_talk_end(&t->view);
+        if (look(t, &err))
+            mcp_talk_end(&t->view);
+    }
+    mcp_tools_release(present);
     pthread_mutex_unlock(&t->view_lock);
 }
 
@@ -106,7 +112,8 @@ static void list_proxy(const struct mcp_talk *view, struct buffer *out)
                 "inputSchema\"}},\"required\":[\"name\",\"arguments\"],\"additionalProperties\":false}}");
 }
 
-int service_tools_search(struct service_tools *t)
+/* 1: there are tools that are searched for. */
+static int are_searched(struct service_tools *t)
 {
     pthread_mutex_lock(&t->view_lock);
     int searches = t->view.n_searched > 0;
@@ -355,6 +362,17 @@ static enum service_end call_found(struct service_tools *t, const struct mcp_ask
                                   : end;
 }
 
+static enum service_end call_of_others(struct service_tools *t, const struct mcp_ask *ask, const char *name,
+                                       struct span arguments, struct buffer *out)
+{
+    int is_proxy = are_searched(t);
+    if (is_proxy && strcmp(name, search_name) == 0)
+        return search_tools(t, ask, arguments, out);
+    if (is_proxy && strcmp(name, call_name) == 0)
+        return call_found(t, ask, arguments, out);
+    return call_offered(t, ask, name, arguments, out);
+}
+
 enum service_end service_tools_call(struct service_tools *t, const struct mcp_ask *ask, struct span name,
                                     struct span arguments, struct buffer *out)
 {
@@ -362,10 +380,9 @@ enum service_end service_tools_call(struct service_tools *t, const struct mcp_as
     read_name(name, text);
     if (toolbox_owner(&t->box, text))
         return call_library(t, ask, text, arguments, out);
-    int is_proxy = service_tools_search(t);
-    if (is_proxy && strcmp(text, search_name) == 0)
-        return search_tools(t, ask, arguments, out);
-    if (is_proxy && strcmp(text, call_name) == 0)
-        return call_found(t, ask, arguments, out);
-    return call_offered(t, ask, text, arguments, out);
+    enum service_end end = call_of_others(t, ask, text, arguments, out);
+    if (end != SERVICE_UNKNOWN || !t->mcp)
+        return end;
+    refresh(t, ask); /* servers may not have listed their tools yet */
+    return ask->stopped(ask->arg) ? SERVICE_STOPPED : call_of_others(t, ask, text, arguments, out);
 }

@@ -23,9 +23,6 @@ struct service_tools {
 int service_tools_open(struct service_tools *t, struct library *library, struct mcp *mcp, struct error *err);
 void service_tools_close(struct service_tools *t);
 
-/* 1: there are tools that are searched for. */
-int service_tools_search(struct service_tools *t);
-
 /* Elements of a list, always in the same order. */
 void service_tools_list(struct service_tools *t, const struct mcp_ask *ask, struct buffer *out);
 

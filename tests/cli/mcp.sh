@@ -135,6 +135,44 @@ wait $pid 2>/dev/null
 exec 3>&-
 wait_for $limit gone && pass || fail "SIGKILL" "the server is left"
 
+# ---- servers that take their time: the client is answered meanwhile ----------------------------------------------------------
+printf '{"mcpServers":{"late":{"command":"sh","args":["-c","while [ ! -e %s/go ]; do sleep 0.05; done; exec sh %s/tests/cli/mcp_server plain %s"]}}}\n' \
+    "$dir" "$PWD" "$dir" >"$dir/late.json"
+begin
+say '{"jsonrpc":"2.0","id":"a","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}'
+say '{"jsonrpc":"2.0","id":"b","method":"tools/list"}'
+say '{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"late__get_weather","arguments":{"city":"Bergen"}}}'
+say '{"jsonrpc":"2.0","id":"d","method":"ping"}'
+hears() { # hears FLAG...: stoker mcp has read the requests, and none of its servers has listed its tools
+    rm -f "$dir/go"
+    "$stoker" mcp "$@" <"$dir/pipe" >"$dir/out" 2>"$dir/err" &
+    pid=$!
+    exec 3>"$dir/pipe"
+    cat "$dir/in" >&3
+    wait_for 10 grep -q '"id":"d"' "$dir/out" && pass || fail "servers that start" "ping is not answered"
+}
+hears --mcp "$dir/late.json"
+answers "initialize while servers start" '"a"' '"result":\{"protocolVersion":"2025-11-25"'
+grep -Eq '"id":"[bc]"' "$dir/out" && fail "servers that start" "their list is answered before it is there" || pass
+: >"$dir/go"
+wait_for $limit grep -q '"id":"c"' "$dir/out" && wait_for $limit grep -q '"id":"b"' "$dir/out" && pass || fail "servers that have started" "nothing is answered"
+answers "a list that was waited for" '"b"' '"name":"late__get_weather"'
+answers "a call that was waited for" '"c"' '"text":"rain"'
+wait_for $limit grep -q '^MCP server late: 1 tool$' "$dir/err" && pass || fail "a server that was late" "is not named"
+exec 3>&-
+wait $pid && pass || fail "behind servers that were late" "exit status $?"
+hears --mcp "$dir/late.json"
+exec 3>&- # who asked wants answers still
+sleep 2
+: >"$dir/go"
+wait $pid && pass || fail "the end of stdin while servers start" "exit status $?"
+answers "a list behind the end of stdin" '"b"' '"name":"late__get_weather"'
+hears --mcp "$dir/late.json"
+kill -TERM $pid
+wait $pid
+[ $? -gt 128 ] && pass || fail "SIGTERM while servers start" "exit status is none of a signal"
+exec 3>&-
+
 # ---- a client that reads nothing any more, signals, a file of servers that names itself ------------------------------------
 mkfifo "$dir/unread"
 ended() { ! kill -0 $pid 2>/dev/null; }
@@ -180,6 +218,14 @@ run mcp --mcp "$dir/broken.json"
 is "CONFIG that is no JSON" 2 "" "^stoker mcp: --mcp $dir/broken.json"
 run mcp --mcp "$dir/none.json"
 is "no CONFIG" 1 "" "none.json: .*No such file"
+run mcp --http 0 --library "$dir/none/"
+is "no library, over HTTP" 1 "" "has no sources; stoker library add makes one"
+run mcp --http 0 --library "$lib" --host 0.0.0.0
+is "other machines without a key" 2 "" "--host 0.0.0.0 lets other machines ask: give --api-key-file"
+run mcp --http 0 --library "$lib" --cors evil.example
+is "an origin that is none" 2 "" "^stoker mcp: --cors evil.example: an origin is scheme://host"
+run mcp --http 70000
+is "a port that is none" 2 "" "--http 70000: whole numbers from 0 to 65535"
 run mcp extra
 is "a word too many" 2 "" "extra"
 done_testing

@@ -219,6 +219,28 @@ for signal in KILL TERM; do
     left "SIG$signal in a call"
 done
 
+for signal in TERM HUP INT; do
+    servers "starts $allow"
+    start
+    kill -$signal $pid
+    if [ $signal = INT ]; then # the first one lets the turn end, the second one ends the program
+        wait_for $limit [ -s "$dir/cancelled" ] || fail "Ctrl-C in a call" "the server is not told"
+        kill -INT $pid 2>/dev/null
+    fi
+    wait $pid 2>/dev/null
+    left "SIG$signal, of a server that has started a program"
+done
+sed -i "s|\"sh\", \"args\": \[|\"sh\", \"args\": [\"-c\", \"sleep 1000 \& echo \$! >$dir/pid.own; echo \$\$ >$dir/pid.mute; wait\", |" "$dir/config"
+for signal in TERM HUP; do
+    rm -f "$dir"/pid.*
+    "$stoker" run -p "$bergen" --mcp "$dir/config" </dev/null >"$dir/out" 2>"$dir/err" &
+    pid=$!
+    wait_for $limit [ -s "$dir/pid.mute" ] || fail "a mute server" "does not start"
+    kill -$signal $pid
+    wait $pid 2>/dev/null
+    left "SIG$signal while servers start"
+done
+
 # ---- a person ----------------------------------------------------------------------------------------------------------------------
 if ! has_terminal; then
     skip "a person" "script of util-linux is not here"
@@ -301,6 +323,14 @@ see "a prompt again" '^> ' 5
 called "a list that changed" 2
 keys '\004'
 ends "a list that changed" "$sane"
+
+# A signal while a person may type.
+servers "starts $allow"
+begin "'$stoker' run --temp 0 --mcp '$dir/config'$after"
+see "a hint" '/help lists commands'
+kill "$(ps -o ppid= -p "$(cat "$dir/pid.starts")" | tr -d ' ')"
+ends "SIGTERM at the prompt" '^ended 143 echo icanon isig$'
+left "SIGTERM at the prompt"
 
 # Ctrl-C while a command of --tools runs is told too.
 cat >"$dir/tools" <<END

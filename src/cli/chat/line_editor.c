@@ -6,6 +6,7 @@
 #include "cli/chat/complete.h"
 #include "cli/chat/paste.h"
 #include "cli/common/user_folder.h"
+#include "mcp/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -119,6 +120,8 @@ static void handle_signal(struct line_editor *e, int sig)
     sigset_t one;
     fputs(PASTE_OFF, stderr);
     el_set(e->el, EL_PREP_TERM, 0);
+    if (sig != SIGTSTP)
+        child_kill_all();
     sigaction(sig, &usual, &ours);
     sigemptyset(&one);
     sigaddset(&one, sig);

@@ -1,19 +1,58 @@
 /* See mcp.h. */
 #include "cli/common/mcp.h"
 
+#include "mcp/child.h"
 #include "mcp/mcp.h"
 #include "stoker.h"
 
+#include <signal.h>
 #include <stdio.h>
+
+static int say_error(const char *command, const struct error *err)
+{
+    fprintf(stderr, "stoker %s: --mcp %s\n", command, err->text);
+    return err->code == ERR_INPUT ? 2 : 1;
+}
+
+static void on_end(int number)
+{
+    child_kill_all();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* Until the command takes its signals itself: with what started them, what servers have started ends too. */
+static void catch_ends(void)
+{
+    static const int ends[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
+    const struct sigaction act = {.sa_handler = on_end};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct sigaction before;
+        if (sigaction(ends[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+            sigaction(ends[i], &act, NULL);
+    }
+}
+
+int mcp_flag_start(const char *command, const char *path, struct mcp_config *config, struct mcp **out)
+{
+    struct error err = {0};
+    *out = NULL;
+    catch_ends();
+    if (mcp_config_read(config, path, &err) || mcp_start(out, config, stoker_version(), &err))
+        return say_error(command, &err);
+    return 0;
+}
 
 int mcp_flag_open(const char *command, const char *path, struct mcp_config *config, struct mcp **out)
 {
     struct error err = {0};
-    if (mcp_config_read(config, path, &err) == 0 && mcp_open(out, config, stoker_version(), &err) == 0)
-        return 0;
     *out = NULL;
-    fprintf(stderr, "stoker %s: --mcp %s\n", command, err.text);
-    return err.code == ERR_INPUT ? 2 : 1;
+    catch_ends();
+    if (mcp_config_read(config, path, &err) || mcp_open(out, config, stoker_version(), &err)) {
+        *out = NULL;
+        return say_error(command, &err);
+    }
+    return 0;
 }
 
 static int count_allowed(const struct mcp_tools *t, int server)

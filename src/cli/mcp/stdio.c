@@ -300,13 +300,26 @@ static int read_more(struct input *in)
     return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) ? 1 : n == 0 ? 0 : -1;
 }
 
-static void drain(struct connection *c)
+static struct timespec in_a_second(void)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += DRAIN_SECONDS;
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_sec += DRAIN_SECONDS;
+    return t;
+}
+
+/* Calls have a second. It begins anew while servers start for which calls wait, unless a signal came (is_asked): who writes requests into a
+ * pipe and closes it wants answers. */
+static void drain(struct connection *c, int is_asked)
+{
+    struct timespec until = in_a_second();
     pthread_mutex_lock(&c->lock);
-    while (c->n_call && pthread_cond_timedwait(&c->ended, &c->lock, &until) == 0) {
+    while (c->n_call) {
+        if (pthread_cond_timedwait(&c->ended, &c->lock, &until) == 0)
+            continue;
+        if (is_asked || !mcp_service_is_starting(c->service))
+            break;
+        until = in_a_second();
     }
     atomic_store(&c->is_gone, 1);
     while (c->n_call)
@@ -353,7 +366,7 @@ int mcp_stdio(struct mcp_service *s, int *number)
         more = read_all(&c, pipes[0], number);
     if (more < 0)
         fprintf(stderr, "stoker mcp: stdin cannot be read: %s\n", strerror(errno));
-    drain(&c);
+    drain(&c, *number != 0);
     pthread_cond_destroy(&c.ended);
     pthread_mutex_destroy(&c.lock);
     pthread_mutex_destroy(&c.writing);

@@ -37,7 +37,7 @@ struct server_options {
     struct http_texts encoder_alias[STOKER_ROLES];
     int no_page, any_model, cache_per_key;
     enum stabilize stabilize;
-    const char *model; /* path */
+    const char *model; /* path; NULL: none, and only routes that need no engine answer */
     struct stoker_options engine;
     /* For fields that a request leaves out: the model's advice, changed by set_sampling, which is called with its arg when the model is
      * open. */
@@ -55,7 +55,8 @@ struct server_options {
     int close_at_limit;        /* 1, 0; -1: on for calls and schemas */
     const char *library_dir;   /* the folder of the sources that chats may search, or NULL */
     struct http_texts library; /* names of these; none: all */
-    struct mcp *mcp;           /* servers whose tools chats may call, or NULL; server_run() closes them */
+    struct mcp
+        *mcp; /* servers whose tools chats, without a model MCP clients, may call, or NULL; server_run() closes them */
     struct stoker_roofs roofs; /* of this machine, for the page; zeros: not measured */
 };
 
@@ -100,7 +101,7 @@ struct server {
     struct stoker_plan plan; /* once ready */
 
     struct library *library;   /* NULL: none */
-    struct mcp_service *tools; /* of it, for MCP clients */
+    struct mcp_service *tools; /* of it and, without a model, of opt.mcp, for MCP clients; NULL: neither is there */
     struct pages *pages;       /* of it: its thread is who has entered the library (library/pages/pages.h) */
     struct tickets tickets;
     struct vectors vectors;

@@ -1,6 +1,6 @@
 /* links: toolbox library mcp base */
 /* stoker's tools as an MCP server: what clients of both eras are answered, other servers' tools behind two, results that pass through,
- * progress, calls that are cancelled. The other server is this program again (`serve N`); the library is tests/cli/mcp.sh's. */
+ * progress, calls that are cancelled. The other server is this program again (`serve N`, `late`); the library is tests/cli/mcp.sh's. */
 #include "toolbox/mcp_service.h"
 
 #include "mcp/child.h"
@@ -119,6 +119,42 @@ static void both_eras(void **state)
     end();
 }
 
+/* Servers that have not listed their tools yet are waited for by who needs these, and by nobody else. */
+static void servers_that_start(void **state)
+{
+    static const char text[] = "{\"mcpServers\":{\"a\":{\"command\":\"/proc/%d/exe\",\"args\":[\"late\"]}}}";
+    char config_text[200];
+    struct error err = {0};
+    (void)state;
+    for (int turn = 0; turn < 3; turn++) { /* the first that is asked for: a list, a call, a search */
+        snprintf(config_text, sizeof config_text, text, (int)getpid());
+        assert_int_equal(mcp_config_parse(&config, "C", config_text, strlen(config_text), &err), 0);
+        assert_int_equal(mcp_start(&servers, &config, "1", &err), 0);
+        assert_int_equal(mcp_service_open(&service, NULL, servers, "1.2", &err), 0);
+        atomic_store(&is_stopped, 0);
+        expect("server/discover", "", 1, "Tools of other servers are listed, or found by search_tools");
+        assert_int_equal(mcp_service_is_starting(service), 1);
+        if (turn == 0)
+            expect("tools/list", "", 1, "'name':'a__echo'");
+        else if (turn == 1)
+            expect("tools/call", "'name':'a__echo','arguments':{'text':'x'}", 1, "'content':[{'type':'text'");
+        else
+            expect("tools/call", "'name':'nobody'", 1, "'message':'Unknown tool: nobody'");
+        assert_int_equal(mcp_service_is_starting(service), 0);
+        expect("tools/call", "'name':'a__echo','arguments':{'text':'x'}", 1, "'content':[{'type':'text'");
+        end();
+    }
+    assert_int_equal(mcp_config_parse(&config, "C", config_text, strlen(config_text), &err), 0);
+    assert_int_equal(mcp_start(&servers, &config, "1", &err), 0);
+    assert_int_equal(mcp_service_open(&service, NULL, servers, "1.2", &err), 0);
+    atomic_store(&is_stopped, 1); /* who waits may leave */
+    char *line = ask("tools/call", "'name':'a__echo','arguments':{'text':'x'}", 1);
+    assert_string_equal(line, "");
+    assert_int_equal(mcp_service_is_starting(service), 1);
+    free(line);
+    end();
+}
+
 /* Few tools are listed as they are. */
 static void few_tools(void **state)
 {
@@ -193,7 +229,12 @@ int main(int argc, char **argv)
         child_become(argc, argv);
     if (argc == 3 && strcmp(argv[1], "serve") == 0)
         return fake_serve(atoi(argv[2]));
-    const struct CMUnitTest tests[] = {cmocka_unit_test(both_eras), cmocka_unit_test(few_tools),
-                                       cmocka_unit_test(many_tools), cmocka_unit_test(calls_end)};
+    if (argc == 2 && strcmp(argv[1], "late") == 0) {
+        usleep(700000);
+        return fake_serve(0);
+    }
+    const struct CMUnitTest tests[] = {cmocka_unit_test(both_eras), cmocka_unit_test(servers_that_start),
+                                       cmocka_unit_test(few_tools), cmocka_unit_test(many_tools),
+                                       cmocka_unit_test(calls_end)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
