@@ -677,6 +677,7 @@ mutate nextn-rows-lost "$(nextn waiting)" src/engine/step/nextn.c 's|^        ke
 mutate drafter-not-taken-back "$(drafts drafter mamba2)" src/engine/step/follow.c 's|^            memcpy(seq->state, kept_of(s, j), seq->state_bytes);|            (void)0;|'
 mutate drafter-of-others "$(drafts drafter qwen3moe)" src/engine/step/follow.c 's| && f->id\[to\] == j->history\[to\]||'
 mutate asking-for-nothing "drafts -t priced $ember" src/engine/step/schedule.c 's/clock_seconds() - begin : 0;/0 * begin : 0;/'
+mutate plan-without-layer "cli/serve" src/cli/common/plan_log.c 's/if (p->draft_layer.weight_bytes)/if (0)/'
 mutate drafter-behind-prompts "drafts -t drafter $ember" src/engine/step/schedule.c 's|^    follow_prompts(s, &p);|    (void)follow_prompts;|'
 mutate drafter-in-one-piece "drafts -t drafter $ember" src/engine/step/follow.c 's|PIECE ? PIECE : piece;|PIECE ? PIECE : 9999;|'
 mutate drafter-never-rests "drafts -t drafter $ember" src/engine/draft/price.c 's|if (p->all)|if (!p->coin)|'

@@ -99,6 +99,10 @@ grep -Eq '"memory_mbps":[0-9.]+,"memory_roof_mbps":[0-9.]+' "$dir/stats" && pass
 kill -TERM $pid
 wait $pid
 pid=
+# What the layer that drafts takes is in the plan that is told.
+starts "${BUILD:-build}/data/golden/glm4moe.gguf" --draft mtp
+grep -Eq "$log plan: memory .* of 12 experts held, [^;]*; of which the layer that drafts has 6, beside 52\.6 KiB of weights; " "$dir/err" && pass ||
+    fail "serve --draft mtp: the plan" "$(grep 'plan: memory' "$dir/err")"
 # Drafts are counted, in the answer and in the metrics.
 : >"$dir/out"
 "$stoker" serve --port 0 --memory min --threads 1 --draft ngram >"$dir/out" 2>"$dir/err" &
