@@ -715,6 +715,8 @@ mutate one-yes-for-all-tools cli/run_mcp src/cli/chat/servers.c 's|a->server == 
 mutate half-a-call-is-asked-about cli/run_mcp src/cli/chat/tools.c 's#is_cut = c->n > SHOWN && !is_asked#is_cut = c->n > SHOWN + 0 * is_asked#'
 mutate tools-of-the-first-answer cli/run_mcp src/cli/chat/chat.c 's|^        c->reply.n_tools = c->tools.box.governs.n;|        c->reply.n_tools = c->reply.n_tools ? c->reply.n_tools : c->tools.box.governs.n;|'
 mutate programs-that-stay cli/run_mcp src/mcp/child.c 's|prctl(PR_SET_PDEATHSIG, SIGKILL);|(void)0;|'
+mutate lists-that-grow "unit/mcp/mcp" src/mcp/mcp.c 's|^        s->most_bytes = least.*|        ;|'
+mutate words-that-grow "unit/mcp/mcp" src/mcp/mcp.c 's|^    m->most_postings = least(INDEX.*|    (void)first;|'
 mutate programs-of-programs cli/run_mcp src/cli/chat/chat.c 's|^    child_kill_all();|    (void)0;|'
 mutate programs-of-servers-that-start cli/run_mcp src/cli/common/mcp.c 's|^    child_kill_all();|    (void)0;|'
 mutate programs-behind-a-prompt cli/run_mcp src/cli/chat/line_editor.c 's|^        child_kill_all();|        (void)0;|'

@@ -174,7 +174,7 @@ static int ascending(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
-int mcp_index_make(struct mcp_index *x, const struct mcp_tool *tool, size_t n)
+int mcp_index_make(struct mcp_index *x, const struct mcp_tool *tool, size_t n, size_t most)
 {
     struct definition d;
     size_t share = INDEX_POSTINGS / (n ? n : 1), cap = 0;
@@ -184,8 +184,11 @@ int mcp_index_make(struct mcp_index *x, const struct mcp_tool *tool, size_t n)
         return -1;
     for (size_t i = 0; i < n; i++) {
         read_definition(&d, &tool[i]);
+        if ((size_t)d.n > most - x->n)
+            d.n = (int)(most - x->n);
         if (x->n + (size_t)d.n > cap) {
             cap = 2 * cap + 2 * DEFINITION_WORDS;
+            cap = cap < most ? cap : most;
             uint64_t *grown = realloc(x->posting, cap * sizeof *grown);
             if (!grown)
                 return -1;

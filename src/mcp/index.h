@@ -25,8 +25,9 @@ struct mcp_index {
     double mean;      /* of these */
 };
 
-/* Of n <= INDEX_TOOLS tools. -1: no memory. mcp_index_free() in any case. */
-int mcp_index_make(struct mcp_index *x, const struct mcp_tool *tool, size_t n);
+/* Of n <= INDEX_TOOLS tools, with `most` postings at most, up to INDEX_POSTINGS: behind these, words of the last tools are left out. -1: no
+ * memory. mcp_index_free() in any case. */
+int mcp_index_make(struct mcp_index *x, const struct mcp_tool *tool, size_t n, size_t most);
 void mcp_index_free(struct mcp_index *x);
 
 /* Numbers of the tools that fit best, best first, into out; returns how many, at most `most`. Of tools that fit equally well the one of the

@@ -16,7 +16,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { EXTENSIONS = 10, PROGRESS = 64 << 10, ASK_MS = 100, SMALL_RESULT = 256 << 10 };
+enum { EXTENSIONS = 10, PROGRESS = 64 << 10, ASK_MS = 100, SMALL_RESULT = 256 << 10, MORE_POSTINGS = 12 << 10 };
 
 struct mcp_call {
     struct mcp *of;
@@ -49,6 +49,7 @@ struct mcp {
     struct mcp_tools *tools;
     struct mcp_tools *older; /* the list before it, while somebody else holds that; NULL: nobody does */
     int n_list;              /* lists that were made */
+    size_t most_postings;    /* of a list */
 };
 
 static void ring(const struct mcp *m)
@@ -348,15 +349,18 @@ static int wait_for_lists(struct mcp *m, int (*stopped)(void *arg), void *arg)
 int mcp_start(struct mcp **out, const struct mcp_config *config, const char *version, struct error *err)
 {
     struct mcp *m = calloc(1, sizeof *m);
-    if (!m || !(m->tools = mcp_tools_make(NULL, 0))) {
+    if (!m || !(m->tools = mcp_tools_make(NULL, 0, 0))) {
         free(m);
         return error_set(err, ERR_MEMORY, "no memory for MCP servers");
     }
     m->n = config->n;
     m->start_seconds = config->start_seconds;
+    m->most_postings = INDEX_POSTINGS;
     for (int i = 0; i < m->n; i++)
         m->server[i] = (struct mcp_server){.config = &config->server[i],
                                            .version = version,
+                                           .most_bytes = SERVER_LIST,
+                                           .most_tools = SERVER_TOOLS,
                                            .child = {.in = -1, .out = -1, .err = -1},
                                            .on_message = on_message,
                                            .on_death = on_death,
@@ -395,12 +399,32 @@ void mcp_close(struct mcp *m)
     free(m);
 }
 
+_Static_assert(SERVER_GROWTH + SERVER_MORE_TOOLS * (sizeof(struct mcp_tool) + sizeof(uint32_t)) +
+                       MORE_POSTINGS * sizeof(uint64_t) <=
+                   MCP_GROWTH,
+               "what later lists may have more is counted");
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* A plan that knows the first list holds whatever servers list later. */
+static void bound_lists(struct mcp *m, const struct mcp_tools *first)
+{
+    m->most_postings = least(INDEX_POSTINGS, first->index.n + (size_t)m->n * MORE_POSTINGS);
+    for (int i = 0; i < m->n; i++) {
+        struct mcp_server *s = &m->server[i];
+        s->most_bytes = least(SERVER_LIST, (s->list ? s->list->n : 0) + SERVER_GROWTH);
+        s->most_tools = (int)least(SERVER_TOOLS, (size_t)s->n_tool + SERVER_MORE_TOOLS);
+    }
+}
+
 /* The servers' lists as one that is the present one from here on. */
 static int take_lists(struct mcp *m)
 {
-    struct mcp_tools *t = mcp_tools_make(m->server, m->n);
+    struct mcp_tools *t = mcp_tools_make(m->server, m->n, m->most_postings);
     if (!t)
         return 0;
+    if (m->n_list == 0)
+        bound_lists(m, t);
     m->older = m->tools;
     m->tools = t;
     m->n_list++;
@@ -472,13 +496,15 @@ struct mcp_tools *mcp_tools(struct mcp *m)
     return t;
 }
 
-uint64_t mcp_bytes(struct mcp *m)
+uint64_t mcp_list_bytes(struct mcp *m)
 {
     struct mcp_tools *t = mcp_tools(m);
-    uint64_t bytes = 2 * (uint64_t)mcp_tools_bytes(t, NULL) + (uint64_t)m->n * MESSAGE_MOST;
+    uint64_t bytes = 2 * (mcp_tools_bytes(t, NULL) + (uint64_t)m->n * MCP_GROWTH);
     mcp_tools_release(t);
     return bytes;
 }
+
+uint64_t mcp_bytes(struct mcp *m) { return mcp_list_bytes(m) + (uint64_t)m->n * MESSAGE_MOST; }
 
 int mcp_state(struct mcp *m, int server, struct mcp_state *out)
 {

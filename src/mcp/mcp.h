@@ -39,8 +39,11 @@ int mcp_refresh(struct mcp *m, int (*stopped)(void *arg), void *arg);
 /* The list as it is now; mcp_tools_release() it. */
 struct mcp_tools *mcp_tools(struct mcp *m);
 
-/* What it may take from now on: lines, and the list as it is twice, since one that is held outlives the next. */
+/* What it may take from now on: lists, and lines. mcp_list_bytes(): the list twice, since one that is held outlives the next, and each time
+ * as large as it may become; behind that later lists are cut. */
 uint64_t mcp_bytes(struct mcp *m);
+uint64_t mcp_list_bytes(struct mcp *m);
+enum { MCP_GROWTH = 256 << 10 /* bytes of a list for each server, beyond the first one */ };
 
 /* What a server is, for people. */
 struct mcp_state {

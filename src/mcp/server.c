@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { READ = 64 << 10 };
+enum { READ = 64 << 10, HEAD = sizeof(struct mcp_text) };
 
 /* ---- sending -------------------------------------------------------------------------------------------- */
 
@@ -82,6 +82,19 @@ static void initialize(struct mcp_server *s)
     server_write(s);
 }
 
+/* The memory of a later list is taken at once: the plan has it once, and not for a buffer that doubles. */
+static void begin_list(struct mcp_server *s)
+{
+    static const char head[HEAD];
+    buffer_free(&s->making);
+    if (s->list && (s->making.text = malloc(HEAD + s->most_bytes)))
+        s->making.cap = HEAD + s->most_bytes;
+    buffer_put(&s->making, head, HEAD);
+    s->n_making = s->n_page = 0;
+    s->is_stale = 0;
+    s->stale_at_ns = 0;
+}
+
 static void list(struct mcp_server *s, struct span cursor)
 {
     struct buffer more = {0};
@@ -90,10 +103,7 @@ static void list(struct mcp_server *s, struct span cursor)
         buffer_put(&more, cursor.text, cursor.n);
         buffer_puts(&more, ",");
     } else {
-        s->making.n = 0;
-        s->n_making = s->n_page = 0;
-        s->is_stale = 0;
-        s->stale_at_ns = 0;
+        begin_list(s);
     }
     s->state = SERVER_LISTING;
     s->asked = ask(s, "tools/list", more.text, more.n, 0);
@@ -238,16 +248,11 @@ static void take_discovered(struct mcp_server *s, const struct message *m)
 /* The list is whole. */
 static void take_list(struct mcp_server *s)
 {
-    struct mcp_text *t = malloc(sizeof *t + s->making.n);
-    if (!t) {
-        server_die(s, "there is no memory for its tools");
-        return;
-    }
+    struct mcp_text *whole = (struct mcp_text *)(void *)s->making.text, *t = realloc(whole, s->making.n);
+    t = t ? t : whole;
     t->n_user = 1;
-    t->n = s->making.n;
-    if (t->n)
-        memcpy(t->text, s->making.text, t->n);
-    buffer_free(&s->making);
+    t->n = s->making.n - HEAD;
+    s->making = (struct buffer){0};
     mcp_text_release(s->list);
     s->list = t;
     s->n_tool = s->n_making;
@@ -263,6 +268,20 @@ static void put_definition(struct buffer *out, struct span tool)
         if (out->text[i] == '\n' || out->text[i] == '\r')
             out->text[i] = ' ';
     buffer_puts(out, "\n");
+}
+
+/* The list goes on, and no more of it is taken. */
+static void tell_of_rest(const struct mcp_server *s)
+{
+    if (s->most_bytes < SERVER_LIST || s->most_tools < SERVER_TOOLS)
+        log_line(
+            LOG_WARN,
+            "MCP server %s: it lists more than %d tools, %d pages or %d KiB beyond its first list, which is all that "
+            "there is memory for; the first %d tools are taken",
+            s->config->name, SERVER_MORE_TOOLS, SERVER_PAGES, SERVER_GROWTH >> 10, s->n_making);
+    else
+        log_line(LOG_WARN, "MCP server %s: it lists more than %d tools, %d pages or %d MiB; the first %d are taken",
+                 s->config->name, SERVER_TOOLS, SERVER_PAGES, SERVER_LIST >> 20, s->n_making);
 }
 
 static void take_page(struct mcp_server *s, const struct message *m)
@@ -281,7 +300,7 @@ static void take_page(struct mcp_server *s, const struct message *m)
     }
     span_walk(&w, tools);
     while (!is_full && span_next(&w, NULL, &tool)) {
-        is_full = s->n_making == SERVER_TOOLS || s->making.n + tool.n > SERVER_LIST;
+        is_full = s->n_making == s->most_tools || s->making.n - HEAD + tool.n + 1 > s->most_bytes;
         if (!is_full)
             put_definition(&s->making, tool);
         s->n_making += !is_full;
@@ -290,8 +309,7 @@ static void take_page(struct mcp_server *s, const struct message *m)
         s->stale_at_ns = clock_ns() + (uint64_t)ttl_ms * 1000000;
     is_full |= span_is_string(cursor) && s->n_page + 1 == SERVER_PAGES;
     if (is_full)
-        log_line(LOG_WARN, "MCP server %s: it lists more than %d tools, %d pages or %d MiB; the first %d are taken",
-                 s->config->name, SERVER_TOOLS, SERVER_PAGES, SERVER_LIST >> 20, s->n_making);
+        tell_of_rest(s);
     if (s->making.failed) {
         server_die(s, "there is no memory for its tools");
     } else if (span_is_string(cursor) && !is_full) {

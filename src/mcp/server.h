@@ -20,7 +20,10 @@
 enum {
     SERVER_PAGES = 100, /* of tools/list */
     SERVER_TOOLS = 10000,
-    SERVER_LIST = 16 << 20,   /* bytes of all definitions of a server */
+    SERVER_LIST = 16 << 20, /* bytes of all definitions of a server */
+    SERVER_GROWTH =
+        128 << 10, /* bytes that a later list of it may have beyond those of the first one, and so many tools: */
+    SERVER_MORE_TOOLS = 128,
     SERVER_BROKEN = 10,       /* lines in a row that are no message */
     SERVER_UNREAD = 16 << 20, /* bytes that wait for a server that does not read */
     SERVER_STDERR = 20,       /* lines kept */
@@ -49,9 +52,11 @@ struct mcp_server {
     int n_broken, n_page, n_logged;
     char last_err[SERVER_STDERR][240];
     int n_err;
-    struct buffer making;  /* the list: definitions as they came, "\n" behind each */
+    struct buffer making;  /* the list, which becomes a struct mcp_text: definitions as they came, "\n" behind each */
     struct mcp_text *list; /* the last whole one; NULL: none yet */
     int n_making, n_tool;
+    size_t most_bytes; /* of a list, and how many tools */
+    int most_tools;
     int is_stale;         /* the server says that its list has changed, or the list's time is over */
     uint64_t stale_at_ns; /* 0: never */
     uint64_t deadline_ns; /* of what it is asked while it is not READY */

@@ -164,7 +164,7 @@ static void add_server(struct mcp_tools *t, const struct mcp_server *s, int numb
     name_missing(s, &s->config->allow, "allow");
 }
 
-struct mcp_tools *mcp_tools_make(const struct mcp_server *server, int n)
+struct mcp_tools *mcp_tools_make(const struct mcp_server *server, int n, size_t most_postings)
 {
     size_t n_tool = 0;
     struct mcp_tools *t = calloc(1, sizeof *t);
@@ -178,7 +178,7 @@ struct mcp_tools *mcp_tools_make(const struct mcp_server *server, int n)
     for (int i = 0; i < n && t->tool && t->text; i++)
         if (server[i].list && server[i].state != SERVER_DEAD)
             add_server(t, &server[i], i);
-    if (t->tool && t->text && make_unique(t) == 0 && mcp_index_make(&t->index, t->tool, t->n) == 0)
+    if (t->tool && t->text && make_unique(t) == 0 && mcp_index_make(&t->index, t->tool, t->n, most_postings) == 0)
         return t;
     mcp_tools_release(t);
     return NULL;

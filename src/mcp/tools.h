@@ -41,8 +41,8 @@ struct mcp_tools {
     atomic_int n_user;
 };
 
-/* Of n servers; NULL: no memory. */
-struct mcp_tools *mcp_tools_make(const struct mcp_server *server, int n);
+/* Of n servers, with so many postings at most (mcp/index.h); NULL: no memory. */
+struct mcp_tools *mcp_tools_make(const struct mcp_server *server, int n, size_t most_postings);
 struct mcp_tools *mcp_tools_hold(struct mcp_tools *t);
 void mcp_tools_release(struct mcp_tools *t);
 int mcp_tools_have(const struct mcp_tools *t, const struct mcp_text *text); /* t NULL: 0 */

@@ -47,10 +47,7 @@ void servers_close(struct cli_servers *s)
 
 uint64_t servers_memory(const struct cli_servers *s)
 {
-    struct mcp_tools *tools = s->mcp ? mcp_tools(s->mcp) : NULL;
-    uint64_t bytes = tools ? mcp_tools_bytes(tools, NULL) + COPIES * (uint64_t)MESSAGE_MOST : 0;
-    mcp_tools_release(tools);
-    return bytes;
+    return s->mcp ? mcp_list_bytes(s->mcp) + COPIES * (uint64_t)MESSAGE_MOST : 0;
 }
 
 /* ---- who is asked -------------------------------------------------------------------------------------- */

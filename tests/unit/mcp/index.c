@@ -48,7 +48,7 @@ static int end(void **state)
     return 0;
 }
 
-static void make(void) { assert_int_equal(mcp_index_make(&made, tool, n_tool), 0); }
+static void make(void) { assert_int_equal(mcp_index_make(&made, tool, n_tool, INDEX_POSTINGS), 0); }
 
 static size_t found(const char *question, size_t *out, size_t most)
 {

@@ -51,8 +51,26 @@ static void list_changing(const char *kind, struct span id)
     answer(id, result);
 }
 
+/* Three tools first; behind a call as many as there may be, of as much text as there may be, each word of which is another. */
+static void list_growing(struct span id)
+{
+    int n_word = 0;
+    printf("{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"result\":{\"tools\":[", (int)id.n, id.text);
+    for (int i = 0; i < (n_change ? 2000 : 3); i++) {
+        printf("%s{\"name\":\"t%d\",\"description\":\"", i ? "," : "", i);
+        for (int k = 0; n_change && k < 160; k++)
+            printf("%x ", 0x10000 + n_word++);
+        printf("\",\"inputSchema\":{\"type\":\"object\"}}");
+    }
+    say("]}}");
+}
+
 static void list_tools(const char *kind, struct span id)
 {
+    if (strcmp(kind, "grows") == 0) {
+        list_growing(id);
+        return;
+    }
     if (strcmp(kind, "changes") == 0 || strcmp(kind, "timed") == 0) {
         list_changing(kind, id);
         return;
@@ -86,7 +104,7 @@ static void call(const char *kind, const struct message *m)
         exit(0);
     } else if (strcmp(kind, "silent") == 0) {
         return;
-    } else if (strcmp(kind, "changes") == 0 || strcmp(kind, "stalls") == 0) {
+    } else if (strcmp(kind, "changes") == 0 || strcmp(kind, "stalls") == 0 || strcmp(kind, "grows") == 0) {
         n_change++;
         say("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}");
         answer(m->id, "\"result\":{\"content\":[]}");
@@ -353,6 +371,32 @@ static void lists_are_asked_for_again(void **state)
     close_all(m);
 }
 
+/* What a plan counts when servers have started holds whatever they list later. */
+static void later_lists_are_bounded(void **state)
+{
+    static const char *const kinds[] = {"grows"};
+    struct mcp *m = open_kinds(kinds, 1, "");
+    uint64_t counted = mcp_list_bytes(m);
+    struct mcp_tools *first = mcp_tools(m);
+    (void)state;
+    assert_int_equal(first->n, 3);
+    expect(m, "grows__t0", "");
+    assert_int_equal(mcp_refresh(m, NULL, NULL), 1);
+    struct mcp_tools *t = mcp_tools(m);
+    assert_in_range(t->n, 100, 3 + 128);
+    assert_in_range(mcp_tools_bytes(t, NULL), 200 << 10, mcp_tools_bytes(first, NULL) + MCP_GROWTH);
+    assert_in_range(mcp_tools_bytes(first, NULL) + mcp_tools_bytes(t, first), 0, counted);
+    assert_int_equal(was_said("MCP server grows: it lists more than 128 tools, 100 pages or 128 KiB beyond"), 1);
+    expect(m, "grows__t99", "");
+    mcp_tools_release(first);
+    assert_int_equal(mcp_refresh(m, NULL, NULL), 1); /* the next one is of the first one's bounds */
+    struct mcp_tools *next = mcp_tools(m);
+    assert_int_equal(next->n, t->n);
+    mcp_tools_release(next);
+    mcp_tools_release(t);
+    close_all(m);
+}
+
 static void lists_have_their_time(void **state)
 {
     static const char *const kinds[] = {"timed"};
@@ -496,6 +540,7 @@ int main(int argc, char **argv)
                                        cmocka_unit_test(calls_end_whatever_servers_do),
                                        cmocka_unit_test(lists_are_bounded_and_names_unique),
                                        cmocka_unit_test(lists_are_asked_for_again),
+                                       cmocka_unit_test(later_lists_are_bounded),
                                        cmocka_unit_test(lists_have_their_time),
                                        cmocka_unit_test(a_list_may_not_come_again),
                                        cmocka_unit_test(a_stubborn_program_is_killed),
