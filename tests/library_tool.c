@@ -1,4 +1,4 @@
-/* links: library base
+/* links: library kernel format base
  *
  * What tests/cli/library.sh and tests/library_memory.sh need besides the program.
  *

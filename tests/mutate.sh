@@ -707,6 +707,16 @@ mutate a-call-that-goes-on unit/toolbox/mcp_service src/toolbox/mcp_service_tool
 mutate headers-that-lie serve_library src/server/own/mcp.c 's|!says(http_header(x, "mcp-name"|0 \&\& !says(http_header(x, "mcp-name"|'
 mutate passages-without-room "unit/toolbox/library_tools" src/toolbox/library_tools.c 's#out->n < space ? space - out->n : 0#space + SIZE_MAX / 2#'
 
+# vectors of the library: chunks that have left, other models, damage, ranks, codes, numbers that are given again
+mutate vectors-of-what-has-left library src/library/by_vector.c 's| \&\& !vector_gaps_has(&t->gaps, chunk)||'
+mutate vectors-of-any-model library src/library/by_vector.c 's#has.about.model != v->model || ##'
+mutate vectors-that-nobody-checks library src/library/vectors/segment.c 's#if (b->sum != sum_of(#if (0 \&\& b->sum != sum_of(#'
+mutate vectors-of-a-source-twice library src/library/by_vector.c 's#one.n = 0;#one = one;#'
+mutate ranks-from-nought library src/library/best.c 's|share(i + 1)|share(i)|g'
+mutate codes-away-from-even library src/library/vectors/segment.c 's|nearbyintf(|roundf(|'
+mutate numbers-of-chunks-again library src/library/source.c 's#coalesce((SELECT last_chunk FROM vector), 0)#0#'
+mutate codes-without-their-offset kernels src/kernel/avx512/codes.c 's|less = 128 \* sum_of|less = 127 * sum_of|'
+
 [ $skipped -eq 0 ] || echo "$skipped skipped"
 [ "$dry" ] || echo "$red red, $green green"
 [ $green -eq 0 ] && [ $red -gt 0 ]

@@ -2,6 +2,7 @@
 #include "library/library.h"
 
 #include "base/error.h"
+#include "library/source_vectors.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -46,6 +47,7 @@ int library_remove(const char *dir, const char *name, struct error *err)
         return error_set(err, ERR_INPUT, "the library in %s has no source %s", dir, name);
     library_unlink(hidden);
     library_unlink(path);
+    source_vectors_unlink(path);
     return access(path, F_OK) == 0 ? error_set(err, ERR_IO, "%s: %s", path, strerror(EACCES)) : 0;
 }
 

@@ -246,12 +246,13 @@ static enum toolbox_end search_library(struct library_talk *t, const json_t *o, 
     if (n == 0)
         return say(out, "error: there is no source of that name", "");
     json_int_t most = limit ? json_integer_value(limit) : t->limit;
+    const struct search_query q = {.text = json_string_value(query),
+                                   .n_text = json_string_length(query),
+                                   .limit = most < 1                    ? 1
+                                            : most > LIBRARY_LIMIT_MOST ? LIBRARY_LIMIT_MOST
+                                                                        : (int)most};
     struct search_result *r = calloc(1, sizeof *r);
-    int failed = !r || search(list, n, json_string_value(query), json_string_length(query),
-                              most < 1                    ? 1
-                              : most > LIBRARY_LIMIT_MOST ? LIBRARY_LIMIT_MOST
-                                                          : (int)most,
-                              r, &err);
+    int failed = !r || search(list, n, &q, r, &err);
     if (failed) {
         say(out, "error: ", r ? err.text : "no memory to search");
     } else {

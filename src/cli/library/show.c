@@ -64,7 +64,8 @@ int library_cmd_search(const struct library_command *c)
     library_open(&l, c->dir, c->sources.text, c->sources.n, &missing);
     if (l.n == 0 && missing.code == ERR_NONE)
         error_set(&missing, ERR_INPUT, "the library in %s has no sources; stoker library add makes one", c->dir);
-    int is_missing = warned(&missing), failed = !query || search(l.list, l.n, query, strlen(query), c->limit, &r, &err);
+    const struct search_query q = {.text = query, .n_text = query ? strlen(query) : 0, .limit = c->limit};
+    int is_missing = warned(&missing), failed = !query || search(l.list, l.n, &q, &r, &err);
     int is_broken = warned(&err);
     if (!failed && c->json) {
         json_t *list = json_array();

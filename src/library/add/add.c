@@ -7,6 +7,7 @@
 #include "library/document/markdown.h"
 #include "library/document/pdf.h"
 #include "library/library.h"
+#include "library/source_vectors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -127,6 +128,8 @@ int library_add(const char *source, const struct add_options *o, struct add_repo
         snprintf(path, sizeof path, "%s", sqlite3_db_filename(a.store.db, "main"));
         if (failed)
             source_rollback(&a.store);
+        else
+            source_vectors_sweep(&a.store);
         int is_empty = failed && !*a.store.source.kind; /* nothing of it was ever committed */
         r->n_article = a.store.source.n_article;
         r->n_chunk = a.store.source.n_chunk;

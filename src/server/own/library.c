@@ -168,10 +168,9 @@ static int search_into(struct out *o, struct http_exchange *x, const struct want
         reqmem_free(found);
         return refuse_draining(r);
     }
+    const struct search_query q = {.text = v->query, .n_text = v->n_query, .limit = (int)v->limit};
     uint64_t began = clock_ns();
-    int failed = search(v->source, v->n, v->query, v->n_query, (int)v->limit, found, &err)
-                     ? refuse_library(r, &err)
-                     : put_results(o, v, found, r);
+    int failed = search(v->source, v->n, &q, found, &err) ? refuse_library(r, &err) : put_results(o, v, found, r);
     if (!failed && err.code == ERR_CANCELLED)
         failed = refuse_draining(r);
     search_free(found);

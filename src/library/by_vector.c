@@ -1,0 +1,69 @@
+/* See by_vector.h. */
+#include "library/by_vector.h"
+
+#include "base/error.h"
+#include "library/source_vectors.h"
+
+struct taking {
+    struct best *best;
+    int source;
+    struct vector_gaps gaps;
+};
+
+static void take_row(void *arg, int64_t chunk, double score)
+{
+    struct taking *t = arg;
+    const struct best_row row = {score, t->source, chunk};
+    if (best_wants(t->best, &row) && !vector_gaps_has(&t->gaps, chunk))
+        best_offer(t->best, row);
+}
+
+/* 1: all rows of the segment were seen; -1: *err. */
+static int scan_source(struct source *s, const struct source_vectors *has, const struct search_vector *v,
+                       struct taking *t, struct error *err)
+{
+    struct segment segment;
+    const struct segment_scan o = {
+        .tier = v->tier, .stopped = s->stopped, .stopped_arg = s->stopped_arg, .take = take_row, .arg = t};
+    if (vector_gaps_read(s, &t->gaps, err) || source_vectors_open(s, has, 0, &segment, err))
+        return -1;
+    int failed = segment_scan(&segment, v->x, &o, err);
+    segment_close(&segment);
+    return failed ? -1 : 1;
+}
+
+/* 1: it was searched; 0: it has no vectors; -1: *err. */
+static int search_source(struct source *s, const struct search_vector *v, struct taking *t, struct error *err)
+{
+    struct source_vectors has;
+    if (source_vectors_read(s, &has, err))
+        return -1;
+    if (!has.about.bytes)
+        return 0;
+    if (has.about.model != v->model || has.about.width != v->width)
+        return error_set(err, ERR_INPUT,
+                         "%s: its vectors are of another model, %s, so it is searched by words alone; stoker library "
+                         "add with --embed makes them anew",
+                         s->name, has.model);
+    return scan_source(s, &has, v, t, err);
+}
+
+int by_vector(struct source *const *list, int n, const struct search_vector *v, struct best *best, struct error *err)
+{
+    struct best one; /* of a source: what was seen of one that turns out to be damaged counts for nothing */
+    int n_searched = 0;
+    if (best_begin(&one, list, best->most, err))
+        return -1;
+    for (int i = 0; i < n; i++) {
+        struct taking t = {.best = &one, .source = i};
+        one.n = 0;
+        if (search_source(list[i], v, &t, err) == 1) {
+            n_searched++;
+            for (int k = 0; k < one.n; k++)
+                best_offer(best, one.row[k]);
+        }
+        vector_gaps_free(&t.gaps);
+    }
+    best_free(&one);
+    return n_searched;
+}
