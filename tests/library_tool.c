@@ -4,11 +4,11 @@
  *
  *     library_tool zim FILE N [DATE]     an archive of N articles, the same for the same N and DATE; neighbours are in clusters far apart
  *     library_tool add FILE DIR WINDOW [STOP]   adds it, WINDOW articles in order at a time, and stops at the commit after STOP of them
- *     library_tool dump FILE.db          all that a source holds, its index word by word, as text
+ *     library_tool dump FILE.db          all that a source holds, its index word by word, its vectors, as text
  *     library_tool text FILE.db          bytes of its text */
 #include "base/error.h"
 #include "library/add/add.h"
-#include "library/source.h"
+#include "library/source_vectors.h"
 #include "library/zim/md5.h"
 
 #include <inttypes.h>
@@ -197,6 +197,38 @@ static void print_rows(sqlite3 *db, const char *sql)
     sqlite3_finalize(q);
 }
 
+static void print_row(void *arg, int64_t chunk, double score)
+{
+    (void)arg;
+    printf("|%" PRId64 "|%a\n", chunk, score);
+}
+
+/* The rows of its segment, each by its product with one vector. */
+static void print_vectors(const char *path)
+{
+    struct source s;
+    struct source_vectors v;
+    struct segment segment;
+    struct error err = {0};
+    const struct segment_scan o = {.tier = TIER_SCALAR, .take = print_row};
+    static float x[SEGMENT_WIDTH_MOST];
+    for (int i = 0; i < SEGMENT_WIDTH_MOST; i++)
+        x[i] = (float)(i * 37 % 101 - 50);
+    if (source_open(&s, path, "dumped", 0, &err)) {
+        printf("FAILED: %s\n", err.text);
+        return;
+    }
+    if (source_vectors_read(&s, &v, &err) == 0 && v.about.bytes) {
+        printf("vectors: width %d, bytes %" PRId64 ", rows %" PRId64 ", last %" PRId64 ", lead %d, %s\n", v.about.width,
+               v.about.bytes, v.n_row, v.last, v.is_lead, v.model);
+        if (source_vectors_open(&s, &v, 0, &segment, &err) == 0 && segment_scan(&segment, x, &o, &err) == 0)
+            segment_close(&segment);
+    }
+    if (err.code != ERR_NONE)
+        printf("FAILED: %s\n", err.text);
+    source_close(&s);
+}
+
 static int dump(const char *path, int all)
 {
     sqlite3 *db = NULL;
@@ -215,6 +247,7 @@ static int dump(const char *path, int all)
     print_rows(db, "SELECT hex(block) FROM fts_data WHERE id = 1");
     print_rows(db, "SELECT * FROM temp.v ORDER BY term, doc, col, offset");
     sqlite3_close(db);
+    print_vectors(path);
     return 0;
 }
 

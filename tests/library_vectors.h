@@ -53,12 +53,18 @@ static inline void add_vectors(const struct corpus *c, int k, struct source_vect
     segment_close(&segment);
 }
 
+static inline struct source_vectors begin_vectors(const struct corpus *c, int k)
+{
+    struct source_vectors v = {.about = {.model = TEST_MODEL, .width = WIDTH}, .model = "test.gguf"};
+    struct error err = {0};
+    expect(source_vectors_begin(c->list[k], &v, &err) == 0, "%s", err.text);
+    return v;
+}
+
 static inline void corpus_vectors(const struct corpus *c)
 {
     for (int k = 0; k < c->n; k++) {
-        struct source_vectors v;
-        struct error err = {0};
-        expect(source_vectors_begin(c->list[k], &v, TEST_MODEL, "test.gguf", WIDTH, &err) == 0, "%s", err.text);
+        struct source_vectors v = begin_vectors(c, k);
         add_vectors(c, k, &v, N_DOC);
     }
 }
@@ -418,7 +424,7 @@ static inline void resumed_test(const json_t *docs)
     corpus_make(&whole, docs, 1);
     corpus_make(&killed, docs, 1);
     corpus_vectors(&whole);
-    expect(source_vectors_begin(killed.list[0], &v, TEST_MODEL, "test.gguf", WIDTH, &err) == 0, "%s", err.text);
+    v = begin_vectors(&killed, 0);
     add_vectors(&killed, 0, &v, 3 * BLOCK);
     source_vectors_open(killed.list[0], &v, 1, &segment, &err);
     expect(segment_append(&segment, &chunk, doc_vector[7], 1, &err) == 0, "%s", err.text);
@@ -501,7 +507,7 @@ static inline void damage_test(const json_t *docs)
     struct error err = {0};
     char path[2 * TEMPORARY_PATH];
     corpus_make(&c, docs, 1);
-    source_vectors_begin(c.list[0], &v, TEST_MODEL, "test.gguf", WIDTH, &err);
+    v = begin_vectors(&c, 0);
     add_vectors(&c, 0, &v, BLOCK + 1);
     segment_path(&c, path);
     int fd = open(path, O_RDWR);

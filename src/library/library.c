@@ -6,9 +6,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,6 +53,27 @@ int library_remove(const char *dir, const char *name, struct error *err)
     return access(path, F_OK) == 0 ? error_set(err, ERR_IO, "%s: %s", path, strerror(EACCES)) : 0;
 }
 
+int library_lock(const char *dir, const char *name, struct error *err)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/.%.120s.lock", dir, name);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    close(fd);
+    return error_set(err, ERR_BUSY, "another stoker library add is at work on %s", name);
+}
+
+int library_vector(const struct library *l, const char *text, size_t n, float *x, struct search_vector *v,
+                   int (*stopped)(void *arg), void *arg, struct error *err)
+{
+    const struct library_encoder *e = &l->encoder;
+    *v = (struct search_vector){x, e->width, e->model, TIER_COUNT - 1};
+    return e->encode && e->encode(e->self, text, n, x, stopped, arg, err) == 1;
+}
+
 static int is_source(const struct dirent *d)
 {
     size_t n = strlen(d->d_name);
@@ -85,6 +108,7 @@ void library_open(struct library *l, const char *dir, const char *const *names, 
 {
     struct dirent **found = NULL;
     l->n = l->is_taken = 0;
+    l->encoder.encode = NULL;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->left, NULL);
     snprintf(l->dir, sizeof l->dir, "%s", dir);

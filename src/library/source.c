@@ -29,7 +29,7 @@ static const char schema[] =
 /* Databases that were written before there were vectors have these two as soon as somebody writes them again. */
 static const char vector_schema[] =
     "CREATE TABLE IF NOT EXISTS vector(one INTEGER PRIMARY KEY CHECK(one = 1), segment INTEGER, model INTEGER, width "
-    "INTEGER, bytes INTEGER, n_row INTEGER, last_chunk INTEGER, name TEXT);"
+    "INTEGER, bytes INTEGER, n_row INTEGER, last_chunk INTEGER, is_lead INTEGER, name TEXT);"
     "CREATE TABLE IF NOT EXISTS vector_gap(first INTEGER PRIMARY KEY, n INTEGER);";
 
 /* The numbers that come next: a chunk that had a vector leaves its number free for ever (source_vectors.h). */

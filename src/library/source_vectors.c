@@ -39,16 +39,17 @@ int source_vectors_read(struct source *s, struct source_vectors *v, struct error
         return q ? source_error(s, "reading", err) : -1;
     if (!has) /* it was written before there were vectors */
         return 0;
-    q = source_prepare(s, "SELECT segment, model, width, bytes, n_row, last_chunk, name FROM vector", err);
+    q = source_prepare(s, "SELECT segment, model, width, bytes, n_row, last_chunk, is_lead, name FROM vector", err);
     if (!q)
         return -1;
     code = sqlite3_step(q);
     if (code == SQLITE_ROW) {
-        const unsigned char *name = sqlite3_column_text(q, 6);
+        const unsigned char *name = sqlite3_column_text(q, 7);
         v->about = (struct segment_about){sqlite3_column_int64(q, 0), (uint64_t)sqlite3_column_int64(q, 1),
                                           sqlite3_column_int(q, 2), sqlite3_column_int64(q, 3)};
         v->n_row = sqlite3_column_int64(q, 4);
         v->last = sqlite3_column_int64(q, 5);
+        v->is_lead = sqlite3_column_int(q, 6);
         snprintf(v->model, sizeof v->model, "%s", name ? (const char *)name : "");
     } else if (code != SQLITE_DONE) {
         source_error(s, "reading", err);
@@ -68,13 +69,14 @@ int source_vectors_open(struct source *s, const struct source_vectors *v, int wr
 
 static int write_row(struct source *s, const struct source_vectors *v, struct error *err)
 {
-    const int64_t number[] = {v->about.id, (int64_t)v->about.model, v->about.width, v->about.bytes, v->n_row, v->last};
-    sqlite3_stmt *q = source_prepare(s, "INSERT OR REPLACE INTO vector VALUES(1, ?, ?, ?, ?, ?, ?, ?)", err);
+    const struct segment_about *a = &v->about;
+    const int64_t number[] = {a->id, (int64_t)a->model, a->width, a->bytes, v->n_row, v->last, v->is_lead};
+    sqlite3_stmt *q = source_prepare(s, "INSERT OR REPLACE INTO vector VALUES(1, ?, ?, ?, ?, ?, ?, ?, ?)", err);
     if (!q)
         return -1;
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 7; i++)
         sqlite3_bind_int64(q, 1 + i, number[i]);
-    sqlite3_bind_text(q, 7, v->model, -1, SQLITE_STATIC);
+    sqlite3_bind_text(q, 8, v->model, -1, SQLITE_STATIC);
     int failed = sqlite3_step(q) != SQLITE_DONE ? source_error(s, "writing", err) : 0;
     sqlite3_finalize(q);
     return failed;
@@ -110,11 +112,9 @@ static int make_segment(struct source *s, struct source_vectors *v, struct error
     return failed;
 }
 
-int source_vectors_begin(struct source *s, struct source_vectors *v, uint64_t model, const char *name, int width,
-                         struct error *err)
+int source_vectors_begin(struct source *s, struct source_vectors *v, struct error *err)
 {
-    *v = (struct source_vectors){.about = {.model = model, .width = width}};
-    snprintf(v->model, sizeof v->model, "%s", name);
+    v->n_row = v->last = 0;
     if (make_segment(s, v, err) || source_transaction(s, err))
         return -1;
     if (sqlite3_exec(s->db, "DELETE FROM vector_gap", NULL, NULL, NULL) != SQLITE_OK)

@@ -17,6 +17,7 @@
 struct source_vectors {
     struct segment_about about; /* about.bytes 0: the source has no vectors */
     char model[128];            /* what the file of about.model was called */
+    int is_lead;                /* 1: only the first chunk of each article gets one */
     int64_t n_row, last; /* rows, also of chunks that have left; the chunk after which those without a vector begin */
 };
 
@@ -25,9 +26,8 @@ int source_vectors_read(struct source *s, struct source_vectors *v, struct error
 int source_vectors_open(struct source *s, const struct source_vectors *v, int writes, struct segment *out,
                         struct error *err);
 
-/* Another, empty segment takes the place of what the source has. */
-int source_vectors_begin(struct source *s, struct source_vectors *v, uint64_t model, const char *name, int width,
-                         struct error *err);
+/* Another, empty segment takes the place of what the source has: of v's model, about.width and is_lead, the rest of v is set. */
+int source_vectors_begin(struct source *s, struct source_vectors *v, struct error *err);
 /* What a segment has by now is committed; last: the chunk that was seen last. */
 int source_vectors_commit(struct source *s, struct source_vectors *v, const struct segment *segment, int n_new,
                           int64_t last, struct error *err);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "library/library.h"
+#include "library/vectors/segment.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -54,8 +55,25 @@ static int warned(const struct error *err)
     return err->code != ERR_NONE;
 }
 
+/* The vector of the query, where there is a model. -1: a sentence was printed. */
+static int encode(const struct library_command *c, struct library *l, const char *query, float *x,
+                  struct search_vector *v)
+{
+    struct encoder e;
+    struct error err = {0};
+    if (!c->embed || library_check_model(c->embed) || library_open_model(c, &e))
+        return c->embed ? -1 : 0;
+    l->encoder = encoder_of_queries(&e);
+    int has = library_vector(l, query, strlen(query), x, v, NULL, NULL, &err);
+    l->encoder.encode = NULL;
+    library_close_model(&e);
+    return warned(&err) ? -1 : has;
+}
+
 int library_cmd_search(const struct library_command *c)
 {
+    static float x[SEGMENT_WIDTH_MOST];
+    struct search_vector v;
     struct library l;
     struct error err = {0}, missing = {0};
     static struct search_result r;
@@ -64,8 +82,12 @@ int library_cmd_search(const struct library_command *c)
     library_open(&l, c->dir, c->sources.text, c->sources.n, &missing);
     if (l.n == 0 && missing.code == ERR_NONE)
         error_set(&missing, ERR_INPUT, "the library in %s has no sources; stoker library add makes one", c->dir);
-    const struct search_query q = {.text = query, .n_text = query ? strlen(query) : 0, .limit = c->limit};
-    int is_missing = warned(&missing), failed = !query || search(l.list, l.n, &q, &r, &err);
+    int is_missing = warned(&missing), has_vector = query && l.n ? encode(c, &l, query, x, &v) : 0;
+    const struct search_query q = {
+        .text = query, .n_text = query ? strlen(query) : 0, .limit = c->limit, .vector = has_vector == 1 ? &v : NULL};
+    int failed = !query || has_vector < 0 || search(l.list, l.n, &q, &r, &err);
+    if (!failed && c->embed && l.n && !r.n_by_vector && err.code == ERR_NONE)
+        fprintf(stderr, "stoker: none of these sources has vectors; stoker library add SOURCE --embed makes them\n");
     int is_broken = warned(&err);
     if (!failed && c->json) {
         json_t *list = json_array();
@@ -77,8 +99,8 @@ int library_cmd_search(const struct library_command *c)
             const struct search_hit *h = &r.hit[i];
             printf("%s%d. ", i ? "\n" : "", i + 1);
             print_heading(h->heading);
-            printf("\n   %s:%" PRId64 ":%" PRId64 "  %.2f\n%s\n", l.list[h->source]->name, h->article, h->chunk,
-                   h->score, h->text);
+            printf("\n   %s:%" PRId64 ":%" PRId64 "  %.*f\n%s\n", l.list[h->source]->name, h->article, h->chunk,
+                   r.n_by_vector ? 4 : 2, h->score, h->text);
         }
         if (r.n == 0)
             printf("nothing found\n");

@@ -10,12 +10,10 @@
 #include "library/source_vectors.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,20 +41,13 @@ int add_kind(const char *name)
     return 0;
 }
 
-/* One writer a source: a file beside it that is locked as long as the writer lives. */
 int add_begin(struct adding *a, const char *name, struct error *err)
 {
-    char path[PATH_MAX];
     library_name(a->r->name, sizeof a->r->name, name);
     if (!*a->r->name)
         return error_set(err, ERR_INPUT, "the source needs a name: --name N");
-    snprintf(path, sizeof path, "%s/.%s.lock", a->o->dir, a->r->name);
-    a->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (a->lock < 0)
-        return error_set(err, ERR_IO, "%s: %s", path, strerror(errno));
-    if (flock(a->lock, LOCK_EX | LOCK_NB))
-        return error_set(err, ERR_BUSY, "another stoker library add is at work on %s", a->r->name);
-    return 0;
+    a->lock = library_lock(a->o->dir, a->r->name, err);
+    return a->lock < 0 ? -1 : 0;
 }
 
 static void take_chunk(void *arg, const struct chunk *c)
