@@ -709,7 +709,7 @@ mutate passages-without-room "unit/toolbox/library_tools" src/toolbox/library_to
 
 # vectors of the library: chunks that have left, other models, damage, ranks, codes, numbers that are given again
 mutate vectors-of-what-has-left library src/library/by_vector.c 's| \&\& !vector_gaps_has(&t->gaps, chunk)||'
-mutate vectors-of-any-model library src/library/by_vector.c 's#has.about.model != v->model || ##'
+mutate vectors-of-any-model library src/library/source_vectors.c 's#v->about.model == model \&\& ##'
 mutate vectors-that-nobody-checks library src/library/vectors/segment.c 's#if (b->sum != sum_of(#if (0 \&\& b->sum != sum_of(#'
 mutate vectors-of-a-source-twice library src/library/by_vector.c 's#one.n = 0;#one = one;#'
 mutate ranks-from-nought library src/library/best.c 's|share(i + 1)|share(i)|g'

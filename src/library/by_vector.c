@@ -36,16 +36,8 @@ static int scan_source(struct source *s, const struct source_vectors *has, const
 static int search_source(struct source *s, const struct search_vector *v, struct taking *t, struct error *err)
 {
     struct source_vectors has;
-    if (source_vectors_read(s, &has, err))
-        return -1;
-    if (!has.about.bytes)
-        return 0;
-    if (has.about.model != v->model || has.about.width != v->width)
-        return error_set(err, ERR_INPUT,
-                         "%s: its vectors are of another model, %s, so it is searched by words alone; stoker library "
-                         "add with --embed makes them anew",
-                         s->name, has.model);
-    return scan_source(s, &has, v, t, err);
+    int found = source_vectors_of(s, v->model, v->width, &has, err);
+    return found == 1 ? scan_source(s, &has, v, t, err) : found;
 }
 
 int by_vector(struct source *const *list, int n, const struct search_vector *v, struct best *best, struct error *err)

@@ -66,12 +66,23 @@ int library_lock(const char *dir, const char *name, struct error *err)
     return error_set(err, ERR_BUSY, "another stoker library add is at work on %s", name);
 }
 
-int library_vector(const struct library *l, const char *text, size_t n, float *x, struct search_vector *v,
+int library_vector(const struct library *l, const char *text, size_t n, struct search_vector *v,
                    int (*stopped)(void *arg), void *arg, struct error *err)
 {
     const struct library_encoder *e = &l->encoder;
+    *v = (struct search_vector){.x = NULL};
+    if (!e->encode || n == 0)
+        return 0;
+    float *x = malloc((size_t)e->width * sizeof *x);
     *v = (struct search_vector){x, e->width, e->model, TIER_COUNT - 1};
-    return e->encode && e->encode(e->self, text, n, x, stopped, arg, err) == 1;
+    return (x ? e->encode(e->self, text, n, x, stopped, arg, err)
+              : error_set(err, ERR_MEMORY, "no memory for the vector of a query")) == 1;
+}
+
+void library_vector_free(struct search_vector *v)
+{
+    free((float *)(uintptr_t)v->x);
+    v->x = NULL;
 }
 
 static int is_source(const struct dirent *d)

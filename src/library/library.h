@@ -42,10 +42,11 @@ void library_close(struct library *l); /* a zeroed one too */
 int library_enter(struct library *l, int (*stopped)(void *arg), void *arg);
 void library_leave(struct library *l);
 
-/* The vector of a query, by l->encoder, into x, of SEGMENT_WIDTH_MOST values; *v points to it. 1: it has one. 0: it is searched by words
- * alone: there is no encoder, or no vector; then *err may say why. Not between library_enter() and library_leave(). */
-int library_vector(const struct library *l, const char *text, size_t n, float *x, struct search_vector *v,
+/* The vector of a query, by l->encoder: library_vector_free() in any case. 1: *v has it. 0: it is searched by words alone: there is no
+ * encoder, or no vector; then *err may say why. Not between library_enter() and library_leave(): a model takes its time. */
+int library_vector(const struct library *l, const char *text, size_t n, struct search_vector *v,
                    int (*stopped)(void *arg), void *arg, struct error *err);
+void library_vector_free(struct search_vector *v);
 
 /* The source is one writer's as long as the descriptor is open: that of a file beside it. -1: it is another one's, or *err. */
 int library_lock(const char *dir, const char *name, struct error *err);

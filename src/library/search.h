@@ -23,6 +23,9 @@ struct search_vector {
     enum cpu_tier tier; /* of the kernels, at most */
 };
 
+/* What searching by vectors takes besides: a piece of a segment, rows of each list, chunks that have left. */
+enum { SEARCH_VECTOR_MEMORY = 6 << 20 };
+
 struct search_query {
     const char *text; /* [n_text] */
     size_t n_text;

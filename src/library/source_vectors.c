@@ -58,6 +58,20 @@ int source_vectors_read(struct source *s, struct source_vectors *v, struct error
     return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : -1;
 }
 
+int source_vectors_of(struct source *s, uint64_t model, int width, struct source_vectors *v, struct error *err)
+{
+    if (source_vectors_read(s, v, err))
+        return -1;
+    if (!v->about.bytes)
+        return 0;
+    if (v->about.model == model && v->about.width == width)
+        return 1;
+    return error_set(err, ERR_INPUT,
+                     "%s: its vectors are of another model, %s, so it is searched by words alone; stoker library add "
+                     "with --embed makes them anew",
+                     s->name, v->model);
+}
+
 int source_vectors_open(struct source *s, const struct source_vectors *v, int writes, struct segment *out,
                         struct error *err)
 {
@@ -170,8 +184,6 @@ void source_vectors_unlink(const char *path)
 
 /* ---- chunks that have left ---------------------------------------- */
 
-enum { GAPS_MOST = 1 << 20 };
-
 int vector_gaps_read(struct source *s, struct vector_gaps *g, struct error *err)
 {
     *g = (struct vector_gaps){.n = 0};
@@ -192,8 +204,11 @@ int vector_gaps_read(struct source *s, struct vector_gaps *g, struct error *err)
         g->n++;
     }
     if (q && code == SQLITE_ROW)
-        error_set(err, ERR_MEMORY, "%s: too many of its articles have changed since they got vectors; add them anew",
-                  s->name);
+        error_set(
+            err, ERR_MEMORY,
+            "%s: too many of its articles have changed since they got vectors; stoker library add with --embed makes "
+            "them anew",
+            s->name);
     else if (q && code != SQLITE_DONE)
         source_error(s, "reading", err);
     sqlite3_finalize(q);

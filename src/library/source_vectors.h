@@ -23,6 +23,8 @@ struct source_vectors {
 
 /* 0: *v, perhaps without vectors. */
 int source_vectors_read(struct source *s, struct source_vectors *v, struct error *err);
+/* 1: *v, of this model; 0: the source has no vectors; -1: *err, also where they are of another model. */
+int source_vectors_of(struct source *s, uint64_t model, int width, struct source_vectors *v, struct error *err);
 int source_vectors_open(struct source *s, const struct source_vectors *v, int writes, struct segment *out,
                         struct error *err);
 
@@ -39,10 +41,13 @@ void source_vectors_unlink(const char *path);
 
 /* ---- chunks that have left ---- */
 
+enum { GAPS_MOST = 1 << 16 };
+
 struct vector_gaps {
     int64_t *first, *end; /* [n], ascending: chunks first..end - 1 */
     int n;
 };
+/* -1: there are more than GAPS_MOST, or *err. */
 int vector_gaps_read(struct source *s, struct vector_gaps *g, struct error *err);
 void vector_gaps_free(struct vector_gaps *g);
 int vector_gaps_has(const struct vector_gaps *g, int64_t chunk);

@@ -291,9 +291,9 @@ is "words and vectors" 0 "^   notes:[0-9]*:[0-9]*  0\.0325$" ""
 run library search '???' --library "$dir/v" --embed "$mean" --json
 is "vectors alone" 0 '^\{"results":\[\{"rank":1,"score":0\.01639' ""
 run library search copper --library "$dir/v" --embed "$cls"
-is "a query by another model" 0 "^The kettle is copper" "^stoker: notes: its vectors are of another model, bert-mean\.gguf, so it is searched by words alone"
+is "a query by another model" 0 "^The kettle is copper" "^stoker: notes: its vectors are of another model, bert-mean\.gguf, so it is searched by words alone; "
 run library search copper --library "$lib" --embed "$mean"
-is "a library without vectors" 0 "^The kettle is copper" "^stoker: none of these sources has vectors; stoker library add SOURCE --embed makes them$"
+is "a library without vectors" 0 "^The kettle is copper" "^stoker: none of the library's sources has vectors, so they are searched by words alone; stoker library add with --embed makes them$"
 run library list --library "$dir/v"
 is "list with vectors" 0 "; 2 vectors by bert-mean\.gguf, 8\.1 KiB$" ""
 run library list --library "$dir/v" --json

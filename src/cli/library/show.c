@@ -4,7 +4,6 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "library/library.h"
-#include "library/vectors/segment.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -56,15 +55,18 @@ static int warned(const struct error *err)
 }
 
 /* The vector of the query, where there is a model. -1: a sentence was printed. */
-static int encode(const struct library_command *c, struct library *l, const char *query, float *x,
-                  struct search_vector *v)
+static int encode(const struct library_command *c, struct library *l, const char *query, struct search_vector *v)
 {
     struct encoder e;
     struct error err = {0};
-    if (!c->embed || library_check_model(c->embed) || library_open_model(c, &e))
-        return c->embed ? -1 : 0;
-    l->encoder = encoder_of_queries(&e);
-    int has = library_vector(l, query, strlen(query), x, v, NULL, NULL, &err);
+    if (!c->embed)
+        return 0;
+    if (library_check_model(c->embed) || library_open_model(c, &e))
+        return -1;
+    if (encoder_join(&e, l, &err) == 0)
+        warned(&err);
+    err = (struct error){0}; /* of some sources the search says it */
+    int has = library_vector(l, query, strlen(query), v, NULL, NULL, &err);
     l->encoder.encode = NULL;
     library_close_model(&e);
     return warned(&err) ? -1 : has;
@@ -72,8 +74,7 @@ static int encode(const struct library_command *c, struct library *l, const char
 
 int library_cmd_search(const struct library_command *c)
 {
-    static float x[SEGMENT_WIDTH_MOST];
-    struct search_vector v;
+    struct search_vector v = {.x = NULL};
     struct library l;
     struct error err = {0}, missing = {0};
     static struct search_result r;
@@ -82,12 +83,10 @@ int library_cmd_search(const struct library_command *c)
     library_open(&l, c->dir, c->sources.text, c->sources.n, &missing);
     if (l.n == 0 && missing.code == ERR_NONE)
         error_set(&missing, ERR_INPUT, "the library in %s has no sources; stoker library add makes one", c->dir);
-    int is_missing = warned(&missing), has_vector = query && l.n ? encode(c, &l, query, x, &v) : 0;
+    int is_missing = warned(&missing), has_vector = query && l.n ? encode(c, &l, query, &v) : 0;
     const struct search_query q = {
         .text = query, .n_text = query ? strlen(query) : 0, .limit = c->limit, .vector = has_vector == 1 ? &v : NULL};
     int failed = !query || has_vector < 0 || search(l.list, l.n, &q, &r, &err);
-    if (!failed && c->embed && l.n && !r.n_by_vector && err.code == ERR_NONE)
-        fprintf(stderr, "stoker: none of these sources has vectors; stoker library add SOURCE --embed makes them\n");
     int is_broken = warned(&err);
     if (!failed && c->json) {
         json_t *list = json_array();
@@ -107,6 +106,7 @@ int library_cmd_search(const struct library_command *c)
     }
     int is_less = (is_missing || is_broken) && (l.n == 0 || c->sources.n); /* than was asked for */
     search_free(&r);
+    library_vector_free(&v);
     library_close(&l);
     free(query);
     return failed || is_less;

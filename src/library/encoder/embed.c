@@ -31,6 +31,20 @@ static int is_lead(const struct embedding *b)
     return b->v.about.bytes ? b->v.is_lead : b->s->source.n_chunk >= CHUNKS_ALL_BELOW;
 }
 
+/* Rows of chunks that have left cost time of each search. */
+static int is_mostly_gone(struct embedding *b, struct error *why)
+{
+    struct vector_gaps gaps;
+    int64_t n = 0;
+    int failed = vector_gaps_read(b->s, &gaps, why);
+    for (int i = 0; i < gaps.n; i++)
+        n += gaps.end[i] - gaps.first[i];
+    vector_gaps_free(&gaps);
+    if (!failed && n > b->v.n_row / 2)
+        failed = error_set(why, ERR_INPUT, "%s: most of what had vectors has left; all are made anew", b->s->name);
+    return failed;
+}
+
 /* 1: more rows can follow what the source has, and its segment is open. 0: r->anew says why not, if it has something. */
 static int go_on(struct embedding *b, int lead)
 {
@@ -47,7 +61,7 @@ static int go_on(struct embedding *b, int lead)
                   lead ? "all passages" : "the first passages of articles");
         return 0;
     }
-    if (source_vectors_open(b->s, &b->v, 1, &b->segment, why))
+    if (is_mostly_gone(b, why) || source_vectors_open(b->s, &b->v, 1, &b->segment, why))
         return 0;
     if (segment_check(&b->segment, why) == 0)
         return 1;

@@ -1,11 +1,12 @@
 /* See encoder.h. */
 #include "library/encoder/encoder.h"
 
-#include "library/vectors/segment.h"
+#include "library/source_vectors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static int pass_on(const struct stoker_error *from, struct error *err)
 {
@@ -118,16 +119,30 @@ static int take_events(const struct encoder *e, stoker_id id, const struct texts
     return is_cancelled ? error_set(err, ERR_CANCELLED, "nobody waits for the vectors any more") : failed;
 }
 
+/* Waits while the engine's queue is full: what a search finds does not depend on who else asks. */
+static int submit(const struct encoder *e, const struct stoker_embed *job, stoker_id *id,
+                  const struct encoder_wait *wait, struct error *err)
+{
+    const struct timespec pause = {0, 20000000};
+    struct stoker_error why;
+    while (stoker_submit_embed(e->engine, job, id, &why)) {
+        if (why.code != STOKER_ERR_BUSY)
+            return pass_on(&why, err);
+        if (wait->stopped && wait->stopped(wait->arg))
+            return error_set(err, ERR_CANCELLED, "nobody waits for the vectors any more");
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 static int compute(const struct encoder *e, const struct texts *t, float *out, unsigned char *is_none,
                    const struct encoder_wait *wait, struct error *err)
 {
-    struct stoker_error why;
     stoker_id id;
     const struct stoker_embed job = {.text = t->list, .n_text = (size_t)t->n, .out = out};
     if (t->n == 0)
         return 0;
-    return stoker_submit_embed(e->engine, &job, &id, &why) ? pass_on(&why, err)
-                                                           : take_events(e, id, t, is_none, wait, err);
+    return submit(e, &job, &id, wait, err) || take_events(e, id, t, is_none, wait, err) ? -1 : 0;
 }
 
 /* Vectors of the texts that have tokens lie together; they go to their places, from the last on. */
@@ -164,7 +179,17 @@ static int encode_query(void *self, const char *text, size_t n, float *x, int (*
     return encoder_vectors(self, &query, 1, x, &is_none, &wait, err) ? -1 : !is_none;
 }
 
-struct library_encoder encoder_of_queries(struct encoder *e)
+int encoder_join(struct encoder *e, struct library *l, struct error *err)
 {
-    return (struct library_encoder){(int)e->about.n_out, e->model, encode_query, e};
+    int n = 0;
+    for (int i = 0; i < l->n; i++) {
+        struct source_vectors v;
+        n += source_vectors_of(l->list[i], e->model, (int)e->about.n_out, &v, err) == 1;
+    }
+    l->encoder = (struct library_encoder){(int)e->about.n_out, e->model, n ? encode_query : NULL, e};
+    if (n == 0 && err->code == ERR_NONE)
+        error_set(err, ERR_INPUT,
+                  "none of the library's sources has vectors, so they are searched by words alone; stoker library add "
+                  "with --embed makes them");
+    return n;
 }

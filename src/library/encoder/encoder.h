@@ -30,8 +30,9 @@ struct encoder_wait {
 int encoder_vectors(struct encoder *e, const struct stoker_string *text, int n, float *x, unsigned char *is_none,
                     const struct encoder_wait *wait, struct error *err);
 
-/* The same for a query of library_search(); e outlives it. */
-struct library_encoder encoder_of_queries(struct encoder *e);
+/* Queries of the library get vectors of this model from now on, if any of its sources has some. Returns how many have; of what has none, or
+ * others, *err is a sentence. e outlives l. */
+int encoder_join(struct encoder *e, struct library *l, struct error *err);
 
 /* ---- vectors of a source (embed.c) ---- */
 
