@@ -275,6 +275,53 @@ static inline void several_threads(const struct corpus *c)
         free(sum[i]);
 }
 
+static inline void segment_path(const struct corpus *c, char path[2 * TEMPORARY_PATH])
+{
+    struct source_vectors v;
+    struct error err = {0};
+    source_vectors_read(c->list[0], &v, &err);
+    snprintf(path, 2 * TEMPORARY_PATH, "%s/0.vec/%016llx", c->folder, (unsigned long long)v.about.id);
+}
+
+static inline void flip(int fd, off_t at)
+{
+    uint8_t b;
+    expect(pread(fd, &b, 1, at) == 1, "byte %lld", (long long)at);
+    b ^= 1 << (at & 7);
+    expect(pwrite(fd, &b, 1, at) == 1, "byte %lld", (long long)at);
+}
+
+/* What is in memory answers for the file, damaged or not, until the source has more. */
+static inline void held_test(const struct corpus *c)
+{
+    struct source *s = c->list[0];
+    struct source_vectors v;
+    struct error err = {0};
+    char path[2 * TEMPORARY_PATH];
+    source_vectors_read(s, &v, &err);
+    segment_path(c, path);
+    int fd = open(path, O_RDWR);
+    struct best read[N_QUERY];
+    for (int q = 0; q < N_QUERY; q++)
+        read[q] = nearest(c, q, 50, TIER_SCALAR);
+    expect(source_vectors_hold(s, &v, &err) == 0 && s->held, "%s", err.text);
+    flip(fd, v.about.bytes - 1);
+    for (int q = 0; q < N_QUERY; q++) {
+        for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
+            struct best held = nearest(c, q, 50, (enum cpu_tier)tier);
+            expect_same(c, &read[q], c, &held, "held in memory");
+            best_free(&held);
+        }
+        best_free(&read[q]);
+    }
+    segment_close(s->held);
+    free(s->held);
+    s->held = NULL;
+    expect(source_vectors_hold(s, &v, &err) == -1 && !s->held && strstr(err.text, "damaged at byte"), "%s", err.text);
+    flip(fd, v.about.bytes - 1);
+    close(fd);
+}
+
 static inline void same_bits_test(const json_t *docs)
 {
     static struct corpus one, two;
@@ -294,7 +341,8 @@ static inline void same_bits_test(const json_t *docs)
         best_free(&split);
     }
     several_threads(&one);
-    verdict("vectors, the same bits", "every tier, one source as two, four threads at a time");
+    held_test(&one);
+    verdict("vectors, the same bits", "every tier, one source as two, four threads at a time, held in memory or read");
     corpus_vectors_free(&one);
     corpus_vectors_free(&two);
 }
@@ -471,14 +519,6 @@ static inline void leaving_test(const json_t *docs)
     corpus_vectors_free(&c);
 }
 
-static inline void segment_path(const struct corpus *c, char path[2 * TEMPORARY_PATH])
-{
-    struct source_vectors v;
-    struct error err = {0};
-    source_vectors_read(c->list[0], &v, &err);
-    snprintf(path, 2 * TEMPORARY_PATH, "%s/0.vec/%016llx", c->folder, (unsigned long long)v.about.id);
-}
-
 /* 0: its vectors are whole. *err has the sentence else. */
 static inline int check_source(struct source *s, struct error *err)
 {
@@ -490,14 +530,6 @@ static inline int check_source(struct source *s, struct error *err)
     int state = segment_check(&segment, err);
     segment_close(&segment);
     return state;
-}
-
-static inline void flip(int fd, off_t at)
-{
-    uint8_t b;
-    expect(pread(fd, &b, 1, at) == 1, "byte %lld", (long long)at);
-    b ^= 1 << (at & 7);
-    expect(pwrite(fd, &b, 1, at) == 1, "byte %lld", (long long)at);
 }
 
 static inline void damage_test(const json_t *docs)

@@ -715,6 +715,9 @@ mutate vectors-of-a-source-twice library src/library/by_vector.c 's#one.n = 0;#o
 mutate ranks-from-nought library src/library/best.c 's|share(i + 1)|share(i)|g'
 mutate codes-away-from-even library src/library/vectors/segment.c 's|nearbyintf(|roundf(|'
 mutate numbers-of-chunks-again library src/library/source.c 's#coalesce((SELECT last_chunk FROM vector), 0)#0#'
+mutate chunks-seen-twice library src/library/source_vectors.c 's|v->last = last;|v->last = last - 1;|'
+mutate chats-by-words-alone cli/hybrid src/toolbox/library_tools.c 's|has ? &v : NULL|has ? NULL : NULL|'
+mutate vectors-of-before cli/hybrid src/library/by_vector.c 's# || segment->about.bytes != has->about.bytes##'
 mutate codes-without-their-offset kernels src/kernel/avx512/codes.c 's|less = 128 \* sum_of|less = 127 * sum_of|'
 
 [ $skipped -eq 0 ] || echo "$skipped skipped"

@@ -22,13 +22,18 @@ static void take_row(void *arg, int64_t chunk, double score)
 static int scan_source(struct source *s, const struct source_vectors *has, const struct search_vector *v,
                        struct taking *t, struct error *err)
 {
-    struct segment segment;
+    struct segment read = {.fd = -1}, *segment = s->held;
     const struct segment_scan o = {
         .tier = v->tier, .stopped = s->stopped, .stopped_arg = s->stopped_arg, .take = take_row, .arg = t};
-    if (vector_gaps_read(s, &t->gaps, err) || source_vectors_open(s, has, 0, &segment, err))
+    if (vector_gaps_read(s, &t->gaps, err))
         return -1;
-    int failed = segment_scan(&segment, v->x, &o, err);
-    segment_close(&segment);
+    if (!segment || segment->about.id != has->about.id || segment->about.bytes != has->about.bytes) {
+        segment = &read;
+        if (source_vectors_open(s, has, 0, segment, err))
+            return -1;
+    }
+    int failed = segment_scan(segment, v->x, &o, err);
+    segment_close(&read);
     return failed ? -1 : 1;
 }
 

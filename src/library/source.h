@@ -41,6 +41,7 @@ struct source {
     int has_functions;
     int (*stopped)(void *arg); /* of source_stop() */
     void *stopped_arg;
+    struct segment *held; /* its vectors, in memory (source_vectors.h); NULL: scans read them */
 };
 
 struct source_article {

@@ -79,6 +79,21 @@ int source_vectors_open(struct source *s, const struct source_vectors *v, int wr
     return path_of(s, v->about.id, path, err) || segment_open(out, path, s->name, &v->about, writes, err) ? -1 : 0;
 }
 
+int source_vectors_hold(struct source *s, const struct source_vectors *v, struct error *err)
+{
+    struct segment *held = malloc(sizeof *held);
+    if (!held)
+        return error_set(err, ERR_MEMORY, "%s: no memory to hold its vectors", s->name);
+    int failed = source_vectors_open(s, v, 0, held, err);
+    if (!failed && (failed = segment_hold(held, err)) != 0)
+        segment_close(held);
+    if (failed)
+        free(held);
+    else
+        s->held = held;
+    return failed;
+}
+
 /* ---- writing ---------------------------------------- */
 
 static int write_row(struct source *s, const struct source_vectors *v, struct error *err)

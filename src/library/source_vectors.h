@@ -28,6 +28,9 @@ int source_vectors_of(struct source *s, uint64_t model, int width, struct source
 int source_vectors_open(struct source *s, const struct source_vectors *v, int writes, struct segment *out,
                         struct error *err);
 
+/* Scans find the vectors in memory from now on, v->about.bytes of it, until there are more. -1: *err, and they read them. */
+int source_vectors_hold(struct source *s, const struct source_vectors *v, struct error *err);
+
 /* Another, empty segment takes the place of what the source has: of v's model, about.width and is_lead, the rest of v is set. */
 int source_vectors_begin(struct source *s, struct source_vectors *v, struct error *err);
 /* What a segment has by now is committed; last: the chunk that was seen last. */

@@ -135,7 +135,8 @@ uint64_t server_bytes(const struct server_options *o)
 uint64_t server_library_bytes(const struct server_options *o)
 {
     return (o->library_dir ? LIBRARY_TOOLS_MEMORY + PAGES_MEMORY : 0) +
-           (o->library_dir && o->engine.embed ? SEARCH_VECTOR_MEMORY : 0) + (o->mcp ? mcp_bytes(o->mcp) : 0);
+           (o->library_dir && o->engine.embed ? SEARCH_VECTOR_MEMORY + o->library_ram : 0) +
+           (o->mcp ? mcp_bytes(o->mcp) : 0);
 }
 
 /* ---- what the HTTP front asks ---------------------------------------------------------------------------------------------- */
@@ -327,7 +328,7 @@ static void join_library(struct running *r)
         return;
     if (encoder_begin(&r->encoder, stoker_encoder(s->engine, STOKER_EMBED), s->opt.engine.embed, &words) == 0 &&
         library_enter(s->library, NULL, NULL) == 0) {
-        int n = encoder_join(&r->encoder, s->library, &words);
+        int n = encoder_join(&r->encoder, s->library, s->opt.library_ram, &words);
         library_leave(s->library);
         if (n)
             log_line(LOG_INFO, "the library: %d of %d sources are searched by vectors of %s too", n, s->library->n,

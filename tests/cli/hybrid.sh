@@ -28,6 +28,11 @@ is "a model that gives rows" 1 "" "bert-none\.gguf makes no vectors of texts"
 ask --embed "$mean"
 is "without a library" 2 "" "^stoker run: --embed is for searches of the library: name its sources by --library$"
 
+ask --library docs --embed "$mean" --library-ram 1M
+is "vectors in memory" 0 '^\[1\] (arch|weeds), docs$' "^call: search_library"
+ask --library docs --library-ram 1M
+is "memory for no vectors" 2 "" "^stoker run: --library-ram is for vectors of the library: name their model by --embed$"
+
 command -v curl >/dev/null || {
     skip "the server" "curl is not installed"
     done_testing
@@ -77,9 +82,21 @@ for i in 1 2 3 4 5 6 7 8; do cmp -s "$dir/first" "$dir/again$i" && pass || fail 
 searches "a source without vectors" 200 '"results":\[\{"rank":1,"score":[-0-9.e]*,"id":"bare:' '{"query":"sand","sources":["bare"]}'
 asks "a chat" 200 '"status":"completed","query":"[^"]*","results":\[\{"n":1,"title":"' /v1/chat/completions '{"messages":[{"role":"user","content":"Find bridge"}],"temperature":0,"library":{"sources":["docs"],"rounds":2},"max_tokens":60,"stream":true}'
 ends
+run serve "$ember" --library all --library-ram 1M
+is "memory for no vectors" 2 "" "^stoker serve: --library-ram is for vectors of the library: --library and --embed name them$"
+starts --library all --embed "$mean" --library-ram 1M
+searches "vectors in memory" 200 '"score":0\.03' '{"query":"stone","mode":"hybrid"}'
+sed -i 's/,"ms":.*//' "$dir/answer"
+cmp -s "$dir/first" "$dir/answer" && pass || fail "vectors in memory" "find something else"
+run library add "$dir/docs" --embed "$mean"
+printf 'Stone walls keep sheep.\n' >"$dir/docs/walls.txt"
+run library add "$dir/docs" --embed "$mean"
+searches "vectors that came later" 200 '"id":"docs:3:3"' '{"query":"sheep","mode":"vector"}'
+n_results "vectors that came later" 3
+ends
 starts --library all --embed "$cls"
 logs "another model" "docs: its vectors are of another model, bert-mean.gguf, so it is searched by words alone; "
-searches "words alone" 200 '"id":"docs:' '{"query":"stone"}'
+searches "words alone" 200 '"id":"docs:' '{"query":"streams"}'
 n_results "words alone" 1
 searches "vectors that are not there" 400 'must be auto or text: this library has no vectors' '{"query":"stone","mode":"vector"}'
 ends

@@ -311,12 +311,12 @@ uint64_t tools_memory(const struct cli_tools *t, const char *embed)
            (embed ? SEARCH_VECTOR_MEMORY : 0);
 }
 
-int tools_encode(struct cli_tools *t, struct stoker *engine, const char *path)
+int tools_encode(struct cli_tools *t, struct stoker *engine, const char *path, uint64_t ram)
 {
     struct error err = {0};
     int failed = encoder_begin(&t->encoder, stoker_encoder(engine, STOKER_EMBED), path, &err);
     if (!failed)
-        encoder_join(&t->encoder, &t->library, &err);
+        encoder_join(&t->encoder, &t->library, ram, &err);
     if (err.code != ERR_NONE)
         fprintf(stderr, "stoker: %s\n", err.text);
     return failed ? 1 : 0;

@@ -36,8 +36,9 @@ void tools_free(struct cli_tools *t);
 /* What the tools take beside the engine, bytes; embed: the model of --embed, or NULL. */
 uint64_t tools_memory(const struct cli_tools *t, const char *embed);
 
-/* The library is searched by vectors too: of the model at path, beside that of the engine. As tools_open(). */
-int tools_encode(struct cli_tools *t, struct stoker *engine, const char *path);
+/* The library is searched by vectors too: of the model at path, beside that of the engine; those that fit into ram bytes are held in
+ * memory. As tools_open(). */
+int tools_encode(struct cli_tools *t, struct stoker *engine, const char *path, uint64_t ram);
 
 /* The tools of servers join the others, now that there is an engine, in a conversation that has these messages. As tools_open(). */
 int tools_join(struct cli_tools *t, struct stoker *engine, int unchecked, const struct json_t *messages);

@@ -63,7 +63,7 @@ static int encode(const struct library_command *c, struct library *l, const char
         return 0;
     if (library_check_model(c->embed) || library_open_model(c, &e))
         return -1;
-    if (encoder_join(&e, l, &err) == 0)
+    if (encoder_join(&e, l, 0, &err) == 0)
         warned(&err);
     err = (struct error){0}; /* of some sources the search says it */
     int has = library_vector(l, query, strlen(query), v, NULL, NULL, &err);

@@ -179,12 +179,16 @@ static int encode_query(void *self, const char *text, size_t n, float *x, int (*
     return encoder_vectors(self, &query, 1, x, &is_none, &wait, err) ? -1 : !is_none;
 }
 
-int encoder_join(struct encoder *e, struct library *l, struct error *err)
+int encoder_join(struct encoder *e, struct library *l, uint64_t ram, struct error *err)
 {
     int n = 0;
     for (int i = 0; i < l->n; i++) {
         struct source_vectors v;
-        n += source_vectors_of(l->list[i], e->model, (int)e->about.n_out, &v, err) == 1;
+        if (source_vectors_of(l->list[i], e->model, (int)e->about.n_out, &v, err) != 1)
+            continue;
+        n++;
+        if ((uint64_t)v.about.bytes <= ram && source_vectors_hold(l->list[i], &v, err) == 0)
+            ram -= (uint64_t)v.about.bytes;
     }
     l->encoder = (struct library_encoder){(int)e->about.n_out, e->model, n ? encode_query : NULL, e};
     if (n == 0 && err->code == ERR_NONE)

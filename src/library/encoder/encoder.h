@@ -31,8 +31,8 @@ int encoder_vectors(struct encoder *e, const struct stoker_string *text, int n, 
                     const struct encoder_wait *wait, struct error *err);
 
 /* Queries of the library get vectors of this model from now on, if any of its sources has some. Returns how many have; of what has none, or
- * others, *err is a sentence. e outlives l. */
-int encoder_join(struct encoder *e, struct library *l, struct error *err);
+ * others, *err is a sentence. Those of sources that fit into ram bytes, one after the other, are held in memory. e outlives l. */
+int encoder_join(struct encoder *e, struct library *l, uint64_t ram, struct error *err);
 
 /* ---- vectors of a source (embed.c) ---- */
 

@@ -163,6 +163,8 @@ void segment_close(struct segment *s)
 {
     if (s->fd >= 0)
         close(s->fd);
+    free(s->held);
+    s->held = NULL;
     s->fd = -1;
 }
 
@@ -225,6 +227,28 @@ static int64_t scan_piece(struct scanning *c, const uint8_t *piece, size_t n)
     }
 }
 
+/* 0, or -1 with *err: nobody waits any more. */
+static int check_stop(const struct scanning *c, struct error *err)
+{
+    return c->o && c->o->stopped && c->o->stopped(c->o->stopped_arg)
+               ? error_set(err, ERR_CANCELLED, "%s: nobody waits for it any more (its vectors)", c->s->source)
+               : 0;
+}
+
+/* Blocks in memory were looked at when they came there. */
+static int scan_held(const struct scanning *c, struct error *err)
+{
+    const struct segment *s = c->s;
+    const uint8_t *at = s->held, *end = at + (s->about.bytes - SEGMENT_HEAD);
+    while (at < end) {
+        if (check_stop(c, err))
+            return -1;
+        score_block(c, at);
+        at += block_bytes(s, ((const struct segment_block *)(const void *)at)->n);
+    }
+    return 0;
+}
+
 static int scan(struct scanning *c, uint8_t *piece, struct error *err)
 {
     const struct segment *s = c->s;
@@ -232,8 +256,8 @@ static int scan(struct scanning *c, uint8_t *piece, struct error *err)
     while (c->at < end) {
         const uint64_t from = c->at, n = end - from < SEGMENT_PIECE ? end - from : SEGMENT_PIECE;
         const char *why;
-        if (c->o && c->o->stopped && c->o->stopped(c->o->stopped_arg))
-            return error_set(err, ERR_CANCELLED, "%s: nobody waits for it any more (its vectors)", s->source);
+        if (check_stop(c, err))
+            return -1;
         if (file_read_at(s->fd, piece, n, from, &why))
             return error_set(err, ERR_IO, "%s: its vectors cannot be read at byte %" PRIu64 ": %s", s->source, from,
                              why);
@@ -259,11 +283,31 @@ int segment_scan(const struct segment *s, const float *x, const struct segment_s
     int8_t query[SEGMENT_WIDTH_MOST];
     struct scanning c = {.s = s, .o = o, .k = kernels_for(o->tier), .query = query, .at = SEGMENT_HEAD, .last = -1};
     c.scale = (double)segment_quantise(query, x, s->about.width);
-    return scan_with(&c, err);
+    return s->held ? scan_held(&c, err) : scan_with(&c, err);
 }
 
 int segment_check(const struct segment *s, struct error *err)
 {
     struct scanning c = {.s = s, .at = SEGMENT_HEAD, .last = -1};
     return scan_with(&c, err);
+}
+
+int segment_hold(struct segment *s, struct error *err)
+{
+    const size_t n = (size_t)s->about.bytes - SEGMENT_HEAD;
+    struct scanning c = {.s = s, .at = SEGMENT_HEAD, .last = -1};
+    const char *why;
+    if (n == 0)
+        return 0;
+    if (!(s->held = aligned_alloc(64, n)))
+        return error_set(err, ERR_MEMORY, "%s: no memory to hold its vectors", s->source);
+    int failed = file_read_at(s->fd, s->held, n, SEGMENT_HEAD, &why)
+                     ? error_set(err, ERR_IO, "%s: its vectors cannot be read: %s", s->source, why)
+                 : scan_piece(&c, s->held, n) != (int64_t)n ? damaged(s, c.at, err)
+                                                            : 0;
+    if (failed) {
+        free(s->held);
+        s->held = NULL;
+    }
+    return failed;
 }

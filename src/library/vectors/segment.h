@@ -37,6 +37,7 @@ struct segment {
     const char *source; /* of the sentences; the caller's */
     int fd;
     size_t stride; /* bytes of a row */
+    uint8_t *held; /* all that counts behind the head, whole; NULL: scans read it */
 };
 
 /* A file without rows; about->bytes is set. One of that name is replaced. */
@@ -46,6 +47,9 @@ int segment_create(const char *path, const char *source, struct segment_about *a
 int segment_open(struct segment *s, const char *path, const char *source, const struct segment_about *about, int writes,
                  struct error *err);
 void segment_close(struct segment *s);
+
+/* From now on scans read memory, about.bytes of it. -1: *err, and they read the file. */
+int segment_hold(struct segment *s, struct error *err);
 
 /* n rows, at most SEGMENT_ROWS, of these chunks, which ascend and are above all before. x [n][width], finite. On the drive when it
  * returns; s->about.bytes has grown. */
@@ -59,7 +63,7 @@ struct segment_scan {
     void *arg;
 };
 
-/* All rows for the vector x [width]. Every block is held against its sum. -1: *err; rows before the damage were given out. */
+/* All rows for the vector x [width]. Every block that is read is held against its sum. -1: *err; rows before the damage were given out. */
 int segment_scan(const struct segment *s, const float *x, const struct segment_scan *o, struct error *err);
 
 /* The same without a vector: is all of it whole? */
