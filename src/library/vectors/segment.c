@@ -249,20 +249,27 @@ static int scan_held(const struct scanning *c, struct error *err)
     return 0;
 }
 
+/* As many whole blocks as SEGMENT_PIECE has, or one: then no block is read twice where all are full. */
+static size_t piece_bytes(const struct segment *s)
+{
+    const size_t block = block_bytes(s, SEGMENT_ROWS);
+    return block > SEGMENT_PIECE ? block : SEGMENT_PIECE / block * block;
+}
+
 static int scan(struct scanning *c, uint8_t *piece, struct error *err)
 {
     const struct segment *s = c->s;
-    const uint64_t end = (uint64_t)s->about.bytes;
+    const uint64_t end = (uint64_t)s->about.bytes, most = piece_bytes(s);
+    posix_fadvise(s->fd, SEGMENT_HEAD, SEGMENT_AHEAD, POSIX_FADV_WILLNEED);
     while (c->at < end) {
-        const uint64_t from = c->at, n = end - from < SEGMENT_PIECE ? end - from : SEGMENT_PIECE;
+        const uint64_t from = c->at, n = end - from < most ? end - from : most;
         const char *why;
         if (check_stop(c, err))
             return -1;
+        posix_fadvise(s->fd, (off_t)(from + SEGMENT_AHEAD), (off_t)n, POSIX_FADV_WILLNEED);
         if (file_read_at(s->fd, piece, n, from, &why))
             return error_set(err, ERR_IO, "%s: its vectors cannot be read at byte %" PRIu64 ": %s", s->source, from,
                              why);
-        if (from + n < end) /* what comes next is read while this is computed */
-            posix_fadvise(s->fd, (off_t)(from + n), SEGMENT_PIECE, POSIX_FADV_WILLNEED);
         if (scan_piece(c, piece, (size_t)n) <= 0)
             return damaged(s, c->at, err);
     }
@@ -271,7 +278,7 @@ static int scan(struct scanning *c, uint8_t *piece, struct error *err)
 
 static int scan_with(struct scanning *c, struct error *err)
 {
-    uint8_t *piece = aligned_alloc(64, SEGMENT_PIECE);
+    uint8_t *piece = aligned_alloc(64, piece_bytes(c->s));
     int failed = piece ? scan(c, piece, err)
                        : error_set(err, ERR_MEMORY, "%s: no memory to read vectors", c->s->source);
     free(piece);
