@@ -4,6 +4,7 @@
  * and on every other machine. With --bench [tile | few | dot | attention [TYPE]]: rates and the roofs
  * that they are measured against. */
 #include "kernels_bench.h"
+#include "kernels_codes.h"
 #include "kernels_products.h"
 #include "kernels_vectors.h"
 
@@ -13,6 +14,7 @@ int main(int argc, char **argv)
         return bench(argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "");
     check_products();
     check_vectors();
+    check_codes();
     for (int t = 0; t < TIER_COUNT; t++) {
         if (t > (int)cpu_best_tier()) {
             printf("%-7s not on this CPU\n", cpu_tier_name((enum cpu_tier)t));

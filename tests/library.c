@@ -1,4 +1,4 @@
-/* links: library base
+/* links: library kernel format base
  *
  * The library against recorded results (library.md 10, 11).
  *
@@ -6,6 +6,7 @@
 #include "library_mended.h"
 #include "library_search.h"
 #include "library_text.h"
+#include "library_vectors.h"
 
 int main(int argc, char **argv)
 {
@@ -18,6 +19,7 @@ int main(int argc, char **argv)
     else
         mended_html();
     search_tests(dir);
+    vector_tests(dir);
     printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
     return failed != 0;
 }

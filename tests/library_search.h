@@ -28,6 +28,12 @@ static inline void put_document(struct source *s, const char *path, const char *
            err.text);
 }
 
+static inline int search_text(const struct corpus *c, const char *text, size_t n, int limit, struct search_result *r,
+                              struct error *err)
+{
+    return search(c->list, c->n, &(struct search_query){.text = text, .n_text = n, .limit = limit}, r, err);
+}
+
 /* Documents, every second one in another source where n is 2. */
 static inline void corpus_make(struct corpus *c, const json_t *docs, int n)
 {
@@ -75,8 +81,7 @@ static inline void compare_hits(const struct corpus *c, const char *query, const
 {
     struct search_result r;
     struct error err = {0};
-    expect(search(c->list, c->n, query, strlen(query), 10, &r, &err) == 0 && err.code == ERR_NONE, "%s: %s", query,
-           err.text);
+    expect(search_text(c, query, strlen(query), 10, &r, &err) == 0 && err.code == ERR_NONE, "%s: %s", query, err.text);
     expect((size_t)r.n == json_array_size(wanted), "%s: %d results, not %zu", query, r.n, json_array_size(wanted));
     for (int i = 0; i < r.n && (size_t)i < json_array_size(wanted); i++) {
         const struct search_hit *h = &r.hit[i];
@@ -139,8 +144,8 @@ static inline void split_test(const json_t *docs, const json_t *queries)
         struct search_result a, b;
         struct error err = {0};
         const char *text = json_string_value(json_object_get(query, "text"));
-        search(one.list, 1, text, strlen(text), 20, &a, &err);
-        search(two.list, 2, text, strlen(text), 20, &b, &err);
+        search_text(&one, text, strlen(text), 20, &a, &err);
+        search_text(&two, text, strlen(text), 20, &b, &err);
         expect(a.n == b.n && err.code == ERR_NONE, "%s: %d and %d results", text, a.n, b.n);
         for (int k = 0; k < a.n && k < b.n; k++)
             expect(fabs(a.hit[k].score - b.hit[k].score) < 1e-9, "%s: result %d", text, k);
@@ -203,24 +208,24 @@ static inline void hostile_queries(const json_t *docs)
     struct error err = {0};
     corpus_make(&c, docs, 2);
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
-        expect(search(c.list, 2, queries[i], strlen(queries[i]), 10, &r, &err) == 0 && err.code == ERR_NONE, "%s: %s",
+        expect(search_text(&c, queries[i], strlen(queries[i]), 10, &r, &err) == 0 && err.code == ERR_NONE, "%s: %s",
                queries[i], err.text);
         search_free(&r);
     }
     size_t n = 0;
     for (int i = 0; i < 10000; i++)
         n += (size_t)snprintf(many + n, sizeof many - n, "w%d OR \" ", i);
-    expect(search(c.list, 2, many, n, 10, &r, &err) == 0 && err.code == ERR_NONE && r.n_dropped > 0, "10,000 words: %s",
+    expect(search_text(&c, many, n, 10, &r, &err) == 0 && err.code == ERR_NONE && r.n_dropped > 0, "10,000 words: %s",
            err.text);
     search_free(&r);
     for (n = 0; n + 3 < sizeof many; n += 3)
         memcpy(many + n, "\xE7\x81\xAF", 3);
-    expect(search(c.list, 2, many, n, 10, &r, &err) == 0 && err.code == ERR_NONE, "a long phrase: %s", err.text);
+    expect(search_text(&c, many, n, 10, &r, &err) == 0 && err.code == ERR_NONE, "a long phrase: %s", err.text);
     search_free(&r);
     struct source *s = c.list[0];
     expect(source_transaction(s, &err) == 0 && source_remove(s, "0", &err) == 0 && source_commit(s, &err) == 0, "%s",
            err.text);
-    search(c.list, 1, "barley bread arvendal", 21, 100, &r, &err);
+    search(c.list, 1, &(struct search_query){.text = "barley bread arvendal", .n_text = 21, .limit = 100}, &r, &err);
     for (int i = 0; i < r.n; i++)
         expect(c.of_doc[0][r.hit[i].chunk] != 0, "a document that was removed is found");
     expect(err.code == ERR_NONE && s->source.n_article == 99 && s->source.n_chunk == 99, "%s", err.text);

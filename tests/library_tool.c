@@ -1,14 +1,17 @@
-/* links: library base
+/* links: library kernel format base
  *
  * What tests/cli/library.sh and tests/library_memory.sh need besides the program.
  *
  *     library_tool zim FILE N [DATE]     an archive of N articles, the same for the same N and DATE; neighbours are in clusters far apart
  *     library_tool add FILE DIR WINDOW [STOP]   adds it, WINDOW articles in order at a time, and stops at the commit after STOP of them
- *     library_tool dump FILE.db          all that a source holds, its index word by word, as text
- *     library_tool text FILE.db          bytes of its text */
+ *     library_tool dump FILE.db          all that a source holds, its index word by word, its vectors, as text
+ *     library_tool text FILE.db          bytes of its text
+ *     library_tool scan FILE N WIDTH     scans of N vectors by one thread: read, the first time from the drive, and held in memory */
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "library/add/add.h"
-#include "library/source.h"
+#include "library/source_vectors.h"
 #include "library/zim/md5.h"
 
 #include <inttypes.h>
@@ -197,6 +200,38 @@ static void print_rows(sqlite3 *db, const char *sql)
     sqlite3_finalize(q);
 }
 
+static void print_row(void *arg, int64_t chunk, double score)
+{
+    (void)arg;
+    printf("|%" PRId64 "|%a\n", chunk, score);
+}
+
+/* The rows of its segment, each by its product with one vector. */
+static void print_vectors(const char *path)
+{
+    struct source s;
+    struct source_vectors v;
+    struct segment segment;
+    struct error err = {0};
+    const struct segment_scan o = {.tier = TIER_SCALAR, .take = print_row};
+    static float x[SEGMENT_WIDTH_MOST];
+    for (int i = 0; i < SEGMENT_WIDTH_MOST; i++)
+        x[i] = (float)(i * 37 % 101 - 50);
+    if (source_open(&s, path, "dumped", 0, &err)) {
+        printf("FAILED: %s\n", err.text);
+        return;
+    }
+    if (source_vectors_read(&s, &v, &err) == 0 && v.about.bytes) {
+        printf("vectors: width %d, bytes %" PRId64 ", rows %" PRId64 ", last %" PRId64 ", lead %d, %s\n", v.about.width,
+               v.about.bytes, v.n_row, v.last, v.is_lead, v.model);
+        if (source_vectors_open(&s, &v, 0, &segment, &err) == 0 && segment_scan(&segment, x, &o, &err) == 0)
+            segment_close(&segment);
+    }
+    if (err.code != ERR_NONE)
+        printf("FAILED: %s\n", err.text);
+    source_close(&s);
+}
+
 static int dump(const char *path, int all)
 {
     sqlite3 *db = NULL;
@@ -215,6 +250,7 @@ static int dump(const char *path, int all)
     print_rows(db, "SELECT hex(block) FROM fts_data WHERE id = 1");
     print_rows(db, "SELECT * FROM temp.v ORDER BY term, doc, col, offset");
     sqlite3_close(db);
+    print_vectors(path);
     return 0;
 }
 
@@ -233,8 +269,70 @@ static int add(const char *path, const char *dir, int window, int stop)
     return err.code != ERR_NONE;
 }
 
+/* ---- scans ----------------------------------------------------------------------------------------- */
+
+static void keep_best(void *arg, int64_t chunk, double score)
+{
+    double *best = arg;
+    (void)chunk;
+    *best = score > *best ? score : *best;
+}
+
+static void time_scan(const struct segment *s, const char *what, const float *x)
+{
+    double best = 0, from = clock_seconds();
+    struct error err = {0};
+    const struct segment_scan o = {.tier = TIER_COUNT - 1, .take = keep_best, .arg = &best};
+    int failed = segment_scan(s, x, &o, &err);
+    double seconds = clock_seconds() - from;
+    printf("%-28s %7.1f ms, %5.2f GB/s, best %.9g%s\n", what, 1e3 * seconds, (double)s->about.bytes * 1e-9 / seconds,
+           best, failed ? err.text : "");
+}
+
+static int fill_segment(struct segment *s, int n, float *x, struct error *err)
+{
+    int64_t chunk[SEGMENT_ROWS];
+    uint32_t r = 1;
+    for (int done = 0; done < n; done += SEGMENT_ROWS) {
+        int rows = n - done < SEGMENT_ROWS ? n - done : SEGMENT_ROWS;
+        for (int i = 0; i < rows * s->about.width; i++)
+            x[i] = (float)(int32_t)(r = r * 1664525 + 1013904223);
+        for (int i = 0; i < rows; i++)
+            chunk[i] = done + i + 1;
+        if (segment_append(s, chunk, x, rows, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int time_scans(const char *path, int n, int width)
+{
+    struct segment_about about = {.id = 1, .model = 1, .width = width};
+    struct segment s = {.fd = -1};
+    struct error err = {0};
+    float *x = malloc(SEGMENT_ROWS * (size_t)width * sizeof *x);
+    if (!x || segment_create(path, "scanned", &about, &err) || segment_open(&s, path, "scanned", &about, 1, &err) ||
+        fill_segment(&s, n, x, &err)) {
+        fprintf(stderr, "%s\n", x ? err.text : "no memory");
+        return 1;
+    }
+    file_drop_cache(s.fd, 0, (uint64_t)s.about.bytes);
+    time_scan(&s, "read from the drive", x);
+    for (int i = 0; i < 3; i++)
+        time_scan(&s, "read from the page cache", x);
+    if (segment_hold(&s, &err))
+        fprintf(stderr, "%s\n", err.text);
+    for (int i = 0; i < 3; i++)
+        time_scan(&s, "held in memory", x);
+    segment_close(&s);
+    free(x);
+    return err.code != ERR_NONE;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 5 && strcmp(argv[1], "scan") == 0)
+        return time_scans(argv[2], atoi(argv[3]), atoi(argv[4]));
     if (argc >= 4 && strcmp(argv[1], "zim") == 0)
         return make_zim(argv[2], (uint32_t)atoi(argv[3]), argc > 4 ? argv[4] : "2026-01-01");
     if (argc >= 5 && strcmp(argv[1], "add") == 0)

@@ -636,7 +636,7 @@ mutate drafts-published "$(drafts known qwen3moe)" src/engine/step/verify.c 's|^
 mutate drafts-not-compared "$(drafts alone qwen3moe)" src/engine/step/verify.c 's|history\[j->n_history - 1\] == draft|n_history > 0 \&\& draft >= 0|'
 mutate drafts-by-old-masks "$(drafts forced qwen3moe)" src/engine/step/masks.c 's|^    if (!j->constraint_state)$|    if (1)|'
 mutate drafts-learn-of-right-ones "$(drafts priced qwen3moe)" src/engine/step/verify.c 's/left |= b->dead\[i\] == ROW_LEFT;/left |= b->dead[i];/'
-mutate drafts-on-credit "unit/engine/price" src/engine/draft/price.c 's/ || p->credit < -debt \* p->plain//'
+mutate drafts-on-credit "unit/engine/price" src/engine/draft/price.c 's/ \&\& p->credit < -debt \* p->plain/ \&\& 0/'
 mutate drafts-by-one-size "unit/engine/price" src/engine/draft/price.c 's/all = all ? tried(p, all) : 0;/(void)tried;/'
 mutate drafts-without-experts "unit/engine/price" src/engine/draft/price.c 's|double experts = p->experts \* grown(p->fresh, decoding, n);|double experts = 0 * grown(p->fresh, decoding, n);|'
 mutate drafts-cold-for-ever "unit/engine/price" src/engine/draft/price.c 's|by_plain = 1.0 / 16|by_plain = 0|'
@@ -747,6 +747,19 @@ mutate importance-of-predictions unit/quant/weigh src/quant/weigh.c 's|j->first_
 mutate importance-of-zeros unit/quant/weigh src/quant/importance.c 's/e->is_empty = !has_sums || !has_rows;/e->is_empty = !has_rows;/'
 mutate gain-that-is-not-restored gain src/quant/encode.c 's/if (how->gain \&\& table\[how->type\].gain)/if (how->gain \&\& 0)/'
 mutate ties-away-from-zero "encode --bytes" src/quant/encoders.h '/static inline int round_to/,/^}/s|rintf(|roundf(|'
+
+# vectors of the library: chunks that have left, other models, damage, ranks, codes, numbers that are given again
+mutate vectors-of-what-has-left library src/library/by_vector.c 's| \&\& !vector_gaps_has(&t->gaps, chunk)||'
+mutate vectors-of-any-model library src/library/source_vectors.c 's#v->about.model == model \&\& ##'
+mutate vectors-that-nobody-checks library src/library/vectors/segment.c 's#if (b->sum != sum_of(#if (0 \&\& b->sum != sum_of(#'
+mutate vectors-of-a-source-twice library src/library/by_vector.c 's#one.n = 0;#one = one;#'
+mutate ranks-from-nought library src/library/best.c 's|share(i + 1)|share(i)|g'
+mutate codes-away-from-even library src/library/vectors/segment.c 's|nearbyintf(|roundf(|'
+mutate numbers-of-chunks-again library src/library/source.c 's#coalesce((SELECT last_chunk FROM vector), 0)#0#'
+mutate chunks-seen-twice library src/library/source_vectors.c 's|v->last = last;|v->last = last - 1;|'
+mutate chats-by-words-alone cli/hybrid src/toolbox/library_tools.c 's|has ? &v : NULL|has ? NULL : NULL|'
+mutate vectors-of-before cli/hybrid src/library/by_vector.c 's# || segment->about.bytes != has->about.bytes##'
+mutate codes-without-their-offset kernels src/kernel/avx512/codes.c 's|less = 128 \* sum_of|less = 127 * sum_of|'
 
 [ $skipped -eq 0 ] || echo "$skipped skipped"
 [ "$dry" ] || echo "$red red, $green green"

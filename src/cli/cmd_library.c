@@ -9,9 +9,11 @@ static const char usage[] =
     "stoker library ACTION ... [flags]: knowledge on disk. Archives (.zim) and files (.html, .htm, .xhtml, .md, .txt, "
     ".pdf) "
     "become sources, which\n"
-    "are searched by words and read; no network, no model.\n\n"
+    "are searched by words and read; no network. With an embedding model passages are found by their meaning too.\n\n"
     "  stoker library add wikipedia_en_medicine.zim ~/notes     archives, files, folders; again: what has changed\n"
     "  stoker library search how to clean water --limit 5       the best passages of all sources\n"
+    "  stoker library add ~/notes --embed MODEL.gguf            and vectors of its passages\n"
+    "  stoker library search clean water --embed MODEL.gguf     by words and by vectors\n"
     "  stoker library open NAME:ARTICLE:CHUNK                   a passage, by the id that search shows\n"
     "  stoker library open NAME/PATH#ANCHOR                     an article, or its section\n"
     "  stoker library list                                      the sources, what they hold\n"
@@ -46,7 +48,12 @@ static int run(struct library_command *c, char *folder)
         }
         c->dir = folder;
     }
-    if (c->memory && c->memory < FLOOR) {
+    if (c->vectors && !c->embed) {
+        fprintf(stderr, "stoker library: --vectors %s needs the model that makes them: --embed MODEL.gguf\n",
+                c->vectors);
+        return 2;
+    }
+    if (c->memory && c->memory < FLOOR && strcmp(c->action, "add") == 0) {
         fprintf(stderr, "stoker library: --memory %s is less than the 256 MiB that any archive can be added with\n",
                 show_bytes(c->memory));
         return 2;
@@ -75,8 +82,12 @@ int cmd_library(int argc, char **argv)
          "of add: what the source is called (default: by the archive, the file)"},
         {"--verify", NULL, FLAG_SWITCH, &c.verify, 0, 0, NULL,
          "of add: refuse an archive whose checksum is wrong; reads all of it"},
+        {"--embed", NULL, FLAG_TEXT, &c.embed, 0, 0, "MODEL",
+         "of add: vectors of passages, by this embedding model; of search: by them too, of the same model"},
+        {"--vectors", NULL, FLAG_WORD, &c.vectors, 0, 0, "all|lead",
+         "of add: of all passages, or of each article's first (default: all of less than 100,000)"},
         {"--memory", NULL, FLAG_BYTES, &c.memory, 1, 0, "BYTES",
-         "of add: what it may take (256 MiB are enough for any archive)"},
+         "of add: what it may take (256 MiB are enough for any archive); with --embed: what the model may take"},
         {"--limit", NULL, FLAG_INT, &c.limit, 1, 100, "N", "of search: results (10)"},
         {"--source", NULL, FLAG_TEXTS, &c.sources, 0, 0, "NAME",
          "of search: in this source alone; may be given several times"},

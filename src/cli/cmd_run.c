@@ -66,6 +66,7 @@ struct run {
     struct prompt_text text; /* of one answer; NULL: a chat */
     int lines, sessions, no_profile;
     int logprobs; /* -1: none */
+    uint64_t library_ram;
     struct answer_form form;
     struct sampling_flags sampling;
     struct steer_flags steer;
@@ -95,6 +96,10 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
          .heading = "Tools, and answers of a form"},
         {"--library", NULL, FLAG_TEXTS, &r->library, 0, 0, "NAME",
          "let the model search this source of the library, and cite it; all: every one; DIR/: of this folder"},
+        {"--embed", NULL, FLAG_TEXT, &r->options.embed, 0, 0, "FILE.gguf",
+         "search the library by vectors of this embedding model too"},
+        {"--library-ram", NULL, FLAG_BYTES, &r->library_ram, 0, 0, "BYTES",
+         "of such vectors that stay in memory; others are read for each search (default 0)"},
         {"--mcp", NULL, FLAG_TEXT, &r->mcp, 0, 0, "FILE",
          "let the model call the tools of the MCP servers of this file; asks before it runs one that \"allow\" lacks"},
         {"--tool-format", NULL, FLAG_TEXT, &r->options.tool_format, 0, 0, "NAME",
@@ -145,6 +150,14 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
         fprintf(stderr, "stoker run: --lines reads turns from stdin; leave out -p and -f\n");
         return 2;
     }
+    if (r->options.embed && r->library.n == 0) {
+        fprintf(stderr, "stoker run: --embed is for searches of the library: name its sources by --library\n");
+        return 2;
+    }
+    if (r->library_ram && !r->options.embed) {
+        fprintf(stderr, "stoker run: --library-ram is for vectors of the library: name their model by --embed\n");
+        return 2;
+    }
     if (r->logprobs >= 0 && !c->json) {
         fprintf(stderr, "stoker run: --logprobs are shown with --json\n");
         return 2;
@@ -171,7 +184,7 @@ static int prepare(struct run *r, struct chat *c)
         status = prompt_read(&r->text, r->prompt, &r->file);
     if (status == 0)
         status = tools_open(&c->tools, r->tools, &r->library, r->mcp);
-    r->options.library = tools_memory(&c->tools);
+    r->options.library = tools_memory(&c->tools, r->options.embed) + r->library_ram;
     if (status == 0)
         status = steer_flags_plan("run", &r->steer, r->model, &r->options);
     if (status == 0 && !r->no_profile)
@@ -223,6 +236,8 @@ static int run_model(struct run *r, struct chat *c)
         return status;
     if (steer_flags_open("run", &r->steer, c->engine, &err))
         return report(&err);
+    if (r->options.embed && (status = tools_encode(&c->tools, c->engine, r->options.embed, r->library_ram)) != 0)
+        return status;
     if ((status = tools_join(&c->tools, c->engine, c->reply.unchecked, c->message)) != 0)
         return status;
     c->request.steer = r->steer.list;

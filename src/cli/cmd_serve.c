@@ -148,6 +148,10 @@ static int take_words(struct server_options *o, struct raw_flags *w)
     if (w->library.n && (status = library_flags_read("serve", &w->library, &o->library_dir, &w->source)))
         return status;
     o->library = front_texts(&w->source);
+    if (o->library_ram && (!o->library_dir || !o->engine.embed)) {
+        fprintf(stderr, "stoker serve: --library-ram is for vectors of the library: --library and --embed name them\n");
+        return 2;
+    }
     if (w->mcp && (status = open_mcp(o, w->mcp)) != 0)
         return status;
     o->engine.library = server_library_bytes(o);
@@ -206,6 +210,8 @@ int cmd_serve(int argc, char **argv)
          "end calls and JSON before the limit (default on)"},
         {"--library", NULL, FLAG_TEXTS, &w.library, 0, 0, "NAME",
          "chats that ask for it (\"library\": true) may search this source; all: every one; DIR/: of this folder"},
+        {"--library-ram", NULL, FLAG_BYTES, &o.library_ram, 0, 0, "BYTES",
+         "with --embed: of the library's vectors that stay in memory; others are read for each search (default 0)"},
         {"--mcp", NULL, FLAG_TEXT, &w.mcp, 0, 0, "FILE",
          "chats that ask for it (\"mcp\": true) may call the tools of these MCP servers that \"allow\" names"},
         {"--roofs", NULL, FLAG_ON_OFF, &w.roofs, 0, 0, "on|off",

@@ -224,6 +224,9 @@ struct kernels {
     void (*round_fp8)(float *x, int n); /* through e4m3, in place, FP8_BLOCK values with a scale of their own */
     /* A step of Adam: values w with moments m and v by the gradient g; root corrects v's beginning, step m's and has the rate. */
     void (*adam)(float *w, float *m, float *v, const float *g, float step, float root, int n);
+
+    /* out[r] = the sum of row[r * n + i] * x[i], an exact integer: n is a multiple of 64 and at most 2^16, x within -127..127. */
+    void (*dot_codes)(int32_t *out, const int8_t *row, int n_row, const int8_t *x, int n);
 };
 /* beta 0.9 and 0.999, epsilon; moments below ADAM_LEAST are 0, since products of such numbers cost a hundred times as much */
 #define ADAM_M     0.9f

@@ -20,18 +20,19 @@ static void fill_avxvnni(struct kernels *k)
 }
 #endif
 
-static fill_fn *const fills[TIER_COUNT][10] = {
+static fill_fn *const fills[TIER_COUNT][12] = {
     [TIER_SCALAR] = {fill_dot_scalar, fill_float_scalar, fill_vec_scalar, fill_attn_scalar, fill_recur_scalar,
-                     fill_cache_scalar},
+                     fill_cache_scalar, fill_codes_scalar},
 #if defined(__x86_64__)
     [TIER_AVX2] = {fill_quantise_avx2, fill_tile_avx2, fill_dot_avx2, fill_float_avx2, fill_vec_avx2, fill_attn_avx2,
-                   fill_recur_avx2},
+                   fill_recur_avx2, fill_codes_avx2},
     [TIER_AVXVNNI] = {fill_avxvnni},
     [TIER_AVX512] = {fill_quantise_avx512, fill_tile_avx512, fill_dot_avx512, fill_dot_k_avx512,
-                     fill_dot_codebook_avx512, fill_float_avx512, fill_vec_avx512, fill_attn_avx512, fill_recur_avx512},
+                     fill_dot_codebook_avx512, fill_float_avx512, fill_vec_avx512, fill_attn_avx512, fill_recur_avx512,
+                     fill_codes_avx512},
 #elif defined(__aarch64__)
     [TIER_NEON] = {fill_quantise_neon, fill_tile_neon, fill_dot_neon, fill_float_neon, fill_vec_neon, fill_attn_neon,
-                   fill_recur_neon},
+                   fill_recur_neon, fill_codes_neon},
     [TIER_I8MM] = {fill_tile_i8mm},
 #endif
 };

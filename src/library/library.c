@@ -2,12 +2,15 @@
 #include "library/library.h"
 
 #include "base/error.h"
+#include "library/source_vectors.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,7 +49,40 @@ int library_remove(const char *dir, const char *name, struct error *err)
         return error_set(err, ERR_INPUT, "the library in %s has no source %s", dir, name);
     library_unlink(hidden);
     library_unlink(path);
+    source_vectors_unlink(path);
     return access(path, F_OK) == 0 ? error_set(err, ERR_IO, "%s: %s", path, strerror(EACCES)) : 0;
+}
+
+int library_lock(const char *dir, const char *name, struct error *err)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/.%.120s.lock", dir, name);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    close(fd);
+    return error_set(err, ERR_BUSY, "another stoker library add is at work on %s", name);
+}
+
+int library_vector(const struct library *l, const char *text, size_t n, struct search_vector *v,
+                   int (*stopped)(void *arg), void *arg, struct error *err)
+{
+    const struct library_encoder *e = &l->encoder;
+    *v = (struct search_vector){.x = NULL};
+    if (!e->encode || n == 0)
+        return 0;
+    float *x = malloc((size_t)e->width * sizeof *x);
+    *v = (struct search_vector){x, e->width, e->model, TIER_COUNT - 1};
+    return (x ? e->encode(e->self, text, n, x, stopped, arg, err)
+              : error_set(err, ERR_MEMORY, "no memory for the vector of a query")) == 1;
+}
+
+void library_vector_free(struct search_vector *v)
+{
+    free((float *)(uintptr_t)v->x);
+    v->x = NULL;
 }
 
 static int is_source(const struct dirent *d)
@@ -83,6 +119,7 @@ void library_open(struct library *l, const char *dir, const char *const *names, 
 {
     struct dirent **found = NULL;
     l->n = l->is_taken = 0;
+    l->encoder.encode = NULL;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->left, NULL);
     snprintf(l->dir, sizeof l->dir, "%s", dir);

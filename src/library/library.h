@@ -8,6 +8,16 @@
 #include <limits.h>
 #include <pthread.h>
 
+/* Who makes vectors of queries: a model's, by whoever has one (library/encoder). x [width]. 1: x is set; 0: the text has no vector; -1:
+ * *err, ERR_CANCELLED once stopped(arg), which is asked meanwhile, is 1. Any thread. */
+struct library_encoder {
+    int width;
+    uint64_t model; /* its hash */
+    int (*encode)(void *self, const char *text, size_t n, float *x, int (*stopped)(void *arg), void *arg,
+                  struct error *err);
+    void *self;
+};
+
 /* Its sources are one thread's at a time: between library_enter() and library_leave(), where several have it. */
 struct library {
     char dir[PATH_MAX - 256];
@@ -15,7 +25,8 @@ struct library {
     int n;
     pthread_mutex_t lock;
     pthread_cond_t left;
-    int is_taken; /* under lock */
+    int is_taken;                   /* under lock */
+    struct library_encoder encoder; /* encode NULL: there is none */
 };
 
 /* Opens all sources, or those of names [n_name], in the order of their names. One that cannot be opened, or is not there, is left out and
@@ -30,6 +41,15 @@ void library_close(struct library *l); /* a zeroed one too */
  * which is asked while it waits and while it works, is 1. stopped NULL: never. -1: it was, and the sources are not the caller's. */
 int library_enter(struct library *l, int (*stopped)(void *arg), void *arg);
 void library_leave(struct library *l);
+
+/* The vector of a query, by l->encoder: library_vector_free() in any case. 1: *v has it. 0: it is searched by words alone: there is no
+ * encoder, or no vector; then *err may say why. Not between library_enter() and library_leave(): a model takes its time. */
+int library_vector(const struct library *l, const char *text, size_t n, struct search_vector *v,
+                   int (*stopped)(void *arg), void *arg, struct error *err);
+void library_vector_free(struct search_vector *v);
+
+/* The source is one writer's as long as the descriptor is open: that of a file beside it. -1: it is another one's, or *err. */
+int library_lock(const char *dir, const char *name, struct error *err);
 
 /* NAME of DIR into out; hidden: the one that is made anew. */
 void library_path(char out[PATH_MAX], const char *dir, const char *name, int hidden);

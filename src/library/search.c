@@ -2,6 +2,8 @@
 #include "library/search.h"
 
 #include "base/error.h"
+#include "library/best.h"
+#include "library/by_vector.h"
 #include "library/words.h"
 
 #include <math.h>
@@ -177,60 +179,7 @@ static void weigh(struct frequencies *f)
         }
 }
 
-/* ---- the best rows ---------------------------------------- */
-
-struct row {
-    double score;
-    int source;
-    int64_t chunk, article;
-};
-
-struct best {
-    struct row *row; /* a heap: the worst on top */
-    int n, most;
-    struct source *const *list;
-};
-
-/* 1: a comes before b. */
-static int is_before(const struct best *b, const struct row *x, const struct row *y)
-{
-    if (x->score != y->score)
-        return x->score > y->score;
-    int order = strcmp(b->list[x->source]->name, b->list[y->source]->name);
-    return order ? order < 0 : x->chunk < y->chunk;
-}
-
-static void sift_down(struct best *b, int i)
-{
-    for (int child; (child = 2 * i + 1) < b->n; i = child) {
-        if (child + 1 < b->n && is_before(b, &b->row[child], &b->row[child + 1]))
-            child++;
-        if (!is_before(b, &b->row[i], &b->row[child]))
-            return;
-        struct row t = b->row[i];
-        b->row[i] = b->row[child];
-        b->row[child] = t;
-    }
-}
-
-static void offer(struct best *b, struct row r)
-{
-    if (b->n == b->most) {
-        if (!is_before(b, &r, &b->row[0]))
-            return;
-        b->row[0] = r;
-        sift_down(b, 0);
-        return;
-    }
-    int i = b->n++;
-    b->row[i] = r;
-    while (i > 0 && is_before(b, &b->row[(i - 1) / 2], &b->row[i])) {
-        struct row t = b->row[i];
-        b->row[i] = b->row[(i - 1) / 2];
-        b->row[(i - 1) / 2] = t;
-        i = (i - 1) / 2;
-    }
-}
+/* ---- rows ---------------------------------------- */
 
 static int score_in(struct best *b, int source, const char *match, struct error *err)
 {
@@ -241,7 +190,7 @@ static int score_in(struct best *b, int source, const char *match, struct error 
         return -1;
     sqlite3_bind_text(q, 1, match, -1, SQLITE_STATIC);
     while ((code = sqlite3_step(q)) == SQLITE_ROW)
-        offer(b, (struct row){sqlite3_column_double(q, 1), source, sqlite3_column_int64(q, 0), 0});
+        best_offer(b, (struct best_row){sqlite3_column_double(q, 1), source, sqlite3_column_int64(q, 0)});
     if (code != SQLITE_DONE)
         source_error(s, "searching", err);
     sqlite3_finalize(q);
@@ -294,18 +243,9 @@ static void free_hit(struct search_hit *h)
 }
 
 /* The rows from best to worst, at most SEARCH_AN_ARTICLE of a path. */
-static void take(struct best *b, int limit, struct search_result *r, struct error *err)
+static void take(const struct best *b, int limit, struct search_result *r, struct error *err)
 {
-    int n = b->n;
-    for (; b->n > 1; b->n--) { /* the worst goes behind the heap: what is left is in order */
-        struct row t = b->row[0];
-        b->row[0] = b->row[b->n - 1];
-        b->row[b->n - 1] = t;
-        b->n--;
-        sift_down(b, 0);
-        b->n++;
-    }
-    for (int i = 0; i < n && r->n < limit; i++) {
+    for (int i = 0; i < b->n && r->n < limit; i++) {
         struct search_hit *h = &r->hit[r->n];
         int of_article = 0;
         *h = (struct search_hit){.source = b->row[i].source, .chunk = b->row[i].chunk, .score = b->row[i].score};
@@ -342,16 +282,16 @@ static int count_all(struct source *const *list, int n, unsigned char *is_broken
     return is_exact;
 }
 
-static int search_words(struct source *const *list, int n, struct frequencies *f, int limit, struct search_result *r,
-                        struct error *err)
+/* What any of the words is in, into b, sorted; r gets the query as FTS5 has it. */
+static int score_all(struct source *const *list, int n, struct frequencies *f, struct best *b, struct search_result *r,
+                     struct error *err)
 {
     unsigned char is_broken[SEARCH_SOURCES] = {0};
-    struct best b = {.most = 10 * limit > 100 ? 10 * limit : 100, .list = list};
     for (int i = 0; i < n; i++)
         is_broken[i] = add_functions(list[i], f, err) != 0;
     words_match(f->words, f->use, &r->match);
     buffer_put(&r->match, "", 1);
-    if (r->match.failed || !(b.row = malloc((size_t)b.most * sizeof *b.row)))
+    if (r->match.failed)
         return error_set(err, ERR_MEMORY, "no memory to search");
     int is_exact = count_all(list, n, is_broken, f, r->match.text, SEARCH_ROWS, err), n_dropped = drop_common(f);
     r->n_dropped += n_dropped;
@@ -365,32 +305,54 @@ static int search_words(struct source *const *list, int n, struct frequencies *f
     weigh(f);
     for (int i = 0; i < n; i++)
         if (!is_broken[i])
-            score_in(&b, i, r->match.text, err);
-    take(&b, limit, r, err);
-    free(b.row);
+            score_in(b, i, r->match.text, err);
+    best_sort(b);
     return 0;
 }
 
-int search(struct source *const *list, int n, const char *query, size_t n_query, int limit, struct search_result *r,
-           struct error *err)
+static int by_words(struct source *const *list, int n, const struct search_query *q, struct best *b,
+                    struct search_result *r, struct error *err)
 {
     struct words *words = malloc(sizeof *words);
     struct frequencies *f = calloc(1, sizeof *f);
     int failed = 0;
-    *r = (struct search_result){.n = 0};
     if (!words || !f) {
         failed = error_set(err, ERR_MEMORY, "no memory to search");
     } else {
-        words_of(words, query, n_query);
+        words_of(words, q->text, q->n_text);
         f->words = words;
         memset(f->use, 1, sizeof f->use);
         r->n_dropped = words->n_left_out;
         if (words->n)
-            failed = search_words(list, n, f, limit < 1 ? 1 : limit > SEARCH_LIMIT ? SEARCH_LIMIT : limit, r, err);
+            failed = score_all(list, n, f, b, r, err);
     }
     free(words);
     free(f);
     return failed;
+}
+
+int search(struct source *const *list, int n, const struct search_query *q, struct search_result *r, struct error *err)
+{
+    const int limit = q->limit < 1 ? 1 : q->limit > SEARCH_LIMIT ? SEARCH_LIMIT : q->limit;
+    const int fused = 5 * limit > SEARCH_FUSED ? 5 * limit : SEARCH_FUSED;
+    struct best words = {.n = 0}, near = {.n = 0}, both = {.n = 0};
+    *r = (struct search_result){.n = 0};
+    int failed = q->vector && best_begin(&near, list, fused, err);
+    if (!failed && q->vector)
+        r->n_by_vector = by_vector(list, n, q->vector, &near, err);
+    if (!failed)
+        failed = r->n_by_vector < 0 || best_begin(&words, list, r->n_by_vector ? fused : 2 * fused, err) ||
+                 by_words(list, n, q, &words, r, err);
+    if (!failed && r->n_by_vector && !(failed = best_begin(&both, list, 2 * fused, err))) {
+        best_sort(&near);
+        best_fuse(&words, &near, &both);
+    }
+    if (!failed)
+        take(r->n_by_vector ? &both : &words, limit, r, err);
+    best_free(&words);
+    best_free(&near);
+    best_free(&both);
+    return failed ? -1 : 0;
 }
 
 void search_free(struct search_result *r)

@@ -1,8 +1,9 @@
-/* Searching sources by words (library.md 11): BM25 with numbers of rows, lengths and words summed over all of them, so a text scores the
- * same whatever source it is in. */
+/* Searching sources (library.md 11): by words, BM25 with numbers of rows, lengths and words summed over all of them, so a text scores the
+ * same whatever source it is in; and where there is a vector of the query and sources have vectors, by these too, the two lists as one. */
 #ifndef LIBRARY_SEARCH_H
 #define LIBRARY_SEARCH_H
 
+#include "base/cpu.h"
 #include "library/source.h"
 
 struct json_t;
@@ -11,7 +12,25 @@ enum {
     SEARCH_SOURCES = 64,
     SEARCH_LIMIT = 100,
     SEARCH_AN_ARTICLE = 3, /* results of one */
+    SEARCH_FUSED = 50,     /* of each list that become one, at least */
     SEARCH_ROWS = 200000   /* that all words together may be in: beyond that the commonest words do not count */
+};
+
+struct search_vector {
+    const float *x; /* [width], finite */
+    int width;
+    uint64_t model;     /* the hash of the model that made it */
+    enum cpu_tier tier; /* of the kernels, at most */
+};
+
+/* What searching by vectors takes besides: a piece of a segment, rows of each list, chunks that have left. */
+enum { SEARCH_VECTOR_MEMORY = 6 << 20 };
+
+struct search_query {
+    const char *text; /* [n_text] */
+    size_t n_text;
+    int limit;                          /* results */
+    const struct search_vector *vector; /* NULL: by words alone */
 };
 
 struct search_hit {
@@ -24,14 +43,14 @@ struct search_hit {
 struct search_result {
     struct search_hit hit[SEARCH_LIMIT];
     int n;
-    int n_dropped; /* words that did not count */
+    int n_dropped;   /* words that did not count */
+    int n_by_vector; /* sources that were searched by their vectors too; 0: scores are BM25's, else those of the fusion */
     struct buffer match;
 };
 
-/* The best `limit` of the n sources in list; search_free() in any case. A source that cannot be read is named in *err, and the others
- * answer: then 0 is returned too. */
-int search(struct source *const *list, int n, const char *query, size_t n_query, int limit, struct search_result *r,
-           struct error *err);
+/* The best of the n sources in list; search_free() in any case. A source that cannot be read, or whose vectors are of another model, is
+ * named in *err, and what is left answers: then 0 is returned too. */
+int search(struct source *const *list, int n, const struct search_query *q, struct search_result *r, struct error *err);
 void search_free(struct search_result *r);
 
 /* ---- what was found, for clients: the same from the command line and from a server (results.c) ---- */

@@ -2,6 +2,7 @@
 #include "library/source.h"
 
 #include "base/error.h"
+#include "library/vectors/segment.h"
 #include "library/words.h"
 
 #include <inttypes.h>
@@ -25,6 +26,17 @@ static const char schema[] =
     "CREATE TABLE chunk(id INTEGER PRIMARY KEY, article INTEGER, ordinal INTEGER, anchor TEXT, heading TEXT, start "
     "INTEGER, length INTEGER);"
     "CREATE VIRTUAL TABLE fts USING fts5(title, text, content='', tokenize='porter unicode61 remove_diacritics 2');";
+
+/* Databases that were written before there were vectors have these two as soon as somebody writes them again. */
+static const char vector_schema[] =
+    "CREATE TABLE IF NOT EXISTS vector(one INTEGER PRIMARY KEY CHECK(one = 1), segment INTEGER, model INTEGER, width "
+    "INTEGER, bytes INTEGER, n_row INTEGER, last_chunk INTEGER, is_lead INTEGER, name TEXT);"
+    "CREATE TABLE IF NOT EXISTS vector_gap(first INTEGER PRIMARY KEY, n INTEGER);";
+
+/* The numbers that come next: a chunk that had a vector leaves its number free for ever (source_vectors.h). */
+static const char next_article[] = "SELECT coalesce(max(id), 0) + 1 FROM article";
+static const char next_chunk[] =
+    "SELECT 1 + max(coalesce((SELECT max(id) FROM chunk), 0), coalesce((SELECT last_chunk FROM vector), 0))";
 
 struct source_writer {
     sqlite3_stmt *article, *chunk, *fts, *forget;
@@ -67,6 +79,8 @@ void source_stop(struct source *s, int (*stopped)(void *arg), void *arg)
 {
     enum { INSTRUCTIONS = 4000 }; /* of SQLite's machine between two questions: below a millisecond */
     sqlite3_progress_handler(s->db, INSTRUCTIONS, stopped, arg);
+    s->stopped = stopped;
+    s->stopped_arg = arg;
 }
 
 sqlite3_stmt *source_prepare(struct source *s, const char *sql, struct error *err)
@@ -162,8 +176,8 @@ static int prepare_writer(struct source *s, struct error *err)
     w->forget = source_prepare(s, "INSERT INTO fts(fts, rowid, title, text) VALUES('delete', ?, ?, ?)", err);
     if (!w->article || !w->chunk || !w->fts || !w->forget)
         return -1;
-    w->next_article = number_of(s, "SELECT coalesce(max(id), 0) + 1 FROM article");
-    w->next_chunk = number_of(s, "SELECT coalesce(max(id), 0) + 1 FROM chunk");
+    w->next_article = number_of(s, next_article);
+    w->next_chunk = number_of(s, next_chunk);
     return 0;
 }
 
@@ -207,7 +221,8 @@ int source_open(struct source *s, const char *path, const char *name, int create
         sqlite3_busy_timeout(s->db, 5000);
         failed = run(s, create ? "PRAGMA cache_size = -6144; PRAGMA synchronous = NORMAL" : "PRAGMA query_only = 1",
                      err) ||
-                 check_format(s, create, err) || read_source(s, err) || (create && prepare_writer(s, err));
+                 check_format(s, create, err) || (create && run(s, vector_schema, err)) || read_source(s, err) ||
+                 (create && prepare_writer(s, err));
     }
     if (failed)
         source_close(s);
@@ -233,8 +248,12 @@ void source_close(struct source *s)
         free(w);
     }
     sqlite3_close(s->db);
+    if (s->held)
+        segment_close(s->held);
+    free(s->held);
     s->db = NULL;
     s->writer = NULL;
+    s->held = NULL;
 }
 
 int source_transaction(struct source *s, struct error *err) { return run(s, "BEGIN IMMEDIATE", err); }
@@ -251,8 +270,8 @@ void source_rollback(struct source *s)
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     read_source(s, &ignored);
     if (s->writer) {
-        s->writer->next_article = number_of(s, "SELECT coalesce(max(id), 0) + 1 FROM article");
-        s->writer->next_chunk = number_of(s, "SELECT coalesce(max(id), 0) + 1 FROM chunk");
+        s->writer->next_article = number_of(s, next_article);
+        s->writer->next_chunk = number_of(s, next_chunk);
     }
 }
 
@@ -402,12 +421,14 @@ static int forget_article(struct source *s, int64_t article, struct error *err)
     if (!failed && code != SQLITE_DONE)
         failed = source_error(s, "reading", err);
     sqlite3_finalize(q);
-    char sql[320];
+    char sql[512];
     snprintf(sql, sizeof sql,
-             "DELETE FROM chunk WHERE id >= (SELECT first FROM article WHERE id = %" PRId64
+             "INSERT INTO vector_gap SELECT first, chunks FROM article WHERE id = %" PRId64
+             " AND chunks > 0 AND first <= (SELECT last_chunk FROM vector);"
+             " DELETE FROM chunk WHERE id >= (SELECT first FROM article WHERE id = %" PRId64
              ") AND id < (SELECT first + chunks FROM"
              " article WHERE id = %" PRId64 "); DELETE FROM article WHERE id = %" PRId64,
-             article, article, article);
+             article, article, article, article);
     return failed ? -1 : run(s, sql, err);
 }
 

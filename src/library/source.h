@@ -3,6 +3,7 @@
  *   source   one row: what it is, and how far `add` has come
  *   article  path, title, where it came from; the text of its chunks, compressed; a long document has several rows of one path
  *   chunk    its section, and where its text is in the article's
+ *   vector   which file has the vectors of chunks, and how far (source_vectors.h)
  *   fts      FTS5 without content: heading path, text, as words_spaced() gives them
  *
  * Writers commit whole batches, each the same as of a run that nobody disturbed, so a killed one goes on as if nothing had happened. */
@@ -38,6 +39,9 @@ struct source {
     int64_t n_text;                /* bytes of chunks that were put into it since it was opened */
     struct frequencies *searching; /* search.c: of the search that runs */
     int has_functions;
+    int (*stopped)(void *arg); /* of source_stop() */
+    void *stopped_arg;
+    struct segment *held; /* its vectors, in memory (source_vectors.h); NULL: scans read them */
 };
 
 struct source_article {

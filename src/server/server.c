@@ -12,6 +12,7 @@
 #include "server/server.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "library/encoder/encoder.h"
 #include "library/pages/pages.h"
 #include "mcp/mcp.h"
 #include "server/dialect/dialect.h"
@@ -44,6 +45,7 @@ enum { CLOSE_SECONDS = 10 };
 struct running {
     struct server server;
     struct http_app http;
+    struct encoder encoder; /* of the library's queries */
     struct server_stopper *stopper;
     int wake; /* an eventfd: the opener has ended */
     pthread_t opener;
@@ -132,7 +134,9 @@ uint64_t server_bytes(const struct server_options *o)
 
 uint64_t server_library_bytes(const struct server_options *o)
 {
-    return (o->library_dir ? LIBRARY_TOOLS_MEMORY + PAGES_MEMORY : 0) + (o->mcp ? mcp_bytes(o->mcp) : 0);
+    return (o->library_dir ? LIBRARY_TOOLS_MEMORY + PAGES_MEMORY : 0) +
+           (o->library_dir && o->engine.embed ? SEARCH_VECTOR_MEMORY + o->library_ram : 0) +
+           (o->mcp ? mcp_bytes(o->mcp) : 0);
 }
 
 /* ---- what the HTTP front asks ---------------------------------------------------------------------------------------------- */
@@ -179,6 +183,7 @@ static void release(struct running *r)
     if (r->server.library)
         library_close(r->server.library);
     free(r->server.library);
+    encoder_end(&r->encoder);
     if (r->server.engine) {
         struct reqmem_account last = {.of = &r->server.memory}; /* of what requests left with the engine */
         reqmem_enter(&last, 0);
@@ -314,6 +319,25 @@ static int open_vectors(struct server *s, struct stoker_error *err)
     return r.status ? fail(err, STOKER_ERR_INPUT, "vectors of the command line: %s", r.text) : 0;
 }
 
+/* Searches get vectors of the model beside this one, where the library has some of it; else they are of words. */
+static void join_library(struct running *r)
+{
+    struct server *s = &r->server;
+    struct error words = {0};
+    if (!s->library || !s->opt.engine.embed)
+        return;
+    if (encoder_begin(&r->encoder, stoker_encoder(s->engine, STOKER_EMBED), s->opt.engine.embed, &words) == 0 &&
+        library_enter(s->library, NULL, NULL) == 0) {
+        int n = encoder_join(&r->encoder, s->library, s->opt.library_ram, &words);
+        library_leave(s->library);
+        if (n)
+            log_line(LOG_INFO, "the library: %d of %d sources are searched by vectors of %s too", n, s->library->n,
+                     r->encoder.name);
+    }
+    if (words.code != ERR_NONE)
+        log_line(LOG_WARN, "%s", words.text);
+}
+
 static int open_engine(struct server *s, struct stoker_error *err)
 {
     if (stoker_open(&s->engine, s->opt.model, &s->opt.engine, err))
@@ -322,6 +346,7 @@ static int open_engine(struct server *s, struct stoker_error *err)
     stoker_plan_of(s->engine, &s->plan);
     s->opt.sampling = stoker_sampling_of(s->engine);
     s->opt.set_sampling(s->opt.set_sampling_arg, &s->opt.sampling);
+    join_library((struct running *)s);
     return open_vectors(s, err);
 }
 

@@ -233,7 +233,8 @@ static int choose(const struct library_talk *t, const json_t *name, struct sourc
     return n;
 }
 
-static enum toolbox_end search_library(struct library_talk *t, const json_t *o, size_t space, struct buffer *out)
+static enum toolbox_end search_library(struct library_talk *t, const json_t *o, const struct search_vector *vector,
+                                       size_t space, struct buffer *out)
 {
     static const char broken[] = "error: search_library takes {\"query\": words, \"limit\": 1 to 8, \"source\": name}";
     const json_t *query = json_object_get(o, "query"), *limit = json_object_get(o, "limit"),
@@ -246,16 +247,19 @@ static enum toolbox_end search_library(struct library_talk *t, const json_t *o, 
     if (n == 0)
         return say(out, "error: there is no source of that name", "");
     json_int_t most = limit ? json_integer_value(limit) : t->limit;
+    const struct search_query q = {.text = json_string_value(query),
+                                   .n_text = json_string_length(query),
+                                   .limit = most < 1                    ? 1
+                                            : most > LIBRARY_LIMIT_MOST ? LIBRARY_LIMIT_MOST
+                                                                        : (int)most,
+                                   .vector = vector};
     struct search_result *r = calloc(1, sizeof *r);
-    int failed = !r || search(list, n, json_string_value(query), json_string_length(query),
-                              most < 1                    ? 1
-                              : most > LIBRARY_LIMIT_MOST ? LIBRARY_LIMIT_MOST
-                                                          : (int)most,
-                              r, &err);
+    int failed = !r || search(list, n, &q, r, &err);
     if (failed) {
         say(out, "error: ", r ? err.text : "no memory to search");
     } else {
-        t->warning = err;
+        if (err.code != ERR_NONE)
+            t->warning = err;
         put_hits(t, list, r, space, out);
         if (r->n == 0)
             say(out, "nothing was found", r->n_dropped ? "; fewer words may find more" : "");
@@ -369,6 +373,31 @@ static enum toolbox_end open_article(struct library_talk *t, const json_t *o, si
 
 /* ---- the provider --------------------------------------------------------------------------------------------- */
 
+/* With the sources ours. vector NULL: words alone. */
+static enum toolbox_end call_with(struct library_talk *t, const struct toolbox_call *c, const json_t *o,
+                                  const struct search_vector *vector, struct buffer *out)
+{
+    if (library_enter(t->library, c->stopped, c->stopped_arg))
+        return TOOLBOX_NONE;
+    enum toolbox_end end = strcmp(c->name, search_name) == 0 ? search_library(t, o, vector, c->space, out)
+                                                             : open_article(t, o, c->space, out);
+    library_leave(t->library);
+    return end;
+}
+
+/* A query that gets no vector is one of words, with a warning. */
+static enum toolbox_end call_object(struct library_talk *t, const struct toolbox_call *c, const json_t *o,
+                                    struct buffer *out)
+{
+    struct search_vector v = {.x = NULL};
+    const json_t *query = strcmp(c->name, search_name) == 0 ? json_object_get(o, "query") : NULL;
+    int has = json_is_string(query) && library_vector(t->library, json_string_value(query), json_string_length(query),
+                                                      &v, c->stopped, c->stopped_arg, &t->warning);
+    enum toolbox_end end = t->warning.code == ERR_CANCELLED ? TOOLBOX_NONE : call_with(t, c, o, has ? &v : NULL, out);
+    library_vector_free(&v);
+    return end;
+}
+
 static enum toolbox_end call(void *self, const struct toolbox_call *c, struct buffer *out)
 {
     struct library_talk *t = self;
@@ -376,15 +405,11 @@ static enum toolbox_end call(void *self, const struct toolbox_call *c, struct bu
     t->warning = (struct error){0};
     t->n_found = 0;
     json_t *o = json_load_reserved(c->arguments, c->n, 0, &why);
-    enum toolbox_end end = TOOLBOX_NONE;
-    if (!json_is_dict(o)) {
-        end = say(out, "error: ",
-                  !o && json_error_code(&why) == json_error_out_of_memory ? "there is no memory for the arguments"
-                                                                          : "the arguments are no JSON object");
-    } else if (library_enter(t->library, c->stopped, c->stopped_arg) == 0) {
-        end = (strcmp(c->name, search_name) == 0 ? search_library : open_article)(t, o, c->space, out);
-        library_leave(t->library);
-    }
+    enum toolbox_end end = json_is_dict(o) ? call_object(t, c, o, out)
+                                           : say(out, "error: ",
+                                                 !o && json_error_code(&why) == json_error_out_of_memory
+                                                     ? "there is no memory for the arguments"
+                                                     : "the arguments are no JSON object");
     json_decref(o);
     return end;
 }

@@ -162,21 +162,22 @@ appears() { # waits for a file
         sleep 0.01
     done
 }
-killed() { # killed WHAT SIGNAL SOURCE NAME TIMES: soon after it began to write, then later and later, until it comes to its end
-    kills=0 state=143
-    for i in $(seq "$5"); do
-        "$stoker" library add "$3" --library "$dir/torn" >"$dir/out" 2>"$dir/err" &
-        appears "$dir/torn/.$4.lock"
+killed() { # killed WHAT SIGNAL SOURCE NAME TIMES [FLAG...]: soon after it began to write, then later and later, until it comes to its end
+    kills=0 state=143 what=$1 signal=$2 source=$3 name=$4 times=$5
+    shift 5
+    for i in $(seq "$times"); do
+        "$stoker" library add "$source" --library "$dir/torn" "$@" >"$dir/out" 2>"$dir/err" &
+        appears "$dir/torn/.$name.lock"
         sleep 0.$(printf %03d $((i * 13 - 12)))
-        kill -"$2" $! 2>/dev/null && kills=$((kills + 1))
+        kill -"$signal" $! 2>/dev/null && kills=$((kills + 1))
         wait $! 2>/dev/null
         state=$?
         [ $state -ne 0 ] || break
     done
-    run library add "$3" --library "$dir/torn"
-    [ $status -eq 0 ] && [ $kills -gt 0 ] && pass || fail "$1" "status $status, $kills kills"
-    "$tool" dump "$dir/torn/$4.db" >"$dir/is"
-    cmp -s "$dir/wanted" "$dir/is" && pass || fail "$1" "another dump than undisturbed"
+    run library add "$source" --library "$dir/torn" "$@"
+    [ $status -eq 0 ] && [ $kills -gt 0 ] && pass || fail "$what" "status $status, $kills kills"
+    "$tool" dump "$dir/torn/$name.db" >"$dir/is"
+    cmp -s "$dir/wanted" "$dir/is" && pass || fail "$what" "another dump than undisturbed"
 }
 killed "kill -9" KILL "$dir/g.zim" generated 25
 rm -r "$dir/torn"
@@ -275,5 +276,66 @@ grep -q "^generated: 5000 articles" "$dir/first" && pass || fail "the first writ
 run library add "$dir/g.zim" --library "$dir/full"
 : >"$dir/err"
 is "with space again" 0 "^generated: 5000 articles, 20000 chunks; " ""
+
+# Vectors: of what is new, by one model; with words they find what words alone do not.
+mean=$data/embeddings/bert-mean.gguf cls=$data/embeddings/bert-cls.gguf
+run library add "$dir/notes" --library "$dir/v" --embed "$mean"
+is "vectors" 0 "^notes: vectors of 2 of 2 passages by bert-mean\.gguf, 2 new$" ""
+run library add "$dir/notes" --library "$dir/v" --embed "$mean"
+is "vectors again" 0 "^notes: vectors of 2 of 2 passages by bert-mean\.gguf, 0 new$" ""
+run library search copper --library "$dir/v"
+[ "$(grep -c '^ *notes:' "$dir/out")" = 1 ] && pass || fail "words alone" "find another number of passages"
+run library search copper --library "$dir/v" --embed "$mean"
+is "words and vectors" 0 "^   notes:[0-9]*:[0-9]*  0\.0325$" ""
+[ "$(grep -c '^ *notes:' "$dir/out")" = 2 ] && pass || fail "words and vectors" "do not find both passages"
+run library search '???' --library "$dir/v" --embed "$mean" --json
+is "vectors alone" 0 '^\{"results":\[\{"rank":1,"score":0\.01639' ""
+run library search copper --library "$dir/v" --embed "$cls"
+is "a query by another model" 0 "^The kettle is copper" "^stoker: notes: its vectors are of another model, bert-mean\.gguf, so it is searched by words alone; "
+run library search copper --library "$lib" --embed "$mean"
+is "a library without vectors" 0 "^The kettle is copper" "^stoker: none of the library's sources has vectors, so they are searched by words alone; stoker library add with --embed makes them$"
+run library list --library "$dir/v"
+is "list with vectors" 0 "; 2 vectors by bert-mean\.gguf, 8\.1 KiB$" ""
+run library list --library "$dir/v" --json
+is "list --json with vectors" 0 '"ready":true,"vectors":2,"vector_model":"bert-mean\.gguf","vector_bytes":8320\}' ""
+printf 'Rain is water that falls.\n' >"$dir/notes/rain.txt"
+printf '# Kettle\n\nThe kettle is tin.\n' >"$dir/notes/kettle$md"
+run library add "$dir/notes" --library "$dir/v" --embed "$mean" --json
+is "vectors of what has changed" 0 '^\{"event":"embedded","source":"notes","done":3,"total":3,"new":2,"without":0\}$' ""
+run library search '???' --library "$dir/v" --embed "$mean"
+[ "$(grep -c '^ *notes:' "$dir/out")" = 3 ] && ! grep -q copper "$dir/out" && pass || fail "what has changed" "is not found by its vectors"
+segment=$(echo "$dir/v/notes.vec/"*)
+printf x | dd of="$segment" bs=1 seek=9000 conv=notrunc status=none
+run library check --library "$dir/v"
+is "check damaged vectors" 1 "^notes  notes: its vectors are damaged at byte [0-9]*; stoker library add with --embed makes them anew$" ""
+run library search tin --library "$dir/v" --embed "$mean"
+is "search beside damaged vectors" 0 "^The kettle is tin" "^stoker: notes: its vectors are damaged at byte "
+run library add "$dir/notes" --library "$dir/v" --embed "$mean"
+is "damaged vectors anew" 0 "passages by bert-mean\.gguf, 3 new$" "^stoker: notes: its vectors are damaged at byte "
+run library check --library "$dir/v"
+is "check vectors" 0 "^notes  whole$" ""
+run library add "$dir/notes" --library "$dir/v" --embed "$cls" --vectors lead
+is "vectors of another model" 0 "passages by bert-cls\.gguf, 3 new$" "^stoker: notes: its vectors were of another model, bert-mean\.gguf; all are made anew$"
+[ "$(ls "$dir/v/notes.vec" | wc -l)" = 1 ] && [ ! -e "$segment" ] && pass || fail "vectors of another model" "the old ones are still there"
+run library remove notes --library "$dir/v"
+[ ! -e "$dir/v/notes.vec" ] && pass || fail "remove" "leaves vectors"
+run library add "$dir/notes" --library "$dir/v" --embed "$data/embeddings/bert-rank.gguf"
+is "a model that ranks" 1 "" "bert-rank\.gguf: it makes no vectors of texts: use an embedding model$"
+run library add "$dir/notes" --library "$dir/v" --vectors all
+is "--vectors alone" 2 "" "^stoker library: --vectors all needs the model that makes them: --embed MODEL\.gguf$"
+[ ! -e "$dir/v/notes.db" ] && pass || fail "a model that ranks" "something was added all the same"
+
+# Vectors, killed: the rows of a run that nobody disturbed.
+"$tool" zim "$dir/v.zim" 700
+run library add "$dir/v.zim" --library "$dir/whole_v" --embed "$mean" --vectors lead
+is "first passages" 0 "^generated: vectors of 700 of 700 passages by bert-mean\.gguf, 700 new$" ""
+run library add "$dir/v.zim" --library "$dir/whole_v" --embed "$mean" --vectors all
+is "all passages" 0 "^generated: vectors of 2800 of 2800 passages by bert-mean\.gguf, 2800 new$" "^stoker: generated: its vectors were of the first passages of articles; all are made anew$"
+"$tool" dump "$dir/whole_v/generated.db" >"$dir/wanted"
+[ "$(sed '1,/^vectors: /d' "$dir/wanted" | wc -l)" = 2800 ] && pass || fail "the dump" "has not all vectors"
+rm -rf "$dir/torn"
+killed "vectors, killed" KILL "$dir/v.zim" generated 25 --embed "$mean"
+rm -rf "$dir/torn"
+killed "vectors, stopped" TERM "$dir/v.zim" generated 15 --embed "$mean"
 
 done_testing

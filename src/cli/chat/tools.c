@@ -298,15 +298,28 @@ void tools_free(struct cli_tools *t)
     servers_close(&t->servers);
     library_talk_end(&t->talk);
     library_close(&t->library);
+    encoder_end(&t->encoder);
     json_decref(t->list);
     json_decref(t->declared);
     free(t->json);
     *t = (struct cli_tools){.quiet = t->quiet};
 }
 
-uint64_t tools_memory(const struct cli_tools *t)
+uint64_t tools_memory(const struct cli_tools *t, const char *embed)
 {
-    return servers_memory(&t->servers) + (t->talk.library ? LIBRARY_TOOLS_MEMORY : 0);
+    return servers_memory(&t->servers) + (t->talk.library ? LIBRARY_TOOLS_MEMORY : 0) +
+           (embed ? SEARCH_VECTOR_MEMORY : 0);
+}
+
+int tools_encode(struct cli_tools *t, struct stoker *engine, const char *path, uint64_t ram)
+{
+    struct error err = {0};
+    int failed = encoder_begin(&t->encoder, stoker_encoder(engine, STOKER_EMBED), path, &err);
+    if (!failed)
+        encoder_join(&t->encoder, &t->library, ram, &err);
+    if (err.code != ERR_NONE)
+        fprintf(stderr, "stoker: %s\n", err.text);
+    return failed ? 1 : 0;
 }
 
 void tools_follow(struct cli_tools *t, const json_t *messages)

@@ -22,6 +22,8 @@ static void on_interrupt(int s)
     signal(s, SIG_DFL); /* the second one ends it at once: what is committed stays */
 }
 
+int library_is_interrupted(void) { return is_interrupted; }
+
 struct telling {
     const struct library_command *c;
     const char *source;
@@ -110,30 +112,52 @@ static void tell_end(const struct library_command *c, const struct add_report *r
     printf("%s\n", r->is_stopped ? "; stopped: the same command goes on" : "");
 }
 
+/* Text and index of one. Its name is kept in *name. */
+static int add_one(const struct library_command *c, const char *source, char name[128])
+{
+    struct telling t = {.c = c, .source = source};
+    struct add_options o = {.dir = c->dir, .name = c->name, .verify = c->verify, .tick = tick, .arg = &t};
+    static struct add_report r;
+    struct error err = {0};
+    int failed = library_add(source, &o, &r, &err);
+    if (t.has_begun)
+        progress_end(&t.shown);
+    snprintf(name, 128, "%s", failed ? "" : r.name);
+    if (failed)
+        fprintf(stderr, "stoker: %s\n", err.text);
+    else
+        tell_end(c, &r);
+    return failed != 0;
+}
+
+/* Vectors come last: the model is in memory only then. */
+static int embed_all(const struct library_command *c, char name[][128])
+{
+    struct encoder e = {.engine = NULL};
+    int status = library_open_model(c, &e);
+    for (int i = 0; e.engine && i < c->n_rest && !is_interrupted; i++)
+        if (*name[i])
+            status |= library_embed(c, &e, name[i]);
+    library_close_model(&e);
+    return status;
+}
+
 int library_cmd_add(const struct library_command *c)
 {
+    static char name[TEXTS_MOST][128];
     int status = 0;
     if (c->name && c->n_rest > 1) {
         fprintf(stderr, "stoker library add: --name is of one source, and there are %d\n", c->n_rest);
         return 2;
     }
+    if (c->embed && (status = library_check_model(c->embed)))
+        return status;
     signal(SIGINT, on_interrupt);
     signal(SIGTERM, on_interrupt);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a sentence */
-    for (int i = 0; i < c->n_rest && !is_interrupted; i++) {
-        struct telling t = {.c = c, .source = c->rest[i]};
-        struct add_options o = {.dir = c->dir, .name = c->name, .verify = c->verify, .tick = tick, .arg = &t};
-        static struct add_report r;
-        struct error err = {0};
-        int failed = library_add(c->rest[i], &o, &r, &err);
-        if (t.has_begun)
-            progress_end(&t.shown);
-        if (failed) {
-            fprintf(stderr, "stoker: %s\n", err.text);
-            status = 1;
-        } else {
-            tell_end(c, &r);
-        }
-    }
+    for (int i = 0; i < c->n_rest && !is_interrupted; i++)
+        status |= add_one(c, c->rest[i], name[i]);
+    if (c->embed && !is_interrupted)
+        status |= embed_all(c, name);
     return is_interrupted ? 130 : status;
 }

@@ -54,8 +54,27 @@ static int warned(const struct error *err)
     return err->code != ERR_NONE;
 }
 
+/* The vector of the query, where there is a model. -1: a sentence was printed. */
+static int encode(const struct library_command *c, struct library *l, const char *query, struct search_vector *v)
+{
+    struct encoder e;
+    struct error err = {0};
+    if (!c->embed)
+        return 0;
+    if (library_check_model(c->embed) || library_open_model(c, &e))
+        return -1;
+    if (encoder_join(&e, l, 0, &err) == 0)
+        warned(&err);
+    err = (struct error){0}; /* of some sources the search says it */
+    int has = library_vector(l, query, strlen(query), v, NULL, NULL, &err);
+    l->encoder.encode = NULL;
+    library_close_model(&e);
+    return warned(&err) ? -1 : has;
+}
+
 int library_cmd_search(const struct library_command *c)
 {
+    struct search_vector v = {.x = NULL};
     struct library l;
     struct error err = {0}, missing = {0};
     static struct search_result r;
@@ -64,7 +83,10 @@ int library_cmd_search(const struct library_command *c)
     library_open(&l, c->dir, c->sources.text, c->sources.n, &missing);
     if (l.n == 0 && missing.code == ERR_NONE)
         error_set(&missing, ERR_INPUT, "the library in %s has no sources; stoker library add makes one", c->dir);
-    int is_missing = warned(&missing), failed = !query || search(l.list, l.n, query, strlen(query), c->limit, &r, &err);
+    int is_missing = warned(&missing), has_vector = query && l.n ? encode(c, &l, query, &v) : 0;
+    const struct search_query q = {
+        .text = query, .n_text = query ? strlen(query) : 0, .limit = c->limit, .vector = has_vector == 1 ? &v : NULL};
+    int failed = !query || has_vector < 0 || search(l.list, l.n, &q, &r, &err);
     int is_broken = warned(&err);
     if (!failed && c->json) {
         json_t *list = json_array();
@@ -76,14 +98,15 @@ int library_cmd_search(const struct library_command *c)
             const struct search_hit *h = &r.hit[i];
             printf("%s%d. ", i ? "\n" : "", i + 1);
             print_heading(h->heading);
-            printf("\n   %s:%" PRId64 ":%" PRId64 "  %.2f\n%s\n", l.list[h->source]->name, h->article, h->chunk,
-                   h->score, h->text);
+            printf("\n   %s:%" PRId64 ":%" PRId64 "  %.*f\n%s\n", l.list[h->source]->name, h->article, h->chunk,
+                   r.n_by_vector ? 4 : 2, h->score, h->text);
         }
         if (r.n == 0)
             printf("nothing found\n");
     }
     int is_less = (is_missing || is_broken) && (l.n == 0 || c->sources.n); /* than was asked for */
     search_free(&r);
+    library_vector_free(&v);
     library_close(&l);
     free(query);
     return failed || is_less;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "library/library.h"
+#include "library/source_vectors.h"
 #include "library/zim/zim.h"
 
 #include <inttypes.h>
@@ -21,14 +22,29 @@ static uint64_t size_of(const struct library *l, const struct source *s)
     return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
-static json_t *json_source(const struct library *l, const struct source *s)
+static json_t *json_source(const struct library *l, const struct source *s, const struct source_vectors *v)
 {
     const struct source_about *o = &s->source;
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:b}", "name", s->name, "kind", o->kind,
-                     "path", library_text_json(o->path), "title", library_text_json(o->title), "date",
-                     library_text_json(o->date), "language", library_text_json(o->language), "license",
-                     library_text_json(o->license), "articles", (json_int_t)o->n_article, "chunks",
-                     (json_int_t)o->n_chunk, "bytes", (json_int_t)size_of(l, s), "ready", o->is_ready);
+    json_t *list = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:b}", "name", s->name, "kind",
+                             o->kind, "path", library_text_json(o->path), "title", library_text_json(o->title), "date",
+                             library_text_json(o->date), "language", library_text_json(o->language), "license",
+                             library_text_json(o->license), "articles", (json_int_t)o->n_article, "chunks",
+                             (json_int_t)o->n_chunk, "bytes", (json_int_t)size_of(l, s), "ready", o->is_ready);
+    if (v->about.bytes)
+        json_object_update_new(list,
+                               json_pack("{s:I, s:o, s:I}", "vectors", (json_int_t)v->n_row, "vector_model",
+                                         library_text_json(v->model), "vector_bytes", (json_int_t)v->about.bytes));
+    return list;
+}
+
+static void print_source(const struct library *l, const struct source *s, const struct source_vectors *v)
+{
+    const struct source_about *o = &s->source;
+    printf("%s  %s%s%s  %" PRId64 " articles, %" PRId64 " chunks, %s", s->name, o->title, *o->date ? ", " : "", o->date,
+           o->n_article, o->n_chunk, show_bytes(size_of(l, s)));
+    if (v->about.bytes)
+        printf("; %" PRId64 " vectors by %s, %s", v->n_row, v->model, show_bytes((uint64_t)v->about.bytes));
+    printf("%s\n   %s\n", o->is_ready ? "" : ", not complete: add it again", o->path);
 }
 
 static void print_json(json_t *o)
@@ -54,12 +70,14 @@ int library_cmd_list(const struct library_command *c)
         utf8_make_plain(s->language);
         utf8_make_plain(s->license);
         utf8_make_plain(s->path);
+        struct source_vectors v;
+        if (source_vectors_read(l.list[i], &v, &err) && err.code != ERR_NONE)
+            fprintf(stderr, "stoker: %s\n", err.text);
+        utf8_make_plain(v.model);
         if (c->json)
-            json_array_append_new(list, json_source(&l, l.list[i]));
+            json_array_append_new(list, json_source(&l, l.list[i], &v));
         else
-            printf("%s  %s%s%s  %" PRId64 " articles, %" PRId64 " chunks, %s%s\n   %s\n", l.list[i]->name, s->title,
-                   *s->date ? ", " : "", s->date, s->n_article, s->n_chunk, show_bytes(size_of(&l, l.list[i])),
-                   s->is_ready ? "" : ", not complete: add it again", s->path);
+            print_source(&l, l.list[i], &v);
     }
     if (c->json)
         print_json(json_incref(list));
@@ -83,7 +101,17 @@ int library_cmd_remove(const struct library_command *c)
     return status;
 }
 
-/* A sentence in *err: what is wrong with the database, or with the archive that it was made of. */
+static void check_vectors(struct source *s, struct error *err)
+{
+    struct source_vectors v;
+    struct segment segment;
+    if (source_vectors_read(s, &v, err) || !v.about.bytes || source_vectors_open(s, &v, 0, &segment, err))
+        return;
+    segment_check(&segment, err);
+    segment_close(&segment);
+}
+
+/* A sentence in *err: what is wrong with the database, its vectors, or with the archive that it was made of. */
 static void check(struct source *s, struct error *err)
 {
     sqlite3_stmt *q = source_prepare(s, "PRAGMA integrity_check(1)", err);
@@ -91,6 +119,8 @@ static void check(struct source *s, struct error *err)
         error_set(err, ERR_FORMAT, "%s: its database is damaged; stoker library remove %s, then add it again", s->name,
                   s->name);
     sqlite3_finalize(q);
+    if (err->code == ERR_NONE)
+        check_vectors(s, err);
     if (err->code == ERR_NONE && access(s->source.path, R_OK))
         error_set(err, ERR_INPUT, "%s: %s is not there; what was added of it is still found", s->name, s->source.path);
     struct zim *z;

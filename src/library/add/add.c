@@ -7,14 +7,13 @@
 #include "library/document/markdown.h"
 #include "library/document/pdf.h"
 #include "library/library.h"
+#include "library/source_vectors.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,20 +41,13 @@ int add_kind(const char *name)
     return 0;
 }
 
-/* One writer a source: a file beside it that is locked as long as the writer lives. */
 int add_begin(struct adding *a, const char *name, struct error *err)
 {
-    char path[PATH_MAX];
     library_name(a->r->name, sizeof a->r->name, name);
     if (!*a->r->name)
         return error_set(err, ERR_INPUT, "the source needs a name: --name N");
-    snprintf(path, sizeof path, "%s/.%s.lock", a->o->dir, a->r->name);
-    a->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (a->lock < 0)
-        return error_set(err, ERR_IO, "%s: %s", path, strerror(errno));
-    if (flock(a->lock, LOCK_EX | LOCK_NB))
-        return error_set(err, ERR_BUSY, "another stoker library add is at work on %s", a->r->name);
-    return 0;
+    a->lock = library_lock(a->o->dir, a->r->name, err);
+    return a->lock < 0 ? -1 : 0;
 }
 
 static void take_chunk(void *arg, const struct chunk *c)
@@ -127,6 +119,8 @@ int library_add(const char *source, const struct add_options *o, struct add_repo
         snprintf(path, sizeof path, "%s", sqlite3_db_filename(a.store.db, "main"));
         if (failed)
             source_rollback(&a.store);
+        else
+            source_vectors_sweep(&a.store);
         int is_empty = failed && !*a.store.source.kind; /* nothing of it was ever committed */
         r->n_article = a.store.source.n_article;
         r->n_chunk = a.store.source.n_chunk;

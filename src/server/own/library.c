@@ -82,7 +82,10 @@ void own_library_sources(struct http_exchange *x)
 
 /* ---- search ---------------------------------------------------------------------------------------------------- */
 
+enum search_mode { AUTO, TEXT, VECTOR, HYBRID };
+
 struct wanted {
+    int mode;
     const char *query;
     size_t n_query;
     int64_t limit;
@@ -129,16 +132,17 @@ static int read_sources(struct wanted *v, const struct library *l, const json_t 
 
 static int read_wanted(struct wanted *v, const struct library *l, const json_t *body, struct refusal *r)
 {
-    static const char *const modes[] = {"auto", "text", "vector", "hybrid"};
-    int mode = 0, has = json_get_text(body, NULL, "query", &v->query, &v->n_query, r);
+    static const char *const modes[] = {[AUTO] = "auto", [TEXT] = "text", [VECTOR] = "vector", [HYBRID] = "hybrid"};
+    int mode = AUTO, has = json_get_text(body, NULL, "query", &v->query, &v->n_query, r);
     v->limit = RESULTS;
     if (has == 0)
         return json_missing(r, NULL, "query");
     if (has < 0 || json_get_int(body, NULL, "limit", 1, SEARCH_LIMIT, &v->limit, r) < 0 ||
         json_get_word(body, NULL, "mode", modes, sizeof modes / sizeof *modes, &mode, r) < 0)
         return -1;
-    if (mode > 1)
+    if (mode > TEXT && !l->encoder.encode)
         return json_refuse(r, "unsupported", NULL, "mode", "must be auto or text: this library has no vectors");
+    v->mode = mode;
     return read_sources(v, l, body, r);
 }
 
@@ -158,9 +162,9 @@ static int put_results(struct out *o, const struct wanted *v, const struct searc
 }
 
 /* The JSON is written while the sources are ours, and sent when they are others' again. */
-static int search_into(struct out *o, struct http_exchange *x, const struct wanted *v, struct refusal *r)
+static int search_into(struct out *o, struct http_exchange *x, const struct wanted *v,
+                       const struct search_vector *vector, struct error *err, struct refusal *r)
 {
-    struct error err = {0};
     struct search_result *found = reqmem_calloc(1, sizeof *found);
     if (!found)
         return refuse_memory(r);
@@ -168,15 +172,29 @@ static int search_into(struct out *o, struct http_exchange *x, const struct want
         reqmem_free(found);
         return refuse_draining(r);
     }
-    uint64_t began = clock_ns();
-    int failed = search(v->source, v->n, v->query, v->n_query, (int)v->limit, found, &err)
-                     ? refuse_library(r, &err)
-                     : put_results(o, v, found, r);
-    if (!failed && err.code == ERR_CANCELLED)
+    const struct search_query q = {.text = v->query,
+                                   .n_text = vector && v->mode == VECTOR ? 0 : v->n_query,
+                                   .limit = (int)v->limit,
+                                   .vector = vector};
+    int failed = search(v->source, v->n, &q, found, err) ? refuse_library(r, err) : put_results(o, v, found, r);
+    if (!failed && err->code == ERR_CANCELLED)
         failed = refuse_draining(r);
     search_free(found);
     library_leave(x->server->library);
     reqmem_free(found);
+    return failed;
+}
+
+/* The query's vector first: a model takes its time, and others search meanwhile. */
+static int answer_search(struct out *o, struct http_exchange *x, const struct wanted *v, struct refusal *r)
+{
+    struct error err = {0};
+    struct search_vector vector = {.x = NULL};
+    uint64_t began = clock_ns();
+    int has = v->mode != TEXT &&
+              library_vector(x->server->library, v->query, v->n_query, &vector, answer_nobody_waits, x, &err);
+    int failed = err.code == ERR_CANCELLED ? refuse_draining(r) : search_into(o, x, v, has ? &vector : NULL, &err, r);
+    library_vector_free(&vector);
     out_print(o, ",\"ms\":%.3f", (double)(clock_ns() - began) * 1e-6);
     if (!failed && err.code != ERR_NONE) { /* a source that could not be read; the others answered */
         out_print(o, ",\"warning\":");
@@ -193,7 +211,7 @@ void own_library_search(struct http_exchange *x)
     struct wanted v = {.n = 0};
     json_t *body = json_read(x->body, x->n_body, &r);
     if (body && has_library(x, &r) == 0 && read_wanted(&v, x->server->library, body, &r) == 0)
-        search_into(&o, x, &v, &r);
+        answer_search(&o, x, &v, &r);
     if (r.status)
         http_refuse(x, &r);
     else

@@ -55,8 +55,8 @@ struct server_options {
     int close_at_limit;        /* 1, 0; -1: on for calls and schemas */
     const char *library_dir;   /* the folder of the sources that chats may search, or NULL */
     struct http_texts library; /* names of these; none: all */
-    struct mcp
-        *mcp; /* servers whose tools chats, without a model MCP clients, may call, or NULL; server_run() closes them */
+    uint64_t library_ram;      /* bytes of their vectors that stay in memory */
+    struct mcp *mcp;           /* servers whose tools may be called, or NULL; server_run() closes them */
     struct stoker_roofs roofs; /* of this machine, for the page; zeros: not measured */
 };
 

@@ -1,4 +1,4 @@
-/* links: toolbox library mcp base */
+/* links: toolbox library mcp kernel format base */
 /* search_library and open_article over two sources that are made here: numbered passages, sections, room, what a model may write wrongly,
  * and text that wants to be more than text. */
 #include "toolbox/library_tools.h"

@@ -1,4 +1,4 @@
-/* links: toolbox library mcp base */
+/* links: toolbox library mcp kernel format base */
 /* stoker's tools as an MCP server: what clients of both eras are answered, other servers' tools behind two, results that pass through,
  * progress, calls that are cancelled. The other server is this program again (`serve N`, `late`); the library is tests/cli/mcp.sh's. */
 #include "toolbox/mcp_service.h"

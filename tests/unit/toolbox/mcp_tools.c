@@ -1,4 +1,4 @@
-/* links: toolbox library mcp base */
+/* links: toolbox library mcp kernel format base */
 /* Tools of MCP servers in a conversation: what is shown, what is searched for and governs then, who is asked, hostile words of a model. The
  * server is this program again (`serve N`). */
 #include "toolbox/mcp_tools.h"

@@ -1,4 +1,4 @@
-/* links: toolbox library mcp base */
+/* links: toolbox library mcp kernel format base */
 /* Tools of several providers as one list; calls, and what becomes of hostile results. */
 #include "toolbox/toolbox.h"
 

@@ -1,4 +1,4 @@
-/* links: server toolbox mcp library base */
+/* links: server toolbox mcp library kernel format base */
 /* Bodies of Anthropic's Messages: what chat they mean, and what is refused, under which name. */
 #include "server/dialect/anthropic_request.h"
 

@@ -1,4 +1,4 @@
-/* links: server toolbox mcp library base */
+/* links: server toolbox mcp library kernel format base */
 /* Bodies of Ollama's chat and generate: what chat they mean, and what is refused, under which name. */
 #include "server/dialect/ollama_request.h"
 

@@ -1,4 +1,4 @@
-/* links: server toolbox mcp library base */
+/* links: server toolbox mcp library kernel format base */
 /* Answers to readers of every speed: a client that reads fast enough gets all of it, one that reads single bytes is given up, sooner when
  * the server stops. The clock is simulated: each look at it advances the time and lets the reader read, so nothing really waits. */
 #include "server/http/inside.h"

@@ -1,4 +1,4 @@
-/* links: server toolbox mcp library base */
+/* links: server toolbox mcp library kernel format base */
 /* The end of an application: notified once, by the last connection. */
 #include "server/http/app.h"
 

@@ -1,4 +1,4 @@
-/* links: server toolbox mcp library base */
+/* links: server toolbox mcp library kernel format base */
 /* The banker's algorithm: what it allows can be completed and what it forbids cannot, compared with all orders; and requests that
  * follow it never deadlock. */
 #include "server/http/claims.h"

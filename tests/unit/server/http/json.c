@@ -1,4 +1,4 @@
-/* links: server toolbox mcp library base */
+/* links: server toolbox mcp library kernel format base */
 /* Strict reading, paths in refusals, writing what reads back. */
 #include "server/http/json.h"
 

@@ -1,4 +1,4 @@
-/* links: server toolbox mcp library base */
+/* links: server toolbox mcp library kernel format base */
 /* Heads and chunks: what is taken, what is refused and with which status, at any split of the stream. */
 #include "server/http/parse.h"
 #include "server/http/refusal.h"

@@ -1,4 +1,4 @@
-/* links: server toolbox mcp library base */
+/* links: server toolbox mcp library kernel format base */
 /* The name of a conversation's beginning: the same through its turns, whatever --stabilize takes away; another for others. */
 #include "server/request/prefix_key.h"
 #include "server/request/stabilize.h"

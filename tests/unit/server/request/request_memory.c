@@ -1,4 +1,4 @@
-/* links: server toolbox mcp library base */
+/* links: server toolbox mcp library kernel format base */
 /* Bodies of other dialects when an allocation fails, whichever it is: refused with a reason, nothing lost, nothing kept. */
 #include "server/dialect/anthropic_request.h"
 #include "server/dialect/ollama_request.h"

@@ -1,4 +1,4 @@
-/* links: server toolbox mcp library base */
+/* links: server toolbox mcp library kernel format base */
 /* Rules of --stabilize: what a system text loses, and where it goes. */
 #include "server/request/stabilize.h"
 

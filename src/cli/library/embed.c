@@ -1,0 +1,136 @@
+/* stoker library with --embed: the model that makes vectors of passages and queries. */
+#include "base/clock.h"
+#include "cli/common/cli.h"
+#include "cli/common/progress.h"
+#include "cli/library/library.h"
+#include "library/vectors/segment.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    CONTEXT = 2048,                   /* tokens: passages have a few hundred, seldom more than a thousand */
+    BESIDE = SOURCE_HEAP + (24 << 20) /* what the library takes beside the engine: SQLite, a block, a piece */
+};
+
+int library_check_model(const char *path)
+{
+    struct stoker_about about;
+    struct stoker_error err;
+    if (stoker_about(&about, path, &err))
+        return report(&err);
+    if (*about.pooling && strcmp(about.pooling, "none") && strcmp(about.pooling, "rank"))
+        return 0;
+    fprintf(stderr, "stoker library: --embed %s: it makes no vectors of texts: use an embedding model\n", path);
+    return 1;
+}
+
+int library_open_model(const struct library_command *c, struct encoder *e)
+{
+    struct progress loading;
+    struct stoker_error err;
+    struct error why = {0};
+    struct stoker *engine;
+    const struct stoker_options o = {.use = STOKER_USE_VECTORS,
+                                     .memory = c->memory,
+                                     .defaults = {.n_ctx = CONTEXT},
+                                     .library = BESIDE,
+                                     .progress = progress_show_loading,
+                                     .progress_arg = &loading};
+    *e = (struct encoder){.engine = NULL};
+    progress_begin(&loading, "loading", PROGRESS_BYTES, 0);
+    int failed = stoker_open(&engine, c->embed, &o, &err);
+    progress_end(&loading);
+    if (failed)
+        return report(&err);
+    if (encoder_begin(e, engine, c->embed, &why) == 0)
+        return 0;
+    fprintf(stderr, "stoker: %s\n", why.text);
+    library_close_model(e);
+    return 1;
+}
+
+void library_close_model(struct encoder *e)
+{
+    struct stoker *engine = e->engine;
+    encoder_end(e);
+    stoker_close(engine);
+    e->engine = NULL;
+}
+
+/* ---- vectors of sources ---------------------------------------- */
+
+struct telling {
+    const struct library_command *c;
+    const char *source;
+    struct progress shown;
+    double told_at;
+    int has_begun;
+};
+
+static void print_counts(const char *event, const char *source, const struct embed_report *r)
+{
+    json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "event", event, "source", source, "done",
+                          (json_int_t)r->done, "total", (json_int_t)r->total, "new", (json_int_t)r->n_new, "without",
+                          (json_int_t)r->n_none);
+    json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    fflush(stdout);
+    json_decref(o);
+}
+
+static int tick(void *arg, const struct embed_report *r)
+{
+    struct telling *t = arg;
+    double now = clock_seconds();
+    if (!t->has_begun) {
+        t->has_begun = 1;
+        t->told_at = now;
+        progress_begin(&t->shown, "embedding", PROGRESS_ITEMS, (uint64_t)r->done);
+        if (r->anew.code != ERR_NONE)
+            fprintf(stderr, "stoker: %s\n", r->anew.text);
+    }
+    if (t->c->json && now - t->told_at >= 1) {
+        print_counts("embedding", t->source, r);
+        t->told_at = now;
+    }
+    if (!t->c->json)
+        progress_show(&t->shown, (uint64_t)r->done, (uint64_t)r->total);
+    return library_is_interrupted();
+}
+
+static void tell_end(const struct library_command *c, const char *source, const struct embed_report *r,
+                     const char *model)
+{
+    if (c->json) {
+        print_counts(r->is_stopped ? "embedding_stopped" : "embedded", source, r);
+        return;
+    }
+    printf("%s: vectors of %" PRId64 " of %" PRId64 " passages by %s, %" PRId64 " new", source, r->done, r->total,
+           model, r->n_new);
+    if (r->n_none)
+        printf(", %" PRId64 " without", r->n_none);
+    printf("%s\n", r->is_stopped ? "; stopped: the same command goes on" : "");
+}
+
+int library_embed(const struct library_command *c, struct encoder *e, const char *source)
+{
+    struct telling t = {.c = c, .source = source};
+    struct embed_report r;
+    struct error err = {0};
+    const struct embed_options o = {.chunks = !c->vectors                      ? CHUNKS_AUTO
+                                              : strcmp(c->vectors, "all") == 0 ? CHUNKS_ALL
+                                                                               : CHUNKS_LEAD,
+                                    .tick = tick,
+                                    .arg = &t};
+    int failed = encoder_embed(e, c->dir, source, &o, &r, &err);
+    if (t.has_begun)
+        progress_end(&t.shown);
+    if (failed)
+        fprintf(stderr, "stoker: %s\n", err.text);
+    else
+        tell_end(c, source, &r, e->name);
+    return failed != 0;
+}
