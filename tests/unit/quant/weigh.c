@@ -49,7 +49,7 @@ static struct quant_job *opened(const struct quant_options *o)
 
 /* ---- work ------------------------------------------------------------------------------------------------------------------------ */
 
-enum { MANY = 20000, COLS = 32, EXPERTS = 2, NAME = 40 };
+enum { MANY = 20000, COLS = 32, EXPERTS = 2, NAME = 48 };
 
 /* Each in a layer of its own, so that nothing is found early. */
 static void make_many(size_t n)
