@@ -21,7 +21,7 @@ static const char usage[] =
     "stoker quantize IN.gguf OUT.gguf --type NAME [flags]: the same model with other block types.\n\n"
     "  stoker quantize model-f32.gguf model-q8_0.gguf --type q8_0\n"
     "  stoker quantize IN.gguf OUT.gguf --recipe mix.rules --rule '_exps=q8_0' --strict\n"
-    "  stoker quantize IN.gguf OUT.gguf --type bf16 --dry-run    every tensor, bytes, memory, time; nothing is written\n"
+    "  stoker quantize IN.gguf OUT.gguf --type bf16 --dry-run    every tensor, bytes, memory, time; writes nothing\n"
     "  stoker quantize IN-00001-of-00003.gguf OUT.gguf --type keep    one file out of a split model\n"
     "  stoker quantize IN.gguf OUT.gguf --type q8_0 --split-max-size 4GiB\n"
     "  stoker quantize IN.gguf OUT.gguf --type q8_0 --resume     goes on where an earlier run ended\n\n"
