@@ -18,7 +18,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
 # build NAME: the tree in $work as $work/NAME/stoker
-build() { make -s -C "$work" BUILD="$1" "$1/stoker" >"$work/log" 2>&1 || { tail "$work/log" >&2 && exit 1; }; }
+build() { make -s -j"$(nproc)" -C "$work" BUILD="$1" "$1/stoker" >"$work/log" 2>&1 || { tail "$work/log" >&2 && exit 1; }; }
 
 # without FILE LINES READING: FILE's lines between the two patterns of LINES, with the READING of the clock gone; fails if none was there
 without() {
