@@ -15,6 +15,7 @@ stoker=$PWD/${BUILD:-build}/stoker
 vector=$PWD/${BUILD:-build}/data/steering/ember/mean-last-raw.gguf
 text=$PWD/${BUILD:-build}/data/steering/ember/text.jsonl
 encoders=$PWD/${BUILD:-build}/data/embeddings
+golden=$PWD/${BUILD:-build}/data/golden
 chromium=${CHROMIUM:-/usr/bin/chromium}
 
 skip() {
@@ -67,21 +68,37 @@ BASE_URL=$url node run.mjs openai anthropic ollama raw >suites.log 2>&1
 cat suites.log web.log | grep -E '^FAIL|: [0-9]+ passed'
 ends
 
-: >drafts.log
-for draft in off ngram; do
-    starts --ctx 8192 --memory 1G --seed 2 --draft $draft
-    node recorder.mjs "$url" answers.$draft >proxy &
+# records NAME SUITES FLAG...: what suites say of a server, on standard output; its answers, and what it counted
+records() {
+    name=$1 suites=$2
+    shift 2
+    starts "$@"
+    : >proxy
+    node recorder.mjs "$url" "answers.$name" >proxy &
     recorder=$!
     for _ in $(seq 100); do [ -s proxy ] && break || sleep 0.1; done
-    BASE_URL=$(cat proxy) node run.mjs openai anthropic ollama 2>&1 | sed "s/^\(ok\|FAIL\|skip\) */&--draft $draft: /" >>drafts.log
-    node -e 'fetch(process.argv[1] + "/metrics").then(async r => console.log(await r.text()))' "$url" >metrics.$draft
+    BASE_URL=$(cat proxy) node run.mjs $suites 2>&1
+    node -e 'fetch(process.argv[1] + "/metrics").then(async r => console.log(await r.text()))' "$url" >"metrics.$name"
     kill $recorder && wait $recorder
     ends
+}
+drafts() { # drafts NAME: it has drafted
+    grep -q '^stoker_drafted_tokens_total [1-9]' "metrics.$1" && echo "ok   --draft $1 drafts" || echo "FAIL --draft $1 drafts nothing"
+}
+: >drafts.log
+for draft in off ngram auto; do
+    records $draft "openai anthropic ollama" --ctx 8192 --memory 1G --seed 2 --draft $draft >suite.log
+    sed "s/^\(ok\|FAIL\|skip\) */&--draft $draft: /" suite.log >>drafts.log
+done
+# A model of random weights with a layer that predicts: what it says is not what the suites expect, and the same with drafts and without.
+for draft in off mtp; do
+    records layer.$draft openai "$golden/glm4moe.gguf" --ctx 4096 --memory 1G --seed 2 --draft $draft >layer.$draft.log
 done
 {
     grep -q '^stoker_drafted_tokens_total 0$' metrics.off && echo "ok   --draft off drafts nothing" || echo "FAIL --draft off drafts"
-    grep -q '^stoker_drafted_tokens_total [1-9]' metrics.ngram && echo "ok   --draft ngram drafts" || echo "FAIL --draft ngram drafts nothing"
-    node recorder.mjs --compare answers.off answers.ngram || echo "FAIL the comparison of answers"
+    drafts ngram && drafts auto && drafts layer.mtp
+    node recorder.mjs --compare answers.off answers.ngram answers.auto || echo "FAIL the comparison of answers"
+    node recorder.mjs --compare answers.layer.off answers.layer.mtp || echo "FAIL the comparison of answers, of a layer that predicts"
 } >>drafts.log 2>&1
 grep '^FAIL' drafts.log
 echo "$(grep -c '^ok ' drafts.log) passed, $(grep -c '^FAIL' drafts.log) failed" >>drafts.log

@@ -45,8 +45,8 @@ void ngram_learn(struct ngram *g, const stoker_token *text, size_t n, int most);
  * what is left of the text. */
 void ngram_predict(struct ngram *g, const stoker_token *prediction, size_t n, size_t from);
 
-/* At most `most` tokens that may follow text [n] and n_guess more behind it, fewer behind shorter matches. What is guessed is not
- * learnt; of the text and the prediction at most NGRAM_STEP tokens are. Returns how many. */
+/* At most `most` tokens that may follow text [n] and n_guess more behind it, fewer behind shorter matches. What is guessed is not learnt;
+ * of the text and the prediction at most NGRAM_STEP tokens are. Returns how many. */
 int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int n_guess, int most, stoker_token *out);
 
 #endif

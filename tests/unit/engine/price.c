@@ -347,7 +347,7 @@ static void a_cache_that_gets_warm(void **state)
     assert_true(r.drafted < 20);
 }
 
-/* What texts and constraints are asked takes time too, drafts or none; where it takes more than a hundredth nobody is asked for long. */
+/* To ask texts and constraints takes time as well, drafts or none: where it takes more than a hundredth nobody is asked for a while. */
 static void asking_has_a_price(void **state)
 {
     static const double takes[] = {0.005, 0.1, 5};
