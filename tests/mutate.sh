@@ -636,7 +636,7 @@ mutate drafts-published "$(drafts known qwen3moe)" src/engine/step/verify.c 's|^
 mutate drafts-not-compared "$(drafts alone qwen3moe)" src/engine/step/verify.c 's|history\[j->n_history - 1\] == draft|n_history > 0 \&\& draft >= 0|'
 mutate drafts-by-old-masks "$(drafts forced qwen3moe)" src/engine/step/masks.c 's|^    if (!j->constraint_state)$|    if (1)|'
 mutate drafts-learn-of-right-ones "$(drafts priced qwen3moe)" src/engine/step/verify.c 's/left |= b->dead\[i\] == ROW_LEFT;/left |= b->dead[i];/'
-mutate drafts-on-credit "unit/engine/price" src/engine/draft/price.c 's/ \&\& p->credit < -debt \* p->plain/ \&\& 0/'
+mutate drafts-on-credit "unit/engine/price" src/engine/draft/price.c 's/ || price_rests(p);/;/'
 mutate drafts-by-one-size "unit/engine/price" src/engine/draft/price.c 's/all = all ? tried(p, all) : 0;/(void)tried;/'
 mutate drafts-without-experts "unit/engine/price" src/engine/draft/price.c 's|double experts = p->experts \* grown(p->fresh, decoding, n);|double experts = 0 * grown(p->fresh, decoding, n);|'
 mutate drafts-cold-for-ever "unit/engine/price" src/engine/draft/price.c 's|by_plain = 1.0 / 16|by_plain = 0|'
