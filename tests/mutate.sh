@@ -397,6 +397,8 @@ mutate window-ends-late "$(embed modern-bert)" src/model/kv_pages.h 's|end - pos
 mutate ends-at-a-pause "$(embed bert-mean)" src/engine/embed/embed.c 's|if (!e->is_paused)$|if (1)|'
 mutate leaves-a-paused-step "unit/engine/embed_leaves" src/engine/engine.c 's|j->embed && i < j->embed->n_seq|j->embed \&\& i < 0|'
 mutate leaves-a-new-step "unit/engine/embed_leaves" src/engine/embed/embed.c 's|atomic_load(&j->cancelled) && i < p->n|0 \&\& i < p->n|'
+mutate pauses-behind-layers-only "unit/engine/embed/pieces" src/engine/embed/embed.c 's|if (now - e->piece >= longest_piece)|if (0)|'
+mutate part-of-a-product-again "unit/op/matmul" src/op/matmul.c 's|m->first + n0, m->first + n1|n0, n1|'
 
 # Kimi delta attention and latents of bailingmoe3, blocks of minimax-m3
 mutate bound-of-decays "$(golden bailingmoe3)" src/model/block/kda.c 's|p->delta.lowest|0.0f|'

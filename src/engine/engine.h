@@ -168,7 +168,7 @@ void *engine_run(void *engine);
 void *embed_run(void *engine);
 
 /* embed/beside.c: models beside one that generates text. Each is an engine without a thread and a pool: the main one's thread makes their
- * steps, a layer at a time while it has requests of its own. */
+ * steps, a layer or less at a time while it has requests of its own. */
 /* Reads the headers of those that the options name, into out [PLAN_FURTHER], and what they take into to->plan_request. -1: what is in out
  * is closed by the caller all the same. */
 int beside_prepare(struct session **out, const struct stoker_options *o, struct session_options *to, struct error *err);
@@ -212,7 +212,7 @@ int drafter_check(const struct session *of, const struct session *drafter, struc
 int encoding_open(struct stoker *s, struct stoker *main, struct error *err); /* s->encoding */
 void encoding_close(struct encoding *e);                                     /* NULL: nothing */
 int encoding_has_work(struct stoker *s);
-/* Goes on with the step, or begins one: a layer while the main engine has work. The last layer's seconds; 0: nothing could be done. */
+/* Goes on with the step, or begins one: a piece while the main engine has work. The last piece's seconds; 0: nothing could be done. */
 double encoding_turn(struct stoker *s);
 void encoding_end(
     struct stoker *s); /* of a step that has paused: it goes to its end, once the main engine has stopped */

@@ -344,6 +344,7 @@ struct attend {
     int group;       /* query heads of a KV head */
     int heads, rows; /* of a unit: heads of the group, neighbouring rows */
     int head_parts, row_parts;
+    int end; /* of the units that are shared out */
     atomic_int next;
 };
 
@@ -412,6 +413,8 @@ static struct unit *thread_unit(const struct attend *at, int thread)
     return u;
 }
 
+static int units_of(const struct attend *at) { return at->a->shape.n_head_kv * at->head_parts * at->row_parts; }
+
 static void attend_thread(void *arg, int thread, int n_threads)
 {
     (void)n_threads;
@@ -419,12 +422,36 @@ static void attend_thread(void *arg, int thread, int n_threads)
     uint8_t *base = op_thread_scratch(at->op, thread);
     struct layout p = layout(at->a);
     struct unit *u = thread_unit(at, thread);
-    int n = at->a->shape.n_head_kv * at->head_parts * at->row_parts;
-    for (int i; (i = atomic_fetch_add(&at->next, 1)) < n;) {
+    for (int i, n = units_of(at); (i = atomic_fetch_add(&at->next, 1)) < at->end;) {
         /* the last rows see most positions: taken first, so that the threads end at about the same time */
         attend_unit(at, n - 1 - i, u, base + p.gathered, base + p.kernel);
         if (thread == 0)
             op_poll(at->op);
+    }
+}
+
+enum { PART_WORK = 25 << 20 }; /* products of a part for each thread: some 2 ms */
+
+/* Units of a part, between which the step may pause. */
+static int part_units(const struct op *op, const struct attend *at)
+{
+    const struct attention *a = at->a;
+    int64_t most = 1;
+    if (!op->pause)
+        return units_of(at);
+    for (int r = 0; r < a->n_rows; r++)
+        most = a->row[r].last - a->row[r].first >= most ? a->row[r].last - a->row[r].first + 1 : most;
+    int64_t units = PART_WORK / (most * ATTN_QUERIES * (a->shape.d_k + a->d_v));
+    return (int)(units < 1 ? 1 : units) * pool_threads(op->pool);
+}
+
+static void attend_by_units(struct op *op, struct attend *at)
+{
+    for (int n = units_of(at), part = part_units(op, at); at->end < n;) {
+        atomic_store(&at->next, at->end);
+        at->end = n - at->end < part ? n : at->end + part;
+        op_may_pause(op);
+        op_run(op, attend_thread, at);
     }
 }
 
@@ -581,6 +608,6 @@ void op_attend(struct op *op, const struct attention *a, float *out, const float
     float *kept = bytes ? op_alloc(op, bytes) : NULL;
     op_need_thread(op, layout(a).end);
     if (op_measuring(op) || !attend_by_pages(op, &at, kept, bytes))
-        op_run(op, attend_thread, &at);
+        attend_by_units(op, &at);
     arena_reset(op->scratch, mark);
 }

@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-enum { EXACT_ROWS = 4, POLL_WORK = 400 << 20 };
+enum { EXACT_ROWS = 4, POLL_WORK = 400 << 20, UNIT = 32 };
 
 enum act_family op_family(const struct op *op, enum block_type t) { return op->exact ? ACT_F32 : kernel_family(t); }
 
@@ -91,28 +91,44 @@ struct matmul {
     struct rows_view x;
     float *out;
     size_t ld_out;
+    int first; /* row of w of this part */
 };
 
 /* The leader polls the disk every POLL_WORK products: about a millisecond. */
 static void matmul_rows(void *arg, int begin, int end, int thread)
 {
     struct matmul *m = arg;
-    int64_t rows = POLL_WORK / ((int64_t)m->x.n_rows * m->w->n_cols) / 32 * 32;
-    int step = thread > 0 || rows > end - begin ? end - begin : rows < 32 ? 32 : (int)rows;
+    int64_t rows = POLL_WORK / ((int64_t)m->x.n_rows * m->w->n_cols) / UNIT * UNIT;
+    int step = thread > 0 || rows > end - begin ? end - begin : rows < UNIT ? UNIT : (int)rows;
     for (int n0 = begin; n0 < end; n0 += step) {
         int n1 = end - n0 < step ? end : n0 + step;
-        op_product(m->op, m->w, n0, n1, &m->x, m->out, m->ld_out, NULL, op_thread_scratch(m->op, thread));
+        op_product(m->op, m->w, m->first + n0, m->first + n1, &m->x, m->out, m->ld_out, NULL,
+                   op_thread_scratch(m->op, thread));
         if (n1 < end)
             op_poll(m->op);
     }
+}
+
+/* Rows of w in a part, between which the step may pause: as much work for each thread as the leader does between two polls. */
+static int part_rows(const struct op *op, const struct wmat *w, int n_rows)
+{
+    if (!op->pause)
+        return w->n_rows;
+    int64_t row = (int64_t)n_rows * w->n_cols, rows = POLL_WORK / row / UNIT * UNIT;
+    rows = (rows < UNIT ? UNIT : rows) * pool_threads(op->pool);
+    return rows < w->n_rows ? (int)rows : w->n_rows;
 }
 
 void op_matmul(struct op *op, float *out, size_t ld_out, struct act *a, const struct wmat *w)
 {
     assert(a->n_cols == w->n_cols);
     op_watch(op, w, (struct op_rows){a->f32, a->ld, 0, a->n_rows, 1});
-    struct matmul m = {op, w, op_view(a, w->type), out, ld_out};
+    struct matmul m = {op, w, op_view(a, w->type), out, ld_out, 0};
     op_need_thread(op, op_product_scratch(a->n_rows, w->n_cols));
-    op_split(op, w->n_rows, 32, 0, matmul_rows, &m);
+    for (int n, part = part_rows(op, w, a->n_rows); m.first < w->n_rows; m.first += n) {
+        n = w->n_rows - m.first < part ? w->n_rows - m.first : part;
+        op_may_pause(op);
+        op_split(op, n, UNIT, 0, matmul_rows, &m);
+    }
     op_poll(op);
 }

@@ -31,6 +31,10 @@ struct op {
     size_t thread_bytes;     /* of one thread; while measuring the most that was needed so far */
     void (*poll)(void *arg); /* called by the leader between units of work, to keep the disk busy; may be NULL */
     void *poll_arg;
+    /* Called by the leader before each part of a product or of attention, some milliseconds of work for the threads, which have none then:
+     * whoever runs steps on a stack of its own may leave it here (base/coroutine.h). NULL: such operations are one part. */
+    void (*pause)(void *arg);
+    void *pause_arg;
     /* Told by the leader, before a product of rows with the matrix w, or with one matrix a head, what goes into it; may be NULL. It changes
      * nothing that operations read. Experts are not told of: op/moe.h. */
     void (*watch)(void *arg, const struct wmat *w, const struct op_rows *rows);
@@ -46,6 +50,12 @@ static inline void op_poll(const struct op *op)
 {
     if (op->poll)
         op->poll(op->poll_arg);
+}
+
+static inline void op_may_pause(const struct op *op)
+{
+    if (op->pause)
+        op->pause(op->pause_arg);
 }
 
 /* 1: nothing is computed, and no pointer to scratch, weights or pages may be followed. */

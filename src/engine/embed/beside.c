@@ -1,7 +1,7 @@
 /* Models beside one that generates text: one that makes vectors, one that judges pairs, one that drafts (drafter.c). They share its
  * process, plan, threads and pool. The last one is asked by its steps (../step/follow.h); each of the others has a session, a table of jobs
- * and a step of its own (embed.c). While requests of the main model run an encoder makes one layer, and then the main model's steps have
- * at least as long. Definition: embeddings.md 4. */
+ * and a step of its own (embed.c). While requests of the main model run an encoder makes one layer, or less where that is long, and then
+ * the main model's steps have at least as long. Definition: embeddings.md 4. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/admission.h"
@@ -175,18 +175,18 @@ int beside_read_idle(struct stoker *s)
 
 void beside_turn(struct stoker *s, double seconds)
 {
-    double layer = 0;
+    double piece = 0;
     int ring;
     s->encoders_wait -= seconds;
     if (!beside_has_work(s) || (s->encoders_wait > 0 && engine_has_work(s)))
         return;
-    for (int i = 0; i < PLAN_ENCODERS && layer <= 0; i++) {
+    for (int i = 0; i < PLAN_ENCODERS && piece <= 0; i++) {
         struct stoker *e = s->encoder[s->next_encoder];
         s->next_encoder = (s->next_encoder + 1) % PLAN_ENCODERS;
-        layer = e && encoding_has_work(e) ? encoding_turn(e) : 0;
+        piece = e && encoding_has_work(e) ? encoding_turn(e) : 0;
     }
-    s->encoders_wait = layer;
-    if (layer <= 0 && !engine_has_work(s)) /* callers read no events */
+    s->encoders_wait = piece;
+    if (piece <= 0 && !engine_has_work(s)) /* callers read no events */
         queue_pop(s->submit_wakeup, &ring, 1);
 }
 

@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double energy_every = 1.0; /* seconds */
+static const double energy_every = 1.0;    /* seconds */
+static const double longest_piece = 0.010; /* seconds of a step until it pauses within a layer, too */
 
 /* ---- submitting ------------------------------------------------------------------------------------------------------------- */
 
@@ -355,9 +356,9 @@ struct encoding {
     struct step step;
     struct error row_error;
     struct coroutine *stack;
-    int is_paused;
-    double turn, layer, seconds; /* when its turn and its layer began; of the step, without its pauses */
-    double last_layer;           /* seconds */
+    int is_paused, is_within;    /* it has paused; its piece began within a layer */
+    double turn, piece, seconds; /* when its turn and its piece began; of the step, without its pauses */
+    double took;                 /* the last piece, seconds */
 };
 
 int encoding_open(struct stoker *s, struct stoker *main, struct error *err)
@@ -379,23 +380,44 @@ void encoding_close(struct encoding *e)
 
 int encoding_has_work(struct stoker *s) { return s->encoding->is_paused || next_job(s, 0); }
 
-/* Somebody may be waiting for a token. */
+/* The end of a piece: it pauses if somebody may be waiting for a token. */
+static void end_piece(struct encoding *e, double now, int is_within)
+{
+    e->took = now - e->piece;
+    if (!atomic_load(&e->main->stop) && engine_has_work(e->main)) {
+        coroutine_pause(e->stack);
+        now = clock_seconds();
+    }
+    e->piece = now;
+    e->is_within = is_within;
+}
+
+/* What was left of a layer is no piece of its own unless it is long. */
 static void on_layer(void *encoding)
 {
     struct encoding *e = encoding;
     double now = clock_seconds();
-    e->last_layer = now - e->layer;
-    e->layer = now;
-    if (atomic_load(&e->main->stop) || !engine_has_work(e->main))
-        return;
-    coroutine_pause(e->stack);
-    e->layer = clock_seconds();
+    if (!e->is_within || now - e->piece >= longest_piece)
+        end_piece(e, now, 0);
 }
 
+static void on_part(void *encoding)
+{
+    struct encoding *e = encoding;
+    double now = clock_seconds();
+    if (now - e->piece >= longest_piece)
+        end_piece(e, now, 1);
+}
+
+/* Pooling multiplies too, but not on this stack. */
 static void forward(void *encoding)
 {
     struct encoding *e = encoding;
-    model_forward(e->s->session->model, &e->step.batch);
+    struct model *m = e->s->session->model;
+    m->op.pause = on_part;
+    m->op.pause_arg = e;
+    model_forward(m, &e->step.batch);
+    m->op.pause = NULL;
 }
 
 static void begin_step(struct encoding *e)
@@ -405,6 +427,7 @@ static void begin_step(struct encoding *e)
     e->step.batch.on_layer = on_layer;
     e->step.batch.on_layer_arg = e;
     e->seconds = 0;
+    e->is_within = 0;
 }
 
 void encoding_end(struct stoker *s)
@@ -423,10 +446,12 @@ double encoding_turn(struct stoker *s)
             return 0;
         begin_step(e);
     }
-    e->turn = e->layer = clock_seconds();
+    e->turn = e->piece = clock_seconds();
     e->is_paused = !(e->is_paused ? coroutine_resume(e->stack) : coroutine_begin(e->stack, forward, e));
-    e->seconds += clock_seconds() - e->turn;
+    double now = clock_seconds();
+    e->seconds += now - e->turn;
+    e->took = e->is_paused ? e->took : now - e->piece;
     if (!e->is_paused)
         finish_step(s, &e->step, e->seconds);
-    return e->last_layer;
+    return e->took > 0 ? e->took : 1e-9;
 }

@@ -88,6 +88,23 @@ static float *attend(struct bench *b, enum cpu_tier tier, int threads)
     return out;
 }
 
+static void count_pause(void *arg) { ++*(int *)arg; }
+
+/* By one thread, in parts between which a step may pause. Returns how many there were. */
+static int attend_in_parts(struct bench *b, float *out)
+{
+    struct op_world w;
+    int n = 0;
+    op_attend(world_measure(&w, 0), &b->a, NULL, b->q);
+    world_open_measured(&w, TIER_SCALAR, 1);
+    store_all(&w.op, b);
+    w.op.pause = count_pause;
+    w.op.pause_arg = &n;
+    op_attend(&w.op, &b->a, out, b->q);
+    world_close(&w);
+    return n;
+}
+
 /* A row of d values as codes and a scale for each 32 of them: of q8_0, and of queries against it. */
 struct coded {
     float code[256], scale[8];
@@ -383,6 +400,20 @@ static void chosen_groups(void **state)
 
 /* ---- by pages ------------------------------------------------------------------------------------------------------------------- */
 
+static void parts_have_the_same_bits(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, KV_F32, 16, 16, 128, 128, 0);
+    size_t n = (size_t)(b.a.n_rows * b.a.n_head * b.a.d_v);
+    float *all = attend(&b, TIER_SCALAR, 1), *out = calloc(n, sizeof *out);
+    assert_in_range(attend_in_parts(&b, out), 2, 60);
+    assert_bits(out, all, n);
+    free(all);
+    free(out);
+    bench_close(&b);
+}
+
 /* Rows [first, first + n) alone, on many threads: what they are among all rows, where each unit walks its pages by itself. */
 static void rows_alone(struct bench *b, const float *all, int first, int n)
 {
@@ -579,14 +610,11 @@ static void rows_beside(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(heads_of_their_own),
-                                       cmocka_unit_test(heads_that_share),
-                                       cmocka_unit_test(other_width_of_values),
-                                       cmocka_unit_test(windows),
-                                       cmocka_unit_test(pages_are_shared),
-                                       cmocka_unit_test(rows_beside),
-                                       cmocka_unit_test(chosen_groups),
-                                       cmocka_unit_test(lists_of_heads),
-                                       cmocka_unit_test(both_ways)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(heads_of_their_own),    cmocka_unit_test(heads_that_share),
+        cmocka_unit_test(other_width_of_values), cmocka_unit_test(windows),
+        cmocka_unit_test(pages_are_shared),      cmocka_unit_test(parts_have_the_same_bits),
+        cmocka_unit_test(rows_beside),           cmocka_unit_test(chosen_groups),
+        cmocka_unit_test(lists_of_heads),        cmocka_unit_test(both_ways)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
