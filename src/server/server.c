@@ -495,8 +495,9 @@ static int open_tools(struct server *s, struct stoker_error *err)
     struct mcp *others = s->opt.model ? NULL : s->opt.mcp; /* beside a model they are for its chats */
     if (!s->library && !others)
         return 0;
+    int only_allowed = s->opt.key.n == 0; /* who has no key may be a program that asks no person */
     reqmem_enter(&first, 0);
-    int failed = mcp_service_open(&s->tools, s->library, others, stoker_version(), &why);
+    int failed = mcp_service_open(&s->tools, s->library, others, only_allowed, stoker_version(), &why);
     reqmem_leave();
     return failed ? fail(err, STOKER_ERR_MEMORY, "%s", why.text) : 0;
 }
