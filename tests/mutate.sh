@@ -730,6 +730,8 @@ mutate other-servers-without-a-model mcp_http src/server/server.c 's|s->opt.mode
 mutate calls-of-who-has-left mcp_http src/toolbox/mcp_service_tools.c 's|if (ask->stopped(ask->arg)) {|if (0) {|'
 mutate tools-for-whoever-reaches-the-port mcp_http src/server/server.c 's|only_allowed = s->opt.key.n == 0;|only_allowed = 0;|'
 mutate tools-that-a-key-does-not-have mcp_http src/server/server.c 's|only_allowed = s->opt.key.n == 0;|only_allowed = 1;|'
+mutate routes-without-their-engine unit/server/routes src/server/routes.c 's|if (routes\[i\].flags & ROUTE_NO_MODEL)|if (i + 7 >= N_ROUTES - 1)|'
+mutate an-engine-that-is-not-there unit/server/routes src/server/routes.c 's|own_props, 0|own_props, ROUTE_NO_MODEL|'
 mutate keys-of-nobody mcp_http src/cli/front/flags.c 's|^    o->key = front_texts(&f->key);|    (void)0;|'
 mutate a-server-that-connects socket_audit src/server/own/mcp.c '/^void own_mcp/,/^{/ s|^{|{ int connect(int, const void *, unsigned); connect(-1, 0, 0);|'
 mutate a-command-with-a-socket socket_audit src/mcp/server.c '/^void server_start/,/^{/ s|^{|{ int socket(int, int, int); socket(2, 2, 0);|'
