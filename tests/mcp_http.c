@@ -13,7 +13,7 @@ enum { MORE = 210 };
 
 static char folder[TEMPORARY_PATH], self[TEMPORARY_PATH];
 static char library[TEMPORARY_PATH + 64], keys[TEMPORARY_PATH + 64], config[TEMPORARY_PATH + 64],
-    pids[TEMPORARY_PATH + 64];
+    some[TEMPORARY_PATH + 64], pids[TEMPORARY_PATH + 64];
 
 /* ---- files ----------------------------------------------------------------------------------------------------------------- */
 
@@ -31,6 +31,44 @@ static void run(const char *format, ...)
     }
 }
 
+/* A CONFIG whose servers, few and many, allow the tools of these lists. */
+static void write_config(const char *path, const char *allow_few, const char *allow_many)
+{
+    FILE *f = fopen(path, "w");
+    if (!f ||
+        fprintf(f,
+                "{\"mcpServers\":{\"few\":{\"command\":\"%s\",\"args\":[\"fake\",\"%s\",\"0\"],\"allow\":[%s]},"
+                "\"many\":{\"command\":\"%s\",\"args\":[\"fake\",\"%s\",\"%d\"],\"defer\":true,\"allow\":[%s]}}}",
+                self, folder, allow_few, self, folder, MORE, allow_many) < 0 ||
+        fclose(f)) {
+        printf("FAILED: %s cannot be written\n", path);
+        exit(1);
+    }
+}
+
+/* config allows every tool, `some` one of each server. */
+static void write_configs(void)
+{
+    struct buffer few = {0}, many = {0};
+    for (int i = 0; i < FAKE_TOOLS; i++) {
+        buffer_puts(&few, i ? "," : "");
+        buffer_put_string(&few, fake_tools[i].name, strlen(fake_tools[i].name));
+    }
+    buffer_put(&many, few.text, few.n);
+    for (int i = 0; i < MORE; i++) {
+        char name[40];
+        fake_name(name, i);
+        buffer_puts(&many, ",");
+        buffer_put_string(&many, name, strlen(name));
+    }
+    buffer_put(&few, "", 1);
+    buffer_put(&many, "", 1);
+    write_config(config, few.text, many.text);
+    write_config(some, "\"echo\"", "\"archive_invoice\"");
+    buffer_free(&few);
+    buffer_free(&many);
+}
+
 static void make_files(void)
 {
     const char *program = getenv("STOKER") ? getenv("STOKER") : "build/stoker";
@@ -41,14 +79,13 @@ static void make_files(void)
     snprintf(library, sizeof library, "%s/db/", folder);
     snprintf(keys, sizeof keys, "%s/keys", folder);
     snprintf(config, sizeof config, "%s/servers.json", folder);
+    snprintf(some, sizeof some, "%s/some.json", folder);
     snprintf(pids, sizeof pids, "%s/pids", folder);
     run("printf 'Stone bridge\n\nA stone bridge stands on arches.\n' >'%s/bridge.txt' && '%s' library add "
         "'%s/bridge.txt' --name docs --library '%s' >/dev/null 2>&1",
         folder, program, folder, library);
     run("echo key-of-a-client >'%s'", keys);
-    run("printf '{\"mcpServers\":{\"few\":{\"command\":\"%s\",\"args\":[\"fake\",\"%s\",\"0\"]},"
-        "\"many\":{\"command\":\"%s\",\"args\":[\"fake\",\"%s\",\"%d\"],\"defer\":true}}}' >'%s'",
-        self, folder, self, folder, MORE, config);
+    write_configs();
 }
 
 /* ---- the server ------------------------------------------------------------------------------------------------------------ */
@@ -221,6 +258,64 @@ static void tools_of_other_servers(void)
     nothing_is_left("SIGKILL");
 }
 
+/* How often the log has the text. */
+static int times_in_log(const char *text)
+{
+    static char line[1 << 16];
+    int n = 0;
+    FILE *f = fopen(log_file, "r");
+    while (f && fgets(line, sizeof line, f))
+        n += strstr(line, text) != NULL;
+    if (f)
+        fclose(f);
+    return n;
+}
+
+#define KEY      "Authorization: Bearer key-of-a-client\r\n"
+#define LEFT_OUT "without a key only tools that \"allow\" names are offered; --api-key-file offers the others: "
+
+/* Whoever reaches the port may be a program that asks no person: without a key only what "allow" names is there. */
+static void without_a_key_what_is_allowed(void)
+{
+    start_mcp((const char *const[]){"--mcp", some, NULL});
+    mcp("the list without a key", HEADERS("tools/list"), ASK("tools/list", META), 200, "\"name\":\"few__echo\"");
+    check(!strstr(reply.body, "few__add") && strstr(reply.body, "other servers, 1 in all"), "it has more: %s",
+          reply.body);
+    mcp("a tool that is allowed", CALLED("few__echo"), CALL("few__echo", "\"text\":\"sun\""), 200, "sun");
+    mcp("a tool that is not", CALLED("few__add"), CALL("few__add", "\"a\":1"), 400, "Unknown tool: few__add");
+    mcp("the same of before", "", ASK("tools/call", "\"name\":\"few__add\",\"arguments\":{\"a\":1}"), 200,
+        "Unknown tool: few__add");
+    mcp("one that would be found, by its name", CALLED("many__read_page"), CALL("many__read_page", "\"page_id\":\"1\""),
+        400, "Unknown tool");
+    mcp("a search for it", CALLED("search_tools"), CALL("search_tools", "\"query\":\"read page invoice\""), 200,
+        "many__archive_invoice");
+    check(!strstr(reply.body, "many__read_page"), "it is found: %s", reply.body);
+    mcp("a call by call_tool", CALLED("call_tool"),
+        CALL("call_tool", "\"name\":\"many__read_page\",\"arguments\":{\"page_id\":\"1\"}"), 200,
+        "there is no tool of this name");
+    mcp("a call of what is allowed", CALLED("call_tool"),
+        CALL("call_tool", "\"name\":\"many__archive_invoice\",\"arguments\":{\"invoice_id\":\"7\"}"), 200,
+        "\\\"invoice_id\\\":\\\"7\\\"");
+    end_mcp("what is allowed");
+    check(times_in_log(LEFT_OUT "few__add, few__fail, few__slow, few__big, few__die, many__add, many__echo, many__fail "
+                                "and 212 more\n") == 1,
+          "the log does not name what is left out");
+}
+
+static void with_a_key_all_tools(void)
+{
+    start_mcp((const char *const[]){"--mcp", some, "--api-key-file", keys, NULL});
+    mcp("a list without the key", HEADERS("tools/list"), ASK("tools/list", META), 401, "key");
+    mcp("the list with the key", HEADERS("tools/list") KEY, ASK("tools/list", META), 200, "\"name\":\"few__add\"");
+    check(strstr(reply.body, "other servers, 216 in all") != NULL, "it has less: %s", reply.body);
+    mcp("a tool that is not allowed", CALLED("few__add") KEY, CALL("few__add", "\"a\":1"), 200, "\\\"a\\\":1");
+    mcp("one that is found", CALLED("call_tool") KEY,
+        CALL("call_tool", "\"name\":\"many__read_page\",\"arguments\":{\"page_id\":\"1\"}"), 200,
+        "\\\"page_id\\\":\\\"1\\\"");
+    end_mcp("all tools");
+    check(times_in_log(LEFT_OUT) == 1, "tools are left out in spite of a key, or where all are allowed");
+}
+
 /* Notes its number, so that the test sees whether it lives. */
 static int fake(const char *dir, int more)
 {
@@ -239,6 +334,9 @@ int main(int argc, char **argv)
     the_library_alone();
     a_key_is_asked_for();
     tools_of_other_servers();
+    without_a_key_what_is_allowed();
+    with_a_key_all_tools();
+    nothing_is_left("keys");
     reply_free(&reply);
     run("rm -rf '%s'", folder);
     printf("%d passed, %d failed, 0 skipped\n", passed, failed);

@@ -31,9 +31,11 @@ static const char usage[] =
     "In a client's own file of servers:\n"
     "  {\"mcpServers\": {\"stoker\": {\"command\": \"stoker\", \"args\": [\"mcp\"]}}}\n\n"
     "With --mcp alone there is no library. Tools that \"allow\" does not name are called too: the client asks its "
-    "user.\n\n";
+    "user; over HTTP\nonly with a key (--api-key, --api-key-file), since without one whoever reaches the port is a "
+    "client.\n\n";
 
-enum { DEEPEST = 3 }; /* stokers, one started by the other, that a file may be meant to have */
+/* DEEPEST: stokers, one started by the other, that a file may be meant to have; NAMED: tools in a sentence. */
+enum { DEEPEST = 3, NAMED = 8 };
 
 struct mcp_command {
     struct text_list library_values;
@@ -111,7 +113,7 @@ static int serve_stdio(struct mcp_command *c)
         status = open_servers(c);
     if (status)
         return status;
-    if (mcp_service_open(&c->service, c->dir ? &c->library : NULL, c->mcp, stoker_version(), &err)) {
+    if (mcp_service_open(&c->service, c->dir ? &c->library : NULL, c->mcp, 0, stoker_version(), &err)) {
         fprintf(stderr, "stoker mcp: %s\n", err.text);
         return 1;
     }
@@ -126,6 +128,27 @@ static int serve_stdio(struct mcp_command *c)
     return failed ? 1 : 0;
 }
 
+/* Without a key: the tools that are not offered. */
+static void tell_left_out(const struct mcp_command *c)
+{
+    struct mcp_tools *tools = mcp_tools(c->mcp);
+    int n = 0;
+    for (size_t i = 0; i < tools->n; i++) {
+        if (tools->tool[i].is_allowed)
+            continue;
+        if (n == 0)
+            fprintf(stderr, "stoker mcp: without a key only tools that \"allow\" names are offered; --api-key-file "
+                            "offers the others: ");
+        if (n++ < NAMED)
+            fprintf(stderr, "%s%s", n > 1 ? ", " : "", tools->tool[i].name);
+    }
+    if (n > NAMED)
+        fprintf(stderr, " and %d more", n - NAMED);
+    if (n)
+        fputc('\n', stderr);
+    mcp_tools_release(tools);
+}
+
 /* The server opens the library itself, and has the other servers from then on. */
 static int serve_http(struct mcp_command *c)
 {
@@ -135,6 +158,8 @@ static int serve_http(struct mcp_command *c)
         log_to(log_on_stderr_dated);
     if (status == 0 && c->config_path)
         status = open_servers(c);
+    if (status == 0 && c->mcp && o->key.n == 0)
+        tell_left_out(c);
     if (status == 0)
         status = front_open();
     if (status)

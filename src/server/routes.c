@@ -52,17 +52,16 @@ static const struct route routes[] = {
     {"POST", "/api/push", own_not_supported, 0},
     {"POST", "/api/copy", own_not_supported, 0},
     {"DELETE", "/api/delete", own_not_supported, 0},
-    /* From here on they need no engine. */
-    {"GET", "/health", own_health, ROUTE_OPEN | ROUTE_QUIET},
-    {"GET", "/v1/library/sources", own_library_sources, 0},
-    {"POST", "/v1/library/search", own_library_search, 0},
-    {"GET", "/v1/library/article/*", own_library_article, 0},
-    {"POST", "/v1/library/ticket", own_library_ticket, 0},
-    {"GET", "/library/*", own_library_page, ROUTE_OPEN | ROUTE_FRAMED},
-    {"POST", "/mcp", own_mcp, 0},
+    {"GET", "/health", own_health, ROUTE_OPEN | ROUTE_QUIET | ROUTE_NO_MODEL},
+    {"GET", "/v1/library/sources", own_library_sources, ROUTE_NO_MODEL},
+    {"POST", "/v1/library/search", own_library_search, ROUTE_NO_MODEL},
+    {"GET", "/v1/library/article/*", own_library_article, ROUTE_NO_MODEL},
+    {"POST", "/v1/library/ticket", own_library_ticket, ROUTE_NO_MODEL},
+    {"GET", "/library/*", own_library_page, ROUTE_OPEN | ROUTE_FRAMED | ROUTE_NO_MODEL},
+    {"POST", "/mcp", own_mcp, ROUTE_NO_MODEL},
 };
 
-enum { N_ROUTES = sizeof routes / sizeof *routes, WITHOUT_MODEL = 7 };
+enum { N_ROUTES = sizeof routes / sizeof *routes };
 _Static_assert((int)N_ROUTES <= (int)ROUTES_MOST, "counters have a row a route");
 
 const struct route *routes_all(size_t *n)
@@ -71,8 +70,11 @@ const struct route *routes_all(size_t *n)
     return routes;
 }
 
-const struct route *routes_without_model(size_t *n)
+const struct route *routes_without_model(struct route out[ROUTES_MOST], size_t *n)
 {
-    *n = WITHOUT_MODEL;
-    return routes + N_ROUTES - WITHOUT_MODEL;
+    *n = 0;
+    for (size_t i = 0; i < N_ROUTES; i++)
+        if (routes[i].flags & ROUTE_NO_MODEL)
+            out[(*n)++] = routes[i];
+    return out;
 }

@@ -5,6 +5,7 @@
 #include "server/http/app.h"
 
 const struct route *routes_all(size_t *n);
-const struct route *routes_without_model(size_t *n); /* those of them that need no engine */
+/* Those of ROUTE_NO_MODEL, into out, which it returns. */
+const struct route *routes_without_model(struct route out[ROUTES_MOST], size_t *n);
 
 #endif

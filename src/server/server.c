@@ -45,6 +45,7 @@ enum { CLOSE_SECONDS = 10 };
 struct running {
     struct server server;
     struct http_app http;
+    struct route without_model[ROUTES_MOST];
     struct encoder encoder; /* of the library's queries */
     struct server_stopper *stopper;
     int wake; /* an eventfd: the opener has ended */
@@ -495,8 +496,9 @@ static int open_tools(struct server *s, struct stoker_error *err)
     struct mcp *others = s->opt.model ? NULL : s->opt.mcp; /* beside a model they are for its chats */
     if (!s->library && !others)
         return 0;
+    int only_allowed = s->opt.key.n == 0; /* who has no key may be a program that asks no person */
     reqmem_enter(&first, 0);
-    int failed = mcp_service_open(&s->tools, s->library, others, stoker_version(), &why);
+    int failed = mcp_service_open(&s->tools, s->library, others, only_allowed, stoker_version(), &why);
     reqmem_leave();
     return failed ? fail(err, STOKER_ERR_MEMORY, "%s", why.text) : 0;
 }
@@ -536,7 +538,8 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
                                 .write_error = error_of_path,
                                 .ended = release_server};
     tickets_init(&s->tickets);
-    r->http.route = o->model ? routes_all(&r->http.n_route) : routes_without_model(&r->http.n_route);
+    size_t *n_route = &r->http.n_route;
+    r->http.route = o->model ? routes_all(n_route) : routes_without_model(r->without_model, n_route);
     http_app_open(&r->http);
     if (vectors_open(&s->vectors, o->steer_dir, err) || spool_open(&s->spool, o->capture_dir, o->capture_disk, err))
         return -1;

@@ -14,14 +14,14 @@ struct mcp_service {
     const char *version;
 };
 
-int mcp_service_open(struct mcp_service **out, struct library *library, struct mcp *mcp, const char *version,
-                     struct error *err)
+int mcp_service_open(struct mcp_service **out, struct library *library, struct mcp *mcp, int only_allowed,
+                     const char *version, struct error *err)
 {
     struct mcp_service *s = *out = calloc(1, sizeof *s);
     if (!s)
         return error_set(err, ERR_MEMORY, "no memory for an MCP server");
     s->version = version;
-    if (service_tools_open(&s->tools, library, mcp, err) == 0)
+    if (service_tools_open(&s->tools, library, mcp, only_allowed, err) == 0)
         return 0;
     mcp_service_close(s);
     *out = NULL;

@@ -14,9 +14,10 @@
 
 struct mcp_service;
 
-/* Both outlive the service; NULL: none. version: of stoker. -1: *err. */
-int mcp_service_open(struct mcp_service **out, struct library *library, struct mcp *mcp, const char *version,
-                     struct error *err);
+/* Both outlive the service; NULL: none. only_allowed: of mcp's tools those of "allow" alone are there, for clients that ask no person.
+ * version: of stoker. -1: *err. */
+int mcp_service_open(struct mcp_service **out, struct library *library, struct mcp *mcp, int only_allowed,
+                     const char *version, struct error *err);
 void mcp_service_close(struct mcp_service *s); /* NULL: nothing */
 int mcp_service_is_starting(
     struct mcp_service *s); /* 1: other servers have not listed their tools yet: lists and calls wait for them */

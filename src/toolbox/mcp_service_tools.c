@@ -50,15 +50,17 @@ static int open_library(struct service_tools *t, struct library *library, struct
 
 static int look(struct service_tools *t, struct error *err)
 {
-    const struct mcp_talk_options how = {.n_ctx = 0};
+    const struct mcp_talk_options how = {.only_allowed = t->only_allowed};
     return mcp_talk_begin(&t->view, t->mcp, &how, err);
 }
 
-int service_tools_open(struct service_tools *t, struct library *library, struct mcp *mcp, struct error *err)
+int service_tools_open(struct service_tools *t, struct library *library, struct mcp *mcp, int only_allowed,
+                       struct error *err)
 {
     pthread_mutex_init(&t->library_lock, NULL);
     pthread_mutex_init(&t->view_lock, NULL);
     t->mcp = mcp;
+    t->only_allowed = only_allowed;
     if (library && open_library(t, library, err))
         return -1;
     return mcp ? look(t, err) : 0;

@@ -14,13 +14,15 @@ struct service_tools {
     struct toolbox box;   /* the library's tools */
     struct buffer listed; /* the same, as MCP writes them */
 
-    struct mcp *mcp; /* NULL: there are no other servers */
+    struct mcp *mcp;  /* NULL: there are no other servers */
+    int only_allowed; /* of their tools, those of "allow" */
     pthread_mutex_t view_lock;
     struct mcp_talk view; /* which of their tools are listed, which are searched for */
 };
 
 /* service_tools_close() in any case but where *t was not zeroed. */
-int service_tools_open(struct service_tools *t, struct library *library, struct mcp *mcp, struct error *err);
+int service_tools_open(struct service_tools *t, struct library *library, struct mcp *mcp, int only_allowed,
+                       struct error *err);
 void service_tools_close(struct service_tools *t);
 
 /* Elements of a list, always in the same order. */

@@ -32,7 +32,8 @@ enum {
     ROUTE_EARLY = 2, /* answers while the model loads and while the server drains: x->server's engine may be NULL */
     ROUTE_FRAMED =
         8, /* asked by what a frame without rights shows, whose origin is "null": nothing of the answer is told to it */
-    ROUTE_QUIET = 4 /* asked by machines every few seconds: the log has a line only where the answer is not 200 */
+    ROUTE_QUIET = 4,    /* asked by machines every few seconds: the log has a line only where the answer is not 200 */
+    ROUTE_NO_MODEL = 16 /* needs no engine: a server without a model has it, too */
 };
 
 struct route {

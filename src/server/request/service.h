@@ -112,7 +112,8 @@ struct server {
     struct rates rates;    /* own/stats.c's, under its lock */
 };
 
-/* The engine; NULL while it loads. Handlers of rows without ROUTE_EARLY need not ask: they run only when it is there. */
+/* The engine; NULL while it loads. Handlers of rows without ROUTE_EARLY and ROUTE_NO_MODEL need not ask: they run
+ * only when it is there. */
 struct stoker *server_engine(struct server *s);
 
 /* What clients see of a model; all of it is the server's. */

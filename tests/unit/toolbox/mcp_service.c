@@ -29,7 +29,7 @@ static void begin(int more, const char *fields)
              (int)getpid(), more, fields);
     assert_int_equal(mcp_config_parse(&config, "C", text, strlen(text), &err), 0);
     assert_int_equal(mcp_open(&servers, &config, "1", &err), 0);
-    assert_int_equal(mcp_service_open(&service, NULL, servers, "1.2", &err), 0);
+    assert_int_equal(mcp_service_open(&service, NULL, servers, 0, "1.2", &err), 0);
     is_old = 0;
     atomic_store(&is_stopped, 0);
 }
@@ -130,7 +130,7 @@ static void servers_that_start(void **state)
         snprintf(config_text, sizeof config_text, text, (int)getpid());
         assert_int_equal(mcp_config_parse(&config, "C", config_text, strlen(config_text), &err), 0);
         assert_int_equal(mcp_start(&servers, &config, "1", &err), 0);
-        assert_int_equal(mcp_service_open(&service, NULL, servers, "1.2", &err), 0);
+        assert_int_equal(mcp_service_open(&service, NULL, servers, 0, "1.2", &err), 0);
         atomic_store(&is_stopped, 0);
         expect("server/discover", "", 1, "Tools of other servers are listed, or found by search_tools");
         assert_int_equal(mcp_service_is_starting(service), 1);
@@ -146,7 +146,7 @@ static void servers_that_start(void **state)
     }
     assert_int_equal(mcp_config_parse(&config, "C", config_text, strlen(config_text), &err), 0);
     assert_int_equal(mcp_start(&servers, &config, "1", &err), 0);
-    assert_int_equal(mcp_service_open(&service, NULL, servers, "1.2", &err), 0);
+    assert_int_equal(mcp_service_open(&service, NULL, servers, 0, "1.2", &err), 0);
     atomic_store(&is_stopped, 1); /* who waits may leave */
     char *line = ask("tools/call", "'name':'a__echo','arguments':{'text':'x'}", 1);
     assert_string_equal(line, "");
@@ -201,6 +201,35 @@ static void many_tools(void **state)
     end();
 }
 
+/* Tools that "allow" does not name are not there, in no list, search or call, those of a list that comes later neither. */
+static void only_allowed_tools(void **state)
+{
+    static const char text[] = "{\"mcpServers\":{\"a\":{\"command\":\"/proc/%d/exe\",\"args\":[\"late\"],"
+                               "\"allow\":[\"echo\"],\"defer\":%s}}}";
+    char config_text[200];
+    struct error err = {0};
+    (void)state;
+    for (int is_searched = 0; is_searched < 2; is_searched++) {
+        snprintf(config_text, sizeof config_text, text, (int)getpid(), is_searched ? "true" : "false");
+        assert_int_equal(mcp_config_parse(&config, "C", config_text, strlen(config_text), &err), 0);
+        assert_int_equal(mcp_start(&servers, &config, "1", &err), 0);
+        assert_int_equal(mcp_service_open(&service, NULL, servers, 1, "1.2", &err), 0);
+        atomic_store(&is_stopped, 0);
+        char *line = ask("tools/list", "", 1);
+        assert_non_null(strstr(line, is_searched ? "1 in all" : "a__echo"));
+        assert_null(strstr(line, "a__add"));
+        free(line);
+        expect("tools/call", "'name':'a__add','arguments':{'a':2}", 1, "'message':'Unknown tool: a__add'");
+        expect("tools/call", "'name':'a__echo','arguments':{'text':'x'}", 1, "'content':[{'type':'text'");
+        if (is_searched) {
+            expect("tools/call", "'name':'search_tools','arguments':{'query':'integers'}", 1, "{\\'tools\\':[],");
+            expect("tools/call", "'name':'call_tool','arguments':{'name':'a__add','arguments':{}}", 1,
+                   "there is no tool of this name");
+        }
+        end();
+    }
+}
+
 static void calls_end(void **state)
 {
     (void)state;
@@ -233,8 +262,8 @@ int main(int argc, char **argv)
         usleep(700000);
         return fake_serve(0);
     }
-    const struct CMUnitTest tests[] = {cmocka_unit_test(both_eras), cmocka_unit_test(servers_that_start),
-                                       cmocka_unit_test(few_tools), cmocka_unit_test(many_tools),
-                                       cmocka_unit_test(calls_end)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(both_eras),          cmocka_unit_test(servers_that_start),
+                                       cmocka_unit_test(few_tools),          cmocka_unit_test(many_tools),
+                                       cmocka_unit_test(only_allowed_tools), cmocka_unit_test(calls_end)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
