@@ -101,22 +101,20 @@ static int layer_has(const struct gguf *g, uint64_t layer, const char *name)
     return gguf_tensor(g, full) != NULL;
 }
 
-static int layer_is_empty(const struct gguf *g, uint64_t layer)
-{
-    const char *rest;
-    for (uint64_t i = 0; i < g->n_tensor; i++)
-        if (gguf_layer_of(g->tensor[i].name, &rest) == (int)layer)
-            return 0;
-    return 1;
-}
-
+/* The last layers, from behind the last that has tensors and is none of them. */
 uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_stated)
 {
-    uint64_t n = 0;
-    while (n < n_stated && n < n_layer &&
-           (layer_has(g, n_layer - n - 1, "nextn.eh_proj.weight") || layer_is_empty(g, n_layer - n - 1)))
-        n++;
-    return n;
+    uint64_t first = n_stated < n_layer ? n_layer - n_stated : 0;
+    const char *rest;
+    if (n_layer > GGUF_LAYERS_MOST)
+        return 0;
+    for (uint64_t i = 0; i < g->n_tensor; i++) {
+        int layer = gguf_layer_of(g->tensor[i].name, &rest);
+        if (layer >= 0 && (uint64_t)layer >= first && (uint64_t)layer < n_layer &&
+            !layer_has(g, (uint64_t)layer, "nextn.eh_proj.weight"))
+            first = (uint64_t)layer + 1;
+    }
+    return n_layer - first;
 }
 
 /* ---- files and parts ---------------------------------------------------------------------------------------------- */

@@ -111,11 +111,14 @@ void gguf_close(struct gguf *g);
 const struct gguf_value *gguf_find(const struct gguf *g, const char *key);
 const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name);
 
+enum { GGUF_LAYERS_MOST = 100000 }; /* names have five digits of a layer */
+
 /* The N of a tensor name "blk.N.REST", and *rest: REST, within name; other names: -1, and *rest is the whole name. */
 int gguf_layer_of(const char *name, const char **rest);
 
 /* How many of the last of n_layer layers serve multi-token prediction only; n_stated: the number that the file's key gives. Files without
- * these layers often keep that key, so a layer counts only if it has the tensors of such a layer, or none at all. */
+ * these layers often keep that key, so a layer counts only if it has the tensors of such a layer, or none at all. 0 where n_layer is more
+ * than GGUF_LAYERS_MOST. */
 uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_stated);
 
 /* The first of these layers, by the keys of the file's architecture; UINT64_MAX: there is none. */

@@ -22,6 +22,7 @@ enum {
     PIECE = 64 << 10,      /* bytes that are checked at a time: whole values */
     DROP = 4 << 20,        /* after so many they leave the page cache */
     GGUF_BUFFER = 1 << 20, /* that the parser reads headers by */
+    MOST_INDEX = 64 << 20, /* bytes; of 100,000 tensors some 15 MiB */
 };
 
 /* ---- index ------------------------------------------------------------------------------------------------------------------------- */
@@ -42,6 +43,17 @@ static int no_memory(const struct importance *m, struct error *err)
     return error_set(err, ERR_MEMORY, "%s: no memory for its entries", m->path);
 }
 
+/* The index is there before a plan counts it, so it has a bound of its own: that of n things more. */
+static int check_index(const struct importance *m, uint64_t n, size_t size, struct error *err)
+{
+    if (n <= MOST_INDEX / size && m->arena.total + n * size <= MOST_INDEX)
+        return 0;
+    return error_set(err, ERR_FORMAT,
+                     "%s: names and counts of its tensors take more than %d MiB, which those of no model do; it is "
+                     "damaged, or no file of importance",
+                     m->path, MOST_INDEX >> 20);
+}
+
 static int read_at(const struct importance *m, void *to, uint64_t n, uint64_t at, struct error *err)
 {
     const char *why;
@@ -54,6 +66,8 @@ static int note_dataset(struct importance *m, const char *text, size_t n, struct
 {
     if (m->n_datasets == MOST_DATASETS)
         return 0;
+    if (check_index(m, n, 1, err))
+        return -1;
     if (!m->datasets)
         m->datasets = arena_array(&m->arena, MOST_DATASETS, sizeof(const char *));
     const char *copy = arena_copy(&m->arena, text, n);
@@ -107,6 +121,8 @@ static const struct gguf_tensor *counts_of(const struct gguf *g, const struct gg
 
 static int take_counts(struct importance *m, struct importance_entry *e, const struct gguf_tensor *t, struct error *err)
 {
+    if (check_index(m, t->n_bytes, 1, err))
+        return -1;
     float *count = arena_alloc_aligned(&m->arena, t->n_bytes, sizeof *count);
     e->count = count;
     return count ? read_at(m, count, t->n_bytes, t->offset, err) : no_memory(m, err);
@@ -134,6 +150,8 @@ static int read_pair(struct importance *m, const struct gguf *g, const struct gg
         e->n_mat = e->n_counts;
         e->n_cols /= e->n_counts;
     }
+    if (check_index(m, n_name, 1, err))
+        return -1;
     e->name = arena_copy(&m->arena, sum->name, n_name);
     m->n_entry++;
     return e->name ? take_counts(m, e, count, err) : no_memory(m, err);
@@ -158,6 +176,8 @@ static int read_pairs(struct importance *m, const struct gguf *g, struct error *
     uint64_t n = 0;
     for (uint64_t i = 0; i < g->n_tensor; i++)
         n += weight_name(&g->tensor[i]) > 0;
+    if (check_index(m, n + 1, sizeof *m->entry, err))
+        return -1;
     m->entry = arena_array(&m->arena, n + 1, sizeof *m->entry);
     if (!m->entry)
         return no_memory(m, err);
@@ -212,6 +232,8 @@ static int read_old_entry(struct importance *m, uint64_t *at, int chunk, struct 
     int32_t calls = take(m, at), n = take(m, at);
     if (calls < 0 || n < 1 || (uint64_t)n > (m->size - *at) / sizeof(float))
         return error_set(err, ERR_FORMAT, "%s: it ends within entry %" PRIu64, m->path, m->n_entry + 1);
+    if (check_index(m, (uint64_t)length + sizeof *e->count, 1, err))
+        return -1;
     float *count = arena_alloc_aligned(&m->arena, sizeof *count, sizeof *count);
     *e = (struct importance_entry){.n_cols = (uint64_t)n, .n_mat = 1, .n_counts = 1, .count = count, .at = *at};
     e->name = arena_copy(&m->arena, name, strnlen(name, (size_t)length));
@@ -231,6 +253,8 @@ static int read_old(struct importance *m, int chunk, struct error *err)
     if (entries < 1 || (uint64_t)entries > m->size / 16)
         return error_set(err, ERR_FORMAT, "%s: neither a GGUF file nor one of importance in the older form", m->path);
     m->scale = (float)chunk;
+    if (check_index(m, (uint64_t)entries, sizeof *m->entry, err))
+        return -1;
     m->entry = arena_array(&m->arena, (size_t)entries, sizeof *m->entry);
     if (!m->entry)
         return no_memory(m, err);
@@ -302,6 +326,16 @@ static int look_at(struct look *l, struct importance_entry *e, struct error *err
     return check_counts(l->m, e, err);
 }
 
+/* Before every byte is looked at: of a file of something else there may be many. */
+static int check_names(struct importance *m, struct error *err)
+{
+    qsort(m->entry, m->n_entry, sizeof *m->entry, by_name);
+    for (uint64_t i = 1; i < m->n_entry; i++)
+        if (strcmp(m->entry[i - 1].name, m->entry[i].name) == 0)
+            return error_set(err, ERR_FORMAT, "%s: %s is there twice", m->path, m->entry[i].name);
+    return m->n_entry ? 0 : error_set(err, ERR_FORMAT, "%s: no importance is in it", m->path);
+}
+
 /* Sums lie one behind another, and something between them. */
 static int look_at_all(struct importance *m, struct error *err)
 {
@@ -314,21 +348,13 @@ static int look_at_all(struct importance *m, struct error *err)
         status = look_until(&l, m->entry[i].at, err) || look_at(&l, &m->entry[i], err) ? -1 : 0;
     if (status == 0)
         status = look_until(&l, m->size, err);
+    qsort(m->entry, m->n_entry, sizeof *m->entry, by_name);
     drop(&l);
     sha256_end(&l.hash, hash);
     for (int i = 0; i < SHA256_BYTES; i++)
         snprintf(m->sha256 + 2 * i, 3, "%02x", hash[i]);
     free(l.piece);
     return status;
-}
-
-static int sort(struct importance *m, struct error *err)
-{
-    qsort(m->entry, m->n_entry, sizeof *m->entry, by_name);
-    for (uint64_t i = 1; i < m->n_entry; i++)
-        if (strcmp(m->entry[i - 1].name, m->entry[i].name) == 0)
-            return error_set(err, ERR_FORMAT, "%s: %s is there twice", m->path, m->entry[i].name);
-    return m->n_entry ? 0 : error_set(err, ERR_FORMAT, "%s: no importance is in it", m->path);
 }
 
 /* ---- opening ----------------------------------------------------------------------------------------------------------------------- */
@@ -372,7 +398,7 @@ int importance_open_of(struct importance **out, const char *path, int chunk, str
     m->fd = -1;
     m->dataset = "";
     m->prior = m->scale = 1;
-    if (open_file(m, path, err) || read_index(m, chunk, err) || look_at_all(m, err) || sort(m, err)) {
+    if (open_file(m, path, err) || read_index(m, chunk, err) || check_names(m, err) || look_at_all(m, err)) {
         importance_close(m);
         return -1;
     }

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FEW_ROWS = 32, LAYERS_MOST = 100000 /* gguf_layer_of() reads five digits */ };
+enum { FEW_ROWS = 32 };
 
 int quant_has_importance(const struct quant_job *j) { return j->importance || j->options->has_importance; }
 
@@ -34,7 +34,7 @@ struct coverage {
     struct missing none, empty, draft; /* without an entry; with one that says nothing; of layers that predict */
     uint64_t unseen, few;              /* experts without rows, and with few */
     const char *first_unseen;
-    uint8_t has_experts[LAYERS_MOST / 8 + 1]; /* a bit of each layer, and one of what is in none */
+    uint8_t has_experts[GGUF_LAYERS_MOST / 8 + 1]; /* a bit of each layer, and one of what is in none */
 };
 
 /* The rows of a layer's experts, of the first tensor that tells them. */
@@ -44,7 +44,7 @@ static const struct importance_entry *take_experts(struct coverage *c, const cha
     const char *rest;
     if (!e || e->n_counts < 2 || e->n_mat < 2 || !strstr(e->name, "_exps"))
         return NULL;
-    int layer = gguf_layer_of(name, &rest), bit = layer < 0 ? LAYERS_MOST : layer;
+    int layer = gguf_layer_of(name, &rest), bit = layer < 0 ? GGUF_LAYERS_MOST : layer;
     if (c->has_experts[bit / 8] >> bit % 8 & 1)
         return NULL;
     c->has_experts[bit / 8] |= (uint8_t)(1 << bit % 8);

@@ -192,6 +192,9 @@ run imatrix --merge "$data/quantize/imatrix_ember.dat" "$data/quantize/imatrix_e
 is "a peer's old file, merged" 0 'both\.gguf: 48 tensors, of 2 files$' ""
 run imatrix --stats "$dir/both.gguf"
 is "its rows" 0 '^blk\.0\.attn_k\.weight +256 +36864 ' ""
+(ulimit -n 40 && exec "$stoker" imatrix --merge $(seq 60 | sed "s|.*|$dir/s.dat|") -o "$dir/sixty.gguf") >"$dir/out" 2>"$dir/err"
+status=$?
+is "more files than may be open" 0 'sixty\.gguf: 2 tensors, of 60 files$' ""
 run imatrix --stats
 is "--stats of nothing" 2 "" '--stats: which file\? one'
 run imatrix --stats "$dir/s.dat" -o "$dir/x"

@@ -1,7 +1,8 @@
-/* Several files of importance as one: sums and counts add, in the order of the files (quantize.md 5.4). The sums of a file are read an
- * entry at a time. */
+/* Several files of importance as one: sums and counts add, in the order of the files (quantize.md 5.4). One file is open at a time, and its
+ * sums are read an entry at a time. */
 #include "cli/imatrix/imatrix.h"
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "quant/importance.h"
 
@@ -16,6 +17,7 @@ struct merged {
     size_t n, n_sorted, room;
     const char *dataset[IMPORTANCE_TEXTS];
     uint64_t n_dataset, n_chunks;
+    struct arena texts; /* names and datasets: their files are closed */
 };
 
 static int add_new(struct merged *m, const struct importance_values *v, struct error *err)
@@ -30,9 +32,10 @@ static int add_new(struct merged *m, const struct importance_values *v, struct e
         m->room = room;
     }
     uint64_t n = e->n_cols * e->n_mat;
+    const char *name = arena_copy(&m->texts, e->name, strlen(e->name));
     double *sum = malloc(n * sizeof *sum), *count = malloc(e->n_counts * sizeof *count);
-    m->sums[m->n++] = (struct importance_sums){e->name, e->n_cols, e->n_mat, e->n_counts, sum, count};
-    if (!sum || !count)
+    m->sums[m->n++] = (struct importance_sums){name, e->n_cols, e->n_mat, e->n_counts, sum, count};
+    if (!name || !sum || !count)
         return error_set(err, ERR_MEMORY, "no memory for the sums of %s", e->name);
     for (uint64_t i = 0; i < n; i++)
         sum[i] = (double)v->sum[i];
@@ -95,9 +98,23 @@ static int add_file(struct merged *m, const struct importance *file, struct erro
     importance_sums_sort(m->sums, m->n);
     m->n_sorted = m->n;
     m->n_chunks += file->n_chunks;
-    for (uint64_t i = 0; i < file->n_datasets && m->n_dataset < IMPORTANCE_TEXTS; i++)
-        m->dataset[m->n_dataset++] = file->datasets[i];
+    for (uint64_t i = 0; i < file->n_datasets && m->n_dataset < IMPORTANCE_TEXTS; i++) {
+        const char *text = arena_copy(&m->texts, file->datasets[i], strlen(file->datasets[i]));
+        if (!text)
+            return error_set(err, ERR_MEMORY, "no memory for the datasets of %s", file->path);
+        m->dataset[m->n_dataset++] = text;
+    }
     return 0;
+}
+
+static int add_path(struct merged *m, const char *path, int chunk, struct error *err)
+{
+    struct importance *file;
+    if (importance_open_of(&file, path, chunk, err))
+        return -1;
+    int status = add_file(m, file, err);
+    importance_close(file);
+    return status;
 }
 
 static void print_json(const struct imatrix_command *m, const struct merged *all)
@@ -120,15 +137,13 @@ int imatrix_merge(const struct imatrix_command *m)
     struct merged all = {0};
     struct error err = {0};
     struct stat there;
-    struct importance **file = calloc((size_t)m->n_file, sizeof *file);
-    int failed = !file;
+    int failed = 0;
     eval_called = "imatrix";
-    if (!file)
-        error_set(&err, ERR_MEMORY, "no memory for %d files", m->n_file);
+    arena_init_growing(&all.texts);
     if (!m->force && lstat(m->out, &there) == 0)
         failed = error_set(&err, ERR_INPUT, "%s is there; --force replaces it", m->out);
     for (int i = 0; i < m->n_file && !failed; i++)
-        failed = importance_open_of(&file[i], m->file[i], m->c.n_ctx, &err) || add_file(&all, file[i], &err);
+        failed = add_path(&all, m->file[i], m->c.n_ctx, &err);
     const struct importance_notes notes = {.dataset = all.dataset,
                                            .n_dataset = all.n_dataset,
                                            .n_chunks = (uint32_t)all.n_chunks,
@@ -140,8 +155,6 @@ int imatrix_merge(const struct imatrix_command *m)
         free((void *)all.sums[i].count);
     }
     free(all.sums);
-    for (int i = 0; file && i < m->n_file; i++)
-        importance_close(file[i]);
-    free(file);
+    arena_free(&all.texts);
     return err.code ? eval_fail(&err) : 0;
 }

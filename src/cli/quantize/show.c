@@ -124,6 +124,8 @@ static uint64_t source_bytes(const struct quant_job *j)
 static void print_time(const struct quant_job *j)
 {
     double seconds = quant_seconds(j);
+    if (isnan(seconds))
+        return;
     if (seconds < 100)
         printf("time: some %.0f s of encoding", seconds);
     else

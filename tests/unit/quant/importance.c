@@ -198,6 +198,49 @@ static void damaged(void **state)
     opened("no importance is in it");
 }
 
+/* The file goes on with a hole; 0: the file system has no files of that size. */
+static int lengthen(uint64_t size) { return truncate(path, (off_t)size) == 0; }
+
+/* What no file of importance has is refused before every byte is read: reading the first of these would take hours. */
+static void something_else(void **state)
+{
+    static uint8_t bytes[8192];
+    uint8_t *twice = bytes + 4096;
+    size_t n_twice = 4;
+    (void)state;
+    write_file(bytes, put_gguf(bytes, pairs, 0));
+    if (lengthen(UINT64_C(1) << 42) || lengthen(UINT64_C(1) << 36))
+        opened("no importance is in it");
+    size_t n = put_old(bytes);
+    memset(bytes + 29, 0xff, 4); /* NaN */
+    memcpy(twice, (int32_t[]){2}, 4);
+    put(twice, &n_twice, bytes + 4, n - 4 - 12);
+    put(twice, &n_twice, bytes + 4, n - 4 - 12);
+    write_file(twice, n_twice);
+    opened("output.weight is there twice");
+}
+
+/* The index has a bound of its own: of entries, and of counts. */
+static void large_index(void **state)
+{
+    static const char sentence[] = "names and counts of its tensors take more than 64 MiB, which those of no model do; "
+                                   "it is damaged, or no file of importance";
+    enum { HEADER = 4096, LARGE = 1 << 24, ENTRIES = 1 << 21 };
+    static uint8_t bytes[HEADER];
+    struct header_out o = {bytes, 0};
+    const uint64_t sums[2] = {1, LARGE};
+    (void)state;
+    header_put_head(&o, 2, 0);
+    header_put_tensor(&o, "output.weight.in_sum2", 2, sums, TYPE_F32, 0);
+    header_put_tensor(&o, "output.weight.counts", 2, sums, TYPE_F32, LARGE * sizeof(float));
+    write_file(bytes, o.n);
+    assert_true(lengthen(HEADER + 2 * LARGE * sizeof(float)));
+    opened(sentence);
+    write_file((int32_t[]){ENTRIES}, 4);
+    assert_true(lengthen(UINT64_C(16) * ENTRIES));
+    opened(sentence);
+}
+
 /* Sums are read when they are wanted: of the file that was opened, or not at all. */
 static void changed(void **state)
 {
@@ -226,8 +269,9 @@ static void changed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(gguf_form), cmocka_unit_test(old_form),
-                                       cmocka_unit_test(damaged), cmocka_unit_test(changed)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(gguf_form),   cmocka_unit_test(old_form),
+                                       cmocka_unit_test(damaged),     cmocka_unit_test(something_else),
+                                       cmocka_unit_test(large_index), cmocka_unit_test(changed)};
     close(temporary_file(path, "importance"));
     int status = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(path);

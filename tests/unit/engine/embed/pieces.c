@@ -26,15 +26,17 @@ enum { SHORT = 1000, LONG = 20 * 1000 * 1000 }; /* ns; far below what reading an
 static stoker_token many[ROWS];
 static const struct stoker_tokens text = {many, ROWS};
 
+static struct timespec start;         /* of the time below, which may not be before what the engine has seen */
 static atomic_llong looks, ns_a_look; /* 0: the time is the system's */
 
 /* Stands before the C library's. */
 int clock_gettime(clockid_t clock, struct timespec *t)
 {
     long long step = atomic_load(&ns_a_look), ns = step * atomic_fetch_add(&looks, 1);
-    if (step == 0)
+    if (step == 0 || clock != CLOCK_MONOTONIC)
         return (int)syscall(SYS_clock_gettime, clock, t);
-    *t = (struct timespec){1000000 + ns / 1000000000, ns % 1000000000};
+    ns += start.tv_nsec;
+    *t = (struct timespec){start.tv_sec + ns / 1000000000, ns % 1000000000};
     return 0;
 }
 
@@ -102,6 +104,8 @@ static int tokens_beside(const char *model, long long ns)
     if (stoker_submit(s, &r, &chat, &err))
         fail_msg("%s", err.text);
     sem_wait(&gate.at);
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    atomic_store(&looks, 0);
     atomic_store(&ns_a_look, ns);
     id = submit(e, beside);
     for (; n < TOKENS_MOST && !has_ended(e, id); n++) {
