@@ -200,7 +200,7 @@ mounted "-t ramfs none" "${namespace:-false}"
 grep -q O_DIRECT "$dir/err" || status=125 # kernels differ
 real page-cache "m.gguf is on a file system without O_DIRECT" "no file system without O_DIRECT can be mounted"
 truncate -s 64M "$dir/image"
-if [ "$(id -u)" -eq 0 ] && mkfs.ext4 -q -F "$dir/image" 2>/dev/null; then
+if [ "$(id -u)" -eq 0 ] && unshare -m true 2>/dev/null && mkfs.ext4 -q -F "$dir/image" 2>/dev/null; then
     mounted "-o loop $dir/image" "unshare -m"
 else
     status=125
