@@ -178,9 +178,10 @@ void follow_prompts(struct stoker *s, struct step *p)
         b = session_batch(s->drafter->session);
         for (int i = 0; i < p->n; i++) {
             const struct job *j = p->share[i].job;
+            if (!is_followed(s, &p->share[i])) /* a share without rows may have no sequence */
+                continue;
             const struct follower *f = follower_of(s, j);
-            while (left[i] > 0 && is_followed(s, &p->share[i]) &&
-                   f->n + 1 < (int)j->n_history && /* the last one waits until its logits are wanted */
+            while (left[i] > 0 && f->n + 1 < (int)j->n_history && /* the last one waits until its logits are wanted */
                    add(s, &b, j, j->history[f->n], 0) == 0)
                 left[i]--;
         }
