@@ -383,13 +383,15 @@ static int n_asked;
 
 static int slow_source(void *arg, const stoker_token *history, size_t n, int most, stoker_token *out)
 {
-    (void)arg, (void)history, (void)n, (void)most, (void)out;
+    const struct stoker *s = arg;
+    double seconds = 0.005 + 2 * s->price.plain;
+    (void)history, (void)n, (void)most, (void)out;
     n_asked++;
-    nanosleep(&(struct timespec){0, 5000000}, NULL);
+    nanosleep(&(struct timespec){(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)}, NULL);
     return 0;
 }
 
-/* A source that takes longer than a step, and says nothing: it is asked as often as the time it takes is a hundredth of all. */
+/* A source that takes longer than a step, however long that is, and says nothing: it is asked as often as the time it takes is a hundredth of all. */
 static void asks_seldom(const struct subject *m)
 {
     enum { LONG = 150 };
@@ -404,6 +406,7 @@ static void asks_seldom(const struct subject *m)
     r.script = script;
     r.max_tokens = LONG;
     struct stoker *s = engine(m->path, &o);
+    r.draft_arg = s;
     n_asked = 0;
     int ok = s && stoker_generate(s, &r, NULL, NULL, &end, &err) == 0;
     stoker_close(s);

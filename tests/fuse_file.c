@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -93,13 +95,15 @@ static void answer_request(const struct fuse_in_header *in)
     }
 }
 
-/* Until the file system is gone. */
-static void serve(void)
+/* Until the file system is gone, or who mounted it: killed, it would leave both behind. */
+static void serve(pid_t parent)
 {
     static union {
         struct fuse_in_header in;
         char bytes[REQUEST];
     } request;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+        _exit(1);
     for (;;) {
         ssize_t n = read(fuse, &request, sizeof request);
         if (n >= (ssize_t)sizeof request.in)
@@ -134,9 +138,9 @@ int main(int argc, char **argv)
     snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=%u,group_id=%u", fuse, getuid(), getgid());
     if (fuse < 0 || mount("stoker-test", argv[1], "fuse", MS_NOSUID | MS_NODEV, options))
         return 125;
-    pid_t server = fork();
+    pid_t parent = getpid(), server = fork();
     if (server == 0)
-        serve();
+        serve(parent);
     close(fuse);
     int status = server > 0 ? run(argv + 3) : 126;
     umount2(argv[1], MNT_DETACH);

@@ -200,7 +200,7 @@ mounted "-t ramfs none" "${namespace:-false}"
 grep -q O_DIRECT "$dir/err" || status=125 # kernels differ
 real page-cache "m.gguf is on a file system without O_DIRECT" "no file system without O_DIRECT can be mounted"
 truncate -s 64M "$dir/image"
-if [ "$(id -u)" -eq 0 ] && mkfs.ext4 -q -F "$dir/image" 2>/dev/null; then
+if [ "$(id -u)" -eq 0 ] && unshare -m true 2>/dev/null && mkfs.ext4 -q -F "$dir/image" 2>/dev/null; then
     mounted "-o loop $dir/image" "unshare -m"
 else
     status=125
@@ -212,11 +212,11 @@ for folder in /sys/fs/cgroup/memory /sys/fs/cgroup; do
 done
 trap '[ -z "$group" ] || rmdir "$group"; rm -rf "$dir"' EXIT
 status=125
-if [ "$group" ] && echo 1073741824 2>/dev/null >"$group/$([ -e "$group/memory.max" ] && echo memory.max || echo memory.limit_in_bytes)"; then
+if [ "$group" ] && echo $((limit_kib * 1024)) 2>/dev/null >"$group/$([ -e "$group/memory.max" ] && echo memory.max || echo memory.limit_in_bytes)"; then
     [ ! -w "$group/cpu.max" ] || echo "90000 100000" >"$group/cpu.max"
     with sh -c 'echo $$ >"$1/cgroup.procs" || exit 125; shift; exec "$@"' sh "$group" "$stoker" doctor
 fi
-real cgroup "is limited to 1.00 GiB, and half of this machine's memory is" "no cgroup can be made"
+real cgroup "is limited to [0-9.]+ [GM]iB, and half of this machine's memory is" "no cgroup can be made"
 [ "$group" ] && [ -w "$group/cpu.max" ] || status=125
 real quota "the cgroup grants 0.9 of [0-9]+ CPUs" "no cgroup of version 2 can be made"
 

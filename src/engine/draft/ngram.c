@@ -85,10 +85,10 @@ static int learn_older(struct ngram *g, const stoker_token *text, int most)
     return most;
 }
 
-/* What has come since; of a long text that is new, its end. */
+/* What has come since; where that is more, its end: what is before it becomes older text, and is learnt again, newest first. */
 static int learn_newer(struct ngram *g, const stoker_token *text, size_t n, int most)
 {
-    if (g->n_known == 0 && n > (size_t)most + 1)
+    if (n > g->n_known + (size_t)most + 1)
         g->n_oldest = g->n_known = n - 1 - (size_t)most;
     for (; most > 0 && g->n_known + 1 < n; most--)
         learn(g, text, ++g->n_known, 0);
@@ -169,10 +169,17 @@ static int find(struct ngram *g, const stoker_token *text, size_t n, struct way 
     return 0;
 }
 
+/* How much a step learns of n tokens: all that the last step may have accepted. */
+static int step_of(const struct ngram *g, size_t n)
+{
+    size_t came = n > g->n_known + 1 ? n - 1 - g->n_known : 0;
+    return came > NGRAM_STEP && came <= STOKER_DRAFT_MOST + 1 ? (int)came : NGRAM_STEP;
+}
+
 int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int n_guess, int most, stoker_token *out)
 {
     struct way w;
-    int left = learn_newer(g, text, n, NGRAM_STEP);
+    int left = learn_newer(g, text, n, step_of(g, n));
     if (left > 0) /* all that is new is known */
         learn_older(g, text, learn_prediction(g, left));
     n += (size_t)n_guess;

@@ -37,7 +37,8 @@ void ngram_begin(struct ngram *g, uint64_t text);
 enum { NGRAM_STEP = 16 }; /* tokens that a step learns: some 5 us, as their places come from DRAM */
 
 /* text [n] is known so far: it begins with what it began with before. At most so many of its tokens are learnt: those that are new first;
- * then, the newest first, those of a prefix that was known all at once, as what is found in the cache of prefixes. */
+ * then, the newest first, those of a prefix that was known all at once, as what is found in the cache of prefixes, or what came while
+ * nobody asked. */
 void ngram_learn(struct ngram *g, const stoker_token *text, size_t n, int most);
 
 /* The text goes on from here, and what comes behind its first `from` tokens may be like prediction [n], which lives as long as this text
@@ -46,7 +47,7 @@ void ngram_learn(struct ngram *g, const stoker_token *text, size_t n, int most);
 void ngram_predict(struct ngram *g, const stoker_token *prediction, size_t n, size_t from);
 
 /* At most `most` tokens that may follow text [n] and n_guess more behind it, fewer behind shorter matches. What is guessed is not learnt;
- * of the text and the prediction at most NGRAM_STEP tokens are. Returns how many. */
+ * of the text and the prediction at most NGRAM_STEP tokens are, or all that one step accepted. Returns how many. */
 int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int n_guess, int most, stoker_token *out);
 
 #endif

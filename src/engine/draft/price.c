@@ -172,8 +172,8 @@ static void learn_pass(struct price *p, const struct step_cost *took)
 
 void price_learn(struct price *p, int decoding, int n_drafted, int n_right, const struct step_cost *took)
 {
-    double least = -debt * p->plain, most = wealth * p->plain, beside = took->drafting + took->asking,
-           seconds = took->seconds + beside;
+    double least = -debt * p->plain, most = wealth * p->plain,
+           beside = took->drafting + took->catching_up + took->asking, seconds = took->seconds + beside;
     if (decoding < 1 || took->seconds <= 0 || (n_drafted && p->plain <= 0))
         return;
     learn_reads(p, took);

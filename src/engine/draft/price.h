@@ -74,9 +74,10 @@ struct step_cost {
     double waited;          /* for reads of experts */
     double expert_seconds;  /* computing them */
     double experts, misses; /* distinct ones of each layer, and those of them that were read */
-    double drafting; /* beside it: seconds of the layer or the other model, which follows the texts and drafts ... */
-    int n_pass;      /* ... in so many passes that made drafts; */
-    double asking;   /* and before it, of what texts repeat and constraints force */
+    double drafting;        /* beside it: seconds of the layer or the other model, which drafts ... */
+    int n_pass;             /* ... in so many passes that made drafts; */
+    double catching_up;     /* of the other model, coming up to texts that it did not follow; */
+    double asking;          /* and before it, of what texts repeat and constraints force */
 };
 
 void price_init(struct price *p);

@@ -129,8 +129,8 @@ static void add_text(const struct stoker *s, struct pass *p, int i, const struct
 
 /* ---- passes ------------------------------------------------------------------------------------------------------------------- */
 
-/* What it takes is part of the steps. A job one of whose rows could not be computed drafts nothing any more. */
-static void run(struct stoker *s, struct step *p, struct batch *b)
+/* What it takes is part of the steps, and added to *took. A job one of whose rows could not be computed drafts nothing any more. */
+static void run(struct stoker *s, struct batch *b, double *took)
 {
     double begin = clock_seconds();
     const struct sequence *first = s->drafter->session->tables.seq;
@@ -147,7 +147,7 @@ static void run(struct stoker *s, struct step *p, struct batch *b)
             j->draft.is_off = 1;
     }
     double seconds = clock_seconds() - begin;
-    p->took.drafting += seconds;
+    *took += seconds;
     pthread_mutex_lock(&s->lock);
     s->counters.step_seconds += seconds;
     pthread_mutex_unlock(&s->lock);
@@ -178,14 +178,15 @@ void follow_prompts(struct stoker *s, struct step *p)
         b = session_batch(s->drafter->session);
         for (int i = 0; i < p->n; i++) {
             const struct job *j = p->share[i].job;
+            if (!is_followed(s, &p->share[i])) /* a share without rows may have no sequence */
+                continue;
             const struct follower *f = follower_of(s, j);
-            while (left[i] > 0 && is_followed(s, &p->share[i]) &&
-                   f->n + 1 < (int)j->n_history && /* the last one waits until its logits are wanted */
+            while (left[i] > 0 && f->n + 1 < (int)j->n_history && /* the last one waits until its logits are wanted */
                    add(s, &b, j, j->history[f->n], 0) == 0)
                 left[i]--;
         }
         b.n_prompt = b.n_rows;
-        run(s, p, &b);
+        run(s, &b, &p->took.catching_up);
         for (int i = 0; i < p->n; i++)
             if (is_followed(s, &p->share[i]))
                 seq_commit(sequence_of(s, p->share[i].job), follower_of(s, p->share[i].job)->n);
@@ -209,7 +210,8 @@ static void make(const struct stoker *s, const struct pass *p, int i, const stru
 /* Texts, and the first draft of each. 1: a share's text is computed. */
 static void begin(struct stoker *s, struct step *p, struct pass *pass, const int *want, int *goes_on)
 {
-    int piece = PIECE, n_made = 0;
+    int piece = PIECE, n_made = 0,
+        late = 0; /* late: it also comes up to a text, so that it takes longer than drafts do */
     pass->b = session_batch(s->drafter->session);
     for (int i = 0; i < p->n; i++) {
         struct job *j = p->share[i].job;
@@ -219,15 +221,17 @@ static void begin(struct stoker *s, struct step *p, struct pass *pass, const int
         struct follower *f = follower_of(s, j);
         if (f->text == j->id && f->asked == (int)j->n_history) /* the last step went without this job */
             continue;
+        late |= behind(s, j) > f->n_made + 1; /* than the last drafts, all of which held */
         go_back(s, j);
         int rows = behind(s, j) <= PIECE ? PIECE : piece;
         piece -= behind(s, j) <= PIECE ? 0 : piece;
         add_text(s, pass, i, j, rows);
         goes_on[i] = pass->logits[i] >= 0;
+        late |= !goes_on[i];
     }
     pass->b.n_prompt = pass->b.n_rows > 2 * p->n ? pass->b.n_rows : 0;
     s->drafter->longest = pass->b.n_rows > s->drafter->longest ? pass->b.n_rows : s->drafter->longest;
-    run(s, p, &pass->b);
+    run(s, &pass->b, late ? &p->took.catching_up : &p->took.drafting);
     for (int i = 0; i < p->n; i++) {
         struct job *j = p->share[i].job;
         if (!want[i])
@@ -245,7 +249,7 @@ static void begin(struct stoker *s, struct step *p, struct pass *pass, const int
             f->n_kept = f->n;
         }
     }
-    p->took.n_pass += n_made > 0;
+    p->took.n_pass += n_made > 0 && !late;
 }
 
 /* A further draft of each share that has k and wants more. 0: nobody does. */
@@ -261,7 +265,7 @@ static int go_on(struct stoker *s, struct step *p, struct pass *pass, const int 
         pass->row[i] = pass->b.n_rows - 1;
         pass->logits[i] = pass->b.n_logits - 1;
     }
-    run(s, p, &pass->b);
+    run(s, &pass->b, &p->took.drafting);
     p->took.n_pass += pass->b.n_rows > 0;
     for (int i = 0; i < p->n; i++)
         if (pass->logits[i] >= 0)

@@ -523,7 +523,7 @@ static void count_step(struct stoker *s, struct step *p, double begin, uint64_t 
     p->took.seconds = seconds;
     for (int i = 0; i < p->n; i++)
         steered += p->share[i].job->steer ? (uint64_t)p->share[i].rows : 0;
-    double all = seconds + p->took.drafting, rate = b->n_rows / (all > 1e-9 ? all : 1e-9);
+    double all = seconds + p->took.drafting + p->took.catching_up, rate = b->n_rows / (all > 1e-9 ? all : 1e-9);
     if (b->n_prompt >= FEWEST_ROWS / 2)
         s->rows_per_second = s->rows_per_second > 0 ? (s->rows_per_second + rate) / 2 : rate;
     pthread_mutex_lock(&s->lock);

@@ -261,6 +261,48 @@ static void a_prompt_is_learnt_in_its_steps(void **state)
     free(g.next);
 }
 
+/* A step that accepts all its drafts: the next one knows them. */
+static void all_that_a_step_accepts_is_learnt(void **state)
+{
+    enum { STEP = STOKER_DRAFT_MOST + 1, N = 20 * STEP };
+    stoker_token text[N], out[STOKER_DRAFT_MOST];
+    struct ngram g;
+    (void)state;
+    open_tables(&g, N);
+    for (int i = 0; i < N; i++)
+        text[i] = 10 + i;
+    for (size_t n = STEP; n <= N; n += STEP) {
+        ngram_propose(&g, text, n, 0, 4, out);
+        assert_int_equal(g.n_known, n - 1);
+        assert_int_equal(g.n_oldest, 0);
+    }
+    free(g.next);
+}
+
+/* While drafts rest nobody asks: what came last is known at once, the rest in as many steps as it takes, and what was known stays. */
+static void what_came_last_is_learnt_first(void **state)
+{
+    enum { BEFORE = 400, N = 2000, STEPS = N / NGRAM_STEP };
+    stoker_token text[N + 5], out[4];
+    struct ngram g;
+    (void)state;
+    open_tables(&g, N);
+    for (int i = 0; i < N; i++)
+        text[i] = 10 + i;
+    ngram_learn(&g, text, BEFORE, BEFORE);
+    memcpy(text + N, text + N - 9, 5 * sizeof *text);
+    expect(&g, text, N + 5, 4, text + N - 4, 4);
+    assert_int_equal(g.n_known, N + 4);
+    expect_as_at(&g, text, N + 5, 100, text + 100);
+    for (size_t i = 0, before = learnt(&g); i < STEPS; i++, before = learnt(&g)) {
+        ngram_propose(&g, text, N + 5, 0, 4, out);
+        assert_in_range(learnt(&g) - before, 0, NGRAM_STEP);
+    }
+    assert_int_equal(g.n_oldest, 0);
+    expect_as_at(&g, text, N + 5, BEFORE + 700, text + BEFORE + 700);
+    free(g.next);
+}
+
 static void tables_are_bounded(void **state)
 {
     (void)state;
@@ -285,6 +327,8 @@ int main(void)
         cmocka_unit_test(a_prediction_is_learnt_in_pieces),
         cmocka_unit_test(a_long_text_is_learnt_in_pieces),
         cmocka_unit_test(a_prompt_is_learnt_in_its_steps),
+        cmocka_unit_test(all_that_a_step_accepts_is_learnt),
+        cmocka_unit_test(what_came_last_is_learnt_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

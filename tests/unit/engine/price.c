@@ -370,6 +370,22 @@ static void asking_has_a_price(void **state)
     }
 }
 
+/* A model that comes up to a text takes longer than its drafts do: credit pays for it, and their price stays. */
+static void coming_up_is_no_price_of_drafts(void **state)
+{
+    struct step_cost plain = {.seconds = 1}, drafts = {.seconds = 1.1, .drafting = 0.3, .n_pass = 3, .catching_up = 2};
+    (void)state;
+    begin();
+    for (int i = 0; i < 4; i++)
+        price_learn(&price, 1, 0, 0, &plain);
+    double before = price.credit;
+    for (int i = 0; i < 10; i++) {
+        price_learn(&price, 1, 3, 3, &drafts);
+        assert_true(price.pass > 0.0999 && price.pass < 0.1001);
+    }
+    assert_true(price.credit < before + 10 * (3 - 0.1 - 2.3 + 0.04) && price.credit > before + 10 * (3 - 0.1 - 2.3));
+}
+
 static void by_chance_for_tests(void **state)
 {
     int seen[MOST + 1] = {0};
@@ -391,12 +407,19 @@ static void by_chance_for_tests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(near_the_best_number),       cmocka_unit_test(never_much_slower),
-        cmocka_unit_test(a_text_that_changes),        cmocka_unit_test(a_step_that_takes_long),
-        cmocka_unit_test(the_better_drafts_go_first), cmocka_unit_test(others_are_measured_anew),
-        cmocka_unit_test(what_is_lost_is_bounded),    cmocka_unit_test(by_chance_for_tests),
-        cmocka_unit_test(the_best_of_all_ways),       cmocka_unit_test(never_much_slower_by_reads),
-        cmocka_unit_test(a_cache_that_gets_warm),     cmocka_unit_test(asking_has_a_price),
+        cmocka_unit_test(near_the_best_number),
+        cmocka_unit_test(never_much_slower),
+        cmocka_unit_test(a_text_that_changes),
+        cmocka_unit_test(a_step_that_takes_long),
+        cmocka_unit_test(the_better_drafts_go_first),
+        cmocka_unit_test(others_are_measured_anew),
+        cmocka_unit_test(what_is_lost_is_bounded),
+        cmocka_unit_test(by_chance_for_tests),
+        cmocka_unit_test(the_best_of_all_ways),
+        cmocka_unit_test(never_much_slower_by_reads),
+        cmocka_unit_test(a_cache_that_gets_warm),
+        cmocka_unit_test(asking_has_a_price),
+        cmocka_unit_test(coming_up_is_no_price_of_drafts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
