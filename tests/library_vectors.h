@@ -491,37 +491,6 @@ static inline void resumed_test(const json_t *docs)
     corpus_vectors_free(&killed);
 }
 
-static inline void leaving_test(const json_t *docs)
-{
-    static struct corpus c;
-    struct error err = {0};
-    corpus_make(&c, docs, 1);
-    corpus_vectors(&c);
-    struct source *s = c.list[0];
-    struct best before = nearest(&c, 0, TOP, TIER_SCALAR);
-    char path[24];
-    snprintf(path, sizeof path, "%d", doc_of(&c, &before.row[0]));
-    expect(source_transaction(s, &err) == 0 && source_remove(s, path, &err) == 0 &&
-               source_remove(s, "199", &err) == 0 && source_commit(s, &err) == 0,
-           "%s", err.text);
-    source_rollback(s); /* numbers are those that the database says, as when it is opened */
-    expect(source_transaction(s, &err) == 0, "%s", err.text);
-    put_document(s, "new", "New", "Nothing of this was there before.");
-    expect(source_commit(s, &err) == 0, "%s", err.text);
-    sqlite3_stmt *q = source_prepare(s, "SELECT max(id) FROM chunk", &err);
-    expect(sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int(q, 0) == N_DOC + 1, "chunk %d has the number of another",
-           sqlite3_column_int(q, 0));
-    sqlite3_finalize(q);
-    struct best after = nearest(&c, 0, TOP, TIER_SCALAR);
-    for (int i = 0; i + 1 < TOP; i++)
-        expect(after.row[i].chunk == before.row[i + 1].chunk, "result %d is chunk %lld", i,
-               (long long)after.row[i].chunk);
-    best_free(&before);
-    best_free(&after);
-    verdict("vectors, chunks that leave", "are not found, and their numbers are not given again");
-    corpus_vectors_free(&c);
-}
-
 /* 0: its vectors are whole. *err has the sentence else. */
 static inline int check_source(struct source *s, struct error *err)
 {
@@ -594,7 +563,6 @@ static inline void vector_tests(const char *dir)
     same_bits_test(docs);
     hybrid_test(docs, queries);
     resumed_test(docs);
-    leaving_test(docs);
     damage_test(docs);
     json_decref(docs);
     json_decref(queries);

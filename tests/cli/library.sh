@@ -325,6 +325,23 @@ run library add "$dir/notes" --library "$dir/v" --vectors all
 is "--vectors alone" 2 "" "^stoker library: --vectors all needs the model that makes them: --embed MODEL\.gguf$"
 [ ! -e "$dir/v/notes.db" ] && pass || fail "a model that ranks" "something was added all the same"
 
+# A last article whose first passage alone had a vector: when it leaves, what comes has the numbers of its others.
+mkdir "$dir/last"
+parts() { for i in $(seq "$1"); do printf '# Part %d\n\nRain fell for %d days.\n\n' "$i" "$i"; done; } # parts N: an article of N passages
+for i in $(seq 20); do echo "Note $i." >"$dir/last/n$i.txt"; done
+parts 6 >"$dir/last/z$md"
+lead() { run library add "$dir/last" --library "$dir/v" --embed "$mean" --vectors lead; }
+lead
+is "a long last article" 0 "^last: vectors of 21 of 21 passages by bert-mean\.gguf, 21 new$" ""
+rm "$dir/last/z$md"
+lead
+is "without it" 0 "^last: vectors of 20 of 20 passages by bert-mean\.gguf, 0 new$" ""
+printf '# Fog\n\nFog is a cloud.\n' >"$dir/last/z2$md"
+lead
+is "another last article" 0 "^last: vectors of 21 of 21 passages by bert-mean\.gguf, 1 new$" ""
+run library search '???' --library "$dir/v" --embed "$mean" --limit 50
+[ "$(grep -c '^ *last:' "$dir/out")" = 21 ] && grep -q '^Fog is a cloud' "$dir/out" && pass || fail "another last article" "is not found by its vector"
+
 # Vectors, killed: the rows of a run that nobody disturbed.
 "$tool" zim "$dir/v.zim" 700
 run library add "$dir/v.zim" --library "$dir/whole_v" --embed "$mean" --vectors lead
