@@ -341,6 +341,14 @@ lead
 is "another last article" 0 "^last: vectors of 21 of 21 passages by bert-mean\.gguf, 1 new$" ""
 run library search '???' --library "$dir/v" --embed "$mean" --limit 50
 [ "$(grep -c '^ *last:' "$dir/out")" = 21 ] && grep -q '^Fog is a cloud' "$dir/out" && pass || fail "another last article" "is not found by its vector"
+parts 12 >"$dir/last/a$md"
+lead
+parts 11 >"$dir/last/a$md"
+lead
+is "a long article that changes" 0 "^last: vectors of 22 of 22 passages by bert-mean\.gguf, 1 new$" ""
+rm "$dir/last/"n*
+lead
+is "most articles leave" 0 "^last: vectors of 2 of 2 passages by bert-mean\.gguf, 2 new$" "^stoker: last: most of what had vectors has left; all are made anew$"
 
 # Vectors, killed: the rows of a run that nobody disturbed.
 "$tool" zim "$dir/v.zim" 700
