@@ -358,9 +358,32 @@ run library add "$dir/v.zim" --library "$dir/whole_v" --embed "$mean" --vectors 
 is "all passages" 0 "^generated: vectors of 2800 of 2800 passages by bert-mean\.gguf, 2800 new$" "^stoker: generated: its vectors were of the first passages of articles; all are made anew$"
 "$tool" dump "$dir/whole_v/generated.db" >"$dir/wanted"
 [ "$(sed '1,/^vectors: /d' "$dir/wanted" | wc -l)" = 2800 ] && pass || fail "the dump" "has not all vectors"
-rm -rf "$dir/torn"
-killed "vectors, killed" KILL "$dir/v.zim" generated 25 --embed "$mean"
-rm -rf "$dir/torn"
-killed "vectors, stopped" TERM "$dir/v.zim" generated 15 --embed "$mean"
+rows() { # of the vectors that are committed
+    "$stoker" library list --json --library "$dir/torn" | sed -n 's/.*"vectors":\([0-9]*\).*/\1/p' | grep . || echo 0
+}
+more_rows() { [ "$(rows)" -gt "$before" ] || is_gone $pid; }
+killed_at() { # killed_at WHAT SIGNAL: soon after each block that is committed
+    what=$1 kills=0 status=1
+    rm -rf "$dir/torn"
+    run library add "$dir/v.zim" --library "$dir/torn"
+    for i in $(seq 25); do
+        before=$(rows)
+        "$stoker" library add "$dir/v.zim" --library "$dir/torn" --embed "$mean" >"$dir/out" 2>"$dir/err" &
+        pid=$!
+        wait_for $limit more_rows || fail "$what" "no vectors come"
+        sleep 0.$(printf %03d $((i * 37 % 100)))
+        kill -"$2" $pid 2>/dev/null
+        wait $pid 2>/dev/null
+        now=$(rows)
+        [ "$now" -lt 2800 ] || break
+        [ "$now" -eq 0 ] || kills=$((kills + 1))
+    done
+    run library add "$dir/v.zim" --library "$dir/torn" --embed "$mean"
+    [ $status -eq 0 ] && [ $kills -gt 0 ] && pass || fail "$what" "status $status, $kills kills between the first vector and the last"
+    "$tool" dump "$dir/torn/generated.db" >"$dir/is"
+    cmp -s "$dir/wanted" "$dir/is" && pass || fail "$what" "another dump than undisturbed"
+}
+killed_at "vectors, killed" KILL
+killed_at "vectors, stopped" TERM
 
 done_testing
