@@ -248,11 +248,7 @@ appears "$dir/pid"
 kill -9 $!
 wait $! 2>/dev/null
 child=$(cat "$dir/pid")
-for i in $(seq 1000); do # who is nobody's child stays a zombie where no init reaps
-    grep -qs '^State:.[^Z]' "/proc/$child/status" || break
-    sleep 0.01
-done
-[ "$i" -lt 1000 ] && pass || fail "pdftotext dies with stoker" "$child lives"
+wait_for 10 is_gone "$child" && pass || fail "pdftotext dies with stoker" "$child lives"
 PATH=$path
 
 # Two writers; a disk that is full.
