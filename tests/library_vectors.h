@@ -3,8 +3,10 @@
 #ifndef TESTS_LIBRARY_VECTORS_H
 #define TESTS_LIBRARY_VECTORS_H
 
+#include "base/utf8.h"
 #include "library/best.h"
 #include "library/by_vector.h"
+#include "library/library.h"
 #include "library/source_vectors.h"
 #include "library_search.h"
 
@@ -491,6 +493,37 @@ static inline void resumed_test(const json_t *docs)
     corpus_vectors_free(&killed);
 }
 
+static inline int note_bytes(void *self, const char *text, size_t n, float *x, int (*stopped)(void *arg), void *arg,
+                             struct error *err)
+{
+    (void)x, (void)stopped, (void)arg, (void)err;
+    expect(utf8_valid(text, n) == n, "%zu bytes end in a character", n);
+    *(size_t *)self = n;
+    return 1;
+}
+
+/* What the words of a query are taken of is what gets a vector. */
+static inline void long_queries_test(void)
+{
+    static const char letter[] = "\xE6\xB0\xB4"; /* of 3 bytes: the last one does not fit whole */
+    size_t n = 0;
+    const struct library l = {.encoder = {.width = WIDTH, .encode = note_bytes, .self = &n}};
+    struct buffer text = {0};
+    struct error err = {0};
+    for (int i = 0; i < QUERY_BYTES; i++)
+        buffer_put(&text, letter, 3);
+    static const size_t given[] = {3, QUERY_BYTES - 1, QUERY_BYTES + 2, 3 * QUERY_BYTES};
+    static const size_t wanted[] = {3, QUERY_BYTES - 1, QUERY_BYTES - 1, QUERY_BYTES - 1};
+    for (int i = 0; i < 4; i++) {
+        struct search_vector v;
+        int state = library_vector(&l, text.text, given[i], &v, NULL, NULL, &err);
+        expect(state == 1 && n == wanted[i], "of %zu bytes %zu are encoded", given[i], n);
+        library_vector_free(&v);
+    }
+    buffer_free(&text);
+    verdict("long queries", "get the vector of their beginning, which cuts no character");
+}
+
 /* 0: its vectors are whole. *err has the sentence else. */
 static inline int check_source(struct source *s, struct error *err)
 {
@@ -563,6 +596,7 @@ static inline void vector_tests(const char *dir)
     same_bits_test(docs);
     hybrid_test(docs, queries);
     resumed_test(docs);
+    long_queries_test();
     damage_test(docs);
     json_decref(docs);
     json_decref(queries);
