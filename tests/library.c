@@ -3,10 +3,10 @@
  * The library against recorded results (library.md 10, 11).
  *
  *     library DIR      build/data/library; the README of tests/data tells what is there */
+#include "library_leaving.h"
 #include "library_mended.h"
 #include "library_search.h"
 #include "library_text.h"
-#include "library_vectors.h"
 
 int main(int argc, char **argv)
 {
@@ -20,6 +20,7 @@ int main(int argc, char **argv)
         mended_html();
     search_tests(dir);
     vector_tests(dir);
+    leaving_tests(dir);
     printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
     return failed != 0;
 }

@@ -3,8 +3,10 @@
 #ifndef TESTS_LIBRARY_VECTORS_H
 #define TESTS_LIBRARY_VECTORS_H
 
+#include "base/utf8.h"
 #include "library/best.h"
 #include "library/by_vector.h"
+#include "library/library.h"
 #include "library/source_vectors.h"
 #include "library_search.h"
 
@@ -491,35 +493,35 @@ static inline void resumed_test(const json_t *docs)
     corpus_vectors_free(&killed);
 }
 
-static inline void leaving_test(const json_t *docs)
+static inline int note_bytes(void *self, const char *text, size_t n, float *x, int (*stopped)(void *arg), void *arg,
+                             struct error *err)
 {
-    static struct corpus c;
+    (void)x, (void)stopped, (void)arg, (void)err;
+    expect(utf8_valid(text, n) == n, "%zu bytes end in a character", n);
+    *(size_t *)self = n;
+    return 1;
+}
+
+/* What the words of a query are taken of is what gets a vector. */
+static inline void long_queries_test(void)
+{
+    static const char letter[] = "\xE6\xB0\xB4"; /* of 3 bytes: the last one does not fit whole */
+    size_t n = 0;
+    const struct library l = {.encoder = {.width = WIDTH, .encode = note_bytes, .self = &n}};
+    struct buffer text = {0};
     struct error err = {0};
-    corpus_make(&c, docs, 1);
-    corpus_vectors(&c);
-    struct source *s = c.list[0];
-    struct best before = nearest(&c, 0, TOP, TIER_SCALAR);
-    char path[24];
-    snprintf(path, sizeof path, "%d", doc_of(&c, &before.row[0]));
-    expect(source_transaction(s, &err) == 0 && source_remove(s, path, &err) == 0 &&
-               source_remove(s, "199", &err) == 0 && source_commit(s, &err) == 0,
-           "%s", err.text);
-    source_rollback(s); /* numbers are those that the database says, as when it is opened */
-    expect(source_transaction(s, &err) == 0, "%s", err.text);
-    put_document(s, "new", "New", "Nothing of this was there before.");
-    expect(source_commit(s, &err) == 0, "%s", err.text);
-    sqlite3_stmt *q = source_prepare(s, "SELECT max(id) FROM chunk", &err);
-    expect(sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int(q, 0) == N_DOC + 1, "chunk %d has the number of another",
-           sqlite3_column_int(q, 0));
-    sqlite3_finalize(q);
-    struct best after = nearest(&c, 0, TOP, TIER_SCALAR);
-    for (int i = 0; i + 1 < TOP; i++)
-        expect(after.row[i].chunk == before.row[i + 1].chunk, "result %d is chunk %lld", i,
-               (long long)after.row[i].chunk);
-    best_free(&before);
-    best_free(&after);
-    verdict("vectors, chunks that leave", "are not found, and their numbers are not given again");
-    corpus_vectors_free(&c);
+    for (int i = 0; i < QUERY_BYTES; i++)
+        buffer_put(&text, letter, 3);
+    static const size_t given[] = {3, QUERY_BYTES - 1, QUERY_BYTES + 2, 3 * QUERY_BYTES};
+    static const size_t wanted[] = {3, QUERY_BYTES - 1, QUERY_BYTES - 1, QUERY_BYTES - 1};
+    for (int i = 0; i < 4; i++) {
+        struct search_vector v;
+        int state = library_vector(&l, text.text, given[i], &v, NULL, NULL, &err);
+        expect(state == 1 && n == wanted[i], "of %zu bytes %zu are encoded", given[i], n);
+        library_vector_free(&v);
+    }
+    buffer_free(&text);
+    verdict("long queries", "get the vector of their beginning, which cuts no character");
 }
 
 /* 0: its vectors are whole. *err has the sentence else. */
@@ -594,7 +596,7 @@ static inline void vector_tests(const char *dir)
     same_bits_test(docs);
     hybrid_test(docs, queries);
     resumed_test(docs);
-    leaving_test(docs);
+    long_queries_test();
     damage_test(docs);
     json_decref(docs);
     json_decref(queries);

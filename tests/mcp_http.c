@@ -6,6 +6,7 @@
  *     build/tests/mcp_http
  *
  * STOKER names the program (build/stoker). The other servers are this program again (`fake FOLDER N`). */
+#include "is_gone.h"
 #include "mcp_client.h"
 #include "mcp_fake.h"
 
@@ -111,7 +112,7 @@ static int programs_left(void)
     int n = 0, pid;
     FILE *f = fopen(pids, "r");
     while (f && fscanf(f, "%d", &pid) == 1)
-        n += kill(pid, 0) == 0;
+        n += !is_gone(pid);
     if (f)
         fclose(f);
     return n;

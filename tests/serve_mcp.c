@@ -8,6 +8,7 @@
  *
  * STOKER names the program (build/stoker). The servers of MCP are this program again (`fake FOLDER NAME`). */
 #include "chat_server.h"
+#include "is_gone.h"
 #include "mcp_fake.h"
 
 #include <sys/stat.h>
@@ -642,18 +643,6 @@ static void many_tools_are_searched_for(void)
 }
 
 /* ---- what is left of the programs ------------------------------------------------------------------------------------------ */
-
-static int is_gone(int pid)
-{
-    char path[64], state = 'Z';
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    FILE *f = fopen(path, "r");
-    if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-        state = 'Z';
-    if (f)
-        fclose(f);
-    return state == 'Z';
-}
 
 static int count_living(const char *name)
 {

@@ -2,7 +2,9 @@
 #include "library/library.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "library/source_vectors.h"
+#include "library/words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -71,6 +73,7 @@ int library_vector(const struct library *l, const char *text, size_t n, struct s
 {
     const struct library_encoder *e = &l->encoder;
     *v = (struct search_vector){.x = NULL};
+    n = n > QUERY_BYTES ? utf8_cut(text, QUERY_BYTES) : n;
     if (!e->encode || n == 0)
         return 0;
     float *x = malloc((size_t)e->width * sizeof *x);

@@ -42,8 +42,9 @@ void library_close(struct library *l); /* a zeroed one too */
 int library_enter(struct library *l, int (*stopped)(void *arg), void *arg);
 void library_leave(struct library *l);
 
-/* The vector of a query, by l->encoder: library_vector_free() in any case. 1: *v has it. 0: it is searched by words alone: there is no
- * encoder, or no vector; then *err may say why. Not between library_enter() and library_leave(): a model takes its time. */
+/* The vector of a query, by l->encoder, of its first QUERY_BYTES: library_vector_free() in any case. 1: *v has it. 0: it is searched by
+ * words alone: there is no encoder, or no vector; then *err may say why. Not between library_enter() and library_leave(): a model takes
+ * its time. */
 int library_vector(const struct library *l, const char *text, size_t n, struct search_vector *v,
                    int (*stopped)(void *arg), void *arg, struct error *err);
 void library_vector_free(struct search_vector *v);

@@ -421,10 +421,10 @@ static int forget_article(struct source *s, int64_t article, struct error *err)
     if (!failed && code != SQLITE_DONE)
         failed = source_error(s, "reading", err);
     sqlite3_finalize(q);
-    char sql[512];
+    char sql[640]; /* numbers behind last_chunk are given again, so they are in no gap */
     snprintf(sql, sizeof sql,
-             "INSERT INTO vector_gap SELECT first, chunks FROM article WHERE id = %" PRId64
-             " AND chunks > 0 AND first <= (SELECT last_chunk FROM vector);"
+             "INSERT INTO vector_gap SELECT first, min(chunks, last_chunk + 1 - first) FROM article, vector WHERE id = "
+             "%" PRId64 " AND chunks > 0 AND first <= last_chunk;"
              " DELETE FROM chunk WHERE id >= (SELECT first FROM article WHERE id = %" PRId64
              ") AND id < (SELECT first + chunks FROM"
              " article WHERE id = %" PRId64 "); DELETE FROM article WHERE id = %" PRId64,

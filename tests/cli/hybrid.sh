@@ -38,15 +38,17 @@ command -v curl >/dev/null || {
     done_testing
     exit
 }
+patience=$limit # of requests and of a server that starts (seconds)
+! grep -q -e __asan_init -e __tsan_init "$stoker" || patience=$((2 * limit))
 pid=
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$dir"' EXIT
 starts() { # starts FLAG...
     : >"$dir/listens"
     "$stoker" serve --port 0 --threads 1 "$@" >"$dir/listens" 2>"$dir/log" &
     pid=$!
-    wait_for 60 grep -q '^listening on ' "$dir/listens" || fail "serve" "does not listen: $(tail -n 1 "$dir/log")"
+    wait_for $patience grep -q '^listening on ' "$dir/listens" || fail "serve" "does not listen: $(tail -n 1 "$dir/log")"
     at=$(sed 's/^listening on //' "$dir/listens")
-    wait_for 60 curl -sf -o /dev/null "$at/health" || fail "serve" "is not healthy"
+    wait_for $patience curl -sf -o /dev/null "$at/health" || fail "serve" "is not healthy"
 }
 ends() {
     kill -TERM $pid
@@ -55,7 +57,7 @@ ends() {
 }
 # asks WHAT STATUS PATTERN ROUTE BODY: the answer has this status, and matches
 asks() {
-    got=$(curl -s -m 60 -o "$dir/answer" -w '%{http_code}' "$at$4" -H 'content-type: application/json' -d "$5")
+    got=$(curl -s -m $patience -o "$dir/answer" -w '%{http_code}' "$at$4" -H 'content-type: application/json' -d "$5")
     [ "$got" = "$2" ] && grep -Eq -e "$3" "$dir/answer" && pass || fail "$1" "$got: $(head -c 4000 "$dir/answer")"
 }
 logs() { grep -q -e "$2" "$dir/log" && pass || fail "$1" "the log has no such line: $(head -c 400 "$dir/log")"; }
@@ -73,7 +75,7 @@ n_results "vectors" 2
 searches "both, asked for" 200 '"score":0\.03' '{"query":"stone","mode":"hybrid"}'
 cp "$dir/answer" "$dir/first"
 for i in 1 2 3 4 5 6 7 8; do
-    curl -s -m 60 "$at/v1/library/search" -d '{"query":"stone","mode":"hybrid"}' -H 'content-type: application/json' | sed 's/,"ms":.*//' >"$dir/again$i" &
+    curl -s -m $patience "$at/v1/library/search" -d '{"query":"stone","mode":"hybrid"}' -H 'content-type: application/json' | sed 's/,"ms":.*//' >"$dir/again$i" &
     searching="${searching-} $!"
 done
 wait $searching

@@ -248,11 +248,7 @@ appears "$dir/pid"
 kill -9 $!
 wait $! 2>/dev/null
 child=$(cat "$dir/pid")
-for i in $(seq 1000); do # who is nobody's child stays a zombie where no init reaps
-    grep -qs '^State:.[^Z]' "/proc/$child/status" || break
-    sleep 0.01
-done
-[ "$i" -lt 1000 ] && pass || fail "pdftotext dies with stoker" "$child lives"
+wait_for 10 is_gone "$child" && pass || fail "pdftotext dies with stoker" "$child lives"
 PATH=$path
 
 # Two writers; a disk that is full.
@@ -325,6 +321,31 @@ run library add "$dir/notes" --library "$dir/v" --vectors all
 is "--vectors alone" 2 "" "^stoker library: --vectors all needs the model that makes them: --embed MODEL\.gguf$"
 [ ! -e "$dir/v/notes.db" ] && pass || fail "a model that ranks" "something was added all the same"
 
+# A last article whose first passage alone had a vector: when it leaves, what comes has the numbers of its others.
+mkdir "$dir/last"
+parts() { for i in $(seq "$1"); do printf '# Part %d\n\nRain fell for %d days.\n\n' "$i" "$i"; done; } # parts N: an article of N passages
+for i in $(seq 20); do echo "Note $i." >"$dir/last/n$i.txt"; done
+parts 6 >"$dir/last/z$md"
+lead() { run library add "$dir/last" --library "$dir/v" --embed "$mean" --vectors lead; }
+lead
+is "a long last article" 0 "^last: vectors of 21 of 21 passages by bert-mean\.gguf, 21 new$" ""
+rm "$dir/last/z$md"
+lead
+is "without it" 0 "^last: vectors of 20 of 20 passages by bert-mean\.gguf, 0 new$" ""
+printf '# Fog\n\nFog is a cloud.\n' >"$dir/last/z2$md"
+lead
+is "another last article" 0 "^last: vectors of 21 of 21 passages by bert-mean\.gguf, 1 new$" ""
+run library search '???' --library "$dir/v" --embed "$mean" --limit 50
+[ "$(grep -c '^ *last:' "$dir/out")" = 21 ] && grep -q '^Fog is a cloud' "$dir/out" && pass || fail "another last article" "is not found by its vector"
+parts 12 >"$dir/last/a$md"
+lead
+parts 11 >"$dir/last/a$md"
+lead
+is "a long article that changes" 0 "^last: vectors of 22 of 22 passages by bert-mean\.gguf, 1 new$" ""
+rm "$dir/last/"n*
+lead
+is "most articles leave" 0 "^last: vectors of 2 of 2 passages by bert-mean\.gguf, 2 new$" "^stoker: last: most of what had vectors has left; all are made anew$"
+
 # Vectors, killed: the rows of a run that nobody disturbed.
 "$tool" zim "$dir/v.zim" 700
 run library add "$dir/v.zim" --library "$dir/whole_v" --embed "$mean" --vectors lead
@@ -333,9 +354,32 @@ run library add "$dir/v.zim" --library "$dir/whole_v" --embed "$mean" --vectors 
 is "all passages" 0 "^generated: vectors of 2800 of 2800 passages by bert-mean\.gguf, 2800 new$" "^stoker: generated: its vectors were of the first passages of articles; all are made anew$"
 "$tool" dump "$dir/whole_v/generated.db" >"$dir/wanted"
 [ "$(sed '1,/^vectors: /d' "$dir/wanted" | wc -l)" = 2800 ] && pass || fail "the dump" "has not all vectors"
-rm -rf "$dir/torn"
-killed "vectors, killed" KILL "$dir/v.zim" generated 25 --embed "$mean"
-rm -rf "$dir/torn"
-killed "vectors, stopped" TERM "$dir/v.zim" generated 15 --embed "$mean"
+rows() { # of the vectors that are committed
+    "$stoker" library list --json --library "$dir/torn" | sed -n 's/.*"vectors":\([0-9]*\).*/\1/p' | grep . || echo 0
+}
+more_rows() { [ "$(rows)" -gt "$before" ] || is_gone $pid; }
+killed_at() { # killed_at WHAT SIGNAL: soon after each block that is committed
+    what=$1 kills=0 status=1
+    rm -rf "$dir/torn"
+    run library add "$dir/v.zim" --library "$dir/torn"
+    for i in $(seq 25); do
+        before=$(rows)
+        "$stoker" library add "$dir/v.zim" --library "$dir/torn" --embed "$mean" >"$dir/out" 2>"$dir/err" &
+        pid=$!
+        wait_for $limit more_rows || fail "$what" "no vectors come"
+        sleep 0.$(printf %03d $((i * 37 % 100)))
+        kill -"$2" $pid 2>/dev/null
+        wait $pid 2>/dev/null
+        now=$(rows)
+        [ "$now" -lt 2800 ] || break
+        [ "$now" -eq 0 ] || kills=$((kills + 1))
+    done
+    run library add "$dir/v.zim" --library "$dir/torn" --embed "$mean"
+    [ $status -eq 0 ] && [ $kills -gt 0 ] && pass || fail "$what" "status $status, $kills kills between the first vector and the last"
+    "$tool" dump "$dir/torn/generated.db" >"$dir/is"
+    cmp -s "$dir/wanted" "$dir/is" && pass || fail "$what" "another dump than undisturbed"
+}
+killed_at "vectors, killed" KILL
+killed_at "vectors, stopped" TERM
 
 done_testing

@@ -115,7 +115,7 @@ talk() { # talk: stoker mcp with a pipe on descriptor 3, a call under way
     cat "$dir/in" >&3
     wait_for $limit [ -e "$dir/called" ] && pass || fail "a slow call" "is not made"
 }
-gone() { ! kill -0 "$(cat "$dir/pid")" 2>/dev/null; }
+gone() { is_gone "$(cat "$dir/pid")"; }
 talk
 printf '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}\n' >&3
 wait_for $limit [ -e "$dir/cancelled" ] && pass || fail "a cancelled call" "its server is not told"
@@ -187,7 +187,7 @@ for method in ping tools/list; do # answered by the thread that reads, and by ot
     wait $pid && pass || fail "a client that does not read, $method" "exit status $?"
     exec 4>&-
 done
-child_gone() { ! kill -0 "$(cat "$dir/parent.child")" 2>/dev/null; }
+child_gone() { is_gone "$(cat "$dir/parent.child")"; }
 for signal in TERM INT HUP; do
     sed 's/^read/sleep 1000 \& echo $! >"$0.child"\nread/' "$dir/slow" >"$dir/parent"
     printf '{"mcpServers":{"s":{"command":"sh","args":["%s/parent"]}}}\n' "$dir" >"$dir/slow.json"

@@ -25,10 +25,9 @@ called() { # called WHAT N: so many calls have come
     n=$(cat "$dir/calls" 2>/dev/null | wc -l)
     [ "$n" -eq "$2" ] && pass || fail "$1" "$n calls came, not $2"
 }
-gone() { ! kill -0 "$1" 2>/dev/null; }
 left() { # left WHAT: no server is left
     for file in "$dir"/pid.*; do
-        wait_for 10 gone "$(cat "$file")" && pass || fail "$1" "${file##*/} is still there"
+        wait_for 10 is_gone "$(cat "$file")" && pass || fail "$1" "${file##*/} is still there"
     done
 }
 answers() { # answers WHAT CALL: a call was shown, and an answer followed it

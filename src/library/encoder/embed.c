@@ -38,7 +38,7 @@ static int is_mostly_gone(struct embedding *b, struct error *why)
     int64_t n = 0;
     int failed = vector_gaps_read(b->s, &gaps, why);
     for (int i = 0; i < gaps.n; i++)
-        n += gaps.end[i] - gaps.first[i];
+        n += b->v.is_lead ? 1 : gaps.end[i] - gaps.first[i];
     vector_gaps_free(&gaps);
     if (!failed && n > b->v.n_row / 2)
         failed = error_set(why, ERR_INPUT, "%s: most of what had vectors has left; all are made anew", b->s->name);

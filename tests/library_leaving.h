@@ -1,0 +1,106 @@
+/* Chunks that leave their source: what had a vector is not found any more, what comes then is (tests/library.c). */
+#ifndef TESTS_LIBRARY_LEAVING_H
+#define TESTS_LIBRARY_LEAVING_H
+
+#include "library_vectors.h"
+
+static inline void leaving_test(const json_t *docs)
+{
+    static struct corpus c;
+    struct error err = {0};
+    corpus_make(&c, docs, 1);
+    corpus_vectors(&c);
+    struct source *s = c.list[0];
+    struct best before = nearest(&c, 0, TOP, TIER_SCALAR);
+    char path[24];
+    snprintf(path, sizeof path, "%d", doc_of(&c, &before.row[0]));
+    expect(source_transaction(s, &err) == 0 && source_remove(s, path, &err) == 0 &&
+               source_remove(s, "199", &err) == 0 && source_commit(s, &err) == 0,
+           "%s", err.text);
+    source_rollback(s); /* numbers are those that the database says, as when it is opened */
+    expect(source_transaction(s, &err) == 0, "%s", err.text);
+    put_document(s, "new", "New", "Nothing of this was there before.");
+    expect(source_commit(s, &err) == 0, "%s", err.text);
+    sqlite3_stmt *q = source_prepare(s, "SELECT max(id) FROM chunk", &err);
+    expect(sqlite3_step(q) == SQLITE_ROW && sqlite3_column_int(q, 0) == N_DOC + 1, "chunk %d has the number of another",
+           sqlite3_column_int(q, 0));
+    sqlite3_finalize(q);
+    struct best after = nearest(&c, 0, TOP, TIER_SCALAR);
+    for (int i = 0; i + 1 < TOP; i++)
+        expect(after.row[i].chunk == before.row[i + 1].chunk, "result %d is chunk %lld", i,
+               (long long)after.row[i].chunk);
+    best_free(&before);
+    best_free(&after);
+    verdict("vectors, chunks that leave", "are not found, and their numbers are not given again");
+    corpus_vectors_free(&c);
+}
+
+enum { PARTS = 6 };
+
+static inline void put_parts(struct source *s, const char *path)
+{
+    struct error err = {0};
+    struct text_section section = {.path = {path}, .n_path = 1, .anchor = ""};
+    struct source_article a = {.path = path, .title = path};
+    expect(source_article(s, &a, &err) == 0, "%s", err.text);
+    for (int i = 0; i < PARTS; i++) {
+        char text[32];
+        int n = snprintf(text, sizeof text, "Part %d.", i);
+        struct chunk c = {&section, text, (size_t)n};
+        expect(source_chunk(s, &c, &err) == 0, "%s", err.text);
+    }
+    expect(source_article_end(s, &err) == 0, "%s", err.text);
+}
+
+static inline void add_row(struct source *s, struct source_vectors *v, int64_t chunk, const float *x)
+{
+    struct segment segment;
+    struct error err = {0};
+    expect(source_vectors_open(s, v, 1, &segment, &err) == 0 && segment_append(&segment, &chunk, x, 1, &err) == 0 &&
+               source_vectors_commit(s, v, &segment, 1, chunk, &err) == 0,
+           "%s", err.text);
+    segment_close(&segment);
+}
+
+/* The last article has PARTS chunks, of which n_seen got a vector, as in lead mode and where the writer was stopped; it leaves, and another
+ * comes. */
+static inline void last_leaves(const json_t *docs, int n_seen)
+{
+    static struct corpus c;
+    struct error err = {0};
+    corpus_make(&c, docs, 1);
+    struct source *s = c.list[0];
+    expect(source_transaction(s, &err) == 0, "%s", err.text);
+    put_parts(s, "long");
+    expect(source_commit(s, &err) == 0, "%s", err.text);
+    struct source_vectors v = begin_vectors(&c, 0);
+    add_vectors(&c, 0, &v, N_DOC);
+    for (int i = 1; i <= n_seen; i++)
+        add_row(s, &v, N_DOC + i, doc_vector[i]);
+    expect(source_transaction(s, &err) == 0 && source_remove(s, "long", &err) == 0 && source_commit(s, &err) == 0, "%s",
+           err.text);
+    source_rollback(s); /* numbers are those that the database says, as when it is opened */
+    expect(source_transaction(s, &err) == 0, "%s", err.text);
+    put_document(s, "new", "New", "Nothing of this was there before.");
+    expect(source_commit(s, &err) == 0, "%s", err.text);
+    add_row(s, &v, N_DOC + n_seen + 1, query_vector[0]);
+    struct best b = nearest(&c, 0, N_DOC + PARTS, TIER_SCALAR);
+    expect(b.n == N_DOC + 1 && b.row[0].chunk == N_DOC + n_seen + 1,
+           "%d of %d chunks had vectors: %d results, first %lld", n_seen, PARTS, b.n, (long long)b.row[0].chunk);
+    best_free(&b);
+    corpus_vectors_free(&c);
+}
+
+static inline void leaving_tests(const char *dir)
+{
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s/retrieval", dir);
+    json_t *docs = load_lines(folder, "docs.jsonl");
+    leaving_test(docs);
+    for (int n_seen = 0; n_seen <= PARTS; n_seen++)
+        last_leaves(docs, n_seen);
+    verdict("vectors, the last article leaves", "none to all of its chunks had some; what comes then is found");
+    json_decref(docs);
+}
+
+#endif
