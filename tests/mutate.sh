@@ -650,7 +650,7 @@ mutate drafts-counted-together "$(drafts behind qwen3moe)" src/engine/step/verif
 mutate drafts-without-place "unit/engine/ngram" src/engine/draft/ngram.c 's/if (goes_on(g, text, n, out))/if (0 \&\& goes_on(g, text, n, out))/'
 mutate predictions-at-once "unit/engine/ngram" src/engine/draft/ngram.c 's/g->prediction \&\& most > 0/g->prediction \&\& most > -9999/'
 mutate prefixes-at-once "unit/engine/ngram" src/engine/draft/ngram.c 's/most > 0 \&\& g->n_oldest/most > -9999 \&\& g->n_oldest/'
-mutate prefixes-from-old "unit/engine/ngram" src/engine/draft/ngram.c 's/if (g->n_known == 0 \&\&/if (0 \&\&/'
+mutate prefixes-from-old "unit/engine/ngram" src/engine/draft/ngram.c 's/if (n > g->n_known + (size_t)most + 1)/if (0)/'
 mutate prefixes-over-newer "unit/engine/ngram" src/engine/draft/ngram.c 's/w.at > end)/w.at > end + 99999)/'
 mutate prefixes-over-predicted "unit/engine/ngram" src/engine/draft/ngram.c 's/(w.text != text || w.at/(w.at/'
 mutate force-without-rest "unit/engine/forced" src/engine/draft/forced.c 's/f->rests = 1 << .*/f->rests = 0 * more;/'

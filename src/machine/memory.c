@@ -98,7 +98,7 @@ static uint64_t tree_least(group_figure *of, const char *root, const char *mount
     }
 }
 
-/* Where no file says which group we are in, as in some copies: a limit at the mount, which is that of a container, is over us all the same. */
+/* Where no file says which group we are in, as in some copies: a limit at the mount, that of a container, is over us. */
 static uint64_t cgroup_least(group_figure *of, const char *root)
 {
     char line[PATH];

@@ -5,7 +5,7 @@
 
 /* Tests that warming up is worth: passes over 64 tokens and a prompt (bench/run.c); many passes until a cache is full. */
 enum { WARM_TESTS = 4, WARM_TESTS_STREAMED = 16 };
-enum { PROOF = 4 }; /* runs that take as long as proving two sides equal */
+enum { PROOF = 4 };              /* runs that take as long as proving two sides equal */
 enum { FIRST = 2, MARGIN = 10 }; /* probes before a search; percent that its runs may take longer than these */
 
 int tune_tokens(int most, int least, int size)
