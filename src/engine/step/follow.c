@@ -210,8 +210,7 @@ static void make(const struct stoker *s, const struct pass *p, int i, const stru
 /* Texts, and the first draft of each. 1: a share's text is computed. */
 static void begin(struct stoker *s, struct step *p, struct pass *pass, const int *want, int *goes_on)
 {
-    int piece = PIECE, n_made = 0,
-        late = 0; /* late: it also comes up to a text, so that it takes longer than drafts do */
+    int piece = PIECE, n_made = 0, late = 0; /* it also comes up to a text, so that it takes longer than drafts do */
     pass->b = session_batch(s->drafter->session);
     for (int i = 0; i < p->n; i++) {
         struct job *j = p->share[i].job;
@@ -221,7 +220,7 @@ static void begin(struct stoker *s, struct step *p, struct pass *pass, const int
         struct follower *f = follower_of(s, j);
         if (f->text == j->id && f->asked == (int)j->n_history) /* the last step went without this job */
             continue;
-        late |= behind(s, j) > f->n_made + 1; /* than the last drafts, all of which held */
+        late |= behind(s, j) > f->n_made + 1; /* more than drafts that hold leave */
         go_back(s, j);
         int rows = behind(s, j) <= PIECE ? PIECE : piece;
         piece -= behind(s, j) <= PIECE ? 0 : piece;
