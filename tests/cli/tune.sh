@@ -339,6 +339,21 @@ tune
 said "a model that is too slow" "takes 60.. s, so that --seconds 280 are not enough to compare anything; give 1[0-9]{3} or more$"
 in_file "a model that is too slow" "$slow" '^pairs = 3$'
 
+# Runs that are longer take five times as long, or do not end: the shortest ones do. What is advised where these do not fit is enough.
+for longer in 'sleep 0.3; ns=350000000' 'exec sleep 60'; do
+    stand_in 0.05 "case \"\$*\" in *'-pg 16,8 '*|*--digest) ;; *) $longer ;; esac"
+    old ''
+    tune --seconds 8
+    is "a longer run that takes too long" 0 "" "^stoker tune: runs of 16,8 tokens, some 0.[0-9] s each; 6 pairs a value$"
+    grep -q 'are not enough' "$dir/err" && fail "a longer run that takes too long" "ends the search" || pass
+done
+stand_in 0.4 "case \"\$*\" in *'-pg 16,8 '*) sleep 0.4 ;; *--digest) ;; *) exec sleep 60 ;; esac"
+tune --seconds 4
+[ "$status" -eq 1 ] && pass || fail "too little time" "exit status $status"
+said "too little time" "a run of 16,8 tokens takes 0.. s, so that --seconds 4 are not enough to compare anything; give ([89]|10) or more$"
+tune --seconds "$(sed -n 's/.* give \([0-9]*\) or more$/\1/p' "$dir/err")"
+is "what was advised" 0 "" "^stoker tune: profile $slow$"
+
 stand_in 0.01 'exec sleep 300'
 tune --seconds 2
 [ "$status" -eq 1 ] && pass || fail "a run that does not end" "exit status $status"

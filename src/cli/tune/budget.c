@@ -5,7 +5,8 @@
 
 /* Tests that warming up is worth: passes over 64 tokens and a prompt (bench/run.c); many passes until a cache is full. */
 enum { WARM_TESTS = 4, WARM_TESTS_STREAMED = 16 };
-enum { PROOF = 4 }; /* runs that take as long as proving two sides equal */
+enum { PROOF = 4 };              /* runs that take as long as proving two sides equal */
+enum { FIRST = 2, MARGIN = 10 }; /* probes before a search; percent that its runs may take longer than these */
 
 int tune_tokens(int most, int least, int size)
 {
@@ -45,6 +46,27 @@ int tune_runs_least(int pairs) { return 4 * pairs + PROOF; }
 /* The defaults, a run of each value, and all pairs of every third. */
 static int runs_of(int pairs, int n_values) { return 2 * pairs + n_values + (n_values + 2) / 3 * 2 * pairs + PROOF; }
 
+double tune_probe_most(double seconds) { return seconds / (tune_runs_least(TUNE_PAIRS_LEAST) + 1); }
+
+double tune_seconds_least(double run)
+{
+    return ceil(run * (tune_runs_least(TUNE_PAIRS_LEAST) + FIRST) * (100 + MARGIN) / 100);
+}
+
+/* As many pairs as go. */
+static int fit_pairs(struct tune_budget *out, int n_values, double seconds)
+{
+    while (out->pairs > TUNE_PAIRS_LEAST && out->run * runs_of(out->pairs, n_values) > seconds)
+        out->pairs--;
+    return out->run * tune_runs_least(out->pairs) <= seconds;
+}
+
+int tune_budget_same(struct tune_budget *out, const struct tune_cost *c, int n_values, double seconds)
+{
+    *out = (struct tune_budget){c->size, TUNE_PAIRS, c->loading + c->measured};
+    return fit_pairs(out, n_values, seconds);
+}
+
 int tune_budget(struct tune_budget *out, const struct tune_cost *c, int shortest, int n_values, int streams,
                 double seconds)
 {
@@ -54,7 +76,5 @@ int tune_budget(struct tune_budget *out, const struct tune_cost *c, int shortest
         if (out->size == shortest || out->run * runs_of(out->pairs, n_values) <= seconds)
             break;
     }
-    while (out->pairs > TUNE_PAIRS_LEAST && out->run * runs_of(out->pairs, n_values) > seconds)
-        out->pairs--;
-    return out->run * tune_runs_least(out->pairs) <= seconds;
+    return fit_pairs(out, n_values, seconds);
 }

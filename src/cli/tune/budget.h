@@ -34,7 +34,17 @@ struct tune_budget {
 int tune_budget(struct tune_budget *out, const struct tune_cost *c, int shortest, int n_values, int streams,
                 double seconds);
 
+/* The same for runs of the size that was measured, and no other: as many pairs as go. */
+int tune_budget_same(struct tune_budget *out, const struct tune_cost *c, int n_values, double seconds);
+
 /* Runs of the least search: the defaults with themselves, and one value. */
 int tune_runs_least(int pairs);
+
+/* Seconds that a probe may take of those that are left: behind a longer one there would be no time for runs like it. Where the run before
+ * took no more than that, there is still time for runs like that one. */
+double tune_probe_most(double seconds);
+
+/* Whole seconds that are enough to compare something, by what the shortest run took. */
+double tune_seconds_least(double run);
 
 #endif

@@ -118,12 +118,14 @@ static int tokens_of(const struct search *s, int size)
     return tune_tokens(s->by.prompt, TUNE_PROMPT_LEAST, size) + tune_tokens(s->by.answer, TUNE_ANSWER_LEAST, size);
 }
 
-/* A run of the defaults. */
-static int probe(const struct search *s, struct tune_cost *out)
+static double run_of(const struct tune_cost *c) { return c->loading + c->measured; }
+
+/* A run of the defaults, which is ended after `most` seconds. */
+static int probe(const struct search *s, double most, struct tune_cost *out)
 {
     struct tune_run run;
-    fprintf(stderr, "stoker tune: a run of %s tokens, ends within %.0f s\n", s->by.test, fmax(time_left(&s->by), 0));
-    if (measuring_run(&run, &s->by, "", time_left(&s->by)))
+    fprintf(stderr, "stoker tune: a run of %s tokens, ends within %.0f s\n", s->by.test, ceil(fmax(most, 0)));
+    if (measuring_run(&run, &s->by, "", most))
         return -1;
     *out = (struct tune_cost){s->by.size, run.wall - run.seconds, run.seconds, 1};
     return 0;
@@ -133,11 +135,15 @@ static int probe(const struct search *s, struct tune_cost *out)
 static int probe_first(const struct search *s, struct tune_cost *out)
 {
     struct tune_cost again;
-    if (probe(s, out))
+    if (probe(s, time_left(&s->by), out)) {
+        if (time_left(&s->by) <= 0)
+            fprintf(stderr, "stoker tune: --seconds %g are over before the first run has ended; give more\n",
+                    s->of->seconds);
         return -1;
-    if (out->loading + out->measured > time_left(&s->by) / PROBES || probe(s, &again))
+    }
+    if (run_of(out) > time_left(&s->by) / PROBES || probe(s, time_left(&s->by), &again))
         return 0;
-    if (again.loading + again.measured < out->loading + out->measured)
+    if (run_of(&again) < run_of(out))
         *out = again;
     return 0;
 }
@@ -145,50 +151,68 @@ static int probe_first(const struct search *s, struct tune_cost *out)
 /* What would have been enough. */
 static int too_little(const struct search *s, const struct tune_cost *c)
 {
-    double run = c->loading + c->measured;
     fprintf(
         stderr,
         "stoker tune: a run of %s tokens takes %.1f s, so that --seconds %g are not enough to compare anything; give "
         "%.0f or more\n",
-        s->by.test, run, s->of->seconds, ceil(run * (tune_runs_least(TUNE_PAIRS_LEAST) + 2)));
+        s->by.test, run_of(c), s->of->seconds, tune_seconds_least(run_of(c)));
     return -1;
 }
 
-/* The cost of runs of a size, and of what is known of the one before: before->size below TUNE_WARM: nothing. */
-static int measure_size(struct search *s, const struct stoker_plan *p, int size, const struct tune_cost *before,
-                        struct tune_cost *out)
+static int fits(struct search *s, const struct tune_cost *c, int shortest)
 {
-    int is_first = before->size < TUNE_WARM;
-    if (set_size(s, p, size) || (is_first ? probe_first(s, out) : probe(s, out))) {
-        if (time_left(&s->by) <= 0)
-            fprintf(stderr, "stoker tune: --seconds %g are over before the first run has ended; give more\n",
-                    s->of->seconds);
+    return tune_budget(&s->budget, c, shortest, s->n_value + profile_sets(&s->old), s->streams, time_left(&s->by));
+}
+
+/* A longer run than the one before. 0: there is no time for runs like it; -1: it failed. */
+static int measure_longer(struct search *s, const struct stoker_plan *p, int size, int shortest,
+                          const struct tune_cost *before, struct tune_cost *out)
+{
+    double most = tune_probe_most(time_left(&s->by)), until = clock_seconds() + most;
+    if (set_size(s, p, size))
         return -1;
-    }
-    if (before->size > size && size >= 0)
+    if (probe(s, most, out))
+        return clock_seconds() < until ? -1 : 0;
+    if (size >= 0)
         out->share = tune_share(tokens_of(s, before->size), before->measured, tokens_of(s, size), out->measured);
+    return fits(s, out, shortest) && s->budget.size <= size;
+}
+
+/* 0: there is no time for a longer one. */
+static int longer_size(const struct search *s, int size, int is_first, int *next)
+{
+    *next = s->budget.size == TUNE_WARM && size > 0 ? 0 : s->budget.size;
+    if (*next >= size && is_first && size > 0 && s->budget.run < tune_probe_most(time_left(&s->by)))
+        *next = size - 1;
+    return *next < size;
+}
+
+/* From the shortest run on, a longer one as long as there is time for it, or as it is not known whether longer ones take longer; where one
+ * takes too long, the one before it. */
+static int choose_size(struct search *s, const struct stoker_plan *p)
+{
+    int shortest = tune_shortest(s->by.prompt, s->by.answer), size = shortest, next;
+    struct tune_cost cost, longer;
+    if (set_size(s, p, size) || probe_first(s, &cost))
+        return -1;
+    if (!fits(s, &cost, shortest))
+        return too_little(s, &cost);
+    for (; longer_size(s, size, size == shortest, &next); size = next, cost = longer) {
+        int how = measure_longer(s, p, next, shortest, &cost, &longer);
+        if (how > 0)
+            continue;
+        if (how < 0 || set_size(s, p, size))
+            return -1;
+        return tune_budget_same(&s->budget, &cost, s->n_value + profile_sets(&s->old), time_left(&s->by))
+                   ? 0
+                   : too_little(s, &cost);
+    }
     return 0;
 }
 
-/* From the shortest run on, a longer one as long as there is time for it, or as it is not known whether longer ones take longer. */
 static int choose_runs(struct search *s, const struct stoker_plan *p)
 {
-    int shortest = tune_shortest(s->by.prompt, s->by.answer), size = shortest, next;
-    struct tune_cost cost, before = {.size = TUNE_WARM - 1};
-    for (;; size = next) {
-        if (measure_size(s, p, size, &before, &cost))
-            return -1;
-        if (!tune_budget(&s->budget, &cost, shortest, s->n_value + profile_sets(&s->old), s->streams,
-                         time_left(&s->by)))
-            return too_little(s, &cost);
-        next = s->budget.size == TUNE_WARM && size > 0 ? 0 : s->budget.size;
-        if (next >= size && before.size < TUNE_WARM && size > 0 && s->budget.run < time_left(&s->by) / PROBES)
-            next = size - 1;
-        if (next >= size)
-            break;
-        before = cost;
-    }
-    if (s->budget.size != size && set_size(s, p, s->budget.size))
+    if (choose_size(s, p))
         return -1;
     fprintf(stderr, "stoker tune: runs of %s tokens%s, some %.1f s each; %d pairs a value\n", s->by.test,
             s->budget.size == TUNE_WARM ? ", warmed up" : "", s->budget.run, s->budget.pairs);
