@@ -91,6 +91,23 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     await run();
   }, options);
 
+  page('panel: a rate above its roof is said in words', async () => {
+    const q = await fresh(), box = q.locator('#roof-memory');
+    const shows = async (rate, roof, words) => {
+      await q.route('**/stoker/events', r => r.fulfill({ contentType: 'text/event-stream', body: `data: ${JSON.stringify({ memory_mbps: rate, memory_roof_mbps: roof })}\n\n` }));
+      await settled(() => box.evaluate(b => `${b.querySelector('b').textContent} ${b.querySelector('i').textContent}`), words);
+      await q.unroute('**/stoker/events');
+    };
+    await q.route('**/stoker/events', r => r.abort());
+    await q.reload({ waitUntil: 'domcontentloaded' });
+    await shows(715, 1430, '50 % of 1.4 GB/s');
+    await shows(1430, 1430, '100 % of 1.4 GB/s');
+    await shows(15769, 1430, '15.8 GB/s, above the roof that was measured at the start, 1.4 GB/s');
+    const bar = await box.locator('.bar').boundingBox(), part = await box.locator('.bar > div').boundingBox();
+    ok(part.width <= bar.width + 1 && part.width > bar.width - 3, 'the bar is full');
+    await q.context().close();
+  });
+
   /* ---- conversations ---- */
 
   page('conversation: there again after a reload, and in the list', async () => {
