@@ -172,6 +172,17 @@ for setting in 'threads = 0' 'threads = "two"' 'reader = "tape"' 'kv = "q8_0"' '
     plant "$setting"
     left "$setting" "has a setting that no profile has"
 done
+# more WHAT SED: a profile with more than tune writes
+more() {
+    sed "$2" "$dir/whole" >"$profile"
+    left "$1" "has a table or key that no profile has"
+}
+more "a table" 's/^\[end\]/[evil]\nthreads = 2\n[end]/'
+more "a table without keys" 's/^\[end\]/[evil]\n[end]/'
+more "a key of the profile" 's/^pairs = /evil = 1\n&/'
+more "a key of the end" 's/^whole = /evil = 1\n&/'
+more "a key before all tables" '1s/^/whole = true\n/'
+more "a key of another table" 's/^pairs = /threads = 2\n&/'
 head -c 1000 /dev/urandom >"$profile"
 left "noise" "is cut or damaged"
 cp "$profile" "$dir/noise"

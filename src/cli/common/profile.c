@@ -109,6 +109,21 @@ static int take_value(struct profile *p, const char *key, const char *text)
     return -1;
 }
 
+/* 1: an entry that print_profile() writes; of settings take_value() knows. */
+static int is_written(const struct toml_entry *e)
+{
+    static const struct {
+        const char *table, *keys; /* with a space before and behind each */
+    } of[] = {
+        {"profile", " version model machine memory pairs tokens values "}, {"settings", NULL}, {"end", " whole "}};
+    char key[32];
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        if (strcmp(e->table, of[i].table) == 0)
+            return !e->key || !of[i].keys ||
+                   (snprintf(key, sizeof key, " %s ", e->key) < (int)sizeof key && strstr(of[i].keys, key));
+    return 0;
+}
+
 /* What is wrong with it; NULL: nothing. The last line says that it is whole. */
 static const char *read_entries(struct profile *p, const struct profile_key *k, const struct toml *t)
 {
@@ -123,6 +138,9 @@ static const char *read_entries(struct profile *p, const struct profile_key *k, 
     if (strcmp(text_of(t, "profile", "model"), k->model) != 0 ||
         strcmp(text_of(t, "profile", "memory"), k->memory) != 0)
         return "is of another model or budget";
+    for (size_t i = 0; i < t->n; i++)
+        if (!is_written(&t->entry[i]))
+            return "has a table or key that no profile has";
     for (size_t i = 0; i < t->n; i++)
         if (t->entry[i].key && strcmp(t->entry[i].table, "settings") == 0 &&
             (t->entry[i].n != 1 || take_value(p, t->entry[i].key, t->text[t->entry[i].first])))
