@@ -98,13 +98,14 @@ static uint64_t tree_least(group_figure *of, const char *root, const char *mount
     }
 }
 
+/* Where no file says which group we are in: a limit at the mount, which only a container has there, is over us all the same. */
 static uint64_t cgroup_least(group_figure *of, const char *root)
 {
     char line[PATH];
     FILE *f;
     uint64_t least = NO_LIMIT;
     if (!open_text(&f, root, "/proc/self/cgroup"))
-        return least;
+        return of(root, "/sys/fs/cgroup", 1);
     while (fgets(line, sizeof line, f)) {
         line[strcspn(line, "\n")] = 0;
         char *hierarchy = strchr(line, ':'), *group = hierarchy ? strchr(hierarchy + 1, ':') : NULL;

@@ -109,6 +109,9 @@ fault huge-pages sys/kernel/mm/transparent_hugepage/enabled "always madvise [nev
 fault numa sys/devices/system/node/online 0-1 "2 memory nodes"
 fault io_uring proc/sys/kernel/io_uring_disabled 2 "kernel.io_uring_disabled is 2"
 fault cgroup sys/fs/cgroup/memory.max 2147483648 "2.00 GiB, and half of"
+rm "$root/proc/self/cgroup" # a copy that does not say which group it was: at the mount there is a container's
+run doctor --root "$root"
+is "a cgroup without its name" 3 "^cgroup: .*2.00 GiB, and half of" ""
 healthy
 printf 'MemTotal:       32000000 kB\nSwapTotal:       8000000 kB\nSwapFree:        1000000 kB\n' >"$root/proc/meminfo"
 run doctor --root "$root"
