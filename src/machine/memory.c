@@ -98,7 +98,7 @@ static uint64_t tree_least(group_figure *of, const char *root, const char *mount
     }
 }
 
-/* Where no file says which group we are in, as in some copies: a limit at the mount, that of a container, is over us. */
+/* Where no file says which group we are in: a limit at the mount, which only a container has there, is over us all the same. */
 static uint64_t cgroup_least(group_figure *of, const char *root)
 {
     char line[PATH];
