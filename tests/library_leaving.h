@@ -91,6 +91,86 @@ static inline void last_leaves(const json_t *docs, int n_seen)
     corpus_vectors_free(&c);
 }
 
+/* ---- while others search --------------------------------------------------------------------- */
+
+/* A writer that does something once, in the middle of a search by another connection. */
+static struct meanwhile {
+    const struct corpus *c;
+    char path[24]; /* of the article that leaves */
+    int n_done;
+} meanwhile;
+
+static inline int article_leaves(void *arg)
+{
+    struct source *s = meanwhile.c->list[0];
+    struct error err = {0};
+    (void)arg;
+    if (meanwhile.n_done++ == 0)
+        expect(source_transaction(s, &err) == 0 && source_remove(s, meanwhile.path, &err) == 0 &&
+                   source_commit(s, &err) == 0,
+               "%s", err.text);
+    return 0;
+}
+
+/* Called by SQLite when the source is asked something. */
+static inline int made_anew(unsigned kind, void *arg, void *statement, void *sql)
+{
+    (void)kind, (void)arg, (void)statement;
+    if (strstr(sql, "FROM vector_gap") && meanwhile.n_done++ == 0) {
+        struct source_vectors v = begin_vectors(meanwhile.c, 0);
+        add_vectors(meanwhile.c, 0, &v, N_DOC);
+        source_vectors_sweep(meanwhile.c->list[0]);
+    }
+    return 0;
+}
+
+static inline void search_beside(struct source *reader, int64_t missing, const char *what)
+{
+    struct source *list[1] = {reader};
+    struct search_result r;
+    struct error err = {0};
+    const struct search_vector v = vector_of(0, TIER_SCALAR);
+    const struct search_query q = {.text = "", .limit = TOP, .vector = &v};
+    int is_failed = search(list, 1, &q, &r, &err);
+    expect(!is_failed && err.code == ERR_NONE && r.n == TOP && r.n_by_vector == 1 && meanwhile.n_done > 0,
+           "%s: %d results, %s", what, r.n, err.text);
+    for (int i = 0; i < r.n; i++)
+        expect(r.hit[i].chunk != missing, "%s: chunk %lld is found", what, (long long)missing);
+    search_free(&r);
+}
+
+static inline void beside_test(const json_t *docs)
+{
+    static struct corpus c;
+    struct source reader;
+    struct error err = {0};
+    corpus_make(&c, docs, 1);
+    corpus_vectors(&c);
+    struct best b = nearest(&c, 0, 1, TIER_SCALAR);
+    meanwhile = (struct meanwhile){.c = &c};
+    snprintf(meanwhile.path, sizeof meanwhile.path, "%d", doc_of(&c, &b.row[0]));
+    expect(source_open(&reader, sqlite3_db_filename(c.list[0]->db, "main"), "a", 0, &err) == 0, "%s", err.text);
+    reader.stopped = article_leaves; /* which a scan asks before each piece */
+    search_beside(&reader, b.row[0].chunk, "an article that leaves");
+    reader.stopped = NULL;
+    meanwhile.n_done = 0;
+    sqlite3_trace_v2(reader.db, SQLITE_TRACE_STMT, made_anew, NULL);
+    search_beside(&reader, -1, "vectors that are made anew");
+    sqlite3_trace_v2(reader.db, 0, NULL, NULL);
+    best_free(&b);
+    sqlite3_exec(c.list[0]->db, "DELETE FROM chunk WHERE id % 2", NULL, NULL, NULL);
+    const struct search_vector v = vector_of(0, TIER_SCALAR);
+    const struct search_query q = {.text = "", .limit = TOP, .vector = &v};
+    struct source *list[1] = {&reader};
+    struct search_result r;
+    expect(search(list, 1, &q, &r, &err) == 0 && strstr(err.text, "do not belong together") != NULL,
+           "chunks that were gone before: %s", err.text);
+    search_free(&r);
+    source_close(&reader);
+    verdict("vectors, searched meanwhile", "an article leaves, all are made anew: no sentence; damage has one");
+    corpus_vectors_free(&c);
+}
+
 static inline void leaving_tests(const char *dir)
 {
     char folder[512];
@@ -100,6 +180,7 @@ static inline void leaving_tests(const char *dir)
     for (int n_seen = 0; n_seen <= PARTS; n_seen++)
         last_leaves(docs, n_seen);
     verdict("vectors, the last article leaves", "none to all of its chunks had some; what comes then is found");
+    beside_test(docs);
     json_decref(docs);
 }
 

@@ -37,12 +37,29 @@ static int scan_source(struct source *s, const struct source_vectors *has, const
     return failed ? -1 : 1;
 }
 
-/* 1: it was searched; 0: it has no vectors; -1: *err. */
-static int search_source(struct source *s, const struct search_vector *v, struct taking *t, struct error *err)
+/* 1: the source names another segment than it did, as when all its vectors were made anew. */
+static int has_moved(struct source *s, const struct source_vectors *had)
 {
     struct source_vectors has;
-    int found = source_vectors_of(s, v->model, v->width, &has, err);
-    return found == 1 ? scan_source(s, &has, v, t, err) : found;
+    struct error ignored = {0};
+    return source_vectors_read(s, &has, &ignored) == 0 && has.about.id != had->about.id;
+}
+
+/* 1: it was searched; 0: it has no vectors; -1: *err. A segment that was deleted meanwhile has one that came instead. */
+static int search_source(struct source *s, const struct search_vector *v, struct taking *t, struct error *err)
+{
+    struct source_vectors has = {.n_row = 0};
+    struct error why = {0};
+    int state = -1;
+    for (int tries = 0; tries < 2 && state < 0 && (tries == 0 || has_moved(s, &has)); tries++) {
+        why = (struct error){0};
+        vector_gaps_free(&t->gaps);
+        t->best->n = 0;
+        state = source_vectors_of(s, v->model, v->width, &has, &why);
+        if (state == 1)
+            state = scan_source(s, &has, v, t, &why);
+    }
+    return state < 0 ? error_set(err, why.code, "%s", why.text) : state;
 }
 
 int by_vector(struct source *const *list, int n, const struct search_vector *v, struct best *best, struct error *err)
@@ -53,7 +70,6 @@ int by_vector(struct source *const *list, int n, const struct search_vector *v, 
         return -1;
     for (int i = 0; i < n; i++) {
         struct taking t = {.best = &one, .source = i};
-        one.n = 0;
         if (search_source(list[i], v, &t, err) == 1) {
             n_searched++;
             for (int k = 0; k < one.n; k++)

@@ -206,6 +206,7 @@ static char *column(sqlite3_stmt *q, int i)
     return strndup(t ? (const char *)t : "", COLUMN_MOST);
 }
 
+/* -1: it is left out, with *err unless it has left its source since the search began. */
 static int describe(struct source *s, struct search_hit *h, struct error *err)
 {
     sqlite3_stmt *q = source_prepare(
@@ -216,7 +217,7 @@ static int describe(struct source *s, struct search_hit *h, struct error *err)
     if (!q)
         return -1;
     sqlite3_bind_int64(q, 1, h->chunk);
-    int found = sqlite3_step(q) == SQLITE_ROW;
+    int code = sqlite3_step(q), found = code == SQLITE_ROW;
     if (found) {
         h->article = sqlite3_column_int64(q, 0);
         h->ordinal = sqlite3_column_int64(q, 1);
@@ -228,6 +229,8 @@ static int describe(struct source *s, struct search_hit *h, struct error *err)
         found = h->text && h->anchor && h->heading && h->path && h->title;
     }
     sqlite3_finalize(q);
+    if (code == SQLITE_DONE && source_version(s) != s->searched_version)
+        return -1;
     return found ? 0
                  : error_set(err, ERR_FORMAT,
                              "%s: its index and its text do not belong together; its database is damaged", s->name);
@@ -337,6 +340,8 @@ int search(struct source *const *list, int n, const struct search_query *q, stru
     const int fused = 5 * limit > SEARCH_FUSED ? 5 * limit : SEARCH_FUSED;
     struct best words = {.n = 0}, near = {.n = 0}, both = {.n = 0};
     *r = (struct search_result){.n = 0};
+    for (int i = 0; i < n; i++)
+        list[i]->searched_version = source_version(list[i]);
     int failed = q->vector && best_begin(&near, list, fused, err);
     if (!failed && q->vector)
         r->n_by_vector = by_vector(list, n, q->vector, &near, err);

@@ -106,6 +106,8 @@ static int64_t number_of(struct source *s, const char *sql)
     return n;
 }
 
+int64_t source_version(struct source *s) { return number_of(s, "PRAGMA data_version"); }
+
 static void copy_text(char *out, size_t cap, sqlite3_stmt *q, int column)
 {
     const unsigned char *t = sqlite3_column_text(q, column);

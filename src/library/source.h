@@ -38,6 +38,7 @@ struct source {
     struct source_writer *writer;  /* NULL: it is only read */
     int64_t n_text;                /* bytes of chunks that were put into it since it was opened */
     struct frequencies *searching; /* search.c: of the search that runs */
+    int64_t searched_version;      /* search.c: source_version() when it began */
     int has_functions;
     int (*stopped)(void *arg); /* of source_stop() */
     void *stopped_arg;
@@ -76,6 +77,9 @@ void source_stop(struct source *s, int (*stopped)(void *arg), void *arg);
 
 /* The text of a chunk: free(). NULL: *err. */
 char *source_text(struct source *s, int64_t article, int64_t from, int64_t n, struct error *err);
+
+/* A number that is another one once another writer has committed; -1: it cannot be read. */
+int64_t source_version(struct source *s);
 
 /* The sentence for what SQLite said last. Always -1. */
 int source_error(struct source *s, const char *doing, struct error *err);
