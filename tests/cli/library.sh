@@ -382,4 +382,21 @@ killed_at() { # killed_at WHAT SIGNAL: soon after each block that is committed
 killed_at "vectors, killed" KILL
 killed_at "vectors, stopped" TERM
 
+# A newer archive has no vectors, and says so where none are made.
+newer() { # newer DATE [FLAG...]
+    "$tool" zim "$dir/newer.zim" 20 "$1"
+    shift
+    run library add "$dir/newer.zim" --library "$dir/torn" "$@"
+}
+newer 2026-02-01
+is "a newer archive without --embed" 0 "^generated: 20 articles" "^stoker: generated: the vectors of what it had are gone with that; stoker library add with --embed makes new ones$"
+newer 2026-02-02
+is "one after it" 0 "^generated: 20 articles" ""
+newer 2026-02-03 --embed "$mean"
+is "a newer archive with --embed" 0 "80 new$" ""
+newer 2026-02-04 --embed "$mean"
+is "one more with --embed" 0 "80 new$" ""
+newer 2026-02-05 --json
+is "a newer archive, --json" 0 '"warnings":\["the vectors of what it had are gone with that; stoker library add with --embed makes new ones"\]' ""
+
 done_testing
