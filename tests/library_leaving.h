@@ -91,6 +91,48 @@ static inline void last_leaves(const json_t *docs, int n_seen)
     corpus_vectors_free(&c);
 }
 
+/* ---- too many of them --------------------------------------------------------------------- */
+
+static size_t realloc_most; /* above it realloc() fails; 0: it does not */
+
+#if defined(__GLIBC__) && !SANITIZED
+void *__libc_realloc(void *p, size_t n);
+
+void *realloc(void *p, size_t n) { return realloc_most && n > realloc_most ? NULL : __libc_realloc(p, n); }
+#endif
+
+/* Reads `n` gaps, which are there, where realloc() gives at most `most` bytes. */
+static inline void read_gaps(struct source *s, int n, size_t most, const char *why)
+{
+    struct vector_gaps g;
+    struct error err = {0};
+    char sql[200];
+    snprintf(sql, sizeof sql,
+             "DELETE FROM vector_gap; WITH RECURSIVE k(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM k WHERE i < %d) "
+             "INSERT INTO vector_gap SELECT 2 * i, 1 FROM k",
+             n);
+    expect(sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(s->db));
+    realloc_most = most;
+    int is_failed = vector_gaps_read(s, &g, &err) != 0;
+    realloc_most = 0;
+    expect(is_failed == (why != NULL) && strstr(err.text, why ? why : "") && (why || g.n == n), "%d gaps: %d, %s", n,
+           g.n, err.text);
+    vector_gaps_free(&g);
+}
+
+static inline void many_gaps(const json_t *docs)
+{
+    static struct corpus c;
+    corpus_make(&c, docs, 1);
+    read_gaps(c.list[0], GAPS_MOST, 0, NULL);
+    read_gaps(c.list[0], GAPS_MOST + 1, 0, "too many of its articles have changed");
+    if (!SANITIZED)
+        read_gaps(c.list[0], GAPS_MOST, GAPS_MOST * sizeof(int64_t) / 2,
+                  "a: no memory for the passages that have left");
+    verdict("vectors, many gaps", "as many as may be, one more, no memory: two sentences");
+    corpus_vectors_free(&c);
+}
+
 /* ---- while others search --------------------------------------------------------------------- */
 
 /* A writer that does something once, in the middle of a search by another connection. */
@@ -180,6 +222,7 @@ static inline void leaving_tests(const char *dir)
     for (int n_seen = 0; n_seen <= PARTS; n_seen++)
         last_leaves(docs, n_seen);
     verdict("vectors, the last article leaves", "none to all of its chunks had some; what comes then is found");
+    many_gaps(docs);
     beside_test(docs);
     json_decref(docs);
 }

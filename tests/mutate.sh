@@ -755,14 +755,19 @@ mutate importance-of-zeros unit/quant/weigh src/quant/importance.c 's/e->is_empt
 mutate gain-that-is-not-restored gain src/quant/encode.c 's/if (how->gain \&\& table\[how->type\].gain)/if (how->gain \&\& 0)/'
 mutate ties-away-from-zero "encode --bytes" src/quant/encoders.h '/static inline int round_to/,/^}/s|rintf(|roundf(|'
 
-# vectors of the library: chunks that have left, other models, damage, ranks, codes, numbers that are given again
+# vectors of the library: chunks that have left, other models, damage, ranks, codes, numbers that are given again, long queries, writers
+# beside a search
 mutate vectors-of-what-has-left library src/library/by_vector.c 's| \&\& !vector_gaps_has(&t->gaps, chunk)||'
 mutate vectors-of-any-model library src/library/source_vectors.c 's#v->about.model == model \&\& ##'
 mutate vectors-that-nobody-checks library src/library/vectors/segment.c 's#if (b->sum != sum_of(#if (0 \&\& b->sum != sum_of(#'
-mutate vectors-of-a-source-twice library src/library/by_vector.c 's#t->best->n = 0;#t->best = t->best;#'
+mutate vectors-of-a-source-twice library src/library/by_vector.c 's#t->best->n = 0;#(void)0;#'
 mutate ranks-from-nought library src/library/best.c 's|share(i + 1)|share(i)|g'
 mutate codes-away-from-even library src/library/vectors/segment.c 's|nearbyintf(|roundf(|'
 mutate numbers-of-chunks-again library src/library/source.c 's#coalesce((SELECT last_chunk FROM vector), 0)#0#'
+mutate gaps-of-numbers-to-come library src/library/source.c 's#min(chunks, last_chunk + 1 - first)#chunks#'
+mutate vectors-of-whole-queries library src/library/library.c 's#n > QUERY_BYTES ? utf8_cut(text, QUERY_BYTES) : n#n#'
+mutate what-left-is-damage library src/library/search.c 's#source_version(s) != s->searched_version#0#'
+mutate vectors-that-were-swept library src/library/by_vector.c 's#tries < 2#tries < 1#'
 mutate chunks-seen-twice library src/library/source_vectors.c 's|v->last = last;|v->last = last - 1;|'
 mutate chats-by-words-alone cli/hybrid src/toolbox/library_tools.c 's|has ? &v : NULL|has ? NULL : NULL|'
 mutate vectors-of-before cli/hybrid src/library/by_vector.c 's# || segment->about.bytes != has->about.bytes##'

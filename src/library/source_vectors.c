@@ -199,35 +199,43 @@ void source_vectors_unlink(const char *path)
 
 /* ---- chunks that have left ---------------------------------------- */
 
+static int grow(struct source *s, struct vector_gaps *g, int *cap, struct error *err)
+{
+    const size_t n = *cap ? 2 * (size_t)*cap : 64;
+    int64_t *first = realloc(g->first, n * sizeof *first);
+    g->first = first ? first : g->first;
+    int64_t *end = first ? realloc(g->end, n * sizeof *end) : NULL;
+    g->end = end ? end : g->end;
+    *cap = end ? (int)n : *cap;
+    return end ? 0 : error_set(err, ERR_MEMORY, "%s: no memory for the passages that have left", s->name);
+}
+
+static int take_gap(struct source *s, sqlite3_stmt *q, struct vector_gaps *g, int *cap, struct error *err)
+{
+    if (g->n == GAPS_MOST)
+        return error_set(err, ERR_INPUT,
+                         "%s: too many of its articles have changed since they got vectors; stoker library add with "
+                         "--embed makes them anew",
+                         s->name);
+    if (g->n == *cap && grow(s, g, cap, err))
+        return -1;
+    g->first[g->n] = sqlite3_column_int64(q, 0);
+    g->end[g->n] = (int64_t)((uint64_t)g->first[g->n] + (uint64_t)sqlite3_column_int64(q, 1));
+    g->n++;
+    return 0;
+}
+
 int vector_gaps_read(struct source *s, struct vector_gaps *g, struct error *err)
 {
     *g = (struct vector_gaps){.n = 0};
     sqlite3_stmt *q = source_prepare(s, "SELECT first, n FROM vector_gap ORDER BY first", err);
-    int code = SQLITE_ERROR, cap = 0;
-    while (q && (code = sqlite3_step(q)) == SQLITE_ROW && g->n < GAPS_MOST) {
-        if (g->n == cap) {
-            cap = cap ? 2 * cap : 64;
-            int64_t *first = realloc(g->first, (size_t)cap * sizeof *first);
-            g->first = first ? first : g->first;
-            int64_t *end = first ? realloc(g->end, (size_t)cap * sizeof *end) : NULL;
-            g->end = end ? end : g->end;
-            if (!end)
-                break;
-        }
-        g->first[g->n] = sqlite3_column_int64(q, 0);
-        g->end[g->n] = (int64_t)((uint64_t)g->first[g->n] + (uint64_t)sqlite3_column_int64(q, 1));
-        g->n++;
-    }
-    if (q && code == SQLITE_ROW)
-        error_set(
-            err, ERR_MEMORY,
-            "%s: too many of its articles have changed since they got vectors; stoker library add with --embed makes "
-            "them anew",
-            s->name);
-    else if (q && code != SQLITE_DONE)
-        source_error(s, "reading", err);
+    int cap = 0, code = SQLITE_DONE, failed = !q;
+    while (!failed && (code = sqlite3_step(q)) == SQLITE_ROW)
+        failed = take_gap(s, q, g, &cap, err);
+    if (!failed && code != SQLITE_DONE)
+        failed = source_error(s, "reading", err);
     sqlite3_finalize(q);
-    return code == SQLITE_DONE ? 0 : -1;
+    return failed ? -1 : 0;
 }
 
 void vector_gaps_free(struct vector_gaps *g)

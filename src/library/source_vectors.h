@@ -50,7 +50,7 @@ struct vector_gaps {
     int64_t *first, *end; /* [n], ascending: chunks first..end - 1 */
     int n;
 };
-/* -1: there are more than GAPS_MOST, or *err. */
+/* -1: *err, also where there are more than GAPS_MOST. */
 int vector_gaps_read(struct source *s, struct vector_gaps *g, struct error *err);
 void vector_gaps_free(struct vector_gaps *g);
 int vector_gaps_has(const struct vector_gaps *g, int64_t chunk);

@@ -367,7 +367,7 @@ killed_at() { # killed_at WHAT SIGNAL: soon after each block that is committed
         "$stoker" library add "$dir/v.zim" --library "$dir/torn" --embed "$mean" >"$dir/out" 2>"$dir/err" &
         pid=$!
         wait_for $limit more_rows || fail "$what" "no vectors come"
-        sleep 0.$(printf %03d $((i * 37 % 100)))
+        sleep 0.$(printf %03d $(((i - 1) * 37 % 100)))
         kill -"$2" $pid 2>/dev/null
         wait $pid 2>/dev/null
         now=$(rows)
@@ -375,11 +375,29 @@ killed_at() { # killed_at WHAT SIGNAL: soon after each block that is committed
         [ "$now" -eq 0 ] || kills=$((kills + 1))
     done
     run library add "$dir/v.zim" --library "$dir/torn" --embed "$mean"
-    [ $status -eq 0 ] && [ $kills -gt 0 ] && pass || fail "$what" "status $status, $kills kills between the first vector and the last"
+    [ $status -eq 0 ] && pass || fail "$what" "status $status"
+    [ $kills -gt 0 ] && pass || skip "$what" "this machine makes all vectors before a kill comes"
     "$tool" dump "$dir/torn/generated.db" >"$dir/is"
     cmp -s "$dir/wanted" "$dir/is" && pass || fail "$what" "another dump than undisturbed"
 }
 killed_at "vectors, killed" KILL
 killed_at "vectors, stopped" TERM
+
+# A newer archive has no vectors, and says so where none are made.
+newer() { # newer DATE [FLAG...]
+    "$tool" zim "$dir/newer.zim" 20 "$1"
+    shift
+    run library add "$dir/newer.zim" --library "$dir/torn" "$@"
+}
+newer 2026-02-01
+is "a newer archive without --embed" 0 "^generated: 20 articles" "^stoker: generated: the vectors of what it had are gone with that; stoker library add with --embed makes new ones$"
+newer 2026-02-02
+is "one after it" 0 "^generated: 20 articles" ""
+newer 2026-02-03 --embed "$mean"
+is "a newer archive with --embed" 0 "80 new$" ""
+newer 2026-02-04 --embed "$mean"
+is "one more with --embed" 0 "80 new$" ""
+newer 2026-02-05 --json
+is "a newer archive, --json" 0 '"warnings":\["the vectors of what it had are gone with that; stoker library add with --embed makes new ones"\]' ""
 
 done_testing

@@ -255,7 +255,7 @@ grep -q -- '--chunk' "$dir/calls" && fail "short prompts" "chunks were tried" ||
 stand_in 0.01 "$faster
 case \"\$*\" in *--threads*) ns=\$((ns / 2)); answer=other ;; esac"
 tune
-is "tune of a fast model" 0 "" "^stoker tune: runs of 2048,32 tokens, warmed up, some 0.[0-9] s each; 6 pairs a value$"
+is "tune of a fast model" 0 "" "^stoker tune: runs of 2048,32 tokens, warmed up, some 0.[0-9] s each; [3-6] pairs a value$"
 said "another answer" '--threads 1: left out: it answers otherwise'
 in_file "better founded" "$slow" '^pairs = 6$'
 in_file "better founded" "$slow" '^tokens = 2080$'
@@ -361,7 +361,7 @@ done
 stand_in 0.4 "case \"\$*\" in *'-pg 16,8 '*) sleep 0.4 ;; *--digest) ;; *) exec sleep 60 ;; esac"
 tune --seconds 4
 [ "$status" -eq 1 ] && pass || fail "too little time" "exit status $status"
-said "too little time" "a run of 16,8 tokens takes 0.. s, so that --seconds 4 are not enough to compare anything; give ([89]|10) or more$"
+said "too little time" "a run of 16,8 tokens takes [0-9.]+ s, so that --seconds 4 are not enough to compare anything; give [0-9]+ or more$"
 tune --seconds "$(sed -n 's/.* give \([0-9]*\) or more$/\1/p' "$dir/err")"
 is "what was advised" 0 "" "^stoker tune: profile $slow$"
 

@@ -85,12 +85,17 @@ static int tick(void *arg, const struct add_report *r)
 
 static void tell_end(const struct library_command *c, const struct add_report *r)
 {
+    static const char lost[] =
+        "the vectors of what it had are gone with that; stoker library add with --embed makes new ones";
+    const int has_lost = r->has_lost_vectors && !c->embed;
     if (c->json) {
         json_t *o = counts(r->is_stopped ? "stopped" : "end", r), *skipped = json_array(), *warnings = json_array();
         for (int i = 0; i < r->n_skipped && i < ADD_NAMED; i++)
             json_array_append_new(skipped, json_string(r->skipped[i]));
         for (int i = 0; i < r->n_warning; i++)
             json_array_append_new(warnings, json_string(r->warning[i]));
+        if (has_lost)
+            json_array_append_new(warnings, json_string(lost));
         json_object_set_new(o, "skipped_first", skipped);
         json_object_set_new(o, "warnings", warnings);
         json_object_set_new(o, "removed", json_integer(r->n_removed));
@@ -100,6 +105,8 @@ static void tell_end(const struct library_command *c, const struct add_report *r
     }
     for (int i = 0; i < r->n_warning; i++)
         fprintf(stderr, "stoker: %s: %s\n", r->name, r->warning[i]);
+    if (has_lost)
+        fprintf(stderr, "stoker: %s: %s\n", r->name, lost);
     for (int i = 0; i < r->n_skipped && i < ADD_NAMED; i++)
         fprintf(stderr, "stoker: skipped: %s\n", r->skipped[i]);
     if (r->n_skipped > ADD_NAMED)

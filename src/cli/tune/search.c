@@ -175,7 +175,7 @@ static int measure_longer(struct search *s, const struct stoker_plan *p, int siz
         return clock_seconds() < until ? -1 : 0;
     if (size >= 0)
         out->share = tune_share(tokens_of(s, before->size), before->measured, tokens_of(s, size), out->measured);
-    return fits(s, out, shortest) && s->budget.size <= size;
+    return fits(s, out, shortest);
 }
 
 /* 0: there is no time for a longer one. */
@@ -199,8 +199,10 @@ static int choose_size(struct search *s, const struct stoker_plan *p)
         return too_little(s, &cost);
     for (; longer_size(s, size, size == shortest, &next); size = next, cost = longer) {
         int how = measure_longer(s, p, next, shortest, &cost, &longer);
-        if (how > 0)
+        if (how > 0 && s->budget.size <= next)
             continue;
+        if (how > 0 && s->budget.size < size)
+            return set_size(s, p, s->budget.size);
         if (how < 0 || set_size(s, p, size))
             return -1;
         return tune_budget_same(&s->budget, &cost, s->n_value + profile_sets(&s->old), time_left(&s->by))

@@ -19,6 +19,7 @@ struct add_report {
     int64_t n_new, n_removed, n_skipped, n_text; /* n_text: bytes of what is new */
     char skipped[ADD_NAMED][240];                /* the first ones, a sentence each */
     int is_unchanged, is_stopped;
+    int has_lost_vectors; /* those of the older archive, which another took the place of */
     int n_warning;
     char warning[8][200];
 };

@@ -6,6 +6,7 @@
 #include "library/document/encoding.h"
 #include "library/document/html.h"
 #include "library/library.h"
+#include "library/source_vectors.h"
 #include "library/zim/zim.h"
 
 #include <errno.h>
@@ -207,6 +208,21 @@ static int add_entries(struct adding *a, struct zim *z, struct error *err)
     return state;
 }
 
+/* Before another database takes the place of this one, whose vectors go with it. */
+static int had_vectors(struct adding *a)
+{
+    char path[PATH_MAX];
+    struct source old;
+    struct source_vectors v = {.n_row = 0};
+    struct error ignored = {0};
+    library_path(path, a->o->dir, a->r->name, 0);
+    if (source_open(&old, path, a->r->name, 0, &ignored))
+        return 0;
+    source_vectors_read(&old, &v, &ignored);
+    source_close(&old);
+    return v.n_row > 0;
+}
+
 static int finish(struct adding *a, int moves, struct error *err)
 {
     char from[PATH_MAX], to[PATH_MAX];
@@ -219,6 +235,7 @@ static int finish(struct adding *a, int moves, struct error *err)
         return 0;
     a->r->n_article = s->source.n_article;
     a->r->n_chunk = s->source.n_chunk;
+    a->r->has_lost_vectors = had_vectors(a);
     sqlite3_exec(s->db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL); /* all of it is in the one file that moves */
     source_close(s);
     library_path(from, a->o->dir, a->r->name, 1);
