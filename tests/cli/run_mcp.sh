@@ -250,6 +250,7 @@ servers "plain"
 begin "'$stoker' run --temp 0 --mcp '$dir/config'$after"
 see "a server" '^MCP server plain: 1 tool$'
 see "a hint" '/help lists commands'
+see "a prompt" '^> '
 keys "$bergen\\r"
 see "a call" '^call: plain__get_weather \{"city": "Bergen"\}$'
 see "a question" '^run it\? \[y/always/N\] '
@@ -287,6 +288,7 @@ left "a person"
 servers "slow $allow"
 begin "'$stoker' run --temp 0 --mcp '$dir/config'$after"
 see "a hint" '/help lists commands'
+see "a prompt" '^> '
 keys "$bergen\\r"
 progress() { tr '\r' '\n' <"$dir/out" | grep -q '^slow__get_weather: half done'; }
 wait_for $limit progress && pass || fail "progress" "is not shown"
@@ -305,6 +307,7 @@ left "Ctrl-C in a call"
 servers "grows"
 begin "'$stoker' run --temp 0 --mcp '$dir/config'$after"
 see "a hint" '/help lists commands'
+see "a prompt" '^> '
 keys "$bergen\\r"
 see "a question" '^run it\? '
 keys 'a\r'
@@ -338,6 +341,7 @@ cat >"$dir/tools" <<END
 END
 begin "'$stoker' run --temp 0 --tools '$dir/tools'$after"
 see "a hint" '/help lists commands'
+see "a prompt" '^> '
 keys "$bergen\\r"
 see "a command" '^run it\? '
 keys 'y\r'

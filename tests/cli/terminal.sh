@@ -14,6 +14,7 @@ history="$dir/state/stoker/history"
 # ---- lines ---------------------------------------------------------------------------------------------------------------
 begin "'$stoker' run --temp 0$after"
 see "a hint" '/help lists commands'
+see "a prompt" '^> '
 keys 'What is 9 + 4?\r'
 see "an answer" '^9 \+ 4 = 13\.$'
 see "a prompt again" '^> ' 2
@@ -390,6 +391,7 @@ cat >"$dir/weather" <<END
 END
 begin "'$stoker' run --temp 0 --tools '$dir/weather'$after"
 see "a hint" '/help lists commands'
+see "a prompt" '^> '
 keys 'What is the weather in Bergen?\r'
 see "a call" '^call: get_weather \{"city": "Bergen"\}$'
 see "its command" "^command: cat >$dir/asked; echo rain$"
