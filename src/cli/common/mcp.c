@@ -8,12 +8,6 @@
 #include <signal.h>
 #include <stdio.h>
 
-static int say_error(const char *command, const struct error *err)
-{
-    fprintf(stderr, "stoker %s: --mcp %s\n", command, err->text);
-    return err->code == ERR_INPUT ? 2 : 1;
-}
-
 static void on_end(int number)
 {
     child_kill_all();
@@ -33,26 +27,27 @@ static void catch_ends(void)
     }
 }
 
-int mcp_flag_start(const char *command, const char *path, struct mcp_config *config, struct mcp **out)
+typedef int opening(struct mcp **out, const struct mcp_config *config, const char *version, struct error *err);
+
+static int open_by(opening *opens, const char *command, const char *path, struct mcp_config *config, struct mcp **out)
 {
     struct error err = {0};
-    *out = NULL;
     catch_ends();
-    if (mcp_config_read(config, path, &err) || mcp_start(out, config, stoker_version(), &err))
-        return say_error(command, &err);
-    return 0;
+    if (mcp_config_read(config, path, &err) == 0 && opens(out, config, stoker_version(), &err) == 0)
+        return 0;
+    *out = NULL;
+    fprintf(stderr, "stoker %s: --mcp %s\n", command, err.text);
+    return err.code == ERR_INPUT ? 2 : 1;
 }
 
 int mcp_flag_open(const char *command, const char *path, struct mcp_config *config, struct mcp **out)
 {
-    struct error err = {0};
-    *out = NULL;
-    catch_ends();
-    if (mcp_config_read(config, path, &err) || mcp_open(out, config, stoker_version(), &err)) {
-        *out = NULL;
-        return say_error(command, &err);
-    }
-    return 0;
+    return open_by(mcp_open, command, path, config, out);
+}
+
+int mcp_flag_start(const char *command, const char *path, struct mcp_config *config, struct mcp **out)
+{
+    return open_by(mcp_start, command, path, config, out);
 }
 
 static int count_allowed(const struct mcp_tools *t, int server)
