@@ -58,19 +58,6 @@ command -v curl >/dev/null || {
 }
 pid=
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$dir"' EXIT
-starts() { # starts FLAG...
-    : >"$dir/listens"
-    "$stoker" serve --port 0 --threads 1 "$@" >"$dir/listens" 2>"$dir/log" &
-    pid=$!
-    wait_for 60 grep -q '^listening on ' "$dir/listens" || fail "serve" "does not listen: $(tail -n 1 "$dir/log")"
-    at=$(sed 's/^listening on //' "$dir/listens")
-    wait_for 60 curl -sf -o /dev/null "$at/health" || fail "serve" "is not healthy"
-}
-ends() {
-    kill -TERM $pid
-    wait $pid && pass || fail "serve" "does not end well: $(tail -n 1 "$dir/log")"
-    pid=
-}
 # asks WHAT STATUS PATTERN ROUTE [BODY]: the answer has this status, and matches
 asks() {
     printf '%s' "${5:-}" >"$dir/body"

@@ -42,19 +42,6 @@ patience=$limit # of requests and of a server that starts (seconds)
 ! grep -q -e __asan_init -e __tsan_init "$stoker" || patience=$((2 * limit))
 pid=
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$dir"' EXIT
-starts() { # starts FLAG...
-    : >"$dir/listens"
-    "$stoker" serve --port 0 --threads 1 "$@" >"$dir/listens" 2>"$dir/log" &
-    pid=$!
-    wait_for $patience grep -q '^listening on ' "$dir/listens" || fail "serve" "does not listen: $(tail -n 1 "$dir/log")"
-    at=$(sed 's/^listening on //' "$dir/listens")
-    wait_for $patience curl -sf -o /dev/null "$at/health" || fail "serve" "is not healthy"
-}
-ends() {
-    kill -TERM $pid
-    wait $pid && pass || fail "serve" "does not end well: $(tail -n 1 "$dir/log")"
-    pid=
-}
 # asks WHAT STATUS PATTERN ROUTE BODY: the answer has this status, and matches
 asks() {
     got=$(curl -s -m $patience -o "$dir/answer" -w '%{http_code}' "$at$4" -H 'content-type: application/json' -d "$5")

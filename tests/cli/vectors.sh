@@ -10,22 +10,6 @@ command -v curl >/dev/null || {
 models=${BUILD:-build}/data/embeddings
 pid=
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$dir"' EXIT
-
-starts() { # starts MODEL [FLAG...]
-    : >"$dir/listens"
-    model=$1
-    shift
-    "$stoker" serve "$models/$model.gguf" --port 0 --threads 1 "$@" >"$dir/listens" 2>"$dir/log" &
-    pid=$!
-    wait_for 60 grep -q '^listening on ' "$dir/listens" || fail "serve $model" "does not listen"
-    at=$(sed 's/^listening on //' "$dir/listens")
-    wait_for 60 curl -sf -o /dev/null "$at/health" || fail "serve $model" "is not healthy"
-}
-ends() {
-    kill -TERM $pid
-    wait $pid && pass || fail "serve" "does not end well: $(tail -n 1 "$dir/log")"
-    pid=
-}
 # asks WHAT STATUS PATTERN ROUTE BODY: the answer has this status, and matches
 asks() {
     printf '%s' "$5" >"$dir/body"
@@ -34,7 +18,7 @@ asks() {
 }
 
 long=$(yes water | head -n 200 | tr '\n' ' ')
-starts bert-mean
+starts "$models/bert-mean.gguf"
 asks "two texts" 200 '^\{"object":"list","data":\[\{"object":"embedding","index":0,"embedding":\[-?[0-9.]+,-?[0-9.]+\]\},\{"object":"embedding","index":1,.*"model":"bert-mean","usage":\{"prompt_tokens":7,"total_tokens":7\}\}$' /v1/embeddings '{"input":["the water","fire"],"dimensions":2,"user":"x"}'
 asks "base64" 200 '"embedding":"[A-Za-z0-9+/]{11}="' /v1/embeddings '{"input":"the water","encoding_format":"base64","dimensions":2}'
 base64 -d <<END >"$dir/f32" 2>/dev/null
@@ -94,7 +78,7 @@ ends
 
 # A queue of one, and clients that have more texts than a step takes many times over, and come again: each gets all vectors, or is refused
 # before the first.
-starts bert-mean --parallel 1 --queue 1
+starts "$models/bert-mean.gguf" --parallel 1 --queue 1
 printf '{"input":[%s"b"]}' "$many" >"$dir/many"
 clients="1 2 3 4 5 6 7 8"
 for i in $clients; do
@@ -127,12 +111,12 @@ done
 [ $n_whole -gt 0 ] && pass || fail "clients of a short queue" "have no vectors"
 ends
 
-starts bert-none
+starts "$models/bert-none.gguf"
 asks "a row a token" 200 '^\[\{"index":0,"embedding":\[\[[^]]*\],\[[^]]*\],\[' /embedding '{"content":"the water"}'
 asks "rows where one vector is asked for" 400 '"code":"unsupported"' /v1/embeddings '{"input":"a"}'
 ends
 
-starts bert-rank
+starts "$models/bert-rank.gguf"
 asks "scores" 200 '^\{"model":"bert-rank","object":"list","usage":\{"prompt_tokens":[0-9]+,"total_tokens":[0-9]+\},"results":\[\{"index":[01],"relevance_score":0\.[0-9]+\},\{"index":[01],"relevance_score":0\.[0-9]+\}\]\}$' /v1/rerank '{"query":"what is water","documents":["the water","fire and stone"]}'
 asks "the best of them, with its text" 200 '"results":\[\{"index":1,"relevance_score":0\.[0-9]+,"document":\{"text":"fire and stone"\}\}\]\}$' /rerank '{"query":"what is water","documents":["the water",{"text":"fire and stone"}],"top_n":1,"return_documents":true}'
 asks "raw scores" 200 '"index":1,"relevance_score":-1\.39' /v1/reranking '{"query":"what is water","documents":["the water","fire and stone"],"raw_scores":true}'
