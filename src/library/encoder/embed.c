@@ -45,7 +45,8 @@ static int is_mostly_gone(struct embedding *b, struct error *why)
     return failed;
 }
 
-/* 1: more rows can follow what the source has, and its segment is open. 0: r->anew says why not, if it has something. */
+/* 1: more rows can follow what the source has, and its segment is open. 0: r->anew says why not, if it has something; -1: memory is too
+ * little to tell, as it says. */
 static int go_on(struct embedding *b, int lead)
 {
     struct error *why = &b->r->anew;
@@ -62,18 +63,23 @@ static int go_on(struct embedding *b, int lead)
         return 0;
     }
     if (is_mostly_gone(b, why) || source_vectors_open(b->s, &b->v, 1, &b->segment, why))
-        return 0;
+        return why->code == ERR_MEMORY ? -1 : 0;
     if (segment_check(&b->segment, why) == 0)
         return 1;
     segment_close(&b->segment);
-    return 0;
+    return why->code == ERR_MEMORY ? -1 : 0;
 }
 
 static int begin(struct embedding *b, struct error *err)
 {
-    int lead = is_lead(b);
-    if (go_on(b, lead))
+    int lead = is_lead(b), goes_on = go_on(b, lead);
+    if (goes_on > 0)
         return 0;
+    if (goes_on < 0) {
+        *err = b->r->anew;
+        b->r->anew = (struct error){0};
+        return -1;
+    }
     b->v = (struct source_vectors){.about = {.model = b->e->model, .width = (int)b->e->about.n_out}, .is_lead = lead};
     memcpy(b->v.model, b->e->name, sizeof b->v.model);
     return source_vectors_begin(b->s, &b->v, err) || source_vectors_open(b->s, &b->v, 1, &b->segment, err) ? -1 : 0;
