@@ -4,8 +4,8 @@
                                                     connection, once the server reads no experts any more: prints the median of their
                                                     milliseconds, p10 and p90, and the mean of the steps in them
     python3 bench/embed_requests.py beside PAIRS TEXTS TOKENS URL MODEL LAYERS      2 streamed answers alone, then while TEXTS texts become
-                                                    vectors; a line a pair: longest gap, one step and a layer, the longest gap alone
-                                                    (ms); rates, tokens/s
+                                                    vectors; a line a pair: longest gap and the one that 99 of 100 are below, one step and
+                                                    a layer, the same two of the answers alone (ms); rates, tokens/s
 """
 import http.client, json, os, random, re, statistics, sys, threading, time
 from urllib.parse import urlparse
@@ -66,13 +66,16 @@ def steps_of(url):
 
 
 def streams(url, arrivals, ended):
-    """Two answers whose tokens' times go into arrivals until ended is set."""
+    """Two answers; when each piece of them came and how many tokens it has go into arrivals until ended is set. Bytes of a character that
+    is not whole yet wait for the next token, so a piece may have several."""
     def stream(mine):
         c = connect(url)
-        r = post(c, "/v1/completions", {"prompt": ids(64), "max_tokens": 100000, "ignore_eos": True, "stream": True})
+        r = post(c, "/v1/completions", {"prompt": ids(64), "max_tokens": 100000, "ignore_eos": True, "stream": True,
+                                          "logprobs": 0})
         while not ended.is_set() and (line := r.readline()):
             if line.startswith(b"data:"):
-                mine.append(time.monotonic())
+                now = time.monotonic()
+                mine.append((now, len(json.loads(line[5:])["choices"][0]["logprobs"]["tokens"])))
         c.close()
     threads = [threading.Thread(target=stream, args=(mine,)) for mine in arrivals]
     for t in threads:
@@ -83,10 +86,14 @@ def streams(url, arrivals, ended):
 
 
 def rates(arrivals, begin, end):
-    """Tokens/s of both, and all gaps between two tokens, from begin to end."""
-    inside = [[t for t in mine if begin <= t <= end] for mine in arrivals]
-    gaps = [b - a for mine in arrivals for a, b in zip(mine, mine[1:]) if b >= begin and a <= end]
-    return sum(map(len, inside)) / (end - begin), gaps
+    """Tokens/s of both, and all gaps between two pieces the later of which has one token, from begin to end."""
+    tokens = sum(n for mine in arrivals for t, n in mine if begin <= t <= end)
+    gaps = [b - a for mine in arrivals for (a, _), (b, n) in zip(mine, mine[1:]) if b >= begin and a <= end and n == 1]
+    return tokens / (end - begin), gaps
+
+
+def long_ones(gaps):
+    return f"{1000 * max(gaps):.1f} (p99 {1000 * sorted(gaps)[len(gaps) * 99 // 100]:.1f})"
 
 
 def beside(pairs, texts, tokens, url, model, layers):
@@ -109,8 +116,8 @@ def beside(pairs, texts, tokens, url, model, layers):
         more, seconds = steps_of(url)
         layer = (seconds - spent) / (more - n) / layers
         step = statistics.median(gaps)
-        print(f"gap {1000 * max(longest):.1f} of {1000 * (step + layer):.1f} ms (step {1000 * step:.1f}, layer {1000 * layer:.1f}; longest alone "
-              f"{1000 * max(gaps):.1f}), tokens/s {meanwhile:.1f} beside, {alone:.1f} alone: {meanwhile / alone:.2f}; "
+        print(f"gap {long_ones(longest)} of {1000 * (step + layer):.1f} ms (step {1000 * step:.1f}, layer {1000 * layer:.1f}; alone "
+              f"{long_ones(gaps)}), tokens/s {meanwhile:.1f} beside, {alone:.1f} alone: {meanwhile / alone:.2f}; "
               f"{texts * tokens / (end - began):.0f} tokens/s of texts", flush=True)
 
 
