@@ -183,7 +183,7 @@ static void siblings(struct findings *f, const char *root, const struct topology
                      const struct topology_set *online, struct facts *facts)
 {
     struct topology_set ours, all;
-    char line[KERNEL_FILE_LINE], list[160];
+    char line[KERNEL_FILE_LINE], list[96];
     facts->n_cpu = topology_count(allowed);
     int n = topology_cores(root, allowed, &ours), n_all = topology_cores(root, online, &all), has = 0;
     for (int i = 0; i < TOPOLOGY_CPUS && !has; i++)
