@@ -526,6 +526,16 @@ mutate thousand-of-1024 "plan_models build/data/headers/INDEX.json" src/cli/insp
 mutate beginning-has-more "large_plan build/data/headers/minimax-m3-428b-a23b.gguf" src/engine/plan.c 's|p->expert_bytes_per_token += m->|p->expert_bytes_per_token += (m->file->header_only ? 2 : 1) * m->|'
 mutate picture-of-any-bytes "unit/cli/svg" src/cli/svg/svg.c 's/ || c == 0xFFFE || c == 0xFFFF//'
 mutate governors-to-a-hole "cli/doctor" src/cli/doctor/cores.c 's/if (topology_has(online, cpu) \&\& check(f, root, cpu))/if (!topology_has(online, cpu) || check(f, root, cpu))/'
+mutate slots-of-any-channel "unit/machine/modules" src/machine/modules.c 's/if (!\*out->unused \&\& !channel_has_module(all, s->channel))/if (!*out->unused)/'
+mutate tables-that-are-cut "unit/machine/modules" src/machine/modules.c 's/out->is_cut |= n - at < HEAD || table\[at\] != END_OF_TABLE;//'
+mutate strings-beyond-a-table "unit/machine/modules" src/machine/modules.c 's/    if (end + 1 >= n)/    if (end + 1 > n)/'
+mutate fields-beyond-a-structure "unit/machine/modules" src/machine/modules.c 's/at + bytes <= s->length \&\& i < bytes/i < bytes/'
+mutate more-slots-than-are-kept "unit/machine/modules" src/machine/modules.c 's/if (to->n == SLOTS_MOST) {/if (to->n > SLOTS_MOST) {/'
+mutate threads-are-cores "cli/doctor" src/cli/doctor/cores.c 's/if (n == facts->n_cpu || n == n_all)/if (n <= facts->n_cpu)/'
+mutate memory-by-the-constant "unit/cli/doctor" src/cli/doctor/memory.c 's/if (m->rate <= 0)/if (m->rate >= 0)/'
+mutate roof-beside-requests "unit/engine/rates" src/engine/rates.c 's/    if (has_requests(s))/    if (0)/'
+mutate memory-explains-all "unit/eval/bound" src/eval/bound.c 's/return fmin(b->memory, computing)/return computing/'
+mutate figures-to-their-end "unit/machine/machine" src/machine/machine.c 's/return m->stop \&\& m->stop(m->stop_arg);/return m->stop \&\& m->stop(m->stop_arg) < 0;/'
 mutate ring-that-nobody-gave "cli/doctor" src/cli/doctor/drive.c 's/code == -EPERM/code == EPERM/'
 
 # steering

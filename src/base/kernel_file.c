@@ -53,18 +53,27 @@ double kernel_file_number(double absent, const char *root, const char *format, .
     return failed ? absent : number_or(line, absent);
 }
 
-double kernel_file_field(double absent, const char *root, const char *path, const char *key)
+int kernel_file_text(char out[KERNEL_FILE_LINE], const char *root, const char *path, const char *key)
 {
     char line[KERNEL_FILE_LINE];
     size_t n = strlen(key);
     FILE *f = open_below(root, path);
-    double x = absent;
-    while (f && fgets(line, sizeof line, f))
-        if (strncmp(line, key, n) == 0 && strchr(": \t", line[n])) {
-            x = number_or(line + n + strspn(line + n, ": \t"), absent);
-            break;
-        }
+    int found = 0;
+    while (f && !found && fgets(line, sizeof line, f))
+        found = strncmp(line, key, n) == 0 && line[n] && strchr(": \t", line[n]);
     if (f)
         fclose(f);
-    return x;
+    if (!found)
+        return -1;
+    const char *text = line + n + strspn(line + n, ": \t");
+    size_t length = strcspn(text, "\n");
+    memcpy(out, text, length);
+    out[length] = 0;
+    return 0;
+}
+
+double kernel_file_field(double absent, const char *root, const char *path, const char *key)
+{
+    char text[KERNEL_FILE_LINE];
+    return kernel_file_text(text, root, path, key) ? absent : number_or(text, absent);
 }

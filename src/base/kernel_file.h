@@ -15,6 +15,9 @@ int kernel_file_line(char out[KERNEL_FILE_LINE], const char *root, const char *f
 double kernel_file_number(double absent, const char *root, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The text behind "key" and blanks or a colon, in the first line that begins so. 0; -1: none. */
+int kernel_file_text(char out[KERNEL_FILE_LINE], const char *root, const char *path, const char *key);
+
 /* The number behind "key" and blanks or a colon, in the first line that begins so. */
 double kernel_file_field(double absent, const char *root, const char *path, const char *key);
 

@@ -128,26 +128,39 @@ static void fast_ones(const char *root, const struct topology_set *allowed, stru
         *out = *allowed;
 }
 
-int topology_compute_threads(const char *root, const struct topology_set *allowed)
+/* The CPUs that share a core with this one; -1: the kernel does not say. */
+static int siblings_of(const char *root, int cpu, struct topology_set *out)
 {
-    struct topology_set fast, siblings, done = {{0}};
     char path[PATH];
-    int n = 0;
-    fast_ones(root, allowed, &fast);
+    snprintf(path, sizeof path, "system/cpu/cpu%d/topology/core_cpus_list", cpu);
+    if (read_list(root, path, out) == 0)
+        return 0;
+    snprintf(path, sizeof path, "system/cpu/cpu%d/topology/thread_siblings_list", cpu);
+    return read_list(root, path, out);
+}
+
+int topology_cores(const char *root, const struct topology_set *of, struct topology_set *out)
+{
+    struct topology_set siblings, done = {{0}};
+    *out = (struct topology_set){{0}};
     for (int i = 0; i < TOPOLOGY_CPUS; i++) {
-        if (!topology_has(&fast, i) || topology_has(&done, i))
+        if (!topology_has(of, i) || topology_has(&done, i))
             continue;
-        n++;
-        snprintf(path, sizeof path, "system/cpu/cpu%d/topology/core_cpus_list", i);
-        if (read_list(root, path, &siblings)) {
-            snprintf(path, sizeof path, "system/cpu/cpu%d/topology/thread_siblings_list", i);
-            if (read_list(root, path, &siblings))
-                continue;
-        }
+        add(out, i);
+        if (siblings_of(root, i, &siblings))
+            continue;
         for (int s = 0; s < TOPOLOGY_CPUS; s++)
             if (topology_has(&siblings, s))
                 add(&done, s);
     }
+    return topology_count(out);
+}
+
+int topology_compute_threads(const char *root, const struct topology_set *allowed)
+{
+    struct topology_set fast, cores;
+    fast_ones(root, allowed, &fast);
+    int n = topology_cores(root, &fast, &cores);
     return n > 0 ? n : 1;
 }
 

@@ -30,37 +30,80 @@ void found(struct findings *f, const char *name, const char *format, ...)
     utf8_make_plain(one->text); /* it may hold a path, or end inside a character */
 }
 
-int findings_are_busy(const struct findings *f)
+int findings_have(const struct findings *f, const char *name)
 {
-    static const char *const busy[] = {"busy", "busy-drive", "busy-memory", "steal"};
     for (int i = 0; i < f->n; i++)
-        for (size_t k = 0; k < sizeof busy / sizeof *busy; k++)
-            if (strcmp(f->list[i].name, busy[k]) == 0)
-                return 1;
+        if (strcmp(f->list[i].name, name) == 0)
+            return 1;
     return 0;
 }
 
-static void print_json(const struct findings *f, double memory, double drive)
+int findings_are_busy(const struct findings *f)
 {
+    return findings_have(f, "busy") || findings_have(f, "busy-drive") || findings_have(f, "busy-memory") ||
+           findings_have(f, "steal");
+}
+
+/* What is not known, 0, is null. */
+static json_t *known(double x) { return x > 0 ? json_real(x) : json_null(); }
+static json_t *counted(int n) { return n > 0 ? json_integer(n) : json_null(); }
+
+static void print_json(const struct findings *f, const struct facts *facts)
+{
+    const struct memory_modules *m = &facts->modules;
     json_t *list = json_array();
     for (int i = 0; i < f->n; i++)
         json_array_append_new(list, json_pack("{s:s, s:s+}", "name", f->list[i].name, "text", f->list[i].text, ""));
-    json_t *o = json_pack("{s:o, s:o, s:o}", "findings", list, "memory_rate",
-                          memory > 0 ? json_real(memory) : json_null(), "drive_rate",
-                          drive > 0 ? json_real(drive) : json_null());
+    json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "findings", list, "memory_rate",
+                          known(facts->memory_rate), "drive_rate", known(facts->drive_rate), "cpus",
+                          counted(facts->n_cpu), "cores", counted(facts->n_core), "memory_modules", counted(m->n),
+                          "memory_channels", counted(m->n_channel), "memory_rate_most", known(m->rate));
     json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(o);
 }
 
-static void print_text(const struct findings *f, double memory, double drive)
+/* Modules of memory, in one line. Of a machine that is measured, why it is not known what they give. */
+static void print_modules(const struct memory_modules *m, int is_measured)
 {
-    if (memory > 0)
-        printf("memory is read at %.1f GB/s\n", memory / 1e9);
-    if (drive > 0)
-        printf("the model's drive is read at %.2f GB/s\n", drive / 1e9);
-    if ((memory > 0 || drive > 0) && findings_are_busy(f))
+    char speed[32] = "", channels[64] = "";
+    if (m->transfers && *m->type)
+        snprintf(speed, sizeof speed, " of %s-%d", m->type, m->transfers);
+    if (m->n_channel)
+        snprintf(channels, sizeof channels, " in %d channel%s", m->n_channel, m->n_channel == 1 ? "" : "s");
+    if (m->n)
+        printf("memory is %d module%s%s%s", m->n, m->n == 1 ? "" : "s", speed, channels);
+    else if (m->n_channel)
+        printf("memory is%s", channels);
+    if (m->rate > 0)
+        printf(", which give%s %.1f GB/s at most\n", m->n == 1 ? "s" : "", m->rate / 1e9);
+    else if (is_measured)
+        printf("%s gives at most is not known, since %s: its rate is held against one channel's, %.0f GB/s\n",
+               m->n || m->n_channel ? "; what it" : "what memory", m->why, DOCTOR_ONE_CHANNEL / 1e9);
+    else if (m->n || m->n_channel)
+        putchar('\n');
+}
+
+static void print_facts(const struct findings *f, const struct facts *facts)
+{
+    if (facts->n_core && facts->n_core < facts->n_cpu)
+        printf("%d CPUs are threads of %d core%s: stoker computes with one of each\n", facts->n_cpu, facts->n_core,
+               facts->n_core == 1 ? "" : "s");
+    else if (facts->n_core)
+        printf("%d CPU%s: %s\n", facts->n_cpu, facts->n_cpu == 1 ? "" : "s",
+               facts->n_cpu == 1 ? "a core" : "each a core of its own");
+    print_modules(&facts->modules, facts->memory_rate > 0);
+    if (facts->memory_rate > 0)
+        printf("memory is read at %.1f GB/s\n", facts->memory_rate / 1e9);
+    if (facts->drive_rate > 0)
+        printf("the model's drive is read at %.2f GB/s\n", facts->drive_rate / 1e9);
+    if ((facts->memory_rate > 0 || facts->drive_rate > 0) && findings_are_busy(f))
         printf("others were busy meanwhile, so slow rates are no finding: try again when it is quieter\n");
+}
+
+static void print_text(const struct findings *f, const struct facts *facts)
+{
+    print_facts(f, facts);
     for (int i = 0; i < f->n; i++)
         printf("%s: %s.\n", f->list[i].name, f->list[i].text);
     if (f->n == 0)
@@ -84,7 +127,7 @@ int cmd_doctor(int argc, char **argv)
     static struct findings f;
     int json = 0, n_rest;
     const char *model = NULL, *root = "";
-    double memory = 0, drive = 0;
+    struct facts facts = {.n_cpu = 0};
     const struct flag mine[] = {
         {"--json", NULL, FLAG_SWITCH, &json, 0, 0, NULL, "for programs"},
         {"--memory", NULL, FLAG_BYTES, &o.memory, 1, 0, "BYTES", "that the model may take (default: what is left)"},
@@ -107,17 +150,17 @@ int cmd_doctor(int argc, char **argv)
     if (model && stoker_plan(&p, model, &o, &err))
         return report(&err);
     f.n = 0;
-    examine_cores(&f, root);
-    examine_memory(&f, root);
+    examine_cores(&f, root, &facts);
+    examine_memory(&f, root, &facts);
     examine_limits(&f, root, model ? &p : NULL);
     examine_kernel(&f, root);
-    if (!*root && examine_memory_rate(&f, &memory))
+    if (!*root && examine_memory_rate(&f, &facts))
         return 1;
-    if (model && examine_drive(&f, root, model, &p, &drive))
+    if (model && examine_drive(&f, root, model, &p, &facts))
         return 1;
     if (json)
-        print_json(&f, memory, drive);
+        print_json(&f, &facts);
     else
-        print_text(&f, memory, drive);
+        print_text(&f, &facts);
     return f.n > 0 ? 3 : 0;
 }

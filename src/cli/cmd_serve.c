@@ -77,13 +77,18 @@ static int switch_of(const char *word) { return word ? strcmp(word, "on") == 0 :
 /* Loading such a model takes longer than measuring the roofs under which the page shows its speed. */
 #define ROOFS_FROM (UINT64_C(4) << 30)
 
+/* wanted -1: the roof of memory is measured when the page is open and the engine idle; of a large model that leaves no memory for that, or
+ * reads experts, all roofs are measured now. */
 static void measure_roofs(struct server_options *o, int wanted)
 {
     struct stoker_plan p;
     struct stoker_about about;
     struct stoker_error err;
-    if (wanted == 0 || (wanted < 0 && (stoker_about(&about, o->model, &err) || about.bytes < ROOFS_FROM)) ||
-        stoker_plan(&p, o->model, &o->engine, &err)) /* which the server refuses */
+    o->roof_when_idle = wanted < 0 && (stoker_about(&about, o->model, &err) || about.bytes < ROOFS_FROM);
+    if (wanted == 0 || o->roof_when_idle || stoker_plan(&p, o->model, &o->engine, &err)) /* which the server refuses */
+        return;
+    o->roof_when_idle = wanted < 0 && roofs_can_wait(&p, &o->engine);
+    if (o->roof_when_idle)
         return;
     if (p.memory < roofs_memory(&o->engine) || !roofs_can_measure(&o->engine))
         log_line(LOG_WARN, "the page shows no roofs: measuring what this machine does at most takes %s of memory",
@@ -215,7 +220,7 @@ int cmd_serve(int argc, char **argv)
         {"--mcp", NULL, FLAG_TEXT, &w.mcp, 0, 0, "FILE",
          "chats that ask for it (\"mcp\": true) may call the tools of these MCP servers that \"allow\" names"},
         {"--roofs", NULL, FLAG_ON_OFF, &w.roofs, 0, 0, "on|off",
-         "measure what this machine does at most first, for the page: some seconds (default: of models above 4 GiB)",
+         "measure what this machine does at most first, for the page: some seconds (default: later, while it is idle)",
          .heading = "The page"},
         {"--pooling", NULL, FLAG_WORD, &o.engine.pooling, 0, 0, "mean|cls|last|none|rank",
          "a server of vectors: how rows become one (default: as the file says)"},

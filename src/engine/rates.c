@@ -5,7 +5,9 @@
  * too; states are read once and written once. Rows of tables, norms and activations are left out: bounds are from below. */
 #include "engine/rates.h"
 
+#include "engine/engine.h"
 #include "machine/machine.h"
+#include "machine/memory.h"
 
 #include <math.h>
 
@@ -205,4 +207,37 @@ int rates_roofs(struct stoker_roofs *out, const struct model *m, enum kv_type kv
     out->f32 = fmax(rate_of(machine, s.of_type, 1), machine_attend_rate(machine, KV_F32, HEAD, HEAD, 1));
     machine_close(machine);
     return 0;
+}
+
+/* ---- beside an open engine --------------------------------------------------------------------------------------------------- */
+
+/* Of the engine, or of one beside it, whose jobs are in tables of their own. */
+static int has_requests(void *arg)
+{
+    struct stoker *s = arg;
+    for (int i = 0; i < PLAN_ENCODERS; i++)
+        if (s->encoder[i] && engine_has_work(s->encoder[i]))
+            return 1;
+    return engine_has_work(s);
+}
+
+/* The engine's own threads sleep meanwhile, others take their place; what these read is a mapping of its own. */
+int stoker_memory_roof(struct stoker *s, double *rate)
+{
+    const struct plan *p = &s->session->plan;
+    const char *from;
+    struct machine *m;
+    struct error err = {0};
+    uint64_t bytes = machine_bytes("", p->n_threads), memory = machine_memory("", &from);
+    memory = memory < p->memory ? memory : p->memory;
+    if (memory < p->total + bytes)
+        return -1;
+    if (has_requests(s))
+        return 0;
+    if (machine_open(&m, s->session->model->op.k, p->n_threads, MACHINE_BEST, &err))
+        return -1;
+    machine_stop_when(m, has_requests, s);
+    *rate = machine_read_rate(m);
+    machine_close(m);
+    return *rate > 0;
 }

@@ -27,6 +27,8 @@ const char *eval_bound_by(const struct eval_bound *b)
     return b->products > b->memory ? "products" : "memory";
 }
 
+double eval_bound_memory_of(const struct eval_bound *b, double computing) { return fmin(b->memory, computing); }
+
 int eval_roofs_moved(struct eval_roof_move *out, const struct stoker_roofs *first, const struct stoker_roofs *last)
 {
     const struct eval_roof_move roof[] = {{"memory", first->memory, last->memory, 0},

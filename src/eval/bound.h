@@ -19,6 +19,10 @@ void eval_bound_read(struct eval_bound *to, double bytes, const struct stoker_ro
 /* Which of them takes longest: "memory", "products", "drive"; static. */
 const char *eval_bound_by(const struct eval_bound *b);
 
+/* Of seconds that were computed in, those that reading memory at its roof explains: what it takes alone, and no more than all of them. The
+ * others are what products add, what waits for memory beyond its roof, and what no bound counts. */
+double eval_bound_memory_of(const struct eval_bound *b, double computing);
+
 #define EVAL_ROOF_MOVES 0.10 /* share from which on a roof is another one */
 
 /* The roof that differs most between two measurements, if by at least so much: its name (static), both values, how much of the first.

@@ -9,6 +9,7 @@
 #include "base/topology.h"
 #include "machine/memory.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,8 +35,10 @@ struct machine {
     enum machine_run counts;
     struct pool *pool;
     struct arena memory;
-    uint8_t *shares; /* all of memory: that of thread i begins at i * share */
-    size_t share;    /* bytes */
+    uint8_t *shares;        /* all of memory: that of thread i begins at i * share */
+    size_t share;           /* bytes */
+    int (*stop)(void *arg); /* or NULL */
+    void *stop_arg;
     /* the work at hand */
     share_fn *fn;
     int times;
@@ -95,6 +98,12 @@ void machine_close(struct machine *m)
     free(m);
 }
 
+void machine_stop_when(struct machine *m, int (*stop)(void *arg), void *arg)
+{
+    m->stop = stop;
+    m->stop_arg = arg;
+}
+
 /* ---- runs ------------------------------------------------------------------------------------------------------------------------- */
 
 static void run_share(void *arg, int thread, int n_threads)
@@ -118,18 +127,23 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static int is_stopped(const struct machine *m) { return m->stop && m->stop(m->stop_arg); }
+
 /* Seconds of fn once on every thread: of RUNS, of RUN_SECONDS each and more, the one that counts. The first ones wake threads and touch
- * memory. */
+ * memory. Without end where it is given up: the rate of that is 0. */
 static double seconds_of(struct machine *m, share_fn *fn)
 {
     double seconds[RUNS];
     int times = 1;
     m->fn = fn;
     run(m, 1);
-    while (run(m, times) < RUN_SECONDS && times < 1 << 20)
+    while (!is_stopped(m) && run(m, times) < RUN_SECONDS && times < 1 << 20)
         times *= 2;
-    for (int i = 0; i < RUNS; i++)
+    for (int i = 0; i < RUNS; i++) {
+        if (is_stopped(m))
+            return INFINITY;
         seconds[i] = run(m, times) / times;
+    }
     qsort(seconds, RUNS, sizeof *seconds, ascending);
     return seconds[m->counts == MACHINE_BEST ? 0 : RUNS / 2];
 }

@@ -27,6 +27,10 @@ int machine_open(struct machine **out, const struct kernels *k, int n_threads, e
                  struct error *err);
 void machine_close(struct machine *m); /* NULL is fine */
 
+/* From now on a figure is given up, and is 0, as soon as stop(arg) is not: it is asked between runs, of some hundredths of a second, by the
+ * thread that measures. */
+void machine_stop_when(struct machine *m, int (*stop)(void *arg), void *arg);
+
 /* Bytes a second from DRAM, each thread reading its part. */
 double machine_read_rate(struct machine *m);
 

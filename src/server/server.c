@@ -18,19 +18,17 @@
 #include "server/dialect/dialect.h"
 #include "server/http/app.h"
 #include "server/http/refusal.h"
+#include "server/listen.h"
 #include "server/routes.h"
 #include "toolbox/library_tools.h"
 #include "toolbox/mcp_service.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <malloc.h>
-#include <netdb.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,17 +53,6 @@ struct running {
     atomic_int holders;        /* server_run(), the opener, the connections together */
 };
 
-static int fail(struct stoker_error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static int fail(struct stoker_error *err, int code, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(err->text, sizeof err->text, format, args);
-    va_end(args);
-    err->code = code;
-    return -1;
-}
-
 /* ---- stopping -------------------------------------------------------------------------------------------------------------- */
 
 static void signal_event(int event)
@@ -78,7 +65,7 @@ static void signal_event(int event)
 static int open_event(int *event, struct stoker_error *err)
 {
     *event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return *event < 0 ? fail(err, STOKER_ERR_IO, "no eventfd: %s", strerror(errno)) : 0;
+    return *event < 0 ? server_fail(err, STOKER_ERR_IO, "no eventfd: %s", strerror(errno)) : 0;
 }
 
 int server_stopper_open(struct server_stopper *p, struct stoker_error *err)
@@ -201,64 +188,6 @@ static void release(struct running *r)
 
 /* ---- opening --------------------------------------------------------------------------------------------------------------- */
 
-static int is_loopback(const struct sockaddr *a)
-{
-    const struct sockaddr_in6 *six = (const void *)a;
-    return a->sa_family == AF_INET ? ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr) >> 24 == 127
-                                   : IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
-}
-
-/* On loopback nobody else asks; elsewhere a key has to keep others out, or names those pages that would reach the server by one of
- * their own (http_check_host). */
-static int check_open(struct server *s, const struct sockaddr *at, struct stoker_error *err)
-{
-    s->http->loopback = is_loopback(at);
-    if (s->http->loopback || s->opt.key.n)
-        return 0;
-    if (s->opt.allow_host.n == 0)
-        return fail(err, STOKER_ERR_INPUT,
-                    "--host %s lets other machines ask: give --api-key-file, or --allow-host with each name that they "
-                    "reach this one by",
-                    s->opt.host);
-    log_line(LOG_WARN, "whoever reaches %s may use this server: --api-key-file keeps others out", s->opt.host);
-    return 0;
-}
-
-/* The socket, listening; *port is the real one. */
-static int open_socket(struct server *s, int *port, struct stoker_error *err)
-{
-    const struct addrinfo want = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found;
-    char service[16];
-    int one = 1;
-    snprintf(service, sizeof service, "%d", s->opt.port);
-    int bad = getaddrinfo(s->opt.host, service, &want, &found);
-    if (bad)
-        return fail(err, STOKER_ERR_IO, "--host %s: %s", s->opt.host, gai_strerror(bad));
-    if (check_open(s, found->ai_addr, err)) {
-        freeaddrinfo(found);
-        return -1;
-    }
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) || listen(fd, 1024)) {
-        fail(err, STOKER_ERR_IO, "cannot listen on %s port %d: %s%s", s->opt.host, s->opt.port, strerror(errno),
-             errno == EADDRINUSE ? "; another program has it: --port N takes another, --port 0 any that is free" : "");
-        if (fd >= 0)
-            close(fd);
-        fd = -1;
-    } else {
-        struct sockaddr_storage at;
-        socklen_t n = sizeof at;
-        getsockname(fd, (struct sockaddr *)&at, &n);
-        *port = ntohs(at.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&at)->sin_port
-                                              : ((struct sockaddr_in6 *)(void *)&at)->sin6_port);
-    }
-    freeaddrinfo(found);
-    return fd;
-}
-
 /* "Ember 1M Chat" -> "ember-1m-chat"; without a name the file's stem. id and file [SERVER_MODEL_ID]. */
 static void name_model(const char *path, const struct stoker_about *about, char *id, char *file, char fingerprint[64])
 {
@@ -317,7 +246,7 @@ static int open_vectors(struct server *s, struct stoker_error *err)
         vectors_list_add(&s->vectors, &how, v.name, &r);
         stoker_vector_close(v.vector);
     }
-    return r.status ? fail(err, STOKER_ERR_INPUT, "vectors of the command line: %s", r.text) : 0;
+    return r.status ? server_fail(err, STOKER_ERR_INPUT, "vectors of the command line: %s", r.text) : 0;
 }
 
 /* Searches get vectors of the model beside this one, where the library has some of it; else they are of words. */
@@ -378,7 +307,7 @@ static int start_opener(struct running *r, struct stoker_error *err)
     int bad = pthread_create(&r->opener, NULL, open_model, r);
     if (bad)
         atomic_fetch_sub(&r->holders, 1);
-    return bad ? fail(err, STOKER_ERR_IO, "no thread to open the model: %s", strerror(bad)) : 0;
+    return bad ? server_fail(err, STOKER_ERR_IO, "no thread to open the model: %s", strerror(bad)) : 0;
 }
 
 /* ---- serving --------------------------------------------------------------------------------------------------------------- */
@@ -475,18 +404,18 @@ static int open_library(struct server *s, struct stoker_error *err)
     if (!s->opt.library_dir)
         return 0;
     if (!(s->library = calloc(1, sizeof *s->library)))
-        return fail(err, STOKER_ERR_MEMORY, "no memory for the library");
+        return server_fail(err, STOKER_ERR_MEMORY, "no memory for the library");
     int failed = library_open_any(s->library, s->opt.library_dir, s->opt.library.text, (int)s->opt.library.n, &missing,
                                   &why);
     if (missing.code != ERR_NONE)
         log_line(LOG_WARN, "%s", missing.text);
     if (!failed && !(s->pages = pages_open(s->library)))
-        return fail(err, STOKER_ERR_MEMORY, "no memory for the library");
+        return server_fail(err, STOKER_ERR_MEMORY, "no memory for the library");
     if (!failed)
         return 0;
     free(s->library);
     s->library = NULL;
-    return fail(err, why.code == ERR_MEMORY ? STOKER_ERR_MEMORY : STOKER_ERR_IO, "%s", why.text);
+    return server_fail(err, why.code == ERR_MEMORY ? STOKER_ERR_MEMORY : STOKER_ERR_IO, "%s", why.text);
 }
 
 static int open_tools(struct server *s, struct stoker_error *err)
@@ -500,7 +429,7 @@ static int open_tools(struct server *s, struct stoker_error *err)
     reqmem_enter(&first, 0);
     int failed = mcp_service_open(&s->tools, s->library, others, only_allowed, stoker_version(), &why);
     reqmem_leave();
-    return failed ? fail(err, STOKER_ERR_MEMORY, "%s", why.text) : 0;
+    return failed ? server_fail(err, STOKER_ERR_MEMORY, "%s", why.text) : 0;
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------------------ */
@@ -544,12 +473,14 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
     if (vectors_open(&s->vectors, o->steer_dir, err) || spool_open(&s->spool, o->capture_dir, o->capture_disk, err))
         return -1;
     if (!key)
-        return fail(err, STOKER_ERR_MEMORY, "no memory for the server");
+        return server_fail(err, STOKER_ERR_MEMORY, "no memory for the server");
     if (open_library(s, err))
         return -1;
     for (size_t i = 0; i < o->key.n; i++)
         sha256(o->key.text[i], strlen(o->key.text[i]), key[i]);
     s->rates = (struct rates){.tps = -1, .prompt_tps = -1, .hit_rate = -1, .read_mbps = -1, .memory_mbps = -1};
+    atomic_init(&s->roof.rate, o->roofs.memory);
+    atomic_init(&s->roof.tries, o->roof_when_idle ? ROOF_TRIES : 0);
     s->started = server_now();
     if (plan_model(s, err))
         return -1;
@@ -575,7 +506,7 @@ static void leave_opener(struct running *r, int failed)
 static int run(struct running *r, const struct server_options *o,
                void (*listening)(void *arg, const char *host, int port), void *arg, struct stoker_error *err)
 {
-    int port = 0, rc = -1, listener = prepare(r, o, err) ? -1 : open_socket(&r->server, &port, err);
+    int port = 0, rc = -1, listener = prepare(r, o, err) ? -1 : server_listen(&r->server, &port, err);
     if (listener < 0)
         return -1;
     if (start_opener(r, err)) {
@@ -606,7 +537,7 @@ int server_run(const struct server_options *opt, struct server_stopper *stopper,
     struct running *r = calloc(1, sizeof *r);
     if (!r) {
         mcp_close(opt->mcp);
-        return fail(err, STOKER_ERR_MEMORY, "no memory for the server");
+        return server_fail(err, STOKER_ERR_MEMORY, "no memory for the server");
     }
     set_allocators();
     r->stopper = stopper;

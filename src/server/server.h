@@ -2,6 +2,7 @@
  *
  *     server_run()       opens the socket, then the model in a thread of its own; serves until it is told to stop; drains; closes
  *     http/http.c        a connection: parse, check (host, origin, key, limits), find the route, run its handler
+ *     listen.c           the socket, and who can reach it
  *     routes.c           the table of routes
  *     request/service.h  what handlers are given: options, model, engine, sums
  *     own/NAME.c         health, props, slots, tokens, metrics, /stoker/...

@@ -161,6 +161,9 @@ column bound_by | grep -Eq '^(memory|products) $' && pass || fail "bound_by" "$(
 column median_ts time_drive_ms time_joins_ms time_computing_ms time_between_ms |
     awk '{ sum = $2 + $3 + $4 + $5; exit !($2 >= 0 && $3 >= 0 && $4 > 0 && sum > 999 / $1 && sum < 1001 / $1) }' && pass ||
     fail "where the time went" "$(column median_ts time_drive_ms time_joins_ms time_computing_ms time_between_ms)"
+column time_computing_ms time_memory_ms time_cores_ms memory_bytes_per_token roof_memory | # of computing, what the roof of memory explains
+    awk '{ want = 1e3 * $4 / $5; want = want < $1 ? want : $1; exit !($2 > 0.99 * want - 2e-6 && $2 < 1.01 * want + 2e-6 && $3 > $1 - $2 - 2e-6 && $3 < $1 - $2 + 2e-6) }' &&
+    pass || fail "what of computing memory explains" "$(column time_computing_ms time_memory_ms time_cores_ms memory_bytes_per_token roof_memory)"
 head -n 1 "$dir/out" | grep -q energy && fail "energy that nothing counts" "has a column" || pass
 plant powered/sys/class/powercap/intel-rapl:0/name package-0
 plant powered/sys/class/powercap/intel-rapl:0/energy_uj 5000000
@@ -170,7 +173,7 @@ mkdir -p "$dir/locked/sys/class/powercap/intel-rapl:0/energy_uj" && plant locked
 run bench "$model" -p 8 -n 4 -t 1,2 -r 1 --root "$dir/locked"
 [ "$(grep -c 'only root may read the counters' "$dir/err")" -eq 1 ] && pass || fail "counters for others" "are not named once"
 [ "$(rows '^|.* t/s |   median |    bound | efficiency |$')" -eq 1 ] && [ "$(rows '^  a token takes at least: memory .* at .* GB/s), products .* Tops)')" -eq 4 ] &&
-    [ "$(rows '^  it took .* ms: computing .*, waiting for other threads .*, for the drive .*; .* between steps')" -eq 4 ] && pass ||
+    [ "$(rows '^  it took .* ms: computing .* (memory at its roof explains .*, the other .* are the cores.), waiting for other threads .*, for the drive .*; .* between steps')" -eq 4 ] && pass ||
     fail "the table with bounds" "has other lines"
 awk '/^\|/ { if (gap) exit 1; table = 1; next } table { gap = 1 }' "$dir/out" && pass || fail "the table" "is broken by other lines"
 [ "$(rows '^[^ ]*, [12] threads\{0,1\}, \(pp8\|tg4\):$')" -eq 4 ] && pass || fail "lines below the table" "do not name their tests"
@@ -178,7 +181,7 @@ run bench -p 0 -n 8 -r 1 --memory min -o csv # the embedded model streams
 column roof_drive | awk '{ exit !($1 > 1e6) }' && pass || fail "the roof of the drive" "$(column roof_drive)"
 run bench --no-roofs "$model" -p 8 -n 0 -r 1 -o csv
 is "--no-roofs" 0 '^"' ""
-head -n 1 "$dir/out" | grep -q 'roof\|bound' && fail "--no-roofs" "has columns of roofs" || pass
+head -n 1 "$dir/out" | grep -q 'roof\|bound\|time_memory\|time_cores' && fail "--no-roofs" "has columns of roofs" || pass
 
 # ---- impossible tests -----------------------------------------------------------------------------------------------------
 while IFS='|' read -r flags sentence; do

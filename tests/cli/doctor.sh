@@ -41,7 +41,7 @@ for nowhere in "$dir/nothing" "$root/sys"; do # no folder, and one that is no ro
     is "a root without proc" 2 "" "=stoker doctor: --root $nowhere: it has no folder proc; name a folder with a copy of a machine's proc and sys"
 done
 run doctor --root "$root" --json
-is "--json of a healthy machine" 0 '^\{"findings":\[\],"memory_rate":null,"drive_rate":null\}$' ""
+is "--json of a healthy machine" 0 '^\{"findings":\[\],"memory_rate":null,"drive_rate":null,"cpus":8,"cores":null,"memory_modules":null,"memory_channels":null,"memory_rate_most":null\}$' ""
 
 fault() { # fault NAME PATH TEXT WORDS: a healthy machine but for this; one finding
     healthy
@@ -85,6 +85,19 @@ put proc/self/cgroup "0::/a.slice/b.service"
 put sys/fs/cgroup/a.slice/cpu.max "50000 100000"
 run doctor --root "$root"
 is "the quota of a group above ours" 3 "grants 0.5 of 8 CPUs" ""
+old_quota() { # old_quota QUOTA STATUS WANT: healthy but for a quota of cgroups of version 1, of 100,000 microseconds; what is said
+    healthy
+    rm "$root/sys/fs/cgroup/cpu.max"
+    put proc/self/cgroup "4:cpu,cpuacct:/"
+    put sys/fs/cgroup/cpu/cpu.cfs_quota_us "$1"
+    put sys/fs/cgroup/cpu/cpu.cfs_period_us 100000
+    run doctor --root "$root"
+    is "a quota of version 1: $1" "$2" "$3" ""
+}
+old_quota 250000 3 "^quota: the cgroup grants 2.5 of 8 CPUs: "
+old_quota 799999 3 "^quota: "
+old_quota 800000 0 "=nothing was found that slows stoker here"
+old_quota -1 0 "=nothing was found that slows stoker here" # none
 healthy
 put sys/class/power_supply/mouse/status Discharging
 put sys/class/power_supply/mouse/scope Device
@@ -105,6 +118,95 @@ for number in nan -1e400; do
     is "pressure of $number" 0 "=nothing was found that slows stoker here" ""
 done
 fault steal proc/stat "cpu 1 0 0 -100 0 0 0 200 0 0" "take 100 %"
+# CPUs that are threads of a core: a line, and a finding where a mask grants threads where it could grant cores.
+cores() { # cores SIBLINGS...: of CPU 0 on, the list of whom it shares its core with
+    n=0
+    for siblings; do
+        put $cpu/cpu$n/topology/thread_siblings_list "$siblings"
+        n=$((n + 1))
+    done
+}
+healthy
+cores 0 1 2 3 4 5 6 7
+run doctor --root "$root"
+is "cores of one thread" 0 "^8 CPUs: each a core of its own$" ""
+cores 0-1 0-1 2-3 2-3 4-5 4-5 6-7 6-7
+run doctor --root "$root"
+is "cores of two threads" 0 "^8 CPUs are threads of 4 cores: stoker computes with one of each$" ""
+grep -q "^nothing was found" "$dir/out" && pass || fail "cores of two threads" "are a fault"
+run doctor --root "$root" --json
+is "cores of two threads as JSON" 0 '"cpus":8,"cores":4,' ""
+allowed() { # allowed CPUS: and nothing else; what is found of them
+    printf 'Name:\tsh\nCpus_allowed:\tff\nCpus_allowed_list:\t%s\n' "$1" >"$root/proc/self/status"
+    run doctor --root "$root"
+}
+allowed 0-3
+is "threads of two cores" 3 "^smt: the 4 CPUs that this process may use are 2 cores, .* CPUs of 4 cores \(taskset -c 0,2,4,6, docker --cpuset-cpus\), .* up to 2 times as fast\.$" ""
+grep -q "^mask: this process may use 4 of 8 CPUs: " "$dir/out" && pass || fail "half of a machine" "no mask is found"
+grep -q "^4 CPUs are threads of 2 cores: " "$dir/out" && pass || fail "half of a machine" "its cores are not told"
+allowed 6-7
+is "threads of one core" 3 "^smt: the 2 CPUs that this process may use are 1 core, .* CPUs of 2 cores \(taskset -c 0,2, " ""
+allowed 0-5
+is "threads of three cores of four" 3 "^smt: the 6 CPUs .* are 3 cores, .* CPUs of 4 cores .* up to 1.33 times as fast" ""
+for cpus in 0,2,4,6 0,3 5; do
+    allowed $cpus
+    grep -q "^smt: " "$dir/out" && fail "cores by themselves: $cpus" "are a fault" || pass
+done
+allowed 0-7
+is "all CPUs" 0 "^nothing was found" ""
+allowed nonsense
+is "a mask that is none" 0 "^nothing was found" ""
+healthy # more threads than a line names
+put $cpu/online 0-127
+mkdir -p $(seq -f "$root/$cpu/cpu%.0f/topology" 0 127)
+n=0
+while [ $n -lt 128 ]; do
+    echo $((n % 64)),$((n % 64 + 64)) >"$root/$cpu/cpu$n/topology/thread_siblings_list"
+    n=$((n + 1))
+done
+allowed 0-31,64-95
+is "threads of half of the cores" 3 "^smt: the 64 CPUs .* 32 cores, .* CPUs of 64 cores \\(taskset -c 0,1,2,.*,\\.\\.\\., docker .* up to 2 times as fast\\.$" ""
+
+# Modules of memory, as tables of firmware list them: SMBIOS, type 17.
+byte() { for n; do printf "\\$(printf %o "$n")"; done; }
+table() { # table NAME,BANK,MIB,BITS,TRANSFERS...: a slot each, of DDR4
+    mkdir -p "$root/sys/firmware/dmi/tables"
+    for slot; do
+        rest=$slot
+        for field in name bank mib bits transfers; do
+            eval "$field=\${rest%%,*}"
+            rest=${rest#*,}
+        done
+        byte 17 40 0 17 0 16 254 255 $((bits + 8)) 0 "$bits" 0 $((mib % 256)) $((mib / 256)) 9 0 1 2 26 128 0 \
+            $((transfers % 256)) $((transfers / 256)) 0 0 0 0 1 0 0 0 0 $((transfers % 256)) $((transfers / 256)) 0 0 0 0 0 0
+        printf '%s\0%s\0\0' "$name" "$bank"
+    done >"$root/sys/firmware/dmi/tables/DMI"
+    byte 127 4 0 32 0 0 >>"$root/sys/firmware/dmi/tables/DMI"
+}
+healthy
+table ChannelA-DIMM0,"BANK 0",8192,64,3200 ChannelB-DIMM0,"BANK 2",8192,64,3200
+run doctor --root "$root"
+is "two channels" 0 "^memory is 2 modules of DDR4-3200 in 2 channels, which give 51.2 GB/s at most$" ""
+run doctor --root "$root" --json
+is "two channels as JSON" 0 '"memory_modules":2,"memory_channels":2,"memory_rate_most":51200000000.0\}$' ""
+table ChannelA-DIMM0,"BANK 0",8192,64,3200 ChannelA-DIMM1,"BANK 1",8192,64,3200 ChannelB-DIMM0,"BANK 2",0,64,0 ChannelB-DIMM1,"BANK 3",0,64,0
+run doctor --root "$root"
+is "one channel of two" 3 "^memory-channel: only one of 2 channels of memory has a module, .* into slot ChannelB-DIMM0, " ""
+grep -q "^memory is 2 modules of DDR4-3200 in 1 channel, which give 25.6 GB/s at most$" "$dir/out" && pass || fail "one channel of two" "is not told"
+table ChannelA-DIMM0,"BANK 0",8192,64,3200
+run doctor --root "$root"
+is "all of one channel" 0 "^memory is 1 module of DDR4-3200 in 1 channel, which gives 25.6 GB/s at most$" ""
+table "$(printf 'DIMM_A1\033[31m')",b,8192,64,3200 "$(printf 'DIMM_B1\033[31m')",b,0,64,0
+run doctor --root "$root"
+grep -q "into slot DIMM_B1?\[31m, " "$dir/out" && pass || fail "a name with an escape" "is printed as it is"
+head -c 60 "$root/sys/firmware/dmi/tables/DMI" >"$dir/cut" && cp "$dir/cut" "$root/sys/firmware/dmi/tables/DMI"
+run doctor --root "$root"
+is "a table that is cut" 0 "=nothing was found that slows stoker here" ""
+put sys/devices/system/edac/mc/mc0/mc_name skx
+put sys/devices/system/edac/mc/mc0/dimm0/dimm_location "channel 0 slot 0 "
+put sys/devices/system/edac/mc/mc0/dimm3/dimm_location "channel 1 slot 0 "
+run doctor --root "$root"
+is "modules that the controller tells" 0 "^memory is 2 modules in 2 channels$" ""
 fault huge-pages sys/kernel/mm/transparent_hugepage/enabled "always madvise [never]" "huge pages"
 fault numa sys/devices/system/node/online 0-1 "2 memory nodes"
 fault io_uring proc/sys/kernel/io_uring_disabled 2 "kernel.io_uring_disabled is 2"
@@ -118,7 +220,7 @@ run doctor --root "$root"
 is "swap" 3 "^swap: 6.68 GiB are swapped out" ""
 put sys/fs/cgroup/memory.max 2147483648
 run doctor --root "$root" --json
-is "two findings as JSON" 3 '^\{"findings":\[\{"name":"swap",.*\{"name":"cgroup",.*\],"memory_rate":null,"drive_rate":null\}$' ""
+is "two findings as JSON" 3 '^\{"findings":\[\{"name":"swap",.*\{"name":"cgroup",.*\],"memory_rate":null,"drive_rate":null,"cpus":8,' ""
 
 # The drive of a model: its numbers are the real ones, what they mean is planted.
 device=sys/dev/block/$(stat -c %Hd:%Ld "$ember")
@@ -143,6 +245,8 @@ is "a cgroup below the plan" 3 "^cgroup: .*32.0 MiB, and to stream nothing the m
 run doctor "$ember"
 grep -q "^memory is read at [0-9.]* GB/s$" "$dir/out" && grep -q "^the model's drive is read at " "$dir/out" && pass ||
     fail "this machine" "its rates are not told"
+grep -Eq "^memory is .*, which gives? [0-9.]+ GB/s at most$|gives at most is not known, since .*: its rate is held against one channel's, 22 GB/s$" "$dir/out" && pass ||
+    fail "this machine" "what its memory gives at most is not told, nor why it is not known"
 case $status in 0 | 3) pass ;; *) fail "this machine" "exit status $status" ;; esac
 cp "$dir/out" "$dir/plain"
 

@@ -82,6 +82,29 @@ starts --roofs on
 is "serve --roofs without room" 0 "^listening on " "$log warning: the page shows no roofs: measuring what this machine does at most takes 384.0 MiB of memory$"
 starts --roofs on --threads 64 --memory 500M
 is "serve --roofs, 8 MiB a thread" 0 "^listening on " "$log warning: the page shows no roofs: measuring what this machine does at most takes 512.0 MiB of memory$"
+# Without the flag that of memory is measured when somebody looks at the page while the engine is idle, not before; and not where the
+# budget has no room for it, or nobody wants it.
+roof_seen() { # roof_seen SECONDS: among the page's figures within that time
+    curl -sN --max-time "$1" "$at/stoker/events" | grep -qm1 '"memory_roof_mbps":[0-9.]'
+}
+starts --memory 2G
+sleep 1.5 # longer than a page would look
+curl -s "$at/stoker/stats" >"$dir/stats"
+grep -q '"memory_roof_mbps":null,' "$dir/stats" && pass || fail "a roof that nobody looked for" "$(cat "$dir/stats")"
+if roof_seen 110; then # in less than two seconds, if nothing else runs
+    curl -s "$at/stoker/stats" >"$dir/stats" && grep -Eq '"memory_roof_mbps":[0-9.]+,"drive_roof_mbps":null' "$dir/stats" && pass ||
+        fail "the roof of an idle server" "is gone: $(cat "$dir/stats")"
+else
+    fail "the roof of an idle server" "is not measured"
+fi
+curl -s "$at/v1/completions" -d '{"prompt":"Once","max_tokens":8,"ignore_eos":true}' | grep -q '"completion_tokens":8' && pass || fail "behind the roof" "no answer"
+ends
+for flags in "--memory 2G --roofs off" "--memory 2G --no-page" "--memory min"; do
+    # shellcheck disable=SC2086
+    starts $flags
+    roof_seen 4 && fail "serve $flags" "measures a roof" || pass
+    ends
+done
 : >"$dir/out" # not what the last one said
 "$stoker" serve --port 0 --memory 1G --threads 1 --roofs on >"$dir/out" 2>"$dir/err" &
 pid=$!

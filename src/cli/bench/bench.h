@@ -33,6 +33,7 @@ struct bench_run {
 /* Seconds of repetitions, together. */
 struct bench_time {
     double all, drive, joins, computing; /* waiting for reads; for other threads; the rest of steps */
+    double memory;                       /* of computing, what reading memory at its roof explains; 0 without roofs */
     double joules;                       /* used in it; 0 where nothing counts them */
 };
 

@@ -92,17 +92,19 @@ static double tables_wait(const struct stoker_stats *s)
     return sum;
 }
 
-static void add_time(const struct bench_test *t, const struct bench_run *run, struct bench_time *to)
+/* Returns the seconds that were computed. */
+static double add_time(const struct bench_test *t, const struct bench_run *run, struct bench_time *to)
 {
     const struct stoker_stats *a = &run->before, *b = &run->after;
     double share = share_measured(t), step = share * (b->step_seconds - a->step_seconds),
            drive = share * (b->wait_seconds - a->wait_seconds + tables_wait(b) - tables_wait(a)),
-           joins = share * (b->join_seconds - a->join_seconds);
+           joins = share * (b->join_seconds - a->join_seconds), computing = fmax(0, step - drive - joins);
     to->all += run->seconds;
     to->drive += drive;
     to->joins += joins;
-    to->computing += fmax(0, step - drive - joins);
+    to->computing += computing;
     to->joules += share * (b->energy_joules - a->energy_joules);
+    return computing;
 }
 
 void bench_account(const struct bench *b, struct bench_test *t, const struct bench_run *run)
@@ -110,7 +112,7 @@ void bench_account(const struct bench *b, struct bench_test *t, const struct ben
     struct eval_bound *bound = &t->bound[t->n];
     struct stoker_work prompt = {0}, answer = {0};
     double misses = (double)(run->after.misses - run->before.misses);
-    add_time(t, run, &t->time);
+    double computing = add_time(t, run, &t->time);
     *bound = (struct eval_bound){0};
     stoker_work_of(b->engine, &(struct stoker_rows){0}, &prompt);
     answer = prompt;
@@ -121,5 +123,6 @@ void bench_account(const struct bench *b, struct bench_test *t, const struct ben
     if (t->n_gen)
         add_answer(b, t, bound, &answer);
     eval_bound_read(bound, misses * prompt.expert_bytes * share_measured(t), &b->roofs);
+    t->time.memory += eval_bound_memory_of(bound, computing);
     t->memory_bytes += prompt.memory_bytes + answer.memory_bytes;
 }

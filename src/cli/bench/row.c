@@ -193,6 +193,14 @@ static void put_time_spent(struct fields *to, const struct bench_test *t)
     put_real(to, "time_between_ms", between_of(t) * ms);
 }
 
+/* Of computing, as far as a roof tells them apart: reading memory, and what is left. */
+static void put_time_computing(struct fields *to, const struct bench_test *t)
+{
+    double ms = 1e3 / tokens_of(t);
+    put_real(to, "time_memory_ms", t->time.memory * ms);
+    put_real(to, "time_cores_ms", (t->time.computing - t->time.memory) * ms);
+}
+
 static struct fields fields_of(const struct bench *b, const struct bench_test *t)
 {
     struct fields to = {.n = 0};
@@ -237,8 +245,10 @@ static struct fields fields_of(const struct bench *b, const struct bench_test *t
     put_time_spent(&to, t);
     if (!t->after.no_energy)
         put_real(&to, "energy_j_per_token", t->time.joules / tokens_of(t));
-    if (has_roofs(b))
+    if (has_roofs(b)) {
+        put_time_computing(&to, t);
         put_roofs(&to, b, t);
+    }
     if (b->disk_rate > 0 && !t->n_prompt && experts > 0)
         put_real(&to, "overlap_model_ts", model_rates(t).median);
     return to;
@@ -373,10 +383,12 @@ static void print_bound(FILE *f, const struct bench *b, const struct bench_test 
     fprintf(f, "%sf32 %.2f Tops)", b->roofs.int8 > 0 ? ", " : " (", 2 * b->roofs.f32 / 1e12);
     if (b->roofs.drive > 0)
         fprintf(f, ", drive %.3g ms (at %.2f GB/s)", bound.drive * ms, b->roofs.drive / 1e9);
-    fprintf(
-        f,
-        "\n  it took %.4g ms: computing %.3g, waiting for other threads %.3g, for the drive %.3g; %.3g between steps",
-        t->time.all * ms, t->time.computing * ms, t->time.joins * ms, t->time.drive * ms, between_of(t) * ms);
+    fprintf(f,
+            "\n  it took %.4g ms: computing %.3g (memory at its roof explains %.3g, the other %.3g are the cores'), "
+            "waiting "
+            "for other threads %.3g, for the drive %.3g; %.3g between steps",
+            t->time.all * ms, t->time.computing * ms, t->time.memory * ms, (t->time.computing - t->time.memory) * ms,
+            t->time.joins * ms, t->time.drive * ms, between_of(t) * ms);
     if (!t->after.no_energy)
         fprintf(f, "; %.3g J", t->time.joules / n);
     fputc('\n', f);

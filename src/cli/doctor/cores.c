@@ -145,14 +145,59 @@ static void quota(struct findings *f, const char *root, int online)
               least, online);
 }
 
-static void mask(struct findings *f, int online)
+/* CPUs that this process may use; of a copy of files, the process that they are of. */
+static void read_allowed(struct topology_set *out, const char *root, const struct topology_set *online)
 {
-    struct topology_set allowed;
-    topology_allowed(&allowed);
-    int n = topology_count(&allowed);
+    char line[KERNEL_FILE_LINE];
+    if (!*root)
+        topology_allowed(out);
+    else if (kernel_file_text(line, root, "/proc/self/status", "Cpus_allowed_list") || topology_parse(line, out) ||
+             !topology_count(out))
+        *out = *online;
+}
+
+static void mask(struct findings *f, int n, int online)
+{
     if (n < online)
         found(f, "mask", "this process may use %d of %d CPUs: widen its mask (taskset, cpuset of the container)", n,
               online);
+}
+
+/* The first `most` numbers of a set, with commas between them, as far as they fit. */
+static void list_of(const struct topology_set *s, int most, char *out, size_t n)
+{
+    size_t at = 0;
+    for (int i = 0; i < TOPOLOGY_CPUS && most > 0; i++)
+        if (topology_has(s, i) && at + sizeof ",4095,..." < n) {
+            at += (size_t)snprintf(out + at, n - at, "%s%d", at ? "," : "", i);
+            most--;
+        } else if (topology_has(s, i)) {
+            snprintf(out + at, n - at, ",...");
+            return;
+        }
+}
+
+/* Hardware threads that share a core share its multipliers, so stoker computes with one of each. That is no fault, unless a mask grants
+ * siblings where it could grant cores. */
+static void siblings(struct findings *f, const char *root, const struct topology_set *allowed,
+                     const struct topology_set *online, struct facts *facts)
+{
+    struct topology_set ours, all;
+    char line[KERNEL_FILE_LINE], list[96];
+    facts->n_cpu = topology_count(allowed);
+    int n = topology_cores(root, allowed, &ours), n_all = topology_cores(root, online, &all), has = 0;
+    for (int i = 0; i < TOPOLOGY_CPUS && !has; i++)
+        has = topology_has(allowed, i) &&
+              !kernel_file_line(line, root, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", i);
+    facts->n_core = has ? n : 0;
+    if (n == facts->n_cpu || n == n_all)
+        return;
+    int n_could = n_all < facts->n_cpu ? n_all : facts->n_cpu;
+    list_of(&all, n_could, list, sizeof list);
+    found(f, "smt",
+          "the %d CPUs that this process may use are %d core%s, and threads of one core share what multiplies: grant "
+          "it CPUs of %d cores (taskset -c %s, docker --cpuset-cpus), and prompts are read up to %.3g times as fast",
+          facts->n_cpu, n, n == 1 ? "" : "s", n_could, list, (double)n_could / n);
 }
 
 struct times {
@@ -219,9 +264,17 @@ static void pressure(struct findings *f, const char *root)
     }
 }
 
-void examine_cores(struct findings *f, const char *root)
+void judge_tier(struct findings *f, enum cpu_tier tier)
 {
-    struct topology_set set = {{0}};
+    if (tier == TIER_SCALAR)
+        found(f, "tier",
+              "this CPU has none of the instructions that stoker has kernels for (AVX2, or NEON with dot products), "
+              "and computes 10 to 40 times as slowly as one that has them");
+}
+
+void examine_cores(struct findings *f, const char *root, struct facts *facts)
+{
+    struct topology_set set = {{0}}, allowed;
     char line[KERNEL_FILE_LINE];
     if (!kernel_file_line(line, root, "/sys/devices/system/cpu/online") && topology_parse(line, &set))
         set = (struct topology_set){{0}};
@@ -233,13 +286,11 @@ void examine_cores(struct findings *f, const char *root)
     boost(f, root);
     battery(f, root);
     quota(f, root, online);
-    if (!*root) {
-        mask(f, online);
-        if (cpu_best_tier() == TIER_SCALAR)
-            found(f, "tier",
-                  "this CPU has none of the instructions that stoker has kernels for (AVX2, or NEON with dot "
-                  "products), and computes 10 to 40 times as slowly as one that has them");
-    }
+    read_allowed(&allowed, root, &set);
+    mask(f, topology_count(&allowed), online);
+    siblings(f, root, &allowed, &set, facts);
+    if (!*root)
+        judge_tier(f, cpu_best_tier());
     steal(f, root);
     pressure(f, root);
 }

@@ -5,6 +5,8 @@
 #ifndef CLI_DOCTOR_DOCTOR_H
 #define CLI_DOCTOR_DOCTOR_H
 
+#include "base/cpu.h"
+#include "machine/modules.h"
 #include "stoker.h"
 
 enum { FINDINGS_MOST = 32 };
@@ -19,14 +21,28 @@ struct findings {
     int n;
 };
 
+/* What is there, whether it slows anything or not. */
+struct facts {
+    int n_cpu, n_core;              /* that this process may use; n_core 0: the kernel does not say which share one */
+    int n_thread;                   /* that read while memory_rate was measured */
+    struct memory_modules modules;  /* of this machine */
+    double memory_rate, drive_rate; /* bytes a second; 0: not measured */
+};
+
 void found(struct findings *f, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Below this rate memory is read as one channel is: of DDR4-3200 it moves 25.6 GB/s at best, of which programs see some 20; two channels
+ * of the slowest DDR4 are above it. For machines of whose modules nothing is known. */
+#define DOCTOR_ONE_CHANNEL 22e9
+
+int findings_have(const struct findings *f, const char *name);
 
 /* 1: other programs, or other machines on the same host, have been found busy: rates that are measured now say little of the machine. */
 int findings_are_busy(const struct findings *f);
 
-/* Clocks, cores, quotas, other programs, memory and its pages, from files below root. */
-void examine_cores(struct findings *f, const char *root);
-void examine_memory(struct findings *f, const char *root);
+/* Clocks, cores, quotas, other programs, memory with its modules and pages, from files below root. */
+void examine_cores(struct findings *f, const char *root, struct facts *facts);
+void examine_memory(struct findings *f, const char *root, struct facts *facts);
 
 /* io_uring: what the kernel says below root, and whether this process is given a ring. */
 void examine_kernel(struct findings *f, const char *root);
@@ -34,11 +50,17 @@ void examine_kernel(struct findings *f, const char *root);
 /* Limits of this process and its cgroup against what the plan takes; p NULL: against the machine's memory. */
 void examine_limits(struct findings *f, const char *root, const struct stoker_plan *p);
 
-/* The drive of a model's largest file: its kind, whether it is read past the page cache, how fast. *rate: bytes a second, 0 where it was
- * not measured. -1: the file cannot be opened or read, after a sentence on stderr. */
-int examine_drive(struct findings *f, const char *root, const char *model, const struct stoker_plan *p, double *rate);
+/* The drive of a model's largest file: its kind, whether it is read past the page cache, how fast, which is a fact. -1: the file cannot be
+ * opened or read, after a sentence on stderr. */
+int examine_drive(struct findings *f, const char *root, const char *model, const struct stoker_plan *p,
+                  struct facts *facts);
 
-/* Reads memory with all threads for some tenths of a second: *rate in bytes a second. -1: after a sentence on stderr. */
-int examine_memory_rate(struct findings *f, double *rate);
+/* Reads memory with all threads for some tenths of a second, a fact. -1: after a sentence on stderr. */
+int examine_memory_rate(struct findings *f, struct facts *facts);
+
+/* What is measured, against what it should be. Rates that say nothing, as others were busy or kept cores from us, are no finding. */
+void judge_tier(struct findings *f, enum cpu_tier tier);
+void judge_memory_rate(struct findings *f, const struct facts *facts);
+void judge_drive_rate(struct findings *f, const char *path, const struct stoker_plan *p, double rate);
 
 #endif

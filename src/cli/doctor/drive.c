@@ -90,7 +90,7 @@ static void block_device(struct findings *f, const char *root, const struct gguf
             file->path);
 }
 
-static void rate_of(struct findings *f, const struct drive *d, const struct stoker_plan *p, double rate)
+void judge_drive_rate(struct findings *f, const char *path, const struct stoker_plan *p, double rate)
 {
     double read = p->n_class ? (1 - p->hit_rate) * (double)p->expert_bytes_per_token : 0;
     if (rate >= SLOW_DRIVE || read < 1 || findings_are_busy(f))
@@ -98,15 +98,16 @@ static void rate_of(struct findings *f, const struct drive *d, const struct stok
     found(f, "slow-drive",
           "the drive of %s is read at %.2f GB/s, which allows at most %.1f tokens/s with this much memory: NVMe drives "
           "give 3 to 7 GB/s, a second copy on another drive adds its rate (--mirror), and more --memory reads less",
-          d->file.path, rate / 1e9, rate / read);
+          path, rate / 1e9, rate / read);
 }
 
-int examine_drive(struct findings *f, const char *root, const char *model, const struct stoker_plan *p, double *rate)
+int examine_drive(struct findings *f, const char *root, const char *model, const struct stoker_plan *p,
+                  struct facts *facts)
 {
     char path[PATH_MAX];
     struct drive d;
     uint32_t align;
-    *rate = 0;
+    double *rate = &facts->drive_rate;
     if (drive_of_model(path, model) || drive_open(&d, path))
         return -1;
     int failed = *root ? 0 : drive_rate(&d, p->n_class ? p->expert_bytes[0] : 1 << 20, rate);
@@ -120,7 +121,7 @@ int examine_drive(struct findings *f, const char *root, const char *model, const
                   "and cores: copy it to ext4, XFS or btrfs",
                   path);
         if (*rate > 0)
-            rate_of(f, &d, p, *rate);
+            judge_drive_rate(f, path, p, *rate);
     }
     drive_close(&d);
     return failed;

@@ -1,5 +1,5 @@
-/* What holds up memory, and what does not let this process have it: pages, nodes, swap, the rate of reading, limits. Sources: transhuge,
- * numa_balancing and cgroup-v2 of the kernel's Documentation/admin-guide, and setrlimit(2). */
+/* What holds up memory, and what does not let this process have it: pages, nodes, swap, modules, the rate of reading, limits. Sources:
+ * transhuge, numa_balancing and cgroup-v2 of the kernel's Documentation/admin-guide, and setrlimit(2). */
 #include "cli/doctor/doctor.h"
 
 #include "base/cpu.h"
@@ -10,14 +10,28 @@
 #include "machine/machine.h"
 #include "machine/memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
-/* One channel of DDR4-3200 moves 25.6 GB/s at best, of which programs see some 20; two channels give twice that. */
-#define ONE_CHANNEL 22e9
+/* Programs read two thirds to four fifths of what modules give, as far as their cores ask for as much: a core reads CORE_READS bytes a
+ * second and more where it waits for no other. Below this share of the less of both something is wrong. */
+#define SHARE_LEAST 0.5
+#define CORE_READS  10e9
 
-void examine_memory(struct findings *f, const char *root)
+/* One module where the board has slots of further channels. Several channels that are not all filled are not told of: the slots of a second
+ * processor that is not there would look the same. */
+static void one_channel(struct findings *f, const struct memory_modules *m)
+{
+    if (m->n_channel == 1 && m->n_channel_there > 1)
+        found(f, "memory-channel",
+              "only one of %d channels of memory has a module, and answers of a model that fits come at the rate of "
+              "memory: put one like it, or one of the others, into slot %s, and they come up to twice as fast",
+              m->n_channel_there, m->unused);
+}
+
+void examine_memory(struct findings *f, const char *root, struct facts *facts)
 {
     char line[KERNEL_FILE_LINE];
     struct topology_set nodes;
@@ -42,24 +56,57 @@ void examine_memory(struct findings *f, const char *root)
               "swap takes longer "
               "than an expert from its file",
               show_bytes((uint64_t)((total - unused) * 1024)));
+    modules_read(&facts->modules, root);
+    one_channel(f, &facts->modules);
 }
 
-int examine_memory_rate(struct findings *f, double *rate)
+/* Where it is not known what the modules give. */
+static void judge_by_constant(struct findings *f, const struct memory_modules *m, double rate)
+{
+    if (rate >= DOCTOR_ONE_CHANNEL)
+        return;
+    if (m->n_channel > 1)
+        found(f, "memory-rate",
+              "memory is read at %.1f GB/s, which is what one channel gives, though %d have modules: look in the "
+              "firmware's settings how fast they run, and whether channels are read by turns (interleaving)",
+              rate / 1e9, m->n_channel);
+    else
+        found(f, "memory-rate",
+              "memory is read at %.1f GB/s, which is what one channel gives, and answers of a model that fits come at "
+              "that rate: look whether a second module would fill a second channel",
+              rate / 1e9);
+}
+
+void judge_memory_rate(struct findings *f, const struct facts *facts)
+{
+    const struct memory_modules *m = &facts->modules;
+    if (findings_are_busy(f))
+        return;
+    if (m->rate <= 0)
+        judge_by_constant(f, m, facts->memory_rate);
+    else if (facts->memory_rate < SHARE_LEAST * fmin(m->rate, CORE_READS * facts->n_thread) &&
+             !findings_have(f, "quota"))
+        found(f, "memory-rate",
+              "memory is read at %.1f GB/s, %.0f %% of the %.1f that its modules give, and answers of a model that "
+              "fits come at that rate: %s",
+              facts->memory_rate / 1e9, 100 * facts->memory_rate / m->rate, m->rate / 1e9,
+              m->n_channel ? "look in the firmware's settings whether channels are read by turns (interleaving), and "
+                             "how fast memory runs"
+                           : "look whether both modules are in slots of one channel");
+}
+
+int examine_memory_rate(struct findings *f, struct facts *facts)
 {
     struct machine *m;
     struct error err = {0};
-    if (machine_open(&m, kernels_for(cpu_best_tier()), cpu_compute_threads(), MACHINE_MEDIAN, &err)) {
+    facts->n_thread = cpu_compute_threads();
+    if (machine_open(&m, kernels_for(cpu_best_tier()), facts->n_thread, MACHINE_MEDIAN, &err)) {
         fprintf(stderr, "stoker: %s\n", err.text);
         return -1;
     }
-    *rate = machine_read_rate(m);
+    facts->memory_rate = machine_read_rate(m);
     machine_close(m);
-    if (*rate < ONE_CHANNEL && !findings_are_busy(f))
-        found(f, "memory-rate",
-              "memory is read at %.1f GB/s, which is what one channel gives, and answers of a model that fits come at "
-              "that rate: look whether "
-              "a second module would fill a second channel",
-              *rate / 1e9);
+    judge_memory_rate(f, facts);
     return 0;
 }
 

@@ -38,6 +38,11 @@ int roofs_can_measure(const struct stoker_options *o)
     return stoker_memory_left(&from) > roofs_memory(o);
 }
 
+int roofs_can_wait(const struct stoker_plan *p, const struct stoker_options *o)
+{
+    return p->memory >= p->total && p->memory - p->total >= roofs_memory(o) && !reads_experts(p, 0);
+}
+
 /* The buffers that roofs took are not the engine's: its peak begins anew (proc(5), clear_refs; refused, it stays as high as they were). */
 static void forget_peak(void)
 {

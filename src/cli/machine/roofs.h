@@ -8,6 +8,9 @@
 uint64_t roofs_memory(const struct stoker_options *o);
 int roofs_can_measure(const struct stoker_options *o);
 
+/* 1: a server may measure later, beside its engine: the plan leaves the memory for it, and no experts come from the drive. */
+int roofs_can_wait(const struct stoker_plan *p, const struct stoker_options *o);
+
 /* Memory, cores, and the drive where experts come from it alone: cold, or because they are not all held. 0 for what is not known, after a
  * sentence on stderr where the drive cannot be measured. Takes some seconds. -1 with *err. */
 int roofs_measure(struct stoker_roofs *out, const char *model, const struct stoker_options *o, int cold,

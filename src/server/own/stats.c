@@ -4,6 +4,7 @@
 #include "server/http/http.h"
 #include "server/http/json.h"
 #include "server/own/own.h"
+#include "server/own/roof.h"
 #include "server/request/service.h"
 
 #include <inttypes.h>
@@ -124,7 +125,7 @@ static void put_stats(struct out *o, struct server *s)
     put_figure(o, "hit_rate", r.hit_rate);
     put_figure(o, "read_mbps", r.read_mbps);
     put_figure(o, "memory_mbps", r.memory_mbps);
-    put_figure(o, "memory_roof_mbps", known_mbps(s->opt.roofs.memory));
+    put_figure(o, "memory_roof_mbps", known_mbps(atomic_load(&s->roof.rate)));
     put_figure(o, "drive_roof_mbps", known_mbps(s->opt.roofs.drive));
     out_print(o,
               "\"queue_depth\":%d,\"active\":%d,\"requests\":%" PRIu64 ",\"prompt_tokens\":%" PRIu64
@@ -152,6 +153,7 @@ void own_stats(struct http_exchange *x)
 void own_events(struct http_exchange *x)
 {
     struct out o = {0};
+    struct roof_watch watch = {0};
     int bad = http_stream_begin(x, "text/event-stream");
     while (!bad && atomic_load(&x->server->state) == SERVER_READY) {
         o.n = 0;
@@ -159,6 +161,8 @@ void own_events(struct http_exchange *x)
         put_stats(&o, x->server);
         out_print(&o, "\n\n");
         bad = o.failed || http_stream_write(x, o.text, o.n) || http_wait(x, EVENT_MS) != HTTP_TIMEOUT;
+        if (!bad)
+            roof_look(x->server, &watch);
     }
     out_free(&o);
     http_stream_end(x);

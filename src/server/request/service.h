@@ -58,6 +58,7 @@ struct server_options {
     uint64_t library_ram;      /* bytes of their vectors that stay in memory */
     struct mcp *mcp;           /* servers whose tools may be called, or NULL; server_run() closes them */
     struct stoker_roofs roofs; /* of this machine, for the page; zeros: not measured */
+    int roof_when_idle; /* 1: that of memory is measured when the page is open and the engine idle (own/roof.h) */
 };
 
 enum server_state { SERVER_LOADING, SERVER_READY, SERVER_DRAINING };
@@ -81,6 +82,14 @@ struct rates {
     uint64_t at_ns;                              /* of last; 0: none */
     double tps, prompt_tps, hit_rate, read_mbps; /* < 0: not known yet */
     double memory_mbps;                          /* at least, of what steps took of memory; likewise */
+};
+
+/* What memory gives at most, for the page. Interrupted measurements end with ROOF_TRIES: each slows somebody's request for a moment. */
+enum { ROOF_TRIES = 3 };
+struct memory_roof {
+    _Atomic double rate; /* bytes a second; 0: not known */
+    atomic_int tries;    /* that are left; none: it is known, or nobody wants to know */
+    atomic_int is_measured_now;
 };
 
 struct server {
@@ -110,6 +119,7 @@ struct server {
     struct reqmem memory;  /* of all requests */
     struct http_app *http; /* its front */
     struct rates rates;    /* own/stats.c's, under its lock */
+    struct memory_roof roof;
 };
 
 /* The engine; NULL while it loads. Handlers of rows without ROUTE_EARLY and ROUTE_NO_MODEL need not ask: they run

@@ -1,11 +1,15 @@
 /* links: engine text model store op machine kernel format base */
-/* What rows take at least, against the file's tensors added up by hand: an answer's row, and a prompt in two steps. */
+/* What rows take at least, against the file's tensors added up by hand: an answer's row, and a prompt in two steps. The roof of memory
+ * beside an open engine: measured while nothing runs and the budget leaves the memory for it, else not. */
 #include "base/error.h"
 #include "format/gguf.h"
+#include "machine/machine.h"
 #include "stoker.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -123,8 +127,78 @@ static void test_tensors_added_up(void **state)
     compare("models/ember/ember.gguf");         /* codes */
 }
 
+#define EMBER  "models/ember/ember.gguf"
+#define BUDGET (UINT64_C(2) << 30) /* as much as machine_read_bytes() ever asks for, and the model */
+
+static struct stoker *with_budget(uint64_t memory)
+{
+    struct stoker *s = NULL;
+    struct stoker_error err = {0};
+    const struct stoker_options o = {.memory = memory, .n_ctx = 256, .n_threads = 2};
+    if (stoker_open(&s, EMBER, &o, &err))
+        fail_msg("%s", err.text);
+    return s;
+}
+
+static atomic_int held; /* 1: the engine's thread waits in a request; 2: it may go on */
+
+static void hold(void *arg, size_t pos, const float *logits)
+{
+    (void)arg, (void)pos, (void)logits;
+    int none = 0;
+    atomic_compare_exchange_strong(&held, &none, 1);
+    while (atomic_load(&held) != 2)
+        sched_yield();
+}
+
+static void test_while_nothing_runs(void **state)
+{
+    (void)state;
+    static const stoker_token prompt[] = {5, 6, 7};
+    struct stoker_score score[3];
+    struct stoker_error err;
+    struct stoker_event e = {0};
+    stoker_id id;
+    double rate = -1;
+    struct stoker *s = with_budget(BUDGET);
+    struct stoker_request r = {
+        .prompt = prompt, .n_prompt = 3, .only_score = 1, .score_from = 1, .score = score, .on_score = hold};
+    assert_int_equal(stoker_submit(s, &r, &id, &err), 0);
+    while (!atomic_load(&held))
+        sched_yield();
+    assert_int_equal(stoker_memory_roof(s, &rate), 0);
+    assert_true(rate < 0);
+    atomic_store(&held, 2);
+    while (stoker_next_event(s, id, -1, &e) == 1)
+        ;
+    assert_int_equal(e.kind, STOKER_END);
+    int done = stoker_memory_roof(s, &rate);
+    if (done < 0)
+        print_message("skipped: this machine has not so much memory left\n");
+    else
+        assert_true(done == 1 && rate > 1e8);
+    stoker_close(s);
+}
+
+static void test_without_memory_for_it(void **state)
+{
+    (void)state;
+    double rate = -1;
+    struct stoker *s = with_budget(STOKER_MEMORY_MIN);
+    struct stoker_plan p;
+    assert_int_equal(stoker_memory_roof(s, &rate), -1);
+    stoker_plan_of(s, &p);
+    stoker_close(s);
+    s = with_budget(p.total + machine_bytes("", 2) / 2);
+    assert_int_equal(stoker_memory_roof(s, &rate), -1);
+    assert_true(rate < 0);
+    stoker_close(s);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tensors_added_up), cmocka_unit_test(test_texts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tensors_added_up), cmocka_unit_test(test_texts),
+                                       cmocka_unit_test(test_while_nothing_runs),
+                                       cmocka_unit_test(test_without_memory_for_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,6 +50,18 @@ static void test_a_roof_that_is_unknown_bounds_nothing(void **state)
     assert_true(b.products == 0 && b.drive == 0);
 }
 
+static void test_memory_explains_no_more_than_was_computed(void **state)
+{
+    (void)state;
+    struct eval_bound b = {0};
+    assert_true(eval_bound_memory_of(&b, 2) == 0); /* without a roof nothing is explained */
+    eval_bound_add(&b, &(struct stoker_work){.memory_bytes = 75e9, .int8_products = 1e12}, &roofs);
+    near(eval_bound_memory_of(&b, 4), 1.5);
+    near(eval_bound_memory_of(&b, 1), 1); /* weights came from caches */
+    eval_bound_read(&b, 1e15, &roofs);    /* drives are waited for elsewhere */
+    near(eval_bound_memory_of(&b, 4), 1.5);
+}
+
 static void test_roofs_move_by_a_tenth(void **state)
 {
     (void)state;
@@ -78,6 +90,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parts_overlap_and_stages_do_not),
         cmocka_unit_test(test_a_roof_that_is_unknown_bounds_nothing),
+        cmocka_unit_test(test_memory_explains_no_more_than_was_computed),
         cmocka_unit_test(test_roofs_move_by_a_tenth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,6 +81,27 @@ static void test_rows_and_threads(void **state)
     machine_close(NULL);
 }
 
+/* Says stop when it was asked so many times. */
+static int stop_after(void *arg) { return --*(int *)arg < 0; }
+
+static void test_a_figure_that_is_given_up(void **state)
+{
+    (void)state;
+    struct machine *m = opened(cpu_best_tier(), 2);
+    int left = 0, most = 1000;
+    machine_stop_when(m, stop_after, &left);
+    assert_true(machine_read_rate(m) == 0);
+    assert_int_equal(left, -2); /* asked once before the first run, once behind it, and not again */
+    left = 5;
+    assert_true(machine_state_rate(m) == 0);
+    left = most;
+    is_rate(machine_read_rate(m));
+    assert_true(left > 0 && left < most);
+    machine_stop_when(m, NULL, NULL);
+    is_rate(machine_state_rate(m));
+    machine_close(m);
+}
+
 /* Of a machine whose CPUs, those of this process, share a cache of so many KiB and have so many KiB of memory left. */
 static size_t read_of(const char *root, const char *cache, const char *memory)
 {
@@ -129,6 +150,7 @@ int main(void)
         cmocka_unit_test(test_every_type),
         cmocka_unit_test(test_heads_and_states),
         cmocka_unit_test(test_rows_and_threads),
+        cmocka_unit_test(test_a_figure_that_is_given_up),
         cmocka_unit_test(test_more_is_read_than_caches_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,7 @@ const panel = (() => {
     box.hidden = !known;
     if (!known) return;
     box.querySelector('b').textContent = isAbove ? numberText(rate / 1000) : percent;
-    box.querySelector('i').textContent = isAbove ? `GB/s, above the roof that was measured at the start, ${most}` : `% of ${most}`;
+    box.querySelector('i').textContent = isAbove ? `GB/s, above the roof that was measured, ${most}` : `% of ${most}`;
     box.querySelector('.bar > div').style.width = `${Math.min(100, percent)}%`;
     box.title = isAbove ? 'The machine was busy when its roof was measured: start the server again while it is quiet' : `${numberText(rate / 1000)} of the ${most} that this machine gives at most`;
   }
