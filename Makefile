@@ -6,6 +6,7 @@
 #   make bench      kernel rates and the roofs of this machine
 #   make asan       everything again under AddressSanitizer and UBSan, tests included; make asan-memory: the tests that look for memory
 #   make check-arm  the program for arm64, emulated: the same bits as here
+#   make drafts-whole  200 requests by chance a model, with drafts of every source: the same answers as without
 #   make fuzz-NAME  tests/fuzz/NAME.c for ten minutes; fuzz-build: builds all of them
 #   make tidy       include layers, include circles, formatting
 #   make install    PREFIX=/usr/local DESTDIR=: program, model, manual, completions, unit of systemd; make uninstall
@@ -199,6 +200,10 @@ load: tests
 	$(BUILD)/tests/load $${LOAD_SECONDS:-1800}
 	$(BUILD)/tests/server_crash $${CRASH_ROUNDS:-200}
 
+# The law of drafts with 200 requests a model, which make check has with 6; a line a model as it ends. MODELS: some of them.
+drafts-whole: $(BUILD)/tests/drafts
+	$(BUILD)/tests/drafts --whole -t law $(MODELS)
+
 tidy:
 	@sh tests/tidy.sh
 
@@ -236,4 +241,4 @@ clean:
 	rm -rf build build-arm build-asan build-clang build-fuzz build-tsan
 
 -include $(foreach l,$(LAYERS),$(patsubst %.o,%.d,$(call objects,$l))) $(patsubst %,%.d,$(UNITS) $(DRIVERS) $(EXAMPLES) $(FUZZ_TARGETS))
-.PHONY: all tests fuzz-build fuzz-targets deps deps-check demo check check-arm bench asan asan-memory tsan soak load tidy install uninstall deb clean
+.PHONY: all tests fuzz-build fuzz-targets deps deps-check demo check check-arm bench asan asan-memory tsan soak load drafts-whole tidy install uninstall deb clean

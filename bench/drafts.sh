@@ -8,16 +8,21 @@
 #     mtp        --draft mtp with a coin that lets RATES per cent of the drafts hold, for each of LAYER_KS drafts: tokens a second relative to
 #                off, and (1 + expected accepted) / relative step cost, whose cost is measured with drafts that never hold
 #     model      --draft DRAFTER, a second model, against off, each text, and with a coin of RATES
+#     table      without pairs, for MINUTES: each of four texts (code, chat, json, random ids) with off, auto and SOURCE of each of KS, by
+#                turns. A line a text: tokens a second without drafts; auto to off; the best fixed number, and auto to that
 #
-#     sh bench/drafts.sh MODEL.gguf [MEASURE...]        without one all that the model can: mtp is of those with a layer that predicts, model
-#                                                       where DRAFTER is set
+#     sh bench/drafts.sh MODEL.gguf [MEASURE...]        without one all that the model can but table: mtp is of those with a layer that
+#                                                       predicts, model where DRAFTER is set
+#     LINES=16 ITEMS=1 N=64 RUNS=2 KS="2 4 8" FLAGS='--reader buffered' sh bench/drafts.sh MODEL.gguf table      some rounds of 5 GB in MINUTES=10
 #
 # PAIRS (10, at least 5), RUNS (1) repetitions in each, N (128) tokens of an answer, FLAGS for both sides, BUDGETS (4; 20 are asked), KS (1 2 4 8),
 # SOURCE (ngram; or mtp), LAYER_KS (1 2 3 4), RATES (50 70 90), DRAFTER (FILE.gguf), MEMORY (of all but off), ROUTES (a trace; the data's own
-# for 48 layers of 128 experts), LOG (adds the pairs to this file), STOKER (build/stoker). A line is the median of the pairs' ratios of speeds,
-# its interval, the pairs, and the verdict of bench. A run that fails is told, the others go on, and the status is 1. Models of random
-# weights: tools/mkgguf.py --shape qwen3-30b-a3b, and --shape qwen35moe-35b-a3b --nextn 1; their answers are texts that are given, so what
-# is measured is what drafts cost and bring, not how often a model would say what is drafted.
+# for 48 layers of 128 experts), LINES (of the file; all), ITEMS (of the JSON; 12), MINUTES (10; of table, which ends with a whole round, and
+# has one at least), LOG (adds the pairs to this file), STOKER (build/stoker). A line is the median of the pairs' ratios of speeds, its interval,
+# the pairs, and the verdict of bench; of table the median of the rounds' ratios, the least and the greatest. A run that fails is told, the
+# others go on, and the status is 1. Models of random weights: tools/mkgguf.py --shape qwen3-30b-a3b, and --shape qwen35moe-35b-a3b --nextn 1;
+# their answers are texts that are given, so what is measured is what drafts cost and bring, not how often a model would say what is drafted.
+# Their own vocabulary has tokens of one or two letters, which repeat more often than words do: --tokenizer gives them another.
 set -u
 export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
@@ -25,6 +30,7 @@ cd "$(dirname "$0")/.." || exit 1
 model=$1
 shift
 stoker=${STOKER:-build/stoker} n=${N:-128} rates=${RATES:-50 70 90} ks=${KS:-1 2 4 8} layer_ks=${LAYER_KS:-1 2 3 4} source=${SOURCE:-ngram} budgets=${BUDGETS:-4}
+minutes=${MINUTES:-10} items=${ITEMS:-12}
 failed=0
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -33,24 +39,38 @@ field() { tr ',{}' '\n\n\n' | sed -n "s/^ *\"$1\": *\"\{0,1\}\([-A-Za-z0-9.+ ]*\
 
 # ---- texts --------------------------------------------------------------------------------------------------------------------
 # A file and the same with small changes: names, a number, a line that is new, one that is gone.
-file=src/engine/draft/forced.c
+file=$work/file
+head -n "${LINES:-9999}" src/engine/draft/forced.c >"$file"
 sed -e 's/bytes_of/size_of/g' -e 's/FIRST = 8/FIRST = 16/' -e '/^enum { WORK_OF_BYTE/a\
 enum { RECENT = 16 };' -e '/^#include <string.h>/d' "$file" >"$work/changed"
 tokens() { "$stoker" tokenize "$model" --no-parse-special <"$1" 2>/dev/null | wc -w; }
 cat "$file" "$work/changed" >"$work/code"
 # A text that repeats little: this repository's own words.
 cat docs/spec/drafts.md docs/spec/streaming.md >"$work/prose"
+# What people ask and are told.
+cat >"$work/chat" <<'END'
+User: I planted tomatoes in two pots on my balcony in April. The leaves of one of them have turned yellow from the bottom up. What did I do wrong?
+Assistant: Probably nothing that cannot be mended. When old leaves turn yellow first, the plant moves nitrogen from them to new growth, which happens
+when a pot is small, when rain has washed the soil out, or when roots stand in water. Lift the pot: if it is heavy two days after you watered it, let it
+dry until the upper three centimetres are dry, and make sure that the hole at the bottom is free. If it is light, water in the morning until some
+comes out below, and give a liquid fertiliser at half the strength that the label says, once a week.
+User: It is heavy, and the saucer is full of water. The other one stands on bricks and looks fine.
+Assistant: Then that is the cause: roots without air cannot take up what the soil holds. Empty the saucer, put this pot on bricks as well, and wait
+with water and fertiliser until it feels light. Take off the yellow leaves, they will not become green again. New ones should look healthy within ten
+days; if the youngest turn pale between their veins, ask again, for that would be a lack of iron and calls for something else. In August, when fruits
+are large, both of them will need water every day, and a hot week may ask for it twice.
+END
 depth_of() { [ "$1" = code ] && echo "$before" || echo 64; } # depth_of TEXT: what is read before the answer
-cat >"$work/schema" <<'END'
-{"type": "array", "minItems": 12, "maxItems": 12, "items": {"type": "object", "additionalProperties": false,
+cat >"$work/schema" <<END
+{"type": "array", "minItems": $items, "maxItems": $items, "items": {"type": "object", "additionalProperties": false,
  "properties": {"customer_identifier": {"type": "integer"}, "shipping_address_line": {"type": "string", "maxLength": 20},
   "is_returning_customer": {"type": "boolean"}, "preferred_payment_method": {"enum": ["invoice", "credit card", "bank transfer"]}},
  "required": ["customer_identifier", "shipping_address_line", "is_returning_customer", "preferred_payment_method"]}}
 END
-awk 'BEGIN {
+awk -v n="$items" 'BEGIN {
     split("invoice,credit card,bank transfer", pay, ","); split("Elm Street,Harbour Road,Mill Lane,High Street", road, ",")
     printf "["
-    for (i = 1; i <= 12; i++)
+    for (i = 1; i <= n; i++)
         printf "%s{\"customer_identifier\":%d,\"shipping_address_line\":\"%d %s\",\"is_returning_customer\":%s,\"preferred_payment_method\":\"%s\"}",
             (i > 1 ? "," : ""), 4000 + 37 * i, 3 * i, road[i % 4 + 1], (i % 3 ? "true" : "false"), pay[i % 3 + 1]
     printf "]"
@@ -145,6 +165,104 @@ model() {
     done
 }
 
+# ---- all settings by turns -----------------------------------------------------------------------------------------------------
+# rate_of TEXT SETTING: a line of it in $work/rates; ROUND TEXT SETTING TOKENS-A-SECOND DRAFTED HELD
+rate_of() {
+    case $2 in
+    off) draft="--draft off" ;;
+    auto) draft="--draft auto --draft-max ${ks##* }" ;;
+    *) draft="--draft $source --draft-max $2" ;;
+    esac
+    case $1 in
+    json) set -- "$@" -n "$(tokens "$work/json")" --text "$work/json" --schema "$work/schema" ;;
+    random) set -- "$@" -n "$n" -d 64 ;;
+    *) set -- "$@" -n "$n" -d "$(depth_of "$1")" --text "$work/$1" --in-order ;;
+    esac
+    label="$1 $2"
+    shift 2
+    # shellcheck disable=SC2086
+    "$stoker" bench "$model" --no-roofs -p 0 -r "${RUNS:-1}" ${FLAGS:-} $memory ${routes:+--routes "$routes"} "$@" $draft -o jsonl \
+        >"$work/row" 2>"$work/err" || {
+        sed "s|^|$label: |" "$work/err" >&2
+        failed=1
+        return
+    }
+    echo "$round $label $(field median_ts <"$work/row") $(field drafted_tokens <"$work/row") $(field accepted_tokens <"$work/row")" >>"$work/rates"
+}
+
+table() {
+    begun=$(date +%s) round=0 settings="off auto $ks"
+    : >"$work/rates"
+    while
+        round=$((round + 1))
+        for text in code chat json random; do
+            for setting in $settings; do
+                rate_of "$text" "$setting"
+            done
+        done
+        spent=$(($(date +%s) - begun))
+        echo "round $round: $spent s" >&2
+        [ $((spent + spent / round)) -le $((60 * minutes)) ]
+    do
+        settings=$(echo "$settings" | awk '{ for (i = NF; i > 0; i--) printf "%s ", $i }') # there and back again
+    done
+    awk -v source="$source" -v ks="$ks" '
+        function median(a, n,   i, j, t) {
+            for (i = 2; i <= n; i++)
+                for (j = i; j > 1 && a[j - 1] > a[j]; j--) {
+                    t = a[j]; a[j] = a[j - 1]; a[j - 1] = t
+                }
+            return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
+        }
+        # of the rounds that have both: sets low and high
+        function ratio(text, x, y,   r, n, a, m) {
+            for (r = 1; r <= rounds; r++)
+                if ((r, text, x) in rate && (r, text, y) in rate)
+                    a[++n] = rate[r, text, x] / rate[r, text, y]
+            if (!n)
+                return 0
+            m = median(a, n)
+            low = a[1]
+            high = a[n]
+            return m
+        }
+        {
+            rounds = $1
+            rate[$1, $2, $3] = $4
+            sum[$2, $3] += $4
+            seen[$2, $3]++
+            drafted[$2, $3] += $5
+            held[$2, $3] += $6
+        }
+        END {
+            n = split("code chat json random", texts, " ")
+            n_k = split(ks, k, " ")
+            printf "%-7s %9s  %-26s %-22s %-26s %s\n", "text", "off, t/s", "auto to off", "best fixed to off", "auto to the best", "auto: held of drafted"
+            for (i = 1; i <= n; i++) {
+                text = texts[i]
+                best = "off"
+                most = 1
+                for (j = 1; j <= n_k; j++)
+                    if ((now = ratio(text, k[j], "off")) > most) {
+                        most = now
+                        best = k[j]
+                    }
+                if (!seen[text, "off"] || !seen[text, "auto"]) {
+                    printf "%-7s not measured\n", text
+                    continue
+                }
+                of_off = ratio(text, "auto", "off")
+                first = sprintf("%.3f (%.3f-%.3f) %s", of_off, low, high, of_off >= 0.98 ? "holds" : "FAILS")
+                second = sprintf("%.3f, %s", most, best == "off" ? "off" : source " of " best)
+                of_best = ratio(text, "auto", best)
+                third = sprintf("%.3f (%.3f-%.3f) %s", of_best, low, high, of_best >= 0.95 ? "holds" : "FAILS")
+                printf "%-7s %9.2f  %-26s %-22s %-26s %d of %d\n", text, sum[text, "off"] / seen[text, "off"], first, second, third,
+                    held[text, "auto"], drafted[text, "auto"]
+            }
+            printf "%d rounds; bounds: auto to off 0.98 at least, auto to the best fixed number (none is one of them) 0.95\n", rounds
+        }' "$work/rates"
+}
+
 has_layer() { "$stoker" plan "$model" --draft mtp --json 2>/dev/null | grep -q '"draft_layer"'; }
 
 for measure in "${@:-}"; do
@@ -157,8 +275,8 @@ for measure in "${@:-}"; do
         if has_layer; then mtp; fi
         if [ -n "${DRAFTER:-}" ]; then model; fi
         ;;
-    code | json | off | k | mtp | model) "$measure" ;;
-    *) echo "bench/drafts.sh: $measure: code, json, off, k, mtp and model are measured" >&2 && exit 2 ;;
+    code | json | off | k | mtp | model | table) "$measure" ;;
+    *) echo "bench/drafts.sh: $measure: code, json, off, k, mtp, model and table are measured" >&2 && exit 2 ;;
     esac
 done
 exit $failed

@@ -514,12 +514,13 @@ struct stoker_request {
     const struct stoker_capture *capture;
     /* Drafts of the caller's own, where stoker_options.n_draft is not 0: called by the engine's thread before a step of this request, it
      * writes at most `most` ids that may follow history [n] into out and returns how many; what is not in the vocabulary is not drafted. It
-     * must neither wait nor call a function of this header. A request that records rows drafts nothing. NULL: as stoker_options.draft. */
+     * must neither wait nor call a function of this header. Nothing is drafted while rows of the request are still to be recorded. NULL: as
+     * stoker_options.draft. */
     int (*draft)(void *arg, const stoker_token *history, size_t n, int most, stoker_token *out);
     void *draft_arg;
     int draft_coin; /* with a script, to measure what drafts cost: 1 + per cent of them that hold; 0: as they do */
     /* [n_prediction] about what the answer will be, where a part of it is known (a file that is to be changed): drafted where the answer
-     * goes along, if stoker_options.draft is "ngram". As many as the answer may have are used, up to the first that is not in the
+     * goes along, unless stoker_options.draft is "off". As many as the answer may have are used, up to the first that is not in the
      * vocabulary. */
     const stoker_token *prediction;
     size_t n_prediction;

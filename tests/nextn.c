@@ -14,6 +14,7 @@
  *     waiting   what a text leaves behind for others is the same to the bit, whether its pairs were computed at once or had waited: as many
  *               drafts of one that goes on from there
  *     priced    --draft auto: the layer's drafts and others, as many as chance takes, and as many as are worth it
+ *     late      a text whose pairs have waited comes up in passes of its own: those that draft have a few rows, and are priced alone
  *     unbound   a file in which a tensor of the layer is missing, or has another shape: the other sources' drafts, the same answers, pages
  *               as without such a layer
  *     unread    where it has experts, one of the layer that cannot be read: the same answers, with which nothing is drafted any more
@@ -38,6 +39,7 @@ enum { N_CTX = 420, MOST_ANSWER = 64, TOP = 2 };
 
 #include "answers.h"
 #include "temporary.h"
+#include "ticking.h"
 
 static int passed, failed;
 static const char *only; /* -t */
@@ -345,8 +347,11 @@ static struct answer truths[TEXTS];
 /* Texts where the first draft of every position holds, but for each seventh. */
 static int make_texts(const char *path)
 {
+    static char made[4096]; /* of which model they are */
     struct session_options so = world_options(KV_F16, 0);
     struct stoker_options plain = options("off");
+    if (strcmp(made, path) == 0)
+        return 1;
     struct stoker *s = engine(path, &plain);
     int ok = s != NULL;
     for (uint32_t t = 0; t < TEXTS && ok; t++) {
@@ -365,6 +370,7 @@ static int make_texts(const char *path)
         world_close(&w);
     }
     stoker_close(s);
+    snprintf(made, sizeof made, "%s", ok ? path : "");
     return ok;
 }
 
@@ -514,6 +520,44 @@ static void priced(const char *path)
     verdict(path, "priced", ok && drafted > 40 && 4 * accepted > drafted, detail);
 }
 
+/* One draft a step, which the older text has as long as it lasts: then the younger one's pairs have waited, up to a page's end and beyond. */
+static void late(const char *path)
+{
+    struct stoker_options o = options("auto");
+    struct stoker_request r[2];
+    struct stoker_error err;
+    struct answer a[2] = {{.n = 0}};
+    stoker_id id[2];
+    char detail[80];
+    o.n_parallel = 2;
+    o.n_draft = 1;
+    struct stoker *s = make_texts(path) ? engine(path, &o) : NULL;
+    int ok = s != NULL, widest = 0;
+    if (ok) {
+        s->price.all = 1;
+        s->price.plain = 1; /* every step has drafts */
+    }
+    atomic_store(&ticking, 1);
+    for (int i = 0; i < 2 && ok; i++)
+        r[i] = scripted(text[2 * i], lengths[2 * i], LENGTH);
+    ok = ok && stoker_submit_all(s, r, 2, id, &err) == 0;
+    for (int i = 0; i < 2 && ok; i++) {
+        collect(s, id[i], &a[i]);
+        ok = same(&truths[2 * i], &a[i]);
+    }
+    atomic_store(&ticking, 0);
+    double pass = ok ? s->price.pass : 0;
+    if (ok) {
+        widest = s->session->tables.pairs.widest;
+        ok = a[1].end.u.end.n_drafted > 0 && widest <= NEXTN_MOST + 1;
+        ok = ok && (s->session->model->p.n_expert || fabs(pass - 1) < 1e-6); /* experts are timed too */
+    }
+    stoker_close(s);
+    snprintf(detail, sizeof detail, "%zu drafts of the younger one, at most %d rows, %g looks a pass",
+             a[1].end.u.end.n_drafted, widest, pass);
+    verdict(path, "late", ok, detail);
+}
+
 /* ---- files that are not whole -------------------------------------------------------------------------------------------------------- */
 
 enum { LOADED = 1 << 16 };                 /* bytes: reads of so many are those of the whole file when it is opened */
@@ -650,6 +694,8 @@ static void run_model(const char *path)
         waiting(path);
     if (wanted("priced"))
         priced(path);
+    if (wanted("late"))
+        late(path);
     if (wanted("unbound"))
         unbound(path);
     if (wanted("unread") && has_experts(path))
@@ -661,6 +707,7 @@ int main(int argc, char **argv)
 {
     int first = 1;
     glob_t found;
+    on_time = 1;
     if (argc > 2 && strcmp(argv[1], "-t") == 0) {
         only = argv[2];
         first = 3;

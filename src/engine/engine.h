@@ -198,6 +198,7 @@ struct drafter {
     struct session *session;
     struct follower *of; /* [session->plan.n_parallel]; sequences beyond that have none */
     int longest;         /* most rows of texts before a step of answers */
+    int widest;          /* most rows of a pass that drafts */
 };
 
 /* Bytes beside its session. */

@@ -28,6 +28,7 @@ struct pair_tables {
         *h; /* [n_chunk + 1][n_embd] rows behind the last norm: of a batch, then of its pairs; the last one is spare */
     struct nextn *nextn; /* [n_parallel] beside seq */
     float *nextn_h;      /* [n_parallel][nextn_rows()][n_embd] of theirs */
+    int widest;          /* most rows of a pass that drafts */
 };
 
 struct session_tables {

@@ -167,6 +167,8 @@ done
 curl -s "$at/metrics" >"$dir/metrics"
 grep -q '^stoker_drafted_tokens_total [1-9]' "$dir/metrics" && grep -q '^stoker_accepted_tokens_total [1-9]' "$dir/metrics" && pass ||
     fail "metrics with drafts" "$(grep drafted "$dir/metrics")"
+curl -s "$at/stoker/stats" >"$dir/answer"
+grep -Eq '"drafted_tokens":[1-9][0-9]*,"accepted_tokens":[1-9]' "$dir/answer" && pass || fail "figures of the panel with drafts" "$(cat "$dir/answer")"
 kill -TERM $pid
 wait $pid
 status=$?

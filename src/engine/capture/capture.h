@@ -135,6 +135,8 @@ struct job_capture {
 
 /* The most positions of a job that may come from known prefixes; c may be NULL. */
 size_t capture_resumable(const struct job_capture *c);
+/* 1: rows from pos on are still to be recorded; c may be NULL. */
+int capture_goes_on(const struct job_capture *c, size_t pos);
 
 /* Bytes for rows now, in one stretch. */
 size_t capture_free(struct capture *p);

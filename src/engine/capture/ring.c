@@ -282,6 +282,8 @@ void capture_close(struct capture *p)
 
 size_t capture_resumable(const struct job_capture *c) { return c && c->next < c->to ? c->next : SIZE_MAX; }
 
+int capture_goes_on(const struct job_capture *c, size_t pos) { return c && c->next < c->to && pos < c->to; }
+
 /* Rows that come before the first wanted one; of the next n those that are wanted. */
 static size_t rows_before(const struct job_capture *c, size_t n_done)
 {

@@ -48,7 +48,7 @@ struct price {
     double cold;             /* of experts that drafts alone touch, the share that is read; -1: not known */
     double fresh;            /* of the experts of a row, the share that the row before it did not touch */
     int n_fresh;             /* steps that told */
-    double pass; /* seconds in which the model's layer makes a draft for each sequence that wants one; 0: not known */
+    double pass; /* seconds in which the layer, or the other model, makes one draft for who wants one; 0: not known */
     struct price_size {
         struct price_line rest; /* but for experts and reads, as a share of that of a plain step */
         int seen;               /* steps, the first few */
@@ -76,7 +76,7 @@ struct step_cost {
     double experts, misses; /* distinct ones of each layer, and those of them that were read */
     double drafting;        /* beside it: seconds of the layer or the other model, which drafts ... */
     int n_pass;             /* ... in so many passes that made drafts; */
-    double catching_up;     /* of the other model, coming up to texts that it did not follow; */
+    double catching_up;     /* of theirs, coming up to texts that they did not follow; */
     double asking;          /* and before it, of what texts repeat and constraints force */
 };
 

@@ -116,12 +116,12 @@ static int add(const struct stoker *s, struct batch *b, const struct job *j, int
     return 0;
 }
 
-/* At most so many rows of its text that it lacks, as many as find place; with the last one the logits of what comes next. */
-static void add_text(const struct stoker *s, struct pass *p, int i, const struct job *j, int most)
+/* The rows of its text that it lacks, as far as they find place; with the last one the logits of what comes next. */
+static void add_text(const struct stoker *s, struct pass *p, int i, const struct job *j)
 {
     struct follower *f = follower_of(s, j);
     int end = (int)j->n_history;
-    while (most-- > 0 && f->n < end && add(s, &p->b, j, j->history[f->n], f->n + 1 == end) == 0)
+    while (f->n < end && add(s, &p->b, j, j->history[f->n], f->n + 1 == end) == 0)
         ;
     p->row[i] = p->b.n_rows - 1;
     p->logits[i] = f->n == end ? p->b.n_logits - 1 : -1;
@@ -159,8 +159,8 @@ static void run(struct stoker *s, struct batch *b, double *took)
 static int is_followed(const struct stoker *s, const struct share *e)
 {
     const struct job *j = e->job;
-    return e->rows && j->state != JOB_DECODE && !j->draft.source && !j->draft.is_off && !j->capture &&
-           j->max_history > j->n_history + 1 && places(s, j) > 0;
+    return e->rows && j->state != JOB_DECODE && !j->draft.source && !j->draft.is_off &&
+           !capture_goes_on(j->capture, j->n_history) && j->max_history > j->n_history + 1 && places(s, j) > 0;
 }
 
 void follow_prompts(struct stoker *s, struct step *p)
@@ -207,30 +207,76 @@ static void make(const struct stoker *s, const struct pass *p, int i, const stru
         f->made[f->n_made++] = id;
 }
 
-/* Texts, and the first draft of each. 1: a share's text is computed. */
-static void begin(struct stoker *s, struct step *p, struct pass *pass, const int *want, int *goes_on)
+/* Does a share want drafts that are not there yet? They are if the last step went without its job. */
+static int wants(const struct stoker *s, const struct job *j, int want)
 {
-    int piece = PIECE, n_made = 0, late = 0; /* it also comes up to a text, so that it takes longer than drafts do */
-    pass->b = session_batch(s->drafter->session);
+    if (!want)
+        return 0;
+    const struct follower *f = follower_of(s, j);
+    return f->text != j->id || f->asked != (int)j->n_history;
+}
+
+/* Many rows touch all that a sweep reads. */
+static void run_texts(struct stoker *s, const struct step *p, struct batch *b, double *took)
+{
+    b->n_prompt = b->n_rows > 2 * p->n ? b->n_rows : 0;
+    run(s, b, took);
+}
+
+/* What it lacks behind drafts that held, or, with the last row of its prompt, behind the answer's first token. */
+static int is_near(const struct stoker *s, const struct job *j, int n_made)
+{
+    int n = behind(s, j);
+    return n <= PIECE && n <= 1 + (n_made > 1 ? n_made : 1);
+}
+
+/* Texts that lack more come up to their last token, in a pass of its own: what one more draft takes is another price. goes_on, 1: a share's
+ * text lacks no more than that. Returns the rows. */
+static int come_up(struct stoker *s, struct step *p, const int *want, int *goes_on)
+{
+    struct batch b = session_batch(s->drafter->session);
+    int piece = PIECE - 1; /* of who is further behind: the last row is that of the first draft */
     for (int i = 0; i < p->n; i++) {
         struct job *j = p->share[i].job;
         goes_on[i] = 0;
-        if (!want[i])
+        if (!wants(s, j, want[i]))
             continue;
         struct follower *f = follower_of(s, j);
-        if (f->text == j->id && f->asked == (int)j->n_history) /* the last step went without this job */
-            continue;
-        late |= behind(s, j) > f->n_made + 1; /* more than drafts that hold leave */
+        int n_made = f->text == j->id ? f->n_made : 0;
         go_back(s, j);
+        if ((goes_on[i] = is_near(s, j, n_made)))
+            continue;
         int rows = behind(s, j) <= PIECE ? PIECE : piece;
         piece -= behind(s, j) <= PIECE ? 0 : piece;
-        add_text(s, pass, i, j, rows);
-        goes_on[i] = pass->logits[i] >= 0;
-        late |= !goes_on[i];
+        while (rows-- > 0 && f->n + 1 < (int)j->n_history && add(s, &b, j, j->history[f->n], 0) == 0)
+            ;
     }
-    pass->b.n_prompt = pass->b.n_rows > 2 * p->n ? pass->b.n_rows : 0;
-    s->drafter->longest = pass->b.n_rows > s->drafter->longest ? pass->b.n_rows : s->drafter->longest;
-    run(s, &pass->b, late ? &p->took.catching_up : &p->took.drafting);
+    run_texts(s, p, &b, &p->took.catching_up);
+    for (int i = 0; i < p->n; i++) {
+        struct job *j = p->share[i].job;
+        if (b.n_rows && wants(s, j, want[i]) && !goes_on[i]) {
+            seq_commit(sequence_of(s, j), follower_of(s, j)->n);
+            goes_on[i] = behind(s, j) == 1;
+        }
+    }
+    return b.n_rows;
+}
+
+/* The first draft of each share whose text is there but for what drafts that held leave. */
+static void begin(struct stoker *s, struct step *p, struct pass *pass, const int *want, int *goes_on)
+{
+    int rows = come_up(s, p, want, goes_on);
+    pass->b = session_batch(s->drafter->session);
+    for (int i = 0; i < p->n; i++)
+        if (goes_on[i]) {
+            add_text(s, pass, i, p->share[i].job);
+            goes_on[i] = pass->logits[i] >= 0;
+        }
+    rows += pass->b.n_rows;
+    s->drafter->longest = rows > s->drafter->longest ? rows : s->drafter->longest;
+    s->drafter->widest = pass->b.n_rows > s->drafter->widest ? pass->b.n_rows : s->drafter->widest;
+    run_texts(s, p, &pass->b, &p->took.drafting);
+    p->took.n_pass += pass->b.n_logits > 0;
     for (int i = 0; i < p->n; i++) {
         struct job *j = p->share[i].job;
         if (!want[i])
@@ -238,17 +284,15 @@ static void begin(struct stoker *s, struct step *p, struct pass *pass, const int
         struct follower *f = follower_of(s, j);
         struct sequence *seq = sequence_of(s, j);
         seq_commit(seq, f->n < (int)j->n_history ? f->n : (int)j->n_history - 1);
-        if (!goes_on[i] || f->n == 0)
+        if (!goes_on[i] || f->n == 0) /* 0: it could not be computed */
             continue;
         f->asked = (int)j->n_history;
         make(s, pass, i, j);
-        n_made++;
         if (seq->state && want[i] > 1) {
             memcpy(kept_of(s, j), seq->state, seq->state_bytes);
             f->n_kept = f->n;
         }
     }
-    p->took.n_pass += n_made > 0 && !late;
 }
 
 /* A further draft of each share that has k and wants more. 0: nobody does. */

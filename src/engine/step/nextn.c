@@ -149,8 +149,8 @@ void nextn_learn(struct stoker *s, struct step *p)
     b = session_pairs(s->session);
     for (int i = 0; i < p->n; i++)
         if (p->share[i].rows && p->share[i].job->state == JOB_DECODE && is_due(nextn_of(s, p->share[i].job)))
-            p->took.drafting += add_waiting(s, &b, p->share[i].job);
-    p->took.drafting += run(s, &b);
+            p->took.catching_up += add_waiting(s, &b, p->share[i].job);
+    p->took.catching_up += run(s, &b);
 }
 
 void nextn_catch_up(struct stoker *s, const struct job *j)
@@ -177,17 +177,19 @@ int nextn_most(const struct stoker *s, const struct share *e, int most)
     return most < page ? most : page;
 }
 
-/* All pairs that wait of those who want drafts, unless they find place in the first pass. */
+/* Pairs of drafts that held are those of the first pass. Where more wait, because nothing was drafted for a while, or where there is no
+ * place for them, they come in passes before it: what one more draft takes is another price. */
 static void catch_up_many(struct stoker *s, struct step *p, const int *want)
 {
     struct batch b = session_pairs(s->session);
     int n = 0;
     for (int i = 0; i < p->n; i++)
         n += want[i] ? 1 + waiting(nextn_of(s, p->share[i].job)) : 0;
-    for (int i = 0; i < p->n && n > b.capacity; i++)
-        if (want[i])
-            p->took.drafting += add_waiting(s, &b, p->share[i].job);
-    p->took.drafting += run(s, &b);
+    int is_full = n > b.capacity;
+    for (int i = 0; i < p->n; i++)
+        if (want[i] && (is_full || waiting(nextn_of(s, p->share[i].job)) > NEXTN_MOST))
+            p->took.catching_up += add_waiting(s, &b, p->share[i].job);
+    p->took.catching_up += run(s, &b);
 }
 
 /* One more draft of each share that wants more than the k it has, by the rows of h that its last one left; or, the first, by its own. */
@@ -201,13 +203,14 @@ static void draft(struct stoker *s, struct step *p, const int *want, int k, int 
         if (want[i] <= k || p->share[i].drafts < k)
             continue;
         struct nextn *x = nextn_of(s, j);
-        if (k == 0)
+        if (k == 0) /* all find place */
             add_waiting(s, &b, j);
         const float *h = k ? b.h + (size_t)row[i] * n_embd : x->h + (size_t)(x->at - 1 - x->first) * n_embd;
         row[i] = b.n_rows;
         x->n = (int)j->n_done + 1;
         add_pair(s, &b, j, h, (int)j->n_done + k, 1);
     }
+    ses->tables.pairs.widest = b.n_rows > ses->tables.pairs.widest ? b.n_rows : ses->tables.pairs.widest;
     p->took.drafting += run(s, &b);
     p->took.n_pass += b.n_rows > 0;
     for (int i = 0, at = 0; i < p->n; i++) {

@@ -7,12 +7,13 @@
 #include "engine/step/nextn.h"
 
 /* The row behind n drafts chooses one more token, and each that is chosen is an event. Two entries of the queue are kept for the last
- * event. Refused rows would be recorded: who records drafts nothing. */
+ * event. Refused rows would be recorded: nothing is drafted as long as there are rows to record. */
 int propose_most(const struct stoker *s, const struct job *j, int most)
 {
     size_t answer = j->max_history - j->n_history, events = queue_free(j->events);
     size_t n = answer < events - 2 ? answer : events - 2;
-    if (j->capture || j->draft.is_off || n == 0 || (!j->draft.source && !s->session->plan.ngrams))
+    if (capture_goes_on(j->capture, j->n_done) || j->draft.is_off || n == 0 ||
+        (!j->draft.source && !s->session->plan.ngrams))
         return 0;
     return n - 1 < (size_t)most ? (int)n - 1 : most;
 }

@@ -129,10 +129,11 @@ static void put_stats(struct out *o, struct server *s)
     put_figure(o, "drive_roof_mbps", known_mbps(s->opt.roofs.drive));
     out_print(o,
               "\"queue_depth\":%d,\"active\":%d,\"requests\":%" PRIu64 ",\"prompt_tokens\":%" PRIu64
-              ",\"cached_tokens\":%" PRIu64 ",\"generated_tokens\":%" PRIu64 ",\"cancelled\":%" PRIu64
-              ",\"rejected\":%" PRIu64 ",\"preempted\":%" PRIu64 ",",
+              ",\"cached_tokens\":%" PRIu64 ",\"generated_tokens\":%" PRIu64 ",\"drafted_tokens\":%" PRIu64
+              ",\"accepted_tokens\":%" PRIu64 ",\"cancelled\":%" PRIu64 ",\"rejected\":%" PRIu64
+              ",\"preempted\":%" PRIu64 ",",
               now.queued, now.active, now.requests, now.prompt_tokens, now.cached_tokens, now.generated_tokens,
-              now.cancelled, now.rejected, now.preempted);
+              now.drafted_tokens, now.accepted_tokens, now.cancelled, now.rejected, now.preempted);
     out_print(o,
               "\"expert_hits\":%" PRIu64 ",\"expert_misses\":%" PRIu64 ",\"disk_read_bytes\":%" PRIu64
               ",\"steps\":%" PRIu64 ",\"cache_ram_bytes\":%" PRIu64 ",\"cache_disk_bytes\":%" PRIu64 ",\"slots\":",

@@ -46,6 +46,15 @@ const panel = (() => {
     box.title = isAbove ? 'The machine was busy when its roof was measured: start the server again while it is quiet' : `${numberText(rate / 1000)} of the ${most} that this machine gives at most`;
   }
 
+  // Of tokens that were computed before they were chosen, those that were: nothing where nothing is drafted.
+  function showDrafts(drafted, accepted) {
+    const box = $('drafts');
+    box.hidden = !(drafted > 0);
+    if (box.hidden) return;
+    box.querySelector('b').textContent = Math.round(100 * accepted / drafted);
+    box.querySelector('i').textContent = `% of ${drafted.toLocaleString('en')}`;
+  }
+
   function show(s) {
     for (const [id, of] of Object.entries(FIGURES)) {
       const v = of(s);
@@ -53,6 +62,7 @@ const panel = (() => {
     }
     showRoof('roof-memory', s.memory_mbps, s.memory_roof_mbps);
     showRoof('roof-drive', s.read_mbps, s.drive_roof_mbps);
+    showDrafts(s.drafted_tokens, s.accepted_tokens);
     rates.push(typeof s.tps === 'number' ? s.tps : 0);
     if (rates.length > 120) rates.shift();
     drawRates();
