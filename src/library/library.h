@@ -63,8 +63,8 @@ void library_leave(struct library *l);
 
 /* Searches the sources of list [n], which are of l: by words, by vectors where l->encoder makes one of the query, and in the order of
  * l->ranker where there is one. 0: *r, until library_found_free(); what could not be done as it should is named in *err, and the rest
- * answers. -1: *err, ERR_CANCELLED: nobody waits. Any thread, not between library_enter() and library_leave(): it enters, and leaves while
- * a model works. One ranked search and one other have results at a time; the next ones wait. */
+ * answers. -1: *err, ERR_CANCELLED: nobody waits. Any thread, not between library_enter() and library_leave(): it enters, and leaves
+ * while a model works. One ranked search and one other have results at a time; the next ones wait. */
 int library_find(struct library *l, struct source *const *list, int n, const struct library_query *q,
                  struct search_result *r, struct error *err);
 void library_found_free(struct library *l, const struct library_query *q, struct search_result *r);
