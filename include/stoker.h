@@ -152,8 +152,8 @@ struct stoker_options {
     uint64_t
         capture_memory; /* bytes for recorded rows on their way to files, of all requests; 0: nothing can be recorded */
     int importance;     /* 1: importance is collected: stoker_importance_of() */
-    /* Files of models beside one that generates text, in the same memory and on the same threads: one that makes vectors, and one that
-     * judges pairs. stoker_encoder() has them. NULL: none. */
+    /* Files of models beside this one, in the same memory and on the same threads: one that makes vectors, and one that judges pairs, each
+     * where this one does not do that itself. stoker_encoder() has them. NULL: none. */
     const char *embed, *rerank;
 };
 

@@ -5,6 +5,7 @@
  *     library DIR      build/data/library; the README of tests/data tells what is there */
 #include "library_leaving.h"
 #include "library_mended.h"
+#include "library_ranking.h"
 #include "library_search.h"
 #include "library_text.h"
 
@@ -21,6 +22,7 @@ int main(int argc, char **argv)
     search_tests(dir);
     vector_tests(dir);
     leaving_tests(dir);
+    ranking_tests(dir);
     printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
     return failed != 0;
 }

@@ -507,7 +507,7 @@ static inline void long_queries_test(void)
 {
     static const char letter[] = "\xE6\xB0\xB4"; /* of 3 bytes: the last one does not fit whole */
     size_t n = 0;
-    const struct library l = {.encoder = {.width = WIDTH, .encode = note_bytes, .self = &n}};
+    struct library l = {.encoder = {.width = WIDTH, .encode = note_bytes, .self = &n}};
     struct buffer text = {0};
     struct error err = {0};
     for (int i = 0; i < QUERY_BYTES; i++)
@@ -515,10 +515,11 @@ static inline void long_queries_test(void)
     static const size_t given[] = {3, QUERY_BYTES - 1, QUERY_BYTES + 2, 3 * QUERY_BYTES};
     static const size_t wanted[] = {3, QUERY_BYTES - 1, QUERY_BYTES - 1, QUERY_BYTES - 1};
     for (int i = 0; i < 4; i++) {
-        struct search_vector v;
-        int state = library_vector(&l, text.text, given[i], &v, NULL, NULL, &err);
-        expect(state == 1 && n == wanted[i], "of %zu bytes %zu are encoded", given[i], n);
-        library_vector_free(&v);
+        struct search_result r;
+        const struct library_query q = {.text = text.text, .n = given[i], .limit = TOP};
+        expect(library_find(&l, l.list, 0, &q, &r, &err) == 0 && n == wanted[i], "of %zu bytes %zu are encoded",
+               given[i], n);
+        library_found_free(&l, &q, &r);
     }
     buffer_free(&text);
     verdict("long queries", "get the vector of their beginning, which cuts no character");

@@ -14,6 +14,7 @@ static const char usage[] =
     "  stoker library search how to clean water --limit 5       the best passages of all sources\n"
     "  stoker library add ~/notes --embed MODEL.gguf            and vectors of its passages\n"
     "  stoker library search clean water --embed MODEL.gguf     by words and by vectors\n"
+    "  stoker library search clean water --rerank RANKER.gguf   the best of that, judged again\n"
     "  stoker library open NAME:ARTICLE:CHUNK                   a passage, by the id that search shows\n"
     "  stoker library open NAME/PATH#ANCHOR                     an article, or its section\n"
     "  stoker library list                                      the sources, what they hold\n"
@@ -84,6 +85,8 @@ int cmd_library(int argc, char **argv)
          "of add: refuse an archive whose checksum is wrong; reads all of it"},
         {"--embed", NULL, FLAG_TEXT, &c.embed, 0, 0, "MODEL",
          "of add: vectors of passages, by this embedding model; of search: by them too, of the same model"},
+        {"--rerank", NULL, FLAG_TEXT, &c.rerank, 0, 0, "MODEL",
+         "of search: the best 50 passages in the order of this model, which judges pairs"},
         {"--vectors", NULL, FLAG_WORD, &c.vectors, 0, 0, "all|lead",
          "of add: of all passages, or of each article's first (default: all of less than 100,000)"},
         {"--memory", NULL, FLAG_BYTES, &c.memory, 1, 0, "BYTES",

@@ -5,9 +5,11 @@
 #include "cli/front/flags.h"
 #include "cli/front/serve.h"
 #include "cli/library/flags.h"
+#include "cli/library/models.h"
 #include "cli/mcp/stdio.h"
 #include "mcp/child.h"
 #include "mcp/mcp.h"
+#include "toolbox/library_tools.h"
 #include "toolbox/mcp_service.h"
 
 #include <pthread.h>
@@ -19,9 +21,10 @@
 
 static const char usage[] =
     "stoker mcp [flags]: an MCP server over stdin and stdout, for agents and other programs that start it, or over "
-    "HTTP. No model, and stoker connects to nobody.\n\n"
+    "HTTP. stoker connects to nobody, and needs no model.\n\n"
     "  stoker mcp                               search_library and open_article over all sources of the library\n"
     "  stoker mcp --library wikipedia_en        of this source\n"
+    "  stoker mcp --embed MODEL.gguf            searched by vectors too (stoker library add with --embed makes them)\n"
     "  stoker mcp --mcp servers.json            search_tools and call_tool over the servers of a file: hundreds of "
     "tools\n"
     "                                           cost an agent's prompt two definitions\n"
@@ -46,6 +49,8 @@ struct mcp_command {
     const char *dir; /* of the library; NULL: none */
     struct text_list source;
     struct library library;
+    struct library_models models; /* of its searches */
+    uint64_t library_ram;
     struct mcp_config config;
     struct mcp *mcp;
     pthread_t teller; /* over stdin and stdout: it waits for the servers' lists, and names them */
@@ -63,6 +68,26 @@ static int open_library(struct mcp_command *c)
     if (failed)
         fprintf(stderr, "stoker mcp: %s\n", err.text);
     return failed ? 1 : 0;
+}
+
+/* What the command takes beside the models. */
+static uint64_t beside_models(const struct mcp_command *c)
+{
+    return LIBRARY_TOOLS_MEMORY + (c->models.embed ? SEARCH_VECTOR_MEMORY + c->library_ram : 0) +
+           (c->models.rerank ? SEARCH_RANK_MEMORY : 0) + (c->mcp ? mcp_bytes(c->mcp) : 0);
+}
+
+static int open_models(struct mcp_command *c)
+{
+    struct error none = {0};
+    c->models.beside = beside_models(c);
+    int status = library_models_open(&c->models);
+    if (status)
+        return status;
+    library_models_join(&c->models, &c->library, c->library_ram, &none);
+    if (none.code != ERR_NONE)
+        fprintf(stderr, "stoker mcp: %s\n", none.text);
+    return 0;
 }
 
 static void say(const struct mcp_state *server, int n_allowed)
@@ -111,6 +136,8 @@ static int serve_stdio(struct mcp_command *c)
     int status = c->dir ? open_library(c) : 0;
     if (status == 0 && c->config_path)
         status = open_servers(c);
+    if (status == 0 && c->dir)
+        status = open_models(c);
     if (status)
         return status;
     if (mcp_service_open(&c->service, c->dir ? &c->library : NULL, c->mcp, 0, stoker_version(), &err)) {
@@ -167,15 +194,37 @@ static int serve_http(struct mcp_command *c)
     o->port = c->http_port;
     o->library_dir = c->dir;
     o->library = front_texts(&c->source);
+    o->library_ram = c->library_ram;
+    o->engine.embed = c->models.embed;
+    o->engine.rerank = c->models.rerank;
+    o->engine.memory = c->models.memory;
     o->mcp = c->mcp;
     c->mcp = NULL;
     return front_serve(o);
+}
+
+/* What --embed and --rerank need. */
+static int check_models(const struct mcp_command *c, int has_library)
+{
+    const struct library_models *m = &c->models;
+    if ((m->embed || m->rerank) && !has_library) {
+        fprintf(stderr, "stoker mcp: %s is for searches of the library: name its sources by --library\n",
+                m->embed ? "--embed" : "--rerank");
+        return 2;
+    }
+    if (c->library_ram && !m->embed) {
+        fprintf(stderr, "stoker mcp: --library-ram is for vectors of the library: name their model by --embed\n");
+        return 2;
+    }
+    return library_models_check("mcp", m);
 }
 
 static int serve(struct mcp_command *c)
 {
     int has_library = !c->config_path || c->library_values.n > 0;
     int status = has_library ? library_flags_read("mcp", &c->library_values, &c->dir, &c->source) : 0;
+    if (status == 0)
+        status = check_models(c, has_library);
     return status ? status : c->http_port < 0 ? serve_stdio(c) : serve_http(c);
 }
 
@@ -188,6 +237,14 @@ int cmd_mcp(int argc, char **argv)
          "this source of the library; all: every one (the default without --mcp); DIR/: of this folder"},
         {"--mcp", NULL, FLAG_TEXT, &c.config_path, 0, 0, "CONFIG",
          "offer the tools of the MCP servers of this file, {\"mcpServers\": {..}}"},
+        {"--embed", NULL, FLAG_TEXT, &c.models.embed, 0, 0, "FILE.gguf",
+         "search the library by vectors of this embedding model too", .heading = "Models of searches"},
+        {"--library-ram", NULL, FLAG_BYTES, &c.library_ram, 0, 0, "BYTES",
+         "of such vectors that stay in memory; others are read for each search (default 0)"},
+        {"--rerank", NULL, FLAG_TEXT, &c.models.rerank, 0, 0, "FILE.gguf",
+         "put what searches find in the order of this model, which judges pairs"},
+        {"--memory", NULL, FLAG_BYTES, &c.models.memory, 1, 0, "BYTES",
+         "with such a model: bound on the whole process (default: what the machine has left)"},
         {"--http", NULL, FLAG_INT, &c.http_port, 0, 65535, "PORT",
          "answer POST /mcp at this port, for any number of clients, until a signal; 0: any that is free",
          .heading = "Over HTTP"},
@@ -201,6 +258,7 @@ int cmd_mcp(int argc, char **argv)
     mcp_close(c.mcp);
     mcp_config_free(&c.config);
     library_close(&c.library);
+    library_models_close(&c.models);
     if (c.number) { /* whoever sent it is told that it did its work */
         signal(c.number, SIG_DFL);
         raise(c.number);

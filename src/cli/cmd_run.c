@@ -100,6 +100,8 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
          "search the library by vectors of this embedding model too"},
         {"--library-ram", NULL, FLAG_BYTES, &r->library_ram, 0, 0, "BYTES",
          "of such vectors that stay in memory; others are read for each search (default 0)"},
+        {"--rerank", NULL, FLAG_TEXT, &r->options.rerank, 0, 0, "FILE.gguf",
+         "put what searches of the library find in the order of this model, which judges pairs"},
         {"--mcp", NULL, FLAG_TEXT, &r->mcp, 0, 0, "FILE",
          "let the model call the tools of the MCP servers of this file; asks before it runs one that \"allow\" lacks"},
         {"--tool-format", NULL, FLAG_TEXT, &r->options.tool_format, 0, 0, "NAME",
@@ -150,8 +152,9 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
         fprintf(stderr, "stoker run: --lines reads turns from stdin; leave out -p and -f\n");
         return 2;
     }
-    if (r->options.embed && r->library.n == 0) {
-        fprintf(stderr, "stoker run: --embed is for searches of the library: name its sources by --library\n");
+    if ((r->options.embed || r->options.rerank) && r->library.n == 0) {
+        fprintf(stderr, "stoker run: %s is for searches of the library: name its sources by --library\n",
+                r->options.embed ? "--embed" : "--rerank");
         return 2;
     }
     if (r->library_ram && !r->options.embed) {
@@ -184,7 +187,7 @@ static int prepare(struct run *r, struct chat *c)
         status = prompt_read(&r->text, r->prompt, &r->file);
     if (status == 0)
         status = tools_open(&c->tools, r->tools, &r->library, r->mcp);
-    r->options.library = tools_memory(&c->tools, r->options.embed) + r->library_ram;
+    r->options.library = tools_memory(&c->tools, &r->options) + r->library_ram;
     if (status == 0)
         status = steer_flags_plan("run", &r->steer, r->model, &r->options);
     if (status == 0 && !r->no_profile)
@@ -236,7 +239,7 @@ static int run_model(struct run *r, struct chat *c)
         return status;
     if (steer_flags_open("run", &r->steer, c->engine, &err))
         return report(&err);
-    if (r->options.embed && (status = tools_encode(&c->tools, c->engine, r->options.embed, r->library_ram)) != 0)
+    if ((status = tools_search(&c->tools, c->engine, &r->options, r->library_ram)) != 0)
         return status;
     if ((status = tools_join(&c->tools, c->engine, c->reply.unchecked, c->message)) != 0)
         return status;

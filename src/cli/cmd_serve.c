@@ -153,7 +153,7 @@ static int take_words(struct server_options *o, struct raw_flags *w)
     if (w->library.n && (status = library_flags_read("serve", &w->library, &o->library_dir, &w->source)))
         return status;
     o->library = front_texts(&w->source);
-    if (o->library_ram && (!o->library_dir || !o->engine.embed)) {
+    if (o->library_ram && (!o->library_dir || !server_makes_vectors(o))) {
         fprintf(stderr, "stoker serve: --library-ram is for vectors of the library: --library and --embed name them\n");
         return 2;
     }
@@ -216,7 +216,8 @@ int cmd_serve(int argc, char **argv)
         {"--library", NULL, FLAG_TEXTS, &w.library, 0, 0, "NAME",
          "chats that ask for it (\"library\": true) may search this source; all: every one; DIR/: of this folder"},
         {"--library-ram", NULL, FLAG_BYTES, &o.library_ram, 0, 0, "BYTES",
-         "with --embed: of the library's vectors that stay in memory; others are read for each search (default 0)"},
+         "of the library's vectors, with a model that makes them, that stay in memory; others are read for each search "
+         "(default 0)"},
         {"--mcp", NULL, FLAG_TEXT, &w.mcp, 0, 0, "FILE",
          "chats that ask for it (\"mcp\": true) may call the tools of these MCP servers that \"allow\" names"},
         {"--roofs", NULL, FLAG_ON_OFF, &w.roofs, 0, 0, "on|off",
@@ -226,10 +227,12 @@ int cmd_serve(int argc, char **argv)
          "a server of vectors: how rows become one (default: as the file says)"},
         {"--no-page", NULL, FLAG_SWITCH, &o.no_page, 0, 0, NULL, "no page at /"},
         {"--embed", NULL, FLAG_TEXT, &o.engine.embed, 0, 0, "FILE.gguf",
-         "a second model, for /v1/embeddings and /api/embed, in the same memory", .heading = "Models beside a chat's"},
+         "a second model, for /v1/embeddings, /api/embed and searches of the library, in the same memory",
+         .heading = "Models beside this one"},
         {"--embed-alias", NULL, FLAG_TEXTS, &w.encoder_alias[STOKER_EMBED], 0, 0, "NAME",
          "another name of it; may be given several times"},
-        {"--rerank", NULL, FLAG_TEXT, &o.engine.rerank, 0, 0, "FILE.gguf", "a third one, for /v1/rerank"},
+        {"--rerank", NULL, FLAG_TEXT, &o.engine.rerank, 0, 0, "FILE.gguf",
+         "a third one, for /v1/rerank and the order of what searches of the library find"},
         {"--rerank-alias", NULL, FLAG_TEXTS, &w.encoder_alias[STOKER_RERANK], 0, 0, "NAME",
          "another name of it; may be given several times"},
         {"--no-profile", NULL, FLAG_SWITCH, &w.no_profile, 0, 0, NULL,

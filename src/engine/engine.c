@@ -189,6 +189,21 @@ static int start(struct stoker *s, struct error *err)
     return failed ? error_set(err, ERR_MEMORY, "starting the engine's thread failed") : 0;
 }
 
+/* Beside a model that makes vectors there may be one that judges pairs, and the other way round. */
+static int check_beside(const struct session *s, const struct stoker_options *o, int has_drafter, struct error *err)
+{
+    const char *path = s->file->file->path;
+    enum pooling own = s->model->p.pooling;
+    int is_rank = own == POOLING_RANK;
+    if (own && has_drafter)
+        return error_set(err, ERR_INPUT,
+                         "a model for --draft stands beside a model that generates text, and %s does not", path);
+    if (own && (is_rank ? o->rerank : o->embed))
+        return error_set(err, ERR_INPUT, "%s gives %s itself: leave %s out", path, is_rank ? "scores" : "vectors",
+                         is_rank ? "--rerank" : "--embed");
+    return 0;
+}
+
 /* The headers of a model, and of those beside it, whose plan is part of its own. */
 static int prepare(struct session **out, struct session **beside, const char *path, const struct stoker_options *opt,
                    struct session_options *o, int keep, struct error *err)
@@ -196,12 +211,7 @@ static int prepare(struct session **out, struct session **beside, const char *pa
     int failed = beside_prepare(beside, opt, o, err) ? -1 : session_prepare(out, path, o, keep, err);
     if (!failed && o->drafter && !(*out)->model->p.pooling)
         failed = drafter_check(*out, beside[PLAN_DRAFT - PLAN_EMBED], err);
-    if (failed || !(*out)->model->p.pooling || !opt || (!opt->embed && !opt->rerank && !o->drafter))
-        return failed;
-    return error_set(
-        err, ERR_INPUT,
-        "--embed, --rerank and a model for --draft stand beside a model that generates text, and %s does not",
-        (*out)->file->file->path);
+    return failed || (opt && check_beside(*out, opt, o->drafter != NULL, err)) ? -1 : 0;
 }
 
 void engine_name_templates(struct stoker *s)

@@ -167,7 +167,7 @@ void capture_job_close(struct job_capture *c);
 void *engine_run(void *engine);
 void *embed_run(void *engine);
 
-/* embed/beside.c: models beside one that generates text. Each is an engine without a thread and a pool: the main one's thread makes their
+/* embed/beside.c: models beside the main one. Each is an engine without a thread and a pool: the main one's thread makes their
  * steps, a layer or less at a time while it has requests of its own. */
 /* Reads the headers of those that the options name, into out [PLAN_FURTHER], and what they take into to->plan_request. -1: what is in out
  * is closed by the caller all the same. */

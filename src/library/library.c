@@ -2,9 +2,7 @@
 #include "library/library.h"
 
 #include "base/error.h"
-#include "base/utf8.h"
 #include "library/source_vectors.h"
-#include "library/words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 void library_path(char out[PATH_MAX], const char *dir, const char *name, int hidden)
@@ -68,26 +65,6 @@ int library_lock(const char *dir, const char *name, struct error *err)
     return error_set(err, ERR_BUSY, "another stoker library add is at work on %s", name);
 }
 
-int library_vector(const struct library *l, const char *text, size_t n, struct search_vector *v,
-                   int (*stopped)(void *arg), void *arg, struct error *err)
-{
-    const struct library_encoder *e = &l->encoder;
-    *v = (struct search_vector){.x = NULL};
-    n = n > QUERY_BYTES ? utf8_cut(text, QUERY_BYTES) : n;
-    if (!e->encode || n == 0)
-        return 0;
-    float *x = malloc((size_t)e->width * sizeof *x);
-    *v = (struct search_vector){x, e->width, e->model, TIER_COUNT - 1};
-    return (x ? e->encode(e->self, text, n, x, stopped, arg, err)
-              : error_set(err, ERR_MEMORY, "no memory for the vector of a query")) == 1;
-}
-
-void library_vector_free(struct search_vector *v)
-{
-    free((float *)(uintptr_t)v->x);
-    v->x = NULL;
-}
-
 static int is_source(const struct dirent *d)
 {
     size_t n = strlen(d->d_name);
@@ -121,8 +98,9 @@ static void open_one(struct library *l, const char *name, struct error *err)
 void library_open(struct library *l, const char *dir, const char *const *names, int n_name, struct error *err)
 {
     struct dirent **found = NULL;
-    l->n = l->is_taken = 0;
+    l->n = l->is_taken = l->is_searching = l->is_ranking = 0;
     l->encoder.encode = NULL;
+    l->ranker.rank = NULL;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->left, NULL);
     snprintf(l->dir, sizeof l->dir, "%s", dir);
@@ -152,39 +130,6 @@ int library_open_any(struct library *l, const char *dir, const char *const *name
     *err = *missing;
     *missing = (struct error){0};
     return -1;
-}
-
-int library_enter(struct library *l, int (*stopped)(void *arg), void *arg)
-{
-    enum { ASK_MS = 50 };
-    int is_stopped = 0;
-    pthread_mutex_lock(&l->lock);
-    while (l->is_taken && !is_stopped) {
-        struct timespec at;
-        clock_gettime(CLOCK_REALTIME, &at);
-        at.tv_nsec += ASK_MS * 1000000L;
-        at.tv_sec += at.tv_nsec / 1000000000;
-        at.tv_nsec %= 1000000000;
-        pthread_cond_timedwait(&l->left, &l->lock, &at);
-        pthread_mutex_unlock(&l->lock); /* it may take its time */
-        is_stopped = stopped && stopped(arg);
-        pthread_mutex_lock(&l->lock);
-    }
-    l->is_taken |= !is_stopped;
-    pthread_mutex_unlock(&l->lock);
-    for (int i = 0; i < l->n && !is_stopped; i++)
-        source_stop(l->list[i], stopped, arg);
-    return is_stopped ? -1 : 0;
-}
-
-void library_leave(struct library *l)
-{
-    for (int i = 0; i < l->n; i++)
-        source_stop(l->list[i], NULL, NULL);
-    pthread_mutex_lock(&l->lock);
-    l->is_taken = 0;
-    pthread_cond_signal(&l->left);
-    pthread_mutex_unlock(&l->lock);
 }
 
 void library_close(struct library *l)

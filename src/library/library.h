@@ -18,6 +18,24 @@ struct library_encoder {
     void *self;
 };
 
+/* What is looked for, and who asks. */
+struct library_query {
+    const char *text; /* [n]: the first QUERY_BYTES count */
+    size_t n;
+    int limit;                            /* results */
+    int no_words, no_vectors, no_ranking; /* 1: not by these */
+    int (*stopped)(void *arg);            /* asked meanwhile; 1: nobody waits any more. NULL: never */
+    void *arg;
+};
+
+/* Who judges passages for a query: a model that ranks, by whoever has one (library/encoder). score [r->n]: the larger, the better the
+ * passage answers. -1: *err, ERR_CANCELLED once nobody waits. Any thread. */
+struct library_ranker {
+    int (*rank)(void *self, const struct library_query *q, const struct search_result *r, double *score,
+                struct error *err);
+    void *self;
+};
+
 /* Its sources are one thread's at a time: between library_enter() and library_leave(), where several have it. */
 struct library {
     char dir[PATH_MAX - 256];
@@ -25,8 +43,9 @@ struct library {
     int n;
     pthread_mutex_t lock;
     pthread_cond_t left;
-    int is_taken;                   /* under lock */
-    struct library_encoder encoder; /* encode NULL: there is none */
+    int is_taken, is_searching, is_ranking; /* under lock: whose turn it is, with the sources and with searches */
+    struct library_encoder encoder;         /* encode NULL: there is none */
+    struct library_ranker ranker;           /* rank NULL: there is none */
 };
 
 /* Opens all sources, or those of names [n_name], in the order of their names. One that cannot be opened, or is not there, is left out and
@@ -42,12 +61,13 @@ void library_close(struct library *l); /* a zeroed one too */
 int library_enter(struct library *l, int (*stopped)(void *arg), void *arg);
 void library_leave(struct library *l);
 
-/* The vector of a query, by l->encoder, of its first QUERY_BYTES: library_vector_free() in any case. 1: *v has it. 0: it is searched by
- * words alone: there is no encoder, or no vector; then *err may say why. Not between library_enter() and library_leave(): a model takes
- * its time. */
-int library_vector(const struct library *l, const char *text, size_t n, struct search_vector *v,
-                   int (*stopped)(void *arg), void *arg, struct error *err);
-void library_vector_free(struct search_vector *v);
+/* Searches the sources of list [n], which are of l: by words, by vectors where l->encoder makes one of the query, and in the order of
+ * l->ranker where there is one. 0: *r, until library_found_free(); what could not be done as it should is named in *err, and the rest
+ * answers. -1: *err, ERR_CANCELLED: nobody waits. Any thread, not between library_enter() and library_leave(): it enters, and leaves
+ * while a model works. One ranked search and one other have results at a time; the next ones wait. */
+int library_find(struct library *l, struct source *const *list, int n, const struct library_query *q,
+                 struct search_result *r, struct error *err);
+void library_found_free(struct library *l, const struct library_query *q, struct search_result *r);
 
 /* The source is one writer's as long as the descriptor is open: that of a file beside it. -1: it is another one's, or *err. */
 int library_lock(const char *dir, const char *name, struct error *err);

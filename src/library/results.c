@@ -6,6 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
+void library_put_passage(struct buffer *out, const char *heading, const char *text)
+{
+    for (; *heading; heading++)
+        if (*heading == '\n')
+            buffer_puts(out, " > ");
+        else
+            buffer_put(out, heading, 1);
+    buffer_puts(out, "\n");
+    buffer_puts(out, text);
+}
+
 void library_put_escaped(struct buffer *out, const char *text)
 {
     for (; *text; text++) {

@@ -245,24 +245,37 @@ static void free_hit(struct search_hit *h)
     free(h->text);
 }
 
-/* The rows from best to worst, at most SEARCH_AN_ARTICLE of a path. */
-static void take(const struct best *b, int limit, struct search_result *r, struct error *err)
+/* How many of the first n are of the article of h. */
+static int of_article(const struct search_result *r, int n, const struct search_hit *h)
+{
+    int found = 0;
+    for (int i = 0; i < n; i++)
+        found += r->hit[i].source == h->source && strcmp(r->hit[i].path, h->path) == 0;
+    return found;
+}
+
+/* The rows from best to worst, at most `most` of a path. */
+static void take(const struct best *b, int limit, int most, struct search_result *r, struct error *err)
 {
     for (int i = 0; i < b->n && r->n < limit; i++) {
         struct search_hit *h = &r->hit[r->n];
-        int of_article = 0;
         *h = (struct search_hit){.source = b->row[i].source, .chunk = b->row[i].chunk, .score = b->row[i].score};
-        if (describe(b->list[h->source], h, err)) {
-            free_hit(h);
-            continue;
-        }
-        for (int k = 0; k < r->n; k++)
-            of_article += r->hit[k].source == h->source && strcmp(r->hit[k].path, h->path) == 0;
-        if (of_article < SEARCH_AN_ARTICLE)
+        if (describe(b->list[h->source], h, err) == 0 && of_article(r, r->n, h) < most)
             r->n++;
         else
             free_hit(h);
     }
+}
+
+void search_choose(struct search_result *r, int limit)
+{
+    const int n = r->n;
+    r->n = 0;
+    for (int i = 0; i < n; i++)
+        if (r->n < limit && of_article(r, r->n, &r->hit[i]) < SEARCH_AN_ARTICLE)
+            r->hit[r->n++] = r->hit[i];
+        else
+            free_hit(&r->hit[i]);
 }
 
 /* ---- all of it ---------------------------------------- */
@@ -352,8 +365,10 @@ int search(struct source *const *list, int n, const struct search_query *q, stru
         best_sort(&near);
         best_fuse(&words, &near, &both);
     }
-    if (!failed)
-        take(r->n_by_vector ? &both : &words, limit, r, err);
+    if (!failed && q->is_for_ranking)
+        take(r->n_by_vector ? &both : &words, limit > SEARCH_FUSED ? limit : SEARCH_FUSED, SEARCH_LIMIT, r, err);
+    else if (!failed)
+        take(r->n_by_vector ? &both : &words, limit, SEARCH_AN_ARTICLE, r, err);
     best_free(&words);
     best_free(&near);
     best_free(&both);

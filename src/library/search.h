@@ -12,7 +12,7 @@ enum {
     SEARCH_SOURCES = 64,
     SEARCH_LIMIT = 100,
     SEARCH_AN_ARTICLE = 3, /* results of one */
-    SEARCH_FUSED = 50,     /* of each list that become one, at least */
+    SEARCH_FUSED = 50,     /* of each list that become one, at least; of what is ranked, too */
     SEARCH_ROWS = 200000   /* that all words together may be in: beyond that the commonest words do not count */
 };
 
@@ -25,12 +25,15 @@ struct search_vector {
 
 /* What searching by vectors takes besides: a piece of a segment, rows of each list, chunks that have left. */
 enum { SEARCH_VECTOR_MEMORY = 6 << 20 };
+/* What ranking takes besides: passages that become no results, pairs of a long query and each of them as tokens. */
+enum { SEARCH_RANK_MEMORY = 6 << 20 };
 
 struct search_query {
     const char *text; /* [n_text] */
     size_t n_text;
     int limit;                          /* results */
     const struct search_vector *vector; /* NULL: by words alone */
+    int is_for_ranking; /* 1: the best max(SEARCH_FUSED, limit) are wanted, however many of an article: for search_choose() */
 };
 
 struct search_hit {
@@ -45,6 +48,7 @@ struct search_result {
     int n;
     int n_dropped;   /* words that did not count */
     int n_by_vector; /* sources that were searched by their vectors too; 0: scores are BM25's, else those of the fusion */
+    int is_ranked;   /* 1: scores are those of a model that judges pairs */
     struct buffer match;
 };
 
@@ -53,8 +57,13 @@ struct search_result {
 int search(struct source *const *list, int n, const struct search_query *q, struct search_result *r, struct error *err);
 void search_free(struct search_result *r);
 
+/* Of what was found for ranking, the results: the first `limit`, SEARCH_AN_ARTICLE of an article at most. */
+void search_choose(struct search_result *r, int limit);
+
 /* ---- what was found, for clients: the same from the command line and from a server (results.c) ---- */
 
+/* Appends what a model is given of a passage, the same that people see: its path of headings (lines), a line, its text. */
+void library_put_passage(struct buffer *out, const char *heading, const char *text);
 /* Appends a part of an address, with percent signs for what an address cannot have. */
 void library_put_escaped(struct buffer *out, const char *text);
 /* Appends /library/NAME/PATH#ANCHOR. */

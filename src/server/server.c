@@ -12,15 +12,13 @@
 #include "server/server.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "library/encoder/encoder.h"
-#include "library/pages/pages.h"
 #include "mcp/mcp.h"
 #include "server/dialect/dialect.h"
 #include "server/http/app.h"
 #include "server/http/refusal.h"
 #include "server/listen.h"
 #include "server/routes.h"
-#include "toolbox/library_tools.h"
+#include "server/searching.h"
 #include "toolbox/mcp_service.h"
 
 #include <assert.h>
@@ -44,7 +42,8 @@ struct running {
     struct server server;
     struct http_app http;
     struct route without_model[ROUTES_MOST];
-    struct encoder encoder; /* of the library's queries */
+    struct server_model engine; /* what s->engine is opened from */
+    struct searching searching;
     struct server_stopper *stopper;
     int wake; /* an eventfd: the opener has ended */
     pthread_t opener;
@@ -120,13 +119,6 @@ uint64_t server_bytes(const struct server_options *o)
     return large_bytes(o) + kept_bytes(o) + (uint64_t)o->max_conns * http_connection_bytes();
 }
 
-uint64_t server_library_bytes(const struct server_options *o)
-{
-    return (o->library_dir ? LIBRARY_TOOLS_MEMORY + PAGES_MEMORY : 0) +
-           (o->library_dir && o->engine.embed ? SEARCH_VECTOR_MEMORY + o->library_ram : 0) +
-           (o->mcp ? mcp_bytes(o->mcp) : 0);
-}
-
 /* ---- what the HTTP front asks ---------------------------------------------------------------------------------------------- */
 
 static int ready(struct server *s, int early, struct refusal *r)
@@ -165,13 +157,9 @@ static void release(struct running *r)
         return;
     spool_close(&r->server.spool);
     vectors_close(&r->server.vectors);
-    pages_close(r->server.pages);
     close_tools(&r->server);
     mcp_close(r->server.opt.mcp);
-    if (r->server.library)
-        library_close(r->server.library);
-    free(r->server.library);
-    encoder_end(&r->encoder);
+    searching_close(&r->server, &r->searching);
     if (r->server.engine) {
         struct reqmem_account last = {.of = &r->server.memory}; /* of what requests left with the engine */
         reqmem_enter(&last, 0);
@@ -249,34 +237,18 @@ static int open_vectors(struct server *s, struct stoker_error *err)
     return r.status ? server_fail(err, STOKER_ERR_INPUT, "vectors of the command line: %s", r.text) : 0;
 }
 
-/* Searches get vectors of the model beside this one, where the library has some of it; else they are of words. */
-static void join_library(struct running *r)
+static int open_engine(struct running *r, struct stoker_error *err)
 {
     struct server *s = &r->server;
-    struct error words = {0};
-    if (!s->library || !s->opt.engine.embed)
-        return;
-    if (encoder_begin(&r->encoder, stoker_encoder(s->engine, STOKER_EMBED), s->opt.engine.embed, &words) == 0 &&
-        library_enter(s->library, NULL, NULL) == 0) {
-        int n = encoder_join(&r->encoder, s->library, s->opt.library_ram, &words);
-        library_leave(s->library);
-        if (n)
-            log_line(LOG_INFO, "the library: %d of %d sources are searched by vectors of %s too", n, s->library->n,
-                     r->encoder.name);
-    }
-    if (words.code != ERR_NONE)
-        log_line(LOG_WARN, "%s", words.text);
-}
-
-static int open_engine(struct server *s, struct stoker_error *err)
-{
-    if (stoker_open(&s->engine, s->opt.model, &s->opt.engine, err))
+    if (stoker_open(&s->engine, r->engine.path, &r->engine.options, err))
         return -1;
     s->vectors.engine = s->engine;
     stoker_plan_of(s->engine, &s->plan);
+    searching_join(s, &r->searching);
+    if (!s->opt.model)
+        return 0;
     s->opt.sampling = stoker_sampling_of(s->engine);
     s->opt.set_sampling(s->opt.set_sampling_arg, &s->opt.sampling);
-    join_library((struct running *)s);
     return open_vectors(s, err);
 }
 
@@ -285,7 +257,7 @@ static void *open_model(void *arg)
     struct running *r = arg;
     struct server *s = &r->server;
     int opened = -1;
-    if (open_engine(s, &r->error) == 0) {
+    if (open_engine(r, &r->error) == 0) {
         int loading = SERVER_LOADING;
         atomic_compare_exchange_strong(&s->state, &loading, SERVER_READY);
         opened = 1;
@@ -296,10 +268,10 @@ static void *open_model(void *arg)
     return NULL;
 }
 
-/* Without a model there is nothing to open. */
+/* Without any model there is nothing to open. */
 static int start_opener(struct running *r, struct stoker_error *err)
 {
-    if (!r->server.opt.model) {
+    if (!r->engine.path) {
         atomic_store(&r->server.state, SERVER_READY);
         return 0;
     }
@@ -396,27 +368,7 @@ static void drain(struct running *r)
     log_line(LOG_INFO, "stopped; requests answered: %" PRIu64, requests_answered(app));
 }
 
-/* ---- the library ------------------------------------------------------------------------------------------------------------ */
-
-static int open_library(struct server *s, struct stoker_error *err)
-{
-    struct error missing = {0}, why = {0};
-    if (!s->opt.library_dir)
-        return 0;
-    if (!(s->library = calloc(1, sizeof *s->library)))
-        return server_fail(err, STOKER_ERR_MEMORY, "no memory for the library");
-    int failed = library_open_any(s->library, s->opt.library_dir, s->opt.library.text, (int)s->opt.library.n, &missing,
-                                  &why);
-    if (missing.code != ERR_NONE)
-        log_line(LOG_WARN, "%s", missing.text);
-    if (!failed && !(s->pages = pages_open(s->library)))
-        return server_fail(err, STOKER_ERR_MEMORY, "no memory for the library");
-    if (!failed)
-        return 0;
-    free(s->library);
-    s->library = NULL;
-    return server_fail(err, why.code == ERR_MEMORY ? STOKER_ERR_MEMORY : STOKER_ERR_IO, "%s", why.text);
-}
+/* ---- tools for MCP clients ------------------------------------------------------------------------------------------------- */
 
 static int open_tools(struct server *s, struct stoker_error *err)
 {
@@ -437,14 +389,16 @@ static int open_tools(struct server *s, struct stoker_error *err)
 static void release_server(struct server *s) { release((struct running *)s); }
 
 /* Before anybody is told where it listens. */
-static int plan_model(struct server *s, struct stoker_error *err)
+static int plan_model(struct running *r, struct stoker_error *err)
 {
+    struct server *s = &r->server;
     struct stoker_plan plan;
-    if (!s->opt.model)
-        return 0;
     s->opt.engine.server = server_bytes(&s->opt);
     s->opt.engine.library = server_library_bytes(&s->opt);
-    return stoker_plan(&plan, s->opt.model, &s->opt.engine, err) || name_models(s, err) ? -1 : 0;
+    r->engine = server_engine_of(&s->opt);
+    if (r->engine.path && stoker_plan(&plan, r->engine.path, &r->engine.options, err))
+        return -1;
+    return s->opt.model ? name_models(s, err) : 0;
 }
 
 static int prepare(struct running *r, const struct server_options *o, struct stoker_error *err)
@@ -474,7 +428,7 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
         return -1;
     if (!key)
         return server_fail(err, STOKER_ERR_MEMORY, "no memory for the server");
-    if (open_library(s, err))
+    if (searching_open(s, err))
         return -1;
     for (size_t i = 0; i < o->key.n; i++)
         sha256(o->key.text[i], strlen(o->key.text[i]), key[i]);
@@ -482,7 +436,7 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
     atomic_init(&s->roof.rate, o->roofs.memory);
     atomic_init(&s->roof.tries, o->roof_when_idle ? ROOF_TRIES : 0);
     s->started = server_now();
-    if (plan_model(s, err))
+    if (plan_model(r, err))
         return -1;
     reqmem_init(&s->memory, large_bytes(&s->opt) + kept_bytes(&s->opt), kept_bytes(&s->opt));
     if (open_tools(s, err))
@@ -492,7 +446,7 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
 
 static void leave_opener(struct running *r, int failed)
 {
-    if (failed || atomic_load(&r->opened)) {
+    if (failed || atomic_load(&r->opened) || !r->server.opt.model) { /* its tools may be under way */
         pthread_join(r->opener, NULL);
         return;
     }
@@ -517,7 +471,7 @@ static int run(struct running *r, const struct server_options *o,
     rc = serve(r, listener, err);
     close(listener);
     drain(r);
-    if (r->server.opt.model)
+    if (r->engine.path)
         leave_opener(r, rc);
     return rc;
 }

@@ -3,6 +3,7 @@
  *     server_run()       opens the socket, then the model in a thread of its own; serves until it is told to stop; drains; closes
  *     http/http.c        a connection: parse, check (host, origin, key, limits), find the route, run its handler
  *     listen.c           the socket, and who can reach it
+ *     searching.c        the library, and the models that take part in its searches
  *     routes.c           the table of routes
  *     request/service.h  what handlers are given: options, model, engine, sums
  *     own/NAME.c         health, props, slots, tokens, metrics, /stoker/...
@@ -34,6 +35,9 @@ uint64_t server_bytes(const struct server_options *o);
 
 /* Bytes that searching the library and MCP servers take beside it (options.library). */
 uint64_t server_library_bytes(const struct server_options *o);
+
+/* 1: its library can be searched by vectors: of the model of engine.embed, or of the server's own, as its header says. */
+int server_makes_vectors(const struct server_options *o);
 
 /* Ends server_run(); may be called from a signal handler and from any thread. The first call lets running requests end (drain), the second
  * ends them. */

@@ -233,8 +233,8 @@ static int choose(const struct library_talk *t, const json_t *name, struct sourc
     return n;
 }
 
-static enum toolbox_end search_library(struct library_talk *t, const json_t *o, const struct search_vector *vector,
-                                       size_t space, struct buffer *out)
+static enum toolbox_end search_library(struct library_talk *t, const struct toolbox_call *c, const json_t *o,
+                                       struct buffer *out)
 {
     static const char broken[] = "error: search_library takes {\"query\": words, \"limit\": 1 to 8, \"source\": name}";
     const json_t *query = json_object_get(o, "query"), *limit = json_object_get(o, "limit"),
@@ -247,25 +247,25 @@ static enum toolbox_end search_library(struct library_talk *t, const json_t *o, 
     if (n == 0)
         return say(out, "error: there is no source of that name", "");
     json_int_t most = limit ? json_integer_value(limit) : t->limit;
-    const struct search_query q = {.text = json_string_value(query),
-                                   .n_text = json_string_length(query),
-                                   .limit = most < 1                    ? 1
-                                            : most > LIBRARY_LIMIT_MOST ? LIBRARY_LIMIT_MOST
-                                                                        : (int)most,
-                                   .vector = vector};
+    const struct library_query q = {.text = json_string_value(query),
+                                    .n = json_string_length(query),
+                                    .limit = most < 1                    ? 1
+                                             : most > LIBRARY_LIMIT_MOST ? LIBRARY_LIMIT_MOST
+                                                                         : (int)most,
+                                    .stopped = c->stopped,
+                                    .arg = c->stopped_arg};
     struct search_result *r = calloc(1, sizeof *r);
-    int failed = !r || search(list, n, &q, r, &err);
+    int failed = !r || library_find(t->library, list, n, &q, r, &err);
     if (failed) {
         say(out, "error: ", r ? err.text : "no memory to search");
     } else {
         if (err.code != ERR_NONE)
             t->warning = err;
-        put_hits(t, list, r, space, out);
+        put_hits(t, list, r, c->space, out);
         if (r->n == 0)
             say(out, "nothing was found", r->n_dropped ? "; fewer words may find more" : "");
+        library_found_free(t->library, &q, r);
     }
-    if (r)
-        search_free(r);
     free(r);
     return err.code == ERR_CANCELLED ? TOOLBOX_NONE : TOOLBOX_DONE;
 }
@@ -373,28 +373,15 @@ static enum toolbox_end open_article(struct library_talk *t, const json_t *o, si
 
 /* ---- the provider --------------------------------------------------------------------------------------------- */
 
-/* With the sources ours. vector NULL: words alone. */
-static enum toolbox_end call_with(struct library_talk *t, const struct toolbox_call *c, const json_t *o,
-                                  const struct search_vector *vector, struct buffer *out)
-{
-    if (library_enter(t->library, c->stopped, c->stopped_arg))
-        return TOOLBOX_NONE;
-    enum toolbox_end end = strcmp(c->name, search_name) == 0 ? search_library(t, o, vector, c->space, out)
-                                                             : open_article(t, o, c->space, out);
-    library_leave(t->library);
-    return end;
-}
-
-/* A query that gets no vector is one of words, with a warning. */
 static enum toolbox_end call_object(struct library_talk *t, const struct toolbox_call *c, const json_t *o,
                                     struct buffer *out)
 {
-    struct search_vector v = {.x = NULL};
-    const json_t *query = strcmp(c->name, search_name) == 0 ? json_object_get(o, "query") : NULL;
-    int has = json_is_string(query) && library_vector(t->library, json_string_value(query), json_string_length(query),
-                                                      &v, c->stopped, c->stopped_arg, &t->warning);
-    enum toolbox_end end = t->warning.code == ERR_CANCELLED ? TOOLBOX_NONE : call_with(t, c, o, has ? &v : NULL, out);
-    library_vector_free(&v);
+    if (strcmp(c->name, search_name) == 0)
+        return search_library(t, c, o, out);
+    if (library_enter(t->library, c->stopped, c->stopped_arg))
+        return TOOLBOX_NONE;
+    enum toolbox_end end = open_article(t, o, c->space, out);
+    library_leave(t->library);
     return end;
 }
 

@@ -46,8 +46,16 @@ run plan "$ember" --rerank "$embed"
 is "a model of vectors as --rerank" 1 "" "--rerank .*nomic-bert\.gguf gives vectors \(pooling mean\): it is one for --embed"
 run plan "$ember" --embed "$ember"
 is "a chat model as --embed" 1 "" "--embed .*ember\.gguf generates text"
-run plan "$embed" --rerank "$rerank"
-is "beside a model of vectors" 2 "" "beside a model that generates text, and .*nomic-bert\.gguf does not"
+run plan "$embed" --rerank "$rerank" --json
+is "beside a model of vectors" 0 '"embed":0,"rerank":[1-9][0-9]+,"draft":0' ""
+run plan "$rerank" --embed "$embed" --json
+is "beside a model of scores" 0 '"embed":[1-9][0-9]+,"rerank":0,"draft":0' ""
+run plan "$embed" --embed "$embed"
+is "a second one of vectors" 2 "" "nomic-bert\.gguf gives vectors itself: leave --embed out$"
+run plan "$rerank" --embed "$embed" --rerank "$rerank"
+is "a second one of scores" 2 "" "bert-rank\.gguf gives scores itself: leave --rerank out$"
+run plan "$embed" --draft "$ember"
+is "drafts of vectors" 2 "" "^stoker: a model for --draft stands beside a model that generates text, and .*nomic-bert\.gguf does not$"
 run plan "$ember" --embed "$dir/none.gguf"
 is "a file that is not there" 1 "" "none\.gguf: cannot be opened"
 

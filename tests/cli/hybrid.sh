@@ -1,4 +1,5 @@
-# The library searched by words and by vectors in run and serve: --embed beside a chat's model, what it finds, the plan, modes of the route.
+# The library searched by words and by vectors in run, mcp and serve: --embed beside a chat's model, alone, or the server's own model; what it
+# finds, the plan, modes of the route.
 . tests/cli/harness
 
 export XDG_DATA_HOME="$dir/data" XDG_STATE_HOME="$dir/state" XDG_CACHE_HOME="$dir/cache"
@@ -32,6 +33,33 @@ ask --library docs --embed "$mean" --library-ram 1M
 is "vectors in memory" 0 '^\[1\] (arch|weeds), docs$' "^call: search_library"
 ask --library docs --library-ram 1M
 is "memory for no vectors" 2 "" "^stoker run: --library-ram is for vectors of the library: name their model by --embed$"
+
+# An MCP server: the same, with no other model.
+meta='"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}'
+mcp() { # mcp FLAG...: what a client finds for a word that no text has
+    printf '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search_library","arguments":{"query":"bridge"},%s}}\n' "$meta" >"$dir/in"
+    run mcp "$@"
+    rm "$dir/in"
+}
+mcp --library docs
+is "mcp, words alone" 0 '"text":"nothing was found"' ""
+mcp --library docs --embed "$mean"
+is "mcp, vectors" 0 '"text":"\[1\] (arch|weeds) \(docs\)' ""
+cp "$dir/out" "$dir/found"
+mcp --library docs --embed "$mean" --library-ram 1M --memory 200M
+is "mcp, vectors in memory" 0 '"text":"\[1\]' ""
+cmp -s "$dir/found" "$dir/out" && pass || fail "mcp, vectors in memory" "find something else"
+mcp --library docs --embed "$cls"
+is "mcp, another model" 0 "nothing was found" "^stoker mcp: docs: its vectors are of another model, bert-mean\.gguf, so it is searched by words alone; "
+mcp --library docs --embed "$mean" --memory 1M
+is "mcp, little memory" 2 "" "--memory 1\.0 MiB is too small"
+mcp --library docs --embed "$ember"
+is "mcp, a chat's model" 1 "" "^stoker mcp: --embed .*ember\.gguf: it makes no vectors of texts: use an embedding model$"
+printf '{"mcpServers":{}}\n' >"$dir/servers.json"
+mcp --mcp "$dir/servers.json" --embed "$mean"
+is "mcp without a library" 2 "" "^stoker mcp: --embed is for searches of the library: name its sources by --library$"
+mcp --library docs --library-ram 1M
+is "mcp, memory for no vectors" 2 "" "^stoker mcp: --library-ram is for vectors of the library: name their model by --embed$"
 
 command -v curl >/dev/null || {
     skip "the server" "curl is not installed"
@@ -89,5 +117,37 @@ searches "words alone" 200 '"id":"docs:' '{"query":"streams"}'
 n_results "words alone" 1
 searches "vectors that are not there" 400 'must be auto or text: this library has no vectors' '{"query":"stone","mode":"vector"}'
 ends
+
+# The server's own model is one of vectors.
+starts "$mean" --library docs --library-ram 1M
+logs "a server of vectors" "the library: 1 of 1 sources are searched by vectors of bert-mean.gguf too$"
+searches "a server of vectors" 200 '"score":0\.03[0-9]*,"id":"docs:' '{"query":"stone"}'
+asks "MCP clients of it" 200 '"text":"\[1\] (arch|weeds|walls) \(docs\)' /mcp '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search_library","arguments":{"query":"bridge"}}}'
+asks "its vectors" 200 '"embedding":\[' /v1/embeddings '{"input":"stone"}'
+ends
+starts "$models/bert-none.gguf" --library docs
+logs "a server of rows" "bert-none.gguf makes no vectors of texts, and the library is searched by these"
+searches "a server of rows" 200 '"id":"docs:' '{"query":"streams"}'
+ends
+run serve "$models/bert-rank.gguf" --library docs --library-ram 1M
+is "memory for no vectors, of scores" 2 "" "^stoker serve: --library-ram is for vectors of the library: --library and --embed name them$"
+
+# stoker mcp over HTTP, with that model alone.
+starts_mcp() { # starts_mcp FLAG...
+    : >"$dir/listens"
+    "$stoker" mcp --http 0 "$@" >"$dir/listens" 2>"$dir/log" &
+    pid=$!
+    wait_for $patience grep -q '^listening on ' "$dir/listens" || fail "mcp --http" "does not listen: $(tail -n 1 "$dir/log")"
+    at=$(sed 's/^listening on //' "$dir/listens")
+    wait_for $patience curl -sf -o /dev/null "$at/health" || fail "mcp --http" "is not healthy"
+}
+starts_mcp --library all --embed "$mean"
+logs "mcp over HTTP" "the library: 1 of 2 sources are searched by vectors of bert-mean.gguf too$"
+searches "mcp over HTTP, vectors" 200 '"score":0\.0163934' '{"query":"stone","mode":"vector"}'
+asks "mcp over HTTP" 200 '"text":"\[1\] (arch|weeds|walls) \(docs\)' /mcp '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search_library","arguments":{"query":"bridge"}}}'
+asks "no vectors for others" 404 '' /v1/embeddings '{"input":"stone"}'
+ends
+run mcp --http 0 --library docs --embed "$mean" --memory 1M
+is "mcp over HTTP, little memory" 2 "" "--memory 1\.0 MiB is too small"
 
 done_testing

@@ -305,18 +305,20 @@ void tools_free(struct cli_tools *t)
     *t = (struct cli_tools){.quiet = t->quiet};
 }
 
-uint64_t tools_memory(const struct cli_tools *t, const char *embed)
+uint64_t tools_memory(const struct cli_tools *t, const struct stoker_options *o)
 {
     return servers_memory(&t->servers) + (t->talk.library ? LIBRARY_TOOLS_MEMORY : 0) +
-           (embed ? SEARCH_VECTOR_MEMORY : 0);
+           (o->embed ? SEARCH_VECTOR_MEMORY : 0) + (o->rerank ? SEARCH_RANK_MEMORY : 0);
 }
 
-int tools_encode(struct cli_tools *t, struct stoker *engine, const char *path, uint64_t ram)
+int tools_search(struct cli_tools *t, struct stoker *engine, const struct stoker_options *o, uint64_t ram)
 {
     struct error err = {0};
-    int failed = encoder_begin(&t->encoder, stoker_encoder(engine, STOKER_EMBED), path, &err);
-    if (!failed)
+    int failed = o->embed && encoder_begin(&t->encoder, stoker_encoder(engine, STOKER_EMBED), o->embed, &err);
+    if (!failed && o->embed)
         encoder_join(&t->encoder, &t->library, ram, &err);
+    if (!failed && o->rerank)
+        failed = ranker_join(&t->ranker, stoker_encoder(engine, STOKER_RERANK), o->rerank, &t->library, &err);
     if (err.code != ERR_NONE)
         fprintf(stderr, "stoker: %s\n", err.text);
     return failed ? 1 : 0;

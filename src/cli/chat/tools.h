@@ -6,6 +6,7 @@
 #include "cli/chat/servers.h"
 #include "cli/common/flags.h"
 #include "library/encoder/encoder.h"
+#include "library/encoder/ranker.h"
 #include "toolbox/library_tools.h"
 
 #include <stddef.h>
@@ -19,6 +20,7 @@ struct cli_tools {
     struct json_t *declared; /* the list as the model sees it */
     struct library library;
     struct encoder encoder; /* of its queries */
+    struct ranker ranker;   /* of what they find */
     struct library_talk talk;
     struct cli_servers servers;
     struct stoker *engine; /* which holds calls to schemas; NULL: servers have not joined yet */
@@ -33,12 +35,12 @@ struct cli_tools {
 int tools_open(struct cli_tools *t, const char *path, const struct text_list *library, const char *servers);
 void tools_free(struct cli_tools *t);
 
-/* What the tools take beside the engine, bytes; embed: the model of --embed, or NULL. */
-uint64_t tools_memory(const struct cli_tools *t, const char *embed);
+/* What the tools take beside an engine of these options, bytes. */
+uint64_t tools_memory(const struct cli_tools *t, const struct stoker_options *o);
 
-/* The library is searched by vectors too: of the model at path, beside that of the engine; those that fit into ram bytes are held in
- * memory. As tools_open(). */
-int tools_encode(struct cli_tools *t, struct stoker *engine, const char *path, uint64_t ram);
+/* The models of the options that stand beside the engine's take part in searches of the library; vectors that fit into ram bytes are held
+ * in memory. As tools_open(). */
+int tools_search(struct cli_tools *t, struct stoker *engine, const struct stoker_options *o, uint64_t ram);
 
 /* The tools of servers join the others, now that there is an engine, in a conversation that has these messages. As tools_open(). */
 int tools_join(struct cli_tools *t, struct stoker *engine, int unchecked, const struct json_t *messages);

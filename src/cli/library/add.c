@@ -138,26 +138,26 @@ static int add_one(const struct library_command *c, const char *source, char nam
 }
 
 /* Vectors come last: the model is in memory only then. */
-static int embed_all(const struct library_command *c, char name[][128])
+static int embed_all(const struct library_command *c, struct library_models *m, char name[][128])
 {
-    struct encoder e = {.engine = NULL};
-    int status = library_open_model(c, &e);
-    for (int i = 0; e.engine && i < c->n_rest && !is_interrupted; i++)
+    int status = library_models_open(m);
+    for (int i = 0; m->engine && i < c->n_rest && !is_interrupted; i++)
         if (*name[i])
-            status |= library_embed(c, &e, name[i]);
-    library_close_model(&e);
+            status |= library_embed(c, &m->encoder, name[i]);
+    library_models_close(m);
     return status;
 }
 
 int library_cmd_add(const struct library_command *c)
 {
     static char name[TEXTS_MOST][128];
+    struct library_models models = {.embed = c->embed, .memory = c->memory, .beside = LIBRARY_BESIDE};
     int status = 0;
     if (c->name && c->n_rest > 1) {
         fprintf(stderr, "stoker library add: --name is of one source, and there are %d\n", c->n_rest);
         return 2;
     }
-    if (c->embed && (status = library_check_model(c->embed)))
+    if ((status = library_models_check("library", &models)) != 0)
         return status;
     signal(SIGINT, on_interrupt);
     signal(SIGTERM, on_interrupt);
@@ -165,6 +165,6 @@ int library_cmd_add(const struct library_command *c)
     for (int i = 0; i < c->n_rest && !is_interrupted; i++)
         status |= add_one(c, c->rest[i], name[i]);
     if (c->embed && !is_interrupted)
-        status |= embed_all(c, name);
+        status |= embed_all(c, &models, name);
     return is_interrupted ? 130 : status;
 }

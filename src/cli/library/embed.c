@@ -1,64 +1,12 @@
-/* stoker library with --embed: the model that makes vectors of passages and queries. */
+/* stoker library add with --embed: vectors of passages. */
 #include "base/clock.h"
-#include "cli/common/cli.h"
 #include "cli/common/progress.h"
 #include "cli/library/library.h"
-#include "library/vectors/segment.h"
 
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-
-enum {
-    CONTEXT = 2048,                   /* tokens: passages have a few hundred, seldom more than a thousand */
-    BESIDE = SOURCE_HEAP + (24 << 20) /* what the library takes beside the engine: SQLite, a block, a piece */
-};
-
-int library_check_model(const char *path)
-{
-    struct stoker_about about;
-    struct stoker_error err;
-    if (stoker_about(&about, path, &err))
-        return report(&err);
-    if (*about.pooling && strcmp(about.pooling, "none") && strcmp(about.pooling, "rank"))
-        return 0;
-    fprintf(stderr, "stoker library: --embed %s: it makes no vectors of texts: use an embedding model\n", path);
-    return 1;
-}
-
-int library_open_model(const struct library_command *c, struct encoder *e)
-{
-    struct progress loading;
-    struct stoker_error err;
-    struct error why = {0};
-    struct stoker *engine;
-    const struct stoker_options o = {.use = STOKER_USE_VECTORS,
-                                     .memory = c->memory,
-                                     .defaults = {.n_ctx = CONTEXT},
-                                     .library = BESIDE,
-                                     .progress = progress_show_loading,
-                                     .progress_arg = &loading};
-    *e = (struct encoder){.engine = NULL};
-    progress_begin(&loading, "loading", PROGRESS_BYTES, 0);
-    int failed = stoker_open(&engine, c->embed, &o, &err);
-    progress_end(&loading);
-    if (failed)
-        return report(&err);
-    if (encoder_begin(e, engine, c->embed, &why) == 0)
-        return 0;
-    fprintf(stderr, "stoker: %s\n", why.text);
-    library_close_model(e);
-    return 1;
-}
-
-void library_close_model(struct encoder *e)
-{
-    struct stoker *engine = e->engine;
-    encoder_end(e);
-    stoker_close(engine);
-    e->engine = NULL;
-}
 
 /* ---- vectors of sources ---------------------------------------- */
 

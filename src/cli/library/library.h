@@ -3,7 +3,7 @@
 #define CLI_LIBRARY_LIBRARY_H
 
 #include "cli/common/flags.h"
-#include "library/encoder/encoder.h"
+#include "cli/library/models.h"
 
 #include <stdint.h>
 
@@ -12,11 +12,14 @@ struct library_command {
     const char **rest; /* behind the action */
     int n_rest;
     const char *dir, *name;
-    const char *embed, *vectors; /* a model's file; "all" or "lead" */
+    const char *embed, *rerank, *vectors; /* files of models; "all" or "lead" */
     struct text_list sources;
     uint64_t memory;
     int limit, verify, json;
 };
+
+/* What actions take beside a model: SQLite, a block of vectors, a piece of a segment, passages that are ranked. */
+enum { LIBRARY_BESIDE = SOURCE_HEAP + (24 << 20) };
 
 /* Exit statuses. */
 int library_cmd_add(const struct library_command *c);
@@ -28,10 +31,7 @@ int library_cmd_check(const struct library_command *c);
 
 int library_is_interrupted(void); /* while library_cmd_add() runs */
 
-/* The model of --embed (embed.c). Exit statuses, after a sentence. */
-int library_check_model(const char *path); /* by its header: before anything is added */
-int library_open_model(const struct library_command *c, struct encoder *e);
-void library_close_model(struct encoder *e); /* a zeroed one too */
+/* Chunks of the source get vectors of an open model (embed.c): an exit status. */
 int library_embed(const struct library_command *c, struct encoder *e, const char *source);
 
 #endif

@@ -54,62 +54,61 @@ static int warned(const struct error *err)
     return err->code != ERR_NONE;
 }
 
-/* The vector of the query, where there is a model. -1: a sentence was printed. */
-static int encode(const struct library_command *c, struct library *l, const char *query, struct search_vector *v)
+static void print_hits(const struct library_command *c, const struct library *l, const struct search_result *r)
 {
-    struct encoder e;
-    struct error err = {0};
-    if (!c->embed)
-        return 0;
-    if (library_check_model(c->embed) || library_open_model(c, &e))
+    json_t *list = c->json ? json_array() : NULL;
+    for (int i = 0; i < r->n; i++) {
+        const struct search_hit *h = &r->hit[i];
+        if (c->json) {
+            json_array_append_new(list, library_hit_json(l->list[h->source], h, i + 1));
+            continue;
+        }
+        printf("%s%d. ", i ? "\n" : "", i + 1);
+        print_heading(h->heading);
+        printf("\n   %s:%" PRId64 ":%" PRId64 "  %.*f\n%s\n", l->list[h->source]->name, h->article, h->chunk,
+               r->n_by_vector || r->is_ranked ? 4 : 2, h->score, h->text);
+    }
+    if (c->json)
+        print_json(json_pack("{s:o, s:i, s:i}", "results", list, "sources", l->n, "dropped", r->n_dropped));
+    else if (r->n == 0)
+        printf("nothing found\n");
+}
+
+/* 1: something could not be searched as it should; 0; -1: nothing was, after a sentence. */
+static int find(const struct library_command *c, struct library *l, const char *query, struct library_models *m)
+{
+    static struct search_result r;
+    struct error err = {0}, none = {0};
+    const struct library_query q = {.text = query, .n = strlen(query), .limit = c->limit};
+    if (l->n && (library_models_check("library", m) || library_models_open(m)))
         return -1;
-    if (encoder_join(&e, l, 0, &err) == 0)
-        warned(&err);
-    err = (struct error){0}; /* of some sources the search says it */
-    int has = library_vector(l, query, strlen(query), v, NULL, NULL, &err);
-    l->encoder.encode = NULL;
-    library_close_model(&e);
-    return warned(&err) ? -1 : has;
+    if (l->n && library_models_join(m, l, 0, &none) == 0) /* of some sources the search says it */
+        warned(&none);
+    int failed = library_find(l, l->list, l->n, &q, &r, &err), is_warned = warned(&err);
+    if (failed)
+        return -1;
+    print_hits(c, l, &r);
+    library_found_free(l, &q, &r);
+    return is_warned;
 }
 
 int library_cmd_search(const struct library_command *c)
 {
-    struct search_vector v = {.x = NULL};
+    struct library_models models = {
+        .embed = c->embed, .rerank = c->rerank, .memory = c->memory, .beside = LIBRARY_BESIDE};
     struct library l;
-    struct error err = {0}, missing = {0};
-    static struct search_result r;
+    struct error missing = {0};
     char *query = join(c);
     source_begin();
     library_open(&l, c->dir, c->sources.text, c->sources.n, &missing);
     if (l.n == 0 && missing.code == ERR_NONE)
         error_set(&missing, ERR_INPUT, "the library in %s has no sources; stoker library add makes one", c->dir);
-    int is_missing = warned(&missing), has_vector = query && l.n ? encode(c, &l, query, &v) : 0;
-    const struct search_query q = {
-        .text = query, .n_text = query ? strlen(query) : 0, .limit = c->limit, .vector = has_vector == 1 ? &v : NULL};
-    int failed = !query || has_vector < 0 || search(l.list, l.n, &q, &r, &err);
-    int is_broken = warned(&err);
-    if (!failed && c->json) {
-        json_t *list = json_array();
-        for (int i = 0; i < r.n; i++)
-            json_array_append_new(list, library_hit_json(l.list[r.hit[i].source], &r.hit[i], i + 1));
-        print_json(json_pack("{s:o, s:i, s:i}", "results", list, "sources", l.n, "dropped", r.n_dropped));
-    } else if (!failed) {
-        for (int i = 0; i < r.n; i++) {
-            const struct search_hit *h = &r.hit[i];
-            printf("%s%d. ", i ? "\n" : "", i + 1);
-            print_heading(h->heading);
-            printf("\n   %s:%" PRId64 ":%" PRId64 "  %.*f\n%s\n", l.list[h->source]->name, h->article, h->chunk,
-                   r.n_by_vector ? 4 : 2, h->score, h->text);
-        }
-        if (r.n == 0)
-            printf("nothing found\n");
-    }
-    int is_less = (is_missing || is_broken) && (l.n == 0 || c->sources.n); /* than was asked for */
-    search_free(&r);
-    library_vector_free(&v);
+    int is_missing = warned(&missing), state = query ? find(c, &l, query, &models) : -1;
+    int is_less = (is_missing || state == 1) && (l.n == 0 || c->sources.n); /* than was asked for */
+    library_models_close(&models);
     library_close(&l);
     free(query);
-    return failed || is_less;
+    return state < 0 || is_less;
 }
 
 /* ---- open ------------------------------------------------------------------------------------------ */

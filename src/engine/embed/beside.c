@@ -1,7 +1,7 @@
-/* Models beside one that generates text: one that makes vectors, one that judges pairs, one that drafts (drafter.c). They share its
- * process, plan, threads and pool. The last one is asked by its steps (../step/follow.h); each of the others has a session, a table of jobs
- * and a step of its own (embed.c). While requests of the main model run an encoder makes one layer, or less where that is long, and then
- * the main model's steps have at least as long. Definition: embeddings.md 4. */
+/* Models beside another: one that makes vectors, one that judges pairs, one that drafts (drafter.c). They share its process, plan, threads
+ * and pool. The last one is asked by its steps (../step/follow.h); each of the others has a session, a table of jobs and a step of its own
+ * (embed.c). While requests of the main model run an encoder makes one layer, or less where that is long, and then the main model's steps
+ * have at least as long. Definition: embeddings.md 4. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -166,9 +166,7 @@ int beside_open(struct stoker *s, struct session **prepared, const struct sessio
 struct stoker *stoker_encoder(struct stoker *s, enum stoker_role role)
 {
     enum pooling own = s->session->model->p.pooling;
-    if (own)
-        return (own == POOLING_RANK) == (role == STOKER_RERANK) ? s : NULL;
-    return s->encoder[role];
+    return own && (own == POOLING_RANK) == (role == STOKER_RERANK) ? s : s->encoder[role];
 }
 
 /* ---- in the engine's thread ------------------------------------------------------------------------------------------------- */

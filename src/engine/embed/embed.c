@@ -327,23 +327,32 @@ static void step(struct stoker *s, struct step *p)
     finish_step(s, p, clock_seconds() - begin);
 }
 
+/* The engine's own model; seconds it took. */
+static double turn(struct stoker *s)
+{
+    struct step p;
+    int ring;
+    double begin = clock_seconds();
+    prepare(s, &p);
+    if (p.n)
+        step(s, &p);
+    else if (next_job(s, 0)) /* its caller reads no events */
+        queue_pop(s->submit_wakeup, &ring, 1);
+    else if (!beside_has_work(s))
+        queue_pop(s->submit_wakeup, &ring, session_read_idle(s->session) | beside_read_idle(s) ? 2 : 100);
+    return clock_seconds() - begin;
+}
+
 void *embed_run(void *engine)
 {
     struct stoker *s = engine;
-    struct step p;
     const struct error closing = {ERR_CANCELLED, "the engine was closed"};
     while (!atomic_load(&s->stop)) {
-        int ring;
         engine_report(s);
-        prepare(s, &p);
-        if (p.n)
-            step(s, &p);
-        else if (next_job(s, 0)) /* its caller reads no events */
-            queue_pop(s->submit_wakeup, &ring, 1);
-        else
-            queue_pop(s->submit_wakeup, &ring, session_read_idle(s->session) ? 2 : 100);
+        beside_turn(s, turn(s));
     }
     fail_all(s, &closing);
+    beside_end(s, &closing);
     session_end_reading(s->session);
     return NULL;
 }

@@ -107,19 +107,6 @@ static int count(struct embedding *b, struct error *err)
 
 /* ---- a block ---------------------------------------- */
 
-/* What is embedded of a chunk is what is shown of it: its path, a line, its text. */
-static void put_text(struct buffer *out, const char *heading, const char *text)
-{
-    out->n = 0;
-    for (; *heading; heading++)
-        if (*heading == '\n')
-            buffer_puts(out, " > ");
-        else
-            buffer_put(out, heading, 1);
-    buffer_puts(out, "\n");
-    buffer_puts(out, text);
-}
-
 static int read_chunk(struct embedding *b, sqlite3_stmt *q, struct error *err)
 {
     const unsigned char *heading = sqlite3_column_text(q, 2);
@@ -128,7 +115,8 @@ static int read_chunk(struct embedding *b, sqlite3_stmt *q, struct error *err)
     if (!text)
         return -1;
     b->chunk[b->n] = sqlite3_column_int64(q, 0);
-    put_text(&b->text[b->n], heading ? (const char *)heading : "", text);
+    b->text[b->n].n = 0;
+    library_put_passage(&b->text[b->n], heading ? (const char *)heading : "", text);
     free(text);
     return b->text[b->n++].failed ? error_set(err, ERR_MEMORY, "no memory for passages of %s", b->s->name) : 0;
 }

@@ -1,17 +1,12 @@
 /* See encoder.h. */
 #include "library/encoder/encoder.h"
 
+#include "library/encoder/compute.h"
 #include "library/source_vectors.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static int pass_on(const struct stoker_error *from, struct error *err)
-{
-    return error_set(err, (enum error_code)from->code, "%s", from->text);
-}
 
 /* The tokens that an empty text has, but for those in front of any text: what is behind. */
 static int read_end(struct encoder *e, struct stoker_error *err)
@@ -48,7 +43,7 @@ int encoder_begin(struct encoder *e, struct stoker *engine, const char *path, st
         return error_set(err, ERR_UNSUPPORTED, "%s: its vectors have %zu values, those of the library at most %d", path,
                          e->about.n_out, SEGMENT_WIDTH_MOST);
     if (stoker_model_hash(&e->model, path, &why) || read_end(e, &why))
-        return pass_on(&why, err);
+        return compute_error(&why, err);
     return 0;
 }
 
@@ -63,6 +58,7 @@ void encoder_end(struct encoder *e)
 struct texts {
     struct stoker_tokens *list; /* [n], those that have tokens */
     int *of;                    /* [n] which text each is */
+    unsigned char *is_none;     /* [n] 1: it has no vector */
     int n;
 };
 
@@ -72,6 +68,7 @@ static void free_texts(struct texts *t)
         stoker_free((stoker_token *)(uintptr_t)t->list[i].id);
     free(t->list);
     free(t->of);
+    free(t->is_none);
 }
 
 static int tokenise(const struct encoder *e, const struct stoker_string *text, int n, struct texts *t,
@@ -79,14 +76,14 @@ static int tokenise(const struct encoder *e, const struct stoker_string *text, i
 {
     struct stoker_error why;
     const size_t most = e->about.n_ctx;
-    *t = (struct texts){malloc((size_t)n * sizeof *t->list), malloc((size_t)n * sizeof *t->of), 0};
-    if (!t->list || !t->of)
+    *t = (struct texts){malloc((size_t)n * sizeof *t->list), malloc((size_t)n * sizeof *t->of), malloc((size_t)n), 0};
+    if (!t->list || !t->of || !t->is_none)
         return error_set(err, ERR_MEMORY, "no memory for the tokens of passages");
     for (int i = 0; i < n; i++) {
         stoker_token *id = NULL;
         size_t n_id = 0;
         if (text[i].n && stoker_tokenize(e->engine, text[i].text, text[i].n, 1, 0, &id, &n_id, &why))
-            return pass_on(&why, err);
+            return compute_error(&why, err);
         if (n_id > most && e->n_end < most)
             memcpy(id + most - e->n_end, e->end, e->n_end * sizeof *id);
         if (n_id == 0) {
@@ -99,61 +96,16 @@ static int tokenise(const struct encoder *e, const struct stoker_string *text, i
     return 0;
 }
 
-/* All events of a request. is_none has 0 behind it for each text that got its vector. */
-static int take_events(const struct encoder *e, stoker_id id, const struct texts *t, unsigned char *is_none,
-                       const struct encoder_wait *wait, struct error *err)
-{
-    enum { ASK_MS = 100 };
-    struct stoker_event ev;
-    int got, failed = 0, is_cancelled = 0;
-    while ((got = stoker_next_event(e->engine, id, ASK_MS, &ev)) >= 0) {
-        if (wait->stopped && !is_cancelled && wait->stopped(wait->arg)) {
-            stoker_cancel(e->engine, id);
-            is_cancelled = 1;
-        }
-        if (got == 1 && ev.kind == STOKER_VECTOR)
-            is_none[t->of[ev.u.vector.text]] = ev.u.vector.is_no_number != 0;
-        if (got == 1 && ev.kind == STOKER_FAILED)
-            failed = pass_on(&ev.error, err);
-    }
-    return is_cancelled ? error_set(err, ERR_CANCELLED, "nobody waits for the vectors any more") : failed;
-}
-
-/* Waits while the engine's queue is full: what a search finds does not depend on who else asks. */
-static int submit(const struct encoder *e, const struct stoker_embed *job, stoker_id *id,
-                  const struct encoder_wait *wait, struct error *err)
-{
-    const struct timespec pause = {0, 20000000};
-    struct stoker_error why;
-    while (stoker_submit_embed(e->engine, job, id, &why)) {
-        if (why.code != STOKER_ERR_BUSY)
-            return pass_on(&why, err);
-        if (wait->stopped && wait->stopped(wait->arg))
-            return error_set(err, ERR_CANCELLED, "nobody waits for the vectors any more");
-        nanosleep(&pause, NULL);
-    }
-    return 0;
-}
-
-static int compute(const struct encoder *e, const struct texts *t, float *out, unsigned char *is_none,
-                   const struct encoder_wait *wait, struct error *err)
-{
-    stoker_id id;
-    const struct stoker_embed job = {.text = t->list, .n_text = (size_t)t->n, .out = out};
-    if (t->n == 0)
-        return 0;
-    return submit(e, &job, &id, wait, err) || take_events(e, id, t, is_none, wait, err) ? -1 : 0;
-}
-
 /* Vectors of the texts that have tokens lie together; they go to their places, from the last on. */
-static void put_in_place(const struct encoder *e, const struct texts *t, float *x, const unsigned char *is_none)
+static void put_in_place(const struct encoder *e, const struct texts *t, float *x, unsigned char *is_none)
 {
     const size_t width = e->about.n_out;
     for (int i = t->n - 1; i >= 0; i--) {
         float *to = x + (size_t)t->of[i] * width;
         if (t->of[i] != i)
             memcpy(to, x + (size_t)i * width, width * sizeof *x);
-        if (!is_none[t->of[i]])
+        is_none[t->of[i]] = t->is_none[i];
+        if (!t->is_none[i])
             stoker_normalise(to, width);
     }
 }
@@ -163,7 +115,7 @@ int encoder_vectors(struct encoder *e, const struct stoker_string *text, int n, 
 {
     struct texts t;
     memset(is_none, 1, (size_t)n);
-    int failed = tokenise(e, text, n, &t, err) || compute(e, &t, x, is_none, wait, err);
+    int failed = tokenise(e, text, n, &t, err) || compute_all(e->engine, t.list, t.n, x, t.is_none, wait, err);
     if (!failed)
         put_in_place(e, &t, x, is_none);
     free_texts(&t);

@@ -78,7 +78,7 @@ static int submit(struct run *run, struct task *t)
         q.n_salt = strlen(q.salt);
     if (is_scored(run, t)) {
         const struct answer_scores *scores = scores_of(run, t);
-        q.score_from = 1;
+        q.score_from = t->prompt->score_from ? t->prompt->score_from : 1;
         q.score = scores->score;
         q.score_top = scores->top;
         q.n_score_top = w->top_scores;

@@ -130,7 +130,7 @@ static int prepare_scores(struct run *run, size_t n_prompt)
     for (size_t i = 0; i < n_prompt; i++) {
         struct answer_scores *s = &a->scores[i];
         size_t n = a->prompt[i].n;
-        s->whole = n == 1;
+        s->whole = n == 1 || a->prompt[i].score_from == n;
         s->score = reqmem_malloc(n * sizeof *s->score);
         s->top = reqmem_malloc((n * n_top + 1) * sizeof *s->top); /* one more: it is never NULL */
         if (!s->score || !s->top)

@@ -18,6 +18,7 @@ struct completion {
     struct out *echo;  /* [n_prompt] what comes first in each choice; NULL: nothing does */
     int echoes;        /* 1: something does */
     int echo_scores;   /* 1: with the log-probabilities of its tokens */
+    size_t *first;     /* [n_prompt] from this token on */
     size_t *n_written; /* [n_choice] code points of the tokens that were sent: where the next one's text begins */
 };
 
@@ -111,6 +112,19 @@ static int put_echo(struct completion *c, const struct request *w, const struct 
     return 0;
 }
 
+/* Code points that token i of an echoed prompt adds to the text; *at: its bytes so far. A string has no tokens that the tokenizer put in
+ * front of it, nor the blank that some tokenizers do. */
+static size_t width_in_echo(const struct out *echo, const char *text, size_t n, size_t *at)
+{
+    int fits = n > 0 && n <= echo->n - *at && memcmp(echo->text + *at, text, n) == 0;
+    if (!fits && n > 1 && text[0] == ' ') {
+        text++, n--;
+        fits = n <= echo->n - *at && memcmp(echo->text + *at, text, n) == 0;
+    }
+    *at += fits ? n : 0;
+    return fits ? utf8_count(text, n) : 0;
+}
+
 /* ---- fields ---------------------------------------------------------------------------------------------------------------- */
 
 /* Before the limits: where the prompt is told again, an answer may have no tokens. */
@@ -119,6 +133,44 @@ static int read_echo(struct request *w, struct completion *c, const json_t *body
     if (json_get_bool(body, NULL, "echo", &c->echoes, r) < 0 || request_read_scores(w, body, r) < 0)
         return -1;
     w->may_score_only |= c->echoes;
+    return 0;
+}
+
+/* The first token that begins at this code point of a string, or behind it. */
+static size_t token_behind(const struct server *s, const struct request_prompt *p, const struct out *echo, size_t from)
+{
+    const struct stoker_templates *t = stoker_templates_of(s->engine);
+    size_t at = 0, n, k = 0;
+    for (size_t offset = 0; k < p->n && offset < from; k++) {
+        const char *text = stoker_templates_piece(t, p->token[k], &n);
+        offset += width_in_echo(echo, text, n, &at);
+    }
+    return k;
+}
+
+/* From where the lists have the prompt's tokens; what is before need not be computed for them. */
+static int read_from(struct request *w, struct completion *c, const struct server *s, const json_t *body,
+                     struct refusal *r)
+{
+    const json_t *prompt = json_get(body, "prompt");
+    int64_t from = 0;
+    int has = json_get_int(body, NULL, "logprobs_from", 0, INT64_MAX, &from, r);
+    if (has < 0)
+        return -1;
+    if (has && !c->echo_scores)
+        return json_refuse(r, "invalid_value", NULL, "logprobs_from",
+                           "needs echo and logprobs: it says from where the prompt's log-probabilities are listed");
+    if (!(c->first = reqmem_calloc(w->n_prompt, sizeof *c->first)))
+        return refuse_memory(r);
+    for (size_t i = 0; has && i < w->n_prompt; i++) {
+        struct request_prompt *p = &w->prompt[i];
+        int is_text = json_is_string(prompt) || json_is_string(json_array_get(prompt, i));
+        c->first[i] = is_text               ? token_behind(s, p, &c->echo[i], (size_t)from)
+                      : (size_t)from < p->n ? (size_t)from
+                                            : p->n;
+        if (!w->prompt_logprobs)
+            p->score_from = c->first[i];
+    }
     return 0;
 }
 
@@ -148,7 +200,7 @@ static int read_rest(struct request *w, struct completion *c, const struct serve
     c->n_written = reqmem_calloc(w->n_prompt * (size_t)w->n, sizeof *c->n_written);
     if (!c->n_written)
         return refuse_memory(r);
-    return echo ? put_echo(c, w, s, json_get(body, "prompt"), r) : 0;
+    return (echo && put_echo(c, w, s, json_get(body, "prompt"), r)) || read_from(w, c, s, body, r) ? -1 : 0;
 }
 
 /* ---- choices --------------------------------------------------------------------------------------------------------------- */
@@ -192,18 +244,19 @@ struct listed_token {
     size_t n_top;
 };
 
-/* What is told of a choice: the prompt's tokens [n_echo], then those of the answer from the first that was not sent. */
+/* What is told of a choice: the prompt's tokens [first, first + n_echo), then those of the answer from the first that was not sent. */
 struct listing {
     const struct answer *a;
     const struct choice *c;
-    size_t n_echo, n;
+    size_t first, n_echo, n;
 };
 
 static struct listing listing_of(const struct answer *a, const struct choice *c, int with_prompt)
 {
     const struct completion *own = a->own;
-    size_t n = with_prompt && own->echo_scores ? a->prompt[c->index / (size_t)a->request->n].n : 0;
-    return (struct listing){a, c, n, n + c->n_token - c->n_sent};
+    size_t prompt = c->index / (size_t)a->request->n, is_told = with_prompt && own->echo_scores;
+    size_t first = is_told ? own->first[prompt] : 0, n = is_told ? a->prompt[prompt].n - first : 0;
+    return (struct listing){a, c, first, n, n + c->n_token - c->n_sent};
 }
 
 static struct listed_token token_at(const struct listing *t, size_t i)
@@ -214,6 +267,7 @@ static struct listed_token token_at(const struct listing *t, size_t i)
         return (struct listed_token){k->likely.id, 1, k->likely.logprob, k->top, k->n_top};
     }
     size_t prompt = t->c->index / (size_t)w->n;
+    i += t->first;
     stoker_token id = t->a->prompt[prompt].token[i];
     if (i == 0)
         return (struct listed_token){.id = id};
@@ -238,31 +292,25 @@ static void put_top(struct out *o, const struct answer *a, const struct listed_t
         out_print(o, "null");
 }
 
-/* Code points that token i of an echoed prompt adds to the text; *at: its bytes so far. A string has no tokens that the tokenizer put in
- * front of it, nor the blank that some tokenizers do. */
-static size_t width_in_echo(const struct out *echo, const char *text, size_t n, size_t *at)
-{
-    int fits = n > 0 && n <= echo->n - *at && memcmp(echo->text + *at, text, n) == 0;
-    if (!fits && n > 1 && text[0] == ' ') {
-        text++, n--;
-        fits = n <= echo->n - *at && memcmp(echo->text + *at, text, n) == 0;
-    }
-    *at += fits ? n : 0;
-    return fits ? utf8_count(text, n) : 0;
-}
-
 /* Where the tokens stand in the text, in code points. An answer begins where its echo ends, wherever the prompt's tokens were found. */
 static void put_offsets(struct out *o, const struct listing *t, size_t *offset)
 {
     const struct stoker_templates *templates = stoker_templates_of(t->a->engine);
     const struct out *echo = echo_of(t->a, t->c);
-    size_t at = 0, n;
-    for (size_t i = 0; i < t->n; i++) {
+    const struct request_prompt *p = &t->a->prompt[t->c->index / (size_t)t->a->request->n];
+    size_t at = 0, n, i = 0;
+    for (size_t k = 0; k < t->first + t->n_echo; k++) {
+        const char *text = stoker_templates_piece(templates, p->token[k], &n);
+        if (k >= t->first)
+            out_print(o, "%s%zu", i++ ? "," : "", *offset);
+        *offset += width_in_echo(echo, text, n, &at);
+    }
+    if (t->first + t->n_echo)
+        *offset = utf8_count(echo->text, echo->n);
+    for (; i < t->n; i++) {
         const char *text = stoker_templates_piece(templates, token_at(t, i).id, &n);
         out_print(o, "%s%zu", i ? "," : "", *offset);
-        *offset += i < t->n_echo ? width_in_echo(echo, text, n, &at) : utf8_count(text, n);
-        if (i + 1 == t->n_echo)
-            *offset = utf8_count(echo->text, echo->n);
+        *offset += utf8_count(text, n);
     }
 }
 
@@ -393,7 +441,7 @@ static size_t listing_bytes(const struct answer *a, size_t prompt)
 {
     static const char entry[] = "\" the\",-12.34567890123456,{},10000,", alternative[] = "\" the\":-12.34567890123456,";
     const struct completion *own = a->own;
-    size_t n = a->prompt[prompt].n,
+    size_t n = a->prompt[prompt].n - own->first[prompt],
            each = sizeof entry - 1 + (size_t)a->request->top_logprobs * (sizeof alternative - 1);
     return own->echo_scores ? n * each : 0;
 }
@@ -437,6 +485,7 @@ void openai_completions(struct http_exchange *x)
         out_free(&c.echo[i]);
     reqmem_free(c.echo);
     reqmem_free(c.n_written);
+    reqmem_free(c.first);
     out_free(&c.head);
     request_free(&w);
     json_decref(body);

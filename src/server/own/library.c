@@ -85,7 +85,7 @@ void own_library_sources(struct http_exchange *x)
 enum search_mode { AUTO, TEXT, VECTOR, HYBRID };
 
 struct wanted {
-    int mode;
+    int mode, is_ranked;
     const char *query;
     size_t n_query;
     int64_t limit;
@@ -142,6 +142,12 @@ static int read_wanted(struct wanted *v, const struct library *l, const json_t *
         return -1;
     if (mode > TEXT && !l->encoder.encode)
         return json_refuse(r, "unsupported", NULL, "mode", "must be auto or text: this library has no vectors");
+    v->is_ranked = l->ranker.rank != NULL;
+    if (json_get_bool(body, NULL, "rerank", &v->is_ranked, r) < 0)
+        return -1;
+    if (v->is_ranked && !l->ranker.rank)
+        return json_refuse(r, "unsupported", NULL, "rerank",
+                           "must be false: this server has no model that ranks (--rerank)");
     v->mode = mode;
     return read_sources(v, l, body, r);
 }
@@ -161,40 +167,29 @@ static int put_results(struct out *o, const struct wanted *v, const struct searc
     return 0;
 }
 
-/* The JSON is written while the sources are ours, and sent when they are others' again. */
-static int search_into(struct out *o, struct http_exchange *x, const struct wanted *v,
-                       const struct search_vector *vector, struct error *err, struct refusal *r)
-{
-    struct search_result *found = reqmem_calloc(1, sizeof *found);
-    if (!found)
-        return refuse_memory(r);
-    if (library_enter(x->server->library, answer_nobody_waits, x)) {
-        reqmem_free(found);
-        return refuse_draining(r);
-    }
-    const struct search_query q = {.text = v->query,
-                                   .n_text = vector && v->mode == VECTOR ? 0 : v->n_query,
-                                   .limit = (int)v->limit,
-                                   .vector = vector};
-    int failed = search(v->source, v->n, &q, found, err) ? refuse_library(r, err) : put_results(o, v, found, r);
-    if (!failed && err->code == ERR_CANCELLED)
-        failed = refuse_draining(r);
-    search_free(found);
-    library_leave(x->server->library);
-    reqmem_free(found);
-    return failed;
-}
-
-/* The query's vector first: a model takes its time, and others search meanwhile. */
 static int answer_search(struct out *o, struct http_exchange *x, const struct wanted *v, struct refusal *r)
 {
     struct error err = {0};
-    struct search_vector vector = {.x = NULL};
     uint64_t began = clock_ns();
-    int has = v->mode != TEXT &&
-              library_vector(x->server->library, v->query, v->n_query, &vector, answer_nobody_waits, x, &err);
-    int failed = err.code == ERR_CANCELLED ? refuse_draining(r) : search_into(o, x, v, has ? &vector : NULL, &err, r);
-    library_vector_free(&vector);
+    struct search_result *found = reqmem_calloc(1, sizeof *found);
+    const struct library_query q = {.text = v->query,
+                                    .n = v->n_query,
+                                    .limit = (int)v->limit,
+                                    .no_words = v->mode == VECTOR,
+                                    .no_vectors = v->mode == TEXT,
+                                    .no_ranking = !v->is_ranked,
+                                    .stopped = answer_nobody_waits,
+                                    .arg = x};
+    if (!found)
+        return refuse_memory(r);
+    int failed = 0;
+    if (library_find(x->server->library, v->source, v->n, &q, found, &err) == 0) {
+        failed = put_results(o, v, found, r);
+        library_found_free(x->server->library, &q, found);
+    } else {
+        failed = refuse_library(r, &err);
+    }
+    reqmem_free(found);
     out_print(o, ",\"ms\":%.3f", (double)(clock_ns() - began) * 1e-6);
     if (!failed && err.code != ERR_NONE) { /* a source that could not be read; the others answered */
         out_print(o, ",\"warning\":");

@@ -30,6 +30,8 @@ enum {
 struct request_prompt {
     stoker_token *token; /* [n], the request's (base/reqmem.h) */
     size_t n;
+    size_t
+        score_from; /* where scores of it are wanted: the first token that gets one; 0: all but the very first, which has none */
 };
 
 struct request {

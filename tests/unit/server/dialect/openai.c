@@ -633,6 +633,10 @@ static void bad_completions(void **state)
         {"\"prompt\":\"a\",\"best_of\":2", "unsupported", "best_of"},
         {"\"prompt\":\"a\",\"logprobs\":6", "invalid_value", "logprobs"},
         {"\"prompt\":\"a\",\"max_tokens\":0", "invalid_value", "max_tokens"},
+        {"\"prompt\":\"a\",\"logprobs\":1,\"logprobs_from\":1", "invalid_value", "logprobs_from"},
+        {"\"prompt\":\"a\",\"echo\":true,\"logprobs_from\":1", "invalid_value", "logprobs_from"},
+        {"\"prompt\":\"a\",\"echo\":true,\"logprobs\":1,\"logprobs_from\":-1", "invalid_value", "logprobs_from"},
+        {"\"prompt\":\"a\",\"echo\":true,\"logprobs\":1,\"logprobs_from\":\"1\"", "invalid_type", "logprobs_from"},
         {"\"prompt\":\"a\",\"prompt_logprobs\":21", "invalid_value", "prompt_logprobs"},
         {"\"prompt\":\"a\",\"prompt_logprobs\":-1", "invalid_value", "prompt_logprobs"},
         {"\"prompt\":\"a\",\"prompt_logprobs\":true", "invalid_type", "prompt_logprobs"},
@@ -709,6 +713,78 @@ static void prompts_are_scored(void **state)
         json_decref(s);
         json_decref(w);
     }
+}
+
+/* The lists of `from` are the ends of those of the whole prompt; of_text: from its first token that begins there or behind. */
+static void assert_tail(const char *fields, int from, int of_text)
+{
+    static const char *const names[] = {"tokens", "token_logprobs", "top_logprobs", "text_offset"};
+    char asked[400];
+    int done;
+    snprintf(asked, sizeof asked, "%s,\"logprobs_from\":%d", fields, from);
+    json_t *all = whole(openai_completions, fields), *w = whole(openai_completions, asked),
+           *s = stream(openai_completions, asked, &done), *choice, *event;
+    size_t i, j;
+    json_array_foreach(json_object_get(w, "choices"), i, choice)
+    {
+        const json_t *of = json_array_get(json_object_get(all, "choices"), i), *at = list_of(of, "text_offset");
+        size_t first = 0, n = json_array_size(at);
+        while (first + 1 < n && (of_text ? json_integer_value(json_array_get(at, first)) < from : (int)first < from))
+            first++; /* the last one is the answer's */
+        assert_string_equal(text_of(choice, "text"), text_of(of, "text"));
+        for (size_t m = 0; m < 4; m++) {
+            json_t *joined = json_array();
+            assert_int_equal(json_array_size(list_of(choice, names[m])), n - first);
+            for (size_t k = first; k < n; k++)
+                assert_true(json_equal(json_array_get(list_of(choice, names[m]), k - first),
+                                       json_array_get(list_of(of, names[m]), k)));
+            json_array_foreach(s, j, event)
+            {
+                json_t *part = json_array_get(json_object_get(event, "choices"), 0);
+                if ((size_t)json_integer_value(json_object_get(part, "index")) == i)
+                    json_array_extend(joined, list_of(part, names[m]));
+            }
+            assert_true(json_equal(joined, list_of(choice, names[m])));
+            json_decref(joined);
+        }
+    }
+    json_decref(s);
+    json_decref(w);
+    json_decref(all);
+}
+
+static void lists_begin_where_they_are_asked_to(void **state)
+{
+    (void)state;
+    static const char rest[] = "\"max_tokens\":1,\"temperature\":0,\"ignore_eos\":true,\"echo\":true,\"logprobs\":2";
+    static const struct {
+        const char *prompt;
+        int of_text, most;
+    } asked[] = {{"\"Say hello to me.\"", 1, 18},
+                 {"[\"Once upon\",\"Say a\u4e2d\u00e9b\"]", 1, 11},
+                 {"[779,10,4088,276]", 0, 6},
+                 {"[[779,10],[4088,276,10,779]]", 0, 5},
+                 {"\"a\"", 1, 2}};
+    char fields[300];
+    for (size_t k = 0; k < sizeof asked / sizeof *asked; k++)
+        for (int from = 0; from <= asked[k].most; from++) {
+            snprintf(fields, sizeof fields, "\"prompt\":%s,%s", asked[k].prompt, rest);
+            assert_tail(fields, from, asked[k].of_text);
+        }
+    snprintf(fields, sizeof fields, "\"prompt\":%s,%s,\"n\":2,\"seed\":3", asked[0].prompt, rest);
+    assert_tail(fields, 7, 1);
+
+    /* prompt_logprobs are of all tokens all the same */
+    static const char of_all[] = "\"prompt\":[4088,276,10,779],\"max_tokens\":0,\"echo\":true,\"logprobs\":0,"
+                                 "\"prompt_logprobs\":1";
+    snprintf(fields, sizeof fields, "%s,\"logprobs_from\":2", of_all);
+    json_t *all = whole(openai_completions, of_all), *w = whole(openai_completions, fields);
+    assert_int_equal(json_array_size(list_of(choice_of(w), "tokens")), 2);
+    assert_int_equal(json_array_size(json_object_get(choice_of(w), "prompt_logprobs")), 4);
+    assert_true(json_equal(json_object_get(choice_of(w), "prompt_logprobs"),
+                           json_object_get(choice_of(all), "prompt_logprobs")));
+    json_decref(w);
+    json_decref(all);
 }
 
 /* Characters whose bytes are tokens of their own: the lists spell the text all the same. */
@@ -1127,6 +1203,7 @@ int main(void)
         cmocka_unit_test(completions),
         cmocka_unit_test(bad_completions),
         cmocka_unit_test(prompts_are_scored),
+        cmocka_unit_test(lists_begin_where_they_are_asked_to),
         cmocka_unit_test(parts_of_characters_are_spelled),
         cmocka_unit_test(offsets_of_sentencepiece),
         cmocka_unit_test(end_tokens_are_listed),

@@ -1,0 +1,169 @@
+/* Searching a library that several threads have: whose turn it is, and the models that take part. See library.h. */
+#include "base/error.h"
+#include "base/utf8.h"
+#include "library/library.h"
+#include "library/words.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+/* ---- turns ---------------------------------------- */
+
+/* Waits until *is_taken, of l, is 0, and sets it. -1: stopped(arg) was 1. */
+static int take_turn(struct library *l, int *is_taken, int (*stopped)(void *arg), void *arg)
+{
+    enum { ASK_MS = 50 };
+    int is_stopped = 0;
+    pthread_mutex_lock(&l->lock);
+    while (*is_taken && !is_stopped) {
+        struct timespec at;
+        clock_gettime(CLOCK_REALTIME, &at);
+        at.tv_nsec += ASK_MS * 1000000L;
+        at.tv_sec += at.tv_nsec / 1000000000;
+        at.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&l->left, &l->lock, &at);
+        pthread_mutex_unlock(&l->lock); /* it may take its time */
+        is_stopped = stopped && stopped(arg);
+        pthread_mutex_lock(&l->lock);
+    }
+    *is_taken |= !is_stopped;
+    pthread_mutex_unlock(&l->lock);
+    return is_stopped ? -1 : 0;
+}
+
+static void end_turn(struct library *l, int *is_taken)
+{
+    pthread_mutex_lock(&l->lock);
+    *is_taken = 0;
+    pthread_cond_broadcast(&l->left); /* not all wait for the same turn */
+    pthread_mutex_unlock(&l->lock);
+}
+
+int library_enter(struct library *l, int (*stopped)(void *arg), void *arg)
+{
+    if (take_turn(l, &l->is_taken, stopped, arg))
+        return -1;
+    for (int i = 0; i < l->n; i++)
+        source_stop(l->list[i], stopped, arg);
+    return 0;
+}
+
+void library_leave(struct library *l)
+{
+    for (int i = 0; i < l->n; i++)
+        source_stop(l->list[i], NULL, NULL);
+    end_turn(l, &l->is_taken);
+}
+
+/* ---- a search ---------------------------------------- */
+
+static int cancelled(struct error *err)
+{
+    *err = (struct error){0};
+    return error_set(err, ERR_CANCELLED, "nobody waits for the search any more");
+}
+
+/* 1: *v has the query's vector, whose x is the caller's; 0: there is none, and *err may say why. */
+static int vector_of(const struct library *l, const struct library_query *q, struct search_vector *v, struct error *err)
+{
+    const struct library_encoder *e = &l->encoder;
+    *v = (struct search_vector){.x = NULL};
+    if (!e->encode || q->n == 0 || q->no_vectors)
+        return 0;
+    float *x = malloc((size_t)e->width * sizeof *x);
+    *v = (struct search_vector){x, e->width, e->model, TIER_COUNT - 1};
+    return (x ? e->encode(e->self, q->text, q->n, x, q->stopped, q->arg, err)
+              : error_set(err, ERR_MEMORY, "no memory for the vector of a query")) == 1;
+}
+
+static int is_ranked(const struct library *l, const struct library_query *q)
+{
+    return l->ranker.rank && !q->no_ranking;
+}
+
+/* The turn of such a search: it has it until its results are free, so that few are in memory; who wants none ranked waits for no model. */
+static int *turn_of(struct library *l, const struct library_query *q)
+{
+    return is_ranked(l, q) ? &l->is_ranking : &l->is_searching;
+}
+
+static int search_sources(struct library *l, struct source *const *list, int n, const struct library_query *q,
+                          const struct search_vector *v, struct search_result *r, struct error *err)
+{
+    const struct search_query query = {.text = q->text,
+                                       .n_text = v && q->no_words ? 0 : q->n,
+                                       .limit = q->limit,
+                                       .vector = v,
+                                       .is_for_ranking = is_ranked(l, q)};
+    if (library_enter(l, q->stopped, q->arg))
+        return cancelled(err);
+    int failed = search(list, n, &query, r, err);
+    library_leave(l);
+    return failed || err->code == ERR_CANCELLED ? -1 : 0;
+}
+
+/* Of equal scores those that were first stay first. */
+static void sort_hits(struct search_result *r, double *score)
+{
+    for (int i = 1; i < r->n; i++) {
+        const struct search_hit h = r->hit[i];
+        const double s = score[i];
+        int k = i;
+        for (; k > 0 && score[k - 1] < s; k--) {
+            r->hit[k] = r->hit[k - 1];
+            score[k] = score[k - 1];
+        }
+        r->hit[k] = h;
+        score[k] = s;
+    }
+    for (int i = 0; i < r->n; i++)
+        r->hit[i].score = score[i];
+}
+
+/* Without scores the order stays, and *err says why. */
+static int rank(const struct library *l, const struct library_query *q, struct search_result *r, struct error *err)
+{
+    double score[SEARCH_LIMIT];
+    struct error why = {0};
+    if (r->n && l->ranker.rank(l->ranker.self, q, r, score, &why)) {
+        *err = why;
+        if (why.code == ERR_CANCELLED)
+            return -1;
+    } else {
+        sort_hits(r, score);
+        r->is_ranked = 1;
+    }
+    search_choose(r, q->limit);
+    return 0;
+}
+
+static int search_and_rank(struct library *l, struct source *const *list, int n, const struct library_query *q,
+                           const struct search_vector *v, struct search_result *r, struct error *err)
+{
+    if (take_turn(l, turn_of(l, q), q->stopped, q->arg))
+        return cancelled(err);
+    if (search_sources(l, list, n, q, v, r, err) == 0 && (!is_ranked(l, q) || rank(l, q, r, err) == 0))
+        return 0;
+    library_found_free(l, q, r);
+    return -1;
+}
+
+int library_find(struct library *l, struct source *const *list, int n, const struct library_query *q,
+                 struct search_result *r, struct error *err)
+{
+    struct library_query first = *q;
+    struct search_vector v;
+    *r = (struct search_result){.n = 0};
+    first.n = q->n > QUERY_BYTES ? utf8_cut(q->text, QUERY_BYTES) : q->n;
+    int has = vector_of(l, &first, &v, err);
+    int failed = err->code == ERR_CANCELLED || search_and_rank(l, list, n, &first, has ? &v : NULL, r, err);
+    free((float *)(uintptr_t)v.x);
+    return failed ? -1 : 0;
+}
+
+void library_found_free(struct library *l, const struct library_query *q, struct search_result *r)
+{
+    search_free(r);
+    *r = (struct search_result){.n = 0};
+    end_turn(l, turn_of(l, q));
+}

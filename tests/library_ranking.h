@@ -1,0 +1,217 @@
+/* What a model that ranks makes of a search: here a function of the passage's text in its place (tests/library.c). */
+#ifndef TESTS_LIBRARY_RANKING_H
+#define TESTS_LIBRARY_RANKING_H
+
+#include "library_leaving.h"
+
+struct judge {
+    enum { BY_TEXT, ALL_EQUAL, FAILS, LEAVES } how;
+    struct library *library; /* searched while it ranks, if not NULL */
+    int n_seen, n_inside;    /* passages of the last call; results of that search */
+};
+
+/* Of the text alone, and of no two texts of the corpus the same. */
+static inline double judged(const char *text)
+{
+    uint32_t hash = 2166136261u;
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * 16777619u;
+    return hash;
+}
+
+static inline int after_some(void *arg) { return --*(int *)arg < 0; }
+
+/* -1: nobody was waited for any longer. */
+static inline int find_in(struct library *l, const char *text, int limit, int no_ranking, int patience,
+                          struct search_result *r, struct error *err)
+{
+    const struct library_query q = {.text = text,
+                                    .n = strlen(text),
+                                    .limit = limit,
+                                    .no_ranking = no_ranking,
+                                    .stopped = after_some,
+                                    .arg = &patience};
+    return library_find(l, l->list, l->n, &q, r, err);
+}
+
+static inline void done_with(struct library *l, int no_ranking, struct search_result *r)
+{
+    library_found_free(l, &(struct library_query){.no_ranking = no_ranking}, r);
+}
+
+enum { PATIENT = 1 << 30 };
+
+static inline int rank_by_judge(void *self, const struct library_query *q, const struct search_result *r, double *score,
+                                struct error *err)
+{
+    struct judge *j = self;
+    (void)q;
+    j->n_seen = r->n;
+    if (j->library) { /* others search and read meanwhile */
+        struct search_result other;
+        struct error none = {0};
+        if (find_in(j->library, "salt", TOP, 1, 2, &other, &none) == 0) {
+            j->n_inside = other.n;
+            done_with(j->library, 1, &other);
+        }
+    }
+    for (int i = 0; i < r->n; i++)
+        score[i] = j->how == BY_TEXT ? judged(r->hit[i].text) : 1;
+    if (j->how == LEAVES)
+        return error_set(err, ERR_CANCELLED, "nobody waits");
+    return j->how == FAILS ? error_set(err, ERR_INPUT, "test.gguf did not rank what was found: no") : 0;
+}
+
+static inline void library_of(struct library *l, const struct corpus *c, struct judge *j)
+{
+    *l = (struct library){.n = c->n, .ranker = {j ? rank_by_judge : NULL, j}};
+    for (int k = 0; k < c->n; k++)
+        l->list[k] = c->list[k];
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->left, NULL);
+}
+
+/* The long way: the best that are not ranked, the largest of what is left again and again. */
+static inline void check_order(struct library *l, const struct judge *j, const char *text, int limit)
+{
+    const int most = limit > SEARCH_FUSED ? limit : SEARCH_FUSED;
+    struct search_result plain, r;
+    struct error err = {0};
+    int is_taken[SEARCH_LIMIT] = {0};
+    int state = find_in(l, text, most, 1, PATIENT, &plain, &err);
+    expect(state == 0 && !plain.is_ranked, "%s: %s", text, err.text);
+    state = find_in(l, text, limit, 0, PATIENT, &r, &err);
+    expect(state == 0 && err.code == ERR_NONE && (r.is_ranked || r.n == 0), "%s: %s", text, err.text);
+    expect((r.n == 0 || j->n_seen == plain.n) && r.n == (plain.n < limit ? plain.n : limit),
+           "%s: %d results of %d, %d were ranked", text, r.n, plain.n, j->n_seen);
+    for (int i = 0; i < r.n; i++) {
+        int best = -1;
+        for (int k = 0; k < plain.n; k++)
+            if (!is_taken[k] && (best < 0 || judged(plain.hit[k].text) > judged(plain.hit[best].text)))
+                best = k;
+        is_taken[best] = 1;
+        expect(r.hit[i].chunk == plain.hit[best].chunk && r.hit[i].source == plain.hit[best].source &&
+                   r.hit[i].score == judged(plain.hit[best].text),
+               "%s: result %d is chunk %lld", text, i, (long long)r.hit[i].chunk);
+    }
+    done_with(l, 0, &r);
+    done_with(l, 1, &plain);
+}
+
+/* As if there were no such model; sentence: of the error, "" for none. */
+static inline void check_as_unranked(struct library *l, const char *text, const char *sentence)
+{
+    struct search_result plain, r;
+    struct error err = {0}, none = {0};
+    int state = find_in(l, text, TOP, 1, PATIENT, &plain, &none);
+    expect(state == 0 && plain.n > 1, "%s: %d results", text, plain.n);
+    state = find_in(l, text, TOP, 0, PATIENT, &r, &err);
+    expect(state == 0 && r.n == plain.n, "%s: %d results, not %d", text, r.n, plain.n);
+    expect(strcmp(err.text, sentence) == 0 && r.is_ranked == !*sentence, "%s: %s", text, err.text);
+    for (int i = 0; i < r.n && i < plain.n; i++)
+        expect(r.hit[i].chunk == plain.hit[i].chunk && r.hit[i].source == plain.hit[i].source &&
+                   (r.is_ranked || r.hit[i].score == plain.hit[i].score),
+               "%s: result %d is chunk %lld", text, i, (long long)r.hit[i].chunk);
+    done_with(l, 0, &r);
+    done_with(l, 1, &plain);
+}
+
+static const char *const ranked_words = "salt bread of Arvendal";
+
+static inline void order_test(const json_t *docs, const json_t *queries)
+{
+    static struct corpus c;
+    static struct library l;
+    struct judge j = {.how = BY_TEXT};
+    corpus_make(&c, docs, 2);
+    library_of(&l, &c, &j);
+    for (int q = 0; q < N_QUERY; q++)
+        check_order(&l, &j, json_string_value(json_object_get(json_array_get(queries, (size_t)q), "text")),
+                    q % 2 ? TOP : SEARCH_LIMIT);
+    verdict("ranked", "60 queries: the best 50, or as many as are asked for, in the order of their scores");
+    j.how = ALL_EQUAL;
+    check_as_unranked(&l, ranked_words, "");
+    j.how = FAILS;
+    check_as_unranked(&l, ranked_words, "test.gguf did not rank what was found: no");
+    verdict("ranked, without scores", "equal ones and none leave the order that there was; none is a sentence");
+    corpus_free(&c);
+}
+
+/* Three results of an article: its best, whatever their places were. */
+static inline void ranked_articles_test(const json_t *docs)
+{
+    static struct corpus c;
+    static struct library l;
+    struct judge j = {.how = BY_TEXT};
+    struct search_result r;
+    struct error err = {0};
+    int n = 0;
+    double last = 0, best[PARTS];
+    corpus_make(&c, docs, 1);
+    expect(source_transaction(c.list[0], &err) == 0, "%s", err.text);
+    put_parts(c.list[0], "long");
+    expect(source_commit(c.list[0], &err) == 0, "%s", err.text);
+    library_of(&l, &c, &j);
+    int state = find_in(&l, "part", TOP, 0, PATIENT, &r, &err);
+    expect(state == 0 && r.is_ranked && j.n_seen >= PARTS, "%s", err.text);
+    for (int i = 0; i < PARTS; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "Part %d.", i);
+        best[i] = judged(text);
+    }
+    for (int i = 0; i < r.n; i++)
+        if (strcmp(r.hit[i].path, "long") == 0) {
+            int n_better = 0;
+            for (int k = 0; k < PARTS; k++)
+                n_better += best[k] > r.hit[i].score;
+            expect(n_better == n, "result %d of the article has %d better ones", n, n_better);
+            last = r.hit[i].score;
+            n++;
+        }
+    expect(n == SEARCH_AN_ARTICLE && last > 0, "%d results of an article", n);
+    done_with(&l, 0, &r);
+    verdict("ranked, an article", "has its three best");
+    corpus_free(&c);
+}
+
+/* Whose turn it is: a model works while others search, one ranked search has results at a time, and who has gone holds nobody up. */
+static inline void ranking_turns_test(const json_t *docs)
+{
+    static struct corpus c;
+    static struct library l;
+    struct judge j = {.how = BY_TEXT, .library = &l};
+    struct search_result r, second;
+    struct error err = {0};
+    corpus_make(&c, docs, 2);
+    library_of(&l, &c, &j);
+    int state = find_in(&l, ranked_words, TOP, 0, PATIENT, &r, &err);
+    expect(state == 0 && j.n_inside > 0, "nobody searches meanwhile");
+    state = find_in(&l, ranked_words, TOP, 0, 1, &second, &err);
+    expect(state == -1 && err.code == ERR_CANCELLED && second.n == 0, "a second ranked search has results too");
+    err = (struct error){0};
+    done_with(&l, 0, &r);
+    j.how = LEAVES;
+    state = find_in(&l, ranked_words, TOP, 0, PATIENT, &r, &err);
+    expect(state == -1 && err.code == ERR_CANCELLED && r.n == 0, "%s", err.text);
+    err = (struct error){0};
+    j.how = BY_TEXT;
+    state = find_in(&l, ranked_words, TOP, 0, 2, &r, &err);
+    expect(state == 0 && r.n, "the turn was not given back: %s", err.text);
+    done_with(&l, 0, &r);
+    verdict("ranked, turns", "others search meanwhile; one at a time has results; who leaves holds nobody up");
+    corpus_free(&c);
+}
+
+static inline void ranking_tests(const char *dir)
+{
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s/retrieval", dir);
+    json_t *docs = load_lines(folder, "docs.jsonl"), *queries = load_lines(folder, "queries.jsonl");
+    order_test(docs, queries);
+    ranked_articles_test(docs);
+    ranking_turns_test(docs);
+    json_decref(docs);
+    json_decref(queries);
+}
+
+#endif
