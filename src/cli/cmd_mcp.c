@@ -19,7 +19,7 @@
 
 static const char usage[] =
     "stoker mcp [flags]: an MCP server over stdin and stdout, for agents and other programs that start it, or over "
-    "HTTP. No model, and stoker connects to nobody.\n\n"
+    "HTTP. No model; stoker connects to nobody, a process of its own to servers of --mcp with a url.\n\n"
     "  stoker mcp                               search_library and open_article over all sources of the library\n"
     "  stoker mcp --library wikipedia_en        of this source\n"
     "  stoker mcp --mcp servers.json            search_tools and call_tool over the servers of a file: hundreds of "
