@@ -56,7 +56,7 @@ $(BUILD)/obj/kernel/neon/%.o:   TIER = $(FAST) -march=armv8.2-a+dotprod
 $(BUILD)/obj/kernel/i8mm/%.o:   TIER = $(FAST) -march=armv8.2-a+dotprod+i8mm
 endif
 
-LAYERS  = cli server eval study quant toolbox mcp library engine text model store op machine kernel format base
+LAYERS  = cli server eval study quant toolbox bridge mcp library engine text model store op machine kernel format base
 # link order: every layer before the layers it uses
 ENGINE  = $(call archive,engine text model store op machine kernel format base)
 archive = $(foreach l,$1,$(BUILD)/lib$l.a)
@@ -71,7 +71,7 @@ PARALLEL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 all: $(BUILD)/stoker $(EXAMPLES)
 
-$(BUILD)/stoker: $(call objects,cli) $(BUILD)/libserver.a $(BUILD)/libeval.a $(BUILD)/libstudy.a $(BUILD)/libquant.a $(BUILD)/libtoolbox.a $(BUILD)/libmcp.a $(BUILD)/liblibrary.a $(ENGINE)
+$(BUILD)/stoker: $(call objects,cli) $(BUILD)/libserver.a $(BUILD)/libeval.a $(BUILD)/libstudy.a $(BUILD)/libquant.a $(BUILD)/libtoolbox.a $(BUILD)/libbridge.a $(BUILD)/libmcp.a $(BUILD)/liblibrary.a $(ENGINE)
 	$(call say,link) $(CC) -pthread $(SAN) -o $@ $^ $(LIBS) -ledit
 
 $(BUILD)/obj/%.o: src/%.c Makefile | deps-check

@@ -2,16 +2,18 @@
  *
  * The process `stoker` connects to nobody, whatever the flags (library.md 16): whole scenarios under a filter of system calls
  * (socket_filter.h), which is there before the program begins and kills it at the first socket that it may not have. What the filter
- * catches is planted first. Servers of MCP run under it too: they need no network.
+ * catches is planted first. Servers of MCP run under it too: they need no network. Where servers have a url, stoker runs under another one
+ * (socket_asked.h): its bridge connects to the configured address, and to no other.
  *
  *     build/tests/socket_audit
- *     AUDITED=build/stoker build/tests/socket_audit COMMAND ARGUMENT...      stoker with these, under the filter
+ *     AUDITED=build/stoker build/tests/socket_audit COMMAND ARGUMENT...      stoker with these, under the filter; ASKED_PORT and ASKED_LOG
+ *                                                                            say the port that the bridge may connect to, and the log
  *
  * STOKER names the program (build/stoker), BUILD (build) where the models of tests/data are. The second form is what the scenarios run
  * in its place. */
 #include "chat_server.h"
 #include "mcp_fake.h"
-#include "socket_filter.h"
+#include "socket_asked.h"
 
 #include <sys/un.h>
 
@@ -31,6 +33,8 @@ static int is_server(int argc, char **argv)
 
 static int audit(const char *program, int argc, char **argv)
 {
+    if (getenv("ASKED_PORT"))
+        return asked_run(program, argv, atoi(getenv("ASKED_PORT")), is_server(argc, argv), getenv("ASKED_LOG"));
     if (sockets_forbid(is_server(argc, argv) ? SOCKETS_LISTEN : SOCKETS_NONE))
         return 126;
     execv(program, argv);
@@ -157,6 +161,46 @@ static void the_filter_catches(void)
         int status = end_of(plants[i].which, plants[i].act);
         check(status == plants[i].status, "%s: ended with %d, not %d", plants[i].what, status, plants[i].status);
     }
+}
+
+/* ---- what is planted where servers have a url ------------------------------------------------------------------------------ */
+
+enum { CONFIGURED = 9 }; /* a port at which nobody listens */
+
+/* What this program does when it is started as "WHO connect-to ADDRESS:PORT", or as the bridge, of which PLANTED says where to. */
+static int connect_to(const char *where)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    char address[40];
+    int port;
+    if (sscanf(where, "%39[^:]:%d", address, &port) != 2 || inet_pton(AF_INET, address, &at.sin_addr) != 1)
+        return 2;
+    at.sin_port = htons((uint16_t)port);
+    connect(socket(AF_INET, SOCK_STREAM, 0), (const struct sockaddr *)&at, sizeof at);
+    return 0;
+}
+
+static void who_asks_is_caught(void)
+{
+    static const struct {
+        const char *what, *first, *where;
+        int status;
+    } plants[] = {
+        {"the bridge to the configured address", "--mcp-http", "127.0.0.1:9", 0},
+        {"the bridge to another port", "--mcp-http", "127.0.0.1:10", CAUGHT},
+        {"the bridge to another address", "--mcp-http", "127.0.0.2:9", CAUGHT},
+        {"another process to the configured address", "--plant", "127.0.0.1:9", CAUGHT},
+    };
+    char log[2 * TEMPORARY_PATH];
+    snprintf(log, sizeof log, "%s/plants", folder);
+    for (size_t i = 0; i < sizeof plants / sizeof *plants; i++) {
+        char *argv[] = {"stoker", (char *)plants[i].first, NULL};
+        setenv("PLANTED", plants[i].where, 1);
+        fflush(stdout);
+        int status = asked_run(self, argv, CONFIGURED, 0, log);
+        check(status == plants[i].status, "%s: ended with %d, not %d", plants[i].what, status, plants[i].status);
+    }
+    unsetenv("PLANTED");
 }
 
 /* ---- commands -------------------------------------------------------------------------------------------------------------- */
@@ -318,6 +362,62 @@ static void without_a_model(void)
     ends("mcp --http");
 }
 
+/* ---- servers of MCP with a url ---------------------------------------------------------------------------------------------- */
+
+static void only_the_bridge_has_connected(const char *log, int port)
+{
+    char line[200], want[200];
+    int n = 0, n_other = 0;
+    FILE *f = fopen(log, "r");
+    snprintf(want, sizeof want, "the bridge connects to 127.0.0.1:%d\n", port);
+    while (f && fgets(line, sizeof line, f)) {
+        int is_it = strcmp(line, want) == 0;
+        n += is_it;
+        n_other += !is_it;
+        if (!is_it)
+            printf("%s", line);
+    }
+    if (f)
+        fclose(f);
+    check(n >= 3 && n_other == 0, "of servers with a url: %d connections of the bridge, %d of others", n, n_other);
+}
+
+/* The server behind the url is stoker too, under the filter of servers; who asks is under the other one. */
+static void servers_with_a_url(void)
+{
+    char log[2 * TEMPORARY_PATH], port[20];
+    const char *const flags[] = {"--library", library, NULL};
+    if (server_start_as(&server, "mcp", "--http", flags, log_file) || server_ready(&server, PATIENCE)) {
+        check(0, "no server; see %s", log_file);
+        return;
+    }
+    struct server_process peer = server;
+    snprintf(log, sizeof log, "%s/asked", folder);
+    snprintf(port, sizeof port, "%d", peer.port);
+    write_file("web", "{\"mcpServers\":{\"web\":{\"url\":\"http://127.0.0.1:%d/mcp\",\"allow\":[\"search_library\"]}}}",
+               peer.port);
+    setenv("ASKED_PORT", port, 1);
+    setenv("ASKED_LOG", log, 1);
+    says("printf '%s\n' '" CALL("web__search_library", "{\"query\":\"arches\"}") "' | \"$s\" mcp --mcp web",
+         "stands on arches");
+    says("\"$s\" run --memory 700M --temp 0 -p 'Hi' --mcp web", "MCP server web: 2 tools");
+    says("printf '%s\n' '" CALL("p__leave", "{}") "' | ASKED_LOG=plants \"$s\" mcp --mcp planted; [ $? = 159 ]",
+         "was ended by signal 31");
+    char config_web[2 * TEMPORARY_PATH];
+    snprintf(config_web, sizeof config_web, "%s/web", folder);
+    start_server(
+        (const char *const[]){"--memory", "700M", "--ctx", "4096", "--parallel", "2", "--mcp", config_web, NULL});
+    asks("/v1/chat/completions",
+         "{" FIND ",\"mcp\":{\"rounds\":2},\"stream\":true,\"tool_choice\":{\"type\":\"function\",\"function\":{"
+         "\"name\":\"web__search_library\"}}" YES "}",
+         "mcp_event");
+    ends("serve");
+    unsetenv("ASKED_PORT");
+    server = peer;
+    ends("mcp --http");
+    only_the_bridge_has_connected(log, peer.port);
+}
+
 /* ---- servers of MCP, under the filter too ------------------------------------------------------------------------------------ */
 
 static int planted(void)
@@ -347,6 +447,8 @@ int main(int argc, char **argv)
         connect_unix();
         return 0;
     }
+    if (argc == 2 && getenv("PLANTED"))
+        return connect_to(getenv("PLANTED"));
     if (argc > 1)
         return audited ? audit(audited, argc, argv) : 2;
     if (end_of(SOCKETS_NONE, open_pair) == 126) {
@@ -355,9 +457,11 @@ int main(int argc, char **argv)
     }
     the_filter_catches();
     make_files();
+    who_asks_is_caught();
     commands();
     a_server();
     without_a_model();
+    servers_with_a_url();
     reply_free(&reply);
     char command[TEMPORARY_PATH + 40];
     snprintf(command, sizeof command, "rm -rf '%s'", folder);

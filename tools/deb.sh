@@ -37,6 +37,7 @@ Architecture: $arch
 Maintainer: the stoker authors <stoker@localhost>
 Installed-Size: $(du -sk --exclude=DEBIAN "$root" | cut -f1)
 Depends: $libraries
+Suggests: libcurl4 | libcurl3-gnutls
 Section: misc
 Priority: optional
 Description: language models that are bigger than memory

@@ -21,7 +21,7 @@
 
 static const char usage[] =
     "stoker mcp [flags]: an MCP server over stdin and stdout, for agents and other programs that start it, or over "
-    "HTTP. stoker connects to nobody, and needs no model.\n\n"
+    "HTTP. It needs no model; stoker connects to nobody, a process of its own to servers of --mcp with a url.\n\n"
     "  stoker mcp                               search_library and open_article over all sources of the library\n"
     "  stoker mcp --library wikipedia_en        of this source\n"
     "  stoker mcp --embed MODEL.gguf            searched by vectors too (stoker library add with --embed makes them)\n"

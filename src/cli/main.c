@@ -1,5 +1,6 @@
 /* stoker: the command line. The table of commands: commands.c. */
 #include "base/log.h"
+#include "bridge/bridge.h"
 #include "cli/commands.h"
 #include "cli/common/cli.h"
 #include "cli/common/suggest.h"
@@ -80,6 +81,8 @@ int main(int argc, char **argv)
 {
     if (child_is(argc, argv))
         child_become(argc, argv);
+    if (bridge_is(argc, argv))
+        return bridge_run();
     log_to(log_on_stderr);
     if (argc < 2) {
         usage(stderr);

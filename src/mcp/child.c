@@ -43,7 +43,8 @@ static void go_deeper(void)
 
 void child_become(int argc, char **argv)
 {
-    const char *folder = argv[3];
+    static char own_name[] = "stoker";
+    const char *folder = argv[3], *program = argv[ARGV_BEFORE];
     (void)argc;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != (pid_t)strtol(argv[2], NULL, 10))
@@ -52,8 +53,10 @@ void child_become(int argc, char **argv)
         fprintf(stderr, "stoker: %s: %s\n", folder, strerror(errno));
     else {
         go_deeper();
-        execvp(argv[ARGV_BEFORE], argv + ARGV_BEFORE);
-        fprintf(stderr, "stoker: %s: %s\n", argv[ARGV_BEFORE], strerror(errno));
+        if (strcmp(program, CHILD_SELF) == 0)
+            argv[ARGV_BEFORE] = own_name;
+        execvp(program, argv + ARGV_BEFORE);
+        fprintf(stderr, "stoker: %s: %s\n", program, strerror(errno));
     }
     _exit(127);
 }
@@ -118,7 +121,7 @@ static int spawn(pid_t *pid, char *const *argv, char *const *env, int pipes[3][2
     posix_spawnattr_setpgroup(&how, 0);
     posix_spawnattr_setsigdefault(&how, &all);
     posix_spawnattr_setsigmask(&how, &none);
-    int code = posix_spawn(pid, "/proc/self/exe", &files, &how, argv, env);
+    int code = posix_spawn(pid, CHILD_SELF, &files, &how, argv, env);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&how);
     return code;

@@ -16,6 +16,8 @@ struct child {
         err; /* its stdin, which we write; its stdout and stderr, which we read; none of them blocks. -1: closed */
 };
 
+#define CHILD_SELF "/proc/self/exe" /* as argv[0]: stoker itself, which then is called by that name */
+
 /* argv[0] is found as a shell would find it, from cwd (NULL: ours); NULLs end argv and env, which is its whole environment. -1: *err. A
  * program that is not there is a child that says so on its stderr and ends with status 127. */
 int child_start(struct child *c, const char *const *argv, char *const *env, const char *cwd, struct error *err);

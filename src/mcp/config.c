@@ -5,14 +5,16 @@
 #include "base/json/buffer.h"
 #include "base/json/load.h"
 #include "base/log.h"
+#include "mcp/child.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 extern char **environ;
 
-enum { FILE_MOST = 1 << 20, TIMEOUT_MOST = 3600 };
+enum { FILE_MOST = 1 << 20, TIMEOUT_MOST = 3600, URL_MOST = 4096, HEADERS_MOST = 64 << 10 };
 
 struct reading {
     struct mcp_config *to;
@@ -172,6 +174,118 @@ static int read_env(const struct reading *r, const json_t *env, struct mcp_serve
     return 0;
 }
 
+/* ---- what is reached by HTTP ---------------------------------------------------------------------------- */
+
+/* http:// or https://, a host, and nothing that a header or libcurl would read otherwise than a person. */
+static int check_url(const struct reading *r, const char *url)
+{
+    size_t n_scheme = strncmp(url, "http://", 7) == 0 ? 7 : strncmp(url, "https://", 8) == 0 ? 8 : 0;
+    const char *host = url + n_scheme;
+    size_t n_host = strcspn(host, "/?#");
+    if (n_scheme == 0 || n_host == 0)
+        return wrong(r, "url", "must begin with http:// or https:// and a host");
+    if (memchr(host, '@', n_host))
+        return wrong(r, "url", "has a user before its host; say who asks in headers");
+    for (const char *p = url; *p; p++)
+        if (*p <= ' ' || *p >= 0x7F || *p == '#' || *p == '\\')
+            return wrong(r, "url", "has a blank, a #, a \\ or another character that belongs into it as %XX");
+    return strlen(url) <= URL_MOST ? 0 : wrong(r, "url", "has more than 4096 bytes");
+}
+
+/* Headers that say what the transport is, or what the body says. */
+static int is_ours(const char *name)
+{
+    static const char *const ours[] = {"accept",
+                                       "connection",
+                                       "content-length",
+                                       "content-type",
+                                       "expect",
+                                       "host",
+                                       "te",
+                                       "transfer-encoding",
+                                       "upgrade",
+                                       "trailer",
+                                       "keep-alive",
+                                       "mcp-method",
+                                       "mcp-name",
+                                       "mcp-session-id",
+                                       "last-event-id",
+                                       "mcp-protocol-version"};
+    int is = strncasecmp(name, "mcp-param-", 10) == 0;
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        is |= strcasecmp(name, ours[i]) == 0;
+    return is;
+}
+
+static int put_header(const struct reading *r, const char *name, const json_t *v, struct buffer *out)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~";
+    struct buffer line = {0};
+    const char *value = expand(r, "headers", v);
+    if (!value)
+        return -1;
+    if (!*name || strspn(name, letters) != strlen(name))
+        return wrong(r, "headers", "has a name that no header can have");
+    if (is_ours(name))
+        return wrong(r, "headers", "names one that stoker sends itself");
+    if (!*value)
+        return wrong(r, "headers", "has an empty value");
+    for (const char *p = value; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7F)
+            return wrong(r, "headers", "has a value with a line's end or another control character");
+    buffer_puts(&line, name);
+    buffer_puts(&line, ": ");
+    buffer_puts(&line, value);
+    buffer_put_string(out, line.text, line.n);
+    out->failed |= line.failed;
+    buffer_free(&line);
+    return 0;
+}
+
+static int put_headers(const struct reading *r, const json_t *headers, struct buffer *out)
+{
+    const char *name;
+    json_t *v;
+    size_t n = 0;
+    if (headers && !json_is_dict(headers))
+        return wrong(r, "headers", "must be an object of texts");
+    json_object_foreach((json_t *)headers, name, v)
+    {
+        buffer_puts(out, n++ ? "," : "");
+        if (put_header(r, name, v, out))
+            return -1;
+        if (out->n > HEADERS_MOST)
+            return wrong(r, "headers", "has more than 64 KiB");
+    }
+    return 0;
+}
+
+/* The bridge instead of a command, and its first line. */
+static int read_url(const struct reading *r, const json_t *o, struct mcp_server_config *s)
+{
+    const char *url = expand(r, "url", json_object_get(o, "url"));
+    struct buffer line = {0};
+    if (!url || check_url(r, url))
+        return -1;
+    buffer_puts(&line, "{\"url\":");
+    buffer_put_string(&line, url, strlen(url));
+    buffer_puts(&line, ",\"headers\":[");
+    int failed = put_headers(r, json_object_get(o, "headers"), &line);
+    buffer_puts(&line, "]}\n");
+    if (!failed) {
+        s->setup = line.failed ? NULL : arena_copy(&r->to->arena, line.text, line.n);
+        s->argv = arena_array(&r->to->arena, 3, sizeof *s->argv);
+        failed = s->setup && s->argv ? 0 : no_memory(r);
+    }
+    buffer_free(&line);
+    if (failed)
+        return -1;
+    s->argv[0] = CHILD_SELF;
+    s->argv[1] = "--mcp-http";
+    s->argv[2] = NULL;
+    return 0;
+}
+
 static int read_kind(const struct reading *r, const json_t *o)
 {
     const json_t *command = json_object_get(o, "command"), *url = json_object_get(o, "url");
@@ -179,14 +293,27 @@ static int read_kind(const struct reading *r, const json_t *o)
         return wrong(r, "", "has neither a command nor a url");
     if (command && url)
         return wrong(r, "", "has both a command and a url; one of them says where it is");
-    if (url)
-        return wrong(r, "url",
-                     "is reached by the program stoker-mcp-http, which is not installed beside stoker; give a "
-                     "command instead");
+    const char *type = json_string_value(json_object_get(o, "type"));
+    if (url && type && strcmp(type, "sse") == 0)
+        return wrong(
+            r, "type",
+            "sse is the transport of before 2025, which stoker does not speak; give the url of streamable HTTP");
     return 0;
 }
 
 /* ---- servers ------------------------------------------------------------------------------------------ */
+
+/* Fields of the other kind of server. */
+static void name_idle(const struct reading *r, const json_t *o)
+{
+    static const char *const of_commands[] = {"args", "cwd", "env"}, *const of_urls[] = {"headers"};
+    int has_url = json_object_get(o, "url") != NULL;
+    const char *const *idle = has_url ? of_commands : of_urls;
+    for (size_t i = 0; i < (has_url ? sizeof of_commands : sizeof of_urls) / sizeof *idle; i++)
+        if (json_object_get(o, idle[i]))
+            log_line(LOG_WARN, "%s: server %s: %s does nothing beside a %s", r->path, r->server, idle[i],
+                     has_url ? "url" : "command");
+}
 
 static void name_unknown(const struct reading *r, const json_t *o)
 {
@@ -207,7 +334,9 @@ static void name_unknown(const struct reading *r, const json_t *o)
 static int read_server(const struct reading *r, const json_t *o, struct mcp_server_config *s)
 {
     const json_t *timeout = json_object_get(o, "timeout"), *defer = json_object_get(o, "defer");
-    if (read_kind(r, o) || read_command(r, o, s) || read_env(r, json_object_get(o, "env"), s) ||
+    int has_url = json_object_get(o, "url") != NULL;
+    if (read_kind(r, o) || (has_url ? read_url(r, o, s) : read_command(r, o, s)) ||
+        read_env(r, has_url ? NULL : json_object_get(o, "env"), s) ||
         read_names(r, "tools", json_object_get(o, "tools"), &s->only) ||
         read_names(r, "deny", json_object_get(o, "deny"), &s->deny) ||
         read_names(r, "allow", json_object_get(o, "allow"), &s->allow))
@@ -250,6 +379,7 @@ static int read_servers(struct reading *r, const json_t *servers)
         if (c->n == MCP_SERVERS)
             return error_set(r->err, ERR_INPUT, "%s: more than %d servers", r->path, MCP_SERVERS);
         name_unknown(r, o);
+        name_idle(r, o);
         struct mcp_server_config *s = &c->server[c->n];
         if (!(s->name = copy(r, name)))
             return no_memory(r);

@@ -1,6 +1,7 @@
 /* CONFIG: the file of MCP servers that other programs use too (library.md 14).
  *
- *     {"mcpServers": {"files": {"command": "node", "args": ["files.mjs"], "env": {"ROOT": "${HOME}"}, "allow": ["read"]}}}
+ *     {"mcpServers": {"files": {"command": "node", "args": ["files.mjs"], "env": {"ROOT": "${HOME}"}, "allow": ["read"]},
+ *                     "web": {"url": "https://example.org/mcp", "headers": {"Authorization": "Bearer ${TOKEN}"}}}}
  *
  * ${NAME} in command, args, env, cwd, url and headers is the environment's; a name that it lacks is refused. Fields that stoker does not
  * know are named by a line of the log, and do no more. */
@@ -21,9 +22,11 @@ struct mcp_names { /* of tools, as their server calls them */
 
 struct mcp_server_config {
     const char *name;
-    const char **argv;      /* command and args, NULL behind the last */
-    char **env;             /* the whole environment, NULL behind the last */
-    const char *cwd;        /* NULL: ours */
+    const char **argv; /* command and args, NULL behind the last */
+    char **env;        /* the whole environment, NULL behind the last */
+    const char *cwd;   /* NULL: ours */
+    const char *
+        setup; /* NULL: it has a command. Else it has a url: argv is the bridge, and this its first line (bridge/bridge.h) */
     int timeout_seconds;    /* of a call */
     struct mcp_names only;  /* "tools": n 0: all */
     struct mcp_names deny;  /* left out */

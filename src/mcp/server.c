@@ -68,9 +68,18 @@ void server_write(struct mcp_server *s)
         server_die(s, "it does not read what it is told");
 }
 
+static void discover(struct mcp_server *s)
+{
+    s->is_modern = 1;
+    s->state = SERVER_DISCOVER;
+    s->asked = ask(s, "server/discover", "", 0, 0);
+}
+
 static void initialize(struct mcp_server *s)
 {
     struct buffer params = {0};
+    s->is_modern = 0;
+    s->state = SERVER_INITIALIZE;
     buffer_puts(&params, "{\"protocolVersion\":\"" MCP_OLD "\",\"capabilities\":{},\"clientInfo\":{\"name\":\"stoker\","
                          "\"version\":");
     buffer_put_string(&params, s->version, strlen(s->version));
@@ -114,11 +123,14 @@ void server_start(struct mcp_server *s, uint64_t deadline_ns)
 {
     struct error err = {0};
     s->deadline_ns = deadline_ns;
-    s->state = SERVER_INITIALIZE;
-    if (child_start(&s->child, s->config->argv, s->config->env, s->config->cwd, &err))
+    if (child_start(&s->child, s->config->argv, s->config->env, s->config->cwd, &err)) {
         server_die(s, "%s", err.text);
-    else
+    } else if (s->config->setup) {
+        buffer_puts(&s->unsent, s->config->setup);
+        discover(s);
+    } else {
         initialize(s);
+    }
 }
 
 void server_list_again(struct mcp_server *s, uint64_t deadline_ns)
@@ -211,10 +223,12 @@ static void list_if_any(struct mcp_server *s, const struct message *m)
 
 static void take_initialized(struct mcp_server *s, const struct message *m)
 {
+    if (m->kind == MESSAGE_ERROR && s->config->setup) {
+        is_refused(s, "both server/discover and initialize", m);
+        return;
+    }
     if (m->kind == MESSAGE_ERROR) { /* of the revision that has no initialize, maybe */
-        s->is_modern = 1;
-        s->state = SERVER_DISCOVER;
-        s->asked = ask(s, "server/discover", "", 0, 0);
+        discover(s);
         return;
     }
     span_plain(span_member(m->result, "protocolVersion"), s->revision, sizeof s->revision);
@@ -231,6 +245,10 @@ static void take_discovered(struct mcp_server *s, const struct message *m)
     struct span_walk w;
     struct span version;
     int speaks = 0;
+    if (m->kind == MESSAGE_ERROR && s->config->setup) { /* of an older revision, maybe */
+        initialize(s);
+        return;
+    }
     if (m->kind == MESSAGE_ERROR) {
         is_refused(s, "both initialize and server/discover", m);
         return;
@@ -238,6 +256,10 @@ static void take_discovered(struct mcp_server *s, const struct message *m)
     span_walk(&w, span_member(m->result, "supportedVersions"));
     while (span_next(&w, NULL, &version))
         speaks |= span_is(version, MCP_MODERN);
+    if (!speaks && s->config->setup) {
+        initialize(s);
+        return;
+    }
     snprintf(s->revision, sizeof s->revision, "%s", MCP_MODERN);
     if (!speaks)
         server_die(s, "it does not speak revision " MCP_MODERN " of MCP, and refuses initialize");

@@ -5,7 +5,8 @@
  *     DISCOVER --result--> LIST  v
  *                              READY    whatever goes wrong: DEAD, with a sentence, and its calls end
  *
- * initialize comes first since servers exist that end, or stay silent, on anything before it (docs/DECISIONS.md). */
+ * A program is sent initialize first, since servers exist that end, or stay silent, on anything before it (docs/DECISIONS.md); one with a
+ * url server/discover, and initialize if that is an error: the revisions with sessions are the older ones. */
 #ifndef MCP_SERVER_H
 #define MCP_SERVER_H
 

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/utf8.h"
+#include "mcp/param_headers.h"
 #include "mcp/server.h"
 
 #include <stdio.h>
@@ -100,10 +101,18 @@ static int leave_out(const struct mcp_server *s, const char *name, const char *w
     return 0;
 }
 
+/* 1: a call of it over HTTP could not have the headers that its schema asks for. */
+static int has_bad_headers(const struct mcp_server *s, struct span schema, const char **why)
+{
+    struct param_header found[PARAM_HEADERS];
+    return s->config->setup && s->is_modern && param_headers_find(schema, found, why) < 0;
+}
+
 /* 1: *t is one that can be offered. */
 static int take(struct mcp_tool *t, const struct mcp_server *s, int number, struct span line)
 {
     const struct mcp_server_config *c = s->config;
+    const char *why;
     char own[300];
     *t = (struct mcp_tool){.server = number,
                            .own = span_member(line, "name"),
@@ -122,6 +131,8 @@ static int take(struct mcp_tool *t, const struct mcp_server *s, int number, stru
         return leave_out(s, own, "it has no inputSchema");
     if (leads_out(t->schema))
         return leave_out(s, own, "a $ref of its schema leads to another document, and nothing is fetched");
+    if (has_bad_headers(s, t->schema, &why))
+        return leave_out(s, own, why);
     if (!span_is_string(t->description))
         t->description = (struct span){"\"\"", 2};
     t->is_allowed = (unsigned char)mcp_names_have(&c->allow, own);

@@ -51,7 +51,7 @@ refuses() { # refuses WHAT CONTENT SENTENCE
 refuses "no JSON" '{\n"mcpServers": {\n"a" 1}}' "line 3: "
 refuses "no servers" '{"servers": {}}' '\{"mcpServers": .* is expected$'
 refuses "neither command nor url" '{"mcpServers": {"a": {}}}' "server a: has neither a command nor a url$"
-refuses "a url" '{"mcpServers": {"a": {"url": "http://127.0.0.1/"}}}' "server a: url is reached by the program stoker-mcp-http, which is not"
+refuses "a url without a scheme" '{"mcpServers": {"a": {"url": "127.0.0.1/mcp"}}}' "server a: url must begin with http:// or https:// and a host$"
 refuses "a variable that is not there" '{"mcpServers": {"a": {"command": "sh", "args": ["${STOKER_NOT_SET}"]}}}' \
     'server a: args names \$\{STOKER_NOT_SET\}, which the environment lacks$'
 refuses "a field of another type" '{"mcpServers": {"a": {"command": "sh", "allow": "all"}}}' "server a: allow must be a list of names of tools$"

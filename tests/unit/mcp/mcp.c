@@ -477,7 +477,10 @@ static void config_errors_are_named(void **state)
         {"[]", "C: {\"mcpServers\": {\"NAME\": {\"command\": ..}}} is expected"},
         {"{\"mcpServers\":{\"a\":{}}}", "C: server a: has neither a command nor a url"},
         {"{\"mcpServers\":{\"a\":{\"command\":\"x\",\"url\":\"y\"}}}", "C: server a: has both"},
-        {"{\"mcpServers\":{\"a\":{\"url\":\"y\"}}}", "C: server a: url is reached by the program stoker-mcp-http"},
+        {"{\"mcpServers\":{\"a\":{\"url\":\"y\"}}}", "C: server a: url must begin with http:// or https:// and a host"},
+        {"{\"mcpServers\":{\"a\":{\"url\":\"http://a\\n\"}}}", "C: server a: url has a blank"},
+        {"{\"mcpServers\":{\"a\":{\"url\":\"http://a\",\"headers\":{\"Host\":\"b\"}}}}",
+         "C: server a: headers names one that stoker sends itself"},
         {"{\"mcpServers\":{\"a\":{\"command\":\"${NO_SUCH_NAME}\"}}}",
          "C: server a: command names ${NO_SUCH_NAME}, which the environment lacks"},
         {"{\"mcpServers\":{\"a\":{\"command\":\"${x y}\"}}}", "C: server a: command has a ${ that is not ${NAME}"},
@@ -498,6 +501,30 @@ static void config_errors_are_named(void **state)
             fail_msg("\"%s\", not \"%s\"", err.text, of[i].sentence);
         mcp_config_free(&c);
     }
+}
+
+/* The bridge is started in the place of a command; what it is told is its first line, and nothing of it an argument. */
+static void a_url_is_the_bridge(void **state)
+{
+    static const char text[] =
+        "{\"mcpServers\":{\"a\":{\"url\":\"https://h/${ONE}?k=\\\"\",\"headers\":{\"A\":\"${ONE} \\u00e9\","
+        "\"B\":\"c\"},\"env\":{},\"allow\":[\"x\"]},\"b\":{\"command\":\"x\",\"headers\":{}}}}";
+    struct mcp_config c;
+    struct error err = {0};
+    (void)state;
+    n_line = 0;
+    setenv("ONE", "1", 1);
+    assert_int_equal(mcp_config_parse(&c, "C", text, sizeof text - 1, &err), 0);
+    assert_string_equal(c.server[0].argv[0], CHILD_SELF);
+    assert_string_equal(c.server[0].argv[1], "--mcp-http");
+    assert_null(c.server[0].argv[2]);
+    assert_string_equal(c.server[0].setup,
+                        "{\"url\":\"https://h/1?k=\\\"\",\"headers\":[\"A: 1 \xc3\xa9\",\"B: c\"]}\n");
+    assert_true(mcp_names_have(&c.server[0].allow, "x"));
+    assert_null(c.server[1].setup);
+    assert_int_equal(was_said("server a: env does nothing beside a url"), 1);
+    assert_int_equal(was_said("server b: headers does nothing beside a command"), 1);
+    mcp_config_free(&c);
 }
 
 static void config_is_read(void **state)
@@ -546,6 +573,7 @@ int main(int argc, char **argv)
                                        cmocka_unit_test(a_stubborn_program_is_killed),
                                        cmocka_unit_test(nothing_outlives_a_kill),
                                        cmocka_unit_test(config_errors_are_named),
+                                       cmocka_unit_test(a_url_is_the_bridge),
                                        cmocka_unit_test(config_is_read)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
