@@ -276,7 +276,8 @@ static void combine(struct bench *b, const struct options *w, const struct tests
     b->options.n_threads = w->threads.n ? w->threads.item[at->threads] : b->options.n_threads;
     if (w->direct.n)
         b->options.reader = w->direct.item[at->direct] ? NULL : "buffered";
-    b->options.n_ctx = w->n_ctx ? w->n_ctx : gives_vectors(b->model) ? 0 : longest(t);
+    b->ctx_of_tests = !w->n_ctx && !gives_vectors(b->model);
+    b->options.n_ctx = b->ctx_of_tests ? longest(t) : w->n_ctx;
 }
 
 /* Every combination of what an engine is made with. An empty list: one, what the other flags say. */

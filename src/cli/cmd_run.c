@@ -124,6 +124,8 @@ static int parse(struct run *r, struct chat *c, int argc, char **argv)
         {"--cache-disk", NULL, FLAG_BYTES, &r->options.cache_disk, 1, 0, "BYTES", "of files there (default 8G)"},
         {"--stats", NULL, FLAG_DETAIL, &c->stats, 0, 0, NULL,
          "speed and memory after each answer; --stats=full: all counters too", .heading = "What is shown"},
+        {"--no-wrap", NULL, FLAG_SWITCH, &c->no_wrap, 0, 0, NULL,
+         "on a terminal: do not break long lines of answers between words"},
         {"--json", NULL, FLAG_SWITCH, &c->json, 0, 0, NULL, "each answer as a JSON object"},
         {"--logprobs", NULL, FLAG_INT, &r->logprobs, 0, STOKER_TOP, "N",
          "with --json: how likely each token was, and the N likeliest"},
@@ -213,6 +215,24 @@ static int choose_cache_dir(struct run *r)
     return 1;
 }
 
+/* Nobody asked for the folder: where it takes too much memory, or cannot be had, it is left out; in the least memory always, for that
+ * is the least without it. */
+static int open_with_folder(struct run *r, struct chat *c, struct stoker_error *err)
+{
+    int failed = -1, has_memory = r->options.memory != STOKER_MEMORY_MIN;
+    if (has_memory) {
+        failed = stoker_open(&c->engine, r->model, &r->options, err);
+        has_memory = !failed || err->code != STOKER_ERR_MEMORY;
+    }
+    if (!has_memory || (failed && err->code == STOKER_ERR_IO)) {
+        r->options.cache_dir = NULL;
+        failed = stoker_open(&c->engine, r->model, &r->options, err);
+    }
+    if (!failed && !has_memory && r->session)
+        fprintf(stderr, "stoker: the conversation is kept, but not what is computed of it: that takes more --memory\n");
+    return failed;
+}
+
 static int open_engine(struct run *r, struct chat *c)
 {
     struct stoker_error err;
@@ -220,12 +240,9 @@ static int open_engine(struct run *r, struct chat *c)
     progress_begin(&loading, "loading", PROGRESS_BYTES, 0);
     r->options.progress = progress_show_loading;
     r->options.progress_arg = &loading;
-    int chosen = choose_cache_dir(r), failed = stoker_open(&c->engine, r->model, &r->options, &err);
-    if (failed && chosen &&
-        (err.code == STOKER_ERR_MEMORY || err.code == STOKER_ERR_IO)) { /* nobody asked for the folder */
-        r->options.cache_dir = NULL;
-        failed = stoker_open(&c->engine, r->model, &r->options, &err);
-    }
+    wrap_locale();
+    int failed = choose_cache_dir(r) ? open_with_folder(r, c, &err)
+                                     : stoker_open(&c->engine, r->model, &r->options, &err);
     progress_end(&loading);
     c->can_keep = !failed && r->options.cache_dir;
     return failed ? report(&err) : 0;

@@ -314,6 +314,18 @@ void stoker_close(struct stoker *s)
 
 /* ---- requests -------------------------------------------------------------------------------------------------------------- */
 
+/* A larger context helps up to what the model was trained on: with one of that size an answer has a position at least. */
+static int refuse_long_prompt(size_t n_prompt, int n_ctx, int n_trained, struct error *err)
+{
+    size_t trained = (size_t)n_trained, enough = n_prompt + 512 < trained ? n_prompt + 512 : trained;
+    if (n_prompt < enough && enough > (size_t)n_ctx)
+        return error_set(err, ERR_INPUT, "the prompt has %zu tokens, the context %d; try --ctx %zu", n_prompt, n_ctx,
+                         enough);
+    return error_set(err, ERR_INPUT,
+                     "the prompt has %zu tokens, the context %d, and the model was trained on %d; shorten the prompt",
+                     n_prompt, n_ctx, n_trained);
+}
+
 static int check_request(const struct stoker *s, const struct stoker_request *r, struct error *err)
 {
     int n_ctx = s->session->plan.n_ctx, n_vocab = s->session->model->p.n_vocab;
@@ -325,8 +337,7 @@ static int check_request(const struct stoker *s, const struct stoker_request *r,
     if (r->n_prompt == 0)
         return error_set(err, ERR_INPUT, "the prompt is empty: nothing to answer");
     if (r->n_prompt > most)
-        return error_set(err, ERR_INPUT, "the prompt has %zu tokens, the context %d; try --ctx %zu", r->n_prompt, n_ctx,
-                         r->n_prompt + 512);
+        return refuse_long_prompt(r->n_prompt, n_ctx, s->session->model->p.n_ctx_train, err);
     for (size_t i = 0; i < r->n_snapshot_at; i++)
         if (r->snapshot_at[i] > r->n_prompt || r->snapshot_at[i] <= (i ? r->snapshot_at[i - 1] : 0))
             return error_set(err, ERR_INPUT,

@@ -68,6 +68,18 @@ static struct size_text limit_text(uint64_t n)
     return size_text(n + digit / 2);
 }
 
+/* As --memory takes it, rounded up: what is suggested works. In integers, for a digit less would be refused. */
+static struct size_text memory_flag(uint64_t n)
+{
+    struct size_text s;
+    unsigned long long hundredths = n / GIB * 100 + (n % GIB * 100 + GIB - 1) / GIB;
+    if (n < GIB)
+        snprintf(s.text, sizeof s.text, "%lluMiB", (unsigned long long)((n + MIB - 1) / MIB));
+    else
+        snprintf(s.text, sizeof s.text, "%llu.%02lluGiB", hundredths / 100, hundredths % 100);
+    return s;
+}
+
 static void predict(const struct planner *pl, struct plan *p)
 {
     p->rates = speed_known_rates(p->n_threads, &pl->request->rates);
@@ -151,9 +163,9 @@ static int refuse(const struct planner *pl, struct plan *out, struct error *err)
     describe_further(pl, p, beside, sizeof beside);
     without_further(pl, less, sizeof less);
     return error_set(
-        err, ERR_MEMORY, "%s needs at least %s with --ctx %d%s (%s %s, KV %s); %s is too small. Try --memory %llu%s%s.",
+        err, ERR_MEMORY, "%s needs at least %s with --ctx %d%s (%s %s, KV %s); %s is too small. Try --memory %s%s%s.",
         pl->m->file->file->path, needs.text, c.n_ctx, beside, part_names[big], size_text(p->part[big]).text,
-        size_text(p->part[PLAN_KV]).text, budget, (unsigned long long)p->minimum, other, less);
+        size_text(p->part[PLAN_KV]).text, budget, memory_flag(p->minimum).text, other, less);
 }
 
 /* ---- the request ------------------------------------------------------------------------------------------------------------ */

@@ -101,8 +101,19 @@ is "a chat" 0 "=9 + 4 = 13.
 C-A-T.
 The capital of Japan is Tokyo." ""
 run run --lines --temp 0 --memory min --stats
-is "a chat with statistics" 0 "9 \+ 4 = 13" "^experts .* % hits, .*/token at .* MB/s, waited .* of .* ms a token$"
+is "a chat with statistics" 0 "9 \+ 4 = 13" "^answer: experts .* % hits, .*/token at .* MB/s, waited .* of .* ms a token$"
 grep -q '^misses ' "$dir/err" && fail "a chat with statistics" "shows all counters" || pass
+# Waits of prompt and answer apart: what is read of a token is not the same, and their sums are those of all counters.
+run run -p 'What is the KV cache?' --temp 0 --memory min --stats=full --threads 1
+for part in prompt answer; do
+    grep -Eq "^$part: experts [0-9.]+ % hits, [0-9.]+ [KM]iB/token at [0-9]+ MB/s, waited [0-9.e-]+ of [0-9.e-]+ ms a token\$" "$dir/err" &&
+        pass || fail "the waits of the $part" "are not told"
+done
+awk '/^prompt [0-9]+ tokens/ { for (i = 1; i < NF; i++) n[$(i - 1)] = $i; rows = $2; tokens = n["answer"] }
+    /^(prompt|answer): experts/ { n[$1] = $6 * ($7 ~ /^MiB/ ? 1024 : 1) }
+    /^bytes_read / { read = $2 }
+    END { all = (n["prompt:"] * rows + n["answer:"] * (tokens + 0)) * 1024; exit !(read > 0 && all > 0.85 * read && all < 1.15 * read) }' "$dir/err" &&
+    pass || fail "the waits of prompt and answer" "are not all that was read"
 run run --lines --temp 0 --memory min --stats=full
 for figure in misses evictions bytes_read compute_ms; do
     is "a chat with statistics: $figure" 0 "9 \+ 4 = 13" "^$figure +[1-9][0-9.]* +[0-9.]+$"

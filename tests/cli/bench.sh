@@ -34,6 +34,13 @@ run bench --no-roofs -m "$model" -m "$golden/gpt-oss-mxfp4.gguf" -p 8 -n 0 -r 1
 [ "$status" -eq 0 ] && [ "$(rows ' pp8 ')" -eq 2 ] && grep -q '^| gpt-oss-mxfp4.gguf ' "$dir/out" && pass || fail "-m -m" "not both models"
 grep -q '^build: ' "$dir/out" && pass || fail "the table" "has no line build:"
 
+# A context that nobody chose is that of the tests, and that is said: the same budget holds more experts than in run.
+run bench --no-roofs "$model" -r 1 --no-warmup -p 100 -n 20 -d 10
+is "a context of the tests" 0 '^context 118, as long as the tests; with --ctx N the plan is that of run --ctx N$' ""
+run bench --no-roofs "$model" -r 1 --no-warmup -p 100 -n 20 -d 10 --ctx 200
+is "a context that was given" 0 . ""
+grep -q '^context' "$dir/out" && fail "a context that was given" "is told" || pass
+
 # ---- models of vectors and scores ------------------------------------------------------------------------------------------
 vectors=${BUILD:-build}/data/embeddings
 run bench --no-roofs "$vectors/bert-mean.gguf" -p 16,40 --texts 20 -r 1 -o csv

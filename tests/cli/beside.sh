@@ -33,7 +33,7 @@ least=$(part minimum alone) both=$(part minimum three)
 run plan "$ember" --memory "$both" --embed "$embed" --rerank "$rerank"
 is "the least that works" 0 . ""
 run plan "$ember" --memory $((both - 4096)) --embed "$embed" --rerank "$rerank"
-is "less than that" 2 "" "--embed nomic-bert\.gguf \([0-9.]+ MiB\) and --rerank bert-rank\.gguf \([0-9.]+ MiB\) .*is too small\. Try --memory $both(, or|\.| or)"
+is "less than that" 2 "" "--embed nomic-bert\.gguf \([0-9.]+ MiB\) and --rerank bert-rank\.gguf \([0-9.]+ MiB\) .*is too small\. Try --memory $(((both + 1048575) / 1048576))MiB(, or|\.| or)"
 is "what may be left out" 2 "" ", or leave --rerank out\.$"
 run plan "$ember" --memory "$least" --embed "$embed" --rerank "$rerank"
 is "room for one" 2 "" ", or leave --embed and --rerank out\.$"

@@ -32,10 +32,21 @@ cp "$file" "$dir/before"
 run run --session one --temp 0 -p ''
 cmp -s "$file" "$dir/before" && pass || fail "an empty prompt" "the conversation was changed"
 
-# Memory for keeping what was computed was not asked for: it gives way.
+# Memory for keeping what was computed was not asked for: it gives way, and that is said. With it the least is what plan --cache-dir says.
 least=$("$stoker" plan --memory min --json | sed -n 's/.*"total": *\([0-9]*\).*/\1/p')
-run run --session one --memory "$least" --temp 0 --json -p 'Spell cat.'
-is "the least memory" 0 '"cached_tokens":0,' ""
+for memory in "$least" min; do
+    run run --session one --memory "$memory" --temp 0 --json -p 'Spell cat.'
+    is "the least memory, $memory" 0 '"cached_tokens":0,' '^stoker: the conversation is kept, but not what is computed of it: that takes more --memory$'
+done
+run run --memory min --stats --temp 0 -p 'Spell cat.'
+sed -n 's/^memory \([0-9.]* [MG]iB\):.*/\1/p' "$dir/err" >"$dir/planned"
+run run --session one --memory min --stats --temp 0 -p 'Spell cat.'
+sed -n 's/^memory \([0-9.]* [MG]iB\):.*/\1/p' "$dir/err" | cmp -s - "$dir/planned" && [ -s "$dir/planned" ] && pass || fail "--memory min" "is more in a session"
+with=$("$stoker" plan --memory min --cache-dir "$dir/absent" --json | sed -n 's/.*"total": *\([0-9]*\).*/\1/p')
+run run --session one --memory "$with" --temp 0 --json -p 'Spell cat.'
+is "the least memory with a folder" 0 . ""
+run run --session one --memory $((with - 1)) --temp 0 --json -p 'Spell cat.'
+is "less" 0 . 'that takes more --memory$'
 XDG_CACHE_HOME=/proc/none run run --session one --temp 0 --json -p 'Spell cat.'
 is "no folder for what was computed" 0 '"cached_tokens":0,' ""
 

@@ -120,14 +120,22 @@ is "--positions of two texts" 2 "" '^stoker eval ppl: --positions are those of o
 run $ppl --kv f32
 [ "$status" -eq 0 ] && [ "$(cat "$dir/out")" != "$figures" ] && pass || fail "ppl --kv f32" "the same as f16: nothing is measured"
 
-# What a run keeps of its text is a part of the plan: 4 bytes a token of its chunks, 24 a chunk.
-least() {
-    run eval ppl "$ember" -f "$dir/long" --parse-special --ctx 256 --memory 8MiB "$@"
-    sed -n 's/.*Try --memory \([0-9]*\)\.$/\1/p' "$dir/err"
-}
+# What a run keeps of its text is a part of the plan: 4 bytes a token of its chunks, 24 a chunk. What is suggested is rounded up to a MiB,
+# so the least is sought below it, to a byte.
 for i in 1 2 3 4; do cat "$text"; done >"$dir/long"
-few=$(least --chunks 2) more=$(least --chunks 42)
-[ "$((more - few))" -eq $((40 * (256 * 4 + 24))) ] && pass || fail "the plan of a text" "$few bytes for 2 chunks, $more for 42"
+long="eval ppl $ember -f $dir/long --parse-special --ctx 64"
+run $long --chunks 2 --memory 8MiB
+few=$(($(sed -n 's/.*Try --memory \([0-9]*\)MiB\.$/\1/p' "$dir/err") * 1048576)) less=$((few - 1048576))
+while [ $((few - less)) -gt 1 ]; do
+    middle=$(((few + less) / 2))
+    run $long --chunks 2 --memory "$middle"
+    [ "$status" -eq 2 ] && less=$middle || few=$middle
+done
+more=$((few + 40 * (64 * 4 + 24)))
+run $long --chunks 42 --memory "$more"
+is "the plan of a text" 0 . ""
+run $long --chunks 42 --memory $((more - 1))
+is "the plan of a text, a byte less" 2 "" "is too small"
 
 # ---- bounds ----------------------------------------------------------------------------------------------------------------
 run $ppl --at-most 1000

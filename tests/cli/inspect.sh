@@ -63,7 +63,11 @@ run plan "$ember" --memory 300M
 is "plan" 0 "^memory: [0-9.]+ MiB planned of 300\.0 MiB that --memory allows; from .* it works, here nothing streams$" ""
 run plan "$ember" --memory min
 is "plan that streams" 0 "^memory: .*; from .* it works, from [0-9.]+ [KMG]iB nothing streams$" ""
-grep -Eq '^predicted: a prompt of 1024 tokens .*, which are assumed \(--measure\)$' "$dir/out" && pass || fail "plan" "does not say what is assumed"
+grep -Eq '^predicted for a usual machine, with a drive of 3\.00 GB/s, memory of 50\.0 GB/s and [0-9.]+ Tops of products \(--measure measures this one\): a prompt of 1024 tokens in ' "$dir/out" &&
+    pass || fail "plan" "does not say what is assumed"
+grep -Eq '^  held 6 %: at most [0-9]+ % hits are usual, then [0-9.]+ KiB are read a token$' "$dir/out" && pass || fail "plan" "promises hits of a small cache"
+run plan "$ember" --memory min --disk
+is "plan --disk" 0 '^predicted for this drive and a usual machine, with a drive of [0-9.]+ GB/s, memory of 50\.0 GB/s and [0-9.]+ Tops of products \(--measure measures this one\): ' ""
 grep -Eq '^  [a-z_]+ +[0-9.]+ [KMGi]*B *$' "$dir/out" && fail "plan" "has a part without a word" || pass
 run plan "$ember"
 is "plan of what is there" 0 "^memory: [0-9.]+ MiB planned; (this machine has [0-9.]+ [KMG]iB left|the cgroup leaves [0-9.]+ [KMG]iB); from " ""
@@ -76,6 +80,18 @@ for memory in 300M min max; do
     parts=$(sed 's/.*"parts":{\([^}]*\)}.*/\1/' "$dir/out" | tr ',' '\n' | sed 's/.*://' | awk '{ s += $1 } END { print s }')
     [ "$parts" -eq "$(field total)" ] && pass || fail "plan $memory" "the parts make $parts, the total is $(field total)"
 done
+# A chat keeps what it computed, where that fits; --cache-dir plans with it.
+run plan "$ember" --memory min
+more=$(sed -n 's/^a chat of stoker run takes \([0-9.]*\) MiB more where they fit, to keep what it computed (planned by --cache-dir DIR)$/\1/p' "$dir/out")
+run plan "$ember" --memory min --json
+alone=$(field total)
+run plan "$ember" --memory min --json --cache-dir "$dir/absent"
+is "plan --cache-dir" 0 '"measured":"none"' ""
+awk -v more="${more:-0}" -v bytes=$(($(field total) - alone)) 'BEGIN { exit !(bytes > 0 && more * 1048576 >= bytes && more * 1048576 < bytes + 110000) }' &&
+    pass || fail "what a chat keeps" "takes ${more:-nothing} MiB by the line, $(($(field total) - alone)) bytes by --cache-dir"
+[ -e "$dir/absent" ] && fail "plan --cache-dir" "makes the folder" || pass
+run plan "$ember" --memory min --cache-dir "$dir/absent"
+grep -q '^a chat of' "$dir/out" && fail "plan --cache-dir" "has the line of a chat" || pass
 # Which factors of rope: by the context that is asked for, whatever memory leaves of it.
 for memory in min max; do
     run plan "$golden/phi3.gguf" --memory $memory
@@ -90,7 +106,7 @@ is "plan --json: files" 0 '"sacrificed":\[\],"files":\[\{"path":"[^"]*ember\.ggu
 run plan "$ember" --memory max --reader buffered --json
 is "plan --json: read buffered" 0 '"direct":false,"align":[0-9]+\}\],"note":\["not every file is read with O_DIRECT: .*"\]\}$' ""
 run plan "$ember" --memory min --json
-is "plan --json: a small cache" 0 '"note":\["cache holds 0\.[0-9] of one token.s experts: every token reads about [^"]*"' ""
+is "plan --json: a small cache" 0 '"note":\["cache holds (0\.[0-9]|1\.0) of one token.s experts: every token reads about [^"]* at best, and more where tokens use all experts alike"' ""
 run plan "$ember" --memory 20M --json
 is "plan --json: too little" 2 '"fits":false,.*"note":\[".*ember.gguf needs at least .* is too small\. Try --memory ' "is too small. Try --memory "
 
@@ -350,9 +366,9 @@ is "plan --disk" 0 "^drive: [0-9.]+ GB/s; reading alone allows at most [1-9][0-9
 run plan "$ember" --memory min --disk --json
 is "plan --disk --json" 0 '"disk_rate":[1-9][0-9.]+,"tokens_per_s":[1-9][0-9.]+\},' ""
 run plan "$ember" --memory min --measure
-is "plan --measure" 0 "^predicted: .* with a drive of [0-9.]+ GB/s, memory of [0-9.]+ GB/s, [0-9.]+ Tops of products$" ""
+is "plan --measure" 0 "^predicted for this machine, with a drive of [0-9.]+ GB/s, memory of [0-9.]+ GB/s and [0-9.]+ Tops of products: a prompt of 1024 tokens " ""
 run plan "$ember" --memory min --measure --json
-is "plan --measure --json" 0 '"rates":\{"drive":[1-9][0-9.]+,"memory":[1-9][0-9.]+,"product":[1-9][0-9.]+,"unpack_rows":[0-9.]+,"dot":[1-9][0-9.]+,"vector":[1-9][0-9.]+,"attend":[1-9]' ""
+is "plan --measure --json" 0 '"rates":\{"drive":[1-9][0-9.]+,"memory":[1-9][0-9.]+,"product":[1-9][0-9.]+,"unpack_rows":[0-9.]+,"dot":[1-9][0-9.]+,"vector":[1-9][0-9.]+,"attend":[1-9][0-9.e+]*,"state":[1-9][0-9.e+]*,"measured":"all"\}' ""
 sed 's/,"predicted":.*"kernels"//' "$dir/out" >"$dir/want"
 run plan "$ember" --memory min --json
 sed 's/,"predicted":.*"kernels"//' "$dir/out" | cmp -s - "$dir/want" && pass || fail "plan --measure" "is another plan"

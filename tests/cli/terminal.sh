@@ -264,8 +264,11 @@ begin "'$stoker' run --session pasted --temp 0 -n 2$after"
 see "where one left off" '^  you: Explain: a  b now again$'
 see "a prompt" '^> '
 keys '\033[A and again\r'
-see "a paste of the last time" '\[pasted [0-9]: 2 lines\] now again and again$'
+see "a paste of the last time" '\[pasted earlier [0-9]: 2 lines\] now again and again$'
 see "a prompt again" '^> ' 2
+keys '\033[200~c\rd\033[201~'
+see "the first paste of a chat" '^> \[pasted 1: 2 lines\]$'
+keys '\025'
 keys '/sessions\r'
 see "/sessions" '^pasted +6  [0-9]{4}-'
 keys '/set\r'
@@ -371,8 +374,8 @@ says '/set parameter num_ctx 4096\r'
 see "/set parameter num_ctx" '^num_ctx is what stoker began with; start it again with --ctx N$'
 says '/set format json\r'
 see "/set format" '^format is a flag: --json-schema FILE\|JSON$'
-says '/set wordwrap\r'
-see "/set wordwrap" '^wordwrap has no meaning here$'
+says '/set history\r'
+see "/set history" '^history has no meaning here$'
 says '/set system\r'
 see "/set system without a text" '^system message: Be kind\.$' 2
 says '/show info\r'
@@ -433,6 +436,34 @@ cat >"$dir/want" <<'END'
 "Spell cat."
 END
 messages "a file before a message that failed"
+awk 'BEGIN { for (i = 0; i < 1500; i++) printf "word " }' >"$dir/large"
+prompts=1
+begin "'$stoker' run --temp 0 -n 2$after"
+see "a prompt" '^> '
+says 'Spell cat.\r'
+says "/file $dir/large\r"
+says 'Explain it.\r'
+see "more than the model was trained on" '^/clear begins anew; the model was trained on no longer conversations$'
+keys '\004'
+ends "more than the model was trained on" '^ended 1 echo icanon isig$'
+
+# ---- lines of an answer ----------------------------------------------------------------------------------------------------
+# What a terminal of 40 columns shows where words were taken back.
+broken() {
+    screen | awk '{ if (match($0, /\033\[[0-9]+G\033\[K$/)) $0 = substr($0, 1, substr($0, RSTART + 2, RLENGTH - 6) - 1); print }' | grep -v '^ended'
+}
+ask="'$stoker' run -p 'What does --memory do?' --temp 0 </dev/null"
+"$stoker" run -p 'What does --memory do?' --temp 0 </dev/null >"$dir/whole" 2>/dev/null
+begin "stty cols 40; $ask$after"
+ends "an answer of long lines" "$sane"
+broken >"$dir/lines"
+[ "$(wc -l <"$dir/lines")" -ge 4 ] && [ "$(tr '\n' ' ' <"$dir/lines" | tr -s ' ')" = "$(tr '\n' ' ' <"$dir/whole")" ] &&
+    ! grep -Eq '.{41}' "$dir/lines" && pass || fail "an answer of long lines" "$(cat "$dir/lines")"
+for flag in --no-wrap --nowordwrap; do
+    begin "stty cols 40; ${ask%<*} $flag </dev/null$after"
+    ends "$flag" "$sane"
+    screen | grep -v '^ended' | cmp -s - "$dir/whole" && pass || fail "$flag" "$(screen)"
+done
 
 # ---- one prompt ------------------------------------------------------------------------------------------------------------
 begin "'$stoker' run -p - --temp 0$after"

@@ -54,6 +54,7 @@ run --temperture 1 -p x|--temperture is not a flag of this command; did you mean
 run --ctx-sizes 512 -p x|--ctx-sizes is not a flag of this command; did you mean --ctx\?
 run -sys a -sys b --system c --temp hot -p x|--temp hot
 run --numa distribute -p x|--numa: memory lies by turns over the nodes
+serve --embedding|--embedding: a model of vectors or scores is served as such, and serve has --embed FILE and --rerank FILE; leave it out
 run --hidethinking -p x|--hidethinking: reasoning is shown on a terminal only
 run --verbose-prompt -p x|--verbose-prompt: stoker render and stoker tokenize
 run --in-prefix x -p x|--in-prefix: the chat template
@@ -206,6 +207,13 @@ is "a prompt longer than the context" 1 "" "the prompt has [0-9]+ tokens, the co
 larger=$(sed 's/.*try --ctx //' "$dir/err")
 run run -p 'far too many words for so small a context, as everybody can see' --ctx "$larger" --temp 0
 is "the context that was offered" 0 . ""
+awk 'BEGIN { for (i = 0; i < 500; i++) printf "word "; print "" }' >"$dir/some"
+for n in 1 3; do # 500 words have a context, 1,500 would have none that the model was trained on
+    for i in $(seq $n); do cat "$dir/some"; done >"$dir/long"
+    run run -f "$dir/long" --ctx 64
+    is "a prompt of $((500 * n)) words" 1 "" "the prompt has [0-9]+ tokens, the context 64$([ $n -eq 3 ] || echo '; try --ctx 10')"
+done
+is "a prompt longer than what the model was trained on" 1 "" "the context 64, and the model was trained on 1024; shorten the prompt$"
 
 for context in 1k 1K 1024 1.5k 1M; do
     run plan --json -c $context
@@ -230,15 +238,26 @@ done
 # ---- impossible plans: exit 2, and what is offered works -----------------------------------------------------------------
 for flags in "--memory 1M" "--memory 40M --ctx 1024" "--memory 100M --ctx 100000" "--memory 44M --parallel 4"; do
     run run -p 'Spell cat.' --temp 0 $flags
-    is "$flags" 2 "" "needs at least .* is too small. Try --memory [0-9]+( or --ctx [0-9]+)?\.$"
-    memory=$(sed 's/.*Try --memory \([0-9]*\).*/\1/' "$dir/err")
+    is "$flags" 2 "" "needs at least .* is too small. Try --memory [0-9]+(MiB|\.[0-9][0-9]GiB)( or --ctx [0-9]+)?\.$"
+    offered=$(sed 's/.*Try --memory \([0-9.MGiB]*\).*/\1/; s/\.$//' "$dir/err")
     context=$(sed -n 's/.* or --ctx \([0-9]*\)\.$/\1/p' "$dir/err")
     run plan $flags
-    is "plan $flags" 2 "" "is too small. Try --memory $memory"
+    is "plan $flags" 2 "" "is too small. Try --memory $offered( or|\.$)"
     run plan --json $flags
-    is "plan --json $flags" 2 "^\{.*\"fits\":false,.*\"minimum\":$memory,.*\}$" "Try --memory $memory"
-    run run -p 'Spell cat.' --temp 0 $flags --memory "$memory"
-    is "$flags: --memory $memory" 0 "=C-A-T." "$([ "$flags" = "${flags#*100000}" ] || echo trained on 1024)"
+    is "plan --json $flags" 2 "^\{.*\"fits\":false,.*\"minimum\":[0-9]+,.*\}$" "Try --memory $offered"
+    memory=$(sed 's/.*"minimum":\([0-9]*\),.*/\1/' "$dir/out")
+    case $offered in # the least, rounded up to a MiB or a hundredth of a GiB
+    *MiB) is_close=$((${offered%MiB} == (memory + 1048575) / 1048576)) ;;
+    *)
+        hundredths=${offered%GiB}
+        is_close=$((${hundredths%.*} * 100 + 1${hundredths#*.} - 100 == memory / 1073741824 * 100 + (memory % 1073741824 * 100 + 1073741823) / 1073741824))
+        ;;
+    esac
+    [ "$is_close" = 1 ] && pass || fail "$flags: --memory $offered" "the least is $memory"
+    for budget in "$memory" "$offered"; do
+        run run -p 'Spell cat.' --temp 0 $flags --memory "$budget"
+        is "$flags: --memory $budget" 0 "=C-A-T." "$([ "$flags" = "${flags#*100000}" ] || echo trained on 1024)"
+    done
     run plan $flags --memory $((memory - 1))
     is "$flags: --memory $memory - 1" 2 "" "--memory ([0-9.]+ [MG]iB|[0-9]+ bytes) is too small"
     [ -n "$context" ] || continue

@@ -59,6 +59,7 @@ struct bench {
     struct steer_flags steer; /* of all requests; its files are open while an engine is */
     struct stoker_plan plan;
     struct stoker_about about;
+    int ctx_of_tests;              /* 1: the context is what the tests take, and nobody chose it */
     struct stoker_encoder encoder; /* of a model that pools, whose prompts are texts; zeroed: it generates text */
     int n_texts;                   /* of a request to such a model */
     int runs;                      /* repetitions of a test, at most BENCH_RUNS */

@@ -450,7 +450,10 @@ void bench_begin(struct bench_output *o, const struct bench *b)
 {
     if (!o->file || strcmp(o->format, "md") != 0)
         return;
-    print_plan_line(o->rows ? notes_of(o) : o->file, &b->plan);
+    FILE *f = o->rows ? notes_of(o) : o->file;
+    print_plan_line(f, &b->plan);
+    if (b->ctx_of_tests)
+        fprintf(f, "context %d, as long as the tests; with --ctx N the plan is that of run --ctx N\n", b->plan.n_ctx);
     if (o->rows == 0)
         print_head(o->file, b);
     fflush(o->file);

@@ -78,7 +78,8 @@ struct answer {
     struct chat_shown shown;
     struct progress reading; /* the prompt */
     uint64_t n_read, n_prompt;
-    json_t *logprobs; /* of its tokens; NULL: not asked for */
+    struct stoker_stats before, behind_prompt; /* the engine's when it began, and when its first token came */
+    json_t *logprobs;                          /* of its tokens; NULL: not asked for */
 };
 
 static void on_piece(void *arg, const struct stoker_piece *p) { show_piece(&((struct answer *)arg)->shown, p); }
@@ -127,7 +128,8 @@ static int follow(struct chat *c, stoker_id id, struct answer *a, struct stoker_
         if (got == 0)
             continue;
         if (end->kind == STOKER_TOKEN && !over) {
-            n++;
+            if (n++ == 0)
+                stoker_stats_of(c->engine, &a->behind_prompt);
             if ((over = take_token(c, a, end, &err)) < 0)
                 return report(&err);
         }
@@ -178,9 +180,19 @@ static size_t lasting(const struct chat *c, const struct stoker_prompt *p)
     return same;
 }
 
+/* A larger context helps up to what the model was trained on. */
+static int can_grow(const struct chat *c)
+{
+    struct stoker_plan plan;
+    stoker_plan_of(c->engine, &plan);
+    return plan.n_ctx < plan.n_ctx_train;
+}
+
 /* What to do where a conversation does not fit in the context any more. */
 static const char *advice(const struct chat *c)
 {
+    if (!can_grow(c))
+        return "/clear begins anew; the model was trained on no longer conversations";
     return *c->conversation.path
                ? "/clear begins anew; start again with --ctx N to go on with this one"
                : "/clear forgets the conversation; to keep it: /save FILE, start again with --ctx N, /load FILE";
@@ -308,7 +320,10 @@ static void say_cut(const struct chat *c, const struct stoker_event *end)
     if (c->request.max_tokens > 0 && end->u.end.n_generated >= (size_t)c->request.max_tokens)
         fprintf(stderr, "(cut: that many tokens were allowed; -n or /set max_tokens allows more)\n");
     else
-        fprintf(stderr, "(cut: the context is full; %s)\n", c->has_commands ? advice(c) : "--ctx makes it longer");
+        fprintf(stderr, "(cut: the context is full; %s)\n",
+                c->has_commands ? advice(c)
+                : can_grow(c)   ? "--ctx makes it longer"
+                                : "the model was trained on no longer one");
 }
 
 /* What the answer cites, for JSON: sources, and how many numbers no passage has. NULL: there is no library. */
@@ -358,14 +373,15 @@ static int conclude(struct chat *c, struct answer *a, const json_t *message, con
 /* One answer; *more: results of its calls were added to the conversation. */
 static int answer(struct chat *c, int *more)
 {
-    struct stoker_stats before;
     struct stoker_event end;
     struct stoker_error err;
     stoker_id id;
-    struct answer a = {.shown = {.quiet = c->json, .terminal = isatty(STDOUT_FILENO)},
+    int terminal = isatty(STDOUT_FILENO);
+    struct answer a = {.shown = {.quiet = c->json, .terminal = terminal, .wraps = terminal && !c->no_wrap},
                        .logprobs = c->request.wants_logprobs ? json_array() : NULL};
     *more = 0;
-    stoker_stats_of(c->engine, &before);
+    stoker_stats_of(c->engine, &a.before);
+    a.behind_prompt = a.before;
     chat_interrupts = 0;
     int status = begin(c, &a, &id);
     if (status == 0)
@@ -377,7 +393,7 @@ static int answer(struct chat *c, int *more)
         json_t *message = answer_message(c, &a);
         status = conclude(c, &a, message, &end);
         if (c->stats)
-            print_answer_stats(c, &before, &end);
+            print_answer_stats(c, &a.before, &a.behind_prompt, &end);
         add_message(c, json_incref(message));
         if (status == 0 && end.u.end.reason != STOKER_END_CANCELLED) {
             *more = take_results(c, &a, message, &end);

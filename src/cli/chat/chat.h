@@ -7,6 +7,7 @@
  *   tools.c                tools that the model may call: of a file, of the library, of MCP servers
  *   servers.c              MCP servers: started and named, and who is asked
  *   show.c                 what an answer looks like: text, dimmed reasoning, JSON, statistics
+ *   wrap.c                 lines of it, broken between words
  *   terminal.c             a person's messages, of one line or many
  *   line_editor.c, paste.c a line edited on a terminal, and what is pasted into it
  *   command.c              what begins with a slash
@@ -19,6 +20,7 @@
 #include "base/json/buffer.h"
 #include "cli/chat/saved.h"
 #include "cli/chat/tools.h"
+#include "cli/chat/wrap.h"
 #include "stoker.h"
 
 #include <signal.h>
@@ -39,6 +41,7 @@ struct chat {
     int round;                         /* answers of this turn whose calls ran unasked */
     int has_commands;                  /* 1: a person types, who can be told of commands */
     int json;                          /* 1: answers as JSON */
+    int no_wrap;                       /* 1: long lines of answers are the terminal's to break */
     int stats;                         /* after each answer: 0 nothing, 1 speed and memory, 2 all counters */
     int named_types;                   /* statistics have named the types without fast kernels */
     const char *think;                 /* "on", "off"; NULL: as the template has it */
@@ -64,8 +67,10 @@ int chat_is_interrupted(void *arg); /* 1: it was counted; arg is not used */
 
 struct chat_shown {
     int quiet, terminal; /* 1: nothing is shown; stdout is a terminal */
+    int wraps;           /* 1: lines are broken between words */
     int any;             /* 1: something was shown */
     int lost;            /* errno of writing to stdout: nobody reads it any more, or the disk is full; 0: none */
+    struct wrap wrap;
 };
 /* Writes a piece to stdout; failures go to s->lost. */
 void show_piece(struct chat_shown *s, const struct stoker_piece *p);
@@ -81,8 +86,9 @@ void print_answer_json(const struct json_t *message, const struct json_t *logpro
                        const struct stoker_string *stop, const struct stoker_event *end);
 /* Writes a line for each source of the list that tools_sources() makes. */
 void print_sources(const struct json_t *list);
-/* Writes the figures of an answer to stderr; before: the engine's when it began. */
-void print_answer_stats(struct chat *c, const struct stoker_stats *before, const struct stoker_event *end);
+/* Writes the figures of an answer to stderr; before, behind_prompt: the engine's when it began, and when its first token came. */
+void print_answer_stats(struct chat *c, const struct stoker_stats *before, const struct stoker_stats *behind_prompt,
+                        const struct stoker_event *end);
 
 /* ---- a person at a terminal ------------------------------------------------------------------------------------------------- */
 

@@ -150,7 +150,7 @@ static int set_as_ollama(struct chat *c, const char *name, char *value)
         {"|num_ctx|ctx|", "is what stoker began with; start it again with --ctx N"},
         {"|stop|", "is a flag: --stop TEXT"},
         {"|format|", "is a flag: --json-schema FILE|JSON"},
-        {"|noformat|history|nohistory|wordwrap|nowordwrap|", "has no meaning here"},
+        {"|noformat|history|nohistory|", "has no meaning here"},
     };
     char word[32];
     int n = snprintf(word, sizeof word, "|%s|", name);
@@ -158,6 +158,8 @@ static int set_as_ollama(struct chat *c, const char *name, char *value)
         set_system(c, value);
     else if (strcmp(name, "verbose") == 0 || strcmp(name, "quiet") == 0)
         set_stats(c, *name == 'v');
+    else if (strcmp(name, "wordwrap") == 0 || strcmp(name, "nowordwrap") == 0)
+        c->no_wrap = *name == 'n';
     else if (strcmp(name, "think") == 0 || strcmp(name, "nothink") == 0)
         c->think = *name == 't' ? "on" : "off";
     else {
@@ -270,6 +272,8 @@ static enum chat_command save(struct chat *c, char *argument)
         fprintf(stderr, "%s in %s\n", count_messages(c, " is", " are"), realpath(path, whole) ? whole : path);
         if (c->can_keep)
             stoker_cache_keep(c->engine);
+        else
+            fprintf(stderr, "what was computed of it is not kept; --cache-dir DIR keeps it, and takes more memory\n");
     }
     return CHAT_COMMAND_DONE;
 }

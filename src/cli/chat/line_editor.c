@@ -5,6 +5,7 @@
 #include "cli/chat/chat.h"
 #include "cli/chat/complete.h"
 #include "cli/chat/paste.h"
+#include "cli/chat/wrap.h"
 #include "cli/common/user_folder.h"
 #include "mcp/child.h"
 
@@ -12,7 +13,6 @@
 #include <fcntl.h>
 #include <histedit.h>
 #include <limits.h>
-#include <locale.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -371,9 +371,7 @@ struct line_editor *line_editor_open(void)
     e->file = -1;
     if (!can_edit())
         return e;
-    setlocale(LC_CTYPE, "");
-    if (MB_CUR_MAX == 1)
-        setlocale(LC_CTYPE, "C.UTF-8");
+    wrap_locale();
     if (!(e->history = history_init()) || !(e->el = el_init("stoker", stdin, stderr, stderr))) {
         line_editor_close(e);
         return NULL;

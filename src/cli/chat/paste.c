@@ -26,7 +26,14 @@ int paste_is_plain(const char *text, size_t n)
     return n <= PASTE_TYPED;
 }
 
-const char *paste_keep(struct pastes *p, char *text, size_t n)
+/* Numbers of a chat begin at 1: what earlier ones left in the history is told apart by a word. */
+static void name_mark(const struct pastes *p, struct paste *one, size_t n_line, int is_earlier)
+{
+    snprintf(one->mark, sizeof one->mark, "[pasted %s%d: %zu %s]", is_earlier ? "earlier " : "",
+             is_earlier ? p->n : p->n - p->n_earlier, n_line, n_line == 1 ? "line" : "lines");
+}
+
+static const char *keep(struct pastes *p, char *text, size_t n, int is_earlier)
 {
     size_t n_line = 1;
     if (p->n - p->n_before == PASTES) {
@@ -39,9 +46,12 @@ const char *paste_keep(struct pastes *p, char *text, size_t n)
         n_line += text[i] == '\n';
     one->text = text;
     one->n = n;
-    snprintf(one->mark, sizeof one->mark, "[pasted %d: %zu %s]", p->n, n_line, n_line == 1 ? "line" : "lines");
+    p->n_earlier = is_earlier ? p->n : p->n_earlier;
+    name_mark(p, one, n_line, is_earlier);
     return one->mark;
 }
+
+const char *paste_keep(struct pastes *p, char *text, size_t n) { return keep(p, text, n, 0); }
 
 /* The paste whose mark a text begins with. */
 static const struct paste *marked(const struct pastes *p, const char *text, size_t n)
@@ -94,10 +104,14 @@ static int is_piece(const struct paste *p, const char *text, int is_new)
 
 static int is_forgotten(const struct pastes *p, const char *text)
 {
-    char begin[40];
-    int number, lines;
-    snprintf(begin, sizeof begin, "%.39s", text);
-    return sscanf(begin, "[pasted %9d: %9d line", &number, &lines) == 2 && number > 0 && number <= p->n - PASTES;
+    char begin[48];
+    int number, lines, n_before = p->n_earlier;
+    snprintf(begin, sizeof begin, "%.47s", text);
+    if (sscanf(begin, "[pasted earlier %9d: %9d line", &number, &lines) == 2)
+        n_before = 0;
+    else if (sscanf(begin, "[pasted %9d: %9d line", &number, &lines) != 2)
+        return 0;
+    return number > 0 && number <= p->n - PASTES - n_before;
 }
 
 int paste_is_cut(const struct pastes *p, const char *line, size_t n)
@@ -169,7 +183,7 @@ static const char *unpack_one(struct pastes *p, const char *packed, size_t n)
     char *text = malloc(n + 1);
     for (size_t i = 0; text && i < n; i++)
         text[i] = packed[i] == '\r' ? '\n' : packed[i];
-    const char *mark = text ? paste_keep(p, text, n) : NULL;
+    const char *mark = text ? keep(p, text, n, 1) : NULL;
     return mark ? mark : "";
 }
 

@@ -1,7 +1,8 @@
 /* What a terminal pastes between brackets (xterm's control sequences, "Bracketed Paste Mode"): many lines at once must neither be taken for
  * many messages nor for keys of the editor. A short text without line ends is typed; of any other a mark, "[pasted 1: 12 lines]", stands
  * in the edited line, and the text takes its place when the line is done. The last PASTES of a chat are remembered, for lines of the
- * history have marks too; in the history's file the texts stand for themselves, between STX and ETX, with CR for a line's end. */
+ * history have marks too, "[pasted earlier 1: 12 lines]" those of earlier chats; in the history's file the texts stand for themselves,
+ * between STX and ETX, with CR for a line's end. */
 #ifndef CLI_CHAT_PASTE_H
 #define CLI_CHAT_PASTE_H
 
@@ -21,6 +22,7 @@ struct pastes {
         char mark[48];
     } of[PASTES];       /* paste i, from 1 on, is of[(i - 1) % PASTES] */
     int n, n_before;    /* so far; before the line at hand */
+    int n_earlier;      /* of earlier chats, which the history has: the first ones */
     struct paste_edge { /* some bytes, by which a paste, or its mark, is known again in the edited line; n 0: none */
         char text[8];
         size_t n;

@@ -14,21 +14,40 @@
 
 static volatile sig_atomic_t dimmed; /* the terminal shows reasoning */
 
+static void flush(struct chat_shown *s)
+{
+    s->any = 1;
+    if (fflush(stdout) && !s->lost)
+        s->lost = errno;
+}
+
 static void show(struct chat_shown *s, const char *text, size_t n)
 {
     if (s->quiet || n == 0)
         return;
-    s->any = 1;
     fwrite(text, 1, n, stdout);
-    if (fflush(stdout) && !s->lost)
-        s->lost = errno;
+    flush(s);
+}
+
+/* Of what the model says lines are broken between words, on a terminal as wide as it is by now. */
+static void show_words(struct chat_shown *s, const char *text, size_t n)
+{
+    if (!s->wraps || s->quiet || n == 0) {
+        show(s, text, n);
+        return;
+    }
+    s->wrap.columns = wrap_columns(STDOUT_FILENO);
+    wrap_write(&s->wrap, stdout, text, n);
+    flush(s);
 }
 
 void show_end(struct chat_shown *s)
 {
     static const char plain[] = "\033[0m\n";
-    if (dimmed)
+    if (dimmed) {
         show(s, plain, sizeof plain - 1);
+        s->wrap = (struct wrap){0};
+    }
     dimmed = 0;
 }
 
@@ -48,10 +67,10 @@ void show_piece(struct chat_shown *s, const struct stoker_piece *p)
             dimmed = 1;
             show(s, dim, sizeof dim - 1);
         }
-        show(s, p->text, p->n);
+        show_words(s, p->text, p->n);
     } else if (p->kind == STOKER_PIECE_CONTENT) {
         show_end(s);
-        show(s, p->text, p->n);
+        show_words(s, p->text, p->n);
     }
 }
 
@@ -160,7 +179,20 @@ void print_sources(const json_t *list)
 
 /* ---- statistics ------------------------------------------------------------------------------------------------------------- */
 
-void print_answer_stats(struct chat *c, const struct stoker_stats *before, const struct stoker_event *end)
+/* A prompt reads experts by sweeps and an answer by tokens: waits of both together would tell of neither. Where they part is when the first
+ * token was taken, which the engine may be some tokens ahead of: what was done until then is divided by rows, the rest by tokens. */
+static void print_streaming(const struct stoker_stats *before, const struct stoker_stats *behind_prompt,
+                            const struct stoker_stats *now)
+{
+    uint64_t tokens = now->generated_tokens - behind_prompt->generated_tokens,
+             steps = now->steps -
+                     behind_prompt->steps; /* one more where the text's end was sampled, fewer with drafts */
+    print_stream_line(stderr, "prompt: ", before, behind_prompt, (size_t)(behind_prompt->rows - before->rows));
+    print_stream_line(stderr, "answer: ", behind_prompt, now, (size_t)(tokens > steps ? tokens : steps));
+}
+
+void print_answer_stats(struct chat *c, const struct stoker_stats *before, const struct stoker_stats *behind_prompt,
+                        const struct stoker_event *end)
 {
     struct stoker_stats now;
     struct stoker_plan plan;
@@ -178,7 +210,7 @@ void print_answer_stats(struct chat *c, const struct stoker_stats *before, const
         fprintf(stderr, ", seed %llu", (unsigned long long)end->u.end.seed);
     fputc('\n', stderr);
     print_drafts(stderr, "", before, &now);
-    print_stream_line(stderr, "", before, &now, computed + n);
+    print_streaming(before, n ? behind_prompt : &now, &now);
     print_table_lines(stderr, before, &now);
     print_plan_line(stderr, &plan);
     if (!now.no_energy || (c->stats > 1 && !c->named_types))

@@ -42,6 +42,7 @@ const struct foreign_flag foreign_flags[] = {
     {"--verbose|-v", FOREIGN_NO_VALUE, "--stats", NULL, NULL},
     {"-a", FOREIGN_VALUE, "--alias", NULL, NULL},
     {"--no-webui|--no-ui", FOREIGN_NO_VALUE, "--no-page", NULL, NULL},
+    {"--nowordwrap", FOREIGN_NO_VALUE, "--no-wrap", NULL, NULL},
     {"-to|--timeout", FOREIGN_VALUE, "--body-timeout", NULL, NULL},
 
     /* what stoker does anyway, and what it does not */
@@ -59,7 +60,7 @@ const struct foreign_flag foreign_flags[] = {
     {"--no-context-shift", FOREIGN_NO_VALUE, NULL, "||", NULL},
     {"--context-shift", FOREIGN_NO_VALUE, NULL, NULL, "an answer ends where the context ends; --ctx N makes it larger"},
     {"--metrics|--props|--slots-endpoint", FOREIGN_NO_VALUE, NULL, "||", NULL},
-    {"--log-disable|--no-display-prompt|--simple-io|--no-perf|--offline|--nowordwrap|--log-colors|--log-prefix|--log-"
+    {"--log-disable|--no-display-prompt|--simple-io|--no-perf|--offline|--log-colors|--log-prefix|--log-"
      "timestamps",
      FOREIGN_NO_VALUE, NULL, "||", NULL},
     {"-kvu|--kv-unified|--swa-full|--no-op-offload|--no-prefill-assistant|--no-slots", FOREIGN_NO_VALUE, NULL, "||",
@@ -101,7 +102,8 @@ const struct foreign_flag foreign_flags[] = {
      "each connection has a thread; --max-conns bounds them"},
     {"--host|--port", FOREIGN_VALUE, NULL, NULL, "the server is stoker serve"},
     {"-p|--prompt", FOREIGN_VALUE, NULL, NULL, "a port is --port N; a prompt is answered by stoker run -p TEXT"},
-    {"--embedding|--embeddings|--reranking|--rerank", FOREIGN_NO_VALUE, NULL, NULL, "stoker serves no embeddings yet"},
+    {"--embedding|--embeddings|--reranking|--rerank", FOREIGN_NO_VALUE, NULL, NULL,
+     "a model of vectors or scores is served as such, and serve has --embed FILE and --rerank FILE; leave it out"},
     {"--keepalive|--keep-alive", FOREIGN_VALUE, NULL, NULL, "a model stays loaded until stoker ends; leave it out"},
     {"--hidethinking", FOREIGN_NO_VALUE, NULL, NULL, "reasoning is shown on a terminal only; --think off has none"},
     {"--perf", FOREIGN_NO_VALUE, NULL, NULL, "--stats shows speed and memory"},

@@ -44,8 +44,7 @@ static const char *with_memory(const struct stoker_plan *p, uint64_t least, char
     return out;
 }
 
-/* Digits behind the point. */
-static int digits(double n) { return n < 10 ? 2 : n < 100 ? 1 : 0; }
+int predicted_digits(double n) { return n < 10 ? 2 : n < 100 ? 1 : 0; }
 
 static void log_speed(const struct stoker_plan *p)
 {
@@ -54,8 +53,9 @@ static void log_speed(const struct stoker_plan *p)
         LOG_INFO,
         "plan: context %d, %d sequence%s, chunks of %d rows; predicted: a prompt of %d tokens in %.*f s, then %.*f "
         "tokens/s%s; rates are assumed, stoker plan --measure measures them",
-        p->n_ctx, p->n_parallel, p->n_parallel == 1 ? "" : "s", p->n_chunk, p->prompt_tokens, digits(p->prompt_seconds),
-        p->prompt_seconds, digits(rate), rate, p->n_parallel == 1 ? "" : " in all");
+        p->n_ctx, p->n_parallel, p->n_parallel == 1 ? "" : "s", p->n_chunk, p->prompt_tokens,
+        predicted_digits(p->prompt_seconds), p->prompt_seconds, predicted_digits(rate), rate,
+        p->n_parallel == 1 ? "" : " in all");
 }
 
 static void log_memory(const struct stoker_plan *p)
