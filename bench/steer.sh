@@ -10,8 +10,9 @@
 #     make       steer make of 200 pairs of 100 tokens: time at most 1.05 of reading them
 #     train      2048 x 16384, batches of 4096: what the encoder's products take of an f32 roof, at least 0.50 (needs perf for their share)
 #     features   the 32 largest of 16384 features (bf16) while decoding: GB/s of the encoder's bytes, beside the memory's roof, at least 0.85
-#     load       an autoencoder is loaded beside 4 streams: their longest gap over one without
-#     peaks      what activations and sae train took at most, over what --memory gave them: at most 1
+#     load       an autoencoder of 128 MiB (vectors of this model are small) is loaded beside 4 streams: their longest gap over one without
+#     peaks      what activations, sae train, and a server with 16 vectors and 4 requests that record took at most, over what --memory gave
+#                them: at most 1 (in cgroups of exactly the plan: tests/promise.sh --recorded and --steered)
 #
 #     sh bench/steer.sh [MEASURE...]       all but plain where BEFORE is not set, and streamed (20 GB)
 #
@@ -231,6 +232,17 @@ subprocess.run(sys.argv[2:], check=True, stdout=subprocess.DEVNULL, stderr=subpr
 print("%-18s %.3f of the memory that it was given; bound 1" % ("peak-" + sys.argv[1], resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / '"$plan"'))' $what "$@" || exit 1
         rm -rf "$data/out.safetensors" "$data/trained"
     done
+    mkdir "$data/vectors"
+    names=
+    for i in $(seq 16); do
+        vector "vectors/v$i" add "$i"
+        names=$names,v$i
+    done
+    starts "$stoker" --parallel 4 --ctx 1024 --memory 4GiB --steer-dir "$data/vectors" --capture-dir "$data"
+    "$python" -B bench/steer_requests.py fill 1 "$url" "${names#,}" "0-$((layers - 1))" >"$work/pairs" || exit 1
+    awk '/^VmHWM:/ { printf "%-18s %.3f of the memory that it was given; bound 1\n", "peak-serve", $2 / 4194304 }' /proc/$server/status
+    ends
+    rm -rf "$data/vectors"
 }
 
 [ $# -gt 0 ] || set -- ${BEFORE:+plain} vectors project capture make train features load peaks

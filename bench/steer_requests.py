@@ -7,6 +7,8 @@ the later kind stands over the earlier one; the first pair warms up and is not p
     python3 bench/steer_requests.py features PAIRS URL SAE BYTES     64 tokens with features recorded: GB/s of the encoder's BYTES in the time
                                                               that they take more
     python3 bench/steer_requests.py load PAIRS URL PATH       longest gap of 4 streams while PATH is loaded / while nothing is
+    python3 bench/steer_requests.py fill PAIRS URL NAMES LAYERS      what fills a server's memory: vectors NAME,.. of its folder are loaded, and 4
+                                                              requests at a time record resid_post under a list of all of them; 1 / 1
 """
 import http.client, json, random, sys, threading, time
 from urllib.parse import urlparse
@@ -103,6 +105,14 @@ def one_pair(i):
         ids = prompt(16)
         more, less = both(lambda: recorded(ids, {"sae": rest[0], "top": 32, "from": "generated"}, 65), lambda: recorded(ids, NOTHING, 65))
         return 64 * int(rest[1]) / 1e9, more - less
+    if measure == "fill":
+        names, (first, last) = rest[0].split(","), map(int, rest[1].split("-"))
+        for name in names if i == 0 else []:
+            ask("/control-vectors/load", {"path": name + ".gguf", "name": name})
+        steer = [{"vector": name, "scale": 0.001, "from": k} for k, name in enumerate(names)]
+        at_once([lambda: ask("/activations", {"prompt": prompt(900), "max_tokens": 64, "ignore_eos": True, "cache_prompt": False, "format": "safetensors",
+                                              "steer": steer, "capture": {"tensors": ["resid_post"], "layers": [[first, last]]}}) for _ in range(4)])
+        return 1, 1
     if measure == "load":
         result = both(lambda: longest_gap(load), lambda: longest_gap(lambda: None))
         ask("/control-vectors/unload", {"id": "loaded"})

@@ -95,13 +95,14 @@ struct stoker_options {
     int n_chunk;     /* prompt tokens computed in a step, at most 65536 */
     int n_snapshots; /* copies of its recurrent state that a sequence may keep, for models that have one; at most 1024 */
     int n_threads;   /* of computation, at most 256; 0: the cores that this process may use */
-    /* Used where n_ctx, n_parallel or n_snapshots above, or cache_ram below, is 0. The plan lowers these where memory is short, or where
-     * less of them makes answers come sooner, but never what was given. */
+    /* Used where n_ctx, n_parallel or n_snapshots above, or cache_ram or capture_memory below, is 0. The plan lowers these where memory is
+     * short, or where less of them makes answers come sooner, but never what was given. */
     struct stoker_defaults {
         int n_ctx;       /* at most what the model was trained on; 0: 8192 */
         int n_parallel;  /* 0: 1 */
         int n_snapshots; /* 0: 4 with cache_ram, else 1 */
         uint64_t cache_ram;
+        uint64_t capture_memory; /* halved down to 2 MiB where memory is short */
     } defaults;
     int slots[STOKER_CLASSES]; /* [n_slots] expert slots of each class instead of the plan's (research) */
     int n_slots;               /* as many as the model has classes; 0: the plan's slots */
@@ -150,8 +151,8 @@ struct stoker_options {
      * choose. It is in the same memory (part "draft" of the plan) and on the same threads. */
     const char *draft;
     uint64_t
-        capture_memory; /* bytes for recorded rows on their way to files, of all requests; 0: nothing can be recorded */
-    int importance;     /* 1: importance is collected: stoker_importance_of() */
+        capture_memory; /* bytes for recorded rows on their way to files, of all requests; 0: the default's, or nothing can be recorded */
+    int importance; /* 1: importance is collected: stoker_importance_of() */
     /* Files of models beside this one, in the same memory and on the same threads: one that makes vectors, and one that judges pairs, each
      * where this one does not do that itself. stoker_encoder() has them. NULL: none. */
     const char *embed, *rerank;
@@ -979,6 +980,7 @@ struct stoker_plan {
     /* 1: the plan gave this up to fit (docs/spec/memory.md 4). cut_cache: the slots hold fewer than two tokens' experts */
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
     int cut_encoders;              /* further models (embed, rerank, draft) take the shortest texts that they may */
+    int cut_capture;               /* defaults.capture_memory was halved */
     int asked_ctx, asked_parallel; /* what was asked for, or the defaults */
     int n_ctx_short;               /* the model rotates by other factors where asked_ctx is more; 0: it has no others */
     uint64_t asked_cache;          /* bytes for cached prefixes, likewise */

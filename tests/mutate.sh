@@ -567,6 +567,7 @@ mutate end-of-the-prompt "unit/engine/steer" src/engine/steer.c 's|n += at->from
 mutate to-zero-is-open "unit/engine/steer" src/engine/steer.c 's|e->has_to \&\&|e->to.n \&\&|'
 mutate closed-too-early "unit/engine/steer" src/engine/steer.c '/^        stoker_vector_hold(e->vector);/d;s|^        j->vector\[j->n_vector++\] = e->vector;|        (void)0;|'
 mutate vector-gives-nothing-back "unit/engine/steer" src/engine/steer.c 's|atomic_fetch_add(left, bytes)|atomic_fetch_add(left, bytes * 0)|'
+mutate read-although-excluded "steer_laws build/data/golden/qwen3moe.gguf" src/model/block/moe.c 's/small_batch || s->pairs ? NULL : steering_leaves_out/NULL/'
 mutate lone-expert-of-a-group "unit/op/rows" src/op/rows.c 's|second > -INFINITY ? best + second : best|best + second|'
 mutate experts-of-all-rows "steer_laws build/data/golden/qwen3moe.gguf" src/model/steering.c 's/!o->experts || !acts_on(o, t->s->b->pos\[row\])/!o->experts/'
 mutate routes-of-the-first-row "steer_laws build/data/golden/qwen3moe.gguf" src/model/steering.c 's|s->b->pos\[row\], id + |s->b->pos[run->first], id + |'
@@ -591,6 +592,8 @@ mutate router-behind-its-bias "$right" src/model/block/moe.c '/^    tap_rows(s, 
 mutate taps-of-the-first-run "$whole" src/model/taps.c 's|s->b->seq\[run->first\]->taps|s->b->seq[0]->taps|'
 mutate resumed-where-it-records "$whole" src/engine/admission.c 's|return scored < recorded ? scored : recorded;|return scored + 0 * recorded;|'
 mutate more-rows-than-room "$whole" src/engine/capture/ring.c 's|^    if (wanted > fit) {|    if (wanted > fit \&\& fit > 1000000) {|'
+mutate rests-beside-the-ring "$whole" src/engine/step/schedule.c 's|^    bytes = capture_free(&s->capture);|&\n    p->n -= bytes < 4096 \&\& p->n > 3;|'
+mutate a-step-allocates "$whole" src/engine/step/schedule.c 's|^    p->batch = session_batch(s->session);|&\n    void *volatile x = malloc(64);\n    free(x);|'
 mutate failure-not-told "$whole" src/engine/capture/ring.c 's|^            w.c->failed = w.err;|            (void)0;|'
 mutate end-before-its-last-byte "$whole" src/engine/admission.c 's|^    if (is_written(j)) {|    if (is_written(j) \|\| 1) {|'
 mutate sent-and-not-written "$whole" src/engine/capture/ring.c 's/p->n == 0 \&\& p->stop/p->stop/'
@@ -626,6 +629,14 @@ mutate drift-the-other-way cli/sweep src/cli/steer/sweep.c 's|a->logprob\[at\] -
 mutate one-script-for-all cli/sweep src/study/answers.c 's|script->token + i \*|script->token + 0 * i *|'
 mutate every-scale-is-one cli/sweep src/cli/steer/sweep.c 's|\.amount = (float)scale|.amount = 1|'
 mutate projected-nowhere "$laws" src/op/steer.c 's|^        a->op->k->axpy(x, -(a->amount \* c), a->v, a->n);|        (void)c;|'
+# training an autoencoder: what of a gradient stays, when rates fall, which rows a batch has, whom dead features help, what is written
+mutate along-its-own-row sae_train src/study/sae/update.c '/-t->k->dot16(l->d_gradient, d, (size_t)n), d, n);/d'
+mutate rate-never-falls sae_train src/study/sae/update.c 's|t->step < plain ? 1 : 1 - 0.95|t->step < plain ? 1 : 1 - 0|'
+mutate epochs-in-one-order sae_train src/study/sae/train.c 's|rows_order(t, t->step / each);|rows_order(t, 0);|'
+mutate dead-stay-dead sae_train src/study/sae/batch.c 's|t->o->aux > 0 \&\& b->n_dead > 0)$|t->o->aux > 0 \&\& b->n_dead > 1000000)|'
+mutate biases-of-scaled-rows sae_train src/study/sae/folder.c 's|(double)v\[i + k\] / t->rows.scale|(double)v[i + k]|'
+mutate resumed-from-nothing sae_train src/study/sae/state.c 's|t->step = t->resumed = t->saved = h.step;|t->step = t->saved = 0, t->resumed = h.step;|'
+mutate diverged-and-written sae_train src/study/sae/train.c 's|loss > FVU_MOST \* spread|loss < 0|'
 mutate vector-not-finite "unit/format/vector" src/format/vector.c 's|if (!isfinite(value))|if (0)|'
 
 # drafts: each kind of state a row too late, refused rows that stay, choices that are not compared, masks and ends that are not looked at

@@ -583,6 +583,49 @@ static void default_sequences(void)
     verdict("sequences", "not given");
 }
 
+/* Memory for recorded rows that nobody asked for is halved down to 2 MiB where memory is short, and takes nothing from the context, nor
+ * from experts below the knee; what somebody asked for stays. */
+static void default_capture(void)
+{
+    enum { LEAST = 2 << 20, MOST = 16 << 20 };
+    struct error err = {0};
+    struct opened o;
+    struct plan p;
+    struct plan_request request = {.how = PLAN_MINIMUM, .defaults = {.n_ctx = 8192, .capture = MOST}, .n_threads = 1};
+    if (sparse_write(in_dir("capture.gguf"), &small, &err) || open_headers(&o, in_dir("capture.gguf"), &err))
+        expect(0, "%s", err.text);
+    else {
+        expect(plan_make(&p, o.model, &request, &err) == 0 && p.capture == LEAST && (p.degraded & PLAN_CUT_CAPTURE),
+               "at the least %llu bytes for recorded rows", (unsigned long long)p.capture);
+        int between = 0;
+        uint64_t before = 0;
+        request.how = PLAN_BYTES;
+        for (request.memory = p.minimum; request.memory < p.whole; request.memory += (p.whole - p.minimum) / 64 + 1) {
+            struct plan at, none;
+            struct plan_request without = request;
+            without.defaults.capture = LEAST;
+            if (plan_make(&at, o.model, &request, &err) || plan_make(&none, o.model, &without, &err))
+                expect(0, "%s", err.text);
+            expect(at.n_ctx == none.n_ctx && (at.degraded & PLAN_CUT_CACHE) == (none.degraded & PLAN_CUT_CACHE),
+                   "%llu bytes for recorded rows: %d positions, not %d", (unsigned long long)at.capture, at.n_ctx,
+                   none.n_ctx);
+            expect(at.capture >= before &&
+                       (at.degraded & PLAN_CUT_CAPTURE) == (at.capture < MOST ? PLAN_CUT_CAPTURE : 0),
+                   "%llu bytes behind %llu", (unsigned long long)at.capture, (unsigned long long)before);
+            before = at.capture;
+            between += at.capture > LEAST && at.capture < MOST;
+        }
+        expect(between > 0 && before == MOST, "nowhere between %d and %d bytes, or not all in the end", LEAST, MOST);
+        request.how = PLAN_MINIMUM;
+        request.capture = MOST;
+        expect(plan_make(&p, o.model, &request, &err) == 0 && p.capture == MOST && !(p.degraded & PLAN_CUT_CAPTURE),
+               "%llu of the bytes that were asked for are left", (unsigned long long)p.capture);
+        close_headers(&o);
+    }
+    unlink(in_dir("capture.gguf"));
+    verdict("recorded rows", "not given");
+}
+
 /* ---- plan against reality ------------------------------------------------------------------------------------------------------- */
 
 struct measured {
@@ -1000,6 +1043,7 @@ int main(int argc, char **argv)
     numbers_out_of_range();
     default_context();
     default_sequences();
+    default_capture();
     char command[100];
     snprintf(command, sizeof command, "rm -rf '%s'", dir);
     expect(system(command) == 0, "%s", command);

@@ -22,6 +22,10 @@
 #                                           exactly the plan, resident and streamed: no peak is above it, nothing is swapped; writes
 #                                           that fail at every 64 KiB of a file, and KILLS (200) runs that are killed at random
 #                                           moments: no file has its name that is not whole, and the next run writes it
+#     sh tests/promise.sh --steered         alone in a cgroup of exactly the plan: sae train of the embedded model's rows with the least memory,
+#                                           and in BUDGETS (3) a server with 16 vectors and that autoencoder loaded, of which 4 requests at a
+#                                           time record under lists of 16 entries: peak <= plan <= limit, nothing is killed, each file is the
+#                                           same in every budget
 #
 # An answer is compared by its text. Memory is prefaulted during the run: where that takes longer than the run, the peak is too far below
 # the plan, and TOKENS (24) must be increased. BUDGETS (20), STOKER (build/stoker). Last line: N passed, N failed, N skipped.
@@ -38,7 +42,8 @@ end() {
 trap end EXIT
 trap 'exit 1' INT TERM
 
-hostile='' recorded=''
+hostile='' recorded='' steered=''
+[ "${1:-}" = --steered ] && steered=1 && shift && set -- models/ember/ember.gguf
 [ "${1:-}" = --recorded ] && recorded=1 && shift && set -- models/ember/ember.gguf
 [ "${1:-}" = --hostile ] && hostile=1 && shift && set -- models/ember/ember.gguf
 model=${1:-} embed=${EMBED:-} rerank=${RERANK:-}
@@ -201,6 +206,111 @@ if [ -n "$embed$rerank" ]; then
     exit
 fi
 
+if [ -n "$steered" ]; then
+    command -v curl >/dev/null || { echo "curl is not installed" && echo "0 passed, 0 failed, 1 skipped" && exit; }
+    build=$(dirname "$stoker") passed=0 failed=0 skipped=0 budgets=${BUDGETS:-3}
+    texts=${DATA:-$build/data}/steering/ember
+    files=$(mktemp -d "$build/steered.XXXXXX") || exit 1 # on a drive: a file in memory counts as the group's
+    trap 'rm -rf "$files"; end' EXIT
+    mkdir "$files/vectors" "$files/recorded"
+    verdict() { # verdict WHAT BAD
+        if [ -z "$2" ]; then
+            passed=$((passed + 1)) && echo "ok   $1"
+        else
+            failed=$((failed + 1)) && echo "FAIL $1:$2"
+        fi
+    }
+    in_group() { sh -c '[ -n "$1" ] && echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$@"; }
+    make_group
+    [ -n "$group" ] || skipped=1
+    echo "$model: 16 vectors, $budgets budgets; cgroup: ${kind:-none can be made}"
+
+    "$stoker" activations "$model" --text "$texts/text.jsonl" --layers 3 --max-tokens 20000 -o "$files/rows.safetensors" >"$tmp/out" 2>&1 ||
+        { cat "$tmp/out" && exit 1; }
+    train="sae train $files/rows.safetensors --features 512 --k 16 --batch 512 --epochs 2 --aux 0.1 --dead 1000 --json"
+    "$stoker" $train --memory min -o "$files/first" >"$tmp/plan" || exit 1
+    planned=$(field "$tmp/plan" memory) bad=''
+    [ -z "$group" ] || limit_group "$planned"
+    before=$(kills)
+    in_group "$stoker" $train --memory "$planned" -o "$files/vectors/sae" >"$tmp/out" 2>"$tmp/err" || bad=" exit status $?: $(tail -n 1 "$tmp/err");"
+    peak=$(field "$tmp/out" peak)
+    [ "${peak:-0}" -gt 0 ] && [ "$peak" -le "$planned" ] || bad="$bad peak ${peak:-unknown};"
+    [ "$(kills)" = "$before" ] || bad="$bad killed;"
+    diff -r "$files/first" "$files/vectors/sae" >/dev/null || bad="$bad another autoencoder;"
+    verdict "sae train in $planned: peak ${peak:-unknown}" "$bad"
+    rm -rf "$files/rows.safetensors" "$files/first"
+
+    # a vector a pair of prompts, of norm 1 and as it is
+    names=''
+    for i in $(seq 8); do
+        for norm in unit raw; do
+            sed -n "${i}p" "$texts/positive.txt" >"$tmp/positive"
+            sed -n "${i}p" "$texts/negative.txt" >"$tmp/negative"
+            "$stoker" steer make "$model" --positive "$tmp/positive" --negative "$tmp/negative" --norm $norm -o "$files/vectors/v$i$norm.gguf" \
+                >"$tmp/out" 2>&1 || { cat "$tmp/out" && exit 1; }
+            names="$names v$i$norm"
+        done
+    done
+    awk -v names="$names" 'BEGIN {
+        n = split(names, v, " ")
+        for (i = 1; i < n; i++) list = list sprintf("{\"vector\":\"%s\",\"scale\":0.%02d,\"from\":%d},", v[i], i, i)
+        list = list "{\"sae\":\"sae\",\"op\":\"set\",\"feature\":5,\"value\":1}"
+        for (i = 0; i < 940; i++) ids = ids (i ? "," : "") 40 + i * i % 200
+        printf "{\"prompt\":[%s],\"max_tokens\":60,\"ignore_eos\":true,\"cache_prompt\":false,\"steer\":[%s],\"format\":\"safetensors\",", ids, list
+        print "\"capture\":{\"tensors\":[\"resid_post\",\"final\"],\"sae\":\"sae\",\"top\":32}}" }' >"$tmp/body"
+    flags="--ctx 1024 --parallel 4 --capture-memory 4M --steer-memory 16M"
+    "$stoker" plan "$model" --serve $flags --memory max --json >"$tmp/plan" || exit 1
+    least=$(field "$tmp/plan" minimum) most=$(field "$tmp/plan" whole) i=0
+    while [ $i -lt "$budgets" ]; do
+        memory=$((least + (most - least) / (budgets > 1 ? budgets - 1 : 1) * i)) bad='' port='' asked=''
+        [ $i != $((budgets - 1)) ] || memory=$most
+        [ -z "$group" ] || limit_group "$memory"
+        before=$(kills)
+        in_group "$stoker" serve "$model" $flags --memory "$memory" --steer-dir "$files/vectors" --capture-dir "$files/recorded" --port 0 --drain 2 \
+            >"$tmp/out" 2>"$tmp/err" &
+        server=$!
+        for _ in $(seq 600); do
+            port=$(sed -n 's,.*listening on ,,p' "$tmp/out")
+            [ -n "$port" ] && curl -sf -o /dev/null "$port/health" && break
+            kill -0 $server 2>/dev/null || break
+            sleep 0.05
+        done
+        for name in $names sae; do
+            file=$name.gguf
+            [ $name != sae ] || file=sae
+            curl -sf -o /dev/null "$port/control-vectors/load" -H 'Content-Type: application/json' -d "{\"path\":\"$file\",\"name\":\"$name\"}" ||
+                bad="$bad $name is not loaded;"
+        done
+        for round in 1 2; do
+            for k in 1 2 3 4; do
+                curl -sf -o "$files/$k" "$port/activations" -H 'Content-Type: application/json' --data-binary "@$tmp/body" || echo "$k" >>"$tmp/unanswered" &
+                asked="$asked $!"
+            done
+            wait $asked
+        done
+        curl -sf "$port/metrics" >"$tmp/metrics"
+        planned=$(metric memory_planned_bytes)
+        peak=$(awk '/^VmHWM:/ { print $2 * 1024 }' /proc/$server/status 2>/dev/null)
+        stop || bad="$bad the server ended with status $?: $(tail -n 1 "$tmp/err");"
+        [ ! -e "$tmp/unanswered" ] || bad="$bad not answered;"
+        rm -f "$tmp/unanswered"
+        [ -s "$files/truth" ] || mv "$files/1" "$files/truth"
+        for k in 1 2 3 4; do
+            [ ! -e "$files/$k" ] || cmp -s "$files/$k" "$files/truth" || bad="$bad another file;"
+        done
+        [ "$(wc -c <"$files/truth")" -gt 7000000 ] || bad="$bad no whole file;"
+        rm -f "$files/1" "$files/2" "$files/3" "$files/4"
+        [ "${planned:-0}" -gt 0 ] && [ "$planned" -le "$memory" ] || bad="$bad plan ${planned:-unknown};"
+        [ "${peak:-0}" -gt 0 ] && [ "$peak" -le "${planned:-0}" ] || bad="$bad peak ${peak:-unknown};"
+        [ "$(kills)" = "$before" ] || bad="$bad killed;"
+        verdict "a server in $memory: peak $peak of $planned planned" "$bad"
+        i=$((i + 1))
+    done
+    echo "$passed passed, $failed failed, $skipped skipped"
+    [ $failed = 0 ]
+    exit
+fi
+
 if [ -n "$hostile" ]; then
     build=$(dirname "$stoker") schemas=${SCHEMAS:-500} passed=0 failed=0
     "$build/tests/random_schemas" "$schemas" 1 >"$tmp/schemas" || exit 1
@@ -259,7 +369,11 @@ if [ -n "$recorded" ]; then
     for memory in ${group:+max min}; do
         "$stoker" plan "$model" --memory $memory --ctx 512 --capture-memory 32M --json >"$tmp/plan" || exit 1
         total=$(field "$tmp/plan" total) bad='' peak=0 swap=0
-        limit_group "$total"
+        if [ $memory = min ]; then # the command's own, with the corpus
+            "$stoker" $acts --max-tokens "$rows" --memory 40M 2>"$tmp/err" && exit 1
+            total=$(sed -n 's/.*Try --memory \([0-9]*\).*/\1/p' "$tmp/err")
+        fi
+        limit_group "${total:?}"
         before=$(kills)
         sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" $acts --max-tokens "$rows" --memory "$total" \
             >"$tmp/out" 2>"$tmp/err" &

@@ -779,6 +779,20 @@ static void routes(void)
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
 }
 
+/* What lies on another device than its folder is refused: /proc, in /. */
+static void another_device(void)
+{
+    struct stat folder_is, entry_is;
+    if (stat("/", &folder_is) || stat("/proc", &entry_is) || folder_is.st_dev == entry_is.st_dev)
+        return;
+    start((const char *const[]){STEERING "steer-qwen3moe.gguf", "--ctx", "64", "--memory", "512M", "--steer-dir", "/",
+                                NULL});
+    ask("POST", "/control-vectors/load", "{\"path\":\"proc\"}");
+    expect("another device", &(struct refused){"", 400, "invalid_value", "path"});
+    check(strstr(reply.body, "on another device"), "%s", reply.body);
+    check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
+}
+
 int main(void)
 {
     char digest_of_list[17];
@@ -802,6 +816,7 @@ int main(void)
     features();
     experts();
     routes();
+    another_device();
     reply_free(&reply);
     empty_folder();
     printf("%d passed, %d failed\n", passed, failed);

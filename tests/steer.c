@@ -6,18 +6,24 @@
  *
  * FOLDER: models, vectors and references, and an INDEX.json whose cases say what is done to which model: a list as requests have it
  * (`steer`). For each model its reference without steering, then each case: with --exact and f32 KV the largest error over positions is
- * within the case's tolerance. A hash of all logits is printed: it must not depend on tier, budget, chunk, threads. */
+ * within the case's tolerance. A hash of all logits is printed, and is the same under every setting of tier, budget, chunk and threads. */
 #include "base/hash.h"
 #include "golden_run.h"
 #include "model/forced_routes.h"
 #include "model/steering.h"
+#include "sanitized.h"
 
 #include <fcntl.h>
 #include <math.h>
 
-enum { MOST_VECTORS = 8, MOST_EXPERTS = 64 };
+/* CASES: what an independent engine has computed of lists, in all models; one that is lost would be missed by nobody. */
+enum { MOST_VECTORS = 8, MOST_EXPERTS = 64, MODELS = 4, CASES = 50 };
 
 static int passed, failed;
+
+/* Of the cases in their order, and of models without a list. */
+static uint64_t truth[CASES + MODELS];
+static int n_truth, n_seen; /* how many there are; of these, how many a further setting has come to */
 
 /* The vectors of a model, by the letter that cases call them. */
 struct loaded {
@@ -185,8 +191,9 @@ static int read_list(struct steering *s, struct loaded *all, const struct model 
     return 0;
 }
 
+/* setting: another one than the first, whose bits it must have; NULL: the first. */
 static void run_case(struct session *s, const struct options *o, struct loaded *all, const char *name,
-                     const json_t *list, double tolerance)
+                     const json_t *list, double tolerance, const char *setting)
 {
     char path[4400];
     struct error err = {0};
@@ -208,14 +215,20 @@ static void run_case(struct session *s, const struct options *o, struct loaded *
     s->tables.seq[0].steer = NULL;
     close_routing(all);
     ok = (double)largest <= tolerance;
-    printf("%s %-18s %-16s max %.2e hash %016llx %s\n", ok ? "ok  " : "FAIL", all->model, name, (double)largest,
-           (unsigned long long)hash, err.text);
+    if (setting)
+        ok = ok && n_seen < n_truth && hash == truth[n_seen++];
+    else if (n_truth < CASES + MODELS)
+        truth[n_truth++] = hash;
+    if (!setting || !ok)
+        printf("%s %-18s %-16s max %.2e hash %016llx %s%s\n", ok ? "ok  " : "FAIL", all->model, name, (double)largest,
+               (unsigned long long)hash, err.text, setting ? setting : "");
     *(ok ? &passed : &failed) += 1;
     free(x);
     ref_free(&r);
 }
 
-static void run_model(const struct options *o, const char *dir, const char *name, const json_t *cases)
+static void run_model(const struct options *o, const char *dir, const char *name, const json_t *cases,
+                      const char *setting)
 {
     char path[4400];
     struct error err = {0};
@@ -234,27 +247,63 @@ static void run_model(const struct options *o, const char *dir, const char *name
         session_close(s);
         return;
     }
-    run_case(s, &mine, &all, "", NULL, 1e-5);
+    run_case(s, &mine, &all, "", NULL, 1e-5, setting);
     json_array_foreach(cases, i, c) if (strcmp(json_string_value(json_object_get(c, "model")), name) == 0)
         run_case(s, &mine, &all, json_string_value(json_object_get(c, "case")), json_object_get(c, "steer"),
-                 json_number_value(json_object_get(c, "tolerance")));
+                 json_number_value(json_object_get(c, "tolerance")), setting);
     for (int v = 0; v < all.n; v++)
         vector_close(all.vector[v]);
     sae_close(all.sae);
     session_close(s);
 }
 
-static void run_folder(const struct options *o, const char *dir)
+static void run_models(const struct options *o, const char *dir, const json_t *root, const char *setting)
 {
-    json_t *root = NULL, *model;
     size_t i;
-    index_entry(dir, "", &root);
+    json_t *model;
     json_array_foreach(json_object_get(root, "models"), i, model)
-        run_model(o, dir, json_string_value(json_object_get(model, "name")), json_object_get(root, "cases"));
-    if (i == 0) {
-        printf("FAIL %s has no INDEX.json with models\n", dir);
+        run_model(o, dir, json_string_value(json_object_get(model, "name")), json_object_get(root, "cases"), setting);
+}
+
+/* Each other setting alone, and two together. */
+static void run_settings(const struct options *o, const char *dir, const json_t *root)
+{
+    static const struct {
+        const char *name;
+        int chunk, threads, least, tier; /* 0: as the first; least: --memory min; tier: so many below the best */
+    } how[] = {
+        {"chunk 1", 1, 0, 0, 0},       {"chunk 7", 7, 0, 0, 0},       {"1 thread", 0, 1, 0, 0},
+        {"2 threads", 0, 2, 0, 0},     {"memory min", 0, 0, 1, 0},    {"a tier below", 0, 0, 0, 1},
+        {"2 tiers below", 0, 0, 0, 2}, {"3 tiers below", 0, 0, 0, 3}, {"chunk 7, 2 threads, memory min", 7, 2, 1, 0}};
+    for (size_t i = 0; i < sizeof how / sizeof *how; i++) {
+        struct options mine = *o;
+        struct plan_request *w = &mine.session.plan_request;
+        mine.chunk = how[i].chunk ? how[i].chunk : o->chunk;
+        w->n_threads = how[i].threads ? how[i].threads : w->n_threads;
+        w->how = how[i].least ? PLAN_MINIMUM : w->how;
+        if (how[i].tier > (int)o->session.tier)
+            continue;
+        mine.session.tier = (enum cpu_tier)((int)o->session.tier - how[i].tier);
+        n_seen = 0;
+        run_models(&mine, dir, root, how[i].name);
+        if (n_seen == n_truth)
+            continue;
+        printf("FAIL %d of %d cases under %s\n", n_seen, n_truth, how[i].name);
         failed++;
     }
+}
+
+static void run_folder(const struct options *o, const char *dir)
+{
+    json_t *root = NULL;
+    index_entry(dir, "", &root);
+    run_models(o, dir, root, NULL);
+    if (n_truth != MODELS + CASES) {
+        printf("FAIL %s: %d models and cases, not %d\n", dir, n_truth, MODELS + CASES);
+        failed++;
+    }
+    if (!SANITIZED) /* bits are not what they look for */
+        run_settings(o, dir, root);
     json_decref(root);
 }
 

@@ -50,10 +50,10 @@ static int check(const struct activations *a)
     return a->tokens && a->chat ? wrong("--tokens are ids already; --chat is for texts") : 0;
 }
 
-static int run(const struct activations *a, struct stoker *s, const struct stoker_vector *along,
+/* q: of --text; else it is made here. */
+static int run(const struct activations *a, struct stoker *s, struct sequences *q, const struct stoker_vector *along,
                const struct stoker_vector *sae)
 {
-    struct sequences q;
     struct stoker_capture c;
     int n_layer = stoker_layers(s, NULL, 0);
     unsigned char *layer = calloc((size_t)n_layer, 1);
@@ -64,16 +64,14 @@ static int run(const struct activations *a, struct stoker *s, const struct stoke
     int status = activations_wants(&c, a, layer, n_layer);
     c.along = along;
     c.sae = sae;
-    if (!status) {
-        status = activations_sequences(&q, a, s);
-        status = status ? status : activations_record(s, a, &c, &q);
-        activations_sequences_free(&q);
-    }
+    if (!status && !a->text)
+        status = activations_sequences(q, a, s);
+    status = status ? status : activations_record(s, a, &c, q);
     free(layer);
     return status;
 }
 
-static int open_and_run(struct activations *a, const char *model)
+static int open_and_run(struct activations *a, const char *model, struct sequences *q)
 {
     struct stoker *s;
     struct stoker_error err;
@@ -88,11 +86,13 @@ static int open_and_run(struct activations *a, const char *model)
     if (a->vector && stoker_vector_bytes(a->vector, &bytes, &err))
         return report(&err);
     a->options.steer_memory += bytes;
+    if (a->text && (status = activations_corpus(q, a, model)))
+        return status;
     if (stoker_open(&s, model, &a->options, &err))
         return report(&err);
     int failed = steer_flags_open("activations", &a->steer, s, &err) ||
                  (a->vector && stoker_vector_open(&along, s, AT_FDCWD, a->vector, &err));
-    status = failed ? report(&err) : run(a, s, along, a->sae ? a->steer.vector[a->steer.n - 1] : NULL);
+    status = failed ? report(&err) : run(a, s, q, along, a->sae ? a->steer.vector[a->steer.n - 1] : NULL);
     stoker_vector_close(along);
     steer_flags_close(&a->steer);
     stoker_close(s);
@@ -125,7 +125,7 @@ int cmd_activations(int argc, char **argv)
                             .reduce = "none",
                             .dtype = "f32",
                             .top = 10,
-                            .options = {.capture_memory = CAPTURE_MEMORY}};
+                            .options = {.defaults.capture_memory = CAPTURE_MEMORY}};
     const char *rest[1] = {NULL};
     int n_rest;
     a.sampling = stoker_sampling_defaults();
@@ -154,12 +154,15 @@ int cmd_activations(int argc, char **argv)
          "a control vector (GGUF), with whose directions --reduce dot multiplies rows"},
         {"--sae", NULL, FLAG_TEXT, &a.sae, 0, 0, "DIR",
          "features of an autoencoder, of SAELens or sparsify, alone unless --tensors names more"},
+        {"--sae-arch", NULL, FLAG_TEXT, &a.steer.gate, 0, 0, "FORM",
+         "of a folder without cfg.json: standard, jumprelu, topk:32"},
+        {"--sae-layer", NULL, FLAG_INT, &a.steer.layer, 0, 4095, "N", "and the layer whose end it is of"},
         {"--top", NULL, FLAG_INT, &a.top, 1, STOKER_CAPTURE_TOP, "K",
          "entries of --reduce top, of the lens and of features (10)"},
         {"--dtype", NULL, FLAG_WORD, &a.dtype, 0, 0, "f32|f16|bf16", "type of the elements (f32)"},
         {"--output", "-o", FLAG_TEXT, &a.out, 0, 0, "FILE", "OUT.safetensors, or OUT.npy for one tensor"},
         {"--capture-memory", NULL, FLAG_BYTES, &a.options.capture_memory, 0, 0, "BYTES",
-         "for rows on their way to the file (32 MiB)"},
+         "for rows on their way to the file (32 MiB, or as much as --memory leaves)"},
     };
     const struct flag_table table[] = {
         {mine, sizeof mine / sizeof *mine}, steer_flags(&a.steer), model_flags(&a.options)};
@@ -171,7 +174,9 @@ int cmd_activations(int argc, char **argv)
         return 2;
     if (a.text)
         a.options.n_ctx = a.options.n_ctx ? a.options.n_ctx : a.window;
-    status = open_and_run(&a, model);
+    struct sequences q = {.token = NULL};
+    status = open_and_run(&a, model, &q);
+    activations_sequences_free(&q);
     steer_flags_free(&a.steer);
     return status;
 }

@@ -15,7 +15,7 @@ static const char usage[] =
     "DIR is a folder of SAELens (sae_weights.safetensors) or sparsify (sae.safetensors) with its cfg.json. A file of "
     "prompts has one\na line, and \\n \\t \\\\ \\\" \\xHH for those characters. Per feature, at the last position of "
     "each "
-    "prompt: difference of the means\nof both kinds, share of the prompts where it is active, means.\n\n"
+    "prompt, or over all: difference of\nthe means of both kinds, share of the prompts where it is active, means.\n\n"
     "stoker sae train ROWS.safetensors -o DIR [flags]: an autoencoder of rows that stoker activations recorded; see "
     "stoker sae train --help.\n\n";
 
@@ -119,6 +119,8 @@ static int features(struct sae_command *s, int argc, char **argv, int of_all)
         {"--negative", "--negative-file", FLAG_TEXT, &c->negative, 0, 0, "FILE", "prompts that lack it"},
         {"--chat", NULL, FLAG_SWITCH, &c->chat, 0, 0, NULL, "prompts are users' messages, in the model's chat format"},
         {"--think", NULL, FLAG_ON_OFF, &c->think, 0, 0, "on|off", "of --chat (default: as its template has it)"},
+        {"--positions", NULL, FLAG_WORD, &c->positions, 0, 0, "last|mean",
+         "of each prompt its last position, or the mean over all of them (last)"},
         {"--top", NULL, FLAG_INT, &c->top, 1, 1 << 24, "N", "features that are shown, the most different first (20)"},
         {"--json", NULL, FLAG_SWITCH, &c->json, 0, 0, NULL, "a line of JSON a feature"},
         {"--export", NULL, FLAG_TEXT, &s->features, 0, 0, "J[:W],..",
@@ -145,8 +147,9 @@ static int features(struct sae_command *s, int argc, char **argv, int of_all)
 int cmd_sae(int argc, char **argv)
 {
     static struct sae_command s;
-    s = (struct sae_command){.c = {.name = "sae features", .top = 20, .options = {.capture_memory = (uint64_t)8 << 20}},
-                             .layer = -1};
+    s = (struct sae_command){
+        .c = {.name = "sae features", .top = 20, .positions = "last", .options = {.capture_memory = (uint64_t)8 << 20}},
+        .layer = -1};
     if (argc > 1 && strcmp(argv[1], "features") == 0)
         return features(&s, argc - 1, argv + 1, 0);
     if (argc > 1 && argv[1][0] == '-')

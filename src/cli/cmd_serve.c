@@ -147,8 +147,12 @@ static int take_words(struct server_options *o, struct raw_flags *w)
         o->engine.cache_ram = 0;
     else /* 0 means none */
         o->engine.defaults.cache_ram = 0;
-    if (o->engine.capture_memory == NOT_GIVEN)
-        o->engine.capture_memory = o->capture_dir ? 16 << 20 : SERVER_CAPTURE_MEMORY;
+    if (o->engine.capture_memory != NOT_GIVEN) /* 0 means none */
+        o->engine.defaults.capture_memory = 0;
+    else {
+        o->engine.capture_memory = 0;
+        o->engine.defaults.capture_memory = o->capture_dir ? 16 << 20 : SERVER_CAPTURE_MEMORY;
+    }
     check_cache_dir(o->engine.cache_dir);
     if (w->library.n && (status = library_flags_read("serve", &w->library, &o->library_dir, &w->source)))
         return status;

@@ -97,7 +97,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->memory = o->memory;
     w->n_ctx = o->n_ctx;
     w->defaults = (struct plan_defaults){o->defaults.n_ctx, o->defaults.n_parallel, o->defaults.n_snapshots,
-                                         o->defaults.cache_ram};
+                                         o->defaults.cache_ram, o->defaults.capture_memory};
     w->rates = (struct speed_rates){o->rates.drive, o->rates.memory, o->rates.product, o->rates.unpack_rows,
                                     o->rates.dot,   o->rates.vector, o->rates.attend,  o->rates.state};
     w->n_parallel = o->n_parallel;
@@ -167,7 +167,7 @@ static int open_disk(struct stoker *s, const struct stoker_options *o, struct er
                             err);
 }
 
-static int open_queue(struct stoker *s, const struct stoker_options *o, struct error *err)
+static int open_queue(struct stoker *s, struct error *err)
 {
     s->n_job = s->n_queue + 2 * s->session->plan.n_parallel;
     s->job = calloc((size_t)s->n_job, sizeof *s->job);
@@ -176,7 +176,7 @@ static int open_queue(struct stoker *s, const struct stoker_options *o, struct e
         .memory = s->session->plan.constraints, .budget = &s->session->constraint_budget, .most_waiting = s->n_queue});
     if (!s->job || !s->submit_wakeup || !s->constraints)
         return error_set(err, ERR_MEMORY, "no memory for the engine's queue");
-    return capture_open(&s->capture, o ? o->capture_memory : 0, s->session->model->op.k, s->submit_wakeup, err);
+    return capture_open(&s->capture, s->session->plan.capture, s->session->model->op.k, s->submit_wakeup, err);
 }
 
 static int start(struct stoker *s, struct error *err)
@@ -268,7 +268,7 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     price_init(&s->price);
     int failed = read_options(&o, opt, &err) || prepare(&s->session, beside, path, opt, &o, 0, &err) ||
                  show_plan(s, opt, &o) || session_load(s->session, &o, &err) || open_disk(s, opt, &err) ||
-                 open_queue(s, opt, &err) || beside_open(s, beside, &o, &err) || start(s, &err);
+                 open_queue(s, &err) || beside_open(s, beside, &o, &err) || start(s, &err);
     for (int i = 0; i < PLAN_FURTHER; i++)
         session_close(beside[i]);
     if (failed) {

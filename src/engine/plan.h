@@ -51,7 +51,8 @@ enum {
     PLAN_CUT_SEQUENCES = 16,
     PLAN_CUT_CHUNK = 32,
     PLAN_CUT_CONTEXT = 64,
-    PLAN_CUT_ENCODERS = 128
+    PLAN_CUT_ENCODERS = 128,
+    PLAN_CUT_CAPTURE = 256
 };
 
 /* Memory of constraints (constraint_cache.h), bytes. */
@@ -81,7 +82,7 @@ struct plan_request {
     int n_ctx, n_parallel, n_chunk, n_threads, n_snapshots, n_pages;
     struct plan_defaults {
         int n_ctx, n_parallel, n_snapshots; /* of stoker_options.defaults */
-        uint64_t cache_ram;
+        uint64_t cache_ram, capture;
     } defaults;
     struct speed_rates rates; /* of the machine, for the plan's figures; they decide nothing. 0: usual ones */
     uint64_t cache_ram, server, steer, capture, library; /* bytes; steer: of vectors */
@@ -124,6 +125,7 @@ struct plan {
     int tables_on_disk;                                  /* tables are left on disk where that saves memory ... */
     int table_cells[MODEL_TABLES]; /* ... with so many rows of each in memory; -1: it is resident */
     unsigned degraded;             /* PLAN_CUT_* */
+    uint64_t capture;              /* bytes for recorded rows */
     int least_further;             /* 1: those of the request are at their least, 0: whole */
     int buffered;                  /* 1: some file of the model is read through the page cache */
     uint64_t step_bytes, thread_bytes, table_bytes, kv_table_bytes;

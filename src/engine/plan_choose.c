@@ -4,8 +4,8 @@
  *     what fits     everything, if it does. Else tables of rows go to disk, and everything that nobody asked for to its least; then
  *                   the context is the largest, from the default halved down to 4096, beside which 512 rows and the experts of two
  *                   tokens (the knee) fit. A prefix cache that was asked for goes last, and before rows and experts go below these.
- *     what grows    memory of constraints, texts of models beside this one, copies of states and the cache of rows, if they fit
- *                   beside a chunk of 512 rows and the knee
+ *     what grows    memory of constraints, texts of models beside this one, recorded rows, copies of states and the cache of rows, if they
+ *                   fit beside a chunk of 512 rows and the knee
  *     what is best  of chunk, sequences and the share of prefixes, each filled up with experts, those by which a request is answered
  *                   soonest (speed.h)
  */
@@ -28,6 +28,7 @@ enum {
     TEXT_CTX_LOW = 512,
     SPARE_SLOTS = 4,           /* beyond the experts that a layer uses: some can load while others compute */
     SNAPSHOTS = 4,             /* copies of a sequence's state beside a prefix cache */
+    CAPTURE_LEAST = 2 << 20,   /* for recorded rows, where nobody asked for so much */
     ROW_CACHE_SHARE = 64,      /* of the budget, for rows of tables on disk: a token takes few bytes of them ... */
     ROW_CACHE_MOST = 256 << 20 /* ... and much fewer than of experts */
 };
@@ -113,7 +114,8 @@ struct config plan_full_config(const struct planner *pl)
                        .n_parallel = parallel ? parallel : 1,
                        .n_chunk = w->n_chunk ? w->n_chunk : CHUNK,
                        .n_snapshots = snapshots_of(pl),
-                       .cache_ram = plan_asked_cache(pl)};
+                       .cache_ram = plan_asked_cache(pl),
+                       .capture = w->capture ? w->capture : w->defaults.capture};
     memcpy(c.slots, pl->all, sizeof c.slots);
     return c;
 }
@@ -130,6 +132,8 @@ struct config plan_minimal_config(const struct planner *pl)
     if (!pl->request->n_snapshots)
         c.n_snapshots = 1;
     c.cache_ram = 0;
+    if (!pl->request->capture && c.capture > CAPTURE_LEAST)
+        c.capture = CAPTURE_LEAST;
     c.least_constraints = c.least_further = 1;
     c.tables_on_disk = pl->can_stream;
     memcpy(c.slots, pl->request->n_slots ? pl->request->slots : pl->floor, sizeof c.slots);
@@ -223,6 +227,10 @@ static void grow(const struct planner *pl, struct config *c, uint64_t memory)
     up.least_further = 0;
     if (fits_well(pl, &up, memory))
         *c = up;
+    up = *c;
+    for (up.capture = plan_full_config(pl).capture; up.capture > c->capture; up.capture /= 2)
+        if (fits_well(pl, &up, memory))
+            *c = up;
     up = *c;
     up.n_snapshots = plan_full_config(pl).n_snapshots;
     if (fits_well(pl, &up, memory))
@@ -397,6 +405,7 @@ unsigned plan_cuts(const struct planner *pl, const struct config *c)
         cut |= c->slots[i] < pl->knee[i] ? PLAN_CUT_CACHE : 0;
     }
     cut |= c->cache_ram < full.cache_ram || c->n_snapshots < full.n_snapshots ? PLAN_CUT_PREFIX : 0;
+    cut |= c->capture < full.capture ? PLAN_CUT_CAPTURE : 0;
     cut |= c->n_parallel < full.n_parallel ? PLAN_CUT_SEQUENCES : 0;
     for (int i = 0; i < PLAN_FURTHER; i++) {
         const struct plan_further *e = &pl->request->further[i];

@@ -16,7 +16,7 @@
 
 struct config {
     int n_ctx, n_parallel, n_chunk, n_snapshots;
-    uint64_t cache_ram;
+    uint64_t cache_ram, capture;
     int tables_on_disk;    /* tables of rows stay on disk, where they may and that saves memory: see struct view */
     uint64_t row_cache;    /* bytes for rows of these, beyond what a small step takes */
     int least_constraints; /* constraints get only what they need to work at all */

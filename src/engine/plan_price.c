@@ -346,7 +346,8 @@ struct plan plan_price(const struct planner *pl, const struct config *asked)
     p.part[PLAN_READER] = reader_bytes(&w->reader);
     p.part[PLAN_SERVER] = w->server + queue_bytes(pl, c, p.ngrams) + disk_bytes(pl, p.max_page);
     p.part[PLAN_STEER] = steer_bytes(pl, c);
-    p.part[PLAN_CAPTURE] = w->capture ? w->capture + CAPTURE_STACK : 0;
+    p.capture = c->capture;
+    p.part[PLAN_CAPTURE] = c->capture ? c->capture + CAPTURE_STACK : 0;
     p.part[PLAN_LIBRARY] = w->library;
     p.part[PLAN_IMPORTANCE] = w->importance ? collector_bytes(pl->m) : 0;
     int buffered = p.buffered;

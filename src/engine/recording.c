@@ -238,8 +238,7 @@ int stoker_capture_layout(const struct stoker *s, const struct stoker_capture *c
                           struct stoker_error *public)
 {
     struct error err = {0};
-    int all = c->along && !steer_is_of(c->along, s) ? error_set(&err, ERR_INPUT, "the vector is not one of this engine")
-                                                    : layout(s->session->model, c, out, n, &err);
+    int all = check_vectors(c, s, &err) ? -1 : layout(s->session->model, c, out, n, &err);
     return all < 0 ? error_to_public(public, &err) : all;
 }
 

@@ -145,6 +145,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
     out->cut_prefix = !!(p->degraded & PLAN_CUT_PREFIX);
     out->cut_cache = !!(p->degraded & PLAN_CUT_CACHE);
     out->cut_encoders = !!(p->degraded & PLAN_CUT_ENCODERS);
+    out->cut_capture = !!(p->degraded & PLAN_CUT_CAPTURE);
 }
 
 void stoker_plan_of(const struct stoker *s, struct stoker_plan *out)

@@ -292,32 +292,125 @@ static int read_vector(const struct reading *r, enum role role, const float *out
     for (uint64_t i = 0; i < n; i += most) {
         uint64_t m = n - i < most ? n - i : most;
         if (safetensors_read(&r->file, t, i, m, part, r->err) ||
-            take_values(r, t, part, m, (float *)(uintptr_t)out + i, all))
+            take_values(r, t, part, m, out ? (float *)(uintptr_t)out + i : NULL, all))
             return -1;
     }
     return 0;
 }
 
+static void hash_begin_with(struct sha256 *all, const struct sae *s)
+{
+    const int32_t head[] = {(int32_t)s->form.gate, s->form.k,    s->form.layer,
+                            s->form.is_centred,    s->n_feature, s->n_embd};
+    sha256_begin(all);
+    sha256_add(all, head, sizeof head);
+}
+
+static void hash_end_of(struct sha256 *all, struct sae *s)
+{
+    sha256_end(all, s->hash);
+    for (int i = 0; i < SHA256_BYTES; i++)
+        snprintf(s->sha256 + 2 * i, 3, "%02x", s->hash[i]);
+}
+
 static int read_numbers(const struct reading *r, struct sae *s, uint8_t *part)
 {
     const struct safetensors_tensor *enc = r->tensor[ENCODER], *dec = r->tensor[DECODER];
-    const int32_t head[] = {(int32_t)s->form.gate, s->form.k,    s->form.layer,
-                            s->form.is_centred,    s->n_feature, s->n_embd};
     uint64_t n = (uint64_t)s->n_feature * (uint64_t)s->n_embd;
     uint8_t *encoder = (uint8_t *)(uintptr_t)s->encoder.data, *decoder = (uint8_t *)(uintptr_t)s->decoder.data;
     struct sha256 all;
-    sha256_begin(&all);
-    sha256_add(&all, head, sizeof head);
+    hash_begin_with(&all, s);
     if ((r->layout->encoder_is_turned ? read_turned(r, enc, encoder, part) : read_plain(r, enc, encoder)) ||
         read_plain(r, dec, decoder) || take_values(r, enc, encoder, n, NULL, &all) ||
         take_values(r, dec, decoder, n, NULL, &all) || read_vector(r, ENCODER_BIAS, s->encoder_bias, part, &all) ||
         read_vector(r, DECODER_BIAS, s->decoder_bias, part, &all) ||
         read_vector(r, THRESHOLD, s->threshold, part, &all))
         return -1;
-    sha256_end(&all, s->hash);
-    for (int i = 0; i < SHA256_BYTES; i++)
-        snprintf(s->sha256 + 2 * i, 3, "%02x", s->hash[i]);
+    hash_end_of(&all, s);
     return 0;
+}
+
+/* ---- row by row ---------------------------------------------------------------------------------------------------------------- */
+
+struct sae_rows {
+    struct reading r;
+    size_t half;   /* bytes: PART, or a row if that is more */
+    uint8_t *part; /* [2 * half] */
+};
+
+/* A matrix as it is read whole, in pieces of half of the memory; turned: so many columns of the file. */
+static int look_at_matrix(struct sae_rows *s, enum role role, int is_turned, struct sha256 *all)
+{
+    const struct safetensors_tensor *t = s->r.tensor[role];
+    size_t size = (size_t)type_info(safetensors_type(t))->bytes, rows = t->shape[0], columns = t->shape[1],
+           most = s->half / size / (is_turned ? rows : 1), all_of = is_turned ? columns : rows * columns;
+    uint8_t *turned = s->part + s->half;
+    for (size_t c = 0, n; c < all_of; c += n) {
+        n = all_of - c < most ? all_of - c : most;
+        if (!is_turned && safetensors_read(&s->r.file, t, c, n, turned, s->r.err))
+            return -1;
+        for (size_t i = 0; is_turned && i < rows; i++) {
+            if (safetensors_read(&s->r.file, t, i * columns + c, n, s->part, s->r.err))
+                return -1;
+            for (size_t j = 0; j < n; j++)
+                memcpy(turned + (j * rows + i) * size, s->part + j * size, size);
+        }
+        if (take_values(&s->r, t, turned, is_turned ? n * rows : n, NULL, all))
+            return -1;
+    }
+    return 0;
+}
+
+static int look_at_all(struct sae_rows *s)
+{
+    struct sha256 all;
+    size_t row = (size_t)s->r.head.n_embd * sizeof(float);
+    s->half = row > PART ? row : PART;
+    if (!(s->part = malloc(2 * s->half)))
+        return error_set(s->r.err, ERR_MEMORY, "%s: no memory for reading it", s->r.name);
+    hash_begin_with(&all, &s->r.head);
+    if (look_at_matrix(s, ENCODER, s->r.layout->encoder_is_turned, &all) || look_at_matrix(s, DECODER, 0, &all) ||
+        read_vector(&s->r, ENCODER_BIAS, NULL, s->part, &all) ||
+        read_vector(&s->r, DECODER_BIAS, NULL, s->part, &all) || read_vector(&s->r, THRESHOLD, NULL, s->part, &all))
+        return -1;
+    hash_end_of(&all, &s->r.head);
+    return 0;
+}
+
+int sae_rows_open(struct sae_rows **out, int dir, const char *name, const struct sae_form *form, struct error *err)
+{
+    struct sae_rows *s = calloc(1, sizeof *s);
+    if (!s)
+        return error_set(err, ERR_MEMORY, "%s: no memory for reading it", name);
+    s->r.err = err;
+    if (open_head(&s->r, dir, name, form) || look_at_all(s)) {
+        sae_rows_close(s);
+        return -1;
+    }
+    memcpy(s->r.head.file, s->r.name, sizeof s->r.head.file);
+    *out = s;
+    return 0;
+}
+
+const struct sae *sae_rows_about(const struct sae_rows *s) { return &s->r.head; }
+
+int sae_rows_read(struct sae_rows *s, int j, float *out, struct error *err)
+{
+    const struct safetensors_tensor *t = s->r.tensor[DECODER];
+    uint64_t n = (uint64_t)s->r.head.n_embd;
+    if (safetensors_read(&s->r.file, t, (uint64_t)j * n, n, s->part, err))
+        return -1;
+    type_info(safetensors_type(t))->decode(out, s->part, (size_t)n);
+    return 0;
+}
+
+void sae_rows_close(struct sae_rows *s)
+{
+    if (s) {
+        close_folder(&s->r);
+        free(s->part);
+    }
+    free(s);
 }
 
 /* ---- opening ----------------------------------------------------------------------------------------------------------------- */

@@ -62,6 +62,15 @@ int sae_open(struct sae **out, int dir, const char *name, const struct sae_form 
              struct error *err);
 void sae_close(struct sae *s);
 
+/* A folder whose decoder is read row by row: all of it is looked at as sae_open() does, and little memory is taken. Errors are those of
+ * vector_open(). */
+struct sae_rows;
+int sae_rows_open(struct sae_rows **out, int dir, const char *name, const struct sae_form *form, struct error *err);
+const struct sae *sae_rows_about(const struct sae_rows *r); /* all but numbers and memory for encoding */
+int sae_rows_read(struct sae_rows *r, int j, float *out,
+                  struct error *err);    /* the direction of feature j: out [n_embd] */
+void sae_rows_close(struct sae_rows *r); /* NULL: nothing */
+
 /* Does it fit a model of n_layer layers and rows of n_embd, as n_stream streams? -1: ERR_INPUT with both numbers. */
 int sae_check_model(const struct sae *s, int n_layer, int n_embd, int n_stream, struct error *err);
 

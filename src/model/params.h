@@ -67,6 +67,7 @@ struct params { /* numbers of values, heads, layers or positions */
     struct hyper_params {  /* hyper-connections: between blocks a row is n streams of n_embd values */
         int n, iterations; /* n 0: one stream, to which blocks add */
         int rank;          /* of low-rank ones; 0: the others */
+        int is_behind;     /* 1: a block takes its input by the gates that the block before it left */
         float eps;
     } hyper;
     struct index_params { /* the indexer that chooses keys: heads of d values; top_k keys; 0: there is none */

@@ -6,6 +6,7 @@
 #include "model/forced_routes.h"
 #include "model/step.h"
 
+#include <math.h>
 #include <stdio.h>
 
 /* ---- what an operation is ---------------------------------------------------------------------------------------------------- */
@@ -233,6 +234,32 @@ int steering_route(const struct step *s, int l, int32_t *id, int n_used)
         turned = 1;
     }
     return turned;
+}
+
+/* Of all rows of a run. */
+static int excludes(const struct step *s, const struct run *run, int layer, int expert)
+{
+    const struct steering *list = s->b->seq[run->first]->steer;
+    int64_t first = s->b->pos[run->first], last = first + run->n - 1;
+    for (int i = 0, n; list && list->n_routing && i < list->n; i++) {
+        const struct steering_op *o = &list->op[i];
+        if (!o->experts || !acts_on(o, first) || !acts_on(o, last))
+            continue;
+        const struct expert_bias *b = expert_biases_of(o->experts, layer, &n);
+        for (int k = 0; k < n; k++)
+            if (b[k].expert == expert && b[k].bias == -INFINITY)
+                return 1;
+    }
+    return 0;
+}
+
+int steering_leaves_out(const void *step, int layer, int expert)
+{
+    const struct step *s = step;
+    for (int i = 0; i < s->n_run; i++)
+        if (!excludes(s, &s->run[i], layer, expert))
+            return 0;
+    return s->n_run > 0;
 }
 
 void steering_turn(const void *turn, int row, float *choice)

@@ -57,6 +57,8 @@ struct steering_turn {
 };
 int steering_route(const struct step *s, int l, int32_t *id, int n_used);
 void steering_turn(const void *turn, int row, float *choice);
+/* 1: every row of the step has a list that excludes the expert. */
+int steering_leaves_out(const void *step, int layer, int expert);
 int steering_forces(const struct step *s,
                     int row); /* 1: the experts of the row may be told; its tokens do not choose them */
 

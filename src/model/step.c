@@ -155,7 +155,7 @@ void layer_out(struct step *s, int l, float *x)
     steer_rows(s, VECTOR_LAYER, x, s->m->p.hyper.n ? s->m->p.hyper.n : 1);
     tap_rows(s, TAP_RESID_POST, x, params_row_width(&s->m->p));
     tap_features(s, x);
-    if (!s->collapse) /* streams one behind end by gates that a block left: those of other layers are gone by then */
+    if (!s->m->p.hyper.is_behind) /* hyper_lens() */
         tap_rows(s, TAP_LENS, x, params_row_width(&s->m->p));
     for (int r = 0; r < s->n_rows && !op_measuring(&s->m->op); r++)
         if (atomic_load_explicit(&s->b->seq[r]->cancelled, memory_order_relaxed))

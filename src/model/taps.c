@@ -20,8 +20,9 @@ int tap_width(const struct model *m, enum tap t, int layer)
     switch (t) {
     case TAP_RESID_PRE:
     case TAP_RESID_POST:
-    case TAP_LENS:
         return params_row_width(&m->p);
+    case TAP_LENS:
+        return m->p.hyper.is_behind ? m->p.n_embd : params_row_width(&m->p);
     case TAP_ROUTER_LOGITS:
         return m->expert_layer[layer].n_expert;
     case TAP_ROUTER_IDS:
@@ -58,6 +59,18 @@ void tap_rows(struct step *s, enum tap t, const void *x, int n_cols)
             op_copy(&s->m->op, (float *)tap_at(to, s->layer, t, pos + i - to->first, (size_t)n_cols), (size_t)n_cols,
                     (const float *)x + (size_t)(run->first + i) * (size_t)n_cols, (size_t)n_cols, n, n_cols);
     }
+}
+
+int tap_wants(const struct step *s, enum tap t)
+{
+    if (op_measuring(&s->m->op))
+        return 1;
+    for (int r = 0; r < s->n_run; r++) {
+        const struct taps *to = s->b->seq[s->run[r].first]->taps;
+        if (to && to->n && to->at[s->layer * TAPS + (int)t] >= 0)
+            return 1;
+    }
+    return 0;
 }
 
 void tap_features(struct step *s, const float *x)

@@ -21,7 +21,7 @@ enum tap {
     TAP_ROUTER_LOGITS, /* before bias, gate and groups */
     TAP_ROUTER_IDS,    /* experts in order of selection */
     TAP_ROUTER_WEIGHTS,
-    TAP_LENS, /* the largest logits that the layer's end would have as the last one; none where streams are mixed one block behind */
+    TAP_LENS,  /* the largest logits that the layer's end would have as the last one */
     TAP_FINAL, /* behind the output norm: no layer's own, counted to the last */
     TAPS
 };
@@ -50,6 +50,9 @@ struct taps {
 
 /* Records rows x [n_rows][n_cols] of a step, 4 bytes a value. Notes, while a step is measured, that the layer has the tap. */
 void tap_rows(struct step *s, enum tap t, const void *x, int n_cols);
+
+/* 1: a sequence of the step records rows of the tap at this layer, or the step is measured. */
+int tap_wants(const struct step *s, enum tap t);
 
 /* Records features of the rows x [n_rows][n_embd] of a layer's end, where a sequence wants those of this layer. */
 void tap_features(struct step *s, const float *x);

@@ -92,10 +92,12 @@ void server_defaults(struct server_options *o)
                                  .body_timeout = 60,
                                  .drain = 30,
                                  .capture_disk = 1 << 30};
-    o->engine.defaults = (struct stoker_defaults){
-        .n_ctx = 32768, .n_parallel = 4, .n_snapshots = 4, .cache_ram = 512 << 20};
+    o->engine.defaults = (struct stoker_defaults){.n_ctx = 32768,
+                                                  .n_parallel = 4,
+                                                  .n_snapshots = 4,
+                                                  .cache_ram = 512 << 20,
+                                                  .capture_memory = SERVER_CAPTURE_MEMORY};
     o->engine.cache_disk = UINT64_C(8) << 30;
-    o->engine.capture_memory = SERVER_CAPTURE_MEMORY;
 }
 
 /* ---- memory of requests ---------------------------------------------------------------------------------------------------- */

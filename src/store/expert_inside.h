@@ -49,11 +49,13 @@ struct expert_store {
     struct expert_cache cache;
     struct wave wave[WAVES];
     int oldest, n_open;
-    int turn;                       /* the layer announced last, and its uses */
-    const struct expert_uses *uses; /* of store_layer_begin */
-    int n_wave, n_begun;            /* its waves: planned, begun */
-    int sweep;                      /* rows of the sweep that is on; 0: none */
-    int fill_layer, fill_id;        /* the expert that store_fill() looks at next */
+    int turn;                                           /* the layer announced last, and its uses */
+    const struct expert_uses *uses;                     /* of store_layer_begin */
+    int n_wave, n_begun;                                /* its waves: planned, begun */
+    int sweep;                                          /* rows of the sweep that is on; 0: none */
+    int (*is_idle)(const void *arg, int layer, int id); /* of it; NULL: none is */
+    const void *idle_arg;
+    int fill_layer, fill_id; /* the expert that store_fill() looks at next */
     struct read_list list;
     struct read_request **batch; /* [largest n_expert * parts] */
     int32_t *order;              /* [largest n_expert] candidates of a sweep */

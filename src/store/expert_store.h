@@ -100,6 +100,10 @@ struct expert_wave {
  * are read while the current one is computed, before its routes are known: from 64 rows on those used often, from 256 on all. */
 void store_sweep_begin(struct expert_store *st, int n_rows);
 
+/* Before store_sweep_begin(): experts of which is_idle() is 1 are not read early: no row of the step can choose them. It is asked until the
+ * step is over. NULL: none is known to be. */
+void store_sweep_without(struct expert_store *st, int (*is_idle)(const void *arg, int layer, int id), const void *arg);
+
 /* A layer of a step that is no sweep will certainly use these n experts (ascending, unique): they are read now, into at most half of
  * the slots that are free or evictable. Before the step's first store_layer_begin(). */
 void store_read_ahead(struct expert_store *st, int layer, const int32_t *id, int n);

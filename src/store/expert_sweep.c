@@ -51,7 +51,8 @@ static int candidates(const struct expert_store *st, int layer, int32_t *order)
     uint32_t least = st->sweep >= ALL_ROWS ? 0 : FREQUENT;
     int n = 0;
     for (int id = 0; id < st->layer[layer].n_expert; id++) {
-        if (slow[id] < least || cache_slot(&st->cache, layer, id) >= 0)
+        if (slow[id] < least || cache_slot(&st->cache, layer, id) >= 0 ||
+            (st->is_idle && st->is_idle(st->idle_arg, layer, id)))
             continue;
         int at = n++;
         for (; at > 0 && slow[order[at - 1]] < slow[id]; at--)
@@ -99,6 +100,12 @@ void sweep_go_on(struct expert_store *st)
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------------------------ */
+
+void store_sweep_without(struct expert_store *st, int (*is_idle)(const void *arg, int layer, int id), const void *arg)
+{
+    st->is_idle = is_idle;
+    st->idle_arg = arg;
+}
 
 void store_sweep_begin(struct expert_store *st, int n_rows)
 {

@@ -10,6 +10,7 @@
 
 enum { TOGETHER = 4, VECTORS = 6 };
 static const double EQUAL = 1e-6;
+static const double NOISE = 1e-6; /* what rounded rows leave of a direction that is taken out whole */
 
 struct work {
     const struct contrast_rows *r;
@@ -231,6 +232,7 @@ static int finish(struct work *k)
     double sign = product(k->sum, k->v, n) < 0 ? -1 : 1, along = norm(k->sum_negative, n);
     for (int i = 0; i < n; i++)
         k->v[i] *= sign;
+    double whole = norm(k->v, n);
     if (k->w->orthogonalize && along > 0) {
         for (int i = 0; i < n; i++)
             k->sum_negative[i] /= along;
@@ -239,8 +241,11 @@ static int finish(struct work *k)
             k->v[i] -= along * k->sum_negative[i];
     }
     double length = norm(k->v, n);
-    if (!(length > 0))
+    if (!(whole > 0))
         return no_direction(k, "positive and negative rows are the same");
+    if (!(length > NOISE * whole))
+        return no_direction(k, "positive and negative rows differ along the mean of the negative ones alone, which "
+                               "--orthogonalize takes out");
     for (int i = 0; i < n && k->w->unit; i++)
         k->v[i] /= length;
     return 0;

@@ -78,6 +78,27 @@ look "rows of both" "$f" '^\([1-9][0-9.]*,[1-9][0-9.]*,[1-9][0-9.]*,[1-9][0-9.]*
 run activations "$ember" --text "$dir/corpus" --window 8 --parallel 1 --threads 1 --chunk 3 --layers 3 -o "$f"
 cmp -s "$f" "$dir/two" && pass || fail "a corpus" "depends on --parallel"
 
+# What tells the list that steered: the digest of all windows, or, where their ends make them differ, one of those of all.
+told() { # told RANGE ARGUMENT...: the digest in the file's metadata
+    range=$1
+    shift
+    run activations "$ember" --layers 3 --control-vector "$data/steering/ember/ablate.gguf" --steer "[{\"vector\":0,$range}]" -o "$f" "$@"
+    LC_ALL=C sed -n 's/.*"steer":"\([0-9a-f]*\)".*/\1/p' "$f" | head -n 1
+}
+for k in 8 6; do seq 40 $((39 + k)) | tr '\n' ' ' >"$dir/$k.ids"; done
+each='"from":-1' absolute='"from":2'
+windows="--text $dir/corpus --window 8 --max-tokens 14"
+of_all=$(printf '%s\0%s\0' "$(told "$each" --tokens "$dir/8.ids")" "$(told "$each" --tokens "$dir/6.ids")" | sha256sum | cut -c 1-64)
+[ "$(told "$each" $windows)" = "$of_all" ] && pass || fail "positions from the ends of windows" "told by $(told "$each" $windows)"
+[ "$(told "$absolute" $windows)" = "$(told "$absolute" --tokens "$dir/6.ids")" ] && pass || fail "positions from the beginning" "are told otherwise"
+
+# The corpus is a part of the plan: with the least memory more of it needs more, and what it may take at most is told.
+least() { "$stoker" activations "$ember" --text "$1" --layers 3 -o "$f" --memory 40M 2>&1 | sed -n 's/.*Try --memory \([0-9]*\).*/\1/p'; }
+awk 'BEGIN { for (i = 0; i < 100000; i++) printf "a " }' >"$dir/long"
+[ "$(least "$dir/long")" -gt $(($(least "$dir/corpus") + 300000)) ] && pass || fail "a corpus in the plan" "$(least "$dir/corpus"), $(least "$dir/long")"
+run activations "$ember" --text "$dir/long" --layers 3 -o "$f" --memory 400k
+is "a corpus above a quarter" 1 "" 'long takes more than a quarter of --memory: give more, or a text in parts$'
+
 # Sums of more windows than there is memory for: they take turns.
 run activations "$ember" --text "$dir/corpus" --window 4 --reduce mean -o "$f"
 cp "$f" "$dir/means"

@@ -22,9 +22,43 @@ for how in "--cpu-tier scalar" "--threads 2" "--chunk 1" "--memory min" "--paral
     run $try --json --top 256 $how
     cmp -s "$dir/out" "$dir/truth" && pass || fail "the same with $how" "$(diff "$dir/out" "$dir/truth" | head -3)"
 done
+# Over all positions: the mean of what is recorded of each, where another program reads it.
+column() { # column FILE TENSOR TYPE: its numbers, a line each
+    at=$(($(od -An -tu8 -N8 "$1") + 8))
+    from=$(head -c $at "$1" | LC_ALL=C sed -n 's/.*"'"$2"'":{[^}]*"data_offsets":\[\([0-9]*\),\([0-9]*\)\].*/\1 \2/p')
+    od -An -v -w4 "-t$3" -j $((at + ${from% *})) -N $((${from#* } - ${from% *})) "$1"
+}
+printf 'the cat sat\n' >"$dir/one"
+printf 'x' >"$dir/other"
+run activations "$model" --exact --kv f32 --ctx 64 -p 'the cat sat' --sae "$sae" --top 256 -o "$dir/rows.safetensors"
+column "$dir/rows.safetensors" sae_ids.2 d4 >"$dir/ids"
+column "$dir/rows.safetensors" sae_values.2 f4 | paste "$dir/ids" - |
+    awk '$1 >= 0 { sum[$1] += $2; n++ } END { for (j in sum) printf "%d %.9g\n", j, sum[j] / (NR / 256); exit !n }' | sort -n >"$dir/wanted"
+run sae features "$model" --sae "$sae" --exact --kv f32 --ctx 64 --positive "$dir/one" --negative "$dir/other" --json --top 256 --positions mean
+sed -n 's/.*"feature":\([0-9]*\),"positive":1,.*"mean_positive":\([^,]*\),.*/\1 \2/p' "$dir/out" | sort -n >"$dir/told"
+[ -s "$dir/wanted" ] && paste "$dir/wanted" "$dir/told" |
+    awk '{ d = $2 - $4; if ($1 != $3 || d > 1e-6 * $2 || d < -1e-6 * $2) exit 1 }' && [ "$(wc -l <"$dir/wanted")" -gt 8 ] && pass ||
+    fail "over all positions" "$(diff "$dir/wanted" "$dir/told" | head -4)"
+run $try --json --top 256 --positions mean
+is "over all positions" 0 . ""
+cp "$dir/out" "$dir/mean"
+for how in "--threads 2" "--chunk 1" "--memory min" "--parallel 2" "--parallel 5"; do
+    run $try --json --top 256 --positions mean $how
+    cmp -s "$dir/out" "$dir/mean" && pass || fail "the mean with $how" "$(diff "$dir/out" "$dir/mean" | head -3)"
+done
 run $try --top 3
 is "a table" 0 '^feature +difference +positive +negative +mean \+ +mean -$' ""
 [ "$(grep -cE '^ +[0-9]+ +-?[0-9.e-]+ +[01]\.[0-9]{3} +[01]\.[0-9]{3} +[0-9.e-]+ +[0-9.e-]+$' "$dir/out")" = 3 ] && pass || fail "its lines" "$(cat "$dir/out")"
+cp -r "$sae" "$dir/named" && chmod -R u+w "$dir/named"
+first=$(sed -n '1s/.*"feature":\([0-9]*\),.*/\1/p' "$dir/truth")
+printf '{"%s":"cats, \\"or\\"\\u001b so","9999":"none"}' "$first" >"$dir/named/labels.json"
+run sae features "$model" --sae "$dir/named" --exact --kv f32 --ctx 64 $texts --json --top 2
+sed -n 1p "$dir/out" | grep -q '"label":"cats, \\"or\\"\\u001B so"}$' && [ "$(grep -c label "$dir/out")" = 1 ] && pass || fail "a label as JSON" "$(cat "$dir/out")"
+run sae features "$model" --sae "$dir/named" --exact --kv f32 --ctx 64 $texts --top 2
+sed -n 2p "$dir/out" | grep -q '[0-9]  cats, "or". so$' && pass || fail "a label" "$(cat "$dir/out")"
+echo '["cats"]' >"$dir/named/labels.json"
+run sae features "$model" --sae "$dir/named" --ctx 64 $texts
+is "labels that are none" 1 "" 'named/labels\.json: an object \{"NUMBER": "text"\} is expected$'
 cp -r "$sae" "$dir/bare" && chmod -R u+w "$dir/bare" && rm "$dir/bare/cfg.json"
 run sae features "$data/steering/steer-gpt-oss.gguf" --sae "$dir/bare" --sae-arch topk:8 --sae-layer 2 --ctx 64 $texts
 is "another model" 2 "" 'bare: it is of rows of 64 values, the model.s are 48'
@@ -81,6 +115,26 @@ refused "a value too large" '[{"sae":0,"op":"add","feature":1,"value":1e7}]' 'th
 refused "a feature too many" '[{"sae":0,"op":"add","feature":256,"value":1}]' 'feature 256; steer-llama-tied.sae has features 0 to 255'
 refused "a feature with layers" '[{"sae":0,"op":"add","feature":1,"value":1,"layers":[2,2]}]' '--steer: entry 0: .*layers'
 refused "an autoencoder as a vector" '[{"vector":0}]' 'is an autoencoder: name a feature of it'
+refused "of a longer list" '[{"sae":0,"op":"add","feature":1,"value":1},{"sae":0,"op":"add","feature":256,"value":1}]' '^stoker: --steer: entry 1: feature 256; '
+refused "a position behind the context" '[{"sae":0,"op":"add","feature":1,"value":1,"from":65}]' '^stoker: --steer: entry 0: "from" is position 65; the context has 64'
+run $ask --sae "$sae" --steer '[{"sae":0,"op":"add","feature":1,"value":0},{"sae":0,"op":"add","feature":1,"value":1,"from":-9}]'
+tail -n 1 "$dir/err" | grep -Eq '^stoker: --steer: entry 1: "from" is position -[0-9]+; the context has 64' && pass || fail "a position before a short prompt" "is not told"
+run $ask --sae "$dir/bare" --sae-arch topk:8 --sae-layer 2 --steer '[{"sae":"bare","op":"add","feature":34,"value":40}]'
+cp "$dir/out" "$dir/of_bare"
+run $ask --sae "$sae" --steer '[{"sae":0,"op":"add","feature":34,"value":40}]'
+cmp -s "$dir/out" "$dir/of_bare" && pass || fail "a folder without cfg.json" "steers otherwise"
+run $rows -o "$dir/cfg.safetensors"
+run activations "$model" --exact --kv f32 --ctx 64 -p abcdef --sae "$dir/bare" --sae-arch topk:8 --sae-layer 2 --tensors final,resid_post -o "$dir/bare.safetensors"
+for file in cfg bare; do tail -c 2000 "$dir/$file.safetensors" >"$dir/$file.tail"; done
+[ -s "$dir/bare.tail" ] && cmp -s "$dir/cfg.tail" "$dir/bare.tail" && pass || fail "its features" "other bytes"
+run plan "$model" --ctx 64 --json --sae "$dir/bare" --sae-arch topk:8 --sae-layer 2
+is "its part of the plan" 0 '"steer": ?5[0-9]{6}' ""
+run $ask --sae "$dir/bare" --sae-arch topk:8 --steer "$add"
+is "a form without a layer" 2 "" '--sae-arch and --sae-layer belong together'
+run $ask --sae-arch topk:8 --sae-layer 2
+is "a form of no folder" 2 "" 'to a folder of --sae without cfg.json'
+run $ask --sae "$sae" --sae-arch topk:9 --sae-layer 2 --steer "$add"
+is "not what cfg.json says" 2 "" 'cfg.json: it is of topk:8, and --sae-arch says topk:9'
 run $ask --sae "$sae"
 is "no feature is named" 2 "" '--sae: which feature, and what is done to it'
 run $ask --sae "$data/steering/steer-qwen3moe.sae" --steer "$add"

@@ -68,7 +68,13 @@ is "a scale that is a text" 2 "" '--steer: entry 0: scale must be a number'
 run $ask --control-vector "$raw" --steer '[{"vector":0,"layer":[1,2]}]'
 is "an unknown key" 2 "" "--steer: entry 0: .*layer"
 run $ask --control-vector "$raw" --steer '[{"vector":0,"layers":[1,9]}]'
-is "layers beyond the model" 2 "" '^stoker: layers 1 to 9; the model has layers 0 to'
+is "layers beyond the model" 2 "" '^stoker: --steer: entry 0: layers 1 to 9; the model has layers 0 to'
+run $ask --control-vector "$raw" --steer '[{"vector":0},{"vector":0,"scale":0},{"vector":0,"layers":[1,9]}]'
+is "layers beyond the model, of the third" 2 "" '^stoker: --steer: entry 2: layers 1 to 9; '
+run $ask --control-vector "$raw" --project "$ablate" --control-vector-layer-range 2 9
+is "layers of a flag" 2 "" "^stoker: $raw: layers 2 to 9; the model has layers 0 to"
+run bench "$ember" -p 8 -n 0 -r 1 --no-roofs --no-warmup --control-vector "$raw" --steer '[{"vector":0,"layers":[1,9]}]'
+is "of bench" 2 "" '^stoker: --steer: entry 0: layers 1 to 9; '
 run $ask --control-vector "$raw" --steer '{}'
 is "no list" 2 "" '--steer: a list of at most 16 entries'
 run $ask --control-vector "$raw" --steer "@$dir/absent"
@@ -89,7 +95,7 @@ cmp -s "$dir/out" "$dir/plain16" && pass || fail "experts without effect" "chang
 run $ask --steer '[{"experts":"exclude","list":[[1,16]]}]'
 is "an expert that is not there" 2 "" '^stoker: --steer: entry 0: expert 16: layer 1 has experts 0 to 15'
 run $ask --steer "[{\"experts\":\"exclude\",\"list\":[$first14,[1,14]]}]"
-is "too few experts" 2 "" '^stoker: layer 1 has 1 experts left; a row takes 2 of them'
+is "too few experts" 2 "" '^stoker: --steer: entry [0-9]: layer 1 has 1 experts left; a row takes 2 of them'
 run $ask --steer '[{"experts":"exclude","list":[[1]]}]'
 is "an expert without a number" 2 "" '--steer: entry 0: an expert must be .LAYER, EXPERT., from 0'
 run $ask --steer '[{"experts":"exclude","list":[[1,2]],"scale":2}]'
@@ -137,7 +143,7 @@ is "a scale too large" 2 "" 'a number from -1000 to 1000'
 run $ask --control-vector "$raw" --control-vector-layer-range 3 2
 is "layers turned round" 2 "" 'two whole numbers from 1 to 4095, the smaller one first'
 run $ask --control-vector "$raw" --control-vector-layer-range 3 99
-is "layers that are not there" 2 "" '^stoker: layers 3 to 99; the model has layers 0 to'
+is "layers that are not there" 2 "" '^stoker: .*mean-last-raw.gguf: layers 3 to 99; the model has layers 0 to'
 run $ask --control-vector-layer-range 1 2
 is "layers of no vector" 2 "" 'no vector is given$'
 run $ask --control-vector "$dir/absent.gguf"

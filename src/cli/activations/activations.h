@@ -31,6 +31,8 @@ struct sequences {
 
 /* 0, or the exit status after a sentence. Free *out in any case. */
 int activations_sequences(struct sequences *out, const struct activations *a, const struct stoker *s);
+/* The same of --text before its model is opened, whose plan then has what they take: a->options.server. */
+int activations_corpus(struct sequences *out, struct activations *a, const char *model);
 void activations_sequences_free(struct sequences *q);
 
 /* Of a model of n_layer layers; layer [n_layer] is written where --layers names some, and then c->layer is it. 0, or the exit status

@@ -96,18 +96,46 @@ static int lay_out_npy(struct record *r)
     return 0;
 }
 
+static void as_text(char out[2 * SHA256_BYTES + 1], const uint8_t sum[SHA256_BYTES])
+{
+    for (int i = 0; i < SHA256_BYTES; i++)
+        snprintf(out + 2 * i, 3, "%02x", sum[i]);
+}
+
+/* What tells the list: the digest of every sequence, or, where positions from their ends make them differ, one of all in order. */
+static int tell_list(const struct record *r, char out[2 * SHA256_BYTES + 1], struct stoker_error *err)
+{
+    const struct steer_flags *f = &r->a->steer;
+    uint8_t sum[SHA256_BYTES];
+    char one[2 * SHA256_BYTES + 1] = "";
+    struct sha256 all;
+    int differ = 0;
+    sha256_begin(&all);
+    for (size_t i = 0; f->n_list && i < r->n; i++) {
+        size_t n = length_of(r->q, i);
+        if ((i == 0 || n != length_of(r->q, i - 1)) && stoker_steer_digest(r->s, f->list, f->n_list, n, one, err))
+            return -1;
+        if (i == 0)
+            memcpy(out, one, sizeof one);
+        differ |= strcmp(one, out) != 0;
+        sha256_add(&all, one, strlen(one) + 1);
+    }
+    sha256_end(&all, sum);
+    if (differ)
+        as_text(out, sum);
+    return 0;
+}
+
 static int write_header(struct record *r, size_t at_least)
 {
     uint8_t sum[SHA256_BYTES];
-    char hash[2 * SHA256_BYTES + 1], digest[65] = "";
+    char hash[2 * SHA256_BYTES + 1], digest[2 * SHA256_BYTES + 1] = "";
     struct stoker_vector_about about, sae;
     struct stoker_error err;
     size_t n;
     sha256(r->q->token, r->q->first[r->n] * sizeof *r->q->token, sum);
-    for (int i = 0; i < SHA256_BYTES; i++)
-        snprintf(hash + 2 * i, 3, "%02x", sum[i]);
-    if (r->a->steer.n_list &&
-        stoker_steer_digest(r->s, r->a->steer.list, r->a->steer.n_list, length_of(r->q, 0), digest, &err))
+    as_text(hash, sum);
+    if (tell_list(r, digest, &err))
         return report(&err);
     struct stoker_pair more[7] = {{"tokens_sha256", hash},
                                   {"reduce", r->a->reduce},

@@ -9,8 +9,15 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { TEXT_MOST = 256 << 20 };
+
+/* What tells tokens: the model, or, before it is open, its vocabulary. */
+struct teller {
+    const struct stoker *s; /* or: */
+    struct stoker_vocab *v;
+};
 
 static int no_memory(const struct activations *a)
 {
@@ -18,10 +25,17 @@ static int no_memory(const struct activations *a)
     return 1;
 }
 
+/* A quarter of --memory for a text leaves the rest for its tokens, and what is there besides. */
 static char *read_text(const struct activations *a, const char *path, size_t *n)
 {
     struct error err = {0};
-    char *text = file_read(path, TEXT_MOST, n, &err);
+    uint64_t memory = a->options.memory, quarter = memory / 4;
+    int is_bound = memory && memory < STOKER_MEMORY_MAX && memory < STOKER_MEMORY_MIN && quarter < TEXT_MOST;
+    char *text = file_read(path, is_bound ? (size_t)quarter : TEXT_MOST, n, &err);
+    if (!text && is_bound && err.code == ERR_INPUT) {
+        err = (struct error){0};
+        error_set(&err, ERR_MEMORY, "%s takes more than a quarter of --memory: give more, or a text in parts", path);
+    }
     if (!text)
         fprintf(stderr, "stoker %s: %s\n", a->command, err.text);
     return text;
@@ -52,18 +66,19 @@ static int read_ids(const struct activations *a, const char *path, stoker_token 
     return id ? 0 : no_memory(a);
 }
 
-static int tokenize(const struct stoker *s, const struct activations *a, const char *text, size_t length,
+static int tokenize(const struct teller *t, const struct activations *a, const char *text, size_t length,
                     stoker_token **out, size_t *n)
 {
     struct stoker_error err;
     struct stoker_message user = {"user", text, length};
-    int failed = a->chat ? stoker_chat(s, &user, 1, -1, out, n, &err)
-                         : stoker_tokenize(s, text, length, 1, 1, out, n, &err);
+    int failed = t->v      ? stoker_vocab_tokenize(t->v, text, length, 1, 1, out, n, &err)
+                 : a->chat ? stoker_chat(t->s, &user, 1, -1, out, n, &err)
+                           : stoker_tokenize(t->s, text, length, 1, 1, out, n, &err);
     return failed ? report(&err) : 0;
 }
 
 /* The ids of what the command line names; from the library if *of_library is 1. */
-static int all_tokens(const struct stoker *s, const struct activations *a, stoker_token **out, size_t *n,
+static int all_tokens(const struct teller *t, const struct activations *a, stoker_token **out, size_t *n,
                       int *of_library)
 {
     const char *path = a->file ? a->file : a->text;
@@ -74,7 +89,7 @@ static int all_tokens(const struct stoker *s, const struct activations *a, stoke
         return read_ids(a, a->tokens, out, n);
     if (path && !(text = read_text(a, path, &length)))
         return 1;
-    int status = tokenize(s, a, text ? text : a->prompt, length, out, n);
+    int status = tokenize(t, a, text ? text : a->prompt, length, out, n);
     free(text);
     return status;
 }
@@ -126,7 +141,7 @@ static int add_windows(struct sequences *q, const struct activations *a, const s
 }
 
 /* A JSON string, or an object whose "text" is one. */
-static int add_line(struct sequences *q, const struct activations *a, const struct stoker *s, const char *line,
+static int add_line(struct sequences *q, const struct activations *a, const struct teller *t, const char *line,
                     size_t length, size_t number)
 {
     json_error_t why;
@@ -140,14 +155,14 @@ static int add_line(struct sequences *q, const struct activations *a, const stru
                 a->command, a->text, number);
         status = 2;
     }
-    status = status ? status : tokenize(s, a, json_string_value(text), json_string_length(text), &id, &n);
+    status = status ? status : tokenize(t, a, json_string_value(text), json_string_length(text), &id, &n);
     status = status ? status : add_windows(q, a, id, n);
     stoker_free(id);
     json_decref(v);
     return status;
 }
 
-static int lines(struct sequences *q, const struct activations *a, const struct stoker *s)
+static int lines(struct sequences *q, const struct activations *a, const struct teller *t)
 {
     size_t size, number = 1;
     char *text = read_text(a, a->text, &size);
@@ -156,7 +171,7 @@ static int lines(struct sequences *q, const struct activations *a, const struct 
         const char *end = memchr(text + at, '\n', size - at);
         n = end ? (size_t)(end - text) - at : size - at;
         if (strspn(text + at, " \t\r") < n)
-            status = add_line(q, a, s, text + at, n, number);
+            status = add_line(q, a, t, text + at, n, number);
     }
     free(text);
     if (!status && q->n == 0) {
@@ -166,15 +181,15 @@ static int lines(struct sequences *q, const struct activations *a, const struct 
     return status;
 }
 
-int activations_sequences(struct sequences *out, const struct activations *a, const struct stoker *s)
+static int sequences(struct sequences *out, const struct activations *a, const struct teller *t)
 {
     stoker_token *id = NULL;
     size_t n = 0;
     int of_library;
     *out = (struct sequences){.token = NULL};
     if (is_lines(a->text))
-        return lines(out, a, s);
-    int status = all_tokens(s, a, &id, &n, &of_library);
+        return lines(out, a, t);
+    int status = all_tokens(t, a, &id, &n, &of_library);
     if (!status && !(out->token = malloc((n + 1) * sizeof *id)))
         status = no_memory(a);
     if (!status && n)
@@ -184,6 +199,35 @@ int activations_sequences(struct sequences *out, const struct activations *a, co
     else
         free(id);
     return status ? status : cut(out, a, n);
+}
+
+int activations_sequences(struct sequences *out, const struct activations *a, const struct stoker *s)
+{
+    return sequences(out, a, &(struct teller){.s = s});
+}
+
+/* What the corpus takes while it is recorded; with --memory min at least what it took while it was read. */
+static uint64_t corpus_bytes(const struct sequences *q, const struct activations *a)
+{
+    uint64_t tokens = q->first[q->n] * sizeof *q->token, windows = (q->n + 1) * 2 * sizeof *q->first, text = 0;
+    struct stat st;
+    if (a->options.memory == STOKER_MEMORY_MIN && stat(a->text, &st) == 0 && st.st_size > 0)
+        text = (uint64_t)st.st_size;
+    return windows + (text ? text + 2 * tokens : tokens);
+}
+
+int activations_corpus(struct sequences *out, struct activations *a, const char *model)
+{
+    struct stoker_error err;
+    struct teller t = {.s = NULL};
+    *out = (struct sequences){.token = NULL};
+    if (stoker_vocab_open(&t.v, model, NULL, &err))
+        return report(&err);
+    int status = sequences(out, a, &t);
+    stoker_vocab_close(t.v);
+    if (!status)
+        a->options.server += corpus_bytes(out, a);
+    return status;
 }
 
 void activations_sequences_free(struct sequences *q)

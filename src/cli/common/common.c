@@ -72,7 +72,11 @@ const char *show_text(const char *text, size_t n)
 
 int report(const struct stoker_error *err)
 {
-    fprintf(stderr, "stoker: %s\n", err->text);
+    int entry;
+    if (sscanf(err->field, "steer[%d]", &entry) == 1) /* of the list that --steer gives */
+        fprintf(stderr, "stoker: --steer: entry %d: %s\n", entry, err->text);
+    else
+        fprintf(stderr, "stoker: %s\n", err->text);
     return err->code == STOKER_ERR_MEMORY || err->code == STOKER_ERR_INPUT ? 2 : 1;
 }
 

@@ -14,7 +14,8 @@
 
 struct flag_table steer_flags_sae(struct steer_flags *f)
 {
-    static struct flag flag[8];
+    static struct flag flag[10];
+    f->layer = -1;
     const struct flag t[] = {
         {"--control-vector", NULL, FLAG_TEXTS, &f->add, 0, 0, "FILE[,FILE]",
          "steer by a control vector (GGUF); its file may say that it is projected out; may be repeated",
@@ -32,6 +33,9 @@ struct flag_table steer_flags_sae(struct steer_flags *f)
         {"--steer-memory", NULL, FLAG_BYTES, &f->memory, 0, 0, "BYTES", "for vectors beside those of the command line"},
         {"--sae", NULL, FLAG_TEXTS, &f->sae, 0, 0, "DIR",
          "a sparse autoencoder, a folder of SAELens or sparsify, whose features --steer names; may be repeated"},
+        {"--sae-arch", NULL, FLAG_TEXT, &f->gate, 0, 0, "FORM",
+         "of folders without cfg.json: standard, jumprelu, topk:32"},
+        {"--sae-layer", NULL, FLAG_INT, &f->layer, 0, 4095, "N", "and the layer whose end they are of"},
     };
     memcpy(flag, t, sizeof t);
     return (struct flag_table){flag, sizeof t / sizeof *t};
@@ -40,7 +44,7 @@ struct flag_table steer_flags_sae(struct steer_flags *f)
 struct flag_table steer_flags(struct steer_flags *f)
 {
     struct flag_table t = steer_flags_sae(f);
-    return (struct flag_table){t.flag, t.n - 1};
+    return (struct flag_table){t.flag, t.n - 3};
 }
 
 /* ---- the flags --------------------------------------------------------------------------------------------------------------- */
@@ -117,6 +121,12 @@ static int add_routes(const char *command, struct steer_flags *f)
 
 static int add_folders(const char *command, struct steer_flags *f)
 {
+    if (!f->gate != (f->layer < 0) || (f->gate && f->sae.n == 0)) {
+        fprintf(stderr,
+                "stoker %s: --sae-arch and --sae-layer belong together, and to a folder of --sae without cfg.json\n",
+                command);
+        return 2;
+    }
     for (int i = 0; i < f->sae.n; i++) {
         char *path = f->n < STOKER_STEER_MOST && *f->sae.text[i] ? strdup(f->sae.text[i]) : NULL;
         if (!path) {
@@ -134,6 +144,13 @@ static int add_folders(const char *command, struct steer_flags *f)
             "'[{\"sae\":0,\"op\":\"add\",\"feature\":34,\"value\":4}]'\n",
             command);
     return 2;
+}
+
+/* What the folders are where they do not tell; NULL: they do. */
+static const struct stoker_sae_form *form_of(const struct steer_flags *f, struct stoker_sae_form *form)
+{
+    *form = (struct stoker_sae_form){f->gate, f->layer};
+    return f->gate ? form : NULL;
 }
 
 /* Every vector, as its flag says. */
@@ -178,8 +195,10 @@ int steer_flags_plan(const char *command, struct steer_flags *f, const char *mod
     o->steer_memory = f->memory;
     for (size_t i = 0; !status && i < f->n; i++) {
         uint64_t bytes = 0;
+        struct stoker_sae_form form;
         const char *path = f->file[i].path;
-        if (f->file[i].is_sae ? stoker_sae_bytes(path, NULL, &bytes, &err) : stoker_vector_bytes(path, &bytes, &err))
+        if (f->file[i].is_sae ? stoker_sae_bytes(path, form_of(f, &form), &bytes, &err)
+                              : stoker_vector_bytes(path, &bytes, &err))
             status = report(&err);
         o->steer_memory += bytes;
     }
@@ -231,8 +250,9 @@ static void show(const struct stoker_vector_about *a)
 static int open_file(struct steer_flags *f, size_t i, struct stoker *s, struct stoker_vector_about *about,
                      struct stoker_error *err)
 {
+    struct stoker_sae_form form;
     const char *path = f->file[i].path;
-    if (f->file[i].is_sae ? stoker_sae_open(&f->vector[i], s, AT_FDCWD, path, NULL, err)
+    if (f->file[i].is_sae ? stoker_sae_open(&f->vector[i], s, AT_FDCWD, path, form_of(f, &form), err)
                           : stoker_vector_open(&f->vector[i], s, AT_FDCWD, path, err))
         return -1;
     stoker_vector_about(f->vector[i], about);
@@ -255,6 +275,23 @@ static int open_experts(struct steer_flags *f, size_t i, struct stoker *s, struc
     return -1;
 }
 
+/* What the engine refuses of the list, by the file that a flag names, or by the entry of --steer. */
+static void name_entry(const struct steer_flags *f, struct stoker_error *err)
+{
+    char text[sizeof err->text];
+    size_t i;
+    if (sscanf(err->field, "steer[%zu]", &i) != 1 || i >= f->n_list)
+        return;
+    memcpy(text, err->text, sizeof text);
+    const char *path = f->steer ? "" : f->file[f->of[i]].path, *slash = strrchr(path, '/'),
+               *file = slash ? slash + 1 : path;
+    if (f->steer)
+        snprintf(err->text, sizeof err->text, "--steer: entry %zu: %.300s", i, text);
+    else if (strncmp(text, file, strlen(file)) != 0) /* else it is named already */
+        snprintf(err->text, sizeof err->text, "%.150s: %.300s", path, text);
+    err->field[0] = 0; /* it is told */
+}
+
 int steer_flags_open(const char *command, struct steer_flags *f, struct stoker *s, struct stoker_error *err)
 {
     static struct stoker_plan plan;
@@ -272,6 +309,7 @@ int steer_flags_open(const char *command, struct steer_flags *f, struct stoker *
     if (!failed) /* what the engine would refuse of every request */
         failed = stoker_steer_digest(s, f->list, f->n_list, (size_t)plan.n_ctx - 1, digest, err);
     if (failed) {
+        name_entry(f, err);
         steer_flags_close(f);
         return -1;
     }

@@ -2,6 +2,8 @@
  * with its own, calls steer_flags_plan() before stoker_open() and steer_flags_open() after it, and calls steer_flags_close() before
  * stoker_close(): so for each engine, and at the end steer_flags_free(). Requests are given list [n_list].
  *
+ * Of folders without cfg.json --sae-arch and --sae-layer tell what that would.
+ *
  * Without --steer the list is in this order: --control-vector, --control-vector-scaled, --project, each in the order in which they were
  * given; then --routes. Autoencoders (--sae) stand behind them; their features are on the list only where --steer names them. */
 #ifndef CLI_COMMON_STEER_FLAGS_H
@@ -16,6 +18,8 @@ struct steer_flags {
     const char *steer;  /* steer_json.h; NULL: every vector once */
     const char *routes; /* a trace's path, or NULL */
     int keeps_sae;      /* by the command: 1: an autoencoder is of use to it without --steer */
+    const char *gate;   /* of folders without cfg.json; NULL: they have it */
+    int layer;          /* with gate; -1: not given */
 
     struct {
         char *path; /* allocated */

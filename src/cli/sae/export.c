@@ -36,8 +36,10 @@ static int read_feature(const char *text, const char **end, double *weight)
 }
 
 /* Sums w D_j in the order given: one feature of weight 1 is its direction, bit for bit. */
-static int add_up(const struct sae_command *s, const struct sae *sae, double *sum, float *row)
+static int add_up(const struct sae_command *s, struct sae_rows *rows, double *sum, float *row)
 {
+    const struct sae *sae = sae_rows_about(rows);
+    struct error err = {0};
     for (const char *p = s->features; *p;) {
         char fix[80];
         double w;
@@ -48,7 +50,8 @@ static int add_up(const struct sae_command *s, const struct sae *sae, double *su
             snprintf(fix, sizeof fix, "the autoencoder has features 0 to %d", sae->n_feature - 1);
             return wrong(s, fix);
         }
-        sae_row(sae, &sae->decoder, j, row);
+        if (sae_rows_read(rows, j, row, &err))
+            return steer_fail(&s->c, &err);
         for (int i = 0; i < sae->n_embd; i++)
             sum[i] += w * (double)row[i];
     }
@@ -73,21 +76,22 @@ int sae_export(struct sae_command *s)
 {
     struct error err = {0};
     struct sae_form form;
-    struct sae *sae = NULL;
+    struct sae_rows *rows = NULL;
     part_signals();
     if ((s->gate && sae_form_of(&form, s->gate, s->layer, &err)) ||
-        sae_open(&sae, AT_FDCWD, s->sae, s->gate ? &form : NULL, UINT64_MAX, &err))
+        sae_rows_open(&rows, AT_FDCWD, s->sae, s->gate ? &form : NULL, &err))
         return steer_fail(&s->c, &err);
-    double *sum = calloc((size_t)sae->n_embd, sizeof *sum);
-    float *row = malloc((size_t)sae->n_embd * sizeof *row);
+    size_t n = (size_t)sae_rows_about(rows)->n_embd;
+    double *sum = calloc(n, sizeof *sum);
+    float *row = malloc(n * sizeof *row);
     int status = 1;
     if (sum && row)
-        status = add_up(s, sae, sum, row);
+        status = add_up(s, rows, sum, row);
     else
         fprintf(stderr, "stoker %s: no memory for a direction\n", s->c.name);
-    status = status ? status : write_vector(s, sae, row);
+    status = status ? status : write_vector(s, sae_rows_about(rows), row);
     free(row);
     free(sum);
-    sae_close(sae);
+    sae_rows_close(rows);
     return status;
 }

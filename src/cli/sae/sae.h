@@ -6,11 +6,12 @@
 #include "study/sae/train.h"
 
 struct sae_command {
-    struct steer_command c; /* name, model, positive, negative, out, chat, think, title, license, options, top, json */
-    const char *sae;        /* the folder */
-    const char *gate;       /* of one without cfg.json; NULL: it has one */
-    int layer;              /* with gate */
-    const char *features;   /* --export */
+    struct steer_command
+        c; /* name, model, positive, negative, positions, out, chat, think, title, license, options, top, json */
+    const char *sae;      /* the folder */
+    const char *gate;     /* of one without cfg.json; NULL: it has one */
+    int layer;            /* with gate */
+    const char *features; /* --export */
 };
 
 /* What stoker sae train is told besides. */

@@ -51,6 +51,8 @@ void steer_sequences_free(struct study_sequences *q);
 /* Bytes of all that for prompts of a file, for a plan. */
 uint64_t steer_tokens_bytes(const struct steer_command *c, const struct study_prompts *p);
 
+size_t steer_most_tokens(const struct steer_command *c, const struct study_prompts *p); /* of one of them */
+
 /* A control vector that is made. */
 struct steer_file {
     int projects;

@@ -77,6 +77,14 @@ void steer_sequences_free(struct study_sequences *q)
     *q = (struct study_sequences){0};
 }
 
+size_t steer_most_tokens(const struct steer_command *c, const struct study_prompts *p)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < p->n; i++)
+        most = p->at[i + 1] - p->at[i] > most ? p->at[i + 1] - p->at[i] : most;
+    return most + (c->chat ? CHAT_BYTES : TEXT_BYTES);
+}
+
 /* The text; at most a token for each byte, in arrays that grow, and once more while they are padded. */
 uint64_t steer_tokens_bytes(const struct steer_command *c, const struct study_prompts *p)
 {

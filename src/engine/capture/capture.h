@@ -9,7 +9,7 @@
  * So a slow disk means fewer rows for the jobs that record, and never a wait inside a step. What is written of a row depends on the row
  * alone, and each row is written once, in order: replayed rows of a preempted job are not recorded again.
  *
- * Memory: three quarters of capture_memory are for pieces, a quarter for what jobs keep: lists of tensors, sums of means. */
+ * Memory: three quarters of its memory are for pieces, a quarter for what jobs keep: lists of tensors, sums of means. */
 #ifndef ENGINE_CAPTURE_CAPTURE_H
 #define ENGINE_CAPTURE_CAPTURE_H
 
@@ -107,7 +107,7 @@ struct capture {
     uint64_t written;
 };
 
-/* memory: stoker_options.capture_memory; 0: nothing is opened. */
+/* memory: of the plan; 0: nothing is opened. */
 int capture_open(struct capture *p, uint64_t memory, const struct kernels *k, struct queue *wakeup, struct error *err);
 /* Writes what was sent. A zeroed one may be closed. */
 void capture_close(struct capture *p);

@@ -63,6 +63,7 @@ static int read_candidates(const struct params *p, const struct gguf *g, struct 
 
 static int read_params(struct params *p, const struct gguf *g, struct error *err)
 {
+    p->hyper.is_behind = 1;
     return params_read(p, g, ROPE_ADJACENT, err) || params_read_one_key(p, g, err) || params_read_hyper(p, g, err) ||
                    params_read_dense_or_moe(p, g, ROUTER_SQRT_SOFTPLUS, err)
                ? -1
@@ -237,6 +238,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     hyper_out(s, x, y, gates, &w->ffn_hyper);
     step_reset(s, mark);
     layer_out(s, l, x);
+    hyper_lens(s, x);
 }
 
 const struct arch arch_deepseek41 = {.name = "deepseek41",

@@ -123,16 +123,19 @@ static int all_left(const struct step *s)
     return !op_measuring(&s->m->op) && memchr(s->b->dead, 0, (size_t)s->n_rows) == NULL;
 }
 
-/* n rows of x, those with the numbers row [n], behind the output norm: [n][n_embd], in the step's scratch. */
-static float *final_rows(struct step *s, const float *x, const int32_t *row, int n)
+/* n rows of x, those with the numbers row [n], in the step's scratch. */
+static float *chosen_of(struct step *s, const float *x, size_t width, const int32_t *row, int n)
+{
+    float *out = op_alloc(&s->m->op, (size_t)n * width * sizeof(float));
+    for (int i = 0; i < n && !op_measuring(&s->m->op); i++)
+        memcpy(out + (size_t)i * width, x + (size_t)row[i] * width, width * sizeof(float));
+    return out;
+}
+
+/* x_out [n][n_embd] behind the output norm, in its place. */
+static float *output_normed(struct step *s, float *x_out, int n)
 {
     const struct model *m = s->m;
-    size_t width = (size_t)params_row_width(&m->p);
-    float *x_out = op_alloc(&s->m->op, (size_t)n * width * sizeof(float));
-    for (int i = 0; i < n && !op_measuring(&s->m->op); i++)
-        memcpy(x_out + (size_t)i * width, x + (size_t)row[i] * width, width * sizeof(float));
-    if (m->p.hyper.n)
-        x_out = m->p.hyper.rank ? hyper_mix_end(s, x_out, n) : hyper_end(s, x_out, row, n);
     if (m->p.layer_norm)
         layer_norm(s, x_out, x_out, m->output_norm, n);
     else if (m->output_norm)
@@ -140,6 +143,16 @@ static float *final_rows(struct step *s, const float *x, const int32_t *row, int
     if (m->output_norm_bias)
         op_add_vector(&s->m->op, x_out, m->output_norm_bias->vector, n, m->p.n_embd);
     return x_out;
+}
+
+/* Rows of x, the streams of each as one, behind the output norm: [n][n_embd], in the step's scratch. */
+static float *final_rows(struct step *s, const float *x, const int32_t *row, int n)
+{
+    const struct params *p = &s->m->p;
+    float *x_out = chosen_of(s, x, (size_t)params_row_width(p), row, n);
+    if (p->hyper.n)
+        x_out = p->hyper.rank ? hyper_mix_end(s, x_out, n) : hyper_end(s, x_out, row, n);
+    return output_normed(s, x_out, n);
 }
 
 void forward_logits(struct step *s, float *out, const float *x, int n)
@@ -234,18 +247,28 @@ static void measure_scores(struct step *s)
 
 /* ---- recorded rows ---------------------------------------------------------------------------------------------------------- */
 
+/* Logits of a recorded row of the end of a layer. Where streams are mixed one block behind, it is of one stream already. */
+static float *lens_logits(struct step *s, const float *x, int32_t row)
+{
+    const struct params *p = &s->m->p;
+    if (!p->hyper.is_behind)
+        return group_logits(s, x, &row, 1);
+    float *out = op_alloc(&s->m->op, (size_t)p->n_vocab * sizeof *out);
+    forward_logits(s, out, output_normed(s, chosen_of(s, x, (size_t)p->n_embd, &row, 1), 1), 1);
+    return out;
+}
+
 /* Recorded row i of a sequence through the lens of each layer: the scratch of a scored row is enough. */
 static void look_through(struct step *s, const struct taps *t, int i)
 {
-    size_t mark = step_mark(s), width = (size_t)params_row_width(&s->m->p), n = (size_t)t->n, top = (size_t)t->top;
+    size_t mark = step_mark(s), n = (size_t)t->n, top = (size_t)t->top;
     for (int l = 0; l < s->m->p.n_layer; l++) {
         if (t->at[l * TAPS + TAP_LENS] < 0)
             continue;
         const float *x = (const float *)tap_at(t, l, TAP_LENS, 0, 0);
-        int32_t *id = (int32_t *)tap_at(t, l, TAP_LENS, (int)n, width), row = i;
+        int32_t *id = (int32_t *)tap_at(t, l, TAP_LENS, (int)n, (size_t)tap_width(s->m, TAP_LENS, l));
         float *value = (float *)(id + n * top);
-        tap_largest(group_logits(s, x, &row, 1), s->m->p.n_vocab, t->top, id + (size_t)i * top,
-                    value + (size_t)i * top);
+        tap_largest(lens_logits(s, x, i), s->m->p.n_vocab, t->top, id + (size_t)i * top, value + (size_t)i * top);
         step_reset(s, mark);
     }
 }

@@ -97,6 +97,18 @@ float *hyper_in_behind(struct step *s, float *u, const float *x, const struct hy
     return gates;
 }
 
+void hyper_lens(struct step *s, const float *x)
+{
+    const struct hyper h = {.n = s->m->p.hyper.n, .n_embd = s->m->p.n_embd};
+    if (!tap_wants(s, TAP_LENS))
+        return;
+    size_t mark = step_mark(s);
+    float *u = step_rows(s, h.n_embd);
+    op_hyper_in(&s->m->op, &h, u, x, s->collapse, h.n, s->n_rows);
+    tap_rows(s, TAP_LENS, u, h.n_embd);
+    step_reset(s, mark);
+}
+
 void hyper_out(struct step *s, float *x, const float *y, const float *gates, const struct hyper_weights *w)
 {
     struct hyper h = hyper_of(&s->m->p, w);

@@ -13,6 +13,8 @@ void hyper_out(struct step *s, float *x, const float *y, const float *gates, con
  * before its first mark: hyper_behind(). */
 void hyper_behind(struct step *s);
 float *hyper_in_behind(struct step *s, float *u, const float *x, const struct hyper_weights *w);
+/* Behind layer_out() of such a layer: what the lens looks at, the streams as they would end here. The next block takes their gates. */
+void hyper_lens(struct step *s, const float *x);
 
 /* After the last layer: u [n][n_embd] of the streams x of n rows, those with the numbers row [n], in scratch of the step: by gates that the
  * model has for it, by those that are left where blocks go one behind, else their mean. */

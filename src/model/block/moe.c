@@ -71,6 +71,7 @@ void moe_step_begin(struct step *s)
         traces_step(s->m->traces, s->n_rows, s->b->n_prompt);
     if (!s->m->store)
         return;
+    store_sweep_without(s->m->store, small_batch || s->pairs ? NULL : steering_leaves_out, s);
     store_sweep_begin(s->m->store, small_batch ? 0 : s->n_rows);
     if (small_batch)
         read_ahead(s);

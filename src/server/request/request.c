@@ -238,7 +238,7 @@ static int read_capture(struct request *w, struct server *s, const json_t *body,
     int got = json_get_object(body, NULL, field, &o, r);
     if (got <= 0)
         return got;
-    if (!s->opt.engine.capture_memory)
+    if (!s->opt.engine.capture_memory && !s->opt.engine.defaults.capture_memory)
         return refuse(r, 403, "capture_disabled", field, "this server records nothing: start it with --capture-memory");
     if (w->n > 1)
         return json_refuse(r, "invalid_value", NULL, "n", "must be 1 where activations are recorded");

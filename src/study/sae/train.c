@@ -8,7 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { SAVE_SECONDS = 60 };
+/* FVU_MOST: 1 is what no feature at all would leave; the first batches may leave more. */
+enum { SAVE_SECONDS = 60, FVU_MOST = 2 };
 
 /* ---- options ------------------------------------------------------------------------------------------------------------------ */
 
@@ -135,6 +136,11 @@ static int measure(struct training *t, struct train_result *out)
     }
     if (!isfinite(loss))
         return error_set(t->err, ERR_INPUT, "the autoencoder is not finite: it has diverged; lower --lr");
+    if (loss > FVU_MOST * spread)
+        return error_set(t->err, ERR_INPUT,
+                         "the autoencoder leaves %.3g times what the mean of the rows leaves of them: it has diverged; "
+                         "lower --lr",
+                         loss / spread);
     out->fvu = loss / spread;
     out->active = (double)n_active / (double)t->rows.n;
     out->n_never = 0;

@@ -133,6 +133,60 @@ static void refused(const char *name, const struct sae_form *form, const char *w
         assert_int_equal(sae_bytes(dir, name, form, &bytes, &err), -1);
 }
 
+/* Read row by row it is the same, whatever it takes: rows, and the hash of all values. */
+static void is_the_same_by_rows(const char *name, const struct sae *s)
+{
+    struct error err = {0};
+    struct sae_rows *r = NULL;
+    float *row = malloc(2 * (size_t)s->n_embd * sizeof *row);
+    if (sae_rows_open(&r, dir, name, NULL, &err))
+        fail_msg("%s: %s", name, err.text);
+    const struct sae *about = sae_rows_about(r);
+    assert_true(about->n_embd == s->n_embd && about->n_feature == s->n_feature && about->form.layer == s->form.layer);
+    assert_string_equal(about->sha256, s->sha256);
+    assert_string_equal(about->file, s->file);
+    for (int j = s->n_feature - 1; j >= 0; j--) {
+        sae_row(s, &s->decoder, j, row);
+        assert_int_equal(sae_rows_read(r, j, row + s->n_embd, &err), 0);
+        assert_memory_equal(row, row + s->n_embd, (size_t)s->n_embd * sizeof *row);
+    }
+    sae_rows_close(r);
+    free(row);
+}
+
+/* Of more values than are read at a time, encoder turned and not. */
+static void by_rows(void **state)
+{
+    enum { WIDE = 1200, MANY = 301 };
+    (void)state;
+    static float matrix[2][MANY * WIDE], few[2][WIDE];
+    static uint8_t bytes[2 * sizeof matrix];
+    for (size_t i = 0; i < 2 * MANY * WIDE; i++)
+        matrix[i / (MANY * WIDE)][i % (MANY * WIDE)] = (float)(i * 2654435761u % 1000) / 64;
+    for (size_t i = 0; i < 2 * WIDE; i++)
+        few[i / WIDE][i % WIDE] = (float)(i % 97);
+    const struct tensor wide[] = {{"W_enc", WIDE, MANY, matrix[0]},
+                                  {"b_enc", 0, MANY, few[0]},
+                                  {"W_dec", MANY, WIDE, matrix[1]},
+                                  {"b_dec", 0, WIDE, few[1]}},
+                        plain[] = {{"encoder.weight", MANY, WIDE, matrix[0]},
+                                   {"encoder.bias", 0, MANY, few[0]},
+                                   {"W_dec", MANY, WIDE, matrix[1]},
+                                   {"b_dec", 0, WIDE, few[1]}};
+    static const char *const types[] = {"F32", "BF16"};
+    for (int i = 0; i < 4; i++) {
+        const char *name = i < 2 ? "wide" : "layers.2";
+        struct error err = {0};
+        struct sae *s = NULL;
+        put(name, i < 2 ? SAELENS : SPARSIFY, bytes, file_of(bytes, i < 2 ? wide : plain, 4, types[i % 2]));
+        cfg(name, i < 2 ? "{" TOPK "\"apply_b_dec_to_input\":true," HOOK "}" : "{\"k\":2}");
+        if (sae_open(&s, dir, name, NULL, UINT64_MAX, &err))
+            fail_msg("%s: %s", name, err.text);
+        is_the_same_by_rows(name, s);
+        sae_close(s);
+    }
+}
+
 static void is_that_one(const struct sae *s)
 {
     float row[N];
@@ -453,6 +507,7 @@ int main(void)
                                        cmocka_unit_test(tensors_refused),
                                        cmocka_unit_test(folders_refused),
                                        cmocka_unit_test(said_twice),
+                                       cmocka_unit_test(by_rows),
                                        cmocka_unit_test(damaged)};
     for (int j = 0; j < FEATURES; j++)
         for (int i = 0; i < N; i++)

@@ -28,7 +28,10 @@ static int teardown(void **state)
 static struct {
     int n[LAYERS][EXPERTS];
     int turn, reads, evicted_ahead;
+    int is_called, idle_early; /* a layer was; reads of idle experts that were early */
 } chunk;
+
+static int is_idle(const void *arg, int layer, int id) { return arg == &chunk && (layer + id) % 4 == 1; }
 
 static void on_read(const struct store_event *e)
 {
@@ -36,6 +39,7 @@ static void on_read(const struct store_event *e)
     if (!e->evict)
         chunk.n[e->layer][e->id]++;
     chunk.reads += !e->evict;
+    chunk.idle_early += !e->evict && (e->layer > e->turn || !chunk.is_called) && is_idle(&chunk, e->layer, e->id);
     chunk.evicted_ahead += e->evict && e->layer > e->turn;
 }
 
@@ -92,6 +96,7 @@ static void layer_call(struct world *w, int layer, int n_rows, uint64_t seed)
     struct expert_wave wave[EXPERTS];
     make_routes(&r, layer, n_rows, seed);
     int n = store_layer_begin(w->store, layer, &r.uses, wave), at = 0;
+    chunk.is_called = 1;
     for (int i = 0; i < n; i++) { /* ascending, without gaps */
         assert_int_equal(wave[i].first, at);
         assert_true(wave[i].n > 0);
@@ -169,6 +174,28 @@ static void once_a_chunk(void **state)
             assert_settled(&w);
             close_world(&w);
         }
+}
+
+/* What no row can choose is not read early, whatever it was used for before; and else it is. */
+static void idle_ones_are_not_read_early(void **state)
+{
+    (void)state;
+    struct world w;
+    struct store_stats before, after;
+    open_small(&w, &(struct reader_options){0}, 40);
+    for (uint64_t c = 0; c < 6; c++) {
+        store_sweep_without(w.store, c % 2 ? is_idle : NULL, &chunk);
+        store_stats(w.store, &before);
+        sweep(&w, c < 2 ? 100 : 300, c / 2);
+        store_stats(w.store, &after);
+        assert_true(c < 2 || after.early > before.early);
+        if (c % 2 == 1)
+            assert_int_equal(chunk.idle_early, 0);
+        else if (c >= 2)
+            assert_true(chunk.idle_early > 0);
+    }
+    assert_settled(&w);
+    close_world(&w);
 }
 
 /* Experts of layers ahead are evicted only for the slots that a chunk frees at its begin; the rules of decoding would read more. */
@@ -293,11 +320,9 @@ static void closed_in_the_middle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(once_a_chunk),
-        cmocka_unit_test(which_experts_stay),
-        cmocka_unit_test(decisions_do_not_depend_on_time),
-        cmocka_unit_test(early_reads_that_fail),
-        cmocka_unit_test(closed_in_the_middle),
+        cmocka_unit_test(once_a_chunk),          cmocka_unit_test(idle_ones_are_not_read_early),
+        cmocka_unit_test(which_experts_stay),    cmocka_unit_test(decisions_do_not_depend_on_time),
+        cmocka_unit_test(early_reads_that_fail), cmocka_unit_test(closed_in_the_middle),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -194,12 +194,32 @@ static void no_direction(void **state)
     refused((const float[]){1, 2, 3, 1, 2, INFINITY}, "value 2 of recorded row 1 is not finite");
 }
 
+/* Twice the negative row, up to rounding: what is left beside its mean is noise. */
+static void nothing_beside_the_mean(void **state)
+{
+    (void)state;
+    float v[E];
+    struct contrast c;
+    struct error err;
+    const float x[] = {0.2f, 0.4f, 0.60000006f, 0.1f, 0.2f, 0.3f};
+    struct contrast_rows r = {.n_embd = E, .n_stream = 1, .n_positive = 1, .n_negative = 1, .layer = 7};
+    struct contrast_wants w = {.unit = 1, .memory = 1 << 20};
+    assert_int_equal(look(x, r, w, v, &c, &err), 0);
+    w.orthogonalize = 1;
+    assert_int_equal(look(x, r, w, v, &c, &err), -1);
+    assert_non_null(strstr(err.text, "layer 7: positive and negative rows differ along the mean"));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mean_of_pairs),    cmocka_unit_test(principal),
-        cmocka_unit_test(signs_and_parts),  cmocka_unit_test(what_does_not_count),
-        cmocka_unit_test(more_of_one_kind), cmocka_unit_test(streams_count_by_their_mean),
-        cmocka_unit_test(any_memory),       cmocka_unit_test(no_direction)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(mean_of_pairs),
+                                       cmocka_unit_test(principal),
+                                       cmocka_unit_test(signs_and_parts),
+                                       cmocka_unit_test(what_does_not_count),
+                                       cmocka_unit_test(more_of_one_kind),
+                                       cmocka_unit_test(streams_count_by_their_mean),
+                                       cmocka_unit_test(any_memory),
+                                       cmocka_unit_test(no_direction),
+                                       cmocka_unit_test(nothing_beside_the_mean)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
