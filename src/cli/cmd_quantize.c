@@ -189,7 +189,7 @@ int cmd_quantize(int argc, char **argv)
         {"--effort", NULL, FLAG_WORD, &q.effort, 0, 0, "fast|normal|max",
          "how long codes are searched (normal): never worse with more"},
         {"--gain", NULL, FLAG_ON_OFF, &q.gain, 0, 0, "on|off",
-         "scales of types of 2 to 6 bits are raised until products keep their size (on)"},
+         "scales of types of few bits are raised until products keep their size (on)"},
         {"--header-only", NULL, FLAG_SWITCH, &o->header_only, 0, 0, NULL, "with --dry-run: IN may be a beginning"},
         {"--dry-run", NULL, FLAG_SWITCH, &q.dry_run, 0, 0, NULL, "show all that would be done, and do nothing"},
         {"--json", NULL, FLAG_SWITCH, &q.json, 0, 0, NULL, "for programs"},
