@@ -280,3 +280,11 @@ int64_t quant_find_bad(enum block_type type, const float *x, int64_t n)
             return i;
     return -1;
 }
+
+uint64_t quant_count_lost(enum block_type type, const float *x, int64_t n)
+{
+    uint64_t lost = 0;
+    for (int64_t i = 0; type == TYPE_F16 && i < n; i++)
+        lost += x[i] != 0 && as_f16(x[i]) == 0;
+    return lost;
+}

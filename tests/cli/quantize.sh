@@ -263,6 +263,12 @@ done
 run quantize "$dir/bad.gguf" "$new" --type f16
 is "beyond f16" 1 "" "has 70000 in row 37, column 201, more than f16 holds; bf16 or f32 do$"
 rm "$new".*
+"$helper" make tiny "$dir/bad.gguf"
+run quantize "$dir/bad.gguf" "$new" --type f16 --threads 3
+is "too small for f16" 0 "bits a weight" "^stoker: warning: .*bad.gguf: values too small for f16 became 0, blk.1.attn_q.weight has the first of 1; bf16 and f32 hold them$"
+run quantize "$dir/bad.gguf" "$new" --type bf16 --force
+is "small, and bf16" 0 "bits a weight" ""
+rm "$new"
 
 # A hundred thousand tensors.
 "$helper" make many "$dir/many.gguf"
