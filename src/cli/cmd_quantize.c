@@ -204,6 +204,8 @@ int cmd_quantize(int argc, char **argv)
         {"--resume", NULL, FLAG_SWITCH, &o->resume, 0, 0, NULL, "go on with the run that OUT.journal tells of"},
         {"--force", NULL, FLAG_SWITCH, &o->force, 0, 0, NULL,
          "replace what is there under these names; with --resume an older OUT, once the new one is whole"},
+        {"--hash-source", NULL, FLAG_SWITCH, &o->hash_source, 0, 0, NULL,
+         "the output names the SHA-256 of each file of the source, which is read once more before"},
         {"--memory", NULL, FLAG_BYTES, &o->memory, 1, 0, "BYTES|min", "bound on the whole process (1 GiB)"},
         {"--threads", "-t", FLAG_INT, &o->n_threads, 1, 256, "N", "encoding threads (default: one for each fast core)"},
     };

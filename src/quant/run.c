@@ -21,6 +21,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -331,6 +332,41 @@ static void *writer(void *arg)
     return NULL;
 }
 
+/* ---- hashing ---------------------------------------------------------------------------------------------------------------------- */
+
+/* The SHA-256 of a file of the source, by the memory of a slab. */
+static int hash_file(struct run *r, int i, struct error *err)
+{
+    const struct gguf_file *f = &r->j->in->file[i];
+    uint8_t digest[SHA256_BYTES];
+    struct sha256 hash;
+    const char *why;
+    sha256_begin(&hash);
+    for (uint64_t at = 0; at < f->size;) {
+        uint64_t n = f->size - at < r->j->plan.in_bytes ? f->size - at : r->j->plan.in_bytes;
+        if (r->watch->stop && *r->watch->stop)
+            return error_set(err, ERR_CANCELLED, "%s: stopped while it was hashed", f->path);
+        if (file_read_at(f->fd, r->slab[0].in, n, at, &why))
+            return error_set(err, ERR_IO, "%s: reading at byte %" PRIu64 " failed: %s", f->path, at, why);
+        sha256_add(&hash, r->slab[0].in, n);
+        at += n;
+        file_drop_cache(f->fd, 0, at);
+    }
+    sha256_end(&hash, digest);
+    for (int k = 0; k < SHA256_BYTES; k++)
+        snprintf(r->j->source_sha256[i] + 2 * k, 3, "%02x", digest[k]);
+    return 0;
+}
+
+/* Before anything is written: the output's header says it. So what is resumed is of the same source to the byte. */
+static int hash_sources(struct run *r, struct error *err)
+{
+    for (int i = 0; r->j->source_sha256 && i < r->j->in->n_file; i++)
+        if (hash_file(r, i, err))
+            return -1;
+    return 0;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------------------------------------------- */
 
 static int take_memory(struct run *r, struct error *err)
@@ -420,6 +456,8 @@ int quant_run(struct quant_job *j, struct quant_watch *w, struct error *err)
     r->j = j;
     r->watch = w;
     int status = take_memory(r, err) || pool_create(&r->pool, j->plan.n_threads, err) ? -1 : 0;
+    if (!status)
+        status = hash_sources(r, err);
     if (!status)
         status = output_open(&r->output, j, err);
     int is_open = !status;
