@@ -26,7 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t BYTES_OF_ALL = 0x8ad581df3cf220c9, BYTES_OF_FEW = 0xc8d89640664319a8;
+static const uint64_t BYTES_OF_ALL = 0x9a4256d45d9b84bb, BYTES_OF_FEW = 0x236f692862e9a6e5;
 
 enum { COLUMNS = 1024, ROWS_MOST = 64, BYTES_MOST = COLUMNS * 4 };
 
@@ -125,8 +125,6 @@ static int has_gain(enum block_type t)
     case TYPE_TQ1_0:
     case TYPE_TQ2_0:
     case TYPE_Q1_0:
-    case TYPE_IQ1_S:
-    case TYPE_IQ1_M:
         return 0;
     default:
         return 1;

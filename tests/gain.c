@@ -21,9 +21,9 @@
 
 enum { ROWS = 48 };
 static const double MOST = 1e-3;
-static const enum block_type types[] = {TYPE_Q2_K,    TYPE_Q3_K,  TYPE_Q4_K,    TYPE_Q5_K,   TYPE_Q4_0,
-                                        TYPE_Q4_1,    TYPE_Q5_0,  TYPE_Q5_1,    TYPE_IQ2_S,  TYPE_IQ2_XS,
-                                        TYPE_IQ2_XXS, TYPE_IQ3_S, TYPE_IQ3_XXS, TYPE_IQ4_NL, TYPE_IQ4_XS};
+static const enum block_type types[] = {TYPE_Q2_K,    TYPE_Q3_K,   TYPE_Q4_K,   TYPE_Q5_K,   TYPE_Q4_0,    TYPE_Q4_1,
+                                        TYPE_Q5_0,    TYPE_Q5_1,   TYPE_IQ2_S,  TYPE_IQ2_XS, TYPE_IQ2_XXS, TYPE_IQ3_S,
+                                        TYPE_IQ3_XXS, TYPE_IQ4_NL, TYPE_IQ4_XS, TYPE_IQ1_S,  TYPE_IQ1_M};
 enum { TYPES = sizeof types / sizeof *types };
 
 static int n_passed, n_failed, n_matrices;

@@ -4,7 +4,7 @@
  *
  *     quantize make KIND FILE       mixed: 2-D, experts, norms, router of f32, f16 and bf16, some 160 MB
  *                                   small: the same with few rows
- *                                   many: 100,000 tensors; nan, inf, large: one such value; wide, odd: rows of 30 and of 96
+ *                                   many: 100,000 tensors; nan, inf, large, tiny: one such value; wide, odd: rows of 30 and of 96
  *                                   bytes: a tensor whose name is no UTF-8, and no licence
  *                                   experts: four tensors of 4,096 small experts, 67 MB
  *     quantize importance IN FILE   importance of all matrices of IN, sparse: in the first column of each tensor something
@@ -94,8 +94,16 @@ static int make(const char *kind, const char *path, struct error *err)
         {has_bytes ? "blk.1.\xff\xc3.weight" : "blk.1.attn_q.bias", TYPE_F32, 1, {columns}},
         {"output.weight", TYPE_F32, 2, {columns, rows}},
     };
-    float odd = strcmp(kind, "nan") == 0 ? NAN : strcmp(kind, "inf") == 0 ? -INFINITY : 70000.0f;
-    int has_odd = strcmp(kind, "nan") == 0 || strcmp(kind, "inf") == 0 || strcmp(kind, "large") == 0;
+    static const struct {
+        const char *kind;
+        float value;
+    } odds[] = {{"nan", NAN}, {"inf", -INFINITY}, {"large", 70000}, {"tiny", 1e-9f}};
+    float odd = 0;
+    int has_odd = 0;
+    for (size_t i = 0; i < sizeof odds / sizeof *odds && !has_odd; i++) {
+        has_odd = strcmp(kind, odds[i].kind) == 0;
+        odd = odds[i].value;
+    }
     gguf_write_begin(&w, path, 32);
     put_keys(&w, !has_bytes);
     for (size_t i = 0; i < sizeof t / sizeof *t; i++)

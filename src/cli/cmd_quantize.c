@@ -189,7 +189,7 @@ int cmd_quantize(int argc, char **argv)
         {"--effort", NULL, FLAG_WORD, &q.effort, 0, 0, "fast|normal|max",
          "how long codes are searched (normal): never worse with more"},
         {"--gain", NULL, FLAG_ON_OFF, &q.gain, 0, 0, "on|off",
-         "scales of types of 2 to 6 bits are raised until products keep their size (on)"},
+         "scales of types of few bits are raised until products keep their size (on)"},
         {"--header-only", NULL, FLAG_SWITCH, &o->header_only, 0, 0, NULL, "with --dry-run: IN may be a beginning"},
         {"--dry-run", NULL, FLAG_SWITCH, &q.dry_run, 0, 0, NULL, "show all that would be done, and do nothing"},
         {"--json", NULL, FLAG_SWITCH, &q.json, 0, 0, NULL, "for programs"},
@@ -204,6 +204,8 @@ int cmd_quantize(int argc, char **argv)
         {"--resume", NULL, FLAG_SWITCH, &o->resume, 0, 0, NULL, "go on with the run that OUT.journal tells of"},
         {"--force", NULL, FLAG_SWITCH, &o->force, 0, 0, NULL,
          "replace what is there under these names; with --resume an older OUT, once the new one is whole"},
+        {"--hash-source", NULL, FLAG_SWITCH, &o->hash_source, 0, 0, NULL,
+         "the output names the SHA-256 of each file of the source, which is read once more before"},
         {"--memory", NULL, FLAG_BYTES, &o->memory, 1, 0, "BYTES|min", "bound on the whole process (1 GiB)"},
         {"--threads", "-t", FLAG_INT, &o->n_threads, 1, 256, "N", "encoding threads (default: one for each fast core)"},
     };

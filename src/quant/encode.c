@@ -70,8 +70,8 @@ static const struct encoder table[TYPE_COUNT] = {
     [TYPE_IQ2_S] = {NULL, pack_iq2_s, BY_BLOCK, 0, NONE},
     [TYPE_IQ3_XXS] = {NULL, pack_iq3_xxs, BY_BLOCK, 0, NONE},
     [TYPE_IQ3_S] = {NULL, pack_iq3_s, BY_BLOCK, 0, NONE},
-    [TYPE_IQ1_S] = {NULL, pack_iq1_s},
-    [TYPE_IQ1_M] = {NULL, pack_iq1_m},
+    [TYPE_IQ1_S] = {NULL, pack_iq1_s, BY_BLOCK, 0, NONE},
+    [TYPE_IQ1_M] = {NULL, pack_iq1_m, BY_BLOCK, 48, NONE},
 };
 
 enum { BLOCK_MOST = 256, BYTES_MOST = 256 };
@@ -179,12 +179,23 @@ static void scale_f16(uint8_t *at, double by)
     put_f16(at, (float)((double)f16_to_f32(h) * by));
 }
 
+/* d of iq1_m: four bits of it lie above the scales in each of four words, the lowest first. */
+static void scale_spread_f16(uint8_t *words, double by)
+{
+    unsigned bits = 0;
+    for (int w = 0; w < 4; w++)
+        bits |= (unsigned)(words[2 * w + 1] >> 4) << 4 * w;
+    bits = f16_from_f32((float)((double)f16_to_f32((uint16_t)bits) * by));
+    for (int w = 0; w < 4; w++)
+        words[2 * w + 1] = (uint8_t)((words[2 * w + 1] & 15) | (bits >> 4 * w & 15) << 4);
+}
+
 static void apply_gain(const struct row_of *r, const struct products *p, int n, uint8_t *out)
 {
     const struct encoder *e = &table[r->how->type];
     double by = p->xx / p->xy;
     for (int i = 0; p->xy > 0 && p->xx > 0 && by < 4 && i < n; i++) {
-        scale_f16(out + i * r->type->bytes + e->d, by);
+        (r->how->type == TYPE_IQ1_M ? scale_spread_f16 : scale_f16)(out + i * r->type->bytes + e->d, by);
         if (e->dmin >= 0)
             scale_f16(out + i * r->type->bytes + e->dmin, by);
     }
@@ -268,4 +279,12 @@ int64_t quant_find_bad(enum block_type type, const float *x, int64_t n)
         if (!(fabsf(x[i]) < most))
             return i;
     return -1;
+}
+
+uint64_t quant_count_lost(enum block_type type, const float *x, int64_t n)
+{
+    uint64_t lost = 0;
+    for (int64_t i = 0; type == TYPE_F16 && i < n; i++)
+        lost += x[i] != 0 && as_f16(x[i]) == 0;
+    return lost;
 }

@@ -35,4 +35,7 @@ int quant_weights(const float *importance, int64_t n, float *w);
 /* The first value that the type cannot take: not finite, or, of f16, beyond 65504; -1: there is none. */
 int64_t quant_find_bad(enum block_type type, const float *x, int64_t n);
 
+/* Values that f16 has no number for but 0. Of other types 0: bf16 has the range of f32, and blocks lose small values by design. */
+uint64_t quant_count_lost(enum block_type type, const float *x, int64_t n);
+
 #endif

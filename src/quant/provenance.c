@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OWN_KEYS = 13 };
+enum { OWN_KEYS = 14 };
 
 static int changes_types(const struct quant_job *j)
 {
@@ -103,6 +103,23 @@ static int add_sources(struct quant_job *j, struct error *err)
     return 0;
 }
 
+/* Zeros, as long as what quant_run() makes of them. */
+static int add_sha256(struct quant_job *j, struct error *err)
+{
+    size_t n = (size_t)j->in->n_file;
+    struct gguf_string *text = arena_array(&j->arena, n, sizeof *text);
+    j->source_sha256 = arena_array(&j->arena, n, sizeof *j->source_sha256);
+    if (!text || !j->source_sha256)
+        return error_set(err, ERR_MEMORY, "%s: no memory for its keys", j->options->out);
+    for (size_t i = 0; i < n; i++) {
+        memset(j->source_sha256[i], '0', QUANT_HEX - 1);
+        j->source_sha256[i][QUANT_HEX - 1] = 0;
+        text[i] = (struct gguf_string){j->source_sha256[i], QUANT_HEX - 1};
+    }
+    add(j, header_texts("stoker.quantize.source.sha256", text, n));
+    return 0;
+}
+
 /* Texts are the job's, and their names those that peers write. */
 static void add_importance(struct quant_job *j)
 {
@@ -153,5 +170,5 @@ int quant_keys(struct quant_job *j, struct error *err)
     add(j, header_text("stoker.quantize.recipe", j->recipe));
     if (j->importance)
         add_importance(j);
-    return add_sources(j, err);
+    return add_sources(j, err) || (j->options->hash_source && add_sha256(j, err)) ? -1 : 0;
 }

@@ -10,12 +10,14 @@
 #ifndef QUANT_QUANT_H
 #define QUANT_QUANT_H
 
+#include "base/sha256.h"
 #include "format/gguf.h"
 #include "quant/encode.h"
 
 struct error;
 
 #define QUANT_MEMORY_LEAST UINT64_MAX
+enum { QUANT_HEX = 2 * SHA256_BYTES + 1 };
 
 struct quant_options {
     const char *in, *out;
@@ -38,6 +40,7 @@ struct quant_options {
     int keep_split;  /* the source's cuts */
     uint32_t align;  /* of tensors; 0: the source's */
     int resume, force, requantize;
+    int hash_source; /* the output names the SHA-256 of each file of the source, which are read once more for it */
 };
 
 /* Who chose a tensor's type. */
@@ -93,8 +96,9 @@ struct quant_plan {
 struct quant_job {
     const struct quant_options *options;
     struct gguf *in;
-    struct importance *importance; /* NULL: none */
-    uint64_t *source_hash;         /* [in->n_file] of the header of each source file */
+    struct importance *importance;    /* NULL: none */
+    uint64_t *source_hash;            /* [in->n_file] of the header of each source file */
+    char (*source_sha256)[QUANT_HEX]; /* [in->n_file] of all of it, zeros before the run; NULL: not asked for */
     struct quant_tensor *tensor;
     struct quant_part *part;
     int n_part;
@@ -114,7 +118,7 @@ struct quant_job {
     struct arena arena;
 };
 
-enum { QUANT_SLABS_IN_FLIGHT = 3, QUANT_ENCODER_VERSION = 2 };
+enum { QUANT_SLABS_IN_FLIGHT = 3, QUANT_ENCODER_VERSION = 3 };
 
 /* Everything but running. The options are the caller's until quant_close(). ERR_INPUT, or what opening the source fails with. */
 int quant_open(struct quant_job **out, const struct quant_options *o, struct error *err);

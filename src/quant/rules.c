@@ -13,7 +13,9 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-enum { FILE_MOST = 1 << 20, RULES_MOST = 4096, WORK_MOST = 100000, DEPTH_MOST = 2000, HEAP_KIB = 4096 };
+/* Steps of a match: most take few; more are tried where those do not suffice, and counted over all. */
+enum { WORK_FEW = 1000, WORK_MOST = 100000, WORK_ALL = 300000000 };
+enum { FILE_MOST = 1 << 20, RULES_MOST = 4096, DEPTH_MOST = 2000, HEAP_KIB = 4096 };
 
 int rule_type(const char *name)
 {
@@ -113,7 +115,6 @@ int rules_read(struct rules *r, const struct quant_options *o, struct arena *are
     r->match = pcre2_match_data_create(1, NULL);
     if (!limits || !r->match || !r->rule)
         return error_set(err, ERR_MEMORY, "no memory for rules");
-    pcre2_set_match_limit(limits, WORK_MOST);
     pcre2_set_depth_limit(limits, DEPTH_MOST);
     pcre2_set_heap_limit(limits, HEAP_KIB);
     for (int i = 0; i < o->n_rule; i++) {
@@ -136,18 +137,37 @@ void rules_end(struct rules *r)
     r->match = r->limits = NULL;
 }
 
-int rule_matches(const struct rules *r, const struct rule *rule, const char *name, int *matches, struct error *err)
+/* pcre2_match() with more and more steps, as long as those of all matches suffice. */
+static int match(struct rules *r, const struct rule *rule, const char *name)
+{
+    int rc = PCRE2_ERROR_MATCHLIMIT;
+    for (uint32_t most = WORK_FEW; rc == PCRE2_ERROR_MATCHLIMIT && most <= WORK_MOST; most *= 10) {
+        r->work += most > WORK_FEW ? most : 0;
+        if (r->work > WORK_ALL)
+            break;
+        pcre2_set_match_limit(r->limits, most);
+        rc = pcre2_match(rule->code, (PCRE2_SPTR)name, PCRE2_ZERO_TERMINATED, 0, 0, r->match, r->limits);
+    }
+    return rc;
+}
+
+int rule_matches(struct rules *r, const struct rule *rule, const char *name, int *matches, struct error *err)
 {
     const char *rest = name;
     int layer = rule->first >= 0 ? gguf_layer_of(name, &rest) : 0;
     *matches = 0;
     if (rule->first >= 0 && (layer < rule->first || layer > rule->last))
         return 0;
-    int rc = pcre2_match(rule->code, (PCRE2_SPTR)rest, PCRE2_ZERO_TERMINATED, 0, 0, r->match, r->limits);
+    int rc = match(r, rule, rest);
     if (rc >= 0)
         *matches = 1;
     if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH)
         return 0;
+    if (r->work > WORK_ALL)
+        return error_set(err, ERR_INPUT,
+                         "%s: %.100s: up to %.80s the patterns of all rules take too long; write them without nested "
+                         "repeats",
+                         rule->where, rule->text, name);
     return error_set(err, ERR_INPUT, "%s: %.100s: the pattern takes too long on %.80s; write it without nested repeats",
                      rule->where, rule->text, name);
 }

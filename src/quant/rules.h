@@ -19,14 +19,15 @@ struct rules {
     int n;
     int flag_base, file_base; /* by an empty pattern of a flag, of the file: a type, or -1: none */
     void *match, *limits;
+    uint64_t work; /* steps of the matches so far that took many, at most */
 };
 
 /* Those of options->rule, then those of the file options->recipe, in the memory of arena. ERR_INPUT with place and reason. */
 int rules_read(struct rules *r, const struct quant_options *o, struct arena *arena, struct error *err);
 void rules_end(struct rules *r);
 
-/* *matches: whether this rule's pattern is found in a name. ERR_INPUT: it takes too long. */
-int rule_matches(const struct rules *r, const struct rule *rule, const char *name, int *matches, struct error *err);
+/* *matches: whether this rule's pattern is found in a name. ERR_INPUT: it takes too long, or all matches together do. */
+int rule_matches(struct rules *r, const struct rule *rule, const char *name, int *matches, struct error *err);
 
 /* A type of a rule or of --type: a block type or QUANT_KEEP; -1: neither. */
 int rule_type(const char *name);

@@ -13,6 +13,7 @@
 
 #include "base/checked.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/pool.h"
 #include "base/thread.h"
 
@@ -20,6 +21,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -52,6 +54,8 @@ struct run {
     float *importance;                /* memory of the tensor's at hand, of which */
     struct importance_values columns; /* the entry is NULL before the first */
     struct bad_value bad[POOL_MAX_THREADS];
+    uint64_t lost[POOL_MAX_THREADS]; /* values of a slab that became 0 */
+    uint64_t n_lost, first_lost;     /* of all slabs, and the tensor of the first */
     struct pool *pool;
     pthread_t reader, writer;
     pthread_mutex_t lock;
@@ -209,6 +213,7 @@ static void encode_share(void *arg, int thread, int n_threads)
     float *row = e->r->row[thread];
     int first, end;
     bad->column = -1;
+    e->r->lost[thread] = 0;
     pool_share((int)e->s->n, 1, thread, n_threads, &first, &end);
     for (int i = first; i < end; i++) {
         type_info(from->type)->decode(row, e->s->in + (uint64_t)i * in, from->ne[0]);
@@ -217,6 +222,7 @@ static void encode_share(void *arg, int thread, int n_threads)
             *bad = (struct bad_value){e->s->unit + (uint64_t)i, column, row[column]};
             return;
         }
+        e->r->lost[thread] += quant_count_lost(type, row, (int64_t)from->ne[0]);
         const float *w = weights_of(e->r, e->s, i, i == first, thread);
         quant_encode(&how, row, w, (int64_t)from->ne[0], e->s->out + (uint64_t)i * out, e->r->scratch[thread]);
     }
@@ -241,6 +247,23 @@ static int check_values(struct run *r, const struct slab *s, struct error *err)
     return 0;
 }
 
+static void add_lost(struct run *r, const struct slab *s)
+{
+    for (int i = 0; i < pool_threads(r->pool); i++) {
+        if (r->n_lost == 0)
+            r->first_lost = s->tensor;
+        r->n_lost += r->lost[i];
+    }
+}
+
+static void tell_lost(const struct run *r)
+{
+    if (r->n_lost)
+        log_line(LOG_WARN,
+                 "%s: values too small for f16 became 0, %s has the first of %" PRIu64 "; bf16 and f32 hold them",
+                 r->j->options->in, r->j->in->tensor[r->first_lost].name, r->n_lost);
+}
+
 static void encode_all(struct run *r)
 {
     struct error err = {0};
@@ -255,6 +278,7 @@ static void encode_all(struct run *r)
                 end_with(r, &err, 0);
                 break;
             }
+            add_lost(r, s);
         }
         tell(r, &r->n_encoded, NULL);
     }
@@ -306,6 +330,41 @@ static void *writer(void *arg)
         tell(r, &r->n_written, NULL);
     }
     return NULL;
+}
+
+/* ---- hashing ---------------------------------------------------------------------------------------------------------------------- */
+
+/* The SHA-256 of a file of the source, by the memory of a slab. */
+static int hash_file(struct run *r, int i, struct error *err)
+{
+    const struct gguf_file *f = &r->j->in->file[i];
+    uint8_t digest[SHA256_BYTES];
+    struct sha256 hash;
+    const char *why;
+    sha256_begin(&hash);
+    for (uint64_t at = 0; at < f->size;) {
+        uint64_t n = f->size - at < r->j->plan.in_bytes ? f->size - at : r->j->plan.in_bytes;
+        if (r->watch->stop && *r->watch->stop)
+            return error_set(err, ERR_CANCELLED, "%s: stopped while it was hashed", f->path);
+        if (file_read_at(f->fd, r->slab[0].in, n, at, &why))
+            return error_set(err, ERR_IO, "%s: reading at byte %" PRIu64 " failed: %s", f->path, at, why);
+        sha256_add(&hash, r->slab[0].in, n);
+        at += n;
+        file_drop_cache(f->fd, 0, at);
+    }
+    sha256_end(&hash, digest);
+    for (int k = 0; k < SHA256_BYTES; k++)
+        snprintf(r->j->source_sha256[i] + 2 * k, 3, "%02x", digest[k]);
+    return 0;
+}
+
+/* Before anything is written: the output's header says it. So what is resumed is of the same source to the byte. */
+static int hash_sources(struct run *r, struct error *err)
+{
+    for (int i = 0; r->j->source_sha256 && i < r->j->in->n_file; i++)
+        if (hash_file(r, i, err))
+            return -1;
+    return 0;
 }
 
 /* ---- all of it ------------------------------------------------------------------------------------------------------------------- */
@@ -398,6 +457,8 @@ int quant_run(struct quant_job *j, struct quant_watch *w, struct error *err)
     r->watch = w;
     int status = take_memory(r, err) || pool_create(&r->pool, j->plan.n_threads, err) ? -1 : 0;
     if (!status)
+        status = hash_sources(r, err);
+    if (!status)
         status = output_open(&r->output, j, err);
     int is_open = !status;
     w->has_begun |= is_open;
@@ -411,6 +472,7 @@ int quant_run(struct quant_job *j, struct quant_watch *w, struct error *err)
         status = end_output(r, err);
     else if (is_open)
         keep(r, &ignored);
+    tell_lost(r);
     if (is_open)
         output_close(&r->output);
     pool_destroy(r->pool);

@@ -163,6 +163,18 @@ compares "--keep-split" "$dir/s-00001-of-0000$n.gguf" "$dir/kept-00001-of-0000$n
 run quantize "$dir/s-00001-of-0000$n.gguf" "$dir/joined.gguf" --type keep
 compares "a split model joined" "$out" "$dir/joined.gguf" keep
 
+# --hash-source: of each file, in the bytes that --dry-run tells.
+run quantize "$dir/s-00001-of-0000$n.gguf" "$dir/joined.gguf" --type keep --hash-source --dry-run --json
+bytes=$(sed -E 's/^\{"recipe":"[^"]*","bytes":([0-9]+).*/\1/' "$dir/out")
+run quantize "$dir/s-00001-of-0000$n.gguf" "$dir/joined.gguf" --type keep --hash-source --force
+is "--hash-source" 0 "bits a weight" ""
+[ "$(stat -c %s "$dir/joined.gguf")" = "$bytes" ] && pass || fail "--hash-source" "--dry-run said $bytes bytes"
+run inspect "$dir/joined.gguf" --metadata
+is "--hash-source, shown" 0 "^  stoker.quantize.source.sha256 +\[\"[0-9a-f]{40}" ""
+for part in "$dir"/s-*-of-*.gguf; do
+    grep -qaF "$(sha256sum "$part" | cut -c1-64)" "$dir/joined.gguf" && pass || fail "--hash-source" "no sum of $part"
+done
+
 # Keys that leave no room for the first tensor have a part of their own, which --keep-split keeps.
 limited 300 quantize "$ember" "$dir/w.gguf" --type keep --split-max-size 1200000
 is "a part of keys, a full disk behind it" 1 "" "w-00002-of-00014.gguf.part: writing failed: File too large; to go on"
@@ -263,6 +275,12 @@ done
 run quantize "$dir/bad.gguf" "$new" --type f16
 is "beyond f16" 1 "" "has 70000 in row 37, column 201, more than f16 holds; bf16 or f32 do$"
 rm "$new".*
+"$helper" make tiny "$dir/bad.gguf"
+run quantize "$dir/bad.gguf" "$new" --type f16 --threads 3
+is "too small for f16" 0 "bits a weight" "^stoker: warning: .*bad.gguf: values too small for f16 became 0, blk.1.attn_q.weight has the first of 1; bf16 and f32 hold them$"
+run quantize "$dir/bad.gguf" "$new" --type bf16 --force
+is "small, and bf16" 0 "bits a weight" ""
+rm "$new"
 
 # A hundred thousand tensors.
 "$helper" make many "$dir/many.gguf"

@@ -58,6 +58,9 @@ plan --type q8_0 --rule attn
 is "no rule" 2 "" "^stoker: --rule: attn: a rule is PATTERN=TYPE$"
 plan --type q8_0 --rule '(([a-z_.0-9]+)*)*s$=f16'
 is "a pattern that goes back for ever" 2 "" "the pattern takes too long on .*; write it without nested repeats"
+yes '.*.*.*.*[YZ]=f16' | head -n 4000 >"$rules"
+plan --type q8_0 --recipe "$rules"
+is "patterns that are slow together" 2 "" "my.rules:[0-9]+: .* up to .* the patterns of all rules take too long; write them without"
 head -c 2000000 /dev/zero | tr '\0' '#' >"$rules"
 plan --type q8_0 --recipe "$rules"
 is "a large file" 2 "" "my.rules"

@@ -23,7 +23,7 @@ static int is_type(int type)
     return type == QUANT_KEEP || (type >= 0 && type < TYPE_COUNT && type_info((uint32_t)type)->decode);
 }
 
-static void check(const struct rules *r, struct error *err)
+static void check(struct rules *r, struct error *err)
 {
     static const char *const names[] = {"token_embd.weight", "blk.12.ffn_down_exps.weight", "blk.0.attn_q.weight"};
     require((r->flag_base < 0) && (r->file_base < 0 || is_type(r->file_base)));
