@@ -498,9 +498,10 @@ int flags_parse(const char *command, const char *usage, const struct flag_table 
     }
     int status = n_table ? take_all(&p, &about) : take_arguments(&p);
     prints_config = about.print;
+    drop_unused(&p);
+    /* Last: for the profile it makes the table of model_flags() anew, and where that one points to is gone then. */
     if (status == FLAGS_DONE && (about.print || mode == FLAGS_PRINT))
         print_config(&p, mode == FLAGS_PRINT ? stdout : stderr);
-    drop_unused(&p);
     return status == FLAGS_DONE && mode == FLAGS_PRINT ? 0 : status;
 }
 
