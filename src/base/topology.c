@@ -128,14 +128,13 @@ static void fast_ones(const char *root, const struct topology_set *allowed, stru
         *out = *allowed;
 }
 
-int topology_compute_threads(const char *root, const struct topology_set *allowed)
+int topology_cores(const char *root, const struct topology_set *allowed)
 {
-    struct topology_set fast, siblings, done = {{0}};
+    struct topology_set siblings, done = {{0}};
     char path[PATH];
     int n = 0;
-    fast_ones(root, allowed, &fast);
     for (int i = 0; i < TOPOLOGY_CPUS; i++) {
-        if (!topology_has(&fast, i) || topology_has(&done, i))
+        if (!topology_has(allowed, i) || topology_has(&done, i))
             continue;
         n++;
         snprintf(path, sizeof path, "system/cpu/cpu%d/topology/core_cpus_list", i);
@@ -148,6 +147,14 @@ int topology_compute_threads(const char *root, const struct topology_set *allowe
             if (topology_has(&siblings, s))
                 add(&done, s);
     }
+    return n;
+}
+
+int topology_compute_threads(const char *root, const struct topology_set *allowed)
+{
+    struct topology_set fast;
+    fast_ones(root, allowed, &fast);
+    int n = topology_cores(root, &fast);
     return n > 0 ? n : 1;
 }
 

@@ -20,6 +20,9 @@ int topology_count(const struct topology_set *s);
 /* CPUs that this process may run on; where the kernel does not tell, the first. */
 void topology_allowed(struct topology_set *out);
 
+/* Cores of the CPUs of `allowed`, slow ones too; those that share one (SMT) count once. */
+int topology_cores(const char *root, const struct topology_set *allowed);
+
 /* Threads that compute best on the CPUs of `allowed`: one for each core that is not one of a hybrid CPU's slow ones; where all allowed
  * ones are slow, one for each of them. At least 1. Work is split into equal shares, so a slow core would hold up all others, and products
  * of one thread fill a core's multipliers. root: "" for this machine. */
