@@ -111,6 +111,8 @@ struct stoker_options {
     const char *reader;   /* how experts are read: "uring", "threads", "buffered"; NULL: the best that works */
     int reader_depth;     /* pieces of reads in flight, at most 4096 */
     double read_timeout;  /* seconds until a read counts as lost, at most 1e6; 0: 120 */
+    double spin_ms;       /* milliseconds that threads without work stay awake before they sleep, at most 1e4; 0: 5, and
+                             less with more threads than cores or under a quota of processor time */
     int exact;            /* 1: multiply decoded weights with f32 activations (slow; a reference) */
     int lock;             /* 1: lock the plan's memory, so that it is never swapped out */
     const char *chat_template; /* path of a file, name of one of the model's templates, or "chatml" */

@@ -583,7 +583,12 @@ mutate cut-array-is-whole "unit/base/toml/toml" src/base/toml/toml.c "s/        
 mutate waits-for-a-fifo "cli/config" src/cli/common/settings.c 's|return S_ISREG(st.st_mode) ? 1 : -1;|return 1;|'
 # what tune writes
 mutate old-profile-stays "cli/tune" src/cli/tune/search.c 's|^    if (how == TRIED_FASTER)$|    if (1)|'
-mutate wrong-among-right "cli/tune" src/cli/tune/search.c 's|^            add_value(s, i, "");|            (void)0;|'
+mutate wrong-among-right "cli/tune" src/cli/tune/values.c 's|^            add_value(out, i, "");|            (void)0;|'
+mutate siblings-alone "unit/cli/tune_values" src/cli/tune/values.c 's|one_a_core = cores < c->most_threads ? cores : c->most_threads;|one_a_core = c->most_threads + 0 * cores;|'
+mutate type-that-nobody-asked "cli/tune" src/cli/tune/search.c 's/return s->of->kv && (/return !s->of->kv || (/'
+mutate type-among-settings "cli/tune" src/cli/common/profile.c 's/ || strcmp(table, table_of(i)) != 0)/)/'
+mutate awake-as-usual "unit/base/pool" src/base/pool.c 's|p->awake_ns = (uint64_t)(ms \* 1e6);|p->awake_ns = 5000000 + 0 * (uint64_t)ms;|'
+mutate profile-without-spin "cli/tune" src/engine/engine.c '/\.spin_ms = o->spin_ms,/d'
 # recorded rows
 right="capture --exact build/data/steering"
 whole="capture build/data/steering/steer-llama-tied.gguf"

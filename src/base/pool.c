@@ -8,8 +8,8 @@
  *
  * A worker that waits for a job spins, then yields its core, then sleeps on a futex: waking a sleeping core takes 0.05 ms, a virtual one
  * up to 1 ms, and while experts are read some ms pass between the jobs of two layers. With fewer cores than threads it sleeps
- * almost at once, and under a quota of processor time it does not spin, because that time would be taken from the work. Measured
- * round trip of two spinning threads: about 0.5 us. */
+ * almost at once, and under a quota of processor time it only spins for a moment, because that time would be taken from the work; unless
+ * somebody sets how long. Measured round trip of two spinning threads: about 0.5 us. */
 #include "base/pool.h"
 
 #include "base/clock.h"
@@ -32,8 +32,9 @@ struct pool {
     _Alignas(64) pool_fn *fn; /* written by the leader before job */
     void *arg;
     int n_threads, stop;
-    uint64_t spin_ns, awake_ns; /* spinning; spinning and yielding together */
-    uint64_t join_ns;           /* the leader's */
+    uint64_t spin_most_ns;     /* spinning; then it yields */
+    _Atomic uint64_t awake_ns; /* spinning and yielding together */
+    uint64_t join_ns;          /* the leader's */
     pthread_t thread[POOL_MAX_THREADS];
     struct worker {
         _Alignas(64) _Atomic unsigned taken;
@@ -64,10 +65,9 @@ static unsigned wait_for_job(struct pool *p, unsigned seen)
         uint64_t now = clock_ns();
         if (start == 0)
             start = now;
-        if (now - start < p->spin_ns)
-            continue;
-        if (now - start < p->awake_ns) {
-            sched_yield();
+        if (now - start < atomic_load_explicit(&p->awake_ns, memory_order_relaxed)) {
+            if (now - start >= p->spin_most_ns)
+                sched_yield();
             continue;
         }
         atomic_fetch_add(&p->sleeping, 1);
@@ -106,6 +106,18 @@ static void start_job(struct pool *p)
         syscall(SYS_futex, &p->job, FUTEX_WAKE_PRIVATE, p->n_threads, NULL, NULL, 0);
 }
 
+static int is_oversubscribed(int n_threads) { return n_threads > cpu_usable_cores(); }
+
+static uint64_t spin_most_ns(int n_threads) { return is_oversubscribed(n_threads) ? 1000 : 20000; }
+
+double pool_usual_spin_ms(int n_threads)
+{
+    int stays = !is_oversubscribed(n_threads) && cpu_quota_cores() == 0;
+    return stays ? 5 : (double)spin_most_ns(n_threads) / 1e6;
+}
+
+void pool_set_spin_ms(struct pool *p, double ms) { p->awake_ns = (uint64_t)(ms * 1e6); }
+
 int pool_create(struct pool **out, int n_threads, struct error *err)
 {
     if (n_threads < 1 || n_threads > POOL_MAX_THREADS)
@@ -113,9 +125,8 @@ int pool_create(struct pool **out, int n_threads, struct error *err)
     struct pool *p = aligned_alloc(64, sizeof *p);
     if (!p)
         return error_set(err, ERR_MEMORY, "no memory for the compute pool");
-    int oversubscribed = n_threads > cpu_usable_cores(), stays = !oversubscribed && cpu_quota_cores() == 0;
-    *p = (struct pool){
-        .n_threads = n_threads, .spin_ns = oversubscribed ? 1000 : 20000, .awake_ns = stays ? 5000000 : 0};
+    *p = (struct pool){.n_threads = n_threads, .spin_most_ns = spin_most_ns(n_threads)};
+    pool_set_spin_ms(p, pool_usual_spin_ms(n_threads));
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, POOL_STACK);

@@ -340,18 +340,22 @@ static void take_profile(struct bench *b, const struct options *w)
 {
     struct stoker_options o = b->options, taken;
     struct tests t = {0};
+    char type[16];
     if (!o.n_ctx && make_tests(w, &t) == 0 && t.n)
         o.n_ctx = longest(&t);
     free(t.test);
     o.n_threads = w->threads.n ? w->threads.item[0] : o.n_threads;
     o.n_chunk = w->chunk.n ? w->chunk.item[0] : o.n_chunk;
     o.reader = w->direct.n ? "" : o.reader;
+    o.kv = types_of(w) ? word_of(types_of(w), 0, type, sizeof type) : o.kv;
     taken = o;
     profile_take(b->model, &taken);
     b->options.n_threads = w->threads.n ? b->options.n_threads : taken.n_threads;
     b->options.n_chunk = w->chunk.n ? b->options.n_chunk : taken.n_chunk;
     b->options.reader = w->direct.n ? b->options.reader : taken.reader;
     b->options.reader_depth = taken.reader_depth;
+    b->options.spin_ms = taken.spin_ms;
+    b->options.kv = types_of(w) ? b->options.kv : taken.kv;
 }
 
 /* Reads a command line into *w and *b; *named: the model that it names without -m, or NULL. FLAGS_DONE, or the exit status. */

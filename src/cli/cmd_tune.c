@@ -9,10 +9,11 @@ static const char usage[] =
     "stoker tune [MODEL.gguf] [flags]: find the fastest settings here, and keep them as a profile.\n\n"
     "  stoker tune MODEL.gguf --memory 6GiB\n"
     "  stoker run MODEL.gguf --memory 6GiB -p Hi      has the profile; --no-profile does without\n\n"
-    "Threads, reader, reads in flight and chunk are measured against the defaults; a value is taken only where it is\n"
-    "shown to be faster, and none changes a bit of an answer. Of a slow model runs are short and few, so that the "
-    "search\n"
-    "ends in its time. A profile is of this model, machine and --memory, in $XDG_CONFIG_HOME/stoker/profiles.\n"
+    "Threads, how long they stay awake, reader, reads in flight and chunk are measured against the defaults; a value\n"
+    "is taken only where it is shown to be faster, and none changes a bit of an answer. --try-kv measures types of\n"
+    "keys and values too: what it takes changes answers, and is named so whenever the profile is used. Of a slow\n"
+    "model runs are short and few, so that the search ends in its time. A profile is of this model, machine and\n"
+    "--memory, in $XDG_CONFIG_HOME/stoker/profiles.\n"
     "One that is there is measured first, against the defaults, and replaced by what this search shows, even if\n"
     "that is less. Ctrl-C leaves what was shown until then; while the old profile is measured, the old one.\n\n";
 
@@ -26,10 +27,12 @@ int cmd_tune(int argc, char **argv)
         {"--ctx", "--context", FLAG_COUNT, &t.n_ctx, 16, 1 << 28, "N",
          "positions of the runs that are measured (default: 1024)"},
         {"--seconds", NULL, FLAG_REAL, &t.seconds, 1, 86400, "S", "the search ends within that (default 280)"},
+        {"--try-kv", NULL, FLAG_WORD, &t.kv, 0, 0, "q8_0|f32|both",
+         "measure such keys and values too, and take what is faster: it changes answers"},
         {"--binary", NULL, FLAG_TEXT, &t.binary, 0, 0, "FILE", "measure with this stoker (default: this program)"},
         {"--steal", NULL, FLAG_REAL, &t.steal, 0, 100, "PERCENT",
          "a pair is void, and measured again, where the host took more of a run (default 2)"},
-        {"--root", NULL, FLAG_TEXT, &t.root, 0, 0, "FOLDER", "read proc below this folder"},
+        {"--root", NULL, FLAG_TEXT, &t.root, 0, 0, "FOLDER", "read proc and sys below this folder"},
     };
     const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}};
     int status = flags_parse("tune", usage, tables, 1, argc, argv, &t.model, 1, &n_rest);

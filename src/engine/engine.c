@@ -88,6 +88,7 @@ static int read_options(struct session_options *to, const struct stoker_options 
                                    .progress_arg = o->progress_arg,
                                    .route_trace = o->route_trace,
                                    .cache_log = o->cache_log,
+                                   .spin_ms = o->spin_ms,
                                    .use = (enum session_use)o->use};
     struct plan_request *w = &to->plan_request;
     w->how = o->memory == 0                   ? PLAN_FROM_MACHINE
@@ -148,6 +149,8 @@ static int read_options(struct session_options *to, const struct stoker_options 
     if (o->reader_depth < 0 || o->reader_depth > READER_MAX_DEPTH || !(o->read_timeout >= 0 && o->read_timeout <= 1e6))
         return error_set(err, ERR_INPUT, "--reader-depth %d, --read-timeout %g: up to %d pieces and 1000000 seconds",
                          o->reader_depth, o->read_timeout, READER_MAX_DEPTH);
+    if (!(o->spin_ms >= 0 && o->spin_ms <= POOL_SPIN_MOST_MS))
+        return error_set(err, ERR_INPUT, "--spin %g: up to %d milliseconds", o->spin_ms, POOL_SPIN_MOST_MS);
     if (o->tool_format && !tool_format_find(o->tool_format, err))
         return -1;
     return read_pooling(to, o->pooling, err) || read_names(to, o, err) ? -1 : 0;

@@ -271,6 +271,15 @@ static void warn_of_context(const struct session *s)
                  s->file->file->path, s->model->p.n_ctx_train, s->plan.n_ctx);
 }
 
+static int start_pool(struct session *s, double spin_ms, struct error *err)
+{
+    if (pool_create(&s->pool, s->plan.n_threads, err))
+        return -1;
+    if (spin_ms > 0)
+        pool_set_spin_ms(s->pool, spin_ms);
+    return 0;
+}
+
 int session_load(struct session *s, const struct session_options *opt, struct error *err)
 {
     const struct reader_options *how = &opt->plan_request.reader;
@@ -278,7 +287,7 @@ int session_load(struct session *s, const struct session_options *opt, struct er
     s->score_rows = MODEL_SCORE_ROWS;
     s->pool = opt->pool;
     s->shares_pool = opt->pool != NULL;
-    if ((!s->pool && pool_create(&s->pool, s->plan.n_threads, err)) || map_memory(s, &opt->plan_request, err) ||
+    if ((!s->pool && start_pool(s, opt->spin_ms, err)) || map_memory(s, &opt->plan_request, err) ||
         reader_open(&s->reader, s->file->file, s->file->n_file, how, &s->table_memory, err))
         return -1;
     if (how->mirror)

@@ -54,6 +54,7 @@ struct session_options {
     const char *chat_template, *tool_format; /* of stoker_options; may be NULL */
     struct plan_request plan_request;
     enum cpu_tier tier;                                         /* of the kernels */
+    double spin_ms;                                             /* of the pool; 0: the usual */
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes of weights read; may be NULL */
     void *progress_arg;
     const char *route_trace, *cache_log; /* paths, or NULL: model/traces.h */

@@ -114,7 +114,56 @@ wait_for 60 grep -q listening "$dir/out"
 kill $server
 wait $server
 grep -q "^stoker: profile .*-524288000.toml: threads 1; " "$dir/err" && pass || fail "serve" "does not name its profile"
+
+# Threads without work stay awake as long as the profile says, by what the kernel says of them; a flag is over it.
+sed -i 's/^threads = 1$/threads = 2\nspin = 10000/' "$profiles"/*-524288000.toml
+answered() { # answered FLAG...: a server that has answered, as $server
+    : >"$dir/out"
+    "$stoker" serve --memory 500M --ctx 64 --parallel 1 --cache-ram 0 --port 0 "$@" >"$dir/out" 2>"$dir/err" &
+    server=$!
+    wait_for 60 grep -q listening "$dir/out"
+    at=$(sed 's/^listening on //' "$dir/out")
+    wait_for 60 curl -sf -o /dev/null "$at/health"
+    curl -sf -o /dev/null -d '{"prompt":"a","max_tokens":4}' "$at/v1/completions" || fail "serve" "does not answer"
+}
+one_is_awake() { cat /proc/$server/task/*/stat | sed 's/.*) //' | grep -q '^R'; }
+all_sleep() { ! one_is_awake; }
+if command -v curl >/dev/null; then
+    answered
+    grep -q "^stoker: profile .*-524288000.toml: threads 2, spin 10000; " "$dir/err" && pass || fail "serve" "does not name its profile"
+    for i in 1 2 3 4 5 6; do
+        sleep 0.1
+        one_is_awake || break
+    done
+    one_is_awake && pass || fail "spin = 10000" "all threads sleep after 0.6 s"
+    kill $server
+    wait $server
+    answered --spin 0.001
+    grep -q "^stoker: profile .*-524288000.toml: threads 2; " "$dir/err" && pass || fail "--spin" "is not over the profile"
+    wait_for 5 all_sleep && pass || fail "--spin 0.001" "a thread is awake after 5 s"
+    kill $server
+    wait $server
+else
+    skip "threads that stay awake" "curl is not installed"
+fi
 rm "$profiles"/*-524288000.toml
+for ms in 0.001 10000; do
+    run bench --memory $memory --digest --no-profile --threads 2 --spin $ms
+    cmp -s "$dir/out" "$dir/with" && pass || fail "--spin $ms" "changes what is computed"
+done
+
+# A type of keys and values changes answers: it has a table of its own, and is named so.
+plant 'threads = 1\n[asked]\nkv = "q8_0"'
+ask
+is "a type that was asked for" 0 "." "${named}threads 1, kv q8_0, which changes answers, as tune was asked to; --no-profile ignores it$"
+run bench --memory $memory -p 8 -n 0 -r 1 --no-roofs --no-warmup -o json
+is "bench: a type that was asked for" 0 '"type_k":"q8_0"' "${named}threads 1, kv q8_0, which changes answers"
+run bench --memory $memory -p 8 -n 0 -r 1 --no-roofs --no-warmup -o json -ctk f16 -ctv f16
+is "-ctk is over it" 0 '"type_k":"f16"' "${named}threads 1; "
+ask --kv f16
+is "--kv is over it" 0 "=C-A-T." "${named}threads 1; "
+run config run "$ember" --memory $memory
+in_out "stoker config" "^kv = \"q8_0\" # $profile$"
 plant 'threads = 1\nchunk = 65536\nreader = "buffered"'
 ask
 is "what does not fit is left out" 0 "=C-A-T." "${named}threads 1, chunk 65536 does not fit, reader buffered does not fit; "
@@ -168,9 +217,13 @@ sed 's/^machine = .*/machine = "Z80, 1 cores, scalar"/' "$dir/whole" >"$profile"
 left "another machine" "is of another machine"
 sed 's/^model = .*/model = "0000000000000000"/' "$dir/whole" >"$profile"
 left "another model" "is of another model or budget"
-for setting in 'threads = 0' 'threads = "two"' 'reader = "tape"' 'kv = "q8_0"' 'reader-depth = 99999'; do
+for setting in 'threads = 0' 'threads = "two"' 'reader = "tape"' 'kv = "q8_0"' 'reader-depth = 99999' 'spin = 0' 'spin = "long"'; do
     plant "$setting"
     left "$setting" "has a setting that no profile has"
+done
+for setting in 'kv = "f16"' 'kv = "q3"' 'threads = 1' 'kv = ["q8_0", "f32"]'; do
+    plant "[asked]\\n$setting"
+    left "asked: $setting" "has a setting that no profile has"
 done
 # more WHAT SED: a profile with more than tune writes
 more() {
@@ -317,6 +370,61 @@ tune
 is "a chunk that short prompts do not have" 0 "" "^stoker tune: --chunk of the old profile: left out: runs have prompts of fewer rows$"
 grep -q '^chunk' "$slow" && fail "a chunk that short prompts do not have" "stayed" || pass
 
+# How long threads stay awake: a few values, as long as there is more than one thread.
+stand_in 0.01 "case \"\$*\" in *'--spin 50'*) ns=\$((ns * 7 / 10)) ;; esac"
+rm -f "$slow"
+tune
+is "threads that stay awake" 0 "" "^stoker tune: --spin 50: faster, 0.70"
+in_file "threads that stay awake" "$slow" '^spin = 50$'
+for ms in 0.02 1; do in_file "threads that stay awake" "$dir/calls" "--spin $ms"; done
+in_file "threads that stay awake are proved" "$dir/calls" '--spin 50 --digest$'
+stand_in 0.01 "$half"
+tune
+is "one thread" 0 "" "^stoker tune: --spin: not measured: one thread waits for no other$"
+said "one thread" '^stoker tune: --spin 50 of the old profile: '
+sed -n '/--threads 1/,$p' "$dir/calls" | grep -q -- '--spin' && fail "one thread" "was measured with times awake" || pass
+
+# Types of keys and values: only where they are asked for, behind all else, each whatever it shows; taken by name.
+# types Q8_0 F32: a stand-in that takes so many tenths of the time with them, and answers otherwise
+types() {
+    stand_in 0.01 "$faster
+case \"\$*\" in *'--kv q8_0'*) ns=\$((ns * $1 / 10)); answer=other ;; *'--kv f32'*) ns=\$((ns * $2 / 10)); answer=another ;; esac"
+}
+no_type() { grep -q '^kv\|^\[asked\]' "$slow" && fail "$1" "a type is in the profile" || pass; }
+rm -f "$slow"
+types 6 15
+tune
+is "types that nobody asked for" 0 "" "^stoker tune: profile $slow$"
+grep -q -- '--kv' "$dir/calls" "$dir/err" && fail "types that nobody asked for" "were measured" || pass
+no_type "types that nobody asked for"
+types 6 15
+tune --try-kv q8_0
+is "--try-kv q8_0" 0 "" "^stoker tune: the profile has --kv q8_0, because --try-kv asks for it: it changes answers$"
+said "--try-kv q8_0" '^stoker tune: --kv q8_0: faster, 0\.[56][0-9]* of the time \[.*\]; answers change with it$'
+[ "$(sed -n '/^\[asked\]/,/^\[end\]/p' "$slow" | sed -n 2p)" = 'kv = "q8_0"' ] && pass || fail "--try-kv q8_0" "is not in a table of its own"
+in_file "--try-kv q8_0" "$slow" '^# changes answers: '
+in_file "--try-kv q8_0, behind the others" "$dir/calls" '--chunk 256 --kv q8_0 '
+grep -q -- '--kv f32' "$dir/calls" && fail "--try-kv q8_0" "measured f32" || pass
+sed -n '/--kv/,$p' "$dir/calls" | grep -q -- '--spin\|--threads' && fail "--try-kv q8_0" "is not the last" || pass
+run run -p 'Spell cat.' --temp 0 --memory 100M
+is "a profile with what --try-kv found" 0 "." "^stoker: profile $slow: chunk 256, kv q8_0, which changes answers, as tune was asked to; "
+types 6 15
+tune --try-kv f32
+is "--try-kv f32" 0 "" "^stoker tune: --kv f32: slower, 1\.[45][0-9]* of the time \[.*\]; answers change with it$"
+said "--try-kv f32" '^stoker tune: --kv q8_0 of the old profile: left out: answers change with it, and --try-kv does not ask for it$'
+no_type "--try-kv f32"
+types 8 4
+tune --try-kv both
+is "--try-kv both" 0 "" "^stoker tune: --kv q8_0: faster, 0\.[78]"
+said "--try-kv both" "^stoker tune: --kv f32: faster, 0\.[34]"
+in_file "--try-kv both: the fastest" "$slow" '^kv = "f32"$'
+[ "$(grep -c '^kv' "$slow")" -eq 1 ] && pass || fail "--try-kv both" "both are in the profile"
+types 4 8
+tune
+said "an old profile with a type" '^stoker tune: --kv f32 of the old profile: left out: '
+grep -q -- '--kv' "$dir/calls" && fail "an old profile with a type" "was measured with it" || pass
+no_type "an old profile with a type"
+
 # interrupted CASES: a search that is ended by a run that hangs then, by the words in $*
 interrupted() {
     stand_in 0.01 "case \"\$*\" in $1 esac"
@@ -418,6 +526,8 @@ run tune "$dir/nothing.gguf"
 is "no model" 1 "" "nothing.gguf"
 run tune --memory 1M --ctx 64
 is "too little memory" 2 "" "--memory 1.0 MiB is too small"
+run tune --try-kv q3
+is "--try-kv q3" 2 "" '^stoker tune: --try-kv q3: q8_0\|f32\|both is expected$'
 run tune --seconds 0
 is "--seconds 0" 2 "" "--seconds 0: numbers from 1 to"
 run tune --binary "$dir/nothing"

@@ -60,6 +60,10 @@ run --verbose-prompt -p x|--verbose-prompt: stoker render and stoker tokenize
 run --in-prefix x -p x|--in-prefix: the chat template
 run --override-kv a=int:1 -p x|--override-kv: the model is what its file says
 run --prio 2 -p x|--prio: taskset\(1\) and nice\(1\)
+run --poll 50 -p x|--poll: --spin MS says how long threads without work stay awake
+run --spin 0 -p x|--spin 0: numbers from 0.001 to 10000
+run --spin 10001 -p x|--spin 10001: numbers from 0.001 to 10000
+tune --kv q8_0|--kv is not a flag of this command
 run --check-tensors -p x|--check-tensors: stoker check
 serve --ssl-cert-file x|--ssl-cert-file: a proxy in front speaks TLS
 serve --cache-reuse 256|--cache-reuse: prompts that begin alike

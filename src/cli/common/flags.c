@@ -498,9 +498,10 @@ int flags_parse(const char *command, const char *usage, const struct flag_table 
     }
     int status = n_table ? take_all(&p, &about) : take_arguments(&p);
     prints_config = about.print;
+    drop_unused(&p);
+    /* Last: for the profile it makes the table of model_flags() anew, and where that one points to is gone then. */
     if (status == FLAGS_DONE && (about.print || mode == FLAGS_PRINT))
         print_config(&p, mode == FLAGS_PRINT ? stdout : stderr);
-    drop_unused(&p);
     return status == FLAGS_DONE && mode == FLAGS_PRINT ? 0 : status;
 }
 
@@ -529,6 +530,8 @@ struct flag_table model_flags(struct stoker_options *o)
          "-1"},
         {"--cpu-tier", NULL, FLAG_TEXT, &o->cpu_tier, 0, 0, "scalar|avx2|avxvnni|avx512|neon|i8mm",
          "caps the tier of kernels", .heading = "CPU and drive"},
+        {"--spin", NULL, FLAG_REAL, &o->spin_ms, 0.001, 1e4, "MS",
+         "milliseconds that threads without work stay awake (default 5; less with few cores)"},
         {"--exact", NULL, FLAG_SWITCH, &o->exact, 0, 0, NULL, "decoded weights, f32 activations (slow)"},
         {"--lock", NULL, FLAG_SWITCH, &o->lock, 0, 0, NULL, "the plan's memory may not be swapped out (mlock)"},
         {"--slots", NULL, FLAG_SLOTS, o, 0, 0, "N[,N]", "expert slots per class (tests, research)"},

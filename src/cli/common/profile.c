@@ -20,7 +20,10 @@
 
 enum { NUMBERS = 9 };
 
-const char *const profile_setting[PROFILE_SETTINGS] = {"threads", "chunk", "reader", "reader-depth"};
+const char *const profile_setting[PROFILE_SETTINGS] = {"threads", "chunk", "reader", "reader-depth", "spin", "kv"};
+
+/* The table of the file that a setting stands in: what changes answers was asked for. */
+static const char *table_of(int setting) { return setting == PROFILE_KV ? "asked" : "settings"; }
 
 /* ---- whom it is for --------------------------------------------------------------------------------------------------------- */
 
@@ -92,16 +95,30 @@ static int is_reader(const char *word)
     return strcmp(word, "uring") == 0 || strcmp(word, "threads") == 0 || strcmp(word, "buffered") == 0;
 }
 
-/* 0: a value of such a setting, which is kept. */
-static int take_value(struct profile *p, const char *key, const char *text)
+/* Of keys and values, another one than the default. */
+static int is_type(const char *word) { return strcmp(word, "f32") == 0 || strcmp(word, "q8_0") == 0; }
+
+static int is_value(int setting, const struct flag *f, const char *text)
+{
+    switch (setting) {
+    case PROFILE_READER:
+        return is_reader(text);
+    case PROFILE_KV:
+        return is_type(text);
+    default:
+        return flag_can_be(f, &text, 1);
+    }
+}
+
+/* 0: a value of such a setting of this table, which is kept. */
+static int take_value(struct profile *p, const char *table, const char *key, const char *text)
 {
     struct stoker_options nobody = {0};
     struct flag_table t = model_flags(&nobody);
     for (int i = 0; i < PROFILE_SETTINGS; i++) {
-        if (strcmp(key, profile_setting[i]) != 0)
+        if (strcmp(key, profile_setting[i]) != 0 || strcmp(table, table_of(i)) != 0)
             continue;
-        int fits = strlen(text) < sizeof p->value[i] &&
-                   (i == PROFILE_READER ? is_reader(text) : flag_can_be(flag_of(&t, key), &text, 1));
+        int fits = strlen(text) < sizeof p->value[i] && is_value(i, flag_of(&t, key), text);
         if (fits)
             snprintf(p->value[i], sizeof p->value[i], "%s", text);
         return fits ? 0 : -1;
@@ -109,19 +126,26 @@ static int take_value(struct profile *p, const char *key, const char *text)
     return -1;
 }
 
-/* 1: an entry that print_profile() writes; of settings take_value() knows. */
+/* 1: an entry that print_profile() writes; of tables of settings take_value() knows. */
 static int is_written(const struct toml_entry *e)
 {
     static const struct {
         const char *table, *keys; /* with a space before and behind each */
-    } of[] = {
-        {"profile", " version model machine memory pairs tokens values "}, {"settings", NULL}, {"end", " whole "}};
+    } of[] = {{"profile", " version model machine memory pairs tokens values "},
+              {"settings", NULL},
+              {"asked", NULL},
+              {"end", " whole "}};
     char key[32];
     for (size_t i = 0; i < sizeof of / sizeof *of; i++)
         if (strcmp(e->table, of[i].table) == 0)
             return !e->key || !of[i].keys ||
                    (snprintf(key, sizeof key, " %s ", e->key) < (int)sizeof key && strstr(of[i].keys, key));
     return 0;
+}
+
+static int is_setting(const struct toml_entry *e)
+{
+    return e->key && (strcmp(e->table, "settings") == 0 || strcmp(e->table, "asked") == 0);
 }
 
 /* What is wrong with it; NULL: nothing. The last line says that it is whole. */
@@ -142,8 +166,8 @@ static const char *read_entries(struct profile *p, const struct profile_key *k, 
         if (!is_written(&t->entry[i]))
             return "has a table or key that no profile has";
     for (size_t i = 0; i < t->n; i++)
-        if (t->entry[i].key && strcmp(t->entry[i].table, "settings") == 0 &&
-            (t->entry[i].n != 1 || take_value(p, t->entry[i].key, t->text[t->entry[i].first])))
+        if (is_setting(&t->entry[i]) &&
+            (t->entry[i].n != 1 || take_value(p, t->entry[i].table, t->entry[i].key, t->text[t->entry[i].first])))
             return "has a setting that no profile has";
     return NULL;
 }
@@ -193,6 +217,10 @@ static int is_open(const struct stoker_options *o, int setting)
         return o->n_chunk == 0;
     case PROFILE_READER:
         return o->reader == NULL;
+    case PROFILE_SPIN:
+        return o->spin_ms == 0;
+    case PROFILE_KV:
+        return o->kv == NULL;
     default:
         return o->reader_depth == 0 && o->reader == NULL;
     }
@@ -228,7 +256,8 @@ static void apply(const struct profile *p, const char *path, const char *model, 
         }
         settings_note(f, p->value[i], path);
         if (out)
-            fprintf(out, "%s%s %s", before, profile_setting[i], p->value[i]);
+            fprintf(out, "%s%s %s%s", before, profile_setting[i], p->value[i],
+                    i == PROFILE_KV ? ", which changes answers, as tune was asked to" : "");
         before = ", ";
     }
     if (out)
@@ -299,11 +328,15 @@ static void print_profile(FILE *f, const struct profile_key *k, const struct pro
     print_text(f, "memory", k->memory);
     fprintf(f, "pairs = %d\ntokens = %d\nvalues = %d\n", p->basis.pairs, p->basis.tokens, p->basis.values);
     fprintf(f, "[settings]\n");
-    for (int i = 0; i < PROFILE_SETTINGS; i++)
+    for (int i = 0; i < PROFILE_KV; i++)
         if (*p->value[i] && i == PROFILE_READER)
             print_text(f, profile_setting[i], p->value[i]);
         else if (*p->value[i])
             fprintf(f, "%s = %s\n", profile_setting[i], p->value[i]);
+    if (*p->value[PROFILE_KV]) {
+        fprintf(f, "# changes answers: stoker tune --try-kv asked for it\n[asked]\n");
+        print_text(f, profile_setting[PROFILE_KV], p->value[PROFILE_KV]);
+    }
     fprintf(f, "[end]\nwhole = true\n");
 }
 

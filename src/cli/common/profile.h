@@ -1,6 +1,8 @@
-/* Profiles: the settings that stoker tune found fastest, for a model on this machine under a budget. They change no bit of an answer, and
- * what a person sets is over them. A file each, $XDG_CONFIG_HOME/stoker/profiles/MODEL-MACHINE-BUDGET.toml; one that is cut, of another
- * version, machine or model is named and left alone, and the next one, with -2, -3 ... behind its name, is used. */
+/* Profiles: the settings that stoker tune found fastest, for a model on this machine under a budget. They change no bit of an answer, but
+ * for the type of keys and values: that is in a profile only where a person has asked for it, in a table of its own, and it is said
+ * whenever the profile is taken. What a person sets is over them. A file each, $XDG_CONFIG_HOME/stoker/profiles/MODEL-MACHINE-BUDGET.toml;
+ * one that is cut, of another version, machine or model is named and left alone, and the next one, with -2, -3 ... behind its name, is
+ * used. */
 #ifndef CLI_COMMON_PROFILE_H
 #define CLI_COMMON_PROFILE_H
 
@@ -10,9 +12,10 @@
 
 enum { PROFILE_VERSION = 1 };
 enum { PROFILE_VALUE = 16 }; /* bytes, with the 0 */
-enum { PROFILE_THREADS, PROFILE_CHUNK, PROFILE_READER, PROFILE_DEPTH, PROFILE_SETTINGS };
-extern const char
-    *const profile_setting[PROFILE_SETTINGS]; /* "threads", "chunk", "reader", "reader-depth": flags without dashes */
+/* PROFILE_KV changes answers; all others do not. */
+enum { PROFILE_THREADS, PROFILE_CHUNK, PROFILE_READER, PROFILE_DEPTH, PROFILE_SPIN, PROFILE_KV, PROFILE_SETTINGS };
+extern const char *const profile_setting
+    [PROFILE_SETTINGS]; /* "threads", "chunk", "reader", "reader-depth", "spin", "kv": flags without dashes */
 
 /* What a search stands on, for who reads the file: pairs of runs a value, tokens of a run, values that were tried. */
 struct profile_basis {

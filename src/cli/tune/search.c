@@ -4,8 +4,10 @@
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/error.h"
+#include "base/pool.h"
 #include "cli/common/cli.h"
 #include "cli/tune/measure.h"
+#include "cli/tune/values.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,20 +15,19 @@
 #include <string.h>
 
 enum { PROBES = 16 }; /* a run that takes less of the time is worth it to know */
-enum { VALUES_MOST = 32, NOTE_MOST = 4096, PROMPT_MOST = 2048, ANSWER_MOST = 32 };
+enum { NOTE_MOST = 8192, PROMPT_MOST = 2048, ANSWER_MOST = 32 };
+enum { TYPES = 2, VALUES_A_TYPE = 3 }; /* a type of keys and values takes all pairs: as long as three values */
 
-struct value {
-    int setting;              /* index of profile_setting[] */
-    char text[PROFILE_VALUE]; /* "": the default */
-};
+static const char *const types[TYPES] = {"q8_0", "f32"}; /* beside the default one */
 
 struct search {
     const struct tuning *of;
     struct profile_key key;
     struct measuring by;
     struct tune_budget budget;
-    struct value value[VALUES_MOST];
-    int n_value, streams;
+    struct topology_set allowed;
+    struct tune_case machine; /* with runs of this size */
+    struct tune_values values;
     struct profile old, best; /* old: that is there; without settings: none */
     char path[PATH_MAX];
     char *digest;         /* of the default's outputs; NULL: not asked for yet */
@@ -38,25 +39,6 @@ struct search {
 
 /* ---- what is tried ---------------------------------------------------------------------------------------------------------- */
 
-static void add_value(struct search *s, int setting, const char *text)
-{
-    for (int i = 0; i < s->n_value; i++)
-        if (s->value[i].setting == setting && strcmp(s->value[i].text, text) == 0)
-            return;
-    if (s->n_value == VALUES_MOST)
-        return;
-    s->value[s->n_value].setting = setting;
-    snprintf(s->value[s->n_value++].text, sizeof s->value->text, "%s", text);
-}
-
-static void add_number(struct search *s, int setting, int n, int usual)
-{
-    char text[PROFILE_VALUE];
-    snprintf(text, sizeof text, "%d", n);
-    if (n >= 1 && n != usual)
-        add_value(s, setting, text);
-}
-
 static int streams(const struct stoker_plan *p)
 {
     for (int i = 0; i < p->n_class; i++)
@@ -65,40 +47,29 @@ static int streams(const struct stoker_plan *p)
     return 0;
 }
 
-/* A chunk of more rows than a prompt: nothing is seen of it. */
-static int is_unseen(const char *chunk, int prompt) { return atoi(chunk) > prompt; }
-
-/* What the old profile sets is left out by turns, as far as it was taken: the whole of it may be faster for one of its values. Threads: all
- * of a few cores; of many, what shares a core, fewer, and one. */
-static void list_values(struct search *s, const struct stoker_plan *p, int prompt)
+/* 1: a type of keys and values is tried. */
+static int is_asked(const struct search *s, const char *type)
 {
-    static const int depths[] = {8, 16, 64, 128}, chunks[] = {128, 256, 1024, 2048};
-    int cores = cpu_usable_cores(), usual = p->n_threads, threads[] = {cores, usual - 1, usual * 3 / 4, usual / 2, 1};
-    s->n_value = 0;
-    for (int i = 0; i < PROFILE_SETTINGS; i++)
-        if (*s->old.value[i])
-            add_value(s, i, "");
-    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++)
-        add_number(s, PROFILE_THREADS, threads[i], usual);
-    if (s->streams) {
-        add_value(s, PROFILE_READER, "threads");
-        add_value(s, PROFILE_READER, "buffered");
-        for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
-            add_number(s, PROFILE_DEPTH, depths[i], 0);
-    }
-    for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++)
-        if (chunks[i] <= prompt)
-            add_number(s, PROFILE_CHUNK, chunks[i], p->n_chunk);
+    return s->of->kv && (strcmp(s->of->kv, type) == 0 || strcmp(s->of->kv, "both") == 0);
+}
+
+/* As many values as the search takes time for. */
+static int n_values(const struct search *s)
+{
+    int n = s->values.n + profile_sets(&s->old);
+    for (int i = 0; i < TYPES; i++)
+        n += is_asked(s, types[i]) ? VALUES_A_TYPE : 0;
+    return n;
 }
 
 /* Tokens of a prompt that goes over the end of the largest chunk that is tried, and of the usual one beside it. */
 static int proof_tokens(const struct search *s, const struct stoker_plan *p, int prompt)
 {
     const char *old = s->old.value[PROFILE_CHUNK];
-    int most = is_unseen(old, prompt) ? 0 : atoi(old);
-    for (int i = 0; i < s->n_value; i++)
-        if (s->value[i].setting == PROFILE_CHUNK && atoi(s->value[i].text) > most)
-            most = atoi(s->value[i].text);
+    int most = tune_is_unseen(old, prompt) ? 0 : atoi(old);
+    for (int i = 0; i < s->values.n; i++)
+        if (s->values.value[i].setting == PROFILE_CHUNK && atoi(s->values.value[i].text) > most)
+            most = atoi(s->values.value[i].text);
     if (most == 0)
         return prompt;
     return (most > p->n_chunk ? most : p->n_chunk) + 64;
@@ -109,7 +80,8 @@ static int proof_tokens(const struct search *s, const struct stoker_plan *p, int
 static int set_size(struct search *s, const struct stoker_plan *p, int size)
 {
     int prompt = tune_tokens(s->by.prompt, TUNE_PROMPT_LEAST, size);
-    list_values(s, p, prompt);
+    s->machine.prompt = prompt;
+    tune_list_values(&s->values, &s->machine);
     return measuring_set(&s->by, size, proof_tokens(s, p, prompt));
 }
 
@@ -161,7 +133,7 @@ static int too_little(const struct search *s, const struct tune_cost *c)
 
 static int fits(struct search *s, const struct tune_cost *c, int shortest)
 {
-    return tune_budget(&s->budget, c, shortest, s->n_value + profile_sets(&s->old), s->streams, time_left(&s->by));
+    return tune_budget(&s->budget, c, shortest, n_values(s), s->machine.streams, time_left(&s->by));
 }
 
 /* A longer run than the one before. 0: there is no time for runs like it; -1: it failed. */
@@ -205,9 +177,7 @@ static int choose_size(struct search *s, const struct stoker_plan *p)
             return set_size(s, p, s->budget.size);
         if (how < 0 || set_size(s, p, size))
             return -1;
-        return tune_budget_same(&s->budget, &cost, s->n_value + profile_sets(&s->old), time_left(&s->by))
-                   ? 0
-                   : too_little(s, &cost);
+        return tune_budget_same(&s->budget, &cost, n_values(s), time_left(&s->by)) ? 0 : too_little(s, &cost);
     }
     return 0;
 }
@@ -319,32 +289,50 @@ static const char *why_not(enum series_end how)
 
 enum tried { TRIED_FASTER, TRIED_NOT_FASTER, TRIED_VOID, TRIED_LATE, TRIED_FAILED };
 
-/* Words b against words a. LATE: nothing is known; FAILED: after a sentence on stderr. */
-static enum tried try_words(struct search *s, const char *what, const char *a, const char *b)
+/* What pairs have shown. */
+struct shown {
+    double ratio;
+    char how[100]; /* in words */
+};
+
+/* Pairs of words b and words a. LATE: nothing is known; FAILED: after a sentence on stderr. how[0]
+ * is 0 where what there is to say was said. */
+static enum tried compare(struct search *s, const struct series_rule *r, const char *a, const char *b,
+                          struct shown *out)
 {
-    char how[160];
     struct series m;
     struct eval_pairs ab;
-    int few = s->budget.pairs < EVAL_PAIRS_LEAST;
-    struct series_rule r = {what, s->budget.pairs, s->budget.run, s->slowest, few ? s->spread : 1};
-    enum series_end end = series_measure(&m, &s->by, &r, a, b);
+    *out->how = 0;
+    enum series_end end = series_measure(&m, &s->by, r, a, b);
     if (end == SERIES_LATE)
         return TRIED_LATE;
     s->best.basis.values += end != SERIES_VOID;
     if (end != SERIES_WHOLE) {
-        note(s, what, why_not(end));
+        note(s, r->what, why_not(end));
         return end == SERIES_VOID ? TRIED_VOID : TRIED_NOT_FASTER;
     }
     if (judge(&m, &ab))
         return TRIED_FAILED;
     enum eval_verdict verdict = verdict_of(s, &m, &ab);
-    int same = verdict != EVAL_FASTER || answers_same(s, b);
+    out->ratio = ab.ratio;
+    snprintf(out->how, sizeof out->how, "%s, %.3f of the time [%.3f, %.3f]", eval_verdict_name(verdict), ab.ratio,
+             ab.low, ab.high);
+    return verdict == EVAL_FASTER ? TRIED_FASTER : TRIED_NOT_FASTER;
+}
+
+/* The same of words b that must answer as the defaults do. */
+static enum tried try_words(struct search *s, const char *what, const char *a, const char *b)
+{
+    struct shown shown;
+    int few = s->budget.pairs < EVAL_PAIRS_LEAST;
+    struct series_rule r = {what, s->budget.pairs, s->budget.run, s->slowest, few ? s->spread : 1};
+    enum tried tried = compare(s, &r, a, b, &shown);
+    int same = tried != TRIED_FASTER || answers_same(s, b);
     if (!same && time_left(&s->by) <= 0)
         return TRIED_LATE;
-    snprintf(how, sizeof how, "%s, %.3f of the time [%.3f, %.3f]", eval_verdict_name(verdict), ab.ratio, ab.low,
-             ab.high);
-    note(s, what, same ? how : "left out: it answers otherwise");
-    return verdict == EVAL_FASTER && same ? TRIED_FASTER : TRIED_NOT_FASTER;
+    if (*shown.how)
+        note(s, what, same ? shown.how : "left out: it answers otherwise");
+    return same ? tried : TRIED_NOT_FASTER;
 }
 
 /* All values of the old profile at once, against the defaults; when that is judged, it is replaced. */
@@ -352,7 +340,7 @@ static int try_old(struct search *s)
 {
     char words[256], what[300];
     struct profile *old = &s->old;
-    if (is_unseen(old->value[PROFILE_CHUNK], tune_tokens(s->by.prompt, TUNE_PROMPT_LEAST, s->by.size))) {
+    if (tune_is_unseen(old->value[PROFILE_CHUNK], tune_tokens(s->by.prompt, TUNE_PROMPT_LEAST, s->by.size))) {
         note(s, "--chunk of the old profile", "left out: runs have prompts of fewer rows");
         *old->value[PROFILE_CHUNK] = 0;
     }
@@ -372,11 +360,18 @@ static int try_old(struct search *s)
     return save(s);
 }
 
+/* 1: one thread, which waits for no other. */
+static int is_alone(const struct search *s)
+{
+    const char *threads = s->best.value[PROFILE_THREADS];
+    return (*threads ? atoi(threads) : s->machine.n_threads) == 1;
+}
+
 /* 1: go on; 0: the time is over; -1: the profile cannot be written. */
-static int try_value(struct search *s, const struct value *v)
+static int try_value(struct search *s, const struct tune_value *v)
 {
     char a[256], b[256], what[64], *now = s->best.value[v->setting];
-    if (strcmp(now, v->text) == 0)
+    if (strcmp(now, v->text) == 0 || (v->setting == PROFILE_SPIN && is_alone(s)))
         return 1;
     words_of(a, &s->best, -1, "");
     words_of(b, &s->best, v->setting, v->text);
@@ -389,21 +384,51 @@ static int try_value(struct search *s, const struct value *v)
         return -1;
     case TRIED_FASTER:
         memcpy(now, v->text, sizeof v->text);
+        if (v->setting == PROFILE_THREADS && *now)
+            tune_add_beside(&s->values, &s->machine, atoi(now));
         return save(s) ? -1 : 1;
     default:
         return 1;
     }
 }
 
+/* A type of keys and values, by all pairs, whatever they show: for this a person has asked. The fastest one is taken, each against what is
+ * best without; least: its ratio so far. As try_value(). */
+static int try_type(struct search *s, const char *type, double *least)
+{
+    char a[256], b[256], what[64], how[160];
+    struct shown shown;
+    struct series_rule r = {what, s->budget.pairs, s->budget.run, HUGE_VAL, 0};
+    words_of(a, &s->best, PROFILE_KV, "");
+    words_of(b, &s->best, PROFILE_KV, type);
+    snprintf(what, sizeof what, "--kv %s", type);
+    enum tried tried = compare(s, &r, a, b, &shown);
+    if (*shown.how) {
+        snprintf(how, sizeof how, "%s; answers change with it", shown.how);
+        note(s, what, how);
+    }
+    if (tried != TRIED_FASTER || shown.ratio >= *least)
+        return tried == TRIED_LATE ? 0 : tried == TRIED_FAILED ? -1 : 1;
+    *least = shown.ratio;
+    snprintf(s->best.value[PROFILE_KV], sizeof s->best.value[PROFILE_KV], "%s", type);
+    fprintf(stderr, "stoker tune: the profile has --kv %s, because --try-kv asks for it: it changes answers\n", type);
+    return save(s) ? -1 : 1;
+}
+
 static int try_all(struct search *s)
 {
     int more = 1;
-    for (int i = 0; i < s->n_value && more > 0; i++)
-        more = try_value(s, &s->value[i]);
+    double least = 1;
+    for (int i = 0; i < s->values.n && more > 0; i++)
+        more = try_value(s, &s->values.value[i]);
+    for (int i = 0; i < TYPES && more > 0; i++)
+        more = is_asked(s, types[i]) ? try_type(s, types[i], &least) : more;
     if (more < 0)
         return -1;
-    if (!s->streams)
+    if (!s->machine.streams)
         note(s, "readers and their depth", "not measured: the whole model fits in memory");
+    if (is_alone(s))
+        note(s, "--spin", "not measured: one thread waits for no other");
     if (more == 0)
         note(s, "--seconds", "over before everything was tried");
     if (!profile_sets(&s->best))
@@ -413,9 +438,21 @@ static int try_all(struct search *s)
 
 /* ---- all -------------------------------------------------------------------------------------------------------------------- */
 
+/* A type that answers change with is measured where it is asked for, behind all that changes none. */
+static void drop_type(struct search *s)
+{
+    char what[64], *type = s->old.value[PROFILE_KV];
+    if (*type && !is_asked(s, type)) {
+        snprintf(what, sizeof what, "--kv %s of the old profile", type);
+        note(s, what, "left out: answers change with it, and --try-kv does not ask for it");
+    }
+    *type = 0;
+}
+
 static int search(struct search *s, const struct stoker_plan *p)
 {
     char runs[120];
+    drop_type(s);
     if (choose_runs(s, p) || measure_defaults(s))
         return -1;
     s->best.basis = (struct profile_basis){.pairs = s->budget.pairs, .tokens = tokens_of(s, s->budget.size)};
@@ -437,7 +474,15 @@ int tune(const struct tuning *t)
         return report(&err);
     if (profile_find(&s.old, s.path, &s.key) < 0)
         return 1;
-    s.streams = streams(&plan);
+    topology_allowed(&s.allowed);
+    s.machine = (struct tune_case){.old = &s.old,
+                                   .root = t->root,
+                                   .allowed = &s.allowed,
+                                   .most_threads = cpu_usable_cores(),
+                                   .n_threads = plan.n_threads,
+                                   .n_chunk = plan.n_chunk,
+                                   .spin_ms = pool_usual_spin_ms(plan.n_threads),
+                                   .streams = streams(&plan)};
     int half = plan.n_ctx / 2 < PROMPT_MOST ? plan.n_ctx / 2 : PROMPT_MOST;
     s.by = (struct measuring){.model = t->model,
                               .binary = t->binary,

@@ -1,6 +1,7 @@
 /* stoker tune: which settings make a model fastest here, under a budget of memory and one of time. One setting after the other, each value
  * against the best so far by the pairs of bench --against (bench.md 2), in processes of their own; taken only where the verdict is "faster"
- * and it answers the same. The profile that is there is measured like any other value: nothing that it says of itself is believed. */
+ * and it answers the same. Types of keys and values answer otherwise, and are tried only where they are asked for. The profile that is
+ * there is measured like any other value: nothing that it says of itself is believed. */
 #ifndef CLI_TUNE_SEARCH_H
 #define CLI_TUNE_SEARCH_H
 
@@ -12,7 +13,8 @@ struct tuning {
     int n_ctx;          /* positions of the runs */
     double seconds;     /* when they are over, the search has ended */
     const char *binary; /* another stoker that is measured; NULL: this one */
-    const char *root;   /* proc is read below it */
+    const char *root;   /* proc and sys are read below it */
+    const char *kv;     /* types of keys and values to try too: "q8_0", "f32" or "both"; NULL: none */
     double steal;       /* percent of a run that the host may take */
 };
 

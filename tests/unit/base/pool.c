@@ -1,6 +1,7 @@
 /* links: base */
 /* The compute pool: every share of a job is done once, also with more threads than cores, also after workers have slept, and by the
- * leader where a worker has not begun; the shares of a job cover all items, in order, without overlap. */
+ * leader where a worker has not begun; workers stay awake as long as is set; the shares of a job cover all items, in order, without
+ * overlap. */
 #include "base/pool.h"
 #include "base/error.h"
 
@@ -9,8 +10,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -85,6 +89,75 @@ static void late_workers_are_not_waited_for(void **state)
     }
     assert_true(w.by_leader > 0);
     pool_destroy(p);
+}
+
+static void pause_ms(int ms) { nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL); }
+
+/* Notes the worker's number once, for which the leader waits; later the leader may do its share. */
+static void find_worker(void *arg, int thread, int n_threads)
+{
+    _Atomic long *worker = arg;
+    (void)n_threads;
+    if (thread == 0)
+        for (int i = 0; i < 10000 && *worker == 0; i++)
+            pause_ms(1);
+    else if (*worker == 0)
+        *worker = syscall(SYS_gettid);
+}
+
+/* 'R': it runs or waits for a core; 'S': it sleeps. */
+static char state_of(long thread)
+{
+    char path[64], state = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%ld/stat", thread);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%*d (%*[^)]) %c", &state), 1);
+    fclose(f);
+    return state;
+}
+
+static void falls_asleep(long thread)
+{
+    for (int i = 0; i < 10000 && state_of(thread) != 'S'; i++)
+        pause_ms(1);
+    assert_int_equal(state_of(thread), 'S');
+}
+
+static void stays_awake(long thread)
+{
+    for (int i = 0; i < 20; i++) {
+        pause_ms(5);
+        assert_int_equal(state_of(thread), 'R');
+    }
+}
+
+static void workers_stay_awake_as_long_as_is_set(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct pool *p;
+    _Atomic long worker = 0;
+    assert_int_equal(pool_create(&p, 2, &err), 0);
+    pool_run(p, find_worker, &worker);
+    assert_true(worker != 0 && worker != syscall(SYS_gettid));
+    falls_asleep(worker);
+    pool_set_spin_ms(p, POOL_SPIN_MOST_MS);
+    for (int i = 0; i < 2; i++) {
+        pool_run(p, find_worker, &worker);
+        stays_awake(worker);
+    }
+    pool_set_spin_ms(p, 0.001);
+    falls_asleep(worker);
+    pool_destroy(p);
+}
+
+static void usual_times_awake(void **state)
+{
+    (void)state;
+    assert_true(pool_usual_spin_ms(POOL_MAX_THREADS) > 0);
+    assert_true(pool_usual_spin_ms(POOL_MAX_THREADS) <= pool_usual_spin_ms(1));
+    assert_true(pool_usual_spin_ms(1) <= 5);
 }
 
 static void unused_pools_end(void **state)
@@ -172,6 +245,8 @@ int main(void)
         cmocka_unit_test(every_thread_runs_once),
         cmocka_unit_test(sleepers_wake),
         cmocka_unit_test(late_workers_are_not_waited_for),
+        cmocka_unit_test(workers_stay_awake_as_long_as_is_set),
+        cmocka_unit_test(usual_times_awake),
         cmocka_unit_test(unused_pools_end),
         cmocka_unit_test(impossible_numbers_of_threads),
         cmocka_unit_test(rows_are_covered),

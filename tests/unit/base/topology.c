@@ -67,6 +67,12 @@ static int threads(const char *allowed)
     return topology_compute_threads(root, &s);
 }
 
+static int all_cores(const char *allowed)
+{
+    struct topology_set s = set(allowed), first_of_each;
+    return topology_cores(root, &s, &first_of_each);
+}
+
 /* CPUs first, first + step, ... share cores by `per`. */
 static void cores(int first, int n, int per, int apart)
 {
@@ -118,6 +124,9 @@ static void hardware_threads_share_a_core(void **state)
     assert_int_equal(threads("0-15"), 8);
     assert_int_equal(threads("0-7"), 8);
     assert_int_equal(threads("0-3,8-11"), 4);
+    assert_int_equal(all_cores("0-15"), 8);
+    assert_int_equal(all_cores("0-3,8-9"), 4);
+    assert_int_equal(all_cores(""), 0);
     assert_int_equal(threads("3"), 1);
 }
 
@@ -137,6 +146,8 @@ static void slow_cores_of_x86(void **state)
     put("0-15", "cpu_core/cpus");
     put("16-19", "cpu_atom/cpus");
     assert_int_equal(threads("0-19"), 8);
+    assert_int_equal(all_cores("0-19"), 12);
+    assert_int_equal(all_cores("2-3,16-19"), 5);
     assert_int_equal(threads("2-3,16-19"), 1);
     assert_int_equal(threads("16-19"), 4);
 }
@@ -149,6 +160,7 @@ static void little_cores(void **state)
     for (int i = 0; i < 8; i++)
         put(capacity[i], "system/cpu/cpu%d/cpu_capacity", i);
     assert_int_equal(threads("0-7"), 4);
+    assert_int_equal(all_cores("0-7"), 8);
     assert_int_equal(threads("0-3"), 4);
     assert_int_equal(threads("0-3,7"), 1);
 }
