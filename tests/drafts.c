@@ -940,11 +940,13 @@ static int is_told(const struct stoker *s)
     return ok;
 }
 
+/* Not where experts are timed too, whose reads would never end in time. */
+static int looks_once(const struct stoker *s) { return s->session->model->p.n_expert == 0; }
+
 /* A pass that drafts has rows of drafts that held alone, and has a price: what comes up to texts is no part of it. */
 static int is_priced_alone(const struct stoker *s, int n_draft)
 {
-    int is_timed_once = s->session->model->p.n_expert == 0; /* experts are timed too */
-    int ok = s->drafter->widest <= 1 + n_draft && (!is_timed_once || fabs(s->price.pass - 1) < 1e-6);
+    int ok = s->drafter->widest <= 1 + n_draft && (!looks_once(s) || fabs(s->price.pass - 1) < 1e-6);
     if (!ok)
         printf("     %d rows in a pass that drafts, %g looks at the clock\n", s->drafter->widest, s->price.pass);
     return ok;
@@ -960,7 +962,7 @@ static int comes_up(const struct subject *m)
     *warning = 0;
     struct stoker *s = drafted_by(m, &o);
     int ok = s && is_told(s);
-    atomic_store(&ticking, 1);
+    atomic_store(&ticking, ok && looks_once(s));
     for (int i = 0; i < 4 && ok; i++) {
         int way = i % 2 ? 3 : 2;
         struct stoker_request r = request(&prompts[way], way);
