@@ -33,7 +33,15 @@ run -np x -p x|--parallel x: whole numbers
 run --mlock=1 -p x|--mlock takes no value
 run -hf some/repo -p x|-hf: stoker downloads nothing; name the GGUF file
 run -np|-np needs a value
-plan -sys x|-sys is not a flag of this command
+plan -sys x|-sys: stoker run has it; requests to stoker serve bring their system message
+serve -sys x|-sys: stoker run has it; requests to stoker serve bring their system message
+serve -n5|-n: stoker run has it; to stoker serve each request says how long its answer may be: max_tokens
+serve --n-predict 5|--n-predict: stoker run has it; to stoker serve each request
+serve -r x|-r: stoker run has it; requests to stoker serve name theirs: stop
+serve -f x|-f: files of a prompt are named to stoker run
+serve --nowordwrap|--nowordwrap is not a flag of this command
+run --version|--version: stoker version tells it
+run --think -p x --nosuch|--nosuch is not a flag of this command
 run -p x --regex '('|pattern: a group is not closed
 run -p x --grammar /dev/null|grammar, line 1, column 1: no root
 run -p x --json-schema '{"type":3}'|schema error at #/type

@@ -233,9 +233,10 @@ static int take_foreign(struct parsing *p, const struct foreign_flag *o, const s
         return set_flag(p, same, value ? value : "");
     if (foreign_flag_is_always(o, value) && (!o->beside || is_given(p, o->beside)))
         return 0;
-    if (!o->why || o->same) /* of another command */
+    const struct foreign_flag *reason = o->same ? foreign_flag_find(o->same, strlen(o->same)) : o;
+    if (!reason || !reason->why)
         return unknown(p, a->name, a->n);
-    fprintf(stderr, "stoker %s: %.*s: %s\n", p->command, (int)a->n, a->name, o->why);
+    fprintf(stderr, "stoker %s: %.*s: %s\n", p->command, (int)a->n, a->name, reason->why);
     return 2;
 }
 
@@ -265,14 +266,15 @@ static int take_argument(struct parsing *p, struct argument *a, int *used)
         return unknown(p, a->name, a->n);
     int has_word = f->kind == FLAG_DETAIL && !a->value && a->next && strcmp(a->next, "full") == 0,
         is_switch = f->kind == FLAG_SWITCH || (f->kind == FLAG_DETAIL && !has_word);
-    const char *value = a->value ? a->value : is_switch ? "" : a->next;
+    int is_on = f->kind == FLAG_ON_OFF && !a->value && (!a->next || *a->next == '-'); /* as ollama has --think */
+    const char *value = a->value ? a->value : is_switch ? "" : is_on ? "on" : a->next;
     if (!value)
         return needs_value(p, f->name);
     if (f->kind == FLAG_SWITCH && a->value && !flag_can_be(f, &value, 1)) {
         fprintf(stderr, "stoker %s: %s takes no value but on and off\n", p->command, f->name);
         return 2;
     }
-    *used = !is_switch && !a->value;
+    *used = !is_switch && !is_on && !a->value;
     if (f->kind == FLAG_RANGE && *used && a->after && !strchr(value, '-')) {
         snprintf(a->both, sizeof a->both, "%.30s %.30s", value, a->after);
         value = a->both;

@@ -14,7 +14,7 @@ enum foreign_value {
 struct foreign_flag {
     const char *names; /* "-c|--ctx-size" */
     enum foreign_value value;
-    const char *same;   /* the flag that it is here; NULL: none */
+    const char *same;   /* the flag that it is here, whose own row says why a command has it not; NULL: none */
     const char *always; /* "|on|1|": values that ask for what stoker does anyway, "|" for none given; NULL: none does */
     /* The end of a sentence "NAME: ...", for all other values; NULL: there is an equal. With `same`, a FLAG_TEXT: the names are two flags
      * there, and why these cannot have two values. */
