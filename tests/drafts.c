@@ -1325,8 +1325,8 @@ static void by_law(const struct subject *m)
 
 /* ---- all --------------------------------------------------------------------------------------------------------------------- */
 
-/* On which models a test runs: on all; on the embedded one alone; on that and the models of expected_lawful(), of which each keeps something
- * else of a sequence or computes it in another way, and of their variants on some, as dealt. */
+/* On which models a test runs: on all; on the embedded one alone; on that and the models of expected_lawful(), of which each keeps
+ * something else of a sequence or computes it in another way, and of their variants on some, as dealt. */
 enum whose { OF_ALL, OF_EMBEDDED, DEALT };
 
 static const struct {

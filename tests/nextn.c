@@ -520,7 +520,7 @@ static void priced(const char *path)
     verdict(path, "priced", ok && drafted > 40 && 4 * accepted > drafted, detail);
 }
 
-/* One draft a step, which the older text has as long as it lasts: then the younger one's pairs have waited, up to a page's end and beyond. */
+/* One draft a step, which the older text has as long as it lasts: the younger one's pairs wait, up to a page's end and beyond. */
 static void late(const char *path)
 {
     struct stoker_options o = options("auto");
