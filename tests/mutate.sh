@@ -460,7 +460,7 @@ mutate norm-of-index-queries "$(golden qwen4exp)" src/model/block/indexer.c 's|i
 mutate rope-of-pooled-keys "$(golden qwen4exp)" src/model/block/compressed.c 's|s->b->pos\[r\] + 1 - w->ratio|s->b->pos[r]|'
 mutate silu-of-streams "$(golden qwen4exp)" src/model/block/hyper_mix.c 's|^    op_sigmoid_mul(op, low, low, n_rows, rank);||'
 mutate inject-of-streams "$(golden qwen4exp)" src/model/block/hyper_mix.c 's|op_scale(op, gates, 2.0f, n_rows, n);||'
-mutate end-of-streams "$(golden qwen4exp)" src/model/arch/forward.c 's|m->p.hyper.rank ? hyper_mix_end(s, x_out, n)|m->p.hyper.rank ? x_out|'
+mutate end-of-streams "$(golden qwen4exp)" src/model/arch/forward.c 's|p->hyper.rank ? hyper_mix_end(s, x_out, n)|p->hyper.rank ? x_out|'
 mutate ngram-order "$(golden qwen4exp)" src/model/block/ngram.c 's|n->times\[i\];|n->times[n->size - i];|'
 mutate ngram-over-eos "$(golden qwen4exp)" src/model/block/ngram.c 's#last\[i\] < 0 || last\[i\] == n->eos#last[i] < 0#'
 mutate ngram-taps "$(golden qwen4exp)" src/model/block/ngram.c 's|n->conv, n->size, wide, run|n->conv, 1, wide, run|'
