@@ -74,12 +74,17 @@ static const struct shape small = {.arch = "qwen3moe",
 
 /* ---- the refusal, and what it offers ---------------------------------------------------------------------------------------- */
 
-/* The number behind a flag in the part of the sentence that begins with "Try"; 0: not offered. */
+/* The value behind a flag in the part of the sentence that begins with "Try", of MiB or GiB if it says so; 0: not offered. */
 static uint64_t offered(const char *sentence, const char *flag)
 {
     const char *at = strstr(sentence, "Try ");
+    char *unit;
     at = at ? strstr(at, flag) : NULL;
-    return at ? strtoull(at + strlen(flag), NULL, 10) : 0;
+    double value = at ? strtod(at + strlen(flag), &unit) : 0;
+    return !at                            ? 0
+           : strncmp(unit, "MiB", 3) == 0 ? (uint64_t)(value * 0x1p20)
+           : strncmp(unit, "GiB", 3) == 0 ? (uint64_t)(value * 0x1p30)
+                                          : (uint64_t)value;
 }
 
 static void offers_work(struct model *m, const struct plan_request *request, const char *sentence, int must_ctx)
