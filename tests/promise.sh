@@ -371,7 +371,7 @@ if [ -n "$recorded" ]; then
         total=$(field "$tmp/plan" total) bad='' peak=0 swap=0
         if [ $memory = min ]; then # the command's own, with the corpus
             "$stoker" $acts --max-tokens "$rows" --memory 40M 2>"$tmp/err" && exit 1
-            total=$(sed -n 's/.*Try --memory \([0-9]*\).*/\1/p' "$tmp/err")
+            total=$(sed -n 's/.*Try --memory \([0-9.]*\)\([MG]iB\).*/\1 \2/p' "$tmp/err" | awk '{ printf "%.0f", $1 * ($2 == "GiB" ? 2 ^ 30 : 2 ^ 20) }')
         fi
         limit_group "${total:?}"
         before=$(kills)
