@@ -220,7 +220,7 @@ if [ -n "$steered" ]; then
             failed=$((failed + 1)) && echo "FAIL $1:$2"
         fi
     }
-    in_group() { sh -c '[ -n "$1" ] && echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$@"; }
+    in_group() { exec sh -c '[ -n "$1" ] && echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$@"; } # of a shell of its own
     make_group
     [ -n "$group" ] || skipped=1
     echo "$model: 16 vectors, $budgets budgets; cgroup: ${kind:-none can be made}"
@@ -232,7 +232,7 @@ if [ -n "$steered" ]; then
     planned=$(field "$tmp/plan" memory) bad=''
     [ -z "$group" ] || limit_group "$planned"
     before=$(kills)
-    in_group "$stoker" $train --memory "$planned" -o "$files/vectors/sae" >"$tmp/out" 2>"$tmp/err" || bad=" exit status $?: $(tail -n 1 "$tmp/err");"
+    (in_group "$stoker" $train --memory "$planned" -o "$files/vectors/sae" >"$tmp/out" 2>"$tmp/err") || bad=" exit status $?: $(tail -n 1 "$tmp/err");"
     peak=$(field "$tmp/out" peak)
     [ "${peak:-0}" -gt 0 ] && [ "$peak" -le "$planned" ] || bad="$bad peak ${peak:-unknown};"
     [ "$(kills)" = "$before" ] || bad="$bad killed;"
@@ -256,7 +256,7 @@ if [ -n "$steered" ]; then
         for (i = 1; i < n; i++) list = list sprintf("{\"vector\":\"%s\",\"scale\":0.%02d,\"from\":%d},", v[i], i, i)
         list = list "{\"sae\":\"sae\",\"op\":\"set\",\"feature\":5,\"value\":1}"
         for (i = 0; i < 940; i++) ids = ids (i ? "," : "") 40 + i * i % 200
-        printf "{\"prompt\":[%s],\"max_tokens\":60,\"ignore_eos\":true,\"cache_prompt\":false,\"steer\":[%s],\"format\":\"safetensors\",", ids, list
+        printf "{\"prompt\":[%s],\"max_tokens\":60,\"temperature\":0,\"ignore_eos\":true,\"cache_prompt\":false,\"steer\":[%s],\"format\":\"safetensors\",", ids, list
         print "\"capture\":{\"tensors\":[\"resid_post\",\"final\"],\"sae\":\"sae\",\"top\":32}}" }' >"$tmp/body"
     flags="--ctx 1024 --parallel 4 --capture-memory 4M --steer-memory 16M"
     "$stoker" plan "$model" --serve $flags --memory max --json >"$tmp/plan" || exit 1

@@ -91,13 +91,12 @@ static uint64_t price(struct training *t)
 int memory_plan(struct training *t)
 {
     const struct train_options *o = t->o;
-    uint64_t least, most;
     t->rows_at_once = 1;
-    least = round_up(price(t), MIB);
-    most = o->memory == 0                    ? (least > UINT64_C(4096) * MIB ? least : UINT64_C(4096) * MIB)
-           : o->memory == TRAIN_MEMORY_LEAST ? least
-                                             : o->memory;
-    if (least > most)
+    uint64_t needed = price(t), least = round_up(needed, MIB);
+    uint64_t most = o->memory == 0                    ? (least > UINT64_C(4096) * MIB ? least : UINT64_C(4096) * MIB)
+                    : o->memory == TRAIN_MEMORY_LEAST ? least
+                                                      : o->memory;
+    if (needed > most) /* a plan that was told is enough, too */
         return error_set(t->err, ERR_INPUT,
                          "--memory %" PRIu64
                          " MiB is too little for %d features of %d values and batches of %d rows: %" PRIu64
