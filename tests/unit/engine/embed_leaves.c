@@ -17,6 +17,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -28,7 +29,7 @@
 #define CHAT  "models/ember/ember.gguf"
 #define TEXTS TEST_DATA "/embeddings/nomic-bert-moe.gguf"
 
-enum { ROWS = 60, USED = 2, ANSWER = 4000, TRIES = 3000, SECONDS = 300 };
+enum { ROWS = 60, USED = 2, ANSWER = 4000, TRIES = 3000, LOOKS = 64, SECONDS = 300 };
 
 static const stoker_token one = 7;
 static stoker_token many[ROWS];
@@ -76,6 +77,25 @@ static enum stoker_end_reason end_of(struct stoker *s, stoker_id id)
         ;
     assert_int_equal(ev.kind, STOKER_END);
     return ev.u.end.reason;
+}
+
+/* A clock that is slow, for a step pauses within a layer where that has taken long. */
+enum { SLOWER = 100 };
+static struct timespec slow_from[2]; /* of CLOCK_REALTIME and CLOCK_MONOTONIC */
+static atomic_int is_slow;
+
+static void slow_down(void)
+{
+    for (clockid_t c = 0; c < 2; c++)
+        syscall(SYS_clock_gettime, c, &slow_from[c]);
+    atomic_store(&is_slow, 1);
+}
+
+static void make_slow(const struct timespec *from, struct timespec *t)
+{
+    int64_t second = 1000000000, passed = ((t->tv_sec - from->tv_sec) * second + t->tv_nsec - from->tv_nsec) / SLOWER,
+            ns = from->tv_nsec + passed;
+    *t = (struct timespec){from->tv_sec + ns / second, ns % second};
 }
 
 /* ---- while its step pauses -------------------------------------------------------------------------------------------------- */
@@ -139,6 +159,7 @@ static uint64_t asked_by_both(int cancels, uint64_t *in_first)
 
     stoker_id chat = begin_chat(&g, s);
     uint64_t before = asked(e);
+    slow_down();
     stoker_id leaves = submit(e, &long_text, left), other = submit(e, &short_text, stays);
     for (int i = 0; i < TRIES && stats_of(e).active == 0; i++)
         next_token(&g, s, chat);
@@ -149,6 +170,7 @@ static uint64_t asked_by_both(int cancels, uint64_t *in_first)
     for (int i = 0; i < TRIES && asked(e) == before; i++) /* behind a slow layer there are several tokens */
         next_token(&g, s, chat);
     *in_first = asked(e) - before;
+    atomic_store(&is_slow, 0);
     open_gate(&g);
     assert_int_equal(end_of(e, leaves), cancels ? STOKER_END_CANCELLED : STOKER_END_TEXT);
     assert_int_equal(end_of(e, other), STOKER_END_TEXT);
@@ -181,17 +203,20 @@ static struct {
     pthread_t caller;
     stoker_id id;
     uint64_t requests; /* before it */
+    int looks;         /* that are let pass */
     atomic_int is_on;
+    atomic_int thread; /* the engine's, as the kernel calls it */
 } cancels;
 static _Thread_local int is_inside;
 
-/* The first time that the engine's thread looks at the clock once the request is queued. */
+/* When the engine's thread looks at the clock once the request is queued. */
 static void cancel_by_clock(void)
 {
     if (!atomic_load(&cancels.is_on) || is_inside || pthread_equal(pthread_self(), cancels.caller))
         return;
     is_inside = 1;
-    if (stats_of(cancels.engine).requests > cancels.requests) {
+    atomic_store(&cancels.thread, gettid());
+    if (stats_of(cancels.engine).requests > cancels.requests && cancels.looks-- == 0) {
         atomic_store(&cancels.is_on, 0);
         stoker_cancel(cancels.engine, cancels.id);
     }
@@ -202,15 +227,32 @@ static void cancel_by_clock(void)
 int clock_gettime(clockid_t clock, struct timespec *t)
 {
     cancel_by_clock();
-    return (int)syscall(SYS_clock_gettime, clock, t);
+    int failed = (int)syscall(SYS_clock_gettime, clock, t);
+    if (!failed && clock <= CLOCK_MONOTONIC && atomic_load(&is_slow))
+        make_slow(&slow_from[clock], t);
+    return failed;
 }
 
-/* 1: a step was made of it; 0: it was cancelled before. */
-static int cancel_while_made_up(struct stoker *e, stoker_id id, float *out)
+/* An engine that waits for requests looks at the clock as often before each step. */
+static void wait_until_it_rests(void)
+{
+    char path[64], state = 'R';
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", atomic_load(&cancels.thread));
+    while (atomic_load(&cancels.thread) && state != 'S') {
+        FILE *f = fopen(path, "r");
+        assert_true(f && fscanf(f, "%*d (%*[^)]) %c", &state) == 1);
+        fclose(f);
+    }
+}
+
+/* Behind so many looks at the clock. 1: a step was made of it; 0: it was cancelled before. */
+static int cancel_while_made_up(struct stoker *e, stoker_id id, int looks, float *out)
 {
     struct stoker_stats before = stats_of(e);
+    wait_until_it_rests();
     cancels.id = id;
     cancels.requests = before.requests;
+    cancels.looks = looks;
     atomic_store(&cancels.is_on, 1);
     assert_int_equal(submit(e, &long_text, out), id);
     assert_int_equal(end_of(e, id), STOKER_END_CANCELLED);
@@ -232,8 +274,8 @@ static void leaves_a_step_that_takes_it(void **state)
     cancels.engine = e;
     cancels.caller = pthread_self();
     int made = 0;
-    for (int i = 0; i < TRIES && !made; i++)
-        made = cancel_while_made_up(e, ++id, out);
+    for (int looks = 0; looks < LOOKS && !made; looks++)
+        made = cancel_while_made_up(e, ++id, looks, out);
     assert_true(made);
     stoker_close(e);
     free(out);
