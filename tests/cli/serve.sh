@@ -12,8 +12,8 @@ log='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z stoker:'
 pid=
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$dir"' EXIT
 
-# starts ARGUMENT...: serve listens, is healthy, and ends when asked to
-starts() {
+# starts_once ARGUMENT...: serve listens, is healthy, and ends when asked to
+starts_once() {
     : >"$dir/out" # not what the last one said
     "$stoker" serve --port 0 --memory min --threads 1 "$@" >"$dir/out" 2>"$dir/err" &
     pid=$!
@@ -28,7 +28,7 @@ starts() {
     pid=
 }
 
-starts
+starts_once
 is "serve" 0 "^listening on http://127\.0\.0\.1:[0-9]+$" "$log req_[A-Za-z0-9]+ GET /v1/models 200 "
 lines=$(grep -Ec "$log"' plan: (context 1024, 1 sequence, chunks of 16 rows; predicted: a prompt of 1024 tokens in [0-9.]+ s, then [0-9.]+ tokens/s; rates are assumed, stoker plan --measure measures them$|memory [0-9.]+ MiB planned of [0-9.]+ MiB that --memory allows; [0-9]+ of 96 experts held, |given up: 1 sequence instead of 4 \(--parallel 4 --memory [0-9]+MiB\); 0 B instead of 512\.0 MiB for prefixes \(--cache-ram 512M --memory [0-9]+MiB\); chunks of 16 rows instead of 512 \(--chunk 512 --memory [0-9]+MiB\); experts stream \(not with --memory [0-9]+MiB\)$)' "$dir/err")
 [ "$lines" -eq 3 ] && pass || fail "serve: the plan" "$lines of its 3 lines: $(grep plan: "$dir/err")"
@@ -54,9 +54,9 @@ while read -r offer; do
     grep -Fq -e "$lost" "$dir/err" && fail "$offer" "does not bring it back" || pass
 done <"$dir/offers"
 [ "$(wc -l <"$dir/offers")" -eq 4 ] && pass || fail "serve: the plan" "does not make four offers"
-starts --ctx 2000
+starts_once --ctx 2000
 is "serve with a context longer than trained" 0 "^listening on " "$log warning: .*trained on 1024 positions, the context has 2000: "
-starts --cache-ram 0
+starts_once --cache-ram 0
 is "serve without a cache" 0 "^listening on " "$log req_"
 
 # the plan of a server is known beforehand, and what does not fit is told before an address
@@ -78,9 +78,9 @@ same=$(grep -v '^slack ' "$dir/planned" | grep -Fxc -f "$dir/served")
 [ "$same" -ge 15 ] && [ "$same" -eq "$(grep -vc '^slack ' "$dir/planned")" ] && pass ||
     fail "plan --serve" "is another plan: $(diff "$dir/planned" "$dir/served")"
 # Roofs: measured where the budget has room for it, and then figures are beside them.
-starts --roofs on
+starts_once --roofs on
 is "serve --roofs without room" 0 "^listening on " "$log warning: the page shows no roofs: measuring what this machine does at most takes 384.0 MiB of memory$"
-starts --roofs on --threads 64 --memory 500M
+starts_once --roofs on --threads 64 --memory 500M
 is "serve --roofs, 8 MiB a thread" 0 "^listening on " "$log warning: the page shows no roofs: measuring what this machine does at most takes 512.0 MiB of memory$"
 # Without the flag that of memory is measured when somebody looks at the page while the engine is idle, not before; and not where the
 # budget has no room for it, or nobody wants it.
@@ -123,7 +123,7 @@ kill -TERM $pid
 wait $pid
 pid=
 # What the layer that drafts takes is in the plan that is told.
-starts "${BUILD:-build}/data/golden/glm4moe.gguf" --draft mtp
+starts_once "${BUILD:-build}/data/golden/glm4moe.gguf" --draft mtp
 grep -Eq "$log plan: memory .* of 12 experts held, [^;]*; of which the layer that drafts has 6, beside 52\.6 KiB of weights; " "$dir/err" && pass ||
     fail "serve --draft mtp: the plan" "$(grep 'plan: memory' "$dir/err")"
 # Drafts are counted, in the answer and in the metrics.
@@ -198,7 +198,7 @@ for origin in http://a/b app.example http:// ://a http://u@a; do
     run serve --port 0 --cors $origin
     is "--cors $origin" 2 "" "=stoker serve: --cors $origin: an origin is scheme://host or scheme://host:port, nothing behind, or '*'"
 done
-starts --cors '*'
+starts_once --cors '*'
 is "--cors of all pages" 0 "^listening on " "$log req_"
 printf '\n \n\n' >"$dir/keys"
 run serve --port 0 --api-key-file "$dir/keys"
@@ -209,7 +209,7 @@ run serve --port 0 --api-key-file "$dir/absent"
 is "no file of keys" 1 "" "=stoker serve: --api-key-file $dir/absent: cannot be opened: No such file or directory"
 run serve --port 0 --host 0.0.0.0
 is "others' requests without a key" 2 "" "^stoker: --host 0\.0\.0\.0 lets other machines ask: give --api-key-file, or --allow-host with each name "
-starts --host 0.0.0.0 --allow-host box.example
+starts_once --host 0.0.0.0 --allow-host box.example
 is "others' requests with a name" 0 "^listening on " "$log warning: whoever reaches 0\.0\.0\.0 may use this server: "
 
 # what nobody could answer is found in the log by its path and the reason, which quotes no prompt
@@ -281,18 +281,18 @@ end_part
 
 # who may write where prefixes are read from
 mkdir "$dir/cache" && chmod 700 "$dir/cache"
-starts --cache-dir "$dir/cache"
+starts_once --cache-dir "$dir/cache"
 grep -Eq '(/health|/metrics) 200' "$dir/err" && fail "serve" "logs what is asked every few seconds" || pass
 grep -q warning "$dir/err" && fail "a cache of one's own" "is warned of" || pass
 chmod 777 "$dir/cache"
-starts --cache-dir "$dir/cache"
+starts_once --cache-dir "$dir/cache"
 is "a cache that all may write" 0 "^listening on " "$log warning: --cache-dir $dir/cache can be written by every user: "
 chmod 1777 "$dir/cache"
-starts --cache-dir "$dir/cache"
+starts_once --cache-dir "$dir/cache"
 grep -q warning "$dir/err" && pass || fail "a cache with a sticky bit" "is not warned of"
 if [ "$(id -u)" -eq 0 ]; then
     chmod 700 "$dir/cache" && chown 12345 "$dir/cache"
-    starts --cache-dir "$dir/cache"
+    starts_once --cache-dir "$dir/cache"
     is "a cache of another user" 0 "^listening on " "$log warning: --cache-dir $dir/cache belongs to user 12345, "
 else
     skip "a cache of another user" "needs root"
