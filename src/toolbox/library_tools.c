@@ -264,7 +264,7 @@ static enum toolbox_end search_library(struct library_talk *t, const struct tool
         put_hits(t, list, r, c->space, out);
         if (r->n == 0)
             say(out, "nothing was found", r->n_dropped ? "; fewer words may find more" : "");
-        library_found_free(t->library, &q, r);
+        library_found_free(t->library, r);
     }
     free(r);
     return err.code == ERR_CANCELLED ? TOOLBOX_NONE : TOOLBOX_DONE;
