@@ -37,13 +37,13 @@ static inline void leaving_test(const json_t *docs)
 
 enum { PARTS = 6 };
 
-static inline void put_parts(struct source *s, const char *path)
+static inline void put_parts(struct source *s, const char *path, int n_part)
 {
     struct error err = {0};
     struct text_section section = {.path = {path}, .n_path = 1, .anchor = ""};
     struct source_article a = {.path = path, .title = path};
     expect(source_article(s, &a, &err) == 0, "%s", err.text);
-    for (int i = 0; i < PARTS; i++) {
+    for (int i = 0; i < n_part; i++) {
         char text[32];
         int n = snprintf(text, sizeof text, "Part %d.", i);
         struct chunk c = {&section, text, (size_t)n};
@@ -71,7 +71,7 @@ static inline void last_leaves(const json_t *docs, int n_seen)
     corpus_make(&c, docs, 1);
     struct source *s = c.list[0];
     expect(source_transaction(s, &err) == 0, "%s", err.text);
-    put_parts(s, "long");
+    put_parts(s, "long", PARTS);
     expect(source_commit(s, &err) == 0, "%s", err.text);
     struct source_vectors v = begin_vectors(&c, 0);
     add_vectors(&c, 0, &v, N_DOC);

@@ -4,6 +4,9 @@
 
 #include "library_leaving.h"
 
+#include <stdatomic.h>
+#include <time.h>
+
 struct judge {
     enum { BY_TEXT, ALL_EQUAL, FAILS, LEAVES } how;
     struct library *library; /* searched while it ranks, if not NULL */
@@ -34,11 +37,6 @@ static inline int find_in(struct library *l, const char *text, int limit, int no
     return library_find(l, l->list, l->n, &q, r, err);
 }
 
-static inline void done_with(struct library *l, int no_ranking, struct search_result *r)
-{
-    library_found_free(l, &(struct library_query){.no_ranking = no_ranking}, r);
-}
-
 enum { PATIENT = 1 << 30 };
 
 static inline int rank_by_judge(void *self, const struct library_query *q, const struct search_result *r, double *score,
@@ -52,7 +50,7 @@ static inline int rank_by_judge(void *self, const struct library_query *q, const
         struct error none = {0};
         if (find_in(j->library, "salt", TOP, 1, 2, &other, &none) == 0) {
             j->n_inside = other.n;
-            done_with(j->library, 1, &other);
+            library_found_free(j->library, &other);
         }
     }
     for (int i = 0; i < r->n; i++)
@@ -94,8 +92,8 @@ static inline void check_order(struct library *l, const struct judge *j, const c
                    r.hit[i].score == judged(plain.hit[best].text),
                "%s: result %d is chunk %lld", text, i, (long long)r.hit[i].chunk);
     }
-    done_with(l, 0, &r);
-    done_with(l, 1, &plain);
+    library_found_free(l, &r);
+    library_found_free(l, &plain);
 }
 
 /* As if there were no such model; sentence: of the error, "" for none. */
@@ -112,8 +110,8 @@ static inline void check_as_unranked(struct library *l, const char *text, const 
         expect(r.hit[i].chunk == plain.hit[i].chunk && r.hit[i].source == plain.hit[i].source &&
                    (r.is_ranked || r.hit[i].score == plain.hit[i].score),
                "%s: result %d is chunk %lld", text, i, (long long)r.hit[i].chunk);
-    done_with(l, 0, &r);
-    done_with(l, 1, &plain);
+    library_found_free(l, &r);
+    library_found_free(l, &plain);
 }
 
 static const char *const ranked_words = "salt bread of Arvendal";
@@ -149,7 +147,7 @@ static inline void ranked_articles_test(const json_t *docs)
     double last = 0, best[PARTS];
     corpus_make(&c, docs, 1);
     expect(source_transaction(c.list[0], &err) == 0, "%s", err.text);
-    put_parts(c.list[0], "long");
+    put_parts(c.list[0], "long", PARTS);
     expect(source_commit(c.list[0], &err) == 0, "%s", err.text);
     library_of(&l, &c, &j);
     int state = find_in(&l, "part", TOP, 0, PATIENT, &r, &err);
@@ -169,8 +167,44 @@ static inline void ranked_articles_test(const json_t *docs)
             n++;
         }
     expect(n == SEARCH_AN_ARTICLE && last > 0, "%d results of an article", n);
-    done_with(&l, 0, &r);
+    library_found_free(&l, &r);
     verdict("ranked, an article", "has its three best");
+    corpus_free(&c);
+}
+
+enum { MANY_PARTS = 60 };
+
+/* An article that has more passages than are ranked hides no other: with scores and without. */
+static inline void long_article_test(const json_t *docs)
+{
+    static struct corpus c;
+    static struct library l;
+    struct judge j = {.how = BY_TEXT};
+    struct error err = {0};
+    corpus_make(&c, docs, 1);
+    expect(source_transaction(c.list[0], &err) == 0, "%s", err.text);
+    put_parts(c.list[0], "long", MANY_PARTS);
+    for (int i = 0; i < 2 * TOP; i++) {
+        char path[24], text[80];
+        snprintf(path, sizeof path, "other%d", i);
+        snprintf(text, sizeof text, "Of a thing that has several sides this is part %d.", i);
+        put_document(c.list[0], path, path, text);
+    }
+    expect(source_commit(c.list[0], &err) == 0, "%s", err.text);
+    library_of(&l, &c, &j);
+    for (int limit = 4; limit <= TOP; limit++) {
+        struct search_result r;
+        int n_long = 0;
+        int state = find_in(&l, "part", limit, 0, PATIENT, &r, &err);
+        expect(state == 0 && r.is_ranked && r.n == limit, "%d results of %d: %s", r.n, limit, err.text);
+        for (int i = 0; i < r.n; i++)
+            n_long += strcmp(r.hit[i].path, "long") == 0;
+        expect(n_long <= SEARCH_AN_ARTICLE, "%d of one article", n_long);
+        library_found_free(&l, &r);
+    }
+    j.how = FAILS;
+    check_as_unranked(&l, "part", "test.gguf did not rank what was found: no");
+    verdict("ranked, an article of 60 passages", "leaves room for others");
     corpus_free(&c);
 }
 
@@ -189,7 +223,7 @@ static inline void ranking_turns_test(const json_t *docs)
     state = find_in(&l, ranked_words, TOP, 0, 1, &second, &err);
     expect(state == -1 && err.code == ERR_CANCELLED && second.n == 0, "a second ranked search has results too");
     err = (struct error){0};
-    done_with(&l, 0, &r);
+    library_found_free(&l, &r);
     j.how = LEAVES;
     state = find_in(&l, ranked_words, TOP, 0, PATIENT, &r, &err);
     expect(state == -1 && err.code == ERR_CANCELLED && r.n == 0, "%s", err.text);
@@ -197,8 +231,80 @@ static inline void ranking_turns_test(const json_t *docs)
     j.how = BY_TEXT;
     state = find_in(&l, ranked_words, TOP, 0, 2, &r, &err);
     expect(state == 0 && r.n, "the turn was not given back: %s", err.text);
-    done_with(&l, 0, &r);
+    library_found_free(&l, &r);
     verdict("ranked, turns", "others search meanwhile; one at a time has results; who leaves holds nobody up");
+    corpus_free(&c);
+}
+
+struct later {
+    struct library *l;
+    int n_seen; /* ranked searches that had results before its own */
+    atomic_int *n_done;
+};
+
+static inline void *search_later(void *arg)
+{
+    struct later *w = arg;
+    struct search_result r;
+    struct error err = {0};
+    if (find_in(w->l, ranked_words, TOP, 0, PATIENT, &r, &err) == 0) {
+        w->n_seen = atomic_fetch_add(w->n_done, 1);
+        library_found_free(w->l, &r);
+    }
+    return NULL;
+}
+
+static inline void wait_for_waiting(struct library *l)
+{
+    for (int is_there = 0; !is_there;) {
+        pthread_mutex_lock(&l->lock);
+        is_there = l->ranking.first != NULL;
+        pthread_mutex_unlock(&l->lock);
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+}
+
+/* Who asks again and again has no turn before those that wait. */
+static inline void ranking_order_test(const json_t *docs)
+{
+    static struct corpus c;
+    static struct library l;
+    struct judge j = {.how = BY_TEXT};
+    struct search_result r;
+    struct error err = {0};
+    corpus_make(&c, docs, 2);
+    library_of(&l, &c, &j);
+    for (int i = 0; i < 20; i++) {
+        atomic_int n_done = 0;
+        struct later other = {&l, -1, &n_done}, own = other;
+        pthread_t thread;
+        int state = find_in(&l, ranked_words, TOP, 0, PATIENT, &r, &err);
+        expect(state == 0 && pthread_create(&thread, NULL, search_later, &other) == 0, "%s", err.text);
+        wait_for_waiting(&l);
+        library_found_free(&l, &r);
+        search_later(&own);
+        pthread_join(thread, NULL);
+        expect(other.n_seen == 0 && own.n_seen == 1, "turn %d: the later one was first", i);
+    }
+    verdict("ranked, turns in order", "20 times who waits is before who comes");
+    corpus_free(&c);
+}
+
+/* A source that could not be read is told of, whatever the ranker says. */
+static inline void ranking_warning_test(const json_t *docs)
+{
+    static struct corpus c;
+    static struct library l;
+    struct judge j = {.how = FAILS};
+    struct search_result r;
+    struct error err = {0};
+    corpus_make(&c, docs, 2);
+    library_of(&l, &c, &j);
+    expect(sqlite3_exec(c.list[0]->db, "DROP TABLE fts", NULL, NULL, NULL) == SQLITE_OK, "the index stays");
+    int state = find_in(&l, ranked_words, TOP, 0, PATIENT, &r, &err);
+    expect(state == 0 && r.n && err.code != ERR_NONE && !strstr(err.text, "rank"), "%s", err.text);
+    library_found_free(&l, &r);
+    verdict("ranked, a source that is broken", "is the first that is named");
     corpus_free(&c);
 }
 
@@ -209,7 +315,10 @@ static inline void ranking_tests(const char *dir)
     json_t *docs = load_lines(folder, "docs.jsonl"), *queries = load_lines(folder, "queries.jsonl");
     order_test(docs, queries);
     ranked_articles_test(docs);
+    long_article_test(docs);
     ranking_turns_test(docs);
+    ranking_order_test(docs);
+    ranking_warning_test(docs);
     json_decref(docs);
     json_decref(queries);
 }

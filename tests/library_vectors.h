@@ -519,7 +519,7 @@ static inline void long_queries_test(void)
         const struct library_query q = {.text = text.text, .n = given[i], .limit = TOP};
         expect(library_find(&l, l.list, 0, &q, &r, &err) == 0 && n == wanted[i], "of %zu bytes %zu are encoded",
                given[i], n);
-        library_found_free(&l, &q, &r);
+        library_found_free(&l, &r);
     }
     buffer_free(&text);
     verdict("long queries", "get the vector of their beginning, which cuts no character");

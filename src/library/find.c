@@ -9,39 +9,48 @@
 
 /* ---- turns ---------------------------------------- */
 
-/* Waits until *is_taken, of l, is 0, and sets it. -1: stopped(arg) was 1. */
-static int take_turn(struct library *l, int *is_taken, int (*stopped)(void *arg), void *arg)
+/* Waits until the turn is nobody's, and takes it. -1: stopped(arg) was 1. */
+static int take_turn(struct library *l, struct library_turn *t, int (*stopped)(void *arg), void *arg)
 {
     enum { ASK_MS = 50 };
+    struct library_waiting me = {NULL}, **at;
     int is_stopped = 0;
     pthread_mutex_lock(&l->lock);
-    while (*is_taken && !is_stopped) {
-        struct timespec at;
-        clock_gettime(CLOCK_REALTIME, &at);
-        at.tv_nsec += ASK_MS * 1000000L;
-        at.tv_sec += at.tv_nsec / 1000000000;
-        at.tv_nsec %= 1000000000;
-        pthread_cond_timedwait(&l->left, &l->lock, &at);
+    for (at = &t->first; *at;)
+        at = &(*at)->next;
+    *at = &me;
+    while ((t->is_taken || t->first != &me) && !is_stopped) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += ASK_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&l->left, &l->lock, &until);
         pthread_mutex_unlock(&l->lock); /* it may take its time */
         is_stopped = stopped && stopped(arg);
         pthread_mutex_lock(&l->lock);
     }
-    *is_taken |= !is_stopped;
+    for (at = &t->first; *at != &me;)
+        at = &(*at)->next;
+    *at = me.next;
+    t->is_taken |= !is_stopped;
+    if (is_stopped)
+        pthread_cond_broadcast(&l->left); /* the next one may be the first now */
     pthread_mutex_unlock(&l->lock);
     return is_stopped ? -1 : 0;
 }
 
-static void end_turn(struct library *l, int *is_taken)
+static void end_turn(struct library *l, struct library_turn *t)
 {
     pthread_mutex_lock(&l->lock);
-    *is_taken = 0;
+    t->is_taken = 0;
     pthread_cond_broadcast(&l->left); /* not all wait for the same turn */
     pthread_mutex_unlock(&l->lock);
 }
 
 int library_enter(struct library *l, int (*stopped)(void *arg), void *arg)
 {
-    if (take_turn(l, &l->is_taken, stopped, arg))
+    if (take_turn(l, &l->reading, stopped, arg))
         return -1;
     for (int i = 0; i < l->n; i++)
         source_stop(l->list[i], stopped, arg);
@@ -52,7 +61,7 @@ void library_leave(struct library *l)
 {
     for (int i = 0; i < l->n; i++)
         source_stop(l->list[i], NULL, NULL);
-    end_turn(l, &l->is_taken);
+    end_turn(l, &l->reading);
 }
 
 /* ---- a search ---------------------------------------- */
@@ -76,17 +85,6 @@ static int vector_of(const struct library *l, const struct library_query *q, str
               : error_set(err, ERR_MEMORY, "no memory for the vector of a query")) == 1;
 }
 
-static int is_ranked(const struct library *l, const struct library_query *q)
-{
-    return l->ranker.rank && !q->no_ranking;
-}
-
-/* The turn of such a search: it has it until its results are free, so that few are in memory; who wants none ranked waits for no model. */
-static int *turn_of(struct library *l, const struct library_query *q)
-{
-    return is_ranked(l, q) ? &l->is_ranking : &l->is_searching;
-}
-
 static int search_sources(struct library *l, struct source *const *list, int n, const struct library_query *q,
                           const struct search_vector *v, struct search_result *r, struct error *err)
 {
@@ -94,7 +92,7 @@ static int search_sources(struct library *l, struct source *const *list, int n, 
                                        .n_text = v && q->no_words ? 0 : q->n,
                                        .limit = q->limit,
                                        .vector = v,
-                                       .is_for_ranking = is_ranked(l, q)};
+                                       .is_for_ranking = !q->no_ranking};
     if (library_enter(l, q->stopped, q->arg))
         return cancelled(err);
     int failed = search(list, n, &query, r, err);
@@ -126,9 +124,9 @@ static int rank(const struct library *l, const struct library_query *q, struct s
     double score[SEARCH_LIMIT];
     struct error why = {0};
     if (r->n && l->ranker.rank(l->ranker.self, q, r, score, &why)) {
-        *err = why;
         if (why.code == ERR_CANCELLED)
-            return -1;
+            return cancelled(err);
+        error_set(err, why.code, "%s", why.text); /* unless a source could not be read */
     } else {
         sort_hits(r, score);
         r->is_ranked = 1;
@@ -137,14 +135,18 @@ static int rank(const struct library *l, const struct library_query *q, struct s
     return 0;
 }
 
+/* It has its turn until its results are free, so that few are in memory; who wants none ranked waits for no model. */
 static int search_and_rank(struct library *l, struct source *const *list, int n, const struct library_query *q,
                            const struct search_vector *v, struct search_result *r, struct error *err)
 {
-    if (take_turn(l, turn_of(l, q), q->stopped, q->arg))
+    struct library_turn *turn = q->no_ranking ? &l->searching : &l->ranking;
+    if (take_turn(l, turn, q->stopped, q->arg))
         return cancelled(err);
-    if (search_sources(l, list, n, q, v, r, err) == 0 && (!is_ranked(l, q) || rank(l, q, r, err) == 0))
+    int failed = search_sources(l, list, n, q, v, r, err);
+    r->turn = turn;
+    if (!failed && (q->no_ranking || rank(l, q, r, err) == 0))
         return 0;
-    library_found_free(l, q, r);
+    library_found_free(l, r);
     return -1;
 }
 
@@ -155,15 +157,19 @@ int library_find(struct library *l, struct source *const *list, int n, const str
     struct search_vector v;
     *r = (struct search_result){.n = 0};
     first.n = q->n > QUERY_BYTES ? utf8_cut(q->text, QUERY_BYTES) : q->n;
+    pthread_mutex_lock(&l->lock); /* it may be joined just now */
+    first.no_ranking |= !l->ranker.rank;
+    pthread_mutex_unlock(&l->lock);
     int has = vector_of(l, &first, &v, err);
     int failed = err->code == ERR_CANCELLED || search_and_rank(l, list, n, &first, has ? &v : NULL, r, err);
     free((float *)(uintptr_t)v.x);
     return failed ? -1 : 0;
 }
 
-void library_found_free(struct library *l, const struct library_query *q, struct search_result *r)
+void library_found_free(struct library *l, struct search_result *r)
 {
+    struct library_turn *turn = r->turn;
     search_free(r);
     *r = (struct search_result){.n = 0};
-    end_turn(l, turn_of(l, q));
+    end_turn(l, turn);
 }

@@ -98,7 +98,8 @@ static void open_one(struct library *l, const char *name, struct error *err)
 void library_open(struct library *l, const char *dir, const char *const *names, int n_name, struct error *err)
 {
     struct dirent **found = NULL;
-    l->n = l->is_taken = l->is_searching = l->is_ranking = 0;
+    l->n = 0;
+    l->reading = l->searching = l->ranking = (struct library_turn){.is_taken = 0};
     l->encoder.encode = NULL;
     l->ranker.rank = NULL;
     pthread_mutex_init(&l->lock, NULL);

@@ -36,6 +36,15 @@ struct library_ranker {
     void *self;
 };
 
+/* What one thread has at a time; those that wait have it in the order in which they came. */
+struct library_waiting {
+    struct library_waiting *next;
+};
+struct library_turn {
+    int is_taken;
+    struct library_waiting *first;
+};
+
 /* Its sources are one thread's at a time: between library_enter() and library_leave(), where several have it. */
 struct library {
     char dir[PATH_MAX - 256];
@@ -43,7 +52,7 @@ struct library {
     int n;
     pthread_mutex_t lock;
     pthread_cond_t left;
-    int is_taken, is_searching, is_ranking; /* under lock: whose turn it is, with the sources and with searches */
+    struct library_turn reading, searching, ranking; /* under lock: with the sources, and with results of searches */
     struct library_encoder encoder;         /* encode NULL: there is none */
     struct library_ranker ranker;           /* rank NULL: there is none */
 };
@@ -67,7 +76,7 @@ void library_leave(struct library *l);
  * while a model works. One ranked search and one other have results at a time; the next ones wait. */
 int library_find(struct library *l, struct source *const *list, int n, const struct library_query *q,
                  struct search_result *r, struct error *err);
-void library_found_free(struct library *l, const struct library_query *q, struct search_result *r);
+void library_found_free(struct library *l, struct search_result *r);
 
 /* The source is one writer's as long as the descriptor is open: that of a file beside it. -1: it is another one's, or *err. */
 int library_lock(const char *dir, const char *name, struct error *err);

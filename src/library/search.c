@@ -278,6 +278,14 @@ void search_choose(struct search_result *r, int limit)
             free_hit(&r->hit[i]);
 }
 
+/* The candidates of a ranking. Of one article there are few enough that search_choose() finds `limit` among them whatever their order
+ * becomes, so that without ranking it chooses what take() alone would. */
+static void take_for_ranking(const struct best *b, int limit, struct search_result *r, struct error *err)
+{
+    const int n = limit > SEARCH_FUSED ? limit : SEARCH_FUSED, most = SEARCH_AN_ARTICLE * n / limit;
+    take(b, n, most < SEARCH_RANKED_AN_ARTICLE ? most : SEARCH_RANKED_AN_ARTICLE, r, err);
+}
+
 /* ---- all of it ---------------------------------------- */
 
 /* What the words are in, in the sources that can be read. most: as many rows are counted of a word. 1: the numbers are exact. */
@@ -366,7 +374,7 @@ int search(struct source *const *list, int n, const struct search_query *q, stru
         best_fuse(&words, &near, &both);
     }
     if (!failed && q->is_for_ranking)
-        take(r->n_by_vector ? &both : &words, limit > SEARCH_FUSED ? limit : SEARCH_FUSED, SEARCH_LIMIT, r, err);
+        take_for_ranking(r->n_by_vector ? &both : &words, limit, r, err);
     else if (!failed)
         take(r->n_by_vector ? &both : &words, limit, SEARCH_AN_ARTICLE, r, err);
     best_free(&words);

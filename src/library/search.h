@@ -7,11 +7,13 @@
 #include "library/source.h"
 
 struct json_t;
+struct library_turn;
 
 enum {
     SEARCH_SOURCES = 64,
     SEARCH_LIMIT = 100,
     SEARCH_AN_ARTICLE = 3, /* results of one */
+    SEARCH_RANKED_AN_ARTICLE = 8, /* of what is ranked, at most: fewer where more results are wanted */
     SEARCH_FUSED = 50,     /* of each list that become one, at least; of what is ranked, too */
     SEARCH_ROWS = 200000   /* that all words together may be in: beyond that the commonest words do not count */
 };
@@ -33,7 +35,7 @@ struct search_query {
     size_t n_text;
     int limit;                          /* results */
     const struct search_vector *vector; /* NULL: by words alone */
-    int is_for_ranking; /* 1: the best max(SEARCH_FUSED, limit) are wanted, however many of an article: for search_choose() */
+    int is_for_ranking; /* 1: the best max(SEARCH_FUSED, limit) are wanted, SEARCH_RANKED_AN_ARTICLE of one: for search_choose() */
 };
 
 struct search_hit {
@@ -50,6 +52,7 @@ struct search_result {
     int n_by_vector; /* sources that were searched by their vectors too; 0: scores are BM25's, else those of the fusion */
     int is_ranked;   /* 1: scores are those of a model that judges pairs */
     struct buffer match;
+    struct library_turn *turn; /* library_find(): whose they are; else NULL */
 };
 
 /* The best of the n sources in list; search_free() in any case. A source that cannot be read, or whose vectors are of another model, is

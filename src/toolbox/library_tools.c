@@ -115,6 +115,32 @@ void library_talk_end(struct library_talk *t)
     *t = (struct library_talk){.n = 0};
 }
 
+/* ---- several threads ---------------------------------------------------------------------------------------- */
+
+static void enter(struct library_talk *t)
+{
+    if (t->lock)
+        pthread_mutex_lock(t->lock);
+}
+
+static void leave(struct library_talk *t)
+{
+    if (t->lock)
+        pthread_mutex_unlock(t->lock);
+}
+
+/* Room for the numbers of a call. */
+static void make_room(struct library_talk *t)
+{
+    struct passages *p = &t->passages;
+    if (!t->lock)
+        return;
+    if (p->n > PASSAGES_MOST - LIBRARY_FOUND)
+        passages_forget(p, PASSAGES_MOST / 2);
+    if (p->before > PASSAGES_LAST - PASSAGES_MOST) /* numbers begin anew: what had one before is an older passage's */
+        passages_free(p);
+}
+
 /* ---- passages ----------------------------------------------------------------------------------------------- */
 
 /* A path of headings on one line, of a database that another program may have written. */
@@ -259,12 +285,15 @@ static enum toolbox_end search_library(struct library_talk *t, const struct tool
     if (failed) {
         say(out, "error: ", r ? err.text : "no memory to search");
     } else {
+        enter(t);
+        make_room(t);
         if (err.code != ERR_NONE)
             t->warning = err;
         put_hits(t, list, r, c->space, out);
+        leave(t);
         if (r->n == 0)
             say(out, "nothing was found", r->n_dropped ? "; fewer words may find more" : "");
-        library_found_free(t->library, &q, r);
+        library_found_free(t->library, r);
     }
     free(r);
     return err.code == ERR_CANCELLED ? TOOLBOX_NONE : TOOLBOX_DONE;
@@ -315,14 +344,10 @@ struct reading {
     const char *why; /* nothing could be shown */
 };
 
-/* An article's result ends behind a section once most of the room is taken, else where there is no more. */
-static int take_part(void *arg, const struct article_part *p)
+static int put_part(struct reading *r, const struct article_part *p)
 {
-    struct reading *r = arg;
     size_t before = r->out->n;
     int n_passage = r->talk->passages.n, n_found = r->talk->n_found;
-    if (p->begins && r->n && before > r->space / 4 * 3)
-        return 1;
     const struct shown shown = {r->source, r->article, p->chunk, p->heading, p->path, p->anchor};
     if (p->begins && put_title(r->talk, &shown, r->out)) {
         r->why = no_number;
@@ -337,6 +362,19 @@ static int take_part(void *arg, const struct article_part *p)
     }
     r->n++;
     return 0;
+}
+
+/* An article's result ends behind a section once most of the room is taken, else where there is no more. */
+static int take_part(void *arg, const struct article_part *p)
+{
+    struct reading *r = arg;
+    if (p->begins && r->n && r->out->n > r->space / 4 * 3)
+        return 1;
+    enter(r->talk);
+    make_room(r->talk);
+    int is_full = put_part(r, p);
+    leave(r->talk);
+    return is_full;
 }
 
 static enum toolbox_end read_from(struct reading *r, int64_t from)
@@ -361,7 +399,9 @@ static enum toolbox_end open_article(struct library_talk *t, const json_t *o, si
     if (!json_is_string(id) || strlen(json_string_value(id)) != json_string_length(id) ||
         (from && (!json_is_integer(from) || start < 0)))
         return say(out, "error: open_article takes {\"id\": number of a passage, \"from\": number}", "");
+    enter(t);
     struct source *s = find(t, json_string_value(id), &article, &chunk);
+    leave(t);
     if (!s)
         return say(out, "error: no passage has this id; search_library gives passages their numbers", "");
     if (!from && (start = article_section(s, article, chunk, &err)) < 0)
@@ -389,8 +429,10 @@ static enum toolbox_end call(void *self, const struct toolbox_call *c, struct bu
 {
     struct library_talk *t = self;
     json_error_t why;
+    enter(t);
     t->warning = (struct error){0};
     t->n_found = 0;
+    leave(t);
     json_t *o = json_load_reserved(c->arguments, c->n, 0, &why);
     enum toolbox_end end = json_is_dict(o) ? call_object(t, c, o, out)
                                            : say(out, "error: ",

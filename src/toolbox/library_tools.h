@@ -7,6 +7,8 @@
 #include "toolbox/passages.h"
 #include "toolbox/toolbox.h"
 
+#include <pthread.h>
+
 /* What SQLite may take, articles while they are taken apart, results: of all conversations, one of which searches at a time. */
 enum { LIBRARY_TOOLS_MEMORY = SOURCE_HEAP + (8 << 20) };
 
@@ -22,6 +24,9 @@ struct library_talk {
     char *text;          /* the same, [n_text] */
     size_t n_text;
     struct passages passages;
+    /* NULL; or several threads call its tools, and this is held while passages get their numbers: a search may take long. Who has it for
+     * days then: the oldest passages are forgotten. */
+    pthread_mutex_t *lock;
     struct error warning;              /* of the last call: a source that could not be read; the others answered */
     int found[LIBRARY_FOUND], n_found; /* numbers of the passages that the last call gave */
 };

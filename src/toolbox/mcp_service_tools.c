@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* SPACE: bytes of a result of the library; how much a client has room for it does not say. SHORT_NAME: longer ones are no tool's;
  * TOKEN: of progress, likewise. */
@@ -42,6 +41,7 @@ static int open_library(struct service_tools *t, struct library *library, struct
 {
     if (library_talk_begin(&t->talk, library, NULL, 0, err))
         return -1;
+    t->talk.lock = &t->numbers_lock;
     const struct toolbox_provider p = library_talk_provider(&t->talk);
     if (toolbox_add(&t->box, &p, err))
         return -1;
@@ -57,7 +57,7 @@ static int look(struct service_tools *t, struct error *err)
 int service_tools_open(struct service_tools *t, struct library *library, struct mcp *mcp, int only_allowed,
                        struct error *err)
 {
-    pthread_mutex_init(&t->library_lock, NULL);
+    pthread_mutex_init(&t->numbers_lock, NULL);
     pthread_mutex_init(&t->view_lock, NULL);
     t->mcp = mcp;
     t->only_allowed = only_allowed;
@@ -73,7 +73,7 @@ void service_tools_close(struct service_tools *t)
     library_talk_end(&t->talk);
     buffer_free(&t->listed);
     pthread_mutex_destroy(&t->view_lock);
-    pthread_mutex_destroy(&t->library_lock);
+    pthread_mutex_destroy(&t->numbers_lock);
 }
 
 /* Takes the lists of other servers anew where they have changed, or are not taken yet: it waits for them then. Another thread may have
@@ -193,21 +193,6 @@ static void pass_through(struct span result, const char *error, struct buffer *o
 
 /* ---- calls ------------------------------------------------------------------------------------------------- */
 
-/* -1: nobody waits for the call any more, and the lock is not the caller's. */
-static int lock_library(struct service_tools *t, const struct mcp_ask *ask)
-{
-    struct timespec until;
-    do {
-        if (ask->stopped(ask->arg))
-            return -1;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += ASK_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-    } while (pthread_mutex_timedlock(&t->library_lock, &until));
-    return 0;
-}
-
 static enum service_end call_library(struct service_tools *t, const struct mcp_ask *ask, const char *name,
                                      struct span arguments, struct buffer *out)
 {
@@ -218,15 +203,7 @@ static enum service_end call_library(struct service_tools *t, const struct mcp_a
                                    .stopped = ask->stopped,
                                    .stopped_arg = ask->arg};
     struct buffer text = {0};
-    if (lock_library(t, ask))
-        return SERVICE_STOPPED;
-    struct passages *p = &t->talk.passages;
-    if (p->n > PASSAGES_MOST - LIBRARY_FOUND) /* a connection may last for days */
-        passages_forget(p, PASSAGES_MOST / 2);
-    if (p->before > PASSAGES_LAST - PASSAGES_MOST) /* numbers begin anew: what had one before is an older passage's */
-        passages_free(p);
     enum toolbox_end end = toolbox_run(&t->box, &c, &text);
-    pthread_mutex_unlock(&t->library_lock);
     if (end == TOOLBOX_DONE)
         put_text(out, &text);
     buffer_free(&text);

@@ -9,7 +9,7 @@
 #include <pthread.h>
 
 struct service_tools {
-    pthread_mutex_t library_lock; /* talk is one thread's at a time */
+    pthread_mutex_t numbers_lock; /* of talk */
     struct library_talk talk;
     struct toolbox box;   /* the library's tools */
     struct buffer listed; /* the same, as MCP writes them */

@@ -125,6 +125,14 @@ searches "a server of vectors" 200 '"score":0\.03[0-9]*,"id":"docs:' '{"query":"
 asks "MCP clients of it" 200 '"text":"\[1\] (arch|weeds|walls) \(docs\)' /mcp '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search_library","arguments":{"query":"bridge"}}}'
 asks "its vectors" 200 '"embedding":\[' /v1/embeddings '{"input":"stone"}'
 ends
+starts "$mean" --library docs --pooling cls
+logs "another pooling" "bert-mean.gguf pools by cls here, but by mean in its file, .* searched by words alone; start it without --pooling$"
+searches "another pooling" 400 'must be auto or text: this library has no vectors' '{"query":"stone","mode":"vector"}'
+asks "vectors of another pooling" 200 '"embedding":\[' /v1/embeddings '{"input":"stone"}'
+ends
+starts "$mean" --library docs --pooling mean
+logs "the same pooling" "the library: 1 of 1 sources are searched by vectors of bert-mean.gguf too$"
+ends
 starts "$models/bert-none.gguf" --library docs
 logs "a server of rows" "bert-none.gguf makes no vectors of texts, and the library is searched by these"
 searches "a server of rows" 200 '"id":"docs:' '{"query":"streams"}'

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CONTEXT = 2048 }; /* tokens: passages have a few hundred, seldom more than a thousand */
-
 static int check(const char *command, const char *flag, const char *path, int want_rank)
 {
     struct stoker_about about;
@@ -40,7 +38,6 @@ int library_models_open(struct library_models *m)
     const char *path = m->embed ? m->embed : m->rerank;
     const struct stoker_options o = {.use = STOKER_USE_VECTORS,
                                      .memory = m->memory,
-                                     .defaults = {.n_ctx = CONTEXT},
                                      .library = m->beside,
                                      .rerank = m->embed ? m->rerank : NULL,
                                      .progress = progress_show_loading,

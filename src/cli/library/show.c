@@ -88,7 +88,7 @@ static int find(const struct library_command *c, struct library *l, const char *
     if (failed)
         return -1;
     print_hits(c, l, &r);
-    library_found_free(l, &q, &r);
+    library_found_free(l, &r);
     return is_warned;
 }
 

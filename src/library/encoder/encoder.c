@@ -29,6 +29,21 @@ static int read_end(struct encoder *e, struct stoker_error *err)
     return 0;
 }
 
+/* Vectors of sources are pooled as the model's file says, and its hash is of the file alone. */
+static int check_pooling(const struct encoder *e, const char *path, struct error *err)
+{
+    struct stoker_about file;
+    struct stoker_error why;
+    if (stoker_about(&file, path, &why))
+        return compute_error(&why, err);
+    if (strcmp(e->about.pooling, file.pooling) == 0)
+        return 0;
+    return error_set(err, ERR_INPUT,
+                     "%s pools by %s here, but by %s in its file, which the library's vectors are of, so that is "
+                     "searched by words alone; start it without --pooling",
+                     e->name, e->about.pooling, *file.pooling ? file.pooling : "nothing");
+}
+
 int encoder_begin(struct encoder *e, struct stoker *engine, const char *path, struct error *err)
 {
     struct stoker_error why;
@@ -42,6 +57,8 @@ int encoder_begin(struct encoder *e, struct stoker *engine, const char *path, st
     if (e->about.n_out > SEGMENT_WIDTH_MOST)
         return error_set(err, ERR_UNSUPPORTED, "%s: its vectors have %zu values, those of the library at most %d", path,
                          e->about.n_out, SEGMENT_WIDTH_MOST);
+    if (check_pooling(e, path, err))
+        return -1;
     if (stoker_model_hash(&e->model, path, &why) || read_end(e, &why))
         return compute_error(&why, err);
     return 0;

@@ -2,12 +2,15 @@
 #include "library/encoder/ranker.h"
 
 #include "base/json/buffer.h"
+#include "base/utf8.h"
 #include "library/encoder/compute.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { QUERY_TOKENS = 512 };
 
 struct pairs {
     struct stoker_query *query;
@@ -35,11 +38,32 @@ static int add_pair(struct pairs *p, const struct search_hit *h, struct error *e
     return failed;
 }
 
+/* Bytes of the query that a pair has, in at most half of the context: each passage is read with all of it. */
+static int cut_query(const struct ranker *k, const struct library_query *q, size_t *n, struct error *err)
+{
+    const size_t most = k->about.n_ctx / 2 < QUERY_TOKENS ? k->about.n_ctx / 2 : QUERY_TOKENS;
+    struct stoker_error why;
+    *n = q->n;
+    for (size_t count = most + 1; *n && count > most;) {
+        stoker_token *id = NULL;
+        if (q->stopped && q->stopped(q->arg))
+            return error_set(err, ERR_CANCELLED, "nobody waits for the scores any more");
+        if (stoker_tokenize(k->engine, q->text, *n, 0, 0, &id, &count, &why))
+            return compute_error(&why, err);
+        stoker_free(id);
+        if (count > most)
+            *n = utf8_cut(q->text, *n * most / count);
+    }
+    return 0;
+}
+
 static int make_pairs(const struct ranker *k, struct pairs *p, const struct library_query *q,
                       const struct search_result *r, struct error *err)
 {
     struct stoker_error why;
-    const struct stoker_string text = {q->text, q->n};
+    struct stoker_string text = {q->text, q->n};
+    if (cut_query(k, q, &text.n, err))
+        return -1;
     if (stoker_query_open(&p->query, k->engine, &text, q->stopped, q->arg, &why))
         return compute_error(&why, err);
     for (int i = 0; i < r->n; i++)
@@ -91,11 +115,18 @@ static int rank(void *self, const struct library_query *q, const struct search_r
 int ranker_join(struct ranker *k, struct stoker *engine, const char *path, struct library *l, struct error *err)
 {
     const char *slash = strrchr(path, '/');
+    struct stoker_query *query;
+    struct stoker_error why;
     *k = (struct ranker){.engine = engine};
     snprintf(k->name, sizeof k->name, "%s", slash ? slash + 1 : path);
     if (!engine || stoker_encoder_of(engine, &k->about) || !k->about.is_rank)
         return error_set(err, ERR_UNSUPPORTED,
                          "%s judges no pairs of a query and a passage, and --rerank is for a model that does", path);
+    if (stoker_query_open(&query, engine, &(struct stoker_string){"a", 1}, NULL, NULL, &why))
+        return error_set(err, (enum error_code)why.code, "%s does not rank what is found: %s", k->name, why.text);
+    stoker_query_close(query);
+    pthread_mutex_lock(&l->lock);
     l->ranker = (struct library_ranker){rank, k};
+    pthread_mutex_unlock(&l->lock);
     return 0;
 }

@@ -185,7 +185,7 @@ static int answer_search(struct out *o, struct http_exchange *x, const struct wa
     int failed = 0;
     if (library_find(x->server->library, v->source, v->n, &q, found, &err) == 0) {
         failed = put_results(o, v, found, r);
-        library_found_free(x->server->library, &q, found);
+        library_found_free(x->server->library, found);
     } else {
         failed = refuse_library(r, &err);
     }

@@ -7,9 +7,12 @@
 
 #include "../../mcp_fake.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -252,6 +255,74 @@ static void calls_end(void **state)
     end();
 }
 
+/* ---- the library's tools ---------------------------------------------------------------------------------------- */
+
+static void *open_meanwhile(void *arg)
+{
+    *(char **)arg = ask("tools/call", "'name':'open_article','arguments':{'id':'s:1:1'}", 1);
+    return NULL;
+}
+
+/* 1 of *self: an article was opened while the model was at work. */
+static int rank_meanwhile(void *self, const struct library_query *q, const struct search_result *r, double *score,
+                          struct error *err)
+{
+    pthread_t thread;
+    char *line = NULL;
+    struct timespec until;
+    (void)q, (void)err;
+    for (int i = 0; i < r->n; i++)
+        score[i] = 1;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 10;
+    assert_int_equal(pthread_create(&thread, NULL, open_meanwhile, &line), 0);
+    if (pthread_timedjoin_np(thread, NULL, &until)) {
+        pthread_detach(thread);
+        return 0;
+    }
+    *(int *)self = strstr(line, "Sand cleans water.") != NULL;
+    free(line);
+    return 0;
+}
+
+static void make_source(char folder[])
+{
+    static struct source s;
+    struct error err = {0};
+    char path[64];
+    const struct text_section where = {.path = {"Filter"}, .n_path = 1, .anchor = ""};
+    source_begin();
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/s.db", folder);
+    assert_int_equal(source_open(&s, path, "s", 1, &err), 0);
+    assert_int_equal(source_transaction(&s, &err), 0);
+    assert_int_equal(source_article(&s, &(struct source_article){.path = "filter", .title = "Filter"}, &err), 0);
+    assert_int_equal(source_chunk(&s, &(struct chunk){&where, "Sand cleans water.", 18}, &err), 0);
+    assert_int_equal(source_article_end(&s, &err), 0);
+    assert_int_equal(source_commit(&s, &err), 0);
+    source_close(&s);
+}
+
+static void others_while_a_model_works(void **state)
+{
+    char folder[] = "/tmp/stoker-service-XXXXXX";
+    static struct library library;
+    struct error missing = {0}, err = {0};
+    int has_opened = 0;
+    (void)state;
+    make_source(folder);
+    assert_int_equal(library_open_any(&library, folder, NULL, 0, &missing, &err), 0);
+    library.ranker = (struct library_ranker){rank_meanwhile, &has_opened};
+    assert_int_equal(mcp_service_open(&service, &library, NULL, 0, "1.2", &err), 0);
+    atomic_store(&is_stopped, 0);
+    expect("tools/call", "'name':'search_library','arguments':{'query':'sand'}", 1, "[1] Filter (s)");
+    assert_int_equal(has_opened, 1);
+    mcp_service_close(service);
+    library_close(&library);
+    assert_int_equal(library_remove(folder, "s", &err), 0);
+    rmdir(folder);
+}
+
 int main(int argc, char **argv)
 {
     if (child_is(argc, argv))
@@ -264,6 +335,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test(both_eras),          cmocka_unit_test(servers_that_start),
                                        cmocka_unit_test(few_tools),          cmocka_unit_test(many_tools),
-                                       cmocka_unit_test(only_allowed_tools), cmocka_unit_test(calls_end)};
+                                       cmocka_unit_test(only_allowed_tools), cmocka_unit_test(calls_end),
+                                       cmocka_unit_test(others_while_a_model_works)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
