@@ -267,16 +267,15 @@ static void finish(struct posted *p, int result)
 /* Servers end a stream behind its answer; those that do not are left. */
 static void end_lingering(struct bridge *b, int *waits)
 {
-    struct posted *next;
+    struct posted *p = b->posted;
     uint64_t now = clock_ns();
     *waits = 0;
-    for (struct posted *p = b->posted; p; p = next) {
-        next = p->next;
-        if (!p->answer)
-            continue;
-        *waits = 1;
-        if (now - p->answered_ns > LINGER_MS * 1000000ull)
+    while (p) {
+        int is_over = p->answer && now - p->answered_ns > LINGER_MS * 1000000ull;
+        *waits |= p->answer && !is_over;
+        if (is_over)
             finish(p, 0);
+        p = is_over ? b->posted : p->next; /* with one that opens no session others end */
     }
 }
 
