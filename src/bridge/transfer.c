@@ -30,7 +30,7 @@ static size_t take_body(char *text, size_t size, size_t count, void *arg)
 {
     struct transfer *t = arg;
     size_t n = size * count;
-    if (transfer_status(t) == 200 && is_stream(t)) {
+    if (t->take && transfer_status(t) == 200 && is_stream(t)) {
         if (sse_feed(&t->events, text, n, MESSAGE_MOST, t->take, t->arg) == 0)
             return n;
         t->why = "an event of its answer has more than 8 MiB";
@@ -51,10 +51,10 @@ static void take_session(struct transfer *t, const char *value, size_t n)
     }
     while (n > 0 && (unsigned char)value[n - 1] <= ' ')
         n--;
-    for (size_t i = 0; i < n; i++)
-        if (value[i] <= 0x20 || value[i] >= 0x7F)
-            n = SESSION + 1;
-    if (n > SESSION) {
+    int is_visible = 1;
+    for (size_t i = 0; i < n && is_visible; i++)
+        is_visible = value[i] > 0x20 && value[i] < 0x7F;
+    if (n > SESSION || !is_visible) {
         t->why = "its Mcp-Session-Id is longer than 1,000 bytes, or has others than visible ones of ASCII";
         return;
     }
