@@ -32,7 +32,7 @@ struct transfer {
     /* the answer */
     struct buffer answer; /* if it is no stream */
     struct sse events;
-    void (*take)(void *arg, const char *data, size_t n); /* gets each event */
+    void (*take)(void *arg, const char *data, size_t n); /* gets each event; NULL: nobody asks for them */
     void *arg;
     size_t n_head;
     char session[SESSION + 1]; /* "": it names none */
