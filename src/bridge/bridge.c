@@ -187,7 +187,8 @@ void bridge_post(struct bridge *b, const char *text, size_t n, const struct mess
     b->n_one_way += p->kind == POSTED_ONE_WAY;
     if (p->kind == POSTED_INITIALIZE)
         *b->session = *b->revision = 0;
-    bridge_send(p, m);
+    if (!session_is_missing(p))
+        bridge_send(p, m);
 }
 
 /* stoker does not wait any more. Of 2026-07-28 the closed stream says so to the server, before it a message. */

@@ -41,7 +41,8 @@ struct bridge {
     /* of before 2026-07-28 */
     struct buffer initialize; /* the request that opened it */
     char session[SESSION + 1], revision[12];
-    int is_renewing;
+    int is_renewing;   /* until notifications/initialized of the new session has its answer */
+    int lacks_session; /* none could be opened: the next request tries it again */
 };
 
 /* Posts n bytes, the message that m was read from. is_own: the bridge asks, not stoker. */
@@ -58,6 +59,8 @@ void bridge_put_headers(struct bridge *b, struct header_list *l, const char *ses
 
 /* 1: the server does not know the session of this one, and it waits now for another. */
 int session_is_lost(struct posted *p, long status);
+/* The same for one that is to be sent while there is none. */
+int session_is_missing(struct posted *p);
 /* initialize was answered: takes its session and revision. */
 void session_take(struct posted *p, const struct message *answer);
 /* The bridge's own initialize has ended: those that wait are refused with the sentence; NULL: there is a session, and when
