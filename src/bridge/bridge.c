@@ -176,7 +176,7 @@ void bridge_post(struct bridge *b, const char *text, size_t n, const struct mess
     p->transfer.headers.curl = &b->wire.curl;
     p->transfer.take = take_message;
     p->transfer.arg = p;
-    p->transfer.timeout_ms = p->kind == POSTED_ONE_WAY ? ONE_WAY_MS : 0;
+    p->transfer.timeout_ms = is_own || p->kind == POSTED_ONE_WAY ? ONE_WAY_MS : 0;
     buffer_put(&p->transfer.body, text, n);
     if (p->kind != POSTED_ONE_WAY)
         buffer_put(&p->id, m->id.text, m->id.n);

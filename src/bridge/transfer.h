@@ -12,7 +12,7 @@ enum {
     SESSION = 1000,       /* bytes of an Mcp-Session-Id */
     HEAD_MOST = 64 << 10, /* bytes of an answer's headers */
     CONNECT_MS = 10000,   /* until the server has accepted */
-    ONE_WAY_MS = 10000,   /* of a message that asks nothing, all of it */
+    ONE_WAY_MS = 10000,   /* of a message that asks nothing or that the bridge sends itself, all of it */
     GOODBYE_MS = 1000     /* of the DELETE at the end, within the grace that a child has */
 };
 
