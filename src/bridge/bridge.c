@@ -198,10 +198,16 @@ static void cancel(struct bridge *b, const struct message *m, const char *text, 
     struct posted *p = b->posted;
     while (p && (p->is_own || p->id.n != id.n || !id.n || memcmp(p->id.text, id.text, id.n) != 0))
         p = p->next;
-    if (!b->is_modern)
+    if (!p)
+        return; /* it has ended, or is still to come */
+    if (!b->is_modern && !p->is_parked && strcmp(p->session, b->session) == 0)
         bridge_post(b, text, n, m, 0);
-    if (p)
-        bridge_drop(b, p);
+    bridge_drop(b, p);
+}
+
+static int is_cancel(const struct message *m)
+{
+    return m->kind == MESSAGE_NOTIFICATION && span_is(m->method, "notifications/cancelled");
 }
 
 static void take_line(struct bridge *b, const char *text, size_t n)
@@ -211,7 +217,7 @@ static void take_line(struct bridge *b, const char *text, size_t n)
     if (m.kind == MESSAGE_REQUEST) {
         b->is_modern = span_member(m.meta, MCP_META "protocolVersion").n > 0;
         bridge_post(b, text, n, &m, 0);
-    } else if (m.kind == MESSAGE_NOTIFICATION && span_is(m.method, "notifications/cancelled")) {
+    } else if (is_cancel(&m)) {
         cancel(b, &m, text, n);
     } else if (m.kind >= MESSAGE_NOTIFICATION && !b->is_modern) { /* of 2026-07-28 nothing else is sent */
         bridge_post(b, text, n, &m, 0);
@@ -290,6 +296,20 @@ static const char *line_end(const struct bridge *b)
                : memchr(b->in.text + b->n_taken, '\n', b->in.n - b->n_taken);
 }
 
+/* Cancels do not wait for their turn: what they name must not be sent when its own has come. */
+static void take_cancels(struct bridge *b)
+{
+    const char *end, *line;
+    struct message m;
+    b->n_seen = b->n_seen > b->n_taken ? b->n_seen : b->n_taken;
+    while (b->n_seen < b->in.n && (end = memchr(line = b->in.text + b->n_seen, '\n', b->in.n - b->n_seen))) {
+        b->n_seen = (size_t)(end - b->in.text) + 1;
+        message_read(&m, line, (size_t)(end - line));
+        if (is_cancel(&m))
+            cancel(b, &m, line, (size_t)(end - line));
+    }
+}
+
 static void take_lines(struct bridge *b)
 {
     const char *end;
@@ -298,6 +318,8 @@ static void take_lines(struct bridge *b)
         b->n_taken = (size_t)(end - b->in.text) + 1;
         take_line(b, line, (size_t)(end - line));
     }
+    take_cancels(b);
+    b->n_seen -= b->n_taken;
     b->in.n -= b->n_taken;
     if (b->in.n)
         memmove(b->in.text, b->in.text + b->n_taken, b->in.n);

@@ -34,6 +34,7 @@ struct bridge {
     struct posted *posted;
     struct buffer in, out;
     size_t n_taken;   /* of in */
+    size_t n_seen;    /* of in: no cancel is before it */
     int n_one_way;    /* under way: later lines wait for them */
     int is_modern;    /* the last request was of 2026-07-28 */
     int has_answered; /* by any status */
