@@ -17,6 +17,7 @@ enum {
     LINGER_MS = 1000,
     POLL_MS = 60000,
     SETUP_MOST = 256 << 10,
+    IN_MOST = 16 << 20, /* bytes of lines that wait; stoker's have 8 MiB at most */
     FAILED = -32000 /* code of our own errors */
 };
 
@@ -340,6 +341,15 @@ static int read_in(struct bridge *b)
     return n > 0 || (n < 0 && errno == EINTR);
 }
 
+/* 0: enough waits already. What is whole then is sent some time; of one line that is longer there is no end. */
+static int may_read(const struct bridge *b)
+{
+    if (b->in.n < IN_MOST || b->n_one_way || b->is_renewing)
+        return b->in.n < IN_MOST;
+    fprintf(stderr, "a line of stoker has more than 16 MiB\n");
+    exit(1);
+}
+
 static void serve(struct bridge *b)
 {
     struct curl *c = &b->wire.curl;
@@ -354,7 +364,7 @@ static void serve(struct bridge *b)
         end_lingering(b, &waits);
         if (line_end(b))
             continue; /* what it waited for has ended */
-        c->multi_poll(b->wire.multi, &in, 1, waits ? LINGER_MS : POLL_MS, &n_ready);
+        c->multi_poll(b->wire.multi, &in, (unsigned)may_read(b), waits ? LINGER_MS : POLL_MS, &n_ready);
         if (in.revents && !read_in(b))
             return;
     }
