@@ -6,6 +6,7 @@
 #include "bridge/session.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -410,6 +411,7 @@ int bridge_run(void)
     static struct bridge b;
     struct error err = {0};
     prctl(PR_SET_NAME, "stoker-mcp-http");
+    signal(SIGPIPE, SIG_IGN); /* writing says it */
     if (curl_load(&b.wire.curl, &err) || !(b.wire.multi = b.wire.curl.multi_init())) {
         fprintf(stderr, "%s\n", *err.text ? err.text : "there is no memory");
         return 1;
