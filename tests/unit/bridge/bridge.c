@@ -171,7 +171,7 @@ static void answer_modern(struct fake_request *r, const struct message *m)
 }
 
 /* Of before: sessions "s0", "s1", .., of which the newest alone is known. */
-static atomic_int n_session, is_initialized;
+static atomic_int n_session, is_initialized[2]; /* of "oldstream", and of the others, which are started alone */
 
 static int knows_session(const struct fake_request *r)
 {
@@ -209,9 +209,10 @@ static void old_call(struct fake_request *r, const struct message *m)
 static void answer_old(struct fake_request *r, const struct message *m)
 {
     char session[60];
+    atomic_int *is_open = &is_initialized[!is_kind(r, "oldstream")];
     snprintf(session, sizeof session, JSON "mcp-session-id: s%d\r\n", n_session);
     if (span_is(m->method, "initialize")) {
-        is_initialized = 0;
+        *is_open = 0;
         char *text;
         if (asprintf(
                 &text,
@@ -230,12 +231,12 @@ static void answer_old(struct fake_request *r, const struct message *m)
         fake_reply(r, 400, "", "wrong headers");
     else if (span_is(m->method, "notifications/initialized")) {
         usleep(20000); /* what follows waits for it */
-        is_initialized = 1;
+        *is_open = 1;
         fake_reply(r, 202, "", "");
     } else if (m->kind != MESSAGE_REQUEST) {
         was_answered |= m->kind == MESSAGE_RESULT && span_is(m->id, "p");
         fake_reply(r, 202, "", "");
-    } else if (!is_initialized)
+    } else if (!*is_open)
         fake_reply(r, 400, "", "not initialized");
     else if (span_is(m->method, "tools/list"))
         answer(r, 200, m->id, tools);
@@ -544,23 +545,18 @@ static void nothing_outlives_a_kill(void **state)
     assert_true(is_gone(pid));
 }
 
-static int loads(void **state)
-{
-    struct curl c;
-    struct error err = {0};
-    (void)state;
-    if (curl_load(&c, &err) == 0)
-        return 0;
-    print_message("%s\n", err.text);
-    return -1;
-}
-
 int main(int argc, char **argv)
 {
     if (child_is(argc, argv))
         child_become(argc, argv);
     if (bridge_is(argc, argv))
         return bridge_run();
+    struct curl c;
+    struct error err = {0};
+    if (curl_load(&c, &err)) {
+        printf("skip bridge: %s\n0 passed, 0 failed, 1 skipped\n", err.text);
+        return 0;
+    }
     log_to(keep_line);
     setenv("SECRET", "of nobody", 1);
     signal(SIGPIPE, SIG_IGN);
@@ -571,5 +567,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_others_work),           cmocka_unit_test(calls_end_whatever_servers_do),
         cmocka_unit_test(who_does_not_wait_cancels), cmocka_unit_test(many_calls_at_once),
         cmocka_unit_test(nothing_outlives_a_kill)};
-    return cmocka_run_group_tests(tests, loads, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
