@@ -400,7 +400,7 @@ static int read_setup(struct bridge *b)
         no_memory();
     b->wire.url = b->url = text.text;
     b->headers = headers.list;
-    snprintf(b->shown, sizeof b->shown, "%.*s", (int)strcspn(b->url, "?"), b->url);
+    transfer_origin(b->url, b->shown, sizeof b->shown);
     return 0;
 }
 

@@ -29,7 +29,7 @@ struct posted {
 
 struct bridge {
     struct wire wire;
-    char *url, shown[200];      /* shown: without what is behind "?" */
+    char *url, shown[200];      /* shown: without what is behind the host */
     struct curl_slist *headers; /* of CONFIG */
     struct posted *posted;
     struct buffer in, out;

@@ -170,21 +170,31 @@ static void tell_body(const struct transfer *t, char *out, size_t cap)
     utf8_make_plain(out);
 }
 
+void transfer_origin(const char *url, char *out, size_t cap)
+{
+    const char *behind = strstr(url, "://"), *host = behind ? behind + 3 : url;
+    size_t n_host = strcspn(host, "/?#\\"), n_user = 0;
+    for (size_t i = 0; i < n_host; i++)
+        n_user = host[i] == '@' ? i + 1 : n_user;
+    snprintf(out, cap, "%.*s%.*s", (int)(host - url), url, (int)(n_host - n_user), host + n_user);
+}
+
 void transfer_tell(struct transfer *t, int result, long status, char *out, size_t cap)
 {
-    char body[200];
+    char body[200], origin[200];
     const char *to = NULL;
     tell_body(t, body, sizeof body);
     if (t->easy)
         t->wire->curl.easy_getinfo(t->easy, CURL_OF_REDIRECT, &to);
+    transfer_origin(to ? to : "", origin, sizeof origin);
     if (t->why)
         snprintf(out, cap, "%s", t->why);
     else if (result)
         snprintf(out, cap, "%s", *t->error ? t->error : t->wire->curl.easy_strerror(result));
     else if (to)
         snprintf(out, cap,
-                 "HTTP status %ld leads to %.200s, and no redirect is followed: that address belongs into url", status,
-                 to);
+                 "HTTP status %ld leads to an address of %s, and no redirect is followed: that address belongs into url",
+                 status, origin);
     else if (status == 401 || status == 403)
         snprintf(out, cap, "HTTP status %ld: it wants to know who asks, which headers can say", status);
     else if (status / 100 == 2)

@@ -49,6 +49,8 @@ void transfer_end(struct transfer *t);
 void transfer_free(struct transfer *t);
 
 long transfer_status(struct transfer *t); /* before transfer_end(); 0: there was no answer */
+/* Scheme, host and port of a url, into out [cap]: what is behind them, or before the host, may be a secret. */
+void transfer_origin(const char *url, char *out, size_t cap);
 /* A sentence on an answer that is none: libcurl's result, and the status. Into out [cap]. */
 void transfer_tell(struct transfer *t, int result, long status, char *out, size_t cap);
 

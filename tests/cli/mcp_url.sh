@@ -60,9 +60,9 @@ refuses "the transport of before" '"url": "http://127.0.0.1/", "type": "sse"' 't
 refuses "both" '"url": "http://127.0.0.1/", "command": "sh"' 'has both a command and a url'
 
 # ---- a server that is there -------------------------------------------------------------------------------------------------
-config '"url": "http://127.0.0.1:1/mcp?key=secret"'
-warns "nobody there" 'it has ended with status 1; it said: http://127.0.0.1:1/mcp cannot be reached: '
-grep -q secret "$dir/err" && fail "nobody there" "what is behind ? is told" || pass
+config '"url": "http://127.0.0.1:1/secret/mcp?key=secret"'
+warns "nobody there" 'it has ended with status 1; it said: http://127.0.0.1:1 cannot be reached: '
+grep -q secret "$dir/err" && fail "nobody there" "what is behind the host is told" || pass
 if grep -q 'libcurl' "$dir/err"; then
     skip "servers with a url" "libcurl is not installed"
     done_testing
@@ -121,7 +121,7 @@ if command -v openssl >/dev/null; then
         config "\"url\": \"https://127.0.0.1:$port/mcp\""
     }
     tls 127.0.0.1
-    warns "a certificate that nobody knows" 'it has ended with status 1; it said: https://127.0.0.1:[0-9]*/mcp cannot be reached: .*certificate'
+    warns "a certificate that nobody knows" 'it has ended with status 1; it said: https://127.0.0.1:[0-9]* cannot be reached: .*certificate'
     export SSL_CERT_FILE="$dir/127.0.0.1.pem"
     warns "a certificate that is known" 'it has ended with status 1; it said: .* cannot be reached: .*HTTP/0.9'
     kill $tls

@@ -89,7 +89,7 @@ static int hostile_call(struct fake_request *r, const struct message *m)
     static const char x[] = "xxxxxxxxxxxxxxxxxxxxxxxxx", heads[] = "X-Y: xxxxxxxxxxxxxxxxxxxxxx\r\n";
     char c;
     if (is_kind(r, "redirect"))
-        fake_reply(r, 307, "Location: http://127.0.0.1:9/other\r\n", "");
+        fake_reply(r, 307, "Location: http://me:secret@127.0.0.1:9/other/secret?key=secret\r\n", "");
     else if (is_kind(r, "locked"))
         fake_reply(r, 401, "WWW-Authenticate: Bearer\r\n", "");
     else if (is_kind(r, "ill"))
@@ -429,13 +429,13 @@ static void the_others_work(void **state)
     expect(m, "modern__echo", "modern");
     assert_int_equal(
         was_said(
-            "MCP server absent: it has ended with status 1; it said: http://127.0.0.1:1/absent cannot be reached: "),
+            "MCP server absent: it has ended with status 1; it said: http://127.0.0.1:1 cannot be reached: "),
         1);
     assert_int_equal(
         was_said("MCP server none: it refuses both server/discover and initialize: HTTP status 404: nothing here"), 1);
     assert_int_equal(was_said("MCP server ssh: it has ended with status 1"), 1);
     assert_int_equal(
-        was_said("MCP server moved: it refuses both server/discover and initialize: HTTP status 308 leads to http://"),
+        was_said("MCP server moved: it refuses both server/discover and initialize: HTTP status 308 leads to an address of http://"),
         1);
     assert_int_equal(was_said("secret"), 0);
     assert_int_equal(fake_count("/modern", "POST /modern ", NULL), 0);
@@ -446,7 +446,7 @@ static void calls_end_whatever_servers_do(void **state)
 {
     static const struct {
         const char *kind, *want;
-    } of[] = {{"redirect", "error: HTTP status 307 leads to http://127.0.0.1:9/other, and no redirect is followed"},
+    } of[] = {{"redirect", "error: HTTP status 307 leads to an address of http://127.0.0.1:9, and no redirect is followed"},
               {"locked", "error: HTTP status 401: it wants to know who asks"},
               {"ill", "error: HTTP status 503: not?today ?[31m"},
               {"words", "error: its answer of HTTP status 200 is no answer to the message"},
