@@ -154,8 +154,10 @@ void bridge_send(struct posted *p, const struct message *m)
     bridge_put_headers(b, l, p->session);
     if (b->is_modern)
         headers_put_modern(l, m, &b->tools);
-    if (transfer_begin(&p->transfer))
-        no_memory();
+    if (transfer_begin(&p->transfer) == 0)
+        return;
+    fprintf(stderr, "%s\n", p->transfer.why ? p->transfer.why : "there is no memory for a message");
+    exit(1);
 }
 
 static enum posted_kind kind_of(const struct bridge *b, const struct message *m)

@@ -78,17 +78,20 @@ static size_t take_header(char *text, size_t size, size_t count, void *arg)
 
 /* ---- under way ------------------------------------------------------------------------------------------- */
 
-static void set_up(struct transfer *t)
+/* -1: libcurl lacks what says who may be asked, and whom it may believe. */
+static int set_up(struct transfer *t)
 {
     const struct curl *c = &t->wire->curl;
     const char *authorities = getenv("SSL_CERT_FILE"); /* which TLS libraries and other programs look at */
     void *e = t->easy;
     c->easy_setopt(e, CURL_URL, t->wire->url);
-    c->easy_setopt(e, CURL_PROTOCOLS, (long)(CURL_HTTP | CURL_HTTPS));
-    c->easy_setopt(e, CURL_PROXY, "");
-    c->easy_setopt(e, CURL_SSL_VERSION, (long)CURL_TLS_1_2);
-    if (authorities && *authorities)
-        c->easy_setopt(e, CURL_CA_FILE, authorities);
+    int refused = c->easy_setopt(e, CURL_PROTOCOLS, (long)(CURL_HTTP | CURL_HTTPS));
+    refused |= c->easy_setopt(e, CURL_SSL_VERSION, (long)CURL_TLS_1_2);
+    refused |= c->easy_setopt(e, CURL_PROXY, "");
+    if (authorities && *authorities) {
+        refused |= c->easy_setopt(e, CURL_CA_FILE, authorities);
+        c->easy_setopt(e, CURL_CA_FOLDER, NULL); /* they alone; where libcurl has no folders there is none */
+    }
     c->easy_setopt(e, CURL_NO_SIGNAL, 1L);
     c->easy_setopt(e, CURL_KEEP_ALIVE, 1L);
     c->easy_setopt(e, CURL_CONNECT_TIMEOUT_MS, (long)CONNECT_MS);
@@ -108,6 +111,7 @@ static void set_up(struct transfer *t)
     } else {
         c->easy_setopt(e, CURL_METHOD, "DELETE");
     }
+    return refused ? -1 : 0;
 }
 
 int transfer_begin(struct transfer *t)
@@ -120,8 +124,10 @@ int transfer_begin(struct transfer *t)
     t->why = NULL;
     sse_free(&t->events);
     t->events = (struct sse){.has_begun = 0};
-    set_up(t);
-    if (c->multi_add_handle(t->wire->multi, t->easy) == 0)
+    if (set_up(t))
+        t->why = "this libcurl refuses to ask by http or https alone, without a proxy, with TLS from 1.2, or to believe "
+                 "SSL_CERT_FILE";
+    else if (c->multi_add_handle(t->wire->multi, t->easy) == 0)
         return 0;
     c->easy_cleanup(t->easy);
     t->easy = NULL;

@@ -40,7 +40,7 @@ struct transfer {
     const char *why; /* what ended it from our side; NULL: nothing did */
 };
 
-/* Adds it to those under way; transfer_next() tells of its end. -1: no memory. */
+/* Adds it to those under way; transfer_next() tells of its end. -1: `why` says it, or no memory. */
 int transfer_begin(struct transfer *t);
 /* One that has ended, and is not under way any more: *result is libcurl's. NULL: none. */
 struct transfer *transfer_next(struct wire *w, int *result);
