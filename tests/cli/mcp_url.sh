@@ -53,6 +53,8 @@ refuses "a header that is no text" '"url": "http://127.0.0.1/", "headers": {"A":
 refuses "a header with a line" '"url": "http://127.0.0.1/", "headers": {"A": "b\r\nC: d"}' "headers has a value with a line's end"
 refuses "a header's name" '"url": "http://127.0.0.1/", "headers": {"A b": "c"}' 'headers has a name that no header can have$'
 refuses "an empty header" '"url": "http://127.0.0.1/", "headers": {"A": ""}' 'headers has an empty value$'
+refuses "a header of blanks" '"url": "http://127.0.0.1/", "headers": {"A": "  "}' 'headers has an empty value$'
+refuses "an encoding" '"url": "http://127.0.0.1/", "headers": {"Accept-Encoding": "gzip"}' 'headers names one that stoker sends itself$'
 refuses "a header of ours" '"url": "http://127.0.0.1/", "headers": {"MCP-Session-ID": "c"}' 'headers names one that stoker sends itself$'
 refuses "a parameter's header" '"url": "http://127.0.0.1/", "headers": {"Mcp-Param-X": "c"}' 'headers names one that stoker sends itself$'
 refuses "a variable in a header" '"url": "http://127.0.0.1/", "headers": {"A": "${STOKER_NOT_SET}"}' 'headers names \$\{STOKER_NOT_SET\}, which'

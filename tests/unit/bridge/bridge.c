@@ -511,7 +511,12 @@ static void many_calls_at_once(void **state)
             c[i] = mcp_begin(m, mcp_tool_find(t, i % 2 ? "old__echo" : "modern__echo"), "{}", 2, NULL, NULL));
     for (int i = 0; i < N; i++) {
         assert_int_equal(mcp_wait(c[i], 20000), 1);
-        assert_true(mcp_result(c[i], &error).n > 0);
+        struct span result = mcp_result(c[i], &error);
+        struct buffer out = {0};
+        mcp_result_text(result, error, &out);
+        buffer_put(&out, "", 1);
+        assert_string_equal(out.text, i % 2 ? "old" : "modern");
+        buffer_free(&out);
         mcp_end(c[i]);
     }
     mcp_tools_release(t);
@@ -537,6 +542,7 @@ static void nothing_outlives_a_kill(void **state)
         kill(getpid(), SIGKILL);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     assert_int_equal(read(pipes[0], &pid, sizeof pid), sizeof pid);
     close(pipes[0]);
     close(pipes[1]);
