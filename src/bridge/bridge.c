@@ -6,6 +6,7 @@
 #include "bridge/session.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ enum {
     LINGER_MS = 1000,
     POLL_MS = 60000,
     SETUP_MOST = 256 << 10,
+    IN_MOST = 16 << 20, /* bytes of lines that wait; stoker's have 8 MiB at most */
     FAILED = -32000 /* code of our own errors */
 };
 
@@ -152,8 +154,10 @@ void bridge_send(struct posted *p, const struct message *m)
     bridge_put_headers(b, l, p->session);
     if (b->is_modern)
         headers_put_modern(l, m, &b->tools);
-    if (transfer_begin(&p->transfer))
-        no_memory();
+    if (transfer_begin(&p->transfer) == 0)
+        return;
+    fprintf(stderr, "%s\n", p->transfer.why ? p->transfer.why : "there is no memory for a message");
+    exit(1);
 }
 
 static enum posted_kind kind_of(const struct bridge *b, const struct message *m)
@@ -176,7 +180,7 @@ void bridge_post(struct bridge *b, const char *text, size_t n, const struct mess
     p->transfer.headers.curl = &b->wire.curl;
     p->transfer.take = take_message;
     p->transfer.arg = p;
-    p->transfer.timeout_ms = p->kind == POSTED_ONE_WAY ? ONE_WAY_MS : 0;
+    p->transfer.timeout_ms = is_own || p->kind == POSTED_ONE_WAY ? ONE_WAY_MS : 0;
     buffer_put(&p->transfer.body, text, n);
     if (p->kind != POSTED_ONE_WAY)
         buffer_put(&p->id, m->id.text, m->id.n);
@@ -187,7 +191,8 @@ void bridge_post(struct bridge *b, const char *text, size_t n, const struct mess
     b->n_one_way += p->kind == POSTED_ONE_WAY;
     if (p->kind == POSTED_INITIALIZE)
         *b->session = *b->revision = 0;
-    bridge_send(p, m);
+    if (!session_is_missing(p))
+        bridge_send(p, m);
 }
 
 /* stoker does not wait any more. Of 2026-07-28 the closed stream says so to the server, before it a message. */
@@ -197,10 +202,16 @@ static void cancel(struct bridge *b, const struct message *m, const char *text, 
     struct posted *p = b->posted;
     while (p && (p->is_own || p->id.n != id.n || !id.n || memcmp(p->id.text, id.text, id.n) != 0))
         p = p->next;
-    if (!b->is_modern)
+    if (!p)
+        return; /* it has ended, or is still to come */
+    if (!b->is_modern && !p->is_parked && strcmp(p->session, b->session) == 0)
         bridge_post(b, text, n, m, 0);
-    if (p)
-        bridge_drop(b, p);
+    bridge_drop(b, p);
+}
+
+static int is_cancel(const struct message *m)
+{
+    return m->kind == MESSAGE_NOTIFICATION && span_is(m->method, "notifications/cancelled");
 }
 
 static void take_line(struct bridge *b, const char *text, size_t n)
@@ -210,7 +221,7 @@ static void take_line(struct bridge *b, const char *text, size_t n)
     if (m.kind == MESSAGE_REQUEST) {
         b->is_modern = span_member(m.meta, MCP_META "protocolVersion").n > 0;
         bridge_post(b, text, n, &m, 0);
-    } else if (m.kind == MESSAGE_NOTIFICATION && span_is(m.method, "notifications/cancelled")) {
+    } else if (is_cancel(&m)) {
         cancel(b, &m, text, n);
     } else if (m.kind >= MESSAGE_NOTIFICATION && !b->is_modern) { /* of 2026-07-28 nothing else is sent */
         bridge_post(b, text, n, &m, 0);
@@ -267,16 +278,15 @@ static void finish(struct posted *p, int result)
 /* Servers end a stream behind its answer; those that do not are left. */
 static void end_lingering(struct bridge *b, int *waits)
 {
-    struct posted *next;
+    struct posted *p = b->posted;
     uint64_t now = clock_ns();
     *waits = 0;
-    for (struct posted *p = b->posted; p; p = next) {
-        next = p->next;
-        if (!p->answer)
-            continue;
-        *waits = 1;
-        if (now - p->answered_ns > LINGER_MS * 1000000ull)
+    while (p) {
+        int is_over = p->answer && now - p->answered_ns > LINGER_MS * 1000000ull;
+        *waits |= p->answer && !is_over;
+        if (is_over)
             finish(p, 0);
+        p = is_over ? b->posted : p->next; /* with one that opens no session others end */
     }
 }
 
@@ -290,6 +300,20 @@ static const char *line_end(const struct bridge *b)
                : memchr(b->in.text + b->n_taken, '\n', b->in.n - b->n_taken);
 }
 
+/* Cancels do not wait for their turn: what they name must not be sent when its own has come. */
+static void take_cancels(struct bridge *b)
+{
+    const char *end, *line;
+    struct message m;
+    b->n_seen = b->n_seen > b->n_taken ? b->n_seen : b->n_taken;
+    while (b->n_seen < b->in.n && (end = memchr(line = b->in.text + b->n_seen, '\n', b->in.n - b->n_seen))) {
+        b->n_seen = (size_t)(end - b->in.text) + 1;
+        message_read(&m, line, (size_t)(end - line));
+        if (is_cancel(&m))
+            cancel(b, &m, line, (size_t)(end - line));
+    }
+}
+
 static void take_lines(struct bridge *b)
 {
     const char *end;
@@ -298,6 +322,8 @@ static void take_lines(struct bridge *b)
         b->n_taken = (size_t)(end - b->in.text) + 1;
         take_line(b, line, (size_t)(end - line));
     }
+    take_cancels(b);
+    b->n_seen -= b->n_taken;
     b->in.n -= b->n_taken;
     if (b->in.n)
         memmove(b->in.text, b->in.text + b->n_taken, b->in.n);
@@ -318,6 +344,15 @@ static int read_in(struct bridge *b)
     return n > 0 || (n < 0 && errno == EINTR);
 }
 
+/* 0: enough waits already. What is whole then is sent some time; of one line that is longer there is no end. */
+static int may_read(const struct bridge *b)
+{
+    if (b->in.n < IN_MOST || b->n_one_way || b->is_renewing)
+        return b->in.n < IN_MOST;
+    fprintf(stderr, "a line of stoker has more than 16 MiB\n");
+    exit(1);
+}
+
 static void serve(struct bridge *b)
 {
     struct curl *c = &b->wire.curl;
@@ -332,7 +367,7 @@ static void serve(struct bridge *b)
         end_lingering(b, &waits);
         if (line_end(b))
             continue; /* what it waited for has ended */
-        c->multi_poll(b->wire.multi, &in, 1, waits ? LINGER_MS : POLL_MS, &n_ready);
+        c->multi_poll(b->wire.multi, &in, (unsigned)may_read(b), waits ? LINGER_MS : POLL_MS, &n_ready);
         if (in.revents && !read_in(b))
             return;
     }
@@ -367,7 +402,7 @@ static int read_setup(struct bridge *b)
         no_memory();
     b->wire.url = b->url = text.text;
     b->headers = headers.list;
-    snprintf(b->shown, sizeof b->shown, "%.*s", (int)strcspn(b->url, "?"), b->url);
+    transfer_origin(b->url, b->shown, sizeof b->shown);
     return 0;
 }
 
@@ -378,6 +413,7 @@ int bridge_run(void)
     static struct bridge b;
     struct error err = {0};
     prctl(PR_SET_NAME, "stoker-mcp-http");
+    signal(SIGPIPE, SIG_IGN); /* writing says it */
     if (curl_load(&b.wire.curl, &err) || !(b.wire.multi = b.wire.curl.multi_init())) {
         fprintf(stderr, "%s\n", *err.text ? err.text : "there is no memory");
         return 1;

@@ -138,12 +138,6 @@ void annotated_learn(struct annotated_tools *a, struct span result)
     }
 }
 
-void annotated_free(struct annotated_tools *a)
-{
-    while (a->n)
-        drop(a, &a->tool[0]);
-}
-
 /* The name of a tool is looked for as it was written: whoever calls it has it from the list. */
 static void put_params(struct header_list *l, const struct message *m, const struct annotated_tools *a)
 {

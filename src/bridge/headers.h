@@ -29,7 +29,6 @@ struct annotated_tools {
 
 /* Keeps the schemas of a list's tools that have x-mcp-header. result: of tools/list. */
 void annotated_learn(struct annotated_tools *a, struct span result);
-void annotated_free(struct annotated_tools *a);
 
 /* MCP-Protocol-Version, Mcp-Method, and for a call Mcp-Name and Mcp-Param-*: of a request that has its revision in _meta. */
 void headers_put_modern(struct header_list *l, const struct message *m, const struct annotated_tools *a);

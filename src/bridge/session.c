@@ -15,10 +15,18 @@ static void post_own(struct bridge *b, const char *text, size_t n)
     bridge_post(b, text, n, &m, 1);
 }
 
+static void begin_renewal(struct bridge *b)
+{
+    b->is_renewing = 1;
+    *b->session = *b->revision = 0;
+    post_own(b, b->initialize.text, b->initialize.n);
+}
+
 void session_send_parked(struct bridge *b)
 {
     struct posted *next;
     struct message m;
+    b->is_renewing = 0;
     for (struct posted *p = b->posted; p; p = next) {
         next = p->next;
         if (!p->is_parked)
@@ -40,10 +48,19 @@ int session_is_lost(struct posted *p, long status)
         if (!b->is_renewing)
             session_send_parked(b);
     } else if (!b->is_renewing) {
-        b->is_renewing = 1;
-        *b->session = *b->revision = 0;
-        post_own(b, b->initialize.text, b->initialize.n);
+        begin_renewal(b);
     }
+    return 1;
+}
+
+int session_is_missing(struct posted *p)
+{
+    struct bridge *b = p->of;
+    if (!b->lacks_session || b->is_modern || p->is_own || p->kind != POSTED_REQUEST)
+        return 0;
+    p->is_parked = 1;
+    if (!b->is_renewing)
+        begin_renewal(b);
     return 1;
 }
 
@@ -64,18 +81,20 @@ void session_renewed(struct bridge *b, const char *sentence)
     char text[600];
     snprintf(text, sizeof text, "the server has forgotten its session, and opens no other: %s",
              sentence ? sentence : "");
+    b->lacks_session = sentence != NULL;
+    if (!sentence) {
+        post_own(b, initialized, sizeof initialized - 1);
+        bridge_emit(b, has_changed, sizeof has_changed - 1);
+        return;
+    }
     b->is_renewing = 0;
-    for (struct posted *p = sentence ? b->posted : NULL; p; p = next) {
+    for (struct posted *p = b->posted; p; p = next) {
         next = p->next;
         if (!p->is_parked)
             continue;
         bridge_refuse(p, text);
         bridge_drop(b, p);
     }
-    if (sentence)
-        return;
-    post_own(b, initialized, sizeof initialized - 1);
-    bridge_emit(b, has_changed, sizeof has_changed - 1);
 }
 
 void session_end(struct bridge *b)

@@ -29,11 +29,12 @@ struct posted {
 
 struct bridge {
     struct wire wire;
-    char *url, shown[200];      /* shown: without what is behind "?" */
+    char *url, shown[200];      /* shown: without what is behind the host */
     struct curl_slist *headers; /* of CONFIG */
     struct posted *posted;
     struct buffer in, out;
     size_t n_taken;   /* of in */
+    size_t n_seen;    /* of in: no cancel is before it */
     int n_one_way;    /* under way: later lines wait for them */
     int is_modern;    /* the last request was of 2026-07-28 */
     int has_answered; /* by any status */
@@ -41,7 +42,8 @@ struct bridge {
     /* of before 2026-07-28 */
     struct buffer initialize; /* the request that opened it */
     char session[SESSION + 1], revision[12];
-    int is_renewing;
+    int is_renewing;   /* until notifications/initialized of the new session has its answer */
+    int lacks_session; /* none could be opened: the next request tries it again */
 };
 
 /* Posts n bytes, the message that m was read from. is_own: the bridge asks, not stoker. */
@@ -58,6 +60,8 @@ void bridge_put_headers(struct bridge *b, struct header_list *l, const char *ses
 
 /* 1: the server does not know the session of this one, and it waits now for another. */
 int session_is_lost(struct posted *p, long status);
+/* The same for one that is to be sent while there is none. */
+int session_is_missing(struct posted *p);
 /* initialize was answered: takes its session and revision. */
 void session_take(struct posted *p, const struct message *answer);
 /* The bridge's own initialize has ended: those that wait are refused with the sentence; NULL: there is a session, and when

@@ -30,7 +30,7 @@ static size_t take_body(char *text, size_t size, size_t count, void *arg)
 {
     struct transfer *t = arg;
     size_t n = size * count;
-    if (transfer_status(t) == 200 && is_stream(t)) {
+    if (t->take && transfer_status(t) == 200 && is_stream(t)) {
         if (sse_feed(&t->events, text, n, MESSAGE_MOST, t->take, t->arg) == 0)
             return n;
         t->why = "an event of its answer has more than 8 MiB";
@@ -51,10 +51,10 @@ static void take_session(struct transfer *t, const char *value, size_t n)
     }
     while (n > 0 && (unsigned char)value[n - 1] <= ' ')
         n--;
-    for (size_t i = 0; i < n; i++)
-        if (value[i] <= 0x20 || value[i] >= 0x7F)
-            n = SESSION + 1;
-    if (n > SESSION) {
+    int is_visible = 1;
+    for (size_t i = 0; i < n && is_visible; i++)
+        is_visible = value[i] > 0x20 && value[i] < 0x7F;
+    if (n > SESSION || !is_visible) {
         t->why = "its Mcp-Session-Id is longer than 1,000 bytes, or has others than visible ones of ASCII";
         return;
     }
@@ -78,17 +78,20 @@ static size_t take_header(char *text, size_t size, size_t count, void *arg)
 
 /* ---- under way ------------------------------------------------------------------------------------------- */
 
-static void set_up(struct transfer *t)
+/* -1: libcurl lacks what says who may be asked, and whom it may believe. */
+static int set_up(struct transfer *t)
 {
     const struct curl *c = &t->wire->curl;
     const char *authorities = getenv("SSL_CERT_FILE"); /* which TLS libraries and other programs look at */
     void *e = t->easy;
     c->easy_setopt(e, CURL_URL, t->wire->url);
-    c->easy_setopt(e, CURL_PROTOCOLS, (long)(CURL_HTTP | CURL_HTTPS));
-    c->easy_setopt(e, CURL_PROXY, "");
-    c->easy_setopt(e, CURL_SSL_VERSION, (long)CURL_TLS_1_2);
-    if (authorities && *authorities)
-        c->easy_setopt(e, CURL_CA_FILE, authorities);
+    int refused = c->easy_setopt(e, CURL_PROTOCOLS, (long)(CURL_HTTP | CURL_HTTPS));
+    refused |= c->easy_setopt(e, CURL_SSL_VERSION, (long)CURL_TLS_1_2);
+    refused |= c->easy_setopt(e, CURL_PROXY, "");
+    if (authorities && *authorities) {
+        refused |= c->easy_setopt(e, CURL_CA_FILE, authorities);
+        c->easy_setopt(e, CURL_CA_FOLDER, NULL); /* they alone; where libcurl has no folders there is none */
+    }
     c->easy_setopt(e, CURL_NO_SIGNAL, 1L);
     c->easy_setopt(e, CURL_KEEP_ALIVE, 1L);
     c->easy_setopt(e, CURL_CONNECT_TIMEOUT_MS, (long)CONNECT_MS);
@@ -108,6 +111,7 @@ static void set_up(struct transfer *t)
     } else {
         c->easy_setopt(e, CURL_METHOD, "DELETE");
     }
+    return refused ? -1 : 0;
 }
 
 int transfer_begin(struct transfer *t)
@@ -120,8 +124,10 @@ int transfer_begin(struct transfer *t)
     t->why = NULL;
     sse_free(&t->events);
     t->events = (struct sse){.has_begun = 0};
-    set_up(t);
-    if (c->multi_add_handle(t->wire->multi, t->easy) == 0)
+    if (set_up(t))
+        t->why = "this libcurl refuses to ask by http or https alone, without a proxy, with TLS from 1.2, or to believe "
+                 "SSL_CERT_FILE";
+    else if (c->multi_add_handle(t->wire->multi, t->easy) == 0)
         return 0;
     c->easy_cleanup(t->easy);
     t->easy = NULL;
@@ -170,21 +176,31 @@ static void tell_body(const struct transfer *t, char *out, size_t cap)
     utf8_make_plain(out);
 }
 
+void transfer_origin(const char *url, char *out, size_t cap)
+{
+    const char *behind = strstr(url, "://"), *host = behind ? behind + 3 : url;
+    size_t n_host = strcspn(host, "/?#\\"), n_user = 0;
+    for (size_t i = 0; i < n_host; i++)
+        n_user = host[i] == '@' ? i + 1 : n_user;
+    snprintf(out, cap, "%.*s%.*s", (int)(host - url), url, (int)(n_host - n_user), host + n_user);
+}
+
 void transfer_tell(struct transfer *t, int result, long status, char *out, size_t cap)
 {
-    char body[200];
+    char body[200], origin[200];
     const char *to = NULL;
     tell_body(t, body, sizeof body);
     if (t->easy)
         t->wire->curl.easy_getinfo(t->easy, CURL_OF_REDIRECT, &to);
+    transfer_origin(to ? to : "", origin, sizeof origin);
     if (t->why)
         snprintf(out, cap, "%s", t->why);
     else if (result)
         snprintf(out, cap, "%s", *t->error ? t->error : t->wire->curl.easy_strerror(result));
     else if (to)
         snprintf(out, cap,
-                 "HTTP status %ld leads to %.200s, and no redirect is followed: that address belongs into url", status,
-                 to);
+                 "HTTP status %ld leads to an address of %s, and no redirect is followed: that address belongs into url",
+                 status, origin);
     else if (status == 401 || status == 403)
         snprintf(out, cap, "HTTP status %ld: it wants to know who asks, which headers can say", status);
     else if (status / 100 == 2)

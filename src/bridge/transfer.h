@@ -12,7 +12,7 @@ enum {
     SESSION = 1000,       /* bytes of an Mcp-Session-Id */
     HEAD_MOST = 64 << 10, /* bytes of an answer's headers */
     CONNECT_MS = 10000,   /* until the server has accepted */
-    ONE_WAY_MS = 10000,   /* of a message that asks nothing, all of it */
+    ONE_WAY_MS = 10000,   /* of a message that asks nothing or that the bridge sends itself, all of it */
     GOODBYE_MS = 1000     /* of the DELETE at the end, within the grace that a child has */
 };
 
@@ -32,7 +32,7 @@ struct transfer {
     /* the answer */
     struct buffer answer; /* if it is no stream */
     struct sse events;
-    void (*take)(void *arg, const char *data, size_t n); /* gets each event */
+    void (*take)(void *arg, const char *data, size_t n); /* gets each event; NULL: nobody asks for them */
     void *arg;
     size_t n_head;
     char session[SESSION + 1]; /* "": it names none */
@@ -40,7 +40,7 @@ struct transfer {
     const char *why; /* what ended it from our side; NULL: nothing did */
 };
 
-/* Adds it to those under way; transfer_next() tells of its end. -1: no memory. */
+/* Adds it to those under way; transfer_next() tells of its end. -1: `why` says it, or no memory. */
 int transfer_begin(struct transfer *t);
 /* One that has ended, and is not under way any more: *result is libcurl's. NULL: none. */
 struct transfer *transfer_next(struct wire *w, int *result);
@@ -49,6 +49,8 @@ void transfer_end(struct transfer *t);
 void transfer_free(struct transfer *t);
 
 long transfer_status(struct transfer *t); /* before transfer_end(); 0: there was no answer */
+/* Scheme, host and port of a url, into out [cap]: what is behind them, or before the host, may be a secret. */
+void transfer_origin(const char *url, char *out, size_t cap);
 /* A sentence on an answer that is none: libcurl's result, and the status. Into out [cap]. */
 void transfer_tell(struct transfer *t, int result, long status, char *out, size_t cap);
 

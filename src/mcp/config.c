@@ -196,6 +196,7 @@ static int check_url(const struct reading *r, const char *url)
 static int is_ours(const char *name)
 {
     static const char *const ours[] = {"accept",
+                                       "accept-encoding",
                                        "connection",
                                        "content-length",
                                        "content-type",
@@ -228,7 +229,7 @@ static int put_header(const struct reading *r, const char *name, const json_t *v
         return wrong(r, "headers", "has a name that no header can have");
     if (is_ours(name))
         return wrong(r, "headers", "names one that stoker sends itself");
-    if (!*value)
+    if (strspn(value, " \t") == strlen(value))
         return wrong(r, "headers", "has an empty value");
     for (const char *p = value; *p; p++)
         if ((unsigned char)*p < ' ' || *p == 0x7F)

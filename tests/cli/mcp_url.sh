@@ -53,6 +53,8 @@ refuses "a header that is no text" '"url": "http://127.0.0.1/", "headers": {"A":
 refuses "a header with a line" '"url": "http://127.0.0.1/", "headers": {"A": "b\r\nC: d"}' "headers has a value with a line's end"
 refuses "a header's name" '"url": "http://127.0.0.1/", "headers": {"A b": "c"}' 'headers has a name that no header can have$'
 refuses "an empty header" '"url": "http://127.0.0.1/", "headers": {"A": ""}' 'headers has an empty value$'
+refuses "a header of blanks" '"url": "http://127.0.0.1/", "headers": {"A": "  "}' 'headers has an empty value$'
+refuses "an encoding" '"url": "http://127.0.0.1/", "headers": {"Accept-Encoding": "gzip"}' 'headers names one that stoker sends itself$'
 refuses "a header of ours" '"url": "http://127.0.0.1/", "headers": {"MCP-Session-ID": "c"}' 'headers names one that stoker sends itself$'
 refuses "a parameter's header" '"url": "http://127.0.0.1/", "headers": {"Mcp-Param-X": "c"}' 'headers names one that stoker sends itself$'
 refuses "a variable in a header" '"url": "http://127.0.0.1/", "headers": {"A": "${STOKER_NOT_SET}"}' 'headers names \$\{STOKER_NOT_SET\}, which'
@@ -60,9 +62,9 @@ refuses "the transport of before" '"url": "http://127.0.0.1/", "type": "sse"' 't
 refuses "both" '"url": "http://127.0.0.1/", "command": "sh"' 'has both a command and a url'
 
 # ---- a server that is there -------------------------------------------------------------------------------------------------
-config '"url": "http://127.0.0.1:1/mcp?key=secret"'
-warns "nobody there" 'it has ended with status 1; it said: http://127.0.0.1:1/mcp cannot be reached: '
-grep -q secret "$dir/err" && fail "nobody there" "what is behind ? is told" || pass
+config '"url": "http://127.0.0.1:1/secret/mcp?key=secret"'
+warns "nobody there" 'it has ended with status 1; it said: http://127.0.0.1:1 cannot be reached: '
+grep -q secret "$dir/err" && fail "nobody there" "what is behind the host is told" || pass
 if grep -q 'libcurl' "$dir/err"; then
     skip "servers with a url" "libcurl is not installed"
     done_testing
@@ -75,6 +77,7 @@ grep -q '^MCP server web: 2 tools$' "$dir/err" && pass || fail "stoker behind a 
 config "\"url\": \"$at/mcp\", \"args\": [\"x\"], \"cwd\": \"/\", \"type\": \"http\""
 asks "fields of commands" '"text":"\[1\] water'
 [ "$(grep -c 'server web: \(args\|cwd\) does nothing beside a url$' "$dir/err")" -eq 2 ] && pass || fail "fields of commands" "are not named"
+unset no_proxy NO_PROXY
 export http_proxy=http://127.0.0.1:1/ ALL_PROXY=http://127.0.0.1:1/
 asks "a proxy of the environment" '"text":"\[1\] water'
 unset http_proxy ALL_PROXY
@@ -114,6 +117,7 @@ if command -v openssl >/dev/null; then
             -out "$dir/$host.pem" 2>"$dir/log" || fail "openssl" "makes no certificate"
     done
     tls() { # tls HOST: a server with its certificate, at $port
+        : >"$dir/tls"
         openssl s_server -accept 127.0.0.1:0 -cert "$dir/$1.pem" -key "$dir/$1.key" -rev >"$dir/tls" 2>&1 &
         tls=$!
         wait_for 10 grep -q '^ACCEPT 127' "$dir/tls" || fail "openssl" "does not listen"
@@ -121,13 +125,13 @@ if command -v openssl >/dev/null; then
         config "\"url\": \"https://127.0.0.1:$port/mcp\""
     }
     tls 127.0.0.1
-    warns "a certificate that nobody knows" 'it has ended with status 1; it said: https://127.0.0.1:[0-9]*/mcp cannot be reached: .*certificate'
+    warns "a certificate that nobody knows" 'it has ended with status 1; it said: https://127.0.0.1:[0-9]* cannot be reached: .*certificate'
     export SSL_CERT_FILE="$dir/127.0.0.1.pem"
     warns "a certificate that is known" 'it has ended with status 1; it said: .* cannot be reached: .*HTTP/0.9'
     kill $tls
     tls other
     export SSL_CERT_FILE="$dir/other.pem"
-    warns "another host's certificate" 'it has ended with status 1; it said: .* cannot be reached: '
+    warns "another host's certificate" 'it has ended with status 1; it said: .* cannot be reached: .*certificate subject name'
     kill $tls
 else
     skip "TLS" "openssl is not installed"

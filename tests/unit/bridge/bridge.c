@@ -89,7 +89,7 @@ static int hostile_call(struct fake_request *r, const struct message *m)
     static const char x[] = "xxxxxxxxxxxxxxxxxxxxxxxxx", heads[] = "X-Y: xxxxxxxxxxxxxxxxxxxxxx\r\n";
     char c;
     if (is_kind(r, "redirect"))
-        fake_reply(r, 307, "Location: http://127.0.0.1:9/other\r\n", "");
+        fake_reply(r, 307, "Location: http://me:secret@127.0.0.1:9/other/secret?key=secret\r\n", "");
     else if (is_kind(r, "locked"))
         fake_reply(r, 401, "WWW-Authenticate: Bearer\r\n", "");
     else if (is_kind(r, "ill"))
@@ -171,7 +171,7 @@ static void answer_modern(struct fake_request *r, const struct message *m)
 }
 
 /* Of before: sessions "s0", "s1", .., of which the newest alone is known. */
-static atomic_int n_session, is_initialized;
+static atomic_int n_session, is_initialized[2]; /* of "oldstream", and of the others, which are started alone */
 
 static int knows_session(const struct fake_request *r)
 {
@@ -209,9 +209,10 @@ static void old_call(struct fake_request *r, const struct message *m)
 static void answer_old(struct fake_request *r, const struct message *m)
 {
     char session[60];
+    atomic_int *is_open = &is_initialized[!is_kind(r, "oldstream")];
     snprintf(session, sizeof session, JSON "mcp-session-id: s%d\r\n", n_session);
     if (span_is(m->method, "initialize")) {
-        is_initialized = 0;
+        *is_open = 0;
         char *text;
         if (asprintf(
                 &text,
@@ -230,12 +231,12 @@ static void answer_old(struct fake_request *r, const struct message *m)
         fake_reply(r, 400, "", "wrong headers");
     else if (span_is(m->method, "notifications/initialized")) {
         usleep(20000); /* what follows waits for it */
-        is_initialized = 1;
+        *is_open = 1;
         fake_reply(r, 202, "", "");
     } else if (m->kind != MESSAGE_REQUEST) {
         was_answered |= m->kind == MESSAGE_RESULT && span_is(m->id, "p");
         fake_reply(r, 202, "", "");
-    } else if (!is_initialized)
+    } else if (!*is_open)
         fake_reply(r, 400, "", "not initialized");
     else if (span_is(m->method, "tools/list"))
         answer(r, 200, m->id, tools);
@@ -428,13 +429,13 @@ static void the_others_work(void **state)
     expect(m, "modern__echo", "modern");
     assert_int_equal(
         was_said(
-            "MCP server absent: it has ended with status 1; it said: http://127.0.0.1:1/absent cannot be reached: "),
+            "MCP server absent: it has ended with status 1; it said: http://127.0.0.1:1 cannot be reached: "),
         1);
     assert_int_equal(
         was_said("MCP server none: it refuses both server/discover and initialize: HTTP status 404: nothing here"), 1);
     assert_int_equal(was_said("MCP server ssh: it has ended with status 1"), 1);
     assert_int_equal(
-        was_said("MCP server moved: it refuses both server/discover and initialize: HTTP status 308 leads to http://"),
+        was_said("MCP server moved: it refuses both server/discover and initialize: HTTP status 308 leads to an address of http://"),
         1);
     assert_int_equal(was_said("secret"), 0);
     assert_int_equal(fake_count("/modern", "POST /modern ", NULL), 0);
@@ -445,7 +446,7 @@ static void calls_end_whatever_servers_do(void **state)
 {
     static const struct {
         const char *kind, *want;
-    } of[] = {{"redirect", "error: HTTP status 307 leads to http://127.0.0.1:9/other, and no redirect is followed"},
+    } of[] = {{"redirect", "error: HTTP status 307 leads to an address of http://127.0.0.1:9, and no redirect is followed"},
               {"locked", "error: HTTP status 401: it wants to know who asks"},
               {"ill", "error: HTTP status 503: not?today ?[31m"},
               {"words", "error: its answer of HTTP status 200 is no answer to the message"},
@@ -510,7 +511,12 @@ static void many_calls_at_once(void **state)
             c[i] = mcp_begin(m, mcp_tool_find(t, i % 2 ? "old__echo" : "modern__echo"), "{}", 2, NULL, NULL));
     for (int i = 0; i < N; i++) {
         assert_int_equal(mcp_wait(c[i], 20000), 1);
-        assert_true(mcp_result(c[i], &error).n > 0);
+        struct span result = mcp_result(c[i], &error);
+        struct buffer out = {0};
+        mcp_result_text(result, error, &out);
+        buffer_put(&out, "", 1);
+        assert_string_equal(out.text, i % 2 ? "old" : "modern");
+        buffer_free(&out);
         mcp_end(c[i]);
     }
     mcp_tools_release(t);
@@ -536,6 +542,7 @@ static void nothing_outlives_a_kill(void **state)
         kill(getpid(), SIGKILL);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     assert_int_equal(read(pipes[0], &pid, sizeof pid), sizeof pid);
     close(pipes[0]);
     close(pipes[1]);
@@ -544,23 +551,18 @@ static void nothing_outlives_a_kill(void **state)
     assert_true(is_gone(pid));
 }
 
-static int loads(void **state)
-{
-    struct curl c;
-    struct error err = {0};
-    (void)state;
-    if (curl_load(&c, &err) == 0)
-        return 0;
-    print_message("%s\n", err.text);
-    return -1;
-}
-
 int main(int argc, char **argv)
 {
     if (child_is(argc, argv))
         child_become(argc, argv);
     if (bridge_is(argc, argv))
         return bridge_run();
+    struct curl c;
+    struct error err = {0};
+    if (curl_load(&c, &err)) {
+        printf("skip bridge: %s\n0 passed, 0 failed, 1 skipped\n", err.text);
+        return 0;
+    }
     log_to(keep_line);
     setenv("SECRET", "of nobody", 1);
     signal(SIGPIPE, SIG_IGN);
@@ -571,5 +573,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_others_work),           cmocka_unit_test(calls_end_whatever_servers_do),
         cmocka_unit_test(who_does_not_wait_cancels), cmocka_unit_test(many_calls_at_once),
         cmocka_unit_test(nothing_outlives_a_kill)};
-    return cmocka_run_group_tests(tests, loads, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
