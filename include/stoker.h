@@ -695,8 +695,9 @@ void stoker_query_close(struct stoker_query *q); /* q may be NULL */
 int stoker_query_pair(struct stoker_query *q, const struct stoker_string *document, stoker_token **out, size_t *n,
                       int *cut, struct stoker_error *err);
 
-/* x [n] becomes a vector of length 1, by the sum of its squares in f64; zeros stay zeros. */
-void stoker_normalise(float *x, size_t n);
+/* x [n_out] becomes a vector of length 1, by the sum of its squares in f64; where n is less its first n values then become one again
+ * ("dimensions"). Zeros stay zeros. */
+void stoker_normalise(float *x, size_t n_out, size_t n);
 
 /* Takes the next event of a request; waits at most timeout_ms milliseconds, -1: without limit. 1: *ev is filled; 0: no event came in
  * time; -1: there is no such request, or its last event was taken. If several threads take events of one request, each event goes to one

@@ -71,9 +71,7 @@ static void print_line(struct embed *e, float *x, size_t n_row)
         printf("{\"index\":%zu,\"%s\":%s", e->n_line, e->encoder.is_rank ? "scores" : "embedding", rows ? "[" : "");
     for (size_t r = 0; r < n_row; r++, x += n_out) {
         if (!e->plain)
-            stoker_normalise(x, n_out);
-        if (!e->plain && n < n_out)
-            stoker_normalise(x, n);
+            stoker_normalise(x, n_out, n);
         if (r)
             fputs(e->json ? "," : e->raw ? "" : "\n", stdout);
         fputs(e->json ? "[" : "", stdout);

@@ -47,6 +47,8 @@ asks "texts and ids" 400 '"param":"input\[1\]","code":"invalid_type"' /v1/embedd
 asks "ids and texts" 400 '"param":"input\[1\]","code":"invalid_type"' /v1/embeddings '{"input":[2,"a"]}'
 asks "an id beyond the vocabulary" 400 '"param":"input\[1\]","code":"invalid_value"' /v1/embeddings '{"input":[2,145]}'
 asks "a long text" 400 'has 202 tokens; this model.s context is 128.*"code":"context_length_exceeded"' /v1/embeddings "{\"input\":\"$long\"}"
+huge=$(yes water | head -n 174762 | tr '\n' ' ') # 1 MiB
+asks "a text of a megabyte" 400 'has 174764 tokens; this model.s context is 128.*"code":"context_length_exceeded"' /v1/embeddings "{\"input\":\"$huge\"}"
 asks "no dimensions" 400 '"param":"dimensions"' /v1/embeddings '{"input":"a","dimensions":0}'
 asks "more dimensions" 400 '"param":"dimensions"' /v1/embeddings '{"input":"a","dimensions":49}'
 asks "another format" 400 '"param":"encoding_format"' /v1/embeddings '{"input":"a","encoding_format":"int8"}'
@@ -61,6 +63,7 @@ asks "a message" 400 'is an embedding model' /v1/messages '{"max_tokens":5,"mess
 asks "a list of ollama's" 200 '^\{"model":"bert-mean:latest","embeddings":\[\[-?[0-9.]+,-?[0-9.]+\]\],"total_duration":[0-9]+,"load_duration":0,"prompt_eval_count":4\}$' /api/embed '{"model":"bert-mean:latest","input":["the water"],"dimensions":2,"truncate":true,"options":{"num_ctx":8192},"keep_alive":"5m"}'
 asks "no texts" 200 '"embeddings":\[\]' /api/embed '{"input":[]}'
 asks "a long text is cut" 200 '"prompt_eval_count":128' /api/embed "{\"input\":\"$long\"}"
+asks "a text of a megabyte is cut" 200 '"embeddings":\[\[-?[0-9].*"prompt_eval_count":128' /api/embed "{\"input\":\"$huge\"}"
 asks "a long text is not cut" 400 '^\{"error":"the input length exceeds the context length"\}$' /api/embed "{\"truncate\":false,\"input\":\"$long\"}"
 asks "the older route" 200 '^\{"embedding":\[' /api/embeddings '{"prompt":"the water"}'
 asks "a list of texts where one is wanted" 400 '^\{"error":"prompt must be one text: ' /api/embeddings '{"prompt":["a","b"]}'
@@ -126,6 +129,7 @@ asks "a long document" 200 '"truncated":\[1\]\}$' /v1/rerank "{\"query\":\"a\",\
 asks "a long query" 400 'the query takes [0-9]+ tokens.*the context has 128.*"param":"query"' /v1/rerank "{\"query\":\"$long\",\"documents\":[\"b\"]}"
 asks "no query" 400 '"param":"query"' /v1/rerank '{"documents":["b"]}'
 asks "no documents" 400 '"param":"documents"' /v1/rerank '{"query":"a"}'
+asks "documents and texts" 400 'documents excludes texts.*"param":"documents","code":"invalid_value"' /v1/rerank '{"query":"a","documents":["b"],"texts":["c"]}'
 asks "an empty list" 400 '"param":"documents"' /v1/rerank '{"query":"a","documents":[]}'
 asks "a document that is none" 400 '"param":"documents\[1\]"' /v1/rerank '{"query":"a","documents":["b",5]}'
 asks "vectors" 400 '"param":"model","code":"unsupported"' /v1/embeddings '{"input":"a"}'

@@ -123,7 +123,7 @@ static void put_in_place(const struct encoder *e, const struct texts *t, float *
             memcpy(to, x + (size_t)i * width, width * sizeof *x);
         is_none[t->of[i]] = t->is_none[i];
         if (!t->is_none[i])
-            stoker_normalise(to, width);
+            stoker_normalise(to, width, width);
     }
 }
 

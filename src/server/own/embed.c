@@ -48,12 +48,10 @@ static void put_base64(struct out *o, const float *v, size_t n)
 
 static void put_row(const struct answer *a, struct out *o, float *v)
 {
-    size_t n_out = a->t.encoder.n_out, n = a->n_value;
+    size_t n = a->n_value;
     char text[FLOAT_TEXT];
     if (!a->plain)
-        stoker_normalise(v, n_out);
-    if (!a->plain && n < n_out)
-        stoker_normalise(v, n);
+        stoker_normalise(v, a->t.encoder.n_out, n);
     if (a->base64) {
         put_base64(o, v, n);
         return;

@@ -86,6 +86,9 @@ static int read_list(struct rerank *w, const json_t *body, struct refusal *r)
 {
     w->of_texts = json_get(body, "texts") != NULL;
     const char *key = list_name(w);
+    if (w->of_texts && json_get(body, "documents"))
+        return json_refuse(r, "invalid_value", NULL, "documents",
+                           "excludes texts: the list has one of these names, which says the form of the answer");
     int there = json_get_array(body, NULL, key, &w->documents, r);
     size_t n = json_array_size(w->documents);
     if (there <= 0)
