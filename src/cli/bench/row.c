@@ -6,6 +6,7 @@
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/machine/drive.h"
+#include "cli/common/profile.h"
 #include "eval/stats.h"
 
 #include <jansson.h>
@@ -141,16 +142,9 @@ static void put_flag(struct fields *to, const char *name, int value)
 
 static void put_cpu(struct fields *to)
 {
-    char line[256] = "", *name = NULL;
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    while (f && !name && fgets(line, sizeof line, f))
-        if (strncmp(line, "model name", 10) == 0 && (name = strchr(line, ':')))
-            name += 2;
-    if (f)
-        fclose(f);
-    if (name)
-        name[strcspn(name, "\n")] = 0;
-    put_text(to, "cpu_info", name ? name : "");
+    char name[PROFILE_PROCESSOR];
+    profile_processor(name);
+    put_text(to, "cpu_info", name);
 }
 
 static void put_time(struct fields *to, time_t when)
