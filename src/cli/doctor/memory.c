@@ -107,7 +107,8 @@ int examine_memory_rate(struct findings *f, struct facts *facts)
     struct machine *m;
     struct error err = {0};
     facts->n_thread = cpu_compute_threads();
-    if (machine_open(&m, kernels_for(cpu_best_tier()), facts->n_thread, MACHINE_MEDIAN, &err)) {
+    if (machine_open(&m, kernels_for(cpu_best_tier()), facts->n_thread, machine_bytes("", facts->n_thread),
+                     MACHINE_MEDIAN, &err)) {
         fprintf(stderr, "stoker: %s\n", err.text);
         return -1;
     }
