@@ -70,6 +70,10 @@ is "a build without --digest" 1 "" "$dir/old has no bench --digest, .*--unequal 
 run bench "$model" $quick --against-binary "$dir/old" --unequal -o jsonl
 is "it with --unequal" 0 '"outputs":"not compared"' "has no bench --digest"
 grep -q '^bench -r 1 ' "$dir/old.calls" && ! grep -q no-roofs "$dir/old.calls" && pass || fail "an old build" "is given a flag that it does not know"
+printf '#!/bin/sh\nexec sleep 60\n' >"$dir/hangs"
+chmod +x "$dir/hangs"
+run bench "$model" $quick --against-binary "$dir/hangs" --unequal
+is "a build that does not say its flags" 1 "" "^stoker bench: $dir/hangs took longer than 10 s, and was ended$"
 run bench "$model" $quick --against '--kv q8_0'
 is "settings that change answers" 1 "" "A and B answer differently"
 run bench "$model" $quick --against '-ctk q8_0 -ctv q8_0'
