@@ -530,6 +530,8 @@ said "the README: serve" "^stoker: profile $profiles/.*: threads 1; "
 # ---- what cannot be -----------------------------------------------------------------------------------------------------------
 run tune -
 is "stdin" 2 "" "a model from stdin cannot be read again and again"
+run tune "${BUILD:-build}/data/embeddings/bert-mean.gguf"
+is "a model of vectors" 2 "" "^stoker tune: .*bert-mean.gguf gives no text \(pooling mean\): tune measures prompts and answers; "
 run tune "$dir/nothing.gguf"
 is "no model" 1 "" "nothing.gguf"
 run tune --memory 1M --ctx 64
