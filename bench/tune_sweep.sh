@@ -1,16 +1,17 @@
 #!/bin/sh
-# Does stoker tune choose well? For each MODEL.gguf:BUDGET the profile that tune writes, then a run of every combination of threads, chunk
-# and, where experts stream, reader and its depth; the BEST (2) fastest are compared with tune's choice by pairs. A line for each of them:
-# its time, of that of tune's choice.
+# Does stoker tune choose well? For each MODEL.gguf:BUDGET the profile that tune writes, then a run of every combination of threads, how
+# long these stay awake, chunk and, where experts stream, reader and its depth; the BEST (2) fastest are compared with tune's choice by
+# pairs. A line for each of them: its time, of that of tune's choice.
 #
 #     sh bench/tune_sweep.sh MODEL.gguf:BUDGET [MODEL.gguf:BUDGET ...]
 #
 # TEST (512,32) tokens are a prompt and an answer in a CONTEXT of 1024, which tune has too, with a cold cache where experts stream; PAIRS
-# (5) are measured; THREADS, CHUNKS, READERS and DEPTHS are what is combined; STOKER is the program.
+# (5) are measured; THREADS, SPINS, CHUNKS, READERS and DEPTHS are what is combined; STOKER is the program. One thread waits for no other, so
+# that it has the first of SPINS alone; "usual" is that of who sets none.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 stoker=${STOKER:-build/stoker} context=${CONTEXT:-1024} test=${TEST:-512,32} best=${BEST:-2} pairs=${PAIRS:-5}
-threads=${THREADS:-$(seq "$(nproc)")} chunks=${CHUNKS:-128 256 512} readers=${READERS:-uring threads buffered} depths=${DEPTHS:-8 32 128}
+threads=${THREADS:-$(seq "$(nproc)")} spins=${SPINS:-usual 0.02 50} chunks=${CHUNKS:-128 256 512} readers=${READERS:-uring threads buffered} depths=${DEPTHS:-8 32 128}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
@@ -19,12 +20,19 @@ export XDG_CONFIG_HOME="$work/config" # neither settings nor profiles of whoever
 # words PROFILE: the flags that it stands for
 words() { sed -n '/^\[settings\]/,/^\[end\]/s/^\([a-z-]*\) = "*\([^"]*\)"*$/--\1 \2/p' "$1" | tr '\n' ' '; }
 
+# spins_of THREADS
+spins_of() { if [ "$1" -eq 1 ]; then echo "${spins%% *}"; else echo "$spins"; fi; }
+
 combinations() {
     for t in $threads; do
-        for c in $chunks; do
-            [ -n "$streams" ] || echo "--threads $t --chunk $c"
-            for r in ${streams:+$readers}; do
-                for d in $depths; do echo "--threads $t --chunk $c --reader $r --reader-depth $d"; done
+        for s in $(spins_of "$t"); do
+            spin="--spin $s "
+            [ "$s" = usual ] && spin=''
+            for c in $chunks; do
+                [ -n "$streams" ] || echo "--threads $t $spin--chunk $c"
+                for r in ${streams:+$readers}; do
+                    for d in $depths; do echo "--threads $t $spin--chunk $c --reader $r --reader-depth $d"; done
+                done
             done
         done
     done
@@ -37,11 +45,11 @@ rate() {
         sed -n 's/.*"avg_ts":\([0-9.]*\).*/\1/p'
 }
 
-# against CHOICE FLAGS: the ratio of B's time to A's, its interval, and the pairs
+# against FLAGS: the ratio of B's time to A's, its interval, and the pairs. A has the profile, B only its flags: what they leave out is the
+# default, whatever the profile sets.
 against() {
-    # shellcheck disable=SC2086
-    "$stoker" bench "$model" --memory "$budget" --ctx "$context" --no-profile --no-roofs -p 0 -n 0 -pg "$test" ${streams:+--no-warmup} $1 \
-        --against "$2" --pairs "$pairs" --effect 100 -o jsonl 2>"$work/err" |
+    "$stoker" bench "$model" --memory "$budget" --ctx "$context" --no-roofs -p 0 -n 0 -pg "$test" ${streams:+--no-warmup} \
+        --against "--no-profile $1" --pairs "$pairs" --effect 100 -o jsonl 2>"$work/err" |
         sed -n '1s/.*"ratio":\([0-9]*\.[0-9]\{0,3\}\)[0-9]*,"low":\([0-9]*\.[0-9]\{0,3\}\)[0-9]*,"high":\([0-9]*\.[0-9]\{0,3\}\)[0-9]*,"pairs":\([0-9]*\).*/\1 [\2, \3] of \4 pairs/p'
 }
 
@@ -60,7 +68,7 @@ for case in "$@"; do
     echo "$(basename "$model") in $budget: tune chose ${choice:-the defaults}; $(wc -l <"$work/all") combinations from $(head -n 1 "$work/ranked" |
         cut -d ' ' -f 1) to $(tail -n 1 "$work/ranked" | cut -d ' ' -f 1) tokens/s"
     head -n "$best" "$work/ranked" | while read -r _ flags; do
-        line=$(against "$choice" "$flags")
+        line=$(against "$flags")
         echo "    $flags: ${line:-$(tail -n 1 "$work/err")}"
     done
 done

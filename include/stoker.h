@@ -1027,9 +1027,9 @@ struct stoker_roofs {
 int stoker_roofs(struct stoker_roofs *out, const char *path, const struct stoker_options *opt,
                  struct stoker_error *err);
 
-/* The roof of memory, beside an open engine in which nothing runs: *rate, bytes a second that its threads read at most. Takes less than
- * a second, is given up when a request comes, and keeps the budget: 256 MiB to 1 GiB are read that the plan leaves of it, and the machine.
- * 1: *rate; 0: something runs, or came: later; -1: so much is not left. Any thread may ask, one at a time. */
+/* The roof of memory, beside an open engine in which nothing runs: *rate, bytes a second that its threads read at most. Takes less than a
+ * second; keeps the budget: 256 MiB to 1 GiB are read that it and the machine leave. Any thread may ask, one at a time. 1: *rate; 0: given
+ * up, as a request came; -1: not now: something runs, or the machine has not so much left; -2: the budget never leaves so much. */
 int stoker_memory_roof(struct stoker *s, double *rate);
 
 /* Bytes that the machine and the cgroups of this process leave it now: the budget where none is given. *from: which of them leaves the

@@ -533,7 +533,7 @@ mutate fields-beyond-a-structure "unit/machine/modules" src/machine/modules.c 's
 mutate more-slots-than-are-kept "unit/machine/modules" src/machine/modules.c 's/if (to->n == SLOTS_MOST) {/if (to->n > SLOTS_MOST) {/'
 mutate threads-are-cores "cli/doctor" src/cli/doctor/cores.c 's/if (n == facts->n_cpu || n == n_all)/if (n <= facts->n_cpu)/'
 mutate memory-by-the-constant "unit/cli/doctor" src/cli/doctor/memory.c 's/if (m->rate <= 0)/if (m->rate >= 0)/'
-mutate roof-beside-requests "unit/engine/rates" src/engine/rates.c 's/    if (has_requests(s))/    if (0)/'
+mutate roof-beside-requests "unit/engine/rates" src/engine/rates.c 's/fit == FITS_LATER || has_requests(s)/fit == FITS_LATER/'
 mutate memory-explains-all "unit/eval/bound" src/eval/bound.c 's/return fmin(b->memory, computing)/return computing/'
 mutate figures-to-their-end "unit/machine/machine" src/machine/machine.c 's/return m->stop \&\& m->stop(m->stop_arg);/return m->stop \&\& m->stop(m->stop_arg) < 0;/'
 mutate ring-that-nobody-gave "cli/doctor" src/cli/doctor/drive.c 's/code == -EPERM/code == EPERM/'

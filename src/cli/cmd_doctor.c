@@ -64,8 +64,9 @@ static void print_json(const struct findings *f, const struct facts *facts)
 }
 
 /* Modules of memory, in one line. Of a machine that is measured, why it is not known what they give. */
-static void print_modules(const struct memory_modules *m, int is_measured)
+static void print_modules(const struct facts *facts)
 {
+    const struct memory_modules *m = &facts->modules;
     char speed[32] = "", channels[64] = "";
     if (m->transfers && *m->type)
         snprintf(speed, sizeof speed, " of %s-%d", m->type, m->transfers);
@@ -77,9 +78,11 @@ static void print_modules(const struct memory_modules *m, int is_measured)
         printf("memory is%s", channels);
     if (m->rate > 0)
         printf(", which give%s %.1f GB/s at most\n", m->n == 1 ? "s" : "", m->rate / 1e9);
-    else if (is_measured)
-        printf("%s gives at most is not known, since %s: its rate is held against one channel's, %.0f GB/s\n",
-               m->n || m->n_channel ? "; what it" : "what memory", m->why, DOCTOR_ONE_CHANNEL / 1e9);
+    else if (facts->memory_rate > 0)
+        printf("%s gives at most is not known, since %s: its rate is held against %.0f GB/s, which one channel gives "
+               "to %d thread%s\n",
+               m->n || m->n_channel ? "; what it" : "what memory", m->why, memory_rate_least(facts) / 1e9,
+               facts->n_thread, facts->n_thread == 1 ? "" : "s");
     else if (m->n || m->n_channel)
         putchar('\n');
 }
@@ -92,7 +95,7 @@ static void print_facts(const struct findings *f, const struct facts *facts)
     else if (facts->n_core)
         printf("%d CPU%s: %s\n", facts->n_cpu, facts->n_cpu == 1 ? "" : "s",
                facts->n_cpu == 1 ? "a core" : "each a core of its own");
-    print_modules(&facts->modules, facts->memory_rate > 0);
+    print_modules(facts);
     if (facts->memory_rate > 0)
         printf("memory is read at %.1f GB/s\n", facts->memory_rate / 1e9);
     if (facts->drive_rate > 0)

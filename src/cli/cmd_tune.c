@@ -17,6 +17,20 @@ static const char usage[] =
     "One that is there is measured first, against the defaults, and replaced by what this search shows, even if\n"
     "that is less. Ctrl-C leaves what was shown until then; while the old profile is measured, the old one.\n\n";
 
+/* 0: after a sentence. What cannot be read is told when it is planned. */
+static int gives_text(const char *model)
+{
+    struct stoker_about about;
+    struct stoker_error none;
+    if (stoker_about(&about, model, &none) || !*about.pooling)
+        return 1;
+    fprintf(stderr,
+            "stoker tune: %s gives no text (pooling %s): tune measures prompts and answers; compare settings of such a "
+            "model with stoker bench --against\n",
+            model, about.pooling);
+    return 0;
+}
+
 int cmd_tune(int argc, char **argv)
 {
     struct tuning t = {.seconds = 280, .root = "", .steal = 2};
@@ -44,6 +58,8 @@ int cmd_tune(int argc, char **argv)
         fprintf(stderr, "stoker tune: a model from stdin cannot be read again and again; name a file\n");
         return 2;
     }
+    if (!gives_text(t.model))
+        return 2;
     t.n_ctx = t.n_ctx ? t.n_ctx : 1024;
     return tune(&t);
 }

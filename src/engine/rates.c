@@ -52,7 +52,7 @@ int rates_measure(struct speed_rates *out, const struct model *m, enum kv_type k
     struct speed_model s;
     const struct params *p = &m->p;
     *out = (struct speed_rates){0};
-    if (machine_open(&machine, kernels_for(tier), n_threads, MACHINE_MEDIAN, err))
+    if (machine_open(&machine, kernels_for(tier), n_threads, machine_bytes("", n_threads), MACHINE_MEDIAN, err))
         return -1;
     speed_describe(&s, m, kv);
     out->memory = machine_read_rate(machine);
@@ -198,7 +198,7 @@ int rates_roofs(struct stoker_roofs *out, const struct model *m, enum kv_type kv
     struct machine *machine;
     struct speed_model s;
     *out = (struct stoker_roofs){0};
-    if (machine_open(&machine, kernels_for(tier), n_threads, MACHINE_BEST, err))
+    if (machine_open(&machine, kernels_for(tier), n_threads, machine_bytes("", n_threads), MACHINE_BEST, err))
         return -1;
     speed_describe(&s, m, kv);
     out->memory = machine_read_rate(machine);
@@ -221,6 +221,13 @@ static int has_requests(void *arg)
     return engine_has_work(s);
 }
 
+enum rates_fit rates_fit(uint64_t total, uint64_t budget, uint64_t left, uint64_t bytes)
+{
+    if (budget < total + bytes)
+        return FITS_NEVER;
+    return left < total + bytes ? FITS_LATER : FITS_NOW;
+}
+
 /* The engine's own threads sleep meanwhile, others take their place; what these read is a mapping of its own. */
 int stoker_memory_roof(struct stoker *s, double *rate)
 {
@@ -228,13 +235,12 @@ int stoker_memory_roof(struct stoker *s, double *rate)
     const char *from;
     struct machine *m;
     struct error err = {0};
-    uint64_t bytes = machine_bytes("", p->n_threads), memory = machine_memory("", &from);
-    memory = memory < p->memory ? memory : p->memory;
-    if (memory < p->total + bytes)
-        return -1;
-    if (has_requests(s))
-        return 0;
-    if (machine_open(&m, s->session->model->op.k, p->n_threads, MACHINE_BEST, &err))
+    uint64_t bytes = machine_bytes("", p->n_threads);
+    enum rates_fit fit = rates_fit(p->total, p->memory, machine_memory("", &from), bytes);
+    if (fit == FITS_NEVER)
+        return -2;
+    if (fit == FITS_LATER || has_requests(s) ||
+        machine_open(&m, s->session->model->op.k, p->n_threads, bytes, MACHINE_BEST, &err))
         return -1;
     machine_stop_when(m, has_requests, s);
     *rate = machine_read_rate(m);

@@ -20,4 +20,8 @@ void rates_work(const struct model *m, enum kv_type kv, const struct stoker_rows
 int rates_roofs(struct stoker_roofs *out, const struct model *m, enum kv_type kv, enum cpu_tier tier, int n_threads,
                 struct error *err);
 
+/* Do so many bytes fit beside a plan of `total`? What the machine leaves us now, `left`, may be more in a moment; the budget stays. */
+enum rates_fit { FITS_NOW, FITS_LATER, FITS_NEVER };
+enum rates_fit rates_fit(uint64_t total, uint64_t budget, uint64_t left, uint64_t bytes);
+
 #endif

@@ -25,6 +25,7 @@ enum {
 #define READ_MOST    ((size_t)1 << 30)
 #define CACHES       4 /* so many times what they hold, a cache has little of it when it is read again */
 #define THREAD_BYTES ((size_t)8 << 20) /* the least of a thread: any of the works below fits */
+#define FILL_BYTES   ((size_t)2 << 20) /* of a thread, between two questions whether to stop; shares are larger */
 #define RUN_SECONDS  8e-3
 
 /* What a thread's share does, `times` times; mem: THREAD_BYTES or more of its own. */
@@ -60,16 +61,14 @@ size_t machine_read_bytes(const char *root)
     return bytes > READ_LEAST ? (size_t)bytes : READ_LEAST;
 }
 
-/* Of each thread, whole pages of what all read together. */
-static size_t share_of(const char *root, int n_threads)
+/* Of each thread whole pages, of what all read together. */
+size_t machine_bytes(const char *root, int n_threads)
 {
-    size_t share = machine_read_bytes(root) / (size_t)(n_threads > 0 ? n_threads : 1) / 4096 * 4096;
-    return share > THREAD_BYTES ? share : THREAD_BYTES;
+    size_t n = n_threads > 0 ? (size_t)n_threads : 1, share = machine_read_bytes(root) / n / 4096 * 4096;
+    return n * (share > THREAD_BYTES ? share : THREAD_BYTES);
 }
 
-size_t machine_bytes(const char *root, int n_threads) { return share_of(root, n_threads) * (size_t)n_threads; }
-
-int machine_open(struct machine **out, const struct kernels *k, int n_threads, enum machine_run counts,
+int machine_open(struct machine **out, const struct kernels *k, int n_threads, size_t bytes, enum machine_run counts,
                  struct error *err)
 {
     struct machine *m = calloc(1, sizeof *m);
@@ -77,12 +76,12 @@ int machine_open(struct machine **out, const struct kernels *k, int n_threads, e
         return error_set(err, ERR_MEMORY, "no memory for measuring this machine");
     m->k = k;
     m->counts = counts;
-    m->share = share_of("", n_threads);
-    if (pool_create(&m->pool, n_threads, err) || arena_map(&m->memory, m->share * (size_t)n_threads, err)) {
+    if (pool_create(&m->pool, n_threads, err) || arena_map(&m->memory, bytes, err)) {
         machine_close(m);
         return -1;
     }
-    m->shares = arena_alloc(&m->memory, m->share * (size_t)n_threads);
+    m->share = bytes / (size_t)n_threads;
+    m->shares = arena_alloc(&m->memory, bytes);
     *out = m;
     return 0;
 }
@@ -129,12 +128,33 @@ static int ascending(const void *a, const void *b)
 
 static int is_stopped(const struct machine *m) { return m->stop && m->stop(m->stop_arg); }
 
-/* Seconds of fn once on every thread: of RUNS, of RUN_SECONDS each and more, the one that counts. The first ones wake threads and touch
- * memory. Without end where it is given up: the rate of that is 0. */
+/* The piece of this number, from 1. */
+static void fill(const struct machine *m, uint8_t *mem, int number)
+{
+    size_t at = (size_t)(number - 1) * FILL_BYTES, left = m->share - at;
+    memset(mem + at, PATTERN, left < FILL_BYTES ? left : FILL_BYTES);
+}
+
+/* The kernel looks for each page that is written first, which takes a second where it has few. 0: given up. */
+static int filled(struct machine *m)
+{
+    m->fn = fill;
+    for (int i = 1; (size_t)(i - 1) * FILL_BYTES < m->share; i++) {
+        if (is_stopped(m))
+            return 0;
+        run(m, i);
+    }
+    return 1;
+}
+
+/* Seconds of fn once on every thread: of RUNS, of RUN_SECONDS each and more, the one that counts. The first ones wake threads. Without end
+ * where it is given up: the rate of that is 0. */
 static double seconds_of(struct machine *m, share_fn *fn)
 {
     double seconds[RUNS];
     int times = 1;
+    if (!filled(m))
+        return INFINITY;
     m->fn = fn;
     run(m, 1);
     while (!is_stopped(m) && run(m, times) < RUN_SECONDS && times < 1 << 20)
@@ -146,18 +166,6 @@ static double seconds_of(struct machine *m, share_fn *fn)
     }
     qsort(seconds, RUNS, sizeof *seconds, ascending);
     return seconds[m->counts == MACHINE_BEST ? 0 : RUNS / 2];
-}
-
-static void fill(const struct machine *m, uint8_t *mem, int times)
-{
-    (void)times;
-    memset(mem, PATTERN, m->share);
-}
-
-static void filled(struct machine *m)
-{
-    m->fn = fill;
-    run(m, 1);
 }
 
 static double n_threads(const struct machine *m) { return pool_threads(m->pool); }
@@ -175,11 +183,7 @@ static void read_memory(const struct machine *m, uint8_t *mem, int times)
     sink = sum;
 }
 
-double machine_read_rate(struct machine *m)
-{
-    filled(m);
-    return (double)m->share * n_threads(m) / seconds_of(m, read_memory);
-}
+double machine_read_rate(struct machine *m) { return (double)m->share * n_threads(m) / seconds_of(m, read_memory); }
 
 /* Weights come from DRAM, as those of a layer do: each has been left for all others since it was last used; or there are only some, which
  * stay. They lie behind what a tile works in. */
@@ -221,7 +225,6 @@ static double product_rate(struct machine *m, enum block_type t, int n_rows, int
     m->type = t;
     m->n_rows = n_rows;
     m->stays = stays;
-    filled(m);
     return (double)N_WEIGHT_ROWS * N_COLS * n_rows * n_threads(m) / seconds_of(m, multiply);
 }
 
@@ -277,7 +280,6 @@ double machine_attend_rate(struct machine *m, enum kv_type type, int d_k, int d_
     m->d_k = d_k;
     m->d_v = d_v;
     m->n_page = n_page;
-    filled(m);
     return (double)ATTN_QUERIES * ATTN_PAGE * (d_k + d_v) * n_threads(m) / seconds_of(m, attend);
 }
 
@@ -305,6 +307,5 @@ static void recur(const struct machine *m, uint8_t *mem, int times)
 
 double machine_state_rate(struct machine *m)
 {
-    filled(m);
     return (double)STATE_D * STATE_D * STATE_ROWS * n_threads(m) / seconds_of(m, recur);
 }

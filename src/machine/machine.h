@@ -21,14 +21,14 @@ size_t machine_read_bytes(const char *root);
 /* What measuring with so many threads maps: machine_read_bytes(), and at least 8 MiB a thread. root: as above. */
 size_t machine_bytes(const char *root, int n_threads);
 
-/* Starts the threads and maps the memory: machine_bytes(""). k: the tier that is measured. -1 with
- * ERR_INPUT, ERR_MEMORY. */
-int machine_open(struct machine **out, const struct kernels *k, int n_threads, enum machine_run counts,
+/* Starts the threads and maps the memory. k: the tier that is measured; bytes: what machine_bytes() said, which is not asked again: who
+ * looked whether so much is left gets no more. -1 with ERR_INPUT, ERR_MEMORY. */
+int machine_open(struct machine **out, const struct kernels *k, int n_threads, size_t bytes, enum machine_run counts,
                  struct error *err);
 void machine_close(struct machine *m); /* NULL is fine */
 
-/* From now on a figure is given up, and is 0, as soon as stop(arg) is not: it is asked between runs, of some hundredths of a second, by the
- * thread that measures. */
+/* From now on a figure is given up, and is 0, as soon as stop(arg) is not: it is asked between runs, of some hundredths of a second, and
+ * while memory is filled before them, by the thread that measures. */
 void machine_stop_when(struct machine *m, int (*stop)(void *arg), void *arg);
 
 /* Bytes a second from DRAM, each thread reading its part. */

@@ -7,8 +7,9 @@
  * A field is there where the structure is long enough for it. Whatever the bytes are, nothing behind the table is read.
  *
  * Channels are not in it: boards name slots by them ("ChannelA-DIMM0" and "P0 CHANNEL A", "DIMM_A1"), and a name up to the channel's
- * letter is the channel's, so that those of two processors or controllers are apart. Where a slot is named otherwise channels are not
- * known, and of one or two modules each counts as having one: two in the same one are worth being told of. */
+ * letter is the channel's, so that those of two processors or controllers are apart ("DIMM_P1_A0"). Where a slot is named otherwise
+ * channels are not known, and of one or two modules each counts as having one: two in the same one are worth being told of. What memory
+ * controllers say is over names. */
 #include "machine/modules.h"
 
 #include "base/error.h"
@@ -105,7 +106,18 @@ static void string_of(char out[MODULE_NAME], const struct structure *s, size_t a
 
 /* ---- slots ------------------------------------------------------------------------------------------------------------------ */
 
-/* The name up to its channel: "ChannelA-DIMM0" and "P0 CHANNEL A" to the letter or number behind the word, "CPU1_DIMM_A1" to the letter. */
+/* Behind a processor, "P0_" and "CPU1_", where a name has one there. */
+static const char *behind_processor(const char *at)
+{
+    const char *number = at + (strncasecmp(at, "cpu", 3) == 0       ? 3
+                               : tolower((unsigned char)*at) == 'p' ? 1
+                                                                    : 0),
+               *end = number + strspn(number, "0123456789"), *next = end + strspn(end, "_- ");
+    return number > at && end > number && next > end ? next : at;
+}
+
+/* The name up to its channel: "ChannelA-DIMM0" and "P0 CHANNEL A" to the letter or number behind the word, "CPU1_DIMM_A1" and
+ * "DIMM_P0_A0" to the letter. */
 static int channel_in(char out[MODULE_NAME], const char *name)
 {
     const char *word = strcasestr(name, "channel"), *at = word ? word + strlen("channel") : NULL;
@@ -115,6 +127,7 @@ static int channel_in(char out[MODULE_NAME], const char *name)
         return 0;
     at += strspn(at, "_- ");
     int is_channel = tolower((unsigned char)*word) == 'c';
+    at = is_channel ? at : behind_processor(at);
     if (is_channel ? !isalnum((unsigned char)*at) : !isalpha((unsigned char)*at) || !isdigit((unsigned char)at[1]))
         return 0;
     size_t digits = strspn(at, "0123456789");
@@ -313,12 +326,12 @@ void modules_read(struct memory_modules *out, const char *root)
 {
     struct memory_modules of_controllers = {.n = 0};
     read_table(out, root);
-    if (out->n_channel)
-        return;
     read_controllers(&of_controllers, root);
-    if (!of_controllers.n_channel)
+    if (!of_controllers.n_channel || of_controllers.n_channel == out->n_channel)
         return;
     out->n_channel = of_controllers.n_channel;
+    out->n_channel_there = 0; /* by names, which were not read as they are meant */
+    out->unused[0] = 0;
     if (out->from == MODULES_UNKNOWN) {
         out->from = MODULES_EDAC;
         out->n = of_controllers.n;

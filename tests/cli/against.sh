@@ -28,7 +28,7 @@ build_that old 's/--digest/--nothing/; s/--no-roofs/--nothing/'
 
 # ---- settings ------------------------------------------------------------------------------------------------------------
 run bench "$model" $quick --against '--threads 1' -o jsonl --progress
-is "settings" 0 '^\{"log_version":1,.*"test":"pp8","against":"settings",.*"outputs":"equal","verdict":"[a-z ]+","decision":"(kept|dropped)"' 'A/A, pair 1 of 5$'
+is "settings" 0 '^\{"log_version":2,.*"test":"pp8","against":"settings",.*"outputs":"equal","verdict":"[a-z ]+","decision":"(kept|dropped)"' 'A/A, pair 1 of 5$'
 grep -q "\"b\":\"$model --memory min .* --threads 1\"" "$dir/out" && pass || fail "settings" "B is not A and more flags"
 grep -q '"pressure_cpu":null' "$dir/out" && pass || fail "settings" "there is a pressure below a root without files"
 run bench "$model" -p 8,16 -n 4 --no-warmup --pairs 5 --effect 100 --against '--threads 1'
@@ -70,6 +70,10 @@ is "a build without --digest" 1 "" "$dir/old has no bench --digest, .*--unequal 
 run bench "$model" $quick --against-binary "$dir/old" --unequal -o jsonl
 is "it with --unequal" 0 '"outputs":"not compared"' "has no bench --digest"
 grep -q '^bench -r 1 ' "$dir/old.calls" && ! grep -q no-roofs "$dir/old.calls" && pass || fail "an old build" "is given a flag that it does not know"
+printf '#!/bin/sh\nexec sleep 60\n' >"$dir/hangs"
+chmod +x "$dir/hangs"
+run bench "$model" $quick --against-binary "$dir/hangs" --unequal
+is "a build that does not say its flags" 1 "" "^stoker bench: $dir/hangs took longer than 10 s, and was ended$"
 run bench "$model" $quick --against '--kv q8_0'
 is "settings that change answers" 1 "" "A and B answer differently"
 run bench "$model" $quick --against '-ctk q8_0 -ctv q8_0'
@@ -176,8 +180,13 @@ run bench "$model" $quick --against-binary "$dir/slow" --log "$dir/log"
 [ "$(wc -l <"$dir/log.2")" -eq 2 ] && [ ! -e "$dir/log.3" ] && pass || fail "the log beside" "is not gone on with"
 run bench --log "$dir/log" --table
 is "--table of it" 1 'test' "line [12] is cut off$"
-sed '2s/"log_version":1/"log_version":2/' "$dir/whole" >"$dir/log"
-damaged "a log of another version" "line 2 is of version 2, and this stoker writes version 1"
+sed '2s/"log_version":2/"log_version":1/' "$dir/whole" >"$dir/log"
+damaged "a log of another version" "line 2 is of version 1, and this stoker writes version 2"
+sed '2s/"machine":"/&another /' "$dir/whole" >"$dir/log"
+damaged "a log of another machine" "line 2 is of another machine"
+run bench --log "$dir/log" --table
+is "--table of two machines" 0 '^best of \["another [^"]*",' ""
+[ "$(grep -c '^best of ' "$dir/out")" -eq 2 ] && pass || fail "--table of two machines" "mixes them"
 n=$(wc -c <"$dir/whole")
 for at in 1 2 400 $((n / 2)) $((n - 2)) $((n - 1)); do
     head -c $at "$dir/whole" >"$dir/cut"
@@ -189,7 +198,7 @@ while IFS='|' read -r line sentence; do
     run bench --log "$dir/cut" --table
     is "a log of $line" 1 "test" "--log $dir/cut: $sentence"
 done <<'END'
-{"log_version":1}|line 1 lacks what an experiment has
+{"log_version":2}|line 1 lacks what an experiment has
 {}|line 1 is no experiment
 [1|line 1 is no experiment
 |line 1 is no experiment

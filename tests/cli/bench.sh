@@ -70,7 +70,7 @@ cmp -s "$dir/out" "$dir/first" && fail "a digest of vectors" "is that of another
 small="-p 8 -n 4 -r 3"
 keys='build_commit build_number cpu_info gpu_info backends model_filename model_type model_size model_n_params n_batch n_ubatch n_threads
 type_k type_v flash_attn use_mmap use_direct_io n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts stddev_ts median_ts p10_ts p90_ts
-memory_budget anon_peak disk_bytes_per_token expert_hit_rate time_drive_ms time_joins_ms time_computing_ms time_between_ms'
+spin_ms memory_budget anon_peak disk_bytes_per_token expert_hit_rate time_drive_ms time_joins_ms time_computing_ms time_between_ms'
 run bench --no-roofs "$model" $small -o csv
 is "-o csv" 0 '^"[0-9.]+","0",' ""
 [ "$(head -n 1 "$dir/out" | tr ',' '\n')" = "$(echo "$keys" | tr ' ' '\n')" ] && pass || fail "-o csv" "other columns"

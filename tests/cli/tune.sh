@@ -425,6 +425,14 @@ said "an old profile with a type" '^stoker tune: --kv f32 of the old profile: le
 grep -q -- '--kv' "$dir/calls" && fail "an old profile with a type" "was measured with it" || pass
 no_type "an old profile with a type"
 
+stand_in 0.01 'case "$*" in *--threads*|*--spin*|*--chunk*) exec sleep 60 ;; esac'
+tune --try-kv both --seconds 6
+is "types that there is no time for" 0 "" "^stoker tune: --seconds: over before everything was tried$"
+for type in q8_0 f32; do
+    said "types that there is no time for" "^stoker tune: --kv $type: not measured, time is over$"
+    in_file "types that there is no time for" "$slow" "^# --kv $type: not measured, time is over$"
+done
+
 # interrupted CASES: a search that is ended by a run that hangs then, by the words in $*
 interrupted() {
     stand_in 0.01 "case \"\$*\" in $1 esac"
@@ -522,6 +530,8 @@ said "the README: serve" "^stoker: profile $profiles/.*: threads 1; "
 # ---- what cannot be -----------------------------------------------------------------------------------------------------------
 run tune -
 is "stdin" 2 "" "a model from stdin cannot be read again and again"
+run tune "${BUILD:-build}/data/embeddings/bert-mean.gguf"
+is "a model of vectors" 2 "" "^stoker tune: .*bert-mean.gguf gives no text \(pooling mean\): tune measures prompts and answers; "
 run tune "$dir/nothing.gguf"
 is "no model" 1 "" "nothing.gguf"
 run tune --memory 1M --ctx 64

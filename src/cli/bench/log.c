@@ -1,10 +1,12 @@
 /* See log.h. A line that does not end, is no experiment or has another version makes a log damaged: it is written by one call a line, so
- * that only a machine that stops, or a full drive, cuts it. */
+ * that only a machine that stops, or a full drive, cuts it. To a log with a line of another machine nothing is added: rates of two
+ * machines in one table would be compared. It can be shown. */
 #include "cli/bench/log.h"
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/utf8.h"
+#include "cli/common/profile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,8 +21,9 @@ enum { LOG_MOST = 256 << 20, BESIDE_MOST = 99 };
 struct lines {
     char *text;
     size_t n, at;
-    int number;     /* of the line at hand, from 1 */
-    char wrong[96]; /* what is wrong with it; "": nothing */
+    int number;                    /* of the line at hand, from 1 */
+    char wrong[96];                /* what is wrong with it; "": nothing */
+    char machine[PROFILE_MACHINE]; /* that all must be of; "": any */
 };
 
 /* 0: read, also where there is no such file yet, with text NULL. */
@@ -38,13 +41,21 @@ static int open_lines(struct lines *l, const char *path, int must_exist)
 
 static int is_experiment(const json_t *o)
 {
-    static const char *const texts[] = {"model", "test", "a", "b", "verdict"}, *const numbers[] = {"ratio", "low",
-                                                                                                   "high", "a_ts",
-                                                                                                   "b_ts"};
+    static const char *const texts[] = {"machine", "model", "test", "a", "b", "verdict"}, *const numbers[] = {
+                                                                                              "ratio", "low", "high",
+                                                                                              "a_ts", "b_ts"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (!json_is_string(json_object_get(o, texts[i])) || !json_is_number(json_object_get(o, numbers[i])))
+        if (!json_is_string(json_object_get(o, texts[i])))
+            return 0;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (!json_is_number(json_object_get(o, numbers[i])))
             return 0;
     return 1;
+}
+
+static int is_elsewhere(const struct lines *l, const json_t *o)
+{
+    return *l->machine && strcmp(l->machine, json_string_value(json_object_get(o, "machine"))) != 0;
 }
 
 /* The next experiment, to be released; NULL behind the last, or where wrong is set. */
@@ -67,18 +78,21 @@ static json_t *next_line(struct lines *l)
                  (long long)json_integer_value(version), BENCH_LOG_VERSION);
     else if (!is_experiment(o))
         snprintf(l->wrong, sizeof l->wrong, "line %d lacks what an experiment has", l->number);
+    else if (is_elsewhere(l, o))
+        snprintf(l->wrong, sizeof l->wrong, "line %d is of another machine", l->number);
     else
         return o;
     json_decref(o);
     return NULL;
 }
 
-/* Tells what is wrong with a log in `wrong`. -1: it cannot be read, after a sentence. */
+/* Tells in `wrong` why nothing may be added to a log. -1: it cannot be read, after a sentence. */
 static int examine(const char *path, char *wrong, size_t cap)
 {
     struct lines l;
     if (open_lines(&l, path, 0))
         return -1;
+    profile_machine(l.machine);
     for (json_t *o; (o = next_line(&l));)
         json_decref(o);
     snprintf(wrong, cap, "%s", l.wrong);
@@ -119,8 +133,8 @@ int bench_log_choose(char out[PATH_MAX], const char *path)
             fprintf(stderr, "stoker bench: --log %s: %s; it is left alone, and %s is written\n", path, first, out);
         return 0;
     }
-    fprintf(stderr, "stoker bench: --log %s: it and all logs beside it, to %s, are damaged; name another file\n", path,
-            out);
+    fprintf(stderr, "stoker bench: --log %s: it and all logs beside it, to %s, cannot be added to; name another file\n",
+            path, out);
     return -1;
 }
 
@@ -158,11 +172,11 @@ static int is_kept(const json_t *o)
     return strcmp(text_of(o, "decision"), "kept") == 0 && strcmp(text_of(o, "outputs"), "equal") == 0;
 }
 
-/* best: an object of what was best by model and test: [tokens/s, settings]. Takes in A, and B where it was kept. */
+/* best: an object of what was best by machine, model and test: [tokens/s, settings]. Takes in A, and B where it was kept. */
 static double best_so_far(json_t *best, const json_t *o)
 {
     char *key = NULL;
-    json_t *pair = json_pack("[s, s]", text_of(o, "model"), text_of(o, "test"));
+    json_t *pair = json_pack("[s, s, s]", text_of(o, "machine"), text_of(o, "model"), text_of(o, "test"));
     double top = 0;
     if (pair && (key = json_dumps(pair, JSON_COMPACT))) {
         double a = number_of(o, "a_ts"), b = is_kept(o) ? number_of(o, "b_ts") : 0;
@@ -197,7 +211,7 @@ static void print_row(int number, const json_t *o, double best)
 
 static void print_best(const char *key, const json_t *one)
 {
-    char name[PATH_MAX + 80], with[400];
+    char name[PATH_MAX + PROFILE_MACHINE + 80], with[400];
     snprintf(name, sizeof name, "%s", key);
     snprintf(with, sizeof with, "%s", json_string_value(json_array_get(one, 1)));
     utf8_make_plain(name);

@@ -5,10 +5,10 @@
 #include <jansson.h>
 #include <limits.h>
 
-enum { BENCH_LOG_VERSION = 1 };
+enum { BENCH_LOG_VERSION = 2 };
 
-/* The file that experiments are added to: path, or where that is damaged or of another version the first of path.2, path.3, ... that is
- * not, after a sentence on stderr. What is damaged is left alone. -1: none can be had, after a sentence. */
+/* The file that experiments are added to: path, or where that is damaged, of another version or of another machine the first of path.2,
+ * path.3, ... that is not, after a sentence on stderr. The others are left alone. -1: none can be had, after a sentence. */
 int bench_log_choose(char out[PATH_MAX], const char *path);
 
 /* Adds a line. -1: after a sentence on stderr. */

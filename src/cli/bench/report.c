@@ -2,6 +2,7 @@
 #include "cli/bench/against.h"
 #include "cli/bench/bench.h"
 #include "cli/bench/log.h"
+#include "cli/common/profile.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,14 +55,16 @@ static json_t *json_of(const struct experiment *e, int t)
 {
     const struct against *w = e->w;
     const struct side_test *test = &e->tests.test[t];
-    char name[64], when[32], key[32];
+    char name[64], when[32], key[32], machine[PROFILE_MACHINE];
     struct tm utc;
     time_t now = time(NULL);
     bench_name_test(test->n_prompt, test->n_gen, test->n_depth, name, sizeof name);
     gmtime_r(&now, &utc);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "log_version", BENCH_LOG_VERSION,
-                          "time", when, "build", stoker_version(), "model", e->tests.model, "test", name, "against",
+    profile_machine(machine);
+    json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "log_version", BENCH_LOG_VERSION,
+                          "time", when, "build", stoker_version(), "machine", machine, "model", e->tests.model, "test",
+                          name, "against",
                           w->settings ? "settings"
                           : w->binary ? "binary"
                                       : "llama-bench",

@@ -1,10 +1,12 @@
 /* Rows of `stoker bench`: see bench.h. Columns and keys are llama-bench's, so that scripts for it work; ours follow them.
  *
  * Where experts stream, lines below the table tell hits, bytes, waiting, and the overlap model (model.c). */
+#include "base/pool.h"
 #include "base/utf8.h"
 #include "cli/bench/bench.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
+#include "cli/common/profile.h"
 #include "cli/machine/drive.h"
 #include "eval/stats.h"
 
@@ -141,16 +143,9 @@ static void put_flag(struct fields *to, const char *name, int value)
 
 static void put_cpu(struct fields *to)
 {
-    char line[256] = "", *name = NULL;
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    while (f && !name && fgets(line, sizeof line, f))
-        if (strncmp(line, "model name", 10) == 0 && (name = strchr(line, ':')))
-            name += 2;
-    if (f)
-        fclose(f);
-    if (name)
-        name[strcspn(name, "\n")] = 0;
-    put_text(to, "cpu_info", name ? name : "");
+    char name[PROFILE_PROCESSOR];
+    profile_processor(name);
+    put_text(to, "cpu_info", name);
 }
 
 static void put_time(struct fields *to, time_t when)
@@ -234,6 +229,7 @@ static struct fields fields_of(const struct bench *b, const struct bench_test *t
     put_real(&to, "median_ts", rate.median);
     put_real(&to, "p10_ts", rate.p10);
     put_real(&to, "p90_ts", rate.p90);
+    put_real(&to, "spin_ms", b->options.spin_ms > 0 ? b->options.spin_ms : pool_usual_spin_ms(b->plan.n_threads));
     put_whole(&to, "memory_budget", (double)b->plan.memory);
     put_whole(&to, "anon_peak", (double)peak_bytes());
     put_real(&to, "disk_bytes_per_token", (double)(t->after.bytes_read - t->before.bytes_read) / t->counted);

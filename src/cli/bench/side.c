@@ -140,13 +140,15 @@ static int name_program(struct side *s, const char *flag, const char *program)
     return -1;
 }
 
-/* Builds from before a flag do not name it. */
+enum { HELP_SECONDS = 10 }; /* a program that takes longer to print its flags is none of these */
+
+/* Builds from before a flag do not name it. -1: it does not say, after a sentence; one that hangs would do so in its runs, too. */
 static int help_names(const struct side *s, const char *flag)
 {
     char *const argv[] = {(char *)(uintptr_t)s->program, "bench", "--help", NULL};
     struct child c;
-    if (child_run(&c, argv, 0))
-        return 0;
+    if (child_run(&c, argv, HELP_SECONDS))
+        return -1;
     int names = strstr(c.out, flag) != NULL;
     free(c.out);
     return names;
@@ -160,7 +162,10 @@ int side_make_binary(struct side *s, const struct side *a, const char *binary)
     show(s, a->shown);
     if (name_program(s, "--against-binary", binary))
         return -1;
-    if (!help_names(s, no_roofs)) {
+    int names = help_names(s, no_roofs);
+    if (names < 0)
+        return -1;
+    if (!names) {
         memmove(s->word + 2, s->word + 3, (size_t)(s->n - 2) * sizeof *s->word);
         s->n--;
     }
@@ -298,7 +303,7 @@ int side_run(const struct side *s, struct side_rows *out)
 static int knows_digest(const struct side *s)
 {
     int knows = help_names(s, "--digest");
-    if (!knows)
+    if (knows == 0)
         fprintf(stderr,
                 "stoker bench: %s has no bench --digest, so that its outputs cannot be proved equal; --unequal goes on "
                 "without\n",
@@ -310,5 +315,5 @@ char *side_digest(const struct side *s)
 {
     static const char *const digest[] = {"--digest"};
     struct child c;
-    return knows_digest(s) && run_with(&c, s, digest, 1) == 0 ? c.out : NULL;
+    return knows_digest(s) > 0 && run_with(&c, s, digest, 1) == 0 ? c.out : NULL;
 }

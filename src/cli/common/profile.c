@@ -27,18 +27,24 @@ static const char *table_of(int setting) { return setting == PROFILE_KV ? "asked
 
 /* ---- whom it is for --------------------------------------------------------------------------------------------------------- */
 
-static void describe_machine(char *out, size_t cap)
+void profile_processor(char out[PROFILE_PROCESSOR])
 {
-    char line[128] = "", *name = NULL;
+    char line[256];
+    const char *name = NULL;
     FILE *f = fopen("/proc/cpuinfo", "r");
     while (f && !name && fgets(line, sizeof line, f))
         if (strncmp(line, "model name", 10) == 0 && (name = strchr(line, ':')))
             name += 1 + (name[1] == ' ');
     if (f)
         fclose(f);
-    if (name)
-        name[strcspn(name, "\n")] = 0;
-    snprintf(out, cap, "%s, %d cores, %s", name ? name : "unnamed processor", cpu_usable_cores(),
+    snprintf(out, PROFILE_PROCESSOR, "%.*s", name ? (int)strcspn(name, "\n") : 0, name ? name : "");
+}
+
+void profile_machine(char out[PROFILE_MACHINE])
+{
+    char name[PROFILE_PROCESSOR];
+    profile_processor(name);
+    snprintf(out, PROFILE_MACHINE, "%s, %d cores, %s", *name ? name : "unnamed processor", cpu_usable_cores(),
              cpu_tier_name(cpu_best_tier()));
     utf8_make_plain(out);
 }
@@ -49,7 +55,7 @@ int profile_key(struct profile_key *out, const char *model, uint64_t memory, str
     if (stoker_model_hash(&hash, model, err))
         return -1;
     snprintf(out->model, sizeof out->model, "%016" PRIx64, hash);
-    describe_machine(out->machine, sizeof out->machine);
+    profile_machine(out->machine);
     if (memory == 0 || memory == STOKER_MEMORY_MIN || memory == STOKER_MEMORY_MAX)
         snprintf(out->memory, sizeof out->memory, "%s",
                  memory == 0                   ? "default"

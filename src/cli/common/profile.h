@@ -11,7 +11,7 @@
 #include <limits.h>
 
 enum { PROFILE_VERSION = 1 };
-enum { PROFILE_VALUE = 16 }; /* bytes, with the 0 */
+enum { PROFILE_VALUE = 16, PROFILE_PROCESSOR = 128, PROFILE_MACHINE = 200 }; /* bytes, with the 0 */
 /* PROFILE_KV changes answers; all others do not. */
 enum { PROFILE_THREADS, PROFILE_CHUNK, PROFILE_READER, PROFILE_DEPTH, PROFILE_SPIN, PROFILE_KV, PROFILE_SETTINGS };
 extern const char *const profile_setting
@@ -29,10 +29,14 @@ struct profile {
 
 /* Whom a profile is for. */
 struct profile_key {
-    char model[17];    /* hash, 16 digits */
-    char machine[200]; /* processor, cores that may be used, tier of kernels */
-    char memory[24];   /* "6442450944", "min", "max", "default" */
+    char model[17];                /* hash, 16 digits */
+    char machine[PROFILE_MACHINE]; /* as profile_machine() */
+    char memory[24];               /* "6442450944", "min", "max", "default" */
 };
+/* What the kernel calls the processor, cut to fit; "": it does not say. */
+void profile_processor(char out[PROFILE_PROCESSOR]);
+/* This machine: processor, cores that may be used, tier of kernels. What is measured on it is in files with this name. */
+void profile_machine(char out[PROFILE_MACHINE]);
 /* memory: of the options. -1 with *err: the model's headers cannot be read. */
 int profile_key(struct profile_key *out, const char *model, uint64_t memory, struct stoker_error *err);
 

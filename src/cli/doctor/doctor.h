@@ -31,10 +31,6 @@ struct facts {
 
 void found(struct findings *f, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Below this rate memory is read as one channel is: of DDR4-3200 it moves 25.6 GB/s at best, of which programs see some 20; two channels
- * of the slowest DDR4 are above it. For machines of whose modules nothing is known. */
-#define DOCTOR_ONE_CHANNEL 22e9
-
 int findings_have(const struct findings *f, const char *name);
 
 /* 1: other programs, or other machines on the same host, have been found busy: rates that are measured now say little of the machine. */
@@ -60,6 +56,7 @@ int examine_memory_rate(struct findings *f, struct facts *facts);
 
 /* What is measured, against what it should be. Rates that say nothing, as others were busy or kept cores from us, are no finding. */
 void judge_tier(struct findings *f, enum cpu_tier tier);
+double memory_rate_least(const struct facts *facts); /* a rate below is a finding */
 void judge_memory_rate(struct findings *f, const struct facts *facts);
 void judge_drive_rate(struct findings *f, const char *path, const struct stoker_plan *p, double rate);
 

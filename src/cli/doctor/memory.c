@@ -20,6 +20,10 @@
 #define SHARE_LEAST 0.5
 #define CORE_READS  10e9
 
+/* Below this rate memory is read as one channel is: of DDR4-3200 it moves 25.6 GB/s at best, of which programs see some 20; two channels
+ * of the slowest DDR4 are above it. For machines of whose modules nothing is known. */
+#define ONE_CHANNEL 22e9
+
 /* One module where the board has slots of further channels. Several channels that are not all filled are not told of: the slots of a second
  * processor that is not there would look the same. */
 static void one_channel(struct findings *f, const struct memory_modules *m)
@@ -63,8 +67,6 @@ void examine_memory(struct findings *f, const char *root, struct facts *facts)
 /* Where it is not known what the modules give. */
 static void judge_by_constant(struct findings *f, const struct memory_modules *m, double rate)
 {
-    if (rate >= DOCTOR_ONE_CHANNEL)
-        return;
     if (m->n_channel > 1)
         found(f, "memory-rate",
               "memory is read at %.1f GB/s, which is what one channel gives, though %d have modules: look in the "
@@ -77,15 +79,20 @@ static void judge_by_constant(struct findings *f, const struct memory_modules *m
               rate / 1e9);
 }
 
+double memory_rate_least(const struct facts *facts)
+{
+    double of_cores = SHARE_LEAST * CORE_READS * facts->n_thread, rate = facts->modules.rate;
+    return fmin(of_cores, rate > 0 ? SHARE_LEAST * rate : ONE_CHANNEL);
+}
+
 void judge_memory_rate(struct findings *f, const struct facts *facts)
 {
     const struct memory_modules *m = &facts->modules;
-    if (findings_are_busy(f))
+    if (findings_are_busy(f) || findings_have(f, "quota") || facts->memory_rate >= memory_rate_least(facts))
         return;
     if (m->rate <= 0)
         judge_by_constant(f, m, facts->memory_rate);
-    else if (facts->memory_rate < SHARE_LEAST * fmin(m->rate, CORE_READS * facts->n_thread) &&
-             !findings_have(f, "quota"))
+    else
         found(f, "memory-rate",
               "memory is read at %.1f GB/s, %.0f %% of the %.1f that its modules give, and answers of a model that "
               "fits come at that rate: %s",
@@ -100,7 +107,8 @@ int examine_memory_rate(struct findings *f, struct facts *facts)
     struct machine *m;
     struct error err = {0};
     facts->n_thread = cpu_compute_threads();
-    if (machine_open(&m, kernels_for(cpu_best_tier()), facts->n_thread, MACHINE_MEDIAN, &err)) {
+    if (machine_open(&m, kernels_for(cpu_best_tier()), facts->n_thread, machine_bytes("", facts->n_thread),
+                     MACHINE_MEDIAN, &err)) {
         fprintf(stderr, "stoker: %s\n", err.text);
         return -1;
     }

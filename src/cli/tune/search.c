@@ -415,14 +415,25 @@ static int try_type(struct search *s, const char *type, double *least)
     return save(s) ? -1 : 1;
 }
 
+/* A person has asked for it: that nothing is known of it must be said. */
+static void note_late(struct search *s, const char *type)
+{
+    char what[64];
+    snprintf(what, sizeof what, "--kv %s", type);
+    note(s, what, "not measured, time is over");
+}
+
 static int try_all(struct search *s)
 {
     int more = 1;
     double least = 1;
     for (int i = 0; i < s->values.n && more > 0; i++)
         more = try_value(s, &s->values.value[i]);
-    for (int i = 0; i < TYPES && more > 0; i++)
-        more = is_asked(s, types[i]) ? try_type(s, types[i], &least) : more;
+    for (int i = 0; i < TYPES && more >= 0; i++) {
+        more = is_asked(s, types[i]) && more > 0 ? try_type(s, types[i], &least) : more;
+        if (is_asked(s, types[i]) && more == 0)
+            note_late(s, types[i]);
+    }
     if (more < 0)
         return -1;
     if (!s->machine.streams)

@@ -24,7 +24,8 @@ void roof_look(struct server *s, struct roof_watch *w)
         int done = stoker_memory_roof(s->engine, &rate);
         if (done > 0)
             atomic_store(&r->rate, rate);
-        atomic_fetch_sub(&r->tries, done ? ROOF_TRIES : 1);
+        if (done != -1) /* nothing was begun: it costs nobody anything to look again */
+            atomic_fetch_sub(&r->tries, done ? ROOF_TRIES : 1);
     }
     atomic_store(&r->is_measured_now, 0);
 }

@@ -69,6 +69,12 @@ static void a_memory_that_is_slow(void **state)
     is(memory(22.1, 0, 0, 8), NULL, "");
     is(memory(21.9, 0, 1, 8), "memory-rate", "look whether a second module would fill a second channel");
     is(memory(21.9, 0, 2, 8), "memory-rate", "though 2 have modules");
+    is(memory(21.9, 0, 0, 4), NULL, ""); /* few threads ask for less */
+    is(memory(19.9, 0, 0, 4), "memory-rate", "");
+    is(memory(10.1, 0, 0, 2), NULL, "");
+    is(memory(9.9, 0, 0, 2), "memory-rate", "");
+    is(memory(5.1, 0, 0, 1), NULL, "");
+    is(memory(4.9, 0, 0, 1), "memory-rate", "");
     /* by what modules give, whatever the constant */
     is(memory(18, 25.6, 1, 8), NULL, "");
     is(memory(12, 25.6, 1, 8), "memory-rate", "read at 12.0 GB/s, 47 % of the 25.6 that its modules give");
@@ -92,7 +98,7 @@ static void a_memory_that_was_not_free(void **state)
         const char *name;
         double most;
         int counts;
-    } others[] = {{"busy", 51.2, 0}, {"steal", 0, 0}, {"quota", 51.2, 0}, {"quota", 0, 1}, {"governor", 51.2, 1}};
+    } others[] = {{"busy", 51.2, 0}, {"steal", 0, 0}, {"quota", 51.2, 0}, {"quota", 0, 0}, {"governor", 51.2, 1}};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         static struct findings f;
         struct facts facts = {.memory_rate = 1e9, .n_thread = 8, .modules.rate = others[i].most * 1e9};

@@ -1,6 +1,7 @@
 /* links: engine text model store op machine kernel format base */
 /* What rows take at least, against the file's tensors added up by hand: an answer's row, and a prompt in two steps. The roof of memory
  * beside an open engine: measured while nothing runs and the budget leaves the memory for it, else not. */
+#include "engine/rates.h"
 #include "base/error.h"
 #include "format/gguf.h"
 #include "machine/machine.h"
@@ -166,7 +167,7 @@ static void test_while_nothing_runs(void **state)
     assert_int_equal(stoker_submit(s, &r, &id, &err), 0);
     while (!atomic_load(&held))
         sched_yield();
-    assert_int_equal(stoker_memory_roof(s, &rate), 0);
+    assert_int_equal(stoker_memory_roof(s, &rate), -1);
     assert_true(rate < 0);
     atomic_store(&held, 2);
     while (stoker_next_event(s, id, -1, &e) == 1)
@@ -180,17 +181,26 @@ static void test_while_nothing_runs(void **state)
     stoker_close(s);
 }
 
+static void test_what_fits_a_machine_and_a_budget(void **state)
+{
+    (void)state;
+    assert_int_equal(rates_fit(300, 400, 400, 100), FITS_NOW);
+    assert_int_equal(rates_fit(300, 400, 399, 100), FITS_LATER); /* others may have it for a moment */
+    assert_int_equal(rates_fit(300, 399, 400, 100), FITS_NEVER);
+    assert_int_equal(rates_fit(300, 399, 0, 100), FITS_NEVER);
+}
+
 static void test_without_memory_for_it(void **state)
 {
     (void)state;
     double rate = -1;
     struct stoker *s = with_budget(STOKER_MEMORY_MIN);
     struct stoker_plan p;
-    assert_int_equal(stoker_memory_roof(s, &rate), -1);
+    assert_int_equal(stoker_memory_roof(s, &rate), -2);
     stoker_plan_of(s, &p);
     stoker_close(s);
     s = with_budget(p.total + machine_bytes("", 2) - (1 << 20)); /* a little too few beside the plan, enough without */
-    assert_int_equal(stoker_memory_roof(s, &rate), -1);
+    assert_int_equal(stoker_memory_roof(s, &rate), -2);
     assert_true(rate < 0);
     stoker_close(s);
 }
@@ -199,6 +209,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_tensors_added_up), cmocka_unit_test(test_texts),
                                        cmocka_unit_test(test_while_nothing_runs),
+                                       cmocka_unit_test(test_what_fits_a_machine_and_a_budget),
                                        cmocka_unit_test(test_without_memory_for_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,6 +110,23 @@ static void test_channels_by_their_names(void **state)
     m = ended();
     assert_true(m.n == 24 && m.n_channel == 24);
     near(m.rate, 24 * 8 * 4800e6);
+    for (int n = 1; n <= 24; n += 23) { /* the same, the processor behind the word: one slot is filled, and all are */
+        begin();
+        for (int i = 0; i < 24; i++) {
+            char name[48];
+            snprintf(name, sizeof name, i % 2 ? "DIMM_P%d_%c0" : "DIMM_CPU%d_%c0", i / 12, 'A' + i % 12);
+            slot(name, "BANK 0", DDR5, i < n ? 0x7fff : 0, 64, 4800);
+        }
+        m = ended();
+        assert_true(m.n == n && m.n_channel == n && m.n_channel_there == 24);
+        near(m.rate, n * 8 * 4800e6);
+        assert_string_equal(m.unused, n == 1 ? "DIMM_P0_B0" : "");
+    }
+    begin(); /* a letter that is no processor's */
+    slot("DIMM_P1", "BANK 0", DDR4, 8192, 64, 3200);
+    slot("DIMM_P2", "BANK 1", DDR4, 8192, 64, 3200);
+    m = ended();
+    assert_true(m.n == 2 && m.n_channel == 1);
     begin(); /* soldered: channels of 16 bits */
     for (int i = 0; i < 8; i++) {
         char name[48];
@@ -240,18 +257,20 @@ static void test_memory_controllers(void **state)
     }
     modules_read(&m, root);
     assert_true(m.from == MODULES_EDAC && m.n == 8 && m.n_channel == 4 && m.rate == 0 && strstr(m.why, "no table"));
-    begin(); /* with a table that names no channels */
-    for (int i = 0; i < 8; i++)
-        slot("A1", "", DDR4, 8192, 64, 3200);
-    ended();
-    snprintf(path, sizeof path, "%s/sys/firmware/dmi/tables", root);
+    static const char *const named[] = {"A1", "DIMM_A1"}; /* no channel, and the same one of all */
     plant(root, "/sys/firmware/dmi/tables/DMI", "");
-    strcat(path, "/DMI");
-    FILE *f = fopen(path, "wb");
-    assert_true(f && fwrite(table, 1, n_table, f) == n_table && fclose(f) == 0);
-    modules_read(&m, root);
-    assert_true(m.from == MODULES_SMBIOS && m.n == 8 && m.n_channel == 4 && !m.why);
-    near(m.rate, 4 * 25.6e9);
+    snprintf(path, sizeof path, "%s/sys/firmware/dmi/tables/DMI", root);
+    for (int t = 0; t < 2; t++) {
+        begin();
+        for (int i = 0; i < 8; i++)
+            slot(named[t], "", DDR4, 8192, 64, 3200);
+        ended();
+        FILE *f = fopen(path, "wb");
+        assert_true(f && fwrite(table, 1, n_table, f) == n_table && fclose(f) == 0);
+        modules_read(&m, root);
+        assert_true(m.from == MODULES_SMBIOS && m.n == 8 && m.n_channel == 4 && m.n_channel_there == 0 && !m.why);
+        near(m.rate, 4 * 25.6e9);
+    }
     plant(root, "/sys/devices/system/edac/mc/mc0/dimm1/dimm_location", "channel 99999999999 slot\n");
     plant(root, "/sys/devices/system/edac/mc/mc0/rank1/dimm_location", "csrow 0 channel 7\n");
     modules_read(&m, root);
