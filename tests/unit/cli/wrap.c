@@ -210,7 +210,7 @@ static void unsure(void **state)
 {
     (void)state;
     static const char *const line[] = {"\033[1mbold\033[0m words of a line",
-                                       "a \a bell in the words of a line",
+                                       "a \a tone in the words of a line",
                                        "\342\230\200\357\270\217 and then the words of a line",
                                        "\360\237\221\251\342\200\215\360\237\222\273 with the words of a line",
                                        "\360\237\221\215\360\237\217\275 with the words of a line",
