@@ -372,10 +372,12 @@ static void print_chat(const struct stoker_plan *p, const char *model, const str
     if (header_only ? stoker_plan_header(&chat, model, &o, &none) : stoker_plan(&chat, model, &o, &none))
         return;
     if (chat.minimum > p->minimum)
-        printf("a chat of stoker run takes %s more where they fit, to keep what it computed (planned by --cache-dir "
+        printf("a chat of stoker run needs %s more, if there is room, to keep what it computed (planned by --cache-dir "
                "DIR)\n",
                show_limit(chat.minimum - p->minimum));
 }
+
+#define NOT_GIVEN UINT64_MAX
 
 /* As `serve` without flags of its own plans. */
 static void plan_server(struct stoker_options *o)
@@ -383,13 +385,15 @@ static void plan_server(struct stoker_options *o)
     struct server_options defaults;
     server_defaults(&defaults);
     o->defaults = defaults.engine.defaults;
+    if (o->capture_memory != NOT_GIVEN) /* 0 means none */
+        o->defaults.capture_memory = 0;
     o->n_queue = defaults.queue;
     o->server = server_bytes(&defaults);
 }
 
 int cmd_plan(int argc, char **argv)
 {
-    struct stoker_options o = {0};
+    struct stoker_options o = {.capture_memory = NOT_GIVEN};
     int json = 0, disk = 0, measure = 0, strict = 0, header_only = 0, serve = 0, n_rest;
     double rate = 0;
     const char *model = NULL;
@@ -413,7 +417,7 @@ int cmd_plan(int argc, char **argv)
         {"--embed", NULL, FLAG_TEXT, &o.embed, 0, 0, "FILE.gguf", "a second model in the same memory, as serve has it"},
         {"--rerank", NULL, FLAG_TEXT, &o.rerank, 0, 0, "FILE.gguf", "likewise a third one"},
         {"--capture-memory", NULL, FLAG_BYTES, &o.capture_memory, 0, 0, "BYTES",
-         "for activations that are recorded, as serve and activations have it (default: none)"}};
+         "for activations that are recorded, as serve and activations have it (default: none, with --serve 2M)"}};
     const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, steer_flags_sae(&steer), model_flags(&o)};
     int status = flags_parse("plan", usage, tables, 3, argc, argv, &model, 1, &n_rest);
     if (status != FLAGS_DONE)
@@ -423,6 +427,8 @@ int cmd_plan(int argc, char **argv)
         return 1;
     if (serve)
         plan_server(&o);
+    if (o.capture_memory == NOT_GIVEN)
+        o.capture_memory = 0;
     status = steer_flags_plan("plan", &steer, NULL, &o);
     steer_flags_free(&steer);
     if (status != 0)

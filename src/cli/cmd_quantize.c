@@ -97,6 +97,15 @@ static int tell_failure(const struct error *err, int has_begun, int argc, char *
 
 static void show_progress(void *arg, uint64_t done, uint64_t total) { progress_show(arg, done, total); }
 
+static void show_hashed(void *arg, uint64_t done, uint64_t total)
+{
+    progress_show(arg, done, total);
+    if (done == total) {
+        progress_end(arg);
+        progress_begin(arg, "quantising", PROGRESS_BYTES, 0);
+    }
+}
+
 static void tell_result(const struct quant_job *j, const struct quant_watch *w, double seconds, int json)
 {
     struct rusage use;
@@ -142,9 +151,9 @@ static int run(const struct quantize *q, int argc, char **argv)
         quant_close(j);
         return 0;
     }
-    struct quant_watch w = {.progress = show_progress, .arg = &shown, .stop = &interrupted};
+    struct quant_watch w = {.progress = show_progress, .hashed = show_hashed, .arg = &shown, .stop = &interrupted};
     catch_signals();
-    progress_begin(&shown, "quantising", PROGRESS_BYTES, 0);
+    progress_begin(&shown, q->options.hash_source ? "hashing the source" : "quantising", PROGRESS_BYTES, 0);
     double began = clock_seconds();
     int failed = quant_run(j, &w, &err);
     progress_end(&shown);

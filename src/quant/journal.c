@@ -154,21 +154,64 @@ static int begin(struct journal *l, const char *head, struct error *err)
     return 0;
 }
 
+/* Holds what is there, text [n], against the first bytes of a head: 1: so it begins; 0: killed while it was written, no output was begun;
+ * -1: another run's, or none's. */
+static int check_head(const struct journal *l, const char *text, size_t n, const char *head, size_t length,
+                      struct error *err)
+{
+    if (strncmp(text, first_line, n < strlen(first_line) ? n : strlen(first_line)) != 0)
+        return error_set(err, ERR_INPUT, "%s is no journal of stoker quantize; move it away", l->path);
+    if (!strstr(text, "\nbegin\n"))
+        return 0;
+    return strncmp(text, head, length) == 0 ? 1 : differs(l, text, head, err);
+}
+
 static int resume(struct journal *l, const struct quant_job *j, const char *head, struct error *err)
 {
     size_t n, length = strlen(head);
     char *text = file_read_stream(l->file, l->path, JOURNAL_MOST, &n, err);
-    int status = text ? 0 : -1;
-    if (text && strncmp(text, first_line, n < strlen(first_line) ? n : strlen(first_line)) != 0)
-        status = error_set(err, ERR_INPUT, "%s is no journal of stoker quantize; move it away", l->path);
-    else if (text && !strstr(text, "\nbegin\n")) /* killed while it was written: no output was begun */
+    int status = text ? check_head(l, text, n, head, length, err) : -1;
+    if (status == 0)
         status = begin(l, head, err);
-    else if (text && strncmp(text, head, length) != 0)
-        status = differs(l, text, head, err);
-    else if (text)
+    else if (status > 0)
         status = read_entries(l, j, text, text + length, err);
     free(text);
     return status;
+}
+
+/* A journal that is there is this run's to take. */
+static int may_take(const struct quant_job *j, struct error *err)
+{
+    const struct quant_options *o = j->options;
+    if (!o->resume && !o->force)
+        return error_set(err, ERR_INPUT,
+                         "%s is of a run that has not ended: --resume goes on with it, --force begins anew",
+                         j->journal);
+    return 0;
+}
+
+int journal_check(const struct quant_job *j, struct error *err)
+{
+    struct journal l = {.path = j->journal};
+    size_t n;
+    if (access(l.path, F_OK) != 0)
+        return 0;
+    if (may_take(j, err))
+        return -1;
+    if (!j->options->resume)
+        return 0;
+    char *head = make_head(j, err), *text = NULL;
+    int status = head ? 0 : -1;
+    if (head && !(l.file = fopen(l.path, "re")))
+        status = error_set(err, ERR_IO, "%s: cannot be read: %s", l.path, strerror(errno));
+    else if (head && !(text = file_read_stream(l.file, l.path, JOURNAL_MOST, &n, err)))
+        status = -1;
+    else if (head) /* the line of the headers depends on the sums */
+        status = check_head(&l, text, n, head, (size_t)(strstr(head, "\noutput ") - head) + 1, err);
+    journal_close(&l);
+    free(text);
+    free(head);
+    return status < 0 ? -1 : 0;
 }
 
 int journal_open(struct journal *l, const struct quant_job *j, struct error *err)
@@ -176,9 +219,8 @@ int journal_open(struct journal *l, const struct quant_job *j, struct error *err
     const struct quant_options *o = j->options;
     *l = (struct journal){.path = j->journal};
     int is_there = access(l->path, F_OK) == 0;
-    if (is_there && !o->resume && !o->force)
-        return error_set(err, ERR_INPUT,
-                         "%s is of a run that has not ended: --resume goes on with it, --force begins anew", l->path);
+    if (is_there && may_take(j, err))
+        return -1;
     char *head = make_head(j, err);
     if (!head)
         return -1;

@@ -29,6 +29,9 @@ struct journal {
     int is_new;
 };
 
+/* What stands in the way of journal_open(), as far as it is known before the source is hashed: its sentences. */
+int journal_check(const struct quant_job *j, struct error *err);
+
 /* Opens the journal and locks it. Without options->resume there must be none yet; with it, what stands in it must be the job's, and the
  * sentence names what differs. ERR_INPUT, ERR_IO. */
 int journal_open(struct journal *l, const struct quant_job *j, struct error *err);

@@ -234,6 +234,14 @@ static int take_up_complete(struct output *o, struct error *err)
     return 0;
 }
 
+int output_check(const struct quant_job *j, struct error *err)
+{
+    int had_journal = access(j->journal, F_OK) == 0;
+    if (target_check(j, j->options->resume && had_journal, err) || journal_check(j, err))
+        return -1;
+    return had_journal ? 0 : target_check_foreign(j, err);
+}
+
 int output_open(struct output *o, const struct quant_job *j, struct error *err)
 {
     *o = (struct output){.j = j, .fd = -1};

@@ -19,6 +19,9 @@ struct output {
     uint64_t done;           /* bytes of all parts so far */
 };
 
+/* What stands in the way of output_open(), as far as it is known before the source is hashed: its sentences. Changes nothing. */
+int output_check(const struct quant_job *j, struct error *err);
+
 /* Checks that the names are free and that the disk has the space, and finds what an earlier run has done. Nothing is left behind where it
  * fails. */
 int output_open(struct output *o, const struct quant_job *j, struct error *err);

@@ -134,6 +134,7 @@ const char *quant_why_name(enum quant_why w);
 /* What a run tells and is told while it works. */
 struct quant_watch {
     void (*progress)(void *arg, uint64_t done, uint64_t total); /* bytes of the output; NULL: nobody looks */
+    void (*hashed)(void *arg, uint64_t done, uint64_t total);   /* bytes of the source, before that; likewise */
     void *arg;
     volatile int *stop; /* becomes 1 where the run is to end after the slab at hand: ERR_CANCELLED; NULL: never */
     int has_begun;      /* set when a file was made or changed */

@@ -13,8 +13,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-/* Steps of a match: most take few; more are tried where those do not suffice, and counted over all. */
-enum { WORK_FEW = 1000, WORK_MOST = 100000, WORK_ALL = 300000000 };
+/* Steps of a match: most take few, of which a part is counted over all; more are tried where those do not suffice, and counted whole. */
+enum { WORK_FEW = 100, WORK_PART = 10, WORK_MOST = 102400, WORK_ALL = 300000000 };
 enum { FILE_MOST = 1 << 20, RULES_MOST = 4096, DEPTH_MOST = 2000, HEAP_KIB = 4096 };
 
 int rule_type(const char *name)
@@ -141,8 +141,8 @@ void rules_end(struct rules *r)
 static int match(struct rules *r, const struct rule *rule, const char *name)
 {
     int rc = PCRE2_ERROR_MATCHLIMIT;
-    for (uint32_t most = WORK_FEW; rc == PCRE2_ERROR_MATCHLIMIT && most <= WORK_MOST; most *= 10) {
-        r->work += most > WORK_FEW ? most : 0;
+    for (uint32_t most = WORK_FEW; rc == PCRE2_ERROR_MATCHLIMIT && most <= WORK_MOST; most *= 4) {
+        r->work += most > WORK_FEW ? most : WORK_PART;
         if (r->work > WORK_ALL)
             break;
         pcre2_set_match_limit(r->limits, most);

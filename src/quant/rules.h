@@ -19,7 +19,7 @@ struct rules {
     int n;
     int flag_base, file_base; /* by an empty pattern of a flag, of the file: a type, or -1: none */
     void *match, *limits;
-    uint64_t work; /* steps of the matches so far that took many, at most */
+    uint64_t work; /* steps of the matches so far, of those that took few a part */
 };
 
 /* Those of options->rule, then those of the file options->recipe, in the memory of arena. ERR_INPUT with place and reason. */

@@ -256,12 +256,14 @@ static void add_lost(struct run *r, const struct slab *s)
     }
 }
 
+/* An earlier run, which this one goes on with, has counted its own. */
 static void tell_lost(const struct run *r)
 {
     if (r->n_lost)
         log_line(LOG_WARN,
-                 "%s: values too small for f16 became 0, %s has the first of %" PRIu64 "; bf16 and f32 hold them",
-                 r->j->options->in, r->j->in->tensor[r->first_lost].name, r->n_lost);
+                 "%s: values too small for f16 became 0, %s has the first of %" PRIu64 "%s; bf16 and f32 hold them",
+                 r->j->options->in, r->j->in->tensor[r->first_lost].name, r->n_lost,
+                 r->watch->resumed ? " since the run was resumed" : "");
 }
 
 static void encode_all(struct run *r)
@@ -335,7 +337,7 @@ static void *writer(void *arg)
 /* ---- hashing ---------------------------------------------------------------------------------------------------------------------- */
 
 /* The SHA-256 of a file of the source, by the memory of a slab. */
-static int hash_file(struct run *r, int i, struct error *err)
+static int hash_file(struct run *r, int i, uint64_t *done, uint64_t all, struct error *err)
 {
     const struct gguf_file *f = &r->j->in->file[i];
     uint8_t digest[SHA256_BYTES];
@@ -350,7 +352,10 @@ static int hash_file(struct run *r, int i, struct error *err)
             return error_set(err, ERR_IO, "%s: reading at byte %" PRIu64 " failed: %s", f->path, at, why);
         sha256_add(&hash, r->slab[0].in, n);
         at += n;
+        *done += n;
         file_drop_cache(f->fd, 0, at);
+        if (r->watch->hashed)
+            r->watch->hashed(r->watch->arg, *done, all);
     }
     sha256_end(&hash, digest);
     for (int k = 0; k < SHA256_BYTES; k++)
@@ -358,11 +363,19 @@ static int hash_file(struct run *r, int i, struct error *err)
     return 0;
 }
 
-/* Before anything is written: the output's header says it. So what is resumed is of the same source to the byte. */
+/* Before anything is written: the output's header says it. So what is resumed is of the same source to the byte. It takes long, and what is
+ * in the way of the output is told before. */
 static int hash_sources(struct run *r, struct error *err)
 {
-    for (int i = 0; r->j->source_sha256 && i < r->j->in->n_file; i++)
-        if (hash_file(r, i, err))
+    uint64_t done = 0, all = 0;
+    if (!r->j->source_sha256)
+        return 0;
+    if (output_check(r->j, err))
+        return -1;
+    for (int i = 0; i < r->j->in->n_file; i++)
+        all += r->j->in->file[i].size;
+    for (int i = 0; i < r->j->in->n_file; i++)
+        if (hash_file(r, i, &done, all, err))
             return -1;
     return 0;
 }
@@ -472,7 +485,8 @@ int quant_run(struct quant_job *j, struct quant_watch *w, struct error *err)
         status = end_output(r, err);
     else if (is_open)
         keep(r, &ignored);
-    tell_lost(r);
+    if (!status)
+        tell_lost(r);
     if (is_open)
         output_close(&r->output);
     pool_destroy(r->pool);

@@ -82,13 +82,21 @@ for memory in 300M min max; do
 done
 # A chat keeps what it computed, where that fits; --cache-dir plans with it.
 run plan "$ember" --memory min
-more=$(sed -n 's/^a chat of stoker run takes \([0-9.]*\) MiB more where they fit, to keep what it computed (planned by --cache-dir DIR)$/\1/p' "$dir/out")
+more=$(sed -n 's/^a chat of stoker run needs \([0-9.]*\) MiB more, if there is room, to keep what it computed (planned by --cache-dir DIR)$/\1/p' "$dir/out")
 run plan "$ember" --memory min --json
 alone=$(field total)
 run plan "$ember" --memory min --json --cache-dir "$dir/absent"
 is "plan --cache-dir" 0 '"measured":"none"' ""
 awk -v more="${more:-0}" -v bytes=$(($(field total) - alone)) 'BEGIN { exit !(bytes > 0 && more * 1048576 >= bytes && more * 1048576 < bytes + 110000) }' &&
     pass || fail "what a chat keeps" "takes ${more:-nothing} MiB by the line, $(($(field total) - alone)) bytes by --cache-dir"
+run plan "${BUILD:-build}/data/embeddings/bert-cls.gguf"
+grep -q '^a chat of' "$dir/out" && fail "a model of vectors" "has the line of a chat" || pass
+run plan "$ember" --serve --capture-memory 0 --json
+is "plan --serve --capture-memory 0" 0 '"capture":0,' ""
+run plan "$ember" --serve --json
+is "plan --serve" 0 '"capture":2[0-9]{6},' ""
+run plan "$ember" --serve --capture-memory 2000000T
+is "too much for activations" 2 "" '--capture-memory [1-9][0-9]+ bytes are more than any machine has'
 [ -e "$dir/absent" ] && fail "plan --cache-dir" "makes the folder" || pass
 run plan "$ember" --memory min --cache-dir "$dir/absent"
 grep -q '^a chat of' "$dir/out" && fail "plan --cache-dir" "has the line of a chat" || pass

@@ -278,6 +278,12 @@ rm "$new".*
 "$helper" make tiny "$dir/bad.gguf"
 run quantize "$dir/bad.gguf" "$new" --type f16 --threads 3
 is "too small for f16" 0 "bits a weight" "^stoker: warning: .*bad.gguf: values too small for f16 became 0, blk.1.attn_q.weight has the first of 1; bf16 and f32 hold them$"
+rm "$new"
+limited 300 quantize "$dir/bad.gguf" "$new" --type f16
+is "too small for f16, and a full disk" 1 "" "writing failed"
+grep -q 'too small for f16' "$dir/err" && fail "too small for f16, and a full disk" "is told of a part" || pass
+run quantize "$dir/bad.gguf" "$new" --type f16 --resume
+is "too small for f16, and more" 0 "bits a weight" "became 0, blk.1.attn_q.weight has the first of 1 since the run was resumed; bf16 and f32 hold them$"
 run quantize "$dir/bad.gguf" "$new" --type bf16 --force
 is "small, and bf16" 0 "bits a weight" ""
 rm "$new"

@@ -61,6 +61,11 @@ is "a pattern that goes back for ever" 2 "" "the pattern takes too long on .*; w
 yes '.*.*.*.*[YZ]=f16' | head -n 4000 >"$rules"
 plan --type q8_0 --recipe "$rules"
 is "patterns that are slow together" 2 "" "my.rules:[0-9]+: .* up to .* the patterns of all rules take too long; write them without"
+"$helper" make many "$dir/many.gguf" # of many tensors, steps that are few each are bounded too
+yes '.*.*[YZ]=f16' | head -n 4000 >"$rules"
+run quantize "$dir/many.gguf" "$dir/out.gguf" --dry-run --type q8_0 --recipe "$rules"
+is "many patterns on many tensors" 2 "" "my.rules:[0-9]+: .* up to .* the patterns of all rules take too long; write them without"
+rm "$dir/many.gguf"
 head -c 2000000 /dev/zero | tr '\0' '#' >"$rules"
 plan --type q8_0 --recipe "$rules"
 is "a large file" 2 "" "my.rules"

@@ -96,6 +96,7 @@ run --slots x -p x|--slots x: N
 run --slots 1 -p x|--slots 1 for class 1: at least
 run --slots 10,10 -p x|--slots names 2 classes; this model has 1
 run --think maybe -p x|--think maybe: on or off
+run --think one.gguf two -p x|"two" is one argument too many
 run --stats=fool -p x|--stats fool: nothing or =full is possible
 run --json=1 -p x|--json takes no value
 run one two|"two" is one argument too many; a prompt stands behind -p; see stoker run --help

@@ -70,6 +70,7 @@ struct chat_shown {
     int wraps;           /* 1: lines are broken between words */
     int any;             /* 1: something was shown */
     int lost;            /* errno of writing to stdout: nobody reads it any more, or the disk is full; 0: none */
+    int typed;           /* bytes of lines that were typed ahead */
     struct wrap wrap;
 };
 /* Writes a piece to stdout; failures go to s->lost. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t dimmed; /* the terminal shows reasoning */
@@ -29,6 +30,15 @@ static void show(struct chat_shown *s, const char *text, size_t n)
     flush(s);
 }
 
+/* Whether the terminal has shown of itself what was typed: Ctrl-C, or a line. Of one that has not ended nothing tells. */
+static int is_echoed(struct chat_shown *s)
+{
+    int typed = 0, before = s->typed;
+    if (isatty(STDIN_FILENO) && ioctl(STDIN_FILENO, FIONREAD, &typed) == 0)
+        s->typed = typed;
+    return chat_interrupts || (s->any && typed != before);
+}
+
 /* Of what the model says lines are broken between words, on a terminal as wide as it is by now. */
 static void show_words(struct chat_shown *s, const char *text, size_t n)
 {
@@ -37,6 +47,8 @@ static void show_words(struct chat_shown *s, const char *text, size_t n)
         return;
     }
     s->wrap.columns = wrap_columns(STDOUT_FILENO);
+    if (is_echoed(s))
+        wrap_unsure(&s->wrap);
     wrap_write(&s->wrap, stdout, text, n);
     flush(s);
 }

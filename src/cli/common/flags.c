@@ -251,6 +251,12 @@ static int is_model(const struct argument *a)
     return (a->n == 2 && memcmp(a->name, "-m", 2) == 0) || (a->n == 7 && memcmp(a->name, "--model", 7) == 0);
 }
 
+/* 1: on and off, whichever is meant, need not stand behind it (as ollama has --think): nothing does, or another flag, or a file. */
+static int stands_alone(const struct argument *a)
+{
+    return !a->value && (!a->next || *a->next == '-' || strpbrk(a->next, "./"));
+}
+
 /* One argument. Sets *used to the arguments behind it that belong to it. 0: go on; else the exit status. */
 static int take_argument(struct parsing *p, struct argument *a, int *used)
 {
@@ -266,7 +272,7 @@ static int take_argument(struct parsing *p, struct argument *a, int *used)
         return unknown(p, a->name, a->n);
     int has_word = f->kind == FLAG_DETAIL && !a->value && a->next && strcmp(a->next, "full") == 0,
         is_switch = f->kind == FLAG_SWITCH || (f->kind == FLAG_DETAIL && !has_word);
-    int is_on = f->kind == FLAG_ON_OFF && !a->value && (!a->next || *a->next == '-'); /* as ollama has --think */
+    int is_on = f->kind == FLAG_ON_OFF && stands_alone(a);
     const char *value = a->value ? a->value : is_switch ? "" : is_on ? "on" : a->next;
     if (!value)
         return needs_value(p, f->name);

@@ -20,7 +20,7 @@ enum flag_kind {
     FLAG_SEED,   /* struct stoker_sampling * */
     FLAG_TEXT,   /* const char ** */
     FLAG_WORD,   /* const char **: one of value's words, "strip|move|off", or a path, where FILE.gguf is one of them */
-    FLAG_ON_OFF, /* const char **: "on" or "off", for which true and false are taken too */
+    FLAG_ON_OFF, /* const char **: "on" or "off", for which true and false are taken too; alone "on" */
     FLAG_BYTES,  /* uint64_t *, at least min: 6G, 5.5GiB, 800MB, min, max */
     FLAG_SLOTS,  /* struct stoker_options *: N[,N] */
     FLAG_LIST,   /* struct int_list *: 512,1024 or 16-64, 16-64+16, 16-64*2 */

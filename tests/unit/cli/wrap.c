@@ -25,6 +25,10 @@ struct screen {
 static void show(struct screen *s, wchar_t c)
 {
     int cells = wcwidth(c);
+    if (c == L'\t') {
+        s->column = (s->column / 8 + 1) * 8 < s->columns ? (s->column / 8 + 1) * 8 : s->columns - 1;
+        return;
+    }
     if (s->column + cells > s->columns) {
         s->row++;
         s->column = 0;
@@ -168,6 +172,127 @@ static void left_alone(void **state)
              7);
 }
 
+/* A mark that no cell is of belongs to the wide character before it, at the end of a line too. */
+static void marks(void **state)
+{
+    (void)state;
+    rows_are("xxxxxxxxxxxxxxxxxx\342\255\220\357\270\217, and", 20,
+             (const char *[]){"xxxxxxxxxxxxxxxxxx\342\255\220", ", and"}, 2);
+    rows_are("a few words \342\255\220\357\270\217 further", 20,
+             (const char *[]){"a few words \342\255\220", "further"}, 2);
+}
+
+/* A tab reaches the last cell at most. */
+static void tabs(void **state)
+{
+    (void)state;
+    rows_are("some words of\tit ends", 24, (const char *[]){"some words ofit ends"}, 1);
+    rows_are("words to the end here\tis more", 24, (const char *[]){"words to the end here", "is more"}, 2);
+    rows_are("a line of 23 and a tab.\tis more", 24, (const char *[]){"a line of 23 and a tab.", "is more"}, 2);
+}
+
+/* What is written of pieces; of those behind `at` the terminal has other columns. */
+static char *written(const char *const *piece, int n, int at, size_t *n_out)
+{
+    struct wrap w = {0};
+    char *out;
+    FILE *f = open_memstream(&out, n_out);
+    for (int i = 0; i < n; i++) {
+        w.columns = i < at ? 20 : 24;
+        wrap_write(&w, f, piece[i], strlen(piece[i]));
+    }
+    fclose(f);
+    return out;
+}
+
+/* Behind what moves a terminal nobody knows where, the line is as it came; the next one is broken again. */
+static void unsure(void **state)
+{
+    (void)state;
+    static const char *const line[] = {"\033[1mbold\033[0m words of a line",
+                                       "a \a tone in the words of a line",
+                                       "\342\230\200\357\270\217 and then the words of a line",
+                                       "\360\237\221\251\342\200\215\360\237\222\273 with the words of a line",
+                                       "\360\237\221\215\360\237\217\275 with the words of a line",
+                                       "\360\237\207\251\360\237\207\252 with the words of a line",
+                                       "exactly so many cell\r",
+                                       "words, and a return\rthat are longer",
+                                       "the words of a \377 line"};
+    size_t n_out;
+    for (size_t i = 0; i < sizeof line / sizeof *line; i++) {
+        char both[256];
+        snprintf(both, sizeof both, "%s\n", line[i]);
+        char *out = written((const char *[]){both, "the quick brown foxes jump"}, 2, 2, &n_out);
+        assert_memory_equal(out, both, strlen(both));
+        assert_string_equal(out + strlen(both), "the quick brown foxe\033[17G\033[K\nfoxes jump");
+        free(out);
+    }
+    char *out = written((const char *[]){"the quick brown fo", "x jumps over it"}, 2, 1, &n_out);
+    assert_string_equal(out, "the quick brown fox jumps over it");
+    free(out);
+    out = written((const char *[]){"exactly so many cell", " ", "jumps over it"}, 3, 2, &n_out);
+    assert_string_equal(out, "exactly so many cell jumps over it");
+    free(out);
+    struct wrap w = {.columns = 20};
+    FILE *f = open_memstream(&out, &n_out);
+    wrap_write(&w, f, "the quick", 9);
+    wrap_unsure(&w); /* as where something is typed meanwhile */
+    wrap_write(&w, f, " brown foxes jump\nthe quick brown foxes", 39);
+    fclose(f);
+    assert_string_equal(out, "the quick brown foxes jump\nthe quick brown foxe\033[17G\033[K\nfoxes");
+    free(out);
+}
+
+/* A word has bytes of any kind. */
+static void zeros(void **state)
+{
+    (void)state;
+    struct wrap w = {.columns = 20};
+    char *out;
+    size_t n_out;
+    static const char text[] = "the quick brown f\0xes jump\n";
+    FILE *f = open_memstream(&out, &n_out);
+    wrap_write(&w, f, text, sizeof text - 1);
+    fclose(f);
+    assert_int_equal(n_out, sizeof text - 1);
+    assert_memory_equal(out, text, n_out);
+    free(out);
+}
+
+/* Whether code that these lines begin is over behind the last of them. */
+static void fences(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int is_code;
+    } all[] = {{"```c\nx\n", 1},
+               {"```c\nx\n```\n", 0},
+               {"```c\nx\n``` \t\r\n", 0},
+               {"````\n```\nx\n", 1},
+               {"````\n```\nx\n`````\n", 0},
+               {"```\n~~~\n", 1},
+               {"~~~\n```\n~~~\n", 0},
+               {"```\n```c\n", 1},
+               {"\t```c\n", 1},
+               {"1. a list\n   ```c\n   x\n   ```\n", 0},
+               {"- ```c\n", 1},
+               {"12) ```c\n  x\n  ```\n", 0},
+               {"```\n- ```\n", 1},
+               {"-```\n", 0},
+               {"``\n", 0},
+               {"```x```\n", 0},
+               {"~~~ x `y`\n", 1},
+               {"words ```\n", 0}};
+    size_t n_out;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        char *out = written((const char *[]){all[i].text, "the quick brown foxes jump"}, 2, 2, &n_out);
+        if ((strstr(out, "\033") == NULL) != all[i].is_code)
+            fail_msg("%s: is %scode", all[i].text, all[i].is_code ? "" : "no ");
+        free(out);
+    }
+}
+
 /* Words of up to so many letters, a fifth of them of two bytes, in lines: what fits in a row is what a person would put there. */
 static void random_words(void **state)
 {
@@ -203,8 +328,9 @@ static void random_words(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(cases), cmocka_unit_test(left_alone),
-                                       cmocka_unit_test(random_words)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(cases),  cmocka_unit_test(left_alone),  cmocka_unit_test(marks),
+                                       cmocka_unit_test(tabs),   cmocka_unit_test(unsure),      cmocka_unit_test(zeros),
+                                       cmocka_unit_test(fences), cmocka_unit_test(random_words)};
     wrap_locale();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

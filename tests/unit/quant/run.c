@@ -96,6 +96,69 @@ static uint8_t *read_output(uint64_t *n)
     return bytes;
 }
 
+static uint64_t hashed, to_hash;
+
+static void on_hashed(void *arg, uint64_t done, uint64_t total)
+{
+    (void)arg;
+    assert_true(done > hashed && done <= total);
+    hashed = done;
+    to_hash = total;
+}
+
+static void write_file(const char *name, const char *text)
+{
+    FILE *f = fopen(in_folder(name), "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* The sentence that a run with the source's hash ends with, "" where it is whole. */
+static const char *hash_and_run(struct quant_options o)
+{
+    static struct error err;
+    struct quant_watch w = {.hashed = on_hashed};
+    struct quant_job *j;
+    err = (struct error){0};
+    hashed = 0;
+    o.in = in_folder("parts.gguf");
+    o.out = in_folder("out.gguf");
+    o.program = "test";
+    o.type = "q8_0";
+    o.hash_source = 1;
+    o.n_threads = 1;
+    if (quant_open(&j, &o, &err))
+        fail_msg("%s", err.text);
+    int failed = quant_run(j, &w, &err);
+    assert_int_equal(failed, err.code != ERR_NONE ? -1 : 0);
+    quant_close(j);
+    return err.text;
+}
+
+/* What is in the way of the output is told before a source is hashed, which takes long and tells how far it is. */
+static void hashing_comes_late(void **state)
+{
+    (void)state;
+    write_file("out.gguf", "x");
+    assert_non_null(strstr(hash_and_run((struct quant_options){0}), "out.gguf is there already"));
+    assert_int_equal(hashed, 0);
+    unlink(in_folder("out.gguf"));
+    write_file("out.gguf.part", "x");
+    assert_non_null(strstr(hash_and_run((struct quant_options){0}), "out.gguf.part is there, and no "));
+    assert_int_equal(hashed, 0);
+    unlink(in_folder("out.gguf.part"));
+    write_file("out.gguf.journal", "stoker quantize journal 1\nrecipe --type q4_0\nbegin\n");
+    assert_non_null(strstr(hash_and_run((struct quant_options){0}), "is of a run that has not ended"));
+    assert_int_equal(hashed, 0);
+    assert_non_null(strstr(hash_and_run((struct quant_options){.resume = 1}), "is of another run: there it is"));
+    assert_int_equal(hashed, 0);
+    unlink(in_folder("out.gguf.journal"));
+    assert_string_equal(hash_and_run((struct quant_options){0}), "");
+    assert_true(hashed > 0 && hashed == to_hash);
+    unlink(in_folder("out.gguf"));
+}
+
 static void experts_have_their_own(void **state)
 {
     static const char *const types[] = {"q4_k", "q2_k", "iq4_nl", "iq2_xs"};
@@ -142,6 +205,6 @@ static int end(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(experts_have_their_own)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(hashing_comes_late), cmocka_unit_test(experts_have_their_own)};
     return cmocka_run_group_tests(tests, begin, end);
 }
