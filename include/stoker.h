@@ -102,7 +102,8 @@ struct stoker_options {
         int n_parallel;  /* 0: 1 */
         int n_snapshots; /* 0: 4 with cache_ram, else 1 */
         uint64_t cache_ram;
-        uint64_t capture_memory; /* halved down to 2 MiB where memory is short */
+        uint64_t capture_memory; /* halved down to 2 MiB where memory is short ... */
+        uint64_t capture_least;  /* ... or to so many bytes: stoker_capture_least() of what requests will record */
     } defaults;
     int slots[STOKER_CLASSES]; /* [n_slots] expert slots of each class instead of the plan's (research) */
     int n_slots;               /* as many as the model has classes; 0: the plan's slots */
@@ -453,6 +454,11 @@ size_t stoker_capture_rows(const struct stoker *s, const struct stoker_capture *
  * more. -1: STOKER_ERR_INPUT, STOKER_ERR_UNSUPPORTED; fields of "capture": tensors, layers, reduce, top, dtype, vector, sae, from, to. */
 int stoker_capture_layout(const struct stoker *s, const struct stoker_capture *c, struct stoker_tensor *out, size_t n,
                           struct stoker_error *err);
+
+/* The least capture_memory with which requests of a model can record what c names, by the model's headers. features: 1: and those of an
+ * autoencoder, c->top of them; c->along and c->sae need not be open. Errors as of stoker_about() and stoker_capture_layout(). */
+int stoker_capture_least(uint64_t *bytes, const char *path, const struct stoker_capture *c, int features,
+                         struct stoker_error *err);
 
 struct stoker_pair {
     const char *key, *value;

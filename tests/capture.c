@@ -16,6 +16,7 @@
  *     whole      a write that fails is one sentence, and all memory comes back
  *     closed     what was sent is in the file, although the engine closes while the ring is full
  *     busy       memory for lists that another job has is told as such
+ *     least      what stoker_capture_least() says is enough, and the half of it is not
  *     beside     jobs with and without a list, that record or do not, give in one step what each gives alone */
 #include "base/half.h"
 #include "base/hash.h"
@@ -829,6 +830,41 @@ static void busy(const char *path)
     verdict(name_of(path), "busy", ok && list > 0, err.text);
 }
 
+/* Of few rows and of sums, of all taps and of one. */
+static void least(const char *path)
+{
+    static struct recorded r;
+    const struct stoker_capture of[] = {{.taps = 1 << STOKER_TAP_RESID_POST},
+                                        {.taps = ALL_TAPS & ~(1 << STOKER_TAP_ROUTER_IDS), .top = TOP},
+                                        {.taps = 1 << STOKER_TAP_RESID_POST, .reduce = STOKER_REDUCE_MEAN}};
+    struct stoker_error err = {0};
+    struct stoker_event e;
+    stoker_token id[N];
+    uint64_t bytes = 0;
+    int ok = 1;
+    for (int i = 0; i < 6 && ok; i++) {
+        struct stoker_capture c = of[i / 2];
+        if (stoker_capture_least(&bytes, path, &c, 0, &err)) {
+            ok = i / 2 == 1; /* without experts no router has rows */
+            continue;
+        }
+        struct stoker_options o = base;
+        o.capture_memory = i % 2 ? bytes / 2 : bytes;
+        struct stoker *s = engine(path, &o);
+        if (!s)
+            return;
+        tokens_of(s, id, N);
+        struct stoker_request q = {.prompt = id, .n_prompt = N, .only_score = 1, .capture = &c};
+        ok = lay_out(&r, s, &c, N) == 0;
+        stoker_id job;
+        int refused = stoker_submit(s, &q, &job, &err);
+        ok = ok && (i % 2 ? refused && err.code == STOKER_ERR_MEMORY : !refused && finish(s, job, &e) == 0);
+        stoker_close(s);
+        free(r.data);
+    }
+    verdict(name_of(path), "least", ok, err.text);
+}
+
 /* ---- beside steering ------------------------------------------------------------------------------------------------------------ */
 
 static uint64_t hash_of_answer(struct stoker *s, stoker_id id)
@@ -1173,6 +1209,7 @@ static void all_laws(const char *path, int with_waits)
     full(path);
     closed(path);
     busy(path);
+    least(path);
     beside(path);
     preempted(path);
 }

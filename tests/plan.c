@@ -626,6 +626,13 @@ static void default_capture(void)
         request.capture = MOST;
         expect(plan_make(&p, o.model, &request, &err) == 0 && p.capture == MOST && !(p.degraded & PLAN_CUT_CAPTURE),
                "%llu of the bytes that were asked for are left", (unsigned long long)p.capture);
+        request.capture = 0;
+        request.defaults.capture_least = 3 * LEAST;
+        expect(plan_make(&p, o.model, &request, &err) == 0 && p.capture == 3 * LEAST,
+               "at the least %llu bytes for rows that need %d", (unsigned long long)p.capture, 3 * LEAST);
+        request.defaults.capture_least = 2 * MOST;
+        expect(plan_make(&p, o.model, &request, &err) == 0 && p.capture == 2 * MOST && !(p.degraded & PLAN_CUT_CAPTURE),
+               "%llu bytes for rows that need %d", (unsigned long long)p.capture, 2 * MOST);
         close_headers(&o);
     }
     unlink(in_dir("capture.gguf"));

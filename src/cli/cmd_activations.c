@@ -50,28 +50,31 @@ static int check(const struct activations *a)
     return a->tokens && a->chat ? wrong("--tokens are ids already; --chat is for texts") : 0;
 }
 
-/* q: of --text; else it is made here. */
-static int run(const struct activations *a, struct stoker *s, struct sequences *q, const struct stoker_vector *along,
-               const struct stoker_vector *sae)
+/* What is recorded, and the least memory for it, before the model loads. *layer is allocated. */
+static int plan_rows(struct stoker_capture *c, unsigned char **layer, struct activations *a, const char *model)
 {
-    struct stoker_capture c;
-    int n_layer = stoker_layers(s, NULL, 0);
-    unsigned char *layer = calloc((size_t)n_layer, 1);
-    if (!layer) {
+    struct stoker_error err;
+    int n_layer = stoker_header_layers(NULL, 0, model, &err);
+    if (n_layer < 0)
+        return report(&err);
+    if (!(*layer = calloc((size_t)n_layer, 1))) {
         fprintf(stderr, "stoker activations: no memory for a list of %d layers\n", n_layer);
         return 1;
     }
-    int status = activations_wants(&c, a, layer, n_layer);
-    c.along = along;
-    c.sae = sae;
-    if (!status && !a->text)
-        status = activations_sequences(q, a, s);
-    status = status ? status : activations_record(s, a, &c, q);
-    free(layer);
+    int status = activations_wants(c, a, *layer, n_layer);
+    if (!status && stoker_capture_least(&a->options.defaults.capture_least, model, c, a->sae != NULL, &err))
+        status = report(&err);
     return status;
 }
 
-static int open_and_run(struct activations *a, const char *model, struct sequences *q)
+/* q: of --text; else it is made here. */
+static int run(const struct activations *a, struct stoker *s, struct sequences *q, const struct stoker_capture *c)
+{
+    int status = a->text ? 0 : activations_sequences(q, a, s);
+    return status ? status : activations_record(s, a, c, q);
+}
+
+static int open_and_run(struct activations *a, const char *model, struct sequences *q, struct stoker_capture *c)
 {
     struct stoker *s;
     struct stoker_error err;
@@ -92,7 +95,9 @@ static int open_and_run(struct activations *a, const char *model, struct sequenc
         return report(&err);
     int failed = steer_flags_open("activations", &a->steer, s, &err) ||
                  (a->vector && stoker_vector_open(&along, s, AT_FDCWD, a->vector, &err));
-    status = failed ? report(&err) : run(a, s, q, along, a->sae ? a->steer.vector[a->steer.n - 1] : NULL);
+    c->along = along;
+    c->sae = a->sae ? a->steer.vector[a->steer.n - 1] : NULL;
+    status = failed ? report(&err) : run(a, s, q, c);
     stoker_vector_close(along);
     steer_flags_close(&a->steer);
     stoker_close(s);
@@ -175,7 +180,11 @@ int cmd_activations(int argc, char **argv)
     if (a.text)
         a.options.n_ctx = a.options.n_ctx ? a.options.n_ctx : a.window;
     struct sequences q = {.token = NULL};
-    status = open_and_run(&a, model, &q);
+    struct stoker_capture c;
+    unsigned char *layer = NULL;
+    status = plan_rows(&c, &layer, &a, model);
+    status = status ? status : open_and_run(&a, model, &q, &c);
+    free(layer);
     activations_sequences_free(&q);
     steer_flags_free(&a.steer);
     return status;

@@ -82,7 +82,7 @@ struct plan_request {
     int n_ctx, n_parallel, n_chunk, n_threads, n_snapshots, n_pages;
     struct plan_defaults {
         int n_ctx, n_parallel, n_snapshots; /* of stoker_options.defaults */
-        uint64_t cache_ram, capture;
+        uint64_t cache_ram, capture, capture_least;
     } defaults;
     struct speed_rates rates; /* of the machine, for the plan's figures; they decide nothing. 0: usual ones */
     uint64_t cache_ram, server, steer, capture, library; /* bytes; steer: of vectors */

@@ -28,7 +28,7 @@ enum {
     TEXT_CTX_LOW = 512,
     SPARE_SLOTS = 4,           /* beyond the experts that a layer uses: some can load while others compute */
     SNAPSHOTS = 4,             /* copies of a sequence's state beside a prefix cache */
-    CAPTURE_LEAST = 2 << 20,   /* for recorded rows, where nobody asked for so much */
+    CAPTURE_LEAST = 2 << 20,   /* for recorded rows, of which nobody says how large they are */
     ROW_CACHE_SHARE = 64,      /* of the budget, for rows of tables on disk: a token takes few bytes of them ... */
     ROW_CACHE_MOST = 256 << 20 /* ... and much fewer than of experts */
 };
@@ -103,6 +103,19 @@ static int ctx_usual(const struct planner *pl)
     return pl->m->p.pooling ? TEXT_CTX : asked ? asked : CTX;
 }
 
+/* For recorded rows, where nobody asked for so much: with less than capture_least no request records what it will ask for. */
+static uint64_t capture_least(const struct planner *pl)
+{
+    uint64_t asked = pl->request->defaults.capture_least;
+    return asked > CAPTURE_LEAST ? asked : CAPTURE_LEAST;
+}
+
+static uint64_t capture_usual(const struct planner *pl)
+{
+    const struct plan_defaults *d = &pl->request->defaults;
+    return d->capture > d->capture_least ? d->capture : d->capture_least;
+}
+
 struct config plan_full_config(const struct planner *pl)
 {
     const struct plan_request *w = pl->request;
@@ -115,7 +128,7 @@ struct config plan_full_config(const struct planner *pl)
                        .n_chunk = w->n_chunk ? w->n_chunk : CHUNK,
                        .n_snapshots = snapshots_of(pl),
                        .cache_ram = plan_asked_cache(pl),
-                       .capture = w->capture ? w->capture : w->defaults.capture};
+                       .capture = w->capture ? w->capture : capture_usual(pl)};
     memcpy(c.slots, pl->all, sizeof c.slots);
     return c;
 }
@@ -132,8 +145,8 @@ struct config plan_minimal_config(const struct planner *pl)
     if (!pl->request->n_snapshots)
         c.n_snapshots = 1;
     c.cache_ram = 0;
-    if (!pl->request->capture && c.capture > CAPTURE_LEAST)
-        c.capture = CAPTURE_LEAST;
+    if (!pl->request->capture && c.capture > capture_least(pl))
+        c.capture = capture_least(pl);
     c.least_constraints = c.least_further = 1;
     c.tables_on_disk = pl->can_stream;
     memcpy(c.slots, pl->request->n_slots ? pl->request->slots : pl->floor, sizeof c.slots);

@@ -4,6 +4,7 @@
 #include "base/reqmem.h"
 #include "engine/engine.h"
 #include "engine/public_error.h"
+#include "format/gguf.h"
 #include "format/npy.h"
 #include "format/safetensors.h"
 
@@ -114,16 +115,22 @@ static int take_memory(struct capture *p, const struct capture_list *l, size_t r
     return error_field(err, "capture");
 }
 
+static size_t place_bytes(const struct model *m) { return (size_t)m->p.n_layer * TAPS * sizeof(int64_t); }
+
 /* One block: the job's struct, tensors, places, accumulators. */
+static size_t job_bytes(const struct model *m, const struct capture_list *l)
+{
+    return sizeof(struct job_capture) + (size_t)l->n * sizeof(struct capture_tensor) + place_bytes(m) + l->sum_bytes;
+}
+
 static int make_job(struct job_capture **out, struct stoker *s, const struct stoker_capture *how, struct error *err)
 {
     const struct model *m = s->session->model;
     struct capture_list l = {.tensor = NULL};
     if (capture_list_make(&l, m, how, along_of(how), sae_of(how), err) || check_target(how, l.bytes, err))
         return -1;
-    size_t places = (size_t)m->p.n_layer * TAPS * sizeof(int64_t),
-           tensors = (size_t)l.n * sizeof(struct capture_tensor), row = (size_t)round_up(l.row_bytes, CAPTURE_ALIGN),
-           bytes = sizeof **out + tensors + places + l.sum_bytes;
+    size_t tensors = (size_t)l.n * sizeof(struct capture_tensor), bytes = job_bytes(m, &l),
+           row = (size_t)round_up(l.row_bytes, CAPTURE_ALIGN);
     if (take_memory(&s->capture, &l, row, bytes, err))
         return -1;
     struct job_capture *c = calloc(1, bytes);
@@ -134,7 +141,7 @@ static int make_job(struct job_capture **out, struct stoker *s, const struct sto
     uint8_t *rest = (uint8_t *)(c + 1);
     l.tensor = c->tensor = (struct capture_tensor *)(void *)rest;
     l.at = (int64_t *)(void *)(rest + tensors);
-    c->sum = rest + tensors + places;
+    c->sum = rest + tensors + place_bytes(m);
     capture_list_make(&l, m, how, along_of(how), sae_of(how), err);
     c->n_tensor = l.n;
     c->of = &s->capture;
@@ -154,6 +161,8 @@ static int make_job(struct job_capture **out, struct stoker *s, const struct sto
 static int check_vectors(const struct stoker_capture *c, const struct stoker *s, struct error *err)
 {
     const char *wrong = NULL;
+    if (c->reduce == STOKER_REDUCE_DOT && !c->along)
+        wrong = "reduce \"dot\" needs the vector whose directions rows are multiplied with";
     if (c->along)
         wrong = !steer_is_of(c->along, s) ? "the vector is not one of this engine"
                 : !along_of(c)            ? "an autoencoder has no directions of layers to multiply rows with"
@@ -212,6 +221,39 @@ void capture_job_close(struct job_capture *c)
     stoker_vector_close(c->sae);
     atomic_fetch_add(&c->of->left, c->bytes);
     free(c);
+}
+
+/* ---- before the engine is there ------------------------------------------------------------------------------------------------- */
+
+/* What capture_open() makes of it has room for two positions, and for what a job keeps. */
+static uint64_t least_memory(const struct model *m, const struct capture_list *l)
+{
+    uint64_t ring = 2 * round_up(l->row_bytes, CAPTURE_ALIGN), kept = job_bytes(m, l),
+             of_rows = ring / 3 * 4 + 2 * CAPTURE_ALIGN;
+    return of_rows > 4 * kept ? of_rows : 4 * kept;
+}
+
+int stoker_capture_least(uint64_t *bytes, const char *path, const struct stoker_capture *c, int features,
+                         struct stoker_error *public)
+{
+    struct error err = {0};
+    struct gguf *g = NULL;
+    struct model *m = NULL;
+    struct capture_list l = {.tensor = NULL};
+    struct stoker_capture how = *c;
+    const struct sae sae = {.form.layer = 0};
+    how.n_rows = how.n_requests = 1;
+    how.along = how.sae = NULL;
+    int failed = gguf_open_header(&g, path, &err) || model_open(&m, g, &err);
+    if (!failed) {
+        model_measure_step(m, KV_F16, 1, 1); /* it notes which layers have which taps */
+        failed = capture_list_make(&l, m, &how, NULL, features ? &sae : NULL, &err);
+    }
+    if (!failed)
+        *bytes = least_memory(m, &l);
+    model_close(m);
+    gguf_close(g);
+    return failed ? error_to_public(public, &err) : 0;
 }
 
 /* ---- the layout --------------------------------------------------------------------------------------------------------------- */

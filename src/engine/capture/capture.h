@@ -70,8 +70,8 @@ struct capture_list {
     uint64_t bytes;   /* of the target */
 };
 
-/* Tensors of a target of so many positions and requests; along, sae: what those of c hold, or NULL. -1: ERR_INPUT, ERR_UNSUPPORTED with the
- * field. */
+/* Tensors of a target of so many positions and requests; along, sae: what those of c hold, or NULL. Before a vector is
+ * open it is counted as one of all layers: along NULL. -1: ERR_INPUT, ERR_UNSUPPORTED with the field. */
 int capture_list_make(struct capture_list *l, const struct model *m, const struct stoker_capture *c,
                       const struct vector *along, const struct sae *sae, struct error *err);
 

@@ -106,7 +106,7 @@ static int has_tap(const struct place *p, struct error *err)
 {
     int has = tap_width(p->m, p->tap, p->layer) > 0;
     const char *lacks = tap_name(p->tap);
-    if (has && p->c->reduce == STOKER_REDUCE_DOT && !direction(p->along, p->layer)) {
+    if (has && p->along && !direction(p->along, p->layer)) {
         has = 0;
         lacks = "direction in the vector";
     }
@@ -183,11 +183,10 @@ static void add_features(struct capture_list *l, const struct place *p)
     l->row_bytes += (size_t)p->c->top * 8;
 }
 
-static int check_fields(const struct stoker_capture *c, const struct vector *along, const struct sae *sae,
-                        struct error *err)
+static int check_fields(const struct stoker_capture *c, const struct sae *sae, struct error *err)
 {
     int wants_top = c->reduce == STOKER_REDUCE_TOP || c->taps >> STOKER_TAP_LENS & 1 || sae;
-    if ((c->taps == 0 && !c->sae) || c->taps >> STOKER_TAPS) {
+    if ((c->taps == 0 && !c->sae && !sae) || c->taps >> STOKER_TAPS) {
         error_set(err, ERR_INPUT, "no tensor is asked for");
         return error_field(err, "capture.tensors");
     }
@@ -198,10 +197,6 @@ static int check_fields(const struct stoker_capture *c, const struct vector *alo
     if (wants_top && (c->top < 1 || c->top > STOKER_CAPTURE_TOP)) {
         error_set(err, ERR_INPUT, "top is %d; from 1 to %d is possible", c->top, STOKER_CAPTURE_TOP);
         return error_field(err, "capture.top");
-    }
-    if (c->reduce == STOKER_REDUCE_DOT && !along) {
-        error_set(err, ERR_INPUT, "reduce \"dot\" needs the vector whose directions rows are multiplied with");
-        return error_field(err, "capture.vector");
     }
     if (c->sae && (!sae || c->reduce != STOKER_REDUCE_NONE)) {
         error_set(err, ERR_INPUT,
@@ -219,7 +214,7 @@ int capture_list_make(struct capture_list *l, const struct model *m, const struc
     struct capture_tensor *tensor = l->tensor;
     int64_t *at = l->at;
     *l = (struct capture_list){.tensor = tensor, .at = at};
-    if (check_fields(c, along, sae, err))
+    if (check_fields(c, sae, err))
         return -1;
     for (int i = 0; at && i < m->p.n_layer * TAPS; i++)
         at[i] = -1;
