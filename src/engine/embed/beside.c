@@ -12,8 +12,7 @@
 #include <stdlib.h>
 
 static const char *const flags[PLAN_ENCODERS] = {[STOKER_EMBED] = "--embed", [STOKER_RERANK] = "--rerank"};
-static const char *const ctx_flags[PLAN_ENCODERS] = {[STOKER_EMBED] = "--embed-ctx",
-                                                     [STOKER_RERANK] = "--rerank-ctx"};
+static const char *const ctx_flags[PLAN_ENCODERS] = {[STOKER_EMBED] = "--embed-ctx", [STOKER_RERANK] = "--rerank-ctx"};
 enum { DRAFTER = PLAN_ENCODERS, DRAFTER_ROWS = 128 }; /* of its steps: answers wait for them */
 
 _Static_assert((int)STOKER_ROLES == (int)PLAN_ENCODERS && PLAN_EMBED + DRAFTER == PLAN_DRAFT,

@@ -277,7 +277,7 @@ static void experts_without_gates(void **state)
     check(NO_GATE, TYPE_Q4_0, TYPE_Q8_0, 16, 1, 1e-6);
 }
 
-/* A large batch of more rows than a block, against the same rows as a small batch; in parts of a block for each thread, if the step pauses. */
+/* A large batch of more rows than a block, against the same rows as a small batch; in parts of a block a thread where steps pause. */
 static void several_blocks(void **state)
 {
     (void)state;

@@ -1,9 +1,9 @@
 /* links: engine text model store op machine kernel format base */
-/* An encoder's step fits in the stack that it has of its own, with as much again left: every architecture, every tier of this CPU. What lies
- * below that stack faults, but only where it is touched. */
+/* An encoder's step fits in half of the stack that it has of its own: every architecture, every tier of this CPU. What lies below that
+ * stack faults, but only where it is touched. */
+#include "engine/embed/stack.h"
 #include "base/coroutine.h"
 #include "base/cpu.h"
-#include "engine/embed/stack.h"
 #include "stoker.h"
 
 #include <setjmp.h>
@@ -17,8 +17,8 @@
 
 enum { ROWS = 100 };
 
-static const char *const models[] = {"bert-mean",    "nomic-bert",   "nomic-bert-moe",    "jina-bert-v2", "jina-bert-v3",
-                                     "modern-bert",  "gemma-embed",  "gemma-embed-dense", "qwen3-embed"};
+static const char *const models[] = {"bert-mean",   "nomic-bert",  "nomic-bert-moe",    "jina-bert-v2", "jina-bert-v3",
+                                     "modern-bert", "gemma-embed", "gemma-embed-dense", "qwen3-embed"};
 
 static size_t used(const char *model, enum cpu_tier tier)
 {
