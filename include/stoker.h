@@ -159,6 +159,9 @@ struct stoker_options {
     /* Files of models beside this one, in the same memory and on the same threads: one that makes vectors, and one that judges pairs, each
      * where this one does not do that itself. stoker_encoder() has them. NULL: none. */
     const char *embed, *rerank;
+    /* Tokens of a text of these at most, up to what each was trained on; the plan does not lower them. 0: what it was trained on, at most
+     * 2048, and down to 512 where memory is short. */
+    int embed_ctx, rerank_ctx;
 };
 
 /* Reads the headers of the GGUF file at path (of a split model: its first part), makes the plan, loads what stays resident and starts the

@@ -415,7 +415,9 @@ int cmd_plan(int argc, char **argv)
         {"--pooling", NULL, FLAG_WORD, &o.pooling, 0, 0, "mean|cls|last|none|rank",
          "as embed has it: how rows become a vector"},
         {"--embed", NULL, FLAG_TEXT, &o.embed, 0, 0, "FILE.gguf", "a second model in the same memory, as serve has it"},
+        {"--embed-ctx", NULL, FLAG_COUNT, &o.embed_ctx, 1, 1 << 28, "N", "tokens of a text of it at most"},
         {"--rerank", NULL, FLAG_TEXT, &o.rerank, 0, 0, "FILE.gguf", "likewise a third one"},
+        {"--rerank-ctx", NULL, FLAG_COUNT, &o.rerank_ctx, 1, 1 << 28, "N", "tokens of a pair of it at most"},
         {"--capture-memory", NULL, FLAG_BYTES, &o.capture_memory, 0, 0, "BYTES",
          "for activations that are recorded, as serve and activations have it (default: none, with --serve 2M)"}};
     const struct flag_table tables[] = {{mine, sizeof mine / sizeof *mine}, steer_flags_sae(&steer), model_flags(&o)};

@@ -182,9 +182,11 @@ void op_moe_small_batch(struct op *op, const struct moe_small_batch *f, const st
         void *mem = op_alloc(op, xq_bytes(family, f->n_uses, f->n_ff));
         *(family == ACT_X256 ? &a.h.x256 : &a.h.x32) = xq_place(family, f->n_uses, f->n_ff, mem);
     }
+    op_may_pause(op);
     op_run(op, small_batch_hidden, &a);
     op_poll(op);
     op_run(op, small_batch_activate, &a);
+    op_may_pause(op);
     op_run(op, small_batch_down, &a);
     op_poll(op);
     arena_reset(op->scratch, mark);
@@ -210,7 +212,7 @@ struct large_batch {
     const struct op *op;
     const struct moe_large_batch *m;
     const struct moe_expert *e;
-    int n, n_blocks;
+    int n, end; /* experts; units of the part that is computed, up to here */
     atomic_int next;
 };
 
@@ -311,7 +313,7 @@ static void large_batch_hidden(void *arg, int thread, int n_threads)
 {
     (void)n_threads;
     struct large_batch *a = arg;
-    for (int unit; (unit = atomic_fetch_add(&a->next, 1)) < a->n_blocks;) {
+    for (int unit; (unit = atomic_fetch_add(&a->next, 1)) < a->end;) {
         int left = unit, i = 0;
         for (; left >= (a->e[i].n + BLOCK - 1) / BLOCK; i++)
             left -= (a->e[i].n + BLOCK - 1) / BLOCK;
@@ -356,14 +358,25 @@ static void large_batch_down(void *arg, int thread, int n_threads)
     uint8_t *base = op_thread_scratch(a->op, thread);
     float *out = (float *)base;
     void *scratch = base + layout(a->m->n_embd, a->m->n_ff).sum_product;
-    int units = (a->m->n_embd + COLUMNS - 1) / COLUMNS;
-    for (int unit; (unit = atomic_fetch_add(&a->next, 1)) < units;) {
+    for (int unit; (unit = atomic_fetch_add(&a->next, 1)) < a->end;) {
         int c0 = unit * COLUMNS, c1 = c0 + COLUMNS < a->m->n_embd ? c0 + COLUMNS : a->m->n_embd;
         for (int i = 0; i < a->n; i++) {
             down_columns(a, &a->e[i], c0, c1 - c0, out, scratch);
             if (thread == 0)
                 op_poll(a->op);
         }
+    }
+}
+
+/* So many units of a phase, in parts of one for each thread where the step may pause. */
+static void large_batch_units(struct op *op, pool_fn *fn, struct large_batch *a, int n_units)
+{
+    int part = op->pause ? pool_threads(op->pool) : n_units;
+    for (int first = 0; first < n_units; first = a->end) {
+        a->end = n_units - first < part ? n_units : first + part;
+        atomic_store(&a->next, first);
+        op_may_pause(op);
+        op_run(op, fn, a);
     }
 }
 
@@ -384,15 +397,15 @@ struct moe_large_batch op_moe_large_batch_begin(struct op *op, enum block_type d
 void op_moe_large_batch_hidden(struct op *op, const struct moe_large_batch *m, const struct moe_expert *e, int n)
 {
     struct large_batch a = {.op = op, .m = m, .e = e, .n = n};
+    int n_blocks = 0;
     for (int i = 0; i < n; i++)
-        a.n_blocks += (e[i].n + BLOCK - 1) / BLOCK;
-    if (a.n_blocks > 0)
-        op_run(op, large_batch_hidden, &a);
+        n_blocks += (e[i].n + BLOCK - 1) / BLOCK;
+    large_batch_units(op, large_batch_hidden, &a, n_blocks);
 }
 
 void op_moe_large_batch_sum(struct op *op, const struct moe_large_batch *m, const struct moe_expert *e, int n)
 {
     struct large_batch a = {.op = op, .m = m, .e = e, .n = n};
     if (n > 0)
-        op_run(op, large_batch_down, &a);
+        large_batch_units(op, large_batch_down, &a, (m->n_embd + COLUMNS - 1) / COLUMNS);
 }

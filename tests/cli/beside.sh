@@ -46,6 +46,26 @@ run plan "$ember" --rerank "$embed"
 is "a model of vectors as --rerank" 1 "" "--rerank .*nomic-bert\.gguf gives vectors \(pooling mean\): it is one for --embed"
 run plan "$ember" --embed "$ember"
 is "a chat model as --embed" 1 "" "--embed .*ember\.gguf generates text"
+# The same model with a context of 4096: as it is 2048 tokens beside a chat, with --embed-ctx what is asked for, and its memory.
+large=$dir/large.gguf key=nomic-bert.context_length
+cp "$embed" "$large" && at=$(LC_ALL=C grep -obUa "$key" "$large" | head -n 1 | cut -d: -f1) &&
+    printf '\000\020\000\000' | dd of="$large" bs=1 seek=$((at + ${#key} + 4)) conv=notrunc 2>/dev/null
+takes() { # takes FLAG...: bytes of the part embed with these
+    run plan "$ember" --json --memory max --embed "$large" "$@"
+    part embed out
+}
+usual=$(takes) longer=$(takes --embed-ctx 4096)
+[ "$usual" = "$(takes --embed-ctx 2k)" ] && [ "$(takes --embed-ctx 256)" -lt "$usual" ] && [ "$longer" -gt "$usual" ] && pass ||
+    fail "--embed-ctx in the plan" "$usual bytes by default, $longer with 4096"
+run plan "$ember" --json --memory min --embed "$large" --embed-ctx 4096
+[ "$(part embed out)" = "$longer" ] && pass || fail "--embed-ctx with the least memory" "is lowered: $(part embed out) bytes, not $longer"
+run plan "$ember" --embed "$large" --embed-ctx 4097
+is "--embed-ctx beyond what was trained" 2 "" "^stoker: --embed-ctx 4097: .*large\.gguf was trained on 4096 positions, so that its texts have 1 to 4096 tokens$"
+run plan "$ember" --rerank "$rerank" --rerank-ctx 4096
+is "--rerank-ctx beyond what was trained" 2 "" "^stoker: --rerank-ctx 4096: .*bert-rank\.gguf was trained on [0-9]+ positions"
+run plan "$ember" --rerank "$rerank" --embed-ctx 64
+is "--embed-ctx alone" 2 "" "^stoker: --embed-ctx is for a model beside this one: name its file by --embed, or leave it out$"
+
 run plan "$embed" --rerank "$rerank" --json
 is "beside a model of vectors" 0 '"embed":0,"rerank":[1-9][0-9]+,"draft":0' ""
 run plan "$rerank" --embed "$embed" --json
@@ -125,6 +145,12 @@ many=$(i=0; while [ $i -lt 2000 ]; do printf '"a",'; i=$((i + 1)); done)
 curl -s -m 0.05 "$at/v1/embeddings" --data-binary "{\"input\":[$many\"b\"]}" >"$dir/answer" # and leaves
 asks "behind one that left" 200 '"embedding"' /v1/embeddings '{"input":["the water","fire and stone"]}'
 cmp -s "$dir/answer" "$dir/vectors" && pass || fail "vectors behind one that left" "are other ones"
+ends
+
+words() { yes water | head -n "$1" | tr '\n' ' '; }
+starts "$ember" --embed "$large" --embed-ctx 4096 --rerank "$rerank" --rerank-ctx 64
+asks "one beyond that" 400 'has 5002 tokens; this model.s context is 4096' /v1/embeddings "{\"input\":\"$(words 5000)\"}"
+asks "a pair beyond --rerank-ctx" 200 '"prompt_tokens":64,.*"truncated":\[0\]' /v1/rerank "{\"query\":\"a\",\"documents\":[\"$(words 100)\"]}"
 ends
 
 starts "$ember" --rerank "$rerank"

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 static const char *const flags[PLAN_ENCODERS] = {[STOKER_EMBED] = "--embed", [STOKER_RERANK] = "--rerank"};
+static const char *const ctx_flags[PLAN_ENCODERS] = {[STOKER_EMBED] = "--embed-ctx", [STOKER_RERANK] = "--rerank-ctx"};
 enum { DRAFTER = PLAN_ENCODERS, DRAFTER_ROWS = 128 }; /* of its steps: answers wait for them */
 
 _Static_assert((int)STOKER_ROLES == (int)PLAN_ENCODERS && PLAN_EMBED + DRAFTER == PLAN_DRAFT,
@@ -63,6 +64,25 @@ static int check_role(const struct session *s, int role, struct error *err)
     return 0;
 }
 
+static int check_ctx(const struct session *s, int role, int asked, struct error *err)
+{
+    int trained = s->model->p.n_ctx_train;
+    if (asked >= 0 && asked <= trained)
+        return 0;
+    return error_set(err, ERR_INPUT, "%s %d: %s was trained on %d positions, so that its texts have 1 to %d tokens",
+                     ctx_flags[role], asked, s->file->file->path, trained, trained);
+}
+
+/* A model that makes vectors or judges pairs. */
+static int prepare_encoder(struct session **out, int role, const char *path, int ctx,
+                           const struct session_options *encodes, struct error *err)
+{
+    if (session_prepare(out, path, encodes, 0, err) || check_role(*out, role, err) || check_ctx(*out, role, ctx, err))
+        return -1;
+    (*out)->request.n_ctx = ctx; /* of the plans that follow */
+    return 0;
+}
+
 /* What it takes at most and at least, and the plan of the first. */
 static int price(struct session *s, struct plan_further *out, int drafts, struct error *err)
 {
@@ -82,13 +102,17 @@ int beside_prepare(struct session **out, const struct stoker_options *o, struct 
 {
     const char *const path[PLAN_FURTHER] = {
         [STOKER_EMBED] = o ? o->embed : NULL, [STOKER_RERANK] = o ? o->rerank : NULL, [DRAFTER] = to->drafter};
+    const int ctx[PLAN_ENCODERS] = {[STOKER_EMBED] = o ? o->embed_ctx : 0, [STOKER_RERANK] = o ? o->rerank_ctx : 0};
     const struct session_options encodes = options_of(to, PLAN_WHOLE), drafts = drafter_options(to);
     for (int i = 0; i < PLAN_FURTHER; i++) {
+        if (!path[i] && i < DRAFTER && ctx[i])
+            return error_set(err, ERR_INPUT, "%s is for a model beside this one: name its file by %s, or leave it out",
+                             ctx_flags[i], flags[i]);
         if (!path[i])
             continue;
         to->plan_request.further[i].path = path[i];
-        if (session_prepare(&out[i], path[i], i == DRAFTER ? &drafts : &encodes, 0, err) ||
-            (i < DRAFTER && check_role(out[i], i, err)) ||
+        if ((i == DRAFTER ? session_prepare(&out[i], path[i], &drafts, 0, err)
+                          : prepare_encoder(&out[i], i, path[i], ctx[i], &encodes, err)) ||
             price(out[i], &to->plan_request.further[i], i == DRAFTER, err))
             return -1;
     }

@@ -7,6 +7,7 @@
 #include "base/coroutine.h"
 #include "base/error.h"
 #include "engine/admission.h"
+#include "engine/embed/stack.h"
 #include "model/pooling.h"
 
 #include <stdlib.h>
@@ -180,7 +181,7 @@ static void count_step(struct stoker *s, const struct step *p, double seconds)
     t->steps++;
     t->rows += (uint64_t)p->batch.n_rows;
     t->step_seconds += seconds;
-    t->expert_seconds = s->session->model->expert_seconds;
+    t->expert_seconds = s->session->model->expert_seconds; /* of a step that paused among experts with that pause */
     histogram_add(&t->step_time, seconds);
     if (now - s->energy.seconds >= energy_every)
         energy_sample(&s->energy, now);
@@ -270,6 +271,8 @@ void encoding_close(struct encoding *e)
         coroutine_destroy(e->stack);
     free(e);
 }
+
+size_t encoding_stack_used(const struct stoker *s) { return coroutine_stack_used(s->encoding->stack); }
 
 int encoding_has_work(struct stoker *s) { return s->encoding->is_paused || next_job(s, 0); }
 

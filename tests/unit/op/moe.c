@@ -142,11 +142,16 @@ static void open_large_batch(struct op_world *w, const struct bench *b, enum cpu
     world_open_measured(w, tier, threads);
 }
 
-/* Large batch: all experts at once, or in waves of so many. */
-static float *by_large_batch(const struct bench *b, enum cpu_tier tier, int threads, int exact, int wave, int keep)
+static void count_pause(void *arg) { ++*(int *)arg; }
+
+/* Large batch: all experts at once, or in waves of so many; n_pauses NULL: nobody pauses. */
+static float *in_waves(const struct bench *b, enum cpu_tier tier, int threads, int exact, int wave, int keep,
+                       int *n_pauses)
 {
     struct op_world w;
     open_large_batch(&w, b, tier, threads, exact, keep);
+    w.op.pause = n_pauses ? count_pause : NULL;
+    w.op.pause_arg = n_pauses;
     struct act a = open_act(&w, b);
     float *y = calloc((size_t)(b->n_rows * N_EMBD), sizeof *y);
     for (int first = 0; first < N_EXPERT; first += wave) {
@@ -169,6 +174,11 @@ static float *by_large_batch(const struct bench *b, enum cpu_tier tier, int thre
     }
     world_close(&w);
     return y;
+}
+
+static float *by_large_batch(const struct bench *b, enum cpu_tier tier, int threads, int exact, int wave, int keep)
+{
+    return in_waves(b, tier, threads, exact, wave, keep, NULL);
 }
 
 static double row_times(const struct wmat *w, int n, const double *x)
@@ -267,7 +277,7 @@ static void experts_without_gates(void **state)
     check(NO_GATE, TYPE_Q4_0, TYPE_Q8_0, 16, 1, 1e-6);
 }
 
-/* A large batch of more rows than a block, against the same rows as a small batch. */
+/* A large batch of more rows than a block, against the same rows as a small batch; in parts of a block a thread where steps pause. */
 static void several_blocks(void **state)
 {
     (void)state;
@@ -286,7 +296,15 @@ static void several_blocks(void **state)
     }
     float *small = by_small_batch(&b, TIER_SCALAR, 2, 0, 1),
           *large = by_large_batch(&b, cpu_best_tier(), 3, 0, N_EXPERT, 1);
+    int n_pauses = 0, blocks = (MOST_ROWS + 127) / 128, units = (N_EMBD + 255) / 256;
+    float *paused = in_waves(&b, cpu_best_tier(), 1, 0, N_EXPERT, 1, &n_pauses);
     assert_bits(large, small, (size_t)(MOST_ROWS * N_EMBD));
+    assert_bits(paused, small, (size_t)(MOST_ROWS * N_EMBD));
+    assert_int_equal(n_pauses, 2 * blocks + units);
+    free(paused);
+    paused = in_waves(&b, cpu_best_tier(), 2, 0, N_EXPERT, 1, &n_pauses);
+    assert_bits(paused, small, (size_t)(MOST_ROWS * N_EMBD));
+    free(paused);
     free(small);
     free(large);
     bench_close(&b);
