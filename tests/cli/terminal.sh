@@ -443,7 +443,7 @@ see "a prompt" '^> '
 says 'Spell cat.\r'
 says "/file $dir/large\r"
 says 'Explain it.\r'
-see "more than the model was trained on" '^/clear begins anew; the model was trained on no longer conversations$'
+see "more than the model was trained on" '^/clear forgets the conversation, /save FILE keeps it; the model was not trained on longer ones$'
 keys '\004'
 ends "more than the model was trained on" '^ended 1 echo icanon isig$'
 

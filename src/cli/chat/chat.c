@@ -191,11 +191,13 @@ static int can_grow(const struct chat *c)
 /* What to do where a conversation does not fit in the context any more. */
 static const char *advice(const struct chat *c)
 {
+    int is_kept = *c->conversation.path != 0;
     if (!can_grow(c))
-        return "/clear begins anew; the model was trained on no longer conversations";
-    return *c->conversation.path
-               ? "/clear begins anew; start again with --ctx N to go on with this one"
-               : "/clear forgets the conversation; to keep it: /save FILE, start again with --ctx N, /load FILE";
+        return is_kept
+                   ? "/clear begins anew; the model was not trained on longer conversations"
+                   : "/clear forgets the conversation, /save FILE keeps it; the model was not trained on longer ones";
+    return is_kept ? "/clear begins anew; start again with --ctx N to go on with this one"
+                   : "/clear forgets the conversation; to keep it: /save FILE, start again with --ctx N, /load FILE";
 }
 
 static void advise(const struct chat *c, size_t n_prompt)
@@ -323,7 +325,7 @@ static void say_cut(const struct chat *c, const struct stoker_event *end)
         fprintf(stderr, "(cut: the context is full; %s)\n",
                 c->has_commands ? advice(c)
                 : can_grow(c)   ? "--ctx makes it longer"
-                                : "the model was trained on no longer one");
+                                : "the model was not trained on a longer one");
 }
 
 /* What the answer cites, for JSON: sources, and how many numbers no passage has. NULL: there is no library. */
