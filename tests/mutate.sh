@@ -825,11 +825,11 @@ mutate chunks-seen-twice library src/library/source_vectors.c 's|v->last = last;
 mutate chats-by-words-alone cli/hybrid src/library/find.c 's|has ? &v : NULL|has ? NULL : NULL|'
 # ... what is ranked: ties, articles, turns, failures, how many
 mutate ranked-ties library src/library/find.c 's|score\[k - 1\] < s|score[k - 1] <= s|'
-mutate ranked-articles library src/library/search.c 's|most < SEARCH_RANKED_AN_ARTICLE ? most : SEARCH_RANKED_AN_ARTICLE|SEARCH_AN_ARTICLE|'
+mutate ranked-articles library src/library/search.c 's|most < SEARCH_RANKED_AN_ARTICLE ? most : SEARCH_RANKED_AN_ARTICLE|most > 0 ? SEARCH_AN_ARTICLE : 0|'
 mutate ranked-among-others library src/library/find.c 's|\&l->searching : \&l->ranking|\&l->searching : \&l->searching|'
 mutate ranked-many-at-a-time library src/library/find.c 's|if (take_turn(l, turn, q->stopped, q->arg))|if (0)|'
 mutate ranked-before-their-turn library src/library/find.c 's/ || t->first != &me//'
-mutate ranked-all-of-an-article library src/library/search.c 's|most < SEARCH_RANKED_AN_ARTICLE ? most : SEARCH_RANKED_AN_ARTICLE|SEARCH_LIMIT|'
+mutate ranked-all-of-an-article library src/library/search.c 's|most < SEARCH_RANKED_AN_ARTICLE ? most : SEARCH_RANKED_AN_ARTICLE|most > 0 ? SEARCH_LIMIT : 0|'
 mutate ranked-by-long-queries cli/rerank src/library/encoder/ranker.c 's|count > most;)|count > SIZE_MAX - 1;)|'
 mutate ranked-without-a-word library src/library/find.c 's|error_set(err, why.code, "%s", why.text);|(void)err;|'
 mutate ranked-few library src/library/search.c 's|n = limit > SEARCH_FUSED ? limit : SEARCH_FUSED, most|n = limit, most|'
