@@ -790,7 +790,7 @@ mutate arguments-in-no-header unit/bridge/bridge src/bridge/headers.c 's|^    pu
 mutate annotations-anywhere unit/mcp/param_headers src/mcp/param_headers.c 's|!f.why \&\& n != f.n|!f.why \&\& n < 0|'
 mutate a-proxy-of-the-environment cli/mcp_url src/bridge/transfer.c '/CURL_PROXY, "")/d'
 mutate certificates-of-anybody cli/mcp_url src/bridge/transfer.c 's|c->easy_setopt(e, CURL_PROXY, "");|c->easy_setopt(e, 64, 0L); c->easy_setopt(e, 81, 0L); &|'
-mutate certificates-of-another-host cli/mcp_url src/bridge/transfer.c 's|c->easy_setopt(e, CURL_PROXY, "");|c->easy_setopt(e, 81, 0L); refused |= &|'
+mutate certificates-of-another-host cli/mcp_url src/bridge/transfer.c 's#c->easy_setopt(e, CURL_PROXY, "");#c->easy_setopt(e, 81, 0L); refused |= &#'
 mutate headers-that-lie serve_library src/server/own/mcp.c 's|!says(http_header(x, "mcp-name"|0 \&\& !says(http_header(x, "mcp-name"|'
 mutate passages-without-room "unit/toolbox/library_tools" src/toolbox/library_tools.c 's#out->n < space ? space - out->n : 0#space + SIZE_MAX / 2#'
 

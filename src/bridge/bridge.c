@@ -19,7 +19,7 @@ enum {
     POLL_MS = 60000,
     SETUP_MOST = 256 << 10,
     IN_MOST = 16 << 20, /* bytes of lines that wait; stoker's have 8 MiB at most */
-    FAILED = -32000 /* code of our own errors */
+    FAILED = -32000     /* code of our own errors */
 };
 
 /* ---- lines out ------------------------------------------------------------------------------------------- */

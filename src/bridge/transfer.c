@@ -125,8 +125,9 @@ int transfer_begin(struct transfer *t)
     sse_free(&t->events);
     t->events = (struct sse){.has_begun = 0};
     if (set_up(t))
-        t->why = "this libcurl refuses to ask by http or https alone, without a proxy, with TLS from 1.2, or to believe "
-                 "SSL_CERT_FILE";
+        t->why =
+            "this libcurl refuses to ask by http or https alone, without a proxy, with TLS from 1.2, or to believe "
+            "SSL_CERT_FILE";
     else if (c->multi_add_handle(t->wire->multi, t->easy) == 0)
         return 0;
     c->easy_cleanup(t->easy);
@@ -198,9 +199,10 @@ void transfer_tell(struct transfer *t, int result, long status, char *out, size_
     else if (result)
         snprintf(out, cap, "%s", *t->error ? t->error : t->wire->curl.easy_strerror(result));
     else if (to)
-        snprintf(out, cap,
-                 "HTTP status %ld leads to an address of %s, and no redirect is followed: that address belongs into url",
-                 status, origin);
+        snprintf(
+            out, cap,
+            "HTTP status %ld leads to an address of %s, and no redirect is followed: that address belongs into url",
+            status, origin);
     else if (status == 401 || status == 403)
         snprintf(out, cap, "HTTP status %ld: it wants to know who asks, which headers can say", status);
     else if (status / 100 == 2)

@@ -53,8 +53,8 @@ struct library {
     pthread_mutex_t lock;
     pthread_cond_t left;
     struct library_turn reading, searching, ranking; /* under lock: with the sources, and with results of searches */
-    struct library_encoder encoder;         /* encode NULL: there is none */
-    struct library_ranker ranker;           /* rank NULL: there is none */
+    struct library_encoder encoder;                  /* encode NULL: there is none */
+    struct library_ranker ranker;                    /* rank NULL: there is none */
 };
 
 /* Opens all sources, or those of names [n_name], in the order of their names. One that cannot be opened, or is not there, is left out and

@@ -12,10 +12,10 @@ struct library_turn;
 enum {
     SEARCH_SOURCES = 64,
     SEARCH_LIMIT = 100,
-    SEARCH_AN_ARTICLE = 3, /* results of one */
+    SEARCH_AN_ARTICLE = 3,        /* results of one */
     SEARCH_RANKED_AN_ARTICLE = 8, /* of what is ranked, at most: fewer where more results are wanted */
-    SEARCH_FUSED = 50,     /* of each list that become one, at least; of what is ranked, too */
-    SEARCH_ROWS = 200000   /* that all words together may be in: beyond that the commonest words do not count */
+    SEARCH_FUSED = 50,            /* of each list that become one, at least; of what is ranked, too */
+    SEARCH_ROWS = 200000          /* that all words together may be in: beyond that the commonest words do not count */
 };
 
 struct search_vector {

@@ -129,8 +129,8 @@ static void leave(struct library_talk *t)
         pthread_mutex_unlock(t->lock);
 }
 
-/* Room for the numbers of a call. */
-static void make_room(struct library_talk *t)
+/* So many of the oldest that a call finds numbers. */
+static void forget_old(struct library_talk *t)
 {
     struct passages *p = &t->passages;
     if (!t->lock)
@@ -286,7 +286,7 @@ static enum toolbox_end search_library(struct library_talk *t, const struct tool
         say(out, "error: ", r ? err.text : "no memory to search");
     } else {
         enter(t);
-        make_room(t);
+        forget_old(t);
         if (err.code != ERR_NONE)
             t->warning = err;
         put_hits(t, list, r, c->space, out);
@@ -371,7 +371,7 @@ static int take_part(void *arg, const struct article_part *p)
     if (p->begins && r->n && r->out->n > r->space / 4 * 3)
         return 1;
     enter(r->talk);
-    make_room(r->talk);
+    forget_old(r->talk);
     int is_full = put_part(r, p);
     leave(r->talk);
     return is_full;

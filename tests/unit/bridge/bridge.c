@@ -428,15 +428,13 @@ static void the_others_work(void **state)
     (void)state;
     expect(m, "modern__echo", "modern");
     assert_int_equal(
-        was_said(
-            "MCP server absent: it has ended with status 1; it said: http://127.0.0.1:1 cannot be reached: "),
-        1);
+        was_said("MCP server absent: it has ended with status 1; it said: http://127.0.0.1:1 cannot be reached: "), 1);
     assert_int_equal(
         was_said("MCP server none: it refuses both server/discover and initialize: HTTP status 404: nothing here"), 1);
     assert_int_equal(was_said("MCP server ssh: it has ended with status 1"), 1);
-    assert_int_equal(
-        was_said("MCP server moved: it refuses both server/discover and initialize: HTTP status 308 leads to an address of http://"),
-        1);
+    assert_int_equal(was_said("MCP server moved: it refuses both server/discover and initialize: HTTP status 308 leads "
+                              "to an address of http://"),
+                     1);
     assert_int_equal(was_said("secret"), 0);
     assert_int_equal(fake_count("/modern", "POST /modern ", NULL), 0);
     close_all(m);
@@ -446,20 +444,21 @@ static void calls_end_whatever_servers_do(void **state)
 {
     static const struct {
         const char *kind, *want;
-    } of[] = {{"redirect", "error: HTTP status 307 leads to an address of http://127.0.0.1:9, and no redirect is followed"},
-              {"locked", "error: HTTP status 401: it wants to know who asks"},
-              {"ill", "error: HTTP status 503: not?today ?[31m"},
-              {"words", "error: its answer of HTTP status 200 is no answer to the message"},
-              {"accepts", "error: its answer of HTTP status 202 is no answer"},
-              {"other", "error: its answer of HTTP status 200 is no answer"},
-              {"nameless", "error: no such place"},
-              {"mean", "error: its Mcp-Session-Id is longer"},
-              {"big", "error: its answer has more than 8 MiB"},
-              {"bigevent", "error: an event of its answer has more than 8 MiB"},
-              {"heads", "error: its answer has more than 64 KiB of headers"},
-              {"cut", "error: "},
-              {"short", "error: its answer of HTTP status 200 is no answer"},
-              {"stays", "first"}};
+    } of[] = {
+        {"redirect", "error: HTTP status 307 leads to an address of http://127.0.0.1:9, and no redirect is followed"},
+        {"locked", "error: HTTP status 401: it wants to know who asks"},
+        {"ill", "error: HTTP status 503: not?today ?[31m"},
+        {"words", "error: its answer of HTTP status 200 is no answer to the message"},
+        {"accepts", "error: its answer of HTTP status 202 is no answer"},
+        {"other", "error: its answer of HTTP status 200 is no answer"},
+        {"nameless", "error: no such place"},
+        {"mean", "error: its Mcp-Session-Id is longer"},
+        {"big", "error: its answer has more than 8 MiB"},
+        {"bigevent", "error: an event of its answer has more than 8 MiB"},
+        {"heads", "error: its answer has more than 64 KiB of headers"},
+        {"cut", "error: "},
+        {"short", "error: its answer of HTTP status 200 is no answer"},
+        {"stays", "first"}};
     enum { N = sizeof of / sizeof *of };
     const char *kinds[N];
     char name[40];

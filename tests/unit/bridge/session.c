@@ -344,13 +344,10 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     fake_start(answer);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_renewal_is_refused),
-                                       cmocka_unit_test(a_renewal_is_refused_in_a_stream_that_stays),
-                                       cmocka_unit_test(a_renewal_is_not_answered),
-                                       cmocka_unit_test(calls_wait_until_the_session_is_open),
-                                       cmocka_unit_test(cancels_do_not_wait),
-                                       cmocka_unit_test(what_waits_is_bounded),
-                                       cmocka_unit_test(a_line_is_bounded),
-                                       cmocka_unit_test(nobody_reads)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_renewal_is_refused),      cmocka_unit_test(a_renewal_is_refused_in_a_stream_that_stays),
+        cmocka_unit_test(a_renewal_is_not_answered), cmocka_unit_test(calls_wait_until_the_session_is_open),
+        cmocka_unit_test(cancels_do_not_wait),       cmocka_unit_test(what_waits_is_bounded),
+        cmocka_unit_test(a_line_is_bounded),         cmocka_unit_test(nobody_reads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -333,9 +333,12 @@ int main(int argc, char **argv)
         usleep(700000);
         return fake_serve(0);
     }
-    const struct CMUnitTest tests[] = {cmocka_unit_test(both_eras),          cmocka_unit_test(servers_that_start),
-                                       cmocka_unit_test(few_tools),          cmocka_unit_test(many_tools),
-                                       cmocka_unit_test(only_allowed_tools), cmocka_unit_test(calls_end),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(both_eras),
+                                       cmocka_unit_test(servers_that_start),
+                                       cmocka_unit_test(few_tools),
+                                       cmocka_unit_test(many_tools),
+                                       cmocka_unit_test(only_allowed_tools),
+                                       cmocka_unit_test(calls_end),
                                        cmocka_unit_test(others_while_a_model_works)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
