@@ -7,7 +7,8 @@
 // Each line of stdin is a message. A sentence's surprise is the sum of -log2 p over the tokens that begin in it, where the model has read the
 // notes and the last messages before; it is kept where its bits a character are k deviations above the mean so far. What is kept is read from
 // then on, so its repetition surprises no more and is not kept again. A message costs the reading of its own tokens: the prompt grows at its
-// end alone, and the server has the rest of it cached. The model is never asked to write anything.
+// end alone, and the server has the rest of it cached; every fifth message begins another prompt, with the newest notes and messages. The
+// model is never asked to write anything.
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
@@ -16,11 +17,15 @@ import { parseArgs } from 'node:util';
 
 const BEFORE = 3;   // sentences that are only measured, before there is a mean to compare with
 const NOTES = 40;   // of the newest, in the prompt
-const MESSAGES = 4; // of the newest, likewise
+const MESSAGES = 4; // of the newest that a prompt begins with; it grows to twice as many
 
 const codePoints = text => [...text].length; // what the server counts offsets in
 
-export const sentencesOf = text => (text.match(/[^.!?\n]+[.!?]*\s*/g) ?? []).filter(s => s.trim());
+// Where each sentence begins and ends, in code points. Blanks before it are its own: many vocabularies have words with the blank in front.
+export const sentencesOf = text => [...text.matchAll(/\s*[^\s.!?][^.!?]*[.!?]*/g)].map(found => {
+  const begin = codePoints(text.slice(0, found.index));
+  return { text: found[0].trim(), begin, end: begin + codePoints(found[0]) };
+});
 
 // The tokens of a prompt from character `from` on: where each begins, and its bits. `echo` with `max_tokens` 0 scores a prompt and writes nothing.
 async function bitsOf(server, key, prompt, from) {
@@ -49,15 +54,21 @@ class Running {
 
 export class Memory {
   constructor({ server, key, file, k = 1 }) {
-    Object.assign(this, { server, key, file, k, notes: [], messages: [], usual: new Running() });
+    Object.assign(this, { server, key, file, k, notes: [], usual: new Running() });
     if (file && existsSync(file))
       this.notes = readFileSync(file, 'utf8').split('\n').filter(Boolean).map(line => JSON.parse(line).text);
+    this.begin([]);
   }
 
-  // What the model has read before a message. Notes come first: they change least.
+  // Another prompt. Notes come first, and those that are kept later stand in the messages anyway.
+  begin(messages) {
+    this.messages = messages;
+    this.known = `Known:\n${this.notes.slice(-NOTES).map(note => `- ${note}\n`).join('')}Conversation:\n`;
+  }
+
+  // What the model has read before a message.
   prompt() {
-    const notes = this.notes.slice(-NOTES).map(note => `- ${note}\n`);
-    return `Known:\n${notes.join('')}Conversation:\n${this.messages.map(m => `${m}\n`).join('')}`;
+    return this.known + this.messages.map(m => `${m}\n`).join('');
   }
 
   keep(text, bits) {
@@ -69,19 +80,17 @@ export class Memory {
   async read(message) {
     const before = this.prompt();
     const tokens = await bitsOf(this.server, this.key, before + message, codePoints(before));
-    const told = [];
-    let at = codePoints(before);
-    for (const sentence of sentencesOf(message)) {
-      const end = at + codePoints(sentence);
-      const bits = tokens.filter(t => t.at >= at && t.at < end).reduce((sum, t) => sum + t.bits, 0);
-      const rate = bits / (end - at), text = sentence.trim();
+    const told = [], offset = codePoints(before);
+    for (const { text, begin, end } of sentencesOf(message)) {
+      const bits = tokens.filter(t => t.at >= offset + begin && t.at < offset + end).reduce((sum, t) => sum + t.bits, 0);
+      const rate = bits / (end - begin);
       const kept = this.usual.n >= BEFORE && rate > this.usual.mean + this.k * this.usual.deviation;
       this.usual.add(rate);
       if (kept) this.keep(text, bits);
       told.push({ text, bits: Math.round(bits * 100) / 100, a_character: Math.round(rate * 1000) / 1000, kept });
-      at = end;
     }
-    this.messages = [...this.messages, message].slice(-MESSAGES);
+    this.messages.push(message);
+    if (this.messages.length > 2 * MESSAGES) this.begin(this.messages.slice(-MESSAGES));
     return told;
   }
 }
@@ -134,12 +143,20 @@ async function selftest() {
   const [first, second] = await memory.read(`The boat leaves at nine. ${news}`);
   check('the usual is not kept', !first.kept, first);
   check('news is kept', second.kept && memory.notes.at(-1) === news, second);
-  memory.messages = []; // the note alone tells of it
+  memory.begin([]); // the note alone tells of it
   const [again] = await memory.read(news);
   check('what was kept is not kept again', !again.kept, again);
   check('it surprises less than half as much', again.bits < second.bits / 2, [second.bits, again.bits]);
   const prompts = asked.map(wish => wish.prompt);
-  check('the prompt grows at its end', prompts[1].startsWith(prompts[0] + '\n') && prompts[2].startsWith(prompts[1] + '\n'), prompts.slice(0, 3));
+  const grows = prompts => prompts.slice(1).filter((prompt, i) => prompt.startsWith(prompts[i] + '\n')).length;
+  check('the prompt grows at its end', grows(prompts.slice(0, 7)) === 6, prompts.slice(0, 7));
+  const begun = asked.length;
+  for (let i = 0; i < 24; i++) await memory.read(`Message ${i}.`);
+  const later = asked.slice(begun).map(wish => wish.prompt);
+  check('another prompt begins with every fifth message', grows(later) === 18 || grows(later) === 19, grows(later));
+  check('a prompt has some messages', later.every(prompt => prompt.split('\n').length < 2 * MESSAGES + 8), later.at(-1));
+  const begins = sentencesOf('...and then? Zora hid it.');
+  check('where sentences begin', JSON.stringify(begins) === JSON.stringify([{ text: 'and then?', begin: 3, end: 12 }, { text: 'Zora hid it.', begin: 12, end: 25 }]), begins);
   check('nothing is to be written', asked.every(wish => wish.max_tokens === 0 && wish.echo), asked.at(-1));
   const odd = await memory.read('Caf\u00e9 \u{1f525} is open. \u706f\u5854');
   const offset = asked.at(-1).logprobs_from;
