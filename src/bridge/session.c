@@ -32,7 +32,7 @@ void session_send_parked(struct bridge *b)
         if (!p->is_parked)
             continue;
         p->is_parked = 0;
-        p->is_again = 1;
+        p->is_again = *p->session != 0; /* others only waited for one */
         message_read(&m, p->transfer.body.text, p->transfer.body.n);
         bridge_send(p, &m);
     }
@@ -69,6 +69,7 @@ void session_take(struct posted *p, const struct message *answer)
     struct bridge *b = p->of;
     memcpy(b->session, p->transfer.session, sizeof b->session);
     span_plain(span_member(answer->result, "protocolVersion"), b->revision, sizeof b->revision);
+    b->lacks_session = 0;
     if (p->is_own)
         return;
     b->initialize.n = 0;

@@ -73,9 +73,9 @@ static int cancelled(struct error *err)
 }
 
 /* 1: *v has the query's vector, whose x is the caller's; 0: there is none, and *err may say why. */
-static int vector_of(const struct library *l, const struct library_query *q, struct search_vector *v, struct error *err)
+static int vector_of(const struct library_encoder *e, const struct library_query *q, struct search_vector *v,
+                     struct error *err)
 {
-    const struct library_encoder *e = &l->encoder;
     *v = (struct search_vector){.x = NULL};
     if (!e->encode || q->n == 0 || q->no_vectors)
         return 0;
@@ -157,10 +157,11 @@ int library_find(struct library *l, struct source *const *list, int n, const str
     struct search_vector v;
     *r = (struct search_result){.n = 0};
     first.n = q->n > QUERY_BYTES ? utf8_cut(q->text, QUERY_BYTES) : q->n;
-    pthread_mutex_lock(&l->lock); /* it may be joined just now */
+    pthread_mutex_lock(&l->lock); /* both may be joined just now */
+    const struct library_encoder encoder = l->encoder;
     first.no_ranking |= !l->ranker.rank;
     pthread_mutex_unlock(&l->lock);
-    int has = vector_of(l, &first, &v, err);
+    int has = vector_of(&encoder, &first, &v, err);
     int failed = err->code == ERR_CANCELLED || search_and_rank(l, list, n, &first, has ? &v : NULL, r, err);
     free((float *)(uintptr_t)v.x);
     return failed ? -1 : 0;

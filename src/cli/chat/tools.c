@@ -313,14 +313,16 @@ uint64_t tools_memory(const struct cli_tools *t, const struct stoker_options *o)
 
 int tools_search(struct cli_tools *t, struct stoker *engine, const struct stoker_options *o, uint64_t ram)
 {
-    struct error err = {0};
-    int failed = o->embed && encoder_begin(&t->encoder, stoker_encoder(engine, STOKER_EMBED), o->embed, &err);
+    struct error words = {0}, order = {0};
+    int failed = o->embed && encoder_begin(&t->encoder, stoker_encoder(engine, STOKER_EMBED), o->embed, &words);
     if (!failed && o->embed)
-        encoder_join(&t->encoder, &t->library, ram, &err);
+        encoder_join(&t->encoder, &t->library, ram, &words);
     if (!failed && o->rerank)
-        failed = ranker_join(&t->ranker, stoker_encoder(engine, STOKER_RERANK), o->rerank, &t->library, &err);
-    if (err.code != ERR_NONE)
-        fprintf(stderr, "stoker: %s\n", err.text);
+        failed = ranker_join(&t->ranker, stoker_encoder(engine, STOKER_RERANK), o->rerank, &t->library, &order);
+    if (words.code != ERR_NONE)
+        fprintf(stderr, "stoker: %s\n", words.text);
+    if (order.code != ERR_NONE)
+        fprintf(stderr, "stoker: %s\n", order.text);
     return failed ? 1 : 0;
 }
 

@@ -61,8 +61,9 @@ int library_models_open(struct library_models *m)
 int library_models_join(struct library_models *m, struct library *l, uint64_t ram, struct error *err)
 {
     int n = m->embed ? encoder_join(&m->encoder, l, ram, err) : 0;
-    if (m->rerank) /* of which the header was looked at */
-        ranker_join(&m->ranker, stoker_encoder(m->engine, STOKER_RERANK), m->rerank, l, err);
+    struct error why = {0};
+    if (m->rerank && ranker_join(&m->ranker, stoker_encoder(m->engine, STOKER_RERANK), m->rerank, l, &why))
+        fprintf(stderr, "stoker: %s\n", why.text); /* searches are not ranked */
     return n;
 }
 

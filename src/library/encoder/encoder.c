@@ -159,7 +159,9 @@ int encoder_join(struct encoder *e, struct library *l, uint64_t ram, struct erro
         if ((uint64_t)v.about.bytes <= ram && source_vectors_hold(l->list[i], &v, err) == 0)
             ram -= (uint64_t)v.about.bytes;
     }
+    pthread_mutex_lock(&l->lock); /* searches may be under way */
     l->encoder = (struct library_encoder){(int)e->about.n_out, e->model, n ? encode_query : NULL, e};
+    pthread_mutex_unlock(&l->lock);
     if (n == 0 && err->code == ERR_NONE)
         error_set(err, ERR_INPUT,
                   "none of the library's sources has vectors, so they are searched by words alone; stoker library add "
