@@ -50,8 +50,8 @@ static void what_breaks_the_rules(void **state)
         P("{\"type\":\"object\",\"x-mcp-header\":\"A\"}"),
         P("{\"type\":\"array\",\"items\":{\"type\":\"string\",\"x-mcp-header\":\"A\"}}"),
         P("{\"anyOf\":[{\"type\":\"string\",\"x-mcp-header\":\"A\"}]}"),
-        "{\"properties\":{\"a\":{\"type\":\"string\",\"x-mcp-header\":\"A\"},\"b\":{\"type\":\"string\",\"x-mcp-"
-        "header\":\"a\"}}}",
+        ("{\"properties\":{\"a\":{\"type\":\"string\",\"x-mcp-header\":\"A\"},"
+         "\"b\":{\"type\":\"string\",\"x-mcp-header\":\"a\"}}}"),
     };
     const char *why;
     (void)state;
