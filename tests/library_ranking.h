@@ -279,7 +279,9 @@ static inline void ranking_order_test(const json_t *docs)
         struct later other = {&l, -1, &n_done}, own = other;
         pthread_t thread;
         int state = find_in(&l, ranked_words, TOP, 0, PATIENT, &r, &err);
-        expect(state == 0 && pthread_create(&thread, NULL, search_later, &other) == 0, "%s", err.text);
+        expect(state == 0, "%s", err.text);
+        if (state || pthread_create(&thread, NULL, search_later, &other))
+            abort();
         wait_for_waiting(&l);
         library_found_free(&l, &r);
         search_later(&own);
