@@ -121,16 +121,28 @@ stop() {
     kill -TERM $server
     wait $server
 }
+verdict() { # verdict WHAT BAD
+    if [ -z "$2" ]; then
+        passed=$((passed + 1)) && echo "ok   $1"
+    else
+        failed=$((failed + 1)) && echo "FAIL $1:$2"
+    fi
+}
+end_server() { # of the server on $port: $planned and $peak, and to $bad how it ends
+    curl -sf "$port/metrics" >"$tmp/metrics"
+    planned=$(metric memory_planned_bytes)
+    peak=$(awk '/^VmHWM:/ { print $2 * 1024 }' /proc/$server/status 2>/dev/null)
+    stop || bad="$bad the server ended with status $?: $(tail -n 1 "$tmp/err");"
+}
+server_verdict() { # of one that has ended: peak within the plan, the plan within $memory, nobody killed since $before, and $bad
+    [ "${planned:-0}" -gt 0 ] && [ "$planned" -le "$memory" ] || bad="$bad plan ${planned:-unknown};"
+    [ "${peak:-0}" -gt 0 ] && [ "$peak" -le "${planned:-0}" ] || bad="$bad peak ${peak:-unknown};"
+    [ "$(kills)" = "$before" ] || bad="$bad killed;"
+    verdict "a server in $memory: peak $peak of $planned planned" "$bad"
+}
 
 if [ -n "$embed$rerank" ]; then
     build=$(dirname "$stoker") passed=0 failed=0 skipped=0 budgets=${BUDGETS:-3}
-    verdict() { # verdict WHAT BAD
-        if [ -z "$2" ]; then
-            passed=$((passed + 1)) && echo "ok   $1"
-        else
-            failed=$((failed + 1)) && echo "FAIL $1:$2"
-        fi
-    }
     embed=$(encoder "${embed:-bert-base}" nomic-bert) rerank=$(encoder "${rerank:-bert-base-rank}" bert-rank)
     three="$model --embed $embed --rerank $rerank"
     # Whatever the models are, such a run leaves untouched what the plan has for constraints, for parts of the program that do nothing here, for
@@ -191,16 +203,10 @@ if [ -n "$embed$rerank" ]; then
             asked="$asked $!"
         done
         wait $asked
-        curl -sf "$port/metrics" >"$tmp/metrics"
-        planned=$(metric memory_planned_bytes)
-        peak=$(awk '/^VmHWM:/ { print $2 * 1024 }' /proc/$server/status 2>/dev/null)
-        stop || bad="$bad the server ended with status $?: $(tail -n 1 "$tmp/err");"
+        end_server
         [ ! -e "$tmp/unanswered" ] || bad="$bad not answered: $(sort "$tmp/unanswered" | uniq -c | tr '\n' ' ');"
         rm -f "$tmp/unanswered"
-        [ "${planned:-0}" -gt 0 ] && [ "$planned" -le "$memory" ] || bad="$bad plan ${planned:-unknown};"
-        [ "${peak:-0}" -gt 0 ] && [ "$peak" -le "${planned:-0}" ] || bad="$bad peak ${peak:-unknown};"
-        [ "$(kills)" = "$before" ] || bad="$bad killed;"
-        verdict "a server in $memory: peak $peak of $planned planned" "$bad"
+        server_verdict
         i=$((i + 1))
     done
     echo "$passed passed, $failed failed, $skipped skipped"
@@ -215,13 +221,6 @@ if [ -n "$steered" ]; then
     files=$(mktemp -d "$build/steered.XXXXXX") || exit 1 # on a drive: a file in memory counts as the group's
     trap 'rm -rf "$files"; end' EXIT
     mkdir "$files/vectors" "$files/recorded"
-    verdict() { # verdict WHAT BAD
-        if [ -z "$2" ]; then
-            passed=$((passed + 1)) && echo "ok   $1"
-        else
-            failed=$((failed + 1)) && echo "FAIL $1:$2"
-        fi
-    }
     in_group() { exec sh -c '[ -n "$1" ] && echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$@"; } # of a shell of its own
     make_group
     [ -n "$group" ] || skipped=1
@@ -290,10 +289,7 @@ if [ -n "$steered" ]; then
             done
             wait $asked
         done
-        curl -sf "$port/metrics" >"$tmp/metrics"
-        planned=$(metric memory_planned_bytes)
-        peak=$(awk '/^VmHWM:/ { print $2 * 1024 }' /proc/$server/status 2>/dev/null)
-        stop || bad="$bad the server ended with status $?: $(tail -n 1 "$tmp/err");"
+        end_server
         [ ! -e "$tmp/unanswered" ] || bad="$bad not answered;"
         rm -f "$tmp/unanswered"
         [ -s "$files/truth" ] || mv "$files/1" "$files/truth"
@@ -302,10 +298,7 @@ if [ -n "$steered" ]; then
         done
         [ "$(wc -c <"$files/truth")" -gt 7000000 ] || bad="$bad no whole file;"
         rm -f "$files/1" "$files/2" "$files/3" "$files/4"
-        [ "${planned:-0}" -gt 0 ] && [ "$planned" -le "$memory" ] || bad="$bad plan ${planned:-unknown};"
-        [ "${peak:-0}" -gt 0 ] && [ "$peak" -le "${planned:-0}" ] || bad="$bad peak ${peak:-unknown};"
-        [ "$(kills)" = "$before" ] || bad="$bad killed;"
-        verdict "a server in $memory: peak $peak of $planned planned" "$bad"
+        server_verdict
         i=$((i + 1))
     done
     echo "$passed passed, $failed failed, $skipped skipped"
@@ -353,13 +346,6 @@ if [ -n "$recorded" ]; then
     files=$(mktemp -d "$build/recorded.XXXXXX") || exit 1 # on a drive: a file in memory counts as the group's
     trap 'rm -rf "$files"; end' EXIT
     out=$files/f.safetensors
-    verdict() { # verdict WHAT BAD
-        if [ -z "$2" ]; then
-            passed=$((passed + 1)) && echo "ok   $1"
-        else
-            failed=$((failed + 1)) && echo "FAIL $1:$2"
-        fi
-    }
     cat README.md docs/*.md docs/spec/*.md >"$tmp/once"
     : >"$tmp/corpus"
     while [ "$(wc -c <"$tmp/corpus")" -lt $((rows * 6)) ]; do cat "$tmp/once" >>"$tmp/corpus"; done

@@ -1,6 +1,7 @@
 /* See headers.h. */
 #include "bridge/headers.h"
 
+#include "base/json/base64.h"
 #include "mcp/param_headers.h"
 
 #include <stdio.h>
@@ -36,20 +37,6 @@ void headers_add(struct header_list *l, const char *name, const char *value, siz
 
 /* ---- values ---------------------------------------------------------------------------------------------- */
 
-static void put_base64(struct buffer *out, const char *text, size_t n)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < n; i += 3) {
-        unsigned bits = 0;
-        char four[4];
-        for (size_t k = 0; k < 3; k++)
-            bits = bits << 8 | (i + k < n ? (unsigned char)text[i + k] : 0);
-        for (size_t k = 0; k < 4; k++)
-            four[k] = i + k <= n ? digits[bits >> (18 - 6 * k) & 63] : '=';
-        buffer_put(out, four, 4);
-    }
-}
-
 static int is_blank(char c) { return c == ' ' || c == '\t'; }
 
 /* 1: a header can have it as it is. */
@@ -75,7 +62,7 @@ static void put_value(struct header_list *l, const char *name, struct span v)
     const char *plain = text.n ? text.text : "";
     if (!is_plain(plain, text.n)) {
         buffer_puts(&encoded, "=?base64?");
-        put_base64(&encoded, plain, text.n);
+        base64_put(&encoded, plain, text.n);
         buffer_puts(&encoded, "?=");
     }
     l->failed |= text.failed | encoded.failed;

@@ -458,6 +458,17 @@ static int queue_jobs(struct stoker *s, const struct stoker_request *r, struct c
     return status;
 }
 
+int engine_submitted(struct stoker *s, int status, const struct error *err, struct stoker_error *public)
+{
+    if (status > 0 && public)
+        *public = (struct stoker_error){STOKER_ERR_BUSY, "too many requests are waiting; try again later", ""};
+    if (status)
+        return status > 0 ? -1 : error_to_public(public, err);
+    int any = 0;
+    queue_push(s->submit_wakeup, &any);
+    return 0;
+}
+
 int stoker_submit_all(struct stoker *s, const struct stoker_request *r, size_t n, stoker_id *id,
                       struct stoker_error *public)
 {
@@ -481,13 +492,7 @@ int stoker_submit_all(struct stoker *s, const struct stoker_request *r, size_t n
         capture_job_close(c[i].capture);
     }
     free(c);
-    if (status > 0 && public)
-        *public = (struct stoker_error){STOKER_ERR_BUSY, "too many requests are waiting; try again later"};
-    if (status)
-        return status > 0 ? -1 : error_to_public(public, &err);
-    int any = 0;
-    queue_push(s->submit_wakeup, &any);
-    return 0;
+    return engine_submitted(s, status, &err, public);
 }
 
 int stoker_submit(struct stoker *s, const struct stoker_request *r, stoker_id *id, struct stoker_error *err)

@@ -227,6 +227,8 @@ int engine_has_work(struct stoker *s);
 /* An unused job, NULL: there is none; free what one owns. Call them under the lock. */
 struct job *engine_unused_job(struct stoker *s);
 void engine_free_job(struct job *j);
+/* How a submission ends, without the lock. status 0: the engine's thread is told; 1: the queue is full; -1: *err says why not. */
+int engine_submitted(struct stoker *s, int status, const struct error *err, struct stoker_error *public);
 
 /* constraint_open.c: a constraint from the engine's cache, compiled if need be. */
 struct constraint_request {

@@ -86,14 +86,6 @@ command -v curl >/dev/null || {
 }
 pid=
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$dir"' EXIT
-# asks WHAT STATUS PATTERN ROUTE [BODY]: the answer has this status, and matches
-asks() {
-    printf '%s' "${5:-}" >"$dir/body"
-    if [ -n "${5:-}" ]; then set -- "$@" --data-binary "@$dir/body"; else set -- "$1" "$2" "$3" "$4" "" -G; fi
-    got=$(curl -s -m 60 -o "$dir/answer" -w '%{http_code}' "$at$4" -H 'content-type: application/json' $6 ${7:+"$7"})
-    [ "$got" = "$2" ] && grep -Eq -e "$3" "$dir/answer" && pass || fail "$1" "$got: $(head -c 300 "$dir/answer")"
-}
-
 starts "$embed"
 asks "vectors alone" 200 '"embedding"' /v1/embeddings '{"input":["the water","fire and stone"]}'
 cp "$dir/answer" "$dir/vectors"

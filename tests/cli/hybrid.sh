@@ -70,11 +70,6 @@ patience=$limit # of requests and of a server that starts (seconds)
 ! grep -q -e __asan_init -e __tsan_init "$stoker" || patience=$((2 * limit))
 pid=
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$dir"' EXIT
-# asks WHAT STATUS PATTERN ROUTE BODY: the answer has this status, and matches
-asks() {
-    got=$(curl -s -m $patience -o "$dir/answer" -w '%{http_code}' "$at$4" -H 'content-type: application/json' -d "$5")
-    [ "$got" = "$2" ] && grep -Eq -e "$3" "$dir/answer" && pass || fail "$1" "$got: $(head -c 4000 "$dir/answer")"
-}
 logs() { grep -q -e "$2" "$dir/log" && pass || fail "$1" "the log has no such line: $(head -c 400 "$dir/log")"; }
 searches() { asks "$1" "$2" "$3" /v1/library/search "$4"; }
 n_results() { [ "$(grep -o '"rank":' "$dir/answer" | wc -l)" = "$2" ] && pass || fail "$1" "not $2 results: $(head -c 400 "$dir/answer")"; }

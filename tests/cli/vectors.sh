@@ -10,12 +10,6 @@ command -v curl >/dev/null || {
 models=${BUILD:-build}/data/embeddings
 pid=
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$dir"' EXIT
-# asks WHAT STATUS PATTERN ROUTE BODY: the answer has this status, and matches
-asks() {
-    printf '%s' "$5" >"$dir/body"
-    got=$(curl -s -m 60 -o "$dir/answer" -w '%{http_code}' "$at$4" -H 'content-type: application/json' --data-binary "@$dir/body")
-    [ "$got" = "$2" ] && grep -Eq -e "$3" "$dir/answer" && pass || fail "$1" "$got: $(head -c 300 "$dir/answer")"
-}
 
 long=$(yes water | head -n 200 | tr '\n' ' ')
 starts "$models/bert-mean.gguf"

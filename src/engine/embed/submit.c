@@ -76,13 +76,7 @@ int stoker_submit_embed(struct stoker *s, const struct stoker_embed *e, stoker_i
     s->counters.requests += status == 0;
     s->counters.rejected += status > 0;
     pthread_mutex_unlock(&s->lock);
-    if (status > 0 && public)
-        *public = (struct stoker_error){STOKER_ERR_BUSY, "too many requests are waiting; try again later", ""};
-    if (status)
-        return status > 0 ? -1 : error_to_public(public, &err);
-    int any = 0;
-    queue_push(s->submit_wakeup, &any);
-    return 0;
+    return engine_submitted(s, status, &err, public);
 }
 
 size_t stoker_embed_places(struct stoker_embed *e, const struct stoker_encoder *m, size_t bytes)

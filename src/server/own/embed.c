@@ -3,6 +3,7 @@
 #include "server/own/own.h"
 
 #include "base/clock.h"
+#include "base/json/base64.h"
 #include "base/json/float_text.h"
 #include "server/http/http.h"
 #include "server/own/texts.h"
@@ -27,20 +28,11 @@ struct answer {
 
 static void put_base64(struct out *o, const float *v, size_t n)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t bytes = 4 * n;
+    const char *bytes = (const char *)v;
     out_print(o, "\"");
-    for (size_t i = 0; i < bytes; i += 3) {
-        uint32_t three = 0;
-        for (size_t k = 0; k < 3; k++) {
-            uint32_t bits = 0;
-            if (i + k < bytes)
-                memcpy(&bits, &v[(i + k) / 4], sizeof bits);
-            three = three << 8 | (bits >> 8 * ((i + k) % 4) & 0xFF);
-        }
-        char four[4] = {letters[three >> 18], letters[three >> 12 & 63], letters[three >> 6 & 63], letters[three & 63]};
-        for (size_t k = bytes - i; k < 3; k++)
-            four[k + 1] = '=';
+    for (size_t i = 0, all = n * sizeof *v; i < all; i += 3) {
+        char four[4];
+        base64_group(four, bytes + i, all - i < 3 ? all - i : 3);
         out_bytes(o, four, 4);
     }
     out_print(o, "\"");

@@ -1,5 +1,6 @@
 /* POST /mcp: the library's tools for MCP clients, over streamable HTTP (library.md 16). A request is answered by itself: there are no
  * sessions, and nothing is sent of our own accord, so every answer is one JSON object. */
+#include "base/json/base64.h"
 #include "base/utf8.h"
 #include "mcp/message.h"
 #include "server/answer/answer.h"
@@ -12,33 +13,6 @@
 
 /* ---- headers ----------------------------------------------------------------------------------------------------- */
 
-static int digit_of(char c)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c ? strchr(digits, c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
-/* Base64 [text, text + n), RFC 4648, 4; up to its padding. -1: it is none. */
-static int decode_base64(const char *text, size_t n, struct buffer *out)
-{
-    unsigned bits = 0, n_bit = 0;
-    while (n > 0 && text[n - 1] == '=')
-        n--;
-    for (size_t i = 0; i < n; i++) {
-        int digit = digit_of(text[i]);
-        if (digit < 0)
-            return -1;
-        bits = bits << 6 | (unsigned)digit;
-        n_bit += 6;
-        if (n_bit >= 8) {
-            const char byte = (char)(bits >> (n_bit -= 8));
-            buffer_put(out, &byte, 1);
-        }
-    }
-    return 0;
-}
-
 /* 1: a header says what a string of the body says. Values that a header cannot have are written =?base64?...?=. */
 static int says(const char *header, struct span string)
 {
@@ -49,7 +23,7 @@ static int says(const char *header, struct span string)
         return 0;
     int is_encoded = n >= n_begin + n_end && strncmp(header, begin, n_begin) == 0 &&
                      strcmp(header + n - n_end, end) == 0;
-    int bad = is_encoded && decode_base64(header + n_begin, n - n_begin - n_end, &text);
+    int bad = is_encoded && base64_decode(&text, header + n_begin, n - n_begin - n_end);
     if (!is_encoded)
         buffer_put(&text, header, n);
     json_unescape(&want, string.text, string.n);

@@ -3,7 +3,6 @@
  * this process (fake_http.h). The bridge is this program again. */
 #include "bridge/bridge.h"
 
-#include "base/log.h"
 #include "bridge/libcurl.h"
 #include "fake_http.h"
 #include "is_gone.h"
@@ -18,6 +17,8 @@
 #include <sys/wait.h>
 
 #include <cmocka.h>
+
+#include "mcp_servers.h"
 
 /* ---- servers ---------------------------------------------------------------------------------------------- */
 
@@ -265,31 +266,10 @@ static void serve(struct fake_request *r)
 
 /* ---- the client ------------------------------------------------------------------------------------------- */
 
-static char lines[32][480];
-static int n_line;
-
-static void keep_line(enum log_level level, const char *line)
-{
-    if (level == LOG_WARN && n_line < 32)
-        snprintf(lines[n_line++], sizeof lines[0], "%s", line);
-}
-
-static int was_said(const char *text)
-{
-    int n = 0;
-    for (int i = 0; i < n_line; i++)
-        n += strstr(lines[i], text) != NULL;
-    return n;
-}
-
-static struct mcp_config config;
-
 /* Servers that are called as their paths, of the fields besides. */
 static struct mcp *open_kinds(const char *const *kinds, int n, const char *fields)
 {
     struct buffer text = {0};
-    struct error err = {0};
-    struct mcp *m = NULL;
     n_line = 0;
     fake_forget();
     buffer_puts(&text, "{\"mcpServers\":{");
@@ -300,18 +280,7 @@ static struct mcp *open_kinds(const char *const *kinds, int n, const char *field
         buffer_puts(&text, server);
     }
     buffer_puts(&text, "}}");
-    assert_int_equal(mcp_config_parse(&config, "C", text.text, text.n, &err), 0);
-    config.start_seconds = 10;
-    buffer_free(&text);
-    assert_int_equal(mcp_open(&m, &config, "1", &err), 0);
-    return m;
-}
-
-static void close_all(struct mcp *m)
-{
-    mcp_close(m);
-    mcp_config_free(&config);
-    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
+    return open_configured(&text, 10);
 }
 
 /* What a model is told of a call; free() it. */

@@ -2,7 +2,6 @@
 /* The client against servers that behave and that do not: this program again, as a server of a kind (`serve KIND`). */
 #include "mcp/mcp.h"
 
-#include "base/log.h"
 #include "mcp/child.h"
 
 #include <setjmp.h>
@@ -16,6 +15,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "mcp_servers.h"
 
 /* ---- servers ---------------------------------------------------------------------------------------------- */
 
@@ -180,30 +181,9 @@ static int serve(const char *kind)
 
 /* ---- the client ------------------------------------------------------------------------------------------- */
 
-static char lines[32][480];
-static int n_line;
-
-static void keep_line(enum log_level level, const char *line)
-{
-    if (level == LOG_WARN && n_line < 32)
-        snprintf(lines[n_line++], sizeof lines[0], "%s", line);
-}
-
-static int was_said(const char *text)
-{
-    int n = 0;
-    for (int i = 0; i < n_line; i++)
-        n += strstr(lines[i], text) != NULL;
-    return n;
-}
-
-static struct mcp_config config;
-
 static struct mcp *open_kinds(const char *const *kinds, int n, const char *fields)
 {
     struct buffer text = {0};
-    struct error err = {0};
-    struct mcp *m = NULL;
     n_line = 0;
     buffer_puts(&text, "{\"mcpServers\":{");
     for (int i = 0; i < n; i++) {
@@ -214,18 +194,7 @@ static struct mcp *open_kinds(const char *const *kinds, int n, const char *field
         buffer_puts(&text, server);
     }
     buffer_puts(&text, "}}");
-    assert_int_equal(mcp_config_parse(&config, "C", text.text, text.n, &err), 0);
-    config.start_seconds = 2;
-    buffer_free(&text);
-    assert_int_equal(mcp_open(&m, &config, "1", &err), 0);
-    return m;
-}
-
-static void close_all(struct mcp *m)
-{
-    mcp_close(m);
-    mcp_config_free(&config);
-    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child is left */
+    return open_configured(&text, 2);
 }
 
 /* What a model is told of a call of a tool of a kind; free() it. */
