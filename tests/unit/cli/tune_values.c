@@ -2,6 +2,8 @@
 /* What stoker tune tries, on machines that trees of files below a folder of our own make: with and without siblings, with slow cores; what
  * depends on the defaults, on the runs, and on the profile that is there. Nothing is measured. */
 #include "cli/tune/values.h"
+#include "planted.h"
+#include "temporary.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,17 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
-static char root[64];
+static char root[TEMPORARY_PATH];
 
 static int begin(void **state)
 {
     (void)state;
-    strcpy(root, "/tmp/stoker-values-XXXXXX");
-    return mkdtemp(root) ? 0 : -1;
+    return temporary_folder(root, "values");
 }
 
 static int end(void **state)
@@ -30,22 +30,14 @@ static int end(void **state)
     return system(command);
 }
 
-static void put(const char *path, const char *text)
-{
-    char command[512];
-    snprintf(command, sizeof command, "mkdir -p \"$(dirname '%s/%s')\" && echo '%s' >'%s/%s'", root, path, text, root,
-             path);
-    assert_int_equal(system(command), 0);
-}
-
 /* CPUs first, first + 1 ... share a core by two. */
 static void siblings(int first, int n)
 {
     char path[128], list[32];
     for (int i = first; i < first + n; i++) {
-        snprintf(path, sizeof path, "sys/devices/system/cpu/cpu%d/topology/core_cpus_list", i);
-        snprintf(list, sizeof list, "%d-%d", i - i % 2, i - i % 2 + 1);
-        put(path, list);
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/core_cpus_list", i);
+        snprintf(list, sizeof list, "%d-%d\n", i - i % 2, i - i % 2 + 1);
+        plant(root, path, list);
     }
 }
 
@@ -121,7 +113,7 @@ static void threads_of_a_hybrid_machine(void **state)
 {
     (void)state;
     siblings(0, 16);
-    put("sys/devices/cpu_atom/cpus", "16-19");
+    plant(root, "/sys/devices/cpu_atom/cpus", "16-19\n");
     struct tune_case c = machine("0-19");
     assert_int_equal(c.n_threads, 8);
     assert_string_equal(list(&c, PROFILE_THREADS), "20 12 7 6 4 1");
