@@ -131,7 +131,7 @@ verdict() { # verdict WHAT BAD
 end_server() { # of the server on $port: $planned and $peak, and to $bad how it ends
     curl -sf "$port/metrics" >"$tmp/metrics"
     planned=$(metric memory_planned_bytes)
-    peak=$(awk '/^VmHWM:/ { print $2 * 1024 }' /proc/$server/status 2>/dev/null)
+    peak=$(awk '/^VmHWM:/ { printf "%.0f", $2 * 1024 }' /proc/$server/status 2>/dev/null)
     stop || bad="$bad the server ended with status $?: $(tail -n 1 "$tmp/err");"
 }
 server_verdict() { # of one that has ended: peak within the plan, the plan within $memory, nobody killed since $before, and $bad
@@ -196,10 +196,11 @@ if [ -n "$embed$rerank" ]; then
             kill -0 $server 2>/dev/null || break
             sleep 0.05
         done
-        asked=''
+        asked='' n_asked=0
         for what in chat/completions=chat embeddings=texts rerank=pairs chat/completions=chat embeddings=texts rerank=pairs; do
-            curl -sf -o /dev/null "$port/v1/${what%=*}" -H 'Content-Type: application/json' --data-binary "@$tmp/${what#*=}" ||
-                echo "$what" >>"$tmp/unanswered" &
+            n_asked=$((n_asked + 1))
+            curl -s --fail-with-body -o "$tmp/answer$n_asked" "$port/v1/${what%=*}" -H 'Content-Type: application/json' \
+                --data-binary "@$tmp/${what#*=}" || echo "${what%=*} $(head -c 200 "$tmp/answer$n_asked")" >>"$tmp/unanswered" &
             asked="$asked $!"
         done
         wait $asked
@@ -320,7 +321,7 @@ if [ -n "$hostile" ]; then
         [ -z "$group" ] || limit_group $memory
         if serve $memory; then
             "$build/tests/serve_constraints" --at "$port" "$tmp/schemas" 8 >"$tmp/sent" || bad=" $(head -n 1 "$tmp/sent");"
-            peak=$(awk '/^VmHWM:/ { print $2 * 1024 }' /proc/$server/status 2>/dev/null)
+            peak=$(awk '/^VmHWM:/ { printf "%.0f", $2 * 1024 }' /proc/$server/status 2>/dev/null)
             stop || bad="$bad the server ended with status $?;"
         else
             peak=0 bad=" the server does not start: $(head -n 1 "$tmp/err");"
@@ -367,7 +368,7 @@ if [ -n "$recorded" ]; then
             >"$tmp/out" 2>"$tmp/err" &
         run=$!
         while kill -0 $run 2>/dev/null; do
-            now=$(awk '/^VmHWM:/ { p = $2 * 1024 } /^VmSwap:/ { s = $2 * 1024 } END { print p + 0, s + 0 }' /proc/$run/status 2>/dev/null)
+            now=$(awk '/^VmHWM:/ { p = $2 * 1024 } /^VmSwap:/ { s = $2 * 1024 } END { printf "%.0f %.0f\n", p, s }' /proc/$run/status 2>/dev/null)
             [ "${now% *}" -le "$peak" ] 2>/dev/null || peak=${now% *}
             [ "${now#* }" -le "$swap" ] 2>/dev/null || swap=${now#* }
             sleep 0.02
