@@ -9,7 +9,8 @@
 #   make drafts-whole  200 requests by chance a model, with drafts of every source: the same answers as without
 #   make fuzz-NAME  tests/fuzz/NAME.c for ten minutes; fuzz-build: builds all of them
 #   make tidy       include layers, include circles, formatting
-#   make install    PREFIX=/usr/local DESTDIR=: program, model, manual, completions, unit of systemd; make uninstall
+#   make install    PREFIX=/usr/local DESTDIR=: program, model, manual, completions, unit of systemd, and its key where DESTDIR is empty;
+#                   make uninstall
 #   make deb        a Debian package of them
 #
 # V=1 shows the commands; BUILD=, CC=, OPT=, SAN=, CFLAGS=, LDFLAGS= vary the build.
@@ -228,6 +229,7 @@ install: all
 	install -d $(DESTDIR)$(UNIT)
 	sed 's,@BIN@,$(BIN),' packaging/stoker.service >$(DESTDIR)$(UNIT)/stoker.service
 	chmod 644 $(DESTDIR)$(UNIT)/stoker.service
+	if [ -z "$(DESTDIR)" ] && [ -w /etc ]; then sh packaging/key.sh; fi
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))

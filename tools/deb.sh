@@ -47,15 +47,13 @@ Description: language models that are bigger than memory
  Anthropic and Ollama. A small model is included.
 END
 
-cat >"$root/DEBIAN/postinst" <<'END'
-#!/bin/sh
-set -e
-if [ "$1" = configure ] && [ ! -e /etc/stoker/api-key ]; then
-    mkdir -p /etc/stoker
-    (umask 077 && head -c 24 /dev/urandom | base64 | tr '+/' '-_' >/etc/stoker/api-key)
-fi
+{
+    printf '#!/bin/sh\n[ "$1" = configure ] || exit 0\nset --\n'
+    sed 1d packaging/key.sh
+    cat <<'END'
 [ ! -d /run/systemd/system ] || systemctl daemon-reload || true
 END
+} >"$root/DEBIAN/postinst"
 cat >"$root/DEBIAN/prerm" <<'END'
 #!/bin/sh
 set -e

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -27,6 +28,7 @@ static const char usage[] =
 struct outcome { /* of one file */
     uint8_t sha256[SHA256_BYTES], known[SHA256_BYTES];
     uint64_t xxh3, size;
+    char name[4096]; /* its path, as it can be shown */
     double seconds;
     char source[80]; /* of the known hash */
     int is_known;
@@ -63,6 +65,9 @@ static int pass(const struct gguf_file *f, struct tensor_check *c, struct outcom
     ahead_close(a);
     o->xxh3 = hash_end(xxh3);
     sha256_end(&sha, o->sha256);
+    if (!failed && o->size != f->size)
+        failed = error_set(err, ERR_IO, "%s: %" PRIu64 " bytes were read of %" PRIu64 "; it was written to meanwhile",
+                           o->name, o->size, f->size);
     return failed;
 }
 
@@ -84,12 +89,12 @@ static void print_bad(const struct tensor_check *c)
         printf("  damaged  %" PRIu64 " more tensors\n", c->n_bad - BAD_MOST);
 }
 
-static void print_file(const struct gguf_file *f, const struct tensor_check *c, const struct outcome *o)
+static void print_file(const struct tensor_check *c, const struct outcome *o)
 {
     char sha[2 * SHA256_BYTES + 1], known[2 * SHA256_BYTES + 1];
     show_hash(sha, o->sha256);
     show_hash(known, o->known);
-    printf("%s: %s read in %.1f s, %.2f GB/s\n", f->path, show_bytes(o->size), o->seconds,
+    printf("%s: %s read in %.1f s, %.2f GB/s\n", o->name, show_bytes(o->size), o->seconds,
            o->seconds > 0 ? (double)o->size / o->seconds / 1e9 : 0);
     printf("  xxh3     %016" PRIx64 "\n  sha256   %s\n", o->xxh3, sha);
     print_bad(c);
@@ -104,7 +109,7 @@ static void print_file(const struct gguf_file *f, const struct tensor_check *c, 
         printf("  damaged  sha256 is not that of %s, %s; get the file again\n", o->source, known);
 }
 
-static json_t *json_file(const struct gguf_file *f, const struct tensor_check *c, const struct outcome *o)
+static json_t *json_file(const struct tensor_check *c, const struct outcome *o)
 {
     char sha[2 * SHA256_BYTES + 1], known[2 * SHA256_BYTES + 1], xxh3[17];
     json_t *bad = json_array();
@@ -115,7 +120,7 @@ static json_t *json_file(const struct gguf_file *f, const struct tensor_check *c
         json_array_append_new(bad,
                               json_pack("{s:s, s:s, s:I}", "tensor", c->bad[i].tensor->name, "type",
                                         type_info(c->bad[i].tensor->type)->name, "block", (json_int_t)c->bad[i].block));
-    return json_pack("{s:s, s:I, s:f, s:s, s:s, s:s?, s:s?, s:I, s:I, s:o, s:b}", "path", f->path, "bytes",
+    return json_pack("{s:s, s:I, s:f, s:s, s:s, s:s?, s:s?, s:I, s:I, s:o, s:b}", "path", o->name, "bytes",
                      (json_int_t)o->size, "seconds", o->seconds, "xxh3", xxh3, "sha256", sha, "known_sha256",
                      o->is_known ? known : NULL, "known_from", o->is_known ? o->source : NULL, "tensors",
                      (json_int_t)c->n, "damaged_tensors", (json_int_t)c->n_bad, "damaged", bad, "is_damaged",
@@ -136,6 +141,8 @@ static int check_file(const struct gguf *g, int i, const char *sha256, json_t *r
         done += k < i ? g->file[k].size : 0;
         total += g->file[k].size;
     }
+    snprintf(o.name, sizeof o.name, "%s", f->path);
+    utf8_make_plain(o.name);
     if (tensor_check_begin(&c, g, i, err))
         return -1;
     double began = clock_seconds();
@@ -151,9 +158,11 @@ static int check_file(const struct gguf *g, int i, const char *sha256, json_t *r
         progress_end(shown);
         *damaged |= is_damaged(&c, &o);
         if (rows)
-            json_array_append_new(rows, json_file(f, &c, &o));
+            failed = json_array_append_new(rows, json_file(&c, &o))
+                         ? error_set(err, ERR_MEMORY, "no memory for what was found")
+                         : 0;
         else
-            print_file(f, &c, &o);
+            print_file(&c, &o);
     }
     tensor_check_end(&c);
     return failed;

@@ -189,6 +189,7 @@ static int prepare(struct run *r, struct chat *c)
         status = prompt_read(&r->text, r->prompt, &r->file);
     if (status == 0)
         status = tools_open(&c->tools, r->tools, &r->library, r->mcp);
+    r->options.server = prompt_bytes(&r->text);
     r->options.library = tools_memory(&c->tools, &r->options) + r->library_ram;
     if (status == 0)
         status = steer_flags_plan("run", &r->steer, r->model, &r->options);

@@ -40,6 +40,13 @@ run check "$model" --sha256 "$zeros"
 is "--sha256, another one" 1 "^  damaged  sha256 is not that of --sha256, $zeros" ""
 run check "$model" --sha256 "${right}0"
 is "--sha256 of 65 digits" 2 "" "stoker check: --sha256 wants 64 hexadecimal digits"
+odd="$dir/$(printf 'odd\377\033[31m').gguf"
+cp "$model" "$odd"
+run check "$odd"
+is "a name that is no text" 0 "/odd[?][?][[]31m.gguf: " ""
+run check "$odd" --json
+is "a name that is no text, --json" 0 '/odd[?][?][[]31m.gguf","bytes"' ""
+rm "$odd"
 run check "$model" --sha256 "$right" --json
 is "--json" 0 "^\[\{\"path\":\"$model\",\"bytes\":341632,.*\"sha256\":\"$right\",\"known_sha256\":\"$right\",\"known_from\":\"--sha256\",\"tensors\":27,\"damaged_tensors\":0,\"damaged\":\[\],\"is_damaged\":false\}\]$" ""
 

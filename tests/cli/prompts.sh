@@ -99,5 +99,8 @@ run run -p "$(printf 'a\377')" "$dir/absent.gguf"
 is "bytes of -p" 1 "" "^stoker: -p is not valid UTF-8 at byte 1 \\(0xff\\)"
 run run -f /dev/zero
 is "a file without an end" 1 "" "^stoker: /dev/zero: larger than 64 MiB$"
+head -c 1000000 /dev/zero | tr '\0' 'a' >"$dir/word"
+run run -f "$dir/word" --memory 80M
+is "a prompt that takes more than --memory" 2 "" "needs at least 11[0-9.]* MiB .*; --memory 80.0 MiB is too small"
 
 done_testing

@@ -102,6 +102,7 @@ run --json=1 -p x|--json takes no value
 run one two|"two" is one argument too many; a prompt stands behind -p; see stoker run --help
 run --host 0.0.0.0 -p x|--host: the server is stoker serve
 run --port 80|--port: the server is stoker serve
+run --api-key x -p y|--api-key: the server is stoker serve
 help nosuch|"nosuch" is not a command
 plan --nosuch|--nosuch is not a flag
 inspect --nosuch|--nosuch is not a flag

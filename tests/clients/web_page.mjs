@@ -87,7 +87,7 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
 
   const page = (name, run, options) => test(name, async () => {
     if (p === undefined) { const c = await open(); p = await c.getByTestId('chats').count() ? await fresh() : null; await c.context().close(); }
-    if (!p) skip('this page keeps no conversations');
+    if (!p) throw new Error('this page keeps no conversations');
     await run();
   }, options);
 

@@ -180,6 +180,13 @@ static size_t lasting(const struct chat *c, const struct stoker_prompt *p)
     return same;
 }
 
+static int fits(const struct chat *c, const struct stoker_prompt *p)
+{
+    struct stoker_plan plan;
+    stoker_plan_of(c->engine, &plan);
+    return p->n_token < (size_t)plan.n_ctx;
+}
+
 /* A larger context helps up to what the model was trained on. */
 static int can_grow(const struct chat *c)
 {
@@ -218,9 +225,10 @@ static int begin(struct chat *c, struct answer *a, stoker_id *id)
 {
     struct stoker_error err;
     struct stoker_prompt prompt = {0};
+    progress_begin(&a->reading, "reading the prompt", PROGRESS_TOKENS, 0);
     int failed = render(c, c->message, &prompt, &err);
     int is_usage = failed && strncmp(err.text, "tools[", 6) == 0; /* sentences about tools begin with which */
-    size_t same = failed ? 0 : lasting(c, &prompt);
+    size_t same = failed || !fits(c, &prompt) ? 0 : lasting(c, &prompt);
     if (!failed) {
         c->request.prompt = c->reply.prompt = prompt.token;
         c->request.n_prompt = c->reply.n_prompt = prompt.n_token;
@@ -236,7 +244,6 @@ static int begin(struct chat *c, struct answer *a, stoker_id *id)
         c->request.constraint = stoker_reply_constraint(a->reply);
         c->request.wants_progress = 1;
         a->n_prompt = prompt.n_token;
-        progress_begin(&a->reading, "reading the prompt", PROGRESS_TOKENS, 0);
         failed = stoker_submit(c->engine, &c->request, id, &err);
         is_usage = failed && err.code == STOKER_ERR_INPUT && strcmp(err.field, "logit_bias") == 0;
     }

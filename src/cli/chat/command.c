@@ -52,9 +52,9 @@ static void show_system(const struct chat *c)
 {
     const json_t *first = json_array_get(c->message, 0);
     const char *role = json_string_value(json_object_get(first, "role"));
+    const char *text = json_string_value(json_object_get(first, "content")); /* that of a loaded file may be a list */
     if (role && strcmp(role, "system") == 0)
-        fprintf(stderr, "system message: %s\n(/system off: none)\n",
-                json_string_value(json_object_get(first, "content")));
+        fprintf(stderr, "system message: %s\n(/system off: none)\n", text ? text : "one of several parts");
     else
         fprintf(stderr, "there is no system message; /system TEXT sets one\n");
 }

@@ -246,6 +246,8 @@ static void take_paste(struct line_editor *e)
     const char *mark = paste_keep(&e->pastes, text, n);
     if (mark)
         insert(e, mark, strlen(mark));
+    else
+        fputs("\a", stderr);
 }
 
 enum escape {

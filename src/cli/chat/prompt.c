@@ -127,6 +127,14 @@ int prompt_read(struct prompt_text *out, const char *text, const struct text_lis
     return status;
 }
 
+/* A byte is kept as it was read, as JSON and as it is rendered, and may be a token of its own. The tokenizer takes most, where all is one
+ * word: the nodes and candidates of its merges. */
+uint64_t prompt_bytes(const struct prompt_text *p)
+{
+    enum { OF_ANY_CHAT = 256 << 10, TIMES = 40 };
+    return p->n > OF_ANY_CHAT ? (uint64_t)(p->n - OF_ANY_CHAT) * TIMES : 0;
+}
+
 void prompt_free(struct prompt_text *p)
 {
     free(p->text);
