@@ -604,8 +604,7 @@ static void stalled_reader(void)
     check(strncmp(first, "HTTP/1.1 200", 12) == 0, "no long answer begins: %s", first);
     double began = clock_seconds();
     check(stop(&p, SIGTERM, 60) == 0, "a stalled reader: exit status");
-    check(seconds_since(began) < 30, "a stalled reader delays the end by %.1f s",
-          seconds_since(began));
+    check(seconds_since(began) < 30, "a stalled reader delays the end by %.1f s", seconds_since(began));
     close(fd);
 }
 
