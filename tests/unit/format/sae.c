@@ -154,17 +154,17 @@ static void is_the_same_by_rows(const char *name, const struct sae *s)
     free(row);
 }
 
-/* Of more values than are read at a time, encoder turned and not. */
+/* Of more values than are read at a time, encoder turned and not: turned it has more than 8 MiB, and a last piece that is shorter. */
 static void by_rows(void **state)
 {
-    enum { WIDE = 1200, MANY = 301 };
+    enum { WIDE = 1200, MANY = 2101 };
     (void)state;
-    static float matrix[2][MANY * WIDE], few[2][WIDE];
+    static float matrix[2][MANY * WIDE], few[2][MANY];
     static uint8_t bytes[2 * sizeof matrix];
     for (size_t i = 0; i < 2 * MANY * WIDE; i++)
         matrix[i / (MANY * WIDE)][i % (MANY * WIDE)] = (float)(i * 2654435761u % 1000) / 64;
-    for (size_t i = 0; i < 2 * WIDE; i++)
-        few[i / WIDE][i % WIDE] = (float)(i % 97);
+    for (size_t i = 0; i < 2 * MANY; i++)
+        few[i / MANY][i % MANY] = (float)(i % 97);
     const struct tensor wide[] = {{"W_enc", WIDE, MANY, matrix[0]},
                                   {"b_enc", 0, MANY, few[0]},
                                   {"W_dec", MANY, WIDE, matrix[1]},
