@@ -431,12 +431,11 @@ void sae_rows_close(struct sae_rows *s)
 
 /* ---- opening ----------------------------------------------------------------------------------------------------------------- */
 
-int sae_bytes(int dir, const char *name, const struct sae_form *form, uint64_t *bytes, struct error *err)
+int sae_look(int dir, const char *name, const struct sae_form *form, struct sae *about, struct error *err)
 {
     struct reading r = {.err = err};
     int failed = open_head(&r, dir, name, form);
-    if (!failed)
-        *bytes = r.head.bytes;
+    *about = r.head;
     close_folder(&r);
     return failed;
 }

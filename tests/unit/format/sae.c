@@ -123,14 +123,14 @@ static void refused(const char *name, const struct sae_form *form, const char *w
 {
     struct error err = {0};
     struct sae *s = NULL;
-    uint64_t bytes;
+    struct sae about;
     assert_int_equal(sae_open(&s, dir, name, form, MOST, &err), -1);
     if (!strstr(err.text, words))
         fail_msg("%s: \"%s\" is not in: %s", name, words, err.text);
     assert_true(err.code == ERR_FORMAT || err.code == ERR_UNSUPPORTED || err.code == ERR_IO || err.code == ERR_INPUT);
     err = (struct error){0};
     if (!strstr(words, "not finite"))
-        assert_int_equal(sae_bytes(dir, name, form, &bytes, &err), -1);
+        assert_int_equal(sae_look(dir, name, form, &about, &err), -1);
 }
 
 /* Read row by row it is the same, whatever it takes: rows, and the hash of all values. */
@@ -207,7 +207,7 @@ static void one_in_all_forms(void **state)
     static const char *const dtypes[] = {"F32", "F16", "BF16"};
     char hash[65] = "";
     struct error err = {0};
-    uint64_t bytes;
+    struct sae about;
     for (int i = 0; i < 3; i++) {
         char name[20];
         snprintf(name, sizeof name, "lens%d", i);
@@ -222,8 +222,8 @@ static void one_in_all_forms(void **state)
         if (*hash)
             assert_string_equal(s->sha256, hash);
         memcpy(hash, s->sha256, sizeof hash);
-        assert_int_equal(sae_bytes(dir, name, NULL, &bytes, &err), 0);
-        assert_int_equal(bytes, s->bytes);
+        assert_int_equal(sae_look(dir, name, NULL, &about, &err), 0);
+        assert_true(about.bytes == s->bytes && about.n_feature == FEATURES && about.n_embd == N);
         sae_close(s);
     }
     weights("layers.2", SPARSIFY, sparsify, 4, "F32");
