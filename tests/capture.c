@@ -885,6 +885,7 @@ static int least_of(const char *path, const struct stoker_capture *c, const char
     static struct recorded all, r;
     struct stoker_error err = {0};
     uint64_t bytes = 0;
+    r.data = NULL;
     enum least_end end = record_with(path, 0, c, ending, &all, &err);
     int ok = end == NOT_OF_IT;
     if (end == DONE) {
