@@ -67,11 +67,20 @@ static int plan_rows(struct stoker_capture *c, unsigned char **layer, struct act
     return status;
 }
 
-/* q: of --text; else it is made here. */
 static int run(const struct activations *a, struct stoker *s, struct sequences *q, const struct stoker_capture *c)
 {
-    int status = a->text ? 0 : activations_sequences(q, a, s);
+    int status = activations_sequences(q, a, s);
     return status ? status : activations_record(s, a, c, q);
+}
+
+/* The source, and what it takes as a part of the plan; each sequence has a place more while it is recorded. */
+static int read_source(struct activations *a, const char *model, struct sequences *q)
+{
+    struct reading r = {0};
+    int status = activations_read(q, &r, a, model);
+    if (r.most)
+        a->options.server += r.most + (q->n + 1) * sizeof *q->first;
+    return status;
 }
 
 static int open_and_run(struct activations *a, const char *model, struct sequences *q, struct stoker_capture *c)
@@ -89,7 +98,7 @@ static int open_and_run(struct activations *a, const char *model, struct sequenc
     if (a->vector && stoker_vector_bytes(a->vector, &bytes, &err))
         return report(&err);
     a->options.steer_memory += bytes;
-    if (a->text && (status = activations_corpus(q, a, model)))
+    if ((status = read_source(a, model, q)))
         return status;
     if (stoker_open(&s, model, &a->options, &err))
         return report(&err);

@@ -56,9 +56,11 @@ int stoker_sae_bytes(const char *path, const struct stoker_sae_form *form, uint6
 {
     struct error err = {0};
     struct sae_form inside;
-    return form_of(&inside, form, &err) || sae_bytes(AT_FDCWD, path, form ? &inside : NULL, bytes, &err)
-               ? error_to_public(public, &err)
-               : 0;
+    struct sae about;
+    if (form_of(&inside, form, &err) || sae_look(AT_FDCWD, path, form ? &inside : NULL, &about, &err))
+        return error_to_public(public, &err);
+    *bytes = about.bytes;
+    return 0;
 }
 
 static uint64_t bytes_of(const struct stoker_vector *v)

@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 enum { PART = 1 << 20, TURNED = 32 }; /* bytes that are read at a time; rows of a matrix that is turned */
+/* Of one that is turned piece by piece: of 4,096 rows of f32 each read has 2 KiB then, and not 256 bytes as with PART. */
+enum { TURNED_PIECE = 8 << 20 };
 
 enum role { ENCODER, ENCODER_BIAS, DECODER, DECODER_BIAS, THRESHOLD, ROLES };
 
@@ -334,28 +336,37 @@ static int read_numbers(const struct reading *r, struct sae *s, uint8_t *part)
 
 struct sae_rows {
     struct reading r;
-    size_t half;   /* bytes: PART, or a row if that is more */
-    uint8_t *part; /* [2 * half] */
+    size_t part_size,
+        piece_size; /* bytes: PART, or a row if that is more; PART, or TURNED_PIECE, or a row if that is more */
+    uint8_t *part, *piece;
 };
 
-/* A matrix as it is read whole, in pieces of half of the memory; turned: so many columns of the file. */
-static int look_at_matrix(struct sae_rows *s, enum role role, int is_turned, struct sha256 *all)
+/* So many columns of a matrix of the file, as rows. */
+static int turn_columns(const struct sae_rows *s, const struct safetensors_tensor *t, size_t first, size_t n)
+{
+    size_t size = (size_t)type_info(safetensors_type(t))->bytes, rows = t->shape[0], columns = t->shape[1];
+    for (size_t i = 0; i < rows; i++) {
+        if (safetensors_read(&s->r.file, t, i * columns + first, n, s->part, s->r.err))
+            return -1;
+        for (size_t j = 0; j < n; j++)
+            memcpy(s->piece + (j * rows + i) * size, s->part + j * size, size);
+    }
+    return 0;
+}
+
+/* A matrix as it is read whole, in pieces. */
+static int look_at_matrix(const struct sae_rows *s, enum role role, int is_turned, struct sha256 *all)
 {
     const struct safetensors_tensor *t = s->r.tensor[role];
-    size_t size = (size_t)type_info(safetensors_type(t))->bytes, rows = t->shape[0], columns = t->shape[1],
-           most = s->half / size / (is_turned ? rows : 1), all_of = is_turned ? columns : rows * columns;
-    uint8_t *turned = s->part + s->half;
+    size_t size = (size_t)type_info(safetensors_type(t))->bytes, rows = is_turned ? t->shape[0] : 1,
+           all_of = is_turned ? t->shape[1] : t->shape[0] * t->shape[1], most = s->piece_size / size / rows;
+    if (is_turned && most > s->part_size / size)
+        most = s->part_size / size;
     for (size_t c = 0, n; c < all_of; c += n) {
         n = all_of - c < most ? all_of - c : most;
-        if (!is_turned && safetensors_read(&s->r.file, t, c, n, turned, s->r.err))
+        if (is_turned ? turn_columns(s, t, c, n) : safetensors_read(&s->r.file, t, c, n, s->piece, s->r.err))
             return -1;
-        for (size_t i = 0; is_turned && i < rows; i++) {
-            if (safetensors_read(&s->r.file, t, i * columns + c, n, s->part, s->r.err))
-                return -1;
-            for (size_t j = 0; j < n; j++)
-                memcpy(turned + (j * rows + i) * size, s->part + j * size, size);
-        }
-        if (take_values(&s->r, t, turned, is_turned ? n * rows : n, NULL, all))
+        if (take_values(&s->r, t, s->piece, n * rows, NULL, all))
             return -1;
     }
     return 0;
@@ -364,17 +375,22 @@ static int look_at_matrix(struct sae_rows *s, enum role role, int is_turned, str
 static int look_at_all(struct sae_rows *s)
 {
     struct sha256 all;
-    size_t row = (size_t)s->r.head.n_embd * sizeof(float);
-    s->half = row > PART ? row : PART;
-    if (!(s->part = malloc(2 * s->half)))
-        return error_set(s->r.err, ERR_MEMORY, "%s: no memory for reading it", s->r.name);
+    size_t row = (size_t)s->r.head.n_embd * sizeof(float), most = s->r.layout->encoder_is_turned ? TURNED_PIECE : PART;
+    s->part_size = row > PART ? row : PART;
+    s->piece_size = row > most ? row : most;
+    s->part = malloc(s->part_size);
+    s->piece = malloc(s->piece_size);
+    int failed = s->part && s->piece ? 0 : error_set(s->r.err, ERR_MEMORY, "%s: no memory for reading it", s->r.name);
     hash_begin_with(&all, &s->r.head);
-    if (look_at_matrix(s, ENCODER, s->r.layout->encoder_is_turned, &all) || look_at_matrix(s, DECODER, 0, &all) ||
-        read_vector(&s->r, ENCODER_BIAS, NULL, s->part, &all) ||
-        read_vector(&s->r, DECODER_BIAS, NULL, s->part, &all) || read_vector(&s->r, THRESHOLD, NULL, s->part, &all))
-        return -1;
-    hash_end_of(&all, &s->r.head);
-    return 0;
+    failed = failed || look_at_matrix(s, ENCODER, s->r.layout->encoder_is_turned, &all) ||
+             look_at_matrix(s, DECODER, 0, &all) || read_vector(&s->r, ENCODER_BIAS, NULL, s->part, &all) ||
+             read_vector(&s->r, DECODER_BIAS, NULL, s->part, &all) ||
+             read_vector(&s->r, THRESHOLD, NULL, s->part, &all);
+    free(s->piece);
+    s->piece = NULL;
+    if (!failed)
+        hash_end_of(&all, &s->r.head);
+    return failed ? -1 : 0;
 }
 
 int sae_rows_open(struct sae_rows **out, int dir, const char *name, const struct sae_form *form, struct error *err)
@@ -415,12 +431,11 @@ void sae_rows_close(struct sae_rows *s)
 
 /* ---- opening ----------------------------------------------------------------------------------------------------------------- */
 
-int sae_bytes(int dir, const char *name, const struct sae_form *form, uint64_t *bytes, struct error *err)
+int sae_look(int dir, const char *name, const struct sae_form *form, struct sae *about, struct error *err)
 {
     struct reading r = {.err = err};
     int failed = open_head(&r, dir, name, form);
-    if (!failed)
-        *bytes = r.head.bytes;
+    *about = r.head;
     close_folder(&r);
     return failed;
 }

@@ -52,9 +52,10 @@ struct sae {
     uint64_t bytes;                    /* that it takes */
 };
 
-/* Bytes that a folder takes once it is open. dir, name: as in gguf_open_small(), of a folder. form: of one without cfg.json; else NULL, or
- * what cfg.json says too (ERR_INPUT: it says something else). */
-int sae_bytes(int dir, const char *name, const struct sae_form *form, uint64_t *bytes, struct error *err);
+/* What a folder is, by its headers: form, n_embd, n_feature, and the bytes that it takes once it is open. dir, name: as in
+ * gguf_open_small(), of a folder. form: of one without cfg.json; else NULL, or what cfg.json says too (ERR_INPUT: it says something
+ * else). */
+int sae_look(int dir, const char *name, const struct sae_form *form, struct sae *about, struct error *err);
 
 /* Reads a folder. Errors are those of vector_open(). sae_close() frees it; NULL: nothing. While it is read it takes VECTOR_READING
  * besides. */
@@ -62,8 +63,8 @@ int sae_open(struct sae **out, int dir, const char *name, const struct sae_form 
              struct error *err);
 void sae_close(struct sae *s);
 
-/* A folder whose decoder is read row by row: all of it is looked at as sae_open() does, and little memory is taken. Errors are those of
- * vector_open(). */
+/* A folder whose decoder is read row by row: all of it is looked at as sae_open() does, with at most 12 MiB of memory. Errors are those
+ * of vector_open(). */
 struct sae_rows;
 int sae_rows_open(struct sae_rows **out, int dir, const char *name, const struct sae_form *form, struct error *err);
 const struct sae *sae_rows_about(const struct sae_rows *r); /* all but numbers and memory for encoding */

@@ -92,12 +92,22 @@ of_all=$(printf '%s\0%s\0' "$(told "$each" --tokens "$dir/8.ids")" "$(told "$eac
 [ "$(told "$each" $windows)" = "$of_all" ] && pass || fail "positions from the ends of windows" "told by $(told "$each" $windows)"
 [ "$(told "$absolute" $windows)" = "$(told "$absolute" --tokens "$dir/6.ids")" ] && pass || fail "positions from the beginning" "are told otherwise"
 
-# The corpus is a part of the plan: with the least memory more of it needs more, and what it may take at most is told.
-least() { "$stoker" activations "$ember" --text "$1" --layers 3 -o "$f" --memory 40M 2>&1 | sed -n 's/.*Try --memory \([0-9]*\)MiB.*/\1/p'; } # in MiB
+# A source is a part of the plan, with all that reading it takes: the text beside its tokens, of which a million take 6 MB with 2 MB of text.
+# It takes half of --memory at most.
+least() { "$stoker" activations "$ember" "$@" --layers 3 -o "$f" --memory 30M 2>&1 | sed -n 's/.*Try --memory \([0-9]*\)MiB.*/\1/p'; } # in MiB
 awk 'BEGIN { for (i = 0; i < 1000000; i++) printf "a " }' >"$dir/long"
-[ "$(least "$dir/long")" -gt $(($(least "$dir/corpus") + 2)) ] && pass || fail "a corpus in the plan" "$(least "$dir/corpus"), $(least "$dir/long")"
-run activations "$ember" --text "$dir/long" --layers 3 -o "$f" --memory 400k
-is "a corpus above a quarter" 1 "" 'long takes more than a quarter of --memory: give more, or a text in parts$'
+awk 'BEGIN { for (i = 0; i < 20000; i++) { printf "\""; for (k = 0; k < 50; k++) printf "a "; print "\"" } }' >"$dir/long.jsonl"
+short=$(least --text "$dir/corpus")
+for how in "--text $dir/long" "--text $dir/long.jsonl" "--file $dir/long" "--file $dir/long --chat"; do
+    [ "$(least $how)" -ge $((short + 5)) ] && pass || fail "$how in the plan" "$short and $(least $how) MiB"
+    for memory in 3M 8M; do # where the text is too much, and where its tokens are
+        [ "$how" != "--file $dir/long --chat" ] || memory=3M
+        run activations "$ember" $how --layers 3 -o "$f" --memory $memory
+        is "$how and $memory" 1 "" 'long[.jsonl]*: reading it takes more than half of --memory: give more memory, or a text in parts$'
+    done
+done
+run $act --memory 10 -o "$f"
+is "ids above half of --memory" 1 "" 'ids: reading it takes more than half of --memory: give more memory, or a text in parts$'
 
 # Sums of more windows than there is memory for: they take turns.
 run activations "$ember" --text "$dir/corpus" --window 4 --reduce mean -o "$f"

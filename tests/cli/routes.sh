@@ -45,6 +45,17 @@ is "a prompt against a text" 0 '^\{"layer":0,.*,"against":\{"rows":[0-9]+,.*\},"
 run routes "$ember" --text "$dir/negative.jsonl" --against "$dir/negative.jsonl"
 is "itself" 0 '^ +[0-9]+ +([0-9]+ +[0-9.]+% +[0-9.]+ +){2}\+0\.00$' ""
 
+# Texts are a part of the plan, with all that reading them takes, and take half of --memory at most.
+least() { "$stoker" routes "$ember" "$@" --memory 30M 2>&1 | sed -n 's/.*Try --memory \([0-9]*\)MiB.*/\1/p'; } # in MiB
+awk 'BEGIN { for (i = 0; i < 1000000; i++) printf "a " }' >"$dir/long"
+short=$(least --text "$dir/negative.jsonl")
+for how in "--text $dir/long" "--text $dir/negative.jsonl --against $dir/long" "-p x --against $dir/long"; do
+    [ "$(least $how)" -ge $((short + 5)) ] && pass || fail "$how in the plan" "$short and $(least $how) MiB"
+done
+[ "$(least --text "$dir/long" --against "$dir/long")" -ge $((short + 9)) ] && pass || fail "two texts in the plan" "$short, $(least --text "$dir/long" --against "$dir/long")"
+run routes "$ember" --text "$dir/negative.jsonl" --against "$dir/long" --memory 8M
+is "texts above half of --memory" 1 "" '^stoker routes: .*/long: reading it takes more than half of --memory: give more memory, or a text in parts$'
+
 # ---- recorded routes -------------------------------------------------------------------------------------------------------------
 run routes "$ember" -p 'Tell me a story' --chat --csv --route-trace "$dir/story.strt"
 cut -d, -f1-4 "$dir/out" >"$dir/told"

@@ -59,6 +59,22 @@ sed -n 2p "$dir/out" | grep -q '[0-9]  cats, "or". so$' && pass || fail "a label
 echo '["cats"]' >"$dir/named/labels.json"
 run sae features "$model" --sae "$dir/named" --ctx 64 $texts
 is "labels that are none" 1 "" 'named/labels\.json: an object \{"NUMBER": "text"\} is expected$'
+# What is counted of each feature, and what sorting them takes, is in the plan: 80 bytes each, beside the autoencoder itself.
+zeros() { # zeros N: an autoencoder of N features, all zero
+    s=$dir/zeros.$1 e=$(($1 * 128)) b=$(($1 * 2))
+    mkdir "$s"
+    head=$(printf '{"W_enc":{"dtype":"F16","shape":[64,%d],"data_offsets":[0,%d]},"b_enc":{"dtype":"F16","shape":[%d],"data_offsets":[%d,%d]},' $1 $e $1 $e $((e + b))
+        printf '"W_dec":{"dtype":"F16","shape":[%d,64],"data_offsets":[%d,%d]},"b_dec":{"dtype":"F16","shape":[64],"data_offsets":[%d,%d]}}' $1 $((e + b)) $((2 * e + b)) $((2 * e + b)) $((2 * e + b + 128)))
+    while [ $((${#head} % 8)) != 0 ]; do head="$head "; done
+    printf '%b%s' "$(printf '\\0%03o\\0%03o\\0\\0\\0\\0\\0\\0' $((${#head} % 256)) $((${#head} / 256)))" "$head" >"$s/sae_weights.safetensors"
+    truncate -s +$((2 * e + b + 128)) "$s/sae_weights.safetensors"
+    echo '{"architecture":"topk","k":8,"apply_b_dec_to_input":true,"hook_name":"blocks.2.hook_resid_post"}' >"$s/cfg.json"
+    "$stoker" sae features "$model" --sae "$s" --ctx 64 $texts --memory 8M 2>&1 | sed -n 's/.*Try --memory \([0-9]*\)MiB.*/\1/p' >"$s/least"
+    "$stoker" plan "$model" --sae "$s" --ctx 64 --memory min --json | sed -n 's/.*"steer": *\([0-9]*\).*/\1/p' >"$s/alone"
+}
+zeros 1000 && zeros 100000
+more=$(($(cat "$dir/zeros.100000/least") * 1048576 - $(cat "$dir/zeros.1000/least") * 1048576 - $(cat "$dir/zeros.100000/alone") + $(cat "$dir/zeros.1000/alone")))
+[ $more -gt $((99000 * 80 - 1048576)) ] && [ $more -lt $((99000 * 80 + 1048576)) ] && pass || fail "counts of features in the plan" "$more bytes for 99,000 more"
 cp -r "$sae" "$dir/bare" && chmod -R u+w "$dir/bare" && rm "$dir/bare/cfg.json"
 run sae features "$data/steering/steer-gpt-oss.gguf" --sae "$dir/bare" --sae-arch topk:8 --sae-layer 2 --ctx 64 $texts
 is "another model" 2 "" 'bare: it is of rows of 64 values, the model.s are 48'

@@ -27,12 +27,21 @@ struct sequences {
     stoker_token *token;
     size_t *first; /* [n + 1] */
     size_t n;
+    char *message; /* [n_message] of --chat, until it has tokens; or NULL */
+    size_t n_message;
 };
 
-/* 0, or the exit status after a sentence. Free *out in any case. */
+/* What sources take before there is a plan, so that it can have that: bytes that are kept, and the most that there were. */
+struct reading {
+    size_t kept, most;
+};
+
+/* 0, or the exit status after a sentence. Free *out in any case.
+ * Before the model is opened: the source, unless it is -p. It takes half of --memory at most, with what *r keeps already. Of --chat it is a
+ * message, and *r has what the next one will take. */
+int activations_read(struct sequences *out, struct reading *r, const struct activations *a, const char *model);
+/* The sequences, where they are not there yet. */
 int activations_sequences(struct sequences *out, const struct activations *a, const struct stoker *s);
-/* The same of --text before its model is opened, whose plan then has what they take: a->options.server. */
-int activations_corpus(struct sequences *out, struct activations *a, const char *model);
 void activations_sequences_free(struct sequences *q);
 
 /* Of a model of n_layer layers; layer [n_layer] is written where --layers names some, and then c->layer is it. 0, or the exit status

@@ -1,69 +1,96 @@
-/* From texts to sequences of tokens: a prompt, a file of one, ids, a corpus in windows, or one of many texts. See activations.h. */
+/* From texts to sequences of tokens: a prompt, a file of one, ids, a corpus in windows, or one of many texts. See activations.h.
+ *
+ * Files are read before there is a plan. All that they take is requests' memory then (base/reqmem.h): it is counted, for the plan, and
+ * is at most half of --memory. A prompt of -p, of which Linux takes 128 KiB, is not counted. */
 #include "base/error.h"
 #include "base/file.h"
+#include "base/reqmem.h"
 #include "cli/activations/activations.h"
 #include "cli/common/cli.h"
 
 #include <jansson.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-enum { TEXT_MOST = 256 << 20 };
+enum { TEXT_MOST = 256 << 20, TEMPLATE_BYTES = 4096 }; /* of tokens that a template puts around a message */
 
 /* What tells tokens: the model, or, before it is open, its vocabulary. */
 struct teller {
     const struct stoker *s; /* or: */
     struct stoker_vocab *v;
+    struct reqmem_account *account; /* of what is read; with a model NULL */
 };
 
-static int no_memory(const struct activations *a)
+static int too_much(const struct activations *a)
 {
+    fprintf(stderr,
+            "stoker %s: %s: reading it takes more than half of --memory: give more memory, or a text in parts\n",
+            a->command,
+            a->tokens ? a->tokens
+            : a->file ? a->file
+                      : a->text);
+    return 1;
+}
+
+static int no_memory(const struct teller *t, const struct activations *a)
+{
+    if (t->account && reqmem_short(t->account) != REQMEM_ENOUGH)
+        return too_much(a);
     fprintf(stderr, "stoker %s: no memory for the tokens\n", a->command);
     return 1;
 }
 
-/* A quarter of --memory for a text leaves the rest for its tokens, and what is there besides. */
-static char *read_text(const struct activations *a, const char *path, size_t *n)
+/* Counted: drop_text() it. */
+static char *read_text(const struct teller *t, const struct activations *a, const char *path, size_t *n)
 {
     struct error err = {0};
-    uint64_t memory = a->options.memory, quarter = memory / 4;
-    int is_bound = memory && memory < STOKER_MEMORY_MAX && memory < STOKER_MEMORY_MIN && quarter < TEXT_MOST;
-    char *text = file_read(path, is_bound ? (size_t)quarter : TEXT_MOST, n, &err);
-    if (!text && is_bound && err.code == ERR_INPUT) {
-        err = (struct error){0};
-        error_set(&err, ERR_MEMORY, "%s takes more than a quarter of --memory: give more, or a text in parts", path);
-    }
-    if (!text)
+    size_t left = reqmem_left(t->account->of, REQMEM_LARGE);
+    char *text = file_read(path, left < TEXT_MOST ? left : TEXT_MOST, n, &err);
+    if (text)
+        reqmem_take(t->account, *n, REQMEM_LARGE);
+    else if (err.code == ERR_INPUT && left < TEXT_MOST)
+        too_much(a);
+    else
         fprintf(stderr, "stoker %s: %s\n", a->command, err.text);
     return text;
 }
 
-/* Ids with spaces, commas or brackets between them. */
-static int read_ids(const struct activations *a, const char *path, stoker_token **out, size_t *n)
+static void drop_text(const struct teller *t, char *text, size_t n)
 {
-    size_t size;
-    char *text = read_text(a, path, &size);
-    stoker_token *id = text ? malloc((size / 2 + 1) * sizeof *id) : NULL;
+    free(text);
+    reqmem_give(t->account, n);
+}
+
+/* Ids with spaces, commas or brackets between them. */
+static int parse_ids(const struct activations *a, const char *text, stoker_token *id, size_t *n)
+{
     *n = 0;
-    if (!text)
-        return 1;
-    for (char *p = text + strspn(text, " \t\r\n,[]"), *end; id && *p; p = end + strspn(end, " \t\r\n,[]")) {
+    for (const char *p = text + strspn(text, " \t\r\n,[]"); *p; p += strspn(p, " \t\r\n,[]")) {
+        char *end;
         long v = strtol(p, &end, 10);
         if (end == p || v < 0 || v > INT_MAX) {
             fprintf(stderr, "stoker %s: --tokens %s: ids with spaces or commas between them, not \"%.20s\"\n",
-                    a->command, path, p);
-            free(text);
-            free(id);
+                    a->command, a->tokens, p);
             return 2;
         }
         id[(*n)++] = (stoker_token)v;
+        p = end;
     }
-    free(text);
-    *out = id;
-    return id ? 0 : no_memory(a);
+    return 0;
+}
+
+static int read_ids(const struct teller *t, const struct activations *a, stoker_token **out, size_t *n)
+{
+    size_t size;
+    char *text = read_text(t, a, a->tokens, &size);
+    if (!text)
+        return 1;
+    int status = (*out = reqmem_malloc((size / 2 + 1) * sizeof **out)) ? parse_ids(a, text, *out, n) : no_memory(t, a);
+    drop_text(t, text, size);
+    return status;
 }
 
 static int tokenize(const struct teller *t, const struct activations *a, const char *text, size_t length,
@@ -74,41 +101,29 @@ static int tokenize(const struct teller *t, const struct activations *a, const c
     int failed = t->v      ? stoker_vocab_tokenize(t->v, text, length, 1, 1, out, n, &err)
                  : a->chat ? stoker_chat(t->s, &user, 1, -1, out, n, &err)
                            : stoker_tokenize(t->s, text, length, 1, 1, out, n, &err);
+    if (failed && t->account && err.code == STOKER_ERR_MEMORY)
+        return no_memory(t, a);
     return failed ? report(&err) : 0;
 }
 
-/* The ids of what the command line names; from the library if *of_library is 1. */
-static int all_tokens(const struct teller *t, const struct activations *a, stoker_token **out, size_t *n,
-                      int *of_library)
+static int no_token(const struct activations *a)
 {
-    const char *path = a->file ? a->file : a->text;
-    size_t length = a->prompt ? strlen(a->prompt) : 0;
-    char *text = NULL;
-    *of_library = !a->tokens;
-    if (a->tokens)
-        return read_ids(a, a->tokens, out, n);
-    if (path && !(text = read_text(a, path, &length)))
-        return 1;
-    int status = tokenize(t, a, text ? text : a->prompt, length, out, n);
-    free(text);
-    return status;
+    fprintf(stderr, "stoker %s: there is no token to compute\n", a->command);
+    return 2;
 }
 
-/* One sequence; of a corpus windows that do not overlap. */
-static int cut(struct sequences *q, const struct activations *a, size_t n)
+/* The n tokens as one sequence; of a corpus as windows that do not overlap. */
+static int cut(struct sequences *q, const struct teller *t, const struct activations *a, size_t n)
 {
     size_t most = a->max_tokens && (size_t)a->max_tokens < n ? (size_t)a->max_tokens : n,
            window = a->text ? (size_t)a->window : most;
     q->n = window ? (most + window - 1) / window : 0;
-    q->first = malloc((q->n + 1) * sizeof *q->first);
+    q->first = reqmem_malloc((q->n + 1) * sizeof *q->first);
     if (!q->first)
-        return no_memory(a);
+        return no_memory(t, a);
     for (size_t i = 0; i <= q->n; i++)
         q->first[i] = i * window < most ? i * window : most;
-    if (q->n)
-        return 0;
-    fprintf(stderr, "stoker %s: there is no token to compute\n", a->command);
-    return 2;
+    return q->n ? 0 : no_token(a);
 }
 
 /* ---- a corpus of texts, one a line ------------------------------------------------------------------------------------------- */
@@ -120,24 +135,34 @@ static int is_lines(const char *path)
 }
 
 /* Tokens [n] in windows behind those that q has; but for the first max_tokens of all nothing counts. */
-static int add_windows(struct sequences *q, const struct activations *a, const stoker_token *id, size_t n)
+static int add_windows(struct sequences *q, const struct teller *t, const struct activations *a, const stoker_token *id,
+                       size_t n)
 {
     size_t at = q->n ? q->first[q->n] : 0, most = a->max_tokens ? (size_t)a->max_tokens : SIZE_MAX,
            window = (size_t)a->window;
     n = n < most - at ? n : most - at;
     size_t more = (n + window - 1) / window;
-    stoker_token *token = realloc(q->token, (at + n + 1) * sizeof *token);
+    stoker_token *token = reqmem_realloc(q->token, (at + n + 1) * sizeof *token);
     q->token = token ? token : q->token;
-    size_t *first = realloc(q->first, (q->n + more + 1) * sizeof *first);
+    size_t *first = reqmem_realloc(q->first, (q->n + more + 1) * sizeof *first);
     q->first = first ? first : q->first;
     if (!token || !first)
-        return no_memory(a);
+        return no_memory(t, a);
     memcpy(token + at, id, n * sizeof *id);
     q->first[q->n] = at;
     for (size_t i = 1; i <= more; i++)
         q->first[q->n + i] = at + (i * window < n ? i * window : n);
     q->n += more;
     return 0;
+}
+
+static int wrong_line(const struct teller *t, const struct activations *a, size_t number)
+{
+    if (reqmem_short(t->account) != REQMEM_ENOUGH) /* nor did jansson get more */
+        return no_memory(t, a);
+    fprintf(stderr, "stoker %s: --text %s: line %zu is neither a JSON string nor an object with \"text\"\n", a->command,
+            a->text, number);
+    return 2;
 }
 
 /* A JSON string, or an object whose "text" is one. */
@@ -149,89 +174,100 @@ static int add_line(struct sequences *q, const struct activations *a, const stru
     const json_t *text = json_is_object(v) ? json_object_get(v, "text") : v;
     stoker_token *id = NULL;
     size_t n = 0;
-    int status = 0;
-    if (!json_is_string(text)) {
-        fprintf(stderr, "stoker %s: --text %s: line %zu is neither a JSON string nor an object with \"text\"\n",
-                a->command, a->text, number);
-        status = 2;
-    }
-    status = status ? status : tokenize(t, a, json_string_value(text), json_string_length(text), &id, &n);
-    status = status ? status : add_windows(q, a, id, n);
-    stoker_free(id);
+    int status = json_is_string(text) ? tokenize(t, a, json_string_value(text), json_string_length(text), &id, &n)
+                                      : wrong_line(t, a, number);
+    status = status ? status : add_windows(q, t, a, id, n);
+    reqmem_free(id);
     json_decref(v);
     return status;
 }
 
-static int lines(struct sequences *q, const struct activations *a, const struct teller *t)
+static int lines(struct sequences *q, const struct activations *a, const struct teller *t, const char *text,
+                 size_t size)
 {
-    size_t size, number = 1;
-    char *text = read_text(a, a->text, &size);
-    int status = text ? 0 : 1;
-    for (size_t at = 0, n; !status && at < size; at += n + 1, number++) {
+    int status = 0;
+    for (size_t at = 0, n, number = 1; !status && at < size; at += n + 1, number++) {
         const char *end = memchr(text + at, '\n', size - at);
         n = end ? (size_t)(end - text) - at : size - at;
         if (strspn(text + at, " \t\r") < n)
             status = add_line(q, a, t, text + at, n, number);
     }
-    free(text);
-    if (!status && q->n == 0) {
-        fprintf(stderr, "stoker %s: there is no token to compute\n", a->command);
-        return 2;
-    }
-    return status;
+    return status || q->n ? status : no_token(a);
 }
 
-static int sequences(struct sequences *out, const struct activations *a, const struct teller *t)
+/* ---- before there is a plan --------------------------------------------------------------------------------------------------- */
+
+static int read_and_tokenize(struct sequences *out, const struct activations *a, const struct teller *t)
 {
-    stoker_token *id = NULL;
+    size_t size, n = 0;
+    char *text = read_text(t, a, a->file ? a->file : a->text, &size);
+    if (!text)
+        return 1;
+    int is_one = !is_lines(a->text),
+        status = is_one ? tokenize(t, a, text, size, &out->token, &n) : lines(out, a, t, text, size);
+    drop_text(t, text, size);
+    return status || !is_one ? status : cut(out, t, a, n);
+}
+
+static int read_source(struct sequences *out, const struct activations *a, const struct teller *t)
+{
     size_t n = 0;
-    int of_library;
+    if (t->v)
+        return read_and_tokenize(out, a, t);
+    if (a->chat)
+        return (out->message = read_text(t, a, a->file, &out->n_message)) ? 0 : 1;
+    int status = read_ids(t, a, &out->token, &n);
+    return status ? status : cut(out, t, a, n);
+}
+
+static size_t reading_most(const struct activations *a, size_t kept)
+{
+    uint64_t memory = a->options.memory;
+    if (memory == 0 || memory == STOKER_MEMORY_MIN || memory == STOKER_MEMORY_MAX)
+        return SIZE_MAX / 4;
+    return memory / 2 > kept ? memory / 2 - kept : 0;
+}
+
+int activations_read(struct sequences *out, struct reading *r, const struct activations *a, const char *model)
+{
+    struct reqmem budget;
+    struct reqmem_account account = {.of = &budget};
+    struct teller t = {.account = &account};
+    struct stoker_error err;
     *out = (struct sequences){.token = NULL};
-    if (is_lines(a->text))
-        return lines(out, a, t);
-    int status = all_tokens(t, a, &id, &n, &of_library);
-    if (!status && !(out->token = malloc((n + 1) * sizeof *id)))
-        status = no_memory(a);
-    if (!status && n)
-        memcpy(out->token, id, n * sizeof *id);
-    if (of_library)
-        stoker_free(id);
-    else
-        free(id);
-    return status ? status : cut(out, a, n);
+    if (a->prompt)
+        return 0;
+    if (!a->chat && !a->tokens && stoker_vocab_open(&t.v, model, NULL, &err)) /* the plan has it as the model's */
+        return report(&err);
+    mallopt(M_MMAP_THRESHOLD, 256 << 10); /* what grows moves its pages, so that it is not there twice */
+    json_set_alloc_funcs(reqmem_malloc, reqmem_free);
+    reqmem_init(&budget, reading_most(a, r->kept), 0);
+    reqmem_enter(&account, 0);
+    int status = read_source(out, a, &t);
+    reqmem_leave();
+    stoker_vocab_close(t.v);
+    size_t most = r->kept + (size_t)account.peak;
+    r->kept += (size_t)account.mine;
+    if (out->message) /* a token a byte, in a list that is copied, and the text that the template makes */
+        most += out->n_message * (2 * sizeof(stoker_token) + 1) + TEMPLATE_BYTES;
+    r->most = most > r->most ? most : r->most;
+    return status;
 }
 
 int activations_sequences(struct sequences *out, const struct activations *a, const struct stoker *s)
 {
-    return sequences(out, a, &(struct teller){.s = s});
-}
-
-/* What the corpus takes while it is recorded; with --memory min at least what it took while it was read. */
-static uint64_t corpus_bytes(const struct sequences *q, const struct activations *a)
-{
-    uint64_t tokens = q->first[q->n] * sizeof *q->token, windows = (q->n + 1) * 2 * sizeof *q->first, text = 0;
-    struct stat st;
-    if (a->options.memory == STOKER_MEMORY_MIN && stat(a->text, &st) == 0 && st.st_size > 0)
-        text = (uint64_t)st.st_size;
-    return windows + (text ? text + 2 * tokens : tokens);
-}
-
-int activations_corpus(struct sequences *out, struct activations *a, const char *model)
-{
-    struct stoker_error err;
-    struct teller t = {.s = NULL};
-    *out = (struct sequences){.token = NULL};
-    if (stoker_vocab_open(&t.v, model, NULL, &err))
-        return report(&err);
-    int status = sequences(out, a, &t);
-    stoker_vocab_close(t.v);
-    if (!status)
-        a->options.server += corpus_bytes(out, a);
-    return status;
+    const struct teller t = {.s = s};
+    const char *text = a->prompt ? a->prompt : out->message;
+    size_t n;
+    if (out->n)
+        return 0;
+    int status = tokenize(&t, a, text, a->prompt ? strlen(text) : out->n_message, &out->token, &n);
+    return status ? status : cut(out, &t, a, n);
 }
 
 void activations_sequences_free(struct sequences *q)
 {
-    free(q->token);
-    free(q->first);
+    free(q->message);
+    reqmem_free(q->token);
+    reqmem_free(q->first);
 }

@@ -75,14 +75,12 @@ static int stopped(void *arg)
 
 static void show(void *arg, size_t done, size_t total) { progress_show(arg, done, total); }
 
-static int count_text(const struct routes_command *c, const struct activations *of, struct stoker *s,
-                      struct route_counts *out)
+static int count_text(const struct routes_command *c, struct stoker *s, struct sequences *q, struct route_counts *out)
 {
     struct progress p;
     struct stoker_error err;
-    struct sequences q;
-    int status = activations_sequences(&q, of, s);
-    const struct study_sequences all = {q.token, q.first, q.n};
+    int status = activations_sequences(q, &c->of, s);
+    const struct study_sequences all = {q->token, q->first, q->n};
     const struct route_count k = {.s = s,
                                   .q = &all,
                                   .steer = c->of.steer.list,
@@ -96,22 +94,36 @@ static int count_text(const struct routes_command *c, const struct activations *
         progress_end(&p);
         status = got < 0 ? report(&err) : got ? 130 : 0;
     }
-    activations_sequences_free(&q);
+    return status;
+}
+
+static int is_second_text(const struct routes_command *c) { return c->against && !is_trace(c->against); }
+
+/* Those sources that are texts, before there is a plan, which has what they take. */
+static int read_texts(struct routes_command *c, struct sequences q[2])
+{
+    struct reading r = {0};
+    struct activations second = c->of;
+    second.prompt = NULL;
+    second.chat = 0;
+    second.text = c->against;
+    int status = c->trace ? 0 : activations_read(&q[0], &r, &c->of, c->model);
+    if (!status && is_second_text(c))
+        status = activations_read(&q[1], &r, &second, c->model);
+    c->of.options.server += r.most;
     return status;
 }
 
 /* Both sources, those of them that are texts with one engine. */
-static int count_with(struct routes_command *c, struct stoker *s, struct route_counts *a, struct route_counts *b)
+static int count_with(const struct routes_command *c, struct stoker *s, struct sequences q[2], struct route_counts *a,
+                      struct route_counts *b)
 {
-    struct activations second = c->of;
-    second.prompt = NULL;
-    second.text = c->against;
-    int status = c->trace ? 0 : count_text(c, &c->of, s, a);
-    return status || !c->against || is_trace(c->against) ? status : count_text(c, &second, s, b);
+    int status = c->trace ? 0 : count_text(c, s, &q[0], a);
+    return status || !is_second_text(c) ? status : count_text(c, s, &q[1], b);
 }
 
 static int open_and_count(struct routes_command *c, const struct stoker_layer *layer, int n_layer,
-                          struct route_counts *a, struct route_counts *b)
+                          struct sequences q[2], struct route_counts *a, struct route_counts *b)
 {
     struct stoker *s;
     struct stoker_error err;
@@ -121,11 +133,12 @@ static int open_and_count(struct routes_command *c, const struct stoker_layer *l
     if ((c->of.text || (c->trace && c->against)) && !c->of.options.n_ctx)
         c->of.options.n_ctx = c->of.window;
     int status = steer_flags_plan("routes", &c->of.steer, c->model, &c->of.options);
+    status = status ? status : read_texts(c, q);
     if (status)
         return status;
     if (stoker_open(&s, c->model, &c->of.options, &err))
         return report(&err);
-    status = steer_flags_open("routes", &c->of.steer, s, &err) ? report(&err) : count_with(c, s, a, b);
+    status = steer_flags_open("routes", &c->of.steer, s, &err) ? report(&err) : count_with(c, s, q, a, b);
     steer_flags_close(&c->of.steer);
     stoker_close(s);
     return status;
@@ -137,6 +150,7 @@ static int with_model(struct routes_command *c, struct route_counts *a, struct r
 {
     struct stoker_error err;
     struct route_counts none = {.n = 0};
+    struct sequences q[2] = {{.n = 0}, {.n = 0}};
     int n = stoker_header_layers(NULL, 0, c->model, &err);
     if (n < 0)
         return report(&err);
@@ -152,7 +166,7 @@ static int with_model(struct routes_command *c, struct route_counts *a, struct r
     if (!status && (route_counts_of_model(a, layer, n) || (c->against && route_counts_of_model(b, layer, n))))
         status = no_memory();
     if (!status && routes_read_texts(c))
-        status = open_and_count(c, layer, n, a, b);
+        status = open_and_count(c, layer, n, q, a, b);
     if (!status && c->trace) {
         route_counts_free(a);
         status = read_trace(a, c->trace);
@@ -163,6 +177,8 @@ static int with_model(struct routes_command *c, struct route_counts *a, struct r
         status = read_trace(b, c->against);
         status = status ? status : name_layers(b, c->against, &none, c->model);
     }
+    for (int i = 0; i < 2; i++)
+        activations_sequences_free(&q[i]);
     route_counts_free(&none);
     free(layer);
     return status;

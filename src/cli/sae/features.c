@@ -7,6 +7,7 @@
 #include "cli/activations/part.h"
 #include "cli/common/cli.h"
 #include "cli/common/progress.h"
+#include "format/sae.h"
 #include "stoker.h"
 
 #include <errno.h>
@@ -27,6 +28,9 @@ struct count {
     size_t fires[2];
     double sum[2], mean[2];
 };
+
+/* For the plan. Elements as large as these are sorted by pointers, which qsort() of glibc merges in memory of its own. */
+enum { FEATURE_BYTES = sizeof(struct count) + 2 * sizeof(struct count *) };
 
 struct study {
     struct sae_command *s;
@@ -259,18 +263,19 @@ static int run_model(struct study *t, const struct stoker_sae_form *form)
     return status;
 }
 
-static int prepare(struct study *t, const struct stoker_sae_form *form)
+static int prepare(struct study *t)
 {
     struct sae_command *c = t->s;
     struct error err = {0};
-    struct stoker_error why;
-    uint64_t bytes = 0;
+    struct sae_form form;
+    struct sae about;
     if (study_prompts_read(&t->prompts[0], c->c.positive, &err) ||
         study_prompts_read(&t->prompts[1], c->c.negative, &err))
         return steer_fail(&c->c, &err);
-    if (stoker_sae_bytes(c->sae, form, &bytes, &why))
-        return report(&why);
-    c->c.options.steer_memory += bytes;
+    if ((c->gate && sae_form_of(&form, c->gate, c->layer, &err)) ||
+        sae_look(AT_FDCWD, c->sae, c->gate ? &form : NULL, &about, &err))
+        return steer_fail(&c->c, &err);
+    c->c.options.steer_memory += about.bytes;
     size_t rows = t->prompts[0].n + t->prompts[1].n, longest[2]; /* recorded, then counted */
     for (int kind = 0; kind < 2; kind++)
         longest[kind] = steer_most_tokens(&c->c, &t->prompts[kind]);
@@ -278,7 +283,7 @@ static int prepare(struct study *t, const struct stoker_sae_form *form)
         rows = (longest[0] > longest[1] ? longest[0] : longest[1]) *
                (size_t)(c->c.options.n_parallel ? c->c.options.n_parallel : 1);
     c->c.options.server = steer_tokens_bytes(&c->c, &t->prompts[0]) + steer_tokens_bytes(&c->c, &t->prompts[1]) +
-                          (uint64_t)rows * STOKER_CAPTURE_TOP * 8;
+                          (uint64_t)rows * STOKER_CAPTURE_TOP * 8 + (uint64_t)about.n_feature * FEATURE_BYTES;
     return read_labels(t);
 }
 
@@ -286,7 +291,7 @@ int sae_features(struct sae_command *s)
 {
     struct study t = {.s = s};
     const struct stoker_sae_form form = {s->gate, s->layer}, *how = s->gate ? &form : NULL;
-    int status = prepare(&t, how);
+    int status = prepare(&t);
     part_signals();
     status = status ? status : run_model(&t, how);
     if (!status)
