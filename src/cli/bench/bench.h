@@ -90,6 +90,9 @@ int bench_measure_roofs(struct bench *b, struct stoker_error *err);
 /* The same again, behind the rows: a warning on stderr where a roof is another one by now. */
 void bench_check_roofs(struct bench *b);
 
+/* That warning, of two measurements. */
+void bench_tell_move(const struct stoker_roofs *first, const struct stoker_roofs *last);
+
 /* Adds a repetition to t->bound and t->time, which t->n of are there already. */
 void bench_account(const struct bench *b, struct bench_test *t, const struct bench_run *run);
 

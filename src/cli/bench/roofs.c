@@ -21,13 +21,10 @@ int bench_measure_roofs(struct bench *b, struct stoker_error *err)
     return roofs_measure(&b->roofs, b->model, &b->options, b->cold, err);
 }
 
-void bench_check_roofs(struct bench *b)
+void bench_tell_move(const struct stoker_roofs *first, const struct stoker_roofs *last)
 {
-    struct stoker_roofs last;
     struct eval_roof_move m;
-    struct stoker_error err;
-    if (b->roofs.memory <= 0 || !roofs_can_measure(&b->options) ||
-        roofs_measure(&last, b->model, &b->options, b->cold, &err) || !eval_roofs_moved(&m, &b->roofs, &last))
+    if (!eval_roofs_moved(&m, first, last))
         return;
     int is_rate = strcmp(m.roof, "memory") == 0 || strcmp(m.roof, "drive") == 0;
     double unit = is_rate ? 1e-9 : 2e-12; /* a product and its addition are two operations */
@@ -36,6 +33,15 @@ void bench_check_roofs(struct bench *b)
         "stoker bench: the roof of %s went from %.3g to %.3g %s while this was measured (%.0f %%): other programs or "
         "clocks changed the machine; efficiencies are of the first\n",
         m.roof, m.from * unit, m.to * unit, is_rate ? "GB/s" : "Tops", 100 * m.share);
+}
+
+void bench_check_roofs(struct bench *b)
+{
+    struct stoker_roofs last;
+    struct stoker_error err;
+    if (b->roofs.memory > 0 && roofs_can_measure(&b->options) &&
+        !roofs_measure(&last, b->model, &b->options, b->cold, &err))
+        bench_tell_move(&b->roofs, &last);
 }
 
 /* ---- a repetition ----------------------------------------------------------------------------------------------------------- */
