@@ -149,7 +149,8 @@ static int describe(const char *name, const struct side *s, struct side_rows *ou
     if (side_describe(s, out))
         return -1;
     if (s->has_roofs && !(out->roofs.memory > 0))
-        fprintf(stderr, "stoker bench: no bounds of %s, since its roofs take memory to measure that is not left\n", name);
+        fprintf(stderr, "stoker bench: no bounds of %s, since its roofs take memory to measure that is not left\n",
+                name);
     return 0;
 }
 
@@ -160,8 +161,7 @@ static int find_tests(struct experiment *e)
         return -1;
     for (int t = 1; t < e->tests.n; t++)
         if (side_test_like(&e->tests, &e->tests.test[t]) != &e->tests.test[t]) {
-            fprintf(stderr,
-                    "stoker bench: --against compares one setting a side; give no lists but those of tests\n");
+            fprintf(stderr, "stoker bench: --against compares one setting a side; give no lists but those of tests\n");
             return -1;
         }
     return 0;

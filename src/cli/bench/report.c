@@ -165,8 +165,9 @@ static void print_test(const struct experiment *e, int t)
 
 static void print_head(const struct experiment *e)
 {
-    static const char *const rate[] = {"A t/s [p10, p90]", "B t/s [p10, p90]"},
-                             *const bound[] = {"A bound, efficiency", "B bound, efficiency"};
+    static const char *const rate[] = {"A t/s [p10, p90]", "B t/s [p10, p90]"}, *const bound[] = {
+                                                                                    "A bound, efficiency",
+                                                                                    "B bound, efficiency"};
     printf("| %15s |", "test");
     for (int i = 0; i < 2; i++) {
         printf(" %26s |", rate[i]);
