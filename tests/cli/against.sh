@@ -94,7 +94,7 @@ for line in 1 2; do
         fail "bounds of a verdict, line $line" "$(cat "$dir/sides"), $(cat "$dir/out")"
 done
 sed -n 's/^bench \(--no-roofs\)* *-r .* -o json$/run \1/p' "$dir/roofed.calls" | uniq -c | tr -s ' ' >"$dir/runs" # roofs before the pairs and behind them
-[ "$(tr '\n' ';' <"$dir/runs")" = " 1 run ; 5 run --no-roofs; 1 run ;" ] && pass || fail "bounds of a verdict" "roofs were measured otherwise: $(cat "$dir/runs")"
+tr "\n" ";" <"$dir/runs" | grep -Eq "^ 1 run ; [5-7] run --no-roofs; 1 run ;$" && pass || fail "bounds of a verdict" "roofs were measured otherwise: $(cat "$dir/runs")"
 run bench --log "$dir/bounds" --table
 is "bounds in a log" 0 '^\|[^|]*\| tg4  .*\| +[0-9.]+ \| +[0-9.]+, [0-9]+ % \| +[0-9.]+ \| +500.00, [0-9]+ % \|' ""
 sed 's/"a_bound_ts.*"a_efficiency":[0-9.]*,//' "$dir/bounds" >"$dir/untold_bounds"
@@ -103,7 +103,7 @@ is "a log without A's bounds" 0 '^\|[^|]*\| tg4  .*\| +[0-9.]+ \| +\| +[0-9.]+ \
 run bench "$model" $roofs -n 0 --against-binary "$dir/roofless"
 is "bounds in the table" 0 '^\| +pp8 \| +[0-9.]+ \[[^|]*\| +[0-9.]+, [0-9]+ % \| +[0-9.]+ \[[^|]*\| +\|' "^stoker bench: no bounds of B, since its roofs take memory"
 is "bounds in its head" 0 '^\| +test \| +A t/s [^|]*\| A bound, efficiency \| +B t/s [^|]*\| B bound, efficiency \|' "."
-run bench "$model" $roofs --no-roofs --against '--threads 1' -o jsonl
+run bench "$model" $roofs --no-roofs --against '--chunk 16' -o jsonl
 is "--no-roofs of a comparison" 0 '"verdict"' ""
 grep -q 'bound\|efficiency' "$dir/out" && fail "--no-roofs of a comparison" "has bounds" || pass
 
