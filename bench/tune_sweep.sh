@@ -1,7 +1,8 @@
 #!/bin/sh
 # Does stoker tune choose well? For each MODEL.gguf:BUDGET the profile that tune writes, then a run of every combination of threads, how
 # long these stay awake, chunk and, where experts stream, reader and its depth; the BEST (2) fastest are compared with tune's choice by
-# pairs. A line for each of them: its time, of that of tune's choice.
+# pairs. A line for each of them: its time, of that of tune's choice. What is being measured, and the HEAD (3) fastest of each
+# case before they are compared, are told on stderr. A case that fails is named there, the others go on, and the exit status is 1.
 #
 #     sh bench/tune_sweep.sh MODEL.gguf:BUDGET [MODEL.gguf:BUDGET ...]
 #
@@ -10,7 +11,7 @@
 # that it has the first of SPINS alone; "usual" is that of who sets none.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-stoker=${STOKER:-build/stoker} context=${CONTEXT:-1024} test=${TEST:-512,32} best=${BEST:-2} pairs=${PAIRS:-5}
+stoker=${STOKER:-build/stoker} context=${CONTEXT:-1024} test=${TEST:-512,32} best=${BEST:-2} head=${HEAD:-3} pairs=${PAIRS:-5}
 threads=${THREADS:-$(seq "$(nproc)")} spins=${SPINS:-usual 0.02 50} chunks=${CHUNKS:-128 256 512} readers=${READERS:-uring threads buffered} depths=${DEPTHS:-8 32 128}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -41,7 +42,7 @@ combinations() {
 # rate FLAGS...: tokens a second of one warmed run
 rate() {
     "$stoker" bench "$model" --memory "$budget" --ctx "$context" --no-profile --no-roofs -p 0 -n 0 -pg "$test" -r 1 \
-        ${streams:+--no-warmup} "$@" -o jsonl 2>/dev/null |
+        ${streams:+--no-warmup} "$@" -o jsonl 2>"$work/err" </dev/null |
         sed -n 's/.*"avg_ts":\([0-9.]*\).*/\1/p'
 }
 
@@ -49,26 +50,58 @@ rate() {
 # default, whatever the profile sets.
 against() {
     "$stoker" bench "$model" --memory "$budget" --ctx "$context" --no-roofs -p 0 -n 0 -pg "$test" ${streams:+--no-warmup} \
-        --against "--no-profile $1" --pairs "$pairs" --effect 100 -o jsonl 2>"$work/err" |
+        --against "--no-profile $1" --pairs "$pairs" --effect 100 -o jsonl 2>"$work/err" </dev/null |
         sed -n '1s/.*"ratio":\([0-9]*\.[0-9]\{0,3\}\)[0-9]*,"low":\([0-9]*\.[0-9]\{0,3\}\)[0-9]*,"high":\([0-9]*\.[0-9]\{0,3\}\)[0-9]*,"pairs":\([0-9]*\).*/\1 [\2, \3] of \4 pairs/p'
 }
 
-for case in "$@"; do
-    model=${case%:*} budget=${case##*:}
+tell() { printf '%s in %s: %s\n' "$(basename "$model")" "$budget" "$*" >&2; }
+
+# rank: lines of /all as "RATE FLAGS" into /ranked, the fastest first. 1: some have no rate, and are left out.
+rank() {
+    n=$(wc -l <"$work/all")
+    i=0 failed=0
+    : >"$work/unranked"
+    while read -r flags; do
+        i=$((i + 1))
+        # shellcheck disable=SC2086
+        got=$(rate $flags)
+        tell "$i of $n: ${got:-$(tail -n 1 "$work/err")}${got:+ tokens/s} with $flags"
+        [ -n "$got" ] && echo "$got $flags" >>"$work/unranked" || failed=1
+    done <"$work/all"
+    sort -rn "$work/unranked" >"$work/ranked"
+    head -n "$head" "$work/ranked" | while read -r got flags; do tell "among the fastest: $got tokens/s with $flags"; done
+    return $failed
+}
+
+# sweep: of $model in $budget
+sweep() {
     rm -rf "$work/config"
-    "$stoker" tune "$model" --memory "$budget" >"$work/tune" 2>&1 || { tail -n 1 "$work/tune" >&2 && exit 1; }
+    tell "stoker tune"
+    if ! "$stoker" tune "$model" --memory "$budget" >"$work/tune" 2>&1; then
+        tell "$(tail -n 1 "$work/tune")"
+        return 1
+    fi
     profile=$(find "$work/config" -name '*.toml')
     choice=$(words "$profile") streams=yes
     grep -q 'the whole model fits' "$profile" && streams=''
     combinations >"$work/all"
-    while read -r flags; do
-        # shellcheck disable=SC2086
-        echo "$(rate $flags) $flags"
-    done <"$work/all" | sort -rn >"$work/ranked"
+    rank
+    wrong=$?
+    [ -s "$work/ranked" ] || return 1
     echo "$(basename "$model") in $budget: tune chose ${choice:-the defaults}; $(wc -l <"$work/all") combinations from $(head -n 1 "$work/ranked" |
         cut -d ' ' -f 1) to $(tail -n 1 "$work/ranked" | cut -d ' ' -f 1) tokens/s"
-    head -n "$best" "$work/ranked" | while read -r _ flags; do
+    head -n "$best" "$work/ranked" >"$work/best"
+    while read -r _ flags; do
         line=$(against "$flags")
         echo "    $flags: ${line:-$(tail -n 1 "$work/err")}"
-    done
+        [ -n "$line" ] || wrong=1
+    done <"$work/best"
+    return $wrong
+}
+
+status=0
+for case in "$@"; do
+    model=${case%:*} budget=${case##*:}
+    sweep || status=1
 done
+exit $status

@@ -485,7 +485,7 @@ static char **with_flags(char **argv, int *argc, const char *flags)
 static int line_of(struct side_line *out, const struct options *w, const struct bench *b, const char *named, int argc,
                    char **argv)
 {
-    *out = (struct side_line){NULL, argc, named || w->model.n ? NULL : b->model};
+    *out = (struct side_line){NULL, argc, named || w->model.n ? NULL : b->model, b->no_roofs};
     out->argv = settings_as_words(argv, &out->argc);
     return out->argv ? 0 : no_words();
 }

@@ -52,7 +52,7 @@ int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t
     if (file->size < block + 8192)
         return error_set(err, ERR_INPUT, "%s is smaller than a read of %llu bytes; name a larger file", file->path,
                          (unsigned long long)block);
-    if (depth > PROBE_DEPTH || memory->bytes / (uint64_t)depth < block + 8192 + 4096)
+    if (depth > PROBE_DEPTH || memory->bytes / (uint64_t)depth < block + PROBE_MARGIN)
         return error_set(err, ERR_BUG, "the probe has no memory for %d reads of %llu bytes", depth,
                          (unsigned long long)block);
     struct probe p = {.places = (file->size - block) / 4096,

@@ -7,7 +7,7 @@
 struct error;
 struct gguf_file;
 
-enum { PROBE_DEPTH = 64 };
+enum { PROBE_DEPTH = 64, PROBE_MARGIN = 12288 };
 
 struct disk_probe {
     double bytes_per_second, reads_per_second;
@@ -21,7 +21,7 @@ struct probe_memory {
 };
 
 /* Read `bytes` in all, in blocks of block bytes at random offsets that seed decides, depth (1 to PROBE_DEPTH) at a time; returns when all
- * are read. memory: depth * (block + 12288) bytes at least. ERR_INPUT: the file is smaller than a block; ERR_IO: a read failed. */
+ * are read. memory: depth * (block + PROBE_MARGIN) bytes at least. ERR_INPUT: the file is smaller than a block; ERR_IO: a read failed. */
 int disk_probe(const struct gguf_file *file, uint64_t block, int depth, uint64_t bytes, uint64_t seed,
                const struct probe_memory *memory, struct disk_probe *out, struct error *err);
 

@@ -3,7 +3,7 @@
 
 model=$golden/qwen3moe.gguf
 case $model in /*) ;; *) model=$PWD/$model ;; esac
-quick="--memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root $dir/no"
+quick="--no-roofs --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root $dir/no"
 
 # A program that stands for another build: what this one said once, edited.
 build_that() { # build_that NAME SED
@@ -24,6 +24,8 @@ build_that untold 's/"avg_ns":[0-9]*/"avg_ns":2000000000/; s/"samples_waited_ns"
 build_that wrong 's/"logits":"..../"logits":"zzzz/'
 build_that hasty 's/"avg_ns":[0-9]*/"avg_ns":1/; s/"logits":"..../"logits":"zzzz/'
 build_that mixed '/"n_prompt":8,/s/"avg_ns":[0-9]*/"avg_ns":1/; /"n_prompt":16,/s/"avg_ns":[0-9]*/"avg_ns":99000000000000/'
+build_that roofed 's/"bound_ts":[0-9.]*,"bound_by":"[a-z]*"/"bound_ts":500.0,"bound_by":"drive"/'
+build_that roofless 's/,"roof_memory":.*"efficiency":[0-9.]*//'
 build_that old 's/--digest/--nothing/; s/--no-roofs/--nothing/'
 
 # ---- settings ------------------------------------------------------------------------------------------------------------
@@ -31,7 +33,7 @@ run bench "$model" $quick --against '--threads 1' -o jsonl --progress
 is "settings" 0 '^\{"log_version":2,.*"test":"pp8","against":"settings",.*"outputs":"equal","verdict":"[a-z ]+","decision":"(kept|dropped)"' 'A/A, pair 1 of 5$'
 grep -q "\"b\":\"$model --memory min .* --threads 1\"" "$dir/out" && pass || fail "settings" "B is not A and more flags"
 grep -q '"pressure_cpu":null' "$dir/out" && pass || fail "settings" "there is a pressure below a root without files"
-run bench "$model" -p 8,16 -n 4 --no-warmup --pairs 5 --effect 100 --against '--threads 1'
+run bench "$model" --no-roofs -p 8,16 -n 4 --no-warmup --pairs 5 --effect 100 --against '--threads 1'
 is "a table" 0 '^\| +pp16 \|' ""
 [ "$(grep -c '^| .*\(faster\|slower\|no difference shown\) *|$' "$dir/out")" -eq 3 ] && pass || fail "a table" "not three verdicts"
 
@@ -43,7 +45,7 @@ is "a slower build" 0 '"verdict":"slower","decision":"dropped"' ""
 grep -c '^bench --no-roofs -r 1 .* -o json$' "$dir/slow.calls" >"$dir/n"
 [ "$(cat "$dir/n")" -ge 5 ] && grep -q -- '--pairs' "$dir/slow.calls" && fail "a slower build" "is given flags of the comparison" || pass
 if [ -r /proc/self/schedstat ]; then
-    one="--memory max -t 1 -p 8 -n 0 --pairs 5 --effect 100 --root $dir/no"
+    one="--no-roofs --memory max -t 1 -p 8 -n 0 --pairs 5 --effect 100 --root $dir/no"
     run bench "$model" $one --against-binary "$dir/waits" -o jsonl
     is "a build that waited for a core" 0 '"verdict":"faster",.*"without_waits":true' ""
     grep -q '^bench --no-roofs -r 9 .* -o json$' "$dir/waits.calls" && pass || fail "a short test" "is not repeated nine times"
@@ -54,9 +56,9 @@ if [ -r /proc/self/schedstat ]; then
     grep -q ' -r 2 .*-o json$' "$dir/once.calls" && pass || fail "-r 2" "does not stand"
     run bench "$model" $one --against-binary "$dir/untold" -o jsonl
     is "a build that does not tell" 0 '"verdict":"slower",.*"without_waits":false' ""
-    run bench "$model" $one --no-roofs -o jsonl
+    run bench "$model" $one -o jsonl
     is "waits of one thread" 0 '"samples_waited_ns":\[[0-9]+,[0-9]+,[0-9]+,[0-9]+,[0-9]+\]' ""
-    run bench "$model" $one --no-roofs -t 2 -o jsonl
+    run bench "$model" $one -t 2 -o jsonl
     grep -q samples_waited "$dir/out" && fail "waits of two threads" "are told" || pass
 else
     skip "waits for a core" "this kernel has no schedstat"
@@ -80,6 +82,30 @@ run bench "$model" $quick --against '-ctk q8_0 -ctv q8_0'
 is "settings in llama-bench's words" 1 "" "A and B answer differently"
 run bench "$model" $quick --against '-t 2' --log "$dir/absent/log"
 is "a log that cannot be written" 1 "" "--log $dir/absent/log: No such file"
+
+# ---- bounds of both sides ------------------------------------------------------------------------------------------------
+roofs="-t 1 --memory max -p 8 -n 4 --no-warmup --pairs 5 --effect 100 --root $dir/no"
+of() { sed -n "$1s/.*\"$2\":\"*\([^\",]*\).*/\1/p" "$dir/out"; } # of LINE KEY
+run bench "$model" $roofs --against-binary "$dir/roofed" --log "$dir/bounds" -o jsonl
+for line in 1 2; do
+    echo "$(of $line a_ts) $(of $line a_bound_ts) $(of $line a_efficiency) $(of $line b_ts) $(of $line b_efficiency)" >"$dir/sides"
+    [ "$(of $line b_bound_ts) $(of $line b_bound_by)" = "500.0 drive" ] && of $line a_bound_by | grep -Eq '^(memory|products)$' &&
+        awk '{ exit !($1 > 0 && $2 > 0 && $3 * $2 > 0.999 * $1 && $3 * $2 < 1.001 * $1 && $5 * 500 > 0.999 * $4 && $5 * 500 < 1.001 * $4) }' "$dir/sides" && pass ||
+        fail "bounds of a verdict, line $line" "$(cat "$dir/sides"), $(cat "$dir/out")"
+done
+sed -n 's/^bench \(--no-roofs\)* *-r .* -o json$/run \1/p' "$dir/roofed.calls" | uniq -c | tr -s ' ' >"$dir/runs" # roofs before the pairs and behind them
+tr "\n" ";" <"$dir/runs" | grep -Eq "^ 1 run ; [5-7] run --no-roofs; 1 run ;$" && pass || fail "bounds of a verdict" "roofs were measured otherwise: $(cat "$dir/runs")"
+run bench --log "$dir/bounds" --table
+is "bounds in a log" 0 '^\|[^|]*\| tg4  .*\| +[0-9.]+ \| +[0-9.]+, [0-9]+ % \| +[0-9.]+ \| +500.00, [0-9]+ % \|' ""
+sed 's/"a_bound_ts.*"a_efficiency":[0-9.]*,//' "$dir/bounds" >"$dir/untold_bounds"
+run bench --log "$dir/untold_bounds" --table
+is "a log without A's bounds" 0 '^\|[^|]*\| tg4  .*\| +[0-9.]+ \| +\| +[0-9.]+ \| +500.00, [0-9]+ % \|' ""
+run bench "$model" $roofs -n 0 --against-binary "$dir/roofless"
+is "bounds in the table" 0 '^\| +pp8 \| +[0-9.]+ \[[^|]*\| +[0-9.]+, [0-9]+ % \| +[0-9.]+ \[[^|]*\| +\|' "^stoker bench: no bounds of B, since its roofs take memory"
+is "bounds in its head" 0 '^\| +test \| +A t/s [^|]*\| A bound, efficiency \| +B t/s [^|]*\| B bound, efficiency \|' "."
+run bench "$model" $roofs --no-roofs --against '--chunk 16' -o jsonl
+is "--no-roofs of a comparison" 0 '"verdict"' ""
+grep -q 'bound\|efficiency' "$dir/out" && fail "--no-roofs of a comparison" "has bounds" || pass
 
 # ---- a peer --------------------------------------------------------------------------------------------------------------
 peer() { # peer BODY: a llama-bench that does this
@@ -133,19 +159,19 @@ mkdir -p "$dir/root/proc"
 echo "cpu 100 0 0 900 0 0 0 0 0 0" >"$dir/root/proc/stat"
 peer 'n=$(wc -l <"'"$dir"'/peer.calls"); [ $n -gt 3 ] || echo "cpu 100 0 0 900 0 0 0 $((100 * n)) 0 0" >"'"$dir"'/root/proc/stat"
 echo "[{\"n_prompt\":8,\"n_gen\":0,\"avg_ns\":1,\"n_threads\":1}]"'
-run bench "$model" --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root "$dir/root" --against-llama-bench "$dir/peer" -o jsonl
+run bench "$model" --no-roofs --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root "$dir/root" --against-llama-bench "$dir/peer" -o jsonl
 is "void pairs" 0 '"pairs":[0-9]+,"voided":3,' ""
 # Of 64 cores the host took 10 s of one, of a run of one thread that was shorter: all of it, and not a thousandth of the machine's time.
 peer 'n=$(wc -l <"'"$dir"'/peer.calls"); [ $n -gt 1 ] || echo "cpu 100 0 0 1000900 0 0 0 1000 0 0" >"'"$dir"'/root/proc/stat"
 echo "[{\"n_prompt\":8,\"n_gen\":0,\"avg_ns\":1,\"n_threads\":1}]"'
 echo "cpu 100 0 0 900 0 0 0 0 0 0" >"$dir/root/proc/stat"
-run bench "$model" --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root "$dir/root" --against-llama-bench "$dir/peer" -o jsonl
+run bench "$model" --no-roofs --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root "$dir/root" --against-llama-bench "$dir/peer" -o jsonl
 is "a void pair on many cores" 0 '"pairs":[0-9]+,"voided":1,' ""
 peer 'echo "cpu 100 0 0 900 0 0 0 $(date +%s%N) 0 0" >"'"$dir"'/root/proc/stat"
 echo "[{\"n_prompt\":8,\"n_gen\":0,\"avg_ns\":1,\"n_threads\":1}]"'
-run bench "$model" --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root "$dir/root" --against-llama-bench "$dir/peer"
+run bench "$model" --no-roofs --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root "$dir/root" --against-llama-bench "$dir/peer"
 is "nothing but void pairs" 1 "" "of [0-9]+ pairs were void, .* or give --steal$"
-run bench "$model" --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root "$dir/root" --steal 100 --against-llama-bench "$dir/peer"
+run bench "$model" --no-roofs --memory min -p 8 -n 0 --no-warmup --pairs 5 --effect 100 --root "$dir/root" --steal 100 --against-llama-bench "$dir/peer"
 is "--steal 100" 0 ' faster ' ""
 
 # ---- the log -------------------------------------------------------------------------------------------------------------

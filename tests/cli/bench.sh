@@ -113,6 +113,29 @@ is "--cold" 0 '"reads":[1-9]' ""
 run bench --no-roofs "$model" -p 64 -n 0 -r 2 -o jsonl
 is "warm" 0 '"misses":0,' ""
 
+# What is counted of a test is its own, and the step before an answer: neither a depth nor what lies between repetitions.
+figure() { sed -n "s/.*\"$1\":\([0-9.e+-]*\).*/\1/p" "$dir/out"; }
+uses() { echo $(($(figure hits) + $(figure misses))); }
+run bench --no-roofs "$model" -p 0 -n 4 -r 1 --memory min --no-warmup --ctx 256 -o jsonl
+uses >"$dir/uses"
+for flags in "-d 100" "-d 100 --cold"; do
+    run bench --no-roofs "$model" -p 0 -n 4 -r 1 --memory min --no-warmup --ctx 256 $flags -o jsonl
+    [ "$(uses)" -gt 0 ] && [ "$(uses)" = "$(cat "$dir/uses")" ] && pass || fail "experts of an answer, $flags" "$(uses), without a depth $(cat "$dir/uses")"
+    echo "$(figure bytes_read) $(figure disk_bytes_per_token) $(figure bytes_read_per_token)" >"$dir/counted"
+    awk '{ exit !($1 > 0 && $1 > 4.99 * $2 && $1 < 5.01 * $2 && $1 > 4.99 * $3 && $1 < 5.01 * $3) }' "$dir/counted" && pass ||
+        fail "bytes of a token, $flags" "not a fifth of all: $(cat "$dir/counted")"
+done
+# The step before an answer, which reads all experts of a cold engine, is not in where its time went.
+run bench --no-roofs "$ember" --memory max -p 0 -n 64 -r 3 --cold -o jsonl
+sed -n 's/.*"time_drive_ms":\([0-9.]*\),"time_joins_ms":\([0-9.]*\),"time_computing_ms":\([0-9.]*\),.*"samples_ns":\[\([0-9]*\),\([0-9]*\),\([0-9]*\)\].*/\1 \2 \3 \4 \5 \6/p' "$dir/out" |
+    awk '{ exit !(1e6 * ($1 + $2 + $3) < 1.2 * ($4 + $5 + $6) / 192) }' && pass || fail "the time of a cold answer" "$(figure time_drive_ms) ms of reading in a token, $(cat "$dir/out")"
+
+run bench --no-roofs "$model" -p 4 -n 4 -pg 4,4 -r 1 --memory min --disk-rate 1 -o csv
+is "rows of an answer have more columns" 0 . ""
+[ "$(sed 1d "$dir/out" | sed 's/","/\n/g' | wc -l)" -eq $((3 * $(head -n 1 "$dir/out" | tr ',' '\n' | wc -l))) ] && pass || fail "--disk-rate -o csv" "rows have other columns than the head"
+run bench --no-roofs "$model" -p 4 -n 4 -r 1 --memory min --disk-rate 1 -o sql
+[ "$(rows 'overlap_model_ts) VALUES (.*, NULL);$')" -eq 1 ] && pass || fail "--disk-rate -o sql" "a prompt's row has a rate of the overlap model"
+
 # The overlap model of each repetition, from its own misses: at half the rate reading takes twice as long.
 for rate in 0.002 0.001; do
     run bench --no-roofs "$model" -p 0 -n 8 -r 3 --memory min --disk-rate $rate -o jsonl
@@ -131,6 +154,14 @@ run bench --no-roofs "$model" -p 0 -d 60 -n 40 -r 2 --text "$dir/twice" --in-ord
 is "--in-order" 0 '"drafted_tokens":[1-9][0-9]*,"accepted_tokens":[1-9][0-9],' ""
 run bench --no-roofs "$model" -p 0 -d 60 -n 40 -r 2 --text "$dir/twice" --in-order --draft ngram
 is "--in-order as a table" 0 'drafts [0-9]* tokens, of which [1-9][0-9]* were chosen' ""
+
+# What a step reads at least it reads once, whatever its drafts are: with them an answer takes fewer steps.
+for draft in off ngram; do
+    run bench "$model" -p 0 -d 60 -n 40 -r 1 --text "$dir/twice" --in-order --draft $draft -o jsonl
+    is "the bound with --draft $draft" 0 '"bound_by":"[a-z]+","efficiency":[0-9.]+' "."
+    sed -n 's/.*"memory_bytes_per_token":\([0-9]*\).*"bound_ts":\([0-9.]*\).*/\1 \2/p' "$dir/out" >>"$dir/least"
+done
+awk '{ bytes[NR] = $1 } END { exit !(bytes[2] > 0 && bytes[2] < 0.8 * bytes[1]) }' "$dir/least" && pass || fail "the bound with drafts" "$(tr '\n' ';' <"$dir/least")"
 
 # answers under a schema, and drafts that hold by a coin
 schema='{"type":"object","properties":{"the_name_of_the_ship":{"enum":["Argo"]},"where_it_went":{"enum":["Colchis"]}},"required":["the_name_of_the_ship","where_it_went"],"additionalProperties":false}'
@@ -166,7 +197,7 @@ column median_ts bound_ts efficiency roof_memory roof_int8 roof_f32 roof_drive m
 column anon_peak | awk '{ exit !($1 < 200 * 2^20) }' && pass || fail "the peak of memory" "holds what roofs took: $(column anon_peak)"
 column bound_by | grep -Eq '^(memory|products) $' && pass || fail "bound_by" "$(column bound_by)"
 column median_ts time_drive_ms time_joins_ms time_computing_ms time_between_ms |
-    awk '{ sum = $2 + $3 + $4 + $5; exit !($2 >= 0 && $3 >= 0 && $4 > 0 && sum > 999 / $1 && (sum < 1001 / $1 || $5 == 0)) }' && pass || # a first step that was slow leaves less than nothing
+    awk '{ sum = $2 + $3 + $4 + $5; exit !($2 >= 0 && $3 >= 0 && $4 > 0 && sum > 999 / $1 && (sum < 1001 / $1 || $5 == 0)) }' && pass || # what the engine did before the first token was seen is estimated, and may leave less than nothing
     fail "where the time went" "$(column median_ts time_drive_ms time_joins_ms time_computing_ms time_between_ms)"
 column time_computing_ms time_memory_ms time_cores_ms memory_bytes_per_token roof_memory | # of computing, what the roof of memory explains
     awk '{ want = 1e3 * $4 / $5; want = want < $1 ? want : $1; exit !($2 > 0.99 * want - 2e-6 && $2 < 1.01 * want + 2e-6 && $3 > $1 - $2 - 2e-6 && $3 < $1 - $2 + 2e-6) }' &&

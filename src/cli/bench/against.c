@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "cli/bench/bench.h"
 #include "cli/bench/log.h"
 
 #include <math.h>
@@ -13,11 +14,6 @@
 /* Pairs of a comparison, if not given; those that are added at a time. */
 enum { PAIRS_OURS = 20, PAIRS_PEERS = 10, MORE = 5 };
 #define RUN_SECONDS 1.0 /* that repetitions of all tests fill, where a run is the least of them */
-
-static int same_test(const struct side_test *a, const struct side_test *b)
-{
-    return a->n_prompt == b->n_prompt && a->n_gen == b->n_gen && a->n_depth == b->n_depth;
-}
 
 /* ---- outputs ---------------------------------------------------------------------------------------------------------------- */
 
@@ -50,15 +46,13 @@ static int run(const struct experiment *e, const struct side *s, double seconds[
     struct cpu_ticks after = cpu_ticks_now(e->w->root);
     *is_void |= cpu_ticks_void(&before, &after, rows.n_threads, e->w->steal / 100);
     for (int t = 0; t < e->tests.n; t++) {
-        int i = 0;
-        while (i < rows.n && !same_test(&rows.test[i], &e->tests.test[t]))
-            i++;
-        if (i == rows.n || rows.n != e->tests.n) {
+        const struct side_test *test = side_test_like(&rows, &e->tests.test[t]);
+        if (!test || rows.n != e->tests.n) {
             fprintf(stderr,
                     "stoker bench: A and B do not measure the same tests; give flags of tests without --against\n");
             return -1;
         }
-        seconds[t] = e->without_waits && rows.test[i].running >= 0 ? rows.test[i].running : rows.test[i].seconds;
+        seconds[t] = e->without_waits && test->running >= 0 ? test->running : test->seconds;
     }
     return 0;
 }
@@ -149,18 +143,27 @@ static int measure_both(struct experiment *e)
 
 /* ---- the experiment --------------------------------------------------------------------------------------------------------- */
 
-/* A run that is not counted: which tests there are. */
+/* A run that is not counted. */
+static int describe(const char *name, const struct side *s, struct side_rows *out)
+{
+    if (side_describe(s, out))
+        return -1;
+    if (s->has_roofs && !(out->roofs.memory > 0))
+        fprintf(stderr, "stoker bench: no bounds of %s, since its roofs take memory to measure that is not left\n",
+                name);
+    return 0;
+}
+
+/* Which tests there are. */
 static int find_tests(struct experiment *e)
 {
-    if (side_run(&e->a, &e->tests))
+    if (describe("A", &e->a, &e->tests))
         return -1;
     for (int t = 1; t < e->tests.n; t++)
-        for (int i = 0; i < t; i++)
-            if (same_test(&e->tests.test[i], &e->tests.test[t])) {
-                fprintf(stderr,
-                        "stoker bench: --against compares one setting a side; give no lists but those of tests\n");
-                return -1;
-            }
+        if (side_test_like(&e->tests, &e->tests.test[t]) != &e->tests.test[t]) {
+            fprintf(stderr, "stoker bench: --against compares one setting a side; give no lists but those of tests\n");
+            return -1;
+        }
     return 0;
 }
 
@@ -192,28 +195,40 @@ static int choose_repetitions(const struct side_rows *rows)
                                                   : (int)(RUN_SECONDS / once);
 }
 
-/* A run of B that is not counted either. */
-static int choose_time(struct experiment *e)
+/* Of B, where something is to be learnt of it. */
+static int describe_b(struct experiment *e)
 {
-    struct side_rows of_b;
-    if (!all_tell_waits(&e->tests))
-        return 0;
-    if (side_run(&e->b, &of_b))
-        return -1;
-    e->without_waits = all_tell_waits(&of_b);
+    return (all_tell_waits(&e->tests) || e->b.has_roofs) && describe("B", &e->b, &e->of_b) ? -1 : 0;
+}
+
+static void choose_time(struct experiment *e)
+{
+    e->without_waits = all_tell_waits(&e->tests) && all_tell_waits(&e->of_b);
     if (e->without_waits) {
         int n = choose_repetitions(&e->tests);
         side_repeat(&e->a, n);
         side_repeat(&e->b, n);
     }
+}
+
+/* Roofs again: warns where one is another by now. */
+static int check_roofs(const struct side *s, const struct side_rows *first)
+{
+    struct side_rows last;
+    if (!(first->roofs.memory > 0))
+        return 0;
+    if (side_describe(s, &last))
+        return -1;
+    bench_tell_move(&first->roofs, &last.roofs);
     return 0;
 }
 
 static int run_experiment(struct experiment *e, const struct side_line *b)
 {
     double before[PRESSURES], begun;
-    if (find_tests(e) || make_b(e, b) || prove_equal(e) || choose_time(e))
+    if (find_tests(e) || make_b(e, b) || prove_equal(e) || describe_b(e))
         return -1;
+    choose_time(e);
     begun = clock_seconds();
     pressure_now(e->w->root, before);
     if (measure_both(e))
@@ -223,7 +238,7 @@ static int run_experiment(struct experiment *e, const struct side_line *b)
         e->pressure[i] = before[i] < 0 || e->pressure[i] < 0
                              ? -1
                              : (e->pressure[i] - before[i]) * 1e-6 / (clock_seconds() - begun);
-    return 0;
+    return check_roofs(&e->a, &e->tests) || check_roofs(&e->b, &e->of_b) ? -1 : 0;
 }
 
 int bench_against(const struct against *w, const struct side_line *a, const struct side_line *b)

@@ -34,6 +34,7 @@ struct experiment {
     const struct against *w;
     struct side a, b;
     struct side_rows tests; /* of A's first run */
+    struct side_rows of_b;  /* of B's; no rows: it had none */
     const char *outputs;    /* "equal", "unequal", "not compared" */
     int without_waits;      /* 1: seconds are of the least repetition, without its waits for a core */
     struct series with_self, with_b;

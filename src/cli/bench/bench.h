@@ -22,12 +22,15 @@
 
 enum { BENCH_RUNS = 100 };
 
-/* One repetition. Statistics are around it alone, without the depth that was computed before. */
+/* One repetition. Statistics are around it alone, without the depth that was computed before. Of generation alone the prompt's steps are in
+ * them, but neither in seconds nor in tokens. */
 struct bench_run {
     double seconds, tokens;
+    int n_prompt, n_answer; /* tokens that were computed: of the prompt, also where it is not timed; of the answer */
     double
         waited; /* seconds without a core (core_wait.h) of the one thread that computed; below 0: not known, or there were several */
     struct stoker_stats before, after;
+    struct stoker_stats begun; /* when timing began, or somewhat later: the engine goes on meanwhile */
 };
 
 /* Seconds of repetitions, together. */
@@ -49,7 +52,9 @@ struct bench_test {
     int n;                               /* repetitions that are done */
     time_t begun;                        /* of the first */
     struct stoker_stats before, after;   /* around the last runs on one engine: */
-    double counted;                      /* their tokens */
+    double counted;                      /* tokens that these count */
+    double hits, misses, bytes_read;     /* of all [n] */
+    double all_counted;                  /* tokens that these are of */
 };
 
 struct bench {
@@ -89,6 +94,12 @@ int bench_measure_roofs(struct bench *b, struct stoker_error *err);
 
 /* The same again, behind the rows: a warning on stderr where a roof is another one by now. */
 void bench_check_roofs(struct bench *b);
+
+/* That warning, of two measurements. */
+void bench_tell_move(const struct stoker_roofs *first, const struct stoker_roofs *last);
+
+/* What is between run->begun and run->after, times this, is what steps that are timed took. */
+double bench_timed_share(const struct bench *b, const struct bench_test *t, const struct bench_run *run);
 
 /* Adds a repetition to t->bound and t->time, which t->n of are there already. */
 void bench_account(const struct bench *b, struct bench_test *t, const struct bench_run *run);

@@ -199,14 +199,25 @@ static const char *plain(const json_t *o, const char *key, char *out, size_t cap
     return out;
 }
 
+/* What the roofs of a side allow, and how much of that it was; "": its line does not tell. */
+static const char *bound(const json_t *o, const char *bound_key, const char *efficiency_key, char *out, size_t cap)
+{
+    *out = 0;
+    if (number_of(o, bound_key) > 0)
+        snprintf(out, cap, "%.2f, %.0f %%", number_of(o, bound_key), 100 * number_of(o, efficiency_key));
+    return out;
+}
+
 static void print_row(int number, const json_t *o, double best)
 {
-    char test[64], b[400], verdict[32], decision[16], outputs[32];
-    printf("| %4d | %-15s | %-40s | %10.2f | %10.2f | %6.3f [%.3f, %.3f] | %-19s | %-7s | %-12s | %10.2f |\n", number,
-           plain(o, "test", test, sizeof test), plain(o, "b", b, sizeof b), number_of(o, "a_ts"), number_of(o, "b_ts"),
-           number_of(o, "ratio"), number_of(o, "low"), number_of(o, "high"),
-           plain(o, "verdict", verdict, sizeof verdict), plain(o, "decision", decision, sizeof decision),
-           plain(o, "outputs", outputs, sizeof outputs), best);
+    char test[64], b[400], verdict[32], decision[16], outputs[32], of_a[64], of_b[64];
+    printf("| %4d | %-15s | %-40s | %10.2f | %19s | %10.2f | %19s | %6.3f [%.3f, %.3f] | %-19s | %-7s | %-12s | %10.2f "
+           "|\n",
+           number, plain(o, "test", test, sizeof test), plain(o, "b", b, sizeof b), number_of(o, "a_ts"),
+           bound(o, "a_bound_ts", "a_efficiency", of_a, sizeof of_a), number_of(o, "b_ts"),
+           bound(o, "b_bound_ts", "b_efficiency", of_b, sizeof of_b), number_of(o, "ratio"), number_of(o, "low"),
+           number_of(o, "high"), plain(o, "verdict", verdict, sizeof verdict),
+           plain(o, "decision", decision, sizeof decision), plain(o, "outputs", outputs, sizeof outputs), best);
 }
 
 static void print_best(const char *key, const json_t *one)
@@ -228,10 +239,12 @@ int bench_log_table(const char *path)
         json_decref(best);
         return 1;
     }
-    printf("| %4s | %-15s | %-40s | %10s | %10s | %-21s | %-19s | %-7s | %-12s | %10s |\n", "", "test", "B", "A t/s",
-           "B t/s", "B / A in time", "verdict", "", "outputs", "best t/s");
-    printf("| ---: | --------------- | ---------------------------------------- | ---------: | ---------: | "
-           "--------------------- | ------------------- | ------- | ------------ | ---------: |\n");
+    printf("| %4s | %-15s | %-40s | %10s | %19s | %10s | %19s | %-21s | %-19s | %-7s | %-12s | %10s |\n", "", "test",
+           "B", "A t/s", "A bound, efficiency", "B t/s", "B bound, efficiency", "B / A in time", "verdict", "",
+           "outputs", "best t/s");
+    printf("| ---: | --------------- | ---------------------------------------- | ---------: | ------------------: | "
+           "---------: | ------------------: | --------------------- | ------------------- | ------- | ------------ | "
+           "---------: |\n");
     for (json_t *o; (o = next_line(&l)); json_decref(o))
         print_row(l.number, o, best_so_far(best, o));
     json_object_foreach(best, key, one) print_best(key, one);

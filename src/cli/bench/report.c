@@ -17,6 +17,13 @@ static struct bench_spread rates(const struct side_test *test, const double *sec
     return bench_spread_of(rate, (int)n);
 }
 
+/* What the roofs of a side allow a test; NULL: it does not tell. */
+static const struct side_test *bounded(const struct side_rows *rows, const struct side_test *test)
+{
+    const struct side_test *of = side_test_like(rows, test);
+    return of && of->bound > 0 ? of : NULL;
+}
+
 static const char *verdict_of(const struct experiment *e, int t)
 {
     return eval_verdict_name(eval_pairs_verdict(&e->ab[t], &e->aa[t]));
@@ -51,6 +58,28 @@ static void put_rates(json_t *o, const char *side, struct bench_spread s)
     }
 }
 
+/* Roofs were measured in a run of their own: the rate is that of the pairs. */
+static void put_bound(json_t *o, const char *side, const struct side_test *of, double rate)
+{
+    char key[16];
+    if (!of)
+        return;
+    snprintf(key, sizeof key, "%s_bound_ts", side);
+    json_object_set_new(o, key, json_real(of->bound));
+    snprintf(key, sizeof key, "%s_bound_by", side);
+    json_object_set_new(o, key, json_string(of->bound_by));
+    snprintf(key, sizeof key, "%s_efficiency", side);
+    json_object_set_new(o, key, json_real(rate / of->bound));
+}
+
+static void put_side(json_t *o, const char *side, const struct side_rows *rows, const struct side_test *test,
+                     const double *seconds, size_t n)
+{
+    struct bench_spread rate = rates(test, seconds, n);
+    put_rates(o, side, rate);
+    put_bound(o, side, bounded(rows, test), rate.median);
+}
+
 static json_t *json_of(const struct experiment *e, int t)
 {
     const struct against *w = e->w;
@@ -76,8 +105,8 @@ static json_t *json_of(const struct experiment *e, int t)
     json_object_set_new(o, "high", json_real(e->ab[t].high));
     json_object_set_new(o, "pairs", json_integer((json_int_t)e->ab[t].n));
     json_object_set_new(o, "voided", json_integer(e->with_b.voided));
-    put_rates(o, "a", rates(test, e->with_b.x[t], e->with_b.n));
-    put_rates(o, "b", rates(test, e->with_b.y[t], e->with_b.n));
+    put_side(o, "a", &e->tests, test, e->with_b.x[t], e->with_b.n);
+    put_side(o, "b", &e->of_b, test, e->with_b.y[t], e->with_b.n);
     json_object_set_new(o, "a_a", json_of_pairs(&e->aa[t], e->with_self.voided));
     json_object_set_new(o, "resolved", json_boolean(eval_pairs_resolve(&e->aa[t], w->effect / 100)));
     json_object_set_new(o, "without_waits", json_boolean(e->without_waits));
@@ -106,27 +135,56 @@ static void print_ratio(const struct eval_pairs *p)
     printf(" %20s |", text);
 }
 
+static int has_bounds(const struct experiment *e) { return e->tests.roofs.memory > 0 || e->of_b.roofs.memory > 0; }
+
+static void print_side(const struct experiment *e, const struct side_rows *rows, const struct side_test *test,
+                       const double *seconds)
+{
+    struct bench_spread rate = rates(test, seconds, e->with_b.n);
+    const struct side_test *of = bounded(rows, test);
+    char text[64] = "";
+    print_rate(rate);
+    if (of)
+        snprintf(text, sizeof text, "%.2f, %.0f %%", of->bound, 100 * rate.median / of->bound);
+    if (has_bounds(e))
+        printf(" %19s |", text);
+}
+
 static void print_test(const struct experiment *e, int t)
 {
     const struct side_test *test = &e->tests.test[t];
     char name[64];
     bench_name_test(test->n_prompt, test->n_gen, test->n_depth, name, sizeof name);
     printf("| %15s |", name);
-    print_rate(rates(test, e->with_b.x[t], e->with_b.n));
-    print_rate(rates(test, e->with_b.y[t], e->with_b.n));
+    print_side(e, &e->tests, test, e->with_b.x[t]);
+    print_side(e, &e->of_b, test, e->with_b.y[t]);
     print_ratio(&e->aa[t]);
     print_ratio(&e->ab[t]);
     printf(" %-19s |\n", verdict_of(e, t));
+}
+
+static void print_head(const struct experiment *e)
+{
+    static const char *const rate[] = {"A t/s [p10, p90]", "B t/s [p10, p90]"}, *const bound[] = {
+                                                                                    "A bound, efficiency",
+                                                                                    "B bound, efficiency"};
+    printf("| %15s |", "test");
+    for (int i = 0; i < 2; i++) {
+        printf(" %26s |", rate[i]);
+        if (has_bounds(e))
+            printf(" %19s |", bound[i]);
+    }
+    printf(" %20s | %20s | %-19s |\n| --------------: |", "A / A in time [95 %]", "B / A in time [95 %]", "verdict");
+    for (int i = 0; i < 2; i++)
+        printf(" -------------------------: |%s", has_bounds(e) ? " ------------------: |" : "");
+    printf(" -------------------: | -------------------: | ------------------- |\n");
 }
 
 static void print_table(const struct experiment *e)
 {
     const char *between = "";
     printf("A: %s\nB: %s\noutputs: %s\n\n", e->a.shown, e->b.shown, e->outputs);
-    printf("| %15s | %26s | %26s | %20s | %20s | %-19s |\n", "test", "A t/s [p10, p90]", "B t/s [p10, p90]",
-           "A / A in time [95 %]", "B / A in time [95 %]", "verdict");
-    printf("| --------------: | -------------------------: | -------------------------: | -------------------: | "
-           "-------------------: | ------------------- |\n");
+    print_head(e);
     for (int t = 0; t < e->tests.n; t++)
         print_test(e, t);
     printf("\npairs: A/A %zu, A/B %zu; void: %d and %d (the host took more than %g %% of a run)\n", e->with_self.n,

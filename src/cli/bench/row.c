@@ -104,7 +104,7 @@ static double tokens_of(const struct bench_test *t)
 
 struct field {
     const char *name;
-    enum { TEXT, WHOLE, REAL, FLAG } kind;
+    enum { TEXT, WHOLE, REAL, FLAG, ABSENT } kind; /* ABSENT: a column of other rows */
     char text[256];
 };
 enum { FIELDS_MOST = 64 };
@@ -141,6 +141,11 @@ static void put_flag(struct fields *to, const char *name, int value)
     snprintf(f->text, sizeof f->text, "%s", value ? "true" : "false");
 }
 
+static void put_absent(struct fields *to, const char *name)
+{
+    to->f[to->n++] = (struct field){.name = name, .kind = ABSENT};
+}
+
 static void put_cpu(struct fields *to)
 {
     char name[PROFILE_PROCESSOR];
@@ -171,8 +176,8 @@ static void put_roofs(struct fields *to, const struct bench *b, const struct ben
     put_real(to, "efficiency", efficiencies(t).median);
 }
 
-/* What counters leave of the time. They hold a whole step more than was measured of generation alone: a short one may leave less than
- * nothing. */
+/* What counters leave of the time. Those of generation alone are a share of one step more: where that took longer than others, they may
+ * leave less than nothing. */
 static double between_of(const struct bench_test *t)
 {
     return fmax(0, t->time.all - t->time.drive - t->time.joins - t->time.computing);
@@ -196,11 +201,21 @@ static void put_time_computing(struct fields *to, const struct bench_test *t)
     put_real(to, "time_cores_ms", (t->time.computing - t->time.memory) * ms);
 }
 
+/* The columns of both, for a row whose roofs could not be measured. */
+static void put_no_roofs(struct fields *to)
+{
+    static const char *const name[] = {
+        "time_memory_ms", "time_cores_ms",          "roof_memory", "roof_int8", "roof_f32",
+        "roof_drive",     "memory_bytes_per_token", "bound_ts",    "bound_by",  "efficiency"};
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++)
+        put_absent(to, name[i]);
+}
+
 static struct fields fields_of(const struct bench *b, const struct bench_test *t)
 {
     struct fields to = {.n = 0};
     struct bench_spread rate = rates(t), ns = nanoseconds(t);
-    double experts = (double)(t->after.hits + t->after.misses - t->before.hits - t->before.misses);
+    double experts = t->hits + t->misses;
     put_text(&to, "build_commit", stoker_version());
     put_whole(&to, "build_number", 0);
     put_cpu(&to);
@@ -232,8 +247,8 @@ static struct fields fields_of(const struct bench *b, const struct bench_test *t
     put_real(&to, "spin_ms", b->options.spin_ms > 0 ? b->options.spin_ms : pool_usual_spin_ms(b->plan.n_threads));
     put_whole(&to, "memory_budget", (double)b->plan.memory);
     put_whole(&to, "anon_peak", (double)peak_bytes());
-    put_real(&to, "disk_bytes_per_token", (double)(t->after.bytes_read - t->before.bytes_read) / t->counted);
-    put_real(&to, "expert_hit_rate", experts > 0 ? (double)(t->after.hits - t->before.hits) / experts : 1);
+    put_real(&to, "disk_bytes_per_token", t->bytes_read / t->all_counted);
+    put_real(&to, "expert_hit_rate", experts > 0 ? t->hits / experts : 1);
     if (b->options.draft && strcmp(b->options.draft, "off") != 0) {
         put_whole(&to, "drafted_tokens", (double)(t->after.drafted_tokens - t->before.drafted_tokens));
         put_whole(&to, "accepted_tokens", (double)(t->after.accepted_tokens - t->before.accepted_tokens));
@@ -244,9 +259,13 @@ static struct fields fields_of(const struct bench *b, const struct bench_test *t
     if (has_roofs(b)) {
         put_time_computing(&to, t);
         put_roofs(&to, b, t);
+    } else if (!b->no_roofs) {
+        put_no_roofs(&to);
     }
     if (b->disk_rate > 0 && !t->n_prompt && experts > 0)
         put_real(&to, "overlap_model_ts", model_rates(t).median);
+    else if (b->disk_rate > 0)
+        put_absent(&to, "overlap_model_ts");
     return to;
 }
 
@@ -266,7 +285,8 @@ static void print_csv(FILE *f, const struct fields *row, int head)
 
 static void print_sql(FILE *f, const struct fields *row, int head)
 {
-    static const char *const types[] = {[TEXT] = "TEXT", [WHOLE] = "INTEGER", [REAL] = "REAL", [FLAG] = "INTEGER"};
+    static const char *const types[] = {
+        [TEXT] = "TEXT", [WHOLE] = "INTEGER", [REAL] = "REAL", [FLAG] = "INTEGER", [ABSENT] = "REAL"};
     if (head)
         fprintf(f, "CREATE TABLE IF NOT EXISTS test (\n");
     for (int i = 0; head && i < row->n; i++)
@@ -275,10 +295,15 @@ static void print_sql(FILE *f, const struct fields *row, int head)
     for (int i = 0; i < row->n; i++)
         fprintf(f, "%s%s", row->f[i].name, i + 1 < row->n ? ", " : ") VALUES (");
     for (int i = 0; i < row->n; i++) {
+        const char *behind = i + 1 < row->n ? ", " : ");\n";
+        if (row->f[i].kind == ABSENT) {
+            fprintf(f, "NULL%s", behind);
+            continue;
+        }
         fputc('\'', f);
         for (const char *p = row->f[i].text; *p; p++)
             fprintf(f, *p == '\'' ? "''" : "%c", *p);
-        fputs(i + 1 < row->n ? "', " : "');\n", f);
+        fprintf(f, "'%s", behind);
     }
 }
 
@@ -300,7 +325,8 @@ static void print_json(FILE *f, const struct bench *b, const struct bench_test *
 {
     json_t *o = json_object(), *ns = json_array(), *ts = json_array(), *waited = json_array(), *model = json_array();
     for (int i = 0; i < row->n; i++)
-        json_object_set_new(o, row->f[i].name, json_field(&row->f[i]));
+        if (row->f[i].kind != ABSENT)
+            json_object_set_new(o, row->f[i].name, json_field(&row->f[i]));
     for (int i = 0; i < t->n; i++) {
         json_array_append_new(ns, json_integer((json_int_t)(t->seconds[i] * 1e9)));
         json_array_append_new(ts, json_real(rate_of(t, i)));
@@ -340,11 +366,11 @@ static void print_head(FILE *f, const struct bench *b)
 {
     fprintf(f, "| %-30s | %10s | %10s | %-8s | %7s |%s%s %15s | %16s | %8s |%s\n", "model", "size", "params", "backend",
             "threads", b->shows_chunk ? " n_ubatch |" : "", b->shows_kv ? " type_kv |" : "", "test", "t/s", "median",
-            has_roofs(b) ? "    bound | efficiency |" : "");
+            b->no_roofs ? "" : "    bound | efficiency |");
     fprintf(f, "| %.30s | %.9s: | %.9s: | %.8s | %.6s: |%s%s %.14s: | %.15s: | %.7s: |%s\n",
             "------------------------------", "----------", "----------", "--------", "-------",
             b->shows_chunk ? " -------: |" : "", b->shows_kv ? " ------: |" : "", "---------------", "----------------",
-            "--------", has_roofs(b) ? " -------: | ---------: |" : "");
+            "--------", b->no_roofs ? "" : " -------: | ---------: |");
 }
 
 static int used_experts(const struct bench_test *t)
@@ -404,6 +430,8 @@ static void print_line(FILE *f, const struct bench *b, const struct bench_test *
         snprintf(kv, sizeof kv, " %7s |", b->plan.kv);
     if (has_roofs(b))
         snprintf(bound, sizeof bound, " %8.2f | %8.0f %% |", bound_rates(t).median, 100 * efficiencies(t).median);
+    else if (!b->no_roofs)
+        snprintf(bound, sizeof bound, " %8s | %10s |", "", "");
     fprintf(f, "| %-30s | %10s | %10s | %-8s | %7d |%s%s %15s | %17s | %8.2f |%s\n", base_name(b->model),
             show_bytes(b->about.bytes), params, t->after.cpu_tier, b->plan.n_threads, chunk, kv, name, rate, s.median,
             bound);

@@ -209,12 +209,15 @@ static int time_texts(struct bench *b, const struct bench_test *t, const stoker_
 {
     struct core_wait before;
     stoker_stats_of(b->engine, &run->before);
+    run->begun = run->before;
     core_wait_now(&before, "");
     double begin = clock_seconds();
     if (bench_embed(b, id, (size_t)t->n_prompt, out, err))
         return -1;
     run->seconds = clock_seconds() - begin;
-    run->tokens = (double)b->n_texts * t->n_prompt;
+    run->n_prompt = b->n_texts * t->n_prompt;
+    run->n_answer = 0;
+    run->tokens = run->n_prompt;
     stoker_stats_of(b->engine, &run->after);
     run->waited = waited_alone(b, run, &before);
     return 0;
@@ -236,6 +239,22 @@ static int run_texts(struct bench *b, const struct bench_test *t, uint64_t numbe
 }
 
 /* ---- prompts and answers ---------------------------------------------------------------------------------------------------- */
+
+/* Where the answer alone is timed, its time begins with the first token, which the prompt's last step gave. */
+struct first_token {
+    struct stoker *engine;
+    struct stoker_stats *out; /* NULL: there was one, or nobody wants to know */
+};
+
+static int on_token(void *arg, stoker_token id)
+{
+    struct first_token *first = arg;
+    (void)id;
+    if (first->out)
+        stoker_stats_of(first->engine, first->out);
+    first->out = NULL;
+    return 0;
+}
 
 static int run_prompt(struct bench *b, const struct bench_test *t, int n_gen, uint64_t number, struct bench_run *run,
                       struct stoker_error *err)
@@ -262,16 +281,21 @@ static int run_prompt(struct bench *b, const struct bench_test *t, int n_gen, ui
     struct stoker_event end;
     int failed = depth && go_down(b, id, &depth, err);
     stoker_stats_of(b->engine, &run->before);
+    run->begun = run->before;
+    struct first_token first = {b->engine, t->n_prompt ? NULL : &run->begun};
     core_wait_now(&before, "");
-    failed = failed || stoker_generate(b->engine, &r, NULL, NULL, &end, err);
+    failed = failed || stoker_generate(b->engine, &r, on_token, &first, &end, err);
     free(id);
     if (failed)
         return -1;
     stoker_stats_of(b->engine, &run->after);
+    if (run->begun.steps == run->after.steps) /* the token was seen when all was over */
+        run->begun = run->before;
     run->waited = waited_alone(b, run, &before);
     run->seconds = (t->n_prompt ? end.u.end.prompt_seconds : 0) + (n_gen ? end.u.end.generate_seconds : 0);
-    run->tokens = (t->n_prompt ? (double)(end.u.end.n_prompt - end.u.end.n_cached) : 0) +
-                  (under ? (double)end.u.end.n_generated - 1 : n_gen);
+    run->n_prompt = (int)(end.u.end.n_prompt - end.u.end.n_cached);
+    run->n_answer = under ? (int)end.u.end.n_generated - 1 : n_gen;
+    run->tokens = (t->n_prompt ? run->n_prompt : 0) + run->n_answer;
     return 0;
 }
 
@@ -336,36 +360,44 @@ static void show_run(const struct bench *b, const struct bench_test *t, const ch
     fputc('\n', stderr);
 }
 
+static void keep_run(struct bench *b, struct bench_test *t, const struct bench_run *run)
+{
+    double counted = (double)run->n_prompt + run->n_answer;
+    int is_first = t->n == 0 || b->cold; /* on its engine */
+    t->before = is_first ? run->before : t->before;
+    t->counted = is_first ? counted : t->counted + counted;
+    t->after = run->after;
+    t->hits += (double)(run->after.hits - run->before.hits);
+    t->misses += (double)(run->after.misses - run->before.misses);
+    t->bytes_read += (double)(run->after.bytes_read - run->before.bytes_read);
+    t->all_counted += counted;
+    t->seconds[t->n] = run->seconds;
+    t->tokens[t->n] = run->tokens;
+    t->waited[t->n] = run->waited;
+    bench_account(b, t, run);
+    if (b->disk_rate > 0)
+        t->model_seconds[t->n] = bench_timed_share(b, t, run) *
+                                 bench_model_seconds(&run->begun, &run->after, b->disk_rate);
+    t->n++;
+}
+
 int bench_test(struct bench *b, struct bench_test *t, const char *progress, struct stoker_error *err)
 {
     t->begun = time(NULL);
     if (b->warm && !b->cold && warm_up(b, t, progress, err))
         return -1;
-    stoker_stats_of(b->engine, &t->before);
-    t->after = t->before;
-    for (; t->n < b->runs; t->n++) {
+    while (t->n < b->runs) {
+        struct bench_run run;
         if (b->cold) {
             bench_close(b);
             if (bench_open(b, err))
                 return -1;
-            stoker_stats_of(b->engine, &t->before);
-            t->after = t->before;
-            t->counted = 0;
         }
         if (progress)
             show_run(b, t, progress);
-        struct bench_run run;
         if (run_once(b, t, t->n_gen, (uint64_t)t->n + 1, &run, err))
             return -1;
-        struct stoker_stats begin = t->after;
-        t->after = run.after;
-        t->seconds[t->n] = run.seconds;
-        t->tokens[t->n] = run.tokens;
-        t->waited[t->n] = run.waited;
-        bench_account(b, t, &run);
-        if (b->disk_rate > 0)
-            t->model_seconds[t->n] = bench_model_seconds(&begin, &t->after, b->disk_rate);
-        t->counted += t->tokens[t->n];
+        keep_run(b, t, &run);
     }
     return 0;
 }

@@ -65,7 +65,7 @@ static const struct known of_comparison[] = {
     {"--progress", 0},
     {"-o", 1},
     {"-oe", 1},
-    {"--no-roofs", 0, 1}, /* as all sides are measured */
+    {"--no-roofs", 0, 1}, /* as the runs that are compared are measured */
     {"--config", 1, 1},
     {"--no-config", 0, 1},
     {"--print-config", 0, 1},
@@ -83,11 +83,11 @@ const char *side_flag_of_both(const char *settings)
 }
 
 static const char no_roofs[] =
-    "--no-roofs"; /* in the third place of its words: bounds take seconds, and decide nothing here */
+    "--no-roofs"; /* in the third place of its words: bounds take seconds, and decide nothing */
 
 int side_make(struct side *s, const struct side_line *line)
 {
-    *s = (struct side){0};
+    *s = (struct side){.has_roofs = !line->no_roofs};
     setenv("STOKER_NO_CONFIG", "1", 1); /* what settings say is among the words already */
     snprintf(s->program, sizeof s->program, "/proc/%d/exe", (int)getpid()); /* whatever a build puts in its place */
     int failed = add(s, s->program) || add(s, "bench") || add(s, no_roofs) || add(s, "-r") || add(s, "1");
@@ -168,6 +168,7 @@ int side_make_binary(struct side *s, const struct side *a, const char *binary)
     if (!names) {
         memmove(s->word + 2, s->word + 3, (size_t)(s->n - 2) * sizeof *s->word);
         s->n--;
+        s->has_roofs = 0;
     }
     return 0;
 }
@@ -232,13 +233,14 @@ void side_free(struct side *s)
 
 /* ---- runs ------------------------------------------------------------------------------------------------------------------- */
 
-/* s with more words behind it. */
-static int run_with(struct child *c, const struct side *s, const char *const *more, size_t n_more)
+/* s with more words behind it, and without one of its own; NULL: with all. */
+static int run_with(struct child *c, const struct side *s, const char *const *more, size_t n_more, const char *without)
 {
     char *argv[SIDE_WORDS + 1];
     int n = 0;
     for (int i = 0; i < s->n; i++)
-        argv[n++] = (char *)(uintptr_t)s->word[i];
+        if (s->word[i] != without)
+            argv[n++] = (char *)(uintptr_t)s->word[i];
     for (size_t i = 0; i < n_more; i++)
         argv[n++] = (char *)(uintptr_t)more[i];
     argv[n] = NULL;
@@ -246,6 +248,14 @@ static int run_with(struct child *c, const struct side *s, const char *const *mo
 }
 
 static int whole(const json_t *row, const char *key) { return (int)json_integer_value(json_object_get(row, key)); }
+
+static double real(const json_t *row, const char *key) { return json_number_value(json_object_get(row, key)); }
+
+static const char *text(const json_t *row, const char *key, const char *usual)
+{
+    const char *s = json_string_value(json_object_get(row, key));
+    return s ? s : usual;
+}
 
 /* What other programs take of caches and of time between two ticks is in no wait: the least repetition has the least of it. */
 static double running_of(const json_t *row)
@@ -267,26 +277,34 @@ static double running_of(const json_t *row)
 
 static void take_row(struct side_rows *out, const json_t *row)
 {
-    const char *kv = json_string_value(json_object_get(row, "type_k")),
-               *model = json_string_value(json_object_get(row, "model_filename"));
-    double ns = json_number_value(json_object_get(row, "avg_ns"));
+    double ns = real(row, "avg_ns");
     if (!(ns > 0) || out->n == SIDE_TESTS)
         return;
-    out->test[out->n++] = (struct side_test){whole(row, "n_prompt"), whole(row, "n_gen"), whole(row, "n_depth"),
-                                             ns / 1e9, running_of(row)};
+    struct side_test *test = &out->test[out->n++];
+    *test = (struct side_test){.n_prompt = whole(row, "n_prompt"),
+                               .n_gen = whole(row, "n_gen"),
+                               .n_depth = whole(row, "n_depth"),
+                               .seconds = ns / 1e9,
+                               .running = running_of(row),
+                               .bound = real(row, "bound_ts")};
+    snprintf(test->bound_by, sizeof test->bound_by, "%s", text(row, "bound_by", ""));
+    out->roofs = (struct stoker_roofs){.memory = real(row, "roof_memory"),
+                                       .int8 = real(row, "roof_int8") / 2, /* a product and its addition */
+                                       .f32 = real(row, "roof_f32") / 2,
+                                       .drive = real(row, "roof_drive")};
     out->n_threads = whole(row, "n_threads");
-    snprintf(out->kv, sizeof out->kv, "%s", kv ? kv : "f16");
-    snprintf(out->model, sizeof out->model, "%s", model ? model : "");
+    snprintf(out->kv, sizeof out->kv, "%s", text(row, "type_k", "f16"));
+    snprintf(out->model, sizeof out->model, "%s", text(row, "model_filename", ""));
 }
 
-int side_run(const struct side *s, struct side_rows *out)
+static int run_rows(const struct side *s, struct side_rows *out, const char *without)
 {
     static const char *const as_json[] = {"-o", "json"};
     struct child c;
     size_t i;
     json_t *row;
     *out = (struct side_rows){0};
-    if (run_with(&c, s, as_json, 2))
+    if (run_with(&c, s, as_json, 2, without))
         return -1;
     json_t *rows = json_loadb(c.out, c.n, 0, NULL);
     json_array_foreach(rows, i, row) take_row(out, row);
@@ -298,6 +316,23 @@ int side_run(const struct side *s, struct side_rows *out)
     json_decref(rows);
     free(c.out);
     return i == SIZE_MAX ? 0 : -1;
+}
+
+int side_run(const struct side *s, struct side_rows *out) { return run_rows(s, out, NULL); }
+
+int side_describe(const struct side *s, struct side_rows *out)
+{
+    return run_rows(s, out, s->has_roofs ? no_roofs : NULL);
+}
+
+const struct side_test *side_test_like(const struct side_rows *rows, const struct side_test *test)
+{
+    for (int i = 0; i < rows->n; i++) {
+        const struct side_test *of = &rows->test[i];
+        if (of->n_prompt == test->n_prompt && of->n_gen == test->n_gen && of->n_depth == test->n_depth)
+            return of;
+    }
+    return NULL;
 }
 
 static int knows_digest(const struct side *s)
@@ -315,5 +350,5 @@ char *side_digest(const struct side *s)
 {
     static const char *const digest[] = {"--digest"};
     struct child c;
-    return knows_digest(s) > 0 && run_with(&c, s, digest, 1) == 0 ? c.out : NULL;
+    return knows_digest(s) > 0 && run_with(&c, s, digest, 1, NULL) == 0 ? c.out : NULL;
 }

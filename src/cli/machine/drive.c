@@ -72,16 +72,30 @@ int drive_of_model(char path[PATH_MAX], const char *model)
     return fits ? 0 : -1;
 }
 
-int drive_rate(const struct drive *d, uint64_t expert, double *rate)
+enum { USUAL_READS = 8 };
+
+/* Larger reads are cut anyway, and are no faster. */
+static uint64_t block_of(uint64_t expert)
 {
-    enum { DEPTH = 8 };
-    static const uint64_t bytes = 1 << 30, most = 8 << 20; /* larger reads are cut anyway, and are no faster */
-    uint64_t block = expert < most ? expert : most;
+    static const uint64_t most = 8 << 20;
+    return expert < most ? expert : most;
+}
+
+int drive_most_reads(uint64_t expert)
+{
+    uint64_t n = DRIVE_MEMORY / (block_of(expert) + PROBE_MARGIN);
+    return n < PROBE_DEPTH ? (int)n : PROBE_DEPTH;
+}
+
+static int rate_at(const struct drive *d, uint64_t expert, int depth, double *rate)
+{
+    static const uint64_t bytes = 1 << 30;
+    uint64_t block = block_of(expert);
     struct disk_probe found;
     struct error err = {0};
     while (block + DRIVE_LEAST > d->file.size)
         block /= 2;
-    if (disk_probe(&d->file, block, DEPTH, bytes < d->file.size ? bytes : d->file.size, 1, &d->scratch, &found, &err)) {
+    if (disk_probe(&d->file, block, depth, bytes < d->file.size ? bytes : d->file.size, 1, &d->scratch, &found, &err)) {
         fprintf(stderr, "stoker: %s\n", err.text);
         return -1;
     }
@@ -89,13 +103,34 @@ int drive_rate(const struct drive *d, uint64_t expert, double *rate)
     return 0;
 }
 
+int drive_rate(const struct drive *d, uint64_t expert, double *rate) { return rate_at(d, expert, USUAL_READS, rate); }
+
+static int open_model(struct drive *d, char path[PATH_MAX], const char *model)
+{
+    return drive_of_model(path, model) || drive_open(d, path) ? -1 : 0;
+}
+
 int drive_rate_of_model(const char *model, uint64_t expert, double *rate)
 {
     char path[PATH_MAX];
     struct drive d;
-    if (drive_of_model(path, model) || drive_open(&d, path))
+    if (open_model(&d, path, model))
         return -1;
     int failed = drive_rate(&d, expert, rate);
     drive_close(&d);
+    return failed;
+}
+
+int drive_roof_of_model(const char *model, uint64_t expert, double *rate)
+{
+    char path[PATH_MAX];
+    struct drive d;
+    double usual, deep;
+    if (open_model(&d, path, model))
+        return -1;
+    int failed = drive_rate(&d, expert, &usual) || rate_at(&d, expert, drive_most_reads(expert), &deep);
+    drive_close(&d);
+    if (!failed)
+        *rate = usual > deep ? usual : deep;
     return failed;
 }

@@ -35,4 +35,10 @@ int drive_rate(const struct drive *d, uint64_t expert, double *rate);
 /* The same of a model's largest file, which is opened for it. */
 int drive_rate_of_model(const char *model, uint64_t expert, double *rate);
 
+/* What that file's drive does at most: the higher rate of eight at a time and of drive_most_reads(), as the reader has them in a prompt. */
+int drive_roof_of_model(const char *model, uint64_t expert, double *rate);
+
+/* How many reads as large as an expert can be under way at once in the memory that measuring takes, at most PROBE_DEPTH. */
+int drive_most_reads(uint64_t expert);
+
 #endif

@@ -59,7 +59,7 @@ int roofs_measure(struct stoker_roofs *out, const char *model, const struct stok
     struct stoker_plan p;
     int failed = stoker_plan(&p, model, o, err) || stoker_roofs(out, model, o, err);
     if (!failed && reads_experts(&p, cold) && one_drive(o) &&
-        drive_rate_of_model(model, p.expert_bytes[0], &out->drive))
+        drive_roof_of_model(model, p.expert_bytes[0], &out->drive))
         out->drive = 0; /* it has said why */
     forget_peak();
     return failed ? -1 : 0;
