@@ -92,8 +92,8 @@ static void take(struct stoker *s, stoker_id job, stoker_token *token)
 static float *vectors_alone(size_t *n_out)
 {
     struct stoker_encoder about;
-    struct stoker *e =
-        open_engine(model, &(struct stoker_options){.memory = STOKER_MEMORY_MAX, .n_ctx = CTX, .n_threads = 2});
+    struct stoker *e = open_engine(model,
+                                   &(struct stoker_options){.memory = STOKER_MEMORY_MAX, .n_ctx = CTX, .n_threads = 2});
     assert_int_equal(stoker_encoder_of(e, &about), 0);
     float *out = calloc(N_TEXT * about.n_out, sizeof *out);
     for (size_t i = 0; i < N_TEXT; i++)
@@ -105,11 +105,10 @@ static float *vectors_alone(size_t *n_out)
 
 static struct stoker *open_chat(uint64_t memory, int embed_ctx)
 {
-    return open_engine(CHAT, &(struct stoker_options){.memory = memory,
-                                                      .n_ctx = 512,
-                                                      .n_threads = 2,
-                                                      .embed = embed_ctx ? model : NULL,
-                                                      .embed_ctx = embed_ctx});
+    return open_engine(
+        CHAT,
+        &(struct stoker_options){
+            .memory = memory, .n_ctx = 512, .n_threads = 2, .embed = embed_ctx ? model : NULL, .embed_ctx = embed_ctx});
 }
 
 /* The least memory: what the plan did not count is not there. */
