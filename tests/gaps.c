@@ -73,9 +73,12 @@ static int drain(struct stoker *s, stoker_id id)
 {
     struct stoker_event ev;
     int got;
-    while ((got = stoker_next_event(s, id, 0, &ev)) == 1)
+    while ((got = stoker_next_event(s, id, 0, &ev)) == 1) {
+        if (ev.kind == STOKER_FAILED)
+            complain(&ev.error);
         if (ev.kind == STOKER_END || ev.kind == STOKER_FAILED)
             return 1;
+    }
     return got < 0;
 }
 
@@ -89,7 +92,11 @@ static int wait_a_moment(struct stoker *s, struct answer *a)
     return running;
 }
 
-static int later(const void *x, const void *y) { return (*(const double *)x > *(const double *)y) * 2 - 1; }
+static int compare(const void *x, const void *y)
+{
+    double a = *(const double *)x, b = *(const double *)y;
+    return (a > b) - (a < b);
+}
 
 /* Of both answers, the tokens from `begin` on. */
 static struct gaps gaps_since(const struct answer *a, double begin)
@@ -101,7 +108,7 @@ static struct gaps gaps_since(const struct answer *a, double begin)
         for (int i = 1, told = atomic_load(&a[k].n); i < told; i++)
             if (a[k].at[i] >= begin)
                 gap[n++] = a[k].at[i] - a[k].at[i - 1];
-    qsort(gap, n, sizeof *gap, later);
+    qsort(gap, n, sizeof *gap, compare);
     return n ? (struct gaps){gap[n - 1], gap[n * 99 / 100], gap[n / 2], (double)n / seconds} : (struct gaps){0};
 }
 
@@ -159,7 +166,7 @@ static int measure(struct stoker *s, const struct texts *t, double alone_seconds
     static struct answer a[ANSWERS];
     struct gaps alone, beside;
     struct stoker_error err;
-    double layer, seconds;
+    double layer = 0, seconds = 0;
     for (int i = 0; i < ANSWERS; i++)
         if (begin(s, &a[i], &err))
             return -1;
@@ -212,7 +219,8 @@ int main(int argc, char **argv)
     }
     int pairs = argc > 3 ? atoi(argv[3]) : 5, texts = argc > 4 ? atoi(argv[4]) : 512,
         tokens = argc > 5 ? atoi(argv[5]) : 64;
-    const struct stoker_options o = {.embed = argv[2], .memory = STOKER_MEMORY_MAX, .n_ctx = CONTEXT};
+    const struct stoker_options o = {
+        .embed = argv[2], .memory = STOKER_MEMORY_MAX, .n_ctx = CONTEXT, .n_parallel = ANSWERS};
     int status = stoker_open(&s, argv[1], &o, &err) ? complain(&err) : 0;
     if (status == 0)
         status = make_texts(&t, stoker_encoder(s, STOKER_EMBED), (size_t)texts, (size_t)tokens);
