@@ -118,7 +118,8 @@ def beside(pairs, texts, tokens, url, model, layers):
         more, seconds = steps_of(url)
         layer = (seconds - spent) / (more - n) / layers
         step = statistics.median(gaps)
-        print(f"gap {long_ones(longest)} of {1000 * (step + layer):.1f} ms (step {1000 * step:.1f}, layer {1000 * layer:.1f}; alone "
+        print(f"gap {long_ones(longest)} of {1000 * (step + layer):.1f} ms, with the longest gap alone as the step "
+              f"{1000 * (max(gaps) + layer):.1f} (step {1000 * step:.1f}, layer {1000 * layer:.1f}; alone "
               f"{long_ones(gaps)}), tokens/s {meanwhile:.1f} beside, {alone:.1f} alone: {meanwhile / alone:.2f}; "
               f"{texts * tokens / (end - began):.0f} tokens/s of texts", flush=True)
 

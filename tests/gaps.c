@@ -178,11 +178,13 @@ static int measure(struct stoker *s, const struct texts *t, double alone_seconds
         fprintf(stderr, "gaps: an answer had its end first: take fewer texts, or less time alone\n");
         return -1;
     }
-    printf("gap %.1f (p99 %.1f, half of them %.1f) of %.1f ms (step %.1f, layer %.1f; alone %.1f (p99 %.1f, half of "
-           "them %.1f)), tokens/s %.1f beside, %.1f alone: %.2f; %.0f tokens/s of texts\n",
+    printf("gap %.1f (p99 %.1f, half of them %.1f) of %.1f ms, with the longest gap alone as the step %.1f (step %.1f, "
+           "layer %.1f; alone %.1f (p99 %.1f, half of them %.1f)), tokens/s %.1f beside, %.1f alone: %.2f; %.0f "
+           "tokens/s of texts\n",
            1e3 * beside.longest, 1e3 * beside.of_99, 1e3 * beside.median, 1e3 * (alone.median + layer),
-           1e3 * alone.median, 1e3 * layer, 1e3 * alone.longest, 1e3 * alone.of_99, 1e3 * alone.median,
-           beside.per_second, alone.per_second, beside.per_second / alone.per_second, (double)t->n_token / seconds);
+           1e3 * (alone.longest + layer), 1e3 * alone.median, 1e3 * layer, 1e3 * alone.longest, 1e3 * alone.of_99,
+           1e3 * alone.median, beside.per_second, alone.per_second, beside.per_second / alone.per_second,
+           (double)t->n_token / seconds);
     fflush(stdout);
     return 0;
 }
