@@ -4,8 +4,9 @@
                                                     connection, once the server reads no experts any more: prints the median of their
                                                     milliseconds, p10 and p90, and the mean of the steps in them
     python3 bench/embed_requests.py beside PAIRS TEXTS TOKENS URL MODEL LAYERS      2 streamed answers alone, then while TEXTS texts become
-                                                    vectors; a line a pair: longest gap and the one that 99 of 100 are below, one step and
-                                                    a layer, the same two of the answers alone (ms); rates, tokens/s
+                                                    vectors; a line a pair: longest gap, those that 99 of 100 and half are below, one step
+                                                    and a layer, the same of the answers alone (ms); rates, tokens/s. tests/gaps.c
+                                                    prints such lines by the engine's clock
 """
 import http.client, json, os, random, re, statistics, sys, threading, time
 from urllib.parse import urlparse
@@ -93,7 +94,8 @@ def rates(arrivals, begin, end):
 
 
 def long_ones(gaps):
-    return f"{1000 * max(gaps):.1f} (p99 {1000 * sorted(gaps)[len(gaps) * 99 // 100]:.1f})"
+    return (f"{1000 * max(gaps):.1f} (p99 {1000 * sorted(gaps)[len(gaps) * 99 // 100]:.1f}, "
+            f"half of them {1000 * statistics.median(gaps):.1f})")
 
 
 def beside(pairs, texts, tokens, url, model, layers):
@@ -116,7 +118,8 @@ def beside(pairs, texts, tokens, url, model, layers):
         more, seconds = steps_of(url)
         layer = (seconds - spent) / (more - n) / layers
         step = statistics.median(gaps)
-        print(f"gap {long_ones(longest)} of {1000 * (step + layer):.1f} ms (step {1000 * step:.1f}, layer {1000 * layer:.1f}; alone "
+        print(f"gap {long_ones(longest)} of {1000 * (step + layer):.1f} ms, with the longest gap alone as the step "
+              f"{1000 * (max(gaps) + layer):.1f} (step {1000 * step:.1f}, layer {1000 * layer:.1f}; alone "
               f"{long_ones(gaps)}), tokens/s {meanwhile:.1f} beside, {alone:.1f} alone: {meanwhile / alone:.2f}; "
               f"{texts * tokens / (end - began):.0f} tokens/s of texts", flush=True)
 

@@ -1,16 +1,20 @@
 #!/bin/sh
 # A server of three models: what a short text takes over HTTP besides its computing, answers while many texts become vectors, and how long
-# a cold start takes. Models of random weights are made outside the checkout and removed. Prints lines.
+# a cold start takes. The answers again by the engine's clock, in a process without a server and a client: what those add to the longest
+# gap is the difference. Models of random weights are made outside the checkout and removed. Prints lines.
 #
 #     sh bench/embed_server.sh
 #
 # PAIRS (5), TEXTS (2048) of TOKENS (64), LAYERS (8) of the chat model, DIR (where models fit), STOKER (build/stoker), PORT (18442), PYTHON
-# (/usr/bin/python3, with numpy). Needs curl. The start needs a user who may drop the page cache; the drive's rate is that of dd over the same bytes.
+# (/usr/bin/python3, with numpy), BUILD (build), where tests/gaps is made. Needs curl. The start needs a user who may drop the page cache; the
+# drive's rate is that of dd over the same bytes.
 set -u
 export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
 stoker=${STOKER:-build/stoker} pairs=${PAIRS:-5} texts=${TEXTS:-2048} tokens=${TOKENS:-64} port=${PORT:-18442} python=${PYTHON:-/usr/bin/python3}
 dir=${DIR:-${TMPDIR:-/tmp}/stoker-bench} url=http://127.0.0.1:$port
+build=${BUILD:-build}
+make -s BUILD="$build" "$build/tests/gaps" || exit 1
 mkdir -p "$dir" || exit 1
 work=$(mktemp -d "$dir/XXXXXX") || exit 1
 server=''
@@ -52,7 +56,8 @@ fi
 
 start
 echo "one text of 20 tokens: $("$python" bench/embed_requests.py one 200 20 "$url" embed)"
-"$python" bench/embed_requests.py beside "$pairs" "$texts" "$tokens" "$url" embed 12
+"$python" bench/embed_requests.py beside "$pairs" "$texts" "$tokens" "$url" embed 12 | sed 's/^/client: /'
 stop
+"$build/tests/gaps" "$work/chat.gguf" "$work/embed.gguf" "$pairs" "$texts" "$tokens" | sed 's/^/engine: /'
 "$stoker" bench "$work/embed.gguf" --memory max -p 20 --no-roofs -r 50 -o jsonl | sed -n 's/.*"median_ts":\([0-9.]*\).*/\1/p' |
     awk '{ printf "one text of 20 tokens, without a server: %.2f ms\n", 20000 / $1 }'

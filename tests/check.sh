@@ -28,7 +28,7 @@ trap 'exit 1' INT TERM
 load=200
 [ ! "$only_marked" ] || load=100
 
-# A new driver is one row; + where it goes through memory as no other does, - where a script runs it.
+# A new driver is one row; + where it goes through memory as no other does, - where a script runs it, of bench/ too.
 # driver           arguments
 drivers="
 + kernels
@@ -65,6 +65,7 @@ drivers="
 + load             --beside $load
   server_crash     10
 - beside
+- gaps
 - nomad            tests/data/nomad-calls.jsonl $data/embeddings/nomic-bert.gguf
 + golden           --exact --all $data/golden models/ember
   golden           --exact --kv f16 --all $data/golden models/ember

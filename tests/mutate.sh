@@ -399,6 +399,8 @@ mutate ends-at-a-pause "$(embed bert-mean)" src/engine/embed/embed.c 's|if (!e->
 mutate leaves-a-paused-step "unit/engine/embed_leaves" src/engine/engine.c 's|j->embed && i < j->embed->n_seq|j->embed \&\& i < 0|'
 mutate leaves-a-new-step "unit/engine/embed_leaves" src/engine/embed/embed.c 's|atomic_load(&j->cancelled) && i < p->n|0 \&\& i < p->n|'
 mutate pauses-behind-layers-only "unit/engine/embed/pieces" src/engine/embed/embed.c 's|if (now - e->piece >= longest_piece)|if (0)|'
+mutate long-text-of-usual-pages "unit/engine/embed/long" src/engine/plan_price.c 's|asked = pl->request->n_pages > one ? pl->request->n_pages : one;|asked = pl->request->n_pages;|'
+mutate part-of-attention-left-out "unit/engine/embed/long" src/op/attention.c 's|atomic_store(&at->next, at->end);|atomic_store(\&at->next, at->end + (at->end > 0 \&\& op->pause));|'
 mutate part-of-a-product-again "unit/op/matmul" src/op/matmul.c 's|m->first + n0, m->first + n1|n0, n1|'
 
 # Kimi delta attention and latents of bailingmoe3, blocks of minimax-m3

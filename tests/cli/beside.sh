@@ -11,7 +11,7 @@ run plan "$ember" --json --memory max && cp "$dir/out" "$dir/alone"
 run plan "$ember" --json --memory max --embed "$embed" --rerank "$rerank"
 is "the plan of three" 0 '"embed":[1-9][0-9]+,"rerank":[1-9][0-9]+,"draft":0,"library":0,"kernel"' ""
 cp "$dir/out" "$dir/three"
-for name in code index text weights kv act slots reader; do
+for name in code index text weights rows kv_b kv state act logits slots reader stacks prefix server steer capture importance draft library; do
     [ "$(part $name alone)" = "$(part $name three)" ] && pass || fail "the part $name" "is another one beside encoders"
 done
 [ "$(part embed alone)" = 0 ] && [ "$(part rerank alone)" = 0 ] && pass || fail "a plan of one" "has parts of others"
