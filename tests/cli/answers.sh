@@ -112,15 +112,20 @@ for flags in "--threads 1" "--threads 2" "--reader threads" "--reader buffered";
     [ "$(wc -l <"$dir/parts")" -eq 2 ] && cmp -s "$dir/parts" "$dir/same" && pass || fail "where prompt and answer part with $flags" "$(cat "$dir/same" "$dir/parts")"
 done
 rm "$dir/same" "$dir/parts"
-for part in prompt answer; do
-    grep -Eq "^$part: experts [0-9.]+ % hits, [0-9.]+ [KM]iB/token at [0-9]+ MB/s, waited [0-9.e-]+ of [0-9.e-]+ ms a token\$" "$dir/err" &&
-        pass || fail "the waits of the $part" "are not told"
+for flags in "" "--draft $ember"; do
+    run run -p 'What is the KV cache?' --temp 0 --memory min --stats=full --threads 1 $flags
+    for part in prompt answer; do
+        grep -Eq "^$part: experts [0-9.]+ % hits, [0-9.]+ [KM]iB/token at [0-9]+ MB/s, waited [0-9.e-]+ of [0-9.e-]+ ms a token\$" "$dir/err" &&
+            pass || fail "the waits of the $part ${flags:-without drafts}" "are not told"
+    done
+    awk 'function near(a, b, off) { return a > 0 && a - b <= off && b - a <= off }
+        /^prompt [0-9]+ tokens/ { for (i = 1; i < NF; i++) n[$(i - 1)] = $i; rows = $2; tokens = n["answer"] }
+        /^(prompt|answer): experts/ { many = $1 == "prompt:" ? rows : tokens; kib = $7 ~ /^MiB/ ? 1024 : 1
+            read += $6 * kib * many; rounding += 0.051 * kib * many; ms += $14 * many }
+        /^(bytes_read|wait_ms|compute_ms) / { all[$1] = $2 }
+        END { exit !(near(read, all["bytes_read"] / 1024, rounding) && near(ms, all["wait_ms"] + all["compute_ms"], 0.11 + ms / 1000)) }' "$dir/err" &&
+        pass || fail "the waits of prompt and answer ${flags:-without drafts}" "are not all that was read"
 done
-awk '/^prompt [0-9]+ tokens/ { for (i = 1; i < NF; i++) n[$(i - 1)] = $i; rows = $2; tokens = n["answer"] }
-    /^(prompt|answer): experts/ { kib = $7 ~ /^MiB/ ? 1024 : 1; n[$1] = $6 * kib; rounding += ($1 == "prompt:" ? rows : tokens) * 0.051 * kib }
-    /^bytes_read / { read = $2 / 1024 }
-    END { off = n["prompt:"] * rows + n["answer:"] * tokens - read; exit !(read > 0 && off <= rounding && off >= -rounding) }' "$dir/err" &&
-    pass || fail "the waits of prompt and answer" "are not all that was read"
 run run --lines --temp 0 --memory min --stats=full
 for figure in misses evictions bytes_read compute_ms; do
     is "a chat with statistics: $figure" 0 "9 \+ 4 = 13" "^$figure +[1-9][0-9.]* +[0-9.]+$"
