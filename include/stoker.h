@@ -508,6 +508,10 @@ struct stoker_request {
      * others nor call a function of this header. NULL: not called. */
     void (*on_score)(void *arg, size_t pos, const float *logits);
     void *on_score_arg;
+    /* What stoker_stats_of() says just behind the step that made the answer's first token, that token included, in the caller's memory,
+     * which lives until the request's last event was taken. It is filled in before the token's event can be taken, and left alone where the
+     * answer has no token. What other requests did is counted too. NULL: not told. */
+    struct stoker_stats *stats_at_first_token;
     int wants_progress;         /* 1: STOKER_PROGRESS events while the prompt is computed */
     int ignore_end;             /* 1: go on after end-of-text tokens (benchmarks) */
     const stoker_token *script; /* [max_tokens], above 0: taken instead of sampled tokens (benchmarks); NULL: sample */

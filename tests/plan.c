@@ -630,6 +630,11 @@ static void default_capture(void)
         request.defaults.capture_least = 3 * LEAST;
         expect(plan_make(&p, o.model, &request, &err) == 0 && p.capture == 3 * LEAST,
                "at the least %llu bytes for rows that need %d", (unsigned long long)p.capture, 3 * LEAST);
+        request.defaults.capture_least = UINT64_MAX / 2; /* which nobody gave by a flag */
+        expect(plan_make(&p, o.model, &request, &err) != 0 && err.code == ERR_MEMORY &&
+                   !strstr(err.text, "--capture-memory") && strstr(err.text, "record fewer"),
+               "rows that no machine holds: \"%s\"", err.text);
+        err = (struct error){0};
         request.defaults.capture_least = 2 * MOST;
         expect(plan_make(&p, o.model, &request, &err) == 0 && p.capture == 2 * MOST && !(p.degraded & PLAN_CUT_CAPTURE),
                "%llu bytes for rows that need %d", (unsigned long long)p.capture, 2 * MOST);

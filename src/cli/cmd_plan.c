@@ -87,6 +87,20 @@ static const char *cache_note(const struct stoker_plan *p, char *out, size_t n)
     return out;
 }
 
+/* Of experts that are used all alike as large a share hits as is held. */
+static void print_hits(const struct stoker_plan *p)
+{
+    double share = share_held(p), hit = p->hit_rate, cycle = (double)p->expert_bytes_per_token;
+    char note[200];
+    int few = cache_note(p, note, sizeof note) != NULL;
+    printf("  held %.0f %%: %s %.0f %% hits are usual, then %s are read a token", share * 100,
+           few ? "at most" : "about", hit * 100, show_bytes((uint64_t)((1 - hit) * cycle)));
+    if (!few)
+        printf("; where tokens use all experts alike, %.0f %% and %s", share * 100,
+               show_bytes((uint64_t)((1 - share) * cycle)));
+    putchar('\n');
+}
+
 static const char buffered_note[] = "not every file is read with O_DIRECT: reads go through the page cache, "
                                     "each range is dropped after use";
 
@@ -326,7 +340,7 @@ static void print_text(const struct stoker_plan *p, double rate, enum measured h
         printf("rope: %s factors, of a context of %d (short ones up to %d)\n", rope_factors_name(p), p->asked_ctx,
                p->n_ctx_short);
     if (p->n_class) {
-        double share = share_held(p), hit = p->hit_rate;
+        double share = share_held(p);
         char note[200];
         printf("experts: %d layer%s of %d%s, %d a token; %s in all, %s a token\n", p->n_moe_layer,
                p->n_moe_layer == 1 ? "" : "s", p->n_expert, p->draft_layer.n_expert ? " and that which drafts" : "",
@@ -335,9 +349,7 @@ static void print_text(const struct stoker_plan *p, double rate, enum measured h
             printf("  class %d: %d of %d experts of %s held\n", c + 1, p->slots[c], p->experts[c],
                    show_bytes(p->expert_bytes[c]));
         if (share < 1)
-            printf("  held %.0f %%: %s %.0f %% hits are usual, then %s are read a token\n", share * 100,
-                   cache_note(p, note, sizeof note) ? "at most" : "about", hit * 100,
-                   show_bytes((uint64_t)((1 - hit) * (double)p->expert_bytes_per_token)));
+            print_hits(p);
         if (cache_note(p, note, sizeof note))
             printf("  %s\n", note);
     }

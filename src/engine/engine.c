@@ -407,6 +407,7 @@ static int fill_job(const struct stoker *s, struct job *j, const struct stoker_r
                       .no_cache = r->no_cache,
                       .may_be_cut = r->may_be_cut,
                       .cursor = {.of = {root, c->steer ? &c->steer->list : NULL}},
+                      .stats_at_first_token = r->stats_at_first_token,
                       .wants_progress = r->wants_progress,
                       .notify = r->notify,
                       .notify_arg = r->notify_arg,

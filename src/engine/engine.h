@@ -79,6 +79,7 @@ struct job {
         *embed;      /* texts that become vectors, instead of all that follows from a prompt; or NULL. Malloc'd */
     int end_sampled; /* 1: an end-of-text token ended the answer */
     double submitted, started, first_token;
+    struct stoker_stats *stats_at_first_token; /* of the request, or NULL */
     struct queue *events;
     atomic_int cancelled;
 };

@@ -218,9 +218,13 @@ static int check_request(const struct planner *pl, struct error *err)
     if (w->library > MAX_BYTES)
         return error_set(err, ERR_MEMORY, "the library's own memory, %llu bytes, is more than any machine has",
                          (unsigned long long)w->library);
-    if (w->capture > MAX_BYTES || w->defaults.capture > MAX_BYTES || w->defaults.capture_least > MAX_BYTES)
+    if (w->capture > MAX_BYTES)
         return error_set(err, ERR_MEMORY, "--capture-memory %llu bytes are more than any machine has",
                          (unsigned long long)w->capture);
+    if (w->defaults.capture > MAX_BYTES || w->defaults.capture_least > MAX_BYTES)
+        return error_set(err, ERR_MEMORY,
+                         "the memory for recorded rows that is planned by default is more than any machine has; record "
+                         "fewer layers or tensors");
     if (check_number("--ctx", w->n_ctx, CTX_MAX, err) || check_number("--ctx", w->defaults.n_ctx, CTX_MAX, err) ||
         check_number("--parallel", w->n_parallel, 1 << 12, err) ||
         check_number("--parallel", w->defaults.n_parallel, 1 << 12, err) ||

@@ -66,6 +66,8 @@ is "plan that streams" 0 "^memory: .*; from .* it works, from [0-9.]+ [KMG]iB no
 grep -Eq '^predicted for a usual machine, with a drive of 3\.00 GB/s, memory of 50\.0 GB/s and [0-9.]+ Tops of products \(--measure measures this one\): a prompt of 1024 tokens in ' "$dir/out" &&
     pass || fail "plan" "does not say what is assumed"
 grep -Eq '^  held 6 %: at most [0-9]+ % hits are usual, then [0-9.]+ KiB are read a token$' "$dir/out" && pass || fail "plan" "promises hits of a small cache"
+run plan "$ember" --slots 24
+is "plan of a model whose experts may be used alike" 0 "^  held 25 %: about 81 % hits are usual, then [0-9.]+ KiB are read a token; where tokens use all experts alike, 25 % and [0-9.]+ KiB$" ""
 run plan "$ember" --memory min --disk
 is "plan --disk" 0 '^predicted for this drive and a usual machine, with a drive of [0-9.]+ GB/s, memory of 50\.0 GB/s and [0-9.]+ Tops of products \(--measure measures this one\): ' ""
 grep -Eq '^  [a-z_]+ +[0-9.]+ [KMGi]*B *$' "$dir/out" && fail "plan" "has a part without a word" || pass

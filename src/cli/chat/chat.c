@@ -78,7 +78,7 @@ struct answer {
     struct chat_shown shown;
     struct progress reading; /* the prompt */
     uint64_t n_read, n_prompt;
-    struct stoker_stats before, behind_prompt; /* the engine's when it began, and when its first token came */
+    struct stoker_stats before, behind_prompt; /* the engine's when it began, and when its first token was made */
     json_t *logprobs;                          /* of its tokens; NULL: not asked for */
 };
 
@@ -128,8 +128,7 @@ static int follow(struct chat *c, stoker_id id, struct answer *a, struct stoker_
         if (got == 0)
             continue;
         if (end->kind == STOKER_TOKEN && !over) {
-            if (n++ == 0)
-                stoker_stats_of(c->engine, &a->behind_prompt);
+            n++;
             if ((over = take_token(c, a, end, &err)) < 0)
                 return report(&err);
         }
@@ -243,6 +242,7 @@ static int begin(struct chat *c, struct answer *a, stoker_id *id)
     if (!failed) {
         c->request.constraint = stoker_reply_constraint(a->reply);
         c->request.wants_progress = 1;
+        c->request.stats_at_first_token = c->stats ? &a->behind_prompt : NULL;
         a->n_prompt = prompt.n_token;
         failed = stoker_submit(c->engine, &c->request, id, &err);
         is_usage = failed && err.code == STOKER_ERR_INPUT && strcmp(err.field, "logit_bias") == 0;
@@ -390,7 +390,6 @@ static int answer(struct chat *c, int *more)
                        .logprobs = c->request.wants_logprobs ? json_array() : NULL};
     *more = 0;
     stoker_stats_of(c->engine, &a.before);
-    a.behind_prompt = a.before;
     chat_interrupts = 0;
     int status = begin(c, &a, &id);
     if (status == 0)

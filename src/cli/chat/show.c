@@ -191,14 +191,14 @@ void print_sources(const json_t *list)
 
 /* ---- statistics ------------------------------------------------------------------------------------------------------------- */
 
-/* A prompt reads experts by sweeps and an answer by tokens: waits of both together would tell of neither. Where they part is when the first
- * token was taken, which the engine may be some tokens ahead of: what was done until then is divided by rows, the rest by tokens. */
+/* A prompt reads experts by sweeps and an answer by tokens: waits of both together would tell of neither. They part behind the step of the
+ * prompt's last row, which makes the first token: what was done until then is divided by rows, the rest by the further tokens. */
 static void print_streaming(const struct stoker_stats *before, const struct stoker_stats *behind_prompt,
-                            const struct stoker_stats *now)
+                            const struct stoker_stats *now, const struct stoker_event *end)
 {
-    uint64_t tokens = now->generated_tokens - behind_prompt->generated_tokens,
+    uint64_t tokens = now->generated_tokens - behind_prompt->generated_tokens + (uint64_t)end->u.end.end_sampled,
              steps = now->steps -
-                     behind_prompt->steps; /* one more where the text's end was sampled, fewer with drafts */
+                     behind_prompt->steps; /* fewer with drafts, one more where the last one's token was not wanted */
     print_stream_line(stderr, "prompt: ", before, behind_prompt, (size_t)(behind_prompt->rows - before->rows));
     print_stream_line(stderr, "answer: ", behind_prompt, now, (size_t)(tokens > steps ? tokens : steps));
 }
@@ -222,7 +222,7 @@ void print_answer_stats(struct chat *c, const struct stoker_stats *before, const
         fprintf(stderr, ", seed %llu", (unsigned long long)end->u.end.seed);
     fputc('\n', stderr);
     print_drafts(stderr, "", before, &now);
-    print_streaming(before, n ? behind_prompt : &now, &now);
+    print_streaming(before, n ? behind_prompt : &now, &now, end);
     print_table_lines(stderr, before, &now);
     print_plan_line(stderr, &plan);
     if (!now.no_energy || (c->stats > 1 && !c->named_types))

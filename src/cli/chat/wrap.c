@@ -31,11 +31,14 @@ static void begin_word(struct wrap *w)
     w->n_word = 0;
 }
 
-/* Marks of code at the beginning of a line: behind blanks, and where code begins behind those of a list too. */
+/* Marks of code and of a row of a table at the beginning of a line: behind blanks, and where they begin behind those of a list too. */
 static void read_head(struct wrap *w, char c)
 {
     int is_blank = c == ' ' || c == '\t' || c == '\r';
-    if (w->head == HEAD_BLANKS && (c == '`' || c == '~') && !w->is_behind_item) {
+    if (w->head == HEAD_BLANKS && c == '|') {
+        w->is_row = 1;
+        w->head = HEAD_OTHER;
+    } else if (w->head == HEAD_BLANKS && (c == '`' || c == '~') && !w->is_behind_item) {
         w->mark = c;
         w->n_mark = 1;
         w->head = HEAD_MARKS;
@@ -70,7 +73,7 @@ static void end_head(struct wrap *w)
 static void begin_line(struct wrap *w)
 {
     end_head(w);
-    w->column = w->is_begun = w->is_full = w->is_unsure = 0;
+    w->column = w->is_begun = w->is_full = w->is_unsure = w->is_row = 0;
     begin_word(w);
 }
 
@@ -183,7 +186,7 @@ void wrap_write(struct wrap *w, FILE *f, const char *text, size_t n)
             w->is_unsure = 1;
         } else if (w->columns == 0 || w->fence) {
             fwrite(text + i, 1, length, f);
-        } else if (w->is_unsure || (cells < 0 && text[i] != '\t')) {
+        } else if (w->is_unsure || w->is_row || (cells < 0 && text[i] != '\t')) {
             w->is_unsure = 1;
             put_unsure(w, f, text + i, length);
         } else if (text[i] == ' ' || text[i] == '\t') {

@@ -5,8 +5,8 @@
  *     becomes  |the cells of a line, of which a word has the
  *              |last
  *
- * Words that are longer than a line, scripts without blanks (a wide character ends a word), and lines of code between fences are the
- * terminal's to break: what is copied from there has no line ends that nobody wrote. */
+ * Words that are longer than a line, as addresses often are, scripts without blanks (a wide character ends a word), rows of tables, and
+ * lines of code between fences are the terminal's to break: what is copied from there has no line ends that nobody wrote. */
 #ifndef CLI_CHAT_WRAP_H
 #define CLI_CHAT_WRAP_H
 
@@ -25,6 +25,7 @@ struct wrap {
     int is_begun;  /* 1: the line has something */
     int is_full;   /* 1: a blank came behind the last cell of the line; it is not shown */
     int is_unsure; /* 1: the cells of the line are not known any more */
+    int is_row;    /* 1: the line is a row of a table */
     /* What the line begins with: blanks; marks of code; these, and nothing or something behind them; something else. */
     enum { HEAD_BLANKS, HEAD_MARKS, HEAD_FENCE, HEAD_NAMED, HEAD_OTHER } head;
     int is_behind_item; /* 1: a mark of a list without a blank behind it is the last of it */

@@ -47,6 +47,8 @@ void verify_choose(struct stoker *s, struct job *j, const float *logits, struct 
     pthread_mutex_lock(&s->lock);
     s->counters.generated_tokens++;
     pthread_mutex_unlock(&s->lock);
+    if (j->n_generated == 1 && j->stats_at_first_token)
+        stoker_stats_of(s, j->stats_at_first_token);
     j->history[j->n_history++] = id;
     job_send(j, &e);
     if (j->constraint_state && constraint_finished(j->constraint_state))

@@ -131,6 +131,7 @@ static void cases(void **state)
     rows_are("twenty cells of text\n\nb", 20, (const char *[]){"twenty cells of text", "", "b"}, 3);
     rows_are("see a/path/that/is/longer/than/a/line and", 20,
              (const char *[]){"see", "a/path/that/is/longe", "r/than/a/line and"}, 3);
+    rows_are("read (https://a.b/c-d), and", 20, (const char *[]){"read", "(https://a.b/c-d),", "and"}, 3);
     rows_are("gr\303\274n und sch\303\266ner W\303\244lder", 20,
              (const char *[]){"gr\303\274n und sch\303\266ner", "W\303\244lder"}, 2);
     /* wide characters are two cells, and a line ends behind each of them */
@@ -144,15 +145,19 @@ static void cases(void **state)
         2);
 }
 
-/* Code is copied, so nothing is put into it; and where no width is known, into nothing. */
+/* Code, tables and addresses are copied, so nothing is put into them; and where no width is known, into nothing. */
 static void left_alone(void **state)
 {
     static const char code[] = "  ```c\nint a_line_of_code = that_is_longer(than, all);\n  ```\n",
-                      prose[] = "a line of words, which is longer than a line of twenty";
+                      prose[] = "a line of words, which is longer than a line of twenty",
+                      table[] = "| a | table of rows | that are longer |\n|---|---------------|-----------------|\n",
+                      open[] = "---|---------------|----------------\n  | a row \344\270\200 | that is indented |\n",
+                      item[] = "- | a row of a table | in a list |\n",
+                      address[] = "https://example.org/a/longer/one-than/a?line=of#it";
     const struct {
         const char *text;
         int columns;
-    } all[] = {{code, 20}, {prose, 0}};
+    } all[] = {{code, 20}, {prose, 0}, {table, 20}, {open, 20}, {item, 20}, {address, 20}};
     (void)state;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         struct wrap w = {.columns = all[i].columns};
@@ -164,6 +169,9 @@ static void left_alone(void **state)
         assert_string_equal(out, all[i].text);
         free(out);
     }
+    rows_are("| a row of a table |\nof words that are longer", 20,
+             (const char *[]){"| a row of a table |", "of words that are", "longer"}, 3);
+    rows_are("words with a | b in them", 20, (const char *[]){"words with a | b in", "them"}, 2);
     char both[256];
     snprintf(both, sizeof both, "%s%s", code, "words behind code, which are longer");
     rows_are(both, 20,

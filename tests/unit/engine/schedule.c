@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -269,6 +270,65 @@ static void scripts_have_a_length(void **state)
     stoker_close(s);
 }
 
+/* A request to an engine that streams. Its events are taken when all of its answer is there. *all: what there is behind it. */
+static void stream(int max_tokens, struct stoker_stats *at_first_token, struct stoker_stats *all)
+{
+    struct stoker *s = NULL;
+    const struct stoker_options o = {.memory = STOKER_MEMORY_MIN, .n_ctx = 512, .n_chunk = 16, .n_threads = 2};
+    assert_int_equal(stoker_open(&s, windows, &o, NULL), 0);
+    struct stoker_request r = request(PROMPT);
+    r.max_tokens = max_tokens;
+    r.stats_at_first_token = at_first_token;
+    stoker_id id = submit(s, &r);
+    do {
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+        stoker_stats_of(s, all);
+    } while (all->generated_tokens < (uint64_t)max_tokens);
+    assert_int_equal(collect(s, id, -1).n, max_tokens);
+    stoker_stats_of(s, all);
+    stoker_close(s);
+}
+
+/* What is counted at the first token is the prompt's alone, however late a client asks: all that a request of one token does. */
+static void prompts_and_answers_part(void **state)
+{
+    (void)state;
+    struct stoker_stats first, all, one, all_of_one;
+    stream(ANSWER, &first, &all);
+    stream(1, &one, &all_of_one);
+    assert_int_equal(first.steps, (PROMPT + 15) / 16);
+    assert_int_equal(first.rows, PROMPT);
+    assert_int_equal(first.prompt_tokens, PROMPT);
+    assert_int_equal(first.generated_tokens, 1);
+    assert_int_equal(first.first_token_time.count, 1);
+    assert_true(first.misses > 0);
+    assert_true(all.misses > first.misses);
+    assert_int_equal(all.steps - first.steps, ANSWER - 1);
+    assert_int_equal(all.rows - first.rows, ANSWER - 1);
+    const struct stoker_stats *of[] = {&one, &all_of_one};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(of[i]->steps, first.steps);
+        assert_int_equal(of[i]->hits, first.hits);
+        assert_int_equal(of[i]->misses, first.misses);
+        assert_int_equal(of[i]->reads, first.reads);
+        assert_int_equal(of[i]->bytes_read, first.bytes_read);
+    }
+}
+
+/* Where there is no token nothing is filled in. */
+static void a_prompt_without_an_answer(void **state)
+{
+    (void)state;
+    struct stoker *s = engine(latent, 0, 1);
+    struct stoker_request r = request(PROMPT);
+    struct stoker_stats alone = {.steps = 12345};
+    r.stats_at_first_token = &alone;
+    r.only_score = 1;
+    assert_int_equal(ask(s, &r).n, 0);
+    assert_int_equal(alone.steps, 12345);
+    stoker_close(s);
+}
+
 /* ---- the queue ---------------------------------------------------------------------------------------------------------------- */
 
 enum { LONG = SANITIZED ? 2400 : 4000 }; /* a step takes some twenty times as long under a sanitizer */
@@ -467,6 +527,8 @@ int main(void)
         cmocka_unit_test(neighbours),
         cmocka_unit_test(several_readers),
         cmocka_unit_test(scripts_have_a_length),
+        cmocka_unit_test(prompts_and_answers_part),
+        cmocka_unit_test(a_prompt_without_an_answer),
         cmocka_unit_test(short_ones_overtake),
         cmocka_unit_test(full_queue),
         cmocka_unit_test(steered_jobs_wait_for_their_like),
