@@ -788,7 +788,7 @@ mutate streams-for-nobody unit/bridge/session src/bridge/transfer.c 's|if (t->ta
 mutate answers-to-others unit/bridge/bridge src/bridge/bridge.c 's|int is_ours = .*|int is_ours = 1;|'
 mutate headers-without-a-bound unit/bridge/bridge src/bridge/bridge.c 's|> REQUEST_HEAD_MOST|> SIZE_MAX / 2|'
 mutate tls-that-nobody-needs unit/bridge/transfer src/bridge/transfer.c 's|else if (is_https \&\& set_up_tls|else if (set_up_tls|'
-mutate proxies-that-nobody-has unit/bridge/transfer src/bridge/transfer.c 's#without \&\& without != CURL_NOT_BUILT_IN.*#without ? -1 : 0;#'
+mutate proxies-that-nobody-has unit/bridge/transfer src/bridge/transfer.c 's#(without \&\& without != CURL_NOT_BUILT_IN.*#without ? -1 : 0;#'
 mutate models-that-are-waited-for unit/server/server src/server/server.c 's#if (failed || atomic_load(&r->opened)) {#if (failed || atomic_load(\&r->opened) || !r->server.opt.model) {#'
 mutate arguments-in-no-header unit/bridge/bridge src/bridge/headers.c 's|^    put_params(l, m, a);|    (void)a;|'
 mutate annotations-anywhere unit/mcp/param_headers src/mcp/param_headers.c 's|!f.why \&\& n != f.n|!f.why \&\& n < 0|'
