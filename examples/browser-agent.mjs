@@ -24,6 +24,7 @@ const LOAD_MS = 30000;
 class Browser {
   #child; #folder; #session; #next = 0; #rest = Buffer.alloc(0);
   #answers = new Map(); #events = new Map();
+  #dialog = null; #dialogOpens = () => {};
 
   static async open(path) {
     const b = new Browser();
@@ -38,6 +39,8 @@ class Browser {
     try {
       const { targetId } = await b.send('Target.createTarget', { url: 'about:blank' });
       b.#session = (await b.send('Target.attachToTarget', { targetId, flatten: true })).sessionId;
+      b.#events.set('Page.javascriptDialogOpening', dialog => { b.#dialog = dialog; b.#dialogOpens(); });
+      b.#events.set('Page.javascriptDialogClosed', () => { b.#dialog = null; });
       for (const domain of ['Page', 'DOM', 'Accessibility', 'Runtime']) await b.send(`${domain}.enable`);
     } catch (error) {
       await b.close();
@@ -52,7 +55,7 @@ class Browser {
       const message = JSON.parse(this.#rest.subarray(0, end));
       const waiting = this.#answers.get(message.id);
       this.#answers.delete(message.id);
-      if (!waiting) this.#events.get(message.method)?.();
+      if (!waiting) this.#events.get(message.method)?.(message.params);
       else if (message.error) waiting.reject(new Error(message.error.message));
       else waiting.resolve(message.result);
     }
@@ -79,14 +82,36 @@ class Browser {
     const loaded = new Promise(resolve => this.#events.set('Page.loadEventFired', resolve));
     const { errorText } = await this.send('Page.navigate', { url });
     if (errorText) throw new Error(`${url}: ${errorText}`);
-    await Promise.race([loaded, late]).finally(() => clearTimeout(timer));
+    await Promise.race([loaded, late, this.#untilDialog()]).finally(() => clearTimeout(timer));
   }
 
-  async tree() { return (await this.send('Accessibility.getFullAXTree')).nodes; }
+  // alert(), confirm(), prompt(): while one is open the page answers nothing, so that whoever waits for the page waits for this too.
+  #untilDialog() { return this.#dialog ? Promise.resolve() : new Promise(resolve => { this.#dialogOpens = resolve; }); }
+
+  async tree() {
+    const tree = await Promise.race([this.send('Accessibility.getFullAXTree'), this.#untilDialog()]);
+    return this.#dialog || !tree ? treeOfDialog(this.#dialog) : tree.nodes;
+  }
 
   // What the action did, in a word or two where it did nothing.
-  async perform(refs, { action, ref, text }) {
-    const { object } = await this.send('DOM.resolveNode', { backendNodeId: refs.get(ref).node });
+  async perform(refs, action) {
+    const { node } = refs.get(action.ref), isOfDialog = typeof node === 'string';
+    const done = isOfDialog ? this.#answer(node, action.text) : this.#act(node, action);
+    return await Promise.race([done, ...(isOfDialog ? [] : [this.#untilDialog()])]) ?? 'done'; // what a dialog holds up goes on behind it
+  }
+
+  async #answer(how, text) {
+    const opened = this.#dialog;
+    this.#dialog = null;
+    await this.send('Page.handleJavaScriptDialog', { accept: how !== 'cancel', promptText: how === 'answer' ? text : opened?.defaultPrompt })
+      .catch(() => {}); // the page may have gone with it
+    await this.#settle();
+  }
+
+  async #settle() { await new Promise(resolve => setTimeout(resolve, SETTLE_MS)); }
+
+  async #act(node, { action, text }) {
+    const { object } = await this.send('DOM.resolveNode', { backendNodeId: node });
     const call = async (code, ...values) => (await this.send('Runtime.callFunctionOn', {
       objectId: object.objectId, functionDeclaration: code, arguments: values.map(value => ({ value })), returnByValue: true, userGesture: true })).result.value;
     let said = 'done';
@@ -97,13 +122,14 @@ class Browser {
     }
     if (action === 'select')
       said = await call(`function (text) {
-        const option = [...this.options].find(o => o.text.trim() === text.trim());
+        const option = [...this.options ?? this.querySelectorAll('[role=option]')].find(o => (o.text ?? o.textContent).trim() === text.trim());
         if (!option) return 'there is no such option';
+        if (!this.options) { option.click(); return 'done'; }
         this.value = option.value;
         this.dispatchEvent(new Event('change', { bubbles: true }));
         return 'done';
       }`, text);
-    await new Promise(resolve => setTimeout(resolve, SETTLE_MS));
+    await this.#settle();
     return said;
   }
 
@@ -122,11 +148,26 @@ class Browser {
 // ---- the page as text --------------------------------------------------------------------------------------------------------------
 
 const FIELDS = new Set(['textbox', 'searchbox', 'spinbutton']);
-const CHOICES = new Set(['combobox', 'listbox']);
 const CLICKED = new Set(['button', 'link', 'checkbox', 'radio', 'switch', 'tab', 'menuitem', 'slider']);
 const STRUCTURE = new Set(['', 'none', 'generic', 'paragraph', 'InlineTextBox', 'LineBreak', 'LabelText', 'ListMarker', 'MenuListPopup']);
 
-const actionOf = role => (FIELDS.has(role) ? 'type' : CHOICES.has(role) ? 'select' : CLICKED.has(role) ? 'click' : null);
+// A combobox is a select, whose list is part of it; a field with a list, which takes text; or what opens a list.
+const actionOfCombobox = (isEditable, children) => (isEditable ? 'type' : children.some(n => n?.role?.value === 'MenuListPopup') ? 'select' : 'click');
+const actionOf = role => (FIELDS.has(role) ? 'type' : role === 'listbox' ? 'select' : CLICKED.has(role) ? 'click' : null);
+
+// A dialog of the page as a page of its own, whose nodes say how it is answered.
+export function treeOfDialog(dialog) {
+  const { type = 'alert', message = '', defaultPrompt = '' } = dialog ?? {};
+  const nodes = [{ nodeId: '0', role: { value: `${type} dialog` }, name: { value: message }, childIds: [] }];
+  const add = (role, name, backendDOMNodeId, value = '') => {
+    nodes[0].childIds.push(String(nodes.length));
+    nodes.push({ nodeId: String(nodes.length), role: { value: role }, name: { value: name }, value: { value }, backendDOMNodeId });
+  };
+  if (type === 'prompt') add('textbox', 'Answer', 'answer', defaultPrompt);
+  add('button', 'OK', 'accept');
+  if (type !== 'alert') add('button', 'Cancel', 'cancel');
+  return nodes;
+}
 
 // { text, refs }: a line a node, deeper ones indented; refs: "e1" -> { node, action }, in the order of the page.
 export function describe(nodes) {
@@ -142,7 +183,7 @@ export function describe(nodes) {
       if (role === 'heading') words.push(`level=${property('level')}`);
       if (n.value?.value) words.push(`value=${JSON.stringify(String(n.value.value))}`);
       if (property('checked')) words.push(`checked=${property('checked')}`);
-      const action = actionOf(role);
+      const action = role === 'combobox' ? actionOfCombobox(property('editable'), (n.childIds ?? []).map(id => byId.get(id))) : actionOf(role);
       if (action && property('disabled')) words.push('disabled');
       else if (action && n.backendDOMNodeId) {
         const ref = `e${refs.size + 1}`;
@@ -214,6 +255,12 @@ const PAGE = `<!DOCTYPE html><html lang=en><title>Lamp works</title><nav><a href
 <p role=status id=said></p><div hidden><button>Secret</button></div>
 <script>order.onsubmit = e => { e.preventDefault(); said.textContent = 'Ordered: ' + who.value + ', ' + glass.value + (oil.checked ? ', oil' : ''); };</script>`;
 
+const PAGE_OF_DIALOGS = `<!DOCTYPE html><html lang=en><title>Questions</title><script>alert('Welcome')</script>
+<button onclick="said.textContent = confirm('Really?') + ', ' + prompt('Who?', 'Eve')">Ask</button> <p role=status id=said></p>
+<label>Town <input list=towns></label><datalist id=towns><option>Oslo<option>Bergen</datalist>
+<div role=combobox tabindex=0 aria-label=Shade aria-expanded=false onclick="shades.hidden = false">None</div>
+<div role=listbox id=shades aria-label=Shades hidden onclick="said.textContent = event.target.textContent"><div role=option>Red</div><div role=option>Blue</div></div>`;
+
 // A tree as Chromium gives it: [role, name, more, children ..].
 function recorded(root) {
   const nodes = [];
@@ -231,6 +278,7 @@ const TREE = ['RootWebArea', 'Lamp  works', {},
   ['navigation', '', {}, ['link', 'Prices', {}, ['StaticText', 'Prices']]],
   ['generic', '', {}, ['heading', 'Order a lamp', has('level', 1), ['StaticText', 'Order a lamp']]],
   ['textbox', 'Name', { value: { value: 'Ada' } }], ['combobox', 'Glass', { value: { value: 'Clear' } }, ['MenuListPopup', '', {}, ['option', 'Clear'], ['option', 'Amber']]],
+  ['combobox', 'Town', has('editable', 'plaintext')], ['combobox', 'Shade', { value: { value: 'None' } }, ['StaticText', 'None']],
   ['checkbox', 'With oil', has('checked', 'true')], ['button', 'Pay', has('disabled', true)], ['button', 'Secret', { ignored: true }],
   ['StaticText', 'Open on  Mondays']];
 const TEXT = `page "Lamp works"
@@ -241,7 +289,10 @@ const TEXT = `page "Lamp works"
   combobox "Glass" value="Clear" [e3]
     option "Clear"
     option "Amber"
-  checkbox "With oil" checked=true [e4]
+  combobox "Town" [e4]
+  combobox "Shade" value="None" [e5]
+    text "None"
+  checkbox "With oil" checked=true [e6]
   button "Pay" disabled
   text "Open on Mondays"`;
 
@@ -258,9 +309,12 @@ const standIn = asked => createServer(async (request, response) => {
 async function checkWithoutBrowser(check) {
   const { text, refs } = describe(recorded(TREE));
   check('a page as text', text === TEXT, text);
-  check('refs say what they are for', JSON.stringify([...refs.values()].map(r => r.action)) === '["click","type","select","click"]', [...refs]);
+  check('refs say what they are for', JSON.stringify([...refs.values()].map(r => r.action)) === '["click","type","select","type","click","click"]', [...refs]);
   const enums = Object.fromEntries(schemaOf(refs).anyOf.map(b => [b.properties.action.const, b.properties.ref?.enum]));
-  check('a schema has exactly the refs', JSON.stringify(enums) === '{"click":["e1","e4"],"type":["e2"],"select":["e3"]}', enums);
+  check('a schema has exactly the refs', JSON.stringify(enums) === '{"click":["e1","e5","e6"],"type":["e2","e4"],"select":["e3"]}', enums);
+  const dialog = describe(treeOfDialog({ type: 'prompt', message: 'Which\ntown?', defaultPrompt: 'Oslo' }));
+  check('a dialog as a page', dialog.text === 'prompt dialog "Which town?"\n  textbox "Answer" value="Oslo" [e1]\n  button "OK" [e2]\n  button "Cancel" [e3]', dialog.text);
+  check('an alert can be closed alone', describe(treeOfDialog({ type: 'alert', message: 'No' })).refs.size === 1);
   check('an empty page allows the end alone', schemaOf(describe([]).refs).anyOf.length === 1);
 
   const asked = [], performed = [], server = standIn(asked);
@@ -291,6 +345,33 @@ async function checkWithBrowser(path, check) {
     await browser.perform(page.refs, { action: 'click', ref: refOf('button "Order"') });
     page = describe(await browser.tree());
     check('the form was sent', page.text.includes('Ordered: Ada, Amber, oil'), page.text);
+
+    const use = async (action, start, text) => {
+      page = describe(await browser.tree());
+      return browser.perform(page.refs, { action, ref: refOf(start), text });
+    };
+    const shows = async (what, text) => {
+      page = describe(await browser.tree());
+      check(what, page.text.includes(text), page.text);
+    };
+    await browser.goto('data:text/html;charset=utf-8,' + encodeURIComponent(PAGE_OF_DIALOGS));
+    await shows('an alert while the page loads', 'alert dialog "Welcome"\n  button "OK" [e1]');
+    await use('click', 'button "OK"');
+    await use('click', 'button "Ask"');
+    await shows('a confirm', 'confirm dialog "Really?"');
+    await use('click', 'button "Cancel"');
+    await shows('a prompt behind it', 'prompt dialog "Who?"\n  textbox "Answer" value="Eve" [e1]');
+    await use('type', 'textbox "Answer"', 'Ada');
+    await shows('what was answered', 'text "false, Ada"');
+    await use('click', 'button "Ask"');
+    await use('click', 'button "OK"');
+    await use('click', 'button "Cancel"');
+    await shows('what was refused', 'text "true, null"');
+    await use('type', 'combobox "Town"', 'Bergen');
+    await shows('a field with a list takes text', 'combobox "Town" value="Bergen"');
+    await use('click', 'combobox "Shade"');
+    check('an option of a list of the page\'s own', await use('select', 'listbox "Shades"', 'Blue') === 'done');
+    await shows('the option was taken', 'text "Blue"');
   } finally {
     await browser.close();
   }

@@ -292,6 +292,40 @@ static inline void ranking_order_test(const json_t *docs)
     corpus_free(&c);
 }
 
+/* Who leaves does so wherever its place is, and those behind it have their turns. */
+static inline void ranking_leaving_test(const json_t *docs)
+{
+    static struct corpus c;
+    static struct library l;
+    struct judge j = {.how = BY_TEXT};
+    struct search_result r, other;
+    struct error err = {0};
+    atomic_int n_done = 0;
+    struct later first = {&l, -1, &n_done};
+    pthread_t thread;
+    int patience = 2;
+    corpus_make(&c, docs, 2);
+    library_of(&l, &c, &j);
+    int state = find_in(&l, ranked_words, TOP, 0, PATIENT, &r, &err);
+    expect(state == 0, "%s", err.text);
+    state = find_in(&l, ranked_words, TOP, 0, 2, &other, &err); /* the first that waits */
+    expect(state == -1 && err.code == ERR_CANCELLED, "the first that waits does not leave: %s", err.text);
+    if (pthread_create(&thread, NULL, search_later, &first))
+        abort();
+    wait_for_waiting(&l);
+    err = (struct error){0};
+    state = find_in(&l, ranked_words, TOP, 0, 2, &other, &err); /* the second */
+    expect(state == -1 && err.code == ERR_CANCELLED, "the second that waits does not leave: %s", err.text);
+    expect(library_enter(&l, NULL, NULL) == 0, "the sources are not to be had");
+    expect(library_enter(&l, after_some, &patience) == -1, "who waits for the sources does not leave");
+    library_leave(&l);
+    library_found_free(&l, &r);
+    pthread_join(thread, NULL);
+    expect(first.n_seen == 0 && !l.ranking.first && !l.reading.first && !l.ranking.is_taken, "turns are left behind");
+    verdict("ranked, who leaves", "waits no longer, first or second; others have their turns");
+    corpus_free(&c);
+}
+
 /* A source that could not be read is told of, whatever the ranker says. */
 static inline void ranking_warning_test(const json_t *docs)
 {
@@ -319,6 +353,7 @@ static inline void ranking_tests(const char *dir)
     ranked_articles_test(docs);
     long_article_test(docs);
     ranking_turns_test(docs);
+    ranking_leaving_test(docs);
     ranking_order_test(docs);
     ranking_warning_test(docs);
     json_decref(docs);

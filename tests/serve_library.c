@@ -304,6 +304,31 @@ static void clients_may_leave(void)
     check(chat(together) == 200, "behind them: %s", reply.body);
 }
 
+/* The model gets what the others have; the log says once what was left out. Nothing can be searched there afterwards. */
+static void a_broken_source_is_logged(void)
+{
+    static const char want[] = "more: its database is damaged";
+    char path[sizeof library + 8], line[600], broken[4096];
+    int n = 0;
+    snprintf(path, sizeof path, "%smore.db", library);
+    FILE *f = fopen(path, "r+");
+    struct stat st = {.st_size = 0};
+    if (!f || fstat(fileno(f), &st))
+        exit(1);
+    memset(broken, 0x55, sizeof broken);
+    for (off_t at = 0; at < st.st_size; at += (off_t)sizeof broken)
+        fwrite(broken, 1, sizeof broken, f);
+    fclose(f);
+    for (int i = 0; i < 2; i++)
+        check(chat(together) == 200, "beside a broken source: %s", reply.body);
+    f = fopen(log_file, "r");
+    while (f && fgets(line, sizeof line, f))
+        n += strstr(line, want) != NULL;
+    if (f)
+        fclose(f);
+    check(n == 1, "the log has a broken source %d times", n);
+}
+
 int main(void)
 {
     make_sources();
@@ -319,6 +344,11 @@ int main(void)
     clients_may_leave();
     mcp_clients_are_answered();
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "the server does not end well; see its log");
+    start_server((const char *const[]){"--memory", "640M", "--ctx", "4096", "--library", library, NULL});
+    a_broken_source_is_logged(); /* before anything of it was read */
+    check(server_end(&server, SIGTERM, PATIENCE) == 0, "the server of a broken source does not end well");
+    remove_all();
+    make_sources();
     /* the same bits in as little memory as there can be */
     start_server(
         (const char *const[]){"--memory", "min", "--ctx", "2048", "--threads", "1", "--library", library, NULL});

@@ -154,6 +154,13 @@ void bridge_send(struct posted *p, const struct message *m)
     bridge_put_headers(b, l, p->session);
     if (b->is_modern)
         headers_put_modern(l, m, &b->tools);
+    if (l->n + strlen(b->url) > REQUEST_HEAD_MOST) {
+        bridge_refuse(p,
+                      "what the server wants in headers of the arguments (x-mcp-header) has more than 900 KiB, which "
+                      "is too much for HTTP; shorter ones can be sent");
+        bridge_drop(b, p);
+        return;
+    }
     if (transfer_begin(&p->transfer) == 0)
         return;
     fprintf(stderr, "%s\n", p->transfer.why ? p->transfer.why : "there is no memory for a message");

@@ -12,12 +12,14 @@ void headers_free(struct header_list *l)
 {
     l->curl->slist_free_all(l->list);
     l->list = NULL;
+    l->n = 0;
 }
 
 void headers_add_line(struct header_list *l, const char *line)
 {
     struct curl_slist *list = l->curl->slist_append(l->list, line);
     l->list = list ? list : l->list;
+    l->n += strlen(line) + 2;
     l->failed |= !list;
 }
 

@@ -9,6 +9,7 @@
 struct header_list {
     const struct curl *curl;
     struct curl_slist *list;
+    size_t n;   /* bytes of their lines */
     int failed; /* no memory */
 };
 

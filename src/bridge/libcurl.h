@@ -40,6 +40,8 @@ enum curl_info {
     CURL_OF_REDIRECT = 0x10001f
 };
 
+enum { CURL_NOT_BUILT_IN = 4, CURL_UNKNOWN_OPTION = 48 }; /* of easy_setopt() */
+
 enum {
     CURL_ERROR_SIZE = 256, /* of CURL_ERROR_TEXT */
     CURL_HTTP = 1,         /* of CURL_PROTOCOLS */

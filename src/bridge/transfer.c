@@ -78,20 +78,36 @@ static size_t take_header(char *text, size_t size, size_t count, void *arg)
 
 /* ---- under way ------------------------------------------------------------------------------------------- */
 
-/* -1: libcurl lacks what says who may be asked, and whom it may believe. */
-static int set_up(struct transfer *t)
+/* -1: libcurl lacks what says whom it may believe. */
+static int set_up_tls(const struct curl *c, void *e)
 {
-    const struct curl *c = &t->wire->curl;
     const char *authorities = getenv("SSL_CERT_FILE"); /* which TLS libraries and other programs look at */
-    void *e = t->easy;
-    c->easy_setopt(e, CURL_URL, t->wire->url);
-    int refused = c->easy_setopt(e, CURL_PROTOCOLS, (long)(CURL_HTTP | CURL_HTTPS));
-    refused |= c->easy_setopt(e, CURL_SSL_VERSION, (long)CURL_TLS_1_2);
-    refused |= c->easy_setopt(e, CURL_PROXY, "");
+    int refused = c->easy_setopt(e, CURL_SSL_VERSION, (long)CURL_TLS_1_2);
     if (authorities && *authorities) {
         refused |= c->easy_setopt(e, CURL_CA_FILE, authorities);
         c->easy_setopt(e, CURL_CA_FOLDER, NULL); /* they alone; where libcurl has no folders there is none */
     }
+    return refused ? -1 : 0;
+}
+
+/* -1: libcurl lacks what says who may be asked: this scheme alone, and no proxy, of which one that was built without knows nothing. */
+static int set_up_route(const struct curl *c, void *e, int is_https)
+{
+    int without = c->easy_setopt(e, CURL_PROXY, "");
+    int refused = c->easy_setopt(e, CURL_PROTOCOLS, (long)(is_https ? CURL_HTTPS : CURL_HTTP));
+    return refused || (without && without != CURL_NOT_BUILT_IN && without != CURL_UNKNOWN_OPTION) ? -1 : 0;
+}
+
+static void set_up(struct transfer *t)
+{
+    const struct curl *c = &t->wire->curl;
+    void *e = t->easy;
+    int is_https = strncasecmp(t->wire->url, "https:", 6) == 0;
+    c->easy_setopt(e, CURL_URL, t->wire->url);
+    if (set_up_route(c, e, is_https))
+        t->why = "this libcurl refuses to ask by http or https alone, or without a proxy";
+    else if (is_https && set_up_tls(c, e))
+        t->why = "this libcurl has no TLS from 1.2, which a url with https needs, or refuses to believe SSL_CERT_FILE";
     c->easy_setopt(e, CURL_NO_SIGNAL, 1L);
     c->easy_setopt(e, CURL_KEEP_ALIVE, 1L);
     c->easy_setopt(e, CURL_CONNECT_TIMEOUT_MS, (long)CONNECT_MS);
@@ -111,7 +127,6 @@ static int set_up(struct transfer *t)
     } else {
         c->easy_setopt(e, CURL_METHOD, "DELETE");
     }
-    return refused ? -1 : 0;
 }
 
 int transfer_begin(struct transfer *t)
@@ -124,11 +139,8 @@ int transfer_begin(struct transfer *t)
     t->why = NULL;
     sse_free(&t->events);
     t->events = (struct sse){.has_begun = 0};
-    if (set_up(t))
-        t->why =
-            "this libcurl refuses to ask by http or https alone, without a proxy, with TLS from 1.2, or to believe "
-            "SSL_CERT_FILE";
-    else if (c->multi_add_handle(t->wire->multi, t->easy) == 0)
+    set_up(t);
+    if (!t->why && c->multi_add_handle(t->wire->multi, t->easy) == 0)
         return 0;
     c->easy_cleanup(t->easy);
     t->easy = NULL;

@@ -11,9 +11,11 @@
 enum {
     SESSION = 1000,       /* bytes of an Mcp-Session-Id */
     HEAD_MOST = 64 << 10, /* bytes of an answer's headers */
-    CONNECT_MS = 10000,   /* until the server has accepted */
-    ONE_WAY_MS = 10000,   /* of a message that asks nothing or that the bridge sends itself, all of it */
-    GOODBYE_MS = 1000     /* of the DELETE at the end, within the grace that a child has */
+    /* of a request's, and its address: at 1 MiB, a small body counted, libcurl says that it has no memory */
+    REQUEST_HEAD_MOST = 900 << 10,
+    CONNECT_MS = 10000, /* until the server has accepted */
+    ONE_WAY_MS = 10000, /* of a message that asks nothing or that the bridge sends itself, all of it */
+    GOODBYE_MS = 1000   /* of the DELETE at the end, within the grace that a child has */
 };
 
 struct wire { /* what all transfers have */

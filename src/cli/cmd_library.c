@@ -54,6 +54,10 @@ static int run(struct library_command *c, char *folder)
                 c->vectors);
         return 2;
     }
+    if (flags_is_typed("--rerank") && strcmp(c->action, "search") != 0) { /* settings may have it for searches */
+        fprintf(stderr, "stoker library %s: --rerank is for search alone; leave it out\n", c->action);
+        return 2;
+    }
     if (c->memory && c->memory < FLOOR && strcmp(c->action, "add") == 0) {
         fprintf(stderr, "stoker library: --memory %s is less than the 256 MiB that any archive can be added with\n",
                 show_bytes(c->memory));

@@ -216,6 +216,10 @@ static int check_models(const struct mcp_command *c, int has_library)
         fprintf(stderr, "stoker mcp: --library-ram is for vectors of the library: name their model by --embed\n");
         return 2;
     }
+    if (flags_is_typed("--memory") && !m->embed && !m->rerank) { /* settings may have it for other commands */
+        fprintf(stderr, "stoker mcp: --memory is for models of searches: name one by --embed or --rerank\n");
+        return 2;
+    }
     return library_models_check("mcp", m);
 }
 

@@ -1,5 +1,7 @@
 /* Searching a library that several threads have: whose turn it is, and the models that take part. See library.h. */
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/utf8.h"
 #include "library/library.h"
 #include "library/words.h"
@@ -173,4 +175,19 @@ void library_found_free(struct library *l, struct search_result *r)
     search_free(r);
     *r = (struct search_result){.n = 0};
     end_turn(l, turn);
+}
+
+void library_warn(struct library *l, const struct error *err)
+{
+    enum { SECONDS = 60 };
+    if (err->code == ERR_NONE)
+        return;
+    const double now = clock_seconds();
+    pthread_mutex_lock(&l->lock);
+    const int is_due = l->warned_at == 0 || now - l->warned_at >= SECONDS;
+    if (is_due)
+        l->warned_at = now;
+    pthread_mutex_unlock(&l->lock);
+    if (is_due)
+        log_line(LOG_WARN, "%s", err->text);
 }

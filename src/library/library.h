@@ -53,6 +53,7 @@ struct library {
     pthread_mutex_t lock;
     pthread_cond_t left;
     struct library_turn reading, searching, ranking; /* under lock: with the sources, and with results of searches */
+    double warned_at;                                /* under lock: of library_warn(); 0: not yet */
     struct library_encoder encoder;                  /* encode NULL: there is none */
     struct library_ranker ranker;                    /* rank NULL: there is none */
 };
@@ -77,6 +78,9 @@ void library_leave(struct library *l);
 int library_find(struct library *l, struct source *const *list, int n, const struct library_query *q,
                  struct search_result *r, struct error *err);
 void library_found_free(struct library *l, struct search_result *r);
+
+/* For who searches on behalf of a model: what library_find() named in *err becomes a line of the log, at most one a minute. Any thread. */
+void library_warn(struct library *l, const struct error *err);
 
 /* The source is one writer's as long as the descriptor is open: that of a file beside it. -1: it is another one's, or *err. */
 int library_lock(const char *dir, const char *name, struct error *err);

@@ -446,15 +446,31 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
     return open_event(&r->wake, err);
 }
 
+/* Stopped while the model was loading: who opens it may be the last to let go, or nobody, so servers of tools end here. Where a call of
+ * them has not ended they end with the process. */
+static void end_tools(struct running *r)
+{
+    struct server *s = &r->server;
+    pthread_mutex_lock(&r->http.lock);
+    size_t n = r->http.n_connection;
+    pthread_mutex_unlock(&r->http.lock);
+    if (n && !s->opt.model) /* beside a model nobody calls them before it is there */
+        return;
+    if (!s->opt.model) {
+        close_tools(s);
+        s->tools = NULL;
+    }
+    mcp_close(s->opt.mcp);
+    s->opt.mcp = NULL;
+}
+
 static void leave_opener(struct running *r, int failed)
 {
-    if (failed || atomic_load(&r->opened) || !r->server.opt.model) { /* its tools may be under way */
+    if (failed || atomic_load(&r->opened)) {
         pthread_join(r->opener, NULL);
         return;
     }
-    /* Stopped while the model was loading: nobody calls tools, and who opens it may be the last to let go, or nobody. */
-    mcp_close(r->server.opt.mcp);
-    r->server.opt.mcp = NULL;
+    end_tools(r);
     pthread_detach(r->opener);
 }
 

@@ -285,10 +285,12 @@ static enum toolbox_end search_library(struct library_talk *t, const struct tool
     if (failed) {
         say(out, "error: ", r ? err.text : "no memory to search");
     } else {
+        if (t->lock)
+            library_warn(t->library, &err);
+        else
+            t->warning = err;
         enter(t);
         forget_old(t);
-        if (err.code != ERR_NONE)
-            t->warning = err;
         put_hits(t, list, r, c->space, out);
         leave(t);
         if (r->n == 0)

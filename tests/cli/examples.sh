@@ -42,7 +42,7 @@ if [ -x "$CHROMIUM" ]; then
     cat >"$dir/page.html" <<'EOF'
 <!DOCTYPE html><html lang=en><title>Lamp works</title><a href="#a">Prices</a> <label>Name <input></label>
 <label>Glass <select><option>Clear</option><option>Amber</option></select></label> <label><input type=checkbox> With oil</label>
-<button onclick="document.body.append(document.createElement('button'))">More</button> <button disabled>Pay</button>
+<button onclick="document.body.append(document.createElement('button'))">More</button> <button onclick="confirm('Sure?')">Ask</button> <label>Town <input list=towns></label><datalist id=towns><option>Oslo</datalist> <button disabled>Pay</button>
 EOF
     : >"$dir/actions"
     for round in $(seq 20); do # the model may say soon that it is done

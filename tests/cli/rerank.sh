@@ -54,6 +54,18 @@ run library search stone --rerank "$mean"
 is "a model of vectors" 1 "" "^stoker library: --rerank .*bert-mean\.gguf: it judges no pairs of a query and a passage: use a model that ranks$"
 run library search stone --rerank "$dir/none.gguf"
 is "no such file" 1 "" "none\.gguf: cannot be opened"
+run library add "$dir/docs" --rerank "$rank"
+is "add, a model that ranks" 2 "" "^stoker library add: --rerank is for search alone; leave it out$"
+unset STOKER_NO_CONFIG
+export XDG_CONFIG_HOME="$dir/config" STOKER_LIBRARY_RERANK="$rank" STOKER_MEMORY=300M
+run library list
+is "list, a setting for searches" 0 "docs" ""
+run mcp --library docs
+is "mcp, a setting for other commands" 0 "" ""
+unset STOKER_LIBRARY_RERANK STOKER_MEMORY
+export STOKER_NO_CONFIG=1
+run mcp --library docs --memory 300M
+is "mcp, memory of no model" 2 "" "^stoker mcp: --memory is for models of searches: name one by --embed or --rerank$"
 run run --rerank "$rank" -p Hi
 is "run without a library" 2 "" "^stoker run: --rerank is for searches of the library: name its sources by --library$"
 run run --library docs --rerank "$mean" -p Hi

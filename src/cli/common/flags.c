@@ -196,11 +196,12 @@ static void take_apart(struct argument *a, const char *arg, const char *next)
     a->name = a->dashed;
 }
 
-/* 1: one of these flags is on the command line. */
-static int is_given(const struct parsing *p, const char *names)
+static char **typed; /* the command line that was parsed last, up to NULL */
+
+int flags_is_typed(const char *names)
 {
-    for (int i = 1; i < p->argc; i++)
-        if (foreign_names_hold(names, p->argv[i], strcspn(p->argv[i], "=")))
+    for (char **arg = typed; arg && *arg; arg++)
+        if (foreign_names_hold(names, *arg, strcspn(*arg, "=")))
             return 1;
     return 0;
 }
@@ -231,7 +232,7 @@ static int take_foreign(struct parsing *p, const struct foreign_flag *o, const s
     }
     if (same)
         return set_flag(p, same, value ? value : "");
-    if (foreign_flag_is_always(o, value) && (!o->beside || is_given(p, o->beside)))
+    if (foreign_flag_is_always(o, value) && (!o->beside || flags_is_typed(o->beside)))
         return 0;
     const struct foreign_flag *reason = o->same ? foreign_flag_find(o->same, strlen(o->same)) : o;
     if (!reason || !reason->why)
@@ -491,6 +492,7 @@ int flags_parse(const char *command, const char *usage, const struct flag_table 
 {
     struct about_settings about = {0};
     setting_model = NULL;
+    typed = argv + (argc > 0);
     struct flag_table tables[TABLES_MOST];
     struct parsing p = {command, usage, tables, n_table, rest, max, n_rest, argc, argv, n_table > 0, {0}};
     for (size_t i = 0; i < n_table; i++)

@@ -64,6 +64,8 @@ static enum toolbox_end run_tool(struct run *run, struct lookup *l, const struct
     own->progress = tell_progress;
     own->progress_arg = &work;
     enum toolbox_end end = toolbox_run(&own->box, c, out);
+    library_warn(run->a.server->library, &own->talk.warning);
+    own->talk.warning = (struct error){0};
     own->progress = NULL;
     return end;
 }

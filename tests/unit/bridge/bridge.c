@@ -352,6 +352,17 @@ static void headers_say_what_the_body_says(void **state)
     char *text = result_of(m, "modern__route__", "{\"a\":\" north\\n\",\"n\":-7,\"no\":null}");
     assert_string_equal(text, "modern");
     free(text);
+    enum { MUCH = 1 << 20 };
+    char *arguments = malloc(MUCH + 20);
+    int n = sprintf(arguments, "{\"a\":\"");
+    memset(arguments + n, 'x', MUCH);
+    strcpy(arguments + n + MUCH, "\"}");
+    text = result_of(m, "modern__route__", arguments);
+    if (!strstr(text, "what the server wants in headers of the arguments (x-mcp-header) has more than 900 KiB"))
+        fail_msg("a header of 1 MiB: %s", text);
+    free(text);
+    free(arguments);
+    expect(m, "modern__echo", "modern");
     struct mcp_tools *t = mcp_tools(m);
     assert_int_equal(t->n, 2);
     mcp_tools_release(t);

@@ -126,6 +126,39 @@ static void stopped_while_loading(void **state)
     }
 }
 
+static atomic_int is_held, has_ended;
+
+/* A drive that is slow: for ten seconds, if the server waits for it. */
+static void hold(void *arg, uint64_t done, uint64_t total)
+{
+    (void)arg, (void)done, (void)total;
+    atomic_store(&is_held, 1);
+    for (int i = 0; i < 1000 && !atomic_load(&has_ended); i++)
+        usleep(10000);
+}
+
+/* One for MCP clients, whose model is that of its searches. */
+static void stopped_before_its_model_is_read(void **state)
+{
+    (void)state;
+    static struct instance i;
+    struct stoker_error err;
+    i = (struct instance){.rc = 1};
+    i.opt = (struct server_options){
+        .host = "127.0.0.1", .max_conns = 8, .queue = 8, .max_body = 1 << 20, .header_timeout = 20, .drain = 20};
+    i.opt.engine = (struct stoker_options){
+        .n_threads = 1, .reader = "threads", .embed = TEST_DATA "/embeddings/bert-mean.gguf", .progress = hold};
+    assert_int_equal(server_stopper_open(&i.stopper, &err), 0);
+    assert_int_equal(pthread_create(&i.thread, NULL, run, &i), 0);
+    while (!atomic_load(&is_held))
+        usleep(1000);
+    double began = clock_seconds();
+    server_stop(&i.stopper);
+    assert_int_equal(end(&i), 0);
+    assert_true(clock_seconds() - began < 5);
+    atomic_store(&has_ended, 1);
+}
+
 /* Errors that are found before the server listens, and after. */
 static void without_a_model(void **state)
 {
@@ -211,8 +244,11 @@ static void energy_that_nobody_may_read(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(two_beside_each_other), cmocka_unit_test(stopped_while_loading),
-                                       cmocka_unit_test(without_a_model), cmocka_unit_test(energy_that_is_counted),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(two_beside_each_other),
+                                       cmocka_unit_test(stopped_while_loading),
+                                       cmocka_unit_test(stopped_before_its_model_is_read),
+                                       cmocka_unit_test(without_a_model),
+                                       cmocka_unit_test(energy_that_is_counted),
                                        cmocka_unit_test(energy_that_nobody_may_read)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  * progress, calls that are cancelled. The other server is this program again (`serve N`, `late`); the library is tests/cli/mcp.sh's. */
 #include "toolbox/mcp_service.h"
 
+#include "base/log.h"
 #include "mcp/child.h"
 
 #include "../../mcp_fake.h"
@@ -285,6 +286,20 @@ static int rank_meanwhile(void *self, const struct library_query *q, const struc
     return 0;
 }
 
+static int rank_nothing(void *self, const struct library_query *q, const struct search_result *r, double *score,
+                        struct error *err)
+{
+    (void)self, (void)q, (void)r, (void)score;
+    return error_set(err, ERR_FORMAT, "test.gguf did not rank");
+}
+
+static atomic_int n_logged;
+
+static void count_lines(enum log_level level, const char *line)
+{
+    n_logged += level == LOG_WARN && strcmp(line, "test.gguf did not rank") == 0;
+}
+
 static void make_source(char folder[])
 {
     static struct source s;
@@ -317,6 +332,12 @@ static void others_while_a_model_works(void **state)
     atomic_store(&is_stopped, 0);
     expect("tools/call", "'name':'search_library','arguments':{'query':'sand'}", 1, "[1] Filter (s)");
     assert_int_equal(has_opened, 1);
+    library.ranker = (struct library_ranker){rank_nothing, NULL};
+    log_to(count_lines);
+    for (int i = 0; i < 3; i++)
+        expect("tools/call", "'name':'search_library','arguments':{'query':'sand'}", 1, "[1] Filter (s)");
+    log_to(NULL);
+    assert_int_equal(n_logged, 1);
     mcp_service_close(service);
     library_close(&library);
     assert_int_equal(library_remove(folder, "s", &err), 0);
