@@ -23,7 +23,8 @@
 #     sh tests/promise.sh --recorded        ROWS (100,000) tokens of the embedded model, one layer of each in a file, alone in a cgroup of
 #                                           exactly the plan, resident and streamed: no peak is above it, nothing is swapped; writes
 #                                           that fail at every 64 KiB of a file, and KILLS (200) runs that are killed at random
-#                                           moments: no file has its name that is not whole, and the next run writes it
+#                                           moments: no file has its name that is not whole, and the next run writes it;
+#                                           a text with a token a byte, for which memory is too little, is a sentence
 #     sh tests/promise.sh --steered         alone in a cgroup of exactly the plan: sae train of the embedded model's rows with the least memory,
 #                                           and in BUDGETS (3) a server with 16 vectors and that autoencoder loaded, of which 4 requests at a
 #                                           time record under lists of 16 entries: peak <= plan <= limit, nothing is killed, each file is the
@@ -354,7 +355,7 @@ if [ -n "$recorded" ]; then
 
     make_group
     echo "$model: $rows tokens recorded, $kills kills; cgroup: ${kind:-none can be made}"
-    [ -n "$group" ] || skipped=2
+    [ -n "$group" ] || skipped=3
     for memory in ${group:+max min}; do
         "$stoker" plan "$model" --memory $memory --ctx 512 --capture-memory 32M --json >"$tmp/plan" || exit 1
         total=$(field "$tmp/plan" total) bad='' peak=0 swap=0
@@ -383,6 +384,19 @@ if [ -n "$recorded" ]; then
         verdict "--memory $memory: peak $peak of $total planned" "$bad"
         rm -f "$out"
     done
+
+    # where reading takes too much, of a text with almost a token a byte, that is a sentence: nobody ends it
+    if [ -n "$group" ]; then
+        head -c 90000000 /dev/urandom | LC_ALL=C tr -dc '!-~' >"$files/dense"
+        limit_group 210000000
+        before=$(kills) bad=''
+        sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" activations "$model" --text "$files/dense" --layers 3 -o "$out" --memory 210000000 \
+            >"$tmp/out" 2>"$tmp/err" || bad=$?
+        [ "$bad" = 1 ] && grep -q 'dense: reading it takes more than half of --memory' "$tmp/err" && [ "$(kills)" = "$before" ] && bad='' ||
+            bad=" exit status ${bad:-0}: $(head -n 1 "$tmp/err")"
+        verdict "a text of $(wc -c <"$files/dense") bytes with --memory 210000000" "$bad"
+        rm -f "$files/dense"
+    fi
 
     # of 1,024 rows, 1 MiB and the header
     acts="$acts --max-tokens 1024"
