@@ -9,7 +9,7 @@
 #   make drafts-whole  200 requests by chance a model, with drafts of every source: the same answers as without
 #   make fuzz-NAME  tests/fuzz/NAME.c for ten minutes; fuzz-build: builds all of them
 #   make tidy       include layers, include circles, formatting
-#   make install    PREFIX=/usr/local DESTDIR=: program, model, manual, completions, unit of systemd, and its key where DESTDIR is empty;
+#   make install    PREFIX=/usr/local DESTDIR=: program, model, manual, completions, unit of systemd, and its key where systemd runs and DESTDIR is empty;
 #                   make uninstall
 #   make deb        a Debian package of them
 #
@@ -229,7 +229,8 @@ install: all
 	install -d $(DESTDIR)$(UNIT)
 	sed 's,@BIN@,$(BIN),' packaging/stoker.service >$(DESTDIR)$(UNIT)/stoker.service
 	chmod 644 $(DESTDIR)$(UNIT)/stoker.service
-	if [ -z "$(DESTDIR)" ] && [ -w /etc ]; then sh packaging/key.sh; fi
+	if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+	    if [ -w /etc ]; then sh packaging/key.sh; else echo "the service needs a key: sudo sh packaging/key.sh"; fi; fi
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(INSTALLED))

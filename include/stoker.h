@@ -480,7 +480,7 @@ int stoker_capture_trim(int fd, uint64_t data_at, struct stoker_tensor *t, size_
                         struct stoker_error *err);
 
 /* One request. stoker_submit() copies all of it but the constraint, which must be of the same engine and stay open until the request's last
- * event is taken, and what notify_arg points to. */
+ * event is taken, and what notify_arg and stats_at_first_token point to. */
 struct stoker_request {
     const stoker_token *prompt; /* [n_prompt] */
     size_t n_prompt;            /* at least 1, less than the plan's n_ctx; with only_score it may be n_ctx */

@@ -198,6 +198,7 @@ if [ -n "$embed$rerank" ]; then
             sleep 0.05
         done
         asked='' n_asked=0
+        rm -f "$tmp"/answer*
         for what in chat/completions=chat embeddings=texts rerank=pairs chat/completions=chat embeddings=texts rerank=pairs; do
             n_asked=$((n_asked + 1))
             curl -s --fail-with-body -o "$tmp/answer$n_asked" "$port/v1/${what%=*}" -H 'Content-Type: application/json' \

@@ -283,7 +283,7 @@ static void slow_clients(int port)
             if (!closed && send(fd, cases[i].drip, 1, MSG_NOSIGNAL) < 0)
                 closed = 1;
         }
-        check(closed, "a slow %s was not cut", i ? "body" : "head");
+        check(closed && seconds_since(began) < 9, "a slow %s was not cut", i ? "body" : "head");
         check(status_of(answer) == 408, "a slow %s: status %d, not 408", i ? "body" : "head", status_of(answer));
         close(fd);
     }
@@ -383,6 +383,7 @@ static void gone_behind_a_relay(void)
     struct tcp_relay relay;
     if (tcp_relay_open(&relay, port)) {
         check(0, "no relay");
+        stop(&p, SIGTERM, PATIENCE);
         return;
     }
     for (int i = 0; i < 2; i++) {

@@ -48,9 +48,10 @@ Description: language models that are bigger than memory
 END
 
 {
-    printf '#!/bin/sh\n[ "$1" = configure ] || exit 0\nset --\n'
+    printf '#!/bin/sh\nset -e\nif [ "$1" = configure ]; then\nset --\n'
     sed 1d packaging/key.sh
     cat <<'END'
+fi
 [ ! -d /run/systemd/system ] || systemctl daemon-reload || true
 END
 } >"$root/DEBIAN/postinst"

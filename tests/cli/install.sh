@@ -33,7 +33,7 @@ sh packaging/key.sh "$dir/etc" && key=$(cat "$dir/etc/api-key") && [ "${#key}" -
     sh packaging/key.sh "$dir/etc" && [ "$(cat "$dir/etc/api-key")" = "$key" ] && pass || fail "the key" "is not made once, for its owner"
 "$stoker" serve --port 0 --api-key-file "$dir/etc/api-key" >"$dir/out" 2>"$dir/err" &
 server=$!
-for _ in $(seq 100); do grep -q '^listening on ' "$dir/out" && break || sleep 0.1; done
+for _ in $(seq 600); do grep -q '^listening on ' "$dir/out" && break || sleep 0.1; done
 kill "$server" && wait "$server" && pass || fail "the key" "serve does not take it: $(tail -n 1 "$dir/err")"
 
 made uninstall && [ -z "$(find "$dir/root" -type f)" ] && pass || fail "make uninstall" "leaves $(find "$dir/root" -type f)"

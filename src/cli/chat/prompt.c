@@ -131,7 +131,7 @@ int prompt_read(struct prompt_text *out, const char *text, const struct text_lis
  * word: the nodes and candidates of its merges. */
 uint64_t prompt_bytes(const struct prompt_text *p)
 {
-    enum { OF_ANY_CHAT = 256 << 10, TIMES = 40 };
+    enum { OF_ANY_CHAT = 256 << 10, TIMES = 48 };
     return p->n > OF_ANY_CHAT ? (uint64_t)(p->n - OF_ANY_CHAT) * TIMES : 0;
 }
 
