@@ -796,6 +796,7 @@ mutate headers-without-a-bound unit/bridge/bridge src/bridge/bridge.c 's|> REQUE
 mutate tls-that-nobody-needs unit/bridge/transfer src/bridge/transfer.c 's|else if (is_https \&\& set_up_tls|else if (set_up_tls|'
 mutate proxies-that-nobody-has unit/bridge/transfer src/bridge/transfer.c 's#(without \&\& without != CURL_NOT_BUILT_IN.*#without ? -1 : 0;#'
 mutate models-that-are-waited-for unit/server/server src/server/server.c 's#if (failed || atomic_load(&r->opened)) {#if (failed || atomic_load(\&r->opened) || !r->server.opt.model) {#'
+mutate tools-that-outlive-a-stop unit/server/server src/server/server.c 's|^    end_tools(r);|    (void)end_tools;|'
 mutate arguments-in-no-header unit/bridge/bridge src/bridge/headers.c 's|^    put_params(l, m, a);|    (void)a;|'
 mutate annotations-anywhere unit/mcp/param_headers src/mcp/param_headers.c 's|!f.why \&\& n != f.n|!f.why \&\& n < 0|'
 mutate a-proxy-of-the-environment cli/mcp_url src/bridge/transfer.c '/CURL_PROXY, "")/d'

@@ -260,7 +260,8 @@ int cmd_mcp(int argc, char **argv)
     status = serve(&c);
     mcp_service_close(c.service);
     mcp_close(c.mcp);
-    mcp_config_free(&c.config);
+    if (c.http_port < 0) /* over HTTP the servers have it for the life of the process */
+        mcp_config_free(&c.config);
     library_close(&c.library);
     library_models_close(&c.models);
     if (c.number) { /* whoever sent it is told that it did its work */
