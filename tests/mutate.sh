@@ -766,7 +766,7 @@ mutate a-revision-from-behind cli/mcp src/cli/mcp/stdio.c 's|{&call->m, call->is
 mutate clients-that-wait-for-servers cli/mcp src/cli/cmd_mcp.c 's|return mcp_flag_start(|return mcp_flag_open(|'
 mutate the-last-word-of-a-pipe cli/mcp src/cli/mcp/stdio.c 's#is_asked || !mcp_service_is_starting(c->service)#is_asked + 1#'
 mutate calls-before-the-list unit/toolbox/mcp_service src/toolbox/mcp_service_tools.c 's#end != SERVICE_UNKNOWN || !t->mcp#1#'
-mutate articles-behind-a-ranker unit/toolbox/mcp_service src/toolbox/library_tools.c 's|int failed = !r .. library_find(t->library, list, n, &q, r, &err);|enter(t); int failed = !r \|\| library_find(t->library, list, n, \&q, r, \&err); leave(t);|'
+mutate articles-behind-a-ranker unit/toolbox/mcp_service src/toolbox/library_tools.c 's|^    int failed = r ?|    enter(t); int failed = r ?|; s|^    warn(t, &err);|    leave(t); warn(t, \&err);|'
 mutate a-call-that-goes-on unit/toolbox/mcp_service src/toolbox/mcp_service_tools.c 's|if (ask->stopped(ask->arg)) {|if (0) {|'
 mutate other-servers-without-a-model mcp_http src/server/server.c 's|s->opt.model ? NULL : s->opt.mcp;|NULL;|'
 mutate calls-of-who-has-left mcp_http src/toolbox/mcp_service_tools.c 's|if (ask->stopped(ask->arg)) {|if (0) {|'
