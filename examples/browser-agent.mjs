@@ -93,11 +93,12 @@ class Browser {
     return this.#dialog || !tree ? treeOfDialog(this.#dialog) : tree.nodes;
   }
 
-  // What the action did, in a word or two where it did nothing.
+  // What the action did, in a few words where it did nothing, or may have: a timer of the page may have opened a dialog meanwhile.
   async perform(refs, action) {
-    const { node } = refs.get(action.ref), isOfDialog = typeof node === 'string';
-    const done = isOfDialog ? this.#answer(node, action.text) : this.#act(node, action);
-    return await Promise.race([done, ...(isOfDialog ? [] : [this.#untilDialog()])]) ?? 'done'; // what a dialog holds up goes on behind it
+    const { node } = refs.get(action.ref);
+    if (typeof node === 'string') return this.#answer(node, action.text);
+    if (this.#dialog) return 'a dialog opened first, nothing was done';
+    return await Promise.race([this.#act(node, action), this.#untilDialog()]) ?? 'a dialog opened'; // what it holds up goes on behind it
   }
 
   async #answer(how, text) {
@@ -106,6 +107,7 @@ class Browser {
     await this.send('Page.handleJavaScriptDialog', { accept: how !== 'cancel', promptText: how === 'answer' ? text : opened?.defaultPrompt })
       .catch(() => {}); // the page may have gone with it
     await this.#settle();
+    return 'done';
   }
 
   async #settle() { await new Promise(resolve => setTimeout(resolve, SETTLE_MS)); }
@@ -357,7 +359,7 @@ async function checkWithBrowser(path, check) {
     await browser.goto('data:text/html;charset=utf-8,' + encodeURIComponent(PAGE_OF_DIALOGS));
     await shows('an alert while the page loads', 'alert dialog "Welcome"\n  button "OK" [e1]');
     await use('click', 'button "OK"');
-    await use('click', 'button "Ask"');
+    check('an action that opens a dialog', await use('click', 'button "Ask"') === 'a dialog opened');
     await shows('a confirm', 'confirm dialog "Really?"');
     await use('click', 'button "Cancel"');
     await shows('a prompt behind it', 'prompt dialog "Who?"\n  textbox "Answer" value="Eve" [e1]');
@@ -372,6 +374,11 @@ async function checkWithBrowser(path, check) {
     await use('click', 'combobox "Shade"');
     check('an option of a list of the page\'s own', await use('select', 'listbox "Shades"', 'Blue') === 'done');
     await shows('the option was taken', 'text "Blue"');
+    await browser.send('Runtime.evaluate', { expression: 'setTimeout(() => alert("Closing soon"))' }); // of a page that the model has seen
+    while (!describe(await browser.tree()).text.startsWith('alert'));
+    check('a dialog before the action', await browser.perform(page.refs, { action: 'type', ref: refOf('combobox "Town"'), text: 'Oslo' }) === 'a dialog opened first, nothing was done');
+    await use('click', 'button "OK"');
+    await shows('nothing was done behind it', 'combobox "Town" value="Bergen"');
   } finally {
     await browser.close();
   }

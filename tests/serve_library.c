@@ -304,7 +304,7 @@ static void clients_may_leave(void)
     check(chat(together) == 200, "behind them: %s", reply.body);
 }
 
-/* The model gets what the others have; the log says once what was left out. Nothing can be searched there afterwards. */
+/* The model gets what the others have; the log says once a minute what was left out. Nothing can be searched there afterwards. */
 static void a_broken_source_is_logged(void)
 {
     static const char want[] = "more: its database is damaged";
@@ -319,14 +319,16 @@ static void a_broken_source_is_logged(void)
     for (off_t at = 0; at < st.st_size; at += (off_t)sizeof broken)
         fwrite(broken, 1, sizeof broken, f);
     fclose(f);
+    double began = clock_seconds();
     for (int i = 0; i < 2; i++)
         check(chat(together) == 200, "beside a broken source: %s", reply.body);
+    int most = 1 + (int)((clock_seconds() - began) / 60);
     f = fopen(log_file, "r");
     while (f && fgets(line, sizeof line, f))
         n += strstr(line, want) != NULL;
     if (f)
         fclose(f);
-    check(n == 1, "the log has a broken source %d times", n);
+    check(n >= 1 && n <= most, "the log has a broken source %d times, not 1 to %d", n, most);
 }
 
 int main(void)

@@ -1,5 +1,6 @@
 /* stoker library: archives and files on disk: its flags. What it does: library/library.h. */
 #include "cli/common/cli.h"
+#include "cli/common/settings.h"
 #include "cli/common/user_folder.h"
 #include "cli/library/library.h"
 
@@ -54,7 +55,7 @@ static int run(struct library_command *c, char *folder)
                 c->vectors);
         return 2;
     }
-    if (flags_is_typed("--rerank") && strcmp(c->action, "search") != 0) { /* settings may have it for searches */
+    if (settings_is_typed("--rerank") && strcmp(c->action, "search") != 0) { /* settings may have it for searches */
         fprintf(stderr, "stoker library %s: --rerank is for search alone; leave it out\n", c->action);
         return 2;
     }

@@ -2,6 +2,7 @@
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/common/mcp.h"
+#include "cli/common/settings.h"
 #include "cli/front/flags.h"
 #include "cli/front/serve.h"
 #include "cli/library/flags.h"
@@ -216,7 +217,7 @@ static int check_models(const struct mcp_command *c, int has_library)
         fprintf(stderr, "stoker mcp: --library-ram is for vectors of the library: name their model by --embed\n");
         return 2;
     }
-    if (flags_is_typed("--memory") && !m->embed && !m->rerank) { /* settings may have it for other commands */
+    if (settings_is_typed("--memory") && !m->embed && !m->rerank) { /* settings may have it for other commands */
         fprintf(stderr, "stoker mcp: --memory is for models of searches: name one by --embed or --rerank\n");
         return 2;
     }
@@ -260,7 +261,8 @@ int cmd_mcp(int argc, char **argv)
     status = serve(&c);
     mcp_service_close(c.service);
     mcp_close(c.mcp);
-    mcp_config_free(&c.config);
+    if (c.http_port < 0) /* over HTTP the servers have it for the life of the process */
+        mcp_config_free(&c.config);
     library_close(&c.library);
     library_models_close(&c.models);
     if (c.number) { /* whoever sent it is told that it did its work */

@@ -1,12 +1,14 @@
 /* Searching a library that several threads have: whose turn it is, and the models that take part. See library.h. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "library/library.h"
 #include "library/words.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* ---- turns ---------------------------------------- */
@@ -182,11 +184,16 @@ void library_warn(struct library *l, const struct error *err)
     enum { SECONDS = 60 };
     if (err->code == ERR_NONE)
         return;
+    const uint64_t text = hash64(err->text, strlen(err->text), 0);
     const double now = clock_seconds();
     pthread_mutex_lock(&l->lock);
-    const int is_due = l->warned_at == 0 || now - l->warned_at >= SECONDS;
+    struct library_warned *w = l->warned; /* this text's, else the oldest */
+    for (int i = 1; i < LIBRARY_WARNED && w->text != text; i++)
+        if (l->warned[i].text == text || l->warned[i].at < w->at)
+            w = &l->warned[i];
+    const int is_due = w->at == 0 || now - w->at >= SECONDS;
     if (is_due)
-        l->warned_at = now;
+        *w = (struct library_warned){text, now};
     pthread_mutex_unlock(&l->lock);
     if (is_due)
         log_line(LOG_WARN, "%s", err->text);

@@ -100,7 +100,7 @@ void library_open(struct library *l, const char *dir, const char *const *names, 
     struct dirent **found = NULL;
     l->n = 0;
     l->reading = l->searching = l->ranking = (struct library_turn){.is_taken = 0};
-    l->warned_at = 0;
+    memset(l->warned, 0, sizeof l->warned);
     l->encoder.encode = NULL;
     l->ranker.rank = NULL;
     pthread_mutex_init(&l->lock, NULL);

@@ -45,6 +45,12 @@ struct library_turn {
     struct library_waiting *first;
 };
 
+struct library_warned {
+    uint64_t text; /* its hash */
+    double at;     /* 0: never */
+};
+enum { LIBRARY_WARNED = 8 };
+
 /* Its sources are one thread's at a time: between library_enter() and library_leave(), where several have it. */
 struct library {
     char dir[PATH_MAX - 256];
@@ -53,7 +59,7 @@ struct library {
     pthread_mutex_t lock;
     pthread_cond_t left;
     struct library_turn reading, searching, ranking; /* under lock: with the sources, and with results of searches */
-    double warned_at;                                /* under lock: of library_warn(); 0: not yet */
+    struct library_warned warned[LIBRARY_WARNED];    /* under lock: the newest lines of library_warn() */
     struct library_encoder encoder;                  /* encode NULL: there is none */
     struct library_ranker ranker;                    /* rank NULL: there is none */
 };
@@ -79,7 +85,8 @@ int library_find(struct library *l, struct source *const *list, int n, const str
                  struct search_result *r, struct error *err);
 void library_found_free(struct library *l, struct search_result *r);
 
-/* For who searches on behalf of a model: what library_find() named in *err becomes a line of the log, at most one a minute. Any thread. */
+/* For who searches on behalf of a model: what library_find() named in *err becomes a line of the log: the same one once a minute at most,
+ * and LIBRARY_WARNED of them. Any thread. */
 void library_warn(struct library *l, const struct error *err);
 
 /* The source is one writer's as long as the descriptor is open: that of a file beside it. -1: it is another one's, or *err. */

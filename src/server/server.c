@@ -446,20 +446,18 @@ static int prepare(struct running *r, const struct server_options *o, struct sto
     return open_event(&r->wake, err);
 }
 
-/* Stopped while the model was loading: who opens it may be the last to let go, or nobody, so servers of tools end here. Where a call of
- * them has not ended they end with the process. */
+/* Stopped while the model was loading: who opens it may be the last to let go, or nobody, so servers of tools end here. Where a connection
+ * is left, whose handler may ask for them, they end with the process. */
 static void end_tools(struct running *r)
 {
     struct server *s = &r->server;
     pthread_mutex_lock(&r->http.lock);
     size_t n = r->http.n_connection;
     pthread_mutex_unlock(&r->http.lock);
-    if (n && !s->opt.model) /* beside a model nobody calls them before it is there */
+    if (n)
         return;
-    if (!s->opt.model) {
-        close_tools(s);
-        s->tools = NULL;
-    }
+    close_tools(s);
+    s->tools = NULL;
     mcp_close(s->opt.mcp);
     s->opt.mcp = NULL;
 }

@@ -259,6 +259,17 @@ static int choose(const struct library_talk *t, const json_t *name, struct sourc
     return n;
 }
 
+/* For people, whatever the model makes of it. */
+static void warn(struct library_talk *t, const struct error *err)
+{
+    if (err->code == ERR_CANCELLED) /* by whoever would have read it */
+        return;
+    if (t->lock)
+        library_warn(t->library, err);
+    else
+        t->warning = *err;
+}
+
 static enum toolbox_end search_library(struct library_talk *t, const struct toolbox_call *c, const json_t *o,
                                        struct buffer *out)
 {
@@ -281,14 +292,12 @@ static enum toolbox_end search_library(struct library_talk *t, const struct tool
                                     .stopped = c->stopped,
                                     .arg = c->stopped_arg};
     struct search_result *r = calloc(1, sizeof *r);
-    int failed = !r || library_find(t->library, list, n, &q, r, &err);
+    int failed = r ? library_find(t->library, list, n, &q, r, &err)
+                   : error_set(&err, ERR_MEMORY, "no memory to search");
+    warn(t, &err);
     if (failed) {
-        say(out, "error: ", r ? err.text : "no memory to search");
+        say(out, "error: ", err.text);
     } else {
-        if (t->lock)
-            library_warn(t->library, &err);
-        else
-            t->warning = err;
         enter(t);
         forget_old(t);
         put_hits(t, list, r, c->space, out);

@@ -27,8 +27,7 @@ struct library_talk {
     /* NULL; or several threads call its tools, and this is held while passages get their numbers: a search may take long. Who has it for
      * days then: the oldest passages are forgotten. */
     pthread_mutex_t *lock;
-    struct error
-        warning; /* of the last call: a source that could not be read; the others answered. With a lock it is logged instead. */
+    struct error warning; /* what the last call could not do, for people; with a lock it is logged instead */
     int found[LIBRARY_FOUND], n_found; /* numbers of the passages that the last call gave */
 };
 

@@ -56,6 +56,8 @@ run library search stone --rerank "$dir/none.gguf"
 is "no such file" 1 "" "none\.gguf: cannot be opened"
 run library add "$dir/docs" --rerank "$rank"
 is "add, a model that ranks" 2 "" "^stoker library add: --rerank is for search alone; leave it out$"
+run library list --source --rerank
+is "list, a value that looks like a flag" 0 "docs" ""
 unset STOKER_NO_CONFIG
 export XDG_CONFIG_HOME="$dir/config" STOKER_LIBRARY_RERANK="$rank" STOKER_MEMORY=300M
 run library list

@@ -55,6 +55,7 @@ run --seed -2 -p x|--seed -2: whole numbers from 0 to
 run -n 0 -p x|-n 0: whole numbers from 1
 run --ctx -1 -p x|--ctx -1: whole numbers from 1
 run -st|-st: without -p a chat begins, with it there is one answer; leave it out
+run -st --system -p|-st: without -p a chat begins
 run -no-cnv -p x|-no-cnv: with -p there is one answer, and the chat template is always applied; leave it out
 run -e -p x|-e: texts are taken as they are; leave it out
 run -sysf system.txt -p x|-sysf: --system "\$\(cat FILE\)" gives a file's text

@@ -141,6 +141,17 @@ static void note_given(struct parsing *p, const struct flag *f)
         }
 }
 
+/* 1: one of the flags of names, "-p|--prompt", is on the command line. */
+static int is_given(const struct parsing *p, const char *names)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_table; i++)
+        for (size_t k = 0; k < p->table[i].n; k++, n++)
+            if (p->given[n] && foreign_names_hold(names, p->table[i].flag[k].name, strlen(p->table[i].flag[k].name)))
+                return 1;
+    return 0;
+}
+
 static int is_about_settings(const struct parsing *p, const struct flag *f)
 {
     const struct flag_table *last = &p->table[p->n_table - 1];
@@ -196,16 +207,6 @@ static void take_apart(struct argument *a, const char *arg, const char *next)
     a->name = a->dashed;
 }
 
-static char **typed; /* the command line that was parsed last, up to NULL */
-
-int flags_is_typed(const char *names)
-{
-    for (char **arg = typed; arg && *arg; arg++)
-        if (foreign_names_hold(names, *arg, strcspn(*arg, "=")))
-            return 1;
-    return 0;
-}
-
 /* A flag of another program. Sets *used to the arguments that it takes behind itself. */
 static int take_foreign(struct parsing *p, const struct foreign_flag *o, const struct argument *a, int *used)
 {
@@ -232,7 +233,7 @@ static int take_foreign(struct parsing *p, const struct foreign_flag *o, const s
     }
     if (same)
         return set_flag(p, same, value ? value : "");
-    if (foreign_flag_is_always(o, value) && (!o->beside || flags_is_typed(o->beside)))
+    if (foreign_flag_is_always(o, value) && (!o->beside || p->is_first || is_given(p, o->beside)))
         return 0;
     const struct foreign_flag *reason = o->same ? foreign_flag_find(o->same, strlen(o->same)) : o;
     if (!reason || !reason->why)
@@ -492,7 +493,6 @@ int flags_parse(const char *command, const char *usage, const struct flag_table 
 {
     struct about_settings about = {0};
     setting_model = NULL;
-    typed = argv + (argc > 0);
     struct flag_table tables[TABLES_MOST];
     struct parsing p = {command, usage, tables, n_table, rest, max, n_rest, argc, argv, n_table > 0, {0}};
     for (size_t i = 0; i < n_table; i++)

@@ -70,9 +70,6 @@ struct flag_table {
 int flags_parse(const char *command, const char *usage, const struct flag_table *table, size_t n_table, int argc,
                 char **argv, const char **rest, int max, int *n_rest);
 
-/* 1: one of these flags, "--seed|-s", is on the command line that was parsed; what settings say does not count. */
-int flags_is_typed(const char *names);
-
 /* "4.10 GiB", "12.5 MiB", "900 B" in one of eight static buffers, which are used in turn. One thread. */
 const char *show_bytes(uint64_t n);
 const char *show_limit(uint64_t n); /* of MiB and GiB rounded up: what is shown is enough */

@@ -46,6 +46,8 @@ int settings_find(struct setting *out, const char *command, const struct flag *f
 void settings_note(const struct flag *f, const char *value, const char *where);
 /* What was noted of the flag of this name, "--threads", or of one that is the same as it; NULL: nothing. */
 const char *settings_noted(const char *name);
+/* 1: it was noted from the command line. */
+int settings_is_typed(const char *name);
 /* Forgets what was noted. */
 void settings_forget(void);
 

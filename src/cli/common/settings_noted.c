@@ -53,6 +53,14 @@ const char *settings_noted(const char *name)
     return NULL;
 }
 
+int settings_is_typed(const char *name)
+{
+    for (size_t i = 0; i < n_noted; i++)
+        if (strcmp(noted[i].flag.name, name) == 0 && !noted[i].where)
+            return 1;
+    return 0;
+}
+
 static const char *where_of(const struct noted *w) { return w->where ? w->where : "flag"; }
 
 /* A switch that is off is as if it were not there. */

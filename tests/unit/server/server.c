@@ -3,6 +3,10 @@
  * /metrics tells of energy. */
 #include "server/server.h"
 
+#include "mcp/child.h"
+#include "mcp/mcp.h"
+
+#include "../../mcp_fake.h"
 #include "planted.h"
 #include "server_client.h"
 #include "temporary.h"
@@ -93,10 +97,13 @@ static int answers(struct instance *i)
     return up;
 }
 
-static void wait_for_port(const struct instance *i)
+/* Whoever should set it may have failed. */
+static void wait_for(const atomic_int *set)
 {
-    while (!atomic_load(&i->port))
+    double began = clock_seconds();
+    while (!atomic_load(set) && clock_seconds() - began < 300)
         usleep(1000);
+    assert_true(atomic_load(set));
 }
 
 static void two_beside_each_other(void **state)
@@ -105,8 +112,8 @@ static void two_beside_each_other(void **state)
     static struct instance one, other;
     begin(&one, MODEL, STOKER_MEMORY_MIN, 0);
     begin(&other, MODEL, STOKER_MEMORY_MIN, 0);
-    wait_for_port(&one);
-    wait_for_port(&other);
+    wait_for(&one.port);
+    wait_for(&other.port);
     assert_true(answers(&one) && answers(&other));
     server_stop(&one.stopper);
     assert_int_equal(end(&one), 0);
@@ -137,26 +144,50 @@ static void hold(void *arg, uint64_t done, uint64_t total)
         usleep(10000);
 }
 
-/* One for MCP clients, whose model is that of its searches. */
+/* This program again, as an MCP server. */
+static struct mcp *start_tools(struct mcp_config *config)
+{
+    char text[200];
+    struct mcp *tools;
+    struct error err = {0};
+    snprintf(text, sizeof text, "{\"mcpServers\":{\"a\":{\"command\":\"/proc/%d/exe\",\"args\":[\"serve\"]}}}",
+             (int)getpid());
+    assert_int_equal(mcp_config_parse(config, "C", text, strlen(text), &err), 0);
+    assert_int_equal(mcp_open(&tools, config, "1", &err), 0);
+    return tools;
+}
+
+/* 1: one that this process started lives, or nobody asked how it ended. */
+static int has_programs(void)
+{
+    siginfo_t info;
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* One for MCP clients, whose model is that of its searches. The servers of its tools have ended when it has. */
 static void stopped_before_its_model_is_read(void **state)
 {
     (void)state;
     static struct instance i;
+    static struct mcp_config config;
     struct stoker_error err;
     i = (struct instance){.rc = 1};
     i.opt = (struct server_options){
         .host = "127.0.0.1", .max_conns = 8, .queue = 8, .max_body = 1 << 20, .header_timeout = 20, .drain = 20};
+    i.opt.mcp = start_tools(&config);
+    assert_true(has_programs());
     i.opt.engine = (struct stoker_options){
         .n_threads = 1, .reader = "threads", .embed = TEST_DATA "/embeddings/bert-mean.gguf", .progress = hold};
     assert_int_equal(server_stopper_open(&i.stopper, &err), 0);
     assert_int_equal(pthread_create(&i.thread, NULL, run, &i), 0);
-    while (!atomic_load(&is_held))
-        usleep(1000);
+    wait_for(&is_held);
     double began = clock_seconds();
     server_stop(&i.stopper);
     assert_int_equal(end(&i), 0);
     assert_true(clock_seconds() - began < 5);
+    assert_false(has_programs());
     atomic_store(&has_ended, 1);
+    mcp_config_free(&config);
 }
 
 /* Errors that are found before the server listens, and after. */
@@ -201,7 +232,7 @@ static void begin_with(struct instance *i, const char *energy)
     assert_int_equal(temporary_folder(root, "server"), 0);
     plant_package(root, energy);
     begin(i, MODEL, STOKER_MEMORY_MIN, 0);
-    wait_for_port(i);
+    wait_for(&i->port);
     struct server_process where = {.port = atomic_load(&i->port)};
     assert_int_equal(server_ready(&where, 60), 0);
 }
@@ -242,8 +273,12 @@ static void energy_that_nobody_may_read(void **state)
     end_with(&i);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (child_is(argc, argv))
+        child_become(argc, argv);
+    if (argc == 2 && strcmp(argv[1], "serve") == 0)
+        return fake_serve(0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(two_beside_each_other),
                                        cmocka_unit_test(stopped_while_loading),
                                        cmocka_unit_test(stopped_before_its_model_is_read),

@@ -7,6 +7,7 @@
 #include "mcp/child.h"
 
 #include "../../mcp_fake.h"
+#include "sanitized.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -289,16 +290,40 @@ static int rank_meanwhile(void *self, const struct library_query *q, const struc
 static int rank_nothing(void *self, const struct library_query *q, const struct search_result *r, double *score,
                         struct error *err)
 {
-    (void)self, (void)q, (void)r, (void)score;
-    return error_set(err, ERR_FORMAT, "test.gguf did not rank");
+    const struct error *why = self;
+    (void)q, (void)r, (void)score;
+    return error_set(err, why->code, "%s", why->text);
 }
 
-static atomic_int n_logged;
+static struct buffer logged;
 
-static void count_lines(enum log_level level, const char *line)
+static void keep_line(enum log_level level, const char *line)
 {
-    n_logged += level == LOG_WARN && strcmp(line, "test.gguf did not rank") == 0;
+    assert_int_equal(level, LOG_WARN);
+    buffer_puts(&logged, line);
+    buffer_puts(&logged, "\n");
 }
+
+static void expect_logged(const char *lines)
+{
+    buffer_put(&logged, "", 1);
+    assert_string_equal(logged.text, lines);
+    buffer_free(&logged);
+}
+
+/* A search whose results get no memory; a sanitizer has an allocator of its own. */
+#if defined(__GLIBC__) && !SANITIZED
+enum { CAN_LACK_MEMORY = 1 };
+static atomic_int lacks_memory;
+void *__libc_calloc(size_t n, size_t size);
+void *calloc(size_t n, size_t size)
+{
+    return lacks_memory && size == sizeof(struct search_result) ? NULL : __libc_calloc(n, size);
+}
+#else
+enum { CAN_LACK_MEMORY = 0 };
+static atomic_int lacks_memory;
+#endif
 
 static void make_source(char folder[])
 {
@@ -318,30 +343,71 @@ static void make_source(char folder[])
     source_close(&s);
 }
 
+static void begin_library(struct library *l, char folder[], struct library_ranker ranker)
+{
+    struct error missing = {0}, err = {0};
+    make_source(folder);
+    assert_int_equal(library_open_any(l, folder, NULL, 0, &missing, &err), 0);
+    l->ranker = ranker;
+    assert_int_equal(mcp_service_open(&service, l, NULL, 0, "1.2", &err), 0);
+    atomic_store(&is_stopped, 0);
+}
+
+static void end_library(struct library *l, const char *folder)
+{
+    struct error err = {0};
+    mcp_service_close(service);
+    library_close(l);
+    assert_int_equal(library_remove(folder, "s", &err), 0);
+    rmdir(folder);
+}
+
 static void others_while_a_model_works(void **state)
 {
     char folder[] = "/tmp/stoker-service-XXXXXX";
     static struct library library;
-    struct error missing = {0}, err = {0};
     int has_opened = 0;
     (void)state;
-    make_source(folder);
-    assert_int_equal(library_open_any(&library, folder, NULL, 0, &missing, &err), 0);
-    library.ranker = (struct library_ranker){rank_meanwhile, &has_opened};
-    assert_int_equal(mcp_service_open(&service, &library, NULL, 0, "1.2", &err), 0);
-    atomic_store(&is_stopped, 0);
+    begin_library(&library, folder, (struct library_ranker){rank_meanwhile, &has_opened});
     expect("tools/call", "'name':'search_library','arguments':{'query':'sand'}", 1, "[1] Filter (s)");
     assert_int_equal(has_opened, 1);
-    library.ranker = (struct library_ranker){rank_nothing, NULL};
-    log_to(count_lines);
-    for (int i = 0; i < 3; i++)
-        expect("tools/call", "'name':'search_library','arguments':{'query':'sand'}", 1, "[1] Filter (s)");
+    end_library(&library, folder);
+}
+
+/* Each sentence once a minute, so that a lasting one does not hide those that come later. */
+static void what_searches_cannot_do_is_logged(void **state)
+{
+    static const char sand[] = "'name':'search_library','arguments':{'query':'sand'}";
+    char folder[] = "/tmp/stoker-service-XXXXXX";
+    static struct library library;
+    struct error why = {.code = ERR_FORMAT};
+    (void)state;
+    begin_library(&library, folder, (struct library_ranker){rank_nothing, &why});
+    log_to(keep_line);
+    for (int i = 0; i < 4; i++) {
+        snprintf(why.text, sizeof why.text, "test.gguf %s", i % 2 ? "has other widths" : "did not rank");
+        expect("tools/call", sand, 1, "[1] Filter (s)");
+    }
+    expect_logged("test.gguf did not rank\ntest.gguf has other widths\n");
+    for (int i = 0; i < 2 * LIBRARY_WARNED; i++) { /* of many no more than these */
+        snprintf(why.text, sizeof why.text, "%d", i);
+        expect("tools/call", sand, 1, "[1] Filter (s)");
+    }
+    expect_logged("0\n1\n2\n3\n4\n5\n");
+    memset(library.warned, 0, sizeof library.warned); /* a minute later */
+    why.code = ERR_CANCELLED;
+    char *line = ask("tools/call", sand, 1);
+    assert_string_equal(line, "");
+    free(line);
+    expect_logged("");
+    lacks_memory = 1;
+    if (CAN_LACK_MEMORY) {
+        expect("tools/call", sand, 1, "'text':'error: no memory to search'}],'isError':true");
+        expect_logged("no memory to search\n");
+    }
+    lacks_memory = 0;
     log_to(NULL);
-    assert_int_equal(n_logged, 1);
-    mcp_service_close(service);
-    library_close(&library);
-    assert_int_equal(library_remove(folder, "s", &err), 0);
-    rmdir(folder);
+    end_library(&library, folder);
 }
 
 int main(int argc, char **argv)
@@ -360,6 +426,7 @@ int main(int argc, char **argv)
                                        cmocka_unit_test(many_tools),
                                        cmocka_unit_test(only_allowed_tools),
                                        cmocka_unit_test(calls_end),
-                                       cmocka_unit_test(others_while_a_model_works)};
+                                       cmocka_unit_test(others_while_a_model_works),
+                                       cmocka_unit_test(what_searches_cannot_do_is_logged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
