@@ -176,8 +176,8 @@ static void put_roofs(struct fields *to, const struct bench *b, const struct ben
     put_real(to, "efficiency", efficiencies(t).median);
 }
 
-/* What counters leave of the time. Those of generation alone are a share of one step more: where that took longer than others, they may
- * leave less than nothing. */
+/* What counters leave of the time. Those of generation alone are an estimate where the engine was ahead of who read them, which may leave
+ * less than nothing. */
 static double between_of(const struct bench_test *t)
 {
     return fmax(0, t->time.all - t->time.drive - t->time.joins - t->time.computing);
