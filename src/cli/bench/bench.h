@@ -95,8 +95,8 @@ int bench_measure_roofs(struct bench *b, struct stoker_error *err);
 /* The same again, behind the rows: a warning on stderr where a roof is another one by now. */
 void bench_check_roofs(struct bench *b);
 
-/* That warning, of two measurements. */
-void bench_tell_move(const struct stoker_roofs *first, const struct stoker_roofs *last);
+/* That warning, of two measurements. side: "A" or "B" of a comparison, or NULL. */
+void bench_tell_move(const char *side, const struct stoker_roofs *first, const struct stoker_roofs *last);
 
 /* What is between run->begun and run->after, times this, is what steps that are timed took. */
 double bench_timed_share(const struct bench *b, const struct bench_test *t, const struct bench_run *run);
