@@ -51,10 +51,8 @@ struct bench_test {
     struct bench_time time;              /* of all [n] */
     int n;                               /* repetitions that are done */
     time_t begun;                        /* of the first */
-    struct stoker_stats before, after;   /* around the last runs on one engine: */
-    double counted;                      /* tokens that these count */
-    double hits, misses, bytes_read;     /* of all [n] */
-    double all_counted;                  /* tokens that these are of */
+    struct stoker_stats sum;             /* of all [n], without what lay between them; the rest as behind the last */
+    double counted;                      /* tokens that it is of */
 };
 
 struct bench {
