@@ -88,7 +88,7 @@ sweep() {
     rank
     wrong=$?
     [ -s "$work/ranked" ] || return 1
-    echo "$(basename "$model") in $budget: tune chose ${choice:-the defaults}; $(wc -l <"$work/all") combinations from $(head -n 1 "$work/ranked" |
+    echo "$(basename "$model") in $budget: tune chose ${choice:-the defaults}; $(wc -l <"$work/ranked") combinations from $(head -n 1 "$work/ranked" |
         cut -d ' ' -f 1) to $(tail -n 1 "$work/ranked" | cut -d ' ' -f 1) tokens/s"
     head -n "$best" "$work/ranked" >"$work/best"
     while read -r _ flags; do

@@ -103,6 +103,18 @@ is "a log without A's bounds" 0 '^\|[^|]*\| tg4  .*\| +[0-9.]+ \| +\| +[0-9.]+ \
 run bench "$model" $roofs -n 0 --against-binary "$dir/roofless"
 is "bounds in the table" 0 '^\| +pp8 \| +[0-9.]+ \[[^|]*\| +[0-9.]+, [0-9]+ % \| +[0-9.]+ \[[^|]*\| +\|' "^stoker bench: no bounds of B, since its roofs take memory"
 is "bounds in its head" 0 '^\| +test \| +A t/s [^|]*\| A bound, efficiency \| +B t/s [^|]*\| B bound, efficiency \|' "."
+build_that moves 's/"roof_memory":[0-9]*/"roof_memory":'"'"'$(wc -l <"$0.calls")'"'"'000000000/'
+run bench "$model" $roofs -n 0 --against-binary "$dir/moves"
+is "a machine that changed" 0 ' pp8 ' '^stoker bench: the roof of memory of B went from [0-9]+ to [0-9]+ GB/s while this was measured \([0-9]+ %\)'
+cat >"$dir/breaks" <<END # when roofs are measured again
+#!/bin/sh
+case "\$*" in *--no-roofs* | *--help | *--digest) ;; *) echo >>"$dir/described" && [ "\$(wc -l <"$dir/described")" -lt 2 ] || exit 3 ;; esac
+exec "$dir/roofed" "\$@"
+END
+chmod +x "$dir/breaks"
+run bench "$model" $roofs --against-binary "$dir/breaks" --log "$dir/broken" -o jsonl
+is "a last run that fails" 0 '"b_bound_ts":500.0,' "^stoker bench: whether a roof of B moved is not known, since the run that measures them again failed; "
+[ "$(wc -l <"$dir/described")" -eq 2 ] && [ "$(wc -l <"$dir/broken")" -eq 2 ] && pass || fail "a last run that fails" "$(wc -l <"$dir/described") runs with roofs, $(wc -l <"$dir/broken") lines in the log"
 run bench "$model" $roofs --no-roofs --against '--chunk 16' -o jsonl
 is "--no-roofs of a comparison" 0 '"verdict"' ""
 grep -q 'bound\|efficiency' "$dir/out" && fail "--no-roofs of a comparison" "has bounds" || pass

@@ -312,11 +312,11 @@ printf '[bench]\np = "4,8"\nn = 0\nr = 1\nno-roofs = true\no = "jsonl"\n' | sett
 run bench
 [ "$status" -eq 0 ] && [ "$(wc -l <"$dir/out")" -eq 2 ] && pass || fail "a list of numbers" "does not reach bench"
 printf 'threads = 1\n[bench]\np = 4\nn = 0\n' | settings
-run bench --against '--threads 2' --pairs 5 -o json --steal 100
+run bench --no-roofs --against '--threads 2' --pairs 5 -o json --steal 100
 is "bench --against takes settings for both sides" 0 '"a": *"[^"]*--threads=1' ""
 # b_is FLAGS WORDS: of --against FLAGS B has these words, and A those of its settings
 b_is() {
-    run bench --against "$1" --pairs 5 --effect 100 --steal 100 -o jsonl
+    run bench --no-roofs --against "$1" --pairs 5 --effect 100 --steal 100 -o jsonl
     is "bench --against '$1'" 0 "\"a\":\"-p 4 -n 0 --threads=1 [^ \"]*\",\"b\":\"$2 [^ \"]*\"" ""
 }
 b_is '-t 2' '-p 4 -n 0 -t 2'
@@ -325,7 +325,7 @@ b_is "--config $dir/of_b.toml" '-p 4 -n 0 --threads=2'
 b_is '--no-config -p 4 -n 0' '-p 4 -n 0'
 run bench --against "--config $dir/absent.toml"
 is "bench --against '--config FILE', which is not there" 1 "" "absent.toml: .*No such file"
-printf 'threads = 1\n[bench]\np = 4\nn = 0\nagainst = "-t 2"\npairs = 5\neffect = 100\nsteal = 100\n' | settings
+printf 'threads = 1\n[bench]\np = 4\nn = 0\nno-roofs = true\nagainst = "-t 2"\npairs = 5\neffect = 100\nsteal = 100\n' | settings
 STOKER_THREADS=2 run bench -o jsonl
 is "bench --against of a file" 0 '"a":"-p 4 -n 0 --threads=2 [^ "]*","b":"-p 4 -n 0 -t 2 [^ "]*"' ""
 

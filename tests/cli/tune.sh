@@ -70,7 +70,7 @@ is "llama-bench's flags are over it" 0 "^build" "${named}nothing is set otherwis
 # b_is FLAGS BEFORE BEHIND: of --against FLAGS B has the words BEFORE of the profile, and BEHIND of FLAGS
 b_is() {
     tests="--memory $memory -p 4 -n 0 --no-warmup"
-    run bench $tests --pairs 5 --effect 100 --steal 100 --against "$1" -o jsonl
+    run bench $tests --no-roofs --pairs 5 --effect 100 --steal 100 --against "$1" -o jsonl
     is "bench --against '$1'" 0 "\"a\":\"--threads=1 --chunk=3 --reader=threads --reader-depth=1 $tests [^ \"]*\",\"b\":\"$2$tests$3 [^ \"]*\"" \
         "${named}threads 1, chunk 3, reader threads, reader-depth 1; "
 }
@@ -317,7 +317,7 @@ grep -q '^threads' "$slow" && fail "another answer" "was taken" || pass
 in_file "outputs are proved" "$dir/calls" '--digest-tokens 2112 .*--chunk 256 --digest$'
 cp "$slow" "$dir/founded"
 
-run bench --no-profile --against-binary "$dir/stand-in" --unequal --pairs 5 -p 4 -n 0 --no-warmup
+run bench --no-roofs --no-profile --against-binary "$dir/stand-in" --unequal --pairs 5 -p 4 -n 0 --no-warmup
 grep -q -- '--no-profile' "$dir/calls" && fail "--no-profile" "reaches a build that may not know it" || pass
 grep -q -- '-p 4' "$dir/calls" && pass || fail "--against-binary" "did not run the stand-in"
 

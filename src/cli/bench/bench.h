@@ -51,10 +51,8 @@ struct bench_test {
     struct bench_time time;              /* of all [n] */
     int n;                               /* repetitions that are done */
     time_t begun;                        /* of the first */
-    struct stoker_stats before, after;   /* around the last runs on one engine: */
-    double counted;                      /* tokens that these count */
-    double hits, misses, bytes_read;     /* of all [n] */
-    double all_counted;                  /* tokens that these are of */
+    struct stoker_stats sum;             /* of all [n], without what lay between them; the rest as behind the last */
+    double counted;                      /* tokens that it is of */
 };
 
 struct bench {
@@ -95,8 +93,8 @@ int bench_measure_roofs(struct bench *b, struct stoker_error *err);
 /* The same again, behind the rows: a warning on stderr where a roof is another one by now. */
 void bench_check_roofs(struct bench *b);
 
-/* That warning, of two measurements. */
-void bench_tell_move(const struct stoker_roofs *first, const struct stoker_roofs *last);
+/* That warning, of two measurements. side: "A" or "B" of a comparison, or NULL. */
+void bench_tell_move(const char *side, const struct stoker_roofs *first, const struct stoker_roofs *last);
 
 /* What is between run->begun and run->after, times this, is what steps that are timed took. */
 double bench_timed_share(const struct bench *b, const struct bench_test *t, const struct bench_run *run);

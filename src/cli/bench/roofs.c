@@ -22,7 +22,7 @@ int bench_measure_roofs(struct bench *b, struct stoker_error *err)
     return roofs_measure(&b->roofs, b->model, &b->options, b->cold, err);
 }
 
-void bench_tell_move(const struct stoker_roofs *first, const struct stoker_roofs *last)
+void bench_tell_move(const char *side, const struct stoker_roofs *first, const struct stoker_roofs *last)
 {
     struct eval_roof_move m;
     if (!eval_roofs_moved(&m, first, last))
@@ -31,9 +31,10 @@ void bench_tell_move(const struct stoker_roofs *first, const struct stoker_roofs
     double unit = is_rate ? 1e-9 : 2e-12; /* a product and its addition are two operations */
     fprintf(
         stderr,
-        "stoker bench: the roof of %s went from %.3g to %.3g %s while this was measured (%.0f %%): other programs or "
-        "clocks changed the machine; efficiencies are of the first\n",
-        m.roof, m.from * unit, m.to * unit, is_rate ? "GB/s" : "Tops", 100 * m.share);
+        "stoker bench: the roof of %s%s%s went from %.3g to %.3g %s while this was measured (%.0f %%): other programs "
+        "or clocks changed the machine; efficiencies are of the first\n",
+        m.roof, side ? " of " : "", side ? side : "", m.from * unit, m.to * unit, is_rate ? "GB/s" : "Tops",
+        100 * m.share);
 }
 
 void bench_check_roofs(struct bench *b)
@@ -42,7 +43,7 @@ void bench_check_roofs(struct bench *b)
     struct stoker_error err;
     if (b->roofs.memory > 0 && roofs_can_measure(&b->options) &&
         !roofs_measure(&last, b->model, &b->options, b->cold, &err))
-        bench_tell_move(&b->roofs, &last);
+        bench_tell_move(NULL, &b->roofs, &last);
 }
 
 /* ---- a repetition ----------------------------------------------------------------------------------------------------------- */

@@ -77,6 +77,8 @@ static struct bench_spread efficiencies(const struct bench_test *t)
     return bench_spread_of(value, t->n);
 }
 
+static const struct stoker_stats nothing; /* before a sum of repetitions */
+
 static int has_roofs(const struct bench *b) { return b->roofs.memory > 0; }
 
 /* The bounds of all repetitions, one after another. */
@@ -176,8 +178,8 @@ static void put_roofs(struct fields *to, const struct bench *b, const struct ben
     put_real(to, "efficiency", efficiencies(t).median);
 }
 
-/* What counters leave of the time. Those of generation alone are a share of one step more: where that took longer than others, they may
- * leave less than nothing. */
+/* What counters leave of the time. Those of generation alone are an estimate where the engine was ahead of who read them, which may leave
+ * less than nothing. */
 static double between_of(const struct bench_test *t)
 {
     return fmax(0, t->time.all - t->time.drive - t->time.joins - t->time.computing);
@@ -215,12 +217,12 @@ static struct fields fields_of(const struct bench *b, const struct bench_test *t
 {
     struct fields to = {.n = 0};
     struct bench_spread rate = rates(t), ns = nanoseconds(t);
-    double experts = t->hits + t->misses;
+    double experts = (double)(t->sum.hits + t->sum.misses);
     put_text(&to, "build_commit", stoker_version());
     put_whole(&to, "build_number", 0);
     put_cpu(&to);
     put_text(&to, "gpu_info", "");
-    put_text(&to, "backends", t->after.cpu_tier);
+    put_text(&to, "backends", t->sum.cpu_tier);
     put_text(&to, "model_filename", b->model);
     put_text(&to, "model_type", b->about.arch);
     put_whole(&to, "model_size", (double)b->about.bytes);
@@ -232,7 +234,7 @@ static struct fields fields_of(const struct bench *b, const struct bench_test *t
     put_text(&to, "type_v", b->plan.kv);
     put_flag(&to, "flash_attn", 1);
     put_flag(&to, "use_mmap", 0);
-    put_flag(&to, "use_direct_io", strcmp(t->after.backend, "buffered") != 0);
+    put_flag(&to, "use_direct_io", strcmp(t->sum.backend, "buffered") != 0);
     put_whole(&to, "n_prompt", t->n_prompt);
     put_whole(&to, "n_gen", t->n_gen);
     put_whole(&to, "n_depth", t->n_depth);
@@ -247,14 +249,14 @@ static struct fields fields_of(const struct bench *b, const struct bench_test *t
     put_real(&to, "spin_ms", b->options.spin_ms > 0 ? b->options.spin_ms : pool_usual_spin_ms(b->plan.n_threads));
     put_whole(&to, "memory_budget", (double)b->plan.memory);
     put_whole(&to, "anon_peak", (double)peak_bytes());
-    put_real(&to, "disk_bytes_per_token", t->bytes_read / t->all_counted);
-    put_real(&to, "expert_hit_rate", experts > 0 ? t->hits / experts : 1);
+    put_real(&to, "disk_bytes_per_token", (double)t->sum.bytes_read / t->counted);
+    put_real(&to, "expert_hit_rate", experts > 0 ? (double)t->sum.hits / experts : 1);
     if (b->options.draft && strcmp(b->options.draft, "off") != 0) {
-        put_whole(&to, "drafted_tokens", (double)(t->after.drafted_tokens - t->before.drafted_tokens));
-        put_whole(&to, "accepted_tokens", (double)(t->after.accepted_tokens - t->before.accepted_tokens));
+        put_whole(&to, "drafted_tokens", (double)t->sum.drafted_tokens);
+        put_whole(&to, "accepted_tokens", (double)t->sum.accepted_tokens);
     }
     put_time_spent(&to, t);
-    if (!t->after.no_energy)
+    if (!t->sum.no_energy)
         put_real(&to, "energy_j_per_token", t->time.joules / tokens_of(t));
     if (has_roofs(b)) {
         put_time_computing(&to, t);
@@ -342,7 +344,7 @@ static void print_json(FILE *f, const struct bench *b, const struct bench_test *
     if (json_object_get(o, "overlap_model_ts"))
         json_object_set(o, "overlap_model_samples_ts", model);
     json_decref(model);
-    add_stream_json(o, &b->plan, &t->before, &t->after, (size_t)t->counted);
+    add_stream_json(o, &b->plan, &nothing, &t->sum, (size_t)t->counted);
     json_dumpf(o, f, JSON_COMPACT | JSON_PRESERVE_ORDER);
     json_decref(o);
 }
@@ -375,17 +377,16 @@ static void print_head(FILE *f, const struct bench *b)
 
 static int used_experts(const struct bench_test *t)
 {
-    return t->after.misses + t->after.hits != t->before.misses + t->before.hits ||
-           t->after.drafted_tokens != t->before.drafted_tokens;
+    return t->sum.hits + t->sum.misses > 0 || t->sum.drafted_tokens > 0;
 }
 
 static void print_streaming(FILE *f, const struct bench *b, const struct bench_test *t)
 {
     size_t n = (size_t)t->counted;
-    print_drafts(f, "  ", &t->before, &t->after);
-    print_stream_line(f, "  ", &t->before, &t->after, n);
+    print_drafts(f, "  ", &nothing, &t->sum);
+    print_stream_line(f, "  ", &nothing, &t->sum, n);
     if (b->stats)
-        print_stream_table(f, &b->plan, &t->before, &t->after, n);
+        print_stream_table(f, &b->plan, &nothing, &t->sum, n);
     if (b->disk_rate > 0 && !t->n_prompt) {
         double model = model_rates(t).median;
         fprintf(f, "  overlap model at %.2f GB/s: %.2f tok/s; measured %.2f of it\n", b->disk_rate / 1e9, model,
@@ -411,7 +412,7 @@ static void print_bound(FILE *f, const struct bench *b, const struct bench_test 
             "for other threads %.3g, for the drive %.3g; %.3g between steps",
             t->time.all * ms, t->time.computing * ms, t->time.memory * ms, (t->time.computing - t->time.memory) * ms,
             t->time.joins * ms, t->time.drive * ms, between_of(t) * ms);
-    if (!t->after.no_energy)
+    if (!t->sum.no_energy)
         fprintf(f, "; %.3g J", t->time.joules / n);
     fputc('\n', f);
 }
@@ -433,7 +434,7 @@ static void print_line(FILE *f, const struct bench *b, const struct bench_test *
     else if (!b->no_roofs)
         snprintf(bound, sizeof bound, " %8s | %10s |", "", "");
     fprintf(f, "| %-30s | %10s | %10s | %-8s | %7d |%s%s %15s | %17s | %8.2f |%s\n", base_name(b->model),
-            show_bytes(b->about.bytes), params, t->after.cpu_tier, b->plan.n_threads, chunk, kv, name, rate, s.median,
+            show_bytes(b->about.bytes), params, t->sum.cpu_tier, b->plan.n_threads, chunk, kv, name, rate, s.median,
             bound);
 }
 

@@ -362,15 +362,8 @@ static void show_run(const struct bench *b, const struct bench_test *t, const ch
 
 static void keep_run(struct bench *b, struct bench_test *t, const struct bench_run *run)
 {
-    double counted = (double)run->n_prompt + run->n_answer;
-    int is_first = t->n == 0 || b->cold; /* on its engine */
-    t->before = is_first ? run->before : t->before;
-    t->counted = is_first ? counted : t->counted + counted;
-    t->after = run->after;
-    t->hits += (double)(run->after.hits - run->before.hits);
-    t->misses += (double)(run->after.misses - run->before.misses);
-    t->bytes_read += (double)(run->after.bytes_read - run->before.bytes_read);
-    t->all_counted += counted;
+    add_stream_stats(&t->sum, &run->before, &run->after);
+    t->counted += (double)run->n_prompt + run->n_answer;
     t->seconds[t->n] = run->seconds;
     t->tokens[t->n] = run->tokens;
     t->waited[t->n] = run->waited;

@@ -84,6 +84,8 @@ void print_stream_table(FILE *f, const struct stoker_plan *p, const struct stoke
                         const struct stoker_stats *b, size_t n_tokens);
 void add_stream_json(struct json_t *o, const struct stoker_plan *p, const struct stoker_stats *a,
                      const struct stoker_stats *b, size_t n_tokens);
+/* Adds what happened between a and b to sum, of all counters that these tell of; what else it holds becomes as in b. Zeroed: none. */
+void add_stream_stats(struct stoker_stats *sum, const struct stoker_stats *a, const struct stoker_stats *b);
 
 /* The process's peak resident set so far, in bytes; 0: not known. */
 uint64_t peak_bytes(void);

@@ -164,3 +164,44 @@ void add_stream_json(struct json_t *o, const struct stoker_plan *p, const struct
     json_object_set_new(o, "backend", json_string(b->backend));
     add_tables_json(o, a, b);
 }
+
+static struct stoker_table_stats table_sum(const struct stoker_table_stats *x, const struct stoker_table_stats *y)
+{
+    return (struct stoker_table_stats){.name = y->name,
+                                       .wanted = x->wanted + y->wanted,
+                                       .unique = x->unique + y->unique,
+                                       .cached = x->cached + y->cached,
+                                       .reads = x->reads + y->reads,
+                                       .bytes = x->bytes + y->bytes,
+                                       .takes = x->takes + y->takes,
+                                       .late = x->late + y->late,
+                                       .wait_seconds = x->wait_seconds + y->wait_seconds};
+}
+
+void add_stream_stats(struct stoker_stats *sum, const struct stoker_stats *a, const struct stoker_stats *b)
+{
+    struct stoker_stats s = *b;
+    s.hits += sum->hits - a->hits;
+    s.misses += sum->misses - a->misses;
+    s.evictions += sum->evictions - a->evictions;
+    s.early += sum->early - a->early;
+    s.early_used += sum->early_used - a->early_used;
+    s.early_waste += sum->early_waste - a->early_waste;
+    s.reads += sum->reads - a->reads;
+    s.bytes_read += sum->bytes_read - a->bytes_read;
+    s.retries += sum->retries - a->retries;
+    s.shorts += sum->shorts - a->shorts;
+    s.failed += sum->failed - a->failed;
+    s.wait_seconds += sum->wait_seconds - a->wait_seconds;
+    s.reading_seconds += sum->reading_seconds - a->reading_seconds;
+    s.piece_seconds += sum->piece_seconds - a->piece_seconds;
+    s.step_seconds += sum->step_seconds - a->step_seconds;
+    s.energy_joules += sum->energy_joules - a->energy_joules;
+    s.drafted_tokens += sum->drafted_tokens - a->drafted_tokens;
+    s.accepted_tokens += sum->accepted_tokens - a->accepted_tokens;
+    for (int i = 0; i < b->n_table; i++) {
+        const struct stoker_table_stats between = table_between(a, b, i);
+        s.table[i] = table_sum(&sum->table[i], &between);
+    }
+    *sum = s;
+}

@@ -89,13 +89,14 @@ int drive_most_reads(uint64_t expert)
 
 static int rate_at(const struct drive *d, uint64_t expert, int depth, double *rate)
 {
-    static const uint64_t bytes = 1 << 30;
-    uint64_t block = block_of(expert);
+    uint64_t block = block_of(expert), bytes = 1 << 30;
     struct disk_probe found;
     struct error err = {0};
     while (block + DRIVE_LEAST > d->file.size)
         block /= 2;
-    if (disk_probe(&d->file, block, depth, bytes < d->file.size ? bytes : d->file.size, 1, &d->scratch, &found, &err)) {
+    uint64_t seed = (uint64_t)depth; /* other places at another depth: those that were read may be in a cache */
+    bytes = bytes < d->file.size ? bytes : d->file.size;
+    if (disk_probe(&d->file, block, depth, bytes, seed, &d->scratch, &found, &err)) {
         fprintf(stderr, "stoker: %s\n", err.text);
         return -1;
     }
@@ -132,5 +133,5 @@ int drive_roof_of_model(const char *model, uint64_t expert, double *rate)
     drive_close(&d);
     if (!failed)
         *rate = usual > deep ? usual : deep;
-    return failed;
+    return failed ? -1 : 0;
 }

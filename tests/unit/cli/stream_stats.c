@@ -1,5 +1,5 @@
 /* links: cli server toolbox mcp library eval engine text model store op machine kernel format base */
-/* The line of --stats about energy, of counters that are planted for an engine. */
+/* The line of --stats about energy, of counters that are planted for an engine; sums of what streaming did. */
 #include "base/clock.h"
 #include "cli/common/cli.h"
 #include "planted.h"
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 static char root[TEMPORARY_PATH];
 
@@ -92,12 +93,80 @@ static void no_counters(void **state)
     stoker_close(s);
 }
 
+/* An engine's counters when it has done k of everything, all of which differ. */
+static struct stoker_stats counted(uint64_t k)
+{
+    double seconds = 0.25 * (double)k; /* exact */
+    return (struct stoker_stats){.hits = 2 * k,
+                                 .misses = 3 * k,
+                                 .evictions = 5 * k,
+                                 .early = 7 * k,
+                                 .early_used = 11 * k,
+                                 .early_waste = 13 * k,
+                                 .reads = 17 * k,
+                                 .bytes_read = 19 * k,
+                                 .retries = 23 * k,
+                                 .shorts = 29 * k,
+                                 .failed = 31 * k,
+                                 .wait_seconds = 3 * seconds,
+                                 .reading_seconds = 5 * seconds,
+                                 .piece_seconds = 7 * seconds,
+                                 .step_seconds = 11 * seconds,
+                                 .energy_joules = 13 * seconds,
+                                 .drafted_tokens = 37 * k,
+                                 .accepted_tokens = 41 * k,
+                                 .n_table = 1,
+                                 .table = {{.name = "table",
+                                            .wanted = 43 * k,
+                                            .unique = 47 * k,
+                                            .cached = 53 * k,
+                                            .reads = 59 * k,
+                                            .bytes = 61 * k,
+                                            .takes = 67 * k,
+                                            .late = 71 * k,
+                                            .wait_seconds = 17 * seconds}},
+                                 .backend = "uring"};
+}
+
+/* All that is told of what lies between a and b, to be freed. */
+static char *words_of(const struct stoker_stats *a, const struct stoker_stats *b)
+{
+    static const struct stoker_plan plan;
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    json_t *o = json_object();
+    assert_non_null(f);
+    add_stream_json(o, &plan, a, b, 3);
+    json_dumpf(o, f, JSON_INDENT(1));
+    json_decref(o);
+    print_drafts(f, "", a, b);
+    print_energy_line(f, a, b, 3);
+    fclose(f);
+    return text;
+}
+
+/* Of what an engine did from 1 to 3, and another from 10 to 11: as of one that did 3 of everything. */
+static void a_sum(void **state)
+{
+    const struct stoker_stats at[] = {counted(0), counted(1), counted(3), counted(10), counted(11)};
+    struct stoker_stats sum = {0};
+    (void)state;
+    add_stream_stats(&sum, &at[1], &at[2]);
+    add_stream_stats(&sum, &at[3], &at[4]);
+    char *got = words_of(&(struct stoker_stats){0}, &sum), *want = words_of(&at[0], &at[2]);
+    assert_string_equal(got, want);
+    free(got);
+    free(want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(joules_a_token, plant_root, remove_root),
         cmocka_unit_test_setup_teardown(counters_that_nobody_may_read, plant_root, remove_root),
         cmocka_unit_test_setup_teardown(no_counters, plant_root, remove_root),
+        cmocka_unit_test(a_sum),
     };
     return cmocka_run_group_tests_name("stream_stats", tests, NULL, NULL);
 }
