@@ -39,6 +39,14 @@ stop() {
     server=''
 }
 now() { date +%s.%N; }
+told_by() { # told_by WHO COMMAND...: its lines, with who says so; the script ends with it where it fails
+    who=$1
+    shift
+    "$@" >"$work/lines"
+    status=$?
+    sed "s/^/$who: /" "$work/lines"
+    [ $status = 0 ] || exit $status
+}
 
 if sync && echo 3 2>/dev/null >/proc/sys/vm/drop_caches; then
     for _ in $(seq "$pairs"); do
@@ -55,9 +63,9 @@ if sync && echo 3 2>/dev/null >/proc/sys/vm/drop_caches; then
 fi
 
 start
-echo "one text of 20 tokens: $("$python" bench/embed_requests.py one 200 20 "$url" embed)"
-"$python" bench/embed_requests.py beside "$pairs" "$texts" "$tokens" "$url" embed 12 | sed 's/^/client: /'
+told_by "one text of 20 tokens" "$python" bench/embed_requests.py one 200 20 "$url" embed
+told_by client "$python" bench/embed_requests.py beside "$pairs" "$texts" "$tokens" "$url" embed 12
 stop
-"$build/tests/gaps" "$work/chat.gguf" "$work/embed.gguf" "$pairs" "$texts" "$tokens" | sed 's/^/engine: /'
+told_by engine "$build/tests/gaps" "$work/chat.gguf" "$work/embed.gguf" "$pairs" "$texts" "$tokens"
 "$stoker" bench "$work/embed.gguf" --memory max -p 20 --no-roofs -r 50 -o jsonl | sed -n 's/.*"median_ts":\([0-9.]*\).*/\1/p' |
     awk '{ printf "one text of 20 tokens, without a server: %.2f ms\n", 20000 / $1 }'

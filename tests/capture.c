@@ -830,21 +830,22 @@ static void busy(const char *path)
     verdict(name_of(path), "busy", ok && list > 0, err.text);
 }
 
-/* A file beside the model, NAME.sae or NAME.a.gguf; NULL: there is none, or it cannot be opened. */
-static struct stoker_vector *beside_model(struct stoker *s, const char *path, const char *ending)
+enum least_end { DONE, TOO_LARGE, NOT_OF_IT, WRONG };
+
+/* A file beside the model, NAME.sae or NAME.a.gguf. NOT_OF_IT: there is none; WRONG: it cannot be opened. */
+static enum least_end open_beside(struct stoker_vector **v, struct stoker *s, const char *path, const char *ending)
 {
     char name[4400];
     struct stoker_error err;
-    struct stoker_vector *v = NULL;
     snprintf(name, sizeof name, "%.*s.%s", (int)strlen(path) - 5, path, ending);
-    int is_sae = strcmp(ending, "sae") == 0;
-    if (access(name, R_OK) == 0 &&
-        (is_sae ? stoker_sae_open(&v, s, AT_FDCWD, name, NULL, &err) : stoker_vector_open(&v, s, AT_FDCWD, name, &err)))
-        printf("     %s\n", err.text);
-    return v;
+    if (access(name, F_OK))
+        return NOT_OF_IT;
+    if (!(strcmp(ending, "sae") == 0 ? stoker_sae_open(v, s, AT_FDCWD, name, NULL, &err)
+                                     : stoker_vector_open(v, s, AT_FDCWD, name, &err)))
+        return DONE;
+    printf("     %s\n", err.text);
+    return WRONG;
 }
-
-enum least_end { DONE, TOO_LARGE, NOT_OF_IT, WRONG };
 
 /* With so much memory and the smallest plan, or, of 0, with plenty. r->data is the caller's. */
 static enum least_end record_with(const char *path, uint64_t memory, const struct stoker_capture *of,
@@ -865,11 +866,13 @@ static enum least_end record_with(const char *path, uint64_t memory, const struc
     struct stoker *s = engine(path, &o);
     if (!s)
         return WRONG;
-    struct stoker_vector *v = ending ? beside_model(s, path, ending) : NULL;
+    struct stoker_vector *v = NULL;
+    enum least_end end = ending ? open_beside(&v, s, path, ending) : DONE;
     *(c.reduce == STOKER_REDUCE_DOT ? &c.along : &c.sae) = v;
     tokens_of(s, id, N);
     struct stoker_request q = {.prompt = id, .n_prompt = N, .only_score = 1, .capture = &c};
-    enum least_end end = ending && !v ? NOT_OF_IT : lay_out(r, s, &c, N) ? WRONG : DONE;
+    if (end == DONE && lay_out(r, s, &c, N))
+        end = WRONG;
     if (end == DONE && stoker_submit(s, &q, &job, err))
         end = err->code == STOKER_ERR_MEMORY ? TOO_LARGE : WRONG;
     else if (end == DONE && finish(s, job, &e))

@@ -68,18 +68,18 @@ static int begin(struct stoker *s, struct answer *a, struct stoker_error *err)
     return stoker_submit(s, &r, &a->id, err) ? complain(err) : 0;
 }
 
-/* Takes what is there of a request. 1: it has ended. */
+/* Takes what is there of a request. 1: it has ended; -1: it has failed, or is gone. */
 static int drain(struct stoker *s, stoker_id id)
 {
     struct stoker_event ev;
     int got;
     while ((got = stoker_next_event(s, id, 0, &ev)) == 1) {
         if (ev.kind == STOKER_FAILED)
-            complain(&ev.error);
-        if (ev.kind == STOKER_END || ev.kind == STOKER_FAILED)
+            return complain(&ev.error);
+        if (ev.kind == STOKER_END)
             return 1;
     }
-    return got < 0;
+    return got;
 }
 
 /* A moment, in which nothing but the engine runs. 0: an answer has ended, which is too early. */
@@ -137,7 +137,7 @@ static int run_alone(struct stoker *s, struct answer *a, double seconds, struct 
     return running ? 0 : -1;
 }
 
-/* Until the texts are vectors; seconds of a layer of theirs, and of all of it. */
+/* Until the texts are vectors; seconds of a layer of theirs, and of all of it. 0, or -1: an answer ended, or there are no vectors. */
 static int run_beside(struct stoker *s, struct answer *a, const struct texts *t, struct gaps *out, double *layer,
                       double *seconds)
 {
@@ -145,20 +145,20 @@ static int run_beside(struct stoker *s, struct answer *a, const struct texts *t,
     struct stoker_stats before, after;
     struct stoker_error err;
     stoker_id id;
-    int running = 1;
+    int running = 1, ended;
     stoker_stats_of(e, &before);
     double from = clock_seconds();
     const struct stoker_embed request = {.text = t->text, .n_text = t->n, .out = t->out};
     if (stoker_submit_embed(e, &request, &id, &err))
         return complain(&err);
-    while (!drain(e, id))
+    while (!(ended = drain(e, id)))
         running &= wait_a_moment(s, a);
     *seconds = clock_seconds() - from;
     *out = gaps_since(a, from);
     stoker_stats_of(e, &after);
     *layer = (after.step_seconds - before.step_seconds) / (double)(after.steps - before.steps) /
              e->session->model->p.n_layer;
-    return running ? 0 : -1;
+    return running && ended > 0 ? 0 : -1;
 }
 
 static int measure(struct stoker *s, const struct texts *t, double alone_seconds)
@@ -175,7 +175,8 @@ static int measure(struct stoker *s, const struct texts *t, double alone_seconds
         for (stoker_cancel(s, a[i].id); !drain(s, a[i].id);)
             usleep(LOOK_US);
     if (failed) {
-        fprintf(stderr, "gaps: an answer had its end first: take fewer texts, or less time alone\n");
+        fprintf(stderr,
+                "gaps: a request failed, or an answer had its end first: take fewer texts, or less time alone\n");
         return -1;
     }
     printf("gap %.1f (p99 %.1f, half of them %.1f) of %.1f ms, with the longest gap alone as the step %.1f (step %.1f, "

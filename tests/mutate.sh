@@ -555,6 +555,7 @@ mutate side-of-projections "$steer" src/op/steer.c 's|a->side == STEER_POSITIVE|
 mutate set-without-what-is-there "$steer" src/op/sae.c 's|a->u - a->h\[r\]|a->u|'
 mutate higher-index-of-equals unit/op/largest src/op/largest.c 's/l->id\[i\] > l->id\[j\];/l->id[i] < l->id[j];/'
 mutate encoder-not-turned unit/format/sae src/format/sae.c 's|r->layout->encoder_is_turned ? read_turned|0 ? read_turned|'
+mutate columns-beyond-their-part unit/format/sae src/format/sae.c 's|is_turned \&\& most > s->part_size / size|0|'
 mutate no-op-kept "$laws" src/model/steering.c 's/does_nothing(&o) || //'
 mutate one-stream "$laws" src/model/step.c 's|s->m->p.hyper.n ? s->m->p.hyper.n : 1|1|'
 mutate block-behind-addition "$laws" src/model/step.c 's|^    block_steer(s, hook, y);||;s|^    add(s, x, y, p->n_embd);|&\n    block_steer(s, hook, y);|'

@@ -356,7 +356,7 @@ if [ -n "$recorded" ]; then
 
     make_group
     echo "$model: $rows tokens recorded, $kills kills; cgroup: ${kind:-none can be made}"
-    [ -n "$group" ] || skipped=3
+    [ -n "$group" ] || skipped=5
     for memory in ${group:+max min}; do
         "$stoker" plan "$model" --memory $memory --ctx 512 --capture-memory 32M --json >"$tmp/plan" || exit 1
         total=$(field "$tmp/plan" total) bad='' peak=0 swap=0
@@ -390,12 +390,15 @@ if [ -n "$recorded" ]; then
     if [ -n "$group" ]; then
         head -c 90000000 /dev/urandom | LC_ALL=C tr -dc '!-~' >"$files/dense"
         limit_group 210000000
-        before=$(kills) bad=''
-        sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" activations "$model" --text "$files/dense" --layers 3 -o "$out" --memory 210000000 \
-            >"$tmp/out" 2>"$tmp/err" || bad=$?
-        [ "$bad" = 1 ] && grep -q 'dense: reading it takes more than half of --memory' "$tmp/err" && [ "$(kills)" = "$before" ] && bad='' ||
-            bad=" exit status ${bad:-0}: $(head -n 1 "$tmp/err")"
-        verdict "a text of $(wc -c <"$files/dense") bytes with --memory 210000000" "$bad"
+        for memory in 210000000 '' max; do
+            before=$(kills) bad='' of='the memory that is left'
+            [ "$memory" != 210000000 ] || of=--memory
+            sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" activations "$model" --text "$files/dense" --layers 3 -o "$out" ${memory:+--memory $memory} \
+                >"$tmp/out" 2>"$tmp/err" || bad=$?
+            [ "$bad" = 1 ] && grep -q "dense: reading it takes more than half of $of:" "$tmp/err" && [ "$(kills)" = "$before" ] && bad='' ||
+                bad=" exit status ${bad:-0}: $(head -n 1 "$tmp/err")"
+            verdict "a text of $(wc -c <"$files/dense") bytes with 210000000 bytes and --memory ${memory:-not given}" "$bad"
+        done
         rm -f "$files/dense"
     fi
 

@@ -336,8 +336,8 @@ static int read_numbers(const struct reading *r, struct sae *s, uint8_t *part)
 
 struct sae_rows {
     struct reading r;
-    size_t part_size,
-        piece_size; /* bytes: PART, or a row if that is more; PART, or TURNED_PIECE, or a row if that is more */
+    size_t part_size;  /* bytes: PART, or a row if that is more */
+    size_t piece_size; /* PART, where the encoder is turned TURNED_PIECE, or a row if that is more */
     uint8_t *part, *piece;
 };
 

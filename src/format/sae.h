@@ -63,8 +63,8 @@ int sae_open(struct sae **out, int dir, const char *name, const struct sae_form 
              struct error *err);
 void sae_close(struct sae *s);
 
-/* A folder whose decoder is read row by row: all of it is looked at as sae_open() does, with at most 12 MiB of memory. Errors are those
- * of vector_open(). */
+/* A folder whose decoder is read row by row: all of it is looked at as sae_open() does, with at most 12 MiB of memory, and VECTOR_READING
+ * for its header. Errors are those of vector_open(). */
 struct sae_rows;
 int sae_rows_open(struct sae_rows **out, int dir, const char *name, const struct sae_form *form, struct error *err);
 const struct sae *sae_rows_about(const struct sae_rows *r); /* all but numbers and memory for encoding */

@@ -108,6 +108,18 @@ for how in "--text $dir/long" "--text $dir/long.jsonl" "--file $dir/long" "--fil
 done
 run $act --memory 10 -o "$f"
 is "ids above half of --memory" 1 "" 'ids: reading it takes more than half of --memory: give more memory, or a text in parts$'
+# A message becomes tokens when there is a plan, which has what that may take: most where all is one word. A template that says it ten times
+# takes more.
+awk 'BEGIN { for (i = 0; i < 1000000; i++) printf "%c", 97 + (i * i + i / 7) % 26 }' >"$dir/word"
+more=$(($(least --file "$dir/word" --chat) - short))
+[ $more -ge 33 ] && [ $more -le 45 ] && pass || fail "a message in the plan" "$more MiB more"
+run activations "$ember" --file "$dir/word" --chat --max-tokens 4 --layers 3 -o "$f" --memory $((short + more))M
+is "a message of one word" 0 "" "^[^ ]+: .*, layers .* tensors?; .* \[[0-9, ]+\]; [0-9.]+ [KMi]*B$"
+again=$dir/again.gguf key=tokenizer.chat_template
+at=$(LC_ALL=C grep -obUa "$key" "$ember" | head -n 1 | cut -d: -f1) && cp "$ember" "$again" && chmod u+w "$again" &&
+    printf '{%% for i in range(10) %%}{{ messages[0].content }}{%% endfor %%}{#' | dd of="$again" bs=1 seek=$((at + ${#key} + 12)) conv=notrunc 2>/dev/null
+run activations "$again" --file "$dir/word" --chat --max-tokens 4 --layers 3 -o "$f" --memory $((short + more))M
+is "a message ten times" 1 "" 'word: in the model.s chat format it takes more than is planned for it: give a shorter text$'
 
 # Sums of more windows than there is memory for: they take turns.
 run activations "$ember" --text "$dir/corpus" --window 4 --reduce mean -o "$f"

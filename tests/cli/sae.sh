@@ -74,7 +74,7 @@ zeros() { # zeros N: an autoencoder of N features, all zero
 }
 zeros 1000 && zeros 100000
 more=$(($(cat "$dir/zeros.100000/least") * 1048576 - $(cat "$dir/zeros.1000/least") * 1048576 - $(cat "$dir/zeros.100000/alone") + $(cat "$dir/zeros.1000/alone")))
-[ $more -gt $((99000 * 80 - 1048576)) ] && [ $more -lt $((99000 * 80 + 1048576)) ] && pass || fail "counts of features in the plan" "$more bytes for 99,000 more"
+[ $more -gt $((99000 * 64 - 1048576)) ] && [ $more -lt $((99000 * 64 + 1048576)) ] && pass || fail "counts of features in the plan" "$more bytes for 99,000 more"
 cp -r "$sae" "$dir/bare" && chmod -R u+w "$dir/bare" && rm "$dir/bare/cfg.json"
 run sae features "$data/steering/steer-gpt-oss.gguf" --sae "$dir/bare" --sae-arch topk:8 --sae-layer 2 --ctx 64 $texts
 is "another model" 2 "" 'bare: it is of rows of 64 values, the model.s are 48'

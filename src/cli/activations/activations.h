@@ -27,8 +27,8 @@ struct sequences {
     stoker_token *token;
     size_t *first; /* [n + 1] */
     size_t n;
-    char *message; /* [n_message] of --chat, until it has tokens; or NULL */
-    size_t n_message;
+    char *message;             /* [n_message] of --chat, until it has tokens; or NULL */
+    size_t n_message, planned; /* planned: bytes that making its tokens may take */
 };
 
 /* What sources take before there is a plan, so that it can have that: bytes that are kept, and the most that there were. */
@@ -37,8 +37,8 @@ struct reading {
 };
 
 /* 0, or the exit status after a sentence. Free *out in any case.
- * Before the model is opened: the source, unless it is -p. It takes half of --memory at most, with what *r keeps already. Of --chat it is a
- * message, and *r has what the next one will take. */
+ * Before the model is opened: the source, unless it is -p. It takes half of --memory at most, with what *r keeps already; where that is no
+ * size, half of what is left. Of --chat it is a message, and *r has what the next one may take. */
 int activations_read(struct sequences *out, struct reading *r, const struct activations *a, const char *model);
 /* The sequences, where they are not there yet. */
 int activations_sequences(struct sequences *out, const struct activations *a, const struct stoker *s);

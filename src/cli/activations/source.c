@@ -1,7 +1,8 @@
 /* From texts to sequences of tokens: a prompt, a file of one, ids, a corpus in windows, or one of many texts. See activations.h.
  *
  * Files are read before there is a plan. All that they take is requests' memory then (base/reqmem.h): it is counted, for the plan, and
- * is at most half of --memory. A prompt of -p, of which Linux takes 128 KiB, is not counted. */
+ * is at most half of --memory, or of what is left where that is no size. What a message of --chat takes is known only with a model, when
+ * the plan is made: it is estimated, and counted then. A prompt of -p, of which Linux takes 128 KiB, is not counted. */
 #include "base/error.h"
 #include "base/file.h"
 #include "base/reqmem.h"
@@ -15,31 +16,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_MOST = 256 << 20, TEMPLATE_BYTES = 4096 }; /* of tokens that a template puts around a message */
+enum { TEXT_MOST = 256 << 20 };
+/* Of a message's byte, what making its tokens takes: most where all is one word, as in cli/chat/prompt.c. Of a template, what it
+ * takes for any message. */
+enum { MESSAGE_TIMES = 40, TEMPLATE_BYTES = 2 << 20 };
 
 /* What tells tokens: the model, or, before it is open, its vocabulary. */
 struct teller {
     const struct stoker *s; /* or: */
     struct stoker_vocab *v;
-    struct reqmem_account *account; /* of what is read; with a model NULL */
+    struct reqmem_account *account; /* of what is read; of -p NULL */
 };
+
+static int is_a_size(uint64_t memory)
+{
+    return memory != 0 && memory != STOKER_MEMORY_MIN && memory != STOKER_MEMORY_MAX;
+}
 
 static int too_much(const struct activations *a)
 {
-    fprintf(stderr,
-            "stoker %s: %s: reading it takes more than half of --memory: give more memory, or a text in parts\n",
+    fprintf(stderr, "stoker %s: %s: reading it takes more than half of %s: give more memory, or a text in parts\n",
             a->command,
             a->tokens ? a->tokens
             : a->file ? a->file
-                      : a->text);
+                      : a->text,
+            is_a_size(a->options.memory) ? "--memory" : "the memory that is left");
     return 1;
 }
 
 static int no_memory(const struct teller *t, const struct activations *a)
 {
-    if (t->account && reqmem_short(t->account) != REQMEM_ENOUGH)
+    int is_short = t->account && reqmem_short(t->account) != REQMEM_ENOUGH;
+    if (is_short && !t->s)
         return too_much(a);
-    fprintf(stderr, "stoker %s: no memory for the tokens\n", a->command);
+    if (is_short)
+        fprintf(stderr,
+                "stoker %s: %s: in the model's chat format it takes more than is planned for it: give a shorter text\n",
+                a->command, a->file);
+    else
+        fprintf(stderr, "stoker %s: no memory for the tokens\n", a->command);
     return 1;
 }
 
@@ -90,6 +105,8 @@ static int read_ids(const struct teller *t, const struct activations *a, stoker_
         return 1;
     int status = (*out = reqmem_malloc((size / 2 + 1) * sizeof **out)) ? parse_ids(a, text, *out, n) : no_memory(t, a);
     drop_text(t, text, size);
+    stoker_token *used = status ? NULL : reqmem_realloc(*out, (*n + 1) * sizeof *used);
+    *out = used ? used : *out;
     return status;
 }
 
@@ -222,10 +239,9 @@ static int read_source(struct sequences *out, const struct activations *a, const
 
 static size_t reading_most(const struct activations *a, size_t kept)
 {
-    uint64_t memory = a->options.memory;
-    if (memory == 0 || memory == STOKER_MEMORY_MIN || memory == STOKER_MEMORY_MAX)
-        return SIZE_MAX / 4;
-    return memory / 2 > kept ? memory / 2 - kept : 0;
+    const char *from;
+    uint64_t half = (is_a_size(a->options.memory) ? a->options.memory : stoker_memory_left(&from)) / 2;
+    return half > kept ? half - kept : 0;
 }
 
 int activations_read(struct sequences *out, struct reading *r, const struct activations *a, const char *model)
@@ -237,32 +253,43 @@ int activations_read(struct sequences *out, struct reading *r, const struct acti
     *out = (struct sequences){.token = NULL};
     if (a->prompt)
         return 0;
+    mallopt(M_MMAP_THRESHOLD, 256 << 10); /* what grows moves its pages, so that it is not there twice */
     if (!a->chat && !a->tokens && stoker_vocab_open(&t.v, model, NULL, &err)) /* the plan has it as the model's */
         return report(&err);
-    mallopt(M_MMAP_THRESHOLD, 256 << 10); /* what grows moves its pages, so that it is not there twice */
     json_set_alloc_funcs(reqmem_malloc, reqmem_free);
     reqmem_init(&budget, reading_most(a, r->kept), 0);
     reqmem_enter(&account, 0);
     int status = read_source(out, a, &t);
-    reqmem_leave();
-    stoker_vocab_close(t.v);
     size_t most = r->kept + (size_t)account.peak;
     r->kept += (size_t)account.mine;
-    if (out->message) /* a token a byte, in a list that is copied, and the text that the template makes */
-        most += out->n_message * (2 * sizeof(stoker_token) + 1) + TEMPLATE_BYTES;
+    stoker_vocab_close(t.v); /* before memory goes back to the system, and behind what is counted */
+    reqmem_leave();
+    out->planned = out->message ? out->n_message * MESSAGE_TIMES + TEMPLATE_BYTES : 0;
+    most += out->planned;
     r->most = most > r->most ? most : r->most;
     return status;
 }
 
 int activations_sequences(struct sequences *out, const struct activations *a, const struct stoker *s)
 {
-    const struct teller t = {.s = s};
-    const char *text = a->prompt ? a->prompt : out->message;
+    struct reqmem budget;
+    struct reqmem_account account = {.of = &budget};
+    const struct teller t = {.s = s, .account = out->message ? &account : NULL};
     size_t n;
     if (out->n)
         return 0;
-    int status = tokenize(&t, a, text, a->prompt ? strlen(text) : out->n_message, &out->token, &n);
-    return status ? status : cut(out, &t, a, n);
+    if (!out->message) {
+        int failed = tokenize(&t, a, a->prompt, strlen(a->prompt), &out->token, &n);
+        return failed ? failed : cut(out, &t, a, n);
+    }
+    reqmem_init(&budget, out->planned, 0);
+    reqmem_enter(&account, 0);
+    int status = tokenize(&t, a, out->message, out->n_message, &out->token, &n);
+    status = status ? status : cut(out, &t, a, n);
+    free(out->message);
+    out->message = NULL;
+    reqmem_leave();
+    return status;
 }
 
 void activations_sequences_free(struct sequences *q)

@@ -29,9 +29,6 @@ struct count {
     double sum[2], mean[2];
 };
 
-/* For the plan. Elements as large as these are sorted by pointers, which qsort() of glibc merges in memory of its own. */
-enum { FEATURE_BYTES = sizeof(struct count) + 2 * sizeof(struct count *) };
-
 struct study {
     struct sae_command *s;
     struct study_prompts prompts[2]; /* positive, negative */
@@ -283,7 +280,8 @@ static int prepare(struct study *t)
         rows = (longest[0] > longest[1] ? longest[0] : longest[1]) *
                (size_t)(c->c.options.n_parallel ? c->c.options.n_parallel : 1);
     c->c.options.server = steer_tokens_bytes(&c->c, &t->prompts[0]) + steer_tokens_bytes(&c->c, &t->prompts[1]) +
-                          (uint64_t)rows * STOKER_CAPTURE_TOP * 8 + (uint64_t)about.n_feature * FEATURE_BYTES;
+                          (uint64_t)rows * STOKER_CAPTURE_TOP * 8 +
+                          (uint64_t)about.n_feature * sizeof(struct count); /* sorted once the model is closed */
     return read_labels(t);
 }
 

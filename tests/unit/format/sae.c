@@ -154,10 +154,11 @@ static void is_the_same_by_rows(const char *name, const struct sae *s)
     free(row);
 }
 
-/* Of more values than are read at a time, encoder turned and not: turned it has more than 8 MiB, and a last piece that is shorter. */
+/* Of more values than are read at a time, encoder turned and not: turned it has more than 8 MiB in F32, and a last piece that is shorter;
+ * in BF16 it is one piece. Of two values a feature, 8 MiB have more columns than are read of a row at a time. */
 static void by_rows(void **state)
 {
-    enum { WIDE = 1200, MANY = 2101 };
+    enum { WIDE = 1200, MANY = 2101, NARROW = 2, MOST_OF_THEM = 300000 };
     (void)state;
     static float matrix[2][MANY * WIDE], few[2][MANY];
     static uint8_t bytes[2 * sizeof matrix];
@@ -165,6 +166,10 @@ static void by_rows(void **state)
         matrix[i / (MANY * WIDE)][i % (MANY * WIDE)] = (float)(i * 2654435761u % 1000) / 64;
     for (size_t i = 0; i < 2 * MANY; i++)
         few[i / MANY][i % MANY] = (float)(i % 97);
+    const struct tensor narrow[] = {{"W_enc", NARROW, MOST_OF_THEM, matrix[0]},
+                                    {"b_enc", 0, MOST_OF_THEM, matrix[1]},
+                                    {"W_dec", MOST_OF_THEM, NARROW, matrix[1]},
+                                    {"b_dec", 0, NARROW, few[1]}};
     const struct tensor wide[] = {{"W_enc", WIDE, MANY, matrix[0]},
                                   {"b_enc", 0, MANY, few[0]},
                                   {"W_dec", MANY, WIDE, matrix[1]},
@@ -173,13 +178,20 @@ static void by_rows(void **state)
                                    {"encoder.bias", 0, MANY, few[0]},
                                    {"W_dec", MANY, WIDE, matrix[1]},
                                    {"b_dec", 0, WIDE, few[1]}};
-    static const char *const types[] = {"F32", "BF16"};
-    for (int i = 0; i < 4; i++) {
-        const char *name = i < 2 ? "wide" : "layers.2";
+    const struct {
+        const char *name, *file, *type;
+        const struct tensor *tensors;
+    } cases[] = {{"wide", SAELENS, "F32", wide},
+                 {"wide", SAELENS, "BF16", wide},
+                 {"narrow", SAELENS, "F32", narrow},
+                 {"layers.2", SPARSIFY, "F32", plain},
+                 {"layers.2", SPARSIFY, "BF16", plain}};
+    for (int i = 0; i < 5; i++) {
+        const char *name = cases[i].name;
         struct error err = {0};
         struct sae *s = NULL;
-        put(name, i < 2 ? SAELENS : SPARSIFY, bytes, file_of(bytes, i < 2 ? wide : plain, 4, types[i % 2]));
-        cfg(name, i < 2 ? "{" TOPK "\"apply_b_dec_to_input\":true," HOOK "}" : "{\"k\":2}");
+        put(name, cases[i].file, bytes, file_of(bytes, cases[i].tensors, 4, cases[i].type));
+        cfg(name, i < 3 ? "{" TOPK "\"apply_b_dec_to_input\":true," HOOK "}" : "{\"k\":2}");
         if (sae_open(&s, dir, name, NULL, UINT64_MAX, &err))
             fail_msg("%s: %s", name, err.text);
         is_the_same_by_rows(name, s);

@@ -1,7 +1,7 @@
 /* links: engine text model store op machine kernel format base */
 /* A text above the 2,048 tokens that a model of vectors has beside a chat's, with --embed-ctx: it has the bits that it has alone, the plan
- * has its rows, its pages and those of the texts beside it, and an answer keeps its tokens. No golden has such a context; this one has
- * rope, and its copy says a longer one. */
+ * has its rows, its pages and those of the texts beside it, and an answer keeps its tokens. That its step pauses for them
+ * pieces.c asserts. No golden has such a context; this one has rope, and its copy says a longer one. */
 #include "engine/engine.h"
 #include "stoker.h"
 #include "store/weights.h"
@@ -22,7 +22,7 @@
 
 /* The texts are what a step takes at most: its rows, its pages and its sequences. */
 enum { N_TEXT = 16, USUAL = 2048, LONG = 2304, SHORT = 256, CTX = LONG + (N_TEXT - 1) * SHORT };
-enum { ANSWER = 400, MODEL_MOST = 1 << 20, SECONDS = 600 };
+enum { ANSWER = 400, MODEL_MOST = 1 << 20, SECONDS = 280 };
 
 static stoker_token id[CTX];
 static struct stoker_tokens text[N_TEXT];
@@ -38,6 +38,7 @@ static void write_model(int fd)
     assert_non_null(bytes);
     assert_non_null(in);
     size_t n = fread(bytes, 1, MODEL_MOST, in);
+    assert_true(n < MODEL_MOST);
     char *at = memmem(bytes, n, key, sizeof key - 1);
     assert_non_null(at);
     memcpy(at + sizeof key - 1 + 4, ctx, sizeof ctx);
