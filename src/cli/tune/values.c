@@ -56,7 +56,7 @@ static void add_readers(struct tune_values *v)
 
 void tune_list_values(struct tune_values *out, const struct tune_case *c)
 {
-    static const int chunks[] = {128, 256, 1024, 2048};
+    static const int chunks[] = {128, 256, 512, 1024, 2048};
     out->n = 0;
     for (int i = 0; i < PROFILE_KV; i++)
         if (*c->old->value[i])
