@@ -100,7 +100,12 @@ is "bytes of -p" 1 "" "^stoker: -p is not valid UTF-8 at byte 1 \\(0xff\\)"
 run run -f /dev/zero
 is "a file without an end" 1 "" "^stoker: /dev/zero: larger than 64 MiB$"
 head -c 1000000 /dev/zero | tr '\0' 'a' >"$dir/word"
-run run -f "$dir/word" --memory 80M
-is "a prompt that takes more than --memory" 2 "" "needs at least 11[0-9.]* MiB .*; --memory 80.0 MiB is too small"
+needs() { sed -n 's/.*needs at least \([0-9]*\)[.0-9]* MiB .*/\1/p' "$dir/err"; }
+run run -p word --memory 20M
+is "a budget that is too small" 2 "" "; --memory 20.0 MiB is too small"
+least=$(needs)
+run run -f "$dir/word" --memory 20M
+is "a long prompt and a budget that is too small" 2 "" "; --memory 20.0 MiB is too small"
+[ "$(needs)" -ge $((least + 45)) ] && [ "$(needs)" -le $((least + 55)) ] && pass || fail "a long prompt" "needs $(needs) MiB, without it $least"
 
 done_testing

@@ -84,7 +84,12 @@ static int tokens_beside(const char *model, long long ns)
     struct stoker_error err;
     struct stoker_encoder about;
     struct stoker_event ev;
-    const struct stoker_options o = {.memory = STOKER_MEMORY_MAX, .n_ctx = 512, .n_threads = 2, .embed = model};
+    const struct stoker_options o = {
+        .memory = STOKER_MEMORY_MAX,
+        .n_ctx = 512,
+        .n_threads = 2,
+        .spin_ms = 1e-3, /* threads that stay awake look at the clock, which is no time of the step */
+        .embed = model};
     static const stoker_token prompt[] = {5, 9, 300};
     const struct stoker_request r = {
         .prompt = prompt, .n_prompt = 3, .max_tokens = 400, .ignore_end = 1, .notify = wait_at};
