@@ -30,7 +30,8 @@ static struct {
     atomic_int n_open, n_left; /* connections; those that a client closed while it was to be answered */
 } fake_http = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static inline void fake_send(const struct fake_request *r, const char *text, size_t n)
+/* 0: the client has left. */
+static inline int fake_send(const struct fake_request *r, const char *text, size_t n)
 {
     ssize_t sent;
     while (n > 0 && (sent = send(r->fd, text, n, MSG_NOSIGNAL)) > 0) {
@@ -39,6 +40,7 @@ static inline void fake_send(const struct fake_request *r, const char *text, siz
     }
     if (n > 0)
         fake_http.n_left++;
+    return n == 0;
 }
 
 __attribute__((format(printf, 2, 3))) static inline void fake_say(const struct fake_request *r, const char *format, ...)
