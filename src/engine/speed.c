@@ -166,6 +166,13 @@ static double sequence_seconds(const struct speed_model *m, const struct speed_r
 
 /* ---- prompt and answer --------------------------------------------------------------------------------------------------------- */
 
+/* Reading and computing of a sweep overlap but for one layer: nothing is computed before its first experts are read, and behind the last
+ * read its experts are still to be computed. */
+static double overlapped(const struct speed_model *m, double compute, double read)
+{
+    return fmax(compute, read) + (m->n_moe_layer > 0 ? fmin(compute, read) / m->n_moe_layer : 0);
+}
+
 /* A chunk behind `before` positions. Small ones read nothing early: what stands between the layers' experts is not overlapped. */
 static double chunk_seconds(const struct speed_model *m, const struct speed_config *c, const struct speed_rates *r,
                             double n_rows, double before)
@@ -176,7 +183,7 @@ static double chunk_seconds(const struct speed_model *m, const struct speed_conf
                   product_seconds(r, m->output_weights, 1, m->output_bytes) +
                   sequence_seconds(m, r, n_rows, pairs, fmin(pairs, most)),
            experts = expert_seconds(m, r, n_rows);
-    return n_rows < EARLY_ROWS ? rest + fmax(experts, read) : fmax(rest + experts, read);
+    return n_rows < EARLY_ROWS ? rest + fmax(experts, read) : overlapped(m, rest + experts, read);
 }
 
 static double prompt_seconds(const struct speed_model *m, const struct speed_config *c, const struct speed_rates *r)

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "format/gguf.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -77,8 +78,30 @@ static void chosen_positions(void **state)
     }
 }
 
+/* A sweep takes as long as computing or as reading, and one layer of the other, which nothing hides. */
+static void one_layer_is_not_hidden(void **state)
+{
+    const struct speed_model s = describe(TEST_DATA "/golden/qwen3moe.gguf");
+    const struct speed_config c = {.n_prompt = 64, .n_chunk = 64, .n_parallel = 1};
+    const double fast = 1e30, drives[] = {1e6, 1e8, 1e10};
+    struct speed_rates reading = {fast, fast, fast, 0, fast, fast, fast, fast}, computing = speed_usual_rates(1);
+    (void)state;
+    assert_true(s.n_moe_layer > 1);
+    computing.drive = fast;
+    double compute = speed_predict(&s, &c, &computing).prompt_seconds;
+    for (size_t i = 0; i < sizeof drives / sizeof *drives; i++) {
+        reading.drive = computing.drive = drives[i];
+        double read = speed_predict(&s, &c, &reading).prompt_seconds,
+               both = speed_predict(&s, &c, &computing).prompt_seconds,
+               want = fmax(compute, read) + fmin(compute, read) / s.n_moe_layer;
+        if (fabs(both - want) > 1e-6 * want)
+            fail_msg("at %g bytes/s a chunk takes %g s, not %g", drives[i], both, want);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(fewer_experts), cmocka_unit_test(chosen_positions)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(fewer_experts), cmocka_unit_test(chosen_positions),
+                                       cmocka_unit_test(one_layer_is_not_hidden)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
