@@ -7,6 +7,7 @@
 #include "base/kernel_file.h"
 #include "base/topology.h"
 #include "cli/common/flags.h"
+#include "cli/machine/left.h"
 #include "machine/machine.h"
 #include "machine/memory.h"
 
@@ -102,20 +103,21 @@ void judge_memory_rate(struct findings *f, const struct facts *facts)
                            : "look whether both modules are in slots of one channel");
 }
 
-int examine_memory_rate(struct findings *f, struct facts *facts)
+void examine_memory_rate(struct findings *f, struct facts *facts)
 {
     struct machine *m;
     struct error err = {0};
     facts->n_thread = cpu_compute_threads();
-    if (machine_open(&m, kernels_for(cpu_best_tier()), facts->n_thread, machine_bytes("", facts->n_thread),
-                     MACHINE_MEDIAN, &err)) {
-        fprintf(stderr, "stoker: %s\n", err.text);
-        return -1;
+    size_t bytes = machine_bytes("", facts->n_thread);
+    if (!left_for_measuring(bytes, "the rate of memory"))
+        return;
+    if (machine_open(&m, kernels_for(cpu_best_tier()), facts->n_thread, bytes, MACHINE_MEDIAN, &err)) {
+        fprintf(stderr, "stoker: the rate of memory is not measured: %s\n", err.text);
+        return;
     }
     facts->memory_rate = machine_read_rate(m);
     machine_close(m);
     judge_memory_rate(f, facts);
-    return 0;
 }
 
 /* what: "the address space (ulimit -v)". */
