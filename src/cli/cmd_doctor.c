@@ -169,7 +169,7 @@ int cmd_doctor(int argc, char **argv)
         return report(&err);
     examine_cores(&f, root, &facts);
     examine_memory(&f, root, &facts);
-    examine_limits(&f, root, model ? &p : NULL);
+    examine_limits(&f, root, model ? &(struct subject){model, &o, &p} : NULL);
     examine_kernel(&f, root);
     if (!*root)
         examine_memory_rate(&f, &facts);

@@ -210,6 +210,11 @@ is "modules that the controller tells" 0 "^memory is 2 modules in 2 channels$" "
 fault huge-pages sys/kernel/mm/transparent_hugepage/enabled "always madvise [never]" "huge pages"
 fault numa sys/devices/system/node/online 0-1 "2 memory nodes"
 fault io_uring proc/sys/kernel/io_uring_disabled 2 "kernel.io_uring_disabled is 2"
+fault cgroup sys/fs/cgroup/memory.high 2147483648 "before the kernel slows it \\(memory.high, MemoryHigh= of systemd\\) is limited to 2.00 GiB, and half of"
+put sys/fs/cgroup/memory.max 1073741824
+run doctor --root "$root"
+is "a limit below memory.high" 3 "^cgroup: .*\\(memory.max, docker --memory\\) is limited to 1.00 GiB, and half of" ""
+[ "$(wc -l <"$dir/out")" -eq 1 ] && pass || fail "a limit below memory.high" "more than one finding"
 fault cgroup sys/fs/cgroup/memory.max 2147483648 "2.00 GiB, and half of"
 rm "$root/proc/self/cgroup" # a copy that does not say which group it was: at the mount there is a container's
 run doctor --root "$root"
@@ -239,7 +244,11 @@ is "a loop" 3 "^loop: .*\(/srv/image\)" ""
 grep -q "^encrypted: " "$dir/out" && pass || fail "an encrypted drive" "not found"
 put sys/fs/cgroup/memory.max 33554432
 run doctor "$ember" --root "$root"
-is "a cgroup below the plan" 3 "^cgroup: .*32.0 MiB, and to stream nothing the model takes" ""
+is "a cgroup below the plan" 3 "^cgroup: .*32.0 MiB, and to stream nothing the model takes [0-9.]* MiB; the model does not run within it: raise that limit, " ""
+put sys/fs/cgroup/memory.max 75497472 # 72 MiB: it runs, and streams
+run doctor "$ember" --root "$root"
+is "a cgroup in which experts are streamed" 3 "^cgroup: .* takes [0-9.]* MiB; predicted are [0-9.]+ tokens/s within it, and [0-9.]+ with all of that: raise that limit, " ""
+sed -n 's/^cgroup: .*are \([0-9.]*\) tokens.s within it, and \([0-9.]*\) with.*/\1 \2/p' "$dir/out" | awk '{ ok = $1 > 0 && $1 < $2 } END { exit !ok }' && pass || fail "a cgroup in which experts are streamed" "costs nothing"
 
 # This machine: whatever is found, it is measured, and told in both forms.
 run doctor "$ember"

@@ -43,8 +43,15 @@ void examine_memory(struct findings *f, const char *root, struct facts *facts);
 /* io_uring: what the kernel says below root, and whether this process is given a ring. */
 void examine_kernel(struct findings *f, const char *root);
 
-/* Limits of this process and its cgroup against what the plan takes; p NULL: against the machine's memory. */
-void examine_limits(struct findings *f, const char *root, const struct stoker_plan *p);
+/* A model that is asked about, and its plan under these options. */
+struct subject {
+    const char *model;
+    const struct stoker_options *options;
+    const struct stoker_plan *plan;
+};
+
+/* Limits of this process and its cgroup against what all of the model takes; s NULL: against the machine's memory. */
+void examine_limits(struct findings *f, const char *root, const struct subject *s);
 
 /* The drive of a model's largest file: its kind, whether it is read past the page cache, how fast, which is a fact where the memory for
  * measuring it is left, and a sentence on stderr where not. -1: the file cannot be opened or read, after a sentence on stderr; what is
