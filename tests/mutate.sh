@@ -538,6 +538,10 @@ mutate memory-by-the-constant "unit/cli/doctor" src/cli/doctor/memory.c 's/if (m
 mutate roof-beside-requests "unit/engine/rates" src/engine/rates.c 's/fit == FITS_LATER || has_requests(s)/fit == FITS_LATER/'
 mutate memory-explains-all "unit/eval/bound" src/eval/bound.c 's/return fmin(b->memory, computing)/return computing/'
 mutate figures-to-their-end "unit/machine/machine" src/machine/machine.c 's/return m->stop \&\& m->stop(m->stop_arg);/return m->stop \&\& m->stop(m->stop_arg) < 0;/'
+mutate measured-whatever-is-left "unit/cli/left" src/cli/machine/left.c 's/if (left > bytes)/if (left > bytes || what)/'
+mutate slowed-by-nothing "cli/doctor" src/machine/memory.c 's/return high < limit ? high : limit;/return high < limit \&\& !limit ? high : limit;/'
+mutate limit-worth-nothing "cli/doctor" src/cli/doctor/memory.c 's/predicted(s, limit) : 0/predicted(s, s->plan->whole) : 0/'
+mutate moved-unsaid "unit/cli/roofs" src/cli/bench/roofs.c 's/^        bench_tell_move(NULL, &b->roofs, &last);/        (void)last;/'
 mutate ring-that-nobody-gave "cli/doctor" src/cli/doctor/drive.c 's/code == -EPERM/code == EPERM/'
 
 # steering
@@ -588,6 +592,9 @@ mutate waits-for-a-fifo "cli/config" src/cli/common/settings.c 's|return S_ISREG
 mutate old-profile-stays "cli/tune" src/cli/tune/search.c 's|^    if (how == TRIED_FASTER)$|    if (1)|'
 mutate wrong-among-right "cli/tune" src/cli/tune/values.c 's|^            add_value(out, i, "");|            (void)0;|'
 mutate siblings-alone "unit/cli/tune_values" src/cli/tune/values.c 's|one_a_core = cores < c->most_threads ? cores : c->most_threads;|one_a_core = c->most_threads + 0 * cores;|'
+mutate chunks-without-512 "unit/cli/tune_values" src/cli/tune/values.c 's/128, 256, 512, 1024/128, 256, 1024/'
+mutate unknown-is-otherwise "cli/tune" src/cli/tune/search.c 's/"left out: what it answers is not known, since/"left out: it answers otherwise, since/'
+mutate written-at-the-end "cli/tune" src/cli/tune/search.c 's/ || profile_try_write(s.path))/)/'
 mutate type-that-nobody-asked "cli/tune" src/cli/tune/search.c 's/return s->of->kv && (/return !s->of->kv || (/'
 mutate type-among-settings "cli/tune" src/cli/common/profile.c 's/strcmp(table, table_of(i)) != 0/strcmp(table, table_of(i)) == 99/'
 mutate awake-as-usual "unit/base/pool" src/base/pool.c 's|p->awake_ns = (uint64_t)(ms \* 1e6);|p->awake_ns = 5000000 + 0 * (uint64_t)ms;|'

@@ -384,13 +384,15 @@ static void write_below(const char *root, const char *path, const char *text)
     expect(f && fputs(text, f) >= 0 && fclose(f) == 0, "%s cannot be written", full);
 }
 
-/* The smallest hard limit of all groups above: beyond it the kernel kills. memory.high only slows. */
-static uint64_t limit_expected(const struct machine *m)
+/* The smallest hard limit of all groups above: beyond it the kernel kills. memory.high, which `slows` names, only slows. */
+static uint64_t limit_expected(const struct machine *m, const char *slows)
 {
     uint64_t least = UINT64_C(1) << 60;
     for (int k = 0; m->file[k][0]; k++) {
         const char *name = strrchr(m->file[k][0], '/'), *text = m->file[k][1];
-        if (text && (strcmp(name, "/memory.max") == 0 || strcmp(name, "/memory.limit_in_bytes") == 0) &&
+        if (text &&
+            (strcmp(name, "/memory.max") == 0 || strcmp(name, "/memory.limit_in_bytes") == 0 ||
+             strcmp(name, slows) == 0) &&
             text[0] >= '0' && text[0] <= '9' && strtoull(text, NULL, 10) < least)
             least = strtoull(text, NULL, 10);
     }
@@ -410,8 +412,10 @@ static void machine_trees(void)
         uint64_t got = machine_memory(root, &from);
         expect(got == m->expected && strcmp(from, m->from) == 0, "%llu from %s, expected %llu from %s", ull(got), from,
                ull(m->expected), m->from);
-        expect(machine_limit(root) == limit_expected(m), "a limit of %llu, expected %llu", ull(machine_limit(root)),
-               ull(limit_expected(m)));
+        expect(machine_limit(root) == limit_expected(m, ""), "a limit of %llu, expected %llu", ull(machine_limit(root)),
+               ull(limit_expected(m, "")));
+        uint64_t slow = machine_slow_limit(root), slow_expected = limit_expected(m, "/memory.high");
+        expect(slow == slow_expected, "slow from %llu on, expected %llu", ull(slow), ull(slow_expected));
         verdict("machine", m->name);
     }
 }

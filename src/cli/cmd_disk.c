@@ -71,6 +71,10 @@ int cmd_disk(int argc, char **argv)
     struct drive drive;
     if (drive_open(&drive, path))
         return 1;
+    if (drive_take_memory(&drive)) {
+        drive_close(&drive);
+        return 1;
+    }
     struct error err = {0};
     json_t *rows = json ? json_array() : NULL;
     int failed = probe_all(&drive, bytes, rows, &err);

@@ -1,4 +1,5 @@
-/* stoker doctor: what slows this machine, and how to change it. Exit 0: nothing was found; 3: something was. */
+/* stoker doctor: what slows this machine, and how to change it. Exit 0: nothing was found; 3: something was; 1: nothing, but that the
+ * model's drive cannot be read. What cannot be measured takes nothing from what is found. */
 #include "base/utf8.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
@@ -122,6 +123,19 @@ static int is_root(const char *root)
            S_ISDIR(st.st_mode);
 }
 
+/* Of the model, in *p, where the budget suffices; too small a one is a finding, beside which the others stand. -1 with *err. */
+static int examine_plan(struct findings *f, const char *model, const struct stoker_options *o, struct stoker_plan *p,
+                        struct stoker_error *err)
+{
+    if (stoker_plan(p, model, o, err) == 0)
+        return 0;
+    if (err->code != STOKER_ERR_MEMORY || !p->minimum)
+        return -1;
+    size_t n = strlen(err->text);
+    found(f, "memory", "%.*s", (int)(n > 0 && err->text[n - 1] == '.' ? n - 1 : n), err->text);
+    return 0;
+}
+
 int cmd_doctor(int argc, char **argv)
 {
     struct stoker_options o = {0};
@@ -150,20 +164,19 @@ int cmd_doctor(int argc, char **argv)
                 root);
         return 2;
     }
-    if (model && stoker_plan(&p, model, &o, &err))
-        return report(&err);
     f.n = 0;
+    if (model && examine_plan(&f, model, &o, &p, &err))
+        return report(&err);
     examine_cores(&f, root, &facts);
     examine_memory(&f, root, &facts);
-    examine_limits(&f, root, model ? &p : NULL);
+    examine_limits(&f, root, model ? &(struct subject){model, &o, &p} : NULL);
     examine_kernel(&f, root);
-    if (!*root && examine_memory_rate(&f, &facts))
-        return 1;
-    if (model && examine_drive(&f, root, model, &p, &facts))
-        return 1;
+    if (!*root)
+        examine_memory_rate(&f, &facts);
+    int failed = model && examine_drive(&f, root, model, &p, &facts);
     if (json)
         print_json(&f, &facts);
     else
         print_text(&f, &facts);
-    return f.n > 0 ? 3 : 0;
+    return f.n > 0 ? 3 : failed;
 }

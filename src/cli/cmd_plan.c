@@ -4,6 +4,8 @@
 #include "cli/common/header.h"
 #include "cli/common/steer_flags.h"
 #include "cli/machine/drive.h"
+#include "cli/machine/left.h"
+#include "cli/machine/roofs.h"
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -460,6 +462,8 @@ int cmd_plan(int argc, char **argv)
     if (failed && !(json && p.minimum))
         return report(&err);
     if ((disk || measure) && !failed) {
+        if (measure && !left_for_measuring(roofs_memory(&o), "this machine"))
+            return 1;
         if (measure && stoker_measure(&o.rates, model, &o, &err))
             return report(&err);
         if (drive_rate_of_model(model, p.n_class ? p.expert_bytes[0] : 1 << 20, &rate))

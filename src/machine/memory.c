@@ -61,14 +61,17 @@ static uint64_t group_limit(const char *root, const char *dir, int v2)
     return read_number(root, dir, v2 ? "memory.max" : "memory.limit_in_bytes", NO_LIMIT);
 }
 
+/* What it may hold before it is slowed down. */
+static uint64_t group_slow_limit(const char *root, const char *dir, int v2)
+{
+    uint64_t limit = group_limit(root, dir, v2), high = v2 ? read_number(root, dir, "memory.high", NO_LIMIT) : NO_LIMIT;
+    return high < limit ? high : limit;
+}
+
 /* What it leaves us. */
 static uint64_t group_available(const char *root, const char *dir, int v2)
 {
-    uint64_t limit = group_limit(root, dir, v2);
-    if (v2) {
-        uint64_t high = read_number(root, dir, "memory.high", NO_LIMIT);
-        limit = high < limit ? high : limit;
-    }
+    uint64_t limit = group_slow_limit(root, dir, v2);
     if (limit >= NO_LIMIT)
         return NO_LIMIT;
     char stat[PATH + 16];
@@ -125,6 +128,8 @@ static uint64_t cgroup_least(group_figure *of, const char *root)
 }
 
 uint64_t machine_limit(const char *root) { return cgroup_least(group_limit, root); }
+
+uint64_t machine_slow_limit(const char *root) { return cgroup_least(group_slow_limit, root); }
 
 uint64_t machine_memory(const char *root, const char **from)
 {

@@ -105,12 +105,15 @@ answer=$(sed 's/.*\("text":"[^"]*"\).*/\1/' "$dir/out")
 XDG_CONFIG_HOME=$dir/empty run run --config "$dir/again.toml" --json
 [ "$(sed 's/.*\("text":"[^"]*"\).*/\1/' "$dir/out")" = "$answer" ] && pass || fail "a printed file" "answers otherwise"
 printf '[serve]\napi-key = "not-for-logs"\n' | settings
-run config serve
+run config serve "$ember"
 is "keys are not shown" 0 "^# api-key is not shown # .*:2" ""
 grep -q not-for-logs "$dir/out" && fail "keys" "are shown" || pass
 
 run serve --print-config --memory 1M
 grep -q '^\[serve\]$' "$dir/err" && grep -q '^memory = "1M" # flag$' "$dir/err" && pass || fail "the log of serve" "does not have its settings"
+of_serve=$(sed -n 's/^# stoker .*, model \([0-9a-f]\{16\}\): .*/\1/p' "$dir/err")
+run config serve "$ember"
+[ "$of_serve" ] && grep -q "^# stoker .*, model $of_serve: " "$dir/out" && pass || fail "the log of serve" "has not the model's hash, but '$of_serve'"
 if [ "$(id -u)" -ne 0 ] || setpriv --reuid 65534 --clear-groups true 2>/dev/null; then
     nobody=$([ "$(id -u)" -ne 0 ] || echo setpriv --reuid 65534 --clear-groups)
     chmod 755 "$dir"

@@ -210,6 +210,11 @@ is "modules that the controller tells" 0 "^memory is 2 modules in 2 channels$" "
 fault huge-pages sys/kernel/mm/transparent_hugepage/enabled "always madvise [never]" "huge pages"
 fault numa sys/devices/system/node/online 0-1 "2 memory nodes"
 fault io_uring proc/sys/kernel/io_uring_disabled 2 "kernel.io_uring_disabled is 2"
+fault cgroup sys/fs/cgroup/memory.high 2147483648 "before the kernel slows it \\(memory.high, MemoryHigh= of systemd\\) is limited to 2.00 GiB, and half of"
+put sys/fs/cgroup/memory.max 1073741824
+run doctor --root "$root"
+is "a limit below memory.high" 3 "^cgroup: .*\\(memory.max, docker --memory\\) is limited to 1.00 GiB, and half of" ""
+[ "$(wc -l <"$dir/out")" -eq 1 ] && pass || fail "a limit below memory.high" "more than one finding"
 fault cgroup sys/fs/cgroup/memory.max 2147483648 "2.00 GiB, and half of"
 rm "$root/proc/self/cgroup" # a copy that does not say which group it was: at the mount there is a container's
 run doctor --root "$root"
@@ -239,7 +244,11 @@ is "a loop" 3 "^loop: .*\(/srv/image\)" ""
 grep -q "^encrypted: " "$dir/out" && pass || fail "an encrypted drive" "not found"
 put sys/fs/cgroup/memory.max 33554432
 run doctor "$ember" --root "$root"
-is "a cgroup below the plan" 3 "^cgroup: .*32.0 MiB, and to stream nothing the model takes" ""
+is "a cgroup below the plan" 3 "^cgroup: .*32.0 MiB, and to stream nothing the model takes [0-9.]* MiB; the model does not run within it: raise that limit, " ""
+put sys/fs/cgroup/memory.max 75497472 # 72 MiB: it runs, and streams
+run doctor "$ember" --root "$root"
+is "a cgroup in which experts are streamed" 3 "^cgroup: .* takes [0-9.]* MiB; predicted are [0-9.]+ tokens/s within it, and [0-9.]+ with all of that: raise that limit, " ""
+sed -n 's/^cgroup: .*are \([0-9.]*\) tokens.s within it, and \([0-9.]*\) with.*/\1 \2/p' "$dir/out" | awk '{ ok = $1 > 0 && $1 < $2 } END { exit !ok }' && pass || fail "a cgroup in which experts are streamed" "costs nothing"
 
 # This machine: whatever is found, it is measured, and told in both forms.
 run doctor "$ember"
@@ -279,6 +288,30 @@ for kind in "v the address space" "d data"; do
         skip "ulimit -${kind%% *}" "a sanitizer needs more"
     fi
 done
+# What cannot be measured is told, and takes nothing from what is found.
+# unmeasured WHAT: the last run has a finding of this name, and says on stderr, for each further word, what was not measured and why
+unmeasured() {
+    about="doctor where little memory is left: $1"
+    [ "$status" -eq 3 ] && grep -q "^$1: " "$dir/out" && pass || fail "$about" "exit status $status, and no finding"
+    shift
+    for line; do
+        grep -Eq "^stoker: $line" "$dir/err" && pass || fail "$about" "does not say $line"
+    done
+}
+tight_kib=250000 # less than any measurement takes
+if (ulimit -v $tight_kib && "$stoker" version) >/dev/null 2>&1; then
+    limited() { with sh -c 'ulimit -v "$1" && shift && exec "$@"' sh $tight_kib "$stoker" "$@"; }
+    mapping="mapping [0-9]+ bytes of memory failed: the limit on address space"
+    limited doctor
+    unmeasured ulimit "the rate of memory is not measured: $mapping"
+    limited doctor --json
+    is "doctor --json under a small ulimit -v" 3 '^\{"findings":\[.*\{"name":"ulimit",.*"memory_rate":null,"drive_rate":null,' "."
+    limited doctor "$ember" --memory 20M # less than it takes, which is a finding too
+    unmeasured memory "the rate of memory is not measured: $mapping" "the drive is not measured: $mapping"
+    grep -Eq "^memory: .*ember.gguf needs at least .* is too small\. Try --memory [0-9]+MiB[^.]*\.$" "$dir/out" && pass || fail "a budget that is too small" "is no finding"
+else
+    skip "doctor under a small ulimit -v" "a sanitizer needs more"
+fi
 if [ "$(nproc)" -gt 1 ] && command -v taskset >/dev/null; then
     with taskset -c "$(taskset -cp $$ | sed 's/.*[:,-] *//')" "$tests/without_ring" EPERM "$stoker" doctor
     real mask "may use 1 of [0-9]+ CPUs" "$no_filter"
@@ -319,13 +352,28 @@ for folder in /sys/fs/cgroup/memory /sys/fs/cgroup; do
 done
 trap '[ -z "$group" ] || rmdir "$group"; rm -rf "$dir"' EXIT
 status=125
-if [ "$group" ] && echo $((limit_kib * 1024)) 2>/dev/null >"$group/$([ -e "$group/memory.max" ] && echo memory.max || echo memory.limit_in_bytes)"; then
+limit_group() { [ "$group" ] && echo "$1" 2>/dev/null >"$group/$([ -e "$group/memory.max" ] && echo memory.max || echo memory.limit_in_bytes)"; }
+in_group() { with sh -c 'echo $$ >"$1/cgroup.procs" || exit 125; shift; exec "$@"' sh "$group" "$stoker" "$@"; }
+if limit_group $((limit_kib * 1024)); then
     [ ! -w "$group/cpu.max" ] || echo "90000 100000" >"$group/cpu.max"
-    with sh -c 'echo $$ >"$1/cgroup.procs" || exit 125; shift; exec "$@"' sh "$group" "$stoker" doctor
+    in_group doctor
 fi
 real cgroup "is limited to [0-9.]+ [GM]iB, and half of this machine's memory is" "no cgroup can be made"
 [ "$group" ] && [ -w "$group/cpu.max" ] || status=125
 real quota "the cgroup grants 0.9 of [0-9]+ CPUs" "no cgroup of version 2 can be made"
+is_left="is not measured, since that takes [0-9.]+ [MG]iB of memory, and the cgroup leaves [0-9.]+ [MK]*i*B beside a reserve: raise its limit$"
+if limit_group 209715200 && in_group doctor "$ember" && [ "$status" -ne 125 ]; then # 200 MiB
+    unmeasured memory "the rate of memory $is_left" "the drive $is_left"
+    in_group doctor
+    unmeasured cgroup "the rate of memory $is_left"
+    for what in "plan --memory 80M --measure|this machine" "plan --memory 80M --disk|the drive" "disk $ember|the drive"; do
+        # shellcheck disable=SC2086 # flags
+        in_group ${what%|*}
+        is "${what%|*} in a cgroup of 200 MiB" 1 "" "^stoker: ${what#*|} $is_left"
+    done
+else
+    skip "a cgroup of 200 MiB" "none can be made"
+fi
 
 # What is wrong.
 run doctor "$dir/absent.gguf"

@@ -20,7 +20,8 @@ starts_once() {
     wait_for 60 grep -q '^listening on ' "$dir/out" || fail "serve $*" "does not listen"
     at=$(sed 's/^listening on //' "$dir/out")
     wait_for 60 curl -sf -o /dev/null "$at/health" || fail "serve $*" "is not healthy"
-    curl -s "$at/v1/models" "$at/metrics" >"$dir/ignored"
+    curl -s "$at/v1/models" >"$dir/ignored"
+    curl -s "$at/metrics" >"$dir/metrics"
     curl -s "$at/v1/embeddings" -d '{}' >"$dir/embeddings"
     kill -TERM $pid
     wait $pid
@@ -35,6 +36,10 @@ lines=$(grep -Ec "$log"' plan: (context 1024, 1 sequence, chunks of 16 rows; pre
 tail -n 1 "$dir/err" | grep -Eq "$log stopped; requests answered: [1-9][0-9]*$" && pass || fail "serve" "its last line is $(tail -n 1 "$dir/err")"
 grep -Eq '(/health|/metrics) 200' "$dir/err" && fail "serve" "logs what is asked every few seconds" || pass
 grep -q warning "$dir/err" && fail "serve" "warns of what nobody gave" || pass
+# The specification's list of metrics is what is told, that of --mcp apart; joules are a comment where nothing counts them.
+sed -nE 's/^# (TYPE )?stoker_([a-z_]+).*/\2/p' "$dir/metrics" | sort -u >"$dir/told"
+sed -n '/^`\/metrics`, all with/,/^$/p' docs/spec/server.md | grep -o '`[a-z_]*[`{]' | tr -d '`{' | grep -vxe mcp_calls_total -e stoker_ | sort -u >"$dir/listed"
+[ -s "$dir/told" ] && cmp -s "$dir/told" "$dir/listed" && pass || fail "/metrics" "the specification has another list: $(diff "$dir/listed" "$dir/told")"
 grep -q '"type": *"not_supported_error"' "$dir/embeddings" && grep -Eq 'POST /v1/embeddings 501 .*: not_supported_error$' "$dir/err" && pass ||
     fail "what is not supported" "the log says $(grep embeddings "$dir/err"), the client gets $(cat "$dir/embeddings")"
 # what the plan offers brings back what it gave up
@@ -122,6 +127,11 @@ grep -Eq '"memory_mbps":[0-9.]+,"memory_roof_mbps":[0-9.]+' "$dir/stats" && pass
 kill -TERM $pid
 wait $pid
 pid=
+# Where experts come from the drive its roof is measured too.
+starts --memory 1G --slots 24 --roofs on
+curl -s "$at/stoker/stats" >"$dir/stats"
+grep -Eq '"memory_roof_mbps":[0-9.]+,"drive_roof_mbps":[0-9]*[1-9]' "$dir/stats" && pass || fail "the roof of the drive" "$(cat "$dir/stats")"
+ends
 # What the layer that drafts takes is in the plan that is told.
 starts_once "${BUILD:-build}/data/golden/glm4moe.gguf" --draft mtp
 grep -Eq "$log plan: memory .* of 12 experts held, [^;]*; of which the layer that drafts has 6, beside 52\.6 KiB of weights; " "$dir/err" && pass ||

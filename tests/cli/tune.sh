@@ -364,6 +364,36 @@ old 'threads = 1'
 tune
 is "an old profile that answers otherwise" 0 "" "^stoker tune: --threads 1 of the old profile: left out: it answers otherwise$"
 no_threads "an old profile that answers otherwise"
+# A run that should tell what is answered, and fails, is named so: of the value, or of the defaults.
+stand_in 0.01 "$faster
+case \"\$*\" in *'--chunk 256'*--digest) exit 1 ;; esac"
+rm -f "$slow"
+tune
+is "answers of a value that are not known" 0 "" "^stoker tune: --chunk 256: left out: what it answers is not known, since the run that tells it failed$"
+grep -q '^chunk' "$slow" && fail "answers of a value that are not known" "it was taken" || pass
+stand_in 0.01 "$faster
+case \"\$*\" in *--digest) exit 1 ;; esac"
+tune
+is "answers of the defaults that are not known" 0 "" "^stoker tune: --chunk 256: left out: what the defaults answer is not known, since the run that tells it failed$"
+grep -q '^chunk' "$slow" && fail "answers of the defaults that are not known" "it was taken" || pass
+# A profile that cannot be written is told before anything runs.
+if [ "$(id -u)" -ne 0 ] || setpriv --reuid 65534 --clear-groups true 2>/dev/null; then
+    nobody=$([ "$(id -u)" -ne 0 ] || echo setpriv --reuid 65534 --clear-groups)
+    stand_in 0.01
+    rm -f "$slow"
+    chmod 666 "$dir/calls"
+    chmod 755 "$dir" "$XDG_CONFIG_HOME" "$XDG_CONFIG_HOME/stoker"
+    chmod 555 "$profiles"
+    cp "$stoker" "$ember" "$dir"
+    $nobody "$dir/stoker" tune --memory 100M --ctx 4096 --binary "$dir/stand-in" --root "$dir/root" >"$dir/out" 2>"$dir/err" </dev/null
+    status=$?
+    is "a folder of profiles that is read-only" 1 "" "^stoker: profile $slow cannot be written: Permission denied$"
+    [ ! -s "$dir/calls" ] && pass || fail "a folder of profiles that is read-only" "runs were made"
+    chmod 755 "$profiles"
+    rm "$dir/stoker" "$dir/ember.gguf"
+else
+    skip "a folder of profiles that is read-only" "root writes everywhere, and there is no setpriv"
+fi
 stand_in 16
 old 'chunk = 256'
 tune

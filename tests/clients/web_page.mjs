@@ -92,12 +92,13 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
   }, options);
 
   page('panel: a rate above its roof is said in words', async () => {
-    const q = await fresh(), box = q.locator('#roof-memory');
-    const shows = async (rate, roof, words) => {
-      await q.route('**/stoker/events', r => r.fulfill({ contentType: 'text/event-stream', body: `data: ${JSON.stringify({ memory_mbps: rate, memory_roof_mbps: roof })}\n\n` }));
-      await settled(() => box.evaluate(b => `${b.querySelector('b').textContent} ${b.querySelector('i').textContent}`), words);
+    const q = await fresh(), box = q.locator('#roof-memory'), drive = q.locator('#roof-drive');
+    const showsIn = async (box, figures, words) => {
+      await q.route('**/stoker/events', r => r.fulfill({ contentType: 'text/event-stream', body: `data: ${JSON.stringify(figures)}\n\n` }));
+      await settled(() => box.evaluate(b => b.hidden ? '' : `${b.querySelector('b').textContent} ${b.querySelector('i').textContent}`), words);
       await q.unroute('**/stoker/events');
     };
+    const shows = (rate, roof, words) => showsIn(box, { memory_mbps: rate, memory_roof_mbps: roof }, words);
     await q.route('**/stoker/events', r => r.abort());
     await q.reload({ waitUntil: 'domcontentloaded' });
     await shows(715, 1430, '50 % of 1.4 GB/s');
@@ -105,6 +106,12 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     await shows(15769, 1430, '15.8 GB/s, above the roof that was measured, 1.4 GB/s');
     const bar = await box.locator('.bar').boundingBox(), part = await box.locator('.bar > div').boundingBox();
     ok(part.width <= bar.width + 1 && part.width > bar.width - 3, 'the bar is full');
+    eq(await drive.isVisible(), false, 'a drive without a roof');
+    await showsIn(drive, { read_mbps: 525, drive_roof_mbps: 2100 }, '25 % of 2.1 GB/s');
+    eq(await box.isVisible(), false, 'memory without a roof');
+    const ofDrive = await drive.locator('.bar').boundingBox(), read = await drive.locator('.bar > div').boundingBox();
+    ok(Math.abs(read.width - ofDrive.width / 4) < 3, 'a quarter of the bar is read');
+    await showsIn(drive, { read_mbps: null, drive_roof_mbps: 2100 }, '');
     await q.context().close();
   });
 

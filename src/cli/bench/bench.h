@@ -90,7 +90,7 @@ void bench_close(struct bench *b);
 /* Measures b->roofs, with no engine open: memory, cores, and the drive where experts come from it. -1 with *err. */
 int bench_measure_roofs(struct bench *b, struct stoker_error *err);
 
-/* The same again, behind the rows: a warning on stderr where a roof is another one by now. */
+/* The same again, behind the rows: a warning on stderr where a roof is another one by now, or where that is not known. */
 void bench_check_roofs(struct bench *b);
 
 /* That warning, of two measurements. side: "A" or "B" of a comparison, or NULL. */

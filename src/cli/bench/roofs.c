@@ -39,10 +39,17 @@ void bench_tell_move(const char *side, const struct stoker_roofs *first, const s
 
 void bench_check_roofs(struct bench *b)
 {
+    static const char unknown[] = "stoker bench: whether a roof moved is not known, since";
     struct stoker_roofs last;
     struct stoker_error err;
-    if (b->roofs.memory > 0 && roofs_can_measure(&b->options) &&
-        !roofs_measure(&last, b->model, &b->options, b->cold, &err))
+    if (!(b->roofs.memory > 0))
+        return;
+    if (!roofs_can_measure(&b->options))
+        fprintf(stderr, "%s measuring them again takes %s of memory, which this machine has not left\n", unknown,
+                show_bytes(roofs_memory(&b->options)));
+    else if (roofs_measure(&last, b->model, &b->options, b->cold, &err))
+        fprintf(stderr, "%s they cannot be measured again: %s\n", unknown, err.text);
+    else
         bench_tell_move(NULL, &b->roofs, &last);
 }
 

@@ -360,11 +360,36 @@ int profile_find(struct profile *out, char path[PATH_MAX], const struct profile_
     return found;
 }
 
+enum { PART_PATH = PATH_MAX + 8 };
+
+/* A file beside it, which takes its place when it is whole. */
+static int open_part(char part[PART_PATH], const char *path)
+{
+    snprintf(part, PART_PATH, "%s.XXXXXX", path);
+    return mkstemp(part);
+}
+
+static int cannot_write(const char *path, int why)
+{
+    fprintf(stderr, "stoker: profile %s cannot be written: %s\n", path, strerror(why));
+    return -1;
+}
+
+int profile_try_write(const char *path)
+{
+    char part[PART_PATH];
+    int fd = open_part(part, path);
+    if (fd < 0)
+        return cannot_write(path, errno);
+    close(fd);
+    unlink(part);
+    return 0;
+}
+
 int profile_write(const char *path, const struct profile_key *key, const struct profile *p, const char *note)
 {
-    char part[PATH_MAX + 8];
-    snprintf(part, sizeof part, "%s.XXXXXX", path);
-    int fd = mkstemp(part);
+    char part[PART_PATH];
+    int fd = open_part(part, path);
     FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (f)
         print_profile(f, key, p, note);
@@ -373,7 +398,5 @@ int profile_write(const char *path, const struct profile_key *key, const struct 
         fclose(f);
     if (failed && fd >= 0)
         unlink(part);
-    if (failed)
-        fprintf(stderr, "stoker: profile %s cannot be written: %s\n", path, strerror(why));
-    return failed ? -1 : 0;
+    return failed ? cannot_write(path, why) : 0;
 }

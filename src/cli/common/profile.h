@@ -56,6 +56,9 @@ void profile_note(const char *model);
  * was made; -1 after a sentence on stderr: there is no place. Those that are left alone are named. */
 int profile_find(struct profile *out, char path[PATH_MAX], const struct profile_key *key);
 
+/* Whether a file can be made beside this path, where profile_write() makes it. -1 after a sentence on stderr. */
+int profile_try_write(const char *path);
+
 /* Writes it as a whole, in place of what is at this path. note: lines of comments, or "". -1 after a sentence on stderr. */
 int profile_write(const char *path, const struct profile_key *key, const struct profile *p, const char *note);
 

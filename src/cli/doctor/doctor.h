@@ -13,7 +13,7 @@ enum { FINDINGS_MOST = 32 };
 
 struct finding {
     const char *name; /* for programs, "governor"; static */
-    char text[400];
+    char text[512];
 };
 
 struct findings {
@@ -43,16 +43,25 @@ void examine_memory(struct findings *f, const char *root, struct facts *facts);
 /* io_uring: what the kernel says below root, and whether this process is given a ring. */
 void examine_kernel(struct findings *f, const char *root);
 
-/* Limits of this process and its cgroup against what the plan takes; p NULL: against the machine's memory. */
-void examine_limits(struct findings *f, const char *root, const struct stoker_plan *p);
+/* A model that is asked about, and its plan under these options. */
+struct subject {
+    const char *model;
+    const struct stoker_options *options;
+    const struct stoker_plan *plan;
+};
 
-/* The drive of a model's largest file: its kind, whether it is read past the page cache, how fast, which is a fact. -1: the file cannot be
- * opened or read, after a sentence on stderr. */
+/* Limits of this process and its cgroup against what all of the model takes; s NULL: against the machine's memory. */
+void examine_limits(struct findings *f, const char *root, const struct subject *s);
+
+/* The drive of a model's largest file: its kind, whether it is read past the page cache, how fast, which is a fact where the memory for
+ * measuring it is left, and a sentence on stderr where not. -1: the file cannot be opened or read, after a sentence on stderr; what is
+ * found of it without reading is found all the same. */
 int examine_drive(struct findings *f, const char *root, const char *model, const struct stoker_plan *p,
                   struct facts *facts);
 
-/* Reads memory with all threads for some tenths of a second, a fact. -1: after a sentence on stderr. */
-int examine_memory_rate(struct findings *f, struct facts *facts);
+/* Reads memory with all threads for some tenths of a second, a fact; where so much memory is not left, or may not be mapped, a sentence on
+ * stderr says so. */
+void examine_memory_rate(struct findings *f, struct facts *facts);
 
 /* What is measured, against what it should be. Rates that say nothing, as others were busy or kept cores from us, are no finding. */
 void judge_tier(struct findings *f, enum cpu_tier tier);

@@ -65,7 +65,7 @@ static void file_system(struct findings *f, const struct gguf_file *file)
 }
 
 /* rate: bytes a second, 0 where it is not measured. Drives of virtual machines often call themselves turning ones: they are if they are
- * slow. */
+ * slow, and in a copy of files, of which nothing is measured. */
 static void block_device(struct findings *f, const char *root, const struct gguf_file *file, double rate)
 {
     char line[KERNEL_FILE_LINE];
@@ -73,7 +73,7 @@ static void block_device(struct findings *f, const char *root, const struct gguf
     double turns = kernel_file_number(-1, root, "/sys/dev/block/%u:%u/queue/rotational", major_of, minor_of);
     if (turns < 0) /* a partition: its drive is the folder above */
         turns = kernel_file_number(0, root, "/sys/dev/block/%u:%u/../queue/rotational", major_of, minor_of);
-    if (turns == 1 && rate < TURNING_DRIVE && !(rate > 0 && findings_are_busy(f)))
+    if (turns == 1 && rate < TURNING_DRIVE && (rate > 0 ? !findings_are_busy(f) : *root != 0))
         found(f, "rotational",
               "%s lies on a turning drive, which finds some hundred experts a second: copy it to an SSD", file->path);
     if (!kernel_file_line(line, root, "/sys/dev/block/%u:%u/loop/backing_file", major_of, minor_of))
@@ -110,19 +110,17 @@ int examine_drive(struct findings *f, const char *root, const char *model, const
     double *rate = &facts->drive_rate;
     if (drive_of_model(path, model) || drive_open(&d, path))
         return -1;
-    int failed = *root ? 0 : drive_rate(&d, p->n_class ? p->expert_bytes[0] : 1 << 20, rate);
-    if (!failed) {
-        file_system(f, &d.file);
-        block_device(f, root, &d.file, *rate);
-        if (!reader_file_direct(&d.file, &align))
-            found(f, "page-cache",
-                  "%s is on a file system without O_DIRECT, so that it is read through the page cache, which takes "
-                  "memory "
-                  "and cores: copy it to ext4, XFS or btrfs",
-                  path);
-        if (*rate > 0)
-            judge_drive_rate(f, path, p, *rate);
-    }
+    int failed = !*root && drive_take_memory(&d) == 0 &&
+                 drive_rate(&d, p->n_class ? p->expert_bytes[0] : 1 << 20, rate) != 0;
+    file_system(f, &d.file);
+    block_device(f, root, &d.file, *rate);
+    if (!reader_file_direct(&d.file, &align))
+        found(f, "page-cache",
+              "%s is on a file system without O_DIRECT, so that it is read through the page cache, which takes memory "
+              "and cores: copy it to ext4, XFS or btrfs",
+              path);
+    if (*rate > 0)
+        judge_drive_rate(f, path, p, *rate);
     drive_close(&d);
-    return failed;
+    return failed ? -1 : 0;
 }

@@ -6,7 +6,9 @@
 #include "base/error.h"
 #include "base/kernel_file.h"
 #include "base/topology.h"
+#include "cli/common/cli.h"
 #include "cli/common/flags.h"
+#include "cli/machine/left.h"
 #include "machine/machine.h"
 #include "machine/memory.h"
 
@@ -102,42 +104,77 @@ void judge_memory_rate(struct findings *f, const struct facts *facts)
                            : "look whether both modules are in slots of one channel");
 }
 
-int examine_memory_rate(struct findings *f, struct facts *facts)
+void examine_memory_rate(struct findings *f, struct facts *facts)
 {
     struct machine *m;
     struct error err = {0};
     facts->n_thread = cpu_compute_threads();
-    if (machine_open(&m, kernels_for(cpu_best_tier()), facts->n_thread, machine_bytes("", facts->n_thread),
-                     MACHINE_MEDIAN, &err)) {
-        fprintf(stderr, "stoker: %s\n", err.text);
-        return -1;
+    size_t bytes = machine_bytes("", facts->n_thread);
+    if (!left_for_measuring(bytes, "the rate of memory"))
+        return;
+    if (machine_open(&m, kernels_for(cpu_best_tier()), facts->n_thread, bytes, MACHINE_MEDIAN, &err)) {
+        fprintf(stderr, "stoker: the rate of memory is not measured: %s\n", err.text);
+        return;
     }
     facts->memory_rate = machine_read_rate(m);
     machine_close(m);
     judge_memory_rate(f, facts);
-    return 0;
 }
+
+/* Tokens a second of answers that a plan of so much memory, above 0, predicts; 0: there is none. */
+static double predicted(const struct subject *s, uint64_t memory)
+{
+    struct stoker_options o = *s->options;
+    struct stoker_plan p;
+    struct stoker_error none;
+    o.memory = memory;
+    return memory == 0 || stoker_plan(&p, s->model, &o, &none) ? 0 : p.n_parallel / p.step_seconds;
+}
+
+/* "; predicted are 3.1 tokens/s within it, and 12.5 with all of that", or "". */
+static const char *worth(const struct subject *s, uint64_t limit, char *out, size_t n)
+{
+    double within = s ? predicted(s, limit) : 0, whole = s ? predicted(s, s->plan->whole) : 0;
+    out[0] = 0;
+    if (whole > 0 && within > 0)
+        snprintf(out, n, "; predicted are %.*f tokens/s within it, and %.*f with all of that", predicted_digits(within),
+                 within, predicted_digits(whole), whole);
+    else if (whole > 0)
+        snprintf(out, n, "; the model does not run within it");
+    return out;
+}
+
+/* What is wanted, by whom, and what for in words. */
+struct wanted {
+    const struct subject *subject;
+    uint64_t bytes;
+    const char *words;
+};
 
 /* what: "the address space (ulimit -v)". */
-static void process_limit(struct findings *f, const char *name, uint64_t limit, const char *what, uint64_t wanted,
-                          const char *for_what)
+static void process_limit(struct findings *f, const char *name, uint64_t limit, const char *what,
+                          const struct wanted *w)
 {
-    if (limit < wanted)
-        found(f, name, "%s is limited to %s, and %s %s: raise that limit, or pass --memory with less", what,
-              show_bytes(limit), for_what, show_bytes(wanted));
+    char is_worth[120];
+    if (limit < w->bytes)
+        found(f, name, "%s is limited to %s, and %s %s%s: raise that limit, or pass --memory with less", what,
+              show_bytes(limit), w->words, show_bytes(w->bytes), worth(w->subject, limit, is_worth, sizeof is_worth));
 }
 
-void examine_limits(struct findings *f, const char *root, const struct stoker_plan *p)
+void examine_limits(struct findings *f, const char *root, const struct subject *s)
 {
     uint64_t total = (uint64_t)kernel_file_field(0, root, "/proc/meminfo", "MemTotal") * 1024;
     /* Without a model: a limit that takes more than half of the machine is worth a word. */
-    uint64_t wanted = p ? p->whole < total ? p->whole : total : total / 2;
-    const char *for_what = p ? "to stream nothing the model takes" : "half of this machine's memory is";
+    const struct wanted wanted = {s, s ? s->plan->whole < total ? s->plan->whole : total : total / 2,
+                                  s ? "to stream nothing the model takes" : "half of this machine's memory is"};
     struct rlimit space, data;
-    process_limit(f, "cgroup", machine_limit(root), "memory of the cgroup (memory.max, docker --memory)", wanted,
-                  for_what);
+    uint64_t most = machine_limit(root), slows = machine_slow_limit(root);
+    process_limit(f, "cgroup", slows,
+                  slows < most ? "memory of the cgroup before the kernel slows it (memory.high, MemoryHigh= of systemd)"
+                               : "memory of the cgroup (memory.max, docker --memory)",
+                  &wanted);
     if (!*root && !getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY)
-        process_limit(f, "ulimit", space.rlim_cur, "the address space (ulimit -v)", wanted, for_what);
+        process_limit(f, "ulimit", space.rlim_cur, "the address space (ulimit -v)", &wanted);
     if (!*root && !getrlimit(RLIMIT_DATA, &data) && data.rlim_cur != RLIM_INFINITY)
-        process_limit(f, "ulimit", data.rlim_cur, "data (ulimit -d)", wanted, for_what);
+        process_limit(f, "ulimit", data.rlim_cur, "data (ulimit -d)", &wanted);
 }

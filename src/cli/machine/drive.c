@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "cli/common/flags.h"
+#include "cli/machine/left.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,19 +33,26 @@ static int open_file(struct gguf_file *f, const char *path)
 
 int drive_open(struct drive *d, const char *path)
 {
-    struct error err = {0};
     *d = (struct drive){0};
-    if (open_file(&d->file, path) == 0) {
-        if (arena_map(&d->memory, DRIVE_MEMORY, &err) == 0) {
-            arena_prefault(&d->memory, 0, 1);
-            d->scratch = (struct probe_memory){d->memory.base, DRIVE_MEMORY};
-            return 0;
-        }
-        fprintf(stderr, "stoker: %s\n", err.text);
-    }
+    if (open_file(&d->file, path) == 0)
+        return 0;
     if (d->file.fd >= 0)
         close(d->file.fd);
     return -1;
+}
+
+int drive_take_memory(struct drive *d)
+{
+    struct error err = {0};
+    if (!left_for_measuring(DRIVE_MEMORY, "the drive"))
+        return -1;
+    if (arena_map(&d->memory, DRIVE_MEMORY, &err)) {
+        fprintf(stderr, "stoker: the drive is not measured: %s\n", err.text);
+        return -1;
+    }
+    arena_prefault(&d->memory, 0, 1);
+    d->scratch = (struct probe_memory){d->memory.base, DRIVE_MEMORY};
+    return 0;
 }
 
 void drive_close(struct drive *d)
@@ -106,9 +114,15 @@ static int rate_at(const struct drive *d, uint64_t expert, int depth, double *ra
 
 int drive_rate(const struct drive *d, uint64_t expert, double *rate) { return rate_at(d, expert, USUAL_READS, rate); }
 
+/* With the memory for measuring it. */
 static int open_model(struct drive *d, char path[PATH_MAX], const char *model)
 {
-    return drive_of_model(path, model) || drive_open(d, path) ? -1 : 0;
+    if (drive_of_model(path, model) || drive_open(d, path))
+        return -1;
+    if (drive_take_memory(d) == 0)
+        return 0;
+    drive_close(d);
+    return -1;
 }
 
 int drive_rate_of_model(const char *model, uint64_t expert, double *rate)

@@ -10,7 +10,7 @@
 
 struct drive {
     struct gguf_file file;       /* only what disk_probe() reads of it */
-    struct arena memory;         /* a mapping of its own */
+    struct arena memory;         /* a mapping of its own, of drive_take_memory() */
     struct probe_memory scratch; /* all of memory */
 };
 
@@ -25,6 +25,9 @@ enum { DRIVE_MEMORY = 384 << 20 }; /* what measuring takes */
 /* -1: nothing is open, after a sentence on stderr. path is not copied, and outlives the drive. */
 int drive_open(struct drive *d, const char *path);
 void drive_close(struct drive *d);
+
+/* DRIVE_MEMORY, without which nothing below is measured. -1: so much is not left, or may not be mapped; after a sentence on stderr. */
+int drive_take_memory(struct drive *d);
 
 /* The path of the model's largest file. -1: after a sentence on stderr. */
 int drive_of_model(char path[PATH_MAX], const char *model);

@@ -263,14 +263,17 @@ static enum eval_verdict verdict_of(const struct search *s, const struct series 
     return ab->high < s->spread && ab->ratio < 1 - EVAL_PAIRS_EFFECT ? EVAL_FASTER : EVAL_NO_DIFFERENCE;
 }
 
-static int answers_same(struct search *s, const char *words)
+/* Why words that are faster are not taken: they answer otherwise, or nobody knows how. NULL: they answer as the defaults do. */
+static const char *why_not_same(struct search *s, const char *words)
 {
-    if (!s->digest)
-        s->digest = measuring_digest(&s->by, "");
-    char *digest = s->digest ? measuring_digest(&s->by, words) : NULL;
-    int same = digest && strcmp(digest, s->digest) == 0;
+    if (!s->digest && !(s->digest = measuring_digest(&s->by, "")))
+        return "left out: what the defaults answer is not known, since the run that tells it failed";
+    char *digest = measuring_digest(&s->by, words);
+    const char *why = !digest ? "left out: what it answers is not known, since the run that tells it failed"
+                      : strcmp(digest, s->digest) != 0 ? "left out: it answers otherwise"
+                                                       : NULL;
     free(digest);
-    return same;
+    return why;
 }
 
 static const char *why_not(enum series_end how)
@@ -327,12 +330,12 @@ static enum tried try_words(struct search *s, const char *what, const char *a, c
     int few = s->budget.pairs < EVAL_PAIRS_LEAST;
     struct series_rule r = {what, s->budget.pairs, s->budget.run, s->slowest, few ? s->spread : 1};
     enum tried tried = compare(s, &r, a, b, &shown);
-    int same = tried != TRIED_FASTER || answers_same(s, b);
-    if (!same && time_left(&s->by) <= 0)
+    const char *why = tried == TRIED_FASTER ? why_not_same(s, b) : NULL;
+    if (why && time_left(&s->by) <= 0)
         return TRIED_LATE;
     if (*shown.how)
-        note(s, what, same ? shown.how : "left out: it answers otherwise");
-    return same ? tried : TRIED_NOT_FASTER;
+        note(s, what, why ? why : shown.how);
+    return why ? TRIED_NOT_FASTER : tried;
 }
 
 /* All values of the old profile at once, against the defaults; when that is judged, it is replaced. */
@@ -483,7 +486,7 @@ int tune(const struct tuning *t)
     s = (struct search){.of = t};
     if (stoker_plan(&plan, t->model, &o, &err) || profile_key(&s.key, t->model, t->memory, &err))
         return report(&err);
-    if (profile_find(&s.old, s.path, &s.key) < 0)
+    if (profile_find(&s.old, s.path, &s.key) < 0 || profile_try_write(s.path)) /* minutes must not end with that */
         return 1;
     topology_allowed(&s.allowed);
     s.machine = (struct tune_case){.old = &s.old,

@@ -160,6 +160,8 @@ static void readers_and_chunks(void **state)
     assert_string_equal(list(&c, PROFILE_READER), "threads buffered");
     assert_string_equal(list(&c, PROFILE_DEPTH), "8 16 64 128");
     assert_string_equal(list(&c, PROFILE_CHUNK), "128 256 1024");
+    c.n_chunk = 576; /* of a budget that is short of memory: the usual one is a value like any other */
+    assert_string_equal(list(&c, PROFILE_CHUNK), "128 256 512 1024");
     assert_true(tune_is_unseen("1025", 1024) && !tune_is_unseen("1024", 1024) && !tune_is_unseen("", 1));
 }
 
