@@ -130,7 +130,9 @@ struct stoker_options {
     const char *mirror;        /* a folder with a second copy of the model's files, which is read in parallel */
     const char *root; /* a folder below which sys is read for counters of energy (tests); NULL: this machine's */
 
-    int n_queue; /* requests that may wait for a sequence, at most 4096; one more gets STOKER_ERR_BUSY. 0: 128 */
+    /* Requests that may wait for a sequence, at most 4096; one more gets STOKER_ERR_BUSY. 0: 128. Given, the plan has memory for so many of
+     * a whole context each, and for constraints of many clients: two small ones are compiled at a time, beside a large one. */
+    int n_queue;
     int n_pages; /* pages of 256 positions for keys and values, for all sequences together. 0: n_ctx positions for each sequence.
                     With fewer, a sequence that finds no page waits until another ends */
     uint64_t
@@ -138,7 +140,7 @@ struct stoker_options {
     const char *cache_dir; /* a folder of prefix files that outlives the engine; it is made if need be. NULL: none */
     uint64_t cache_disk;   /* most bytes of files in cache_dir; 0: 8 GiB */
     int cache_on_request;  /* 1: nothing is written to cache_dir until stoker_cache_keep() */
-    uint64_t server;       /* bytes that the caller itself needs (connections, buffers): the plan counts them */
+    uint64_t server;       /* bytes that the caller itself needs (connections, texts): the plan counts them */
     uint64_t
         library; /* bytes that sources, and servers of tools, take beside the engine; the plan counts them in a part of their own */
     uint64_t

@@ -201,6 +201,8 @@ mutate kv-measured-as-f16 "golden --kv q8_0 build/data/golden" src/model/arch/fo
 # the plan omits a part; and a session takes more than the plan counts
 mutate plan-forgets-kv "plan" src/engine/plan_price.c 's|p->kv_bytes += page \* |&1 / 2 * |'
 mutate more-than-the-plan "plan" src/engine/session.c 's|arena_map(&s->memory, all, err)|arena_map(\&s->memory, all + (64 << 20), err)|'
+mutate callers-memory-of-a-server "plan" src/engine/plan_price.c 's|if (!w->n_queue)|if (!w->server \&\& !w->n_queue)|'
+mutate chunks-always-small plan_speed src/engine/plan_choose.c 's|t.n_chunk\[1\] = CHUNK_MAX;|t.n_chunk[1] = CHUNK_MIN;|'
 mutate slots-that-fall "plan" src/engine/plan_choose.c 's|^    distribute_slots(pl, c, least, low, all);|    low -= low > 3 \&\& low % 5 == 0 ? 3 : 0;\
 &|'
 

@@ -912,6 +912,36 @@ static void scratch_of(const char *path, const char *name, int exact)
     session_close(s);
 }
 
+/* ---- what the caller needs itself --------------------------------------------------------------------------------------------- */
+
+/* It is a part of the plan and changes no other; memory for the constraints of many clients comes with a queue. */
+static void callers_memory(void)
+{
+    static const uint64_t own_bytes = 100 * MIB;
+    static const enum plan_memory how[] = {PLAN_MINIMUM, PLAN_WHOLE};
+    struct error err = {0};
+    struct opened o;
+    struct plan none, own, queue;
+    if (open_headers(&o, "models/ember/ember.gguf", &err))
+        expect(0, "%s", err.text);
+    for (int i = 0; err.code == ERR_NONE && i < 2; i++) {
+        struct plan_request w = {
+            .how = how[i], .n_threads = 2, .has_text = 1, .text_bytes = MIB, .constraint_state_bytes = MIB};
+        expect(plan_make(&none, o.model, &w, &err) == 0, "%s", err.text);
+        w.server = own_bytes;
+        expect(plan_make(&own, o.model, &w, &err) == 0, "%s", err.text);
+        w.n_queue = 9;
+        expect(plan_make(&queue, o.model, &w, &err) == 0, "%s", err.text);
+        for (int k = 0; k < PLAN_KERNEL; k++)
+            expect(own.part[k] == none.part[k] + (k == PLAN_SERVER ? own_bytes : 0), "%s: %llu bytes, without it %llu",
+                   plan_part_name((enum plan_part)k), ull(own.part[k]), ull(none.part[k]));
+        expect(queue.part[PLAN_TEXT] >= own.part[PLAN_TEXT] + 4 * MIB, "a queue: %llu bytes for text, without it %llu",
+               ull(queue.part[PLAN_TEXT]), ull(own.part[PLAN_TEXT]));
+    }
+    close_headers(&o);
+    verdict("caller", "its memory is a part of its own");
+}
+
 /* ---- reading through the page cache ------------------------------------------------------------------------------------------------- */
 
 /* A file that refuses O_DIRECT costs what --reader buffered costs, and is found before anything is opened. */
@@ -1066,6 +1096,7 @@ int main(int argc, char **argv)
     default_context();
     default_sequences();
     default_capture();
+    callers_memory();
     char command[100];
     snprintf(command, sizeof command, "rm -rf '%s'", dir);
     expect(system(command) == 0, "%s", command);

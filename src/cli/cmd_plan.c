@@ -262,7 +262,7 @@ static void print_kernels(const struct stoker_plan *p)
 }
 
 /* What a part of the plan is for. */
-static const char *part_means(const char *name)
+static const char *part_means(const struct stoker_plan *p, const char *name)
 {
     static const char *const means[][2] = {{"code", "the program"},
                                            {"index", "the file's header: names and places of tensors"},
@@ -287,6 +287,8 @@ static const char *part_means(const char *name)
                                            {"library", "sources that are searched"},
                                            {"kernel", "tables that the system keeps of all this"},
                                            {"slack", "left free"}};
+    if (!p->n_class && strcmp(name, "slots") == 0) /* what any plan has there, with experts or without */
+        return "rounding up to whole huge pages";
     for (size_t i = 0; i < sizeof means / sizeof *means; i++)
         if (strcmp(means[i][0], name) == 0)
             return means[i][1];
@@ -327,13 +329,13 @@ static void print_text(const struct stoker_plan *p, double rate, enum measured h
     qsort(sorted, STOKER_PLAN_PARTS, sizeof *sorted, larger_first);
     printf("%s (%s)\nmemory: %s planned%s; from %s it works, ", p->model, p->arch, show_bytes(p->total), show_budget(p),
            show_limit(p->minimum));
-    if (p->n_class && share_held(p) < 1)
+    if (share_held(p) < 1 || p->cut_embedding)
         printf("from %s nothing streams\n", show_limit(p->whole));
     else /* the limit, rounded up, may look larger than what is planned */
         printf("here nothing streams\n");
     for (int i = 0; i < STOKER_PLAN_PARTS && sorted[i][0] > 0; i++) {
         const char *name = p->part_name[sorted[i] - p->part];
-        printf("  %-10s %12s  %s\n", name, show_bytes(*sorted[i]), part_means(name));
+        printf("  %-10s %12s  %s\n", name, show_bytes(*sorted[i]), part_means(p, name));
     }
     printf("context %d of %d trained, %d sequence%s, chunks of %d rows, %d threads, %s keys and values: %s a token\n",
            p->n_ctx, p->n_ctx_train, p->n_parallel, p->n_parallel == 1 ? "" : "s", p->n_chunk, p->n_threads, p->kv,
@@ -361,7 +363,8 @@ static void print_text(const struct stoker_plan *p, double rate, enum measured h
     if (rate > 0 && most_tokens(p, rate) > 0)
         printf("drive: %.2f GB/s; reading alone allows at most %.1f tokens/s\n", rate / 1e9, most_tokens(p, rate));
     else if (rate > 0)
-        printf("drive: %.2f GB/s; nothing is read for a token\n", rate / 1e9);
+        printf("drive: %.2f GB/s; %s read for a token\n", rate / 1e9,
+               p->cut_embedding ? "rows of embeddings alone are" : "nothing is");
     print_cuts(p);
 }
 

@@ -220,13 +220,13 @@ static void price_slots(const struct planner *pl, const struct config *c, struct
     p->part[PLAN_SLOTS] += p->table_bytes;
 }
 
-/* A server compiles for many clients: two ordinary constraints at a time, beside a large one. */
+/* Where requests wait in a queue, constraints of many clients are compiled: two ordinary ones at a time, beside a large one. */
 static struct constraint_memory constraint_memory(const struct plan_request *w, const struct config *c)
 {
     uint64_t n = (uint64_t)c->n_parallel, running = n < 16 ? n * 4 * MIB : 64 * MIB;
     if (!w->has_text)
         return (struct constraint_memory){0};
-    if (!w->server)
+    if (!w->n_queue)
         return (struct constraint_memory){running, 0, 8 * MIB, 0};
     if (c->least_constraints)
         return (struct constraint_memory){running, 4 * MIB, 8 * MIB, 1};
@@ -237,7 +237,7 @@ static void price_text(const struct planner *pl, const struct config *c, struct 
 {
     const struct plan_request *w = pl->request;
     const struct constraint_memory m = p->constraints = constraint_memory(w, c);
-    /* A compilation computes the shortest answer in a state of its own. In a server it does so while other answers run. */
+    /* A compilation computes the shortest answer in a state of its own. With lanes it does so while other answers run. */
     uint64_t n_lane = m.n_small ? (uint64_t)m.n_small + 1 : 0;
     p->part[PLAN_TEXT] = w->text_bytes + ((uint64_t)c->n_parallel + n_lane) * w->constraint_state_bytes + m.held +
                          (uint64_t)m.n_small * m.small + m.large;

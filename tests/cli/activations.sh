@@ -112,7 +112,7 @@ is "ids above half of --memory" 1 "" 'ids: reading it takes more than half of --
 # takes more.
 awk 'BEGIN { for (i = 0; i < 1000000; i++) printf "%c", 97 + (i * i + i / 7) % 26 }' >"$dir/word"
 more=$(($(least --file "$dir/word" --chat) - short))
-[ $more -ge 33 ] && [ $more -le 45 ] && pass || fail "a message in the plan" "$more MiB more"
+[ $more -ge 49 ] && [ $more -le 61 ] && pass || fail "a message in the plan" "$more MiB more"
 run activations "$ember" --file "$dir/word" --chat --max-tokens 4 --layers 3 -o "$f" --memory $((short + more))M
 is "a message of one word" 0 "" "^[^ ]+: .*, layers .* tensors?; .* \[[0-9, ]+\]; [0-9.]+ [KMi]*B$"
 again=$dir/again.gguf key=tokenizer.chat_template

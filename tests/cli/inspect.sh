@@ -93,6 +93,10 @@ awk -v more="${more:-0}" -v bytes=$(($(field total) - alone)) 'BEGIN { exit !(by
     pass || fail "what a chat keeps" "takes ${more:-nothing} MiB by the line, $(($(field total) - alone)) bytes by --cache-dir"
 run plan "${BUILD:-build}/data/embeddings/bert-cls.gguf"
 grep -q '^a chat of' "$dir/out" && fail "a model of vectors" "has the line of a chat" || pass
+# Words that are true of models without experts, and where tables of rows stay on the drive.
+run plan "$golden/llama-tied.gguf"
+is "plan of a dense model" 0 '^  slots +2\.0 MiB  rounding up to whole huge pages$' ""
+grep -q expert "$dir/out" && fail "plan of a dense model" "speaks of experts" || pass
 run plan "$ember" --serve --capture-memory 0 --json
 is "plan --serve --capture-memory 0" 0 '"capture":0,' ""
 run plan "$ember" --serve --json

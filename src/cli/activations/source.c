@@ -16,10 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_MOST = 256 << 20 };
-/* Of a message's byte, what making its tokens takes: most where all is one word, as in cli/chat/prompt.c. Of a template, what it
- * takes for any message. */
-enum { MESSAGE_TIMES = 40, TEMPLATE_BYTES = 2 << 20 };
+enum { TEXT_MOST = 256 << 20, TEMPLATE_BYTES = 2 << 20 }; /* of a template, what it takes for any message */
 
 /* What tells tokens: the model, or, before it is open, its vocabulary. */
 struct teller {
@@ -264,7 +261,7 @@ int activations_read(struct sequences *out, struct reading *r, const struct acti
     r->kept += (size_t)account.mine;
     stoker_vocab_close(t.v); /* before memory goes back to the system, and behind what is counted */
     reqmem_leave();
-    out->planned = out->message ? out->n_message * MESSAGE_TIMES + TEMPLATE_BYTES : 0;
+    out->planned = out->message ? out->n_message * TEXT_TO_TOKENS + TEMPLATE_BYTES : 0;
     most += out->planned;
     r->most = most > r->most ? most : r->most;
     return status;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/utf8.h"
+#include "cli/common/cli.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -127,12 +128,10 @@ int prompt_read(struct prompt_text *out, const char *text, const struct text_lis
     return status;
 }
 
-/* A byte is kept as it was read, as JSON and as it is rendered, and may be a token of its own. The tokenizer takes most, where all is one
- * word: the nodes and candidates of its merges. */
 uint64_t prompt_bytes(const struct prompt_text *p)
 {
-    enum { OF_ANY_CHAT = 256 << 10, TIMES = 48 };
-    return p->n > OF_ANY_CHAT ? (uint64_t)(p->n - OF_ANY_CHAT) * TIMES : 0;
+    enum { OF_ANY_CHAT = 256 << 10 };
+    return p->n > OF_ANY_CHAT ? (uint64_t)(p->n - OF_ANY_CHAT) * TEXT_TO_TOKENS : 0;
 }
 
 void prompt_free(struct prompt_text *p)

@@ -41,6 +41,11 @@ const char *embedded_model(void);
  * such as other programs download models by, "llama3.2:3b", or a question. "-" is stdin. */
 const char *model_of(const char *given);
 
+/* Bytes that a byte of text takes at most beside an engine until it is tokens: for stoker_options.server. Where all is one word the
+ * tokenizer takes 48, of which 28 are a symbol and most others the pairs that may merge, twice while they are sorted (measured:
+ * tests/unit/text/tokenizer/tokenizer.c, test_long_words()); a chat has the text as it was read, as JSON and as its template renders it. */
+enum { TEXT_TO_TOKENS = 56 };
+
 /* Prints the sentence on stderr; returns the exit status that the code means, 1 or 2. */
 int report(const struct stoker_error *err);
 

@@ -46,10 +46,10 @@ static int encode_word(const struct tokenizer *t, struct workspace *w, const cha
     if (id >= 0)
         return token_list_add(out, id);
     struct merger *m = &w->merger;
-    m->n = 0;
+    if (merge_begin(m, n) != 0)
+        return -1;
     for (size_t i = 0; i < n; i++)
-        if (merge_add(m, (uint32_t)i, 1, t->byte_symbol[word[i]]) != 0)
-            return -1;
+        merge_add(m, (uint32_t)i, 1, t->byte_symbol[word[i]]);
     if (merge_run(m, merges_rank, t) != 0)
         return -1;
     for (int32_t at = 0; at >= 0; at = m->symbol[at].next) {

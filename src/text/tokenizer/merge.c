@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHORT = 64 };
+enum { SHORT = 64, LARGE = 1 << 16 };
 
+/* A large one grows by a quarter, so that little of it is never used: the system moves its pages. */
 static int heap_grow(struct heap *h)
 {
-    size_t cap = h->cap ? 2 * h->cap : 64;
+    size_t cap = !h->cap ? 64 : h->cap < LARGE ? 2 * h->cap : h->cap + h->cap / 4;
     uint64_t *grown = reqmem_realloc(h->item, cap * sizeof *grown);
     if (!grown)
         return -1;
@@ -62,7 +63,8 @@ static int queue_push(struct rank_queue *q, uint64_t item)
     return append(&q->bucket[item == q->last ? 0 : 64 - __builtin_clzll(item ^ q->last)], item);
 }
 
-/* Distribute the first non-empty bucket over those before it. 1: bucket 0 holds the least items; 0: there are none. */
+/* Distribute the first non-empty bucket over those before it. 1: bucket 0 holds the least items; 0: there are none. The memory of a large
+ * bucket is given back: else that of all pairs of a long word would stay beside the same pairs in other buckets. */
 static int queue_distribute(struct rank_queue *q)
 {
     int b = 0;
@@ -78,6 +80,10 @@ static int queue_distribute(struct rank_queue *q)
         if (queue_push(q, from->item[i]) != 0)
             return -1;
     from->n = 0;
+    if (from->cap > LARGE) {
+        reqmem_free(from->item);
+        *from = (struct heap){0};
+    }
     return 1;
 }
 
@@ -98,21 +104,24 @@ static int queue_pop(struct rank_queue *q, uint64_t *item)
 
 /* ---- merging --------------------------------------------------------------------------------------------------------------- */
 
-int merge_add(struct merger *m, uint32_t start, uint32_t length, int32_t id)
+int merge_begin(struct merger *m, size_t n)
 {
-    if (m->n == m->cap) {
-        size_t cap = m->cap ? 2 * m->cap : 64;
-        struct symbol *grown = reqmem_realloc(m->symbol, cap * sizeof *grown);
-        if (!grown)
-            return -1;
-        m->symbol = grown;
-        m->cap = cap;
-    }
+    m->n = 0;
+    if (n <= m->cap)
+        return 0;
+    size_t cap = n > SHORT ? n : SHORT;
+    reqmem_free(m->symbol);
+    m->symbol = reqmem_malloc(cap * sizeof *m->symbol);
+    m->cap = m->symbol ? cap : 0;
+    return m->symbol ? 0 : -1;
+}
+
+void merge_add(struct merger *m, uint32_t start, uint32_t length, int32_t id)
+{
     int32_t at = (int32_t)m->n++;
     if (at > 0)
         m->symbol[at - 1].next = at;
     m->symbol[at] = (struct symbol){start, length, at - 1, -1, id, MERGE_NEVER, -1};
-    return 0;
 }
 
 static int rank_pair(struct merger *m, int32_t at, merge_rank *rank, const void *context)

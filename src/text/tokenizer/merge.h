@@ -45,8 +45,11 @@ struct merger {
 typedef uint32_t merge_rank(const void *context, const struct symbol *left, const struct symbol *right,
                             int32_t *joined);
 
-/* Append a symbol to the list; -1: no memory. */
-int merge_add(struct merger *m, uint32_t start, uint32_t length, int32_t id);
+/* An empty list, with memory for n symbols; -1: there is none. */
+int merge_begin(struct merger *m, size_t n);
+
+/* Append one of these symbols to the list. */
+void merge_add(struct merger *m, uint32_t start, uint32_t length, int32_t id);
 
 /* Merge until no pair has a rank. What is left: from symbol[0] along next. -1: no memory. */
 int merge_run(struct merger *m, merge_rank *rank, const void *context);

@@ -116,12 +116,14 @@ static int encode_part(const struct tokenizer *t, struct workspace *w, const cha
                        struct token_list *out)
 {
     struct merger *m = &w->merger;
-    m->n = 0;
+    size_t n_char = 0;
+    for (size_t i = 0; i < n; i += spm_char_length(text + i, n - i))
+        n_char++;
+    if (merge_begin(m, n_char) != 0)
+        return -1;
     for (size_t i = 0, length; i < n; i += length) {
         length = spm_char_length(text + i, n - i);
-        int32_t id = merges_symbol(t, text + i, length);
-        if (merge_add(m, (uint32_t)i, (uint32_t)length, id) != 0)
-            return -1;
+        merge_add(m, (uint32_t)i, (uint32_t)length, merges_symbol(t, text + i, length));
     }
     struct spm_text x = {t, text};
     if (t->model == MODEL_GEMMA4 ? merge_run(m, merges_rank, t) : merge_run(m, rank_of, &x))

@@ -7,6 +7,7 @@
 #include "text_fixture.h"
 
 #include "base/reqmem.h"
+#include "cli/common/cli.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -393,6 +394,52 @@ static void test_long_runs(void **state)
     tokenizer_destroy(t);
 }
 
+/* Bytes that a text takes at most while it is encoded, all in one word. */
+static size_t peak_of(const struct tokenizer *t, const char *text, size_t n)
+{
+    struct reqmem memory;
+    struct reqmem_account account = {.of = &memory};
+    reqmem_init(&memory, SIZE_MAX / 4, 0);
+    reqmem_enter(&account, 0);
+    struct token_list l = encode(t, text, n, 0, 1);
+    token_list_free(&l);
+    reqmem_leave();
+    return (size_t)account.peak;
+}
+
+/* What callers plan for a byte of text is enough, whatever its length and the order of merges, and not much more than it takes. COPIES: of
+ * the text itself, which the tokenizer has not made. */
+static void test_long_words(void **state)
+{
+    (void)state;
+    enum { COPIES = 5, MOST = 3000000 };
+    static const size_t length[] = {(1 << 20) - 5, (1 << 20) + 5, 1500000, MOST};
+    struct small_vocab v;
+    struct error err = {0};
+    struct tokenizer *spm = NULL, *bpe = load_file(EMBER);
+    double most = 0;
+    char *text = malloc(MOST);
+    small_begin(&v, "llama");
+    small_add(&v, "a", TOKEN_NORMAL, -9);
+    small_add(&v, "aa", TOKEN_NORMAL, -1);
+    small_add(&v, "a▁", TOKEN_NORMAL, -2); /* words do not stand alone */
+    assert_int_equal(small_load(&v, &spm, &err), 0);
+    for (int kind = 0; kind < 3; kind++) {
+        for (size_t i = 0; i < MOST; i++)
+            text[i] = (char)(kind == 0 ? 'a' : kind == 1 ? 'a' + (int)rnd(26) : rnd(3) ? 'a' : ' ');
+        for (size_t i = 0; i < sizeof length / sizeof *length; i++)
+            for (int which = 0; which < 2; which++) {
+                size_t n = length[i], peak = peak_of(which ? spm : bpe, text, n);
+                assert_true(peak <= (TEXT_TO_TOKENS - COPIES) * n);
+                most = (double)peak / (double)n > most ? (double)peak / (double)n : most;
+            }
+    }
+    assert_true(most > TEXT_TO_TOKENS - 12);
+    free(text);
+    tokenizer_destroy(bpe);
+    tokenizer_destroy(spm);
+}
+
 static void refused(const struct small_vocab *v, const char *about)
 {
     struct tokenizer *t = NULL;
@@ -575,7 +622,7 @@ int main(void)
         cmocka_unit_test(test_threads),      cmocka_unit_test(test_long_runs),
         cmocka_unit_test(test_refusals),     cmocka_unit_test(test_roles),
         cmocka_unit_test(test_memory),       cmocka_unit_test(test_control_by_merges),
-        cmocka_unit_test(test_accounts),
+        cmocka_unit_test(test_accounts),     cmocka_unit_test(test_long_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
