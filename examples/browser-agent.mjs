@@ -308,6 +308,13 @@ const standIn = asked => createServer(async (request, response) => {
   response.end(JSON.stringify({ choices: [{ message: { content: JSON.stringify(value) } }] }));
 });
 
+// The page begins so, within that time.
+async function comes(browser, start, most) {
+  for (const until = Date.now() + most; Date.now() < until;)
+    if (describe(await browser.tree()).text.startsWith(start)) return true;
+  return false;
+}
+
 async function checkWithoutBrowser(check) {
   const { text, refs } = describe(recorded(TREE));
   check('a page as text', text === TEXT, text);
@@ -326,6 +333,7 @@ async function checkWithoutBrowser(check) {
   check('the agent goes on until the model is done', status === 0 && performed.map(a => a.action).join() === 'click,type,select', performed);
   check('rules and task stay in front', asked.every(w => JSON.stringify(w.messages[0]) === JSON.stringify(asked[0].messages[0])) && asked.every(w => w.messages[1].content.endsWith(TEXT)));
   check('what was done is told', asked.at(-1).messages[1].content.startsWith('Done so far:\n{"why":"Amber","action":"click","ref":"e1"}\n'), asked.at(-1).messages[1]);
+  check('what does not come is not waited for', !await comes(fake, 'alert', 50));
   check('steps end', await run(fake, '', { server: `http://127.0.0.1:${server.address().port}`, steps: 2, tell: () => {} }) === 3);
   server.close();
 }
@@ -375,7 +383,7 @@ async function checkWithBrowser(path, check) {
     check('an option of a list of the page\'s own', await use('select', 'listbox "Shades"', 'Blue') === 'done');
     await shows('the option was taken', 'text "Blue"');
     await browser.send('Runtime.evaluate', { expression: 'setTimeout(() => alert("Closing soon"))' }); // of a page that the model has seen
-    while (!describe(await browser.tree()).text.startsWith('alert'));
+    check('a dialog of a timer', await comes(browser, 'alert', LOAD_MS));
     check('a dialog before the action', await browser.perform(page.refs, { action: 'type', ref: refOf('combobox "Town"'), text: 'Oslo' }) === 'a dialog opened first, nothing was done');
     await use('click', 'button "OK"');
     await shows('nothing was done behind it', 'combobox "Town" value="Bergen"');

@@ -3,16 +3,15 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "mcp/guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,7 +19,7 @@
 static const char word[] = "--become";
 static const char depth_name[] = "MCP_DEPTH_OF_STOKER"; /* no name of a setting */
 
-enum { ARGV_BEFORE = 4, GRACE_MS = 2000, PROBE_MS = 10, GROUPS = 256 };
+enum { ARGV_BEFORE = 4, GRACE_MS = 2000, PROBE_MS = 10 };
 
 /* ---- starting ------------------------------------------------------------------------------------------ */
 
@@ -41,57 +40,27 @@ static void go_deeper(void)
     setenv(depth_name, text, 1);
 }
 
-void child_become(int argc, char **argv)
+/* argv from the folder on. */
+static void become_program(void *arg)
 {
     static char own_name[] = "stoker";
-    const char *folder = argv[3], *program = argv[ARGV_BEFORE];
-    (void)argc;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != (pid_t)strtol(argv[2], NULL, 10))
-        _exit(127); /* stoker was killed before */
-    if (*folder && chdir(folder))
+    char **argv = arg, **program = argv + 1;
+    const char *folder = *argv, *name = *program;
+    if (*folder && chdir(folder)) {
         fprintf(stderr, "stoker: %s: %s\n", folder, strerror(errno));
-    else {
-        go_deeper();
-        if (strcmp(program, CHILD_SELF) == 0)
-            argv[ARGV_BEFORE] = own_name;
-        execvp(program, argv + ARGV_BEFORE);
-        fprintf(stderr, "stoker: %s: %s\n", program, strerror(errno));
+        return;
     }
-    _exit(127);
+    go_deeper();
+    if (strcmp(name, CHILD_SELF) == 0)
+        *program = own_name;
+    execvp(name, program);
+    fprintf(stderr, "stoker: %s: %s\n", name, strerror(errno));
 }
 
-/* ---- groups --------------------------------------------------------------------------------------------- */
-
-static atomic_int groups[GROUPS]; /* their numbers; 0: free */
-
-/* One that finds no place is not killed by child_kill_all(): its program is, by the kernel. */
-static void note_group(pid_t pid)
+void child_become(int argc, char **argv)
 {
-    for (int i = 0; i < GROUPS; i++) {
-        int is_free = 0;
-        if (atomic_compare_exchange_strong(&groups[i], &is_free, pid))
-            return;
-    }
-}
-
-/* Before the number may be another's. */
-static void forget_group(pid_t pid)
-{
-    for (int i = 0; i < GROUPS; i++) {
-        int is_it = pid;
-        if (atomic_compare_exchange_strong(&groups[i], &is_it, 0))
-            return;
-    }
-}
-
-void child_kill_all(void)
-{
-    for (int i = 0; i < GROUPS; i++) {
-        pid_t pid = atomic_load(&groups[i]);
-        if (pid)
-            kill(-pid, SIGKILL);
-    }
+    (void)argc;
+    guard_run((pid_t)strtol(argv[2], NULL, 10), become_program, argv + 3);
 }
 
 /* ---- pipes ---------------------------------------------------------------------------------------------- */
@@ -108,9 +77,8 @@ static int spawn(pid_t *pid, char *const *argv, char *const *env, int pipes[3][2
 {
     posix_spawn_file_actions_t files;
     posix_spawnattr_t how;
-    sigset_t all, none;
+    sigset_t all;
     sigfillset(&all);
-    sigemptyset(&none);
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&how);
     posix_spawn_file_actions_adddup2(&files, pipes[0][0], STDIN_FILENO);
@@ -120,7 +88,7 @@ static int spawn(pid_t *pid, char *const *argv, char *const *env, int pipes[3][2
     posix_spawnattr_setflags(&how, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     posix_spawnattr_setpgroup(&how, 0);
     posix_spawnattr_setsigdefault(&how, &all);
-    posix_spawnattr_setsigmask(&how, &none);
+    posix_spawnattr_setsigmask(&how, &all); /* the guard takes them one by one */
     int code = posix_spawn(pid, CHILD_SELF, &files, &how, argv, env);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&how);
@@ -147,8 +115,6 @@ int child_start(struct child *c, const char *const *argv, char *const *env, cons
         failed |= pipe2(pipes[i], O_CLOEXEC);
     int code = failed ? errno : spawn(&c->pid, (char *const *)all, env, pipes);
     free(all);
-    if (code == 0)
-        note_group(c->pid);
     if (code) {
         c->pid = 0;
         close_pipes(pipes);
@@ -191,7 +157,7 @@ static void drain(int fd)
         continue;
 }
 
-/* Those that have ended are let go: what else is in their groups is killed while the zombies hold the groups' numbers. 1: some live. */
+/* Those that have ended are let go. 1: some live. */
 static int reap(struct child *list, int n)
 {
     int living = 0, status;
@@ -205,8 +171,6 @@ static int reap(struct child *list, int n)
             living = 1;
             continue;
         }
-        kill(-c->pid, SIGKILL);
-        forget_group(c->pid);
         waitpid(c->pid, NULL, 0);
         c->pid = 0;
         close_one(&c->out);
@@ -217,7 +181,7 @@ static int reap(struct child *list, int n)
 
 void child_end(struct child *list, int n)
 {
-    static const int signals[] = {SIGTERM, SIGKILL};
+    static const int signals[] = {SIGTERM, GUARD_END};
     const struct timespec pause = {0, PROBE_MS * 1000000L};
     for (int i = 0; i < n; i++)
         close_one(&list[i].in);
@@ -230,6 +194,6 @@ void child_end(struct child *list, int n)
             return;
         for (int i = 0; step < 2 && i < n; i++)
             if (list[i].pid)
-                kill(-list[i].pid, signals[step]);
+                kill(list[i].pid, signals[step]);
     }
 }

@@ -1,8 +1,8 @@
 /* A program that runs for stoker and speaks to it through three pipes: started without a shell and without copying stoker's page tables,
- * in a process group of its own, and ended for certain: by whoever started it, or by the kernel when stoker is killed.
+ * and ended for certain with all that it has started: by whoever started it, or by its guard (guard.h) when stoker has ended.
  *
- * stoker starts itself again (/proc/self/exe, by posix_spawn), and that process asks the kernel for its end before it becomes the program
- * (child_become()). The kernel ends it with the thread that started it, which therefore lives as long as the process does. */
+ * stoker starts itself again (/proc/self/exe, by posix_spawn), and that process becomes the guard (child_become()), which starts the
+ * program. The kernel tells the guard of the end of the thread that started it, which therefore lives as long as the process does. */
 #ifndef MCP_CHILD_H
 #define MCP_CHILD_H
 
@@ -11,7 +11,7 @@
 struct error;
 
 struct child {
-    pid_t pid; /* 0: there is none */
+    pid_t pid; /* its guard's; 0: there is none */
     int in, out,
         err; /* its stdin, which we write; its stdout and stderr, which we read; none of them blocks. -1: closed */
 };
@@ -22,21 +22,17 @@ struct child {
  * program that is not there is a child that says so on its stderr and ends with status 127. */
 int child_start(struct child *c, const char *const *argv, char *const *env, const char *cwd, struct error *err);
 
-/* What main() does first: 1 where this process is to become a child's program; child_become() does not return then. */
+/* What main() does first: 1 where this process is to become the guard of a child's program; child_become() does not return then. */
 int child_is(int argc, char **argv);
 _Noreturn void child_become(int argc, char **argv);
 /* How many programs started this one that way, one by the other: a file of servers may name stoker with that same file. */
 int child_depth(void);
 
-/* 1: it has ended; *status as waitpid() gives it. It stays a zombie, whose group is still its own, until child_end(). */
+/* 1: it has ended, and nothing of it is left; *status as waitpid() gives it. */
 int child_has_ended(const struct child *c, int *status);
 
-/* Kills all that were started and are not reaped yet, and what they started in their groups: for a process that is about to end by a
- * signal, with which the kernel ends the programs alone. May be called from a signal handler. */
-void child_kill_all(void);
-
-/* Each in turn, until all have ended: stdin is closed; 2 s later SIGTERM to the group; 2 s later SIGKILL. What they write is dropped. Their
- * groups are gone then. Blocks. */
+/* Until all have ended, with what they have started: stdin is closed; 2 s later SIGTERM to the program's group; 2 s later SIGKILL to all.
+ * What they write is dropped. Blocks. */
 void child_end(struct child *list, int n);
 
 #endif

@@ -22,10 +22,9 @@ struct mcp_call {
     struct mcp *of;
     struct mcp_call *next;
     int server;
-    long long id;           /* 0: not yet sent */
-    char *name, *arguments; /* [n_name], [n_arguments]; freed by another thread than has made them: no buffers */
-    size_t n_name, n_arguments;
-    uint64_t deadline_ns;
+    long long id;          /* 0: not yet sent */
+    struct call_body body; /* until it is sent */
+    uint64_t deadline_ns;  /* 0: the thread has not seen it yet */
     int n_extended;
     int is_done, is_dropped; /* dropped: nobody waits */
     char *result;            /* [n_result], in the memory of the requests of who asked; NULL: none are counted */
@@ -61,7 +60,7 @@ static void ring(const struct mcp *m)
 
 /* ---- calls, in the thread -------------------------------------------------------------------------------- */
 
-/* This thread works for no request, and would be refused nothing: it looks before it takes. */
+/* The thread of the servers works for no request, and would be refused nothing: one looks before it takes. */
 static int has_memory(const struct mcp_call *c, size_t n)
 {
     return !c->counted || reqmem_left(c->counted, n > SMALL_RESULT ? REQMEM_LARGE : REQMEM_SMALL) >= n;
@@ -72,6 +71,7 @@ static void end_call(struct mcp_call *c, struct span result, const char *error)
     if (c->is_done)
         return;
     c->is_done = 1;
+    call_body_free(&c->body); /* where it was never sent */
     snprintf(c->error, sizeof c->error, "%s", error);
     if (result.n && has_memory(c, result.n) && (c->result = malloc(result.n))) {
         memcpy(c->result, result.text, result.n);
@@ -142,23 +142,25 @@ static void on_death(void *arg, struct mcp_server *s)
     pthread_cond_broadcast(&m->changed);
 }
 
+/* In the order in which they came. A server has one at a time to read: the others wait where they are, as long as they may last. */
 static void send_calls(struct mcp *m)
 {
     for (struct mcp_call *c = m->calls; c; c = c->next) {
         struct mcp_server *s = &m->server[c->server];
         if (c->id || c->is_done)
             continue;
-        c->deadline_ns = clock_ns() + (uint64_t)s->config->timeout_seconds * 1000000000;
-        c->id = server_call(s, (struct span){c->name, c->n_name}, c->arguments, c->n_arguments);
-        free(c->arguments);
-        c->arguments = NULL;
+        if (!c->deadline_ns) {
+            c->deadline_ns = clock_ns() + (uint64_t)s->config->timeout_seconds * 1000000000;
+            call_body_count(&c->body, c->counted);
+        }
+        if (!server_is_told(s))
+            c->id = server_call(s, call_body_move(&c->body));
     }
 }
 
 static void free_call(struct mcp_call *c)
 {
-    free(c->name);
-    free(c->arguments);
+    call_body_free(&c->body);
     buffer_free(&c->progress);
     free(c->result);
     reqmem_give_to(c->counted, c->n_result);
@@ -185,9 +187,10 @@ static void end_late_calls(struct mcp *m, uint64_t now)
     char sentence[200];
     for (struct mcp_call *c = m->calls; c; c = c->next) {
         struct mcp_server *s = &m->server[c->server];
-        if (c->is_done || !c->id || now < c->deadline_ns)
+        if (c->is_done || !c->deadline_ns || now < c->deadline_ns)
             continue;
-        server_cancel(s, c->id);
+        if (c->id)
+            server_cancel(s, c->id);
         snprintf(sentence, sizeof sentence, "MCP server %s did not answer within %d s", s->config->name,
                  s->config->timeout_seconds);
         end_call(c, (struct span){NULL, 0}, sentence);
@@ -232,7 +235,7 @@ static int pause_ms(const struct mcp *m, uint64_t now)
         if (is_opening(&m->server[i]) && m->server[i].deadline_ns < first)
             first = m->server[i].deadline_ns;
     for (const struct mcp_call *c = m->calls; c; c = c->next)
-        if (!c->is_done && c->id && c->deadline_ns < first)
+        if (!c->is_done && c->deadline_ns && c->deadline_ns < first)
             first = c->deadline_ns;
     return first == UINT64_MAX ? -1 : first <= now ? 0 : (int)((first - now) / 1000000 + 1);
 }
@@ -400,9 +403,10 @@ void mcp_close(struct mcp *m)
 }
 
 _Static_assert(SERVER_GROWTH + SERVER_MORE_TOOLS * (sizeof(struct mcp_tool) + sizeof(uint32_t)) +
-                       MORE_POSTINGS * sizeof(uint64_t) <=
-                   MCP_GROWTH,
-               "what later lists may have more is counted");
+                           MORE_POSTINGS * sizeof(uint64_t) <=
+                       MCP_GROWTH &&
+                   2 * SERVER_UNREAD <= MCP_TOLD, /* a buffer that doubles */
+               "what later lists may have more is counted, and what is not read");
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -496,7 +500,8 @@ struct mcp_tools *mcp_tools(struct mcp *m)
     return t;
 }
 
-uint64_t mcp_list_bytes(struct mcp *m)
+/* The list twice, since one that is held outlives the next, and each time as large as it may become; behind that later lists are cut. */
+static uint64_t list_bytes(struct mcp *m)
 {
     struct mcp_tools *t = mcp_tools(m);
     uint64_t bytes = 2 * (mcp_tools_bytes(t, NULL) + (uint64_t)m->n * MCP_GROWTH);
@@ -504,7 +509,9 @@ uint64_t mcp_list_bytes(struct mcp *m)
     return bytes;
 }
 
-uint64_t mcp_bytes(struct mcp *m) { return mcp_list_bytes(m) + (uint64_t)m->n * MESSAGE_MOST; }
+uint64_t mcp_kept_bytes(struct mcp *m) { return list_bytes(m) + (uint64_t)m->n * MCP_TOLD; }
+
+uint64_t mcp_bytes(struct mcp *m) { return mcp_kept_bytes(m) + (uint64_t)m->n * MESSAGE_MOST; }
 
 int mcp_state(struct mcp *m, int server, struct mcp_state *out)
 {
@@ -519,37 +526,33 @@ int mcp_state(struct mcp *m, int server, struct mcp_state *out)
     return 1;
 }
 
-static char *copy(const char *text, size_t n)
+/* It begins, or ends at once. The lock is taken. */
+static void add_call(struct mcp *m, struct mcp_call *c, int has_body)
 {
-    char *c = malloc(n + 1);
-    return c ? memcpy(c, text, n) : NULL;
+    const struct mcp_server *s = &m->server[c->server];
+    struct mcp_call **last = &m->calls;
+    char sentence[600];
+    while (*last)
+        last = &(*last)->next;
+    *last = c;
+    if (s->state == SERVER_DEAD) {
+        snprintf(sentence, sizeof sentence, "MCP server %s: %s", s->config->name, s->why);
+        end_call(c, (struct span){NULL, 0}, sentence);
+    } else if (!has_body) {
+        end_call(c, (struct span){NULL, 0}, "there is no memory for the call");
+    }
 }
 
 struct mcp_call *mcp_begin(struct mcp *m, const struct mcp_tool *tool, const char *arguments, size_t n,
                            void (*notify)(void *arg), void *arg)
 {
-    char sentence[600];
     struct mcp_call *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
     *c = (struct mcp_call){.of = m, .server = tool->server, .notify = notify, .arg = arg, .counted = reqmem_here()};
-    c->name = copy(tool->own.text, c->n_name = tool->own.n);
-    c->arguments = copy(arguments, c->n_arguments = n);
-    if (!c->name || !c->arguments) {
-        free_call(c);
-        return NULL;
-    }
-    for (size_t i = 0; i < n; i++) /* a line is a message: between its parts JSON may have newlines */
-        if (c->arguments[i] == '\n' || c->arguments[i] == '\r')
-            c->arguments[i] = ' ';
+    int has_body = has_memory(c, n) && call_body_make(&c->body, tool->own, arguments, n) == 0;
     pthread_mutex_lock(&m->lock);
-    c->next = m->calls;
-    m->calls = c;
-    const struct mcp_server *s = &m->server[c->server];
-    if (s->state == SERVER_DEAD) {
-        snprintf(sentence, sizeof sentence, "MCP server %s: %s", s->config->name, s->why);
-        end_call(c, (struct span){NULL, 0}, sentence);
-    }
+    add_call(m, c, has_body);
     pthread_mutex_unlock(&m->lock);
     ring(m);
     return c;

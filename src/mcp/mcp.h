@@ -4,14 +4,16 @@
  *   message.c   JSON-RPC: lines
  *   config.c    CONFIG
  *   child.c     programs that are started, and ended for certain
+ *   guard.c     the process between, which leaves nothing of what they start
  *   server.c    one server: both ways to open, its list, its answers
+ *   call_body.c what a call asks
  *   tools.c     the list: names that are unique, definitions
  *   index.c     which of them fit a question
  *   mcp.c       the thread that has all servers; calls
  *   result.c    what a model is told of a result
  *
- * Memory is not the plan's but for what is here: a line of 8 MiB a server at most, lists (mcp_bytes()). A result is of the requests' memory
- * where who asks works for one (base/reqmem.h). Threads: any may call. */
+ * Memory is not the plan's but for what is here: a line of 8 MiB a server at most, lists (mcp_bytes()). Arguments and a result are of the
+ * requests' memory where who asks works for one (base/reqmem.h), until the server has read them, and mcp_end(). Threads: any may call. */
 #ifndef MCP_MCP_H
 #define MCP_MCP_H
 
@@ -39,11 +41,13 @@ int mcp_refresh(struct mcp *m, int (*stopped)(void *arg), void *arg);
 /* The list as it is now; mcp_tools_release() it. */
 struct mcp_tools *mcp_tools(struct mcp *m);
 
-/* What it may take from now on: lists, and lines. mcp_list_bytes(): the list twice, since one that is held outlives the next, and each time
- * as large as it may become; behind that later lists are cut. */
+/* What it may take from now on; and without the lines that are read: lists, and what servers have not read, but for calls' arguments. */
 uint64_t mcp_bytes(struct mcp *m);
-uint64_t mcp_list_bytes(struct mcp *m);
-enum { MCP_GROWTH = 256 << 10 /* bytes of a list for each server, beyond the first one */ };
+uint64_t mcp_kept_bytes(struct mcp *m);
+enum {
+    MCP_GROWTH = 256 << 10, /* bytes of a list for each server, beyond the first one */
+    MCP_TOLD = 256 << 10    /* bytes that each has not read */
+};
 
 /* What a server is, for people. */
 struct mcp_state {

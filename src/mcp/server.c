@@ -47,24 +47,45 @@ static long long ask(struct mcp_server *s, const char *method, const char *more,
     return id;
 }
 
+/* The next bytes in one piece. */
+static struct span next_unsent(const struct mcp_server *s)
+{
+    if (s->body.text && s->n_sent == s->body_at)
+        return (struct span){s->body.text + s->n_body_sent, s->body.n - s->n_body_sent};
+    return (struct span){s->unsent.text + s->n_sent, (s->body.text ? s->body_at : s->unsent.n) - s->n_sent};
+}
+
+static void is_sent(struct mcp_server *s, size_t n)
+{
+    if (!s->body.text || s->n_sent < s->body_at)
+        s->n_sent += n;
+    else if ((s->n_body_sent += n) == s->body.n)
+        call_body_free(&s->body);
+}
+
+static void drop_unsent(struct mcp_server *s)
+{
+    call_body_free(&s->body);
+    buffer_free(&s->unsent);
+    s->n_sent = 0;
+}
+
 void server_write(struct mcp_server *s)
 {
-    while (s->state != SERVER_DEAD && s->n_sent < s->unsent.n) {
-        ssize_t n = write(s->child.in, s->unsent.text + s->n_sent, s->unsent.n - s->n_sent);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno != EAGAIN) /* it has ended, and its last words may tell why */
-            break;
-        if (n < 0)
-            break;
-        s->n_sent += (size_t)n;
-    }
     if (s->unsent.failed)
         server_die(s, "there is no memory for what it is told");
-    if (s->n_sent == s->unsent.n) {
-        buffer_free(&s->unsent);
-        s->n_sent = 0;
-    } else if (s->unsent.n - s->n_sent > SERVER_UNREAD)
+    while (s->state != SERVER_DEAD && s->n_sent < s->unsent.n) {
+        struct span next = next_unsent(s);
+        ssize_t n = write(s->child.in, next.text, next.n);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) /* its pipe is full; or it has ended, and its last words may tell why */
+            break;
+        is_sent(s, (size_t)n);
+    }
+    if (s->n_sent == s->unsent.n)
+        drop_unsent(s);
+    else if (s->unsent.n > SERVER_UNREAD)
         server_die(s, "it does not read what it is told");
 }
 
@@ -139,17 +160,18 @@ void server_list_again(struct mcp_server *s, uint64_t deadline_ns)
     list(s, (struct span){NULL, 0});
 }
 
-long long server_call(struct mcp_server *s, struct span name, const char *arguments, size_t n)
+long long server_call(struct mcp_server *s, struct call_body body)
 {
-    struct buffer more = {0};
-    buffer_puts(&more, "\"name\":");
-    buffer_put(&more, name.text, name.n);
-    buffer_puts(&more, ",\"arguments\":");
-    buffer_put(&more, arguments, n);
-    buffer_puts(&more, ",");
-    s->unsent.failed |= more.failed;
-    long long id = ask(s, "tools/call", more.text, more.n, 1);
-    buffer_free(&more);
+    struct buffer params = {0};
+    long long id = ++s->next_id;
+    put_params(s, &params, "", 0, id);
+    message_put_request(&s->unsent, id, "tools/call", params.text, params.n);
+    s->unsent.failed |= params.failed;
+    s->body = body;
+    s->n_body_sent = 0;
+    s->body_at = s->unsent.n - strlen("}\n") - params.n + strlen("{"); /* first in the params */
+    buffer_free(&params);
+    server_write(s);
     return id;
 }
 
@@ -176,6 +198,7 @@ void server_die(struct mcp_server *s, const char *format, ...)
         snprintf(s->why + n, sizeof s->why - (size_t)n, "; it said: %.300s",
                  s->last_err[(s->n_err - 1) % SERVER_STDERR]);
     s->state = SERVER_DEAD;
+    drop_unsent(s);
     log_line(LOG_WARN, "MCP server %s: %s", s->config->name, s->why);
     s->on_death(s->arg, s);
 }
@@ -184,7 +207,7 @@ static void has_closed(struct mcp_server *s)
 {
     int status = 0;
     const char *in = s->out_lines.line.n ? "in the middle of an answer, " : "";
-    for (int i = 0; i < 20 && !child_has_ended(&s->child, &status); i++)
+    for (int i = 0; i < 40 && !child_has_ended(&s->child, &status); i++)
         usleep(5000); /* its output closes a moment before it ends */
     if (!child_has_ended(&s->child, &status))
         server_die(s, "%sit has closed its output", in);
@@ -198,7 +221,7 @@ void server_free(struct mcp_server *s)
 {
     buffer_free(&s->out_lines.line);
     buffer_free(&s->err_lines.line);
-    buffer_free(&s->unsent);
+    drop_unsent(s);
     buffer_free(&s->making);
     mcp_text_release(s->list);
 }
@@ -334,6 +357,8 @@ static void take_page(struct mcp_server *s, const struct message *m)
         tell_of_rest(s);
     if (s->making.failed) {
         server_die(s, "there is no memory for its tools");
+    } else if (span_is_string(cursor) && !is_full && cursor.n > SERVER_GIVES) {
+        server_die(s, "its list goes on at a cursor of more than %d KiB", SERVER_GIVES >> 10);
     } else if (span_is_string(cursor) && !is_full) {
         s->n_page++;
         list(s, cursor);
@@ -370,7 +395,7 @@ static void take_message(struct mcp_server *s, const char *line, size_t n)
 {
     struct message m;
     message_read(&m, line, n);
-    if (m.kind == MESSAGE_BROKEN || m.kind == MESSAGE_INVALID) {
+    if (m.kind == MESSAGE_BROKEN || m.kind == MESSAGE_INVALID || m.id.n > SERVER_GIVES) {
         if (++s->n_broken == SERVER_BROKEN)
             server_die(s, "it writes lines that are no messages");
         return;

@@ -11,6 +11,7 @@
 #define MCP_SERVER_H
 
 #include "base/error.h"
+#include "mcp/call_body.h"
 #include "mcp/child.h"
 #include "mcp/config.h"
 #include "mcp/message.h"
@@ -25,10 +26,11 @@ enum {
     SERVER_GROWTH =
         128 << 10, /* bytes that a later list of it may have beyond those of the first one, and so many tools: */
     SERVER_MORE_TOOLS = 128,
-    SERVER_BROKEN = 10,       /* lines in a row that are no message */
-    SERVER_UNREAD = 16 << 20, /* bytes that wait for a server that does not read */
-    SERVER_STDERR = 20,       /* lines kept */
-    SERVER_LOGGED = 1000      /* lines of stderr that are logged */
+    SERVER_BROKEN = 10,        /* lines in a row that are no message */
+    SERVER_UNREAD = 128 << 10, /* bytes that wait for a server that does not read, beside the body of a call */
+    SERVER_GIVES = 4 << 10,    /* bytes of an id or a cursor of its own, which it is told again */
+    SERVER_STDERR = 20,        /* lines kept */
+    SERVER_LOGGED = 1000       /* lines of stderr that are logged */
 };
 
 enum server_state { SERVER_INITIALIZE, SERVER_DISCOVER, SERVER_LISTING, SERVER_READY, SERVER_DEAD };
@@ -48,8 +50,10 @@ struct mcp_server {
     char why[480]; /* DEAD: the sentence, without the server's name */
     struct server_lines out_lines, err_lines;
     struct buffer unsent;
-    size_t n_sent;            /* of unsent */
-    long long next_id, asked; /* asked: the id that INITIALIZE, DISCOVER and LISTING wait for */
+    size_t n_sent; /* of unsent */
+    struct call_body body;
+    size_t body_at, n_body_sent; /* where in unsent it belongs */
+    long long next_id, asked;    /* asked: the id that INITIALIZE, DISCOVER and LISTING wait for */
     int n_broken, n_page, n_logged;
     char last_err[SERVER_STDERR][240];
     int n_err;
@@ -74,8 +78,10 @@ void server_read_err(struct mcp_server *s);
 void server_write(struct mcp_server *s);
 /* READY, and the list is asked for again. */
 void server_list_again(struct mcp_server *s, uint64_t deadline_ns);
-/* The id of the call. arguments: a JSON object of n bytes. */
-long long server_call(struct mcp_server *s, struct span name, const char *arguments, size_t n);
+/* 1: a call that it has not read yet stands before others. */
+static inline int server_is_told(const struct mcp_server *s) { return s->body.text != NULL; }
+/* The id of the call; the body is given away. Not where server_is_told(). */
+long long server_call(struct mcp_server *s, struct call_body body);
 void server_cancel(struct mcp_server *s, long long id);
 /* The first sentence stays. */
 void server_die(struct mcp_server *s, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -98,7 +98,7 @@ run mcp --mcp "$dir/shown.json"
 answers "tools that are not deferred" 1 '"tools":\[\{"name":"docs__search_library"'
 
 # ---- a call that is cancelled, or whose client goes; nothing is left -------------------------------------------------------
-printf 'echo $$ >"%s/pid"\nread -r line; printf %s\n' "$dir" \
+printf 'setsid sleep 1000 &\necho $! >"%s/pid.own"\necho $$ >"%s/pid"\nread -r line; printf %s\n' "$dir" "$dir" \
     "'{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"tools\":{}}}}\\n'" >"$dir/slow"
 printf 'while read -r line; do case $line in *tools/list*) id=${line#*\\"id\\":}; id=${id%%%%,*}; printf %s "$id" ;; *tools/call*) : >"%s/called" ;; *cancelled*) : >"%s/cancelled" ;; esac; done\n' \
     "'{\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{\"tools\":[{\"name\":\"wait\",\"inputSchema\":{\"type\":\"object\"}}]}}\\n'" "$dir" "$dir" >>"$dir/slow"
@@ -115,7 +115,7 @@ talk() { # talk: stoker mcp with a pipe on descriptor 3, a call under way
     cat "$dir/in" >&3
     wait_for $limit [ -e "$dir/called" ] && pass || fail "a slow call" "is not made"
 }
-gone() { is_gone "$(cat "$dir/pid")"; }
+gone() { is_gone "$(cat "$dir/pid")" && is_gone "$(cat "$dir/pid.own")"; } # the server, and what it has started
 talk
 printf '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}\n' >&3
 wait_for $limit [ -e "$dir/cancelled" ] && pass || fail "a cancelled call" "its server is not told"
@@ -134,6 +134,26 @@ kill -9 $pid
 wait $pid 2>/dev/null
 exec 3>&-
 wait_for $limit gone && pass || fail "SIGKILL" "the server is left"
+talk
+own=$(cat "$dir/pid.own")
+kill -9 "$(ps -o ppid= -p "$(cat "$dir/pid")" | tr -d ' ')"
+wait_for $limit is_gone "$(cat "$dir/pid")" && pass || fail "SIGKILL of a guard" "the server is left"
+kill -9 "$own"
+exec 3>&-
+wait $pid && pass || fail "SIGKILL of a guard" "exit status $?"
+killed() { # killed WHAT ARGUMENT...: stoker with the server is, when that has started
+    what=$1
+    shift
+    rm -f "$dir/pid"
+    "$stoker" "$@" --mcp "$dir/slow.json" </dev/null >"$dir/out" 2>"$dir/err" &
+    pid=$!
+    wait_for $limit [ -s "$dir/pid" ] || fail "$what" "the server does not start: $(tail -n 1 "$dir/err")"
+    kill -9 $pid
+    wait $pid 2>/dev/null
+    wait_for $limit gone && pass || fail "SIGKILL of $what" "the server is left"
+}
+killed "mcp --http" mcp --http 0
+killed serve serve "$ember" --port 0
 
 # ---- servers that take their time: the client is answered meanwhile ----------------------------------------------------------
 printf '{"mcpServers":{"late":{"command":"sh","args":["-c","while [ ! -e %s/go ]; do sleep 0.05; done; exec sh %s/tests/cli/mcp_server plain %s"]}}}\n' \

@@ -97,12 +97,13 @@ mkfifo "$dir/hold"
 holder=$!
 exec 3>"$dir/hold"
 wait_for 30 grep -q '^MCP server web' "$dir/err" || fail "the bridge" "does not start"
-bridge=$(ps -o pid= --ppid $holder | tr -d " ")
+guard=$(ps -o pid= --ppid $holder | tr -d " ")
+bridge=$(ps -o pid= --ppid $guard | tr -d " ")
 [ "$(cat "/proc/$bridge/comm")" = stoker-mcp-http ] && pass || fail "the bridge" "has another name"
 tr '\0' ' ' <"/proc/$bridge/cmdline" | grep -q 'key-of\|http:' && fail "the bridge" "tells its headers" || pass
 kill -KILL $holder
 wait $holder 2>/dev/null
-wait_for 10 is_gone "$bridge" && pass || fail "the bridge" "outlives stoker"
+wait_for 10 is_gone "$bridge" && wait_for 10 is_gone "$guard" && pass || fail "the bridge" "outlives stoker"
 exec 3>&-
 "$stoker" --mcp-http </dev/null >"$dir/out" 2>"$dir/err"
 status=$?

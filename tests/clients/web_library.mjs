@@ -2,6 +2,7 @@
 // switch, what an answer looked up, its citations. Registered by web.mjs; where the server has no library, that nothing of it is shown.
 //
 // The library is that of tests/clients.sh: the archive of zim.mjs, and a folder "notes" with a file of Markdown.
+import fs from 'node:fs';
 import path from 'node:path';
 import { test, ok, eq, skip, sleep, BASE, KEY, str } from './lib.mjs';
 
@@ -61,6 +62,7 @@ export function registerLibraryTests({ browser, outside, reached, errors, OUT })
   const find = async (q, words) => {
     await show(q);
     if (await q.getByTestId('library-back').isVisible()) await q.getByTestId('library-back').click();
+    await show(q); // from an article of an answer the way back leads out of it
     await q.getByTestId('library-query').fill(words);
     await q.getByTestId('library-query').press('Enter');
     await q.waitForFunction(() => /passage|Nothing/.test(document.querySelector('[data-testid=library-hint]').textContent), null, PATIENT);
@@ -221,13 +223,22 @@ export function registerLibraryTests({ browser, outside, reached, errors, OUT })
     ok((await m.getByTestId('citation').first().getAttribute('aria-label')) === `Source 1: ${title}` && title.length > 3, title);
     eq(await m.getByTestId('open-inside').count(), 0, 'an answer that cannot be asked again');
     const hash = await m.getByTestId('citation').first().evaluate(e => new URL(e.href).hash);
+    const right = async () => [await p.getByTestId('library').isVisible(), await p.getByTestId('panel').isVisible()];
     for (const link of [m.getByTestId('citation').first(), m.getByTestId('source').getByRole('link')]) {
+      const before = await right();
       await link.click();
       const f = await inFrame(p, 'h1');
       await settled(async () => new URL(f.url()).hash, hash, 'where it opens');
       ok(await p.getByTestId('library-back').evaluate(e => e === document.activeElement), 'focus');
+      eq([before[0], await p.getByTestId('library-back').textContent()], [false, '‹ Conversation'], 'the way back');
       await p.getByTestId('library-back').click();
+      eq([await link.evaluate(e => e === document.activeElement), ...await right()], [true, ...before], 'where one was, and what stood beside it');
     }
+    await show(p);
+    await m.getByTestId('citation').first().click();
+    await inFrame(p, 'h1');
+    await p.keyboard.press('Escape');
+    eq([await m.getByTestId('citation').first().evaluate(e => e === document.activeElement), (await right())[0]], [true, true], 'a library that was open stays open');
     await reload(p);
     await settled(() => p.getByTestId('citation').allTextContents(), ['[1]', '[1]'], 'after a reload');
     eq([await p.getByTestId('source').count(), await p.getByTestId('lookup').count() > 0], [1, true], 'after a reload');
@@ -287,6 +298,9 @@ export function registerLibraryTests({ browser, outside, reached, errors, OUT })
     eq(await m.locator('a').allTextContents(), ['[1]', 'Stone bridge > Care'], 'links');
     await m.getByTestId('citation').click();
     await inFrame(q, '#care');
+    await q.getByRole('button', { name: 'More for From a file' }).click({ force: true });
+    const [file] = await Promise.all([q.waitForEvent('download'), q.getByTestId('chat-menu').getByText('Export as Markdown', { exact: true }).click()]);
+    eq(fs.readFileSync(await file.path(), 'utf8'), `# From a file\n\n## You\n\nHow?\n\n## Model\n\nBy hand [1], not [2].\n\nSources:\n\n- [1] [Stone bridge > Care](<${new URL(BASE).origin}/library/crossings/Stone_bridge#care>)\n`, 'as Markdown');
     await q.context().close();
   });
   library('keyboard and readers reach all of it', async () => {
@@ -345,6 +359,10 @@ export function registerLibraryTests({ browser, outside, reached, errors, OUT })
       await ends(q, said, [1, 2]);
       await q.getByTestId('source').nth(1).waitFor(PATIENT);
       await fits('answer');
+      await q.getByTestId('citation').first().click();
+      await inFrame(q, '#care');
+      await q.getByTestId('library-back').click();
+      eq([await q.getByTestId('library').isVisible(), await q.getByTestId('citation').first().evaluate(e => e === document.activeElement)], [width >= 990, true], `${width} px: back from an article of an answer`);
       await q.context().close();
     }
   }, { timeout: 180 });

@@ -5,7 +5,6 @@
 #include "base/utf8.h"
 #include "cli/common/cli.h"
 #include "cli/common/progress.h"
-#include "mcp/child.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -19,7 +18,6 @@ volatile sig_atomic_t chat_interrupts;
 static void on_end(int sig)
 {
     show_plain();
-    child_kill_all();
     signal(sig, SIG_DFL);
     raise(sig);
 }

@@ -6,8 +6,8 @@
 #include "cli/chat/complete.h"
 #include "cli/chat/paste.h"
 #include "cli/chat/wrap.h"
+#include "cli/common/cli.h"
 #include "cli/common/user_folder.h"
-#include "mcp/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -120,8 +120,6 @@ static void handle_signal(struct line_editor *e, int sig)
     sigset_t one;
     fputs(PASTE_OFF, stderr);
     el_set(e->el, EL_PREP_TERM, 0);
-    if (sig != SIGTSTP)
-        child_kill_all();
     sigaction(sig, &usual, &ours);
     sigemptyset(&one);
     sigaddset(&one, sig);
@@ -452,11 +450,9 @@ static const char *edit(struct line_editor *e, int *n)
     return line;
 }
 
-enum line_read line_editor_read(struct line_editor *e, const char *prompt, struct line *out)
+static enum line_read read_edited(struct line_editor *e, const char *prompt, struct line *out)
 {
     int length = 0;
-    if (!e->el)
-        return read_plain(e, prompt, out);
     e->prompt = prompt;
     const char *got = edit(e, &length);
     if (e->interrupted || !got || length <= 0) {
@@ -489,7 +485,16 @@ enum line_read line_editor_read(struct line_editor *e, const char *prompt, struc
     return LINE_READ;
 }
 
-char *line_ask(const char *question)
+enum line_read line_editor_read(struct line_editor *e, const char *prompt, struct line *out)
+{
+    log_wait();
+    enum line_read got = e->el ? read_edited(e, prompt, out) : read_plain(e, prompt, out);
+    log_go_on();
+    return got;
+}
+
+/* NULL: there is none; the terminal's line has ended all the same. */
+static char *read_answer(const char *question)
 {
     char *line = NULL;
     size_t cap = 0;
@@ -504,6 +509,14 @@ char *line_ask(const char *question)
     fputc('\n', stderr);
     free(line);
     return NULL;
+}
+
+char *line_ask(const char *question)
+{
+    log_wait();
+    char *answer = read_answer(question);
+    log_go_on();
+    return answer;
 }
 
 int line_ask_yes(const char *question)

@@ -47,7 +47,7 @@ void servers_close(struct cli_servers *s)
 
 uint64_t servers_memory(const struct cli_servers *s)
 {
-    return s->mcp ? mcp_list_bytes(s->mcp) + COPIES * (uint64_t)MESSAGE_MOST : 0;
+    return s->mcp ? mcp_kept_bytes(s->mcp) + COPIES * (uint64_t)MESSAGE_MOST : 0;
 }
 
 /* ---- who is asked -------------------------------------------------------------------------------------- */

@@ -63,6 +63,9 @@ void print_plan_line(FILE *f, const struct stoker_plan *p);
 /* Sinks of the log (base/log.h): "stoker: LINE" on stderr, the second with the time before it: "2026-11-20T14:03:02Z stoker: LINE". */
 void log_on_stderr(enum log_level level, const char *line);
 void log_on_stderr_dated(enum log_level level, const char *line);
+/* While a person types on a terminal, lines wait, so that none comes between a question and its answer; the first 32 are shown then. */
+void log_wait(void);
+void log_go_on(void);
 
 /* The plan in three lines of the log: what requests get and how fast, what memory holds, what was given up and how to have it. */
 void log_plan(const struct stoker_plan *p);

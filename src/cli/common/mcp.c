@@ -1,38 +1,16 @@
 /* See mcp.h. */
 #include "cli/common/mcp.h"
 
-#include "mcp/child.h"
 #include "mcp/mcp.h"
 #include "stoker.h"
 
-#include <signal.h>
 #include <stdio.h>
-
-static void on_end(int number)
-{
-    child_kill_all();
-    signal(number, SIG_DFL);
-    raise(number);
-}
-
-/* Until the command takes its signals itself: with what started them, what servers have started ends too. */
-static void catch_ends(void)
-{
-    static const int ends[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT};
-    const struct sigaction act = {.sa_handler = on_end};
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        struct sigaction before;
-        if (sigaction(ends[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
-            sigaction(ends[i], &act, NULL);
-    }
-}
 
 typedef int opening(struct mcp **out, const struct mcp_config *config, const char *version, struct error *err);
 
 static int open_by(opening *opens, const char *command, const char *path, struct mcp_config *config, struct mcp **out)
 {
     struct error err = {0};
-    catch_ends();
     if (mcp_config_read(config, path, &err) == 0 && opens(out, config, stoker_version(), &err) == 0)
         return 0;
     *out = NULL;

@@ -506,7 +506,7 @@ static void many_calls_at_once(void **state)
 static void nothing_outlives_a_kill(void **state)
 {
     static const char *const kinds[] = {"modern"};
-    int pid = 0, pipes[2], status;
+    int pids[2] = {0, 0}, pipes[2], status; /* of the guard, of the bridge */
     (void)state;
     assert_int_equal(pipe(pipes), 0);
     pthread_mutex_lock(&fake_http.lock); /* or a thread that the child lacks may hold it there for ever */
@@ -515,20 +515,21 @@ static void nothing_outlives_a_kill(void **state)
     if (child == 0) {
         char command[200];
         open_kinds(kinds, 1, "");
-        snprintf(command, sizeof command, "ps -o pid= --ppid %d", (int)getpid());
+        snprintf(command, sizeof command, "g=$(ps -o pid= --ppid %d | head -n 1); echo $g; ps -o pid= --ppid $g",
+                 (int)getpid());
         FILE *of = popen(command, "r");
-        if (!of || fscanf(of, "%d", &pid) != 1 || write(pipes[1], &pid, sizeof pid) < 0)
+        if (!of || fscanf(of, "%d %d", &pids[0], &pids[1]) != 2 || write(pipes[1], pids, sizeof pids) < 0)
             _exit(1);
         kill(getpid(), SIGKILL);
     }
     close(pipes[1]);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    assert_int_equal(read(pipes[0], &pid, sizeof pid), sizeof pid);
+    assert_int_equal(read(pipes[0], pids, sizeof pids), sizeof pids);
     close(pipes[0]);
-    for (int i = 0; i < 1000 && !is_gone(pid); i++)
+    for (int i = 0; i < 1000 && !(is_gone(pids[0]) && is_gone(pids[1])); i++)
         usleep(5000);
-    assert_true(is_gone(pid));
+    assert_true(is_gone(pids[0]) && is_gone(pids[1]));
 }
 
 int main(int argc, char **argv)

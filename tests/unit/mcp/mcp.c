@@ -2,6 +2,7 @@
 /* The client against servers that behave and that do not: this program again, as a server of a kind (`serve KIND`). */
 #include "mcp/mcp.h"
 
+#include "base/reqmem.h"
 #include "mcp/child.h"
 
 #include <setjmp.h>
@@ -66,6 +67,13 @@ static void list_growing(struct span id)
     say("]}}");
 }
 
+/* It goes on at a cursor that is too long to be asked for. */
+static void list_far(struct span id)
+{
+    printf("{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"result\":{\"tools\":[],\"nextCursor\":\"%05000d", (int)id.n, id.text, 0);
+    say("\"}}");
+}
+
 static void list_tools(const char *kind, struct span id)
 {
     if (strcmp(kind, "grows") == 0) {
@@ -80,6 +88,8 @@ static void list_tools(const char *kind, struct span id)
         list_many(id, 12000);
     else if (strcmp(kind, "stalls") == 0 && n_change > 0)
         return;
+    else if (strcmp(kind, "far") == 0)
+        list_far(id);
     else if (strcmp(kind, "pages") == 0)
         answer(id, "\"result\":{\"tools\":[{\"name\":\"p\",\"inputSchema\":{}}],\"nextCursor\":\"more\"}");
     else if (strcmp(kind, "odd") == 0)
@@ -94,6 +104,36 @@ static void list_tools(const char *kind, struct span id)
                    "\"object\",\"n\":1.50}}]}");
 }
 
+static _Noreturn void stay(void)
+{
+    for (;;)
+        pause();
+}
+
+/* Behind its list it reads nothing, so long; -1: for ever. */
+static void list_and_rest(struct span id, int ms)
+{
+    list_tools("", id);
+    if (ms < 0)
+        stay();
+    usleep((useconds_t)ms * 1000);
+}
+
+/* Programs that end by nothing but SIGKILL: one in the server's group, two in a session of their own, of which one has no parent. */
+static void start_family(void)
+{
+    for (int i = 0; i < 2; i++) {
+        if (fork())
+            continue;
+        signal(SIGTERM, SIG_IGN);
+        if (i == 1 && (setsid() < 0 || fork() > 0))
+            _exit(1);
+        if (i == 1 && fork() < 0)
+            _exit(1);
+        stay();
+    }
+}
+
 static void call(const char *kind, const struct message *m)
 {
     if (strcmp(kind, "dies") == 0) {
@@ -105,6 +145,14 @@ static void call(const char *kind, const struct message *m)
         exit(0);
     } else if (strcmp(kind, "silent") == 0) {
         return;
+    } else if (strcmp(kind, "asks") == 0) { /* and hears nothing of what it is answered */
+        for (int i = 0; i < 8000; i++)
+            say("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}");
+        stay();
+    } else if (strcmp(kind, "loud") == 0) {
+        for (int i = 0; i < 10; i++)
+            printf("{\"jsonrpc\":\"2.0\",\"id\":\"%05000d\",\"method\":\"ping\"}\n", i);
+        fflush(stdout);
     } else if (strcmp(kind, "changes") == 0 || strcmp(kind, "stalls") == 0 || strcmp(kind, "grows") == 0) {
         n_change++;
         say("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}");
@@ -147,6 +195,10 @@ static void take(const char *kind, const struct message *m)
         answer(m->id, "\"error\":{\"code\":-32602,\"message\":\"no _meta\"}");
     else if (span_is(m->method, "server/discover"))
         answer(m->id, "\"result\":{\"supportedVersions\":[\"" MCP_MODERN "\"],\"capabilities\":{\"tools\":{}}}");
+    else if (span_is(m->method, "tools/list") && strcmp(kind, "late") == 0)
+        list_and_rest(m->id, 200);
+    else if (span_is(m->method, "tools/list") && strcmp(kind, "deaf") == 0)
+        list_and_rest(m->id, -1);
     else if (span_is(m->method, "tools/list"))
         list_tools(kind, m->id);
     else if (span_is(m->method, "tools/call"))
@@ -163,6 +215,8 @@ static int serve(const char *kind)
     }
     if (strcmp(kind, "stubborn") == 0)
         signal(SIGTERM, SIG_IGN);
+    if (strcmp(kind, "family") == 0)
+        start_family();
     if (strcmp(kind, "flood") == 0)
         for (int i = 0; i < 200000; i++)
             fprintf(stderr, "line %d of what nobody asked for\n", i);
@@ -243,8 +297,8 @@ static void both_eras_answer(void **state)
 
 static void the_others_work(void **state)
 {
-    static const char *const kinds[] = {"ends", "old", "mute", "future", "flood"};
-    struct mcp *m = open_kinds(kinds, 5, "");
+    static const char *const kinds[] = {"ends", "old", "mute", "future", "flood", "far"};
+    struct mcp *m = open_kinds(kinds, 6, "");
     struct mcp_tools *t = mcp_tools(m);
     (void)state;
     assert_int_equal(t->n, 2);
@@ -255,14 +309,15 @@ static void the_others_work(void **state)
     assert_int_equal(was_said("MCP server ends: it has ended with status 4; it said: no such file"), 1);
     assert_int_equal(was_said("MCP server mute: it does not answer within 2 s"), 1);
     assert_int_equal(was_said("MCP server future: it speaks revision \"2031-01-01\""), 1);
+    assert_int_equal(was_said("MCP server far: its list goes on at a cursor of more than 4 KiB"), 1);
     assert_int_equal(was_said("MCP server ends"), 1);
     close_all(m);
 }
 
 static void calls_end_whatever_servers_do(void **state)
 {
-    static const char *const kinds[] = {"dies", "cut", "silent", "junk", "twice", "input", "error"};
-    struct mcp *m = open_kinds(kinds, 7, "");
+    static const char *const kinds[] = {"dies", "cut", "silent", "junk", "twice", "input", "error", "asks", "loud"};
+    struct mcp *m = open_kinds(kinds, 9, "");
     (void)state;
     for (int again = 0; again < 2; again++) {
         expect(m, "dies__echo", "error: MCP server dies: it has ended with status 3; it said: out of paper");
@@ -272,6 +327,8 @@ static void calls_end_whatever_servers_do(void **state)
         expect(m, "twice__echo", "first");
         expect(m, "input__echo", "error: the tool wants input of a person");
         expect(m, "error__echo", "error: not?today");
+        expect(m, "asks__echo", "error: MCP server asks: it does not read what it is told");
+        expect(m, "loud__echo", "error: MCP server loud: it writes lines that are no messages");
     }
     assert_int_equal(was_said("MCP server dies"), 1);
     close_all(m);
@@ -345,7 +402,7 @@ static void later_lists_are_bounded(void **state)
 {
     static const char *const kinds[] = {"grows"};
     struct mcp *m = open_kinds(kinds, 1, "");
-    uint64_t counted = mcp_list_bytes(m);
+    uint64_t counted = mcp_kept_bytes(m);
     struct mcp_tools *first = mcp_tools(m);
     (void)state;
     assert_int_equal(first->n, 3);
@@ -398,6 +455,64 @@ static void a_list_may_not_come_again(void **state)
     close_all(m);
 }
 
+enum { LARGE = 300 << 10 }; /* more than pipes hold */
+
+/* Arguments of LARGE bytes, of a request that has an account. */
+static struct mcp_call *ask_large(struct mcp *m, const char *name, struct reqmem *budget)
+{
+    static char arguments[LARGE];
+    struct reqmem_account asker = {.of = budget};
+    struct mcp_tools *t = mcp_tools(m);
+    memset(arguments, 'x', LARGE);
+    memcpy(arguments, "{\"a\":\"", 6);
+    memcpy(arguments + LARGE - 2, "\"}", 2);
+    reqmem_enter(&asker, 0);
+    struct mcp_call *c = mcp_begin(m, mcp_tool_find(t, name), arguments, LARGE, NULL, NULL);
+    reqmem_leave();
+    mcp_tools_release(t);
+    assert_non_null(c);
+    return c;
+}
+
+static void ends_with(struct mcp_call *c, size_t n, const char *want)
+{
+    const char *error;
+    assert_int_equal(mcp_wait(c, -1), 1);
+    struct span result = mcp_result(c, &error);
+    assert_string_equal(error, want);
+    assert_in_range(result.n, n, n + 200);
+}
+
+/* A call that a server does not read yet is memory of the request that has asked, and no other one is begun behind it. */
+static void what_is_not_read_is_its_askers(void **state)
+{
+    static const char *const kinds[] = {"late", "deaf"};
+    struct reqmem budget, small;
+    struct mcp_call *c[4];
+    struct mcp *m = open_kinds(kinds, 2, "");
+    (void)state;
+    reqmem_init(&budget, 16 << 20, 0);
+    reqmem_init(&small, LARGE / 2, 0);
+    for (int i = 0; i < 4; i++)
+        c[i] = ask_large(m, i < 2 ? "late__echo" : "deaf__echo", &budget);
+    struct mcp_call *refused = ask_large(m, "late__echo", &small);
+    ends_with(refused, 0, "there is no memory for the call");
+    ends_with(c[0], LARGE, "");
+    ends_with(c[1], LARGE, "");
+    assert_in_range(reqmem_taken(&budget), 4 * LARGE, 5 * LARGE); /* two results, two calls */
+    ends_with(c[2], 0, "MCP server deaf did not answer within 1 s");
+    ends_with(c[3], 0, "MCP server deaf did not answer within 1 s");
+    mcp_end(refused);
+    for (int i = 0; i < 4; i++)
+        mcp_end(c[i]);
+    for (int i = 0; i < 1000 && reqmem_taken(&budget) > 2 * LARGE; i++)
+        usleep(5000);
+    assert_in_range(reqmem_taken(&budget), LARGE, 2 * LARGE - 1); /* the one that has begun */
+    close_all(m);
+    assert_int_equal(reqmem_taken(&budget), 0);
+    assert_int_equal(reqmem_taken(&small), 0);
+}
+
 static void a_stubborn_program_is_killed(void **state)
 {
     static const char *const kinds[] = {"stubborn"};
@@ -405,19 +520,28 @@ static void a_stubborn_program_is_killed(void **state)
     close_all(open_kinds(kinds, 1, ""));
 }
 
-/* A process with a client is killed: its servers, which would not end by themselves, are gone. As their next parent this one sees them
- * go. */
+/* This process would be the next parent of what is left, which close_all() asks for. */
+static void what_a_server_started_ends_with_it(void **state)
+{
+    static const char *const kinds[] = {"family"};
+    struct mcp *m = open_kinds(kinds, 1, "");
+    (void)state;
+    expect(m, "family__echo", "{");
+    close_all(m);
+}
+
+/* A process with a client is killed: its servers, which would not end by themselves, and what they have started are gone. As their next
+ * parent this one sees them go. */
 static void nothing_outlives_a_kill(void **state)
 {
-    static const char *const kinds[] = {"old", "stubborn"};
+    static const char *const kinds[] = {"old", "stubborn", "family"};
     int status, ready[2];
     char byte;
     (void)state;
-    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
     assert_int_equal(pipe(ready), 0);
     pid_t child = fork();
     if (child == 0) {
-        open_kinds(kinds, 2, "");
+        open_kinds(kinds, 3, "");
         if (write(ready[1], "x", 1) == 1)
             pause();
         _exit(1);
@@ -430,7 +554,7 @@ static void nothing_outlives_a_kill(void **state)
     while (waitpid(-1, &status, 0) > 0)
         n++; /* on a slow machine a server may have been started twice */
     alarm(0);
-    assert_true(n >= 2);
+    assert_true(n >= 3);
     close(ready[0]);
     close(ready[1]);
 }
@@ -530,6 +654,7 @@ int main(int argc, char **argv)
         child_become(argc, argv);
     if (argc == 3 && strcmp(argv[1], "serve") == 0)
         return serve(argv[2]);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     log_to(keep_line);
     const struct CMUnitTest tests[] = {cmocka_unit_test(both_eras_answer),
                                        cmocka_unit_test(the_others_work),
@@ -540,7 +665,9 @@ int main(int argc, char **argv)
                                        cmocka_unit_test(lists_have_their_time),
                                        cmocka_unit_test(a_list_may_not_come_again),
                                        cmocka_unit_test(a_stubborn_program_is_killed),
+                                       cmocka_unit_test(what_a_server_started_ends_with_it),
                                        cmocka_unit_test(nothing_outlives_a_kill),
+                                       cmocka_unit_test(what_is_not_read_is_its_askers),
                                        cmocka_unit_test(config_errors_are_named),
                                        cmocka_unit_test(a_url_is_the_bridge),
                                        cmocka_unit_test(config_is_read)};

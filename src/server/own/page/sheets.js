@@ -47,7 +47,16 @@ const sheets = (() => {
     // What they show comes from the server, so the page must have its key first.
     start() { started = true; apply(); },
     toggle: name => set(name, !sides[name].open),
-    show: name => { if (!sides[name].open) set(name, true); },
+    // What takes it away again, and puts back what stood there; null where it is shown already.
+    show(name) {
+      if (sides[name].open) return null;
+      const before = Object.keys(sides).filter(n => sides[n].open && !covers(sides[n]));
+      set(name, true);
+      return () => {
+        set(name, false);
+        for (const n of before) if (!sides[n].open && !sides[n].over.matches) set(n, true);
+      };
+    },
     over: () => Object.values(sides).some(covers),
     close,
   };

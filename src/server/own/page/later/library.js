@@ -64,7 +64,7 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
   const hint = element('p', { className: 'hint', role: 'status', data: { testid: 'library-hint' } });
   const list = element('ol', { data: { testid: 'library-list' } }), article = element('section', { className: 'article', hidden: true, data: { testid: 'library-article' } });
   const finder = element('div', { className: 'finder' }, form, hint, list);
-  let sources = null, asked = null, opener = null, listed = ''; // listed: what the list shows, 'sources' or 'results'
+  let sources = null, asked = null, opener = null, isOfAnswer = false, leave = null, listed = ''; // listed: what the list shows, 'sources' or 'results'; leave(): the panel goes, which an answer has opened
 
   const wrong = e => { hint.textContent = e.message; hint.classList.add('problem'); };
   const tell = text => { hint.textContent = text; hint.classList.remove('problem'); };
@@ -131,6 +131,7 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
 
   /* ---- an article ---- */
 
+  // To where it was opened: the list, or the answer that names it.
   function back() {
     article.replaceChildren();
     article.hidden = true;
@@ -138,7 +139,11 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
     asked?.abort();
     asked = null;
     if (!listed) load(); else if (hint.textContent === SEARCHING) tell('');
-    (finder.contains(opener) ? opener : query).focus();
+    if (isOfAnswer) {
+      leave?.();
+      leave = null;
+      (opener.isConnected ? opener : $('chat-input')).focus();
+    } else (finder.contains(opener) ? opener : query).focus();
   }
   // Links in it lead on within the frame; what is open then only its source says.
   function frameOf(at, title, name) {
@@ -152,15 +157,17 @@ window.stoker.parts.library = ({ $, Problem, button, call, element, getJson, inW
   }
   async function open(url, title, from) {
     const signal = ask(), name = sourceOf(url);
+    const leaving = sheets.show('library');
     opener = from;
-    sheets.show('library');
+    isOfAnswer = !place.contains(from);
+    if (leaving || !isOfAnswer) leave = leaving;
     load();
     finder.hidden = true;
     article.hidden = false;
     article.ariaLabel = title;
-    const leave = button(listed === 'results' ? '‹ Results' : '‹ Library', back, { className: 'quiet', data: { testid: 'library-back' } }), head = element('div', { className: 'article-head' }, leave);
+    const way = button(isOfAnswer ? '‹ Conversation' : listed === 'results' ? '‹ Results' : '‹ Library', back, { className: 'quiet', data: { testid: 'library-back' } }), head = element('div', { className: 'article-head' }, way);
     article.replaceChildren(head, element('p', { className: 'hint', textContent: 'Opening' }));
-    leave.focus();
+    way.focus();
     try {
       const [frame, label] = frameOf(await reach(url, signal), title, name);
       head.append(label, element('span', { className: 'hint', textContent: name }));

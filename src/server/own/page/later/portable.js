@@ -17,8 +17,19 @@ window.stoker.parts.portable = ({ Problem, Tree, attachments, bytesText, element
   const ended = t => (t.state === 'streaming' ? { ...t, state: 'done', stopped: true } : t); // its page was closed, or writes still
   const entry = ({ head, body }) => JSON.stringify({ ...head, turns: body.turns.map(ended), leaf: body.leaf });
 
+  // Below an answer the sources that it names: titles are text, and what is no address of the library is no link.
+  const plain = text => text.replace(/\s+/g, ' ').trim().replace(/[\\`*_[\]<&~]/g, '\\$&');
+  function sourceLine({ n, title, url }) {
+    const root = new URL('library/', document.baseURI).href, address = /^\/library\/[^~]/.test(url) ? new URL(url.slice(1), document.baseURI).href : '';
+    return `- [${n}] ${address.startsWith(root) ? `[${plain(title)}](<${address}>)` : plain(title)}`;
+  }
+  function sourcesOf(t) {
+    const named = (t.sources || []).filter(s => t.text.includes(`[${s.n}]`));
+    return named.length ? `Sources:\n\n${named.map(sourceLine).join('\n')}` : '';
+  }
+
   function toMarkdown({ head, body }) {
-    const said = t => (t.role === 'user' ? attachments.content(t) : [t.text, ...t.calls.map(c => `Calls \`${c.name}\`:\n\n\`\`\`json\n${c.args}\n\`\`\``)].filter(Boolean).join('\n\n'));
+    const said = t => (t.role === 'user' ? attachments.content(t) : [t.text, ...t.calls.map(c => `Calls \`${c.name}\`:\n\n\`\`\`json\n${c.args}\n\`\`\``)].concat(sourcesOf(t)).filter(Boolean).join('\n\n'));
     const escaped = text => text.split('\n').map(l => HEADING.test(l) ? '\\' + l : l).join('\n').trim();
     const turns = new Tree(body.turns, body.leaf).path().map(t => `## ${t.role === 'user' ? 'You' : 'Model'}\n\n${escaped(said(t))}\n`);
     return `# ${head.title.replace(/\s+/g, ' ')}\n\n${turns.join('\n')}`;
