@@ -932,6 +932,9 @@ size_t stoker_reply_shortest(const struct stoker_reply *r);
  * -1: *err. */
 int stoker_reply_token(struct stoker_reply *r, stoker_token id, struct stoker_error *err);
 
+/* 1: stoker_reply_token() may end the answer; 0: it never does. */
+int stoker_reply_may_end(const struct stoker_reply *r);
+
 /* Call it once, after the last token: gives out what was held back. Errors also cover what earlier calls could not keep. */
 int stoker_reply_end(struct stoker_reply *r, struct stoker_error *err);
 
