@@ -7,6 +7,7 @@
 #   make asan       everything again under AddressSanitizer and UBSan, tests included; make asan-memory: the tests that look for memory
 #   make check-arm  the program for arm64, emulated: the same bits as here
 #   make drafts-whole  200 requests by chance a model, with drafts of every source: the same answers as without
+#   make steer-whole  the laws of steering of every golden, at every place, in 40 orders of arrival
 #   make fuzz-NAME  tests/fuzz/NAME.c for ten minutes; fuzz-build: builds all of them
 #   make tidy       include layers, include circles, formatting
 #   make install    PREFIX=/usr/local DESTDIR=: program, model, manual, completions, unit of systemd, and its key where systemd runs and DESTDIR is empty;
@@ -205,6 +206,10 @@ load: tests
 drafts-whole: $(BUILD)/tests/drafts
 	$(BUILD)/tests/drafts --whole -t law $(MODELS)
 
+# The laws of steering of every golden at every place, in 40 orders of arrival, where make check deals orders and places; a line a law as it ends.
+steer-whole: $(BUILD)/tests/steer_laws
+	$(BUILD)/tests/steer_laws --whole
+
 tidy:
 	@sh tests/tidy.sh
 
@@ -244,4 +249,4 @@ clean:
 	rm -rf build build-arm build-asan build-clang build-fuzz build-tsan
 
 -include $(foreach l,$(LAYERS),$(patsubst %.o,%.d,$(call objects,$l))) $(patsubst %,%.d,$(UNITS) $(DRIVERS) $(EXAMPLES) $(FUZZ_TARGETS))
-.PHONY: all tests fuzz-build fuzz-targets deps deps-check demo check check-arm bench asan asan-memory tsan soak load drafts-whole tidy install uninstall deb clean
+.PHONY: all tests fuzz-build fuzz-targets deps deps-check demo check check-arm bench asan asan-memory tsan soak load drafts-whole steer-whole tidy install uninstall deb clean

@@ -284,6 +284,7 @@ struct stoker_vector_about {
     int n_embd, layer_first, layer_last,
         n_layer_held; /* of n_layer_held layers from the first to the last it has directions */
     int n_feature;    /* of STOKER_VECTOR_SAE; else 0 */
+    int n_label;      /* features that its folder's labels.json names */
     int n_expert;     /* of STOKER_VECTOR_EXPERTS: that have a bias; else 0 */
     int n_step;       /* of STOKER_VECTOR_ROUTES: positions that the trace has; else 0 */
     float scale_default;
@@ -334,6 +335,8 @@ void stoker_vector_close(const struct stoker_vector *v);
 void stoker_vector_about(const struct stoker_vector *v, struct stoker_vector_about *out);
 double stoker_vector_norm(const struct stoker_vector *v,
                           int layer); /* of its direction there, as in the file; 0: it has none */
+/* What labels.json of an autoencoder's folder calls a feature: UTF-8, there until the vector is closed. NULL: nothing. */
+const char *stoker_feature_label(const struct stoker_vector *v, int feature);
 
 /* Rows that a projection acts on: all, or those in which there is more, or less, than nothing of the direction. */
 enum stoker_side { STOKER_SIDE_BOTH, STOKER_SIDE_POSITIVE, STOKER_SIDE_NEGATIVE };
@@ -930,6 +933,9 @@ size_t stoker_reply_shortest(const struct stoker_reply *r);
 /* Feeds the next token of the answer. 0: go on; 1: the answer is over, by a stop string or by an end that is no token: cancel the request;
  * -1: *err. */
 int stoker_reply_token(struct stoker_reply *r, stoker_token id, struct stoker_error *err);
+
+/* 1: stoker_reply_token() may end the answer; 0: it never does. */
+int stoker_reply_may_end(const struct stoker_reply *r);
 
 /* Call it once, after the last token: gives out what was held back. Errors also cover what earlier calls could not keep. */
 int stoker_reply_end(struct stoker_reply *r, struct stoker_error *err);

@@ -60,6 +60,8 @@ ends() {
 # So does an autoencoder, of the model's own rows.
 if [ -f "$text" ] && "$stoker" activations --text "$text" --window 64 --max-tokens 4000 --layers 3 -o rows.safetensors >sae.log 2>&1; then
     "$stoker" sae train rows.safetensors -o layers.3 --features 256 --k 8 --epochs 2 --batch 256 >>sae.log 2>&1 && steer="${steer:-} --sae layers.3"
+    # Of four features three have a name.
+    awk 'BEGIN { for (j = 0; j < 256; j++) if (j % 4) printf "%s\"%d\":\"<b>kind</b> %d \\u00e9\"", (j > 1 ? "," : "{"), j, j; print "}" }' >layers.3/labels.json
 fi
 starts --ctx 8192 --memory 1G --seed 2 --roofs on ${steer:-}
 BASE_URL=$url node run.mjs openai anthropic ollama raw >suites.log 2>&1

@@ -7,6 +7,7 @@
  *
  * STOKER names the program (build/stoker). A file is read by a reader of its own here, and compared with that of `stoker activations`. */
 #include "check.h"
+#include "separator_model.h"
 #include "server_client.h"
 #include "temporary.h"
 
@@ -693,6 +694,38 @@ static void features(void)
     end();
 }
 
+/* What is made of a whole answer is refused where the format of replies may end it; not of the prompt, nor without a template. */
+static void of_a_format(void)
+{
+    static const char *const fields[] = {
+        "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"capture\":{%s,\"to\":\"generated\"}",
+        "\"prompt\":\"Hi\",\"capture\":{%s}"};
+    static const char *const reduces[] = {"\"tensors\":[\"resid_post\"],\"reduce\":\"mean\"",
+                                          "\"tensors\":[\"final\"],\"reduce\":\"last\"",
+                                          "\"tensors\":[\"router_ids\"],\"reduce\":\"count\""};
+    char path[TEMPORARY_PATH], capture[200], body[400];
+    if (separator_model(path))
+        exit(1);
+    start((const char *const[]){path, "--ctx", "256", "--memory", "512M", "--capture-dir", folder, "--tool-format",
+                                "gigachat3", NULL});
+    for (size_t i = 0; i < sizeof reduces / sizeof *reduces; i++) {
+        snprintf(body, sizeof body,
+                 "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"max_tokens\":2,\"format\":\"json\","
+                 "\"capture\":{%s}}",
+                 reduces[i]);
+        ask("POST", "/activations", body);
+        expect("an answer that its format may end", &(struct refused){body, 400, "unsupported", "capture.reduce"});
+        check(strstr(reply.body, "the model's format of replies may cut: send") != NULL, "%s", reply.body);
+        for (size_t k = 0; k < sizeof fields / sizeof *fields; k++) {
+            snprintf(capture, sizeof capture, fields[k], reduces[i]);
+            snprintf(body, sizeof body, "{%s,\"max_tokens\":2,\"format\":\"json\"}", capture);
+            check(ask("POST", "/activations", body) == 200, "%s: %d %s", body, reply.status, reply.body);
+        }
+    }
+    end();
+    remove(path);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -716,6 +749,7 @@ int main(void)
     uses();
     end();
     features();
+    of_a_format();
     small_servers();
     others_lists();
     full_disk();

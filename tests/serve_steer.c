@@ -61,12 +61,11 @@ static const char *digest(void)
 
 /* ---- the folder ------------------------------------------------------------------------------------------------------------ */
 
-static void copy_vector(const char *name, const char *to, size_t most)
+static void copy_file(const char *from, const char *to, size_t most)
 {
     static char bytes[1 << 20];
     char path[300];
-    snprintf(path, sizeof path, EMBER "%s", name);
-    FILE *in = fopen(path, "r");
+    FILE *in = fopen(from, "r");
     size_t n = in ? fread(bytes, 1, sizeof bytes, in) : 0;
     snprintf(path, sizeof path, "%s/%s", folder, to);
     FILE *out = fopen(path, "w");
@@ -77,6 +76,13 @@ static void copy_vector(const char *name, const char *to, size_t most)
     }
     fclose(in);
     fclose(out);
+}
+
+static void copy_vector(const char *name, const char *to, size_t most)
+{
+    char path[300];
+    snprintf(path, sizeof path, EMBER "%s", name);
+    copy_file(path, to, most);
 }
 
 static const char *in_folder(const char *name)
@@ -106,11 +112,17 @@ static void fill_folder(void)
 
 static void empty_folder(void)
 {
-    static const char *const names[] = {"declines.gguf", "same.gguf", "ablate.gguf", "reversed.gguf", "re versed!.gguf",
-                                        ".hidden.gguf",  "cut.gguf",  "empty.gguf",  "link.gguf",     "pipe.gguf"};
+    static const char *const names[] = {"declines.gguf",      "same.gguf",
+                                        "ablate.gguf",        "reversed.gguf",
+                                        "re versed!.gguf",    ".hidden.gguf",
+                                        "cut.gguf",           "a.gguf",
+                                        "empty.gguf",         "link.gguf",
+                                        "pipe.gguf",          "named.sae/labels.json",
+                                        "named.sae/cfg.json", "named.sae/sae_weights.safetensors"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         remove(in_folder(names[i]));
     rmdir(in_folder("folder.gguf"));
+    rmdir(in_folder("named.sae"));
     rmdir(folder);
     remove(log_file);
 }
@@ -634,7 +646,7 @@ static void features(void)
     answers("/control-vectors/load", "{\"path\":\"steer-llama-tied.sae\",\"name\":\"x\"}", "\"id\":0,");
     answers("/control-vectors/load", "{\"path\":\"steer-llama-tied.a.gguf\"}", "\"id\":1,");
     check(
-        strstr(get("/control-vectors"), "\"layers\":[2],\"norms\":[],\"features\":256,\"gate\":\"topk\",\"sha256\":\""),
+        strstr(get("/control-vectors"), "\"layers\":[2],\"norms\":[],\"features\":256,\"gate\":\"topk\",\"labels\":0,"),
         "%s", reply.body);
     features_refused();
     features_used();
@@ -650,6 +662,65 @@ static void features(void)
                                 STEERING "steer-llama-tied.sae", "--steer",
                                 "[{\"sae\":0,\"op\":\"add\",\"feature\":34,\"value\":4}]", NULL});
     check(strcmp(token("[]"), plain) == 0 && strcmp(token(""), plain) != 0, "--steer: %s", reply.body);
+    check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
+}
+
+/* What labels.json in an autoencoder's folder calls features. */
+static void labels_refused(void)
+{
+    static const struct refused cases[] = {
+        {"{}", 400, "missing_field", "id"},
+        {"{\"id\":\"x\",\"features\":[]}", 404, "vector_not_found", "id"},
+        {"{\"id\":0}", 400, "missing_field", "features"},
+        {"{\"id\":0,\"features\":3}", 400, "invalid_type", "features"},
+        {"{\"id\":0,\"features\":[3,\"4\"]}", 400, "invalid_type", "features[1]"},
+        {"{\"id\":0,\"features\":[3,256]}", 400, "invalid_value", "features[1]"},
+        {"{\"id\":0,\"features\":[-1]}", 400, "invalid_value", "features[0]"},
+        {"{\"id\":1,\"features\":[3]}", 400, "invalid_value", "id"},
+    };
+    char body[600] = "{\"id\":0,\"features\":[0";
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ask("POST", "/control-vectors/labels", cases[i].text);
+        expect("labels", &cases[i]);
+    }
+    for (int i = 0; i < 256; i++)
+        strcat(body, ",0");
+    ask("POST", "/control-vectors/labels", strcat(body, "]}"));
+    expect("labels", &(struct refused){"257 features", 400, "invalid_value", "features"});
+}
+
+static void put_labels(const char *text)
+{
+    FILE *f = fopen(in_folder("named.sae/labels.json"), "w");
+    if (!f || fputs(text, f) == EOF || fclose(f))
+        exit(1);
+}
+
+static void labels(void)
+{
+    char text[1400];
+    if (mkdir(in_folder("named.sae"), 0700))
+        exit(1);
+    copy_file(STEERING "steer-llama-tied.sae/cfg.json", "named.sae/cfg.json", SIZE_MAX);
+    copy_file(STEERING "steer-llama-tied.sae/sae_weights.safetensors", "named.sae/sae_weights.safetensors", SIZE_MAX);
+    copy_file(STEERING "steer-llama-tied.a.gguf", "a.gguf", SIZE_MAX);
+    snprintf(text, sizeof text, "{\"34\":\"cats \\\"or\\\" \\u00e9\",\"7\":\"%0998d\\u00e9\\u00e9\"}", 0);
+    put_labels(text);
+    start((const char *const[]){STEERING "steer-llama-tied.gguf", "--ctx", "64", "--memory", "512M", "--steer-dir",
+                                folder, "--steer-memory", "4M", NULL});
+    answers("/control-vectors/load", "{\"path\":\"named.sae\"}", "\"id\":0,");
+    answers("/control-vectors/load", "{\"path\":\"a.gguf\"}", "\"id\":1,");
+    check(strstr(get("/control-vectors"), "\"gate\":\"topk\",\"labels\":2,") != NULL, "%s", reply.body);
+    answers("/control-vectors/labels", "{\"id\":0,\"features\":[3,34,34]}",
+            "{\"labels\":[null,\"cats \\\"or\\\" \xc3\xa9\",\"cats \\\"or\\\" \xc3\xa9\"]}");
+    answers("/control-vectors/labels", "{\"id\":\"named.sae\",\"features\":[]}", "{\"labels\":[]}");
+    answers("/control-vectors/labels", "{\"id\":0,\"features\":[7]}", "0\xc3\xa9\"]}"); /* of 1,002 bytes */
+    labels_refused();
+    answers("/control-vectors/unload", "{\"id\":0}", "\"success\":true");
+    put_labels("[]");
+    ask("POST", "/control-vectors/load", "{\"path\":\"named.sae\"}");
+    expect("load", &(struct refused){"labels that are none", 400, "invalid_value", "path"});
+    check(strstr(reply.body, "named.sae/labels.json: an object") != NULL, "%s", reply.body);
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
 }
 
@@ -814,6 +885,7 @@ int main(void)
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "exit status");
     of_the_command_line(digest_of_list);
     features();
+    labels();
     experts();
     routes();
     another_device();

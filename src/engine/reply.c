@@ -315,6 +315,11 @@ int stoker_reply_token(struct stoker_reply *r, stoker_token id, struct stoker_er
     return over < 0 ? error_to_public(public, &err) : is_stopped(r) || over;
 }
 
+int stoker_reply_may_end(const struct stoker_reply *r)
+{
+    return r->stops || (r->stream && tool_stream_may_end(r->stream));
+}
+
 int stoker_reply_end(struct stoker_reply *r, struct stoker_error *public)
 {
     struct error err = {0};

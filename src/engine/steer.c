@@ -214,6 +214,7 @@ static void sae_about(const struct stoker_vector *v, struct stoker_vector_about 
                                         .layer_last = x->form.layer,
                                         .n_layer_held = 1,
                                         .n_feature = x->n_feature,
+                                        .n_label = sae_labels_count(x->labels),
                                         .bytes = x->bytes,
                                         .users = atomic_load(&v->users)};
     memcpy(out->sha256, x->sha256, sizeof out->sha256);
@@ -284,6 +285,11 @@ void stoker_vector_about(const struct stoker_vector *v, struct stoker_vector_abo
     memcpy(out->base_model, t->base_model, sizeof out->base_model);
     memcpy(out->model_hint, t->model_hint, sizeof out->model_hint);
     memcpy(out->method, t->method, sizeof out->method);
+}
+
+const char *stoker_feature_label(const struct stoker_vector *v, int feature)
+{
+    return v->sae ? sae_label(v->sae->labels, feature) : NULL;
 }
 
 double stoker_vector_norm(const struct stoker_vector *v, int layer)

@@ -34,9 +34,11 @@ struct reading {
     char name[VECTOR_NAME], path[VECTOR_NAME + 40]; /* the folder's, without those above it; of its weights */
     const struct layout *layout;
     int folder, fd; /* -1: not open */
+    int follows;    /* links in the folder; not where others chose it */
     struct safetensors_file file;
     const struct safetensors_tensor *tensor[ROLES]; /* NULL: none */
     struct sae head;
+    uint64_t labels; /* bytes of them, of all that head takes */
     struct error *err;
 };
 
@@ -56,21 +58,21 @@ static void name_of(char out[VECTOR_NAME], const char *path)
         *c = *c >= ' ' && *c < 127 ? *c : '?';
 }
 
-/* An entry of the folder: of one that others choose no link is followed. -1 where there is none: no error is set. */
-static int open_file(const struct reading *r, int dir, const char *name)
+/* An entry of the folder. -1 where there is none: no error is set. */
+static int open_file(const struct reading *r, const char *name)
 {
-    return openat(r->folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (dir != AT_FDCWD ? O_NOFOLLOW : 0));
+    return openat(r->folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (r->follows ? 0 : O_NOFOLLOW));
 }
 
 static int open_folder(struct reading *r, int dir, const char *name)
 {
-    *r = (struct reading){.folder = -1, .fd = -1, .err = r->err, .file = {.fd = -1}};
+    *r = (struct reading){.folder = -1, .fd = -1, .follows = dir == AT_FDCWD, .err = r->err, .file = {.fd = -1}};
     name_of(r->name, name);
     if ((r->folder = entry_open(dir, name, O_DIRECTORY, r->err)) < 0)
         return -1;
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts && r->fd < 0; i++) {
         r->layout = &layouts[i];
-        r->fd = open_file(r, dir, r->layout->file);
+        r->fd = open_file(r, r->layout->file);
         if (r->fd < 0 && errno != ENOENT)
             return error_set(r->err, ERR_FORMAT, "%s/%s: cannot be opened: %s", r->name, r->layout->file,
                              strerror(errno));
@@ -107,12 +109,12 @@ static int check_form(const struct reading *r, const struct sae_form *form, cons
     return 0;
 }
 
-static int read_form(struct reading *r, int dir, const struct sae_form *form)
+static int read_form(struct reading *r, const struct sae_form *form)
 {
     char path[VECTOR_NAME + 40];
     struct stat st;
     size_t n;
-    int fd = open_file(r, dir, "cfg.json"), failed;
+    int fd = open_file(r, "cfg.json"), failed;
     snprintf(path, sizeof path, "%s/cfg.json", r->name);
     if (fd < 0 && form && errno == ENOENT) {
         r->head.form = *form;
@@ -237,9 +239,11 @@ static void place(const struct reading *r, struct sae *s, uint8_t *base)
 
 static int open_head(struct reading *r, int dir, const char *name, const struct sae_form *form)
 {
-    if (open_folder(r, dir, name) || read_form(r, dir, form) || find_tensors(r) || check_shapes(r))
+    if (open_folder(r, dir, name) || read_form(r, form) || find_tensors(r) || check_shapes(r))
         return -1;
     place(r, &r->head, NULL);
+    r->labels = sae_labels_look(r->folder, r->follows, r->head.n_feature);
+    r->head.bytes += r->labels;
     return 0;
 }
 
@@ -440,6 +444,17 @@ int sae_look(int dir, const char *name, const struct sae_form *form, struct sae 
     return failed;
 }
 
+/* Into what was counted for them. */
+static int read_labels(const struct reading *r, struct sae *s)
+{
+    if (sae_labels_open(&s->labels, r->folder, r->follows, s->n_feature, r->name, r->err))
+        return -1;
+    if (sae_labels_bytes(s->labels) > r->labels)
+        return error_set(r->err, ERR_IO, "%s/labels.json: it grows while it is read", r->name);
+    s->bytes += sae_labels_bytes(s->labels);
+    return 0;
+}
+
 static int read_all(const struct reading *r, struct sae **out, uint64_t most)
 {
     uint64_t bytes = r->head.bytes;
@@ -447,20 +462,20 @@ static int read_all(const struct reading *r, struct sae **out, uint64_t most)
         return error_set(r->err, ERR_MEMORY,
                          "%s takes %" PRIu64 " bytes, and %" PRIu64 " are left for vectors; raise --steer-memory",
                          r->name, bytes, most);
-    struct sae *s = aligned_alloc(64, bytes);
+    struct sae *s = aligned_alloc(64, bytes - r->labels);
     uint8_t *part = malloc(PART);
-    int failed = -1;
-    if (!s || !part)
-        error_set(r->err, ERR_MEMORY, "%s: no memory for its %" PRIu64 " bytes", r->name, bytes);
-    else {
+    int failed = s && part ? 0
+                           : error_set(r->err, ERR_MEMORY, "%s: no memory for its %" PRIu64 " bytes", r->name, bytes);
+    if (s)
         *s = r->head;
+    if (!failed) {
         place(r, s, (uint8_t *)s);
         memcpy(s->file, r->name, sizeof s->file);
-        failed = read_numbers(r, s, part);
+        failed = read_numbers(r, s, part) || read_labels(r, s) ? -1 : 0;
     }
     free(part);
     if (failed)
-        free(s);
+        sae_close(s);
     else
         *out = s;
     return failed;
@@ -474,7 +489,12 @@ int sae_open(struct sae **out, int dir, const char *name, const struct sae_form 
     return failed ? -1 : 0;
 }
 
-void sae_close(struct sae *s) { free(s); }
+void sae_close(struct sae *s)
+{
+    if (s)
+        sae_labels_close(s->labels);
+    free(s);
+}
 
 int sae_check_model(const struct sae *s, int n_layer, int n_embd, int n_stream, struct error *err)
 {

@@ -46,10 +46,11 @@ struct sae {
      * the k largest of SAE_ROWS rows. */
     float *rows, *features, *direction, *pick_value;
     int32_t *pick_id;
+    struct sae_labels *labels;         /* NULL: it has none */
     char file[VECTOR_NAME];            /* the folder's name, cut */
     uint8_t hash[SHA256_BYTES];        /* of gate, k, layer, centring, and all values as f32 */
     char sha256[2 * SHA256_BYTES + 1]; /* the same */
-    uint64_t bytes;                    /* that it takes */
+    uint64_t bytes;                    /* that it takes, with its labels */
 };
 
 /* What a folder is, by its headers: form, n_embd, n_feature, and the bytes that it takes once it is open. dir, name: as in
@@ -82,6 +83,24 @@ const char *sae_gate_name(enum sae_gate g); /* "standard", "jumprelu", "topk" */
 
 /* "topk:32", "standard", "jumprelu": of a folder without cfg.json, at a layer. y is the row less b_dec, but of jumprelu the row. */
 int sae_form_of(struct sae_form *form, const char *text, int layer, struct error *err);
+
+/* ---- labels.json (sae_labels.c) ---- */
+
+/* What people call features: {"34": "text", ..}. Other keys, and values that are no texts, count for nothing. */
+struct sae_labels;
+enum { SAE_LABELS = 4 << 20 }; /* bytes of the file, at most */
+
+/* Of an open folder, which is called name; follows: a link may be. *out NULL: it has none. -1: ERR_FORMAT, ERR_IO, ERR_MEMORY. */
+int sae_labels_open(struct sae_labels **out, int folder, int follows, int n_feature, const char *name,
+                    struct error *err);
+void sae_labels_close(struct sae_labels *l);
+/* Bytes that they take once they are open, by the file's size. */
+uint64_t sae_labels_look(int folder, int follows, int n_feature);
+
+/* Of all below NULL has none. */
+uint64_t sae_labels_bytes(const struct sae_labels *l);
+int sae_labels_count(const struct sae_labels *l);
+const char *sae_label(const struct sae_labels *l, int feature); /* UTF-8; NULL: nobody says */
 
 /* ---- cfg.json (sae_cfg.c) ---- */
 

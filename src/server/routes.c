@@ -38,6 +38,7 @@ static const struct route routes[] = {
     {"POST", "/control-vectors/load", own_vector_load, 0},
     {"POST", "/control-vectors/unload", own_vector_unload, 0},
     {"POST", "/control-vectors/apply", own_vectors_apply, 0},
+    {"POST", "/control-vectors/labels", own_feature_labels, 0},
     {"POST", "/v1/embeddings", own_embeddings, 0},
     {"POST", "/api/embed", own_api_embed, 0},
     {"POST", "/api/embeddings", own_api_embeddings, 0},

@@ -28,6 +28,13 @@ bound "scale -1.5" "$(declines out_of_field.txt --control-vector-scaled "$raw:-1
 bound "another direction of that length" "$(declines in_field.txt --control-vector-scaled "$v/reversed.gguf:2" $layer3)" -le 2
 bound "projected out" "$(declines out_of_field.txt --project "$ablate" --control-vector-layer-range 1-5)" -le 11
 
+# An answer that a grammar binds keeps its form.
+printf 'root ::= "red" | "green"\n' >"$dir/colours"
+for scale in 1.5 -1.5 1000; do
+    run run "$ember" -p 'A colour?' --think off --temp 0 -n 8 --ctx 256 --grammar "$dir/colours" --control-vector-scaled "$raw:$scale"
+    is "by a grammar at $scale" 0 '^(red|green)$' .
+done
+
 # ---- what is shown -------------------------------------------------------------------------------------------------------
 ask="run $ember -p Hi --think off --temp 0 -n 4 --ctx 256"
 run $ask

@@ -142,8 +142,13 @@ export function registerSteerTests({ open }) {
     if (!sae) skip('no autoencoder is loaded');
     const first = p.getByTestId('inside-features').locator('tbody tr').first(), feature = +await first.locator('th').textContent();
     ok(Number.isInteger(feature) && +await first.locator('td').first().textContent() > 0, 'a feature');
+    const called = await p.getByTestId('inside-features').locator('tbody tr').evaluateAll(rows => rows.map(r => [+r.querySelector('th').textContent, r.querySelectorAll('td')[1].textContent]));
+    const { labels } = await ask('/control-vectors/labels', { id: sae.id, features: called.map(([id]) => id) });
+    ok(sae.labels > 0 && labels.some(t => t), 'no feature has a name');
+    eq(called.map(([, text]) => text), labels.map(t => t ?? '–'), 'what features are called');
     await first.getByRole('button').click();
     await item('sae').getByTestId('steer-feature').waitFor({ timeout: 15000 * BOUND });
+    await p.waitForFunction(t => document.querySelector('[data-testid=steer-feature-label]').textContent === t, labels[0] ?? '', { timeout: 15000 * BOUND });
     await p.getByTestId('steer-value-number').fill('60');
     await fresh();
     eq(await asks(), [await chat({ steer: [{ sae: sae.name, op: 'add', feature, value: 60 }] })], 'a feature steers');

@@ -2,7 +2,6 @@
 #include "cli/sae/sae.h"
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/utf8.h"
 #include "cli/activations/part.h"
 #include "cli/common/cli.h"
@@ -10,16 +9,14 @@
 #include "format/sae.h"
 #include "stoker.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { LABELS_MOST = 4 << 20, LABEL_SHOWN = 100, JSON_TIMES = 32 }; /* bytes; loaded they are so many times as many */
+enum { LABEL_SHOWN = 100 }; /* bytes */
 
 /* Of a feature, for both kinds of prompts: on how many it is active, and the sum of what it is there. */
 struct count {
@@ -38,7 +35,7 @@ struct study {
     struct count *count; /* [n_feature] */
     size_t full;         /* rows with as many features as are recorded */
     int n_feature;
-    json_t *labels; /* {"J": "text"}, what people call features; NULL: nobody says */
+    struct sae_labels *labels; /* what people call features */
 };
 
 static int fail(const struct study *t, const char *what)
@@ -160,36 +157,19 @@ static int by_difference(const void *a, const void *b)
     return dx != dy ? (dx < dy) - (dx > dy) : (x->feature > y->feature) - (x->feature < y->feature);
 }
 
-/* ---- labels: DIR/labels.json -------------------------------------------------------------------------------------------------- */
+/* ---- labels -------------------------------------------------------------------------------------------------------------------- */
 
-static int read_labels(struct study *t)
+static int read_labels(struct study *t, int n_feature)
 {
-    char path[PATH_MAX];
     struct error err = {0};
-    json_error_t why;
-    size_t n;
-    if ((size_t)snprintf(path, sizeof path, "%s/labels.json", t->s->sae) >= sizeof path ||
-        (access(path, F_OK) && errno == ENOENT))
-        return 0;
-    char *text = file_read(path, LABELS_MOST, &n, &err);
-    if (!text)
-        return steer_fail(&t->s->c, &err);
-    t->labels = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
-    free(text);
-    t->s->c.options.server += (uint64_t)n * JSON_TIMES;
-    if (json_is_object(t->labels))
-        return 0;
-    fprintf(stderr, "stoker %s: %s: an object {\"NUMBER\": \"text\"} is expected%s%s\n", t->s->c.name, path,
-            t->labels ? "" : ": ", t->labels ? "" : why.text);
-    return 1;
-}
-
-/* Of a feature; NULL: it has none. */
-static const char *label_of(const struct study *t, int feature)
-{
-    char key[16];
-    snprintf(key, sizeof key, "%d", feature);
-    return json_string_value(json_object_get(t->labels, key));
+    const struct sae_command *c = t->s;
+    int folder = open(c->sae, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) /* it has been looked at */
+        return fail(t, "the autoencoder has gone");
+    int failed = sae_labels_open(&t->labels, folder, 1, n_feature, c->sae, &err);
+    close(folder);
+    t->s->c.options.server += sae_labels_bytes(t->labels);
+    return failed ? steer_fail(&c->c, &err) : 0;
 }
 
 static void print_label(const char *label, int as_json)
@@ -209,7 +189,7 @@ static void print_label(const char *label, int as_json)
 
 static void print(const struct study *t, const struct count *c)
 {
-    const char *label = label_of(t, c->feature);
+    const char *label = sae_label(t->labels, c->feature);
     size_t n[2] = {t->prompts[0].n, t->prompts[1].n};
     if (t->s->c.json)
         printf("{\"feature\":%d,\"positive\":%zu,\"negative\":%zu,\"share_positive\":%.9g,\"share_negative\":%.9g,"
@@ -282,7 +262,7 @@ static int prepare(struct study *t)
     c->c.options.server = steer_tokens_bytes(&c->c, &t->prompts[0]) + steer_tokens_bytes(&c->c, &t->prompts[1]) +
                           (uint64_t)rows * STOKER_CAPTURE_TOP * 8 +
                           (uint64_t)about.n_feature * sizeof(struct count); /* sorted once the model is closed */
-    return read_labels(t);
+    return read_labels(t, about.n_feature);
 }
 
 int sae_features(struct sae_command *s)
@@ -298,7 +278,7 @@ int sae_features(struct sae_command *s)
     steer_sequences_free(&t.q);
     study_prompts_free(&t.prompts[0]);
     study_prompts_free(&t.prompts[1]);
-    json_decref(t.labels);
+    sae_labels_close(t.labels);
     free(t.data);
     free(t.count);
     return part_interrupted ? 130 : status;

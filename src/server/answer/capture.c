@@ -47,13 +47,14 @@ static int check_end(struct run *run, const struct answer_capture *c)
     const struct request *w = run->a.request;
     int one_row = c->how.reduce == STOKER_REDUCE_MEAN || c->how.reduce == STOKER_REDUCE_LAST ||
                   c->how.reduce == STOKER_REDUCE_COUNT;
-    if (!one_row || w->only_score || (!w->n_stop && !w->reply.tools) ||
+    if (!one_row || w->only_score || (!stoker_reply_may_end(run->task[0].reply) && !w->reply.tools) ||
         c->from + (int64_t)c->how.n_rows <= (int64_t)run->a.prompt->n)
         return 0;
     return refuse(&run->refusal, 400, "unsupported", "capture.reduce",
-                  "reduce \"%s\" is of whole answers, which stop and tools may cut: leave them out, or send \"to\": "
-                  "\"generated\"",
-                  stoker_reduce_name((int)c->how.reduce));
+                  "reduce \"%s\" is of whole answers, which %s may cut: %ssend \"to\": \"generated\"",
+                  stoker_reduce_name((int)c->how.reduce),
+                  w->n_stop || w->reply.tools ? "stop and tools" : "the model's format of replies",
+                  w->n_stop || w->reply.tools ? "leave them out, or " : "");
 }
 
 /* Characters that a tensor may take: "-1.23456789e-38," and "-2147483648,". */

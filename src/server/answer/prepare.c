@@ -301,8 +301,8 @@ int answer_open_reply(struct task *t)
 
 int answer_prepare(struct run *run)
 {
-    if (prepare_prompts(run) < 0 || prepare_steer(run) < 0 || answer_capture_prepare(run) < 0 ||
-        answer_open_reply(&run->task[0]) < 0)
+    if (prepare_prompts(run) < 0 || prepare_steer(run) < 0 || answer_open_reply(&run->task[0]) < 0 ||
+        answer_capture_prepare(run) < 0)
         return -1;
     if (run->say->prepared && run->say->prepared(&run->a))
         return refuse_memory(&run->refusal);

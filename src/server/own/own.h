@@ -32,6 +32,7 @@ void own_vectors(struct http_exchange *x); /* vectors.c */
 void own_vector_load(struct http_exchange *x);
 void own_vector_unload(struct http_exchange *x);
 void own_vectors_apply(struct http_exchange *x);
+void own_feature_labels(struct http_exchange *x);
 void own_embeddings(struct http_exchange *x); /* embed.c */
 void own_api_embed(struct http_exchange *x);
 void own_api_embeddings(struct http_exchange *x);

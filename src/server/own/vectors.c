@@ -1,6 +1,8 @@
-/* /control-vectors and below: which vectors and autoencoders there are, loading and unloading them, the list that steers requests without
- * one of their own. Shapes as of ik_llama.cpp (pull request 1223), whose list is one for all; here it is a default. */
+/* /control-vectors and below: which vectors and autoencoders there are, loading and unloading them, what people call features, the list
+ * that steers requests without one of their own. Shapes as of ik_llama.cpp (pull request 1223), whose list is one for all; here it is a
+ * default. */
 #include "base/log.h"
+#include "base/utf8.h"
 #include "server/http/http.h"
 #include "server/http/json.h"
 #include "server/own/own.h"
@@ -24,8 +26,8 @@ static void put_layers(struct out *o, const struct stoker_vector *v, const struc
 {
     int n = 0;
     if (a->kind == STOKER_VECTOR_SAE) {
-        out_print(o, ",\"layers\":[%d],\"norms\":[],\"features\":%d,\"gate\":\"%s\"", a->layer_first, a->n_feature,
-                  a->method);
+        out_print(o, ",\"layers\":[%d],\"norms\":[],\"features\":%d,\"gate\":\"%s\",\"labels\":%d", a->layer_first,
+                  a->n_feature, a->method, a->n_label);
         return;
     }
     if (a->kind == STOKER_VECTOR_ROUTES) {
@@ -211,7 +213,8 @@ static int load(struct http_exchange *x, const json_t *body, struct named_vector
     return got < 0 ? -1 : 0;
 }
 
-static int unload(struct http_exchange *x, const json_t *body, struct named_vector *out, struct refusal *r)
+/* The vector of "id", a number or a name: held. */
+static int find(struct http_exchange *x, const json_t *body, struct named_vector *out, struct refusal *r)
 {
     const json_t *id = json_get(body, "id");
     int64_t number = 0;
@@ -220,7 +223,12 @@ static int unload(struct http_exchange *x, const json_t *body, struct named_vect
         return json_missing(r, NULL, "id");
     if (!name && json_get_int(body, NULL, "id", 0, INT32_MAX, &number, r) < 0)
         return -1;
-    if (vectors_find(&x->server->vectors, name, json_string_length(id), number, out, "id", r))
+    return vectors_find(&x->server->vectors, name, json_string_length(id), number, out, "id", r);
+}
+
+static int unload(struct http_exchange *x, const json_t *body, struct named_vector *out, struct refusal *r)
+{
+    if (find(x, body, out, r))
         return -1;
     vectors_remove(&x->server->vectors, out->id);
     stoker_vector_close(out->vector);
@@ -262,4 +270,69 @@ void own_vectors_apply(struct http_exchange *x)
         answer_success(x, NULL);
     }
     json_decref(body);
+}
+
+/* ---- what people call features ------------------------------------------------------------------------------------------------ */
+
+enum { FEATURES_MOST = 256, LABEL_MOST = 1000 }; /* of a request; bytes of a label, so that an answer is bounded */
+
+static int put_label(struct out *o, const struct named_vector *v, const struct stoker_vector_about *a,
+                     const json_t *feature, size_t i, struct refusal *r)
+{
+    const struct json_at list = {NULL, "features", 0}, at = {&list, NULL, i};
+    int64_t j = json_integer_value(feature);
+    if (!json_is_integer(feature))
+        return json_refuse(r, "invalid_type", &at, NULL, "must be the number of a feature, not %s", json_kind(feature));
+    if (j < 0 || j >= a->n_feature)
+        return json_refuse(r, "invalid_value", &at, NULL, "must be within 0 to %d: %s has no more features",
+                           a->n_feature - 1, v->name);
+    const char *label = stoker_feature_label(v->vector, (int)j);
+    out_print(o, i ? "," : "");
+    if (label)
+        out_string(o, label, utf8_cut(label, LABEL_MOST));
+    else
+        out_print(o, "null");
+    return 0;
+}
+
+/* {"labels":["text",null]}, in the order of the features that are asked for. */
+static int put_labels(struct out *o, const struct named_vector *v, const json_t *body, struct refusal *r)
+{
+    struct stoker_vector_about a;
+    const json_t *list = NULL;
+    stoker_vector_about(v->vector, &a);
+    if (a.kind != STOKER_VECTOR_SAE)
+        return refuse(r, 400, "invalid_value", "id", "%s is no autoencoder: it has no features", v->name);
+    int got = json_get_array(body, NULL, "features", &list, r);
+    if (got <= 0)
+        return got < 0 ? -1 : json_missing(r, NULL, "features");
+    if (json_array_size(list) > FEATURES_MOST)
+        return json_refuse(r, "invalid_value", NULL, "features", "must have at most %d numbers, not %zu", FEATURES_MOST,
+                           json_array_size(list));
+    out_print(o, "{\"labels\":[");
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (put_label(o, v, &a, json_array_get(list, i), i, r))
+            return -1;
+    out_print(o, "]}");
+    return 0;
+}
+
+void own_feature_labels(struct http_exchange *x)
+{
+    struct refusal r = {0};
+    struct named_vector v;
+    struct out o = {0};
+    json_t *body = json_read(x->body, x->n_body, &r);
+    int failed = !body || find(x, body, &v, &r);
+    if (!failed) {
+        failed = put_labels(&o, &v, body, &r);
+        stoker_vector_close(v.vector);
+    }
+    json_decref(body);
+    if (!failed) {
+        http_answer_json(x, &o);
+        return;
+    }
+    out_free(&o);
+    http_refuse(x, &r);
 }

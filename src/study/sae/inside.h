@@ -102,6 +102,8 @@ int rows_look(struct training *t); /* mean, scale, spread, hash; what is not fin
 void rows_close(struct rows *r);
 /* Row i as y. By any thread, with a lane of its own. -1: lane->err. */
 int rows_read(const struct training *t, struct lane *lane, uint64_t i, float *y);
+/* Rows [i, i + n) will be read soon: a drive has many on their way at a time, where a thread that reads waits for each. Advice. */
+void rows_ahead(const struct training *t, uint64_t i, uint64_t n);
 void rows_order(struct training *t, uint64_t epoch); /* t->order */
 
 /* ---- memory.c ---- */

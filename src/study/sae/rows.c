@@ -187,6 +187,14 @@ int rows_read(const struct training *t, struct lane *lane, uint64_t i, float *y)
     return 0;
 }
 
+void rows_ahead(const struct training *t, uint64_t i, uint64_t n)
+{
+    const struct rows *r = &t->rows;
+    uint64_t each = (uint64_t)r->n_embd * (uint64_t)type_info(safetensors_type(r->tensor))->bytes;
+    posix_fadvise(r->fd, (off_t)(r->file.data_at + r->tensor->offset + i * each), (off_t)(n * each),
+                  POSIX_FADV_WILLNEED);
+}
+
 /* ---- the order of an epoch ---------------------------------------------------------------------------------------------------- */
 
 static int is_above(const struct order *a, const struct order *b)

@@ -63,6 +63,13 @@ static void tell(const struct training *t, struct train_step *s)
         t->watch->progress(t->watch->arg, s);
 }
 
+/* A batch of the epoch, from row `first` of the order on, is read while the one before it is computed. */
+static void read_ahead(const struct training *t, uint64_t first)
+{
+    for (uint64_t i = 0; i < (uint64_t)t->batch.n; i++)
+        rows_ahead(t, t->order[first + i].row, 1);
+}
+
 static int train_batch(struct training *t)
 {
     struct batch *b = &t->batch;
@@ -71,6 +78,10 @@ static int train_batch(struct training *t)
     rows_order(t, t->step / each);
     for (uint64_t i = 0; i < n; i++)
         b->row[i] = t->order[first + i].row;
+    if (first == 0 || t->step == t->resumed) /* no batch came before it */
+        read_ahead(t, first);
+    if (first + 2 * n <= each * n)
+        read_ahead(t, first + n);
     batch_find_dead(t);
     if (batch_compute(t, 1))
         return -1;
@@ -118,6 +129,8 @@ static int measure(struct training *t, struct train_result *out)
         b->n = t->rows.n - i < (uint64_t)t->o->batch ? (int)(t->rows.n - i) : t->o->batch;
         for (int r = 0; r < b->n; r++)
             b->row[r] = i + (uint64_t)r;
+        if (i + (uint64_t)b->n < t->rows.n)
+            rows_ahead(t, i + (uint64_t)b->n, (uint64_t)b->n);
         if (batch_compute(t, 0))
             return -1;
         for (int r = 0; r < b->n; r++) {

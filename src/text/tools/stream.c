@@ -15,7 +15,8 @@ struct tool_stream {
     struct tool_parser *parser;
     int32_t marker[MAX_MARKER]; /* [n_marker] */
     size_t n_marker;
-    int32_t end; /* the format's own end of a turn, -1 none */
+    int32_t end;   /* the format's own end of a turn, -1 none */
+    int turn_ends; /* 1: so may what is behind a call */
     struct detok detok;
     char *text; /* [detok_most()] */
 };
@@ -37,6 +38,7 @@ int tool_stream_open(struct tool_stream **out, const struct tool_stream_options 
                                .is_token = tool_is_token,
                                .vocabulary = o->tokenizer};
     s->tokenizer = o->tokenizer;
+    s->turn_ends = o->tools && o->format->rules & RULE_TURN_ENDS;
     s->end = o->format->end ? tokenizer_find(o->tokenizer, o->format->end, strlen(o->format->end)) : -1;
     for (size_t i = 0; (text = tool_format_token(o->format, i)); i++)
         if (tool_is_token(o->tokenizer, text, strlen(text)))
@@ -80,6 +82,11 @@ int tool_stream_token(struct tool_stream *s, int32_t id, struct error *err)
         rc = n ? tool_parser_text(s->parser, s->text, n, err) : 0;
     }
     return rc == 0 ? tool_parser_over(s->parser) : rc;
+}
+
+int tool_stream_may_end(const struct tool_stream *s)
+{
+    return (s->end >= 0 && !tokenizer_is_end(s->tokenizer, s->end)) || s->turn_ends;
 }
 
 const char *tool_stream_space(const struct tool_stream *s, size_t *n) { return tool_parser_space(s->parser, n); }

@@ -28,6 +28,8 @@ int tool_stream_open(struct tool_stream **out, const struct tool_stream_options 
                      struct error *err);
 /* 1: the turn is over, even if the token is no end token of the vocabulary; 0: go on; -1: ERR_MEMORY, and the stream can only be closed. */
 int tool_stream_token(struct tool_stream *s, int32_t id, struct error *err);
+/* 1: that may happen; 0: every turn ends by an end token of the vocabulary, or not at all. */
+int tool_stream_may_end(const struct tool_stream *s);
 const char *tool_stream_space(const struct tool_stream *s, size_t *n); /* as tool_parser_space() */
 int tool_stream_end(struct tool_stream *s, struct error *err);         /* call it once, after the last token */
 void tool_stream_close(struct tool_stream *s);                         /* s may be NULL */

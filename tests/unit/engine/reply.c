@@ -1,6 +1,7 @@
 /* links: engine text model store op machine kernel format base */
 /* Answers taken apart, through the public API: stop strings beside reasoning and calls. The formats: tests/tool_cases.c. */
 #include "base/reqmem.h"
+#include "separator_model.h"
 #include "stoker.h"
 
 #include <setjmp.h>
@@ -163,6 +164,41 @@ static void plain(void **state)
     stoker_reply_close(reply);
 }
 
+/* A turn of gigachat3 ends by a token that the vocabulary need not know as an end, with tools and without. */
+static void ends_by_the_format(void **state)
+{
+    (void)state;
+    static const struct stoker_string stop = {"x", 1};
+    struct stoker_error err = {0};
+    struct stoker_reply *reply;
+    struct stoker_reply_options o = {.format = "gigachat3"};
+    assert_int_equal(stoker_reply_open(&reply, engine, &o, NULL, NULL, &err), 0);
+    assert_int_equal(stoker_reply_may_end(reply), 0); /* the vocabulary has no such token */
+    stoker_reply_close(reply);
+    o.plain = 1;
+    o.stop = &stop;
+    for (o.n_stop = 0; o.n_stop < 2; o.n_stop++) {
+        assert_int_equal(stoker_reply_open(&reply, engine, &o, NULL, NULL, &err), 0);
+        assert_int_equal(stoker_reply_may_end(reply), o.n_stop);
+        stoker_reply_close(reply);
+    }
+    char path[TEMPORARY_PATH];
+    struct stoker *other;
+    const struct stoker_options how = {.memory = STOKER_MEMORY_MIN, .n_ctx = 256, .n_threads = 1};
+    assert_int_equal(separator_model(path), 0);
+    assert_int_equal(stoker_open(&other, path, &how, &err), 0);
+    remove(path);
+    static const char *const formats[] = {"gigachat3", NULL}; /* NULL: the model's own */
+    for (int i = 0; i < 2; i++) {
+        o = (struct stoker_reply_options){.format = formats[i]};
+        assert_int_equal(stoker_reply_open(&reply, other, &o, NULL, NULL, &err), 0);
+        assert_int_equal(stoker_reply_may_end(reply), i == 0);
+        assert_int_equal(stoker_reply_token(reply, SEPARATOR, &err), i == 0);
+        stoker_reply_close(reply);
+    }
+    stoker_close(other);
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -224,6 +260,7 @@ int main(void)
         cmocka_unit_test(held_back_and_given),
         cmocka_unit_test(reasoning_and_calls_go_on),
         cmocka_unit_test(plain),
+        cmocka_unit_test(ends_by_the_format),
         cmocka_unit_test(refusals),
         cmocka_unit_test(memory_comes_back),
     };

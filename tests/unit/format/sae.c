@@ -259,6 +259,36 @@ static void one_in_all_forms(void **state)
     assert_int_equal(err.code, ERR_MEMORY);
 }
 
+/* What people call features is in its memory, and no part of what it is. */
+static void with_labels(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"3\":\"cats\"}";
+    struct error err = {0};
+    struct sae about;
+    weights("named", SAELENS, saelens, 4, "F32");
+    cfg("named", "{" TOPK REST HOOK "}");
+    struct sae *plain = open_it("named");
+    put("named", "labels.json", text, sizeof text - 1);
+    struct sae *s = open_it("named");
+    assert_null(plain->labels);
+    assert_string_equal(sae_label(s->labels, 3), "cats");
+    assert_string_equal(s->sha256, plain->sha256);
+    assert_true(s->bytes == plain->bytes + sae_labels_bytes(s->labels));
+    assert_int_equal(sae_look(dir, "named", NULL, &about, &err), 0);
+    assert_true(about.bytes == s->bytes);
+    is_the_same_by_rows("named", s);
+    uint64_t all = s->bytes;
+    sae_close(s);
+    sae_close(plain);
+    assert_int_equal(sae_open(&s, dir, "named", NULL, all - 1, &err), -1);
+    assert_int_equal(err.code, ERR_MEMORY);
+    put("named", "labels.json", "[]", 2);
+    err = (struct error){0};
+    assert_int_equal(sae_open(&s, dir, "named", NULL, MOST, &err), -1);
+    assert_int_equal(err.code, ERR_FORMAT);
+}
+
 static void gates_and_layers(void **state)
 {
     (void)state;
@@ -513,13 +543,10 @@ static void damaged(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(one_in_all_forms),
-                                       cmocka_unit_test(gates_and_layers),
-                                       cmocka_unit_test(configurations_refused),
-                                       cmocka_unit_test(tensors_refused),
-                                       cmocka_unit_test(folders_refused),
-                                       cmocka_unit_test(said_twice),
-                                       cmocka_unit_test(by_rows),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(one_in_all_forms), cmocka_unit_test(with_labels),
+                                       cmocka_unit_test(gates_and_layers), cmocka_unit_test(configurations_refused),
+                                       cmocka_unit_test(tensors_refused),  cmocka_unit_test(folders_refused),
+                                       cmocka_unit_test(said_twice),       cmocka_unit_test(by_rows),
                                        cmocka_unit_test(damaged)};
     for (int j = 0; j < FEATURES; j++)
         for (int i = 0; i < N; i++)

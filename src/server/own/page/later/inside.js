@@ -119,10 +119,11 @@ window.stoker.parts.inside = ({ button, call, element, getJson, lazy, say, steer
       const asks = this.saes.map(s => ({ sae: s.id, top: 16, ...range }));
       if (tensors.length) asks.unshift({ tensors, top: 5, ...range });
       const answers = await Promise.all(asks.map(capture => record({ ...this.body, capture })));
-      if (b.ariaPressed !== 'true') return;
       const lens = tensors.length ? answers.shift() : { tensors: [] };
       await learn(lens.tensors.filter(t => t.name.startsWith('lens_ids')).flatMap(t => t.values));
-      this.token.replaceChildren(element('h4', { textContent: `Behind ${name}` }), ...this.lens(lens), ...answers.flatMap((a, s) => this.features(a, this.saes[s])));
+      const called = await Promise.all(answers.map((a, s) => this.called(a, this.saes[s])));
+      if (b.ariaPressed !== 'true') return;
+      this.token.replaceChildren(element('h4', { textContent: `Behind ${name}` }), ...this.lens(lens), ...answers.flatMap((a, s) => this.features(a, this.saes[s], called[s])));
     }
     lens(a) {
       const numbers = [...new Set(a.tensors.filter(t => t.name !== 'tokens').map(numberOf))].sort((x, y) => x - y);
@@ -134,10 +135,14 @@ window.stoker.parts.inside = ({ button, call, element, getJson, lazy, say, steer
       });
       return numbers.length ? [table('What each layer would say next, and its experts', ['Layer', 'would say', '2nd', '3rd', '4th', '5th', 'experts (weights)'], rows, { testid: 'inside-lens' })] : [];
     }
-    features(a, sae) {
+    // What people call the features of a position, in their order.
+    async called(a, sae) {
+      return sae.labels ? (await steering.get()).labels(sae, a.tensors.find(t => t.name.startsWith('sae_ids')).values.filter(id => id >= 0)) : [];
+    }
+    features(a, sae, called) {
       const ids = a.tensors.find(t => t.name.startsWith('sae_ids')).values, values = a.tensors.find(t => t.name.startsWith('sae_values')).values;
-      const rows = ids.map((id, k) => [id, values[k]]).filter(([id]) => id >= 0).map(([id, value]) => [id, element('td', { textContent: short(value) }), element('td', {}, button('Steer', () => steering.use(s => s.load().then(() => s.addFeature(sae.name, id))), { ariaLabel: `Steer by feature ${id}` }))]);
-      return [rows.length ? table(`Features of ${sae.name}`, ['Feature', 'active', ''], rows, { testid: 'inside-features' }) : element('p', { className: 'hint', textContent: `No feature of ${sae.name} is active.` })];
+      const rows = ids.map((id, k) => [id, values[k]]).filter(([id]) => id >= 0).map(([id, value], k) => [id, element('td', { textContent: short(value) }), ...(sae.labels ? [element('td', { className: 'called', textContent: called[k] || '–' })] : []), element('td', {}, button('Steer', () => steering.use(s => s.load().then(() => s.addFeature(sae.name, id))), { ariaLabel: `Steer by feature ${id}` }))]);
+      return [rows.length ? table(`Features of ${sae.name}`, ['Feature', 'active', ...(sae.labels ? ['called'] : []), ''], rows, { testid: 'inside-features' }) : element('p', { className: 'hint', textContent: `No feature of ${sae.name} is active.` })];
     }
   }
 

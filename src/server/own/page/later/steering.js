@@ -5,7 +5,7 @@
 window.stoker.parts.steering = ({ $, button, call, element, getJson, lazy, say, sheets }) => {
   const LARGEST = 1000, SHARES = 2; // of any scale; of projections, where 1 takes all of a direction out
   const place = element('div', { className: 'steering' }), chip = element('p', { className: 'steered', hidden: true, data: { testid: 'steered' } });
-  const items = new Map(), features = []; // id of a vector: what is chosen of it; {sae, feature, op, value}
+  const items = new Map(), features = []; // id of a vector: what is chosen of it; {sae, feature, op, value, label}
   let usual = null, touched = false, answerOnly = false, comparing = false, asked = null;
 
   const short = n => String(+n.toPrecision(3)).replace('-', '\u2212');
@@ -108,7 +108,7 @@ window.stoker.parts.steering = ({ $, button, call, element, getJson, lazy, say, 
     const name = `feature ${f.feature} of ${f.sae.name}`, op = element('select', { ariaLabel: `What is done with ${name}` }, ...[['add', 'add'], ['set', 'set to'], ['multiply', 'times']].map(([value, text]) => new Option(text, value, false, value === f.op)));
     op.addEventListener('change', () => { f.op = op.value; change(); });
     const gone = button('×', () => { features.splice(features.indexOf(f), 1); change(); show(); }, { ariaLabel: `Remove ${name}`, className: 'quiet' });
-    return element('li', { data: { testid: 'steer-feature', feature: f.feature } }, element('p', { className: 'layers' }, `Feature ${f.feature} `, op, gone), slider(`Value of ${name}`, 'steer-value', f.value, reachOfFeature(f.sae), n => { f.value = n; change(); }));
+    return element('li', { data: { testid: 'steer-feature', feature: f.feature } }, element('p', { className: 'layers' }, `Feature ${f.feature} `, f.label, op, gone), slider(`Value of ${name}`, 'steer-value', f.value, reachOfFeature(f.sae), n => { f.value = n; change(); }));
   }
   function saeItem({ v }) {
     const number = element('input', { inputMode: 'numeric', placeholder: `0 to ${v.features - 1}`, ariaLabel: `Feature of ${v.name}`, data: { testid: 'steer-feature-number' } });
@@ -151,9 +151,15 @@ window.stoker.parts.steering = ({ $, button, call, element, getJson, lazy, say, 
       showChip();
     } catch (e) { place.replaceChildren(element('p', { className: 'problem', textContent: e.message })); }
   }
+  // What the folder of an autoencoder calls features: a text or null for each of ids, or nothing at all.
+  const labels = async (sae, ids) => sae.labels && ids.length ? (await (await call('control-vectors/labels', { body: { id: sae.id, features: ids } })).json()).labels : [];
   function addFeature(name, feature) {
     const sae = [...items.values()].map(i => i.v).find(v => v.name === name);
-    if (!features.some(f => f.sae === sae && f.feature === feature)) features.push({ sae, feature, op: 'add', value: 0 });
+    if (!features.some(f => f.sae === sae && f.feature === feature)) {
+      const label = element('span', { data: { testid: 'steer-feature-label' } });
+      features.push({ sae, feature, op: 'add', value: 0, label });
+      labels(sae, [feature]).then(([text]) => { label.textContent = text || ''; }, () => {});
+    }
     sheets.show('steering');
     show();
     place.querySelector(`[data-id="${sae.id}"] [data-feature="${feature}"] [data-testid=steer-value]`)?.focus();
@@ -163,7 +169,7 @@ window.stoker.parts.steering = ({ $, button, call, element, getJson, lazy, say, 
   $('composer').prepend(chip);
 
   return {
-    load, addFeature,
+    load, addFeature, labels,
     vectors: () => [...items.values()].map(i => i.v),
     // The fields of the next request; unsteered: of the one beside it, or null. Whoever touched nothing gets the server's default list.
     fields() {
