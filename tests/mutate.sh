@@ -710,7 +710,7 @@ mutate nextn-halves "$(nextn golden)" src/model/arch/nextn.c 's|op_copy(&m->op, 
 mutate nextn-without-norm "$(nextn golden)" src/model/arch/nextn.c 's|rms_norm(&s, x, x, m->nextn.norm);|(void)0;|'
 mutate nextn-as-the-others "$(nextn golden)" src/model/recurrent/qwen35.c 's/ || l >= p->n_layer//'
 mutate nextn-sees-nothing "$(nextn golden)" src/model/arch/forward.c 's|first > s->pairs ? first : s->pairs|first|'
-mutate nextn-follows-by-experts "nextn -t followed build/data/golden/qwen35moe.gguf" src/model/arch/nextn.c 's/.keeps = b->n_logits == 0/.keeps = 0/'
+mutate nextn-follows-by-experts "nextn -t followed build/data/golden/glm4moe.gguf" src/model/block/dense_or_moe.c 's/    if (s->keeps)/    if (0)/'
 mutate nextn-keeps-late-keys "nextn -t followed" src/model/block/gated_attention.c 's/    rotate_heads(s, k, p->n_head_kv, p->d_k, 0);/    if (!s->keeps)\n        rotate_heads(s, k, p->n_head_kv, p->d_k, 0);/'
 mutate nextn-a-row-late "$(nextn drafts)" src/engine/step/nextn.c 's|memmove(to, h, |memmove(to, h + width, |'
 mutate nextn-of-one-row "$(nextn drafts)" src/engine/step/nextn.c 's|end = n + e->rows, at = n|end = n + 1, at = n|'
