@@ -3,24 +3,28 @@
 #
 #     code       an agent's file that comes again with small changes, --draft ngram against off, recorded routes where the model takes them
 #     json       an answer under a schema, --draft ngram against off: what the schema forces is drafted
-#     off        --draft auto against off, each text, each of BUDGETS budgets from the smallest to everything resident
+#     off        --draft auto against off, each of TEXTS, each of BUDGETS budgets from the smallest to everything resident: where it is sure by
+#                the interval, the bound holds or fails, and a last line counts them. It is asked of every architecture: run it with a model
+#                of experts, a dense one, one with recurrent states and one with a layer that predicts
 #     k          --draft auto against --draft SOURCE with each --draft-max of KS, each text: the best fixed number beside the choice
 #     mtp        --draft mtp with a coin that lets RATES per cent of the drafts hold, for each of LAYER_KS drafts: tokens a second relative to
 #                off, and (1 + expected accepted) / relative step cost, whose cost is measured with drafts that never hold
 #     model      --draft DRAFTER, a second model, against off, each text, and with a coin of RATES
-#     table      without pairs, for MINUTES: each of four texts (code, chat, json, random ids) with off, auto and SOURCE of each of KS, by
-#                turns. A line a text: tokens a second without drafts; auto to off; the best fixed number, and auto to that
+#     table      without pairs, for MINUTES: each of four texts (code, chat, json, random ids) with off, auto, SOURCE of each of KS and off
+#                again, by turns. A line a text: tokens a second without drafts; off to itself, which is how far figures of this machine
+#                can be believed; auto to off; the best fixed number, and auto to that
 #
 #     sh bench/drafts.sh MODEL.gguf [MEASURE...]        without one all that the model can but table: mtp is of those with a layer that
 #                                                       predicts, model where DRAFTER is set
 #     LINES=16 ITEMS=1 N=64 RUNS=2 KS="2 4 8" FLAGS='--reader buffered' sh bench/drafts.sh MODEL.gguf table      some rounds of 5 GB in MINUTES=10
 #
-# PAIRS (10, at least 5), RUNS (1) repetitions in each, N (128) tokens of an answer, FLAGS for both sides, BUDGETS (4; 20 are asked), KS (1 2 4 8),
+# PAIRS (10, at least 5), RUNS (1) repetitions in each, N (128) tokens of an answer, FLAGS for both sides, BUDGETS (4; 20 are asked), TEXTS of off
+# (code chat prose random; also json: in random ids nothing repeats), KS (1 2 4 8),
 # SOURCE (ngram; or mtp), LAYER_KS (1 2 3 4), RATES (50 70 90), DRAFTER (FILE.gguf), MEMORY (of all but off), ROUTES (a trace; the data's own
 # for 48 layers of 128 experts), LINES (of the file; all), ITEMS (of the JSON; 12), MINUTES (10; of table, which ends with a whole round, and
 # has one at least), LOG (adds the pairs to this file), STOKER (build/stoker). A line is the median of the pairs' ratios of speeds, its interval,
-# the pairs, and the verdict of bench; of table the median of the rounds' ratios, the least and the greatest. A run that fails is told, the
-# others go on, and the status is 1. Models of random weights: tools/mkgguf.py --shape qwen3-30b-a3b, and --shape qwen35moe-35b-a3b --nextn 1;
+# the pairs, and the verdict of bench; of table the median of the rounds' ratios and the interval that holds it 95 times in 100, for which six
+# rounds are needed. A run that fails is told, the others go on, and the status is 1. Models of random weights: tools/mkgguf.py --shape qwen3-30b-a3b, and --shape qwen35moe-35b-a3b --nextn 1;
 # their answers are texts that are given, so what is measured is what drafts cost and bring, not how often a model would say what is drafted.
 # Their own vocabulary has tokens of one or two letters, which repeat more often than words do: --tokenizer gives them another.
 set -u
@@ -30,7 +34,7 @@ cd "$(dirname "$0")/.." || exit 1
 model=$1
 shift
 stoker=${STOKER:-build/stoker} n=${N:-128} rates=${RATES:-50 70 90} ks=${KS:-1 2 4 8} layer_ks=${LAYER_KS:-1 2 3 4} source=${SOURCE:-ngram} budgets=${BUDGETS:-4}
-minutes=${MINUTES:-10} items=${ITEMS:-12}
+minutes=${MINUTES:-10} items=${ITEMS:-12} texts=${TEXTS:-code chat prose random}
 failed=0
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -61,6 +65,14 @@ days; if the youngest turn pale between their veins, ask again, for that would b
 are large, both of them will need water every day, and a hot week may ask for it twice.
 END
 depth_of() { [ "$1" = code ] && echo "$before" || echo 64; } # depth_of TEXT: what is read before the answer
+# what_of TEXT: how bench is told of it; random: ids by chance, of which no two places are alike
+what_of() {
+    case $1 in
+    json) echo "-n $(tokens "$work/json") --text $work/json --schema $work/schema" ;;
+    random) echo "-n $n -d 64" ;;
+    *) echo "-n $n -d $(depth_of "$1") --text $work/$1 --in-order" ;;
+    esac
+}
 cat >"$work/schema" <<END
 {"type": "array", "minItems": $items, "maxItems": $items, "items": {"type": "object", "additionalProperties": false,
  "properties": {"customer_identifier": {"type": "integer"}, "shipping_address_line": {"type": "string", "maxLength": 20},
@@ -95,9 +107,9 @@ pairs() {
         return 1
     }
     get() { field "$1" <"$work/row"; }
-    speed=$(awk -v r="$(get ratio)" 'BEGIN { print 1 / r }') # the ratio is of seconds
-    printf '%-44s %.3f [%.3f, %.3f] times as fast, %s pairs: %s\n' "$label" "$speed" "$(awk -v r="$(get high)" 'BEGIN { print 1 / r }')" \
-        "$(awk -v r="$(get low)" 'BEGIN { print 1 / r }')" "$(get pairs)" "$(get verdict)"
+    inverse() { awk -v r="$(get "$1")" 'BEGIN { print 1 / r }'; } # the ratio is of seconds
+    speed=$(inverse ratio) slowest=$(inverse high) fastest=$(inverse low)
+    printf '%-44s %.3f [%.3f, %.3f] times as fast, %s pairs: %s\n' "$label" "$speed" "$slowest" "$fastest" "$(get pairs)" "$(get verdict)"
 }
 
 code() {
@@ -110,17 +122,26 @@ json() {
     pairs "json, forced to off" "--draft off" "--draft ngram" -n "$(tokens "$work/json")" --text "$work/json" --schema "$work/schema" $memory
 }
 
+# Budgets are those without drafts: whoever has them has them with auto. The last one has memory for all drafts too.
 off() {
-    "$stoker" plan "$model" --ctx $((before + n + 16)) --draft auto --json >"$work/plan" || { failed=1 && return; }
-    least=$(field minimum <"$work/plan") all=$(field whole <"$work/plan")
-    for text in code prose; do
+    # shellcheck disable=SC2086
+    "$stoker" plan "$model" ${FLAGS:-} --ctx $((before + n + 16)) --draft off --json >"$work/plan" || { failed=1 && return; }
+    # shellcheck disable=SC2086
+    "$stoker" plan "$model" ${FLAGS:-} --ctx $((before + n + 16)) --draft auto --json >"$work/auto" || { failed=1 && return; }
+    least=$(field minimum <"$work/plan") all=$(field whole <"$work/auto")
+    : >"$work/off"
+    for text in $texts; do
         for i in $(seq 0 $((budgets - 1))); do
-            more=$(awk -v a="$least" -v b="$all" -v i="$i" -v n="$budgets" 'BEGIN { printf "%.0f", 1.02 * (n > 1 ? a + (b - a) * i / (n - 1) : b) }')
-            # shellcheck disable=SC2046
-            pairs "$text at $((more >> 20)) MiB, auto to off" "--draft off" "--draft auto" -n "$n" -d $(depth_of $text) --text "$work/$text" \
-                --in-order --memory "$more"
+            more=$(awk -v a="$least" -v b="$all" -v i="$i" -v n="$budgets" 'BEGIN { printf "%.0f", 1.01 * (n > 1 ? a + (b - a) * i / (n - 1) : b) }')
+            # shellcheck disable=SC2046,SC2086
+            pairs "$text at $((more >> 20)) MiB, auto to off" "--draft off" "--draft auto" $(what_of "$text") --memory "$more" \
+                ${routes:+--routes "$routes"} && echo "$speed $slowest $fastest $text at $((more >> 20)) MiB" >>"$work/off"
         done
     done
+    awk -v bound=0.98 '
+        { holds += $2 >= bound; fails += $3 < bound; if (NR == 1 || $1 < least) { least = $1; where = $0; sub(/^[^ ]* [^ ]* [^ ]* /, "", where) } }
+        END { printf "auto to off, %.2f at least: of %d %d hold, %d fail, %d are not decided; the least %.3f (%s)\n", bound, NR, holds, fails,
+            NR - holds - fails, least, where }' "$work/off"
 }
 
 k() {
@@ -169,19 +190,13 @@ model() {
 # rate_of TEXT SETTING: a line of it in $work/rates; ROUND TEXT SETTING TOKENS-A-SECOND DRAFTED HELD
 rate_of() {
     case $2 in
-    off) draft="--draft off" ;;
+    off | again) draft="--draft off" ;;
     auto) draft="--draft auto --draft-max ${ks##* }" ;;
     *) draft="--draft $source --draft-max $2" ;;
     esac
-    case $1 in
-    json) set -- "$@" -n "$(tokens "$work/json")" --text "$work/json" --schema "$work/schema" ;;
-    random) set -- "$@" -n "$n" -d 64 ;;
-    *) set -- "$@" -n "$n" -d "$(depth_of "$1")" --text "$work/$1" --in-order ;;
-    esac
     label="$1 $2"
-    shift 2
-    # shellcheck disable=SC2086
-    "$stoker" bench "$model" --no-roofs -p 0 -r "${RUNS:-1}" ${FLAGS:-} $memory ${routes:+--routes "$routes"} "$@" $draft -o jsonl \
+    # shellcheck disable=SC2046,SC2086
+    "$stoker" bench "$model" --no-roofs -p 0 -r "${RUNS:-1}" ${FLAGS:-} $memory ${routes:+--routes "$routes"} $(what_of "$1") $draft -o jsonl \
         >"$work/row" 2>"$work/err" || {
         sed "s|^|$label: |" "$work/err" >&2
         failed=1
@@ -191,7 +206,7 @@ rate_of() {
 }
 
 table() {
-    begun=$(date +%s) round=0 settings="off auto $ks"
+    begun=$(date +%s) round=0 settings="off auto $ks again"
     : >"$work/rates"
     while
         round=$((round + 1))
@@ -214,18 +229,30 @@ table() {
                 }
             return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
         }
+        # Of n values in order the number of that one above which, and below whose counterpart, the median is 95 times in 100; 0: of none.
+        function place(n,   k, p, sum) {
+            p = 0.5 ^ n
+            for (k = 0; 2 * (sum + p) <= 0.05; k++) {
+                sum += p
+                p *= (n - k) / (k + 1)
+            }
+            return k
+        }
         # of the rounds that have both: sets low and high
-        function ratio(text, x, y,   r, n, a, m) {
+        function ratio(text, x, y,   r, n, a, m, k) {
             for (r = 1; r <= rounds; r++)
                 if ((r, text, x) in rate && (r, text, y) in rate)
                     a[++n] = rate[r, text, x] / rate[r, text, y]
             if (!n)
                 return 0
             m = median(a, n)
-            low = a[1]
-            high = a[n]
+            k = place(n)
+            low = k ? a[k] : 0
+            high = k ? a[n + 1 - k] : 9.999
             return m
         }
+        function span() { return high > 9 ? "(?)" : sprintf("(%.3f-%.3f)", low, high) }
+        function verdict(bound) { return low >= bound ? "holds" : high < bound ? "FAILS" : "open" }
         {
             rounds = $1
             rate[$1, $2, $3] = $4
@@ -237,7 +264,8 @@ table() {
         END {
             n = split("code chat json random", texts, " ")
             n_k = split(ks, k, " ")
-            printf "%-7s %9s  %-26s %-22s %-26s %s\n", "text", "off, t/s", "auto to off", "best fixed to off", "auto to the best", "auto: held of drafted"
+            printf "%-7s %9s  %-20s %-26s %-22s %-26s %s\n", "text", "off, t/s", "off to itself", "auto to off", "best fixed to off",
+                "auto to the best", "auto: held of drafted"
             for (i = 1; i <= n; i++) {
                 text = texts[i]
                 best = "off"
@@ -251,15 +279,18 @@ table() {
                     printf "%-7s not measured\n", text
                     continue
                 }
+                same = ratio(text, "again", "off")
+                itself = sprintf("%.3f %s", same, span())
                 of_off = ratio(text, "auto", "off")
-                first = sprintf("%.3f (%.3f-%.3f) %s", of_off, low, high, of_off >= 0.98 ? "holds" : "FAILS")
+                first = sprintf("%.3f %s %s", of_off, span(), verdict(0.98))
                 second = sprintf("%.3f, %s", most, best == "off" ? "off" : source " of " best)
                 of_best = ratio(text, "auto", best)
-                third = sprintf("%.3f (%.3f-%.3f) %s", of_best, low, high, of_best >= 0.95 ? "holds" : "FAILS")
-                printf "%-7s %9.2f  %-26s %-22s %-26s %d of %d\n", text, sum[text, "off"] / seen[text, "off"], first, second, third,
-                    held[text, "auto"], drafted[text, "auto"]
+                third = sprintf("%.3f %s %s", of_best, span(), verdict(0.95))
+                printf "%-7s %9.2f  %-20s %-26s %-22s %-26s %d of %d\n", text, sum[text, "off"] / seen[text, "off"], itself, first, second,
+                    third, held[text, "auto"], drafted[text, "auto"]
             }
-            printf "%d rounds; bounds: auto to off 0.98 at least, auto to the best fixed number (none is one of them) 0.95\n", rounds
+            printf "%d rounds; bounds: auto to off 0.98 at least, auto to the best fixed number (none is one of them) 0.95; ", rounds
+            print "open: the interval has the bound in it" (place(rounds) ? "" : ", for which there are too few rounds, six at least")
         }' "$work/rates"
 }
 

@@ -1005,6 +1005,7 @@ struct stoker_plan {
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
     int cut_encoders;              /* further models (embed, rerank, draft) take the shortest texts that they may */
     int cut_capture;               /* defaults.capture_memory was halved */
+    int cut_drafts;                /* "auto" has fewer drafts than n_draft of the options, or 8 */
     int asked_ctx, asked_parallel; /* what was asked for, or the defaults */
     int n_ctx_short;               /* the model rotates by other factors where asked_ctx is more; 0: it has no others */
     uint64_t asked_cache;          /* bytes for cached prefixes, likewise */
@@ -1018,6 +1019,7 @@ struct stoker_plan {
     double hit_rate, read_bytes;         /* of experts, in such a step; bytes that it reads */
     int n_file;                          /* files of the model */
     int ngrams;                          /* 1: what texts repeat and requests predict is drafted */
+    int n_draft;                         /* most drafted tokens of a step; 0: nothing is drafted */
     int n_type; /* block types of the model's weights, most bytes first, and the tier whose kernels multiply with them; static */
     const char *type[STOKER_TYPES], *kernel[STOKER_TYPES];
 };

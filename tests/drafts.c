@@ -1207,8 +1207,8 @@ static struct stoker *law_engine(const struct subject *m, int i)
     o.n_chunk = i == 1 ? 23 : 256;
     o.draft = i == 4 ? m->path : i % 2 ? "auto" : m->nextn ? "mtp" : "ngram";
     o.n_pages = i == 3 && m->pages ? 2 : 0;
-    if (i < 2 && stoker_plan(&plan, m->path, &o, &err) == 0)
-        o.memory = i ? plan.minimum : plan.minimum + (plan.whole - plan.minimum) / 2;
+    if (i < 2 && stoker_plan(&plan, m->path, &o, &err) == 0) /* at the minimum auto drafts nothing */
+        o.memory = plan.minimum + (plan.whole - plan.minimum) / (i ? 4 : 2);
     struct stoker *s = engine(m->path, &o);
     if (s && (i == 1 || i == 4))
         s->price.coin = 1;

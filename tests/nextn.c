@@ -6,6 +6,7 @@
  *
  *     golden    logits of all pairs of a text against a reference in double precision, with --exact
  *     same      the same to the bit in chunks of any size, by threads, with the smallest memory
+ *     followed  pairs of which no logits are wanted: the same bits behind them, and no expert is used
  *     drafts    answers that go where the layer leads, or, by a coin, elsewhere: as many drafts are computed and hold as by the definition,
  *               step by step; across a page
  *     coins     drafts that hold as often as a coin says: none, some, all, and the same answers
@@ -219,6 +220,40 @@ static void same_bits(const char *path, const struct ref *r)
     for (size_t i = 0; i < sizeof way / sizeof *way && ok; i++)
         ok = hash_of(path, r, way[i][0], way[i][1], way[i][2], way[i][3]) == truth;
     verdict(path, "same", ok, "");
+}
+
+static uint64_t uses_of(const struct world *w)
+{
+    struct store_stats st = {0};
+    if (w->s->model->store)
+        store_stats(w->s->model->store, &st);
+    return st.hits + st.misses;
+}
+
+/* Pairs of which nobody wants logits leave what the others leave, and use no expert. */
+static void followed(const char *path, const struct ref *r)
+{
+    struct session_options o = world_options(KV_F16, 0);
+    size_t n_vocab = (size_t)r->n_vocab;
+    int n = r->n_token, half = n / 2, ok = half > 1;
+    float *x[2] = {malloc((size_t)n * n_vocab * sizeof(float)), malloc((size_t)n * n_vocab * sizeof(float))};
+    for (int silent = 0; silent < 2 && ok; silent++) {
+        struct world w;
+        ok = world_open(&w, path, &o) == 0;
+        if (ok) {
+            compute(&w, r->token, n, 64);
+            uint64_t before = uses_of(&w);
+            pairs(&w, r->token, half, 7, silent ? NULL : x[silent]);
+            ok = !silent || uses_of(&w) == before;
+            pairs(&w, r->token, n, 64, x[silent] + (size_t)half * n_vocab);
+        }
+        world_close(&w);
+    }
+    ok = ok && memcmp(x[0] + (size_t)half * n_vocab, x[1] + (size_t)half * n_vocab,
+                      (size_t)(n - half) * n_vocab * sizeof(float)) == 0;
+    verdict(path, "followed", ok, "");
+    free(x[0]);
+    free(x[1]);
 }
 
 /* ---- what is drafted by it ------------------------------------------------------------------------------------------------------ */
@@ -482,16 +517,18 @@ static void waiting(const char *path)
     verdict(path, "waiting", ok && drafted > 40, detail);
 }
 
-/* One at a time, and all together: by chance, then by price. */
+/* One at a time, and all together with half of the memory: by chance, then by price. At the minimum there would be no drafts. */
 static void priced(const char *path)
 {
     struct stoker_options o = options("auto");
+    struct stoker_plan plan;
+    struct stoker_error why;
     char detail[80];
     unsigned long long drafted = 0, accepted = 0;
     o.n_parallel = TEXTS;
-    int ok = make_texts(path);
+    int ok = make_texts(path) && stoker_plan(&plan, path, &o, &why) == 0;
     for (int way = 0; way < 4 && ok; way++) {
-        o.memory = way % 2 ? STOKER_MEMORY_MIN : STOKER_MEMORY_MAX;
+        o.memory = way % 2 ? plan.minimum + (plan.whole - plan.minimum) / 2 : STOKER_MEMORY_MAX;
         struct stoker *s = engine(path, &o);
         struct stoker_request r[TEXTS];
         struct stoker_stats stats = {0};
@@ -686,6 +723,8 @@ static void run_model(const char *path)
         golden(path, &r, 1e-5);
     if (wanted("same"))
         same_bits(path, &r);
+    if (wanted("followed"))
+        followed(path, &r);
     if (wanted("drafts"))
         drafts(path);
     if (wanted("coins"))

@@ -648,6 +648,113 @@ static void default_capture(void)
     verdict("recorded rows", "not given");
 }
 
+/* ---- drafts that are priced ------------------------------------------------------------------------------------------------------ */
+
+static int plan_with(const char *path, uint64_t memory, const char *draft, struct stoker_plan *out)
+{
+    struct stoker_options o = {.memory = memory, .n_threads = 1, .draft = draft};
+    struct stoker_error err;
+    if (stoker_plan(out, path, &o, &err) == 0)
+        return 0;
+    expect(0, "--draft %s of %llu bytes: %s", draft, ull(memory), err.text);
+    return -1;
+}
+
+static uint64_t beside_slots(const struct stoker_plan *p)
+{
+    uint64_t sum = p->total;
+    for (int c = 0; c < p->n_class; c++)
+        sum -= (uint64_t)p->slots[c] * p->slot_bytes[c];
+    return sum;
+}
+
+/* What drafts and a layer that makes them take is a small share of memory that would have held experts, or nothing: the least memory is
+ * that without them, whatever is resident without them stays so, and with memory for all of it all of it is there. */
+static void priced_drafts(const struct shape *shape, const char *name)
+{
+    enum { BUDGETS = 20 };
+    struct error why = {0};
+    struct stoker_plan whole, without, with;
+    char detail[120];
+    int none = 0, fewer = 0, compared = 0;
+    if (sparse_write(in_dir(name), shape, &why)) {
+        skip("drafts", why.text);
+        return;
+    }
+    if (plan_with(in_dir(name), STOKER_MEMORY_MAX, "auto", &whole) == 0 &&
+        plan_with(in_dir(name), STOKER_MEMORY_MIN, "auto", &with) == 0 &&
+        plan_with(in_dir(name), STOKER_MEMORY_MIN, "off", &without) == 0) {
+        expect(whole.n_draft == 8 && !whole.cut_drafts && (whole.draft_layer.n_expert > 0) == (shape->n_draft > 0),
+               "%d drafts with memory for all of them, %d experts of their layer", whole.n_draft,
+               whole.draft_layer.n_expert);
+        expect(with.minimum == without.minimum && with.n_draft == 0 && with.cut_drafts,
+               "%llu bytes at least, %llu without drafts, and %d of them", ull(with.minimum), ull(without.minimum),
+               with.n_draft);
+        for (int i = 0; i < BUDGETS; i++) {
+            uint64_t memory = without.minimum + (whole.whole - without.minimum) / BUDGETS * (uint64_t)i;
+            struct stoker_plan a, b;
+            if (plan_with(in_dir(name), memory, "off", &a) || plan_with(in_dir(name), memory, "auto", &b))
+                break;
+            expect(a.cut_experts || !b.cut_experts, "%llu bytes: experts stream for drafts", ull(memory));
+            expect(b.n_ctx == a.n_ctx && b.n_parallel == a.n_parallel, "%llu bytes: another context", ull(memory));
+            expect(b.cut_drafts == (b.n_draft < 8), "%d drafts are told as %d", b.n_draft, b.cut_drafts);
+            none += b.n_draft == 0;
+            fewer += b.n_draft > 0 && b.n_draft < 8;
+            if (!a.cut_experts || b.n_chunk != a.n_chunk)
+                continue;
+            compared++;
+            /* 128, but for scratch of a layer's pairs */
+            expect(beside_slots(&b) <= beside_slots(&a) + memory / 120 + (1 << 20),
+                   "%llu bytes: drafts take %lld of them from experts", ull(memory),
+                   (long long)(beside_slots(&b) - beside_slots(&a)));
+        }
+    }
+    expect(none > 0 && compared > BUDGETS / 2, "%d budgets without drafts, %d compared", none, compared);
+    snprintf(detail, sizeof detail, "%s: of %d budgets %d without drafts, %d with fewer", name, BUDGETS, none, fewer);
+    unlink(in_dir(name));
+    verdict("drafts", detail);
+}
+
+static void all_priced_drafts(void)
+{
+    const struct shape recurrent = {.arch = "qwen3next",
+                                    .n_layer = 48,
+                                    .n_embd = 2048,
+                                    .n_head = 16,
+                                    .n_head_kv = 2,
+                                    .d_k = 256,
+                                    .d_v = 256,
+                                    .n_ctx = 262144,
+                                    .n_expert = 512,
+                                    .n_used = 10,
+                                    .n_ff_exp = 512,
+                                    .n_vocab = 151936,
+                                    .expert_type = TYPE_Q4_K,
+                                    .n_head_state = 32,
+                                    .n_group = 16,
+                                    .d_state = 128,
+                                    .n_conv = 4},
+                       with_layer = {.arch = "glm4moe",
+                                     .n_layer = 46,
+                                     .n_embd = 4096,
+                                     .n_head = 96,
+                                     .n_head_kv = 8,
+                                     .d_k = 128,
+                                     .d_v = 128,
+                                     .n_ctx = 131072,
+                                     .n_ff = 10944,
+                                     .n_expert = 128,
+                                     .n_used = 8,
+                                     .n_ff_exp = 1408,
+                                     .n_vocab = 151552,
+                                     .expert_type = TYPE_Q4_0,
+                                     .n_dense = 1,
+                                     .n_draft = 1};
+    priced_drafts(&recurrent, "recurrent.gguf");
+    priced_drafts(&with_layer, "with-layer.gguf");
+    priced_drafts(&small, "small.gguf");
+}
+
 /* ---- plan against reality ------------------------------------------------------------------------------------------------------- */
 
 struct measured {
@@ -1097,6 +1204,7 @@ int main(int argc, char **argv)
     default_sequences();
     default_capture();
     callers_memory();
+    all_priced_drafts();
     char command[100];
     snprintf(command, sizeof command, "rm -rf '%s'", dir);
     expect(system(command) == 0, "%s", command);

@@ -519,8 +519,11 @@ static inline int sparse_write(const char *path, const struct shape *s, struct e
     sparse_tensor(&w, -1, "output", TYPE_F16, (uint64_t)s->n_embd, s->n_vocab, 0);
     for (int l = 0; l < s->n_layer + s->n_draft; l++)
         (s->pattern ? sparse_block : s->ratios ? sparse_compressed : sparse_layer)(&w, s, l);
-    for (int l = s->n_layer; l < s->n_layer + s->n_draft; l++)
+    for (int l = s->n_layer; l < s->n_layer + s->n_draft; l++) {
         sparse_tensor(&w, l, "nextn.eh_proj.weight", TYPE_F16, 2 * (uint64_t)s->n_embd, (uint64_t)s->n_embd, 0);
+        sparse_tensor(&w, l, "nextn.enorm.weight", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
+        sparse_tensor(&w, l, "nextn.hnorm.weight", TYPE_F32, (uint64_t)s->n_embd, 0, 0);
+    }
     if (s->ratios)
         sparse_hyper(&w, s, -1, "output_hc");
 

@@ -52,7 +52,8 @@ enum {
     PLAN_CUT_CHUNK = 32,
     PLAN_CUT_CONTEXT = 64,
     PLAN_CUT_ENCODERS = 128,
-    PLAN_CUT_CAPTURE = 256
+    PLAN_CUT_CAPTURE = 256,
+    PLAN_CUT_DRAFTS = 512
 };
 
 /* Memory of constraints (constraint_cache.h), bytes. */
@@ -94,8 +95,8 @@ struct plan_request {
     int importance; /* 1: importance is collected */
     int n_draft;    /* drafted rows of a step, of all sequences; 0: nothing is drafted */
     int ngrams;     /* with n_draft, 1: drafts by what texts repeat */
-    int priced;     /* with ngrams, 1: as many as are worth it */
-    int nextn;      /* with ngrams, 1: drafts by the model's own layer, if it has one that runs */
+    int priced; /* with ngrams, 1: as many as are worth it; the plan may lower n_draft, if no further model drafts */
+    int nextn;  /* with ngrams, 1: drafts by the model's own layer, if it has one that runs */
     int all_logits; /* every row of a step may want its logits, not one a sequence */
     struct plan_further further[PLAN_FURTHER];
     uint64_t text_bytes;             /* of the tokenizer, which is built first */

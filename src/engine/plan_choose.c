@@ -4,8 +4,8 @@
  *     what fits     everything, if it does. Else tables of rows go to disk, and everything that nobody asked for to its least; then
  *                   the context is the largest, from the default halved down to 4096, beside which 512 rows and the experts of two
  *                   tokens (the knee) fit. A prefix cache that was asked for goes last, and before rows and experts go below these.
- *     what grows    memory of constraints, texts of models beside this one, recorded rows, copies of states and the cache of rows, if they
- *                   fit beside a chunk of 512 rows and the knee
+ *     what grows    memory of constraints, texts of models beside this one, recorded rows, copies of states, drafts that are priced and the
+ *                   cache of rows, if they fit beside a chunk of 512 rows and the knee
  *     what is best  of chunk, sequences and the share of prefixes, each filled up with experts, those by which a request is answered
  *                   soonest (speed.h)
  */
@@ -26,10 +26,11 @@ enum {
     CTX_LOW = 4096,
     TEXT_CTX = 2048, /* of a model that pools, whose steps are as long as its context */
     TEXT_CTX_LOW = 512,
-    SPARE_SLOTS = 4,           /* beyond the experts that a layer uses: some can load while others compute */
-    SNAPSHOTS = 4,             /* copies of a sequence's state beside a prefix cache */
-    CAPTURE_LEAST = 2 << 20,   /* for recorded rows, of which nobody says how large they are */
-    ROW_CACHE_SHARE = 64,      /* of the budget, for rows of tables on disk: a token takes few bytes of them ... */
+    SPARE_SLOTS = 4,         /* beyond the experts that a layer uses: some can load while others compute */
+    SNAPSHOTS = 4,           /* copies of a sequence's state beside a prefix cache */
+    CAPTURE_LEAST = 2 << 20, /* for recorded rows, of which nobody says how large they are */
+    DRAFT_SHARE = 128,    /* of the budget, for drafts that are priced: for want of slots others wait, drafts or none */
+    ROW_CACHE_SHARE = 64, /* of the budget, for rows of tables on disk: a token takes few bytes of them ... */
     ROW_CACHE_MOST = 256 << 20 /* ... and much fewer than of experts */
 };
 
@@ -110,6 +111,13 @@ static uint64_t capture_least(const struct planner *pl)
     return asked > CAPTURE_LEAST ? asked : CAPTURE_LEAST;
 }
 
+/* Of a step, drafts that nobody may take away: a further model that drafts was asked for by its name. */
+static int least_drafts(const struct planner *pl)
+{
+    const struct plan_request *w = pl->request;
+    return w->priced && !w->further[PLAN_DRAFT - PLAN_EMBED].path ? 0 : w->n_draft;
+}
+
 static uint64_t capture_usual(const struct planner *pl)
 {
     const struct plan_defaults *d = &pl->request->defaults;
@@ -127,6 +135,7 @@ struct config plan_full_config(const struct planner *pl)
                        .n_parallel = parallel ? parallel : 1,
                        .n_chunk = w->n_chunk ? w->n_chunk : CHUNK,
                        .n_snapshots = snapshots_of(pl),
+                       .n_draft = w->n_draft,
                        .cache_ram = plan_asked_cache(pl),
                        .capture = w->capture ? w->capture : capture_usual(pl)};
     memcpy(c.slots, pl->all, sizeof c.slots);
@@ -144,6 +153,7 @@ struct config plan_minimal_config(const struct planner *pl)
         c.n_chunk = CHUNK_MIN;
     if (!pl->request->n_snapshots)
         c.n_snapshots = 1;
+    c.n_draft = least_drafts(pl);
     c.cache_ram = 0;
     if (!pl->request->capture && c.capture > capture_least(pl))
         c.capture = capture_least(pl);
@@ -228,6 +238,15 @@ static void grow_row_cache(const struct planner *pl, struct config *c, uint64_t 
         *c = up;
 }
 
+/* What is drafted may save nothing, and what is read for want of slots takes its time: drafts have a small share, or none. */
+static void grow_drafts(const struct planner *pl, struct config *c, uint64_t memory)
+{
+    struct config up = *c;
+    for (up.n_draft = plan_full_config(pl).n_draft; up.n_draft > c->n_draft; up.n_draft /= 2)
+        if (plan_draft_bytes(pl, &up) <= memory / DRAFT_SHARE && fits_well(pl, &up, memory))
+            *c = up;
+}
+
 static void grow(const struct planner *pl, struct config *c, uint64_t memory)
 {
     struct config up = *c;
@@ -248,6 +267,7 @@ static void grow(const struct planner *pl, struct config *c, uint64_t memory)
     up.n_snapshots = plan_full_config(pl).n_snapshots;
     if (fits_well(pl, &up, memory))
         *c = up;
+    grow_drafts(pl, c, memory);
     grow_row_cache(pl, c, memory);
 }
 
@@ -388,11 +408,23 @@ static void grow_chunk(const struct planner *pl, struct config *c, uint64_t memo
     }
 }
 
+/* Everything, with as many drafts as fit beside it. */
+static int fits_whole(const struct planner *pl, struct config *c, uint64_t memory)
+{
+    int least = least_drafts(pl);
+    while (!plan_fits(pl, c, memory)) {
+        if (c->n_draft <= least)
+            return 0;
+        c->n_draft /= 2;
+    }
+    return 1;
+}
+
 int plan_choose(const struct planner *pl, struct config *c, uint64_t memory)
 {
     const struct plan_request *w = pl->request;
     *c = plan_full_config(pl);
-    if (!w->n_slots && plan_fits(pl, c, memory)) {
+    if (!w->n_slots && fits_whole(pl, c, memory)) {
         grow_chunk(pl, c, memory);
         return 1;
     }
@@ -420,6 +452,7 @@ unsigned plan_cuts(const struct planner *pl, const struct config *c)
     cut |= c->cache_ram < full.cache_ram || c->n_snapshots < full.n_snapshots ? PLAN_CUT_PREFIX : 0;
     cut |= c->capture < full.capture ? PLAN_CUT_CAPTURE : 0;
     cut |= c->n_parallel < full.n_parallel ? PLAN_CUT_SEQUENCES : 0;
+    cut |= c->n_draft < full.n_draft ? PLAN_CUT_DRAFTS : 0;
     for (int i = 0; i < PLAN_FURTHER; i++) {
         const struct plan_further *e = &pl->request->further[i];
         cut |= c->least_further && e->least < e->whole ? PLAN_CUT_ENCODERS : 0;

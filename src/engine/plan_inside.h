@@ -15,7 +15,7 @@
 #define MAX_BYTES (UINT64_C(1) << 60)
 
 struct config {
-    int n_ctx, n_parallel, n_chunk, n_snapshots;
+    int n_ctx, n_parallel, n_chunk, n_snapshots, n_draft;
     uint64_t cache_ram, capture;
     int tables_on_disk;    /* tables of rows stay on disk, where they may and that saves memory: see struct view */
     uint64_t row_cache;    /* bytes for rows of these, beyond what a small step takes */
@@ -51,6 +51,8 @@ uint64_t plan_slack(uint64_t memory);
 int plan_fits(const struct planner *pl, const struct config *c, uint64_t memory);
 uint64_t plan_memory_for(uint64_t sum); /* the smallest M with sum + slack(M) <= M */
 int plan_pages_of(int n_ctx);
+/* What it takes that rows of drafts may be in a step, with the layer that predicts, if it is bound, but without its experts. */
+uint64_t plan_draft_bytes(const struct planner *pl, const struct config *c);
 /* The model becomes as the plan has it. */
 void plan_apply(struct model *m, const struct plan *p);
 

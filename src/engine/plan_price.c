@@ -332,8 +332,8 @@ struct plan plan_price(const struct planner *pl, const struct config *asked)
     p.n_ctx = c->n_ctx;
     p.n_parallel = c->n_parallel;
     p.n_chunk = c->n_chunk;
-    p.n_draft = w->n_draft;
-    p.ngrams = w->n_draft && w->ngrams;
+    p.n_draft = c->n_draft;
+    p.ngrams = p.n_draft && w->ngrams;
     p.priced = p.ngrams && w->priced;
     p.nextn = pl->m->nextn.proj != NULL;
     p.n_logits = w->all_logits ? c->n_chunk : c->n_parallel + p.n_draft;
@@ -363,6 +363,24 @@ struct plan plan_price(const struct planner *pl, const struct config *asked)
     p.part[PLAN_SLOTS] += 2 * MIB; /* the mapping is rounded up to huge pages */
     p.total += p.part[PLAN_KERNEL] + 2 * MIB;
     return p;
+}
+
+uint64_t plan_draft_bytes(const struct planner *pl, const struct config *c)
+{
+    struct config none = *c;
+    none.n_draft = 0;
+    const struct plan with = plan_price(pl, c), without = plan_price(pl, &none);
+    uint64_t bytes = with.total - without.total;
+    if (!with.nextn)
+        return bytes;
+    for (int k = 0; k < KV_KINDS; k++) {
+        struct kv_shape shape = kv_shape_as(pl->m->kv_layout[k].shape, pl->request->kv);
+        bytes += kv_page_bytes(&shape) * (uint64_t)pl->m->kept[pl->m->p.n_layer].n_kv[k] * (uint64_t)with.n_page[k];
+    }
+    struct tables_request tables = plan_tables(&with, pl->m);
+    bytes += session_tables_bytes(&tables);
+    tables.nextn = 0;
+    return bytes + model_nextn_bytes(pl->m) - session_tables_bytes(&tables);
 }
 
 uint64_t plan_beside(const struct plan *p)

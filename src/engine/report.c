@@ -94,6 +94,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
                                 .n_chunk = p->n_chunk,
                                 .n_threads = p->n_threads,
                                 .ngrams = p->ngrams,
+                                .n_draft = p->n_draft,
                                 .kv = kv_type_name(kv),
                                 .kv_bytes_per_token = p->kv_bytes_per_token,
                                 .kv_fixed_bytes = p->kv_fixed_bytes,
@@ -146,6 +147,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
     out->cut_cache = !!(p->degraded & PLAN_CUT_CACHE);
     out->cut_encoders = !!(p->degraded & PLAN_CUT_ENCODERS);
     out->cut_capture = !!(p->degraded & PLAN_CUT_CAPTURE);
+    out->cut_drafts = !!(p->degraded & PLAN_CUT_DRAFTS);
 }
 
 void stoker_plan_of(const struct stoker *s, struct stoker_plan *out)

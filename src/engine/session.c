@@ -48,11 +48,31 @@ static int check_use(struct session *s, enum session_use use, struct error *err)
 }
 
 /* A model without such a layer drafts by the other sources. Where it is one of several, nobody asked for it by name. */
-static void bind_nextn(struct session *s, int one_of_several)
+static enum error_code bind_nextn(struct session *s, int one_of_several)
 {
     struct error why = {0};
     if (model_bind_nextn(s->model, &why) && !(one_of_several && why.code == ERR_UNSUPPORTED))
         log_line(LOG_WARN, "%s; drafts are what texts repeat and constraints force", why.text);
+    return why.code;
+}
+
+/* Where drafts are priced, a layer that makes them is bound if memory has a place for it: not where experts would stream for it that are
+ * resident without. */
+static int plan_with_layer(struct session *s, const struct plan_request *request, struct error *err)
+{
+    const struct model was = *s->model;
+    struct error why = {0};
+    int failed = plan_make(&s->plan, s->model, request, err);
+    unsigned streams = s->plan.degraded & PLAN_CUT_EXPERTS;
+    if (failed || !request->priced || !request->nextn || s->plan.n_draft == 0 || bind_nextn(s, 1) == ERR_UNSUPPORTED)
+        return failed;
+    if (s->model->nextn.proj) {
+        if (plan_make(&s->plan, s->model, request, &why) == 0 && s->plan.n_draft > 0 &&
+            (s->plan.degraded & PLAN_CUT_EXPERTS) == streams)
+            return 0;
+        model_unbind_nextn(s->model, &was);
+    }
+    return plan_make(&s->plan, s->model, request, err);
 }
 
 int session_prepare(struct session **out, const char *path, const struct session_options *opt, int keep,
@@ -67,8 +87,8 @@ int session_prepare(struct session **out, const char *path, const struct session
     int opened = opt->header_only ? gguf_open_header(&s->file, path, err) : gguf_open(&s->file, path, err);
     if (opened == 0 && model_open_as(&s->model, s->file, opt->pooling, err) == 0) {
         int failed = check_use(s, opt->use, err);
-        if (!failed && request.nextn)
-            bind_nextn(s, request.priced);
+        if (!failed && request.nextn && !request.priced)
+            bind_nextn(s, 0);
         s->kv = request.kv = model_kv(s->model, request.kv);
         int has_tokenizer = !failed && opt->use != SESSION_FOR_DRAFTS &&
                             tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0;
@@ -85,7 +105,7 @@ int session_prepare(struct session **out, const char *path, const struct session
             }
         }
         s->request = request;
-        planned = failed ? -1 : plan_make(&s->plan, s->model, &request, err);
+        planned = failed ? -1 : plan_with_layer(s, &request, err);
         atomic_store(&s->constraint_budget.left, s->plan.constraints.held);
         keep = keep && s->plan.minimum > 0;
     } else

@@ -177,6 +177,8 @@ void model_close(struct model *m);
 /* Binds the layer behind the last as well, which predicts further tokens. Before the plan. -1 with the sentence: the file has none, or it
  * is not as it should be, or stoker does not run those of this architecture; the model is as it was. */
 int model_bind_nextn(struct model *m, struct error *err);
+/* It is left alone again: the model is as it was before. */
+void model_unbind_nextn(struct model *m, const struct model *was);
 
 /* Layers that steps run: with the one that predicts further tokens, if it is bound. */
 static inline int model_layers(const struct model *m) { return m->p.n_layer + (m->nextn.proj != NULL); }
@@ -244,7 +246,8 @@ void model_forward(struct model *m, struct batch *b);
 
 /* The layer that predicts further tokens, over rows of pairs: the token at a position, from 1 on, and what stood behind the last norm at
  * the position before it, in b->h. A pair's keys and values are kept at its token's position, as those of the other layers are. Its logits
- * are those of the token behind its own. b->h becomes what stands behind the layer's norm, from which a further one is predicted. */
+ * are those of the token behind its own. b->h becomes what stands behind the layer's norm, from which a further one is predicted. With
+ * n_logits 0 what the layer keeps of the pairs is all that is computed: no expert is used, and b->h means nothing afterwards. */
 void model_nextn(struct model *m, struct batch *b);
 
 /* Scratch that the largest step takes, in bytes: of the step as a whole, and of each thread. Measured: steps of at most n_rows rows, all

@@ -26,6 +26,7 @@ struct step {
     int n_rows;
     int layer; /* that is being computed */
     int pairs; /* 1: a step of model_nextn() */
+    int keeps; /* 1: nobody reads what its layer makes of the rows: what it keeps of them is all that is computed */
     struct rope_rows {
         float *cos, *sin; /* [n_rows][n_rot / 2] */
     } rope[ROPES];

@@ -11,13 +11,19 @@ enum { FRESH = 2, AGAIN = 8, SELDOM = 64 };
 enum { KNOWN = 4 }; /* steps with drafts, until their price is taken for known */
 static const double by_text = 1.0 / 32, by_all = 1.0 / 192, /* how fast acceptance is learnt */
     back = 1.0 / 1000,                                      /* and forgotten, where drafts are there and not computed */
+    cheaper = 1.0 / 256,                                    /* so is what they take */
     by_step = 1.0 / 6, memory = 0.97,                       /* plain steps; what drafts add */
+    odd = 1.3,                                              /* times as long: another step decides what to believe */
     by_plain = 1.0 / 16,                                    /* what is read for drafts, by what is read anyway */
     worth = 1.02,                                           /* times as many tokens a second, or none is drafted */
-    income = 0.01, debt = 3, wealth = 8,                    /* of time; in plain steps: least and most credit */
+    income = 0.01, debt = 0.5,                              /* of time; in plain steps: what may be lost beyond it, */
+    owed = 6, wealth = 8,                                   /* least and most credit */
     pass_at_first = 0.1, fresh_at_first = 0.7;              /* of a plain step; of experts: until they are known */
 /* Of the layer: DeepSeek-V3, arXiv 2412.19437, section 5.4.3. */
 static const double at_first[DRAFT_KINDS] = {0.6, 0.8, 0.8, 0.75, 0.55, 0.4, 0.85};
+
+/* A third for each draft, as of 1 and of 4. */
+static const struct price_line line_at_first = {.n = 0.5, .k = 1.25, .kk = 4.25, .y = 1.25 / 3, .ky = 4.25 / 3};
 
 void price_init(struct price *p)
 {
@@ -25,8 +31,8 @@ void price_init(struct price *p)
     for (int kind = 0; kind < DRAFT_KINDS; kind++)
         for (int i = 0; i < DRAFT_PLACES; i++)
             p->usual.often[kind][i] = at_first[kind];
-    for (int i = 0; i < PRICE_SIZES; i++) /* a third for each draft, as of 1 and of 4 */
-        p->size[i].rest = (struct price_line){.n = 0.5, .k = 1.25, .kk = 4.25, .y = 1.25 / 3, .ky = 4.25 / 3};
+    for (int i = 0; i < PRICE_SIZES; i++)
+        p->size[i].rest = line_at_first;
 }
 
 void acceptance_begin(struct acceptance *a, const struct price *p)
@@ -83,6 +89,19 @@ static void line_learn(struct price_line *f, int n, double y)
     f->ky = f->ky * memory + y * n;
 }
 
+/* What seems dear, towards what was believed at first: who was held up when it was tried would never be tried again. */
+static void size_forget(struct price_size *size)
+{
+    struct price_line *f = &size->rest;
+    if (line_at(f, 1) <= line_at(&line_at_first, 1))
+        return;
+    size->seen = 0; /* one draft first */
+    double *of[] = {&f->n, &f->k, &f->kk, &f->y, &f->ky};
+    const double first[] = {line_at_first.n, line_at_first.k, line_at_first.kk, line_at_first.y, line_at_first.ky};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        learn(of[i], first[i], cheaper);
+}
+
 static double recent(double mean, double now, int n)
 {
     double rate = 1.0 / (1 + n);
@@ -131,11 +150,26 @@ static void learn_reads(struct price *p, const struct step_cost *took)
     p->read_wait = p->read_wait * memory + took->waited;
 }
 
+/* Something that is no part of it holds a step up for a while, and nothing makes one faster than it is. One that takes much longer or less
+ * than those before it begins the mean anew, and another one, without drafts too, decides what to believe. */
+static int is_fast(const struct price *p, const struct step_cost *took)
+{
+    return p->plain - p->waited > odd * (took->seconds - took->waited);
+}
+
+static int is_slow(const struct price *p, const struct step_cost *took)
+{
+    return took->seconds - took->waited > odd * (p->plain - p->waited) || took->seconds > 3 * p->plain;
+}
+
+/* Of those before many steps with drafts less is left. */
 static void learn_plain(struct price *p, const struct step_cost *took)
 {
-    int n = p->n_plain++;
-    double seconds = n && took->seconds > 3 * p->plain ? 3 * p->plain : took->seconds;
-    p->plain = recent(p->plain, seconds, n);
+    if (is_fast(p, took) || is_slow(p, took))
+        p->n_plain = 0;
+    int n = p->since >= AGAIN && p->n_plain > FRESH ? FRESH : p->n_plain;
+    p->n_plain++;
+    p->plain = recent(p->plain, took->seconds, n);
     p->waited = recent(p->waited, took->waited, n);
     p->misses = recent(p->misses, took->misses, n);
     p->experts = recent(p->experts, took->experts, n);
@@ -146,34 +180,33 @@ static void learn_plain(struct price *p, const struct step_cost *took)
     p->since = 0;
 }
 
-/* What experts add is known for itself; the rest is that of rows. */
-static void learn_added(struct price *p, int decoding, int n, const struct step_cost *took)
+/* What experts add is known for itself; the rest is that of rows. Returns the seconds that drafts added. */
+static double learn_added(struct price *p, int decoding, int n, const struct step_cost *took)
 {
     struct price_size *f = size_of(p, decoding);
     double experts = took->experts > p->experts ? took->experts - p->experts : 0,
-           rest = (took->seconds - p->plain - experts * p->expert - (took->waited - p->waited)) / rest_of(p),
-           most = 1 + 2 * line_at(&f->rest, n);
-    if (f->seen < KNOWN)
-        f->seen++;
-    else
-        rest = rest < most ? rest : most; /* an interrupted step is no price */
+           known = experts * p->expert + took->waited - p->waited,
+           rest = (took->seconds - p->plain - known) / rest_of(p), most = 1 + 2 * line_at(&f->rest, n);
+    f->seen += f->seen < KNOWN;
+    rest = rest < most ? rest : most; /* an interrupted step is no price */
     line_learn(&f->rest, n, rest);
     if (p->experts > 0)
         learn_fresh(p, decoding, n, experts / p->experts);
     if (experts > 0)
         p->cold += (within((took->misses - p->misses) / experts, 0, 1) - p->cold) * by_step;
+    return known + rest * rest_of(p);
 }
 
 static void learn_pass(struct price *p, const struct step_cost *took)
 {
-    double seconds = took->drafting / took->n_pass;
-    p->pass += p->pass > 0 ? ((seconds < 3 * p->pass ? seconds : 3 * p->pass) - p->pass) * by_step : seconds;
+    double seconds = took->drafting / took->n_pass, most = p->pass > 0 ? 3 * p->pass : p->plain;
+    seconds = most > 0 && seconds > most ? most : seconds;
+    p->pass = p->pass > 0 ? p->pass + (seconds - p->pass) * by_step : seconds;
 }
 
 void price_learn(struct price *p, int decoding, int n_drafted, int n_right, const struct step_cost *took)
 {
-    double least = -debt * p->plain, most = wealth * p->plain,
-           beside = took->drafting + took->catching_up + took->asking, seconds = took->seconds + beside;
+    double beside = took->drafting + took->catching_up + took->asking, seconds = took->seconds + beside;
     if (decoding < 1 || took->seconds <= 0 || (n_drafted && p->plain <= 0))
         return;
     learn_reads(p, took);
@@ -182,12 +215,13 @@ void price_learn(struct price *p, int decoding, int n_drafted, int n_right, cons
     p->credit += income * seconds - beside;
     if (n_drafted == 0) {
         learn_plain(p, took);
+    } else if (is_fast(p, took)) { /* with drafts: what is known of steps without is measured again */
+        p->n_plain = 0;
     } else {
         p->since++;
-        p->credit += n_right * p->plain / decoding - (took->seconds - p->plain);
-        learn_added(p, decoding, n_drafted, took);
+        p->credit += n_right * p->plain / decoding - learn_added(p, decoding, n_drafted, took);
     }
-    p->credit = p->plain > 0 && least < 0 ? within(p->credit, 2 * least, most) : p->credit;
+    p->credit = within(p->credit, -owed * p->plain, wealth * p->plain);
 }
 
 /* ---- choosing --------------------------------------------------------------------------------------------------------------- */
@@ -263,11 +297,28 @@ static void choose_source(const struct price *p, const struct price_size *f, int
     struct offer layer = *o;
     double by_itself, by_layer;
     int n;
+    if (!o->n_layer)
+        return;
     layer.n = o->n_layer;
     layer.by_layer = 1;
     take(p, f, decoding, o, 1, most, &n, &by_itself);
     if (take(p, f, decoding, &layer, 1, most, &n, &by_layer) && (by_layer > by_itself || o->n == 0))
         *o = layer;
+}
+
+/* Of `most` so many that no more is lost than may be, even if none of them holds. */
+static int affordable(const struct price *p, const struct price_size *f, int decoding, const struct offer *offer,
+                      int n_offer, int most)
+{
+    int deepest_layer = 0;
+    for (int i = 0; i < n_offer; i++)
+        deepest_layer = offer[i].n_layer > deepest_layer ? offer[i].n_layer : deepest_layer;
+    for (; most > 0; most--) {
+        double lost = added(p, f, decoding, most) + passes(p, most < deepest_layer ? most : deepest_layer);
+        if (p->credit - lost * p->plain >= -debt * p->plain)
+            break;
+    }
+    return most;
 }
 
 static void by_price(struct price *p, int decoding, struct offer *offer, int n_offer, int most)
@@ -276,6 +327,7 @@ static void by_price(struct price *p, int decoding, struct offer *offer, int n_o
     int n[MOST_OFFERS], all;
     double best;
     n_offer = n_offer < MOST_OFFERS ? n_offer : MOST_OFFERS;
+    most = affordable(p, f, decoding, offer, n_offer, most);
     for (int i = 0; i < n_offer && most; i++)
         choose_source(p, f, decoding, &offer[i], most);
     all = take(p, f, decoding, offer, n_offer, most, n, &best);
@@ -285,6 +337,26 @@ static void by_price(struct price *p, int decoding, struct offer *offer, int n_o
     take(p, f, decoding, offer, n_offer, all < most ? all : most, n, &best);
     for (int i = 0; i < n_offer; i++)
         offer[i].n = n[i];
+}
+
+/* first: what there was; offer: what of it is computed. */
+static void forget_idle(struct price *p, int decoding, const struct offer *first, const struct offer *offer,
+                        int n_offer)
+{
+    int computed = 0, there = 0, layer = 0;
+    for (int i = 0; i < n_offer; i++) {
+        if (first[i].n && (offer[i].n == 0 || offer[i].by_layer))
+            forget(p, offer[i].of, kind_of(&first[i], 0));
+        if (first[i].n_layer && (offer[i].n == 0 || !offer[i].by_layer))
+            forget(p, offer[i].of, DRAFT_LAYER);
+        computed |= offer[i].n;
+        there |= first[i].n | first[i].n_layer;
+        layer |= first[i].n_layer;
+    }
+    if (there && !computed)
+        size_forget(size_of(p, decoding));
+    if (layer && !computed && p->pass > pass_at_first * p->plain)
+        learn(&p->pass, pass_at_first * p->plain, cheaper);
 }
 
 static void by_chance(struct price *p, struct offer *offer, int n_offer, int most)
@@ -330,12 +402,8 @@ void price_choose(struct price *p, uint64_t set, int decoding, struct offer *off
     struct offer first[MOST_OFFERS];
     memcpy(first, offer, (size_t)(n_offer < MOST_OFFERS ? n_offer : MOST_OFFERS) * sizeof *first);
     int again = AGAIN * p->n_plain < SELDOM ? AGAIN * p->n_plain : SELDOM;
-    int rests = p->n_plain < FRESH || p->since >= again || price_rests(p);
-    by_price(p, decoding, offer, n_offer, rests ? 0 : most);
-    for (int i = 0; i < n_offer && i < MOST_OFFERS && p->n_plain >= FRESH; i++) {
-        if (first[i].n && (offer[i].n == 0 || offer[i].by_layer))
-            forget(p, offer[i].of, kind_of(&first[i], 0));
-        if (first[i].n_layer && (offer[i].n == 0 || !offer[i].by_layer))
-            forget(p, offer[i].of, DRAFT_LAYER);
-    }
+    int measures = p->n_plain < FRESH || p->since >= again;
+    by_price(p, decoding, offer, n_offer, measures ? 0 : most);
+    if (!measures)
+        forget_idle(p, decoding, first, offer, n_offer < MOST_OFFERS ? n_offer : MOST_OFFERS);
 }

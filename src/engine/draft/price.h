@@ -3,8 +3,8 @@
  *
  * Learnt of a text: how often drafts of a source hold, by their place behind its last token. Of the model: what drafts add to a step.
  * Three things, each measured by itself: experts that drafts alone touch (they come from DRAM), those of them that have to be read (from
- * the drive), and the rest by rows. And what the model's own layer takes to draft one. Where time was lost the drafts rest until it is a
- * hundredth of all. */
+ * the drive), and the rest by rows. And what the model's own layer takes to draft one. What is lost is no more than a hundredth of all
+ * time and half a step, and a machine that is held up now and then changes little of that. */
 #ifndef ENGINE_DRAFT_PRICE_H
 #define ENGINE_DRAFT_PRICE_H
 

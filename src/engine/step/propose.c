@@ -1,6 +1,7 @@
 /* See propose.h. */
 #include "engine/step/propose.h"
 
+#include "base/clock.h"
 #include "base/rng.h"
 #include "engine/draft/forced.h"
 #include "engine/step/follow.h"
@@ -132,7 +133,7 @@ static uint64_t set_of(const struct step *p)
     return set;
 }
 
-void propose_priced(struct stoker *s, struct step *p, int most)
+void propose_priced(struct stoker *s, struct step *p, int most, double begin)
 {
     struct offer offer[MAX_PARALLEL];
     int at[MAX_PARALLEL], by_layer[MAX_PARALLEL] = {0}, n = 0;
@@ -150,6 +151,7 @@ void propose_priced(struct stoker *s, struct step *p, int most)
             .of = &d->acceptance, .kind = d->kind, .n = drafts, .n_forced = d->n_forced, .n_layer = layer};
     }
     price_choose(&s->price, set_of(p), p->n, offer, n, most);
+    p->took.asking = clock_seconds() - begin;
     for (int i = 0; i < n; i++) {
         p->share[at[i]].drafts = offer[i].by_layer ? 0 : offer[i].n;
         by_layer[at[i]] = offer[i].by_layer ? offer[i].n : 0;

@@ -21,8 +21,8 @@ void propose_by_layer(struct stoker *s, struct step *p, int most);
 void propose_by_coin(const struct stoker *s, struct job *j, int n);
 
 /* Of what was proposed for the shares of a step without prompts, or what the model's layer or another model drafts instead, as many as are
- * worth it, at most `most`. */
-void propose_priced(struct stoker *s, struct step *p, int most);
+ * worth it, at most `most`. begin: when sources were first asked; until the choice is made, it counts as p->took.asking. */
+void propose_priced(struct stoker *s, struct step *p, int most, double begin);
 
 /* So many more rows of the job's prompt are computed: sources that learn from a text may know them, and a part of a known prefix. */
 void propose_learn(const struct stoker *s, struct job *j, int rows);

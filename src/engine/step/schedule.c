@@ -194,7 +194,7 @@ static int add_drafts(struct stoker *s, struct step *p, int decoding)
     int prompts = decoding < p->n, free_rows = plan->n_chunk - decoding - prompts, sum = 0;
     int all = plan->n_draft < free_rows ? plan->n_draft : free_rows,
         left = plan->priced && (prompts || price_rests(&s->price)) ? 0 : all;
-    double begin = plan->n_draft ? clock_seconds() : 0;
+    double begin = plan->priced ? clock_seconds() : 0;
     for (int i = 0; i < p->n && left > 0; i++) {
         struct share *e = &p->share[i];
         if (e->job->state != JOB_DECODE)
@@ -203,9 +203,8 @@ static int add_drafts(struct stoker *s, struct step *p, int decoding)
         left -= plan->priced ? 0 : e->drafts;
         decoding--;
     }
-    p->took.asking = plan->n_draft ? clock_seconds() - begin : 0;
     if (plan->priced && !prompts)
-        propose_priced(s, p, all);
+        propose_priced(s, p, all, begin);
     else
         propose_by_layer(s, p, left);
     for (int i = 0; i < p->n; i++) {

@@ -3,6 +3,7 @@
  *     x = eh_proj [norm(embd(t[p])), norm(h[p - 1])]        h: a row behind the model's last norm; the token's half comes first
  *     z = norm(layer(x))        at position p; logits of the token at p + 1 as the model has them, of z
  *
+ * Pairs of which no logits are wanted are computed as far as the layer keeps something of them: x, and its keys and values.
  * The layer is as the model's last ones are, with keys and values of its own, of pairs: position 0 has none. A further token is
  * predicted from z in place of h. Embedding and output matrix are the model's: files that have them once more for this layer have
  * copies, which are not read.
@@ -49,6 +50,14 @@ static const char *why_not(const struct model *m)
                                            : "layers of this architecture that predict further tokens are not run";
 }
 
+void model_unbind_nextn(struct model *m, const struct model *was)
+{
+    struct arena arena = m->arena;
+    *m = *was;
+    m->arena = arena;
+    m->expert_layer[m->p.n_layer] = (struct expert_layer){.layer = m->p.n_layer};
+}
+
 int model_bind_nextn(struct model *m, struct error *err)
 {
     struct binder b = {.m = m, .err = err, .known = arena_array(&m->arena, m->file->n_tensor, 1)};
@@ -64,10 +73,7 @@ int model_bind_nextn(struct model *m, struct error *err)
         m->kept[m->p.n_layer] = b.kept;
         return 0;
     }
-    struct arena arena = m->arena;
-    *m = was;
-    m->arena = arena;
-    m->expert_layer[m->p.n_layer] = (struct expert_layer){.layer = m->p.n_layer};
+    model_unbind_nextn(m, &was);
     return -1;
 }
 
@@ -103,15 +109,22 @@ static void write_logits(struct step *s, const float *z)
 void model_nextn(struct model *m, struct batch *b)
 {
     struct error no_slots = {0};
-    struct step s = {.m = m, .b = b, .n_rows = b->n_rows, .err = &no_slots, .layer = m->p.n_layer, .pairs = 1};
+    struct step s = {.m = m,
+                     .b = b,
+                     .n_rows = b->n_rows,
+                     .err = &no_slots,
+                     .layer = m->p.n_layer,
+                     .pairs = 1,
+                     .keeps = b->n_logits == 0};
     size_t n_embd = (size_t)m->p.n_embd;
     forward_begin(&s);
     float *x = step_rows(&s, m->p.n_embd);
     pair_rows(&s, x);
     m->arch->layer(&s, s.layer, weights_of(m), x);
-    rms_norm(&s, x, x, m->nextn.norm);
-    op_copy(&m->op, b->h, n_embd, x, n_embd, s.n_rows, m->p.n_embd);
-    if (b->n_logits)
+    if (!s.keeps) {
+        rms_norm(&s, x, x, m->nextn.norm);
+        op_copy(&m->op, b->h, n_embd, x, n_embd, s.n_rows, m->p.n_embd);
         write_logits(&s, x);
+    }
     tables_step_end(&s);
 }

@@ -64,6 +64,12 @@ static struct attention describe(const struct step *s, struct kv_ref ref, int n_
                               .n_rows = s->n_rows};
 }
 
+void keep_keys(struct step *s, struct kv_ref ref, int n_head, const float *k, const float *v, int d_v)
+{
+    struct attention at = describe(s, ref, n_head, d_v, 0);
+    op_kv_store(&s->m->op, &at, k, v);
+}
+
 void attend_beside(struct step *s, struct kv_ref ref, int n_head, float *out, const float *q, const float *k,
                    const float *v, int d_v, float scale, const struct weight *sinks, const struct attn_beside *beside)
 {
@@ -98,6 +104,18 @@ void attention_of(struct step *s, float *y, struct act *a, const struct attentio
     attention_chosen_of(s, y, a, w, NULL);
 }
 
+/* Behind their product. */
+static void finish_queries(struct step *s, float *q, const struct attention_weights *w)
+{
+    int n_q = w->n_head * s->m->p.d_k;
+    add_bias(s, q, w->bq);
+    if (w->b_qkv)
+        add_bias_part(s, q, w->b_qkv, 0, n_q);
+    norm_and_rotate(s, q, w->n_head, w, w->q_norm);
+    if (w->temperature)
+        apply_temperature(s, q, n_q);
+}
+
 void attention_chosen_of(struct step *s, float *y, struct act *a, const struct attention_weights *w,
                          const int32_t *chosen)
 {
@@ -109,22 +127,25 @@ void attention_chosen_of(struct step *s, float *y, struct act *a, const struct a
         if (inputs[i])
             op_view(a, inputs[i]->mat.type); /* copies of a live as long as a: made before the mark */
     size_t mark = step_mark(s);
-    float *q = step_rows(s, n_q), *k = step_rows(s, n_k), *v = step_rows(s, n_v);
-    matmul_rows(s, q, a, w->wq, 0, n_q);
+    float *q = s->keeps ? NULL : step_rows(s, n_q), *k = step_rows(s, n_k), *v = step_rows(s, n_v);
+    if (!s->keeps)
+        matmul_rows(s, q, a, w->wq, 0, n_q);
     matmul_rows(s, k, a, w->wk, w->k_first, n_k);
     matmul_rows(s, v, a, w->wv, w->v_first, n_v);
-    add_bias(s, q, w->bq);
+    if (!s->keeps)
+        finish_queries(s, q, w);
     add_bias(s, k, w->bk);
     add_bias(s, v, w->bv);
     if (w->b_qkv) {
-        add_bias_part(s, q, w->b_qkv, 0, n_q);
         add_bias_part(s, k, w->b_qkv, w->k_first, n_k);
         add_bias_part(s, v, w->b_qkv, w->v_first, n_v);
     }
-    norm_and_rotate(s, q, w->n_head, w, w->q_norm);
     norm_and_rotate(s, k, n_head_kv, w, w->k_norm);
-    if (w->temperature)
-        apply_temperature(s, q, n_q);
+    if (s->keeps) {
+        keep_keys(s, w->kv, w->n_head, k, v, p->d_v);
+        step_reset(s, mark);
+        return;
+    }
 
     float *o = step_rows(s, n_o), *gate = NULL;
     if (w->gate) {

@@ -52,6 +52,9 @@ void bind_qk_norm(struct binder *b, int l, struct attention_weights *w, int n_q,
 /* Those that QK_CENTRED_ROPE has, if the file has them. */
 void bind_centred_qk_norm_if(struct binder *b, int l, struct attention_weights *w);
 
+/* Where step.keeps is 1: k and v are stored as attend() stores them, and that is all. */
+void keep_keys(struct step *s, struct kv_ref kv, int n_head, const float *k, const float *v, int d_v);
+
 /* Attention of n_head heads q [n_rows][n_head * d_k] into out [n_rows][n_head * d_v]. k [n_rows][n_head_kv * d_k] and v
  * [n_rows][n_head_kv * d_v] are stored first; k NULL: another layer has stored them. d_v: values of a head; scale: of scores; sinks:
  * [n_head], or NULL. */

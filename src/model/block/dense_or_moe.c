@@ -158,6 +158,8 @@ void dense_or_moe_of(struct step *s, int l, float *y, const float *x, const stru
 void block_dense_or_moe(struct step *s, int l, float *x, const struct dense_or_moe_weights *w)
 {
     size_t mark = step_mark(s);
+    if (s->keeps)
+        return;
     float *y = step_rows(s, s->m->p.n_embd);
     dense_or_moe_of(s, l, y, x, w);
     block_out(s, VECTOR_FFN, x, y);

@@ -46,15 +46,21 @@ void gated_attention(struct step *s, float *y, const float *n, const struct gate
     float *k = step_rows(s, n_k), *v = step_rows(s, n_k), *o = step_rows(s, n_q);
 
     struct act a = step_act(s, n, p->n_embd);
-    matmul(s, both, &a, w->wq);
+    if (!s->keeps)
+        matmul(s, both, &a, w->wq);
     matmul(s, k, &a, w->wk);
     matmul(s, v, &a, w->wv);
+    op_rms_norm(op, k, k, w->k_norm->vector, s->n_rows * p->n_head_kv, p->d_k, p->norm_eps);
+    rotate_heads(s, k, p->n_head_kv, p->d_k, 0);
+    if (s->keeps) {
+        keep_keys(s, w->kv, p->n_head, k, v, p->d_v);
+        step_reset(s, mark);
+        return;
+    }
     op_copy(op, q, d, both, 2 * d, s->n_rows * p->n_head, p->d_k);
     op_copy(op, g, d, both + d, 2 * d, s->n_rows * p->n_head, p->d_k);
     op_rms_norm(op, q, q, w->q_norm->vector, s->n_rows * p->n_head, p->d_k, p->norm_eps);
-    op_rms_norm(op, k, k, w->k_norm->vector, s->n_rows * p->n_head_kv, p->d_k, p->norm_eps);
     rotate_heads(s, q, p->n_head, p->d_k, 0);
-    rotate_heads(s, k, p->n_head_kv, p->d_k, 0);
     attend_chosen(s, w->kv, p->n_head, o, q, k, v, p->d_v, 1.0f / sqrtf((float)p->d_k), chosen);
     op_sigmoid_mul(op, o, g, s->n_rows, n_q);
     struct act b = step_act(s, o, n_q);

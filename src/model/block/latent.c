@@ -117,15 +117,22 @@ void bind_latent_index_unused(struct binder *b, int l)
     }
 }
 
-/* With an indexer: choose the positions that the layer attends to, by the compressed query. */
-static void choose(struct step *s, struct act *n, struct act *low, const struct latent_weights *w)
+/* What an indexer keeps of the rows. */
+static struct kv_ref keep_index(struct step *s, struct act *n, const struct latent_weights *w)
 {
     int pooled = w->index_pools.ratio > 0;
     if (pooled)
         compress_keys(s, n, &w->index_pools, 0);
     else
         index_keys(s, n, &w->index_keys, 0);
-    block_indexer(s, s->chosen, n, low, &w->indexer, pooled ? w->index_pools.rows : w->index_keys.rows, 0);
+    return pooled ? w->index_pools.rows : w->index_keys.rows;
+}
+
+/* With an indexer: choose the positions that the layer attends to, by the compressed query. */
+static void choose(struct step *s, struct act *n, struct act *low, const struct latent_weights *w)
+{
+    struct kv_ref rows = keep_index(s, n, w);
+    block_indexer(s, s->chosen, n, low, &w->indexer, rows, 0);
 }
 
 static float *queries(struct step *s, struct act *n, const struct latent_weights *w)
@@ -185,6 +192,12 @@ void latent_of(struct step *s, float *y, struct act *a, const struct latent_weig
 {
     const struct params *p = &s->m->p;
     const struct latent_params *m = &p->latent;
+    if (s->keeps) {
+        if (w->indexer.q)
+            keep_index(s, a, w);
+        keep_keys(s, w->kv, p->n_head, keys(s, a, w), NULL, m->kv_rank);
+        return;
+    }
     float *c = step_rows(s, p->n_head * m->kv_rank), *o = step_rows(s, p->n_head * m->d_v);
     float *q = absorb(s, queries(s, a, w), w), *k = keys(s, a, w);
     attend_chosen(s, w->kv, p->n_head, c, q, k, NULL, m->kv_rank, m->scale, s->chosen);

@@ -66,14 +66,14 @@ static void read_ahead(struct step *s)
 
 void moe_step_begin(struct step *s)
 {
-    int small_batch = s->n_rows <= MOE_SMALL_BATCH;
+    int small_batch = s->n_rows <= MOE_SMALL_BATCH || s->keeps; /* which uses no expert */
     if (s->m->traces && !s->pairs)
         traces_step(s->m->traces, s->n_rows, s->b->n_prompt);
     if (!s->m->store)
         return;
     store_sweep_without(s->m->store, small_batch || s->pairs ? NULL : steering_leaves_out, s);
     store_sweep_begin(s->m->store, small_batch ? 0 : s->n_rows);
-    if (small_batch)
+    if (small_batch && !s->keeps)
         read_ahead(s);
 }
 

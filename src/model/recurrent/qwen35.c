@@ -75,9 +75,9 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     block_out(s, VECTOR_ATTN, x, n);
     step_reset(s, mark);
 
-    if (s->m->p.n_expert)
+    if (!s->keeps && s->m->p.n_expert)
         block_sparse(s, l, x, &w->moe, &route, &w->shared);
-    else
+    else if (!s->keeps)
         block_dense(s, x, w->ffn_norm, &w->ffn);
     layer_out(s, l, x);
 }
