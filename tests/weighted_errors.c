@@ -28,7 +28,7 @@ struct side { /* a tensor in one of the files, and a row of it */
     float *x;
 };
 
-static int take_room(struct side *s)
+static int take_memory(struct side *s)
 {
     s->bytes = malloc(type_row_bytes(type_info(s->t->type), s->t->ne[0]));
     s->x = malloc(s->t->ne[0] * sizeof *s->x);
@@ -74,7 +74,7 @@ static int add_tensor(struct errors *e, struct side *side, const struct importan
     struct error err = {0};
     int status = entry && (!room || !w || importance_read(m, entry, room, &v, &err)) ? -1 : 0;
     for (int f = 0; f < FILES && !status; f++)
-        status = take_room(&side[f]);
+        status = take_memory(&side[f]);
     for (uint64_t r = 0; r < rows && !status; r++) {
         if (entry && r % t->ne[1] == 0)
             importance_of(&v, n, r / t->ne[1], w);
