@@ -3,6 +3,7 @@
 # told on stderr as it ends. Times are those of 2N chunks less those of N, so that loading does not count.
 #
 #     ppl / bench      tokens/s of eval ppl over those of bench -p 512; bound 0.90
+#     imatrix / bench  the same of imatrix, bound 0.85 (quantize.md 9); and sums / bench, of imatrix --no-ppl
 #     ppl / peer       the same over llama-perplexity's, if PEER names it; bound 3
 #     kld / ppl        time of eval kld --base over that of eval ppl; bound 1.15
 #     scores / none    time of a prompt of 4,096 tokens with prompt_logprobs 5 over without, through the server; bound 1.25
@@ -11,14 +12,14 @@
 #
 # A model of the 30B shape: tools/mkgguf.py --shape qwen3-30b-a3b --layers 12. With MEMORY=6GiB and a model that is bigger: streamed,
 # beside bench -p 4096 (ROWS=4096). PAIRS (5), CHUNKS (4: N), ROWS (512), MEMORY (max), THREADS (nproc), PEER (a path), STOKER
-# (build/stoker), MEASURES (scores ppl kld peer: which). Needs curl for the scores.
+# (build/stoker), MEASURES (scores ppl imatrix sums kld peer: which). Needs curl for the scores.
 set -u
 export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
 [ $# -eq 2 ] || { echo "usage: sh bench/eval.sh MODEL.gguf TEXT" >&2 && exit 2; }
 model=$1 text=$2
 stoker=${STOKER:-build/stoker} pairs=${PAIRS:-5} chunks=${CHUNKS:-4} rows=${ROWS:-512} memory=${MEMORY:-max}
-threads=${THREADS:-$(nproc)} peer=${PEER:-} measures=${MEASURES:-scores ppl kld peer}
+threads=${THREADS:-$(nproc)} peer=${PEER:-} measures=${MEASURES:-scores ppl imatrix sums kld peer}
 work=$(mktemp -d) || exit 1
 server=''
 trap '[ -z "$server" ] || kill "$server"; rm -rf "$work"' EXIT
@@ -77,11 +78,17 @@ measure_scores() {
     server=''
     told scores '1.25 of the time without'
 }
-measure_bench() { # measure_bench SECONDS PAIR: those of a ppl of N chunks
+bench_rate() {
     # shellcheck disable=SC2086
     "$stoker" bench "$model" --no-roofs $ours -p "$rows" -n 0 -r 1 -o jsonl >"$work/row" || exit 1
-    rate=$(tr ',{}' '\n\n\n' <"$work/row" | sed -n 's/^ *"median_ts": *\([0-9.e+]*\)$/\1/p')
-    ratio $((chunks * 512)) "$(awk -v t="$1" -v r="$rate" 'BEGIN { print t * r }')" ppl "$2"
+    tr ',{}' '\n\n\n' <"$work/row" | sed -n 's/^ *"median_ts": *\([0-9.e+]*\)$/\1/p'
+}
+# over_bench SECONDS MEASURE PAIR: of N chunks
+over_bench() { ratio $((chunks * 512)) "$(awk -v t="$1" -v r="$rate" 'BEGIN { print t * r }')" "$2" "$3"; }
+# collecting FLAG...: seconds of N chunks of imatrix
+collecting() {
+    # shellcheck disable=SC2086
+    chunks_take "$stoker" imatrix "$model" -f "$text" -o "$work/importance" --force $ours "$@"
 }
 
 # shellcheck disable=SC2086 # flags
@@ -90,11 +97,16 @@ measure_bench() { # measure_bench SECONDS PAIR: those of a ppl of N chunks
 for pair in $(seq "$pairs"); do
     # shellcheck disable=SC2086
     ppl=$(chunks_take "$stoker" eval ppl "$model" -f "$text" $ours) || exit 1
-    ! wanted ppl || measure_bench "$ppl" "$pair"
+    rate=$(bench_rate) || exit 1
+    ! wanted ppl || over_bench "$ppl" ppl "$pair"
+    ! wanted imatrix || over_bench "$(collecting)" imatrix "$pair"
+    ! wanted sums || over_bench "$(collecting --no-ppl)" sums "$pair"
     # shellcheck disable=SC2086
     ! wanted kld || ratio "$(chunks_take "$stoker" eval kld "$model" --base "$work/base" $ours)" "$ppl" kld "$pair"
     [ -z "$peer" ] || ! wanted peer || ratio "$(chunks_take "$peer" -m "$model" -f "$text" -c 512 -t "$threads")" "$ppl" peer "$pair"
 done
 told ppl '0.90 of bench'
+told imatrix '0.85 of bench'
+told sums 'none, without the perplexity'
 told peer '3 times llama-perplexity'
 told kld '1.15 of the time of ppl'

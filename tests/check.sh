@@ -91,6 +91,7 @@ drivers="
   gain             $data/quantize models/ember
   importance       $data/quantize models/ember
 - quantize
+- weighted_errors
 - read_rows
 - same_directions
 - without_ring

@@ -835,6 +835,8 @@ mutate importance-of-one unit/quant/run src/quant/run.c 's|row / from->ne\[1\], 
 mutate importance-of-a-slab unit/quant/run src/quant/run.c 's/is_first || row % from->ne\[1\] == 0/is_first/'
 mutate importance-of-before unit/quant/run src/quant/run.c 's/if (!e || e == r->columns.entry)/if (!e || r->columns.entry)/'
 mutate importance-of-all unit/quant/plan src/quant/plan.c 's|p->importance_bytes = more(p->importance_bytes, \(.*\));|p->importance_bytes += \1;|'
+mutate patterns-beside-the-plan unit/quant/rules src/quant/plan.c 's/more(more(header, j->n_deciding), /more(header, /'
+mutate lines-that-are-kept unit/quant/rules src/quant/rules.c 's|^        if (\*at \&\& \*at != .#.)|        arena_copy(arena, where, strlen(where));\n&|'
 mutate importance-searched unit/quant/weigh src/quant/importance.c 's|^    return bsearch(&key.*|    for (uint64_t i = 0; i < m->n_entry; i++)\
         if (by_name(\&key, \&m->entry[i]) == 0)\
             return \&m->entry[i];\

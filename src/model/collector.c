@@ -5,8 +5,10 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { UNIT = 16, ALONE = 64 }; /* columns: of a thread's share, and so few that the leader adds them alone */
+enum { FEW = 8, WIDE = 8 }; /* rows, as many streams as are fetched ahead; their columns whose sums stay in registers */
 
 /* ---- memory --------------------------------------------------------------------------------------------------------------------- */
 
@@ -92,25 +94,81 @@ static int by_data(const void *a, const void *b)
 
 /* ---- sums ----------------------------------------------------------------------------------------------------------------------- */
 
+/* The compiler's vectors, which lie in registers on every machine. A square of f32 is exact in f64, so that nothing but the order of a sum
+ * counts, and each column has its own. */
+typedef float four_floats __attribute__((vector_size(16)));
+typedef double four_doubles __attribute__((vector_size(32)));
+typedef double pair_sums __attribute__((vector_size(16)));
+
+static inline void add_squares(pair_sums *low, pair_sums *high, const float *x)
+{
+    four_floats v;
+    memcpy(&v, x, sizeof v);
+    four_doubles wide = __builtin_convertvector(v, four_doubles);
+    pair_sums half[2];
+    memcpy(half, &wide, sizeof half);
+    *low += half[0] * half[0];
+    *high += half[1] * half[1];
+}
+
+/* Rows on their way into the sums of some columns: a few at a time, so that sums are not fetched for each. */
+struct few_rows {
+    double *sum; /* [n_cols] */
+    int n_cols, n;
+    const float *x[FEW];
+};
+
+static void add_wide(const struct few_rows *f, int at)
+{
+    pair_sums s[WIDE / 2];
+    memcpy(s, f->sum + at, sizeof s);
+    pair_sums a = s[0], b = s[1], c = s[2], d = s[3];
+    for (int r = 0; r < f->n; r++) {
+        const float *x = f->x[r] + at;
+        add_squares(&a, &b, x);
+        add_squares(&c, &d, x + 4);
+    }
+    memcpy(f->sum + at, (pair_sums[]){a, b, c, d}, sizeof s);
+}
+
+static void add_few(struct few_rows *f)
+{
+    int at = 0;
+    for (; at + WIDE <= f->n_cols; at += WIDE)
+        add_wide(f, at);
+    for (; at < f->n_cols; at++)
+        for (int r = 0; r < f->n; r++)
+            f->sum[at] += (double)f->x[r][at] * (double)f->x[r][at];
+    f->n = 0;
+}
+
+static void add_row(struct few_rows *f, const float *x)
+{
+    f->x[f->n++] = x;
+    if (f->n == FEW)
+        add_few(f);
+}
+
 struct rows_of_weight {
     const struct collected *to;
     const struct op_rows *rows;
 };
 
-/* Row by row, so that the sum of a column that several heads share does not depend on the length of steps. */
+/* Heads have sums of their own, or share them: then row by row, so that the sum of a column does not depend on the length of steps. */
 static void add_columns(void *arg, int begin, int end, int thread)
 {
     const struct rows_of_weight *a = arg;
     const struct op_rows *x = a->rows;
-    int apart = a->to->n_mat > 1;
+    int n_share = a->to->n_mat > 1 ? 1 : x->n_head;
     (void)thread;
-    for (int r = 0; r < x->n; r++)
-        for (int h = 0; h < x->n_head; h++) {
-            const float *v = x->x + (size_t)r * x->ld + (size_t)h * x->stride;
-            double *sum = a->to->sum + (apart ? (size_t)h * (size_t)a->to->n_cols : 0);
-            for (int k = begin; k < end; k++)
-                sum[k] += (double)v[k] * (double)v[k];
-        }
+    for (int first = 0; first < x->n_head; first += n_share) {
+        double *sum = a->to->sum + (size_t)first * (size_t)a->to->n_cols;
+        struct few_rows f = {.sum = sum + begin, .n_cols = end - begin};
+        for (int r = 0; r < x->n; r++)
+            for (int h = first; h < first + n_share; h++)
+                add_row(&f, x->x + (size_t)r * x->ld + (size_t)h * x->stride + begin);
+        add_few(&f);
+    }
 }
 
 static void add_rows(struct collector *c, const struct collected *to, const struct op_rows *x)
@@ -155,11 +213,10 @@ static void add_expert_columns(void *arg, int begin, int end, int thread)
     for (int i = 0; i < a->n; i++) {
         const struct moe_expert *e = &a->e[i];
         double *sum = a->to->sum + (size_t)a->id[i] * (size_t)a->to->n_cols;
-        for (int j = 0; j < e->n; j++) {
-            const float *v = a->x + (size_t)(a->by_use ? e->first_use + j - a->first_use : e->row[j]) * a->ld;
-            for (int k = begin; k < end; k++)
-                sum[k] += (double)v[k] * (double)v[k];
-        }
+        struct few_rows f = {.sum = sum + begin, .n_cols = end - begin};
+        for (int j = 0; j < e->n; j++)
+            add_row(&f, a->x + (size_t)(a->by_use ? e->first_use + j - a->first_use : e->row[j]) * a->ld + begin);
+        add_few(&f);
     }
 }
 

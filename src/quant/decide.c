@@ -187,6 +187,7 @@ static int decide_all(struct decision *d, struct error *err)
 {
     const struct gguf *g = d->j->in;
     const struct gguf_tensor **order = malloc((g->n_tensor + 1) * sizeof *order);
+    d->j->n_deciding += (g->n_tensor + 1) * sizeof *order;
     int status = order ? 0 : error_set(err, ERR_MEMORY, "%s: no memory for its tensors", d->j->options->in);
     for (uint64_t i = 0; order && i < g->n_tensor; i++)
         order[i] = &g->tensor[i];
@@ -270,6 +271,7 @@ static int note_recipe(struct decision *d, struct error *err)
             d->j->recipe = arena_copy(&d->j->arena, text, n);
     }
     free(text);
+    d->j->n_deciding += 3 * n; /* such a stream grows by doubling, and is copied then */
     return d->j->recipe ? 0 : error_set(err, ERR_MEMORY, "%s: no memory for its keys", o->out);
 }
 
@@ -287,6 +289,7 @@ int quant_decide(struct quant_job *j, struct error *err)
         j->file_type = d.preset && d.rules.n == 0 && !j->options->pure ? d.preset->file_type : -1;
         look_over(&d);
     }
+    j->n_deciding += d.rules.most_bytes;
     rules_end(&d.rules);
     return status;
 }

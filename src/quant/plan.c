@@ -1,7 +1,8 @@
 /* The memory of a run, added up before anything is allocated (quantize.md 6.2).
  *
  *     code        what the loader mapped
- *     index       the source's description, the job's, and the longest header of a part while it is written
+ *     index       the source's description, the job's, and what one after another needs and gives back: deciding, whose patterns may be
+ *                 long; the journal's head, which names all rules; the header of a part while it is written
  *     importance  its index, and the values of one tensor; or what opening it took, which was before
  *     slabs       as many as are in flight, each with bytes of the source and of the output
  *     scratch     a row as f32 and its weights for each thread, and what a search of codes keeps
@@ -18,6 +19,7 @@
 #include "machine/code.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -63,6 +65,9 @@ static void size_importance(const struct quant_job *j, struct quant_plan *p)
                                                       more(round_up(p->importance_bytes, 64), j->importance->n_opening);
 }
 
+/* Of a run that goes on: the head that it would write, in memory that has grown by doubling, and the one that is there, likewise. */
+static uint64_t journal_bytes(const struct quant_job *j) { return 5 * (uint64_t)strlen(j->recipe); }
+
 static void price(const struct quant_job *j, struct quant_plan *p)
 {
     uint64_t header = 0;
@@ -70,7 +75,7 @@ static void price(const struct quant_job *j, struct quant_plan *p)
         header = more(header, j->part[i].header);
     size_slabs(j, p);
     p->share[QUANT_CODE] = machine_code_bytes();
-    p->share[QUANT_INDEX] = j->in->arena.total + j->arena.total + header;
+    p->share[QUANT_INDEX] = j->in->arena.total + j->arena.total + more(more(header, j->n_deciding), journal_bytes(j));
     size_importance(j, p);
     p->share[QUANT_SLABS] = QUANT_SLABS_IN_FLIGHT * (round_up(p->in_bytes, 64) + round_up(p->out_bytes, 64));
     uint64_t search = p->row_bytes ? round_up(quant_scratch_bytes(), 64) : 0;
@@ -107,7 +112,7 @@ int quant_plan(struct quant_job *j, struct error *err)
     if (p->least > p->memory)
         return error_set(err, ERR_INPUT,
                          "--memory %" PRIu64 " MiB is too little for %s: %" PRIu64
-                         " MiB are the least, of which headers take %" PRIu64 " MiB, importance %" PRIu64
+                         " MiB are the least, of which headers and rules take %" PRIu64 " MiB, importance %" PRIu64
                          " MiB and slabs of one row %" PRIu64 " MiB (the longest: %s)",
                          p->memory / MIB, o->in, p->least / MIB, p->share[QUANT_INDEX] / MIB,
                          p->share[QUANT_IMPORTANCE] / MIB, p->share[QUANT_SLABS] / MIB, longest_row(j));

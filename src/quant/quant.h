@@ -112,7 +112,8 @@ struct quant_job {
     uint64_t first_draft,
         n_needs_draft;  /* layers from here on predict further tokens (UINT64_MAX: none do): so many of those tensors */
     const char *recipe; /* what the output says of how it was made */
-    uint64_t n_bytes;   /* of all parts */
+    uint64_t n_deciding; /* bytes that deciding took, at most, and gave back */
+    uint64_t n_bytes;    /* of all parts */
     struct quant_plan plan;
     char *journal; /* path */
     struct arena arena;

@@ -1,10 +1,12 @@
-/* See rules.h. Patterns are PCRE2, searched in the name, with bounds on their work: whoever writes a recipe may not stop a run. */
+/* See rules.h. Patterns are PCRE2, searched in the name, with bounds on their work and their memory: whoever writes a recipe may neither
+ * stop a run nor take what its plan does not have. */
 #include "quant/rules.h"
 
 #include "base/error.h"
 #include "base/file.h"
 #include "quant/encode.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,42 @@
 /* Steps of a match: most take few, of which a part is counted over all; more are tried where those do not suffice, and counted whole. */
 enum { WORK_FEW = 100, WORK_PART = 10, WORK_MOST = 102400, WORK_ALL = 300000000 };
 enum { FILE_MOST = 1 << 20, RULES_MOST = 4096, DEPTH_MOST = 2000, HEAP_KIB = 4096 };
+/* MiB of all compiled patterns: those of a file of FILE_MOST that count nothing take at most 11. */
+enum { PATTERNS_MOST = 16 };
+
+/* ---- memory --------------------------------------------------------------------------------------------------------------------- */
+
+union piece { /* what stands before a piece of PCRE2's memory, whose alignment stays that of malloc() */
+    size_t n;
+    max_align_t any;
+};
+
+static void count(struct rules *r, size_t n)
+{
+    r->n_bytes += n;
+    r->most_bytes = r->n_bytes > r->most_bytes ? r->n_bytes : r->most_bytes;
+}
+
+static void *take(PCRE2_SIZE n, void *rules)
+{
+    union piece *p = n < SIZE_MAX / 2 ? malloc(sizeof *p + n) : NULL;
+    if (!p)
+        return NULL;
+    p->n = sizeof *p + n;
+    count(rules, p->n);
+    return p + 1;
+}
+
+static void give_back(void *memory, void *rules)
+{
+    union piece *p = memory;
+    if (!p)
+        return;
+    ((struct rules *)rules)->n_bytes -= p[-1].n;
+    free(p - 1);
+}
+
+/* ---- reading -------------------------------------------------------------------------------------------------------------------- */
 
 int rule_type(const char *name)
 {
@@ -39,14 +77,19 @@ static const char *take_layers(const char *pattern, struct rule *r)
 }
 
 /* The pattern is the first n bytes of the rule. */
-static int compile(struct rule *r, size_t n, struct error *err)
+static int compile(struct rules *all, struct rule *r, size_t n, struct error *err)
 {
     int code;
     size_t at;
     const char *rest = take_layers(r->text, r);
     uint32_t flags = r->first >= 0 ? PCRE2_ANCHORED : 0;
     r->code = pcre2_compile((PCRE2_SPTR)rest, n - (size_t)(rest - r->text), flags | PCRE2_NEVER_BACKSLASH_C, &code, &at,
-                            NULL);
+                            all->compiling);
+    if (r->code && all->n_bytes >> 20 >= PATTERNS_MOST)
+        return error_set(err, ERR_INPUT,
+                         "%s: %.100s: up to here the patterns of all rules take %d MiB; write them without counted "
+                         "repeats, which PCRE2 writes out",
+                         r->where, r->text, PATTERNS_MOST);
     if (r->code)
         return 0;
     char why[120] = "";
@@ -55,10 +98,10 @@ static int compile(struct rule *r, size_t n, struct error *err)
                      why);
 }
 
-/* One rule; text is the arena's. */
-static int add(struct rules *r, char *text, const char *where, int *base, struct error *err)
+/* One rule, whose text and place are copied where it is kept. */
+static int add(struct rules *r, struct arena *arena, const char *text, const char *where, int *base, struct error *err)
 {
-    char *equals = strrchr(text, '=');
+    const char *equals = strrchr(text, '=');
     if (!equals)
         return error_set(err, ERR_INPUT, "%s: %.100s: a rule is PATTERN=TYPE", where, text);
     int type = rule_type(equals + 1);
@@ -70,60 +113,74 @@ static int add(struct rules *r, char *text, const char *where, int *base, struct
     }
     if (r->n == RULES_MOST)
         return error_set(err, ERR_INPUT, "%s: more than %d rules", where, RULES_MOST);
-    struct rule *rule = &r->rule[r->n++];
-    *rule = (struct rule){.text = text, .where = where, .type = type};
-    return compile(rule, (size_t)(equals - text), err);
+    struct rule *rule = &r->rule[r->n];
+    *rule = (struct rule){
+        .text = arena_copy(arena, text, strlen(text)), .where = arena_copy(arena, where, strlen(where)), .type = type};
+    if (!rule->text || !rule->where)
+        return error_set(err, ERR_MEMORY, "%s: no memory for its rules", where);
+    r->n++;
+    return compile(r, rule, (size_t)(equals - text), err);
 }
 
-/* Without spaces around it, in the arena. */
-static char *trimmed(struct arena *arena, const char *text, size_t n)
+/* Without spaces around it, in place. */
+static char *trimmed(char *text)
 {
-    for (; n && strchr(" \t\r", *text); n--)
-        text++;
+    text += strspn(text, " \t\r");
+    size_t n = strlen(text);
     while (n && strchr(" \t\r", text[n - 1]))
         n--;
-    return arena_copy(arena, text, n);
+    text[n] = 0;
+    return text;
 }
 
 static int read_file(struct rules *r, const char *path, struct arena *arena, struct error *err)
 {
-    size_t n;
-    char *text = file_read_regular(path, FILE_MOST, &n, err);
+    size_t n = 0;
+    char *text = file_read_regular(path, FILE_MOST, &n, err), *next;
+    size_t n_read = 2 * n; /* at most: what it was read into has grown by doubling */
     int status = text ? 0 : -1, line = 1;
+    count(r, n_read);
     if (text && strlen(text) != n)
         status = error_set(err, ERR_INPUT, "%s: no text: it holds a NUL", path);
-    for (char *at = text; status == 0 && at && *at; line++) {
-        size_t length = strcspn(at, "\n");
+    for (char *at = text; status == 0 && at; at = next, line++) {
         char where[300];
+        next = strchr(at, '\n');
+        if (next)
+            *next++ = 0;
+        at = trimmed(at);
         snprintf(where, sizeof where, "%.280s:%d", path, line);
-        char *rule = trimmed(arena, at, length), *kept = arena_copy(arena, where, strlen(where));
-        if (!rule || !kept)
-            status = error_set(err, ERR_MEMORY, "%s: no memory for its rules", path);
-        else if (*rule && *rule != '#')
-            status = add(r, rule, kept, &r->file_base, err);
-        at += length + (at[length] == '\n');
+        if (*at && *at != '#')
+            status = add(r, arena, at, where, &r->file_base, err);
     }
     free(text);
+    r->n_bytes -= n_read;
     return status;
+}
+
+static int read_flag(struct rules *r, const char *text, struct arena *arena, struct error *err)
+{
+    char *own = arena_copy(arena, text, strlen(text));
+    if (!own)
+        return error_set(err, ERR_MEMORY, "--rule: no memory for it");
+    return add(r, arena, trimmed(own), "--rule", &r->flag_base, err);
 }
 
 int rules_read(struct rules *r, const struct quant_options *o, struct arena *arena, struct error *err)
 {
-    pcre2_match_context *limits = pcre2_match_context_create(NULL);
-    *r = (struct rules){.flag_base = -1, .file_base = -1, .limits = limits};
+    *r = (struct rules){.flag_base = -1, .file_base = -1};
+    pcre2_general_context *memory = pcre2_general_context_create(take, give_back, r);
+    r->memory = memory;
+    r->compiling = memory ? pcre2_compile_context_create(memory) : NULL;
+    r->limits = memory ? pcre2_match_context_create(memory) : NULL;
+    r->match = memory ? pcre2_match_data_create(1, memory) : NULL;
     r->rule = arena_array(arena, RULES_MOST, sizeof *r->rule);
-    r->match = pcre2_match_data_create(1, NULL);
-    if (!limits || !r->match || !r->rule)
+    if (!r->compiling || !r->limits || !r->match || !r->rule)
         return error_set(err, ERR_MEMORY, "no memory for rules");
-    pcre2_set_depth_limit(limits, DEPTH_MOST);
-    pcre2_set_heap_limit(limits, HEAP_KIB);
-    for (int i = 0; i < o->n_rule; i++) {
-        char *text = trimmed(arena, o->rule[i], strlen(o->rule[i]));
-        if (!text)
-            return error_set(err, ERR_MEMORY, "no memory for rules");
-        if (add(r, text, "--rule", &r->flag_base, err))
+    pcre2_set_depth_limit(r->limits, DEPTH_MOST);
+    pcre2_set_heap_limit(r->limits, HEAP_KIB);
+    for (int i = 0; i < o->n_rule; i++)
+        if (read_flag(r, o->rule[i], arena, err))
             return -1;
-    }
     return o->recipe ? read_file(r, o->recipe, arena, err) : 0;
 }
 
@@ -133,9 +190,13 @@ void rules_end(struct rules *r)
         pcre2_code_free(r->rule[i].code);
     pcre2_match_data_free(r->match);
     pcre2_match_context_free(r->limits);
+    pcre2_compile_context_free(r->compiling);
+    pcre2_general_context_free(r->memory);
     r->n = 0;
-    r->match = r->limits = NULL;
+    r->match = r->limits = r->compiling = r->memory = NULL;
 }
+
+/* ---- matching ------------------------------------------------------------------------------------------------------------------- */
 
 /* pcre2_match() with more and more steps, as long as those of all matches suffice. */
 static int match(struct rules *r, const struct rule *rule, const char *name)

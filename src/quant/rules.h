@@ -14,12 +14,14 @@ struct rule {
         n_other; /* tensors that it matches: which may be quantised, and which are protected; of these, of another type */
 };
 
-struct rules {
+struct rules {         /* stays where it is until rules_end() */
     struct rule *rule; /* [n], without those that set the base */
     int n;
-    int flag_base, file_base; /* by an empty pattern of a flag, of the file: a type, or -1: none */
-    void *match, *limits;
-    uint64_t work; /* steps of the matches so far, of those that took few a part */
+    int flag_base, file_base;                  /* by an empty pattern of a flag, of the file: a type, or -1: none */
+    void *memory, *compiling, *match, *limits; /* of PCRE2 */
+    uint64_t work;                             /* steps of the matches so far, of those that took few a part */
+    uint64_t n_bytes,
+        most_bytes; /* beside the arena, of patterns, matches and the file's text: now, and at most so far */
 };
 
 /* Those of options->rule, then those of the file options->recipe, in the memory of arena. ERR_INPUT with place and reason. */

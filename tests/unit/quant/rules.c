@@ -1,0 +1,91 @@
+/* links: quant machine kernel format base */
+/* What a recipe takes is in the plan, whatever its lines and patterns are. */
+#include "quant/quant.h"
+#include "quant_world.h"
+#include "sanitized.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/resource.h>
+
+#include <cmocka.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+static char model[TEMPORARY_PATH], recipe[TEMPORARY_PATH];
+
+static uint64_t peak(void)
+{
+    struct rusage use;
+    getrusage(RUSAGE_SELF, &use);
+    return (uint64_t)use.ru_maxrss * 1024;
+}
+
+/* By the recipe as it is: the plan's index, and by how much opening the job has raised the peak of this process. */
+static uint64_t index_of_recipe(uint64_t *grown)
+{
+    struct quant_options o = {.in = model,
+                              .out = "/nowhere/out.gguf",
+                              .program = "test",
+                              .type = "q8_0",
+                              .recipe = recipe,
+                              .header_only = 1,
+                              .n_threads = 2};
+    struct quant_job *j;
+    struct error err = {0};
+    uint64_t before = peak();
+    if (quant_open(&j, &o, &err))
+        fail_msg("%s", err.text);
+    *grown = peak() - before;
+    uint64_t index = j->plan.share[QUANT_INDEX];
+    quant_close(j);
+    return index;
+}
+
+static void of_lines_without_rules(void **state)
+{
+    enum { LINES = 1000000 };
+    uint64_t grown;
+    FILE *f = fopen(recipe, "w");
+    (void)state;
+    assert_non_null(f);
+    for (int i = 0; i < LINES; i++)
+        fputc('\n', f);
+    assert_int_equal(fclose(f), 0);
+    assert_true(index_of_recipe(&grown) < 8 * MIB);
+    assert_true(SANITIZED || grown < 8 * MIB);
+}
+
+/* A class of two letters is 4 bytes long and compiled 33. */
+static void of_recipe(void **state)
+{
+    enum { RULES = 4000, CLASSES = 60 };
+    uint64_t grown;
+    FILE *f = fopen(recipe, "w");
+    (void)state;
+    assert_non_null(f);
+    for (int i = 0; i < RULES; i++) {
+        fputs("attn_q|", f);
+        for (int k = 0; k < CLASSES; k++)
+            fputs("[ab]", f);
+        fputs("=q8_0\n", f);
+    }
+    assert_int_equal(fclose(f), 0);
+    uint64_t index = index_of_recipe(&grown);
+    assert_true(index > 10 * MIB && index < 24 * MIB);
+    assert_true(SANITIZED || (grown > 8 * MIB && grown < index + MIB));
+}
+
+int main(void)
+{
+    static const struct world_tensor t = {"blk.0.attn_q.weight", TYPE_BF16, 2, {256, 256}, NULL};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(of_lines_without_rules), cmocka_unit_test(of_recipe)};
+    close(temporary_file(model, "model"));
+    close(temporary_file(recipe, "recipe"));
+    world_model(model, 1, 0, &t, 1);
+    int status = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(model);
+    unlink(recipe);
+    return status;
+}
