@@ -124,6 +124,8 @@ $(EXAMPLES): $(BUILD)/examples/%: examples/%.c Makefile $(ENGINE) | deps-check
 	$(call say,cc) $(COMPILE) -MMD -MP -MT $@ -MF $@.d -o $@ $< $(ENGINE) $(LIBS)
 
 tests: all $(UNITS) $(DRIVERS)
+# Of them what tests/check.sh --memory runs.
+tests-memory: $(BUILD)/stoker $(UNITS) $(patsubst %,$(BUILD)/tests/%,$(sort $(shell sed -n 's/^+ \([a-z_]*\).*/\1/p' tests/check.sh)))
 
 deps:
 	@CC="$(CC)" sh tools/deps.sh
@@ -141,11 +143,12 @@ check: deps
 bench: $(BUILD)/tests/kernels
 	$(BUILD)/tests/kernels --bench
 
-ASAN = BUILD=build-asan OPT="-O1 -fno-omit-frame-pointer" SAN="-fsanitize=address,undefined -fno-sanitize-recover=all"
+# -g1: reports name lines, and linking takes half as long as with all that a debugger wants.
+ASAN = BUILD=build-asan OPT="-O1 -g1 -fno-omit-frame-pointer" SAN="-fsanitize=address,undefined -fno-sanitize-recover=all"
 asan:
 	@WALKS=20 $(MAKE) --no-print-directory $(ASAN) check
 asan-memory: deps
-	@$(MAKE) --no-print-directory $(PARALLEL) $(ASAN) tests
+	@$(MAKE) --no-print-directory $(PARALLEL) $(ASAN) tests-memory
 	@WALKS=5 BUILD=build-asan sh tests/check.sh --memory
 
 # The program and its kernels for arm64 on Debian, by its cross compiler, and run by qemu.
@@ -175,7 +178,7 @@ tsan:
 
 # Coverage-guided fuzzing of what parses: make fuzz-gguf, FUZZ_SECONDS=600 by default. Inputs that crashed are kept in
 # tests/fuzz/NAME/, with the others that found something new.
-FUZZ_FLAGS = CC=clang BUILD=build-fuzz OPT=-O1 SAN_KERNEL=-fno-sanitize=all \
+FUZZ_FLAGS = CC=clang BUILD=build-fuzz OPT="-O1 -g1" SAN_KERNEL=-fno-sanitize=all \
              SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
 fuzz-%:
 	@$(MAKE) --no-print-directory $(FUZZ_FLAGS) build-fuzz/fuzz/$*
@@ -249,4 +252,4 @@ clean:
 	rm -rf build build-arm build-asan build-clang build-fuzz build-tsan
 
 -include $(foreach l,$(LAYERS),$(patsubst %.o,%.d,$(call objects,$l))) $(patsubst %,%.d,$(UNITS) $(DRIVERS) $(EXAMPLES) $(FUZZ_TARGETS))
-.PHONY: all tests fuzz-build fuzz-targets deps deps-check demo check check-arm bench asan asan-memory tsan soak load drafts-whole steer-whole tidy install uninstall deb clean
+.PHONY: all tests tests-memory fuzz-build fuzz-targets deps deps-check demo check check-arm bench asan asan-memory tsan soak load drafts-whole steer-whole tidy install uninstall deb clean

@@ -9,10 +9,10 @@
 #   drivers   the table below; their last line is "N passed, N failed, N skipped"
 #   scripts   tests/cli/NAME.sh, run by sh with STOKER=build/stoker; their last line likewise
 #
-# As many at a time as there are cores (JOBS); a line a program as it ends, its output only when it fails (of skipped tests the first
-# reasons). The last line is "N passed, N failed, N skipped"; status 1 on any failure. Skipped is what this machine cannot do.
-# BUILD (build) is where the programs are, and data, the unpacked archives of tests/data. WALKS (100): how many random walks each
-# schema gets.
+# As many at a time as there are cores (JOBS), and beside them one of those that wait; a line a program as it ends, its output only when
+# it fails (of skipped tests the first reasons). The last line is "N passed, N failed, N skipped"; status 1 on any failure. Skipped is
+# what this machine cannot do. BUILD (build) is where the programs are, and data, the unpacked archives of tests/data. WALKS (100): how
+# many random walks each schema gets.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 only_marked=
@@ -21,12 +21,16 @@ build=${BUILD:-build}
 data=$build/data
 export BUILD="$build" STOKER="$build/stoker" STOKER_NO_CONFIG=1
 work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
+beside=
+trap '[ -z "$beside" ] || kill "$beside"; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
-# Requests of a load, fewer where each takes longer.
+# Requests of a load, and headers that are looked at: fewer where each takes longer.
 load=200
-[ ! "$only_marked" ] || load=100
+if [ "$only_marked" ]; then
+    load=100
+    export ONE_OF=4
+fi
 
 # A new driver is one row; + where it goes through memory as no other does, - where a script runs it, of bench/ too.
 # driver           arguments
@@ -79,7 +83,8 @@ drivers="
   capture
   capture          $data/steering/steer-llama-tied.gguf $data/golden/qwen35moe.gguf
 + embed            --exact $data/embeddings
-  embed            --cpu-tier scalar $data/embeddings
+  embed            $data/embeddings
+  embed            --cpu-tier scalar $data/embeddings/bert-none.gguf $data/embeddings/nomic-bert-moe.gguf
 + embed            --as q8_0 $data/embeddings/gemma-embed-dense.gguf $data/embeddings/bert-none.gguf --as f16 $data/embeddings/bert-rank.gguf $data/embeddings/jina-bert-v2.gguf
 + eval_stats       $data/eval
 + zim              $data/library/zim
@@ -146,16 +151,6 @@ for c in tests/*.c; do
     echo "$rows" | grep -Eq "^[+ -] $driver( |\$)" || fail "$driver" "has no row in the table of tests/check.sh"
 done
 
-for c in $(find tests/unit -name '*.c' | LC_ALL=C sort); do
-    unit=${c#tests/}
-    unit=${unit%.c}
-    if [ -x "$build/tests/$unit" ]; then
-        echo "$build/tests/$unit" >>"$work/list"
-    else
-        fail "$unit" "$build/tests/$unit is not built"
-    fi
-done
-
 # Of the scripts those that give the program files and flags, and end soon.
 marked_scripts=" answers check inspect prompts render tokenize tools usage "
 for script in tests/cli/*.sh; do
@@ -166,7 +161,32 @@ for script in tests/cli/*.sh; do
     echo "sh $script" >>"$work/list"
 done
 
-xargs -P "${JOBS:-$(nproc)}" -L 1 sh tests/check_one.sh "$build" "$work" <"$work/list"
+# Units last: most are short, so that all cores have something to the end.
+for c in $(find tests/unit -name '*.c' | LC_ALL=C sort); do
+    unit=${c#tests/}
+    unit=${unit%.c}
+    if [ -x "$build/tests/$unit" ]; then
+        echo "$build/tests/$unit" >>"$work/list"
+    else
+        fail "$unit" "$build/tests/$unit is not built"
+    fi
+done
+
+# Those that wait for most of their time, for reads and servers that do not answer: a core would be idle.
+waiting=" serve_memory cli/terminal.sh unit/bridge/session unit/engine/schedule unit/mcp/mcp unit/store/expert_store unit/store/row_store \
+unit/store/weights unit/toolbox/mcp_service "
+while read -r command; do
+    name=${command#sh } name=${name#"$build/"} name=${name#tests/}
+    case $waiting in
+    *" ${name%% *} "*) echo "$command" >>"$work/waiting" ;;
+    *) echo "$command" >>"$work/computing" ;;
+    esac
+done <"$work/list"
+xargs -L 1 sh tests/check_one.sh "$build" "$work" <"$work/waiting" &
+beside=$!
+xargs -P "${JOBS:-$(nproc)}" -L 1 sh tests/check_one.sh "$build" "$work" <"$work/computing"
+wait "$beside"
+beside=
 
 sum=$(awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }' "$work/counts")
 read -r passed failed skipped <<END

@@ -182,12 +182,12 @@ static void expect_same(const struct result *truth, const struct result *r, size
         }
 }
 
-/* Alone, cold, one thread, scalar kernels, all at once. */
-static void truth_of(const struct subject *m, const struct prompt *p, struct result *truth)
+/* Alone, cold, one thread, all at once. */
+static void truth_of(const struct subject *m, const struct prompt *p, const char *tier, struct result *truth)
 {
     struct stoker_options o = options();
     o.n_threads = 1;
-    o.cpu_tier = "scalar";
+    o.cpu_tier = tier;
     o.n_chunk = N_CTX;
     struct stoker *s = engine(m, &o);
     memset(truth, 0, sizeof *truth);
@@ -280,7 +280,7 @@ static void settings(const struct subject *m)
     static struct result truth, r;
     static const int chunks[] = {1, 7, N_CTX};
     struct prompt p = random_prompt(m, SHORT, 11);
-    truth_of(m, &p, &truth);
+    truth_of(m, &p, "scalar", &truth); /* here alone: these kernels take longest */
     for (int i = 0; i < 12; i++) {
         struct stoker_options o = options();
         char what[100];
@@ -329,7 +329,7 @@ static void cache(const struct subject *m)
     char dir[] = "/tmp/stoker-scores-XXXXXX", remove[80];
     struct prompt p = random_prompt(m, LONG, 21);
     struct stoker_options o = options();
-    truth_of(m, &p, &truth);
+    truth_of(m, &p, NULL, &truth);
     o.cache_dir = mkdtemp(dir);
     o.cache_ram = 32 << 20;
     for (int restart = 0; restart < 2; restart++) {
@@ -385,7 +385,7 @@ static void preempted(const struct subject *m)
     struct stoker_event e;
     struct stoker_options o = options();
     struct prompt p = random_prompt(m, LONG, 31), old = random_prompt(m, 190, 32);
-    truth_of(m, &p, &truth);
+    truth_of(m, &p, NULL, &truth);
     o.n_parallel = 2;
     o.n_pages = 3;
     o.n_chunk = ROWS;
@@ -417,7 +417,7 @@ static void lists(const struct subject *m)
 {
     static struct result r;
     struct prompt p = random_prompt(m, SHORT, 41);
-    truth_of(m, &p, &r);
+    truth_of(m, &p, NULL, &r);
     for (size_t at = 1; at < p.n; at++) {
         double sum = 0;
         int place = 0;

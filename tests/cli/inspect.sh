@@ -304,11 +304,12 @@ run inspect "$golden/qwen3moe.gguf" --json
 is "inspect --json: nothing is said" 0 '"origin":\{"license":null,"author":null,"base_models":\[\],"quantized_by":null,"imatrix":null\},"tool_format":null' ""
 
 # From a header alone, in a file and by a pipe: the same plans, byte for byte, and the same description, of every golden. What pads the end of
-# a file is not in its header.
+# a file is not in its header. Of one in ONE_OF (1) of them.
 plans() { "$stoker" plan "$@" --memory max && "$stoker" plan "$@" --memory min; }
 n_golden=0
 for file in "$golden"/*.gguf "$data"/embeddings/*.gguf; do
     n_golden=$((n_golden + 1))
+    [ $((n_golden % ${ONE_OF:-1})) -eq 0 ] || continue
     cp "$file" "$dir/m.gguf"
     plans "$dir/m.gguf" >"$dir/whole" 2>&1 || fail "a header alone" "$(basename "$file") has no plan"
     "$stoker" inspect "$dir/m.gguf" --json | sed 's/"size":[0-9]*//' >"$dir/described"
