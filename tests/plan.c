@@ -592,8 +592,25 @@ static void default_sequences(void)
     verdict("sequences", "not given");
 }
 
+/* With as many rows as usual no experts are given up for memory that is above `least`. 0: so many do not fit. */
+static int takes_no_experts(struct model *m, const struct plan_request *request, uint64_t least)
+{
+    struct error err = {0};
+    struct plan at, none;
+    struct plan_request rows = *request;
+    rows.n_chunk = 512;
+    if (plan_make(&at, m, &rows, &err))
+        return 0;
+    rows.defaults.capture = least;
+    expect(plan_make(&none, m, &rows, &err) == 0 &&
+               (at.degraded & PLAN_CUT_CACHE) == (none.degraded & PLAN_CUT_CACHE),
+           "%llu bytes for recorded rows take experts below the knee", (unsigned long long)at.capture);
+    return 1;
+}
+
 /* Memory for recorded rows that nobody asked for is halved down to 2 MiB where memory is short, and takes nothing from the context, nor
- * from experts below the knee; more memory takes of it only for a longer context. What somebody asked for stays. */
+ * from experts below the knee; more memory takes of it only for a longer context. What somebody asked for stays. Rows of a chunk, where
+ * nobody asked for them, are chosen by time behind that, and may take of those experts too. */
 static void default_capture(void)
 {
     enum { LEAST = 2 << 20, MOST = 16 << 20 };
@@ -606,7 +623,7 @@ static void default_capture(void)
     else {
         expect(plan_make(&p, o.model, &request, &err) == 0 && p.capture == LEAST && (p.degraded & PLAN_CUT_CAPTURE),
                "at the least %llu bytes for recorded rows", (unsigned long long)p.capture);
-        int between = 0, n_ctx = 0;
+        int between = 0, n_ctx = 0, compared = 0;
         uint64_t before = 0;
         request.how = PLAN_BYTES;
         for (request.memory = p.minimum; request.memory < p.whole; request.memory += (p.whole - p.minimum) / 64 + 1) {
@@ -615,9 +632,9 @@ static void default_capture(void)
             without.defaults.capture = LEAST;
             if (plan_make(&at, o.model, &request, &err) || plan_make(&none, o.model, &without, &err))
                 expect(0, "%s", err.text);
-            expect(at.n_ctx == none.n_ctx && (at.degraded & PLAN_CUT_CACHE) == (none.degraded & PLAN_CUT_CACHE),
-                   "%llu bytes for recorded rows: %d positions, not %d", (unsigned long long)at.capture, at.n_ctx,
-                   none.n_ctx);
+            expect(at.n_ctx == none.n_ctx, "%llu bytes for recorded rows: %d positions, not %d",
+                   (unsigned long long)at.capture, at.n_ctx, none.n_ctx);
+            compared += takes_no_experts(o.model, &request, LEAST);
             expect(at.capture >= before || at.n_ctx > n_ctx, "%llu bytes behind %llu", (unsigned long long)at.capture,
                    (unsigned long long)before);
             expect((at.degraded & PLAN_CUT_CAPTURE) == (at.capture < MOST ? PLAN_CUT_CAPTURE : 0), "told wrongly");
@@ -626,6 +643,7 @@ static void default_capture(void)
             between += at.capture > LEAST && at.capture < MOST;
         }
         expect(between > 0 && before == MOST, "nowhere between %d and %d bytes, or not all in the end", LEAST, MOST);
+        expect(compared > 32, "%d plans have as many rows as usual", compared);
         request.how = PLAN_MINIMUM;
         request.capture = MOST;
         expect(plan_make(&p, o.model, &request, &err) == 0 && p.capture == MOST && !(p.degraded & PLAN_CUT_CAPTURE),
