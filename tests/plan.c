@@ -602,8 +602,7 @@ static int takes_no_experts(struct model *m, const struct plan_request *request,
     if (plan_make(&at, m, &rows, &err))
         return 0;
     rows.defaults.capture = least;
-    expect(plan_make(&none, m, &rows, &err) == 0 &&
-               (at.degraded & PLAN_CUT_CACHE) == (none.degraded & PLAN_CUT_CACHE),
+    expect(plan_make(&none, m, &rows, &err) == 0 && (at.degraded & PLAN_CUT_CACHE) == (none.degraded & PLAN_CUT_CACHE),
            "%llu bytes for recorded rows take experts below the knee", (unsigned long long)at.capture);
     return 1;
 }
