@@ -93,8 +93,9 @@ run plan "$ember" --memory max --draft "$ember"
 is "for people" 0 '^  draft +[0-9.]+ MiB  all of the model of --draft$' ""
 run plan "$ember" --memory 20M --draft "$ember"
 is "what may be left out" 2 "" "and --draft ember\.gguf \([0-9.]+ MiB\) "
-run run -p 'Write a short story about a bear and a drum.' --temp 0 -n 200 --ignore-eos --draft "$ember" --stats
-is "drafts of a second model" 0 "=$story" "^drafts [0-9]+ tokens, of which [0-9]+ were chosen$"
+# It is as large as the first one here, so that it mostly rests: that it drafts is tests/drafts.c's.
+run run -p 'Write a short story about a bear and a drum.' --temp 0 -n 200 --ignore-eos --draft "$ember"
+is "an answer beside a second model" 0 "=$story" ""
 run run -p 'Spell cat.' --draft "$golden/qwen3moe.gguf"
 is "another vocabulary" 2 "" "--draft .*qwen3moe\.gguf: its vocabulary is not that of .*ember\.gguf: token [0-9]+ is \".*\", not \".*\"; take a model of the same family"
 run run -p 'Spell cat.' --draft "${BUILD:-build}/data/embeddings/bert-cls.gguf"
