@@ -125,7 +125,7 @@ $(EXAMPLES): $(BUILD)/examples/%: examples/%.c Makefile $(ENGINE) | deps-check
 
 tests: all $(UNITS) $(DRIVERS)
 # Of them what tests/check.sh --memory runs.
-tests-memory: $(BUILD)/stoker $(UNITS) $(patsubst %,$(BUILD)/tests/%,$(sort $(shell sed -n 's/^+ \([a-z_]*\).*/\1/p' tests/check.sh)))
+tests-memory: all $(UNITS) $(patsubst %,$(BUILD)/tests/%,$(sort $(shell sed -n 's/^+ \([a-z_]*\).*/\1/p' tests/check.sh)))
 
 deps:
 	@CC="$(CC)" sh tools/deps.sh
