@@ -5,6 +5,8 @@
 #include "gguf_write.h"
 #include "temporary.h"
 
+#include <sys/resource.h>
+
 struct world_tensor {
     const char *name;
     enum block_type type;
@@ -76,6 +78,14 @@ static inline void world_importance(const char *path, const struct world_importa
     w.next = w.n_tensor;
     if (gguf_write_end(&w, &err))
         fprintf(stderr, "%s\n", err.text);
+}
+
+/* Bytes of this process that were resident at a time, at most until now. */
+static inline uint64_t world_peak(void)
+{
+    struct rusage use;
+    getrusage(RUSAGE_SELF, &use);
+    return (uint64_t)use.ru_maxrss * 1024;
 }
 
 #endif

@@ -9,7 +9,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -51,13 +50,6 @@ static void make(const struct shape *s)
     world_importance(importance, e, n);
 }
 
-static uint64_t peak(void)
-{
-    struct rusage use;
-    getrusage(RUSAGE_SELF, &use);
-    return (uint64_t)use.ru_maxrss * 1024;
-}
-
 /* Of the usual memory, which says what the least is too: each opening reads the whole importance. */
 static struct quant_plan plan_of_model(void)
 {
@@ -70,12 +62,12 @@ static struct quant_plan plan_of_model(void)
                               .n_threads = 2};
     struct quant_job *j;
     struct error err = {0};
-    uint64_t before = peak();
+    uint64_t before = world_peak();
     if (quant_open(&j, &o, &err))
         fail_msg("%s", err.text);
     struct quant_plan p = j->plan;
     assert_true(j->importance->n_entry > 0 && j->n_needs_importance == 0);
-    assert_true(SANITIZED || peak() - before < 24 * MIB);
+    assert_true(SANITIZED || world_peak() - before < 24 * MIB);
     quant_close(j);
     return p;
 }

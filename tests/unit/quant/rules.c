@@ -7,20 +7,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <sys/resource.h>
 
 #include <cmocka.h>
 
 #define MIB (UINT64_C(1) << 20)
 
 static char model[TEMPORARY_PATH], recipe[TEMPORARY_PATH];
-
-static uint64_t peak(void)
-{
-    struct rusage use;
-    getrusage(RUSAGE_SELF, &use);
-    return (uint64_t)use.ru_maxrss * 1024;
-}
 
 /* By the recipe as it is: the plan's index, and by how much opening the job has raised the peak of this process. */
 static uint64_t index_of_recipe(uint64_t *grown)
@@ -34,10 +26,10 @@ static uint64_t index_of_recipe(uint64_t *grown)
                               .n_threads = 2};
     struct quant_job *j;
     struct error err = {0};
-    uint64_t before = peak();
+    uint64_t before = world_peak();
     if (quant_open(&j, &o, &err))
         fail_msg("%s", err.text);
-    *grown = peak() - before;
+    *grown = world_peak() - before;
     uint64_t index = j->plan.share[QUANT_INDEX];
     quant_close(j);
     return index;
