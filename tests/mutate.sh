@@ -601,6 +601,8 @@ mutate siblings-alone "unit/cli/tune_values" src/cli/tune/values.c 's|one_a_core
 mutate chunks-without-512 "unit/cli/tune_values" src/cli/tune/values.c 's/128, 256, 512, 1024/128, 256, 1024/'
 mutate unknown-is-otherwise "cli/tune" src/cli/tune/search.c 's/"left out: what it answers is not known, since/"left out: it answers otherwise, since/'
 mutate written-at-the-end "cli/tune" src/cli/tune/search.c 's/ || profile_try_write(s.path))/)/'
+mutate values-not-together "cli/tune" src/cli/tune/search.c 's/^        more = try_promising(s);/        more = 1;/'
+mutate chance-stays "unit/cli/tune_promising" src/cli/tune/promising.c 's/> p->of\[weakest\]/< p->of[weakest]/'
 mutate type-that-nobody-asked "cli/tune" src/cli/tune/search.c 's/return s->of->kv && (/return !s->of->kv || (/'
 mutate type-among-settings "cli/tune" src/cli/common/profile.c 's/strcmp(table, table_of(i)) != 0/strcmp(table, table_of(i)) == 99/'
 mutate awake-as-usual "unit/base/pool" src/base/pool.c 's|p->awake_ns = (uint64_t)(ms \* 1e6);|p->awake_ns = 5000000 + 0 * (uint64_t)ms;|'

@@ -41,6 +41,12 @@ static double run_seconds(const struct tune_cost *c, int size, int streams)
     return c->loading + test;
 }
 
+int tune_pairs_left(double run, double seconds)
+{
+    double pairs = (seconds / run - PROOF) / 2;
+    return pairs < 0 ? 0 : (int)fmin(pairs, TUNE_PAIRS_MOST);
+}
+
 int tune_runs_least(int pairs) { return 4 * pairs + PROOF; }
 
 /* The defaults, a run of each value, and all pairs of every third. */

@@ -3,7 +3,7 @@
 #ifndef CLI_TUNE_BUDGET_H
 #define CLI_TUNE_BUDGET_H
 
-enum { TUNE_PAIRS = 6, TUNE_PAIRS_LEAST = 3 };
+enum { TUNE_PAIRS = 6, TUNE_PAIRS_LEAST = 3, TUNE_PAIRS_MOST = 8 }; /* most: of several values at once */
 
 /* Sizes of runs: the smaller the number, the longer. Each has half the tokens of the one before, the least at least; -1 has those of 0,
  * and warms up before. */
@@ -36,6 +36,9 @@ int tune_budget(struct tune_budget *out, const struct tune_cost *c, int shortest
 
 /* The same for runs of the size that was measured, and no other: as many pairs as go. */
 int tune_budget_same(struct tune_budget *out, const struct tune_cost *c, int n_values, double seconds);
+
+/* Pairs of runs of so many seconds, TUNE_PAIRS_MOST at most, that there is time for with the proof behind them. */
+int tune_pairs_left(double run, double seconds);
 
 /* Runs of the least search: the defaults with themselves, and one value. */
 int tune_runs_least(int pairs);

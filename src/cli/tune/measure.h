@@ -37,8 +37,8 @@ char *measuring_digest(const struct measuring *m, const char *words);
 /* Pairs of runs of x and y. */
 struct series {
     int n, n_void;
-    double x[TUNE_PAIRS], y[TUNE_PAIRS]; /* [n] seconds */
-    double longest;                      /* of runs, with loading */
+    double x[TUNE_PAIRS_MOST], y[TUNE_PAIRS_MOST]; /* [n] seconds */
+    double longest;                                /* of runs, with loading */
 };
 
 /* How a series ended: all pairs are there; the first run of y was slower than `slowest`; so many pairs had a ratio of `above` or more that

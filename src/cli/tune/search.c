@@ -7,6 +7,7 @@
 #include "base/pool.h"
 #include "cli/common/cli.h"
 #include "cli/tune/measure.h"
+#include "cli/tune/promising.h"
 #include "cli/tune/values.h"
 
 #include <math.h>
@@ -28,6 +29,7 @@ struct search {
     struct topology_set allowed;
     struct tune_case machine; /* with runs of this size */
     struct tune_values values;
+    struct tune_promising promising;
     struct profile old, best; /* old: that is there; without settings: none */
     char path[PATH_MAX];
     char *digest;         /* of the default's outputs; NULL: not asked for yet */
@@ -53,14 +55,16 @@ static int is_asked(const struct search *s, const char *type)
     return s->of->kv && (strcmp(s->of->kv, type) == 0 || strcmp(s->of->kv, "both") == 0);
 }
 
-/* As many values as the search takes time for. */
-static int n_values(const struct search *s)
+static int n_types(const struct search *s)
 {
-    int n = s->values.n + profile_sets(&s->old);
+    int n = 0;
     for (int i = 0; i < TYPES; i++)
-        n += is_asked(s, types[i]) ? VALUES_A_TYPE : 0;
+        n += is_asked(s, types[i]);
     return n;
 }
+
+/* As many values as the search takes time for. */
+static int n_values(const struct search *s) { return s->values.n + profile_sets(&s->old) + VALUES_A_TYPE * n_types(s); }
 
 /* Tokens of a prompt that goes over the end of the largest chunk that is tried, and of the usual one beside it. */
 static int proof_tokens(const struct search *s, const struct stoker_plan *p, int prompt)
@@ -294,7 +298,7 @@ enum tried { TRIED_FASTER, TRIED_NOT_FASTER, TRIED_VOID, TRIED_LATE, TRIED_FAILE
 
 /* What pairs have shown. */
 struct shown {
-    double ratio;
+    double ratio;  /* 0: nothing that counts */
     char how[100]; /* in words */
 };
 
@@ -305,17 +309,19 @@ static enum tried compare(struct search *s, const struct series_rule *r, const c
 {
     struct series m;
     struct eval_pairs ab;
-    *out->how = 0;
+    *out = (struct shown){0};
     enum series_end end = series_measure(&m, &s->by, r, a, b);
     if (end == SERIES_LATE)
         return TRIED_LATE;
     s->best.basis.values += end != SERIES_VOID;
+    if ((end == SERIES_WHOLE || end == SERIES_HOPELESS) && judge(&m, &ab))
+        return TRIED_FAILED;
+    if (end == SERIES_HOPELESS)
+        out->ratio = ab.ratio;
     if (end != SERIES_WHOLE) {
         note(s, r->what, why_not(end));
         return end == SERIES_VOID ? TRIED_VOID : TRIED_NOT_FASTER;
     }
-    if (judge(&m, &ab))
-        return TRIED_FAILED;
     enum eval_verdict verdict = verdict_of(s, &m, &ab);
     out->ratio = ab.ratio;
     snprintf(out->how, sizeof out->how, "%s, %.3f of the time [%.3f, %.3f]", eval_verdict_name(verdict), ab.ratio,
@@ -324,17 +330,18 @@ static enum tried compare(struct search *s, const struct series_rule *r, const c
 }
 
 /* The same of words b that must answer as the defaults do. */
-static enum tried try_words(struct search *s, const char *what, const char *a, const char *b)
+static enum tried try_words(struct search *s, const char *what, int pairs, const char *a, const char *b, double *ratio)
 {
     struct shown shown;
-    int few = s->budget.pairs < EVAL_PAIRS_LEAST;
-    struct series_rule r = {what, s->budget.pairs, s->budget.run, s->slowest, few ? s->spread : 1};
+    int few = pairs < EVAL_PAIRS_LEAST;
+    struct series_rule r = {what, pairs, s->budget.run, s->slowest, few ? s->spread : 1};
     enum tried tried = compare(s, &r, a, b, &shown);
     const char *why = tried == TRIED_FASTER ? why_not_same(s, b) : NULL;
     if (why && time_left(&s->by) <= 0)
         return TRIED_LATE;
     if (*shown.how)
         note(s, what, why ? why : shown.how);
+    *ratio = why ? 0 : shown.ratio;
     return why ? TRIED_NOT_FASTER : tried;
 }
 
@@ -342,6 +349,7 @@ static enum tried try_words(struct search *s, const char *what, const char *a, c
 static int try_old(struct search *s)
 {
     char words[256], what[300];
+    double ratio;
     struct profile *old = &s->old;
     if (tune_is_unseen(old->value[PROFILE_CHUNK], tune_tokens(s->by.prompt, TUNE_PROMPT_LEAST, s->by.size))) {
         note(s, "--chunk of the old profile", "left out: runs have prompts of fewer rows");
@@ -351,7 +359,7 @@ static int try_old(struct search *s)
         return 0;
     words_of(words, old, -1, "");
     snprintf(what, sizeof what, "%sof the old profile", words);
-    enum tried how = try_words(s, what, "", words);
+    enum tried how = try_words(s, what, s->budget.pairs, "", words, &ratio);
     if (how == TRIED_LATE || how == TRIED_VOID)
         fprintf(stderr, "stoker tune: profile %s is left as it was: %s\n", s->path,
                 how == TRIED_LATE ? "--seconds are over before its values are measured; give more"
@@ -374,18 +382,23 @@ static int is_alone(const struct search *s)
 static int try_value(struct search *s, const struct tune_value *v)
 {
     char a[256], b[256], what[64], *now = s->best.value[v->setting];
+    double ratio;
     if (strcmp(now, v->text) == 0 || (v->setting == PROFILE_SPIN && is_alone(s)))
         return 1;
     words_of(a, &s->best, -1, "");
     words_of(b, &s->best, v->setting, v->text);
     snprintf(what, sizeof what, "%s--%s %s", *v->text ? "" : "without ", profile_setting[v->setting],
              *v->text ? v->text : now);
-    switch (try_words(s, what, a, b)) {
+    switch (try_words(s, what, s->budget.pairs, a, b, &ratio)) {
     case TRIED_LATE:
         return 0;
     case TRIED_FAILED:
         return -1;
+    case TRIED_NOT_FASTER:
+        tune_promising_add(&s->promising, v, ratio);
+        return 1;
     case TRIED_FASTER:
+        tune_promising_drop(&s->promising, v->setting);
         memcpy(now, v->text, sizeof v->text);
         if (v->setting == PROFILE_THREADS && *now)
             tune_add_beside(&s->values, &s->machine, atoi(now));
@@ -393,6 +406,33 @@ static int try_value(struct search *s, const struct tune_value *v)
     default:
         return 1;
     }
+}
+
+/* What seemed faster, at once and by more pairs; then without the value that seemed least so, as long as there is time. As try_value(). */
+static int try_promising(struct search *s)
+{
+    char a[256], b[256], what[300];
+    double ratio;
+    words_of(a, &s->best, -1, "");
+    for (struct profile all = s->best; tune_promising_set(&s->promising, &all) > 0;
+         all = s->best, tune_promising_drop_weakest(&s->promising)) {
+        double types_take = n_types(s) * 2 * s->budget.pairs * s->budget.run;
+        int pairs = tune_pairs_left(s->budget.run, time_left(&s->by) - types_take);
+        words_of(b, &all, -1, "");
+        snprintf(what, sizeof what, "%swhich seemed faster", b);
+        if (pairs < TUNE_PAIRS) {
+            note(s, what, "not measured by more pairs, time is over");
+            return 1;
+        }
+        enum tried tried = try_words(s, what, pairs, a, b, &ratio);
+        if (tried == TRIED_LATE || tried == TRIED_FAILED)
+            return tried == TRIED_LATE ? 0 : -1;
+        if (tried == TRIED_FASTER) {
+            memcpy(s->best.value, all.value, sizeof all.value);
+            return save(s) ? -1 : 1;
+        }
+    }
+    return 1;
 }
 
 /* A type of keys and values, by all pairs, whatever they show: for this a person has asked. The fastest one is taken, each against what is
@@ -432,6 +472,8 @@ static int try_all(struct search *s)
     double least = 1;
     for (int i = 0; i < s->values.n && more > 0; i++)
         more = try_value(s, &s->values.value[i]);
+    if (more > 0)
+        more = try_promising(s);
     for (int i = 0; i < TYPES && more >= 0; i++) {
         more = is_asked(s, types[i]) && more > 0 ? try_type(s, types[i], &least) : more;
         if (is_asked(s, types[i]) && more == 0)

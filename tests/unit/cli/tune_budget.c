@@ -112,11 +112,23 @@ static void test_back(void **state)
     }
 }
 
+/* As many pairs as there is time for with their proof, which takes as long as four runs. */
+static void test_pairs_left(void **state)
+{
+    (void)state;
+    assert_int_equal(tune_pairs_left(2, -1), 0);
+    assert_int_equal(tune_pairs_left(2, 4 * 2 - 1), 0);
+    assert_int_equal(tune_pairs_left(2, 4 * 2 + 6 * 2 * 2 - 1), 5);
+    assert_int_equal(tune_pairs_left(2, 4 * 2 + 6 * 2 * 2), 6);
+    assert_int_equal(tune_pairs_left(0.01, 300), TUNE_PAIRS_MOST);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes), cmocka_unit_test(test_choice),     cmocka_unit_test(test_order),
-        cmocka_unit_test(test_share), cmocka_unit_test(test_too_little), cmocka_unit_test(test_back),
+        cmocka_unit_test(test_sizes),      cmocka_unit_test(test_choice),     cmocka_unit_test(test_order),
+        cmocka_unit_test(test_share),      cmocka_unit_test(test_too_little), cmocka_unit_test(test_back),
+        cmocka_unit_test(test_pairs_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,38 @@
+/* See promising.h. */
+#include "cli/tune/promising.h"
+
+#include "eval/pairs.h"
+
+#include <string.h>
+
+void tune_promising_add(struct tune_promising *p, const struct tune_value *v, double ratio)
+{
+    double least = p->of[v->setting].ratio;
+    if (ratio <= 0 || ratio > 1 - EVAL_PAIRS_EFFECT || (least > 0 && ratio >= least))
+        return;
+    p->of[v->setting].ratio = ratio;
+    memcpy(p->of[v->setting].text, v->text, sizeof v->text);
+}
+
+void tune_promising_drop(struct tune_promising *p, int setting) { p->of[setting].ratio = 0; }
+
+void tune_promising_drop_weakest(struct tune_promising *p)
+{
+    int weakest = 0;
+    for (int i = 1; i < PROFILE_SETTINGS; i++)
+        if (p->of[i].ratio > p->of[weakest].ratio)
+            weakest = i;
+    p->of[weakest].ratio = 0;
+}
+
+int tune_promising_set(const struct tune_promising *p, struct profile *out)
+{
+    int n = 0;
+    for (int i = 0; i < PROFILE_SETTINGS; i++) {
+        if (p->of[i].ratio <= 0)
+            continue;
+        memcpy(out->value[i], p->of[i].text, sizeof out->value[i]);
+        n++;
+    }
+    return n;
+}
