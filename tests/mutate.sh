@@ -595,13 +595,15 @@ mutate key-twice "unit/base/toml/toml" src/base/toml/toml.c 's|    if (same)$|  
 mutate cut-array-is-whole "unit/base/toml/toml" src/base/toml/toml.c "s/        if (peek(r) == ']')$/        if (peek(r) == ']' || peek(r) < 0)/"
 mutate waits-for-a-fifo "cli/config" src/cli/common/settings.c 's|return S_ISREG(st.st_mode) ? 1 : -1;|return 1;|'
 # what tune writes
-mutate old-profile-stays "cli/tune" src/cli/tune/search.c 's|^    if (how == TRIED_FASTER)$|    if (1)|'
+mutate old-profile-stays "cli/tune" src/cli/tune/search.c 's/return how == TRIED_FASTER ? take(s, old, \&shown) : save(s);/return take(s, old, \&shown);/'
 mutate wrong-among-right "cli/tune" src/cli/tune/values.c 's|^            add_value(out, i, "");|            (void)0;|'
 mutate siblings-alone "unit/cli/tune_values" src/cli/tune/values.c 's|one_a_core = cores < c->most_threads ? cores : c->most_threads;|one_a_core = c->most_threads + 0 * cores;|'
 mutate chunks-without-512 "unit/cli/tune_values" src/cli/tune/values.c 's/128, 256, 512, 1024/128, 256, 1024/'
 mutate unknown-is-otherwise "cli/tune" src/cli/tune/search.c 's/"left out: what it answers is not known, since/"left out: it answers otherwise, since/'
 mutate written-at-the-end "cli/tune" src/cli/tune/search.c 's/ || profile_try_write(s.path))/)/'
-mutate values-not-together "cli/tune" src/cli/tune/search.c 's/^        more = try_promising(s);/        more = 1;/'
+mutate judged-by-a-look "cli/tune" src/cli/tune/search.c 's/^        case TRIED_FASTER:$/        case TRIED_NOT_FASTER:\n        case TRIED_FASTER:/'
+mutate first-of-a-setting "unit/cli/tune_promising" src/cli/tune/promising.c 's/least <= 0 || ratio < least/least <= 0/'
+mutate chunks-by-short-prompts "unit/cli/tune_values" src/cli/tune/values.c 's/c->prompt == c->most_prompt \&\& //'
 mutate chance-stays "unit/cli/tune_promising" src/cli/tune/promising.c 's/> p->of\[weakest\]/< p->of[weakest]/'
 mutate type-that-nobody-asked "cli/tune" src/cli/tune/search.c 's/return s->of->kv && (/return !s->of->kv || (/'
 mutate type-among-settings "cli/tune" src/cli/common/profile.c 's/strcmp(table, table_of(i)) != 0/strcmp(table, table_of(i)) == 99/'

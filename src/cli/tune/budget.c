@@ -47,10 +47,13 @@ int tune_pairs_left(double run, double seconds)
     return pairs < 0 ? 0 : (int)fmin(pairs, TUNE_PAIRS_MOST);
 }
 
-int tune_runs_least(int pairs) { return 4 * pairs + PROOF; }
+/* The defaults with themselves, looks at values, and pairs. */
+static int runs_of(int pairs, int looks) { return 2 * TUNE_PAIRS_LEAST + looks + 2 * pairs + PROOF; }
 
-/* The defaults, a run of each value, and all pairs of every third. */
-static int runs_of(int pairs, int n_values) { return 2 * pairs + n_values + (n_values + 2) / 3 * 2 * pairs + PROOF; }
+int tune_runs_least(int pairs) { return runs_of(pairs, 1); }
+
+/* A run of each value, another one of every second, and beside every three of them one of what is best. */
+static int looks_of(int n_values) { return (n_values + (n_values + 1) / 2) * 4 / 3; }
 
 double tune_probe_most(double seconds) { return seconds / (tune_runs_least(TUNE_PAIRS_LEAST) + 1); }
 
@@ -62,7 +65,7 @@ double tune_seconds_least(double run)
 /* As many pairs as go. */
 static int fit_pairs(struct tune_budget *out, int n_values, double seconds)
 {
-    while (out->pairs > TUNE_PAIRS_LEAST && out->run * runs_of(out->pairs, n_values) > seconds)
+    while (out->pairs > TUNE_PAIRS_LEAST && out->run * runs_of(out->pairs, looks_of(n_values)) > seconds)
         out->pairs--;
     return out->run * tune_runs_least(out->pairs) <= seconds;
 }
@@ -79,7 +82,7 @@ int tune_budget(struct tune_budget *out, const struct tune_cost *c, int shortest
     *out = (struct tune_budget){TUNE_WARM, TUNE_PAIRS, 0};
     for (;; out->size++) {
         out->run = run_seconds(c, out->size, streams);
-        if (out->size == shortest || out->run * runs_of(out->pairs, n_values) <= seconds)
+        if (out->size == shortest || out->run * runs_of(out->pairs, looks_of(n_values)) <= seconds)
             break;
     }
     return fit_pairs(out, n_values, seconds);

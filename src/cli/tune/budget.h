@@ -3,7 +3,9 @@
 #ifndef CLI_TUNE_BUDGET_H
 #define CLI_TUNE_BUDGET_H
 
-enum { TUNE_PAIRS = 6, TUNE_PAIRS_LEAST = 3, TUNE_PAIRS_MOST = 8 }; /* most: of several values at once */
+/* Pairs that judge what seems faster: as many as a search is to have time for, the least, and the most that it takes. The defaults are
+ * compared with themselves by the least. */
+enum { TUNE_PAIRS = 5, TUNE_PAIRS_LEAST = 3, TUNE_PAIRS_MOST = 12 };
 
 /* Sizes of runs: the smaller the number, the longer. Each has half the tokens of the one before, the least at least; -1 has those of 0,
  * and warms up before. */
@@ -28,9 +30,9 @@ struct tune_budget {
     double run; /* seconds that such a run takes at most, by what another one took */
 };
 
-/* The longest runs of all pairs with which n_values values can be tried in so many seconds; else the shortest runs, and as many pairs as
- * go. shortest: the largest size. streams: warming up takes many tokens. 0: not even TUNE_PAIRS_LEAST pairs of the defaults and of one
- * value. */
+/* The longest runs with which n_values values can be looked at in so many seconds, and what seems faster compared by TUNE_PAIRS; else the
+ * shortest runs, and as many pairs as go. shortest: the largest size. streams: warming up takes many tokens. 0: not even TUNE_PAIRS_LEAST
+ * pairs of the defaults and of one value. */
 int tune_budget(struct tune_budget *out, const struct tune_cost *c, int shortest, int n_values, int streams,
                 double seconds);
 

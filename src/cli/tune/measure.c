@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WORDS_MOST = 16, TOO_LONG = 3 };
+enum { WORDS_MOST = 16, TOO_LONG = 3, VOID_MOST = 6 };
 
 double time_left(const struct measuring *m) { return m->until - clock_seconds(); }
 
@@ -102,23 +102,23 @@ static enum series_end take_pair(struct series *out, const struct measuring *m, 
     return SERIES_WHOLE;
 }
 
-/* Pairs that are not faster with which nothing is shown any more: one of few; of six, the median's interval passes over one. */
+/* Pairs that are not faster with which nothing is shown any more: one of few; the median's interval passes over one of six, two of 12. */
 static int is_hopeless(const struct series *s, const struct series_rule *r)
 {
     int n = 0;
     for (int i = 0; i < s->n && r->above > 0; i++)
         n += s->y[i] >= r->above * s->x[i];
-    return n > (r->pairs >= TUNE_PAIRS);
+    return n > r->pairs / 6;
 }
 
-/* y begins the first pair where its first run may end the series; void pairs are measured again, at most as many as there are to be. */
+/* y begins the first pair where its first run may end the series; void pairs are measured again. */
 enum series_end series_measure(struct series *out, const struct measuring *m, const struct series_rule *r,
                                const char *x, const char *y)
 {
     enum series_end how = SERIES_WHOLE;
     *out = (struct series){0};
     while (how == SERIES_WHOLE && out->n < r->pairs) {
-        if (out->n_void == r->pairs)
+        if (out->n_void == VOID_MOST)
             return SERIES_VOID;
         say(m, out, r);
         how = take_pair(out, m, r, x, y, (out->n + out->n_void + (r->slowest > 0)) % 2);
@@ -126,4 +126,22 @@ enum series_end series_measure(struct series *out, const struct measuring *m, co
             how = SERIES_HOPELESS;
     }
     return how;
+}
+
+enum series_end series_run(double *seconds, const struct measuring *m, const struct series_rule *r, const char *words)
+{
+    for (int n_void = 0; n_void < VOID_MOST; n_void++) {
+        struct tune_run run;
+        double left = time_left(m);
+        if (left < r->run)
+            return SERIES_LATE;
+        fprintf(stderr, "stoker tune: %s: a run, ends within %.0f s\n", r->what, left);
+        if (measuring_run(&run, m, words, fmin(left, TOO_LONG * r->run + 1)))
+            return time_left(m) <= 0 ? SERIES_LATE : SERIES_FAILED;
+        *seconds = run.seconds;
+        if (!run.is_void)
+            return SERIES_WHOLE;
+        fprintf(stderr, "stoker tune: %s: a run is void, for the host took more than %g %% of it\n", r->what, m->steal);
+    }
+    return SERIES_VOID;
 }

@@ -5,13 +5,16 @@
 
 #include <string.h>
 
-void tune_promising_add(struct tune_promising *p, const struct tune_value *v, double ratio)
+int tune_promising_add(struct tune_promising *p, const struct tune_value *v, double ratio)
 {
     double least = p->of[v->setting].ratio;
-    if (ratio <= 0 || ratio > 1 - EVAL_PAIRS_EFFECT || (least > 0 && ratio >= least))
-        return;
-    p->of[v->setting].ratio = ratio;
-    memcpy(p->of[v->setting].text, v->text, sizeof v->text);
+    if (ratio > 1 - EVAL_PAIRS_EFFECT)
+        return 0;
+    if (least <= 0 || ratio < least) {
+        p->of[v->setting].ratio = ratio;
+        memcpy(p->of[v->setting].text, v->text, sizeof v->text);
+    }
+    return 1;
 }
 
 void tune_promising_drop(struct tune_promising *p, int setting) { p->of[setting].ratio = 0; }

@@ -1,5 +1,5 @@
-/* Values that were faster in the few pairs of a search, but not by enough to be shown: several of them at once may be worth enough, and
- * more pairs of them all cost less than more pairs of each. */
+/* Values that seemed faster in a run or two. They are judged at once: pairs of all of them cost less than pairs of each, and show a sum of
+ * small gains. */
 #ifndef CLI_TUNE_PROMISING_H
 #define CLI_TUNE_PROMISING_H
 
@@ -12,10 +12,11 @@ struct tune_promising {
     } of[PROFILE_SETTINGS];
 };
 
-/* A value and its ratio so far, 0 where nothing was measured. The fastest of each setting is kept, if it is faster by EVAL_PAIRS_EFFECT. */
-void tune_promising_add(struct tune_promising *p, const struct tune_value *v, double ratio);
+/* A value, and how it compares. The fastest of each setting is kept, if it is faster by EVAL_PAIRS_EFFECT. 1: it seems faster, whether
+ * another one does more or not. */
+int tune_promising_add(struct tune_promising *p, const struct tune_value *v, double ratio);
 
-/* Forgets a setting: another value of it was taken. */
+/* Forgets a setting. */
 void tune_promising_drop(struct tune_promising *p, int setting);
 
 /* Forgets the setting whose value was the least faster. */

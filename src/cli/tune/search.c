@@ -1,211 +1,50 @@
-/* See search.h. A side is a command line of bench; A is the best so far, B has one value more or less. */
-#include "cli/tune/search.h"
-
+/* See search.h. A side is a command line of bench; A is the best so far, B has other values. */
 #include "base/clock.h"
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/pool.h"
 #include "cli/common/cli.h"
-#include "cli/tune/measure.h"
-#include "cli/tune/promising.h"
-#include "cli/tune/values.h"
+#include "cli/tune/state.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROBES = 16 }; /* a run that takes less of the time is worth it to know */
-enum { NOTE_MOST = 8192, PROMPT_MOST = 2048, ANSWER_MOST = 32 };
-enum { TYPES = 2, VALUES_A_TYPE = 3 }; /* a type of keys and values takes all pairs: as long as three values */
+enum { PROMPT_MOST = 2048, ANSWER_MOST = 32 };
+enum { TYPES = 2 };
 
 static const char *const types[TYPES] = {"q8_0", "f32"}; /* beside the default one */
 
-struct search {
-    const struct tuning *of;
-    struct profile_key key;
-    struct measuring by;
-    struct tune_budget budget;
-    struct topology_set allowed;
-    struct tune_case machine; /* with runs of this size */
-    struct tune_values values;
-    struct tune_promising promising;
-    struct profile old, best; /* old: that is there; without settings: none */
-    char path[PATH_MAX];
-    char *digest;         /* of the default's outputs; NULL: not asked for yet */
-    struct eval_pairs aa; /* the defaults with themselves */
-    double slowest;       /* of their runs */
-    double spread;        /* the least ratio of two of them, below 1 */
-    char note[NOTE_MOST]; /* what was tried, as comments */
-};
+/* ---- words ------------------------------------------------------------------------------------------------------------------ */
 
-/* ---- what is tried ---------------------------------------------------------------------------------------------------------- */
-
-static int streams(const struct stoker_plan *p)
-{
-    for (int i = 0; i < p->n_class; i++)
-        if (p->slots[i] < p->experts[i])
-            return 1;
-    return 0;
-}
-
-/* 1: a type of keys and values is tried. */
-static int is_asked(const struct search *s, const char *type)
-{
-    return s->of->kv && (strcmp(s->of->kv, type) == 0 || strcmp(s->of->kv, "both") == 0);
-}
-
-static int n_types(const struct search *s)
-{
-    int n = 0;
-    for (int i = 0; i < TYPES; i++)
-        n += is_asked(s, types[i]);
-    return n;
-}
-
-/* As many values as the search takes time for. */
-static int n_values(const struct search *s) { return s->values.n + profile_sets(&s->old) + VALUES_A_TYPE * n_types(s); }
-
-/* Tokens of a prompt that goes over the end of the largest chunk that is tried, and of the usual one beside it. */
-static int proof_tokens(const struct search *s, const struct stoker_plan *p, int prompt)
-{
-    const char *old = s->old.value[PROFILE_CHUNK];
-    int most = tune_is_unseen(old, prompt) ? 0 : atoi(old);
-    for (int i = 0; i < s->values.n; i++)
-        if (s->values.value[i].setting == PROFILE_CHUNK && atoi(s->values.value[i].text) > most)
-            most = atoi(s->values.value[i].text);
-    if (most == 0)
-        return prompt;
-    return (most > p->n_chunk ? most : p->n_chunk) + 64;
-}
-
-/* ---- how it is measured ----------------------------------------------------------------------------------------------------- */
-
-static int set_size(struct search *s, const struct stoker_plan *p, int size)
-{
-    int prompt = tune_tokens(s->by.prompt, TUNE_PROMPT_LEAST, size);
-    s->machine.prompt = prompt;
-    tune_list_values(&s->values, &s->machine);
-    return measuring_set(&s->by, size, proof_tokens(s, p, prompt));
-}
-
-static int tokens_of(const struct search *s, int size)
-{
-    return tune_tokens(s->by.prompt, TUNE_PROMPT_LEAST, size) + tune_tokens(s->by.answer, TUNE_ANSWER_LEAST, size);
-}
-
-static double run_of(const struct tune_cost *c) { return c->loading + c->measured; }
-
-/* A run of the defaults, which is ended after `most` seconds. */
-static int probe(const struct search *s, double most, struct tune_cost *out)
-{
-    struct tune_run run;
-    fprintf(stderr, "stoker tune: a run of %s tokens, ends within %.0f s\n", s->by.test, ceil(fmax(most, 0)));
-    if (measuring_run(&run, &s->by, "", most))
-        return -1;
-    *out = (struct tune_cost){s->by.size, run.wall - run.seconds, run.seconds, 1};
-    return 0;
-}
-
-/* The first run of all finds nothing in the machine's caches, and may take twice as long as those behind it. */
-static int probe_first(const struct search *s, struct tune_cost *out)
-{
-    struct tune_cost again;
-    if (probe(s, time_left(&s->by), out)) {
-        if (time_left(&s->by) <= 0)
-            fprintf(stderr, "stoker tune: --seconds %g are over before the first run has ended; give more\n",
-                    s->of->seconds);
-        return -1;
-    }
-    if (run_of(out) > time_left(&s->by) / PROBES || probe(s, time_left(&s->by), &again))
-        return 0;
-    if (run_of(&again) < run_of(out))
-        *out = again;
-    return 0;
-}
-
-/* What would have been enough. */
-static int too_little(const struct search *s, const struct tune_cost *c)
-{
-    fprintf(
-        stderr,
-        "stoker tune: a run of %s tokens takes %.1f s, so that --seconds %g are not enough to compare anything; give "
-        "%.0f or more\n",
-        s->by.test, run_of(c), s->of->seconds, tune_seconds_least(run_of(c)));
-    return -1;
-}
-
-static int fits(struct search *s, const struct tune_cost *c, int shortest)
-{
-    return tune_budget(&s->budget, c, shortest, n_values(s), s->machine.streams, time_left(&s->by));
-}
-
-/* A longer run than the one before. 0: there is no time for runs like it; -1: it failed. */
-static int measure_longer(struct search *s, const struct stoker_plan *p, int size, int shortest,
-                          const struct tune_cost *before, struct tune_cost *out)
-{
-    double most = tune_probe_most(time_left(&s->by)), until = clock_seconds() + most;
-    if (set_size(s, p, size))
-        return -1;
-    if (probe(s, most, out))
-        return clock_seconds() < until ? -1 : 0;
-    if (size >= 0)
-        out->share = tune_share(tokens_of(s, before->size), before->measured, tokens_of(s, size), out->measured);
-    return fits(s, out, shortest);
-}
-
-/* 0: there is no time for a longer one. */
-static int longer_size(const struct search *s, int size, int is_first, int *next)
-{
-    *next = s->budget.size == TUNE_WARM && size > 0 ? 0 : s->budget.size;
-    if (*next >= size && is_first && size > 0 && s->budget.run < tune_probe_most(time_left(&s->by)))
-        *next = size - 1;
-    return *next < size;
-}
-
-/* From the shortest run on, a longer one as long as there is time for it, or as it is not known whether longer ones take longer; where one
- * takes too long, the one before it. */
-static int choose_size(struct search *s, const struct stoker_plan *p)
-{
-    int shortest = tune_shortest(s->by.prompt, s->by.answer), size = shortest, next;
-    struct tune_cost cost, longer;
-    if (set_size(s, p, size) || probe_first(s, &cost))
-        return -1;
-    if (!fits(s, &cost, shortest))
-        return too_little(s, &cost);
-    for (; longer_size(s, size, size == shortest, &next); size = next, cost = longer) {
-        int how = measure_longer(s, p, next, shortest, &cost, &longer);
-        if (how > 0 && s->budget.size <= next)
-            continue;
-        if (how > 0 && s->budget.size < size)
-            return set_size(s, p, s->budget.size);
-        if (how < 0 || set_size(s, p, size))
-            return -1;
-        return tune_budget_same(&s->budget, &cost, n_values(s), time_left(&s->by)) ? 0 : too_little(s, &cost);
-    }
-    return 0;
-}
-
-static int choose_runs(struct search *s, const struct stoker_plan *p)
-{
-    if (choose_size(s, p))
-        return -1;
-    fprintf(stderr, "stoker tune: runs of %s tokens%s, some %.1f s each; %d pairs a value\n", s->by.test,
-            s->budget.size == TUNE_WARM ? ", warmed up" : "", s->budget.run, s->budget.pairs);
-    return 0;
-}
-
-/* The words of a profile, with another value of one setting; setting below 0: as it is. */
-static void words_of(char out[256], const struct profile *p, int setting, const char *value)
+void tune_words(char out[TUNE_WORDS_MOST], const struct profile *p, int setting, const char *value)
 {
     size_t n = 0;
     *out = 0;
     for (int i = 0; i < PROFILE_SETTINGS; i++) {
         const char *v = i == setting ? value : p->value[i];
         if (*v)
-            n += (size_t)snprintf(out + n, 256 - n, "--%s %s ", profile_setting[i], v);
+            n += (size_t)snprintf(out + n, TUNE_WORDS_MOST - n, "--%s %s ", profile_setting[i], v);
     }
 }
+
+void tune_name_value(char out[TUNE_NAME_MOST], const struct search *s, int setting, const char *text)
+{
+    snprintf(out, TUNE_NAME_MOST, "%s--%s %s", *text ? "" : "without ", profile_setting[setting],
+             *text ? text : s->best.value[setting]);
+}
+
+void tune_note(struct search *s, const char *what, const char *how)
+{
+    size_t n = strlen(s->note);
+    fprintf(stderr, "stoker tune: %s: %s\n", what, how);
+    snprintf(s->note + n, sizeof s->note - n, "# %.200s: %.100s\n", what, how);
+    if (!strchr(s->note + n, '\n')) /* cut: a comment must end */
+        s->note[n] = 0;
+}
+
+/* ---- pairs ------------------------------------------------------------------------------------------------------------------ */
 
 static int judge(const struct series *m, struct eval_pairs *out)
 {
@@ -216,13 +55,21 @@ static int judge(const struct series *m, struct eval_pairs *out)
     return -1;
 }
 
-/* How far runs differ here for no reason. Where pairs are void, or there is no time for more, those that there are must do. */
+/* What is best now took so long. */
+static void refer_to(struct search *s, const double *seconds, int n)
+{
+    s->n_reference = 0;
+    for (int i = 0; i < n; i++)
+        tune_add_reference(s, seconds[i]);
+}
+
+/* How far runs differ here for no reason. */
 static int measure_defaults(struct search *s)
 {
     struct series m;
-    struct series_rule r = {"the defaults with themselves", s->budget.pairs, s->budget.run, 0, 0};
+    struct series_rule r = {"the defaults with themselves", TUNE_PAIRS_LEAST, s->budget.run, 0, 0};
     enum series_end how = series_measure(&m, &s->by, &r, "", "");
-    if (how != SERIES_WHOLE && m.n < TUNE_PAIRS_LEAST) {
+    if (how != SERIES_WHOLE) {
         fprintf(stderr,
                 how == SERIES_LATE ? "stoker tune: --seconds are over before the defaults are measured; give more\n"
                 : how == SERIES_VOID
@@ -230,26 +77,18 @@ static int measure_defaults(struct search *s)
                     : "stoker tune: the defaults cannot be measured here: look above\n");
         return -1;
     }
-    s->budget.pairs = m.n;
     s->budget.run = m.longest;
     s->spread = 1;
     for (int i = 0; i < m.n; i++) {
         s->slowest = fmax(s->slowest, fmax(m.x[i], m.y[i]));
         s->spread = fmin(s->spread, fmin(m.x[i] / m.y[i], m.y[i] / m.x[i]));
     }
+    refer_to(s, m.x, m.n);
+    refer_to(s, m.y, m.n);
     return judge(&m, &s->aa);
 }
 
-/* ---- a value ---------------------------------------------------------------------------------------------------------------- */
-
-static void note(struct search *s, const char *what, const char *how)
-{
-    size_t n = strlen(s->note);
-    fprintf(stderr, "stoker tune: %s: %s\n", what, how);
-    snprintf(s->note + n, sizeof s->note - n, "# %.100s: %.100s\n", what, how);
-    if (!strchr(s->note + n, '\n')) /* cut: a comment must end */
-        s->note[n] = 0;
-}
+/* ---- what is faster --------------------------------------------------------------------------------------------------------- */
 
 static int save(const struct search *s)
 {
@@ -294,161 +133,201 @@ static const char *why_not(enum series_end how)
     }
 }
 
-enum tried { TRIED_FASTER, TRIED_NOT_FASTER, TRIED_VOID, TRIED_LATE, TRIED_FAILED };
+enum tried { TRIED_FASTER, TRIED_NOT_FASTER, TRIED_OTHERWISE, TRIED_VOID, TRIED_LATE, TRIED_FAILED };
 
 /* What pairs have shown. */
 struct shown {
-    double ratio;  /* 0: nothing that counts */
+    struct series m;
+    double ratio;  /* 0: nothing, which was said */
     char how[100]; /* in words */
 };
 
-/* Pairs of words b and words a. LATE: nothing is known; FAILED: after a sentence on stderr. how[0]
- * is 0 where what there is to say was said. */
+/* Pairs of words b and words a. LATE: nothing is known; FAILED: after a sentence on stderr. */
 static enum tried compare(struct search *s, const struct series_rule *r, const char *a, const char *b,
                           struct shown *out)
 {
-    struct series m;
     struct eval_pairs ab;
     *out = (struct shown){0};
-    enum series_end end = series_measure(&m, &s->by, r, a, b);
+    enum series_end end = series_measure(&out->m, &s->by, r, a, b);
     if (end == SERIES_LATE)
         return TRIED_LATE;
-    s->best.basis.values += end != SERIES_VOID;
-    if ((end == SERIES_WHOLE || end == SERIES_HOPELESS) && judge(&m, &ab))
-        return TRIED_FAILED;
-    if (end == SERIES_HOPELESS)
-        out->ratio = ab.ratio;
     if (end != SERIES_WHOLE) {
-        note(s, r->what, why_not(end));
+        tune_note(s, r->what, why_not(end));
         return end == SERIES_VOID ? TRIED_VOID : TRIED_NOT_FASTER;
     }
-    enum eval_verdict verdict = verdict_of(s, &m, &ab);
+    if (judge(&out->m, &ab))
+        return TRIED_FAILED;
+    enum eval_verdict verdict = verdict_of(s, &out->m, &ab);
     out->ratio = ab.ratio;
-    snprintf(out->how, sizeof out->how, "%s, %.3f of the time [%.3f, %.3f]", eval_verdict_name(verdict), ab.ratio,
-             ab.low, ab.high);
+    snprintf(out->how, sizeof out->how, "%s, %.3f of the time [%.3f, %.3f] of %d pairs", eval_verdict_name(verdict),
+             ab.ratio, ab.low, ab.high, out->m.n);
     return verdict == EVAL_FASTER ? TRIED_FASTER : TRIED_NOT_FASTER;
 }
 
 /* The same of words b that must answer as the defaults do. */
-static enum tried try_words(struct search *s, const char *what, int pairs, const char *a, const char *b, double *ratio)
+static enum tried try_words(struct search *s, const char *what, int pairs, const char *a, const char *b,
+                            struct shown *out)
 {
-    struct shown shown;
     int few = pairs < EVAL_PAIRS_LEAST;
     struct series_rule r = {what, pairs, s->budget.run, s->slowest, few ? s->spread : 1};
-    enum tried tried = compare(s, &r, a, b, &shown);
+    enum tried tried = compare(s, &r, a, b, out);
     const char *why = tried == TRIED_FASTER ? why_not_same(s, b) : NULL;
     if (why && time_left(&s->by) <= 0)
         return TRIED_LATE;
-    if (*shown.how)
-        note(s, what, why ? why : shown.how);
-    *ratio = why ? 0 : shown.ratio;
-    return why ? TRIED_NOT_FASTER : tried;
+    if (out->ratio > 0)
+        tune_note(s, what, why ? why : out->how);
+    return why ? TRIED_OTHERWISE : tried;
+}
+
+/* *now is what is best. -1: the profile cannot be written. */
+static int take(struct search *s, const struct profile *now, const struct shown *shown)
+{
+    memcpy(s->best.value, now->value, sizeof now->value);
+    s->best.basis.pairs = shown->m.n;
+    refer_to(s, shown->m.y, shown->m.n);
+    return save(s);
 }
 
 /* All values of the old profile at once, against the defaults; when that is judged, it is replaced. */
 static int try_old(struct search *s)
 {
-    char words[256], what[300];
-    double ratio;
+    char words[TUNE_WORDS_MOST], what[TUNE_WORDS_MOST + 20];
+    struct shown shown;
     struct profile *old = &s->old;
-    if (tune_is_unseen(old->value[PROFILE_CHUNK], tune_tokens(s->by.prompt, TUNE_PROMPT_LEAST, s->by.size))) {
-        note(s, "--chunk of the old profile", "left out: runs have prompts of fewer rows");
+    if (tune_is_unseen(old->value[PROFILE_CHUNK], &s->machine)) {
+        tune_note(s, "--chunk of the old profile", "left out: the prompts of runs are too short for it");
         *old->value[PROFILE_CHUNK] = 0;
     }
     if (!profile_sets(old))
         return 0;
-    words_of(words, old, -1, "");
+    tune_words(words, old, -1, "");
     snprintf(what, sizeof what, "%sof the old profile", words);
-    enum tried how = try_words(s, what, s->budget.pairs, "", words, &ratio);
+    enum tried how = try_words(s, what, s->budget.pairs, "", words, &shown);
     if (how == TRIED_LATE || how == TRIED_VOID)
         fprintf(stderr, "stoker tune: profile %s is left as it was: %s\n", s->path,
                 how == TRIED_LATE ? "--seconds are over before its values are measured; give more"
                                   : "too many pairs of it were void; try when the machine is quieter, or give --steal");
-    if (how != TRIED_FASTER && how != TRIED_NOT_FASTER)
+    if (how == TRIED_LATE || how == TRIED_VOID || how == TRIED_FAILED)
         return -1;
-    if (how == TRIED_FASTER)
-        memcpy(s->best.value, old->value, sizeof old->value);
-    return save(s);
+    return how == TRIED_FASTER ? take(s, old, &shown) : save(s);
 }
 
-/* 1: one thread, which waits for no other. */
-static int is_alone(const struct search *s)
+static void name_together(char out[TUNE_WORDS_MOST], const struct search *s)
 {
-    const char *threads = s->best.value[PROFILE_THREADS];
-    return (*threads ? atoi(threads) : s->machine.n_threads) == 1;
-}
-
-/* 1: go on; 0: the time is over; -1: the profile cannot be written. */
-static int try_value(struct search *s, const struct tune_value *v)
-{
-    char a[256], b[256], what[64], *now = s->best.value[v->setting];
-    double ratio;
-    if (strcmp(now, v->text) == 0 || (v->setting == PROFILE_SPIN && is_alone(s)))
-        return 1;
-    words_of(a, &s->best, -1, "");
-    words_of(b, &s->best, v->setting, v->text);
-    snprintf(what, sizeof what, "%s--%s %s", *v->text ? "" : "without ", profile_setting[v->setting],
-             *v->text ? v->text : now);
-    switch (try_words(s, what, s->budget.pairs, a, b, &ratio)) {
-    case TRIED_LATE:
-        return 0;
-    case TRIED_FAILED:
-        return -1;
-    case TRIED_NOT_FASTER:
-        tune_promising_add(&s->promising, v, ratio);
-        return 1;
-    case TRIED_FASTER:
-        tune_promising_drop(&s->promising, v->setting);
-        memcpy(now, v->text, sizeof v->text);
-        if (v->setting == PROFILE_THREADS && *now)
-            tune_add_beside(&s->values, &s->machine, atoi(now));
-        return save(s) ? -1 : 1;
-    default:
-        return 1;
+    char name[TUNE_NAME_MOST];
+    size_t n = 0;
+    *out = 0;
+    for (int i = 0; i < PROFILE_SETTINGS; i++) {
+        if (s->promising.of[i].ratio <= 0)
+            continue;
+        tune_name_value(name, s, i, s->promising.of[i].text);
+        n += (size_t)snprintf(out + n, TUNE_WORDS_MOST - n, "%s%s", n > 0 ? " " : "", name);
     }
 }
 
-/* What seemed faster, at once and by more pairs; then without the value that seemed least so, as long as there is time. As try_value(). */
-static int try_promising(struct search *s)
+/* Forgets values that answer otherwise by themselves, as far as there is time to know. Returns how many. */
+static int drop_otherwise(struct search *s)
 {
-    char a[256], b[256], what[300];
-    double ratio;
-    words_of(a, &s->best, -1, "");
-    for (struct profile all = s->best; tune_promising_set(&s->promising, &all) > 0;
-         all = s->best, tune_promising_drop_weakest(&s->promising)) {
-        double types_take = n_types(s) * 2 * s->budget.pairs * s->budget.run;
-        int pairs = tune_pairs_left(s->budget.run, time_left(&s->by) - types_take);
-        words_of(b, &all, -1, "");
-        snprintf(what, sizeof what, "%swhich seemed faster", b);
-        if (pairs < TUNE_PAIRS) {
-            note(s, what, "not measured by more pairs, time is over");
+    char words[TUNE_WORDS_MOST], name[TUNE_NAME_MOST];
+    int n = 0;
+    for (int i = 0; i < PROFILE_SETTINGS && time_left(&s->by) > 0; i++) {
+        if (s->promising.of[i].ratio <= 0)
+            continue;
+        tune_words(words, &s->best, i, s->promising.of[i].text);
+        const char *why = why_not_same(s, words);
+        if (why && time_left(&s->by) > 0) {
+            tune_name_value(name, s, i, s->promising.of[i].text);
+            tune_note(s, name, why);
+            tune_promising_drop(&s->promising, i);
+            n++;
+        }
+    }
+    return n;
+}
+
+/* As many pairs as there is time for, with the types that are asked for behind them. */
+static int pairs_left(const struct search *s)
+{
+    return tune_pairs_left(s->budget.run, time_left(&s->by) - s->n_types * 2 * s->budget.pairs * s->budget.run);
+}
+
+/* What seems faster, at once; then without the value that seems least so, as long as there is time. 1: go on; 0: the time is over; -1: the
+ * profile cannot be written. */
+static int try_together(struct search *s)
+{
+    char a[TUNE_WORDS_MOST], b[TUNE_WORDS_MOST], what[TUNE_WORDS_MOST];
+    struct shown shown;
+    int n;
+    tune_words(a, &s->best, -1, "");
+    for (struct profile all = s->best; (n = tune_promising_set(&s->promising, &all)) > 0; all = s->best) {
+        int pairs = pairs_left(s);
+        name_together(what, s);
+        tune_words(b, &all, -1, "");
+        if (pairs < s->budget.pairs) {
+            tune_note(s, what, "not compared, time is over");
             return 1;
         }
-        enum tried tried = try_words(s, what, pairs, a, b, &ratio);
-        if (tried == TRIED_LATE || tried == TRIED_FAILED)
-            return tried == TRIED_LATE ? 0 : -1;
-        if (tried == TRIED_FASTER) {
-            memcpy(s->best.value, all.value, sizeof all.value);
-            return save(s) ? -1 : 1;
+        switch (try_words(s, what, pairs, a, b, &shown)) {
+        case TRIED_LATE:
+            return 0;
+        case TRIED_FAILED:
+            return -1;
+        case TRIED_FASTER:
+            s->promising = (struct tune_promising){0};
+            return take(s, &all, &shown) ? -1 : 1;
+        case TRIED_OTHERWISE:
+            if (n > 1 && drop_otherwise(s) > 0)
+                break;
+            /* fall through */
+        default:
+            tune_promising_drop_weakest(&s->promising);
         }
     }
     return 1;
 }
 
+/* As try_together(). */
+static int try_settings(struct search *s, int from, int threads)
+{
+    return tune_screen(s, from, threads) ? try_together(s) : 0;
+}
+
+/* Threads first, those beside a number that was taken too: what else is best depends on them. */
+static int try_values(struct search *s)
+{
+    char before[PROFILE_VALUE], *now = s->best.value[PROFILE_THREADS];
+    int n = s->values.n;
+    memcpy(before, now, sizeof before);
+    int more = try_settings(s, 0, 1);
+    if (*now && strcmp(now, before) != 0)
+        tune_add_beside(&s->values, &s->machine, atoi(now));
+    if (more > 0 && s->values.n > n)
+        more = try_settings(s, n, 1);
+    return more > 0 ? try_settings(s, 0, 0) : more;
+}
+
+/* ---- types of keys and values ----------------------------------------------------------------------------------------------- */
+
+/* 1: a type of keys and values is tried. */
+static int is_asked(const struct search *s, const char *type)
+{
+    return s->of->kv && (strcmp(s->of->kv, type) == 0 || strcmp(s->of->kv, "both") == 0);
+}
+
 /* A type of keys and values, by all pairs, whatever they show: for this a person has asked. The fastest one is taken, each against what is
- * best without; least: its ratio so far. As try_value(). */
+ * best without; least: its ratio so far. As try_together(). */
 static int try_type(struct search *s, const char *type, double *least)
 {
-    char a[256], b[256], what[64], how[160];
+    char a[TUNE_WORDS_MOST], b[TUNE_WORDS_MOST], what[64], how[160];
     struct shown shown;
     struct series_rule r = {what, s->budget.pairs, s->budget.run, HUGE_VAL, 0};
-    words_of(a, &s->best, PROFILE_KV, "");
-    words_of(b, &s->best, PROFILE_KV, type);
+    tune_words(a, &s->best, PROFILE_KV, "");
+    tune_words(b, &s->best, PROFILE_KV, type);
     snprintf(what, sizeof what, "--kv %s", type);
     enum tried tried = compare(s, &r, a, b, &shown);
-    if (*shown.how) {
+    if (shown.ratio > 0) {
         snprintf(how, sizeof how, "%s; answers change with it", shown.how);
-        note(s, what, how);
+        tune_note(s, what, how);
     }
     if (tried != TRIED_FASTER || shown.ratio >= *least)
         return tried == TRIED_LATE ? 0 : tried == TRIED_FAILED ? -1 : 1;
@@ -463,17 +342,13 @@ static void note_late(struct search *s, const char *type)
 {
     char what[64];
     snprintf(what, sizeof what, "--kv %s", type);
-    note(s, what, "not measured, time is over");
+    tune_note(s, what, "not measured, time is over");
 }
 
 static int try_all(struct search *s)
 {
-    int more = 1;
     double least = 1;
-    for (int i = 0; i < s->values.n && more > 0; i++)
-        more = try_value(s, &s->values.value[i]);
-    if (more > 0)
-        more = try_promising(s);
+    int more = try_values(s);
     for (int i = 0; i < TYPES && more >= 0; i++) {
         more = is_asked(s, types[i]) && more > 0 ? try_type(s, types[i], &least) : more;
         if (is_asked(s, types[i]) && more == 0)
@@ -482,11 +357,9 @@ static int try_all(struct search *s)
     if (more < 0)
         return -1;
     if (!s->machine.streams)
-        note(s, "readers and their depth", "not measured: the whole model fits in memory");
-    if (is_alone(s))
-        note(s, "--spin", "not measured: one thread waits for no other");
+        tune_note(s, "readers and their depth", "not measured: the whole model fits in memory");
     if (more == 0)
-        note(s, "--seconds", "over before everything was tried");
+        tune_note(s, "--seconds", "over before everything was tried");
     if (!profile_sets(&s->best))
         fprintf(stderr, "stoker tune: nothing was shown to be faster than the defaults, which stay\n");
     return save(s);
@@ -500,21 +373,28 @@ static void drop_type(struct search *s)
     char what[64], *type = s->old.value[PROFILE_KV];
     if (*type && !is_asked(s, type)) {
         snprintf(what, sizeof what, "--kv %s of the old profile", type);
-        note(s, what, "left out: answers change with it, and --try-kv does not ask for it");
+        tune_note(s, what, "left out: answers change with it, and --try-kv does not ask for it");
     }
     *type = 0;
 }
 
+static int streams(const struct stoker_plan *p)
+{
+    for (int i = 0; i < p->n_class; i++)
+        if (p->slots[i] < p->experts[i])
+            return 1;
+    return 0;
+}
+
 static int search(struct search *s, const struct stoker_plan *p)
 {
-    char runs[120];
+    char runs[160];
     drop_type(s);
-    if (choose_runs(s, p) || measure_defaults(s))
+    if (tune_choose_runs(s, p) || measure_defaults(s))
         return -1;
-    s->best.basis = (struct profile_basis){.pairs = s->budget.pairs, .tokens = tokens_of(s, s->budget.size)};
-    snprintf(runs, sizeof runs, "%d pairs of runs of %s tokens%s", s->budget.pairs, s->by.test,
-             s->budget.size == TUNE_WARM ? ", warmed up" : "");
-    note(s, "each value", runs);
+    snprintf(runs, sizeof runs, "a run of %s tokens%s, or two, beside what is best; what seems faster by pairs",
+             s->by.test, s->budget.size == TUNE_WARM ? ", warmed up" : "");
+    tune_note(s, "each value", runs);
     return try_old(s) ? -1 : try_all(s);
 }
 
@@ -539,6 +419,8 @@ int tune(const struct tuning *t)
                                    .n_chunk = plan.n_chunk,
                                    .spin_ms = pool_usual_spin_ms(plan.n_threads),
                                    .streams = streams(&plan)};
+    for (int i = 0; i < TYPES; i++)
+        s.n_types += is_asked(&s, types[i]);
     int half = plan.n_ctx / 2 < PROMPT_MOST ? plan.n_ctx / 2 : PROMPT_MOST;
     s.by = (struct measuring){.model = t->model,
                               .binary = t->binary,

@@ -24,7 +24,10 @@ static void add_number(struct tune_values *v, int setting, int n, int usual)
         add_value(v, setting, text);
 }
 
-int tune_is_unseen(const char *chunk, int prompt) { return atoi(chunk) > prompt; }
+int tune_is_unseen(const char *chunk, const struct tune_case *c)
+{
+    return *chunk && (c->prompt < c->most_prompt || atoi(chunk) > c->prompt);
+}
 
 static void add_threads(struct tune_values *v, const struct tune_case *c)
 {
@@ -66,7 +69,7 @@ void tune_list_values(struct tune_values *out, const struct tune_case *c)
     if (c->streams)
         add_readers(out);
     for (size_t i = 0; i < sizeof chunks / sizeof *chunks; i++)
-        if (chunks[i] <= c->prompt)
+        if (c->prompt == c->most_prompt && chunks[i] <= c->prompt)
             add_number(out, PROFILE_CHUNK, chunks[i], c->n_chunk);
 }
 

@@ -26,7 +26,7 @@ struct tune_case {
     int n_threads, n_chunk;             /* the defaults */
     double spin_ms;                     /* likewise */
     int streams;                        /* 1: experts are read from disk */
-    int prompt;                         /* tokens of a run's prompt: a chunk of more rows is not seen */
+    int prompt, most_prompt;            /* tokens of a run's prompt, and of the longest one */
 };
 
 /* What the old profile sets is left out by turns, as far as it was taken: the whole of it may be faster for one of its values. Threads: one
@@ -36,7 +36,8 @@ void tune_list_values(struct tune_values *out, const struct tune_case *c);
 /* Behind all others, the numbers of threads beside one that was taken, as far as they were not listed. */
 void tune_add_beside(struct tune_values *v, const struct tune_case *c, int n_threads);
 
-/* 1: a chunk of so many rows, as text, is more than a prompt: nothing is seen of it. */
-int tune_is_unseen(const char *chunk, int prompt);
+/* 1: nothing is seen of a chunk of so many rows, as text: a prompt has less; or a run has a shorter prompt than it could, which takes one
+ * chunk where the longest ones take several. */
+int tune_is_unseen(const char *chunk, const struct tune_case *c);
 
 #endif

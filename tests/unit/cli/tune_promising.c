@@ -22,7 +22,6 @@ static void test_fastest_of_each(void **state)
     struct tune_promising p = {0};
     struct profile all = {.value[PROFILE_THREADS] = "3"};
     assert_int_equal(tune_promising_set(&p, &all), 0);
-    add(&p, PROFILE_SPIN, "1", 0);     /* was not measured */
     add(&p, PROFILE_SPIN, "1", 0.985); /* too little to seem anything */
     add(&p, PROFILE_SPIN, "1", 1.2);
     assert_int_equal(tune_promising_set(&p, &all), 0);

@@ -55,7 +55,8 @@ static struct tune_case machine(const char *cpus)
                               .n_threads = topology_compute_threads(root, &allowed),
                               .n_chunk = 512,
                               .spin_ms = 5,
-                              .prompt = 16};
+                              .prompt = 16,
+                              .most_prompt = 1024};
 }
 
 /* All values of a setting as "16 7 6 4 1", "-" for the default. */
@@ -162,7 +163,10 @@ static void readers_and_chunks(void **state)
     assert_string_equal(list(&c, PROFILE_CHUNK), "128 256 1024");
     c.n_chunk = 576; /* of a budget that is short of memory: the usual one is a value like any other */
     assert_string_equal(list(&c, PROFILE_CHUNK), "128 256 512 1024");
-    assert_true(tune_is_unseen("1025", 1024) && !tune_is_unseen("1024", 1024) && !tune_is_unseen("", 1));
+    assert_true(tune_is_unseen("1025", &c) && !tune_is_unseen("1024", &c));
+    c.prompt = 512; /* one chunk of 256 rows more than the longest prompts would show */
+    assert_string_equal(list(&c, PROFILE_CHUNK), "");
+    assert_true(tune_is_unseen("256", &c) && !tune_is_unseen("", &c));
 }
 
 /* What answers change with is in no list, whatever the profile that is there has. */

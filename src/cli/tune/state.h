@@ -1,0 +1,52 @@
+/* What a search of stoker tune knows so far, for its parts: sizes of runs (size.c), what seems faster (screen.c), what is (search.c). */
+#ifndef CLI_TUNE_STATE_H
+#define CLI_TUNE_STATE_H
+
+#include "cli/tune/measure.h"
+#include "cli/tune/promising.h"
+#include "cli/tune/search.h"
+
+enum { TUNE_NOTE_MOST = 8192, TUNE_REFERENCES = 4 };
+
+struct search {
+    const struct tuning *of;
+    struct profile_key key;
+    struct measuring by;
+    struct tune_budget budget;
+    struct topology_set allowed;
+    struct tune_case machine; /* with runs of this size */
+    struct tune_values values;
+    struct tune_promising promising;
+    struct profile old, best; /* old: that is there; without settings: none */
+    int n_types;              /* types of keys and values that are asked for */
+    char path[PATH_MAX];
+    char *digest;                      /* of the default's outputs; NULL: not asked for yet */
+    struct eval_pairs aa;              /* the defaults with themselves */
+    double slowest;                    /* of their runs */
+    double spread;                     /* the least ratio of two of them, below 1 */
+    double reference[TUNE_REFERENCES]; /* seconds of the last runs of what is best */
+    int n_reference;                   /* runs so far */
+    char note[TUNE_NOTE_MOST];         /* what was tried, as comments */
+};
+
+/* Chooses how long runs are, and how many pairs there are. -1 after a sentence. p: the plan of the defaults. */
+int tune_choose_runs(struct search *s, const struct stoker_plan *p);
+
+/* Looks at the values from this one on, those of threads or the others: once at each, again at those that were faster; what seems faster is
+ * in s->promising. 1: go on; 0: the time is over. */
+int tune_screen(struct search *s, int from, int threads);
+
+/* A run of what is best has taken so long. */
+void tune_add_reference(struct search *s, double seconds);
+
+/* The words of a profile, with another value of one setting; setting below 0: as it is. */
+enum { TUNE_WORDS_MOST = 256, TUNE_NAME_MOST = 64 };
+void tune_words(char out[TUNE_WORDS_MOST], const struct profile *p, int setting, const char *value);
+
+/* A value in words, "without --x" for the default. */
+void tune_name_value(char out[TUNE_NAME_MOST], const struct search *s, int setting, const char *text);
+
+/* Says how it went with something, and keeps it as a comment of the profile. */
+void tune_note(struct search *s, const char *what, const char *how);
+
+#endif
