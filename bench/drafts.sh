@@ -10,16 +10,21 @@
 #     mtp        --draft mtp with a coin that lets RATES per cent of the drafts hold, for each of LAYER_KS drafts: tokens a second relative to
 #                off, and (1 + expected accepted) / relative step cost, whose cost is measured with drafts that never hold
 #     model      --draft DRAFTER, a second model, against off, each text, and with a coin of RATES
-#     table      without pairs, for MINUTES: each of four texts (code, chat, json, random ids) with off, auto, SOURCE of each of KS and off
+#     table      without pairs, for MINUTES: each of TEXTS (code, chat, json, random ids) with off, auto, SOURCE of each of KS and off
 #                again, by turns. A line a text: tokens a second without drafts; off to itself, which is how far figures of this machine
 #                can be believed; auto to off; the best fixed number, and auto to that
 #
 #     sh bench/drafts.sh MODEL.gguf [MEASURE...]        without one all that the model can but table: mtp is of those with a layer that
 #                                                       predicts, model where DRAFTER is set
-#     LINES=16 ITEMS=1 N=64 RUNS=2 KS="2 4 8" FLAGS='--reader buffered' sh bench/drafts.sh MODEL.gguf table      some rounds of 5 GB in MINUTES=10
+#     LINES=16 ITEMS=1 N=48 KS=4 MINUTES=15 FLAGS='--reader buffered' sh bench/drafts.sh MODEL.gguf table      six rounds of 5 GB, at 30 tokens/s
+#     TEXTS=random BUDGETS=1 N=256 PAIRS=12 BENCH='--effect 100' sh bench/drafts.sh MODEL.gguf off             one line of off, as long
 #
-# PAIRS (10, at least 5), RUNS (1) repetitions in each, N (128) tokens of an answer, FLAGS for both sides, BUDGETS (4; 20 are asked), TEXTS of off
-# (code chat prose random; also json: in random ids nothing repeats), KS (1 2 4 8),
+# What a run takes is loading and 65 tokens of warming up, more where experts stream, beside its own: of 5 GB some 4 s, and tokens at their speed. Off
+# has three runs a line and 4 to 6 of PAIRS (4 with --effect 100: its bound is decided by the interval alone), table a round of 3 and KS a text.
+#
+# PAIRS (10, at least 5), RUNS (1) repetitions in each, N (128) tokens of an answer, FLAGS for both sides, BENCH for both too, of bench alone
+# (--effect, --steal, --no-warmup), BUDGETS (4; 20 are asked), TEXTS of off (code chat prose random; also json: in random ids nothing repeats) and
+# of table (code chat json random), KS (1 2 4 8),
 # SOURCE (ngram; or mtp), LAYER_KS (1 2 3 4), RATES (50 70 90), DRAFTER (FILE.gguf), MEMORY (of all but off), ROUTES (a trace; the data's own
 # for 48 layers of 128 experts), LINES (of the file; all), ITEMS (of the JSON; 12), MINUTES (10; of table, which ends with a whole round, and
 # has one at least), LOG (adds the pairs to this file), STOKER (build/stoker). A line is the median of the pairs' ratios of speeds, its interval,
@@ -34,7 +39,7 @@ cd "$(dirname "$0")/.." || exit 1
 model=$1
 shift
 stoker=${STOKER:-build/stoker} n=${N:-128} rates=${RATES:-50 70 90} ks=${KS:-1 2 4 8} layer_ks=${LAYER_KS:-1 2 3 4} source=${SOURCE:-ngram} budgets=${BUDGETS:-4}
-minutes=${MINUTES:-10} items=${ITEMS:-12} texts=${TEXTS:-code chat prose random}
+minutes=${MINUTES:-10} items=${ITEMS:-12}
 failed=0
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -68,7 +73,7 @@ depth_of() { [ "$1" = code ] && echo "$before" || echo 64; } # depth_of TEXT: wh
 # what_of TEXT: how bench is told of it; random: ids by chance, of which no two places are alike
 what_of() {
     case $1 in
-    json) echo "-n $(tokens "$work/json") --text $work/json --schema $work/schema" ;;
+    json) echo "-n $answer --text $work/json --schema $work/schema" ;;
     random) echo "-n $n -d 64" ;;
     *) echo "-n $n -d $(depth_of "$1") --text $work/$1 --in-order" ;;
     esac
@@ -87,11 +92,12 @@ awk -v n="$items" 'BEGIN {
             (i > 1 ? "," : ""), 4000 + 37 * i, 3 * i, road[i % 4 + 1], (i % 3 ? "true" : "false"), pay[i % 3 + 1]
     printf "]"
 }' >"$work/json"
-before=$(tokens "$file")
+before=$(tokens "$file") answer=$(tokens "$work/json")
 [ "$before" -gt 0 ] || { echo "bench/drafts.sh: $model has no tokens for $file" >&2 && exit 1; }
 
 routes=${ROUTES:-${BUILD:-build}/data/traces/syn-q3moe-128k8.strt}
 "$stoker" bench "$model" --no-roofs --no-warmup -p 0 -n 1 -r 1 --routes "$routes" >/dev/null 2>&1 || routes=
+echo "routes: ${routes:-those of the model's own routers}" >&2
 memory=${MEMORY:+--memory $MEMORY}
 
 # ---- pairs --------------------------------------------------------------------------------------------------------------------
@@ -100,7 +106,7 @@ pairs() {
     label=$1 a=$2 b=$3
     shift 3
     # shellcheck disable=SC2086
-    "$stoker" bench "$model" --no-roofs -p 0 -r "${RUNS:-1}" --pairs "${PAIRS:-10}" --effect 2 ${LOG:+--log "$LOG"} ${FLAGS:-} "$@" $a \
+    "$stoker" bench "$model" --no-roofs -p 0 -r "${RUNS:-1}" --pairs "${PAIRS:-10}" --effect 2 ${LOG:+--log "$LOG"} ${FLAGS:-} ${BENCH:-} "$@" $a \
         --against "$b" -o jsonl >"$work/row" 2>"$work/err" || {
         sed "s|^|$label: |" "$work/err" >&2
         failed=1
@@ -119,18 +125,19 @@ code() {
 
 json() {
     # shellcheck disable=SC2086
-    pairs "json, forced to off" "--draft off" "--draft ngram" -n "$(tokens "$work/json")" --text "$work/json" --schema "$work/schema" $memory
+    pairs "json, forced to off" "--draft off" "--draft ngram" -n "$answer" --text "$work/json" --schema "$work/schema" $memory
 }
 
 # Budgets are those without drafts: whoever has them has them with auto. The last one has memory for all drafts too.
 off() {
-    # shellcheck disable=SC2086
-    "$stoker" plan "$model" ${FLAGS:-} --ctx $((before + n + 16)) --draft off --json >"$work/plan" || { failed=1 && return; }
-    # shellcheck disable=SC2086
-    "$stoker" plan "$model" ${FLAGS:-} --ctx $((before + n + 16)) --draft auto --json >"$work/auto" || { failed=1 && return; }
-    least=$(field minimum <"$work/plan") all=$(field whole <"$work/auto")
+    longest=$((before + n > answer ? before + n : answer))
+    for draft in off auto; do
+        # shellcheck disable=SC2086
+        "$stoker" plan "$model" ${FLAGS:-} --ctx $((longest + 80)) --memory max --draft $draft --json >"$work/$draft.plan" || { failed=1 && return; }
+    done
+    least=$(field minimum <"$work/off.plan") all=$(field whole <"$work/auto.plan")
     : >"$work/off"
-    for text in $texts; do
+    for text in ${TEXTS:-code chat prose random}; do
         for i in $(seq 0 $((budgets - 1))); do
             more=$(awk -v a="$least" -v b="$all" -v i="$i" -v n="$budgets" 'BEGIN { printf "%.0f", 1.01 * (n > 1 ? a + (b - a) * i / (n - 1) : b) }')
             # shellcheck disable=SC2046,SC2086
@@ -196,7 +203,7 @@ rate_of() {
     esac
     label="$1 $2"
     # shellcheck disable=SC2046,SC2086
-    "$stoker" bench "$model" --no-roofs -p 0 -r "${RUNS:-1}" ${FLAGS:-} $memory ${routes:+--routes "$routes"} $(what_of "$1") $draft -o jsonl \
+    "$stoker" bench "$model" --no-roofs -p 0 -r "${RUNS:-1}" ${FLAGS:-} ${BENCH:-} $memory ${routes:+--routes "$routes"} $(what_of "$1") $draft -o jsonl \
         >"$work/row" 2>"$work/err" || {
         sed "s|^|$label: |" "$work/err" >&2
         failed=1
@@ -206,11 +213,11 @@ rate_of() {
 }
 
 table() {
-    begun=$(date +%s) round=0 settings="off auto $ks again"
+    begun=$(date +%s) round=0 settings="off auto $ks again" texts=${TEXTS:-code chat json random}
     : >"$work/rates"
     while
         round=$((round + 1))
-        for text in code chat json random; do
+        for text in $texts; do
             for setting in $settings; do
                 rate_of "$text" "$setting"
             done
@@ -221,7 +228,7 @@ table() {
     do
         settings=$(echo "$settings" | awk '{ for (i = NF; i > 0; i--) printf "%s ", $i }') # there and back again
     done
-    awk -v source="$source" -v ks="$ks" '
+    awk -v source="$source" -v ks="$ks" -v texts="$texts" '
         function median(a, n,   i, j, t) {
             for (i = 2; i <= n; i++)
                 for (j = i; j > 1 && a[j - 1] > a[j]; j--) {
@@ -262,12 +269,12 @@ table() {
             held[$2, $3] += $6
         }
         END {
-            n = split("code chat json random", texts, " ")
+            n = split(texts, name, " ")
             n_k = split(ks, k, " ")
             printf "%-7s %9s  %-20s %-26s %-22s %-26s %s\n", "text", "off, t/s", "off to itself", "auto to off", "best fixed to off",
                 "auto to the best", "auto: held of drafted"
             for (i = 1; i <= n; i++) {
-                text = texts[i]
+                text = name[i]
                 best = "off"
                 most = 1
                 for (j = 1; j <= n_k; j++)

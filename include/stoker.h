@@ -1001,7 +1001,8 @@ struct stoker_plan {
         uint64_t weight_bytes, expert_bytes, kv_bytes_per_token;
         int n_expert;
     } draft_layer;
-    /* 1: the plan gave this up to fit (docs/spec/memory.md 4). cut_cache: the slots hold fewer than two tokens' experts */
+    /* 1: the plan gave this up to fit (docs/spec/memory.md 4). cut_prefix 2: copies of states alone. cut_cache: the slots hold fewer than
+     * two tokens' experts */
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
     int cut_encoders;              /* further models (embed, rerank, draft) take the shortest texts that they may */
     int cut_capture;               /* defaults.capture_memory was halved */

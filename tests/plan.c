@@ -667,14 +667,19 @@ static void default_capture(void)
 
 /* ---- drafts that are priced ------------------------------------------------------------------------------------------------------ */
 
+static int plan_by(const char *path, const struct stoker_options *o, struct stoker_plan *out)
+{
+    struct stoker_error err;
+    if (stoker_plan(out, path, o, &err) == 0)
+        return 0;
+    expect(0, "--draft %s of %llu bytes: %s", o->draft, ull(o->memory), err.text);
+    return -1;
+}
+
 static int plan_with(const char *path, uint64_t memory, const char *draft, struct stoker_plan *out)
 {
     struct stoker_options o = {.memory = memory, .n_threads = 1, .draft = draft};
-    struct stoker_error err;
-    if (stoker_plan(out, path, &o, &err) == 0)
-        return 0;
-    expect(0, "--draft %s of %llu bytes: %s", draft, ull(memory), err.text);
-    return -1;
+    return plan_by(path, &o, out);
 }
 
 static uint64_t beside_slots(const struct stoker_plan *p)
@@ -732,6 +737,79 @@ static void priced_drafts(const struct shape *shape, const char *name)
     verdict("drafts", detail);
 }
 
+/* As a server asks, which keeps prefixes by default, or as many as somebody asked for. */
+#define SERVED_CACHE (512 * MIB)
+static int plan_served(const char *path, uint64_t memory, const char *draft, uint64_t cache_ram,
+                       struct stoker_plan *out)
+{
+    struct stoker_options o = {
+        .memory = memory,
+        .n_threads = 1,
+        .n_queue = 128,
+        .server = 64 * MIB,
+        .draft = draft,
+        .cache_ram = cache_ram,
+        .defaults = {.n_ctx = 32768, .n_parallel = 4, .n_snapshots = 4, .cache_ram = SERVED_CACHE}};
+    return plan_by(path, &o, out);
+}
+
+static uint64_t prefix_bytes(const struct stoker_plan *p)
+{
+    for (int i = 0; i < STOKER_PLAN_PARTS; i++)
+        if (strcmp(p->part_name[i], "prefix") == 0)
+            return p->part[i];
+    return 0;
+}
+
+static int gives_nothing_up(const struct stoker_plan *p)
+{
+    return !(p->cut_embedding || p->cut_experts || p->cut_chunk || p->cut_sequences || p->cut_context || p->cut_cache ||
+             p->cut_capture || p->cut_encoders);
+}
+
+/* Between what holds everything but drafts and what holds them too, a server has drafts all the same: of its prefixes a quarter is given up
+ * for them, and nothing else. Prefixes that somebody asked for stay. */
+static void drafts_for_prefixes(const struct shape *shape, const char *name)
+{
+    enum { BUDGETS = 8 };
+    struct error why = {0};
+    struct stoker_plan without, with, given;
+    char detail[120];
+    int shared = 0;
+    if (sparse_write(in_dir(name), shape, &why)) {
+        skip("drafts", why.text);
+        return;
+    }
+    int ok = plan_served(in_dir(name), STOKER_MEMORY_MAX, "off", 0, &without) == 0 &&
+             plan_served(in_dir(name), STOKER_MEMORY_MAX, "auto", 0, &with) == 0;
+    uint64_t from = without.whole, to = with.whole;
+    for (int i = 0; ok && i <= BUDGETS; i++) {
+        uint64_t memory = from + (to - from) / BUDGETS * (uint64_t)i;
+        if (plan_served(in_dir(name), memory, "off", 0, &without) ||
+            plan_served(in_dir(name), memory, "auto", 0, &with) ||
+            plan_served(in_dir(name), memory, "auto", SERVED_CACHE, &given))
+            break;
+        expect(gives_nothing_up(&without) && !without.cut_prefix, "%llu bytes are not all without drafts", ull(memory));
+        expect(with.n_draft > 0 && with.total <= memory, "%llu bytes: %d drafts in a plan of %llu", ull(memory),
+               with.n_draft, ull(with.total));
+        expect(gives_nothing_up(&with) && with.n_ctx == without.n_ctx && with.n_parallel == without.n_parallel,
+               "%llu bytes: more than prefixes is given up for drafts", ull(memory));
+        uint64_t all = prefix_bytes(&without), left = prefix_bytes(&with),
+                 rounding = KV_PAGE * with.kv_bytes_per_token + with.state_bytes_per_sequence;
+        int same_pages = with.kv_bytes_per_token == without.kv_bytes_per_token;
+        expect(left + rounding >= SERVED_CACHE / 4 * 3 && (!same_pages || with.cut_prefix == (left < all)),
+               "%llu bytes: %llu for prefixes, cut %d", ull(memory), ull(left), with.cut_prefix);
+        expect(gives_nothing_up(&given) && !given.cut_prefix && prefix_bytes(&given) + rounding >= all,
+               "%llu bytes: %llu of the prefixes that were asked for", ull(memory), ull(prefix_bytes(&given)));
+        expect(i > 0 || given.n_draft == 0, "%d drafts where nothing is left for them", given.n_draft);
+        shared += with.cut_prefix;
+    }
+    expect(shared > 0, "nowhere drafts and prefixes share");
+    snprintf(detail, sizeof detail, "%s: %d of %d budgets with fewer prefixes", name, shared, BUDGETS + 1);
+    unlink(in_dir(name));
+    verdict("prefixes", detail);
+}
+
 static void all_priced_drafts(void)
 {
     const struct shape recurrent = {.arch = "qwen3next",
@@ -770,6 +848,9 @@ static void all_priced_drafts(void)
     priced_drafts(&recurrent, "recurrent.gguf");
     priced_drafts(&with_layer, "with-layer.gguf");
     priced_drafts(&small, "small.gguf");
+    drafts_for_prefixes(&recurrent, "recurrent.gguf");
+    drafts_for_prefixes(&with_layer, "with-layer.gguf");
+    drafts_for_prefixes(&small, "small.gguf");
 }
 
 /* ---- plan against reality ------------------------------------------------------------------------------------------------------- */

@@ -1,9 +1,10 @@
 /* links: engine text model store op machine kernel format base
  *
- * Plans against search: models of known shapes (headers only, sparse_model.h), eight budgets each, as `run` and as `serve` plan. No plan on
- * a grid over the same knobs (rows of a chunk, sequences, share of prefixes, each filled up with experts) may be more than 10 % faster, by
- * the same prediction, than the plan that was made. A figure of the grid is a plan of its own, with everything given. The grid must
- * have one that is nearly as fast as the plan: else nothing was compared.
+ * Plans against search: models of known shapes (headers only, sparse_model.h), eight budgets each, as `run` and as `serve` plan, and one
+ * that holds everything but drafts, as `serve --draft auto` plans. No plan on a grid over the same knobs (rows of a chunk, sequences, share
+ * of prefixes, each filled up with experts) may be more than 10 % faster, by the same prediction, than the plan that was made. A figure of
+ * the grid is a plan of its own, with everything given. The grid must have one that is nearly as fast as the plan: else nothing was
+ * compared.
  *
  *     build/tests/plan_speed [-v]     a line a model; -v: a line a plan */
 #include "engine/plan.h"
@@ -122,6 +123,8 @@ static void try_one(struct tried *t, int n_parallel, int n_chunk, uint64_t cache
     w.n_snapshots = t->plan.n_snapshots;
     w.cache_ram = cache;
     w.defaults.cache_ram = 0;
+    w.n_draft = t->plan.n_draft;
+    w.priced = 0;
     if (plan_make(&p, t->m, &w, &err) || p.part[PLAN_PREFIX] + 64 * MIB < cache) /* not so much cache after all */
         return;
     t->n_compared++;
@@ -177,6 +180,17 @@ static double compare(struct tried *t, const char *name, int serve, double share
     return ratio;
 }
 
+/* whole: where everything but drafts fits. */
+static double compare_with_drafts(struct tried *t, const char *name, uint64_t whole)
+{
+    t->request.memory = whole;
+    t->request.n_draft = 8;
+    t->request.ngrams = t->request.priced = 1;
+    double ratio = compare(t, name, 1, 1);
+    expect(t->plan.n_draft > 0, "%s: no drafts", name);
+    return ratio;
+}
+
 static void check_model(struct model *m, const char *name)
 {
     double worst = 0;
@@ -194,6 +208,12 @@ static void check_model(struct model *m, const char *name)
             double ratio = compare(&t, name, serve, budgets[i]);
             worst = ratio > worst ? ratio : worst;
             n_compared += t.n_compared;
+        }
+        if (serve) {
+            double ratio = compare_with_drafts(&t, name, whole);
+            worst = ratio > worst ? ratio : worst;
+            n_compared += t.n_compared;
+            n++;
         }
     }
     char detail[120];

@@ -53,7 +53,8 @@ enum {
     PLAN_CUT_CONTEXT = 64,
     PLAN_CUT_ENCODERS = 128,
     PLAN_CUT_CAPTURE = 256,
-    PLAN_CUT_DRAFTS = 512
+    PLAN_CUT_DRAFTS = 512,
+    PLAN_CUT_COPIES = 1024 /* with PLAN_CUT_PREFIX: of states, and nothing of the cache */
 };
 
 /* Memory of constraints (constraint_cache.h), bytes. */

@@ -1,7 +1,8 @@
 /* Which configuration a plan takes (memory.md 4). What the caller asked for is never changed, but for a prefix cache that fits beside
  * nothing else.
  *
- *     what fits     everything, if it does. Else tables of rows go to disk, and everything that nobody asked for to its least; then
+ *     what fits     everything, if it does; drafts that are priced in the place of prefixes that nobody asked for, or fewer of them. Else
+ *                   tables of rows go to disk, and everything that nobody asked for to its least; then
  *                   the context is the largest, from the default halved down to 4096, beside which 512 rows and the experts of two
  *                   tokens (the knee) fit. A prefix cache that was asked for goes last, and before rows and experts go below these.
  *     what grows    memory of constraints, texts of models beside this one, recorded rows, copies of states, drafts that are priced and the
@@ -194,13 +195,14 @@ static int fits_well(const struct planner *pl, const struct config *c, uint64_t 
     return plan_fits(pl, &up, memory);
 }
 
-/* The largest prefix cache, up to what it is, beside which the rest fits well; 0 if none does. */
-static void shrink_cache(const struct planner *pl, struct config *c, uint64_t memory)
+/* The largest prefix cache, from `low` up to what it is, beside which the rest fits; `low` if none does. */
+static void shrink_cache(const struct planner *pl, struct config *c, uint64_t memory, uint64_t low,
+                         int (*fits)(const struct planner *, const struct config *, uint64_t))
 {
-    uint64_t low = 0, high = c->cache_ram;
+    uint64_t high = c->cache_ram;
     while (low < high) {
         c->cache_ram = low + (high - low + 1) / 2;
-        if (fits_well(pl, c, memory))
+        if (fits(pl, c, memory))
             low = c->cache_ram;
         else
             high = c->cache_ram - 1;
@@ -215,7 +217,7 @@ static int fit(const struct planner *pl, struct config *c, uint64_t memory)
     int least_ctx = w->n_ctx || c->n_ctx < ctx_low(pl) ? c->n_ctx : ctx_low(pl);
     for (; c->n_ctx > least_ctx && !fits_well(pl, c, memory);)
         c->n_ctx = c->n_ctx / 2 > least_ctx ? c->n_ctx / 2 : least_ctx;
-    shrink_cache(pl, c, memory);
+    shrink_cache(pl, c, memory, 0, fits_well);
     return plan_fits(pl, c, memory);
 }
 
@@ -408,15 +410,30 @@ static void grow_chunk(const struct planner *pl, struct config *c, uint64_t memo
     }
 }
 
-/* Everything, with as many drafts as fit beside it. */
+/* In the place of prefixes that nobody asked for, of a quarter at most: a little fewer of them are known then, and nothing is read. */
+static int fits_for_prefixes(const struct planner *pl, struct config *c, uint64_t memory)
+{
+    uint64_t all = c->cache_ram;
+    if (pl->request->cache_ram)
+        return 0;
+    shrink_cache(pl, c, memory, all - all / CACHE_STEPS, plan_fits);
+    if (plan_fits(pl, c, memory))
+        return 1;
+    c->cache_ram = all;
+    return 0;
+}
+
+/* Everything, with as many drafts as find a place. */
 static int fits_whole(const struct planner *pl, struct config *c, uint64_t memory)
 {
-    int least = least_drafts(pl);
-    while (!plan_fits(pl, c, memory)) {
-        if (c->n_draft <= least)
-            return 0;
-        c->n_draft /= 2;
-    }
+    struct config least = *c;
+    least.n_draft = least_drafts(pl);
+    if (!plan_fits(pl, &least, memory))
+        return 0;
+    for (; c->n_draft > least.n_draft; c->n_draft /= 2)
+        if (plan_fits(pl, c, memory) || fits_for_prefixes(pl, c, memory))
+            return 1;
+    *c = least;
     return 1;
 }
 
@@ -449,7 +466,9 @@ unsigned plan_cuts(const struct planner *pl, const struct config *c)
         cut |= c->slots[i] < pl->all[i] ? PLAN_CUT_EXPERTS : 0;
         cut |= c->slots[i] < pl->knee[i] ? PLAN_CUT_CACHE : 0;
     }
-    cut |= c->cache_ram < full.cache_ram || c->n_snapshots < full.n_snapshots ? PLAN_CUT_PREFIX : 0;
+    cut |= c->cache_ram < full.cache_ram       ? PLAN_CUT_PREFIX
+           : c->n_snapshots < full.n_snapshots ? PLAN_CUT_PREFIX | PLAN_CUT_COPIES
+                                               : 0;
     cut |= c->capture < full.capture ? PLAN_CUT_CAPTURE : 0;
     cut |= c->n_parallel < full.n_parallel ? PLAN_CUT_SEQUENCES : 0;
     cut |= c->n_draft < full.n_draft ? PLAN_CUT_DRAFTS : 0;

@@ -143,7 +143,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
     out->cut_chunk = !!(p->degraded & PLAN_CUT_CHUNK);
     out->cut_sequences = !!(p->degraded & PLAN_CUT_SEQUENCES);
     out->cut_context = !!(p->degraded & PLAN_CUT_CONTEXT);
-    out->cut_prefix = !!(p->degraded & PLAN_CUT_PREFIX);
+    out->cut_prefix = !(p->degraded & PLAN_CUT_PREFIX) ? 0 : p->degraded & PLAN_CUT_COPIES ? 2 : 1;
     out->cut_cache = !!(p->degraded & PLAN_CUT_CACHE);
     out->cut_encoders = !!(p->degraded & PLAN_CUT_ENCODERS);
     out->cut_capture = !!(p->degraded & PLAN_CUT_CAPTURE);

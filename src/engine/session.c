@@ -56,19 +56,18 @@ static enum error_code bind_nextn(struct session *s, int one_of_several)
     return why.code;
 }
 
-/* Where drafts are priced, a layer that makes them is bound if memory has a place for it: not where experts would stream for it that are
- * resident without. */
+/* Where drafts are priced, a layer that makes them is bound if memory has a place for it: not where anything but drafts is given up for it
+ * that is there without. */
 static int plan_with_layer(struct session *s, const struct plan_request *request, struct error *err)
 {
     const struct model was = *s->model;
     struct error why = {0};
     int failed = plan_make(&s->plan, s->model, request, err);
-    unsigned streams = s->plan.degraded & PLAN_CUT_EXPERTS;
+    unsigned given_up = s->plan.degraded | PLAN_CUT_DRAFTS;
     if (failed || !request->priced || !request->nextn || s->plan.n_draft == 0 || bind_nextn(s, 1) == ERR_UNSUPPORTED)
         return failed;
     if (s->model->nextn.proj) {
-        if (plan_make(&s->plan, s->model, request, &why) == 0 && s->plan.n_draft > 0 &&
-            (s->plan.degraded & PLAN_CUT_EXPERTS) == streams)
+        if (plan_make(&s->plan, s->model, request, &why) == 0 && s->plan.n_draft > 0 && !(s->plan.degraded & ~given_up))
             return 0;
         model_unbind_nextn(s->model, &was);
     }

@@ -91,7 +91,7 @@ static void log_memory(const struct stoker_plan *p)
 static void add_prefixes(struct list *l, const struct stoker_plan *p)
 {
     char more[40];
-    if (part(p, "prefix") >= p->asked_cache / 16 * 15)
+    if (p->cut_prefix == 2)
         add(l, "copies of states (--snapshots 4)");
     else
         add(l, "%s instead of %s for prefixes (--cache-ram %" PRIu64 "M%s)", show_bytes(part(p, "prefix")),
