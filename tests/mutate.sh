@@ -852,6 +852,8 @@ mutate importance-searched unit/quant/weigh src/quant/importance.c 's|^    retur
 mutate importance-of-predictions unit/quant/weigh src/quant/weigh.c 's|j->first_draft = gguf_first_draft(j->in);|j->first_draft = UINT64_MAX;|'
 mutate importance-of-zeros unit/quant/weigh src/quant/importance.c 's/e->is_empty = !has_sums || !has_rows;/e->is_empty = !has_rows;/'
 mutate gain-that-is-not-restored gain src/quant/encode.c 's/if (how->gain \&\& table\[how->type\].gain)/if (how->gain \&\& 0)/'
+mutate large-values-left "encode --bytes" src/quant/encode.c 's/favours_large \&\& i < n/favours_large \&\& i < 0/'
+mutate large-values-at-any-price encode src/quant/encode.c 's/MOST_FOR_LARGE = 1.019/MOST_FOR_LARGE = 9/'
 mutate ties-away-from-zero "encode --bytes" src/quant/encoders.h '/static inline int round_to/,/^}/s|rintf(|roundf(|'
 
 # vectors of the library: chunks that have left, other models, damage, ranks, codes, numbers that are given again, long queries, writers

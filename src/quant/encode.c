@@ -1,4 +1,5 @@
-/* The table of encoders: see encode.h. A block is encoded in every way that the effort has, and the bytes with the least error stay. */
+/* The table of encoders: see encode.h. A block is encoded in every way that the effort has, and the bytes with the least error stay;
+ * what gain asks of them follows. */
 #include "quant/encode.h"
 
 #include "quant/encoders.h"
@@ -43,6 +44,7 @@ struct encoder {
     pack_fn *pack;
     int gain; /* d, and dmin where there is one, lie at these bytes; d -1: no gain by default */
     int d, dmin;
+    int favours_large; /* blocks that are better at large values are taken, where they cost little: see favour_large() */
 };
 
 enum { BY_BLOCK = 1, BY_ROW = 2, NONE = -1 };
@@ -68,8 +70,8 @@ static const struct encoder table[TYPE_COUNT] = {
     [TYPE_IQ2_XXS] = {NULL, pack_iq2_xxs, BY_BLOCK, 0, NONE},
     [TYPE_IQ2_XS] = {NULL, pack_iq2_xs, BY_BLOCK, 0, NONE},
     [TYPE_IQ2_S] = {NULL, pack_iq2_s, BY_BLOCK, 0, NONE},
-    [TYPE_IQ3_XXS] = {NULL, pack_iq3_xxs, BY_BLOCK, 0, NONE},
-    [TYPE_IQ3_S] = {NULL, pack_iq3_s, BY_BLOCK, 0, NONE},
+    [TYPE_IQ3_XXS] = {NULL, pack_iq3_xxs, BY_BLOCK, 0, NONE, 1},
+    [TYPE_IQ3_S] = {NULL, pack_iq3_s, BY_BLOCK, 0, NONE, 1},
     [TYPE_IQ1_S] = {NULL, pack_iq1_s, BY_BLOCK, 0, NONE},
     [TYPE_IQ1_M] = {NULL, pack_iq1_m, BY_BLOCK, 48, NONE},
 };
@@ -157,7 +159,7 @@ static void encode_some(const struct row_of *r, int n, uint8_t *out)
 /* ---- gain --------------------------------------------------------------------------------------------------------------------------- */
 
 struct products {
-    double xx, xy;
+    double xx, xy, yy;
 };
 
 static void add_products(struct products *p, const struct row_of *r, int at, const uint8_t *bytes)
@@ -169,6 +171,7 @@ static void add_products(struct products *p, const struct row_of *r, int at, con
         double wx = (double)(w ? w[i] : 1) * (double)x[i];
         p->xx += wx * (double)x[i];
         p->xy += wx * (double)y[i];
+        p->yy += (double)(w ? w[i] : 1) * (double)y[i] * (double)y[i];
     }
 }
 
@@ -203,18 +206,61 @@ static void apply_gain(const struct row_of *r, const struct products *p, int n, 
 
 static void restore_gain(const struct row_of *r, int64_t n_block, uint8_t *out)
 {
-    struct products p = {0, 0};
+    struct products p = {0, 0, 0};
     int is_by_row = table[r->how->type].gain == BY_ROW;
     for (int64_t i = 0; i < n_block; i++) {
         uint8_t *block = out + i * r->type->bytes;
         add_products(&p, r, (int)i, block);
         if (!is_by_row) {
             apply_gain(r, &p, 1, block);
-            p = (struct products){0, 0};
+            p = (struct products){0, 0, 0};
         }
     }
     if (is_by_row)
         apply_gain(r, &p, (int)n_block, out);
+}
+
+/* ---- large values ------------------------------------------------------------------------------------------------------------------- */
+
+/* Of the error that stays with the gain: 1.02 is the law (quantize.md 4.7), and the rounding of d takes a thousandth. */
+static const double MOST_FOR_LARGE = 1.019;
+
+/* sum w (x - x̂)^2 of a block once its gain is restored: the angle between x and x̂ decides it. NAN: the gain is not. */
+static double error_with_gain(const struct products *p)
+{
+    return p->xy > 0 ? p->xx * (p->xx * p->yy / (p->xy * p->xy) - 1) : NAN;
+}
+
+/* w sqrt(less + x^2 / mean x^2) */
+static void weigh_large(const float *x, const float *w, int n, double less, float *out)
+{
+    double mean = 0;
+    for (int i = 0; i < n; i++)
+        mean += (double)x[i] * (double)x[i] / n;
+    for (int i = 0; i < n; i++)
+        out[i] = w[i] * (float)sqrt(less + (mean > 0 ? (double)x[i] * (double)x[i] / mean : 0));
+}
+
+/* Encodes block i again, with errors of large values weighing more, and puts it in place of what is there if its error by w is hardly
+ * greater: quantize.md 4.6. 1: it was. */
+static int favour_large(const struct row_of *r, int i, double less, uint8_t *out)
+{
+    float w[BLOCK_MOST];
+    uint8_t other[BYTES_MOST];
+    int block = r->type->block, bytes = r->type->bytes;
+    struct row_of one = *r;
+    struct products first = {0, 0, 0}, second = {0, 0, 0};
+    one.x = r->x + i * block;
+    one.w = w;
+    weigh_large(one.x, r->w + i * block, block, less, w);
+    encode_some(&one, 1, other);
+    one.w = r->w + i * block;
+    add_products(&first, &one, 0, out + i * bytes);
+    add_products(&second, &one, 0, other);
+    int is_near = error_with_gain(&second) <= MOST_FOR_LARGE * error_with_gain(&first);
+    if (is_near)
+        memcpy(out + i * bytes, other, (size_t)bytes);
+    return is_near;
 }
 
 /* ---- rows --------------------------------------------------------------------------------------------------------------------------- */
@@ -224,6 +270,7 @@ static void encode_blocks(const struct quant_encoding *how, const float *x, cons
 {
     const struct block_info *type = type_info(how->type);
     struct row_of r = {how, type, search_of(how->tier), x, w, scratch};
+    int favours_large = how->gain && how->effort != QUANT_FAST && table[how->type].favours_large;
     float ones[SEARCH_BLOCKS * BLOCK_MOST];
     for (int i = 0; !w && i < SEARCH_BLOCKS * type->block; i++)
         ones[i] = 1;
@@ -234,6 +281,9 @@ static void encode_blocks(const struct quant_encoding *how, const float *x, cons
         r.x = x + at * type->block;
         r.w = w ? w + at * type->block : ones;
         encode_some(&r, n, out + at * type->bytes);
+        for (int i = 0; favours_large && i < n; i++) /* first strongly, then less so */
+            if (!favour_large(&r, i, 4, out + at * type->bytes))
+                favour_large(&r, i, 8, out + at * type->bytes);
     }
 }
 

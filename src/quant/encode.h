@@ -17,7 +17,8 @@ enum quant_effort { QUANT_FAST, QUANT_NORMAL, QUANT_MAX };
 struct quant_encoding {
     enum block_type type;
     enum quant_effort effort;
-    int gain; /* scales are raised until products lose nothing on average (quantize.md 4.6), of types that are meant */
+    int gain; /* scales are raised until products lose nothing on average, and large values are favoured, of types that are meant
+               * (quantize.md 4.6) */
     enum cpu_tier tier; /* at most */
 };
 

@@ -119,7 +119,7 @@ struct quant_job {
     struct arena arena;
 };
 
-enum { QUANT_SLABS_IN_FLIGHT = 3, QUANT_ENCODER_VERSION = 3 };
+enum { QUANT_SLABS_IN_FLIGHT = 3, QUANT_ENCODER_VERSION = 4 };
 
 /* Everything but running. The options are the caller's until quant_close(). ERR_INPUT, or what opening the source fails with. */
 int quant_open(struct quant_job **out, const struct quant_options *o, struct error *err);
