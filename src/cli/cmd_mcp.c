@@ -1,4 +1,5 @@
 /* stoker mcp: the library and tools of other MCP servers, for a client that starts stoker, or over HTTP: its flags. */
+#include "base/process/guard.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/common/mcp.h"
@@ -8,7 +9,6 @@
 #include "cli/library/flags.h"
 #include "cli/library/models.h"
 #include "cli/mcp/stdio.h"
-#include "mcp/child.h"
 #include "mcp/mcp.h"
 #include "toolbox/library_tools.h"
 #include "toolbox/mcp_service.h"
@@ -117,7 +117,7 @@ static void *wait_and_tell(void *arg)
 /* 0, or the exit status after a sentence. A client over stdin is answered while servers start: it may wait for less than they take. */
 static int open_servers(struct mcp_command *c)
 {
-    if (child_depth() >= DEEPEST) {
+    if (guard_depth() >= DEEPEST) {
         fprintf(stderr,
                 "stoker mcp: --mcp %s: its servers start stoker, which starts them: take stoker out of the file\n",
                 c->config_path);
