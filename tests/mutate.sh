@@ -779,6 +779,8 @@ mutate one-yes-for-all-tools cli/run_mcp src/cli/chat/servers.c 's|a->server == 
 mutate half-a-call-is-asked-about cli/run_mcp src/cli/chat/tools.c 's#is_cut = c->n > SHOWN && !is_asked#is_cut = c->n > SHOWN + 0 * is_asked#'
 mutate tools-of-the-first-answer cli/run_mcp src/cli/chat/chat.c 's|^        c->reply.n_tools = c->tools.box.governs.n;|        c->reply.n_tools = c->reply.n_tools ? c->reply.n_tools : c->tools.box.governs.n;|'
 mutate programs-that-stay cli/run_mcp src/base/process/guard.c 's|prctl(PR_SET_PDEATHSIG, GUARD_END);|(void)0;|'
+mutate commands-that-stay cli/tools src/base/process/guard.c 's|prctl(PR_SET_PDEATHSIG, GUARD_END);|(void)0;|'
+mutate commands-without-a-terminal cli/run_mcp src/cli/chat/tools.c 's|.group = getpgrp()|.group = 0|'
 mutate programs-of-programs unit/mcp/mcp src/base/process/guard.c 's|prctl(PR_SET_CHILD_SUBREAPER, 1);|(void)0;|'
 mutate programs-without-a-guard cli/mcp src/base/process/guard.c 's|prctl(PR_SET_PDEATHSIG, SIGKILL);|(void)0;|'
 mutate calls-that-nobody-counts unit/mcp/mcp src/mcp/call_body.c 's|^    reqmem_take_of(of, b->n);|    (void)of;|'
