@@ -4,7 +4,7 @@
  * search_tools. The embedded model with its weights shuffled calls it at temperature 1.5; then, among what a search has found, with the
  * tokens of another tool's name made as likely as they can be. Every call parses, fits the schema of its own tool and has a name that was
  * found; the server, which is this program again, says back what it was called with. In every format of calls. */
-#include "mcp/child.h"
+#include "base/process/guard.h"
 #include "mcp_fake.h"
 #include "schema_fits.h"
 #include "shuffled_model.h"
@@ -273,8 +273,8 @@ int main(int argc, char **argv)
     struct stoker_error err = {.text = "no copy of the model"};
     struct mcp_config config = {.n = 0};
     int runs = 100;
-    if (child_is(argc, argv))
-        child_become(argc, argv);
+    if (guard_is(argc, argv))
+        guard_become(argc, argv);
     if (argc == 3 && strcmp(argv[1], "serve") == 0)
         return fake_serve(atoi(argv[2]));
     if (argc == 3 && strcmp(argv[1], "--runs") == 0)

@@ -6,7 +6,8 @@
  *     library_tool add FILE DIR WINDOW [STOP]   adds it, WINDOW articles in order at a time, and stops at the commit after STOP of them
  *     library_tool dump FILE.db          all that a source holds, its index word by word, its vectors, as text
  *     library_tool text FILE.db          bytes of its text
- *     library_tool scan FILE N WIDTH     scans of N vectors by one thread: read, the first time from the drive, and held in memory */
+ *     library_tool scan FILE N WIDTH     scans of N vectors by one thread: read from the drive, from the page cache, and held in memory
+ *     library_tool recall FILE N WIDTH   how many of the 10 nearest of N vectors, exact in f32, int8 codes find: spread out, in clusters */
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -15,6 +16,7 @@
 #include "library/zim/md5.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,8 +318,10 @@ static int time_scans(const char *path, int n, int width)
         fprintf(stderr, "%s\n", x ? err.text : "no memory");
         return 1;
     }
-    file_drop_cache(s.fd, 0, (uint64_t)s.about.bytes);
-    time_scan(&s, "read from the drive", x);
+    for (int i = 0; i < 3; i++) {
+        file_drop_cache(s.fd, 0, (uint64_t)s.about.bytes);
+        time_scan(&s, "read from the drive", x);
+    }
     for (int i = 0; i < 3; i++)
         time_scan(&s, "read from the page cache", x);
     if (segment_hold(&s, &err))
@@ -329,10 +333,127 @@ static int time_scans(const char *path, int n, int width)
     return err.code != ERR_NONE;
 }
 
+/* ---- recall ---------------------------------------------------------------------------------------- */
+
+enum { QUERIES = 100, NEAREST = 10, CENTRES = 1000 };
+
+struct nearest { /* best first */
+    double score[NEAREST];
+    int64_t chunk[NEAREST];
+    int n;
+};
+
+static void take_nearest(void *arg, int64_t chunk, double score)
+{
+    struct nearest *l = arg;
+    int i = l->n < NEAREST ? l->n : NEAREST - 1;
+    if (l->n == NEAREST && score <= l->score[i])
+        return;
+    l->n += l->n < NEAREST;
+    for (; i > 0 && l->score[i - 1] < score; i--) {
+        l->score[i] = l->score[i - 1];
+        l->chunk[i] = l->chunk[i - 1];
+    }
+    l->score[i] = score;
+    l->chunk[i] = chunk;
+}
+
+/* Adds values that are nearly normal, the same for the same number. */
+static void add_noise(float *x, int width, uint32_t number, float size)
+{
+    uint32_t r = number * 2654435761u + 12345;
+    for (int i = 0; i < width; i++) {
+        float v = 0;
+        for (int k = 0; k < 4; k++)
+            v += (float)(int32_t)(r = r * 1664525 + 1013904223);
+        x[i] += size * v * 0x1p-31f;
+    }
+}
+
+/* The vector of a number, of length 1: in clusters, half as far from its centre as that is from 0. */
+static void make_vector(float *x, int width, uint32_t number, int in_clusters)
+{
+    double squares = 0;
+    memset(x, 0, (size_t)width * sizeof *x);
+    add_noise(x, width, number, in_clusters ? 0.5f : 1);
+    if (in_clusters)
+        add_noise(x, width, UINT32_MAX - number % CENTRES, 1);
+    for (int i = 0; i < width; i++)
+        squares += (double)x[i] * x[i];
+    for (int i = 0; i < width; i++)
+        x[i] /= (float)sqrt(squares);
+}
+
+static double product(const float *x, const float *y, int width)
+{
+    float part[8] = {0}, all = 0;
+    for (int i = 0; i + 8 <= width; i += 8)
+        for (int k = 0; k < 8; k++)
+            part[k] += x[i + k] * y[i + k];
+    for (int k = 0; k < 8; k++)
+        all += part[k];
+    return all;
+}
+
+/* Vectors 1 to n go into the segment, each held against the queries on its way. */
+static int fill_and_compare(struct segment *s, int n, int in_clusters, const float *query, struct nearest *exact,
+                            struct error *err)
+{
+    const int width = s->about.width;
+    int64_t chunk[SEGMENT_ROWS];
+    float *x = malloc(SEGMENT_ROWS * (size_t)width * sizeof *x);
+    int failed = x ? 0 : error_set(err, ERR_MEMORY, "no memory");
+    for (int done = 0; !failed && done < n; done += SEGMENT_ROWS) {
+        int rows = n - done < SEGMENT_ROWS ? n - done : SEGMENT_ROWS;
+        for (int i = 0; i < rows; i++) {
+            float *row = x + (size_t)i * (size_t)width;
+            chunk[i] = done + i + 1;
+            make_vector(row, width, (uint32_t)chunk[i], in_clusters);
+            for (int q = 0; q < QUERIES; q++)
+                take_nearest(&exact[q], chunk[i], product(query + (size_t)q * (size_t)width, row, width));
+        }
+        failed = segment_append(s, chunk, x, rows, err);
+    }
+    free(x);
+    return failed;
+}
+
+static int recall(const char *path, int n, int width, int in_clusters)
+{
+    struct segment_about about = {.id = 1, .model = 1, .width = width};
+    struct segment s = {.fd = -1};
+    struct error err = {0};
+    struct nearest exact[QUERIES] = {{.n = 0}};
+    float *query = malloc(QUERIES * (size_t)width * sizeof *query);
+    int found = 0, failed = query ? 0 : error_set(&err, ERR_MEMORY, "no memory");
+    for (int q = 0; !failed && q < QUERIES; q++)
+        make_vector(query + (size_t)q * (size_t)width, width, (uint32_t)(n + q + 1), in_clusters);
+    failed = failed || segment_create(path, "compared", &about, &err) ||
+             segment_open(&s, path, "compared", &about, 1, &err) ||
+             fill_and_compare(&s, n, in_clusters, query, exact, &err);
+    for (int q = 0; !failed && q < QUERIES; q++) {
+        struct nearest codes = {.n = 0};
+        const struct segment_scan o = {.tier = TIER_COUNT - 1, .take = take_nearest, .arg = &codes};
+        failed = segment_scan(&s, query + (size_t)q * (size_t)width, &o, &err);
+        for (int i = 0; i < codes.n; i++)
+            for (int k = 0; k < exact[q].n; k++)
+                found += codes.chunk[i] == exact[q].chunk[k];
+    }
+    if (failed)
+        fprintf(stderr, "%s\n", err.text);
+    else
+        printf("%s: recall@10 %.4f\n", in_clusters ? "in clusters" : "spread out", found / (double)(NEAREST * QUERIES));
+    segment_close(&s);
+    free(query);
+    return failed != 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 5 && strcmp(argv[1], "scan") == 0)
         return time_scans(argv[2], atoi(argv[3]), atoi(argv[4]));
+    if (argc == 5 && strcmp(argv[1], "recall") == 0)
+        return recall(argv[2], atoi(argv[3]), atoi(argv[4]), 0) || recall(argv[2], atoi(argv[3]), atoi(argv[4]), 1);
     if (argc >= 4 && strcmp(argv[1], "zim") == 0)
         return make_zim(argv[2], (uint32_t)atoi(argv[3]), argc > 4 ? argv[4] : "2026-01-01");
     if (argc >= 5 && strcmp(argv[1], "add") == 0)

@@ -5,10 +5,17 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* A request that took more leaves holes behind that the next one may not fit: they are given back. */
-enum { TRIM = 8 << 20, HEADER = 8 };
+/* TRIM: a request that took more leaves holes behind that the next one may not fit: they are given back. LARGE: a piece of so much is given
+ * back at once. */
+enum { TRIM = 8 << 20, HEADER = 8, ARENAS = 4, LARGE = 256 << 10 };
 
 static _Thread_local struct reqmem_account *here; /* NULL: the thread works for no request */
+
+void reqmem_prepare(void)
+{
+    mallopt(M_ARENA_MAX, ARENAS);
+    mallopt(M_MMAP_THRESHOLD, LARGE);
+}
 
 /* ---- the budget ------------------------------------------------------------------------------------------------------------ */
 

@@ -23,6 +23,10 @@
 
 enum { REQMEM_LARGE_FROM = 4 << 20 };
 
+/* Of the process, before requests take memory: few arenas, and large pieces given back at once, so that what one thread freed serves the
+ * next. */
+void reqmem_prepare(void);
+
 /* ---- the budget ------------------------------------------------------------------------------------------------------------ */
 
 struct reqmem {

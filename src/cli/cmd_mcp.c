@@ -1,4 +1,6 @@
 /* stoker mcp: the library and tools of other MCP servers, for a client that starts stoker, or over HTTP: its flags. */
+#include "base/process/guard.h"
+#include "base/reqmem.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/common/mcp.h"
@@ -8,11 +10,11 @@
 #include "cli/library/flags.h"
 #include "cli/library/models.h"
 #include "cli/mcp/stdio.h"
-#include "mcp/child.h"
 #include "mcp/mcp.h"
 #include "toolbox/library_tools.h"
 #include "toolbox/mcp_service.h"
 
+#include <jansson.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -52,6 +54,7 @@ struct mcp_command {
     struct library library;
     struct library_models models; /* of its searches */
     uint64_t library_ram;
+    struct reqmem memory; /* of requests over stdin and stdout */
     struct mcp_config config;
     struct mcp *mcp;
     pthread_t teller; /* over stdin and stdout: it waits for the servers' lists, and names them */
@@ -74,7 +77,7 @@ static int open_library(struct mcp_command *c)
 /* What the command takes beside the models. */
 static uint64_t beside_models(const struct mcp_command *c)
 {
-    return LIBRARY_TOOLS_MEMORY + (c->models.embed ? SEARCH_VECTOR_MEMORY + c->library_ram : 0) +
+    return MCP_STDIO_MEMORY + LIBRARY_TOOLS_MEMORY + (c->models.embed ? SEARCH_VECTOR_MEMORY + c->library_ram : 0) +
            (c->models.rerank ? SEARCH_RANK_MEMORY : 0) + (c->mcp ? mcp_bytes(c->mcp) : 0);
 }
 
@@ -117,7 +120,7 @@ static void *wait_and_tell(void *arg)
 /* 0, or the exit status after a sentence. A client over stdin is answered while servers start: it may wait for less than they take. */
 static int open_servers(struct mcp_command *c)
 {
-    if (child_depth() >= DEEPEST) {
+    if (guard_depth() >= DEEPEST) {
         fprintf(stderr,
                 "stoker mcp: --mcp %s: its servers start stoker, which starts them: take stoker out of the file\n",
                 c->config_path);
@@ -131,25 +134,38 @@ static int open_servers(struct mcp_command *c)
     return status;
 }
 
+/* What it holds is of what requests may take, since they change it. */
+static int open_service(struct mcp_command *c)
+{
+    struct reqmem_account first = {.of = &c->memory};
+    struct error err = {0};
+    reqmem_enter(&first, 0);
+    int failed = mcp_service_open(&c->service, c->dir ? &c->library : NULL, c->mcp, 0, stoker_version(), &err);
+    reqmem_leave();
+    if (failed)
+        fprintf(stderr, "stoker mcp: %s\n", err.text);
+    return failed ? 1 : 0;
+}
+
 static int serve_stdio(struct mcp_command *c)
 {
-    struct error err = {0};
+    reqmem_prepare();
+    json_set_alloc_funcs(reqmem_malloc, reqmem_free);
+    reqmem_init(&c->memory, MCP_STDIO_REQUESTS, MCP_STDIO_KEPT);
     int status = c->dir ? open_library(c) : 0;
     if (status == 0 && c->config_path)
         status = open_servers(c);
     if (status == 0 && c->dir)
         status = open_models(c);
+    if (status == 0)
+        status = open_service(c);
     if (status)
         return status;
-    if (mcp_service_open(&c->service, c->dir ? &c->library : NULL, c->mcp, 0, stoker_version(), &err)) {
-        fprintf(stderr, "stoker mcp: %s\n", err.text);
-        return 1;
-    }
     if (isatty(STDIN_FILENO))
         fprintf(stderr, "stoker mcp waits for messages of an MCP client on stdin; Ctrl-D ends it\n");
     signal(SIGPIPE, SIG_IGN); /* a client that has gone is no error */
     int tells = c->mcp && pthread_create(&c->teller, NULL, wait_and_tell, c) == 0;
-    int failed = mcp_stdio(c->service, &c->number);
+    int failed = mcp_stdio(c->service, &c->memory, &c->number);
     atomic_store(&c->is_over, 1);
     if (tells)
         pthread_join(c->teller, NULL);

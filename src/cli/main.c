@@ -1,10 +1,10 @@
 /* stoker: the command line. The table of commands: commands.c. */
 #include "base/log.h"
+#include "base/process/guard.h"
 #include "bridge/bridge.h"
 #include "cli/commands.h"
 #include "cli/common/cli.h"
 #include "cli/common/suggest.h"
-#include "mcp/child.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -79,8 +79,8 @@ static int unknown(const char *name)
 
 int main(int argc, char **argv)
 {
-    if (child_is(argc, argv))
-        child_become(argc, argv);
+    if (guard_is(argc, argv))
+        guard_become(argc, argv);
     if (bridge_is(argc, argv))
         return bridge_run();
     log_to(log_on_stderr);

@@ -5,7 +5,7 @@
 #include "base/json/buffer.h"
 #include "base/json/load.h"
 #include "base/log.h"
-#include "mcp/child.h"
+#include "base/process/guard.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -281,7 +281,7 @@ static int read_url(const struct reading *r, const json_t *o, struct mcp_server_
     buffer_free(&line);
     if (failed)
         return -1;
-    s->argv[0] = CHILD_SELF;
+    s->argv[0] = GUARD_SELF;
     s->argv[1] = "--mcp-http";
     s->argv[2] = NULL;
     return 0;

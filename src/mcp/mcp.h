@@ -3,8 +3,7 @@
  *
  *   message.c   JSON-RPC: lines
  *   config.c    CONFIG
- *   child.c     programs that are started, and ended for certain
- *   guard.c     the process between, which leaves nothing of what they start
+ *   child.c     programs that are started, and ended for certain with all that they start
  *   server.c    one server: both ways to open, its list, its answers
  *   call_body.c what a call asks
  *   tools.c     the list: names that are unique, definitions

@@ -25,7 +25,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -492,12 +491,10 @@ static int run(struct running *r, const struct server_options *o,
     return rc;
 }
 
-/* Of the process, and for every server in it the same. Few arenas, and large pieces given back at once: what one thread freed serves the
- * next. */
+/* Of the process, and for every server in it the same. */
 static void set_allocators(void)
 {
-    mallopt(M_ARENA_MAX, 4);
-    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    reqmem_prepare();
     json_set_alloc_funcs(reqmem_malloc, reqmem_free);
 }
 

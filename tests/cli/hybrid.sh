@@ -53,6 +53,8 @@ mcp --library docs --embed "$cls"
 is "mcp, another model" 0 "nothing was found" "^stoker mcp: docs: its vectors are of another model, bert-mean\.gguf, so it is searched by words alone; "
 mcp --library docs --embed "$mean" --memory 1M
 is "mcp, little memory" 2 "" "--memory 1\.0 MiB is too small"
+needs=$(sed -n 's/.* needs at least \([0-9]*\)[0-9.]* MiB.*/\1/p' "$dir/err") # of it 80 are for requests
+[ "${needs:-0}" -ge 120 ] && pass || fail "mcp, little memory" "the plan needs ${needs:-nothing} MiB"
 mcp --library docs --embed "$ember"
 is "mcp, a chat's model" 1 "" "^stoker mcp: --embed .*ember\.gguf: it makes no vectors of texts: use an embedding model$"
 printf '{"mcpServers":{}}\n' >"$dir/servers.json"

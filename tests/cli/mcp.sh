@@ -155,6 +155,42 @@ killed() { # killed WHAT ARGUMENT...: stoker with the server is, when that has s
 killed "mcp --http" mcp --http 0
 killed serve serve "$ember" --port 0
 
+# ---- calls that have more memory than there is for them: their server reads nothing --------------------------------------------
+sed 's|"$id" ;;|"$id"; exec sleep 1000 ;;|' "$dir/slow" >"$dir/deaf"
+sed 's|/slow"\]|/deaf"], "timeout": 600|' "$dir/slow.json" >"$dir/deaf.json"
+head -c 7900000 /dev/zero | tr '\0' x >"$dir/text"
+large() { # large ID: a call of 7.9 MB
+    printf '{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"s__wait","arguments":{"text":"' "$1"
+    cat "$dir/text"
+    printf '"},%s}}\n' "$meta"
+}
+reads() { # reads ID: everything before it was read
+    printf '{"jsonrpc":"2.0","id":"%s","method":"ping","params":{}}\n' "$1" >&3
+    wait_for $limit grep -q "\"id\":\"$1\"" "$dir/out" && pass || fail "large calls" "a small request is not answered behind them"
+}
+"$stoker" mcp --mcp "$dir/deaf.json" <"$dir/pipe" >"$dir/out" 2>"$dir/err" &
+pid=$!
+exec 3>"$dir/pipe"
+for n in $(seq 16); do large "$n"; done >&3
+reads a
+refused=$(grep -c '"error":{"code":-32000,"message":"requests that are under way have the memory for requests: ask again when' "$dir/out")
+answered=$(grep -c '"id":[0-9]' "$dir/out")
+[ "$refused" -ge 1 ] && [ "$answered" -ge 8 ] && [ "$answered" -le 14 ] && pass ||
+    fail "large calls" "$answered of 16 are answered, $refused of them by a refusal"
+if grep -q -e __asan_init -e __tsan_init "$stoker"; then
+    skip "memory of large calls" "sanitizers have memory of their own"
+else
+    peak=$(awk '$1 == "VmHWM:" { print int($2 / 1024) }' "/proc/$pid/status")
+    [ "$peak" -le 128 ] && pass || fail "memory of large calls" "it came to $peak MiB"
+fi
+for n in $(seq 16); do printf '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":%d}}\n' "$n"; done >&3
+sleep 1
+large 17 >&3
+reads b
+grep -q '"id":17,' "$dir/out" && fail "behind cancelled calls" "there is no memory: $(grep '"id":17,' "$dir/out")" || pass
+exec 3>&-
+wait $pid && pass || fail "the end behind large calls" "exit status $?"
+
 # ---- servers that take their time: the client is answered meanwhile ----------------------------------------------------------
 printf '{"mcpServers":{"late":{"command":"sh","args":["-c","while [ ! -e %s/go ]; do sleep 0.05; done; exec sh %s/tests/cli/mcp_server plain %s"]}}}\n' \
     "$dir" "$PWD" "$dir" >"$dir/late.json"

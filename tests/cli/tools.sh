@@ -1,5 +1,6 @@
-# Tools: the embedded model's calls, shown and as JSON; files of tools that are refused.
+# Tools: the embedded model's calls, shown and as JSON; files of tools that are refused; commands, of which nothing is left.
 . tests/cli/harness
+. tests/cli/screen
 
 tool() { # tool NAME PROPERTY: a tool with one required string
     echo "{\"type\": \"function\", \"function\": {\"name\": \"$1\", \"description\": \"$3\", \"parameters\": {\"type\": \"object\", \
@@ -57,4 +58,54 @@ run run -p 'Hello' --tool-format xml
 is "an unknown format" 2 "" "^stoker: there is no tool-call format 'xml'; there are: "
 run run -p 'Hello' --close-at-limit maybe
 is "an unknown wish" 2 "" '^stoker run: --close-at-limit maybe: on or off$'
+
+# ---- commands -------------------------------------------------------------------------------------------------------------
+if ! has_terminal; then
+    skip "commands" "script of util-linux is not here"
+    done_testing
+    exit
+fi
+export XDG_STATE_HOME="$dir/state" XDG_CACHE_HOME="$dir/cache" TERM=xterm LC_ALL=C.UTF-8 HOME="$dir/home"
+mkdir "$HOME"
+runs() { # runs WHAT COMMAND: a person says yes to a call whose command this is; stoker's number is in $dir/pid.stoker
+    rm -f "$dir"/pid.*
+    echo "[$weather]" | sed "s|touch $dir/ran|$2|" >"$dir/command"
+    begin "sh -c 'echo \$\$ >\"\$0\"; exec \"\$@\"' '$dir/pid.stoker' '$stoker' run --temp 0 --tools '$dir/command'$after"
+    see "$1: a hint" '/help lists commands'
+    see "$1: a prompt" '^> '
+    keys 'What is the weather in Bergen?\r'
+    see "$1: a question" '^run it\? '
+    keys 'y\r'
+}
+left() { # left WHAT NAME...: none of these is left
+    what=$1
+    shift
+    for name; do
+        wait_for 10 is_gone "$(cat "$dir/pid.$name")" && pass || fail "$what" "$name is still there"
+    done
+}
+starts_two="sleep 1000 \\& echo \$! >$dir/pid.own; setsid sleep 1000 \\& echo \$! >$dir/pid.away; echo \$\$ >$dir/pid.sh"
+runs "SIGKILL" "trap '' HUP; $starts_two; wait" # the terminal goes with stoker, and tells of that by SIGHUP
+wait_for $limit [ -s "$dir/pid.sh" ] && pass || fail "SIGKILL" "the command does not begin"
+kill -9 "$(cat "$dir/pid.stoker")"
+ends "SIGKILL" '^ended 137 '
+left "SIGKILL, of a command that has started others" sh own away
+
+# Nobody waits for what a command leaves, and nothing of it stays.
+runs "a command's end" "$starts_two; cat >$dir/arguments; echo rain"
+see "a command's end" '^result: rain$'
+see "a command's end: a prompt" '^> ' 2
+[ "$(cat "$dir/arguments")" = '{"city": "Bergen"}' ] && pass || fail "a command's end" "it has read other arguments"
+left "a command's end" sh own away
+keys '\004'
+ends "a command's end" "$sane"
+
+# It has the terminal, and may ask who sits there.
+runs "a command that asks" ": >$dir/begun; read -r word </dev/tty; echo heard \$word"
+wait_for $limit [ -e "$dir/begun" ] && pass || fail "a command that asks" "it does not begin"
+keys 'rain\r'
+see "a command that asks" '^result: heard rain$'
+see "a command that asks: a prompt" '^> ' 2
+keys '\004'
+ends "a command that asks" "$sane"
 done_testing

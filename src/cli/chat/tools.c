@@ -1,21 +1,26 @@
 /* See tools.h. A tool of the file may carry "command" beside "function": it is run by sh, with the arguments as JSON on its
- * standard input, and what it prints is the result. Nothing of it runs without a yes typed on a terminal. */
+ * standard input, and what it prints is the result. Nothing of it runs without a yes typed on a terminal, and nothing is left behind it. */
 #include "cli/chat/tools.h"
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json/load.h"
+#include "base/process/guard.h"
 #include "base/utf8.h"
 #include "cli/chat/chat.h"
 #include "cli/chat/line_editor.h"
 #include "cli/library/flags.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+extern char **environ;
 
 enum { RESULT_MAX = 64 << 10, FILE_MAX = 8 << 20 };
 
@@ -53,36 +58,64 @@ static const char *command_of(const struct cli_tools *t, const char *name)
     return NULL;
 }
 
-/* What the command prints, at most RESULT_MAX bytes of it. */
+/* As a file, of which a command reads as much as it likes. NULL: errno says why. */
+static FILE *input_of(const char *text, size_t n)
+{
+    FILE *f = tmpfile();
+    if (f && (fwrite(text, 1, n, f) != n || fflush(f))) {
+        fclose(f);
+        return NULL;
+    }
+    if (f)
+        rewind(f);
+    return f;
+}
+
+/* The command has stoker's terminal, Ctrl-C of it too, so it may ask who sits there. *out: where what it prints is read. */
+static int start(const char *command, const char *input, size_t n, pid_t *pid, int *out, struct error *err)
+{
+    const char *const argv[] = {"/bin/sh", "-c", command, NULL};
+    int pipes[2];
+    FILE *in = input_of(input, n);
+    if (!in)
+        return error_set(err, ERR_IO, "there is no file for the arguments of a command: %s", strerror(errno));
+    int failed = pipe2(pipes, O_CLOEXEC);
+    if (failed) {
+        error_set(err, ERR_IO, "there is no pipe for a command: %s", strerror(errno));
+    } else {
+        const struct guard_program program = {
+            .argv = argv, .env = environ, .fd = {fileno(in), pipes[1], STDERR_FILENO}, .group = getpgrp()};
+        failed = guard_start(pid, &program, err);
+        close(pipes[1]);
+        *out = pipes[0];
+        if (failed)
+            close(pipes[0]);
+    }
+    fclose(in);
+    return failed;
+}
+
+/* What the command prints, at most RESULT_MAX bytes of it. With the command all ends that it has started. NULL: there was a sentence. */
 static char *run(const char *command, const char *input, size_t n, size_t *n_result)
 {
-    int out[2];
-    FILE *in = tmpfile();
+    struct error err = {0};
     char *result = malloc(RESULT_MAX);
-    if (!in || !result || fwrite(input, 1, n, in) != n || fflush(in) || pipe(out)) {
-        if (in)
-            fclose(in);
+    pid_t pid = 0;
+    int out = -1;
+    ssize_t got;
+    *n_result = 0;
+    if (!result)
+        error_set(&err, ERR_MEMORY, "no memory for what a command prints");
+    if (!result || start(command, input, n, &pid, &out, &err)) {
+        fprintf(stderr, "stoker: %s\n", err.text);
         free(result);
         return NULL;
     }
-    rewind(in);
-    pid_t child = fork();
-    if (child == 0) {
-        dup2(fileno(in), STDIN_FILENO);
-        dup2(out[1], STDOUT_FILENO);
-        close(out[0]);
-        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-        _exit(127);
-    }
-    close(out[1]);
-    fclose(in);
-    ssize_t got;
-    *n_result = 0;
-    while (child > 0 && *n_result < RESULT_MAX && (got = read(out[0], result + *n_result, RESULT_MAX - *n_result)) > 0)
+    while (*n_result < RESULT_MAX && (got = read(out, result + *n_result, RESULT_MAX - *n_result)) > 0)
         *n_result += (size_t)got;
-    close(out[0]);
-    if (child > 0)
-        waitpid(child, NULL, 0);
+    close(out);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
     while (*n_result && result[*n_result - 1] == '\n')
         --*n_result;
     return result;

@@ -1,8 +1,10 @@
 /* See stdio.h. The thread that reads answers what needs no tool; a call of a tool has a thread, so that it can be cancelled and others are
- * answered meanwhile. Nothing waits without an end for a client that does not read. */
+ * answered meanwhile. Nothing waits without an end for a client that does not read. Requests have a memory together (base/reqmem.h);
+ * what goes beyond it is refused. */
 #include "cli/mcp/stdio.h"
 
 #include "base/clock.h"
+#include "base/reqmem.h"
 #include "base/utf8.h"
 #include "toolbox/mcp_service.h"
 
@@ -20,11 +22,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CALLS = 32, DRAIN_SECONDS = 1, ASK_MS = 100, PIECE = 64 << 10, TOO_MANY = -32000 };
+/* SMALL: bytes of a line that may take what is kept. */
+enum { CALLS = 32, DRAIN_SECONDS = 1, ASK_MS = 100, PIECE = 64 << 10, SMALL = 256 << 10, TOO_MANY = -32000 };
+
+_Static_assert(MCP_STDIO_LINE == MESSAGE_MOST + PIECE, "a line may be as long as a message");
 
 struct call {
     struct connection *of;
+    struct reqmem_account memory;
     char *line; /* its request, to which m points */
+    size_t n;
     struct message m;
     int is_old;
     atomic_int is_cancelled;
@@ -33,6 +40,7 @@ struct call {
 
 struct connection {
     struct mcp_service *service;
+    struct reqmem *memory;   /* of calls */
     int is_old;              /* it was opened with initialize; the reading thread's */
     pthread_mutex_t writing; /* stdout: one line at a time */
     pthread_mutex_t lock;    /* what follows */
@@ -81,13 +89,22 @@ static void write_line(struct connection *c, const struct buffer *line)
     pthread_mutex_unlock(&c->writing);
 }
 
+/* There is memory for it whatever calls have, unless its id is as large as they are: then it has none. */
 static void write_error(struct connection *c, struct span id, int code, const char *text)
 {
+    struct reqmem_account own = {.of = c->memory};
     struct buffer line = {0};
+    reqmem_enter(&own, 0);
+    reqmem_spare(&own, REQMEM_REFUSAL);
     message_put_error(&line, id, code, text, NULL);
+    if (line.failed) {
+        buffer_free(&line);
+        message_put_error(&line, (struct span){NULL, 0}, code, text, NULL);
+    }
     if (!line.failed)
         write_line(c, &line);
     buffer_free(&line);
+    reqmem_leave();
 }
 
 static int is_stopped(void *arg)
@@ -102,12 +119,15 @@ static void answer(struct call *call)
 {
     const struct mcp_ask ask = {&call->m, call->is_old, is_stopped, tell, call};
     struct buffer line = {0};
+    reqmem_enter(&call->memory, call->n);
     mcp_service_answer(call->of->service, &ask, &line);
-    if (line.failed)
-        write_error(call->of, call->m.id, TOO_MANY, "there is no memory for the answer");
-    else if (!is_stopped(call))
+    int failed = line.failed;
+    if (!failed && !is_stopped(call))
         write_line(call->of, &line);
     buffer_free(&line);
+    reqmem_leave();
+    if (failed)
+        write_error(call->of, call->m.id, TOO_MANY, "there is no memory for the answer");
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------- */
@@ -115,23 +135,25 @@ static void answer(struct call *call)
 static void call_free(struct call *call)
 {
     free(call->line);
+    reqmem_give(&call->memory, call->n);
     free(call);
 }
 
+/* NULL: there is no memory for it now. */
 static struct call *call_make(struct connection *c, const char *line, size_t n)
 {
     struct call *call = calloc(1, sizeof *call);
-    char *copy = malloc(n + 1);
-    if (!call || !copy) {
-        free(call);
-        free(copy);
+    if (!call)
+        return NULL;
+    *call = (struct call){.of = c, .memory = {.of = c->memory}, .is_old = c->is_old};
+    if (reqmem_take(&call->memory, n, n > SMALL ? REQMEM_LARGE : REQMEM_SMALL) == 0)
+        call->n = n;
+    if (!call->n || !(call->line = malloc(n))) {
+        call_free(call);
         return NULL;
     }
-    memcpy(copy, line, n);
-    call->of = c;
-    call->is_old = c->is_old;
-    call->line = copy;
-    message_read(&call->m, copy, n);
+    memcpy(call->line, line, n);
+    message_read(&call->m, call->line, n);
     return call;
 }
 
@@ -186,7 +208,8 @@ static void take_request(struct connection *c, const char *line, size_t n, struc
 {
     struct call *call = call_make(c, line, n);
     if (!call) {
-        write_error(c, id, TOO_MANY, "there is no memory for the request");
+        write_error(c, id, TOO_MANY,
+                    "requests that are under way have the memory for requests: ask again when one of them has ended");
     } else if (span_is(call->m.method, "tools/call") || span_is(call->m.method, "tools/list")) {
         start(c, call);
     } else {
@@ -288,11 +311,12 @@ static int wait_for_input(int signals, int *number)
 static int read_more(struct input *in)
 {
     if (in->cap - in->n < PIECE) {
-        char *grown = realloc(in->text, 2 * in->cap + PIECE);
+        size_t cap = 2 * in->cap + PIECE < MCP_STDIO_LINE ? 2 * in->cap + PIECE : MCP_STDIO_LINE;
+        char *grown = realloc(in->text, cap);
         if (!grown)
             return -1;
         in->text = grown;
-        in->cap = 2 * in->cap + PIECE;
+        in->cap = cap;
     }
     ssize_t n = read(STDIN_FILENO, in->text + in->n, PIECE);
     if (n > 0)
@@ -354,9 +378,9 @@ static int read_all(struct connection *c, int signals, int *number)
     return more;
 }
 
-int mcp_stdio(struct mcp_service *s, int *number)
+int mcp_stdio(struct mcp_service *s, struct reqmem *memory, int *number)
 {
-    struct connection c = {.service = s};
+    struct connection c = {.service = s, .memory = memory};
     int pipes[2], more = -1;
     *number = 0;
     pthread_mutex_init(&c.writing, NULL);

@@ -3,10 +3,10 @@
  * this process (fake_http.h). The bridge is this program again. */
 #include "bridge/bridge.h"
 
+#include "base/process/guard.h"
 #include "bridge/libcurl.h"
 #include "fake_http.h"
 #include "is_gone.h"
-#include "mcp/child.h"
 #include "mcp/mcp.h"
 
 #include <setjmp.h>
@@ -534,8 +534,8 @@ static void nothing_outlives_a_kill(void **state)
 
 int main(int argc, char **argv)
 {
-    if (child_is(argc, argv))
-        child_become(argc, argv);
+    if (guard_is(argc, argv))
+        guard_become(argc, argv);
     if (bridge_is(argc, argv))
         return bridge_run();
     struct curl c;

@@ -2,8 +2,8 @@
 /* The client against servers that behave and that do not: this program again, as a server of a kind (`serve KIND`). */
 #include "mcp/mcp.h"
 
+#include "base/process/guard.h"
 #include "base/reqmem.h"
-#include "mcp/child.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -608,7 +608,7 @@ static void a_url_is_the_bridge(void **state)
     n_line = 0;
     setenv("ONE", "1", 1);
     assert_int_equal(mcp_config_parse(&c, "C", text, sizeof text - 1, &err), 0);
-    assert_string_equal(c.server[0].argv[0], CHILD_SELF);
+    assert_string_equal(c.server[0].argv[0], GUARD_SELF);
     assert_string_equal(c.server[0].argv[1], "--mcp-http");
     assert_null(c.server[0].argv[2]);
     assert_string_equal(c.server[0].setup,
@@ -650,8 +650,8 @@ static void config_is_read(void **state)
 
 int main(int argc, char **argv)
 {
-    if (child_is(argc, argv))
-        child_become(argc, argv);
+    if (guard_is(argc, argv))
+        guard_become(argc, argv);
     if (argc == 3 && strcmp(argv[1], "serve") == 0)
         return serve(argv[2]);
     prctl(PR_SET_CHILD_SUBREAPER, 1);

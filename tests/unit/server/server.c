@@ -3,7 +3,7 @@
  * /metrics tells of energy. */
 #include "server/server.h"
 
-#include "mcp/child.h"
+#include "base/process/guard.h"
 #include "mcp/mcp.h"
 
 #include "../../mcp_fake.h"
@@ -275,8 +275,8 @@ static void energy_that_nobody_may_read(void **state)
 
 int main(int argc, char **argv)
 {
-    if (child_is(argc, argv))
-        child_become(argc, argv);
+    if (guard_is(argc, argv))
+        guard_become(argc, argv);
     if (argc == 2 && strcmp(argv[1], "serve") == 0)
         return fake_serve(0);
     const struct CMUnitTest tests[] = {cmocka_unit_test(two_beside_each_other),

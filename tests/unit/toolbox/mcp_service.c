@@ -4,7 +4,7 @@
 #include "toolbox/mcp_service.h"
 
 #include "base/log.h"
-#include "mcp/child.h"
+#include "base/process/guard.h"
 
 #include "../../mcp_fake.h"
 #include "sanitized.h"
@@ -412,8 +412,8 @@ static void what_searches_cannot_do_is_logged(void **state)
 
 int main(int argc, char **argv)
 {
-    if (child_is(argc, argv))
-        child_become(argc, argv);
+    if (guard_is(argc, argv))
+        guard_become(argc, argv);
     if (argc == 3 && strcmp(argv[1], "serve") == 0)
         return fake_serve(atoi(argv[2]));
     if (argc == 2 && strcmp(argv[1], "late") == 0) {

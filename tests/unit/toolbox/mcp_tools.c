@@ -4,7 +4,7 @@
 #include "toolbox/mcp_tools.h"
 
 #include "base/log.h"
-#include "mcp/child.h"
+#include "base/process/guard.h"
 
 #include "../../mcp_fake.h"
 
@@ -389,8 +389,8 @@ static void results_fit_and_calls_end(void **state)
 
 int main(int argc, char **argv)
 {
-    if (child_is(argc, argv))
-        child_become(argc, argv);
+    if (guard_is(argc, argv))
+        guard_become(argc, argv);
     if (argc == 3 && strcmp(argv[1], "serve") == 0)
         return fake_serve(atoi(argv[2]));
     log_to(count_line);
