@@ -288,8 +288,9 @@ struct stoker_vector_about {
     int n_expert;     /* of STOKER_VECTOR_EXPERTS: that have a bias; else 0 */
     int n_step;       /* of STOKER_VECTOR_ROUTES: positions that the trace has; else 0 */
     float scale_default;
-    uint64_t bytes; /* in memory */
-    int users;      /* now: who opened or holds it, and requests with it in their lists, an entry each */
+    double scale_suggested; /* of STOKER_VECTOR_ADD: to begin with, as its maker says; 0: the file does not */
+    uint64_t bytes;         /* in memory */
+    int users;              /* now: who opened or holds it, and requests with it in their lists, an entry each */
 };
 
 /* Bytes that a vector file takes once it is open, from its header: for steer_memory of the options. Errors as of stoker_vector_open(). */

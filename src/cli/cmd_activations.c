@@ -19,6 +19,10 @@ static const char usage[] =
     "  stoker activations MODEL.gguf -p Hi --sae layers.12 --top 32 -o features.safetensors\n"
     "  stoker activations convert DUMP.bin -o acts.safetensors                    what llama.cpp's capture tool "
     "wrote\n\n"
+    "numpy reads a tensor of a file .safetensors so (<f2: f16, <i4: i32):\n"
+    "  f = 'acts.safetensors'; h = open(f, 'rb'); n = int.from_bytes(h.read(8), 'little')\n"
+    "  t = json.loads(h.read(n))['resid_post.3']\n"
+    "  x = numpy.memmap(f, '<f4', 'r', 8 + n + t['data_offsets'][0], tuple(t['shape']))\n\n"
     "tensors: resid_pre, attn_out, resid_mid, ffn_out, resid_post, router_logits, router_ids, router_weights, lens, "
     "final\n\n";
 

@@ -11,16 +11,18 @@ static const char usage[] =
     "  stoker steer make MODEL.gguf --chat --positive polite.txt --negative rude.txt -o polite.gguf\n"
     "  stoker steer make MODEL.gguf --positive a.txt --negative b.txt --method pca --positions all -o pca.gguf\n"
     "  stoker steer make MODEL.gguf --positive a.txt --negative b.txt --orthogonalize --mode project -o without.gguf\n"
-    "  stoker steer show MODEL.gguf polite.gguf pca.gguf     where they come from, norms, tokens that they speak for, "
+    "  stoker steer show polite.gguf pca.gguf                where they come from, norms, tokens that they speak for, "
     "cosines\n"
     "  stoker steer sweep MODEL.gguf --vector polite.gguf --chat --prompts ask.txt --match 'please|thank' --neutral "
     "facts.txt\n"
-    "  stoker run MODEL.gguf --control-vector-scaled polite.gguf:1.5 -p 'How are you?'\n\n"
+    "  stoker run MODEL.gguf --control-vector-scaled polite.gguf:24 -p 'How are you?'     at the scale that make "
+    "told\n\n"
     "A file of prompts has one a line, and \\n \\t \\\\ \\\" \\xHH for those characters; line i of the one is compared "
     "with line i of "
     "the other.\nPer layer: norms of the mean difference and of the mean row, their ratio; share of the differences' "
     "squares along the "
-    "direction;\nshare of the pairs that it tells apart; at the end a scale to begin with.\n\n";
+    "direction;\nshare of the pairs that it tells apart; at the end a scale to begin with, which the file says too: "
+    "directions have norm 1, so at\nscale 1 nothing is seen.\n\n";
 
 enum { MAKE = 1, SHOW = 2, CONVERT = 4, SWEEP = 8 };
 
@@ -55,7 +57,9 @@ static size_t flags_of(struct steer_command *c, int of, struct flag *out)
          {"--positions", NULL, FLAG_WORD, &c->positions, 0, 0, "last|mean|all",
           "the last position of each prompt (default), the mean of all, or every one by itself"}},
         {SWEEP, {"--vector", NULL, FLAG_TEXT, &c->vector, 0, 0, "FILE", "the control vector that is tried"}},
-        {SWEEP, {"--scales", NULL, FLAG_TEXT, &c->scales, 0, 0, "LIST", "at these scales (-2,-1,0,1,2)"}},
+        {SWEEP,
+         {"--scales", NULL, FLAG_TEXT, &c->scales, 0, 0, "LIST",
+          "at these scales (those near the one that the file suggests; else -2,-1,0,1,2)"}},
         {SWEEP, {"--prompts", NULL, FLAG_TEXT, &c->prompts, 0, 0, "FILE", "prompts that are answered, greedily"}},
         {SWEEP, {"--match", NULL, FLAG_TEXT, &c->match, 0, 0, "REGEX", "count the answers that match (PCRE2)"}},
         {SWEEP,
@@ -129,7 +133,6 @@ int cmd_steer(int argc, char **argv)
                                .norm = "unit",
                                .iterations = 1000,
                                .top = 10,
-                               .scales = "-2,-1,0,1,2",
                                .answer = 16,
                                .seed = 1,
                                .options = {.capture_memory = CAPTURE_MEMORY}};

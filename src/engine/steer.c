@@ -274,6 +274,7 @@ void stoker_vector_about(const struct stoker_vector *v, struct stoker_vector_abo
                                         .layer_last = x->last,
                                         .n_layer_held = x->n_held,
                                         .scale_default = x->scale,
+                                        .scale_suggested = x->suggested,
                                         .bytes = x->bytes,
                                         .users = atomic_load(&v->users)};
     memcpy(out->sha256, x->sha256, sizeof out->sha256);

@@ -228,6 +228,16 @@ static int read_operation(const struct gguf *g, struct vector *v, struct error *
     return failed;
 }
 
+/* The key is our own, so it is checked as strictly as those that say what is done. */
+static int read_suggestion(const struct gguf *g, struct vector *v, struct error *err)
+{
+    if (gguf_f64(g, VECTOR_SUGGESTION, 0, 1000, &v->suggested, err) < 0)
+        return -1;
+    if (v->kind != VECTOR_ADD)
+        v->suggested = 0;
+    return 0;
+}
+
 static void read_text(const struct gguf *g, const char *key, char *to)
 {
     const struct gguf_value *v = gguf_find(g, key);
@@ -328,7 +338,8 @@ static int open_header(struct gguf **g, struct vector *head, int dir, const char
     *head = (struct vector){0};
     if (gguf_open_small(g, name, &small, err))
         return -1;
-    if (check_tensors(*g, head, err) == 0 && read_operation(*g, head, err) == 0) {
+    if (check_tensors(*g, head, err) == 0 && read_operation(*g, head, err) == 0 &&
+        read_suggestion(*g, head, err) == 0) {
         head->bytes = bytes_of(head);
         return 0;
     }

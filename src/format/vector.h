@@ -27,6 +27,9 @@ enum vector_kind { VECTOR_ADD, VECTOR_PROJECT, VECTOR_KINDS };
 /* What it acts on: a layer's end, or what a block of it adds to the rows. */
 enum vector_hook { VECTOR_LAYER, VECTOR_ATTN, VECTOR_FFN, VECTOR_HOOKS };
 
+/* The key of a scale to begin with: 0 to 1000, any number. Others leave keys alone that they do not know. */
+#define VECTOR_SUGGESTION "controlvector.stoker.scale"
+
 /* What a file says of itself; "" where it does not. Longer texts are cut, other than printable ASCII becomes "?". */
 struct vector_texts {
     char name[VECTOR_TEXT], license[VECTOR_TEXT], author[VECTOR_TEXT], source[VECTOR_TEXT], base_model[VECTOR_TEXT],
@@ -44,6 +47,7 @@ struct vector {
     enum vector_hook hook;
     int n_embd, first, last, n_held;   /* layers: of the first and the last direction; how many have one */
     float scale;                       /* where a request names none: 1, or glp.alpha_default */
+    double suggested;                  /* scale to begin with, of one that is added; 0: the file does not say */
     int hook_differs;                  /* 1: the directions were measured at another hook than they act on */
     char file[VECTOR_NAME];            /* its name without the folder, cut */
     char sha256[2 * SHA256_BYTES + 1]; /* of all directions as f32 of the file, ascending: what names the content */

@@ -13,7 +13,7 @@ static void put_key(struct header_out *o, const struct vector_key *k)
     struct gguf_value v = {.key = {k->name, strlen(k->name)}, .kind = k->kind, .n = 1};
     if (k->kind == GGUF_STRING)
         v.as.string = (struct gguf_string){k->text, strlen(k->text)};
-    else if (k->kind == GGUF_F32)
+    else if (k->kind == GGUF_F32 || k->kind == GGUF_F64)
         v.as.f = k->number;
     else if (k->kind == GGUF_I32)
         v.as.i = (int64_t)k->number;

@@ -7,7 +7,7 @@
 /* Keys of the file, in their order. */
 struct vector_key {
     const char *name;
-    enum gguf_kind kind; /* GGUF_STRING, GGUF_U32, GGUF_I32 or GGUF_F32 */
+    enum gguf_kind kind; /* GGUF_STRING, GGUF_U32, GGUF_I32, GGUF_F32 or GGUF_F64 */
     const char *text;    /* of GGUF_STRING */
     double number;       /* of the others */
 };

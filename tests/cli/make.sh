@@ -4,6 +4,8 @@
 v=$data/steering/ember
 same=${data%/data}/tests/same_directions rows_of=${data%/data}/tests/steered_rows
 f=$dir/f.gguf
+pid=
+trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$dir"' EXIT
 exact="steer make $ember --exact --kv f32 --name declines"
 texts="--positive $v/positive.txt --negative $v/negative.txt"
 near() { # near WHAT REFERENCE COSINE [NORM]
@@ -91,6 +93,22 @@ run inspect "$f" --json
 sed -E 's/.*"metadata":([^}]*\}).*/\1/; s/("[a-z.]*_hash":)"[0-9a-f]{16}"/\1"HASH"/; s/(version":)"[^"]*"/\1"VERSION"/; s/(content_sha256":)"[0-9a-f]{64}"/\1"CONTENT"/' \
     "$dir/out" >"$dir/header"
 [ "$(cat "$dir/header")" = "$recorded" ] && pass || fail "the header" "is $(cat "$dir/header")"
+# What is added has the scale that was told; nothing else of the header is another for it.
+cp "$dir/mean" "$f"
+key 'controlvector\.stoker\.scale' '24\.0,'
+key scale_suggested '24\.0\}'
+for scale in raw:0.24 mean:24; do
+    run inspect "$dir/${scale%:*}"
+    is "what ${scale%:*} suggests" 0 "^  scale +${scale#*:} to begin with\$" ""
+done
+run steer make "$ember" --exact --kv f32 $texts --mode add --layers 3-3 --norm raw -o "$f"
+told=$(sed -n 's/^scale to begin with: \([0-9.]*\) .*/\1/p' "$dir/out")
+run inspect "$f"
+is "what is told of one layer" 0 "^  scale +$told to begin with\$" ""
+run inspect "$f" --json
+sed 's/.*"metadata"://' "$dir/out" | grep -oE '"(general|controlvector|glp)[a-z0-9_.]*":' | tr -d '":\n' >"$dir/names"
+[ "$(cat "$dir/names")" = general.architecturegeneral.namegeneral.base_model.countgeneral.base_model.0.namecontrolvector.model_hintcontrolvector.layer_countcontrolvector.stoker.methodcontrolvector.stoker.model_hashcontrolvector.stoker.positive_sha256controlvector.stoker.negative_sha256controlvector.stoker.scalecontrolvector.stoker.version ] &&
+    pass || fail "the keys of what is added" "are $(cat "$dir/names")"
 strings -n 8 "$dir/mean" | grep -q 'general.license' && fail "no licence" "is told all the same" || pass
 run $exact $texts --layers 2-3 -o "$f"
 is "two layers" 0 'layers 2-3' ""
@@ -123,6 +141,34 @@ ask --control-vector "$dir/raw.gguf" --steer '[{"vector":"raw","scale":2,"layers
 cmp -s "$dir/out" "$dir/steered" && pass || fail "a vector that was made" "is another as JSON"
 
 
+# A vector of norm 1 does nothing at scale 1, which is told; with a list, or with a scale, it is not.
+cp "$dir/mean" "$dir/unit.gguf"
+ask --control-vector "$dir/unit.gguf"
+is "a vector without a scale" 0 . "^stoker run: unit.gguf: added at scale 1; the file suggests --control-vector-scaled $dir/unit.gguf:24\$"
+for how in "--control-vector-scaled $dir/unit.gguf:24" "--control-vector $dir/unit.gguf --steer [{\"vector\":0,\"scale\":2}]"; do
+    ask $how
+    grep -q 'suggests' "$dir/err" && fail "$how" "is told a scale" || pass
+done
+ask --control-vector "$v/mean-last.gguf"
+grep -q 'suggests' "$dir/err" && fail "a file that suggests none" "does" || pass
+
+# Without --scales a sweep is near the scale of the file.
+printf 'What is the capital of Italy?\nWho wrote Hamlet?\n' >"$dir/ask"
+for scale in unit:-24,-12,12,24,36 raw:-0.24,-0.12,0.12,0.24,0.36; do
+    run steer sweep "$ember" --vector "$dir/${scale%:*}.gguf" --prompts "$dir/ask" --chat --think off --ctx 128 -n 4 --json
+    [ "$(sed -n 's/.*"layers":"all","scale":\([^,]*\).*/\1/p' "$dir/out" | paste -sd,)" = "${scale#*:}" ] && pass || fail "a sweep of ${scale%:*}" "has other scales"
+done
+run steer sweep "$ember" --vector "$dir/unit.gguf" --prompts "$dir/ask" --chat --think off --ctx 128 -n 4 --scales 0.01
+is "a sweep of scales that are too small" 0 . 'try larger scales, as in --scales -24,24 '
+
+# A server says it to its clients, and of no other vector.
+if command -v curl >/dev/null; then
+    starts "$ember" --ctx 256 --control-vector-scaled "$dir/unit.gguf:0,$v/mean-last-raw.gguf:0"
+    asks "what a server has" 200 '"name":"unit".*"norms":\[[^]]*\],"scale_suggested":24,"sha256"' /control-vectors
+    [ "$(grep -o scale_suggested "$dir/answer" | wc -l)" = 1 ] && pass || fail "a vector that suggests no scale" "does: $(cat "$dir/answer")"
+    ends
+fi
+
 # The bits of it: what another process records under the flags, and what the library gives for the list.
 text="What is the capital of Italy?"
 "$rows_of" "$ember" "$dir/raw.gguf" 2 3 3 "$text" >"$dir/bits" 2>"$dir/err"
@@ -142,8 +188,15 @@ is "its tokens" 0 '^  layer 3 raises "Then" ("[^"]+" ?){2}$' ""
 is "its tokens" 0 '^  layer 4 lowers "The" ' ""
 is "cosines" 0 '^  3: 0\.9884 4: 0\.9923$' ""
 grep -q 'layer 5' "$dir/out" && fail "--layers" "shows others" || pass
+cp "$dir/out" "$dir/named"
+run steer show "$dir/mean" "$v/pca-last.gguf" --layers 3-4 --top 3
+cmp -s "$dir/out" "$dir/named" && pass || fail "of the embedded model" "another answer"
+run steer show "$dir/mean"
+is "one vector alone" 0 '^  scale +24 to begin with$' ""
 run steer show "$ember"
 is "nothing to show" 2 "" 'a model, then control vectors'
+run steer show
+is "nothing at all" 2 "" 'a model, then control vectors'
 run steer show "$ember" "$data/steering/steer-llama-tied.a.gguf"
 is "for another model" 2 "" 'have 64 values, the model.s rows 256'
 run steer show "$ember" "$ember"

@@ -143,6 +143,13 @@ run $ask --control-vector "$dir/cut.gguf"
 is "a file cut off" 1 "" '^stoker: .*cut.gguf: the file ends in its header'
 run inspect "$dir/cut.gguf"
 is "inspect of a file cut off" 1 "" '^stoker: .*cut.gguf: the file ends in its header'
+run $ask --control-vector "$raw:2"
+is "a scale of the other flag" 2 "" '^stoker run: --control-vector .*raw\.gguf:2: no such file; a scale is given by --control-vector-scaled .*raw\.gguf:2$'
+cp "$raw" "$dir/at:2"
+run $ask --control-vector "$dir/at:2"
+is "a name that ends in a colon and a number" 0 . '^vector '
+run $ask --control-vector "$dir/absent.gguf:2"
+is "no such file, with a scale" 1 "" 'absent\.gguf:2.* cannot be opened: No such file'
 run $ask --control-vector-scaled "$raw"
 is "no scale" 2 "" 'FILE:S is expected'
 run $ask --control-vector-scaled "$raw:1001"

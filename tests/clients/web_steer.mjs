@@ -52,13 +52,48 @@ export function registerSteerTests({ open }) {
       ok(text.includes(v.license ? `licence ${v.license}` : 'no licence stated'), `${v.name}: ${text}`);
     }
     eq(await p.getByTestId('panel').isVisible(), false, 'the engine beside it');
+    for (const label of ['Steering acts on', 'Show the unsteered answer beside']) eq(await p.getByLabel(label).count(), 1, label);
+  });
+  steer('sliders are there before rows are measured; then they end where these are, with a mark', async () => {
+    const v = vectors.find(x => x.kind === 'add'), SUGGESTED = 8, REACH = 24, q = await open();
+    const t = (await ask('/activations', { messages: [{ role: 'user', content: 'Hello, how are you today?' }], format: 'json', steer: [], capture: { tensors: ['resid_post'], reduce: 'norm' } })).activations.tensors;
+    const rows = v.layers.map(l => t.find(x => x.name === `resid_post.${l}.norm`).values.sort((a, b) => a - b)), sum = a => a.reduce((x, y) => x + y);
+    const norms = v.norms.map(n => n * sum(rows.map(r => r[r.length >> 1])) / v.layers.length / sum(v.norms) / REACH); // of directions that add as much as is there at this scale
+    let measured;
+    const held = new Promise(r => { measured = r; });
+    await q.route('**/activations', async r => { await held; await r.continue(); });
+    await q.route('**/control-vectors', async r => { const response = await r.fetch(); await r.fulfill({ response, json: (await response.json()).map(x => x.id === v.id ? { ...x, norms, scale_suggested: SUGGESTED } : x) }); });
+    await q.getByTestId('open-steering').click();
+    const its = q.locator(`[data-testid=steer-item][data-id="${v.id}"]`), slider = its.getByTestId('steer-scale'), number = its.getByTestId('steer-scale-number');
+    await slider.waitFor({ timeout: 15000 * BOUND });
+    const max = () => slider.evaluate(e => +e.max), fill = () => slider.evaluate(e => ['--from', '--to'].map(n => e.style.getPropertyValue(n)));
+    eq([await max(), await fill()], [SUGGESTED, ['50%', '50%']], 'before');
+    await its.getByTestId('steer-suggested').click();
+    eq([await number.inputValue(), await slider.inputValue(), await fill()], [String(SUGGESTED), String(SUGGESTED), ['50%', '100%']], 'what the file suggests');
+    ok((await q.getByTestId('steered').textContent()).includes(`${v.name} ${SUGGESTED}`), 'the line above the message');
+    measured();
+    await q.waitForFunction(([id, end]) => +document.querySelector(`[data-id="${id}"] [data-testid=steer-scale]`).max > end, [v.id, SUGGESTED], { timeout: 15000 * BOUND });
+    eq(await max(), 25, `what ends at ${REACH}`);
+    eq(await number.inputValue(), String(SUGGESTED), 'what was chosen stays');
+    ok(Math.abs(await slider.inputValue() - SUGGESTED) <= await max() / 50, 'what was chosen stays on the slider');
+    const mark = its.getByTestId('steer-scale-mark'), [at, whole] = await Promise.all([mark.boundingBox(), slider.boundingBox()]);
+    ok(Math.abs((at.x + at.width / 2 - whole.x - 8) / (whole.width - 16) - 0.5 - SUGGESTED / await max() / 2) < 0.02, 'the mark is elsewhere');
+    await number.fill('-8');
+    const [from, to] = await fill();
+    ok(parseFloat(from) < 50 && to === '50%', `filled from ${from} to ${to}`);
+    if (v.layers.length > 1) {
+      await its.getByTestId('steer-first').selectOption(String(v.layers.at(-1)));
+      eq([await its.getByTestId('steer-suggested').count(), await its.getByTestId('steer-scale-mark').isVisible()], [0, false], 'suggested for one layer');
+    }
+    await q.context().close();
   });
   steer('a slider changes the next answer, and only that', async () => {
     const v = vectors.find(x => x.kind === 'add'), plain = await chat();
     eq(await asks(), [plain], 'before');
     const slider = item('add').getByTestId('steer-scale');
+    await p.waitForFunction(id => +document.querySelector(`[data-id="${id}"] [data-testid=steer-scale]`).max !== 4, v.id, { timeout: 15000 * BOUND }); // rows are measured
     await slider.focus();
-    for (let i = 0; i < 25; i++) await p.keyboard.press('ArrowRight');
+    for (let i = 0; i < 45; i++) await p.keyboard.press('ArrowRight');
     const scale = +await item('add').getByTestId('steer-scale-number').inputValue();
     ok(scale > 0, `the slider is at ${scale}`);
     ok((await p.getByTestId('steered').textContent()).includes(v.name), 'the line above the message');
@@ -99,10 +134,12 @@ export function registerSteerTests({ open }) {
     ok(wanted[0] !== wanted[1], 'both alike');
     const [a, b] = await Promise.all([0, 1].map(i => p.locator('[data-testid=pair] ' + assistant).nth(i).boundingBox()));
     ok(a.x + a.width <= b.x && Math.abs(a.y - b.y) < 2, 'not side by side');
+    eq(await p.locator('[data-testid=pair] [data-testid=versions]').count(), 0, 'a way to the other, which is beside it');
     await p.reload({ waitUntil: 'domcontentloaded' });
     if (KEY) { await p.getByTestId('api-key').fill(KEY); await p.getByTestId('api-key').press('Enter'); }
     await p.getByTestId('pair').waitFor({ timeout: 15000 * BOUND });
     eq(await answers(), wanted, 'kept');
+    eq(await p.locator('[data-testid=pair] [data-testid=versions]').count(), 0, 'a way to the other, after a reload');
   });
   steer('inside: numbers of rows, of a vector, of routes are those of the server', async () => {
     const v = vectors.find(x => x.kind === 'add');
@@ -134,6 +171,8 @@ export function registerSteerTests({ open }) {
     await p.keyboard.press('Enter');
     await p.getByTestId('inside-lens').waitFor({ timeout: 15000 * BOUND });
     eq(await pieces.nth(2).getAttribute('aria-pressed'), 'true', 'pressed');
+    const [map, token] = await Promise.all(['inside-map', 'inside-token'].map(id => p.getByTestId(id).boundingBox()));
+    ok(map.y + map.height <= token.y, 'what is shown of all tokens is below what is told of one');
     // At temperature 0 the last layer says what comes next.
     const last = p.getByTestId('inside-lens').locator('tbody tr').last(), says = await last.locator('td').first().evaluate(e => e.firstChild.textContent);
     eq(says, await pieces.nth(3).textContent(), 'next');
@@ -149,7 +188,11 @@ export function registerSteerTests({ open }) {
     await first.getByRole('button').click();
     await item('sae').getByTestId('steer-feature').waitFor({ timeout: 15000 * BOUND });
     await p.waitForFunction(t => document.querySelector('[data-testid=steer-feature-label]').textContent === t, labels[0] ?? '', { timeout: 15000 * BOUND });
-    await p.getByTestId('steer-value-number').fill('60');
+    eq(await p.getByTestId('steered').isVisible(), false, 'nothing is added yet');
+    for (const value of ['60', '0', '60']) {
+      await p.getByTestId('steer-value-number').fill(value);
+      eq([await p.getByTestId('steered').isVisible(), value === '0' || (await p.getByTestId('steered').textContent()).includes(`feature ${feature} + 60`)], [value !== '0', true], `the line above the message at ${value}`);
+    }
     await fresh();
     eq(await asks(), [await chat({ steer: [{ sae: sae.name, op: 'add', feature, value: 60 }] })], 'a feature steers');
     await off();

@@ -5,6 +5,7 @@
 #include "cli/common/steer_json.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -20,7 +21,8 @@ struct flag_table steer_flags_sae(struct steer_flags *f)
         {"--control-vector", NULL, FLAG_TEXTS, &f->add, 0, 0, "FILE[,FILE]",
          "steer by a control vector (GGUF); its file may say that it is projected out; may be repeated",
          .heading = "Steering"},
-        {"--control-vector-scaled", NULL, FLAG_TEXTS, &f->scaled, 0, 0, "FILE:S[,FILE:S]", "the same, times S"},
+        {"--control-vector-scaled", NULL, FLAG_TEXTS, &f->scaled, 0, 0, "FILE:S[,FILE:S]",
+         "the same, times S, as in v.gguf:24: stoker steer make says a scale to begin with"},
         {"--project", NULL, FLAG_TEXTS, &f->project, 0, 0, "FILE[:A]",
          "take the directions of a projection vector out, by the share A (default: the file's)"},
         {"--control-vector-layer-range", NULL, FLAG_RANGE, f->layers, 1, 4095, "A B",
@@ -49,6 +51,22 @@ struct flag_table steer_flags(struct steer_flags *f)
 
 /* ---- the flags --------------------------------------------------------------------------------------------------------------- */
 
+/* A scale behind a file that is there without it: the flag for that is another. */
+static int is_misplaced_scale(const char *command, const char *flag, const char *path)
+{
+    const char *colon = strrchr(path, ':');
+    char *end, file[PATH_MAX];
+    double scale = colon ? strtod(colon + 1, &end) : 0;
+    if (!colon || !colon[1] || *end || access(path, F_OK) == 0)
+        return 0;
+    snprintf(file, sizeof file, "%.*s", (int)(colon - path), path);
+    if (access(file, F_OK))
+        return 0;
+    fprintf(stderr, "stoker %s: %s %s: no such file; a scale is given by --control-vector-scaled %s:%g\n", command,
+            flag, path, file, scale);
+    return 1;
+}
+
 /* n bytes "FILE" or "FILE:S". A colon that no number follows is part of the name. */
 static int add_file(const char *command, const char *flag, struct steer_flags *f, const char *text, size_t n,
                     int projects, int scaled)
@@ -61,6 +79,10 @@ static int add_file(const char *command, const char *flag, struct steer_flags *f
     char *colon = scaled ? strrchr(path, ':') : NULL;
     double scale = colon ? strtod(colon + 1, &end) : 0;
     int has_scale = colon && colon[1] && *end == 0;
+    if (!scaled && is_misplaced_scale(command, flag, path)) {
+        free(path);
+        return 2;
+    }
     f->file[f->n].path = path;
     f->file[f->n].projects = projects;
     f->file[f->n].scale = scale;
@@ -216,6 +238,15 @@ int steer_flags_plan(const char *command, struct steer_flags *f, const char *mod
 
 static int same_text(const char *a, const char *b) { return strcmp(a, b) == 0; }
 
+/* At scale 1 nothing is seen of a vector of norm 1. */
+static void suggest_scale(const char *command, const struct steer_flags *f, size_t i,
+                          const struct stoker_vector_about *a)
+{
+    if (!f->steer && !f->file[i].has_scale && a->scale_suggested > 0)
+        fprintf(stderr, "stoker %s: %s: added at scale 1; the file suggests --control-vector-scaled %s:%g\n", command,
+                a->file, f->file[i].path, a->scale_suggested);
+}
+
 static void warn(const char *command, const struct steer_flags *f, const struct stoker_vector_about *a)
 {
     if (*a->model_hint && *f->arch && !same_text(a->model_hint, f->arch))
@@ -316,6 +347,7 @@ int steer_flags_open(const char *command, struct steer_flags *f, struct stoker *
     for (size_t i = 0; i < f->n && !f->shown; i++) {
         show(&about[i]);
         warn(command, f, &about[i]);
+        suggest_scale(command, f, i, &about[i]);
     }
     f->shown = 1;
     return 0;

@@ -33,6 +33,8 @@ void vector_print(const struct vector *v)
     print_text("sha256", v->sha256);
     if (v->kind == VECTOR_PROJECT)
         printf("  %-12s %g\n", "share", (double)v->scale);
+    if (v->suggested > 0)
+        printf("  %-12s %g to begin with\n", "scale", v->suggested);
     if (v->hook_differs)
         printf("  measured at another place than it acts on\n");
     printf("  %-12s", "norms");
@@ -52,10 +54,13 @@ json_t *vector_json(const struct vector *v)
         if (v->direction[l].v)
             json_object_set_new(norms, layer, json_real(v->direction[l].norm));
     }
-    return json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "kind",
-                     vector_kind_name(v->kind), "hook", vector_hook_name(v->hook), "n_embd", v->n_embd, "layer_first",
-                     v->first, "layer_last", v->last, "layers", v->n_held, "scale_default", (double)v->scale,
-                     "hook_differs", v->hook_differs, "sha256", v->sha256, "name", t->name, "license", t->license,
-                     "author", t->author, "source", t->source, "base_model", t->base_model, "model_hint", t->model_hint,
-                     "method", t->method, "norms", norms);
+    json_t *out = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:f, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}",
+                            "kind", vector_kind_name(v->kind), "hook", vector_hook_name(v->hook), "n_embd", v->n_embd,
+                            "layer_first", v->first, "layer_last", v->last, "layers", v->n_held, "scale_default",
+                            (double)v->scale, "hook_differs", v->hook_differs, "sha256", v->sha256, "name", t->name,
+                            "license", t->license, "author", t->author, "source", t->source, "base_model",
+                            t->base_model, "model_hint", t->model_hint, "method", t->method, "norms", norms);
+    if (out && v->suggested > 0)
+        json_object_set_new(out, "scale_suggested", json_real(v->suggested));
+    return out;
 }

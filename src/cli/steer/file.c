@@ -78,6 +78,8 @@ static void make_header(struct header *h, const struct steer_command *c, const s
         snprintf(name, sizeof name, "controlvector.stoker.%s", f->more[i].key);
         add_text(h, name, f->more[i].value);
     }
+    if (f->scale > 0)
+        add(h, VECTOR_SUGGESTION, GGUF_F64, NULL, f->scale);
     add_text(h, "controlvector.stoker.version", stoker_version());
     if (f->projects || f->hook)
         add_operation(h, f, hash);

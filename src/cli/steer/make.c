@@ -285,10 +285,34 @@ static int make_directions(struct make *m)
     return status;
 }
 
+/* What a layer adds stays in the rows of those behind it, so all layers together count: much less than a mean row changes no answer, much
+ * more leaves nothing of it. As it is told: of two digits, or three. 0: none; a projection needs no scale. */
+static double scale_of(const struct make *m)
+{
+    char text[32];
+    if ((m->c->mode && is(m->c->mode, "project")) || !(m->residual > 0) || !(m->moved > 0))
+        return 0;
+    double scale = m->residual / (double)m->n_tensor / m->moved;
+    snprintf(text, sizeof text, "%.*g", scale < 100 ? 2 : 3, scale);
+    return strtod(text, NULL);
+}
+
+static void print_scale(const struct make *m, double scale)
+{
+    if (scale > STOKER_SCALE_MOST)
+        printf("scale to begin with: above %d, which is too large for a flag; make it with --norm raw\n",
+               STOKER_SCALE_MOST);
+    else if (scale > 0)
+        printf("scale to begin with: %g (all layers together add as much as the mean residual, %.4g): "
+               "--control-vector-scaled %s:%g\n",
+               scale, m->residual / (double)m->n_tensor, m->c->out, scale);
+}
+
 static int write_vector(struct make *m)
 {
     const struct steer_command *c = m->c;
     char method[160];
+    double scale = scale_of(m);
     struct vector_row *row = calloc(m->n_tensor, sizeof *row);
     for (size_t i = 0; row && i < m->n_tensor; i++)
         row[i] = (struct vector_row){m->first + (int)i + c->shift, m->v + i * m->about.n_embd};
@@ -310,29 +334,14 @@ static int write_vector(struct make *m)
                                  .base_model = m->about.name,
                                  .model_hint = m->about.arch,
                                  .is_measured_there = 1,
+                                 .scale = scale > STOKER_SCALE_MOST ? 0 : scale,
                                  .more = more,
                                  .n_more = sizeof more / sizeof *more};
     int status = steer_write_file(c, &f, row, m->n_tensor, (int)m->about.n_embd);
     free(row);
+    if (!status)
+        print_scale(m, scale);
     return status;
-}
-
-/* What a layer adds stays in the rows of those behind it, so all layers together count: much less than a mean row changes no answer, much
- * more leaves nothing of it. A projection needs no scale. */
-static void print_scale(const struct make *m)
-{
-    const struct steer_command *c = m->c;
-    double residual = m->residual / (double)m->n_tensor, scale = residual / m->moved;
-    if ((c->mode && is(c->mode, "project")) || !(m->residual > 0) || !(m->moved > 0))
-        return;
-    if (scale > STOKER_SCALE_MOST) {
-        printf("scale to begin with: above %d, which is too large for a flag; make it with --norm raw\n",
-               STOKER_SCALE_MOST);
-        return;
-    }
-    printf("scale to begin with: %.*g (all layers together add as much as the mean residual, %.4g): "
-           "--control-vector-scaled %s:%.*g\n",
-           scale < 100 ? 2 : 3, scale, residual, c->out, scale < 100 ? 2 : 3, scale);
 }
 
 /* What the command itself holds while the model is open; what it takes to compare rows comes when that is closed. */
@@ -365,8 +374,6 @@ int steer_make(struct steer_command *c)
     steer_sequences_free(&m.q);
     status = status ? status : make_directions(&m);
     status = status ? status : write_vector(&m);
-    if (!status)
-        print_scale(&m);
     study_prompts_free(&m.positive);
     study_prompts_free(&m.negative);
     free(m.tensor);

@@ -16,8 +16,8 @@
 
 struct show {
     struct steer_command *c;
-    const char *model;
-    struct vector *vector[STEER_FILES];
+    const char *model, *const *file; /* file: of each vector */
+    struct vector *vector[STEER_FILES + 1];
     int n_vector, n_layer, range[2];
     struct stoker_about about;
     struct stoker_vocab *vocab;
@@ -28,25 +28,31 @@ struct show {
 
 static int open_all(struct show *w)
 {
-    struct error err = {0};
+    struct error err = {0}, no_vector = {0};
     struct stoker_error why;
     struct steer_command *c = w->c;
-    if (c->n_file < 2) {
-        fprintf(stderr, "stoker %s: a model, then control vectors: stoker steer show MODEL.gguf A.gguf B.gguf\n",
+    uint64_t bytes;
+    /* what is no vector is the model; without one it is the embedded model */
+    int n_model = c->n_file > 0 && vector_bytes(AT_FDCWD, c->file[0], &bytes, &no_vector) != 0;
+    if (c->n_file <= n_model) {
+        fprintf(stderr,
+                "stoker %s: a model, then control vectors: stoker steer show MODEL.gguf A.gguf B.gguf; of the "
+                "embedded model the vectors alone\n",
                 c->name);
         return 2;
     }
     if (steer_layers(c, w->range))
         return 2;
-    w->model = model_of(c->file[0]);
+    w->file = c->file + n_model;
+    w->model = model_of(n_model ? c->file[0] : NULL);
     if (!w->model)
         return 2;
     if (stoker_about(&w->about, w->model, &why) || (w->n_layer = stoker_header_layers(NULL, 0, w->model, &why)) < 0 ||
         stoker_vocab_open(&w->vocab, w->model, NULL, &why))
         return report(&why);
-    for (int i = 1; i < c->n_file; i++) {
+    for (int i = 0; i < c->n_file - n_model; i++) {
         struct vector *v;
-        if (vector_open(&v, AT_FDCWD, c->file[i], UINT64_MAX, &err))
+        if (vector_open(&v, AT_FDCWD, w->file[i], UINT64_MAX, &err))
             return steer_fail(c, &err);
         w->vector[w->n_vector++] = v;
         if (vector_check_model(v, w->n_layer, (int)w->about.n_embd, NULL, &err))
@@ -80,7 +86,7 @@ static void print_cosines(const struct show *w)
 {
     for (int i = 0; i < w->n_vector; i++)
         for (int j = i + 1; j < w->n_vector; j++) {
-            printf("cosines of %s and %s\n ", w->c->file[i + 1], w->c->file[j + 1]);
+            printf("cosines of %s and %s\n ", w->file[i], w->file[j]);
             for (int l = 0; l < w->n_layer; l++)
                 if (is_wanted(w, w->vector[i], l) && is_wanted(w, w->vector[j], l))
                     printf(" %d: %.4f", l, cosine(w->vector[i], w->vector[j], l));
@@ -145,7 +151,7 @@ static void print_vectors(const struct show *w)
     size_t n = 0, top = (size_t)w->c->top;
     for (int i = 0; i < w->n_vector; i++) {
         const char *made_for = w->vector[i]->texts.base_model;
-        printf("%s\n", w->c->file[i + 1]);
+        printf("%s\n", w->file[i]);
         vector_print(w->vector[i]);
         if (*made_for && *w->about.name && strcmp(made_for, w->about.name) != 0)
             printf("  made for %s, shown on %s\n", made_for, w->about.name);

@@ -15,7 +15,7 @@ enum { STEER_FILES = 16 };
 struct steer_command {
     const char *name;                  /* "steer make": for sentences */
     const char *model;                 /* of show: NULL */
-    const char *file[STEER_FILES + 1]; /* [n_file] what stands without a flag behind the model; of show the model too */
+    const char *file[STEER_FILES + 1]; /* [n_file] what stands without a flag behind the model; of show with it */
     int n_file;
     const char *positive, *negative, *out;
     const char *method, *positions, *norm, *mode, *license, *title, *think;
@@ -59,6 +59,7 @@ struct steer_file {
     const char *method, *base_model, *model_hint; /* NULL: not known */
     const char *hook;                             /* what it acts on, as glp.hook_point has it; NULL: a layer's end */
     int is_measured_there;
+    double scale;                   /* to begin with; 0: none is told */
     const struct stoker_pair *more; /* [n_more] keys of our own, behind controlvector.stoker. */
     size_t n_more;
 };

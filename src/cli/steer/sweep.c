@@ -51,7 +51,7 @@ static int wrong(const struct sweep *w, const char *flag, const char *value, con
 
 static int read_scales(struct sweep *w)
 {
-    const char *p = w->c->scales;
+    const char *p = w->c->scales ? w->c->scales : "";
     for (char *end; *p; p = end + (*end == ',')) {
         double scale = strtod(p, &end);
         if (end == p || (*end && (*end != ',' || !end[1])) || !(fabs(scale) <= STOKER_SCALE_MOST) ||
@@ -59,7 +59,19 @@ static int read_scales(struct sweep *w)
             return wrong(w, "--scales", w->c->scales, "up to 64 numbers from -1000 to 1000, as in -2,-1,0,1,2");
         w->scale[w->n_scale++] = scale;
     }
-    return w->n_scale ? 0 : wrong(w, "--scales", "", "which? as in -2,-1,0,1,2");
+    return w->n_scale || !w->c->scales ? 0 : wrong(w, "--scales", "", "which? as in -2,-1,0,1,2");
+}
+
+/* Without --scales: at half of what the file suggests little is seen, at twice as much little is left. */
+static void choose_scales(struct sweep *w)
+{
+    static const double near[] = {-1, -0.5, 0.5, 1, 1.5}, plain[] = {-2, -1, 0, 1, 2};
+    enum { N = sizeof near / sizeof *near };
+    struct stoker_vector_about about;
+    stoker_vector_about(w->vector, &about);
+    double unit = about.scale_suggested;
+    for (int k = 0; k < N && !w->c->scales; k++)
+        w->scale[w->n_scale++] = unit > 0 ? fmin(near[k] * unit, STOKER_SCALE_MOST) : plain[k];
 }
 
 static int read_layers(struct sweep *w)
@@ -325,7 +337,7 @@ static void tell_unchanged(const struct sweep *w)
     if (w->changed || most == 0)
         return;
     stoker_vector_about(w->vector, &about);
-    double larger = fmin(10 * most, STOKER_SCALE_MOST);
+    double larger = about.scale_suggested > most ? about.scale_suggested : fmin(10 * most, STOKER_SCALE_MOST);
     if (about.kind == STOKER_VECTOR_ADD && larger > most)
         fprintf(stderr,
                 "stoker %s: no scale changed any answer; try larger scales, as in --scales -%g,%g (stoker steer make "
@@ -339,6 +351,7 @@ static int run(struct sweep *w)
 {
     const struct steer_command *c = w->c;
     int status = check_layers(w);
+    choose_scales(w);
     status = status ? status : steer_tokens(&w->asked, c, w->s, &w->prompts, c->prompts);
     if (!status && c->neutral)
         status = steer_tokens(&w->talk, c, w->s, &w->neutral, c->neutral);

@@ -72,6 +72,10 @@ static void put_vector(struct out *o, const struct named_vector *v, const struct
     out_print(o, ",\"layer_start\":%d,\"layer_end\":%d", how && how->has_layers ? how->layer_first : a.layer_first,
               how && how->has_layers ? how->layer_last : a.layer_last);
     put_layers(o, v->vector, &a);
+    if (a.scale_suggested > 0) {
+        out_print(o, ",\"scale_suggested\":");
+        out_real(o, a.scale_suggested);
+    }
     out_print(o, ",\"sha256\":\"%s\"", a.sha256);
     put_text(o, "license", a.license);
     put_text(o, "author", a.author);

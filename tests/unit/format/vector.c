@@ -179,6 +179,24 @@ static void projections(void **state)
     vector_close(v);
 }
 
+/* A scale to begin with says nothing of what is done, so a file has the same content with it; of a projection it means nothing. */
+static void suggests(void **state)
+{
+    (void)state;
+    static const struct key scale[] = {{"controlvector.stoker.scale", NULL, 24}, {0}};
+    static const struct key project[] = {{"glp.mode", "project", 0}, {"controlvector.stoker.scale", NULL, 24}, {0}};
+    write_file("plain.gguf", NULL, plain);
+    write_file("scale.gguf", scale, plain);
+    write_file("project.gguf", project, unit);
+    struct vector *a = open_it("plain.gguf"), *b = open_it("scale.gguf"), *c = open_it("project.gguf");
+    assert_true(a->suggested == 0 && b->suggested == 24 && c->suggested == 0);
+    assert_true(b->scale == 1);
+    assert_string_equal(a->sha256, b->sha256);
+    vector_close(a);
+    vector_close(b);
+    vector_close(c);
+}
+
 static void keys_refused(void **state)
 {
     (void)state;
@@ -198,6 +216,10 @@ static void keys_refused(void **state)
         {{{"glp.mode", "project", 0}, {"glp.alpha_default", NULL, 1001}}, "from -1000 to 1000"},
         {{{"glp.mode", "project", 0}, {"dspark.mode", "add", 0}}, "differ"},
         {{{"glp.mode", "project", 0}, {"split.count", NULL, 1}}, "split.count"},
+        {{{"controlvector.stoker.scale", "24", 0}}, "a number"},
+        {{{"controlvector.stoker.scale", NULL, 1001}}, "controlvector.stoker.scale is 1001, but must be 0 to 1000"},
+        {{{"controlvector.stoker.scale", NULL, -1}}, "must be 0 to 1000"},
+        {{{"controlvector.stoker.scale", NULL, NAN}}, "must be 0 to 1000"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         write_file("case.gguf", cases[i].key, unit);
@@ -328,9 +350,9 @@ static void too_large(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(reads),         cmocka_unit_test(projections),
-                                       cmocka_unit_test(keys_refused),  cmocka_unit_test(tensors_refused),
-                                       cmocka_unit_test(names_refused), cmocka_unit_test(damaged),
-                                       cmocka_unit_test(too_large)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(reads),           cmocka_unit_test(projections),
+                                       cmocka_unit_test(suggests),        cmocka_unit_test(keys_refused),
+                                       cmocka_unit_test(tensors_refused), cmocka_unit_test(names_refused),
+                                       cmocka_unit_test(damaged),         cmocka_unit_test(too_large)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

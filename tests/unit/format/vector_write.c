@@ -21,18 +21,21 @@ static const struct vector_row rows[] = {{1, first}, {3, second}};
 static const struct vector_key keys[] = {{"general.architecture", GGUF_STRING, "controlvector", 0},
                                          {"controlvector.layer_count", GGUF_I32, NULL, 2},
                                          {"glp.alpha_default", GGUF_F32, NULL, 0.5},
-                                         {"glp.rank", GGUF_U32, NULL, 1}};
+                                         {"glp.rank", GGUF_U32, NULL, 1},
+                                         {"controlvector.stoker.scale", GGUF_F64, NULL, 0.24}};
+enum { KEYS = sizeof keys / sizeof *keys };
 
 /* GGUF, version 3, tensors, keys; each key, each tensor; filled up to 32; directions, filled up likewise. */
 static const char recorded[] =
-    "47475546 03000000 0200000000000000 0400000000000000"
+    "47475546 03000000 0200000000000000 0500000000000000"
     "1400000000000000 67656e6572616c2e617263686974656374757265 08000000 0d00000000000000 636f6e74726f6c766563746f72"
     "1900000000000000 636f6e74726f6c766563746f722e6c617965725f636f756e74 05000000 02000000"
     "1100000000000000 676c702e616c7068615f64656661756c74 06000000 0000003f"
     "0800000000000000 676c702e72616e6b 04000000 01000000"
+    "1a00000000000000 636f6e74726f6c766563746f722e73746f6b65722e7363616c65 0c000000 b81e85eb51b8ce3f"
     "0b00000000000000 646972656374696f6e2e31 01000000 0400000000000000 00000000 0000000000000000"
     "0b00000000000000 646972656374696f6e2e33 01000000 0400000000000000 00000000 2000000000000000"
-    "000000000000000000000000000000000000000000000000000000"
+    "00000000000000000000000000"
     "0000803f 00000040 000040c0 0000003f 00000000000000000000000000000000"
     "9a99193f 00000000 00000000 cdcc4cbf 00000000000000000000000000000000";
 
@@ -40,7 +43,7 @@ static void is_as_recorded(void **state)
 {
     (void)state;
     size_t n, at = 0;
-    uint8_t *file = vector_write(keys, 4, rows, 2, 4, &n);
+    uint8_t *file = vector_write(keys, KEYS, rows, 2, 4, &n);
     assert_non_null(file);
     for (const char *p = recorded; *p;) {
         unsigned byte;
@@ -63,8 +66,8 @@ static void is_read(void **state)
     struct error err = {0};
     struct vector *v;
     size_t n;
-    const struct vector_key project[] = {keys[0], {"glp.mode", GGUF_STRING, "add", 0}, keys[2], keys[3]};
-    uint8_t *file = vector_write(project, 4, rows, 2, 4, &n);
+    const struct vector_key project[] = {keys[0], {"glp.mode", GGUF_STRING, "add", 0}, keys[2], keys[3], keys[4]};
+    uint8_t *file = vector_write(project, KEYS, rows, 2, 4, &n);
     assert_int_equal(temporary_folder(folder, "vector-write"), 0);
     snprintf(path, sizeof path, "%s/x.gguf", folder);
     FILE *f = fopen(path, "wb");
@@ -73,6 +76,7 @@ static void is_read(void **state)
         fail_msg("%s", err.text);
     assert_int_equal(v->n_held, 2);
     assert_int_equal(v->last, 3);
+    assert_true(v->suggested == 0.24);
     assert_memory_equal(v->direction[1].v, first, sizeof first);
     assert_memory_equal(v->direction[3].v, second, sizeof second);
     vector_close(v);

@@ -38,7 +38,11 @@ class Tree {
 
   find(id) { return this.turns.find(t => t.id === id); }
   children(id) { return this.turns.filter(t => t.parent === id); }
-  siblings(turn) { return this.children(turn.parent); }
+  // Without those that stand beside another one, where they are seen already.
+  siblings(turn) {
+    const all = this.children(turn.parent);
+    return all.filter(t => t === turn || !all.some(o => o.beside === t.id));
+  }
 
   path(leaf = this.leaf) {
     const byId = new Map(this.turns.map(t => [t.id, t])), out = [];

@@ -71,14 +71,11 @@ window.stoker.parts.inside = ({ button, call, element, getJson, lazy, say, steer
       await learn(this.ids.slice(this.from));
       this.choice.append(new Option('How large rows are, by layer', 'norm'), ...vectors.filter(v => v.kind === 'add' || v.kind === 'project').map(v => new Option(`How much of ${v.name} is in them`, `dot ${v.id}`)), ...(this.taps.has('router_ids') ? [new Option('Experts that they chose', 'experts')] : []));
       this.showPieces();
-      this.state.hidden = true;
-      this.element.append(element('div', { className: 'row' }, element('h4', { textContent: this.element.ariaLabel }), this.choice), this.pieces, this.token, this.map);
-      this.showHint();
+      this.state.textContent = 'Choose a token: what each layer would say behind it, its experts, its features.';
+      this.element.append(element('div', { className: 'row' }, element('h4', { textContent: this.element.ariaLabel }), this.choice), this.state, this.pieces, this.map, this.token);
       await this.showMap();
       this.pieces.firstElementChild.focus();
     }
-
-    showHint() { this.token.replaceChildren(element('p', { className: 'hint', textContent: 'Choose a token: what each layer would say behind it, its experts, its features.' })); }
 
     // The last token of the question is the first: at its row the answer's first token was chosen.
     showPieces() {
@@ -124,6 +121,7 @@ window.stoker.parts.inside = ({ button, call, element, getJson, lazy, say, steer
       const called = await Promise.all(answers.map((a, s) => this.called(a, this.saes[s])));
       if (b.ariaPressed !== 'true') return;
       this.token.replaceChildren(element('h4', { textContent: `Behind ${name}` }), ...this.lens(lens), ...answers.flatMap((a, s) => this.features(a, this.saes[s], called[s])));
+      this.token.scrollIntoView({ block: 'nearest' });
     }
     lens(a) {
       const numbers = [...new Set(a.tensors.filter(t => t.name !== 'tokens').map(numberOf))].sort((x, y) => x - y);

@@ -18,7 +18,7 @@ window.stoker.parts.steering = ({ $, button, call, element, getJson, lazy, say, 
     for (const i of items.values()) {
       if (i.v.kind === 'routes') { if (i.scale) out.push({ routes: i.v.name }); } else if (i.scale) out.push({ vector: i.v.name, scale: i.scale, layers: [i.first, i.last], ...range });
     }
-    for (const f of features) out.push({ sae: f.sae.name, op: f.op, feature: f.feature, value: f.value, ...range });
+    for (const f of features) if (f.op !== 'add' || f.value) out.push({ sae: f.sae.name, op: f.op, feature: f.feature, value: f.value, ...range });
     return out;
   }
   const words = () => list().map(e => e.routes ? `routes of ${e.routes}` : e.sae ? `feature ${e.feature} ${{ add: '+', set: '=', multiply: '×' }[e.op]} ${short(e.value)}` : `${e.vector} ${short(e.scale)}`).join(', ');
@@ -49,35 +49,55 @@ window.stoker.parts.steering = ({ $, button, call, element, getJson, lazy, say, 
       for (const t of (await (await call('activations', { body })).json()).activations.tensors) if (t.name !== 'tokens') usual.set(+t.name.split('.')[1], median(t.values));
     } catch { /* sliders have an end of their own then */ }
   }
-  const round = n => { const unit = 10 ** Math.floor(Math.log10(n)); return [1, 2, 5, 10].find(k => k * unit >= 0.999 * n) * unit; };
+  const round = n => { const unit = 10 ** Math.floor(Math.log10(n)); return +([1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find(k => k * unit >= 0.999 * n) * unit).toPrecision(2); };
+
+  // What a file suggests is meant for all its layers.
+  const suggested = i => i.v.scale_suggested && i.first === i.v.layers[0] && i.last === i.v.layers.at(-1) ? i.v.scale_suggested : 0;
 
   // At its end a slider adds about as much as is there already.
   function reach(i) {
     if (i.v.kind === 'project') return SHARES;
     let added = 0, n = 0, there = 0;
     i.v.layers.forEach((l, k) => { if (l >= i.first && l <= i.last) { added += i.v.norms[k]; there += usual?.get(l) || 0; n++; } });
-    return n && added && there ? Math.min(LARGEST, round(there / n / added)) : 4;
+    const most = n && added && there ? there / n / added : suggested(i);
+    return most ? Math.min(LARGEST, round(Math.max(most, suggested(i)))) : 4;
   }
   const reachOfFeature = sae => { const row = usual?.get(sae.layer_start); return row ? round(row) : 10; };
 
+  function stretch() {
+    for (const i of items.values()) i.slide?.stretch(reach(i));
+    for (const f of features) f.slide?.stretch(reachOfFeature(f.sae));
+  }
+
   /* ---- elements ---- */
 
-  // A slider and its number; said(n) hears of both.
-  function slider(label, testid, value, end, said) {
-    const most = Math.max(end, Math.abs(value)), bar = element('input', { type: 'range', min: -most, max: most, step: most / 50, ariaLabel: label, data: { testid } });
+  // A slider and its number, filled from 0 on, with a mark unless that is 0; said(n) hears of both, stretch(end) gives it another end.
+  function slider(label, testid, value, end, said, marked = 0) {
+    const bar = element('input', { type: 'range', ariaLabel: label, data: { testid } }), mark = element('span', { className: 'mark', hidden: !marked, data: { testid: `${testid}-mark` } });
+    const share = n => 50 + 50 * n / +bar.max, paint = () => {
+      const at = share(+bar.value);
+      bar.style.setProperty('--from', `${Math.min(50, at)}%`);
+      bar.style.setProperty('--to', `${Math.max(50, at)}%`);
+      mark.style.setProperty('--at', share(marked) / 100);
+    };
+    const stretch = to => {
+      const most = Math.max(to, Math.abs(value));
+      Object.assign(bar, { min: -most, max: most, step: most / 50, value });
+      paint();
+    };
     const number = element('input', { inputMode: 'decimal', ariaLabel: `${label}, as a number`, data: { testid: `${testid}-number` } });
-    bar.value = value;
+    stretch(end);
     number.value = +value.toPrecision(4);
-    bar.addEventListener('input', () => { number.value = +(+bar.value).toPrecision(4); number.classList.remove('wrong'); said(+number.value); });
+    bar.addEventListener('input', () => { value = number.value = +(+bar.value).toPrecision(4); number.classList.remove('wrong'); paint(); said(value); });
     number.addEventListener('input', () => {
       const n = number.value.trim() === '' ? NaN : +number.value, bad = !(Math.abs(n) <= LARGEST);
       number.classList.toggle('wrong', bad);
       if (bad) return;
-      if (Math.abs(n) > +bar.max) { bar.min = -Math.abs(n); bar.max = Math.abs(n); bar.step = Math.abs(n) / 50; }
-      bar.value = n;
+      value = n;
+      stretch(+bar.max);
       said(n);
     });
-    return element('div', { className: 'slide' }, bar, number);
+    return Object.assign(element('div', { className: 'slide' }, element('div', { className: 'bar' }, bar, mark), number), { stretch });
   }
   const licence = v => element('p', { className: 'hint', data: { testid: 'steer-license' }, textContent: [v.license ? `licence ${v.license}` : 'no licence stated', v.author && `by ${v.author}`, v.base_model && `made for ${v.base_model}`].filter(Boolean).join(' · ') });
   const head = (v, what) => element('h3', {}, element('span', { textContent: v.name }), element('span', { className: 'aside', textContent: what }));
@@ -95,9 +115,11 @@ window.stoker.parts.steering = ({ $, button, call, element, getJson, lazy, say, 
     return select;
   }
   function vectorItem(i) {
-    const { v } = i, one = v.layers.length < 2;
-    return itemOf(v, head(v, v.kind === 'project' ? 'taken out' : 'added'), slider(`Scale of ${v.name}`, 'steer-scale', i.scale, reach(i), n => { i.scale = n; change(); }),
-      element('p', { className: 'layers' }, ...(one ? [`Layer ${v.layers[0]}`] : ['Layers ', layerChoice(i, 'first', 'First'), ' to ', layerChoice(i, 'last', 'Last')])), licence(v));
+    const { v } = i, one = v.layers.length < 2, first = suggested(i);
+    const begin = () => { i.scale = first; change(); show(); place.querySelector(`[data-id="${v.id}"] [data-testid=steer-scale]`)?.focus(); };
+    i.slide = slider(`Scale of ${v.name}`, 'steer-scale', i.scale, reach(i), n => { i.scale = n; change(); }, first);
+    return itemOf(v, head(v, v.kind === 'project' ? 'taken out' : 'added'), i.slide, element('p', { className: 'layers' }, ...(one ? [`Layer ${v.layers[0]}`] : ['Layers ', layerChoice(i, 'first', 'First'), ' to ', layerChoice(i, 'last', 'Last')]),
+      ...(first ? [button(`Begin with ${short(first)}`, begin, { title: 'What its file suggests', className: 'quiet', data: { testid: 'steer-suggested' } })] : [])), licence(v));
   }
   function routesItem(i) {
     const box = element('input', { type: 'checkbox', checked: Boolean(i.scale), data: { testid: 'steer-routes' } });
@@ -108,7 +130,8 @@ window.stoker.parts.steering = ({ $, button, call, element, getJson, lazy, say, 
     const name = `feature ${f.feature} of ${f.sae.name}`, op = element('select', { ariaLabel: `What is done with ${name}` }, ...[['add', 'add'], ['set', 'set to'], ['multiply', 'times']].map(([value, text]) => new Option(text, value, false, value === f.op)));
     op.addEventListener('change', () => { f.op = op.value; change(); });
     const gone = button('×', () => { features.splice(features.indexOf(f), 1); change(); show(); }, { ariaLabel: `Remove ${name}`, className: 'quiet' });
-    return element('li', { data: { testid: 'steer-feature', feature: f.feature } }, element('p', { className: 'layers' }, `Feature ${f.feature} `, f.label, op, gone), slider(`Value of ${name}`, 'steer-value', f.value, reachOfFeature(f.sae), n => { f.value = n; change(); }));
+    f.slide = slider(`Value of ${name}`, 'steer-value', f.value, reachOfFeature(f.sae), n => { f.value = n; change(); });
+    return element('li', { data: { testid: 'steer-feature', feature: f.feature } }, element('p', { className: 'layers' }, `Feature ${f.feature} `, f.label, op, gone), f.slide);
   }
   function saeItem({ v }) {
     const number = element('input', { inputMode: 'numeric', placeholder: `0 to ${v.features - 1}`, ariaLabel: `Feature of ${v.name}`, data: { testid: 'steer-feature-number' } });
@@ -123,7 +146,7 @@ window.stoker.parts.steering = ({ $, button, call, element, getJson, lazy, say, 
     where.addEventListener('change', () => { answerOnly = where.value === 'answer'; change(); });
     const compare = element('input', { type: 'checkbox', checked: comparing, data: { testid: 'steer-compare' } });
     compare.addEventListener('change', () => { comparing = compare.checked; showChip(); });
-    return [element('label', { className: 'field' }, 'It acts on', where), element('label', { className: 'check' }, compare, 'Show the answer without it beside')];
+    return [element('label', { className: 'field' }, 'Steering acts on', where), element('label', { className: 'check' }, compare, 'Show the unsteered answer beside')];
   }
 
   function show() {
@@ -137,10 +160,11 @@ window.stoker.parts.steering = ({ $, button, call, element, getJson, lazy, say, 
 
   /* ---- the server's vectors ---- */
 
+  // Sliders are there before rows are measured, for which the server may have to finish what others asked.
   async function load() {
+    if (!items.size) place.replaceChildren(element('p', { className: 'hint', textContent: 'Loading…' }));
     try {
-      await (asked ||= Promise.all([lazy.style('steering.css'), measure()]));
-      const all = await getJson('control-vectors');
+      const [all] = await Promise.all([getJson('control-vectors'), lazy.style('steering.css')]);
       for (const id of [...items.keys()]) if (!all.some(v => v.id === id)) items.delete(id);
       for (const v of all) {
         const old = items.get(v.id);
@@ -149,6 +173,7 @@ window.stoker.parts.steering = ({ $, button, call, element, getJson, lazy, say, 
       for (let k = features.length; k--;) if (!(features[k].sae = all.find(v => v.name === features[k].sae.name))) features.splice(k, 1);
       show();
       showChip();
+      asked ||= measure().then(stretch);
     } catch (e) { place.replaceChildren(element('p', { className: 'problem', textContent: e.message })); }
   }
   // What the folder of an autoencoder calls features: a text or null for each of ids, or nothing at all.
@@ -159,6 +184,7 @@ window.stoker.parts.steering = ({ $, button, call, element, getJson, lazy, say, 
       const label = element('span', { data: { testid: 'steer-feature-label' } });
       features.push({ sae, feature, op: 'add', value: 0, label });
       labels(sae, [feature]).then(([text]) => { label.textContent = text || ''; }, () => {});
+      change();
     }
     sheets.show('steering');
     show();
