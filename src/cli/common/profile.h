@@ -17,7 +17,7 @@ enum { PROFILE_THREADS, PROFILE_CHUNK, PROFILE_READER, PROFILE_DEPTH, PROFILE_SP
 extern const char *const profile_setting
     [PROFILE_SETTINGS]; /* "threads", "chunk", "reader", "reader-depth", "spin", "kv": flags without dashes */
 
-/* What a search stands on, for who reads the file: pairs of runs a value, tokens of a run, values that were tried. */
+/* What a search stands on, for who reads the file: pairs of runs that judge, tokens of a run, values that were tried. */
 struct profile_basis {
     int pairs, tokens, values;
 };

@@ -41,9 +41,13 @@ static double run_seconds(const struct tune_cost *c, int size, int streams)
     return c->loading + test;
 }
 
+double tune_proof_seconds(double run) { return PROOF * run; }
+
+double tune_comparison_seconds(double run, int pairs) { return 2 * pairs * run + tune_proof_seconds(run); }
+
 int tune_pairs_left(double run, double seconds)
 {
-    double pairs = (seconds / run - PROOF) / 2;
+    double pairs = (seconds - tune_proof_seconds(run)) / (2 * run);
     return pairs < 0 ? 0 : (int)fmin(pairs, TUNE_PAIRS_MOST);
 }
 

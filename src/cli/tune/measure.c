@@ -81,11 +81,11 @@ static enum series_end take_pair(struct series *out, const struct measuring *m, 
     int is_void = 0;
     for (int i = 0; i < 2; i++) {
         int is_y = i ^ y_first;
-        double left = time_left(m), most = fmin(left, r->slowest > 0 ? TOO_LONG * r->run + 1 : left);
+        double left = time_left(m) - r->behind, most = fmin(left, r->slowest > 0 ? TOO_LONG * r->run + 1 : left);
         if (left < r->run)
             return SERIES_LATE;
         if (measuring_run(&of[is_y], m, is_y ? y : x, most))
-            return time_left(m) <= 0 ? SERIES_LATE : SERIES_FAILED;
+            return time_left(m) <= r->behind ? SERIES_LATE : SERIES_FAILED;
         out->longest = fmax(out->longest, of[is_y].wall);
         is_void |= of[is_y].is_void;
         if (!is_void && is_y && i == 0 && out->n == 0 && r->slowest > 0 && of[is_y].seconds > r->slowest)
@@ -132,12 +132,12 @@ enum series_end series_run(double *seconds, const struct measuring *m, const str
 {
     for (int n_void = 0; n_void < VOID_MOST; n_void++) {
         struct tune_run run;
-        double left = time_left(m);
+        double left = time_left(m) - r->behind;
         if (left < r->run)
             return SERIES_LATE;
         fprintf(stderr, "stoker tune: %s: a run, ends within %.0f s\n", r->what, left);
         if (measuring_run(&run, m, words, fmin(left, TOO_LONG * r->run + 1)))
-            return time_left(m) <= 0 ? SERIES_LATE : SERIES_FAILED;
+            return time_left(m) <= r->behind ? SERIES_LATE : SERIES_FAILED;
         *seconds = run.seconds;
         if (!run.is_void)
             return SERIES_WHOLE;

@@ -49,6 +49,7 @@ struct series_rule {
     const char *what; /* for progress */
     int pairs;
     double run;            /* seconds that a run takes: none begins without them */
+    double behind;         /* seconds that are left for others behind the series */
     double slowest, above; /* 0: all pairs are measured, whatever they show */
 };
 enum series_end series_measure(struct series *out, const struct measuring *m, const struct series_rule *r,

@@ -19,23 +19,42 @@ int tune_promising_add(struct tune_promising *p, const struct tune_value *v, dou
 
 void tune_promising_drop(struct tune_promising *p, int setting) { p->of[setting].ratio = 0; }
 
-void tune_promising_drop_weakest(struct tune_promising *p)
+static void move(struct tune_promising *p, struct tune_promising *other, int setting)
+{
+    other->of[setting] = p->of[setting];
+    p->of[setting].ratio = 0;
+}
+
+void tune_promising_move_weakest(struct tune_promising *p, struct tune_promising *other)
 {
     int weakest = 0;
     for (int i = 1; i < PROFILE_SETTINGS; i++)
         if (p->of[i].ratio > p->of[weakest].ratio)
             weakest = i;
-    p->of[weakest].ratio = 0;
+    move(p, other, weakest);
+}
+
+void tune_promising_move_strongest(struct tune_promising *p, struct tune_promising *other)
+{
+    int strongest = -1;
+    for (int i = 0; i < PROFILE_SETTINGS; i++)
+        if (p->of[i].ratio > 0 && (strongest < 0 || p->of[i].ratio < p->of[strongest].ratio))
+            strongest = i;
+    move(p, other, strongest);
+}
+
+int tune_promising_count(const struct tune_promising *p)
+{
+    int n = 0;
+    for (int i = 0; i < PROFILE_SETTINGS; i++)
+        n += p->of[i].ratio > 0;
+    return n;
 }
 
 int tune_promising_set(const struct tune_promising *p, struct profile *out)
 {
-    int n = 0;
-    for (int i = 0; i < PROFILE_SETTINGS; i++) {
-        if (p->of[i].ratio <= 0)
-            continue;
-        memcpy(out->value[i], p->of[i].text, sizeof out->value[i]);
-        n++;
-    }
-    return n;
+    for (int i = 0; i < PROFILE_SETTINGS; i++)
+        if (p->of[i].ratio > 0)
+            memcpy(out->value[i], p->of[i].text, sizeof out->value[i]);
+    return tune_promising_count(p);
 }

@@ -19,8 +19,11 @@ int tune_promising_add(struct tune_promising *p, const struct tune_value *v, dou
 /* Forgets a setting. */
 void tune_promising_drop(struct tune_promising *p, int setting);
 
-/* Forgets the setting whose value was the least faster. */
-void tune_promising_drop_weakest(struct tune_promising *p);
+/* Moves the value that was the least faster to *other; the one that was the most. There must be one. */
+void tune_promising_move_weakest(struct tune_promising *p, struct tune_promising *other);
+void tune_promising_move_strongest(struct tune_promising *p, struct tune_promising *other);
+
+int tune_promising_count(const struct tune_promising *p);
 
 /* Sets all of them in *out. Returns how many. */
 int tune_promising_set(const struct tune_promising *p, struct profile *out);

@@ -44,7 +44,7 @@ static enum series_end look_again_at_best(struct search *s)
 {
     char words[TUNE_WORDS_MOST];
     double seconds;
-    struct series_rule r = {"what is best", 0, s->budget.run, 0, 0};
+    struct series_rule r = {"what is best", 0, s->budget.run, tune_behind_looks(s), 0, 0};
     tune_words(words, &s->best, -1, "");
     enum series_end how = series_run(&seconds, &s->by, &r, words);
     if (how == SERIES_WHOLE)
@@ -57,7 +57,7 @@ static enum series_end look_at(struct search *s, const struct tune_value *v, str
 {
     char words[TUNE_WORDS_MOST], what[TUNE_NAME_MOST];
     double seconds;
-    struct series_rule r = {what, 0, s->budget.run, 0, 0};
+    struct series_rule r = {what, 0, s->budget.run, tune_behind_looks(s), 0, 0};
     tune_name_value(what, s, v->setting, v->text);
     tune_words(words, &s->best, v->setting, v->text);
     enum series_end how = series_run(&seconds, &s->by, &r, words);
@@ -96,7 +96,7 @@ static int goes_on(const struct search *s, const struct tune_value *v, const str
     return of->n == look && (look == 0 || of->sum < of->n);
 }
 
-int tune_screen(struct search *s, int from, int threads)
+void tune_screen(struct search *s, int from, int threads)
 {
     struct look looks[TUNE_VALUES_MOST] = {0};
     enum series_end how = SERIES_WHOLE;
@@ -114,5 +114,5 @@ int tune_screen(struct search *s, int from, int threads)
     for (int i = from; i < s->values.n; i++)
         if (looks[i].n > 0 && !looks[i].is_out)
             judge(s, &s->values.value[i], &looks[i]);
-    return how != SERIES_LATE;
+    s->is_cut |= how == SERIES_LATE;
 }

@@ -67,7 +67,7 @@ static void refer_to(struct search *s, const double *seconds, int n)
 static int measure_defaults(struct search *s)
 {
     struct series m;
-    struct series_rule r = {"the defaults with themselves", TUNE_PAIRS_LEAST, s->budget.run, 0, 0};
+    struct series_rule r = {"the defaults with themselves", TUNE_PAIRS_LEAST, s->budget.run, 0, 0, 0};
     enum series_end how = series_measure(&m, &s->by, &r, "", "");
     if (how != SERIES_WHOLE) {
         fprintf(stderr,
@@ -83,8 +83,10 @@ static int measure_defaults(struct search *s)
         s->slowest = fmax(s->slowest, fmax(m.x[i], m.y[i]));
         s->spread = fmin(s->spread, fmin(m.x[i] / m.y[i], m.y[i] / m.x[i]));
     }
-    refer_to(s, m.x, m.n);
-    refer_to(s, m.y, m.n);
+    for (int i = 0; i < m.n; i++) {
+        tune_add_reference(s, m.x[i]);
+        tune_add_reference(s, m.y[i]);
+    }
     return judge(&m, &s->aa);
 }
 
@@ -142,15 +144,18 @@ struct shown {
     char how[100]; /* in words */
 };
 
-/* Pairs of words b and words a. LATE: nothing is known; FAILED: after a sentence on stderr. */
+/* Pairs of words b and words a; where the time is over, those that there are, if they are as many as were planned at least. LATE: nothing
+ * is known; FAILED: after a sentence on stderr. */
 static enum tried compare(struct search *s, const struct series_rule *r, const char *a, const char *b,
                           struct shown *out)
 {
     struct eval_pairs ab;
     *out = (struct shown){0};
     enum series_end end = series_measure(&out->m, &s->by, r, a, b);
-    if (end == SERIES_LATE)
+    if (end == SERIES_LATE && out->m.n < s->budget.pairs)
         return TRIED_LATE;
+    if (end == SERIES_LATE)
+        end = SERIES_WHOLE;
     if (end != SERIES_WHOLE) {
         tune_note(s, r->what, why_not(end));
         return end == SERIES_VOID ? TRIED_VOID : TRIED_NOT_FASTER;
@@ -164,15 +169,24 @@ static enum tried compare(struct search *s, const struct series_rule *r, const c
     return verdict == EVAL_FASTER ? TRIED_FASTER : TRIED_NOT_FASTER;
 }
 
+static double types_seconds(const struct search *s) { return s->n_types * 2 * s->budget.pairs * s->budget.run; }
+
+double tune_behind_looks(const struct search *s)
+{
+    return tune_comparison_seconds(s->budget.run, s->budget.pairs) + types_seconds(s);
+}
+
 /* The same of words b that must answer as the defaults do. */
 static enum tried try_words(struct search *s, const char *what, int pairs, const char *a, const char *b,
                             struct shown *out)
 {
     int few = pairs < EVAL_PAIRS_LEAST;
-    struct series_rule r = {what, pairs, s->budget.run, s->slowest, few ? s->spread : 1};
+    struct series_rule r = {what,          pairs,
+                            s->budget.run, types_seconds(s) + tune_proof_seconds(s->budget.run),
+                            s->slowest,    few ? s->spread : 1};
     enum tried tried = compare(s, &r, a, b, out);
     const char *why = tried == TRIED_FASTER ? why_not_same(s, b) : NULL;
-    if (why && time_left(&s->by) <= 0)
+    if (why && time_left(&s->by) <= types_seconds(s))
         return TRIED_LATE;
     if (out->ratio > 0)
         tune_note(s, what, why ? why : out->how);
@@ -245,51 +259,63 @@ static int drop_otherwise(struct search *s)
     return n;
 }
 
-/* As many pairs as there is time for, with the types that are asked for behind them. */
-static int pairs_left(const struct search *s)
+/* As many pairs as there is time for; of threads no more than are planned, for all else is behind them. */
+static int pairs_left(const struct search *s, int threads)
 {
-    return tune_pairs_left(s->budget.run, time_left(&s->by) - s->n_types * 2 * s->budget.pairs * s->budget.run);
+    int pairs = tune_pairs_left(s->budget.run, time_left(&s->by) - types_seconds(s));
+    return threads && pairs > s->budget.pairs ? s->budget.pairs : pairs;
 }
 
-/* What seems faster, at once; then without the value that seems least so, as long as there is time. 1: go on; 0: the time is over; -1: the
- * profile cannot be written. */
-static int try_together(struct search *s)
+/* What seems faster, at once. OTHERWISE: what answers so is forgotten; LATE: after a sentence. */
+static enum tried try_promising(struct search *s, int threads)
 {
     char a[TUNE_WORDS_MOST], b[TUNE_WORDS_MOST], what[TUNE_WORDS_MOST];
     struct shown shown;
-    int n;
+    struct profile all = s->best;
+    int n = tune_promising_set(&s->promising, &all), pairs = pairs_left(s, threads);
+    name_together(what, s);
     tune_words(a, &s->best, -1, "");
-    for (struct profile all = s->best; (n = tune_promising_set(&s->promising, &all)) > 0; all = s->best) {
-        int pairs = pairs_left(s);
-        name_together(what, s);
-        tune_words(b, &all, -1, "");
-        if (pairs < s->budget.pairs) {
-            tune_note(s, what, "not compared, time is over");
-            return 1;
-        }
-        switch (try_words(s, what, pairs, a, b, &shown)) {
-        case TRIED_LATE:
-            return 0;
-        case TRIED_FAILED:
-            return -1;
-        case TRIED_FASTER:
-            s->promising = (struct tune_promising){0};
-            return take(s, &all, &shown) ? -1 : 1;
-        case TRIED_OTHERWISE:
-            if (n > 1 && drop_otherwise(s) > 0)
-                break;
-            /* fall through */
-        default:
-            tune_promising_drop_weakest(&s->promising);
-        }
+    tune_words(b, &all, -1, "");
+    enum tried tried = pairs < TUNE_PAIRS_LEAST ? TRIED_LATE : try_words(s, what, pairs, a, b, &shown);
+    if (tried == TRIED_LATE)
+        tune_note(s, what, "not compared, time is over");
+    if (tried == TRIED_OTHERWISE && (n == 1 || drop_otherwise(s) == 0))
+        tried = TRIED_NOT_FASTER;
+    if (tried == TRIED_FASTER && take(s, &all, &shown))
+        tried = TRIED_FAILED;
+    return tried;
+}
+
+static int is_end(enum tried tried) { return tried == TRIED_FASTER || tried == TRIED_LATE || tried == TRIED_FAILED; }
+
+/* What seems faster, at once; then without the value that seems least so, and so on; then those that were left out, each by itself, for one
+ * that was lucky may have hidden them. As long as there is time. -1: after a sentence on stderr. */
+static int try_together(struct search *s, int threads)
+{
+    struct tune_promising out = {0};
+    enum tried tried = TRIED_NOT_FASTER;
+    for (int n; (n = tune_promising_count(&s->promising)) > 0 && !is_end(tried);) {
+        tried = try_promising(s, threads);
+        if (n == 1)
+            break;
+        if (!is_end(tried) && tried != TRIED_OTHERWISE)
+            tune_promising_move_weakest(&s->promising, &out);
     }
-    return 1;
+    while (tune_promising_count(&out) > 0 && !is_end(tried)) {
+        s->promising = (struct tune_promising){0};
+        tune_promising_move_strongest(&out, &s->promising);
+        tried = try_promising(s, threads);
+    }
+    s->promising = (struct tune_promising){0};
+    s->is_cut |= tried == TRIED_LATE;
+    return tried == TRIED_FAILED ? -1 : 0;
 }
 
 /* As try_together(). */
 static int try_settings(struct search *s, int from, int threads)
 {
-    return tune_screen(s, from, threads) ? try_together(s) : 0;
+    tune_screen(s, from, threads);
+    return try_together(s, threads);
 }
 
 /* Threads first, those beside a number that was taken too: what else is best depends on them. */
@@ -298,12 +324,13 @@ static int try_values(struct search *s)
     char before[PROFILE_VALUE], *now = s->best.value[PROFILE_THREADS];
     int n = s->values.n;
     memcpy(before, now, sizeof before);
-    int more = try_settings(s, 0, 1);
+    if (try_settings(s, 0, 1))
+        return -1;
     if (*now && strcmp(now, before) != 0)
         tune_add_beside(&s->values, &s->machine, atoi(now));
-    if (more > 0 && s->values.n > n)
-        more = try_settings(s, n, 1);
-    return more > 0 ? try_settings(s, 0, 0) : more;
+    if (s->values.n > n && try_settings(s, n, 1))
+        return -1;
+    return try_settings(s, 0, 0);
 }
 
 /* ---- types of keys and values ----------------------------------------------------------------------------------------------- */
@@ -315,12 +342,12 @@ static int is_asked(const struct search *s, const char *type)
 }
 
 /* A type of keys and values, by all pairs, whatever they show: for this a person has asked. The fastest one is taken, each against what is
- * best without; least: its ratio so far. As try_together(). */
+ * best without; least: its ratio so far. 1: go on; 0: the time is over; -1: after a sentence on stderr. */
 static int try_type(struct search *s, const char *type, double *least)
 {
     char a[TUNE_WORDS_MOST], b[TUNE_WORDS_MOST], what[64], how[160];
     struct shown shown;
-    struct series_rule r = {what, s->budget.pairs, s->budget.run, HUGE_VAL, 0};
+    struct series_rule r = {what, s->budget.pairs, s->budget.run, 0, HUGE_VAL, 0};
     tune_words(a, &s->best, PROFILE_KV, "");
     tune_words(b, &s->best, PROFILE_KV, type);
     snprintf(what, sizeof what, "--kv %s", type);
@@ -348,7 +375,9 @@ static void note_late(struct search *s, const char *type)
 static int try_all(struct search *s)
 {
     double least = 1;
-    int more = try_values(s);
+    int more = 1;
+    if (try_values(s))
+        return -1;
     for (int i = 0; i < TYPES && more >= 0; i++) {
         more = is_asked(s, types[i]) && more > 0 ? try_type(s, types[i], &least) : more;
         if (is_asked(s, types[i]) && more == 0)
@@ -356,9 +385,10 @@ static int try_all(struct search *s)
     }
     if (more < 0)
         return -1;
+    s->is_cut |= more == 0;
     if (!s->machine.streams)
         tune_note(s, "readers and their depth", "not measured: the whole model fits in memory");
-    if (more == 0)
+    if (s->is_cut)
         tune_note(s, "--seconds", "over before everything was tried");
     if (!profile_sets(&s->best))
         fprintf(stderr, "stoker tune: nothing was shown to be faster than the defaults, which stay\n");

@@ -1,7 +1,7 @@
-/* stoker tune: which settings make a model fastest here, under a budget of memory and one of time. One setting after the other, each value
- * against the best so far by the pairs of bench --against (bench.md 2), in processes of their own; taken only where the verdict is "faster"
- * and it answers the same. Types of keys and values answer otherwise, and are tried only where they are asked for. The profile that is
- * there is measured like any other value: nothing that it says of itself is believed. */
+/* stoker tune: which settings make a model fastest here, under a budget of memory and one of time. Each value has a run or two, in
+ * processes of their own; what seems faster is compared at once, by the pairs of bench --against (bench.md 2), and taken only where the
+ * verdict is "faster" and it answers the same. Types of keys and values answer otherwise, and are tried only where they are asked for. The
+ * profile that is there is measured like any other value: nothing that it says of itself is believed. */
 #ifndef CLI_TUNE_SEARCH_H
 #define CLI_TUNE_SEARCH_H
 
@@ -18,8 +18,8 @@ struct tuning {
     double steal;       /* percent of a run that the host may take */
 };
 
-/* Measures, and writes the profile when the values of the one that is there are judged, after each setting that is taken, and at the end:
- * what is shown so far. Returns the exit status. */
+/* Measures, and writes the profile when the values of the one that is there are judged, when threads and when the other settings are
+ * taken, and at the end: what is shown so far. Returns the exit status. */
 int tune(const struct tuning *t);
 
 #endif

@@ -6,11 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PROBES = 16 };       /* a run that takes less of the time is worth it to know */
-enum { VALUES_A_TYPE = 5 }; /* a type of keys and values takes all pairs: as long as five values */
+enum { PROBES = 16 };             /* a run that takes less of the time is worth it to know */
+enum { VALUES_A_COMPARISON = 5 }; /* that take as long as one by pairs */
 
-/* As many values as the search takes time for. */
-static int n_values(const struct search *s) { return s->values.n + profile_sets(&s->old) + VALUES_A_TYPE * s->n_types; }
+/* As many values as the search takes time for: each type of keys and values, the old profile, and threads where there are several numbers
+ * of them, have a comparison of their own. */
+static int n_values(const struct search *s)
+{
+    int alone = s->n_types + profile_sets(&s->old) + (s->machine.most_threads > 2);
+    return s->values.n + VALUES_A_COMPARISON * alone;
+}
 
 /* Tokens of a prompt that goes over the end of the largest chunk that is tried, and of the usual one beside it. */
 static int proof_tokens(const struct search *s, const struct stoker_plan *p, int prompt)

@@ -17,6 +17,7 @@ struct search {
     struct tune_case machine; /* with runs of this size */
     struct tune_values values;
     struct tune_promising promising;
+    int is_cut;               /* something was left out for want of time */
     struct profile old, best; /* old: that is there; without settings: none */
     int n_types;              /* types of keys and values that are asked for */
     char path[PATH_MAX];
@@ -32,9 +33,12 @@ struct search {
 /* Chooses how long runs are, and how many pairs there are. -1 after a sentence. p: the plan of the defaults. */
 int tune_choose_runs(struct search *s, const struct stoker_plan *p);
 
-/* Looks at the values from this one on, those of threads or the others: once at each, again at those that were faster; what seems faster is
- * in s->promising. 1: go on; 0: the time is over. */
-int tune_screen(struct search *s, int from, int threads);
+/* Looks at the values from this one on, those of threads or the others: once at each, again at those that were faster, as long as there is
+ * time to compare them; what seems faster is in s->promising. */
+void tune_screen(struct search *s, int from, int threads);
+
+/* Seconds that are left for comparing what seems faster, and for types of keys and values. */
+double tune_behind_looks(const struct search *s);
 
 /* A run of what is best has taken so long. */
 void tune_add_reference(struct search *s, double seconds);

@@ -38,20 +38,25 @@ static void test_fastest_of_each(void **state)
 static void test_weakest_first(void **state)
 {
     (void)state;
-    struct tune_promising p = {0};
+    struct tune_promising p = {0}, out = {0};
     struct profile all = {0};
     add(&p, PROFILE_READER, "threads", 0.90);
     add(&p, PROFILE_SPIN, "50", 0.96);
     add(&p, PROFILE_CHUNK, "512", 0.93);
-    tune_promising_drop_weakest(&p);
+    tune_promising_move_weakest(&p, &out);
     assert_int_equal(tune_promising_set(&p, &all), 2);
     assert_string_equal(all.value[PROFILE_SPIN], "");
     tune_promising_drop(&p, PROFILE_READER);
     all = (struct profile){0};
     assert_int_equal(tune_promising_set(&p, &all), 1);
     assert_string_equal(all.value[PROFILE_CHUNK], "512");
-    tune_promising_drop_weakest(&p);
-    assert_int_equal(tune_promising_set(&p, &all), 0);
+    tune_promising_move_weakest(&p, &out);
+    assert_int_equal(tune_promising_count(&p), 0);
+    assert_int_equal(tune_promising_count(&out), 2);
+    all = (struct profile){0};
+    tune_promising_move_strongest(&out, &p);
+    assert_int_equal(tune_promising_set(&p, &all), 1);
+    assert_string_equal(all.value[PROFILE_CHUNK], "512");
 }
 
 int main(void)
