@@ -5,7 +5,6 @@
 #include "cli/common/steer_json.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -51,34 +50,44 @@ struct flag_table steer_flags(struct steer_flags *f)
 
 /* ---- the flags --------------------------------------------------------------------------------------------------------------- */
 
-/* A scale behind a file that is there without it: the flag for that is another. */
-static int is_misplaced_scale(const char *command, const char *flag, const char *path)
+/* Of "FILE:S" the place of the colon, and *scale; NULL: no number is behind the last one. */
+static char *find_scale(char *path, double *scale)
 {
-    const char *colon = strrchr(path, ':');
-    char *end, file[PATH_MAX];
-    double scale = colon ? strtod(colon + 1, &end) : 0;
-    if (!colon || !colon[1] || *end || access(path, F_OK) == 0)
+    char *end, *colon = strrchr(path, ':');
+    if (!colon || !colon[1])
+        return NULL;
+    *scale = strtod(colon + 1, &end);
+    return *end ? NULL : colon;
+}
+
+/* A scale behind a file that is there without it: the flag for that is another. */
+static int is_misplaced_scale(const char *command, const char *flag, char *path)
+{
+    double scale;
+    char *colon = find_scale(path, &scale);
+    if (!colon || access(path, F_OK) == 0)
         return 0;
-    snprintf(file, sizeof file, "%.*s", (int)(colon - path), path);
-    if (access(file, F_OK))
-        return 0;
-    fprintf(stderr, "stoker %s: %s %s: no such file; a scale is given by --control-vector-scaled %s:%g\n", command,
-            flag, path, file, scale);
-    return 1;
+    *colon = 0;
+    int is_there = access(path, F_OK) == 0;
+    if (is_there)
+        fprintf(stderr, "stoker %s: %s %s:%s: no such file; a scale is given by --control-vector-scaled %s:%g\n",
+                command, flag, path, colon + 1, path, scale);
+    *colon = ':';
+    return is_there;
 }
 
 /* n bytes "FILE" or "FILE:S". A colon that no number follows is part of the name. */
 static int add_file(const char *command, const char *flag, struct steer_flags *f, const char *text, size_t n,
                     int projects, int scaled)
 {
-    char *end, *path = f->n < STOKER_STEER_MOST ? strndup(text, n) : NULL;
+    char *path = f->n < STOKER_STEER_MOST ? strndup(text, n) : NULL;
     if (!path) {
         fprintf(stderr, "stoker %s: %s: at most %d vectors are possible\n", command, flag, STOKER_STEER_MOST);
         return 2;
     }
-    char *colon = scaled ? strrchr(path, ':') : NULL;
-    double scale = colon ? strtod(colon + 1, &end) : 0;
-    int has_scale = colon && colon[1] && *end == 0;
+    double scale = 0;
+    char *colon = scaled ? find_scale(path, &scale) : NULL;
+    int has_scale = colon != NULL;
     if (!scaled && is_misplaced_scale(command, flag, path)) {
         free(path);
         return 2;
