@@ -6,7 +6,7 @@ median, p10 and p90, of requests one after the other; what is asked for again wa
     python3 bench/library_requests.py round N URL      N calls of search_library, of such words
     python3 bench/library_requests.py tools N STOKER   N searches of 10,000 definitions by STOKER mcp, their way to it and back among it
     python3 bench/library_requests.py call N STOKER    N calls of a tool by STOKER mcp and by its server alone, by turns: the difference
-    python3 bench/library_requests.py beside PAIRS URL      two streamed answers for 10 s, and for 10 s with a search a second: a line a pair
+    python3 bench/library_requests.py beside PAIRS URL      two streamed answers for 10 s, 10 s with a search a second, 10 s without: a line a pair
     python3 bench/library_requests.py server TOOLS     such an MCP server, over stdin and stdout
 """
 import http.client, json, os, random, statistics, subprocess, sys, tempfile, threading, time
@@ -119,8 +119,10 @@ def beside():
         somebody.start()
         meanwhile = rate(arrivals)
         done.set()
+        somebody.join()
+        alone = (alone + rate(arrivals)) / 2  # tokens take longer as the answers grow
         ended.set()
-        for t in threads + [somebody]:
+        for t in threads:
             t.join()
         ratios.append(meanwhile / alone)
         print(f"{meanwhile:.1f} tokens/s beside {n[0]} searches in 10 s, {alone:.1f} alone: {ratios[-1]:.3f}", flush=True)

@@ -164,7 +164,7 @@ int main(void)
 {
     v x[12], a, b;
     struct timespec t0, t1;
-    for (int i = 0; i < 12; i++) x[i] = (v){0} + i;
+    for (int i = 0; i < 12; i++) x[i] = (v){0} + (float)i;
     a = (v){0} + 0.5f, b = (v){0} + 0.25f;
     clock_gettime(CLOCK_MONOTONIC, &t0);
     for (long n = 0; n < 200000000; n++) {

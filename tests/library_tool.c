@@ -6,7 +6,7 @@
  *     library_tool add FILE DIR WINDOW [STOP]   adds it, WINDOW articles in order at a time, and stops at the commit after STOP of them
  *     library_tool dump FILE.db          all that a source holds, its index word by word, its vectors, as text
  *     library_tool text FILE.db          bytes of its text
- *     library_tool scan FILE N WIDTH     scans of N vectors by one thread: read from the drive, from the page cache, and held in memory
+ *     library_tool scan FILE N WIDTH     scans of N vectors by one thread: read from the drive, and held in memory
  *     library_tool recall FILE N WIDTH   how many of the 10 nearest of N vectors, exact in f32, int8 codes find: spread out, in clusters */
 #include "base/clock.h"
 #include "base/error.h"
@@ -322,8 +322,6 @@ static int time_scans(const char *path, int n, int width)
         file_drop_cache(s.fd, 0, (uint64_t)s.about.bytes);
         time_scan(&s, "read from the drive", x);
     }
-    for (int i = 0; i < 3; i++)
-        time_scan(&s, "read from the page cache", x);
     if (segment_hold(&s, &err))
         fprintf(stderr, "%s\n", err.text);
     for (int i = 0; i < 3; i++)

@@ -1,12 +1,12 @@
 /* stoker check: is a model's file whole? Its structure, the scales of its blocks, and its hash where one is known. Read once, at the
  * drive's rate: while bytes are hashed and looked at, the next ones are read. */
-#include "cli/check/ahead.h"
 #include "cli/check/known_hash.h"
 #include "cli/check/tensors.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/common/progress.h"
 
+#include "base/ahead.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
@@ -49,12 +49,14 @@ static int pass(const struct gguf_file *f, struct tensor_check *c, struct outcom
     struct ahead *a = NULL;
     struct sha256 sha;
     struct hash_stream *xxh3 = hash_begin();
-    const uint8_t *data;
+    uint8_t *data;
     size_t n = 0;
     if (!xxh3)
         return error_set(err, ERR_MEMORY, "no memory for a hash");
     sha256_begin(&sha);
-    int failed = ahead_open(&a, f->fd, f->path, err);
+    const struct ahead_range all = {
+        .fd = f->fd, .name = f->path, .end = UINT64_MAX, .piece = 1 << 20, .is_large = 1};
+    int failed = ahead_open(&a, &all, err);
     while (!failed && !(failed = ahead_next(a, &data, &n, err)) && n) {
         hash_add(xxh3, data, n);
         sha256_add(&sha, data, n);

@@ -25,8 +25,8 @@ struct search_vector {
     enum cpu_tier tier; /* of the kernels, at most */
 };
 
-/* What searching by vectors takes besides: a piece of a segment, rows of each list, chunks that have left. */
-enum { SEARCH_VECTOR_MEMORY = 6 << 20 };
+/* What searching by vectors takes besides: pieces of a segment, at most 10 MiB; rows of each list, chunks that have left. */
+enum { SEARCH_VECTOR_MEMORY = 16 << 20 };
 /* What ranking takes besides: passages that become no results, pairs of a long query and each of them as tokens. */
 enum { SEARCH_RANK_MEMORY = 6 << 20 };
 

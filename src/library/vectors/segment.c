@@ -1,6 +1,7 @@
 /* See segment.h. */
 #include "library/vectors/segment.h"
 
+#include "base/ahead.h"
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -14,6 +15,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -210,7 +212,7 @@ static void score_block(const struct scanning *c, const uint8_t *piece)
         c->o->take(c->o->arg, b->chunk[i], (double)sum[i] * ((double)b->scale[i] * c->scale));
 }
 
-/* The blocks that lie in a piece whole: their bytes. 0: the first is longer than what counts. -1: damage at c->at. */
+/* The blocks that lie in a piece whole: their bytes. 0: the first goes on behind it. -1: damage at c->at. */
 static int64_t scan_piece(struct scanning *c, const uint8_t *piece, size_t n)
 {
     size_t used = 0;
@@ -249,39 +251,44 @@ static int scan_held(const struct scanning *c, struct error *err)
     return 0;
 }
 
-/* As many whole blocks as SEGMENT_PIECE has, or one: then no block is read twice where all are full. */
-static size_t piece_bytes(const struct segment *s)
+/* The end of a piece that a block goes on behind is put before the next one. */
+static int scan_pieces(struct scanning *c, struct ahead *a, uint8_t *rest, struct error *err)
 {
-    const size_t block = block_bytes(s, SEGMENT_ROWS);
-    return block > SEGMENT_PIECE ? block : SEGMENT_PIECE / block * block;
-}
-
-static int scan(struct scanning *c, uint8_t *piece, struct error *err)
-{
-    const struct segment *s = c->s;
-    const uint64_t end = (uint64_t)s->about.bytes, most = piece_bytes(s);
-    posix_fadvise(s->fd, SEGMENT_HEAD, SEGMENT_AHEAD, POSIX_FADV_WILLNEED);
+    const uint64_t end = (uint64_t)c->s->about.bytes;
+    size_t n_rest = 0;
     while (c->at < end) {
-        const uint64_t from = c->at, n = end - from < most ? end - from : most;
-        const char *why;
-        if (check_stop(c, err))
+        uint8_t *piece;
+        size_t n;
+        if (check_stop(c, err) || ahead_next(a, &piece, &n, err))
             return -1;
-        posix_fadvise(s->fd, (off_t)(from + SEGMENT_AHEAD), (off_t)n, POSIX_FADV_WILLNEED);
-        if (file_read_at(s->fd, piece, n, from, &why))
-            return error_set(err, ERR_IO, "%s: its vectors cannot be read at byte %" PRIu64 ": %s", s->source, from,
-                             why);
-        if (scan_piece(c, piece, (size_t)n) <= 0)
-            return damaged(s, c->at, err);
+        memcpy(piece - n_rest, rest, n_rest);
+        const int64_t used = n ? scan_piece(c, piece - n_rest, n_rest + n) : -1;
+        if (used < 0)
+            return damaged(c->s, c->at, err);
+        piece += used - (int64_t)n_rest;
+        n_rest += n - (size_t)used;
+        memcpy(rest, piece, n_rest);
     }
     return 0;
 }
 
-static int scan_with(struct scanning *c, struct error *err)
+static int scan_file(struct scanning *c, struct error *err)
 {
-    uint8_t *piece = aligned_alloc(64, piece_bytes(c->s));
-    int failed = piece ? scan(c, piece, err)
-                       : error_set(err, ERR_MEMORY, "%s: no memory to read vectors", c->s->source);
-    free(piece);
+    const struct segment *s = c->s;
+    const struct ahead_range all = {.fd = s->fd,
+                                    .name = s->source,
+                                    .from = SEGMENT_HEAD,
+                                    .end = (uint64_t)s->about.bytes,
+                                    .piece = SEGMENT_PIECE,
+                                    .room = block_bytes(s, SEGMENT_ROWS),
+                                    .is_large = s->about.bytes >= SEGMENT_LARGE};
+    struct ahead *a = NULL;
+    uint8_t *rest = malloc(all.room);
+    int failed = !rest                         ? error_set(err, ERR_MEMORY, "%s: no memory to read vectors", s->source)
+                 : ahead_open(&a, &all, err) ? -1
+                                               : scan_pieces(c, a, rest, err);
+    ahead_close(a);
+    free(rest);
     return failed;
 }
 
@@ -290,13 +297,21 @@ int segment_scan(const struct segment *s, const float *x, const struct segment_s
     int8_t query[SEGMENT_WIDTH_MOST];
     struct scanning c = {.s = s, .o = o, .k = kernels_for(o->tier), .query = query, .at = SEGMENT_HEAD, .last = -1};
     c.scale = (double)segment_quantise(query, x, s->about.width);
-    return s->held ? scan_held(&c, err) : scan_with(&c, err);
+    return s->held ? scan_held(&c, err) : scan_file(&c, err);
 }
 
 int segment_check(const struct segment *s, struct error *err)
 {
     struct scanning c = {.s = s, .at = SEGMENT_HEAD, .last = -1};
-    return scan_with(&c, err);
+    return scan_file(&c, err);
+}
+
+/* In huge pages where the kernel has them: a scan passes a page of 4096 bytes in a third of a microsecond. */
+static void ask_for_huge_pages(uint8_t *p, size_t n)
+{
+    const uintptr_t huge = 2 << 20, from = round_up((uintptr_t)p, huge), end = round_down((uintptr_t)p + n, huge);
+    if (from < end)
+        madvise((void *)from, end - from, MADV_HUGEPAGE);
 }
 
 int segment_hold(struct segment *s, struct error *err)
@@ -308,6 +323,7 @@ int segment_hold(struct segment *s, struct error *err)
         return 0;
     if (!(s->held = aligned_alloc(64, n)))
         return error_set(err, ERR_MEMORY, "%s: no memory to hold its vectors", s->source);
+    ask_for_huge_pages(s->held, n);
     int failed = file_read_at(s->fd, s->held, n, SEGMENT_HEAD, &why)
                      ? error_set(err, ERR_IO, "%s: its vectors cannot be read: %s", s->source, why)
                  : scan_piece(&c, s->held, n) != (int64_t)n ? damaged(s, c.at, err)

@@ -21,9 +21,8 @@ enum {
     SEGMENT_HEAD = 4096,
     SEGMENT_ROWS = 256, /* of a block, at most */
     SEGMENT_WIDTH_MOST = 8192,
-    SEGMENT_PIECE = 1
-                    << 20,  /* that a scan reads at a time, near this or a block; caches hold it until it is computed */
-    SEGMENT_AHEAD = 8 << 20 /* that the system reads before it is asked for */
+    SEGMENT_PIECE = 1 << 20,  /* bytes that a scan reads at a time: larger ones leave the processor's caches */
+    SEGMENT_LARGE = 256 << 20 /* from these bytes on scans read past the page cache */
 };
 
 /* What its owner knows of it. */
