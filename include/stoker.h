@@ -104,6 +104,7 @@ struct stoker_options {
         uint64_t cache_ram;
         uint64_t capture_memory; /* halved down to 2 MiB where memory is short ... */
         uint64_t capture_least;  /* ... or to so many bytes: stoker_capture_least() of what requests will record */
+        int capture_rows; /* capture_memory is raised to so many rows of one place of all layers, at most 256 MiB */
     } defaults;
     int slots[STOKER_CLASSES]; /* [n_slots] expert slots of each class instead of the plan's (research) */
     int n_slots;               /* as many as the model has classes; 0: the plan's slots */

@@ -659,6 +659,19 @@ static void default_capture(void)
         request.defaults.capture_least = 2 * MOST;
         expect(plan_make(&p, o.model, &request, &err) == 0 && p.capture == 2 * MOST && !(p.degraded & PLAN_CUT_CAPTURE),
                "%llu bytes for rows that need %d", (unsigned long long)p.capture, 2 * MOST);
+        const uint64_t row = (uint64_t)o.model->p.n_layer * (uint64_t)o.model->p.n_embd * sizeof(float);
+        request = (struct plan_request){.how = PLAN_WHOLE, .n_threads = 1, .defaults = {.capture = LEAST}};
+        for (request.defaults.capture_rows = 1; request.defaults.capture_rows < INT_MAX / 8;
+             request.defaults.capture_rows *= 8) {
+            const uint64_t all = (uint64_t)request.defaults.capture_rows * row / 3 * 4, want = all < LEAST ? LEAST
+                                                                                               : all > 256 << 20
+                                                                                                   ? 256 << 20
+                                                                                                   : all;
+            expect(plan_make(&p, o.model, &request, &err) == 0 && p.capture == want, "%llu bytes for %d rows, not %llu",
+                   (unsigned long long)p.capture, request.defaults.capture_rows, (unsigned long long)want);
+        }
+        request.defaults.capture_rows = -1;
+        expect(plan_make(&p, o.model, &request, &err) == 0 && p.capture == LEAST, "bytes for less than no rows");
         close_headers(&o);
     }
     unlink(in_dir("capture.gguf"));

@@ -85,6 +85,7 @@ struct plan_request {
     struct plan_defaults {
         int n_ctx, n_parallel, n_snapshots; /* of stoker_options.defaults */
         uint64_t cache_ram, capture, capture_least;
+        int capture_rows;
     } defaults;
     struct speed_rates rates; /* of the machine, for the plan's figures; they decide nothing. 0: usual ones */
     uint64_t cache_ram, server, steer, capture, library; /* bytes; steer: of vectors */
