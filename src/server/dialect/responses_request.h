@@ -5,15 +5,16 @@
 #include "server/http/json.h"
 
 struct responses_request {
-    json_t *chat;    /* what request_read_chat() takes; owned */
-    json_t *origins; /* of its fields: request/origin.h; owned */
-    json_t *custom;  /* names of custom tools: an object; owned */
-    json_t *spaces;  /* name of a namespace's function -> the namespace; owned */
-    struct out left; /* types of tools that were left out, with ", " between */
+    json_t *chat;      /* what request_read_chat() takes; owned */
+    json_t *origins;   /* of its fields: request/origin.h; owned */
+    json_t *custom;    /* names of custom tools: an object; owned */
+    json_t *spaces;    /* name of a namespace's function -> the namespace; owned */
+    struct out left;   /* types of tools that were left out, with ", " between */
+    int wants_results; /* 1: searches tell what they have found */
 };
 
-/* -1: *r. Free it in any case. */
-int responses_request(struct responses_request *q, const json_t *body, struct refusal *r);
+/* has_library 0: this server has none. -1: *r. Free it in any case. */
+int responses_request(struct responses_request *q, const json_t *body, int has_library, struct refusal *r);
 void responses_request_free(struct responses_request *q);
 
 #endif
