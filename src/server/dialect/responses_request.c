@@ -107,7 +107,8 @@ static int add_message(struct conversion *c, const char *role, json_t *content)
 /* The assistant's message that is being put together; at: of its first item. NULL: no memory. */
 static json_t *turn_of(struct conversion *c, const struct json_at *at)
 {
-    if (!c->turn && note(c, at, NULL, "") == 0 && add_message(c, "assistant", json_string("")) == 0)
+    if (!c->turn && note(c, at, NULL, "") == 0 &&
+        json_add(c->r, c->messages, json_pack("{s:s, s:s}", "role", "assistant", "content", "")) == 0)
         c->turn = json_array_get(c->messages, json_array_size(c->messages) - 1);
     return c->turn;
 }
