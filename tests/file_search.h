@@ -11,7 +11,7 @@
 #define RESPOND_RESULTS    ",\"include\":[\"file_search_call.results\"]"
 #define RESPOND_SAYS(t)                                                                                                \
     ",\"text\":{\"format\":{\"type\":\"json_schema\",\"name\":\"a\",\"strict\":true,\"schema\":{\"const\":\"" t "\"}}" \
-                                                                                                                "}"
+    "}"
 
 static inline int respond(const char *body) { return ask_into(&reply, "/v1/responses", body); }
 
@@ -275,7 +275,7 @@ static inline void tools_may_be_chosen(void)
     json_decref(items);
 }
 
-/* What a client sends back of an earlier answer is no part of the prompt. */
+/* What a client sends back of an earlier answer is part of the prompt where it has results of this library. */
 static inline void searches_may_be_sent_back(void)
 {
 #define RESPOND_AGAIN(item)                                                                                            \
@@ -294,6 +294,39 @@ static inline void searches_may_be_sent_back(void)
     json_decref(with);
     json_decref(without);
 #undef RESPOND_AGAIN
+}
+
+/* Behind an answer whose items are sent back, without searching again. */
+static inline void check_known(const char *include, size_t n_citation)
+{
+    char body[1000];
+    snprintf(body, sizeof body, "{" RESPOND_FIND RESPOND_TOOL("") RESPOND_ONCE RESPOND_SAYS("Yes.") "%s}", include);
+    check(respond(body) == 200, "an answer: %s", reply.body);
+    json_t *whole = json_loadb(reply.body, reply.n, 0, NULL), *input = json_object_get(whole, "output"),
+           *next = json_loads("{\"temperature\":0,\"max_tool_calls\":0" RESPOND_TOOL("") RESPOND_SAYS("See [1].") "}",
+                              0, NULL);
+    json_array_insert_new(input, 0, json_pack("{s:s, s:s}", "role", "user", "content", "Find bridge"));
+    json_array_append_new(input, json_pack("{s:s, s:s}", "role", "user", "content", "Go on"));
+    json_object_set(next, "input", input);
+    char *text = json_dumps(next, JSON_COMPACT);
+    check(respond(text) == 200, "the next answer: %s", reply.body);
+    json_t *items = whole_items();
+    const json_t *cited = json_object_get(first_part(json_array_get(items, 0)), "annotations");
+    check(json_array_size(items) == 1 && json_array_size(cited) == n_citation, "the next answer cites otherwise: %s",
+          reply.body);
+    check(n_citation == 0 || strcmp(field_of(json_array_get(cited, 0), "url"), "/library/docs/bridge."
+                                                                               "md#stone-bridge") == 0,
+          "the next answer cites %s", reply.body);
+    free(text);
+    json_decref(items);
+    json_decref(next);
+    json_decref(whole);
+}
+
+static inline void passages_stay_known(void)
+{
+    check_known(RESPOND_RESULTS, 1);
+    check_known("", 0);
 }
 
 /* ---- what is refused ------------------------------------------------------------------------------------------------------- */
@@ -354,6 +387,7 @@ static inline void responses_search_files(void)
     sources_may_be_chosen();
     tools_may_be_chosen();
     searches_may_be_sent_back();
+    passages_stay_known();
     wrong_searches_are_refused();
 }
 

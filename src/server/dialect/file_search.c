@@ -10,8 +10,8 @@
 #include "server/dialect/file_search.h"
 
 #include "base/reqmem.h"
+#include "base/utf8.h"
 #include "server/request/origin.h"
-#include "server/request/own_tools.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -67,6 +67,84 @@ int file_search_read(json_t *chat, json_t *origins, const json_t *body, const js
     if (got >= 0 && json_get_int(body, NULL, "max_tool_calls", 0, INT64_MAX, &calls, r) > 0)
         json_put(r, library, "rounds", json_integer(calls < TOOLBOX_ROUNDS ? calls + 1 : TOOLBOX_ROUNDS));
     return r->status ? -1 : 0;
+}
+
+/* ---- items that come back -------------------------------------------------------------------------------------------------- */
+
+/* NAME:ARTICLE:CHUNK. -1: it is none. */
+static int read_id(const char *id, char *name, size_t size, int64_t *article, int64_t *chunk)
+{
+    char end;
+    const char *colon = id ? strchr(id, ':') : NULL;
+    if (!colon || (size_t)(colon - id) >= size ||
+        sscanf(colon, ":%" SCNd64 ":%" SCNd64 "%c", article, chunk, &end) != 2)
+        return -1;
+    snprintf(name, size, "%.*s", (int)(colon - id), id);
+    utf8_make_plain(name);
+    return 0;
+}
+
+static void copy_line(char *out, size_t size, const json_t *from, const char *key)
+{
+    const char *text = json_string_value(json_object_get(from, key));
+    snprintf(out, size, "%s", text ? text : "");
+    utf8_make_plain(out);
+}
+
+/* Appends a passage as the model was given it; what is no result of ours is left out. -1: no memory. */
+static int recall_passage(struct out *o, struct passages *known, const json_t *result)
+{
+    static const char begin[] = "/library/";
+    char name[128], title[300], date[40];
+    const json_t *about = json_object_get(result, "attributes");
+    const char *url = json_string_value(json_object_get(about, "url")),
+               *text = json_string_value(json_object_get(result, "text"));
+    struct passage p = {.source = name, .title = title, .date = date, .url = (char *)url};
+    if (!url || !text || strncmp(url, begin, sizeof begin - 1) != 0 ||
+        read_id(json_string_value(json_object_get(result, "file_id")), name, sizeof name, &p.article, &p.chunk) < 0)
+        return 0;
+    copy_line(title, sizeof title, about, "title");
+    copy_line(date, sizeof date, about, "date");
+    int number = passages_number(known, &p);
+    if (number == 0)
+        return known->n < PASSAGES_MOST ? -1 : 0;
+    out_print(o, "%s[%d] %s (%s%s%s)\n%s\n", o->n ? "\n" : "", number, title, name, *date ? ", " : "", date, text);
+    return o->failed ? -1 : 0;
+}
+
+json_t *file_search_recall(struct passages *known, const json_t *item, struct refusal *r)
+{
+    const json_t *results = json_object_get(item, "results"),
+                 *query = json_array_get(json_object_get(item, "queries"), 0);
+    const char *id = json_string_value(json_object_get(item, "id"));
+    struct out text = {0}, arguments = {0};
+    int failed = 0, is_search = json_get(json_array_get(results, 0), "score") != NULL;
+    json_t *call = NULL;
+    for (size_t i = 0; !failed && i < json_array_size(results); i++)
+        failed = recall_passage(&text, known, json_array_get(results, i));
+    if (text.n || failed) {
+        out_print(&arguments, is_search ? "{\"query\": " : "{\"id\": ");
+        out_string(&arguments, json_string_value(query), json_string_length(query));
+        out_print(&arguments, "}");
+        failed |= arguments.failed;
+        call = failed ? NULL
+                      : json_pack("{s:s, s:s, s:o, s:o}", "call_id", id ? id : "fs", "name",
+                                  is_search ? "search_library" : "open_article", "arguments",
+                                  json_stringn(arguments.text, arguments.n), "output", json_stringn(text.text, text.n));
+        if (!call)
+            refuse_memory(r);
+    }
+    out_free(&text);
+    out_free(&arguments);
+    return call;
+}
+
+void file_search_keep(struct request *w, struct passages *known)
+{
+    if (!w->own || !w->own->talk.library)
+        return;
+    w->own->talk.passages = *known;
+    *known = (struct passages){0};
 }
 
 /* ---- items ----------------------------------------------------------------------------------------------------------------- */

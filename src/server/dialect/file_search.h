@@ -4,10 +4,17 @@
 #define SERVER_DIALECT_FILE_SEARCH_H
 
 #include "server/answer/answer.h"
+#include "server/request/own_tools.h"
 
 /* The tool at its place among the tools of body, as the field of the chat; notes where that came from. -1: *r. */
 int file_search_read(json_t *chat, json_t *origins, const json_t *body, const json_t *tool, const struct json_at *at,
                      struct refusal *r);
+
+/* An item of an earlier answer that its client sends back, with results, as the call that it was: {"call_id", "name", "arguments", "output"},
+ * a new reference. Its passages get the numbers that they had, if all of the conversation come back. NULL: there are no results, or *r. */
+json_t *file_search_recall(struct passages *known, const json_t *item, struct refusal *r);
+/* They are the request's from now on, if it has the library; its next passages get the next numbers. */
+void file_search_keep(struct request *w, struct passages *known);
 
 /* A search of the library, or an article that is opened. */
 struct file_search {

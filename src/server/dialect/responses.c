@@ -580,6 +580,7 @@ void openai_responses(struct http_exchange *x)
     if (read && request_read_chat(&w, x->server, q.chat, NULL, 0, &r) == 0) {
         if (q.left.n)
             http_set(x, "x-stoker-ignored-tools", "%.*s", (int)q.left.n, q.left.text);
+        file_search_keep(&w, &q.passages);
         answer_run(x, &events, &w, &response);
     }
     if (r.status)

@@ -213,6 +213,18 @@ static int add_reasoning(struct conversion *c, const json_t *item, const struct 
     return failed ? refuse_memory(c->r) : 0;
 }
 
+/* A search of an earlier answer: its passages are known where they come back, and the library is asked for again. */
+static int add_search(struct conversion *c, const json_t *item, const struct json_at *at)
+{
+    json_t *call = json_get(c->q->chat, "library") ? file_search_recall(&c->q->passages, item, c->r) : NULL;
+    if (!call)
+        return c->r->status ? -1 : 0;
+    int failed = add_call(c, call, at, json_incref(json_object_get(call, "arguments"))) < 0 ||
+                 add_result(c, call, at) < 0;
+    json_decref(call);
+    return failed ? -1 : 0;
+}
+
 static int add_item(struct conversion *c, const json_t *item, const struct json_at *at)
 {
     const char *type;
@@ -232,6 +244,8 @@ static int add_item(struct conversion *c, const json_t *item, const struct json_
         return add_custom_call(c, item, at);
     if (strcmp(type, "function_call_output") == 0 || strcmp(type, "custom_tool_call_output") == 0)
         return add_result(c, item, at);
+    if (strcmp(type, "file_search_call") == 0)
+        return add_search(c, item, at);
     return strcmp(type, "reasoning") == 0 ? add_reasoning(c, item, at) : 0;
 }
 
@@ -531,8 +545,8 @@ int responses_request(struct responses_request *q, const json_t *body, int has_l
     json_put(r, q->chat, "tools", c.tools); /* taken, whatever became of the other */
     if (r->status)
         return -1;
-    if (note_names(&c) < 0 || check_unsupported(body, r) < 0 || add_input(&c, body) < 0 || set_library(&c, body) < 0 ||
-        add_tools(&c, body) < 0 || set_tool_choice(&c, body) < 0 || set_format(&c, body) < 0 ||
+    if (note_names(&c) < 0 || check_unsupported(body, r) < 0 || set_library(&c, body) < 0 || add_tools(&c, body) < 0 ||
+        add_input(&c, body) < 0 || set_tool_choice(&c, body) < 0 || set_format(&c, body) < 0 ||
         set_effort(&c, body) < 0 || set_include(&c, body) < 0 || set_limit(&c, body) < 0 || copy_fields(&c, body) < 0)
         return -1;
     return q->left.failed ? refuse_memory(r) : r->status ? -1 : 0;
@@ -545,4 +559,5 @@ void responses_request_free(struct responses_request *q)
     json_decref(q->custom);
     json_decref(q->spaces);
     out_free(&q->left);
+    passages_free(&q->passages);
 }

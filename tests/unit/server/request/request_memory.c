@@ -104,6 +104,12 @@ static void responses(void **state)
         "\"top_logprobs\":2,\"max_output_tokens\":9,\"temperature\":0.5,\"stream\":true}",
         read_responses);
     each_allocation_fails("{\"input\":\"a\"}", read_responses);
+    each_allocation_fails("{\"library\":true,\"input\":[{\"role\":\"user\",\"content\":\"a\"},{\"type\":\"file_search_"
+                          "call\",\"id\":\"fs_1\",\"queries\":[\"q\"],\"results\":["
+                          "{\"file_id\":\"docs:1:2\",\"score\":1,\"text\":\"t\",\"attributes\":{\"title\":\"T\","
+                          "\"url\":\"/library/docs/a\"}},{\"file_id\":\"x\",\"text\":\"u\"}]},"
+                          "{\"role\":\"assistant\",\"content\":\"b\"}]}",
+                          read_responses);
     each_allocation_fails("{\"input\":\"a\",\"library\":true,\"tool_choice\":{\"type\":\"file_search\"}}",
                           read_responses);
 }
