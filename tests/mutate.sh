@@ -770,7 +770,7 @@ mutate results-as-they-come "unit/toolbox/toolbox" src/toolbox/toolbox.c 's|put_
 mutate rounds-of-a-server-without-end serve_library src/server/answer/rounds.c 's|run->round >= own->rounds - 1|run->round < 0|'
 mutate citations-by-bytes serve_library src/server/dialect/openai.c 's|c->start += utf8_count(text + c->counted, found.from - c->counted);|c->start = found.from;|'
 mutate searches-of-streams-alone serve_library src/server/answer/rounds.c 's/ || run->say->whole_in_pieces//'
-mutate searches-that-tell-all serve_library src/server/dialect/file_search.c 's|if (!wants_results)|if (0)|'
+mutate searches-that-tell-all serve_library src/server/dialect/file_search.c 's|if (!wants_results)|if (!wants_results \&\& 0)|'
 mutate filters-for-nothing serve_library src/server/dialect/file_search.c 's|if (json_get(tool, "filters"))|if (0)|'
 mutate more-passages-than-there-may-be serve_library src/server/dialect/file_search.c 's|most < LIBRARY_LIMIT_MOST ? most : LIBRARY_LIMIT_MOST|most|'
 mutate texts-of-passages-with-titles unit/toolbox/library_tools src/toolbox/library_tools.c 's|{number, out->n, out->n, p->score}|{number, 0, out->n, p->score}|'

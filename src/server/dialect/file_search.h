@@ -10,8 +10,9 @@
 int file_search_read(json_t *chat, json_t *origins, const json_t *body, const json_t *tool, const struct json_at *at,
                      struct refusal *r);
 
-/* An item of an earlier answer that its client sends back, with results, as the call that it was: {"call_id", "name", "arguments", "output"},
- * a new reference. Its passages get the numbers that they had, if all of the conversation come back. NULL: there are no results, or *r. */
+/* An item of an earlier answer that its client sends back, with results, as the call that it was: {"call_id", "name", "arguments",
+ * "output"}, a new reference. Its passages get the numbers that they had, if all of the conversation come back. NULL: there are no results,
+ * or *r. */
 json_t *file_search_recall(struct passages *known, const json_t *item, struct refusal *r);
 /* They are the request's from now on, if it has the library; its next passages get the next numbers. */
 void file_search_keep(struct request *w, struct passages *known);
