@@ -263,7 +263,8 @@ static inline void tools_may_be_chosen(void)
                   ",\"tool_choice\":{\"type\":\"file_search\"},\"max_output_tokens\":120}") == 200,
           "a search that is asked for: %s", reply.body);
     json_t *items = whole_items();
-    check(count_searches(items) >= 1, "it is not searched: %s", reply.body);
+    check(count_searches(items) >= 1 && strcmp(field_of(json_array_get(items, 0), "status"), "completed") == 0,
+          "it is not searched: %s", reply.body);
     json_decref(items);
     check(respond("{" RESPOND_FIND RESPOND_WEATHER
                   ",\"tool_choice\":{\"type\":\"function\",\"name\":\"get_weather\"}}") == 200,

@@ -773,6 +773,7 @@ mutate searches-of-streams-alone serve_library src/server/answer/rounds.c 's/ ||
 mutate searches-that-tell-all serve_library src/server/dialect/file_search.c 's|if (!wants_results)|if (!wants_results \&\& 0)|'
 mutate filters-for-nothing serve_library src/server/dialect/file_search.c 's|if (json_get(tool, "filters"))|if (0)|'
 mutate more-passages-than-there-may-be serve_library src/server/dialect/file_search.c 's|most < LIBRARY_LIMIT_MOST ? most : LIBRARY_LIMIT_MOST|most|'
+mutate passages-of-earlier-answers-lost serve_library src/server/dialect/file_search.c 's|w->own->talk.passages = \*known;|passages_free(known);|'
 mutate texts-of-passages-with-titles unit/toolbox/library_tools src/toolbox/library_tools.c 's|{number, out->n, out->n, p->score}|{number, 0, out->n, p->score}|'
 mutate calls-of-the-server-told serve_library src/server/answer/events.c 's|t->is_own_call = own \&\& |t->is_own_call = own \&\& 0 \&\& |'
 mutate limits-of-a-round-alone serve_library src/server/answer/rounds.c 's|run->max_tokens -= run->max_tokens ? (int)n_new : 0;||'
