@@ -2,7 +2,7 @@
 # Real clients against stoker serve with the embedded model: the suites of tests/clients, the official SDKs in a browser among them
 # (browser.mjs), and the page (web.mjs), its part of the library too, with and without a key; the suites again with --draft off and with drafts in every step, whose answers must be the same;
 # embeddings.mjs against servers of embedding models; and modern.mjs, an MCP client of 2026-07-28 and of before, against stoker mcp over stdio
-# and over HTTP, with and without a key, and against stoker serve with a library.
+# and over HTTP, with and without a key, and against stoker serve with a library, whose file_search openai.mjs asks for.
 #
 # Needs node >= 18, npm, the packages of the suites' lock file, which npm installs outside the repository, and Chromium
 # (CHROMIUM=path). Where one is absent, says so and counts one skipped test. The models of tests/data must be unpacked (make tests does it):
@@ -154,6 +154,8 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 asks "beside a model" --url "$url/mcp"
+BASE_URL=$url ONLY='^responses: file_search' node run.mjs openai >one.log 2>&1 || echo "FAIL status $?" >>one.log
+sed "s/^\(ok\|FAIL\|skip\) */&with a library: /" one.log >>mcp.log
 ends
 grep '^FAIL' mcp.log
 echo "$(grep -c '^ok ' mcp.log) passed, $(grep -c '^FAIL' mcp.log) failed" >>mcp.log

@@ -1,12 +1,13 @@
 /* links: base
  *
  * The library in the chats of a server: searches in the middle of an answer, events, citations, the client's tools beside, rounds that end,
- * what is refused and how, many chats at once, clients that leave; its tools for MCP clients.
+ * what is refused and how, many chats at once, clients that leave; file_search of Responses; its tools for MCP clients.
  *
  *     build/tests/serve_library
  *
  * STOKER names the program (build/stoker). The sources are made by `stoker library add` in a folder of this run. */
 #include "chat_server.h"
+#include "file_search.h"
 #include "mcp_client.h"
 
 #include <sys/stat.h>
@@ -343,6 +344,8 @@ int main(void)
     limits_hold_over_rounds();
     what_is_wrong_is_refused();
     many_chats_search_at_once();
+    a_response_says_what_a_chat_says();
+    responses_search_files();
     clients_may_leave();
     mcp_clients_are_answered();
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "the server does not end well; see its log");
@@ -355,9 +358,11 @@ int main(void)
     start_server(
         (const char *const[]){"--memory", "min", "--ctx", "2048", "--threads", "1", "--library", library, NULL});
     one_of_many(together);
+    a_response_says_what_a_chat_says();
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "the small server does not end well");
     start_server((const char *const[]){"--memory", "min", NULL});
     refused("\"library\":true", "library", "start it with --library");
+    nothing_to_search_is_left_out();
     mcp("no library", "", ASK("initialize", ""), 404, "start it with --library");
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "the server without a library does not end well");
     reply_free(&reply);

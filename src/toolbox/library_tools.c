@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +162,7 @@ struct shown { /* of a passage */
     const struct source *source;
     int64_t article, chunk;
     const char *heading, *path, *anchor;
+    double score;
 };
 
 static int number_of(struct library_talk *t, const struct shown *p, char *name, char *title, char *date)
@@ -192,8 +194,15 @@ static int put_title(struct library_talk *t, const struct shown *p, struct buffe
              date);
     buffer_puts(out, line);
     if (t->n_found < LIBRARY_FOUND)
-        t->found[t->n_found++] = number;
+        t->found[t->n_found++] = (struct library_found){number, out->n, out->n, p->score};
     return 0;
+}
+
+/* What out ends with, but for the newline, is the text of the newest passage. */
+static void end_text(struct library_talk *t, const struct buffer *out)
+{
+    if (t->n_found > 0)
+        t->found[t->n_found - 1].to = out->n - 1;
 }
 
 /* Text in the room that is left; cut between characters where it is the only one. 1: it had none. */
@@ -206,7 +215,7 @@ static int put_text(struct buffer *out, const char *text, size_t space, int may_
     if (is_cut)
         for (n = left - 5; n > 0 && !utf8_begins(text[n]);)
             n--;
-    buffer_put(out, text, n);
+    buffer_put_valid(out, text, n);
     buffer_puts(out, is_cut ? " ...\n" : "\n");
     return 0;
 }
@@ -231,7 +240,7 @@ static void put_hits(struct library_talk *t, struct source *const *list, const s
         const struct search_hit *h = &r->hit[i];
         size_t before = out->n;
         int n_passage = t->passages.n;
-        const struct shown p = {list[h->source], h->article, h->chunk, h->heading, h->path, h->anchor};
+        const struct shown p = {list[h->source], h->article, h->chunk, h->heading, h->path, h->anchor, h->score};
         if (put_title(t, &p, out)) {
             if (i == 0)
                 say(out, no_number, "");
@@ -245,6 +254,7 @@ static void put_hits(struct library_talk *t, struct source *const *list, const s
                 say(out, too_little, "");
             return;
         }
+        end_text(t, out);
     }
 }
 
@@ -359,7 +369,7 @@ static int put_part(struct reading *r, const struct article_part *p)
 {
     size_t before = r->out->n;
     int n_passage = r->talk->passages.n, n_found = r->talk->n_found;
-    const struct shown shown = {r->source, r->article, p->chunk, p->heading, p->path, p->anchor};
+    const struct shown shown = {r->source, r->article, p->chunk, p->heading, p->path, p->anchor, NAN};
     if (p->begins && put_title(r->talk, &shown, r->out)) {
         r->why = no_number;
         return 1;
@@ -371,6 +381,7 @@ static int put_part(struct reading *r, const struct article_part *p)
         r->why = too_little;
         return 1;
     }
+    end_text(r->talk, r->out);
     r->n++;
     return 0;
 }

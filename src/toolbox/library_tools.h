@@ -14,6 +14,13 @@ enum { LIBRARY_TOOLS_MEMORY = SOURCE_HEAP + (8 << 20) };
 
 enum { LIBRARY_LIMIT = 4, LIBRARY_LIMIT_MOST = 8 /* passages of a search */, LIBRARY_FOUND = 64 };
 
+/* A passage that a call gave. */
+struct library_found {
+    int number;
+    size_t from, to; /* bytes of the call's result that are its text */
+    double score;    /* of a search; not a number: the article was opened */
+};
+
 /* Of one conversation. Several may have one library, each in its thread. */
 struct library_talk {
     struct library *library;
@@ -28,7 +35,8 @@ struct library_talk {
      * days then: the oldest passages are forgotten. */
     pthread_mutex_t *lock;
     struct error warning; /* what the last call could not do, for people; with a lock it is logged instead */
-    int found[LIBRARY_FOUND], n_found; /* numbers of the passages that the last call gave */
+    struct library_found found[LIBRARY_FOUND]; /* [n_found] what the last call gave; nothing that is true with a lock */
+    int n_found;
 };
 
 /* Of the sources of names, or all of n_name 0. -1: *err: there is no such one, by its place in names (err.field), or no memory. */

@@ -108,8 +108,10 @@ struct lookup {
     const char *server;      /* the MCP server that has the tool, "" of search_tools; NULL: it is the library's */
     const char *progress;    /* how far the server says that it is; NULL: it says nothing now */
     int is_done;
-    const int *found; /* [n_found] once it is done: numbers of passages of request->own->talk */
+    const struct library_found *found; /* [n_found] once it is done: passages of request->own->talk */
     size_t n_found;
+    const char *result; /* [n_result] likewise: what the model is given, in which their texts are */
+    size_t n_result;
 };
 
 /* What a dialect does with events. Those marked * may be NULL. */
@@ -126,7 +128,8 @@ struct dialect_events {
     void (*call)(struct answer *a, struct choice *c, struct call *call); /* it has its id and name */
     void (*arguments)(struct answer *a, struct choice *c, struct call *call, const char *text, size_t n);
     void (*call_end)(struct answer *a, struct choice *c, struct call *call); /* * */
-    void (*lookup)(struct answer *a, const struct lookup *l); /* * between two rounds of a choice (rounds.c) */
+    /* * between two rounds of a choice (rounds.c); told of whole answers as pieces are */
+    void (*lookup)(struct answer *a, const struct lookup *l);
     void (*choice_end)(struct answer *a, struct choice *c);
     void (*end)(struct answer *a); /* all choices have ended: the end of the stream */
     /* * nothing was sent for 5 s, or 1 s at the start, maybe before begin; NULL: ": ping" */

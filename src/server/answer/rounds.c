@@ -29,7 +29,7 @@ static int nobody_waits(void *arg)
 static void tell(struct run *run, const struct lookup *l)
 {
     int is_a_tool = toolbox_owner(&run->a.request->own->box, l->name) != NULL; /* without the grammar it may be none */
-    if (run->a.request->stream && run->say->lookup && is_a_tool) {
+    if ((run->a.request->stream || run->say->whole_in_pieces) && run->say->lookup && is_a_tool) {
         run->say->lookup(&run->a, l);
         answer_send(run);
     }
@@ -106,6 +106,8 @@ static int run_call(struct run *run, size_t i, const json_t *call_id, size_t spa
     l.is_done = 1;
     l.found = own->talk.found;
     l.n_found = (size_t)own->talk.n_found;
+    l.result = result.text;
+    l.n_result = result.n;
     if (!is_left)
         tell(run, &l);
     json_t *m = result.failed || is_left

@@ -173,8 +173,9 @@ static void put_library_event(struct out *o, const struct answer *a, const struc
     out_string(o, json_string_value(subject), json_string_length(subject));
     out_print(o, l->is_done ? ",\"results\":[" : "");
     for (size_t i = 0; i < l->n_found; i++) {
-        const struct passage *p = passages_get(&a->request->own->talk.passages, l->found[i]);
-        out_print(o, "%s{\"n\":%d,\"title\":", i ? "," : "", l->found[i]);
+        int number = l->found[i].number;
+        const struct passage *p = passages_get(&a->request->own->talk.passages, number);
+        out_print(o, "%s{\"n\":%d,\"title\":", i ? "," : "", number);
         out_text(o, p->title);
         out_print(o, ",\"url\":");
         out_text(o, p->url);

@@ -32,24 +32,36 @@ void openai_head(struct out *o, const struct answer *a, const char *id, const ch
               DIGITS, a->steer);
 }
 
-void openai_annotations(struct out *o, const struct answer *a, const struct choice *c)
+int openai_next_citation(const struct answer *a, const char *text, size_t n, struct openai_citation *c)
 {
     struct citation found;
-    size_t at = 0, counted = 0, start = 0; /* start: code points of the first counted bytes */
-    int n = 0;
+    if (!a->request->own || !a->request->own->talk.library)
+        return 0;
+    while (citation_next(&a->request->own->talk.passages, text, n, &c->at, &found)) {
+        if (!found.of)
+            continue;
+        c->start += utf8_count(text + c->counted, found.from - c->counted);
+        c->end = c->start + found.n;
+        c->counted = found.from;
+        c->number = found.number;
+        c->of = found.of;
+        return 1;
+    }
+    return 0;
+}
+
+void openai_annotations(struct out *o, const struct answer *a, const struct choice *c)
+{
+    struct openai_citation found = {0};
     if (!a->request->own || !a->request->own->talk.library)
         return;
     out_print(o, ",\"annotations\":[");
-    while (citation_next(&a->request->own->talk.passages, c->content.text, c->content.n, &at, &found)) {
-        if (!found.of)
-            continue;
-        start += utf8_count(c->content.text + counted, found.from - counted);
-        counted = found.from;
-        out_print(o, "%s{\"type\":\"url_citation\",\"url_citation\":{\"url\":", n++ ? "," : "");
+    for (int n = 0; openai_next_citation(a, c->content.text, c->content.n, &found); n++) {
+        out_print(o, "%s{\"type\":\"url_citation\",\"url_citation\":{\"url\":", n ? "," : "");
         out_text(o, found.of->url);
         out_print(o, ",\"title\":");
         out_text(o, found.of->title);
-        out_print(o, ",\"start_index\":%zu,\"end_index\":%zu}}", start, start + found.n);
+        out_print(o, ",\"start_index\":%zu,\"end_index\":%zu}}", found.start, found.end);
     }
     out_print(o, "]");
 }

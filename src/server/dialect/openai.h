@@ -23,6 +23,16 @@ extern const char *const openai_finish[]; /* by enum finish: "stop" and so on; t
 /* What an answer, or each chunk of a stream, begins with, up to its choices: {"id":..,"object":..,..,"choices": of a prepared answer. */
 void openai_head(struct out *o, const struct answer *a, const char *id, const char *object);
 
+/* The passages that a text of an answer from the library cites, one after another. */
+struct openai_citation {
+    size_t start, end; /* code points of the text */
+    long number;
+    const struct passage *of;
+    size_t at, counted; /* bytes that were looked at, and whose code points are in start: its own */
+};
+/* The next one in text, n bytes; *c is zeroed before the first. 0: there is none any more. */
+int openai_next_citation(const struct answer *a, const char *text, size_t n, struct openai_citation *c);
+
 /* ,"annotations":[..] of the passages that an answer from the library cites (library.md 13), in code points of its content; nothing of
  * another answer. */
 void openai_annotations(struct out *o, const struct answer *a, const struct choice *c);

@@ -2,19 +2,22 @@
  *
  *     created in_progress  (item.added  deltas  item.done)*  completed | incomplete | failed
  *
- * The answer is a list of items in the order in which they came: reasoning, message, call. An item is a stretch of the choice's texts
- * that ends where another kind begins. A whole answer is told the same pieces, so it has the same items. */
+ * The answer is a list of items in the order in which they came: reasoning, message, call, search. An item is a stretch of the choice's
+ * texts that ends where another kind begins, or a call that the server has run. A whole answer is told the same pieces, so it has the same
+ * items. */
 #include "base/json/load.h"
 #include "base/reqmem.h"
+#include "server/dialect/file_search.h"
 #include "server/dialect/openai.h"
 #include "server/dialect/responses_request.h"
 #include "server/http/new_id.h"
+#include "server/request/own_tools.h"
 #include "server/request/service.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum item_kind { ITEM_REASONING, ITEM_MESSAGE, ITEM_CALL, ITEM_CUSTOM };
+enum item_kind { ITEM_REASONING, ITEM_MESSAGE, ITEM_CALL, ITEM_CUSTOM, ITEM_SEARCH };
 
 struct item {
     enum item_kind kind;
@@ -22,7 +25,8 @@ struct item {
     size_t from, to;             /* of the choice's reasoning or content */
     size_t from_token, to_token; /* of a message: of the choice's log-probabilities */
     const struct call *call;
-    int done;
+    struct file_search *search;
+    int done, n_passage; /* n_passage: of a message that is done: later passages are not what it cites */
 };
 
 struct response {
@@ -59,13 +63,37 @@ static void put_logprobs(struct out *o, const struct answer *a, const struct ite
     out_print(o, "]");
 }
 
+/* The next passage that a message cites; *c is zeroed before the first. 0: there is none any more. */
+static int next_annotation(const struct answer *a, const struct item *it, struct openai_citation *c)
+{
+    while (it->to > it->from && openai_next_citation(a, a->choice[0].content.text + it->from, it->to - it->from, c))
+        if (c->number <= it->n_passage)
+            return 1;
+    return 0;
+}
+
+static void put_annotation(struct out *o, const struct openai_citation *c)
+{
+    out_print(o, "{\"type\":\"url_citation\",\"url\":");
+    out_text(o, c->of->url);
+    out_print(o, ",\"title\":");
+    out_text(o, c->of->title);
+    out_print(o, ",\"start_index\":%zu,\"end_index\":%zu}", c->start, c->end);
+}
+
 static void put_part(struct out *o, const struct answer *a, const struct item *it)
 {
+    struct openai_citation c = {0};
     out_print(o, it->kind == ITEM_REASONING ? "{\"type\":\"reasoning_text\",\"text\":"
                                             : "{\"type\":\"output_text\",\"text\":");
     put_texts(o, a, it);
     if (it->kind == ITEM_MESSAGE) {
-        out_print(o, ",\"annotations\":[],\"logprobs\":");
+        out_print(o, ",\"annotations\":[");
+        for (int i = 0; it->done && next_annotation(a, it, &c); i++) {
+            out_print(o, i ? "," : "");
+            put_annotation(o, &c);
+        }
+        out_print(o, "],\"logprobs\":");
         put_logprobs(o, a, it, it->from_token);
     }
     out_print(o, "}");
@@ -103,25 +131,36 @@ static void put_call(struct out *o, const struct answer *a, const struct item *i
     json_decref(input);
 }
 
-static void put_item(struct out *o, const struct answer *a, const struct item *it)
+static const char *item_status(const struct answer *a, const struct item *it)
 {
-    static const char *const types[] = {"reasoning", "message", "function_call", "custom_tool_call"};
     const struct choice *c = &a->choice[0];
     const struct response *own = a->own;
     int cut = c->ended && c->finish == FINISH_LENGTH && it == &own->item[own->n_item - 1];
+    return !it->done                             ? "in_progress"
+           : it->search && it->search->is_failed ? "failed"
+           : cut                                 ? "incomplete"
+                                                 : "completed";
+}
+
+static void put_item(struct out *o, const struct answer *a, const struct item *it)
+{
+    static const char *const types[] = {"reasoning", "message", "function_call", "custom_tool_call",
+                                        "file_search_call"};
     out_print(o, "{\"id\":\"%s\",\"type\":\"%s\",", it->id, types[it->kind]);
     if (it->kind == ITEM_REASONING)
         out_print(o, "\"summary\":[],\"content\":[");
     else
-        out_print(o, "\"status\":\"%s\",", !it->done ? "in_progress" : cut ? "incomplete" : "completed");
+        out_print(o, "\"status\":\"%s\",", item_status(a, it));
     if (it->kind == ITEM_MESSAGE)
         out_print(o, "\"role\":\"assistant\",\"content\":[");
     if (it->call)
         put_call(o, a, it);
+    else if (it->search)
+        file_search_put(o, it->search);
     else if (it->done ||
              it->kind == ITEM_REASONING) /* readers of streams add to the part that an item of reasoning begins with */
         put_part(o, a, it);
-    out_print(o, it->call ? "}" : "]}");
+    out_print(o, it->call || it->search ? "}" : "]}");
 }
 
 /* ---- the response ---------------------------------------------------------------------------------------------------------- */
@@ -141,6 +180,7 @@ static void put_settings(struct out *o, const struct answer *a, const json_t *bo
     const json_t *text = json_get(body, "text"), *reasoning = json_get(body, "reasoning");
     put_field(o, "instructions", json_get(body, "instructions"), "null");
     put_field(o, "max_output_tokens", json_get(body, "max_output_tokens"), "null");
+    put_field(o, "max_tool_calls", json_get(body, "max_tool_calls"), "null");
     put_field(o, "parallel_tool_calls", json_get(body, "parallel_tool_calls"), "true");
     out_print(o, ",\"previous_response_id\":null,\"reasoning\":{\"effort\":");
     out_text(o, word(reasoning, "effort"));
@@ -239,7 +279,7 @@ static struct out *open_inside(struct answer *a, const char *name)
     const struct item *it = &own->item[own->n_item - 1];
     struct out *o = open_event(a, name);
     out_print(o, ",\"item_id\":\"%s\",\"output_index\":%zu", it->id, own->n_item - 1);
-    if (!it->call)
+    if (!it->call && !it->search)
         out_print(o, ",\"content_index\":0");
     return o;
 }
@@ -252,9 +292,22 @@ static void tell_part(struct answer *a, const char *name, const struct item *it)
     close_event(a);
 }
 
-/* The whole text again, at the end of an item. */
+static void tell_annotations(struct answer *a, const struct item *it)
+{
+    struct openai_citation c = {0};
+    for (int i = 0; next_annotation(a, it, &c); i++) {
+        struct out *o = open_inside(a, "output_text.annotation.added");
+        out_print(o, ",\"annotation_index\":%d,\"annotation\":", i);
+        put_annotation(o, &c);
+        close_event(a);
+    }
+}
+
+/* What a message cites, and the whole text again, at the end of an item. */
 static void tell_text(struct answer *a, const struct item *it)
 {
+    if (it->kind == ITEM_MESSAGE)
+        tell_annotations(a, it);
     struct out *o = open_inside(a, it->kind == ITEM_REASONING ? "reasoning_text.done" : "output_text.done");
     out_print(o, ",\"text\":");
     put_texts(o, a, it);
@@ -288,22 +341,25 @@ static void tell_arguments(struct answer *a, const struct item *it)
     close_event(a);
 }
 
-static void end_item(struct answer *a)
+/* n_token: of the choice's tokens, those up to the end of the item. */
+static void end_item_at(struct answer *a, size_t n_token)
 {
     struct response *own = a->own;
     struct item *it = own->n_item ? &own->item[own->n_item - 1] : NULL;
     if (!it || it->done)
         return;
     it->done = 1;
-    if (it->kind == ITEM_MESSAGE)
-        it->to_token = a->choice[0].n_token;
+    if (it->kind == ITEM_MESSAGE) {
+        it->to_token = n_token;
+        it->n_passage = a->request->own ? a->request->own->talk.passages.n : 0;
+    }
     if (!a->request->stream)
         return;
     if (it->kind == ITEM_CUSTOM) {
         tell_custom(a, it);
     } else if (it->kind == ITEM_CALL) {
         tell_arguments(a, it);
-    } else {
+    } else if (it->kind != ITEM_SEARCH) {
         tell_text(a, it);
         if (it->kind == ITEM_MESSAGE)
             tell_part(a, "content_part.done", it);
@@ -311,10 +367,12 @@ static void end_item(struct answer *a)
     tell_item(a, "output_item.done", it);
 }
 
+static void end_item(struct answer *a) { end_item_at(a, a->choice[0].n_token); }
+
 /* The open item if it is of that kind and no call, else a new one. NULL: no memory, which the answer's end will tell. */
 static struct item *item_of(struct answer *a, enum item_kind kind, const struct call *call)
 {
-    static const char *const prefixes[] = {"rs_", "msg_", "fc_", "ctc_"};
+    static const char *const prefixes[] = {"rs_", "msg_", "fc_", "ctc_", "fs_"};
     struct response *own = a->own;
     struct choice *c = &a->choice[0];
     if (own->n_item && !call && !own->item[own->n_item - 1].done && own->item[own->n_item - 1].kind == kind)
@@ -414,12 +472,55 @@ static void on_call_end(struct answer *a, struct choice *c, struct call *call)
     end_item(a);
 }
 
-/* An answer without a word is an empty message. */
+/* The tokens of a call of ours are no text's. */
+static void begin_search(struct answer *a, const struct lookup *l)
+{
+    static const char *const names[] = {"file_search_call.in_progress", "file_search_call.searching"};
+    const struct response *own = a->own;
+    struct choice *c = &a->choice[0];
+    if (own->n_item)
+        end_item_at(a, own->item[own->n_item - 1].to_token);
+    c->n_sent = c->n_token;
+    struct file_search *search = file_search_begin(l);
+    struct item *it = search ? item_of(a, ITEM_SEARCH, NULL) : NULL;
+    if (!it) {
+        file_search_free(search);
+        a->out.failed = 1;
+        return;
+    }
+    it->search = search;
+    if (!a->request->stream)
+        return;
+    tell_item(a, "output_item.added", it);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        open_inside(a, names[i]);
+        close_event(a);
+    }
+}
+
+/* A search of the library, or an article that is opened: the server has no other tools here. */
+static void on_lookup(struct answer *a, const struct lookup *l)
+{
+    const struct response *own = a->own;
+    if (!l->is_done) {
+        begin_search(a, l);
+        return;
+    }
+    struct file_search *search = own->item[own->n_item - 1].search;
+    a->out.failed |= file_search_end(search, a, l, own->request->wants_results) != 0;
+    if (a->request->stream && !search->is_failed) {
+        open_inside(a, "file_search_call.completed");
+        close_event(a);
+    }
+    end_item(a);
+}
+
+/* An answer without a word, at all or behind its searches, is an empty message. */
 static void end_items(struct answer *a)
 {
     struct response *own = a->own;
-    if (own->n_item == 0)
-        add_text(a, ITEM_MESSAGE, 0, "", 0);
+    if (own->n_item == 0 || own->item[own->n_item - 1].search)
+        add_text(a, ITEM_MESSAGE, a->choice[0].content.n, "", 0);
     end_item(a);
 }
 
@@ -457,6 +558,7 @@ static const struct dialect_events events = {.stream_type = "text/event-stream",
                                              .call = on_call,
                                              .arguments = on_arguments,
                                              .call_end = on_call_end,
+                                             .lookup = on_lookup,
                                              .choice_end = on_choice_end,
                                              .end = on_end,
                                              .failure = on_failure,
@@ -465,23 +567,26 @@ static const struct dialect_events events = {.stream_type = "text/event-stream",
 void openai_responses(struct http_exchange *x)
 {
     struct refusal r = {0};
-    struct request w = {0};
+    struct request w = {.stopped = answer_nobody_waits, .stopped_arg = x};
     struct responses_request q = {0};
     struct response response = {.request = &q, .created = server_now()};
     json_t *body = openai_body(x, &r);
     response.body = body;
     server_new_id(response.id, "resp_", 24);
-    int read = body && responses_request(&q, body, &r) == 0;
+    int read = body && responses_request(&q, body, x->server->library != NULL, &r) == 0;
     w.origins = q.origins;
     if (read)
         json_object_del(body, "input"); /* the chat has its texts */
     if (read && request_read_chat(&w, x->server, q.chat, NULL, 0, &r) == 0) {
         if (q.left.n)
             http_set(x, "x-stoker-ignored-tools", "%.*s", (int)q.left.n, q.left.text);
+        file_search_keep(&w, &q.passages);
         answer_run(x, &events, &w, &response);
     }
     if (r.status)
         http_refuse(x, &r);
+    for (size_t i = 0; i < response.n_item; i++)
+        file_search_free(response.item[i].search);
     reqmem_free(response.item);
     responses_request_free(&q);
     request_free(&w);

@@ -3,12 +3,14 @@
  *     instructions, input           messages        reasoning + message + function_call.. of one turn are one assistant's message
  *     function (flat), custom,      tools           custom ones have one argument, input; hosted types are left out
  *     namespace
+ *     file_search                   library         file_search.h
  *     max_output_tokens             max_tokens      text.format        response_format
  *     reasoning.effort              reasoning_effort
  *
  * Here is checked what has another form there; the rest is handed over as it came, with a note of what it is called here. */
 #include "server/dialect/responses_request.h"
 
+#include "server/dialect/file_search.h"
 #include "server/request/origin.h"
 #include "server/request/request.h"
 
@@ -19,6 +21,7 @@ struct conversion {
     struct responses_request *q;
     json_t *messages, *tools; /* of q->chat */
     json_t *turn;             /* the assistant's message that the next item may belong to; NULL: a new one */
+    int has_library;          /* of the server */
     struct refusal *r;
 };
 
@@ -104,7 +107,8 @@ static int add_message(struct conversion *c, const char *role, json_t *content)
 /* The assistant's message that is being put together; at: of its first item. NULL: no memory. */
 static json_t *turn_of(struct conversion *c, const struct json_at *at)
 {
-    if (!c->turn && note(c, at, NULL, "") == 0 && add_message(c, "assistant", json_string("")) == 0)
+    if (!c->turn && note(c, at, NULL, "") == 0 &&
+        json_add(c->r, c->messages, json_pack("{s:s, s:s}", "role", "assistant", "content", "")) == 0)
         c->turn = json_array_get(c->messages, json_array_size(c->messages) - 1);
     return c->turn;
 }
@@ -209,6 +213,18 @@ static int add_reasoning(struct conversion *c, const json_t *item, const struct 
     return failed ? refuse_memory(c->r) : 0;
 }
 
+/* A search of an earlier answer: its passages are known where they come back, and the library is asked for again. */
+static int add_search(struct conversion *c, const json_t *item, const struct json_at *at)
+{
+    json_t *call = json_get(c->q->chat, "library") ? file_search_recall(&c->q->passages, item, c->r) : NULL;
+    if (!call)
+        return c->r->status ? -1 : 0;
+    int failed = add_call(c, call, at, json_incref(json_object_get(call, "arguments"))) < 0 ||
+                 add_result(c, call, at) < 0;
+    json_decref(call);
+    return failed ? -1 : 0;
+}
+
 static int add_item(struct conversion *c, const json_t *item, const struct json_at *at)
 {
     const char *type;
@@ -228,6 +244,8 @@ static int add_item(struct conversion *c, const json_t *item, const struct json_
         return add_custom_call(c, item, at);
     if (strcmp(type, "function_call_output") == 0 || strcmp(type, "custom_tool_call_output") == 0)
         return add_result(c, item, at);
+    if (strcmp(type, "file_search_call") == 0)
+        return add_search(c, item, at);
     return strcmp(type, "reasoning") == 0 ? add_reasoning(c, item, at) : 0;
 }
 
@@ -344,10 +362,32 @@ static int add_tools(struct conversion *c, const json_t *body)
             got = add_custom(c, tool, &here) < 0 ? -1 : 1;
         else if (json_is(tool, "type", "namespace"))
             got = add_namespace(c, tool, &here) < 0 ? -1 : 1;
+        else if (json_is(tool, "type", "file_search") && c->has_library)
+            got = file_search_read(c->q->chat, c->q->origins, body, tool, &here, c->r) < 0 ? -1 : 1;
         else
             leave_out(c, json_string_value(type));
     }
     return got < 0 ? -1 : 0;
+}
+
+/* The field of chats; the tool file_search says the same. */
+static int set_library(struct conversion *c, const json_t *body)
+{
+    static const char field[] = "library";
+    json_t *value = json_get(body, field);
+    return value && !json_is_false(value) ? json_put(c->r, c->q->chat, field, json_incref(value)) : 0;
+}
+
+/* {"type": "file_search"}: the library is searched before anything else. */
+static int choose_search(struct conversion *c, const struct json_at *at)
+{
+    if (!c->has_library)
+        return json_refuse(c->r, "unsupported", at, "type",
+                           "is \"file_search\", but this server has no library: start it with --library");
+    if (!json_get(c->q->chat, "library"))
+        return json_refuse(c->r, "invalid_value", at, "type", "is \"file_search\", which is not among tools");
+    return json_put(c->r, c->q->chat, "tool_choice",
+                    json_pack("{s:s, s:{s:s}}", "type", "function", "function", "name", "search_library"));
 }
 
 static int set_tool_choice(struct conversion *c, const json_t *body)
@@ -356,8 +396,10 @@ static int set_tool_choice(struct conversion *c, const json_t *body)
     json_t *choice = json_get(body, "tool_choice");
     if (!json_is_dict(choice))
         return choice ? json_put(c->r, c->q->chat, "tool_choice", json_incref(choice)) : 0;
+    if (json_is(choice, "type", "file_search"))
+        return choose_search(c, &at);
     if (!json_is(choice, "type", "function") && !json_is(choice, "type", "custom"))
-        return json_refuse(c->r, "unsupported", &at, "type", "must be \"function\" or \"custom\"");
+        return json_refuse(c->r, "unsupported", &at, "type", "must be \"function\", \"custom\" or \"file_search\"");
     json_t *name = text_of(c, choice, &at, "name");
     return name ? json_put(c->r, c->q->chat, "tool_choice",
                            json_pack("{s:s, s:{s:O}}", "type", "function", "function", "name", name))
@@ -400,20 +442,26 @@ static int set_effort(struct conversion *c, const json_t *body)
                    : got;
 }
 
-/* Log-probabilities are asked for by top_logprobs, or by an entry of include. */
-static int set_logprobs(struct conversion *c, const json_t *body)
+static int is_included(const json_t *include, const char *what)
+{
+    int found = 0;
+    for (size_t i = 0; i < json_array_size(include); i++) {
+        const char *name = json_string_value(json_array_get(include, i));
+        found |= name && strcmp(name, what) == 0;
+    }
+    return found;
+}
+
+/* What answers tell besides. Log-probabilities are asked for by top_logprobs too. */
+static int set_include(struct conversion *c, const json_t *body)
 {
     int64_t top = 0;
-    const json_t *include;
-    int got = json_get_int(body, NULL, "top_logprobs", 0, 20, &top, c->r), listed = 0;
-    int has_list = got < 0 ? -1 : json_get_array(body, NULL, "include", &include, c->r);
-    if (has_list < 0)
+    const json_t *include = NULL;
+    int got = json_get_int(body, NULL, "top_logprobs", 0, 20, &top, c->r);
+    if (got < 0 || json_get_array(body, NULL, "include", &include, c->r) < 0)
         return -1;
-    for (size_t i = 0; has_list && i < json_array_size(include); i++) {
-        const char *name = json_string_value(json_array_get(include, i));
-        listed |= name && strcmp(name, "message.output_text.logprobs") == 0;
-    }
-    if (!listed && !(got && top))
+    c->q->wants_results = is_included(include, "file_search_call.results");
+    if (!is_included(include, "message.output_text.logprobs") && !(got && top))
         return 0;
     return json_put(c->r, c->q->chat, "logprobs", json_true()) < 0
                ? -1
@@ -488,18 +536,18 @@ static int note_names(struct conversion *c)
     return 0;
 }
 
-int responses_request(struct responses_request *q, const json_t *body, struct refusal *r)
+int responses_request(struct responses_request *q, const json_t *body, int has_library, struct refusal *r)
 {
     *q = (struct responses_request){
         .chat = json_object(), .origins = json_object(), .custom = json_object(), .spaces = json_object()};
-    struct conversion c = {.q = q, .messages = json_array(), .tools = json_array(), .r = r};
+    struct conversion c = {.q = q, .messages = json_array(), .tools = json_array(), .has_library = has_library, .r = r};
     json_put(r, q->chat, "messages", c.messages);
     json_put(r, q->chat, "tools", c.tools); /* taken, whatever became of the other */
     if (r->status)
         return -1;
-    if (note_names(&c) < 0 || check_unsupported(body, r) < 0 || add_input(&c, body) < 0 || add_tools(&c, body) < 0 ||
-        set_tool_choice(&c, body) < 0 || set_format(&c, body) < 0 || set_effort(&c, body) < 0 ||
-        set_logprobs(&c, body) < 0 || set_limit(&c, body) < 0 || copy_fields(&c, body) < 0)
+    if (note_names(&c) < 0 || check_unsupported(body, r) < 0 || set_library(&c, body) < 0 || add_tools(&c, body) < 0 ||
+        add_input(&c, body) < 0 || set_tool_choice(&c, body) < 0 || set_format(&c, body) < 0 ||
+        set_effort(&c, body) < 0 || set_include(&c, body) < 0 || set_limit(&c, body) < 0 || copy_fields(&c, body) < 0)
         return -1;
     return q->left.failed ? refuse_memory(r) : r->status ? -1 : 0;
 }
@@ -511,4 +559,5 @@ void responses_request_free(struct responses_request *q)
     json_decref(q->custom);
     json_decref(q->spaces);
     out_free(&q->left);
+    passages_free(&q->passages);
 }

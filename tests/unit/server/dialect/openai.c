@@ -1089,11 +1089,12 @@ static void responses_tools(void **state)
     json_t *w = whole(
         openai_responses,
         "\"input\":\"x\",\"max_output_tokens\":200,\"seed\":1,\"tools\":[{\"type\":\"namespace\",\"name\":"
-        "\"home\",\"tools\":[" FLAT_LAMP "]},{\"type\":\"web_search\"},{\"type\":\"mcp\"}],"
+        "\"home\",\"tools\":[" FLAT_LAMP
+        "]},{\"type\":\"web_search\"},{\"type\":\"file_search\",\"filters\":0},{\"type\":\"mcp\"}],"
         "\"tool_choice\":\"required\",\"parallel_tool_calls\":false");
     assert_string_equal(text_of(first_call(w), "namespace"), "home");
     assert_string_equal(text_of(first_call(w), "name"), "set_lamp");
-    assert_non_null(strstr(http_world.header, "x-stoker-ignored-tools: web_search, mcp\n"));
+    assert_non_null(strstr(http_world.header, "x-stoker-ignored-tools: web_search, file_search, mcp\n"));
     json_decref(w);
     w = whole(openai_responses, "\"input\":\"x\",\"max_output_tokens\":60,\"seed\":1,\"tools\":[{\"type\":\"custom\","
                                 "\"name\":\"patch\"}],\"tool_choice\":\"required\",\"parallel_tool_calls\":false");
@@ -1123,6 +1124,9 @@ static void responses_items_are_turns(void **state)
         "{\"type\":\"message\",\"role\":\"assistant\",\"content\":[{\"type\":\"output_text\",\"text\":\"Sure.\"}]},"
         "{\"type\":\"function_call\",\"call_id\":\"a\",\"name\":\"f\",\"arguments\":\"{\\\"n\\\":1}\"},"
         "{\"type\":\"custom_tool_call\",\"call_id\":\"b\",\"name\":\"p\",\"input\":\"x\"},{\"type\":\"item_reference\"}"
+        ","
+        "{\"type\":\"file_search_call\",\"id\":\"fs_1\",\"status\":\"completed\",\"queries\":[\"q\"],\"results\":[{"
+        "\"text\":\"t\"}]}"
         ","
         "{\"type\":\"function_call_output\",\"call_id\":\"a\",\"output\":\"1\"},"
         "{\"type\":\"custom_tool_call_output\",\"call_id\":\"b\",\"output\":[{\"type\":\"input_text\",\"text\":\"2\"}]}"
@@ -1175,6 +1179,11 @@ static void bad_responses(void **state)
         {"\"input\":\"a\",\"tools\":[{\"type\":\"function\",\"name\":\"a b\"}]", "invalid_value", "tools[0].name"},
         {"\"input\":\"a\",\"tools\":[{\"type\":\"function\"}]", "missing_field", "tools[0].name"},
         {"\"input\":\"a\",\"tool_choice\":{\"type\":\"function\",\"name\":\"x\"}", "invalid_value", "tool_choice.name"},
+        {"\"input\":\"a\",\"tools\":[{\"type\":\"file_search\"}],\"tool_choice\":{\"type\":\"file_search\"}",
+         "unsupported", "tool_choice.type"},
+        {"\"input\":\"a\",\"tools\":[{\"type\":\"file_search\"}],\"tool_choice\":\"required\"", "invalid_value",
+         "tool_choice"},
+        {"\"input\":\"a\",\"library\":true", "unsupported", "library"},
         {"\"input\":\"a\",\"reasoning\":{\"effort\":5}", "invalid_type", "reasoning.effort"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         refused(openai_responses, &bad[i]);

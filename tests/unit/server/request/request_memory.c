@@ -35,7 +35,7 @@ typedef json_t *reader(const json_t *body, struct refusal *r);
 static json_t *read_responses(const json_t *body, struct refusal *r)
 {
     struct responses_request q;
-    json_t *chat = responses_request(&q, body, r) == 0 ? json_incref(q.chat) : NULL;
+    json_t *chat = responses_request(&q, body, 1, r) == 0 ? json_incref(q.chat) : NULL;
     responses_request_free(&q);
     return chat;
 }
@@ -95,7 +95,8 @@ static void responses(void **state)
         "{\"type\":\"function_call_output\",\"call_id\":\"1\",\"output\":\"y\"},"
         "{\"type\":\"custom_tool_call_output\",\"call_id\":\"2\",\"output\":[{\"type\":\"input_text\",\"text\":\"z\"}]}"
         "],"
-        "\"tools\":[{\"type\":\"function\",\"name\":\"f\",\"description\":\"d\",\"strict\":true,\"parameters\":{}},"
+        "\"max_tool_calls\":3,\"tools\":[{\"type\":\"file_search\",\"vector_store_ids\":[\"s\"],\"max_num_results\":9},"
+        "{\"type\":\"function\",\"name\":\"f\",\"description\":\"d\",\"strict\":true,\"parameters\":{}},"
         "{\"type\":\"custom\",\"name\":\"g\"},{\"type\":\"namespace\",\"name\":\"n\",\"tools\":[{\"type\":\"function\","
         "\"name\":\"h\",\"parameters\":{}}]}],\"tool_choice\":{\"type\":\"function\",\"name\":\"f\"},"
         "\"text\":{\"format\":{\"type\":\"json_schema\",\"name\":\"s\",\"schema\":{}}},\"reasoning\":{\"effort\":"
@@ -103,6 +104,14 @@ static void responses(void **state)
         "\"top_logprobs\":2,\"max_output_tokens\":9,\"temperature\":0.5,\"stream\":true}",
         read_responses);
     each_allocation_fails("{\"input\":\"a\"}", read_responses);
+    each_allocation_fails("{\"library\":true,\"input\":[{\"role\":\"user\",\"content\":\"a\"},{\"type\":\"file_search_"
+                          "call\",\"id\":\"fs_1\",\"queries\":[\"q\"],\"results\":["
+                          "{\"file_id\":\"docs:1:2\",\"score\":1,\"text\":\"t\",\"attributes\":{\"title\":\"T\","
+                          "\"url\":\"/library/docs/a\"}},{\"file_id\":\"x\",\"text\":\"u\"}]},"
+                          "{\"role\":\"assistant\",\"content\":\"b\"}]}",
+                          read_responses);
+    each_allocation_fails("{\"input\":\"a\",\"library\":true,\"tool_choice\":{\"type\":\"file_search\"}}",
+                          read_responses);
 }
 
 static void anthropic(void **state)
