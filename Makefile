@@ -205,6 +205,10 @@ load: tests
 	$(BUILD)/tests/load $${LOAD_SECONDS:-1800}
 	$(BUILD)/tests/server_crash $${CRASH_ROUNDS:-200}
 
+# A server whose chats search a library and call tools of MCP servers, 1,000 of them (SOAK_CHATS): nothing is left, memory does not grow.
+library-soak: $(BUILD)/stoker $(BUILD)/tests/library_soak
+	STOKER=$(BUILD)/stoker $(BUILD)/tests/library_soak $${SOAK_CHATS:-1000}
+
 # The law of drafts with 200 requests a model, which make check has with 6; a line a model as it ends. MODELS: some of them.
 drafts-whole: $(BUILD)/tests/drafts
 	$(BUILD)/tests/drafts --whole -t law $(MODELS)
@@ -252,4 +256,4 @@ clean:
 	rm -rf build build-arm build-asan build-clang build-fuzz build-tsan
 
 -include $(foreach l,$(LAYERS),$(patsubst %.o,%.d,$(call objects,$l))) $(patsubst %,%.d,$(UNITS) $(DRIVERS) $(EXAMPLES) $(FUZZ_TARGETS))
-.PHONY: all tests tests-memory fuzz-build fuzz-targets deps deps-check demo check check-arm bench asan asan-memory tsan soak load drafts-whole steer-whole tidy install uninstall deb clean
+.PHONY: all tests tests-memory fuzz-build fuzz-targets deps deps-check demo check check-arm bench asan asan-memory tsan soak load library-soak drafts-whole steer-whole tidy install uninstall deb clean

@@ -24,6 +24,40 @@ static inline void start_server(const char *const *flags)
     }
 }
 
+/* A library with one source, made of a text that printf writes: its folder, in `in`, into path. */
+static inline void make_library(char path[TEMPORARY_PATH + 64], const char *in, const char *text)
+{
+    const char *program = getenv("STOKER") ? getenv("STOKER") : "build/stoker";
+    char command[6 * TEMPORARY_PATH + 1200];
+    snprintf(path, TEMPORARY_PATH + 64, "%s/db/", in);
+    snprintf(command, sizeof command,
+             "printf '%s' >'%s/bridge.txt' && '%s' library add '%s/bridge.txt' --name docs --library '%s' >/dev/null "
+             "2>&1",
+             text, in, program, in, path);
+    if (system(command) != 0) {
+        printf("FAILED: %s\n", command);
+        exit(1);
+    }
+}
+
+/* ---- chats ----------------------------------------------------------------------------------------------------------------- */
+
+/* Fields of a chat: a question; an answer that one text alone satisfies; a tool that is called first. */
+#define FIND "\"messages\":[{\"role\":\"user\",\"content\":\"Find bridge\"}],\"temperature\":0,\"seed\":1"
+#define SAYS(t)                                                                                                        \
+    ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"strict\":true,\"schema\":{"      \
+    "\"const\":\"" t "\"}}}"
+#define CALLS(name) ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"" name "\"}}"
+
+/* Until it is so, or the patience ends. */
+#define EVENTUALLY(condition)                                                                                          \
+    ({                                                                                                                 \
+        double until_ = clock_seconds() + PATIENCE;                                                                    \
+        while (!(condition) && clock_seconds() < until_)                                                               \
+            usleep(10000);                                                                                             \
+        condition;                                                                                                     \
+    })
+
 static inline int ask_into(struct reply *r, const char *path, const char *body)
 {
     struct client c = {server.port, -1};

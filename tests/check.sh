@@ -61,6 +61,7 @@ drivers="
 + serve_library
 + serve_mcp
 + mcp_http
+  library_soak     $load
   socket_audit
 + serve_pages
 + hostile          20

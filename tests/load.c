@@ -354,37 +354,20 @@ static void *run_client(void *arg)
 
 /* ---- the end --------------------------------------------------------------------------------------------------------------- */
 
-/* A number of /metrics; -1: it is not there. */
-static double metric(const struct reply *r, const char *name)
-{
-    char line[100];
-    snprintf(line, sizeof line, "\n%s ", name);
-    const char *at = strstr(r->body, line);
-    return at ? atof(at + strlen(line)) : -1;
-}
-
 static int get(struct client *c, const char *path, struct reply *r)
 {
-    if (client_ask(c, "GET", path, "", 0, r, NULL, NULL) == 0 && r->status == 200)
+    if (client_get(c, path, r) == 0)
         return 0;
     fail("%s: status %d", path, r->status);
     return -1;
 }
 
-/* /slots tells about the model that generates. Requests of the others are at work as long as somebody waits for their last event, and a
- * handler does, even where its client has gone. */
-static int is_idle(struct client *c, struct reply *r)
-{
-    return get(c, "/slots", r) == 0 && !strstr(r->body, "\"is_processing\":true") && get(c, "/metrics", r) == 0 &&
-           metric(r, "stoker_queue_depth") == 0 && metric(r, "stoker_requests_running") == 0;
-}
-
 /* Steps of encoders so far. */
 static double steps_beside(struct client *c, struct reply *r)
 {
-    return get(c, "/metrics", r) == 0
-               ? metric(r, "stoker_embed_step_seconds_count") + metric(r, "stoker_rerank_step_seconds_count")
-               : -1;
+    return get(c, "/metrics", r) == 0 ? server_metric(r, "stoker_embed_step_seconds_count") +
+                                            server_metric(r, "stoker_rerank_step_seconds_count")
+                                      : -1;
 }
 
 /* A request of each form, when it is the only one again. */
@@ -410,13 +393,13 @@ static void check_idle(void)
     double until = clock_seconds() + IDLE_SECONDS;
     int idle = 0;
     while (!idle && clock_seconds() < until && failures < 20) {
-        idle = is_idle(&c, &r);
+        idle = server_is_idle(&c, &r);
         if (!idle)
             usleep(100000);
     }
     if (!idle)
-        fail("a request is stuck: %g at work, %g in the queue, or a sequence", metric(&r, "stoker_requests_running"),
-             metric(&r, "stoker_queue_depth"));
+        fail("a request is stuck: %g at work, %g in the queue, or a sequence",
+             server_metric(&r, "stoker_requests_running"), server_metric(&r, "stoker_queue_depth"));
     double steps = idle ? steps_beside(&c, &r) : 0;
     usleep(300000);
     if (idle && steps_beside(&c, &r) != steps)
@@ -437,9 +420,6 @@ static double quantile(const unsigned *gap, double q)
             return i;
     return 0;
 }
-
-/* What only this process takes, in memory and swapped out. */
-static uint64_t own_memory(void) { return server_memory(&server, "RssAnon:") + server_memory(&server, "VmSwap:"); }
 
 static void report(struct worker *workers, double seconds, uint64_t half, uint64_t last)
 {
@@ -487,11 +467,11 @@ static void run_load(double seconds)
     }
     while (most ? n_begun < most / 2 && failures < 20 : clock_seconds() < end_at - seconds / 2)
         usleep(100000);
-    half = own_memory();
+    half = server_own_memory(&server);
     for (int i = 0; i <= CLIENTS; i++)
         pthread_join(workers[i].thread, NULL);
     check_idle();
-    report(workers, clock_seconds() - began, half, own_memory());
+    report(workers, clock_seconds() - began, half, server_own_memory(&server));
     for (int i = 0; i <= CLIENTS; i++)
         free(workers[i].gap[0]);
 }

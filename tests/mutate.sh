@@ -46,7 +46,7 @@ build() {
     case $1 in
     cli/*) programs="$folder/stoker $folder/tests/read_rows $folder/tests/same_directions $folder/tests/steered_rows $folder/tests/without_ring \
         $folder/tests/fuse_file" ;;
-    serve_* | mcp_http | socket_audit | plan_models | large_plan) programs="$folder/stoker $folder/tests/$1" ;;
+    serve_* | mcp_http | library_soak | socket_audit | plan_models | large_plan) programs="$folder/stoker $folder/tests/$1" ;;
     *) programs=$folder/tests/$1 ;;
     esac
     make -j"$jobs" --no-print-directory $settings $programs >"$log" 2>&1
@@ -783,6 +783,10 @@ mutate rounds-of-the-last-field serve_mcp src/server/request/own_tools.c 's#!\*i
 mutate calls-that-go-on serve_mcp src/toolbox/mcp_tools.c 's#c->stopped \&\& c->stopped(c->stopped_arg)#c->stopped \&\& 0#'
 mutate progress-for-nobody serve_mcp src/server/request/own_tools.c 's|^    if (o->progress)|    if (o->progress \&\& 0)|'
 mutate results-that-stay-counted serve_mcp src/mcp/mcp.c 's|^    reqmem_give_to(c->counted, c->n_result);|    (void)0;|'
+mutate pipes-of-ended-servers library_soak src/mcp/child.c 's|^        close_one(&c->out);|        (void)0;|'
+mutate guards-that-have-ended library_soak src/mcp/child.c 's|^        waitpid(c->pid, NULL, 0);|        (void)0;|'
+mutate wakes-of-connections library_soak src/server/http/connection.c 's|^    close(c->wake);|    (void)0;|'
+mutate replies-of-rounds library_soak src/server/answer/rounds.c 's|^    stoker_reply_close(t->reply);|    (void)0;|'
 mutate pages-without-a-sandbox serve_pages src/server/own/library_page.c 's#"sandbox; default-src#"default-src#'
 mutate pages-without-a-key serve_pages src/server/own/library_page.c 's#return http_ask_key(x, r) ? NULL : rest;#return rest;#'
 mutate tickets-of-anybody serve_pages src/server/request/tickets.c 's#found |= differs == 0;#found |= differs < 256;#'

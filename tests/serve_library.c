@@ -113,15 +113,10 @@ static void free_streamed(struct streamed *t)
     json_decref(t->usage);
 }
 
-#define FIND "\"messages\":[{\"role\":\"user\",\"content\":\"Find bridge\"}],\"temperature\":0,\"seed\":1"
-#define CITES(t)                                                                                                       \
-    ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"strict\":true,\"schema\":{"      \
-    "\"const\":\"" t "\"}}}"
-
 /* A schema that one text alone satisfies makes the answer known. Behind a character beyond the BMP offsets are code points. */
 static void an_answer_searches_and_cites(void)
 {
-    static const char ask[] = "{" FIND ",\"library\":{\"rounds\":2}" CITES(
+    static const char ask[] = "{" FIND ",\"library\":{\"rounds\":2}" SAYS(
         "\xf0\x9f\x8c\x89 See [1] and [9].") ",\"stream\":%s%s}";
     char body[1000];
     json_t *whole;
@@ -167,7 +162,7 @@ static void the_next_round_is_known(void)
     json_int_t first = json_integer_value(json_object_get(json_object_get(whole, "usage"), "prompt_tokens"));
     json_decref(whole);
     check(ask_into(&reply, "/stoker/cache/clear", "{}") == 200, "clearing: %d %s", reply.status, reply.body);
-    check(chat("{" FIND ",\"library\":{\"rounds\":2}" CITES("Yes.") "}") == 200, "a search: %s", reply.body);
+    check(chat("{" FIND ",\"library\":{\"rounds\":2}" SAYS("Yes.") "}") == 200, "a search: %s", reply.body);
     message_of(&reply, &whole);
     const json_t *usage = json_object_get(whole, "usage");
     json_int_t cached = json_integer_value(
@@ -187,7 +182,7 @@ static void rounds_end(void)
         char body[600], library_field[40] = "true";
         if (rounds <= 8)
             snprintf(library_field, sizeof library_field, "{\"rounds\":%d}", rounds);
-        snprintf(body, sizeof body, "{" FIND ",\"library\":%s" CITES("Yes.") ",\"stream\":true}", library_field);
+        snprintf(body, sizeof body, "{" FIND ",\"library\":%s" SAYS("Yes.") ",\"stream\":true}", library_field);
         check(chat(body) == 200, "rounds: %d %s", reply.status, reply.body);
         struct streamed t = read_stream(&reply);
         int most = rounds <= 8 ? rounds - 1 : 7;

@@ -8,219 +8,38 @@
  *
  * STOKER names the program (build/stoker). The servers of MCP are this program again (`fake FOLDER NAME`). */
 #include "chat_server.h"
-#include "is_gone.h"
-#include "mcp_fake.h"
+#include "mcp_noted.h"
 
-#include <sys/stat.h>
+enum { LEAVERS = 8 };
 
-enum { MORE = 218, LEAVERS = 8, PATH = 2 * TEMPORARY_PATH + 64 };
-
-static char folder[TEMPORARY_PATH], library[TEMPORARY_PATH + 64], self[TEMPORARY_PATH];
-
-static FILE *open_in(const char *dir, const char *name, const char *ending, const char *mode)
-{
-    char path[PATH + 64];
-    snprintf(path, sizeof path, "%s/%s%s", dir, name, ending);
-    return fopen(path, mode);
-}
-
-/* ---- a server of MCP ------------------------------------------------------------------------------------------------------- */
-
-#define NOTHING                  "{'type':'object','additionalProperties':false}"
-#define SUN                      "{'type':'object','properties':{'text':{'const':'sun'}},'required':['text'],'additionalProperties':false}"
-#define TOOL(name, says, schema) "{'name':'" name "','description':'" says "','inputSchema':" schema "}"
-
-/* clang-format off */
-static const char few_tools[] = "{'tools':["
-    TOOL("echo", "Return the text.", SUN) ","
-    TOOL("fail", "Reports an error.", NOTHING) ","
-    TOOL("hang", "Never answers.", NOTHING) ","
-    TOOL("wait", "Tells of its progress.", NOTHING) ","
-    TOOL("big", "Returns much text.", NOTHING) ","
-    TOOL("grow", "Has more tools then.", NOTHING) ","
-    TOOL("secret", "Not allowed.", NOTHING);
-/* clang-format on */
-
-static int has_grown;
-
-static void list(struct span id, const char *kind)
-{
-    struct buffer out = {0};
-    char text[2000];
-    if (strcmp(kind, "many") == 0) {
-        fake_list(id, MORE);
-        return;
-    }
-    snprintf(text, sizeof text, "%s%s%s]}", few_tools, has_grown ? "," TOOL("grown", "New.", NOTHING) : "",
-             strcmp(kind, "d") == 0 ? "," TOOL("die", "Ends the server.", NOTHING) : "");
-    fake_put(&out, text);
-    buffer_put(&out, "", 1);
-    fake_answer(id, out.text);
-    buffer_free(&out);
-}
-
-/* A line of a file of the folder, for the test to read. */
-static void note(const char *dir, const char *name, const char *ending, struct span line)
-{
-    FILE *f = open_in(dir, name, ending, "a");
-    if (f) {
-        fprintf(f, "%.*s\n", (int)line.n, line.text ? line.text : "");
-        fclose(f);
-    }
-}
-
-/* Answers once the test has seen the progress. */
-static void tell_and_wait(const char *dir, const struct message *m)
-{
-    FILE *go = NULL;
-    struct span token = span_member(span_member(m->params, "_meta"), "progressToken");
-    printf("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":%.*s,"
-           "\"progress\":1,\"total\":2,\"message\":\"half done\"}}\n",
-           (int)token.n, token.text);
-    fflush(stdout);
-    for (int i = 0; !go && i < 1000 * PATIENCE / 10; i++) {
-        usleep(10000);
-        go = open_in(dir, "go", "", "r");
-    }
-    fake_text(m->id, go ? "waited" : "in vain", go ? 6 : 7, go == NULL);
-    if (go)
-        fclose(go);
-}
-
-static void call(const char *dir, const char *kind, const struct message *m)
-{
-    struct span name = span_member(m->params, "name"), arguments = span_member(m->params, "arguments");
-    note(dir, kind, ".calls", span_member(m->params, "arguments"));
-    if (span_is(name, "hang"))
-        return;
-    if (span_is(name, "die")) {
-        exit(3);
-    } else if (span_is(name, "fail")) {
-        fake_text(m->id, "it failed as asked", 18, 1);
-    } else if (span_is(name, "wait")) {
-        tell_and_wait(dir, m);
-    } else if (span_is(name, "big")) {
-        static char text[5000000];
-        FILE *empty = open_in(dir, "empty", "", "r");
-        memset(text, 'x', sizeof text);
-        fake_text(m->id, text, empty ? 0 : sizeof text, 0);
-        if (empty)
-            fclose(empty);
-    } else {
-        if (span_is(name, "grow")) {
-            has_grown = 1;
-            printf("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n");
-        }
-        fake_text(m->id, arguments.text, arguments.n, 0);
-    }
-}
-
-static int fake(const char *dir, const char *kind)
-{
-    static char line[1 << 20];
-    struct message m;
-    char pid[24];
-    snprintf(pid, sizeof pid, "%d", (int)getpid());
-    note(dir, kind, ".pid", (struct span){pid, strlen(pid)});
-    while (fgets(line, sizeof line, stdin)) {
-        message_read(&m, line, strlen(line));
-        if (span_is(m.method, "initialize"))
-            fake_answer(m.id,
-                        "{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"tools\":{\"listChanged\":true}}}");
-        else if (span_is(m.method, "tools/list"))
-            list(m.id, kind);
-        else if (span_is(m.method, "tools/call"))
-            call(dir, kind, &m);
-        else if (span_is(m.method, "notifications/cancelled"))
-            note(dir, kind, ".cancelled", m.params);
-    }
-    return 0;
-}
-
-/* Lines of a file that a server notes. */
-static int count_lines(const char *name, const char *ending)
-{
-    int n = 0, c;
-    FILE *f = open_in(folder, name, ending, "r");
-    while (f && (c = getc(f)) != EOF)
-        n += c == '\n';
-    if (f)
-        fclose(f);
-    return n;
-}
+static char library[TEMPORARY_PATH + 64];
 
 /* ---- CONFIG ---------------------------------------------------------------------------------------------------------------- */
-
-static void put_server(FILE *f, const char *kind, const char *fields)
-{
-    fprintf(f, "\"%s\":{\"command\":\"%s\",\"args\":[\"fake\",\"%s\",\"%s\"],%s}", kind, self, folder, kind, fields);
-}
 
 static void write_few(void)
 {
     static const char allow[] = "\"allow\":[\"echo\",\"fail\",\"hang\",\"wait\",\"big\",\"grow\",\"grown\",\"die\"]";
-    FILE *f = open_in(folder, "few", ".json", "w");
-    if (!f)
-        exit(1);
-    fprintf(f, "{\"mcpServers\":{");
+    FILE *f = begin_config("few");
     put_server(f, "a", allow);
     fprintf(f, ",");
     put_server(f, "d", allow);
-    fprintf(f, ",\"absent\":{\"command\":\"/nowhere/to/be/found\"}}}");
-    fclose(f);
+    fprintf(f, ",\"absent\":{\"command\":\"/nowhere/to/be/found\"}");
+    end_config(f);
 }
 
-/* Half of the ordinary tools are allowed. */
 static void write_many(void)
 {
-    FILE *f = open_in(folder, "many", ".json", "w");
-    struct buffer allow = {0};
-    if (!f)
-        exit(1);
-    buffer_puts(&allow, "\"allow\":[\"echo\"");
-    for (int i = 0; i < MORE; i += 2) {
-        char name[40];
-        fake_name(name, i);
-        buffer_puts(&allow, ",\"");
-        buffer_puts(&allow, name);
-        buffer_puts(&allow, "\"");
-    }
-    buffer_put(&allow, "]", 2);
-    fprintf(f, "{\"mcpServers\":{");
-    put_server(f, "many", allow.text);
-    fprintf(f, "}}");
-    fclose(f);
-    buffer_free(&allow);
+    FILE *f = begin_config("many");
+    put_many(f);
+    end_config(f);
 }
 
 static void make_files(void)
 {
-    const char *program = getenv("STOKER") ? getenv("STOKER") : "build/stoker";
-    char command[6 * TEMPORARY_PATH + 600];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n < 0 || temporary_folder(folder, "serve-mcp"))
-        exit(1);
-    snprintf(log_file, sizeof log_file, "%s/log", folder);
-    snprintf(library, sizeof library, "%.*s/db/", TEMPORARY_PATH, folder);
-    snprintf(command, sizeof command,
-             "printf 'Stone bridge\\n\\nA stone bridge stands on arches. Its dudge is broad.\\n' >'%s/bridge.txt' && "
-             "'%s' library add "
-             "'%s/bridge.txt' --name docs --library '%s' >/dev/null 2>&1",
-             folder, program, folder, library);
-    if (system(command) != 0) {
-        printf("FAILED: %s\n", command);
-        exit(1);
-    }
+    begin_folder("serve-mcp");
+    make_library(library, folder, "Stone bridge\\n\\nA stone bridge stands on arches. Its dudge is broad.\\n");
     write_few();
     write_many();
-}
-
-static void remove_all(void)
-{
-    char command[TEMPORARY_PATH + 40];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    if (system(command) != 0)
-        printf("%s stays\n", folder);
 }
 
 static void start(const char *config, const char *flag, const char *value)
@@ -250,14 +69,6 @@ static int log_has(const char *words)
 }
 
 /* ---- asking ---------------------------------------------------------------------------------------------------------------- */
-
-#define ASK "\"messages\":[{\"role\":\"user\",\"content\":\"Find bridge\"}],\"temperature\":0,\"seed\":1"
-#define SAYS(t)                                                                                                        \
-    ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"strict\":true,\"schema\":{"      \
-    "\"const\":\"" t "\"}}}"
-#define CALLS(name) ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"" name "\"}}"
-/* One call of this tool, and a known answer. */
-#define ONCE(name) "{" ASK ",\"mcp\":{\"rounds\":2}" CALLS(name) SAYS("Yes.")
 
 /* What a stream told: its text joined, its events, how it ended. */
 struct streamed {
@@ -321,7 +132,7 @@ static struct streamed stream(const char *body)
 static int prompt_has(const char *fields, const char *words)
 {
     char body[2000];
-    snprintf(body, sizeof body, "{" ASK "%s}", fields);
+    snprintf(body, sizeof body, "{" FIND "%s}", fields);
     check(ask_into(&reply, "/apply-template", body) == 200, "%s: %d %s", body, reply.status, reply.body);
     return strstr(reply.body, words) != NULL;
 }
@@ -409,7 +220,7 @@ static json_int_t prompt_tokens(const char *body)
 /* The second prompt of an answer is the conversation with the result in it. */
 static void the_model_is_told_of_results(void)
 {
-    json_int_t first = prompt_tokens("{" ASK ",\"mcp\":{\"rounds\":1},\"max_tokens\":1}");
+    json_int_t first = prompt_tokens("{" FIND ",\"mcp\":{\"rounds\":1},\"max_tokens\":1}");
     json_int_t both = prompt_tokens(ONCE("a__fail") "}");
     json_int_t wanted = tokens_behind("a__fail", "error: it failed as asked");
     check(both - first == wanted, "%lld tokens in the second prompt, not %lld", (long long)(both - first),
@@ -461,7 +272,7 @@ static void rounds_end(void)
         char body[600], field[40] = "true";
         if (rounds <= 25)
             snprintf(field, sizeof field, "{\"rounds\":%d}", rounds);
-        snprintf(body, sizeof body, "{" ASK ",\"mcp\":%s" SAYS("Yes.") ",\"stream\":true}", field);
+        snprintf(body, sizeof body, "{" FIND ",\"mcp\":%s" SAYS("Yes.") ",\"stream\":true}", field);
         struct streamed t = stream(body);
         int most = rounds <= 25 ? rounds - 1 : 24;
         check(t.n_done == most && t.n_begun == most, "%s: %d calls", field, t.n_done);
@@ -488,7 +299,7 @@ static void lists_may_change(void)
 
 static void tools_of_the_client_stay_its_own(void)
 {
-    struct streamed t = stream("{" ASK
+    struct streamed t = stream("{" FIND
                                ",\"mcp\":true" CALLS("get_weather") "," FUNCTION("get_weather") ",\"stream\":true}");
     check(t.n_done == 0 && t.n_call > 0 && strcmp(t.finish, "tool_calls") == 0, "a tool of the client: %s", reply.body);
     t = stream(ONCE("a__echo") "," FUNCTION("get_weather") ",\"stream\":true}");
@@ -499,23 +310,23 @@ static void the_library_may_stand_beside(void)
 {
     static const char both[] = ",\"mcp\":true,\"library\":true";
     check(prompt_has(both, "a__echo") && strstr(reply.body, "search_library"), "not both: %s", reply.body);
-    struct streamed t = stream("{" ASK ",\"mcp\":true,\"library\":{\"rounds\":2}" CALLS("search_library")
+    struct streamed t = stream("{" FIND ",\"mcp\":true,\"library\":{\"rounds\":2}" CALLS("search_library")
                                    SAYS("See [1].") ",\"stream\":true}");
     check(t.n_library == 2 && t.n_done == 0 && strstr(reply.body, "url_citation"), "a search: %s", reply.body);
-    t = stream("{" ASK ",\"mcp\":{\"rounds\":2},\"library\":true" CALLS("a__echo") SAYS("Yes.") ",\"stream\":true}");
+    t = stream("{" FIND ",\"mcp\":{\"rounds\":2},\"library\":true" CALLS("a__echo") SAYS("Yes.") ",\"stream\":true}");
     check(t.n_library == 0 && t.n_done == 1 && strstr(reply.body, "annotations"), "a call: %s", reply.body);
-    t = stream("{" ASK ",\"mcp\":{\"rounds\":3},\"library\":{\"rounds\":5}" SAYS("Yes.") ",\"stream\":true}");
+    t = stream("{" FIND ",\"mcp\":{\"rounds\":3},\"library\":{\"rounds\":5}" SAYS("Yes.") ",\"stream\":true}");
     check(t.n_library / 2 + t.n_done == 2, "the least of both: %d, %d", t.n_library, t.n_done);
-    t = stream("{" ASK ",\"mcp\":{\"rounds\":5},\"library\":{\"rounds\":3}" SAYS("Yes.") ",\"stream\":true}");
+    t = stream("{" FIND ",\"mcp\":{\"rounds\":5},\"library\":{\"rounds\":3}" SAYS("Yes.") ",\"stream\":true}");
     check(t.n_library / 2 + t.n_done == 2, "the library's, which are less: %d, %d", t.n_library, t.n_done);
-    t = stream("{" ASK ",\"mcp\":true,\"library\":{\"rounds\":3}" SAYS("Yes.") ",\"stream\":true}");
+    t = stream("{" FIND ",\"mcp\":true,\"library\":{\"rounds\":3}" SAYS("Yes.") ",\"stream\":true}");
     check(t.n_library / 2 + t.n_done == 2, "what one says: %d, %d", t.n_library, t.n_done);
 }
 
 static void refused(const char *fields, const char *param, const char *words)
 {
     char body[1400], wanted[200];
-    snprintf(body, sizeof body, "{" ASK ",%s}", fields);
+    snprintf(body, sizeof body, "{" FIND ",%s}", fields);
     snprintf(wanted, sizeof wanted, "\"param\":\"%s\"", param);
     int status = chat(body);
     for (char *s = reply.body, *d = s; (*d = *s); s++) /* without blanks: {"param": "x"} */
@@ -537,15 +348,15 @@ static void what_is_wrong_is_refused(void)
     refused("\"mcp\":true,\"n\":2", "n", "must be 1");
     refused("\"mcp\":true,\"prompt_logprobs\":1", "prompt_logprobs", "together with mcp");
     refused("\"mcp\":true," FUNCTION("a__echo"), "tools", "both have a tool a__echo");
-    check(chat("{" ASK ",\"mcp\":null,\"max_tokens\":2}") == 200, "null: %s", reply.body);
-    check(chat("{" ASK ",\"mcp\":{},\"max_tokens\":2}") == 200, "an empty object: %s", reply.body);
-    check(chat("{" ASK ",\"mcp\":{\"servers\":[\"absent\"]},\"max_tokens\":2}") == 200, "a server that failed: %s",
+    check(chat("{" FIND ",\"mcp\":null,\"max_tokens\":2}") == 200, "null: %s", reply.body);
+    check(chat("{" FIND ",\"mcp\":{},\"max_tokens\":2}") == 200, "an empty object: %s", reply.body);
+    check(chat("{" FIND ",\"mcp\":{\"servers\":[\"absent\"]},\"max_tokens\":2}") == 200, "a server that failed: %s",
           reply.body);
 }
 
 /* ---- many at once ---------------------------------------------------------------------------------------------------------- */
 
-static char together[] = "{" ASK ",\"mcp\":{\"rounds\":2}" CALLS("a__echo") ",\"max_tokens\":60}";
+static char together[] = "{" FIND ",\"mcp\":{\"rounds\":2}" CALLS("a__echo") ",\"max_tokens\":60}";
 static void many_chats_call_at_once(void)
 {
     learn_alone(together);
@@ -567,15 +378,6 @@ static int metrics_have(const char *line)
     check(ask_into(&reply, "/metrics", NULL) == 200, "metrics: %d", reply.status);
     return strstr(reply.body, line) != NULL;
 }
-
-/* Until it is so, or the patience ends. */
-#define EVENTUALLY(condition)                                                                                          \
-    ({                                                                                                                 \
-        double until_ = clock_seconds() + PATIENCE;                                                                    \
-        while (!(condition) && clock_seconds() < until_)                                                               \
-            usleep(10000);                                                                                             \
-        condition;                                                                                                     \
-    })
 
 static void who_leaves_cancels_the_call(void)
 {
@@ -632,7 +434,7 @@ static void many_tools_are_searched_for(void)
 {
     check(prompt_has(",\"mcp\":true", "search_tools") && !strstr(reply.body, "create_issue"), "the prompt: %s",
           reply.body);
-    json_int_t n = prompt_tokens("{" ASK ",\"mcp\":{\"rounds\":1},\"max_tokens\":1}");
+    json_int_t n = prompt_tokens("{" FIND ",\"mcp\":{\"rounds\":1},\"max_tokens\":1}");
     check(n < 1000, "%lld tokens", (long long)n);
     struct streamed t = stream("{" ABOUT("Find ticket") ",\"mcp\":{\"rounds\":3}" CALLS("search_tools")
                                    SAYS("Yes.") ",\"stream\":true}");
@@ -643,17 +445,6 @@ static void many_tools_are_searched_for(void)
 }
 
 /* ---- what is left of the programs ------------------------------------------------------------------------------------------ */
-
-static int count_living(const char *name)
-{
-    int n = 0, pid;
-    FILE *f = open_in(folder, name, ".pid", "r");
-    while (f && fscanf(f, "%d", &pid) == 1)
-        n += !is_gone(pid);
-    if (f)
-        fclose(f);
-    return n;
-}
 
 static void *hang(void *arg)
 {
@@ -684,7 +475,7 @@ static void nothing_is_left(int number, int status)
 int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "fake") == 0)
-        return fake(argv[2], argv[3]);
+        return fake(argv[2], argv[3], strcmp(argv[3], "d") == 0 ? DIES : "");
     make_files();
     start("few", "--library", library);
     servers_are_named();
@@ -711,7 +502,7 @@ int main(int argc, char **argv)
     refused("\"mcp\":true", "mcp", "start it with --mcp");
     check(server_end(&server, SIGTERM, PATIENCE) == 0, "the server without MCP does not end well");
     reply_free(&reply);
-    remove_all();
+    remove_folder();
     printf("%d passed, %d failed, 0 skipped\n", passed, failed);
     return failed ? 1 : 0;
 }

@@ -1,4 +1,4 @@
-/* A server of its own for a test, and a small HTTP client: what tests/load.c and tests/server_crash.c have in common.
+/* A server of its own for a test, and a small HTTP client: what tests of `stoker serve` have in common.
  *
  * The program is $STOKER (build/stoker); it gets a free port of the loopback interface. What a client reads is trusted as little as the
  * server trusts clients: an answer that is not HTTP counts as broken. */
@@ -97,6 +97,12 @@ static inline uint64_t server_memory(const struct server_process *s, const char 
     if (f)
         fclose(f);
     return kib * 1024;
+}
+
+/* What only this process takes, in memory and swapped out. */
+static inline uint64_t server_own_memory(const struct server_process *s)
+{
+    return server_memory(s, "RssAnon:") + server_memory(s, "VmSwap:");
 }
 
 /* ---- the client ------------------------------------------------------------------------------------------------------------ */
@@ -269,6 +275,30 @@ static inline int client_ask(struct client *c, const char *method, const char *p
             attempt) /* a kept connection may have been closed meanwhile: once more */
             return rc;
     }
+}
+
+/* 0: it is in r. */
+static inline int client_get(struct client *c, const char *path, struct reply *r)
+{
+    return client_ask(c, "GET", path, "", 0, r, NULL, NULL) == 0 && r->status == 200 ? 0 : -1;
+}
+
+/* A number of /metrics; -1: it is not there. */
+static inline double server_metric(const struct reply *metrics, const char *name)
+{
+    char line[100];
+    snprintf(line, sizeof line, "\n%s ", name);
+    const char *at = metrics->body ? strstr(metrics->body, line) : NULL;
+    return at ? atof(at + strlen(line)) : -1;
+}
+
+/* 1: no request is at work; r holds /metrics. /slots tells about the model that generates. Requests of the others are at work as long as
+ * somebody waits for their last event, and a handler does, even where its client has gone. */
+static inline int server_is_idle(struct client *c, struct reply *r)
+{
+    return client_get(c, "/slots", r) == 0 && !strstr(r->body, "\"is_processing\":true") &&
+           client_get(c, "/metrics", r) == 0 && server_metric(r, "stoker_queue_depth") == 0 &&
+           server_metric(r, "stoker_requests_running") == 0;
 }
 
 /* Until it answers with 200. -1: not within the patience. */

@@ -317,11 +317,6 @@ static void commands(void)
 
 /* ---- servers --------------------------------------------------------------------------------------------------------------- */
 
-#define FIND "\"messages\":[{\"role\":\"user\",\"content\":\"Find bridge\"}],\"temperature\":0,\"seed\":1"
-#define YES                                                                                                            \
-    ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\",\"strict\":true,\"schema\":{"      \
-    "\"const\":\"Yes.\"}}}"
-
 static void asks(const char *path, const char *body, const char *words)
 {
     int status = ask_into(&reply, path, body);
@@ -338,10 +333,9 @@ static void a_server(void)
 {
     start_server((const char *const[]){"--memory", "700M", "--ctx", "4096", "--parallel", "2", "--library", library,
                                        "--mcp", config, NULL});
-    asks("/v1/chat/completions", "{" FIND ",\"library\":{\"rounds\":2},\"stream\":true" YES "}", "library_event");
-    asks("/v1/chat/completions",
-         "{" FIND ",\"mcp\":{\"rounds\":2},\"stream\":true,\"tool_choice\":{\"type\":\"function\",\"function\":{"
-         "\"name\":\"w__echo\"}}" YES "}",
+    asks("/v1/chat/completions", "{" FIND ",\"library\":{\"rounds\":2},\"stream\":true" SAYS("Yes.") "}",
+         "library_event");
+    asks("/v1/chat/completions", "{" FIND ",\"mcp\":{\"rounds\":2},\"stream\":true" CALLS("w__echo") SAYS("Yes.") "}",
          "mcp_event");
     asks("/v1/responses", "{\"input\":\"Hi\",\"max_output_tokens\":4}", "output");
     asks("/v1/messages", "{\"max_tokens\":4,\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}", "content");
@@ -418,9 +412,7 @@ static void servers_with_a_url(void)
     start_server(
         (const char *const[]){"--memory", "700M", "--ctx", "4096", "--parallel", "2", "--mcp", config_web, NULL});
     asks("/v1/chat/completions",
-         "{" FIND ",\"mcp\":{\"rounds\":2},\"stream\":true,\"tool_choice\":{\"type\":\"function\",\"function\":{"
-         "\"name\":\"web__search_library\"}}" YES "}",
-         "mcp_event");
+         "{" FIND ",\"mcp\":{\"rounds\":2},\"stream\":true" CALLS("web__search_library") SAYS("Yes.") "}", "mcp_event");
     ends("serve");
     unsetenv("ASKED_PORT");
     server = peer;
