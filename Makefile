@@ -48,7 +48,7 @@ $(BUILD)/obj/quant/search_scalar.o: TIER = $(FAST)
 $(BUILD)/obj/kernel/scalar/%.o: TIER = -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
 ifeq ($(MACHINE),x86_64)
 $(BUILD)/obj/kernel/avx2/%.o:   TIER = $(FAST) -mavx2 -mfma -mf16c
-$(BUILD)/obj/quant/search_avx2.o: TIER = $(FAST) -mavx2
+$(BUILD)/obj/quant/search_avx2.o: TIER = $(FAST) -mavx2 -mfma
 $(BUILD)/obj/kernel/avxvnni/tile.o: TIER = $(FAST) -mavx2 -mfma -mf16c -mavxvnni
 $(BUILD)/obj/kernel/avxvnni/evex.o: TIER = $(FAST) -mavx2 -mfma -mf16c -mavx512f -mavx512vl -mavx512vnni
 $(BUILD)/obj/kernel/avx512/%.o: TIER = $(FAST) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c

@@ -870,6 +870,12 @@ mutate importance-of-zeros unit/quant/weigh src/quant/importance.c 's/e->is_empt
 mutate gain-that-is-not-restored gain src/quant/encode.c 's/if (how->gain \&\& table\[how->type\].gain)/if (how->gain \&\& 0)/'
 mutate large-values-left "encode --bytes" src/quant/encode.c 's/favours_large \&\& i < n/favours_large \&\& i < 0/'
 mutate large-values-at-any-price encode src/quant/encode.c 's/MOST_FOR_LARGE = 1.019/MOST_FOR_LARGE = 9/'
+mutate near-points-left unit/quant/envelope src/quant/search_grid.h 's/i < b->n; i++)/i + 1 < b->n; i++)/'
+mutate near-lines-left unit/quant/envelope src/quant/search_envelope.h '/lane_mask are_near/,/^}/s/i < b->n/i + 1 < b->n/'
+mutate lines-hardly-in-order unit/quant/envelope src/quant/search_envelope.h 's/first_bits(n - 2)/first_bits(0)/'
+mutate lines-met-at-once unit/quant/envelope src/quant/search_envelope.h 's/r->t\[i\] < r->second\[i\] \&\& //'
+mutate fp4-ties-up unit/quant/fp4 src/quant/encoders.h 's/fabsf(v) > between\[k\]/fabsf(v) >= between[k]/'
+mutate fp4-scales-far-off unit/quant/fp4 src/quant/encode_small.c 's/while (k > 0 \&\& fabsf/while (0 \&\& fabsf/'
 mutate ties-away-from-zero "encode --bytes" src/quant/encoders.h '/static inline int round_to/,/^}/s|rintf(|roundf(|'
 
 # vectors of the library: chunks that have left, other models, damage, ranks, codes, numbers that are given again, long queries, writers

@@ -231,36 +231,43 @@ static double error_with_gain(const struct products *p)
     return p->xy > 0 ? p->xx * (p->xx * p->yy / (p->xy * p->xy) - 1) : NAN;
 }
 
-/* w sqrt(less + x^2 / mean x^2) */
-static void weigh_large(const float *x, const float *w, int n, double less, float *out)
+/* x^2 / mean x^2; n is a power of two, whose inverse is exact. */
+static void share_squares(const float *x, int n, double *share)
 {
-    double mean = 0;
+    double mean = 0, part = 1 / (double)n;
     for (int i = 0; i < n; i++)
-        mean += (double)x[i] * (double)x[i] / n;
+        mean += (double)x[i] * (double)x[i] * part;
     for (int i = 0; i < n; i++)
-        out[i] = w[i] * (float)sqrt(less + (mean > 0 ? (double)x[i] * (double)x[i] / mean : 0));
+        share[i] = mean > 0 ? (double)x[i] * (double)x[i] / mean : 0;
 }
 
 /* Encodes block i again, with errors of large values weighing more, and puts it in place of what is there if its error by w is hardly
- * greater: quantize.md 4.6. 1: it was. */
-static int favour_large(const struct row_of *r, int i, double less, uint8_t *out)
+ * greater: quantize.md 4.6. First strongly, then less so. */
+static void favour_large(const struct row_of *r, int i, uint8_t *out)
 {
+    static const double less[] = {4, 8};
     float w[BLOCK_MOST];
+    double share[BLOCK_MOST];
     uint8_t other[BYTES_MOST];
     int block = r->type->block, bytes = r->type->bytes;
-    struct row_of one = *r;
-    struct products first = {0, 0, 0}, second = {0, 0, 0};
-    one.x = r->x + i * block;
-    one.w = w;
-    weigh_large(one.x, r->w + i * block, block, less, w);
-    encode_some(&one, 1, other);
+    struct row_of one = *r, weighed = *r;
+    struct products first = {0, 0, 0};
+    one.x = weighed.x = r->x + i * block;
     one.w = r->w + i * block;
+    weighed.w = w;
+    share_squares(one.x, block, share);
     add_products(&first, &one, 0, out + i * bytes);
-    add_products(&second, &one, 0, other);
-    int is_near = error_with_gain(&second) <= MOST_FOR_LARGE * error_with_gain(&first);
-    if (is_near)
-        memcpy(out + i * bytes, other, (size_t)bytes);
-    return is_near;
+    for (int k = 0; k < 2; k++) {
+        struct products second = {0, 0, 0};
+        for (int j = 0; j < block; j++)
+            w[j] = one.w[j] * (float)sqrt(less[k] + share[j]);
+        encode_some(&weighed, 1, other);
+        add_products(&second, &one, 0, other);
+        if (error_with_gain(&second) <= MOST_FOR_LARGE * error_with_gain(&first)) {
+            memcpy(out + i * bytes, other, (size_t)bytes);
+            return;
+        }
+    }
 }
 
 /* ---- rows --------------------------------------------------------------------------------------------------------------------------- */
@@ -281,10 +288,22 @@ static void encode_blocks(const struct quant_encoding *how, const float *x, cons
         r.x = x + at * type->block;
         r.w = w ? w + at * type->block : ones;
         encode_some(&r, n, out + at * type->bytes);
-        for (int i = 0; favours_large && i < n; i++) /* first strongly, then less so */
-            if (!favour_large(&r, i, 4, out + at * type->bytes))
-                favour_large(&r, i, 8, out + at * type->bytes);
+        for (int i = 0; favours_large && i < n; i++)
+            favour_large(&r, i, out + at * type->bytes);
     }
+}
+
+/* One number a block, rounded to nearest even. */
+static void encode_f16(const float *x, int64_t n, uint8_t *out)
+{
+    for (int64_t i = 0; i < n; i++)
+        put_f16(out + 2 * i, x[i]);
+}
+
+static void encode_bf16(const float *x, int64_t n, uint8_t *out)
+{
+    for (int64_t i = 0; i < n; i++)
+        put_u16(out + 2 * i, bf16_from_f32(x[i]));
 }
 
 void quant_encode(const struct quant_encoding *how, const float *x, const float *w, int64_t n, uint8_t *out,
@@ -292,7 +311,7 @@ void quant_encode(const struct quant_encoding *how, const float *x, const float 
 {
     const struct block_info *type = type_info(how->type);
     if (how->type == TYPE_F32)
-        encode_f32(x, n, out);
+        memcpy(out, x, (size_t)n * sizeof *x);
     else if (how->type == TYPE_F16)
         encode_f16(x, n, out);
     else if (how->type == TYPE_BF16)

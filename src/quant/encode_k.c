@@ -47,13 +47,16 @@ void nearest_q6_k(const float *x, struct block *b)
 
 void pack_q6_k(const struct block *b, uint8_t *out)
 {
-    memset(out, 0, 210);
     put_f16(out + 208, b->d);
     for (int g = 0; g < 16; g++)
         out[192 + g] = (uint8_t)(int8_t)b->scale[g];
-    for (int i = 0; i < SUPER; i++) {
-        out[i / 128 * 64 + i % 64] |= (uint8_t)((b->code[i] & 15) << i % 128 / 64 * 4);
-        put_two_bits(out + 128, i, b->code[i] >> 4);
+    for (int half = 0; half < 2; half++) {
+        const int *c = b->code + 128 * half;
+        uint8_t *four = out + 64 * half, *two = out + 128 + 32 * half;
+        for (int i = 0; i < 64; i++)
+            four[i] = (uint8_t)((c[i] & 15) | (c[i + 64] & 15) << 4);
+        for (int i = 0; i < 32; i++)
+            two[i] = (uint8_t)(c[i] >> 4 | c[i + 32] >> 4 << 2 | c[i + 64] >> 4 << 4 | c[i + 96] >> 4 << 6);
     }
 }
 

@@ -1,8 +1,6 @@
 /* Blocks of one scale, or a scale and a minimum, over 16 to 128 values: see encoders.h; their bytes: format/decode_small.c. */
 #include "quant/encoders.h"
 
-#include "format/grids.h"
-
 enum { SMALL = 32, HALF = 16 };
 
 /* Codes of 32 values as nibbles: the first half of them low, the second half high. */
@@ -131,7 +129,7 @@ void nearest_mxfp4(const float *x, struct block *b)
     e = e < 0 ? 0 : e > 254 ? 254 : e;
     b->scale[0] = e;
     for (int i = 0; i < SMALL; i++) /* the table has twice the values */
-        b->code[i] = nearest_of(2 * ldexpf(x[i], 127 - e), codes_e2m1, 16);
+        b->code[i] = nearest_e2m1(2 * ldexpf(x[i], 127 - e));
 }
 
 void pack_mxfp4(const struct block *b, uint8_t *out)
@@ -140,12 +138,16 @@ void pack_mxfp4(const struct block *b, uint8_t *out)
     put_nibbles(out + 1, b->code);
 }
 
+/* Of equally near ones the first, which is 0 where v is so large that all are. */
 static int nearest_ue4m3(float v)
 {
-    int best = 0;
-    for (int k = 1; k < 127; k++)
-        best = fabsf(v - ue4m3(k)) < fabsf(v - ue4m3(best)) ? k : best;
-    return best;
+    int k = ue4m3_below(v);
+    float off = fabsf(v - ue4m3(k));
+    if (k < UE4M3_MOST && fabsf(v - ue4m3(k + 1)) < off)
+        return k + 1;
+    while (k > 0 && fabsf(v - ue4m3(k - 1)) == off)
+        k--;
+    return k;
 }
 
 enum { FP4_GROUP = 16, FP4_GROUPS = 4 };
@@ -156,7 +158,7 @@ void nearest_nvfp4(const float *x, struct block *b)
         b->scale[g] = nearest_ue4m3(fabsf(extreme_of(x, FP4_GROUP)) / 6.0f);
         float d = ue4m3(b->scale[g]);
         for (int i = 0; i < FP4_GROUP; i++)
-            b->code[FP4_GROUP * g + i] = nearest_of(d > 0 ? 2 * (x[i] / d) : 0, codes_e2m1, 16);
+            b->code[FP4_GROUP * g + i] = nearest_e2m1(d > 0 ? 2 * (x[i] / d) : 0);
     }
 }
 

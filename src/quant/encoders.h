@@ -9,6 +9,7 @@
 #define QUANT_ENCODERS_H
 
 #include "base/half.h"
+#include "format/grids.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -22,10 +23,6 @@ struct block {
 
 typedef void nearest_fn(const float *x, struct block *b);
 typedef void pack_fn(const struct block *b, uint8_t *out);
-typedef void encode_fn(const float *x, int64_t n, uint8_t *out);
-
-/* encode_float.c: no blocks */
-encode_fn encode_f32, encode_f16, encode_bf16;
 
 /* encode_small.c: blocks of 32 to 128 values; from_minimum: of q4_1 and q5_1 */
 nearest_fn nearest_q4_0, nearest_q4_1, nearest_q5_0, nearest_q5_1, nearest_q8_0, nearest_iq4_nl, nearest_mxfp4,
@@ -91,11 +88,33 @@ static inline float join_sums(const float s[8])
     return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
-/* An unsigned E4M3 with bias 7. */
+/* The code of twice an FP4 value: of equally near ones the one nearer to zero, and of 0 the first. */
+static inline int nearest_e2m1(float v)
+{
+    static const float between[] = {0.5f, 1.5f, 2.5f, 3.5f, 5, 7, 10};
+    int code = 0;
+    if (fabsf(v) > 0x1p20f) /* far off all are equally near */
+        return nearest_of(v, codes_e2m1, 16);
+    for (int k = 0; k < 7; k++)
+        code += fabsf(v) > between[k];
+    return v < 0 && code ? code + 8 : code;
+}
+
+/* An unsigned E4M3 with bias 7, of which f32's upper bits are the code and a bias. */
+enum { UE4M3_MOST = 126, UE4M3_BIAS = (127 - 7) << 3 };
+
 static inline float ue4m3(int code)
 {
-    int e = code >> 3, m = code & 7;
-    return e ? ldexpf((float)(8 + m), e - 10) : ldexpf((float)m, -9);
+    return code >= 8 ? f32_from_bits((uint32_t)(code + UE4M3_BIAS) << 20) : (float)code * 0x1p-9f;
+}
+
+/* The code of the largest that is not above v; v >= 0. */
+static inline int ue4m3_below(float v)
+{
+    if (v < 0x1p-6f)
+        return (int)(v * 0x1p9f);
+    int code = (int)(f32_bits(v) >> 20) - UE4M3_BIAS;
+    return code < UE4M3_MOST ? code : UE4M3_MOST;
 }
 
 #endif

@@ -27,12 +27,13 @@ LANE_OP lanes load_lanes(const float *p)
     return v;
 }
 
-/* lesser, larger: of equal numbers, and beside a NaN, b. lane_bits: bit l for lane l. */
+/* lesser, larger: of equal numbers, and beside a NaN, b. lane_bits, sign_bits: bit l for lane l. */
 #if defined(__AVX2__)
 LANE_OP lanes choose(lane_mask m, lanes yes, lanes no) { return _mm256_blendv_ps(no, yes, (lanes)m); }
 LANE_OP lanes lesser(lanes a, lanes b) { return _mm256_min_ps(a, b); }
 LANE_OP lanes larger(lanes a, lanes b) { return _mm256_max_ps(a, b); }
-LANE_OP unsigned lane_bits(lane_mask m) { return (unsigned)_mm256_movemask_ps((lanes)m); }
+LANE_OP unsigned sign_bits(lane_mask m) { return (unsigned)_mm256_movemask_ps((lanes)m); }
+LANE_OP unsigned lane_bits(lane_mask m) { return sign_bits(m); }
 #else
 LANE_OP lanes choose(lane_mask m, lanes yes, lanes no) { return (lanes)(((lane_mask)yes & m) | ((lane_mask)no & ~m)); }
 LANE_OP lanes lesser(lanes a, lanes b) { return choose(a < b, a, b); }
@@ -44,6 +45,16 @@ LANE_OP unsigned lane_bits(lane_mask m)
         bits |= (unsigned)(m[l] & 1) << l;
     return bits;
 }
+LANE_OP unsigned sign_bits(lane_mask m) { return lane_bits(m < 0); }
+#endif
+
+/* a + b c and a - b c, rounded once or twice: for bounds alone, since results have the same bits everywhere. */
+#if defined(__FMA__)
+LANE_OP lanes add_product(lanes a, lanes b, lanes c) { return _mm256_fmadd_ps(b, c, a); }
+LANE_OP lanes less_product(lanes a, lanes b, lanes c) { return _mm256_fnmadd_ps(b, c, a); }
+#else
+LANE_OP lanes add_product(lanes a, lanes b, lanes c) { return a + b * c; }
+LANE_OP lanes less_product(lanes a, lanes b, lanes c) { return a - b * c; }
 #endif
 LANE_OP lanes clamp(lanes v, lanes low, lanes high) { return larger(lesser(v, high), low); }
 LANE_OP lanes magnitude(lanes v) { return (lanes)((lane_mask)v & 0x7fffffff); }

@@ -12,11 +12,6 @@ struct side { /* the groups of a block, or the groups of blocks */
     lanes w[2], wx[2]; /* sums of w and w x: of types with minima */
 };
 
-static struct fit fit_of(const struct shape *h, const struct side *s, int v, lanes scale, lanes min)
-{
-    return h->levels == LEVELS_GRID ? fit_grid(h, &s->cells, v * LANES, scale) : fit_levels(h, &s->g[v], scale, min);
-}
-
 static lanes f16_lanes(lanes v)
 {
     for (int l = 0; l < LANES; l++)
@@ -38,6 +33,24 @@ struct sums { /* of the least squares of d and dmin */
 
 static lanes factor(const struct shape *h, lanes l) { return h->unit * (h->first + h->step * l); }
 
+/* Of levels the error alone: of all that are tried one is asked for its sums. */
+static struct fit try_at(const struct shape *h, const struct side *s, int v, lanes scale, lanes min)
+{
+    if (h->levels == LEVELS_GRID)
+        return fit_grid(h, &s->cells, v * LANES, scale);
+    return (struct fit){.e = error_levels(h, &s->g[v], scale, min)};
+}
+
+/* None of groups without an error that is a number: nothing was found for them. */
+static void add_sums(struct fit *of, const struct shape *h, const struct groups *g, lanes scale, lanes min)
+{
+    struct fit f = fit_levels(h, g, scale, min);
+    lane_mask is_found = of->e < all_of(INFINITY);
+    of->p = choose(is_found, f.p, all_of(0));
+    of->r = choose(is_found, f.r, all_of(0));
+    of->a = choose(is_found, f.a, all_of(0));
+}
+
 /* For d and dmin the best whole numbers near t->s and t->m, which they become. */
 static struct sums try_block(const struct shape *h, const struct effort *e, const struct side *side, struct trial *t)
 {
@@ -47,7 +60,7 @@ static struct sums try_block(const struct shape *h, const struct effort *e, cons
     t->e = 0;
     for (int v = 0; v < n; v++) {
         struct fit best = {.e = all_of(INFINITY)};
-        lanes past = all_of((float)h->most + 1), low = all_of((float)h->least), high = all_of((float)h->most);
+        lanes low = all_of((float)h->least), high = all_of((float)h->most);
         lanes near = round_lanes(clamp((t->s[v] / (t->d * h->unit) - h->first) / h->step, low, high));
         lanes near_min = all_of(0), scale = all_of(0), min = all_of(0);
         if (h->has_min && t->dmin > 0)
@@ -56,15 +69,16 @@ static struct sums try_block(const struct shape *h, const struct effort *e, cons
             for (int k = -min_reach; k <= min_reach; k++) {
                 lanes l = clamp(near + (float)i, low, high);
                 lanes m = clamp(near_min + (float)k, all_of(0), all_of((float)h->most_min));
-                struct fit f = fit_of(h, side, v, t->d * factor(h, l), t->dmin * m);
+                struct fit f = try_at(h, side, v, t->d * factor(h, l), t->dmin * m);
                 lane_mask is_better = f.e < best.e;
                 best.e = choose(is_better, f.e, best.e);
                 best.p = choose(is_better, f.p, best.p);
                 best.r = choose(is_better, f.r, best.r);
-                best.a = h->has_min ? choose(is_better, f.a, best.a) : past;
                 scale = choose(is_better, l, scale);
                 min = choose(is_better, m, min);
             }
+        if (h->levels != LEVELS_GRID)
+            add_sums(&best, h, &side->g[v], t->d * factor(h, scale), t->dmin * min);
         lanes s = factor(h, scale);
         t->e += sum_lanes(best.e);
         t->scale[v] = scale;
@@ -203,7 +217,7 @@ static struct scales stored_f16(const struct shape *h, const struct effort *e, c
     for (int i = -1; i <= 1; i++)
         for (int k = -h->has_min; k <= h->has_min; k++) {
             lanes at = beside(s, i), min = k ? beside(m, k) : m;
-            keep_better(&best, fit_levels(h, g, at, min).e, at, min);
+            keep_better(&best, error_levels(h, g, at, min), at, min);
         }
     return best;
 }
@@ -218,24 +232,28 @@ static struct scales stored_codes(const struct shape *h, const struct effort *e,
 {
     struct scales best = {all_of(INFINITY), all_of(0), all_of(0)};
     lanes extreme = magnitude(extreme_lanes(g)), first = all_of(0);
-    int n = h->group == 32 ? 2 * e->reach + 1 : 16, most = h->group == 32 ? 254 : 126;
+    int n = h->group == 32 ? 2 * e->reach + 1 : 16, most = h->group == 32 ? 254 : UE4M3_MOST;
     for (int l = 0; l < LANES; l++) {
         int of = 0;
         if (h->group == 32) {
             frexpf(extreme[l], &of);
             of += 124 - e->reach;
-        } else
+        } else { /* the first that is large enough */
+            of = ue4m3_below(extreme[l] / 12);
+            while (of > 0 && !(ue4m3(of - 1) * 12 < extreme[l]))
+                of--;
             while (of < most && ue4m3(of) * 12 < extreme[l])
                 of++;
+        }
         first[l] = (float)(of < 0 ? 0 : of);
     }
     for (int k = 0; k < n; k++) {
         lanes at = lesser(first + (float)k, all_of((float)most)), s = at;
         for (int l = 0; l < LANES; l++)
             s[l] = code_scale(h, (int)at[l]);
-        struct fit f = fit_levels(h, g, s, s);
-        *code = choose(f.e < best.e, at, *code);
-        keep_better(&best, f.e, s, s);
+        lanes error = error_levels(h, g, s, s);
+        *code = choose(error < best.e, at, *code);
+        keep_better(&best, error, s, s);
     }
     return best;
 }

@@ -10,174 +10,10 @@
 #ifndef QUANT_SEARCH_GRID_H
 #define QUANT_SEARCH_GRID_H
 
+#include "quant/search_envelope.h"
 #include "quant/search_levels.h"
 
-enum {
-    CELL = 8,
-    POINTS_MOST = 4096,
-    STRIDE = 2 * LANES,
-    LINES = 40,
-    GROUP_CELLS = 4,
-    GROUP_LINES = GROUP_CELLS * LINES
-};
-
-struct line {
-    float p, q;
-    int code;
-};
-
-struct envelope { /* line[i] is the lowest from t = from[i] on */
-    int n;
-    float from[LINES];
-    struct line line[LINES];
-};
-
-struct parabolas { /* of all points of a cell; padded to vectors by points that are never chosen */
-    int n;
-    float p[POINTS_MOST + STRIDE], q[POINTS_MOST + STRIDE];
-    int code[POINTS_MOST + STRIDE];
-};
-
-static float line_at(const struct line *l, float t) { return l->p - t * l->q; }
-
-/* ---- envelopes ------------------------------------------------------------------------------------------------------------------- */
-
-/* The lowest of lines at t; of equal ones one and the same everywhere. */
-static int lowest_at(const struct parabolas *of, float t)
-{
-    lanes least[2] = {all_of(INFINITY), all_of(INFINITY)};
-    lane_mask at[2] = {{0}, {0}}, here = {0, 1, 2, 3, 4, 5, 6, 7};
-    for (int k = 0; k < of->n; k += STRIDE, here += STRIDE)
-        for (int i = 0; i < 2; i++) {
-            lanes v = load_lanes(of->p + k + i * LANES) - t * load_lanes(of->q + k + i * LANES);
-            lane_mask is_less = v < least[i];
-            least[i] = lesser(v, least[i]);
-            at[i] = (lane_mask)choose(is_less, (lanes)here, (lanes)at[i]);
-        }
-    lane_mask second = least[1] < least[0];
-    at[0] = (lane_mask)choose(second, (lanes)(at[1] + LANES), (lanes)at[0]);
-    float value;
-    return at[0][lane_of_least(choose(second, least[1], least[0]), &value)];
-}
-
-/* Fills up to whole strides with lines that are never the lowest. */
-static void pad(struct parabolas *of)
-{
-    for (int k = of->n; k % STRIDE; k++) {
-        of->p[k] = INFINITY;
-        of->q[k] = 0;
-    }
-}
-
-/* Where the lines of a and b meet. */
-static float meeting(const struct line *a, const struct line *b) { return (b->p - a->p) / (b->q - a->q); }
-
-static struct line line_of(const struct parabolas *of, int k) { return (struct line){of->p[k], of->q[k], of->code[k]}; }
-
-/* Those that pass below a value at one of two places. */
-static void keep_below(struct parabolas *few, const struct parabolas *of, const float t[2], const float value[2])
-{
-    few->n = 0;
-    for (int k = 0; k < of->n; k += LANES) {
-        lanes p = load_lanes(of->p + k), q = load_lanes(of->q + k);
-        lane_mask below = (p - t[0] * q < all_of(value[0])) | (p - t[1] * q < all_of(value[1]));
-        for (unsigned bits = lane_bits(below); bits; bits &= bits - 1) {
-            int at = k + __builtin_ctz(bits);
-            few->p[few->n] = of->p[at];
-            few->q[few->n] = of->q[at];
-            few->code[few->n++] = of->code[at];
-        }
-    }
-}
-
-static void add_point(struct parabolas *few, struct line l)
-{
-    few->p[few->n] = l.p;
-    few->q[few->n] = l.q;
-    few->code[few->n++] = l.code;
-}
-
-/* Of the lines that are steeper than the last of an envelope the one that meets it first comes next. */
-static void add_lines(struct envelope *out, const struct parabolas *few, float until)
-{
-    while (out->n < LINES) {
-        const struct line *last = &out->line[out->n - 1];
-        lanes first = all_of(INFINITY);
-        lane_mask at = {0}, here = {0, 1, 2, 3, 4, 5, 6, 7};
-        for (int k = 0; k < few->n; k += LANES, here += LANES) {
-            lanes rise = load_lanes(few->q + k) - last->q, t = (load_lanes(few->p + k) - last->p) / rise;
-            t = choose(rise > 0, t, all_of(INFINITY));
-            at = (lane_mask)choose(t < first, (lanes)here, (lanes)at);
-            first = lesser(t, first);
-        }
-        float t;
-        int next = at[lane_of_least(first, &t)];
-        if (!(t < until))
-            return;
-        out->from[out->n] = t;
-        out->line[out->n++] = line_of(few, next);
-    }
-}
-
-/* The envelope from t = 0 to `until`. A line that is the lowest somewhere between two that are on it passes below their meeting: few of all
- * points do so, once a line in the middle is known. */
-static void make_envelope(struct envelope *out, const struct parabolas *of, struct parabolas *few, float until)
-{
-    struct line a = line_of(of, lowest_at(of, 0)), b = line_of(of, lowest_at(of, until));
-    out->n = 1;
-    out->from[0] = 0;
-    out->line[0] = a;
-    if (!(b.q > a.q) || !(b.p > a.p))
-        return;
-    float t = meeting(&a, &b);
-    struct line m = line_of(of, lowest_at(of, t));
-    if (!(line_at(&m, t) < line_at(&a, t)) || !(m.q > a.q) || !(m.q < b.q)) {
-        out->from[1] = t;
-        out->line[out->n++] = b;
-        return;
-    }
-    const float at[2] = {meeting(&a, &m), meeting(&m, &b)}, value[2] = {line_at(&a, at[0]), line_at(&m, at[1])};
-    keep_below(few, of, at, value);
-    add_point(few, m);
-    add_point(few, b);
-    pad(few);
-    add_lines(out, few, until);
-}
-
-/* The sum of n envelopes, a line for each interval; at most n + the sum of their lines. code: none. */
-static int add_envelopes(const struct envelope *const *cell, int n, int most, float *from, struct line *line)
-{
-    int at[GROUP_CELLS] = {0}, count = 0;
-    for (float t = 0;;) {
-        float next = INFINITY;
-        struct line sum = {0, 0, 0};
-        for (int i = 0; i < n; i++) {
-            while (at[i] + 1 < cell[i]->n && cell[i]->from[at[i] + 1] <= t)
-                at[i]++;
-            sum.p += cell[i]->line[at[i]].p;
-            sum.q += cell[i]->line[at[i]].q;
-            if (at[i] + 1 < cell[i]->n && cell[i]->from[at[i] + 1] < next)
-                next = cell[i]->from[at[i] + 1];
-        }
-        from[count] = t;
-        line[count++] = sum;
-        if (!(next < INFINITY) || count == most)
-            return count;
-        t = next;
-    }
-}
-
-/* The lowest line at t. */
-static const struct line *lookup(const float *from, const struct line *line, int n, float t)
-{
-    int at = 0;
-    for (int width = n; width > 1;) {
-        int half = width / 2;
-        at += from[at + half] <= t ? half : 0;
-        width -= half;
-    }
-    return &line[at];
-}
+enum { CELL = 8, HALF_CELL = 4, LATTICE = 8 * 8 * 8 * 8 };
 
 /* ---- cells ----------------------------------------------------------------------------------------------------------------------- */
 
@@ -193,29 +29,66 @@ static void read_grid(struct grid_values *v, const struct shape *h)
             v->value[i][k] = (float)bytes[k * h->cell + i];
 }
 
-/* The parabolas of magnitudes; flipped: with one sign changed. */
-static void count_points(struct parabolas *out, struct parabolas *flipped, const struct grid_values *grid,
-                         const struct shape *h, const float *x, const float *w)
+/* Cells of n magnitudes, and their weights. */
+struct cell_values {
+    lanes w[CELL], wa[CELL];
+};
+
+LANE_OP void read_cell(const int n, struct cell_values *v, const float *x, const float *w)
 {
-    float wa[CELL];
-    for (int i = 0; i < h->cell; i++)
-        wa[i] = w[i] * fabsf(x[i]);
-    for (int k = 0; k < h->n_point; k += LANES) {
-        lanes p = all_of(0), r = all_of(0), least = all_of(INFINITY);
-        for (int i = 0; i < h->cell; i++) {
-            lanes g = load_lanes(grid->value[i] + k), along = wa[i] * g;
-            p += w[i] * g * g;
-            r += along;
+    for (int i = 0; i < n; i++) {
+        v->w[i] = all_of(w[i]);
+        v->wa[i] = all_of(w[i] * fabsf(x[i]));
+    }
+}
+
+/* The parabolas of eight points; flipped: with one sign changed. */
+LANE_OP void count_lanes(const int n, const int flipped, const struct cell_values *v, const lanes *point, lanes *p,
+                         lanes *q)
+{
+    lanes squares = all_of(0), r = all_of(0), least = all_of(INFINITY);
+    for (int i = 0; i < n; i++) {
+        lanes g = point[i], along = v->wa[i] * g;
+        squares += v->w[i] * g * g;
+        r += along;
+        if (flipped)
             least = lesser(along, least);
-        }
-        lanes q = 2 * r, less = q - 4 * least;
+    }
+    *p = squares;
+    *q = flipped ? 2 * r - 4 * least : 2 * r;
+}
+
+LANE_OP void read_points(const int n, const struct grid_values *grid, int k, lanes *point)
+{
+    for (int i = 0; i < n; i++)
+        point[i] = load_lanes(grid->value[i] + k);
+}
+
+LANE_OP void count_kind(const int n, const int flipped, struct parabolas *out, const struct grid_values *grid,
+                        int n_point, const float *x, const float *w)
+{
+    struct cell_values v;
+    read_cell(n, &v, x, w);
+    for (int k = 0; k < n_point; k += LANES) {
+        lanes point[CELL], p, q;
+        read_points(n, grid, k, point);
+        count_lanes(n, flipped, &v, point, &p, &q);
         memcpy(out->p + k, &p, sizeof p);
         memcpy(out->q + k, &q, sizeof q);
-        if (flipped) {
-            memcpy(flipped->p + k, &p, sizeof p);
-            memcpy(flipped->q + k, &less, sizeof less);
-        }
     }
+}
+
+static void count_points(struct parabolas *out, const struct grid_values *grid, const struct shape *h, const float *x,
+                         const float *w, int flipped)
+{
+    if (h->cell == HALF_CELL && flipped)
+        count_kind(HALF_CELL, 1, out, grid, h->n_point, x, w);
+    else if (h->cell == HALF_CELL)
+        count_kind(HALF_CELL, 0, out, grid, h->n_point, x, w);
+    else if (flipped)
+        count_kind(CELL, 1, out, grid, h->n_point, x, w);
+    else
+        count_kind(CELL, 0, out, grid, h->n_point, x, w);
 }
 
 /* Points of -1, 0 and 1, moved by an eighth up (codes below n_point) and down; which: 0 up, 1 down, 2 both. */
@@ -247,14 +120,18 @@ static void count_shifted(struct parabolas *up, struct parabolas *down, const st
 
 enum { DOWN = 1 << 12, FLIPPED = 1 << 12, SECOND = 13 }; /* codes: a point, what happens to it, a second point above */
 
+typedef uint16_t sixteens __attribute__((vector_size(16)));
+
 struct cells { /* of a block, and what finds them */
     struct grid_values grid;
     struct parabolas all, other, few;
     struct envelope cell[2][32]; /* [1]: moved down, where all of a group move alike */
     struct envelope half[4];     /* of two points that share a parity: as they are, and flipped */
-    int n[2][16];                /* of groups */
-    float from[2][16][GROUP_LINES];
-    struct line line[2][16][GROUP_LINES];
+    /* Where points have four values: their squares, and a point near to each of the lattice of their levels. */
+    float square[HALF_CELL][512];
+    uint16_t near[LATTICE];
+    sixteens bits[256]; /* which bits are set */
+    struct total group[2][16];
 };
 
 static int is_odd(const float *x)
@@ -268,31 +145,133 @@ static int is_odd(const float *x)
 /* The lines of two points a and b, which together are a cell, from their envelopes. */
 static void pair_up(struct parabolas *all, const struct envelope *a, const struct envelope *b, int flag)
 {
-    for (int i = 0, k = 0;;) {
-        all->p[all->n] = a->line[i].p + b->line[k].p;
-        all->q[all->n] = a->line[i].q + b->line[k].q;
-        all->code[all->n++] = a->line[i].code | b->line[k].code << SECOND | flag;
-        int a_goes = i + 1 < a->n, b_goes = k + 1 < b->n;
-        if (!a_goes && !b_goes)
-            return;
-        if (a_goes && (!b_goes || a->from[i + 1] <= b->from[k + 1]))
-            i++;
-        else
-            k++;
+    for (int i = 0, k = 0, n = a->n + b->n - 1; n > 0; n--) {
+        add_point(all, (struct line){a->line[i].p + b->line[k].p, a->line[i].q + b->line[k].q,
+                                     a->line[i].code | b->line[k].code << SECOND | flag});
+        int a_goes = a->from[i + 1] <= b->from[k + 1]; /* behind the last: never */
+        i += a_goes;
+        k += !a_goes;
     }
+}
+
+/* Points near to what is to be met at eight scales, the first of them where t is 0; as good as any are those that are not the nearest. */
+static void guess_points(const struct cells *c, const struct shape *h, const float *x, float until, uint16_t *guess)
+{
+    const lanes t = (lanes){0, 1, 2, 3, 4, 5, 6, 7} * (until / (LANES - 1));
+    float least = c->grid.value[0][0], steps = 7 / (h->largest - least);
+    lane_mask at = {0};
+    for (int i = 0; i < HALF_CELL; i++) {
+        lanes level = round_lanes(clamp((t * fabsf(x[i]) - least) * steps, all_of(0), all_of(7)));
+        at |= __builtin_convertvector(level, lane_mask) << 3 * i;
+    }
+    for (int l = 0; l < LANES; l++)
+        guess[l] = l ? c->near[at[l]] : 0;
+}
+
+/* Points as rivals, the first one first; `point` goes on to whole vectors. */
+LANE_OP void count_rivals(const int flipped, const struct cells *c, const struct cell_values *v, const uint16_t *point,
+                          int n, struct rivals *r)
+{
+    for (int k = 0; k < n; k += LANES) {
+        float one[LANES];
+        lanes value[HALF_CELL], p, q;
+        for (int i = 0; i < HALF_CELL; i++) {
+            for (int l = 0; l < LANES; l++)
+                one[l] = c->grid.value[i][point[k + l]];
+            value[i] = load_lanes(one);
+        }
+        count_lanes(HALF_CELL, flipped, v, value, &p, &q);
+        memcpy(r->p + k, &p, sizeof p);
+        memcpy(r->q + k, &q, sizeof q);
+        for (int l = 0; l < LANES; l++)
+            r->code[k + l] = point[k + l];
+    }
+    r->n = n;
+    end_rivals(r);
+}
+
+/* The parabolas of eight points, but for a rounding here and there. */
+LANE_OP void count_roughly(const int flipped, const struct cells *c, const struct cell_values *v, int k, lanes *p,
+                           lanes *q)
+{
+    lanes squares = all_of(0), r = all_of(0), least = all_of(INFINITY);
+    for (int i = 0; i < HALF_CELL; i++) {
+        lanes g = load_lanes(c->grid.value[i] + k);
+        squares = add_product(squares, v->w[i], load_lanes(c->square[i] + k));
+        r = add_product(r, v->wa[i], g);
+        if (flipped)
+            least = lesser(v->wa[i] * g, least);
+    }
+    *p = squares;
+    *q = flipped ? 2 * r - 4 * least : 2 * r;
+}
+
+/* Point 0, and those that come near to the envelope; how many, or 0: they are more than have room. */
+LANE_OP int find_near(const int flipped, const struct cells *c, const struct cell_values *v, int n_point,
+                      const struct bends *b, uint16_t near[RIVALS])
+{
+    int n = 1;
+    for (int k = 0; k < n_point; k += STRIDE) {
+        lanes p[2], q[2];
+        lane_mask is_near[2] = {{0}, {0}}; /* by its sign */
+        for (int j = 0; j < 2; j++)
+            count_roughly(flipped, c, v, k + j * LANES, &p[j], &q[j]);
+        for (int i = 0; i < b->n; i++)
+            for (int j = 0; j < 2; j++)
+                is_near[j] |= (lane_mask)less_product(p[j] - b->value[i], b->t[i], q[j]);
+        if (n > RIVALS - STRIDE)
+            return 0;
+        for (int j = 0; j < 2; j++) { /* of all lanes the same, since which are near is not to be foretold */
+            unsigned bits = sign_bits(is_near[j]) & (k + j ? 255 : 254);
+            sixteens at = c->bits[bits] + (uint16_t)(k + j * LANES);
+            memcpy(near + n, &at, sizeof at);
+            n += __builtin_popcount(bits);
+        }
+    }
+    return n;
+}
+
+/* The envelope of points of four values, as that of all is, from those alone that come near to it; 0: perhaps it is another. */
+LANE_OP int look_near(const int flipped, const struct cells *c, const struct shape *h, struct envelope *out,
+                      const float *x, const float *w, float until)
+{
+    struct cell_values v;
+    struct bends bends;
+    struct rivals r;
+    uint16_t point[RIVALS] = {0};
+    read_cell(HALF_CELL, &v, x, w);
+    guess_points(c, h, x, until, point);
+    count_rivals(flipped, c, &v, point, LANES, &r);
+    if (!find_bends(&bends, &r, until))
+        return 0;
+    int n = find_near(flipped, c, &v, h->n_point, &bends, point);
+    if (n == 0)
+        return 0;
+    count_rivals(flipped, c, &v, point, n, &r);
+    return settle(out, &r, &bends, until);
+}
+
+/* flipped: with one sign changed. */
+static void look_at_half(struct cells *c, const struct shape *h, struct envelope *out, const float *x, const float *w,
+                         int flipped, float until)
+{
+    int is_found = flipped ? look_near(1, c, h, out, x, w, until) : look_near(0, c, h, out, x, w, until);
+    if (is_found) {
+        end_envelope(out);
+        return;
+    }
+    c->all.n = h->n_point;
+    count_points(&c->all, &c->grid, h, x, w, flipped);
+    make_envelope(out, &c->all, 0, &c->few, until);
 }
 
 static void look_at_pair(struct cells *c, const struct shape *h, struct envelope *out, const float *x, const float *w,
                          float until)
 {
     int flips = h->is_even && is_odd(x);
-    c->all.n = c->other.n = h->n_point;
-    for (int half = 0; half < 2; half++) {
-        count_points(&c->all, &c->other, &c->grid, h, x + 4 * half, w + 4 * half);
-        make_envelope(&c->half[half], &c->all, &c->few, until);
-        if (flips)
-            make_envelope(&c->half[2 + half], &c->other, &c->few, until);
-    }
+    for (int half = 0; half < 2; half++)
+        for (int flipped = 0; flipped <= flips; flipped++)
+            look_at_half(c, h, &c->half[2 * flipped + half], x + 4 * half, w + 4 * half, flipped, until);
     c->all.n = 0;
     if (flips) {
         pair_up(&c->all, &c->half[2], &c->half[1], FLIPPED);
@@ -300,15 +279,16 @@ static void look_at_pair(struct cells *c, const struct shape *h, struct envelope
     } else
         pair_up(&c->all, &c->half[0], &c->half[1], 0);
     pad(&c->all);
-    make_envelope(out, &c->all, &c->few, until);
+    make_envelope(out, &c->all, 0, &c->few, until);
     for (int k = 0; k < c->all.n && k < h->n_point; k++)
         c->all.code[k] = k;
 }
 
+/* Of magnitudes the first point is the least in all values: at t = 0 none is lower. */
 static void look_at_cell(struct cells *c, const struct shape *h, int at, const float *x, const float *w, float until)
 {
     c->all.n = c->other.n = h->n_point;
-    if (h->cell == 4) {
+    if (h->cell == HALF_CELL) {
         look_at_pair(c, h, &c->cell[0][at], x, w, until);
     } else if (h->shifted == 2) {
         struct parabolas *all = &c->all;
@@ -316,16 +296,55 @@ static void look_at_cell(struct cells *c, const struct shape *h, int at, const f
         memcpy(all->p + h->n_point, c->other.p, (size_t)h->n_point * sizeof(float));
         memcpy(all->q + h->n_point, c->other.q, (size_t)h->n_point * sizeof(float));
         all->n = 2 * h->n_point;
-        make_envelope(&c->cell[0][at], all, &c->few, until);
+        make_envelope(&c->cell[0][at], all, lowest_at(all, 0), &c->few, until);
     } else if (h->shifted) {
         count_shifted(&c->all, &c->other, &c->grid, h, x, w);
-        make_envelope(&c->cell[0][at], &c->all, &c->few, until);
-        make_envelope(&c->cell[1][at], &c->other, &c->few, until);
+        make_envelope(&c->cell[0][at], &c->all, lowest_at(&c->all, 0), &c->few, until);
+        make_envelope(&c->cell[1][at], &c->other, lowest_at(&c->other, 0), &c->few, until);
     } else {
         int flips = h->is_even && is_odd(x);
-        count_points(&c->all, flips ? &c->other : NULL, &c->grid, h, x, w);
-        make_envelope(&c->cell[0][at], flips ? &c->other : &c->all, &c->few, until);
+        struct parabolas *all = flips ? &c->other : &c->all;
+        count_points(all, &c->grid, h, x, w, flips);
+        make_envelope(&c->cell[0][at], all, 0, &c->few, until);
     }
+}
+
+static void take_nearer(uint16_t *restrict to, const uint16_t *restrict from, int n)
+{
+    for (int i = 0; i < n; i++)
+        to[i] = from[i] + LATTICE < to[i] ? (uint16_t)(from[i] + LATTICE) : to[i];
+}
+
+/* A nearest point in steps of the lattice, along one of its directions after the other; above the point meanwhile the number of steps. */
+static void map_points(struct cells *c, const struct shape *h)
+{
+    float least = c->grid.value[0][0], steps = 7 / (h->largest - least);
+    for (int i = 0; i < LATTICE; i++)
+        c->near[i] = 15 * LATTICE;
+    for (int k = 0; k < h->n_point; k++) {
+        int at = 0;
+        for (int i = 0; i < HALF_CELL; i++) {
+            float v = c->grid.value[i][k];
+            c->square[i][k] = v * v;
+            at |= (int)((v - least) * steps + 0.5f) << 3 * i;
+        }
+        c->near[at] = (uint16_t)k;
+    }
+    for (int i = 0; i < 256; i++)
+        for (int l = 0, n = 0; l < LANES; l++)
+            if (i >> l & 1)
+                c->bits[i][n++] = (uint16_t)l;
+            else
+                c->bits[i][LANES - 1 - (l - n)] = 0;
+    for (int width = 1; width < LATTICE; width *= 8)
+        for (uint16_t *side = c->near; side < c->near + LATTICE; side += 8 * width) {
+            for (int i = 1; i < 8; i++)
+                take_nearer(side + i * width, side + (i - 1) * width, width);
+            for (int i = 6; i >= 0; i--)
+                take_nearer(side + i * width, side + (i + 1) * width, width);
+        }
+    for (int i = 0; i < LATTICE; i++)
+        c->near[i] %= LATTICE;
 }
 
 static void begin_cells(struct cells *c, const struct shape *h)
@@ -336,9 +355,29 @@ static void begin_cells(struct cells *c, const struct shape *h)
         c->all.code[h->n_point + k] = k | DOWN;
         c->other.code[k] = k | (h->shifted ? DOWN : FLIPPED);
     }
-    if (h->cell == 4)
-        for (int k = 0; k < h->n_point; k++)
-            c->other.code[k] = k;
+    if (h->cell == HALF_CELL)
+        map_points(c, h);
+}
+
+/* The best scale of a group, if it gains more than what is known: of equal ones the first. */
+static void find_scale(const struct total *of, float *gain, float *scale)
+{
+    lanes most = all_of(*gain);
+    lane_mask at = (lane_mask){0} - 1, here = {0, 1, 2, 3, 4, 5, 6, 7};
+    for (int k = 0; k < of->n; k += LANES, here += LANES) {
+        lanes p = load_lanes(of->p + k), q = load_lanes(of->q + k), by = q * (q / p);
+        lane_mask is_more = (by > most) & (q > 0) & (p > 0) & (here < of->n);
+        most = choose(is_more, by, most);
+        at = (lane_mask)choose(is_more, (lanes)here, (lanes)at);
+    }
+    int best = -1;
+    for (int l = 0; l < LANES; l++)
+        if (most[l] > *gain || (best >= 0 && most[l] == *gain && at[l] >= 0 && at[l] < best)) {
+            *gain = most[l];
+            best = at[l];
+        }
+    if (best >= 0)
+        *scale = of->q[best] / (2 * of->p[best]);
 }
 
 /* All envelopes of a block, and its groups' best scales. */
@@ -354,15 +393,8 @@ static void look_at_block(struct cells *c, const struct shape *h, const float *x
         for (int way = 0; way <= (h->shifted == 1); way++) {
             for (int i = 0; i < n; i++)
                 of[i] = &c->cell[way][g * n + i];
-            c->n[way][g] = add_envelopes(of, n, GROUP_LINES, c->from[way][g], c->line[way][g]);
-            for (int k = 0; k < c->n[way][g]; k++) {
-                const struct line *l = &c->line[way][g][k];
-                float by = l->q > 0 && l->p > 0 ? l->q * (l->q / l->p) : 0;
-                if (by > gain) {
-                    gain = by;
-                    scale = l->q / (2 * l->p);
-                }
-            }
+            add_envelopes(&c->group[way][g], of, n);
+            find_scale(&c->group[way][g], &gain, &scale);
         }
         best[g / LANES][g % LANES] = scale;
     }
@@ -376,12 +408,13 @@ static struct fit fit_grid(const struct shape *h, const struct cells *c, int fir
         int g = first + l;
         float t = s[l] > 0 ? 1 / s[l] : INFINITY;
         for (int way = 0; way <= (h->shifted == 1); way++) {
-            const struct line *line = lookup(c->from[way][g], c->line[way][g], c->n[way][g], t);
-            float e = s[l] * (s[l] * line->p - line->q);
+            const struct total *of = &c->group[way][g];
+            int at = lookup(of->from, of->n, t);
+            float e = s[l] * (s[l] * of->p[at] - of->q[at]);
             if (way == 0 || e < f.e[l]) {
                 f.e[l] = e;
-                f.p[l] = line->p;
-                f.r[l] = line->q / 2;
+                f.p[l] = of->p[at];
+                f.r[l] = of->q[at] / 2;
             }
         }
     }
@@ -436,14 +469,15 @@ static void put_group(const struct shape *h, const struct cells *c, int g, float
     float t = s > 0 ? 1 / s : INFINITY, e[2];
     int n = h->group / CELL, way = 0;
     for (int k = 0; k <= (h->shifted == 1); k++) {
-        const struct line *line = lookup(c->from[k][g], c->line[k][g], c->n[k][g], t);
-        e[k] = s * (s * line->p - line->q);
+        const struct total *all = &c->group[k][g];
+        int at = lookup(all->from, all->n, t);
+        e[k] = s * (s * all->p[at] - all->q[at]);
         way = k && e[k] < e[0];
     }
     for (int i = 0; i < n; i++) {
         const struct envelope *of = &c->cell[way][g * n + i];
         int from = g * h->group + i * CELL;
-        put_cell(h, c, g * n + i, lookup(of->from, of->line, of->n, t)->code, x + from, w + from, b);
+        put_cell(h, c, g * n + i, of->line[lookup(of->from, of->n, t)].code, x + from, w + from, b);
     }
 }
 

@@ -57,16 +57,19 @@ LANE_OP lanes nearest_level(enum level_kind kind, const struct shape *h, lanes v
     return (lanes)((lane_mask)to | ((lane_mask)v & INT32_MIN));
 }
 
-LANE_OP struct fit fit_kind(enum level_kind kind, int has_min, const struct shape *h, const struct groups *g, lanes s,
-                            lanes m)
+LANE_OP struct fit fit_kind(enum level_kind kind, int has_min, int has_sums, const struct shape *h,
+                            const struct groups *g, lanes s, lanes m)
 {
     struct fit f = {all_of(0), all_of(0), all_of(0), all_of(0)};
     lanes inv = inverse(s);
     for (int i = 0; i < g->n; i++) {
         lanes x = g->x[i], w = g->w[i];
         lanes a = nearest_level(kind, h, (has_min ? x + m : x) * inv);
-        lanes off = has_min ? (x + m) - s * a : x - s * a, wa = w * a;
+        lanes off = has_min ? (x + m) - s * a : x - s * a;
         f.e += w * off * off;
+        if (!has_sums)
+            continue;
+        lanes wa = w * a;
         f.p += wa * a;
         f.r += wa * x;
         if (has_min)
@@ -75,20 +78,32 @@ LANE_OP struct fit fit_kind(enum level_kind kind, int has_min, const struct shap
     return f;
 }
 
-static struct fit fit_levels(const struct shape *h, const struct groups *g, lanes s, lanes m)
+LANE_OP struct fit fit_any(int has_sums, const struct shape *h, const struct groups *g, lanes s, lanes m)
 {
     if (h->has_min)
-        return fit_kind(LEVELS_WHOLE, 1, h, g, s, m);
+        return fit_kind(LEVELS_WHOLE, 1, has_sums, h, g, s, m);
     if (h->levels == LEVELS_WHOLE)
-        return fit_kind(LEVELS_WHOLE, 0, h, g, s, m);
-    return h->levels == LEVELS_IQ4 ? fit_kind(LEVELS_IQ4, 0, h, g, s, m) : fit_kind(LEVELS_E2M1, 0, h, g, s, m);
+        return fit_kind(LEVELS_WHOLE, 0, has_sums, h, g, s, m);
+    return h->levels == LEVELS_IQ4 ? fit_kind(LEVELS_IQ4, 0, has_sums, h, g, s, m)
+                                   : fit_kind(LEVELS_E2M1, 0, has_sums, h, g, s, m);
+}
+
+static struct fit fit_levels(const struct shape *h, const struct groups *g, lanes s, lanes m)
+{
+    return fit_any(1, h, g, s, m);
+}
+
+/* Its error alone. */
+static lanes error_levels(const struct shape *h, const struct groups *g, lanes s, lanes m)
+{
+    return fit_any(0, h, g, s, m).e;
 }
 
 static int code_of(const struct shape *h, float level)
 {
     if (h->levels == LEVELS_WHOLE)
         return (int)(level - h->low);
-    return nearest_of(level, h->levels == LEVELS_IQ4 ? codes_iq4_nl : codes_e2m1, 16);
+    return h->levels == LEVELS_IQ4 ? nearest_of(level, codes_iq4_nl, 16) : nearest_e2m1(level);
 }
 
 /* The codes of the first n groups, from code on. */
@@ -137,11 +152,12 @@ static struct scales best_scales(const struct shape *h, const struct effort *e, 
         for (int other = 0; other <= h->both_signs; other++) {
             lanes s = extreme / (-h->extreme + delta * (float)(k - half));
             s = other ? -s : s;
-            for (int round = 0; round < e->rounds; round++) {
+            for (int round = 1; round < e->rounds; round++) {
                 struct fit f = fit_levels(h, g, s, s);
                 keep_better(&best, f.e, s, s);
                 s = choose(f.p > 0, f.r / f.p, all_of(0));
             }
+            keep_better(&best, error_levels(h, g, s, s), s, s);
         }
     return best;
 }
@@ -176,11 +192,12 @@ static struct scales best_lines(const struct shape *h, const struct effort *e, c
     float delta = h->delta * (float)h->n_start / (float)n;
     for (int k = 0; k < n; k++) {
         lanes s = (high - low) / (h->high - 0.9f + delta * (float)k), m = -low;
-        for (int round = 0; round < e->rounds; round++) {
+        for (int round = 1; round < e->rounds; round++) {
             struct fit f = fit_levels(h, g, s, m);
             keep_better(&best, f.e, s, m);
             best_line(h, &f, w, wx, &s, &m);
         }
+        keep_better(&best, error_levels(h, g, s, m), s, m);
     }
     return best;
 }
