@@ -9,7 +9,7 @@ enum { TUNE_PAIRS = 5, TUNE_PAIRS_LEAST = 3, TUNE_PAIRS_MOST = 12 };
 
 /* Sizes of runs: the smaller the number, the longer. Each has half the tokens of the one before, the least at least; -1 has those of 0,
  * and warms up before. */
-enum { TUNE_WARM = -1, TUNE_SIZES = 12, TUNE_PROMPT_LEAST = 16, TUNE_ANSWER_LEAST = 8 };
+enum { TUNE_WARM = -1, TUNE_PROMPT_LEAST = 16, TUNE_ANSWER_LEAST = 8 };
 int tune_tokens(int most, int least, int size); /* of a run of this size, of which the longest has most */
 int tune_shortest(int prompt, int answer);      /* the size from which runs are not shorter any more */
 

@@ -65,6 +65,20 @@ char *measuring_digest(const struct measuring *m, const char *words)
     return digest;
 }
 
+const char *series_why_not(enum series_end how)
+{
+    switch (how) {
+    case SERIES_SLOW:
+        return "left out: its first run is slower than all of the defaults";
+    case SERIES_HOPELESS:
+        return "left out: pairs are not faster";
+    case SERIES_VOID:
+        return "not measured: too many runs were void";
+    default:
+        return "left out: a run failed, or took three times as long";
+    }
+}
+
 /* ---- pairs ------------------------------------------------------------------------------------------------------------------ */
 
 static void say(const struct measuring *m, const struct series *s, const struct series_rule *r)

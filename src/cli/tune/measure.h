@@ -45,6 +45,9 @@ struct series {
  * y cannot be shown to be faster; a run failed, or took three times as long as it should; too many were void; there was no time. */
 enum series_end { SERIES_WHOLE, SERIES_SLOW, SERIES_HOPELESS, SERIES_FAILED, SERIES_VOID, SERIES_LATE };
 
+/* In words, of what has no verdict: SLOW, HOPELESS, FAILED, VOID. */
+const char *series_why_not(enum series_end how);
+
 struct series_rule {
     const char *what; /* for progress */
     int pairs;

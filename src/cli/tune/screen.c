@@ -64,13 +64,12 @@ static enum series_end look_at(struct search *s, const struct tune_value *v, str
     if (how == SERIES_LATE)
         return how;
     s->best.basis.values += of->n == 0 && how == SERIES_WHOLE;
-    of->is_out = how != SERIES_WHOLE || (of->n == 0 && seconds > s->slowest);
-    if (of->is_out)
-        tune_note(s, what,
-                  how == SERIES_WHOLE  ? "left out: its first run is slower than all of the defaults"
-                  : how == SERIES_VOID ? "not measured: too many runs were void"
-                                       : "left out: a run failed, or took three times as long");
-    else {
+    if (how == SERIES_WHOLE && of->n == 0 && seconds > s->slowest)
+        how = SERIES_SLOW;
+    of->is_out = how != SERIES_WHOLE;
+    if (of->is_out) {
+        tune_note(s, what, series_why_not(how));
+    } else {
         of->sum += seconds / reference(s);
         of->n++;
     }

@@ -121,20 +121,6 @@ static const char *why_not_same(struct search *s, const char *words)
     return why;
 }
 
-static const char *why_not(enum series_end how)
-{
-    switch (how) {
-    case SERIES_SLOW:
-        return "left out: its first run is slower than all of the defaults";
-    case SERIES_HOPELESS:
-        return "left out: pairs are not faster";
-    case SERIES_VOID:
-        return "not measured: too many pairs were void";
-    default:
-        return "left out: a run failed, or took three times as long";
-    }
-}
-
 enum tried { TRIED_FASTER, TRIED_NOT_FASTER, TRIED_OTHERWISE, TRIED_VOID, TRIED_LATE, TRIED_FAILED };
 
 /* What pairs have shown. */
@@ -157,7 +143,7 @@ static enum tried compare(struct search *s, const struct series_rule *r, const c
     if (end == SERIES_LATE)
         end = SERIES_WHOLE;
     if (end != SERIES_WHOLE) {
-        tune_note(s, r->what, why_not(end));
+        tune_note(s, r->what, series_why_not(end));
         return end == SERIES_VOID ? TRIED_VOID : TRIED_NOT_FASTER;
     }
     if (judge(&out->m, &ab))
