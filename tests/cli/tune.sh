@@ -582,6 +582,13 @@ stand_in 0.01 "$(stolen 10)"
 tune
 is "some void pairs" 0 "" "a pair is void, for the host took more than 2 % of it$"
 in_file "some void pairs" "$slow" '^pairs = 5$'
+# How long a run takes is not told by one that is void: of 60 s there would be no time for anything behind the defaults.
+echo "cpu 100 0 0 900 0 0 0 0 0 0" >"$dir/root/proc/stat"
+stand_in 0.01 "$faster
+if [ \"\$(grep -c 'themselves: pair' '$dir/err')\" -eq 1 ]; then $(stolen 1000000); ns=60000000000; fi"
+tune
+is "a void pair that takes long" 0 "" "^stoker tune: the defaults with themselves: a pair is void, "
+in_file "a void pair that takes long" "$slow" '^chunk = 256$'
 stand_in 0.01 "case \"\$*\" in *'--threads 1'*) $(stolen 1000000) ;; esac"
 old 'threads = 1'
 cp "$slow" "$dir/before"

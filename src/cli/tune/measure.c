@@ -100,7 +100,6 @@ static enum series_end take_pair(struct series *out, const struct measuring *m, 
             return SERIES_LATE;
         if (measuring_run(&of[is_y], m, is_y ? y : x, most))
             return time_left(m) <= r->behind ? SERIES_LATE : SERIES_FAILED;
-        out->longest = fmax(out->longest, of[is_y].wall);
         is_void |= of[is_y].is_void;
         if (!is_void && is_y && i == 0 && out->n == 0 && r->slowest > 0 && of[is_y].seconds > r->slowest)
             return SERIES_SLOW;
@@ -110,6 +109,7 @@ static enum series_end take_pair(struct series *out, const struct measuring *m, 
         fprintf(stderr, "stoker tune: %s: a pair is void, for the host took more than %g %% of it\n", r->what,
                 m->steal);
     if (!is_void) {
+        out->longest = fmax(out->longest, fmax(of[0].wall, of[1].wall));
         out->x[out->n] = of[0].seconds;
         out->y[out->n++] = of[1].seconds;
     }

@@ -34,11 +34,11 @@ int measuring_run(struct tune_run *out, const struct measuring *m, const char *w
 /* What such a side answers, as hashes, to be freed; NULL: it failed. */
 char *measuring_digest(const struct measuring *m, const char *words);
 
-/* Pairs of runs of x and y. */
+/* Pairs of runs of x and y; those that are void are counted alone. */
 struct series {
     int n, n_void;
     double x[TUNE_PAIRS_MOST], y[TUNE_PAIRS_MOST]; /* [n] seconds */
-    double longest;                                /* of runs, with loading */
+    double longest;                                /* of their runs, with loading */
 };
 
 /* How a series ended: all pairs are there; the first run of y was slower than `slowest`; so many pairs had a ratio of `above` or more that
