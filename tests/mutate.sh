@@ -604,6 +604,7 @@ mutate written-at-the-end "cli/tune" src/cli/tune/search.c 's/ || profile_try_wr
 mutate judged-by-a-look "cli/tune" src/cli/tune/search.c 's/if (tried == TRIED_FASTER \&\& take(/if (tried != TRIED_LATE \&\& take(/'
 mutate hidden-by-luck "cli/tune" src/cli/tune/search.c 's/^    while (tune_promising_count(&out) > 0 /    while (tried == TRIED_VOID /'
 mutate threads-take-all-time "cli/tune" src/cli/tune/search.c 's/return threads \&\& pairs > s->budget.pairs ? s->budget.pairs : pairs;/return pairs + 0 * threads;/'
+mutate hopeless-from-the-start "cli/tune" src/cli/tune/measure.c 's/best.y\[best.n\] = DBL_MIN;/best.y[best.n] = 2;/'
 mutate first-of-a-setting "unit/cli/tune_promising" src/cli/tune/promising.c 's/least <= 0 || ratio < least/least <= 0/'
 mutate chunks-by-short-prompts "unit/cli/tune_values" src/cli/tune/values.c 's/c->prompt == c->most_prompt \&\& //'
 mutate chance-stays "unit/cli/tune_promising" src/cli/tune/promising.c 's/> p->of\[weakest\]/< p->of[weakest]/'

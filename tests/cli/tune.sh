@@ -341,6 +341,18 @@ rm -f "$slow"
 tune
 is "a value that seems faster by chance" 0 "" "^stoker tune: nothing was shown to be faster than the defaults, which stay$"
 said "a value that seems faster by chance" '--spin 50: seems faster, 0.50[0-9] of the time in 2 runs$'
+# Of 12 pairs the median's interval passes over three that are not faster; with the fourth there is nothing more to show.
+in_pairs() { echo "case \"\$*\" in *'--spin 50 '*) case \$(grep -c -- '--spin 50 ' '$dir/calls') in $1) ns=\$((ns * 105 / 100)) ;; *) ns=\$((ns / 2)) ;; esac ;; esac"; }
+stand_in 0.01 "$(in_pairs '5|7|9')"
+rm -f "$slow"
+tune
+is "three slow pairs of 12" 0 "" "^stoker tune: --spin 50: faster, 0.50[0-9] of the time .* of 12 pairs$"
+in_file "three slow pairs of 12" "$slow" '^spin = 50$'
+stand_in 0.01 "$(in_pairs '[4-9]|1?')"
+rm -f "$slow"
+tune
+is "more slow pairs" 0 "" "^stoker tune: --spin 50: left out: pairs are not faster$"
+[ "$(grep -c -- '--spin 50 ' "$dir/calls")" -eq 7 ] && pass || fail "more slow pairs" "do not end with the fourth"
 stand_in 0.01 "$faster
 $(lucky '--spin 50' 200)"
 tune

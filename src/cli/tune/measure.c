@@ -2,8 +2,10 @@
 #include "cli/tune/measure.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "cli/bench/stillness.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,13 +118,18 @@ static enum series_end take_pair(struct series *out, const struct measuring *m, 
     return SERIES_WHOLE;
 }
 
-/* Pairs that are not faster with which nothing is shown any more: one of few; the median's interval passes over one of six, two of 12. */
+/* 1: the interval would not lie below even if y took no time in all pairs to come: one slow pair of five is enough for that, two of nine,
+ * four of 12. */
 static int is_hopeless(const struct series *s, const struct series_rule *r)
 {
-    int n = 0;
-    for (int i = 0; i < s->n && r->above > 0; i++)
-        n += s->y[i] >= r->above * s->x[i];
-    return n > r->pairs / 6;
+    struct series best = *s;
+    struct eval_pairs of;
+    struct error err = {0};
+    for (; best.n < r->pairs; best.n++) {
+        best.x[best.n] = 1;
+        best.y[best.n] = DBL_MIN;
+    }
+    return r->below > 0 && eval_pairs(&of, best.x, best.y, (size_t)best.n, &err) == 0 && of.high >= r->below;
 }
 
 /* y begins the first pair where its first run may end the series; void pairs are measured again. */

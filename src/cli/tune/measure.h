@@ -41,8 +41,8 @@ struct series {
     double longest;                                /* of their runs, with loading */
 };
 
-/* How a series ended: all pairs are there; the first run of y was slower than `slowest`; so many pairs had a ratio of `above` or more that
- * y cannot be shown to be faster; a run failed, or took three times as long as it should; too many were void; there was no time. */
+/* How a series ended: all pairs are there; the first run of y was slower than `slowest`; so many pairs were slow that their interval
+ * cannot lie below `below` any more; a run failed, or took three times as long as it should; too many were void; there was no time. */
 enum series_end { SERIES_WHOLE, SERIES_SLOW, SERIES_HOPELESS, SERIES_FAILED, SERIES_VOID, SERIES_LATE };
 
 /* In words, of what has no verdict: SLOW, HOPELESS, FAILED, VOID. */
@@ -51,9 +51,10 @@ const char *series_why_not(enum series_end how);
 struct series_rule {
     const char *what; /* for progress */
     int pairs;
-    double run;            /* seconds that a run takes: none begins without them */
-    double behind;         /* seconds that are left for others behind the series */
-    double slowest, above; /* 0: all pairs are measured, whatever they show */
+    double run;     /* seconds that a run takes: none begins without them */
+    double behind;  /* seconds that are left for others behind the series */
+    double slowest; /* seconds of a first run of y behind which there is no other; 0: it may take any time */
+    double below;   /* y is faster where the interval of the ratios lies below; 0: all pairs are measured, whatever they show */
 };
 enum series_end series_measure(struct series *out, const struct measuring *m, const struct series_rule *r,
                                const char *x, const char *y);
