@@ -297,11 +297,11 @@ static int try_together(struct search *s, int threads)
     return tried == TRIED_FAILED ? -1 : 0;
 }
 
-/* As try_together(). */
+/* As try_together(). What looks have shown is kept before pairs begin. */
 static int try_settings(struct search *s, int from, int threads)
 {
     tune_screen(s, from, threads);
-    return try_together(s, threads);
+    return save(s) ? -1 : try_together(s, threads);
 }
 
 /* Threads first, those beside a number that was taken too: what else is best depends on them. */
