@@ -361,6 +361,29 @@ said "a value that hides another" '--chunk 256 --spin 50: left out: '
 said "a value that hides another" '^stoker tune: --spin 50: left out: '
 in_file "a value that hides another" "$slow" '^chunk = 256$'
 grep -q '^spin' "$slow" && fail "a value that hides another" "was taken" || pass
+# Of a setting the fastest is compared first; another one where that fails, and where it does not, it is said that nothing is known of it.
+runner_up="case \"\$*\" in *'--spin 1 '*) ns=\$((ns * 8 / 10)) ;; esac"
+stand_in 0.01 "$runner_up
+$(lucky '--spin 50' 200)"
+rm -f "$slow"
+tune
+is "another value of a setting" 0 "" "^stoker tune: --spin 1: faster, 0.[78]"
+said "another value of a setting" '^stoker tune: --spin 50: left out: '
+in_file "another value of a setting" "$slow" '^spin = 1$'
+stand_in 0.01 "$runner_up
+case \"\$*\" in *'--spin 50 '*) ns=\$((ns / 2)) ;; esac"
+rm -f "$slow"
+tune
+is "another value that is not compared" 0 "" "^stoker tune: --spin 50: faster, 0.5"
+said "another value that is not compared" '^stoker tune: --spin 1: not compared by itself, for something else was taken$'
+in_file "another value that is not compared" "$slow" '^# --spin 1: not compared by itself, '
+# Depths were looked at with the reader that was best before: they are not combined with another one.
+stand_in 0.01 "case \"\$*\" in *'--reader buffered '*) ns=\$((ns * 8 / 10)) ;; *'--reader-depth 16 '*) ns=\$((ns * 85 / 100)) ;; esac"
+run tune --memory 71M --ctx 64 --binary "$dir/stand-in" --root "$dir/root"
+is "a depth and another reader" 0 "" "^stoker tune: --reader buffered: faster, "
+said "a depth and another reader" '^stoker tune: --reader-depth 16: not compared by itself, for something else was taken$'
+grep -q -- '--reader buffered .*--reader-depth' "$dir/calls" && fail "a depth and another reader" "were combined" || pass
+rm "$profiles"/*-74448896.toml
 stand_in 0.01 "$faster
 case \"\$*\" in *'--spin 50'*) ns=\$((ns / 2)); answer=other ;; esac"
 rm -f "$slow"

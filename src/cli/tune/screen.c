@@ -58,7 +58,7 @@ static enum series_end look_at(struct search *s, const struct tune_value *v, str
     char words[TUNE_WORDS_MOST], what[TUNE_NAME_MOST];
     double seconds;
     struct series_rule r = {what, 0, s->budget.run, tune_behind_looks(s), 0, 0};
-    tune_name_value(what, s, v->setting, v->text);
+    tune_name_value(what, &s->best, v);
     tune_words(words, &s->best, v->setting, v->text);
     enum series_end how = series_run(&seconds, &s->by, &r, words);
     if (how == SERIES_LATE)
@@ -80,7 +80,7 @@ static void judge(struct search *s, const struct tune_value *v, const struct loo
 {
     char what[TUNE_NAME_MOST], how[64];
     double ratio = of->sum / of->n;
-    tune_name_value(what, s, v->setting, v->text);
+    tune_name_value(what, &s->best, v);
     int seems = tune_promising_add(&s->promising, v, ratio);
     snprintf(how, sizeof how, "%s, %.3f of the time in %d run%s", seems ? "seems faster" : "left out", ratio, of->n,
              of->n > 1 ? "s" : "");

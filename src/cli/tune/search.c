@@ -29,10 +29,10 @@ void tune_words(char out[TUNE_WORDS_MOST], const struct profile *p, int setting,
     }
 }
 
-void tune_name_value(char out[TUNE_NAME_MOST], const struct search *s, int setting, const char *text)
+void tune_name_value(char out[TUNE_NAME_MOST], const struct profile *best, const struct tune_value *v)
 {
-    snprintf(out, TUNE_NAME_MOST, "%s--%s %s", *text ? "" : "without ", profile_setting[setting],
-             *text ? text : s->best.value[setting]);
+    snprintf(out, TUNE_NAME_MOST, "%s--%s %s", *v->text ? "" : "without ", profile_setting[v->setting],
+             *v->text ? v->text : best->value[v->setting]);
 }
 
 void tune_note(struct search *s, const char *what, const char *how)
@@ -212,37 +212,38 @@ static int try_old(struct search *s)
     return how == TRIED_FASTER ? take(s, old, &shown) : save(s);
 }
 
+/* In the order of settings. */
 static void name_together(char out[TUNE_WORDS_MOST], const struct search *s)
 {
     char name[TUNE_NAME_MOST];
     size_t n = 0;
     *out = 0;
-    for (int i = 0; i < PROFILE_SETTINGS; i++) {
-        if (s->promising.of[i].ratio <= 0)
-            continue;
-        tune_name_value(name, s, i, s->promising.of[i].text);
-        n += (size_t)snprintf(out + n, TUNE_WORDS_MOST - n, "%s%s", n > 0 ? " " : "", name);
-    }
+    for (int setting = 0; setting < PROFILE_SETTINGS; setting++)
+        for (int i = 0; i < s->promising.n; i++) {
+            const struct tune_value *v = &s->promising.of[i].value;
+            if (v->setting != setting)
+                continue;
+            tune_name_value(name, &s->best, v);
+            n += (size_t)snprintf(out + n, TUNE_WORDS_MOST - n, "%s%s", n > 0 ? " " : "", name);
+        }
 }
 
 /* Forgets values that answer otherwise by themselves, as far as there is time to know. Returns how many. */
 static int drop_otherwise(struct search *s)
 {
     char words[TUNE_WORDS_MOST], name[TUNE_NAME_MOST];
-    int n = 0;
-    for (int i = 0; i < PROFILE_SETTINGS && time_left(&s->by) > 0; i++) {
-        if (s->promising.of[i].ratio <= 0)
-            continue;
-        tune_words(words, &s->best, i, s->promising.of[i].text);
+    int before = s->promising.n;
+    for (int i = before - 1; i >= 0 && time_left(&s->by) > 0; i--) {
+        const struct tune_value *v = &s->promising.of[i].value;
+        tune_words(words, &s->best, v->setting, v->text);
         const char *why = why_not_same(s, words);
         if (why && time_left(&s->by) > 0) {
-            tune_name_value(name, s, i, s->promising.of[i].text);
+            tune_name_value(name, &s->best, v);
             tune_note(s, name, why);
             tune_promising_drop(&s->promising, i);
-            n++;
         }
     }
-    return n;
+    return before - s->promising.n;
 }
 
 /* As many pairs as there is time for; of threads no more than are planned, for all else is behind them. */
@@ -252,21 +253,20 @@ static int pairs_left(const struct search *s, int threads)
     return threads && pairs > s->budget.pairs ? s->budget.pairs : pairs;
 }
 
-/* What seems faster, at once. OTHERWISE: what answers so is forgotten; LATE: after a sentence. */
+/* What seems faster, at once. LATE: after a sentence. */
 static enum tried try_promising(struct search *s, int threads)
 {
     char a[TUNE_WORDS_MOST], b[TUNE_WORDS_MOST], what[TUNE_WORDS_MOST];
     struct shown shown;
     struct profile all = s->best;
-    int n = tune_promising_set(&s->promising, &all), pairs = pairs_left(s, threads);
+    int pairs = pairs_left(s, threads);
+    tune_promising_set(&s->promising, &all);
     name_together(what, s);
     tune_words(a, &s->best, -1, "");
     tune_words(b, &all, -1, "");
     enum tried tried = pairs < TUNE_PAIRS_LEAST ? TRIED_LATE : try_words(s, what, pairs, a, b, &shown);
     if (tried == TRIED_LATE)
         tune_note(s, what, "not compared, time is over");
-    if (tried == TRIED_OTHERWISE && (n == 1 || drop_otherwise(s) == 0))
-        tried = TRIED_NOT_FASTER;
     if (tried == TRIED_FASTER && take(s, &all, &shown))
         tried = TRIED_FAILED;
     return tried;
@@ -274,27 +274,48 @@ static enum tried try_promising(struct search *s, int threads)
 
 static int is_end(enum tried tried) { return tried == TRIED_FASTER || tried == TRIED_LATE || tried == TRIED_FAILED; }
 
-/* What seems faster, at once; then without the value that seems least so, and so on; then those that were left out, each by itself, for one
- * that was lucky may have hidden them. As long as there is time. -1: after a sentence on stderr. */
+/* Of what is not faster at once: what answers otherwise is forgotten, or else what seems the least faster is left for later, where it is
+ * tried by itself; one that was by itself is forgotten. */
+static void leave_out(struct search *s, enum tried tried, struct tune_promising *later)
+{
+    int last = s->promising.n - 1;
+    if (last == 0)
+        tune_promising_drop(&s->promising, last);
+    else if (tried != TRIED_OTHERWISE || drop_otherwise(s) == 0)
+        tune_promising_move(&s->promising, last, later);
+    if (s->promising.n == 0 && later->n > 0)
+        tune_promising_move(later, 0, &s->promising);
+}
+
+/* What seemed faster beside what was best then, and was compared neither at once with what is taken now nor by itself. */
+static void note_left(struct search *s, const struct profile *best, const struct tune_promising *left, const char *how)
+{
+    char what[TUNE_NAME_MOST];
+    for (int i = 0; i < left->n; i++) {
+        tune_name_value(what, best, &left->of[i].value);
+        tune_note(s, what, how);
+    }
+}
+
+/* What seems faster, the fastest of each setting at once; then without the value that seems least so, and so on; then those that were left
+ * for later, each by itself, for one that was lucky may have hidden them. Until something is faster, and as long as there is time. -1: after
+ * a sentence on stderr. */
 static int try_together(struct search *s, int threads)
 {
-    struct tune_promising out = {0};
+    struct tune_promising later = {0};
+    struct profile best = s->best;
     enum tried tried = TRIED_NOT_FASTER;
-    for (int n; (n = tune_promising_count(&s->promising)) > 0 && !is_end(tried);) {
-        tried = try_promising(s, threads);
-        if (n == 1)
-            break;
-        if (!is_end(tried) && tried != TRIED_OTHERWISE)
-            tune_promising_move_weakest(&s->promising, &out);
-    }
-    while (tune_promising_count(&out) > 0 && !is_end(tried)) {
-        s->promising = (struct tune_promising){0};
-        tune_promising_move_strongest(&out, &s->promising);
-        tried = try_promising(s, threads);
-    }
-    s->promising = (struct tune_promising){0};
+    tune_promising_part(&s->promising, &later);
+    while (s->promising.n > 0 && !is_end(tried = try_promising(s, threads)))
+        leave_out(s, tried, &later);
+    s->promising.n = 0;
     s->is_cut |= tried == TRIED_LATE;
-    return tried == TRIED_FAILED ? -1 : 0;
+    if (tried == TRIED_FAILED)
+        return -1;
+    note_left(s, &best, &later,
+              tried == TRIED_LATE ? "not compared by itself, time is over"
+                                  : "not compared by itself, for something else was taken");
+    return 0;
 }
 
 /* As try_together(). What looks have shown is kept before pairs begin. */

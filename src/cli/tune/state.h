@@ -47,8 +47,8 @@ void tune_add_reference(struct search *s, double seconds);
 enum { TUNE_WORDS_MOST = 256, TUNE_NAME_MOST = 64 };
 void tune_words(char out[TUNE_WORDS_MOST], const struct profile *p, int setting, const char *value);
 
-/* A value in words, "without --x" for the default. */
-void tune_name_value(char out[TUNE_NAME_MOST], const struct search *s, int setting, const char *text);
+/* A value in words, "without --x" for the default in place of what is best. */
+void tune_name_value(char out[TUNE_NAME_MOST], const struct profile *best, const struct tune_value *v);
 
 /* Says how it went with something, and keeps it as a comment of the profile. */
 void tune_note(struct search *s, const char *what, const char *how);
