@@ -404,6 +404,13 @@ in_file "what is behind threads" "$slow" '^threads = 1$'
 in_file "what is behind threads" "$slow" '^chunk = 256$'
 in_file "what is behind threads" "$slow" '^kv = "q8_0"$'
 
+# A proof that takes longer than runs, which nobody waits for here: pairs leave its time, and are not 12 for that.
+stand_in 0.5 "case \"\$*\" in *--digest) sleep 4 ;; *'--spin 1 '*) ns=\$((ns * 7 / 10)) ;; esac"
+rm -f "$slow"
+tune --seconds 20
+is "a proof that takes long" 0 "" "^stoker tune: --spin 1: faster, .* of ([3-9]|1[01]) pairs$"
+in_file "a proof that takes long" "$slow" '^spin = 1$'
+
 # old SETTINGS: a profile that is there
 old() { plant "$1" "$slow" && sed -i 's/73400320/104857600/' "$slow"; }
 no_threads() { grep -q '^threads' "$slow" && fail "$1" "the old threads stayed" || pass; }

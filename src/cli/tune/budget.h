@@ -39,11 +39,8 @@ int tune_budget(struct tune_budget *out, const struct tune_cost *c, int shortest
 /* The same for runs of the size that was measured, and no other: as many pairs as go. */
 int tune_budget_same(struct tune_budget *out, const struct tune_cost *c, int n_values, double seconds);
 
-/* Pairs of runs of so many seconds, TUNE_PAIRS_MOST at most, that there is time for with the proof behind them; what so many take with it,
- * and what it takes by itself. */
+/* Pairs of runs of so many seconds, TUNE_PAIRS_MOST at most, that there is time for. */
 int tune_pairs_left(double run, double seconds);
-double tune_comparison_seconds(double run, int pairs);
-double tune_proof_seconds(double run);
 
 /* Runs of the least search: the defaults with themselves, and one value. */
 int tune_runs_least(int pairs);

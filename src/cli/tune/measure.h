@@ -54,7 +54,7 @@ struct series_rule {
     double run;     /* seconds that a run takes: none begins without them */
     double behind;  /* seconds that are left for others behind the series */
     double slowest; /* seconds of a first run of y behind which there is no other; 0: it may take any time */
-    double below;   /* y is faster where the interval of the ratios lies below; 0: all pairs are measured, whatever they show */
+    double below;   /* where the interval of the ratios of what is faster lies; 0: all pairs are measured */
 };
 enum series_end series_measure(struct series *out, const struct measuring *m, const struct series_rule *r,
                                const char *x, const char *y);

@@ -14,6 +14,8 @@
 enum { PROMPT_MOST = 2048, ANSWER_MOST = 32 };
 enum { TYPES = 2 };
 
+#define PROOF_MARGIN 1.2 /* one digest may take so much longer than another */
+
 static const char *const types[TYPES] = {"q8_0", "f32"}; /* beside the default one */
 
 /* ---- words ------------------------------------------------------------------------------------------------------------------ */
@@ -90,6 +92,16 @@ static int measure_defaults(struct search *s)
     return judge(&m, &s->aa);
 }
 
+/* What the defaults answer. Proving that something faster answers the same takes as long again, much longer than a run where its prompt has
+ * to go over the end of a large chunk: pairs must leave that time, or what they show is lost. */
+static void digest_defaults(struct search *s)
+{
+    double begun = clock_seconds();
+    fprintf(stderr, "stoker tune: what the defaults answer, ends within %.0f s\n", fmax(time_left(&s->by), 0));
+    s->digest = measuring_digest(&s->by, "");
+    s->proof = PROOF_MARGIN * (clock_seconds() - begun);
+}
+
 /* ---- what is faster --------------------------------------------------------------------------------------------------------- */
 
 static int save(const struct search *s)
@@ -111,7 +123,7 @@ static enum eval_verdict verdict_of(const struct search *s, const struct series 
 /* Why words that are faster are not taken: they answer otherwise, or nobody knows how. NULL: they answer as the defaults do. */
 static const char *why_not_same(struct search *s, const char *words)
 {
-    if (!s->digest && !(s->digest = measuring_digest(&s->by, "")))
+    if (!s->digest)
         return "left out: what the defaults answer is not known, since the run that tells it failed";
     char *digest = measuring_digest(&s->by, words);
     const char *why = !digest ? "left out: what it answers is not known, since the run that tells it failed"
@@ -159,7 +171,7 @@ static double types_seconds(const struct search *s) { return s->n_types * 2 * s-
 
 double tune_behind_looks(const struct search *s)
 {
-    return tune_comparison_seconds(s->budget.run, s->budget.pairs) + types_seconds(s);
+    return 2 * s->budget.pairs * s->budget.run + s->proof + types_seconds(s);
 }
 
 /* The same of words b that must answer as the defaults do. */
@@ -167,9 +179,7 @@ static enum tried try_words(struct search *s, const char *what, int pairs, const
                             struct shown *out)
 {
     int few = pairs < EVAL_PAIRS_LEAST;
-    struct series_rule r = {what,          pairs,
-                            s->budget.run, types_seconds(s) + tune_proof_seconds(s->budget.run),
-                            s->slowest,    few ? s->spread : 1};
+    struct series_rule r = {what, pairs, s->budget.run, types_seconds(s) + s->proof, s->slowest, few ? s->spread : 1};
     enum tried tried = compare(s, &r, a, b, out);
     const char *why = tried == TRIED_FASTER ? why_not_same(s, b) : NULL;
     if (why && time_left(&s->by) <= types_seconds(s))
@@ -249,7 +259,7 @@ static int drop_otherwise(struct search *s)
 /* As many pairs as there is time for; of threads no more than are planned, for all else is behind them. */
 static int pairs_left(const struct search *s, int threads)
 {
-    int pairs = tune_pairs_left(s->budget.run, time_left(&s->by) - types_seconds(s));
+    int pairs = tune_pairs_left(s->budget.run, time_left(&s->by) - types_seconds(s) - s->proof);
     return threads && pairs > s->budget.pairs ? s->budget.pairs : pairs;
 }
 
@@ -298,8 +308,8 @@ static void note_left(struct search *s, const struct profile *best, const struct
 }
 
 /* What seems faster, the fastest of each setting at once; then without the value that seems least so, and so on; then those that were left
- * for later, each by itself, for one that was lucky may have hidden them. Until something is faster, and as long as there is time. -1: after
- * a sentence on stderr. */
+ * for later, each by itself, for one that was lucky may have hidden them. Until something is faster, and as long as there is time. -1:
+ * after a sentence on stderr. */
 static int try_together(struct search *s, int threads)
 {
     struct tune_promising later = {0};
@@ -432,6 +442,7 @@ static int search(struct search *s, const struct stoker_plan *p)
     snprintf(runs, sizeof runs, "a run of %s tokens%s, or two, beside what is best; what seems faster by pairs",
              s->by.test, s->budget.size == TUNE_WARM ? ", warmed up" : "");
     tune_note(s, "each value", runs);
+    digest_defaults(s);
     return try_old(s) ? -1 : try_all(s);
 }
 

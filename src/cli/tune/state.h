@@ -21,7 +21,8 @@ struct search {
     struct profile old, best; /* old: that is there; without settings: none */
     int n_types;              /* types of keys and values that are asked for */
     char path[PATH_MAX];
-    char *digest;                      /* of the default's outputs; NULL: not asked for yet */
+    char *digest;                      /* of the defaults' outputs; NULL: not known */
+    double proof;                      /* seconds that proving other outputs equal takes at most */
     struct eval_pairs aa;              /* the defaults with themselves */
     double slowest;                    /* of their runs */
     double spread;                     /* the least ratio of two of them, below 1 */
