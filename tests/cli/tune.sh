@@ -392,14 +392,16 @@ is "one of two that answers otherwise" 0 "" "^stoker tune: --chunk 256: faster, 
 said "one of two that answers otherwise" '--chunk 256 --spin 50: left out: it answers otherwise$'
 said "one of two that answers otherwise" '^stoker tune: --spin 50: left out: it answers otherwise$'
 
-# What takes time: a number of threads that is faster leaves time for the rest, and a type that is asked for has its own.
+# What takes time: a number of threads that is faster has no more pairs than are planned, which leaves time for the rest, and a type that
+# is asked for has its own.
 stand_in 0.1 "sleep 0.1
 case \"\$*\" in *'--threads 1'*) ns=\$((ns * 93 / 100)) ;; esac
 case \"\$*\" in *'--spin 50'*|*'--chunk 256'*) ns=\$((ns * 7 / 10)) ;; esac
 case \"\$*\" in *'--kv q8_0'*) ns=\$((ns / 2)); answer=other ;; esac"
 rm -f "$slow"
-tune --seconds 12 --try-kv q8_0
+tune --seconds 30 --try-kv q8_0
 is "what is behind threads" 0 "" "^stoker tune: profile $slow$"
+said "what is behind threads" '^stoker tune: --threads 1: faster, .* of [3-5] pairs$'
 in_file "what is behind threads" "$slow" '^threads = 1$'
 in_file "what is behind threads" "$slow" '^chunk = 256$'
 in_file "what is behind threads" "$slow" '^kv = "q8_0"$'
