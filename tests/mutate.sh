@@ -604,6 +604,7 @@ mutate written-at-the-end "cli/tune" src/cli/tune/search.c 's/ || profile_try_wr
 mutate judged-by-a-look "cli/tune" src/cli/tune/search.c 's/if (tried == TRIED_FASTER \&\& take(/if (tried != TRIED_LATE \&\& take(/'
 mutate hidden-by-luck "cli/tune" src/cli/tune/search.c 's/^    if (s->promising.n == 0 \&\& later->n > 0)/    if (s->promising.n == 99)/'
 mutate threads-take-all-time "cli/tune" src/cli/tune/search.c 's/return threads \&\& pairs > s->budget.pairs ? s->budget.pairs : pairs;/return pairs + 0 * threads;/'
+mutate types-without-time "cli/tune" src/cli/tune/search.c 's/time_left(&s->by) - types_seconds(s) - s->proof/time_left(\&s->by) - s->proof/'
 mutate proof-by-runs "cli/tune" src/cli/tune/search.c 's/s->proof = PROOF_MARGIN \* (clock_seconds() - begun);/s->proof = PROOF_MARGIN * s->budget.run + 0 * begun;/'
 mutate hopeless-from-the-start "cli/tune" src/cli/tune/measure.c 's/best.y\[best.n\] = DBL_MIN;/best.y[best.n] = 2;/'
 mutate first-of-a-setting "unit/cli/tune_promising" src/cli/tune/promising.c 's/p->of\[i - 1\].ratio > ratio/p->of[i - 1].ratio > 2/'
