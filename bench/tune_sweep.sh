@@ -5,10 +5,12 @@
 # case before they are compared, are told on stderr. A case that fails is named there, the others go on, and the exit status is 1.
 #
 #     sh bench/tune_sweep.sh MODEL.gguf:BUDGET [MODEL.gguf:BUDGET ...]
+#     sh bench/tune_sweep.sh - <LINES         as "MODEL.gguf BUDGET FLAGS", of what a sweep before has found best: nothing is swept, and
+#                                             a row of a table tells the choice, its own pairs, and 20 pairs of it and of FLAGS
 #
 # TEST (512,32) tokens are a prompt and an answer in a CONTEXT of 1024, which tune has too, with a cold cache where experts stream; PAIRS
-# (5) are measured; THREADS, SPINS, CHUNKS, READERS and DEPTHS are what is combined; STOKER is the program. One thread waits for no other, so
-# that it has the first of SPINS alone; "usual" is that of who sets none.
+# (5; 20 of LINES) are measured; THREADS, SPINS, CHUNKS, READERS and DEPTHS are what is combined; STOKER is the program. One thread waits
+# for no other, so that it has the first of SPINS alone; "usual" is that of who sets none. No other variable of stoker has any part.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 stoker=${STOKER:-build/stoker} context=${CONTEXT:-1024} test=${TEST:-512,32} best=${BEST:-2} head=${HEAD:-3} pairs=${PAIRS:-5}
@@ -17,6 +19,7 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 export XDG_CONFIG_HOME="$work/config" # neither settings nor profiles of whoever runs this
+for name in $(env | sed -n 's/^\(STOKER_[A-Za-z0-9_]*\)=.*/\1/p'); do unset "$name"; done
 
 # words PROFILE: the flags that it stands for
 words() { sed -n '/^\[settings\]/,/^\[end\]/s/^\([a-z-]*\) = "*\([^"]*\)"*$/--\1 \2/p' "$1" | tr '\n' ' '; }
@@ -73,17 +76,34 @@ rank() {
     return $failed
 }
 
-# sweep: of $model in $budget
-sweep() {
+# choose: what tune chooses for $model in $budget, of a folder without profiles
+choose() {
     rm -rf "$work/config"
     tell "stoker tune"
-    if ! "$stoker" tune "$model" --memory "$budget" >"$work/tune" 2>&1; then
+    if ! "$stoker" tune "$model" --memory "$budget" >"$work/tune" 2>&1 </dev/null; then
         tell "$(tail -n 1 "$work/tune")"
         return 1
     fi
     profile=$(find "$work/config" -name '*.toml')
     choice=$(words "$profile") streams=yes
     grep -q 'the whole model fits' "$profile" && streams=''
+    return 0
+}
+
+# beside FLAGS: the row of the choice and of what a sweep has found best
+beside() {
+    choose || return 1
+    own=$(sed -n 's/^# .*: faster, \(.*\) of the time \(.*\) pairs$/\1 \2/p' "$profile" | tail -n 1)
+    chosen='the defaults'
+    [ -n "$choice" ] && chosen="\`${choice% }\`"
+    line=$(against "$1")
+    [ -n "$line" ] || tell "$(tail -n 1 "$work/err")"
+    [ -n "$line" ] && echo "| $(basename "$model") | $budget | $chosen | $own | \`$1\`: $line |"
+}
+
+# sweep: of $model in $budget
+sweep() {
+    choose || return 1
     combinations >"$work/all"
     rank
     wrong=$?
@@ -100,6 +120,15 @@ sweep() {
 }
 
 status=0
+if [ "$*" = - ]; then
+    pairs=${PAIRS:-20}
+    echo "| model | budget | tune's choice | by its own pairs | best of the sweeps, its time of that of the choice |"
+    echo "|---|---|---|---|---|"
+    while read -r model budget flags; do
+        beside "$flags" || status=1
+    done
+    exit $status
+fi
 for case in "$@"; do
     model=${case%:*} budget=${case##*:}
     sweep || status=1

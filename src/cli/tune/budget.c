@@ -5,7 +5,7 @@
 
 /* Tests that warming up is worth: passes over 64 tokens and a prompt (bench/run.c); many passes until a cache is full. */
 enum { WARM_TESTS = 4, WARM_TESTS_STREAMED = 16 };
-enum { PROOF = 4 };              /* runs that take as long as proving two sides equal */
+enum { PROOF = 4 };              /* runs that take as long as two digests, as long as none was measured */
 enum { FIRST = 2, MARGIN = 10 }; /* probes before a search; percent that its runs may take longer than these */
 
 int tune_tokens(int most, int least, int size)
@@ -41,13 +41,9 @@ static double run_seconds(const struct tune_cost *c, int size, int streams)
     return c->loading + test;
 }
 
-double tune_proof_seconds(double run) { return PROOF * run; }
-
-double tune_comparison_seconds(double run, int pairs) { return 2 * pairs * run + tune_proof_seconds(run); }
-
 int tune_pairs_left(double run, double seconds)
 {
-    double pairs = (seconds - tune_proof_seconds(run)) / (2 * run);
+    double pairs = seconds / (2 * run);
     return pairs < 0 ? 0 : (int)fmin(pairs, TUNE_PAIRS_MOST);
 }
 

@@ -9,7 +9,7 @@ enum { TUNE_PAIRS = 5, TUNE_PAIRS_LEAST = 3, TUNE_PAIRS_MOST = 12 };
 
 /* Sizes of runs: the smaller the number, the longer. Each has half the tokens of the one before, the least at least; -1 has those of 0,
  * and warms up before. */
-enum { TUNE_WARM = -1, TUNE_SIZES = 12, TUNE_PROMPT_LEAST = 16, TUNE_ANSWER_LEAST = 8 };
+enum { TUNE_WARM = -1, TUNE_PROMPT_LEAST = 16, TUNE_ANSWER_LEAST = 8 };
 int tune_tokens(int most, int least, int size); /* of a run of this size, of which the longest has most */
 int tune_shortest(int prompt, int answer);      /* the size from which runs are not shorter any more */
 
@@ -39,11 +39,8 @@ int tune_budget(struct tune_budget *out, const struct tune_cost *c, int shortest
 /* The same for runs of the size that was measured, and no other: as many pairs as go. */
 int tune_budget_same(struct tune_budget *out, const struct tune_cost *c, int n_values, double seconds);
 
-/* Pairs of runs of so many seconds, TUNE_PAIRS_MOST at most, that there is time for with the proof behind them; what so many take with it,
- * and what it takes by itself. */
+/* Pairs of runs of so many seconds, TUNE_PAIRS_MOST at most, that there is time for. */
 int tune_pairs_left(double run, double seconds);
-double tune_comparison_seconds(double run, int pairs);
-double tune_proof_seconds(double run);
 
 /* Runs of the least search: the defaults with themselves, and one value. */
 int tune_runs_least(int pairs);

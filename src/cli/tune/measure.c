@@ -2,8 +2,10 @@
 #include "cli/tune/measure.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "cli/bench/stillness.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +67,20 @@ char *measuring_digest(const struct measuring *m, const char *words)
     return digest;
 }
 
+const char *series_why_not(enum series_end how)
+{
+    switch (how) {
+    case SERIES_SLOW:
+        return "left out: its first run is slower than all of the defaults";
+    case SERIES_HOPELESS:
+        return "left out: pairs are not faster";
+    case SERIES_VOID:
+        return "not measured: too many runs were void";
+    default:
+        return "left out: a run failed, or took three times as long";
+    }
+}
+
 /* ---- pairs ------------------------------------------------------------------------------------------------------------------ */
 
 static void say(const struct measuring *m, const struct series *s, const struct series_rule *r)
@@ -86,7 +102,6 @@ static enum series_end take_pair(struct series *out, const struct measuring *m, 
             return SERIES_LATE;
         if (measuring_run(&of[is_y], m, is_y ? y : x, most))
             return time_left(m) <= r->behind ? SERIES_LATE : SERIES_FAILED;
-        out->longest = fmax(out->longest, of[is_y].wall);
         is_void |= of[is_y].is_void;
         if (!is_void && is_y && i == 0 && out->n == 0 && r->slowest > 0 && of[is_y].seconds > r->slowest)
             return SERIES_SLOW;
@@ -96,19 +111,25 @@ static enum series_end take_pair(struct series *out, const struct measuring *m, 
         fprintf(stderr, "stoker tune: %s: a pair is void, for the host took more than %g %% of it\n", r->what,
                 m->steal);
     if (!is_void) {
+        out->longest = fmax(out->longest, fmax(of[0].wall, of[1].wall));
         out->x[out->n] = of[0].seconds;
         out->y[out->n++] = of[1].seconds;
     }
     return SERIES_WHOLE;
 }
 
-/* Pairs that are not faster with which nothing is shown any more: one of few; the median's interval passes over one of six, two of 12. */
+/* 1: the interval would not lie below even if y took no time in all pairs to come: one slow pair of five is enough for that, two of nine,
+ * four of 12. */
 static int is_hopeless(const struct series *s, const struct series_rule *r)
 {
-    int n = 0;
-    for (int i = 0; i < s->n && r->above > 0; i++)
-        n += s->y[i] >= r->above * s->x[i];
-    return n > r->pairs / 6;
+    struct series best = *s;
+    struct eval_pairs of;
+    struct error err = {0};
+    for (; best.n < r->pairs; best.n++) {
+        best.x[best.n] = 1;
+        best.y[best.n] = DBL_MIN;
+    }
+    return r->below > 0 && eval_pairs(&of, best.x, best.y, (size_t)best.n, &err) == 0 && of.high >= r->below;
 }
 
 /* y begins the first pair where its first run may end the series; void pairs are measured again. */

@@ -34,23 +34,27 @@ int measuring_run(struct tune_run *out, const struct measuring *m, const char *w
 /* What such a side answers, as hashes, to be freed; NULL: it failed. */
 char *measuring_digest(const struct measuring *m, const char *words);
 
-/* Pairs of runs of x and y. */
+/* Pairs of runs of x and y; those that are void are counted alone. */
 struct series {
     int n, n_void;
     double x[TUNE_PAIRS_MOST], y[TUNE_PAIRS_MOST]; /* [n] seconds */
-    double longest;                                /* of runs, with loading */
+    double longest;                                /* of their runs, with loading */
 };
 
-/* How a series ended: all pairs are there; the first run of y was slower than `slowest`; so many pairs had a ratio of `above` or more that
- * y cannot be shown to be faster; a run failed, or took three times as long as it should; too many were void; there was no time. */
+/* How a series ended: all pairs are there; the first run of y was slower than `slowest`; so many pairs were slow that their interval
+ * cannot lie below `below` any more; a run failed, or took three times as long as it should; too many were void; there was no time. */
 enum series_end { SERIES_WHOLE, SERIES_SLOW, SERIES_HOPELESS, SERIES_FAILED, SERIES_VOID, SERIES_LATE };
+
+/* In words, of what has no verdict: SLOW, HOPELESS, FAILED, VOID. */
+const char *series_why_not(enum series_end how);
 
 struct series_rule {
     const char *what; /* for progress */
     int pairs;
-    double run;            /* seconds that a run takes: none begins without them */
-    double behind;         /* seconds that are left for others behind the series */
-    double slowest, above; /* 0: all pairs are measured, whatever they show */
+    double run;     /* seconds that a run takes: none begins without them */
+    double behind;  /* seconds that are left for others behind the series */
+    double slowest; /* seconds of a first run of y behind which there is no other; 0: it may take any time */
+    double below;   /* where the interval of the ratios of what is faster lies; 0: all pairs are measured */
 };
 enum series_end series_measure(struct series *out, const struct measuring *m, const struct series_rule *r,
                                const char *x, const char *y);

@@ -5,56 +5,50 @@
 
 #include <string.h>
 
+static void insert(struct tune_promising *p, const struct tune_value *v, double ratio)
+{
+    int i = p->n++;
+    for (; i > 0 && p->of[i - 1].ratio > ratio; i--)
+        p->of[i] = p->of[i - 1];
+    p->of[i].value = *v;
+    p->of[i].ratio = ratio;
+}
+
 int tune_promising_add(struct tune_promising *p, const struct tune_value *v, double ratio)
 {
-    double least = p->of[v->setting].ratio;
-    if (ratio > 1 - EVAL_PAIRS_EFFECT)
-        return 0;
-    if (least <= 0 || ratio < least) {
-        p->of[v->setting].ratio = ratio;
-        memcpy(p->of[v->setting].text, v->text, sizeof v->text);
-    }
-    return 1;
+    int seems = ratio <= 1 - EVAL_PAIRS_EFFECT;
+    if (seems)
+        insert(p, v, ratio);
+    return seems;
 }
 
-void tune_promising_drop(struct tune_promising *p, int setting) { p->of[setting].ratio = 0; }
-
-static void move(struct tune_promising *p, struct tune_promising *other, int setting)
+void tune_promising_drop(struct tune_promising *p, int i)
 {
-    other->of[setting] = p->of[setting];
-    p->of[setting].ratio = 0;
+    p->n--;
+    memmove(&p->of[i], &p->of[i + 1], (size_t)(p->n - i) * sizeof *p->of);
 }
 
-void tune_promising_move_weakest(struct tune_promising *p, struct tune_promising *other)
+void tune_promising_move(struct tune_promising *p, int i, struct tune_promising *other)
 {
-    int weakest = 0;
-    for (int i = 1; i < PROFILE_SETTINGS; i++)
-        if (p->of[i].ratio > p->of[weakest].ratio)
-            weakest = i;
-    move(p, other, weakest);
+    insert(other, &p->of[i].value, p->of[i].ratio);
+    tune_promising_drop(p, i);
 }
 
-void tune_promising_move_strongest(struct tune_promising *p, struct tune_promising *other)
+/* What only one value can be of. */
+static int subject(const struct tune_value *v) { return v->setting == PROFILE_DEPTH ? PROFILE_READER : v->setting; }
+
+void tune_promising_part(struct tune_promising *p, struct tune_promising *other)
 {
-    int strongest = -1;
-    for (int i = 0; i < PROFILE_SETTINGS; i++)
-        if (p->of[i].ratio > 0 && (strongest < 0 || p->of[i].ratio < p->of[strongest].ratio))
-            strongest = i;
-    move(p, other, strongest);
+    int has[PROFILE_SETTINGS] = {0};
+    for (int i = 0; i < p->n;)
+        if (has[subject(&p->of[i].value)]++)
+            tune_promising_move(p, i, other);
+        else
+            i++;
 }
 
-int tune_promising_count(const struct tune_promising *p)
+void tune_promising_set(const struct tune_promising *p, struct profile *out)
 {
-    int n = 0;
-    for (int i = 0; i < PROFILE_SETTINGS; i++)
-        n += p->of[i].ratio > 0;
-    return n;
-}
-
-int tune_promising_set(const struct tune_promising *p, struct profile *out)
-{
-    for (int i = 0; i < PROFILE_SETTINGS; i++)
-        if (p->of[i].ratio > 0)
-            memcpy(out->value[i], p->of[i].text, sizeof out->value[i]);
-    return tune_promising_count(p);
+    for (int i = 0; i < p->n; i++)
+        memcpy(out->value[p->of[i].value.setting], p->of[i].value.text, sizeof p->of[i].value.text);
 }

@@ -1,5 +1,5 @@
-/* Values that seemed faster in a run or two. They are judged at once: pairs of all of them cost less than pairs of each, and show a sum of
- * small gains. */
+/* Values that seemed faster in a run or two, the fastest first. The fastest of each setting are judged at once: pairs of all of them cost
+ * less than pairs of each, and show a sum of small gains. */
 #ifndef CLI_TUNE_PROMISING_H
 #define CLI_TUNE_PROMISING_H
 
@@ -7,25 +7,26 @@
 
 struct tune_promising {
     struct {
-        double ratio; /* of the time of what was best then; 0: no value of this setting */
-        char text[PROFILE_VALUE];
-    } of[PROFILE_SETTINGS];
+        struct tune_value value;
+        double ratio; /* of the time of what was best then */
+    } of[TUNE_VALUES_MOST];
+    int n;
 };
 
-/* A value, and how it compares. The fastest of each setting is kept, if it is faster by EVAL_PAIRS_EFFECT. 1: it seems faster, whether
- * another one does more or not. */
+/* A value, and how it compares: it is kept if it is faster by EVAL_PAIRS_EFFECT. 1: it is. */
 int tune_promising_add(struct tune_promising *p, const struct tune_value *v, double ratio);
 
-/* Forgets a setting. */
-void tune_promising_drop(struct tune_promising *p, int setting);
+/* Moves to *other what cannot be judged at once with a faster one: of each setting all but the fastest, and of reader and depth the slower
+ * one, for a depth was looked at with one reader alone. */
+void tune_promising_part(struct tune_promising *p, struct tune_promising *other);
 
-/* Moves the value that was the least faster to *other; the one that was the most. There must be one. */
-void tune_promising_move_weakest(struct tune_promising *p, struct tune_promising *other);
-void tune_promising_move_strongest(struct tune_promising *p, struct tune_promising *other);
+/* Moves the value at i to *other. */
+void tune_promising_move(struct tune_promising *p, int i, struct tune_promising *other);
 
-int tune_promising_count(const struct tune_promising *p);
+/* Forgets the value at i. */
+void tune_promising_drop(struct tune_promising *p, int i);
 
-/* Sets all of them in *out. Returns how many. */
-int tune_promising_set(const struct tune_promising *p, struct profile *out);
+/* Sets all of them in *out. */
+void tune_promising_set(const struct tune_promising *p, struct profile *out);
 
 #endif

@@ -58,19 +58,18 @@ static enum series_end look_at(struct search *s, const struct tune_value *v, str
     char words[TUNE_WORDS_MOST], what[TUNE_NAME_MOST];
     double seconds;
     struct series_rule r = {what, 0, s->budget.run, tune_behind_looks(s), 0, 0};
-    tune_name_value(what, s, v->setting, v->text);
+    tune_name_value(what, &s->best, v);
     tune_words(words, &s->best, v->setting, v->text);
     enum series_end how = series_run(&seconds, &s->by, &r, words);
     if (how == SERIES_LATE)
         return how;
     s->best.basis.values += of->n == 0 && how == SERIES_WHOLE;
-    of->is_out = how != SERIES_WHOLE || (of->n == 0 && seconds > s->slowest);
-    if (of->is_out)
-        tune_note(s, what,
-                  how == SERIES_WHOLE  ? "left out: its first run is slower than all of the defaults"
-                  : how == SERIES_VOID ? "not measured: too many runs were void"
-                                       : "left out: a run failed, or took three times as long");
-    else {
+    if (how == SERIES_WHOLE && of->n == 0 && seconds > s->slowest)
+        how = SERIES_SLOW;
+    of->is_out = how != SERIES_WHOLE;
+    if (of->is_out) {
+        tune_note(s, what, series_why_not(how));
+    } else {
         of->sum += seconds / reference(s);
         of->n++;
     }
@@ -81,7 +80,7 @@ static void judge(struct search *s, const struct tune_value *v, const struct loo
 {
     char what[TUNE_NAME_MOST], how[64];
     double ratio = of->sum / of->n;
-    tune_name_value(what, s, v->setting, v->text);
+    tune_name_value(what, &s->best, v);
     int seems = tune_promising_add(&s->promising, v, ratio);
     snprintf(how, sizeof how, "%s, %.3f of the time in %d run%s", seems ? "seems faster" : "left out", ratio, of->n,
              of->n > 1 ? "s" : "");

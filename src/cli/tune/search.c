@@ -14,6 +14,8 @@
 enum { PROMPT_MOST = 2048, ANSWER_MOST = 32 };
 enum { TYPES = 2 };
 
+#define PROOF_MARGIN 1.2 /* one digest may take so much longer than another */
+
 static const char *const types[TYPES] = {"q8_0", "f32"}; /* beside the default one */
 
 /* ---- words ------------------------------------------------------------------------------------------------------------------ */
@@ -29,10 +31,10 @@ void tune_words(char out[TUNE_WORDS_MOST], const struct profile *p, int setting,
     }
 }
 
-void tune_name_value(char out[TUNE_NAME_MOST], const struct search *s, int setting, const char *text)
+void tune_name_value(char out[TUNE_NAME_MOST], const struct profile *best, const struct tune_value *v)
 {
-    snprintf(out, TUNE_NAME_MOST, "%s--%s %s", *text ? "" : "without ", profile_setting[setting],
-             *text ? text : s->best.value[setting]);
+    snprintf(out, TUNE_NAME_MOST, "%s--%s %s", *v->text ? "" : "without ", profile_setting[v->setting],
+             *v->text ? v->text : best->value[v->setting]);
 }
 
 void tune_note(struct search *s, const char *what, const char *how)
@@ -90,6 +92,16 @@ static int measure_defaults(struct search *s)
     return judge(&m, &s->aa);
 }
 
+/* What the defaults answer. Proving that something faster answers the same takes as long again, much longer than a run where its prompt has
+ * to go over the end of a large chunk: pairs must leave that time, or what they show is lost. */
+static void digest_defaults(struct search *s)
+{
+    double begun = clock_seconds();
+    fprintf(stderr, "stoker tune: what the defaults answer, ends within %.0f s\n", fmax(time_left(&s->by), 0));
+    s->digest = measuring_digest(&s->by, "");
+    s->proof = PROOF_MARGIN * (clock_seconds() - begun);
+}
+
 /* ---- what is faster --------------------------------------------------------------------------------------------------------- */
 
 static int save(const struct search *s)
@@ -111,7 +123,7 @@ static enum eval_verdict verdict_of(const struct search *s, const struct series 
 /* Why words that are faster are not taken: they answer otherwise, or nobody knows how. NULL: they answer as the defaults do. */
 static const char *why_not_same(struct search *s, const char *words)
 {
-    if (!s->digest && !(s->digest = measuring_digest(&s->by, "")))
+    if (!s->digest)
         return "left out: what the defaults answer is not known, since the run that tells it failed";
     char *digest = measuring_digest(&s->by, words);
     const char *why = !digest ? "left out: what it answers is not known, since the run that tells it failed"
@@ -119,20 +131,6 @@ static const char *why_not_same(struct search *s, const char *words)
                                                        : NULL;
     free(digest);
     return why;
-}
-
-static const char *why_not(enum series_end how)
-{
-    switch (how) {
-    case SERIES_SLOW:
-        return "left out: its first run is slower than all of the defaults";
-    case SERIES_HOPELESS:
-        return "left out: pairs are not faster";
-    case SERIES_VOID:
-        return "not measured: too many pairs were void";
-    default:
-        return "left out: a run failed, or took three times as long";
-    }
 }
 
 enum tried { TRIED_FASTER, TRIED_NOT_FASTER, TRIED_OTHERWISE, TRIED_VOID, TRIED_LATE, TRIED_FAILED };
@@ -157,7 +155,7 @@ static enum tried compare(struct search *s, const struct series_rule *r, const c
     if (end == SERIES_LATE)
         end = SERIES_WHOLE;
     if (end != SERIES_WHOLE) {
-        tune_note(s, r->what, why_not(end));
+        tune_note(s, r->what, series_why_not(end));
         return end == SERIES_VOID ? TRIED_VOID : TRIED_NOT_FASTER;
     }
     if (judge(&out->m, &ab))
@@ -173,7 +171,7 @@ static double types_seconds(const struct search *s) { return s->n_types * 2 * s-
 
 double tune_behind_looks(const struct search *s)
 {
-    return tune_comparison_seconds(s->budget.run, s->budget.pairs) + types_seconds(s);
+    return 2 * s->budget.pairs * s->budget.run + s->proof + types_seconds(s);
 }
 
 /* The same of words b that must answer as the defaults do. */
@@ -181,9 +179,7 @@ static enum tried try_words(struct search *s, const char *what, int pairs, const
                             struct shown *out)
 {
     int few = pairs < EVAL_PAIRS_LEAST;
-    struct series_rule r = {what,          pairs,
-                            s->budget.run, types_seconds(s) + tune_proof_seconds(s->budget.run),
-                            s->slowest,    few ? s->spread : 1};
+    struct series_rule r = {what, pairs, s->budget.run, types_seconds(s) + s->proof, s->slowest, few ? s->spread : 1};
     enum tried tried = compare(s, &r, a, b, out);
     const char *why = tried == TRIED_FASTER ? why_not_same(s, b) : NULL;
     if (why && time_left(&s->by) <= types_seconds(s))
@@ -226,61 +222,61 @@ static int try_old(struct search *s)
     return how == TRIED_FASTER ? take(s, old, &shown) : save(s);
 }
 
+/* In the order of settings. */
 static void name_together(char out[TUNE_WORDS_MOST], const struct search *s)
 {
     char name[TUNE_NAME_MOST];
     size_t n = 0;
     *out = 0;
-    for (int i = 0; i < PROFILE_SETTINGS; i++) {
-        if (s->promising.of[i].ratio <= 0)
-            continue;
-        tune_name_value(name, s, i, s->promising.of[i].text);
-        n += (size_t)snprintf(out + n, TUNE_WORDS_MOST - n, "%s%s", n > 0 ? " " : "", name);
-    }
+    for (int setting = 0; setting < PROFILE_SETTINGS; setting++)
+        for (int i = 0; i < s->promising.n; i++) {
+            const struct tune_value *v = &s->promising.of[i].value;
+            if (v->setting != setting)
+                continue;
+            tune_name_value(name, &s->best, v);
+            n += (size_t)snprintf(out + n, TUNE_WORDS_MOST - n, "%s%s", n > 0 ? " " : "", name);
+        }
 }
 
 /* Forgets values that answer otherwise by themselves, as far as there is time to know. Returns how many. */
 static int drop_otherwise(struct search *s)
 {
     char words[TUNE_WORDS_MOST], name[TUNE_NAME_MOST];
-    int n = 0;
-    for (int i = 0; i < PROFILE_SETTINGS && time_left(&s->by) > 0; i++) {
-        if (s->promising.of[i].ratio <= 0)
-            continue;
-        tune_words(words, &s->best, i, s->promising.of[i].text);
+    int before = s->promising.n;
+    for (int i = before - 1; i >= 0 && time_left(&s->by) > 0; i--) {
+        const struct tune_value *v = &s->promising.of[i].value;
+        tune_words(words, &s->best, v->setting, v->text);
         const char *why = why_not_same(s, words);
         if (why && time_left(&s->by) > 0) {
-            tune_name_value(name, s, i, s->promising.of[i].text);
+            tune_name_value(name, &s->best, v);
             tune_note(s, name, why);
             tune_promising_drop(&s->promising, i);
-            n++;
         }
     }
-    return n;
+    return before - s->promising.n;
 }
 
 /* As many pairs as there is time for; of threads no more than are planned, for all else is behind them. */
 static int pairs_left(const struct search *s, int threads)
 {
-    int pairs = tune_pairs_left(s->budget.run, time_left(&s->by) - types_seconds(s));
+    int pairs = tune_pairs_left(s->budget.run, time_left(&s->by) - types_seconds(s) - s->proof);
     return threads && pairs > s->budget.pairs ? s->budget.pairs : pairs;
 }
 
-/* What seems faster, at once. OTHERWISE: what answers so is forgotten; LATE: after a sentence. */
+/* What seems faster, at once. LATE: after a sentence. */
 static enum tried try_promising(struct search *s, int threads)
 {
     char a[TUNE_WORDS_MOST], b[TUNE_WORDS_MOST], what[TUNE_WORDS_MOST];
     struct shown shown;
     struct profile all = s->best;
-    int n = tune_promising_set(&s->promising, &all), pairs = pairs_left(s, threads);
+    int pairs = pairs_left(s, threads);
+    tune_promising_set(&s->promising, &all);
     name_together(what, s);
     tune_words(a, &s->best, -1, "");
     tune_words(b, &all, -1, "");
     enum tried tried = pairs < TUNE_PAIRS_LEAST ? TRIED_LATE : try_words(s, what, pairs, a, b, &shown);
     if (tried == TRIED_LATE)
         tune_note(s, what, "not compared, time is over");
-    if (tried == TRIED_OTHERWISE && (n == 1 || drop_otherwise(s) == 0))
-        tried = TRIED_NOT_FASTER;
     if (tried == TRIED_FASTER && take(s, &all, &shown))
         tried = TRIED_FAILED;
     return tried;
@@ -288,34 +284,55 @@ static enum tried try_promising(struct search *s, int threads)
 
 static int is_end(enum tried tried) { return tried == TRIED_FASTER || tried == TRIED_LATE || tried == TRIED_FAILED; }
 
-/* What seems faster, at once; then without the value that seems least so, and so on; then those that were left out, each by itself, for one
- * that was lucky may have hidden them. As long as there is time. -1: after a sentence on stderr. */
-static int try_together(struct search *s, int threads)
+/* Of what is not faster at once: what answers otherwise is forgotten, or else what seems the least faster is left for later, where it is
+ * tried by itself; one that was by itself is forgotten. */
+static void leave_out(struct search *s, enum tried tried, struct tune_promising *later)
 {
-    struct tune_promising out = {0};
-    enum tried tried = TRIED_NOT_FASTER;
-    for (int n; (n = tune_promising_count(&s->promising)) > 0 && !is_end(tried);) {
-        tried = try_promising(s, threads);
-        if (n == 1)
-            break;
-        if (!is_end(tried) && tried != TRIED_OTHERWISE)
-            tune_promising_move_weakest(&s->promising, &out);
-    }
-    while (tune_promising_count(&out) > 0 && !is_end(tried)) {
-        s->promising = (struct tune_promising){0};
-        tune_promising_move_strongest(&out, &s->promising);
-        tried = try_promising(s, threads);
-    }
-    s->promising = (struct tune_promising){0};
-    s->is_cut |= tried == TRIED_LATE;
-    return tried == TRIED_FAILED ? -1 : 0;
+    int last = s->promising.n - 1;
+    if (last == 0)
+        tune_promising_drop(&s->promising, last);
+    else if (tried != TRIED_OTHERWISE || drop_otherwise(s) == 0)
+        tune_promising_move(&s->promising, last, later);
+    if (s->promising.n == 0 && later->n > 0)
+        tune_promising_move(later, 0, &s->promising);
 }
 
-/* As try_together(). */
+/* What seemed faster beside what was best then, and was compared neither at once with what is taken now nor by itself. */
+static void note_left(struct search *s, const struct profile *best, const struct tune_promising *left, const char *how)
+{
+    char what[TUNE_NAME_MOST];
+    for (int i = 0; i < left->n; i++) {
+        tune_name_value(what, best, &left->of[i].value);
+        tune_note(s, what, how);
+    }
+}
+
+/* What seems faster, the fastest of each setting at once; then without the value that seems least so, and so on; then those that were left
+ * for later, each by itself, for one that was lucky may have hidden them. Until something is faster, and as long as there is time. -1:
+ * after a sentence on stderr. */
+static int try_together(struct search *s, int threads)
+{
+    struct tune_promising later = {0};
+    struct profile best = s->best;
+    enum tried tried = TRIED_NOT_FASTER;
+    tune_promising_part(&s->promising, &later);
+    while (s->promising.n > 0 && !is_end(tried = try_promising(s, threads)))
+        leave_out(s, tried, &later);
+    s->promising.n = 0;
+    s->is_cut |= tried == TRIED_LATE;
+    if (tried == TRIED_FAILED)
+        return -1;
+    note_left(s, &best, &later,
+              tried == TRIED_LATE ? "not compared by itself, time is over"
+                                  : "not compared by itself, for something else was taken");
+    return 0;
+}
+
+/* As try_together(). What looks have shown is kept before pairs begin. */
 static int try_settings(struct search *s, int from, int threads)
 {
     tune_screen(s, from, threads);
-    return try_together(s, threads);
+    return save(s) ? -1 : try_together(s, threads);
 }
 
 /* Threads first, those beside a number that was taken too: what else is best depends on them. */
@@ -425,6 +442,7 @@ static int search(struct search *s, const struct stoker_plan *p)
     snprintf(runs, sizeof runs, "a run of %s tokens%s, or two, beside what is best; what seems faster by pairs",
              s->by.test, s->budget.size == TUNE_WARM ? ", warmed up" : "");
     tune_note(s, "each value", runs);
+    digest_defaults(s);
     return try_old(s) ? -1 : try_all(s);
 }
 

@@ -18,8 +18,8 @@ struct tuning {
     double steal;       /* percent of a run that the host may take */
 };
 
-/* Measures, and writes the profile when the values of the one that is there are judged, when threads and when the other settings are
- * taken, and at the end: what is shown so far. Returns the exit status. */
+/* Measures, and writes the profile when the values of the one that is there are judged, when threads and when the other settings were
+ * looked at, when they are taken, and at the end: what is shown so far. Returns the exit status. */
 int tune(const struct tuning *t);
 
 #endif

@@ -21,7 +21,8 @@ struct search {
     struct profile old, best; /* old: that is there; without settings: none */
     int n_types;              /* types of keys and values that are asked for */
     char path[PATH_MAX];
-    char *digest;                      /* of the default's outputs; NULL: not asked for yet */
+    char *digest;                      /* of the defaults' outputs; NULL: not known */
+    double proof;                      /* seconds that proving other outputs equal takes at most */
     struct eval_pairs aa;              /* the defaults with themselves */
     double slowest;                    /* of their runs */
     double spread;                     /* the least ratio of two of them, below 1 */
@@ -47,8 +48,8 @@ void tune_add_reference(struct search *s, double seconds);
 enum { TUNE_WORDS_MOST = 256, TUNE_NAME_MOST = 64 };
 void tune_words(char out[TUNE_WORDS_MOST], const struct profile *p, int setting, const char *value);
 
-/* A value in words, "without --x" for the default. */
-void tune_name_value(char out[TUNE_NAME_MOST], const struct search *s, int setting, const char *text);
+/* A value in words, "without --x" for the default in place of what is best. */
+void tune_name_value(char out[TUNE_NAME_MOST], const struct profile *best, const struct tune_value *v);
 
 /* Says how it went with something, and keeps it as a comment of the profile. */
 void tune_note(struct search *s, const char *what, const char *how);
