@@ -3,7 +3,7 @@
  * The law is the plain way, in f32: the lowest line at 0 comes first, and of those that are steeper than the last one the one that meets
  * it first comes next. It asks all lines about every line of the envelope (add_lines). Three others find the same in fewer steps, or say
  * that they cannot, since rounding might decide: of lines that are an envelope as they stand (take_in_order), of those that come near one
- * (add_few), and of those that were found to come near one before all were at hand (settle).
+ * (add_few), and of those that were found to come near one before all were at hand (take_near).
  *
  * What they build on: p and q are exact numbers, so where two lines meet is computed within three roundings of itself. Some lines, and
  * where they meet, lie on or above the envelope (struct bends). A line that passes clearly above all these bends, and is not below the
@@ -410,7 +410,7 @@ static void find_lines(struct envelope *out, const struct parabolas *of, int fir
 
 /* What find_lines() would find among all lines, of rivals alone that are near to bends, the first of them the lowest at 0; 0: perhaps
  * not. */
-static int settle(struct envelope *out, struct rivals *r, struct bends *bends, float until)
+static int take_near(struct envelope *out, struct rivals *r, struct bends *bends, float until)
 {
     enum { MANY = 3 * LANES };
     for (int times = 0; times < 2 && r->n > MANY; times++)

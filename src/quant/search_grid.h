@@ -248,7 +248,7 @@ LANE_OP int look_near(const int flipped, const struct cells *c, const struct sha
     if (n == 0)
         return 0;
     count_rivals(flipped, c, &v, point, n, &r);
-    return settle(out, &r, &bends, until);
+    return take_near(out, &r, &bends, until);
 }
 
 /* flipped: with one sign changed. */
