@@ -16,7 +16,7 @@
 #
 #     sh bench/steer.sh [MEASURE...]       all but plain where BEFORE is not set, and streamed (20 GB)
 #
-# Lines: MEASURE, median of the pairs' ratios, their range, how many; of bench --against its own table. PAIRS (20; bench wants at least 5), LAYERS (12), THREADS
+# Lines: MEASURE, median of the pairs' ratios, its 95 % interval, their range, how many; of bench --against its own table. PAIRS (20; bench wants at least 5), LAYERS (12), THREADS
 # (nproc), DIR (where models fit), STOKER (build/stoker), BEFORE (a program), PYTHON (/usr/bin/python3, with numpy).
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -30,8 +30,22 @@ mkdir -p "$data" || exit 1
 
 fails() { echo "$*" >&2 && exit 1; }
 told() { # told MEASURE BOUND: of $work/MEASURE, a ratio a line
-    sort -g "$work/$1" | awk -v name="$1" -v bound="$2" '{ x[NR] = $1 }
-        END { printf "%-18s %.4f (%.4f to %.4f), %d pairs; bound %s\n", name, (x[int((NR + 1) / 2)] + x[int(NR / 2) + 1]) / 2, x[1], x[NR], NR, bound }'
+    sort -g "$work/$1" | awk -v name="$1" -v bound="$2" '
+        # Of n values in order the number of that one between which and its counterpart the median is 95 times in 100; 0: of none.
+        function place(n,   k, p, sum) {
+            p = 0.5 ^ n
+            for (k = 0; 2 * (sum + p) <= 0.05; k++) {
+                sum += p
+                p *= (n - k) / (k + 1)
+            }
+            return k
+        }
+        { x[NR] = $1 }
+        END {
+            k = place(NR)
+            printf "%-18s %.4f %s (%.4f to %.4f), %d pairs; bound %s\n", name, (x[int((NR + 1) / 2)] + x[int(NR / 2) + 1]) / 2,
+                k ? sprintf("[%.4f, %.4f]", x[k], x[NR + 1 - k]) : "[?]", x[1], x[NR], NR, bound
+        }'
 }
 starts() { # starts PROGRAM FLAG...: a server, $server at $url
     program=$1

@@ -5,8 +5,8 @@
 # and over HTTP, with and without a key, and against stoker serve with a library, whose file_search openai.mjs asks for.
 #
 # Needs node >= 18, npm, the packages of the suites' lock file, which npm installs outside the repository, and Chromium
-# (CHROMIUM=path). Where one is absent, says so and counts one skipped test. The models of tests/data must be unpacked (make tests does it):
-# without them, and where a suite runs no test at all, it fails.
+# (CHROMIUM=path). Where one is absent, says so and counts one skipped test, beside those that suites skip. What is in tests/data must be
+# unpacked (make tests does it): without it, and where a suite runs no test at all, it fails.
 # The last line is "N passed, N failed, N skipped".
 set -u
 export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
@@ -25,6 +25,9 @@ skip() {
 }
 command -v node >/dev/null && command -v npm >/dev/null || skip "node or npm is absent (apt-get install nodejs npm)"
 [ -x "$stoker" ] || { echo "$stoker is not built"; exit 1; }
+for file in "$vector" "$text"; do
+    [ -f "$file" ] || { echo "FAIL $file is absent (make build/data/unpacked)"; exit 1; }
+done
 
 dir=$(mktemp -d) || exit 1
 pid=
@@ -33,9 +36,6 @@ trap 'exit 1' INT TERM
 cp tests/clients/.npmrc tests/clients/*.json tests/clients/*.mjs "$dir" && cd "$dir" || exit 1
 npm ci --no-audit --no-fund >npm.log 2>&1 || { tail -n 5 npm.log; skip "npm cannot install the clients' packages"; }
 
-# The seed: at temperature 1 the model thinks before three answers of four, and one check needs an answer with reasoning.
-# The vector is loaded and, at scale 0, changes nothing unless a request asks for it.
-[ ! -f "$vector" ] || steer="--control-vector-scaled $vector:0"
 starts() { starts_as serve --port "$@"; } # starts FLAG...: a server, at $url
 starts_as() { # starts_as COMMAND PORT_FLAG FLAG...
     : >out
@@ -57,19 +57,27 @@ ends() {
     [ "$status" -eq 0 ] || { echo "the server ended with $status"; exit 1; }
 }
 
-# So does an autoencoder, of the model's own rows.
-if [ -f "$text" ] && "$stoker" activations --text "$text" --window 64 --max-tokens 4000 --layers 3 -o rows.safetensors >sae.log 2>&1; then
-    "$stoker" sae train rows.safetensors -o layers.3 --features 256 --k 8 --epochs 2 --batch 256 >>sae.log 2>&1 && steer="${steer:-} --sae layers.3"
-    # Of four features three have a name.
-    awk 'BEGIN { for (j = 0; j < 256; j++) if (j % 4) printf "%s\"%d\":\"<b>kind</b> %d \\u00e9\"", (j > 1 ? "," : "{"), j, j; print "}" }' >layers.3/labels.json
-fi
-starts --ctx 8192 --memory 1G --seed 2 --roofs on ${steer:-}
+# An autoencoder of the model's own rows.
+"$stoker" activations --text "$text" --window 64 --max-tokens 4000 --layers 3 -o rows.safetensors >sae.log 2>&1 &&
+    "$stoker" sae train rows.safetensors -o layers.3 --features 256 --k 8 --epochs 2 --batch 256 >>sae.log 2>&1 ||
+    { tail -n 3 sae.log; echo "FAIL no autoencoder is made"; exit 1; }
+# Of four features three have a name.
+awk 'BEGIN { for (j = 0; j < 256; j++) if (j % 4) printf "%s\"%d\":\"<b>kind</b> %d \\u00e9\"", (j > 1 ? "," : "{"), j, j; print "}" }' >layers.3/labels.json
+# The seed: at temperature 1 the model thinks before three answers of four, and one check needs an answer with reasoning.
+# Vector and autoencoder are loaded and, the vector at scale 0, change nothing unless a request asks for it.
+starts --ctx 8192 --memory 1G --seed 2 --roofs on --control-vector-scaled "$vector:0" --sae layers.3
 BASE_URL=$url node run.mjs openai anthropic ollama raw >suites.log 2>&1
 : >web.log
 [ ! -x "$chromium" ] || BASE_URL=$url CHROMIUM=$chromium OUT=pictures PATIENCE=5 node run.mjs web >web.log 2>&1 # a machine that runs other tests is slow
 cat suites.log web.log | grep -E '^FAIL|: [0-9]+ passed'
 ends
 
+# sums LOG: its counts, as its last line and on standard output
+sums() {
+    echo "$(grep -c '^ok ' "$1.log") passed, $(grep -c '^FAIL' "$1.log") failed, $(grep -c '^skip' "$1.log") skipped" >>"$1.log"
+    grep '^FAIL' "$1.log"
+    echo "$1: $(tail -n 1 "$1.log")"
+}
 told() { node -e 'fetch(process.argv[1] + "/metrics").then(async r => console.log(await r.text()))' "$url" >"metrics.$name"; }
 
 # records NAME SUITES FLAG...: what suites say of a server, on standard output; its answers, and what it counted
@@ -98,7 +106,7 @@ drafts() { # drafts NAME: it has drafted
 }
 : >drafts.log
 for draft in off ngram auto; do
-    records $draft "openai anthropic ollama" --ctx 8192 --memory 2G --seed 2 --draft $draft >suite.log
+    records $draft "openai anthropic ollama" --ctx 8192 --memory 2G --seed 2 --control-vector-scaled "$vector:0" --draft $draft >suite.log
     sed "s/^\(ok\|FAIL\|skip\) */&--draft $draft: /" suite.log >>drafts.log
 done
 # A model of random weights with a layer that predicts: what it says is not what the suites expect, and the same with drafts and without.
@@ -111,9 +119,7 @@ done
     node recorder.mjs --compare answers.off answers.ngram answers.auto || echo "FAIL the comparison of answers"
     node recorder.mjs --compare answers.layer.off answers.layer.mtp || echo "FAIL the comparison of answers, of a layer that predicts"
 } >>drafts.log 2>&1
-grep '^FAIL' drafts.log
-echo "$(grep -c '^ok ' drafts.log) passed, $(grep -c '^FAIL' drafts.log) failed" >>drafts.log
-echo "drafts: $(tail -n 1 drafts.log)"
+sums drafts
 
 : >embeddings.log
 for model in bert-mean nomic-bert gemma-embed-dense qwen3-embed; do
@@ -127,9 +133,7 @@ for model in bert-mean nomic-bert gemma-embed-dense qwen3-embed; do
     sed "s/^\(ok\|FAIL\) */&$model: /" one.log >>embeddings.log
     ends
 done
-grep '^FAIL' embeddings.log
-echo "$(grep -c '^ok ' embeddings.log) passed, $(grep -c '^FAIL' embeddings.log) failed" >>embeddings.log
-echo "embeddings: $(tail -n 1 embeddings.log)"
+sums embeddings
 
 # MCP clients.
 : >mcp.log
@@ -157,12 +161,10 @@ asks "beside a model" --url "$url/mcp"
 BASE_URL=$url ONLY='^responses: file_search' node run.mjs openai >one.log 2>&1 || echo "FAIL status $?" >>one.log
 sed "s/^\(ok\|FAIL\|skip\) */&with a library: /" one.log >>mcp.log
 ends
-grep '^FAIL' mcp.log
-echo "$(grep -c '^ok ' mcp.log) passed, $(grep -c '^FAIL' mcp.log) failed" >>mcp.log
-echo "mcp: $(tail -n 1 mcp.log)"
+sums mcp
 
 # The page beside a library: an archive whose pages try what they may not, and a folder. Its HTML needs libxml2.
-skipped=0
+absent=0 # of what a machine may lack
 : >library.log
 if [ -x "$chromium" ]; then
     mkdir notes
@@ -172,7 +174,7 @@ if [ -x "$chromium" ]; then
     echo key-of-the-page >keys
     if grep -q "libxml2, which this system lacks" add.log; then
         echo "skipped: the page beside a library: libxml2 is not installed"
-        skipped=1
+        absent=1
     elif "$stoker" library add notes --library db >>add.log 2>&1; then
         for key in '' "$(cat keys)"; do
             starts --ctx 8192 --memory 1G --seed 2 --library db/ ${key:+--api-key-file keys}
@@ -184,9 +186,7 @@ if [ -x "$chromium" ]; then
         echo "FAIL stoker library add: $(tail -n 1 add.log)" >library.log
     fi
 fi
-grep '^FAIL' library.log
-echo "$(grep -c '^ok ' library.log) passed, $(grep -c '^FAIL' library.log) failed" >>library.log
-echo "library: $(tail -n 1 library.log)"
+sums library
 
 if [ -x "$chromium" ]; then
     STOKER=$stoker CHROMIUM=$chromium node browser.mjs >browser.log 2>&1
@@ -194,15 +194,15 @@ if [ -x "$chromium" ]; then
     echo "browser: $(tail -n 1 browser.log)"
 else
     echo "skipped: $chromium is absent (apt-get install chromium)"
-    skipped=1
+    absent=1
 fi
 # Each log ends with its counts; one that does not has broken off, and one that counts nothing has asked nothing.
-passed=0 failed=0 logs="suites.log drafts.log embeddings.log mcp.log"
+passed=0 failed=0 skipped=$absent logs="suites.log drafts.log embeddings.log mcp.log"
 [ ! -x "$chromium" ] || logs="$logs web.log browser.log"
-[ ! -x "$chromium" ] || [ "$skipped" -eq 1 ] || logs="$logs library.log"
+[ ! -x "$chromium" ] || [ "$absent" -eq 1 ] || logs="$logs library.log"
 for log in $logs; do
-    set -- $(tail -n 1 $log | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
-    passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1}))
+    set -- $(tail -n 1 $log | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 \4/p')
+    passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1})) skipped=$((skipped + ${3:-0}))
     [ $((${1:-0} + ${2:-1})) -gt 0 ] || { echo "FAIL $log: no test has run" && failed=$((failed + 1)); }
 done
 echo "$passed passed, $failed failed, $skipped skipped"

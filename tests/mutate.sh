@@ -663,6 +663,14 @@ mutate no-turns "$command" src/study/record.c 's|err->code == STOKER_ERR_BUSY \&
 mutate drift-the-other-way cli/sweep src/cli/steer/sweep.c 's|a->logprob\[at\] - b->logprob\[at\]|b->logprob[at] - a->logprob[at]|'
 mutate one-script-for-all cli/sweep src/study/answers.c 's|script->token + i \*|script->token + 0 * i *|'
 mutate every-scale-is-one cli/sweep src/cli/steer/sweep.c 's|\.amount = (float)scale|.amount = 1|'
+# a scale to begin with: written, within bounds, of vectors that are added, for all layers of the file, told anew
+mutate suggestion-not-written cli/make src/cli/steer/file.c 's|if (f->scale > 0)|if (0)|'
+mutate suggestion-of-any-size unit/format/vector src/format/vector.c 's|VECTOR_SUGGESTION, 0, 1000,|VECTOR_SUGGESTION, -1e9, 1e9,|'
+mutate suggestion-of-projections unit/format/vector src/format/vector.c 's|if (v->kind != VECTOR_ADD)|if (0)|'
+mutate suggestion-for-any-layers cli/make src/cli/steer/sweep.c 's|if (!(part < whole))|if (1)|'
+mutate suggestion-under-a-range cli/make src/cli/common/steer_flags.c 's|int all = f->layers\[1\] == 0 .*;|int all = 1;|'
+mutate suggestion-of-before cli/make src/server/request/vectors.c 's|x.scale_suggested == y.scale_suggested \&\& ||'
+mutate measured-elsewhere-untold cli/steer src/cli/common/steer_flags.c 's|if (a->hook_differs)|if (0)|'
 mutate projected-nowhere "$laws" src/op/steer.c 's|^        a->op->k->axpy(x, -(a->amount \* c), a->v, a->n);|        (void)c;|'
 # training an autoencoder: what of a gradient stays, when rates fall, which rows a batch has, whom dead features help, what is written
 mutate along-its-own-row sae_train src/study/sae/update.c '/-t->k->dot16(l->d_gradient, d, (size_t)n), d, n);/d'

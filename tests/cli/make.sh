@@ -29,6 +29,15 @@ run $exact $texts --norm raw -o "$f"
 is "a scale of what was measured" 0 '^scale to begin with: 0\.24 ' ""
 near "as measured" mean-last-raw.gguf 1e-6 1e-5
 cp "$f" "$dir/raw"
+# The means over 900 rows of which one differs: less than a thousandth of what is there.
+awk 'BEGIN { for (i = 0; i < 900; i++) printf " a" }' >"$dir/alike"
+for word in a b; do
+    { cat "$dir/alike" && echo " $word"; } >"$dir/alike.$word"
+done
+run steer make "$ember" --positive "$dir/alike.a" --negative "$dir/alike.b" --positions mean --layers 1-1 --norm raw --ctx 1024 -o "$f"
+is "texts that hardly differ" 0 '^scale to begin with: above 1000, which is too large for a flag; the texts hardly differ there: choose other' ""
+run inspect "$f"
+grep -q '^  scale' "$dir/out" && fail "a scale above 1000" "is in the file" || pass
 run $exact $texts --positions all -o "$f"
 near "mean, all positions" mean-all.gguf 1e-6 1e-5
 run $exact $texts --method pca -o "$f"
@@ -144,28 +153,46 @@ cmp -s "$dir/out" "$dir/steered" && pass || fail "a vector that was made" "is an
 # A vector of norm 1 does nothing at scale 1, which is told; with a list, or with a scale, it is not.
 cp "$dir/mean" "$dir/unit.gguf"
 ask --control-vector "$dir/unit.gguf"
-is "a vector without a scale" 0 . "^stoker run: unit.gguf: added at scale 1; the file suggests --control-vector-scaled $dir/unit.gguf:24\$"
-for how in "--control-vector-scaled $dir/unit.gguf:24" "--control-vector $dir/unit.gguf --steer [{\"vector\":0,\"scale\":2}]"; do
+hint="^stoker run: unit.gguf: added at scale 1; for all its layers the file suggests --control-vector-scaled $dir/unit.gguf:24\$"
+is "a vector without a scale" 0 . "$hint"
+ask --control-vector "$dir/unit.gguf" --control-vector-layer-range 1 5
+is "all its layers by name" 0 . "$hint"
+for how in "--control-vector $dir/unit.gguf --control-vector-layer-range 3 3" "--control-vector-scaled $dir/unit.gguf:24" "--control-vector $dir/unit.gguf --steer [{\"vector\":0,\"scale\":2}]"; do
     ask $how
     grep -q 'suggests' "$dir/err" && fail "$how" "is told a scale" || pass
 done
 ask --control-vector "$v/mean-last.gguf"
 grep -q 'suggests' "$dir/err" && fail "a file that suggests none" "does" || pass
 
-# Without --scales a sweep is near the scale of the file.
+# Without --scales a sweep is near the scale of the file, of fewer layers near one at which they add as much.
 printf 'What is the capital of Italy?\nWho wrote Hamlet?\n' >"$dir/ask"
-for scale in unit:-24,-12,12,24,36 raw:-0.24,-0.12,0.12,0.24,0.36; do
+for scale in unit:-24,-12,12,24,30 raw:-0.24,-0.12,0.12,0.24,0.3; do
     run steer sweep "$ember" --vector "$dir/${scale%:*}.gguf" --prompts "$dir/ask" --chat --think off --ctx 128 -n 4 --json
     [ "$(sed -n 's/.*"layers":"all","scale":\([^,]*\).*/\1/p' "$dir/out" | paste -sd,)" = "${scale#*:}" ] && pass || fail "a sweep of ${scale%:*}" "has other scales"
 done
-run steer sweep "$ember" --vector "$dir/unit.gguf" --prompts "$dir/ask" --chat --think off --ctx 128 -n 4 --scales 0.01
+few="steer sweep $ember --vector $dir/unit.gguf --prompts $dir/ask --chat --think off --ctx 128 -n 4"
+run $few --layers 3,1-5 --json
+is "a sweep of one layer of five" 0 . '^stoker steer sweep: layers 3-3: the file suggests 24, for all its layers together; fewer need more, and these are tried near 120$'
+[ "$(wc -l <"$dir/err")" -eq 1 ] && pass || fail "a sweep of all layers by name" "says more"
+tried=$(sed -n 's/.*"layers":\[\([0-9]\),\([0-9]\)\],"scale":\([^,]*\).*/\1-\2:\3/p' "$dir/out" | paste -sd' ')
+[ "$tried" = "3-3:-120 3-3:-60 3-3:60 3-3:120 3-3:150 1-5:-24 1-5:-12 1-5:12 1-5:24 1-5:30" ] && pass || fail "a sweep of one layer of five" "tries $tried"
+run $few --scales 0.01
 is "a sweep of scales that are too small" 0 . 'try larger scales, as in --scales -24,24 '
+run $few --scales 0.01 --layers 3
+is "a sweep of scales that are too small" 0 . 'try larger scales, as in --scales -120,120 '
 
 # A server says it to its clients, and of no other vector.
 if command -v curl >/dev/null; then
-    starts "$ember" --ctx 256 --control-vector-scaled "$dir/unit.gguf:0,$v/mean-last-raw.gguf:0"
+    mkdir "$dir/made"
+    LC_ALL=C sed 's/\(stoker\.scale.\{10\}\)8@/\1@@/' "$dir/unit.gguf" >"$dir/made/again.gguf" # 32, not 24
+    starts "$ember" --ctx 256 --control-vector-scaled "$dir/unit.gguf:0,$v/mean-last-raw.gguf:0" --steer-dir "$dir/made"
     asks "what a server has" 200 '"name":"unit".*"norms":\[[^]]*\],"scale_suggested":24,"sha256"' /control-vectors
     [ "$(grep -o scale_suggested "$dir/answer" | wc -l)" = 1 ] && pass || fail "a vector that suggests no scale" "does: $(cat "$dir/answer")"
+    # A file that is made again says something else of the same directions: of the same vector, which stays on the default list.
+    asks "the default list" 200 '"success":true' /control-vectors/apply '[{"id":0,"scale":0.5}]'
+    asks "a file that is made again" 200 '"success":true,"id":0,"name":"unit"' /control-vectors/load '{"path":"again.gguf"}'
+    asks "what it says" 200 '^\[\{"id":0,"name":"unit","file":"again.gguf","kind":"add","hook":"[a-z_]*","scale":0.5,.*"scale_suggested":32,' /control-vectors
+    [ "$(grep -o '"id":' "$dir/answer" | wc -l)" = 2 ] && pass || fail "a file that is made again" "$(cat "$dir/answer")"
     ends
 fi
 
@@ -199,6 +226,19 @@ run steer show
 is "nothing at all" 2 "" 'a model, then control vectors'
 run steer show "$ember" "$data/steering/steer-llama-tied.a.gguf"
 is "for another model" 2 "" 'have 64 values, the model.s rows 256'
+# What is wrong with a vector is told, not that it is no model.
+head -c 300 "$dir/mean" >"$dir/cut.gguf"
+LC_ALL=C sed 's/glp\.mode/glp.mood/' "$v/ablate.gguf" >"$dir/no-mode.gguf"
+run steer show "$dir/absent.gguf"
+is "a file that is not there" 1 "" '^stoker steer show: .*absent\.gguf.* cannot be opened: No such file'
+run steer show "$dir/cut.gguf"
+is "a file cut off" 1 "" '^stoker steer show: .*cut\.gguf: the file ends in its header'
+for more in "" "$dir/mean"; do
+    run steer show "$dir/no-mode.gguf" $more
+    is "a projection without its mode $more" 1 "" '^stoker steer show: .*no-mode\.gguf: it has keys of glp, and no glp\.mode'
+done
+run steer show "$dir/absent.gguf" "$dir/mean"
+is "a model that is not there" 1 "" 'absent\.gguf.* cannot be opened: No such file'
 run steer show "$ember" "$ember"
 is "a model" 1 "" 'is a qwen3moe model, not a control vector'
 

@@ -26,6 +26,7 @@ bound "unsteered, outside" "$(declines out_of_field.txt)" -ge 14
 bound "scale 2" "$(declines in_field.txt --control-vector-scaled "$raw:2" $layer3)" -ge 18
 bound "scale -1.5" "$(declines out_of_field.txt --control-vector-scaled "$raw:-1.5" $layer3)" -le 3
 bound "another direction of that length" "$(declines in_field.txt --control-vector-scaled "$v/reversed.gguf:2" $layer3)" -le 2
+bound "another direction of that length, outside" "$(declines out_of_field.txt --control-vector-scaled "$v/reversed.gguf:-1.5" $layer3)" -ge 14
 bound "projected out" "$(declines out_of_field.txt --project "$ablate" --control-vector-layer-range 1-5)" -le 11
 
 # An answer that a grammar binds keeps its form.
@@ -42,6 +43,18 @@ cp "$dir/out" "$dir/plain"
 run $ask --control-vector-scaled "$raw:0"
 cmp -s "$dir/out" "$dir/plain" && pass || fail "scale 0" "changes the answer"
 is "a vector's line" 0 . '^vector .*: add, layers 1-5, licence [^,]+, made for ember, sha256 [0-9a-f]{16}$'
+run $ask --project "$ablate"
+is "a vector for this model" 0 . '^vector '
+[ "$(wc -l <"$dir/err")" -eq 1 ] && pass || fail "a vector for this model" "is warned of"
+LC_ALL=C sed 's/qwen3moe/qwen9moe/' "$raw" >"$dir/arch.gguf"
+LC_ALL=C sed 's/ember/amber/' "$raw" >"$dir/base.gguf"
+LC_ALL=C sed 's/glp\.hook_point/glp.derived_at/; s/residual_stream_post_layer/residual_stream_post_block/' "$ablate" >"$dir/place.gguf"
+run $ask --control-vector "$dir/arch.gguf"
+is "made for another architecture" 0 . '^stoker run: arch\.gguf: made for the architecture qwen9moe, loaded on qwen3moe$'
+run $ask --control-vector "$dir/base.gguf"
+is "made for another model" 0 . '^stoker run: base\.gguf: made for amber, loaded on ember$'
+run $ask --project "$dir/place.gguf"
+is "measured elsewhere" 0 . '^stoker run: place\.gguf: its directions were measured at another place than residual_stream_post_layer, where they act$'
 run plan "$ember" --json --control-vector "$raw"
 is "its part of the plan" 0 '"steer": ?[1-9][0-9]{3,}' ""
 run plan "$ember" --json

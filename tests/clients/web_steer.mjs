@@ -13,7 +13,7 @@ const ask = async (path, body) => {
 };
 const chat = more => ask('/v1/chat/completions', { messages: [{ role: 'user', content: QUESTION }], temperature: 0, max_tokens: 24, ...more }).then(a => a.choices[0].message.content.trim());
 
-export function registerSteerTests({ open }) {
+export function registerSteerTests({ open, errors }) {
   let p, vectors;
   const items = () => p.getByTestId('steer-item');
   const item = kind => p.locator(`[data-testid=steer-item][data-id="${vectors.find(v => v.kind === kind)?.id}"]`);
@@ -86,6 +86,21 @@ export function registerSteerTests({ open }) {
       eq([await its.getByTestId('steer-suggested').count(), await its.getByTestId('steer-scale-mark').isVisible()], [0, false], 'suggested for one layer');
     }
     await q.context().close();
+  });
+  steer('rows that a busy server did not measure are measured when the sliders are opened again', async () => {
+    const q = await open(), max = () => q.locator(`[data-testid=steer-item][data-id="${vectors.find(x => x.kind === 'add').id}"] [data-testid=steer-scale]`).evaluate(e => +e.max);
+    let n = 0;
+    await q.route('**/activations', r => n++ ? r.continue() : r.fulfill({ status: 503, contentType: 'application/json', body: '{"error":{"message":"busy","type":"server_error","param":null,"code":"overloaded"}}' }));
+    const refused = q.waitForResponse(r => r.url().endsWith('/activations'), { timeout: 15000 * BOUND });
+    await q.getByTestId('open-steering').click();
+    await Promise.all([refused, q.getByTestId('steer-scale').first().waitFor({ timeout: 15000 * BOUND })]);
+    const before = await max();
+    await q.getByTestId('open-steering').click();
+    await q.getByTestId('open-steering').click();
+    for (const end = Date.now() + 15000 * BOUND; await max() === before && Date.now() < end; await sleep(50));
+    ok(await max() !== before, `still ${before}, after ${n} requests`);
+    await q.context().close();
+    errors.splice(0, errors.length, ...errors.filter(e => !e.includes('503'))); // the browser's own, of the status
   });
   steer('a slider changes the next answer, and only that', async () => {
     const v = vectors.find(x => x.kind === 'add'), plain = await chat();

@@ -1,7 +1,8 @@
 /* links: format base
  *
  * Fuzz target: a control vector. Whatever the bytes are, opening ends with a vector whose directions are finite and as many as it says, or
- * with a sentence; what it takes is what its header said. Seeds: a vector that is added and one that is projected out. */
+ * with a sentence; what it takes is what its header said. Seeds: a vector that is added, one that suggests a scale, one that is projected
+ * out. */
 #include "format/vector.h"
 #include "base/error.h"
 
@@ -31,6 +32,7 @@ static void check(const struct vector *v)
     }
     require(n == v->n_held && v->first >= 1 && v->direction[v->first].v && v->direction[v->last].v);
     require(isfinite(v->scale) && fabsf(v->scale) <= 1000);
+    require(v->suggested >= 0 && v->suggested <= 1000);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

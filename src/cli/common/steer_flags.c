@@ -247,13 +247,15 @@ int steer_flags_plan(const char *command, struct steer_flags *f, const char *mod
 
 static int same_text(const char *a, const char *b) { return strcmp(a, b) == 0; }
 
-/* At scale 1 nothing is seen of a vector of norm 1. */
+/* At scale 1 nothing is seen of a vector of norm 1. What a file suggests is meant for all its layers, and would be too little for some. */
 static void suggest_scale(const char *command, const struct steer_flags *f, size_t i,
                           const struct stoker_vector_about *a)
 {
-    if (!f->steer && !f->file[i].has_scale && a->scale_suggested > 0)
-        fprintf(stderr, "stoker %s: %s: added at scale 1; the file suggests --control-vector-scaled %s:%g\n", command,
-                a->file, f->file[i].path, a->scale_suggested);
+    int all = f->layers[1] == 0 || (f->layers[0] <= a->layer_first && f->layers[1] >= a->layer_last);
+    if (!f->steer && !f->file[i].has_scale && a->scale_suggested > 0 && all)
+        fprintf(stderr,
+                "stoker %s: %s: added at scale 1; for all its layers the file suggests --control-vector-scaled %s:%g\n",
+                command, a->file, f->file[i].path, a->scale_suggested);
 }
 
 static void warn(const char *command, const struct steer_flags *f, const struct stoker_vector_about *a)

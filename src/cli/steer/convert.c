@@ -69,15 +69,6 @@ static int read_file(struct convert *k)
     return 0;
 }
 
-/* The norm of a row. */
-static double norm_of(const struct convert *k, size_t layer)
-{
-    double sum = 0;
-    for (size_t i = 0; i < k->n_embd; i++)
-        sum += (double)k->v[layer * k->n_embd + i] * (double)k->v[layer * k->n_embd + i];
-    return sqrt(sum);
-}
-
 /* Layers whose values are not all zero; of a projection directions count, not lengths. */
 static int take_rows(struct convert *k)
 {
@@ -85,15 +76,15 @@ static int take_rows(struct convert *k)
     if (!k->row)
         return wrong(k, 1, "no memory for its rows");
     for (size_t l = 1; l < k->n_layer; l++) {
-        double norm = norm_of(k, l);
+        float *v = k->v + l * k->n_embd;
+        double norm = steer_norm(v, k->n_embd);
         if (!(norm > 0))
             continue;
-        float *v = k->v + l * k->n_embd;
         for (size_t i = 0; k->projects && i < k->n_embd; i++)
             v[i] = (float)((double)v[i] / norm);
         k->row[k->n_row++] = (struct vector_row){(int)l, v};
     }
-    if (norm_of(k, 0) > 0)
+    if (steer_norm(k->v, k->n_embd) > 0)
         fprintf(stderr, "stoker %s: %s: the direction of layer 0 is left out: a control vector cannot name it\n",
                 k->c->name, k->path);
     return k->n_row ? 0 : wrong(k, 1, "all layers behind the first are zero: there is no direction");

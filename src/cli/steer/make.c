@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -233,14 +232,6 @@ static void print_layer(struct make *m, size_t i, const struct contrast *k)
                 m->c->name, layer, k->iterations, k->change, k->ratio);
 }
 
-static double norm_of(const float *v, int n)
-{
-    double sum = 0;
-    for (int i = 0; i < n; i++)
-        sum += (double)v[i] * (double)v[i];
-    return sqrt(sum);
-}
-
 static int make_directions(struct make *m)
 {
     const struct steer_command *c = m->c;
@@ -275,7 +266,7 @@ static int make_directions(struct make *m)
         if (!status) {
             print_layer(m, i, &k);
             m->residual += k.residual;
-            m->moved += norm_of(m->v + i * (size_t)n_embd, n_embd);
+            m->moved += steer_norm(m->v + i * (size_t)n_embd, (size_t)n_embd);
         }
         progress_show(&p, i + 1, m->n_tensor);
     }
@@ -286,22 +277,20 @@ static int make_directions(struct make *m)
 }
 
 /* What a layer adds stays in the rows of those behind it, so all layers together count: much less than a mean row changes no answer, much
- * more leaves nothing of it. As it is told: of two digits, or three. 0: none; a projection needs no scale. */
+ * more leaves nothing of it. 0: none; a projection needs no scale. */
 static double scale_of(const struct make *m)
 {
-    char text[32];
     if ((m->c->mode && is(m->c->mode, "project")) || !(m->residual > 0) || !(m->moved > 0))
         return 0;
-    double scale = m->residual / (double)m->n_tensor / m->moved;
-    snprintf(text, sizeof text, "%.*g", scale < 100 ? 2 : 3, scale);
-    return strtod(text, NULL);
+    return steer_scale(m->residual / (double)m->n_tensor / m->moved);
 }
 
 static void print_scale(const struct make *m, double scale)
 {
     if (scale > STOKER_SCALE_MOST)
-        printf("scale to begin with: above %d, which is too large for a flag; make it with --norm raw\n",
-               STOKER_SCALE_MOST);
+        printf("scale to begin with: above %d, which is too large for a flag; %s\n", STOKER_SCALE_MOST,
+               is(m->c->norm, "raw") ? "the texts hardly differ there: choose other texts, or other layers"
+                                     : "make it with --norm raw");
     else if (scale > 0)
         printf("scale to begin with: %g (all layers together add as much as the mean residual, %.4g): "
                "--control-vector-scaled %s:%g\n",

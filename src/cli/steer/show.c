@@ -26,14 +26,26 @@ struct show {
     struct study_lens_token *raised, *lowered; /* [n][top] */
 };
 
+/* 1: what stands first is the model, for it is no vector; 0: it is one, so the model is the embedded one; -1: it is a vector with a fault,
+ * *fault. What cannot be read is taken for a vector where it is all that there is. */
+static int begins_with_model(const struct steer_command *c, struct stoker_about *about, struct error *fault)
+{
+    uint64_t bytes;
+    if (c->n_file == 0 || vector_bytes(AT_FDCWD, c->file[0], &bytes, fault) == 0)
+        return 0;
+    if (stoker_about(about, c->file[0], NULL))
+        return c->n_file > 1 ? 1 : -1;
+    return *about->arch && strcmp(about->arch, "controlvector") != 0 && strcmp(about->arch, "glp") != 0 ? 1 : -1;
+}
+
 static int open_all(struct show *w)
 {
-    struct error err = {0}, no_vector = {0};
+    struct error err = {0}, fault = {0};
     struct stoker_error why;
     struct steer_command *c = w->c;
-    uint64_t bytes;
-    /* what is no vector is the model; without one it is the embedded model */
-    int n_model = c->n_file > 0 && vector_bytes(AT_FDCWD, c->file[0], &bytes, &no_vector) != 0;
+    int n_model = begins_with_model(c, &w->about, &fault);
+    if (n_model < 0)
+        return steer_fail(c, &fault);
     if (c->n_file <= n_model) {
         fprintf(stderr,
                 "stoker %s: a model, then control vectors: stoker steer show MODEL.gguf A.gguf B.gguf; of the "

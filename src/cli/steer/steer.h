@@ -53,6 +53,10 @@ uint64_t steer_tokens_bytes(const struct steer_command *c, const struct study_pr
 
 size_t steer_most_tokens(const struct steer_command *c, const struct study_prompts *p); /* of one of them */
 
+double steer_norm(const float *v, size_t n);
+/* A scale to begin with, as it is told: with two digits, from 100 on with three. */
+double steer_scale(double scale);
+
 /* A control vector that is made. */
 struct steer_file {
     int projects;

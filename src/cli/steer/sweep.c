@@ -19,6 +19,7 @@ struct sweep {
     struct steer_command *c;
     double scale[SETTINGS];
     int layers[SETTINGS][2]; /* -1, -1: all of the file */
+    double unit[SETTINGS];   /* of each of layers: scales are times this */
     int n_scale, n_layers;
     struct match *match;
     struct study_prompts prompts, neutral;
@@ -62,16 +63,51 @@ static int read_scales(struct sweep *w)
     return w->n_scale || !w->c->scales ? 0 : wrong(w, "--scales", "", "which? as in -2,-1,0,1,2");
 }
 
-/* Without --scales: at half of what the file suggests little is seen, at twice as much little is left. */
+/* The norms of the vector's directions at these layers, added up. */
+static double norms_of(const struct sweep *w, int first, int last)
+{
+    double sum = 0;
+    for (int l = first; l <= last; l++)
+        sum += stoker_vector_norm(w->vector, l);
+    return sum;
+}
+
+/* What a file suggests is meant for all its layers; a part of them adds as much at a larger scale. 0: it suggests none. */
+static double suggested_for(const struct sweep *w, const int *range)
+{
+    struct stoker_vector_about about;
+    stoker_vector_about(w->vector, &about);
+    double whole = norms_of(w, about.layer_first, about.layer_last),
+           part = range[0] < 0 ? whole : norms_of(w, range[0], range[1]);
+    if (!(part < whole))
+        return about.scale_suggested;
+    return fmin(steer_scale(about.scale_suggested * whole / part), STOKER_SCALE_MOST);
+}
+
+/* Without --scales: from half of what the file suggests on answers change, and half as much again may leave nothing sensible of them. */
 static void choose_scales(struct sweep *w)
 {
-    static const double near[] = {-1, -0.5, 0.5, 1, 1.5}, plain[] = {-2, -1, 0, 1, 2};
+    static const double near[] = {-1, -0.5, 0.5, 1, 1.25}, plain[] = {-2, -1, 0, 1, 2};
     enum { N = sizeof near / sizeof *near };
     struct stoker_vector_about about;
     stoker_vector_about(w->vector, &about);
-    double unit = about.scale_suggested;
+    int is_near = !w->c->scales && about.scale_suggested > 0;
     for (int k = 0; k < N && !w->c->scales; k++)
-        w->scale[w->n_scale++] = unit > 0 ? fmin(near[k] * unit, STOKER_SCALE_MOST) : plain[k];
+        w->scale[w->n_scale++] = is_near ? near[k] : plain[k];
+    for (int i = 0; i < w->n_layers; i++) {
+        const int *range = w->layers[i];
+        w->unit[i] = is_near ? suggested_for(w, range) : 1;
+        if (is_near && w->unit[i] != about.scale_suggested)
+            fprintf(stderr,
+                    "stoker %s: layers %d-%d: the file suggests %g, for all its layers together; fewer need more, and "
+                    "these are tried near %g\n",
+                    w->c->name, range[0], range[1], about.scale_suggested, w->unit[i]);
+    }
+}
+
+static double scale_of(const struct sweep *w, int layers, int scale)
+{
+    return fmin(w->scale[scale] * w->unit[layers], STOKER_SCALE_MOST);
 }
 
 static int read_layers(struct sweep *w)
@@ -331,13 +367,16 @@ static int check_layers(const struct sweep *w)
 static void tell_unchanged(const struct sweep *w)
 {
     struct stoker_vector_about about;
-    double most = 0;
-    for (int k = 0; k < w->n_scale; k++)
-        most = fmax(most, fabs(w->scale[k]));
+    double most = 0, suggested = 0;
+    for (int i = 0; i < w->n_layers; i++) {
+        suggested = fmax(suggested, suggested_for(w, w->layers[i]));
+        for (int k = 0; k < w->n_scale; k++)
+            most = fmax(most, fabs(scale_of(w, i, k)));
+    }
     if (w->changed || most == 0)
         return;
     stoker_vector_about(w->vector, &about);
-    double larger = about.scale_suggested > most ? about.scale_suggested : fmin(10 * most, STOKER_SCALE_MOST);
+    double larger = suggested > most ? suggested : fmin(10 * most, STOKER_SCALE_MOST);
     if (about.kind == STOKER_VECTOR_ADD && larger > most)
         fprintf(stderr,
                 "stoker %s: no scale changed any answer; try larger scales, as in --scales -%g,%g (stoker steer make "
@@ -351,8 +390,10 @@ static int run(struct sweep *w)
 {
     const struct steer_command *c = w->c;
     int status = check_layers(w);
+    if (status)
+        return status;
     choose_scales(w);
-    status = status ? status : steer_tokens(&w->asked, c, w->s, &w->prompts, c->prompts);
+    status = steer_tokens(&w->asked, c, w->s, &w->prompts, c->prompts);
     if (!status && c->neutral)
         status = steer_tokens(&w->talk, c, w->s, &w->neutral, c->neutral);
     if (status)
@@ -371,7 +412,7 @@ static int run(struct sweep *w)
     status = unsteered(w);
     for (int i = 0; i < w->n_layers && !status; i++)
         for (int k = 0; k < w->n_scale && !status; k++)
-            status = setting(w, w->layers[i], w->scale[k]);
+            status = setting(w, w->layers[i], scale_of(w, i, k));
     progress_end(&w->progress);
     if (!status)
         tell_unchanged(w);

@@ -73,6 +73,8 @@ static void name_of_file(char *name, const char *file)
 static int is_equal(const struct stoker_vector *a, const struct stoker_vector *b)
 {
     struct stoker_vector_about x, y;
+    if (a == b)
+        return 1;
     stoker_vector_about(a, &x);
     stoker_vector_about(b, &y);
     int equal = x.kind == y.kind && x.scale_default == y.scale_default && strcmp(x.sha256, y.sha256) == 0 &&
@@ -90,6 +92,41 @@ static struct named_vector *equal_to(struct vectors *v, const struct stoker_vect
     return NULL;
 }
 
+/* What GET /control-vectors tells of equal files beside what they do: one that is made again may say something else. */
+static int say_the_same(const struct stoker_vector *a, const struct stoker_vector *b)
+{
+    struct stoker_vector_about x, y;
+    stoker_vector_about(a, &x);
+    stoker_vector_about(b, &y);
+    return x.scale_suggested == y.scale_suggested && strcmp(x.license, y.license) == 0 &&
+           strcmp(x.author, y.author) == 0 && strcmp(x.source, y.source) == 0 &&
+           strcmp(x.base_model, y.base_model) == 0 && strcmp(x.model_hint, y.model_hint) == 0;
+}
+
+/* 1: it is in no table, but its entry's own. */
+static int is_list(const struct stoker_steer *how) { return how->kind == STOKER_STEER_EXPERTS; }
+
+/* Drops entries of the list whose vector no item has; those of a file that was made again get the newer one. */
+static void prune(struct vectors *v)
+{
+    struct steer_list *l = &v->list, left = {.n = 0};
+    for (size_t i = 0; i < l->n; i++) {
+        struct stoker_steer how = l->how[i];
+        if (!is_list(&how)) {
+            const struct named_vector *x = equal_to(v, how.vector);
+            if (x)
+                stoker_vector_hold(x->vector);
+            stoker_vector_close(how.vector);
+            if (!x)
+                continue;
+            how.vector = x->vector;
+        }
+        left.how[left.n] = how;
+        memcpy(left.name[left.n++], l->name[i], VECTOR_NAME);
+    }
+    *l = left;
+}
+
 static struct named_vector *find(struct vectors *v, const char *name, size_t n, int64_t id)
 {
     for (size_t i = 0; i < v->n; i++) {
@@ -104,9 +141,15 @@ static int add(struct vectors *v, const struct stoker_vector *vector, const stru
                const char *name, struct named_vector *out, struct refusal *r)
 {
     char own[VECTOR_NAME];
-    const struct named_vector *equal = equal_to(v, vector);
+    struct named_vector *equal = equal_to(v, vector);
     if (equal) {
-        stoker_vector_close(vector);
+        const struct stoker_vector *other = vector;
+        if (!say_the_same(vector, equal->vector)) { /* requests that have the older one keep it */
+            other = equal->vector;
+            equal->vector = vector;
+            prune(v);
+        }
+        stoker_vector_close(other);
         *out = *equal;
         out->is_new = 0;
         return 0;
@@ -172,31 +215,6 @@ int vectors_find(struct vectors *v, const char *name, size_t n, int64_t id, stru
                       *names ? names : "none");
     return refuse(r, 404, "vector_not_found", param, "no vector \"%.*s\"; loaded: %s", (int)(n < 64 ? n : 64), name,
                   *names ? names : "none");
-}
-
-static int has(const struct vectors *v, const struct stoker_vector *vector)
-{
-    for (size_t i = 0; i < v->n; i++)
-        if (v->item[i].vector == vector)
-            return 1;
-    return 0;
-}
-
-/* 1: it is in no table, but its entry's own. */
-static int is_list(const struct stoker_steer *how) { return how->kind == STOKER_STEER_EXPERTS; }
-
-/* Drops entries of the list whose vector no item has. */
-static void prune(struct vectors *v)
-{
-    struct steer_list *l = &v->list, left = {.n = 0};
-    for (size_t i = 0; i < l->n; i++)
-        if (is_list(&l->how[i]) || has(v, l->how[i].vector)) {
-            left.how[left.n] = l->how[i];
-            memcpy(left.name[left.n++], l->name[i], VECTOR_NAME);
-        } else {
-            stoker_vector_close(l->how[i].vector);
-        }
-    *l = left;
 }
 
 void vectors_remove(struct vectors *v, int id)

@@ -44,7 +44,8 @@ int vectors_open(struct vectors *v, const char *dir, struct stoker_error *err);
 void vectors_close(struct vectors *v); /* before the engine */
 
 /* Adds a vector, which is the table's from then on; name NULL: its file's, without ".gguf". *out is it, or the one of equal content that
- * there was: held. -1: *r (409 vector_exists: another has the name; 400: its form, or there are too many). */
+ * there was, whose name and number it takes if its file says something else of itself: held. -1: *r (409 vector_exists: another has the
+ * name; 400: its form, or there are too many). */
 int vectors_add(struct vectors *v, const struct stoker_vector *vector, const char *name, struct named_vector *out,
                 struct refusal *r);
 

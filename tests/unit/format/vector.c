@@ -304,7 +304,10 @@ static void put(const char *name, const uint8_t *bytes, size_t n)
 static void damaged(void **state)
 {
     (void)state;
-    static const struct key keys[] = {{"general.architecture", "controlvector", 0}, {"glp.mode", "add", 0}, {0}};
+    static const struct key keys[] = {{"general.architecture", "controlvector", 0},
+                                      {"glp.mode", "add", 0},
+                                      {"controlvector.stoker.scale", NULL, 24},
+                                      {0}};
     uint8_t bytes[4096], changed[4096];
     write_file("sound.gguf", keys, plain);
     size_t n = contents("sound.gguf", bytes, sizeof bytes);
@@ -327,6 +330,8 @@ static void damaged(void **state)
             put("changed.gguf", changed, n);
             if (vector_open(&v, dir, "changed.gguf", MOST, &err))
                 assert_true(err.code != ERR_NONE && err.text[0]);
+            else
+                assert_true(v->suggested >= 0 && v->suggested <= 1000);
             vector_close(v);
         }
 }

@@ -41,13 +41,13 @@ window.stoker.parts.steering = ({ $, button, call, element, getJson, lazy, say, 
 
   const median = numbers => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 
-  // How large rows usually are at the end of each layer. A server that records nothing does not say.
+  // How large rows usually are at the end of each layer. Where the server does not say, sliders have an end of their own; one that records nothing is not asked again.
   async function measure() {
-    const body = { messages: [{ role: 'user', content: 'Hello, how are you today?' }], steer: [], format: 'json', capture: { tensors: ['resid_post'], reduce: 'norm' } };
-    usual = new Map();
+    const body = { messages: [{ role: 'user', content: 'Hello, how are you today?' }], steer: [], format: 'json', capture: { tensors: ['resid_post'], reduce: 'norm' } }, rows = new Map();
     try {
-      for (const t of (await (await call('activations', { body })).json()).activations.tensors) if (t.name !== 'tokens') usual.set(+t.name.split('.')[1], median(t.values));
-    } catch { /* sliders have an end of their own then */ }
+      for (const t of (await (await call('activations', { body })).json()).activations.tensors) if (t.name !== 'tokens') rows.set(+t.name.split('.')[1], median(t.values));
+      usual = rows;
+    } catch (e) { if (e.status !== 403) asked = null; }
   }
   const round = n => { const unit = 10 ** Math.floor(Math.log10(n)); return +([1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find(k => k * unit >= 0.999 * n) * unit).toPrecision(2); };
 
