@@ -8,7 +8,8 @@
  *   call_body.c what a call asks
  *   tools.c     the list: names that are unique, definitions
  *   index.c     which of them fit a question
- *   mcp.c       the thread that has all servers; calls
+ *   mcp.c       the thread that has all servers; their lists
+ *   calls.c     calls
  *   result.c    what a model is told of a result
  *
  * Memory is not the plan's but for what is here: a line of 8 MiB a server at most, lists (mcp_bytes()). Arguments and a result are of the
