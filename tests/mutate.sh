@@ -794,6 +794,7 @@ mutate commands-without-a-terminal cli/run_mcp src/cli/chat/tools.c 's|.group = 
 mutate programs-of-programs unit/mcp/mcp src/base/process/guard.c 's|prctl(PR_SET_CHILD_SUBREAPER, 1);|(void)0;|'
 mutate programs-without-a-guard cli/mcp src/base/process/guard.c 's|prctl(PR_SET_PDEATHSIG, SIGKILL);|(void)0;|'
 mutate calls-that-nobody-counts unit/mcp/mcp src/mcp/call_body.c 's|^    reqmem_take_of(of, b->n);|    (void)of;|'
+mutate inputs-that-are-closed unit/mcp/mcp src/mcp/server.c 's#if (n < 0 && errno == EAGAIN)#if (n < 0)#'
 mutate calls-within-a-call unit/mcp/mcp src/mcp/calls.c 's#if (!server_is_told(s))#if (1)#'
 mutate lines-at-a-question cli/run_mcp src/cli/common/log_stderr.c 's|is_waiting = isatty(STDERR_FILENO);|is_waiting = 0;|'
 mutate lists-that-grow "unit/mcp/mcp" src/mcp/mcp.c 's|^        s->most_bytes = least.*|        ;|'

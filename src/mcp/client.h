@@ -33,7 +33,7 @@ struct mcp {
     int wake_fd;
     int is_stopping, is_listing_asked;
     struct mcp_server server[MCP_SERVERS];
-    int n, start_seconds;
+    int n;
     struct mcp_call *calls;
     struct mcp_tools *tools;
     struct mcp_tools *older; /* the list before it, while somebody else holds that; NULL: nobody does */

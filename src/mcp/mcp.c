@@ -49,7 +49,7 @@ static void list_again(struct mcp *m, uint64_t now)
     for (int i = 0; i < m->n; i++) {
         struct mcp_server *s = &m->server[i];
         if (is_old(s, now))
-            server_list_again(s, now + (uint64_t)m->start_seconds * 1000000000);
+            server_list_again(s);
     }
     pthread_cond_broadcast(&m->changed);
 }
@@ -57,17 +57,17 @@ static void list_again(struct mcp *m, uint64_t now)
 static void end_late_servers(struct mcp *m, uint64_t now)
 {
     for (int i = 0; i < m->n; i++)
-        if (is_opening(&m->server[i]) && now >= m->server[i].deadline_ns)
-            server_die(&m->server[i], "it does not answer within %d s", m->start_seconds);
+        server_end_late(&m->server[i], now);
 }
 
 /* Milliseconds until something is late; -1: nothing will be. */
 static int pause_ms(const struct mcp *m, uint64_t now)
 {
     uint64_t first = calls_late_ns(m);
-    for (int i = 0; i < m->n; i++)
-        if (is_opening(&m->server[i]) && m->server[i].deadline_ns < first)
-            first = m->server[i].deadline_ns;
+    for (int i = 0; i < m->n; i++) {
+        uint64_t its = server_late_ns(&m->server[i]);
+        first = its < first ? its : first;
+    }
     return first == UINT64_MAX ? -1 : first <= now ? 0 : (int)((first - now) / 1000000 + 1);
 }
 
@@ -121,10 +121,9 @@ static void end_dead(struct mcp *m, int all)
 static void *serve(void *arg)
 {
     struct mcp *m = arg;
-    uint64_t deadline = clock_ns() + (uint64_t)m->start_seconds * 1000000000;
     pthread_mutex_lock(&m->lock);
     for (int i = 0; i < m->n; i++)
-        server_start(&m->server[i], deadline);
+        server_start(&m->server[i]);
     while (!m->is_stopping) {
         uint64_t now = clock_ns();
         calls_drop(m);
@@ -176,11 +175,11 @@ int mcp_start(struct mcp **out, const struct mcp_config *config, const char *ver
         return error_set(err, ERR_MEMORY, "no memory for MCP servers");
     }
     m->n = config->n;
-    m->start_seconds = config->start_seconds;
     m->most_postings = INDEX_POSTINGS;
     for (int i = 0; i < m->n; i++)
         m->server[i] = (struct mcp_server){.config = &config->server[i],
                                            .version = version,
+                                           .start_seconds = config->start_seconds,
                                            .most_bytes = SERVER_LIST,
                                            .most_tools = SERVER_TOOLS,
                                            .child = {.in = -1, .out = -1, .err = -1},

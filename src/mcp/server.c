@@ -12,7 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { READ = 64 << 10, HEAD = sizeof(struct mcp_text) };
+/* CLOSES: so long a program may take to close its other pipes, and to end, behind its input. */
+enum { READ = 64 << 10, HEAD = sizeof(struct mcp_text), CLOSES_MS = 500 };
+
+static uint64_t after_ms(int ms) { return clock_ns() + (uint64_t)ms * 1000000; }
 
 /* ---- sending -------------------------------------------------------------------------------------------- */
 
@@ -74,16 +77,19 @@ void server_write(struct mcp_server *s)
 {
     if (s->unsent.failed)
         server_die(s, "there is no memory for what it is told");
-    while (s->state != SERVER_DEAD && s->n_sent < s->unsent.n) {
+    while (s->state != SERVER_DEAD && !s->closed_ns && s->n_sent < s->unsent.n) {
         struct span next = next_unsent(s);
         ssize_t n = write(s->child.in, next.text, next.n);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0) /* its pipe is full; or it has ended, and its last words may tell why */
+        if (n < 0 && errno == EAGAIN) /* its pipe is full */
             break;
-        is_sent(s, (size_t)n);
+        if (n < 0) /* nobody reads it any more */
+            s->closed_ns = after_ms(CLOSES_MS);
+        else
+            is_sent(s, (size_t)n);
     }
-    if (s->n_sent == s->unsent.n)
+    if (s->closed_ns || s->n_sent == s->unsent.n)
         drop_unsent(s);
     else if (s->unsent.n > SERVER_UNREAD)
         server_die(s, "it does not read what it is told");
@@ -140,10 +146,10 @@ static void list(struct mcp_server *s, struct span cursor)
     buffer_free(&more);
 }
 
-void server_start(struct mcp_server *s, uint64_t deadline_ns)
+void server_start(struct mcp_server *s)
 {
     struct error err = {0};
-    s->deadline_ns = deadline_ns;
+    s->deadline_ns = after_ms(s->start_seconds * 1000);
     if (child_start(&s->child, s->config->argv, s->config->env, s->config->cwd, &err)) {
         server_die(s, "%s", err.text);
     } else if (s->config->setup) {
@@ -154,9 +160,9 @@ void server_start(struct mcp_server *s, uint64_t deadline_ns)
     }
 }
 
-void server_list_again(struct mcp_server *s, uint64_t deadline_ns)
+void server_list_again(struct mcp_server *s)
 {
-    s->deadline_ns = deadline_ns;
+    s->deadline_ns = after_ms(s->start_seconds * 1000);
     list(s, (struct span){NULL, 0});
 }
 
@@ -201,6 +207,24 @@ void server_die(struct mcp_server *s, const char *format, ...)
     drop_unsent(s);
     log_line(LOG_WARN, "MCP server %s: %s", s->config->name, s->why);
     s->on_death(s->arg, s);
+}
+
+static uint64_t opens_until(const struct mcp_server *s) { return s->state < SERVER_READY ? s->deadline_ns : UINT64_MAX; }
+
+static uint64_t tells_until(const struct mcp_server *s) { return s->closed_ns ? s->closed_ns : UINT64_MAX; }
+
+uint64_t server_late_ns(const struct mcp_server *s)
+{
+    uint64_t opens = opens_until(s), tells = tells_until(s);
+    return s->state == SERVER_DEAD ? UINT64_MAX : opens < tells ? opens : tells;
+}
+
+void server_end_late(struct mcp_server *s, uint64_t now)
+{
+    if (now >= tells_until(s))
+        server_die(s, "it has closed its input");
+    else if (now >= opens_until(s))
+        server_die(s, "it does not answer within %d s", s->start_seconds);
 }
 
 static void has_closed(struct mcp_server *s)

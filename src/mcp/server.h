@@ -64,25 +64,30 @@ struct mcp_server {
     int most_tools;
     int is_stale;         /* the server says that its list has changed, or the list's time is over */
     uint64_t stale_at_ns; /* 0: never */
+    int start_seconds;
     uint64_t deadline_ns; /* of what it is asked while it is not READY */
+    uint64_t closed_ns;   /* 0; or its input is closed, and until then its other pipes may say why */
     /* The message ended a call (RESULT, ERROR) or tells of one (progress). */
     void (*on_message)(void *arg, struct mcp_server *s, const struct message *m);
     void (*on_death)(void *arg, struct mcp_server *s);
     void *arg;
 };
 
-void server_start(struct mcp_server *s, uint64_t deadline_ns);
+void server_start(struct mcp_server *s);
 /* The pipe may have something; what is unsent may be written. */
 void server_read(struct mcp_server *s);
 void server_read_err(struct mcp_server *s);
 void server_write(struct mcp_server *s);
 /* READY, and the list is asked for again. */
-void server_list_again(struct mcp_server *s, uint64_t deadline_ns);
+void server_list_again(struct mcp_server *s);
 /* 1: a call that it has not read yet stands before others. */
 static inline int server_is_told(const struct mcp_server *s) { return s->body.text != NULL; }
 /* The id of the call; the body is given away. Not where server_is_told(). */
 long long server_call(struct mcp_server *s, struct call_body body);
 void server_cancel(struct mcp_server *s, long long id);
+/* When it fails if nothing happens until then; UINT64_MAX: never. */
+uint64_t server_late_ns(const struct mcp_server *s);
+void server_end_late(struct mcp_server *s, uint64_t now);
 /* The first sentence stays. */
 void server_die(struct mcp_server *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Frees what it holds, when its child has ended. */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -119,6 +120,14 @@ static void list_and_rest(struct span id, int ms)
     usleep((useconds_t)ms * 1000);
 }
 
+/* Behind its list nobody can tell it anything. */
+static void list_and_close(struct span id)
+{
+    list_tools("", id);
+    close(STDIN_FILENO);
+    stay();
+}
+
 /* Programs that end by nothing but SIGKILL: one in the server's group, two in a session of their own, of which one has no parent. */
 static void start_family(void)
 {
@@ -199,6 +208,8 @@ static void take(const char *kind, const struct message *m)
         list_and_rest(m->id, 200);
     else if (span_is(m->method, "tools/list") && strcmp(kind, "deaf") == 0)
         list_and_rest(m->id, -1);
+    else if (span_is(m->method, "tools/list") && strcmp(kind, "closes") == 0)
+        list_and_close(m->id);
     else if (span_is(m->method, "tools/list"))
         list_tools(kind, m->id);
     else if (span_is(m->method, "tools/call"))
@@ -331,6 +342,26 @@ static void calls_end_whatever_servers_do(void **state)
         expect(m, "loud__echo", "error: MCP server loud: it writes lines that are no messages");
     }
     assert_int_equal(was_said("MCP server dies"), 1);
+    close_all(m);
+}
+
+static uint64_t processor_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Nobody waits until its time is over, and a pipe that nobody reads is not asked again and again. */
+static void a_closed_input_is_a_servers_end(void **state)
+{
+    static const char *const kinds[] = {"closes", "old"};
+    struct mcp *m = open_kinds(kinds, 2, "");
+    uint64_t before = processor_ns();
+    (void)state;
+    expect(m, "closes__echo", "error: MCP server closes: it has closed its input");
+    assert_in_range(processor_ns() - before, 0, 300000000);
+    expect(m, "old__echo", "{");
     close_all(m);
 }
 
@@ -659,6 +690,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {cmocka_unit_test(both_eras_answer),
                                        cmocka_unit_test(the_others_work),
                                        cmocka_unit_test(calls_end_whatever_servers_do),
+                                       cmocka_unit_test(a_closed_input_is_a_servers_end),
                                        cmocka_unit_test(lists_are_bounded_and_names_unique),
                                        cmocka_unit_test(lists_are_asked_for_again),
                                        cmocka_unit_test(later_lists_are_bounded),
