@@ -60,10 +60,11 @@ static void end_late_servers(struct mcp *m, uint64_t now)
         server_end_late(&m->server[i], now);
 }
 
-/* Milliseconds until something is late; -1: nothing will be. */
-static int pause_ms(const struct mcp *m, uint64_t now)
+/* Milliseconds until something is late, or programs that are to end are looked at again; -1: nothing will be. */
+static int pause_ms(const struct mcp *m, uint64_t now, int is_ending)
 {
-    uint64_t first = calls_late_ns(m);
+    uint64_t first = calls_late_ns(m), probe = is_ending ? now + CHILD_PROBE_MS * 1000000 : UINT64_MAX;
+    first = first < probe ? first : probe;
     for (int i = 0; i < m->n; i++) {
         uint64_t its = server_late_ns(&m->server[i]);
         first = its < first ? its : first;
@@ -101,25 +102,20 @@ static void wait_for_pipes(struct mcp *m, int timeout_ms)
     }
 }
 
-/* Programs of servers that failed are not left. */
-static void end_dead(struct mcp *m, int all)
+/* Programs of servers that failed are not left, and in the end none is. 1: some live still; nobody waits for them here, but who closes. */
+static int end_programs(struct mcp *m, int all)
 {
-    struct child list[MCP_SERVERS];
-    int n = 0;
+    uint64_t now = clock_ns();
+    int living = 0;
     for (int i = 0; i < m->n; i++)
-        if (m->server[i].child.pid && (all || m->server[i].state == SERVER_DEAD)) {
-            list[n++] = m->server[i].child;
-            m->server[i].child = (struct child){.in = -1, .out = -1, .err = -1};
-        }
-    if (n == 0)
-        return;
-    pthread_mutex_unlock(&m->lock);
-    child_end(list, n);
-    pthread_mutex_lock(&m->lock);
+        if (all || m->server[i].state == SERVER_DEAD)
+            living |= child_end(&m->server[i].child, now);
+    return living;
 }
 
 static void *serve(void *arg)
 {
+    const struct timespec probe = {0, CHILD_PROBE_MS * 1000000L};
     struct mcp *m = arg;
     pthread_mutex_lock(&m->lock);
     for (int i = 0; i < m->n; i++)
@@ -131,13 +127,14 @@ static void *serve(void *arg)
         list_again(m, now);
         calls_end_late(m, now);
         end_late_servers(m, now);
-        end_dead(m, 0);
+        int living = end_programs(m, 0);
         pthread_cond_broadcast(&m->changed); /* a state may be another one */
-        wait_for_pipes(m, pause_ms(m, now));
+        wait_for_pipes(m, pause_ms(m, now, living));
     }
     calls_drop(m);
-    end_dead(m, 1);
     pthread_mutex_unlock(&m->lock);
+    while (end_programs(m, 1))
+        nanosleep(&probe, NULL);
     return NULL;
 }
 

@@ -33,7 +33,8 @@ int mcp_start(struct mcp **out, const struct mcp_config *config, const char *ver
 /* The same, and waits until each has listed its tools or has failed. */
 int mcp_open(struct mcp **out, const struct mcp_config *config, const char *version, struct error *err);
 int mcp_is_starting(struct mcp *m); /* 1: a server has neither listed its tools yet nor failed */
-void mcp_close(struct mcp *m);      /* no call is left. Its programs have ended then; NULL: nothing */
+/* No call is left. Its programs have ended then, or a guard was held and those are nobody's (mcp/child.h); NULL: nothing. */
+void mcp_close(struct mcp *m);
 
 /* Lists again where a server said that its list has changed or its time is over, unless a list before the present one is still held; waits
  * for it, until stopped(arg), asked now and then without a lock, is 1 (NULL: always). 1: there is another list. */

@@ -2,6 +2,7 @@
 /* The client against servers that behave and that do not: this program again, as a server of a kind (`serve KIND`). */
 #include "mcp/mcp.h"
 
+#include "base/clock.h"
 #include "base/process/guard.h"
 #include "base/reqmem.h"
 
@@ -152,6 +153,9 @@ static void call(const char *kind, const struct message *m)
         printf("{\"jsonrpc\":\"2.0\",\"id\":");
         fflush(stdout);
         exit(0);
+    } else if (strcmp(kind, "stubborn") == 0) {
+        close(STDOUT_FILENO);
+        stay();
     } else if (strcmp(kind, "silent") == 0) {
         return;
     } else if (strcmp(kind, "asks") == 0) { /* and hears nothing of what it is answered */
@@ -226,6 +230,8 @@ static int serve(const char *kind)
     }
     if (strcmp(kind, "stubborn") == 0)
         signal(SIGTERM, SIG_IGN);
+    if (strcmp(kind, "holds") == 0)
+        kill(getppid(), SIGSTOP);
     if (strcmp(kind, "family") == 0)
         start_family();
     if (strcmp(kind, "flood") == 0)
@@ -544,6 +550,34 @@ static void what_is_not_read_is_its_askers(void **state)
     assert_int_equal(reqmem_taken(&small), 0);
 }
 
+/* What is done about one that has failed, and does not end, takes seconds; a call of another one does not. */
+static void one_that_does_not_end_delays_nobody(void **state)
+{
+    static const char *const kinds[] = {"stubborn", "old"};
+    struct mcp *m = open_kinds(kinds, 2, "");
+    (void)state;
+    expect(m, "stubborn__echo", "error: MCP server stubborn: it has closed its output");
+    uint64_t before = clock_ns();
+    expect(m, "old__echo", "{");
+    assert_in_range(clock_ns() - before, 0, 1000000000);
+    close_all(m);
+}
+
+/* Its guard does not hear what it is told: it is ended itself, its program along with it, which falls to this process. */
+static void a_guard_that_is_held_is_killed(void **state)
+{
+    static const char *const kinds[] = {"holds"};
+    struct mcp *m = open_kinds(kinds, 1, "");
+    (void)state;
+    expect(m, "holds__echo", "{");
+    alarm(60);
+    mcp_close(m);
+    mcp_config_free(&config);
+    assert_true(waitpid(-1, NULL, 0) > 0);
+    assert_int_equal(waitpid(-1, NULL, 0), -1);
+    alarm(0);
+}
+
 static void a_stubborn_program_is_killed(void **state)
 {
     static const char *const kinds[] = {"stubborn"};
@@ -696,6 +730,8 @@ int main(int argc, char **argv)
                                        cmocka_unit_test(later_lists_are_bounded),
                                        cmocka_unit_test(lists_have_their_time),
                                        cmocka_unit_test(a_list_may_not_come_again),
+                                       cmocka_unit_test(one_that_does_not_end_delays_nobody),
+                                       cmocka_unit_test(a_guard_that_is_held_is_killed),
                                        cmocka_unit_test(a_stubborn_program_is_killed),
                                        cmocka_unit_test(what_a_server_started_ends_with_it),
                                        cmocka_unit_test(nothing_outlives_a_kill),
