@@ -797,6 +797,8 @@ mutate calls-that-nobody-counts unit/mcp/mcp src/mcp/call_body.c 's|^    reqmem_
 mutate inputs-that-are-closed unit/mcp/mcp src/mcp/server.c 's#if (n < 0 && errno == EAGAIN)#if (n < 0)#'
 mutate programs-that-all-wait-for unit/mcp/mcp src/mcp/mcp.c 's#int living = end_programs(m, 0);#int living = 0; while (end_programs(m, 0)) nanosleep(\&probe, NULL);#'
 mutate guards-that-are-held unit/mcp/mcp src/mcp/child.c 's#, {5000, SIGKILL}}#}#'
+mutate calls-that-nobody-reads unit/mcp/mcp src/mcp/server.c 's#return server_is_told(s) && !is_at_work#return 0 \&\& server_is_told(s) \&\& !is_at_work#'
+mutate servers-at-work-that-fail unit/mcp/mcp src/mcp/server.c 's#return server_is_told(s) && !is_at_work#return server_is_told(s) + 0 * is_at_work#'
 mutate calls-within-a-call unit/mcp/mcp src/mcp/calls.c 's#if (!server_is_told(s))#if (1)#'
 mutate lines-at-a-question cli/run_mcp src/cli/common/log_stderr.c 's|is_waiting = isatty(STDERR_FILENO);|is_waiting = 0;|'
 mutate lists-that-grow "unit/mcp/mcp" src/mcp/mcp.c 's|^        s->most_bytes = least.*|        ;|'

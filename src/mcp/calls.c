@@ -70,6 +70,8 @@ void calls_take(struct mcp *m, struct mcp_server *s, const struct message *msg)
         return;
     }
     struct mcp_call *c = call_of(m, s, msg->id);
+    if (c)
+        s->rests_ns = clock_ns();
     if (c && msg->kind == MESSAGE_RESULT && span_is_object(msg->result)) {
         end_call(c, msg->result, "");
     } else if (c && msg->kind == MESSAGE_RESULT) {
@@ -141,6 +143,14 @@ void calls_end_late(struct mcp *m, uint64_t now)
                  s->config->timeout_seconds);
         end_call(c, (struct span){NULL, 0}, sentence);
     }
+}
+
+int calls_are_at(const struct mcp *m, const struct mcp_server *s)
+{
+    int are = 0;
+    for (const struct mcp_call *c = m->calls; c; c = c->next)
+        are |= &m->server[c->server] == s && c->id && !c->is_done;
+    return are;
 }
 
 uint64_t calls_late_ns(const struct mcp *m)

@@ -11,8 +11,8 @@ struct error;
 struct child {
     pid_t pid; /* its guard's; 0: there is none */
     int in, out,
-        err; /* its stdin, which we write; its stdout and stderr, which we read; none of them blocks. -1: closed */
-    int n_signal;       /* that it got since its end was asked for */
+        err;      /* its stdin, which we write; its stdout and stderr, which we read; none of them blocks. -1: closed */
+    int n_signal; /* that it got since its end was asked for */
     uint64_t signal_ns; /* when the next one is due; 0: its end was not asked for */
 };
 

@@ -65,6 +65,8 @@ void calls_send(struct mcp *m);
 /* Those that nobody waits for; what of them is still asked is cancelled. */
 void calls_drop(struct mcp *m);
 void calls_end_late(struct mcp *m, uint64_t now);
+/* 1: one that the server was told is awaited. */
+int calls_are_at(const struct mcp *m, const struct mcp_server *s);
 /* Those of a server that has failed. */
 void calls_end_of(struct mcp *m, const struct mcp_server *s);
 /* When the first one is late; UINT64_MAX: none will be. */

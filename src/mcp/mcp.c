@@ -57,7 +57,7 @@ static void list_again(struct mcp *m, uint64_t now)
 static void end_late_servers(struct mcp *m, uint64_t now)
 {
     for (int i = 0; i < m->n; i++)
-        server_end_late(&m->server[i], now);
+        server_end_late(&m->server[i], calls_are_at(m, &m->server[i]), now);
 }
 
 /* Milliseconds until something is late, or programs that are to end are looked at again; -1: nothing will be. */
@@ -66,7 +66,7 @@ static int pause_ms(const struct mcp *m, uint64_t now, int is_ending)
     uint64_t first = calls_late_ns(m), probe = is_ending ? now + CHILD_PROBE_MS * 1000000 : UINT64_MAX;
     first = first < probe ? first : probe;
     for (int i = 0; i < m->n; i++) {
-        uint64_t its = server_late_ns(&m->server[i]);
+        uint64_t its = server_late_ns(&m->server[i], calls_are_at(m, &m->server[i]));
         first = its < first ? its : first;
     }
     return first == UINT64_MAX ? -1 : first <= now ? 0 : (int)((first - now) / 1000000 + 1);

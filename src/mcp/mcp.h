@@ -13,7 +13,8 @@
  *   result.c    what a model is told of a result
  *
  * Memory is not the plan's but for what is here: a line of 8 MiB a server at most, lists (mcp_bytes()). Arguments and a result are of the
- * requests' memory where who asks works for one (base/reqmem.h), until the server has read them, and mcp_end(). Threads: any may call. */
+ * requests' memory where who asks works for one (base/reqmem.h), until the server has read them or failed, and mcp_end().
+ * Threads: any may call. */
 #ifndef MCP_MCP_H
 #define MCP_MCP_H
 

@@ -64,6 +64,7 @@ static void is_sent(struct mcp_server *s, size_t n)
         s->n_sent += n;
     else if ((s->n_body_sent += n) == s->body.n)
         call_body_free(&s->body);
+    s->rests_ns = clock_ns();
 }
 
 static void drop_unsent(struct mcp_server *s)
@@ -185,6 +186,7 @@ void server_cancel(struct mcp_server *s, long long id)
 {
     char params[64];
     int n = snprintf(params, sizeof params, "{\"requestId\":%lld}", id);
+    s->rests_ns = clock_ns();
     message_put_notification(&s->unsent, "notifications/cancelled", params, (size_t)n);
     server_write(s);
 }
@@ -209,20 +211,34 @@ void server_die(struct mcp_server *s, const char *format, ...)
     s->on_death(s->arg, s);
 }
 
-static uint64_t opens_until(const struct mcp_server *s) { return s->state < SERVER_READY ? s->deadline_ns : UINT64_MAX; }
+static uint64_t opens_until(const struct mcp_server *s)
+{
+    return s->state < SERVER_READY ? s->deadline_ns : UINT64_MAX;
+}
 
 static uint64_t tells_until(const struct mcp_server *s) { return s->closed_ns ? s->closed_ns : UINT64_MAX; }
 
-uint64_t server_late_ns(const struct mcp_server *s)
+/* One call at a time is what many servers do: while one is at work it need not read the next. */
+static uint64_t reads_until(const struct mcp_server *s, int is_at_work)
 {
-    uint64_t opens = opens_until(s), tells = tells_until(s);
-    return s->state == SERVER_DEAD ? UINT64_MAX : opens < tells ? opens : tells;
+    return server_is_told(s) && !is_at_work ? s->rests_ns + (uint64_t)s->config->timeout_seconds * 1000000000
+                                            : UINT64_MAX;
 }
 
-void server_end_late(struct mcp_server *s, uint64_t now)
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+uint64_t server_late_ns(const struct mcp_server *s, int is_at_work)
+{
+    uint64_t first = least(opens_until(s), least(tells_until(s), reads_until(s, is_at_work)));
+    return s->state == SERVER_DEAD ? UINT64_MAX : first;
+}
+
+void server_end_late(struct mcp_server *s, int is_at_work, uint64_t now)
 {
     if (now >= tells_until(s))
         server_die(s, "it has closed its input");
+    else if (now >= reads_until(s, is_at_work))
+        server_die(s, "it has read nothing of a call for %d s", s->config->timeout_seconds);
     else if (now >= opens_until(s))
         server_die(s, "it does not answer within %d s", s->start_seconds);
 }

@@ -66,6 +66,7 @@ struct mcp_server {
     uint64_t stale_at_ns; /* 0: never */
     int start_seconds;
     uint64_t deadline_ns; /* of what it is asked while it is not READY */
+    uint64_t rests_ns;    /* since when it has read nothing, and nobody waits for a call that it was told */
     uint64_t closed_ns;   /* 0; or its input is closed, and until then its other pipes may say why */
     /* The message ended a call (RESULT, ERROR) or tells of one (progress). */
     void (*on_message)(void *arg, struct mcp_server *s, const struct message *m);
@@ -85,9 +86,9 @@ static inline int server_is_told(const struct mcp_server *s) { return s->body.te
 /* The id of the call; the body is given away. Not where server_is_told(). */
 long long server_call(struct mcp_server *s, struct call_body body);
 void server_cancel(struct mcp_server *s, long long id);
-/* When it fails if nothing happens until then; UINT64_MAX: never. */
-uint64_t server_late_ns(const struct mcp_server *s);
-void server_end_late(struct mcp_server *s, uint64_t now);
+/* When it fails if nothing happens until then; UINT64_MAX: never. is_at_work: a call that it was told is awaited, so it need not read. */
+uint64_t server_late_ns(const struct mcp_server *s, int is_at_work);
+void server_end_late(struct mcp_server *s, int is_at_work, uint64_t now);
 /* The first sentence stays. */
 void server_die(struct mcp_server *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Frees what it holds, when its child has ended. */

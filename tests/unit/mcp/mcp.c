@@ -144,8 +144,23 @@ static void start_family(void)
     }
 }
 
+/* It takes 3 s, and tells that it goes on. */
+static void work(const struct message *m)
+{
+    struct span token = span_member(m->meta, "progressToken");
+    for (int i = 1; i <= 10; i++) {
+        usleep(300000);
+        printf("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":%.*s,"
+               "\"progress\":%d}}\n",
+               (int)token.n, token.text, i);
+        fflush(stdout);
+    }
+}
+
 static void call(const char *kind, const struct message *m)
 {
+    if (strcmp(kind, "busy") == 0 && n_change++ == 0)
+        work(m);
     if (strcmp(kind, "dies") == 0) {
         fprintf(stderr, "out of paper\n");
         exit(3);
@@ -268,20 +283,27 @@ static struct mcp *open_kinds(const char *const *kinds, int n, const char *field
     return open_configured(&text, 2);
 }
 
-/* What a model is told of a call of a tool of a kind; free() it. */
-static char *result_of(struct mcp *m, const char *name)
+static struct mcp_call *ask(struct mcp *m, const char *name)
 {
     struct mcp_tools *t = mcp_tools(m);
     const struct mcp_tool *tool = mcp_tool_find(t, name);
-    struct buffer out = {0};
-    const char *error;
     assert_non_null(tool);
     struct mcp_call *c = mcp_begin(m, tool, "{\"a\":\n1.50}", 11, NULL, NULL);
+    mcp_tools_release(t);
+    assert_non_null(c);
+    return c;
+}
+
+/* What a model is told of a call of a tool of a kind; free() it. */
+static char *result_of(struct mcp *m, const char *name)
+{
+    struct mcp_call *c = ask(m, name);
+    struct buffer out = {0};
+    const char *error;
     assert_int_equal(mcp_wait(c, -1), 1);
     struct span result = mcp_result(c, &error);
     mcp_result_text(result, error, &out);
     mcp_end(c);
-    mcp_tools_release(t);
     char *text = strndup(out.n ? out.text : "", out.n);
     buffer_free(&out);
     return text;
@@ -520,7 +542,8 @@ static void ends_with(struct mcp_call *c, size_t n, const char *want)
     assert_in_range(result.n, n, n + 200);
 }
 
-/* A call that a server does not read yet is memory of the request that has asked, and no other one is begun behind it. */
+/* A call that a server does not read yet is memory of the request that has asked, and no other one is begun behind it. Where it
+ * reads nothing of one that nobody awaits it has failed, and that memory is given back. */
 static void what_is_not_read_is_its_askers(void **state)
 {
     static const char *const kinds[] = {"late", "deaf"};
@@ -545,9 +568,31 @@ static void what_is_not_read_is_its_askers(void **state)
     for (int i = 0; i < 1000 && reqmem_taken(&budget) > 2 * LARGE; i++)
         usleep(5000);
     assert_in_range(reqmem_taken(&budget), LARGE, 2 * LARGE - 1); /* the one that has begun */
+    for (int i = 0; i < 1000 && reqmem_taken(&budget) > 0; i++)
+        usleep(5000);
+    assert_int_equal(reqmem_taken(&budget), 0);
+    assert_int_equal(was_said("MCP server deaf: it has read nothing of a call for 1 s"), 1);
     close_all(m);
     assert_int_equal(reqmem_taken(&budget), 0);
     assert_int_equal(reqmem_taken(&small), 0);
+}
+
+/* It answers one call at a time: the next one, which is more than its pipe holds, is not read meanwhile, and may be late. */
+static void one_that_works_need_not_read(void **state)
+{
+    static const char *const kinds[] = {"busy"};
+    struct reqmem budget;
+    struct mcp *m = open_kinds(kinds, 1, "");
+    (void)state;
+    reqmem_init(&budget, 16 << 20, 0);
+    struct mcp_call *first = ask(m, "busy__echo"), *second = ask_large(m, "busy__echo", &budget);
+    ends_with(second, 0, "MCP server busy did not answer within 1 s");
+    ends_with(first, 1, "");
+    mcp_end(first);
+    mcp_end(second);
+    expect(m, "busy__echo", "{");
+    close_all(m);
+    assert_int_equal(reqmem_taken(&budget), 0);
 }
 
 /* What is done about one that has failed, and does not end, takes seconds; a call of another one does not. */
@@ -736,6 +781,7 @@ int main(int argc, char **argv)
                                        cmocka_unit_test(what_a_server_started_ends_with_it),
                                        cmocka_unit_test(nothing_outlives_a_kill),
                                        cmocka_unit_test(what_is_not_read_is_its_askers),
+                                       cmocka_unit_test(one_that_works_need_not_read),
                                        cmocka_unit_test(config_errors_are_named),
                                        cmocka_unit_test(a_url_is_the_bridge),
                                        cmocka_unit_test(config_is_read)};
