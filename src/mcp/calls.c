@@ -7,30 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXTENSIONS = 10, PROGRESS = 64 << 10, SMALL_RESULT = 256 << 10 };
+enum { EXTENSIONS = 10, PROGRESS = 64 << 10 };
 
 /* ---- in the thread ---------------------------------------------------------------------------------------- */
-
-/* The thread of the servers works for no request, and would be refused nothing: one looks before it takes. */
-static int has_memory(const struct mcp_call *c, size_t n)
-{
-    return !c->counted || reqmem_left(c->counted, n > SMALL_RESULT ? REQMEM_LARGE : REQMEM_SMALL) >= n;
-}
 
 static void end_call(struct mcp_call *c, struct span result, const char *error)
 {
     if (c->is_done)
         return;
     c->is_done = 1;
-    call_body_free(&c->body); /* where it was never sent */
+    call_text_free(&c->body); /* where it was never sent */
     snprintf(c->error, sizeof c->error, "%s", error);
-    if (result.n && has_memory(c, result.n) && (c->result = malloc(result.n))) {
-        memcpy(c->result, result.text, result.n);
-        c->n_result = result.n;
-        reqmem_take_of(c->counted, result.n);
-    } else if (result.n) {
+    if (result.n && call_text_take(&c->result, result.n, c->counted))
         snprintf(c->error, sizeof c->error, "there is no memory for the result");
-    }
+    else if (result.n)
+        memcpy(c->result.text, result.text, result.n);
     pthread_cond_broadcast(&c->of->changed);
     if (c->notify && !c->is_dropped)
         c->notify(c->arg);
@@ -98,21 +89,18 @@ void calls_send(struct mcp *m)
         struct mcp_server *s = &m->server[c->server];
         if (c->id || c->is_done)
             continue;
-        if (!c->deadline_ns) {
+        if (!c->deadline_ns)
             c->deadline_ns = clock_ns() + (uint64_t)s->config->timeout_seconds * 1000000000;
-            call_body_count(&c->body, c->counted);
-        }
         if (!server_is_told(s))
-            c->id = server_call(s, call_body_move(&c->body));
+            c->id = server_call(s, call_text_move(&c->body));
     }
 }
 
 static void free_call(struct mcp_call *c)
 {
-    call_body_free(&c->body);
+    call_text_free(&c->body);
     buffer_free(&c->progress);
-    free(c->result);
-    reqmem_give_to(c->counted, c->n_result);
+    call_text_free(&c->result);
     free(c);
 }
 
@@ -188,7 +176,7 @@ struct mcp_call *mcp_begin(struct mcp *m, const struct mcp_tool *tool, const cha
     if (!c)
         return NULL;
     *c = (struct mcp_call){.of = m, .server = tool->server, .notify = notify, .arg = arg, .counted = reqmem_here()};
-    int has_body = has_memory(c, n) && call_body_make(&c->body, tool->own, arguments, n) == 0;
+    int has_body = call_text_ask(&c->body, tool->own, arguments, n, c->counted) == 0;
     pthread_mutex_lock(&m->lock);
     add_call(m, c, has_body);
     pthread_mutex_unlock(&m->lock);
@@ -212,7 +200,7 @@ int mcp_wait(struct mcp_call *c, int timeout_ms)
 struct span mcp_result(const struct mcp_call *c, const char **error)
 {
     *error = c->error;
-    return (struct span){c->result, c->n_result};
+    return (struct span){c->result.text, c->result.n};
 }
 
 int mcp_progress(struct mcp_call *c, struct buffer *out)

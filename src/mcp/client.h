@@ -13,13 +13,12 @@ struct mcp_call {
     struct mcp_call *next;
     int server;
     long long id;          /* 0: not yet sent */
-    struct call_body body; /* until it is sent */
+    struct call_text body; /* until it is sent */
     uint64_t deadline_ns;  /* 0: the thread has not seen it yet */
     int n_extended;
     int is_done, is_dropped; /* dropped: nobody waits */
-    char *result;            /* [n_result], in the memory of the requests of who asked; NULL: none are counted */
-    size_t n_result;
-    struct reqmem *counted;
+    struct call_text result;
+    struct reqmem *counted; /* the memory of the requests of who asked; NULL: none are counted */
     char error[600];
     struct buffer progress; /* params that were not taken */
     void (*notify)(void *arg);

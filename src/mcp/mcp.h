@@ -5,7 +5,7 @@
  *   config.c    CONFIG
  *   child.c     programs that are started, and ended for certain with all that they start
  *   server.c    one server: both ways to open, its list, its answers
- *   call_body.c what a call asks
+ *   call_text.c what a call asks, and what is answered
  *   tools.c     the list: names that are unique, definitions
  *   index.c     which of them fit a question
  *   mcp.c       the thread that has all servers; their lists

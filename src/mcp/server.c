@@ -63,13 +63,13 @@ static void is_sent(struct mcp_server *s, size_t n)
     if (!s->body.text || s->n_sent < s->body_at)
         s->n_sent += n;
     else if ((s->n_body_sent += n) == s->body.n)
-        call_body_free(&s->body);
+        call_text_free(&s->body);
     s->rests_ns = clock_ns();
 }
 
 static void drop_unsent(struct mcp_server *s)
 {
-    call_body_free(&s->body);
+    call_text_free(&s->body);
     buffer_free(&s->unsent);
     s->n_sent = 0;
 }
@@ -167,7 +167,7 @@ void server_list_again(struct mcp_server *s)
     list(s, (struct span){NULL, 0});
 }
 
-long long server_call(struct mcp_server *s, struct call_body body)
+long long server_call(struct mcp_server *s, struct call_text body)
 {
     struct buffer params = {0};
     long long id = ++s->next_id;

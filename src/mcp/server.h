@@ -11,7 +11,7 @@
 #define MCP_SERVER_H
 
 #include "base/error.h"
-#include "mcp/call_body.h"
+#include "mcp/call_text.h"
 #include "mcp/child.h"
 #include "mcp/config.h"
 #include "mcp/message.h"
@@ -51,7 +51,7 @@ struct mcp_server {
     struct server_lines out_lines, err_lines;
     struct buffer unsent;
     size_t n_sent; /* of unsent */
-    struct call_body body;
+    struct call_text body;
     size_t body_at, n_body_sent; /* where in unsent it belongs */
     long long next_id, asked;    /* asked: the id that INITIALIZE, DISCOVER and LISTING wait for */
     int n_broken, n_page, n_logged;
@@ -84,7 +84,7 @@ void server_list_again(struct mcp_server *s);
 /* 1: a call that it has not read yet stands before others. */
 static inline int server_is_told(const struct mcp_server *s) { return s->body.text != NULL; }
 /* The id of the call; the body is given away. Not where server_is_told(). */
-long long server_call(struct mcp_server *s, struct call_body body);
+long long server_call(struct mcp_server *s, struct call_text body);
 void server_cancel(struct mcp_server *s, long long id);
 /* When it fails if nothing happens until then; UINT64_MAX: never. is_at_work: a call that it was told is awaited, so it need not read. */
 uint64_t server_late_ns(const struct mcp_server *s, int is_at_work);

@@ -577,6 +577,26 @@ static void what_is_not_read_is_its_askers(void **state)
     assert_int_equal(reqmem_taken(&small), 0);
 }
 
+/* Those that begin together have what there is, and no more. */
+static void large_calls_begin_together(void **state)
+{
+    static const char *const kinds[] = {"deaf"};
+    struct reqmem budget;
+    struct mcp_call *c[8];
+    struct mcp *m = open_kinds(kinds, 1, "");
+    (void)state;
+    reqmem_init(&budget, 5 * LARGE / 2, 0);
+    for (int i = 0; i < 8; i++)
+        c[i] = ask_large(m, "deaf__echo", &budget);
+    assert_in_range(reqmem_taken(&budget), 2 * LARGE, 5 * LARGE / 2);
+    for (int i = 0; i < 8; i++) {
+        ends_with(c[i], 0, i < 2 ? "MCP server deaf did not answer within 1 s" : "there is no memory for the call");
+        mcp_end(c[i]);
+    }
+    close_all(m);
+    assert_int_equal(reqmem_taken(&budget), 0);
+}
+
 /* It answers one call at a time: the next one, which is more than its pipe holds, is not read meanwhile, and may be late. */
 static void one_that_works_need_not_read(void **state)
 {
@@ -781,6 +801,7 @@ int main(int argc, char **argv)
                                        cmocka_unit_test(what_a_server_started_ends_with_it),
                                        cmocka_unit_test(nothing_outlives_a_kill),
                                        cmocka_unit_test(what_is_not_read_is_its_askers),
+                                       cmocka_unit_test(large_calls_begin_together),
                                        cmocka_unit_test(one_that_works_need_not_read),
                                        cmocka_unit_test(config_errors_are_named),
                                        cmocka_unit_test(a_url_is_the_bridge),
