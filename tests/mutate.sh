@@ -810,6 +810,7 @@ mutate clients-that-wait-for-servers cli/mcp src/cli/cmd_mcp.c 's|return mcp_fla
 mutate the-last-word-of-a-pipe cli/mcp src/cli/mcp/stdio.c 's#is_asked || !mcp_service_is_starting(c->service)#is_asked + 1#'
 mutate calls-without-a-bound cli/mcp src/cli/mcp/stdio.c 's#if (reqmem_take(&call->memory, n, .*) == 0)#if (reqmem_take(\&call->memory, n, REQMEM_SMALL) == 0 || 1)#'
 mutate requests-in-no-plan cli/hybrid src/cli/cmd_mcp.c 's|return MCP_STDIO_MEMORY + LIBRARY|return LIBRARY|'
+mutate lists-in-no-plan cli/hybrid src/cli/cmd_mcp.c 's#return c->http_port < 0 && !has_models(c);#return c->http_port < 0;#'
 mutate calls-before-the-list unit/toolbox/mcp_service src/toolbox/mcp_service_tools.c 's#end != SERVICE_UNKNOWN || !t->mcp#1#'
 mutate articles-behind-a-ranker unit/toolbox/mcp_service src/toolbox/library_tools.c 's|^    int failed = r ?|    enter(t); int failed = r ?|; s|^    warn(t, &err);|    leave(t); warn(t, \&err);|'
 mutate a-call-that-goes-on unit/toolbox/mcp_service src/toolbox/mcp_service_tools.c 's|if (ask->stopped(ask->arg)) {|if (0) {|'
