@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* CLOSES: so long a program may take to close its other pipes, and to end, behind its input. */
-enum { READ = 64 << 10, HEAD = sizeof(struct mcp_text), CLOSES_MS = 500 };
+/* CLOSES: from when a program has closed a pipe to its end; LOOK: between looks whether it has ended. */
+enum { READ = 64 << 10, HEAD = sizeof(struct mcp_text), CLOSES_MS = 500, LOOK_MS = 5 };
 
 static uint64_t after_ms(int ms) { return clock_ns() + (uint64_t)ms * 1000000; }
 
@@ -74,6 +74,9 @@ static void drop_unsent(struct mcp_server *s)
     s->n_sent = 0;
 }
 
+/* Its input or its output: whether it has ended, and how, is known a moment later. */
+static void has_closed(struct mcp_server *s) { s->closed_ns = s->closed_ns ? s->closed_ns : after_ms(CLOSES_MS); }
+
 void server_write(struct mcp_server *s)
 {
     if (s->unsent.failed)
@@ -86,7 +89,7 @@ void server_write(struct mcp_server *s)
         if (n < 0 && errno == EAGAIN) /* its pipe is full */
             break;
         if (n < 0) /* nobody reads it any more */
-            s->closed_ns = after_ms(CLOSES_MS);
+            has_closed(s);
         else
             is_sent(s, (size_t)n);
     }
@@ -216,8 +219,6 @@ static uint64_t opens_until(const struct mcp_server *s)
     return s->state < SERVER_READY ? s->deadline_ns : UINT64_MAX;
 }
 
-static uint64_t tells_until(const struct mcp_server *s) { return s->closed_ns ? s->closed_ns : UINT64_MAX; }
-
 /* One call at a time is what many servers do: while one is at work it need not read the next. */
 static uint64_t reads_until(const struct mcp_server *s, int is_at_work)
 {
@@ -229,32 +230,32 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 uint64_t server_late_ns(const struct mcp_server *s, int is_at_work)
 {
-    uint64_t first = least(opens_until(s), least(tells_until(s), reads_until(s, is_at_work)));
+    uint64_t looks = s->closed_ns ? after_ms(LOOK_MS) : UINT64_MAX;
+    uint64_t first = least(opens_until(s), least(looks, reads_until(s, is_at_work)));
     return s->state == SERVER_DEAD ? UINT64_MAX : first;
+}
+
+/* What it has written is read first, until its output is closed too. */
+static void end_closed(struct mcp_server *s, uint64_t now)
+{
+    int status = 0, ended = s->child.out < 0 && child_has_ended(&s->child, &status);
+    const char *in = s->out_lines.line.n ? "in the middle of an answer, " : "";
+    if (ended && WIFSIGNALED(status))
+        server_die(s, "%sit was ended by signal %d", in, WTERMSIG(status));
+    else if (ended)
+        server_die(s, "%sit has ended with status %d", in, WEXITSTATUS(status));
+    else if (now >= s->closed_ns)
+        server_die(s, "%sit has closed its %s", in, s->child.out < 0 ? "output" : "input");
 }
 
 void server_end_late(struct mcp_server *s, int is_at_work, uint64_t now)
 {
-    if (now >= tells_until(s))
-        server_die(s, "it has closed its input");
+    if (s->closed_ns)
+        end_closed(s, now);
     else if (now >= reads_until(s, is_at_work))
         server_die(s, "it has read nothing of a call for %d s", s->config->timeout_seconds);
     else if (now >= opens_until(s))
         server_die(s, "it does not answer within %d s", s->start_seconds);
-}
-
-static void has_closed(struct mcp_server *s)
-{
-    int status = 0;
-    const char *in = s->out_lines.line.n ? "in the middle of an answer, " : "";
-    for (int i = 0; i < 40 && !child_has_ended(&s->child, &status); i++)
-        usleep(5000); /* its output closes a moment before it ends */
-    if (!child_has_ended(&s->child, &status))
-        server_die(s, "%sit has closed its output", in);
-    else if (WIFSIGNALED(status))
-        server_die(s, "%sit was ended by signal %d", in, WTERMSIG(status));
-    else
-        server_die(s, "%sit has ended with status %d", in, WEXITSTATUS(status));
 }
 
 void server_free(struct mcp_server *s)
@@ -495,6 +496,13 @@ static void take_line(struct mcp_server *s, const char *line, size_t n)
         server_die(s, "it writes lines that are no messages");
 }
 
+static void close_output(struct mcp_server *s)
+{
+    close(s->child.out);
+    s->child.out = -1;
+    has_closed(s);
+}
+
 void server_read(struct mcp_server *s)
 {
     char piece[READ]; /* not thread-local: that would take it from the stack of each thread of the program */
@@ -502,7 +510,7 @@ void server_read(struct mcp_server *s)
     if (n > 0)
         take_bytes(s, &s->out_lines, piece, (size_t)n, MESSAGE_MOST, take_line);
     else if (n == 0)
-        has_closed(s);
+        close_output(s);
     else if (errno != EAGAIN && errno != EINTR)
         server_die(s, "it cannot be read: %s", strerror(errno));
 }

@@ -67,7 +67,7 @@ struct mcp_server {
     int start_seconds;
     uint64_t deadline_ns; /* of what it is asked while it is not READY */
     uint64_t rests_ns;    /* since when it has read nothing, and nobody waits for a call that it was told */
-    uint64_t closed_ns;   /* 0; or its input is closed, and until then its other pipes may say why */
+    uint64_t closed_ns;   /* 0; or it has closed its input or its output, and may end until then */
     /* The message ended a call (RESULT, ERROR) or tells of one (progress). */
     void (*on_message)(void *arg, struct mcp_server *s, const struct message *m);
     void (*on_death)(void *arg, struct mcp_server *s);
