@@ -795,6 +795,7 @@ mutate programs-of-programs unit/mcp/mcp src/base/process/guard.c 's|prctl(PR_SE
 mutate programs-without-a-guard cli/mcp src/base/process/guard.c 's|prctl(PR_SET_PDEATHSIG, SIGKILL);|(void)0;|'
 mutate calls-that-nobody-counts unit/mcp/mcp src/mcp/call_text.c 's#if (reqmem_take_apart(of, n, .*))$#if (of \&\& 0)#; s#{malloc(n), n, of}#{malloc(n), n, NULL}#'
 mutate calls-that-begin-together unit/mcp/mcp src/mcp/call_text.c 's#if (reqmem_take_apart(of, n, .*))$#if (reqmem_take_apart(of, n, REQMEM_LARGE) \&\& !of)#'
+mutate budgets-without-an-end unit/base/reqmem src/base/reqmem.c 's#return !m || try_take(&w) ? 0 : -1;#return !m || try_take(\&w) ? 0 : 0;#'
 mutate inputs-that-are-closed unit/mcp/mcp src/mcp/server.c 's#if (n < 0 && errno == EAGAIN)#if (n < 0)#'
 mutate programs-that-all-wait-for unit/mcp/mcp src/mcp/mcp.c 's#int living = end_programs(m, 0);#int living = 0; while (end_programs(m, 0)) nanosleep(\&probe, NULL);#'
 mutate guards-that-are-held unit/mcp/mcp src/mcp/child.c 's#, {5000, SIGKILL}}#}#'
