@@ -239,3 +239,17 @@ void reqmem_give_to(struct reqmem *m, size_t n)
     else if (m)
         atomic_fetch_sub(&m->taken, (long long)n);
 }
+
+int reqmem_take_apart(struct reqmem *m, size_t n, enum reqmem_share share)
+{
+    if (m && n > SIZE_MAX / 4)
+        return -1;
+    struct reqmem_demand w = {m, (long long)n, m ? share_bytes(m, share) : 0};
+    return !m || try_take(&w) ? 0 : -1;
+}
+
+void reqmem_give_apart(struct reqmem *m, size_t n)
+{
+    if (m)
+        atomic_fetch_sub(&m->taken, (long long)n);
+}

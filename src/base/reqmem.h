@@ -109,4 +109,9 @@ struct reqmem *reqmem_here(void);
 int reqmem_take_of(struct reqmem *m, size_t n);
 void reqmem_give_to(struct reqmem *m, size_t n);
 
+/* Bytes of a budget, but of no account and no grant, for what one thread takes for a request and another one may give back. -1: not now.
+ * NULL is a budget without an end. */
+int reqmem_take_apart(struct reqmem *m, size_t n, enum reqmem_share share);
+void reqmem_give_apart(struct reqmem *m, size_t n);
+
 #endif

@@ -117,7 +117,13 @@ static void *wait_and_tell(void *arg)
     return NULL;
 }
 
-/* 0, or the exit status after a sentence. A client over stdin is answered while servers start: it may wait for less than they take. */
+static int has_models(const struct mcp_command *c) { return c->models.embed || c->models.rerank; }
+
+/* A client over stdin is answered while servers start: it may wait for less than they take. With models there is a plan, which has to know
+ * the servers' lists, and nothing is answered before those are loaded. */
+static int may_start_late(const struct mcp_command *c) { return c->http_port < 0 && !has_models(c); }
+
+/* 0, or the exit status after a sentence. */
 static int open_servers(struct mcp_command *c)
 {
     if (guard_depth() >= DEEPEST) {
@@ -126,7 +132,7 @@ static int open_servers(struct mcp_command *c)
                 c->config_path);
         return 2;
     }
-    if (c->http_port < 0)
+    if (may_start_late(c))
         return mcp_flag_start("mcp", c->config_path, &c->config, &c->mcp);
     int status = mcp_flag_open("mcp", c->config_path, &c->config, &c->mcp);
     if (status == 0)
@@ -164,7 +170,7 @@ static int serve_stdio(struct mcp_command *c)
     if (isatty(STDIN_FILENO))
         fprintf(stderr, "stoker mcp waits for messages of an MCP client on stdin; Ctrl-D ends it\n");
     signal(SIGPIPE, SIG_IGN); /* a client that has gone is no error */
-    int tells = c->mcp && pthread_create(&c->teller, NULL, wait_and_tell, c) == 0;
+    int tells = c->mcp && may_start_late(c) && pthread_create(&c->teller, NULL, wait_and_tell, c) == 0;
     int failed = mcp_stdio(c->service, &c->memory, &c->number);
     atomic_store(&c->is_over, 1);
     if (tells)
@@ -224,7 +230,7 @@ static int serve_http(struct mcp_command *c)
 static int check_models(const struct mcp_command *c, int has_library)
 {
     const struct library_models *m = &c->models;
-    if ((m->embed || m->rerank) && !has_library) {
+    if (has_models(c) && !has_library) {
         fprintf(stderr, "stoker mcp: %s is for searches of the library: name its sources by --library\n",
                 m->embed ? "--embed" : "--rerank");
         return 2;
@@ -233,7 +239,7 @@ static int check_models(const struct mcp_command *c, int has_library)
         fprintf(stderr, "stoker mcp: --library-ram is for vectors of the library: name their model by --embed\n");
         return 2;
     }
-    if (settings_is_typed("--memory") && !m->embed && !m->rerank) { /* settings may have it for other commands */
+    if (settings_is_typed("--memory") && !has_models(c)) { /* settings may have it for other commands */
         fprintf(stderr, "stoker mcp: --memory is for models of searches: name one by --embed or --rerank\n");
         return 2;
     }

@@ -1,7 +1,6 @@
 /* See child.h. */
 #include "mcp/child.h"
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/process/guard.h"
 
@@ -10,10 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-enum { GRACE_MS = 2000, PROBE_MS = 10 };
 
 /* ---- starting ------------------------------------------------------------------------------------------ */
 
@@ -77,43 +73,37 @@ static void drain(int fd)
         continue;
 }
 
-/* Those that have ended are let go. 1: some live. */
-static int reap(struct child *list, int n)
+/* It has ended: nothing of it stays here. */
+static void let_go(struct child *c)
 {
-    int living = 0, status;
-    for (int i = 0; i < n; i++) {
-        struct child *c = &list[i];
-        if (c->pid == 0)
-            continue;
-        drain(c->out);
-        drain(c->err);
-        if (!child_has_ended(c, &status)) {
-            living = 1;
-            continue;
-        }
-        waitpid(c->pid, NULL, 0);
-        c->pid = 0;
-        close_one(&c->out);
-        close_one(&c->err);
-    }
-    return living;
+    waitpid(c->pid, NULL, 0);
+    close_one(&c->in);
+    close_one(&c->out);
+    close_one(&c->err);
+    *c = (struct child){.in = -1, .out = -1, .err = -1};
 }
 
-void child_end(struct child *list, int n)
+int child_end(struct child *c, uint64_t now_ns)
 {
-    static const int signals[] = {SIGTERM, GUARD_END};
-    const struct timespec pause = {0, PROBE_MS * 1000000L};
-    for (int i = 0; i < n; i++)
-        close_one(&list[i].in);
-    for (int step = 0;; step++) {
-        uint64_t until = clock_ns() + GRACE_MS * 1000000ull;
-        int living;
-        while ((living = reap(list, n)) && clock_ns() < until)
-            nanosleep(&pause, NULL);
-        if (!living)
-            return;
-        for (int i = 0; step < 2 && i < n; i++)
-            if (list[i].pid)
-                kill(list[i].pid, signals[step]);
+    /* each so much behind what was done before it: a machine that slept takes nobody's time */
+    static const struct {
+        int ms, signal;
+    } steps[] = {{2000, SIGTERM}, {2000, GUARD_END}, {5000, SIGKILL}};
+    enum { STEPS = sizeof steps / sizeof *steps };
+    int status;
+    if (c->pid == 0)
+        return 0;
+    close_one(&c->in);
+    drain(c->out);
+    drain(c->err);
+    if (child_has_ended(c, &status)) {
+        let_go(c);
+        return 0;
     }
+    if (c->signal_ns && now_ns < c->signal_ns)
+        return 1;
+    if (c->signal_ns)
+        kill(c->pid, steps[c->n_signal++].signal);
+    c->signal_ns = c->n_signal < STEPS ? now_ns + (uint64_t)steps[c->n_signal].ms * 1000000 : UINT64_MAX;
+    return 1;
 }

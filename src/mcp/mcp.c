@@ -3,201 +3,35 @@
 #include "mcp/mcp.h"
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/reqmem.h"
 #include "base/thread.h"
-#include "mcp/server.h"
+#include "mcp/client.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { EXTENSIONS = 10, PROGRESS = 64 << 10, ASK_MS = 100, SMALL_RESULT = 256 << 10, MORE_POSTINGS = 12 << 10 };
+enum { ASK_MS = 100, MORE_POSTINGS = 12 << 10 };
 
-struct mcp_call {
-    struct mcp *of;
-    struct mcp_call *next;
-    int server;
-    long long id;          /* 0: not yet sent */
-    struct call_body body; /* until it is sent */
-    uint64_t deadline_ns;  /* 0: the thread has not seen it yet */
-    int n_extended;
-    int is_done, is_dropped; /* dropped: nobody waits */
-    char *result;            /* [n_result], in the memory of the requests of who asked; NULL: none are counted */
-    size_t n_result;
-    struct reqmem *counted;
-    char error[600];
-    struct buffer progress; /* params that were not taken */
-    void (*notify)(void *arg);
-    void *arg;
-};
-
-struct mcp {
-    pthread_t thread;
-    pthread_mutex_t lock; /* of all that follows; the thread gives it away while it waits */
-    pthread_cond_t changed;
-    int wake_fd;
-    int is_stopping, is_listing_asked;
-    struct mcp_server server[MCP_SERVERS];
-    int n, start_seconds;
-    struct mcp_call *calls;
-    struct mcp_tools *tools;
-    struct mcp_tools *older; /* the list before it, while somebody else holds that; NULL: nobody does */
-    int n_list;              /* lists that were made */
-    size_t most_postings;    /* of a list */
-};
-
-static void ring(const struct mcp *m)
+void mcp_ring(const struct mcp *m)
 {
     uint64_t one = 1;
     ssize_t n = write(m->wake_fd, &one, sizeof one);
     (void)n; /* full: it rings already */
 }
 
-/* ---- calls, in the thread -------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------------------ */
 
-/* The thread of the servers works for no request, and would be refused nothing: one looks before it takes. */
-static int has_memory(const struct mcp_call *c, size_t n)
-{
-    return !c->counted || reqmem_left(c->counted, n > SMALL_RESULT ? REQMEM_LARGE : REQMEM_SMALL) >= n;
-}
-
-static void end_call(struct mcp_call *c, struct span result, const char *error)
-{
-    if (c->is_done)
-        return;
-    c->is_done = 1;
-    call_body_free(&c->body); /* where it was never sent */
-    snprintf(c->error, sizeof c->error, "%s", error);
-    if (result.n && has_memory(c, result.n) && (c->result = malloc(result.n))) {
-        memcpy(c->result, result.text, result.n);
-        c->n_result = result.n;
-        reqmem_take_of(c->counted, result.n);
-    } else if (result.n) {
-        snprintf(c->error, sizeof c->error, "there is no memory for the result");
-    }
-    pthread_cond_broadcast(&c->of->changed);
-    if (c->notify && !c->is_dropped)
-        c->notify(c->arg);
-}
-
-static struct mcp_call *call_of(struct mcp *m, const struct mcp_server *s, struct span id)
-{
-    long long number;
-    if (span_integer(id, &number))
-        for (struct mcp_call *c = m->calls; c; c = c->next)
-            if (&m->server[c->server] == s && c->id == number && number && !c->is_done)
-                return c;
-    return NULL; /* it was never asked, is late, or answers twice */
-}
-
-static void take_progress(struct mcp *m, struct mcp_server *s, const struct message *msg)
-{
-    struct mcp_call *c = call_of(m, s, span_member(msg->params, "progressToken"));
-    if (!c)
-        return;
-    if (c->n_extended < EXTENSIONS) {
-        c->n_extended++;
-        c->deadline_ns = clock_ns() + (uint64_t)s->config->timeout_seconds * 1000000000;
-    }
-    c->progress.n = 0;
-    if (msg->params.n <= PROGRESS)
-        buffer_put(&c->progress, msg->params.text, msg->params.n);
-    if (c->notify && !c->is_dropped)
-        c->notify(c->arg);
-}
-
-static void on_message(void *arg, struct mcp_server *s, const struct message *msg)
-{
-    struct mcp *m = arg;
-    char text[300], sentence[400];
-    if (msg->kind == MESSAGE_NOTIFICATION) {
-        take_progress(m, s, msg);
-        return;
-    }
-    struct mcp_call *c = call_of(m, s, msg->id);
-    if (c && msg->kind == MESSAGE_RESULT && span_is_object(msg->result)) {
-        end_call(c, msg->result, "");
-    } else if (c && msg->kind == MESSAGE_RESULT) {
-        end_call(c, (struct span){NULL, 0}, "the server's result is no object");
-    } else if (c) {
-        span_plain(span_member(msg->error, "message"), text, sizeof text);
-        snprintf(sentence, sizeof sentence, "%s", *text ? text : "the server refuses the call and says nothing of why");
-        end_call(c, (struct span){NULL, 0}, sentence);
-    }
-}
+static void on_message(void *arg, struct mcp_server *s, const struct message *msg) { calls_take(arg, s, msg); }
 
 static void on_death(void *arg, struct mcp_server *s)
 {
     struct mcp *m = arg;
-    char sentence[600];
-    snprintf(sentence, sizeof sentence, "MCP server %s: %s", s->config->name, s->why);
-    for (struct mcp_call *c = m->calls; c; c = c->next)
-        if (&m->server[c->server] == s)
-            end_call(c, (struct span){NULL, 0}, sentence);
+    calls_end_of(m, s);
     pthread_cond_broadcast(&m->changed);
 }
-
-/* In the order in which they came. A server has one at a time to read: the others wait where they are, as long as they may last. */
-static void send_calls(struct mcp *m)
-{
-    for (struct mcp_call *c = m->calls; c; c = c->next) {
-        struct mcp_server *s = &m->server[c->server];
-        if (c->id || c->is_done)
-            continue;
-        if (!c->deadline_ns) {
-            c->deadline_ns = clock_ns() + (uint64_t)s->config->timeout_seconds * 1000000000;
-            call_body_count(&c->body, c->counted);
-        }
-        if (!server_is_told(s))
-            c->id = server_call(s, call_body_move(&c->body));
-    }
-}
-
-static void free_call(struct mcp_call *c)
-{
-    call_body_free(&c->body);
-    buffer_free(&c->progress);
-    free(c->result);
-    reqmem_give_to(c->counted, c->n_result);
-    free(c);
-}
-
-/* Those that nobody waits for; what of them is still asked is cancelled. */
-static void drop_calls(struct mcp *m)
-{
-    for (struct mcp_call **p = &m->calls, *c; (c = *p);) {
-        if (!c->is_dropped) {
-            p = &c->next;
-            continue;
-        }
-        if (!c->is_done && c->id && m->server[c->server].state != SERVER_DEAD)
-            server_cancel(&m->server[c->server], c->id);
-        *p = c->next;
-        free_call(c);
-    }
-}
-
-static void end_late_calls(struct mcp *m, uint64_t now)
-{
-    char sentence[200];
-    for (struct mcp_call *c = m->calls; c; c = c->next) {
-        struct mcp_server *s = &m->server[c->server];
-        if (c->is_done || !c->deadline_ns || now < c->deadline_ns)
-            continue;
-        if (c->id)
-            server_cancel(s, c->id);
-        snprintf(sentence, sizeof sentence, "MCP server %s did not answer within %d s", s->config->name,
-                 s->config->timeout_seconds);
-        end_call(c, (struct span){NULL, 0}, sentence);
-    }
-}
-
-/* ---- the thread ------------------------------------------------------------------------------------------ */
 
 static int is_opening(const struct mcp_server *s) { return s->state < SERVER_READY; }
 
@@ -215,7 +49,7 @@ static void list_again(struct mcp *m, uint64_t now)
     for (int i = 0; i < m->n; i++) {
         struct mcp_server *s = &m->server[i];
         if (is_old(s, now))
-            server_list_again(s, now + (uint64_t)m->start_seconds * 1000000000);
+            server_list_again(s);
     }
     pthread_cond_broadcast(&m->changed);
 }
@@ -223,20 +57,18 @@ static void list_again(struct mcp *m, uint64_t now)
 static void end_late_servers(struct mcp *m, uint64_t now)
 {
     for (int i = 0; i < m->n; i++)
-        if (is_opening(&m->server[i]) && now >= m->server[i].deadline_ns)
-            server_die(&m->server[i], "it does not answer within %d s", m->start_seconds);
+        server_end_late(&m->server[i], calls_are_at(m, &m->server[i]), now);
 }
 
-/* Milliseconds until something is late; -1: nothing will be. */
-static int pause_ms(const struct mcp *m, uint64_t now)
+/* Milliseconds until something is late, or programs that are to end are looked at again; -1: nothing will be. */
+static int pause_ms(const struct mcp *m, uint64_t now, int is_ending)
 {
-    uint64_t first = UINT64_MAX;
-    for (int i = 0; i < m->n; i++)
-        if (is_opening(&m->server[i]) && m->server[i].deadline_ns < first)
-            first = m->server[i].deadline_ns;
-    for (const struct mcp_call *c = m->calls; c; c = c->next)
-        if (!c->is_done && c->deadline_ns && c->deadline_ns < first)
-            first = c->deadline_ns;
+    uint64_t first = calls_late_ns(m), probe = is_ending ? now + CHILD_PROBE_MS * 1000000 : UINT64_MAX;
+    first = first < probe ? first : probe;
+    for (int i = 0; i < m->n; i++) {
+        uint64_t its = server_late_ns(&m->server[i], calls_are_at(m, &m->server[i]));
+        first = its < first ? its : first;
+    }
     return first == UINT64_MAX ? -1 : first <= now ? 0 : (int)((first - now) / 1000000 + 1);
 }
 
@@ -270,44 +102,39 @@ static void wait_for_pipes(struct mcp *m, int timeout_ms)
     }
 }
 
-/* Programs of servers that failed are not left. */
-static void end_dead(struct mcp *m, int all)
+/* Programs of servers that failed are not left, and in the end none is. 1: some live still; nobody waits for them here, but who closes. */
+static int end_programs(struct mcp *m, int all)
 {
-    struct child list[MCP_SERVERS];
-    int n = 0;
+    uint64_t now = clock_ns();
+    int living = 0;
     for (int i = 0; i < m->n; i++)
-        if (m->server[i].child.pid && (all || m->server[i].state == SERVER_DEAD)) {
-            list[n++] = m->server[i].child;
-            m->server[i].child = (struct child){.in = -1, .out = -1, .err = -1};
-        }
-    if (n == 0)
-        return;
-    pthread_mutex_unlock(&m->lock);
-    child_end(list, n);
-    pthread_mutex_lock(&m->lock);
+        if (all || m->server[i].state == SERVER_DEAD)
+            living |= child_end(&m->server[i].child, now);
+    return living;
 }
 
 static void *serve(void *arg)
 {
+    const struct timespec probe = {0, CHILD_PROBE_MS * 1000000L};
     struct mcp *m = arg;
-    uint64_t deadline = clock_ns() + (uint64_t)m->start_seconds * 1000000000;
     pthread_mutex_lock(&m->lock);
     for (int i = 0; i < m->n; i++)
-        server_start(&m->server[i], deadline);
+        server_start(&m->server[i]);
     while (!m->is_stopping) {
         uint64_t now = clock_ns();
-        drop_calls(m);
-        send_calls(m);
+        calls_drop(m);
+        calls_send(m);
         list_again(m, now);
-        end_late_calls(m, now);
+        calls_end_late(m, now);
         end_late_servers(m, now);
-        end_dead(m, 0);
+        int living = end_programs(m, 0);
         pthread_cond_broadcast(&m->changed); /* a state may be another one */
-        wait_for_pipes(m, pause_ms(m, now));
+        wait_for_pipes(m, pause_ms(m, now, living));
     }
-    drop_calls(m);
-    end_dead(m, 1);
+    calls_drop(m);
     pthread_mutex_unlock(&m->lock);
+    while (end_programs(m, 1))
+        nanosleep(&probe, NULL);
     return NULL;
 }
 
@@ -321,24 +148,12 @@ static int is_listing(const struct mcp *m)
     return is;
 }
 
-/* The clock's time of pthread_cond_timedwait(), so many milliseconds from now. */
-static struct timespec in_ms(int ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += ms % 1000 * 1000000L;
-    t.tv_sec += t.tv_nsec / 1000000000;
-    t.tv_nsec %= 1000000000;
-    return t;
-}
-
 /* -1: nobody waits any more. */
 static int wait_for_lists(struct mcp *m, int (*stopped)(void *arg), void *arg)
 {
     int gave_up = 0;
     while (!gave_up && is_listing(m)) {
-        const struct timespec until = in_ms(ASK_MS);
+        const struct timespec until = client_in_ms(ASK_MS);
         pthread_cond_timedwait(&m->changed, &m->lock, &until);
         if (!stopped)
             continue;
@@ -357,11 +172,11 @@ int mcp_start(struct mcp **out, const struct mcp_config *config, const char *ver
         return error_set(err, ERR_MEMORY, "no memory for MCP servers");
     }
     m->n = config->n;
-    m->start_seconds = config->start_seconds;
     m->most_postings = INDEX_POSTINGS;
     for (int i = 0; i < m->n; i++)
         m->server[i] = (struct mcp_server){.config = &config->server[i],
                                            .version = version,
+                                           .start_seconds = config->start_seconds,
                                            .most_bytes = SERVER_LIST,
                                            .most_tools = SERVER_TOOLS,
                                            .child = {.in = -1, .out = -1, .err = -1},
@@ -390,7 +205,7 @@ void mcp_close(struct mcp *m)
     pthread_mutex_lock(&m->lock);
     m->is_stopping = 1;
     pthread_mutex_unlock(&m->lock);
-    ring(m);
+    mcp_ring(m);
     pthread_join(m->thread, NULL);
     for (int i = 0; i < m->n; i++)
         server_free(&m->server[i]);
@@ -484,7 +299,7 @@ int mcp_refresh(struct mcp *m, int (*stopped)(void *arg), void *arg)
     if (is_new) {
         int before = m->n_list;
         m->is_listing_asked = 1;
-        ring(m);
+        mcp_ring(m);
         is_new = wait_for_lists(m, stopped, arg) == 0 && (m->n_list != before || take_lists(m));
         drop_older(m);
     }
@@ -524,77 +339,4 @@ int mcp_state(struct mcp *m, int server, struct mcp_state *out)
     memcpy(out->why, s->why, sizeof out->why);
     pthread_mutex_unlock(&m->lock);
     return 1;
-}
-
-/* It begins, or ends at once. The lock is taken. */
-static void add_call(struct mcp *m, struct mcp_call *c, int has_body)
-{
-    const struct mcp_server *s = &m->server[c->server];
-    struct mcp_call **last = &m->calls;
-    char sentence[600];
-    while (*last)
-        last = &(*last)->next;
-    *last = c;
-    if (s->state == SERVER_DEAD) {
-        snprintf(sentence, sizeof sentence, "MCP server %s: %s", s->config->name, s->why);
-        end_call(c, (struct span){NULL, 0}, sentence);
-    } else if (!has_body) {
-        end_call(c, (struct span){NULL, 0}, "there is no memory for the call");
-    }
-}
-
-struct mcp_call *mcp_begin(struct mcp *m, const struct mcp_tool *tool, const char *arguments, size_t n,
-                           void (*notify)(void *arg), void *arg)
-{
-    struct mcp_call *c = calloc(1, sizeof *c);
-    if (!c)
-        return NULL;
-    *c = (struct mcp_call){.of = m, .server = tool->server, .notify = notify, .arg = arg, .counted = reqmem_here()};
-    int has_body = has_memory(c, n) && call_body_make(&c->body, tool->own, arguments, n) == 0;
-    pthread_mutex_lock(&m->lock);
-    add_call(m, c, has_body);
-    pthread_mutex_unlock(&m->lock);
-    ring(m);
-    return c;
-}
-
-int mcp_wait(struct mcp_call *c, int timeout_ms)
-{
-    const struct timespec until = in_ms(timeout_ms < 0 ? 0 : timeout_ms);
-    int late = 0;
-    pthread_mutex_lock(&c->of->lock);
-    while (!c->is_done && !late)
-        late = timeout_ms < 0 ? pthread_cond_wait(&c->of->changed, &c->of->lock)
-                              : pthread_cond_timedwait(&c->of->changed, &c->of->lock, &until);
-    int is_done = c->is_done;
-    pthread_mutex_unlock(&c->of->lock);
-    return is_done;
-}
-
-struct span mcp_result(const struct mcp_call *c, const char **error)
-{
-    *error = c->error;
-    return (struct span){c->result, c->n_result};
-}
-
-int mcp_progress(struct mcp_call *c, struct buffer *out)
-{
-    pthread_mutex_lock(&c->of->lock);
-    int any = c->progress.n > 0;
-    if (any)
-        buffer_put(out, c->progress.text, c->progress.n);
-    c->progress.n = 0;
-    pthread_mutex_unlock(&c->of->lock);
-    return any;
-}
-
-void mcp_end(struct mcp_call *c)
-{
-    if (!c)
-        return;
-    struct mcp *m = c->of;
-    pthread_mutex_lock(&m->lock);
-    c->is_dropped = 1;
-    pthread_mutex_unlock(&m->lock);
-    ring(m); /* the thread frees it */
 }

@@ -5,14 +5,16 @@
  *   config.c    CONFIG
  *   child.c     programs that are started, and ended for certain with all that they start
  *   server.c    one server: both ways to open, its list, its answers
- *   call_body.c what a call asks
+ *   call_text.c what a call asks, and what is answered
  *   tools.c     the list: names that are unique, definitions
  *   index.c     which of them fit a question
- *   mcp.c       the thread that has all servers; calls
+ *   mcp.c       the thread that has all servers; their lists
+ *   calls.c     calls
  *   result.c    what a model is told of a result
  *
  * Memory is not the plan's but for what is here: a line of 8 MiB a server at most, lists (mcp_bytes()). Arguments and a result are of the
- * requests' memory where who asks works for one (base/reqmem.h), until the server has read them, and mcp_end(). Threads: any may call. */
+ * requests' memory where who asks works for one (base/reqmem.h), until the server has read them or failed, and mcp_end().
+ * Threads: any may call. */
 #ifndef MCP_MCP_H
 #define MCP_MCP_H
 
@@ -32,7 +34,8 @@ int mcp_start(struct mcp **out, const struct mcp_config *config, const char *ver
 /* The same, and waits until each has listed its tools or has failed. */
 int mcp_open(struct mcp **out, const struct mcp_config *config, const char *version, struct error *err);
 int mcp_is_starting(struct mcp *m); /* 1: a server has neither listed its tools yet nor failed */
-void mcp_close(struct mcp *m);      /* no call is left. Its programs have ended then; NULL: nothing */
+/* No call is left. Its programs have ended then, or a guard was held and those are nobody's (mcp/child.h); NULL: nothing. */
+void mcp_close(struct mcp *m);
 
 /* Lists again where a server said that its list has changed or its time is over, unless a list before the present one is still held; waits
  * for it, until stopped(arg), asked now and then without a lock, is 1 (NULL: always). 1: there is another list. */

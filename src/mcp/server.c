@@ -12,7 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { READ = 64 << 10, HEAD = sizeof(struct mcp_text) };
+/* CLOSES: from when a program has closed a pipe to its end; LOOK: between looks whether it has ended. */
+enum { READ = 64 << 10, HEAD = sizeof(struct mcp_text), CLOSES_MS = 500, LOOK_MS = 5 };
+
+static uint64_t after_ms(int ms) { return clock_ns() + (uint64_t)ms * 1000000; }
 
 /* ---- sending -------------------------------------------------------------------------------------------- */
 
@@ -60,30 +63,37 @@ static void is_sent(struct mcp_server *s, size_t n)
     if (!s->body.text || s->n_sent < s->body_at)
         s->n_sent += n;
     else if ((s->n_body_sent += n) == s->body.n)
-        call_body_free(&s->body);
+        call_text_free(&s->body);
+    s->rests_ns = clock_ns();
 }
 
 static void drop_unsent(struct mcp_server *s)
 {
-    call_body_free(&s->body);
+    call_text_free(&s->body);
     buffer_free(&s->unsent);
     s->n_sent = 0;
 }
+
+/* Its input or its output: whether it has ended, and how, is known a moment later. */
+static void has_closed(struct mcp_server *s) { s->closed_ns = s->closed_ns ? s->closed_ns : after_ms(CLOSES_MS); }
 
 void server_write(struct mcp_server *s)
 {
     if (s->unsent.failed)
         server_die(s, "there is no memory for what it is told");
-    while (s->state != SERVER_DEAD && s->n_sent < s->unsent.n) {
+    while (s->state != SERVER_DEAD && !s->closed_ns && s->n_sent < s->unsent.n) {
         struct span next = next_unsent(s);
         ssize_t n = write(s->child.in, next.text, next.n);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0) /* its pipe is full; or it has ended, and its last words may tell why */
+        if (n < 0 && errno == EAGAIN) /* its pipe is full */
             break;
-        is_sent(s, (size_t)n);
+        if (n < 0) /* nobody reads it any more */
+            has_closed(s);
+        else
+            is_sent(s, (size_t)n);
     }
-    if (s->n_sent == s->unsent.n)
+    if (s->closed_ns || s->n_sent == s->unsent.n)
         drop_unsent(s);
     else if (s->unsent.n > SERVER_UNREAD)
         server_die(s, "it does not read what it is told");
@@ -140,10 +150,10 @@ static void list(struct mcp_server *s, struct span cursor)
     buffer_free(&more);
 }
 
-void server_start(struct mcp_server *s, uint64_t deadline_ns)
+void server_start(struct mcp_server *s)
 {
     struct error err = {0};
-    s->deadline_ns = deadline_ns;
+    s->deadline_ns = after_ms(s->start_seconds * 1000);
     if (child_start(&s->child, s->config->argv, s->config->env, s->config->cwd, &err)) {
         server_die(s, "%s", err.text);
     } else if (s->config->setup) {
@@ -154,13 +164,13 @@ void server_start(struct mcp_server *s, uint64_t deadline_ns)
     }
 }
 
-void server_list_again(struct mcp_server *s, uint64_t deadline_ns)
+void server_list_again(struct mcp_server *s)
 {
-    s->deadline_ns = deadline_ns;
+    s->deadline_ns = after_ms(s->start_seconds * 1000);
     list(s, (struct span){NULL, 0});
 }
 
-long long server_call(struct mcp_server *s, struct call_body body)
+long long server_call(struct mcp_server *s, struct call_text body)
 {
     struct buffer params = {0};
     long long id = ++s->next_id;
@@ -179,6 +189,7 @@ void server_cancel(struct mcp_server *s, long long id)
 {
     char params[64];
     int n = snprintf(params, sizeof params, "{\"requestId\":%lld}", id);
+    s->rests_ns = clock_ns();
     message_put_notification(&s->unsent, "notifications/cancelled", params, (size_t)n);
     server_write(s);
 }
@@ -203,18 +214,48 @@ void server_die(struct mcp_server *s, const char *format, ...)
     s->on_death(s->arg, s);
 }
 
-static void has_closed(struct mcp_server *s)
+static uint64_t opens_until(const struct mcp_server *s)
 {
-    int status = 0;
+    return s->state < SERVER_READY ? s->deadline_ns : UINT64_MAX;
+}
+
+/* One call at a time is what many servers do: while one is at work it need not read the next. */
+static uint64_t reads_until(const struct mcp_server *s, int is_at_work)
+{
+    return server_is_told(s) && !is_at_work ? s->rests_ns + (uint64_t)s->config->timeout_seconds * 1000000000
+                                            : UINT64_MAX;
+}
+
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+uint64_t server_late_ns(const struct mcp_server *s, int is_at_work)
+{
+    uint64_t looks = s->closed_ns ? after_ms(LOOK_MS) : UINT64_MAX;
+    uint64_t first = least(opens_until(s), least(looks, reads_until(s, is_at_work)));
+    return s->state == SERVER_DEAD ? UINT64_MAX : first;
+}
+
+/* What it has written is read first, until its output is closed too. */
+static void end_closed(struct mcp_server *s, uint64_t now)
+{
+    int status = 0, ended = s->child.out < 0 && child_has_ended(&s->child, &status);
     const char *in = s->out_lines.line.n ? "in the middle of an answer, " : "";
-    for (int i = 0; i < 40 && !child_has_ended(&s->child, &status); i++)
-        usleep(5000); /* its output closes a moment before it ends */
-    if (!child_has_ended(&s->child, &status))
-        server_die(s, "%sit has closed its output", in);
-    else if (WIFSIGNALED(status))
+    if (ended && WIFSIGNALED(status))
         server_die(s, "%sit was ended by signal %d", in, WTERMSIG(status));
-    else
+    else if (ended)
         server_die(s, "%sit has ended with status %d", in, WEXITSTATUS(status));
+    else if (now >= s->closed_ns)
+        server_die(s, "%sit has closed its %s", in, s->child.out < 0 ? "output" : "input");
+}
+
+void server_end_late(struct mcp_server *s, int is_at_work, uint64_t now)
+{
+    if (s->closed_ns)
+        end_closed(s, now);
+    else if (now >= reads_until(s, is_at_work))
+        server_die(s, "it has read nothing of a call for %d s", s->config->timeout_seconds);
+    else if (now >= opens_until(s))
+        server_die(s, "it does not answer within %d s", s->start_seconds);
 }
 
 void server_free(struct mcp_server *s)
@@ -455,6 +496,13 @@ static void take_line(struct mcp_server *s, const char *line, size_t n)
         server_die(s, "it writes lines that are no messages");
 }
 
+static void close_output(struct mcp_server *s)
+{
+    close(s->child.out);
+    s->child.out = -1;
+    has_closed(s);
+}
+
 void server_read(struct mcp_server *s)
 {
     char piece[READ]; /* not thread-local: that would take it from the stack of each thread of the program */
@@ -462,7 +510,7 @@ void server_read(struct mcp_server *s)
     if (n > 0)
         take_bytes(s, &s->out_lines, piece, (size_t)n, MESSAGE_MOST, take_line);
     else if (n == 0)
-        has_closed(s);
+        close_output(s);
     else if (errno != EAGAIN && errno != EINTR)
         server_die(s, "it cannot be read: %s", strerror(errno));
 }

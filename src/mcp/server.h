@@ -11,7 +11,7 @@
 #define MCP_SERVER_H
 
 #include "base/error.h"
-#include "mcp/call_body.h"
+#include "mcp/call_text.h"
 #include "mcp/child.h"
 #include "mcp/config.h"
 #include "mcp/message.h"
@@ -51,7 +51,7 @@ struct mcp_server {
     struct server_lines out_lines, err_lines;
     struct buffer unsent;
     size_t n_sent; /* of unsent */
-    struct call_body body;
+    struct call_text body;
     size_t body_at, n_body_sent; /* where in unsent it belongs */
     long long next_id, asked;    /* asked: the id that INITIALIZE, DISCOVER and LISTING wait for */
     int n_broken, n_page, n_logged;
@@ -64,25 +64,31 @@ struct mcp_server {
     int most_tools;
     int is_stale;         /* the server says that its list has changed, or the list's time is over */
     uint64_t stale_at_ns; /* 0: never */
+    int start_seconds;
     uint64_t deadline_ns; /* of what it is asked while it is not READY */
+    uint64_t rests_ns;    /* since when it has read nothing, and nobody waits for a call that it was told */
+    uint64_t closed_ns;   /* 0; or it has closed its input or its output, and may end until then */
     /* The message ended a call (RESULT, ERROR) or tells of one (progress). */
     void (*on_message)(void *arg, struct mcp_server *s, const struct message *m);
     void (*on_death)(void *arg, struct mcp_server *s);
     void *arg;
 };
 
-void server_start(struct mcp_server *s, uint64_t deadline_ns);
+void server_start(struct mcp_server *s);
 /* The pipe may have something; what is unsent may be written. */
 void server_read(struct mcp_server *s);
 void server_read_err(struct mcp_server *s);
 void server_write(struct mcp_server *s);
 /* READY, and the list is asked for again. */
-void server_list_again(struct mcp_server *s, uint64_t deadline_ns);
+void server_list_again(struct mcp_server *s);
 /* 1: a call that it has not read yet stands before others. */
 static inline int server_is_told(const struct mcp_server *s) { return s->body.text != NULL; }
 /* The id of the call; the body is given away. Not where server_is_told(). */
-long long server_call(struct mcp_server *s, struct call_body body);
+long long server_call(struct mcp_server *s, struct call_text body);
 void server_cancel(struct mcp_server *s, long long id);
+/* When it fails if nothing happens until then; UINT64_MAX: never. is_at_work: a call that it was told is awaited, so it need not read. */
+uint64_t server_late_ns(const struct mcp_server *s, int is_at_work);
+void server_end_late(struct mcp_server *s, int is_at_work, uint64_t now);
 /* The first sentence stays. */
 void server_die(struct mcp_server *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Frees what it holds, when its child has ended. */

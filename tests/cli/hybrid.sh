@@ -55,6 +55,33 @@ mcp --library docs --embed "$mean" --memory 1M
 is "mcp, little memory" 2 "" "--memory 1\.0 MiB is too small"
 needs=$(sed -n 's/.* needs at least \([0-9]*\)[0-9.]* MiB.*/\1/p' "$dir/err") # of it 80 are for requests
 [ "${needs:-0}" -ge 120 ] && pass || fail "mcp, little memory" "the plan needs ${needs:-nothing} MiB"
+
+# Lists of other servers are in that plan, so they are waited for: twice what they have.
+cat >"$dir/lists" <<'SERVER'
+while read -r line; do
+    id=${line#*\"id\":}
+    id=${id%%,*}
+    case $line in
+    *'"method":"initialize"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}}}}\n' "$id" ;;
+    *'"method":"tools/list"'*)
+        words=$(head -c "$1" /dev/zero | tr '\0' x)
+        printf '{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"t","description":"%s","inputSchema":{}}]}}\n' "$id" "$words" ;;
+    esac
+done
+SERVER
+beside() { # beside BYTES FLAG...: a server whose list has so many
+    printf '{"mcpServers":{"s":{"command":"sh","args":["%s/lists","%s"]}}}\n' "$dir" "$1" >"$dir/servers.json"
+    shift
+    mcp --library docs --embed "$mean" --mcp "$dir/servers.json" "$@"
+}
+beside 3000000 --memory 200M
+is "mcp, vectors beside other servers" 0 '"text":"\[1\] (arch|weeds) \(docs\)' "^MCP server s: 1 tool$"
+for bytes in 100 3000000; do
+    before=${needs:-0}
+    beside $bytes --memory 1M
+    needs=$(sed -n 's/.* needs at least \([0-9]*\)[0-9.]* MiB.*/\1/p' "$dir/err")
+done
+[ $((${needs:-0} - before)) -ge 5 ] && pass || fail "mcp, a long list" "the plan needs ${needs:-nothing} MiB, with a short one $before"
 mcp --library docs --embed "$ember"
 is "mcp, a chat's model" 1 "" "^stoker mcp: --embed .*ember\.gguf: it makes no vectors of texts: use an embedding model$"
 printf '{"mcpServers":{}}\n' >"$dir/servers.json"

@@ -15,9 +15,9 @@ done
 
 # The unit: every flag it uses is one of serve; systemd finds no fault in it.
 unit=$dir/root/opt/s/lib/systemd/system/stoker.service
-"$stoker" serve --help >"$dir/out"
+"$stoker" serve --help >"$dir/help"
 for flag in $(sed -n 's/^ExecStart=//p' "$unit" | tr ' ' '\n' | grep '^--'); do
-    grep -q "^  $flag " "$dir/out" && pass || fail "the unit" "uses $flag, which serve does not know"
+    grep -q "^  $flag " "$dir/help" && pass || fail "the unit" "uses $flag, which serve does not know"
 done
 grep -q "^ExecStart=/opt/s/bin/stoker serve " "$unit" && pass || fail "the unit" "starts another program"
 if command -v systemd-analyze >/dev/null; then
@@ -27,6 +27,14 @@ if command -v systemd-analyze >/dev/null; then
 else
     skip "systemd-analyze verify" "it is not installed"
 fi
+
+# Programs of MCP servers are denied what the service is: the manual's drop-in gives back what they need, by flags of serve.
+for denied in MemoryDenyWriteExecute RestrictAddressFamilies; do
+    grep -q "^$denied=" "$unit" && grep -q "^$denied=" packaging/stoker.1 && pass || fail "the drop-in" "says nothing of $denied"
+done
+for flag in $(sed -n 's/^Environment="STOKER_FLAGS=\(.*\)"$/\1/p' packaging/stoker.1 | tr ' ' '\n' | grep '^--'); do
+    grep -q "^  $flag " "$dir/help" && pass || fail "the drop-in" "uses $flag, which serve does not know"
+done
 
 # Its key: one that serve takes, made once, which nobody else may read.
 sh packaging/key.sh "$dir/etc" && key=$(cat "$dir/etc/api-key") && [ "${#key}" -eq 32 ] && [ "$(stat -c %a "$dir/etc/api-key")" = 600 ] &&

@@ -126,6 +126,26 @@ static void grants_are_kept(void **state)
     assert_int_equal(reqmem_grant(&account, MIB), 0); /* left, it goes back by itself */
 }
 
+/* What is taken apart is refused as any other, is of no account, and comes back from wherever it is given back. */
+static void taken_apart(void **state)
+{
+    (void)state;
+    assert_int_equal(reqmem_grant(&account, 8 * MIB), 0);
+    assert_int_equal(reqmem_take_apart(&memory, 4 * MIB, REQMEM_SMALL), 0);
+    assert_int_equal(reqmem_taken(&memory), 12 * MIB); /* not of the grant */
+    assert_int_equal(reqmem_take_apart(&memory, MOST - KEPT - 12 * MIB, REQMEM_LARGE), 0);
+    assert_int_equal(reqmem_take_apart(&memory, 1, REQMEM_LARGE), -1);
+    assert_int_equal(reqmem_take_apart(&memory, KEPT, REQMEM_SMALL), 0);
+    assert_int_equal(reqmem_take_apart(&memory, 1, REQMEM_SMALL), -1);
+    assert_int_equal(reqmem_take_apart(&memory, SIZE_MAX, REQMEM_SMALL), -1);
+    reqmem_give_apart(&memory, MOST - 8 * MIB);
+    assert_int_equal(reqmem_taken(&memory), 8 * MIB);
+    reqmem_end_grant(&account);
+    assert_int_equal(reqmem_taken(&memory), 0);
+    assert_int_equal(reqmem_take_apart(NULL, SIZE_MAX, REQMEM_SMALL), 0);
+    reqmem_give_apart(NULL, SIZE_MAX);
+}
+
 static void half_is_for_middle_ones(void **state)
 {
     (void)state;
@@ -331,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(small_beside_large, begin, end),
                                        cmocka_unit_test_setup_teardown(grants_are_kept, begin, end),
+                                       cmocka_unit_test_setup_teardown(taken_apart, begin, end),
                                        cmocka_unit_test_setup_teardown(half_is_for_middle_ones, begin, end),
                                        cmocka_unit_test_setup_teardown(small_ones_may_try_again, begin, end),
                                        cmocka_unit_test_setup_teardown(refusals_have_memory, begin, end),

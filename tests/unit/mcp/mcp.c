@@ -2,6 +2,7 @@
 /* The client against servers that behave and that do not: this program again, as a server of a kind (`serve KIND`). */
 #include "mcp/mcp.h"
 
+#include "base/clock.h"
 #include "base/process/guard.h"
 #include "base/reqmem.h"
 
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -119,6 +121,14 @@ static void list_and_rest(struct span id, int ms)
     usleep((useconds_t)ms * 1000);
 }
 
+/* Behind its list nobody can tell it anything. */
+static void list_and_close(struct span id)
+{
+    list_tools("", id);
+    close(STDIN_FILENO);
+    stay();
+}
+
 /* Programs that end by nothing but SIGKILL: one in the server's group, two in a session of their own, of which one has no parent. */
 static void start_family(void)
 {
@@ -134,8 +144,23 @@ static void start_family(void)
     }
 }
 
+/* It takes 3 s, and tells that it goes on. */
+static void work(const struct message *m)
+{
+    struct span token = span_member(m->meta, "progressToken");
+    for (int i = 1; i <= 10; i++) {
+        usleep(300000);
+        printf("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":%.*s,"
+               "\"progress\":%d}}\n",
+               (int)token.n, token.text, i);
+        fflush(stdout);
+    }
+}
+
 static void call(const char *kind, const struct message *m)
 {
+    if (strcmp(kind, "busy") == 0 && n_change++ == 0)
+        work(m);
     if (strcmp(kind, "dies") == 0) {
         fprintf(stderr, "out of paper\n");
         exit(3);
@@ -143,6 +168,9 @@ static void call(const char *kind, const struct message *m)
         printf("{\"jsonrpc\":\"2.0\",\"id\":");
         fflush(stdout);
         exit(0);
+    } else if (strcmp(kind, "stubborn") == 0) {
+        close(STDOUT_FILENO);
+        stay();
     } else if (strcmp(kind, "silent") == 0) {
         return;
     } else if (strcmp(kind, "asks") == 0) { /* and hears nothing of what it is answered */
@@ -199,6 +227,8 @@ static void take(const char *kind, const struct message *m)
         list_and_rest(m->id, 200);
     else if (span_is(m->method, "tools/list") && strcmp(kind, "deaf") == 0)
         list_and_rest(m->id, -1);
+    else if (span_is(m->method, "tools/list") && strcmp(kind, "closes") == 0)
+        list_and_close(m->id);
     else if (span_is(m->method, "tools/list"))
         list_tools(kind, m->id);
     else if (span_is(m->method, "tools/call"))
@@ -215,6 +245,8 @@ static int serve(const char *kind)
     }
     if (strcmp(kind, "stubborn") == 0)
         signal(SIGTERM, SIG_IGN);
+    if (strcmp(kind, "holds") == 0)
+        kill(getppid(), SIGSTOP);
     if (strcmp(kind, "family") == 0)
         start_family();
     if (strcmp(kind, "flood") == 0)
@@ -251,20 +283,27 @@ static struct mcp *open_kinds(const char *const *kinds, int n, const char *field
     return open_configured(&text, 2);
 }
 
-/* What a model is told of a call of a tool of a kind; free() it. */
-static char *result_of(struct mcp *m, const char *name)
+static struct mcp_call *ask(struct mcp *m, const char *name)
 {
     struct mcp_tools *t = mcp_tools(m);
     const struct mcp_tool *tool = mcp_tool_find(t, name);
-    struct buffer out = {0};
-    const char *error;
     assert_non_null(tool);
     struct mcp_call *c = mcp_begin(m, tool, "{\"a\":\n1.50}", 11, NULL, NULL);
+    mcp_tools_release(t);
+    assert_non_null(c);
+    return c;
+}
+
+/* What a model is told of a call of a tool of a kind; free() it. */
+static char *result_of(struct mcp *m, const char *name)
+{
+    struct mcp_call *c = ask(m, name);
+    struct buffer out = {0};
+    const char *error;
     assert_int_equal(mcp_wait(c, -1), 1);
     struct span result = mcp_result(c, &error);
     mcp_result_text(result, error, &out);
     mcp_end(c);
-    mcp_tools_release(t);
     char *text = strndup(out.n ? out.text : "", out.n);
     buffer_free(&out);
     return text;
@@ -331,6 +370,26 @@ static void calls_end_whatever_servers_do(void **state)
         expect(m, "loud__echo", "error: MCP server loud: it writes lines that are no messages");
     }
     assert_int_equal(was_said("MCP server dies"), 1);
+    close_all(m);
+}
+
+static uint64_t processor_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Nobody waits until its time is over, and a pipe that nobody reads is not asked again and again. */
+static void a_closed_input_is_a_servers_end(void **state)
+{
+    static const char *const kinds[] = {"closes", "old"};
+    struct mcp *m = open_kinds(kinds, 2, "");
+    uint64_t before = processor_ns();
+    (void)state;
+    expect(m, "closes__echo", "error: MCP server closes: it has closed its input");
+    assert_in_range(processor_ns() - before, 0, 300000000);
+    expect(m, "old__echo", "{");
     close_all(m);
 }
 
@@ -483,7 +542,8 @@ static void ends_with(struct mcp_call *c, size_t n, const char *want)
     assert_in_range(result.n, n, n + 200);
 }
 
-/* A call that a server does not read yet is memory of the request that has asked, and no other one is begun behind it. */
+/* A call that a server does not read yet is memory of the request that has asked, and no other one is begun behind it. Where it
+ * reads nothing of one that nobody awaits it has failed, and that memory is given back. */
 static void what_is_not_read_is_its_askers(void **state)
 {
     static const char *const kinds[] = {"late", "deaf"};
@@ -508,9 +568,81 @@ static void what_is_not_read_is_its_askers(void **state)
     for (int i = 0; i < 1000 && reqmem_taken(&budget) > 2 * LARGE; i++)
         usleep(5000);
     assert_in_range(reqmem_taken(&budget), LARGE, 2 * LARGE - 1); /* the one that has begun */
+    for (int i = 0; i < 1000 && reqmem_taken(&budget) > 0; i++)
+        usleep(5000);
+    assert_int_equal(reqmem_taken(&budget), 0);
+    assert_int_equal(was_said("MCP server deaf: it has read nothing of a call for 1 s"), 1);
     close_all(m);
     assert_int_equal(reqmem_taken(&budget), 0);
     assert_int_equal(reqmem_taken(&small), 0);
+}
+
+/* Those that begin together have what there is, and no more. */
+static void large_calls_begin_together(void **state)
+{
+    static const char *const kinds[] = {"deaf"};
+    struct reqmem budget;
+    struct mcp_call *c[8];
+    struct mcp *m = open_kinds(kinds, 1, "");
+    (void)state;
+    reqmem_init(&budget, 5 * LARGE / 2, 0);
+    for (int i = 0; i < 8; i++)
+        c[i] = ask_large(m, "deaf__echo", &budget);
+    assert_in_range(reqmem_taken(&budget), 2 * LARGE, 5 * LARGE / 2);
+    for (int i = 0; i < 8; i++) {
+        ends_with(c[i], 0, i < 2 ? "MCP server deaf did not answer within 1 s" : "there is no memory for the call");
+        mcp_end(c[i]);
+    }
+    close_all(m);
+    assert_int_equal(reqmem_taken(&budget), 0);
+}
+
+/* It answers one call at a time: the next one, which is more than its pipe holds, is not read meanwhile, and may be late. */
+static void one_that_works_need_not_read(void **state)
+{
+    static const char *const kinds[] = {"busy"};
+    struct reqmem budget;
+    struct mcp *m = open_kinds(kinds, 1, "");
+    (void)state;
+    reqmem_init(&budget, 16 << 20, 0);
+    struct mcp_call *first = ask(m, "busy__echo"), *second = ask_large(m, "busy__echo", &budget);
+    ends_with(second, 0, "MCP server busy did not answer within 1 s");
+    ends_with(first, 1, "");
+    mcp_end(first);
+    mcp_end(second);
+    expect(m, "busy__echo", "{");
+    close_all(m);
+    assert_int_equal(reqmem_taken(&budget), 0);
+}
+
+/* To end one that has failed, and does not end by itself, takes four seconds; a call of another one, and news of this one, do not. */
+static void one_that_does_not_end_delays_nobody(void **state)
+{
+    static const char *const kinds[] = {"stubborn", "old"};
+    struct mcp *m = open_kinds(kinds, 2, "");
+    uint64_t begun = clock_ns();
+    (void)state;
+    expect(m, "stubborn__echo", "error: MCP server stubborn: it has closed its output");
+    uint64_t failed = clock_ns();
+    expect(m, "old__echo", "{");
+    assert_in_range(clock_ns() - failed, 0, 1000000000);
+    assert_in_range(clock_ns() - begun, 0, 3000000000);
+    close_all(m);
+}
+
+/* Its guard does not hear what it is told: it is ended itself, its program along with it, which falls to this process. */
+static void a_guard_that_is_held_is_killed(void **state)
+{
+    static const char *const kinds[] = {"holds"};
+    struct mcp *m = open_kinds(kinds, 1, "");
+    (void)state;
+    expect(m, "holds__echo", "{");
+    alarm(60);
+    mcp_close(m);
+    mcp_config_free(&config);
+    assert_true(waitpid(-1, NULL, 0) > 0);
+    assert_int_equal(waitpid(-1, NULL, 0), -1);
+    alarm(0);
 }
 
 static void a_stubborn_program_is_killed(void **state)
@@ -659,15 +791,20 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {cmocka_unit_test(both_eras_answer),
                                        cmocka_unit_test(the_others_work),
                                        cmocka_unit_test(calls_end_whatever_servers_do),
+                                       cmocka_unit_test(a_closed_input_is_a_servers_end),
                                        cmocka_unit_test(lists_are_bounded_and_names_unique),
                                        cmocka_unit_test(lists_are_asked_for_again),
                                        cmocka_unit_test(later_lists_are_bounded),
                                        cmocka_unit_test(lists_have_their_time),
                                        cmocka_unit_test(a_list_may_not_come_again),
+                                       cmocka_unit_test(one_that_does_not_end_delays_nobody),
+                                       cmocka_unit_test(a_guard_that_is_held_is_killed),
                                        cmocka_unit_test(a_stubborn_program_is_killed),
                                        cmocka_unit_test(what_a_server_started_ends_with_it),
                                        cmocka_unit_test(nothing_outlives_a_kill),
                                        cmocka_unit_test(what_is_not_read_is_its_askers),
+                                       cmocka_unit_test(large_calls_begin_together),
+                                       cmocka_unit_test(one_that_works_need_not_read),
                                        cmocka_unit_test(config_errors_are_named),
                                        cmocka_unit_test(a_url_is_the_bridge),
                                        cmocka_unit_test(config_is_read)};
