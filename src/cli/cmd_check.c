@@ -6,10 +6,10 @@
 #include "cli/common/flags.h"
 #include "cli/common/progress.h"
 
-#include "base/ahead.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/io/ahead.h"
 #include "base/utf8.h"
 
 #include <inttypes.h>
@@ -54,8 +54,7 @@ static int pass(const struct gguf_file *f, struct tensor_check *c, struct outcom
     if (!xxh3)
         return error_set(err, ERR_MEMORY, "no memory for a hash");
     sha256_begin(&sha);
-    const struct ahead_range all = {
-        .fd = f->fd, .name = f->path, .end = UINT64_MAX, .piece = 1 << 20, .is_large = 1};
+    const struct ahead_range all = {.fd = f->fd, .name = f->path, .end = UINT64_MAX, .piece = 1 << 20, .is_large = 1};
     int failed = ahead_open(&a, &all, err);
     while (!failed && !(failed = ahead_next(a, &data, &n, err)) && n) {
         hash_add(xxh3, data, n);

@@ -97,8 +97,8 @@ static int read_options(struct session_options *to, const struct stoker_options 
                                               : PLAN_BYTES;
     w->memory = o->memory;
     w->n_ctx = o->n_ctx;
-    w->defaults = (struct plan_defaults){o->defaults.n_ctx,     o->defaults.n_parallel,     o->defaults.n_snapshots,
-                                         o->defaults.cache_ram, o->defaults.capture_memory, o->defaults.capture_least,
+    w->defaults = (struct plan_defaults){o->defaults.n_ctx,       o->defaults.n_parallel,     o->defaults.n_snapshots,
+                                         o->defaults.cache_ram,   o->defaults.capture_memory, o->defaults.capture_least,
                                          o->defaults.capture_rows};
     w->rates = (struct speed_rates){o->rates.drive, o->rates.memory, o->rates.product, o->rates.unpack_rows,
                                     o->rates.dot,   o->rates.vector, o->rates.attend,  o->rates.state};

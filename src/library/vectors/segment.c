@@ -1,11 +1,11 @@
 /* See segment.h. */
 #include "library/vectors/segment.h"
 
-#include "base/ahead.h"
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/io/ahead.h"
 #include "kernel/kernel.h"
 
 #include <errno.h>
@@ -284,9 +284,9 @@ static int scan_file(struct scanning *c, struct error *err)
                                     .is_large = s->about.bytes >= SEGMENT_LARGE};
     struct ahead *a = NULL;
     uint8_t *rest = malloc(all.room);
-    int failed = !rest                         ? error_set(err, ERR_MEMORY, "%s: no memory to read vectors", s->source)
+    int failed = !rest                       ? error_set(err, ERR_MEMORY, "%s: no memory to read vectors", s->source)
                  : ahead_open(&a, &all, err) ? -1
-                                               : scan_pieces(c, a, rest, err);
+                                             : scan_pieces(c, a, rest, err);
     ahead_close(a);
     free(rest);
     return failed;

@@ -1,6 +1,6 @@
 /* links: base */
 /* A file in order: every byte of every range once, pieces of all sizes, room before them; what ends early; reads that fail. */
-#include "base/ahead.h"
+#include "base/io/ahead.h"
 
 #include "base/error.h"
 

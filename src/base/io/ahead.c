@@ -1,5 +1,5 @@
 /* See ahead.h. The reader owns a buffer until it is full, the caller from then until the next call. */
-#include "base/ahead.h"
+#include "base/io/ahead.h"
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -36,8 +36,8 @@ static void will_need(const struct ahead *a, uint64_t at, uint64_t n)
         posix_fadvise(a->range.fd, (off_t)at, (off_t)(end - at < n ? end - at : n), POSIX_FADV_WILLNEED);
 }
 
-/* What pread() gives, n at most. Past the page cache whole pages are read; where that cannot be, as behind a short read, the rest of the file
- * is read through it. */
+/* What pread() gives, n at most. Past the page cache whole pages are read; where that cannot be, as behind a short read, the rest is read
+ * through it. */
 static ssize_t read_at(struct ahead *a, uint8_t *to, size_t n, uint64_t at)
 {
     if (a->direct >= 0) {

@@ -1,6 +1,6 @@
 /* Reads a file from one place to another in order while the caller works on what came before: a thread and two buffers. */
-#ifndef BASE_AHEAD_H
-#define BASE_AHEAD_H
+#ifndef BASE_IO_AHEAD_H
+#define BASE_IO_AHEAD_H
 
 #include <stddef.h>
 #include <stdint.h>
