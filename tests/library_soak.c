@@ -25,7 +25,7 @@ enum {
     RESTARTS = 8,          /* which comes back so often */
     SERVER_PIPES = 3,      /* descriptors that the server has for each */
     SERVER_PROCESSES = 2,  /* its guard and itself */
-    GROWTH_MIB = 4,        /* from half way to the end */
+    GROWTH_MIB = 4,        /* from half way to the end: known prefixes are 1 to 2 */
     FAILED_MOST = 20
 };
 
