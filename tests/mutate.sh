@@ -868,6 +868,7 @@ mutate vectors-of-what-has-left library src/library/by_vector.c 's| \&\& !vector
 mutate vectors-of-any-model library src/library/source_vectors.c 's#v->about.model == model \&\& ##'
 mutate vectors-that-nobody-checks library src/library/vectors/segment.c 's#if (b->sum != sum_of(#if (0 \&\& b->sum != sum_of(#'
 mutate vectors-of-a-source-twice library src/library/by_vector.c 's#t->best->n = 0;#(void)0;#'
+mutate hits-of-another-source library src/library/search.c 's|\.source = b->row\[i\]\.source|.source = b->row[i].source * 0|'
 mutate ranks-from-nought library src/library/best.c 's|share(i + 1)|share(i)|g'
 mutate codes-away-from-even library src/library/vectors/segment.c 's|nearbyintf(|roundf(|'
 mutate numbers-of-chunks-again library src/library/source.c 's#coalesce((SELECT last_chunk FROM vector), 0)#0#'
