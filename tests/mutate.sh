@@ -45,7 +45,7 @@ folder=build settings= emulator=
 build() {
     case $1 in
     cli/*) programs="$folder/stoker $folder/tests/read_rows $folder/tests/same_directions $folder/tests/steered_rows $folder/tests/without_ring \
-        $folder/tests/fuse_file" ;;
+        $folder/tests/fuse_file $folder/tests/library_tool" ;;
     serve_* | mcp_http | socket_audit | plan_models | large_plan) programs="$folder/stoker $folder/tests/$1" ;;
     *) programs=$folder/tests/$1 ;;
     esac
@@ -880,6 +880,9 @@ mutate vectors-of-whole-queries library src/library/find.c 's#q->n > QUERY_BYTES
 mutate what-left-is-damage library src/library/search.c 's#source_version(s) != s->searched_version#0#'
 mutate vectors-that-were-swept library src/library/by_vector.c 's#tries < 2#tries < 1#'
 mutate chunks-seen-twice library src/library/source_vectors.c 's|v->last = last;|v->last = last - 1;|'
+mutate vectors-of-a-full-disk cli/library src/library/vectors/segment.c 's|int failed = write_at(s->fd, block,|int failed = 0 * write_at(s->fd, block,|'
+mutate sources-that-cannot-be-read cli/library src/library/library.c 's#access(path, R_OK)#access(path, F_OK)#'
+mutate archives-that-cannot-be-read cli/library src/cli/library/sources.c 's#errno == ENOENT#errno#g'
 mutate chats-by-words-alone cli/hybrid src/library/find.c 's|has ? &v : NULL|has ? NULL : NULL|'
 # ... what is ranked: ties, articles, turns, failures, how many
 mutate ranked-ties library src/library/find.c 's|score\[k - 1\] < s|score[k - 1] <= s|'
