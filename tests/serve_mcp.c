@@ -7,6 +7,7 @@
  *     build/tests/serve_mcp
  *
  * STOKER names the program (build/stoker). The servers of MCP are this program again (`fake FOLDER NAME`). */
+#include "chat_server.h"
 #include "is_gone.h"
 #include "serve_mcp_fake.h"
 
