@@ -770,6 +770,7 @@ mutate results-as-they-come "unit/toolbox/toolbox" src/toolbox/toolbox.c 's|put_
 mutate rounds-of-a-server-without-end serve_library src/server/answer/rounds.c 's|run->round >= own->rounds - 1|run->round < 0|'
 mutate citations-by-bytes serve_library src/server/dialect/openai.c 's|start += utf8_count(c->content.text + counted, found.from - counted);|start = found.from;|'
 mutate calls-of-the-server-told serve_library src/server/answer/events.c 's|t->is_own_call = own \&\& |t->is_own_call = own \&\& 0 \&\& |'
+mutate answers-that-nobody-knows serve_library src/engine/admission.c 's|if (known \&\& !j->no_cache)|if (known \&\& 0)|'
 mutate limits-of-a-round-alone serve_library src/server/answer/rounds.c 's|run->max_tokens -= run->max_tokens ? (int)n_new : 0;||'
 mutate tools-that-nobody-allowed serve_mcp src/server/request/own_tools.c 's|.only_allowed = 1|.only_allowed = 0|'
 mutate lists-of-the-first-turn serve_mcp src/server/request/own_tools.c 's|^    mcp_refresh(.*|    (void)0;|'
@@ -883,6 +884,7 @@ mutate chunks-seen-twice library src/library/source_vectors.c 's|v->last = last;
 mutate vectors-of-a-full-disk cli/library src/library/vectors/segment.c 's|int failed = write_at(s->fd, block,|int failed = 0 * write_at(s->fd, block,|'
 mutate sources-that-cannot-be-read cli/library src/library/library.c 's#access(path, R_OK)#access(path, F_OK)#'
 mutate archives-that-cannot-be-read cli/library src/cli/library/sources.c 's#errno == ENOENT#errno#g'
+mutate articles-without-a-commit cli/library src/library/source.c 's#"BEGIN IMMEDIATE"#"SELECT 1"#; s#"COMMIT"#"SELECT 1"#'
 mutate chats-by-words-alone cli/hybrid src/library/find.c 's|has ? &v : NULL|has ? NULL : NULL|'
 # ... what is ranked: ties, articles, turns, failures, how many
 mutate ranked-ties library src/library/find.c 's|score\[k - 1\] < s|score[k - 1] <= s|'
