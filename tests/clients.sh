@@ -1,8 +1,10 @@
 #!/bin/bash
 # Real clients against stoker serve with the embedded model: the suites of tests/clients, the official SDKs in a browser among them
 # (browser.mjs), and the page (web.mjs), its part of the library too, with and without a key; the suites again with --draft off and with drafts in every step, whose answers must be the same;
-# embeddings.mjs against servers of embedding models; and modern.mjs, an MCP client of 2026-07-28 and of before, against stoker mcp over stdio
-# and over HTTP, with and without a key, and against stoker serve with a library, whose file_search openai.mjs asks for.
+# embeddings.mjs against servers of embedding models; modern.mjs, an MCP client of 2026-07-28 and of before, against stoker mcp over stdio
+# and over HTTP, with and without a key, and against stoker serve with a library, whose file_search openai.mjs asks for; and stoker mcp
+# before the servers of ../shared/library/mcp (PEERS=../shared/library): the official client against the proxy of 218 tools (peer.mjs), and
+# every tool of the servers (mcp_tools.mjs).
 #
 # Needs node >= 18, npm, the packages of the suites' lock file, which npm installs outside the repository, and Chromium
 # (CHROMIUM=path). Where one is absent, says so and counts one skipped test, beside those that suites skip. What is in tests/data must be
@@ -17,6 +19,7 @@ text=$PWD/${BUILD:-build}/data/steering/ember/text.jsonl
 encoders=$PWD/${BUILD:-build}/data/embeddings
 golden=$PWD/${BUILD:-build}/data/golden
 chromium=${CHROMIUM:-/usr/bin/chromium}
+peers=$(cd "${PEERS:-../shared/library}" 2>/dev/null && pwd)
 
 skip() {
     echo "skipped: $1"
@@ -163,8 +166,30 @@ sed "s/^\(ok\|FAIL\|skip\) */&with a library: /" one.log >>mcp.log
 ends
 sums mcp
 
+# stoker mcp before other servers: the official client against a proxy of 218 tools, and every tool of both servers over every transport.
+skipped=0 logs_of_peers=
+if [ -z "$peers" ]; then
+    echo "skipped: MCP servers behind stoker mcp: ../shared/library is absent (PEERS=folder names it)"
+    skipped=1
+elif ! { mkdir peers && cp "$peers"/package.json "$peers"/mcp/*.mjs mcp_tools.mjs peers && (cd peers && npm install --no-audit --no-fund) >npm.log 2>&1; }; then
+    tail -n 5 npm.log
+    echo "skipped: MCP servers behind stoker mcp: npm cannot install their packages"
+    skipped=1
+else
+    printf '{"mcpServers": {"peer": {"command": "node", "args": ["%s/peers/server.mjs", "--tools", "210"]}}}\n' "$dir" >peers/config
+    node peers/peer.mjs -- "$stoker" mcp --mcp peers/config >one.log 2>&1 || echo "FAIL status $?" >>one.log
+    [ "$(grep -c '^ok ' one.log)" -eq 11 ] || echo "FAIL not 11 checks" >>one.log
+    sed 's/^\(ok\|FAIL\) */&the proxy: /' one.log >peers.log
+    node peers/mcp_tools.mjs peers -- "$stoker" mcp >one.log 2>&1 || echo "FAIL status $?" >>one.log
+    cat one.log >>peers.log
+    grep '^FAIL' peers.log
+    echo "$(grep -c '^ok ' peers.log) passed, $(grep -c '^FAIL' peers.log) failed" >>peers.log
+    echo "peers: $(tail -n 1 peers.log)"
+    logs_of_peers=peers.log
+fi
+
 # The page beside a library: an archive whose pages try what they may not, and a folder. Its HTML needs libxml2.
-absent=0 # of what a machine may lack
+logs_of_library=
 : >library.log
 if [ -x "$chromium" ]; then
     mkdir notes
@@ -174,8 +199,8 @@ if [ -x "$chromium" ]; then
     echo key-of-the-page >keys
     if grep -q "libxml2, which this system lacks" add.log; then
         echo "skipped: the page beside a library: libxml2 is not installed"
-        absent=1
-    elif "$stoker" library add notes --library db >>add.log 2>&1; then
+        skipped=$((skipped + 1))
+    elif logs_of_library=library.log && "$stoker" library add notes --library db >>add.log 2>&1; then
         for key in '' "$(cat keys)"; do
             starts --ctx 8192 --memory 1G --seed 2 --library db/ ${key:+--api-key-file keys}
             BASE_URL=$url API_KEY=$key CHROMIUM=$chromium OUT=pictures PATIENCE=5 ONLY='^(library:|no outside)' node run.mjs web >one.log 2>&1 || echo "FAIL status $?" >>one.log
@@ -194,12 +219,11 @@ if [ -x "$chromium" ]; then
     echo "browser: $(tail -n 1 browser.log)"
 else
     echo "skipped: $chromium is absent (apt-get install chromium)"
-    absent=1
+    skipped=$((skipped + 1))
 fi
 # Each log ends with its counts; one that does not has broken off, and one that counts nothing has asked nothing.
-passed=0 failed=0 skipped=$absent logs="suites.log drafts.log embeddings.log mcp.log"
+passed=0 failed=0 logs="suites.log drafts.log embeddings.log mcp.log $logs_of_peers $logs_of_library"
 [ ! -x "$chromium" ] || logs="$logs web.log browser.log"
-[ ! -x "$chromium" ] || [ "$absent" -eq 1 ] || logs="$logs library.log"
 for log in $logs; do
     set -- $(tail -n 1 $log | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 \4/p')
     passed=$((passed + ${1:-0})) failed=$((failed + ${2:-1})) skipped=$((skipped + ${3:-0}))

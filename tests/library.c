@@ -3,6 +3,7 @@
  * The library against recorded results (library.md 10, 11).
  *
  *     library DIR      build/data/library; the README of tests/data tells what is there */
+#include "library_damage.h"
 #include "library_leaving.h"
 #include "library_mended.h"
 #include "library_ranking.h"
@@ -21,6 +22,7 @@ int main(int argc, char **argv)
         mended_html();
     search_tests(dir);
     vector_tests(dir);
+    damage_tests(dir);
     leaving_tests(dir);
     ranking_tests(dir);
     printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);

@@ -45,7 +45,7 @@ folder=build settings= emulator=
 build() {
     case $1 in
     cli/*) programs="$folder/stoker $folder/tests/read_rows $folder/tests/same_directions $folder/tests/steered_rows $folder/tests/without_ring \
-        $folder/tests/fuse_file" ;;
+        $folder/tests/fuse_file $folder/tests/library_tool" ;;
     serve_* | mcp_http | library_soak | socket_audit | plan_models | large_plan) programs="$folder/stoker $folder/tests/$1" ;;
     *) programs=$folder/tests/$1 ;;
     esac
@@ -788,6 +788,7 @@ mutate more-passages-than-there-may-be serve_library src/server/dialect/file_sea
 mutate passages-of-earlier-answers-lost serve_library src/server/dialect/file_search.c 's|w->own->talk.passages = \*known;|passages_free(known);|'
 mutate texts-of-passages-with-titles unit/toolbox/library_tools src/toolbox/library_tools.c 's|{number, out->n, out->n, p->score}|{number, 0, out->n, p->score}|'
 mutate calls-of-the-server-told serve_library src/server/answer/events.c 's|t->is_own_call = own \&\& |t->is_own_call = own \&\& 0 \&\& |'
+mutate answers-that-nobody-knows serve_library src/engine/admission.c 's|if (known \&\& !j->no_cache)|if (known \&\& 0)|'
 mutate limits-of-a-round-alone serve_library src/server/answer/rounds.c 's|run->max_tokens -= run->max_tokens ? (int)n_new : 0;||'
 mutate tools-that-nobody-allowed serve_mcp src/server/request/own_tools.c 's|.only_allowed = 1|.only_allowed = 0|'
 mutate lists-of-the-first-turn serve_mcp src/server/request/own_tools.c 's|^    mcp_refresh(.*|    (void)0;|'
@@ -846,6 +847,9 @@ mutate an-engine-that-is-not-there unit/server/routes src/server/routes.c 's|own
 mutate keys-of-nobody mcp_http src/cli/front/flags.c 's|^    o->key = front_texts(&f->key);|    (void)0;|'
 mutate a-server-that-connects socket_audit src/server/own/mcp.c '/^void own_mcp/,/^{/ s|^{|{ int connect(int, const void *, unsigned); connect(-1, 0, 0);|'
 mutate a-command-with-a-socket socket_audit src/mcp/server.c '/^void server_start/,/^{/ s|^{|{ int socket(int, int, int); socket(2, 2, 0);|'
+mutate vectors-by-a-socket socket_audit src/library/encoder/encoder.c '/^int encoder_vectors/,/^{/ s|^{|{ int socket(int, int, int); socket(2, 2, 0);|'
+mutate ranks-by-a-socket socket_audit src/library/encoder/ranker.c '/^static int rank(/,/^{/ s|^{|{ int socket(int, int, int); socket(2, 2, 0);|'
+mutate archives-by-a-socket socket_audit src/library/zim/zim.c '/^int zim_open/,/^{/ s|^{|{ int socket(int, int, int); socket(2, 2, 0);|'
 mutate a-bridge-that-connects-elsewhere socket_audit src/bridge/transfer.c '/^static int set_up/,/^{/ s|^{|{ int connect(int, const void *, unsigned); connect(-1, 0, 0);|'
 mutate redirects-that-are-followed unit/bridge/bridge src/bridge/transfer.c 's|c->easy_setopt(e, CURL_PROXY, "");|c->easy_setopt(e, 52, 1L); &|'
 mutate answers-without-an-end unit/bridge/bridge src/bridge/transfer.c 's|t->answer.n + n > MESSAGE_MOST|t->answer.n + n > ((size_t)MESSAGE_MOST << 8)|'
@@ -904,6 +908,7 @@ mutate vectors-of-what-has-left library src/library/by_vector.c 's| \&\& !vector
 mutate vectors-of-any-model library src/library/source_vectors.c 's#v->about.model == model \&\& ##'
 mutate vectors-that-nobody-checks library src/library/vectors/segment.c 's#if (b->sum != sum_of(#if (0 \&\& b->sum != sum_of(#'
 mutate vectors-of-a-source-twice library src/library/by_vector.c 's#t->best->n = 0;#(void)0;#'
+mutate hits-of-another-source library src/library/search.c 's|\.source = b->row\[i\]\.source|.source = b->row[i].source * 0|'
 mutate ranks-from-nought library src/library/best.c 's|share(i + 1)|share(i)|g'
 mutate codes-away-from-even library src/library/vectors/segment.c 's|nearbyintf(|roundf(|'
 mutate numbers-of-chunks-again library src/library/source.c 's#coalesce((SELECT last_chunk FROM vector), 0)#0#'
@@ -912,6 +917,10 @@ mutate vectors-of-whole-queries library src/library/find.c 's#q->n > QUERY_BYTES
 mutate what-left-is-damage library src/library/search.c 's#source_version(s) != s->searched_version#0#'
 mutate vectors-that-were-swept library src/library/by_vector.c 's#tries < 2#tries < 1#'
 mutate chunks-seen-twice library src/library/source_vectors.c 's|v->last = last;|v->last = last - 1;|'
+mutate vectors-of-a-full-disk cli/library src/library/vectors/segment.c 's|int failed = write_at(s->fd, block,|int failed = 0 * write_at(s->fd, block,|'
+mutate sources-that-cannot-be-read cli/library src/library/library.c 's#access(path, R_OK)#access(path, F_OK)#'
+mutate archives-that-cannot-be-read cli/library src/cli/library/sources.c 's#errno == ENOENT#errno#g'
+mutate articles-without-a-commit cli/library src/library/source.c 's#"BEGIN IMMEDIATE"#"SELECT 1"#; s#"COMMIT"#"SELECT 1"#'
 mutate chats-by-words-alone cli/hybrid src/library/find.c 's|has ? &v : NULL|has ? NULL : NULL|'
 # ... what is ranked: ties, articles, turns, failures, how many
 mutate ranked-ties library src/library/find.c 's|score\[k - 1\] < s|score[k - 1] <= s|'

@@ -17,12 +17,15 @@
 #include "mcp_fake.h"
 #include "socket_asked.h"
 
+#include <limits.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 enum { CAUGHT = 128 + SIGSYS };
 
 static int skipped;
 static char folder[TEMPORARY_PATH], library[TEMPORARY_PATH + 16], config[TEMPORARY_PATH + 16], self[TEMPORARY_PATH];
+static char embeds[PATH_MAX + 40], ranks[PATH_MAX + 40]; /* models of vectors and of pairs */
 
 /* ---- under the filter ------------------------------------------------------------------------------------------------------ */
 
@@ -208,8 +211,8 @@ static void who_asks_is_caught(void)
 
 /* ---- commands -------------------------------------------------------------------------------------------------------------- */
 
-/* A command of the shell, where $s is stoker under the filter, $d the folder, $l the library, $e the models of vectors. What it prints
- * goes to the log; 0: it has said these words. */
+/* A command of the shell, where $s is stoker under the filter, $d the folder, $l the library, $e a model of vectors, $r one of pairs, $z an
+ * archive. What it prints goes to the log; 0: it has said these words. */
 static int said(const char *command, const char *words)
 {
     static char text[1 << 16];
@@ -248,11 +251,40 @@ static void write_file(const char *name, const char *format, ...)
     va_end(args);
 }
 
+/* Into out, the path of a file of the data that tests read. */
+static void find_data(char out[PATH_MAX + 40], const char *name)
+{
+    const char *build = getenv("BUILD") ? getenv("BUILD") : "build";
+    char path[PATH_MAX], *real = realpath(build, path);
+    snprintf(out, PATH_MAX + 40, "%s/data/%s", real ? real : build, name);
+}
+
+/* What commands get beside the folder: models, an archive, and a program that stands for pdftotext. */
+static void make_documents(void)
+{
+    char archive[PATH_MAX + 40], path[2 * PATH_MAX];
+    find_data(embeds, "embeddings/bert-mean.gguf");
+    find_data(ranks, "embeddings/bert-rank.gguf");
+    find_data(archive, "library/zim/zstd.zim");
+    setenv("e", embeds, 1);
+    setenv("r", ranks, 1);
+    setenv("z", archive, 1);
+    write_file("bridge.txt", "Stone bridge\n\nA stone bridge stands on arches. Its bedge is broad.\n");
+    write_file("page.html",
+               "<html><head><title>Rope</title><link rel=stylesheet href=http://127.0.0.1:9/a.css></head><body>"
+               "<img src=http://127.0.0.1:9/a.png><p>A rope of hemp.</p></body></html>");
+    write_file("stove.pdf", "Stoves burn wood.\n\f");
+    write_file("pdftotext", "#!/bin/sh\nexec cat /proc/self/fd/0\n");
+    snprintf(path, sizeof path, "%s/pdftotext", folder);
+    chmod(path, 0700);
+    snprintf(path, sizeof path, "%s:%s", folder, getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+    setenv("PATH", path, 1);
+}
+
 static void make_files(void)
 {
-    const char *build = getenv("BUILD") ? getenv("BUILD") : "build",
-               *program = getenv("STOKER") ? getenv("STOKER") : "build/stoker";
-    char path[4096], *real = realpath(program, NULL);
+    const char *program = getenv("STOKER") ? getenv("STOKER") : "build/stoker";
+    char *real = realpath(program, NULL);
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n < 0 || (size_t)n == sizeof self - 1 || !real || temporary_folder(folder, "audit")) {
         printf("FAILED: %s is not there, or the path of this test is too long\n", program);
@@ -261,20 +293,13 @@ static void make_files(void)
     snprintf(library, sizeof library, "%s/db/", folder);
     snprintf(config, sizeof config, "%s/servers", folder);
     snprintf(log_file, sizeof log_file, "%s/log", folder);
-    snprintf(path, sizeof path, "%s/data/embeddings", build);
     setenv("AUDITED", real, 1);
     setenv("STOKER", self, 1); /* of server_start_as() too */
     setenv("s", self, 1);
     setenv("d", folder, 1);
     setenv("l", library, 1);
     free(real);
-    real = realpath(path, NULL);
-    setenv("e", real ? real : "", 1);
-    free(real);
-    write_file("bridge.txt", "Stone bridge\n\nA stone bridge stands on arches. Its bedge is broad.\n");
-    write_file("page.html",
-               "<html><head><title>Rope</title><link rel=stylesheet href=http://127.0.0.1:9/a.css></head><body>"
-               "<img src=http://127.0.0.1:9/a.png><p>A rope of hemp.</p></body></html>");
+    make_documents();
     char *weather = realpath("tests/cli/mcp_server", NULL);
     write_file("weather",
                "{\"mcpServers\":{\"plain\":{\"command\":\"sh\",\"args\":[\"%s\",\"plain\",\"%s\"],\"allow\":[\"get_"
@@ -305,7 +330,8 @@ static void commands(void)
     says("\"$s\" library list --library \"$l\"", "bridge");
     says("\"$s\" library check --library \"$l\"", "bridge");
     says("\"$s\" library remove page --library \"$l\"", "");
-    says("echo arches | \"$s\" embed \"$e/bert-mean.gguf\"", "0.");
+    says("echo arches | \"$s\" embed \"$e\"", "0.");
+    says("echo arches | \"$s\" embed \"$r\" --query bridge", ".");
     says("\"$s\" run --memory 700M --temp 0 -p 'Find bridge' --library \"$l\"", "call: search_library");
     says("\"$s\" run --memory 700M --temp 0 -p 'What is the weather in Bergen?' --mcp weather",
          "call: plain__get_weather");
@@ -315,7 +341,26 @@ static void commands(void)
     says("printf '%s\\n' '" CALL("p__leave", "{}") "' | \"$s\" mcp --mcp planted", "was ended by signal 31");
 }
 
+#define RANKED " --library \"$l\" --embed \"$e\" --rerank \"$r\""
+
+/* What commands do with vectors and pairs. An archive and a PDF are added on the way; no passage has a word of "?". */
+static void commands_of_vectors(void)
+{
+    says("\"$s\" library add \"$z\" --library \"$l\" --embed \"$e\"", "stoker_test: vectors of 50 of 50 passages by");
+    says("\"$s\" library add \"$d/stove.pdf\" --library \"$l\" --embed \"$e\"", "stove: vectors of 1 of 1 passages by");
+    says("\"$s\" library add \"$d/bridge.txt\" --library \"$l\" --embed \"$e\"",
+         "bridge: vectors of 1 of 1 passages by");
+    says("\"$s\" library check --library \"$l\"", "stove  whole");
+    says("\"$s\" library open stoker_test/Water_filter --library \"$l\"", "charcoal");
+    says("\"$s\" library search '?' --library \"$l\" --embed \"$e\"", "0.0164");
+    says("\"$s\" library search '?'" RANKED, "\n10. ");
+    says("\"$s\" run --memory 900M --temp 0 -p 'Find bridge'" RANKED, "call: search_library");
+    says("printf '%s\\n' '" CALL("search_library", "{\"query\":\"?\"}") "' | \"$s\" mcp" RANKED, "\"text\":\"[1] ");
+}
+
 /* ---- servers --------------------------------------------------------------------------------------------------------------- */
+
+#define NEAREST "{\"query\":\"?\",\"mode\":\"vector\"}"
 
 static void asks(const char *path, const char *body, const char *words)
 {
@@ -331,8 +376,8 @@ static void ends(const char *what)
 
 static void a_server(void)
 {
-    start_server((const char *const[]){"--memory", "700M", "--ctx", "4096", "--parallel", "2", "--library", library,
-                                       "--mcp", config, NULL});
+    start_server((const char *const[]){"--memory", "900M", "--ctx", "4096", "--parallel", "2", "--library", library,
+                                       "--embed", embeds, "--rerank", ranks, "--mcp", config, NULL});
     asks("/v1/chat/completions", "{" FIND ",\"library\":{\"rounds\":2},\"stream\":true" SAYS("Yes.") "}",
          "library_event");
     asks("/v1/chat/completions", "{" FIND ",\"mcp\":{\"rounds\":2},\"stream\":true" CALLS("w__echo") SAYS("Yes.") "}",
@@ -340,8 +385,9 @@ static void a_server(void)
     asks("/v1/responses", "{\"input\":\"Hi\",\"max_output_tokens\":4}", "output");
     asks("/v1/messages", "{\"max_tokens\":4,\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}", "content");
     asks("/api/generate", "{\"prompt\":\"Hi\",\"options\":{\"num_predict\":4}}", "response");
-    asks("/v1/library/search", "{\"query\":\"arches\"}", "arches");
-    asks("/mcp", OLD_CALL("search_library", "{\"query\":\"arches\"}"), "arches");
+    asks("/v1/library/search", NEAREST, "\"rank\":10,");
+    asks("/library/stoker_test/Water_filter", NULL, "charcoal");
+    asks("/mcp", OLD_CALL("search_library", "{\"query\":\"arches\"}"), "\"text\":\"[1] ");
     asks("/metrics", NULL, "mcp_calls_total");
     asks("/", NULL, "<html");
     ends("serve");
@@ -349,13 +395,13 @@ static void a_server(void)
 
 static void without_a_model(void)
 {
-    const char *const flags[] = {"--library", library, "--mcp", config, NULL};
+    const char *const flags[] = {"--library", library, "--embed", embeds, "--rerank", ranks, "--mcp", config, NULL};
     if (server_start_as(&server, "mcp", "--http", flags, log_file) || server_ready(&server, PATIENCE)) {
         check(0, "no server; see %s", log_file);
         return;
     }
     asks("/mcp", OLD_CALL("w__echo", "{\"text\":\"sun\"}"), "sun");
-    asks("/v1/library/search", "{\"query\":\"arches\"}", "arches");
+    asks("/v1/library/search", NEAREST, "\"rank\":10,");
     ends("mcp --http");
 }
 
@@ -461,6 +507,7 @@ int main(int argc, char **argv)
     make_files();
     who_asks_is_caught();
     commands();
+    commands_of_vectors();
     a_server();
     without_a_model();
     servers_with_a_url();

@@ -7,6 +7,7 @@
 #include "library/source_vectors.h"
 #include "library/zim/zim.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -122,7 +123,8 @@ static void check(struct source *s, struct error *err)
     if (err->code == ERR_NONE)
         check_vectors(s, err);
     if (err->code == ERR_NONE && access(s->source.path, R_OK))
-        error_set(err, ERR_INPUT, "%s: %s is not there; what was added of it is still found", s->name, s->source.path);
+        error_set(err, ERR_INPUT, "%s: %s %s%s; what was added of it is still found", s->name, s->source.path,
+                  errno == ENOENT ? "is not there" : "cannot be read: ", errno == ENOENT ? "" : strerror(errno));
     struct zim *z;
     if (err->code == ERR_NONE && strcmp(s->source.kind, "zim") == 0 && zim_open(&z, s->source.path, 1, err) == 0)
         zim_close(z);

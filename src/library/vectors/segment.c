@@ -81,6 +81,13 @@ static int write_at(int fd, const void *data, size_t n, int64_t at)
     return fdatasync(fd);
 }
 
+/* What is behind the sentence of a write that failed. */
+static const char *what_to_do(int number)
+{
+    const int is_full = number == ENOSPC || number == EDQUOT || number == EFBIG;
+    return is_full ? "; make space and run the command again, it goes on where it stopped" : "";
+}
+
 static struct segment_head head_of(const struct segment_about *about)
 {
     struct segment_head h = {.id = about->id, .model = about->model, .width = about->width};
@@ -97,7 +104,7 @@ int segment_create(const char *path, const char *source, struct segment_about *a
     memcpy(page, &h, sizeof h);
     int failed = fd < 0 || write_at(fd, page, sizeof page, 0);
     if (failed)
-        error_set(err, ERR_IO, "%s: %s: %s", source, path, strerror(errno));
+        error_set(err, ERR_IO, "%s: %s: %s%s", source, path, strerror(errno), what_to_do(errno));
     if (fd >= 0)
         close(fd);
     about->bytes = SEGMENT_HEAD;
@@ -120,7 +127,8 @@ int segment_append(struct segment *s, const int64_t *chunk, const float *x, int 
     b->sum = sum_of(s, block, n, (uint64_t)s->about.bytes);
     int failed = write_at(s->fd, block, bytes, s->about.bytes);
     if (failed)
-        error_set(err, ERR_IO, "%s: its vectors cannot be written: %s", s->source, strerror(errno));
+        error_set(err, ERR_IO, "%s: its vectors cannot be written: %s%s", s->source, strerror(errno),
+                  what_to_do(errno));
     else
         s->about.bytes += (int64_t)bytes;
     free(block);
