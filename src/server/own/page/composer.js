@@ -2,7 +2,7 @@
 
 const composer = (() => {
   const input = $('chat-input'), list = $('files');
-  let files = [], editing = null, id = '', loaded = false, onSend = () => {}, timer = 0;
+  let files = [], editing = null, id = '', loaded = false, onSend = () => {}, timer = 0, writing = 0;
 
   const fit = () => { input.style.height = 'auto'; input.style.height = input.scrollHeight + 'px'; };
 
@@ -12,15 +12,16 @@ const composer = (() => {
   function saveNow() {
     clearTimeout(timer);
     timer = 0;
-    store.setDraft(draft());
+    writing++;
+    store.setDraft(draft()).finally(() => writing--);
   }
   const save = () => { timer ||= setTimeout(saveNow, 150); };
   document.addEventListener('visibilitychange', () => { if (document.hidden && timer) saveNow(); });
 
-  // A page that goes writes no database any more: its last keys wait in the tab's own storage.
+  // A page that goes writes no database any more, and ends no writing: its last keys wait in the tab's own storage.
   const LAST = 'stoker.draft';
   addEventListener('pagehide', () => {
-    if (timer && store.keeps()) try { sessionStorage.setItem(LAST, JSON.stringify(draft())); } catch { /* too large: as it was 150 ms before */ }
+    if ((timer || writing) && store.keeps()) try { sessionStorage.setItem(LAST, JSON.stringify(draft())); } catch { /* too large: as it was 150 ms before */ }
   });
   function last(conversation) {
     try {
