@@ -5,6 +5,8 @@
 #     plain      without steering: this program beside BEFORE, one built of commit 31300907^; pp512, tg64, and 8 sequences    no difference
 #     vectors    two vectors on all layers: pp512, tg64, at most 1 % slower; 8 sequences with 8 lists, at most 2 %
 #     project    a projection on all layers: tg64, at most 1.5 % slower
+#     shares     what perf sees in the functions of steering, of prompts and of decoding with two vectors, and with a projection (with
+#                all products of one row of f32, which others need too): pairs do not resolve so little
 #     capture    resid_post of a prompt of 512: one layer, time at most 1.01; all layers, 1.05
 #     streamed   the same of 48 layers under 6 GiB, all recorded: time at most 1 / 0.95
 #     make       steer make of 200 pairs of 100 tokens: time at most 1.05 of reading them
@@ -16,8 +18,8 @@
 #
 #     sh bench/steer.sh [MEASURE...]       all but plain where BEFORE is not set, and streamed (20 GB)
 #
-# Lines: MEASURE, median of the pairs' ratios, its 95 % interval, their range, how many; of bench --against its own table. PAIRS (20; bench wants at least 5), LAYERS (12), THREADS
-# (nproc), DIR (where models fit), STOKER (build/stoker), BEFORE (a program), PYTHON (/usr/bin/python3, with numpy).
+# Lines: MEASURE, median of the pairs' ratios, its 95 % interval, their range, how many; of bench --against its own table. PAIRS (20; bench
+# wants at least 5), LAYERS (12), THREADS (nproc), DIR (where models fit), STOKER (build/stoker), BEFORE (a program), PYTHON (/usr/bin/python3, with numpy).
 set -u
 cd "$(dirname "$0")/.." || exit 1
 PAIRS=${PAIRS:-20}
@@ -142,6 +144,26 @@ measure_project() {
     vector p project 3
     against -p 0 -n 64 --against "--project $data/p.gguf"
 }
+share() { # share WHAT TESTS FUNCTIONS FLAG...: of a run of these tests, in functions whose names match
+    what=$1 tests=$2 functions=$3
+    shift 3
+    # shellcheck disable=SC2086 # flags
+    seconds perf record -q -e cpu-clock -F 4000 -o "$work/perf.data" "$stoker" bench "$model" --threads "$threads" --memory max --no-roofs \
+        --no-warmup $tests "$@" >/dev/null || exit 1
+    perf report -i "$work/perf.data" --stdio -g none --percent-limit 0 2>/dev/null | awk -v what="share-$what" -v functions="^($functions)\$" '
+        $NF ~ functions { share += $1 }
+        END { printf "%-18s %.3f %% of the samples; bound 1 (project 1.5)\n", what, share }'
+}
+measure_shares() {
+    command -v perf >/dev/null || { echo "shares: perf is absent" >&2 && return; }
+    vector a add 1
+    vector b add 2
+    vector p project 3
+    both="$data/a.gguf,$data/b.gguf"
+    share prompts "-p 512 -n 0 -r 6" 'axpy|add_rows' --control-vector "$both"
+    share decoding "-p 0 -n 64 -r 12" 'axpy|add_rows' --control-vector "$both"
+    share project "-p 0 -n 64 -r 12" 'axpy|dot16|project_rows' --project "$data/p.gguf"
+}
 measure_capture() {
     starts "$stoker" --parallel 1 --ctx 1024 --memory max --capture-dir "$data"
     requests capture-1 1.01 capture "$pairs" 512 $((layers / 2))
@@ -259,10 +281,10 @@ print("%-18s %.3f of the memory that it was given; bound 1" % ("peak-" + sys.arg
     rm -rf "$data/vectors"
 }
 
-[ $# -gt 0 ] || set -- ${BEFORE:+plain} vectors project capture make train features load peaks
+[ $# -gt 0 ] || set -- ${BEFORE:+plain} vectors project shares capture make train features load peaks
 for measure in "$@"; do
     case $measure in
-    plain | vectors | project | capture | make | features | load | peaks) [ -f "$model" ] || make_model $shape --layers "$layers" --type q4_k_m ;;
+    plain | vectors | project | shares | capture | make | features | load | peaks) [ -f "$model" ] || make_model $shape --layers "$layers" --type q4_k_m ;;
     streamed | train) ;;
     *) fails "no measure $measure" ;;
     esac
