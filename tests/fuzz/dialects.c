@@ -1,7 +1,8 @@
 /* links: server toolbox mcp library engine text model store op machine kernel format base
  *
- * Fuzz target: bodies of every dialect, from JSON to a prompt. The first byte says which: chat, Responses, Messages, Ollama's two. What is
- * not refused renders, or is refused by the template; a refusal has a status, a sentence and clean text. */
+ * Fuzz target: bodies of every dialect, from JSON to a prompt. The first byte says which: chat, Responses (with a library
+ * too), Messages, Ollama's two. What is not refused renders, or is refused by the template; a refusal has a status, a sentence and clean
+ * text. */
 #include "server/dialect/anthropic_request.h"
 #include "server/dialect/ollama_request.h"
 #include "server/dialect/responses_request.h"
@@ -72,14 +73,14 @@ static void read_chat(json_t *chat, const json_t *origins, enum stabilize mode, 
     request_free(&w);
 }
 
-static void read_body(json_t *body, int dialect, enum stabilize mode, struct refusal *r)
+static void read_body(json_t *body, int dialect, enum stabilize mode, int has_library, struct refusal *r)
 {
     struct responses_request responses = {0};
     struct anthropic_request messages = {0};
     struct ollama_request ollama = {0};
     json_t *chat = body;
     if (dialect == 1)
-        chat = responses_request(&responses, body, r) ? NULL : responses.chat;
+        chat = responses_request(&responses, body, has_library, r) ? NULL : responses.chat;
     else if (dialect == 2)
         chat = anthropic_request_read(&messages, body, 0, r) ? NULL : messages.chat;
     else if (dialect == 3)
@@ -98,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct json_place *keep[5] = {[2] = &anthropic_kept, [3] = &ollama_kept};
     json_t *body = size ? json_read_keeping((const char *)data + 1, size - 1, keep[data[0] % 5], &r) : NULL;
     if (body)
-        read_body(body, data[0] % 5, (enum stabilize)(data[0] / 5 % 3), &r);
+        read_body(body, data[0] % 5, (enum stabilize)(data[0] / 5 % 3), data[0] / 15 % 2, &r);
     if (r.status)
         assert_refused(&r);
     json_decref(body);
