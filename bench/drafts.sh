@@ -35,6 +35,7 @@
 set -u
 export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
+. bench/median.sh
 [ $# -gt 0 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" && exit 2; }
 model=$1
 shift
@@ -97,7 +98,7 @@ before=$(tokens "$file") answer=$(tokens "$work/json")
 
 routes=${ROUTES:-${BUILD:-build}/data/traces/syn-q3moe-128k8.strt}
 "$stoker" bench "$model" --no-roofs --no-warmup -p 0 -n 1 -r 1 --routes "$routes" >/dev/null 2>&1 || routes=
-echo "routes: ${routes:-those of the model's own routers}" >&2
+echo "routes: ${routes:-those that the model has by itself}" >&2
 memory=${MEMORY:+--memory $MEMORY}
 
 # ---- pairs --------------------------------------------------------------------------------------------------------------------
@@ -228,23 +229,7 @@ table() {
     do
         settings=$(echo "$settings" | awk '{ for (i = NF; i > 0; i--) printf "%s ", $i }') # there and back again
     done
-    awk -v source="$source" -v ks="$ks" -v texts="$texts" '
-        function median(a, n,   i, j, t) {
-            for (i = 2; i <= n; i++)
-                for (j = i; j > 1 && a[j - 1] > a[j]; j--) {
-                    t = a[j]; a[j] = a[j - 1]; a[j - 1] = t
-                }
-            return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
-        }
-        # Of n values in order the number of that one above which, and below whose counterpart, the median is 95 times in 100; 0: of none.
-        function place(n,   k, p, sum) {
-            p = 0.5 ^ n
-            for (k = 0; 2 * (sum + p) <= 0.05; k++) {
-                sum += p
-                p *= (n - k) / (k + 1)
-            }
-            return k
-        }
+    awk -v source="$source" -v ks="$ks" -v texts="$texts" "$median_awk"'
         # of the rounds that have both: sets low and high
         function ratio(text, x, y,   r, n, a, m, k) {
             for (r = 1; r <= rounds; r++)

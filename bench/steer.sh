@@ -24,6 +24,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 PAIRS=${PAIRS:-20}
 . bench/beside.sh
+. bench/median.sh
 layers=${LAYERS:-12} shape=qwen3-30b-a3b n_embd=2048 n_feature=16384
 server=
 trap '[ -z "$server" ] || kill "$server"; rm -rf "$work" "$model" "$dir"/steer-$$' EXIT
@@ -32,22 +33,14 @@ mkdir -p "$data" || exit 1
 
 fails() { echo "$*" >&2 && exit 1; }
 told() { # told MEASURE BOUND: of $work/MEASURE, a ratio a line
-    sort -g "$work/$1" | awk -v name="$1" -v bound="$2" '
-        # Of n values in order the number of that one between which and its counterpart the median is 95 times in 100; 0: of none.
-        function place(n,   k, p, sum) {
-            p = 0.5 ^ n
-            for (k = 0; 2 * (sum + p) <= 0.05; k++) {
-                sum += p
-                p *= (n - k) / (k + 1)
-            }
-            return k
-        }
-        { x[NR] = $1 }
+    awk -v name="$1" -v bound="$2" "$median_awk"'
+        { x[NR] = $1 + 0 }
         END {
+            middle = median(x, NR)
             k = place(NR)
-            printf "%-18s %.4f %s (%.4f to %.4f), %d pairs; bound %s\n", name, (x[int((NR + 1) / 2)] + x[int(NR / 2) + 1]) / 2,
+            printf "%-18s %.4f %s (%.4f to %.4f), %d pairs; bound %s\n", name, middle,
                 k ? sprintf("[%.4f, %.4f]", x[k], x[NR + 1 - k]) : "[?]", x[1], x[NR], NR, bound
-        }'
+        }' "$work/$1"
 }
 starts() { # starts PROGRAM FLAG...: a server, $server at $url
     program=$1
