@@ -354,14 +354,14 @@ static void priced(const struct subject *m)
     verdict(m, "priced", ok && drafted[1] > 20, detail);
 }
 
-/* Steps whose drafts are wrong tell what drafts cost, as those whose drafts hold do. */
+/* Steps whose drafts are wrong tell what drafts cost, as those whose drafts hold do. On a busy machine a step without drafts may be held
+ * up, and those that take much less are then no price: the same request is asked again. */
 static void costs(const struct subject *m)
 {
+    enum { REQUESTS = 20 };
     struct stoker_options o = options(9);
     struct oracle of = oracle_of(m, 0, WRONG, 0);
     struct stoker_request r = request(&prompts[0], 0);
-    struct stoker_error err = {0};
-    stoker_id id;
     struct answer a;
     char detail[60];
     int n = 0;
@@ -371,15 +371,14 @@ static void costs(const struct subject *m)
     struct stoker *s = engine(m->path, &o);
     if (s)
         s->price.coin = 77;
-    int ok = s && stoker_submit(s, &r, &id, &err) == 0;
-    if (ok) {
-        uncounted = 1;
-        collect(s, id, &a);
-        ok = holds(&truths[0], &a, WRONG, 0);
-        uncounted = 0;
+    int ok = s != NULL;
+    uncounted = 1;
+    for (int asked = 0; asked < REQUESTS && ok && n == 0; asked++) {
+        ok = ask(s, &r, &a) == 0 && holds(&truths[0], &a, WRONG, 0);
+        for (int i = 0; i < PRICE_SIZES; i++)
+            n += s->price.size[i].seen;
     }
-    for (int i = 0; ok && i < PRICE_SIZES; i++)
-        n += s->price.size[i].seen;
+    uncounted = 0;
     stoker_close(s);
     snprintf(detail, sizeof detail, "%d steps with wrong drafts", n);
     verdict(m, "priced", ok && n > 0, detail);
