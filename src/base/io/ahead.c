@@ -22,16 +22,16 @@ struct ahead {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     uint8_t *memory, *buffer[AHEAD_BUFFERS];
-    size_t n[AHEAD_BUFFERS];  /* bytes of its piece; the last one is not full, or empty */
+    size_t n[AHEAD_BUFFERS];  /* bytes of its piece */
+    int is_last[AHEAD_BUFFERS];
     unsigned n_read, n_given; /* pieces so far */
     int is_held, is_over;     /* the caller works on piece n_given; it has had the last one */
     int failure, stop;        /* failure: errno of the reader */
 };
 
-/* The drive may read these already. */
-static void will_need(const struct ahead *a, uint64_t at, uint64_t n)
+/* The drive may read these already, up to the end. */
+static void will_need(const struct ahead *a, uint64_t at, uint64_t n, uint64_t end)
 {
-    const uint64_t end = a->range.end;
     if (a->direct < 0 && at < end)
         posix_fadvise(a->range.fd, (off_t)at, (off_t)(end - at < n ? end - at : n), POSIX_FADV_WILLNEED);
 }
@@ -50,13 +50,20 @@ static ssize_t read_at(struct ahead *a, uint8_t *to, size_t n, uint64_t at)
     return pread(a->range.fd, to, n, (off_t)at);
 }
 
-/* Bytes of a whole piece, or up to the end of the range or the file; -1. */
-static ssize_t read_piece(struct ahead *a, uint8_t *to, uint64_t at)
+static size_t piece_of(const struct ahead *a, const struct ahead_span *left)
+{
+    const uint64_t n = left->end - left->from;
+    return n < a->range.piece ? (size_t)n : a->range.piece;
+}
+
+/* Bytes of a whole piece, or up to the end of the span or the file; -1. */
+static ssize_t read_piece(struct ahead *a, uint8_t *to, const struct ahead_span *left)
 {
     const struct ahead_range *r = &a->range;
-    const size_t most = r->end - at < r->piece ? (size_t)(r->end - at) : r->piece;
+    const uint64_t at = left->from;
+    const size_t most = piece_of(a, left);
     size_t n = 0;
-    will_need(a, at + AHEAD_DRIVE, r->piece);
+    will_need(a, at + AHEAD_DRIVE, r->piece, left->end);
     while (n < most) {
         ssize_t got = read_at(a, to + n, most - n, at + n);
         if (got < 0 && errno == EINTR)
@@ -72,12 +79,28 @@ static ssize_t read_piece(struct ahead *a, uint8_t *to, uint64_t at)
     return (ssize_t)n;
 }
 
+/* What is left behind n bytes of it, or the next span. 1: nothing is, or the file has ended. */
+static int advance(const struct ahead *a, struct ahead_span *left, size_t *next, ssize_t n)
+{
+    if (n < (ssize_t)piece_of(a, left))
+        return 1;
+    left->from += (uint64_t)n;
+    if (left->from < left->end)
+        return 0;
+    if (*next == a->range.n_more)
+        return 1;
+    *left = a->range.more[(*next)++];
+    will_need(a, left->from, AHEAD_DRIVE, left->end);
+    return 0;
+}
+
 static void *reader(void *arg)
 {
     struct ahead *a = arg;
     const struct ahead_range *r = &a->range;
-    uint64_t at = r->from;
-    will_need(a, at, AHEAD_DRIVE);
+    struct ahead_span left = {r->from, r->end};
+    size_t next = 0; /* of r->more */
+    will_need(a, left.from, AHEAD_DRIVE, left.end);
     for (int is_last = 0; !is_last;) {
         pthread_mutex_lock(&a->lock);
         while (a->n_read - a->n_given >= AHEAD_BUFFERS && !a->stop)
@@ -87,14 +110,15 @@ static void *reader(void *arg)
         pthread_mutex_unlock(&a->lock);
         if (stop)
             break;
-        ssize_t n = read_piece(a, a->buffer[i] + r->room, at);
+        ssize_t n = read_piece(a, a->buffer[i] + r->room, &left);
+        const int number = errno;
+        is_last = advance(a, &left, &next, n);
         pthread_mutex_lock(&a->lock);
         if (n < 0)
-            a->failure = errno;
+            a->failure = number;
         a->n[i] = n < 0 ? 0 : (size_t)n;
+        a->is_last[i] = is_last;
         a->n_read++;
-        is_last = a->n[i] < r->piece;
-        at += a->n[i];
         pthread_cond_broadcast(&a->changed);
         pthread_mutex_unlock(&a->lock);
     }
@@ -147,7 +171,7 @@ int ahead_next(struct ahead *a, uint8_t **data, size_t *n, struct error *err)
 {
     pthread_mutex_lock(&a->lock);
     if (a->is_held) {
-        a->is_over = a->n[a->n_given % AHEAD_BUFFERS] < a->range.piece;
+        a->is_over = a->is_last[a->n_given % AHEAD_BUFFERS];
         a->is_held = 0;
         a->n_given++;
         pthread_cond_broadcast(&a->changed);

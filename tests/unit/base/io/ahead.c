@@ -1,5 +1,5 @@
 /* links: base */
-/* A file in order: every byte of every range once, pieces of all sizes, room before them; what ends early; reads that fail. */
+/* A file in order: every byte of every range once, pieces of all sizes, room before them; several spans; what ends early; reads that fail. */
 #include "base/io/ahead.h"
 
 #include "base/error.h"
@@ -78,6 +78,59 @@ static void every_range(void **state)
                 }
 }
 
+/* The bytes of each span, none of which share a piece; the last one ends where the file does. */
+static void several_spans(void **state)
+{
+    (void)state;
+    static const struct ahead_span more[] = {{8192, 8193}, {0, 16384}, {294912, SIZE}, {4096, 12288}, {299008, UINT64_MAX}};
+    enum { N = sizeof more / sizeof *more };
+    static const size_t piece[] = {4096, 8192, 1 << 20};
+    for (size_t i = 0; i < 2 * sizeof piece / sizeof *piece; i++) {
+        struct ahead_range r = {.fd = fd, .name = path, .from = 4096, .end = 8192, .piece = piece[i / 2], .room = 4096};
+        r.is_large = i % 2;
+        r.more = more;
+        r.n_more = N;
+        struct ahead *a;
+        struct error err = {0};
+        uint8_t *data;
+        size_t n;
+        assert_int_equal(ahead_open(&a, &r, &err), 0);
+        for (size_t k = 0; k <= N; k++) {
+            const struct ahead_span span = k ? more[k - 1] : (struct ahead_span){r.from, r.end};
+            const uint64_t end = span.end < SIZE ? span.end : SIZE;
+            for (uint64_t at = span.from; at < end; at += n) {
+                assert_int_equal(ahead_next(a, &data, &n, &err), 0);
+                assert_int_equal(n, end - at < r.piece ? end - at : r.piece);
+                memset(data - r.room, 0xaa, r.room);
+                assert_memory_equal(data, written + at, n);
+            }
+        }
+        assert_int_equal(ahead_next(a, &data, &n, &err), 0);
+        assert_int_equal(n, 0);
+        ahead_close(a);
+    }
+}
+
+/* A span that the file has not: it ends there, whatever would follow. */
+static void spans_behind_the_end(void **state)
+{
+    (void)state;
+    static const struct ahead_span more[] = {{SIZE / 4096 * 4096 + 4096, UINT64_MAX}, {0, 4096}};
+    const struct ahead_range r = {.fd = fd, .name = path, .end = 4096, .piece = 8192, .more = more, .n_more = 2};
+    struct ahead *a;
+    struct error err = {0};
+    uint8_t *data;
+    size_t n;
+    assert_int_equal(ahead_open(&a, &r, &err), 0);
+    assert_int_equal(ahead_next(a, &data, &n, &err), 0);
+    assert_int_equal(n, 4096);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ahead_next(a, &data, &n, &err), 0);
+        assert_int_equal(n, 0);
+    }
+    ahead_close(a);
+}
+
 /* Whoever has seen enough closes it, at any time. */
 static void closed_early(void **state)
 {
@@ -117,6 +170,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_range),
+        cmocka_unit_test(several_spans),
+        cmocka_unit_test(spans_behind_the_end),
         cmocka_unit_test(closed_early),
         cmocka_unit_test(reading_fails),
     };
