@@ -22,7 +22,7 @@ struct ahead {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     uint8_t *memory, *buffer[AHEAD_BUFFERS];
-    size_t n[AHEAD_BUFFERS];  /* bytes of its piece */
+    size_t n[AHEAD_BUFFERS]; /* bytes of its piece */
     int is_last[AHEAD_BUFFERS];
     unsigned n_read, n_given; /* pieces so far */
     int is_held, is_over;     /* the caller works on piece n_given; it has had the last one */

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/io/ahead.h"
 #include "kernel/kernel.h"
+#include "library/vectors/block.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,21 +30,11 @@ struct segment_head {
     uint64_t sum; /* of what is before it */
 };
 
-struct segment_block {
-    uint64_t sum; /* of all of the block behind it; its place in the file is the seed */
-    int64_t n;
-    int64_t chunk[SEGMENT_ROWS];
-    float scale[SEGMENT_ROWS];
-};
-_Static_assert(sizeof(struct segment_block) <= SEGMENT_HEAD, "a block's numbers fit before its rows");
-
 static size_t stride_of(int width) { return (size_t)round_up((uint64_t)width, 64); }
 
-static size_t block_bytes(const struct segment *s, int64_t n) { return SEGMENT_HEAD + (size_t)n * s->stride; }
-
-static uint64_t sum_of(const struct segment *s, const void *block, int64_t n, uint64_t at)
+uint64_t block_sum(const struct segment *s, const void *block, int64_t n, uint64_t at)
 {
-    return hash64((const char *)block + sizeof(uint64_t), block_bytes(s, n) - sizeof(uint64_t),
+    return hash64((const char *)block + sizeof(uint64_t), block_bytes(s->stride, n) - sizeof(uint64_t),
                   (uint64_t)s->about.id ^ at);
 }
 
@@ -70,7 +61,7 @@ float segment_quantise(int8_t *code, const float *x, int width)
 
 /* ---- writing ---------------------------------------- */
 
-static int write_at(int fd, const void *data, size_t n, int64_t at)
+int block_write(int fd, const void *data, size_t n, int64_t at)
 {
     for (size_t done = 0; done < n;) {
         ssize_t got = pwrite(fd, (const char *)data + done, n - done, at + (int64_t)done);
@@ -78,11 +69,10 @@ static int write_at(int fd, const void *data, size_t n, int64_t at)
             return -1;
         done += got > 0 ? (size_t)got : 0;
     }
-    return fdatasync(fd);
+    return 0;
 }
 
-/* What is behind the sentence of a write that failed. */
-static const char *what_to_do(int number)
+const char *block_what_to_do(int number)
 {
     const int is_full = number == ENOSPC || number == EDQUOT || number == EFBIG;
     return is_full ? "; make space and run the command again, it goes on where it stopped" : "";
@@ -102,9 +92,9 @@ int segment_create(const char *path, const char *source, struct segment_about *a
     const struct segment_head h = head_of(about);
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     memcpy(page, &h, sizeof h);
-    int failed = fd < 0 || write_at(fd, page, sizeof page, 0);
+    int failed = fd < 0 || block_write(fd, page, sizeof page, 0) || fdatasync(fd);
     if (failed)
-        error_set(err, ERR_IO, "%s: %s: %s%s", source, path, strerror(errno), what_to_do(errno));
+        error_set(err, ERR_IO, "%s: %s: %s%s", source, path, strerror(errno), block_what_to_do(errno));
     if (fd >= 0)
         close(fd);
     about->bytes = SEGMENT_HEAD;
@@ -113,7 +103,7 @@ int segment_create(const char *path, const char *source, struct segment_about *a
 
 int segment_append(struct segment *s, const int64_t *chunk, const float *x, int n, struct error *err)
 {
-    const size_t bytes = block_bytes(s, n);
+    const size_t bytes = block_bytes(s->stride, n);
     char *block = calloc(1, bytes);
     if (!block)
         return error_set(err, ERR_MEMORY, "%s: no memory for a block of vectors", s->source);
@@ -124,15 +114,15 @@ int segment_append(struct segment *s, const int64_t *chunk, const float *x, int 
         b->scale[i] = segment_quantise((int8_t *)block + SEGMENT_HEAD + (size_t)i * s->stride,
                                        x + (size_t)i * (size_t)s->about.width, s->about.width);
     }
-    b->sum = sum_of(s, block, n, (uint64_t)s->about.bytes);
-    int failed = write_at(s->fd, block, bytes, s->about.bytes);
+    b->sum = block_sum(s, block, n, (uint64_t)s->about.bytes);
+    int failed = block_write(s->fd, block, bytes, s->about.bytes) || fdatasync(s->fd);
     if (failed)
         error_set(err, ERR_IO, "%s: its vectors cannot be written: %s%s", s->source, strerror(errno),
-                  what_to_do(errno));
+                  block_what_to_do(errno));
     else
         s->about.bytes += (int64_t)bytes;
     free(block);
-    return failed;
+    return failed ? -1 : 0;
 }
 
 /* ---- reading ---------------------------------------- */
@@ -178,30 +168,31 @@ void segment_close(struct segment *s)
     s->fd = -1;
 }
 
-/* ---- the scan ---------------------------------------- */
+/* ---- reading blocks ---------------------------------------- */
 
-struct scanning {
+struct reading {
     const struct segment *s;
-    const struct segment_scan *o; /* NULL: blocks are only looked at */
-    const struct kernels *k;
-    const int8_t *query;
-    double scale; /* the query's */
-    uint64_t at;  /* of the next block, in the file */
-    int64_t last; /* chunk */
+    const struct segment_reading *o;
+    uint64_t at, end; /* the next block of the span, and the span's end */
+    int64_t last;     /* chunk */
 };
 
 /* The block that begins a piece of n bytes: its length, 0: it goes on behind the piece. -1: it is damaged. */
-static int64_t whole_block(struct scanning *c, const uint8_t *piece, size_t n)
+static int64_t whole_block(struct reading *c, const uint8_t *piece, size_t n)
 {
     const struct segment_block *b = (const struct segment_block *)(const void *)piece;
+    if (c->end - c->at < SEGMENT_HEAD)
+        return -1;
     if (n < SEGMENT_HEAD)
         return 0;
     if (b->n < 1 || b->n > SEGMENT_ROWS)
         return -1;
-    const size_t bytes = block_bytes(c->s, b->n);
+    const size_t bytes = block_bytes(c->s->stride, b->n);
+    if (bytes > c->end - c->at)
+        return -1;
     if (bytes > n)
         return 0;
-    if (b->sum != sum_of(c->s, piece, b->n, c->at))
+    if (b->sum != block_sum(c->s, piece, b->n, c->at))
         return -1;
     for (int64_t i = 0; i < b->n; i++) {
         if (b->chunk[i] <= c->last || !(b->scale[i] >= 0 && b->scale[i] <= FLT_MAX))
@@ -211,66 +202,71 @@ static int64_t whole_block(struct scanning *c, const uint8_t *piece, size_t n)
     return (int64_t)bytes;
 }
 
-static void score_block(const struct scanning *c, const uint8_t *piece)
+static void give_rows(const struct reading *c, const uint8_t *piece)
 {
-    int32_t sum[SEGMENT_ROWS];
     const struct segment_block *b = (const struct segment_block *)(const void *)piece;
-    c->k->dot_codes(sum, (const int8_t *)piece + SEGMENT_HEAD, (int)b->n, c->query, (int)c->s->stride);
-    for (int i = 0; i < b->n; i++)
-        c->o->take(c->o->arg, b->chunk[i], (double)sum[i] * ((double)b->scale[i] * c->scale));
+    const struct segment_rows rows = {(int)b->n, b->sum, b->chunk, b->scale, (const int8_t *)piece + SEGMENT_HEAD};
+    if (c->o->rows)
+        c->o->rows(c->o->arg, &rows);
 }
 
-/* The blocks that lie in a piece whole: their bytes. 0: the first goes on behind it. -1: damage at c->at. */
-static int64_t scan_piece(struct scanning *c, const uint8_t *piece, size_t n)
+/* The blocks that lie in a piece whole: their bytes, which end where the span does or before a block that goes on behind it. -1: damage at
+ * c->at. */
+static int64_t read_piece(struct reading *c, const uint8_t *piece, size_t n)
 {
     size_t used = 0;
-    for (;;) {
+    while (c->at < c->end) {
         int64_t bytes = whole_block(c, piece + used, n - used);
         if (bytes < 0)
             return -1;
         if (bytes == 0)
-            return (int64_t)used;
-        if (c->o)
-            score_block(c, piece + used);
+            break;
+        give_rows(c, piece + used);
         used += (size_t)bytes;
         c->at += (uint64_t)bytes;
     }
+    return (int64_t)used;
 }
 
 /* 0, or -1 with *err: nobody waits any more. */
-static int check_stop(const struct scanning *c, struct error *err)
+static int check_stop(const struct reading *c, struct error *err)
 {
-    return c->o && c->o->stopped && c->o->stopped(c->o->stopped_arg)
+    return c->o->stopped && c->o->stopped(c->o->stopped_arg)
                ? error_set(err, ERR_CANCELLED, "%s: nobody waits for it any more (its vectors)", c->s->source)
                : 0;
 }
 
 /* Blocks in memory were looked at when they came there. */
-static int scan_held(const struct scanning *c, struct error *err)
+static int read_held(const struct reading *c, const struct segment_span *span, struct error *err)
 {
     const struct segment *s = c->s;
-    const uint8_t *at = s->held, *end = at + (s->about.bytes - SEGMENT_HEAD);
+    const uint8_t *at = s->held + (span->from - s->held_from), *end = s->held + (span->end - s->held_from);
     while (at < end) {
         if (check_stop(c, err))
             return -1;
-        score_block(c, at);
-        at += block_bytes(s, ((const struct segment_block *)(const void *)at)->n);
+        give_rows(c, at);
+        at += block_bytes(s->stride, ((const struct segment_block *)(const void *)at)->n);
     }
     return 0;
 }
 
-/* The end of a piece that a block goes on behind is put before the next one. */
-static int scan_pieces(struct scanning *c, struct ahead *a, uint8_t *rest, struct error *err)
+/* What is read is whole pages: where the span begins within one, what is before it is passed over. The end of a piece that a block goes on
+ * behind is put before the next one. */
+static int read_span(struct reading *c, struct ahead *a, uint8_t *rest, struct error *err)
 {
-    const uint64_t end = (uint64_t)c->s->about.bytes;
-    size_t n_rest = 0;
-    while (c->at < end) {
+    size_t n_rest = 0, skip = c->at % AHEAD_PAGE;
+    while (c->at < c->end) {
         uint8_t *piece;
         size_t n;
         if (check_stop(c, err) || ahead_next(a, &piece, &n, err))
             return -1;
+        if (n <= skip)
+            return damaged(c->s, c->at, err);
+        piece += skip;
+        n -= skip;
+        skip = 0;
         memcpy(piece - n_rest, rest, n_rest);
-        const int64_t used = n ? scan_piece(c, piece - n_rest, n_rest + n) : -1;
+        const int64_t used = read_piece(c, piece - n_rest, n_rest + n);
         if (used < 0)
             return damaged(c->s, c->at, err);
         piece += used - (int64_t)n_rest;
@@ -280,39 +276,109 @@ static int scan_pieces(struct scanning *c, struct ahead *a, uint8_t *rest, struc
     return 0;
 }
 
-static int scan_file(struct scanning *c, struct error *err)
+static int read_spans(struct reading *c, struct ahead *a, const struct segment_span *span, size_t n, struct error *err)
 {
-    const struct segment *s = c->s;
-    const struct ahead_range all = {.fd = s->fd,
-                                    .name = s->source,
-                                    .from = SEGMENT_HEAD,
-                                    .end = (uint64_t)s->about.bytes,
-                                    .piece = SEGMENT_PIECE,
-                                    .room = block_bytes(s, SEGMENT_ROWS),
-                                    .is_large = s->about.bytes >= SEGMENT_LARGE};
-    struct ahead *a = NULL;
-    uint8_t *rest = malloc(all.room);
-    int failed = !rest                       ? error_set(err, ERR_MEMORY, "%s: no memory to read vectors", s->source)
-                 : ahead_open(&a, &all, err) ? -1
-                                             : scan_pieces(c, a, rest, err);
-    ahead_close(a);
+    uint8_t *rest = malloc(block_bytes(c->s->stride, SEGMENT_ROWS));
+    int failed = rest ? 0 : error_set(err, ERR_MEMORY, "%s: no memory to read vectors", c->s->source);
+    for (size_t i = 0; !failed && i < n; i++) {
+        c->at = span[i].from;
+        c->end = span[i].end;
+        c->last = -1;
+        failed = read_span(c, a, rest, err);
+    }
     free(rest);
     return failed;
 }
 
-int segment_scan(const struct segment *s, const float *x, const struct segment_scan *o, struct error *err)
+static int read_file(struct reading *c, const struct segment_span *span, size_t n, struct error *err)
 {
-    int8_t query[SEGMENT_WIDTH_MOST];
-    struct scanning c = {.s = s, .o = o, .k = kernels_for(o->tier), .query = query, .at = SEGMENT_HEAD, .last = -1};
-    c.scale = (double)segment_quantise(query, x, s->about.width);
-    return s->held ? scan_held(&c, err) : scan_file(&c, err);
+    const struct segment *s = c->s;
+    struct ahead *a;
+    struct ahead_span *page = malloc(n * sizeof *page);
+    if (!page)
+        return error_set(err, ERR_MEMORY, "%s: no memory to read vectors", s->source);
+    for (size_t i = 0; i < n; i++)
+        page[i] = (struct ahead_span){round_down(span[i].from, AHEAD_PAGE), span[i].end};
+    const struct ahead_range range = {.fd = s->fd,
+                                      .name = s->source,
+                                      .from = page[0].from,
+                                      .end = page[0].end,
+                                      .piece = SEGMENT_PIECE,
+                                      .room = block_bytes(s->stride, SEGMENT_ROWS),
+                                      .is_large = s->about.bytes >= SEGMENT_LARGE,
+                                      .more = page + 1,
+                                      .n_more = n - 1};
+    int failed = ahead_open(&a, &range, err);
+    if (!failed)
+        failed = read_spans(c, a, span, n, err);
+    ahead_close(a);
+    free(page);
+    return failed;
+}
+
+int segment_read(const struct segment *s, const struct segment_span *span, size_t n, const struct segment_reading *o,
+                 struct error *err)
+{
+    struct reading c = {.s = s, .o = o};
+    if (n == 0)
+        return 0;
+    if (!s->held || span[0].from < s->held_from)
+        return read_file(&c, span, n, err);
+    for (size_t i = 0; i < n; i++)
+        if (read_held(&c, &span[i], err))
+            return -1;
+    return 0;
+}
+
+struct segment_span segment_rows_from(const struct segment *s, uint64_t from)
+{
+    return (struct segment_span){from, (uint64_t)s->about.bytes};
 }
 
 int segment_check(const struct segment *s, struct error *err)
 {
-    struct scanning c = {.s = s, .at = SEGMENT_HEAD, .last = -1};
-    return scan_file(&c, err);
+    const struct segment_reading o = {.rows = NULL};
+    const struct segment_span all = segment_rows_from(s, SEGMENT_HEAD);
+    struct reading c = {.s = s, .o = &o};
+    return all.from < all.end ? read_file(&c, &all, 1, err) : 0;
 }
+
+/* ---- the scan ---------------------------------------- */
+
+struct scanning {
+    const struct segment *s;
+    const struct segment_scan *o;
+    const struct kernels *k;
+    const int8_t *query;
+    double scale; /* the query's */
+};
+
+static void score_rows(void *arg, const struct segment_rows *r)
+{
+    const struct scanning *c = arg;
+    int32_t sum[SEGMENT_ROWS];
+    c->k->dot_codes(sum, r->code, r->n, c->query, (int)c->s->stride);
+    for (int i = 0; i < r->n; i++)
+        c->o->take(c->o->arg, r->chunk[i], (double)sum[i] * ((double)r->scale[i] * c->scale));
+}
+
+int segment_scan_spans(const struct segment *s, const float *x, const struct segment_span *span, size_t n,
+                       const struct segment_scan *o, struct error *err)
+{
+    int8_t query[SEGMENT_WIDTH_MOST];
+    struct scanning c = {.s = s, .o = o, .k = kernels_for(o->tier), .query = query};
+    const struct segment_reading reading = {score_rows, &c, o->stopped, o->stopped_arg};
+    c.scale = (double)segment_quantise(query, x, s->about.width);
+    return segment_read(s, span, n, &reading, err);
+}
+
+int segment_scan(const struct segment *s, const float *x, const struct segment_scan *o, struct error *err)
+{
+    const struct segment_span all = segment_rows_from(s, SEGMENT_HEAD);
+    return segment_scan_spans(s, x, &all, all.from < all.end, o, err);
+}
+
+/* ---- in memory ---------------------------------------- */
 
 /* In huge pages where the kernel has them: a scan passes a page of 4096 bytes in a third of a microsecond. */
 static void ask_for_huge_pages(uint8_t *p, size_t n)
@@ -322,20 +388,33 @@ static void ask_for_huge_pages(uint8_t *p, size_t n)
         madvise((void *)from, end - from, MADV_HUGEPAGE);
 }
 
-int segment_hold(struct segment *s, struct error *err)
+/* 0: the blocks of all spans are whole. */
+static int look_at_held(const struct segment *s, const struct segment_span *span, size_t n, struct error *err)
 {
-    const size_t n = (size_t)s->about.bytes - SEGMENT_HEAD;
-    struct scanning c = {.s = s, .at = SEGMENT_HEAD, .last = -1};
+    const struct segment_reading o = {.rows = NULL};
+    for (size_t i = 0; i < n; i++) {
+        struct reading c = {.s = s, .o = &o, .at = span[i].from, .end = span[i].end, .last = -1};
+        const uint64_t bytes = span[i].end - span[i].from;
+        if (read_piece(&c, s->held + (span[i].from - s->held_from), (size_t)bytes) != (int64_t)bytes)
+            return damaged(s, c.at, err);
+    }
+    return 0;
+}
+
+int segment_hold(struct segment *s, const struct segment_span *span, size_t n, struct error *err)
+{
     const char *why;
     if (n == 0)
         return 0;
-    if (!(s->held = aligned_alloc(64, n)))
+    const uint64_t from = span[0].from;
+    const size_t bytes = (size_t)(span[n - 1].end - from);
+    if (!(s->held = aligned_alloc(64, (size_t)round_up(bytes, 64))))
         return error_set(err, ERR_MEMORY, "%s: no memory to hold its vectors", s->source);
-    ask_for_huge_pages(s->held, n);
-    int failed = file_read_at(s->fd, s->held, n, SEGMENT_HEAD, &why)
+    s->held_from = from;
+    ask_for_huge_pages(s->held, bytes);
+    int failed = file_read_at(s->fd, s->held, bytes, from, &why)
                      ? error_set(err, ERR_IO, "%s: its vectors cannot be read: %s", s->source, why)
-                 : scan_piece(&c, s->held, n) != (int64_t)n ? damaged(s, c.at, err)
-                                                            : 0;
+                     : look_at_held(s, span, n, err);
     if (failed) {
         free(s->held);
         s->held = NULL;

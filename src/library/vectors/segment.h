@@ -37,9 +37,17 @@ struct segment {
     struct segment_about about;
     const char *source; /* of the sentences; the caller's */
     int fd;
-    size_t stride; /* bytes of a row */
-    uint8_t *held; /* all that counts behind the head, whole; NULL: scans read it */
+    size_t stride;      /* bytes of a row */
+    uint8_t *held;      /* what counts from held_from on; NULL: scans read it */
+    uint64_t held_from; /* bytes */
 };
+
+/* Whole blocks that follow each other; numbers of chunks ascend over all of them. Not empty. */
+struct segment_span {
+    uint64_t from, end; /* bytes of the file */
+};
+/* All rows from this byte on, where a block begins. */
+struct segment_span segment_rows_from(const struct segment *s, uint64_t from);
 
 /* A file without rows; about->bytes is set. One of that name is replaced. */
 int segment_create(const char *path, const char *source, struct segment_about *about, struct error *err);
@@ -49,25 +57,48 @@ int segment_open(struct segment *s, const char *path, const char *source, const 
                  struct error *err);
 void segment_close(struct segment *s);
 
-/* From now on scans read memory, about.bytes of it. -1: *err, and they read the file. */
-int segment_hold(struct segment *s, struct error *err);
+/* From now on scans of these spans [n], which ascend, read memory, from the first one to the end of the last one. -1: *err, and they read
+ * the file. */
+int segment_hold(struct segment *s, const struct segment_span *span, size_t n, struct error *err);
 
 /* n rows, at most SEGMENT_ROWS, of these chunks, which ascend and are above all before. x [n][width], finite. On the drive when it
  * returns; s->about.bytes has grown. */
 int segment_append(struct segment *s, const int64_t *chunk, const float *x, int n, struct error *err);
 
+/* Rows of a block. */
+struct segment_rows {
+    int n;
+    uint64_t sum; /* the block's */
+    const int64_t *chunk;
+    const float *scale;
+    const int8_t *code; /* [n][stride] */
+};
+
+struct segment_reading {
+    void (*rows)(void *arg, const struct segment_rows *r); /* each block, in order; NULL: they are only looked at */
+    void *arg;
+    int (*stopped)(void *arg); /* asked between pieces; 1: it ends with ERR_CANCELLED. NULL: it is not */
+    void *stopped_arg;
+};
+
+/* The blocks of these spans [n]. Every one that is read is held against its sum. -1: *err; blocks before the damage were given out. */
+int segment_read(const struct segment *s, const struct segment_span *span, size_t n, const struct segment_reading *o,
+                 struct error *err);
+
 struct segment_scan {
     enum cpu_tier tier;        /* of the kernels, at most */
-    int (*stopped)(void *arg); /* asked between pieces; 1: the scan ends with ERR_CANCELLED. NULL: it is not */
+    int (*stopped)(void *arg); /* as in struct segment_reading */
     void *stopped_arg;
     void (*take)(void *arg, int64_t chunk, double score); /* each row, in order; larger scores are better */
     void *arg;
 };
 
-/* All rows for the vector x [width]. Every block that is read is held against its sum. -1: *err; rows before the damage were given out. */
+/* All rows, or those of these spans [n], for the vector x [width]. -1: *err; rows before the damage were given out. */
 int segment_scan(const struct segment *s, const float *x, const struct segment_scan *o, struct error *err);
+int segment_scan_spans(const struct segment *s, const float *x, const struct segment_span *span, size_t n,
+                       const struct segment_scan *o, struct error *err);
 
-/* The same without a vector: is all of it whole? */
+/* Is all of it whole? */
 int segment_check(const struct segment *s, struct error *err);
 
 /* Codes of x [width] into code, padded by zeros to a multiple of 64. Returns the scale: the largest magnitude / 127; a code is the nearest

@@ -82,7 +82,8 @@ static void every_range(void **state)
 static void several_spans(void **state)
 {
     (void)state;
-    static const struct ahead_span more[] = {{8192, 8193}, {0, 16384}, {294912, SIZE}, {4096, 12288}, {299008, UINT64_MAX}};
+    static const struct ahead_span more[] = {
+        {8192, 8193}, {0, 16384}, {294912, SIZE}, {4096, 12288}, {299008, UINT64_MAX}};
     enum { N = sizeof more / sizeof *more };
     static const size_t piece[] = {4096, 8192, 1 << 20};
     for (size_t i = 0; i < 2 * sizeof piece / sizeof *piece; i++) {
@@ -169,11 +170,8 @@ static void reading_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_range),
-        cmocka_unit_test(several_spans),
-        cmocka_unit_test(spans_behind_the_end),
-        cmocka_unit_test(closed_early),
-        cmocka_unit_test(reading_fails),
+        cmocka_unit_test(every_range),  cmocka_unit_test(several_spans), cmocka_unit_test(spans_behind_the_end),
+        cmocka_unit_test(closed_early), cmocka_unit_test(reading_fails),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

@@ -1,0 +1,306 @@
+/* See lists.h. */
+#include "library/vectors/lists.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "library/vectors/lists_layout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAKES_THEM "so all its vectors are read; stoker library add with --embed makes them anew"
+
+static const char magic[8] = "STOKERL1";
+
+static int damaged(const struct lists *l, struct error *err)
+{
+    return error_set(err, ERR_FORMAT, "%s: its lists of vectors are damaged, " MAKES_THEM, l->file.source);
+}
+
+/* What reading its blocks failed by; damage is the lists', not the segment's. */
+static int failed_by(const struct lists *l, const struct error *why, struct error *err)
+{
+    return why->code == ERR_FORMAT ? damaged(l, err) : error_set(err, why->code, "%s", why->text);
+}
+
+/* ---- the file's parts ---------------------------------------- */
+
+static uint64_t table_sum(const struct lists *l)
+{
+    return hash64(l->n_of, (size_t)l->n * sizeof *l->n_of, (uint64_t)l->file.about.id);
+}
+
+struct lists_head lists_head_of(const struct lists *l)
+{
+    struct lists_head h = {.id = l->file.about.id,
+                           .model = l->file.about.model,
+                           .width = l->file.about.width,
+                           .n = l->n,
+                           .n_row = l->n_row,
+                           .covered = l->covered,
+                           .rows_sum = l->rows_sum,
+                           .table_sum = table_sum(l)};
+    memcpy(h.magic, magic, sizeof magic);
+    h.sum = hash64(&h, offsetof(struct lists_head, sum), 0);
+    return h;
+}
+
+/* LISTS_ROWS rows of SEGMENT_WIDTH_MOST codes are far below 64 bits. */
+void lists_lay_out(struct lists *l)
+{
+    const uint64_t table = round_up((uint64_t)l->n * sizeof *l->n_of, SEGMENT_HEAD);
+    l->centres.from = SEGMENT_HEAD + table;
+    l->centres.end = l->centres.from + lists_bytes_of(l, l->n);
+    l->at[0] = round_up(l->centres.end, SEGMENT_HEAD);
+    for (int i = 0; i < l->n; i++)
+        l->at[i + 1] = round_up(l->at[i] + lists_bytes_of(l, l->n_of[i]), SEGMENT_HEAD);
+    l->file.about.bytes = (int64_t)l->at[l->n];
+}
+
+/* The blocks of a list; empty where it has no rows. */
+static struct segment_span span_of(const struct lists *l, int i)
+{
+    return (struct segment_span){l->at[i], l->at[i] + lists_bytes_of(l, l->n_of[i])};
+}
+
+/* Those of lists that have rows, in the order of the file. */
+static size_t spans_of(const struct lists *l, const int *list, int n, struct segment_span *span)
+{
+    size_t n_span = 0;
+    for (int i = 0; i < n; i++)
+        if (l->n_of[list ? list[i] : i])
+            span[n_span++] = span_of(l, list ? list[i] : i);
+    return n_span;
+}
+
+/* ---- opening ---------------------------------------- */
+
+static int read_head(const struct lists *l, struct lists_head *h, struct error *err)
+{
+    const char *why;
+    struct stat st;
+    if (fstat(l->file.fd, &st) || !S_ISREG(st.st_mode) || st.st_size < SEGMENT_HEAD)
+        return error_set(err, ERR_FORMAT, "%s: its lists of vectors were cut, " MAKES_THEM, l->file.source);
+    if (file_read_at(l->file.fd, h, sizeof *h, 0, &why))
+        return error_set(err, ERR_IO, "%s: its lists of vectors cannot be read: %s", l->file.source, why);
+    if (memcmp(h->magic, magic, sizeof magic) && memcmp(h->magic, magic, sizeof magic - 1) == 0)
+        return error_set(err, ERR_FORMAT, "%s: its lists of vectors are of another version of stoker, " MAKES_THEM,
+                         l->file.source);
+    if (memcmp(h->magic, magic, sizeof magic) || h->sum != hash64(h, offsetof(struct lists_head, sum), 0))
+        return damaged(l, err);
+    if (h->id != l->file.about.id || h->model != l->file.about.model || h->width != l->file.about.width)
+        return error_set(err, ERR_FORMAT, "%s: its lists are of other vectors, " MAKES_THEM, l->file.source);
+    const int is_possible = h->n >= 1 && h->n <= LISTS_MOST && h->n_row >= 1 && h->n_row <= LISTS_ROWS &&
+                            h->covered > SEGMENT_HEAD && h->covered <= INT64_MAX;
+    return is_possible ? 0 : damaged(l, err);
+}
+
+static int read_table(struct lists *l, uint64_t sum, struct error *err)
+{
+    const char *why;
+    struct stat st;
+    int64_t left = l->n_row;
+    l->n_of = malloc((size_t)l->n * sizeof *l->n_of);
+    l->at = malloc(((size_t)l->n + 1) * sizeof *l->at);
+    if (!l->n_of || !l->at)
+        return error_set(err, ERR_MEMORY, "%s: no memory for its lists of vectors", l->file.source);
+    if (file_read_at(l->file.fd, l->n_of, (uint64_t)l->n * sizeof *l->n_of, SEGMENT_HEAD, &why) ||
+        fstat(l->file.fd, &st))
+        return error_set(err, ERR_FORMAT, "%s: its lists of vectors were cut, " MAKES_THEM, l->file.source);
+    if (table_sum(l) != sum)
+        return damaged(l, err);
+    for (int i = 0; i < l->n; i++) {
+        if (l->n_of[i] < 0 || l->n_of[i] > left)
+            return damaged(l, err);
+        left -= l->n_of[i];
+    }
+    if (left)
+        return damaged(l, err);
+    lists_lay_out(l);
+    if (st.st_size < l->file.about.bytes)
+        return error_set(err, ERR_FORMAT, "%s: its lists of vectors were cut, " MAKES_THEM, l->file.source);
+    return st.st_size == l->file.about.bytes ? 0 : damaged(l, err);
+}
+
+int lists_open(struct lists *l, const char *path, const struct segment *of, struct error *err)
+{
+    struct lists_head h;
+    *l = (struct lists){.file = *of};
+    l->file.held = NULL;
+    l->file.fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (l->file.fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return 0;
+    int failed = l->file.fd < 0 ? error_set(err, ERR_IO, "%s: its lists of vectors cannot be read, %s: %s", of->source,
+                                            path, strerror(errno))
+                                : read_head(l, &h, err);
+    if (!failed) {
+        l->n = (int)h.n;
+        l->n_row = h.n_row;
+        l->covered = h.covered;
+        l->rows_sum = h.rows_sum;
+        failed = read_table(l, h.table_sum, err);
+    }
+    if (failed)
+        lists_close(l);
+    return failed ? -1 : 1;
+}
+
+void lists_close(struct lists *l)
+{
+    if (l->file.fd >= 0)
+        close(l->file.fd);
+    free(l->file.held);
+    free(l->n_of);
+    free(l->at);
+    *l = (struct lists){.file.fd = -1};
+}
+
+/* ---- all of it ---------------------------------------- */
+
+/* The centres and all lists; free(). NULL: no memory. */
+static struct segment_span *all_spans(const struct lists *l, size_t *n, struct error *err)
+{
+    struct segment_span *span = malloc(((size_t)l->n + 1) * sizeof *span);
+    if (!span) {
+        error_set(err, ERR_MEMORY, "%s: no memory for its lists of vectors", l->file.source);
+        return NULL;
+    }
+    span[0] = l->centres;
+    *n = 1 + spans_of(l, NULL, l->n, span + 1);
+    return span;
+}
+
+int lists_hold(struct lists *l, struct error *err)
+{
+    size_t n;
+    struct error why = {0};
+    struct segment_span *span = all_spans(l, &n, err);
+    if (!span)
+        return -1;
+    int failed = segment_hold(&l->file, span, n, &why);
+    free(span);
+    return failed ? failed_by(l, &why, err) : 0;
+}
+
+struct summing {
+    int64_t n_row;
+    struct hash_stream *hash;
+};
+
+static void add_sum(void *arg, const struct segment_rows *r)
+{
+    struct summing *s = arg;
+    s->n_row += r->n;
+    hash_add(s->hash, &r->sum, sizeof r->sum);
+}
+
+int lists_rows_sum(const struct segment *of, uint64_t bytes, int (*stopped)(void *arg), void *arg, int64_t *n_row,
+                   uint64_t *sum, struct error *err)
+{
+    struct summing s = {.hash = hash_begin()};
+    const struct segment_reading o = {add_sum, &s, stopped, arg};
+    const struct segment_span span = {SEGMENT_HEAD, bytes};
+    int failed = !s.hash ? error_set(err, ERR_MEMORY, "%s: no memory to read its vectors", of->source)
+                         : segment_read(of, &span, bytes > SEGMENT_HEAD, &o, err);
+    *n_row = s.n_row;
+    *sum = hash_end(s.hash);
+    return failed ? -1 : 0;
+}
+
+int lists_check(const struct lists *l, const struct segment *of, struct error *err)
+{
+    const struct segment_reading look = {.rows = NULL};
+    struct error why = {0};
+    int64_t n_row;
+    uint64_t sum;
+    size_t n;
+    struct segment_span *span = all_spans(l, &n, err);
+    if (!span)
+        return -1;
+    int failed = segment_read(&l->file, span, n, &look, &why) ? failed_by(l, &why, err) : 0;
+    free(span);
+    if (failed)
+        return -1;
+    if (l->covered > (uint64_t)of->about.bytes)
+        return error_set(err, ERR_FORMAT, "%s: its lists are of other vectors, " MAKES_THEM, l->file.source);
+    if (lists_rows_sum(of, l->covered, NULL, NULL, &n_row, &sum, err))
+        return -1;
+    return n_row == l->n_row && sum == l->rows_sum
+               ? 0
+               : error_set(err, ERR_FORMAT, "%s: its lists are of other vectors, " MAKES_THEM, l->file.source);
+}
+
+/* ---- the scan ---------------------------------------- */
+
+struct choice {
+    double score;
+    int list;
+};
+
+struct choosing {
+    struct choice *choice; /* [most] */
+    int n, most, is_wrong;
+};
+
+static void take_centre(void *arg, int64_t list, double score)
+{
+    struct choosing *c = arg;
+    c->is_wrong |= list != c->n || c->n == c->most;
+    if (!c->is_wrong)
+        c->choice[c->n++] = (struct choice){score, (int)list};
+}
+
+/* Best first; of equal ones the first list. */
+static int by_score(const void *a, const void *b)
+{
+    const struct choice *x = a, *y = b;
+    return x->score != y->score ? (x->score < y->score) - (x->score > y->score) : x->list - y->list;
+}
+
+static int by_place(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+
+/* The lists that are read, in the order of the file, into list [n / LISTS_READ, rounded up]. */
+static int choose(const struct lists *l, const float *x, const struct segment_scan *o, int *list, int n,
+                  struct error *err)
+{
+    struct error why = {0};
+    struct choosing c = {.choice = malloc((size_t)l->n * sizeof *c.choice), .most = l->n};
+    struct segment_scan all = *o;
+    if (!c.choice)
+        return error_set(err, ERR_MEMORY, "%s: no memory for its lists of vectors", l->file.source);
+    all.take = take_centre;
+    all.arg = &c;
+    int failed = segment_scan_spans(&l->file, x, &l->centres, 1, &all, &why) ? failed_by(l, &why, err)
+                 : c.is_wrong || c.n != l->n                                 ? damaged(l, err)
+                                                                             : 0;
+    if (!failed) {
+        qsort(c.choice, (size_t)c.n, sizeof *c.choice, by_score);
+        for (int i = 0; i < n; i++)
+            list[i] = c.choice[i].list;
+        qsort(list, (size_t)n, sizeof *list, by_place);
+    }
+    free(c.choice);
+    return failed;
+}
+
+int lists_scan(const struct lists *l, const float *x, const struct segment_scan *o, struct error *err)
+{
+    const int n = (l->n + LISTS_READ - 1) / LISTS_READ;
+    struct error why = {0};
+    int *list = malloc((size_t)n * sizeof *list);
+    struct segment_span *span = malloc((size_t)n * sizeof *span);
+    int failed = list && span ? choose(l, x, o, list, n, err)
+                              : error_set(err, ERR_MEMORY, "%s: no memory for its lists of vectors", l->file.source);
+    if (!failed && segment_scan_spans(&l->file, x, span, spans_of(l, list, n, span), o, &why))
+        failed = failed_by(l, &why, err);
+    free(span);
+    free(list);
+    return failed;
+}
