@@ -7,7 +7,7 @@
 #include "library/best.h"
 #include "library/by_vector.h"
 #include "library/library.h"
-#include "library/source_vectors.h"
+#include "library/source_lists.h"
 #include "library_search.h"
 
 #include <fcntl.h>
@@ -305,7 +305,11 @@ static inline void held_test(const struct corpus *c)
     struct best read[N_QUERY];
     for (int q = 0; q < N_QUERY; q++)
         read[q] = nearest(c, q, 50, TIER_SCALAR);
-    expect(source_vectors_hold(s, &v, &err) == 0 && s->held, "%s", err.text);
+    uint64_t ram = (uint64_t)v.about.bytes - SEGMENT_HEAD - 1;
+    expect(source_hold(s, &v, &ram, &err) == 0 && !s->held && ram == (uint64_t)v.about.bytes - SEGMENT_HEAD - 1,
+           "it fits into too little: %s", err.text);
+    ram++;
+    expect(source_hold(s, &v, &ram, &err) == 1 && s->held && ram == 0, "%s", err.text);
     flip(fd, v.about.bytes - 1);
     for (int q = 0; q < N_QUERY; q++) {
         for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
@@ -315,10 +319,11 @@ static inline void held_test(const struct corpus *c)
         }
         best_free(&read[q]);
     }
-    segment_close(s->held);
-    free(s->held);
-    s->held = NULL;
-    expect(source_vectors_hold(s, &v, &err) == -1 && !s->held && strstr(err.text, "damaged at byte"), "%s", err.text);
+    source_release(s);
+    ram = UINT64_MAX;
+    expect(source_hold(s, &v, &ram, &err) == -1 && !s->held && ram == UINT64_MAX &&
+               strstr(err.text, "damaged at byte"),
+           "%s", err.text);
     flip(fd, v.about.bytes - 1);
     close(fd);
 }

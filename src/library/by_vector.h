@@ -1,4 +1,5 @@
-/* The rows of several sources that are nearest to a vector: an exact scan of all that they have. */
+/* The rows of several sources that are nearest to a vector: of all that a source has, or where it has lists of them (source_lists.h) of
+ * the nearest lists and of what is in none. */
 #ifndef LIBRARY_BY_VECTOR_H
 #define LIBRARY_BY_VECTOR_H
 

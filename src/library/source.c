@@ -2,7 +2,7 @@
 #include "library/source.h"
 
 #include "base/error.h"
-#include "library/vectors/segment.h"
+#include "library/source_lists.h"
 #include "library/words.h"
 
 #include <inttypes.h>
@@ -250,12 +250,9 @@ void source_close(struct source *s)
         free(w);
     }
     sqlite3_close(s->db);
-    if (s->held)
-        segment_close(s->held);
-    free(s->held);
+    source_release(s);
     s->db = NULL;
     s->writer = NULL;
-    s->held = NULL;
 }
 
 int source_transaction(struct source *s, struct error *err) { return run(s, "BEGIN IMMEDIATE", err); }

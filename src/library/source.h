@@ -42,7 +42,9 @@ struct source {
     int has_functions;
     int (*stopped)(void *arg); /* of source_stop() */
     void *stopped_arg;
-    struct segment *held; /* its vectors, in memory (source_vectors.h); NULL: scans read them */
+    /* Its vectors in memory (source_lists.h): their lists, or NULL, and the rows that are in none. held NULL: searches read them */
+    struct segment *held;
+    struct lists *held_lists;
 };
 
 struct source_article {

@@ -21,11 +21,11 @@ static void folder_of(char out[PATH_MAX], const char *database)
     snprintf(out, PATH_MAX, "%.*s.vec", (int)(n > 3 ? n - 3 : n), database);
 }
 
-static int path_of(struct source *s, int64_t segment, char out[PATH_MAX], struct error *err)
+int source_vectors_path(struct source *s, int64_t segment, const char *end, char out[PATH_MAX], struct error *err)
 {
     char folder[PATH_MAX];
     folder_of(folder, sqlite3_db_filename(s->db, "main"));
-    int n = snprintf(out, PATH_MAX, "%s/%016" PRIx64, folder, (uint64_t)segment);
+    int n = snprintf(out, PATH_MAX, "%s/%016" PRIx64 "%s", folder, (uint64_t)segment, end);
     return n < PATH_MAX ? 0 : error_set(err, ERR_INPUT, "%s: the path of its vectors is too long", s->name);
 }
 
@@ -76,22 +76,10 @@ int source_vectors_open(struct source *s, const struct source_vectors *v, int wr
                         struct error *err)
 {
     char path[PATH_MAX];
-    return path_of(s, v->about.id, path, err) || segment_open(out, path, s->name, &v->about, writes, err) ? -1 : 0;
-}
-
-int source_vectors_hold(struct source *s, const struct source_vectors *v, struct error *err)
-{
-    struct segment *held = malloc(sizeof *held);
-    if (!held)
-        return error_set(err, ERR_MEMORY, "%s: no memory to hold its vectors", s->name);
-    int failed = source_vectors_open(s, v, 0, held, err);
-    if (!failed && (failed = segment_hold(held, err)) != 0)
-        segment_close(held);
-    if (failed)
-        free(held);
-    else
-        s->held = held;
-    return failed;
+    return source_vectors_path(s, v->about.id, "", path, err) ||
+                   segment_open(out, path, s->name, &v->about, writes, err)
+               ? -1
+               : 0;
 }
 
 /* ---- writing ---------------------------------------- */
@@ -127,7 +115,7 @@ static int make_segment(struct source *s, struct source_vectors *v, struct error
     if (getrandom(&v->about.id, sizeof v->about.id, 0) != sizeof v->about.id)
         return error_set(err, ERR_IO, "%s: no number for its vectors: %s", s->name, strerror(errno));
     v->about.id &= INT64_MAX;
-    if (path_of(s, v->about.id, path, err))
+    if (source_vectors_path(s, v->about.id, "", path, err))
         return -1;
     char *slash = strrchr(path, '/');
     *slash = 0;
@@ -162,17 +150,27 @@ int source_vectors_commit(struct source *s, struct source_vectors *v, const stru
 
 /* ---- left-overs ---------------------------------------- */
 
-/* All files of the folder but one; the folder too where none is left. */
+/* 1: a name that vectors or their lists have, of a file that was not finished too. */
+static int is_ours(const char *name)
+{
+    const char *end = name + 16;
+    return strlen(name) >= 16 && strspn(name, "0123456789abcdef") == 16 &&
+           (*end == 0 || strcmp(end, ".lists") == 0 || strcmp(end, ".lists.new") == 0);
+}
+
+/* All files of the folder but those of one segment; the folder too where none is left. */
 static void unlink_others(const char *folder, const char *keep)
 {
     char path[2 * PATH_MAX];
     DIR *d = opendir(folder);
     const struct dirent *e;
-    while (d && (e = readdir(d)))
-        if (strlen(e->d_name) == 16 && strspn(e->d_name, "0123456789abcdef") == 16 && strcmp(e->d_name, keep)) {
-            snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
-            unlink(path);
-        }
+    while (d && (e = readdir(d))) {
+        const char *name = e->d_name;
+        if (!is_ours(name) || (*keep && strncmp(name, keep, 16) == 0 && !strstr(name, ".new")))
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, name);
+        unlink(path);
+    }
     if (d)
         closedir(d);
     rmdir(folder); /* fails where there is something in it, as it should */

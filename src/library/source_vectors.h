@@ -4,7 +4,8 @@
  *   vector       one row: the segment, the model and the width of its vectors, bytes and rows that count, the last chunk that was seen
  *   vector_gap   chunks that have left since they got a vector: the first, and how many
  *
- * Segments are files of the folder NAME.vec beside NAME.db, each named by its number; those that no database names are left-overs.
+ * Segments are files of the folder NAME.vec beside NAME.db, each named by its number, and beside them their lists (source_lists.h); those
+ * that no database names are left-overs.
  * A number of a chunk that had a vector is never given again. */
 #ifndef LIBRARY_SOURCE_VECTORS_H
 #define LIBRARY_SOURCE_VECTORS_H
@@ -28,8 +29,8 @@ int source_vectors_of(struct source *s, uint64_t model, int width, struct source
 int source_vectors_open(struct source *s, const struct source_vectors *v, int writes, struct segment *out,
                         struct error *err);
 
-/* Scans find the vectors in memory from now on, v->about.bytes of it, until there are more. -1: *err, and they read them. */
-int source_vectors_hold(struct source *s, const struct source_vectors *v, struct error *err);
+/* The name of a segment's file, and `end` behind it. */
+int source_vectors_path(struct source *s, int64_t segment, const char *end, char out[PATH_MAX], struct error *err);
 
 /* Another, empty segment takes the place of what the source has: of v's model, about.width and is_lead, the rest of v is set. */
 int source_vectors_begin(struct source *s, struct source_vectors *v, struct error *err);

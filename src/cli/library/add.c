@@ -137,14 +137,18 @@ static int add_one(const struct library_command *c, const char *source, char nam
     return failed != 0;
 }
 
-/* Vectors come last: the model is in memory only then. */
+/* Vectors come last, the model is in memory only then; and when it is not any more, lists of them. */
 static int embed_all(const struct library_command *c, struct library_models *m, char name[][128])
 {
     int status = library_models_open(m);
     for (int i = 0; m->engine && i < c->n_rest && !is_interrupted; i++)
         if (*name[i])
             status |= library_embed(c, &m->encoder, name[i]);
+    const int had_model = m->engine != NULL;
     library_models_close(m);
+    for (int i = 0; had_model && i < c->n_rest && !is_interrupted; i++)
+        if (*name[i])
+            status |= library_make_lists(c, name[i]);
     return status;
 }
 

@@ -20,6 +20,8 @@ struct library_command {
 
 /* What actions take beside a model: SQLite, a block of vectors, a piece of a segment, passages that are ranked. */
 enum { LIBRARY_BESIDE = SOURCE_HEAP + (24 << 20) };
+/* What is in --memory beside lists while they are made, when no model is: SQLite, and the program. */
+enum { LISTS_BESIDE = SOURCE_HEAP + (32 << 20) };
 
 /* Exit statuses. */
 int library_cmd_add(const struct library_command *c);
@@ -31,7 +33,8 @@ int library_cmd_check(const struct library_command *c);
 
 int library_is_interrupted(void); /* while library_cmd_add() runs */
 
-/* Chunks of the source get vectors of an open model (embed.c): an exit status. */
+/* Chunks of the source get vectors of an open model (embed.c), and where there are many these get lists (lists.c): exit statuses. */
 int library_embed(const struct library_command *c, struct encoder *e, const char *source);
+int library_make_lists(const struct library_command *c, const char *source);
 
 #endif

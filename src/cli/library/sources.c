@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "library/library.h"
-#include "library/source_vectors.h"
+#include "library/source_lists.h"
 #include "library/zim/zim.h"
 
 #include <errno.h>
@@ -23,8 +23,31 @@ static uint64_t size_of(const struct library *l, const struct source *s)
     return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
-static json_t *json_source(const struct library *l, const struct source *s, const struct source_vectors *v)
+/* What `list` tells of a source's vectors. */
+struct vectors_shown {
+    struct source_vectors v;
+    int n_list; /* 0: they are in no lists */
+    int64_t n_listed, list_bytes;
+};
+
+static void read_vectors(struct source *s, struct vectors_shown *shown, struct error *err)
 {
+    struct lists lists;
+    *shown = (struct vectors_shown){.n_list = 0};
+    if (source_vectors_read(s, &shown->v, err) || !shown->v.about.bytes)
+        return;
+    if (source_lists_open(s, &shown->v, &lists, err) == 1) {
+        shown->n_list = lists.n;
+        shown->n_listed = lists.n_row;
+        shown->list_bytes = lists.file.about.bytes;
+    }
+    lists_close(&lists);
+    utf8_make_plain(shown->v.model);
+}
+
+static json_t *json_source(const struct library *l, const struct source *s, const struct vectors_shown *shown)
+{
+    const struct source_vectors *v = &shown->v;
     const struct source_about *o = &s->source;
     json_t *list = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:b}", "name", s->name, "kind",
                              o->kind, "path", library_text_json(o->path), "title", library_text_json(o->title), "date",
@@ -35,16 +58,24 @@ static json_t *json_source(const struct library *l, const struct source *s, cons
         json_object_update_new(list,
                                json_pack("{s:I, s:o, s:I}", "vectors", (json_int_t)v->n_row, "vector_model",
                                          library_text_json(v->model), "vector_bytes", (json_int_t)v->about.bytes));
+    if (shown->n_list)
+        json_object_update_new(list,
+                               json_pack("{s:i, s:I, s:I}", "lists", shown->n_list, "listed_vectors",
+                                         (json_int_t)shown->n_listed, "list_bytes", (json_int_t)shown->list_bytes));
     return list;
 }
 
-static void print_source(const struct library *l, const struct source *s, const struct source_vectors *v)
+static void print_source(const struct library *l, const struct source *s, const struct vectors_shown *shown)
 {
+    const struct source_vectors *v = &shown->v;
     const struct source_about *o = &s->source;
     printf("%s  %s%s%s  %" PRId64 " articles, %" PRId64 " chunks, %s", s->name, o->title, *o->date ? ", " : "", o->date,
            o->n_article, o->n_chunk, show_bytes(size_of(l, s)));
     if (v->about.bytes)
         printf("; %" PRId64 " vectors by %s, %s", v->n_row, v->model, show_bytes((uint64_t)v->about.bytes));
+    if (shown->n_list)
+        printf("; %" PRId64 " of them in %d lists, %s", shown->n_listed, shown->n_list,
+               show_bytes((uint64_t)shown->list_bytes));
     printf("%s\n   %s\n", o->is_ready ? "" : ", not complete: add it again", o->path);
 }
 
@@ -61,7 +92,8 @@ int library_cmd_list(const struct library_command *c)
     struct error err = {0};
     source_begin();
     library_open(&l, c->dir, NULL, 0, &err);
-    if (err.code != ERR_NONE)
+    int status = err.code != ERR_NONE;
+    if (status)
         fprintf(stderr, "stoker: %s\n", err.text);
     json_t *list = json_array();
     for (int i = 0; i < l.n; i++) {
@@ -71,14 +103,17 @@ int library_cmd_list(const struct library_command *c)
         utf8_make_plain(s->language);
         utf8_make_plain(s->license);
         utf8_make_plain(s->path);
-        struct source_vectors v;
-        if (source_vectors_read(l.list[i], &v, &err) && err.code != ERR_NONE)
-            fprintf(stderr, "stoker: %s\n", err.text);
-        utf8_make_plain(v.model);
+        struct vectors_shown shown;
+        struct error why = {0};
+        read_vectors(l.list[i], &shown, &why);
+        if (why.code != ERR_NONE) {
+            fprintf(stderr, "stoker: %s\n", why.text);
+            status = 1;
+        }
         if (c->json)
-            json_array_append_new(list, json_source(&l, l.list[i], &v));
+            json_array_append_new(list, json_source(&l, l.list[i], &shown));
         else
-            print_source(&l, l.list[i], &v);
+            print_source(&l, l.list[i], &shown);
     }
     if (c->json)
         print_json(json_incref(list));
@@ -86,7 +121,7 @@ int library_cmd_list(const struct library_command *c)
         printf("no sources in %s\n", c->dir);
     json_decref(list);
     library_close(&l);
-    return err.code != ERR_NONE;
+    return status;
 }
 
 int library_cmd_remove(const struct library_command *c)
@@ -108,11 +143,12 @@ static void check_vectors(struct source *s, struct error *err)
     struct segment segment;
     if (source_vectors_read(s, &v, err) || !v.about.bytes || source_vectors_open(s, &v, 0, &segment, err))
         return;
-    segment_check(&segment, err);
+    if (segment_check(&segment, err) == 0)
+        source_lists_check(s, &v, &segment, err);
     segment_close(&segment);
 }
 
-/* A sentence in *err: what is wrong with the database, its vectors, or with the archive that it was made of. */
+/* A sentence in *err: what is wrong with the database, its vectors, their lists, or with the archive that it was made of. */
 static void check(struct source *s, struct error *err)
 {
     sqlite3_stmt *q = source_prepare(s, "PRAGMA integrity_check(1)", err);

@@ -2,7 +2,7 @@
 #include "library/encoder/encoder.h"
 
 #include "library/encoder/compute.h"
-#include "library/source_vectors.h"
+#include "library/source_lists.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,8 +156,7 @@ int encoder_join(struct encoder *e, struct library *l, uint64_t ram, struct erro
         if (source_vectors_of(l->list[i], e->model, (int)e->about.n_out, &v, err) != 1)
             continue;
         n++;
-        if ((uint64_t)v.about.bytes <= ram && source_vectors_hold(l->list[i], &v, err) == 0)
-            ram -= (uint64_t)v.about.bytes;
+        source_hold(l->list[i], &v, &ram, err); /* where it does not, searches read them */
     }
     pthread_mutex_lock(&l->lock); /* searches may be under way */
     l->encoder = (struct library_encoder){(int)e->about.n_out, e->model, n ? encode_query : NULL, e};

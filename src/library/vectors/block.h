@@ -2,6 +2,7 @@
 #ifndef LIBRARY_VECTORS_BLOCK_H
 #define LIBRARY_VECTORS_BLOCK_H
 
+#include "base/checked.h"
 #include "library/vectors/segment.h"
 
 struct segment_block {
@@ -11,6 +12,9 @@ struct segment_block {
     float scale[SEGMENT_ROWS];
 };
 _Static_assert(sizeof(struct segment_block) <= SEGMENT_HEAD, "a block's numbers fit before its rows");
+
+/* Bytes of a row of this width. */
+static inline size_t block_stride(int width) { return (size_t)round_up((uint64_t)width, 64); }
 
 static inline size_t block_bytes(size_t stride, int64_t n) { return SEGMENT_HEAD + (size_t)n * stride; }
 

@@ -1,6 +1,7 @@
 /* See lists.h. */
 #include "library/vectors/lists.h"
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -129,15 +130,17 @@ static int read_table(struct lists *l, uint64_t sum, struct error *err)
     return st.st_size == l->file.about.bytes ? 0 : damaged(l, err);
 }
 
-int lists_open(struct lists *l, const char *path, const struct segment *of, struct error *err)
+int lists_open(struct lists *l, const char *path, const char *source, const struct segment_about *of, struct error *err)
 {
     struct lists_head h;
-    *l = (struct lists){.file = *of};
-    l->file.held = NULL;
+    *l = (struct lists){.file = {.about = *of, .source = source, .fd = -1}};
+    if (of->width < 1 || of->width > SEGMENT_WIDTH_MOST)
+        return damaged(l, err);
+    l->file.stride = block_stride(of->width);
     l->file.fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (l->file.fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return 0;
-    int failed = l->file.fd < 0 ? error_set(err, ERR_IO, "%s: its lists of vectors cannot be read, %s: %s", of->source,
+    int failed = l->file.fd < 0 ? error_set(err, ERR_IO, "%s: its lists of vectors cannot be read, %s: %s", source,
                                             path, strerror(errno))
                                 : read_head(l, &h, err);
     if (!failed) {

@@ -29,9 +29,10 @@ struct lists {
     uint64_t rows_sum; /* of these rows: lists_rows_sum() */
 };
 
-/* Those of a segment. 1: *l; 0: there is no such file; -1: *err, and *l has none. They may be of rows that came since of->about was read:
- * l->covered is more than of->about.bytes then. */
-int lists_open(struct lists *l, const char *path, const struct segment *of, struct error *err);
+/* Those of a segment, of the source of that name. 1: *l; 0: there is no such file; -1: *err, and *l has none. They may be of rows that came
+ * since *of was read: l->covered is more than of->bytes then. */
+int lists_open(struct lists *l, const char *path, const char *source, const struct segment_about *of,
+               struct error *err);
 void lists_close(struct lists *l);
 
 /* From now on scans read memory, l->file.about.bytes of it. -1: *err, and they read the file. */

@@ -2,7 +2,6 @@
 #ifndef LIBRARY_VECTORS_LISTS_LAYOUT_H
 #define LIBRARY_VECTORS_LISTS_LAYOUT_H
 
-#include "base/checked.h"
 #include "library/vectors/block.h"
 #include "library/vectors/lists.h"
 

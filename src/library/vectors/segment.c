@@ -30,8 +30,6 @@ struct segment_head {
     uint64_t sum; /* of what is before it */
 };
 
-static size_t stride_of(int width) { return (size_t)round_up((uint64_t)width, 64); }
-
 uint64_t block_sum(const struct segment *s, const void *block, int64_t n, uint64_t at)
 {
     return hash64((const char *)block + sizeof(uint64_t), block_bytes(s->stride, n) - sizeof(uint64_t),
@@ -51,7 +49,7 @@ float segment_quantise(int8_t *code, const float *x, int width)
     for (int i = 0; i < width; i++)
         most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
     const float scale = most / 127;
-    memset(code, 0, stride_of(width));
+    memset(code, 0, block_stride(width));
     for (int i = 0; i < width && scale > 0; i++) {
         float q = nearbyintf(x[i] / scale); /* beyond 127 where the scale is subnormal */
         code[i] = (int8_t)(q > 127 ? 127 : q < -127 ? -127 : q);
@@ -149,7 +147,7 @@ int segment_open(struct segment *s, const char *path, const char *source, const 
     *s = (struct segment){.about = *about, .source = source, .fd = -1};
     if (about->width < 1 || about->width > SEGMENT_WIDTH_MOST || about->bytes < SEGMENT_HEAD)
         return damaged(s, 0, err);
-    s->stride = stride_of(about->width);
+    s->stride = block_stride(about->width);
     s->fd = open(path, (writes ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (s->fd < 0)
         return error_set(err, ERR_IO, "%s: its vectors cannot be read, %s: %s", source, path, strerror(errno));

@@ -1,0 +1,78 @@
+/* stoker library add with --embed: lists of the vectors of large sources. */
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "cli/common/progress.h"
+#include "cli/library/library.h"
+#include "library/source_lists.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+
+struct telling {
+    const struct library_command *c;
+    const char *source;
+    struct progress shown;
+    double told_at;
+    int has_begun;
+};
+
+static void print_json(json_t *o)
+{
+    json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    fflush(stdout);
+    json_decref(o);
+}
+
+static int tick(void *arg, int64_t done, int64_t total)
+{
+    struct telling *t = arg;
+    const double now = clock_seconds();
+    if (!t->has_begun) {
+        t->has_begun = 1;
+        t->told_at = now;
+        progress_begin(&t->shown, "making lists", PROGRESS_ITEMS, (uint64_t)done);
+    }
+    if (t->c->json && now - t->told_at >= 1) {
+        print_json(json_pack("{s:s, s:s, s:I, s:I}", "event", "listing", "source", t->source, "done", (json_int_t)done,
+                             "total", (json_int_t)total));
+        t->told_at = now;
+    }
+    if (!t->c->json)
+        progress_show(&t->shown, (uint64_t)done, (uint64_t)total);
+    return library_is_interrupted();
+}
+
+static void tell_end(const struct library_command *c, const char *source, const struct lists_report *r)
+{
+    if (r->anew.code != ERR_NONE)
+        fprintf(stderr, "stoker: %s\n", r->anew.text);
+    if (c->json)
+        print_json(json_pack("{s:s, s:s, s:i, s:I}", "event", r->is_stopped ? "listing_stopped" : "listed", "source",
+                             source, "lists", r->n, "vectors", (json_int_t)r->n_row));
+    else if (r->is_stopped)
+        printf("%s: lists of its vectors were stopped: the same command makes them\n", source);
+    else
+        printf("%s: %d lists of %" PRId64 " vectors\n", source, r->n, r->n_row);
+}
+
+int library_make_lists(const struct library_command *c, const char *source)
+{
+    struct telling t = {.c = c, .source = source};
+    struct lists_report r;
+    struct error err = {0};
+    const struct lists_options o = {.tier = cpu_best_tier(),
+                                    .n_threads = cpu_compute_threads(),
+                                    .memory = c->memory ? c->memory - LISTS_BESIDE : 0,
+                                    .tick = tick,
+                                    .arg = &t};
+    int failed = source_lists_make(c->dir, source, LISTS_ABOVE, &o, &r, &err);
+    if (t.has_begun)
+        progress_end(&t.shown);
+    if (failed)
+        fprintf(stderr, "stoker: %s\n", err.text);
+    else if (r.is_made || r.is_stopped)
+        tell_end(c, source, &r);
+    return failed != 0;
+}

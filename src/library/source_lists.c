@@ -1,0 +1,170 @@
+/* See source_lists.h. */
+#include "library/source_lists.h"
+
+#include "base/error.h"
+#include "library/library.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+int source_lists_open(struct source *s, const struct source_vectors *v, struct lists *l, struct error *err)
+{
+    char path[PATH_MAX];
+    *l = (struct lists){.file.fd = -1};
+    return source_vectors_path(s, v->about.id, ".lists", path, err) ? -1 : lists_open(l, path, s->name, &v->about, err);
+}
+
+int source_lists_check(struct source *s, const struct source_vectors *v, const struct segment *of, struct error *err)
+{
+    struct lists l;
+    int state = source_lists_open(s, v, &l, err);
+    if (state == 1)
+        state = lists_check(&l, of, err);
+    lists_close(&l);
+    return state;
+}
+
+/* ---- in memory ---------------------------------------- */
+
+void source_release(struct source *s)
+{
+    if (s->held)
+        segment_close(s->held);
+    if (s->held_lists)
+        lists_close(s->held_lists);
+    free(s->held);
+    free(s->held_lists);
+    s->held = NULL;
+    s->held_lists = NULL;
+}
+
+enum holding { HOLD_NONE, HOLD_HELD, HOLD_TOO_LARGE };
+
+/* HOLD_NONE: the source has no lists that can be used. */
+static enum holding hold_lists(struct source *s, const struct source_vectors *v, uint64_t ram, struct error *err)
+{
+    struct lists *l = malloc(sizeof *l);
+    enum holding is = HOLD_NONE;
+    if (!l) {
+        error_set(err, ERR_MEMORY, "%s: no memory to hold its vectors", s->name);
+        return HOLD_TOO_LARGE;
+    }
+    if (source_lists_open(s, v, l, err) == 1 && l->covered <= (uint64_t)v->about.bytes) {
+        const uint64_t bytes = (uint64_t)l->file.about.bytes + ((uint64_t)v->about.bytes - l->covered);
+        is = bytes > ram ? HOLD_TOO_LARGE : lists_hold(l, err) ? HOLD_NONE : HOLD_HELD;
+    }
+    if (is == HOLD_HELD) {
+        s->held_lists = l;
+        return is;
+    }
+    lists_close(l);
+    free(l);
+    return is;
+}
+
+/* s->held is open. Bytes that are held; 0: none are. */
+static uint64_t hold_rows(struct source *s, const struct source_vectors *v, uint64_t ram, int *failed,
+                          struct error *err)
+{
+    const enum holding lists = hold_lists(s, v, ram, err);
+    if (lists == HOLD_TOO_LARGE)
+        return 0;
+    const uint64_t before = lists == HOLD_HELD ? (uint64_t)s->held_lists->file.about.bytes : 0;
+    const struct segment_span rest = segment_rows_from(s->held,
+                                                       lists == HOLD_HELD ? s->held_lists->covered : SEGMENT_HEAD);
+    if (before + (rest.end - rest.from) > ram)
+        return 0;
+    *failed = segment_hold(s->held, &rest, rest.from < rest.end, err);
+    return *failed ? 0 : before + (rest.end - rest.from);
+}
+
+int source_hold(struct source *s, const struct source_vectors *v, uint64_t *ram, struct error *err)
+{
+    struct segment *held = malloc(sizeof *held);
+    int failed = 0;
+    if (!held)
+        return error_set(err, ERR_MEMORY, "%s: no memory to hold its vectors", s->name);
+    if (source_vectors_open(s, v, 0, held, err)) {
+        free(held);
+        return -1;
+    }
+    s->held = held;
+    const uint64_t bytes = hold_rows(s, v, *ram, &failed, err);
+    if (bytes == 0)
+        source_release(s);
+    *ram -= bytes;
+    return failed ? -1 : bytes > 0;
+}
+
+/* ---- making ---------------------------------------- */
+
+/* 1: the source has lists that are as they should be, and few vectors beside them. */
+static int has_enough(struct source *s, const struct source_vectors *v, const struct segment *of,
+                      struct lists_report *r)
+{
+    struct lists l;
+    int has = source_lists_open(s, v, &l, &r->anew) == 1 && v->n_row - l.n_row <= v->n_row / LISTS_TAIL &&
+              lists_check(&l, of, &r->anew) == 0;
+    if (has) {
+        r->n = l.n;
+        r->n_row = l.n_row;
+    }
+    lists_close(&l);
+    return has;
+}
+
+static int make_lists(struct source *s, const struct source_vectors *v, const struct segment *of,
+                      const struct lists_options *o, struct lists_report *r, struct error *err)
+{
+    char path[PATH_MAX];
+    struct error why = {0};
+    struct lists l;
+    if (source_vectors_path(s, v->about.id, ".lists", path, &why) || lists_make(path, of, o, &why) ||
+        source_lists_open(s, v, &l, &why) != 1) {
+        r->is_stopped = why.code == ERR_CANCELLED;
+        return r->is_stopped ? 0 : error_set(err, why.code, "%s", why.text);
+    }
+    r->is_made = 1;
+    r->n = l.n;
+    r->n_row = l.n_row;
+    lists_close(&l);
+    return 0;
+}
+
+/* The source's lock is held. */
+static int make(struct source *s, int64_t above, const struct lists_options *o, struct lists_report *r,
+                struct error *err)
+{
+    struct source_vectors v;
+    struct segment segment;
+    if (source_vectors_read(s, &v, err))
+        return -1;
+    if (!v.about.bytes || v.n_row <= above)
+        return 0;
+    if (source_vectors_open(s, &v, 0, &segment, err))
+        return -1;
+    const int failed = has_enough(s, &v, &segment, r) ? 0 : make_lists(s, &v, &segment, o, r, err);
+    segment_close(&segment);
+    return failed;
+}
+
+int source_lists_make(const char *dir, const char *name, int64_t above, const struct lists_options *o,
+                      struct lists_report *r, struct error *err)
+{
+    char path[PATH_MAX];
+    struct source s;
+    *r = (struct lists_report){.n = 0};
+    source_begin();
+    int lock = library_lock(dir, name, err);
+    if (lock < 0)
+        return -1;
+    library_path(path, dir, name, 0);
+    int failed = source_open(&s, path, name, 0, err);
+    if (!failed) {
+        failed = make(&s, above, o, r, err);
+        source_vectors_sweep(&s);
+        source_close(&s);
+    }
+    close(lock);
+    return failed ? -1 : 0;
+}
