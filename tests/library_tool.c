@@ -7,19 +7,23 @@
  *     library_tool dump FILE.db          all that a source holds, its index word by word, its vectors, as text
  *     library_tool text FILE.db          bytes of its text
  *     library_tool scan FILE N WIDTH     scans of N vectors by one thread: read from the drive, and held in memory
- *     library_tool recall FILE N WIDTH   how many of the 10 nearest of N vectors, exact in f32, int8 codes find: spread out, in clusters */
+ *     library_tool recall FILE N WIDTH   how many of the 10 nearest of N vectors, exact in f32, int8 codes and lists of them find
+ *     library_tool lists DIR NAME THREADS   lists of a source's vectors, however few these are */
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "library/add/add.h"
-#include "library/source_vectors.h"
+#include "library/source_lists.h"
 #include "library/zim/md5.h"
+#include "near_vectors.h"
 
 #include <inttypes.h>
-#include <math.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zstd.h>
 
 /* ---- an archive ------------------------------------------------------------------------------------ */
@@ -322,7 +326,8 @@ static int time_scans(const char *path, int n, int width)
         file_drop_cache(s.fd, 0, (uint64_t)s.about.bytes);
         time_scan(&s, "read from the drive", x);
     }
-    if (segment_hold(&s, &err))
+    const struct segment_span all = segment_rows_from(&s, SEGMENT_HEAD);
+    if (segment_hold(&s, &all, 1, &err))
         fprintf(stderr, "%s\n", err.text);
     for (int i = 0; i < 3; i++)
         time_scan(&s, "held in memory", x);
@@ -333,117 +338,118 @@ static int time_scans(const char *path, int n, int width)
 
 /* ---- recall ---------------------------------------------------------------------------------------- */
 
-enum { QUERIES = 100, NEAREST = 10, CENTRES = 1000 };
+enum { QUERIES = 100 };
 
-struct nearest { /* best first */
-    double score[NEAREST];
-    int64_t chunk[NEAREST];
-    int n;
+struct recall {
+    struct segment segment;
+    struct lists lists;
+    int n, width;
+    enum near_kind kind;
+    float *query; /* [QUERIES][width] */
+    struct near_best exact[QUERIES];
 };
 
-static void take_nearest(void *arg, int64_t chunk, double score)
-{
-    struct nearest *l = arg;
-    int i = l->n < NEAREST ? l->n : NEAREST - 1;
-    if (l->n == NEAREST && score <= l->score[i])
-        return;
-    l->n += l->n < NEAREST;
-    for (; i > 0 && l->score[i - 1] < score; i--) {
-        l->score[i] = l->score[i - 1];
-        l->chunk[i] = l->chunk[i - 1];
-    }
-    l->score[i] = score;
-    l->chunk[i] = chunk;
-}
-
-/* Adds values that are nearly normal, the same for the same number. */
-static void add_noise(float *x, int width, uint32_t number, float size)
-{
-    uint32_t r = number * 2654435761u + 12345;
-    for (int i = 0; i < width; i++) {
-        float v = 0;
-        for (int k = 0; k < 4; k++)
-            v += (float)(int32_t)(r = r * 1664525 + 1013904223);
-        x[i] += size * v * 0x1p-31f;
-    }
-}
-
-/* The vector of a number, of length 1: in clusters, half as far from its centre as that is from 0. */
-static void make_vector(float *x, int width, uint32_t number, int in_clusters)
-{
-    double squares = 0;
-    memset(x, 0, (size_t)width * sizeof *x);
-    add_noise(x, width, number, in_clusters ? 0.5f : 1);
-    if (in_clusters)
-        add_noise(x, width, UINT32_MAX - number % CENTRES, 1);
-    for (int i = 0; i < width; i++)
-        squares += (double)x[i] * x[i];
-    for (int i = 0; i < width; i++)
-        x[i] /= (float)sqrt(squares);
-}
-
-static double product(const float *x, const float *y, int width)
-{
-    float part[8] = {0}, all = 0;
-    for (int i = 0; i + 8 <= width; i += 8)
-        for (int k = 0; k < 8; k++)
-            part[k] += x[i + k] * y[i + k];
-    for (int k = 0; k < 8; k++)
-        all += part[k];
-    return all;
-}
+static float *query_of(const struct recall *r, int q) { return r->query + (size_t)q * (size_t)r->width; }
 
 /* Vectors 1 to n go into the segment, each held against the queries on its way. */
-static int fill_and_compare(struct segment *s, int n, int in_clusters, const float *query, struct nearest *exact,
-                            struct error *err)
+static int fill_and_compare(struct recall *r, struct error *err)
 {
-    const int width = s->about.width;
     int64_t chunk[SEGMENT_ROWS];
-    float *x = malloc(SEGMENT_ROWS * (size_t)width * sizeof *x);
+    float *x = malloc(SEGMENT_ROWS * (size_t)r->width * sizeof *x);
     int failed = x ? 0 : error_set(err, ERR_MEMORY, "no memory");
-    for (int done = 0; !failed && done < n; done += SEGMENT_ROWS) {
-        int rows = n - done < SEGMENT_ROWS ? n - done : SEGMENT_ROWS;
+    for (int done = 0; !failed && done < r->n; done += SEGMENT_ROWS) {
+        int rows = r->n - done < SEGMENT_ROWS ? r->n - done : SEGMENT_ROWS;
         for (int i = 0; i < rows; i++) {
-            float *row = x + (size_t)i * (size_t)width;
+            float *row = x + (size_t)i * (size_t)r->width;
             chunk[i] = done + i + 1;
-            make_vector(row, width, (uint32_t)chunk[i], in_clusters);
+            near_vector(row, r->width, (uint32_t)chunk[i], (uint32_t)r->n, r->kind);
             for (int q = 0; q < QUERIES; q++)
-                take_nearest(&exact[q], chunk[i], product(query + (size_t)q * (size_t)width, row, width));
+                near_take(&r->exact[q], chunk[i], near_product(query_of(r, q), row, r->width));
         }
-        failed = segment_append(s, chunk, x, rows, err);
+        failed = segment_append(&r->segment, chunk, x, rows, err);
     }
     free(x);
     return failed;
 }
 
-static int recall(const char *path, int n, int width, int in_clusters)
+/* By all codes, or by those of the nearest lists. */
+static int count_found(const struct recall *r, int by_lists, struct error *err)
 {
-    struct segment_about about = {.id = 1, .model = 1, .width = width};
-    struct segment s = {.fd = -1};
-    struct error err = {0};
-    struct nearest exact[QUERIES] = {{.n = 0}};
-    float *query = malloc(QUERIES * (size_t)width * sizeof *query);
-    int found = 0, failed = query ? 0 : error_set(&err, ERR_MEMORY, "no memory");
-    for (int q = 0; !failed && q < QUERIES; q++)
-        make_vector(query + (size_t)q * (size_t)width, width, (uint32_t)(n + q + 1), in_clusters);
-    failed = failed || segment_create(path, "compared", &about, &err) ||
-             segment_open(&s, path, "compared", &about, 1, &err) ||
-             fill_and_compare(&s, n, in_clusters, query, exact, &err);
+    int found = 0, failed = 0;
+    const double from = clock_seconds();
     for (int q = 0; !failed && q < QUERIES; q++) {
-        struct nearest codes = {.n = 0};
-        const struct segment_scan o = {.tier = TIER_COUNT - 1, .take = take_nearest, .arg = &codes};
-        failed = segment_scan(&s, query + (size_t)q * (size_t)width, &o, &err);
-        for (int i = 0; i < codes.n; i++)
-            for (int k = 0; k < exact[q].n; k++)
-                found += codes.chunk[i] == exact[q].chunk[k];
+        struct near_best best = {.n = 0};
+        const struct segment_scan o = {.tier = TIER_COUNT - 1, .take = near_take, .arg = &best};
+        failed = by_lists ? lists_scan(&r->lists, query_of(r, q), &o, err)
+                          : segment_scan(&r->segment, query_of(r, q), &o, err);
+        found += near_common(&best, &r->exact[q]);
     }
+    if (!failed)
+        printf("%s, by %s: recall@10 %.4f, %.1f ms a query\n", near_names[r->kind],
+               by_lists ? "the nearest lists" : "int8 codes", found / (double)(NEAR_BEST * QUERIES),
+               1e3 * (clock_seconds() - from) / QUERIES);
+    return failed;
+}
+
+static int make_and_open(struct recall *r, const char *path, struct error *err)
+{
+    char lists[PATH_MAX];
+    const struct lists_options o = {.tier = TIER_COUNT - 1, .n_threads = cpu_compute_threads()};
+    const double from = clock_seconds();
+    snprintf(lists, sizeof lists, "%s.lists", path);
+    if (lists_make(lists, &r->segment, &o, err))
+        return -1;
+    printf("%s: %.1f s for lists of them, by %d threads\n", near_names[r->kind], clock_seconds() - from, o.n_threads);
+    const int state = lists_open(&r->lists, lists, "compared", &r->segment.about, err);
+    unlink(lists);
+    return state == 1 ? 0 : -1;
+}
+
+static int recall_of(struct recall *r, const char *path)
+{
+    struct segment_about about = {.id = 1, .model = 1, .width = r->width};
+    struct error err = {0};
+    r->query = malloc(QUERIES * (size_t)r->width * sizeof *r->query);
+    int failed = r->query ? 0 : error_set(&err, ERR_MEMORY, "no memory");
+    for (int q = 0; !failed && q < QUERIES; q++)
+        near_vector(query_of(r, q), r->width, (uint32_t)(r->n + q + 1), (uint32_t)r->n, r->kind);
+    failed = failed || segment_create(path, "compared", &about, &err) ||
+             segment_open(&r->segment, path, "compared", &about, 1, &err) || fill_and_compare(r, &err) ||
+             count_found(r, 0, &err) || make_and_open(r, path, &err) || count_found(r, 1, &err);
     if (failed)
         fprintf(stderr, "%s\n", err.text);
-    else
-        printf("%s: recall@10 %.4f\n", in_clusters ? "in clusters" : "spread out", found / (double)(NEAREST * QUERIES));
-    segment_close(&s);
-    free(query);
+    segment_close(&r->segment);
+    lists_close(&r->lists);
+    free(r->query);
     return failed != 0;
+}
+
+static int recall(const char *path, int n, int width)
+{
+    int status = n < NEAR_CLUSTER || width > NEAR_WIDTH_MOST;
+    for (int kind = 0; !status && kind < NEAR_KINDS; kind++) {
+        struct recall r = {.segment.fd = -1, .lists.file.fd = -1, .n = n, .width = width, .kind = (enum near_kind)kind};
+        status = recall_of(&r, path);
+    }
+    return status;
+}
+
+/* ---- lists of a source ------------------------------------------------------------------------------- */
+
+/* However few vectors it has. */
+static int make_lists(const char *dir, const char *name, int n_threads)
+{
+    struct lists_report r;
+    struct error err = {0};
+    const struct lists_options o = {.tier = TIER_COUNT - 1, .n_threads = n_threads};
+    if (source_lists_make(dir, name, 0, &o, &r, &err)) {
+        fprintf(stderr, "%s\n", err.text);
+        return 1;
+    }
+    if (r.anew.code != ERR_NONE)
+        fprintf(stderr, "%s\n", r.anew.text);
+    printf("%d lists of %" PRId64 " vectors%s\n", r.n, r.n_row, r.is_made ? ", made" : "");
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -451,7 +457,9 @@ int main(int argc, char **argv)
     if (argc == 5 && strcmp(argv[1], "scan") == 0)
         return time_scans(argv[2], atoi(argv[3]), atoi(argv[4]));
     if (argc == 5 && strcmp(argv[1], "recall") == 0)
-        return recall(argv[2], atoi(argv[3]), atoi(argv[4]), 0) || recall(argv[2], atoi(argv[3]), atoi(argv[4]), 1);
+        return recall(argv[2], atoi(argv[3]), atoi(argv[4]));
+    if (argc == 5 && strcmp(argv[1], "lists") == 0)
+        return make_lists(argv[2], argv[3], atoi(argv[4]));
     if (argc >= 4 && strcmp(argv[1], "zim") == 0)
         return make_zim(argv[2], (uint32_t)atoi(argv[3]), argc > 4 ? argv[4] : "2026-01-01");
     if (argc >= 5 && strcmp(argv[1], "add") == 0)
