@@ -5,6 +5,8 @@
  *     library DIR      build/data/library; the README of tests/data tells what is there */
 #include "library_damage.h"
 #include "library_leaving.h"
+#include "library_listed.h"
+#include "library_lists.h"
 #include "library_mended.h"
 #include "library_ranking.h"
 #include "library_search.h"
@@ -24,6 +26,8 @@ int main(int argc, char **argv)
     vector_tests(dir);
     damage_tests(dir);
     leaving_tests(dir);
+    lists_tests(dir);
+    listed_tests(dir);
     ranking_tests(dir);
     printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
     return failed != 0;

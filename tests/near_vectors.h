@@ -95,9 +95,10 @@ static inline const float *near_direction(int width, int i)
 static inline void near_spread(float *x, int width, uint32_t number)
 {
     for (int i = 0; i < NEAR_DIRECTIONS; i++) {
-        const float along = near_normal(number, (uint32_t)i) / sqrtf((float)(i + 1));
+        const float along = near_normal(number, (uint32_t)i) / sqrtf((float)(i + 1)),
+                    *direction = near_direction(width, i);
         for (int c = 0; c < width; c++)
-            x[c] += along * near_direction(width, i)[c];
+            x[c] += along * direction[c];
     }
     near_noise(x, width, number ^ 0x5bd1e995u, 0.2f); /* they are 2 long, by the directions' */
 }

@@ -25,6 +25,11 @@ static int damaged(const struct lists *l, struct error *err)
     return error_set(err, ERR_FORMAT, "%s: its lists of vectors are damaged, " MAKES_THEM, l->file.source);
 }
 
+static int of_other_vectors(const struct lists *l, struct error *err)
+{
+    return error_set(err, ERR_FORMAT, "%s: its lists are of other vectors, " MAKES_THEM, l->file.source);
+}
+
 /* What reading its blocks failed by; damage is the lists', not the segment's. */
 static int failed_by(const struct lists *l, const struct error *why, struct error *err)
 {
@@ -97,7 +102,7 @@ static int read_head(const struct lists *l, struct lists_head *h, struct error *
     if (memcmp(h->magic, magic, sizeof magic) || h->sum != hash64(h, offsetof(struct lists_head, sum), 0))
         return damaged(l, err);
     if (h->id != l->file.about.id || h->model != l->file.about.model || h->width != l->file.about.width)
-        return error_set(err, ERR_FORMAT, "%s: its lists are of other vectors, " MAKES_THEM, l->file.source);
+        return of_other_vectors(l, err);
     const int is_possible = h->n >= 1 && h->n <= LISTS_MOST && h->n_row >= 1 && h->n_row <= LISTS_ROWS &&
                             h->covered > SEGMENT_HEAD && h->covered <= INT64_MAX;
     return is_possible ? 0 : damaged(l, err);
@@ -232,12 +237,12 @@ int lists_check(const struct lists *l, const struct segment *of, struct error *e
     if (failed)
         return -1;
     if (l->covered > (uint64_t)of->about.bytes)
-        return error_set(err, ERR_FORMAT, "%s: its lists are of other vectors, " MAKES_THEM, l->file.source);
-    if (lists_rows_sum(of, l->covered, NULL, NULL, &n_row, &sum, err))
-        return -1;
-    return n_row == l->n_row && sum == l->rows_sum
-               ? 0
-               : error_set(err, ERR_FORMAT, "%s: its lists are of other vectors, " MAKES_THEM, l->file.source);
+        return of_other_vectors(l, err);
+    why = (struct error){0}; /* where no block ends there, it is not the segment that is damaged */
+    failed = lists_rows_sum(of, l->covered, NULL, NULL, &n_row, &sum, &why);
+    if (failed && why.code != ERR_FORMAT)
+        return error_set(err, why.code, "%s", why.text);
+    return !failed && n_row == l->n_row && sum == l->rows_sum ? 0 : of_other_vectors(l, err);
 }
 
 /* ---- the scan ---------------------------------------- */
