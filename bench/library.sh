@@ -8,7 +8,8 @@
 #                plan's line
 #     page       its pages by their addresses, and its articles by their ids, warm, over HTTP
 #     vectors    scans of ROWS vectors of 768: read, beside the drive by `stoker disk`, and held in memory, by one thread
-#     recall     the 10 nearest of ROWS / 5 vectors, by int8 codes, beside those exact in f32: spread out, and in clusters
+#     recall     the 10 nearest of ROWS / 5 vectors, by int8 codes and by the nearest lists, beside those exact in f32: evenly spread, spread
+#                out as texts are, and in clusters; how long lists take to be made
 #     round      calls of search_library in that source, at POST /mcp: what a chat's round takes without the model's part, but for the tokens
 #                of the next prompt. (That this finds all but 16 of them in the cache is tests/serve_library.c's.)
 #     tools      searches of 10,000 definitions of tools, from an MCP client to `stoker mcp` and back. (The prompt of 218 tools is
@@ -110,7 +111,9 @@ measure_vectors() {
 }
 measure_recall() {
     "$tool" recall "$data/vectors" $((rows / 5)) 768 >"$work/lines" || fails "no vectors"
-    sed "s/^/recall: /; s/\$/ of $((rows / 5)) vectors; bound 0.98/" "$work/lines"
+    awk -v rows=$((rows / 5)) '{
+        bound = /int8/ || /clusters, by the nearest/ ? "bound 0.98" : /spread out, by the nearest/ ? "bound 0.95" : "no bound"
+        printf "recall: %s, of %d vectors; %s\n", $0, rows, bound }' "$work/lines"
     rm -f "$data/vectors"
 }
 measure_round() {

@@ -143,10 +143,13 @@ static inline void sources_with_lists(const json_t *docs)
     char path[2 * TEMPORARY_PATH + 8];
     corpus_make(&c, docs, 2);
     struct source_vectors v = begin_vectors(&c, 0), w = begin_vectors(&c, 1);
-    add_vectors(&c, 0, &v, 80);
+    add_vectors(&c, 0, &v, 55);
     add_vectors(&c, 1, &w, N_DOC);
-    struct lists_report r = make_of_source(&c, 0, 80, "");
-    expect(r.n == 0 && !r.is_made, "80 vectors are not above 80");
+    struct lists_report r = make_of_source(&c, 0, 55, "");
+    expect(r.n == 0 && !r.is_made, "55 vectors are not above 55");
+    r = make_of_source(&c, 0, 54, "");
+    expect(r.is_made && r.n == 29 && r.n_row == 55, "%d lists of %lld", r.n, (long long)r.n_row);
+    add_vectors(&c, 0, &v, 25); /* more than a quarter is in no list */
     r = make_of_source(&c, 0, 79, "");
     expect(r.is_made && r.n == 35 && r.n_row == 80, "%d lists of %lld", r.n, (long long)r.n_row);
     expect_lists(&c, "all rows in lists");

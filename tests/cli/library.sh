@@ -475,6 +475,40 @@ is "with space for vectors" 0 "^generated: vectors of 2800 of 2800 passages by b
 is_wanted generated && pass || fail "with space for vectors" "another dump than undisturbed"
 torn=$dir/torn
 
+# Lists of vectors, here of a source that has few: what tells of them, and damage, beside which all vectors are read.
+listed=$dir/whole_v
+lists() { # as run, by the tool: however few vectors there are
+    "$tool" lists "$listed" generated 2 >"$dir/out" 2>"$dir/err"
+    status=$?
+}
+run library search harbour winter --library "$listed" --embed "$mean" --limit 20
+cp "$dir/out" "$dir/all"
+lists
+is "lists" 0 "=211 lists of 2800 vectors, made" ""
+lists
+is "lists again" 0 "=211 lists of 2800 vectors" ""
+run library list --library "$listed"
+is "list with lists" 0 "; 2800 vectors by bert-mean\.gguf, [0-9.]* KiB; 2800 of them in 211 lists, [0-9.]* MiB$" ""
+run library list --json --library "$listed"
+is "list --json with lists" 0 '"vector_bytes":[0-9]*,"lists":211,"listed_vectors":2800,"list_bytes":[0-9]*\}' ""
+run library check --library "$listed"
+is "check lists" 0 "^generated  whole$" ""
+run library search harbour winter --library "$listed" --embed "$mean" --limit 20
+is "search by lists" 0 "^1\. Page " ""
+lists_damaged="generated: its lists of vectors are damaged, so all its vectors are read; stoker library add with --embed makes them anew"
+printf x | dd of="$(echo "$listed/generated.vec/"*.lists)" bs=1 seek=9000 conv=notrunc status=none
+run library check --library "$listed"
+is "check damaged lists" 1 "^generated  $lists_damaged$" ""
+run library search harbour winter --library "$listed" --embed "$mean" --limit 20
+is "search beside damaged lists" 0 "^1\. Page " "^stoker: $lists_damaged$"
+cmp -s "$dir/all" "$dir/out" && pass || fail "search beside damaged lists" "finds other passages than all vectors"
+lists
+is "damaged lists anew" 0 "=211 lists of 2800 vectors, made" "^$lists_damaged$"
+run library add "$dir/v.zim" --library "$listed" --embed "$mean"
+is "few vectors need no lists" 0 "^generated: vectors of 2800 of 2800 passages by bert-mean\.gguf, 0 new$" ""
+run library remove generated --library "$listed"
+[ ! -e "$listed/generated.vec" ] && pass || fail "remove" "leaves lists"
+
 # A newer archive has no vectors, and says so where none are made.
 newer() { # newer DATE [FLAG...]
     "$tool" zim "$dir/newer.zim" 20 "$1"
