@@ -47,6 +47,7 @@ struct making {
     float *row_scale; /* [most] */
     int32_t *list;    /* [most] the nearest */
     /* a pass */
+    void (*take)(struct making *m, const struct segment_rows *r);
     int64_t row, next, pick; /* rows so far; the next one of the sample, and which row that is */
     int32_t *list_of;        /* [n_row] */
     /* the part of the file that is being filled */
@@ -73,12 +74,25 @@ static int tick(void *arg)
     return m->is_stopped;
 }
 
-static int pass(struct making *m, void (*rows)(void *arg, const struct segment_rows *r), struct error *err)
+/* Rows that were not there before are nobody's. */
+static void take_rows(void *arg, const struct segment_rows *r)
 {
-    const struct segment_reading o = {rows, m, tick, m};
+    struct making *m = arg;
+    if (r->n <= m->l.n_row - m->row)
+        m->take(m, r);
+}
+
+static int pass(struct making *m, void (*take)(struct making *m, const struct segment_rows *r), struct error *err)
+{
+    const struct segment_reading o = {take_rows, m, tick, m};
     const struct segment_span all = {SEGMENT_HEAD, m->l.covered};
+    m->take = take;
     m->row = 0;
-    return segment_read(m->of, &all, 1, &o, err);
+    if (segment_read(m->of, &all, 1, &o, err))
+        return -1;
+    return m->row == m->l.n_row
+               ? 0
+               : error_set(err, ERR_FORMAT, "%s: its vectors have changed while lists were made", m->of->source);
 }
 
 /* Item i of n that are drawn out of `of`, one of each n-th part. */
@@ -159,25 +173,31 @@ static void put_in_batch(struct making *m, const struct segment_rows *r, int i)
 
 /* ---- centres ---------------------------------------- */
 
-/* Rows become the first centres. */
-static void take_first(void *arg, const struct segment_rows *r)
+/* A row becomes the centre of a list. Kernels take no code below -127, which a file may have. */
+static void begin_centre(struct making *m, int64_t list, const int8_t *code, float scale)
 {
-    struct making *m = arg;
-    for (int i = 0; i < r->n; i++, m->row++) {
-        if (m->row != m->pick)
-            continue;
-        int8_t *to = m->centre + (size_t)m->next * stride_of(m);
-        for (size_t c = 0; c < stride_of(m); c++) /* of a file: kernels take nothing below */
-            to[c] = (int8_t)(r->code[(size_t)i * stride_of(m) + c] < -127 ? -127
-                                                                          : r->code[(size_t)i * stride_of(m) + c]);
-        m->scale[m->next++] = r->scale[i];
-        m->pick = m->next < m->l.n ? row_of_sample(m, draw(m->next, m->l.n, m->n_sample, 1)) : -1;
-    }
+    int8_t *to = m->centre + (size_t)list * stride_of(m);
+    for (size_t c = 0; c < stride_of(m); c++)
+        to[c] = code[c] < -127 ? -127 : code[c];
+    m->scale[list] = scale;
 }
 
-static void take_sample(void *arg, const struct segment_rows *r)
+static int64_t row_of_first(const struct making *m, int64_t list)
 {
-    struct making *m = arg;
+    return list < m->l.n ? row_of_sample(m, draw(list, m->l.n, m->n_sample, 1)) : -1;
+}
+
+static void take_first(struct making *m, const struct segment_rows *r)
+{
+    for (int i = 0; i < r->n; i++, m->row++)
+        if (m->row == m->pick) {
+            begin_centre(m, m->next, r->code + (size_t)i * stride_of(m), r->scale[i]);
+            m->pick = row_of_first(m, ++m->next);
+        }
+}
+
+static void take_sample(struct making *m, const struct segment_rows *r)
+{
     for (int i = 0; i < r->n; i++, m->row++) {
         if (m->row != m->pick)
             continue;
@@ -207,7 +227,7 @@ static void move_centre(struct making *m, int list)
 static int train(struct making *m, struct error *err)
 {
     m->next = 0;
-    m->pick = row_of_sample(m, draw(0, m->l.n, m->n_sample, 1));
+    m->pick = row_of_first(m, 0);
     if (pass(m, take_first, err))
         return -1;
     for (int round = 0; round < LISTS_ROUNDS; round++) {
@@ -225,9 +245,8 @@ static int train(struct making *m, struct error *err)
 
 /* ---- every row's list ---------------------------------------- */
 
-static void take_all(void *arg, const struct segment_rows *r)
+static void take_all(struct making *m, const struct segment_rows *r)
 {
-    struct making *m = arg;
     for (int i = 0; i < r->n; i++) {
         put_in_batch(m, r, i);
         m->row++;
@@ -278,9 +297,8 @@ static void put_row(struct segment_block *b, size_t stride, int i, int64_t chunk
 }
 
 /* Rows whose blocks are in the part that is being filled. They come in the order of their chunks. */
-static void take_group(void *arg, const struct segment_rows *r)
+static void take_group(struct making *m, const struct segment_rows *r)
 {
-    struct making *m = arg;
     for (int i = 0; i < r->n; i++) {
         const int list = m->list_of[m->row++];
         const int64_t k = m->seen[list]++;
@@ -435,7 +453,7 @@ static int take_memory(struct making *m, struct error *err)
     m->list = malloc((size_t)m->most * sizeof *m->list);
     if (!m->l.n_of || !m->l.at || !m->centre || !m->scale || !m->sum || !m->code || !m->row_scale || !m->list)
         return out_of_memory(m, err);
-    return pool_create(&m->pool, m->o->n_threads, err);
+    return pool_create(&m->pool, m->o->n_threads < POOL_MAX_THREADS ? m->o->n_threads : POOL_MAX_THREADS, err);
 }
 
 static int write_file(struct making *m, const char *path, size_t group, struct error *err)
