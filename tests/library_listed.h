@@ -20,7 +20,7 @@ static inline struct lists_report make_of_source(const struct corpus *c, int k, 
 
 static inline void listed_corpus_free(struct corpus *c)
 {
-    char lock[TEMPORARY_PATH + 16];
+    char lock[TEMPORARY_PATH + 24];
     for (int k = 0; k < c->n; k++) {
         snprintf(lock, sizeof lock, "%s/.%d.lock", c->folder, k);
         unlink(lock);
