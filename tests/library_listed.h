@@ -1,5 +1,5 @@
-/* Sources whose vectors have lists (tests/library.c): one of two, rows that are in none or have left, in memory, damaged, made while somebody
- * searches. */
+/* Sources whose vectors have lists (tests/library.c): one of two, rows that are in none or have left, in memory, damaged, made while
+ * somebody searches. */
 #ifndef TESTS_LIBRARY_LISTED_H
 #define TESTS_LIBRARY_LISTED_H
 

@@ -1,5 +1,5 @@
-/* Lists of vectors (tests/library.c): what of the nearest they find, the same bytes whatever makes them, makers that are stopped and killed,
- * damage. */
+/* Lists of vectors (tests/library.c): what of the nearest they find, the same bytes whatever makes them, makers that are stopped and
+ * killed, damage. */
 #ifndef TESTS_LIBRARY_LISTS_H
 #define TESTS_LIBRARY_LISTS_H
 

@@ -321,8 +321,7 @@ static inline void held_test(const struct corpus *c)
     }
     source_release(s);
     ram = UINT64_MAX;
-    expect(source_hold(s, &v, &ram, &err) == -1 && !s->held && ram == UINT64_MAX &&
-               strstr(err.text, "damaged at byte"),
+    expect(source_hold(s, &v, &ram, &err) == -1 && !s->held && ram == UINT64_MAX && strstr(err.text, "damaged at byte"),
            "%s", err.text);
     flip(fd, v.about.bytes - 1);
     close(fd);

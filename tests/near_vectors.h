@@ -1,5 +1,5 @@
-/* Vectors that are made by a number, and the nearest of them: what searches by vectors are held against (tests/library_lists.h, the recall of
- * tests/library_tool.c). */
+/* Vectors that are made by a number, and the nearest of them: what searches by vectors are held against (tests/library_lists.h, the recall
+ * of tests/library_tool.c). */
 #ifndef TESTS_NEAR_VECTORS_H
 #define TESTS_NEAR_VECTORS_H
 

@@ -33,8 +33,8 @@ struct ahead_range {
 
 /* ERR_MEMORY. */
 int ahead_open(struct ahead **out, const struct ahead_range *range, struct error *err);
-/* The next bytes, aligned to AHEAD_PAGE, valid until the next call: a piece, or what is left before an end; *n is 0 at the last one, and where
- * the file ends. ERR_IO. */
+/* The next bytes, aligned to AHEAD_PAGE, valid until the next call: a piece, or what is left before an end; *n is 0 at the last one, and
+ * where the file ends. ERR_IO. */
 int ahead_next(struct ahead *a, uint8_t **data, size_t *n, struct error *err);
 /* NULL: nothing. */
 void ahead_close(struct ahead *a);

@@ -1,5 +1,6 @@
 /* links: base */
-/* A file in order: every byte of every range once, pieces of all sizes, room before them; several spans; what ends early; reads that fail. */
+/* A file in order: every byte of every range once, pieces of all sizes, room before them; several spans; what ends early;
+ * reads that fail. */
 #include "base/io/ahead.h"
 
 #include "base/error.h"
