@@ -9,7 +9,7 @@
 #     page       its pages by their addresses, and its articles by their ids, warm, over HTTP
 #     vectors    scans of ROWS vectors of 768: read, beside the drive by `stoker disk`, and held in memory, by one thread
 #     recall     the 10 nearest of ROWS / 5 vectors, by int8 codes and by the nearest lists, beside those exact in f32: evenly spread, spread
-#                out as texts are, and in clusters; how long lists take to be made
+#                out over few directions, and in clusters; how long lists take to be made
 #     round      calls of search_library in that source, at POST /mcp: what a chat's round takes without the model's part, but for the tokens
 #                of the next prompt. (That this finds all but 16 of them in the cache is tests/serve_library.c's.)
 #     tools      searches of 10,000 definitions of tools, from an MCP client to `stoker mcp` and back. (The prompt of 218 tools is

@@ -26,7 +26,7 @@ uint64_t block_sum(const struct segment *s, const void *block, int64_t n, uint64
 
 /* All n bytes. -1: errno. */
 int block_write(int fd, const void *data, size_t n, int64_t at);
-/* What is behind the sentence of a write that failed: the fix, or nothing. */
-const char *block_what_to_do(int number);
+/* 1: a write failed by this number since there is no space. */
+int block_is_full(int number);
 
 #endif

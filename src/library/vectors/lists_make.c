@@ -279,7 +279,7 @@ static int assign(struct making *m, struct error *err)
 static int cannot_write(const struct making *m, struct error *err)
 {
     return error_set(err, ERR_IO, "%s: the lists of its vectors cannot be written: %s%s", m->of->source,
-                     strerror(errno), block_what_to_do(errno));
+                     strerror(errno), block_is_full(errno) ? "; make space and run the command again" : "");
 }
 
 /* Where row k of a list is: its block, and its place there. */

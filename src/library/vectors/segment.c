@@ -70,10 +70,12 @@ int block_write(int fd, const void *data, size_t n, int64_t at)
     return 0;
 }
 
-const char *block_what_to_do(int number)
+int block_is_full(int number) { return number == ENOSPC || number == EDQUOT || number == EFBIG; }
+
+/* What is behind the sentence of a write that failed. */
+static const char *what_to_do(int number)
 {
-    const int is_full = number == ENOSPC || number == EDQUOT || number == EFBIG;
-    return is_full ? "; make space and run the command again, it goes on where it stopped" : "";
+    return block_is_full(number) ? "; make space and run the command again, it goes on where it stopped" : "";
 }
 
 static struct segment_head head_of(const struct segment_about *about)
@@ -92,7 +94,7 @@ int segment_create(const char *path, const char *source, struct segment_about *a
     memcpy(page, &h, sizeof h);
     int failed = fd < 0 || block_write(fd, page, sizeof page, 0) || fdatasync(fd);
     if (failed)
-        error_set(err, ERR_IO, "%s: %s: %s%s", source, path, strerror(errno), block_what_to_do(errno));
+        error_set(err, ERR_IO, "%s: %s: %s%s", source, path, strerror(errno), what_to_do(errno));
     if (fd >= 0)
         close(fd);
     about->bytes = SEGMENT_HEAD;
@@ -116,7 +118,7 @@ int segment_append(struct segment *s, const int64_t *chunk, const float *x, int 
     int failed = block_write(s->fd, block, bytes, s->about.bytes) || fdatasync(s->fd);
     if (failed)
         error_set(err, ERR_IO, "%s: its vectors cannot be written: %s%s", s->source, strerror(errno),
-                  block_what_to_do(errno));
+                  what_to_do(errno));
     else
         s->about.bytes += (int64_t)bytes;
     free(block);
