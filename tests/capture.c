@@ -650,6 +650,22 @@ static int streams_go_on(struct stoker *s, const stoker_token *id, int *calls)
     return ok && *calls == 0;
 }
 
+/* Rows in the ring once it is full and none of them is being computed; 0: it is not. */
+static size_t rows_held(struct stoker *s, size_t row)
+{
+    struct capture *p = &s->capture;
+    size_t rows = 0;
+    int is_full = capture_free(p) < row;
+    pthread_mutex_lock(&p->lock);
+    for (int i = 0; i < p->n; i++) {
+        const struct capture_piece *piece = &p->piece[(p->first + i) % CAPTURE_PIECES];
+        rows += (size_t)piece->n;
+        is_full = is_full && piece->state != CAPTURE_OPEN;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return is_full ? rows : 0;
+}
+
 static void held_up(const char *path)
 {
     struct stoker_options o = base;
@@ -675,7 +691,7 @@ static void held_up(const char *path)
     struct stoker_request q = {.prompt = id, .n_prompt = LONG, .only_score = 1, .no_cache = 1, .capture = &c};
     ok = ok && stoker_submit(s, &q, &job, &err) == 0;
     size_t row = (r.bytes / LONG + 63) / 64 * 64, fits = s->capture.size / row, full = 0;
-    while (ok && (capture_free(&s->capture) >= row || (full = rows_done(s, job)) == 0))
+    while (ok && ((full = rows_held(s, row)) == 0 || rows_done(s, job) != full))
         usleep(1000);
     ok = ok && full <= fits && fits < LONG && streams_go_on(s, id, &calls) && rows_done(s, job) == full;
     snprintf(detail, sizeof detail, "%zu of %d rows, room for %zu; %d allocations", full, LONG, fits, calls);
