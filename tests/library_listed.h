@@ -134,6 +134,18 @@ static inline void held_lists(const struct corpus *c)
         best_free(&want[q]);
 }
 
+/* Lists of other rows: all rows are held, with a sentence. */
+static inline void held_without(const struct corpus *c, const struct source_vectors *v)
+{
+    struct source *s = c->list[0];
+    struct error err = {0};
+    uint64_t ram = 1 << 30;
+    expect(source_hold(s, v, &ram, &err) == 1 && !s->held_lists && s->held &&
+               strstr(err.text, "its lists are of other vectors"),
+           "%s", err.text);
+    source_release(s);
+}
+
 /* One source of two has lists, of a part of its rows. */
 static inline void sources_with_lists(const json_t *docs)
 {
@@ -185,9 +197,11 @@ static inline void sources_with_lists(const json_t *docs)
     lying.covered = SEGMENT_HEAD + 64; /* no block begins there */
     head_with(fd, lying);
     expect_all(&c, all, "a: its lists are of other vectors, so all its vectors are read");
+    held_without(&c, &v);
     lying.covered = 1 << 30;
     head_with(fd, lying);
     expect_all(&c, all, "a: its lists are of other vectors, so all its vectors are read");
+    held_without(&c, &v);
     r = make_of_source(&c, 0, 79, "0: its lists are of other vectors, so all its vectors are read; stoker library add");
     expect(r.is_made && r.n == 40 && r.n_row == 100, "%d lists of %lld", r.n, (long long)r.n_row);
     close(fd);

@@ -456,6 +456,7 @@ static inline void lying_heads(const struct listed *t, int fd, const struct list
                {offsetof(struct lists_head, n_row), LISTS_ROWS},
                {offsetof(struct lists_head, n_row), INT64_MIN},
                {offsetof(struct lists_head, covered), SEGMENT_HEAD},
+               {offsetof(struct lists_head, covered), SEGMENT_HEAD + 1},
                {offsetof(struct lists_head, covered), SEGMENT_HEAD + 64},
                {offsetof(struct lists_head, covered), 1 << 30},
                {offsetof(struct lists_head, covered), -1},
@@ -474,6 +475,37 @@ static inline void lying_heads(const struct listed *t, int fd, const struct list
     expect(look_at(t, &err) == -1 && strstr(err.text, "t: its lists of vectors are of another version of stoker, "),
            "another version: %s", err.text);
     head_with(fd, *was);
+}
+
+/* The last number of the block at this place is another one, and the block's sum is right. */
+static inline void number_with(const struct lists *l, int fd, uint64_t at, int64_t more)
+{
+    struct segment_block about;
+    expect(pread(fd, &about, sizeof about, (off_t)at) == sizeof about, "no block");
+    const size_t bytes = block_bytes(l->file.stride, about.n);
+    struct segment_block *b = malloc(bytes);
+    expect(b && pread(fd, b, bytes, (off_t)at) == (ssize_t)bytes, "no block");
+    b->chunk[b->n - 1] += more;
+    b->sum = block_sum(&l->file, b, b->n, at);
+    expect(pwrite(fd, b, bytes, (off_t)at) == (ssize_t)bytes, "the block cannot be written");
+    free(b);
+}
+
+/* Blocks whose sums are right, and that lie: a centre of another list, a row of another chunk. */
+static inline void lying_numbers(const struct listed *t, struct lists *l, int fd)
+{
+    struct error err;
+    int i = 0;
+    while (l->n_of[i] == 0)
+        i++;
+    const uint64_t lie[] = {l->centres.from, l->at[i]};
+    for (int k = 0; k < 2; k++) {
+        number_with(l, fd, lie[k], 1);
+        expect(look_at(t, &err) == -1 && strstr(err.text, "t: its lists of vectors are damaged"), "number %d: %s", k,
+               err.text);
+        expect(k == 1 || (lists_hold(l, &err) == -1 && strstr(err.text, "damaged")), "held: %s", err.text);
+        number_with(l, fd, lie[k], -1);
+    }
 }
 
 static inline void damaged_lists_test(void)
@@ -496,6 +528,7 @@ static inline void damaged_lists_test(void)
     for (int i = 0; i < l.n; i++)
         every_byte(&t, fd, (off_t)l.at[i], (off_t)(l.at[i] + lists_bytes_of(&l, l.n_of[i])), 1531);
     lying_heads(&t, fd, &head);
+    lying_numbers(&t, &l, fd);
     expect(look_at(&t, &err) == 0, "%s", err.text);
     expect(ftruncate(fd, st.st_size + 1) == 0 && look_at(&t, &err) == -1 && strstr(err.text, "are damaged"),
            "longer: %s", err.text);
@@ -511,9 +544,15 @@ static inline void damaged_lists_test(void)
     unlink(t.lists);
     expect(symlink("rows", t.lists) == 0 && look_at(&t, &err) == -1 && strstr(err.text, "cannot be read"), "a link: %s",
            err.text);
+    unlink(t.lists);
+    char new[sizeof t.lists + 4];
+    snprintf(new, sizeof new, "%s.new", t.lists);
+    expect(symlink("rows", new) == 0 && make(&t, TIER_COUNT - 1, 1, 0, &err) == 0 && look_at(&t, &err) == 0,
+           "a link in the place of what is being written: %s", err.text);
     lists_close(&l);
     listed_end(&t);
-    verdict("lists, damaged", "every byte of head and table, blocks, every length, heads that lie, other files");
+    verdict("lists, damaged",
+            "every byte of head and table, blocks, every length, heads and numbers that lie, other files");
 }
 
 static inline void lists_tests(const char *dir)

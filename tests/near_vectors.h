@@ -17,7 +17,7 @@ enum {
 };
 
 enum near_kind {
-    NEAR_EVEN, /* every value by itself: all are far from all others */
+    NEAR_EVEN,   /* every value by itself: all are far from all others */
     NEAR_SPREAD, /* few directions, the variance along the i-th as 1 / i, as is guessed of texts; a tenth of each is noise. No clusters */
     NEAR_CLUSTERS, /* half as far from the centre of a cluster as that is from 0 */
     NEAR_KINDS

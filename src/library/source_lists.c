@@ -26,16 +26,21 @@ int source_lists_check(struct source *s, const struct source_vectors *v, const s
 
 /* ---- in memory ---------------------------------------- */
 
+static void release_lists(struct source *s)
+{
+    if (s->held_lists)
+        lists_close(s->held_lists);
+    free(s->held_lists);
+    s->held_lists = NULL;
+}
+
 void source_release(struct source *s)
 {
     if (s->held)
         segment_close(s->held);
-    if (s->held_lists)
-        lists_close(s->held_lists);
     free(s->held);
-    free(s->held_lists);
     s->held = NULL;
-    s->held_lists = NULL;
+    release_lists(s);
 }
 
 enum holding { HOLD_NONE, HOLD_HELD, HOLD_TOO_LARGE };
@@ -49,7 +54,10 @@ static enum holding hold_lists(struct source *s, const struct source_vectors *v,
         error_set(err, ERR_MEMORY, "%s: no memory to hold its vectors", s->name);
         return HOLD_TOO_LARGE;
     }
-    if (source_lists_open(s, v, l, err) == 1 && l->covered <= (uint64_t)v->about.bytes) {
+    const int has = source_lists_open(s, v, l, err) == 1;
+    if (has && l->covered > (uint64_t)v->about.bytes) {
+        lists_of_other_vectors(l, err);
+    } else if (has) {
         const uint64_t bytes = (uint64_t)l->file.about.bytes + ((uint64_t)v->about.bytes - l->covered);
         is = bytes > ram ? HOLD_TOO_LARGE : lists_hold(l, err) ? HOLD_NONE : HOLD_HELD;
     }
@@ -62,20 +70,36 @@ static enum holding hold_lists(struct source *s, const struct source_vectors *v,
     return is;
 }
 
-/* s->held is open. Bytes that are held; 0: none are. */
+/* Bytes that are held of a span of the source's rows, where they fit into ram; 0: none are, with *err where that is a failure. */
+static uint64_t hold_from(struct source *s, uint64_t from, uint64_t ram, struct error *err)
+{
+    const struct segment_span rest = segment_rows_from(s->held, from);
+    const uint64_t bytes = rest.end - rest.from;
+    return bytes > ram || segment_hold(s->held, &rest, bytes > 0, err) ? 0 : bytes;
+}
+
+/* s->held is open. Bytes that are held; 0: none are. Where the rows behind the lists cannot be read there, it is the lists that are wrong,
+ * unless all rows are damaged too. */
 static uint64_t hold_rows(struct source *s, const struct source_vectors *v, uint64_t ram, int *failed,
                           struct error *err)
 {
+    struct error why = {0};
     const enum holding lists = hold_lists(s, v, ram, err);
     if (lists == HOLD_TOO_LARGE)
         return 0;
-    const uint64_t before = lists == HOLD_HELD ? (uint64_t)s->held_lists->file.about.bytes : 0;
-    const struct segment_span rest = segment_rows_from(s->held,
-                                                       lists == HOLD_HELD ? s->held_lists->covered : SEGMENT_HEAD);
-    if (before + (rest.end - rest.from) > ram)
-        return 0;
-    *failed = segment_hold(s->held, &rest, rest.from < rest.end, err);
-    return *failed ? 0 : before + (rest.end - rest.from);
+    if (lists == HOLD_HELD) {
+        const uint64_t before = (uint64_t)s->held_lists->file.about.bytes,
+                       bytes = hold_from(s, s->held_lists->covered, ram - before, &why);
+        if (why.code == ERR_NONE)
+            return before + bytes;
+        lists_of_other_vectors(s->held_lists, err);
+        release_lists(s);
+        why = (struct error){0};
+    }
+    const uint64_t bytes = hold_from(s, SEGMENT_HEAD, ram, &why);
+    if ((*failed = why.code != ERR_NONE))
+        error_set(err, why.code, "%s", why.text);
+    return bytes;
 }
 
 int source_hold(struct source *s, const struct source_vectors *v, uint64_t *ram, struct error *err)

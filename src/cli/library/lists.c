@@ -64,7 +64,8 @@ int library_make_lists(const struct library_command *c, const char *source)
     struct error err = {0};
     const struct lists_options o = {.tier = cpu_best_tier(),
                                     .n_threads = cpu_compute_threads(),
-                                    .memory = c->memory ? c->memory - LISTS_BESIDE : 0,
+                                    .memory = c->memory,
+                                    .beside = LISTS_BESIDE,
                                     .tick = tick,
                                     .arg = &t};
     int failed = source_lists_make(c->dir, source, LISTS_ABOVE, &o, &r, &err);

@@ -137,15 +137,32 @@ int library_cmd_remove(const struct library_command *c)
     return status;
 }
 
-static void check_vectors(struct source *s, struct error *err)
+/* Of the vectors that *v says. */
+static void check_files(struct source *s, const struct source_vectors *v, struct error *err)
 {
-    struct source_vectors v;
     struct segment segment;
-    if (source_vectors_read(s, &v, err) || !v.about.bytes || source_vectors_open(s, &v, 0, &segment, err))
+    if (!v->about.bytes || source_vectors_open(s, v, 0, &segment, err))
         return;
     if (segment_check(&segment, err) == 0)
-        source_lists_check(s, &v, &segment, err);
+        source_lists_check(s, v, &segment, err);
     segment_close(&segment);
+}
+
+/* Another process may have added vectors meanwhile, and lists of them: then what was found is not all of one moment, and it is looked at
+ * once more. */
+static void check_vectors(struct source *s, struct error *err)
+{
+    struct source_vectors v, now;
+    struct error ignored = {0};
+    if (source_vectors_read(s, &v, err))
+        return;
+    for (int tries = 0; tries < 2; tries++, v = now) {
+        *err = (struct error){0};
+        check_files(s, &v, err);
+        if (err->code == ERR_NONE || source_vectors_read(s, &now, &ignored) ||
+            (now.about.id == v.about.id && now.about.bytes == v.about.bytes))
+            return;
+    }
 }
 
 /* A sentence in *err: what is wrong with the database, its vectors, their lists, or with the archive that it was made of. */

@@ -13,8 +13,10 @@ struct segment_block {
 };
 _Static_assert(sizeof(struct segment_block) <= SEGMENT_HEAD, "a block's numbers fit before its rows");
 
+enum { BLOCK_ALIGN = 64 }; /* each begins at a multiple of it */
+
 /* Bytes of a row of this width. */
-static inline size_t block_stride(int width) { return (size_t)round_up((uint64_t)width, 64); }
+static inline size_t block_stride(int width) { return (size_t)round_up((uint64_t)width, BLOCK_ALIGN); }
 
 static inline size_t block_bytes(size_t stride, int64_t n) { return SEGMENT_HEAD + (size_t)n * stride; }
 

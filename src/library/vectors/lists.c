@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/half.h"
 #include "base/hash.h"
 #include "library/vectors/lists_layout.h"
 
@@ -25,7 +26,7 @@ static int damaged(const struct lists *l, struct error *err)
     return error_set(err, ERR_FORMAT, "%s: its lists of vectors are damaged, " MAKES_THEM, l->file.source);
 }
 
-static int of_other_vectors(const struct lists *l, struct error *err)
+int lists_of_other_vectors(const struct lists *l, struct error *err)
 {
     return error_set(err, ERR_FORMAT, "%s: its lists are of other vectors, " MAKES_THEM, l->file.source);
 }
@@ -34,6 +35,12 @@ static int of_other_vectors(const struct lists *l, struct error *err)
 static int failed_by(const struct lists *l, const struct error *why, struct error *err)
 {
     return why->code == ERR_FORMAT ? damaged(l, err) : error_set(err, why->code, "%s", why->text);
+}
+
+static int no_memory(const struct lists *l, struct error *err)
+{
+    return error_set(err, ERR_MEMORY, "%s: no memory for its lists of vectors, so all its vectors are read",
+                     l->file.source);
 }
 
 /* ---- the file's parts ---------------------------------------- */
@@ -102,9 +109,9 @@ static int read_head(const struct lists *l, struct lists_head *h, struct error *
     if (memcmp(h->magic, magic, sizeof magic) || h->sum != hash64(h, offsetof(struct lists_head, sum), 0))
         return damaged(l, err);
     if (h->id != l->file.about.id || h->model != l->file.about.model || h->width != l->file.about.width)
-        return of_other_vectors(l, err);
+        return lists_of_other_vectors(l, err);
     const int is_possible = h->n >= 1 && h->n <= LISTS_MOST && h->n_row >= 1 && h->n_row <= LISTS_ROWS &&
-                            h->covered > SEGMENT_HEAD && h->covered <= INT64_MAX;
+                            h->covered > SEGMENT_HEAD && h->covered <= INT64_MAX && h->covered % BLOCK_ALIGN == 0;
     return is_possible ? 0 : damaged(l, err);
 }
 
@@ -116,7 +123,7 @@ static int read_table(struct lists *l, uint64_t sum, struct error *err)
     l->n_of = malloc((size_t)l->n * sizeof *l->n_of);
     l->at = malloc(((size_t)l->n + 1) * sizeof *l->at);
     if (!l->n_of || !l->at)
-        return error_set(err, ERR_MEMORY, "%s: no memory for its lists of vectors", l->file.source);
+        return no_memory(l, err);
     if (file_read_at(l->file.fd, l->n_of, (uint64_t)l->n * sizeof *l->n_of, SEGMENT_HEAD, &why) ||
         fstat(l->file.fd, &st))
         return error_set(err, ERR_FORMAT, "%s: its lists of vectors were cut, " MAKES_THEM, l->file.source);
@@ -145,9 +152,10 @@ int lists_open(struct lists *l, const char *path, const char *source, const stru
     l->file.fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (l->file.fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return 0;
-    int failed = l->file.fd < 0 ? error_set(err, ERR_IO, "%s: its lists of vectors cannot be read, %s: %s", source,
-                                            path, strerror(errno))
-                                : read_head(l, &h, err);
+    int failed = l->file.fd < 0
+                     ? error_set(err, ERR_IO, "%s: its lists of vectors cannot be read, " MAKES_THEM ": %s: %s", source,
+                                 path, strerror(errno))
+                     : read_head(l, &h, err);
     if (!failed) {
         l->n = (int)h.n;
         l->n_row = h.n_row;
@@ -177,12 +185,52 @@ static struct segment_span *all_spans(const struct lists *l, size_t *n, struct e
 {
     struct segment_span *span = malloc(((size_t)l->n + 1) * sizeof *span);
     if (!span) {
-        error_set(err, ERR_MEMORY, "%s: no memory for its lists of vectors", l->file.source);
+        no_memory(l, err);
         return NULL;
     }
     span[0] = l->centres;
     *n = 1 + spans_of(l, NULL, l->n, span + 1);
     return span;
+}
+
+/* Rows of a file: how many, the sum of their blocks in order, and one of the rows that does not depend on their order. */
+struct summing {
+    size_t stride;
+    int64_t n_row;
+    uint64_t rows;
+    struct hash_stream *blocks; /* NULL: it is not asked for */
+    int numbers_are_wrong;      /* they are not 0, 1, 2 and so on, as those of centres */
+};
+
+static void add_rows(void *arg, const struct segment_rows *r)
+{
+    struct summing *s = arg;
+    for (int i = 0; i < r->n; i++) {
+        const uint64_t about[] = {(uint64_t)r->chunk[i], f32_bits(r->scale[i])};
+        s->rows += hash64(r->code + (size_t)i * s->stride, s->stride, hash64(about, sizeof about, 0));
+        s->numbers_are_wrong |= r->chunk[i] != s->n_row + i;
+    }
+    s->n_row += r->n;
+    if (s->blocks)
+        hash_add(s->blocks, &r->sum, sizeof r->sum);
+}
+
+static int sum_spans(struct summing *s, const struct segment *of, const struct segment_span *span, size_t n,
+                     struct error *err)
+{
+    const struct segment_reading o = {.rows = add_rows, .arg = s};
+    s->stride = of->stride;
+    return segment_read(of, span, n, &o, err);
+}
+
+/* Each centre has the number of its list. */
+static int check_centres(const struct lists *l, struct error *err)
+{
+    struct summing s = {.n_row = 0};
+    struct error why = {0};
+    if (sum_spans(&s, &l->file, &l->centres, 1, &why))
+        return failed_by(l, &why, err);
+    return s.n_row == l->n && !s.numbers_are_wrong ? 0 : damaged(l, err);
 }
 
 int lists_hold(struct lists *l, struct error *err)
@@ -192,57 +240,64 @@ int lists_hold(struct lists *l, struct error *err)
     struct segment_span *span = all_spans(l, &n, err);
     if (!span)
         return -1;
-    int failed = segment_hold(&l->file, span, n, &why);
+    int failed = segment_hold(&l->file, span, n, &why) ? failed_by(l, &why, err) : check_centres(l, err);
     free(span);
-    return failed ? failed_by(l, &why, err) : 0;
+    if (failed) {
+        free(l->file.held);
+        l->file.held = NULL;
+    }
+    return failed;
 }
 
-struct summing {
-    int64_t n_row;
-    struct hash_stream *hash;
-};
-
-static void add_sum(void *arg, const struct segment_rows *r)
+static int add_segment(struct summing *s, const struct segment *of, uint64_t bytes, int (*stopped)(void *arg),
+                       void *arg, struct error *err)
 {
-    struct summing *s = arg;
-    s->n_row += r->n;
-    hash_add(s->hash, &r->sum, sizeof r->sum);
+    const struct segment_reading o = {add_rows, s, stopped, arg};
+    const struct segment_span span = {SEGMENT_HEAD, bytes};
+    s->stride = of->stride;
+    s->blocks = hash_begin();
+    return s->blocks
+               ? segment_read(of, &span, bytes > SEGMENT_HEAD, &o, err)
+               : error_set(err, ERR_MEMORY, "%s: no memory to read its vectors; run the command again", of->source);
 }
 
 int lists_rows_sum(const struct segment *of, uint64_t bytes, int (*stopped)(void *arg), void *arg, int64_t *n_row,
                    uint64_t *sum, struct error *err)
 {
-    struct summing s = {.hash = hash_begin()};
-    const struct segment_reading o = {add_sum, &s, stopped, arg};
-    const struct segment_span span = {SEGMENT_HEAD, bytes};
-    int failed = !s.hash ? error_set(err, ERR_MEMORY, "%s: no memory to read its vectors", of->source)
-                         : segment_read(of, &span, bytes > SEGMENT_HEAD, &o, err);
+    struct summing s = {.n_row = 0};
+    int failed = add_segment(&s, of, bytes, stopped, arg, err);
     *n_row = s.n_row;
-    *sum = hash_end(s.hash);
+    *sum = hash_end(s.blocks);
     return failed ? -1 : 0;
+}
+
+/* The lists have the rows that the segment's covered part has, each once. */
+static int check_rows(const struct lists *l, const struct summing *rows, const struct segment *of, struct error *err)
+{
+    struct summing s = {.n_row = 0};
+    struct error why = {0}; /* where no block ends there, it is not the segment that is damaged */
+    if (l->covered > (uint64_t)of->about.bytes)
+        return lists_of_other_vectors(l, err);
+    int failed = add_segment(&s, of, l->covered, NULL, NULL, &why);
+    const uint64_t sum = hash_end(s.blocks);
+    if (failed && why.code != ERR_FORMAT)
+        return error_set(err, why.code, "%s", why.text);
+    if (failed || s.n_row != l->n_row || sum != l->rows_sum)
+        return lists_of_other_vectors(l, err);
+    return rows->n_row == s.n_row && rows->rows == s.rows ? 0 : damaged(l, err);
 }
 
 int lists_check(const struct lists *l, const struct segment *of, struct error *err)
 {
-    const struct segment_reading look = {.rows = NULL};
+    struct summing rows = {.n_row = 0};
     struct error why = {0};
-    int64_t n_row;
-    uint64_t sum;
     size_t n;
     struct segment_span *span = all_spans(l, &n, err);
     if (!span)
         return -1;
-    int failed = segment_read(&l->file, span, n, &look, &why) ? failed_by(l, &why, err) : 0;
+    int failed = sum_spans(&rows, &l->file, span + 1, n - 1, &why) ? failed_by(l, &why, err) : 0;
     free(span);
-    if (failed)
-        return -1;
-    if (l->covered > (uint64_t)of->about.bytes)
-        return of_other_vectors(l, err);
-    why = (struct error){0}; /* where no block ends there, it is not the segment that is damaged */
-    failed = lists_rows_sum(of, l->covered, NULL, NULL, &n_row, &sum, &why);
-    if (failed && why.code != ERR_FORMAT)
-        return error_set(err, why.code, "%s", why.text);
-    return !failed && n_row == l->n_row && sum == l->rows_sum ? 0 : of_other_vectors(l, err);
+    return failed || check_centres(l, err) || check_rows(l, &rows, of, err) ? -1 : 0;
 }
 
 /* ---- the scan ---------------------------------------- */
@@ -282,7 +337,7 @@ static int choose(const struct lists *l, const float *x, const struct segment_sc
     struct choosing c = {.choice = malloc((size_t)l->n * sizeof *c.choice), .most = l->n};
     struct segment_scan all = *o;
     if (!c.choice)
-        return error_set(err, ERR_MEMORY, "%s: no memory for its lists of vectors", l->file.source);
+        return no_memory(l, err);
     all.take = take_centre;
     all.arg = &c;
     int failed = segment_scan_spans(&l->file, x, &l->centres, 1, &all, &why) ? failed_by(l, &why, err)
@@ -304,8 +359,7 @@ int lists_scan(const struct lists *l, const float *x, const struct segment_scan 
     struct error why = {0};
     int *list = malloc((size_t)n * sizeof *list);
     struct segment_span *span = malloc((size_t)n * sizeof *span);
-    int failed = list && span ? choose(l, x, o, list, n, err)
-                              : error_set(err, ERR_MEMORY, "%s: no memory for its lists of vectors", l->file.source);
+    int failed = list && span ? choose(l, x, o, list, n, err) : no_memory(l, err);
     if (!failed && segment_scan_spans(&l->file, x, span, spans_of(l, list, n, span), o, &why))
         failed = failed_by(l, &why, err);
     free(span);

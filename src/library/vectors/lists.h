@@ -35,6 +35,9 @@ int lists_open(struct lists *l, const char *path, const char *source, const stru
                struct error *err);
 void lists_close(struct lists *l);
 
+/* The sentence that they are of other vectors than the segment has: -1 and *err. */
+int lists_of_other_vectors(const struct lists *l, struct error *err);
+
 /* From now on scans read memory, l->file.about.bytes of it. -1: *err, and they read the file. */
 int lists_hold(struct lists *l, struct error *err);
 

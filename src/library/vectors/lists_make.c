@@ -21,10 +21,10 @@
 
 enum {
     SEED = 11,
-    BATCH = 1 << 20,  /* bytes of rows that are worked on at a time */
-    TILE = 32,        /* rows that stay in a core's first cache while all centres pass by */
-    COLUMNS = 16,     /* of a sum, that one thread has at least: a cache line */
-    GROUP = 64 << 20, /* bytes of the file that one pass over the segment fills */
+    BATCH = 1 << 20,   /* bytes of rows that are worked on at a time */
+    TILE = 32,         /* rows that stay in a core's first cache while all centres pass by */
+    COLUMNS = 16,      /* of a sum, that one thread has at least: a cache line */
+    GROUP = 512 << 20, /* bytes of the file that one pass over the segment fills, where memory has no bound */
     GROUP_LEAST = 4 << 20,
     READING = 16 << 20 /* bytes that reading and a batch take, at most */
 };
@@ -61,7 +61,7 @@ static size_t stride_of(const struct making *m) { return m->of->stride; }
 
 static int out_of_memory(const struct making *m, struct error *err)
 {
-    return error_set(err, ERR_MEMORY, "%s: no memory to make lists of its vectors; all of them are read",
+    return error_set(err, ERR_MEMORY, "%s: no memory to make lists of its vectors; the same command tries it again",
                      m->of->source);
 }
 
@@ -74,7 +74,7 @@ static int tick(void *arg)
     return m->is_stopped;
 }
 
-/* Rows that were not there before are nobody's. */
+/* The segment may have been replaced since its rows were counted: what is beyond their number has no memory here. */
 static void take_rows(void *arg, const struct segment_rows *r)
 {
     struct making *m = arg;
@@ -92,7 +92,8 @@ static int pass(struct making *m, void (*take)(struct making *m, const struct se
         return -1;
     return m->row == m->l.n_row
                ? 0
-               : error_set(err, ERR_FORMAT, "%s: its vectors have changed while lists were made", m->of->source);
+               : error_set(err, ERR_FORMAT, "%s: its vectors have changed while lists were made; run the command again",
+                           m->of->source);
 }
 
 /* Item i of n that are drawn out of `of`, one of each n-th part. */
@@ -109,7 +110,7 @@ static int64_t row_of_sample(const struct making *m, int64_t i)
 
 /* ---- the nearest list ---------------------------------------- */
 
-/* Of rows from .. from + n - 1 of the batch. A row's scale is the same for all lists. Of equal ones it is the first. */
+/* The list of each row from .. from + n - 1 of the batch: of equally near ones the first. A row's own scale changes no comparison. */
 static void find_lists(const struct making *m, int from, int n)
 {
     double best[TILE] = {0};
@@ -361,6 +362,8 @@ static int write_lists(struct making *m, size_t most, struct error *err)
 {
     int list = 0;
     int64_t k = 0;
+    const size_t all = (size_t)(m->l.at[m->l.n] - m->l.at[0]);
+    most = most < all ? most : all;
     m->group = malloc(most);
     m->seen = malloc((size_t)m->l.n * sizeof *m->seen);
     if (!m->group || !m->seen)
@@ -411,15 +414,14 @@ static size_t group_bytes(const struct making *m, struct error *err)
                    sums = n * width_of(m) * sizeof(float),
                    lists = (uint64_t)m->l.n_row * sizeof(int32_t) + n * sizeof(int64_t);
     const uint64_t behind = lists + GROUP_LEAST, need = READING + centres + (sums > behind ? sums : behind);
-    if (m->o->memory && need > m->o->memory) {
+    if (m->o->memory && need + m->o->beside > m->o->memory) {
         error_set(err, ERR_MEMORY,
-                  "%s: lists of its vectors would take %" PRIu64 " MiB, and there are %" PRIu64
-                  ", so all of them are read; stoker library add with --embed and more --memory makes them",
-                  m->of->source, (need >> 20) + 1, m->o->memory >> 20);
+                  "%s: making lists of its vectors would take %" PRIu64 " MiB, and there are %" PRIu64
+                  "; stoker library add with --embed and more --memory makes them",
+                  m->of->source, ((need + m->o->beside) >> 20) + 1, m->o->memory >> 20);
         return 0;
     }
-    const uint64_t left = m->o->memory ? m->o->memory - READING - centres - lists : GROUP;
-    return left < GROUP ? (size_t)left : GROUP;
+    return m->o->memory ? (size_t)(m->o->memory - m->o->beside - READING - centres - lists) : GROUP;
 }
 
 /* How many lists there are, and what of the rows they are trained on. */
@@ -461,7 +463,8 @@ static int write_file(struct making *m, const char *path, size_t group, struct e
     char name[PATH_MAX];
     if (snprintf(name, sizeof name, "%s.new", path) >= (int)sizeof name)
         return error_set(err, ERR_INPUT, "%s: the path of its lists is too long", m->of->source);
-    m->l.file.fd = open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    unlink(name); /* what a maker that was killed left, or a link of somebody's */
+    m->l.file.fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (m->l.file.fd < 0)
         return cannot_write(m, err);
     int failed = write_lists(m, group, err) || write_centres(m, err) || write_head(m, err);

@@ -18,13 +18,13 @@ enum {
 struct lists_options {
     enum cpu_tier tier; /* of the kernels, at most */
     int n_threads;
-    uint64_t memory;                                     /* bytes that it may take; 0: no bound */
+    uint64_t memory;                                     /* bytes of the process; 0: no bound */
+    uint64_t beside;                                     /* of these, what it may not take */
     int (*tick)(void *arg, int64_t done, int64_t total); /* several times a second; 1: stop */
     void *arg;
 };
 
-/* The file `path`, of one of that name until then; what is being written is `path` with ".new" behind it. -1: *err, ERR_CANCELLED once
- * tick() was 1; the file is as it was. */
+/* Writes `path`.new and renames it to `path`. -1: *err, ERR_CANCELLED once tick() was 1; a file `path` that there was is as it was. */
 int lists_make(const char *path, const struct segment *of, const struct lists_options *o, struct error *err);
 
 #endif
