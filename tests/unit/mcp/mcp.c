@@ -280,7 +280,7 @@ static struct mcp *open_kinds(const char *const *kinds, int n, const char *field
         buffer_puts(&text, server);
     }
     buffer_puts(&text, "}}");
-    return open_configured(&text, 2);
+    return open_configured(&text, 6);
 }
 
 static struct mcp_call *ask(struct mcp *m, const char *name)
@@ -346,7 +346,7 @@ static void the_others_work(void **state)
     expect(m, "old__echo", "{");
     expect(m, "flood__echo", "{");
     assert_int_equal(was_said("MCP server ends: it has ended with status 4; it said: no such file"), 1);
-    assert_int_equal(was_said("MCP server mute: it does not answer within 2 s"), 1);
+    assert_int_equal(was_said("MCP server mute: it does not answer within 6 s"), 1);
     assert_int_equal(was_said("MCP server future: it speaks revision \"2031-01-01\""), 1);
     assert_int_equal(was_said("MCP server far: its list goes on at a cursor of more than 4 KiB"), 1);
     assert_int_equal(was_said("MCP server ends"), 1);
@@ -508,7 +508,7 @@ static void a_list_may_not_come_again(void **state)
     assert_int_equal(n_asked, 2);
     assert_true(has_tool(m, "stalls__echo"));
     mcp_refresh(m, NULL, NULL);
-    assert_int_equal(was_said("MCP server stalls: it does not answer within 2 s"), 1);
+    assert_int_equal(was_said("MCP server stalls: it does not answer within 6 s"), 1);
     assert_true(has_tool(m, "old__echo"));
     expect(m, "old__echo", "{");
     close_all(m);
