@@ -1,5 +1,6 @@
 /* stoker library add: what is told while a source grows. */
 #include "cli/library/library.h"
+#include "cli/library/print_json.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -38,14 +39,6 @@ static json_t *counts(const char *event, const struct add_report *r)
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "event", event, "source", r->name, "done",
                      (json_int_t)r->done, "total", (json_int_t)r->total, "articles", (json_int_t)r->n_article, "chunks",
                      (json_int_t)r->n_chunk, "new", (json_int_t)r->n_new, "skipped", (json_int_t)r->n_skipped);
-}
-
-static void print_json(json_t *o)
-{
-    json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    fflush(stdout);
-    json_decref(o);
 }
 
 /* What the first articles say of the rest. */

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cli/common/progress.h"
 #include "cli/library/library.h"
+#include "cli/library/print_json.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -20,13 +21,9 @@ struct telling {
 
 static void print_counts(const char *event, const char *source, const struct embed_report *r)
 {
-    json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "event", event, "source", source, "done",
-                          (json_int_t)r->done, "total", (json_int_t)r->total, "new", (json_int_t)r->n_new, "without",
-                          (json_int_t)r->n_none);
-    json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    fflush(stdout);
-    json_decref(o);
+    print_json(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "event", event, "source", source, "done",
+                         (json_int_t)r->done, "total", (json_int_t)r->total, "new", (json_int_t)r->n_new, "without",
+                         (json_int_t)r->n_none));
 }
 
 static int tick(void *arg, const struct embed_report *r)

@@ -3,6 +3,7 @@
 #include "base/cpu.h"
 #include "cli/common/progress.h"
 #include "cli/library/library.h"
+#include "cli/library/print_json.h"
 #include "library/source_lists.h"
 
 #include <inttypes.h>
@@ -16,14 +17,6 @@ struct telling {
     double told_at;
     int has_begun;
 };
-
-static void print_json(json_t *o)
-{
-    json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    fflush(stdout);
-    json_decref(o);
-}
 
 static int tick(void *arg, int64_t done, int64_t total)
 {

@@ -1,5 +1,6 @@
 /* stoker library search and open: passages and articles. */
 #include "cli/library/library.h"
+#include "cli/library/print_json.h"
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -24,13 +25,6 @@ static void print_heading(const char *heading)
         if (*heading)
             fputs(" > ", stdout);
     }
-}
-
-static void print_json(json_t *o)
-{
-    json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    json_decref(o);
 }
 
 /* The query: all arguments, a space between them. free() it. */

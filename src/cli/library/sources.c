@@ -1,5 +1,6 @@
 /* stoker library list, remove and check: the sources themselves. */
 #include "cli/library/library.h"
+#include "cli/library/print_json.h"
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -77,13 +78,6 @@ static void print_source(const struct library *l, const struct source *s, const 
         printf("; %" PRId64 " of them in %d lists, %s", shown->n_listed, shown->n_list,
                show_bytes((uint64_t)shown->list_bytes));
     printf("%s\n   %s\n", o->is_ready ? "" : ", not complete: add it again", o->path);
-}
-
-static void print_json(json_t *o)
-{
-    json_dumpf(o, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    json_decref(o);
 }
 
 int library_cmd_list(const struct library_command *c)
