@@ -49,13 +49,14 @@ static inline void make_library(char path[TEMPORARY_PATH + 64], const char *in, 
     "\"const\":\"" t "\"}}}"
 #define CALLS(name) ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"" name "\"}}"
 
-/* Until it is so, or the patience ends. */
+/* Until it is so, or the patience ends; what was so once is not asked again. */
 #define EVENTUALLY(condition)                                                                                          \
     ({                                                                                                                 \
         double until_ = clock_seconds() + PATIENCE;                                                                    \
-        while (!(condition) && clock_seconds() < until_)                                                               \
+        int is_so_;                                                                                                    \
+        while (!(is_so_ = (condition)) && clock_seconds() < until_)                                                    \
             usleep(10000);                                                                                             \
-        condition;                                                                                                     \
+        is_so_;                                                                                                        \
     })
 
 static inline int ask_into(struct reply *r, const char *path, const char *body)
