@@ -659,14 +659,16 @@ static void default_capture(void)
         request.defaults.capture_least = 2 * MOST;
         expect(plan_make(&p, o.model, &request, &err) == 0 && p.capture == 2 * MOST && !(p.degraded & PLAN_CUT_CAPTURE),
                "%llu bytes for rows that need %d", (unsigned long long)p.capture, 2 * MOST);
-        const uint64_t row = (uint64_t)o.model->p.n_layer * (uint64_t)o.model->p.n_embd * sizeof(float);
+        const uint64_t row = (uint64_t)o.model->p.n_layer * (uint64_t)o.model->p.n_embd * sizeof(float) + 4;
         request = (struct plan_request){.how = PLAN_WHOLE, .n_threads = 1, .defaults = {.capture = LEAST}};
         for (request.defaults.capture_rows = 1; request.defaults.capture_rows < INT_MAX / 8;
              request.defaults.capture_rows *= 8) {
-            const uint64_t all = (uint64_t)request.defaults.capture_rows * row / 3 * 4, want = all < LEAST ? LEAST
-                                                                                               : all > 256 << 20
-                                                                                                   ? 256 << 20
-                                                                                                   : all;
+            const uint64_t rows = (uint64_t)request.defaults.capture_rows, all = capture_memory(rows, row),
+                           want = all < LEAST       ? LEAST
+                                  : all > 320 << 20 ? 320 << 20
+                                                    : all;
+            expect(all - all / 4 >= rows * round_up(row, CAPTURE_ALIGN), "no room for %llu rows",
+                   (unsigned long long)rows);
             expect(plan_make(&p, o.model, &request, &err) == 0 && p.capture == want, "%llu bytes for %d rows, not %llu",
                    (unsigned long long)p.capture, request.defaults.capture_rows, (unsigned long long)want);
         }

@@ -180,7 +180,7 @@ int cmd_activations(int argc, char **argv)
         {"--dtype", NULL, FLAG_WORD, &a.dtype, 0, 0, "f32|f16|bf16", "type of the elements (f32)"},
         {"--output", "-o", FLAG_TEXT, &a.out, 0, 0, "FILE", "OUT.safetensors, or OUT.npy for one tensor"},
         {"--capture-memory", NULL, FLAG_BYTES, &a.options.capture_memory, 0, 0, "BYTES",
-         "for rows on their way to the file (what 512 rows of all layers take, 32 to 256 MiB, or as much as --memory "
+         "for rows on their way to the file (what 512 rows of all layers take, 32 to 320 MiB, or as much as --memory "
          "leaves)"},
     };
     const struct flag_table table[] = {

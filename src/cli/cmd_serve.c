@@ -208,7 +208,7 @@ int cmd_serve(int argc, char **argv)
         {"--capture-disk", NULL, FLAG_BYTES, &o.capture_disk, 1, 0, "BYTES", "of all of them (default 1G)"},
         {"--capture-memory", NULL, FLAG_BYTES, &o.engine.capture_memory, 0, 0, "BYTES",
          "for rows that are being recorded (default 2M, with --capture-dir what 512 rows of all layers take, 16M to "
-         "256M; 0: none can be)"},
+         "320M; 0: none can be)"},
         {"--stabilize", NULL, FLAG_WORD, &w.stabilize, 0, 0, "off|strip|move",
          "volatile lines of agents' system texts (default strip)", .heading = "Chats"},
         {"--think", NULL, FLAG_ON_OFF, &w.think, 0, 0, "on|off", "thinking switch (default: as the template has it)"},

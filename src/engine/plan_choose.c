@@ -12,6 +12,8 @@
  */
 #include "engine/plan_inside.h"
 
+#include "engine/capture/capture.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -30,7 +32,7 @@ enum {
     SPARE_SLOTS = 4,         /* beyond the experts that a layer uses: some can load while others compute */
     SNAPSHOTS = 4,           /* copies of a sequence's state beside a prefix cache */
     CAPTURE_LEAST = 2 << 20, /* for recorded rows, of which nobody says how large they are */
-    CAPTURE_MOST = 256 << 20,
+    CAPTURE_MOST = 320 << 20,
     DRAFT_SHARE = 128,    /* of the budget, for drafts that are priced: for want of slots others wait, drafts or none */
     ROW_CACHE_SHARE = 64, /* of the budget, for rows of tables on disk: a token takes few bytes of them ... */
     ROW_CACHE_MOST = 256 << 20 /* ... and much fewer than of experts */
@@ -120,12 +122,12 @@ static int least_drafts(const struct planner *pl)
     return w->priced && !w->further[PLAN_DRAFT - PLAN_EMBED].path ? 0 : w->n_draft;
 }
 
-/* Where a step's rows have no room at once, the step is cut: capture_open() has three quarters for rows. */
+/* Where a step's rows have no room at once, the step is cut. */
 static uint64_t capture_usual(const struct planner *pl)
 {
     const struct plan_defaults *d = &pl->request->defaults;
-    const uint64_t row = (uint64_t)pl->m->p.n_layer * (uint64_t)pl->m->p.n_embd * sizeof(float),
-                   rows = d->capture_rows > 0 ? (uint64_t)d->capture_rows * row / 3 * 4 : 0,
+    const uint64_t row = (uint64_t)pl->m->p.n_layer * (uint64_t)pl->m->p.n_embd * sizeof(float) + sizeof(stoker_token),
+                   rows = d->capture_rows > 0 ? capture_memory((uint64_t)d->capture_rows, row) : 0,
                    a_step = rows < CAPTURE_MOST ? rows : CAPTURE_MOST,
                    usual = d->capture > a_step ? d->capture : a_step;
     return usual > d->capture_least ? usual : d->capture_least;

@@ -228,8 +228,7 @@ void capture_job_close(struct job_capture *c)
 /* What capture_open() makes of it has room for two positions, and for what a job keeps. */
 static uint64_t least_memory(const struct model *m, const struct capture_list *l)
 {
-    uint64_t ring = 2 * round_up(l->row_bytes, CAPTURE_ALIGN), kept = job_bytes(m, l),
-             of_rows = ring / 3 * 4 + 2 * CAPTURE_ALIGN;
+    uint64_t of_rows = capture_memory(2, l->row_bytes), kept = job_bytes(m, l);
     return of_rows > 4 * kept ? of_rows : 4 * kept;
 }
 

@@ -13,6 +13,7 @@
 #ifndef ENGINE_CAPTURE_CAPTURE_H
 #define ENGINE_CAPTURE_CAPTURE_H
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "format/sae.h"
 #include "format/vector.h"
@@ -106,6 +107,12 @@ struct capture {
     int first, n;
     uint64_t written;
 };
+
+/* What capture_open() makes of so much memory has room for so many rows of row_bytes, tokens included. */
+static inline uint64_t capture_memory(uint64_t rows, uint64_t row_bytes)
+{
+    return rows * round_up(row_bytes, CAPTURE_ALIGN) / 3 * 4 + 2 * CAPTURE_ALIGN;
+}
 
 /* memory: of the plan; 0: nothing is opened. */
 int capture_open(struct capture *p, uint64_t memory, const struct kernels *k, struct queue *wakeup, struct error *err);
