@@ -1077,6 +1077,8 @@ static void preempted(const char *path)
         size_t n = 1 + (size_t)round;
         o.n_parallel = 1 + round;
         o.n_pages = round ? 3 : 0;
+        o.capture_memory =
+            32 << 20; /* it never waits for the writer, so that the other one comes to its second page behind it */
         struct stoker *s = engine(path, &o);
         if (!s)
             return;
