@@ -4,6 +4,8 @@
 
 #include "library_text.h"
 
+#include <malloc.h>
+
 /* Sections as a line: "path > path #anchor: text", "\n" between lines and " || " between sections. */
 static inline void flatten(const json_t *sections, struct buffer *out)
 {
@@ -85,6 +87,20 @@ static inline void wide_tables(void)
     verdict("wide tables", "are text");
 }
 
+/* What memory had before behind the text of a document is none of it. */
+static inline void links_that_end_nowhere(void)
+{
+    static const struct document list[] = {
+        {markdown_sections, "see [five](six", "file: see [five](six"},
+        {markdown_sections, "![five](six", "file: ![five](six"},
+    };
+    mallopt(M_PERTURB, 0xff & ~')'); /* fills it with its complement */
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        is_read_as("file", &list[i], i);
+    mallopt(M_PERTURB, 0);
+    verdict("links that end nowhere", "are text");
+}
+
 static inline void control_characters(void)
 {
     static const struct document list[] = {
@@ -159,6 +175,7 @@ static inline void mended_markdown(void)
 {
     html_inside_markdown();
     wide_tables();
+    links_that_end_nowhere();
     too_much_markdown();
 }
 

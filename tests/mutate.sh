@@ -904,6 +904,7 @@ mutate ties-away-from-zero "encode --bytes" src/quant/encoders.h '/static inline
 
 # vectors of the library: chunks that have left, other models, damage, ranks, codes, numbers that are given again, long queries, writers
 # beside a search
+mutate what-is-behind-a-text library src/library/document/markdown.c 's|^    text\[\*n\] = 0;.*||'
 mutate vectors-of-what-has-left library src/library/by_vector.c 's| \&\& !vector_gaps_has(&t->gaps, chunk)||'
 mutate vectors-of-any-model library src/library/source_vectors.c 's#v->about.model == model \&\& ##'
 mutate vectors-that-nobody-checks library src/library/vectors/segment.c 's#if (b->sum != block_sum(#if (0 \&\& b->sum != block_sum(#'
