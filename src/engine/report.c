@@ -1,11 +1,12 @@
-/* What an engine shows of itself: its plan, statistics, sequences. Everything here answers at once: the engine thread never holds the lock
- * during a step. */
+/* What an engine shows of itself: its plan, statistics, sequences, importance. Everything here answers at once: the engine thread never
+ * holds the lock during a step, and sums of importance are asked for while no request runs. */
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "engine/constraint_cache.h"
 #include "engine/engine.h"
 #include "engine/rates.h"
 #include "machine/memory.h"
+#include "model/collector.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -362,4 +363,22 @@ void stoker_cache_keep(struct stoker *s)
     const int ring = 0;
     atomic_store(&s->keeps, 1);
     queue_push(s->submit_wakeup, &ring);
+}
+
+/* ---- importance --------------------------------------------------------------------------------------------------------------- */
+
+int stoker_importance_of(const struct stoker *s, size_t i, struct stoker_importance *out)
+{
+    const struct collector *c = s->session->model->collector;
+    if (!c || i >= (size_t)c->n)
+        return 0;
+    const struct collected *e = &c->entry[i];
+    *out = (struct stoker_importance){.name = e->tensor->name,
+                                      .also = e->also ? e->also->name : NULL,
+                                      .n_cols = (uint64_t)e->n_cols,
+                                      .n_mat = (uint64_t)e->n_mat,
+                                      .sum = e->sum,
+                                      .n_count = (uint64_t)e->n_count,
+                                      .count = e->count};
+    return 1;
 }
