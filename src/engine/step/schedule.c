@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/admission.h"
+#include "engine/step/cuts.h"
 #include "engine/step/follow.h"
 #include "engine/step/masks.h"
 #include "engine/step/nextn.h"
@@ -20,68 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEWEST_ROWS = 64 }; /* prompt rows of a step, however slow steps are */
-enum {
-    END_DISTANCE = 16
-}; /* a prompt's end gets a state of its own only if it is farther from the last requested one */
+enum { FEWEST_ROWS = 64 };              /* prompt rows of a step, however slow steps are */
 static const double longest_step = 1.0; /* seconds, while somebody decodes */
 static const double energy_every = 1.0; /* seconds: far less than counters take to begin again */
 static const double longest_fetch = 0.2;
 
-/* ---- where prompts are cut -------------------------------------------------------------------------------------------------- */
-
-static int by_size(const void *a, const void *b)
-{
-    size_t x = *(const size_t *)a, y = *(const size_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* As many of the requested positions as there are copies for: the newest, and the first, which other conversations may share. */
-static int is_requested(const struct stoker *s, const struct job *j, size_t pos)
-{
-    size_t most = (size_t)(s->session->states.n_page / s->session->plan.n_parallel), n = j->n_snapshot_at;
-    const size_t *at = bsearch(&pos, j->snapshot_at, n, sizeof pos, by_size);
-    return at && (most > 1 ? at == j->snapshot_at || j->snapshot_at + n - at < (ptrdiff_t)most
-                           : at + 1 == j->snapshot_at + n);
-}
-
-/* A sequence can resume anywhere in a page, but with a state only where that was copied: a step ends where a copy is to be kept. */
-static int is_cut(const struct stoker *s, const struct job *j, size_t pos)
-{
-    return j->seq->state && !j->no_cache && s->session->states.n_page &&
-           (pos % PREFIX_STATE_INTERVAL == 0 || is_requested(s, j, pos));
-}
-
-/* So is the end of a prompt, unless a requested position is close before it: states are large. */
-static int is_end(const struct job *j, size_t pos)
-{
-    return pos == j->n_prompt &&
-           (!j->seq->state || j->n_snapshot_at == 0 || pos - j->snapshot_at[j->n_snapshot_at - 1] > END_DISTANCE);
-}
-
-/* At most so many prompt rows, up to the next cut. The last row, whose logits choose a token, waits for the mask. */
-static int rows_to_cut(const struct stoker *s, const struct job *j, int most)
-{
-    size_t end = j->n_history - (size_t)masks_awaited_by(j), rest = end - j->n_done;
-    int rows = 1;
-    if (rest == 0)
-        return 0;
-    while (rows < most && (size_t)rows < rest && !is_cut(s, j, j->n_done + (size_t)rows))
-        rows++;
-    return rows;
-}
-
 /* ---- what others compute ---------------------------------------------------------------------------------------------------- */
-
-/* The last position up to n from which others can resume once job j has computed it. */
-static size_t leaves_at(const struct stoker *s, const struct job *j, size_t n)
-{
-    if (!j->seq->state || is_end(j, n))
-        return n;
-    while (n > 0 && !is_cut(s, j, n))
-        n--;
-    return n;
-}
 
 /* Is an older job computing what this one will share? Then this one waits for it. */
 static int awaits_other(const struct stoker *s, const struct job *j)
@@ -96,7 +41,7 @@ static int awaits_other(const struct stoker *s, const struct job *j)
         while (same < o->n_prompt && same < job_resumable(j) && o->history[same] == j->history[same])
             same++;
         same = (size_t)prefix_alike(&o->cursor.of, (int)o->n_prompt, &j->cursor.of, (int)same);
-        same = leaves_at(s, o, same);
+        same = cuts_last(s, o, same);
         if (o->n_done < same && same >= j->n_done + KV_PAGE)
             return 1;
     }
@@ -181,7 +126,7 @@ static int drafts_of(struct stoker *s, struct share *e, int most)
 {
     struct job *j = e->job;
     most = propose_most(s, j, most);
-    while (e->room < most && !is_cut(s, j, j->n_done + (size_t)e->room + 1))
+    while (e->room < most && !cuts_at(s, j, j->n_done + (size_t)e->room + 1))
         e->room++;
     return e->room > 0 ? propose(s, j, e->room) : 0;
 }
@@ -213,6 +158,18 @@ static int add_drafts(struct stoker *s, struct step *p, int decoding)
         sum += p->share[i].drafts;
     }
     return sum;
+}
+
+/* At most so many prompt rows, up to the next cut. The last row, whose logits choose a token, waits for the mask. */
+static int rows_to_cut(const struct stoker *s, const struct job *j, int most)
+{
+    size_t end = j->n_history - (size_t)masks_awaited_by(j), rest = end - j->n_done;
+    int rows = 1;
+    if (rest == 0)
+        return 0;
+    while (rows < most && (size_t)rows < rest && !cuts_at(s, j, j->n_done + (size_t)rows))
+        rows++;
+    return rows;
 }
 
 /* Rows for all jobs that are ready: prompts in shares of a page, or of less where a step is too short for a page each. */
@@ -392,26 +349,6 @@ static void send_progress(const struct job *j)
     job_send(j, &e);
 }
 
-static enum prefix_priority priority_of(const struct stoker *s, const struct job *j, size_t pos)
-{
-    if (!is_requested(s, j, pos))
-        return PREFIX_PERIODIC;
-    return pos == j->snapshot_at[0] || pos == j->snapshot_at[j->n_snapshot_at - 1] ? PREFIX_REQUESTED
-                                                                                   : PREFIX_SUPERSEDED;
-}
-
-/* Makes the job's position one to resume from, if somebody may want that. */
-static void remember(struct stoker *s, struct job *j)
-{
-    struct prefix_cache *c = &s->session->prefix;
-    if (j->no_cache)
-        return;
-    if (is_cut(s, j, j->n_done))
-        prefix_remember(c, &j->cursor, j->seq, j->history, priority_of(s, j, j->n_done));
-    else if (is_end(j, j->n_done))
-        prefix_remember(c, &j->cursor, j->seq, j->history, PREFIX_ENDING);
-}
-
 /* Until the first mask is there biases may turn out to leave no token, and a caller who was told of progress may have told others. */
 static int may_tell_progress(const struct job *j)
 {
@@ -438,7 +375,7 @@ static int tell_scores(struct stoker *s, struct job *j, int rows)
 static void advance(struct stoker *s, struct job *j, int rows)
 {
     j->n_done += (size_t)rows;
-    remember(s, j);
+    cuts_remember(s, j);
     if (j->state == JOB_DECODE)
         return;
     propose_learn(s, j, rows);
