@@ -191,7 +191,7 @@ mutate score-told-twice "prompt_logprobs -t preempted $small" src/engine/admissi
 mutate score-resumed-too-far "prompt_logprobs -t cache $small" src/engine/score.c 's|j->score.next - 1 : most;|j->score.next : most;|'
 
 # keys and values of q8_0: a scale of another group; shared splits in another order, the round before forgotten; a piece of a page that is not copied; files of another type; scratch of another type
-mutate kv-scale-of-another "unit/op/attention" src/op/attention.c 's|x.scale + g, 1)|x.scale + (g ^ 1), 1)|'
+mutate kv-scale-of-another "unit/op/attention" src/op/kv_store.c 's|x.scale + g, 1)|x.scale + (g ^ 1), 1)|'
 mutate splits-out-of-order "unit/op/attention" src/op/attention.c 's|kept_split(b, k, i / ATTN_QUERIES)|kept_split(b, k ^ (k + 1 < b->n \&\& k < 2), i / ATTN_QUERIES)|'
 mutate splits-forget-a-round "unit/op/attention" src/op/attention.c 's|if (b->first == 0)|if (b->first >= 0)|'
 mutate kv-scale-not-saved "state build/data/golden/qwen3moe.gguf" src/op/kv.h 's|(size_t)n \* sizeof(uint16_t)|0|'
