@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "store/row_cache.h"
+#include "store/row_order.h"
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -21,7 +22,6 @@
 #include <time.h>
 
 enum {
-    SORT_FEW = 24, /* rows that are sorted by insertion */
     CAUSES = 8,    /* of failures in a step: more that differ have the words of the last */
     NO_BUFFER = -1 /* the cause of a row that was never read */
 };
@@ -33,11 +33,6 @@ struct row_read {
     int of_take;
     int32_t cell; /* the first of its n cells */
     int first, n; /* of a take: its entries */
-};
-
-/* A row and its place among the rows of a call. */
-struct row_at {
-    int32_t row, at;
 };
 
 /* What a running rows_take() found no cells for. */
@@ -60,7 +55,7 @@ struct row_store {
     struct row_read *read;          /* [ROWS_IN_FLIGHT] */
     uint8_t *buffers;
     uint64_t buffer_bytes;       /* of one */
-    struct row_at *order, *work; /* [n_want] */
+    struct row_at *order, *work; /* [n_want] order: the rows of a call, ascending */
     int n_want;
     struct direct direct;
     int n_busy;                        /* reads that are not free */
@@ -127,57 +122,6 @@ int row_store_create(struct row_store **out, struct arena *mem, struct reader *r
         rs->read[i] = (struct row_read){.buffer = rs->buffers + (uint64_t)i * rs->buffer_bytes, .state = READ_FREE};
     *out = rs;
     return 0;
-}
-
-/* ---- rows in order ------------------------------------------------------------------------------------------------------------ */
-
-static void sort_few(struct row_at *x, int n)
-{
-    for (int i = 1; i < n; i++) {
-        struct row_at moved = x[i];
-        int at = i;
-        for (; at > 0 && x[at - 1].row > moved.row; at--)
-            x[at] = x[at - 1];
-        x[at] = moved;
-    }
-}
-
-/* By one byte of the row, equal ones in the order they have. */
-static void sort_by_byte(struct row_at *to, const struct row_at *from, int n, int byte)
-{
-    int start[257] = {0};
-    for (int i = 0; i < n; i++)
-        start[(from[i].row >> 8 * byte & 255) + 1]++;
-    for (int b = 0; b < 256; b++)
-        start[b + 1] += start[b];
-    for (int i = 0; i < n; i++)
-        to[start[from[i].row >> 8 * byte & 255]++] = from[i];
-}
-
-/* rs->order: the rows of a call, ascending. */
-static void sort_rows(struct row_store *rs, const int32_t *row, int n)
-{
-    for (int i = 0; i < n; i++) {
-        assert(row[i] >= 0 && (uint64_t)row[i] < rs->source.n_row);
-        rs->order[i] = (struct row_at){row[i], i};
-    }
-    if (n <= SORT_FEW) {
-        sort_few(rs->order, n);
-        return;
-    }
-    for (int byte = 0; byte < 4; byte += 2) {
-        sort_by_byte(rs->work, rs->order, n, byte);
-        sort_by_byte(rs->order, rs->work, n, byte + 1);
-    }
-}
-
-/* The first entry behind those of the same row. */
-static int next_row(const struct row_at *x, int i, int n)
-{
-    int32_t row = x[i].row;
-    while (i < n && x[i].row == row)
-        i++;
-    return i;
 }
 
 /* ---- reads -------------------------------------------------------------------------------------------------------------------- */
@@ -419,7 +363,7 @@ static void raise_rank(struct row_store *rs, struct row_cell *x, enum read_rank 
 static void pin_hits(struct row_store *rs, int n, enum read_rank rank)
 {
     uint8_t pins = rank == READ_AHEAD ? 2 : 1;
-    for (int i = 0; i < n; i = next_row(rs->order, i, n)) {
+    for (int i = 0; i < n; i = row_order_next(rs->order, i, n)) {
         int32_t at = row_cache_find(&rs->cache, rs->order[i].row);
         if (at < 0)
             continue;
@@ -439,7 +383,7 @@ static void pin_hits(struct row_store *rs, int n, enum read_rank rank)
 static void put_misses(struct row_store *rs, int n, enum read_rank rank)
 {
     int32_t first = -1, last = -1; /* rows of the read that the next one may join */
-    for (int i = 0; i < n; i = next_row(rs->order, i, n)) {
+    for (int i = 0; i < n; i = row_order_next(rs->order, i, n)) {
         int32_t row = rs->order[i].row;
         if (row_cache_find(&rs->cache, row) >= 0)
             continue;
@@ -470,7 +414,7 @@ void rows_want(struct row_store *rs, const int32_t *row, int n, enum read_rank r
     rows_poll(rs);
     for (int first = 0; first < n && rs->cache.n > 0; first += rs->n_want) {
         int some = n - first < rs->n_want ? n - first : rs->n_want;
-        sort_rows(rs, row + first, some);
+        row_order_sort(rs->order, rs->work, row + first, some, rs->source.n_row);
         pin_hits(rs, some, rank);
         put_misses(rs, some, rank);
     }
@@ -486,7 +430,7 @@ static void begin_take(struct row_store *rs, int n)
     uint64_t unique = 0, cached = 0;
     for (int i = 0, next; i < n; i = next) {
         int32_t at = row_cache_find(&rs->cache, rs->order[i].row);
-        next = next_row(rs->order, i, n);
+        next = row_order_next(rs->order, i, n);
         unique++;
         if (at < 0) {
             memcpy(d->entry + d->n, rs->order + i, (size_t)(next - i) * sizeof *d->entry);
@@ -508,7 +452,7 @@ static void take_cells(struct row_store *rs, int n)
 {
     for (int i = 0, next; i < n; i = next) {
         int32_t at = row_cache_find(&rs->cache, rs->order[i].row);
-        next = next_row(rs->order, i, n);
+        next = row_order_next(rs->order, i, n);
         if (at < 0)
             continue;
         const struct row_cell *x = &rs->cache.cell[at];
@@ -527,7 +471,7 @@ int rows_take(struct row_store *rs, const int32_t *row, int n, uint8_t *to, unsi
     uint64_t waited = rs->wait_ns;
     struct direct *d = &rs->direct;
     assert(n <= rs->n_want);
-    sort_rows(rs, row, n);
+    row_order_sort(rs->order, rs->work, row, n, rs->source.n_row);
     *d = (struct direct){.entry = rs->work, .to = to, .failed = failed};
     begin_take(rs, n);
     submit(rs);
