@@ -1,4 +1,4 @@
-/* An automaton that grows: what automaton.c and utf8.c write states and edges into. */
+/* An automaton that grows: what automaton.c and utf8.c write states and edges into, and assemble.c makes the grammar of. */
 #ifndef TEXT_GRAMMAR_BUILDER_H
 #define TEXT_GRAMMAR_BUILDER_H
 
@@ -35,5 +35,8 @@ struct builder {
     struct part *waiting; /* of the current rule */
     uint32_t n_waiting, capacity_waiting;
 };
+
+/* The grammar of all that was written, with n_entry rules that a text may begin with. NULL: the compilation has ended. */
+struct grammar *build_grammar(struct builder *b, const uint32_t *entry, size_t n_entry);
 
 #endif

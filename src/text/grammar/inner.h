@@ -1,7 +1,8 @@
 /* What the files of a grammar share: expressions of a maker, and how they become the automaton.
  *
  *   make.c              expressions, each stored once                 utf8.c             code points and stops as bytes
- *   check.c             what is empty, without end, left recursive    automaton.c        expressions to rules */
+ *   check.c             what is empty, without end, left recursive    automaton.c        expressions to rules
+ *   assemble.c          rules to the grammar */
 #ifndef TEXT_GRAMMAR_INNER_H
 #define TEXT_GRAMMAR_INNER_H
 
