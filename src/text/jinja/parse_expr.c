@@ -18,32 +18,6 @@ static struct jnode *binary(struct jparser *p, enum jnode_kind kind, uint32_t po
     return jnode_deeper(p, n);
 }
 
-/* A growing list of nodes. */
-struct nodes {
-    struct jnode **item;
-    size_t n, cap;
-};
-
-static void add(struct jparser *p, struct nodes *l, struct jnode *n)
-{
-    if (l->n == l->cap) {
-        l->cap = l->cap ? 2 * l->cap : 4;
-        struct jnode **grown = jalloc_array(p->run, l->cap, sizeof *grown);
-        if (l->n)
-            memcpy(grown, l->item, l->n * sizeof *grown);
-        l->item = grown;
-    }
-    l->item[l->n++] = n;
-}
-
-static struct jnode *with_list(struct jparser *p, enum jnode_kind kind, uint32_t pos, const struct nodes *l)
-{
-    struct jnode *n = jnode_new(p, kind, pos);
-    n->list = l->item;
-    n->n = l->n;
-    return jnode_deeper(p, n);
-}
-
 static struct jnode *constant(struct jparser *p, uint32_t pos, struct jvalue v)
 {
     struct jnode *n = jnode_new(p, JN_CONST, pos);
@@ -93,46 +67,32 @@ static struct jnode *parse_strings(struct jparser *p)
 
 static struct jnode *parse_list(struct jparser *p, uint32_t pos)
 {
-    struct nodes items = {0};
+    struct jnodes items = {0};
     while (!jtoken_is(p, "]")) {
         if (items.n)
             jtoken_expect(p, ",");
         if (jtoken_is(p, "]"))
             break;
-        add(p, &items, jparse_expression(p, 1));
+        jnodes_add(p, &items, jparse_expression(p, 1));
     }
     jtoken_expect(p, "]");
-    return with_list(p, JN_LIST, pos, &items);
+    return jnode_of_list(p, JN_LIST, pos, &items);
 }
 
 static struct jnode *parse_dict(struct jparser *p, uint32_t pos)
 {
-    struct nodes items = {0};
+    struct jnodes items = {0};
     while (!jtoken_is(p, "}")) {
         if (items.n)
             jtoken_expect(p, ",");
         if (jtoken_is(p, "}"))
             break;
-        add(p, &items, jparse_expression(p, 1));
+        jnodes_add(p, &items, jparse_expression(p, 1));
         jtoken_expect(p, ":");
-        add(p, &items, jparse_expression(p, 1));
+        jnodes_add(p, &items, jparse_expression(p, 1));
     }
     jtoken_expect(p, "}");
-    return with_list(p, JN_DICT, pos, &items);
-}
-
-/* true, false, none in both spellings: 1. */
-static int keyword_value(const struct jstring *name, struct jvalue *v)
-{
-    if (jstring_is(name, "true") || jstring_is(name, "True"))
-        *v = jbool(1);
-    else if (jstring_is(name, "false") || jstring_is(name, "False"))
-        *v = jbool(0);
-    else if (jstring_is(name, "none") || jstring_is(name, "None"))
-        *v = JNONE;
-    else
-        return 0;
-    return 1;
+    return jnode_of_list(p, JN_DICT, pos, &items);
 }
 
 static struct jnode *parse_primary(struct jparser *p)
@@ -143,7 +103,7 @@ static struct jnode *parse_primary(struct jparser *p)
     switch (t->kind) {
     case JT_NAME:
         p->token++;
-        return keyword_value(t->text, &v) ? constant(p, t->pos, v) : jparse_name(p, t->text, t->pos);
+        return jname_constant(t->text, &v) ? constant(p, t->pos, v) : jparse_name(p, t->text, t->pos);
     case JT_STRING:
         return parse_strings(p);
     case JT_INTEGER:
@@ -173,11 +133,11 @@ static struct jnode *parse_primary(struct jparser *p)
 static struct jnode *parse_subscript(struct jparser *p)
 {
     uint32_t pos = p->token->pos;
-    struct nodes part = {0};
+    struct jnodes part = {0};
     int is_slice = 0;
     for (int i = 0; i < 3; i++) {
         int ends = jtoken_is(p, ":") || jtoken_is(p, "]") || jtoken_is(p, ",");
-        add(p, &part, ends ? NULL : jparse_expression(p, 1));
+        jnodes_add(p, &part, ends ? NULL : jparse_expression(p, 1));
         if (!jtoken_is(p, ":") || i == 2)
             break;
         jtoken_expect(p, ":");
@@ -188,15 +148,15 @@ static struct jnode *parse_subscript(struct jparser *p)
     if (!is_slice)
         return part.item[0];
     while (part.n < 3)
-        add(p, &part, NULL);
-    return with_list(p, JN_SLICE, pos, &part);
+        jnodes_add(p, &part, NULL);
+    return jnode_of_list(p, JN_SLICE, pos, &part);
 }
 
 static struct jnode *parse_item(struct jparser *p, struct jnode *a, uint32_t pos)
 {
-    struct nodes subscript = {0};
+    struct jnodes subscript = {0};
     do
-        add(p, &subscript, parse_subscript(p));
+        jnodes_add(p, &subscript, parse_subscript(p));
     while (jtoken_skip(p, ",") && !jtoken_is(p, "]"));
     jtoken_expect(p, "]");
     if (subscript.n == 1 && subscript.item[0]->kind == JN_SLICE) {
@@ -206,7 +166,7 @@ static struct jnode *parse_item(struct jparser *p, struct jnode *a, uint32_t pos
     for (size_t i = 0; i < subscript.n; i++)
         if (subscript.item[i]->kind == JN_SLICE && !subscript.item[i]->a)
             jfail_compile(p->run, pos, "a slice beside another subscript is not possible");
-    struct jnode *key = subscript.n == 1 ? subscript.item[0] : with_list(p, JN_TUPLE, pos, &subscript);
+    struct jnode *key = subscript.n == 1 ? subscript.item[0] : jnode_of_list(p, JN_TUPLE, pos, &subscript);
     return binary(p, JN_ITEM, pos, 0, a, key);
 }
 
@@ -231,8 +191,8 @@ static struct jnode *parse_dot(struct jparser *p, struct jnode *a, uint32_t pos)
 const struct jargs *jparse_args(struct jparser *p)
 {
     struct jargs *args = jalloc(p->run, sizeof *args);
-    struct nodes items = {0}, keyed = {0};
-    struct nodes names = {0}; /* constants that hold the names of keyed */
+    struct jnodes items = {0}, keyed = {0};
+    struct jnodes names = {0}; /* constants that hold the names of keyed */
     jtoken_expect(p, "(");
     jparse_enter(p);
     for (int more = 0; !jtoken_is(p, ")"); more = 1) {
@@ -246,13 +206,13 @@ const struct jargs *jparse_args(struct jparser *p)
         } else if (jtoken_skip(p, "**") && !args->star_star) {
             args->star_star = jparse_expression(p, 1);
         } else if (p->token->kind == JT_NAME && p->token[1].kind == JT_OPERATOR && jstring_is(p->token[1].text, "=")) {
-            add(p, &names, constant(p, pos, jstr(jtoken_name(p))));
+            jnodes_add(p, &names, constant(p, pos, jstr(jtoken_name(p))));
             p->token++;
-            add(p, &keyed, jparse_expression(p, 1));
+            jnodes_add(p, &keyed, jparse_expression(p, 1));
         } else if (keyed.n || args->star_star || args->star) {
             jfail_compile(p->run, pos, "an argument without a name behind one with a name");
         } else {
-            add(p, &items, jparse_expression(p, 1));
+            jnodes_add(p, &items, jparse_expression(p, 1));
         }
     }
     p->depth--;
@@ -432,11 +392,11 @@ static struct jnode *parse_product(struct jparser *p)
 static struct jnode *parse_concat(struct jparser *p)
 {
     uint32_t pos = p->token->pos;
-    struct nodes items = {0};
+    struct jnodes items = {0};
     do
-        add(p, &items, parse_product(p));
+        jnodes_add(p, &items, parse_product(p));
     while (jtoken_skip(p, "~"));
-    return items.n == 1 ? items.item[0] : with_list(p, JN_CONCAT, pos, &items);
+    return items.n == 1 ? items.item[0] : jnode_of_list(p, JN_CONCAT, pos, &items);
 }
 
 static struct jnode *parse_sum(struct jparser *p)
@@ -470,13 +430,13 @@ static struct jnode *parse_compare(struct jparser *p)
 {
     uint32_t pos = p->token->pos;
     struct jnode *a = parse_sum(p);
-    struct nodes operand = {0};
+    struct jnodes operand = {0};
     uint8_t ops[JTREE_MOST];
     for (int op; (op = comparison(p)) >= 0;) {
         if (operand.n == JTREE_MOST)
             jfail_compile(p->run, pos, "more than %d comparisons in a chain", JTREE_MOST);
         ops[operand.n] = (uint8_t)op;
-        add(p, &operand, parse_sum(p));
+        jnodes_add(p, &operand, parse_sum(p));
     }
     if (operand.n == 0)
         return a;
@@ -537,76 +497,4 @@ struct jnode *jparse_expression(struct jparser *p, int with_condition)
         jsoften(p, since);
     }
     return n;
-}
-
-static int tuple_ends(const struct jparser *p, const char *end)
-{
-    return p->token->kind == JT_PRINT_END || p->token->kind == JT_BLOCK_END || jtoken_is(p, ")") ||
-           (end && jtoken_word(p, end));
-}
-
-struct jnode *jparse_tuple(struct jparser *p, int with_condition, const char *end, int in_parentheses)
-{
-    uint32_t pos = p->token->pos;
-    struct nodes items = {0};
-    int is_tuple = 0;
-    while (!tuple_ends(p, end)) {
-        add(p, &items, jparse_expression(p, with_condition));
-        if (!jtoken_skip(p, ","))
-            break;
-        is_tuple = 1;
-    }
-    if (!is_tuple && items.n)
-        return items.item[0];
-    if (!is_tuple && !in_parentheses)
-        jfail_compile(p->run, pos, "an expression is due here, not %s", jtoken_show(p));
-    return with_list(p, JN_TUPLE, pos, &items);
-}
-
-/* ---- targets of set and for ---- */
-
-static struct jnode *target_name(struct jparser *p, const struct jstring *name, uint32_t pos)
-{
-    struct jvalue v;
-    if (keyword_value(name, &v))
-        jfail_compile(p->run, pos, "'%.40s' cannot be set", name->bytes);
-    struct jnode *n = jnode_new(p, JN_NAME, pos);
-    n->name = name;
-    n->op = jslot_of(p, p->scope, name);
-    return n;
-}
-
-static struct jnode *target_part(struct jparser *p, int with_namespace)
-{
-    uint32_t pos = p->token->pos;
-    if (jtoken_skip(p, "(")) {
-        jparse_enter(p);
-        struct jnode *n = jparse_target(p, 0, NULL);
-        p->depth--;
-        jtoken_expect(p, ")");
-        return n;
-    }
-    const struct jstring *name = jtoken_name(p);
-    if (!with_namespace || !jtoken_skip(p, "."))
-        return target_name(p, name, pos);
-    struct jnode *n = jnode_new(p, JN_NSATTR, pos);
-    n->a = jparse_name(p, name, pos);
-    n->name = jtoken_name(p);
-    return jnode_deeper(p, n);
-}
-
-struct jnode *jparse_target(struct jparser *p, int with_namespace, const char *end)
-{
-    uint32_t pos = p->token->pos;
-    struct nodes items = {0};
-    int is_tuple = 0;
-    while (!tuple_ends(p, end) && !jtoken_is(p, "=")) {
-        add(p, &items, target_part(p, with_namespace && items.n == 0));
-        if (!jtoken_skip(p, ","))
-            break;
-        is_tuple = 1;
-    }
-    if (!items.n)
-        jfail_compile(p->run, pos, "a name to set is due here, not %s", jtoken_show(p));
-    return is_tuple ? with_list(p, JN_TUPLE, pos, &items) : items.item[0];
 }

@@ -4,6 +4,19 @@
 
 #include <string.h>
 
+int jname_constant(const struct jstring *name, struct jvalue *v)
+{
+    if (jstring_is(name, "true") || jstring_is(name, "True"))
+        *v = jbool(1);
+    else if (jstring_is(name, "false") || jstring_is(name, "False"))
+        *v = jbool(0);
+    else if (jstring_is(name, "none") || jstring_is(name, "None"))
+        *v = JNONE;
+    else
+        return 0;
+    return 1;
+}
+
 struct jscope *jscope_new(struct jparser *p)
 {
     struct jscope *s = jalloc(p->run, sizeof *s);

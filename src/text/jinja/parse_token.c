@@ -91,3 +91,23 @@ struct jnode *jnode_deeper(struct jparser *p, struct jnode *n)
         jfail_compile(p->run, n->pos, "the template is nested more than %d deep", JTREE_MOST);
     return n;
 }
+
+void jnodes_add(struct jparser *p, struct jnodes *l, struct jnode *n)
+{
+    if (l->n == l->cap) {
+        l->cap = l->cap ? 2 * l->cap : 4;
+        struct jnode **grown = jalloc_array(p->run, l->cap, sizeof *grown);
+        if (l->n)
+            memcpy(grown, l->item, l->n * sizeof *grown);
+        l->item = grown;
+    }
+    l->item[l->n++] = n;
+}
+
+struct jnode *jnode_of_list(struct jparser *p, enum jnode_kind kind, uint32_t pos, const struct jnodes *l)
+{
+    struct jnode *n = jnode_new(p, kind, pos);
+    n->list = l->item;
+    n->n = l->n;
+    return jnode_deeper(p, n);
+}

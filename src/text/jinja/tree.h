@@ -183,6 +183,14 @@ struct jparser {
 void jparse_enter(struct jparser *p); /* one deeper, which is p->depth-- at the end; too deep is an error */
 struct jnode *jnode_new(struct jparser *p, enum jnode_kind kind, uint32_t pos);
 struct jnode *jnode_deeper(struct jparser *p, struct jnode *n); /* sets depth from children; too deep is an error */
+/* A growing list of nodes, zeroed at first; and a node that has it as its list. */
+struct jnodes {
+    struct jnode **item;
+    size_t n, cap;
+};
+void jnodes_add(struct jparser *p, struct jnodes *l, struct jnode *n);
+struct jnode *jnode_of_list(struct jparser *p, enum jnode_kind kind, uint32_t pos, const struct jnodes *l);
+int jname_constant(const struct jstring *name, struct jvalue *v); /* true, false, none in both spellings: 1 */
 int jslot_of(struct jparser *p, struct jscope *scope, const struct jstring *name); /* made if new */
 struct jscope *jscope_new(struct jparser *p);
 void jsoften(struct jparser *p,
@@ -200,12 +208,13 @@ const char *jtoken_show(struct jparser *p);           /* the current one, for me
 
 /* parse_expr.c */
 struct jnode *jparse_expression(struct jparser *p, int with_condition);
-/* A tuple without parentheses, or the one expression; end: a word that also ends it, or NULL. */
-struct jnode *jparse_tuple(struct jparser *p, int with_condition, const char *end, int in_parentheses);
-struct jnode *jparse_target(struct jparser *p, int with_namespace, const char *end); /* slots in p->scope */
 struct jnode *jparse_unary(struct jparser *p, int with_filter);
 const struct jargs *jparse_args(struct jparser *p);
 struct jnode *jparse_filters(struct jparser *p, struct jnode *a, int begun); /* begun: the | is behind us */
+
+/* parse_tuple.c: a tuple without parentheses, or the one expression; end: a word that also ends it, or NULL. */
+struct jnode *jparse_tuple(struct jparser *p, int with_condition, const char *end, int in_parentheses);
+struct jnode *jparse_target(struct jparser *p, int with_namespace, const char *end); /* slots in p->scope */
 
 /* parse.c: the whole; an error leaves the run, as everywhere in the parser */
 struct jnode *jparse_template(struct jparser *p);
