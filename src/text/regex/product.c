@@ -7,111 +7,12 @@
  * what follows such a text.
  *
  * The automaton of a pattern that begins with ^ is started at the first code point only, so that thousands of fixed names give a tree. */
+#include "text/regex/product.h"
+
 #include "base/hash.h"
-#include "base/utf8.h"
-#include "text/regex/code_points.h"
-#include "text/regex/nfa.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { BUCKETS = 4096, NO_NAME = -1 };
-#define NOWHERE UINT32_MAX
-
-/* The names as a tree of code points. */
-struct name_node {
-    uint32_t code_point, kind;
-    int32_t child, sibling;
-    int ends;
-};
-
-struct state {
-    uint32_t first, n; /* items: states of patterns, ascending */
-    int32_t name;      /* node in the tree of names, or NO_NAME */
-    int32_t length;    /* code points so far, as far as they matter */
-    int32_t chain;     /* the next one in its bucket; -1: none */
-};
-
-/* A state of a pattern that code points of a kind lead to. */
-struct move {
-    uint32_t item;
-    uint32_t next; /* of the same kind: index + 1 */
-};
-
-struct group {
-    uint32_t to, kind; /* kind NOWHERE: all kinds that nothing in the state reads */
-};
-
-/* Expressions of kinds of code points that lead to one state. */
-struct known {
-    uint32_t first, n; /* kinds */
-    int others;        /* all but these */
-    uint32_t hash;
-    grammar_expr e;
-};
-
-struct product {
-    struct compile *compile;
-    const struct regex_product *p;
-    struct grammar_maker *m;
-    const struct regex_code_points *code_points;
-    struct nfa *nfa; /* [n] one a pattern */
-    uint32_t n;
-    uint32_t *at;                          /* [n + 1] first item of each pattern: its state 0; state 1 is "found" */
-    uint32_t *of;                          /* [items] pattern */
-    uint32_t *again, n_again;              /* patterns that may begin behind any code point */
-    uint32_t n_required, n_required_again; /* patterns that are not barred, and those of them that may begin so */
-
-    struct code_point_class *class; /* what steps read, each once; and the code points of names */
-    uint32_t n_class;
-    uint32_t **class_of;         /* [n][ranges of the pattern] class + 1 that begins there */
-    uint32_t *first_kind, *kind; /* kinds of a class: kind[first_kind[c] .. first_kind[c + 1]) */
-    struct code_point_kinds kinds;
-
-    struct name_node *name;
-    int32_t n_name;
-
-    struct state *state;
-    uint32_t n_state, capacity_state;
-    uint32_t *item;
-    uint32_t n_item, capacity_item;
-    int32_t bucket[BUCKETS];
-    struct grammar_step *step;
-    uint32_t n_step, capacity_step;
-    uint32_t *first_step; /* [n_state] with states */
-
-    /* scratch */
-    uint32_t *list, n_list;   /* items being closed */
-    uint32_t *seen, round;    /* [items] round in which an item was put on the list */
-    uint32_t *found, n_found; /* patterns found in it */
-    uint32_t *found_round;    /* [n] */
-    struct move *move;
-    uint32_t n_move, capacity_move;
-    uint32_t *head, *head_round; /* [n_kind] moves */
-    uint32_t turn;
-    uint32_t *read_kind, n_read_kind;
-    struct group *group;
-    struct grammar_range *range;
-    struct known *known;
-    uint32_t n_known, capacity_known, *known_kind, n_known_kind, capacity_known_kind;
-    int32_t *known_bucket; /* [BUCKETS] chains are short: first only, then probing */
-    int failed;
-};
-
-/* Room for more elements of a vector. -1: the compilation has ended. */
-static int space_for(struct product *x, void *vector, uint32_t n, uint32_t more, uint32_t *capacity, size_t size)
-{
-    void **v = vector;
-    if (*v && more <= *capacity - n)
-        return 0;
-    uint32_t larger = (n + more) * 2 + 64;
-    void *grown = compile_grow(x->compile, *v, larger, size);
-    if (!grown)
-        return x->failed = 1, -1;
-    *v = grown;
-    *capacity = larger;
-    return 0;
-}
 
 /* ---- lists of items --------------------------------------------------------------------------------------------------------------- */
 
@@ -214,8 +115,8 @@ static uint32_t intern(struct product *x, int32_t name, int32_t length)
             return (uint32_t)i;
     if (x->n_state >= REGEX_STATES)
         x->failed = 1;
-    if (x->failed || space_for(x, &x->state, x->n_state, 1, &x->capacity_state, sizeof *x->state) ||
-        space_for(x, &x->item, x->n_item, x->n_list + 1, &x->capacity_item, sizeof *x->item))
+    if (x->failed || product_space(x, &x->state, x->n_state, 1, &x->capacity_state, sizeof *x->state) ||
+        product_space(x, &x->item, x->n_item, x->n_list + 1, &x->capacity_item, sizeof *x->item))
         return NOWHERE;
     x->state[x->n_state] = (struct state){x->n_item, x->n_list, name, length, *bucket};
     if (x->n_list)
@@ -287,7 +188,7 @@ static void read_code_points(struct product *x, const struct state *s)
                 continue;
             uint32_t class = x->class_of[i][a->step[e].range] - 1, n = x->first_kind[class + 1] - x->first_kind[class];
             if (compile_work(x->compile, 4 + 2 * n) ||
-                space_for(x, &x->move, x->n_move, n, &x->capacity_move, sizeof *x->move)) {
+                product_space(x, &x->move, x->n_move, n, &x->capacity_move, sizeof *x->move)) {
                 x->failed = 1;
                 return;
             }
@@ -312,7 +213,7 @@ static int by_target(const void *a, const void *b)
 static void add_step(struct product *x, uint32_t from, uint32_t to, grammar_expr e)
 {
     if (e != grammar_choice(x->m, NULL, 0) &&
-        space_for(x, &x->step, x->n_step, 1, &x->capacity_step, sizeof *x->step) == 0)
+        product_space(x, &x->step, x->n_step, 1, &x->capacity_step, sizeof *x->step) == 0)
         x->step[x->n_step++] = (struct grammar_step){from, to, e};
 }
 
@@ -362,8 +263,8 @@ static grammar_expr code_points_once(struct product *x, const uint32_t *kind, ui
     }
     grammar_expr e = code_points_of(x, kind, n, others);
     if (x->n_known > BUCKETS / 2 || x->failed ||
-        space_for(x, &x->known, x->n_known, 1, &x->capacity_known, sizeof *x->known) ||
-        space_for(x, &x->known_kind, x->n_known_kind, n + 1, &x->capacity_known_kind, sizeof *x->known_kind))
+        product_space(x, &x->known, x->n_known, 1, &x->capacity_known, sizeof *x->known) ||
+        product_space(x, &x->known_kind, x->n_known_kind, n + 1, &x->capacity_known_kind, sizeof *x->known_kind))
         return e;
     x->known[x->n_known] = (struct known){x->n_known_kind, n, others, hash, e};
     if (n)
@@ -440,123 +341,7 @@ static void steps_of(struct product *x, uint32_t from)
     add_step(x, machine_state(from), machine_state(rest), code_points_once(x, kind, apart, 1));
 }
 
-/* ---- preparing ------------------------------------------------------------------------------------------------------------------ */
-
-static int add_names(struct product *x)
-{
-    size_t most = 1;
-    for (size_t i = 0; i < x->p->n_name; i++)
-        most += x->p->name[i].n;
-    if (most > 1 << 20 || !(x->name = compile_alloc(x->compile, most, sizeof *x->name)))
-        return -1;
-    x->name[x->n_name++] = (struct name_node){0, 0, -1, -1, 0};
-    for (size_t i = 0; i < x->p->n_name; i++) {
-        int32_t at = 0;
-        for (size_t k = 0, length; k < x->p->name[i].n; k += length) {
-            uint32_t c, steps = 4;
-            utf8_read(x->p->name[i].text + k, x->p->name[i].n - k, &length, &c);
-            int32_t next = x->name[at].child;
-            for (; next >= 0 && x->name[next].code_point != c; next = x->name[next].sibling)
-                steps++;
-            if (compile_work(x->compile, steps))
-                return -1;
-            if (next < 0) {
-                next = x->n_name++;
-                x->name[next] = (struct name_node){c, 0, -1, x->name[at].child, 0};
-                x->name[at].child = next;
-            }
-            at = next;
-        }
-        x->name[at].ends = 1;
-    }
-    return 0;
-}
-
-static int add_patterns(struct product *x)
-{
-    const struct regex_product *p = x->p;
-    x->n = (uint32_t)p->n_pattern;
-    x->n_required = x->n - (uint32_t)p->n_barred;
-    x->nfa = compile_zeroed(x->compile, p->n_pattern + 1, sizeof *x->nfa);
-    x->at = compile_zeroed(x->compile, p->n_pattern + 2, sizeof *x->at);
-    if (!x->nfa || !x->at)
-        return -1;
-    for (uint32_t i = 0; i < x->n; i++) {
-        nfa_make(&x->nfa[i], p->pattern[i]);
-        if (x->nfa[i].failed || x->nfa[i].n_state > (1 << 24) - x->at[i])
-            return -1;
-        x->at[i + 1] = x->at[i] + x->nfa[i].n_state;
-    }
-    uint32_t n_item = x->at[x->n] + 1;
-    x->of = compile_alloc(x->compile, n_item, sizeof *x->of);
-    x->list = compile_alloc(x->compile, n_item, sizeof *x->list);
-    x->seen = compile_zeroed(x->compile, n_item, sizeof *x->seen);
-    x->found = compile_alloc(x->compile, x->n + 1, sizeof *x->found);
-    x->found_round = compile_zeroed(x->compile, x->n + 1, sizeof *x->found_round);
-    x->again = compile_alloc(x->compile, x->n + 1, sizeof *x->again);
-    if (!x->of || !x->list || !x->seen || !x->found || !x->found_round || !x->again)
-        return -1;
-    for (uint32_t i = 0; i < x->n; i++)
-        for (uint32_t k = x->at[i]; k < x->at[i + 1]; k++)
-            x->of[k] = i;
-    return 0;
-}
-
-/* What the steps read, each class once: copies of a part of a pattern share its ranges. */
-static int add_classes(struct product *x)
-{
-    uint32_t most = (uint32_t)x->n_name;
-    for (uint32_t i = 0; i < x->n; i++)
-        most += x->p->pattern[i]->n_node;
-    x->class = compile_alloc(x->compile, (size_t)most + 1, sizeof *x->class);
-    x->class_of = compile_zeroed(x->compile, x->n + 1, sizeof *x->class_of);
-    x->range = compile_alloc(x->compile, (size_t)x->n_name + 1, sizeof *x->range); /* of names, for now */
-    if (!x->class || !x->class_of || !x->range)
-        return -1;
-    for (uint32_t i = 0; i < x->n; i++) {
-        const struct regex *r = x->p->pattern[i];
-        x->class_of[i] = compile_zeroed(x->compile, r->n_range + 1, sizeof **x->class_of);
-        if (!x->class_of[i])
-            return -1;
-        for (uint32_t e = 0; e < x->nfa[i].n_step; e++) {
-            const struct nfa_step *s = &x->nfa[i].step[e];
-            if (s->kind != STEP_CLASS || s->n == 0 || x->class_of[i][s->range])
-                continue;
-            x->class[x->n_class] = (struct code_point_class){r->range + s->range, s->n};
-            x->class_of[i][s->range] = ++x->n_class;
-        }
-    }
-    for (int32_t k = 1; k < x->n_name; k++) {
-        x->range[k] = (struct grammar_range){x->name[k].code_point, x->name[k].code_point};
-        x->class[x->n_class + (uint32_t)k - 1] = (struct code_point_class){&x->range[k], 1};
-    }
-    return code_points_make(&x->kinds, x->compile, x->class, x->n_class + (uint32_t)x->n_name - 1);
-}
-
-static int add_kinds(struct product *x)
-{
-    const struct code_point_kinds *l = &x->kinds;
-    uint32_t n = 0, capacity = 0;
-    x->head = compile_alloc(x->compile, l->n_kind + 1, sizeof *x->head);
-    x->head_round = compile_zeroed(x->compile, l->n_kind + 1, sizeof *x->head_round);
-    x->read_kind = compile_alloc(x->compile, l->n_kind + 1, sizeof *x->read_kind);
-    x->group = compile_alloc(x->compile, l->n_kind + 1, sizeof *x->group);
-    x->first_kind = compile_zeroed(x->compile, x->n_class + 1, sizeof *x->first_kind);
-    if (!x->head || !x->head_round || !x->read_kind || !x->group || !x->first_kind)
-        return -1;
-    for (uint32_t c = 0; c < x->n_class; c++) {
-        int64_t more = code_points_of_class(l, &x->class[c], x -> read_kind);
-        if (more < 0 || space_for(x, &x->kind, n, (uint32_t)more + 1, &capacity, sizeof *x->kind))
-            return -1;
-        memcpy(x->kind + n, x->read_kind, (size_t)more * sizeof *x->kind);
-        x->first_kind[c + 1] = n += (uint32_t)more;
-    }
-    for (int32_t k = 1; k < x->n_name; k++)
-        x->name[k].kind = code_points_kind(l, x->name[k].code_point);
-    compile_free(x->compile, x->range);
-    x->range = compile_alloc(x->compile, (size_t)l->n_stretch + 1, sizeof *x->range);
-    return x->range ? 0 : -1;
-}
+/* ---- the beginning -------------------------------------------------------------------------------------------------------------- */
 
 /* Patterns that may begin anywhere. */
 static void find_again(struct product *x)
@@ -572,16 +357,9 @@ static void find_again(struct product *x)
     }
 }
 
-static int prepare(struct product *x)
+/* The first state: before the text. */
+static int begin(struct product *x)
 {
-    if (add_names(x) || add_patterns(x) || add_classes(x) || add_kinds(x))
-        return -1;
-    x->known_bucket = compile_alloc(x->compile, BUCKETS, sizeof *x->known_bucket);
-    x->first_step = compile_alloc(x->compile, REGEX_STATES + 1, sizeof *x->first_step);
-    if (!x->known_bucket || !x->first_step)
-        return -1;
-    memset(x->known_bucket, -1, BUCKETS * sizeof *x->known_bucket);
-    memset(x->bucket, -1, sizeof x->bucket);
     find_again(x);
     open_list(x);
     for (uint32_t i = 0; i < x->n; i++)
@@ -635,23 +413,6 @@ static grammar_expr machine(struct product *x)
     return x->failed ? -1 : grammar_machine(x->m, states + tails > 2 ? states + tails : 2, x->step, x->n_step);
 }
 
-static void product_free(struct product *x)
-{
-    struct compile *c = x->compile;
-    for (uint32_t i = 0; x->nfa && i < x->n; i++)
-        nfa_free(&x->nfa[i]);
-    for (uint32_t i = 0; x->class_of && i < x->n; i++)
-        compile_free(c, x->class_of[i]);
-    code_points_free(&x->kinds);
-    void *const all[] = {x->nfa,   x->at,    x->of,    x->again,      x->class,       x->class_of,    x->first_kind,
-                         x->kind,  x->name,  x->state, x->item,       x->step,        x->first_step,  x->list,
-                         x->seen,  x->found, x->move,  x->head,       x->head_round,  x->found_round, x->read_kind,
-                         x->group, x->range, x->known, x->known_kind, x->known_bucket};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        compile_free(c, all[i]);
-    compile_free(c, x);
-}
-
 grammar_expr regex_product(const struct regex_product *p, struct grammar_maker *m,
                            const struct regex_code_points *code_points)
 {
@@ -662,7 +423,7 @@ grammar_expr regex_product(const struct regex_product *p, struct grammar_maker *
     *x = (struct product){
         .compile = compile, .kinds = {.compile = compile}, .p = p, .m = m, .code_points = code_points};
     grammar_expr e = -1;
-    int failed = prepare(x);
+    int failed = product_prepare(x) || begin(x);
     for (uint32_t q = 0; !failed && q < x->n_state; q++) {
         steps_of(x, q);
         failed = x->failed || grammar_problem(m) != NULL;

@@ -2,7 +2,8 @@
  *
  *   read.c            text to tree                    class.c           \d \w \s \p{..}
  *   parse.c           tree to an expression           product.c         several patterns, lengths and names at once
- *   nfa.c             tree to an automaton            length.c          lengths of a pattern */
+ *   nfa.c             tree to an automaton            product_prepare.c what product.c begins with
+ *   length.c          lengths of a pattern */
 #ifndef TEXT_REGEX_TREE_H
 #define TEXT_REGEX_TREE_H
 
