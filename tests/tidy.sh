@@ -14,6 +14,7 @@
 #  10. every mutation of tests/mutate.sh still changes the files that it names
 #  11. architectures: a file has at most 250 lines, half of them at most 90, a block at most 200 (but those that all build on); beside
 #      these files none of the layers that compute names one
+#  12. no file of src has more than 600 lines, but for tables that a program of tools made and says so in the first line
 set -u
 cd "$(dirname "$0")/.." || exit 1
 status=0
@@ -122,6 +123,12 @@ sources src include | xargs awk '
 
 find src -name '*.[ch]' | sed 's,/[^/]*$,,' | sort | uniq -c | awk '
     $1 > 40 { print $2 "/ has " $1 " sources; 40 fit: divide it"; bad = 1 }
+    END { exit bad }' || status=1
+
+# Rule 12.
+sources src | xargs awk '
+    FNR == 1 { is_made = /^\/\* Made by tools\// }
+    FNR == 601 && !is_made { print FILENAME " has more than 600 lines; move a subject of it into a file of its own"; bad = 1 }
     END { exit bad }' || status=1
 
 for document in README.md docs/*.md docs/spec/*.md; do
