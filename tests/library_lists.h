@@ -287,7 +287,7 @@ static inline void odd_rows_test(void)
         struct lists l;
         listed_begin(&t, n_row[i], WIDTH, NEAR_SPREAD);
         expect(make(&t, TIER_COUNT - 1, 3, 0, &err) == 0 && open_lists(&t, &l, &err) == 1 && l.n_row == n_row[i] &&
-                   lists_check(&l, &t.segment, &err) == 0,
+                   lists_check(&l, &t.segment, NULL, NULL, &err) == 0,
                "%d rows: %s", n_row[i], err.text);
         scan_of(&l, 0, TIER_SCALAR);
         lists_close(&l);
@@ -307,7 +307,7 @@ static inline void odd_rows_test(void)
             expect(segment_append(&t.segment, chunk, x[0], SEGMENT_ROWS, &err) == 0, "%s", err.text);
         }
         expect(make(&t, TIER_COUNT - 1, 2, 0, &err) == 0 && open_lists(&t, &l, &err) == 1 && l.n_of[0] == ROWS &&
-                   lists_check(&l, &t.segment, &err) == 0,
+                   lists_check(&l, &t.segment, NULL, NULL, &err) == 0,
                "rows of %d: %s", value, err.text);
         lists_close(&l);
         listed_end(&t);
@@ -414,7 +414,7 @@ static inline int look_at(const struct listed *t, struct error *err)
     struct lists l;
     int state = open_lists(t, &l, err);
     if (state == 1)
-        state = lists_check(&l, &t->segment, err);
+        state = lists_check(&l, &t->segment, NULL, NULL, err);
     lists_close(&l);
     return state;
 }
@@ -440,7 +440,7 @@ static inline void head_with(int fd, struct lists_head h)
 /* Heads whose sum is right, and that lie. */
 static inline void lying_heads(const struct listed *t, int fd, const struct lists_head *was)
 {
-    static const struct {
+    const struct {
         size_t at;
         int64_t value;
     } lie[] = {{offsetof(struct lists_head, id), 78},
@@ -461,6 +461,13 @@ static inline void lying_heads(const struct listed *t, int fd, const struct list
                {offsetof(struct lists_head, covered), 1 << 30},
                {offsetof(struct lists_head, covered), -1},
                {offsetof(struct lists_head, rows_sum), 5},
+               {offsetof(struct lists_head, last_block), 0},
+               {offsetof(struct lists_head, last_block), SEGMENT_HEAD},
+               {offsetof(struct lists_head, last_block), -64},
+               {offsetof(struct lists_head, last_block), (int64_t)was->covered},
+               {offsetof(struct lists_head, last_block), (int64_t)was->covered - 64},
+               {offsetof(struct lists_head, last_block), (int64_t)was->last_block + 1},
+               {offsetof(struct lists_head, last_sum), 5},
                {offsetof(struct lists_head, table_sum), 5}};
     struct error err;
     for (size_t i = 0; i < sizeof lie / sizeof *lie; i++) {
@@ -469,11 +476,13 @@ static inline void lying_heads(const struct listed *t, int fd, const struct list
         head_with(fd, h);
         expect(look_at(t, &err) == -1, "lie %zu is believed", i);
     }
-    struct lists_head later = *was;
-    later.magic[7] = '2';
-    head_with(fd, later);
-    expect(look_at(t, &err) == -1 && strstr(err.text, "t: its lists of vectors are of another version of stoker, "),
-           "another version: %s", err.text);
+    for (int version = '1'; version <= '3'; version += 2) {
+        struct lists_head other = *was;
+        other.magic[7] = (char)version;
+        head_with(fd, other);
+        expect(look_at(t, &err) == -1 && strstr(err.text, "t: its lists of vectors are of another version of stoker, "),
+               "version %c: %s", version, err.text);
+    }
     head_with(fd, *was);
 }
 

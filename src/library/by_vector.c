@@ -8,12 +8,14 @@ struct taking {
     struct best *best;
     int source;
     struct vector_gaps gaps;
+    int64_t n_row; /* that were read */
 };
 
 static void take_row(void *arg, int64_t chunk, double score)
 {
     struct taking *t = arg;
     const struct best_row row = {score, t->source, chunk};
+    t->n_row++;
     if (best_wants(t->best, &row) && !vector_gaps_has(&t->gaps, chunk))
         best_offer(t->best, row);
 }
@@ -41,11 +43,6 @@ static int has_moved(struct source *s, const struct source_vectors *had)
            (has.about.id != had->about.id || has.about.bytes != had->about.bytes);
 }
 
-static int of_other_vectors(const struct segment *s, struct error *err)
-{
-    return error_set(err, ERR_FORMAT, "%s: its lists are of other vectors, so all its vectors are read", s->source);
-}
-
 /* Lists that cannot be used are named in *note. -1 also where they are of vectors that came since the source was asked. */
 static int open_files(struct source *s, const struct source_vectors *has, struct files *f, struct error *note,
                       struct error *err)
@@ -60,12 +57,13 @@ static int open_files(struct source *s, const struct source_vectors *has, struct
     source_lists_open(s, has, &f->opened_lists, note);
     if (source_vectors_open(s, has, 0, &f->opened, err))
         return -1;
-    if (f->lists->covered <= (uint64_t)has->about.bytes)
+    if (!f->lists->n || lists_bind(f->lists, f->segment, note) == 0)
         return 0;
+    const int is_ahead = f->lists->covered > (uint64_t)has->about.bytes;
     lists_close(&f->opened_lists);
-    of_other_vectors(f->segment, note);
-    return has_moved(s, has) ? error_set(err, ERR_BUSY, "%s: its vectors have changed meanwhile; search again", s->name)
-                             : 0;
+    return is_ahead && has_moved(s, has)
+               ? error_set(err, ERR_BUSY, "%s: its vectors have changed meanwhile; search again", s->name)
+               : 0;
 }
 
 static int scan_from(const struct files *f, uint64_t from, const struct search_vector *v, const struct segment_scan *o,
@@ -75,24 +73,36 @@ static int scan_from(const struct files *f, uint64_t from, const struct search_v
     return segment_scan_spans(f->segment, v->x, &rest, rest.from < rest.end, o, err);
 }
 
-/* The nearest lists, then the rows that are in none, which begin where lists say. */
-static int scan_lists(const struct files *f, const struct search_vector *v, const struct segment_scan *o,
-                      struct error *err)
+static int has_row_twice(const struct best *b)
 {
-    struct error why = {0};
-    if (lists_scan(f->lists, v->x, o, err))
-        return -1;
-    if (scan_from(f, f->lists->covered, v, o, &why) == 0)
-        return 0;
-    return why.code == ERR_FORMAT ? of_other_vectors(f->segment, err) : error_set(err, why.code, "%s", why.text);
+    for (int i = 0; i < b->n; i++)
+        for (int k = 0; k < i; k++)
+            if (b->row[i].chunk == b->row[k].chunk)
+                return 1;
+    return 0;
 }
 
-/* Where the lists cannot be used all rows are read, and *note says so. */
-static int scan_files(const struct files *f, const struct search_vector *v, const struct segment_scan *o,
+/* The nearest lists, then the rows that are in none. Where these begin is what the lists say: with those that they say they have they must
+ * be all rows of the source, else some are in both, or in neither. That each is in one list is seen of those that were found. */
+static int scan_lists(const struct files *f, int64_t n_row, const struct search_vector *v, const struct segment_scan *o,
+                      struct taking *t, struct error *err)
+{
+    if (lists_scan(f->lists, v->x, o, err))
+        return -1;
+    t->n_row = 0;
+    if (scan_from(f, f->lists->covered, v, o, err))
+        return -1;
+    if (f->lists->n_row + t->n_row != n_row)
+        return lists_of_other_vectors(f->lists, err);
+    return has_row_twice(t->best) ? lists_damaged(f->lists, err) : 0;
+}
+
+/* Of n_row rows. Where the lists cannot be used all are read, and *note says so. */
+static int scan_files(const struct files *f, int64_t n_row, const struct search_vector *v, const struct segment_scan *o,
                       struct taking *t, struct error *note, struct error *err)
 {
     struct error why = {0};
-    if (f->lists->n && scan_lists(f, v, o, &why) == 0)
+    if (f->lists->n && scan_lists(f, n_row, v, o, t, &why) == 0)
         return 0;
     if (why.code == ERR_CANCELLED)
         return error_set(err, why.code, "%s", why.text);
@@ -110,7 +120,7 @@ static int scan_source(struct source *s, const struct source_vectors *has, const
     const struct segment_scan o = {
         .tier = v->tier, .stopped = s->stopped, .stopped_arg = s->stopped_arg, .take = take_row, .arg = t};
     int failed = vector_gaps_read(s, &t->gaps, err) || open_files(s, has, &f, note, err) ||
-                 scan_files(&f, v, &o, t, note, err);
+                 scan_files(&f, has->n_row, v, &o, t, note, err);
     close_files(&f);
     return failed ? -1 : 1;
 }

@@ -19,7 +19,7 @@ int source_lists_check(struct source *s, const struct source_vectors *v, const s
     struct lists l;
     int state = source_lists_open(s, v, &l, err);
     if (state == 1)
-        state = lists_check(&l, of, err);
+        state = lists_check(&l, of, NULL, NULL, err);
     lists_close(&l);
     return state;
 }
@@ -43,25 +43,22 @@ void source_release(struct source *s)
     release_lists(s);
 }
 
-enum holding { HOLD_NONE, HOLD_HELD, HOLD_TOO_LARGE };
+enum holding { HOLD_ROWS, HOLD_LISTS, HOLD_NOTHING };
 
-/* HOLD_NONE: the source has no lists that can be used. */
+/* Without lists that are of its segment all its rows are held. */
 static enum holding hold_lists(struct source *s, const struct source_vectors *v, uint64_t ram, struct error *err)
 {
     struct lists *l = malloc(sizeof *l);
-    enum holding is = HOLD_NONE;
+    enum holding is = HOLD_ROWS;
     if (!l) {
         error_set(err, ERR_MEMORY, "%s: no memory to hold its vectors", s->name);
-        return HOLD_TOO_LARGE;
+        return HOLD_NOTHING;
     }
-    const int has = source_lists_open(s, v, l, err) == 1;
-    if (has && l->covered > (uint64_t)v->about.bytes) {
-        lists_of_other_vectors(l, err);
-    } else if (has) {
+    if (source_lists_open(s, v, l, err) == 1 && lists_bind(l, s->held, err) == 0) {
         const uint64_t bytes = (uint64_t)l->file.about.bytes + ((uint64_t)v->about.bytes - l->covered);
-        is = bytes > ram ? HOLD_TOO_LARGE : lists_hold(l, err) ? HOLD_NONE : HOLD_HELD;
+        is = bytes <= ram && lists_hold(l, err) == 0 ? HOLD_LISTS : HOLD_NOTHING;
     }
-    if (is == HOLD_HELD) {
+    if (is == HOLD_LISTS) {
         s->held_lists = l;
         return is;
     }
@@ -78,28 +75,20 @@ static uint64_t hold_from(struct source *s, uint64_t from, uint64_t ram, struct 
     return bytes > ram || segment_hold(s->held, &rest, bytes > 0, err) ? 0 : bytes;
 }
 
-/* s->held is open. Bytes that are held; 0: none are. Where the rows behind the lists cannot be read there, it is the lists that are wrong,
- * unless all rows are damaged too. */
+/* s->held is open. Bytes that are held; 0: none are. */
 static uint64_t hold_rows(struct source *s, const struct source_vectors *v, uint64_t ram, int *failed,
                           struct error *err)
 {
     struct error why = {0};
-    const enum holding lists = hold_lists(s, v, ram, err);
-    if (lists == HOLD_TOO_LARGE)
+    const enum holding is = hold_lists(s, v, ram, err);
+    if (is == HOLD_NOTHING)
         return 0;
-    if (lists == HOLD_HELD) {
-        const uint64_t before = (uint64_t)s->held_lists->file.about.bytes,
-                       bytes = hold_from(s, s->held_lists->covered, ram - before, &why);
-        if (why.code == ERR_NONE)
-            return before + bytes;
-        lists_of_other_vectors(s->held_lists, err);
-        release_lists(s);
-        why = (struct error){0};
-    }
-    const uint64_t bytes = hold_from(s, SEGMENT_HEAD, ram, &why);
+    const struct lists *l = is == HOLD_LISTS ? s->held_lists : NULL;
+    const uint64_t before = l ? (uint64_t)l->file.about.bytes : 0,
+                   bytes = hold_from(s, l ? l->covered : SEGMENT_HEAD, ram - before, &why);
     if ((*failed = why.code != ERR_NONE))
         error_set(err, why.code, "%s", why.text);
-    return bytes;
+    return *failed ? 0 : before + bytes;
 }
 
 int source_hold(struct source *s, const struct source_vectors *v, uint64_t *ram, struct error *err)
@@ -122,13 +111,19 @@ int source_hold(struct source *s, const struct source_vectors *v, uint64_t *ram,
 
 /* ---- making ---------------------------------------- */
 
-/* 1: the source has lists that are as they should be, and few vectors beside them. */
+/* 1: the source has lists that are as they should be, and few vectors beside them, or who asked for it has stopped looking. */
 static int has_enough(struct source *s, const struct source_vectors *v, const struct segment *of,
-                      struct lists_report *r)
+                      const struct lists_options *o, struct lists_report *r)
 {
     struct lists l;
-    int has = source_lists_open(s, v, &l, &r->anew) == 1 && v->n_row - l.n_row <= v->n_row / LISTS_TAIL &&
-              lists_check(&l, of, &r->anew) == 0;
+    struct error *why = &r->anew;
+    r->is_checking = source_lists_open(s, v, &l, why) == 1 && v->n_row - l.n_row <= v->n_row / LISTS_TAIL;
+    int has = r->is_checking && lists_check(&l, of, o->tick, o->arg, why) == 0;
+    if (why->code == ERR_CANCELLED) {
+        *why = (struct error){0};
+        has = r->is_stopped = 1;
+    }
+    r->is_checking = r->is_stopped;
     if (has) {
         r->n = l.n;
         r->n_row = l.n_row;
@@ -167,7 +162,7 @@ static int make(struct source *s, int64_t above, const struct lists_options *o, 
         return 0;
     if (source_vectors_open(s, &v, 0, &segment, err))
         return -1;
-    const int failed = has_enough(s, &v, &segment, r) ? 0 : make_lists(s, &v, &segment, o, r, err);
+    const int failed = has_enough(s, &v, &segment, o, r) ? 0 : make_lists(s, &v, &segment, o, r, err);
     segment_close(&segment);
     return failed;
 }

@@ -10,6 +10,8 @@ struct segment_block {
     int64_t n;
     int64_t chunk[SEGMENT_ROWS];
     float scale[SEGMENT_ROWS];
+    uint64_t
+        written; /* of a segment's: by chance, so that the same rows written again have another sum. 0: of before, or of lists */
 };
 _Static_assert(sizeof(struct segment_block) <= SEGMENT_HEAD, "a block's numbers fit before its rows");
 

@@ -10,7 +10,7 @@ struct lists_head {
     int64_t id;    /* of the segment, with its model and width */
     uint64_t model;
     int64_t width, n, n_row;
-    uint64_t covered, rows_sum;
+    uint64_t covered, rows_sum, last_block, last_sum;
     uint64_t table_sum;
     uint64_t sum; /* of what is before it */
 };

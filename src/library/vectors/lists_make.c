@@ -429,7 +429,7 @@ static int count(struct making *m, struct error *err)
 {
     struct lists *l = &m->l;
     l->covered = (uint64_t)m->of->about.bytes;
-    if (lists_rows_sum(m->of, l->covered, tick, m, &l->n_row, &l->rows_sum, err))
+    if (lists_read_rows(l, m->of, tick, m, err))
         return -1;
     if (l->n_row < 1 || l->n_row > LISTS_ROWS)
         return error_set(err, ERR_INPUT, "%s: lists are of 1 to %d vectors, not of %" PRId64, m->of->source, LISTS_ROWS,

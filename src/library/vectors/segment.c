@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -114,8 +115,9 @@ int segment_append(struct segment *s, const int64_t *chunk, const float *x, int 
         b->scale[i] = segment_quantise((int8_t *)block + SEGMENT_HEAD + (size_t)i * s->stride,
                                        x + (size_t)i * (size_t)s->about.width, s->about.width);
     }
+    const int has_number = getrandom(&b->written, sizeof b->written, 0) == sizeof b->written;
     b->sum = block_sum(s, block, n, (uint64_t)s->about.bytes);
-    int failed = block_write(s->fd, block, bytes, s->about.bytes) || fdatasync(s->fd);
+    int failed = !has_number || block_write(s->fd, block, bytes, s->about.bytes) || fdatasync(s->fd);
     if (failed)
         error_set(err, ERR_IO, "%s: its vectors cannot be written: %s%s", s->source, strerror(errno),
                   what_to_do(errno));
