@@ -155,7 +155,7 @@ static inline void held_as_read(const struct corpus *c)
     char path[2 * TEMPORARY_PATH + 8];
     static struct answer read[N_QUERY];
     uint64_t ram = 1 << 30;
-    int n_told = 0, i = 0;
+    int n_refused = 0, i = 0;
     first_lists_path(c, path);
     int fd = open(path, O_RDWR);
     expect(source_vectors_read(s, &v, &err) == 0 && source_lists_open(s, &v, &l, &err) == 1, "%s", err.text);
@@ -165,9 +165,9 @@ static inline void held_as_read(const struct corpus *c)
     flip(fd, at);
     for (int q = 0; q < N_QUERY; q++) {
         read[q] = answer_of(c, q, 50);
-        n_told += read[q].err.code != ERR_NONE;
+        n_refused += read[q].err.code != ERR_NONE;
     }
-    expect(n_told > 0 && n_told < N_QUERY, "list %d is read by %d queries of %d", i, n_told, N_QUERY);
+    expect(n_refused > 0 && n_refused < N_QUERY, "list %d is read by %d queries of %d", i, n_refused, N_QUERY);
     source_hold(s, &v, &ram, &err);
     expect(strstr(err.text, "its lists of vectors are damaged") != NULL, "%s", err.text);
     for (int q = 0; q < N_QUERY; q++) {

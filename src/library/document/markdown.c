@@ -277,8 +277,8 @@ static int put_text(MD_TEXTTYPE type, const MD_CHAR *text, MD_SIZE n, void *arg)
 /* ---- documents
  * ------------------------------------------------------------------------------------------------------------------------ */
 
-/* The whole input as UTF-8, with a 0 behind it: md4c 0.4.8 looks at the byte behind a link that its input ends in, and takes a `)` there for its
- * end. free() it. NULL: *err. */
+/* The whole input as UTF-8, with a 0 behind it: md4c 0.4.8 looks at the byte behind a link that its input ends in, and takes a `)` there
+ * for its end. free() it. NULL: *err. */
 static char *read_whole(const struct text_input *in, size_t *n, struct error *err)
 {
     struct decoder *d = NULL;
