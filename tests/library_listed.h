@@ -416,7 +416,8 @@ static inline void turn_round(float x[WIDTH])
         x[i] = -x[i];
 }
 
-/* Lists of rows of a segment that has others in their place since, in the last block or in one before it alone. */
+/* Lists of rows of a segment that has others in their place since, in one before the last block alone, whose rows are written again, then
+ * in the last one. */
 static inline void lists_of_another_moment(const json_t *docs)
 {
     static struct corpus c;
@@ -430,7 +431,7 @@ static inline void lists_of_another_moment(const json_t *docs)
     make_of_source(&c, 0, 0, "");
     first_lists_path(&c, path);
     snprintf(aside, sizeof aside, "%s.aside", path);
-    for (int chunk = 14 * BLOCK; chunk > 7 * BLOCK; chunk -= 4 * BLOCK) {
+    for (int chunk = 10 * BLOCK; chunk <= 14 * BLOCK; chunk += 4 * BLOCK) {
         turn_back(&c, &v, &before);
         turn_round(doc_vector[c.of_doc[0][chunk]]);
         add_vectors(&c, 0, &v, 7 * BLOCK);
