@@ -483,7 +483,8 @@ int importance_read(const struct importance *m, const struct importance_entry *e
     const uint64_t n = e->n_cols * e->n_mat;
     if (read_at(m, room, n * sizeof *room, e->at, err))
         return -1;
-    file_drop_cache(m->fd, e->at, n * sizeof *room);
+    /* All of it: tensors are read in any order, and the kernel drops only such of its larger pieces as lie in the range whole. */
+    file_drop_cache(m->fd, 0, m->size);
     if (!is_unchanged(m))
         return error_set(err, ERR_FORMAT, "%s: it has changed while it was read", m->path);
     for (uint64_t i = 0; i < n; i++)
