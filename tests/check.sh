@@ -9,10 +9,10 @@
 #   drivers   the table below; their last line is "N passed, N failed, N skipped"
 #   scripts   tests/cli/NAME.sh, run by sh with STOKER=build/stoker; their last line likewise
 #
-# As many at a time as there are cores (JOBS), and beside them one of those that wait; a line a program as it ends, its output only when
-# it fails (of skipped tests the first reasons). The last line is "N passed, N failed, N skipped"; status 1 on any failure. Skipped is
-# what this machine cannot do. BUILD (build) is where the programs are, and data, the unpacked archives of tests/data. WALKS (100): how
-# many random walks each schema gets.
+# As many at a time as there are cores (JOBS), and beside them one of those that wait; a line a program as it ends (check_one.sh), its
+# output only when it fails (of skipped tests the first reasons); then how busy the cores were: the rest of them waited. The last line is
+# "N passed, N failed, N skipped"; status 1 on any failure. Skipped is what this machine cannot do. BUILD (build) is where the programs
+# are, and data, the unpacked archives of tests/data. WALKS (100): how many random walks each schema gets.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 only_marked=
@@ -183,11 +183,21 @@ while read -r command; do
     *) echo "$command" >>"$work/computing" ;;
     esac
 done <"$work/list"
+began=$(cut -d. -f1 /proc/uptime)
 xargs -L 1 sh tests/check_one.sh "$build" "$work" <"$work/waiting" &
 beside=$!
 xargs -P "${JOBS:-$(nproc)}" -L 1 sh tests/check_one.sh "$build" "$work" <"$work/computing"
 wait "$beside"
 beside=
+
+took=$(($(cut -d. -f1 /proc/uptime) - began))
+[ "$took" -gt 0 ] || took=1
+awk -v took="$took" -v cores="$(nproc)" '
+    { program += $4; kernel += $5 }
+    END {
+        printf "processors: %.0f s in programs, %.0f s in the kernel, %.0f %% of %d cores for %d s\n",
+            program, kernel, 100 * (program + kernel) / (took * cores), cores, took
+    }' "$work/counts"
 
 sum=$(awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }' "$work/counts")
 read -r passed failed skipped <<END

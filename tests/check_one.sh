@@ -1,8 +1,9 @@
 #!/bin/sh
 # One test for tests/check.sh: sh tests/check_one.sh BUILD DIR COMMAND...
 #
-# Runs it, adds "PASSED FAILED SKIPPED" to DIR/counts, and prints its line, with its output if it failed. Several may run at a time:
-# each prints when it has ended, and all at once.
+# Runs it, adds "PASSED FAILED SKIPPED PROGRAM KERNEL" to DIR/counts, and prints its line, with its output if it failed. Several may run at
+# a time: each prints when it has ended, and all at once. PROGRAM and KERNEL are seconds of processors, those of what it started and waited
+# for included; in its line they stand behind the seconds that it took: where they are fewer, it waited, or others had the cores.
 set -u
 build=$1 dir=$2
 shift 2
@@ -15,6 +16,11 @@ out=$(mktemp "$dir/out.XXXXXX") || exit 1
 centiseconds() {
     read -r up _ </proc/uptime
     echo "${up%.*}${up#*.}"
+}
+
+# Seconds of processors, in programs and in the kernel: of children, the second line of what times prints ("1m2.5s 0m3.25s").
+processors() {
+    awk 'NR == 2 { for (i = 1; i <= 2; i++) { split($i, t, /[ms]/); printf "%.1f%s", t[1] * 60 + t[2], i == 1 ? " " : "\n" } }' "$out.times"
 }
 
 # The three counts of a program's output. cmocka sums up each group once; drivers and scripts sum up in the last line.
@@ -38,10 +44,13 @@ name=${name#sh } name=${name#"$build"/} name=${name#tests/}
 began=$(centiseconds)
 timeout "$limit" "$@" >"$out" 2>&1 </dev/null
 status=$?
+times >"$out.times"
 took=$(($(centiseconds) - began))
 
 set -- $(counts)
 p=$1 f=$2 s=$3 note=
+set -- $(processors)
+program=$1 kernel=$2
 if [ "$status" -eq 124 ]; then
     f=$((f + 1)) note=", stopped after $limit s"
 elif [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
@@ -54,14 +63,15 @@ fi
 verdict=ok
 [ "$f" -eq 0 ] || verdict=FAILED
 {
-    printf '%-6s %3d.%02d s  %s: %d passed%s\n' $verdict $((took / 100)) $((took % 100)) "$name" "$p" "$note"
+    printf '%-6s %3d.%02d s (%s + %s)  %s: %d passed%s\n' $verdict $((took / 100)) $((took % 100)) "$program" "$kernel" \
+        "$name" "$p" "$note"
     if [ "$f" -ne 0 ]; then
         sed 's/^/    | /' "$out"
     elif [ "$s" -ne 0 ]; then
         sed '$d' "$out" | grep -i skip | head -n 3 | sed 's/^/    | /'
     fi
 } >"$out.line"
-echo "$p $f $s" >>"$dir/counts"
+echo "$p $f $s $program $kernel" >>"$dir/counts"
 flock "$dir" cat "$out.line"
-rm -f "$out" "$out.line"
+rm -f "$out" "$out.line" "$out.times"
 exit 0

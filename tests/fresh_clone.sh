@@ -60,7 +60,7 @@ expect_nothing "a second make builds nothing"
 run "make check" "$result" env "$no_python" make check
 counts=$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' "$dir/log" | tail -n 1)
 if [ -n "$counts" ]; then
-    grep -Ei '^(ok|FAILED) +[0-9]+\.|^ +\|.*skip' "$dir/log" | sed 's/^/    /'
+    grep -Ei '^(ok|FAILED) +[0-9]+\.|^ +\|.*skip|^processors:' "$dir/log" | sed 's/^/    /'
     # shellcheck disable=SC2086 # three numbers
     set -- $counts
     passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
