@@ -374,7 +374,7 @@ static void coins(const char *path)
 
 /* ---- settings -------------------------------------------------------------------------------------------------------------------- */
 
-enum { TEXTS = 4, LENGTH = 40 };
+enum { TEXTS = 4, LENGTH = 40, CACHE = 8 << 20 }; /* of prefixes: all of it is zeroed when an engine opens */
 static const int lengths[TEXTS] = {9, 30, 241, 118};
 static int32_t text[TEXTS][N_CTX];
 static struct answer truths[TEXTS];
@@ -457,7 +457,7 @@ static void settings(const char *path)
         return;
     }
     in_setting(path, "alone", &o, 1, 0);
-    o.cache_ram = 64 << 20;
+    o.cache_ram = CACHE;
     in_setting(path, "known", &o, 1, 1);
     o.cache_ram = 0;
     o.n_parallel = TEXTS;
@@ -487,7 +487,7 @@ static int drafts_nothing(void *arg, const stoker_token *history, size_t n, int 
 static int goes_on(const char *path, int t, int first, int as_prompt, struct answer *a)
 {
     struct stoker_options o = options("mtp");
-    o.cache_ram = 64 << 20;
+    o.cache_ram = CACHE;
     struct stoker *s = engine(path, &o);
     struct stoker_request r = as_prompt ? scripted(text[t], lengths[t] + first - 1, 1)
                                         : scripted(text[t], lengths[t], first);

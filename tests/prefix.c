@@ -1175,6 +1175,8 @@ static void killed(const struct subject *m)
 /* ---- steered ---------------------------------------------------------------------------------------------------------------- */
 
 enum { PROMPT = 520, SNAPSHOT = 515 };
+/* More than the cases fill, and little, because all of it is zeroed each time an engine opens. */
+enum { STEERED_CACHE = 16 << 20 };
 
 /* Requests one after the other, and what each finds: where pages alone are kept; where states are, which were taken at the snapshot and at
  * the ends of answers; and of models of two layers, where nothing is kept behind the layer that is steered. */
@@ -1329,7 +1331,7 @@ static void steered_in_memory(struct steered *t)
     struct stoker_options o = options();
     o.n_snapshots = 40;
     o.n_parallel = 4;
-    o.cache_ram = 64 << 20;
+    o.cache_ram = STEERED_CACHE;
     t->where = "in memory";
     open_steered(t, &o);
     for (int i = 0; i < STEERED_CASES; i++) {
@@ -1422,7 +1424,7 @@ static void steered_experts(struct steered *t)
     if (!t->ok || stoker_about(&about, t->m->path, NULL) || about.n_expert == 0 || t->m->recurrent || t->m->windows)
         return;
     o.n_snapshots = 40;
-    o.cache_ram = 64 << 20;
+    o.cache_ram = STEERED_CACHE;
     open_steered(t, &o);
     struct stoker_vector *probe = NULL;
     if (t->ok && stoker_experts_open(&probe, t->warm, &(struct stoker_expert_bias){0, 0, 1}, 1, NULL) == 0) {
@@ -1464,7 +1466,7 @@ static void steer_until_killed(const struct subject *m, int n_layer)
     char ready[100];
     o.n_snapshots = 40;
     o.n_parallel = 4;
-    o.cache_ram = 64 << 20;
+    o.cache_ram = STEERED_CACHE;
     open_steered(&t, &o);
     for (int i = 0; i < STEERED_CASES / 2; i++)
         ask_steered(&t, &steered_cases[i]);
