@@ -246,11 +246,9 @@ static void text(void)
 {
     struct stoker *s = opened(NULL);
     struct stoker_error err = {0};
-    struct stoker_templates *t = NULL;
     struct stoker_prompt prompt = {0};
     const struct stoker_constraint *c = NULL;
     const struct stoker_answer a = {.language = STOKER_JSON_SCHEMA, .text = schema, .n = sizeof schema - 1};
-    struct stoker_vocab *v = NULL;
     if (!s)
         return;
     counting = 1;
@@ -260,12 +258,22 @@ static void text(void)
     if (!refused("constraint", stoker_constraint_open(&c, s, &a, &err), &err))
         stoker_constraint_close(s, c);
     answer_with_tools(s);
+    counting = 0;
+    stoker_close(s);
+}
+
+/* Text without a model. */
+static void vocabulary(void)
+{
+    struct stoker_error err = {0};
+    struct stoker_templates *t = NULL;
+    struct stoker_vocab *v = NULL;
+    counting = 1;
     if (!refused("templates", stoker_templates_open(&t, model, NULL, NULL, &err), &err))
         stoker_templates_close(t);
     if (!refused("vocabulary", stoker_vocab_open(&v, model, NULL, &err), &err))
         stoker_vocab_close(v);
     counting = 0;
-    stoker_close(s);
 }
 
 static int no_token(void *arg, stoker_token t) { return (void)arg, (void)t, 0; }
@@ -439,6 +447,7 @@ static const struct scenario {
     int slack;  /* blocks that may remain beyond those of a run without failures: of threads that are not joined */
 } scenarios[] = {{"load", load, 1},
                  {"text", text, 1},
+                 {"vocabulary", vocabulary, 1},
                  {"steps", steps, 1},
                  {"prefixes", prefixes_on_disk, 1},
                  {"server", server, 7, 2}};
