@@ -6,10 +6,11 @@
  *
  *     build/tests/allocation_failures [SCENARIO [FROM [TO]]]
  *
- * Every case is a process of its own, forked from one that has done the work once, so that what the C library keeps for good is
- * there. malloc() and its kin, mmap() and pthread_create() of this program replace those of the C library, for the libraries too. */
+ * Every case is a process of its own, forked with what all of its scenario share. malloc() and its kin, mmap() and pthread_create() of this
+ * program replace those of the C library, for the libraries too. */
 #include "stoker.h"
 
+#include "fault_reader.h"
 #include "sanitized.h"
 #include "server/server.h"
 #include "temporary.h"
@@ -141,12 +142,25 @@ int munmap(void *p, size_t n)
     return next(p, n);
 }
 
+/* A fork has none of its parent's threads. So that cases share a model that is open, the thread that opening starts is held back, and each
+ * case starts its own. */
+static struct held_thread {
+    int wanted; /* the next one is to be held */
+    pthread_t *out;
+    void *(*run)(void *);
+    void *arg;
+} held;
+
 int pthread_create(pthread_t *out, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
 {
     static int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     if (!next)
         next = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))dlsym(RTLD_NEXT,
                                                                                               "pthread_create");
+    if (held.wanted) {
+        held = (struct held_thread){0, out, run, arg};
+        return 0;
+    }
     if (fails())
         return EAGAIN;
     in_pthread_create = 1;
@@ -197,6 +211,15 @@ static struct stoker *opened(const char *cache_dir)
     return refused("open", stoker_open(&s, model, &o, &err), &err) ? NULL : s;
 }
 
+static struct stoker *shared; /* opened for all cases of a scenario, its thread held; NULL: each opens its own */
+
+static struct stoker *shared_or_opened(void)
+{
+    if (shared && pthread_create(held.out, NULL, held.run, held.arg))
+        complain("engine", "no thread");
+    return shared ? shared : opened(NULL);
+}
+
 static void load(void)
 {
     counting = 1;
@@ -244,7 +267,7 @@ static void answer_with_tools(struct stoker *s)
 
 static void text(void)
 {
-    struct stoker *s = opened(NULL);
+    struct stoker *s = shared_or_opened();
     struct stoker_error err = {0};
     struct stoker_prompt prompt = {0};
     const struct stoker_constraint *c = NULL;
@@ -445,19 +468,17 @@ static const struct scenario {
     void (*run)(void);
     int stride; /* of the allocations that are refused where no scenario is named: those of a server take long */
     int slack;  /* blocks that may remain beyond those of a run without failures: of threads that are not joined */
-} scenarios[] = {{"load", load, 1},
-                 {"text", text, 1},
-                 {"vocabulary", vocabulary, 1},
-                 {"steps", steps, 1},
-                 {"prefixes", prefixes_on_disk, 1},
-                 {"server", server, 7, 2}};
+    int shares; /* one model is opened for all cases, by shared_or_opened() */
+} scenarios[] = {{"load", load, 1},   {"text", text, 1, 0, 1},           {"vocabulary", vocabulary, 1},
+                 {"steps", steps, 1}, {"prefixes", prefixes_on_disk, 1}, {"server", server, 7, 2}};
+
+static long live, mapped; /* of n_live and n_mapped, before anything of the scenario */
 
 static void case_of(const struct scenario *s, long at, int for_good, long kept)
 {
     alarm(SECONDS);
     fail_at = at;
     fail_for_good = for_good;
-    long live = n_live, mapped = n_mapped;
     s->run();
     for (int i = 0; i < 400 && n_live - live > kept;
          i++) /* the threads of a reader are not joined: a slow drive may delay their end */
@@ -499,6 +520,11 @@ static int forked(const struct scenario *s, long at, int for_good, long kept)
 /* With threads the number of allocations differs from run to run: a scenario is done when several runs in a row met no failure. */
 static int sweep(const struct scenario *s, long from, long to, int stride)
 {
+    int shares = s->shares && ring_works(); /* else the reader has threads, which start with the first weight */
+    live = n_live, mapped = n_mapped;
+    held.wanted = shares;
+    shared = shares ? opened(NULL) : NULL;
+    held.wanted = 0;
     int failed = !forked(s, NEVER, 0, KEPT_MOST);
     long kept = report->kept, most = report->n_allocation;
     if (to < 0 || to > most)
@@ -506,6 +532,8 @@ static int sweep(const struct scenario *s, long from, long to, int stride)
     for (long at = from; at < to; at += stride)
         for (int for_good = 0; for_good < 2; for_good++)
             failed += !forked(s, at, for_good, kept + s->slack);
+    if (shared)
+        stoker_close(shared_or_opened());
     printf("%s %s: %ld allocations, one in %d refused alone and with all behind it; %ld blocks kept for good\n",
            failed ? "FAIL" : "ok  ", s->name, most, stride, kept);
     return failed;
