@@ -6,6 +6,7 @@
 #   make bench      kernel rates and the roofs of this machine
 #   make asan       everything again under AddressSanitizer and UBSan, tests included; make asan-memory: the tests that look for memory
 #   make check-arm  the program for arm64, emulated: the same bits as here
+#   make clang      everything by clang, in build-clang
 #   make drafts-whole  200 requests by chance a model, with drafts of every source: the same answers as without
 #   make steer-whole  the laws of steering of every golden, at every place, in 40 orders of arrival
 #   make fuzz-NAME  tests/fuzz/NAME.c for ten minutes; fuzz-build: builds all of them
@@ -151,6 +152,11 @@ asan-memory: deps
 	@$(MAKE) --no-print-directory $(PARALLEL) $(ASAN) tests-memory
 	@WALKS=5 BUILD=build-asan sh tests/check.sh --memory
 
+# The other compiler: what it warns of, and programs whose bits are compared with those of the first.
+CLANG = CC=clang BUILD=build-clang OPT="-O0 -g0"
+clang:
+	@$(MAKE) --no-print-directory $(PARALLEL) $(CLANG) tests
+
 # The program and its kernels for arm64 on Debian, by its cross compiler, and run by qemu.
 ARM_UNITS = unit/base/coroutine unit/base/cpu unit/base/file unit/base/half unit/base/sha256 unit/op/attention unit/op/moe \
             unit/op/recur unit/op/rows unit/store/reader unit/store/weights
@@ -186,10 +192,12 @@ fuzz-%:
 	build-fuzz/fuzz/$* -max_total_time=$${FUZZ_SECONDS:-600} -rss_limit_mb=4096 -timeout=10 \
 	    -artifact_prefix=tests/fuzz/$*/crash- build-fuzz/corpus/$* tests/fuzz/$*
 
-# All of them, built and not run: a target that nobody builds stops compiling.
+# All of them, built and not run: a target that nobody builds stops compiling. One of few sources is built as fuzz-NAME builds it; all take
+# what make clang has built, so that src is not compiled with sanitizers once more.
 FUZZ_TARGETS = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/*.c))
 fuzz-build:
-	@$(MAKE) --no-print-directory $(PARALLEL) $(FUZZ_FLAGS) fuzz-targets
+	@$(MAKE) --no-print-directory $(PARALLEL) $(CLANG) fuzz-targets
+	@$(MAKE) --no-print-directory $(PARALLEL) $(FUZZ_FLAGS) build-fuzz/fuzz/vector
 fuzz-targets: $(FUZZ_TARGETS)
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c Makefile $$(call links,tests/fuzz/$$*.c) | deps-check
@@ -256,4 +264,4 @@ clean:
 	rm -rf build build-arm build-asan build-clang build-fuzz build-tsan
 
 -include $(foreach l,$(LAYERS),$(patsubst %.o,%.d,$(call objects,$l))) $(patsubst %,%.d,$(UNITS) $(DRIVERS) $(EXAMPLES) $(FUZZ_TARGETS))
-.PHONY: all tests tests-memory fuzz-build fuzz-targets deps deps-check demo check check-arm bench asan asan-memory tsan soak load library-soak drafts-whole steer-whole tidy install uninstall deb clean
+.PHONY: all tests tests-memory clang fuzz-build fuzz-targets deps deps-check demo check check-arm bench asan asan-memory tsan soak load library-soak drafts-whole steer-whole tidy install uninstall deb clean
