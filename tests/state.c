@@ -3,10 +3,11 @@
  * What a sequence keeps can be put away and taken up again: the positions after it have the same bits.
  *
  *     build/tests/state [MODEL.gguf...]                       all; a line a test and model
- *     build/tests/state --continue MODEL KV EXACT IDS FILE N  what the test starts: load FILE in a fresh process, go on
+ *     build/tests/state --continue MODEL KV EXACT FOLDER      what the test starts: in a fresh process load each file of FOLDER, go on
  *
  *     saved      a sequence is saved at every token (of long ones around pages and windows); a process of its own, with another
- *                budget, chunk and number of threads, loads each file and computes the rest
+ *                budget, chunk and number of threads, loads each file and computes the rest. Between two files it computes other ids: where
+ *                a file has nothing there would be something of these, and not of the file before
  *     hostile    files cut off at every byte, with flipped bits, of another model, other ids, another type: a sentence, and the
  *                sequence is empty
  *
@@ -70,7 +71,24 @@ static int go_on(struct session *s, struct line *l, int chunk, struct error *err
 
 /* ---- saved, and taken up by another process --------------------------------------------------------------------------------- */
 
-/* In a process of its own: the hash of what comes after the saved positions. */
+static const char *saved_at(int n_pos)
+{
+    static char path[200];
+    snprintf(path, sizeof path, "%s/saved.%d", dir, n_pos);
+    return path;
+}
+
+/* What comes after the saved positions is in l. */
+static int continue_file(struct session *s, struct line *l, int fd, int chunk, struct error *err)
+{
+    if (seq_load(&s->tables.seq[0], s->model, l->id, l->n_ids, fd, err))
+        return -1;
+    line_again(l);
+    l->at = s->tables.seq[0].n_pos;
+    return go_on(s, l, chunk, err);
+}
+
+/* In a process of its own: a line for each file, its positions and the hash of what comes after them. */
 static int child(char **arg)
 {
     const struct setting how = {.kv = (enum kv_type)atoi(arg[1]),
@@ -80,37 +98,49 @@ static int child(char **arg)
                                 .chunk = 7,
                                 .n_ctx = MOST_IDS};
     struct error err = {0};
-    struct line l;
-    FILE *ids = fopen(arg[3], "rb");
-    int fd = open(arg[4], O_RDONLY), ok = ids && fread(&l, sizeof l, 1, ids) == 1 && fd >= 0;
+    struct line truth, l, other = {0};
+    snprintf(dir, sizeof dir, "%s", arg[3]);
+    FILE *ids = fopen(in_dir("ids"), "rb");
+    int ok = ids && fread(&truth, sizeof truth, 1, ids) == 1;
     struct session *s = ok ? open_session(arg[0], &how, &err) : NULL;
-    ok = s && seq_load(&s->tables.seq[0], s->model, l.id, l.n_ids, fd, &err) == 0;
-    if (ok) {
-        line_again(&l);
-        l.at = s->tables.seq[0].n_pos;
-        ok = go_on(s, &l, how.chunk, &err) == 0;
-    }
+    ok = s != NULL;
     if (ok)
-        printf("%016llx\n", (unsigned long long)rest_of(&l, atoi(arg[5])));
-    else
+        line_make(&other, 1, truth.n_prompt, s->model->p.n_vocab);
+    for (int n = 1; ok && n < truth.n_ids; n++) {
+        int fd = open(saved_at(n), O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        l = truth;
+        ok = continue_file(s, &l, fd, how.chunk, &err) == 0;
+        if (ok)
+            printf("%d %016llx\n", n, (unsigned long long)rest_of(&l, n));
+        ok = ok && run_alone(s, &other, how.chunk, &err) == 0;
+        close(fd);
+    }
+    if (!ok)
         printf("%s\n", err.code ? err.text : "the files of the test cannot be read");
     session_close(s);
     return !ok;
 }
 
-static int child_agrees(const char *path, const struct setting *how, const struct line *l, int n_pos)
+/* Of n_file files of the line. */
+static int child_agrees(const char *path, const struct setting *how, const struct line *l, int n_file)
 {
-    char command[1000], text[500] = "";
-    snprintf(command, sizeof command, "exec '%s' --continue '%s' %d %d '%s/ids' '%s/saved' %d", self, path,
-             (int)how->kv, how->exact, dir, dir, n_pos);
+    char command[1000], text[500];
+    int n_pos, n = 0, ok = 1;
+    unsigned long long rest;
+    snprintf(command, sizeof command, "exec '%s' --continue '%s' %d %d '%s'", self, path, (int)how->kv, how->exact,
+             dir);
     FILE *f = popen(command, "r");
-    if (f && !fgets(text, sizeof text, f))
-        text[0] = 0;
+    for (; f && ok && fgets(text, sizeof text, f); n++) {
+        text[strcspn(text, "\n")] = 0;
+        if (sscanf(text, "%d %llx", &n_pos, &rest) != 2)
+            ok = complain("%s: %s", describe(how), text);
+        else if (rest != rest_of(l, n_pos))
+            ok = complain("%s, saved at %d of %d: other bits", describe(how), n_pos, l->n_ids);
+    }
     int status = f ? pclose(f) : -1;
-    if (status == 0 && strtoull(text, NULL, 16) == rest_of(l, n_pos))
-        return 1;
-    text[strcspn(text, "\n")] = 0;
-    return complain("%s, saved at %d of %d: %s", describe(how), n_pos, l->n_ids, status ? text : "other bits");
+    return ok && (status == 0 && n == n_file ? 1 : complain("%s: %d of %d files", describe(how), n, n_file));
 }
 
 static int save_to(const struct session *s, const struct line *l, const char *path, struct error *err)
@@ -135,30 +165,43 @@ static int worth_saving(const struct line *l, int n_pos, int step)
     return 0;
 }
 
+/* Saves it at every step-th position while it computes. */
+static int save_each(struct session *s, struct line *l, int step, int *n, struct error *err)
+{
+    int one = 1;
+    start_again(s, l, 1);
+    while (line_runs(l)) {
+        struct error row_error = {0};
+        if (run_step(s, l, 1, &one, &row_error, err))
+            return -1;
+        if (!line_runs(l) || !worth_saving(l, l->at, step))
+            continue;
+        if (save_to(s, l, saved_at(l->at), err))
+            return -1;
+        ++*n;
+    }
+    return 0;
+}
+
 static int saved_once(const char *path, const struct setting *how, int n_prompt, int step, int *n)
 {
     struct error err = {0};
     struct line truth, l;
+    int n_file = 0;
     struct session *s = open_session(path, how, &err);
     if (!s)
         return complain("%s", err.text);
     line_make(&truth, 0, n_prompt, s->model->p.n_vocab);
-    int ok = run_alone(s, &truth, how->chunk, &err) == 0, one = 1;
+    int ok = run_alone(s, &truth, how->chunk, &err) == 0;
     FILE *ids = fopen(in_dir("ids"), "wb");
     ok = ids && fwrite(&truth, sizeof truth, 1, ids) == 1 && fclose(ids) == 0 && ok;
     l = truth;
-    start_again(s, &l, 1);
-    while (ok && line_runs(&l)) {
-        struct error row_error = {0};
-        if (run_step(s, &l, 1, &one, &row_error, &err))
-            ok = complain("%s", err.text);
-        else if (line_runs(&l) && worth_saving(&l, l.at, step)) {
-            ok = save_to(s, &l, in_dir("saved"), &err) ? complain("%s", err.text)
-                                                       : child_agrees(path, how, &truth, l.at);
-            ++*n;
-        }
-    }
+    ok = ok && save_each(s, &l, step, &n_file, &err) == 0 ? child_agrees(path, how, &truth, n_file)
+                                                          : complain("%s", err.text);
+    for (int at = 1; at < truth.n_ids; at++)
+        unlink(saved_at(at));
     session_close(s);
+    *n += n_file;
     return ok && (line_differs(&truth, &l) < 0 || complain("saving changed the saved sequence"));
 }
 
@@ -310,7 +353,7 @@ int main(int argc, char **argv)
     char command[100];
     glob_t found = {0};
     self = argv[0];
-    if (argc == 8 && strcmp(argv[1], "--continue") == 0)
+    if (argc == 6 && strcmp(argv[1], "--continue") == 0)
         return child(argv + 2);
     if (!mkdtemp(dir)) {
         printf("no folder for temporary files\n");
