@@ -124,8 +124,8 @@ static void list_and_rest(struct span id, int ms)
 /* Behind its list nobody can tell it anything. */
 static void list_and_close(struct span id)
 {
+    close(STDIN_FILENO); /* before whoever reads the list can ask for anything */
     list_tools("", id);
-    close(STDIN_FILENO);
     stay();
 }
 
