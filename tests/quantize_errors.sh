@@ -36,6 +36,7 @@ for preset in $presets; do
         read -r p _ f _ <<END
 $(tail -n 1 "$work/errors")
 END
+        [ "$((p + f))" -gt 0 ] || f=1 # nothing was compared
         passed=$((passed + p)) failed=$((failed + f))
     done
 done
