@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "quant/encode.h"
 #include "quant/preset.h"
-#include "quant/protect.h"
 #include "quant/rules.h"
 
 #include <inttypes.h>

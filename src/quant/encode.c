@@ -83,8 +83,9 @@ static const float TINY = 0x1p-70f; /* such values are zeros in all types with f
 static const struct search *search_of(enum cpu_tier tier)
 {
 #if defined(__x86_64__)
-    if (tier >= TIER_AVX2 && cpu_best_tier() >= TIER_AVX2)
-        return &search_avx2;
+    enum cpu_tier best = tier < cpu_best_tier() ? tier : cpu_best_tier();
+    if (best >= TIER_AVX2)
+        return best >= TIER_AVX512 ? &search_avx512 : &search_avx2;
 #endif
     (void)tier;
     return &search_scalar;

@@ -8,6 +8,8 @@
 
 /* decide.c: the type of every tensor, from names and shapes. */
 int quant_decide(struct quant_job *j, struct error *err);
+/* protect.c: why this tensor keeps its type whatever is asked for (quantize.md 3.2), in words; static. NULL: it may be quantised. */
+const char *protect_reason(const struct gguf_tensor *t);
 /* weigh.c: the importance of every tensor, once their types are known; what lacks it is told. */
 int quant_weigh(struct quant_job *j, struct error *err);
 /* ERR_INPUT: which tensors have types that demand importance, where there is none, and what helps. */

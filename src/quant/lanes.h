@@ -48,14 +48,35 @@ LANE_OP unsigned lane_bits(lane_mask m)
 LANE_OP unsigned sign_bits(lane_mask m) { return lane_bits(m < 0); }
 #endif
 
-/* a + b c and a - b c, rounded once or twice: for bounds alone, since results have the same bits everywhere. */
-#if defined(__FMA__)
-LANE_OP lanes add_product(lanes a, lanes b, lanes c) { return _mm256_fmadd_ps(b, c, a); }
-LANE_OP lanes less_product(lanes a, lanes b, lanes c) { return _mm256_fnmadd_ps(b, c, a); }
+/* As many numbers as a register holds, for what is looked at in bulk and bounds results without being one: add_product and less_product,
+ * a + b c and a - b c, are rounded once or twice. */
+#if defined(__AVX512F__)
+enum { BULK = 16 };
+typedef float bulk __attribute__((vector_size(64)));
+typedef int32_t bulk_mask __attribute__((vector_size(64)));
+LANE_OP bulk load_bulk(const float *p) { return _mm512_loadu_ps(p); }
+LANE_OP bulk bulk_of(float v) { return _mm512_set1_ps(v); }
+LANE_OP bulk lesser_bulk(bulk a, bulk b) { return _mm512_min_ps(a, b); }
+LANE_OP bulk add_product(bulk a, bulk b, bulk c) { return _mm512_fmadd_ps(b, c, a); }
+LANE_OP bulk less_product(bulk a, bulk b, bulk c) { return _mm512_fnmadd_ps(b, c, a); }
+LANE_OP unsigned bulk_sign_bits(bulk_mask m) { return _mm512_movepi32_mask((__m512i)m); }
 #else
-LANE_OP lanes add_product(lanes a, lanes b, lanes c) { return a + b * c; }
-LANE_OP lanes less_product(lanes a, lanes b, lanes c) { return a - b * c; }
+enum { BULK = LANES };
+typedef lanes bulk;
+typedef lane_mask bulk_mask;
+LANE_OP bulk load_bulk(const float *p) { return load_lanes(p); }
+LANE_OP bulk bulk_of(float v) { return all_of(v); }
+LANE_OP bulk lesser_bulk(bulk a, bulk b) { return lesser(a, b); }
+LANE_OP unsigned bulk_sign_bits(bulk_mask m) { return sign_bits(m); }
+#if defined(__FMA__)
+LANE_OP bulk add_product(bulk a, bulk b, bulk c) { return _mm256_fmadd_ps(b, c, a); }
+LANE_OP bulk less_product(bulk a, bulk b, bulk c) { return _mm256_fnmadd_ps(b, c, a); }
+#else
+LANE_OP bulk add_product(bulk a, bulk b, bulk c) { return a + b * c; }
+LANE_OP bulk less_product(bulk a, bulk b, bulk c) { return a - b * c; }
 #endif
+#endif
+
 LANE_OP lanes clamp(lanes v, lanes low, lanes high) { return larger(lesser(v, high), low); }
 LANE_OP lanes magnitude(lanes v) { return (lanes)((lane_mask)v & 0x7fffffff); }
 

@@ -54,6 +54,6 @@ struct search {
     void (*blocks)(const struct shape *h, const struct effort *e, const float *x, const float *w, int n_block,
                    struct block *out, void *scratch);
 };
-extern const struct search search_scalar, search_avx2;
+extern const struct search search_scalar, search_avx2, search_avx512;
 
 #endif

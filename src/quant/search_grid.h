@@ -168,7 +168,7 @@ static void guess_points(const struct cells *c, const struct shape *h, const flo
         guess[l] = l ? c->near[at[l]] : 0;
 }
 
-/* Points as rivals, the first one first; `point` goes on to whole vectors. */
+/* Points as rivals, the first one first; `point` goes on to whole vectors, with numbers of any points. */
 LANE_OP void count_rivals(const int flipped, const struct cells *c, const struct cell_values *v, const uint16_t *point,
                           int n, struct rivals *r)
 {
@@ -190,20 +190,35 @@ LANE_OP void count_rivals(const int flipped, const struct cells *c, const struct
     end_rivals(r);
 }
 
-/* The parabolas of eight points, but for a rounding here and there. */
-LANE_OP void count_roughly(const int flipped, const struct cells *c, const struct cell_values *v, int k, lanes *p,
-                           lanes *q)
+/* The parabolas of as many points, but for a rounding here and there. */
+LANE_OP void count_roughly(const int flipped, const struct cells *c, const struct cell_values *v, int k, bulk *p,
+                           bulk *q)
 {
-    lanes squares = all_of(0), r = all_of(0), least = all_of(INFINITY);
+    bulk squares = bulk_of(0), r = bulk_of(0), least = bulk_of(INFINITY);
     for (int i = 0; i < HALF_CELL; i++) {
-        lanes g = load_lanes(c->grid.value[i] + k);
-        squares = add_product(squares, v->w[i], load_lanes(c->square[i] + k));
-        r = add_product(r, v->wa[i], g);
+        bulk g = load_bulk(c->grid.value[i] + k), wa = bulk_of(v->wa[i][0]);
+        squares = add_product(squares, bulk_of(v->w[i][0]), load_bulk(c->square[i] + k));
+        r = add_product(r, wa, g);
         if (flipped)
-            least = lesser(v->wa[i] * g, least);
+            least = lesser_bulk(wa * g, least);
     }
     *p = squares;
     *q = flipped ? 2 * r - 4 * least : 2 * r;
+}
+
+/* first + i for each bit i that is set, of BULK; returns how many. All BULK places are written. */
+LANE_OP int put_places(const struct cells *c, unsigned bits, int first, uint16_t *to)
+{
+#if defined(__AVX512F__)
+    (void)c;
+    const __m512i here = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i at = _mm512_maskz_compress_epi32((__mmask16)bits, _mm512_add_epi32(here, _mm512_set1_epi32(first)));
+    _mm256_storeu_si256((__m256i *)(void *)to, _mm512_cvtepi32_epi16(at));
+#else /* for all bits the same steps, since which are set is not to be foretold */
+    sixteens at = c->bits[bits] + (uint16_t)first;
+    memcpy(to, &at, sizeof at);
+#endif
+    return __builtin_popcount(bits);
 }
 
 /* Point 0, and those that come near to the envelope; how many, or 0: they are more than have room. */
@@ -211,21 +226,19 @@ LANE_OP int find_near(const int flipped, const struct cells *c, const struct cel
                       const struct bends *b, uint16_t near[RIVALS])
 {
     int n = 1;
-    for (int k = 0; k < n_point; k += STRIDE) {
-        lanes p[2], q[2];
-        lane_mask is_near[2] = {{0}, {0}}; /* by its sign */
+    for (int k = 0; k < n_point; k += 2 * BULK) {
+        bulk p[2], q[2];
+        bulk_mask is_near[2] = {{0}, {0}}; /* by its sign */
         for (int j = 0; j < 2; j++)
-            count_roughly(flipped, c, v, k + j * LANES, &p[j], &q[j]);
+            count_roughly(flipped, c, v, k + j * BULK, &p[j], &q[j]);
         for (int i = 0; i < b->n; i++)
             for (int j = 0; j < 2; j++)
-                is_near[j] |= (lane_mask)less_product(p[j] - b->value[i], b->t[i], q[j]);
-        if (n > RIVALS - STRIDE)
+                is_near[j] |= (bulk_mask)less_product(p[j] - b->value[i][0], bulk_of(b->t[i][0]), q[j]);
+        if (n > RIVALS - 2 * BULK)
             return 0;
-        for (int j = 0; j < 2; j++) { /* of all lanes the same, since which are near is not to be foretold */
-            unsigned bits = sign_bits(is_near[j]) & (k + j ? 255 : 254);
-            sixteens at = c->bits[bits] + (uint16_t)(k + j * LANES);
-            memcpy(near + n, &at, sizeof at);
-            n += __builtin_popcount(bits);
+        for (int j = 0; j < 2; j++) {
+            unsigned bits = bulk_sign_bits(is_near[j]) & (k + j ? ~0u : ~1u);
+            n += put_places(c, bits, k + j * BULK, near + n);
         }
     }
     return n;
@@ -238,7 +251,7 @@ LANE_OP int look_near(const int flipped, const struct cells *c, const struct sha
     struct cell_values v;
     struct bends bends;
     struct rivals r;
-    uint16_t point[RIVALS] = {0};
+    uint16_t point[RIVALS];
     read_cell(HALF_CELL, &v, x, w);
     guess_points(c, h, x, until, point);
     count_rivals(flipped, c, &v, point, LANES, &r);
