@@ -54,9 +54,15 @@ static void add_zone(struct energy *e, const char *zone, int *locked)
     add(e, &s, locked);
 }
 
+static int is_chip(const struct energy *e, const char *chip, const char *kind)
+{
+    char name[KERNEL_FILE_LINE];
+    return kernel_file_line(name, e->root, "/sys/class/hwmon/%s/name", chip) == 0 && strcmp(name, kind) == 0;
+}
+
 static void add_sockets(struct energy *e, const char *chip, int *locked)
 {
-    for (int i = 1; i < 1024; i++) {
+    for (int i = 1, is_of = is_chip(e, chip, "amd_energy"); is_of && i < 1024; i++) {
         char label[KERNEL_FILE_LINE];
         struct energy_source s = {.is_power = 0};
         if (kernel_file_line(label, e->root, "/sys/class/hwmon/%s/energy%d_label", chip, i))
@@ -67,16 +73,11 @@ static void add_sockets(struct energy *e, const char *chip, int *locked)
     }
 }
 
-static void add_chip(struct energy *e, const char *chip, int *locked)
+static void add_meter(struct energy *e, const char *chip, int *locked)
 {
-    char name[KERNEL_FILE_LINE];
     struct energy_source s = {.is_power = 1};
-    if (kernel_file_line(name, e->root, "/sys/class/hwmon/%s/name", chip))
-        return;
-    if (strcmp(name, "amd_energy") == 0)
-        add_sockets(e, chip, locked);
     snprintf(s.path, sizeof s.path, "/sys/class/hwmon/%s/power1_average", chip);
-    if (strcmp(name, "power_meter") == 0 && e->n == 0)
+    if (is_chip(e, chip, "power_meter") && e->n == 0)
         add(e, &s, locked);
 }
 
@@ -87,7 +88,9 @@ void energy_open(struct energy *e, const char *root, double now)
     snprintf(e->root, sizeof e->root, "%s", root);
     for_each(e, "/sys/class/powercap", add_zone, &locked);
     if (e->n == 0)
-        for_each(e, "/sys/class/hwmon", add_chip, &locked);
+        for_each(e, "/sys/class/hwmon", add_sockets, &locked);
+    if (e->n == 0) /* once all sockets are known, in whatever order chips stand */
+        for_each(e, "/sys/class/hwmon", add_meter, &locked);
     if (e->n == 0)
         e->why =
             locked

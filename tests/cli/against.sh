@@ -131,6 +131,16 @@ is "a peer" 0 '"against":"llama-bench",.*"outputs":"not compared","verdict":"fas
 [ "$(sort -u "$dir/peer.calls")" = "-m $model -t 1 -ctk f16 -ctv f16 -r 1 -p 8 -n 0 --no-warmup -o json" ] && pass || fail "a peer" "was called: $(sort -u "$dir/peer.calls")"
 run bench "$model" $quick -t1 -p8 --no-warmup --against-llama-bench "$dir/peer" -o jsonl
 grep -q -- "-m $model -t 1 -ctk f16 -ctv f16 -r 1 .*-p 8 --no-warmup -o json$" "$dir/peer.calls" && pass || fail "flags with their numbers" "was called: $(tail -n 1 "$dir/peer.calls")"
+path=$PATH
+PATH=$dir:$PATH
+run bench "$model" $quick -t 1 --against-llama-bench peer -o jsonl
+PATH=$path
+is "a peer by its name" 0 '"against":"llama-bench"' ""
+deep=$dir/$(printf '%0200d/%0200d' 1 2)
+mkdir -p "$deep" && ln -s "$model" "$deep/model.gguf"
+run bench "$deep/model.gguf" $quick -t 1 --against-llama-bench "$dir/peer" -o jsonl
+is "a model in a deep folder" 0 '"against":"llama-bench"' ""
+grep -q -- "-m $deep/model.gguf -t 1" "$dir/peer.calls" && pass || fail "a model in a deep folder" "was called: $(tail -n 1 "$dir/peer.calls")"
 peer 'echo one >&2; echo "cannot load it" >&2; exit 3'
 run bench "$model" $quick --against-llama-bench "$dir/peer"
 is "a peer that fails" 1 "" "$dir/peer ended with 3; its last line: cannot load it$"
@@ -254,6 +264,7 @@ while read -r flag; do # within the flags of B what is of both sides would do no
     is "$flag of one side" 2 "" "^stoker bench: --against --threads 1 $flag: $(echo "${flag%%[ =]*}" | tr _ -) is of the comparison, not of one side; give it beside --against$"
 done <<'END'
 --pairs 9
+-r 5
 --effect=3
 --steal 5
 --unequal

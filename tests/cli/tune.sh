@@ -38,6 +38,9 @@ ask --reader threads
 is "a reader has a depth of its own" 0 "=C-A-T." "${named}threads 1, chunk 3; "
 STOKER_CHUNK=64 ask
 is "a variable is over it" 0 "=C-A-T." "${named}threads 1, reader threads, reader-depth 1; "
+printf '[run]\nthreads = 2\n' >"$dir/own.toml"
+STOKER_CONFIG=$dir/own.toml ask
+is "settings are over it" 0 "=C-A-T." "${named}chunk 3, reader threads, reader-depth 1; "
 ask --no-config
 is "--no-config" 0 "=C-A-T." ""
 run run -p 'Spell cat.' --temp 0 --memory 80M

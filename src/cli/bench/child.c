@@ -129,7 +129,7 @@ static int start(struct reading *r, char *const argv[], pid_t *child)
     if (!code)
         code = posix_spawn_file_actions_adddup2(&files, r->to[ERR], STDERR_FILENO);
     if (!code)
-        code = posix_spawn(child, argv[0], &files, NULL, argv, environ);
+        code = posix_spawnp(child, argv[0], &files, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&files);
     return code;
 }

@@ -108,6 +108,7 @@ struct field {
     const char *name;
     enum { TEXT, WHOLE, REAL, FLAG, ABSENT } kind; /* ABSENT: a column of other rows */
     char text[256];
+    const char *path; /* in the text's place, of any length; NULL: none */
 };
 enum { FIELDS_MOST = 64 };
 struct fields {
@@ -120,6 +121,12 @@ static void put_text(struct fields *to, const char *name, const char *text)
     struct field *f = &to->f[to->n++];
     *f = (struct field){.name = name, .kind = TEXT};
     snprintf(f->text, sizeof f->text, "%s", text);
+}
+
+/* Not copied. */
+static void put_path(struct fields *to, const char *name, const char *path)
+{
+    to->f[to->n++] = (struct field){.name = name, .kind = TEXT, .path = path};
 }
 
 static void put_whole(struct fields *to, const char *name, double value)
@@ -223,7 +230,7 @@ static struct fields fields_of(const struct bench *b, const struct bench_test *t
     put_cpu(&to);
     put_text(&to, "gpu_info", "");
     put_text(&to, "backends", t->sum.cpu_tier);
-    put_text(&to, "model_filename", b->model);
+    put_path(&to, "model_filename", b->model);
     put_text(&to, "model_type", b->about.arch);
     put_whole(&to, "model_size", (double)b->about.bytes);
     put_whole(&to, "model_n_params", (double)b->about.n_params);
@@ -273,13 +280,15 @@ static struct fields fields_of(const struct bench *b, const struct bench_test *t
 
 /* ---- formats for programs --------------------------------------------------------------------------------------------------- */
 
+static const char *text_of(const struct field *f) { return f->path ? f->path : f->text; }
+
 static void print_csv(FILE *f, const struct fields *row, int head)
 {
     for (int i = 0; head && i < row->n; i++)
         fprintf(f, "%s%s", row->f[i].name, i + 1 < row->n ? "," : "\n");
     for (int i = 0; i < row->n; i++) {
         fputc('"', f);
-        for (const char *p = row->f[i].text; *p; p++)
+        for (const char *p = text_of(&row->f[i]); *p; p++)
             fprintf(f, *p == '"' ? "\"\"" : "%c", *p);
         fputs(i + 1 < row->n ? "\"," : "\"\n", f);
     }
@@ -303,7 +312,7 @@ static void print_sql(FILE *f, const struct fields *row, int head)
             continue;
         }
         fputc('\'', f);
-        for (const char *p = row->f[i].text; *p; p++)
+        for (const char *p = text_of(&row->f[i]); *p; p++)
             fprintf(f, *p == '\'' ? "''" : "%c", *p);
         fprintf(f, "'%s", behind);
     }
@@ -319,7 +328,7 @@ static json_t *json_field(const struct field *f)
     case FLAG:
         return json_boolean(f->text[0] == 't');
     default:
-        return json_string(f->text);
+        return json_string(text_of(f));
     }
 }
 

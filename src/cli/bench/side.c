@@ -71,9 +71,17 @@ static const struct known of_comparison[] = {
     {"--print-config", 0, 1},
     {"--no-profile", 0, 1}}; /* settings are words already; builds from before do not know them */
 
+/* "-r 5", "-r=5", "-r5": A's runs and B's are the least of as many. */
+static int is_repetitions(const char *word)
+{
+    return word[0] == '-' && word[1] == 'r' && strchr(" \t\n=0123456789", word[2]);
+}
+
 const char *side_flag_of_both(const char *settings)
 {
     for (const char *word = settings + strspn(settings, blanks); *word; word += strspn(word, blanks)) {
+        if (is_repetitions(word))
+            return "-r";
         const struct known *f = known_flag(of_comparison, sizeof of_comparison / sizeof *of_comparison, word);
         if (f && !f->of_a_side)
             return f->name;

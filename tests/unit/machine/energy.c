@@ -74,6 +74,13 @@ static void test_sockets_of_hwmon(void **state)
     struct energy e;
     plant(root, "/sys/class/hwmon/hwmon0/name", "nvme\n");
     plant(root, "/sys/class/hwmon/hwmon0/power1_average", "9000000\n");
+    for (int i = 2; i < 6; i++) { /* on both sides of the sockets in any order of the folder */
+        char name[64], power[64];
+        snprintf(name, sizeof name, "/sys/class/hwmon/hwmon%d/name", i);
+        snprintf(power, sizeof power, "/sys/class/hwmon/hwmon%d/power1_average", i);
+        plant(root, name, "power_meter\n");
+        plant(root, power, "40000000\n");
+    }
     plant(root, "/sys/class/hwmon/hwmon1/name", "amd_energy\n");
     plant(root, "/sys/class/hwmon/hwmon1/energy1_label", "Ecore000\n");
     plant(root, "/sys/class/hwmon/hwmon1/energy1_input", "1000000\n");
