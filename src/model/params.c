@@ -208,7 +208,12 @@ int params_alike(const struct gguf *g, int n_layer, struct error *err)
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         char name[KEY];
         const struct gguf_value *v = gguf_find(g, arch_key(g, keys[i], name));
-        for (int l = 1; v && v->kind == GGUF_ARRAY && l < n_layer; l++)
+        if (!v || v->kind != GGUF_ARRAY)
+            continue;
+        if (!is_whole_list(v) || v->n < (uint64_t)n_layer)
+            return error_set(err, ERR_FORMAT, "%s: the key %s is no array of a whole number for each of %d layers",
+                             g->file->path, name, n_layer);
+        for (int l = 1; l < n_layer; l++)
             if (gguf_item_int(v, (uint64_t)l) != gguf_item_int(v, 0))
                 return error_set(err, ERR_FORMAT,
                                  "%s: the key %s is %lld for layer 0 and %lld for layer %d, but layers of this "
@@ -263,9 +268,10 @@ static int read_rope_scaling(struct params *p, const struct gguf *g, struct erro
     struct gguf_string type = {"none", 4};
     if (gguf_str(g, arch_key(g, "rope.scaling.type", name), &type, err) < 0)
         return -1;
+    const double least = 1e-3; /* below that angles are beyond those that f64_sincos() takes */
     double n_ctx = p->n_ctx_train, old_linear, magnitude;
-    if (params_real(g, "rope.scale_linear", 1e-6, 1e6, 1, &old_linear, err) ||
-        params_real(g, "rope.scaling.factor", 1e-6, 1e6, old_linear, &r->factor, err) ||
+    if (params_real(g, "rope.scale_linear", least, 1e6, 1, &old_linear, err) ||
+        params_real(g, "rope.scaling.factor", least, 1e6, old_linear, &r->factor, err) ||
         params_real(g, "rope.scaling.original_context_length", 1, 1e9, n_ctx, &r->n_orig, err) ||
         params_real(g, "rope.scaling.attn_factor", 1e-6, 1e6, 1, &r->attn_factor, err) ||
         params_real(g, "rope.scaling.yarn_attn_factor", 1e-6, 1e6, 0, &magnitude, err) ||

@@ -74,7 +74,7 @@ static void write_key(struct gguf_writer *w, const struct key *k)
 }
 
 /* A sound file, but for these keys, which are changed, added, or with a NULL value left out; and with these tensors. */
-static int read_file(const struct key *other, const char *const *tensor, struct params *p, struct error *err)
+static struct gguf *open_file(const struct key *other, const char *const *tensor, struct error *err)
 {
     struct gguf_writer w;
     struct gguf *g;
@@ -97,6 +97,12 @@ static int read_file(const struct key *other, const char *const *tensor, struct 
         gguf_write_data(&w, row, sizeof row);
     assert_int_equal(gguf_write_end(&w, err), 0);
     assert_int_equal(gguf_open(&g, path, err), 0);
+    return g;
+}
+
+static int read_file(const struct key *other, const char *const *tensor, struct params *p, struct error *err)
+{
+    struct gguf *g = open_file(other, tensor, err);
     *p = (struct params){0};
     int status = params_read(p, g, ROPE_HALF, err) || params_read_experts(p, g, err) ? -1 : 0;
     gguf_close(g);
@@ -266,6 +272,8 @@ static void refusals(void **state)
         {{"rope.freq_base", "0.5"}, "rope.freq_base"},
         {{"rope.scaling.type", "=dynamic"}, "dynamic"},
         {{"rope.scaling.factor", "0.0"}, "rope.scaling.factor"},
+        {{"rope.scaling.factor", "0.0009"}, "rope.scaling.factor"},
+        {{"rope.scale_linear", "0.000001"}, "rope.scale_linear"},
         {{"expert_count", NULL}, "expert_count"},
         {{"expert_count", "0"}, "expert_count"},
         {{"expert_count", "1000000"}, "expert_count"},
@@ -281,6 +289,32 @@ static void refusals(void **state)
             fail_msg("%s = %s was accepted", cases[i].key.name, cases[i].key.value ? cases[i].key.value : "absent");
         if (!strstr(err.text, cases[i].names) || !strstr(err.text, path))
             fail_msg("\"%s\" does not name %s and the file", err.text, cases[i].names);
+    }
+}
+
+/* Of layers that are alike lists say the same for each; an architecture may read none of these keys. */
+static void alike(void **state)
+{
+    (void)state;
+    static const struct {
+        struct key key;
+        const char *names; /* NULL: it is accepted */
+    } cases[] = {{{"attention.head_count", "[6 6 6 6"}, NULL},
+                 {{"attention.head_count", "[6 6 6 6 7"}, NULL},
+                 {{"attention.head_count", "["}, "a whole number for each of 4 layers"},
+                 {{"attention.head_count", "[6"}, "a whole number for each of 4 layers"},
+                 {{"attention.head_count_kv", "[2 2 2"}, "a whole number for each of 4 layers"},
+                 {{"feed_forward_length", "[7 7 8 7"}, "is 7 for layer 0 and 8 for layer 2"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct key other[] = {cases[i].key, {NULL, NULL}};
+        struct error err = {0};
+        struct gguf *g = open_file(other, (const char *const[]){"token_embd.weight", NULL}, &err);
+        int status = params_alike(g, 4, &err);
+        gguf_close(g);
+        if (!cases[i].names)
+            assert_int_equal(status, 0);
+        else if (!status || !strstr(err.text, cases[i].names) || !strstr(err.text, cases[i].key.name))
+            fail_msg("%s: \"%s\"", cases[i].key.value, err.text);
     }
 }
 
@@ -311,13 +345,10 @@ static void temperatures(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(as_written),
-                                       cmocka_unit_test(defaults),
-                                       cmocka_unit_test(arrays),
-                                       cmocka_unit_test(drafts),
-                                       cmocka_unit_test(scalings),
-                                       cmocka_unit_test(refusals),
-                                       cmocka_unit_test(too_many_experts_a_row),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_written),  cmocka_unit_test(defaults),
+                                       cmocka_unit_test(arrays),      cmocka_unit_test(drafts),
+                                       cmocka_unit_test(scalings),    cmocka_unit_test(refusals),
+                                       cmocka_unit_test(alike),       cmocka_unit_test(too_many_experts_a_row),
                                        cmocka_unit_test(temperatures)};
     return cmocka_run_group_tests(tests, make_path, remove_path);
 }
