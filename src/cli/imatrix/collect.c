@@ -102,13 +102,21 @@ static int exists(const char *path)
     return lstat(path, &s) == 0;
 }
 
+/* 1: writing the file, which is another one's name until it is whole, would write over what is read. */
+static int writes_over(const char *path, const char *read)
+{
+    char part[PATH_MAX + 8];
+    snprintf(part, sizeof part, "%s.part", path);
+    return file_is_same(path, read) || file_is_same(part, read);
+}
+
 /* What is read, which no run may write; NULL: neither file is that. */
 static const char *read_file(const struct run *r)
 {
     const struct eval_command *c = &r->m->c;
     for (int i = -1; i < (int)c->texts.n; i++) {
         const char *read = i < 0 ? c->model : c->texts.text[i];
-        if (read && (file_is_same(r->m->out, read) || file_is_same(r->state_path, read)))
+        if (read && (writes_over(r->m->out, read) || writes_over(r->state_path, read)))
             return read;
     }
     return NULL;

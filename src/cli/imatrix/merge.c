@@ -44,7 +44,7 @@ static int add_new(struct merged *m, const struct importance_values *v, struct e
     return 0;
 }
 
-/* An old file has one row of all matrices where another has a row each, and one count for all, which is then one of each. */
+/* An old file has one count for all matrices, whose sums stand one behind the other, as one row or as one of each: it is then each one's. */
 static int as_matrices(struct importance_sums *s, uint64_t n_mat, struct error *err)
 {
     double *count = malloc(n_mat * sizeof *count);
@@ -54,7 +54,7 @@ static int as_matrices(struct importance_sums *s, uint64_t n_mat, struct error *
         count[i] = *s->count;
     free((void *)s->count);
     s->count = count;
-    s->n_cols /= n_mat;
+    s->n_cols = s->n_cols * s->n_mat / n_mat;
     s->n_mat = s->n_counts = n_mat;
     return 0;
 }
@@ -63,7 +63,8 @@ static int add_to(struct importance_sums *s, const struct importance_values *v, 
 {
     const struct importance_entry *e = v->entry;
     double *sum = (double *)s->sum;
-    if (s->n_cols * s->n_mat != e->n_cols * e->n_mat)
+    int is_other = s->n_mat > 1 && e->n_mat > 1 && s->n_mat != e->n_mat;
+    if (s->n_cols * s->n_mat != e->n_cols * e->n_mat || is_other)
         return error_set(err, ERR_INPUT,
                          "%s: %s has %" PRIu64 " x %" PRIu64 " columns, a file before it %" PRIu64 " x %" PRIu64, path,
                          s->name, e->n_cols, e->n_mat, s->n_cols, s->n_mat);
