@@ -168,7 +168,7 @@ static void guess_points(const struct cells *c, const struct shape *h, const flo
         guess[l] = l ? c->near[at[l]] : 0;
 }
 
-/* Points as rivals, the first one first; `point` goes on to whole vectors, with numbers of any points. */
+/* Points as rivals, the first one first; `point` goes on to whole vectors. */
 LANE_OP void count_rivals(const int flipped, const struct cells *c, const struct cell_values *v, const uint16_t *point,
                           int n, struct rivals *r)
 {
@@ -251,7 +251,7 @@ LANE_OP int look_near(const int flipped, const struct cells *c, const struct sha
     struct cell_values v;
     struct bends bends;
     struct rivals r;
-    uint16_t point[RIVALS];
+    uint16_t point[RIVALS] = {0};
     read_cell(HALF_CELL, &v, x, w);
     guess_points(c, h, x, until, point);
     count_rivals(flipped, c, &v, point, LANES, &r);
