@@ -54,8 +54,10 @@ struct run {
     float *importance;                /* memory of the tensor's at hand, of which */
     struct importance_values columns; /* the entry is NULL before the first */
     struct bad_value bad[POOL_MAX_THREADS];
-    uint64_t lost[POOL_MAX_THREADS]; /* values of a slab that became 0 */
-    uint64_t n_lost, first_lost;     /* of all slabs, and the tensor of the first */
+    uint64_t lost[POOL_MAX_THREADS];        /* values of a slab that became 0 */
+    uint64_t n_lost, first_lost;            /* of all slabs, and the tensor of the first */
+    int is_flat[POOL_MAX_THREADS];          /* a row of a slab has importance whose mean is 0 or not finite */
+    uint64_t n_flat, first_flat, last_flat; /* tensors with such rows, the first and the last */
     struct pool *pool;
     pthread_t reader, writer;
     pthread_mutex_t lock;
@@ -196,7 +198,7 @@ static const float *weights_of(struct run *r, const struct slab *s, int i, int i
         return NULL;
     if (is_first || row % from->ne[1] == 0) {
         importance_of(&r->columns, from->ne[0], row / from->ne[1], r->weights[thread]);
-        quant_weights(r->weights[thread], (int64_t)from->ne[0], r->weights[thread]);
+        r->is_flat[thread] |= quant_weights(r->weights[thread], (int64_t)from->ne[0], r->weights[thread]) != 0;
     }
     return r->weights[thread];
 }
@@ -214,6 +216,7 @@ static void encode_share(void *arg, int thread, int n_threads)
     int first, end;
     bad->column = -1;
     e->r->lost[thread] = 0;
+    e->r->is_flat[thread] = 0;
     pool_share((int)e->s->n, 1, thread, n_threads, &first, &end);
     for (int i = first; i < end; i++) {
         type_info(from->type)->decode(row, e->s->in + (uint64_t)i * in, from->ne[0]);
@@ -266,6 +269,28 @@ static void tell_lost(const struct run *r)
                  r->watch->resumed ? " since the run was resumed" : "");
 }
 
+static void add_flat(struct run *r, const struct slab *s)
+{
+    int is_flat = 0;
+    for (int i = 0; i < pool_threads(r->pool); i++)
+        is_flat |= r->is_flat[i];
+    if (!is_flat || (r->n_flat && r->last_flat == s->tensor))
+        return;
+    if (r->n_flat++ == 0)
+        r->first_flat = s->tensor;
+    r->last_flat = s->tensor;
+}
+
+static void tell_flat(const struct run *r)
+{
+    if (r->n_flat)
+        log_line(LOG_WARN,
+                 "%s: the importance of %" PRIu64
+                 " tensor%s, %s first, has a mean of 0 or one that is not finite: their "
+                 "columns all weigh the same there; collect it over a longer text",
+                 r->j->importance->path, r->n_flat, r->n_flat == 1 ? "" : "s", r->j->in->tensor[r->first_flat].name);
+}
+
 static void encode_all(struct run *r)
 {
     struct error err = {0};
@@ -281,6 +306,7 @@ static void encode_all(struct run *r)
                 break;
             }
             add_lost(r, s);
+            add_flat(r, s);
         }
         tell(r, &r->n_encoded, NULL);
     }
@@ -485,8 +511,10 @@ int quant_run(struct quant_job *j, struct quant_watch *w, struct error *err)
         status = end_output(r, err);
     else if (is_open)
         keep(r, &ignored);
-    if (!status)
+    if (!status) {
         tell_lost(r);
+        tell_flat(r);
+    }
     if (is_open)
         output_close(&r->output);
     pool_destroy(r->pool);

@@ -94,15 +94,16 @@ static void print_tensor(const struct gguf_tensor *from, const struct quant_tens
     size_t used = 0;
     for (int d = 0; d < from->n_dims && used < sizeof shape; d++)
         used += (size_t)snprintf(shape + used, sizeof shape - used, "%s%" PRIu64, d ? " x " : "", from->ne[d]);
-    char instead[60] = "", name[256];
+    char instead[60] = "", name[256], reason[1024]; /* names and rules are bytes of files */
     snprintf(name, sizeof name, "%s", from->name);
+    snprintf(reason, sizeof reason, "%s", to->reason ? to->reason : "");
     utf8_make_plain(name);
+    utf8_make_plain(reason);
     if (to->type != to->wanted)
         snprintf(instead, sizeof instead, "; for %s, whose blocks have %d", type_info(to->wanted)->name,
                  type_info(to->wanted)->block);
     printf("%-32s %-22s %-7s %-7s %14" PRIu64 "  %s%s%s%s\n", name, shape, type_info(from->type)->name,
-           type_info(to->type)->name, to->n_bytes, quant_why_name(to->why), to->reason ? ": " : "",
-           to->reason ? to->reason : "", instead);
+           type_info(to->type)->name, to->n_bytes, quant_why_name(to->why), *reason ? ": " : "", reason, instead);
 }
 
 static void print_plan(const struct quant_plan *p)
