@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 1
 . bench/beside.sh
 shapes=${SHAPES:-qwen35moe-35b-a3b:12 gpt-oss-20b:12 deepseek2-lite:12 glm4moe-106b-a12b:6 nemotron-2688:12 qwen35-27b:16 llama4-17b-16e:8
     lfm2moe-8b-a1b:24 granitehybrid-32b-a9b:10 ernie4_5-moe-21b-a3b:12 step35-196b-a11b:6 mistral3-14b:12 smollm3-3b:18 cohere2moe-30b-a3b:12
-    bailingmoe3-8b-a1b:12 glm5next-320b-a17b:4 minimax-m3-428b-a23b:3}
+    bailingmoe3-8b-a1b:12 glm5next-320b-a17b:4 minimax-m3-428b-a23b:5}
 engines "$@"
 begin_table "shape, layers" pp512 tg128 tg128@8192
 for shape in $shapes; do

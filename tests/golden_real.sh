@@ -70,5 +70,8 @@ END
     fi
     rm -f "$dir/$name.gguf" "$dir/$name.ref"
 done <"$list"
+for pattern in $shapes; do
+    grep -q "\"name\": \"$(echo "$pattern" | sed 's/\*/.*/')\"" "$list" || { echo "$list has no model $pattern" && failed=$((failed + 1)); }
+done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

@@ -269,7 +269,7 @@ gone|said|told)\b|\b((un)?touch|(slot_)?settle(_[a-z]+)?)\(|\b(room|closing|wish
 sh tests/mutate.sh --dry || status=1
 
 # Rule 11.
-architectures=$(grep -lE '^const struct arch arch_' src/model/arch/*.c src/model/recurrent/*.c src/model/encoder/*.c)
+architectures=$(grep -lE '^(const struct arch arch_|ROW\(arch_)' src/model/arch/*.c src/model/recurrent/*.c src/model/encoder/*.c)
 # shellcheck disable=SC2086 # a list of files
 wc -l $architectures | awk '
     $2 == "total" { next }
@@ -287,7 +287,7 @@ wc -l src/model/block/*.c | awk '
     $2 !~ /total|block\/(attention|latent|moe)\.c$/ && $1 > 200 { print $2 " has " $1 " lines; a block has at most 200"; bad = 1 }
     END { exit bad }' || status=1
 # shellcheck disable=SC2086
-names=$(cat $architectures | grep -oE '\.name = "[^"]+"' | cut -d'"' -f2 | paste -sd '|')
+names=$(cat $architectures | grep -oE '(\.name = |^ROW\(arch_[a-z0-9_]+, )"[^"]+"' | cut -d'"' -f2 | paste -sd '|')
 find src/model src/op src/engine src/store -name '*.[ch]' | grep -vE '^src/model/(arch|recurrent|encoder)/' | xargs grep -nE "\"($names)[\".]" &&
     echo "architectures are named in src/model/arch, recurrent and encoder alone" && status=1
 
