@@ -1,6 +1,7 @@
 /* links: quant machine kernel format base */
 /* A whole run, from files to a file: every expert of a tensor is encoded by its own importance. Experts here have the same weights, so that
  * nothing but importance can make their blocks differ; what each should be is a tensor of its own, with that expert's importance. */
+#include "base/log.h"
 #include "quant/quant.h"
 #include "quant_world.h"
 
@@ -184,6 +185,36 @@ static void experts_have_their_own(void **state)
     }
 }
 
+static char warned[512];
+
+static void on_log(enum log_level level, const char *line)
+{
+    if (level == LOG_WARN)
+        snprintf(warned, sizeof warned, "%s", line);
+}
+
+/* A matrix whose columns all have 0 is encoded as one without importance, and told. */
+static void flat_importance_is_told(void **state)
+{
+    static float flat[EXPERTS * COLS];
+    const struct world_importance one = {"blk.0.ffn_up_exps.weight", COLS, EXPERTS, flat, count};
+    (void)state;
+    for (int is_flat = 0; is_flat < 2; is_flat++) {
+        memcpy(flat, sum, sizeof flat);
+        for (int i = 0; is_flat && i < COLS; i++)
+            flat[COLS + i] = 0;
+        world_importance(in_folder("flat.im"), &one, 1);
+        *warned = 0;
+        log_to(on_log);
+        quantise("experts.gguf", "flat.im", "q4_k", 0, 2);
+        log_to(NULL);
+        if (is_flat && !strstr(warned, "importance of 1 tensor, blk.0.ffn_up_exps.weight first, has a mean of 0"))
+            fail_msg("warned: \"%s\"", warned);
+        if (!is_flat && *warned)
+            fail_msg("warned: \"%s\"", warned);
+    }
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -196,7 +227,7 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    static const char *const names[] = {"experts.gguf", "experts.im", "parts.gguf", "parts.im", "out.gguf"};
+    static const char *const names[] = {"experts.gguf", "experts.im", "parts.gguf", "parts.im", "out.gguf", "flat.im"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unlink(in_folder(names[i]));
@@ -205,6 +236,7 @@ static int end(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(hashing_comes_late), cmocka_unit_test(experts_have_their_own)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(hashing_comes_late), cmocka_unit_test(experts_have_their_own),
+                                       cmocka_unit_test(flat_importance_is_told)};
     return cmocka_run_group_tests(tests, begin, end);
 }
