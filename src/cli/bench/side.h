@@ -42,8 +42,8 @@ struct side_line {
     const char *model; /* what it leaves to stoker, or NULL */
     int no_roofs;      /* 1: it asks for none */
 };
-/* Of settings for B, split at blanks, the first flag that is of the comparison and so of both sides, as repetitions are; NULL: there is none.
- * Static. */
+/* Of settings for B, split at blanks, the first flag that is of the comparison and so of both sides, as repetitions are; NULL: there is
+ * none. Static. */
 const char *side_flag_of_both(const char *settings);
 /* Makes a side of it, but for the flags of the comparison. -1: after a sentence on stderr, as all below. */
 int side_make(struct side *s, const struct side_line *line);

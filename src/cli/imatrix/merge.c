@@ -44,7 +44,7 @@ static int add_new(struct merged *m, const struct importance_values *v, struct e
     return 0;
 }
 
-/* An old file has one count for all matrices, whose sums stand one behind the other, as one row or as one of each: it is then each one's. */
+/* An old file has one count for all matrices, whose sums stand one behind the other, as one row or as one each: the count is each one's. */
 static int as_matrices(struct importance_sums *s, uint64_t n_mat, struct error *err)
 {
     double *count = malloc(n_mat * sizeof *count);
