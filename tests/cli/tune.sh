@@ -4,11 +4,11 @@
 unset STOKER_NO_CONFIG
 export XDG_CONFIG_HOME="$dir/home"
 profiles=$XDG_CONFIG_HOME/stoker/profiles
-memory=70M
+memory=74M
 
 # One run of it: small, and the experts are streamed, so that readers are measured too.
 run tune --memory $memory --ctx 64 --seconds 90 --root "$dir/no"
-is "tune" 0 "" "^stoker tune: profile $profiles/[0-9a-f]{16}-[0-9a-f]{8}-73400320.toml$"
+is "tune" 0 "" "^stoker tune: profile $profiles/[0-9a-f]{16}-[0-9a-f]{8}-77594624.toml$"
 for line in 'the defaults with themselves: pair 3 of 3, ends within [0-9]+ s' '--reader threads: ' '--reader-depth 8: '; do
     grep -Eq -- "^stoker tune: $line" "$dir/err" && pass || fail "tune" "does not say $line"
 done
@@ -108,8 +108,8 @@ wait_for 60 grep -q listening "$dir/out"
 kill $server
 wait $server
 grep -q profile "$dir/err" && fail "serve" "has a profile of another budget" || pass
-plant 'threads = 1' "$(echo "$profile" | sed 's/73400320/524288000/')"
-sed -i 's/73400320/524288000/' "$profiles"/*-524288000.toml
+plant 'threads = 1' "$(echo "$profile" | sed 's/77594624/524288000/')"
+sed -i 's/77594624/524288000/' "$profiles"/*-524288000.toml
 : >"$dir/out" # not what the last one said
 "$stoker" serve --memory 500M --ctx 64 --parallel 1 --cache-ram 0 --port 0 >"$dir/out" 2>"$dir/err" &
 server=$!
@@ -190,9 +190,9 @@ is "a profile of the service" 0 "=C-A-T." "^stoker: profile $dir/etc/stoker/prof
 rm "$dir/stoker" "$dir/ember.gguf"
 
 # A context that the tests take, not the default one: a chunk that fits beside 1,024 positions and not beside 4,096.
-deep=$(echo "$profile" | sed 's/73400320/83886080/')
+deep=$(echo "$profile" | sed 's/77594624/83886080/')
 plant 'chunk = 2048' "$deep"
-sed -i 's/73400320/83886080/' "$deep"
+sed -i 's/77594624/83886080/' "$deep"
 run bench --memory 80M -p 4 -n 0 -d 4000 -r 1 --no-roofs --no-warmup -o csv
 is "bench: a depth" 0 '^build' "^stoker: profile $deep: chunk 2048 does not fit; "
 run bench --memory 80M -p 4 -n 0 -r 1 --no-roofs --no-warmup -o json
@@ -296,7 +296,7 @@ said() { grep -Eq -- "$2" "$dir/err" && pass || fail "$1" "does not say $2"; }
 in_file() { grep -Eq -- "$3" "$2" && pass || fail "$1" "$(basename "$2") has no $3"; }
 tune() { run tune --memory 100M --ctx 4096 --binary "$dir/stand-in" --root "$dir/root" "$@"; }
 faster='case "$*" in *"--chunk 256"*) ns=$((ns * 8 / 10)) ;; esac'
-slow=$profiles/$(basename "$profile" | sed 's/73400320/104857600/')
+slow=$profiles/$(basename "$profile" | sed 's/77594624/104857600/')
 
 stand_in 16 "$faster
 case \"\$*\" in *'--threads 1'*) ns=\$((ns / 2)) ;; esac"
@@ -422,7 +422,7 @@ is "a proof that takes long" 0 "" "^stoker tune: --spin 1: faster, .* of ([3-9]|
 in_file "a proof that takes long" "$slow" '^spin = 1$'
 
 # old SETTINGS: a profile that is there
-old() { plant "$1" "$slow" && sed -i 's/73400320/104857600/' "$slow"; }
+old() { plant "$1" "$slow" && sed -i 's/77594624/104857600/' "$slow"; }
 no_threads() { grep -q '^threads' "$slow" && fail "$1" "the old threads stayed" || pass; }
 slower="case \"\$*\" in *'--threads 1'*) ns=\$((ns * 2)) ;; esac"
 half="case \"\$*\" in *'--threads 1'*) ns=\$((ns / 2)) ;; esac"
