@@ -235,6 +235,7 @@ else
     skip bit-avxvnni "this machine has no VNNI"
 fi
 if [ "$dry" ] || grep -q avx512_vnni /proc/cpuinfo; then
+    mutate near-points-of-wide-registers "encode --bytes" src/quant/search_grid.h 's/(__mmask16)bits,/(__mmask16)(bits \& 0x7fff),/'
     mutate bit-q6_k-avx512 kernels src/kernel/avx512/dot.c 's|m30 = _mm512_set1_epi8(0x30)|m30 = _mm512_set1_epi8(0x20)|'
     mutate bit-q1_0-avx512 kernels src/kernel/avx512/dot.c 's|0x0808080808080808|0x0808080808080809|'
     mutate bit-nvfp4-avx512 kernels src/kernel/avx512/dot.c 's|_mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3)|_mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 2)|'
@@ -895,7 +896,6 @@ mutate gain-that-is-not-restored gain src/quant/encode.c 's/if (how->gain \&\& t
 mutate large-values-left "encode --bytes" src/quant/encode.c 's/favours_large \&\& i < n/favours_large \&\& i < 0/'
 mutate large-values-at-any-price encode src/quant/encode.c 's/MOST_FOR_LARGE = 1.019/MOST_FOR_LARGE = 9/'
 mutate near-points-left unit/quant/envelope src/quant/search_grid.h 's/i < b->n; i++)/i + 1 < b->n; i++)/'
-mutate near-points-of-wide-registers "encode --bytes" src/quant/search_grid.h 's/(__mmask16)bits,/(__mmask16)(bits \& 0x7fff),/'
 mutate near-lines-left unit/quant/envelope src/quant/search_envelope.h '/lane_mask are_near/,/^}/s/int i = 0/int i = 2/'
 mutate lines-hardly-in-order unit/quant/envelope src/quant/search_envelope.h 's/first_bits(n - 2)/first_bits(0)/'
 mutate lines-met-at-once unit/quant/envelope src/quant/search_envelope.h 's/r->t\[i\] < r->second\[i\] \&\& //'
