@@ -130,9 +130,8 @@ static int start(struct reading *r, char *const argv[], pid_t *child)
         code = posix_spawn_file_actions_adddup2(&files, r->to[ERR], STDERR_FILENO);
     if (!code)
         code = posix_spawn(child, argv[0], &files, NULL, argv, environ);
-    if (code == ENOENT)
-        code = posix_spawnp(child, argv[0], &files, NULL, argv,
-                            environ); /* which looks at names without a slash in PATH */
+    if (code == ENOENT) /* a name without a slash may be one of PATH */
+        code = posix_spawnp(child, argv[0], &files, NULL, argv, environ);
     posix_spawn_file_actions_destroy(&files);
     return code;
 }
