@@ -6,7 +6,7 @@
  *   bars     without and with importance, the mean error of 20 rows is not above the peer's, nor that of 18 rows, nor 1.5 % above that of
  *            the prototype of quantize.md 4.3; 0.3 % where the effort is max
  *   effort   more is never worse, on any row
- *   edges    no value that is none; rows of zeros are zeros; constants are near
+ *   edges    no value that is none; rows of zeros are zeros; constants are near; more effort is never worse
  *   grid     values that a type holds come back, bit for bit or within 1e-4 of their power
  *   weights  only ratios count; where the mean is nothing, all weigh the same
  *   gain     products lose at most a thousandth, and the error grows by what that must cost
@@ -235,7 +235,8 @@ static int levels_of(enum block_type t)
     }
 }
 
-static void check_edge(struct quant_encoding how, const float *x, const float *w)
+/* Returns the error. */
+static double check_edge(struct quant_encoding how, const float *x, const float *w)
 {
     const char *name = type_info(how.type)->name;
     float y[COLUMNS];
@@ -251,21 +252,28 @@ static void check_edge(struct quant_encoding how, const float *x, const float *w
     check(finite, name, "an edge row has values that are none");
     check(!zero || stays_zero, name, "a row of zeros is none");
     check(!constant || fabsf(x[0]) < 1e-20f || fabsf(x[0]) > 1e5f || near, name, "a constant is far off");
+    return measure(x, y, w).e;
 }
 
 static void check_edges(enum block_type t, const struct rows *r)
 {
-    for (int i = 0; i < r->n; i++)
+    for (int i = 0; i < r->n; i++) {
+        double last[2] = {INFINITY, INFINITY}; /* of less effort without the gain: without weights and with them */
         for (int k = 0; k < EFFORTS * 4; k++) {
             float w[COLUMNS], y[COLUMNS];
             struct quant_encoding how = {t, (enum quant_effort)(k / 4), k & 1, TIER_SCALAR};
             quant_weights(r->importance[i], COLUMNS, w);
-            check_edge(how, r->x[i], k & 2 ? w : NULL);
+            double e = check_edge(how, r->x[i], k & 2 ? w : NULL);
+            if (!how.gain) {
+                check(e <= last[k / 2 & 1] * (1 + 1e-5), type_info(t)->name, "more effort is worse on an edge row");
+                last[k / 2 & 1] = e;
+            }
             for (int c = 0; c < COLUMNS; c++)
                 y[c] = r->x[i][c] * 1e33f;
             if (isfinite(y[0]) && i < 5)
                 check_edge(how, y, NULL);
         }
+    }
 }
 
 /* ---- own grids, weights ------------------------------------------------------------------------------------------------------------ */

@@ -901,6 +901,10 @@ mutate lines-hardly-in-order unit/quant/envelope src/quant/search_envelope.h 's/
 mutate lines-met-at-once unit/quant/envelope src/quant/search_envelope.h 's/r->t\[i\] < r->second\[i\] \&\& //'
 mutate fp4-ties-up unit/quant/fp4 src/quant/encoders.h 's/fabsf(v) > between\[k\]/fabsf(v) >= between[k]/'
 mutate fp4-scales-far-off unit/quant/fp4 src/quant/encode_small.c 's/while (k > 0 \&\& fabsf/while (0 \&\& fabsf/'
+mutate searched-levels-rounded-up "encode --bytes" src/quant/search_levels.h 's/round_lanes(clamp(v, /round_lanes(clamp(v + 0.25f, /'
+mutate searched-fp4-rounded-up "encode --bytes" src/quant/search_levels.h 's|(low + high) / 2|(low + high) * 0.45f|'
+mutate searched-scales-rounded-up "encode --bytes" src/quant/search_block.h 's|round_lanes(clamp((t->s|round_lanes(clamp(0.45f + (t->s|'
+mutate searched-minima-rounded-up "encode --bytes" src/quant/search_block.h 's|round_lanes(clamp(t->m|round_lanes(clamp(0.45f + t->m|'
 mutate ties-away-from-zero "encode --bytes" src/quant/encoders.h '/static inline int round_to/,/^}/s|rintf(|roundf(|'
 
 # vectors of the library: chunks that have left, other models, damage, ranks, codes, numbers that are given again, long queries, writers
