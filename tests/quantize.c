@@ -11,6 +11,7 @@
  *     quantize sparse GIB FILE      about so many GiB of bf16, a mixture of experts; but for the beginning of each tensor a hole
  *     quantize dead FILE            the last three rows of a router become alike: of a tie the first are taken, the last never
  *     quantize line FILE TEXT       adds TEXT to a journal with the hash that makes it a line of its own
+ *     quantize hash FILE FROM       of its bytes from FROM on, as journals have it
  *     quantize compare IN OUT TYPE  every value of OUT is that of IN, as exactly as TYPE allows; keys and shapes are those of IN
  *
  * What OUT should be is computed here by other means: distances to what was decoded, never the product's encoders. */
@@ -376,6 +377,17 @@ static int make_dead(const char *path, struct error *err)
     return status ? error_set(err, ERR_FORMAT, "%s has no such router", path) : 0;
 }
 
+static int print_hash(const char *path, long from)
+{
+    FILE *f = fopen(path, "rb");
+    struct hash_stream *h = hash_begin();
+    int failed = !f || !h || fseek(f, from, SEEK_SET) != 0;
+    for (int c; !failed && (c = getc(f)) != EOF;)
+        hash_add(h, &(uint8_t){(uint8_t)c}, 1);
+    printf("%016llx\n", (unsigned long long)hash_end(h));
+    return !f || fclose(f) || failed;
+}
+
 int main(int argc, char **argv)
 {
     struct error err = {0};
@@ -388,6 +400,8 @@ int main(int argc, char **argv)
         status = make_importance(argv[2], argv[3], &err);
     else if (argc == 4 && strcmp(argv[1], "line") == 0)
         status = add_line(argv[2], argv[3]);
+    else if (argc == 4 && strcmp(argv[1], "hash") == 0)
+        status = print_hash(argv[2], atol(argv[3]));
     else if (argc == 4 && strcmp(argv[1], "sparse") == 0)
         status = make_sparse(argv[2], argv[3], &err);
     else if (argc == 3 && strcmp(argv[1], "dead") == 0)
@@ -396,7 +410,8 @@ int main(int argc, char **argv)
         status = compare(argv[2], argv[3], argv[4], &err);
     else
         error_set(&err, ERR_INPUT,
-                  "quantize make KIND FILE | importance IN FILE | sparse GIB FILE | dead FILE | compare IN OUT TYPE");
+                  "quantize make KIND FILE | importance IN FILE | sparse GIB FILE | dead FILE | hash FILE FROM | "
+                  "compare IN OUT TYPE");
     if (status)
         fprintf(stderr, "quantize: %s\n", err.text);
     return status ? 1 : 0;

@@ -195,7 +195,9 @@ static int read_gguf(struct importance *m, struct error *err)
     if (gguf_open(&g, m->path, err))
         return -1;
     int status = 0;
-    if (g->n_file != 1 || g->file[0].size != m->size || !file_is_at(m->fd, m->path))
+    if (g->n_file != 1)
+        status = error_set(err, ERR_FORMAT, "%s: importance in several parts is not read", m->path);
+    else if (g->file[0].size != m->size || !file_is_at(m->fd, m->path))
         status = error_set(err, ERR_IO, "%s: it has changed while it was read", m->path);
     if (status || read_keys(m, g, err) || read_pairs(m, g, err))
         status = -1;

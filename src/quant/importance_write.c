@@ -170,11 +170,15 @@ static int write_old(FILE *f, const struct importance_sums *s, size_t n, const s
 
 static int check(const char *path, const struct importance_sums *s, size_t n, struct error *err)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         for (uint64_t k = 0; k < n_values(&s[i]); k++)
             if (!(s[i].sum[k] <= (double)FLT_MAX))
                 return error_set(err, ERR_FORMAT, "%s is not written: %s has a sum of %g in column %llu", path,
                                  s[i].name, s[i].sum[k], (unsigned long long)(k % s[i].n_cols));
+        for (uint64_t k = 0; k < s[i].n_counts; k++)
+            if (!(s[i].count[k] <= (double)FLT_MAX))
+                return error_set(err, ERR_FORMAT, "%s is not written: %s has %g rows", path, s[i].name, s[i].count[k]);
+    }
     return 0;
 }
 

@@ -77,7 +77,7 @@ static int differs(const struct journal *l, const char *there, const char *wante
 {
     for (;;) {
         size_t a = strcspn(there, "\n"), b = strcspn(wanted, "\n");
-        if (a != b || memcmp(there, wanted, a) != 0)
+        if (a != b || memcmp(there, wanted, a) != 0 || (!there[a] && !wanted[b]))
             return error_set(err, ERR_INPUT,
                              "%s is of another run: there it is \"%.*s\", now \"%.*s\"; --resume goes on with what was "
                              "asked for then, --force begins anew",
@@ -161,8 +161,11 @@ static int check_head(const struct journal *l, const char *text, size_t n, const
 {
     if (strncmp(text, first_line, n < strlen(first_line) ? n : strlen(first_line)) != 0)
         return error_set(err, ERR_INPUT, "%s is no journal of stoker quantize; move it away", l->path);
-    if (!strstr(text, "\nbegin\n"))
+    if (!strstr(text, "\nbegin\n") && strncmp(text, head, n < length ? n : length) == 0)
         return 0;
+    if (!strstr(text, "\nbegin\n"))
+        return error_set(err, ERR_INPUT, "%s is damaged, or of another run that had just begun; --force begins anew",
+                         l->path);
     return strncmp(text, head, length) == 0 ? 1 : differs(l, text, head, err);
 }
 

@@ -174,7 +174,7 @@ int output_finish(struct output *o, struct error *err)
 
 /* ---- what an earlier run has done --------------------------------------------------------------------------------------------------- */
 
-static int verify_span(int fd, const struct quant_part *p, const struct journal_entry *e, struct error *err)
+static int verify_span(int fd, const char *path, const struct journal_entry *e, struct error *err)
 {
     uint8_t *piece = malloc(PIECE);
     struct hash_stream *h = hash_begin();
@@ -190,8 +190,8 @@ static int verify_span(int fd, const struct quant_part *p, const struct journal_
     if (whole && hash == e->hash)
         return 0;
     return error_set(err, ERR_INPUT,
-                     "%s is not what its journal says of bytes %" PRIu64 " to %" PRIu64 "; --force begins anew",
-                     p->temporary, e->from, e->to);
+                     "%s is not what its journal says of bytes %" PRIu64 " to %" PRIu64 "; --force begins anew", path,
+                     e->from, e->to);
 }
 
 /* Parts before the last one that the journal names are whole, this one up to where it says. */
@@ -208,7 +208,7 @@ static int take_up(struct output *o, struct error *err)
     if (o->fd < 0)
         return error_set(err, ERR_INPUT, "%s: cannot be opened, though %s names it: %s; --force begins anew",
                          j->part[e->part].temporary, o->journal.path, strerror(errno));
-    if (verify_span(o->fd, &j->part[e->part], e, err))
+    if (verify_span(o->fd, j->part[e->part].temporary, e, err))
         return -1;
     if (ftruncate(o->fd, (off_t)e->to) != 0)
         return failed(o, err);
@@ -221,7 +221,20 @@ static int take_up(struct output *o, struct error *err)
     return begin_span(o, err);
 }
 
-/* All parts are written, and perhaps some are renamed. */
+/* The last bytes of all parts, under either name. */
+static int verify_end(const struct output *o, struct error *err)
+{
+    const struct quant_part *p = &o->j->part[o->j->n_part - 1];
+    const char *path = access(p->temporary, F_OK) == 0 ? p->temporary : p->path;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int status = fd < 0 ? error_set(err, ERR_IO, "%s: cannot be opened: %s", path, strerror(errno))
+                        : verify_span(fd, path, &o->journal.last, err);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+/* All parts are written, and perhaps some are renamed; under the name of one whose .part is lost an older file of its size may be. */
 static int take_up_complete(struct output *o, struct error *err)
 {
     const struct quant_job *j = o->j;
@@ -231,7 +244,7 @@ static int take_up_complete(struct output *o, struct error *err)
                              j->part[i].temporary);
     o->tensor = j->in->n_tensor;
     o->done = j->n_bytes;
-    return 0;
+    return verify_end(o, err);
 }
 
 int output_check(const struct quant_job *j, struct error *err)

@@ -242,8 +242,9 @@ static int check_values(struct run *r, const struct slab *s, struct error *err)
             continue;
         if (isfinite(b->value))
             return error_set(err, ERR_FORMAT,
-                             "%s: %s has %g in row %" PRIu64 ", column %" PRId64 ", more than %s holds; bf16 or f32 do",
-                             r->j->in->file[t->file].path, t->name, (double)b->value, b->row, b->column, type);
+                             "%s: %s has %g in row %" PRIu64 ", column %" PRId64 ", more than %s holds; %s",
+                             r->j->in->file[t->file].path, t->name, (double)b->value, b->row, b->column, type,
+                             r->j->tensor[s->tensor].type == TYPE_BF16 ? "f32 does" : "bf16 or f32 do");
         return error_set(err, ERR_FORMAT, "%s: %s has %s in row %" PRIu64 ", column %" PRId64 ": the file is damaged",
                          r->j->in->file[t->file].path, t->name, isnan(b->value) ? "NaN" : "Inf", b->row, b->column);
     }

@@ -22,7 +22,7 @@ static int check_name(const struct quant_job *j, const char *path, struct error 
 {
     struct stat st;
     if (stat(path, &st) != 0)
-        return 0;
+        return errno == ENAMETOOLONG ? error_set(err, ERR_INPUT, "%.100s..: the name is too long", path) : 0;
     if (S_ISDIR(st.st_mode))
         return error_set(err, ERR_INPUT, "%s is a folder; name a file in it", path);
     if (!S_ISREG(st.st_mode))

@@ -99,7 +99,7 @@ stop_at_first
 run $collect -o "$o"
 is "an interrupted one" 2 "" 'i\.gguf\.state is of a run that did not end: --resume goes on, --force begins anew'
 run $collect --kv f32 -o "$o" --resume
-is "another's" 2 "" 'is of another run: .*; this run is of model [0-9a-f]+, text [0-9a-f]+, chunks of 64 from 0 on, kv f32'
+is "another's" 2 "" 'is of another run: .*; this run is of model [0-9a-f]+, text [0-9a-f]+, chunks of 64 from 0 on, numbers [0-9a-f]+, kv f32'
 truncate -s -100 "$o.state"
 run $collect -o "$o" --resume
 is "a damaged one" 1 "" 'state is damaged; --force begins anew'
@@ -116,7 +116,28 @@ is "no chunk" 2 "" '--from-chunk 1000: the text has [0-9]+'
 run $collect --ctx 512000 -o "$o"
 is "a short text" 2 "" "stoker imatrix: .*tokens, a chunk 512000"
 run $collect -o "$dir/none/i.gguf"
-is "no folder" 1 "" 'none/i\.gguf.* cannot be written: No such file'
+is "no folder" 2 "" 'none/i\.gguf cannot be written: No such file'
+mkfifo "$dir/fifo"
+run $collect -o "$dir/fifo" --force
+is "no file" 2 "" 'fifo is no regular file'
+run $collect -o "$dir" --force
+is "a folder" 2 "" 'is a folder; name a file in it'
+echo "of hours" >"$dir/q.gguf.part"
+for what in "$collect" "imatrix --merge $dir/first.gguf"; do
+    run $what -o "$dir/q.gguf"
+    is "another's part" 2 "" 'q\.gguf\.part is there, of a run that did not end; --force replaces it'
+done
+[ "$(cat "$dir/q.gguf.part")" = "of hours" ] && pass || fail "another's part" "is changed"
+rm "$dir/q.gguf.part" "$dir/fifo"
+# Of two texts with fewer chunks of each the second one's have other numbers.
+two="imatrix $model -f $text -f $dir/twin --ctx 16 -o $dir/two.gguf"
+"$stoker" $two --chunks 30 --save-every 1 --threads 1 >"$dir/out" 2>"$dir/err" &
+id=$!
+while kill -0 $id 2>/dev/null && [ ! -e "$dir/two.gguf.state" ]; do :; done
+kill -KILL $id 2>/dev/null
+wait $id
+run $two --chunks 31 --resume
+is "other numbers of chunks" 2 "" 'is of another run: of another model or text, or cut otherwise'
 
 # ---- forms and merging -----------------------------------------------------------------------------------------------------------------
 run $collect --chunks 10 -o "$dir/a.gguf"

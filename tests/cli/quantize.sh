@@ -369,6 +369,29 @@ for line in "done $2 99999999 $4 $6 $6 0000000000000000" "done 99999 0 $4 $6 $6 
     rm "$new"
 done
 rm "$new".*
+sed 's/^begin$/bogin/' "$dir/journal" >"$new.journal"
+run quantize "$mixed" "$new" --type bf16 --resume
+is "a damaged head" 2 "" "new.gguf.journal is damaged, or of another run that had just begun; --force begins anew"
+sed 's/^begin$/bogin/' "$dir/journal" | cmp -s - "$new.journal" && pass || fail "a damaged head" "the journal is changed"
+# Killed when all was written, before it had its name: what is there is held against the last line.
+cp "$dir/journal" "$new.journal"
+set -- $(tail -n 1 "$new.journal")
+whole=$(stat -c %s "$out")
+"$helper" line "$new.journal" "done 9 0 0 $6 $whole $("$helper" hash "$out" "$6")"
+cp "$new.journal" "$dir/journal"
+cp "$out" "$new.part"
+printf 'x' | dd of="$new.part" bs=1 seek=$((whole - 100)) conv=notrunc status=none
+run quantize "$mixed" "$new" --type bf16 --resume
+is "a changed end" 2 "" "new.gguf.part is not what its journal says of bytes $6 to $whole; --force begins anew"
+mv "$new.part" "$new"
+run quantize "$mixed" "$new" --type bf16 --resume
+is "an older file of the same size" 2 "" "new.gguf is not what its journal says of bytes"
+cp "$out" "$new.part"
+run quantize "$mixed" "$new" --type bf16 --resume
+is "all but its name" 0 "bits a weight" ""
+same "all but its name" "$out" "$new"
+nothing "all but its name" "$new.part" "$new.journal"
+rm "$new"
 echo "my notes" >"$new.journal"
 run quantize "$mixed" "$new" --type bf16 --resume
 is "somebody's short file" 2 "" "new.gguf.journal is no journal of stoker quantize; move it away"

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "cli/common/cli.h"
 #include "cli/common/progress.h"
 
@@ -47,6 +48,15 @@ static void hash_texts(struct run *r)
     eval_hex(r->text.n_part == 1 ? r->text.part[0].sha256 : hash, r->sha256);
 }
 
+/* Chunks have their numbers behind those of the texts before, of which --chunks may leave some out. */
+static uint64_t hash_of_numbers(const struct run *r)
+{
+    uint64_t hash = 0;
+    for (int i = 0; i < r->text.n_part; i++)
+        hash = hash64(&r->text.part[i].first, sizeof r->text.part[i].first, hash);
+    return hash;
+}
+
 static int describe(struct run *r)
 {
     const struct eval_command *c = &r->m->c;
@@ -55,9 +65,11 @@ static int describe(struct run *r)
     if (stoker_model_hash(&r->model_hash, c->model, &err))
         return report(&err);
     snprintf(r->what, sizeof r->what,
-             "model %016" PRIx64 ", text %s, chunks of %d from %d on, kv %s%s%s%s, by stoker %s", r->model_hash,
-             r->sha256, c->n_ctx, r->m->from, c->options.kv ? c->options.kv : "f16", c->options.exact ? ", exact" : "",
-             c->parse_special ? ", special" : "", r->m->no_ppl ? ", no ppl" : "", stoker_version());
+             "model %016" PRIx64 ", text %s, chunks of %d from %d on, numbers %016" PRIx64
+             ", kv %s%s%s%s, by stoker %s",
+             r->model_hash, r->sha256, c->n_ctx, r->m->from, hash_of_numbers(r), c->options.kv ? c->options.kv : "f16",
+             c->options.exact ? ", exact" : "", c->parse_special ? ", special" : "", r->m->no_ppl ? ", no ppl" : "",
+             stoker_version());
     return 0;
 }
 
@@ -137,7 +149,7 @@ static int refuse_names(const struct run *r)
         return 2;
     }
     if (m->resume || m->force || (!has_state && !exists(m->out)))
-        return 0;
+        return imatrix_refuse_place(m->out, m->resume || m->force);
     fprintf(stderr,
             has_state ? "stoker imatrix: %s is of a run that did not end: --resume goes on, --force begins anew\n"
                       : "stoker imatrix: %s is there; --force replaces it\n",

@@ -33,6 +33,11 @@ int imatrix_collect(struct imatrix_command *m);
 int imatrix_merge(const struct imatrix_command *m);
 int imatrix_stats(const struct imatrix_command *m);
 
+/* ---- place.c ---- */
+
+/* 2 and a sentence: out cannot be written, or is none that a file may replace; without replaces also where OUT.part is there. */
+int imatrix_refuse_place(const char *out, int replaces);
+
 /* ---- state.c ---- */
 
 /* What a run has so far, beside the engine's sums. */

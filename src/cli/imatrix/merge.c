@@ -143,6 +143,8 @@ int imatrix_merge(const struct imatrix_command *m)
     arena_init_growing(&all.texts);
     if (!m->force && lstat(m->out, &there) == 0)
         failed = error_set(&err, ERR_INPUT, "%s is there; --force replaces it", m->out);
+    if (!failed && imatrix_refuse_place(m->out, m->force))
+        return 2;
     for (int i = 0; i < m->n_file && !failed; i++)
         failed = add_path(&all, m->file[i], m->c.n_ctx, &err);
     const struct importance_notes notes = {.dataset = all.dataset,

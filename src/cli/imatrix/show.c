@@ -2,6 +2,7 @@
 #include "cli/imatrix/imatrix.h"
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "format/gguf.h"
 
 #include <math.h>
@@ -162,5 +163,6 @@ char *imatrix_left_out(const char *model, struct importance_sums *s, size_t n, s
         free(text);
         return NULL;
     }
+    utf8_make_plain(text);
     return text;
 }
