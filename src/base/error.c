@@ -1,16 +1,10 @@
 /* One error, one sentence: see error.h. */
 #include "base/error.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
-
-/* Names come from files and people: a control character of one would break the line, or steer the terminal. */
-static void make_printable(char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < ' ' || *text == 127)
-            *text = '?';
-}
 
 int error_set(struct error *err, enum error_code code, const char *format, ...)
 {
@@ -21,7 +15,7 @@ int error_set(struct error *err, enum error_code code, const char *format, ...)
     va_start(ap, format);
     vsnprintf(err->text, sizeof err->text, format, ap);
     va_end(ap);
-    make_printable(err->text);
+    utf8_make_plain(err->text); /* names of files and people are in it */
     return -1;
 }
 
@@ -33,6 +27,6 @@ int error_field(struct error *err, const char *format, ...)
     va_start(ap, format);
     vsnprintf(err->field, sizeof err->field, format, ap);
     va_end(ap);
-    make_printable(err->field);
+    utf8_make_plain(err->field);
     return -1;
 }

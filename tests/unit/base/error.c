@@ -39,6 +39,25 @@ static void names_cannot_break_the_line(void **state)
     assert_string_equal(err.text, "m\xc3\xb6hre.gguf: \"a??[2Jb?\" is no name");
 }
 
+/* C1 controls, in UTF-8 and alone; characters that turn the order of others; one that is cut. */
+static void names_cannot_steer_the_terminal(void **state)
+{
+    (void)state;
+    char name[1000] = "";
+    struct error err = {0}, cut = {0};
+    error_set(&err, ERR_FORMAT, "%s",
+              "a\xc2\x9b"
+              "2Jb\x9b"
+              "c\xe2\x80\xae"
+              "d\xc2\xa0");
+    assert_string_equal(err.text, "a??2Jb?c???d\xc2\xa0");
+    error_field(&err, "e\xc2\x9b");
+    assert_string_equal(err.field, "e??");
+    memset(name, 'x', sizeof cut.text - 2);
+    error_set(&cut, ERR_INPUT, "%s\xc3\xb6", name);
+    assert_int_equal(cut.text[sizeof cut.text - 2], '?');
+}
+
 static void the_field_belongs_to_the_error(void **state)
 {
     (void)state;
@@ -65,6 +84,7 @@ int main(void)
         cmocka_unit_test(first_error_wins),
         cmocka_unit_test(long_sentences_are_cut),
         cmocka_unit_test(names_cannot_break_the_line),
+        cmocka_unit_test(names_cannot_steer_the_terminal),
         cmocka_unit_test(the_field_belongs_to_the_error),
         cmocka_unit_test(nobody_listens),
     };
