@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "quant/encode.h"
 
+#include <ctype.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-/* Steps of a match: most take few, of which a part is counted over all; more are tried where those do not suffice, and counted whole. */
+/* Steps of a match at each place where it may begin, as PCRE2 counts them: most take few, of which a part is counted over all; more are
+ * tried where those do not suffice, and counted whole, for all of these places. */
 enum { WORK_FEW = 100, WORK_PART = 10, WORK_MOST = 102400, WORK_ALL = 300000000 };
 enum { FILE_MOST = 1 << 20, RULES_MOST = 4096, DEPTH_MOST = 2000, HEAP_KIB = 4096 };
 /* MiB of all compiled patterns: those of a file of FILE_MOST that count nothing take at most 11. */
@@ -198,18 +200,58 @@ void rules_end(struct rules *r)
 
 /* ---- matching ------------------------------------------------------------------------------------------------------------------- */
 
-/* pcre2_match() with more and more steps, as long as those of all matches suffice. */
+/* At how many places of a name PCRE2 may begin, at most: by what every match begins with, or by its first bytes. */
+static uint64_t begins(const struct rule *rule, const char *name)
+{
+    uint32_t options = 0, by = 0, first = 0;
+    const uint8_t *set = NULL;
+    uint64_t n = 0;
+    pcre2_pattern_info(rule->code, PCRE2_INFO_ALLOPTIONS, &options);
+    pcre2_pattern_info(rule->code, PCRE2_INFO_FIRSTCODETYPE, &by); /* 1: a byte; 2: a line's beginning */
+    pcre2_pattern_info(rule->code, PCRE2_INFO_FIRSTCODEUNIT, &first);
+    pcre2_pattern_info(rule->code, PCRE2_INFO_FIRSTBITMAP, &set);
+    if (options & PCRE2_ANCHORED)
+        return 1;
+    if (options & PCRE2_NO_START_OPTIMIZE || (by == 0 && !set) || (by == 1 && first > 127))
+        return strlen(name) + 1;
+    for (const uint8_t *p = (const uint8_t *)name; *p; p++)
+        n += by == 2   ? *p < ' ' || *p > 126 /* it may end a line */
+             : by == 1 ? tolower(*p) == tolower((int)first)
+                       : set[*p / 8] >> *p % 8 & 1;
+    return n + 1;
+}
+
+/* pcre2_match() with more and more steps, as long as those of all matches suffice: its limit holds anew at each place. */
 static int match(struct rules *r, const struct rule *rule, const char *name)
 {
     int rc = PCRE2_ERROR_MATCHLIMIT;
+    uint64_t places = begins(rule, name);
     for (uint32_t most = WORK_FEW; rc == PCRE2_ERROR_MATCHLIMIT && most <= WORK_MOST; most *= 4) {
-        r->work += most > WORK_FEW ? most : WORK_PART;
+        r->work += most > WORK_FEW ? most * places : WORK_PART + places;
         if (r->work > WORK_ALL)
             break;
         pcre2_set_match_limit(r->limits, most);
         rc = pcre2_match(rule->code, (PCRE2_SPTR)name, PCRE2_ZERO_TERMINATED, 0, 0, r->match, r->limits);
     }
     return rc;
+}
+
+/* Why there is neither a match nor none. */
+static int refuse(const struct rules *r, const struct rule *rule, const char *name, int rc, struct error *err)
+{
+    char why[120] = "";
+    if (r->work > WORK_ALL)
+        return error_set(err, ERR_INPUT,
+                         "%s: %.100s: up to %.80s the patterns of all rules take too long; write them without nested "
+                         "repeats",
+                         rule->where, rule->text, name);
+    if (rc == PCRE2_ERROR_MATCHLIMIT || rc == PCRE2_ERROR_DEPTHLIMIT || rc == PCRE2_ERROR_HEAPLIMIT)
+        return error_set(err, ERR_INPUT,
+                         "%s: %.100s: the pattern takes too long on %.80s; write it without nested repeats",
+                         rule->where, rule->text, name);
+    pcre2_get_error_message(rc, (PCRE2_UCHAR *)why, sizeof why);
+    return error_set(err, ERR_INPUT, "%s: %.100s: the pattern cannot be searched for in %.80s: %s", rule->where,
+                     rule->text, name, why);
 }
 
 int rule_matches(struct rules *r, const struct rule *rule, const char *name, int *matches, struct error *err)
@@ -220,15 +262,6 @@ int rule_matches(struct rules *r, const struct rule *rule, const char *name, int
     if (rule->first >= 0 && (layer < rule->first || layer > rule->last))
         return 0;
     int rc = match(r, rule, rest);
-    if (rc >= 0)
-        *matches = 1;
-    if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH)
-        return 0;
-    if (r->work > WORK_ALL)
-        return error_set(err, ERR_INPUT,
-                         "%s: %.100s: up to %.80s the patterns of all rules take too long; write them without nested "
-                         "repeats",
-                         rule->where, rule->text, name);
-    return error_set(err, ERR_INPUT, "%s: %.100s: the pattern takes too long on %.80s; write it without nested repeats",
-                     rule->where, rule->text, name);
+    *matches = rc >= 0;
+    return rc >= 0 || rc == PCRE2_ERROR_NOMATCH ? 0 : refuse(r, rule, name, rc, err);
 }

@@ -28,7 +28,8 @@ struct rules {         /* stays where it is until rules_end() */
 int rules_read(struct rules *r, const struct quant_options *o, struct arena *arena, struct error *err);
 void rules_end(struct rules *r);
 
-/* *matches: whether this rule's pattern is found in a name. ERR_INPUT: it takes too long, or all matches together do. */
+/* *matches: whether this rule's pattern is found in a name. ERR_INPUT: it takes too long, or all matches together do, or
+ * PCRE2 cannot search the name. */
 int rule_matches(struct rules *r, const struct rule *rule, const char *name, int *matches, struct error *err);
 
 /* A type of a rule or of --type: a block type or QUANT_KEEP; -1: neither. */

@@ -1,5 +1,5 @@
 /* links: quant machine kernel format base */
-/* What a recipe takes is in the plan, whatever its lines and patterns are. */
+/* What a recipe takes is in the plan, whatever its lines and patterns are; and how long it takes is bounded. */
 #include "quant/quant.h"
 #include "quant_world.h"
 #include "sanitized.h"
@@ -69,10 +69,56 @@ static void of_recipe(void **state)
     assert_true(SANITIZED || (grown > 8 * MIB && grown < index + MIB));
 }
 
+/* Refused by one rule on a tensor of that name, with these words. */
+static void refused(const char *name, const char *rule, const char *words)
+{
+    struct world_tensor t = {name, TYPE_BF16, 2, {256, 256}, NULL};
+    struct quant_options o = {.in = model,
+                              .out = "/nowhere/out.gguf",
+                              .program = "test",
+                              .type = "q8_0",
+                              .rule = &rule,
+                              .n_rule = 1,
+                              .header_only = 1,
+                              .n_threads = 2};
+    struct quant_job *j;
+    struct error err = {0};
+    world_model(model, 1, 0, &t, 1);
+    if (!quant_open(&j, &o, &err)) {
+        quant_close(j);
+        fail_msg("%s is not refused", rule);
+    }
+    if (!strstr(err.text, words))
+        fail_msg("%s", err.text);
+}
+
+/* PCRE2's limit of steps holds at each place where a match may begin: where there are many, a bounded match takes for ever too. */
+static void of_a_long_name(void **state)
+{
+    enum { LONG = 60000 };
+    static char name[LONG + 1];
+    (void)state;
+    memset(name, 'a', LONG);
+    refused(name, "(?:a|aa){0,12}[YZ]=f16", "take too long");
+    refused(name, "(?i)A(?:a|aa){0,12}[YZ]=f16", "take too long");
+    refused(name, "(*NO_START_OPT)(?:a|aa){0,12}[YZ]=f16", "take too long");
+}
+
+/* What PCRE2 refuses for another reason takes no time. */
+static void of_a_name_without_characters(void **state)
+{
+    (void)state;
+    refused("blk.0.\xff.weight", "(*UTF)attn=f16",
+            "--rule: (*UTF)attn=f16: the pattern cannot be searched for in "
+            "blk.0.?.weight: UTF-8 error: ");
+}
+
 int main(void)
 {
     static const struct world_tensor t = {"blk.0.attn_q.weight", TYPE_BF16, 2, {256, 256}, NULL};
-    const struct CMUnitTest tests[] = {cmocka_unit_test(of_lines_without_rules), cmocka_unit_test(of_recipe)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(of_lines_without_rules), cmocka_unit_test(of_recipe),
+                                       cmocka_unit_test(of_a_long_name),
+                                       cmocka_unit_test(of_a_name_without_characters)};
     close(temporary_file(model, "model"));
     close(temporary_file(recipe, "recipe"));
     world_model(model, 1, 0, &t, 1);
