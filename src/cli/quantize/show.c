@@ -3,6 +3,7 @@
 
 #include "base/utf8.h"
 #include "cli/common/anatomy.h"
+#include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/imatrix/coverage.h"
 #include "quant/importance.h"
@@ -154,7 +155,7 @@ void quantize_show(const struct quant_job *j)
                j->part[i].n);
     if (j->n_needs_importance)
         printf("importance is demanded by %" PRIu64 " tensors, %s first, and there is none\n", j->n_needs_importance,
-               j->needs_importance);
+               show_text(j->needs_importance, strlen(j->needs_importance)));
     if (j->n_needs_draft)
         printf("%" PRIu64 " of them are of layers that predict further tokens, of which none is collected\n",
                j->n_needs_draft);

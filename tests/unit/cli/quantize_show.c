@@ -1,5 +1,5 @@
 /* links: cli server toolbox mcp library eval quant engine text model store op machine kernel format base */
-/* What --dry-run tells of time. The seconds are this test's. */
+/* What --dry-run tells of time, whose seconds are this test's, and of names. */
 #include "cli/quantize/show.h"
 #include "quant_world.h"
 
@@ -65,9 +65,27 @@ static void time_is_told(void **state)
     quant_close(j);
 }
 
+/* Names are bytes of a file: none steers the terminal, also where importance is demanded for one. */
+static void names_are_plain(void **state)
+{
+    const struct world_tensor t = {"blk.0.ffn_up\033[2J\xc2\x9b.weight", TYPE_F32, 2, {256, 4}, NULL};
+    const struct quant_options o = {
+        .in = model, .out = "/nowhere/out.gguf", .program = "test", .type = "iq2_xs", .header_only = 1, .n_threads = 1};
+    struct error err = {0};
+    struct quant_job *j;
+    (void)state;
+    world_model(model, 1, 0, &t, 1);
+    if (quant_open(&j, &o, &err))
+        fail_msg("%s", err.text);
+    const char *text = shown_of(j);
+    if (strpbrk(text, "\033\xc2") || !strstr(text, "by 1 tensors, blk.0.ffn_up?[2J??.weight first"))
+        fail_msg("%s", text);
+    quant_close(j);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(time_is_told)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(time_is_told), cmocka_unit_test(names_are_plain)};
     close(temporary_file(model, "model"));
     close(temporary_file(printed, "printed"));
     int status = cmocka_run_group_tests(tests, NULL, NULL);
