@@ -29,7 +29,7 @@
 
 static const uint64_t BYTES_OF_ALL = 0x9d3de1621edec576, BYTES_OF_FEW = 0xfb77c2f108fda41c;
 
-enum { COLUMNS = 1024, ROWS_MOST = 64, BYTES_MOST = COLUMNS * 4 };
+enum { COLUMNS = 1024, ROWS = 20, EDGES = 12, BYTES_MOST = COLUMNS * 4 };
 
 static int n_passed, n_failed;
 
@@ -43,10 +43,11 @@ static void check(int holds, const char *type, const char *what)
 
 struct rows {
     int n;
-    float x[ROWS_MOST][COLUMNS], importance[ROWS_MOST][COLUMNS];
+    float x[ROWS][COLUMNS], importance[ROWS][COLUMNS];
 };
 
-static int read_rows(struct rows *r, const char *folder, const char *name)
+/* wanted: how many there are; laws that hold for fewer are none. */
+static int read_rows(struct rows *r, const char *folder, const char *name, uint32_t wanted)
 {
     char path[400];
     struct {
@@ -56,7 +57,7 @@ static int read_rows(struct rows *r, const char *folder, const char *name)
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *f = fopen(path, "rb");
     int whole = f && fread(&head, 1, sizeof head, f) == sizeof head && memcmp(head.magic, "STKENC1", 8) == 0 &&
-                head.n_cols == COLUMNS && head.n_rows <= ROWS_MOST &&
+                head.n_cols == COLUMNS && head.n_rows == wanted &&
                 fread(r->x, sizeof r->x[0], head.n_rows, f) == head.n_rows &&
                 fread(r->importance, sizeof r->x[0], head.n_rows, f) == head.n_rows;
     r->n = whole ? (int)head.n_rows : 0;
@@ -441,8 +442,8 @@ int main(int argc, char **argv)
     static struct rows rows, edges;
     char path[400], *line = NULL;
     size_t size = 0;
-    if (read_rows(&rows, folder, "encoder_rows.bin") || read_rows(&edges, folder, "encoder_edges.bin")) {
-        printf("%s: no rows\n", folder);
+    if (read_rows(&rows, folder, "encoder_rows.bin", ROWS) || read_rows(&edges, folder, "encoder_edges.bin", EDGES)) {
+        printf("%s: encoder_rows.bin and encoder_edges.bin do not have %d and %d rows\n", folder, ROWS, EDGES);
         return 1;
     }
     scratch = aligned_alloc(64, (quant_scratch_bytes() + 63) / 64 * 64);
