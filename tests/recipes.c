@@ -1,7 +1,7 @@
 /* links: quant machine kernel format base
  *
  * Which type each tensor gets: recipes [FOLDER] holds the presets against recipes.jsonl, 594 lines of shape, preset and importance, and
- * seed_mix.json against the rules that it names. Sources are headers without data, which the test writes. */
+ * seed_mix.json against the rules that it names, also by part of the model. Sources are headers without data, which the test writes. */
 #include "base/error.h"
 #include "format/header_write.h"
 #include "quant/quant.h"
@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,9 +256,54 @@ static void check_mix_tensor(const struct quant_job *j, const json_t *tensor)
           pattern, "another type, or other bytes, than in seed_mix.json");
 }
 
+/* Which of seed_mix.json's parts a tensor belongs to. */
+static const char *part_of(const char *name)
+{
+    static const char *const part[][2] = {{"_norm", "norms"},     {"token_embd", "embedding"}, {"ssm_", "recurrent"},
+                                          {"gate_inp", "router"}, {"_exps", "experts"},        {"_shexp", "shared"},
+                                          {"attn_", "attention"}};
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
+        if (strstr(name, part[i][0]))
+            return part[i][1];
+    return "output";
+}
+
+/* Bytes, weights and bits a weight of a part, or of all. */
+static void check_share(const struct quant_job *j, const char *part, const json_t *wanted)
+{
+    char why[200];
+    uint64_t bytes = 0, weights = 0;
+    for (uint64_t i = 0; i < j->in->n_tensor; i++) {
+        const struct gguf_tensor *t = &j->in->tensor[i];
+        if (part && strcmp(part_of(t->name), part) != 0)
+            continue;
+        bytes += j->tensor[i].n_bytes;
+        weights += t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3];
+    }
+    double bits = 8 * (double)bytes / (double)weights;
+    snprintf(why, sizeof why, "%" PRIu64 " bytes, %" PRIu64 " weights, %.4f bits a weight", bytes, weights, bits);
+    check(bytes == (uint64_t)json_integer_value(json_object_get(wanted, "bytes")) &&
+              weights == (uint64_t)json_integer_value(json_object_get(wanted, "params")) &&
+              fabs(bits - json_number_value(json_object_get(wanted, "bpw"))) <= 6e-5,
+          part ? part : "the mix", why);
+}
+
+static void check_shares(const struct quant_job *j, const json_t *mix)
+{
+    char why[60];
+    json_t *parts = json_object_get(mix, "parts"), *wanted;
+    const char *part;
+    check(json_object_size(parts) == 8, "the mix", "seed_mix.json does not have 8 parts");
+    json_object_foreach(parts, part, wanted) check_share(j, part, wanted);
+    check_share(j, NULL, mix);
+    double gib = (double)tensor_bytes(j) / (1 << 30);
+    snprintf(why, sizeof why, "%.4f GiB", gib);
+    check(fabs(gib - json_number_value(json_object_get(mix, "gib"))) <= 0.005, "the mix", why);
+}
+
 static void check_mix(const char *data, const char *folder)
 {
-    char path[400], rules[400], why[200];
+    char path[400], rules[400];
     json_error_t at;
     struct error err = {0};
     struct quant_job *j;
@@ -273,8 +319,7 @@ static void check_mix(const char *data, const char *folder)
         return;
     }
     json_array_foreach(json_object_get(mix, "tensors"), i, tensor) check_mix_tensor(j, tensor);
-    snprintf(why, sizeof why, "%" PRIu64 " bytes", tensor_bytes(j));
-    check(tensor_bytes(j) == (uint64_t)json_integer_value(json_object_get(mix, "bytes")), "the mix", why);
+    check_shares(j, mix);
     check(j->n_needs_importance == 180, "the mix", "not all experts demand importance");
     quant_close(j);
     json_decref(mix);
