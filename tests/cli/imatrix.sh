@@ -102,7 +102,7 @@ run $collect --kv f32 -o "$o" --resume
 is "another's" 2 "" 'is of another run: .*; this run is of model [0-9a-f]+, text [0-9a-f]+, chunks of 64 from 0 on, numbers [0-9a-f]+, kv f32'
 truncate -s -100 "$o.state"
 run $collect -o "$o" --resume
-is "a damaged one" 1 "" 'state is damaged; --force begins anew'
+is "a damaged one" 2 "" 'state is damaged; --force begins anew'
 rm -f "$o"*
 cp "$text" "$dir/twin"
 run $collect -o "$text" --force
@@ -226,7 +226,7 @@ run imatrix --stats $model
 is "--stats of a model" 2 "" 'no file of importance'
 
 run imatrix --merge "$dir/none.gguf" -o "$dir/m.gguf"
-is "merging nothing" 1 "" 'none\.gguf'
+is "merging nothing" 2 "" 'none\.gguf'
 run imatrix --merge "$model" -o "$dir/m.gguf"
 is "merging a model" 2 "" 'no file of importance'
 done_testing

@@ -362,7 +362,7 @@ static int run(struct run *r)
         unlink(r->state_path);
     int how = r->m->resume ? imatrix_state_read(&r->state, r->engine, &err) : 0;
     if (how < 0)
-        return eval_fail(&err);
+        return imatrix_refuse(&err);
     r->n_saved = r->state.n_done;
     eval_catch_interrupts();
     progress_begin(&r->progress, "collecting", PROGRESS_TOKENS, r->state.n_done * (uint64_t)r->m->c.n_ctx);

@@ -35,6 +35,9 @@ int imatrix_stats(const struct imatrix_command *m);
 
 /* ---- place.c ---- */
 
+/* Prints the sentence; returns the status of what nothing was done for: 2. */
+int imatrix_refuse(const struct error *err);
+
 /* 2 and a sentence: out cannot be written, or is none that a file may replace; without replaces also where OUT.part is there. */
 int imatrix_refuse_place(const char *out, int replaces);
 

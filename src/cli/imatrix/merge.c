@@ -159,5 +159,5 @@ int imatrix_merge(const struct imatrix_command *m)
     }
     free(all.sums);
     arena_free(&all.texts);
-    return err.code ? eval_fail(&err) : 0;
+    return failed ? imatrix_refuse(&err) : err.code ? eval_fail(&err) : 0;
 }

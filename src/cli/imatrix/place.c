@@ -1,4 +1,5 @@
-/* Where the output goes, tried before anything is computed: hours are not to end with a folder that cannot be written. */
+/* What is refused before anything is computed. Where the output goes is tried then: hours are not to end with a folder that cannot be
+ * written. */
 #include "cli/imatrix/imatrix.h"
 
 #include <errno.h>
@@ -8,6 +9,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+int imatrix_refuse(const struct error *err)
+{
+    eval_fail(err);
+    return 2;
+}
 
 static int refuse(const char *path, const char *why)
 {

@@ -189,7 +189,7 @@ int imatrix_stats(const struct imatrix_command *c)
     struct means means = {0};
     eval_called = "imatrix";
     if (importance_open_of(&m, c->file[0], c->c.n_ctx, &err))
-        return eval_fail(&err);
+        return imatrix_refuse(&err);
     struct importance_sums *s = sums_of(m, &err);
     if (!err.code && read_means(&means, m, &err) == 0)
         (c->json ? print_json : print)(&means, s);
@@ -198,5 +198,5 @@ int imatrix_stats(const struct imatrix_command *c)
         free((void *)s[i].count);
     free(s);
     importance_close(m);
-    return err.code ? eval_fail(&err) : 0;
+    return err.code ? imatrix_refuse(&err) : 0;
 }
