@@ -73,7 +73,7 @@ struct chat_shown {
     int typed;           /* bytes of lines that were typed ahead */
     struct wrap wrap;
 };
-/* Writes a piece to stdout; failures go to s->lost. */
+/* Writes a piece to stdout, to a terminal with U+FFFD for each control character; failures go to s->lost. */
 void show_piece(struct chat_shown *s, const struct stoker_piece *p);
 void show_end(struct chat_shown *s); /* ends dimming: after the last piece of an answer */
 /* Ends dimming; may be called from a signal handler. */

@@ -1,6 +1,7 @@
 /* What an answer looks like: see chat.h. */
 #include "cli/chat/chat.h"
 
+#include "base/utf8.h"
 #include "cli/common/cli.h"
 #include "cli/common/flags.h"
 #include "cli/common/settings.h"
@@ -53,6 +54,34 @@ static void show_words(struct chat_shown *s, const char *text, size_t n)
     flush(s);
 }
 
+/* Bytes that a text begins with: 1: a character that a terminal shows, or a blank or line end; 0: a control, or no whole character, which
+ * may be half of one. */
+static int is_for_terminal(const char *text, size_t n, size_t *length)
+{
+    uint32_t c;
+    if (utf8_read(text, n, length, &c) != UTF8_WHOLE)
+        return 0;
+    return c == '\n' || c == '\t' || c == '\r' || (c >= 0x20 && c < 0x7F) || c >= 0xA0;
+}
+
+/* A model wrote it: on a terminal nothing of it hides, colours or moves what else is shown there. Elsewhere it stays as it is. */
+static void show_answer(struct chat_shown *s, const char *text, size_t n)
+{
+    size_t good = 0, length;
+    while (s->terminal && good < n) {
+        if (is_for_terminal(text + good, n - good, &length)) {
+            good += length;
+            continue;
+        }
+        show_words(s, text, good);
+        show_words(s, UTF8_REPLACEMENT, sizeof UTF8_REPLACEMENT - 1);
+        text += good + length;
+        n -= good + length;
+        good = 0;
+    }
+    show_words(s, text, n);
+}
+
 void show_end(struct chat_shown *s)
 {
     static const char plain[] = "\033[0m\n";
@@ -79,10 +108,10 @@ void show_piece(struct chat_shown *s, const struct stoker_piece *p)
             dimmed = 1;
             show(s, dim, sizeof dim - 1);
         }
-        show_words(s, p->text, p->n);
+        show_answer(s, p->text, p->n);
     } else if (p->kind == STOKER_PIECE_CONTENT) {
         show_end(s);
-        show_words(s, p->text, p->n);
+        show_answer(s, p->text, p->n);
     }
 }
 
