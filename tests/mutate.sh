@@ -811,6 +811,8 @@ mutate rounds-without-end cli/run_library src/cli/chat/chat.c 's|c->round >= c->
 mutate calls-that-nobody-allowed cli/run_mcp src/cli/chat/servers.c 's|return MCP_NOBODY;|return MCP_RUN;|'
 mutate one-yes-for-all-tools cli/run_mcp src/cli/chat/servers.c 's|a->server == tool->server .*)$|a->server == tool->server)|'
 mutate half-a-call-is-asked-about cli/run_mcp src/cli/chat/tools.c 's#is_cut = c->n > SHOWN && !is_asked#is_cut = c->n > SHOWN + 0 * is_asked#'
+mutate answers-steer-the-terminal cli/terminal_guard src/cli/chat/show.c 's|while (s->terminal && good < n)|while (s->terminal < 0 \&\& good < n)|'
+mutate questions-that-nobody-sees cli/terminal_guard src/cli/chat/tools.c 's| .. !isatty(STDERR_FILENO)) /. which shows the call and|) /* which shows the call and|'
 mutate tools-of-the-first-answer cli/run_mcp src/cli/chat/chat.c 's|^        c->reply.n_tools = c->tools.box.governs.n;|        c->reply.n_tools = c->reply.n_tools ? c->reply.n_tools : c->tools.box.governs.n;|'
 mutate programs-that-stay cli/run_mcp src/base/process/guard.c 's|prctl(PR_SET_PDEATHSIG, GUARD_END);|(void)0;|'
 mutate commands-that-stay cli/tools src/base/process/guard.c 's|prctl(PR_SET_PDEATHSIG, GUARD_END);|(void)0;|'

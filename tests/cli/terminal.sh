@@ -398,12 +398,14 @@ see "a prompt" '^> '
 keys 'What is the weather in Bergen?\r'
 see "a call" '^call: get_weather \{"city": "Bergen"\}$'
 see "its command" "^command: cat >$dir/asked; echo rain$"
+see "a question" '^run it\? '
 keys 'y\r'
 see "its result" '^result: rain$'
 see "a prompt again" '^> ' 2
 [ "$(cat "$dir/asked")" = '{"city": "Bergen"}' ] && pass || fail "a command" "gets other arguments"
 keys 'What is the weather in Oslo?\r'
 see "another call" '^call: get_weather' 2
+see "a question again" '^run it\? ' 2
 keys 'n\r'
 see "what it is asked for" 'result \(empty: none\)' 1
 keys '\r'

@@ -1,5 +1,6 @@
-/* See tools.h. A tool of the file may carry "command" beside "function": it is run by sh, with the arguments as JSON on its
- * standard input, and what it prints is the result. Nothing of it runs without a yes typed on a terminal, and nothing is left behind it. */
+/* See tools.h. A tool of the file may carry "command" beside "function": it is run by sh, with the arguments as JSON on its standard
+ * input, and what it prints is the result. Nothing of it runs without a yes typed on a terminal that shows it, and nothing is left behind
+ * it. */
 #include "cli/chat/tools.h"
 
 #include "base/error.h"
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -135,10 +137,12 @@ static enum toolbox_end ask(void *self, const struct toolbox_call *c, struct buf
     const char *command = command_of(t, c->name);
     size_t n = 0;
     char *result = NULL;
-    if (t->quiet || !isatty(STDIN_FILENO))
+    if (t->quiet || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) /* which shows the call and the command */
         return TOOLBOX_NONE;
-    if (command)
+    if (command) {
         fprintf(stderr, "command: %s\n", command);
+        tcflush(STDIN_FILENO, TCIFLUSH); /* what was typed before was no answer to this */
+    }
     if (command && line_ask_yes("run it? [y/N] ")) {
         result = run(command, c->arguments, c->n, &n);
         end_line(t);
