@@ -64,6 +64,10 @@ is "a list" 0 "^one +$(messages)  [0-9]{4}-.*  What is 9 \+ 4\?$" ""
 run run --forget short
 is "a conversation that is forgotten" 0 "" ""
 [ -e "$dir/state/stoker/sessions/short.json" ] || [ -e "$dir/state/stoker/sessions/short.json.lock" ] && fail "--forget" "leaves a file" || pass
+echo '[]' >"$dir/state/stoker/sessions/short.json.2"
+run run --forget short
+is "one of which something was put aside" 0 "" ""
+[ ! -e "$dir/state/stoker/sessions/short.json.2" ] && pass || fail "--forget" "leaves what was put aside"
 run run --forget short
 is "one that is not there" 1 "" "^stoker run: --forget short: there is no such conversation; --sessions lists what is kept$"
 run run --forget ../one

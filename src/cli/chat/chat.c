@@ -62,9 +62,11 @@ static const char *role_of(const struct chat *c, size_t i)
     return role ? role : "";
 }
 
+size_t chat_has_system(const struct chat *c) { return strcmp(role_of(c, 0), "system") == 0; }
+
 int chat_system(struct chat *c, const char *text)
 {
-    if (strcmp(role_of(c, 0), "system") == 0)
+    if (chat_has_system(c))
         json_array_remove(c->message, 0);
     return text && *text ? json_array_insert_new(c->message, 0, text_message("system", text, strlen(text))) : 0;
 }
@@ -208,7 +210,7 @@ static void advise(const struct chat *c, size_t n_prompt)
 {
     struct stoker_plan plan;
     stoker_plan_of(c->engine, &plan);
-    size_t n_before = json_array_size(c->message) - 1 - (strcmp(role_of(c, 0), "system") == 0);
+    size_t n_before = json_array_size(c->message) - 1 - chat_has_system(c);
     if (!c->has_commands || n_prompt < (size_t)plan.n_ctx || n_before == 0)
         return;
     fprintf(stderr, "%s\n", advice(c));

@@ -50,6 +50,9 @@ struct chat {
 /* Makes text, which ends in NUL, the system message, in front; NULL or empty: none. -1: no memory, or the text is not UTF-8. */
 int chat_system(struct chat *c, const char *text);
 
+/* 1: the conversation begins with a system message; else 0. */
+size_t chat_has_system(const struct chat *c);
+
 /* A turn: the person's message of n bytes, the answer, its calls. 0, or the exit status of a failure, after a sentence; then the
  * conversation is as it was before, and what was attached still is. */
 int chat_turn(struct chat *c, const char *text, size_t n);

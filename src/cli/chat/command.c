@@ -26,14 +26,10 @@ struct command {
 static enum chat_command clear(struct chat *c, char *argument)
 {
     (void)argument;
-    size_t n = json_array_size(c->message);
-    json_t *first = json_array_get(c->message, 0);
-    const char *role = json_string_value(json_object_get(first, "role"));
-    size_t keep = role && strcmp(role, "system") == 0;
-    if (n > keep && *c->conversation.path && conversation_put_aside(&c->conversation))
+    if (conversation_put_aside(c))
         return CHAT_COMMAND_DONE;
     buffer_free(&c->attached);
-    for (; n > keep; n--)
+    for (size_t n = json_array_size(c->message); n > chat_has_system(c); n--)
         json_array_remove(c->message, n - 1);
     tools_follow(&c->tools, NULL);
     return CHAT_COMMAND_DONE;

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NAME_MOST = 100 };
+enum { NAME_MOST = 100, ASIDE_MOST = 1000 };
 
 static int is_conversation(const json_t *m)
 {
@@ -59,11 +59,13 @@ int saved_read(struct chat *c, const char *path)
         fprintf(stderr, "%s\n", err.text);
     else if (!good)
         fprintf(stderr, "%s: %s\n", path, m ? "is no list of messages as /save writes it" : why.text);
-    if (good) {
+    if (good && conversation_put_aside(c) == 0) {
         json_decref(c->message);
         c->message = json_incref(m);
         c->n_call = next_call(m);
         tools_follow(&c->tools, m);
+    } else {
+        good = 0;
     }
     json_decref(m);
     free(text);
@@ -165,6 +167,18 @@ void conversation_write(struct conversation *s, struct chat *c)
         saved_write(c, s->path);
 }
 
+/* What was put aside. How many files there were. */
+static int remove_asides(const struct conversation *s)
+{
+    char aside[PATH_MAX + 16];
+    int n = 0;
+    for (int i = 1; i < ASIDE_MOST; i++) {
+        snprintf(aside, sizeof aside, "%s.%d", s->path, i);
+        n += unlink(aside) == 0;
+    }
+    return n;
+}
+
 int conversation_forget(const char *name)
 {
     char lock[PATH_MAX + 8];
@@ -174,21 +188,25 @@ int conversation_forget(const char *name)
     if (status)
         return status;
     snprintf(lock, sizeof lock, "%s.lock", s.path);
-    status = lstat(s.path, &st) || unlink(s.path);
-    if (status)
+    int is_removed = lstat(s.path, &st) == 0 && unlink(s.path) == 0, why = is_removed ? 0 : errno;
+    if (is_removed || why == ENOENT)
+        is_removed |= remove_asides(&s) > 0;
+    if (!is_removed)
         fprintf(stderr, "stoker run: --forget %s: %s; --sessions lists what is kept\n", name,
-                errno == ENOENT ? "there is no such conversation" : strerror(errno));
+                why == ENOENT ? "there is no such conversation" : strerror(why));
     unlink(lock);
     conversation_close(&s);
-    return status;
+    return !is_removed;
 }
 
-int conversation_put_aside(struct conversation *s)
+int conversation_put_aside(const struct chat *c)
 {
-    enum { MOST = 1000 };
+    const struct conversation *s = &c->conversation;
     char aside[PATH_MAX + 16];
     int failed = -1;
-    for (int i = 1; failed && i < MOST; i++) {
+    if (!*s->path || json_array_size(c->message) == chat_has_system(c))
+        return 0;
+    for (int i = 1; failed && i < ASIDE_MOST; i++) {
         snprintf(aside, sizeof aside, "%s.%d", s->path, i);
         failed = renameat2(AT_FDCWD, s->path, AT_FDCWD, aside, RENAME_NOREPLACE);
         if (failed && errno == ENOENT) /* nothing was kept yet */

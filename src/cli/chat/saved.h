@@ -9,7 +9,7 @@
 
 struct chat;
 
-/* The file's conversation in place of c's. -1: it stays as it was, and a sentence is on stderr. */
+/* The file's conversation in place of c's, which is put aside if it has a name. -1: it stays as it was, and a sentence is on stderr. */
 int saved_read(struct chat *c, const char *path);
 
 /* Writes c's conversation; what was in a regular file stays there until the new one is whole. A new file is the user's alone. -1: after a
@@ -26,11 +26,11 @@ struct conversation {
 int conversation_open(struct conversation *s, struct chat *c, const char *name);
 /* Writes c's conversation into it; nothing where nothing was said and no file is there. A failure is said on stderr. */
 void conversation_write(struct conversation *s, struct chat *c);
-/* What is in its file goes into a new file beside it, whose path is told on stderr: the conversation begins anew. -1: it stays where it is,
- * after a sentence on stderr. */
-int conversation_put_aside(struct conversation *s);
+/* Where c's has a name and somebody said something, what is in its file goes into a new file beside it, whose path is told on stderr: the
+ * conversation may begin anew. -1: it stays where it is, after a sentence on stderr. */
+int conversation_put_aside(const struct chat *c);
 void conversation_close(struct conversation *s);
-/* Removes the one of this name, unless a chat has it open. The exit status; a failure is said on stderr. */
+/* Removes the one of this name and what was put aside of it, unless a chat has it open. The exit status; a failure is said on stderr. */
 int conversation_forget(const char *name);
 
 /* A line for each that is kept, the one of last use first: name, messages, when, how it begins. Where there is none, a sentence on

@@ -1,0 +1,38 @@
+# What a chat at a terminal replaces is not lost.
+. tests/cli/harness
+. tests/cli/screen
+
+if ! has_terminal; then
+    skip "a terminal" "script of util-linux is not here"
+    done_testing
+    exit
+fi
+export XDG_STATE_HOME="$dir/state" XDG_CACHE_HOME="$dir/cache" TERM=xterm LC_ALL=C.UTF-8 VISUAL="$dir/editor" TMPDIR="$dir/drafts" HOME="$dir/home"
+mkdir "$TMPDIR" "$HOME"
+sessions="$dir/state/stoker/sessions"
+prompts=0
+says() { # says TEXT: keys, and then there is another prompt
+    keys "$1"
+    prompts=$((prompts + 1))
+    see "a prompt behind $1" '^> ' $((prompts + 1))
+}
+# ---- a conversation with a name --------------------------------------------------------------------------------------------
+echo '[{"role": "user", "content": "loaded"}]' >"$dir/other"
+prompts=0
+begin "'$stoker' run --temp 0 -n 2 --session kept$after"
+see "a prompt" '^> '
+says 'Spell cat.\r'
+says "/load $dir/absent\\r"
+[ ! -e "$sessions/kept.json.1" ] && pass || fail "/load of nothing" "puts the conversation aside"
+says "/load $dir/other\\r"
+see "/load" "^what was said before is in $sessions/kept\\.json\\.1 "
+see "/load" '^1 message$'
+says "/load $dir/other\\r"
+keys '\004'
+ends "/load" "$sane"
+grep -q 'Spell cat' "$sessions/kept.json.1" && pass || fail "/load" "what was said before is lost"
+grep -q loaded "$sessions/kept.json" && pass || fail "/load" "is not what is kept"
+run run --forget kept
+is "--forget" 0 "" ""
+[ -z "$(ls "$sessions")" ] && pass || fail "--forget" "leaves $(ls "$sessions")"
+done_testing
