@@ -282,6 +282,8 @@ int cmd_run(int argc, char **argv)
         return status;
     if ((status = prepare(&r, &c)) == 0)
         status = run_model(&r, &c);
+    if (status == 0 && c.conversation.is_behind) /* a sentence has said so */
+        status = 1;
     steer_flags_free(&r.steer);
     stoker_close(c.engine);
     conversation_close(&c.conversation);

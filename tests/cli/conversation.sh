@@ -111,6 +111,11 @@ run run --session one -p x
 is "a folder in its place" 1 "" 'one\.json'
 rmdir "$file"
 
+ln -s /proc/none/two "$file"
+run run --session one --temp 0 -p 'Spell cat.'
+is "a conversation that cannot be written" 1 '^C-A-T\.$' 'sessions/one\.json cannot be written: '
+rm "$file"
+
 # ---- it is there whole whatever happens to the program -----------------------------------------------------------------
 run run --session two --temp 0 -p 'Spell cat.'
 two="$dir/state/stoker/sessions/two.json"

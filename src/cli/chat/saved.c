@@ -164,7 +164,7 @@ void conversation_write(struct conversation *s, struct chat *c)
 {
     const int is_begun = json_array_size(c->message) > 0 || access(s->path, F_OK) == 0;
     if (*s->path && is_begun)
-        saved_write(c, s->path);
+        s->is_behind = saved_write(c, s->path) != 0;
 }
 
 /* What was put aside. How many files there were. */

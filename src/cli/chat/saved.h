@@ -19,6 +19,7 @@ int saved_write(const struct chat *c, const char *path);
 struct conversation {
     char path[PATH_MAX]; /* empty: none is open */
     int lock;            /* descriptor of the file beside it */
+    int is_behind;       /* 1: its file lacks what was said, for it could not be written */
 };
 
 /* Opens the one of this name, new if there is none yet, and puts its messages into c. 0, or the exit status of a failure after a
