@@ -1,4 +1,4 @@
-# What a chat at a terminal replaces is not lost.
+# What a chat at a terminal replaces, or fails at, is not lost.
 . tests/cli/harness
 . tests/cli/screen
 
@@ -16,6 +16,27 @@ says() { # says TEXT: keys, and then there is another prompt
     prompts=$((prompts + 1))
     see "a prompt behind $1" '^> ' $((prompts + 1))
 }
+many=$(awk 'BEGIN { for (i = 0; i < 150; i++) printf "word " }')
+
+# ---- an answer, a draft ----------------------------------------------------------------------------------------------------
+printf '#!/bin/sh\necho "%s" >"$1"\n' "$many" >"$dir/editor"
+chmod +x "$dir/editor"
+begin "'$stoker' run --temp 0 -n 2 --ctx 128$after"
+see "a prompt" '^> '
+says 'Spell cat.\r'
+says "/system $many\\r"
+says '/retry\r'
+see "another answer that fails" 'the prompt has [0-9]+ tokens, the context 128'
+says '/system off\r'
+says "/save $dir/saved\\r"
+see "another answer that fails" '^2 messages are in '
+says '/edit\r'
+see "a draft that fails" 'the prompt has [0-9]+ tokens, the context 128' 2
+see "a draft that fails" "^nothing is sent; the text is in $TMPDIR/stoker-"
+grep -q 'word word' "$TMPDIR"/stoker-* && pass || fail "a draft that fails" "the text is lost"
+keys '\004'
+ends "an answer and a draft" "$sane"
+
 # ---- a conversation with a name --------------------------------------------------------------------------------------------
 echo '[{"role": "user", "content": "loaded"}]' >"$dir/other"
 prompts=0

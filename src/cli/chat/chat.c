@@ -474,10 +474,20 @@ int chat_retry(struct chat *c)
         n--;
     if (n == 0)
         return -1;
+    json_t *before = json_copy(c->message);
+    if (!before) {
+        fprintf(stderr, "stoker: no memory for the conversation\n");
+        return 1;
+    }
     forget_behind(c, n);
     c->request.sampling.choice++;
     int status = answer_all(c);
-    if (status == 0)
+    if (status == 0) {
         conversation_write(&c->conversation, c);
+    } else {
+        json_decref(c->message);
+        c->message = json_incref(before);
+    }
+    json_decref(before);
     return status;
 }

@@ -370,15 +370,19 @@ static void send_draft(struct chat *c, const char *path)
         keep_draft(path);
         return;
     }
-    unlink(path);
     while (n > 0 && text[n - 1] == '\n')
         n--;
+    int failed = 0;
     if (n > 0) {
         fprintf(stderr, "%.*s\n", (int)n, text);
-        chat_turn(c, text, n);
+        failed = chat_turn(c, text, n);
     } else {
         fprintf(stderr, "the message is empty; nothing is sent\n");
     }
+    if (failed)
+        keep_draft(path);
+    else
+        unlink(path);
     free(text);
 }
 
