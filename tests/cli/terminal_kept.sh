@@ -34,6 +34,10 @@ says '/edit\r'
 see "a draft that fails" 'the prompt has [0-9]+ tokens, the context 128' 2
 see "a draft that fails" "^nothing is sent; the text is in $TMPDIR/stoker-"
 grep -q 'word word' "$TMPDIR"/stoker-* && pass || fail "a draft that fails" "the text is lost"
+says '/set think off\r/set\r'
+see "/set think off" '^  think off$'
+keys '/set verbose off\r'
+see "/set verbose off" '^statistics after answers: off$'
 keys '\004'
 ends "an answer and a draft" "$sane"
 

@@ -149,15 +149,16 @@ static int set_as_ollama(struct chat *c, const char *name, char *value)
         {"|noformat|history|nohistory|", "has no meaning here"},
     };
     char word[32];
-    int n = snprintf(word, sizeof word, "|%s|", name);
+    int n = snprintf(word, sizeof word, "|%s|", name),
+        is_off = strcmp(value, "off") == 0 || strcmp(value, "false") == 0;
     if (strcmp(name, "system") == 0)
         set_system(c, value);
     else if (strcmp(name, "verbose") == 0 || strcmp(name, "quiet") == 0)
-        set_stats(c, *name == 'v');
+        set_stats(c, (*name == 'v') != is_off);
     else if (strcmp(name, "wordwrap") == 0 || strcmp(name, "nowordwrap") == 0)
-        c->no_wrap = *name == 'n';
+        c->no_wrap = (*name == 'n') != is_off;
     else if (strcmp(name, "think") == 0 || strcmp(name, "nothink") == 0)
-        c->think = *name == 't' ? "on" : "off";
+        c->think = (*name == 't') != is_off ? "on" : "off";
     else {
         for (size_t i = 0; n < (int)sizeof word && i < sizeof without / sizeof *without; i++)
             if (strstr(without[i].names, word))
