@@ -1,13 +1,14 @@
 /* See complete.h. */
 #include "cli/chat/complete.h"
 
+#include "base/utf8.h"
 #include "cli/chat/chat.h"
 
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Candidates, of which only the end behind the first `typed` bytes is new. */
+/* Candidates, paths or names: of the last name only the end behind its first `typed` bytes is new. */
 struct choices {
     const char **text; /* [n] */
     size_t n, typed;
@@ -25,22 +26,31 @@ static const char *last_name(const char *path)
     return name;
 }
 
+/* Names of files are anybody's: nothing of them is for the terminal. */
 static void list(const struct choices *c, FILE *f)
 {
     fputc('\n', f);
-    for (size_t i = 0; i < c->n; i++)
-        fprintf(f, "%s%s", i ? "  " : "", last_name(c->text[i]));
+    for (size_t i = 0; i < c->n; i++) {
+        char *name = strdup(last_name(c->text[i]));
+        if (name)
+            utf8_make_plain(name);
+        fprintf(f, "%s%s", i ? "  " : "", name ? name : "");
+        free(name);
+    }
     fputc('\n', f);
 }
+
+/* What choice i adds to what was typed of its name. */
+static const char *new_end(const struct choices *c, size_t i) { return last_name(c->text[i]) + c->typed; }
 
 /* The bytes that all go on with, and what stands behind the only one. */
 static char *common_end(const struct choices *c, FILE *f)
 {
-    const char *first = c->n ? c->text[0] + c->typed : "";
+    const char *first = c->n ? new_end(c, 0) : "";
     size_t n = strlen(first);
     for (size_t i = 1; i < c->n; i++)
         for (size_t k = 0; k < n; k++)
-            if (c->text[i][c->typed + k] != first[k])
+            if (new_end(c, i)[k] != first[k])
                 n = k;
     while (n > 0 && ((unsigned char)first[n] & 0xC0) == 0x80) /* within a character */
         n--;
@@ -65,37 +75,37 @@ static char *complete_name(const char *line, size_t n, FILE *f)
     return common_end(&c, f);
 }
 
-/* Characters that glob() would take for a pattern are themselves. */
+/* What glob() finds paths by that begin so: its own characters are themselves, and "~/" is the home folder, which it would take for more
+ * than that. malloc'd; NULL: no memory. */
 static char *pattern_of(const char *path, size_t n)
 {
-    char *pattern = malloc(2 * n + 2), *end = pattern;
-    for (size_t i = 0; pattern && i < n; i++) {
-        if (strchr("*?[\\", path[i]))
-            *end++ = '\\';
-        *end++ = path[i];
-    }
+    const char *home = n >= 2 && memcmp(path, "~/", 2) == 0 ? getenv("HOME") : NULL;
+    const char *const part[] = {home ? home : "", path + (home != NULL)};
+    const size_t length[] = {strlen(part[0]), n - (home != NULL)};
+    char *pattern = malloc(2 * (length[0] + length[1]) + 2), *end = pattern;
+    for (size_t k = 0; pattern && k < 2; k++)
+        for (size_t i = 0; i < length[k]; i++) {
+            if (strchr("*?[\\", part[k][i]))
+                *end++ = '\\';
+            *end++ = part[k][i];
+        }
     if (pattern)
         strcpy(end, "*");
     return pattern;
 }
 
-/* glob() writes "~/" as the folder that it stands for: what it adds counts from the end of that. */
-static size_t typed_bytes(const char *path, size_t n)
-{
-    const char *home = getenv("HOME");
-    int has_home = n >= 2 && memcmp(path, "~/", 2) == 0 && home;
-    return has_home ? strlen(home) + n - 1 : n;
-}
-
+/* glob() may spell the folders otherwise than they were typed: what is new counts from the last of them. */
 static char *complete_path(const char *path, size_t n, FILE *f)
 {
     glob_t found = {0};
+    const char *slash = memrchr(path, '/', n);
+    size_t typed = slash ? n - (size_t)(slash + 1 - path) : n;
     char *pattern = pattern_of(path, n), *end = NULL;
-    int failed = pattern ? glob(pattern, GLOB_MARK | GLOB_TILDE, NULL, &found) : GLOB_NOSPACE;
+    int failed = pattern ? glob(pattern, GLOB_MARK, NULL, &found) : GLOB_NOSPACE;
     if (failed == GLOB_NOMATCH)
         end = calloc(1, 1);
     else if (!failed)
-        end = common_end(&(struct choices){(const char **)found.gl_pathv, found.gl_pathc, typed_bytes(path, n), ""}, f);
+        end = common_end(&(struct choices){(const char **)found.gl_pathv, found.gl_pathc, typed, ""}, f);
     globfree(&found);
     free(pattern);
     return end;
