@@ -66,6 +66,9 @@ for shell in bash zsh fish; do
         offers "$shell: a flag behind $path" --memory
         [ -s "$dir/err" ] && fail "$shell: a flag behind $path" "says $(head -n 1 "$dir/err")"
     done
+    : >"$dir/a draft.gguf"
+    ask_$shell run --draft "$dir/a"
+    [ $shell != bash ] || offers "bash: a file with a blank in its name" "$dir/a draft.gguf" # the others write it in their own ways
     ask_$shell completion ''
     offers "$shell: shells" bash zsh fish
 done

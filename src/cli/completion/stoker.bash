@@ -19,7 +19,10 @@ _stoker() {
     case $flag:$value in
     -*:*'|'*FILE*) # words, and files
         compopt -o filenames 2>/dev/null
-        COMPREPLY=($(compgen -W "$(printf '%s' "$value" | tr '|' '\n' | grep '^[a-z0-9_]*$')" -- "$cur") $(compgen -f -- "$cur")) ;;
+        mapfile -t COMPREPLY < <(
+            compgen -W "$(printf '%s' "$value" | tr '|' '\n' | grep '^[a-z0-9_]*$')" -- "$cur"
+            compgen -f -- "$cur"
+        ) ;;
     -*:*FILE*|-*:*DIR*|-*:*PATH*|-*:*.gguf*) ;;
     -*:*'|'*) COMPREPLY=($(compgen -W "$(printf '%s' "$value" | tr '|' '\n' | grep '^[a-z0-9_]*$')" -- "$cur")) ;;
     -*:?*) compopt +o default 2>/dev/null ;;
