@@ -50,6 +50,8 @@ put
 three'
 same "stdin before a file" -f - -f "$dir/b"
 give
+same "stdin by its name" -f /dev/stdin -f "$dir/b"
+give
 same "stdin by -p" -p - -f "$dir/b"
 give
 want='in

@@ -22,7 +22,7 @@ run --memmory 3G|--memmory is not a flag of this command; did you mean --memory\
 run --tempp 1|--tempp is not a flag of this command; did you mean --temp\?
 serve --prot 80|--prot is not a flag of this command; did you mean --port\?
 run --lines -p x|--lines reads turns from stdin; leave out -p and -f
-run -p - -f -|stdin is named by more than one -
+run -p - -f -|stdin is named more than once
 run -m|-m needs a value
 run -n -2 -p x|-n -2: whole numbers from 1 to 1073741824 are possible, and -1: no limit
 run -ngl 99 -p x|-ngl: stoker computes on the CPU; leave it out

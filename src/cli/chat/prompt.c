@@ -89,10 +89,16 @@ static int add_text(struct prompt_text *out, const char *text)
     return add(out, part, n);
 }
 
+/* By any of its names: opened by the others it would begin anew, and be read twice. */
+static int is_stdin(const char *path)
+{
+    return strcmp(path, "-") == 0 || strcmp(path, "/dev/stdin") == 0 || strcmp(path, "/dev/fd/0") == 0;
+}
+
 static int add_file(struct prompt_text *out, const char *path)
 {
     size_t n = 0;
-    char *part = strcmp(path, "-") == 0 ? read_stdin(&n, 1) : prompt_file(path, &n);
+    char *part = is_stdin(path) ? read_stdin(&n, 1) : prompt_file(path, &n);
     return add(out, part, n);
 }
 
@@ -101,9 +107,9 @@ static int add_all(struct prompt_text *out, const char *text, const struct text_
     size_t n = 0;
     int n_stdin = text && strcmp(text, "-") == 0;
     for (int i = 0; i < file->n; i++)
-        n_stdin += strcmp(file->text[i], "-") == 0;
+        n_stdin += is_stdin(file->text[i]);
     if (n_stdin > 1) {
-        fprintf(stderr, "stoker run: stdin is named by more than one -\n");
+        fprintf(stderr, "stoker run: stdin is named more than once\n");
         return 2;
     }
     int status = text ? add_text(out, text) : 0;
