@@ -21,6 +21,7 @@ many=$(awk 'BEGIN { for (i = 0; i < 150; i++) printf "word " }')
 # ---- an answer, a draft ----------------------------------------------------------------------------------------------------
 printf '#!/bin/sh\necho "%s" >"$1"\n' "$many" >"$dir/editor"
 chmod +x "$dir/editor"
+echo "a note" >"$dir/it's.txt"
 begin "'$stoker' run --temp 0 -n 2 --ctx 128$after"
 see "a prompt" '^> '
 says 'Spell cat.\r'
@@ -34,6 +35,8 @@ says '/edit\r'
 see "a draft that fails" 'the prompt has [0-9]+ tokens, the context 128' 2
 see "a draft that fails" "^nothing is sent; the text is in $TMPDIR/stoker-"
 grep -q 'word word' "$TMPDIR"/stoker-* && pass || fail "a draft that fails" "the text is lost"
+says "/file '$dir/it'\\\\''s.txt'\\r"
+see "a path in quotes of a shell" "^it's.txt, 6 bytes, goes before"
 says '/set think off\r/set\r'
 see "/set think off" '^  think off$'
 keys '/set verbose off\r'

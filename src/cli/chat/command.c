@@ -234,14 +234,17 @@ static enum chat_command show(struct chat *c, char *argument)
     return CHAT_COMMAND_DONE;
 }
 
-/* A path as a person types it or a file manager drops it: maybe in quotes, maybe with ~/ for the home folder. */
-static void take_path(char out[PATH_MAX], const char *typed)
+/* A path as a person types it or a file manager drops it: maybe in quotes, as a shell has them, maybe with ~/ for the home folder. */
+static void take_path(char out[PATH_MAX], char *typed)
 {
+    static const char quote[] = "'\\''"; /* within single ones */
     const char *home = getenv("HOME");
     size_t n = strlen(typed);
     if (n >= 2 && (*typed == '\'' || *typed == '"') && typed[n - 1] == *typed) {
-        typed++;
+        char *from = typed++;
         n -= 2;
+        for (char *at = typed; *from == '\'' && (at = strstr(at, quote)) && at + 3 < typed + n; at++, n -= 3)
+            memmove(at + 1, at + 4, strlen(at + 4) + 1);
     }
     int has_home = n >= 2 && memcmp(typed, "~/", 2) == 0 && home;
     snprintf(out, PATH_MAX, "%s%.*s", has_home ? home : "", (int)n - has_home, typed + has_home);
