@@ -2,8 +2,7 @@
 . tests/cli/harness
 . tests/cli/screen
 
-export XDG_STATE_HOME="$dir/state" XDG_CACHE_HOME="$dir/cache" XDG_DATA_HOME="$dir/data" TERM=xterm LC_ALL=C.UTF-8 HOME="$dir/home"
-mkdir "$HOME"
+home_of_a_person
 bergen='What is the weather in Bergen?'
 allow=',"allow":["get_weather"]'
 no='error: this tool runs only where a person says yes to the call, and nobody is there to ask'
@@ -241,11 +240,7 @@ for signal in TERM HUP KILL; do
 done
 
 # ---- a person ----------------------------------------------------------------------------------------------------------------------
-if ! has_terminal; then
-    skip "a person" "script of util-linux is not here"
-    done_testing
-    exit
-fi
+needs_terminal "a person"
 servers "plain"
 begin "'$stoker' run --temp 0 --mcp '$dir/config'$after"
 see "a server" '^MCP server plain: 1 tool$'

@@ -2,13 +2,8 @@
 . tests/cli/harness
 . tests/cli/screen
 
-if ! has_terminal; then
-    skip "a terminal" "script of util-linux is not here"
-    done_testing
-    exit
-fi
-export XDG_STATE_HOME="$dir/state" TERM=xterm LC_ALL=C.UTF-8 VISUAL="$dir/editor" TMPDIR="$dir/drafts" HOME="$dir/home"
-mkdir "$TMPDIR" "$HOME"
+needs_terminal "a terminal"
+home_of_a_person
 history="$dir/state/stoker/history"
 
 # ---- lines ---------------------------------------------------------------------------------------------------------------

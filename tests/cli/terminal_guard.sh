@@ -2,13 +2,8 @@
 . tests/cli/harness
 . tests/cli/screen
 
-if ! has_terminal; then
-    skip "a terminal" "script of util-linux is not here"
-    done_testing
-    exit
-fi
-export XDG_STATE_HOME="$dir/state" XDG_CACHE_HOME="$dir/cache" TERM=xterm LC_ALL=C.UTF-8 HOME="$dir/home"
-mkdir "$HOME"
+needs_terminal "a terminal"
+home_of_a_person
 
 # ---- control characters of an answer ---------------------------------------------------------------------------------------
 # One of ESC, BEL, DEL and CSI of C1; what a line may have stays.
@@ -47,7 +42,8 @@ rm -f "$dir/ran"
 begin "'$stoker' run -p 'What is the weather in Bergen?' --temp 0 --tools '$dir/weather' 2>'$dir/said'$after"
 keys 'y\r'
 wait_for $limit grep -q '^call: get_weather' "$dir/said" && pass || fail "questions that nobody sees" "nothing is called"
-keys 'y\r'
-ends "questions that nobody sees" "$sane"
+keys 'y\r' # which may come when nothing reads it any more
+see "questions that nobody sees" "$sane"
+ends "questions that nobody sees" .
 [ ! -e "$dir/ran" ] && pass || fail "questions that nobody sees" "a command is run"
 done_testing

@@ -60,13 +60,8 @@ run run -p 'Hello' --close-at-limit maybe
 is "an unknown wish" 2 "" '^stoker run: --close-at-limit maybe: on or off$'
 
 # ---- commands -------------------------------------------------------------------------------------------------------------
-if ! has_terminal; then
-    skip "commands" "script of util-linux is not here"
-    done_testing
-    exit
-fi
-export XDG_STATE_HOME="$dir/state" XDG_CACHE_HOME="$dir/cache" TERM=xterm LC_ALL=C.UTF-8 HOME="$dir/home"
-mkdir "$HOME"
+needs_terminal "commands"
+home_of_a_person
 runs() { # runs WHAT COMMAND: a person says yes to a call whose command this is; stoker's number is in $dir/pid.stoker
     rm -f "$dir"/pid.*
     echo "[$weather]" | sed "s|touch $dir/ran|$2|" >"$dir/command"
