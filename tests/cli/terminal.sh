@@ -557,7 +557,7 @@ else
 fi
 
 # ---- what was computed of a conversation that is saved -------------------------------------------------------------------
-export XDG_CACHE_HOME="$dir/cache"
+rm -r "$dir/cache"
 begin "'$stoker' run --temp 0$after"
 see "a prompt" '^> '
 keys 'What is 9 + 4?\r'
