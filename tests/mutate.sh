@@ -137,6 +137,9 @@ s|a->op->k->rms_norm(\(.*\), a->eps);|by_parts(\1, a->eps, pool_threads(a->op->p
 mutate chunk-dependence "laws -l chunks $small" src/op/rows.c \
     's|\(&(struct rows){op, out, x, w, n, \)eps|\1n_rows > 8 ? eps * 100 : eps|'
 
+# likewise in an architecture that has a part of each law
+mutate chunk-dependence-of-grok "laws build/data/golden/grok.gguf" src/model/arch/grok.c 's|sqrtf(0.5f), s->n_rows|sqrtf(s->n_rows > 8 ? 0.5f : 0.6f), s->n_rows|'
+
 # a product and a sum where the law has one fused operation
 if [ "$dry" ] || grep -q avx2 /proc/cpuinfo; then
     mutate tier-bits "laws -l tiers $small" src/kernel/avx2/vec.c \
