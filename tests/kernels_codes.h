@@ -14,10 +14,11 @@ static int8_t any_code(int kind, int least)
     return (int8_t)(kind == 1 || rnd_below(2) ? least : 127);
 }
 
-static void codes_equal(struct guarded rows, struct guarded query, int n_row, int n, int kind)
+static void codes_equal(struct guarded rows, struct guarded query, struct guarded sums, int n_row, int n, int kind)
 {
-    int8_t *row = guarded_end(rows, (size_t)n_row * (size_t)n), *x = guarded_end(query, (size_t)n);
-    int32_t out[CODE_ROWS + 1];
+    next_case();
+    int8_t *row = place(rows, (size_t)n_row * (size_t)n), *x = place(query, (size_t)n);
+    int32_t *out = place(sums, (size_t)(n_row + 1) * sizeof *out);
     for (int i = 0; i < n_row * n; i++)
         row[i] = any_code(kind, -128);
     for (int i = 0; i < n; i++)
@@ -40,13 +41,14 @@ static void codes_equal(struct guarded rows, struct guarded query, int n_row, in
 static void check_codes(void)
 {
     static const int cols[] = {64, 128, 192, 384, 768, 1088};
-    struct guarded rows = guarded_new((size_t)CODE_ROWS * CODE_COLS), query = guarded_new(CODE_COLS);
+    struct guarded rows = guarded_new((size_t)CODE_ROWS * CODE_COLS), query = guarded_new(CODE_COLS),
+                   sums = guarded_new((CODE_ROWS + 1) * sizeof(int32_t));
     for (int n_row = 0; n_row <= CODE_ROWS; n_row++)
         for (size_t i = 0; i < sizeof cols / sizeof *cols; i++)
             for (int kind = 0; kind < 3; kind++)
-                codes_equal(rows, query, n_row, cols[i], kind);
-    codes_equal(rows, query, 5, CODE_COLS, 1);
-    codes_equal(rows, query, 1, CODE_COLS, 2);
+                codes_equal(rows, query, sums, n_row, cols[i], kind);
+    codes_equal(rows, query, sums, 5, CODE_COLS, 1);
+    codes_equal(rows, query, sums, 1, CODE_COLS, 2);
 }
 
 #endif

@@ -1,5 +1,5 @@
-/* What the parts of the kernel tests share: random numbers, memory that ends at a guard page, comparison of bits where NaN
- * equals NaN, one hash over all outputs of each tier, and the tally. */
+/* What the parts of the kernel tests share: random numbers, memory between guard pages, comparison of bits where NaN equals NaN, one hash
+ * over all outputs of each tier, and the tally. */
 #ifndef KERNELS_COMMON_H
 #define KERNELS_COMMON_H
 
@@ -36,31 +36,49 @@ static int rnd_below(int n) { return (int)(rnd() % (uint32_t)n); }
 
 static float rnd_unit(void) { return (float)(int32_t)rnd() * 0x1p-31f; } /* -1 .. 1 */
 
-/* ---- memory whose last byte is the last before a page without access ---- */
+static float not_finite(void)
+{
+    static const float v[] = {INFINITY, -INFINITY, NAN};
+    return v[rnd_below(3)];
+}
+
+/* ---- memory between two pages without access: what a case places in it begins behind the one, or ends before the other ---- */
 struct guarded {
     char *base;
     size_t size;
 };
 
+static unsigned n_cases;
+
+/* Which of the two of the following placements: alike in no two of three cases in a row, so that no loop over cases meets one alone. */
+static void next_case(void) { n_cases++; }
+
+static int at_front(void) { return __builtin_parity(n_cases); }
+
 static struct guarded guarded_new(size_t size)
 {
     const size_t page = page_bytes();
     size = (size + page - 1) / page * page;
-    char *p = mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED || mprotect(p + size, page, PROT_NONE) != 0) {
+    char *p = mmap(NULL, page + size + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED || mprotect(p + page, size, PROT_READ | PROT_WRITE) != 0) {
         perror("kernels: no memory for the test");
         exit(1);
     }
-    return (struct guarded){p, size};
+    return (struct guarded){p + page, size};
 }
 
-static void *guarded_end(struct guarded g, size_t bytes)
+static void *place(struct guarded g, size_t bytes)
 {
     if (bytes > g.size) {
         fprintf(stderr, "kernels: a test case is bigger than its memory\n");
         exit(1);
     }
-    return g.base + g.size - bytes;
+    return at_front() ? g.base : g.base + g.size - bytes;
+}
+
+static void *place_copy(struct guarded g, const void *from, size_t bytes)
+{
+    return memcpy(place(g, bytes), from, bytes);
 }
 
 /* ---- comparing ---- */

@@ -5,9 +5,8 @@
 #include "kernel/tiers.h"
 #include "kernels_common.h"
 
-static struct guarded mem_weights, mem_act, mem_float, mem_out;
+static struct guarded mem_weights, mem_act, mem_float, mem_out, mem_scratch;
 static float *ref_out, *row_values;
-static void *scratch;
 
 enum { MAX_N = 96, MAX_K = 2880, MAX_M = 32, SENTINEL = 0x7fa5a5a5 };
 
@@ -19,18 +18,21 @@ static void products_memory(void)
     mem_out = guarded_new((size_t)MAX_M * (MAX_N + 8) * 4);
     ref_out = malloc((size_t)MAX_M * (MAX_N + 8) * 4);
     row_values = malloc((MAX_K + 16) * sizeof(float));
-    scratch = aligned_alloc(64, (kernel_tile_scratch(MAX_M) + 63) / 64 * 64);
-    if (!ref_out || !row_values || !scratch)
+    mem_scratch = guarded_new(kernel_tile_scratch(MAX_M));
+    if (!ref_out || !row_values)
         exit(1);
 }
 
 /* ---- weights: random bytes, then the float scales of a type set to what the case asks for ---- */
 
-enum scales { SCALES_SANE, SCALES_EDGE };
+enum scales { SCALES_SANE, SCALES_EDGE, SCALES_INFINITE };
 
 static uint16_t f16_scale(enum scales s)
 {
     static const uint16_t edge[] = {0, 0x8000, 1, 0x8001, 0x03ff, 0x0400, 0x7bff, 0xfbff, 0x3c00, 0xbc00};
+    static const uint16_t infinite[] = {0x7c00, 0xfc00, 0x7e00, 0xfe01, 0x7c01, 0xfdff, 0x3c00, 0};
+    if (s == SCALES_INFINITE) /* or NaN, quiet and signalling, beside a minimum that is neither */
+        return infinite[rnd_below(sizeof infinite / sizeof infinite[0])];
     if (s == SCALES_EDGE)
         return edge[rnd_below(sizeof edge / sizeof edge[0])];
     return (uint16_t)(0x1c00 + (rnd() & 0x87ff)); /* 2^-8 .. 2^-6, either sign */
@@ -50,10 +52,12 @@ static void set_block_scales(enum block_type t, uint8_t *b, enum scales s)
     };
     if (t == TYPE_MXFP4) {
         static const uint8_t edge[] = {0, 1, 2, 127, 254, 250};
-        b[0] = s == SCALES_EDGE ? edge[rnd_below(6)] : (uint8_t)(118 + rnd_below(6));
+        b[0] = s == SCALES_INFINITE ? 255 : s == SCALES_EDGE ? edge[rnd_below(6)] : (uint8_t)(118 + rnd_below(6));
     } else if (t == TYPE_NVFP4) {
         for (int i = 0; i < 4; i++)
-            b[i] = (uint8_t)(s == SCALES_EDGE ? rnd_below(256) : 40 + rnd_below(16));
+            b[i] = (uint8_t)(s == SCALES_INFINITE ? 127 + rnd_below(2) * 128
+                             : s == SCALES_EDGE   ? rnd_below(256)
+                                                  : 40 + rnd_below(16));
     } else if (t == TYPE_IQ1_M) {
         uint16_t d = f16_scale(s);
         for (int i = 0; i < 4; i++)
@@ -64,16 +68,17 @@ static void set_block_scales(enum block_type t, uint8_t *b, enum scales s)
     }
 }
 
-/* fill: -1 random codes, else every byte of codes and integer scales is it. */
+/* fill: -1 random codes, else every byte of codes and integer scales is it. Of scales that are not finite one a row, by chance: of more
+ * sums would be NaN alone. */
 static struct wmat weights(enum block_type t, int n, int k, int fill, enum scales s)
 {
     const struct block_info *info = type_info(t);
     size_t row = type_row_bytes(info, (size_t)k), bytes = row * (size_t)n;
-    uint8_t *w = guarded_end(mem_weights, bytes);
+    uint8_t *w = place(mem_weights, bytes);
     for (size_t i = 0; i < bytes; i++)
         w[i] = (uint8_t)(fill < 0 ? rnd() >> 13 : (uint32_t)fill);
     for (size_t b = 0; b < bytes; b += (size_t)info->bytes)
-        set_block_scales(t, w + b, s);
+        set_block_scales(t, w + b, s == SCALES_INFINITE && rnd_below(k / info->block + 1) ? SCALES_SANE : s);
     return (struct wmat){w, t, n, k, row};
 }
 
@@ -133,13 +138,13 @@ static struct xq activations(const struct kernels *k, enum act_family f, int m, 
 {
     int plane = above + m + below;
     size_t bytes = xq_bytes(f, plane, n_cols);
-    void *mem = guarded_end(mem_act, bytes);
+    void *mem = place(mem_act, bytes);
     uint64_t keep = rng_state;
     memset(mem, 0x5a, bytes);
     struct xq x = xq_place(f, plane, n_cols, mem);
     rng_state = seed;
     for (int r = 0; r < plane; r++) {
-        float *v = guarded_end(mem_float, (size_t)n_cols * 4);
+        float *v = place(mem_float, (size_t)n_cols * 4);
         activation_row(v, n_cols, kind, r);
         k->quantise(&x, r, v);
     }
@@ -182,16 +187,18 @@ static int other_form(const struct kernels *k, struct kernels *other)
 
 static void products_equal(const struct product *c)
 {
+    next_case();
     const struct block_info *info = type_info(c->t);
     enum act_family f = kernel_family(c->t);
     struct wmat w = weights(c->t, c->n, c->k, c->fill, c->scales);
+    void *scratch = place(mem_scratch, kernel_tile_scratch(c->m));
     int above = rnd_below(3), below = rnd_below(3), ld = c->n + rnd_below(4);
     uint64_t seed = ((uint64_t)rnd() << 32) | 77;
     size_t n_out = (size_t)c->m * (size_t)ld;
     for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
         const struct kernels *k = kernels_for((enum cpu_tier)tier);
         struct xq x = activations(k, f, c->m, c->k, above, below, c->values, seed);
-        float *out = guarded_end(mem_out, n_out * 4);
+        float *out = place(mem_out, n_out * 4);
         sentinel_fill(out, n_out);
         k->tile[c->t](k, &w, c->n0, c->n1, &x, out, (size_t)ld, c->m % 2 ? w.data : NULL, scratch);
         if (tier == 0)
@@ -236,6 +243,7 @@ static void products_equal(const struct product *c)
 /* Quantised activations of a tier against scalar ones: all planes. */
 static void quantise_equal(enum act_family f, int k, enum values kind)
 {
+    next_case();
     int m = 9;
     size_t bytes = xq_bytes(f, m, k);
     char *ref = malloc(bytes);
@@ -291,14 +299,17 @@ static void ref_equals_decode(enum block_type t, int n, int k, enum scales s)
 
 static void floats_equal(enum block_type t, int n, int k, int m, int n0, int n1, int odd)
 {
+    next_case();
     size_t width = (size_t)type_info(t)->bytes, row = (size_t)k * width;
-    uint8_t *w = guarded_end(mem_weights, (size_t)n * row);
+    uint8_t *w = place(mem_weights, (size_t)n * row);
     for (size_t i = 0; i < (size_t)n * (size_t)k; i++) {
         float v = odd && i % 7 == 0 ? rnd_unit() * 1e-39f : rnd_unit();
         if (odd && i % 1013 == 0)
             v = i & 1 ? -0.0f : INFINITY;
         if (odd == 2) /* every product rounds to -0, which an absent lane must not turn into +0 */
             v = 1e-7f;
+        if (odd == 3 && i % 61 == 0)
+            v = not_finite();
         uint32_t u = f32_bits(v);
         uint16_t h = t == TYPE_F16 ? f16_from_f32(v) : (uint16_t)(u >> 16);
         if (t == TYPE_F32)
@@ -307,14 +318,17 @@ static void floats_equal(enum block_type t, int n, int k, int m, int n0, int n1,
             memcpy(w + 2 * i, &h, 2);
     }
     size_t ld_x = (size_t)k + (size_t)rnd_below(5), ld = (size_t)n + 3;
-    float *x = guarded_end(mem_float, ((size_t)(m - 1) * ld_x + (size_t)k) * 4);
+    float *x = place(mem_float, ((size_t)(m - 1) * ld_x + (size_t)k) * 4);
     for (size_t i = 0; i < (size_t)(m - 1) * ld_x + (size_t)k; i++)
-        x[i] = odd == 2 ? -1e-40f : odd && i % 5 == 0 ? rnd_unit() * 1e-40f : rnd_unit() * 4;
+        x[i] = odd == 2                   ? -1e-40f
+               : odd == 3 && i % 301 == 9 ? not_finite()
+               : odd && i % 5 == 0        ? rnd_unit() * 1e-40f
+                                          : rnd_unit() * 4;
     struct wmat wm = {w, t, n, k, row};
     size_t n_out = (size_t)m * ld;
     for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
         const struct kernels *kn = kernels_for((enum cpu_tier)tier);
-        float *out = guarded_end(mem_out, n_out * 4);
+        float *out = place(mem_out, n_out * 4);
         sentinel_fill(out, n_out);
         kn->tilef[t](&wm, n0, n1, x, ld_x, m, out, ld);
         if (tier == 0)
@@ -366,6 +380,9 @@ static void check_products(void)
                                                  j % 3 == 0   ? VALUES_PLUS
                                                  : j % 3 == 1 ? VALUES_MINUS
                                                               : VALUES_SIGNS});
+            for (int m = 1; m <= 13; m += 6)
+                products_equal(&(struct product){(enum block_type)t, 33 + m, k, m, 0, 33 + m, -1, SCALES_INFINITE,
+                                                 m == 7 ? VALUES_ODD : VALUES_RANDOM});
             products_equal(&(struct product){(enum block_type)t, 40, k, 8, 0, 0, -1, SCALES_SANE, VALUES_RANDOM});
         }
     }
@@ -373,7 +390,7 @@ static void check_products(void)
     for (int i = 0; i < 3; i++)
         for (size_t j = 0; j < sizeof k_float / sizeof k_float[0]; j++)
             for (int m = 1; m <= 9; m++)
-                for (int odd = 0; odd < 3; odd++) {
+                for (int odd = 0; odd < 4; odd++) {
                     int n = 1 + rnd_below(24), n0 = rnd_below(n), n1 = n0 + rnd_below(n - n0 + 1);
                     floats_equal(floats[i], n, k_float[j], m, n0, n1, odd);
                 }

@@ -78,10 +78,10 @@ static const char *const vec_name[V_COUNT] = {"dot16",       "rms_norm",    "rms
                                               "relu_mul",    "axpy",        "gelu",
                                               "adam"};
 
-/* Writes its outputs, as floats, to out; returns how many. a and b are scratch copies ending at guard pages. */
+/* Writes its outputs, as floats, to out; returns how many. a and b are scratch copies. */
 static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, float *out, int n, int alias)
 {
-    float *c = guarded_end(mem_c, (size_t)n * 4), *y = alias ? a : c, s = n ? b[0] : 1;
+    float *c = place(mem_c, (size_t)n * 4), *y = alias ? a : c, s = n ? b[0] : 1;
     switch (v) {
     case V_DOT16:
         out[0] = k->dot16(a, b, (size_t)n);
@@ -132,7 +132,7 @@ static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, floa
         k->rope_pair(a, b, b + n / 4, n / 2), y = a;
         break;
     case V_F16: {
-        uint16_t *h = guarded_end(mem_c, (size_t)n * 2);
+        uint16_t *h = place(mem_c, (size_t)n * 2);
         k->f32_to_f16(h, a, n);
         for (int i = 0; i < n; i++)
             out[i] = (float)h[i];
@@ -224,6 +224,7 @@ static int vec_run(const struct kernels *k, enum vec v, float *a, float *b, floa
 static void vec_equal(enum vec v, int n, int kind, int alias)
 {
     static float va[MAX_LEN], vb[MAX_LEN], ref[MAX_LEN + 2], out[MAX_LEN + 2];
+    next_case();
     for (int i = 0; i < n; i++) {
         va[i] = any_value(kind);
         vb[i] = any_value(kind / 4);
@@ -233,9 +234,7 @@ static void vec_equal(enum vec v, int n, int kind, int alias)
         }
     }
     for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
-        float *a = guarded_end(mem_a, (size_t)n * 4), *b = guarded_end(mem_b, (size_t)n * 4);
-        memcpy(a, va, (size_t)n * 4);
-        memcpy(b, vb, (size_t)n * 4);
+        float *a = place_copy(mem_a, va, (size_t)n * 4), *b = place_copy(mem_b, vb, (size_t)n * 4);
         int m = vec_run(kernels_for((enum cpu_tier)tier), v, a, b, out, n, alias);
         if (tier == 0)
             memcpy(ref, out, (size_t)m * 4);
@@ -303,12 +302,13 @@ static void check_fp8(void)
 
 /* ---- attention ---- */
 
-static struct guarded mem_q, mem_k, mem_v, mem_k_scale, mem_v_scale;
+static struct guarded mem_q, mem_k, mem_v, mem_k_scale, mem_v_scale, mem_codes, mem_work, mem_results, mem_max, mem_sum;
 
 struct attn_case {
     int d_k, d_v, ld_v, n_q;
     enum kv_type type;
     float cap;
+    int infinite; /* some values are not finite */
     int first[ATTN_QUERIES], last[ATTN_QUERIES];
     const uint8_t *at;
     const float *slope; /* with pos, or NULL */
@@ -317,7 +317,7 @@ struct attn_case {
 
 static void put_kv(void *rows, enum kv_type type, size_t i, float v)
 {
-    uint16_t h = v != v ? 0x7e01 : f16_from_f32(v);
+    uint16_t h = isfinite(v) ? f16_from_f32(v) : v != v ? 0x7e01 : v < 0 ? 0xfc00 : 0x7c00;
     if (type == KV_F16)
         ((uint16_t *)rows)[i] = h;
     else
@@ -332,6 +332,12 @@ static int seen(const struct attn_case *c, int p)
     return 0;
 }
 
+/* v, or where the case asks for it now and then what is not finite: one of `of`. */
+static float or_infinite(const struct attn_case *c, int of, float v)
+{
+    return c->infinite && rnd_below(of) == 0 ? not_finite() : v;
+}
+
 /* Codes of all values, the largest among them often; scales, subnormal, 0 and the largest among them. Those of padding are 0; the last row
  * has `last` codes. */
 static void put_codes(int8_t *rows, uint16_t *scale, const struct attn_case *c, int d, int ld, int last)
@@ -343,22 +349,21 @@ static void put_codes(int8_t *rows, uint16_t *scale, const struct attn_case *c, 
             static const uint16_t edge[] = {0, 1, 0x03ff, 0x7bff};
             uint16_t h = rnd_below(16) ? f16_from_f32(fabsf(rnd_unit()) * 0x1p-6f) : edge[rnd_below(4)];
             scale[g * ATTN_PAGE + p] = seen(c, p) ? h : 0x7e01;
+            if (!isfinite(or_infinite(c, 100 * kv_groups(d), 0)))
+                scale[g * ATTN_PAGE + p] = rnd_below(3) ? 0x7c00 : 0x7e00;
         }
     }
 }
 
-/* The queries as x32, in planes with room for one more; the memory is freed by the caller. */
+/* The queries as x32, in planes with room for one more. */
 static struct xq coded_queries(const struct attn_case *c)
 {
     const int d = kv_codes(c->d_k);
     static float v[1024];
-    void *mem = aligned_alloc(64, xq_bytes(ACT_X32, c->n_q + 1, d));
-    if (!mem || d > 1024)
-        exit(1);
-    struct xq x = xq_place(ACT_X32, c->n_q + 1, d, mem);
+    struct xq x = xq_place(ACT_X32, c->n_q + 1, d, place(mem_codes, xq_bytes(ACT_X32, c->n_q + 1, d)));
     for (int t = 0; t < c->n_q; t++) {
         for (int i = 0; i < d; i++)
-            v[i] = i >= c->d_k ? 0 : rnd_below(5) ? rnd_unit() * 3 : rnd_unit() < 0 ? -3.0f : 3.0f;
+            v[i] = i >= c->d_k ? 0 : rnd_below(5) ? or_infinite(c, 3 * d, rnd_unit() * 3) : copysignf(3.0f, rnd_unit());
         kernels_for(TIER_SCALAR)->quantise(&x, t, v);
     }
     return x;
@@ -366,38 +371,42 @@ static struct xq coded_queries(const struct attn_case *c)
 
 static void attn_compare(const struct attn_case *c, const struct attn_split *base, const char *type)
 {
-    static float m[2][ATTN_QUERIES], l[2][ATTN_QUERIES], a[2][ATTN_QUERIES * 600];
-    const size_t na = (size_t)c->n_q * (size_t)c->d_v;
-    void *work = aligned_alloc(64, (kernel_attn_scratch(c->d_k, c->d_v) + 63) / 64 * 64);
-    for (int tier = 0; work && tier <= (int)cpu_best_tier(); tier++) {
-        int o = tier > 0;
-        memset(m[o], 0x55, sizeof m[o]);
-        memset(l[o], 0x55, sizeof l[o]);
-        memset(a[o], 0x55, sizeof a[o]);
-        struct attn_split s = *base;
-        s.m = m[o];
-        s.l = l[o];
-        s.a = a[o];
+    static float m[ATTN_QUERIES], l[ATTN_QUERIES], a[ATTN_QUERIES * 600];
+    const size_t n = (size_t)c->n_q, na = n * (size_t)c->d_v;
+    void *work = place(mem_work, kernel_attn_scratch(c->d_k, c->d_v));
+    struct attn_split s = *base;
+    s.m = place(mem_max, n * 4);
+    s.l = place(mem_sum, n * 4);
+    s.a = place(mem_results, na * 4);
+    for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
+        memset(s.m, 0x55, n * 4);
+        memset(s.l, 0x55, n * 4);
+        memset(s.a, 0x55, na * 4);
         kernels_for((enum cpu_tier)tier)->attn_split(&s, work);
-        long at = first_difference(a[o], a[0], na + 16);
-        int same = memcmp(m[o], m[0], sizeof m[o]) == 0 && memcmp(l[o], l[0], sizeof l[o]) == 0 && at < 0;
-        check(same, "attention %s, %s d_k %d d_v %d, %d queries%s, cap %g, [%d, %d]: differs at %ld",
-              cpu_tier_name(tier), type, c->d_k, c->d_v, c->n_q, c->slope ? " with slopes" : "", (double)c->cap,
-              c->first[0], c->last[0], at);
-        hash_floats(tier, a[o], na);
-        hash_bytes(tier, m[o], sizeof m[o]);
-        hash_bytes(tier, l[o], sizeof l[o]);
+        if (tier == 0) {
+            memcpy(m, s.m, n * 4);
+            memcpy(l, s.l, n * 4);
+            memcpy(a, s.a, na * 4);
+        }
+        long at = first_difference(s.a, a, na);
+        check(at < 0 && first_difference(s.m, m, n) < 0 && first_difference(s.l, l, n) < 0,
+              "attention %s, %s d_k %d d_v %d, %d queries%s%s, cap %g, [%d, %d]: differs at %ld", cpu_tier_name(tier),
+              type, c->d_k, c->d_v, c->n_q, c->slope ? " with slopes" : "", c->infinite ? ", not finite" : "",
+              (double)c->cap, c->first[0], c->last[0], at);
+        hash_floats(tier, s.a, na);
+        hash_floats(tier, s.m, n);
+        hash_floats(tier, s.l, n);
     }
-    free(work);
 }
 
 static void attn_codes_equal(const struct attn_case *c)
 {
+    next_case();
     const int ld_v = kv_codes(c->ld_v);
     struct xq x = coded_queries(c);
     struct attn_split s = {.n_q = c->n_q,
-                           .k = guarded_end(mem_k, (size_t)ATTN_PAGE * (size_t)kv_codes(c->d_k)),
-                           .v = guarded_end(mem_v, (size_t)(ATTN_PAGE - 1) * (size_t)ld_v + (size_t)c->d_v),
+                           .k = place(mem_k, (size_t)ATTN_PAGE * (size_t)kv_codes(c->d_k)),
+                           .v = place(mem_v, (size_t)(ATTN_PAGE - 1) * (size_t)ld_v + (size_t)c->d_v),
                            .d_k = c->d_k,
                            .d_v = c->d_v,
                            .ld_v = ld_v,
@@ -407,8 +416,8 @@ static void attn_codes_equal(const struct attn_case *c)
                            .scale = 0.0883f,
                            .cap = c->cap,
                            .at = c->at,
-                           .k_scale = guarded_end(mem_k_scale, (size_t)(ATTN_PAGE * kv_groups(c->d_k)) * 2),
-                           .v_scale = guarded_end(mem_v_scale, (size_t)(ATTN_PAGE * kv_groups(c->d_v)) * 2),
+                           .k_scale = place(mem_k_scale, (size_t)(ATTN_PAGE * kv_groups(c->d_k)) * 2),
+                           .v_scale = place(mem_v_scale, (size_t)(ATTN_PAGE * kv_groups(c->d_v)) * 2),
                            .ld_scale = ATTN_PAGE,
                            .codes = &x,
                            .slope = c->slope,
@@ -416,23 +425,25 @@ static void attn_codes_equal(const struct attn_case *c)
     put_codes((int8_t *)s.k, (uint16_t *)s.k_scale, c, c->d_k, kv_codes(c->d_k), kv_codes(c->d_k));
     put_codes((int8_t *)s.v, (uint16_t *)s.v_scale, c, c->d_v, ld_v, c->d_v);
     attn_compare(c, &s, "q8_0");
-    free(x.code);
 }
 
 static void attn_equal(const struct attn_case *c)
 {
+    next_case();
     size_t width = c->type == KV_F16 ? 2 : 4, ld_q = (size_t)c->d_k + 7;
-    float *q = guarded_end(mem_q, ((size_t)(c->n_q - 1) * ld_q + (size_t)c->d_k) * 4);
-    void *k = guarded_end(mem_k, (size_t)ATTN_PAGE * (size_t)c->d_k * width);
-    void *v = guarded_end(mem_v, ((size_t)(ATTN_PAGE - 1) * (size_t)c->ld_v + (size_t)c->d_v) * width);
+    float *q = place(mem_q, ((size_t)(c->n_q - 1) * ld_q + (size_t)c->d_k) * 4);
+    void *k = place(mem_k, (size_t)ATTN_PAGE * (size_t)c->d_k * width);
+    void *v = place(mem_v, ((size_t)(ATTN_PAGE - 1) * (size_t)c->ld_v + (size_t)c->d_v) * width);
     for (size_t i = 0; i < (size_t)(c->n_q - 1) * ld_q + (size_t)c->d_k; i++)
-        q[i] = rnd_unit() * 3;
+        q[i] = or_infinite(c, 4 * c->d_k, rnd_unit() * 3);
     for (int p = 0; p < ATTN_PAGE; p++) { /* rows that must not be read hold NaN */
         float poison = seen(c, p) ? 0 : NAN;
         for (int d = 0; d < c->d_k; d++)
-            put_kv(k, c->type, (size_t)p * (size_t)c->d_k + (size_t)d, rnd_unit() + poison);
+            put_kv(k, c->type, (size_t)p * (size_t)c->d_k + (size_t)d,
+                   or_infinite(c, 100 * c->d_k, rnd_unit()) + poison);
         for (int d = 0; d < c->d_v; d++)
-            put_kv(v, c->type, (size_t)p * (size_t)c->ld_v + (size_t)d, (p & 1 ? rnd_unit() : -0.0f) + poison);
+            put_kv(v, c->type, (size_t)p * (size_t)c->ld_v + (size_t)d,
+                   or_infinite(c, 10 * c->d_v, p & 1 ? rnd_unit() : -0.0f) + poison);
     }
     struct attn_split s = {q,        ld_q,    c->n_q,  k,      v,    c->d_k, c->d_v, c->ld_v, c->type,
                            c->first, c->last, 0.0883f, c->cap, NULL, NULL,   NULL,   c->at};
@@ -494,6 +505,11 @@ static void check_attention(void)
     mem_v = guarded_new((size_t)ATTN_PAGE * 640 * 4);
     mem_k_scale = guarded_new((size_t)ATTN_PAGE * 20 * 2);
     mem_v_scale = guarded_new((size_t)ATTN_PAGE * 20 * 2);
+    mem_codes = guarded_new(xq_bytes(ACT_X32, ATTN_QUERIES + 1, 1024));
+    mem_work = guarded_new(kernel_attn_scratch(600, 600));
+    mem_results = guarded_new((size_t)ATTN_QUERIES * 600 * 4);
+    mem_max = guarded_new(ATTN_QUERIES * 4);
+    mem_sum = guarded_new(ATTN_QUERIES * 4);
     for (size_t i = 0; i < sizeof dims / sizeof dims[0]; i++)
         for (int n_q = 1; n_q <= ATTN_QUERIES; n_q++)
             for (int kind = 0; kind < 5; kind++) {
@@ -506,6 +522,10 @@ static void check_attention(void)
                 visible(&c, kind);
                 attn_equal(&c);
                 attn_codes_equal(&c);
+                c.infinite = 1;
+                attn_equal(&c);
+                attn_codes_equal(&c);
+                c.infinite = 0;
                 c.at = some_positions();
                 attn_equal(&c);
                 attn_codes_equal(&c);
@@ -545,36 +565,39 @@ static void delta_draw(struct delta_case *c)
         c->beta[i] = 0.5f + 0.4f * rnd_unit();
 }
 
-/* The kernel's state ends at a guard page. */
 static void delta_compute(enum cpu_tier tier, const struct delta_case *c, int by_key, struct delta_result *out)
 {
-    size_t n = (size_t)c->n_k * (size_t)c->panel, ld_k = (size_t)c->n_k + 2, ld_v = (size_t)c->panel + 3;
-    float *at = guarded_end(mem_k, n * 4);
-    memcpy(at, c->start, n * 4);
+    const size_t n_k = (size_t)c->n_k, n = n_k * (size_t)c->panel, ld_k = n_k + 2, ld_v = (size_t)c->panel + 3;
+    const size_t last = (size_t)c->n_rows - 1, keys = (last * ld_k + n_k) * 4,
+                 values = (last * ld_v + (size_t)c->panel) * 4;
+    float *at = place_copy(mem_k, c->start, n * 4), *o = memset(place(mem_c, values), 0, values);
+    kernels_for(tier)->delta(
+        &(struct delta_run){.state = at,
+                            .n_k = c->n_k,
+                            .panel = c->panel,
+                            .n_rows = c->n_rows,
+                            .q = place_copy(mem_q, c->q, keys),
+                            .k = place_copy(mem_v, c->k, keys),
+                            .v = place_copy(mem_a, c->v, values),
+                            .o = o,
+                            .decay = place_copy(mem_b, c->decay, keys - 4 * (by_key ? 0 : n_k - 1)),
+                            .beta = place_copy(mem_sum, c->beta, (last + 1) * 4),
+                            .ld_k = ld_k,
+                            .ld_v = ld_v,
+                            .ld_o = ld_v,
+                            .ld_decay = ld_k,
+                            .ld_beta = 1,
+                            .by_key = by_key});
     *out = (struct delta_result){0};
-    kernels_for(tier)->delta(&(struct delta_run){.state = at,
-                                                 .n_k = c->n_k,
-                                                 .panel = c->panel,
-                                                 .n_rows = c->n_rows,
-                                                 .q = c->q,
-                                                 .k = c->k,
-                                                 .v = c->v,
-                                                 .o = out->o,
-                                                 .decay = c->decay,
-                                                 .beta = c->beta,
-                                                 .ld_k = ld_k,
-                                                 .ld_v = ld_v,
-                                                 .ld_o = ld_v,
-                                                 .ld_decay = ld_k,
-                                                 .ld_beta = 1,
-                                                 .by_key = by_key});
     memcpy(out->state, at, n * 4);
+    memcpy(out->o, o, values);
 }
 
 static void delta_equal(int n_k, int panel, int n_rows)
 {
     static struct delta_case c;
     static struct delta_result want, one, got;
+    next_case();
     c = (struct delta_case){.n_k = n_k, .panel = panel, .n_rows = n_rows};
     delta_draw(&c);
     for (int by_key = 1; by_key >= 0; by_key--)
@@ -609,7 +632,9 @@ static void ssm_equal(int n_state, int panel, int n_rows)
 {
     enum { LD = 128 + 128 + 48 + 5 };
     static float start[128 * 48], state[2][128 * 48], y[2][8 * 50], in[8 * LD], decay[8 * 3], dt[8 * 3];
-    const size_t n = (size_t)n_state * (size_t)panel;
+    const size_t n = (size_t)n_state * (size_t)panel, last = (size_t)n_rows - 1, ld_y = (size_t)panel + 2;
+    const size_t outputs = (last * ld_y + (size_t)panel) * 4;
+    next_case();
     for (size_t i = 0; i < n; i++)
         start[i] = rnd_unit();
     for (int i = 0; i < n_rows * LD; i++)
@@ -618,27 +643,28 @@ static void ssm_equal(int n_state, int panel, int n_rows)
         decay[i] = 0.95f + 0.05f * rnd_unit();
         dt[i] = 0.2f + 0.1f * rnd_unit();
     }
+    const float *rows = place_copy(mem_a, in, (last * LD + 2 * (size_t)n_state + (size_t)panel) * 4);
     for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
         int a = tier > 0;
-        float *at = guarded_end(mem_k, n * 4); /* the kernel's state ends at a guard page */
-        memcpy(at, start, n * 4);
-        memset(y[a], 0, sizeof y[a]);
+        float *at = place_copy(mem_k, start, n * 4), *to = memset(place(mem_c, outputs), 0, outputs);
         kernels_for((enum cpu_tier)tier)
             ->ssm(&(struct ssm_run){.state = at,
                                     .n_state = n_state,
                                     .panel = panel,
                                     .n_rows = n_rows,
-                                    .B = in,
-                                    .C = in + n_state,
-                                    .x = in + 2 * n_state,
-                                    .y = y[a],
-                                    .decay = decay,
-                                    .dt = dt,
+                                    .B = rows,
+                                    .C = rows + n_state,
+                                    .x = rows + 2 * n_state,
+                                    .y = to,
+                                    .decay = place_copy(mem_q, decay, (3 * last + 1) * 4),
+                                    .dt = place_copy(mem_v, dt, (3 * last + 1) * 4),
                                     .ld = LD,
-                                    .ld_y = (size_t)panel + 2,
+                                    .ld_y = ld_y,
                                     .ld_dt = 3,
                                     .D = 0.75f});
         memcpy(state[a], at, n * 4);
+        memset(y[a], 0, sizeof y[a]);
+        memcpy(y[a], to, outputs);
         check(memcmp(y[a], y[0], sizeof y[0]) == 0 && memcmp(state[a], state[0], n * 4) == 0,
               "ssm %s, %d x %d, %d rows differs", cpu_tier_name((enum cpu_tier)tier), n_state, panel, n_rows);
         hash_floats(tier, y[a], sizeof y[a] / 4);
