@@ -311,6 +311,16 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     await reload(p);
     await settled(() => p.getByTestId('attachment').count(), 2);
   });
+  page('attachments: a file of 500,000 fences goes along', async () => {
+    const q = await fresh(), text = '```\n'.repeat(500000) + '  `````\n';
+    await q.getByTestId('attach-file').setInputFiles({ name: 'fences.md', mimeType: 'text/markdown', buffer: Buffer.from(text) });
+    await settled(() => q.getByTestId('file').count(), 1);
+    await ask(q, 'How many?', 'Many.');
+    ok((await lastRequest(q)).messages[0].content === `fences.md:\n\`\`\`\`\`\`md\n${text}\`\`\`\`\`\`\n\nHow many?`, 'what the model got');
+    await ask(q, 'And more?', 'No.');
+    eq((await texts(q)).slice(1), ['Many.', 'And more?', 'No.']);
+    await q.context().close();
+  });
   page('attachments: what is no text or too large is refused in one sentence', async () => {
     await p.getByTestId('attach-file').setInputFiles({ name: 'photo.png', mimeType: 'image/png', buffer: Buffer.from([0x89, 0x50, 0, 0xff, 0xfe]) });
     await noticeSays(p, 'photo.png is not text');

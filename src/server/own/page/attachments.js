@@ -21,8 +21,9 @@ const attachments = (() => {
 
   // A fence that nothing in the text closes.
   function fenced({ name, text }) {
-    const longest = Math.max(2, ...(text.match(/^ {0,3}`{3,}/gm) || []).map(f => f.trim().length)), fence = '`'.repeat(longest + 1);
-    const language = /\.([\w+-]{1,12})$/.exec(name)?.[1] || '';
+    let longest = 2;
+    for (const [f] of text.matchAll(/^ {0,3}`{3,}/gm)) longest = Math.max(longest, f.trim().length);
+    const fence = '`'.repeat(longest + 1), language = /\.([\w+-]{1,12})$/.exec(name)?.[1] || '';
     return `${name}:\n${fence}${language}\n${text}${text.endsWith('\n') ? '' : '\n'}${fence}`;
   }
 
