@@ -213,6 +213,34 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     await versions.waitFor();
     ok((await versions.textContent()).includes('of 2'), await versions.textContent());
   });
+  page('a tab that opens a conversation while it is answered keeps the whole answer', async () => {
+    for (const deaf of [false, true]) { // who hears nothing of other tabs must not store less either
+      const a = await fresh(), b = watch(await a.context().newPage());
+      await a.getByTestId('chat-input').fill('Count');
+      await a.getByTestId('send').click();
+      await a.waitForFunction(() => window.requests.length && window.push);
+      await a.evaluate(() => window.push('One'));
+      await sleep(2200);
+      await a.evaluate(() => window.push(' two')); // long enough behind the last time to be kept
+      if (deaf) await b.addInitScript(() => { window.BroadcastChannel = undefined; });
+      await a.waitForFunction(() => location.hash);
+      await go(b, '/' + new URL(a.url()).hash);
+      await settled(() => texts(b), ['Count', 'One two']);
+      await settled(() => b.locator(assistant).locator('.meta').textContent(), 'broken off');
+      await a.evaluate(() => { window.push(' three'); window.end(); });
+      await settled(() => a.locator(assistant).getAttribute('data-state'), 'done');
+      if (!deaf) {
+        await settled(() => texts(b), ['Count', 'One two three']);
+        ok(!(await b.locator(assistant).locator('.meta').textContent()).includes('broken off'), 'as if it were broken off');
+      }
+      await ask(b, 'More', 'Four.');
+      if (!deaf) eq((await lastRequest(b)).messages[1].content, 'One two three', 'what the model got');
+      await b.close();
+      await reload(a);
+      await settled(() => texts(a), ['Count', 'One two three', 'More', 'Four.'], deaf ? 'deaf' : 'hearing');
+      await a.context().close();
+    }
+  });
 
   page('address: of no conversation, and of nonsense', async () => {
     const q = await fresh(), says = /not in this browser/;

@@ -32,7 +32,7 @@ const chat = (() => {
   const does = {
     edit: idle(t => composer.edit(t)),
     retry: idle(t => answer(tree.find(t.parent))),
-    sendResults: idle(t => answer(t)),
+    sendResults: idle(t => { t.cut = undefined; answer(t); }),
     inside: (t, view) => { const { system, ...asked } = t.asked; inside.use(i => i.toggle(view, { ...asked, messages: messagesOf(tree.path(tree.find(t.parent)), system) })); },
     choose: idle(t => { tree.choose(t); showPath(); save(); views.find(v => v.turn === t)?.element.querySelector('.versions button:enabled')?.focus(); }),
   };
@@ -106,6 +106,23 @@ const chat = (() => {
     composer.focus();
   }
 
+  // An answer that its page has not ended, or not yet, is as long as it is.
+  const cut = t => t.state === 'streaming' ? Object.assign(t, { state: 'done', stopped: true, meta: 'broken off', cut: true }) : t;
+
+  // Another tab goes on with what is cut here.
+  document.addEventListener('kept', async ({ detail: { ids, elsewhere } }) => {
+    if (!elsewhere || !ids.includes(id) || !tree.turns.some(t => t.cut)) return;
+    const mine = tree, body = await store.body(id);
+    for (const now of body?.turns || []) {
+      const t = mine.find(now.id);
+      if (!t?.cut) continue;
+      now.calls.forEach((c, i) => { c.result ||= t.calls[i]?.result; });
+      Object.assign(t, { cut: undefined, stopped: undefined }, cut(now));
+      views.flatMap(v => [v, v.other]).find(v => v?.turn === t)?.show();
+    }
+    follow();
+  });
+
   async function open(wanted) {
     if (wanted === id && tree.turns.length) return;
     const mine = ++opening, body = await store.body(wanted), head = body && (await store.heads()).find(h => h.id === wanted);
@@ -116,8 +133,7 @@ const chat = (() => {
       return;
     }
     setAddress(wanted);
-    // An answer that was cut by the end of its page is as long as it is.
-    for (const t of body.turns) if (t.state === 'streaming') Object.assign(t, { state: 'done', stopped: true, meta: 'broken off' });
+    body.turns.forEach(cut);
     show(wanted, new Tree(body.turns, body.leaf), head.created);
     say(`Conversation: ${head.title}`);
   }

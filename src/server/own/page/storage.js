@@ -5,8 +5,9 @@
 //   words   {id, words}                              the different words of it, for the search: read whole when somebody searches
 //   drafts  {id, text, files, editing}               what is not sent yet; id '' for a new chat
 //
-// Two tabs may have one conversation open: saving adds to the turns that are there and takes none away. A browser that keeps nothing, or has
-// no space left, is told in one sentence, once; the page goes on without.
+// Two tabs may have one conversation open: saving adds to the turns that are there and takes none away, and an answer that another tab was
+// writing stays as that one has put it. A browser that keeps nothing, or has no space left, is told in one sentence, once; the page goes on
+// without.
 
 const store = (() => {
   const NONE = 'This browser keeps no conversations for this page (a private window?): they are gone when the tab is closed.';
@@ -67,10 +68,10 @@ const store = (() => {
   async function put(list, heads, bodies, index) {
     for (const { head, body } of list) {
       const before = await done(bodies.get(head.id)), old = before && await done(heads.get(head.id));
-      const known = new Set(body.turns.map(t => t.id));
-      const merged = before ? { ...body, turns: [...before.turns.filter(t => !known.has(t.id)), ...body.turns] } : body;
+      const had = new Map(before?.turns.map(t => [t.id, t])), turns = body.turns.map(({ cut, ...t }) => (cut && had.get(t.id)) || t);
+      for (const t of turns) had.delete(t.id);
+      const merged = { ...body, turns: Tree.inOrder([...had.values(), ...turns]) };
       const kept = { ...head, ...(old?.named && { title: old.title, named: true }), changed: Math.max(head.changed, old?.changed || 0) };
-      merged.turns = Tree.inOrder(merged.turns);
       heads.put(kept);
       bodies.put(merged);
       const all = wordsOf(kept, merged);

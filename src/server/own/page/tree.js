@@ -2,10 +2,11 @@
 // and the model gets is the path from the root to the leaf.
 //
 //   turn   {id, parent, role: 'user', text, files: [{name, text}]}
-//          {id, parent, role: 'assistant', state: streaming|done|error, text, reasoning, calls: [{id, name, args, result}], meta, error, asked, beside, lookups, sources}
+//          {id, parent, role: 'assistant', state: streaming|done|error, text, reasoning, calls: [{id, name, args, result}], meta, error, asked, beside, lookups, sources, cut}
 //
 // asked: the fields of the request, so that it can be asked again; beside: the id of the answer, without steering, that it is compared with;
-// lookups: [{type: search|open, subject, found}] in the library, found: passages; sources: [{n, title, url}] that it cites.
+// lookups: [{type: search|open, subject, found}] in the library, found: passages; sources: [{n, title, url}] that it cites;
+// cut: it was still streaming when this tab read it, so that another one may be writing it: never kept.
 // parent is the id of a turn that stands before it in the list, or null.
 
 const newId = () => [...crypto.getRandomValues(new Uint8Array(9))].map(b => b.toString(16).padStart(2, '0')).join('');
@@ -67,7 +68,7 @@ class Tree {
 
   // What is kept of it: the fields of turns, without their elements.
   plain() {
-    const FIELDS = ['id', 'parent', 'role', 'text', 'files', 'state', 'reasoning', 'thoughtFor', 'calls', 'meta', 'error', 'stopped', 'asked', 'beside', 'lookups', 'sources'];
+    const FIELDS = ['id', 'parent', 'role', 'text', 'files', 'state', 'reasoning', 'thoughtFor', 'calls', 'meta', 'error', 'stopped', 'asked', 'beside', 'lookups', 'sources', 'cut'];
     return { turns: this.turns.map(t => Object.fromEntries(FIELDS.filter(f => t[f] !== undefined).map(f => [f, t[f]]))), leaf: this.leaf?.id || null };
   }
 

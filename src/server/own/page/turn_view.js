@@ -120,7 +120,7 @@ class TurnView {
       v.args.textContent = open ? c.args : pretty(c.args);
       if (!open && !v.result && c.id && parses(c.args)) {
         v.result = element('textarea', { rows: 1, className: 'mono', placeholder: 'What the tool returns', value: c.result || '' });
-        v.result.addEventListener('input', () => { c.result = v.result.value; });
+        v.result.addEventListener('input', () => { t.calls[i].result = v.result.value; });
         v.element.append(element('label', { className: 'result hint' }, 'Result', v.result));
       }
     });
