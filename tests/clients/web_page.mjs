@@ -312,6 +312,45 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     await sleep(200);
     eq(await p.getByTestId('chat-input').inputValue(), '', 'a sent draft');
   });
+  page('edit: what was being written waits, and comes back', async () => {
+    const q = await fresh(), input = q.getByTestId('chat-input'), half = 'half a message';
+    const begin = async () => {
+      await input.fill(half);
+      await q.getByTestId('attach-file').setInputFiles({ name: 'half.txt', mimeType: 'text/plain', buffer: Buffer.from('a note') });
+      await settled(() => q.getByTestId('file').count(), 1);
+    };
+    const edit = async (n = 0) => { await q.locator(user).nth(n).getByRole('button', { name: 'Edit' }).click(); };
+    const written = async () => [await input.inputValue(), await q.getByTestId('file').count(), await q.locator('#editing').isVisible()];
+    await ask(q, 'First question', 'First answer');
+    await ask(q, 'Second question', 'Second answer');
+    await begin();
+    await edit();
+    eq(await written(), ['First question', 0, true], 'while it is edited');
+    await q.keyboard.press('Escape');
+    eq(await written(), [half, 1, false], 'cancelled');
+    await edit();
+    await edit(1);
+    eq(await written(), ['Second question', 0, true], 'another one is edited');
+    await input.fill('');
+    await reload(q);
+    await settled(written, ['', 0, true], 'after a reload');
+    await ask(q, 'Edited question', 'Edited answer');
+    await settled(written, [half, 1, false], 'sent');
+    await settled(() => texts(q), ['First question', 'First answer', 'Edited question', 'Edited answer']);
+    await edit();
+    await q.getByTestId('new-chat').click();
+    eq(await written(), ['', 0, false], 'in another conversation');
+    await q.goBack();
+    await settled(written, ['First question', 0, true], 'back again');
+    await q.locator('#stop-editing').click();
+    eq(await written(), [half, 1, false], 'cancelled there');
+    await ask(q, half, 'Whole.');
+    eq(await written(), ['', 0, false], 'sent at last');
+    await reload(q);
+    await sleep(200);
+    eq(await written(), ['', 0, false], 'a sent draft');
+    await q.context().close();
+  });
 
   /* ---- attachments ---- */
 

@@ -1,14 +1,15 @@
-// Where messages are written: the text, its attachments, which earlier message is edited; and the draft of all that, which a reload keeps.
+// Where messages are written: the text, its attachments, which earlier message is edited, and what was begun before, which waits aside until
+// that is done; and the draft of all that, which a reload keeps.
 
 const composer = (() => {
   const input = $('chat-input'), list = $('files');
-  let files = [], editing = null, id = '', loaded = false, onSend = () => {}, timer = 0, writing = 0;
+  let files = [], editing = null, aside = null, id = '', loaded = false, onSend = () => {}, timer = 0, writing = 0;
 
   const fit = () => { input.style.height = 'auto'; input.style.height = input.scrollHeight + 'px'; };
 
   /* ---- drafts ---- */
 
-  const draft = () => ({ id, text: input.value, files, editing: editing?.id || null });
+  const draft = () => ({ id, text: input.value, files, editing: editing?.id || null, aside });
   function saveNow() {
     clearTimeout(timer);
     timer = 0;
@@ -36,15 +37,12 @@ const composer = (() => {
   async function load(conversation, find) {
     if (timer) saveNow();
     id = conversation;
-    if (loaded) reset(); // who types while the page begins goes on
+    if (loaded) { show('', []); aside = null; } // who types while the page begins goes on
     loaded = true;
     const kept = last(conversation) || await store.draft(conversation);
     if (!kept || id !== conversation || input.value || files.length) return;
-    input.value = kept.text;
-    files = kept.files;
-    if (kept.editing && find(kept.editing)) setEditing(find(kept.editing));
-    showFiles();
-    fit();
+    aside = kept.aside;
+    show(kept.text, kept.files, kept.editing && find(kept.editing));
     save();
   }
 
@@ -100,36 +98,35 @@ const composer = (() => {
 
   /* ---- the message ---- */
 
-  function setEditing(turn) {
+  function show(text, all, turn = null) {
+    input.value = text;
+    files = all;
     editing = turn;
     $('editing').hidden = !turn;
-  }
-  function reset() {
-    input.value = '';
-    files = [];
-    setEditing(null);
     showFiles();
     fit();
   }
   function edit(turn) {
-    input.value = turn.text;
-    files = (turn.files || []).map(f => ({ ...f }));
-    setEditing(turn);
-    showFiles();
-    fit();
+    if (!editing) aside = { text: input.value, files };
+    show(turn.text, (turn.files || []).map(f => ({ ...f })), turn);
     save();
     input.focus();
+  }
+  // The message is sent, or not edited any more: what waited comes back.
+  function leave() {
+    const { text, files: all } = aside || { text: '', files: [] };
+    aside = null;
+    show(text, all);
+    saveNow();
   }
   function send() {
     const text = input.value, message = { text, files: files.map(({ name, text: t }) => ({ name, text: t })) }, of = editing;
     if ((!text.trim() && !files.length) || chat.running()) return;
-    reset();
-    saveNow();
+    leave();
     onSend(message, of);
   }
   function cancel() {
-    reset();
-    saveNow();
+    leave();
     input.focus();
   }
 

@@ -3,7 +3,7 @@
 //   heads   {id, title, named, created, changed}     what the list shows: small, read whole
 //   bodies  {id, turns, leaf}                        one a conversation; turns as tree.js has them
 //   words   {id, words}                              the different words of it, for the search: read whole when somebody searches
-//   drafts  {id, text, files, editing}               what is not sent yet; id '' for a new chat
+//   drafts  {id, text, files, editing, aside}        what is not sent yet; id '' for a new chat
 //
 // Two tabs may have one conversation open: saving adds to the turns that are there and takes none away, and an answer that another tab was
 // writing stays as that one has put it. A browser that keeps nothing, or has no space left, is told in one sentence, once; the page goes on
@@ -129,10 +129,10 @@ const store = (() => {
     texts: head => trying([], async () => { const body = await within(['bodies'], 'readonly', t => done(t.get(head.id))); return body ? textsOf(head, body) : []; }),
 
     draft: id => trying(undefined, () => within(['drafts'], 'readonly', t => done(t.get(id)))),
-    // Without text and files: none.
+    // Without anything: none.
     setDraft: draft => trying(undefined, async () => {
       if (!keeps) return;
-      await within(['drafts'], 'readwrite', t => { if (draft.text || draft.files.length) t.put(draft); else t.delete(draft.id); });
+      await within(['drafts'], 'readwrite', t => { if (draft.text || draft.files.length || draft.aside) t.put(draft); else t.delete(draft.id); });
     }),
   };
 })();
