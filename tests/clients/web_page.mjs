@@ -493,6 +493,38 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     eq(await q.getByTestId('keep').isChecked(), false, 'the switch itself');
     await q.context().close();
   });
+  page('the switch holds for every tab, open already or opened later', async () => {
+    const a = await fresh(), other = async () => go(watch(await a.context().newPage())), b = await other();
+    const keepsIn = async q => { await chats(q); return q.getByTestId('keep').isChecked(); };
+    await b.getByTestId('chat-input').fill('a secret draft');
+    await settled(() => kept(a), 1, 'a draft');
+    eq(await keepsIn(b), true);
+    await chats(a);
+    await a.getByTestId('keep').uncheck();
+    await settled(() => kept(a), 0, 'drafts go');
+    await settled(() => keepsIn(b), false, 'in a tab that was open');
+    ok((await b.locator('#where-kept').textContent()).includes('gone'), 'what the other tab says');
+    await ask(b, 'A secret', 'Mine too.');
+    await b.getByTestId('chat-input').fill('another secret draft');
+    const c = await other();
+    eq(await keepsIn(c), false, 'in a tab opened later');
+    await ask(c, 'A third secret', 'Yes.');
+    await sleep(400);
+    eq(await kept(a), 0, 'records');
+    await c.getByTestId('keep').check();
+    await settled(() => keepsIn(a), true, 'switched on again');
+    await settled(() => titles(a).then(t => t.sort()), ['A secret', 'A third secret'], 'what is open is kept again');
+    await a.context().close();
+  });
+  page('the switch holds for this visit, where it cannot be stored', async () => {
+    const q = await fresh({ init: [() => { Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }; }] });
+    await chats(q);
+    await q.getByTestId('keep').uncheck();
+    await ask(q, 'A secret', 'Yes.');
+    eq(await kept(q), 0, 'records');
+    eq(await q.getByTestId('keep').isChecked(), false);
+    await q.context().close();
+  });
   page('no IndexedDB, or no space: one sentence, and the chat goes on', async () => {
     for (const [break_, says] of [
       [() => { Object.defineProperty(window, 'indexedDB', { value: undefined }); }, 'keeps no conversations'],

@@ -13,8 +13,19 @@ const store = (() => {
   const NONE = 'This browser keeps no conversations for this page (a private window?): they are gone when the tab is closed.';
   const FULL = 'This browser has no space left: what is written from now on is gone when the tab is closed. Delete or export conversations.';
   const channel = typeof BroadcastChannel === 'function' ? new BroadcastChannel('stoker.conversations') : null;
-  let keeps = true, heads = null, words = null, told = ''; // heads, words: promises of the tables as they are
-  try { keeps = localStorage.getItem('stoker.keep') !== 'no'; } catch { /* keeps, if it can */ }
+  const KEEP = 'stoker.keep';
+  let wanted = true, shared = true, heads = null, words = null, told = ''; // heads, words: promises of the tables as they are
+  // As the last tab has set it; wanted: for this visit, where it cannot be stored.
+  const keeps = () => {
+    if (shared) try { wanted = localStorage.getItem(KEEP) !== 'no'; } catch { /* as it was */ }
+    return wanted;
+  };
+  // Without: nothing more is kept, and drafts go; conversations stay until they are deleted.
+  function switched() {
+    if (!keeps()) trying(undefined, () => within(['drafts'], 'readwrite', t => { t.clear(); }));
+    document.dispatchEvent(new Event('keeps'));
+  }
+  addEventListener('storage', e => { if (e.key === KEEP) switched(); });
 
   const done = request => new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
@@ -87,12 +98,11 @@ const store = (() => {
   }
 
   return {
-    keeps: () => keeps,
-    // Without: nothing more is kept, and drafts go; conversations stay until they are deleted.
+    keeps,
     setKeeps(on) {
-      keeps = on;
-      if (!on) trying(undefined, () => within(['drafts'], 'readwrite', t => { t.clear(); }));
-      try { localStorage.setItem('stoker.keep', on ? 'yes' : 'no'); } catch { /* for this visit then */ }
+      wanted = on;
+      try { localStorage.setItem(KEEP, on ? 'yes' : 'no'); shared = true; } catch { shared = false; }
+      switched();
     },
 
     // Newest first.
@@ -131,7 +141,7 @@ const store = (() => {
     draft: id => trying(undefined, () => within(['drafts'], 'readonly', t => done(t.get(id)))),
     // Without anything: none.
     setDraft: draft => trying(undefined, async () => {
-      if (!keeps) return;
+      if (!keeps()) return;
       await within(['drafts'], 'readwrite', t => { if (draft.text || draft.files.length || draft.aside) t.put(draft); else t.delete(draft.id); });
     }),
   };

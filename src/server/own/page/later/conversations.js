@@ -181,8 +181,9 @@ window.stoker.parts.conversations = ({ $, Problem, button, chat, element, notice
     $('where-kept').textContent = store.keeps() ? 'Conversations stay in this browser; the list at the top left finds them again.' : 'Conversations are gone when the tab is closed.';
   }
   showKeeps();
-  $('keep').addEventListener('change', () => {
-    store.setKeeps($('keep').checked);
+  $('keep').addEventListener('change', () => store.setKeeps($('keep').checked));
+  // Here, or in another tab.
+  document.addEventListener('keeps', () => {
     showKeeps();
     if (store.keeps()) chat.save();
     refresh();
