@@ -761,6 +761,8 @@ mutate nextn-of-chunks "$(nextn drafts)" src/engine/step/nextn.c 's|^        mem
 mutate nextn-coins "$(nextn coins)" src/engine/step/propose.c 's|j->script + j->n_generated|j->script + j->n_generated + 1|'
 mutate nextn-left-waiting "$(nextn waiting)" src/engine/step/nextn.c 's|^    add_waiting(s, &b, j);|    (void)b;|'
 mutate nextn-rows-lost "$(nextn waiting)" src/engine/step/nextn.c 's|^        keep_from(x, x->n - 1, n_embd);|        keep_from(x, x->at - 1, n_embd);|'
+mutate nextn-in-the-identity "$(nextn files)" src/model/identity.c 's|m->nextn.proj ? m->nextn.first : m->n_weight|m->n_weight|'
+mutate nextn-in-no-file "$(nextn files)" src/engine/prefix/disk.c 's|for (enum whose of = OF_MODEL; of < BOTH; of++)|for (enum whose of = OF_MODEL; of < OF_NEXTN; of++)|'
 mutate drafter-not-taken-back "$(drafts drafter mamba2)" src/engine/step/follow.c 's|^            memcpy(seq->state, kept_of(s, j), seq->state_bytes);|            (void)0;|'
 mutate drafter-of-others "$(drafts drafter qwen3moe)" src/engine/step/follow.c 's| && f->id\[to\] == j->history\[to\]||'
 mutate nextn-late-in-drafts "$(nextn late)" src/engine/step/nextn.c 's/(is_full || waiting(nextn_of(s, p->share\[i\].job)) > NEXTN_MOST)/is_full/'

@@ -14,6 +14,8 @@
  *               prefixes; and every answer and log-probability is that without drafts
  *     waiting   what a text leaves behind for others is the same to the bit, whether its pairs were computed at once or had waited: as many
  *               drafts of one that goes on from there
+ *     files     known prefixes in files are found by engines with the layer and without, whoever wrote them, with the same answers; with it
+ *               as many drafts hold behind them as behind those in memory
  *     priced    --draft auto: the layer's drafts and others, as many as chance takes, and as many as are worth it
  *     late      a text whose pairs have waited comes up in passes of its own: those that draft have a few rows, and are priced alone
  *     unbound   a file in which a tensor of the layer is missing, or has another shape: the other sources' drafts, the same answers, pages
@@ -483,20 +485,30 @@ static int drafts_nothing(void *arg, const stoker_token *history, size_t n, int 
     return 0;
 }
 
-/* A text of a prompt and an answer, in which nothing is drafted, or which is all a prompt; then what goes on from it, with drafts. */
+/* The first tokens of a text, as a prompt and an answer in which nothing is drafted, or all as a prompt. */
+static int begins(struct stoker *s, int t, int first, int as_prompt, struct answer *a)
+{
+    struct stoker_request r = as_prompt ? scripted(text[t], lengths[t] + first - 1, 1)
+                                        : scripted(text[t], lengths[t], first);
+    r.no_cache = 0;
+    r.draft = drafts_nothing;
+    return s && ask(s, &r, a) == 0;
+}
+
+/* What goes on from them. */
+static int continues(struct stoker *s, int t, int first, struct answer *a)
+{
+    struct stoker_request r = scripted(text[t], lengths[t] + first, LENGTH - first);
+    r.no_cache = 0;
+    return s && ask(s, &r, a) == 0 && a->end.u.end.n_cached == (size_t)(lengths[t] + first - 1);
+}
+
 static int goes_on(const char *path, int t, int first, int as_prompt, struct answer *a)
 {
     struct stoker_options o = options("mtp");
     o.cache_ram = CACHE;
     struct stoker *s = engine(path, &o);
-    struct stoker_request r = as_prompt ? scripted(text[t], lengths[t] + first - 1, 1)
-                                        : scripted(text[t], lengths[t], first);
-    r.no_cache = 0;
-    r.draft = drafts_nothing;
-    int ok = s && ask(s, &r, a) == 0;
-    r = scripted(text[t], lengths[t] + first, LENGTH - first);
-    r.no_cache = 0;
-    ok = ok && ask(s, &r, a) == 0 && a->end.u.end.n_cached == (size_t)(lengths[t] + first - 1);
+    int ok = begins(s, t, first, as_prompt, a) && continues(s, t, first, a);
     stoker_close(s);
     return ok;
 }
@@ -515,6 +527,45 @@ static void waiting(const char *path)
     }
     snprintf(detail, sizeof detail, "%zu drafts", drafted);
     verdict(path, "waiting", ok && drafted > 40, detail);
+}
+
+enum { FIRST = 20 }; /* with so many tokens one of the texts has a whole page */
+
+/* The same in two engines, of which the second knows of the first what files have. */
+static int goes_on_by_files(const char *path, int t, const char *const *draft, struct answer *a)
+{
+    char folder[TEMPORARY_PATH], remove[TEMPORARY_PATH + 8];
+    int ok = temporary_folder(folder, "nextn") == 0;
+    for (int i = 0; i < 2 && ok; i++) {
+        struct stoker_options o = options(draft[i]);
+        o.cache_ram = CACHE;
+        o.cache_dir = folder;
+        struct stoker *s = engine(path, &o);
+        ok = i ? continues(s, t, FIRST, a) : begins(s, t, FIRST, 1, a);
+        stoker_close(s);
+    }
+    snprintf(remove, sizeof remove, "rm -r %s", folder);
+    return system(remove) == 0 && ok;
+}
+
+static void files(const char *path)
+{
+    /* Who writes, and who reads: last those of whom drafts are counted. */
+    static const char *const who[][2] = {{"off", "off"}, {"mtp", "off"}, {"off", "mtp"}, {"mtp", "mtp"}};
+    struct answer a, known;
+    char detail[80];
+    size_t held = 0;
+    int ok = make_texts(path);
+    for (int t = 0; t < TEXTS && ok; t += 2) {
+        ok = goes_on(path, t, FIRST, 1, &known);
+        for (int i = 0; i < 4 && ok; i++)
+            ok = goes_on_by_files(path, t, who[i], &a) && same(&known, &a);
+        ok = ok && a.end.u.end.n_drafted == known.end.u.end.n_drafted &&
+             a.end.u.end.n_accepted == known.end.u.end.n_accepted;
+        held += a.end.u.end.n_accepted;
+    }
+    snprintf(detail, sizeof detail, "%zu drafts held", held);
+    verdict(path, "files", ok && held > 15, detail);
 }
 
 /* One at a time, and all together with half of the memory: by chance, then by price. At the minimum there would be no drafts. */
@@ -733,6 +784,8 @@ static void run_model(const char *path)
         settings(path);
     if (wanted("waiting"))
         waiting(path);
+    if (wanted("files"))
+        files(path);
     if (wanted("priced"))
         priced(path);
     if (wanted("late"))

@@ -208,6 +208,8 @@ static int init_pages(struct session *s, enum kv_type type, struct error *err)
         struct kv_shape shape = kv_shape_as(kv->shape, type);
         if (kv_pool_init(&m->kv[k], &shape, kv->n_layer, kv->window, p->n_page[k], &s->pages, &s->table_memory))
             return error_set(err, ERR_BUG, "the plan's pages are too small");
+        if (p->nextn)
+            m->kv[k].nextn_bytes = m->kv[k].layer_bytes * (size_t)m->kept[m->p.n_layer].n_kv[k];
     }
     for (int i = 0; i < p->n_parallel; i++)
         if (seq_init(&s->tables.seq[i], m->kv, p->max_page, m->state_bytes, &s->table_memory, &s->pages))

@@ -1,5 +1,5 @@
 /* A hash that differs between models that compute different things. Files of prefixes record it, so that they are not used with another
- * model. */
+ * model. It is the same whether the layer that predicts further tokens is bound, which depends on free memory. */
 #include "base/hash.h"
 #include "model/model.h"
 
@@ -54,12 +54,11 @@ uint64_t model_identity(const struct model *m)
         h = hash64(where, sizeof where, h);
         h = hash_sample(g, t, h);
     }
-    for (int i = 0; i < m->n_weight; i++)
+    int n_own = m->nextn.proj ? m->nextn.first : m->n_weight; /* the layer's are behind them */
+    for (int i = 0; i < n_own; i++)
         if (m->weight[i].vector)
             h = hash64(m->weight[i].vector, m->weight[i].tensor->ne[0] * sizeof(float),
-                       h); /* of a table the first row */
-    if (m->nextn.proj)     /* whose keys and values are in the pages too */
-        h = hash64("nextn", 5, h);
+                       h);          /* of a table the first row */
     for (int i = 0; i < ROPES; i++) /* pages made with other angles are another model's */
         if (model_has_long_rope(m, i))
             h = hash64(&i, sizeof i, h);

@@ -51,6 +51,7 @@ struct kv_pool {
     int n_layer; /* 0: the model has no such kind */
     struct kv_window window;
     size_t layer_bytes, page_bytes;
+    size_t nextn_bytes; /* of a page, at its end: of the layer that predicts further tokens, where it is bound */
     int n_page;
     uint8_t *memory;    /* [n_page][page_bytes], of the plan */
     int32_t *free_page; /* [n_free] stack of free pages */

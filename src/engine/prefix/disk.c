@@ -48,21 +48,34 @@ struct prefix_disk_stats prefix_disk_stats(const struct prefix_disk *d)
 
 /* ---- writing behind --------------------------------------------------------------------------------------------------------- */
 
-/* What n positions of a page have. */
-static void copy_rows(const struct kv_pool *pool, uint8_t *to, const uint8_t *from, int n)
+/* Which of a page: what the model's layers have, or behind it the one that predicts further tokens. */
+enum whose { OF_MODEL, OF_NEXTN, BOTH };
+
+static size_t bytes_of(const struct kv_pool *pool, enum whose of)
+{
+    return of == OF_NEXTN ? pool->nextn_bytes : pool->page_bytes - pool->nextn_bytes;
+}
+
+static uint8_t *part_of(const struct kv_pool *pool, int page, enum whose of)
+{
+    return kv_page_at(pool, page) + (of == OF_NEXTN ? bytes_of(pool, OF_MODEL) : 0);
+}
+
+/* What n positions have. Returns the end of the copy. */
+static uint8_t *copy_rows(const struct kv_pool *pool, uint8_t *to, int page, enum whose of, int n)
 {
     const struct kv_shape *s = &pool->shape;
+    const uint8_t *from = part_of(pool, page, of);
+    size_t all = bytes_of(pool, of);
     struct kv_piece piece;
-    if (n == KV_PAGE) {
-        memcpy(to, from, pool->page_bytes);
-        return;
-    }
-    memset(to, 0, pool->page_bytes); /* what is behind may be another's */
-    for (int l = 0; l < pool->n_layer; l++)
-        for (int i = 0; kv_piece(s, n / kv_ratio(s), i, &piece); i++) {
-            size_t at = (size_t)l * pool->layer_bytes + piece.at;
-            memcpy(to + at, from + at, piece.bytes);
-        }
+    if (n == KV_PAGE)
+        memcpy(to, from, all);
+    else
+        memset(to, 0, all); /* what is behind may be another's */
+    for (size_t layer = 0; layer < all && n < KV_PAGE; layer += pool->layer_bytes)
+        for (int i = 0; kv_piece(s, n / kv_ratio(s), i, &piece); i++)
+            memcpy(to + layer + piece.at, from + layer + piece.at, piece.bytes);
+    return to + all;
 }
 
 /* The first n ids of a node, and a state behind them or NULL: what a file of it says of them, but for its payload. */
@@ -88,19 +101,20 @@ static void fill_image(const struct prefix_cache *c, struct prefix_image *m, con
     memcpy(prefix_image_own(m->data), node->id, (size_t)n * sizeof *node->id);
     for (const struct prefix_node *p = node->parent; p; p = p->parent)
         memcpy(before + p->depth * KV_PAGE, p->id, sizeof p->id);
-    uint8_t *to = m->data + prefix_file_payload(&m->r);
-    for (int k = 0; k < KV_KINDS; k++) {
-        if (node->page[k] < 0 || (state && n == KV_PAGE))
-            continue;
-        copy_rows(&c->pool[k], to, kv_page_at(&c->pool[k], node->page[k]), n);
-        m->r.kinds |= 1u << k;
-        m->r.payload += c->pool[k].page_bytes;
-        to += c->pool[k].page_bytes;
+    uint8_t *payload = m->data + prefix_file_payload(&m->r), *to = payload;
+    for (enum whose of = OF_MODEL; of < BOTH; of++) {
+        for (int k = 0; k < KV_KINDS; k++) {
+            if (node->page[k] < 0 || (state && n == KV_PAGE))
+                continue;
+            to = copy_rows(&c->pool[k], to, node->page[k], of, n);
+            m->r.kinds |= 1u << k;
+        }
+        if (state && of == OF_MODEL) {
+            memcpy(to, kv_page_at(c->states, (int)(state - c->state)), c->states->page_bytes);
+            to += c->states->page_bytes;
+        }
     }
-    if (state) {
-        memcpy(to, kv_page_at(c->states, (int)(state - c->state)), c->states->page_bytes);
-        m->r.payload += c->states->page_bytes;
-    }
+    m->r.payload = (uint64_t)(to - payload);
     uint64_t end = prefix_file_payload(&m->r) + m->r.payload;
     memset(before + m->r.first, 0, prefix_file_payload(&m->r) - PREFIX_BLOCK - m->r.first * sizeof *before);
     memset(m->data + end, 0, prefix_file_bytes(&m->r) - end);
@@ -219,21 +233,43 @@ int prefix_disk_write_behind(struct prefix_disk *d)
 
 /* ---- reading ---------------------------------------------------------------------------------------------------------------- */
 
-/* The payload of a file that was looked at, into pages of the cache. */
+/* Where a payload goes, and how much that is. */
+struct pieces {
+    struct prefix_piece piece[2 * KV_KINDS + 1];
+    int n;
+    uint64_t bytes;
+};
+
+static void add_piece(struct pieces *p, uint8_t *to, uint64_t n)
+{
+    p->piece[p->n++] = (struct prefix_piece){to, n};
+    p->bytes += n;
+}
+
+static void add_pages(struct pieces *p, const struct prefix_cache *c, const struct prefix_found *f, enum whose of)
+{
+    for (int k = 0; k < KV_KINDS; k++)
+        if (f->page[k] >= 0)
+            add_piece(p, part_of(&c->pool[k], f->page[k], of), bytes_of(&c->pool[k], of));
+}
+
+/* The payload of a file that was looked at, into pages of the cache. Who wrote it may have had no layer that predicts further tokens, which
+ * then sees zeros there; or the reader has none, and passes over what is the layer's: never more than what is the model's. */
 static enum prefix_read read_payload(const struct prefix_cache *c, int fd, const struct prefix_record *r,
                                      const struct prefix_found *f, const int32_t *before)
 {
-    struct prefix_piece piece[KV_KINDS + 1];
-    uint64_t payload = 0;
-    int n = 0;
-    for (int k = 0; k < KV_KINDS; k++)
-        if (f->page[k] >= 0)
-            piece[n++] = (struct prefix_piece){kv_page_at(&c->pool[k], f->page[k]), c->pool[k].page_bytes};
+    struct pieces model = {.n = 0}, all;
+    add_pages(&model, c, f, OF_MODEL);
     if (f->state >= 0)
-        piece[n++] = (struct prefix_piece){kv_page_at(c->states, f->state), c->states->page_bytes};
-    for (int i = 0; i < n; i++)
-        payload += piece[i].n;
-    return payload == r->payload ? prefix_file_read(fd, r, before, piece, n) : PREFIX_CORRUPT;
+        add_piece(&model, kv_page_at(c->states, f->state), c->states->page_bytes);
+    all = model;
+    add_pages(&all, c, f, OF_NEXTN);
+    if (all.bytes == model.bytes && r->payload > all.bytes && r->payload - all.bytes <= all.bytes)
+        add_piece(&all, NULL, r->payload - all.bytes);
+    for (int i = model.n; r->payload == model.bytes && i < all.n; i++)
+        memset(all.piece[i].to, 0, all.piece[i].n);
+    const struct pieces *p = r->payload == model.bytes ? &model : &all;
+    return r->payload == p->bytes ? prefix_file_read(fd, r, before, p->piece, p->n) : PREFIX_CORRUPT;
 }
 
 /* The header once more: another process may have written the file anew, with other pages. */

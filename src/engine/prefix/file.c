@@ -191,6 +191,19 @@ enum prefix_read prefix_file_read_header(int fd, struct prefix_record *r, int32_
     return PREFIX_READ_OK;
 }
 
+/* What nobody wants, but for its sum. */
+static enum prefix_read pass_over(int fd, struct sum *s, uint64_t n, uint64_t at)
+{
+    uint8_t block[PREFIX_BLOCK];
+    enum prefix_read was = PREFIX_READ_OK;
+    for (uint64_t done = 0, k; done < n && was == PREFIX_READ_OK; done += k) {
+        k = n - done < sizeof block ? n - done : sizeof block;
+        was = read_at(fd, block, k, at + done);
+        add(s, block, was == PREFIX_READ_OK ? k : 0);
+    }
+    return was;
+}
+
 static enum prefix_read compare_before(int fd, const struct prefix_record *r, const int32_t *ids)
 {
     uint8_t block[PREFIX_BLOCK];
@@ -215,8 +228,8 @@ enum prefix_read prefix_file_read(int fd, const struct prefix_record *r, const i
     uint64_t at = prefix_file_payload(r), n = 0;
     enum prefix_read was = compare_before(fd, r, before);
     for (int i = 0; was == PREFIX_READ_OK && i < n_piece; i++) {
-        was = read_at(fd, piece[i].to, piece[i].n, at + n);
-        add(&s, piece[i].to, was == PREFIX_READ_OK ? piece[i].n : 0);
+        was = piece[i].to ? read_at(fd, piece[i].to, piece[i].n, at + n) : pass_over(fd, &s, piece[i].n, at + n);
+        add(&s, piece[i].to, was == PREFIX_READ_OK && piece[i].to ? piece[i].n : 0);
         n += piece[i].n;
     }
     posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);

@@ -2,7 +2,8 @@
  *
  *     header    4096 bytes: struct prefix_record, the piece's own ids, a checksum of all that
  *     before    the ids of all positions before the piece: ids are compared, not hashes
- *     payload   the page of each kind that is there, then the state; the file ends at a multiple of 4096
+ *     payload   the page of each kind that is there, then the state; then what the layer that predicts further tokens has of these pages,
+ *               where the writer had it; the file ends at a multiple of 4096
  *
  * Named by its hash, DIR/HH/HASH.sk, written as a temporary file and renamed. Files come from outside: nothing in them is
  * used before it was compared or checksummed. Little-endian. */
@@ -48,8 +49,8 @@ enum prefix_read { PREFIX_READ_OK, PREFIX_MISMATCH, PREFIX_UNREADABLE, PREFIX_CO
 /* The header of an open file; own [KV_PAGE]: its own ids, then zeros. */
 enum prefix_read prefix_file_read_header(int fd, struct prefix_record *r, int32_t *own);
 
-/* The rest of a file that was looked at: the ids before it must be these [r->first]; pieces of the payload, each to its place.
- * MISMATCH: it is of other ids. */
+/* The rest of a file that was looked at: the ids before it must be these [r->first]; pieces of the payload, each to its place, or
+ * passed over (to NULL). MISMATCH: it is of other ids. */
 struct prefix_piece {
     uint8_t *to;
     uint64_t n;
