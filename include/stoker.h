@@ -126,7 +126,7 @@ struct stoker_options {
     void (*planned)(void *arg, const struct stoker_plan *plan);
     void *planned_arg;
     const char *route_trace,
-        *cache_log; /* files to write: the routes of every row, without drafts; decisions of the expert cache (research) */
+        *cache_log; /* files to write: the routes of every row, decisions of the expert cache; both without drafts (research) */
     struct stoker_rates rates; /* of the machine, for the speed that a plan shows */
     const char *mirror;        /* a folder with a second copy of the model's files, which is read in parallel */
     const char *root; /* a folder below which sys is read for counters of energy (tests); NULL: this machine's */

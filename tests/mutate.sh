@@ -763,6 +763,8 @@ mutate nextn-left-waiting "$(nextn waiting)" src/engine/step/nextn.c 's|^    add
 mutate nextn-rows-lost "$(nextn waiting)" src/engine/step/nextn.c 's|^        keep_from(x, x->n - 1, n_embd);|        keep_from(x, x->at - 1, n_embd);|'
 mutate nextn-in-the-identity "$(nextn files)" src/model/identity.c 's|m->nextn.proj ? m->nextn.first : m->n_weight|m->n_weight|'
 mutate nextn-in-no-file "$(nextn files)" src/engine/prefix/disk.c 's|for (enum whose of = OF_MODEL; of < BOTH; of++)|for (enum whose of = OF_MODEL; of < OF_NEXTN; of++)|'
+mutate drafts-in-traces "cli/traces" src/engine/engine.c 's/if ((o->route_trace || o->cache_log) /if (o->cache_log /'
+mutate drafts-in-cache-logs "cli/traces" src/engine/engine.c 's/if ((o->route_trace || o->cache_log) /if (o->route_trace /'
 mutate drafter-not-taken-back "$(drafts drafter mamba2)" src/engine/step/follow.c 's|^            memcpy(seq->state, kept_of(s, j), seq->state_bytes);|            (void)0;|'
 mutate drafter-of-others "$(drafts drafter qwen3moe)" src/engine/step/follow.c 's| && f->id\[to\] == j->history\[to\]||'
 mutate nextn-late-in-drafts "$(nextn late)" src/engine/step/nextn.c 's/(is_full || waiting(nextn_of(s, p->share\[i\].job)) > NEXTN_MOST)/is_full/'

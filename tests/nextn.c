@@ -16,6 +16,7 @@
  *               drafts of one that goes on from there
  *     files     known prefixes in files are found by engines with the layer and without, whoever wrote them, with the same answers; with it
  *               as many drafts hold behind them as behind those in memory
+ *     header    what recorded rows say of their model is the same with the layer and without
  *     priced    --draft auto: the layer's drafts and others, as many as chance takes, and as many as are worth it
  *     late      a text whose pairs have waited comes up in passes of its own: those that draft have a few rows, and are priced alone
  *     unbound   a file in which a tensor of the layer is missing, or has another shape: the other sources' drafts, the same answers, pages
@@ -568,6 +569,22 @@ static void files(const char *path)
     verdict(path, "files", ok && held > 15, detail);
 }
 
+static void header(const char *path)
+{
+    static const char *const draft[] = {"off", "mtp"};
+    char *of[2] = {NULL, NULL};
+    size_t n[2] = {0, 0};
+    for (int i = 0; i < 2; i++) {
+        struct stoker_options o = options(draft[i]);
+        struct stoker *s = engine(path, &o);
+        of[i] = s ? stoker_capture_header(s, NULL, 0, NULL, 0, 0, &n[i]) : NULL;
+        stoker_close(s);
+    }
+    verdict(path, "header", of[0] && of[1] && n[0] == n[1] && memcmp(of[0], of[1], n[0]) == 0, "");
+    stoker_free(of[0]);
+    stoker_free(of[1]);
+}
+
 /* One at a time, and all together with half of the memory: by chance, then by price. At the minimum there would be no drafts. */
 static void priced(const char *path)
 {
@@ -786,6 +803,8 @@ static void run_model(const char *path)
         waiting(path);
     if (wanted("files"))
         files(path);
+    if (wanted("header"))
+        header(path);
     if (wanted("priced"))
         priced(path);
     if (wanted("late"))

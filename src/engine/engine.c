@@ -143,8 +143,9 @@ static int read_options(struct session_options *to, const struct stoker_options 
     if (o->n_draft < 0 || o->n_draft > STOKER_DRAFT_MOST)
         return error_set(err, ERR_INPUT, "--draft-max %d: at most %d tokens are drafted in a step", o->n_draft,
                          STOKER_DRAFT_MOST);
-    if (o->route_trace && w->n_draft) /* refused rows would be written as rows of the text */
-        return error_set(err, ERR_INPUT, "--route-trace and --draft exclude each other: leave one of them out");
+    if ((o->route_trace || o->cache_log) && w->n_draft) /* refused rows would be written as rows of the text */
+        return error_set(err, ERR_INPUT, "%s and --draft exclude each other: leave one of them out",
+                         o->route_trace ? "--route-trace" : "--cache-log");
     if (o->n_queue < 0 || o->n_queue > MAX_QUEUE || o->n_pages < 0)
         return error_set(err, ERR_INPUT, "--queue %d, %d pages: at most %d requests wait, and nothing is negative",
                          o->n_queue, o->n_pages, MAX_QUEUE);

@@ -91,6 +91,8 @@ rm "$dir/forced" && refused "no file" "cannot be opened: No such file"
 # Traces that are refused.
 run bench "$golden/qwen3moe.gguf" -p 4 -n 4 --no-roofs --draft ngram --route-trace "$dir/routes"
 is "rows of drafts" 2 "" "--route-trace and --draft exclude each other: leave one of them out"
+run bench "$golden/qwen3moe.gguf" -p 4 -n 4 --no-roofs --draft ngram --cache-log "$dir/events"
+is "the cache beside drafts" 2 "" "--cache-log and --draft exclude each other: leave one of them out"
 run bench "$golden/llama-tied.gguf" -p 4 -n 0 --no-roofs --route-trace "$dir/routes"
 is "a dense model" 2 "" "llama-tied.gguf has no experts: --route-trace and --cache-log have nothing to tell"
 run run "$golden/qwen3moe.gguf" -p x --cache-log "$dir/nowhere/events"
