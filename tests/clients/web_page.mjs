@@ -571,6 +571,37 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     ok(await q.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'the page is wider than the window');
     await q.context().close();
   });
+  page('markdown: a megabyte of whatever sort is read in time linear in it', async () => {
+    const q = await fresh(), of = (first, unit, last = '') => first + unit.repeat((1 << 20) / unit.length) + last, half = (unit, last) => unit.repeat((1 << 19) / unit.length) + last;
+    for (const [what, text] of Object.entries({
+      'spaces in a heading': of('# a', ' ', 'b'),
+      'spaces in what is no heading': of('# ', ' ', '\u2028'),
+      'spaces in an item': of('- ', ' ', '\u2028'),
+      'spaces behind a fence': of('```', ' ', '`'),
+      'a long fence': of('~~~', '~', '`'),
+      'a code span of words': of('` ', 'a ', 'b`'),
+      'openers of one formula': of('', '\\( ', '\\)'),
+      'openers of a formula on lines': of('', '\\[\n'),
+      'openers of a formula that ends within a line': of('', '\\[\n', '\\] \\]'),
+      'openers above long lines': of('', '\\[ ' + 'a'.repeat(5000) + '\n'),
+      'dollars': of('', '$ '),
+      'empty lines in an item': of('- a', '\n', '\n  b'),
+      'escaped openers of a link': of('', '[a\\'),
+      'openers of a link before spaces': half('\\[', `a](${half(' ', 'b')}`),
+      'dots behind an address': of('http://a', '.', 'a'),
+      'short rows below a long head': `|${half('a|', '\n|-|\n')}${half('|\n', '')}`,
+      'quotes within each other': of('', '> '),
+      'stars': of('', '*', 'a'),
+    })) {
+      const [ms, length] = await q.evaluate(t => { const t0 = performance.now(), html = window.stoker.renderMarkdown(t); return [performance.now() - t0, html.length]; }, text);
+      ok(ms < 4000 * BOUND, `${what}: ${Math.round(ms)} ms`);
+      ok(length < 100 * text.length, `${what}: ${length} characters of HTML`);
+    }
+    await ask(q, 'Go on', `# a${' '.repeat(1 << 20)}b\n\n$$\n${'a'.repeat(1 << 20)}\n$$\n\n$x$`);
+    await q.locator('.math .katex').waitFor();
+    eq(await q.locator('.math .katex').count(), 1, 'formulas set');
+    await q.context().close();
+  }, { timeout: 60 });
   page('code: coloured, its text as it was', async () => {
     const code = 'def f(x):\n    # a comment\n    return "<b>" + str(x & 1)  # </code>\n', q = await fresh();
     await ask(q, 'Code', '```python\n' + code + '```\n\n```nosuchlanguage\na < b\n```\n\n```\nplain\n```');

@@ -9,28 +9,29 @@ const DEEPEST = 12; // lists and quotes within each other
 const ENTITY = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 const escape = text => text.replace(/[&<>"']/g, c => ENTITY[c]);
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})[ \t]*([^`\n]*)$/;
-const HEADING = /^ {0,3}(#{1,6})(?:[ \t]+(.*))?$/;
-const RULE = /^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$/;
+// None begins again at each place of a run: what would match from there has matched from the first one.
+const FENCE = /^ {0,3}(`{3,}(?!`)|~{3,}(?!~))([^`]*)$/;
+const HEADING = /^ {0,3}(#{1,6})(?: +(.*))?$/s;
+const RULE = /^ {0,3}(?:(?:\* *){3,}|(?:- *){3,}|(?:_ *){3,})$/;
 const QUOTE = /^ {0,3}> ?/;
 const FORMULA = /^ {0,3}(\$\$|\\\[)/;
-const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])(?:( +)(.*))?$/;
+const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])(?:( +)(.*))?$/s;
 
 /* ---- inline ---- */
 
 const WORD = /[\p{L}\p{N}]/u;
 const SPACE = /\s/;
-const LINK = /!?\[((?:[^[\]\\]|\\.){0,1000})\]\(\s*(https?:\/\/(?:[^\s()<>"]|\([^\s()<>"]{0,500}\)){1,2000})(?:\s+"[^"]{0,300}")?\s*\)/iy;
+const LINK = /!?\[((?:[^[\]\\]|\\.){0,1000})\]\(\s{0,99}(https?:\/\/(?:[^\s()<>"]|\([^\s()<>"]{0,500}\)){1,2000})(?:\s{1,99}"[^"]{0,300}")?\s{0,99}\)/iy;
 const BARE = /https?:\/\/[^\s<>"'`*]{1,2000}/iy;
 const TAGS = { 1: 'em', 2: 'strong' };
 
 // A formula that begins at i: $..$ (no space inside its signs, no word against them: prices are none), $$..$$, \(..\), \[..\]; '' if
-// there is none. missing: closing signs that do not come any more.
-function formulaAt(s, i, missing) {
+// there is none. next: where the closing signs that were looked for stand.
+function formulaAt(s, i, next) {
   const two = s.slice(i, i + 2), close = { $$: '$$', '\\(': '\\)', '\\[': '\\]' }[two] || (s[i] === '$' ? '$' : '');
-  if (!close || missing.has(close)) return '';
-  const from = i + (close === '$' ? 1 : 2), to = s.indexOf(close, from);
-  if (to < 0) missing.set(close, true);
+  if (!close) return '';
+  const from = i + (close === '$' ? 1 : 2), to = next.get(close) >= from ? next.get(close) : (s.indexOf(close, from) + 1 || Infinity) - 1;
+  next.set(close, to);
   if (to <= from || to - from > 5000) return '';
   if (close === '$' && (SPACE.test(s[from]) || SPACE.test(s[to - 1]) || s[to - 1] === '\\' || WORD.test(s[i - 1] || '') || WORD.test(s[to + 1] || ''))) return '';
   return s.slice(i, to + close.length);
@@ -79,15 +80,15 @@ function inline(s, links = true) {
     else if (c === '`') {
       const n = /^`+/.exec(s.slice(i, i + 64))[0].length, to = closing(s, i + n, n, closers);
       if (to < 0) i += n;
-      else { let code = s.slice(i + n, to).replace(/\n/g, ' '); if (/^ .*[^ ].* $/.test(code)) code = code.slice(1, -1); put(`<code>${escape(code)}</code>`, to + n - i); }
+      else { let code = s.slice(i + n, to).replace(/\n/g, ' '); if (code[0] === ' ' && code.endsWith(' ') && /[^ ]/.test(code)) code = code.slice(1, -1); put(`<code>${escape(code)}</code>`, to + n - i); }
     } else if (c === '*' || c === '_' || c === '~') {
       let n = 1; while (s[i + n] === c) n++;
       flush(); e.run(c, n, s[i - 1], s[i + n]); i += n; plain = i;
-    } else if (links && (c === '[' || (c === '!' && s[i + 1] === '['))) {
+    } else if (links && ((c === '[' && (i === plain || s[i - 1] !== '\\')) || (c === '!' && s[i + 1] === '['))) {
       LINK.lastIndex = i; const m = LINK.exec(s);
       if (m) put(link(m[2], m[1].trim() ? inline(m[1], false) : escape(m[2])), m[0].length); else i++;
     } else if (links && (c === 'h' || c === 'H') && !WORD.test(s[i - 1] || '')) {
-      BARE.lastIndex = i; const m = BARE.exec(s), url = m && m[0].replace(/[.,;:!?)\]}]+$/, t => /\(/.test(m[0]) && t[0] === ')' ? ')' : '');
+      BARE.lastIndex = i; const m = BARE.exec(s), url = m && m[0].replace(/(?<![.,;:!?)\]}])[.,;:!?)\]}]+$/, t => /\(/.test(m[0]) && t[0] === ')' ? ')' : '');
       if (url && url.length > 8) put(link(url, escape(url)), url.length); else i++;
     } else if (c === '<' && /^<br ?\/?>/i.test(s.slice(i, i + 6))) put('<br>', s.indexOf('>', i) + 1 - i);
     else i++;
@@ -114,9 +115,9 @@ const indentOf = l => /^ */.exec(l)[0].length;
 const startsBlock = l => FENCE.test(l) || HEADING.test(l) || RULE.test(l) || QUOTE.test(l) || ITEM.test(l) || FORMULA.test(l);
 
 function fence(lines, i, out) {
-  const m = FENCE.exec(lines[i]), indent = indentOf(lines[i]), body = [], end = new RegExp(`^ {0,3}${m[1][0] === '`' ? '`' : '~'}{${m[1].length},}[ \\t]*$`);
+  const m = FENCE.exec(lines[i]), indent = indentOf(lines[i]), body = [], end = new RegExp(`^ {0,3}${m[1][0] === '`' ? '`' : '~'}{${m[1].length},} *$`);
   for (i++; i < lines.length && !end.test(lines[i]); i++) body.push(indentOf(lines[i]) >= indent ? lines[i].slice(indent) : lines[i].trimStart());
-  const language = /^[\w+#.-]{1,24}/.exec(m[2]);
+  const language = /^[\w+#.-]{1,24}/.exec(m[2].trimStart());
   out.push(`<div class="code"><div class="code-head"><span>${language ? escape(language[0]) : ''}</span><button type="button" class="copy" data-copy="code">Copy</button></div><pre tabindex="0"><code>${escape(body.join('\n'))}\n</code></pre></div>`);
   return i + 1;
 }
@@ -135,7 +136,7 @@ function list(lines, i, out, depth) {
     const width = m[1].length + m[2].length + Math.min((m[3] || ' ').length, 4), body = [m[4] || ''];
     for (i++; i < lines.length; i++) {
       const l = lines[i];
-      if (!l.trim()) { let k = i; while (k < lines.length && !lines[k].trim()) k++; if (k === lines.length || (indentOf(lines[k]) < width && !ITEM.test(lines[k]))) break; if (indentOf(lines[k]) < width) { const next = ITEM.exec(lines[k]); loose = loose || kind(next) === kind(first); i = k; break; } body.push(''); }
+      if (!l.trim()) { let k = i; while (k < lines.length && !lines[k].trim()) k++; if (k === lines.length || (indentOf(lines[k]) < width && !ITEM.test(lines[k]))) break; if (indentOf(lines[k]) < width) { const next = ITEM.exec(lines[k]); loose = loose || kind(next) === kind(first); i = k; break; } for (; i < k; i++) body.push(''); i--; }
       else if (indentOf(l) >= Math.min(width, 2) && indentOf(l) > m[1].length) body.push(l.slice(Math.min(width, indentOf(l))));
       else if (!startsBlock(l) && body[body.length - 1].trim()) body.push(l.trim());
       else break;
@@ -164,25 +165,30 @@ function cellsOf(line) {
   return cells;
 }
 
-const isDivider = line => line !== undefined && line.includes('-') && /^[|:\- \t]+$/.test(line) && cellsOf(line).length > 0 && cellsOf(line).every(c => /^:?-+:?$/.test(c));
+const isDivider = line => line !== undefined && line.includes('-') && /^[|:\- ]+$/.test(line) && cellsOf(line).length > 0 && cellsOf(line).every(c => /^:?-+:?$/.test(c));
 
 function table(lines, i, out) {
   const head = cellsOf(lines[i]), align = cellsOf(lines[i + 1]).map(c => c.endsWith(':') ? c.startsWith(':') ? 'center' : 'right' : '');
-  const row = (cells, tag) => `<tr>${head.map((_, k) => `<${tag}${align[k] ? ` class="${align[k]}"` : ''}>${inline(cells[k] || '')}</${tag}>`).join('')}</tr>`;
+  // What a row lacks is one cell, since many short rows below a long head would be more than their text.
+  const row = (cells, tag) => `<tr>${cells.slice(0, head.length).map((c, k) => `<${tag}${align[k] ? ` class="${align[k]}"` : ''}>${inline(c)}</${tag}>`).join('')}${cells.length < head.length ? `<td colspan="${head.length - cells.length}"></td>` : ''}</tr>`;
   const body = [];
   for (i += 2; i < lines.length && lines[i].includes('|') && lines[i].trim(); i++) body.push(row(cellsOf(lines[i]), 'td'));
   out.push(`<div class="table" tabindex="0"><table><thead>${row(head, 'th')}</thead><tbody>${body.join('')}</tbody></table></div>`);
   return i;
 }
 
-// $$..$$ or \[..\] that has its lines for itself; 0: it has not, and is a paragraph.
-function formula(lines, i, out) {
-  const open = FORMULA.exec(lines[i])[1], close = open === '$$' ? '$$' : '\\]', MOST = 200;
-  let text = lines[i].trim();
-  for (let k = i + 1; text.indexOf(close, 2) < 0 && k < lines.length && k < i + MOST && lines[k].trim(); k++) text += '\n' + lines[k].trim();
-  if (text.length < 5 || text.indexOf(close, 2) !== text.length - 2) return 0;
-  out.push(`<div class="math">${escape(text)}</div>`);
-  return i + text.split('\n').length;
+// $$..$$ or \[..\] that has its lines for itself; 0: it has not, and is a paragraph. next: the lines where those end that were looked at.
+function formula(lines, i, out, next) {
+  const open = FORMULA.exec(lines[i])[1], close = open === '$$' ? '$$' : '\\]', MOST = 200, first = lines[i].trim();
+  let k = i;
+  if (first.indexOf(close, 2) < 0) {
+    for (k = Math.max(i + 1, next[close] || 0); k < lines.length && lines[k].trim() && !lines[k].includes(close);) k++;
+    next[close] = k;
+  }
+  const last = k < i + MOST && lines[k]?.trim();
+  if (!last || last.indexOf(close, k === i ? 2 : 0) !== last.length - 2 || (k === i && last.length < 5)) return 0;
+  out.push(`<div class="math">${escape(lines.slice(i, k + 1).map(l => l.trim()).join('\n'))}</div>`);
+  return k + 1;
 }
 
 function paragraph(lines, i, out) {
@@ -194,14 +200,14 @@ function paragraph(lines, i, out) {
 
 // One string a block, each with one root element.
 function blocks(lines, depth) {
-  const out = [];
+  const out = [], next = {};
   for (let i = 0, m; i < lines.length;) {
     const l = lines[i];
     if (!l.trim()) i++;
     else if (depth > DEEPEST) i = paragraph(lines, i, out);
     else if (FENCE.test(l)) i = fence(lines, i, out);
-    else if (FORMULA.test(l)) i = formula(lines, i, out) || paragraph(lines, i, out);
-    else if ((m = HEADING.exec(l))) { out.push(`<h${m[1].length}>${inline((m[2] || '').replace(/[ \t]+#+[ \t]*$/, ''))}</h${m[1].length}>`); i++; }
+    else if (FORMULA.test(l)) i = formula(lines, i, out, next) || paragraph(lines, i, out);
+    else if ((m = HEADING.exec(l))) { out.push(`<h${m[1].length}>${inline((m[2] || '').replace(/(?<! ) +#+ *$/, ''))}</h${m[1].length}>`); i++; }
     else if (RULE.test(l)) { out.push('<hr>'); i++; }
     else if (QUOTE.test(l)) i = quote(lines, i, out, depth);
     else if (ITEM.test(l)) i = list(lines, i, out, depth);

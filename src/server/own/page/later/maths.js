@@ -3,10 +3,11 @@
 window.stoker.parts.maths = ({ lazy }) => {
   const SIGNS = [['$$', '$$', true], ['\\[', '\\]', true], ['\\(', '\\)', false], ['$', '$', false]];
   const OPTIONS = { throwOnError: true, trust: false, strict: 'ignore', maxSize: 20, maxExpand: 500, output: 'htmlAndMathml' };
-  const MOST = 300, set = new Map(); // formulas of an answer that grows are set again with every word
+  const MOST = 300, LONGEST = 20000, set = new Map(); // formulas of an answer that grows are set again with every word
   let failed = false;
 
   function make(source) {
+    if (source.length > LONGEST) return null; // KaTeX takes seconds
     const [open, close, display] = SIGNS.find(([o]) => source.startsWith(o)), box = document.createElement('span');
     try { katex.render(source.slice(open.length, -close.length), box, { ...OPTIONS, displayMode: display }); } catch { return null; }
     if (set.size >= MOST) set.clear();
