@@ -26,7 +26,7 @@ trap 'exit 1' INT TERM
     "$python" -B tools/mkgguf.py --shape bert-base-rank "$work/rank.gguf" 2>"$work/err" || { cat "$work/err" >&2 && exit 1; }
 
 start() {
-    "$stoker" serve "$work/chat.gguf" --embed "$work/embed.gguf" --embed-alias embed --rerank "$work/rank.gguf" --port "$port" --ctx 8192 --memory max >"$work/log" 2>&1 &
+    "$stoker" serve "$work/chat.gguf" --draft off --embed "$work/embed.gguf" --embed-alias embed --rerank "$work/rank.gguf" --port "$port" --ctx 8192 --memory max >"$work/log" 2>&1 &
     server=$!
     until curl -fs "$url/health" >/dev/null 2>&1; do
         kill -0 "$server" 2>/dev/null || { cat "$work/log" >&2 && exit 1; }

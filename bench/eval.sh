@@ -63,7 +63,7 @@ ours="--memory $memory --threads $threads"
 wanted() { case " $measures " in *" $1 "*) ;; *) return 1 ;; esac; }
 
 measure_scores() {
-    "$stoker" serve "$model" --memory "$memory" --threads "$threads" --ctx 8192 --parallel 1 --port 0 >"$work/url" 2>"$work/log" &
+    "$stoker" serve "$model" --draft off --memory "$memory" --threads "$threads" --ctx 8192 --parallel 1 --port 0 >"$work/url" 2>"$work/log" &
     server=$!
     until grep -q '^listening on ' "$work/url"; do
         kill -0 $server 2>/dev/null || { tail -n 1 "$work/log" >&2 && exit 1; }

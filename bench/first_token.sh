@@ -27,7 +27,7 @@ metric() { curl -s "$url/metrics" | sed -n "s/^stoker_$1 //p"; }
 
 # first_token FLAG...: milliseconds from a request to its first token, the mean of all; no known prefix shortens the prompts
 first_token() {
-    "$stoker" serve "$model" --port "$port" --ctx 16384 --queue 256 --cache-ram 0 "$@" >"$work/log" 2>&1 &
+    "$stoker" serve "$model" --draft off --port "$port" --ctx 16384 --queue 256 --cache-ram 0 "$@" >"$work/log" 2>&1 &
     server=$!
     until curl -fs "$url/health" >/dev/null 2>&1; do
         kill -0 "$server" 2>/dev/null || { cat "$work/log" >&2 && exit 1; }

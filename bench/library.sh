@@ -135,7 +135,7 @@ measure_code() {
 measure_beside() {
     added
     make_model qwen3-30b-a3b --layers "${LAYERS:-4}" --type q4_k_m --tokenizer "$ember"
-    starts serve "$model" --port 0 --threads "$threads" --ctx 8192 --memory max --library "$data/lib/"
+    starts serve "$model" --draft off --port 0 --threads "$threads" --ctx 8192 --memory max --library "$data/lib/"
     asks beside 0.9 beside "$pairs" "$url"
     ends
     rm -f "$model"

@@ -45,7 +45,7 @@ told() { # told MEASURE BOUND: of $work/MEASURE, a ratio a line
 starts() { # starts PROGRAM FLAG...: a server, $server at $url
     program=$1
     shift
-    "$program" serve "$model" --threads "$threads" --port 0 "$@" >"$work/url" 2>"$work/log" &
+    "$program" serve "$model" --draft off --threads "$threads" --port 0 "$@" >"$work/url" 2>"$work/log" &
     server=$!
     until grep -q '^listening on ' "$work/url" && curl -sf "$(sed -n 's/^listening on //p' "$work/url")/health" >/dev/null; do
         kill -0 $server 2>/dev/null || fails "$(tail -n 1 "$work/log")"

@@ -93,7 +93,7 @@ bench "prompt of 4096" -p 4096 -n 0
 
 for temperature in 1 0; do
     echo "run, 96 tokens, temperature $temperature:"
-    alone "$stoker" run "$model" --memory "$memory" -p 'Tell me about the sea.' -n 96 --temp $temperature --top-k 0 --top-p 1 --min-p 0 \
+    alone "$stoker" run "$model" --draft off --memory "$memory" -p 'Tell me about the sea.' -n 96 --temp $temperature --top-k 0 --top-p 1 --min-p 0 \
         --seed 1 --ignore-eos --stats 2>&1 >/dev/null | grep -E '^(prompt|experts) ' | sed 's/^/    /'
 done
 
@@ -110,7 +110,7 @@ done
 # 14 tokens of a text, the page cache empty: a process from its start to its first token
 words='Tell me about the sea'
 begin=$(now)
-alone "$stoker" run "$model" --memory "$memory" -p "$words" -n 1 --temp 0 --json --stats=full >"$work/first" 2>"$work/err"
+alone "$stoker" run "$model" --draft off --memory "$memory" -p "$words" -n 1 --temp 0 --json --stats=full >"$work/first" 2>"$work/err"
 seconds=$(took "$begin" "$(now)")
 dense=$(echo "$plan" | field weights)
 experts=$(awk '$1 == "bytes_read" { print $2 }' "$work/err")
