@@ -46,6 +46,26 @@ def delta_net(c):
 
 
 # What a sequence keeps: bytes a position of layers that see all; [(window, bytes a position)] of the others; floats of states.
+def keeps_qwen35moe(c):
+    return 10 * heads(c), [], 30 * delta_net(c)
+
+
+def keeps_qwen35(c):
+    return 16 * heads(c), [], 48 * delta_net(c)
+
+
+def keeps_gptoss(c):
+    return 12 * heads(c), [(128, 12 * heads(c))], 0
+
+
+def keeps_deepseek2_lite(c):
+    return 27 * latents(c), [], 0
+
+
+def keeps_nemotron(c):
+    return 6 * heads(c), [], 23 * mamba2(c)
+
+
 def keeps_llama4(c):
     return 12 * heads(c), [(8192, 36 * heads(c))], 0    # every fourth of 48 sees all
 
@@ -98,6 +118,12 @@ def keeps_deepseek41(c):
 
 # shape: what it keeps, layers with experts, {table: (values of a row, rows a token)}
 SHAPES = {
+    "qwen35moe-35b-a3b": (keeps_qwen35moe, 40, {}),
+    "gpt-oss-20b": (keeps_gptoss, 24, {}),
+    "deepseek2-lite": (keeps_deepseek2_lite, 26, {}),
+    "glm4moe-106b-a12b": (keeps_all, 45, {}),
+    "nemotron_h_moe-30b": (keeps_nemotron, 23, {}),
+    "qwen35-27b": (keeps_qwen35, 0, {}),
     "llama4-17b-16e": (keeps_llama4, 48, {}),
     "lfm2moe-8b-a1b": (keeps_lfm2moe, 22, {}),
     "granitehybrid-32b-a9b": (keeps_granitehybrid, 40, {}),
@@ -114,13 +140,17 @@ SHAPES = {
 }
 
 
+def shape(name):
+    return mkgguf.ALIASES.get(name, name)
+
+
 def pages(n_ctx, window=None):
     whole = -(-n_ctx // PAGE)
     return whole if window is None or window >= n_ctx else min(whole, -(-(window + CHUNK - 1) // PAGE) + 1)
 
 
 def expected(name):
-    c = mkgguf.SHAPES[name][2]
+    arch, _, c = mkgguf.SHAPES[shape(name)]
     keeps, n_moe, tables = SHAPES[name]
     a_position, windows, floats = keeps(c)
     kv = {str(n): PAGE * (pages(n) * a_position + sum(pages(n, w) * x for w, x in windows)) for n in CONTEXTS}
@@ -128,7 +158,8 @@ def expected(name):
             "state_bytes_per_sequence": 4 * floats, "kv_bytes": kv}
     if n_moe:
         width = c.get("ffe") or c["ff"]
-        expert = 2 * width * q8_0(c["d"]) + c["d"] * q8_0(width)
+        n_in = 1 if arch == "nemotron_h_moe" else 2     # without a gate
+        expert = n_in * width * q8_0(c["d"]) + c["d"] * q8_0(width)
         want.update(expert_bytes=expert, bank_bytes=n_moe * c["E"] * expert, token_cycle_bytes=n_moe * c["top"] * expert)
     want["tables"] = {"token_embd.weight": [q8_0(c["d"]), 1], **{t: [q8_0(n), take] for t, (n, take) in tables.items()}}
     return want
@@ -136,10 +167,10 @@ def expected(name):
 
 def header(name, path):
     # a map of tokens is the one key that grows with the vocabulary
-    vocab = 1024 if "engrams" in mkgguf.SHAPES[name][2] else None
+    vocab = 1024 if "engrams" in mkgguf.SHAPES[shape(name)][2] else None
     a = SimpleNamespace(type="q8_0", layers=None, experts=None, vocab=vocab, rows=None, first=0, tokenizer=None, align=32, seed=1, pool_mib=1, skew=0.25,
-                        list=True)
-    w, b = mkgguf.make(name, a)
+                        list=True, nextn=0)
+    w, b = mkgguf.make(shape(name), a)
     w.write_header(path)
     return b.arch
 
