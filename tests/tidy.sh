@@ -14,6 +14,7 @@
 #  10. every mutation of tests/mutate.sh still changes the files that it names
 #  11. architectures: a file has at most 250 lines, half of them at most 90, a block at most 200 (but those that all build on); beside
 #      these files none of the layers that compute names one
+#      each has a header among the seeds of make fuzz-gguf
 #  12. no file of src has more than 600 lines, but for tables that a program of tools made and says so in the first line
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -290,6 +291,13 @@ wc -l src/model/block/*.c | awk '
 names=$(cat $architectures | grep -oE '(\.name = |^ROW\(arch_[a-z0-9_]+, )"[^"]+"' | cut -d'"' -f2 | paste -sd '|')
 find src/model src/op src/engine src/store -name '*.[ch]' | grep -vE '^src/model/(arch|recurrent|encoder)/' | xargs grep -nE "\"($names)[\".]" &&
     echo "architectures are named in src/model/arch, recurrent and encoder alone" && status=1
+seeds=" $(cat tests/fuzz/gguf/* | LC_ALL=C tr '\0' '\n' | LC_ALL=C sed -n 's/^\([a-z0-9_-]*\)\.block_count.*/\1/p' | tr '\n' ' ')"
+for name in $(echo "$names" | tr '|' ' '); do
+    case $seeds in
+    *" $name "*) ;;
+    *) echo "tests/fuzz/gguf has no header of $name" && status=1 ;;
+    esac
+done
 
 if command -v clang-format >/dev/null 2>&1; then
     # It takes the longest by far, so only of files that have changed since it last found nothing.
