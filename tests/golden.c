@@ -4,6 +4,7 @@
  *
  *     build/tests/golden [--memory BYTES|min] [--slots N] [--cpu-tier T] [--exact] [--chunk N] [--threads N]
  *                        [--kv TYPE] [--reader NAME] [--all] PATH...
+ *     build/tests/golden --tiers     the kernel tiers of this machine, for tests/golden_bits.sh
  *
  * PATH: a GGUF file, or a folder with an INDEX.json, whose every model is taken and every *.gguf must be one. Models of architectures
  * that stoker does not have yet are not counted; expected.h lists those that run, and with --all a model of each must have passed.
@@ -13,7 +14,7 @@
  * beside it (--exact), or, with quantised activations, when the median is at most 1.25 times that of libllama; and when the
  * greedy continuation is the recorded one. With --kv f16 or q8_0 the median has a bound of its own (kv_median) and greedy continuations are
  * not compared, because ties of these small models fall otherwise. A hash of all logits is printed: it must not depend on tier, budget,
- * chunk. */
+ * chunk (tests/golden_bits.sh). */
 #include "base/hash.h"
 #include "expected.h"
 #include "golden_run.h"
@@ -203,8 +204,17 @@ static void run_path(const struct options *o, const char *path)
     }
 }
 
+static int print_tiers(void)
+{
+    for (int tier = TIER_SCALAR; tier <= (int)cpu_best_tier(); tier++)
+        printf("%s\n", cpu_tier_name((enum cpu_tier)tier));
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--tiers") == 0)
+        return print_tiers();
     struct options o = {
         .session = {.plan_request = {.how = PLAN_WHOLE, .kv = KV_F32, .all_logits = 1}, .tier = cpu_best_tier()}};
     for (int i = 1; i < argc;) {
