@@ -21,6 +21,27 @@ static void rms_norm(float *y, const float *x, const float *w, int n, float eps)
     }
 }
 
+static void layer_norm(float *y, const float *x, const float *w, const float *b, int n, float eps)
+{
+    __m256 l[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()}, c;
+    for (int i = 0; i < n; i += 16)
+        UNROLL for (int h = 0; h < 2; h++)
+            l[h] = present(l[h], _mm256_add_ps(l[h], load(x, i + 8 * h, n)), i + 8 * h, n);
+    const __m256 mean = _mm256_set1_ps(tree(l[0], l[1]) / (float)n);
+    l[0] = l[1] = _mm256_setzero_ps();
+    for (int i = 0; i < n; i += 16)
+        UNROLL for (int h = 0; h < 2; h++)
+        {
+            c = _mm256_sub_ps(load(x, i + 8 * h, n), mean);
+            l[h] = present(l[h], _mm256_fmadd_ps(c, c, l[h]), i + 8 * h, n);
+        }
+    const __m256 r = _mm256_set1_ps(1.0f / sqrtf(tree(l[0], l[1]) / (float)n + eps));
+    for (int i = 0; i < n; i += 8) {
+        c = _mm256_mul_ps(_mm256_sub_ps(load(x, i, n), mean), r);
+        store(y, i, n, _mm256_fmadd_ps(c, load(w, i, n), load(b, i, n)));
+    }
+}
+
 static void softmax(float *x, int n)
 {
     __m256 top = _mm256_set1_ps(-INFINITY), l[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
@@ -205,6 +226,7 @@ static void attn_finish(float *o, float L, int d_v) { scale(o, 1.0f / L, d_v); }
 void fill_vec_avx2(struct kernels *k)
 {
     k->rms_norm = rms_norm;
+    k->layer_norm = layer_norm;
     k->softmax = softmax;
     k->silu_mul = silu_mul;
     k->relu2 = relu2;

@@ -17,6 +17,25 @@ static void rms_norm(float *y, const float *x, const float *w, int n, float eps)
         LANES(n) STORE(y, _mm512_mul_ps(LOAD(x), r));
 }
 
+static void layer_norm(float *y, const float *x, const float *w, const float *b, int n, float eps)
+{
+    __m512 l = _mm512_setzero_ps();
+    LANES(n) l = _mm512_mask_add_ps(l, m, l, LOAD(x));
+    const __m512 mean = _mm512_set1_ps(tree(l) / (float)n);
+    l = _mm512_setzero_ps();
+    LANES(n)
+    {
+        __m512 c = _mm512_sub_ps(LOAD(x), mean);
+        l = _mm512_mask3_fmadd_ps(c, c, l, m);
+    }
+    const __m512 r = _mm512_set1_ps(1.0f / sqrtf(tree(l) / (float)n + eps));
+    LANES(n)
+    {
+        __m512 c = _mm512_mul_ps(_mm512_sub_ps(LOAD(x), mean), r);
+        STORE(y, _mm512_fmadd_ps(c, LOAD(w), LOAD(b)));
+    }
+}
+
 static void softmax(float *x, int n)
 {
     __m512 top = _mm512_set1_ps(-INFINITY), l = _mm512_setzero_ps();
@@ -178,6 +197,7 @@ static void attn_finish(float *o, float L, int d_v)
 void fill_vec_avx512(struct kernels *k)
 {
     k->rms_norm = rms_norm;
+    k->layer_norm = layer_norm;
     k->softmax = softmax;
     k->silu_mul = silu_mul;
     k->relu2 = relu2;
