@@ -37,7 +37,7 @@ static struct {
 
     enum http_waited leaves; /* HTTP_DISCONNECTED, HTTP_CUT: what http_wait() returns after this many writes: */
     size_t leaves_after;
-    size_t short_after; /* writes; then requests have no memory left. 0: never */
+    int is_short; /* from the moment a stream begins requests have no memory left */
     void (*next)(void); /* when the requests are submitted; NULL: nothing */
     size_t n_prompt, n_cached, n_generated;
     int counted, cancelled, rejected;
@@ -110,6 +110,8 @@ int http_stream_begin(struct http_exchange *x, const char *type)
     (void)type;
     http_world.status = 200;
     http_world.streaming = 1;
+    if (http_world.is_short)
+        http_memory_set(0);
     return 0;
 }
 
@@ -123,8 +125,7 @@ int http_stream_write(struct http_exchange *x, const char *text, size_t n)
 {
     (void)x;
     out_bytes(&http_world.text, text, n);
-    if (++http_world.n_write == http_world.short_after)
-        http_memory_set(0);
+    http_world.n_write++;
     return 0;
 }
 

@@ -321,9 +321,9 @@ static void a_stream_without_memory_breaks_off(void **state)
     static const char body[] = "{" HELLO ",\"max_tokens\":200,\"ignore_eos\":true,\"logprobs\":true,\"stream\":true}";
     static const char block[1 << 20];
     out_bytes(&http_world.text, block, sizeof block); /* the client's, which is not short */
-    http_world.short_after = 1; /* of few: a client that is held up gets the rest of an answer at once */
+    http_world.is_short = 1; /* before anything is written: a client that is held up gets all of an answer at once */
     http_ask(openai_chat, body, sizeof body - 1);
-    http_world.short_after = 0;
+    http_world.is_short = 0;
     http_memory_set(HTTP_PLENTY);
     assert_int_equal(http_world.status, 200);
     assert_int_equal(http_world.ended, 1);
