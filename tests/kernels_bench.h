@@ -57,6 +57,75 @@ static struct xq bench_rows(enum act_family f, int m, int k)
     return x;
 }
 
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* ---- the roofs of arithmetic: what one core multiplies and adds in a second in a tier's registers, in twelve independent chains ---- */
+
+#if defined(__x86_64__)
+enum { CHAINS = 12, CHAIN_TIMES = 100000 };
+#define CHAIN_OF(F)   F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12)
+#define CLEAR(i)      "vxorps %%xmm" #i ", %%xmm" #i ", %%xmm" #i "\n\t"
+#define WORDS(i)      "vpmaddwd %%ymm0, %%ymm0, %%ymm13\n\tvpaddd %%ymm13, %%ymm" #i ", %%ymm" #i "\n\t"
+#define BYTES_VEX(i)  "%{vex%} vpdpbusd %%ymm0, %%ymm0, %%ymm" #i "\n\t"
+#define BYTES_EVEX(i) "vpdpbusd %%ymm0, %%ymm0, %%ymm" #i "\n\t"
+#define BYTES_512(i)  "vpdpbusd %%zmm0, %%zmm0, %%zmm" #i "\n\t"
+#define FLOATS(i)     "vfmadd231ps %%ymm0, %%ymm0, %%ymm" #i "\n\t"
+#define FLOATS_512(i) "vfmadd231ps %%zmm0, %%zmm0, %%zmm" #i "\n\t"
+#define CHAIN_ASM(text)                                                                                                \
+    __asm__ volatile(text ::                                                                                           \
+                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",    \
+                           "xmm11", "xmm12", "xmm13")
+#define CHAIN_LOOP(name, F)                                                                                            \
+    static void name(void)                                                                                             \
+    {                                                                                                                  \
+        CHAIN_ASM(CLEAR(0) CHAIN_OF(CLEAR)); /* numbers that are slow to add lie in no register */                     \
+        for (int i = 0; i < CHAIN_TIMES; i++)                                                                          \
+            CHAIN_ASM(CHAIN_OF(F));                                                                                    \
+    }
+CHAIN_LOOP(words_loop, WORDS)
+CHAIN_LOOP(bytes_vex_loop, BYTES_VEX)
+CHAIN_LOOP(bytes_evex_loop, BYTES_EVEX)
+CHAIN_LOOP(bytes_512_loop, BYTES_512)
+CHAIN_LOOP(floats_loop, FLOATS)
+CHAIN_LOOP(floats_512_loop, FLOATS_512)
+
+/* Operations a second, of which an instruction of the loop makes n: a median, because the clock is sometimes misread, twice too fast. */
+static double roof_of(void (*loop)(void), int n)
+{
+    enum { TIMES = 15 };
+    double seconds[TIMES];
+    for (int z = 0; z < TIMES; z++) {
+        double t0 = cpu_seconds();
+        loop();
+        seconds[z] = cpu_seconds() - t0;
+    }
+    qsort(seconds, TIMES, sizeof *seconds, ascending);
+    return (double)CHAINS * CHAIN_TIMES * n / seconds[TIMES / 2];
+}
+
+/* Of products of int8 codes. AVX2 has no instruction that adds four of them: pairs of 16 bits and an addition, as its tiles have them. */
+static double roof_int8(enum cpu_tier tier)
+{
+    if (tier == TIER_AVX512)
+        return roof_of(bytes_512_loop, 128);
+    if (tier == TIER_AVXVNNI)
+        return roof_of(cpu_has_avxvnni() ? bytes_vex_loop : bytes_evex_loop, 64);
+    return roof_of(words_loop, 32);
+}
+
+static double roof_floats(enum cpu_tier tier)
+{
+    return tier == TIER_AVX512 ? roof_of(floats_512_loop, 32) : roof_of(floats_loop, 16);
+}
+#else /* not measured */
+static double roof_int8(enum cpu_tier tier) { return (void)tier, NAN; }
+static double roof_floats(enum cpu_tier tier) { return (void)tier, NAN; }
+#endif
+
 static void bench_tile(const struct kernels *k, enum block_type t)
 {
     const int n = 1536, cols = 2048, rows[] = {1, 2, 4, 8, 32, 128, 512};
@@ -65,7 +134,9 @@ static void bench_tile(const struct kernels *k, enum block_type t)
     size_t ld = (size_t)n + 32;
     float *out = bench_memory(512 * ld * 4);
     void *work = bench_memory(kernel_tile_scratch(512));
-    printf("tile %-7s %-7s Tops per core at", cpu_tier_name(k->tier), type_info(t)->name);
+    const double roof = roof_int8(k->tier);
+    printf("tile %-7s %-7s Tops per core (of the roof of %.2f) at", cpu_tier_name(k->tier), type_info(t)->name,
+           roof / 1e12);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         int m = rows[i];
         struct xq part = xq_rows(&x, 0, m);
@@ -76,7 +147,8 @@ static void bench_tile(const struct kernels *k, enum block_type t)
             t0 = cpu_seconds() - t0;
             best = t0 < best ? t0 : best;
         }
-        printf("  M %d: %.3f", m, 2.0 * n * cols * m / best / 1e12);
+        double rate = 2.0 * n * cols * m / best;
+        printf("  M %d: %.3f (%.2f)", m, rate / 1e12, rate / roof);
         fflush(stdout);
     }
     printf("\n");
@@ -103,12 +175,6 @@ static void few_rows(const struct kernels *k, enum way way, const struct wmat *w
         k->pair[w->type](w, 0, n, x, (const int[]){r, r + 1}, (float *[]){out + r * n, out + (r + 1) * n}, NULL);
     for (; r < x->n_rows; r++)
         k->dot[w->type](w, 0, n, x, r, out + r * n, NULL);
-}
-
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 /* Medians of alternating runs: the minimum of such short times is sometimes a misreading of the clock, twice too fast. */
@@ -252,8 +318,9 @@ static void bench_dot_rate(const struct kernels *k, const struct wmat *w, const 
     for (int i = 0; i < n_threads; i++)
         pthread_join(th[i], NULL);
     double bytes = (double)w->row_bytes * per * n_threads * 1e-9;
-    printf("dot  %-7s %-7s %s, %d thread%s: %.1f GB/s (plain read %.1f)\n", cpu_tier_name(k->tier),
-           type_info(w->type)->name, where, n_threads, n_threads > 1 ? "s" : "", bytes / j[0].dot, bytes / j[0].read);
+    printf("dot  %-7s %-7s %s, %d thread%s: %.1f GB/s, %.2f of a plain read's %.1f\n", cpu_tier_name(k->tier),
+           type_info(w->type)->name, where, n_threads, n_threads > 1 ? "s" : "", bytes / j[0].dot, j[0].read / j[0].dot,
+           bytes / j[0].read);
 }
 
 static void bench_dot(const struct kernels *k, enum block_type t)
@@ -291,14 +358,16 @@ static void bench_tilef(const struct kernels *k, enum block_type t, int m)
         x[i] = rnd_unit();
     struct wmat wm = {w, t, n, cols, width * cols};
     double best = 1e9;
+    const double roof = roof_floats(k->tier);
     for (int z = 0; z < 12; z++) {
         double t0 = cpu_seconds();
         k->tilef[t](&wm, 0, n, x, cols, m, out, n);
         t0 = cpu_seconds() - t0;
         best = t0 < best ? t0 : best;
     }
-    printf("tilef %-6s %-7s M %d: %.0f GFlop/s per core\n", cpu_tier_name(k->tier), type_info(t)->name, m,
-           2.0 * n * cols * m / best / 1e9);
+    double rate = 2.0 * n * cols * m / best;
+    printf("tilef %-7s %-7s M %d: %.0f GFlop/s per core, %.2f of the roof of %.0f\n", cpu_tier_name(k->tier),
+           type_info(t)->name, m, rate / 1e9, rate / roof, roof / 1e9);
     munmap(w, (size_t)n * cols * width);
     munmap(x, (size_t)m * cols * 4);
     munmap(out, (size_t)m * n * 4);
@@ -353,13 +422,14 @@ static void bench_attention(const struct kernels *k, enum kv_type type, int d, i
         t0 = cpu_seconds() - t0;
         best = t0 < best ? t0 : best;
     }
-    printf("attention %s, %s, d %d, %d queries x %d positions: %.0f GFlop/s per core, KV %.1f GB/s\n",
+    double rate = 4.0 * n_q * PAGES * ATTN_PAGE * d / best, roof = roof_floats(k->tier);
+    printf("attention %s, %s, d %d, %d queries x %d positions: %.0f GFlop/s per core, %.2f of the roof of float "
+           "products, KV %.1f GB/s\n",
            cpu_tier_name(k->tier),
            coded            ? "q8_0"
            : type == KV_F16 ? "f16"
                             : "f32",
-           d, n_q, PAGES * ATTN_PAGE, 4.0 * n_q * PAGES * ATTN_PAGE * d / best / 1e9,
-           2.0 * PAGES * (double)page / best / 1e9);
+           d, n_q, PAGES * ATTN_PAGE, rate / 1e9, rate / roof, 2.0 * PAGES * (double)page / best / 1e9);
     free(work);
     munmap(x.code, xq_bytes(ACT_X32, n_q, d));
     munmap(kv, 2 * PAGES * page);
@@ -386,9 +456,13 @@ static void bench_functions(const struct kernels *k)
     for (int i = 0; i < TIMES; i++)
         k->rms_norm(b, a, a, N, 1e-6f);
     t[4] = cpu_seconds();
-    printf("2048 values, %s: quantise x256 %.2f us, x32 %.2f us, silu_mul %.2f us, rms_norm %.2f us\n",
-           cpu_tier_name(k->tier), (t[1] - t[0]) / TIMES * 1e6, (t[2] - t[1]) / TIMES * 1e6,
-           (t[3] - t[2]) / TIMES * 1e6, (t[4] - t[3]) / TIMES * 1e6);
+    for (int i = 0; i < TIMES; i++)
+        k->layer_norm(b, a, a, a, N, 1e-6f);
+    t[5] = cpu_seconds();
+    printf(
+        "2048 values, %s: quantise x256 %.2f us, x32 %.2f us, silu_mul %.2f us, rms_norm %.2f us, layer_norm %.2f us\n",
+        cpu_tier_name(k->tier), (t[1] - t[0]) / TIMES * 1e6, (t[2] - t[1]) / TIMES * 1e6, (t[3] - t[2]) / TIMES * 1e6,
+        (t[4] - t[3]) / TIMES * 1e6, (t[5] - t[4]) / TIMES * 1e6);
 }
 
 static void bench_delta(const struct kernels *k, int n_rows, int by_key)
@@ -458,42 +532,11 @@ static void bench_ssm(const struct kernels *k, int n_rows)
     printf("ssm %s, 128 x 64, %d rows: %.2f us a row and head\n", cpu_tier_name(k->tier), n_rows, best / n_rows * 1e6);
 }
 
-/* Integer products of one core: twelve independent chains. */
-#if defined(__x86_64__)
-static void bench_peak(void)
-{
-    enum { TIMES = 200000 };
-
-    if (cpu_best_tier() < TIER_AVX512)
-        return;
-    double best = 1e9;
-    for (int z = 0; z < 20; z++) {
-        double t0 = cpu_seconds();
-        for (int i = 0; i < TIMES; i++)
-            __asm__ volatile("vpdpbusd %%zmm0, %%zmm0, %%zmm1\n\tvpdpbusd %%zmm0, %%zmm0, %%zmm2\n\t"
-                             "vpdpbusd %%zmm0, %%zmm0, %%zmm3\n\tvpdpbusd %%zmm0, %%zmm0, %%zmm4\n\t"
-                             "vpdpbusd %%zmm0, %%zmm0, %%zmm5\n\tvpdpbusd %%zmm0, %%zmm0, %%zmm6\n\t"
-                             "vpdpbusd %%zmm0, %%zmm0, %%zmm7\n\tvpdpbusd %%zmm0, %%zmm0, %%zmm8\n\t"
-                             "vpdpbusd %%zmm0, %%zmm0, %%zmm9\n\tvpdpbusd %%zmm0, %%zmm0, %%zmm10\n\t"
-                             "vpdpbusd %%zmm0, %%zmm0, %%zmm11\n\tvpdpbusd %%zmm0, %%zmm0, %%zmm12\n\t" ::
-                                 : "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-                                   "xmm11", "xmm12");
-        t0 = cpu_seconds() - t0;
-        best = t0 < best ? t0 : best;
-    }
-
-    printf("roof: vpdpbusd %.2f Tops per core\n", 12.0 * TIMES * 128 / best / 1e12);
-}
-#else
-static void bench_peak(void) {}
-#endif
-
 /* only: tile, few, dot or attention, or "" for all; type: the block type to measure, or "" for all. */
 static int bench(const char *only, const char *type)
 {
     int wants_tile = strstr("tile", only) != NULL, wants_dot = strstr("dot", only) != NULL;
     int wants_few = strstr("few", only) != NULL;
-    bench_peak();
     for (int tier = (int)cpu_best_tier(); tier > TIER_SCALAR; tier--) {
         const struct kernels *k = kernels_for((enum cpu_tier)tier);
         for (int t = 0; t < TYPE_COUNT; t++) {
@@ -528,6 +571,8 @@ static int bench(const char *only, const char *type)
         bench_ssm(k, 1);
         bench_ssm(k, 64);
     }
+    if (strstr("attention", only))
+        bench_functions(kernels_for(TIER_SCALAR));
     return 0;
 }
 
