@@ -212,7 +212,14 @@ mutate slots-that-fall "plan" src/engine/plan_choose.c 's|^    distribute_slots(
 # a bit that all tiers here take from one place, so that they agree: what they gave before tells
 mutate bit-of-all-tiers kernels src/kernel/scalar/recur.c 's|0x1.99a4b6p-3f|0x1.99a4b8p-3f|'
 
-# one wrong bit in a kernel: of a mask, a shift, a table's place, a zero point
+# one in the definition, which all other tiers contradict
+mutate bit-tree kernels src/kernel/tiers.h 's|(t\[0\] + t\[2\]) + (t\[1\] + t\[3\])|(t[0] + t[1]) + (t[2] + t[3])|'
+mutate bit-attention kernels src/kernel/scalar/attn.c 's|(s->at ? s->at\[p\] : p) % 16|p % 16|'
+mutate bit-codes kernels src/kernel/scalar/codes.c 's|sum += row\[i\] \* x\[i\]|sum = (int16_t)(sum + row[i] * x[i])|'
+mutate bit-floats kernels src/kernel/scalar/float.c 's|l\[i % 16\] = fmaf(weight(w, i), x\[i\], l\[i % 16\])|l[i % 8] = fmaf(weight(w, i), x[i], l[i % 8])|'
+
+# one wrong bit in a kernel: of a mask, a shift, a table's place, a zero point. Of a file that only takes in
+# others for its tier (avx2/tile.c and its like) those are in what it takes in
 if [ "$dry" ] || grep -q avx2 /proc/cpuinfo; then
     mutate bit-q4_k-avx2 kernels src/kernel/avx2/dot_k.h 's|_mm_and_si128(_mm_srli_epi16(c, 4), four)|_mm_and_si128(_mm_srli_epi16(c, 3), four)|'
     mutate bit-nvfp4-scale-avx2 kernels src/kernel/avx2/dot.c 's|nan = _mm_set1_epi16(0x7f)|nan = _mm_set1_epi16(0x6f)|'
