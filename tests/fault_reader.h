@@ -57,6 +57,7 @@ static struct fault {
     int short_by; /* FAULT_SHORT; negative: half of it */
     int direct_only;
     int first_copy_only; /* only reads at offsets below this number; 0: all */
+    uint64_t from, to;   /* only reads within these bytes of their file; to 0: all */
     int let_go;          /* silent reads are completed now: LET_GO_... */
     /* counters */
     int reads, given, out, came;
@@ -99,7 +100,8 @@ static inline void fault_complete(struct piece *p)
 static inline int fault_meets(const struct piece *p)
 {
     if (fault.kind == FAULT_NONE || (fault.direct_only && !p->direct) ||
-        (fault.first_copy_only && p->copy_index >= fault.first_copy_only))
+        (fault.first_copy_only && p->copy_index >= fault.first_copy_only) ||
+        (fault.to && (p->offset < fault.from || p->offset + p->length > fault.to)))
         return 0;
     int first = p->tries == 0 && p->busy == 0;
     if (first && !(fault.known && fault.file == p->copy_index && fault.offset == p->offset))
