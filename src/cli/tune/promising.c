@@ -1,8 +1,6 @@
 /* See promising.h. */
 #include "cli/tune/promising.h"
 
-#include "eval/pairs.h"
-
 #include <string.h>
 
 static void insert(struct tune_promising *p, const struct tune_value *v, double ratio)
@@ -16,7 +14,7 @@ static void insert(struct tune_promising *p, const struct tune_value *v, double 
 
 int tune_promising_add(struct tune_promising *p, const struct tune_value *v, double ratio)
 {
-    int seems = ratio <= 1 - EVAL_PAIRS_EFFECT;
+    int seems = ratio <= 1 - TUNE_PROMISING;
     if (seems)
         insert(p, v, ratio);
     return seems;

@@ -5,6 +5,9 @@
 
 #include "cli/tune/values.h"
 
+/* Less than pairs must show in the end, for that is what all of them show at once. */
+#define TUNE_PROMISING 0.01
+
 struct tune_promising {
     struct {
         struct tune_value value;
@@ -13,7 +16,7 @@ struct tune_promising {
     int n;
 };
 
-/* A value, and how it compares: it is kept if it is faster by EVAL_PAIRS_EFFECT. 1: it is. */
+/* A value, and how it compares: it is kept if it is faster by TUNE_PROMISING. 1: it is. */
 int tune_promising_add(struct tune_promising *p, const struct tune_value *v, double ratio);
 
 /* Moves to *other what cannot be judged at once with a faster one: of each setting all but the fastest, and of reader and depth the slower

@@ -256,10 +256,14 @@ static int drop_otherwise(struct search *s)
     return before - s->promising.n;
 }
 
-/* As many pairs as there is time for; of threads no more than are planned, for all else is behind them. */
+/* As many pairs as there is time for. Of several values half of them, so that there are as many without the one that seems least so; of
+ * threads no more than are planned, for all else is behind them. */
 static int pairs_left(const struct search *s, int threads)
 {
-    int pairs = tune_pairs_left(s->budget.run, time_left(&s->by) - types_seconds(s) - s->proof);
+    double seconds = time_left(&s->by) - types_seconds(s) - s->proof;
+    int pairs = tune_pairs_left(s->budget.run, seconds), half = tune_pairs_left(s->budget.run, seconds / 2);
+    if (s->promising.n > 1 && pairs > s->budget.pairs)
+        pairs = half > s->budget.pairs ? half : s->budget.pairs;
     return threads && pairs > s->budget.pairs ? s->budget.pairs : pairs;
 }
 
