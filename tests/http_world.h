@@ -37,7 +37,7 @@ static struct {
 
     enum http_waited leaves; /* HTTP_DISCONNECTED, HTTP_CUT: what http_wait() returns after this many writes: */
     size_t leaves_after;
-    int is_short; /* from the moment a stream begins requests have no memory left */
+    int is_short;       /* from the moment a stream begins requests have no memory left */
     void (*next)(void); /* when the requests are submitted; NULL: nothing */
     size_t n_prompt, n_cached, n_generated;
     int counted, cancelled, rejected;
