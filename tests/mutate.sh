@@ -211,12 +211,18 @@ mutate slots-that-fall "plan" src/engine/plan_choose.c 's|^    distribute_slots(
 
 # a bit that all tiers here take from one place, so that they agree: what they gave before tells
 mutate bit-of-all-tiers kernels src/kernel/scalar/recur.c 's|0x1.99a4b6p-3f|0x1.99a4b8p-3f|'
+mutate bit-of-cache kernels src/kernel/scalar/cache.c 's|sum = fmaf(w, x\[t\]\[j\], sum)|sum += w * x[t][j]|'
+mutate bit-of-views kernels src/kernel/xq.c 's|v.sum32 += r \* 8|v.sum32 += r * 4|'
 
 # one in the definition, which all other tiers contradict
 mutate bit-tree kernels src/kernel/tiers.h 's|(t\[0\] + t\[2\]) + (t\[1\] + t\[3\])|(t[0] + t[1]) + (t[2] + t[3])|'
 mutate bit-attention kernels src/kernel/scalar/attn.c 's|(s->at ? s->at\[p\] : p) % 16|p % 16|'
 mutate bit-codes kernels src/kernel/scalar/codes.c 's|sum += row\[i\] \* x\[i\]|sum = (int16_t)(sum + row[i] * x[i])|'
+mutate bit-products kernels src/kernel/scalar/dot.c 's|s->min\[g\] \* s16\[g\]|s->min[g] * s16[g ^ 1]|'
 mutate bit-floats kernels src/kernel/scalar/float.c 's|l\[i % 16\] = fmaf(weight(w, i), x\[i\], l\[i % 16\])|l[i % 8] = fmaf(weight(w, i), x[i], l[i % 8])|'
+mutate bit-fifth kernels src/kernel/scalar/unpack.c 's|(nibble(p + 6, i) . (int)(fifth >> i \& 1)|(nibble(p + 6, i) \| (int)(fifth >> (i ^ 16) \& 1)|'
+mutate bit-trits kernels src/kernel/scalar/unpack_iq.c 's|rest >> 15|rest >> 14 \& 1|'
+mutate bit-ue4m3 kernels src/kernel/unpack.h 's|(float)m \* 0x1p-10f|(float)m * 0x1p-9f|'
 
 # one wrong bit in a kernel: of a mask, a shift, a table's place, a zero point. Of a file that only takes in
 # others for its tier (avx2/tile.c and its like) those are in what it takes in
@@ -238,6 +244,21 @@ if [ "$dry" ] || grep -q avx2 /proc/cpuinfo; then
     mutate bit-iq1_m kernels src/kernel/avx2/codebook.h 's|(rest >> 11 & 1) \* two|(rest >> 10 \& 1) * two|'
     mutate bit-signs kernels src/kernel/avx2/codebook.h 's|_mm256_set1_epi32(0x7f000000)|_mm256_set1_epi32(0x3f000000)|'
     mutate bit-unpack-avx2 kernels src/kernel/avx2/unpack.c 's|load_f16(p + k.dmin)|load_f16(p + (k.dmin ^ 2))|'
+    mutate bit-codes-avx2 kernels src/kernel/avx2/codes.c 's|load256(x + i + 32 \* h)|load256(x + i + 32 * (h ^ 1))|'
+    mutate bit-float-avx2 kernels src/kernel/avx2/float.c 's|_mm256_cvtepu16_epi32(load128(row + 2 \* i)), 16)|_mm256_cvtepu16_epi32(load128(row + 2 * i)), 15)|'
+    mutate bit-recur-avx2 kernels src/kernel/avx2/recur.c 's|_mm256_add_ps(_mm256_add_ps(p\[0\], p\[1\]), _mm256_add_ps(p\[2\], p\[3\]))|_mm256_add_ps(_mm256_add_ps(p[0], p[2]), _mm256_add_ps(p[1], p[3]))|'
+    mutate bit-quantise-avx2 kernels src/kernel/avx2/quantise.c 's|0, 4, 1, 5, 2, 6, 3, 7|0, 4, 1, 5, 2, 6, 7, 3|'
+    mutate bit-layer_norm-avx2 kernels src/kernel/avx2/vec.c 's|present(l\[h\], _mm256_fmadd_ps(c, c, l\[h\]), i + 8 \* h, n)|_mm256_fmadd_ps(c, c, l[h])|'
+    mutate nan-in-attention-avx2 kernels src/kernel/avx2/attn.c 's|_mm256_max_ps(_mm256_loadu_ps(e + p), top)|_mm256_max_ps(top, _mm256_loadu_ps(e + p))|'
+    # what AVX2 and others take from one place; one reads the last eight values where fewer are there, and its bits are the same
+    mutate bit-rest-of-floats kernels src/kernel/float_rows.h 's|l\[h\] = present(l\[h\], v, LANES \* h, n)|l[h] = v|'
+    mutate bit-table-of-floats kernels src/kernel/float_fill.h 's|TILEF(tilef_f16, TYPE_F16)|TILEF(tilef_f16, TYPE_BF16)|'
+    mutate bit-quantise kernels src/kernel/quantise.h 's|a < 0x0d800000|a < 0x0d000000|'
+    mutate bit-gathered kernels src/kernel/attn_work.h 's|l\[w->s->at\[p\] % 16\]|l[p % 16]|'
+    mutate bit-rest-of-rows kernels src/kernel/dot_rows.h 's|if (n1 - n0 < 4)|if (n1 - n0 < 3)|'
+    mutate bit-small-block kernels src/kernel/small_block.h 's|{32, 24, 8, 0, 1}|{32, 24, 7, 0, 1}|'
+    mutate bit-tree-avx2 kernels src/kernel/avx2/simd.h 's|_mm_add_ps(b, _mm_movehl_ps(b, b))|_mm_add_ps(b, _mm_movehdup_ps(b))|; s|_mm_add_ss(b, _mm_movehdup_ps(b))|_mm_add_ss(b, _mm_movehl_ps(b, b))|'
+    mutate read-before-a-vector kernels src/kernel/avx2/simd.h 's|: _mm256_maskload_ps(p + i, first_lanes(n - i))|: (*(const volatile float *)(p + n - 8), _mm256_maskload_ps(p + i, first_lanes(n - i)))|'
 else
     skip bit-avx2 "this machine has one tier"
 fi
@@ -266,6 +287,12 @@ if [ "$dry" ] || grep -q avx512_vnni /proc/cpuinfo; then
     mutate bit-attention-codes-avx512 kernels src/kernel/avx512/attn.c 's|-128 \* q->sum32|-127 * q->sum32|'
     mutate bit-attention-scale-avx512 kernels src/kernel/avx512/attn.c 's|w->v_groups + c / 2)|w->v_groups + c / 4)|'
     mutate bit-tile-avx512 kernels src/kernel/avx512/tile.c 's|_mm512_set1_epi32(-zp)|_mm512_set1_epi32(-(zp ^ 1))|'
+    mutate bit-float-avx512 kernels src/kernel/avx512/float.c 's|_mm512_mask3_fmadd_ps(\(_mm512_maskz_loadu_ps(m, a + i), _mm512_maskz_loadu_ps(m, b + i), l\), m)|_mm512_fmadd_ps(\1)|'
+    mutate bit-quantise-avx512 kernels src/kernel/avx512/quantise.c 's|_mm512_shuffle_epi32(s, 0xb1)|_mm512_shuffle_epi32(s, 0x4e)|'
+    mutate bit-recur-avx512 kernels src/kernel/avx512/recur.c 's|_mm512_add_ps(_mm512_add_ps(p\[0\], p\[1\]), _mm512_add_ps(p\[2\], p\[3\]))|_mm512_add_ps(_mm512_add_ps(p[0], p[2]), _mm512_add_ps(p[1], p[3]))|'
+    mutate bit-sums-avx512 kernels src/kernel/avx512/sums.h 's|2, 6, 10, 14, 3, 7, 11, 15|2, 6, 14, 10, 3, 7, 11, 15|'
+    mutate bit-rope-avx512 kernels src/kernel/avx512/vec.c 's|_mm512_mask_blend_ps(0xaaaa, cos, sin)|_mm512_mask_blend_ps(0xaaa8, cos, sin)|'
+    mutate bit-layer_norm-avx512 kernels src/kernel/avx512/vec.c 's|_mm512_mask3_fmadd_ps(c, c, l, m)|_mm512_fmadd_ps(c, c, l)|'
 else
     skip bit-avx512 "this machine has no AVX-512"
 fi
@@ -290,6 +317,9 @@ if [ "$dry" ] || { command -v aarch64-linux-gnu-gcc >/dev/null && command -v qem
     mutate bit-quantise-neon kernels src/kernel/neon/quantise.c 's|vpaddq_s16(sixteen, sixteen)|sixteen|'
     mutate bit-tree-neon kernels src/kernel/neon/simd.h 's|vaddq_f32(vaddq_f32(l\[0\], l\[2\]), vaddq_f32(l\[1\], l\[3\]))|vaddq_f32(vaddq_f32(l[0], l[1]), vaddq_f32(l[2], l[3]))|'
     mutate bit-recur-neon kernels src/kernel/neon/recur.c 's|vaddq_f32(vaddq_f32(p\[0\], p\[1\]), vaddq_f32(p\[2\], p\[3\]))|vaddq_f32(vaddq_f32(p[0], p[2]), vaddq_f32(p[1], p[3]))|'
+    mutate bit-codes-neon kernels src/kernel/neon/codes.c 's|vld1q_s8(x + i + 16 \* h)|vld1q_s8(x + i + 16 * (h ^ 1))|'
+    mutate bit-float-neon kernels src/kernel/neon/float.c 's|: load_bf16(row + 2 \* i)|: load_half(row + 2 * i)|'
+    mutate nan-to-half-neon kernels src/kernel/neon/vec.c 's|vminvq_u32(vceqq_f32(v, v))|vmaxvq_u32(vceqq_f32(v, v))|'
     folder=build settings= emulator=
 else
     skip bit-neon "no compiler or no emulator for arm64: sh tools/deps.sh arm"
