@@ -651,6 +651,8 @@ mutate threads-take-all-time "cli/tune" src/cli/tune/search.c 's/return threads 
 mutate types-without-time "cli/tune" src/cli/tune/search.c 's/time_left(&s->by) - types_seconds(s) - s->proof/time_left(\&s->by) - s->proof/'
 mutate proof-by-runs "cli/tune" src/cli/tune/search.c 's/s->proof = PROOF_MARGIN \* (clock_seconds() - begun);/s->proof = PROOF_MARGIN * s->budget.run + 0 * begun;/'
 mutate hopeless-from-the-start "cli/tune" src/cli/tune/measure.c 's/best.y\[best.n\] = DBL_MIN;/best.y[best.n] = 2;/'
+mutate looks-beside-the-first "cli/tune" src/cli/tune/screen.c 's/        c->reference = now;/        c->reference = c->reference > 0 ? c->reference : now;/'
+mutate chance-of-the-defaults "cli/tune" src/cli/tune/search.c 's/even = {.ratio = 1, .low = 1, .high = 1}/even = {.ratio = 0.96, .low = 0.95, .high = 0.97}/'
 mutate first-of-a-setting "unit/cli/tune_promising" src/cli/tune/promising.c 's/p->of\[i - 1\].ratio > ratio/p->of[i - 1].ratio > 2/'
 mutate chunks-by-short-prompts "unit/cli/tune_values" src/cli/tune/values.c 's/c->prompt == c->most_prompt \&\& //'
 mutate chance-stays "cli/tune" src/cli/tune/search.c 's/tune_promising_move(\&s->promising, last, later)/tune_promising_move(\&s->promising, 0, later)/'

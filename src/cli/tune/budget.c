@@ -5,6 +5,7 @@
 
 /* Tests that warming up is worth: passes over 64 tokens and a prompt (bench/run.c); many passes until a cache is full. */
 enum { WARM_TESTS = 4, WARM_TESTS_STREAMED = 16 };
+enum { KEPT_LEAST = 4 };
 enum { PROOF = 4 };              /* runs that take as long as two digests, as long as none was measured */
 enum { FIRST = 2, MARGIN = 10 }; /* probes before a search; percent that its runs may take longer than these */
 
@@ -52,8 +53,14 @@ static int runs_of(int pairs, int looks) { return 2 * TUNE_PAIRS_LEAST + looks +
 
 int tune_runs_least(int pairs) { return runs_of(pairs, 1); }
 
-/* A run of each value, another one of every second, and beside every three of them one of what is best. */
-static int looks_of(int n_values) { return (n_values + (n_values + 1) / 2) * 4 / 3; }
+int tune_looks_kept(int n) { return n / 2 > KEPT_LEAST ? n / 2 : n < KEPT_LEAST ? n : KEPT_LEAST; }
+
+/* A run of each value, another one of those that are kept, and of what is best before every two of them and at the end. */
+static int looks_of(int n_values)
+{
+    int n = n_values + tune_looks_kept(n_values);
+    return n + (n + 1) / TUNE_LOOKS_A_REFERENCE + 1;
+}
 
 double tune_probe_most(double seconds) { return seconds / (tune_runs_least(TUNE_PAIRS_LEAST) + 1); }
 

@@ -7,6 +7,10 @@
  * compared with themselves by the least. */
 enum { TUNE_PAIRS = 5, TUNE_PAIRS_LEAST = 3, TUNE_PAIRS_MOST = 12 };
 
+/* Looks at values, between two runs of what is best. Of n values that were looked at so many are looked at again. */
+enum { TUNE_LOOKS_A_REFERENCE = 2 };
+int tune_looks_kept(int n);
+
 /* Sizes of runs: the smaller the number, the longer. Each has half the tokens of the one before, the least at least; -1 has those of 0,
  * and warms up before. */
 enum { TUNE_WARM = -1, TUNE_PROMPT_LEAST = 16, TUNE_ANSWER_LEAST = 8 };

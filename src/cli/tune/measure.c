@@ -70,8 +70,6 @@ char *measuring_digest(const struct measuring *m, const char *words)
 const char *series_why_not(enum series_end how)
 {
     switch (how) {
-    case SERIES_SLOW:
-        return "left out: its first run is slower than all of the defaults";
     case SERIES_HOPELESS:
         return "left out: pairs are not faster";
     case SERIES_VOID:
@@ -97,14 +95,12 @@ static enum series_end take_pair(struct series *out, const struct measuring *m, 
     int is_void = 0;
     for (int i = 0; i < 2; i++) {
         int is_y = i ^ y_first;
-        double left = time_left(m) - r->behind, most = fmin(left, r->slowest > 0 ? TOO_LONG * r->run + 1 : left);
+        double left = time_left(m) - r->behind, most = fmin(left, r->is_bounded ? TOO_LONG * r->run + 1 : left);
         if (left < r->run)
             return SERIES_LATE;
         if (measuring_run(&of[is_y], m, is_y ? y : x, most))
             return time_left(m) <= r->behind ? SERIES_LATE : SERIES_FAILED;
         is_void |= of[is_y].is_void;
-        if (!is_void && is_y && i == 0 && out->n == 0 && r->slowest > 0 && of[is_y].seconds > r->slowest)
-            return SERIES_SLOW;
     }
     out->n_void += is_void;
     if (is_void)
@@ -132,7 +128,7 @@ static int is_hopeless(const struct series *s, const struct series_rule *r)
     return r->below > 0 && eval_pairs(&of, best.x, best.y, (size_t)best.n, &err) == 0 && of.high >= r->below;
 }
 
-/* y begins the first pair where its first run may end the series; void pairs are measured again. */
+/* Void pairs are measured again. */
 enum series_end series_measure(struct series *out, const struct measuring *m, const struct series_rule *r,
                                const char *x, const char *y)
 {
@@ -142,7 +138,7 @@ enum series_end series_measure(struct series *out, const struct measuring *m, co
         if (out->n_void == VOID_MOST)
             return SERIES_VOID;
         say(m, out, r);
-        how = take_pair(out, m, r, x, y, (out->n + out->n_void + (r->slowest > 0)) % 2);
+        how = take_pair(out, m, r, x, y, (out->n + out->n_void) % 2);
         if (how == SERIES_WHOLE && is_hopeless(out, r))
             how = SERIES_HOPELESS;
     }

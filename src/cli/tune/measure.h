@@ -41,11 +41,11 @@ struct series {
     double longest;                                /* of their runs, with loading */
 };
 
-/* How a series ended: all pairs are there; the first run of y was slower than `slowest`; so many pairs were slow that their interval
- * cannot lie below `below` any more; a run failed, or took three times as long as it should; too many were void; there was no time. */
-enum series_end { SERIES_WHOLE, SERIES_SLOW, SERIES_HOPELESS, SERIES_FAILED, SERIES_VOID, SERIES_LATE };
+/* How a series ended: all pairs are there; so many pairs were slow that their interval cannot lie below `below` any more; a run failed, or
+ * took three times as long as it should; too many were void; there was no time. */
+enum series_end { SERIES_WHOLE, SERIES_HOPELESS, SERIES_FAILED, SERIES_VOID, SERIES_LATE };
 
-/* In words, of what has no verdict: SLOW, HOPELESS, FAILED, VOID. */
+/* In words, of what has no verdict: HOPELESS, FAILED, VOID. */
 const char *series_why_not(enum series_end how);
 
 struct series_rule {
@@ -53,7 +53,7 @@ struct series_rule {
     int pairs;
     double run;     /* seconds that a run takes: none begins without them */
     double behind;  /* seconds that are left for others behind the series */
-    double slowest; /* seconds of a first run of y behind which there is no other; 0: it may take any time */
+    int is_bounded; /* 1: a run that takes three times as long has failed; 0: what a run takes is a guess */
     double below;   /* where the interval of the ratios of what is faster lies; 0: all pairs are measured */
 };
 enum series_end series_measure(struct series *out, const struct measuring *m, const struct series_rule *r,

@@ -57,21 +57,27 @@ static int probe(const struct search *s, double most, struct tune_cost *out)
     return 0;
 }
 
-/* The first run of all finds nothing in the machine's caches, and may take twice as long as those behind it. */
-static int probe_first(const struct search *s, struct tune_cost *out)
+/* The better of two runs: the first of its size may find nothing in the machine's caches, and take three times as long as those behind it. */
+static int probe_twice(const struct search *s, double most, struct tune_cost *out)
 {
     struct tune_cost again;
-    if (probe(s, time_left(&s->by), out)) {
-        if (time_left(&s->by) <= 0)
-            fprintf(stderr, "stoker tune: --seconds %g are over before the first run has ended; give more\n",
-                    s->of->seconds);
+    if (probe(s, most, out))
         return -1;
-    }
-    if (run_of(out) > time_left(&s->by) / PROBES || probe(s, time_left(&s->by), &again))
+    if (run_of(out) > time_left(&s->by) / PROBES || probe(s, most, &again))
         return 0;
     if (run_of(&again) < run_of(out))
         *out = again;
     return 0;
+}
+
+static int probe_first(const struct search *s, struct tune_cost *out)
+{
+    if (probe_twice(s, time_left(&s->by), out) == 0)
+        return 0;
+    if (time_left(&s->by) <= 0)
+        fprintf(stderr, "stoker tune: --seconds %g are over before the first run has ended; give more\n",
+                s->of->seconds);
+    return -1;
 }
 
 /* What would have been enough. */
@@ -97,7 +103,7 @@ static int measure_longer(struct search *s, const struct stoker_plan *p, int siz
     double most = tune_probe_most(time_left(&s->by)), until = clock_seconds() + most;
     if (set_size(s, p, size))
         return -1;
-    if (probe(s, most, out))
+    if (probe_twice(s, most, out))
         return clock_seconds() < until ? -1 : 0;
     if (size >= 0)
         out->share = tune_share(tokens_of(s, before->size), before->measured, tokens_of(s, size), out->measured);

@@ -6,7 +6,7 @@
 #include "cli/tune/promising.h"
 #include "cli/tune/search.h"
 
-enum { TUNE_NOTE_MOST = 8192, TUNE_REFERENCES = 4 };
+enum { TUNE_NOTE_MOST = 8192 };
 
 struct search {
     const struct tuning *of;
@@ -21,28 +21,21 @@ struct search {
     struct profile old, best; /* old: that is there; without settings: none */
     int n_types;              /* types of keys and values that are asked for */
     char path[PATH_MAX];
-    char *digest;                      /* of the defaults' outputs; NULL: not known */
-    double proof;                      /* seconds that proving other outputs equal takes at most */
-    struct eval_pairs aa;              /* the defaults with themselves */
-    double slowest;                    /* of their runs */
-    double spread;                     /* the least ratio of two of them, below 1 */
-    double reference[TUNE_REFERENCES]; /* seconds of the last runs of what is best */
-    int n_reference;                   /* runs so far */
-    char note[TUNE_NOTE_MOST];         /* what was tried, as comments */
+    char *digest;              /* of the defaults' outputs; NULL: not known */
+    double proof;              /* seconds that proving other outputs equal takes at most */
+    double spread;             /* the least ratio of two runs of the defaults, below 1 */
+    char note[TUNE_NOTE_MOST]; /* what was tried, as comments */
 };
 
 /* Chooses how long runs are, and how many pairs there are. -1 after a sentence. p: the plan of the defaults. */
 int tune_choose_runs(struct search *s, const struct stoker_plan *p);
 
-/* Looks at the values from this one on, those of threads or the others: once at each, again at those that were faster, as long as there is
- * time to compare them; what seems faster is in s->promising. */
+/* Looks at the values from this one on, those of threads or the others, in rounds: at each of them, then at those that were fastest, as long
+ * as there is time to compare them; what seems faster is in s->promising. */
 void tune_screen(struct search *s, int from, int threads);
 
-/* Seconds that are left for comparing what seems faster, and for types of keys and values. */
-double tune_behind_looks(const struct search *s);
-
-/* A run of what is best has taken so long. */
-void tune_add_reference(struct search *s, double seconds);
+/* Seconds that are left for comparing what seems faster by so many pairs, and for types of keys and values. */
+double tune_behind_looks(const struct search *s, int pairs);
 
 /* The words of a profile, with another value of one setting; setting below 0: as it is. */
 enum { TUNE_WORDS_MOST = 256, TUNE_NAME_MOST = 64 };
