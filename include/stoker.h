@@ -126,7 +126,7 @@ struct stoker_options {
     void (*planned)(void *arg, const struct stoker_plan *plan);
     void *planned_arg;
     const char *route_trace,
-        *cache_log; /* files to write: the routes of every row, decisions of the expert cache; both without drafts (research) */
+        *cache_log; /* files to write: the routes of every row, decisions of the expert cache; draft "auto" is "off" then (research) */
     struct stoker_rates rates; /* of the machine, for the speed that a plan shows */
     const char *mirror;        /* a folder with a second copy of the model's files, which is read in parallel */
     const char *root; /* a folder below which sys is read for counters of energy (tests); NULL: this machine's */
@@ -1008,7 +1008,6 @@ struct stoker_plan {
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
     int cut_encoders;              /* further models (embed, rerank, draft) take the shortest texts that they may */
     int cut_capture;               /* defaults.capture_memory was halved */
-    int cut_drafts;                /* "auto" has fewer drafts than n_draft of the options, or 8 */
     int asked_ctx, asked_parallel; /* what was asked for, or the defaults */
     int n_ctx_short;               /* the model rotates by other factors where asked_ctx is more; 0: it has no others */
     uint64_t asked_cache;          /* bytes for cached prefixes, likewise */

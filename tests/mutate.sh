@@ -206,7 +206,7 @@ mutate plan-forgets-kv "plan" src/engine/plan_price.c 's|p->kv_bytes += page \* 
 mutate more-than-the-plan "plan" src/engine/session.c 's|arena_map(&s->memory, all, err)|arena_map(\&s->memory, all + (64 << 20), err)|'
 mutate callers-memory-of-a-server "plan" src/engine/plan_price.c 's|if (!w->n_queue)|if (!w->server \&\& !w->n_queue)|'
 mutate chunks-always-small plan_speed src/engine/plan_choose.c 's|t.n_chunk\[1\] = CHUNK_MAX;|t.n_chunk[1] = CHUNK_MIN;|'
-mutate slots-that-fall "plan" src/engine/plan_choose.c 's|^    distribute_slots(pl, c, least, low, all);|    low -= low > 3 \&\& low % 5 == 0 ? 3 : 0;\
+mutate slots-that-fall "plan" src/engine/plan_choose.c 's|^    distribute_slots(pl, c, r, low, all);|    low -= low > 3 \&\& low % 5 == 0 ? 3 : 0;\
 &|'
 
 # a bit that all tiers here take from one place, so that they agree: what they gave before tells
@@ -752,11 +752,12 @@ mutate drafts-by-what-was "unit/engine/price" src/engine/draft/price.c 's/else i
 mutate drafts-dear-for-ever "unit/engine/price" src/engine/draft/price.c 's/    if (there && !computed)/    if (0)/'
 mutate drafts-of-a-dear-pass "unit/engine/price" src/engine/draft/price.c 's/    if (layer && !computed && /    if (0 \&\& /'
 mutate drafts-take-slots "plan" src/engine/plan_choose.c 's/DRAFT_SHARE = 128/DRAFT_SHARE = 1/'
-mutate drafts-need-memory "plan" src/engine/plan_choose.c 's/    c.n_draft = least_drafts(pl);/    (void)least_drafts;/'
-mutate drafts-stream-the-rest "plan" src/engine/session.c 's/!(s->plan.degraded & ~given_up)/given_up + 1/'
-mutate drafts-behind-prefixes "plan" src/engine/plan_choose.c 's/ || fits_for_prefixes(pl, c, memory))/ || ((void)fits_for_prefixes, 0))/'
-mutate drafts-take-prefixes "plan" src/engine/plan_choose.c 's|all - all / CACHE_STEPS|0|'
-mutate drafts-take-what-is-asked "plan" src/engine/plan_choose.c 's|^    if (pl->request->cache_ram)$|    if (0)|'
+mutate drafts-need-memory "plan" src/engine/plan_choose.c 's/\.n_draft = least_drafts(pl),/.n_draft = w->n_draft,/'
+mutate drafts-stream-the-rest "plan" src/engine/plan_choose.c 's/degraded \& PLAN_CUT_EXPERTS ? fits_for_slots/1 ? fits_for_slots/'
+mutate drafts-are-given-up-for "plan" src/engine/plan.c 's/    to->whole = p->whole;/    to->whole = p->whole + 1;/'
+mutate drafts-behind-prefixes "plan" src/engine/plan_choose.c 's/ : fits_for_prefixes;/ : (fits_for_prefixes, fits_with_all);/'
+mutate drafts-take-prefixes "plan" src/engine/plan_choose.c 's|c->cache_ram - c->cache_ram / CACHE_STEPS, plan_fits|0, plan_fits|'
+mutate drafts-take-what-is-asked "plan" src/engine/plan_choose.c 's|^    if (!pl->request->cache_ram) {$|    if (1) {|'
 mutate plan-of-fewer-prefixes "cli/serve" src/cli/common/plan_log.c 's/p->cut_prefix == 2/part(p, "prefix") >= p->asked_cache \/ 16 * 15/'
 mutate drafts-by-one-size "unit/engine/price" src/engine/draft/price.c 's/all = all ? tried(p, all) : 0;/(void)tried;/'
 mutate drafts-without-experts "unit/engine/price" src/engine/draft/price.c 's|double experts = p->experts \* grown(p->fresh, decoding, n);|double experts = 0 * grown(p->fresh, decoding, n);|'
@@ -802,8 +803,8 @@ mutate nextn-left-waiting "$(nextn waiting)" src/engine/step/nextn.c 's|^    add
 mutate nextn-rows-lost "$(nextn waiting)" src/engine/step/nextn.c 's|^        keep_from(x, x->n - 1, n_embd);|        keep_from(x, x->at - 1, n_embd);|'
 mutate nextn-in-the-identity "$(nextn files)" src/model/identity.c 's|m->nextn.proj ? m->nextn.first : m->n_weight|m->n_weight|'
 mutate nextn-in-no-file "$(nextn files)" src/engine/prefix/disk.c 's|for (enum whose of = OF_MODEL; of < BOTH; of++)|for (enum whose of = OF_MODEL; of < OF_NEXTN; of++)|'
-mutate drafts-in-traces "cli/traces" src/engine/engine.c 's/if ((o->route_trace || o->cache_log) /if (o->cache_log /'
-mutate drafts-in-cache-logs "cli/traces" src/engine/engine.c 's/if ((o->route_trace || o->cache_log) /if (o->route_trace /'
+mutate drafts-in-traces "cli/traces" src/engine/engine.c 's/traced = o->route_trace || o->cache_log,/traced = o->cache_log != NULL,/'
+mutate drafts-in-cache-logs "cli/traces" src/engine/engine.c 's/traced = o->route_trace || o->cache_log,/traced = o->route_trace != NULL,/'
 mutate drafter-not-taken-back "$(drafts drafter mamba2)" src/engine/step/follow.c 's|^            memcpy(seq->state, kept_of(s, j), seq->state_bytes);|            (void)0;|'
 mutate drafter-of-others "$(drafts drafter qwen3moe)" src/engine/step/follow.c 's| && f->id\[to\] == j->history\[to\]||'
 mutate nextn-late-in-drafts "$(nextn late)" src/engine/step/nextn.c 's/(is_full || waiting(nextn_of(s, p->share\[i\].job)) > NEXTN_MOST)/is_full/'

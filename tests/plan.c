@@ -705,8 +705,15 @@ static uint64_t beside_slots(const struct stoker_plan *p)
     return sum;
 }
 
-/* What drafts and a layer that makes them take is a small share of memory that would have held experts, or nothing: the least memory is
- * that without them, whatever is resident without them stays so, and with memory for all of it all of it is there. */
+static int gives_nothing_up(const struct stoker_plan *p)
+{
+    return !(p->cut_embedding || p->cut_experts || p->cut_chunk || p->cut_sequences || p->cut_context || p->cut_cache ||
+             p->cut_capture || p->cut_encoders);
+}
+
+/* What drafts and a layer that makes them take is a small share of memory that would have held experts, or nothing: the least memory and
+ * that from which nothing streams are those without them, everything but slots is as without them, and with a sixteenth more all of it is
+ * there. */
 static void priced_drafts(const struct shape *shape, const char *name)
 {
     enum { BUDGETS = 20 };
@@ -718,26 +725,30 @@ static void priced_drafts(const struct shape *shape, const char *name)
         skip("drafts", why.text);
         return;
     }
-    if (plan_with(in_dir(name), STOKER_MEMORY_MAX, "auto", &whole) == 0 &&
-        plan_with(in_dir(name), STOKER_MEMORY_MIN, "auto", &with) == 0 &&
-        plan_with(in_dir(name), STOKER_MEMORY_MIN, "off", &without) == 0) {
-        expect(whole.n_draft == 8 && !whole.cut_drafts && (whole.draft_layer.n_expert > 0) == (shape->n_draft > 0),
+    if (plan_with(in_dir(name), STOKER_MEMORY_MIN, "auto", &with) == 0 &&
+        plan_with(in_dir(name), STOKER_MEMORY_MIN, "off", &without) == 0 &&
+        plan_with(in_dir(name), without.whole + without.whole / 16, "auto", &whole) == 0) {
+        expect(whole.n_draft == 8 && gives_nothing_up(&whole) &&
+                   (whole.draft_layer.n_expert > 0) == (shape->n_draft > 0),
                "%d drafts with memory for all of them, %d experts of their layer", whole.n_draft,
                whole.draft_layer.n_expert);
-        expect(with.minimum == without.minimum && with.n_draft == 0 && with.cut_drafts,
-               "%llu bytes at least, %llu without drafts, and %d of them", ull(with.minimum), ull(without.minimum),
-               with.n_draft);
+        expect(with.minimum == without.minimum && with.whole == without.whole && with.n_draft == 0,
+               "%llu to %llu bytes, %llu to %llu without drafts, and %d of them", ull(with.minimum), ull(with.whole),
+               ull(without.minimum), ull(without.whole), with.n_draft);
         for (int i = 0; i < BUDGETS; i++) {
-            uint64_t memory = without.minimum + (whole.whole - without.minimum) / BUDGETS * (uint64_t)i;
+            uint64_t memory = without.minimum + (whole.memory - without.minimum) / BUDGETS * (uint64_t)i;
             struct stoker_plan a, b;
             if (plan_with(in_dir(name), memory, "off", &a) || plan_with(in_dir(name), memory, "auto", &b))
                 break;
-            expect(a.cut_experts || !b.cut_experts, "%llu bytes: experts stream for drafts", ull(memory));
-            expect(b.n_ctx == a.n_ctx && b.n_parallel == a.n_parallel, "%llu bytes: another context", ull(memory));
-            expect(b.cut_drafts == (b.n_draft < 8), "%d drafts are told as %d", b.n_draft, b.cut_drafts);
+            expect(a.cut_experts == b.cut_experts, "%llu bytes: experts stream for drafts", ull(memory));
+            expect(b.n_ctx == a.n_ctx && b.n_parallel == a.n_parallel && b.n_chunk == a.n_chunk,
+                   "%llu bytes: another context, or other chunks", ull(memory));
+            for (int c = 0; c < a.n_class && a.cut_experts; c++)
+                expect(b.slots[c] <= a.slots[c], "%llu bytes: %d slots, %d without drafts", ull(memory), b.slots[c],
+                       a.slots[c]);
             none += b.n_draft == 0;
             fewer += b.n_draft > 0 && b.n_draft < 8;
-            if (!a.cut_experts || b.n_chunk != a.n_chunk)
+            if (!a.cut_experts)
                 continue;
             compared++;
             /* 128, but for scratch of a layer's pairs */
@@ -776,12 +787,6 @@ static uint64_t prefix_bytes(const struct stoker_plan *p)
     return 0;
 }
 
-static int gives_nothing_up(const struct stoker_plan *p)
-{
-    return !(p->cut_embedding || p->cut_experts || p->cut_chunk || p->cut_sequences || p->cut_context || p->cut_cache ||
-             p->cut_capture || p->cut_encoders);
-}
-
 /* Between what holds everything but drafts and what holds them too, a server has drafts all the same: of its prefixes a quarter is given up
  * for them, and nothing else. Prefixes that somebody asked for stay. */
 static void drafts_for_prefixes(const struct shape *shape, const char *name)
@@ -797,7 +802,8 @@ static void drafts_for_prefixes(const struct shape *shape, const char *name)
     }
     int ok = plan_served(in_dir(name), STOKER_MEMORY_MAX, "off", 0, &without) == 0 &&
              plan_served(in_dir(name), STOKER_MEMORY_MAX, "auto", 0, &with) == 0;
-    uint64_t from = without.whole, to = with.whole;
+    uint64_t from = without.whole, to = from + from / 16;
+    expect(!ok || with.whole == from, "%llu bytes for all, %llu without drafts", ull(with.whole), ull(from));
     for (int i = 0; ok && i <= BUDGETS; i++) {
         uint64_t memory = from + (to - from) / BUDGETS * (uint64_t)i;
         if (plan_served(in_dir(name), memory, "off", 0, &without) ||
@@ -812,12 +818,12 @@ static void drafts_for_prefixes(const struct shape *shape, const char *name)
         uint64_t all = prefix_bytes(&without), left = prefix_bytes(&with),
                  rounding = KV_PAGE * with.kv_bytes_per_token + with.state_bytes_per_sequence;
         int same_pages = with.kv_bytes_per_token == without.kv_bytes_per_token;
-        expect(left + rounding >= SERVED_CACHE / 4 * 3 && (!same_pages || with.cut_prefix == (left < all)),
-               "%llu bytes: %llu for prefixes, cut %d", ull(memory), ull(left), with.cut_prefix);
+        expect(left + rounding >= SERVED_CACHE / 4 * 3 && !with.cut_prefix, "%llu bytes: %llu for prefixes, cut %d",
+               ull(memory), ull(left), with.cut_prefix);
         expect(gives_nothing_up(&given) && !given.cut_prefix && prefix_bytes(&given) + rounding >= all,
                "%llu bytes: %llu of the prefixes that were asked for", ull(memory), ull(prefix_bytes(&given)));
         expect(i > 0 || given.n_draft == 0, "%d drafts where nothing is left for them", given.n_draft);
-        shared += with.cut_prefix;
+        shared += same_pages && left < all;
     }
     expect(shared > 0, "nowhere drafts and prefixes share");
     snprintf(detail, sizeof detail, "%s: %d of %d budgets with fewer prefixes", name, shared, BUDGETS + 1);

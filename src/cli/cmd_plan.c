@@ -67,8 +67,7 @@ static json_t *json_cuts(const struct stoker_plan *p)
         const char *name;
     } cuts[] = {{p->cut_embedding, "embedding"}, {p->cut_experts, "experts"},     {p->cut_chunk, "chunk"},
                 {p->cut_prefix, "prefix"},       {p->cut_sequences, "sequences"}, {p->cut_context, "context"},
-                {p->cut_cache, "cache"},         {p->cut_encoders, "encoders"},   {p->cut_capture, "capture"},
-                {p->cut_drafts, "drafts"}};
+                {p->cut_cache, "cache"},         {p->cut_encoders, "encoders"},   {p->cut_capture, "capture"}};
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
         if (cuts[i].cut)
             json_array_append_new(a, json_string(cuts[i].name));
@@ -242,8 +241,7 @@ static void print_cuts(const struct stoker_plan *p)
                 {p->cut_sequences, "fewer sequences"},
                 {p->cut_context, "shorter context"},
                 {p->cut_encoders, "shorter texts of --embed, --rerank and --draft"},
-                {p->cut_capture, "less for recorded rows"},
-                {p->cut_drafts, p->n_draft ? "fewer drafts" : "no drafts"}};
+                {p->cut_capture, "less for recorded rows"}};
     const char *before = "to fit: ";
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
         if (cuts[i].cut) {

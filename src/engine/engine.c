@@ -107,11 +107,13 @@ static int read_options(struct session_options *to, const struct stoker_options 
     w->n_chunk = o->n_chunk;
     w->n_snapshots = o->n_snapshots;
     w->n_threads = o->n_threads;
-    w->n_draft = o->n_draft;
-    to->drafter = o->draft && is_path(o->draft) ? o->draft : NULL;
-    w->nextn = o->draft && (strcmp(o->draft, "auto") == 0 || strcmp(o->draft, "mtp") == 0);
-    w->priced = to->drafter || (o->draft && strcmp(o->draft, "auto") == 0);
-    w->ngrams = w->nextn || to->drafter || (o->draft && strcmp(o->draft, "ngram") == 0);
+    const int traced = o->route_trace || o->cache_log, is_auto = o->draft && strcmp(o->draft, "auto") == 0;
+    const char *draft = o->draft && !(traced && is_auto) ? o->draft : "off";
+    w->n_draft = traced && is_auto ? 0 : o->n_draft;
+    to->drafter = is_path(draft) ? draft : NULL;
+    w->nextn = strcmp(draft, "auto") == 0 || strcmp(draft, "mtp") == 0;
+    w->priced = to->drafter || strcmp(draft, "auto") == 0;
+    w->ngrams = w->nextn || to->drafter || strcmp(draft, "ngram") == 0;
     w->nextn = w->nextn && !o->importance; /* what is collected is the text's */
     if (w->ngrams && !w->n_draft)
         w->n_draft = DRAFTS;
@@ -137,13 +139,13 @@ static int read_options(struct session_options *to, const struct stoker_options 
                          "--ctx %d, --parallel %d, --chunk %d, --threads %d: at most %d sequences, %d rows and %d "
                          "threads, and nothing negative",
                          w->n_ctx, w->n_parallel, w->n_chunk, w->n_threads, MAX_PARALLEL, 1 << 16, POOL_MAX_THREADS);
-    if (o->draft && !w->ngrams && strcmp(o->draft, "off") != 0)
+    if (!w->ngrams && strcmp(draft, "off") != 0)
         return error_set(err, ERR_INPUT, "--draft %.40s: off, ngram, mtp, auto and the path of a model are possible",
                          o->draft);
     if (o->n_draft < 0 || o->n_draft > STOKER_DRAFT_MOST)
         return error_set(err, ERR_INPUT, "--draft-max %d: at most %d tokens are drafted in a step", o->n_draft,
                          STOKER_DRAFT_MOST);
-    if ((o->route_trace || o->cache_log) && w->n_draft) /* refused rows would be written as rows of the text */
+    if (traced && w->n_draft) /* refused rows would be written as rows of the text */
         return error_set(err, ERR_INPUT, "%s and --draft exclude each other: leave one of them out",
                          o->route_trace ? "--route-trace" : "--cache-log");
     if (o->n_queue < 0 || o->n_queue > MAX_QUEUE || o->n_pages < 0)

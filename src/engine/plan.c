@@ -28,7 +28,7 @@ const char *plan_part_name(enum plan_part p) { return part_names[p]; }
 /* The largest context that fits in memory when everything else is at its least; 0: none. */
 static int context_that_fits(const struct planner *pl, uint64_t memory)
 {
-    struct config c = plan_minimal_config(pl);
+    struct plan_config c = plan_minimal_config(pl);
     int low = 0, high = c.n_ctx;
     while (low < high) {
         c.n_ctx = low + (high - low + 1) / 2;
@@ -118,7 +118,7 @@ static void offer_without(int set, char *out, size_t n)
 static void without_further(const struct planner *pl, char *out, size_t n)
 {
     static const int order[] = {4, 2, 1, 6, 5, 3, 7};
-    const struct config c = plan_minimal_config(pl);
+    const struct plan_config c = plan_minimal_config(pl);
     *out = 0;
     for (size_t k = 0; k < sizeof order / sizeof *order; k++) {
         struct plan_request fewer = *pl->request;
@@ -140,7 +140,7 @@ static void without_further(const struct planner *pl, char *out, size_t n)
 /* Fills in what the smallest configuration takes, and the sentence. */
 static int refuse(const struct planner *pl, struct plan *out, struct error *err)
 {
-    struct config c = plan_minimal_config(pl);
+    struct plan_config c = plan_minimal_config(pl);
     uint64_t memory = pl->base.memory;
     int ctx = pl->request->n_ctx || c.n_ctx > KV_PAGE ? context_that_fits(pl, memory) : 0;
     *out = plan_price(pl, &c);
@@ -180,7 +180,7 @@ static int check_number(const char *flag, int n, int most, struct error *err)
 /* What sequences keep is the one part that requests alone can make larger than 64 bits. */
 static int check_sequences(const struct planner *pl, struct error *err)
 {
-    const struct config c = plan_full_config(pl);
+    const struct plan_config c = plan_full_config(pl);
     uint64_t pages = (uint64_t)plan_pages_of(c.n_ctx) * (uint64_t)c.n_parallel, bytes;
     for (int k = 0; k < KV_KINDS; k++) {
         const struct kv_layout *kv = &pl->m->kv_layout[k];
@@ -272,28 +272,24 @@ static int reads_buffered(const struct model *m, const struct plan_request *w)
     return w->reader.backend == READER_BUFFERED;
 }
 
-static uint64_t choose_memory(const struct plan_request *w, uint64_t minimum, uint64_t whole, const char **from)
+/* What is free is read once, so that all of a plan is made for the same. */
+static void choose_memory(struct plan *p, const struct plan_request *w)
 {
-    *from = "flag";
-    switch (w->how) {
-    case PLAN_BYTES:
-        return w->memory;
-    case PLAN_MINIMUM:
-        return minimum;
-    case PLAN_WHOLE:
-        return whole;
-    case PLAN_FROM_MACHINE:
-        break;
-    }
-    uint64_t free_memory = machine_memory("", from);
-    return free_memory < whole ? free_memory : whole;
+    const char *from = "flag";
+    uint64_t free_memory = w->how == PLAN_BYTES || w->how == PLAN_MINIMUM ? 0 : machine_memory("", &from);
+    p->memory_from = w->how == PLAN_FROM_MACHINE ? from : "flag";
+    p->memory = w->how == PLAN_BYTES                                    ? w->memory
+                : w->how == PLAN_MINIMUM                                ? p->minimum
+                : w->how == PLAN_FROM_MACHINE && free_memory < p->whole ? free_memory
+                                                                        : p->whole;
+    p->most = p->memory > free_memory ? p->memory : free_memory;
 }
 
 /* With what was asked for by default given instead. A prefix cache is kept beside a usual chunk and the knee. */
 static void least_memories(const struct planner *pl, struct plan *p)
 {
-    const struct config least = plan_minimal_config(pl);
-    struct config c = least;
+    const struct plan_config least = plan_minimal_config(pl);
+    struct plan_config c = least;
     c.n_ctx = p->asked_ctx;
     p->ctx_minimum = plan_memory_for(plan_price(pl, &c).total);
     c = least;
@@ -307,7 +303,7 @@ static void least_memories(const struct planner *pl, struct plan *p)
     p->cache_minimum = plan_memory_for(plan_price(pl, &c).total);
 }
 
-/* What all configurations have in common, and the limits between which they are. */
+/* What all configurations have in common. */
 static void begin_plan(struct planner *pl)
 {
     struct plan *p = &pl->base;
@@ -323,7 +319,13 @@ static void begin_plan(struct planner *pl)
     pl->rates = speed_usual_rates(p->n_threads);
     pl->can_stream = plan_may_stream(pl);
     p->buffered = reads_buffered(m, pl->request);
-    struct config c = plan_minimal_config(pl);
+}
+
+/* The limits between which configurations are, and the memory for them. */
+static void find_limits(struct planner *pl)
+{
+    struct plan *p = &pl->base;
+    struct plan_config c = plan_minimal_config(pl);
     uint64_t minimum = plan_memory_for(plan_price(pl, &c).total);
     c = plan_full_config(pl);
     p->whole = plan_memory_for(plan_price(pl, &c).total);
@@ -332,7 +334,7 @@ static void begin_plan(struct planner *pl)
     p->asked_parallel = c.n_parallel;
     p->asked_cache = c.cache_ram;
     least_memories(pl, p);
-    p->memory = choose_memory(pl->request, p->minimum, p->whole, &p->memory_from);
+    choose_memory(p, pl->request);
 }
 
 static int usual_threads(void)
@@ -365,12 +367,64 @@ static int check_positions(const struct planner *pl, struct error *err)
                      pl->m->file->file->path, trained);
 }
 
+static void end_plan(const struct planner *pl, struct plan *out, const struct plan_config *c)
+{
+    *out = plan_price(pl, c);
+    out->part[PLAN_SLACK] = plan_slack(out->memory);
+    out->total += out->part[PLAN_SLACK];
+    predict(pl, out);
+    plan_apply(pl->m, out);
+}
+
+/* Of a plan what further parts of the model do not change. */
+static void keep_limits(struct plan *to, const struct plan *p)
+{
+    to->memory = p->memory;
+    to->most = p->most;
+    to->memory_from = p->memory_from;
+    to->minimum = p->minimum;
+    to->whole = p->whole;
+    to->asked_ctx = p->asked_ctx;
+    to->asked_parallel = p->asked_parallel;
+    to->asked_cache = p->asked_cache;
+    to->ctx_minimum = p->ctx_minimum;
+    to->parallel_minimum = p->parallel_minimum;
+    to->chunk_minimum = p->chunk_minimum;
+    to->cache_minimum = p->cache_minimum;
+    to->degraded = p->degraded;
+}
+
+int plan_add_drafts(struct plan *p, struct model *m, const struct plan_request *request)
+{
+    struct scratch_memo memo[SCRATCH_MEMOS] = {{0}};
+    struct planner pl = {.m = m, .request = request, .memo = memo};
+    struct plan_config c = p->config;
+    struct error err = {0};
+    pl.base.n_threads = p->n_threads;
+    if (m->p.pooling || !request->priced || describe_experts(&pl.base, m, &err) ||
+        (request->n_slots && request->n_slots != pl.base.n_class))
+        return 0;
+    plan_slot_limits(&pl);
+    begin_plan(&pl);
+    keep_limits(&pl.base, p);
+    int found = plan_place_drafts(&pl, &c, p->most, p->degraded);
+    if (found) {
+        uint64_t needs = plan_memory_for(plan_price(&pl, &c).total);
+        if (pl.base.memory < needs)
+            pl.base.memory = needs;
+        end_plan(&pl, p, &c);
+    } else {
+        plan_apply(m, p);
+    }
+    return found;
+}
+
 int plan_make(struct plan *out, struct model *m, const struct plan_request *request, struct error *err)
 {
     struct scratch_memo memo[SCRATCH_MEMOS] = {{0}};
     const struct plan_request texts = as_texts(request);
     struct planner pl = {.m = m, .request = m->p.pooling ? &texts : request, .memo = memo};
-    struct config c;
+    struct plan_config c;
     pl.base.n_threads = request->n_threads ? request->n_threads : usual_threads();
     *out = pl.base;
     if (describe_experts(&pl.base, m, err))
@@ -379,14 +433,12 @@ int plan_make(struct plan *out, struct model *m, const struct plan_request *requ
     if (check_request(&pl, err) || check_positions(&pl, err))
         return -1;
     begin_plan(&pl);
+    find_limits(&pl);
     if (!plan_choose(&pl, &c, pl.base.memory))
         return refuse(&pl, out, err);
-    *out = plan_price(&pl, &c);
-    out->part[PLAN_SLACK] = plan_slack(out->memory);
-    out->total += out->part[PLAN_SLACK];
-    out->degraded = plan_cuts(&pl, &c);
-    predict(&pl, out);
-    plan_apply(m, out);
+    pl.base.degraded = plan_cuts(&pl, &c);
+    end_plan(&pl, out, &c);
+    plan_add_drafts(out, m, request);
     m->collects = request->importance;
     return 0;
 }

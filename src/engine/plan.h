@@ -53,8 +53,7 @@ enum {
     PLAN_CUT_CONTEXT = 64,
     PLAN_CUT_ENCODERS = 128,
     PLAN_CUT_CAPTURE = 256,
-    PLAN_CUT_DRAFTS = 512,
-    PLAN_CUT_COPIES = 1024 /* with PLAN_CUT_PREFIX: of states, and nothing of the cache */
+    PLAN_CUT_COPIES = 512 /* with PLAN_CUT_PREFIX: of states, and nothing of the cache */
 };
 
 /* Memory of constraints (constraint_cache.h), bytes. */
@@ -97,8 +96,8 @@ struct plan_request {
     int importance; /* 1: importance is collected */
     int n_draft;    /* drafted rows of a step, of all sequences; 0: nothing is drafted */
     int ngrams;     /* with n_draft, 1: drafts by what texts repeat */
-    int priced; /* with ngrams, 1: as many as are worth it; the plan may lower n_draft, if no further model drafts */
-    int nextn;  /* with ngrams, 1: drafts by the model's own layer, if it has one that runs */
+    int priced; /* with ngrams, 1: as many as are worth it; the plan lowers n_draft to what finds a place, if no further model drafts */
+    int nextn;      /* with ngrams, 1: drafts by the model's own layer, if it has one that runs */
     int all_logits; /* every row of a step may want its logits, not one a sequence */
     struct plan_further further[PLAN_FURTHER];
     uint64_t text_bytes;             /* of the tokenizer, which is built first */
@@ -107,11 +106,25 @@ struct plan_request {
     struct reader_options reader;
 };
 
+/* How large everything is that a plan may choose. */
+struct plan_config {
+    int n_ctx, n_parallel, n_chunk, n_snapshots, n_draft;
+    uint64_t cache_ram, capture;
+    int tables_on_disk;    /* tables of rows stay on disk, where they may and that saves memory: see struct view */
+    uint64_t row_cache;    /* bytes for rows of these, beyond what a small step takes */
+    int least_constraints; /* constraints get only what they need to work at all */
+    int least_further;     /* further models take the shortest texts that they may */
+    int slots[EXPERT_CLASSES];
+};
+
 struct plan {
+    struct plan_config config; /* what was chosen */
     uint64_t part[PLAN_PARTS]; /* bytes */
     uint64_t memory, total;    /* total <= memory */
-    uint64_t minimum, whole;   /* the smallest memory that works; nothing streamed and nothing degraded */
-    const char *memory_from;   /* "flag", "cgroup", "available" */
+    uint64_t minimum,
+        whole; /* the smallest memory that works; nothing streamed and nothing degraded; without drafts that are priced */
+    uint64_t most;           /* memory may become, for these; at least memory */
+    const char *memory_from; /* "flag", "cgroup", "available" */
     int n_ctx, n_parallel, n_chunk, n_threads;
     int n_page[KV_KINDS], max_page; /* pages of a kind in all; of a sequence's table */
     int n_snapshots, n_state;       /* copies of recurrent state: of a sequence, in all */
@@ -147,6 +160,11 @@ struct plan {
 /* From headers only. -1 with ERR_MEMORY and the sentence that names the smallest memory and the context that would work; then
  * minimum and whole are filled in all the same. Sets on_disk of tables as planned. */
 int plan_make(struct plan *out, struct model *m, const struct plan_request *request, struct error *err);
+
+/* Gives a plan of the same request drafts that are priced, or, where the model is bound to its layer that predicts since, that layer too.
+ * They take a small share of the memory: of slots, of a quarter of the prefixes that nobody asked for, and of free memory where nobody set
+ * a limit; nothing else changes. 0: they find no place, and *p is as it was. */
+int plan_add_drafts(struct plan *p, struct model *m, const struct plan_request *request);
 
 /* What layers that keep the same, by enum layer_keeps, take of a sequence, in bytes. Bytes of a token are rounded so that all of them add
  * up to the plan's. */

@@ -1,12 +1,11 @@
 /* Which configuration a plan takes (memory.md 4). What the caller asked for is never changed, but for a prefix cache that fits beside
  * nothing else.
  *
- *     what fits     everything, if it does; drafts that are priced in the place of prefixes that nobody asked for, or fewer of them. Else
- *                   tables of rows go to disk, and everything that nobody asked for to its least; then
+ *     what fits     everything, if it does. Else tables of rows go to disk, and everything that nobody asked for to its least; then
  *                   the context is the largest, from the default halved down to 4096, beside which 512 rows and the experts of two
  *                   tokens (the knee) fit. A prefix cache that was asked for goes last, and before rows and experts go below these.
- *     what grows    memory of constraints, texts of models beside this one, recorded rows, copies of states, drafts that are priced and the
- *                   cache of rows, if they fit beside a chunk of 512 rows and the knee
+ *     what grows    memory of constraints, texts of models beside this one, recorded rows, copies of states and the cache of rows, if they
+ *                   fit beside a chunk of 512 rows and the knee
  *     what is best  of chunk, sequences and the share of prefixes, each filled up with experts, those by which a request is answered
  *                   soonest (speed.h)
  */
@@ -33,8 +32,9 @@ enum {
     SNAPSHOTS = 4,           /* copies of a sequence's state beside a prefix cache */
     CAPTURE_LEAST = 2 << 20, /* for recorded rows, of which nobody says how large they are */
     CAPTURE_MOST = 320 << 20,
-    DRAFT_SHARE = 128,    /* of the budget, for drafts that are priced: for want of slots others wait, drafts or none */
-    ROW_CACHE_SHARE = 64, /* of the budget, for rows of tables on disk: a token takes few bytes of them ... */
+    DRAFT_SHARE = 128,         /* of the budget, for drafts that are priced: for want of slots others wait ... */
+    DRAFT_SHARE_WHOLE = 16,    /* ... and where nothing is given up nobody does */
+    ROW_CACHE_SHARE = 64,      /* of the budget, for rows of tables on disk: a token takes few bytes of them ... */
     ROW_CACHE_MOST = 256 << 20 /* ... and much fewer than of experts */
 };
 
@@ -53,34 +53,40 @@ void plan_slot_limits(struct planner *pl)
     }
 }
 
+/* Slots of each class. */
+struct slot_range {
+    const int *least, *most;
+};
+
 /* Distributes k of `all` slots beyond the least: each class gets them in proportion to what it lacks. */
-static void distribute_slots(const struct planner *pl, struct config *c, const int *least, uint64_t k, uint64_t all)
+static void distribute_slots(const struct planner *pl, struct plan_config *c, struct slot_range r, uint64_t k,
+                             uint64_t all)
 {
     for (int i = 0; i < pl->base.n_class; i++)
-        c->slots[i] = least[i] + (all ? (int)((uint64_t)(pl->all[i] - least[i]) * k / all) : 0);
+        c->slots[i] = r.least[i] + (all ? (int)((uint64_t)(r.most[i] - r.least[i]) * k / all) : 0);
 }
 
-/* As many slots as memory allows, at least `least` in each class; more memory never takes one away. 0: does not fit. */
-static int fill_slots(const struct planner *pl, struct config *c, uint64_t memory, const int *least)
+/* As many slots as memory allows, within the range in each class; more memory never takes one away. 0: does not fit. */
+static int fill_slots(const struct planner *pl, struct plan_config *c, uint64_t memory, struct slot_range r)
 {
     uint64_t all = 0, low = 0;
     if (pl->request->n_slots)
-        least = pl->request->slots;
+        r.least = pl->request->slots;
     else
         for (int i = 0; i < pl->base.n_class; i++)
-            all += (uint64_t)(pl->all[i] - least[i]);
-    distribute_slots(pl, c, least, 0, all);
+            all += (uint64_t)(r.most[i] - r.least[i]);
+    distribute_slots(pl, c, r, 0, all);
     if (!plan_fits(pl, c, memory))
         return 0;
     for (uint64_t high = all; low < high;) {
         uint64_t k = low + (high - low + 1) / 2;
-        distribute_slots(pl, c, least, k, all);
+        distribute_slots(pl, c, r, k, all);
         if (plan_fits(pl, c, memory))
             low = k;
         else
             high = k - 1;
     }
-    distribute_slots(pl, c, least, low, all);
+    distribute_slots(pl, c, r, low, all);
     return 1;
 }
 
@@ -133,27 +139,27 @@ static uint64_t capture_usual(const struct planner *pl)
     return usual > d->capture_least ? usual : d->capture_least;
 }
 
-struct config plan_full_config(const struct planner *pl)
+struct plan_config plan_full_config(const struct planner *pl)
 {
     const struct plan_request *w = pl->request;
     int trained = pl->m->p.n_ctx_train, most = ctx_usual(pl),
         parallel = w->n_parallel ? w->n_parallel : w->defaults.n_parallel;
-    struct config c = {.n_ctx = w->n_ctx         ? w->n_ctx
-                                : trained < most ? trained
-                                                 : most,
-                       .n_parallel = parallel ? parallel : 1,
-                       .n_chunk = w->n_chunk ? w->n_chunk : CHUNK,
-                       .n_snapshots = snapshots_of(pl),
-                       .n_draft = w->n_draft,
-                       .cache_ram = plan_asked_cache(pl),
-                       .capture = w->capture ? w->capture : capture_usual(pl)};
+    struct plan_config c = {.n_ctx = w->n_ctx         ? w->n_ctx
+                                     : trained < most ? trained
+                                                      : most,
+                            .n_parallel = parallel ? parallel : 1,
+                            .n_chunk = w->n_chunk ? w->n_chunk : CHUNK,
+                            .n_snapshots = snapshots_of(pl),
+                            .n_draft = least_drafts(pl),
+                            .cache_ram = plan_asked_cache(pl),
+                            .capture = w->capture ? w->capture : capture_usual(pl)};
     memcpy(c.slots, pl->all, sizeof c.slots);
     return c;
 }
 
-struct config plan_minimal_config(const struct planner *pl)
+struct plan_config plan_minimal_config(const struct planner *pl)
 {
-    struct config c = plan_full_config(pl);
+    struct plan_config c = plan_full_config(pl);
     if (!pl->request->n_ctx && c.n_ctx > ctx_low(pl))
         c.n_ctx = ctx_low(pl);
     if (!pl->request->n_parallel)
@@ -162,7 +168,6 @@ struct config plan_minimal_config(const struct planner *pl)
         c.n_chunk = CHUNK_MIN;
     if (!pl->request->n_snapshots)
         c.n_snapshots = 1;
-    c.n_draft = least_drafts(pl);
     c.cache_ram = 0;
     if (!pl->request->capture && c.capture > capture_least(pl))
         c.capture = capture_least(pl);
@@ -174,7 +179,7 @@ struct config plan_minimal_config(const struct planner *pl)
 
 int plan_may_stream(const struct planner *pl)
 {
-    struct config c = plan_full_config(pl);
+    struct plan_config c = plan_full_config(pl);
     uint64_t resident = plan_price(pl, &c).total;
     c.tables_on_disk = 1;
     return plan_price(pl, &c).total < resident;
@@ -182,30 +187,30 @@ int plan_may_stream(const struct planner *pl)
 
 /* ---- what fits ---------------------------------------------------------------------------------------------------------------- */
 
-static void take_slots(const struct planner *pl, struct config *c, const int *slots)
+static void take_slots(const struct planner *pl, struct plan_config *c, const int *slots)
 {
     memcpy(c->slots, pl->request->n_slots ? pl->request->slots : slots, sizeof c->slots);
 }
 
 static int chunk_of(const struct planner *pl, int n) { return pl->request->n_chunk ? pl->request->n_chunk : n; }
 
-struct config plan_usual(const struct planner *pl, const struct config *c)
+struct plan_config plan_usual(const struct planner *pl, const struct plan_config *c)
 {
-    struct config up = *c;
+    struct plan_config up = *c;
     up.n_chunk = chunk_of(pl, CHUNK);
     take_slots(pl, &up, pl->knee);
     return up;
 }
 
-static int fits_well(const struct planner *pl, const struct config *c, uint64_t memory)
+static int fits_well(const struct planner *pl, const struct plan_config *c, uint64_t memory)
 {
-    const struct config up = plan_usual(pl, c);
+    const struct plan_config up = plan_usual(pl, c);
     return plan_fits(pl, &up, memory);
 }
 
 /* The largest prefix cache, from `low` up to what it is, beside which the rest fits; `low` if none does. */
-static void shrink_cache(const struct planner *pl, struct config *c, uint64_t memory, uint64_t low,
-                         int (*fits)(const struct planner *, const struct config *, uint64_t))
+static void shrink_cache(const struct planner *pl, struct plan_config *c, uint64_t memory, uint64_t low,
+                         int (*fits)(const struct planner *, const struct plan_config *, uint64_t))
 {
     uint64_t high = c->cache_ram;
     while (low < high) {
@@ -219,7 +224,7 @@ static void shrink_cache(const struct planner *pl, struct config *c, uint64_t me
 }
 
 /* The context, and what has to be given up for the least of it. 0: nothing fits. */
-static int fit(const struct planner *pl, struct config *c, uint64_t memory)
+static int fit(const struct planner *pl, struct plan_config *c, uint64_t memory)
 {
     const struct plan_request *w = pl->request;
     int least_ctx = w->n_ctx || c->n_ctx < ctx_low(pl) ? c->n_ctx : ctx_low(pl);
@@ -232,11 +237,11 @@ static int fit(const struct planner *pl, struct config *c, uint64_t memory)
 /* ---- what grows ---------------------------------------------------------------------------------------------------------------- */
 
 /* Rows of tables on disk take what is left beside the rest, up to their share. */
-static void grow_row_cache(const struct planner *pl, struct config *c, uint64_t memory)
+static void grow_row_cache(const struct planner *pl, struct plan_config *c, uint64_t memory)
 {
-    const struct config usual = plan_usual(pl, c);
+    const struct plan_config usual = plan_usual(pl, c);
     uint64_t share = memory / ROW_CACHE_SHARE, taken = plan_price(pl, &usual).total + plan_slack(memory);
-    struct config up = *c;
+    struct plan_config up = *c;
     if (!c->tables_on_disk || taken >= memory)
         return;
     up.row_cache = (memory - taken) / 256 * 255; /* of all parts the kernel keeps tables */
@@ -248,18 +253,9 @@ static void grow_row_cache(const struct planner *pl, struct config *c, uint64_t 
         *c = up;
 }
 
-/* What is drafted may save nothing, and what is read for want of slots takes its time: drafts have a small share, or none. */
-static void grow_drafts(const struct planner *pl, struct config *c, uint64_t memory)
+static void grow(const struct planner *pl, struct plan_config *c, uint64_t memory)
 {
-    struct config up = *c;
-    for (up.n_draft = plan_full_config(pl).n_draft; up.n_draft > c->n_draft; up.n_draft /= 2)
-        if (plan_draft_bytes(pl, &up) <= memory / DRAFT_SHARE && fits_well(pl, &up, memory))
-            *c = up;
-}
-
-static void grow(const struct planner *pl, struct config *c, uint64_t memory)
-{
-    struct config up = *c;
+    struct plan_config up = *c;
     if (c->cache_ram < pl->request->cache_ram) /* that was asked for */
         return;
     up.least_constraints = 0;
@@ -277,7 +273,6 @@ static void grow(const struct planner *pl, struct config *c, uint64_t memory)
     up.n_snapshots = plan_full_config(pl).n_snapshots;
     if (fits_well(pl, &up, memory))
         *c = up;
-    grow_drafts(pl, c, memory);
     grow_row_cache(pl, c, memory);
 }
 
@@ -323,7 +318,7 @@ struct speed plan_speed(const struct plan *p, const struct model *m, const struc
     return speed_predict(s, &c, r);
 }
 
-static double seconds_of(const struct planner *pl, const struct config *c)
+static double seconds_of(const struct planner *pl, const struct plan_config *c)
 {
     struct plan p = plan_price(pl, c);
     return plan_speed(&p, pl->m, &pl->speed, pl->base.asked_parallel, &pl->rates).seconds;
@@ -336,10 +331,10 @@ struct trials {
     int n_chunk[2];    /* upwards */
 };
 
-static struct trials trials_of(const struct planner *pl, const struct config *c)
+static struct trials trials_of(const struct planner *pl, const struct plan_config *c)
 {
     const struct plan_request *w = pl->request;
-    const struct config full = plan_full_config(pl);
+    const struct plan_config full = plan_full_config(pl);
     struct trials t = {{c->n_parallel, c->n_parallel}, {-1, -1}, {c->n_chunk, c->n_chunk}};
     if (!w->n_parallel)
         t.n_parallel[0] = full.n_parallel;
@@ -362,13 +357,14 @@ static int chunk_after(int n)
 }
 
 /* Of chunks alone, upwards: the least seconds. Ends with the first that takes at most `enough` seconds, which becomes *c. */
-static double try_chunks(const struct planner *pl, struct config *c, uint64_t memory, const int *n_chunk, double enough)
+static double try_chunks(const struct planner *pl, struct plan_config *c, uint64_t memory, const int *n_chunk,
+                         double enough)
 {
     double best = INFINITY;
-    struct config tried = *c;
+    struct plan_config tried = *c;
     for (tried.n_chunk = n_chunk[0]; tried.n_chunk <= n_chunk[1] && best > enough;
          tried.n_chunk = chunk_after(tried.n_chunk)) {
-        if (!fill_slots(pl, &tried, memory, pl->floor))
+        if (!fill_slots(pl, &tried, memory, (struct slot_range){pl->floor, pl->all}))
             break;
         best = fmin(best, seconds_of(pl, &tried));
         if (best <= enough)
@@ -377,14 +373,14 @@ static double try_chunks(const struct planner *pl, struct config *c, uint64_t me
     return best;
 }
 
-static double try_all(const struct planner *pl, struct config *c, uint64_t memory, const struct trials *t,
+static double try_all(const struct planner *pl, struct plan_config *c, uint64_t memory, const struct trials *t,
                       double enough)
 {
     double best = INFINITY;
-    const struct config least = *c;
+    const struct plan_config least = *c;
     for (int n = t->n_parallel[0]; n >= t->n_parallel[1]; n -= n > 4 ? n / 4 : 1)
         for (int k = t->cache[0]; k >= t->cache[1]; k--) {
-            struct config tried = least;
+            struct plan_config tried = least;
             tried.n_parallel = n;
             if (k >= 0)
                 tried.cache_ram = plan_asked_cache(pl) / CACHE_STEPS * (uint64_t)k;
@@ -397,7 +393,7 @@ static double try_all(const struct planner *pl, struct config *c, uint64_t memor
     return best;
 }
 
-static void choose_best(const struct planner *pl, struct config *c, uint64_t memory)
+static void choose_best(const struct planner *pl, struct plan_config *c, uint64_t memory)
 {
     const struct trials t = trials_of(pl, c);
     double best = try_all(pl, c, memory, &t, 0);
@@ -405,10 +401,10 @@ static void choose_best(const struct planner *pl, struct config *c, uint64_t mem
 }
 
 /* Nothing is given up for rows: all experts stay resident. */
-static void grow_chunk(const struct planner *pl, struct config *c, uint64_t memory)
+static void grow_chunk(const struct planner *pl, struct plan_config *c, uint64_t memory)
 {
     double best = seconds_of(pl, c);
-    struct config up = *c;
+    struct plan_config up = *c;
     while (!pl->request->n_chunk && (up.n_chunk = chunk_after(up.n_chunk)) <= CHUNK_MAX && plan_fits(pl, &up, memory)) {
         double seconds = seconds_of(pl, &up);
         if (seconds * NO_DIFFERENCE < best) {
@@ -418,42 +414,15 @@ static void grow_chunk(const struct planner *pl, struct config *c, uint64_t memo
     }
 }
 
-/* In the place of prefixes that nobody asked for, of a quarter at most: a little fewer of them are known then, and nothing is read. */
-static int fits_for_prefixes(const struct planner *pl, struct config *c, uint64_t memory)
-{
-    uint64_t all = c->cache_ram;
-    if (pl->request->cache_ram)
-        return 0;
-    shrink_cache(pl, c, memory, all - all / CACHE_STEPS, plan_fits);
-    if (plan_fits(pl, c, memory))
-        return 1;
-    c->cache_ram = all;
-    return 0;
-}
-
-/* Everything, with as many drafts as find a place. */
-static int fits_whole(const struct planner *pl, struct config *c, uint64_t memory)
-{
-    struct config least = *c;
-    least.n_draft = least_drafts(pl);
-    if (!plan_fits(pl, &least, memory))
-        return 0;
-    for (; c->n_draft > least.n_draft; c->n_draft /= 2)
-        if (plan_fits(pl, c, memory) || fits_for_prefixes(pl, c, memory))
-            return 1;
-    *c = least;
-    return 1;
-}
-
-int plan_choose(const struct planner *pl, struct config *c, uint64_t memory)
+int plan_choose(const struct planner *pl, struct plan_config *c, uint64_t memory)
 {
     const struct plan_request *w = pl->request;
     *c = plan_full_config(pl);
-    if (!w->n_slots && fits_whole(pl, c, memory)) {
+    if (!w->n_slots && plan_fits(pl, c, memory)) {
         grow_chunk(pl, c, memory);
         return 1;
     }
-    struct config least = plan_minimal_config(pl);
+    struct plan_config least = plan_minimal_config(pl);
     least.n_ctx = c->n_ctx;
     least.cache_ram = w->cache_ram;
     *c = least;
@@ -464,11 +433,72 @@ int plan_choose(const struct planner *pl, struct config *c, uint64_t memory)
     return 1;
 }
 
+/* ---- drafts that are priced --------------------------------------------------------------------------------------------------- */
+
+/* Beside all experts, those of a layer that predicts too. */
+static int fits_with_all(const struct planner *pl, struct plan_config *c, uint64_t memory)
+{
+    memcpy(c->slots, pl->all, sizeof c->slots);
+    return plan_fits(pl, c, memory);
+}
+
+/* The same; or in the place of prefixes that nobody asked for, of a quarter at most: a little fewer of them are known then, and nothing is
+ * read. */
+static int fits_for_prefixes(const struct planner *pl, struct plan_config *c, uint64_t memory)
+{
+    memcpy(c->slots, pl->all, sizeof c->slots);
+    if (!pl->request->cache_ram) {
+        c->cache_ram = plan_asked_cache(pl);
+        shrink_cache(pl, c, memory, c->cache_ram - c->cache_ram / CACHE_STEPS, plan_fits);
+    }
+    return plan_fits(pl, c, memory);
+}
+
+/* In the place of slots above the knee; of a size that no layer had before, as many as the knee is. */
+static int fits_for_slots(const struct planner *pl, struct plan_config *c, uint64_t memory)
+{
+    int most[EXPERT_CLASSES];
+    for (int i = 0; i < pl->base.n_class; i++) {
+        most[i] = c->slots[i] ? c->slots[i] : pl->knee[i];
+        if (most[i] < pl->knee[i])
+            return 0;
+    }
+    return fill_slots(pl, c, memory, (struct slot_range){pl->knee, most});
+}
+
+/* Bytes of slots that there are only for a layer that predicts. */
+static uint64_t slots_beyond(const struct planner *pl, const struct plan_config *up, const struct plan_config *c)
+{
+    uint64_t bytes = 0;
+    for (int i = 0; i < pl->base.n_class; i++)
+        if (up->slots[i] > c->slots[i])
+            bytes += (uint64_t)(up->slots[i] - c->slots[i]) * pl->base.class[i].slot_bytes;
+    return bytes;
+}
+
+/* What is drafted may save nothing, and what is read for want of slots takes its time: drafts have a small share, or none. */
+int plan_place_drafts(const struct planner *pl, struct plan_config *c, uint64_t memory, unsigned degraded)
+{
+    uint64_t share = pl->base.memory / (degraded ? DRAFT_SHARE : DRAFT_SHARE_WHOLE);
+    int (*fits)(const struct planner *, struct plan_config *, uint64_t) = degraded & PLAN_CUT_EXPERTS ? fits_for_slots
+                                                                          : degraded                  ? fits_with_all
+                                                                                     : fits_for_prefixes;
+    for (int n = least_drafts(pl) ? 0 : pl->request->n_draft; n > 0 && n >= c->n_draft; n /= 2) {
+        struct plan_config up = *c;
+        up.n_draft = n;
+        if (fits(pl, &up, memory) && plan_draft_bytes(pl, &up) + slots_beyond(pl, &up, c) <= share) {
+            *c = up;
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* ---- what was given up --------------------------------------------------------------------------------------------------------- */
 
-unsigned plan_cuts(const struct planner *pl, const struct config *c)
+unsigned plan_cuts(const struct planner *pl, const struct plan_config *c)
 {
-    const struct config full = plan_full_config(pl);
+    const struct plan_config full = plan_full_config(pl);
     unsigned cut = c->tables_on_disk ? PLAN_CUT_EMBEDDING : 0;
     for (int i = 0; i < pl->base.n_class; i++) {
         cut |= c->slots[i] < pl->all[i] ? PLAN_CUT_EXPERTS : 0;
@@ -479,7 +509,6 @@ unsigned plan_cuts(const struct planner *pl, const struct config *c)
                                                : 0;
     cut |= c->capture < full.capture ? PLAN_CUT_CAPTURE : 0;
     cut |= c->n_parallel < full.n_parallel ? PLAN_CUT_SEQUENCES : 0;
-    cut |= c->n_draft < full.n_draft ? PLAN_CUT_DRAFTS : 0;
     for (int i = 0; i < PLAN_FURTHER; i++) {
         const struct plan_further *e = &pl->request->further[i];
         cut |= c->least_further && e->least < e->whole ? PLAN_CUT_ENCODERS : 0;

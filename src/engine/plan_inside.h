@@ -4,7 +4,8 @@
  *     plan_choose.c   which configuration: what is given up, and what grows
  *     plan_price.c    what a configuration takes
  *
- * A configuration says how large everything may be: context, chunk, where tables of rows are, slots of each class. */
+ *
+ * struct plan_config (plan.h) says how large everything may be. */
 #ifndef ENGINE_PLAN_INSIDE_H
 #define ENGINE_PLAN_INSIDE_H
 
@@ -13,16 +14,6 @@
 #define MIB       (UINT64_C(1) << 20)
 #define GIB       (UINT64_C(1) << 30)
 #define MAX_BYTES (UINT64_C(1) << 60)
-
-struct config {
-    int n_ctx, n_parallel, n_chunk, n_snapshots, n_draft;
-    uint64_t cache_ram, capture;
-    int tables_on_disk;    /* tables of rows stay on disk, where they may and that saves memory: see struct view */
-    uint64_t row_cache;    /* bytes for rows of these, beyond what a small step takes */
-    int least_constraints; /* constraints get only what they need to work at all */
-    int least_further;     /* further models take the shortest texts that they may */
-    int slots[EXPERT_CLASSES];
-};
 
 enum { SCRATCH_MEMOS = 256 };
 struct scratch_memo {
@@ -46,13 +37,13 @@ struct planner {
 
 /* What a configuration takes: all parts but slack; total is their sum. A function of model, request and configuration that changes none
  * of them, so that searches may ask it as often as they like. */
-struct plan plan_price(const struct planner *pl, const struct config *c);
+struct plan plan_price(const struct planner *pl, const struct plan_config *c);
 uint64_t plan_slack(uint64_t memory);
-int plan_fits(const struct planner *pl, const struct config *c, uint64_t memory);
+int plan_fits(const struct planner *pl, const struct plan_config *c, uint64_t memory);
 uint64_t plan_memory_for(uint64_t sum); /* the smallest M with sum + slack(M) <= M */
 int plan_pages_of(int n_ctx);
 /* What it takes that rows of drafts may be in a step, with the layer that predicts, if it is bound, but without its experts. */
-uint64_t plan_draft_bytes(const struct planner *pl, const struct config *c);
+uint64_t plan_draft_bytes(const struct planner *pl, const struct plan_config *c);
 /* The model becomes as the plan has it. */
 void plan_apply(struct model *m, const struct plan *p);
 
@@ -61,17 +52,20 @@ void plan_apply(struct model *m, const struct plan *p);
 /* Sets floor, knee and all. */
 void plan_slot_limits(struct planner *pl);
 /* Nothing is given up; everything is that may be. */
-struct config plan_full_config(const struct planner *pl);
-struct config plan_minimal_config(const struct planner *pl);
+struct plan_config plan_full_config(const struct planner *pl);
+struct plan_config plan_minimal_config(const struct planner *pl);
 /* The same with a usual chunk and the knee: a plan without which sequences, prefixes and the context do not grow. */
-struct config plan_usual(const struct planner *pl, const struct config *c);
+struct plan_config plan_usual(const struct planner *pl, const struct plan_config *c);
 /* Do tables of rows on disk, with what reads them, take less than resident ones? */
 int plan_may_stream(const struct planner *pl);
-/* The configuration for this memory. 0: none fits. */
-int plan_choose(const struct planner *pl, struct config *c, uint64_t memory);
+/* The configuration for this memory, without drafts that are priced. 0: none fits. */
+int plan_choose(const struct planner *pl, struct plan_config *c, uint64_t memory);
+/* Gives a configuration that has given up these PLAN_CUT_* as many drafts that are priced as find a place. 0: none does, and *c is as it
+ * was. */
+int plan_place_drafts(const struct planner *pl, struct plan_config *c, uint64_t memory, unsigned degraded);
 /* Bytes of prefixes that are kept where there is memory for them. */
 uint64_t plan_asked_cache(const struct planner *pl);
 /* PLAN_CUT_* of what a configuration gives up. */
-unsigned plan_cuts(const struct planner *pl, const struct config *c);
+unsigned plan_cuts(const struct planner *pl, const struct plan_config *c);
 
 #endif

@@ -26,13 +26,13 @@ struct view {
 };
 
 /* Rows of a table that are in memory at least, so that decoding reads them while a layer is computed. */
-static int least_cells(const struct row_table *t, const struct config *c)
+static int least_cells(const struct row_table *t, const struct plan_config *c)
 {
     int rows = c->n_parallel > DECODE_ROWS ? c->n_parallel : DECODE_ROWS;
     return rows < t->weight->mat.n_rows / t->n_take ? rows * t->n_take : t->weight->mat.n_rows;
 }
 
-static uint64_t store_bytes(const struct row_table *t, const struct config *c, int n_cell)
+static uint64_t store_bytes(const struct row_table *t, const struct plan_config *c, int n_cell)
 {
     return row_store_bytes(t->weight->mat.row_bytes, c->n_chunk * t->n_take, n_cell);
 }
@@ -46,7 +46,7 @@ static uint64_t resident_bytes(const struct row_table *t)
 
 /* The tokens' table stays resident where it is the output as well, or where there is no store to gain from it; any table where what reads
  * it would take as much. */
-static int may_be_on_disk(const struct model *m, const struct config *c, int table)
+static int may_be_on_disk(const struct model *m, const struct plan_config *c, int table)
 {
     const struct row_table *t = &m->table[table];
     if (!c->tables_on_disk || (table == TABLE_TOKENS && (!m->n_moe_layer || m->output == t->weight)))
@@ -57,7 +57,7 @@ static int may_be_on_disk(const struct model *m, const struct config *c, int tab
 static uint64_t bytes_a_token(const struct row_table *t) { return t->weight->mat.row_bytes * (uint64_t)t->n_take; }
 
 /* Rows of a table that are in memory, if it is on disk: its share of the cache, by the bytes that a token takes. */
-static int cells_of(const struct model *m, const struct config *c, int table)
+static int cells_of(const struct model *m, const struct plan_config *c, int table)
 {
     const struct row_table *t = &m->table[table];
     uint64_t all = 0;
@@ -69,13 +69,13 @@ static int cells_of(const struct model *m, const struct config *c, int table)
 }
 
 /* A share of the cache that would hold the table holds it better without cells. */
-static int on_disk(const struct model *m, const struct config *c, int table)
+static int on_disk(const struct model *m, const struct plan_config *c, int table)
 {
     const struct row_table *t = &m->table[table];
     return may_be_on_disk(m, c, table) && store_bytes(t, c, cells_of(m, c, table)) < resident_bytes(t);
 }
 
-static void view_model(struct view *v, const struct planner *pl, const struct config *c)
+static void view_model(struct view *v, const struct planner *pl, const struct plan_config *c)
 {
     const struct model *m = pl->m;
     v->model = *m;
@@ -98,7 +98,7 @@ void plan_apply(struct model *m, const struct plan *p)
 int plan_pages_of(int n_ctx) { return n_ctx / KV_PAGE + (n_ctx % KV_PAGE != 0); }
 
 /* Pages of a kind for the sequences: a whole context for each. If the caller asked for fewer, those, but one whole context at least. */
-static int sequence_pages(const struct planner *pl, const struct config *c, int kind)
+static int sequence_pages(const struct planner *pl, const struct plan_config *c, int kind)
 {
     const struct kv_layout *kv = &pl->m->kv_layout[kind];
     int one = kv->n_layer ? kv_pages_needed(kv->window, c->n_ctx, c->n_chunk) : 0, all = one * c->n_parallel,
@@ -116,7 +116,7 @@ static int at_most_max_nodes(uint64_t n) { return n < MAX_NODES ? (int)n : MAX_N
 
 /* Adds the pages, states and nodes of the prefix cache. Half of its bytes are for states, where there are any. It needs fewer pages of
  * windows than of other kinds, because windows are kept only at the ends of turns. */
-static void price_prefix(const struct planner *pl, const struct config *c, struct plan *p)
+static void price_prefix(const struct planner *pl, const struct plan_config *c, struct plan *p)
 {
     size_t state = state_pool_bytes(pl->m->state_bytes, 1), page = 0;
     if (state)
@@ -145,7 +145,7 @@ static void price_prefix(const struct planner *pl, const struct config *c, struc
     p->part[PLAN_PREFIX] = n_state + n ? p->prefix_bytes + p->prefix_table_bytes : 0;
 }
 
-static void price_pages(const struct planner *pl, const struct config *c, struct plan *p)
+static void price_pages(const struct planner *pl, const struct plan_config *c, struct plan *p)
 {
     const struct model *m = pl->m;
     uint64_t n = (uint64_t)p->n_parallel;
@@ -209,7 +209,7 @@ static uint64_t disk_bytes(const struct planner *pl, int max_page)
     return pl->request->cache_dir ? prefix_disk_table_bytes(page, pl->m->state_bytes + 64, max_page) : 0;
 }
 
-static void price_slots(const struct planner *pl, const struct config *c, struct plan *p)
+static void price_slots(const struct planner *pl, const struct plan_config *c, struct plan *p)
 {
     int n = 0;
     for (int i = 0; i < p->n_class; i++) {
@@ -221,7 +221,7 @@ static void price_slots(const struct planner *pl, const struct config *c, struct
 }
 
 /* Where requests wait in a queue, constraints of many clients are compiled: two ordinary ones at a time, beside a large one. */
-static struct constraint_memory constraint_memory(const struct plan_request *w, const struct config *c)
+static struct constraint_memory constraint_memory(const struct plan_request *w, const struct plan_config *c)
 {
     uint64_t n = (uint64_t)c->n_parallel, running = n < 16 ? n * 4 * MIB : 64 * MIB;
     if (!w->has_text)
@@ -233,7 +233,7 @@ static struct constraint_memory constraint_memory(const struct plan_request *w, 
     return (struct constraint_memory){running + 24 * MIB, 4 * MIB, 32 * MIB, 2};
 }
 
-static void price_text(const struct planner *pl, const struct config *c, struct plan *p)
+static void price_text(const struct planner *pl, const struct plan_config *c, struct plan *p)
 {
     const struct plan_request *w = pl->request;
     const struct constraint_memory m = p->constraints = constraint_memory(w, c);
@@ -244,7 +244,7 @@ static void price_text(const struct planner *pl, const struct config *c, struct 
 }
 
 /* A step takes as much each time it is measured, and searches ask for the same few steps again and again. */
-static struct step_scratch measure(const struct planner *pl, const struct model *m, const struct config *c,
+static struct step_scratch measure(const struct planner *pl, const struct model *m, const struct plan_config *c,
                                    int n_logits)
 {
     int on_disk = 0;
@@ -259,7 +259,7 @@ static struct step_scratch measure(const struct planner *pl, const struct model 
 }
 
 /* Tables of rows. */
-static void price_tables(const struct planner *pl, const struct config *c, const struct view *v, struct plan *p)
+static void price_tables(const struct planner *pl, const struct plan_config *c, const struct view *v, struct plan *p)
 {
     p->tables_on_disk = 0;
     p->row_store_bytes = 0;
@@ -276,7 +276,7 @@ static void price_tables(const struct planner *pl, const struct config *c, const
 }
 
 /* Weights, and the scratch of steps. */
-static void price_model(const struct planner *pl, const struct config *c, struct plan *p)
+static void price_model(const struct planner *pl, const struct plan_config *c, struct plan *p)
 {
     struct view v;
     view_model(&v, pl, c);
@@ -290,15 +290,15 @@ static void price_model(const struct planner *pl, const struct config *c, struct
 }
 
 /* A text is computed whole by models that pool. */
-static struct config whole_texts(const struct config *c)
+static struct plan_config whole_texts(const struct plan_config *c)
 {
-    struct config whole = *c;
+    struct plan_config whole = *c;
     whole.n_chunk = c->n_ctx;
     return whole;
 }
 
 /* Vectors and the lists of requests; where nothing but experts can be named, it is the lists. */
-static uint64_t steer_bytes(const struct planner *pl, const struct config *c)
+static uint64_t steer_bytes(const struct planner *pl, const struct plan_config *c)
 {
     const struct plan_request *w = pl->request;
     int has_lists = w->n_queue && pl->m->n_moe_layer;
@@ -318,17 +318,18 @@ struct tables_request plan_tables(const struct plan *p, const struct model *m)
                                    .nextn_rows = nextn_rows(p->n_draft)};
 }
 
-static uint64_t queue_bytes(const struct planner *pl, const struct config *c, int predictions)
+static uint64_t queue_bytes(const struct planner *pl, const struct plan_config *c, int predictions)
 {
     return pl->m->p.pooling ? embed_queue_bytes(pl->request->n_queue, c->n_parallel)
                             : engine_queue_bytes(pl->request->n_queue, c->n_parallel, c->n_ctx, predictions);
 }
 
-struct plan plan_price(const struct planner *pl, const struct config *asked)
+struct plan plan_price(const struct planner *pl, const struct plan_config *asked)
 {
     const struct plan_request *w = pl->request;
-    const struct config whole = whole_texts(asked), *c = pl->m->p.pooling ? &whole : asked;
+    const struct plan_config whole = whole_texts(asked), *c = pl->m->p.pooling ? &whole : asked;
     struct plan p = pl->base;
+    p.config = *asked;
     p.n_ctx = c->n_ctx;
     p.n_parallel = c->n_parallel;
     p.n_chunk = c->n_chunk;
@@ -365,9 +366,9 @@ struct plan plan_price(const struct planner *pl, const struct config *asked)
     return p;
 }
 
-uint64_t plan_draft_bytes(const struct planner *pl, const struct config *c)
+uint64_t plan_draft_bytes(const struct planner *pl, const struct plan_config *c)
 {
-    struct config none = *c;
+    struct plan_config none = *c;
     none.n_draft = 0;
     const struct plan with = plan_price(pl, c), without = plan_price(pl, &none);
     uint64_t bytes = with.total - without.total;
@@ -394,7 +395,7 @@ uint64_t plan_beside(const struct plan *p)
 
 uint64_t plan_slack(uint64_t memory) { return memory / 128 > 8 * MIB ? memory / 128 : 8 * MIB; }
 
-int plan_fits(const struct planner *pl, const struct config *c, uint64_t memory)
+int plan_fits(const struct planner *pl, const struct plan_config *c, uint64_t memory)
 {
     return plan_price(pl, c).total + plan_slack(memory) <= memory;
 }

@@ -148,7 +148,6 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
     out->cut_cache = !!(p->degraded & PLAN_CUT_CACHE);
     out->cut_encoders = !!(p->degraded & PLAN_CUT_ENCODERS);
     out->cut_capture = !!(p->degraded & PLAN_CUT_CAPTURE);
-    out->cut_drafts = !!(p->degraded & PLAN_CUT_DRAFTS);
 }
 
 void stoker_plan_of(const struct stoker *s, struct stoker_plan *out)

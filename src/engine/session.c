@@ -56,22 +56,17 @@ static enum error_code bind_nextn(struct session *s, int one_of_several)
     return why.code;
 }
 
-/* Where drafts are priced, a layer that makes them is bound if memory has a place for it: not where anything but drafts is given up for it
- * that is there without. */
+/* Where drafts are priced, a layer that makes them stays bound if memory has a place for it. */
 static int plan_with_layer(struct session *s, const struct plan_request *request, struct error *err)
 {
     const struct model was = *s->model;
-    struct error why = {0};
-    int failed = plan_make(&s->plan, s->model, request, err);
-    unsigned given_up = s->plan.degraded | PLAN_CUT_DRAFTS;
-    if (failed || !request->priced || !request->nextn || s->plan.n_draft == 0 || bind_nextn(s, 1) == ERR_UNSUPPORTED)
-        return failed;
-    if (s->model->nextn.proj) {
-        if (plan_make(&s->plan, s->model, request, &why) == 0 && s->plan.n_draft > 0 && !(s->plan.degraded & ~given_up))
-            return 0;
+    if (plan_make(&s->plan, s->model, request, err))
+        return -1;
+    if (!request->priced || !request->nextn || s->plan.n_draft == 0 || bind_nextn(s, 1) == ERR_UNSUPPORTED)
+        return 0;
+    if (s->model->nextn.proj && !plan_add_drafts(&s->plan, s->model, request))
         model_unbind_nextn(s->model, &was);
-    }
-    return plan_make(&s->plan, s->model, request, err);
+    return 0;
 }
 
 int session_prepare(struct session **out, const char *path, const struct session_options *opt, int keep,

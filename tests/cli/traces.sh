@@ -93,6 +93,9 @@ run bench "$golden/qwen3moe.gguf" -p 4 -n 4 --no-roofs --draft ngram --route-tra
 is "rows of drafts" 2 "" "--route-trace and --draft exclude each other: leave one of them out"
 run bench "$golden/qwen3moe.gguf" -p 4 -n 4 --no-roofs --draft ngram --cache-log "$dir/events"
 is "the cache beside drafts" 2 "" "--cache-log and --draft exclude each other: leave one of them out"
+run bench "$golden/qwen3moe.gguf" -p 4 -n 4 -r 1 --no-roofs --draft auto --draft-max 4 --route-trace "$dir/routes" --cache-log "$dir/events" -o jsonl
+is "no drafts are worth a trace" 0 "." ""
+grep -q '"drafted_tokens":[1-9]' "$dir/out" && fail "no drafts are worth a trace" "some are made" || pass
 run bench "$golden/llama-tied.gguf" -p 4 -n 0 --no-roofs --route-trace "$dir/routes"
 is "a dense model" 2 "" "llama-tied.gguf has no experts: --route-trace and --cache-log have nothing to tell"
 run run "$golden/qwen3moe.gguf" -p x --cache-log "$dir/nowhere/events"

@@ -110,8 +110,6 @@ static void log_cuts(const struct stoker_plan *p)
         add(&l, "shorter texts of --embed, --rerank and --draft");
     if (p->cut_capture)
         add(&l, "%s for recorded rows (--capture-memory)", show_bytes(part(p, "capture")));
-    if (p->cut_drafts)
-        add(&l, "%d drafted tokens a step at most (--draft)", p->n_draft);
     if (p->cut_sequences)
         add(&l, "%d sequence%s instead of %d (--parallel %d%s)", p->n_parallel, p->n_parallel == 1 ? "" : "s",
             p->asked_parallel, p->asked_parallel, with_memory(p, p->parallel_minimum, more, sizeof more));

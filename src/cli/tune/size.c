@@ -57,7 +57,7 @@ static int probe(const struct search *s, double most, struct tune_cost *out)
     return 0;
 }
 
-/* The better of two runs: the first of its size may find nothing in the machine's caches, and take three times as long as those behind it. */
+/* The better of two runs: the first of its size may find nothing in the machine's caches, and take three times as long as the next. */
 static int probe_twice(const struct search *s, double most, struct tune_cost *out)
 {
     struct tune_cost again;

@@ -30,8 +30,8 @@ struct search {
 /* Chooses how long runs are, and how many pairs there are. -1 after a sentence. p: the plan of the defaults. */
 int tune_choose_runs(struct search *s, const struct stoker_plan *p);
 
-/* Looks at the values from this one on, those of threads or the others, in rounds: at each of them, then at those that were fastest, as long
- * as there is time to compare them; what seems faster is in s->promising. */
+/* Looks at the values from this one on, those of threads or the others, in rounds: at each of them, then at those that were fastest, as
+ * long as there is time to compare them; what seems faster is in s->promising. */
 void tune_screen(struct search *s, int from, int threads);
 
 /* Seconds that are left for comparing what seems faster by so many pairs, and for types of keys and values. */

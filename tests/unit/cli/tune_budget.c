@@ -9,7 +9,9 @@
 #include <cmocka.h>
 
 enum { PROMPT = 512, ANSWER = 32, VALUES = 9 };
-enum { LOOKS = 21 }; /* at nine values, at four of them again, and at what is best before every two of these and at the end */
+enum {
+    LOOKS = 21
+}; /* at nine values, at four of them again, and at what is best before every two of these and at the end */
 
 static void test_sizes(void **state)
 {
