@@ -705,6 +705,15 @@ static uint64_t beside_slots(const struct stoker_plan *p)
     return sum;
 }
 
+/* What a plan says of itself is that without drafts: whether anything streams for them is seen of the slots. */
+static int holds_all(const struct stoker_plan *p)
+{
+    for (int c = 0; c < p->n_class; c++)
+        if (p->slots[c] < p->experts[c])
+            return 0;
+    return 1;
+}
+
 static int gives_nothing_up(const struct stoker_plan *p)
 {
     return !(p->cut_embedding || p->cut_experts || p->cut_chunk || p->cut_sequences || p->cut_context || p->cut_cache ||
@@ -728,7 +737,7 @@ static void priced_drafts(const struct shape *shape, const char *name)
     if (plan_with(in_dir(name), STOKER_MEMORY_MIN, "auto", &with) == 0 &&
         plan_with(in_dir(name), STOKER_MEMORY_MIN, "off", &without) == 0 &&
         plan_with(in_dir(name), without.whole + without.whole / 16, "auto", &whole) == 0) {
-        expect(whole.n_draft == 8 && gives_nothing_up(&whole) &&
+        expect(whole.n_draft == 8 && gives_nothing_up(&whole) && holds_all(&whole) &&
                    (whole.draft_layer.n_expert > 0) == (shape->n_draft > 0),
                "%d drafts with memory for all of them, %d experts of their layer", whole.n_draft,
                whole.draft_layer.n_expert);
@@ -740,7 +749,7 @@ static void priced_drafts(const struct shape *shape, const char *name)
             struct stoker_plan a, b;
             if (plan_with(in_dir(name), memory, "off", &a) || plan_with(in_dir(name), memory, "auto", &b))
                 break;
-            expect(a.cut_experts == b.cut_experts, "%llu bytes: experts stream for drafts", ull(memory));
+            expect(holds_all(&a) == holds_all(&b), "%llu bytes: experts stream for drafts", ull(memory));
             expect(b.n_ctx == a.n_ctx && b.n_parallel == a.n_parallel && b.n_chunk == a.n_chunk,
                    "%llu bytes: another context, or other chunks", ull(memory));
             for (int c = 0; c < a.n_class && a.cut_experts; c++)
@@ -813,14 +822,16 @@ static void drafts_for_prefixes(const struct shape *shape, const char *name)
         expect(gives_nothing_up(&without) && !without.cut_prefix, "%llu bytes are not all without drafts", ull(memory));
         expect(with.n_draft > 0 && with.total <= memory, "%llu bytes: %d drafts in a plan of %llu", ull(memory),
                with.n_draft, ull(with.total));
-        expect(gives_nothing_up(&with) && with.n_ctx == without.n_ctx && with.n_parallel == without.n_parallel,
+        expect(gives_nothing_up(&with) && holds_all(&with) && with.n_ctx == without.n_ctx &&
+                   with.n_parallel == without.n_parallel,
                "%llu bytes: more than prefixes is given up for drafts", ull(memory));
         uint64_t all = prefix_bytes(&without), left = prefix_bytes(&with),
                  rounding = KV_PAGE * with.kv_bytes_per_token + with.state_bytes_per_sequence;
         int same_pages = with.kv_bytes_per_token == without.kv_bytes_per_token;
         expect(left + rounding >= SERVED_CACHE / 4 * 3 && !with.cut_prefix, "%llu bytes: %llu for prefixes, cut %d",
                ull(memory), ull(left), with.cut_prefix);
-        expect(gives_nothing_up(&given) && !given.cut_prefix && prefix_bytes(&given) + rounding >= all,
+        expect(gives_nothing_up(&given) && holds_all(&given) && !given.cut_prefix &&
+                   prefix_bytes(&given) + rounding >= all,
                "%llu bytes: %llu of the prefixes that were asked for", ull(memory), ull(prefix_bytes(&given)));
         expect(i > 0 || given.n_draft == 0, "%d drafts where nothing is left for them", given.n_draft);
         shared += same_pages && left < all;

@@ -438,7 +438,7 @@ int plan_choose(const struct planner *pl, struct plan_config *c, uint64_t memory
 /* Beside all experts, those of a layer that predicts too. */
 static int fits_with_all(const struct planner *pl, struct plan_config *c, uint64_t memory)
 {
-    memcpy(c->slots, pl->all, sizeof c->slots);
+    take_slots(pl, c, pl->all);
     return plan_fits(pl, c, memory);
 }
 
@@ -446,7 +446,7 @@ static int fits_with_all(const struct planner *pl, struct plan_config *c, uint64
  * read. */
 static int fits_for_prefixes(const struct planner *pl, struct plan_config *c, uint64_t memory)
 {
-    memcpy(c->slots, pl->all, sizeof c->slots);
+    take_slots(pl, c, pl->all);
     if (!pl->request->cache_ram) {
         c->cache_ram = plan_asked_cache(pl);
         shrink_cache(pl, c, memory, c->cache_ram - c->cache_ram / CACHE_STEPS, plan_fits);

@@ -4,7 +4,6 @@
  *     plan_choose.c   which configuration: what is given up, and what grows
  *     plan_price.c    what a configuration takes
  *
- *
  * struct plan_config (plan.h) says how large everything may be. */
 #ifndef ENGINE_PLAN_INSIDE_H
 #define ENGINE_PLAN_INSIDE_H

@@ -59,14 +59,15 @@ static enum error_code bind_nextn(struct session *s, int one_of_several)
 /* Where drafts are priced, a layer that makes them stays bound if memory has a place for it. */
 static int plan_with_layer(struct session *s, const struct plan_request *request, struct error *err)
 {
-    const struct model was = *s->model;
     if (plan_make(&s->plan, s->model, request, err))
         return -1;
+    const struct model was = *s->model;
     if (!request->priced || !request->nextn || s->plan.n_draft == 0 || bind_nextn(s, 1) == ERR_UNSUPPORTED)
         return 0;
-    if (s->model->nextn.proj && !plan_add_drafts(&s->plan, s->model, request))
-        model_unbind_nextn(s->model, &was);
-    return 0;
+    if (!s->model->nextn.proj || plan_add_drafts(&s->plan, s->model, request))
+        return 0;
+    model_unbind_nextn(s->model, &was);
+    return plan_make(&s->plan, s->model, request, err); /* with what the layer's description has left in memory */
 }
 
 int session_prepare(struct session **out, const char *path, const struct session_options *opt, int keep,

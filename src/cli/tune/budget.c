@@ -6,8 +6,11 @@
 /* Tests that warming up is worth: passes over 64 tokens and a prompt (bench/run.c); many passes until a cache is full. */
 enum { WARM_TESTS = 4, WARM_TESTS_STREAMED = 16 };
 enum { KEPT_LEAST = 4 };
-enum { PROOF = 4 };              /* runs that take as long as two digests, as long as none was measured */
-enum { FIRST = 2, MARGIN = 10 }; /* probes before a search; percent that its runs may take longer than these */
+enum { PROOF = 4 }; /* runs that take as long as two digests, as long as none was measured */
+enum {
+    FIRST = 4,
+    MARGIN = 10
+}; /* probes before a search, of two sizes; percent that its runs may take longer than these */
 
 int tune_tokens(int most, int least, int size)
 {
@@ -62,7 +65,7 @@ static int looks_of(int n_values)
     return n + (n + 1) / TUNE_LOOKS_A_REFERENCE + 1;
 }
 
-double tune_probe_most(double seconds) { return seconds / (tune_runs_least(TUNE_PAIRS_LEAST) + 1); }
+double tune_probe_most(double seconds) { return seconds / (tune_runs_least(TUNE_PAIRS_LEAST) + 2); }
 
 double tune_seconds_least(double run)
 {

@@ -49,8 +49,8 @@ int tune_pairs_left(double run, double seconds);
 /* Runs of the least search: the defaults with themselves, and one value. */
 int tune_runs_least(int pairs);
 
-/* Seconds that a probe may take of those that are left: behind a longer one there would be no time for runs like it. Where the run before
- * took no more than that, there is still time for runs like that one. */
+/* Seconds that a probe may take of those that are left: behind two longer ones there would be no time for runs like them. Where the run
+ * before took no more than that, there is still time for runs like that one. */
 double tune_probe_most(double seconds);
 
 /* Whole seconds that are enough to compare something, by what the shortest run took. */

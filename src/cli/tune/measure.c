@@ -153,7 +153,7 @@ enum series_end series_run(double *seconds, const struct measuring *m, const str
         if (left < r->run)
             return SERIES_LATE;
         fprintf(stderr, "stoker tune: %s: a run, ends within %.0f s\n", r->what, left);
-        if (measuring_run(&run, m, words, fmin(left, TOO_LONG * r->run + 1)))
+        if (measuring_run(&run, m, words, r->is_bounded ? fmin(left, TOO_LONG * r->run + 1) : left))
             return time_left(m) <= r->behind ? SERIES_LATE : SERIES_FAILED;
         *seconds = run.seconds;
         if (!run.is_void)

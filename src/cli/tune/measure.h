@@ -59,7 +59,7 @@ struct series_rule {
 enum series_end series_measure(struct series *out, const struct measuring *m, const struct series_rule *r,
                                const char *x, const char *y);
 
-/* A run; a void one is measured again. WHOLE, FAILED, VOID or LATE. r: what, run. */
+/* A run; a void one is measured again. WHOLE, FAILED, VOID or LATE. r: what, run, behind, is_bounded. */
 enum series_end series_run(double *seconds, const struct measuring *m, const struct series_rule *r, const char *words);
 
 #endif

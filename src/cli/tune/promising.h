@@ -1,4 +1,4 @@
-/* Values that seemed faster in a run or two, the fastest first. The fastest of each setting are judged at once: pairs of all of them cost
+/* Values that seemed faster in a few runs, the fastest first. The fastest of each setting are judged at once: pairs of all of them cost
  * less than pairs of each, and show a sum of small gains. */
 #ifndef CLI_TUNE_PROMISING_H
 #define CLI_TUNE_PROMISING_H

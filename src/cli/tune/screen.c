@@ -20,8 +20,7 @@ struct look {
 struct screen {
     struct search *s;
     struct look look[TUNE_VALUES_MOST];
-    double reference; /* seconds of the last run of what is best */
-    double behind;    /* seconds that this round leaves */
+    double behind; /* seconds that this round leaves */
     int from, threads;
 };
 
@@ -43,15 +42,15 @@ static enum series_end look_at_best(struct screen *c)
 {
     struct search *s = c->s;
     char words[TUNE_WORDS_MOST];
-    double before = c->reference, now;
+    double before = s->reference, now;
     struct series_rule r = {"what is best", 0, s->budget.run, c->behind, 1, 0};
     tune_words(words, &s->best, -1, "");
     enum series_end how = series_run(&now, &s->by, &r, words);
     if (how == SERIES_WHOLE)
-        c->reference = now;
+        s->reference = now;
     for (int i = c->from; i < s->values.n; i++)
         if (c->look[i].seconds > 0) {
-            c->look[i].sum += c->look[i].seconds / ((before + c->reference) / 2);
+            c->look[i].sum += c->look[i].seconds / ((before + s->reference) / 2);
             c->look[i].seconds = 0;
             c->look[i].n++;
         }
@@ -101,22 +100,29 @@ static enum series_end look_at_each(struct screen *c, const int *value, int n)
 
 static double ratio_of(const struct look *l) { return l->sum / l->n; }
 
+/* Of those that this round has looked at, how many were faster than this one. */
+static int n_faster(const struct screen *c, const int *value, int n, const struct look *of)
+{
+    int faster = 0;
+    for (int i = 0; i < n; i++) {
+        const struct look *other = &c->look[value[i]];
+        faster += !other->is_out && other->n == of->n && other->sum < of->sum;
+    }
+    return faster;
+}
+
 /* What the next round looks at, in the order of values, and how many they are: the fastest; behind the planned rounds they must have been
  * faster than what is best. */
 static int keep(const struct screen *c, int *value, int n, int round)
 {
-    int kept = 0, most = tune_looks_kept(n);
+    int kept[TUNE_VALUES_MOST], n_kept = 0, most = tune_looks_kept(n);
     for (int i = 0; i < n; i++) {
         const struct look *of = &c->look[value[i]];
-        int n_faster = 0;
-        for (int k = 0; k < n; k++) {
-            const struct look *other = &c->look[value[k]];
-            n_faster += !other->is_out && other->n > 0 && of->n > 0 && ratio_of(other) < ratio_of(of);
-        }
-        if (!of->is_out && of->n == round && n_faster < most && (round < PLANNED || of->sum < of->n))
-            value[kept++] = value[i];
+        if (!of->is_out && of->n == round && n_faster(c, value, n, of) < most && (round < PLANNED || of->sum < of->n))
+            kept[n_kept++] = value[i];
     }
-    return kept;
+    memcpy(value, kept, (size_t)n_kept * sizeof *kept);
+    return n_kept;
 }
 
 static void judge(struct screen *c, int i)
@@ -145,17 +151,17 @@ static int list(const struct screen *c, int *value)
 void tune_screen(struct search *s, int from, int threads)
 {
     struct screen c = {.s = s, .from = from, .threads = threads};
+    const int rounds = threads ? PLANNED : ROUNDS; /* all else is behind threads */
     enum series_end how = SERIES_WHOLE;
     int value[TUNE_VALUES_MOST], n = list(&c, value);
     if (!threads && is_alone(s))
         tune_note(s, "--spin", "not measured: one thread waits for no other");
-    for (int round = 0; round < ROUNDS && n > 0 && how != SERIES_LATE; round++) {
+    for (int round = 0; round < rounds && n > 0 && how != SERIES_LATE; round++) {
         c.behind = tune_behind_looks(s, round < PLANNED ? s->budget.pairs : TUNE_PAIRS_MOST);
-        if (round == 0)
-            how = look_at_best(&c);
-        if (c.reference > 0 && how != SERIES_LATE)
-            how = look_at_each(&c, value, n);
-        s->is_cut |= round < PLANNED && (how == SERIES_LATE || c.reference <= 0);
+        if (round == 0 && time_left(&s->by) > c.behind + 2 * s->budget.run) /* that of before may be long ago */
+            look_at_best(&c);
+        how = look_at_each(&c, value, n);
+        s->is_cut |= round < PLANNED && how == SERIES_LATE;
         n = keep(&c, value, n, round + 1);
     }
     for (int i = from; i < s->values.n; i++)

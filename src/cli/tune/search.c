@@ -73,6 +73,7 @@ static int measure_defaults(struct search *s)
     }
     s->budget.run = m.longest;
     s->spread = 1;
+    s->reference = (m.x[m.n - 1] + m.y[m.n - 1]) / 2;
     for (int i = 0; i < m.n; i++)
         s->spread = fmin(s->spread, fmin(m.x[i] / m.y[i], m.y[i] / m.x[i]));
     return 0;
@@ -187,6 +188,7 @@ static int take(struct search *s, const struct profile *now, const struct shown 
 {
     memcpy(s->best.value, now->value, sizeof now->value);
     s->best.basis.pairs = shown->m.n;
+    s->reference = shown->m.y[shown->m.n - 1];
     return save(s);
 }
 

@@ -1,4 +1,4 @@
-/* stoker tune: which settings make a model fastest here, under a budget of memory and one of time. Each value has a run or two, in
+/* stoker tune: which settings make a model fastest here, under a budget of memory and one of time. Each value has a few runs, in
  * processes of their own; what seems faster is compared at once, by the pairs of bench --against (bench.md 2), and taken only where the
  * verdict is "faster" and it answers the same. Types of keys and values answer otherwise, and are tried only where they are asked for. The
  * profile that is there is measured like any other value: nothing that it says of itself is believed. */

@@ -63,7 +63,7 @@ static int probe_twice(const struct search *s, double most, struct tune_cost *ou
     struct tune_cost again;
     if (probe(s, most, out))
         return -1;
-    if (run_of(out) > time_left(&s->by) / PROBES || probe(s, most, &again))
+    if (run_of(out) > time_left(&s->by) / PROBES || probe(s, fmin(most, time_left(&s->by)), &again))
         return 0;
     if (run_of(&again) < run_of(out))
         *out = again;

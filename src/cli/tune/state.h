@@ -23,6 +23,7 @@ struct search {
     char path[PATH_MAX];
     char *digest;              /* of the defaults' outputs; NULL: not known */
     double proof;              /* seconds that proving other outputs equal takes at most */
+    double reference;          /* seconds of the last run of what is best */
     double spread;             /* the least ratio of two runs of the defaults, below 1 */
     char note[TUNE_NOTE_MOST]; /* what was tried, as comments */
 };
