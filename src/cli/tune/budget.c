@@ -6,11 +6,9 @@
 /* Tests that warming up is worth: passes over 64 tokens and a prompt (bench/run.c); many passes until a cache is full. */
 enum { WARM_TESTS = 4, WARM_TESTS_STREAMED = 16 };
 enum { KEPT_LEAST = 4 };
-enum { PROOF = 4 }; /* runs that take as long as two digests, as long as none was measured */
-enum {
-    FIRST = 4,
-    MARGIN = 10
-}; /* probes before a search, of two sizes; percent that its runs may take longer than these */
+enum { PROOF = 4 };   /* runs that take as long as two digests, as long as none was measured */
+enum { FIRST = 4 };   /* probes before a search, of two sizes */
+enum { MARGIN = 10 }; /* percent that its runs may take longer than these */
 
 int tune_tokens(int most, int least, int size)
 {
