@@ -29,6 +29,20 @@ function fakeAnswers() {
   };
 }
 
+// In the page: window.writing is how many transactions that write are not over yet. A tab that is closed before that loses what they write.
+function countWrites() {
+  const begin = IDBDatabase.prototype.transaction;
+  window.writing = 0;
+  IDBDatabase.prototype.transaction = function (tables, mode, ...rest) {
+    const transaction = begin.call(this, tables, mode, ...rest);
+    if (mode === 'readwrite') {
+      window.writing++;
+      for (const end of ['complete', 'abort']) transaction.addEventListener(end, () => { window.writing--; });
+    }
+    return transaction;
+  };
+}
+
 export function registerPageTests({ browser, open, outside, errors, OUT }) {
   const contexts = [];
   let p;
@@ -48,11 +62,13 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
   const fresh = async ({ width = 1280, height = 860, init = [], ...rest } = {}) => {
     const context = await browser.newContext({ viewport: { width, height }, acceptDownloads: true, ...rest });
     contexts.push(context);
-    for (const script of [fakeAnswers, ...init]) await context.addInitScript(script);
+    for (const script of [fakeAnswers, countWrites, ...init]) await context.addInitScript(script);
     return go(watch(await context.newPage()));
   };
+  const written = page => page.waitForFunction(() => !window.writing, undefined, { timeout: 15000 * BOUND });
   const reload = async page => {
     await sleep(250); // a draft is written 150 ms after the last key
+    await written(page);
     await page.reload({ waitUntil: 'domcontentloaded' });
     if (KEY) { await page.getByTestId('api-key').fill(KEY); await page.getByTestId('api-key').press('Enter'); }
     await page.getByTestId('chat-input').waitFor({ timeout: 15000 * BOUND });
@@ -62,6 +78,7 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     await page.getByTestId('chat-input').fill(question);
     await page.getByTestId('send').click();
     await page.waitForFunction(s => [...document.querySelectorAll(s)].pop()?.dataset.state === 'done' && document.querySelector('[data-testid=send]').offsetParent, assistant, { timeout: 15000 * BOUND });
+    await written(page);
   };
   const texts = page => page.locator('[data-testid=message-text]').allTextContents().then(a => a.map(t => t.trim()));
   const settled = async (get, want, what) => {
