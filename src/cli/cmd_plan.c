@@ -410,7 +410,7 @@ static void plan_server(struct stoker_options *o)
 
 int cmd_plan(int argc, char **argv)
 {
-    struct stoker_options o = {.capture_memory = NOT_GIVEN};
+    struct stoker_options o = {.capture_memory = NOT_GIVEN, .draft = "auto"};
     int json = 0, disk = 0, measure = 0, strict = 0, header_only = 0, serve = 0, n_rest;
     double rate = 0;
     const char *model = NULL;

@@ -275,7 +275,7 @@ static int run_model(struct run *r, struct chat *c)
 
 int cmd_run(int argc, char **argv)
 {
-    static struct run r = {.logprobs = -1};
+    static struct run r = {.logprobs = -1, .options = {.draft = "auto"}};
     struct chat c = {0};
     int status = parse(&r, &c, argc, argv);
     if (status != FLAGS_DONE)

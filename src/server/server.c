@@ -97,6 +97,7 @@ void server_defaults(struct server_options *o)
                                                   .cache_ram = 512 << 20,
                                                   .capture_memory = SERVER_CAPTURE_MEMORY};
     o->engine.cache_disk = UINT64_C(8) << 30;
+    o->engine.draft = "auto";
 }
 
 /* ---- memory of requests ---------------------------------------------------------------------------------------------------- */

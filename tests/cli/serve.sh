@@ -90,9 +90,9 @@ of_part() { # of_part PART FLAG...: its bytes in the plan of such a server
     shift
     "$stoker" plan --serve --threads 1 --memory "$whole" --json "$@" | sed -n "s/.*\"$part\":\([0-9]*\).*/\1/p"
 }
-[ "$(of_part prefix --draft auto)" -lt "$(of_part prefix)" ] && [ "$(of_part logits --draft auto)" -gt "$(of_part logits)" ] && pass ||
+[ "$(of_part prefix)" -lt "$(of_part prefix --draft off)" ] && [ "$(of_part logits)" -gt "$(of_part logits --draft off)" ] && pass ||
     fail "drafts beside prefixes" "have no place"
-run plan --serve --threads 1 --memory "$whole" --draft auto
+run plan --serve --threads 1 --memory "$whole"
 is "prefixes beside drafts, for people" 0 "." ""
 grep -q '^to fit' "$dir/out" && fail "prefixes beside drafts, for people" "$(grep '^to fit' "$dir/out")" || pass
 # Roofs: measured where the budget has room for it, and then figures are beside them.
