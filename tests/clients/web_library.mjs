@@ -317,7 +317,7 @@ export function registerLibraryTests({ browser, outside, reached, errors, OUT })
     await p.keyboard.press('Enter');
     await inFrame(p, 'h1');
     await p.keyboard.press('Tab');
-    ok(await p.getByTestId('library-frame').evaluate(e => e === document.activeElement), 'the frame');
+    await settled(() => p.getByTestId('library-frame').evaluate(e => e === document.activeElement), true, 'the frame'); // another process, which takes the focus in its own time
     await p.getByTestId('library-back').press('Enter');
     await p.getByTestId('library-switch').focus();
     const was = await p.getByTestId('library-switch').isChecked();
