@@ -440,7 +440,9 @@ if [ -n "$recorded" ]; then
 fi
 
 "$stoker" plan "$model" --memory max --ctx 512 --json >"$tmp/plan" || exit 1
-minimum=$(field "$tmp/plan" minimum) whole=$(field "$tmp/plan" whole) most=$(field "$tmp/plan" total)
+minimum=$(field "$tmp/plan" minimum) whole=$(field "$tmp/plan" whole)
+"$stoker" plan "$model" --memory "$whole" --ctx 512 --json >"$tmp/plan" || exit 1 # with what is free drafts take more
+most=$(field "$tmp/plan" total)
 make_group
 dd of="$model" oflag=nocache conv=notrunc,fdatasync count=0 status=none 2>/dev/null # out of the page cache
 echo "$model: $minimum to $whole bytes, $budgets budgets, $tokens tokens; cgroup: ${kind:-none can be made}"
