@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { LENGTHS = 3, MOST_PLACES = 1 << 18, BEGINNING = 5, KEPT = 5 };
+enum { LENGTHS = 3, MOST_PLACES = 1 << 18, BEGINNING = 5, KEPT = 5, SEARCHED = 1 << 14 };
 static const uint32_t predicted = UINT32_C(1) << 31;
 /* How many tokens must be alike, longest first, and how many are drafted behind so many: short matches are often by chance. */
 static const size_t length[LENGTHS] = {5, 3, 2};
@@ -30,6 +30,7 @@ void ngram_begin(struct ngram *g, uint64_t text)
     g->n_oldest = g->n_known = 0;
     g->prediction = NULL;
     g->last.text = NULL;
+    g->searched = 0;
 }
 
 /* The place of the n tokens that end before `end`. */
@@ -125,6 +126,36 @@ static int follows(const struct ngram *g, int i, const stoker_token *text, size_
     return stands(out, text, n, length[i]);
 }
 
+/* Is x one of AT_ONCE tokens? Without a way out of the loop, so that compilers make vectors of it. */
+enum { AT_ONCE = 64 };
+static int is_among(const stoker_token *t, stoker_token x)
+{
+    int found = 0;
+    for (int i = 0; i < AT_ONCE; i++)
+        found |= t[i] == x;
+    return found;
+}
+
+/* Of a text that was known all at once the tables have the newest part first. What stands before that part is searched, so far back, for
+ * the last place where the most tokens are alike: in every second step, for the others learn. */
+static int stood_before(struct ngram *g, const stoker_token *text, size_t n, struct way *out)
+{
+    const size_t first = g->n_oldest > SEARCHED ? g->n_oldest - SEARCHED : 0;
+    g->searched = 1;
+    *out = (struct way){text, g->n_oldest, n};
+    while (out->at > first && n > length[0]) {
+        size_t rest = out->at - first < AT_ONCE ? out->at - first : AT_ONCE;
+        if (rest == AT_ONCE && !is_among(text + out->at - AT_ONCE, text[n - 1])) {
+            out->at -= AT_ONCE;
+            continue;
+        }
+        for (; rest > 0; rest--, out->at--)
+            if (stands(out, text, n, length[0]))
+                return 1;
+    }
+    return 0;
+}
+
 /* The rest of the text has begun as the prediction does, and is too short to be looked up. */
 static int begins(const struct ngram *g, const stoker_token *text, size_t n, struct way *out)
 {
@@ -154,6 +185,8 @@ static int copy(const struct way *w, const stoker_token *text, size_t n, int mos
 /* How many tokens the text is followed for. 0: nothing is known that is like its end. */
 static int find(struct ngram *g, const stoker_token *text, size_t n, struct way *out)
 {
+    const int searches = !g->searched && g->n_oldest > 0;
+    g->searched = 0;
     g->found = 0;
     if (begins(g, text, n, out))
         return STOKER_DRAFT_MOST;
@@ -161,7 +194,7 @@ static int find(struct ngram *g, const stoker_token *text, size_t n, struct way 
     if (goes_on(g, text, n, out))
         return STOKER_DRAFT_MOST;
     for (int i = 0; i < LENGTHS; i++)
-        if (follows(g, i, text, n, out)) {
+        if (follows(g, i, text, n, out) || (i == 0 && searches && stood_before(g, text, n, out))) {
             g->found = (int)length[i];
             return drafted[i];
         }
@@ -181,11 +214,13 @@ int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int n_gue
     struct way w;
     int left = learn_newer(g, text, n, step_of(g, n));
     if (left > 0) /* all that is new is known */
-        learn_older(g, text, learn_prediction(g, left));
+        left = learn_prediction(g, left);
     n += (size_t)n_guess;
     int found = find(g, text, n, &w);
     g->last = w;
     g->last_n = n;
     g->predicted = found && w.text == g->prediction;
+    if (!g->searched)
+        learn_older(g, text, left);
     return found ? copy(&w, text, n, most < found ? most : found, out) : 0;
 }

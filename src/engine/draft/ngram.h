@@ -1,7 +1,8 @@
 /* Drafts by what a text repeats: where its last 5, 3 or 2 tokens stood before, it goes on as it did there.
  *
  * A table for each of these lengths has, by a hash of so many tokens, where the text went on when they stood in it last. What a place
- * holds is compared with the text, so places that are shared or stale cost a draft at most. */
+ * holds is compared with the text, so places that are shared or stale cost a draft at most. Of a text that is known all at once, as a
+ * cached prefix is, they learn a little in each step; 16,384 tokens before those that they have are searched meanwhile. */
 #ifndef ENGINE_DRAFT_NGRAM_H
 #define ENGINE_DRAFT_NGRAM_H
 
@@ -22,6 +23,7 @@ struct ngram {
     size_t n_prediction, from; /* from: of this text, where that rest begins */
     size_t n_learnt;           /* tokens of the prediction whose continuations are in the tables */
     int predicted;             /* 1: the last drafts are the prediction's */
+    int searched;              /* 1: the last step searched what the tables do not have yet, and learnt nothing of it */
     struct way {               /* a text that goes on at `at`, of n tokens; NULL: none */
         const stoker_token *text;
         size_t at, n;
