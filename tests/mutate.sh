@@ -215,6 +215,8 @@ mutate bit-of-cache kernels src/kernel/scalar/cache.c 's|sum = fmaf(w, x\[t\]\[j
 mutate bit-of-views kernels src/kernel/xq.c 's|v.sum32 += r \* 8|v.sum32 += r * 4|'
 
 # one in the definition, which all other tiers contradict
+mutate bit-quad-q4 kernels src/kernel/avx512/dot.c 's|step_q4_k(acc, 4, p|step_q4_k(acc, 3, p|'
+mutate bit-quad-q6 kernels src/kernel/avx512/dot.c 's|step_q6_k(acc, 3, p|step_q6_k(acc, 2, p|'
 mutate bit-tree kernels src/kernel/tiers.h 's|(t\[0\] + t\[2\]) + (t\[1\] + t\[3\])|(t[0] + t[1]) + (t[2] + t[3])|'
 mutate bit-attention kernels src/kernel/scalar/attn.c 's|(s->at ? s->at\[p\] : p) % 16|p % 16|'
 mutate bit-codes kernels src/kernel/scalar/codes.c 's|sum += row\[i\] \* x\[i\]|sum = (int16_t)(sum + row[i] * x[i])|'
@@ -731,6 +733,8 @@ mutate vector-not-finite "unit/format/vector" src/format/vector.c 's|if (!isfini
 
 # drafts: each kind of state a row too late, refused rows that stay, choices that are not compared, masks and ends that are not looked at
 drafts() { echo "drafts -t $1 build/data/golden/$2.gguf"; }
+mutate drafts-searched unit/engine/ngram src/engine/draft/ngram.c 's|SEARCHED = 1 << 14|SEARCHED = 1 << 12|'
+mutate drafts-search-and-learn unit/engine/ngram src/engine/draft/ngram.c 's|if (!g->searched)|if (1)|'
 mutate drafts-wrong-block "$(drafts alone qwen35moe)" src/model/kv_pages.c 's|seq->state = seq->kept\[n - 1\];|seq->state = seq->kept[n > 1 ? n - 2 : 0];|'
 mutate drafts-no-way-back "$(drafts alone mamba2)" src/engine/session.c 's|^        seq_go_back(seq, n_right);|        (void)0;|'
 mutate drafts-of-convolution "$(drafts alone lfm2moe)" src/op/recur.c 's|run_kept(r, i, r->history)|run_kept(r, i + 1 < r->n - 1 ? i + 1 : i, r->history)|'

@@ -33,11 +33,11 @@ static inline void prefetch_lines(uintptr_t p, size_t n)
         prefetch_l2((const void *)(p + i));
 }
 
-/* m activation rows, 1 or 2. Fewer than four weight rows are done one at a time, as four rows that are the same one. */
+/* m activation rows, at most QUAD_ROWS. Fewer than four weight rows are done one at a time, as four rows that are the same one. */
 static inline void dot_rows(const struct wmat *w, int n0, int n1, const struct xq *x, const int m, const int *row,
                             float *const *out, const uint8_t *then, four_rows_fn *four_rows)
 {
-    sums_t sum[2];
+    sums_t sum[QUAD_ROWS];
     const size_t rs = w->row_bytes, step_bytes = type_row_bytes(type_info(w->type), STEP);
     const size_t ahead = (4 + AHEAD / (4 * rs) * 4) * rs;
     const uintptr_t base = (uintptr_t)w->data, end = base + (size_t)n1 * rs;
@@ -98,6 +98,19 @@ static inline void dot_rows(const struct wmat *w, int n0, int n1, const struct x
                      const uint8_t *then)                                                                              \
     {                                                                                                                  \
         dot_rows(w, n0, n1, x, 2, row, out, then, name##_4);                                                           \
+    }
+
+/* Defines the quad `name`, by a step of three activation rows and one of four. */
+#define QUAD(name, STEP_OF_3, STEP_OF_4)                                                                               \
+    FOUR_ROWS(name##_4_3, 3, STEP_OF_3)                                                                                \
+    FOUR_ROWS(name##_4_4, 4, STEP_OF_4)                                                                                \
+    static void name(const struct wmat *w, int n0, int n1, const struct xq *x, int n, const int *row,                  \
+                     float *const *out, const uint8_t *then)                                                           \
+    {                                                                                                                  \
+        if (n == 3)                                                                                                    \
+            dot_rows(w, n0, n1, x, 3, row, out, then, name##_4_3);                                                     \
+        else                                                                                                           \
+            dot_rows(w, n0, n1, x, 4, row, out, then, name##_4_4);                                                     \
     }
 
 /* Types whose dots a tier makes of one step by the layout of their small blocks. X(name, type). */

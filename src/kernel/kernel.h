@@ -80,6 +80,11 @@ typedef void dot_fn(const struct wmat *w, int n0, int n1, const struct xq *x, in
 typedef void pair_fn(const struct wmat *w, int n0, int n1, const struct xq *x, const int row[2], float *const out[2],
                      const uint8_t *then);
 
+/* Three or four dots (n), likewise. */
+enum { QUAD_ROWS = 4 };
+typedef void quad_fn(const struct wmat *w, int n0, int n1, const struct xq *x, int n, const int *row, float *const *out,
+                     const uint8_t *then);
+
 /* Bytes. */
 size_t kernel_tile_scratch(int n_rows);
 
@@ -173,6 +178,7 @@ struct kernels {
     void (*quantise)(struct xq *x, int row, const float *v); /* one row of n_cols values */
     dot_fn *dot[TYPE_COUNT];                                 /* block types of the families x256 and x32 */
     pair_fn *pair[TYPE_COUNT];
+    quad_fn *quad[TYPE_COUNT]; /* NULL: pairs are as fast */
     tile_fn *tile[TYPE_COUNT];
     tilef_fn *tilef[TYPE_COUNT]; /* f32, f16, bf16 */
 

@@ -45,19 +45,37 @@ void fill_tile_i8mm(struct kernels *k);
 /* The thread's scratch of a tile: the unpacked panel, then for each row the sums of a group of weight rows. */
 enum { TILE_PANEL_BYTES = 16384, TILE_GROUP = 32 };
 
-/* A tile of too few rows for unpacking to a panel: by pairs, and a dot for the odd one, over weights that stay in L2 meanwhile. */
-static inline void tile_by_pairs(const struct kernels *k, const struct wmat *w, int n0, int n1, const struct xq *x,
-                                 float *out, size_t ld_out, const uint8_t *then)
+/* Rows [n0, n1) for `n` activation rows, at most QUAD_ROWS: as many at a time as the tier has a kernel for. */
+static inline void dots_of_rows(const struct kernels *k, const struct wmat *w, int n0, int n1, const struct xq *x,
+                                int n, const int *row, float *const *out, const uint8_t *then)
+{
+    if (n >= 3 && k->quad[w->type]) {
+        k->quad[w->type](w, n0, n1, x, n, row, out, then);
+        return;
+    }
+    for (; n >= 2; n -= 2, row += 2, out += 2)
+        k->pair[w->type](w, n0, n1, x, row, out, then);
+    if (n)
+        k->dot[w->type](w, n0, n1, x, *row, *out, then);
+}
+
+/* A tile of too few rows for unpacking to a panel: by dots of some of them at a time, over weights that stay in L2 meanwhile. */
+static inline void tile_by_dots(const struct kernels *k, const struct wmat *w, int n0, int n1, const struct xq *x,
+                                float *out, size_t ld_out, const uint8_t *then)
 {
     for (int n = n0; n < n1; n += TILE_GROUP) {
-        int end = n1 - n < TILE_GROUP ? n1 : n + TILE_GROUP, r = 0;
+        int end = n1 - n < TILE_GROUP ? n1 : n + TILE_GROUP;
         const uint8_t *next = end < n1 ? w->data + (size_t)end * w->row_bytes : then;
-        for (; r + 2 <= x->n_rows; r += 2) {
-            float *const to[2] = {out + (size_t)r * ld_out, out + (size_t)(r + 1) * ld_out};
-            k->pair[w->type](w, n, end, x, (const int[]){r, r + 1}, to, next);
+        for (int r = 0, rows; r < x->n_rows; r += rows) {
+            int row[QUAD_ROWS];
+            float *to[QUAD_ROWS];
+            rows = x->n_rows - r == 5 ? 3 : x->n_rows - r < QUAD_ROWS ? x->n_rows - r : QUAD_ROWS;
+            for (int i = 0; i < rows; i++) {
+                row[i] = r + i;
+                to[i] = out + (size_t)(r + i) * ld_out;
+            }
+            dots_of_rows(k, w, n, end, x, rows, row, to, next);
         }
-        if (r < x->n_rows)
-            k->dot[w->type](w, n, end, x, r, out + (size_t)r * ld_out, next);
     }
 }
 

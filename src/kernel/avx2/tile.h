@@ -386,7 +386,7 @@ static void tile(const struct kernels *k, const struct wmat *w, int n0, int n1, 
     struct panel *P = scratch;
     float *acc = (float *)((char *)scratch + TILE_PANEL_BYTES);
     if (n1 - n0 < ROWS || x->n_rows < tile_rows_min(w->type)) {
-        tile_by_pairs(k, w, n0, n1, x, out, ld_out, then);
+        tile_by_dots(k, w, n0, n1, x, out, ld_out, then);
         return;
     }
     for (int n = n0; n < n1; n += ROWS) {

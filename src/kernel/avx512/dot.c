@@ -56,7 +56,7 @@ INL void step_q4_k(__m128 *acc, const int m, const uint8_t *p, size_t rs, const 
     const __m512i first = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
     /* 16-bit lanes of scale 0 below and of scale 2 above: + 4 c + high nibble */
     const __m512i pick = _mm512_inserti64x4(_mm512_set1_epi16((short)0x8000), _mm256_set1_epi16((short)0x8002), 1);
-    __m512i xs[2][4], v[2][4];
+    __m512i xs[QUAD_ROWS][4], v[QUAD_ROWS][4];
     UNROLL for (int i = 0; i < m; i++)
     {
         const int8_t *q = x->code + at[i] * STEP;
@@ -106,7 +106,7 @@ INL void step_q6_k(__m128 *acc, const int m, const uint8_t *p, size_t rs, const 
                                             0x0504050405040504, 0x0302030203020302, 0x0302030203020302,
                                             0x0100010001000100, 0x0100010001000100);
     const __m256i zp = _mm256_set1_epi32(-32);
-    __m512i v[2][4];
+    __m512i v[QUAD_ROWS][4];
     UNROLL for (int r = 0; r < 4; r++)
     {
         const uint8_t *b = p + (size_t)r * rs;
@@ -396,12 +396,16 @@ DOT(dot_q4_k, step_q4_k(acc, 1, p, rs, x, at))
 DOT(dot_q6_k, step_q6_k(acc, 1, p, rs, x, at))
 PAIR(pair_q4_k, step_q4_k(acc, 2, p, rs, x, at))
 PAIR(pair_q6_k, step_q6_k(acc, 2, p, rs, x, at))
+QUAD(quad_q4_k, step_q4_k(acc, 3, p, rs, x, at), step_q4_k(acc, 4, p, rs, x, at))
+QUAD(quad_q6_k, step_q6_k(acc, 3, p, rs, x, at), step_q6_k(acc, 4, p, rs, x, at))
 SMALL_TYPES(DOT_SMALL)
 
 void fill_dot_avx512(struct kernels *k)
 {
     static const struct own_dot own[] = {OWN_DOT(q4_k, TYPE_Q4_K) OWN_DOT(q6_k, TYPE_Q6_K) SMALL_TYPES(OWN_DOT)};
     fill_dots(k, own, sizeof own / sizeof own[0]);
+    k->quad[TYPE_Q4_K] = quad_q4_k;
+    k->quad[TYPE_Q6_K] = quad_q6_k;
 }
 
 #endif

@@ -182,20 +182,31 @@ static const struct own_panel {
     [TYPE_TQ1_0] = {NULL, k32_signed, PANEL_STEP_ZP},    [TYPE_TQ2_0] = {NULL, k32_signed, PANEL_STEP_ZP},
 };
 
-/* acc[n_rows][32] of the 32 weight rows at w; next: the bytes that this thread reads after them, prefetched in shares. */
+/* From NULL nothing. Returns what is behind. */
+static const char *prefetch_some(const char *p, size_t lines)
+{
+    for (size_t i = 0; p && i < lines; i++, p += 64)
+        _mm_prefetch(p, _MM_HINT_T1);
+    return p;
+}
+
+/* acc[n_rows][32] of the 32 weight rows at w; next: the bytes that this thread reads after them, prefetched in shares, two thirds before
+ * the halves are unpacked: few activation rows leave too little time for as many behind it. */
 static void group_rows(const struct wmat *w, const uint8_t *rows, const uint8_t *next, const struct xq *x,
                        struct panel *P, float *acc)
 {
     const struct own_panel *o = &own[w->type];
     const size_t step_bytes = type_row_bytes(type_info(w->type), STEP), rs = w->row_bytes;
-    const size_t share = (size_t)PANEL_ROWS * rs / (size_t)x->n_steps;
+    const size_t share = (size_t)PANEL_ROWS * rs / (size_t)x->n_steps, lines = share / 64 + 1;
     const size_t d_row = x->family == ACT_X256 ? 1 : 8;
     memset(acc, 0, (size_t)x->n_rows * PANEL_ROWS * sizeof *acc);
     for (int b = 0; b < x->n_steps; b++, rows += step_bytes) {
         const size_t at = (size_t)b * (size_t)x->plane;
         const int values = step_values(w->n_cols, b);
+        const char *ahead = next ? (const char *)next + (size_t)b * share : NULL;
         for (int r = 0; r < PANEL_R; r++) {
             const uint8_t *p = rows + (size_t)r * 16 * rs;
+            ahead = prefetch_some(ahead, lines / 3);
             if (o->unpack)
                 o->unpack(P, r, p, rs, values / 32);
             else
@@ -210,15 +221,17 @@ static void group_rows(const struct wmat *w, const uint8_t *rows, const uint8_t 
                            .s16 = x->sum16 + at * 16,
                            .s32 = x->sum32 + at * 8,
                            .acc = acc,
-                           .ahead = next ? (const char *)next + (size_t)b * share : NULL,
-                           .ahead_lines = next ? (int)(share / 64) + 1 : 0,
+                           .ahead = ahead,
+                           .ahead_lines = ahead ? (int)(lines - PANEL_R * (lines / 3)) : 0,
                        });
     }
 }
 
-/* Below this many activation rows pairs are faster (AMD family 25). */
-static int tile_rows_min(enum block_type t)
+/* Below this many activation rows dots are faster (AMD family 25; with quads family 26, weights from DRAM). */
+static int tile_rows_min(const struct kernels *k, enum block_type t)
 {
+    if (k->quad[t])
+        return QUAD_ROWS + 1;
     return t == TYPE_Q2_K || t == TYPE_Q5_K || t == TYPE_TQ2_0 ? 5 : own[t].unpack ? 3 : 4;
 }
 
@@ -227,8 +240,8 @@ static void tile(const struct kernels *k, const struct wmat *w, int n0, int n1, 
 {
     struct panel *P = scratch;
     float *acc = (float *)((char *)scratch + TILE_PANEL_BYTES);
-    if (n1 - n0 < PANEL_ROWS || x->n_rows < tile_rows_min(w->type)) {
-        tile_by_pairs(k, w, n0, n1, x, out, ld_out, then);
+    if (n1 - n0 < PANEL_ROWS || x->n_rows < tile_rows_min(k, w->type)) {
+        tile_by_dots(k, w, n0, n1, x, out, ld_out, then);
         return;
     }
     for (int n = n0; n < n1; n += PANEL_ROWS) {
