@@ -31,7 +31,8 @@
 # the pairs, and the verdict of bench; of table the median of the rounds' ratios and the interval that holds it 95 times in 100, for which six
 # rounds are needed. A run that fails is told, the others go on, and the status is 1. Models of random weights: tools/mkgguf.py --shape qwen3-30b-a3b, and --shape qwen35moe-35b-a3b --nextn 1;
 # their answers are texts that are given, so what is measured is what drafts cost and bring, not how often a model would say what is drafted.
-# Their own vocabulary has tokens of one or two letters, which repeat more often than words do: --tokenizer gives them another.
+# Their own vocabulary has tokens of one or two letters, which repeat more often than words do, so that code goes on elsewhere than where it
+# stood: --tokenizer build/data/tokenizers/vocab/qwen3.gguf gives them one of words.
 set -u
 export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
 cd "$(dirname "$0")/.." || exit 1
