@@ -178,7 +178,7 @@ struct kernels {
     void (*quantise)(struct xq *x, int row, const float *v); /* one row of n_cols values */
     dot_fn *dot[TYPE_COUNT];                                 /* block types of the families x256 and x32 */
     pair_fn *pair[TYPE_COUNT];
-    quad_fn *quad[TYPE_COUNT]; /* NULL: pairs are as fast */
+    quad_fn *quad[TYPE_COUNT]; /* NULL: there is none, and pairs are taken */
     tile_fn *tile[TYPE_COUNT];
     tilef_fn *tilef[TYPE_COUNT]; /* f32, f16, bf16 */
 
