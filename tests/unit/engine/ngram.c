@@ -265,7 +265,9 @@ static void what_is_not_learnt_yet_is_searched(void **state)
         assert_in_range(learnt(&g) - known, 1, NGRAM_STEP);
         text[N + 4]--;
         g.last.text = NULL;
+        known = learnt(&g);
         expect(&g, text, N + 5, 4, text + at, back <= FAR ? 4 : 0);
+        assert_int_equal(learnt(&g), known); /* searched again, so nothing is learnt */
         free(g.next);
     }
     open_tables(&g, N);
