@@ -24,7 +24,7 @@
 #
 # PAIRS (10, at least 5), RUNS (1) repetitions in each, N (128) tokens of an answer, FLAGS for both sides, BENCH for both too, of bench alone
 # (--effect, --steal, --no-warmup), BUDGETS (4; 20 are asked), TEXTS of off (code chat prose random; also json: in random ids nothing repeats) and
-# of table (code chat json random), KS (1 2 4 8),
+# of table (code chat json random), KS (1 2 4 8 16),
 # SOURCE (ngram; or mtp), LAYER_KS (1 2 3 4), RATES (50 70 90), DRAFTER (FILE.gguf), MEMORY (of all but off), ROUTES (a trace; the data's own
 # for 48 layers of 128 experts), LINES (of the file; all), ITEMS (of the JSON; 12), MINUTES (10; of table, which ends with a whole round, and
 # has one at least), LOG (adds the pairs to this file), STOKER (build/stoker). A line is the median of the pairs' ratios of speeds, its interval,
@@ -40,7 +40,7 @@ cd "$(dirname "$0")/.." || exit 1
 [ $# -gt 0 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" && exit 2; }
 model=$1
 shift
-stoker=${STOKER:-build/stoker} n=${N:-128} rates=${RATES:-50 70 90} ks=${KS:-1 2 4 8} layer_ks=${LAYER_KS:-1 2 3 4} source=${SOURCE:-ngram} budgets=${BUDGETS:-4}
+stoker=${STOKER:-build/stoker} n=${N:-128} rates=${RATES:-50 70 90} ks=${KS:-1 2 4 8 16} layer_ks=${LAYER_KS:-1 2 3 4} source=${SOURCE:-ngram} budgets=${BUDGETS:-4}
 minutes=${MINUTES:-10} items=${ITEMS:-12}
 failed=0
 work=$(mktemp -d) || exit 1
@@ -157,11 +157,11 @@ k() {
     for text in code prose; do
         for most in $ks; do
             # shellcheck disable=SC2046,SC2086
-            pairs "$text, auto to $source of $most" "--draft $source --draft-max $most" "--draft auto --draft-max 8" -n "$n" -d $(depth_of $text) \
+            pairs "$text, auto to $source of $most" "--draft $source --draft-max $most" "--draft auto" -n "$n" -d $(depth_of $text) \
                 --text "$work/$text" --in-order $memory
         done
         # shellcheck disable=SC2046,SC2086
-        pairs "$text, auto to off" "--draft off" "--draft auto --draft-max 8" -n "$n" -d $(depth_of $text) --text "$work/$text" --in-order $memory
+        pairs "$text, auto to off" "--draft off" "--draft auto" -n "$n" -d $(depth_of $text) --text "$work/$text" --in-order $memory
     done
 }
 

@@ -759,6 +759,7 @@ mutate drafts-of-a-dear-pass "unit/engine/price" src/engine/draft/price.c 's/   
 mutate drafts-take-slots "plan" src/engine/plan_choose.c 's/DRAFT_SHARE = 128/DRAFT_SHARE = 1/'
 mutate drafts-take-all-that-is-free "plan" src/engine/plan_choose.c 's/DRAFT_SHARE_WHOLE = 16,/DRAFT_SHARE_WHOLE = 1,/'
 mutate drafts-need-memory "plan" src/engine/plan_choose.c 's/\.n_draft = least_drafts(pl),/.n_draft = w->n_draft,/'
+mutate drafts-or-the-layer "plan" src/engine/plan_choose.c 's|n >= c->n_draft / 2;|n >= c->n_draft;|'
 mutate drafts-stream-the-rest "plan" src/engine/plan_choose.c 's/degraded \& PLAN_CUT_EXPERTS ? fits_for_slots/1 ? fits_for_slots/'
 mutate drafts-are-given-up-for "plan" src/engine/plan.c 's/    to->whole = p->whole;/    to->whole = p->whole + 1;/'
 mutate drafts-behind-prefixes "plan" src/engine/plan_choose.c 's/ : fits_for_prefixes;/ : (fits_for_prefixes, fits_with_all);/'

@@ -729,7 +729,7 @@ static void priced_drafts(const struct shape *shape, const char *name)
     struct error why = {0};
     struct stoker_plan whole, without, with;
     char detail[120];
-    int none = 0, fewer = 0, compared = 0;
+    int none = 0, fewer = 0, halved = 0, compared = 0;
     if (sparse_write(in_dir(name), shape, &why)) {
         skip("drafts", why.text);
         return;
@@ -737,7 +737,7 @@ static void priced_drafts(const struct shape *shape, const char *name)
     if (plan_with(in_dir(name), STOKER_MEMORY_MIN, "auto", &with) == 0 &&
         plan_with(in_dir(name), STOKER_MEMORY_MIN, "off", &without) == 0 &&
         plan_with(in_dir(name), without.whole + without.whole / 16, "auto", &whole) == 0) {
-        expect(whole.n_draft == 8 && gives_nothing_up(&whole) && holds_all(&whole) &&
+        expect(whole.n_draft == 16 && gives_nothing_up(&whole) && holds_all(&whole) &&
                    (whole.draft_layer.n_expert > 0) == (shape->n_draft > 0),
                "%d drafts with memory for all of them, %d experts of their layer", whole.n_draft,
                whole.draft_layer.n_expert);
@@ -756,7 +756,8 @@ static void priced_drafts(const struct shape *shape, const char *name)
                 expect(b.slots[c] <= a.slots[c], "%llu bytes: %d slots, %d without drafts", ull(memory), b.slots[c],
                        a.slots[c]);
             none += b.n_draft == 0;
-            fewer += b.n_draft > 0 && b.n_draft < 8;
+            fewer += b.n_draft > 0 && b.n_draft < 16;
+            halved += b.n_draft == 8 && b.draft_layer.n_expert > 0;
             if (!a.cut_experts)
                 continue;
             compared++;
@@ -767,6 +768,7 @@ static void priced_drafts(const struct shape *shape, const char *name)
         }
     }
     expect(none > 0 && compared > BUDGETS / 2, "%d budgets without drafts, %d compared", none, compared);
+    expect(halved > 0 || shape->n_draft == 0, "the layer is nowhere worth half of the drafts");
     snprintf(detail, sizeof detail, "%s: of %d budgets %d without drafts, %d with fewer", name, BUDGETS, none, fewer);
     unlink(in_dir(name));
     verdict("drafts", detail);

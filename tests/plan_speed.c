@@ -184,7 +184,7 @@ static double compare(struct tried *t, const char *name, int serve, double share
 static double compare_with_drafts(struct tried *t, const char *name, uint64_t whole)
 {
     t->request.memory = whole;
-    t->request.n_draft = 8;
+    t->request.n_draft = 16;
     t->request.ngrams = t->request.priced = 1;
     double ratio = compare(t, name, 1, 1);
     expect(t->plan.n_draft > 0, "%s: no drafts", name);

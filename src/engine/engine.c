@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DRAFTS = 8 }; /* of a step, where nobody says how many */
+enum { DRAFTS = 16 }; /* of a step, where nobody says how many */
 static const uint64_t CACHE_DISK = (uint64_t)8 << 30;
 
 #ifndef STOKER_VERSION

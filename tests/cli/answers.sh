@@ -35,13 +35,13 @@ run run -p 'Write a short story about a bear and a drum.' --temp 0 -n 200 --igno
 story=$(cat "$dir/out")
 run run -p 'Write a short story about a bear and a drum.' --temp 0 -n 200 --ignore-eos --draft ngram --stats
 is "drafts" 0 "=$story" "^drafts [0-9]+ tokens, of which [0-9]+ were chosen$"
-# As many as are worth it, and of these 8 at most, are the default.
+# As many as are worth it, and of these 16 at most, are the default.
 run plan "$golden/qwen35moe.gguf" --memory max --json
 cp "$dir/out" "$dir/auto"
-run plan "$golden/qwen35moe.gguf" --memory max --json --draft auto --draft-max 8
+run plan "$golden/qwen35moe.gguf" --memory max --json --draft auto --draft-max 16
 cmp -s "$dir/out" "$dir/auto" && pass || fail "the default" "$(diff "$dir/out" "$dir/auto")"
 run plan "$golden/qwen35moe.gguf" --memory max --json --draft-max 32
-cmp -s "$dir/out" "$dir/auto" && fail "--draft-max 32" "is planned like 8" || pass
+cmp -s "$dir/out" "$dir/auto" && fail "--draft-max 32" "is planned like 16" || pass
 # Without drafts nothing is planned for them, whatever their number.
 run plan "$golden/qwen35moe.gguf" --memory max --json --draft off
 cp "$dir/out" "$dir/plan"
@@ -63,7 +63,7 @@ run plan "$golden/glm4moe.gguf" --memory max --json --draft mtp
 cmp -s "$dir/out" "$dir/plan" && fail "a plan with a layer that drafts" "is that without" || pass
 cp "$dir/out" "$dir/plan"
 run plan "$golden/glm4moe.gguf" --memory max --json --draft mtp --draft-max 32
-cmp -s "$dir/out" "$dir/plan" && fail "32 drafts by a layer" "are planned like 8" || pass
+cmp -s "$dir/out" "$dir/plan" && fail "32 drafts by a layer" "are planned like 16" || pass
 # What of it is the layer's is told, once it is loaded; a token is not computed in it.
 for arch in glm4moe:1:6:22.5:52.6:45.0 qwen35moe:2:8:45.0:66.2:60.0; do
     IFS=: read -r name layers experts cycle weights bank <<END

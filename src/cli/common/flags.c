@@ -535,7 +535,7 @@ struct flag_table model_flags(struct stoker_options *o)
          "compute tokens that may come next in the same step; answers stay the same (run, serve, plan: auto; others: "
          "off)"},
         {"--draft-max", NULL, FLAG_INT, &o->n_draft, 1, STOKER_DRAFT_MOST, "N",
-         "most such tokens of a step (default 8)"},
+         "most such tokens of a step (default 16)"},
         {"--kv", NULL, FLAG_TEXT, &o->kv, 0, 0, "f16|f32|q8_0", "element of keys and values (default f16)"},
         {"--threads", "-t", FLAG_INT, &o->n_threads, 1, 256, "N", "compute threads (default: one for each fast core)",
          "-1"},
