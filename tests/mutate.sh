@@ -449,6 +449,9 @@ mutate leaves-a-new-step "unit/engine/embed_leaves" src/engine/embed/embed.c 's|
 mutate pauses-behind-layers-only "unit/engine/embed/pieces" src/engine/embed/embed.c 's|if (now - e->piece >= longest_piece)|if (0)|'
 mutate long-text-of-usual-pages "unit/engine/embed/long" src/engine/plan_price.c 's|asked = pl->request->n_pages > one ? pl->request->n_pages : one;|asked = pl->request->n_pages;|'
 mutate part-of-attention-left-out "unit/engine/embed/long" src/op/attention.c 's|atomic_store(&at->next, at->end);|atomic_store(\&at->next, at->end + (at->end > 0 \&\& op->pause));|'
+mutate rows-of-another-expert "unit/op/moe" src/op/moe.c 's|in->e == e && in->family|in->e \&\& in->family|'
+mutate rows-of-another-family "unit/op/moe" src/op/moe.c 's|in->e == e && in->family == family|in->e == e|'
+mutate rows-that-are-no-neighbours "unit/op/moe" src/op/moe.c 's|else if (e->n == 1)|else if (1)|; s|e->row\[0\], 1, &in->view|e->row[0], e->n, \&in->view|'
 mutate part-of-a-product-again "unit/op/matmul" src/op/matmul.c 's|m->first + n0, m->first + n1|n0, n1|'
 
 # Kimi delta attention and latents of bailingmoe3, blocks of minimax-m3

@@ -75,16 +75,6 @@ void op_product(const struct op *op, const struct wmat *w, int n0, int n1, const
         scale(op, w, n0, n1, out + (size_t)r * ld_out);
 }
 
-void op_product_pair(const struct op *op, const struct wmat *w, int n0, int n1, const struct xq *x, const int row[2],
-                     float *const out[2], const uint8_t *then)
-{
-    if (n0 >= n1)
-        return;
-    op->k->pair[w->type](w, n0, n1, x, row, out, then);
-    for (int i = 0; i < 2; i++)
-        scale(op, w, n0, n1, out[i]);
-}
-
 struct matmul {
     const struct op *op;
     const struct wmat *w;

@@ -22,10 +22,6 @@ struct rows_view {
 void op_product(const struct op *op, const struct wmat *w, int n0, int n1, const struct rows_view *x, float *out,
                 size_t ld_out, const uint8_t *then, void *scratch);
 
-/* The same for two rows of x that need not be neighbours: out[i][n] for row[i]. */
-void op_product_pair(const struct op *op, const struct wmat *w, int n0, int n1, const struct xq *x, const int row[2],
-                     float *const out[2], const uint8_t *then);
-
 /* The family that a product with this type takes its activations as: ACT_F32 for float weights and under --exact. */
 enum act_family op_family(const struct op *op, enum block_type t);
 

@@ -2,8 +2,8 @@
  *
  * Small batches: the output rows of all experts at hand form one long list that is cut evenly over the threads: gate and up, join,
  * activate and quantise, join, down. Large batches: the work on hidden rows is cut into units of (expert, block of rows), the sums
- * into ranges of output columns; threads take both kinds of units from an atomic counter. The rows of a block are gathered first:
- * their codes are copied, never quantised again. */
+ * into ranges of output columns; threads take both kinds of units from an atomic counter. The rows that an expert multiplies are
+ * gathered first, so that its weights are read once for all of them: their codes are copied, never quantised again. */
 #include "op/moe.h"
 
 #include <assert.h>
@@ -18,10 +18,59 @@ static size_t align64(size_t n) { return (n + 63) / 64 * 64; }
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-/* A block of gathered rows of n values, as f32 or as codes of one family. */
-static size_t block_bytes(int n)
+/* Gathered rows of n_cols values, as f32 or as codes of one family. */
+static size_t gathered_bytes(int n_rows, int n_cols)
 {
-    return larger(BLOCK * (size_t)n * sizeof(float), larger(xq_bytes(ACT_X256, BLOCK, n), xq_bytes(ACT_X32, BLOCK, n)));
+    return align64(larger((size_t)n_rows * (size_t)n_cols * sizeof(float),
+                          larger(xq_bytes(ACT_X256, n_rows, n_cols), xq_bytes(ACT_X32, n_rows, n_cols))));
+}
+
+/* Copy the planes of some rows; the new planes are as wide as their number. */
+static struct xq gather_codes(const struct xq *x, const int32_t *row, int n, void *mem)
+{
+    struct xq g = xq_place(x->family, n, x->n_cols, mem);
+    size_t scales = x->family == ACT_X256 ? 1 : 8;
+    for (int step = 0; step < x->n_steps; step++)
+        for (int i = 0; i < n; i++) {
+            size_t from = (size_t)step * (size_t)x->plane + (size_t)row[i],
+                   to = (size_t)step * (size_t)g.plane + (size_t)i;
+            memcpy(g.code + to * 256, x->code + from * 256, 256);
+            memcpy(g.scale + to * scales, x->scale + from * scales, scales * sizeof(float));
+            memcpy(g.sum16 + to * 16, x->sum16 + from * 16, 16 * sizeof(int16_t));
+            memcpy(g.sum32 + to * 8, x->sum32 + from * 8, 8 * sizeof(int16_t));
+        }
+    return g;
+}
+
+static const struct xq *planes_of(const struct act *a, enum act_family family)
+{
+    return family == ACT_X256 ? &a->x256 : &a->x32;
+}
+
+/* Rows [first, first + n) of a in the form of a family, where they lie. */
+static struct rows_view neighbours(const struct act *a, enum act_family family, int first, int n, struct xq *view)
+{
+    struct rows_view v = {.f32 = a->f32 + (size_t)first * a->ld, .ld = a->ld, .n_rows = n};
+    if (family != ACT_F32) {
+        *view = xq_rows(planes_of(a, family), first, n);
+        v.xq = view;
+    }
+    return v;
+}
+
+/* Some rows of x in the form of a family, copied to mem. */
+static struct rows_view gather(const struct act *x, enum act_family family, const int32_t *row, int n, void *mem,
+                               struct xq *view)
+{
+    struct rows_view v = {.f32 = mem, .ld = (size_t)x->n_cols, .n_rows = n};
+    if (family == ACT_F32) {
+        for (int i = 0; i < n; i++)
+            memcpy((float *)mem + (size_t)i * v.ld, x->f32 + (size_t)row[i] * x->ld, v.ld * sizeof(float));
+        return v;
+    }
+    *view = gather_codes(planes_of(x, family), row, n, mem);
+    v.xq = view;
+    return v;
 }
 
 /* ---- small batches ----------------------------------------------------------------------------------------------------- */
@@ -45,48 +94,12 @@ struct small_batch {
     struct act h; /* all pairs' hidden rows, which overwrite up */
 };
 
-static struct rows_view one_row(const struct act *a, const struct xq *planes, struct xq *view, int row)
-{
-    struct rows_view v = {.f32 = a->f32 + (size_t)row * a->ld, .ld = a->ld, .n_rows = 1};
-    if (planes) {
-        *view = xq_rows(planes, row, 1);
-        v.xq = view;
-    }
-    return v;
-}
-
-/* Which row of the activations the expert's i-th use reads: the row of its own pair, or that of its token. */
-static int row_of(const struct moe_expert *e, int i, int by_use) { return by_use ? e->first_use + i : e->row[i]; }
-
-/* Rows [n0, n1) of one matrix for all pairs of an expert: out[use][ld_out]. */
-static void small_batch_product(const struct small_batch *a, const struct moe_expert *e, const struct wmat *w, int n0,
-                                int n1, const struct act *in, int by_use, float *out, size_t ld_out,
-                                const uint8_t *then, void *scratch)
-{
-    enum act_family family = op_family(a->op, w->type);
-    const struct xq *planes = family == ACT_F32 ? NULL : family == ACT_X256 ? &in->x256 : &in->x32;
-    for (int i = 0, n; i < e->n; i += n) {
-        n = planes && i + 1 < e->n ? 2 : 1;
-        const uint8_t *next = i + n == e->n ? then : NULL;
-        float *to = out + (size_t)(e->first_use + i) * ld_out;
-        if (n == 2) {
-            op_product_pair(a->op, w, n0, n1, planes, (const int[]){row_of(e, i, by_use), row_of(e, i + 1, by_use)},
-                            (float *[]){to, to + ld_out}, next);
-        } else {
-            struct xq view;
-            struct rows_view x = one_row(in, planes, &view, row_of(e, i, by_use));
-            op_product(a->op, w, n0, n1, &x, to, ld_out, next, scratch);
-        }
-    }
-}
-
 /* A piece of work is one matrix. The rows of all pieces form one list, which the threads share evenly. */
 struct pieces {
     int per_expert, n_rows; /* matrices of an expert that this phase multiplies by, rows of each */
     size_t matrix[2];       /* where they are in struct moe_expert */
-    float *out[2];
-    struct act *in;
-    int by_use;
+    float *out[2];          /* [n_uses][n_rows] */
+    int hidden;             /* 1: they multiply the hidden rows of the expert's uses, else rows of the batch */
 };
 
 static const struct wmat *piece_at(const struct small_batch *a, const struct pieces *p, int i)
@@ -94,23 +107,53 @@ static const struct wmat *piece_at(const struct small_batch *a, const struct pie
     return (const struct wmat *)((const char *)&a->e[i / p->per_expert] + p->matrix[i % p->per_expert]);
 }
 
+/* What a thread multiplies an expert's matrices with. */
+struct inputs {
+    const struct moe_expert *e;
+    enum act_family family;
+    struct xq view;
+    struct rows_view x;
+};
+
+/* The rows of e in a family's form: gathered where there are several, which mem has space for. The last ones serve again. */
+static void find_inputs(struct inputs *in, const struct small_batch *a, const struct pieces *p,
+                        const struct moe_expert *e, enum act_family family, void *mem)
+{
+    if (in->e == e && in->family == family)
+        return;
+    in->e = e;
+    in->family = family;
+    if (p->hidden)
+        in->x = neighbours(&a->h, family, e->first_use, e->n, &in->view);
+    else if (e->n == 1)
+        in->x = neighbours(a->x, family, e->row[0], 1, &in->view);
+    else
+        in->x = gather(a->x, family, e->row, e->n, mem, &in->view);
+}
+
 static void small_batch_pieces(const struct small_batch *a, const struct pieces *p, int thread, int n_threads)
 {
     int rows = p->n_rows, begin, end;
+    uint8_t *gathered = op_thread_scratch(a->op, thread),
+            *scratch = gathered + gathered_bytes(a->x->n_rows, a->x->n_cols);
+    struct inputs in = {0};
     pool_share(a->n * p->per_expert * rows, 16, thread, n_threads, &begin, &end);
     for (int at = begin; at < end;) {
         int i = at / rows, n0 = at % rows, n1 = end - at < rows - n0 ? n0 + end - at : rows;
         at += n1 - n0;
         const uint8_t *then = at < end ? piece_at(a, p, i + 1)->data : NULL; /* it begins at its first row */
-        small_batch_product(a, &a->e[i / p->per_expert], piece_at(a, p, i), n0, n1, p->in, p->by_use,
-                            p->out[i % p->per_expert], (size_t)rows, then, op_thread_scratch(a->op, thread));
+        const struct moe_expert *e = &a->e[i / p->per_expert];
+        const struct wmat *w = piece_at(a, p, i);
+        find_inputs(&in, a, p, e, op_family(a->op, w->type), gathered);
+        op_product(a->op, w, n0, n1, &in.x, p->out[i % p->per_expert] + (size_t)e->first_use * (size_t)rows,
+                   (size_t)rows, then, scratch);
     }
 }
 
 static void small_batch_hidden(void *arg, int thread, int n_threads)
 {
     const struct small_batch *a = arg;
-    struct pieces p = {.n_rows = a->f->n_ff, .in = a->x};
+    struct pieces p = {.n_rows = a->f->n_ff};
     if (a->e->gate.n_rows) {
         p.matrix[p.per_expert] = offsetof(struct moe_expert, gate);
         p.out[p.per_expert++] = a->f->gate;
@@ -127,8 +170,7 @@ static void small_batch_down(void *arg, int thread, int n_threads)
                        .n_rows = a->f->n_embd,
                        .matrix = {offsetof(struct moe_expert, down)},
                        .out = {a->f->out},
-                       .in = &a->h,
-                       .by_use = 1};
+                       .hidden = 1};
     small_batch_pieces(a, &p, thread, n_threads);
 }
 
@@ -170,12 +212,13 @@ void op_moe_small_batch(struct op *op, const struct moe_small_batch *f, const st
 {
     if (n == 0)
         return;
-    op_need_thread(op, op_product_scratch(1, f->n_ff > f->n_embd ? f->n_ff : f->n_embd));
+    op_need_thread(op, gathered_bytes(x->n_rows, x->n_cols) +
+                           op_product_scratch(x->n_rows, f->n_ff > f->n_embd ? f->n_ff : f->n_embd));
     size_t mark = arena_mark(op->scratch);
     struct small_batch a = {op, f, e, n, x, act_rows(op, f->up, f->n_uses, f->n_ff, (size_t)f->n_ff)};
     for (int i = 0; i < 2; i++) { /* copies of x outlive this call, so the caller has made them before the mark */
         enum act_family family = op_family(op, i == 0 && e->gate.n_rows ? e->gate.type : e->up.type);
-        assert(family == ACT_F32 || (family == ACT_X256 ? x->x256.code : x->x32.code) != NULL);
+        assert(family == ACT_F32 || planes_of(x, family)->code != NULL);
     }
     enum act_family family = op_family(op, e->down.type);
     if (family != ACT_F32) {
@@ -225,7 +268,7 @@ struct layout {
 static struct layout layout(int n_embd, int n_ff)
 {
     size_t hidden = align64((size_t)BLOCK * (size_t)n_ff * sizeof(float));
-    struct layout p = {.gate = align64(block_bytes(n_embd))};
+    struct layout p = {.gate = gathered_bytes(BLOCK, n_embd)};
     p.up = p.gate + hidden;
     p.hidden_product = p.up + hidden;
     p.sum_product = align64((size_t)BLOCK * COLUMNS_LD * sizeof(float));
@@ -236,54 +279,18 @@ static struct layout layout(int n_embd, int n_ff)
 
 /* What a thread works in while it makes hidden rows. */
 struct block_scratch {
-    uint8_t *codes;
-    float *rows, *gate, *up;
-    void *product;
+    void *gathered, *product;
+    float *gate, *up;
 };
 
 static struct block_scratch block_scratch(const struct large_batch *a, int thread)
 {
     uint8_t *base = op_thread_scratch(a->op, thread);
     struct layout p = layout(a->m->n_embd, a->m->n_ff);
-    return (struct block_scratch){.codes = base,
-                                  .rows = (float *)base,
+    return (struct block_scratch){.gathered = base,
+                                  .product = base + p.hidden_product,
                                   .gate = (float *)(base + p.gate),
-                                  .up = (float *)(base + p.up),
-                                  .product = base + p.hidden_product};
-}
-
-/* Copy the planes of some rows; the new planes are as wide as their number. */
-static struct xq gather_codes(const struct xq *x, const int32_t *row, int n, void *mem)
-{
-    struct xq g = xq_place(x->family, n, x->n_cols, mem);
-    size_t scales = x->family == ACT_X256 ? 1 : 8;
-    for (int step = 0; step < x->n_steps; step++)
-        for (int i = 0; i < n; i++) {
-            size_t from = (size_t)step * (size_t)x->plane + (size_t)row[i],
-                   to = (size_t)step * (size_t)g.plane + (size_t)i;
-            memcpy(g.code + to * 256, x->code + from * 256, 256);
-            memcpy(g.scale + to * scales, x->scale + from * scales, scales * sizeof(float));
-            memcpy(g.sum16 + to * 16, x->sum16 + from * 16, 16 * sizeof(int16_t));
-            memcpy(g.sum32 + to * 8, x->sum32 + from * 8, 8 * sizeof(int16_t));
-        }
-    return g;
-}
-
-/* The rows of a block in the form that a weight type is multiplied with. */
-static struct rows_view gather(const struct large_batch *a, enum block_type type, const int32_t *row, int n,
-                               const struct block_scratch *s, struct xq *view)
-{
-    struct rows_view x = {.n_rows = n, .ld = (size_t)a->m->n_embd, .f32 = s->rows};
-    enum act_family family = op_family(a->op, type);
-    if (family == ACT_F32) {
-        for (int i = 0; i < n; i++)
-            memcpy(s->rows + (size_t)i * (size_t)a->m->n_embd, a->m->x->f32 + (size_t)row[i] * a->m->x->ld,
-                   (size_t)a->m->n_embd * sizeof(float));
-        return x;
-    }
-    *view = gather_codes(family == ACT_X256 ? &a->m->x->x256 : &a->m->x->x32, row, n, s->codes);
-    x.xq = view;
-    return x;
+                                  .up = (float *)(base + p.up)};
 }
 
 static void large_batch_block(struct large_batch *a, const struct moe_expert *e, int first, int n, int thread)
@@ -291,12 +298,12 @@ static void large_batch_block(struct large_batch *a, const struct moe_expert *e,
     struct block_scratch s = block_scratch(a, thread);
     struct xq view;
     const int32_t *row = e->row + first;
-    enum block_type first_type = e->gate.n_rows ? e->gate.type : e->up.type;
-    struct rows_view x = gather(a, first_type, row, n, &s, &view);
+    enum act_family up = op_family(a->op, e->up.type), gate = e->gate.n_rows ? op_family(a->op, e->gate.type) : up;
+    struct rows_view x = gather(a->m->x, gate, row, n, s.gathered, &view);
     if (e->gate.n_rows)
         op_product(a->op, &e->gate, 0, a->m->n_ff, &x, s.gate, (size_t)a->m->n_ff, e->up.data, s.product);
-    if (op_family(a->op, e->up.type) != op_family(a->op, first_type))
-        x = gather(a, e->up.type, row, n, &s, &view);
+    if (up != gate)
+        x = gather(a->m->x, up, row, n, s.gathered, &view);
     op_product(a->op, &e->up, 0, a->m->n_ff, &x, s.up, (size_t)a->m->n_ff, NULL, s.product);
     for (int i = 0; i < n; i++) {
         int use = e->first_use - a->m->first_use + first + i;

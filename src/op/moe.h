@@ -26,7 +26,7 @@ struct moe_expert {
     int first_use; /* index of its first (expert, row) pair among all pairs of the layer call, experts ascending */
 };
 
-enum { MOE_SMALL_BATCH = 16 }; /* the most rows of a small batch */
+enum { MOE_SMALL_BATCH = 32 }; /* the most rows of a small batch */
 
 /* Small batch: what the pairs of a layer call are computed in. begin() allocates it once, before the first expert, in the step's
  * scratch, where it lasts until the caller resets to an earlier mark. */

@@ -250,14 +250,14 @@ static void float_experts(void **state)
 {
     (void)state;
     check(TYPE_F32, TYPE_F32, TYPE_F32, 1, 0, 1e-6);
-    check(TYPE_F32, TYPE_F32, TYPE_F32, 16, 0, 1e-6);
+    check(TYPE_F32, TYPE_F32, TYPE_F32, MOE_SMALL_BATCH, 0, 1e-6);
 }
 
 static void quantised_experts(void **state)
 {
     (void)state;
     check(TYPE_Q8_0, TYPE_Q8_0, TYPE_Q8_0, 3, 0, 0.03);
-    check(TYPE_Q4_0, TYPE_Q4_0, TYPE_Q4_0, 16, 0, 0.03);
+    check(TYPE_Q4_0, TYPE_Q4_0, TYPE_Q4_0, MOE_SMALL_BATCH, 0, 0.03);
     check(TYPE_Q4_K, TYPE_Q4_K, TYPE_Q6_K, 11, 0, 0.03);
     check(TYPE_Q4_K, TYPE_Q8_0, TYPE_F32, 7, 0, 0.03); /* mixed: gate and up need different copies of x */
 }
