@@ -236,7 +236,7 @@ struct batch {
         void *arg); /* called behind each layer by the thread that runs the step: it may take its time; or NULL */
     void *on_layer_arg;
     uint8_t *dead;           /* out: [n_rows] 1: the row left the step (cancelled, or something of it was unreadable) */
-    int n_drafted;           /* its user's: rows that are drafts; what they are is seen after the step (ROW_REFUSED) */
+    int n_drafted;           /* rows that are drafts; what they are is seen after the step (ROW_REFUSED) */
     struct error *row_error; /* out: the first failure that made rows leave; may be NULL */
 };
 

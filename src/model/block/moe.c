@@ -18,6 +18,8 @@
 
 #include <string.h>
 
+enum { SWEEP_ROWS = 16 }; /* the most rows of a step that is no sweep (streaming.md S) */
+
 struct pairs {
     const struct experts *from;
     struct expert_uses uses;
@@ -64,16 +66,21 @@ static void read_ahead(struct step *s)
     }
 }
 
+/* Enough rows to use nearly all experts, layer by layer. Drafts go on with few texts: they do not count. */
+static int is_sweep(const struct step *s)
+{
+    return s->n_rows - s->b->n_drafted > SWEEP_ROWS && !s->keeps; /* which uses no expert */
+}
+
 void moe_step_begin(struct step *s)
 {
-    int small_batch = s->n_rows <= MOE_SMALL_BATCH || s->keeps; /* which uses no expert */
     if (s->m->traces && !s->pairs)
         traces_step(s->m->traces, s->n_rows, s->b->n_prompt);
     if (!s->m->store)
         return;
-    store_sweep_without(s->m->store, small_batch || s->pairs ? NULL : steering_leaves_out, s);
-    store_sweep_begin(s->m->store, small_batch ? 0 : s->n_rows);
-    if (small_batch && !s->keeps)
+    store_sweep_without(s->m->store, is_sweep(s) && !s->pairs ? steering_leaves_out : NULL, s);
+    store_sweep_begin(s->m->store, is_sweep(s) ? s->n_rows : 0);
+    if (!is_sweep(s) && !s->keeps)
         read_ahead(s);
 }
 
