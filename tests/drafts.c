@@ -11,7 +11,7 @@
  *     alone      one request at a time, of every way to sample
  *     together   two to four at a time, in small chunks, with the smallest memory
  *     priced     with as many drafts as chance, and --draft auto, takes of them
- *     streamed   experts half in memory
+ *     streamed   experts half in memory; and the rows of a long draft are no sweep of them
  *     preempted  with pages for one sequence and a half; and a younger one that has drafts gives way
  *     unreadable an expert that drafts alone need cannot be read
  *     known      each answer goes on: what a drafted answer leaves in the cache is found, and is right
@@ -37,6 +37,7 @@
 #include "expected.h"
 #include "format/gguf.h"
 #include "stoker.h"
+#include "store/expert_inside.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -433,6 +434,26 @@ static void streamed(const struct subject *m)
         return;
     o.memory = plan.minimum + (plan.whole - plan.minimum) / 2;
     in_settings(m, "streamed", &o, 2);
+}
+
+/* With so many right drafts an answer is one step behind its prompt's, of more rows than those of a prompt that sweeps. */
+static void sweeps_not(const struct subject *m)
+{
+    struct stoker_options o = options(STOKER_DRAFT_MOST);
+    o.memory = STOKER_MEMORY_MIN;
+    struct stoker *s = m->streams ? engine(m->path, &o) : NULL;
+    struct oracle of = oracle_of(m, 0, RIGHT, 0);
+    struct stoker_request r = request(&prompts[0], 0);
+    struct answer a = {.n = 0};
+    char detail[60];
+    r.draft = propose;
+    r.draft_arg = &of;
+    int ok = s && ask(s, &r, &a) == 0 && same(&truths[0], &a) && a.end.u.end.n_accepted > 16,
+        rows = s && s->session->model->store ? s->session->model->store->sweep : 0;
+    snprintf(detail, sizeof detail, "%zu drafts held, %d rows sweep", a.end.u.end.n_accepted, rows);
+    stoker_close(s);
+    if (m->streams)
+        verdict(m, "streamed", ok && rows == 0, detail);
 }
 
 /* The older one comes to a page's end while the younger one has a draft in each step, and must give its page. */
@@ -1341,6 +1362,7 @@ static const struct {
     {"priced", costs, DEALT},
     {"priced", asks_seldom, OF_EMBEDDED},
     {"streamed", streamed, DEALT},
+    {"streamed", sweeps_not, DEALT},
     {"preempted", preempted, DEALT},
     {"unreadable", unreadable, DEALT},
     {"known", known, DEALT},
