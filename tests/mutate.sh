@@ -788,6 +788,8 @@ mutate steps-learnt-in-part "unit/engine/ngram" src/engine/draft/ngram.c 's/(int
 mutate coming-up-unpaid "unit/engine/price" src/engine/draft/price.c 's/took->drafting + took->catching_up/took->drafting/'
 mutate prefixes-over-newer "unit/engine/ngram" src/engine/draft/ngram.c 's/w.at > end)/w.at > end + 99999)/'
 mutate prefixes-over-predicted "unit/engine/ngram" src/engine/draft/ngram.c 's/(w.text != text || w.at/(w.at/'
+mutate force-cuts-words "unit/engine/forced" src/engine/draft/forced.c 's/BEHIND = 24/BEHIND = 0/'
+mutate force-by-last-ones "unit/engine/forced" src/engine/draft/forced.c 's/else if (n_right < n - 1)/else/'
 mutate force-without-rest "unit/engine/forced" src/engine/draft/forced.c 's/f->rests = 1 << .*/f->rests = 0 * more;/'
 mutate tokens-without-work "unit/text/constraint/constraint" src/text/constraint/certain.c 's/ || ++m->meter.done >= end)/ || end == 0)/'
 mutate workspaces-of-anybody "unit/text/tokenizer/tokenizer" src/text/tokenizer/workspace.c 's/if (reqmem_here() || !w->keeps)/if (1)/'

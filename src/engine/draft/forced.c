@@ -7,10 +7,9 @@
 
 #include <string.h>
 
-enum {
-    PIECE = 8,
-    MOST_BYTES = PIECE * STOKER_DRAFT_MOST
-};                                                  /* bytes of text for a draft, about: tokens are seldom longer */
+/* Bytes of text that are looked at for a draft, about, as tokens are seldom longer; and behind them all, as a word that is cut is spelled
+ * otherwise from its beginning. */
+enum { PIECE = 8, BEHIND = 24, MOST_BYTES = PIECE * STOKER_DRAFT_MOST + BEHIND };
 enum { WORK_OF_BYTE = 16 };                         /* of the tokenizer, as CONSTRAINT_MS counts */
 enum { FIRST = 8, PATIENCE = 4, LONGEST_REST = 6 }; /* refused guesses until they rest; 2^6 steps at most */
 
@@ -27,14 +26,17 @@ int forced_most(struct forced *f, int most)
 void forced_learn(struct forced *f, int n, int n_right, int refused)
 {
     if (n > 0 && n_right == 0 && refused) {
-        f->most = 1;
+        f->most = n > 1 ? 1 : f->most;
         if (++f->refused >= PATIENCE) {
             int more = f->refused - PATIENCE;
             f->rests = 1 << (3 + more < LONGEST_REST ? 3 + more : LONGEST_REST);
         }
     } else if (n_right > 0) {
         int now = f->most ? f->most : FIRST;
-        f->most = refused ? n_right : n_right < now ? now : 2 * now < STOKER_DRAFT_MOST ? 2 * now : STOKER_DRAFT_MOST;
+        if (!refused)
+            f->most = n_right < now ? now : 2 * now < STOKER_DRAFT_MOST ? 2 * now : STOKER_DRAFT_MOST;
+        else if (n_right < n - 1) /* the last one may be spelled in one with what is chosen behind it */
+            f->most = n_right;
         f->refused = 0;
     }
 }
@@ -83,7 +85,7 @@ int forced_propose(const struct constraint_state *s, const struct tokenizer *t, 
                    uint64_t *work)
 {
     char text[1 + MOST_BYTES] = "\n";
-    size_t longest = (size_t)most * PIECE < MOST_BYTES ? (size_t)most * PIECE : MOST_BYTES;
+    size_t longest = (size_t)most * PIECE + BEHIND;
     int32_t token;
     uint64_t bound = *work;
     size_t n = constraint_certain(s, text + 1, longest, &token, work);
@@ -93,7 +95,7 @@ int forced_propose(const struct constraint_state *s, const struct tokenizer *t, 
             found = encode(t, text, 1, n, most, out);
         *work += 2 * n * WORK_OF_BYTE;
     }
-    if (n == longest && found > 1) /* the last one may be cut off */
+    if (n == longest && found > 0) /* the last one may be cut off */
         found--;
     if (token >= 0 && found < most && (n == 0 || found > 0))
         out[found++] = token;
