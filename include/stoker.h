@@ -152,7 +152,7 @@ struct stoker_options {
     int n_draft;
     /* What requests without drafts of their own draft: "off" (default), or "ngram": what their constraints force, else what their texts
      * repeat; "mtp": of these what is likely, else what a layer of the model predicts, which is loaded for it (a model without one drafts
-     * as with "ngram"); "auto": of all of these, and of requests' own drafts, as many as are worth their time. With them n_draft 0 is 16. */
+     * as with "ngram"); "auto": of all of these, and of requests' own drafts, as many as are worth their time. n_draft 0 is 16 then. */
     /* Or the path of a smaller model of the same vocabulary, with a "/" in it or ".gguf" at its end: as "auto", and what that model would
      * choose. It is in the same memory (part "draft" of the plan) and on the same threads. */
     const char *draft;

@@ -629,7 +629,7 @@ mutate end-of-the-prompt "unit/engine/steer" src/engine/steer.c 's|n += at->from
 mutate to-zero-is-open "unit/engine/steer" src/engine/steer.c 's|e->has_to \&\&|e->to.n \&\&|'
 mutate closed-too-early "unit/engine/steer" src/engine/steer.c '/^        stoker_vector_hold(e->vector);/d;s|^        j->vector\[j->n_vector++\] = e->vector;|        (void)0;|'
 mutate vector-gives-nothing-back "unit/engine/steer" src/engine/steer.c 's|atomic_fetch_add(left, bytes)|atomic_fetch_add(left, bytes * 0)|'
-mutate read-although-excluded "steer_laws build/data/golden/qwen3moe.gguf" src/model/block/moe.c 's/small_batch || s->pairs ? NULL : steering_leaves_out/NULL/'
+mutate read-although-excluded "steer_laws build/data/golden/qwen3moe.gguf" src/model/block/moe.c 's/is_sweep(s) \&\& !s->pairs ? steering_leaves_out : NULL/NULL/'
 mutate lone-expert-of-a-group "unit/op/rows" src/op/rows.c 's|second > -INFINITY ? best + second : best|best + second|'
 mutate experts-of-all-rows "steer_laws build/data/golden/qwen3moe.gguf" src/model/steering.c 's/!o->experts || !acts_on(o, t->s->b->pos\[row\])/!o->experts/'
 mutate routes-of-the-first-row "steer_laws build/data/golden/qwen3moe.gguf" src/model/steering.c 's|s->b->pos\[row\], id + |s->b->pos[run->first], id + |'
