@@ -7,6 +7,8 @@
 #include "engine/step/follow.h"
 #include "engine/step/nextn.h"
 
+#include <string.h>
+
 /* The row behind n drafts chooses one more token, and each that is chosen is an event. Two entries of the queue are kept for the last
  * event. Refused rows would be recorded: nothing is drafted as long as there are rows to record. */
 int propose_most(const struct stoker *s, const struct job *j, int most)
@@ -58,6 +60,32 @@ static int by_text(const struct stoker *s, struct job *j, int n_guess, int most,
     return is_likely(s, j) ? n : 0;
 }
 
+static int begins_with(const struct tokenizer *t, stoker_token whole, stoker_token first)
+{
+    size_t n = 0, n_first = 0;
+    if (whole < 0 || whole >= tokenizer_n_vocab(t))
+        return 0;
+    const char *piece = tokenizer_piece(t, whole, 0, &n), *beginning = tokenizer_piece(t, first, 0, &n_first);
+    return n >= n_first && memcmp(piece, beginning, n_first) == 0;
+}
+
+/* What the text repeats behind the n tokens that are forced. The last of them may be spelled in one with what is chosen behind it: where the
+ * text has such a token in its place, that is drafted; where it has another one, nothing of it. Returns how many drafts there are. */
+static int go_on(const struct stoker *s, struct job *j, int n, int most, stoker_token *out)
+{
+    if (n == 0)
+        return by_text(s, j, 0, most, out);
+    const stoker_token last = out[n - 1];
+    int more = by_text(s, j, n - 1, most - n + 1, out + n - 1);
+    if (more > 0 && begins_with(s->session->tokenizer, out[n - 1], last)) {
+        j->draft.n_forced -= out[n - 1] != last;
+        return n - 1 + more;
+    }
+    out[n - 1] = last;
+    j->draft.predicted = 0;
+    return n;
+}
+
 int propose(struct stoker *s, struct job *j, int most)
 {
     stoker_token *out = j->history + j->n_history;
@@ -71,7 +99,7 @@ int propose(struct stoker *s, struct job *j, int most)
         if (j->constraint_state)
             n = d->n_forced = by_constraint(s, j, forced = forced_most(&d->forced, most), out);
         if (n == 0 || n < forced) /* not where what is forced goes on, as far as is known */
-            n += by_text(s, j, n, most - n, out + n);
+            n = go_on(s, j, n, most, out);
     }
     n = n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
     d->guess = n ? out[0] : -1;
