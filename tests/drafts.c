@@ -17,7 +17,7 @@
  *     known      each answer goes on: what a drafted answer leaves in the cache is found, and is right
  *     repeated   drafts by what the text repeats (--draft ngram), of a prompt that says everything three times
  *     predicted  answers that are known before, by stoker_request.prediction: right, with an edit, wrong, with ids that there are not
- *     behind     answers that are forced and predicted token by token
+ *     behind     answers that are forced and predicted token by token; and with tokens that begin as forced ones do
  *     forced     answers of a pattern and of a schema, where the model has a tokenizer
  *     certain    what a schema and a pattern force, by --draft ngram
  *     drafter    a second model that drafts: the model itself, of whose drafts all hold where the likeliest tokens are taken, and one with
@@ -823,6 +823,39 @@ static void behind_forced(const struct subject *m)
     stoker_close(cold);
 }
 
+/* " want" is forced, and " wanted" is one token. */
+static void begins_as_forced(const struct subject *m)
+{
+    enum { TOKENS = 24 };
+    static const char pattern[] = "( she want(ed|s)){12}", said[] = " she wanted";
+    const struct stoker_answer want = {.language = STOKER_REGEX, .text = pattern, .n = sizeof pattern - 1};
+    struct stoker_options o = options(0);
+    struct stoker_error err = {0};
+    const struct stoker_constraint *c = NULL;
+    stoker_token script[TOKENS], *word = NULL;
+    struct answer a = {.n = 0};
+    char detail[60];
+    size_t n = 0;
+    o.draft = "ngram";
+    struct stoker *s = engine(m->path, &o);
+    int ok = s && stoker_tokenize(s, said, sizeof said - 1, 0, 0, &word, &n, &err) == 0 && n == 2 &&
+             stoker_constraint_open(&c, s, &want, &err) == 0;
+    for (int i = 0; ok && i < TOKENS; i++)
+        script[i] = word[i % 2];
+    struct stoker_request r = request(&prompts[0], 0);
+    r.script = script;
+    r.max_tokens = TOKENS;
+    r.constraint = c;
+    ok = ok && ask(s, &r, &a) == 0 && a.n == TOKENS && memcmp(a.id, script, sizeof script) == 0;
+    size_t right = ok ? a.end.u.end.n_accepted : 0;
+    snprintf(detail, sizeof detail, "%zu of %d tokens", right, TOKENS);
+    verdict(m, "behind", ok && 3 * right > 2 * TOKENS, detail);
+    if (c)
+        stoker_constraint_close(s, c);
+    stoker_free(word);
+    stoker_close(s);
+}
+
 /* ---- a second model ---------------------------------------------------------------------------------------------------------- */
 
 /* The model with some of its weights changed. 0, or -1. */
@@ -1371,6 +1404,7 @@ static const struct {
     {"forced", forced, DEALT},
     {"certain", certain, DEALT},
     {"behind", behind_forced, DEALT},
+    {"behind", begins_as_forced, OF_EMBEDDED},
     {"drafter", drafter, DEALT},
     {"drafter", drafter_rests, OF_EMBEDDED},
     {"drafter", other_vocabulary, OF_EMBEDDED},

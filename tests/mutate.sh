@@ -790,6 +790,7 @@ mutate prefixes-over-newer "unit/engine/ngram" src/engine/draft/ngram.c 's/w.at 
 mutate prefixes-over-predicted "unit/engine/ngram" src/engine/draft/ngram.c 's/(w.text != text || w.at/(w.at/'
 mutate force-cuts-words "unit/engine/forced" src/engine/draft/forced.c 's/BEHIND = 24/BEHIND = 0/'
 mutate force-by-last-ones "unit/engine/forced" src/engine/draft/forced.c 's/else if (n_right < n - 1)/else/'
+mutate force-as-it-is-spelled "$(drafts behind qwen3moe) models/ember/ember.gguf" src/engine/step/propose.c 's/if (more > 0 \&\& begins_with/if (0 \&\& begins_with/'
 mutate force-without-rest "unit/engine/forced" src/engine/draft/forced.c 's/f->rests = 1 << .*/f->rests = 0 * more;/'
 mutate tokens-without-work "unit/text/constraint/constraint" src/text/constraint/certain.c 's/ || ++m->meter.done >= end)/ || end == 0)/'
 mutate workspaces-of-anybody "unit/text/tokenizer/tokenizer" src/text/tokenizer/workspace.c 's/if (reqmem_here() || !w->keeps)/if (1)/'
