@@ -69,8 +69,8 @@ static int begins_with(const struct tokenizer *t, stoker_token whole, stoker_tok
     return n >= n_first && memcmp(piece, beginning, n_first) == 0;
 }
 
-/* What the text repeats behind the n tokens that are forced. The last of them may be spelled in one with what is chosen behind it: where the
- * text has such a token in its place, that is drafted; where it has another one, nothing of it. Returns how many drafts there are. */
+/* What the text repeats behind the n tokens that are forced. The last of them may be spelled in one with what is chosen behind it: where
+ * the text has such a token in its place, that is drafted; where it has another one, nothing of it. Returns how many drafts there are. */
 static int go_on(const struct stoker *s, struct job *j, int n, int most, stoker_token *out)
 {
     if (n == 0)
