@@ -156,7 +156,7 @@ s|^static void wave_of_small_batch(|static struct moe_expert arrived[4096];\
 static int n_arrived;\
 &|
 s|ready\[n++\] = p->expert\[index\];|ready[n++] = arrived[n_arrived++] = p->expert[index];|
-s|op_moe_sum(op, &f, p.expert, p.uses.n, y, s->n_rows);|op_moe_sum(op, \&f, arrived, n_arrived, y, s->n_rows), n_arrived = 0;|'
+s|op_moe_sum(op, &f, p.expert, p.uses.n, sum, s->n_rows);|op_moe_sum(op, \&f, arrived, n_arrived, sum, s->n_rows), n_arrived = 0;|'
 
 # experts whose reads complete first are less likely to be evicted
 mutate victim-by-completion "unit/store/expert_store" src/store/expert_slots.c \
@@ -449,9 +449,10 @@ mutate leaves-a-new-step "unit/engine/embed_leaves" src/engine/embed/embed.c 's|
 mutate pauses-behind-layers-only "unit/engine/embed/pieces" src/engine/embed/embed.c 's|if (now - e->piece >= longest_piece)|if (0)|'
 mutate long-text-of-usual-pages "unit/engine/embed/long" src/engine/plan_price.c 's|asked = pl->request->n_pages > one ? pl->request->n_pages : one;|asked = pl->request->n_pages;|'
 mutate part-of-attention-left-out "unit/engine/embed/long" src/op/attention.c 's|atomic_store(&at->next, at->end);|atomic_store(\&at->next, at->end + (at->end > 0 \&\& op->pause));|'
-mutate rows-of-another-expert "unit/op/moe" src/op/moe.c 's|in->e == e && in->family|in->e \&\& in->family|'
-mutate rows-of-another-family "unit/op/moe" src/op/moe.c 's|in->e == e && in->family == family|in->e == e|'
-mutate rows-that-are-no-neighbours "unit/op/moe" src/op/moe.c 's|else if (e->n == 1)|else if (1)|; s|e->row\[0\], 1, &in->view|e->row[0], e->n, \&in->view|'
+mutate rows-of-another-expert "unit/op/moe" src/op/moe.c 's|in->e == e && in->first|in->e \&\& in->first|'
+mutate rows-of-another-family "unit/op/moe" src/op/moe.c 's|first == first && in->family == family|first == first|'
+mutate rows-of-first-uses "unit/op/moe" src/op/moe.c 's|first == first && in->family|family|; s|e->row + first, n, mem, &in->view|e->row, n, mem, \&in->view|'
+mutate rows-that-are-no-neighbours "unit/op/moe" src/op/moe.c 's|else if (n == 1)|else if (1)|; s|e->row\[first\], 1, &in->view|e->row[first], n, \&in->view|'
 mutate part-of-a-product-again "unit/op/matmul" src/op/matmul.c 's|m->first + n0, m->first + n1|n0, n1|'
 
 # Kimi delta attention and latents of bailingmoe3, blocks of minimax-m3
@@ -763,7 +764,7 @@ mutate drafts-of-a-dear-pass "unit/engine/price" src/engine/draft/price.c 's/   
 mutate drafts-take-slots "plan" src/engine/plan_choose.c 's/DRAFT_SHARE = 128/DRAFT_SHARE = 1/'
 mutate drafts-take-all-that-is-free "plan" src/engine/plan_choose.c 's/DRAFT_SHARE_WHOLE = 16,/DRAFT_SHARE_WHOLE = 1,/'
 mutate drafts-need-memory "plan" src/engine/plan_choose.c 's/\.n_draft = least_drafts(pl),/.n_draft = w->n_draft,/'
-mutate drafts-or-the-layer "plan" src/engine/plan_choose.c 's|n >= c->n_draft / 2;|n >= c->n_draft;|'
+mutate drafts-or-the-layer "plan" src/engine/plan_choose.c 's|2 \* n >= c->n_draft;|n >= c->n_draft;|'
 mutate drafts-stream-the-rest "plan" src/engine/plan_choose.c 's/degraded \& PLAN_CUT_EXPERTS ? fits_for_slots/1 ? fits_for_slots/'
 mutate drafts-are-given-up-for "plan" src/engine/plan.c 's/    to->whole = p->whole;/    to->whole = p->whole + 1;/'
 mutate drafts-behind-prefixes "plan" src/engine/plan_choose.c 's/ : fits_for_prefixes;/ : (fits_for_prefixes, fits_with_all);/'

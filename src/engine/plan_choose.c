@@ -483,7 +483,7 @@ int plan_place_drafts(const struct planner *pl, struct plan_config *c, uint64_t 
     int (*fits)(const struct planner *, struct plan_config *, uint64_t) = degraded & PLAN_CUT_EXPERTS ? fits_for_slots
                                                                           : degraded                  ? fits_with_all
                                                                                      : fits_for_prefixes;
-    for (int n = least_drafts(pl) ? 0 : pl->request->n_draft; n > 0 && n >= c->n_draft / 2; n /= 2) {
+    for (int n = least_drafts(pl) ? 0 : pl->request->n_draft; n > 0 && 2 * n >= c->n_draft; n /= 2) {
         struct plan_config up = *c;
         up.n_draft = n;
         if (fits(pl, &up, memory) && plan_draft_bytes(pl, &up) + slots_beyond(pl, &up, c) <= share) {

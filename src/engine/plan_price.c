@@ -28,7 +28,7 @@ struct view {
 /* Rows of a table that are in memory at least, so that decoding reads them while a layer is computed. */
 static int least_cells(const struct row_table *t, const struct plan_config *c)
 {
-    int rows = c->n_parallel > DECODE_ROWS ? c->n_parallel : DECODE_ROWS;
+    int decoding = c->n_parallel + c->n_draft, rows = decoding > DECODE_ROWS ? decoding : DECODE_ROWS;
     return rows < t->weight->mat.n_rows / t->n_take ? rows * t->n_take : t->weight->mat.n_rows;
 }
 

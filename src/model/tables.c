@@ -93,7 +93,7 @@ void tables_step_begin(struct step *s)
     for (int t = 0; t < m->n_table && !op_measuring(&m->op); t++)
         if (m->table[t].rows)
             rows_want(m->table[t].rows, ids_of(s, t), s->n_rows * m->table[t].n_take,
-                      s->n_rows > FEW ? READ_SWEEP : READ_NOW);
+                      s->n_rows - s->b->n_drafted > FEW ? READ_SWEEP : READ_NOW);
 }
 
 void tables_step_end(struct step *s)

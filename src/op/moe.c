@@ -107,28 +107,30 @@ static const struct wmat *piece_at(const struct small_batch *a, const struct pie
     return (const struct wmat *)((const char *)&a->e[i / p->per_expert] + p->matrix[i % p->per_expert]);
 }
 
-/* What a thread multiplies an expert's matrices with. */
+/* What a thread multiplies an expert's matrices with: rows of its uses from the first one on. */
 struct inputs {
     const struct moe_expert *e;
+    int first;
     enum act_family family;
     struct xq view;
     struct rows_view x;
 };
 
-/* The rows of e in a family's form: gathered where there are several, which mem has space for. The last ones serve again. */
+/* The rows of n uses of e in a family's form: gathered where there are several, which mem has space for. The last ones serve again. */
 static void find_inputs(struct inputs *in, const struct small_batch *a, const struct pieces *p,
-                        const struct moe_expert *e, enum act_family family, void *mem)
+                        const struct moe_expert *e, int first, int n, enum act_family family, void *mem)
 {
-    if (in->e == e && in->family == family)
+    if (in->e == e && in->first == first && in->family == family)
         return;
     in->e = e;
+    in->first = first;
     in->family = family;
     if (p->hidden)
-        in->x = neighbours(&a->h, family, e->first_use, e->n, &in->view);
-    else if (e->n == 1)
-        in->x = neighbours(a->x, family, e->row[0], 1, &in->view);
+        in->x = neighbours(&a->h, family, e->first_use + first, n, &in->view);
+    else if (n == 1)
+        in->x = neighbours(a->x, family, e->row[first], 1, &in->view);
     else
-        in->x = gather(a->x, family, e->row, e->n, mem, &in->view);
+        in->x = gather(a->x, family, e->row + first, n, mem, &in->view);
 }
 
 static void small_batch_pieces(const struct small_batch *a, const struct pieces *p, int thread, int n_threads)
@@ -144,9 +146,13 @@ static void small_batch_pieces(const struct small_batch *a, const struct pieces 
         const uint8_t *then = at < end ? piece_at(a, p, i + 1)->data : NULL; /* it begins at its first row */
         const struct moe_expert *e = &a->e[i / p->per_expert];
         const struct wmat *w = piece_at(a, p, i);
-        find_inputs(&in, a, p, e, op_family(a->op, w->type), gathered);
-        op_product(a->op, w, n0, n1, &in.x, p->out[i % p->per_expert] + (size_t)e->first_use * (size_t)rows,
-                   (size_t)rows, then, scratch);
+        float *out = p->out[i % p->per_expert] + (size_t)e->first_use * (size_t)rows;
+        for (int first = 0, n; first < e->n; first += n) { /* a file's list may name an expert twice for a row */
+            n = e->n - first < a->x->n_rows ? e->n - first : a->x->n_rows;
+            find_inputs(&in, a, p, e, first, n, op_family(a->op, w->type), gathered);
+            op_product(a->op, w, n0, n1, &in.x, out + (size_t)first * (size_t)rows, (size_t)rows,
+                       first + n < e->n ? NULL : then, scratch);
+        }
     }
 }
 

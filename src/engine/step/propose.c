@@ -63,10 +63,10 @@ static int by_text(const struct stoker *s, struct job *j, int n_guess, int most,
 static int begins_with(const struct tokenizer *t, stoker_token whole, stoker_token first)
 {
     size_t n = 0, n_first = 0;
-    if (whole < 0 || whole >= tokenizer_n_vocab(t))
-        return 0;
+    if (whole == first || whole < 0 || whole >= tokenizer_n_vocab(t))
+        return whole == first;
     const char *piece = tokenizer_piece(t, whole, 0, &n), *beginning = tokenizer_piece(t, first, 0, &n_first);
-    return n >= n_first && memcmp(piece, beginning, n_first) == 0;
+    return n_first > 0 && n >= n_first && memcmp(piece, beginning, n_first) == 0;
 }
 
 /* What the text repeats behind the n tokens that are forced. The last of them may be spelled in one with what is chosen behind it: where
@@ -77,7 +77,7 @@ static int go_on(const struct stoker *s, struct job *j, int n, int most, stoker_
         return by_text(s, j, 0, most, out);
     const stoker_token last = out[n - 1];
     int more = by_text(s, j, n - 1, most - n + 1, out + n - 1);
-    if (more > 0 && begins_with(s->session->tokenizer, out[n - 1], last)) {
+    if (more > 0 && begins_with(s->session->tokenizer, out[n - 1], last) && (n > 1 || j->mask[out[0]])) {
         j->draft.n_forced -= out[n - 1] != last;
         return n - 1 + more;
     }

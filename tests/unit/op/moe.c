@@ -310,10 +310,34 @@ static void several_blocks(void **state)
     bench_close(&b);
 }
 
+/* More uses of an expert than rows: a token's list, which comes from a file, names it several times. */
+static void more_uses_than_rows(void **state)
+{
+    (void)state;
+    enum { ROWS = 2, TIMES = 5 };
+    struct bench b;
+    bench_open(&b, TYPE_Q4_K, TYPE_Q8_0, TYPE_F32, ROWS);
+    b.n_uses = 0;
+    for (int e = 0; e < N_EXPERT; e++) {
+        b.expert[e].first_use = b.n_uses;
+        b.n_uses += b.expert[e].n = e == 1 ? ROWS * TIMES : 0;
+        for (int i = 0; i < b.expert[e].n; i++) {
+            b.row[e][i] = i / TIMES;
+            b.w[e][i] = 0.25f;
+        }
+    }
+    float *small = by_small_batch(&b, cpu_best_tier(), 2, 0, 1),
+          *large = by_large_batch(&b, TIER_SCALAR, 1, 0, N_EXPERT, 0);
+    assert_bits(small, large, ROWS * N_EMBD);
+    free(small);
+    free(large);
+    bench_close(&b);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(float_experts), cmocka_unit_test(quantised_experts),
-                                       cmocka_unit_test(exact_experts), cmocka_unit_test(experts_without_gates),
-                                       cmocka_unit_test(several_blocks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(float_experts),  cmocka_unit_test(quantised_experts),
+                                       cmocka_unit_test(exact_experts),  cmocka_unit_test(experts_without_gates),
+                                       cmocka_unit_test(several_blocks), cmocka_unit_test(more_uses_than_rows)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
