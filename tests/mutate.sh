@@ -749,7 +749,7 @@ mutate drafts-of-channels "$(drafts alone jamba)" src/op/recur.c 's|keep_state(r
 mutate drafts-of-blocks "$(drafts alone deepseek4)" src/op/compress.c 's|run_kept(r, i, r->state)|run_kept(r, i + 1, r->state)|'
 mutate drafts-of-means "$(drafts alone qwen4exp)" src/op/compress.c 's|run_kept(r, i, r->state)|run_kept(r, i + 1, r->state)|'
 mutate drafts-of-tokens-before "$(drafts alone qwen4exp)" src/model/tables.c 's|copy_before(s, run, r, last|copy_before(s, run, r - 1, last|'
-mutate drafts-sweep "$(drafts streamed qwen3moe)" src/model/block/moe.c 's|s->n_rows - s->b->n_drafted > SWEEP_ROWS|s->n_rows > SWEEP_ROWS|'
+mutate drafts-sweep "$(drafts streamed qwen3moe)" src/model/step.h 's|s->n_rows - s->b->n_drafted > STEP_FEW_ROWS|s->n_rows > STEP_FEW_ROWS|'
 mutate drafts-keep-pages "$(drafts alone qwen3moe)" src/engine/session.c 's|^            seq_trim(b->seq\[r\]);|            (void)0;|'
 mutate drafts-committed "$(drafts known lfm2moe)" src/engine/session.c 's|r = first + n_right; r <|r = first + n_right + 1; r <|'
 mutate drafts-published "$(drafts known qwen3moe)" src/engine/step/verify.c 's|^    e->rows = n;|    (void)n;|'

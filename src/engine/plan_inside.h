@@ -59,8 +59,8 @@ struct plan_config plan_usual(const struct planner *pl, const struct plan_config
 int plan_may_stream(const struct planner *pl);
 /* The configuration for this memory, without drafts that are priced. 0: none fits. */
 int plan_choose(const struct planner *pl, struct plan_config *c, uint64_t memory);
-/* Gives a configuration that has given up these PLAN_CUT_* as many drafts that are priced as find a place, at
- * least half of those that it has: the layer which is bound since is worth the others. 0: none does, and *c is as it was. */
+/* Gives a configuration that has given up these PLAN_CUT_* as many drafts that are priced as find a place, at least
+ * half of those that it has: the layer which is bound since is worth the others. 0: none does, and *c is as it was. */
 int plan_place_drafts(const struct planner *pl, struct plan_config *c, uint64_t memory, unsigned degraded);
 /* Bytes of prefixes that are kept where there is memory for them. */
 uint64_t plan_asked_cache(const struct planner *pl);

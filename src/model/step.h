@@ -43,6 +43,10 @@ struct step {
     float *collapse;     /* [n_rows][params.hyper.n] gates that the next block takes its input by; or NULL */
 };
 
+/* More rows than somebody waits for token by token; drafts go on with few texts, so they do not count. */
+enum { STEP_FEW_ROWS = 16 };
+static inline int step_has_many_rows(const struct step *s) { return s->n_rows - s->b->n_drafted > STEP_FEW_ROWS; }
+
 /* Scratch for rows [n_rows][n_cols], 64-byte aligned, not zeroed. */
 float *step_rows(struct step *s, int n_cols);
 static inline size_t step_mark(const struct step *s) { return arena_mark(s->m->op.scratch); }

@@ -84,8 +84,6 @@ static const int32_t *ids_of(const struct step *s, int table)
 
 /* ---- a step ------------------------------------------------------------------------------------------------------------------ */
 
-enum { FEW = 16 }; /* rows of a step that somebody waits for token by token */
-
 void tables_step_begin(struct step *s)
 {
     struct model *m = s->m;
@@ -93,7 +91,7 @@ void tables_step_begin(struct step *s)
     for (int t = 0; t < m->n_table && !op_measuring(&m->op); t++)
         if (m->table[t].rows)
             rows_want(m->table[t].rows, ids_of(s, t), s->n_rows * m->table[t].n_take,
-                      s->n_rows - s->b->n_drafted > FEW ? READ_SWEEP : READ_NOW);
+                      step_has_many_rows(s) ? READ_SWEEP : READ_NOW);
 }
 
 void tables_step_end(struct step *s)

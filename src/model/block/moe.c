@@ -18,8 +18,6 @@
 
 #include <string.h>
 
-enum { SWEEP_ROWS = 16 }; /* the most rows of a step that is no sweep (streaming.md S) */
-
 struct pairs {
     const struct experts *from;
     struct expert_uses uses;
@@ -66,11 +64,8 @@ static void read_ahead(struct step *s)
     }
 }
 
-/* Enough rows to use nearly all experts, layer by layer. Drafts go on with few texts: they do not count. */
-static int is_sweep(const struct step *s)
-{
-    return s->n_rows - s->b->n_drafted > SWEEP_ROWS && !s->keeps; /* which uses no expert */
-}
+/* Enough rows to use nearly all experts, layer by layer (streaming.md S). */
+static int is_sweep(const struct step *s) { return step_has_many_rows(s) && !s->keeps; /* which uses no expert */ }
 
 void moe_step_begin(struct step *s)
 {
