@@ -17,7 +17,8 @@
  *     known      each answer goes on: what a drafted answer leaves in the cache is found, and is right
  *     repeated   drafts by what the text repeats (--draft ngram), of a prompt that says everything three times
  *     predicted  answers that are known before, by stoker_request.prediction: right, with an edit, wrong, with ids that there are not
- *     behind     answers that are forced and predicted token by token; and with tokens that begin as forced ones do
+ *     behind     answers that are forced and predicted token by token; with tokens that begin as forced ones do; and
+ *                what is forced behind those that a text repeats
  *     forced     answers of a pattern and of a schema, where the model has a tokenizer
  *     certain    what a schema and a pattern force, by --draft ngram
  *     drafter    a second model that drafts: the model itself, of whose drafts all hold where the likeliest tokens are taken, and one with
@@ -856,6 +857,42 @@ static void begins_as_forced(const struct subject *m)
     stoker_close(s);
 }
 
+/* What a text repeats is followed by what is forced, in the same step: all but the first token and the one behind the drafts are drafts. */
+static void forced_behind(const struct subject *m)
+{
+    static const char pattern[] = "( she (ran off|sat down) and then everyone went home again)",
+                      told[] = " Once there was a dog and she ran off. Then there was a cat and",
+                      said[] = " she ran off and then everyone went home again";
+    const struct stoker_answer want = {.language = STOKER_REGEX, .text = pattern, .n = sizeof pattern - 1};
+    struct stoker_options o = options(0);
+    struct stoker_error err = {0};
+    const struct stoker_constraint *c = NULL;
+    stoker_token *prompt = NULL, *script = NULL;
+    struct answer a = {.n = 0};
+    char detail[60];
+    size_t n_prompt = 0, n = 0;
+    o.draft = "ngram";
+    struct stoker *s = engine(m->path, &o);
+    int ok = s && stoker_tokenize(s, told, sizeof told - 1, 0, 0, &prompt, &n_prompt, &err) == 0 &&
+             stoker_tokenize(s, said, sizeof said - 1, 0, 0, &script, &n, &err) == 0 &&
+             stoker_constraint_open(&c, s, &want, &err) == 0;
+    struct stoker_request r = request(&prompts[0], 0);
+    r.prompt = prompt;
+    r.n_prompt = n_prompt;
+    r.script = script;
+    r.max_tokens = (int)n;
+    r.constraint = c;
+    ok = ok && ask(s, &r, &a) == 0 && (size_t)a.n == n && memcmp(a.id, script, n * sizeof *script) == 0;
+    size_t right = ok ? a.end.u.end.n_accepted : 0;
+    snprintf(detail, sizeof detail, "%zu of %zu tokens", right, n);
+    verdict(m, "behind", ok && right == n - 2, detail);
+    if (c)
+        stoker_constraint_close(s, c);
+    stoker_free(prompt);
+    stoker_free(script);
+    stoker_close(s);
+}
+
 /* ---- a second model ---------------------------------------------------------------------------------------------------------- */
 
 /* The model with some of its weights changed. 0, or -1. */
@@ -1405,6 +1442,7 @@ static const struct {
     {"certain", certain, DEALT},
     {"behind", behind_forced, DEALT},
     {"behind", begins_as_forced, OF_EMBEDDED},
+    {"behind", forced_behind, OF_EMBEDDED},
     {"drafter", drafter, DEALT},
     {"drafter", drafter_rests, OF_EMBEDDED},
     {"drafter", other_vocabulary, OF_EMBEDDED},

@@ -10,6 +10,7 @@
 /* Bytes of text that are looked at for a draft, about, as tokens are seldom longer; and behind them all, as a word that is cut is spelled
  * otherwise from its beginning. */
 enum { PIECE = 8, BEHIND = 24, MOST_BYTES = PIECE * STOKER_DRAFT_MOST + BEHIND };
+enum { GUESSED = 32 * STOKER_DRAFT_MOST };          /* bytes of a guess that are followed at most */
 enum { WORK_OF_BYTE = 16 };                         /* of the tokenizer, as CONSTRAINT_MS counts */
 enum { FIRST = 8, PATIENCE = 4, LONGEST_REST = 6 }; /* refused guesses until they rest; 2^6 steps at most */
 
@@ -81,15 +82,34 @@ static int encode(const struct tokenizer *t, const char *lead_and_text, size_t n
     return found;
 }
 
-int forced_propose(const struct constraint_state *s, const struct tokenizer *t, int most, stoker_token *out,
-                   uint64_t *work)
+/* The bytes of tokens, at most GUESSED. -1: there are more, or a token has none. */
+static int text_of(const struct tokenizer *t, const stoker_token *id, int n, char *out)
 {
+    size_t sum = 0, bytes;
+    for (int i = 0; i < n; i++, sum += bytes) {
+        const char *piece = tokenizer_piece(t, id[i], 0, &bytes);
+        if (bytes == 0 || bytes > GUESSED - sum)
+            return -1;
+        memcpy(out + sum, piece, bytes);
+    }
+    return (int)sum;
+}
+
+int forced_propose(const struct constraint_state *s, const struct tokenizer *t, const stoker_token *guess, int n_guess,
+                   int most, stoker_token *out, uint64_t *work)
+{
+    char behind[GUESSED];
+    const int n_behind = text_of(t, guess, n_guess, behind);
     char text[1 + MOST_BYTES] = "\n";
     size_t longest = (size_t)most * PIECE + BEHIND;
     int32_t token;
     uint64_t bound = *work;
-    size_t n = constraint_certain(s, text + 1, longest, &token, work);
     int found = 0;
+    if (n_behind < 0) {
+        *work = 0;
+        return 0;
+    }
+    size_t n = constraint_certain(s, behind, (size_t)n_behind, text + 1, longest, &token, work);
     if (n > 0 && *work < bound) {
         if (!(found = encode(t, text + 1, 0, n, most, out)))
             found = encode(t, text, 1, n, most, out);

@@ -23,9 +23,9 @@ int forced_most(struct forced *f, int most);
 /* n were computed, of which the first n_right hold; refused 1: the next one does not. */
 void forced_learn(struct forced *f, int n, int n_right, int refused);
 
-/* At most `most` tokens that may come next. Returns how many. *work: as constraint_certain(), and what the tokenizer takes. What is forced
- * for long is proposed in pieces, one a call. */
-int forced_propose(const struct constraint_state *s, const struct tokenizer *t, int most, stoker_token *out,
-                   uint64_t *work);
+/* At most `most` tokens that may come next behind guess [n_guess], which need not hold: 0 where that cannot follow. Returns how many.
+ * *work: as constraint_certain(), and what the tokenizer takes. What is forced for long is proposed in pieces, one a call. */
+int forced_propose(const struct constraint_state *s, const struct tokenizer *t, const stoker_token *guess, int n_guess,
+                   int most, stoker_token *out, uint64_t *work);
 
 #endif

@@ -4,6 +4,8 @@
 #include <string.h>
 
 enum { LENGTHS = 3, MOST_PLACES = 1 << 18, BEGINNING = 5, KEPT = 5, SEARCHED = 1 << 14 };
+/* Places where the text varies, one after another, that went on as before: drafts go past the next. */
+enum { ENOUGH = 4 };
 static const uint32_t predicted = UINT32_C(1) << 31;
 /* How many tokens must be alike, longest first, and how many are drafted behind so many: short matches are often by chance. */
 static const size_t length[LENGTHS] = {5, 3, 2};
@@ -17,11 +19,12 @@ static uint32_t places(int n_ctx)
     return n;
 }
 
-size_t ngram_bytes(int n_ctx) { return LENGTHS * (size_t)places(n_ctx) * sizeof(uint32_t); }
+size_t ngram_bytes(int n_ctx) { return LENGTHS * (size_t)places(n_ctx) * sizeof(uint32_t) + places(n_ctx) / 8; }
 
 void ngram_init(struct ngram *g, void *memory, int n_ctx)
 {
     *g = (struct ngram){.next = memory, .n_place = places(n_ctx)};
+    g->varies = (uint8_t *)(g->next + LENGTHS * (size_t)g->n_place);
 }
 
 void ngram_begin(struct ngram *g, uint64_t text)
@@ -30,7 +33,20 @@ void ngram_begin(struct ngram *g, uint64_t text)
     g->n_oldest = g->n_known = 0;
     g->prediction = NULL;
     g->last.text = NULL;
-    g->searched = 0;
+    g->searched = g->held = 0;
+    memset(g->varies, 0, g->n_place / 8);
+}
+
+static int varies(const struct ngram *g, size_t at)
+{
+    size_t bit = at & (g->n_place - 1);
+    return g->varies[bit / 8] >> bit % 8 & 1;
+}
+
+static void set_varies(struct ngram *g, size_t at)
+{
+    size_t bit = at & (g->n_place - 1);
+    g->varies[bit / 8] |= (uint8_t)(1 << bit % 8);
 }
 
 /* The place of the n tokens that end before `end`. */
@@ -58,12 +74,26 @@ static int stands(const struct way *w, const stoker_token *text, size_t n, size_
            memcmp(w->text + w->at - same, text + n - same, same * sizeof *text) == 0;
 }
 
+/* What a place held: did the text go on otherwise there than behind its first `end` tokens, which end alike? */
+static void compare(struct ngram *g, uint32_t place, const stoker_token *text, size_t end)
+{
+    struct way w = way_to(g, place, text, g->n_known + 1);
+    if (w.text == text && stands(&w, text, end, length[0]) && text[w.at] != text[end]) {
+        set_varies(g, w.at);
+        set_varies(g, end);
+    }
+}
+
 /* What follows the first `end` tokens of a text. */
 static void learn(struct ngram *g, const stoker_token *text, size_t end, uint32_t mark)
 {
-    for (int i = 0; i < LENGTHS; i++)
-        if (end >= length[i])
-            *place_of(g, i, text + end) = (uint32_t)end | mark;
+    for (int i = 0; i < LENGTHS; i++) {
+        uint32_t *place = end >= length[i] ? place_of(g, i, text + end) : NULL;
+        if (place && i == 0 && !mark)
+            compare(g, *place, text, end);
+        if (place)
+            *place = (uint32_t)end | mark;
+    }
 }
 
 /* Does a place hold what counts for more than the text's first `end` tokens: the prediction's, or newer, and not that of another text? */
@@ -80,6 +110,8 @@ static int learn_older(struct ngram *g, const stoker_token *text, int most)
     for (; most > 0 && g->n_oldest > 0; most--, g->n_oldest--)
         for (int i = 0; i < LENGTHS; i++) {
             uint32_t *place = g->n_oldest >= length[i] ? place_of(g, i, text + g->n_oldest) : NULL;
+            if (place && i == 0)
+                compare(g, *place, text, g->n_oldest);
             if (place && !is_taken(g, i, place, text, g->n_oldest))
                 *place = (uint32_t)g->n_oldest;
         }
@@ -174,11 +206,29 @@ static int goes_on(const struct ngram *g, const stoker_token *text, size_t n, st
     return stands(out, text, n, KEPT);
 }
 
-static int copy(const struct way *w, const stoker_token *text, size_t n, int most, stoker_token *out)
+/* Since the last drafts: where the text they are from varies, did this one go on as that did? Not where they stood behind guesses that did
+ * not hold. */
+static void learn_varying(struct ngram *g, const stoker_token *text, size_t n)
 {
-    int k = 0;
-    for (size_t at = w->at; k < most && (at < w->n || w->text == text); k++, at++)
+    if (g->last.text != text || n <= g->last_n || !stands(&g->last, text, g->last_n, length[LENGTHS - 1]))
+        return;
+    for (size_t at = g->last.at, k = g->last_n; k < n && at < g->last_n; at++, k++) {
+        if (varies(g, at))
+            g->held = text[at] == text[k] ? g->held + 1 : 0;
+        if (text[at] != text[k])
+            return;
+    }
+}
+
+static int copy(const struct ngram *g, const struct way *w, const stoker_token *text, size_t n, int most,
+                stoker_token *out)
+{
+    int k = 0, stops = w->text == text && g->held < ENOUGH;
+    for (size_t at = w->at; k < most && (at < w->n || w->text == text); k++, at++) {
+        if (stops && at < w->n && varies(g, at))
+            break;
         out[k] = at < w->n ? w->text[at] : out[at - n]; /* a text that repeats itself goes on doing so */
+    }
     return k;
 }
 
@@ -215,6 +265,7 @@ int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int n_gue
     int left = learn_newer(g, text, n, step_of(g, n));
     if (left > 0) /* all that is new is known */
         left = learn_prediction(g, left);
+    learn_varying(g, text, n);
     n += (size_t)n_guess;
     int found = find(g, text, n, &w);
     g->last = w;
@@ -222,5 +273,5 @@ int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int n_gue
     g->predicted = found && w.text == g->prediction;
     if (!g->searched)
         learn_older(g, text, left);
-    return found ? copy(&w, text, n, most < found ? most : found, out) : 0;
+    return found ? copy(g, &w, text, n, most < found ? most : found, out) : 0;
 }

@@ -30,13 +30,13 @@ static struct ngram *ngram_of(const struct stoker *s, struct job *j)
     return g;
 }
 
-/* What its constraint leaves. Its work counts as that on masks, which other jobs wait for. */
-static int by_constraint(struct stoker *s, struct job *j, int most, stoker_token *out)
+/* What its constraint leaves behind n_guess drafts. Its work counts as that on masks, which other jobs wait for. */
+static int by_constraint(struct stoker *s, struct job *j, int n_guess, int most, stoker_token *out)
 {
     uint64_t work = s->mask_work < MASK_WORK_PER_STEP ? MASK_WORK_PER_STEP - s->mask_work : 0;
-    if (!most || !work)
+    if (most <= 0 || !work)
         return 0;
-    int n = forced_propose(j->constraint_state, s->session->tokenizer, most, out, &work);
+    int n = forced_propose(j->constraint_state, s->session->tokenizer, out, n_guess, most, out + n_guess, &work);
     s->mask_work += work;
     return n;
 }
@@ -86,6 +86,15 @@ static int go_on(const struct stoker *s, struct job *j, int n, int most, stoker_
     return n;
 }
 
+/* Behind a value that the text repeats there are keys again. Those behind a prediction would count as if it had said them. */
+static int force_behind(struct stoker *s, struct job *j, int forced, int n, int most, stoker_token *out)
+{
+    int more = forced < most - n ? forced : most - n;
+    if (n == j->draft.n_forced || j->draft.predicted || !j->mask[out[0]])
+        return n;
+    return n + by_constraint(s, j, n, more, out);
+}
+
 int propose(struct stoker *s, struct job *j, int most)
 {
     stoker_token *out = j->history + j->n_history;
@@ -97,9 +106,11 @@ int propose(struct stoker *s, struct job *j, int most)
         n = draft_propose(d, j->history, j->n_history, most, s->session->model->p.n_vocab, out);
     } else {
         if (j->constraint_state)
-            n = d->n_forced = by_constraint(s, j, forced = forced_most(&d->forced, most), out);
+            n = d->n_forced = by_constraint(s, j, 0, forced = forced_most(&d->forced, most), out);
         if (n == 0 || n < forced) /* not where what is forced goes on, as far as is known */
             n = go_on(s, j, n, most, out);
+        if (j->constraint_state)
+            n = force_behind(s, j, forced, n, most, out);
     }
     n = n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
     d->guess = n ? out[0] : -1;

@@ -52,25 +52,43 @@ static int32_t only_token(struct matcher *m, uint32_t id, uint64_t end)
     return only;
 }
 
-size_t constraint_certain(const struct constraint_state *s, char *text, size_t most, int32_t *token, uint64_t *work)
+/* May more be looked at, up to `end`? */
+static int goes_on(const struct constraint_state *at, uint64_t end)
+{
+    const struct matcher *m = &at->c->matcher;
+    return at->phase == CONSTRAINT_GOVERNED && !at->ended && !m->full && m->meter.done < end;
+}
+
+/* -1: it does not follow, or it is not known whether it does. */
+static int follow(struct constraint_state *at, const char *text, size_t n, uint64_t end)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!goes_on(at, end) || matcher_low(&at->c->matcher) || constraint_feed(at, text + i, 1))
+            return -1;
+    return at->c->matcher.full ? -1 : 0;
+}
+
+size_t constraint_certain(const struct constraint_state *s, const char *behind, size_t n_behind, char *text,
+                          size_t most, int32_t *token, uint64_t *work)
 {
     struct constraint_state at = *s; /* no collection knows it: none may happen */
     struct matcher *m = &s->c->matcher;
-    uint64_t begin = m->meter.done;
+    const uint64_t begin = m->meter.done, end = begin + *work;
     size_t n = 0;
     int byte;
     *token = -1;
     matcher_begin(m);
-    while (at.phase == CONSTRAINT_GOVERNED && !at.ended && n < most && !matcher_low(m) &&
-           m->meter.done < begin + *work && (byte = only_byte(m, at.set)) >= 0) {
-        char next = (char)byte;
-        m->meter.done += 4; /* 256 classes looked at */
-        if (constraint_feed(&at, &next, 1) || m->full)
-            break;
-        text[n++] = next;
+    if (follow(&at, behind, n_behind, end) == 0) {
+        while (n < most && goes_on(&at, end) && !matcher_low(m) && (byte = only_byte(m, at.set)) >= 0) {
+            char next = (char)byte;
+            m->meter.done += 4; /* 256 classes looked at */
+            if (constraint_feed(&at, &next, 1) || m->full)
+                break;
+            text[n++] = next;
+        }
+        if (n < most && goes_on(&at, end))
+            *token = only_token(m, at.set, end);
     }
-    if (at.phase == CONSTRAINT_GOVERNED && !at.ended && n < most && !m->full && m->meter.done < begin + *work)
-        *token = only_token(m, at.set, begin + *work);
     matcher_begin(m);
     *work = m->meter.done - begin;
     return n;

@@ -122,10 +122,12 @@ int constraint_accept(struct constraint_state *s, int32_t token, struct error *e
  * does; -1: as masks. */
 int constraint_accept_text(struct constraint_state *s, const char *text, size_t n, struct error *err);
 
-/* What has to come next: text [n <= most], n returned, where the text can go on in one way only. *token: and behind it this token, which is
- * read whole; -1: there is a choice, or the end, or it was not looked at. *work: at most so much and one step; out: what it took. Nothing
- * changes; of a text that is forced for long it is a beginning, which may be shorter where memory is short. */
-size_t constraint_certain(const struct constraint_state *s, char *text, size_t most, int32_t *token, uint64_t *work);
+/* What has to come next, behind [n_behind] bytes that may follow: text [n <= most], n returned, where the text can go on in one way only; 0
+ * also where they do not follow. *token: and behind it this token, which is read whole; -1: there is a choice, or the end, or it was not
+ * looked at. *work: at most so much and one step; out: what it took. Nothing changes; of a text that is forced for long it is a beginning,
+ * which may be shorter where memory is short. */
+size_t constraint_certain(const struct constraint_state *s, const char *behind, size_t n_behind, char *text,
+                          size_t most, int32_t *token, uint64_t *work);
 
 int constraint_complete(const struct constraint_state *s); /* 1: the text may end here */
 int constraint_finished(const struct constraint_state *s); /* 1: the text may end here and cannot go on */

@@ -84,8 +84,8 @@ static void last_ones_may_be_spelled_otherwise(void **state)
     assert_int_equal(forced_most(&f, MOST), 3);
 }
 
-static int propose_of(const struct token_trie *trie, const struct tokenizer *t, const char *text, int most,
-                      stoker_token *out)
+static int propose_of(const struct token_trie *trie, const struct tokenizer *t, const char *text,
+                      const stoker_token *guess, int n_guess, int most, stoker_token *out)
 {
     struct error err = {0};
     char gbnf[200];
@@ -99,7 +99,7 @@ static int propose_of(const struct token_trie *trie, const struct tokenizer *t, 
     assert_int_equal(grammar_finish(m, &e, 1, &g, &err), 0);
     assert_int_equal(constraint_create(&c, trie, g, &(struct constraint_options){0}, &err), 0);
     assert_int_equal(constraint_begin(&s, c, &err), 0);
-    int n = forced_propose(s, t, most, out, &work);
+    int n = forced_propose(s, t, guess, n_guess, most, out, &work);
     constraint_end(s);
     constraint_destroy(c);
     return n;
@@ -118,11 +118,16 @@ static void words_are_not_cut(void **state)
     assert_non_null(t);
     assert_int_equal(token_trie_create(&trie, t, &err), 0);
     for (size_t i = 0; i + 48 < sizeof text; i++) {
-        int n = propose_of(trie, t, text + i, STOKER_DRAFT_MOST, all);
+        int n = propose_of(trie, t, text + i, NULL, 0, STOKER_DRAFT_MOST, all);
         for (int most = 1; most <= 4; most++) {
             assert_true(n >= most);
-            assert_int_equal(propose_of(trie, t, text + i, most, some), most);
+            assert_int_equal(propose_of(trie, t, text + i, NULL, 0, most, some), most);
             assert_memory_equal(some, all, (size_t)most * sizeof *some);
+            /* and behind them, as a guess, the others; behind what cannot follow, nothing */
+            assert_int_equal(propose_of(trie, t, text + i, some, most, n - most, some + most), n - most);
+            assert_memory_equal(some, all, (size_t)n * sizeof *some);
+            some[0] = all[n - 1];
+            assert_int_equal(propose_of(trie, t, text + i, some, 1 + (all[0] == some[0]), 1, some + 2), 0);
         }
     }
     token_trie_destroy(trie);

@@ -72,6 +72,73 @@ static void a_loop_goes_on(void **state)
     free(g.next);
 }
 
+/* Items of the same five and six keys, behind each of which a value stands; the second one is another one in each item. */
+enum { KEYS = 5, ITEM = 13, ITEMS = 12 };
+static void write_items(stoker_token text[ITEM * ITEMS], const stoker_token *value)
+{
+    for (int i = 0; i < ITEM * ITEMS; i++) {
+        int at = i % ITEM;
+        text[i] = at < KEYS ? at + 1 : at == KEYS ? value[i / ITEM] : at < ITEM - 1 ? at + 15 : 200 + i / ITEM;
+    }
+}
+
+/* How many tokens are drafted behind the first keys of item i: once all before is known step by step, or, at_once, from its end on. */
+static int drafted_of(const stoker_token *value, int i, int at_once)
+{
+    const size_t n = ITEM * (size_t)i + KEYS;
+    stoker_token text[ITEM * ITEMS], out[STOKER_DRAFT_MOST];
+    struct ngram g;
+    int drafted = 0;
+    open_tables(&g, 1 << 15); /* hardly a place is shared */
+    write_items(text, value);
+    for (size_t have = at_once ? n : 1; have < n; have++)
+        ngram_propose(&g, text, have, 0, 1, out);
+    for (int step = 0; step < (at_once ? 40 : 1); step++)
+        drafted = ngram_propose(&g, text, n, 0, STOKER_DRAFT_MOST, out);
+    free(g.next);
+    return drafted;
+}
+
+/* Behind keys that are alike stands what differs from item to item: drafts end there. */
+static void drafts_end_where_a_text_varies(void **state)
+{
+    static const stoker_token differ[ITEMS] = {50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61},
+                              settled[ITEMS] = {50, 51, 51, 51, 51, 51, 51, 51, 51, 51, 51, 51};
+    (void)state;
+    for (int at_once = 0; at_once < 2; at_once++) {
+        assert_int_equal(drafted_of(differ, 1, at_once), STOKER_DRAFT_MOST); /* nothing is known to vary */
+        for (int i = 2; i < ITEMS; i++)
+            assert_int_equal(drafted_of(differ, i, at_once), 0);
+        assert_int_equal(drafted_of(settled, 2, at_once), 0);
+    }
+    assert_int_equal(drafted_of(settled, ITEMS - 1, 0), ITEM - 1 - KEYS); /* up to the second value */
+}
+
+/* A text that is repeated with its values goes past them, once it has gone past some; until one is another. */
+static void who_follows_goes_past_what_varies(void **state)
+{
+    static stoker_token value[ITEMS] = {50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61};
+    enum { ALL = ITEM * ITEMS, CHANGED = ALL + ITEM * 6 + KEYS };
+    stoker_token text[2 * ALL], out[STOKER_DRAFT_MOST];
+    struct ngram g;
+    int changed = 0;
+    (void)state;
+    open_tables(&g, 1 << 15);
+    write_items(text, value);
+    write_items(text + ALL, value);
+    text[CHANGED] = 99;
+    for (size_t n = 1; n < 2 * ALL - STOKER_DRAFT_MOST; n++) {
+        int drafted = ngram_propose(&g, text, n, 0, STOKER_DRAFT_MOST, out);
+        if (n > ALL + 4 * ITEM && n <= CHANGED)
+            assert_int_equal(drafted, STOKER_DRAFT_MOST);
+        changed += n > CHANGED && n < CHANGED + ITEM && drafted > 0 && drafted < STOKER_DRAFT_MOST;
+        if (n > CHANGED + 5 * ITEM)
+            assert_int_equal(drafted, STOKER_DRAFT_MOST);
+    }
+    assert_in_range(changed, 1, ITEM);
+    free(g.next);
+}
+
 /* Another text in the same tables: what they hold of the first is compared, and does not fit. */
 static void stale_places_are_compared(void **state)
 {
@@ -206,6 +273,7 @@ static void expect_as_at(struct ngram *g, stoker_token *text, size_t n, size_t a
 {
     memcpy(text + n - 5, text + at - 5, 5 * sizeof *text);
     g->last.text = NULL;
+    g->held = 9; /* where the text varies too */
     expect(g, text, n, 4, want, 4);
 }
 
@@ -352,6 +420,8 @@ int main(void)
         cmocka_unit_test(short_matches_bring_little),
         cmocka_unit_test(new_text_brings_nothing),
         cmocka_unit_test(a_loop_goes_on),
+        cmocka_unit_test(drafts_end_where_a_text_varies),
+        cmocka_unit_test(who_follows_goes_past_what_varies),
         cmocka_unit_test(stale_places_are_compared),
         cmocka_unit_test(tables_are_bounded),
         cmocka_unit_test(a_prediction_is_followed),

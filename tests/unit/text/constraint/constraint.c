@@ -230,14 +230,20 @@ static void certain_behind(const char *grammar, const char *text, const char *ex
     int32_t token;
     uint64_t work = CONSTRAINT_MS;
     assert_int_equal(constraint_begin(&s, c, &err), 0);
-    assert_int_equal(constraint_accept_text(s, text, strlen(text), &err), 1);
-    size_t n = constraint_certain(s, out, sizeof out - 1, &token, &work);
-    out[n] = 0;
-    assert_string_equal(out, expected);
-    assert_int_equal(token, expected_token);
-    assert_in_range(work, 0, CONSTRAINT_MS + CONSTRAINT_STEP);
+    for (size_t said = 0, all = strlen(text); said <= all; said++) { /* the rest is looked at, and not said yet */
+        work = CONSTRAINT_MS;
+        size_t n = constraint_certain(s, text + said, all - said, out, sizeof out - 1, &token, &work);
+        out[n] = 0;
+        assert_string_equal(out, expected);
+        assert_int_equal(token, expected_token);
+        assert_in_range(work, 0, CONSTRAINT_MS + CONSTRAINT_STEP);
+        work = CONSTRAINT_MS;
+        assert_int_equal(constraint_certain(s, "\x01", 1, out, sizeof out - 1, &token, &work), 0); /* cannot follow */
+        assert_int_equal(token, -1);
+        assert_int_equal(constraint_accept_text(s, text + said, said < all, &err), 1);
+    }
     work = 0; /* nothing may be done: nothing is certain */
-    assert_int_equal(constraint_certain(s, out, sizeof out - 1, &token, &work), 0);
+    assert_int_equal(constraint_certain(s, NULL, 0, out, sizeof out - 1, &token, &work), 0);
     assert_int_equal(token, -1);
     assert_int_equal(constraint_accept_text(s, expected, strlen(expected), &err), 1); /* nothing changed */
     constraint_destroy(c);
@@ -281,11 +287,11 @@ static void test_certain_token(void **state)
     int32_t token;
     uint64_t work = CONSTRAINT_MS;
     assert_int_equal(constraint_begin(&s, c, &err), 0);
-    assert_int_equal(constraint_certain(s, out, sizeof out, &token, &work), 0);
+    assert_int_equal(constraint_certain(s, NULL, 0, out, sizeof out, &token, &work), 0);
     assert_int_equal(token, 7);
     assert_in_range(work, 900, CONSTRAINT_MS);
     work = 100;
-    assert_int_equal(constraint_certain(s, out, sizeof out, &token, &work), 0);
+    assert_int_equal(constraint_certain(s, NULL, 0, out, sizeof out, &token, &work), 0);
     assert_int_equal(token, -1);
     assert_in_range(work, 100, 200);
     constraint_destroy(c);
