@@ -795,6 +795,7 @@ mutate force-as-it-is-spelled "$(drafts behind qwen3moe) models/ember/ember.gguf
 mutate force-behind-nothing "$(drafts behind qwen3moe) models/ember/ember.gguf" src/engine/step/propose.c 's|    return n + by_constraint(|    return n + 0 * by_constraint(|'
 mutate force-behind-as-from-here "unit/engine/forced" src/engine/draft/forced.c 's|behind, (size_t)n_behind, text + 1|behind, 0, text + 1|'
 mutate certain-behind-what-cannot-follow "unit/text/constraint/constraint" src/text/constraint/certain.c 's/    if (follow(&at, behind, n_behind, end) == 0) {/    follow(\&at, behind, n_behind, end); {/'
+mutate drafts-of-text-before "unit/engine/ngram" src/engine/draft/ngram.c 's/    memset(g->varies, 0, g->n_place .*/    (void)0;/'
 mutate drafts-where-it-varies "unit/engine/ngram" src/engine/draft/ngram.c 's/if (stops \&\& at < w->n/if (stops > 1 \&\& at < w->n/'
 mutate drafts-varying-backwards "unit/engine/ngram" src/engine/draft/ngram.c 's/            if (place \&\& i == 0)$/            if (0)/'
 mutate drafts-never-trusted "unit/engine/ngram" src/engine/draft/ngram.c 's/? g->held + 1 : 0;/? 0 : 0;/'

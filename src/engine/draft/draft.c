@@ -6,6 +6,7 @@ void draft_of_layer(struct draft *d)
     d->kind = DRAFT_LAYER;
     d->guess = -1;
     d->n_forced = d->predicted = 0;
+    d->n_text = STOKER_DRAFT_MOST;
 }
 
 int draft_propose(const struct draft *d, const stoker_token *history, size_t n, int most, int n_vocab,

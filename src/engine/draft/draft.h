@@ -20,6 +20,7 @@ struct draft {
     int coin;             /* of a scripted answer: 1 + per cent of the drafts that hold; 0: as the source says */
     int is_off;           /* 1: something that a step with drafts needed was unreadable; the answer goes on without */
     int n_forced;         /* of those of this step, the first ones: what the constraint forces */
+    int n_text;           /* and those behind so many, which it forces if they hold */
     enum draft_kind kind; /* of the others */
     int32_t guess;        /* the first of those that were proposed, not yet computed; -1: none */
     int predicted;        /* 1: these are the prediction's */

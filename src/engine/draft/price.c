@@ -234,15 +234,23 @@ static void forget(const struct price *p, struct acceptance *of, enum draft_kind
         learn(&of->often[kind][i], usual > p->usual.often[kind][i] ? usual : p->usual.often[kind][i], back);
 }
 
-static enum draft_kind kind_of(const struct offer *o, int i)
+/* Of draft i its kind, and its place among those that are of it side by side. */
+static enum draft_kind kind_of(const struct offer *o, int i, int *place)
 {
-    return o->by_layer ? DRAFT_LAYER : i < o->n_forced ? DRAFT_FORCED : o->kind;
+    *place = i;
+    if (o->by_layer)
+        return DRAFT_LAYER;
+    if (i < o->n_forced)
+        return DRAFT_FORCED;
+    int text = o->n - o->n_behind;
+    *place = i < text ? i - o->n_forced : i - text;
+    return i < text ? o->kind : DRAFT_FORCED;
 }
 
 static double often(const struct offer *o, int i)
 {
-    enum draft_kind kind = kind_of(o, i);
-    int place = kind == DRAFT_FORCED || o->by_layer ? i : i - o->n_forced;
+    int place;
+    enum draft_kind kind = kind_of(o, i, &place);
     return o->of->often[kind][place < DRAFT_PLACES ? place : DRAFT_PLACES - 1];
 }
 
@@ -343,10 +351,10 @@ static void by_price(struct price *p, int decoding, struct offer *offer, int n_o
 static void forget_idle(struct price *p, int decoding, const struct offer *first, const struct offer *offer,
                         int n_offer)
 {
-    int computed = 0, there = 0, layer = 0;
+    int computed = 0, there = 0, layer = 0, place;
     for (int i = 0; i < n_offer; i++) {
         if (first[i].n && (offer[i].n == 0 || offer[i].by_layer))
-            forget(p, offer[i].of, kind_of(&first[i], 0));
+            forget(p, offer[i].of, kind_of(&first[i], 0, &place));
         if (first[i].n_layer && (offer[i].n == 0 || !offer[i].by_layer))
             forget(p, offer[i].of, DRAFT_LAYER);
         computed |= offer[i].n;

@@ -63,7 +63,8 @@ struct offer {
     struct acceptance *of;
     enum draft_kind kind;
     int n;        /* how many there are; out: how many to compute */
-    int n_forced; /* of these, the first ones are DRAFT_FORCED, whatever the others are */
+    int n_forced; /* of these, the first ones are DRAFT_FORCED, */
+    int n_behind; /* and so are the last ones, whatever the others are */
     int n_layer;  /* so many may the model's layer make in place of them */
     int by_layer; /* out, 1: n of those are to be made */
 };

@@ -109,9 +109,10 @@ int propose(struct stoker *s, struct job *j, int most)
             n = d->n_forced = by_constraint(s, j, 0, forced = forced_most(&d->forced, most), out);
         if (n == 0 || n < forced) /* not where what is forced goes on, as far as is known */
             n = go_on(s, j, n, most, out);
-        if (j->constraint_state)
-            n = force_behind(s, j, forced, n, most, out);
     }
+    d->n_text = n;
+    if (j->constraint_state && !d->source)
+        n = force_behind(s, j, forced, n, most, out);
     n = n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
     d->guess = n ? out[0] : -1;
     return n;
@@ -188,6 +189,7 @@ void propose_priced(struct stoker *s, struct step *p, int most, double begin)
         at[n] = i;
         offer[n++] = (struct offer){
             .of = &d->acceptance, .kind = d->kind, .n = drafts, .n_forced = d->n_forced, .n_layer = layer};
+        offer[n - 1].n_behind = drafts > d->n_text ? drafts - d->n_text : 0;
     }
     price_choose(&s->price, set_of(p), p->n, offer, n, most);
     p->took.asking = clock_seconds() - begin;

@@ -77,20 +77,29 @@ static void count_drafts(struct stoker *s, struct job *j, int n, int n_right)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* What they teach of their sources. refused 1: the first of the others was compared, and did not hold. */
+/* What drafts [from, to) of n teach of their source, if those before them held. */
+static void learn_some(struct stoker *s, struct draft *d, enum draft_kind kind, int from, int to, int n_right,
+                       int refused)
+{
+    int right = smaller(n_right, to) - from, is_refused = refused && n_right < to;
+    if (from >= to || right < 0)
+        return;
+    if (kind == DRAFT_FORCED)
+        forced_learn(&d->forced, to - from, right, is_refused);
+    if (s->session->plan.priced)
+        acceptance_learn(&d->acceptance, &s->price, kind, right, is_refused);
+}
+
+/* What n of them teach. refused 1: behind n_right that hold one was compared, and did not. */
 static void learn_drafts(struct stoker *s, struct job *j, int n, int n_right, int refused)
 {
     struct draft *d = &j->draft;
-    int forced = smaller(n, d->n_forced), right = smaller(n_right, forced);
-    forced_learn(&d->forced, forced, right, refused && n_right < forced);
+    int forced = smaller(n, d->n_forced), text = smaller(n, d->n_text);
     if (d->by_layer)
         d->reach = smaller(n_right + 1, STOKER_DRAFT_MOST);
-    if (!s->session->plan.priced)
-        return;
-    if (forced)
-        acceptance_learn(&d->acceptance, &s->price, DRAFT_FORCED, right, refused && n_right < forced);
-    if (n_right >= forced)
-        acceptance_learn(&d->acceptance, &s->price, d->kind, n_right - forced, refused);
+    learn_some(s, d, DRAFT_FORCED, 0, forced, n_right, refused);
+    learn_some(s, d, d->kind, forced, text, n_right, refused);
+    learn_some(s, d, DRAFT_FORCED, text, n, n_right, refused);
 }
 
 /* Chooses a token from each row of a share in turn, as long as the row's token is the one that was chosen before it. The rows that are left

@@ -113,7 +113,7 @@ static void words_are_not_cut(void **state)
     struct error err = {0};
     struct tokenizer *t = load_file(TEST_DATA "/tokenizers/vocab/qwen3.gguf");
     struct token_trie *trie = NULL;
-    stoker_token all[STOKER_DRAFT_MOST], some[STOKER_DRAFT_MOST];
+    stoker_token all[STOKER_DRAFT_MOST], some[STOKER_DRAFT_MOST], digit = 16; /* "1" */
     (void)state;
     assert_non_null(t);
     assert_int_equal(token_trie_create(&trie, t, &err), 0);
@@ -126,8 +126,7 @@ static void words_are_not_cut(void **state)
             /* and behind them, as a guess, the others; behind what cannot follow, nothing */
             assert_int_equal(propose_of(trie, t, text + i, some, most, n - most, some + most), n - most);
             assert_memory_equal(some, all, (size_t)n * sizeof *some);
-            some[0] = all[n - 1];
-            assert_int_equal(propose_of(trie, t, text + i, some, 1 + (all[0] == some[0]), 1, some + 2), 0);
+            assert_int_equal(propose_of(trie, t, text + i, &digit, 1, most, some), 0);
         }
     }
     token_trie_destroy(trie);

@@ -95,6 +95,12 @@ static int drafted_of(const stoker_token *value, int i, int at_once)
         ngram_propose(&g, text, have, 0, 1, out);
     for (int step = 0; step < (at_once ? 40 : 1); step++)
         drafted = ngram_propose(&g, text, n, 0, STOKER_DRAFT_MOST, out);
+    ngram_begin(&g, 2); /* another text varies where it does */
+    for (int k = 0; k < ITEM; k++)
+        text[k] = text[k + ITEM] = 500 + k;
+    for (size_t have = 1; have <= ITEM + 5; have++)
+        assert_int_equal(ngram_propose(&g, text, have, 0, STOKER_DRAFT_MOST, out) > 2, have >= ITEM + 3);
+    assert_int_equal(ngram_propose(&g, text, ITEM + 5, 0, STOKER_DRAFT_MOST, out), STOKER_DRAFT_MOST);
     free(g.next);
     return drafted;
 }
