@@ -812,7 +812,7 @@ static void behind_forced(const struct subject *m)
     if (s)
         stoker_stats_of(s, &stats);
     size_t right = ok ? a.end.u.end.n_accepted : 0, predicted = ok ? a.end.u.end.n_predicted_accepted : 0;
-    ok = ok && 4 * right >= 3 * (size_t)truth.n && predicted < right && a.end.u.end.n_predicted - predicted < 3 &&
+    ok = ok && 5 * right >= 4 * (size_t)truth.n && predicted < right && a.end.u.end.n_predicted - predicted < 3 &&
          stats.mask_work_most <= stats.mask_work_bound;
     snprintf(detail, sizeof detail, "%zu of %d tokens, %zu predicted", right, ok ? truth.n : 0, predicted);
     verdict(m, "behind", ok, detail);
