@@ -2,7 +2,7 @@
 # What drafts bring, and what they cost: the bounds of drafts (docs/spec/drafts.md), by pairs of runs. A line a measure, told as it ends:
 #
 #     code       an agent's file that comes again with small changes, --draft ngram against off, recorded routes where the model takes them
-#     json       an answer under a schema, --draft ngram and auto against off: what the schema forces is drafted
+#     json       an answer under a schema, --draft ngram and auto against off: what the schema forces is drafted; recorded routes likewise
 #     off        --draft auto against off, each of TEXTS, each of BUDGETS budgets from the smallest to everything resident: where it is sure by
 #                the interval, the bound holds or fails, and a last line counts them. It is asked of every architecture: run it with a model
 #                of experts, a dense one, one with recurrent states and one with a layer that predicts
@@ -128,7 +128,8 @@ code() {
 json() {
     for draft in ngram auto; do
         # shellcheck disable=SC2086
-        pairs "json, $draft to off" "--draft off" "--draft $draft" -n "$answer" --text "$work/json" --schema "$work/schema" $memory
+        pairs "json, $draft to off" "--draft off" "--draft $draft" -n "$answer" --text "$work/json" --schema "$work/schema" $memory \
+            ${routes:+--routes "$routes"}
     done
 }
 

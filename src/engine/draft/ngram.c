@@ -4,8 +4,11 @@
 #include <string.h>
 
 enum { LENGTHS = 3, MOST_PLACES = 1 << 18, BEGINNING = 5, KEPT = 5, SEARCHED = 1 << 14 };
+enum { PER_TOKEN = 4 }; /* places, where a context is short: of two beginnings with one place the older is forgotten */
 /* Places where the text varies, one after another, that went on as before: drafts go past the next. */
 enum { ENOUGH = 4 };
+/* What is known of a place of the text: behind the same tokens it went on otherwise elsewhere; it went on alike. */
+enum { VARIES = 1, SETTLED = 2, MARK_BITS = 2 };
 static const uint32_t predicted = UINT32_C(1) << 31;
 /* How many tokens must be alike, longest first, and how many are drafted behind so many: short matches are often by chance. */
 static const size_t length[LENGTHS] = {5, 3, 2};
@@ -14,17 +17,23 @@ static const int drafted[LENGTHS] = {STOKER_DRAFT_MOST, 4, 2};
 static uint32_t places(int n_ctx)
 {
     uint32_t n = 256;
-    while (n < (uint32_t)n_ctx && n < MOST_PLACES)
+    while (n < MOST_PLACES && n / PER_TOKEN < (uint32_t)n_ctx)
         n *= 2;
     return n;
 }
 
-size_t ngram_bytes(int n_ctx) { return LENGTHS * (size_t)places(n_ctx) * sizeof(uint32_t) + places(n_ctx) / 8; }
+static size_t mark_bytes(uint32_t n_place) { return n_place / 8 * MARK_BITS; }
+
+size_t ngram_bytes(int n_ctx)
+{
+    uint32_t n = places(n_ctx);
+    return LENGTHS * (size_t)n * sizeof(uint32_t) + mark_bytes(n);
+}
 
 void ngram_init(struct ngram *g, void *memory, int n_ctx)
 {
     *g = (struct ngram){.next = memory, .n_place = places(n_ctx)};
-    g->varies = (uint8_t *)(g->next + LENGTHS * (size_t)g->n_place);
+    g->marks = (uint8_t *)(g->next + LENGTHS * (size_t)g->n_place);
 }
 
 void ngram_begin(struct ngram *g, uint64_t text)
@@ -34,19 +43,25 @@ void ngram_begin(struct ngram *g, uint64_t text)
     g->prediction = NULL;
     g->last.text = NULL;
     g->searched = g->held = 0;
-    memset(g->varies, 0, g->n_place / 8);
+    memset(g->marks, 0, mark_bytes(g->n_place));
 }
 
-static int varies(const struct ngram *g, size_t at)
+static int is_marked(const struct ngram *g, size_t at, int mark)
 {
-    size_t bit = at & (g->n_place - 1);
-    return g->varies[bit / 8] >> bit % 8 & 1;
+    size_t bit = MARK_BITS * (at & (g->n_place - 1));
+    return g->marks[bit / 8] >> bit % 8 & mark;
 }
 
-static void set_varies(struct ngram *g, size_t at)
+static void set_mark(struct ngram *g, size_t at, int mark)
 {
-    size_t bit = at & (g->n_place - 1);
-    g->varies[bit / 8] |= (uint8_t)(1 << bit % 8);
+    size_t bit = MARK_BITS * (at & (g->n_place - 1));
+    g->marks[bit / 8] |= (uint8_t)(mark << bit % 8);
+}
+
+/* Nothing tells what is at this place: the text varies there, or right before it, and behind that never went on alike. */
+static int is_open(const struct ngram *g, size_t at)
+{
+    return is_marked(g, at, VARIES) || (at > 0 && is_marked(g, at - 1, VARIES) && !is_marked(g, at, SETTLED));
 }
 
 /* The place of the n tokens that end before `end`. */
@@ -74,13 +89,14 @@ static int stands(const struct way *w, const stoker_token *text, size_t n, size_
            memcmp(w->text + w->at - same, text + n - same, same * sizeof *text) == 0;
 }
 
-/* What a place held: did the text go on otherwise there than behind its first `end` tokens, which end alike? */
+/* What a place held: did the text go on there as behind its first `end` tokens, which end alike? */
 static void compare(struct ngram *g, uint32_t place, const stoker_token *text, size_t end)
 {
     struct way w = way_to(g, place, text, g->n_known + 1);
-    if (w.text == text && stands(&w, text, end, length[0]) && text[w.at] != text[end]) {
-        set_varies(g, w.at);
-        set_varies(g, end);
+    if (w.text == text && stands(&w, text, end, length[0])) {
+        int mark = text[w.at] == text[end] ? SETTLED : VARIES;
+        set_mark(g, w.at, mark);
+        set_mark(g, end, mark);
     }
 }
 
@@ -213,7 +229,7 @@ static void learn_varying(struct ngram *g, const stoker_token *text, size_t n)
     if (g->last.text != text || n <= g->last_n || !stands(&g->last, text, g->last_n, length[LENGTHS - 1]))
         return;
     for (size_t at = g->last.at, k = g->last_n; k < n && at < g->last_n; at++, k++) {
-        if (varies(g, at))
+        if (is_marked(g, at, VARIES))
             g->held = text[at] == text[k] ? g->held + 1 : 0;
         if (text[at] != text[k])
             return;
@@ -225,7 +241,7 @@ static int copy(const struct ngram *g, const struct way *w, const stoker_token *
 {
     int k = 0, stops = w->text == text && g->held < ENOUGH;
     for (size_t at = w->at; k < most && (at < w->n || w->text == text); k++, at++) {
-        if (stops && at < w->n && varies(g, at))
+        if (stops && at < w->n && is_open(g, at))
             break;
         out[k] = at < w->n ? w->text[at] : out[at - n]; /* a text that repeats itself goes on doing so */
     }

@@ -4,8 +4,8 @@
  * holds is compared with the text, so places that are shared or stale cost a draft at most. Of a text that is known all at once, as a
  * cached prefix is, they learn a little in each step; 16,384 tokens before those that they have are searched meanwhile.
  *
- * Where the same 5 tokens went on differently, a text varies, as the values of a list's items do: drafts end before such a place, until the
- * text has gone past several of them as the one that it follows did. */
+ * Where the same 5 tokens went on differently, a text varies, as the values of a list's items do: drafts end before such a place, and right
+ * behind it where nothing was seen twice, until the text has gone past several of them as the one that it follows did. */
 #ifndef ENGINE_DRAFT_NGRAM_H
 #define ENGINE_DRAFT_NGRAM_H
 
@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 struct ngram {
-    uint32_t *next;  /* [lengths][n_place] where it goes on, from 1; 0: nowhere; and a bit: in the prediction */
-    uint8_t *varies; /* [n_place] bits, of places of the text, which wrap around: it went on otherwise elsewhere */
+    uint32_t *next; /* [lengths][n_place] where it goes on, from 1; 0: nowhere; and a bit: in the prediction */
+    uint8_t *marks; /* [n_place] two bits each, of places of the text, which wrap around */
     uint32_t n_place;
     uint64_t text; /* its number */
     int found; /* how many tokens were alike where the last drafts are from: 5, 3, 2; 0: the prediction's beginning */
@@ -36,7 +36,7 @@ struct ngram {
     int held;      /* places where the text varies, one after another, in which it went on as it did before */
 };
 
-/* Bytes of the tables for texts of n_ctx tokens: at most 3 MiB and 32 KiB. ngram_init() takes memory of them;
+/* Bytes of the tables for texts of n_ctx tokens: at most 3 MiB and 64 KiB. ngram_init() takes memory of them;
  * ngram_begin(): another text. */
 size_t ngram_bytes(int n_ctx);
 void ngram_init(struct ngram *g, void *memory, int n_ctx);

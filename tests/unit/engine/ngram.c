@@ -120,6 +120,47 @@ static void drafts_end_where_a_text_varies(void **state)
     assert_int_equal(drafted_of(settled, ITEMS - 1, 0), ITEM - 1 - KEYS); /* up to the second value */
 }
 
+/* A value's first token varies; what stands behind it is its own, until it was seen twice. */
+static void a_value_goes_on_as_it_did_twice(void **state)
+{
+    static const stoker_token text[] = {1,  2,  3, 4, 5, 50, 70, 10, 1,  2,  3, 4, 5, 51, 71, 11,
+                                        12, 1,  2, 3, 4, 5,  52, 72, 13, 1,  2, 3, 4, 5,  51, 71,
+                                        14, 15, 1, 2, 3, 4,  5,  53, 73, 16, 1, 2, 3, 4,  5,  51};
+    enum { ONCE = 31, TWICE = 48 };
+    stoker_token out[STOKER_DRAFT_MOST];
+    struct ngram g;
+    (void)state;
+    open_tables(&g, 1 << 15);
+    for (size_t n = 1; n < ONCE; n++)
+        ngram_propose(&g, text, n, 0, 1, out);
+    expect(&g, text, ONCE, 8, text, 0);
+    for (size_t n = ONCE + 1; n < TWICE; n++)
+        ngram_propose(&g, text, n, 0, 1, out);
+    expect(&g, text, TWICE, 8, text + ONCE, 1); /* what came behind it differed */
+    free(g.next);
+}
+
+/* As many tokens as the tables are for: most are found again. */
+static void few_places_are_shared(void **state)
+{
+    enum { N = 500, SAME = 5 };
+    stoker_token text[N + SAME], out;
+    struct ngram g;
+    int found = 0;
+    (void)state;
+    open_tables(&g, N);
+    for (size_t i = 0; i < N; i++)
+        text[i] = (stoker_token)(rng_u64(i, 1, 1, 1) % 100000);
+    for (size_t n = 1; n <= N; n++)
+        ngram_propose(&g, text, n, 0, 1, &out);
+    for (size_t i = 0; i + SAME < N; i++) {
+        memcpy(text + N, text + i, SAME * sizeof *text);
+        found += ngram_propose(&g, text, N, SAME, 1, &out) == 1 && g.found == SAME && out == text[i + SAME];
+    }
+    assert_true(found > 4 * N / 5);
+    free(g.next);
+}
+
 /* A text that is repeated with its values goes past them, once it has gone past some; until one is another. */
 static void who_follows_goes_past_what_varies(void **state)
 {
@@ -426,6 +467,8 @@ int main(void)
         cmocka_unit_test(new_text_brings_nothing),
         cmocka_unit_test(a_loop_goes_on),
         cmocka_unit_test(drafts_end_where_a_text_varies),
+        cmocka_unit_test(a_value_goes_on_as_it_did_twice),
+        cmocka_unit_test(few_places_are_shared),
         cmocka_unit_test(who_follows_goes_past_what_varies),
         cmocka_unit_test(stale_places_are_compared),
         cmocka_unit_test(tables_are_bounded),
