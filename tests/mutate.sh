@@ -799,6 +799,7 @@ mutate drafts-of-text-before "unit/engine/ngram" src/engine/draft/ngram.c 's/   
 mutate drafts-where-it-varies "unit/engine/ngram" src/engine/draft/ngram.c 's/if (stops \&\& at < w->n/if (stops > 1 \&\& at < w->n/'
 mutate drafts-right-behind-it "unit/engine/ngram" src/engine/draft/ngram.c 's/(at > 0 \&\& is_marked/(0 \&\& is_marked/'
 mutate drafts-never-settled "unit/engine/ngram" src/engine/draft/ngram.c 's/ \&\& !is_marked(g, at, SETTLED)//'
+mutate drafts-settled-by-themselves "unit/engine/ngram" src/engine/draft/ngram.c 's/w.at != end \&\& stands/stands/'
 mutate drafts-share-places "unit/engine/ngram" src/engine/draft/ngram.c 's/PER_TOKEN = 4/PER_TOKEN = 1/'
 mutate drafts-varying-backwards "unit/engine/ngram" src/engine/draft/ngram.c 's/            if (place \&\& i == 0)$/            if (0)/'
 mutate drafts-never-trusted "unit/engine/ngram" src/engine/draft/ngram.c 's/? g->held + 1 : 0;/? 0 : 0;/'

@@ -4,7 +4,8 @@
 #include <string.h>
 
 enum { LENGTHS = 3, MOST_PLACES = 1 << 18, BEGINNING = 5, KEPT = 5, SEARCHED = 1 << 14 };
-enum { PER_TOKEN = 4 }; /* places, where a context is short: of two beginnings with one place the older is forgotten */
+/* Places, at least as many as tokens; four times as many up to SHORT, for of two runs of tokens with one place the older is forgotten. */
+enum { PER_TOKEN = 4, SHORT = 1 << 14 };
 /* Places where the text varies, one after another, that went on as before: drafts go past the next. */
 enum { ENOUGH = 4 };
 /* What is known of a place of the text: behind the same tokens it went on otherwise elsewhere; it went on alike. */
@@ -17,7 +18,7 @@ static const int drafted[LENGTHS] = {STOKER_DRAFT_MOST, 4, 2};
 static uint32_t places(int n_ctx)
 {
     uint32_t n = 256;
-    while (n < MOST_PLACES && n / PER_TOKEN < (uint32_t)n_ctx)
+    while (n < MOST_PLACES && (n < SHORT ? n / PER_TOKEN : n) < (uint32_t)n_ctx)
         n *= 2;
     return n;
 }
@@ -58,7 +59,7 @@ static void set_mark(struct ngram *g, size_t at, int mark)
     g->marks[bit / 8] |= (uint8_t)(mark << bit % 8);
 }
 
-/* Nothing tells what is at this place: the text varies there, or right before it, and behind that never went on alike. */
+/* Nothing tells what is at this place: the text varies there, or it did right before it, and that went on alike nowhere. */
 static int is_open(const struct ngram *g, size_t at)
 {
     return is_marked(g, at, VARIES) || (at > 0 && is_marked(g, at - 1, VARIES) && !is_marked(g, at, SETTLED));
@@ -93,22 +94,22 @@ static int stands(const struct way *w, const stoker_token *text, size_t n, size_
 static void compare(struct ngram *g, uint32_t place, const stoker_token *text, size_t end)
 {
     struct way w = way_to(g, place, text, g->n_known + 1);
-    if (w.text == text && stands(&w, text, end, length[0])) {
+    if (w.text == text && w.at != end && stands(&w, text, end, length[0])) {
         int mark = text[w.at] == text[end] ? SETTLED : VARIES;
         set_mark(g, w.at, mark);
         set_mark(g, end, mark);
     }
 }
 
-/* What follows the first `end` tokens of a text. */
-static void learn(struct ngram *g, const stoker_token *text, size_t end, uint32_t mark)
+/* What follows the first `end` tokens of a text; of the prediction with its bit. */
+static void learn(struct ngram *g, const stoker_token *text, size_t end, uint32_t bit)
 {
     for (int i = 0; i < LENGTHS; i++) {
         uint32_t *place = end >= length[i] ? place_of(g, i, text + end) : NULL;
-        if (place && i == 0 && !mark)
+        if (place && i == 0 && !bit)
             compare(g, *place, text, end);
         if (place)
-            *place = (uint32_t)end | mark;
+            *place = (uint32_t)end | bit;
     }
 }
 
