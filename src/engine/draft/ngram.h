@@ -4,8 +4,9 @@
  * holds is compared with the text, so places that are shared or stale cost a draft at most. Of a text that is known all at once, as a
  * cached prefix is, they learn a little in each step; 16,384 tokens before those that they have are searched meanwhile.
  *
- * Where the same 5 tokens went on differently, a text varies, as the values of a list's items do. Drafts end before such a place, and right
- * behind it unless the tokens before that went on alike twice, until the text has gone past several of them as the one that it follows did. */
+ * Where the same 5 tokens went on differently, a text varies, as the values of a list's items do. Drafts end before such a place, and
+ * right behind it unless the tokens before that went on alike twice, until the text has gone past several of them as the one that it
+ * follows did. */
 #ifndef ENGINE_DRAFT_NGRAM_H
 #define ENGINE_DRAFT_NGRAM_H
 
