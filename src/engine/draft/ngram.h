@@ -17,7 +17,7 @@
 
 struct ngram {
     uint32_t *next; /* [lengths][n_place] where it goes on, from 1; 0: nowhere; and a bit: in the prediction */
-    uint8_t *marks; /* [n_place] two bits each, of places of the text, which wrap around */
+    uint8_t *marks; /* [n_place] two bits each, of places of the text, which wrap around: it varies, it went on alike */
     uint32_t n_place;
     uint64_t text; /* its number */
     int found; /* how many tokens were alike where the last drafts are from: 5, 3, 2; 0: the prediction's beginning */

@@ -131,8 +131,7 @@ static void a_value_goes_on_as_it_did_twice(void **state)
     struct ngram g;
     (void)state;
     open_tables(&g, 1 << 15);
-    for (uint64_t again = 0; again < 2;
-         again++) { /* the second time the tables know where each of them stood last: there */
+    for (uint64_t again = 0; again < 2; again++) { /* the tables still have each place of the first time */
         ngram_begin(&g, again);
         for (size_t n = 1; n < ONCE; n++)
             ngram_propose(&g, text, n, 0, 1, out);
