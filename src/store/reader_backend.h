@@ -51,6 +51,10 @@ struct reader_ops {
     void (*close)(void *state);
 };
 
+/* One read on the calling thread, without a timeout; what a file that is not direct leaves in the page cache is dropped.
+ * Bytes, or -errno. */
+int backend_pread(int fd, uint8_t *to, uint32_t length, uint64_t offset, int direct);
+
 extern const struct reader_ops reader_uring, reader_threads;
 
 enum { READER_URING_BYTES = 512, READER_THREADS_BYTES = 64 };

@@ -57,12 +57,12 @@ static void leave(struct pread_pool *p)
     free(p);
 }
 
-static int read_once(const struct job *j)
+int backend_pread(int fd, uint8_t *to, uint32_t length, uint64_t offset, int direct)
 {
-    ssize_t got = pread(j->fd, j->to, j->length, (off_t)j->offset);
+    ssize_t got = pread(fd, to, length, (off_t)offset);
     int result = got < 0 ? -errno : (int)got;
-    if (!j->direct && got > 0)
-        file_drop_cache(j->fd, j->offset, (uint64_t)got);
+    if (!direct && got > 0)
+        file_drop_cache(fd, offset, (uint64_t)got);
     return result;
 }
 
@@ -79,7 +79,7 @@ static void *serve(void *arg)
         p->todo_head = (p->todo_head + 1) % p->capacity;
         p->n_todo--;
         pthread_mutex_unlock(&p->lock);
-        j.result = read_once(&j);
+        j.result = backend_pread(j.fd, j.to, j.length, j.offset, j.direct);
         pthread_mutex_lock(&p->lock);
         p->done[(p->done_head + p->n_done++) % p->capacity] = j;
         pthread_cond_signal(&p->finished);

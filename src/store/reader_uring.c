@@ -4,6 +4,10 @@
  * entering is worth it, so an idle poll costs two loads. SINGLE_ISSUER binds the ring to the thread that made it: when another
  * thread takes over (nothing in flight then) the ring is made anew. No SQPOLL: it would burn a core.
  *
+ * Where the ring cannot be made anew (no descriptor is free for a moment: the one of the old ring may be taken by another thread
+ * at once), the owner reads by pread(), piece by piece, and tries again with the next pieces: slow, and a dead disk holds it, but no
+ * answer fails for want of a descriptor.
+ *
  * Buffered files (O_DIRECT refused) are read by the kernel's own workers (IOSQE_ASYNC): inline, the copy out of the page cache
  * would be made by the thread that computes. */
 #include "base/file.h"
@@ -20,9 +24,8 @@ struct uring {
     unsigned entries;
     const int *fd;
     int n_fd;
-    int out;               /* pieces with the kernel */
-    int error;             /* why the ring could not be made anew: -errno */
-    struct piece *refused; /* pieces that the kernel refused, which complete with it */
+    int out;            /* pieces with the kernel */
+    struct piece *read; /* pieces that were read without a ring */
 };
 
 _Static_assert(sizeof(struct uring) <= READER_URING_BYTES, "the plan counts READER_URING_BYTES");
@@ -95,9 +98,9 @@ static void push(struct uring *u)
 
 static void take_over(struct uring *u)
 {
-    if (u->out == 0 && !pthread_equal(u->owner, pthread_self())) {
+    if (u->out == 0 && (!u->open || !pthread_equal(u->owner, pthread_self()))) {
         close_ring(u);
-        u->error = make_ring(u);
+        make_ring(u);
     }
 }
 
@@ -116,20 +119,20 @@ static void prepare(struct uring *u, struct piece *p)
     io_uring_sqe_set_data(sqe, p);
 }
 
-static void refuse(struct uring *u, struct piece *const *p, int n)
+static void read_without_ring(struct uring *u, struct piece *const *p, int n)
 {
     for (int i = 0; i < n; i++) {
-        p[i]->result = u->error;
-        p[i]->next = u->refused;
-        u->refused = p[i];
+        p[i]->result = backend_pread(p[i]->fd, p[i]->to, p[i]->length, p[i]->offset, p[i]->direct);
+        p[i]->next = u->read;
+        u->read = p[i];
     }
 }
 
-static int take_refused(struct uring *u, struct piece **out, int max)
+static int take_read(struct uring *u, struct piece **out, int max)
 {
     int n = 0;
-    for (; n < max && u->refused; u->refused = u->refused->next)
-        out[n++] = u->refused;
+    for (; n < max && u->read; u->read = u->read->next)
+        out[n++] = u->read;
     return n;
 }
 
@@ -138,7 +141,7 @@ static void uring_submit(void *state, struct piece *const *p, int n)
     struct uring *u = state;
     take_over(u);
     if (!u->open) {
-        refuse(u, p, n);
+        read_without_ring(u, p, n);
         return;
     }
     u->out += n;
@@ -173,7 +176,7 @@ static int take_completions(struct uring *u, struct piece **out, int max)
 static int uring_reap(void *state, struct piece **out, int max, int64_t wait_ns)
 {
     struct uring *u = state;
-    int n = take_refused(u, out, max);
+    int n = take_read(u, out, max);
     if (n > 0 || !u->open)
         return n;
     if (io_uring_sq_ready(&u->ring) > 0)
