@@ -122,7 +122,7 @@ int reader_withdraw(struct reader *r, struct read_request *q);
  * without it when the device is done with them. */
 struct read_request *reader_reap(struct reader *r, struct read_list *list, int wait);
 
-/* Take completed reads and submit waiting ones; never waits. */
+/* Take completed reads and submit waiting ones. Never waits, but where io_uring cannot have its ring back (reader_uring.c). */
 void reader_poll(struct reader *r);
 
 /* Forget a request, so that its struct may be freed. The device may still write to its destination. */

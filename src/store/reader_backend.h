@@ -41,7 +41,7 @@ struct reader_ops {
     /* 0 or -errno. */
     int (*open)(void **state, const struct backend_setup *s);
 
-    /* All n are on their way when this returns. At most capacity are out at a time. */
+    /* All n are on their way, or read, when this returns. At most capacity are out at a time. */
     void (*submit)(void *state, struct piece *const *p, int n);
 
     /* Up to max finished pieces, waiting at most wait_ns (0: not at all) for the first. May return early with none. */

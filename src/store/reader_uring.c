@@ -24,8 +24,8 @@ struct uring {
     unsigned entries;
     const int *fd;
     int n_fd;
-    int out;            /* pieces with the kernel */
-    struct piece *read; /* pieces that were read without a ring */
+    int out;                /* pieces with the kernel */
+    struct piece *finished; /* pieces that were read without a ring */
 };
 
 _Static_assert(sizeof(struct uring) <= READER_URING_BYTES, "the plan counts READER_URING_BYTES");
@@ -123,16 +123,16 @@ static void read_without_ring(struct uring *u, struct piece *const *p, int n)
 {
     for (int i = 0; i < n; i++) {
         p[i]->result = backend_pread(p[i]->fd, p[i]->to, p[i]->length, p[i]->offset, p[i]->direct);
-        p[i]->next = u->read;
-        u->read = p[i];
+        p[i]->next = u->finished;
+        u->finished = p[i];
     }
 }
 
-static int take_read(struct uring *u, struct piece **out, int max)
+static int take_finished(struct uring *u, struct piece **out, int max)
 {
     int n = 0;
-    for (; n < max && u->read; u->read = u->read->next)
-        out[n++] = u->read;
+    for (; n < max && u->finished; u->finished = u->finished->next)
+        out[n++] = u->finished;
     return n;
 }
 
@@ -176,7 +176,7 @@ static int take_completions(struct uring *u, struct piece **out, int max)
 static int uring_reap(void *state, struct piece **out, int max, int64_t wait_ns)
 {
     struct uring *u = state;
-    int n = take_read(u, out, max);
+    int n = take_finished(u, out, max);
     if (n > 0 || !u->open)
         return n;
     if (io_uring_sq_ready(&u->ring) > 0)
