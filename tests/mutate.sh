@@ -367,6 +367,9 @@ mutate decode-off-by-one "quants" src/format/decode_small.c \
 mutate decode-by-hand "unit/format/types" src/format/decode_small.c 's|(float)(nibble(b + 2, j) - 8)|(float)(nibble(b + 2, j) - 7)|'
 
 mutate short-read-is-whole "unit/store/reader" src/store/reader_pieces.c 's|^\( *\)else if (p->offset + (uint32_t)p->result >= p->need)|\1else if (p->result >= 0)|'
+mutate no-ring-no-reads "unit/store/reader" src/store/reader_uring.c 's|^\( *\)read_without_ring(u, p, n);|\1(void)read_without_ring;|'
+mutate no-ring-for-good "unit/store/reader" src/store/reader_uring.c 's/(!u->open || !pthread_equal(\(.*\)))) {/!pthread_equal(\1)) {/'
+mutate cleared-and-not-zeroed "unit/base/arena" src/base/arena.c 's|memset(a->base, 0, a->used);||'
 
 # ---- what architectures are made of ---------------------------------------------------------------------------------------------
 

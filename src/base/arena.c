@@ -177,6 +177,25 @@ void arena_free(struct arena *a)
     arena_init_growing(a);
 }
 
+void arena_clear(struct arena *a)
+{
+    struct arena_block *kept = a->block;
+    if (!kept || !a->base || kept->size != BLOCK) {
+        arena_free(a);
+        return;
+    }
+    a->block = kept->next;
+    struct arena rest = *a;
+    arena_free(&rest);
+    kept->next = NULL;
+    UNPOISON(a->base, a->used);
+    memset(a->base, 0, a->used);
+    POISON(a->base, a->size);
+    a->block = kept;
+    a->total = kept->size;
+    a->used = 0;
+}
+
 static int holds_any(const struct arena_block *b, const void *const *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -53,6 +53,10 @@ void arena_prefault(struct arena *a, int i, int n);
 /* Frees the blocks of a growing arena, which is then empty. */
 void arena_free(struct arena *a);
 
+/* Likewise, but the newest block stays for what comes next, if it is of the usual size: to map it and fault it in again would take longer
+ * than small work. */
+void arena_clear(struct arena *a);
+
 /* Frees the blocks of a growing arena but those that hold what these n pointers point to: other allocations must not be used any more. */
 void arena_keep(struct arena *a, const void *const *p, size_t n);
 

@@ -12,17 +12,18 @@
 
 /* Of 54 templates of publishers the costliest takes 0.03 million steps for all probes together, and 256 KiB, an arena's first block,
  * for one. */
-enum { PROBING_MILLION_STEPS = 5, PROBE_BYTES = 2 << 20 };
+enum { PROBING_MILLION_STEPS = 5, PROBE_BYTES = 2 << 20, PROBES = 3 };
 
 struct probing {
     struct chat_template *template;
-    uint64_t work;            /* of all probes so far */
-    struct jinja_error error; /* of the probe that took too much; no other follows */
+    uint64_t work;              /* of all probes so far */
+    struct jinja_error error;   /* of the probe that took too much; no other follows */
+    struct arena arena[PROBES]; /* the first n_begun are in use; the others are empty, for probes that follow */
+    int n_begun;
 };
 
 struct probe {
     struct probing *of;
-    struct arena arena;
     const char *messages, *tools, *variables; /* JSON */
     int generate;
     struct jinja_text text;
@@ -48,16 +49,16 @@ static int render(struct jrun *r, void *arg)
     return jinja_render(p->of->template->jinja, r, &p->text);
 }
 
-/* 0: rendered; the text lives until probe_end(). */
+/* 0: rendered; the text lives until probe_end(). Which began last ends first. */
 static int probe_begin(struct probe *p)
 {
     struct jrun r;
     struct jinja_error e;
+    struct arena *arena = &p->of->arena[p->of->n_begun++];
     p->text = (struct jinja_text){0};
-    arena_init_growing(&p->arena);
     if (p->of->error.kind != JINJA_OK)
         return -1;
-    jrun_begin(&r, &p->arena, 0, &e);
+    jrun_begin(&r, arena, 0, &e);
     r.work = p->of->work;
     r.work_limit = (uint64_t)PROBING_MILLION_STEPS * JMILLION_STEPS;
     r.memory_limit = PROBE_BYTES;
@@ -68,7 +69,7 @@ static int probe_begin(struct probe *p)
     return rc;
 }
 
-static void probe_end(struct probe *p) { arena_free(&p->arena); }
+static void probe_end(struct probe *p) { arena_clear(&p->of->arena[--p->of->n_begun]); }
 
 static int contains(const struct jinja_text *t, const char *word)
 {
@@ -234,9 +235,9 @@ static void probe_switch(struct probing *of)
                      {"thinking", "{\"thinking\": true}", "{\"thinking\": false}"}};
     struct template_caps *c = &of->template->caps;
     for (size_t i = 0; i < 2 && !c->thinking_var; i++) {
-        struct probe p[3];
+        struct probe p[PROBES];
         int ok = 1;
-        for (int k = 0; k < 3; k++) {
+        for (int k = 0; k < PROBES; k++) {
             p[k] = (struct probe){.of = of, .messages = "[" USER "]", .generate = 1};
             p[k].variables = k == 1 ? variables[i].on : k == 2 ? variables[i].off : NULL;
             ok &= probe_begin(&p[k]) == 0;
@@ -247,7 +248,7 @@ static void probe_switch(struct probing *of)
                                   : same(&p[0].text, &p[2].text) ? THINKING_OFF
                                                                  : THINKING_OTHER;
         }
-        for (int k = 0; k < 3; k++)
+        for (int k = PROBES; k-- > 0;)
             probe_end(&p[k]);
     }
 }
@@ -289,6 +290,8 @@ static void probe_generation(struct probing *of, struct jrun *r)
 int template_probe(struct chat_template *t, struct jrun *r)
 {
     struct probing of = {.template = t};
+    for (int i = 0; i < PROBES; i++)
+        arena_init_growing(&of.arena[i]);
     probe_roles(&of);
     probe_tools(&of);
     probe_calls(&of);
@@ -296,6 +299,8 @@ int template_probe(struct chat_template *t, struct jrun *r)
     probe_reasoning(&of);
     probe_switch(&of);
     probe_generation(&of, r);
+    for (int i = 0; i < PROBES; i++)
+        arena_free(&of.arena[i]);
     *r->error = of.error;
     return of.error.kind == JINJA_OK ? 0 : -1;
 }

@@ -187,6 +187,37 @@ static void keeping_some(void **state)
     arena_free(&a);
 }
 
+/* The next allocations are where the first ones were, and zeroed. */
+static void clearing_keeps_a_block(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init_growing(&a);
+    arena_clear(&a);
+    assert_int_equal(a.total, 0);
+    uint8_t *first = arena_alloc(&a, 1000);
+    size_t one = a.total;
+    memset(first, 7, 1000);
+    for (int round = 0; round < 2; round++) {
+        arena_clear(&a);
+        assert_int_equal(a.total, one);
+        assert_ptr_equal(arena_alloc(&a, 1000), first);
+        assert_zero(first, 1000);
+        memset(first, 7, 1000);
+    }
+    for (size_t got = 0; got < 3 * one; got += 10000)
+        memset(arena_alloc(&a, 10000), 7, 10000);
+    arena_clear(&a);
+    assert_int_equal(a.total, one);
+    assert_zero(arena_alloc(&a, 10000), 10000);
+    arena_alloc(&a, 2 * one);
+    arena_clear(&a);
+    assert_int_equal(a.total, 0);
+    assert_non_null(arena_alloc(&a, 1));
+    arena_free(&a);
+    assert_int_equal(a.total, 0);
+}
+
 static void sizes_from_outside(void **state)
 {
     (void)state;
@@ -206,15 +237,11 @@ static void sizes_from_outside(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fixed_fills_up),
-        cmocka_unit_test(measures),
-        cmocka_unit_test(reset_gives_back),
-        cmocka_unit_test(alignment_is_kept),
-        cmocka_unit_test(growing_holds_everything),
-        cmocka_unit_test(sizes_from_outside),
-        cmocka_unit_test(mapping_too_much_fails),
-        cmocka_unit_test(a_limit_is_named),
-        cmocka_unit_test(keeping_some),
+        cmocka_unit_test(fixed_fills_up),           cmocka_unit_test(measures),
+        cmocka_unit_test(reset_gives_back),         cmocka_unit_test(alignment_is_kept),
+        cmocka_unit_test(growing_holds_everything), cmocka_unit_test(clearing_keeps_a_block),
+        cmocka_unit_test(sizes_from_outside),       cmocka_unit_test(mapping_too_much_fails),
+        cmocka_unit_test(a_limit_is_named),         cmocka_unit_test(keeping_some),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -222,6 +222,11 @@ static void arenas_count(void **state)
     assert_true(reqmem_taken(&memory) >= 10 * MIB);
     assert_null(arena_alloc(&a, MOST));
     assert_int_equal(reqmem_short(&account), REQMEM_NEVER);
+    for (int i = 0; i < 4; i++)
+        assert_non_null(arena_alloc(&a, 200000));
+    arena_clear(&a);
+    assert_int_equal(reqmem_taken(&memory), a.total);
+    assert_in_range(a.total, 200000, MIB / 2);
     arena_free(&a);
     assert_int_equal(reqmem_taken(&memory), 0);
 }
