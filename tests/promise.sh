@@ -1,13 +1,14 @@
 #!/bin/sh
 # The memory promise: 20 budgets from everything resident down to the plan's minimum; at each the run ends, its answer has the same
-# ids, the peak resident set stays below the budget and is not far below the plan (5 % of the budget or 48 MiB: nothing is padded),
+# ids, the peak resident set stays below the budget and is not far below the plan (4 % of it, or 48 MiB where that is more: nothing is padded),
 # the model's file leaves at most 16 MiB more in the page cache, and where the slots are fewer than the experts that the first
 # run used, experts were evicted and read again: at the minimum they must be, or the whole run proved nothing. Where a
 # cgroup can be made (root, v1 or v2) each run is alone in one whose limit is the budget, without swap, and must not be killed; so must not
 # the perplexity of a chunk with all that an evaluation allocates, 16 MiB above, which is the same figure at every budget; and
 # a budget above its cgroup's limit is reported before the kernel kills anything, and so is what a small cgroup leaves without --memory.
 #
-#     sh tests/promise.sh [MODEL.gguf]      default: a small random-weight MoE (needs Python with numpy), else the embedded one
+#     sh tests/promise.sh [MODEL.gguf]      default: a small random-weight MoE (needs Python with numpy), else the embedded one; with
+#                                           DRAFT=FILE.gguf these runs, but for perplexities, have a second model that drafts
 #     EMBED=A RERANK=B sh tests/promise.sh [MODEL.gguf]
 #                                           a chat model with models of vectors and scores beside it, in BUDGETS (3) from the least to
 #                                           everything resident, each alone in a cgroup of exactly the budget. An engine whose contexts are
@@ -49,7 +50,7 @@ hostile='' recorded='' steered=''
 [ "${1:-}" = --steered ] && steered=1 && shift && set -- models/ember/ember.gguf
 [ "${1:-}" = --recorded ] && recorded=1 && shift && set -- models/ember/ember.gguf
 [ "${1:-}" = --hostile ] && hostile=1 && shift && set -- models/ember/ember.gguf
-model=${1:-} embed=${EMBED:-} rerank=${RERANK:-}
+model=${1:-} embed=${EMBED:-} rerank=${RERANK:-} draft=${DRAFT:+--draft $DRAFT}
 make_shape() { # make_shape SHAPE TOKENIZER: its file is $tmp/SHAPE.gguf
     for python in python3 /usr/bin/python3; do
         "$python" -B tools/mkgguf.py --shape "$1" --tokenizer "$2" "$tmp/$1.gguf" 2>"$tmp/why" && return
@@ -99,7 +100,7 @@ kills() {
     esac
 }
 
-cached() { fincore --bytes --noheadings --output RES "$model" 2>/dev/null | awk '{ n += $1 } END { print n + 0 }'; }
+cached() { fincore --bytes --noheadings --output RES "$model" ${DRAFT:+"$DRAFT"} 2>/dev/null | awk '{ n += $1 } END { print n + 0 }'; }
 slots() { sed -n 's/.*"slots":\[\([0-9,]*\)\].*/\1/p' "$1" | awk -F, '{ for (i = 1; i <= NF; i++) n += $i } END { print n + 0 }'; }
 counted() { awk -v name="$2" '$1 == name { n = $2 } END { print n + 0 }' "$1"; } # of the table of run --stats=full
 field() { tr ',{}' '\n\n\n' <"$1" | sed -n "s/^ *\"$2\": *\"\{0,1\}\([^\"]*\)\"\{0,1\}$/\1/p" | head -n 1; }
@@ -439,12 +440,14 @@ if [ -n "$recorded" ]; then
     exit
 fi
 
-"$stoker" plan "$model" --memory max --ctx 512 --json >"$tmp/plan" || exit 1
+"$stoker" plan "$model" --memory max --ctx 512 $draft --json >"$tmp/plan" || exit 1
 minimum=$(field "$tmp/plan" minimum) whole=$(field "$tmp/plan" whole)
-"$stoker" plan "$model" --memory "$whole" --ctx 512 --json >"$tmp/plan" || exit 1 # with what is free drafts take more
+"$stoker" plan "$model" --memory "$whole" --ctx 512 $draft --json >"$tmp/plan" || exit 1 # with what is free drafts take more
 most=$(field "$tmp/plan" total)
 make_group
-dd of="$model" oflag=nocache conv=notrunc,fdatasync count=0 status=none 2>/dev/null # out of the page cache
+for file in "$model" ${DRAFT:+"$DRAFT"}; do # out of the page cache
+    dd of="$file" oflag=nocache conv=notrunc,fdatasync count=0 status=none 2>/dev/null
+done
 echo "$model: $minimum to $whole bytes, $budgets budgets, $tokens tokens; cgroup: ${kind:-none can be made}"
 
 passed=0 failed=0 first='' touched=0
@@ -452,13 +455,13 @@ i=$((budgets - 1))
 while [ $i -ge 0 ]; do
     memory=$((minimum + (whole - minimum) / (budgets - 1) * i))
     [ $i = $((budgets - 1)) ] && memory=$whole
-    "$stoker" plan "$model" --memory $memory --ctx 512 --json >"$tmp/plan"
-    total=$(field "$tmp/plan" total) held=$(slots "$tmp/plan") slack=$((memory / 20))
+    "$stoker" plan "$model" --memory $memory --ctx 512 $draft --json >"$tmp/plan"
+    total=$(field "$tmp/plan" total) held=$(slots "$tmp/plan") slack=$((total / 25))
     [ $slack -ge 50331648 ] || slack=50331648
     limit_group $memory
     before=$(cached)
     sh -c '[ -n "$1" ] && echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" run "$model" --memory $memory \
-        --ctx 512 -p 'What is the KV cache?' --temp 0 -n "$tokens" --ignore-eos --json --stats=full >"$tmp/out" 2>"$tmp/err"
+        --ctx 512 $draft -p 'What is the KV cache?' --temp 0 -n "$tokens" --ignore-eos --json --stats=full >"$tmp/out" 2>"$tmp/err"
     status=$? peak=$(field "$tmp/out" peak_rss) grown=$(($(cached) - before)) killed=$(kills)
     misses=$(counted "$tmp/err" misses) evictions=$(counted "$tmp/err" evictions)
     [ -z "$first" ] && touched=$misses
@@ -496,7 +499,7 @@ done
 told() {
     sentence=$1
     shift
-    sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" run "$model" "$@" --ctx 512 -p x -n 1 \
+    sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" run "$model" "$@" --ctx 512 $draft -p x -n 1 \
         >/dev/null 2>"$tmp/err"
     if grep -q "$sentence" "$tmp/err"; then
         passed=$((passed + 1))
@@ -509,7 +512,7 @@ told() {
 
 # strict: plan --strict of what the group cannot hold ends with 2 and the same sentence
 strict() {
-    sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" plan "$model" --memory "$whole" --ctx 512 --strict \
+    sh -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' sh "$group" "$stoker" plan "$model" --memory "$whole" --ctx 512 $draft --strict \
         >"$tmp/out" 2>"$tmp/err"
     status=$?
     if [ $status -eq 2 ] && grep -q "$1" "$tmp/out" "$tmp/err"; then
