@@ -322,7 +322,6 @@ void reader_poll(struct reader *r)
         return;
     collect(r, 0);
     top_up(r);
-    collect(r, 0); /* without a ring they were read meanwhile */
     expire(r);
 }
 
