@@ -28,7 +28,7 @@ passed=0 failed=0 skipped=0
 pass() { passed=$((passed + 1)) && echo "ok     $1"; }
 fail() { # the lines that tell what failed, wherever they stand, then the end
     failed=$((failed + 1)) && echo "FAILED $1"
-    grep -E 'FAILED|^fail ' "$dir/log" | head -n 20 | sed 's/^/    ! /'
+    grep -E 'FAIL|^fail ' "$dir/log" | head -n 20 | sed 's/^/    ! /'
     sed 's/^/    | /' "$dir/log" | tail -n 60
 }
 expect_nothing() { # expect_nothing WHAT: the log is empty

@@ -1077,23 +1077,26 @@ static void others_files(const struct subject *m)
     verdict(m, "others", ok, "");
 }
 
-/* A process that may open no file for a moment computes, and the files stay. */
+/* A process that may open no file for a moment computes, and the files stay. The engine's thread has taken the reader over before: the
+ * descriptor of its ring would be free in between, and a file be opened with it. */
 static void no_handles(const struct subject *m)
 {
     struct stoker_options o = with_files();
-    struct stoker_request r;
     struct answer truth, a = {0};
-    struct prompt p;
+    struct prompt p, few = {.n = 0};
+    extend(&few, 5, 33, m->n_vocab);
+    struct stoker_request r, first = request(&few, 1, 2);
     struct rlimit was, none;
     int ok = write_files(m, &p, &r, &truth);
     struct stoker *s = ok ? engine(m->path, &o) : NULL;
+    ok = s && ask(s, &first, &a) == 0;
     int lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
     getrlimit(RLIMIT_NOFILE, &was);
     none = was;
     none.rlim_cur = (rlim_t)lowest;
     close(lowest);
     setrlimit(RLIMIT_NOFILE, &none);
-    ok = s && ask(s, &r, &a) == 0 && same(&truth, &a) && a.end.u.end.n_cached == 0;
+    ok = ok && ask(s, &r, &a) == 0 && same(&truth, &a) && a.end.u.end.n_cached == 0;
     setrlimit(RLIMIT_NOFILE, &was);
     ok = ok && stats_of(s).cache_corrupt == 0;
     glob_t g = files();
