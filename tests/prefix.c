@@ -1077,8 +1077,9 @@ static void others_files(const struct subject *m)
     verdict(m, "others", ok, "");
 }
 
-/* A process that may open no file for a moment computes, and the files stay. The engine's thread has taken the reader over before: the
- * descriptor of its ring would be free in between, and a file be opened with it. */
+/* A process that may open no file for a moment computes, and the files stay. The engine's thread has taken the reader over before, by a
+ * request that leaves nothing to be written: else the descriptor of the reader's ring, or of the writer's file, would be free for a moment,
+ * and a file be opened with it. */
 static void no_handles(const struct subject *m)
 {
     struct stoker_options o = with_files();
@@ -1089,6 +1090,7 @@ static void no_handles(const struct subject *m)
     struct rlimit was, none;
     int ok = write_files(m, &p, &r, &truth);
     struct stoker *s = ok ? engine(m->path, &o) : NULL;
+    first.no_cache = 1;
     ok = s && ask(s, &first, &a) == 0;
     int lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
     getrlimit(RLIMIT_NOFILE, &was);
