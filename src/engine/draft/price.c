@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum { MOST_OFFERS = 128 };
+enum { OTHERS = 8 }; /* times less is learnt of a place by what is seen of others */
 /* Plain steps before drafts; steps with drafts until the next plain one, for each of those that there were, and at most. */
 enum { FRESH = 2, AGAIN = 8, SELDOM = 64 };
 enum { KNOWN = 4 }; /* steps with drafts, until their price is taken for known */
@@ -19,8 +20,17 @@ static const double by_text = 1.0 / 32, by_all = 1.0 / 192, /* how fast acceptan
     income = 0.01, debt = 0.5,                              /* of time; in plain steps: what may be lost beyond it, */
     owed = 6, wealth = 8,                                   /* least and most credit */
     pass_at_first = 0.1, fresh_at_first = 0.7;              /* of a plain step; of experts: until they are known */
-/* Of the layer: DeepSeek-V3, arXiv 2412.19437, section 5.4.3. */
-static const double at_first[DRAFT_KINDS] = {0.6, 0.8, 0.8, 0.75, 0.55, 0.4, 0.85};
+/* How often drafts hold, by kind and place. Of what a text repeats as it was seen in sources in C, in sh, and in prose (PERFORMANCE.md,
+ * Drafts): who went on alike for long goes on. Of the layer: DeepSeek-V3, arXiv 2412.19437, section 5.4.3. */
+static const double at_first[DRAFT_KINDS][DRAFT_PLACES] = {
+    [DRAFT_OWN] = {0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6},
+    [DRAFT_FORCED] = {0.8, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9},
+    [DRAFT_BEGUN] = {0.8, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9},
+    [DRAFT_LONG] = {0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.94, 0.95},
+    [DRAFT_MIDDLE] = {0.5, 0.6, 0.7, 0.8, 0.8, 0.8, 0.8, 0.8},
+    [DRAFT_SHORT] = {0.4, 0.57, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7},
+    [DRAFT_LAYER] = {0.85, 0.85, 0.85, 0.85, 0.85, 0.85, 0.85, 0.85},
+};
 
 /* A third for each draft, as of 1 and of 4. */
 static const struct price_line line_at_first = {.n = 0.5, .k = 1.25, .kk = 4.25, .y = 1.25 / 3, .ky = 4.25 / 3};
@@ -28,9 +38,7 @@ static const struct price_line line_at_first = {.n = 0.5, .k = 1.25, .kk = 4.25,
 void price_init(struct price *p)
 {
     *p = (struct price){.cold = -1, .fresh = fresh_at_first};
-    for (int kind = 0; kind < DRAFT_KINDS; kind++)
-        for (int i = 0; i < DRAFT_PLACES; i++)
-            p->usual.often[kind][i] = at_first[kind];
+    memcpy(p->usual.often, at_first, sizeof at_first);
     for (int i = 0; i < PRICE_SIZES; i++)
         p->size[i].rest = line_at_first;
 }
@@ -44,14 +52,14 @@ void acceptance_begin(struct acceptance *a, const struct price *p)
 
 static void learn(double *often, double held, double rate) { *often += (held - *often) * rate; }
 
-/* The places of a kind are much alike: each learns a little of what is seen of the others. */
+/* The places of a kind are much alike: each learns a little of what is seen of the others, those the more that were seldom seen. */
 static void learn_place(struct acceptance *a, enum draft_kind kind, int place, int held, double slowest)
 {
-    double rate = 1.0 / (3 + a->seen[kind][place]);
-    rate = rate > slowest ? rate : slowest;
-    a->seen[kind][place] += rate > slowest;
-    for (int i = 0; i < DRAFT_PLACES; i++)
-        learn(&a->often[kind][i], held, i == place ? rate : rate / 8);
+    for (int i = 0; i < DRAFT_PLACES; i++) {
+        double first = 1.0 / (3 + a->seen[kind][i]), rate = first > slowest ? first : slowest;
+        learn(&a->often[kind][i], held, i == place ? rate : rate / OTHERS);
+    }
+    a->seen[kind][place] += 1.0 / (3 + a->seen[kind][place]) > slowest;
 }
 
 void acceptance_learn(struct acceptance *a, struct price *p, enum draft_kind kind, int n_right, int refused)
@@ -229,9 +237,10 @@ void price_learn(struct price *p, int decoding, int n_drafted, int n_right, cons
 /* Drafts that are there and are not computed may be better than they were: those that would be the first. */
 static void forget(const struct price *p, struct acceptance *of, enum draft_kind kind)
 {
-    double usual = at_first[kind];
-    for (int i = 0; i < DRAFT_PLACES; i++)
-        learn(&of->often[kind][i], usual > p->usual.often[kind][i] ? usual : p->usual.often[kind][i], back);
+    for (int i = 0; i < DRAFT_PLACES; i++) {
+        double first = at_first[kind][i], usual = p->usual.often[kind][i];
+        learn(&of->often[kind][i], first > usual ? first : usual, back);
+    }
 }
 
 /* Of draft i its kind, and its place among those that are of it side by side. */
@@ -395,9 +404,11 @@ int price_affords(const struct price *p) { return p->coin || p->all || p->credit
 
 void price_choose(struct price *p, uint64_t set, int decoding, struct offer *offer, int n_offer, int most)
 {
-    if (set != p->set) { /* others, elsewhere in their texts: their steps take other times */
+    if (set != p->set) { /* others, elsewhere in their texts: one step tells whether theirs take about as long */
+        p->n_plain = p->n_plain > 0 && decoding == p->decoding;
+        p->since = 0;
         p->set = set;
-        p->n_plain = p->since = 0;
+        p->decoding = decoding;
     }
     if (p->coin) {
         by_chance(p, offer, n_offer, most);

@@ -38,7 +38,8 @@ struct price_line {
 /* Of a model and its machine. "Plain": of steps without drafts, recent means. */
 struct price {
     struct acceptance usual; /* of all texts: where a new one begins */
-    uint64_t set;            /* who decodes */
+    uint64_t set;            /* who decodes, */
+    int decoding;            /* and how many they are */
     double plain;            /* seconds of their steps without drafts ... */
     double waited;           /* ... of which they waited for reads so long; */
     double experts, misses;  /* distinct experts of their layers, and how many of these were read */
