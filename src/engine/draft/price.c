@@ -6,11 +6,11 @@
 #include <string.h>
 
 enum { MOST_OFFERS = 128 };
-enum { OTHERS = 8 }; /* times less is learnt of a place by what is seen of others */
 /* Plain steps before drafts; steps with drafts until the next plain one, for each of those that there were, and at most. */
 enum { FRESH = 2, AGAIN = 8, SELDOM = 64 };
 enum { KNOWN = 4 }; /* steps with drafts, until their price is taken for known */
-static const double by_text = 1.0 / 32, by_all = 1.0 / 192, /* how fast acceptance is learnt */
+static const double by_text = 1.0 / 32, by_all = 1.0 / 192, /* how fast acceptance is learnt, */
+    of_others = 1.0 / 8,                                    /* of a place by what is seen of another one, */
     back = 1.0 / 1000,                                      /* and forgotten, where drafts are there and not computed */
     cheaper = 1.0 / 256,                                    /* so is what they take */
     by_step = 1.0 / 6, memory = 0.97,                       /* plain steps; what drafts add */
@@ -52,14 +52,15 @@ void acceptance_begin(struct acceptance *a, const struct price *p)
 
 static void learn(double *often, double held, double rate) { *often += (held - *often) * rate; }
 
-/* The places of a kind are much alike: each learns a little of what is seen of the others, those the more that were seldom seen. */
+/* The places of a kind are much alike: each learns a little of what is seen of the others. */
 static void learn_place(struct acceptance *a, enum draft_kind kind, int place, int held, double slowest)
 {
     for (int i = 0; i < DRAFT_PLACES; i++) {
-        double first = 1.0 / (3 + a->seen[kind][i]), rate = first > slowest ? first : slowest;
-        learn(&a->often[kind][i], held, i == place ? rate : rate / OTHERS);
+        double first = 1 / (3 + a->seen[kind][i]), rate = first > slowest ? first : slowest,
+               share = i == place ? 1 : of_others;
+        learn(&a->often[kind][i], held, rate * share);
+        a->seen[kind][i] += first > slowest ? share : 0;
     }
-    a->seen[kind][place] += 1.0 / (3 + a->seen[kind][place]) > slowest;
 }
 
 void acceptance_learn(struct acceptance *a, struct price *p, enum draft_kind kind, int n_right, int refused)
@@ -170,12 +171,22 @@ static int is_slow(const struct price *p, const struct step_cost *took)
     return took->seconds - took->waited > odd * (p->plain - p->waited) || took->seconds > 3 * p->plain;
 }
 
+/* A step of others is believed alone where it takes about as long as theirs did who decoded before. */
+static int is_usual(const struct price *p, const struct step_cost *took)
+{
+    if (p->of_others)
+        return took->seconds <= odd * p->plain && p->plain <= odd * took->seconds;
+    return !is_fast(p, took) && !is_slow(p, took);
+}
+
 /* Of those before many steps with drafts less is left. */
 static void learn_plain(struct price *p, const struct step_cost *took)
 {
-    if (is_fast(p, took) || is_slow(p, took))
-        p->n_plain = 0;
     int n = p->since >= AGAIN && p->n_plain > FRESH ? FRESH : p->n_plain;
+    if (!is_usual(p, took))
+        n = p->n_plain = 0;
+    n = p->of_others ? 0 : n;
+    p->of_others = 0;
     p->n_plain++;
     p->plain = recent(p->plain, took->seconds, n);
     p->waited = recent(p->waited, took->waited, n);
@@ -405,7 +416,7 @@ int price_affords(const struct price *p) { return p->coin || p->all || p->credit
 void price_choose(struct price *p, uint64_t set, int decoding, struct offer *offer, int n_offer, int most)
 {
     if (set != p->set) { /* others, elsewhere in their texts: one step tells whether theirs take about as long */
-        p->n_plain = p->n_plain > 0 && decoding == p->decoding;
+        p->n_plain = p->of_others = p->n_plain > 0 && decoding == p->decoding;
         p->since = 0;
         p->set = set;
         p->decoding = decoding;

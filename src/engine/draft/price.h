@@ -27,7 +27,7 @@ enum { DRAFT_PLACES = 8, PRICE_SIZES = 8 }; /* the last place stands for all beh
 /* How often the draft in a place holds, if those before it do. */
 struct acceptance {
     double often[DRAFT_KINDS][DRAFT_PLACES];
-    int seen[DRAFT_KINDS][DRAFT_PLACES]; /* the first ones count for more */
+    double seen[DRAFT_KINDS][DRAFT_PLACES]; /* drafts, those of other places in part; the first ones count for more */
 };
 
 /* Least squares of what k drafts add: jump + k * slope, newer steps count for more. */
@@ -44,6 +44,7 @@ struct price {
     double waited;           /* ... of which they waited for reads so long; */
     double experts, misses;  /* distinct experts of their layers, and how many of these were read */
     int n_plain, since;      /* such steps that were measured; steps with drafts since the last of them */
+    int of_others;           /* 1: those were of sequences that decoded before */
     double expert;           /* seconds that an expert takes which is in memory */
     double reads, read_wait; /* experts that were read, and seconds that steps waited for them: recent sums */
     double cold;             /* of experts that drafts alone touch, the share that is read; -1: not known */

@@ -321,9 +321,27 @@ static void others_like_those_before(void **state)
         price_choose(&price, 1 + (uint64_t)decoding, decoding, &o, 1, MOST);
         assert_int_equal(o.n > 0, step == decoding);
         price_learn(&price, decoding, 0, 0, &(struct step_cost){.seconds = 1.1});
+        assert_float_equal(price.plain, 1.1, 1e-9); /* nothing is left of the others' */
         if (step == decoding)
             step = -1, decoding++;
     }
+}
+
+/* Who waits less for reads than those before, and takes half as long, is measured twice. */
+static void others_that_wait_less(void **state)
+{
+    struct step_cost before = {.seconds = 1, .waited = 0.6, .experts = 8, .misses = 6},
+                     now = {.seconds = 0.5, .waited = 0.1, .experts = 8, .misses = 1};
+    (void)state;
+    begin();
+    for (uint64_t i = 0; i < 4; i++) {
+        struct offer o = {.of = &text, .kind = DRAFT_LONG, .n = MOST};
+        price_choose(&price, 1 + i / 2, 1, &o, 1, MOST);
+        assert_int_equal(o.n, 0);
+        price_learn(&price, 1, 0, 0, i < 2 ? &before : &now);
+    }
+    assert_float_equal(price.plain, 0.5, 1e-9);
+    assert_float_equal(price.waited, 0.1, 1e-9);
 }
 
 /* Whatever it believes: drafts are said to hold, and bring nothing. */
@@ -555,16 +573,27 @@ static void by_chance_for_tests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(near_the_best_number),        cmocka_unit_test(a_text_that_is_copied),
-        cmocka_unit_test(never_much_slower),           cmocka_unit_test(never_far_behind),
-        cmocka_unit_test(a_machine_that_is_held_up),   cmocka_unit_test(a_machine_that_slows_down),
-        cmocka_unit_test(a_first_try_that_takes_long), cmocka_unit_test(a_first_pass_that_takes_long),
-        cmocka_unit_test(a_text_that_changes),         cmocka_unit_test(a_step_that_takes_long),
-        cmocka_unit_test(the_better_drafts_go_first),  cmocka_unit_test(others_are_measured_anew),
-        cmocka_unit_test(others_like_those_before),    cmocka_unit_test(what_is_lost_is_bounded),
-        cmocka_unit_test(by_chance_for_tests),         cmocka_unit_test(the_best_of_all_ways),
-        cmocka_unit_test(never_much_slower_by_reads),  cmocka_unit_test(a_cache_that_gets_warm),
-        cmocka_unit_test(asking_has_a_price),          cmocka_unit_test(coming_up_is_no_price_of_drafts),
+        cmocka_unit_test(near_the_best_number),
+        cmocka_unit_test(a_text_that_is_copied),
+        cmocka_unit_test(never_much_slower),
+        cmocka_unit_test(never_far_behind),
+        cmocka_unit_test(a_machine_that_is_held_up),
+        cmocka_unit_test(a_machine_that_slows_down),
+        cmocka_unit_test(a_first_try_that_takes_long),
+        cmocka_unit_test(a_first_pass_that_takes_long),
+        cmocka_unit_test(a_text_that_changes),
+        cmocka_unit_test(a_step_that_takes_long),
+        cmocka_unit_test(the_better_drafts_go_first),
+        cmocka_unit_test(others_are_measured_anew),
+        cmocka_unit_test(others_like_those_before),
+        cmocka_unit_test(others_that_wait_less),
+        cmocka_unit_test(what_is_lost_is_bounded),
+        cmocka_unit_test(by_chance_for_tests),
+        cmocka_unit_test(the_best_of_all_ways),
+        cmocka_unit_test(never_much_slower_by_reads),
+        cmocka_unit_test(a_cache_that_gets_warm),
+        cmocka_unit_test(asking_has_a_price),
+        cmocka_unit_test(coming_up_is_no_price_of_drafts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
