@@ -23,7 +23,7 @@
 # has three runs a line and 4 to 6 of PAIRS (4 with --effect 100: its bound is decided by the interval alone), table a round of 3 and KS a text.
 #
 # PAIRS (10, at least 5), RUNS (1) repetitions in each, N (128) tokens of an answer, FLAGS for both sides, BENCH for both too, of bench alone
-# (--effect, --steal, --no-warmup), BUDGETS (4; 20 are asked), TEXTS of off (code chat prose random; also json: in random ids nothing repeats), of k (code prose) and
+# (--effect, --steal, --no-warmup), BUDGETS (4; 20 are asked), TEXTS of off and of k (code chat prose random; code prose; also json: in random ids nothing repeats) and
 # of table (code chat json random), KS (1 2 4 8 16),
 # SOURCE (ngram; or mtp), LAYER_KS (1 2 3 4), RATES (50 70 90), DRAFTER (FILE.gguf), MEMORY (of all but off), ROUTES (a trace; the data's own
 # for 48 layers of 128 experts), LINES (of the file; all), ITEMS (of the JSON; 12), MINUTES (10; of table, which ends with a whole round, and
@@ -160,11 +160,10 @@ k() {
     for text in ${TEXTS:-code prose}; do
         for most in $ks; do
             # shellcheck disable=SC2046,SC2086
-            pairs "$text, auto to $source of $most" "--draft $source --draft-max $most" "--draft auto" -n "$n" -d $(depth_of $text) \
-                --text "$work/$text" --in-order $memory
+            pairs "$text, auto to $source of $most" "--draft $source --draft-max $most" "--draft auto" $(what_of "$text") $memory
         done
         # shellcheck disable=SC2046,SC2086
-        pairs "$text, auto to off" "--draft off" "--draft auto" -n "$n" -d $(depth_of $text) --text "$work/$text" --in-order $memory
+        pairs "$text, auto to off" "--draft off" "--draft auto" $(what_of "$text") $memory
     done
 }
 
