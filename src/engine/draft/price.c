@@ -10,7 +10,7 @@ enum { MOST_OFFERS = 128 };
 enum { FRESH = 2, AGAIN = 8, SELDOM = 64 };
 enum { KNOWN = 4 }; /* steps with drafts, until their price is taken for known */
 static const double by_text = 1.0 / 32, by_all = 1.0 / 192, /* how fast acceptance is learnt, */
-    of_others = 1.0 / 8,                                    /* of a place by what is seen of another one, */
+    by_others = 1.0 / 8,                                    /* of a place by what is seen of another one, */
     back = 1.0 / 1000,                                      /* and forgotten, where drafts are there and not computed */
     cheaper = 1.0 / 256,                                    /* so is what they take */
     by_step = 1.0 / 6, memory = 0.97,                       /* plain steps; what drafts add */
@@ -57,7 +57,7 @@ static void learn_place(struct acceptance *a, enum draft_kind kind, int place, i
 {
     for (int i = 0; i < DRAFT_PLACES; i++) {
         double first = 1 / (3 + a->seen[kind][i]), rate = first > slowest ? first : slowest,
-               share = i == place ? 1 : of_others;
+               share = i == place ? 1 : by_others;
         learn(&a->often[kind][i], held, rate * share);
         a->seen[kind][i] += first > slowest ? share : 0;
     }
