@@ -94,11 +94,16 @@ int gguf_layer_of(const char *name, const char **rest)
     return layer;
 }
 
-static int layer_has(const struct gguf *g, uint64_t layer, const char *name)
+int gguf_predicts(const struct gguf *g, uint64_t layer)
 {
-    char full[80];
-    snprintf(full, sizeof full, "blk.%llu.%s", (unsigned long long)layer, name);
-    return gguf_tensor(g, full) != NULL;
+    static const char *const own[] = {"eh_proj", "enorm", "hnorm"};
+    int n = 0;
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        char name[80];
+        snprintf(name, sizeof name, "blk.%llu.nextn.%s.weight", (unsigned long long)layer, own[i]);
+        n += gguf_tensor(g, name) != NULL;
+    }
+    return n > 0;
 }
 
 /* The last layers, from behind the last that has tensors and is none of them. */
@@ -110,8 +115,7 @@ uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_st
         return 0;
     for (uint64_t i = 0; i < g->n_tensor; i++) {
         int layer = gguf_layer_of(g->tensor[i].name, &rest);
-        if (layer >= 0 && (uint64_t)layer >= first && (uint64_t)layer < n_layer &&
-            !layer_has(g, (uint64_t)layer, "nextn.eh_proj.weight"))
+        if (layer >= 0 && (uint64_t)layer >= first && (uint64_t)layer < n_layer && !gguf_predicts(g, (uint64_t)layer))
             first = (uint64_t)layer + 1;
     }
     return n_layer - first;

@@ -116,6 +116,10 @@ enum { GGUF_LAYERS_MOST = 100000 }; /* names have five digits of a layer */
 /* The N of a tensor name "blk.N.REST", and *rest: REST, within name; other names: -1, and *rest is the whole name. */
 int gguf_layer_of(const char *name, const char **rest);
 
+/* Has this layer a tensor that only layers of multi-token prediction have? One is enough: one that lacks another of them is damaged, and
+ * none of the model's own. */
+int gguf_predicts(const struct gguf *g, uint64_t layer);
+
 /* How many of the last of n_layer layers serve multi-token prediction only; n_stated: the number that the file's key gives. Files without
  * these layers often keep that key, so a layer counts only if it has the tensors of such a layer, or none at all. 0 where n_layer is more
  * than GGUF_LAYERS_MOST. */

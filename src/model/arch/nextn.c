@@ -42,9 +42,7 @@ static void bind(struct binder *b)
 /* Why no layer is to be bound, or NULL. */
 static const char *why_not(const struct model *m)
 {
-    char name[64];
-    snprintf(name, sizeof name, "blk.%d.nextn.eh_proj.weight", m->p.n_layer);
-    if (!gguf_tensor(m->file, name))
+    if (!gguf_predicts(m->file, (uint64_t)m->p.n_layer))
         return "the file has no layer that predicts further tokens";
     return m->arch->nextn && !m->p.pooling ? NULL
                                            : "layers of this architecture that predict further tokens are not run";

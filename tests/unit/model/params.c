@@ -181,6 +181,8 @@ static void drafts(void **state)
                             two[] = {{"nextn_predict_layers", "2"}, {NULL, NULL}};
     static const char *const there[] = {"blk.2.attn_norm.weight", "blk.3.attn_norm.weight",
                                         "blk.3.nextn.eh_proj.weight", NULL},
+                             *const damaged[] = {"blk.2.attn_norm.weight", "blk.3.attn_norm.weight",
+                                                 "blk.3.nextn.hnorm.weight", NULL},
                              *const left_out[] = {"blk.2.attn_norm.weight", "blk.3.attn_norm.weight", NULL},
                              *const empty[] = {"blk.2.attn_norm.weight", NULL},
                              *const norms_behind[] = {"blk.2.post_attention_norm.weight",
@@ -189,7 +191,7 @@ static void drafts(void **state)
         const struct key *key;
         const char *const *tensor;
         int n_layer;
-    } cases[] = {{none, there, 4},   {one, there, 3}, {two, there, 3},
+    } cases[] = {{none, there, 4},   {one, there, 3}, {two, there, 3},       {one, damaged, 3},
                  {one, left_out, 4}, {one, empty, 3}, {one, norms_behind, 4}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct params p;
