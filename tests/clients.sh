@@ -93,13 +93,12 @@ records() {
     recorder=$!
     for _ in $(seq 100); do [ -s proxy ] && break || sleep 0.1; done
     BASE_URL=$(cat proxy) node run.mjs $suites 2>&1
-    told
-    # Short answers may be over before drafts are known to be worth their time: then a long one that repeats itself.
+    # Short answers may be over before drafts are known to be worth their time: a long one that repeats itself is among what is compared.
     for _ in 1 2 3 4 5; do
-        [ "$name" != auto ] || grep -q '^stoker_drafted_tokens_total [1-9]' metrics.auto && break
-        node -e 'fetch(process.argv[1] + "/v1/completions", { method: "POST", body: process.argv[2] }).then(r => r.text())' "$url" \
+        node -e 'fetch(process.argv[1] + "/v1/completions", { method: "POST", body: process.argv[2] }).then(r => r.text())' "$(cat proxy)" \
             '{"prompt": "Write a short story about a bear and a drum.", "max_tokens": 400, "ignore_eos": true, "temperature": 0}'
         told
+        [ "$name" != auto ] || grep -q '^stoker_drafted_tokens_total [1-9]' metrics.auto && break
     done
     kill $recorder && wait $recorder
     ends

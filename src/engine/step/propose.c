@@ -150,11 +150,11 @@ void propose_by_layer(struct stoker *s, struct step *p, int most)
 
 void propose_by_coin(const struct stoker *s, struct job *j, int n)
 {
-    const stoker_token *next = j->script + j->n_generated;
     stoker_token *out = j->history + j->n_history;
     for (int i = 0; i < n && j->draft.coin; i++) {
+        stoker_token next = j->script[j->n_generated + i];
         int right = (int)(rng_u64(j->n_history, (uint64_t)i, 5, 1) % 100) < j->draft.coin - 1;
-        out[i] = right ? next[i] : (next[i] + 1) % s->session->model->p.n_vocab;
+        out[i] = right ? next : (next + 1) % s->session->model->p.n_vocab;
     }
 }
 

@@ -136,8 +136,8 @@ void verify_drafts(struct stoker *s, struct step *p)
 void verify_guess(struct stoker *s, struct job *j, const struct choice *c)
 {
     struct draft *d = &j->draft;
-    int right = c->outcome != FAILS && j->history[j->n_history - 1] == d->guess;
-    if (s->session->plan.priced && d->begun && d->guess >= 0)
+    int right = j->history[j->n_history - 1] == d->guess;
+    if (s->session->plan.priced && d->begun && d->guess >= 0 && c->outcome == GOES_ON)
         acceptance_learn(&d->acceptance, &s->price, d->n_forced ? DRAFT_FORCED : d->kind, right, !right);
     d->guess = -1;
 }
