@@ -8,10 +8,9 @@
 enum { MOST_OFFERS = 128 };
 /* Plain steps before drafts; steps with drafts until the next plain one, for each of those that there were, and at most. */
 enum { FRESH = 2, AGAIN = 8, SELDOM = 64 };
-enum { IN_DOUBT = 4 }; /* the same behind a plain step that was odd */
-enum { KNOWN = 4 };    /* steps with drafts, until their price is taken for known */
+enum { KNOWN = 4 }; /* steps with drafts, until their price is taken for known */
 static const double by_text = 1.0 / 32, by_all = 1.0 / 192, /* how fast acceptance is learnt, */
-    by_others = 1.0 / 12,                                   /* of a place by what is seen of another one, */
+    by_others = 1.0 / 8,                                    /* of a place by what is seen of another one, */
     back = 1.0 / 1000,                                      /* and forgotten, where drafts are there and not computed */
     cheaper = 1.0 / 256,                                    /* so is what they take */
     by_step = 1.0 / 6, memory = 0.97,                       /* plain steps; what drafts add */
@@ -53,20 +52,12 @@ void acceptance_begin(struct acceptance *a, const struct price *p)
 
 static void learn(double *often, double held, double rate) { *often += (held - *often) * rate; }
 
-/* The share of what is seen of a place that another one learns. Places of a kind are much alike, but those behind the first one are about
- * texts in which that holds: where it fails they learn nothing, and it learns nothing of them. */
-static double share_of(int place, int held, int other)
-{
-    if (other == place)
-        return 1;
-    return other > 0 && (place > 0 || held) ? by_others : 0;
-}
-
+/* The places of a kind are much alike: each learns a little of what is seen of the others. */
 static void learn_place(struct acceptance *a, enum draft_kind kind, int place, int held, double slowest)
 {
     for (int i = 0; i < DRAFT_PLACES; i++) {
         double first = 1 / (3 + a->seen[kind][i]), rate = first > slowest ? first : slowest,
-               share = share_of(place, held, i);
+               share = i == place ? 1 : by_others;
         learn(&a->often[kind][i], held, rate * share);
         a->seen[kind][i] += first > slowest ? share : 0;
     }
@@ -169,7 +160,7 @@ static void learn_reads(struct price *p, const struct step_cost *took)
 }
 
 /* Something that is no part of it holds a step up for a while, and nothing makes one faster than it is. One that takes much longer or less
- * than those before it is in doubt until another one, without drafts too, decides what to believe: if that is odd the mean begins anew. */
+ * than those before it begins the mean anew, and another one, without drafts too, decides what to believe. */
 static int is_fast(const struct price *p, const struct step_cost *took)
 {
     return p->plain - p->waited > odd * (took->seconds - took->waited);
@@ -191,15 +182,9 @@ static int is_usual(const struct price *p, const struct step_cost *took)
 /* Of those before many steps with drafts less is left. */
 static void learn_plain(struct price *p, const struct step_cost *took)
 {
-    int n = p->since >= AGAIN && p->n_plain > FRESH ? FRESH : p->n_plain, usual = is_usual(p, took);
-    if (!usual && p->n_plain >= FRESH && !p->in_doubt) {
-        p->in_doubt = 1;
-        p->since = 0;
-        return;
-    }
-    if (!usual)
+    int n = p->since >= AGAIN && p->n_plain > FRESH ? FRESH : p->n_plain;
+    if (!is_usual(p, took))
         n = p->n_plain = 0;
-    p->in_doubt = 0;
     n = p->of_others ? 0 : n;
     p->of_others = 0;
     p->n_plain++;
@@ -214,12 +199,6 @@ static void learn_plain(struct price *p, const struct step_cost *took)
     p->since = 0;
 }
 
-/* Either something held the step up, or drafts have become dearer. */
-static int is_dear(const struct price_size *f, int n, double rest)
-{
-    return f->seen >= KNOWN && rest > 0.3 + 1.2 * line_at(&f->rest, n);
-}
-
 /* What experts add is known for itself; the rest is that of rows. Returns the seconds that drafts added. */
 static double learn_added(struct price *p, int decoding, int n, const struct step_cost *took)
 {
@@ -227,12 +206,9 @@ static double learn_added(struct price *p, int decoding, int n, const struct ste
     double experts = took->experts > p->experts ? took->experts - p->experts : 0,
            known = experts * p->expert + took->waited - p->waited,
            rest = (took->seconds - p->plain - known) / rest_of(p), most = 1 + 2 * line_at(&f->rest, n);
-    int was_dear = f->dear;
-    f->dear = is_dear(f, n, rest);
     f->seen += f->seen < KNOWN;
-    rest = rest < most ? rest : most;
-    if (!f->dear || was_dear) /* one alone is no price */
-        line_learn(&f->rest, n, rest);
+    rest = rest < most ? rest : most; /* an interrupted step is no price */
+    line_learn(&f->rest, n, rest);
     if (p->experts > 0)
         learn_fresh(p, decoding, n, experts / p->experts);
     if (experts > 0)
@@ -260,8 +236,6 @@ void price_learn(struct price *p, int decoding, int n_drafted, int n_right, cons
         learn_plain(p, took);
     } else if (is_fast(p, took)) { /* with drafts: what is known of steps without is measured again */
         p->n_plain = 0;
-    } else if (p->in_doubt) { /* what drafts add is not known */
-        p->since++;
     } else {
         p->since++;
         p->credit += n_right * p->plain / decoding - learn_added(p, decoding, n_drafted, took);
@@ -443,7 +417,6 @@ void price_choose(struct price *p, uint64_t set, int decoding, struct offer *off
 {
     if (set != p->set) { /* others, elsewhere in their texts: one step tells whether theirs take about as long */
         p->n_plain = p->of_others = p->n_plain > 0 && decoding == p->decoding;
-        p->in_doubt = 0;
         p->since = 0;
         p->set = set;
         p->decoding = decoding;
@@ -458,7 +431,7 @@ void price_choose(struct price *p, uint64_t set, int decoding, struct offer *off
     }
     struct offer first[MOST_OFFERS];
     memcpy(first, offer, (size_t)(n_offer < MOST_OFFERS ? n_offer : MOST_OFFERS) * sizeof *first);
-    int again = p->in_doubt ? IN_DOUBT : AGAIN * p->n_plain < SELDOM ? AGAIN * p->n_plain : SELDOM;
+    int again = AGAIN * p->n_plain < SELDOM ? AGAIN * p->n_plain : SELDOM;
     int measures = p->n_plain < FRESH || p->since >= again;
     by_price(p, decoding, offer, n_offer, measures ? 0 : most);
     if (!measures)

@@ -45,8 +45,7 @@ struct price {
     double experts, misses;  /* distinct experts of their layers, and how many of these were read */
     int n_plain, since;      /* such steps that were measured; steps with drafts since the last of them */
     int of_others;           /* 1: those were of sequences that decoded before */
-    int in_doubt;  /* 1: the last of them took much longer or less than those before it, and is not in the mean */
-    double expert; /* seconds that an expert takes which is in memory */
+    double expert;           /* seconds that an expert takes which is in memory */
     double reads, read_wait; /* experts that were read, and seconds that steps waited for them: recent sums */
     double cold;             /* of experts that drafts alone touch, the share that is read; -1: not known */
     double fresh;            /* of the experts of a row, the share that the row before it did not touch */
@@ -55,7 +54,6 @@ struct price {
     struct price_size {
         struct price_line rest; /* but for experts and reads, as a share of that of a plain step */
         int seen;               /* steps, the first few */
-        int dear;               /* 1: the last one took much longer than was believed */
     } size[PRICE_SIZES];        /* by how many decode, in powers of two */
     double credit; /* seconds, as far as they are remembered: gained by drafts, and a hundredth of all time */
     uint64_t coin; /* for tests, not 0: numbers by chance, whatever they cost */

@@ -7,7 +7,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -179,67 +178,6 @@ static void a_machine_that_is_held_up(void **state)
             print_error("held up %.3f: %.3f, %d drafts\n", good.held_up, speed(&r), r.drafted);
         assert_true(speed(&r) >= 2.2);
     }
-}
-
-/* One step without drafts that takes much longer or less than those before it is measured again soon, and stops no drafts meanwhile; what
- * they take then is not believed. Two are believed. */
-static void one_odd_step(void **state)
-{
-    const struct world w = {0.1, 0.2, 0.95, 0, -1, DRAFT_LONG};
-    static const double odd[] = {1.7, 0.5};
-    (void)state;
-    for (int i = 0; i < 2; i++) {
-        struct offer o = {.of = &text, .kind = DRAFT_LONG, .n = MOST}, none = {.of = &text, .kind = DRAFT_LONG};
-        begin();
-        go_on(&w, 300);
-        const struct price_line line = price.size[0].rest;
-        double plain = price.plain;
-        price_choose(&price, 1, 1, &none, 1, MOST);
-        price_learn(&price, 1, 0, 0, &(struct step_cost){.seconds = odd[i]});
-        int steps = 0;
-        for (;; steps++) {
-            o.n = MOST;
-            price_choose(&price, 1, 1, &o, 1, MOST);
-            if (o.n == 0)
-                break;
-            price_learn(&price, 1, o.n, o.n, &(struct step_cost){.seconds = plain + 0.1 + 0.2 * o.n});
-        }
-        assert_in_range(steps, 3, 8);
-        assert_true(price.plain == plain && memcmp(&line, &price.size[0].rest, sizeof line) == 0);
-        price_learn(&price, 1, 0, 0, &(struct step_cost){.seconds = odd[i]});
-        assert_true(fabs(price.plain - odd[i]) < 1e-9);
-    }
-}
-
-/* A step with drafts that takes much longer than they are believed to is no price, unless the next one is alike. */
-static void one_dear_step(void **state)
-{
-    const struct world w = {0.1, 0.2, 0.95, 0, -1, DRAFT_LONG};
-    (void)state;
-    begin();
-    go_on(&w, 300);
-    const struct price_line *line = &price.size[0].rest, was = *line;
-    price_learn(&price, 1, 4, 4, &(struct step_cost){.seconds = 3.5});
-    assert_true(memcmp(&was, line, sizeof was) == 0);
-    price_learn(&price, 1, 4, 4, &(struct step_cost){.seconds = 3.5});
-    assert_true(memcmp(&was, line, sizeof was) != 0);
-}
-
-/* Where the first of some drafts does not hold nobody learns how often those behind it would have. */
-static void behind_the_first_place(void **state)
-{
-    (void)state;
-    begin();
-    const struct acceptance was = text;
-    for (int i = 0; i < 10; i++)
-        acceptance_learn(&text, &price, DRAFT_LONG, 0, 1);
-    assert_true(text.often[DRAFT_LONG][0] < was.often[DRAFT_LONG][0] / 2);
-    for (int i = 1; i < DRAFT_PLACES; i++)
-        assert_true(text.often[DRAFT_LONG][i] == was.often[DRAFT_LONG][i]);
-    double first = text.often[DRAFT_LONG][0];
-    acceptance_learn(&text, &price, DRAFT_LONG, 1, 1);
-    assert_true(text.often[DRAFT_LONG][0] > first && text.often[DRAFT_LONG][1] < was.often[DRAFT_LONG][1]);
-    assert_true(text.often[DRAFT_LONG][2] < was.often[DRAFT_LONG][2]);
 }
 
 /* Something else runs for a while, and again: what steps took then is not what they take now. */
@@ -641,9 +579,6 @@ int main(void)
         cmocka_unit_test(never_much_slower),
         cmocka_unit_test(never_far_behind),
         cmocka_unit_test(a_machine_that_is_held_up),
-        cmocka_unit_test(one_odd_step),
-        cmocka_unit_test(one_dear_step),
-        cmocka_unit_test(behind_the_first_place),
         cmocka_unit_test(a_machine_that_slows_down),
         cmocka_unit_test(a_first_try_that_takes_long),
         cmocka_unit_test(a_first_pass_that_takes_long),
