@@ -3,12 +3,14 @@
 
 #include "base/rng.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { MOST_OFFERS = 128 };
 /* Plain steps before drafts; steps with drafts until the next plain one, for each of those that there were, and at most. */
 enum { FRESH = 2, AGAIN = 8, SELDOM = 64 };
-enum { KNOWN = 4 }; /* steps with drafts, until their price is taken for known */
+enum { IN_DOUBT = 4 }; /* the same behind a plain step that was odd */
+enum { KNOWN = 4 };    /* steps with drafts, until their price is taken for known */
 static const double by_text = 1.0 / 32, by_all = 1.0 / 192, /* how fast acceptance is learnt, */
     by_others = 1.0 / 8,                                    /* of a place by what is seen of another one, */
     back = 1.0 / 1000,                                      /* and forgotten, where drafts are there and not computed */
@@ -63,12 +65,22 @@ static void learn_place(struct acceptance *a, enum draft_kind kind, int place, i
     }
 }
 
-void acceptance_learn(struct acceptance *a, struct price *p, enum draft_kind kind, int n_right, int refused)
+/* Of draft i its kind, and its place among those that are of it side by side. */
+static enum draft_kind kind_of(const struct offer *o, int i, int *place)
 {
-    for (int i = 0; i < n_right + refused; i++) {
-        int place = i < DRAFT_PLACES ? i : DRAFT_PLACES - 1;
-        learn_place(a, kind, place, i < n_right, by_text);
-        learn_place(&p->usual, kind, place, i < n_right, by_all);
+    int text = o->n - o->n_behind, forced = i < o->n_forced || i >= text;
+    int at = o->by_layer || i < o->n_forced ? i : i < text ? i - o->n_forced : i - text;
+    *place = at < DRAFT_PLACES ? at : DRAFT_PLACES - 1;
+    return o->by_layer ? DRAFT_LAYER : forced ? DRAFT_FORCED : o->kind;
+}
+
+void acceptance_learn(struct price *p, const struct offer *o, int from, int n_right, int refused)
+{
+    for (int i = from; i < from + n_right + refused; i++) {
+        int place, held = i < from + n_right;
+        enum draft_kind kind = kind_of(o, i, &place);
+        learn_place(o->of, kind, place, held, by_text);
+        learn_place(&p->usual, kind, place, held, by_all);
     }
 }
 
@@ -160,7 +172,7 @@ static void learn_reads(struct price *p, const struct step_cost *took)
 }
 
 /* Something that is no part of it holds a step up for a while, and nothing makes one faster than it is. One that takes much longer or less
- * than those before it begins the mean anew, and another one, without drafts too, decides what to believe. */
+ * than those before it is in doubt until another one, without drafts too, decides what to believe: if that is odd the mean begins anew. */
 static int is_fast(const struct price *p, const struct step_cost *took)
 {
     return p->plain - p->waited > odd * (took->seconds - took->waited);
@@ -182,9 +194,15 @@ static int is_usual(const struct price *p, const struct step_cost *took)
 /* Of those before many steps with drafts less is left. */
 static void learn_plain(struct price *p, const struct step_cost *took)
 {
-    int n = p->since >= AGAIN && p->n_plain > FRESH ? FRESH : p->n_plain;
-    if (!is_usual(p, took))
+    int n = p->since >= AGAIN && p->n_plain > FRESH ? FRESH : p->n_plain, usual = is_usual(p, took);
+    if (!usual && p->n_plain >= FRESH && !p->in_doubt) {
+        p->in_doubt = 1;
+        p->since = 0;
+        return;
+    }
+    if (!usual)
         n = p->n_plain = 0;
+    p->in_doubt = 0;
     n = p->of_others ? 0 : n;
     p->of_others = 0;
     p->n_plain++;
@@ -199,6 +217,12 @@ static void learn_plain(struct price *p, const struct step_cost *took)
     p->since = 0;
 }
 
+/* Either something held the step up, or drafts have become dearer. */
+static int is_dear(const struct price_size *f, int n, double rest)
+{
+    return f->seen >= KNOWN && rest > 0.3 + 1.2 * line_at(&f->rest, n);
+}
+
 /* What experts add is known for itself; the rest is that of rows. Returns the seconds that drafts added. */
 static double learn_added(struct price *p, int decoding, int n, const struct step_cost *took)
 {
@@ -206,9 +230,13 @@ static double learn_added(struct price *p, int decoding, int n, const struct ste
     double experts = took->experts > p->experts ? took->experts - p->experts : 0,
            known = experts * p->expert + took->waited - p->waited,
            rest = (took->seconds - p->plain - known) / rest_of(p), most = 1 + 2 * line_at(&f->rest, n);
+    int dear = is_dear(f, n, rest), alone = dear && !f->dear;
+    if (!f->dear || n >= f->dear)
+        f->dear = dear ? n : 0;
     f->seen += f->seen < KNOWN;
-    rest = rest < most ? rest : most; /* an interrupted step is no price */
-    line_learn(&f->rest, n, rest);
+    rest = rest < most ? rest : most;
+    if (!alone) /* one is no price */
+        line_learn(&f->rest, n, rest);
     if (p->experts > 0)
         learn_fresh(p, decoding, n, experts / p->experts);
     if (experts > 0)
@@ -237,8 +265,13 @@ void price_learn(struct price *p, int decoding, int n_drafted, int n_right, cons
     } else if (is_fast(p, took)) { /* with drafts: what is known of steps without is measured again */
         p->n_plain = 0;
     } else {
+        double gain = n_right * p->plain / decoding;
+        if (p->in_doubt) /* what they add is not known: what is believed can be lost, and nothing is gained */
+            gain = fmin(0, gain - p->plain * added(p, size_of(p, decoding), decoding, n_drafted));
+        else
+            gain -= learn_added(p, decoding, n_drafted, took);
         p->since++;
-        p->credit += n_right * p->plain / decoding - learn_added(p, decoding, n_drafted, took);
+        p->credit += gain;
     }
     p->credit = within(p->credit, -owed * p->plain, wealth * p->plain);
 }
@@ -254,24 +287,11 @@ static void forget(const struct price *p, struct acceptance *of, enum draft_kind
     }
 }
 
-/* Of draft i its kind, and its place among those that are of it side by side. */
-static enum draft_kind kind_of(const struct offer *o, int i, int *place)
-{
-    *place = i;
-    if (o->by_layer)
-        return DRAFT_LAYER;
-    if (i < o->n_forced)
-        return DRAFT_FORCED;
-    int text = o->n - o->n_behind;
-    *place = i < text ? i - o->n_forced : i - text;
-    return i < text ? o->kind : DRAFT_FORCED;
-}
-
 static double often(const struct offer *o, int i)
 {
     int place;
     enum draft_kind kind = kind_of(o, i, &place);
-    return o->of->often[kind][place < DRAFT_PLACES ? place : DRAFT_PLACES - 1];
+    return o->of->often[kind][place];
 }
 
 /* Now and then more or fewer are tried: from steps of one size nobody learns what a draft adds. */
@@ -431,7 +451,7 @@ void price_choose(struct price *p, uint64_t set, int decoding, struct offer *off
     }
     struct offer first[MOST_OFFERS];
     memcpy(first, offer, (size_t)(n_offer < MOST_OFFERS ? n_offer : MOST_OFFERS) * sizeof *first);
-    int again = AGAIN * p->n_plain < SELDOM ? AGAIN * p->n_plain : SELDOM;
+    int again = p->in_doubt ? IN_DOUBT : AGAIN * p->n_plain < SELDOM ? AGAIN * p->n_plain : SELDOM;
     int measures = p->n_plain < FRESH || p->since >= again;
     by_price(p, decoding, offer, n_offer, measures ? 0 : most);
     if (!measures)

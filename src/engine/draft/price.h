@@ -45,6 +45,7 @@ struct price {
     double experts, misses;  /* distinct experts of their layers, and how many of these were read */
     int n_plain, since;      /* such steps that were measured; steps with drafts since the last of them */
     int of_others;           /* 1: those were of sequences that decoded before */
+    int in_doubt;            /* 1: the last one took much longer or less than those before it, and is not in the mean */
     double expert;           /* seconds that an expert takes which is in memory */
     double reads, read_wait; /* experts that were read, and seconds that steps waited for them: recent sums */
     double cold;             /* of experts that drafts alone touch, the share that is read; -1: not known */
@@ -54,6 +55,7 @@ struct price {
     struct price_size {
         struct price_line rest; /* but for experts and reads, as a share of that of a plain step */
         int seen;               /* steps, the first few */
+        int dear;               /* that took much longer than was believed, the last one of so many drafts; 0: none */
     } size[PRICE_SIZES];        /* by how many decode, in powers of two */
     double credit; /* seconds, as far as they are remembered: gained by drafts, and a hundredth of all time */
     uint64_t coin; /* for tests, not 0: numbers by chance, whatever they cost */
@@ -86,8 +88,8 @@ struct step_cost {
 void price_init(struct price *p);
 void acceptance_begin(struct acceptance *a, const struct price *p);
 
-/* n drafts were computed of which the first n_right hold; refused 1: the next one was compared and did not. */
-void acceptance_learn(struct acceptance *a, struct price *p, enum draft_kind kind, int n_right, int refused);
+/* Drafts of an offer were compared with what was chosen: from draft `from` on n_right hold; refused 1: the next one does not. */
+void acceptance_learn(struct price *p, const struct offer *o, int from, int n_right, int refused);
 
 /* Before each step of `decoding` sequences without prompts, `set` of them: how many drafts of each offer are worth it, at most `most`. */
 void price_choose(struct price *p, uint64_t set, int decoding, struct offer *offer, int n_offer, int most);

@@ -114,7 +114,8 @@ int propose(struct stoker *s, struct job *j, int most)
     if (j->constraint_state && !d->source)
         n = force_behind(s, j, forced, n, most, out);
     n = n > 0 && (!j->constraint_state || j->mask[out[0]]) ? n : 0;
-    d->guess = n ? out[0] : -1;
+    if (s->session->plan.priced && !d->coin)
+        draft_follow(d, out, n, j->n_history);
     return n;
 }
 
@@ -187,9 +188,8 @@ void propose_priced(struct stoker *s, struct step *p, int most, double begin)
             acceptance_begin(&d->acceptance, &s->price);
         d->begun = 1;
         at[n] = i;
-        offer[n++] = (struct offer){
-            .of = &d->acceptance, .kind = d->kind, .n = drafts, .n_forced = d->n_forced, .n_layer = layer};
-        offer[n - 1].n_behind = drafts > d->n_text ? drafts - d->n_text : 0;
+        offer[n] = draft_offer(d, drafts);
+        offer[n++].n_layer = layer;
     }
     price_choose(&s->price, set_of(p), p->n, offer, n, most);
     p->took.asking = clock_seconds() - begin;

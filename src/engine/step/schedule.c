@@ -393,11 +393,12 @@ static void advance(struct stoker *s, struct job *j, int rows)
 /* The token of a job's last row, or what came of its drafts. */
 static void pick(struct stoker *s, const struct step *p, struct share *e)
 {
+    struct job *j = e->job;
     if (!e->drafts) {
-        verify_choose(s, e->job, step_logits(s, p, e->logits_index), &e->choice);
-        verify_guess(s, e->job, &e->choice);
+        verify_choose(s, j, step_logits(s, p, e->logits_index), &e->choice);
+        draft_compare(&j->draft, &s->price, j->history, j->n_history, 0, 0);
     }
-    conclude(s, e->job, &e->choice);
+    conclude(s, j, &e->choice);
 }
 
 /* Its rows left the step. Perhaps only a draft's had to, which nobody chose: the job computes again what it has lost, and drafts nothing

@@ -77,29 +77,25 @@ static void count_drafts(struct stoker *s, struct job *j, int n, int n_right)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* What drafts [from, to) of n teach of their source, if those before them held. */
-static void learn_some(struct stoker *s, struct draft *d, enum draft_kind kind, int from, int to, int n_right,
-                       int refused)
+/* What drafts [from, to) teach of what is forced, if those before them held. */
+static void learn_forced(struct draft *d, int from, int to, int n_right, int refused)
 {
-    int right = smaller(n_right, to) - from, is_refused = refused && n_right < to;
-    if (from >= to || right < 0)
-        return;
-    if (kind == DRAFT_FORCED)
-        forced_learn(&d->forced, to - from, right, is_refused);
-    if (s->session->plan.priced)
-        acceptance_learn(&d->acceptance, &s->price, kind, right, is_refused);
+    int right = smaller(n_right, to) - from;
+    if (from < to && right >= 0)
+        forced_learn(&d->forced, to - from, right, refused && n_right < to);
 }
 
 /* What n of them teach. refused 1: behind n_right that hold one was compared, and did not. */
 static void learn_drafts(struct stoker *s, struct job *j, int n, int n_right, int refused)
 {
     struct draft *d = &j->draft;
-    int forced = smaller(n, d->n_forced), text = smaller(n, d->n_text);
     if (d->by_layer)
         d->reach = smaller(n_right + 1, STOKER_DRAFT_MOST);
-    learn_some(s, d, DRAFT_FORCED, 0, forced, n_right, refused);
-    learn_some(s, d, d->kind, forced, text, n_right, refused);
-    learn_some(s, d, DRAFT_FORCED, text, n, n_right, refused);
+    learn_forced(d, 0, smaller(n, d->n_forced), n_right, refused);
+    learn_forced(d, smaller(n, d->n_text), n, n_right, refused);
+    const struct offer computed = draft_offer(d, n);
+    if (s->session->plan.priced)
+        acceptance_learn(&s->price, &computed, 0, n_right, refused);
 }
 
 /* Chooses a token from each row of a share in turn, as long as the row's token is the one that was chosen before it. The rows that are left
@@ -107,6 +103,7 @@ static void learn_drafts(struct stoker *s, struct job *j, int n, int n_right, in
 static void verify(struct stoker *s, struct step *p, struct share *e)
 {
     struct job *j = e->job;
+    const size_t start = j->n_history;
     int n = 0, goes_on = 1;
     int32_t draft = -1;
     while (goes_on) {
@@ -114,10 +111,11 @@ static void verify(struct stoker *s, struct step *p, struct share *e)
         verify_choose(s, j, step_logits(s, p, e->logits_index + n++), &e->choice);
         goes_on = e->choice.outcome == GOES_ON && j->history[j->n_history - 1] == draft && masks_next(s, j);
     }
+    int refused = draft >= 0 && e->choice.outcome == GOES_ON && j->history[j->n_history - 1] != draft;
     count_drafts(s, j, e->drafts, n - 1);
-    learn_drafts(s, j, e->drafts, n - 1,
-                 draft >= 0 && e->choice.outcome == GOES_ON && j->history[j->n_history - 1] != draft);
-    j->draft.guess = -1;
+    learn_drafts(s, j, e->drafts, n - 1, refused);
+    draft_compare(&j->draft, &s->price, j->history, j->n_history, start,
+                  j->draft.kind == DRAFT_LAYER ? 0 : n - 1 + refused);
     session_refuse(&p->batch, e->first, e->rows, n);
     e->rows = n;
 }
@@ -131,15 +129,6 @@ void verify_drafts(struct stoker *s, struct step *p)
         if (e->job->seq)
             e->job->seq->kept = NULL;
     }
-}
-
-void verify_guess(struct stoker *s, struct job *j, const struct choice *c)
-{
-    struct draft *d = &j->draft;
-    int right = j->history[j->n_history - 1] == d->guess;
-    if (s->session->plan.priced && d->begun && d->guess >= 0 && c->outcome == GOES_ON)
-        acceptance_learn(&d->acceptance, &s->price, d->n_forced ? DRAFT_FORCED : d->kind, right, !right);
-    d->guess = -1;
 }
 
 void verify_count(const struct stoker *s, struct step *p, int sign)

@@ -8,9 +8,6 @@
 /* Chooses the job's next token by these logits and tells it. The job is not ended yet: its rows may still have to be committed. */
 void verify_choose(struct stoker *s, struct job *j, const float *logits, struct choice *out);
 
-/* Behind that, in a step without drafts of the job: what was proposed and not computed teaches how often the first one holds. */
-void verify_guess(struct stoker *s, struct job *j, const struct choice *c);
-
 /* Of all shares with drafts: chooses a token from each of their rows in turn, as long as the drafts hold. The rows that are left are those.
  * Before the step is committed. */
 void verify_drafts(struct stoker *s, struct step *p);

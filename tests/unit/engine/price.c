@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -43,6 +44,13 @@ static void begin(void)
     acceptance_begin(&text, &price);
 }
 
+/* n_right drafts of an offer hold, and the one behind them does not, if that was compared. */
+static void learn(struct acceptance *of, enum draft_kind kind, int n_right, int refused)
+{
+    const struct offer o = {.of = of, .kind = kind, .n = 128};
+    acceptance_learn(&price, &o, 0, n_right, refused);
+}
+
 static struct run go_on(const struct world *w, int steps)
 {
     struct run r = {0};
@@ -60,7 +68,7 @@ static struct run go_on(const struct world *w, int steps)
         if (w->fixed < 0) {
             double seen = w->phase && i / w->phase % 2 ? seconds * w->slower : seconds;
             seen *= w->held_up > 0 && coin() < w->held_up ? 10 : 1;
-            acceptance_learn(&text, &price, o.kind, right, right < o.n);
+            learn(&text, o.kind, right, right < o.n);
             price_learn(&price, 1, o.n, right, &(struct step_cost){.seconds = seen});
         }
         r.seconds += seconds;
@@ -180,6 +188,102 @@ static void a_machine_that_is_held_up(void **state)
     }
 }
 
+/* One step without drafts that takes much longer or less than those before it is measured again soon, and stops no drafts meanwhile; what
+ * they take then is not believed. Two are believed. */
+static void one_odd_step(void **state)
+{
+    const struct world w = {0.1, 0.2, 0.95, 0, -1, DRAFT_LONG};
+    static const double odd[] = {1.7, 0.5};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct offer o = {.of = &text, .kind = DRAFT_LONG, .n = MOST}, none = {.of = &text, .kind = DRAFT_LONG};
+        begin();
+        go_on(&w, 300);
+        const struct price_line line = price.size[0].rest;
+        double plain = price.plain;
+        price_choose(&price, 1, 1, &none, 1, MOST);
+        price_learn(&price, 1, 0, 0, &(struct step_cost){.seconds = odd[i]});
+        int steps = 0;
+        for (;; steps++) {
+            o.n = MOST;
+            price_choose(&price, 1, 1, &o, 1, MOST);
+            if (o.n == 0)
+                break;
+            price_learn(&price, 1, o.n, o.n, &(struct step_cost){.seconds = plain + 0.1 + 0.2 * o.n});
+        }
+        assert_int_equal(steps, 4);
+        assert_true(price.plain == plain && memcmp(&line, &price.size[0].rest, sizeof line) == 0);
+        price_learn(&price, 1, 0, 0, &(struct step_cost){.seconds = odd[i]});
+        assert_true(fabs(price.plain - odd[i]) < 1e-9);
+    }
+}
+
+/* While a step without drafts is in doubt, drafts bring no credit, whatever of them holds. */
+static void no_credit_in_doubt(void **state)
+{
+    const struct world w = {0.1, 0.2, 0.95, 0, -1, DRAFT_LONG};
+    struct offer none = {.of = &text, .kind = DRAFT_LONG};
+    (void)state;
+    begin();
+    go_on(&w, 300);
+    price_choose(&price, 1, 1, &none, 1, MOST);
+    price_learn(&price, 1, 0, 0, &(struct step_cost){.seconds = 1.7});
+    price.credit = 0;
+    price_learn(&price, 1, 4, 4, &(struct step_cost){.seconds = 1.9});
+    assert_true(price.credit < 0.02);
+    price_learn(&price, 1, 4, 0, &(struct step_cost){.seconds = 1.9});
+    assert_true(price.credit < -0.8);
+}
+
+/* Nothing makes a step faster than it is: where one with drafts takes much less than those without seem to, these are measured again. */
+static void a_step_that_takes_little(void **state)
+{
+    const struct world w = {0.1, 0.2, 0.95, 0, -1, DRAFT_LONG};
+    struct offer o = {.of = &text, .kind = DRAFT_LONG};
+    (void)state;
+    begin();
+    go_on(&w, 300);
+    price_choose(&price, 1, 1, &o, 1, MOST);
+    price_learn(&price, 1, 0, 0, &(struct step_cost){.seconds = 1});
+    o.n = MOST;
+    price_choose(&price, 1, 1, &o, 1, MOST);
+    assert_true(o.n > 0);
+    price_learn(&price, 1, o.n, o.n, &(struct step_cost){.seconds = 0.5});
+    o.n = MOST;
+    price_choose(&price, 1, 1, &o, 1, MOST);
+    assert_int_equal(o.n, 0);
+}
+
+/* Many drafts are dear, few are not: those between them do not hide it. */
+static void dear_by_turns(void **state)
+{
+    const struct world w = {0.1, 0.05, 0.95, 0, -1, DRAFT_LONG};
+    (void)state;
+    begin();
+    go_on(&w, 300);
+    for (int i = 0; i < 40; i++) {
+        price_learn(&price, 1, 2, 2, &(struct step_cost){.seconds = 1.2});
+        price_learn(&price, 1, 12, 12, &(struct step_cost){.seconds = 4});
+    }
+    const struct price_line *l = &price.size[0].rest;
+    double slope = (l->n * l->ky - l->k * l->y) / (l->n * l->kk - l->k * l->k);
+    assert_true(slope > 0.2);
+}
+
+/* A step with drafts that takes much longer than they are believed to is no price, unless the next one is alike. */
+static void one_dear_step(void **state)
+{
+    const struct world w = {0.1, 0.2, 0.95, 0, -1, DRAFT_LONG};
+    (void)state;
+    begin();
+    go_on(&w, 300);
+    const struct price_line *line = &price.size[0].rest, was = *line;
+    price_learn(&price, 1, 4, 4, &(struct step_cost){.seconds = 3.5});
+    assert_true(memcmp(&was, line, sizeof was) == 0);
+    price_learn(&price, 1, 4, 4, &(struct step_cost){.seconds = 3.5});
+    assert_true(memcmp(&was, line, sizeof was) != 0);
+}
+
 /* Something else runs for a while, and again: what steps took then is not what they take now. */
 static void a_machine_that_slows_down(void **state)
 {
@@ -273,8 +377,8 @@ static void the_better_drafts_go_first(void **state)
     acceptance_begin(&of[0], &price);
     acceptance_begin(&of[1], &price);
     for (int i = 0; i < 60; i++) {
-        acceptance_learn(&of[0], &price, DRAFT_LONG, 0, 1);
-        acceptance_learn(&of[1], &price, DRAFT_LONG, 6, 0);
+        learn(&of[0], DRAFT_LONG, 0, 1);
+        learn(&of[1], DRAFT_LONG, 6, 0);
     }
     for (int i = 0; i < 4; i++)
         price_learn(&price, 3, 0, 0, &(struct step_cost){.seconds = 1});
@@ -354,7 +458,7 @@ static void what_is_lost_is_bounded(void **state)
     for (int i = 0; i < STEPS; i++) {
         struct offer o = {.of = &text, .kind = DRAFT_FORCED, .n = MOST};
         price_choose(&price, 1, 1, &o, 1, MOST);
-        acceptance_learn(&text, &price, o.kind, o.n, 0);
+        learn(&text, o.kind, o.n, 0);
         price_learn(&price, 1, o.n, 0, &(struct step_cost){.seconds = 1 + 0.02 * o.n});
         lost += 0.02 * o.n;
     }
@@ -405,10 +509,10 @@ static struct run use(const struct machine *w, int steps)
         struct step_cost took = cost(w, o.n, o.by_layer ? o.n : 0);
         if (w->fixed == -1 && o.n == 0 && w->text > 0) { /* the first one is compared all the same */
             int holds = coin() < w->text;
-            acceptance_learn(&text, &price, o.kind, holds, !holds);
+            learn(&text, o.kind, holds, !holds);
             price_learn(&price, 1, 0, 0, &took);
         } else if (w->fixed == -1) {
-            acceptance_learn(&text, &price, o.by_layer ? DRAFT_LAYER : o.kind, right, right < o.n);
+            learn(&text, o.by_layer ? DRAFT_LAYER : o.kind, right, right < o.n);
             price_learn(&price, 1, o.n, right, &took);
         }
         r.seconds += took.seconds + took.drafting;
@@ -579,6 +683,11 @@ int main(void)
         cmocka_unit_test(never_much_slower),
         cmocka_unit_test(never_far_behind),
         cmocka_unit_test(a_machine_that_is_held_up),
+        cmocka_unit_test(one_odd_step),
+        cmocka_unit_test(one_dear_step),
+        cmocka_unit_test(no_credit_in_doubt),
+        cmocka_unit_test(dear_by_turns),
+        cmocka_unit_test(a_step_that_takes_little),
         cmocka_unit_test(a_machine_that_slows_down),
         cmocka_unit_test(a_first_try_that_takes_long),
         cmocka_unit_test(a_first_pass_that_takes_long),
