@@ -1313,13 +1313,14 @@ static void recorded(const struct subject *m)
 /* ---- the law, by chance ------------------------------------------------------------------------------------------------------ */
 
 /* Requests of any kind, some at a time, in engines of any kind; the truth is one that drafts nothing. */
-enum { SETTINGS = 5, PREEMPTING = 3 };
+enum { SETTINGS = 5, PREEMPTING = 3, BIASED = 4 };
 
 struct law {
     struct prompt p;
     struct stoker_request r;
     struct oracle of;
     struct answer truth;
+    struct stoker_logit_bias bias[BIASED];
     const struct stoker_constraint *c[2]; /* of the engine, and of the one that drafts nothing; or NULL */
     stoker_id id;
 };
@@ -1381,6 +1382,16 @@ static int open_constraints(struct law *l, struct stoker *s, struct stoker *cold
     return 0;
 }
 
+/* Some tokens are likelier or less likely than the model says. */
+static void add_biases(struct law *l, int n_vocab, uint64_t seed)
+{
+    for (uint32_t i = 0; i < BIASED; i++)
+        l->bias[i] = (struct stoker_logit_bias){.id = (stoker_token)draw(seed, 30 + i, (uint64_t)n_vocab),
+                                                .bias = (double)draw(seed, 40 + i, 17) - 8};
+    l->r.sampling.bias = l->bias;
+    l->r.sampling.n_bias = BIASED;
+}
+
 static int make_law(struct law *l, const struct subject *m, struct stoker *s, struct stoker *cold, uint64_t seed)
 {
     memset(l, 0, sizeof *l);
@@ -1392,6 +1403,8 @@ static int make_law(struct law *l, const struct subject *m, struct stoker *s, st
     l->r.sampling.seed = seed;
     l->r.max_tokens = 1 + (int)draw(seed, 5, MOST_ANSWER);
     l->r.no_cache = draw(seed, 6, 3) == 0;
+    if (draw(seed, 14, 3) == 0)
+        add_biases(l, m->n_vocab, seed);
     if (draw(seed, 7, 3) == 0 && open_constraints(l, s, cold, seed))
         return -1;
     struct stoker_request alone = l->r;
