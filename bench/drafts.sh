@@ -4,7 +4,8 @@
 #     code       an agent's file that comes again with small changes, --draft ngram against off, recorded routes where the model takes them
 #     json       an answer under a schema, --draft ngram and auto against off: what the schema forces is drafted; recorded routes likewise
 #     off        --draft auto against off, each of TEXTS, each of BUDGETS budgets from the smallest to everything resident: where it is sure by
-#                the interval, the bound holds or fails, and a last line counts them. It is asked of every architecture: run it with a model
+#                the interval, the bound holds or fails, and a last line counts them; of six lines and more their median is told, by
+#                which many lines of few pairs say more than each of them can. It is asked of every architecture: run it with a model
 #                of experts, a dense one, one with recurrent states and one with a layer that predicts
 #     k          --draft auto against --draft SOURCE with each --draft-max of KS, each text: the best fixed number beside the choice
 #     mtp        --draft mtp with a coin that lets RATES per cent of the drafts hold, for each of LAYER_KS drafts: tokens a second relative to
@@ -150,10 +151,27 @@ off() {
                 ${routes:+--routes "$routes"} && echo "$speed $slowest $fastest $text at $((more >> 20)) MiB" >>"$work/off"
         done
     done
-    awk -v bound=0.98 '
-        { holds += $2 >= bound; fails += $3 < bound; if (NR == 1 || $1 < least) { least = $1; where = $0; sub(/^[^ ]* [^ ]* [^ ]* /, "", where) } }
-        END { printf "auto to off, %.2f at least: of %d %d hold, %d fail, %d are not decided; the least %.3f (%s)\n", bound, NR, holds, fails,
-            NR - holds - fails, least, where }' "$work/off"
+    awk -v bound=0.98 "$median_awk"'
+        {
+            all[NR] = $1
+            holds += $2 >= bound
+            fails += $3 < bound
+            if (NR == 1 || $1 < least) {
+                least = $1
+                where = $0
+                sub(/^[^ ]* [^ ]* [^ ]* /, "", where)
+            }
+        }
+        END {
+            if (!NR)
+                exit
+            printf "auto to off, %.2f at least: of %d %d hold, %d fail, %d are not decided; the least %.3f (%s)\n", bound, NR, holds, fails,
+                NR - holds - fails, least, where
+            m = median(all, NR)
+            k = place(NR)
+            if (k)
+                printf "the median of the %d lines: %.3f [%.3f, %.3f]\n", NR, m, all[k], all[NR + 1 - k]
+        }' "$work/off"
 }
 
 k() {
