@@ -1,8 +1,8 @@
 #!/bin/sh
 # What drafts bring, and what they cost: the bounds of drafts (docs/spec/drafts.md), by pairs of runs. A line a measure, told as it ends:
 #
-#     code       an agent's file that comes again with small changes, --draft ngram against off, recorded routes where the model takes them
-#     json       an answer under a schema, --draft ngram and auto against off: what the schema forces is drafted; recorded routes likewise
+#     code       an agent's file that comes again with small changes, --draft ngram against off, with the routes of a trace where the model takes them
+#     json       an answer under a schema, --draft ngram and auto against off: what the schema forces is drafted; routes likewise
 #     off        --draft auto against off, each of TEXTS, each of BUDGETS budgets from the smallest to everything resident: where it is sure by
 #                the interval, the bound holds or fails, and a last line counts them; of six lines and more their median is told, by
 #                which many lines of few pairs say more than each of them can. It is asked of every architecture: run it with a model

@@ -1342,7 +1342,8 @@ static struct stoker *auto_in_little(const struct subject *m, struct stoker_opti
     return engine(m->path, &o);
 }
 
-/* Budgets (the least memory, some more, all), small chunks, preemption, and how drafts are taken: as they come, by chance, by price. */
+/* Budgets (the least memory, the least in which auto drafts, half, three quarters, all), small chunks, preemption, and how drafts are taken:
+ * as they come, by chance, by price. */
 static struct stoker *law_engine(const struct subject *m, int i)
 {
     struct stoker_plan plan;
@@ -1352,10 +1353,12 @@ static struct stoker *law_engine(const struct subject *m, int i)
     o.n_chunk = i == 1 ? 23 : 256;
     o.draft = i == 4 ? m->path : i % 2 ? "auto" : m->nextn ? "mtp" : "ngram";
     o.n_pages = i == PREEMPTING && m->pages ? 2 : 0;
-    if (i < 2 && stoker_plan(&plan, m->path, &o, &err))
+    if (stoker_plan(&plan, m->path, &o, &err))
         return NULL;
     if (i == 0)
         o.memory = plan.minimum;
+    if (i == 2 || i == PREEMPTING)
+        o.memory = plan.minimum + (plan.whole - plan.minimum) / 4 * (uint64_t)i;
     struct stoker *s = i == 1 ? auto_in_little(m, o, &plan) : engine(m->path, &o);
     if (s && (i == 1 || i == 4))
         s->price.coin = 1;

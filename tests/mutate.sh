@@ -833,6 +833,8 @@ mutate drafts-that-fail "$(drafts unreadable qwen3moe)" src/engine/step/schedule
 nextn() { echo "nextn -t $1"; }
 mutate nextn-halves "$(nextn golden)" src/model/arch/nextn.c 's|op_copy(&m->op, pair + n_embd, 2|op_copy(\&m->op, pair + n_embd / 2, 2|'
 mutate nextn-without-norm "$(nextn golden)" src/model/arch/nextn.c 's|rms_norm(&s, x, x, m->nextn.norm);|(void)0;|'
+mutate nextn-by-other-norms "$(nextn golden) build/data/golden/cohere2moe.gguf" src/model/arch/nextn.c 's|model_norm(s, half, s->b->h|rms_norm(s, half, s->b->h|'
+mutate nextn-unrotated "$(nextn golden) build/data/golden/cohere2moe.gguf" src/model/arch/cohere2moe.c 's/windowed || predicts || l/windowed || l/'
 mutate nextn-as-the-others "$(nextn golden)" src/model/recurrent/qwen35.c 's/ || l >= p->n_layer//'
 mutate nextn-sees-nothing "$(nextn golden)" src/model/arch/forward.c 's|first > s->pairs ? first : s->pairs|first|'
 mutate nextn-follows-by-experts "nextn -t followed build/data/golden/glm4moe.gguf" src/model/block/dense_or_moe.c 's/    if (s->keeps)/    if (0)/'

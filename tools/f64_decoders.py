@@ -182,21 +182,34 @@ def delta_attention(m, w, n, qk_eps, bound=None):
 
 
 # ---------------------------------------------------------------- models
-def cohere2(m, ids):
-    """command-r has no windows; every fourth layer of cohere2 sees all; cohere2moe says which do, and turns heads in the leading dense ones too"""
-    norm = rms if m.get("attention.layer_norm_rms_epsilon") else around_mean
+def norm_of(m):
+    """RMS where the file gives that epsilon, else around the mean"""
+    return rms if m.get("attention.layer_norm_rms_epsilon") else around_mean
+
+
+def cohere2_layer(m, x, l, windowed, turned):
+    w = m.layer(l)
+    n = norm_of(m)(x, m.eps) * w["attn_norm"]
+    y = routed(m, w, n) if "ffn_gate_inp" in w else feed_forward(w, n)
+    if "ffn_up_shexp" in w:
+        y = (y + feed_forward(w, n, "_shexp")) / 2
+    return x + attention(m, w, n, rope_adjacent if turned else None, m.get("attention.sliding_window") if windowed else 0) + y
+
+
+def cohere2_rows(m, ids):
+    """behind the output norm. command-r has no windows; every fourth layer of cohere2 sees all; cohere2moe says which do, and turns heads in the
+    leading dense ones too"""
     has_experts, pattern = m.arch == "cohere2moe", m.get("attention.sliding_window_pattern")
     x = m.t["token_embd.weight"][ids]
     for l in layers(m):
-        w = m.layer(l)
         windowed = False if m.arch == "command-r" else (l + 1) % 4 != 0 if pattern is None else pattern[l] if isinstance(pattern, list) else l % pattern != 0
         turned = windowed or m.arch == "command-r" or (has_experts and l < m.get("leading_dense_block_count"))
-        n = norm(x, m.eps) * w["attn_norm"]
-        y = routed(m, w, n) if "ffn_gate_inp" in w else feed_forward(w, n)
-        if "ffn_up_shexp" in w:
-            y = (y + feed_forward(w, n, "_shexp")) / 2
-        x = x + attention(m, w, n, rope_adjacent if turned else None, m.get("attention.sliding_window") if windowed else 0) + y
-    return m.get("logit_scale") * head(m, norm(x, m.eps) * m.t["output_norm.weight"])
+        x = cohere2_layer(m, x, l, windowed, turned)
+    return norm_of(m)(x, m.eps) * m.t["output_norm.weight"]
+
+
+def cohere2(m, ids):
+    return m.get("logit_scale") * head(m, cohere2_rows(m, ids))
 
 
 def ling(m, ids):

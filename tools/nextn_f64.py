@@ -4,7 +4,7 @@
   nextn_f64.py DIR NAME...    compares the model's own logits with DIR/NAME.ref, then writes DIR/NAME.nextn.ref and prints what its tolerance
                               and its weights tell
 
-Written from docs/spec/drafts.md 8, by whole sequences; of glm4moe, deepseek2, glm-dsa, qwen3next, qwen35 and qwen35moe. Their layers agree with the
+Written from docs/spec/drafts.md 8, by whole sequences; of glm4moe, deepseek2, glm-dsa, qwen3next, qwen35, qwen35moe and cohere2moe. Their layers agree with the
 goldens that another engine made, and the layer that predicts is one more of them. Row p of the reference is what the pair of token p and of the row
 behind position p - 1 predicts; row 0, which has no pair, is zeros. Nothing is shared with src/.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import ggufw as G
 import golden_f64
 from f64 import Model, read_ref, rms, rope, rope_adjacent, write_ref
-from f64_decoders import heads_of, head, latent_attention, second_half, softmax_of
+from f64_decoders import cohere2_layer, cohere2_rows, heads_of, head, latent_attention, norm_of, second_half, softmax_of
 from golden_f64 import error, perturbed
 
 
@@ -100,7 +100,13 @@ def qwen35(m, l, x):
     return x + (golden_f64.experts(m, w, n) if m.get("expert_count") else golden_f64.feed_forward(w, n))
 
 
-LAYERS = {"glm4moe": glm4moe, "deepseek2": deepseek, "glm-dsa": deepseek, "qwen3next": qwen35, "qwen35": qwen35, "qwen35moe": qwen35}
+def cohere2moe(m, l, x):
+    """the one that predicts: it sees everything, and is rotated"""
+    return cohere2_layer(m, x, l, False, True)
+
+
+LAYERS = {"glm4moe": glm4moe, "deepseek2": deepseek, "glm-dsa": deepseek, "qwen3next": qwen35, "qwen35": qwen35, "qwen35moe": qwen35,
+          "cohere2moe": cohere2moe}
 
 
 # ---------------------------------------------------------------- models
@@ -108,19 +114,26 @@ LAYERS = {"glm4moe": glm4moe, "deepseek2": deepseek, "glm-dsa": deepseek, "qwen3
 
 def hidden(m, ids):
     """rows behind the output norm"""
+    if m.arch == "cohere2moe":
+        return cohere2_rows(m, ids)
     x = m.t["token_embd.weight"][ids]
     for l in range(trunk(m)):
         x = LAYERS[m.arch](m, l, x)
     return rms(x, m.eps) * m.t["output_norm.weight"]
 
 
+def logits_of(m, x):
+    return m.get("logit_scale", 1) * head(m, x)
+
+
 def nextn(m, ids):
     l, h = trunk(m), hidden(m, ids)
     w = m.layer(l)
-    token = rms(m.t["token_embd.weight"][ids[1:]], m.eps) * w["nextn.enorm"]
-    before = rms(h[:-1], m.eps) * w["nextn.hnorm"]
+    norm = norm_of(m)
+    token = norm(m.t["token_embd.weight"][ids[1:]], m.eps) * w["nextn.enorm"]
+    before = norm(h[:-1], m.eps) * w["nextn.hnorm"]
     x = LAYERS[m.arch](m, l, np.concatenate([token, before], 1) @ w["nextn.eh_proj"].T)
-    z = head(m, rms(x, m.eps) * w.get("nextn.shared_head_norm", m.t["output_norm.weight"]))
+    z = logits_of(m, norm(x, m.eps) * w.get("nextn.shared_head_norm", m.t["output_norm.weight"]))
     return np.concatenate([np.zeros((1, z.shape[1])), z])
 
 
@@ -156,8 +169,8 @@ def main():
     for name in sys.argv[2:]:
         ids, ref = read_ref(os.path.join(folder, name + ".ref"))
         m = Model(os.path.join(folder, name + ".gguf"))
-        m.eps, m.gap = m.get("attention.layer_norm_rms_epsilon"), 1.0
-        own = error(head(m, hidden(m, ids)), ref.astype(np.float64))
+        m.eps, m.gap = m.get("attention.layer_norm_rms_epsilon", m.get("attention.layer_norm_epsilon")), 1.0
+        own = error(logits_of(m, hidden(m, ids)), ref.astype(np.float64))
         m.gap = 1.0
         out = nextn(m, ids)
         gap, noise, least = m.gap, noise_of(m, ids, out[1:]), least_of(m, ids, out[1:])

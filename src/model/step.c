@@ -31,6 +31,14 @@ void layer_norm(struct step *s, float *out, const float *x, const struct weight 
     step_reset(s, mark);
 }
 
+void model_norm(struct step *s, float *out, const float *x, const struct weight *w)
+{
+    if (s->m->p.layer_norm)
+        layer_norm(s, out, x, w, s->n_rows);
+    else
+        rms_norm(s, out, x, w);
+}
+
 void layer_norm_biased(struct step *s, float *out, const float *x, const struct weight *w, const struct weight *b)
 {
     if (b)

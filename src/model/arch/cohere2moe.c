@@ -7,7 +7,9 @@
  * norm: RMS where the file gives that epsilon, else around the mean, without bias. s: logit_scale. Layers with a window are rotated, and
  * the leading dense ones; the others know no positions. Which have a window: attention.sliding_window_pattern, a truth for each layer or
  * a period, whose first layer sees everything, not the last as elsewhere. Router: sigmoid or softmax, by key. rope in adjacent pairs.
- * Source: Cohere's code in transformers (cohere2_moe). Goldens: cohere2moe, cohere2moe-rms. */
+ * The layer that predicts further tokens, where a file has one, sees everything and is rotated (nextn.c).
+ * Source: Cohere's code in transformers (cohere2_moe). Goldens: cohere2moe, cohere2moe-rms,
+ * cohere2moe.nextn. */
 #include "model/block/attention.h"
 #include "model/block/dense_or_moe.h"
 
@@ -87,10 +89,10 @@ static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
     const struct params *p = &b->m->p;
-    int windowed = is_windowed(b, l);
+    int predicts = l >= p->n_layer, windowed = !predicts && is_windowed(b, l);
     bind_attention(b, l, &w->attention, see_last(windowed ? p->window : 0));
     check_widths(b);
-    w->attention.rope = windowed || l < p->n_layer_dense_lead ? ROPE : NO_ROPE;
+    w->attention.rope = windowed || predicts || l < p->n_layer_dense_lead ? ROPE : NO_ROPE;
     bind_dense_or_moe(b, l, &w->ffn, NULL);
     return b->failed;
 }
@@ -111,12 +113,13 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     int n_embd = s->m->p.n_embd;
     size_t mark = step_mark(s);
     float *n = step_rows(s, n_embd), *attended = step_rows(s, n_embd), *fed = step_rows(s, n_embd);
-    if (s->m->p.layer_norm)
-        layer_norm(s, n, x, w->attention.norm, s->n_rows);
-    else
-        rms_norm(s, n, x, w->attention.norm);
+    model_norm(s, n, x, w->attention.norm);
     struct act a = step_act(s, n, n_embd);
     attention_of(s, attended, &a, &w->attention);
+    if (s->keeps) {
+        step_reset(s, mark);
+        return;
+    }
     if (w->ffn.moe.router)
         experts(s, l, fed, &a, &w->ffn);
     else
@@ -131,4 +134,5 @@ const struct arch arch_cohere2moe = {.name = "cohere2moe",
                                      .read_params = read_params,
                                      .layer_bytes = sizeof(struct layer),
                                      .bind = bind,
-                                     .layer = layer};
+                                     .layer = layer,
+                                     .nextn = 1};

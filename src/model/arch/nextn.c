@@ -4,7 +4,7 @@
  *     z = norm(layer(x))        at position p; logits of the token at p + 1 as the model has them, of z
  *
  * Pairs of which no logits are wanted are computed as far as the layer keeps something of them: x, and its keys and values.
- * The layer is as the model's last ones are, with keys and values of its own, of pairs: position 0 has none. A further token is
+ * The layer is as the model's last ones are, norms too, with keys and values of its own, of pairs: position 0 has none. A further token is
  * predicted from z in place of h. Embedding and output matrix are the model's: files that have them once more for this layer have
  * copies, which are not read.
  * Source: DeepSeek-V3, arXiv 2412.19437, section 2.2. Golden: glm4moe.nextn. */
@@ -85,9 +85,9 @@ static void pair_rows(struct step *s, float *x)
     take_rows(s, TABLE_TOKENS, half, n_embd);
     if (m->p.embd_scale > 0)
         op_scale(&m->op, half, m->p.embd_scale, s->n_rows, m->p.n_embd);
-    rms_norm(s, half, half, m->nextn.token_norm);
+    model_norm(s, half, half, m->nextn.token_norm);
     op_copy(&m->op, pair, 2 * n_embd, half, n_embd, s->n_rows, m->p.n_embd);
-    rms_norm(s, half, s->b->h, m->nextn.hidden_norm);
+    model_norm(s, half, s->b->h, m->nextn.hidden_norm);
     op_copy(&m->op, pair + n_embd, 2 * n_embd, half, n_embd, s->n_rows, m->p.n_embd);
     struct act a = step_act(s, pair, 2 * m->p.n_embd);
     matmul(s, x, &a, m->nextn.proj);
@@ -120,7 +120,7 @@ void model_nextn(struct model *m, struct batch *b)
     pair_rows(&s, x);
     m->arch->layer(&s, s.layer, weights_of(m), x);
     if (!s.keeps) {
-        rms_norm(&s, x, x, m->nextn.norm);
+        model_norm(&s, x, x, m->nextn.norm);
         op_copy(&m->op, b->h, n_embd, x, n_embd, s.n_rows, m->p.n_embd);
         write_logits(&s, x);
     }
