@@ -173,14 +173,22 @@ def ended(m, x, name="output_norm"):
     return head(m, rms(x, m.eps) * m.t[name + ".weight"])
 
 
-def decoder(mixer, ffn=second, **how):
+def decoder_layer(mixer, ffn=second, **how):
     """norm and mixer, norm and feed-forward; mixer(m, w, n, l)"""
+    def layer(m, l, x):
+        w = m.layer(l)
+        x = x + mixer(m, w, rms(x, m.eps) * w["attn_norm"], l)
+        return x + ffn(m, w, rms(x, m.eps) * w["ffn_norm"], l, **how)
+    return layer
+
+
+def decoder(mixer, ffn=second, **how):
+    layer = decoder_layer(mixer, ffn, **how)
+
     def model(m, ids):
         x = embedded(m, ids)
         for l in layers(m):
-            w = m.layer(l)
-            x = x + mixer(m, w, rms(x, m.eps) * w["attn_norm"], l)
-            x = x + ffn(m, w, rms(x, m.eps) * w["ffn_norm"], l, **how)
+            x = layer(m, l, x)
         return ended(m, x)
     return model
 

@@ -4,7 +4,7 @@
   nextn_f64.py DIR NAME...    compares the model's own logits with DIR/NAME.ref, then writes DIR/NAME.nextn.ref and prints what its tolerance
                               and its weights tell
 
-Written from docs/spec/drafts.md 8, by whole sequences; of glm4moe, deepseek2, glm-dsa, qwen3next, qwen35, qwen35moe and cohere2moe. Their layers agree with the
+Written from docs/spec/drafts.md 8, by whole sequences; of glm4moe, deepseek2, glm-dsa, qwen3next, qwen35, qwen35moe, cohere2moe, step35 and mimo2. Their layers agree with the
 goldens that another engine made, and the layer that predicts is one more of them. Row p of the reference is what the pair of token p and of the row
 behind position p - 1 predicts; row 0, which has no pair, is zeros. Nothing is shared with src/.
 """
@@ -15,6 +15,7 @@ import ggufw as G
 import golden_f64
 from f64 import Model, read_ref, rms, rope, rope_adjacent, write_ref
 from f64_decoders import cohere2_layer, cohere2_rows, heads_of, head, latent_attention, norm_of, second_half, softmax_of
+from f64_families import decoder_layer, mixer_by_pattern
 from golden_f64 import error, perturbed
 
 
@@ -106,20 +107,24 @@ def cohere2moe(m, l, x):
 
 
 LAYERS = {"glm4moe": glm4moe, "deepseek2": deepseek, "glm-dsa": deepseek, "qwen3next": qwen35, "qwen35": qwen35, "qwen35moe": qwen35,
-          "cohere2moe": cohere2moe}
+          "cohere2moe": cohere2moe, "step35": decoder_layer(mixer_by_pattern),
+          "mimo2": decoder_layer(mixer_by_pattern, normalised=True)}
+BEFORE_NORM = ("step35", "mimo2")
 
 
 # ---------------------------------------------------------------- models
 
 
 def hidden(m, ids):
-    """rows behind the output norm"""
+    """rows behind the output norm, and those that the layer goes on from"""
     if m.arch == "cohere2moe":
-        return cohere2_rows(m, ids)
+        normed = cohere2_rows(m, ids)
+        return normed, normed
     x = m.t["token_embd.weight"][ids]
     for l in range(trunk(m)):
         x = LAYERS[m.arch](m, l, x)
-    return rms(x, m.eps) * m.t["output_norm.weight"]
+    normed = rms(x, m.eps) * m.t["output_norm.weight"]
+    return normed, x if m.arch in BEFORE_NORM else normed
 
 
 def logits_of(m, x):
@@ -127,13 +132,13 @@ def logits_of(m, x):
 
 
 def nextn(m, ids):
-    l, h = trunk(m), hidden(m, ids)
+    l, h = trunk(m), hidden(m, ids)[1]
     w = m.layer(l)
     norm = norm_of(m)
     token = norm(m.t["token_embd.weight"][ids[1:]], m.eps) * w["nextn.enorm"]
     before = norm(h[:-1], m.eps) * w["nextn.hnorm"]
     x = LAYERS[m.arch](m, l, np.concatenate([token, before], 1) @ w["nextn.eh_proj"].T)
-    z = logits_of(m, norm(x, m.eps) * w.get("nextn.shared_head_norm", m.t["output_norm.weight"]))
+    z = logits_of(m, norm(x, m.eps) * w.get("nextn.shared_head_norm", w.get("layer_output_norm", m.t["output_norm.weight"])))
     return np.concatenate([np.zeros((1, z.shape[1])), z])
 
 
@@ -170,7 +175,7 @@ def main():
         ids, ref = read_ref(os.path.join(folder, name + ".ref"))
         m = Model(os.path.join(folder, name + ".gguf"))
         m.eps, m.gap = m.get("attention.layer_norm_rms_epsilon", m.get("attention.layer_norm_epsilon")), 1.0
-        own = error(logits_of(m, hidden(m, ids)), ref.astype(np.float64))
+        own = error(logits_of(m, hidden(m, ids)[0]), ref.astype(np.float64))
         m.gap = 1.0
         out = nextn(m, ids)
         gap, noise, least = m.gap, noise_of(m, ids, out[1:]), least_of(m, ids, out[1:])

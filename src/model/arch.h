@@ -17,14 +17,16 @@ struct model;
 struct params;
 struct step;
 
+enum { NEXTN_BEHIND_NORM = 1, NEXTN_BEFORE_NORM }; /* the row that a layer which predicts goes on from */
+
 struct arch {
     const char *name; /* general.architecture */
     /* Reads keys into *p, which is zeroed, and checks them against each other. */
     int (*read_params)(struct params *p, const struct gguf *g, struct error *err);
     const char
-        *output_norm;   /* name of the norm before the output matrix; NULL: output_norm.weight; "": there is none */
-    int layers_differ;  /* 1: its keys may have one number a layer */
-    int nextn;          /* 1: behind its layers may be one more of them, which predicts further tokens (arch/nextn.c) */
+        *output_norm;  /* name of the norm before the output matrix; NULL: output_norm.weight; "": there is none */
+    int layers_differ; /* 1: its keys may have one number a layer */
+    int nextn; /* behind its layers may be one more of them, which predicts further tokens: NEXTN_ (arch/nextn.c) */
     size_t layer_bytes; /* size of the architecture's own struct of a layer's weights */
     /* Finds layer l's tensors by name and shape; layer: the struct, zeroed. 0, or -1 with the sentence in b->err. */
     int (*bind)(struct binder *b, int l, void *layer);

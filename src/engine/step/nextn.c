@@ -124,10 +124,19 @@ static void add_prompt(struct stoker *s, const struct step *p, struct batch *b, 
     x->n = x->at = end;
 }
 
-/* Others may share a page that is whole. */
-static int is_due(const struct nextn *x)
+/* The step's end takes pages out of a window that the first pair which waits sees. */
+static int loses_page(const struct model *m, const struct nextn *x)
 {
-    return waiting(x) > NEXTN_BEHIND || (waiting(x) && x->at / KV_PAGE > x->n / KV_PAGE);
+    for (int k = 0; k < KV_KINDS; k++)
+        if (m->kv[k].n_layer && kv_first_page(m->kv[k].window, x->at) > kv_first_page(m->kv[k].window, x->n))
+            return 1;
+    return 0;
+}
+
+/* Others may share a page that is whole. */
+static int is_due(const struct model *m, const struct nextn *x)
+{
+    return waiting(x) > NEXTN_BEHIND || (waiting(x) && (x->at / KV_PAGE > x->n / KV_PAGE || loses_page(m, x)));
 }
 
 void nextn_learn(struct stoker *s, struct step *p)
@@ -148,7 +157,8 @@ void nextn_learn(struct stoker *s, struct step *p)
     run(s, &b);
     b = session_pairs(s->session);
     for (int i = 0; i < p->n; i++)
-        if (p->share[i].rows && p->share[i].job->state == JOB_DECODE && is_due(nextn_of(s, p->share[i].job)))
+        if (p->share[i].rows && p->share[i].job->state == JOB_DECODE &&
+            is_due(s->session->model, nextn_of(s, p->share[i].job)))
             p->took.catching_up += add_waiting(s, &b, p->share[i].job);
     p->took.catching_up += run(s, &b);
 }

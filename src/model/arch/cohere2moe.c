@@ -135,4 +135,4 @@ const struct arch arch_cohere2moe = {.name = "cohere2moe",
                                      .layer_bytes = sizeof(struct layer),
                                      .bind = bind,
                                      .layer = layer,
-                                     .nextn = 1};
+                                     .nextn = NEXTN_BEHIND_NORM};

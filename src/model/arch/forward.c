@@ -350,7 +350,9 @@ static void write_h(struct step *s, const float *x)
     int32_t *row = op_alloc(&s->m->op, (size_t)s->n_rows * sizeof *row);
     for (int32_t r = 0; r < s->n_rows && !op_measuring(&s->m->op); r++)
         row[r] = r;
-    op_copy(&s->m->op, s->b->h, n_embd, final_rows(s, x, row, s->n_rows), n_embd, s->n_rows, s->m->p.n_embd);
+    if (s->m->arch->nextn == NEXTN_BEHIND_NORM)
+        x = final_rows(s, x, row, s->n_rows);
+    op_copy(&s->m->op, s->b->h, n_embd, x, n_embd, s->n_rows, s->m->p.n_embd);
     step_reset(s, mark);
 }
 

@@ -31,4 +31,4 @@ static int bind(struct binder *b, int l, void *layer)
 }
 
 const struct arch arch_glm4moe = {DECODER_LAYERS, .name = "glm4moe", .read_params = read_params, .bind = bind,
-                                  .nextn = 1};
+                                  .nextn = NEXTN_BEHIND_NORM};

@@ -70,7 +70,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
 
 const struct arch arch_glm_dsa = {.name = "glm-dsa",
                                   .read_params = read_params,
-                                  .nextn = 1,
+                                  .nextn = NEXTN_BEHIND_NORM,
                                   .layer_bytes = sizeof(struct layer),
                                   .bind = bind,
                                   .layer = layer};

@@ -6,7 +6,8 @@
  * Layers with a window (attention.sliding_window_pattern) have key heads of their own number, a rope base of their own, and sinks where
  * the file has them. c: attention.value_scale, 1 where the file has none. A part of each head is rotated. Layers without a router are
  * dense. Router: sigmoid with a bias for the choice, the chosen renormalised.
- * Source: MiMo-V2-Flash technical report (github.com/XiaomiMiMo/MiMo-V2-Flash). Golden: mimo2. */
+ * A layer that predicts further tokens goes on from rows before the last norm (nextn.c).
+ * Source: MiMo-V2-Flash technical report (github.com/XiaomiMiMo/MiMo-V2-Flash). Goldens: mimo2, mimo2-drafts.nextn. */
 #include "model/block/decoder.h"
 
 #include <math.h>
@@ -43,5 +44,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-const struct arch arch_mimo2 = {DECODER_LAYERS, .name = "mimo2", .layers_differ = 1, .read_params = read_params,
-                                .bind = bind};
+const struct arch arch_mimo2 = {DECODER_LAYERS,     .name = "mimo2",
+                                .layers_differ = 1, .read_params = read_params,
+                                .bind = bind,       .nextn = NEXTN_BEFORE_NORM};

@@ -1,11 +1,11 @@
 /* The layer that predicts further tokens, behind the last one (multi-token prediction, NextN): a source of drafts (drafts.md 8).
  *
- *     x = eh_proj [norm(embd(t[p])), norm(h[p - 1])]        h: a row behind the model's last norm; the token's half comes first
- *     z = norm(layer(x))        at position p; logits of the token at p + 1 as the model has them, of z
+ *     x = eh_proj [norm(embd(t[p])), norm(h[p - 1])]        h: a row behind the model's last norm, or before it (arch.nextn);
+ *     y = layer(x), z = norm(y)        at position p; logits of the token at p + 1 as the model has them, of z
  *
- * Pairs of which no logits are wanted are computed as far as the layer keeps something of them: x, and its keys and values.
+ * The token's half comes first. Pairs of which no logits are wanted are computed as far as the layer keeps something of them: x, and its keys and values.
  * The layer is as the model's last ones are, norms too, with keys and values of its own, of pairs: position 0 has none. A further token is
- * predicted from z in place of h. Embedding and output matrix are the model's: files that have them once more for this layer have
+ * predicted from z, or y, in place of h. Of several such layers the first is run. Embedding and output matrix are the model's: files that have them once more for this layer have
  * copies, which are not read.
  * Source: DeepSeek-V3, arXiv 2412.19437, section 2.2. Golden: glm4moe.nextn. */
 #include "model/arch/forward.h"
@@ -33,6 +33,7 @@ static void bind(struct binder *b)
     w->token_norm = bind_vector(b, l, "nextn.enorm.weight", d);
     w->hidden_norm = bind_vector(b, l, "nextn.hnorm.weight", d);
     w->norm = bind_vector_if(b, l, "nextn.shared_head_norm.weight", d);
+    w->norm = w->norm ? w->norm : bind_vector_if(b, l, "layer_output_norm.weight", d);
     w->norm = w->norm ? w->norm : m->output_norm;
     w->proj = bind_matrix(b, l, "nextn.eh_proj.weight", d, 2 * d);
     if (!b->failed && m->arch->bind(b, l, weights_of(m)))
@@ -120,9 +121,10 @@ void model_nextn(struct model *m, struct batch *b)
     pair_rows(&s, x);
     m->arch->layer(&s, s.layer, weights_of(m), x);
     if (!s.keeps) {
-        model_norm(&s, x, x, m->nextn.norm);
-        op_copy(&m->op, b->h, n_embd, x, n_embd, s.n_rows, m->p.n_embd);
-        write_logits(&s, x);
+        float *z = step_rows(&s, m->p.n_embd);
+        model_norm(&s, z, x, m->nextn.norm);
+        op_copy(&m->op, b->h, n_embd, m->arch->nextn == NEXTN_BEHIND_NORM ? z : x, n_embd, s.n_rows, m->p.n_embd);
+        write_logits(&s, z);
     }
     tables_step_end(&s);
 }

@@ -6,7 +6,8 @@
  *
  * Layers with a window (attention.sliding_window_pattern) rotate rope.dimension_count values with a base of their own; the others half as
  * many, divided by rope_freqs: no key says so (architectures.md 2). The first layers are dense. Router: sigmoid, a bias for the choice.
- * Source: Step 3.5 Flash model card and its code in transformers. Golden: step35. */
+ * A layer that predicts further tokens goes on from rows before the last norm (nextn.c).
+ * Source: Step 3.5 Flash model card and its code in transformers. Goldens: step35, step35-drafts.nextn. */
 #include "model/block/decoder.h"
 
 #include "base/error.h"
@@ -47,5 +48,6 @@ static int bind(struct binder *b, int l, void *layer)
     return b->failed;
 }
 
-const struct arch arch_step35 = {DECODER_LAYERS, .name = "step35", .layers_differ = 1, .read_params = read_params,
-                                 .bind = bind};
+const struct arch arch_step35 = {DECODER_LAYERS,     .name = "step35",
+                                 .layers_differ = 1, .read_params = read_params,
+                                 .bind = bind,       .nextn = NEXTN_BEFORE_NORM};

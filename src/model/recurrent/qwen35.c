@@ -85,7 +85,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
 #define ROW(id, text)                                                                                                  \
     const struct arch id = {.name = text,                                                                              \
                             .read_params = read_params,                                                                \
-                            .nextn = 1,                                                                                \
+                            .nextn = NEXTN_BEHIND_NORM,                                                                \
                             .layer_bytes = sizeof(struct layer),                                                       \
                             .bind = bind,                                                                              \
                             .layer = layer}
