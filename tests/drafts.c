@@ -1342,8 +1342,8 @@ static struct stoker *auto_in_little(const struct subject *m, struct stoker_opti
     return engine(m->path, &o);
 }
 
-/* Budgets (the least memory, the least in which auto drafts, half, three quarters, all), small chunks, preemption, and how drafts are taken:
- * as they come, by chance, by price. */
+/* Budgets (the least memory, the least in which auto drafts, half, three quarters, all), small chunks, preemption, and how drafts are
+ * taken: as they come, by chance, by price. */
 static struct stoker *law_engine(const struct subject *m, int i)
 {
     struct stoker_plan plan;

@@ -3,10 +3,10 @@
  *     x = eh_proj [norm(embd(t[p])), norm(h[p - 1])]        h: a row behind the model's last norm, or before it (arch.nextn);
  *     y = layer(x), z = norm(y)        at position p; logits of the token at p + 1 as the model has them, of z
  *
- * The token's half comes first. Pairs of which no logits are wanted are computed as far as the layer keeps something of them: x, and its keys and values.
- * The layer is as the model's last ones are, norms too, with keys and values of its own, of pairs: position 0 has none. A further token is
- * predicted from z, or y, in place of h. Of several such layers the first is run. Embedding and output matrix are the model's: files that have them once more for this layer have
- * copies, which are not read.
+ * The token's half comes first. Pairs of which no logits are wanted are computed as far as the layer keeps something of them: x, and its
+ * keys and values. The layer is as the model's last ones are, norms too, with keys and values of its own, of pairs: position 0 has none. A
+ * further token is predicted from z, or y, in place of h. Of several such layers the first is run. Embedding and output matrix are the
+ * model's: files that have them once more for this layer have copies, which are not read.
  * Source: DeepSeek-V3, arXiv 2412.19437, section 2.2. Golden: glm4moe.nextn. */
 #include "model/arch/forward.h"
 #include "model/block/moe.h"
