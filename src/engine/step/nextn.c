@@ -124,7 +124,7 @@ static void add_prompt(struct stoker *s, const struct step *p, struct batch *b, 
     x->n = x->at = end;
 }
 
-/* The step's end takes pages out of a window that the first pair which waits sees. */
+/* The step's end takes pages out of a window that the first pair which waits sees: one of the layer's, or of others, which costs a pass. */
 static int loses_page(const struct model *m, const struct nextn *x)
 {
     for (int k = 0; k < KV_KINDS; k++)
