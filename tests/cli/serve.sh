@@ -167,6 +167,19 @@ said=$(content "$dir/answer")
 curl -s "$at/v1/chat/completions" -d "{$chat,\"prediction\":{\"type\":\"content\",\"content\":[{\"type\":\"text\",\"text\":$said}]}}" >"$dir/again"
 [ -n "$said" ] && [ "$said" = "$(content "$dir/again")" ] && grep -Eq '"accepted_prediction_tokens":[0-9]{2},' "$dir/again" && pass ||
     fail "a prediction" "$(cat "$dir/answer" "$dir/again")"
+# One with another word in its middle: what is refused of it is told, and the answer goes on with its end.
+edited=$(printf '%s\n' "$said" | sed 's/\(.\{30\}[A-Za-z]* \)[A-Za-z]*/\1xylophone/')
+curl -s "$at/v1/chat/completions" -d "{$chat,\"prediction\":{\"type\":\"content\",\"content\":$edited}}" >"$dir/again"
+[ "$said" != "$edited" ] && [ "$said" = "$(content "$dir/again")" ] &&
+    grep -Eq '"accepted_prediction_tokens":[1-9][0-9]*,"rejected_prediction_tokens":[1-9]' "$dir/again" && pass ||
+    fail "a prediction with another word" "$edited: $(cat "$dir/again")"
+# A stop string in the middle of drafts that hold ends the answer where it would end without them.
+stop=$(printf '%s\n' "$said" | sed 's/^.\{30\}[A-Za-z]* \([A-Za-z]*\).*/\1/')
+curl -s "$at/v1/chat/completions" -d "{$chat,\"stop\":\"$stop\"}" >"$dir/answer"
+curl -s "$at/v1/chat/completions" -d "{$chat,\"stop\":\"$stop\",\"prediction\":{\"type\":\"content\",\"content\":$said}}" >"$dir/again"
+shorter=$(content "$dir/answer")
+[ ${#shorter} -gt 20 ] && [ ${#shorter} -lt ${#said} ] && [ "$shorter" = "$(content "$dir/again")" ] && grep -q '"finish_reason":"stop"' "$dir/again" &&
+    grep -Eq '"accepted_prediction_tokens":[1-9]' "$dir/again" && pass || fail "a prediction and a stop string" "$stop: $(cat "$dir/answer" "$dir/again")"
 for bad in '"x"' '{"content":"x"}' '{"type":"content"}' '{"type":"content","content":5}' '{"type":"content","content":[{"type":"image_url"}]}' \
     '{"type":"content","content":[{"type":"text"}]}' '{"type":"text","content":"x"}'; do
     curl -s "$at/v1/chat/completions" -d "{$chat,\"prediction\":$bad}" >"$dir/answer"
