@@ -71,8 +71,8 @@ static int wanted(const char *test) { return !only || strcmp(only, test) == 0; }
 /* A text as far as it is computed, and its pairs. */
 struct world {
     struct session *s;
-    size_t n_embd, n_vocab;
-    float *h;      /* [N_CTX][n_embd] rows behind the last norm */
+    size_t width, n_vocab;
+    float *h;      /* [N_CTX][width] what the layer goes on from */
     float *logits; /* [n_vocab] of the pair that was computed last */
     int n, n_pair; /* positions; pairs of positions below n_pair */
 };
@@ -85,9 +85,9 @@ static int world_open(struct world *w, const char *path, const struct session_op
         printf("     %s\n", err.text);
         return -1;
     }
-    w->n_embd = (size_t)w->s->model->p.n_embd;
+    w->width = (size_t)model_h_width(w->s->model);
     w->n_vocab = (size_t)w->s->model->p.n_vocab;
-    w->h = malloc(N_CTX * w->n_embd * sizeof *w->h);
+    w->h = malloc(N_CTX * w->width * sizeof *w->h);
     w->logits = malloc(w->n_vocab * sizeof *w->logits);
     return w->s->plan.nextn ? 0 : -1;
 }
@@ -126,7 +126,7 @@ static void compute(struct world *w, const int32_t *id, int n, int chunk)
         b.n_prompt = rows;
         model_forward(w->s->model, &b);
         session_commit(&b);
-        memcpy(w->h + (size_t)w->n * w->n_embd, b.h, (size_t)rows * w->n_embd * sizeof(float));
+        memcpy(w->h + (size_t)w->n * w->width, b.h, (size_t)rows * w->width * sizeof(float));
         w->n += rows;
     }
 }
@@ -139,7 +139,7 @@ static void pairs(struct world *w, const int32_t *id, int n, int chunk, float *o
         rows = n - w->n_pair < chunk ? n - w->n_pair : chunk;
         for (int i = 0; i < rows; i++)
             pairs_add(w->s, &b, &w->s->tables.seq[0], id[w->n_pair + i], w->n_pair + i, out != NULL);
-        memcpy(b.h, w->h + (size_t)(w->n_pair - 1) * w->n_embd, (size_t)rows * w->n_embd * sizeof(float));
+        memcpy(b.h, w->h + (size_t)(w->n_pair - 1) * w->width, (size_t)rows * w->width * sizeof(float));
         model_nextn(w->s->model, &b);
         if (out)
             memcpy(out, b.logits, (size_t)rows * w->n_vocab * sizeof(float));
@@ -154,9 +154,9 @@ static int32_t follows(struct world *w, int32_t token, int pos, float *h)
     int32_t best = 0;
     seq_reserve(&w->s->tables.seq[0], pos + 1);
     pairs_add(w->s, &b, &w->s->tables.seq[0], token, pos, 1);
-    memcpy(b.h, h, w->n_embd * sizeof(float));
+    memcpy(b.h, h, w->width * sizeof(float));
     model_nextn(w->s->model, &b);
-    memcpy(h, b.h, w->n_embd * sizeof(float));
+    memcpy(h, b.h, w->width * sizeof(float));
     for (int32_t i = 1; i < (int32_t)w->n_vocab; i++)
         best = b.logits[i] > b.logits[best] ? i : best;
     return best;
@@ -165,10 +165,10 @@ static int32_t follows(struct world *w, int32_t token, int pos, float *h)
 /* The k tokens that follow id [n] by the layer, behind its last one. */
 static void follow(struct world *w, const int32_t *id, int n, int k, int32_t *out)
 {
-    float *h = malloc(w->n_embd * sizeof *h);
+    float *h = malloc(w->width * sizeof *h);
     compute(w, id, n - 1, 1);
     pairs(w, id, n - 1, 1, NULL);
-    memcpy(h, w->h + (size_t)(n - 2) * w->n_embd, w->n_embd * sizeof *h);
+    memcpy(h, w->h + (size_t)(n - 2) * w->width, w->width * sizeof *h);
     for (int i = 0; i < k; i++)
         out[i] = follows(w, i ? out[i - 1] : id[n - 1], n - 1 + i, h);
     free(h);
@@ -775,25 +775,42 @@ static int answers_without(const char *path, const char *copy, const char *draft
     return ok;
 }
 
-/* Tensors of the layer that are missing, each in turn, and one that is shorter. */
+/* A tensor's name as files have it, the number of its dimensions, and the first two bytes of the first. */
+static void with_length(char out[64], const char *name, int n_dim, int length, size_t *n)
+{
+    int n_name = snprintf(out, 64, "%s", name);
+    const unsigned char rest[] = {(unsigned char)n_dim, 0, 0, 0, (unsigned char)length, (unsigned char)(length >> 8)};
+    memcpy(out + n_name, rest, sizeof rest);
+    *n = (size_t)n_name + sizeof rest;
+}
+
+/* Tensors of the layer that are missing, each in turn, among them one that all layers have, and two that are shorter. */
 static void unbound(const char *path)
 {
-    char hnorm[] = "nextn.hnorm.weight\1\0\0\0?", shorter[] = "nextn.hnorm.weight\1\0\0\0?"; /* ?: its length */
-    const size_t last = sizeof hnorm - 2;
+    static const char hnorm[] = "nextn.hnorm.weight", proj[] = "nextn.eh_proj.weight";
+    static const char *const drafts[] = {"mtp", "auto"};
+    char own[64], other[64], norm[2][64], product[2][64];
+    size_t n_norm = 0, n_product = 0;
+    struct session_options so = world_options(KV_F16, 0);
+    struct world w;
+    int ok = make_texts(path) && world_open(&w, path, &so) == 0;
+    const struct model *m = ok ? w.s->model : NULL;
+    for (int k = 0; k < 2 && ok; k++) {
+        with_length(norm[k], hnorm, 1, m->nextn.hidden_norm->mat.n_cols - 4 * k, &n_norm);
+        with_length(product[k], proj, 2, m->nextn.proj->mat.n_cols - 4 * k, &n_product);
+    }
+    snprintf(own, sizeof own, "blk.%d.attn_output", ok ? m->p.n_layer : 0);
+    snprintf(other, sizeof other, "blk.%d.attn_outqut", ok ? m->p.n_layer : 0);
     const struct {
         const char *from, *to;
         size_t n;
         const char *named;
-    } cases[] = {{"nextn.hnorm.weight", "nextn.knorm.weight", 18, "nextn.hnorm.weight"},
+    } cases[] = {{hnorm, "nextn.knorm.weight", strlen(hnorm), hnorm},
                  {"nextn.enorm.weight", "nextn.knorm.weight", 18, "nextn.enorm.weight"},
-                 {"nextn.eh_proj.weight", "nextn.eh_prok.weight", 20, "nextn.eh_proj.weight"},
-                 {hnorm, shorter, sizeof hnorm - 1, "nextn.hnorm.weight"}};
-    static const char *const drafts[] = {"mtp", "auto"};
-    struct session_options so = world_options(KV_F16, 0);
-    struct world w;
-    int ok = make_texts(path) && world_open(&w, path, &so) == 0;
-    hnorm[last] = ok ? (char)w.n_embd : 0;
-    shorter[last] = (char)(hnorm[last] - 4);
+                 {proj, "nextn.eh_prok.weight", strlen(proj), proj},
+                 {own, other, strlen(own), own},
+                 {norm[0], norm[1], n_norm, hnorm},
+                 {product[0], product[1], n_product, proj}};
     if (ok)
         world_close(&w);
     for (size_t i = 0; i < sizeof cases / sizeof *cases && ok; i++) {

@@ -124,14 +124,17 @@ def engrams(m, w, x, ids, which):
 
 
 # ---------------------------------------------------------------- the model
-def deepseek41(m, ids):
-    x = embedded(m, ids)
+def first_gates(x):
     pre = np.zeros(x.shape[:2])
     pre[:, 0] = 1
-    shared = Shared()
+    return pre
+
+
+def layer(m, l, x, pre, shared, ids=None):
+    """streams behind a layer, and the gates that it leaves; ids: of a layer with engrams"""
+    w, ratio = m.layer(l), m.get("attention.compress_ratios")[l]
 
     def one_behind(stem, x, pre, block):
-        """streams behind a block, and the gates for the next"""
         mine, post, comb = gates(m, w, stem, x)
         y = block(np.einsum("ts,tsd->td", pre, x))
         return post[:, :, None] * y[:, None, :] + np.einsum("tij,tid->tjd", comb, x), mine
@@ -141,15 +144,28 @@ def deepseek41(m, ids):
         beside = by_layer(m.get("swiglu_clamp_shexp", limit), l)
         return routed(m, w, n, ids, limit) + feed_forward(w, n, "_shexp", beside, clamped_before)
 
+    if l in m.get("engram.layer_ids", []):
+        x = x + engrams(m, w, x, ids, m.get("engram.layer_ids").index(l))
+    x, pre = one_behind("hc_attn", x, pre, lambda u: attention(m, w, u, ratio, shared))
+    return one_behind("hc_ffn", x, pre, experts)
+
+
+def deepseek41_rows(m, ids):
+    """the streams behind the last layer, and those of each row as one"""
+    x, shared = embedded(m, ids), Shared()
+    pre = first_gates(x)
     for l in layers(m):
-        w = m.layer(l)
-        if l in m.get("engram.layer_ids", []):
-            x = x + engrams(m, w, x, ids, m.get("engram.layer_ids").index(l))
-        ratio = m.get("attention.compress_ratios")[l]
-        x, pre = one_behind("hc_attn", x, pre, lambda u: attention(m, w, u, ratio, shared))
-        x, pre = one_behind("hc_ffn", x, pre, experts)
-    u = np.einsum("ts,tsd->td", pre, x)
-    return head(m, rms(u, m.eps) * m.t["output_norm.weight"])
+        x, pre = layer(m, l, x, pre, shared, ids)
+    return x, np.einsum("ts,tsd->td", pre, x)
+
+
+def deepseek41_predicted(m, l, x):
+    x, pre = layer(m, l, x, first_gates(x), Shared())
+    return x, np.einsum("ts,tsd->td", pre, x)
+
+
+def deepseek41(m, ids):
+    return head(m, rms(deepseek41_rows(m, ids)[1], m.eps) * m.t["output_norm.weight"])
 
 
 ARCHS = {"deepseek41": deepseek41}

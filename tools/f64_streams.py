@@ -183,20 +183,41 @@ def deepseek4_attention(m, w, u, ratio):
 
 
 # ---------------------------------------------------------------- models
-def deepseek4(m, ids):
-    x = embedded(m, ids)
+def deepseek4_layer(m, l, x, ids=None):
+    """ids: of a layer whose experts go by tokens"""
+    w = m.layer(l)
 
     def experts(u):
         n = rms(u, m.eps) * w["ffn_norm"]
         return routed(m, w, n, ids, by_layer(m.get("swiglu_clamp_exp"), l)) + feed_forward(w, n, "_shexp")
 
+    x = around(m, w, "hc_attn", x, lambda u: deepseek4_attention(m, w, u, m.get("attention.compress_ratios")[l]))
+    return around(m, w, "hc_ffn", x, experts)
+
+
+def as_one(m, w, stem, x):
+    return np.einsum("ts,tsd->td", gates(m, w, stem, x)[0], x)
+
+
+def deepseek4_end(m, x):
+    return as_one(m, {k.replace(".weight", ""): v for k, v in m.t.items() if k.startswith("output_hc_")}, "output_hc", x)
+
+
+def deepseek4_rows(m, ids):
+    """the streams behind the last layer, and those of each row as one"""
+    x = embedded(m, ids)
     for l in layers(m):
-        w = m.layer(l)
-        x = around(m, w, "hc_attn", x, lambda u: deepseek4_attention(m, w, u, m.get("attention.compress_ratios")[l]))
-        x = around(m, w, "hc_ffn", x, experts)
-    end = {k.replace(".weight", ""): v for k, v in m.t.items() if k.startswith("output_hc_")}
-    u = np.einsum("ts,tsd->td", gates(m, end, "output_hc", x)[0], x)
-    return head(m, rms(u, m.eps) * m.t["output_norm.weight"])
+        x = deepseek4_layer(m, l, x, ids)
+    return x, deepseek4_end(m, x)
+
+
+def deepseek4_predicted(m, l, x):
+    x, w = deepseek4_layer(m, l, x), m.layer(l)
+    return x, as_one(m, w, "nextn.hc_head", x) if "nextn.hc_head_fn" in w else deepseek4_end(m, x)
+
+
+def deepseek4(m, ids):
+    return head(m, rms(deepseek4_rows(m, ids)[1], m.eps) * m.t["output_norm.weight"])
 
 
 def pools_seen(m, w, n):
@@ -216,8 +237,17 @@ def pools_seen(m, w, n):
     return seen
 
 
-def glm5next(m, ids):
-    """its spellings are two, and limits of shared experts may be those of the others"""
+def glm5next_experts(m, w, l, u, ids):
+    """limits of shared experts may be those of the others"""
+    n, limit = rms(u, m.eps) * w["ffn_norm"], by_layer(m.get("swiglu_clamp_exp"), l)
+    beside = by_layer(m.get("swiglu_clamp_shexp", limit), l)
+    if "ffn_gate_inp" not in w:
+        return feed_forward(w, n, "", beside, clamped_before)
+    return routed(m, w, n, ids, limit) + feed_forward(w, n, "_shexp", beside, clamped_before)
+
+
+def glm5next_rows(m, ids):
+    """rows behind the last norm, of its two spellings"""
     x, bound = embedded(m, ids), m.get("kda.gate_lower_bound", -5.0)
     m.key.setdefault("rope.dimension_count", 0)
 
@@ -227,18 +257,22 @@ def glm5next(m, ids):
             return delta_attention(m, w, n, 1e-6, bound)
         return latent_attention(m, w, n, None, pools_seen(m, w, n))
 
-    def experts(u):
-        n, limit = rms(u, m.eps) * w["ffn_norm"], by_layer(m.get("swiglu_clamp_exp"), l)
-        beside = by_layer(m.get("swiglu_clamp_shexp", limit), l)
-        if "ffn_gate_inp" not in w:
-            return feed_forward(w, n, "", beside, clamped_before)
-        return routed(m, w, n, ids, limit) + feed_forward(w, n, "_shexp", beside, clamped_before)
-
     for l in layers(m):
         w = m.layer(l)
         x = around(m, w, "hc_attn", x, mixer)
-        x = around(m, w, "hc_ffn", x, experts)
-    return head(m, rms(x.mean(1), m.eps) * m.t["output_norm.weight"])
+        x = around(m, w, "hc_ffn", x, lambda u: glm5next_experts(m, w, l, u, ids))
+    return rms(x.mean(1), m.eps) * m.t["output_norm.weight"]
+
+
+def glm5next_predicting(m, l, x):
+    """the layer that predicts: of one stream, sees all"""
+    w, seen = m.layer(l), np.tril(np.ones((len(x), len(x)), bool))
+    x = x + latent_attention(m, w, rms(x, m.eps) * w["attn_norm"], None, seen)
+    return x + glm5next_experts(m, w, l, x, None)
+
+
+def glm5next(m, ids):
+    return head(m, glm5next_rows(m, ids))
 
 
 ARCHS = {"deepseek4": deepseek4, "glm5next": glm5next, "glm5-next": glm5next}

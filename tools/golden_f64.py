@@ -178,19 +178,37 @@ def qwen35(m, ids):
     return (rms(x, m.eps) * m.t["output_norm.weight"]) @ m.t.get("output.weight", m.t["token_embd.weight"]).T
 
 
-def qwen4exp(m, ids):
+def qwen4exp_layer(m, l, x, attends, ratio, ids=None):
+    """ids: of a layer with n-grams"""
+    w = m.layer(l)
+    if l in m.get("ple.layers", []):
+        x = x + ngrams(m, w, x, ids)
+    u, out = mix(m, w, "hc_attn_", x)
+    x = x + out[:, :, None] * (attention(m, w, u, ratio) if attends else delta_net(m, w, u))[:, None, :]
+    u, out = mix(m, w, "hc_ffn_", x)
+    return x + out[:, :, None] * experts(m, w, u)[:, None, :]
+
+
+def qwen4exp_end(m, x):
+    ends = {k.replace(".weight", ""): v for k, v in m.t.items() if k.startswith("output_hc_")}
+    return mix(m, ends, "output_hc_", x)[0]
+
+
+def qwen4exp_rows(m, ids):
+    """the streams behind the last layer, and those of each row as one"""
     x = np.repeat(m.t["token_embd.weight"][ids][:, None, :], m.get("hyper_connection.count"), 1)
     for l in range(m.get("block_count") - m.get("nextn_predict_layers", 0)):
-        w = m.layer(l)
-        if l in m.get("ple.layers", []):
-            x = x + ngrams(m, w, x, ids)
-        u, out = mix(m, w, "hc_attn_", x)
-        y = delta_net(m, w, u) if recurrent(m, l) else attention(m, w, u, m.get("attention.compress_ratios")[l])
-        x = x + out[:, :, None] * y[:, None, :]
-        u, out = mix(m, w, "hc_ffn_", x)
-        x = x + out[:, :, None] * experts(m, w, u)[:, None, :]
-    ends = {k.replace(".weight", ""): v for k, v in m.t.items() if k.startswith("output_hc_")}
-    return mix(m, ends, "output_hc_", x)[0] @ m.t.get("output.weight", m.t["token_embd.weight"]).T
+        x = qwen4exp_layer(m, l, x, not recurrent(m, l), m.get("attention.compress_ratios")[l], ids)
+    return x, qwen4exp_end(m, x)
+
+
+def qwen4exp_predicted(m, l, x):
+    x, w = qwen4exp_layer(m, l, x, True, 0), m.layer(l)
+    return x, mix(m, w, "nextn.hc_head_", x)[0] if "nextn.hc_head_norm" in w else qwen4exp_end(m, x)
+
+
+def qwen4exp(m, ids):
+    return qwen4exp_rows(m, ids)[1] @ m.t.get("output.weight", m.t["token_embd.weight"]).T
 
 
 def logits(m, ids):

@@ -4,8 +4,8 @@
   nextn_f64.py DIR NAME...    compares the model's own logits with DIR/NAME.ref, then writes DIR/NAME.nextn.ref and prints what its tolerance
                               and its weights tell
 
-Written from docs/spec/drafts.md 8, by whole sequences; of glm4moe, deepseek2, glm-dsa, qwen3next, qwen35, qwen35moe, cohere2moe, step35 and mimo2. Their layers agree with the
-goldens that another engine made, and the layer that predicts is one more of them. Row p of the reference is what the pair of token p and of the row
+Written from docs/spec/drafts.md 8, by whole sequences; of glm4moe, deepseek2, glm-dsa, qwen3next, qwen35, qwen35moe, cohere2moe, step35, mimo2,
+deepseek4, deepseek41, glm5next and qwen4exp. Their layers agree with the goldens that another engine made, or with what such layers have in common, and the layer that predicts is one more of them. Row p of the reference is what the pair of token p and of the row
 behind position p - 1 predicts; row 0, which has no pair, is zeros. Nothing is shared with src/.
 """
 import os
@@ -15,7 +15,9 @@ import ggufw as G
 import golden_f64
 from f64 import Model, read_ref, rms, rope, rope_adjacent, write_ref
 from f64_decoders import cohere2_layer, cohere2_rows, heads_of, head, latent_attention, norm_of, second_half, softmax_of
+from f64_deepseek41 import deepseek41_predicted, deepseek41_rows
 from f64_families import decoder_layer, mixer_by_pattern
+from f64_streams import deepseek4_predicted, deepseek4_rows, glm5next_predicting, glm5next_rows
 from golden_f64 import error, perturbed
 
 
@@ -108,8 +110,11 @@ def cohere2moe(m, l, x):
 
 LAYERS = {"glm4moe": glm4moe, "deepseek2": deepseek, "glm-dsa": deepseek, "qwen3next": qwen35, "qwen35": qwen35, "qwen35moe": qwen35,
           "cohere2moe": cohere2moe, "step35": decoder_layer(mixer_by_pattern),
-          "mimo2": decoder_layer(mixer_by_pattern, normalised=True)}
+          "mimo2": decoder_layer(mixer_by_pattern, normalised=True), "glm5next": glm5next_predicting}
 BEFORE_NORM = ("step35", "mimo2")
+BY_ROWS = {"cohere2moe": cohere2_rows, "glm5next": glm5next_rows}
+STREAMS = {"deepseek4": (deepseek4_rows, deepseek4_predicted), "deepseek41": (deepseek41_rows, deepseek41_predicted),
+           "qwen4exp": (golden_f64.qwen4exp_rows, golden_f64.qwen4exp_predicted)}
 
 
 # ---------------------------------------------------------------- models
@@ -117,14 +122,22 @@ BEFORE_NORM = ("step35", "mimo2")
 
 def hidden(m, ids):
     """rows behind the output norm, and those that the layer goes on from"""
-    if m.arch == "cohere2moe":
-        normed = cohere2_rows(m, ids)
+    if m.arch in BY_ROWS:
+        normed = BY_ROWS[m.arch](m, ids)
         return normed, normed
+    if m.arch in STREAMS:
+        x, u = STREAMS[m.arch][0](m, ids)
+        return ended(m, u, m.t.get("output_norm.weight")), x
     x = m.t["token_embd.weight"][ids]
     for l in range(trunk(m)):
         x = LAYERS[m.arch](m, l, x)
     normed = rms(x, m.eps) * m.t["output_norm.weight"]
     return normed, x if m.arch in BEFORE_NORM else normed
+
+
+def ended(m, u, weight):
+    """qwen4exp has no norm there"""
+    return u if m.arch == "qwen4exp" else norm_of(m)(u, m.eps) * weight
 
 
 def logits_of(m, x):
@@ -136,9 +149,16 @@ def nextn(m, ids):
     w = m.layer(l)
     norm = norm_of(m)
     token = norm(m.t["token_embd.weight"][ids[1:]], m.eps) * w["nextn.enorm"]
-    before = norm(h[:-1], m.eps) * w["nextn.hnorm"]
-    x = LAYERS[m.arch](m, l, np.concatenate([token, before], 1) @ w["nextn.eh_proj"].T)
-    z = logits_of(m, norm(x, m.eps) * w.get("nextn.shared_head_norm", w.get("layer_output_norm", m.t["output_norm.weight"])))
+    before = h[:-1]
+    if w["nextn.hnorm"].size > before.shape[-1]:    # streams as one row
+        before = (norm(before.reshape(len(before), -1), m.eps) * w["nextn.hnorm"]).reshape(before.shape)
+    else:
+        before = norm(before, m.eps) * w["nextn.hnorm"]
+    if m.arch in STREAMS:
+        token = np.repeat(token[:, None, :], h.shape[1], 1)
+    x = np.concatenate([token, before], -1) @ w["nextn.eh_proj"].T
+    x = STREAMS[m.arch][1](m, l, x)[1] if m.arch in STREAMS else LAYERS[m.arch](m, l, x)
+    z = logits_of(m, ended(m, x, w.get("nextn.shared_head_norm", w.get("layer_output_norm", m.t.get("output_norm.weight")))))
     return np.concatenate([np.zeros((1, z.shape[1])), z])
 
 
@@ -162,7 +182,7 @@ def least_of(m, ids, ref):
     """the smallest error when a tensor of the layer is 1.2 times as large, or its rows are shifted by one where a factor would have no influence"""
     begin, result = "blk.%d." % trunk(m), []
     for name in (k for k in m.t if k.startswith(begin) and "indexer" not in k):
-        shift = any(x in name for x in ("attn_q.", "attn_k.", "exp_probs_b", "attn_q_a.", "attn_kv_a_mqa"))
+        shift = any(x in name for x in ("attn_q.", "attn_k.", "exp_probs_b", "attn_q_a.", "attn_kv_a_mqa", "attn_kv."))
         other = perturbed(m, lambda k, v: (np.roll(v, 1, 0) if shift else 1.2 * v) if k == name else v)
         other.eps, other.gap = m.eps, 1.0
         result.append((error(rows_of(other, ids), ref), name))

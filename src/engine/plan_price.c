@@ -314,7 +314,7 @@ struct tables_request plan_tables(const struct plan *p, const struct model *m)
                                    .n_parallel = p->n_parallel,
                                    .n_ctx = p->n_ctx,
                                    .ngrams = p->ngrams,
-                                   .nextn = p->nextn ? m->p.n_embd : 0,
+                                   .nextn = p->nextn ? model_h_width(m) : 0,
                                    .nextn_rows = nextn_rows(p->n_draft)};
 }
 

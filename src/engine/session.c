@@ -187,7 +187,7 @@ static int init_tables(struct session *s, struct error *err)
         ngram_init(&t->ngram[i], t->ngram_memory + (size_t)i * ngram_bytes(p->n_ctx), p->n_ctx);
     for (int i = 0; i < p->n_parallel && p->nextn; i++)
         t->pairs.nextn[i] = (struct nextn){.h = t->pairs.nextn_h + (size_t)i * (size_t)nextn_rows(p->n_draft) *
-                                                                       (size_t)s->model->p.n_embd};
+                                                                       (size_t)model_h_width(s->model)};
     s->sampler = sampler_init(t->sampler, n_vocab);
     for (int i = 0; i < p->n_parallel; i++)
         t->sampling_history[i] = (struct sampling_history){.memory = t->history_memory + (size_t)i * t->history_bytes,

@@ -24,10 +24,9 @@ struct pair_tables {
     int32_t *token, *pos, *logit_row; /* [n_chunk] */
     struct sequence **row_seq;        /* [n_chunk] */
     uint8_t *dead;                    /* [n_chunk] */
-    float
-        *h; /* [n_chunk + 1][n_embd] rows behind the last norm: of a batch, then of its pairs; the last one is spare */
+    float *h; /* [n_chunk + 1][model_h_width()] struct batch's, of a batch, then of its pairs; the last one is spare */
     struct nextn *nextn; /* [n_parallel] beside seq */
-    float *nextn_h;      /* [n_parallel][nextn_rows()][n_embd] of theirs */
+    float *nextn_h;      /* [n_parallel][nextn_rows()][model_h_width()] of theirs */
     int widest;          /* most rows of a pass that drafts */
 };
 

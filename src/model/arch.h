@@ -17,7 +17,8 @@ struct model;
 struct params;
 struct step;
 
-enum { NEXTN_BEHIND_NORM = 1, NEXTN_BEFORE_NORM }; /* the row that a layer which predicts goes on from */
+/* The row that a layer which predicts goes on from; where rows are several streams, before the norm, all of them. */
+enum { NEXTN_BEHIND_NORM = 1, NEXTN_BEFORE_NORM };
 
 struct arch {
     const char *name; /* general.architecture */
@@ -32,7 +33,8 @@ struct arch {
     int (*bind)(struct binder *b, int l, void *layer);
     /* What is done to the embeddings x [n_rows][n_embd] of a step before the first layer, or NULL. */
     void (*first_rows)(struct step *s, float *x);
-    /* Computes layer l of the step: x [n_rows][params_row_width()], in place. */
+    /* Computes layer l of the step: x [n_rows][params_row_width()], in place; of the layer that predicts [n_rows][model_h_width()]. Where
+     * step.keeps is 1 what the layer keeps of the rows is all that is computed. */
     void (*layer)(struct step *s, int l, const void *layer, float *x);
 };
 

@@ -148,10 +148,15 @@ struct weight *bind_column(struct binder *b, int l, const char *name, int n)
     return add(b, find(b, l, name, 1, is_deep ? deep : flat, is_deep ? 2 : 1), 1);
 }
 
-const char *bind_spelling(struct binder *b, int l, const char *name, const char *other)
+int bind_has(const struct binder *b, int l, const char *name)
 {
     char full[NAME];
-    return gguf_tensor(b->m->file, tensor_name(l, other, full)) ? other : name;
+    return gguf_tensor(b->m->file, tensor_name(l, name, full)) != NULL;
+}
+
+const char *bind_spelling(struct binder *b, int l, const char *name, const char *other)
+{
+    return bind_has(b, l, other) ? other : name;
 }
 
 struct weight *bind_conv(struct binder *b, int l, const char *name, int width, int n_channel)

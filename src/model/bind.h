@@ -27,6 +27,9 @@ struct weight *bind_matrix_least(struct binder *b, int l, const char *name, int 
 /* A vector of n values, in the file [n] or [n][1]. */
 struct weight *bind_column(struct binder *b, int l, const char *name, int n);
 
+/* 1: the file has the tensor. */
+int bind_has(const struct binder *b, int l, const char *name);
+
 /* Of two names that converters have for one tensor: that which the file has; the first where it has neither. */
 const char *bind_spelling(struct binder *b, int l, const char *name, const char *other);
 

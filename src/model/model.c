@@ -178,6 +178,11 @@ size_t model_weight_bytes(const struct model *m)
     return sum;
 }
 
+int model_h_width(const struct model *m)
+{
+    return m->arch->nextn == NEXTN_BEFORE_NORM ? params_row_width(&m->p) : m->p.n_embd;
+}
+
 size_t model_nextn_bytes(const struct model *m)
 {
     size_t sum = 0;

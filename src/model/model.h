@@ -126,6 +126,8 @@ struct model {
     const struct weight *output_norm_bias, *output_bias; /* or NULL */
     struct nextn_weights { /* of the layer that predicts further tokens (arch/nextn.c); proj NULL: it is not bound */
         const struct weight *token_norm, *hidden_norm, *proj, *norm;
+        struct hyper_weights streams; /* of its streams as one: its own, or the model's; likewise, in norm's place, */
+        struct hyper_mix_weights mix;
         int first; /* of weight [n_weight], those from here on are its */
     } nextn;
     struct {
@@ -199,6 +201,7 @@ static inline enum kv_type model_kv(const struct model *m, enum kv_type asked) {
 size_t weight_bytes(const struct weight *w);
 size_t model_weight_bytes(const struct model *m);
 size_t model_derived_bytes(const struct model *m); /* of them those of weights with keys_of, which no file has */
+int model_h_width(const struct model *m);          /* values of a row of struct batch's h */
 size_t model_nextn_bytes(const struct model *m);   /* and those of the layer that predicts further tokens */
 
 /* Read the weights into mem, which has model_weight_bytes() and belongs to the caller. bounce, progress: as weights_load().
@@ -223,8 +226,9 @@ struct batch {
     int n_logits;
     float *logits; /* out: [n_logits][n_vocab] */
     float *hidden; /* out, instead, of a model that pools: [n_logits][n_embd] rows behind its last norm */
-    float *
-        h; /* [n_rows][n_embd] all rows behind the last norm: out, of a model with nextn, or NULL; in and out of model_nextn() */
+    /* [n_rows][model_h_width()] all rows behind the last norm, or before it, all streams (arch.nextn): out, of a model with nextn, or NULL;
+     * in and out of model_nextn() */
+    float *h;
     /* Rows whose logits are handed to on_row and not kept; a row may be both. on_row is called once for each that did not leave, by the
      * threads of the pool: several rows at a time, those of a later group after those of an earlier one. It must not block. */
     const int32_t *scored_row; /* [n_scored] ascending */
@@ -244,9 +248,9 @@ struct batch {
  * The caller commits positions afterwards. */
 void model_forward(struct model *m, struct batch *b);
 
-/* The layer that predicts further tokens, over rows of pairs: the token at a position, from 1 on, and what stood behind the last norm at
+/* The layer that predicts further tokens, over rows of pairs: the token at a position, from 1 on, and the row that the model left at
  * the position before it, in b->h. A pair's keys and values are kept at its token's position, as those of the other layers are. Its logits
- * are those of the token behind its own. b->h becomes what stands behind the layer's norm, from which a further one is predicted. With
+ * are those of the token behind its own. b->h becomes the row that the layer leaves, from which a further one is predicted. With
  * n_logits 0 what the layer keeps of the pairs is all that is computed: no expert is used, and b->h means nothing afterwards. */
 void model_nextn(struct model *m, struct batch *b);
 

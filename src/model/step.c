@@ -31,12 +31,12 @@ void layer_norm(struct step *s, float *out, const float *x, const struct weight 
     step_reset(s, mark);
 }
 
-void model_norm(struct step *s, float *out, const float *x, const struct weight *w)
+void model_norm(struct step *s, float *out, const float *x, const struct weight *w, int n_rows)
 {
     if (s->m->p.layer_norm)
-        layer_norm(s, out, x, w, s->n_rows);
+        layer_norm(s, out, x, w, n_rows);
     else
-        rms_norm(s, out, x, w);
+        op_rms_norm(&s->m->op, out, x, w->vector, n_rows, w->mat.n_cols, s->m->p.norm_eps);
 }
 
 void layer_norm_biased(struct step *s, float *out, const float *x, const struct weight *w, const struct weight *b)

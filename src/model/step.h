@@ -57,7 +57,7 @@ struct act step_act(struct step *s, const float *x, int n_cols);
 /* Of rows as wide as w; out may be x. */
 void rms_norm(struct step *s, float *out, const float *x, const struct weight *w);
 /* That, or around the mean without bias, as params.layer_norm says of the model. */
-void model_norm(struct step *s, float *out, const float *x, const struct weight *w);
+void model_norm(struct step *s, float *out, const float *x, const struct weight *w, int n_rows);
 /* Around the mean, without bias, of n_rows rows. */
 void layer_norm(struct step *s, float *out, const float *x, const struct weight *w, int n_rows);
 /* The same of all rows, with bias b, or without one where it is NULL. */

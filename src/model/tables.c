@@ -63,6 +63,8 @@ static void find_ids(const struct step *s, const struct run *run, const int32_t 
 static void find_rows(struct step *s)
 {
     struct model *m = s->m;
+    if (s->pairs) /* the model's layers alone take such rows */
+        return;
     for (int t = 0; t < m->n_table; t++)
         if (m->table[t].ids)
             s->row_id[t] = op_alloc(&m->op, (size_t)s->n_rows * (size_t)m->table[t].n_take * sizeof(int32_t));
@@ -84,12 +86,15 @@ static const int32_t *ids_of(const struct step *s, int table)
 
 /* ---- a step ------------------------------------------------------------------------------------------------------------------ */
 
+/* Is the table on disk, and does the step take rows of it? Layers that predict take those of tokens alone. */
+static int is_read(const struct step *s, const struct row_table *t) { return t->rows && !(s->pairs && t->ids); }
+
 void tables_step_begin(struct step *s)
 {
     struct model *m = s->m;
     find_rows(s);
     for (int t = 0; t < m->n_table && !op_measuring(&m->op); t++)
-        if (m->table[t].rows)
+        if (is_read(s, &m->table[t]))
             rows_want(m->table[t].rows, ids_of(s, t), s->n_rows * m->table[t].n_take,
                       step_has_many_rows(s) ? READ_SWEEP : READ_NOW);
 }
@@ -97,7 +102,7 @@ void tables_step_begin(struct step *s)
 void tables_step_end(struct step *s)
 {
     for (int t = 0; t < s->m->n_table && !op_measuring(&s->m->op); t++)
-        if (s->m->table[t].rows)
+        if (is_read(s, &s->m->table[t]))
             rows_step_end(s->m->table[t].rows);
 }
 

@@ -63,6 +63,8 @@ void tap_rows(struct step *s, enum tap t, const void *x, int n_cols)
 
 int tap_wants(const struct step *s, enum tap t)
 {
+    if (s->pairs)
+        return 0;
     if (op_measuring(&s->m->op))
         return 1;
     for (int r = 0; r < s->n_run; r++) {

@@ -1,5 +1,5 @@
 /* What a layer of the model that predicts further tokens has of a sequence (docs/spec/drafts.md 8). The pair of a position is its token and
- * the row behind the model's last norm at the position before it; ../step/nextn.h makes them. */
+ * the row h that the model left at the position before it (struct batch); ../step/nextn.h makes them. */
 #ifndef ENGINE_DRAFT_NEXTN_H
 #define ENGINE_DRAFT_NEXTN_H
 
@@ -12,7 +12,7 @@ struct nextn {
     uint64_t text; /* its number; 0: none yet */
     int n;         /* the layer has keys and values of the pairs of positions [1, n) */
     int first, at; /* h has the rows of positions [first, at), those of pairs that wait; at 0: none is known */
-    float *h;      /* [nextn_rows()][n_embd] */
+    float *h;      /* [nextn_rows()][model_h_width()] */
 };
 
 /* Rows of a sequence's h: a step with n_draft drafts finds place behind those that wait. */

@@ -3,8 +3,8 @@
  *     a step's rows [n, n + m) hold     pairs of positions n .. n + m - 1: tokens of the text, rows of b->h before them. Those of prompts
  *                                       are computed at once; of decoding jobs the rows are kept, and the pairs wait for the next pass
  *     the next step drafts              those that wait, and the pair of position n + m: the token that was chosen, the row of n + m - 1;
- *                                       its logits are the first draft's, and what stands behind the layer's norm takes the row's place
- *                                       for a further one
+ *                                       its logits are the first draft's, and the row that the layer leaves takes the row's place for a
+ *                                       further one
  *
  * So in the first pass of the step after that the pair of n + m is there already. Pairs of drafts stand behind what holds, and are written
  * again like all that is drafted. A row that was not computed here, because it was found in the cache of prefixes, is zeros: that decides
@@ -25,7 +25,7 @@ static struct nextn *nextn_of(const struct stoker *s, const struct job *j)
     return x;
 }
 
-static size_t width(const struct stoker *s) { return (size_t)s->session->model->p.n_embd; }
+static size_t row_width(const struct stoker *s) { return (size_t)model_h_width(s->session->model); }
 
 /* What it takes is part of the steps. A job one of whose pairs could not be computed drafts nothing any more. */
 static double run(struct stoker *s, struct batch *b)
@@ -49,27 +49,27 @@ static double run(struct stoker *s, struct batch *b)
 /* ---- rows that wait --------------------------------------------------------------------------------------------------------- */
 
 /* Those from position `first` on are kept, and the last one, from which drafts go on. */
-static void keep_from(struct nextn *x, int first, size_t n_embd)
+static void keep_from(struct nextn *x, int first, size_t width)
 {
     first = first < x->at ? first : x->at - 1;
     if (first > x->first) {
-        memmove(x->h, x->h + (size_t)(first - x->first) * n_embd, (size_t)(x->at - first) * n_embd * sizeof *x->h);
+        memmove(x->h, x->h + (size_t)(first - x->first) * width, (size_t)(x->at - first) * width * sizeof *x->h);
         x->first = first;
     }
 }
 
-/* The text has gone on by m rows from position n on. */
-static void append(struct nextn *x, const float *h, int n, int m, size_t n_embd)
+/* The text has gone on by m rows h, of `width` floats each, from position n on. */
+static void append(struct nextn *x, const float *h, int n, int m, size_t width)
 {
     if (x->at != n || n == 0) { /* what stood before is not known */
-        memset(x->h, 0, n_embd * sizeof *x->h);
+        memset(x->h, 0, width * sizeof *x->h);
         x->n = n > 0 ? n : 1;
         x->first = n > 0 ? n - 1 : 0;
         x->at = n;
     }
     if (x->at > 0)
-        keep_from(x, x->n - 1, n_embd);
-    memcpy(x->h + (size_t)(n - x->first) * n_embd, h, (size_t)m * n_embd * sizeof *h);
+        keep_from(x, x->n - 1, width);
+    memcpy(x->h + (size_t)(n - x->first) * width, h, (size_t)m * width * sizeof *h);
     x->at = n + m;
 }
 
@@ -77,7 +77,7 @@ static int waiting(const struct nextn *x) { return x->at > x->n ? x->at - x->n :
 
 static void add_pair(struct stoker *s, struct batch *b, const struct job *j, const float *h, int pos, int with_logits)
 {
-    memmove(b->h + (size_t)b->n_rows * width(s), h, width(s) * sizeof *h);
+    memmove(b->h + (size_t)b->n_rows * row_width(s), h, row_width(s) * sizeof *h);
     pairs_add(s->session, b, j->seq, j->history[pos], pos, with_logits);
 }
 
@@ -91,9 +91,9 @@ static double add_waiting(struct stoker *s, struct batch *b, const struct job *j
             seconds += run(s, b);
             *b = session_pairs(s->session);
         }
-        add_pair(s, b, j, x->h + (size_t)(x->n - 1 - x->first) * width(s), x->n, 0);
+        add_pair(s, b, j, x->h + (size_t)(x->n - 1 - x->first) * row_width(s), x->n, 0);
     }
-    keep_from(x, x->at - 1, width(s));
+    keep_from(x, x->at - 1, row_width(s));
     return seconds;
 }
 
@@ -104,17 +104,17 @@ static void add_prompt(struct stoker *s, const struct step *p, struct batch *b, 
 {
     struct job *j = e->job;
     struct nextn *x = nextn_of(s, j);
-    size_t n_embd = width(s), row = n_embd * sizeof(float);
-    float *h = p->batch.h + (size_t)e->first * n_embd, *to = b->h + (size_t)b->n_rows * n_embd,
-          *last = b->h + (size_t)b->capacity * n_embd;
+    size_t width = row_width(s), row = width * sizeof(float);
+    float *h = p->batch.h + (size_t)e->first * width, *to = b->h + (size_t)b->n_rows * width,
+          *last = b->h + (size_t)b->capacity * width;
     int n = (int)j->n_done, end = n + e->rows, at = n > 0 ? n : 1;
-    memcpy(last, h + (size_t)(e->rows - 1) * n_embd, row);
+    memcpy(last, h + (size_t)(e->rows - 1) * width, row);
     if (at > n && at < end)
         memmove(to, h, (size_t)(end - at) * row);
     else if (at < end)
-        memmove(to + n_embd, h, (size_t)(end - at - 1) * row);
+        memmove(to + width, h, (size_t)(end - at - 1) * row);
     if (at == n && x->at == n)
-        memcpy(to, x->h + (size_t)(n - 1 - x->first) * n_embd, row);
+        memcpy(to, x->h + (size_t)(n - 1 - x->first) * width, row);
     else if (at == n)
         memset(to, 0, row);
     for (int i = at; i < end; i++)
@@ -147,8 +147,8 @@ void nextn_learn(struct stoker *s, struct step *p)
     for (int i = 0; i < p->n; i++) { /* before prompts take their place */
         struct share *e = &p->share[i];
         if (e->rows && e->job->state == JOB_DECODE && !p->batch.dead[e->first])
-            append(nextn_of(s, e->job), p->batch.h + (size_t)e->first * width(s), (int)e->job->n_done, e->rows,
-                   width(s));
+            append(nextn_of(s, e->job), p->batch.h + (size_t)e->first * row_width(s), (int)e->job->n_done, e->rows,
+                   row_width(s));
     }
     b = session_pairs(s->session);
     for (int i = 0; i < p->n; i++) /* in the order of the step's rows */
@@ -207,7 +207,7 @@ static void draft(struct stoker *s, struct step *p, const int *want, int k, int 
 {
     struct session *ses = s->session;
     struct batch b = session_pairs(ses);
-    size_t n_embd = width(s), n_vocab = (size_t)ses->model->p.n_vocab;
+    size_t width = row_width(s), n_vocab = (size_t)ses->model->p.n_vocab;
     for (int i = 0; i < p->n; i++) {
         struct job *j = p->share[i].job;
         if (want[i] <= k || p->share[i].drafts < k)
@@ -215,7 +215,7 @@ static void draft(struct stoker *s, struct step *p, const int *want, int k, int 
         struct nextn *x = nextn_of(s, j);
         if (k == 0) /* all find place */
             add_waiting(s, &b, j);
-        const float *h = k ? b.h + (size_t)row[i] * n_embd : x->h + (size_t)(x->at - 1 - x->first) * n_embd;
+        const float *h = k ? b.h + (size_t)row[i] * width : x->h + (size_t)(x->at - 1 - x->first) * width;
         row[i] = b.n_rows;
         x->n = (int)j->n_done + 1;
         add_pair(s, &b, j, h, (int)j->n_done + k, 1);

@@ -113,7 +113,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     int n_embd = s->m->p.n_embd;
     size_t mark = step_mark(s);
     float *n = step_rows(s, n_embd), *attended = step_rows(s, n_embd), *fed = step_rows(s, n_embd);
-    model_norm(s, n, x, w->attention.norm);
+    model_norm(s, n, x, w->attention.norm, s->n_rows);
     struct act a = step_act(s, n, n_embd);
     attention_of(s, attended, &a, &w->attention);
     if (s->keeps) {

@@ -8,8 +8,10 @@
  * magnitude; only the last n_rot values of a head are rotated, in adjacent pairs. Keys are kept as models were trained to see them:
  * through fp8, but for the rotated values. Router: sqrt(softplus), a bias for the choice; the first layers take the experts that a
  * table has for the token. Hidden values of experts are clamped, those of shared experts where the file says so.
+ * A layer that predicts further tokens goes on from the streams and has no compressed keys (nextn.c).
  * Source: DeepSeek-V4's report and inference code. Index keys are not rounded (to fp4 there), nor rotated before that (Hadamard),
- * which changes no product. Goldens: deepseek4, deepseek4-long, deepseek4-pages. */
+ * which changes no product. Goldens: deepseek4, deepseek4-long, deepseek4-pages,
+ * deepseek4-drafts.nextn. */
 #include "model/block/compressed.h"
 #include "model/block/hyper.h"
 #include "model/block/moe.h"
@@ -121,7 +123,7 @@ static int bind(struct binder *b, int l, void *layer)
     struct layer *w = layer;
     const struct params *p = &b->m->p;
     if (l == 0)
-        bind_hyper(b, -1, &b->m->hyper, "output_hc");
+        bind_hyper_end(b, -1, &b->m->hyper, "output_hc");
     bind_hyper(b, l, &w->attn_hyper, "hc_attn");
     bind_hyper(b, l, &w->ffn_hyper, "hc_ffn");
     w->attention = (struct one_key_weights){.unit_queries = 1, .rounded = 1};
@@ -150,6 +152,11 @@ static void attention(struct step *s, float *y, const float *u, const struct lay
     float *n = step_rows(s, s->m->p.n_embd);
     rms_norm(s, n, u, w->attention.norm);
     struct act a = step_act(s, n, s->m->p.n_embd), low;
+    if (s->keeps) {
+        one_key_keep(s, &a, &w->attention, rope);
+        step_reset(s, mark);
+        return;
+    }
     float *q = one_key_queries(s, &a, &w->attention, rope, &low), *k = one_key_keys(s, &a, &w->attention, rope);
     struct attn_beside beside;
     if (w->compressed.ratio)
@@ -181,6 +188,10 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     float *u = step_rows(s, s->m->p.n_embd), *y = step_rows(s, s->m->p.n_embd);
     float *gates = hyper_in(s, u, x, &w->attn_hyper);
     attention(s, y, u, w);
+    if (s->keeps) {
+        step_reset(s, mark);
+        return;
+    }
     block_steer(s, VECTOR_ATTN, y);
     hyper_out(s, x, y, gates, &w->attn_hyper);
     step_reset(s, mark);
@@ -194,5 +205,9 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     layer_out(s, l, x);
 }
 
-const struct arch arch_deepseek4 = {
-    .name = "deepseek4", .read_params = read_params, .layer_bytes = sizeof(struct layer), .bind = bind, .layer = layer};
+const struct arch arch_deepseek4 = {.name = "deepseek4",
+                                    .read_params = read_params,
+                                    .nextn = NEXTN_BEFORE_NORM,
+                                    .layer_bytes = sizeof(struct layer),
+                                    .bind = bind,
+                                    .layer = layer};

@@ -11,8 +11,9 @@
  * that name such layers must not contradict. From the first layer on whose keys stand for one position each, indexers choose in two steps:
  * this layer takes the best blocks of keys, and those behind it choose within these. Keys are not rounded, though models were trained with
  * fp8 and fp4 (DECISIONS.md).
- * Router: sqrt(softplus), a bias for the choice. Hidden values are clamped, of shared experts too. Draft layers are not run.
- * Sources: docs/spec/architectures.md, part 5, and what it names. Goldens: deepseek41, deepseek41-long. */
+ * Router: sqrt(softplus), a bias for the choice. Hidden values are clamped, of shared experts too.
+ * A layer that predicts further tokens goes on from the streams; its first block takes stream 0, and it has its window alone (nextn.c).
+ * Sources: docs/spec/architectures.md, part 5, and what it names. Goldens: deepseek41, deepseek41-long, deepseek41-drafts.nextn. */
 #include "model/block/compressed.h"
 #include "model/block/dense_or_moe.h"
 #include "model/block/engram.h"
@@ -22,8 +23,6 @@
 #include "base/error.h"
 #include "format/gguf.h"
 #include "op/compress.h"
-
-#include <stdio.h>
 
 struct layer {
     struct hyper_weights attn_hyper, ffn_hyper;
@@ -70,13 +69,6 @@ static int read_params(struct params *p, const struct gguf *g, struct error *err
                : 0;
 }
 
-static int has(const struct binder *b, int l, const char *tensor)
-{
-    char name[48];
-    snprintf(name, sizeof name, "blk.%d.%s", l, tensor);
-    return gguf_tensor(b->m->file, name) != NULL;
-}
-
 static void bind_keys(struct binder *b, int l, struct layer *w)
 {
     const struct params *p = &b->m->p;
@@ -114,8 +106,8 @@ static void bind_shared(struct binder *b, int l, struct layer *w, const struct l
     }
     if (w->ratio == 0)
         return;
-    w->makes = has(b, l, "attn_compressor_kv.weight");
-    w->asks = w->makes || has(b, l, "indexer.attn_q_b.weight");
+    w->makes = bind_has(b, l, "attn_compressor_kv.weight");
+    w->asks = w->makes || bind_has(b, l, "indexer.attn_q_b.weight");
     int first_in_blocks = w->makes && w->ratio == 1;
     if (first_in_blocks && w->in_blocks)
         b->failed = error_set(
@@ -199,6 +191,11 @@ static void attention(struct step *s, float *y, const float *u, const struct lay
     float *n = step_rows(s, s->m->p.n_embd);
     rms_norm(s, n, u, w->attention.norm);
     struct act a = step_act(s, n, s->m->p.n_embd), low;
+    if (s->keeps) {
+        one_key_keep(s, &a, &w->attention, rope);
+        step_reset(s, mark);
+        return;
+    }
     float *q = one_key_queries(s, &a, &w->attention, rope, &low), *k = one_key_keys(s, &a, &w->attention, rope);
     struct attn_beside beside;
     if (w->ratio)
@@ -227,6 +224,10 @@ static void layer(struct step *s, int l, const void *weights, float *x)
     float *u = step_rows(s, s->m->p.n_embd), *y = step_rows(s, s->m->p.n_embd);
     float *gates = hyper_in_behind(s, u, x, &w->attn_hyper);
     attention(s, y, u, w);
+    if (s->keeps) {
+        step_reset(s, mark);
+        return;
+    }
     block_steer(s, VECTOR_ATTN, y);
     hyper_out(s, x, y, gates, &w->attn_hyper);
     step_reset(s, mark);
@@ -243,6 +244,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
 
 const struct arch arch_deepseek41 = {.name = "deepseek41",
                                      .read_params = read_params,
+                                     .nextn = NEXTN_BEFORE_NORM,
                                      .layer_bytes = sizeof(struct layer),
                                      .bind = bind,
                                      .layer = layer};

@@ -123,8 +123,7 @@ static int all_left(const struct step *s)
     return !op_measuring(&s->m->op) && memchr(s->b->dead, 0, (size_t)s->n_rows) == NULL;
 }
 
-/* n rows of x, those with the numbers row [n], in the step's scratch. */
-static float *chosen_of(struct step *s, const float *x, size_t width, const int32_t *row, int n)
+float *forward_rows(struct step *s, const float *x, size_t width, const int32_t *row, int n)
 {
     float *out = op_alloc(&s->m->op, (size_t)n * width * sizeof(float));
     for (int i = 0; i < n && !op_measuring(&s->m->op); i++)
@@ -136,23 +135,26 @@ static float *chosen_of(struct step *s, const float *x, size_t width, const int3
 static float *output_normed(struct step *s, float *x_out, int n)
 {
     const struct model *m = s->m;
-    if (m->p.layer_norm)
-        layer_norm(s, x_out, x_out, m->output_norm, n);
-    else if (m->output_norm)
-        op_rms_norm(&s->m->op, x_out, x_out, m->output_norm->vector, n, m->p.n_embd, m->p.norm_eps);
+    if (m->output_norm)
+        model_norm(s, x_out, x_out, m->output_norm, n);
     if (m->output_norm_bias)
         op_add_vector(&s->m->op, x_out, m->output_norm_bias->vector, n, m->p.n_embd);
     return x_out;
 }
 
-/* Rows of x, the streams of each as one, behind the output norm: [n][n_embd], in the step's scratch. */
+float *forward_end(struct step *s, const float *x, const int32_t *row, int n)
+{
+    const struct model *m = s->m;
+    float *x_out = forward_rows(s, x, (size_t)params_row_width(&m->p), row, n);
+    if (m->p.hyper.rank)
+        return hyper_mix_end(s, x_out, n, s->pairs ? &m->nextn.mix : &m->hyper_mix);
+    return m->p.hyper.n ? hyper_end(s, x_out, row, n, s->pairs ? &m->nextn.streams : &m->hyper) : x_out;
+}
+
+/* The same behind the output norm. */
 static float *final_rows(struct step *s, const float *x, const int32_t *row, int n)
 {
-    const struct params *p = &s->m->p;
-    float *x_out = chosen_of(s, x, (size_t)params_row_width(p), row, n);
-    if (p->hyper.n)
-        x_out = p->hyper.rank ? hyper_mix_end(s, x_out, n) : hyper_end(s, x_out, row, n);
-    return output_normed(s, x_out, n);
+    return output_normed(s, forward_end(s, x, row, n), n);
 }
 
 void forward_logits(struct step *s, float *out, const float *x, int n)
@@ -254,7 +256,7 @@ static float *lens_logits(struct step *s, const float *x, int32_t row)
     if (!p->hyper.is_behind)
         return group_logits(s, x, &row, 1);
     float *out = op_alloc(&s->m->op, (size_t)p->n_vocab * sizeof *out);
-    forward_logits(s, out, output_normed(s, chosen_of(s, x, (size_t)p->n_embd, &row, 1), 1), 1);
+    forward_logits(s, out, output_normed(s, forward_rows(s, x, (size_t)p->n_embd, &row, 1), 1), 1);
     return out;
 }
 
@@ -344,7 +346,8 @@ static void write_logits(struct step *s, const float *x)
 /* What the layer that predicts further tokens goes on from. */
 static void write_h(struct step *s, const float *x)
 {
-    size_t mark = step_mark(s), n_embd = (size_t)s->m->p.n_embd;
+    const int width = model_h_width(s->m);
+    size_t mark = step_mark(s);
     if (!s->m->nextn.proj || !(s->b->h || op_measuring(&s->m->op)))
         return;
     int32_t *row = op_alloc(&s->m->op, (size_t)s->n_rows * sizeof *row);
@@ -352,7 +355,7 @@ static void write_h(struct step *s, const float *x)
         row[r] = r;
     if (s->m->arch->nextn == NEXTN_BEHIND_NORM)
         x = final_rows(s, x, row, s->n_rows);
-    op_copy(&s->m->op, s->b->h, n_embd, x, n_embd, s->n_rows, s->m->p.n_embd);
+    op_copy(&s->m->op, s->b->h, (size_t)width, x, (size_t)width, s->n_rows, width);
     step_reset(s, mark);
 }
 

@@ -25,17 +25,26 @@ int params_read_hyper(struct params *p, const struct gguf *g, struct error *err)
     return 0;
 }
 
-void bind_hyper(struct binder *b, int l, struct hyper_weights *w, const char *stem)
+static void bind_gates(struct binder *b, int l, struct hyper_weights *w, const char *stem, int n_gate, int n_scale)
 {
     const struct params *p = &b->m->p;
-    int n = p->hyper.n, n_gate = l < 0 ? n : hyper_logits(n);
     char name[40];
     snprintf(name, sizeof name, "%s_fn.weight", stem);
-    w->fn = bind_matrix(b, l, name, n_gate, n * p->n_embd);
+    w->fn = bind_matrix(b, l, name, n_gate, p->hyper.n * p->n_embd);
     snprintf(name, sizeof name, "%s_scale.weight", stem);
-    w->scale = bind_vector(b, l, name, l < 0 ? 1 : 3);
+    w->scale = bind_vector(b, l, name, n_scale);
     snprintf(name, sizeof name, "%s_base.weight", stem);
     w->base = bind_vector(b, l, name, n_gate);
+}
+
+void bind_hyper(struct binder *b, int l, struct hyper_weights *w, const char *stem)
+{
+    bind_gates(b, l, w, stem, hyper_logits(b->m->p.hyper.n), 3);
+}
+
+void bind_hyper_end(struct binder *b, int l, struct hyper_weights *w, const char *stem)
+{
+    bind_gates(b, l, w, stem, b->m->p.hyper.n, 1);
 }
 
 static struct hyper hyper_of(const struct params *p, const struct hyper_weights *w)
@@ -123,9 +132,8 @@ static void left_gates(const struct step *s, float *gates, const int32_t *row, i
         memcpy(gates + (size_t)i * n, s->collapse + (size_t)row[i] * n, n * sizeof *gates);
 }
 
-float *hyper_end(struct step *s, const float *x, const int32_t *row, int n_rows)
+float *hyper_end(struct step *s, const float *x, const int32_t *row, int n_rows, const struct hyper_weights *w)
 {
-    const struct hyper_weights *w = &s->m->hyper;
     const struct params *p = &s->m->p;
     struct op *op = &s->m->op;
     float *u = op_alloc(op, (size_t)n_rows * (size_t)p->n_embd * sizeof *u);

@@ -25,10 +25,10 @@ int params_read_hyper_mix(struct params *p, const struct gguf *g, struct error *
     return 0;
 }
 
-void bind_hyper_mix(struct binder *b, int l, struct hyper_mix_weights *w, const char *stem)
+void bind_hyper_mix_end(struct binder *b, int l, struct hyper_mix_weights *w, const char *stem)
 {
     const struct params *p = &b->m->p;
-    int n = p->hyper.n, wide = n * p->n_embd;
+    int wide = p->hyper.n * p->n_embd;
     char name[40];
     snprintf(name, sizeof name, "%s_norm.weight", stem);
     w->norm = bind_vector(b, l, name, wide);
@@ -36,10 +36,15 @@ void bind_hyper_mix(struct binder *b, int l, struct hyper_mix_weights *w, const 
     w->down = bind_matrix(b, l, name, p->hyper.rank, wide);
     snprintf(name, sizeof name, "%s_up.weight", stem);
     w->up = bind_matrix(b, l, name, wide, p->hyper.rank);
-    if (l < 0)
-        return;
+}
+
+void bind_hyper_mix(struct binder *b, int l, struct hyper_mix_weights *w, const char *stem)
+{
+    const struct params *p = &b->m->p;
+    char name[40];
+    bind_hyper_mix_end(b, l, w, stem);
     snprintf(name, sizeof name, "%s_inject.weight", stem);
-    w->inject = bind_matrix(b, l, name, n, wide);
+    w->inject = bind_matrix(b, l, name, p->hyper.n, p->hyper.n * p->n_embd);
 }
 
 /* gates [n_rows][n], or NULL */
@@ -81,10 +86,10 @@ void hyper_mix_out(struct step *s, float *x, const float *y, const float *gates)
     op_streams_add(&s->m->op, x, y, gates, s->m->p.hyper.n, s->m->p.n_embd, s->n_rows);
 }
 
-float *hyper_mix_end(struct step *s, const float *x, int n_rows)
+float *hyper_mix_end(struct step *s, const float *x, int n_rows, const struct hyper_mix_weights *w)
 {
     struct op *op = &s->m->op;
     float *u = op_alloc(op, (size_t)n_rows * (size_t)s->m->p.n_embd * sizeof *u);
-    mix(op, &s->m->p, u, NULL, x, n_rows, &s->m->hyper_mix);
+    mix(op, &s->m->p, u, NULL, x, n_rows, w);
     return u;
 }

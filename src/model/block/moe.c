@@ -75,7 +75,7 @@ void moe_step_begin(struct step *s)
         return;
     store_sweep_without(s->m->store, is_sweep(s) && !s->pairs ? steering_leaves_out : NULL, s);
     store_sweep_begin(s->m->store, is_sweep(s) ? s->n_rows : 0);
-    if (!is_sweep(s) && !s->keeps)
+    if (!is_sweep(s) && !s->pairs)
         read_ahead(s);
 }
 

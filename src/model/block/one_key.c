@@ -33,9 +33,24 @@ int params_read_one_key(struct params *p, const struct gguf *g, struct error *er
     return 0;
 }
 
+/* A layer that predicts further tokens has its rows one position on (drafts.md 8), so that blocks of them would be others. */
+static void check_predicting(struct binder *b, int l)
+{
+    static const char key[] = "attention.compress_ratios";
+    int ratio = 0;
+    if (params_int_of(b->m->file, key, l, 0, 1 << 20, 0, &ratio, b->err))
+        b->failed = -1;
+    else if (ratio)
+        b->failed = error_set(b->err, ERR_UNSUPPORTED,
+                              "%s: %s is %d for layer %d, which predicts further tokens; stoker takes 0 there",
+                              b->m->file->file->path, key, ratio, l);
+}
+
 void bind_one_key(struct binder *b, int l, struct one_key_weights *w)
 {
     const struct params *p = &b->m->p;
+    if (l == p->n_layer)
+        check_predicting(b, l);
     w->norm = bind_vector(b, l, "attn_norm.weight", p->n_embd);
     w->wq_a = bind_matrix(b, l, "attn_q_a.weight", p->latent.q_rank, p->n_embd);
     w->q_a_norm = bind_vector(b, l, "attn_q_a_norm.weight", p->latent.q_rank);
@@ -72,6 +87,11 @@ float *one_key_keys(struct step *s, struct act *n, const struct one_key_weights 
     if (w->rounded)
         op_round_fp8(&s->m->op, k, s->n_rows, (size_t)p->d_k, d_plain);
     return k;
+}
+
+void one_key_keep(struct step *s, struct act *n, const struct one_key_weights *w, int rope)
+{
+    keep_keys(s, w->kv, s->m->p.n_head, one_key_keys(s, n, w, rope), NULL, s->m->p.d_k);
 }
 
 void one_key_attend(struct step *s, float *y, const float *q, const float *k, const struct one_key_weights *w, int rope,

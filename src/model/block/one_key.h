@@ -29,6 +29,8 @@ void bind_one_key(struct binder *b, int l, struct one_key_weights *w);
 /* Of the normed rows n, in scratch of the step; low: the compressed queries, which indexers ask with too. */
 float *one_key_queries(struct step *s, struct act *n, const struct one_key_weights *w, int rope, struct act *low);
 float *one_key_keys(struct step *s, struct act *n, const struct one_key_weights *w, int rope);
+/* Where step.keeps is 1: keys are stored as one_key_attend() stores them, and that is all. */
+void one_key_keep(struct step *s, struct act *n, const struct one_key_weights *w, int rope);
 /* Into y [n_rows][n_embd]; beside: what rows attend to beside their window, or NULL. */
 void one_key_attend(struct step *s, float *y, const float *q, const float *k, const struct one_key_weights *w, int rope,
                     const struct attn_beside *beside);

@@ -8,10 +8,10 @@
  * Nothing is rotated. Which layers attend: those whose attention.head_count_kv is not 0. Each of them has an index: of groups of
  * attention.indexer.kpool positions the best are attended to, and the group that is not complete (block/pooled_index.c). In kda
  * (block/kda.c) decays are bounded, gates and decays are of low rank. The first layers are dense. Router: sigmoid, a bias for the choice.
- * Layers that predict further tokens are not run.
+ * The layer that predicts further tokens is of one stream, attends to all positions, and goes on from rows behind the last norm (nextn.c).
  * Converters disagree on names (glm5next, glm5-next; kpool, block_size; tensors with and without ".weight") and leave out what the
  * published configuration has: the bound of decays, -5, and the limits of hidden rows, 10.
- * Sources: docs/spec/architectures.md, part 4, and what it names. Goldens: glm5next, glm5next-long. */
+ * Sources: docs/spec/architectures.md, part 4, and what it names. Goldens: glm5next, glm5next-long, glm5next.nextn. */
 #include "model/block/dense_or_moe.h"
 #include "model/block/hyper.h"
 #include "model/block/kda.h"
@@ -94,6 +94,28 @@ static void bind_attention_of(struct binder *b, int l, struct latent_weights *w)
     bind_gated_pools(b, l, &w->index_pools);
 }
 
+/* One that predicts further tokens; its index is not asked. */
+static void bind_predicting(struct binder *b, int l, struct layer *w)
+{
+    if (w->attends)
+        bind_latent(b, l, &w->latent);
+    else
+        b->failed = error_set(b->err, ERR_UNSUPPORTED,
+                              "%s: layer %d, which predicts further tokens, does not attend (attention.head_count_kv); "
+                              "stoker takes one that does",
+                              b->m->file->file->path, l);
+}
+
+static void bind_mixers(struct binder *b, int l, struct layer *w)
+{
+    bind_hyper(b, l, &w->attn_hyper, "hc_attn");
+    bind_hyper(b, l, &w->ffn_hyper, "hc_ffn");
+    if (w->attends)
+        bind_attention_of(b, l, &w->latent);
+    else
+        bind_kda(b, l, &w->kda, b->m->p.delta.d);
+}
+
 static int bind(struct binder *b, int l, void *layer)
 {
     const double limit_unsaid = 10;
@@ -101,12 +123,10 @@ static int bind(struct binder *b, int l, void *layer)
     const struct params *p = &b->m->p;
     if (params_int_of(b->m->file, "attention.head_count_kv", l, 0, p->n_head, p->n_head_kv, &w->attends, b->err))
         return -1;
-    bind_hyper(b, l, &w->attn_hyper, "hc_attn");
-    bind_hyper(b, l, &w->ffn_hyper, "hc_ffn");
-    if (w->attends)
-        bind_attention_of(b, l, &w->latent);
+    if (l == p->n_layer)
+        bind_predicting(b, l, w);
     else
-        bind_kda(b, l, &w->kda, p->delta.d);
+        bind_mixers(b, l, w);
     struct experts *e = bind_dense_or_moe(b, l, &w->ffn, "ffn_norm.weight");
     bind_limits_before_silu(b, l, &w->ffn, e, limit_unsaid);
     return b->failed;
@@ -126,9 +146,27 @@ static void mix_positions(struct step *s, float *y, const float *u, const struct
     step_reset(s, mark);
 }
 
+/* x [n_rows][n_embd]: one stream, to which is added. */
+static void layer_predicting(struct step *s, int l, const struct layer *w, float *x)
+{
+    size_t mark = step_mark(s);
+    float *y = step_rows(s, s->m->p.n_embd);
+    rms_norm(s, y, x, w->latent.norm);
+    struct act a = step_act(s, y, s->m->p.n_embd);
+    latent_of(s, y, &a, &w->latent);
+    block_out(s, VECTOR_ATTN, x, y);
+    step_reset(s, mark);
+    block_dense_or_moe(s, l, x, &w->ffn);
+    layer_out(s, l, x);
+}
+
 static void layer(struct step *s, int l, const void *weights, float *x)
 {
     const struct layer *w = weights;
+    if (s->pairs) {
+        layer_predicting(s, l, w, x);
+        return;
+    }
     if (w->attends)
         latent_choices(s);
     size_t mark = step_mark(s);
@@ -150,12 +188,14 @@ static void layer(struct step *s, int l, const void *weights, float *x)
 const struct arch arch_glm5next = {.name = "glm5next",
                                    .read_params = read_params,
                                    .layers_differ = 1,
+                                   .nextn = NEXTN_BEHIND_NORM,
                                    .layer_bytes = sizeof(struct layer),
                                    .bind = bind,
                                    .layer = layer};
 const struct arch arch_glm5_next = {.name = "glm5-next",
                                     .read_params = read_params,
                                     .layers_differ = 1,
+                                    .nextn = NEXTN_BEHIND_NORM,
                                     .layer_bytes = sizeof(struct layer),
                                     .bind = bind,
                                     .layer = layer};

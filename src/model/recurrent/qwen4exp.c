@@ -6,8 +6,9 @@
  *
  * No norms but those of the streams. Value heads share key heads, every n-th; the gate of the recurrence is a sigmoid. Router: softmax,
  * the weights of the chosen sum to 1. rope in halves of the first n_rot values, of index keys too. Which layers attend:
- * attention.recurrent_layers, or every full_attention_interval-th. Draft layers are not run.
- * Source: docs/spec/architectures.md, part 3, and what it names. Goldens: qwen4exp, qwen4exp-long. */
+ * attention.recurrent_layers, or every full_attention_interval-th. The layer that predicts further tokens attends to all positions, and
+ * goes on from the streams, which are normed as one row (nextn.c).
+ * Source: docs/spec/architectures.md, part 3, and what it names. Goldens: qwen4exp, qwen4exp-long, qwen4exp-long.nextn. */
 #include "model/block/delta_net.h"
 #include "model/block/gated_attention.h"
 #include "model/block/hyper_mix.h"
@@ -80,10 +81,11 @@ static int bind(struct binder *b, int l, void *layer)
 {
     struct layer *w = layer;
     const struct params *p = &b->m->p;
-    if (is_recurrent(p, b->m->file, l, &w->recurrent, b->err))
+    const int predicts = l == p->n_layer;
+    if (!predicts && is_recurrent(p, b->m->file, l, &w->recurrent, b->err))
         return -1;
     if (l == 0)
-        bind_hyper_mix(b, -1, &b->m->hyper_mix, "output_hc");
+        bind_hyper_mix_end(b, -1, &b->m->hyper_mix, "output_hc");
     bind_hyper_mix(b, l, &w->attn_mix, "hc_attn");
     bind_hyper_mix(b, l, &w->ffn_mix, "hc_ffn");
     w->has_ngram = p->ngram.size && l == p->ngram.layer;
@@ -94,7 +96,8 @@ static int bind(struct binder *b, int l, void *layer)
         bind_delta_net(b, l, &w->delta);
     } else {
         bind_gated_attention(b, l, &w->attention);
-        bind_pooled_index(b, l, &w->index);
+        if (!predicts)
+            bind_pooled_index(b, l, &w->index);
     }
     bind_moe(b, l, &w->moe, NULL);
     w->shared.gate = bind_vector(b, l, "ffn_gate_inp_shexp.weight", p->n_embd);
@@ -128,6 +131,10 @@ static void layer(struct step *s, int l, const void *weights, float *x)
         delta_net(s, y, u, &w->delta);
     else
         gated_attention(s, y, u, &w->attention, pooled_index(s, u, &w->index));
+    if (s->keeps) {
+        step_reset(s, mark);
+        return;
+    }
     block_steer(s, VECTOR_ATTN, y);
     hyper_mix_out(s, x, y, gates);
     step_reset(s, mark);
@@ -143,6 +150,7 @@ static void layer(struct step *s, int l, const void *weights, float *x)
 const struct arch arch_qwen4exp = {.name = "qwen4exp",
                                    .read_params = read_params,
                                    .output_norm = "",
+                                   .nextn = NEXTN_BEFORE_NORM,
                                    .layer_bytes = sizeof(struct layer),
                                    .bind = bind,
                                    .layer = layer};
