@@ -19,7 +19,7 @@ function record(target, file) {
   const to = new URL(target), kept = [];
   const server = http.createServer((from, answer) => {
     const asked = [], said = [];
-    const up = http.request({ host: to.hostname, port: to.port, path: from.url, method: from.method, headers: { ...from.headers, host: to.host } }, m => {
+    const up = http.request({ host: to.hostname, port: to.port, path: from.url, method: from.method, headers: from.headers }, m => {
       answer.writeHead(m.statusCode, m.rawHeaders);
       m.on('data', d => { said.push(d); answer.write(d); });
       m.on('end', () => {
