@@ -779,7 +779,7 @@ mutate drafts-need-memory "plan" src/engine/plan_choose.c 's/\.n_draft = least_d
 mutate drafts-or-the-layer "plan" src/engine/plan_choose.c 's|2 \* n >= c->n_draft;|n >= c->n_draft;|'
 mutate drafts-stream-the-rest "plan" src/engine/plan_choose.c 's/degraded \& PLAN_CUT_EXPERTS ? fits_for_slots/1 ? fits_for_slots/'
 mutate drafts-are-given-up-for "plan" src/engine/plan.c 's/    to->whole = p->whole;/    to->whole = p->whole + 1;/'
-mutate drafts-behind-prefixes "plan" src/engine/plan_choose.c 's/ : fits_for_prefixes;/ : (fits_for_prefixes, fits_with_all);/'
+mutate drafts-behind-prefixes "plan" src/engine/plan_choose.c 's/ : fits_for_prefixes;/ : (0 ? fits_for_prefixes : fits_with_all);/'
 mutate drafts-take-prefixes "plan" src/engine/plan_choose.c 's|c->cache_ram - c->cache_ram / CACHE_STEPS, plan_fits|0, plan_fits|'
 mutate drafts-take-what-is-asked "plan" src/engine/plan_choose.c 's|^    if (!pl->request->cache_ram) {$|    if (1) {|'
 mutate drafts-by-one-size "unit/engine/price" src/engine/draft/price.c 's/all = all ? tried(p, all) : 0;/(void)tried;/'

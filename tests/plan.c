@@ -844,6 +844,36 @@ static void drafts_for_prefixes(const struct shape *shape, const char *name)
     verdict("prefixes", detail);
 }
 
+static uint64_t beside_prefixes(const struct stoker_plan *p) { return p->total - prefix_bytes(p); }
+
+/* Where nothing is given up, as many drafts as there may be have no more than a sixteenth of the memory, and some. */
+static void share_of_drafts(const struct shape *shape, const char *name)
+{
+    struct error why = {0};
+    struct stoker_options o = {.n_threads = 1, .n_ctx = 4096, .draft = "off"};
+    struct stoker_plan without, with;
+    char detail[120] = "";
+    if (sparse_write(in_dir(name), shape, &why)) {
+        skip("share", why.text);
+        return;
+    }
+    if (plan_with(in_dir(name), STOKER_MEMORY_MIN, "off", &without) == 0) {
+        o.memory = without.whole + without.whole / 4;
+        int off = plan_by(in_dir(name), &o, &without);
+        o.draft = "auto";
+        o.n_draft = STOKER_DRAFT_MOST;
+        if (off == 0 && plan_by(in_dir(name), &o, &with) == 0) {
+            snprintf(detail, sizeof detail, "%s: %d drafts have %llu of %llu bytes", name, with.n_draft,
+                     ull(beside_prefixes(&with) - beside_prefixes(&without)), ull(o.memory));
+            expect(gives_nothing_up(&without) && gives_nothing_up(&with) && with.n_draft > 0 &&
+                       beside_prefixes(&with) - beside_prefixes(&without) <= o.memory / 16,
+                   "%s", detail);
+        }
+    }
+    unlink(in_dir(name));
+    verdict("share", detail);
+}
+
 static void all_priced_drafts(void)
 {
     const struct shape recurrent = {.arch = "qwen3next",
@@ -879,6 +909,9 @@ static void all_priced_drafts(void)
                                      .expert_type = TYPE_Q4_0,
                                      .n_dense = 1,
                                      .n_draft = 1};
+    struct shape few = recurrent; /* its states are much beside its experts */
+    few.n_expert = 64;
+    share_of_drafts(&few, "few-experts.gguf");
     priced_drafts(&recurrent, "recurrent.gguf");
     priced_drafts(&with_layer, "with-layer.gguf");
     priced_drafts(&small, "small.gguf");
