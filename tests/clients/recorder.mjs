@@ -10,9 +10,9 @@ const constant = v => Array.isArray(v) ? v.map(constant)
   : v && typeof v === 'object' ? Object.fromEntries(Object.entries(v).filter(([k]) => !varies.has(k)).map(([k, x]) => [k, constant(x)]))
   : typeof v === 'string' ? named(v) : v;
 const json = text => { try { return JSON.stringify(constant(JSON.parse(text))); } catch { return named(text); } };
-// Events of several choices come in any order: those of each in turn. A silence of a second is broken by a ping, so a slow machine has more of them.
+// Events of several choices come in any order: those of each in turn. A silence of a second is broken by a ping, so a slow machine has more of them; progress has times.
 const choice = e => +(/"choices":\[\{"index":(\d+)/.exec(e)?.[1] ?? 1e9);
-const lines = text => text.split('\n\n').filter(e => !/^(event: |: )ping/.test(e)).map(each).sort((a, b) => choice(a) - choice(b)).join('\n\n');
+const lines = text => text.split('\n\n').filter(e => !/^(event: |: )ping|"prompt_progress":/.test(e)).map(each).sort((a, b) => choice(a) - choice(b)).join('\n\n');
 const each = text => text.split('\n').map(l => /^(data: )?\{/.test(l) ? l.replace(/^(data: )?(.*)$/, (_, d, j) => (d || '') + json(j)) : named(l)).join('\n');
 
 function record(target, file) {
