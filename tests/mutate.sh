@@ -993,7 +993,7 @@ mutate importance-of-before unit/quant/run src/quant/run.c 's/if (!e || e == r->
 mutate importance-of-all unit/quant/plan src/quant/plan.c 's|p->importance_bytes = more(p->importance_bytes, \(.*\));|p->importance_bytes += \1;|'
 mutate patterns-beside-the-plan unit/quant/rules src/quant/plan.c 's/more(more(header, j->n_deciding), /more(header, /'
 mutate lines-that-are-kept unit/quant/rules src/quant/rules.c 's|^        if (\*at \&\& \*at != .#.)|        arena_copy(arena, where, strlen(where));\n&|'
-mutate steps-of-one-place unit/quant/rules src/quant/rules.c 's/most \* places : WORK_PART + places/most : WORK_PART/'
+mutate steps-of-one-place unit/quant/rules src/quant/rules.c 's/most \* places : WORK_PART + places/most + 0 * places : WORK_PART/'
 mutate refusals-are-limits unit/quant/rules src/quant/rules.c 's/if (rc == PCRE2_ERROR_MATCHLIMIT ||/if (rc < PCRE2_ERROR_NOMATCH ||/'
 mutate needs-importance-raw unit/cli/quantize_show src/cli/quantize/show.c 's/show_text(j->needs_importance, strlen(j->needs_importance))/j->needs_importance/'
 mutate errors-steer-terminals unit/base/error src/base/error.c 's/utf8_make_plain(err->text);//'
