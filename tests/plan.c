@@ -870,6 +870,7 @@ static void share_of_drafts(const struct shape *shape, const char *name)
                    "%s", detail);
         }
     }
+    expect(detail[0], "%s is not planned", name);
     unlink(in_dir(name));
     verdict("share", detail);
 }
