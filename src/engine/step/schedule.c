@@ -76,7 +76,7 @@ static int is_ready(struct stoker *s, struct job *j)
     j->waits = awaits_other(s, j);
     if (waited && !j->waits)
         job_resume(s, j);
-    return !j->waits;
+    return !j->waits && !(masks_awaited_by(j) && j->n_done + 1 == j->n_history);
 }
 
 /* ---- making a step ---------------------------------------------------------------------------------------------------------- */
@@ -136,6 +136,8 @@ static int drafts_of(struct stoker *s, struct share *e, int most)
 static int add_drafts(struct stoker *s, struct step *p, int decoding)
 {
     const struct plan *plan = &s->session->plan;
+    if (p->n == 0) /* all wait, for masks or for who reads them: what is known of steps stays as it is */
+        return 0;
     int prompts = decoding < p->n, free_rows = plan->n_chunk - decoding - prompts, sum = 0;
     int all = plan->n_draft < free_rows ? plan->n_draft : free_rows,
         left = plan->priced && (prompts || price_rests(&s->price)) ? 0 : all;
@@ -213,19 +215,18 @@ static int reserve(struct stoker *s, struct job *j, size_t n_pos)
 }
 
 /* For drafts nobody gives anything up: without a free page they end with the last one. */
-static void find_pages_of_drafts(struct stoker *s, struct share *e)
+static void find_pages_of_drafts(struct share *e)
 {
     struct job *j = e->job;
     size_t page_end = (j->n_done / KV_PAGE + 1) * KV_PAGE;
-    if (reserve(s, j, j->n_done + 1))
-        e->rows = e->drafts = 0;
-    else if (seq_reserve(j->seq, (int)j->n_done + e->rows) && j->n_done + (size_t)e->rows > page_end) {
+    if (seq_reserve(j->seq, (int)j->n_done + e->rows) && j->n_done + (size_t)e->rows > page_end) {
         e->rows = (int)(page_end - j->n_done);
         e->drafts = e->rows - 1;
     }
 }
 
-/* Pages for them. The oldest job is sure to get its own. Prompts take what there is; a job that gets none skips this step. */
+/* Pages for them. The oldest job is sure to get its own. Prompts take what there is; a job that gets none skips this step. Drafts take
+ * what all of them leave. */
 static void find_pages(struct stoker *s, struct step *p)
 {
     for (int i = 0; i < p->n; i++) {
@@ -233,15 +234,17 @@ static void find_pages(struct stoker *s, struct step *p)
         struct job *j = e->job;
         if (!j->seq) /* it gave its pages up to an older one */
             e->rows = e->drafts = 0;
-        if (e->rows > 0 && e->drafts) {
-            find_pages_of_drafts(s, e);
-            continue;
+        int own = e->rows - e->drafts;
+        while (own > 0 && reserve(s, j, j->n_done + (size_t)own)) {
+            size_t end = (j->n_done + (size_t)own - 1) / KV_PAGE * KV_PAGE;
+            own = end > j->n_done ? (int)(end - j->n_done) : 0;
         }
-        while (e->rows > 0 && reserve(s, j, j->n_done + (size_t)e->rows)) {
-            size_t end = (j->n_done + (size_t)e->rows - 1) / KV_PAGE * KV_PAGE;
-            e->rows = end > j->n_done ? (int)(end - j->n_done) : 0;
-        }
+        e->drafts = own > 0 ? e->drafts : 0;
+        e->rows = own + e->drafts;
     }
+    for (int i = 0; i < p->n; i++)
+        if (p->share[i].drafts)
+            find_pages_of_drafts(&p->share[i]);
 }
 
 static void add_rows(struct stoker *s, struct step *p, struct share *e)
