@@ -1192,6 +1192,31 @@ static void drafter(const struct subject *m)
     verdict(m, "drafter", ok && drafted[1] > 0 && accepted[1] < drafted[1] && accepted[0] > 30, detail);
 }
 
+/* A second model that lacks tokens of the text drafts nothing for it: what the text repeats is drafted. */
+static void drafter_lacks_tokens(const struct subject *m)
+{
+    enum { PART = 21 };
+    struct stoker_options o = drafter_options(m->path);
+    struct stoker *s = drafted_by(m, &o);
+    struct prompt p = {.n = 3 * PART};
+    struct answer a = {.n = 0};
+    char detail[60];
+    int32_t most = 0;
+    for (size_t i = 0; i < p.n; i++) {
+        p.id[i] = prompts[3].id[i % PART];
+        most = p.id[i] > most ? p.id[i] : most;
+    }
+    struct stoker_request r = request(&p, 0);
+    r.script = p.id;
+    if (s)
+        s->drafter->session->model->p.n_vocab = most;
+    int ok = s && ask(s, &r, &a) == 0 && a.end.u.end.n_accepted > 10;
+    stoker_close(s);
+    snprintf(detail, sizeof detail, "%zu of %zu drafts of a text that it does not know", a.end.u.end.n_accepted,
+             a.end.u.end.n_drafted);
+    verdict(m, "drafter", ok, detail);
+}
+
 /* A file in which a token is spelled in another way is named with it, and refused. */
 static void other_vocabulary(const struct subject *m)
 {
@@ -1257,6 +1282,91 @@ static void events(const struct subject *m)
     stoker_close(s);
     verdict(m, "events", ok, err.text);
 }
+
+/* While nobody reads its answer there are steps of nobody: what is known of steps stays as it is. */
+static void waits(const struct subject *m)
+{
+    enum { LONG = 150 };
+    static stoker_token script[LONG];
+    struct stoker_options o = options(0);
+    o.draft = "auto";
+    struct stoker *s = engine(m->path, &o);
+    struct stoker_error err = {0};
+    struct stoker_event e = {.kind = STOKER_FAILED};
+    struct stoker_request r = request(&prompts[0], 0);
+    stoker_id id;
+    int n_plain = 0, decoding = 0, ok;
+    r.script = script;
+    r.max_tokens = LONG;
+    ok = s && stoker_submit(s, &r, &id, &err) == 0;
+    nanosleep(&(struct timespec){0, 200000000}, NULL);
+    if (ok) {
+        n_plain = s->price.n_plain;
+        decoding = s->price.decoding;
+    }
+    while (ok && stoker_next_event(s, id, PATIENCE, &e) == 1)
+        ;
+    stoker_close(s);
+    verdict(m, "priced", ok && e.kind == STOKER_END && n_plain > 0 && decoding == 1, err.text);
+}
+
+/* ---- copies of states -------------------------------------------------------------------------------------------------------- */
+
+enum { INTERVAL = PREFIX_STATE_INTERVAL, BEFORE = 11, BEYOND = 4 };
+
+/* The text of the second turn: the first one's until a few tokens behind the copy, then others. */
+static int resumes_at_copy(struct stoker *s, const struct stoker_request *first, const stoker_token *text, int n_vocab)
+{
+    static stoker_token again[INTERVAL + 2 * BEYOND];
+    struct stoker_request r = *first;
+    struct answer a;
+    memcpy(again, text, sizeof again);
+    for (int i = INTERVAL + BEYOND; i < INTERVAL + 2 * BEYOND; i++)
+        again[i] = (text[i] + 1) % n_vocab;
+    r.prompt = again;
+    r.n_prompt = INTERVAL + 2 * BEYOND;
+    r.max_tokens = 2;
+    r.script = NULL;
+    r.draft = NULL;
+    if (ask(s, &r, &a) == 0 && a.end.u.end.n_cached == INTERVAL)
+        return 1;
+    printf("     %zu tokens were found, expected %d\n", a.end.u.end.n_cached, (int)INTERVAL);
+    return 0;
+}
+
+/* An answer whose drafts lie across a place where the state is copied: the copy is made there, as without drafts. */
+static void copied(const struct subject *m)
+{
+    static stoker_token text[INTERVAL + MOST_ANSWER];
+    struct stoker_options o = options(7);
+    struct answer truth = {.n = MOST_ANSWER}, a;
+    struct oracle of = {.kind = RIGHT, .truth = &truth, .n_prompt = INTERVAL - BEFORE, .n_vocab = m->n_vocab};
+    o.n_ctx = INTERVAL + 2 * KV_PAGE;
+    o.n_snapshots = 8;
+    o.cache_ram = CACHE;
+    struct stoker *s = engine(m->path, &o);
+    int ok = s != NULL;
+    if (ok && !s->session->tables.seq[0].state_bytes) {
+        stoker_close(s);
+        return;
+    }
+    for (int i = 0; i < INTERVAL + MOST_ANSWER; i++)
+        text[i] = (stoker_token)(rng_u64(80, (uint64_t)i, 7, 7) % (uint64_t)m->n_vocab);
+    memcpy(truth.id, text + of.n_prompt, sizeof truth.id);
+    struct prompt none = {.n = 0};
+    struct stoker_request r = request(&none, 0);
+    r.prompt = text;
+    r.n_prompt = of.n_prompt;
+    r.script = text + of.n_prompt;
+    r.draft = propose;
+    r.draft_arg = &of;
+    ok = ok && ask(s, &r, &a) == 0 && a.end.u.end.n_accepted > BEFORE;
+    ok = ok && resumes_at_copy(s, &r, text, m->n_vocab);
+    stoker_close(s);
+    verdict(m, "copied", ok, "");
+}
+
+/* ---- recorded rows ----------------------------------------------------------------------------------------------------------- */
 
 /* The rows of a prompt and of the answer's first tokens, or of all of it, recorded into to [*n]; NULL: they are counted. */
 static int record(struct stoker *s, struct oracle *of, int n_answer, uint8_t *to, size_t *n, struct answer *a)
@@ -1327,11 +1437,12 @@ struct law {
 
 static uint64_t draw(uint64_t seed, uint32_t what, uint64_t n) { return rng_u64(seed, what, 10, 10) % n; }
 
-/* The smallest of some budgets in which auto drafts: where experts have too few places for their hits it has no memory, nor where all that
- * there is holds the model and no more. */
-static struct stoker *auto_in_little(const struct subject *m, struct stoker_options o, const struct stoker_plan *plan)
+/* The smallest budget of so many quarters and more in which auto drafts: where experts have too few places for their hits it has no memory,
+ * nor where all that there is holds the model and no more. */
+static struct stoker *auto_in_little(const struct subject *m, struct stoker_options o, const struct stoker_plan *plan,
+                                     uint64_t quarters)
 {
-    for (uint64_t quarters = 1; quarters <= 4; quarters++) {
+    for (; quarters <= 4; quarters++) {
         o.memory = plan->minimum + (plan->whole - plan->minimum) * quarters / 4;
         struct stoker *s = engine(m->path, &o);
         if (!s || s->session->plan.n_draft)
@@ -1342,8 +1453,8 @@ static struct stoker *auto_in_little(const struct subject *m, struct stoker_opti
     return engine(m->path, &o);
 }
 
-/* Budgets (the least memory, the least in which auto drafts, half, three quarters, all), small chunks, preemption, and how drafts are
- * taken: as they come, by chance, by price. */
+/* Budgets (the least memory, the least in which auto drafts, half, three quarters or more, all), small chunks, preemption, and how drafts
+ * are taken: as they come, or with a price. */
 static struct stoker *law_engine(const struct subject *m, int i)
 {
     struct stoker_plan plan;
@@ -1357,12 +1468,9 @@ static struct stoker *law_engine(const struct subject *m, int i)
         return NULL;
     if (i == 0)
         o.memory = plan.minimum;
-    if (i == 2 || i == PREEMPTING)
-        o.memory = plan.minimum + (plan.whole - plan.minimum) / 4 * (uint64_t)i;
-    struct stoker *s = i == 1 ? auto_in_little(m, o, &plan) : engine(m->path, &o);
-    if (s && (i == 1 || i == 4))
-        s->price.coin = 1;
-    return s;
+    if (i == 2)
+        o.memory = plan.minimum + (plan.whole - plan.minimum) / 2;
+    return i == 1 || i == PREEMPTING ? auto_in_little(m, o, &plan, (uint64_t)i) : engine(m->path, &o);
 }
 
 static int open_constraints(struct law *l, struct stoker *s, struct stoker *cold, uint64_t seed)
@@ -1469,6 +1577,8 @@ static void by_law(const struct subject *m)
         struct stoker_stats stats;
         ok = s != NULL;
         for (uint64_t seed = (uint64_t)i * 1000; ok && held < laws * (i + 1) / SETTINGS; seed++) {
+            if (s->session->plan.priced) /* as many as by chance, or as are worth it */
+                s->price.coin = seed % 4 < 3 ? seed + 1 : 0;
             int n = hold_laws(m, s, cold, seed);
             ok = n > 0;
             held += ok ? n : 0;
@@ -1477,7 +1587,7 @@ static void by_law(const struct subject *m)
             stoker_stats_of(s, &stats);
             accepted += stats.accepted_tokens;
             drafted += stats.drafted_tokens;
-            idle += i == PREEMPTING ? m->pages && stats.preempted == 0 : stats.drafted_tokens == 0;
+            idle += stats.drafted_tokens == 0 || (i == PREEMPTING && m->pages && stats.preempted == 0);
         }
         stoker_close(s);
     }
@@ -1504,6 +1614,7 @@ static const struct {
     {"priced", costs, DEALT},
     {"priced", follows, DEALT},
     {"priced", asks_seldom, OF_EMBEDDED},
+    {"priced", waits, OF_EMBEDDED},
     {"streamed", streamed, DEALT},
     {"streamed", sweeps_not, DEALT},
     {"preempted", preempted, DEALT},
@@ -1518,8 +1629,10 @@ static const struct {
     {"behind", forced_behind, OF_EMBEDDED},
     {"drafter", drafter, DEALT},
     {"drafter", drafter_rests, OF_EMBEDDED},
+    {"drafter", drafter_lacks_tokens, OF_EMBEDDED},
     {"drafter", other_vocabulary, OF_EMBEDDED},
     {"events", events, OF_EMBEDDED},
+    {"copied", copied, DEALT},
     {"recorded", recorded, DEALT},
     {"law", by_law, OF_ALL},
 };

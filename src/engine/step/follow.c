@@ -56,10 +56,17 @@ static int behind(const struct stoker *s, const struct job *j)
     return has < n ? n - has : 1;
 }
 
+/* Is the next token of the text none of its vocabulary, which may have fewer? Then it does not come any further. */
+static int is_at_unknown(const struct stoker *s, const struct job *j)
+{
+    const struct follower *f = follower_of(s, j);
+    return f->text == j->id && f->n < (int)j->n_history && j->history[f->n] >= s->drafter->session->model->p.n_vocab;
+}
+
 int follow_most(const struct stoker *s, const struct share *e, int most)
 {
     const struct job *j = e->job;
-    if (!s->drafter || j->state != JOB_DECODE || e->room == 0 || j->draft.source)
+    if (!s->drafter || j->state != JOB_DECODE || e->room == 0 || j->draft.source || is_at_unknown(s, j))
         return 0;
     int left = places(s, j);
     most = most < e->room ? most : e->room;
