@@ -180,6 +180,10 @@ curl -s "$at/v1/chat/completions" -d "{$chat,\"stop\":\"$stop\",\"prediction\":{
 shorter=$(content "$dir/answer")
 [ ${#shorter} -gt 20 ] && [ ${#shorter} -lt ${#said} ] && [ "$shorter" = "$(content "$dir/again")" ] && grep -q '"finish_reason":"stop"' "$dir/again" &&
     grep -Eq '"accepted_prediction_tokens":[1-9]' "$dir/again" && pass || fail "a prediction and a stop string" "$stop: $(cat "$dir/answer" "$dir/again")"
+# What held behind it is not in the answer, and is not counted.
+count() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$dir/again"; } # count NAME
+[ "$(count accepted_prediction_tokens)" -le "$(count completion_tokens)" ] && [ "$(count draft_n_accepted)" -le "$(count predicted_n)" ] && pass ||
+    fail "drafts behind a stop string" "$(cat "$dir/again")"
 for bad in '"x"' '{"content":"x"}' '{"type":"content"}' '{"type":"content","content":5}' '{"type":"content","content":[{"type":"image_url"}]}' \
     '{"type":"content","content":[{"type":"text"}]}' '{"type":"text","content":"x"}'; do
     curl -s "$at/v1/chat/completions" -d "{$chat,\"prediction\":$bad}" >"$dir/answer"

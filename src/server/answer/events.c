@@ -162,6 +162,17 @@ static void take_token(struct task *t, const struct stoker_event *e)
         stoker_cancel(run->a.engine, t->id);
 }
 
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* What held behind a stop string is not in the answer, and is not told as accepted. */
+static void count_drafts(struct answer *a, const struct stoker_event *e)
+{
+    a->n_drafted += e->u.end.n_drafted;
+    a->n_accepted = least(a->n_accepted + e->u.end.n_accepted, a->n_generated);
+    a->n_predicted += e->u.end.n_predicted;
+    a->n_predicted_accepted = least(a->n_predicted_accepted + e->u.end.n_predicted_accepted, a->n_generated);
+}
+
 static void take_end(struct task *t, const struct stoker_event *e)
 {
     struct run *run = t->run;
@@ -179,6 +190,7 @@ static void take_end(struct task *t, const struct stoker_event *e)
         if (a->request->lists_end && keep_logprobs(c, e->u.end.end_token, t->end_top, e->u.end.n_end_top))
             answer_no_memory(run);
     }
+    count_drafts(a, e);
     if (stoker_reply_end(t->reply, &err) != 0) {
         refuse_error(&run->refusal, NULL, &err);
         run->failed = 1;
@@ -243,13 +255,8 @@ static void take_failure(struct task *t, const struct stoker_event *e)
 
 void answer_event(struct task *t, const struct stoker_event *e)
 {
-    if (e->kind == STOKER_END) {
+    if (e->kind == STOKER_END)
         note_cached(t, e->u.end.n_cached);
-        t->run->a.n_drafted += e->u.end.n_drafted;
-        t->run->a.n_accepted += e->u.end.n_accepted;
-        t->run->a.n_predicted += e->u.end.n_predicted;
-        t->run->a.n_predicted_accepted += e->u.end.n_predicted_accepted;
-    }
     if (e->kind == STOKER_TOKEN || e->kind == STOKER_END)
         begin(t->run);
     if (e->kind == STOKER_PROGRESS)
