@@ -4,7 +4,7 @@
  *
  *     build/tests/plan                     all; a line a test
  *     build/tests/plan --child PATH BYTES  what the test starts to measure: a run under that memory
- *     build/tests/plan --drafts PATH BYTES the same: an answer with drafts of a second model, the same file
+ *     build/tests/plan --drafts PATH BYTES 0|1 the same: an answer, 1: with drafts of a second model, the same file
  *     build/tests/plan --scores PATH BYTES the same: a prompt with all its scores, through the library
  *
  * Models are the embedded one, the goldens of expected_lawful(), and files of the right shape without data (sparse_model.h). */
@@ -1004,17 +1004,18 @@ static void reality(const char *self, const char *path, const char *name)
 
 /* ---- a second model that drafts ------------------------------------------------------------------------------------------------ */
 
-/* In a process of its own (0: the minimum, 1: everything): prints its plan, its peak and how many drafts held. */
-static int draft_child(const char *path, uint64_t memory)
+/* In a process of its own (0: the minimum, 1: everything): prints its plan, its peak and how many drafts held. The context is filled, so
+ * that all that is planned is used. */
+static int draft_child(const char *path, uint64_t memory, int drafts)
 {
-    enum { PROMPT = 200 };
+    enum { PROMPT = 216 };
     static stoker_token prompt[PROMPT];
     struct stoker_options o = {.memory = memory == 0   ? STOKER_MEMORY_MIN
                                          : memory == 1 ? STOKER_MEMORY_MAX
                                                        : memory,
-                               .n_ctx = 1024,
+                               .n_ctx = 256,
                                .n_threads = 2,
-                               .draft = path};
+                               .draft = drafts ? path : "off"};
     struct stoker_error err;
     struct stoker_event end = {.kind = STOKER_FAILED};
     struct stoker_plan p;
@@ -1040,28 +1041,44 @@ static int draft_child(const char *path, uint64_t memory)
     return broken;
 }
 
+struct drafted {
+    unsigned long long memory, total, peak;
+    size_t held;
+};
+
+static int run_draft_child(const char *self, const char *path, int budget, int drafts, struct drafted *d)
+{
+    char command[500], text[400] = "";
+    snprintf(command, sizeof command, "exec '%s' --drafts '%s' %d %d", self, path, budget, drafts);
+    FILE *f = popen(command, "r");
+    if (f && !fgets(text, sizeof text, f))
+        text[0] = 0;
+    int status = f ? pclose(f) : -1;
+    int ok = status == 0 && sscanf(text, "%llu %llu %llu %zu", &d->memory, &d->total, &d->peak, &d->held) == 4;
+    expect(ok, "status %d: %s", status, text);
+    return ok;
+}
+
+/* What it adds to the plan is what it adds to the peak: within 4 per cent, or 4 MiB. */
 static void drafter(const char *self, const char *path, const char *name)
 {
     char detail[200] = "";
     for (int i = 0; i < 2; i++) {
-        char command[500], text[400] = "";
-        unsigned long long memory, total, peak;
-        size_t held;
-        snprintf(command, sizeof command, "exec '%s' --drafts '%s' %d", self, path, i);
-        FILE *f = popen(command, "r");
-        if (f && !fgets(text, sizeof text, f))
-            text[0] = 0;
-        int status = f ? pclose(f) : -1;
-        if (status || sscanf(text, "%llu %llu %llu %zu", &memory, &total, &peak, &held) != 4) {
-            expect(0, "status %d: %s", status, text);
+        struct drafted without, with;
+        if (!run_draft_child(self, path, i, 0, &without) || !run_draft_child(self, path, i, 1, &with))
             continue;
-        }
-        uint64_t give = memory / 25 > 48 * MIB ? memory / 25 : 48 * MIB;
-        expect(peak <= memory && total <= memory, "VmHWM %llu, total %llu > %llu", peak, total, memory);
-        expect(total <= peak + give, "padded: total %llu, VmHWM %llu", total, peak);
-        expect(held > 10, "%zu drafts held", held);
+        uint64_t planned = with.total - without.total, give = planned / 25 > 4 * MIB ? planned / 25 : 4 * MIB;
+        long long added = (long long)(with.peak - without.peak);
+        expect(with.peak <= with.memory && with.total <= with.memory, "VmHWM %llu, total %llu > %llu", with.peak,
+               with.total, with.memory);
+        expect(with.total > without.total && added <= (long long)planned, "it adds %llu to the plan, %lld to VmHWM",
+               ull(planned), added);
+        expect((long long)planned <= added + (long long)give, "padded: it adds %llu to the plan, %lld to VmHWM",
+               ull(planned), added);
+        expect(with.held > 10, "%zu drafts held", with.held);
         size_t at = strlen(detail);
-        snprintf(detail + at, sizeof detail - at, "%s%llu of %llu MiB", i ? ", " : "", peak >> 20, memory >> 20);
+        snprintf(detail + at, sizeof detail - at, "%s%.1f of %.1f MiB", i ? ", " : "adds ", (double)added / MIB,
+                 (double)planned / MIB);
     }
     strncat(detail, ", drafted by ", sizeof detail - strlen(detail) - 1);
     strncat(detail, name, sizeof detail - strlen(detail) - 1);
@@ -1343,8 +1360,8 @@ int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "--child") == 0)
         return child(argv[2], strtoull(argv[3], NULL, 10));
-    if (argc == 4 && strcmp(argv[1], "--drafts") == 0)
-        return draft_child(argv[2], strtoull(argv[3], NULL, 10));
+    if (argc == 5 && strcmp(argv[1], "--drafts") == 0)
+        return draft_child(argv[2], strtoull(argv[3], NULL, 10), argv[4][0] != '0');
     if (argc == 4 && strcmp(argv[1], "--scores") == 0)
         return score_child(argv[2], strtoull(argv[3], NULL, 10));
     if (!mkdtemp(dir)) {
