@@ -84,7 +84,7 @@ const struct foreign_flag foreign_flags[] = {
     {"--rope-scaling|--rope-scale|--rope-freq-base|--rope-freq-scale|--yarn-ext-factor|--yarn-orig-ctx|--yarn-attn-"
      "factor",
      FOREIGN_VALUE, NULL, NULL, rope},
-    {"--draft-min", FOREIGN_VALUE, NULL, NULL, "as many tokens are drafted as lately held, and one; leave it out"},
+    {"--draft-min", FOREIGN_VALUE, NULL, NULL, "as many tokens are drafted as are worth their time; leave it out"},
     {"--lora|--lora-scaled", FOREIGN_VALUE, NULL, NULL, no_adapter},
     {"--mmproj|--image|-mm", FOREIGN_VALUE, NULL, NULL, no_image},
     {"-hf|-hfr|--hf-repo|-hff|--hf-file|-mu|--model-url|-hft|--hf-token", FOREIGN_VALUE, NULL, NULL, no_download},
