@@ -10,7 +10,7 @@
  *
  *     alone      one request at a time, of every way to sample
  *     together   two to four at a time, in small chunks, with the smallest memory
- *     priced     with as many drafts as chance, and --draft auto, takes of them
+ *     priced     with as many drafts as chance, and --draft auto, takes of them; what is known of steps stays while nobody reads an answer
  *     streamed   experts half in memory; and the rows of a long draft are no sweep of them
  *     preempted  with pages for one sequence and a half; and a younger one that has drafts gives way
  *     unreadable an expert that drafts alone need cannot be read
@@ -23,8 +23,9 @@
  *     certain    what a schema and a pattern force, by --draft ngram
  *     drafter    a second model that drafts: the model itself, of whose drafts all hold where the likeliest tokens are taken, and one with
  *                other weights, of whose some do; alone, several at once, with the smallest memory, with preemption, given up, continued;
- *                behind prompts that are long or known, and resting where its drafts are refused
+ *                behind prompts that are long or known, and resting where its drafts are refused; a text that it lacks tokens of
  *     events     a caller that reads late: drafts wait as tokens do
+ *     copied     drafts that lie across a place where a recurrent state is copied
  *     recorded   a request whose rows are recorded drafts once they are, and not before: the same bytes
  *
  *     law        requests by chance: prompts, sampling, constraints, sources (of them --draft mtp, where the model has a layer for it), one
@@ -1295,19 +1296,21 @@ static void waits(const struct subject *m)
     struct stoker_event e = {.kind = STOKER_FAILED};
     struct stoker_request r = request(&prompts[0], 0);
     stoker_id id;
-    int n_plain = 0, decoding = 0, ok;
+    struct stoker_stats stats = {0};
+    int decoding = 0, ok;
     r.script = script;
     r.max_tokens = LONG;
     ok = s && stoker_submit(s, &r, &id, &err) == 0;
-    nanosleep(&(struct timespec){0, 200000000}, NULL);
-    if (ok) {
-        n_plain = s->price.n_plain;
-        decoding = s->price.decoding;
+    for (int ms = 0; ok && ms < PATIENCE && stats.generated_tokens < EVENTS - 2; ms += 20) {
+        nanosleep(&(struct timespec){0, 20000000}, NULL); /* behind the last of them, too */
+        stoker_stats_of(s, &stats);
     }
+    if (ok)
+        decoding = s->price.decoding;
     while (ok && stoker_next_event(s, id, PATIENCE, &e) == 1)
         ;
     stoker_close(s);
-    verdict(m, "priced", ok && e.kind == STOKER_END && n_plain > 0 && decoding == 1, err.text);
+    verdict(m, "priced", ok && e.kind == STOKER_END && decoding == 1, err.text);
 }
 
 /* ---- copies of states -------------------------------------------------------------------------------------------------------- */

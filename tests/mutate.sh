@@ -794,8 +794,9 @@ mutate drafts-of-the-text-alone "unit/engine/price" src/engine/draft/price.c 's|
 mutate drafts-not-forgotten "unit/engine/price" src/engine/draft/price.c 's|back = 1.0 / 1000|back = 0|'
 mutate drafts-forget-in-rest "drafts -t priced $ember" src/engine/step/schedule.c 's/^    if (p->n == 0) .*/    if (0)/'
 mutate drafts-across-copies "$(drafts copied mamba2)" src/engine/step/schedule.c 's/e->room < most \&\& !cuts_at(s, j, .*/e->room < most)/'
-mutate drafts-of-unknown-tokens "drafts -t drafter $ember" src/engine/step/follow.c 's/ || is_at_unknown(s, j))/ || (0 \&\& is_at_unknown(s, j)))/'
-mutate drafter-padded plan src/engine/plan_price.c 's/w->further\[i\].least : w->further\[i\].whole;/w->further[i].least : w->further[i].whole + (i == 2 ? 6 << 20 : 0);/'
+mutate drafts-of-unknown-tokens "drafts -t drafter $ember" src/engine/step/follow.c 's/ || lacks_token(s, j))/ || (0 \&\& lacks_token(s, j)))/'
+mutate drafts-behind-the-end cli/serve src/server/answer/events.c 's/behind = less(e->u.end.n_generated, told)/behind = 0 * told/'
+mutate drafter-padded plan src/engine/plan_price.c 's|w->further\[i\].least : w->further\[i\].whole;|w->further[i].least : w->further[i].whole + (w->further[i].path ? 6 << 20 : 0);|'
 mutate drafts-by-prediction "$(drafts predicted qwen3moe)" src/engine/step/propose.c 's|if (j->n_prediction \&\& |if (0 \&\& |'
 mutate drafts-by-force "$(drafts certain qwen3moe)" src/engine/step/propose.c 's|    int n = forced_propose(|    int n = 0 * forced_propose(|'
 mutate certain-ends "unit/text/constraint/constraint" src/text/constraint/certain.c 's#id == SET_DEAD .. set->accepting .. set->tokens#id == SET_DEAD || set->tokens#'
@@ -830,8 +831,7 @@ mutate tokens-without-work "unit/text/constraint/constraint" src/text/constraint
 mutate workspaces-of-anybody "unit/text/tokenizer/tokenizer" src/text/tokenizer/workspace.c 's/if (reqmem_here() || !w->keeps)/if (1)/'
 mutate predictions-whole "unit/server/request/prediction" src/server/request/prediction.c 's/if (to->n > most) {/if (0) {/'
 mutate drafts-behind-the-limit "$(drafts alone qwen3moe)" src/engine/step/propose.c 's|return n - 1 < (size_t)most ? (int)n - 1 : most;|return n < (size_t)most ? (int)n : most;|'
-mutate drafts-of-preempted "$(drafts preempted qwen3moe)" src/engine/step/schedule.c \
-    's|^            e->rows = e->drafts = 0;|            e->rows = 0;|' src/engine/step/verify.c 's|if (e->rows && e->drafts && !p|if (e->drafts \&\& !p|'
+mutate drafts-of-preempted "$(drafts preempted qwen3moe)" src/engine/step/schedule.c 's|^            e->rows = e->drafts = 0;|            e->rows = 0;|'
 mutate drafts-that-fail "$(drafts unreadable qwen3moe)" src/engine/step/schedule.c 's|^    } else if (e->drafts) {|    } else if (0) {|'
 # the layer that predicts: whose row, behind which norm, at which place, of which rows, where it goes on
 nextn() { echo "nextn -t $1"; }

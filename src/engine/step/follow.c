@@ -56,22 +56,28 @@ static int behind(const struct stoker *s, const struct job *j)
     return has < n ? n - has : 1;
 }
 
-/* Is the next token of the text none of its vocabulary, which may have fewer? Then it does not come any further. */
-static int is_at_unknown(const struct stoker *s, const struct job *j)
+/* Is a token of the text that it lacks none of its vocabulary, which may have fewer? Then it does not come to the text's end. */
+static int lacks_token(const struct stoker *s, const struct job *j)
 {
     const struct follower *f = follower_of(s, j);
-    return f->text == j->id && f->n < (int)j->n_history && j->history[f->n] >= s->drafter->session->model->p.n_vocab;
+    int n = (int)j->n_history;
+    for (int i = f->n < n ? f->n : n - 1; f->text == j->id && i < n; i++)
+        if (j->history[i] >= s->drafter->session->model->p.n_vocab)
+            return 1;
+    return 0;
 }
 
 int follow_most(const struct stoker *s, const struct share *e, int most)
 {
     const struct job *j = e->job;
-    if (!s->drafter || j->state != JOB_DECODE || e->room == 0 || j->draft.source || is_at_unknown(s, j))
+    if (!s->drafter || j->state != JOB_DECODE || e->room == 0 || j->draft.source)
         return 0;
     int left = places(s, j);
     most = most < e->room ? most : e->room;
     most = most < left ? most : left;
-    return most > 0 && (behind(s, j) <= PIECE || price_affords(&s->price)) ? most : 0;
+    if (most <= 0 || lacks_token(s, j)) /* 0: it may have no such sequence */
+        return 0;
+    return behind(s, j) <= PIECE || price_affords(&s->price) ? most : 0;
 }
 
 /* ---- the text --------------------------------------------------------------------------------------------------------------- */

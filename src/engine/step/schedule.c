@@ -167,8 +167,6 @@ static int rows_to_cut(const struct stoker *s, const struct job *j, int most)
 {
     size_t end = j->n_history - (size_t)masks_awaited_by(j), rest = end - j->n_done;
     int rows = 1;
-    if (rest == 0)
-        return 0;
     while (rows < most && (size_t)rows < rest && !cuts_at(s, j, j->n_done + (size_t)rows))
         rows++;
     return rows;

@@ -162,15 +162,17 @@ static void take_token(struct task *t, const struct stoker_event *e)
         stoker_cancel(run->a.engine, t->id);
 }
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static size_t less(size_t n, size_t by) { return n > by ? n - by : 0; }
 
 /* What held behind a stop string is not in the answer, and is not told as accepted. */
-static void count_drafts(struct answer *a, const struct stoker_event *e)
+static void count_drafts(struct task *t, const struct stoker_event *e)
 {
+    struct answer *a = &t->run->a;
+    size_t told = t->choice->n_generated - t->run->n_generated_before, behind = less(e->u.end.n_generated, told);
     a->n_drafted += e->u.end.n_drafted;
-    a->n_accepted = least(a->n_accepted + e->u.end.n_accepted, a->n_generated);
+    a->n_accepted += less(e->u.end.n_accepted, behind);
     a->n_predicted += e->u.end.n_predicted;
-    a->n_predicted_accepted = least(a->n_predicted_accepted + e->u.end.n_predicted_accepted, a->n_generated);
+    a->n_predicted_accepted += less(e->u.end.n_predicted_accepted, behind);
 }
 
 static void take_end(struct task *t, const struct stoker_event *e)
@@ -190,7 +192,7 @@ static void take_end(struct task *t, const struct stoker_event *e)
         if (a->request->lists_end && keep_logprobs(c, e->u.end.end_token, t->end_top, e->u.end.n_end_top))
             answer_no_memory(run);
     }
-    count_drafts(a, e);
+    count_drafts(t, e);
     if (stoker_reply_end(t->reply, &err) != 0) {
         refuse_error(&run->refusal, NULL, &err);
         run->failed = 1;
