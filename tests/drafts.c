@@ -12,7 +12,7 @@
  *     together   two to four at a time, in small chunks, with the smallest memory
  *     priced     with as many drafts as chance, and --draft auto, takes of them; what is known of steps stays while nobody reads an answer
  *     streamed   experts half in memory; and the rows of a long draft are no sweep of them
- *     preempted  with pages for one sequence and a half; and a younger one that has drafts gives way
+ *     preempted  with pages for one sequence and a half; a younger one that has drafts gives way; drafts take pages behind all rows
  *     unreadable an expert that drafts alone need cannot be read
  *     known      each answer goes on: what a drafted answer leaves in the cache is found, and is right
  *     repeated   drafts by what the text repeats (--draft ngram), of a prompt that says everything three times
@@ -524,6 +524,58 @@ static int gives_way(const struct subject *m, struct stoker *s)
     }
     stoker_stats_of(s, &stats);
     return ok && stats.preempted > 0;
+}
+
+/* A source without drafts, that is asked in each step. */
+static int none_of(void *arg, const stoker_token *history, size_t n, int most, stoker_token *out)
+{
+    (void)history, (void)n, (void)most, (void)out;
+    ++*(int *)arg;
+    return 0;
+}
+
+/* The younger one comes to a page's end while drafts of the older one, which are all refused, reach beyond theirs. There is one page more:
+ * whose own row needs it gets it, so that nobody misses a step. */
+static void rows_before_drafts(const struct subject *m)
+{
+    static const size_t before[] = {9, 6}; /* of each prompt to the end of its page */
+    static const int answer[] = {MOST_ANSWER, 9};
+    static const stoker_token script[MOST_ANSWER];
+    struct answer truth = {.n = MOST_ANSWER}, a;
+    struct stoker_options o = options(8);
+    struct stoker_request r[2];
+    struct oracle of = {.kind = WRONG, .truth = &truth, .n_vocab = m->n_vocab};
+    struct stoker_error err = {0};
+    struct prompt p[2] = {{.n = 0}};
+    stoker_id id[2];
+    char detail[60];
+    int steps = 0;
+    o.n_parallel = 2;
+    o.n_pages = 3;
+    o.n_chunk = 2 * KV_PAGE;
+    struct stoker *s = engine(m->path, &o);
+    for (int i = 0; i < 2; i++) {
+        p[i].n = KV_PAGE - before[i];
+        for (size_t at = 0; at < p[i].n; at++)
+            p[i].id[at] = (stoker_token)(rng_u64(81, at, 7, (uint32_t)i) % (uint64_t)m->n_vocab);
+        r[i] = request(&p[i], 0);
+        r[i].script = script;
+        r[i].max_tokens = answer[i];
+        r[i].no_cache = 1;
+    }
+    of.n_prompt = p[0].n;
+    r[0].draft = propose;
+    r[0].draft_arg = &of;
+    r[1].draft = none_of;
+    r[1].draft_arg = &steps;
+    int ok = s && stoker_submit_all(s, r, 2, id, &err) == 0;
+    for (int i = 0; i < 2 && ok; i++) {
+        collect(s, id[i], &a);
+        ok = a.n == answer[i] && (i || a.end.u.end.n_drafted > 0);
+    }
+    stoker_close(s);
+    snprintf(detail, sizeof detail, "asked %d times for %d tokens", steps, answer[1]);
+    verdict(m, "preempted", ok && steps > 0 && steps < answer[1], detail);
 }
 
 static void preempted(const struct subject *m)
@@ -1621,6 +1673,7 @@ static const struct {
     {"streamed", streamed, DEALT},
     {"streamed", sweeps_not, DEALT},
     {"preempted", preempted, DEALT},
+    {"preempted", rows_before_drafts, OF_EMBEDDED},
     {"unreadable", unreadable, DEALT},
     {"known", known, DEALT},
     {"repeated", repeated, DEALT},

@@ -831,6 +831,7 @@ mutate tokens-without-work "unit/text/constraint/constraint" src/text/constraint
 mutate workspaces-of-anybody "unit/text/tokenizer/tokenizer" src/text/tokenizer/workspace.c 's/if (reqmem_here() || !w->keeps)/if (1)/'
 mutate predictions-whole "unit/server/request/prediction" src/server/request/prediction.c 's/if (to->n > most) {/if (0) {/'
 mutate drafts-behind-the-limit "$(drafts alone qwen3moe)" src/engine/step/propose.c 's|return n - 1 < (size_t)most ? (int)n - 1 : most;|return n < (size_t)most ? (int)n : most;|'
+mutate drafts-take-pages-first "drafts -t preempted $ember" src/engine/step/schedule.c 's|^        int own = e->rows - e->drafts;|        if (e->drafts) find_pages_of_drafts(e);\n        int own = e->rows - e->drafts;|'
 mutate drafts-of-preempted "$(drafts preempted qwen3moe)" src/engine/step/schedule.c 's|^            e->rows = e->drafts = 0;|            e->rows = 0;|'
 mutate drafts-that-fail "$(drafts unreadable qwen3moe)" src/engine/step/schedule.c 's|^    } else if (e->drafts) {|    } else if (0) {|'
 # the layer that predicts: whose row, behind which norm, at which place, of which rows, where it goes on
