@@ -255,6 +255,7 @@ static struct oracle oracle_of(const struct subject *m, int way, enum source kin
 static void alone(const struct subject *m)
 {
     struct stoker_options o = options(5);
+    o.n_parallel = AT_ONCE; /* so that pages are free beside those that the cache of prefixes keeps */
     struct stoker *s = engine(m->path, &o);
     int ok = s != NULL;
     watched = s;
