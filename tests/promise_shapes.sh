@@ -1,9 +1,9 @@
 #!/bin/sh
-# The memory promise for each shape that tools/mkgguf.py knows: a model of random weights, cut in layers to a few gigabytes, is made outside the
+# The memory promise for shapes of tools/mkgguf.py: of each a model of random weights, cut in layers to a few gigabytes, is made outside the
 # checkout, run at BUDGETS (3) budgets by tests/promise.sh, and removed. A line a shape: passed or not, and of each budget the share of
 # the plan that the peak is, from everything resident to the least. Issue 23 asks for 0.96 to 1; below 1.2 GB tests/promise.sh allows 48 MiB.
 #
-#     sh tests/promise_shapes.sh [SHAPE:LAYERS...]        without one all of them; DIR (/tmp) takes the largest, 6 GB
+#     sh tests/promise_shapes.sh [SHAPE:LAYERS...]        without one those below; DIR (/tmp) takes the largest, 6 GB
 #
 # TOKENS (24), STOKER (build/stoker). By hand: it takes one to two minutes a shape. Last line: N passed, N failed, 0 skipped.
 set -u

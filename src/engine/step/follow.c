@@ -56,12 +56,14 @@ static int behind(const struct stoker *s, const struct job *j)
     return has < n ? n - has : 1;
 }
 
-/* Is a token of the text that it lacks none of its vocabulary, which may have fewer? Then it does not come to the text's end. */
+/* Its vocabulary may have fewer tokens. Is there one that it lacks in the rest of the text? Then it never comes to the text's end. */
 static int lacks_token(const struct stoker *s, const struct job *j)
 {
     const struct follower *f = follower_of(s, j);
     int n = (int)j->n_history;
-    for (int i = f->n < n ? f->n : n - 1; f->text == j->id && i < n; i++)
+    if (f->text != j->id)
+        return 0;
+    for (int i = f->n < n ? f->n : n - 1; i < n; i++)
         if (j->history[i] >= s->drafter->session->model->p.n_vocab)
             return 1;
     return 0;

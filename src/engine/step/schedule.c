@@ -64,6 +64,7 @@ static int fetches(struct stoker *s, struct job *j)
     return j->fetches > 0;
 }
 
+/* May it have a row in this step? The last one of a prompt, whose logits choose a token, waits for the mask. */
 static int is_ready(struct stoker *s, struct job *j)
 {
     if (j->state == JOB_DECODE)
@@ -162,7 +163,7 @@ static int add_drafts(struct stoker *s, struct step *p, int decoding)
     return sum;
 }
 
-/* At most so many prompt rows, up to the next cut. The last row, whose logits choose a token, waits for the mask. */
+/* At most so many prompt rows, up to the next cut, and without the last one while its mask is not there. */
 static int rows_to_cut(const struct stoker *s, const struct job *j, int most)
 {
     size_t end = j->n_history - (size_t)masks_awaited_by(j), rest = end - j->n_done;
