@@ -740,7 +740,9 @@ mutate vector-not-finite "unit/format/vector" src/format/vector.c 's|if (!isfini
 
 # drafts: each kind of state a row too late, refused rows that stay, choices that are not compared, masks and ends that are not looked at
 drafts() { echo "drafts -t $1 build/data/golden/$2.gguf"; }
-mutate drafts-searched unit/engine/ngram src/engine/draft/ngram.c 's|SEARCHED = 1 << 14|SEARCHED = 1 << 12|'
+mutate drafts-searched unit/engine/ngram src/engine/draft/ngram.c 's|g->search_end = first|g->search_end = 0|'
+mutate drafts-searched-anew unit/engine/ngram src/engine/draft/ngram.c 's|g->search_end = out->at + PIECE / 2|g->search_end = 0|'
+mutate drafts-learnt-late unit/engine/ngram src/engine/draft/ngram.c 's|left / OLDER_TAKES|left|'
 mutate drafts-search-and-learn unit/engine/ngram src/engine/draft/ngram.c 's|if (!g->searched)|if (1)|'
 mutate drafts-wrong-block "$(drafts alone qwen35moe)" src/model/kv_pages.c 's|seq->state = seq->kept\[n - 1\];|seq->state = seq->kept[n > 1 ? n - 2 : 0];|'
 mutate drafts-no-way-back "$(drafts alone mamba2)" src/engine/session.c 's|^        seq_go_back(seq, n_right);|        (void)0;|'

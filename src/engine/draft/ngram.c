@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-enum { LENGTHS = 3, MOST_PLACES = 1 << 18, BEGINNING = 5, KEPT = 5, SEARCHED = 1 << 14 };
+enum { LENGTHS = 3, MOST_PLACES = 1 << 18, BEGINNING = 5, KEPT = 5 };
+/* A step searches so much of what is not learnt yet, or learns half as many tokens of it as it may learn of others: to see whether a place
+ * is taken costs as much as to take it. */
+enum { PIECE = 1 << 12, OLDER_TAKES = 2 };
 /* Places, at least as many as tokens; four times as many up to SHORT, for of two runs of tokens with one place the older is forgotten. */
 enum { PER_TOKEN = 4, SHORT = 1 << 14 };
 /* Places where the text varies, one after another, that went on as before: drafts go past the next. */
@@ -40,7 +43,7 @@ void ngram_init(struct ngram *g, void *memory, int n_ctx)
 void ngram_begin(struct ngram *g, uint64_t text)
 {
     g->text = text;
-    g->n_oldest = g->n_known = 0;
+    g->n_oldest = g->n_known = g->search_end = 0;
     g->prediction = NULL;
     g->last.text = NULL;
     g->searched = g->held = 0;
@@ -185,13 +188,15 @@ static int is_among(const stoker_token *t, stoker_token x)
     return found;
 }
 
-/* Of a text that was known all at once the tables have the newest part first. What stands before that part is searched, so far back, for
- * the last place where the most tokens are alike: in every second step, for the others learn. */
+/* Of a text that was known all at once the tables have the newest part first. What stands before that part is searched for the last place
+ * where the most tokens are alike: a piece in every second step, for the others learn, from its end back to its beginning and again. Where
+ * something is found the next search begins around it, as a text that is repeated with changes goes on near there. */
 static int stood_before(struct ngram *g, const stoker_token *text, size_t n, struct way *out)
 {
-    const size_t first = g->n_oldest > SEARCHED ? g->n_oldest - SEARCHED : 0;
+    const size_t end = g->search_end > 0 && g->search_end < g->n_oldest ? g->search_end : g->n_oldest;
+    const size_t first = end > PIECE ? end - PIECE : 0;
     g->searched = 1;
-    *out = (struct way){text, g->n_oldest, n};
+    *out = (struct way){text, end, n};
     while (out->at > first && n > length[0]) {
         size_t rest = out->at - first < AT_ONCE ? out->at - first : AT_ONCE;
         if (rest == AT_ONCE && !is_among(text + out->at - AT_ONCE, text[n - 1])) {
@@ -199,9 +204,12 @@ static int stood_before(struct ngram *g, const stoker_token *text, size_t n, str
             continue;
         }
         for (; rest > 0; rest--, out->at--)
-            if (stands(out, text, n, length[0]))
+            if (stands(out, text, n, length[0])) {
+                g->search_end = out->at + PIECE / 2;
                 return 1;
+            }
     }
+    g->search_end = first;
     return 0;
 }
 
@@ -289,6 +297,6 @@ int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int n_gue
     g->last_n = n;
     g->predicted = found && w.text == g->prediction;
     if (!g->searched)
-        learn_older(g, text, left);
+        learn_older(g, text, left / OLDER_TAKES);
     return found ? copy(g, &w, text, n, most < found ? most : found, out) : 0;
 }

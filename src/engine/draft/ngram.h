@@ -2,7 +2,7 @@
  *
  * A table for each of these lengths has, by a hash of so many tokens, where the text went on when they stood in it last. What a place
  * holds is compared with the text, so places that are shared or stale cost a draft at most. Of a text that is known all at once, as a
- * cached prefix is, they learn a little in each step; 16,384 tokens before those that they have are searched meanwhile.
+ * cached prefix is, they learn a little in each step; what stands before those tokens is searched meanwhile, piece by piece.
  *
  * Where the same 5 tokens went on differently, a text varies, as the values of a list's items do. Drafts end before such a place, and
  * right behind it unless the tokens before that went on alike twice, until the text has gone past several of them as the one that it
@@ -28,8 +28,9 @@ struct ngram {
     size_t n_prediction, from; /* from: of this text, where that rest begins */
     size_t n_learnt;           /* tokens of the prediction whose continuations are in the tables */
     int predicted;             /* 1: the last drafts are the prediction's */
-    int searched;              /* 1: the last step searched what the tables do not have yet, and learnt nothing of it */
-    struct way {               /* a text that goes on at `at`, of n tokens; NULL: none */
+    int searched;      /* 1: the last step searched what the tables do not have yet, and learnt nothing of it, */
+    size_t search_end; /* the next search goes back from here; 0: from all that they do not have */
+    struct way {       /* a text that goes on at `at`, of n tokens; NULL: none */
         const stoker_token *text;
         size_t at, n;
     } last;        /* where the last drafts are from, */
@@ -43,7 +44,7 @@ size_t ngram_bytes(int n_ctx);
 void ngram_init(struct ngram *g, void *memory, int n_ctx);
 void ngram_begin(struct ngram *g, uint64_t text);
 
-enum { NGRAM_STEP = 16 }; /* tokens that a step learns: 5 to 11 us, as their places come from DRAM */
+enum { NGRAM_STEP = 16 }; /* tokens that a step learns: 3 to 5 us, as their places come from DRAM */
 
 /* text [n] is known so far: it begins with what it began with before. At most so many of its tokens are learnt: those that are new first;
  * then, the newest first, those of a prefix that was known all at once, as what is found in the cache of prefixes, or what came while
