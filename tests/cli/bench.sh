@@ -189,6 +189,8 @@ for coin in 0 100; do
     [ $coin = 0 ] && all='"accepted_tokens":0,' || all='"drafted_tokens":([1-9][0-9]*),"accepted_tokens":\1,'
     is "--draft-coin $coin" 0 "$all" ""
 done
+run bench --no-roofs "$model" -p 0 -n 4 --draft-coin 90
+is "--draft-coin without drafts" 2 "" "--draft-coin : nothing is drafted: give --draft too, or leave it out$"
 run bench --no-roofs "$model" -p 0 -d 60 -n 4000 -r 1 --text "$dir/twice" --in-order
 is "a text that is too short" 2 "^memory " 'twice: has [0-9]* tokens, and a test with --in-order takes 4062'
 run bench --no-roofs "$model" -p 8 -n 0 --in-order
