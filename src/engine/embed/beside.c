@@ -144,10 +144,16 @@ static int open_one(struct stoker *main, struct stoker **out, struct session *se
     return session_load(session, o, err) || encoding_open(s, main, err) ? -1 : 0;
 }
 
-/* Nothing else tells that drafts end there. */
-static void warn_of_end(const struct session *of, const struct session *drafter)
+/* Nothing else tells that it drafts for fewer of the sequences, and ends before they do. */
+static void warn_of_less(const struct session *of, const struct session *drafter)
 {
     int own = drafter->plan.n_ctx, asked = of->plan.n_ctx;
+    int follows = drafter->plan.n_parallel, sequences = of->plan.n_parallel;
+    if (follows < sequences)
+        log_line(LOG_WARN,
+                 "--draft %.120s drafts for %d of %d sequences: for the others what texts repeat and constraints force "
+                 "is drafted alone; more --memory makes it all of them",
+                 drafter->file->file->path, follows, sequences);
     if (own < asked)
         log_line(
             LOG_WARN,
@@ -160,7 +166,7 @@ static void warn_of_end(const struct session *of, const struct session *drafter)
 
 static int open_drafter(struct stoker *s, struct session *session, const struct session_options *o, struct error *err)
 {
-    warn_of_end(s->session, session);
+    warn_of_less(s->session, session);
     if (session_load(session, o, err)) {
         session_close(session);
         return -1;
