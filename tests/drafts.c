@@ -13,7 +13,7 @@
  *     priced     with as many drafts as chance, and --draft auto, takes of them; what is known of steps stays while nobody reads an answer
  *     streamed   experts half in memory; and the rows of a long draft are no sweep of them
  *     preempted  with pages for one sequence and a half; a younger one that has drafts gives way; drafts take pages behind all rows
- *     unreadable an expert that drafts alone need cannot be read
+ *     unreadable an expert that drafts alone need cannot be read, of the model, of its layer that predicts or of a second model
  *     known      each answer goes on: what a drafted answer leaves in the cache is found, and is right
  *     repeated   drafts by what the text repeats (--draft ngram), of a prompt that says everything three times
  *     predicted  answers that are known before, by stoker_request.prediction: right, with an edit, wrong, with ids that there are not
@@ -48,6 +48,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -595,14 +596,24 @@ static void preempted(const struct subject *m)
 
 /* ---- what cannot be read ----------------------------------------------------------------------------------------------------- */
 
-enum { LOADED = 1 << 16 };      /* bytes: reads of so many are those of the whole file when it is opened */
-static _Atomic uint64_t bad_at; /* a byte of the file that no smaller read may have; 0: there is none */
+enum { LOADED = 1 << 16 };         /* bytes: reads of so many are those of the whole file when it is opened */
+static _Atomic uint64_t bad_at;    /* a byte of the file that no smaller read may have; 0: there is none */
+static _Atomic uint64_t bad_inode; /* of that file alone; 0: of each */
+static atomic_int bad_reads;       /* how often one was asked for */
+
+static int is_bad(int fd)
+{
+    struct stat st;
+    uint64_t inode = atomic_load(&bad_inode);
+    return !inode || (fstat(fd, &st) == 0 && st.st_ino == inode);
+}
 
 /* Stands before the C library's, under the threads that read. */
 ssize_t pread(int fd, void *to, size_t n, off_t at)
 {
     uint64_t bad = atomic_load(&bad_at), first = (uint64_t)at;
-    if (bad && n < LOADED && first <= bad && bad - first < n) {
+    if (bad && n < LOADED && first <= bad && bad - first < n && is_bad(fd)) {
+        atomic_fetch_add(&bad_reads, 1);
         errno = ENXIO; /* is not tried again */
         return -1;
     }
@@ -623,13 +634,15 @@ static int ask_without(const struct subject *m, uint64_t bad, const struct stoke
     return rc;
 }
 
-/* The middles of experts, those of the last layers first. Returns how many. */
-static int experts_of(const struct subject *m, uint64_t *at, int most)
+/* The middles of experts, those of the last layers first; or those of the layer that predicts. Returns how many. */
+static int experts_of(const struct subject *m, int predicts, uint64_t *at, int most)
 {
-    struct stoker_options o = options(0);
+    struct stoker_options o = options(predicts);
+    o.draft = predicts ? "mtp" : NULL;
     struct stoker *s = engine(m->path, &o);
     int n = 0;
-    for (int layer = s ? s->session->model->p.n_layer - 1 : -1; layer >= 0; layer--)
+    const int last = s ? s->session->model->p.n_layer - 1 + predicts : -1;
+    for (int layer = last; layer >= (predicts ? last : 0); layer--)
         for (int id = 0; id < s->session->model->expert_layer[layer].n_expert && n < most; id++) {
             const struct expert_extent *x = &s->session->model->expert_layer[layer].part[0];
             at[n++] = x->offset + (uint64_t)id * x->bytes + x->bytes / 2;
@@ -655,7 +668,7 @@ static void unreadable(const struct subject *m)
     drafts = plain;
     drafts.draft = propose;
     drafts.draft_arg = &of;
-    int n = experts_of(m, at, MOST), fail = 0, go_on = 0;
+    int n = experts_of(m, 0, at, MOST), fail = 0, go_on = 0;
     int ok = ask_without(m, 0, &plain, &truth) == 0 && ask_without(m, 0, &drafts, &all) == 0 && same(&truth, &all);
     quiet = 1;
     for (int i = 0; i < n && ok && (go_on < ENOUGH || !fail); i++) {
@@ -1271,6 +1284,45 @@ static void drafter_lacks_tokens(const struct subject *m)
     verdict(m, "drafter", ok, detail);
 }
 
+/* Experts of what drafts, a layer or a second model, that cannot be read: the answer is the same, and goes on without; the next one has
+ * drafts again. */
+static void drafter_unreadable(const struct subject *m)
+{
+    enum { MOST = 16, ROWS = 6 }; /* of a step with drafts */
+    uint64_t at[MOST];
+    char copy[TEMPORARY_PATH], detail[100];
+    struct stat st = {.st_ino = 0};
+    if (!m->embedded && strcmp(m->name, "qwen35moe") != 0)
+        return;
+    int predicts = m->nextn, ok = make_other(m, copy) == 0 && stat(predicts ? m->path : copy, &st) == 0;
+    int n = experts_of(m, predicts, at, MOST), go_on = 0, most = 0;
+    struct stoker_options o = drafter_options(predicts ? "mtp" : copy);
+    struct stoker_request r = request(&prompts[0], 0);
+    o.memory = STOKER_MEMORY_MIN;
+    o.reader = "threads";
+    r.no_cache = 1;
+    quiet = 1;
+    atomic_store(&bad_reads, 0);
+    for (int i = 0; i < n && ok; i++) {
+        struct answer without, with;
+        atomic_store(&bad_inode, st.st_ino);
+        atomic_store(&bad_at, at[i]);
+        struct stoker *s = drafted_by(m, &o);
+        ok = s && ask(s, &r, &without) == 0 && same(&truths[0], &without);
+        atomic_store(&bad_at, 0);
+        int reads = atomic_exchange(&bad_reads, 0);
+        most = reads > most ? reads : most;
+        ok = ok && ask(s, &r, &with) == 0 && same(&truths[0], &with) && with.end.u.end.n_drafted > 0;
+        go_on += ok && without.end.u.end.n_drafted < with.end.u.end.n_drafted;
+        stoker_close(s);
+    }
+    atomic_store(&bad_inode, 0);
+    quiet = 0;
+    unlink(copy);
+    snprintf(detail, sizeof detail, "%d of %d answers go on without what drafts, tried %d times", go_on, n, most);
+    verdict(m, "unreadable", ok && go_on > 0 && most <= ROWS, detail);
+}
+
 /* A file in which a token is spelled in another way is named with it, and refused. */
 static void other_vocabulary(const struct subject *m)
 {
@@ -1676,6 +1728,7 @@ static const struct {
     {"preempted", preempted, DEALT},
     {"preempted", rows_before_drafts, OF_EMBEDDED},
     {"unreadable", unreadable, DEALT},
+    {"unreadable", drafter_unreadable, DEALT},
     {"known", known, DEALT},
     {"repeated", repeated, DEALT},
     {"predicted", predicted, DEALT},
