@@ -1,6 +1,7 @@
 #!/bin/bash
 # Real clients against stoker serve with the embedded model: the suites of tests/clients, the official SDKs in a browser among them
-# (browser.mjs), and the page (web.mjs), its part of the library too, with and without a key; the suites again with --draft off and with drafts in every step, whose answers must be the same;
+# (browser.mjs), and the page (web.mjs), its part of the library too, with and without a key; the suites again with --draft off and with
+# drafts (openai, anthropic and ollama in every step, too), whose answers must be the same;
 # embeddings.mjs against servers of embedding models; modern.mjs, an MCP client of 2026-07-28 and of before, against stoker mcp over stdio
 # and over HTTP, with and without a key, and against stoker serve with a library, whose file_search openai.mjs asks for; and stoker mcp
 # before the servers of ../shared/library/mcp (PEERS=../shared/library): the official client against the proxy of 218 tools (peer.mjs), and
@@ -92,13 +93,17 @@ records() {
     node recorder.mjs "$url" "answers.$name" >proxy &
     recorder=$!
     for _ in $(seq 100); do [ -s proxy ] && break || sleep 0.1; done
-    BASE_URL=$(cat proxy) node run.mjs $suites 2>&1
+    case $name in
+    *off) export WITHOUT_DRAFTS=1 ;;
+    *) unset WITHOUT_DRAFTS ;;
+    esac
+    BY_PROXY=1 BASE_URL=$(cat proxy) CHROMIUM=$chromium OUT=pictures.$name PATIENCE=5 node run.mjs $suites 2>&1
     # Short answers may be over before drafts are known to be worth their time: a long one that repeats itself is among what is compared.
     for _ in 1 2 3 4 5; do
         node -e 'fetch(process.argv[1] + "/v1/completions", { method: "POST", body: process.argv[2] }).then(r => r.text())' "$(cat proxy)" \
             '{"prompt": "Write a short story about a bear and a drum.", "max_tokens": 400, "ignore_eos": true, "temperature": 0}'
         told
-        [ "$name" != auto ] || grep -q '^stoker_drafted_tokens_total [1-9]' metrics.auto && break
+        case $name in *auto) grep -q '^stoker_drafted_tokens_total [1-9]' "metrics.$name" && break ;; *) break ;; esac
     done
     kill $recorder && wait $recorder
     ends
@@ -111,14 +116,23 @@ for draft in off ngram auto; do
     records $draft "openai anthropic ollama" --ctx 8192 --memory 2G --seed 2 --control-vector-scaled "$vector:0" --draft $draft >suite.log
     sed "s/^\(ok\|FAIL\|skip\) */&--draft $draft: /" suite.log >>drafts.log
 done
+# Requests by hand, and the page.
+suites=raw
+[ ! -x "$chromium" ] || suites="raw web"
+for draft in off auto; do
+    records raw.$draft "$suites" --ctx 8192 --memory 1G --seed 2 --control-vector-scaled "$vector:0" --sae layers.3 --draft $draft >suite.log
+    sed "s/^\(ok\|FAIL\|skip\) */&--draft $draft: /" suite.log >>drafts.log
+done
 # A model of random weights with a layer that predicts: what it says is not what the suites expect, and the same with drafts and without.
 for draft in off mtp; do
     records layer.$draft openai "$golden/glm4moe.gguf" --ctx 4096 --memory 1G --seed 2 --draft $draft >layer.$draft.log
 done
 {
     grep -q '^stoker_drafted_tokens_total 0$' metrics.off && echo "ok   --draft off drafts nothing" || echo "FAIL --draft off drafts"
-    drafts ngram && drafts auto && drafts layer.mtp
+    grep -q '^stoker_drafted_tokens_total 0$' metrics.raw.off && echo "ok   --draft off drafts nothing, raw" || echo "FAIL --draft off drafts, raw"
+    drafts ngram && drafts auto && drafts raw.auto && drafts layer.mtp
     node recorder.mjs --compare answers.off answers.ngram answers.auto || echo "FAIL the comparison of answers"
+    node recorder.mjs --compare answers.raw.off answers.raw.auto || echo "FAIL the comparison of answers, of requests by hand and the page"
     node recorder.mjs --compare answers.layer.off answers.layer.mtp || echo "FAIL the comparison of answers, of a layer that predicts"
 } >>drafts.log 2>&1
 sums drafts
