@@ -173,12 +173,12 @@ static void print_json(const struct stoker_plan *p, double rate, enum measured h
     for (int i = 0; i < STOKER_PLAN_PARTS; i++)
         json_object_set_new(parts, p->part_name[i], json_integer((json_int_t)p->part[i]));
     json_t *o = json_pack(
-        "{s:s, s:s, s:I, s:s, s:b, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:s, s:o, s:I, s:I, s:I}", "model", p->model,
+        "{s:s, s:s, s:I, s:s, s:b, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:s, s:o, s:I, s:I, s:I}", "model", p->model,
         "arch", p->arch, "memory", (json_int_t)p->memory, "memory_from", p->memory_from, "fits", p->fits, "total",
         (json_int_t)p->total, "minimum", (json_int_t)p->minimum, "whole", (json_int_t)p->whole, "ctx", p->n_ctx,
-        "parallel", p->n_parallel, "chunk", p->n_chunk, "threads", p->n_threads, "kv_type", p->kv, "parts", parts,
-        "kv_bytes_per_token", (json_int_t)p->kv_bytes_per_token, "kv_fixed_bytes", (json_int_t)p->kv_fixed_bytes,
-        "state_bytes_per_sequence", (json_int_t)p->state_bytes_per_sequence);
+        "parallel", p->n_parallel, "chunk", p->n_chunk, "draft_max", p->n_draft, "threads", p->n_threads, "kv_type",
+        p->kv, "parts", parts, "kv_bytes_per_token", (json_int_t)p->kv_bytes_per_token, "kv_fixed_bytes",
+        (json_int_t)p->kv_fixed_bytes, "state_bytes_per_sequence", (json_int_t)p->state_bytes_per_sequence);
     if (p->n_class)
         json_object_set_new(o, "experts",
                             json_pack("{s:i, s:i, s:i, s:o, s:I, s:I, s:o, s:o, s:f, s:f}", "layers", p->n_moe_layer,
@@ -337,9 +337,10 @@ static void print_text(const struct stoker_plan *p, double rate, enum measured h
         const char *name = p->part_name[sorted[i] - p->part];
         printf("  %-10s %12s  %s\n", name, show_bytes(*sorted[i]), part_means(p, name));
     }
-    printf("context %d of %d trained, %d sequence%s, chunks of %d rows, %d threads, %s keys and values: %s a token\n",
-           p->n_ctx, p->n_ctx_train, p->n_parallel, p->n_parallel == 1 ? "" : "s", p->n_chunk, p->n_threads, p->kv,
-           show_bytes(p->kv_bytes_per_token));
+    printf(
+        "context %d of %d trained, %d sequence%s, chunks of %d rows, %s, %d threads, %s keys and values: %s a token\n",
+        p->n_ctx, p->n_ctx_train, p->n_parallel, p->n_parallel == 1 ? "" : "s", p->n_chunk, show_drafts(p),
+        p->n_threads, p->kv, show_bytes(p->kv_bytes_per_token));
     if (p->n_ctx_short)
         printf("rope: %s factors, of a context of %d (short ones up to %d)\n", rope_factors_name(p), p->asked_ctx,
                p->n_ctx_short);

@@ -90,10 +90,14 @@ END
 done
 run plan "$golden/qwen35moe.gguf" --memory max --json --draft auto
 is "for programs" 0 '"draft_layer":\{"weights":[1-9][0-9]+,"experts":8,"expert_bytes":61440,"kv_bytes_per_token":128\}' ""
+is "how many drafts a step may have" 0 '"draft_max":16,' ""
+run plan "$golden/qwen35moe.gguf" --memory max --draft-max 1
+is "in words" 0 ', at most 1 draft a step, ' ""
 # Where memory is short auto takes none of it: what must be there is what must be there without drafts.
 run plan "$golden/qwen35moe.gguf" --memory min --json
 cp "$dir/out" "$dir/plan"
 run plan "$golden/qwen35moe.gguf" --memory min --json --draft auto
+is "no drafts with the least memory" 0 '"draft_max":0,' ""
 cmp -s "$dir/out" "$dir/plan" && pass || fail "auto with the least memory" "$(diff "$dir/out" "$dir/plan")"
 run run -p 'Spell cat.' --temp 0
 cat=$(cat "$dir/out")

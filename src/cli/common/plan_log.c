@@ -46,14 +46,23 @@ static const char *with_memory(const struct stoker_plan *p, uint64_t least, char
 
 int predicted_digits(double n) { return n < 10 ? 2 : n < 100 ? 1 : 0; }
 
+const char *show_drafts(const struct stoker_plan *p)
+{
+    static _Thread_local char text[40];
+    if (p->n_draft == 0)
+        return "no drafts";
+    snprintf(text, sizeof text, "at most %d draft%s a step", p->n_draft, p->n_draft == 1 ? "" : "s");
+    return text;
+}
+
 static void log_speed(const struct stoker_plan *p)
 {
     double rate = p->n_parallel / p->step_seconds;
     log_line(
         LOG_INFO,
-        "plan: context %d, %d sequence%s, chunks of %d rows; predicted: a prompt of %d tokens in %.*f s, then %.*f "
+        "plan: context %d, %d sequence%s, chunks of %d rows, %s; predicted: a prompt of %d tokens in %.*f s, then %.*f "
         "tokens/s%s; rates are assumed, stoker plan --measure measures them",
-        p->n_ctx, p->n_parallel, p->n_parallel == 1 ? "" : "s", p->n_chunk, p->prompt_tokens,
+        p->n_ctx, p->n_parallel, p->n_parallel == 1 ? "" : "s", p->n_chunk, show_drafts(p), p->prompt_tokens,
         predicted_digits(p->prompt_seconds), p->prompt_seconds, predicted_digits(rate), rate,
         p->n_parallel == 1 ? "" : " in all");
 }
