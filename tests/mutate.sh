@@ -741,8 +741,8 @@ mutate vector-not-finite "unit/format/vector" src/format/vector.c 's|if (!isfini
 # drafts: each kind of state a row too late, refused rows that stay, choices that are not compared, masks and ends that are not looked at
 drafts() { echo "drafts -t $1 build/data/golden/$2.gguf"; }
 mutate drafts-searched unit/engine/ngram src/engine/draft/ngram.c 's|g->search_end = first|g->search_end = 0|'
-mutate drafts-searched-anew unit/engine/ngram src/engine/draft/ngram.c 's|g->search_end = out->at + PIECE / 2|g->search_end = 0|'
-mutate drafts-learnt-late unit/engine/ngram src/engine/draft/ngram.c 's|left / OLDER_TAKES|left|'
+mutate drafts-searched-anew unit/engine/ngram src/engine/draft/ngram.c 's|around = g->followed > 0|around = 0|'
+mutate drafts-learnt-late unit/engine/ngram src/engine/draft/ngram.c 's|left < OLDER ? left : OLDER|left|'
 mutate drafts-search-and-learn unit/engine/ngram src/engine/draft/ngram.c 's|if (!g->searched)|if (1)|'
 mutate drafts-wrong-block "$(drafts alone qwen35moe)" src/model/kv_pages.c 's|seq->state = seq->kept\[n - 1\];|seq->state = seq->kept[n > 1 ? n - 2 : 0];|'
 mutate drafts-no-way-back "$(drafts alone mamba2)" src/engine/session.c 's|^        seq_go_back(seq, n_right);|        (void)0;|'
@@ -796,6 +796,8 @@ mutate drafts-of-the-text-alone "unit/engine/price" src/engine/draft/price.c 's|
 mutate drafts-not-forgotten "unit/engine/price" src/engine/draft/price.c 's|back = 1.0 / 1000|back = 0|'
 mutate drafts-forget-in-rest "drafts -t priced $ember" src/engine/step/schedule.c 's/^    if (p->n == 0) .*/    if (0)/'
 mutate drafts-across-copies "$(drafts copied mamba2)" src/engine/step/schedule.c 's/e->room < most \&\& !cuts_at(s, j, .*/e->room < most)/'
+mutate drafts-tried-again-by-layer "$(drafts unreadable qwen35moe)" src/engine/step/nextn.c 's/j->draft.is_off = 1;/(void)j;/'
+mutate drafts-tried-again-by-model "drafts -t unreadable $ember" src/engine/step/follow.c 's/j->draft.is_off = 1;/(void)j;/'
 mutate drafts-of-unknown-tokens "drafts -t drafter $ember" src/engine/step/follow.c 's/ || lacks_token(s, j))/ || (0 \&\& lacks_token(s, j)))/'
 mutate drafts-behind-the-end cli/serve src/server/answer/events.c 's/behind = less(e->u.end.n_generated, told)/behind = 0 * told/'
 mutate drafter-padded plan src/engine/plan_price.c 's|w->further\[i\].least : w->further\[i\].whole;|w->further[i].least : w->further[i].whole + (w->further[i].path ? 6 << 20 : 0);|'

@@ -4,9 +4,9 @@
 #include <string.h>
 
 enum { LENGTHS = 3, MOST_PLACES = 1 << 18, BEGINNING = 5, KEPT = 5 };
-/* A step searches so much of what is not learnt yet, or learns half as many tokens of it as it may learn of others: to see whether a place
- * is taken costs as much as to take it. */
-enum { PIECE = 1 << 12, OLDER_TAKES = 2 };
+/* Of what is not learnt yet a step searches so many tokens or learns so many: half as many as of others, because what their places hold is
+ * read too. */
+enum { PIECE = 1 << 11, OLDER = 8 };
 /* Places, at least as many as tokens; four times as many up to SHORT, for of two runs of tokens with one place the older is forgotten. */
 enum { PER_TOKEN = 4, SHORT = 1 << 14 };
 /* Places where the text varies, one after another, that went on as before: drafts go past the next. */
@@ -43,7 +43,7 @@ void ngram_init(struct ngram *g, void *memory, int n_ctx)
 void ngram_begin(struct ngram *g, uint64_t text)
 {
     g->text = text;
-    g->n_oldest = g->n_known = g->search_end = 0;
+    g->n_oldest = g->n_known = g->search_end = g->followed = 0;
     g->prediction = NULL;
     g->last.text = NULL;
     g->searched = g->held = 0;
@@ -178,38 +178,50 @@ static int follows(const struct ngram *g, int i, const stoker_token *text, size_
     return stands(out, text, n, length[i]);
 }
 
-/* Is x one of AT_ONCE tokens? Without a way out of the loop, so that compilers make vectors of it. */
+/* Do the 3 tokens before `end` stand before any of the AT_ONCE places behind t? Without a way out of the loop, so that compilers make
+ * vectors of it. */
 enum { AT_ONCE = 64 };
-static int is_among(const stoker_token *t, stoker_token x)
+static int stand_among(const stoker_token *t, const stoker_token *end)
 {
     int found = 0;
     for (int i = 0; i < AT_ONCE; i++)
-        found |= t[i] == x;
+        found |= (t[i] == end[-1]) & (t[i - 1] == end[-2]) & (t[i - 2] == end[-3]);
     return found;
 }
 
-/* Of a text that was known all at once the tables have the newest part first. What stands before that part is searched for the last place
- * where the most tokens are alike: a piece in every second step, for the others learn, from its end back to its beginning and again. Where
- * something is found the next search begins around it, as a text that is repeated with changes goes on near there. */
-static int stood_before(struct ngram *g, const stoker_token *text, size_t n, struct way *out)
+/* The last place behind the text's first `first` tokens, up to `end` of them, where its last 5 tokens stood too. */
+static int search(const stoker_token *text, size_t n, size_t first, size_t end, struct way *out)
 {
-    const size_t end = g->search_end > 0 && g->search_end < g->n_oldest ? g->search_end : g->n_oldest;
-    const size_t first = end > PIECE ? end - PIECE : 0;
-    g->searched = 1;
     *out = (struct way){text, end, n};
     while (out->at > first && n > length[0]) {
         size_t rest = out->at - first < AT_ONCE ? out->at - first : AT_ONCE;
-        if (rest == AT_ONCE && !is_among(text + out->at - AT_ONCE, text[n - 1])) {
-            out->at -= AT_ONCE;
+        if (out->at >= AT_ONCE + length[0] && !stand_among(text + out->at - AT_ONCE, text + n)) {
+            out->at -= rest;
             continue;
         }
         for (; rest > 0; rest--, out->at--)
-            if (stands(out, text, n, length[0])) {
-                g->search_end = out->at + PIECE / 2;
+            if (stands(out, text, n, length[0]))
                 return 1;
-            }
     }
-    g->search_end = first;
+    return 0;
+}
+
+/* Of a text that was known all at once the tables have the newest part first. What stands before that part is searched, in every second
+ * step, for the others learn: piece by piece from its end back to its beginning and again; and by turns, where the text was followed there,
+ * around that place, near which one that is repeated with changes goes on. */
+static int stood_before(struct ngram *g, const stoker_token *text, size_t n, struct way *out)
+{
+    const int around = g->followed > 0 && !g->around;
+    size_t end = around ? g->followed + PIECE / 2 : g->search_end;
+    if (end == 0 || end > g->n_oldest)
+        end = g->n_oldest;
+    const size_t first = end > PIECE ? end - PIECE : 0;
+    g->searched = 1;
+    g->around = around;
+    if (search(text, n, first, end, out))
+        return 1;
+    if (!around)
+        g->search_end = first;
     return 0;
 }
 
@@ -296,7 +308,9 @@ int ngram_propose(struct ngram *g, const stoker_token *text, size_t n, int n_gue
     g->last = w;
     g->last_n = n;
     g->predicted = found && w.text == g->prediction;
+    if (g->found == KEPT && w.text == text && w.at < g->n_oldest)
+        g->followed = w.at;
     if (!g->searched)
-        learn_older(g, text, left / OLDER_TAKES);
+        learn_older(g, text, left < OLDER ? left : OLDER);
     return found ? copy(g, &w, text, n, most < found ? most : found, out) : 0;
 }

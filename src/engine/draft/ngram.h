@@ -29,7 +29,9 @@ struct ngram {
     size_t n_learnt;           /* tokens of the prediction whose continuations are in the tables */
     int predicted;             /* 1: the last drafts are the prediction's */
     int searched;      /* 1: the last step searched what the tables do not have yet, and learnt nothing of it, */
-    size_t search_end; /* the next search goes back from here; 0: from all that they do not have */
+    size_t search_end; /* the next piece that is searched ends here; 0: where the tables begin */
+    size_t followed;   /* where the text was followed last, of what the tables do not have; 0: nowhere */
+    int around;        /* 1: the last search was around that place */
     struct way {       /* a text that goes on at `at`, of n tokens; NULL: none */
         const stoker_token *text;
         size_t at, n;

@@ -1,13 +1,14 @@
 /* links: engine text model store op machine kernel format base */
 /* Drafts by what a text repeats.
  *
- *     build/tests/unit/engine/ngram --bench      microseconds of a step with 100,000 tokens of history, median and nine of ten, while a
- *                                                known prefix is still learnt and behind that; between two steps the caches are filled
- *                                                with something else, as a step of a model does */
+ *     build/tests/unit/engine/ngram --bench      microseconds of a step with 100,000 tokens of history, median and nine of ten, where it
+ *                                                searches a known prefix, where it learns of it, and where all is learnt; between two
+ *                                                steps the caches are filled with something else, as a step of a model does */
 #include "engine/draft/ngram.h"
 #include "base/clock.h"
 #include "base/rng.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -321,7 +322,7 @@ static void a_prediction_is_learnt_in_pieces(void **state)
     free(g.next);
 }
 
-enum { OLDER_STEP = NGRAM_STEP / 2 }; /* tokens of a known text that a step learns */
+enum { OLDER_STEP = 8 }; /* tokens of a known text that a step learns */
 
 static size_t learnt(const struct ngram *g) { return g->n_known - g->n_oldest + g->n_learnt; }
 
@@ -368,7 +369,7 @@ static void a_long_text_is_learnt_in_pieces(void **state)
     free(g.next);
 }
 
-enum { PIECE = 1 << 12 }; /* what one step searches */
+enum { PIECE = 1 << 11 }; /* what one step searches */
 
 /* The text's last 5 tokens are those before `at`. Returns how many searches it took to follow them there: one in every second step, which
  * learns nothing, where the others learn. */
@@ -390,8 +391,8 @@ static int searches_for(struct ngram *g, stoker_token *text, size_t n, size_t at
     return 0;
 }
 
-/* What of such a text is not learnt yet is searched piece by piece, from its end to its beginning and again; then around the place that was
- * found. The last of several places of a piece is followed. */
+/* What of such a text is not learnt yet is searched piece by piece, from its end to its beginning and again, and around the place that was
+ * found last. The last of several places of a piece is followed. */
 static void what_is_not_learnt_yet_is_searched(void **state)
 {
     enum { N = 50000, ALL = N + 5, PIECES = N / PIECE + 1 };
@@ -405,16 +406,43 @@ static void what_is_not_learnt_yet_is_searched(void **state)
         open_tables(&g, N);
         assert_int_equal(searches_for(&g, text, ALL, at), i + 1);
         assert_int_equal(searches_for(&g, text, ALL, at + 1000), 1);
-        assert_int_equal(searches_for(&g, text, ALL, at - 1000), 1);
+        assert_in_range(searches_for(&g, text, ALL, at - 1000), 1, 2);
         free(g.next);
     }
     open_tables(&g, N); /* near the beginning, then near the end: behind the last piece comes the first one */
     assert_int_equal(searches_for(&g, text, ALL, 100), PIECES);
-    assert_in_range(searches_for(&g, text, ALL, N - 2000), 2, 3);
+    assert_in_range(searches_for(&g, text, ALL, N - 2000), 2, 5);
+    free(g.next);
+    open_tables(&g, N); /* around a place near the end of the text nothing behind it is read */
+    assert_int_equal(searches_for(&g, text, ALL, N - 100), 1);
+    assert_int_equal(searches_for(&g, text, ALL, N - 200), 1);
     free(g.next);
     open_tables(&g, N);
     memcpy(text + N - 1000, text + N - 3000, 5 * sizeof *text);
     assert_int_equal(searches_for(&g, text, ALL, N - 995), 1);
+    free(g.next);
+}
+
+/* A text that is repeated with changes, long after it stood, is followed again soon behind each of them. */
+static void repeated_with_changes(void **state)
+{
+    enum { N = 50000, FROM = 9000, MORE = 900, EVERY = 100, SAME = 5, FIRST = 40, AGAIN = SAME + 4 };
+    static stoker_token text[N + MORE];
+    stoker_token out[4];
+    struct ngram g;
+    int followed = 0;
+    (void)state;
+    open_tables(&g, N + MORE);
+    for (int i = 0; i < N; i++)
+        text[i] = 10 + i;
+    for (int i = 0; i < MORE; i++)
+        text[N + i] = i % EVERY == EVERY - 1 ? 0 : text[FROM + i];
+    for (int i = 1; i < MORE - 4; i++) {
+        int n = ngram_propose(&g, text, N + (size_t)i, 0, 4, out), same = i % EVERY;
+        followed = n == 4 && memcmp(out, text + FROM + i, sizeof out) == 0;
+        if (same >= (i < EVERY ? FIRST : AGAIN))
+            assert_true(followed);
+    }
     free(g.next);
 }
 
@@ -492,35 +520,46 @@ static int by_time(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Steps that each add a token, of a text that says everything twice. */
-static void time_steps(struct ngram *g, const stoker_token *text, size_t n, const char *when)
+static void tell(const char *what, double *took, int n)
 {
-    enum { STEPS = 1000, ELSE = 64 << 20, LINE = 64 };
-    static double took[STEPS];
+    qsort(took, (size_t)n, sizeof *took, by_time);
+    printf("%s: %.1f us, nine of ten below %.1f\n", what, took[n / 2], took[n * 9 / 10]);
+}
+
+/* Behind text [n], and so many tokens more; what else fills the caches between two steps. */
+static void time_steps(struct ngram *g, const stoker_token *text, size_t n, const char *searches, const char *learns)
+{
+    enum { STEPS = 200, ELSE = 512 << 20, LINE = 64 };
+    static double took[2][STEPS];
     static uint8_t other[ELSE];
     stoker_token out[STOKER_DRAFT_MOST];
+    int steps[2] = {0};
     for (int i = 0; i < STEPS; i++) {
         for (size_t at = 0; at < ELSE; at += LINE)
             other[at]++;
         double begin = clock_seconds();
         ngram_propose(g, text, n + (size_t)i, 0, STOKER_DRAFT_MOST, out);
-        took[i] = 1e6 * (clock_seconds() - begin);
+        double end = clock_seconds();
+        took[g->searched][steps[g->searched]++] = 1e6 * (end - begin);
     }
-    qsort(took, STEPS, sizeof *took, by_time);
-    printf("%s: %.1f us a step, nine of ten below %.1f\n", when, took[STEPS / 2], took[STEPS * 9 / 10]);
+    if (steps[1] > 0)
+        tell(searches, took[1], steps[1]);
+    tell(learns, took[0], steps[0]);
 }
 
+/* A text in which some tokens are frequent, as in a real one (Zipf's law), and hardly five of them stand twice. */
 static void bench(void)
 {
-    enum { HISTORY = 100000, MORE = 2000 };
+    enum { HISTORY = 100000, MORE = 2000, VOCABULARY = 100000 };
     static stoker_token text[HISTORY + MORE];
     struct ngram g;
     for (size_t i = 0; i < HISTORY + MORE; i++)
-        text[i] = (stoker_token)(rng_u64(i % (HISTORY / 2), 1, 1, 1) % 100000);
+        text[i] = (stoker_token)pow(VOCABULARY, (double)(rng_u64(i, 1, 1, 1) >> 11) * 0x1p-53);
     open_tables(&g, HISTORY + MORE);
-    time_steps(&g, text, HISTORY, "while it is learnt");
+    memset(g.next, 0, ngram_bytes(HISTORY + MORE));
+    time_steps(&g, text, HISTORY, "a step that searches a known prefix", "a step that learns of it");
     ngram_learn(&g, text, HISTORY + MORE / 2, HISTORY);
-    time_steps(&g, text, HISTORY + MORE / 2, "learnt");
+    time_steps(&g, text, HISTORY + MORE / 2, "", "a step, all learnt");
     free(g.next);
 }
 
@@ -548,6 +587,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_prediction_is_learnt_in_pieces),
         cmocka_unit_test(a_long_text_is_learnt_in_pieces),
         cmocka_unit_test(what_is_not_learnt_yet_is_searched),
+        cmocka_unit_test(repeated_with_changes),
         cmocka_unit_test(a_prompt_is_learnt_in_its_steps),
         cmocka_unit_test(all_that_a_step_accepts_is_learnt),
         cmocka_unit_test(what_came_last_is_learnt_first),
