@@ -19,6 +19,7 @@ vector=$PWD/${BUILD:-build}/data/steering/ember/mean-last-raw.gguf
 text=$PWD/${BUILD:-build}/data/steering/ember/text.jsonl
 encoders=$PWD/${BUILD:-build}/data/embeddings
 golden=$PWD/${BUILD:-build}/data/golden
+embedded=$PWD/models/ember/ember.gguf
 chromium=${CHROMIUM:-/usr/bin/chromium}
 peers=$(cd "${PEERS:-../shared/library}" 2>/dev/null && pwd)
 
@@ -112,8 +113,9 @@ drafts() { # drafts NAME: it has drafted
     grep -q '^stoker_drafted_tokens_total [1-9]' "metrics.$1" && echo "ok   --draft $1 drafts" || echo "FAIL --draft $1 drafts nothing"
 }
 : >drafts.log
-for draft in off ngram auto; do
-    records $draft "openai anthropic ollama" --ctx 8192 --memory 2G --seed 2 --control-vector-scaled "$vector:0" --draft $draft >suite.log
+for draft in off ngram auto model; do
+    [ $draft = model ] && flag=$embedded || flag=$draft # a second model: the first one's file
+    records $draft "openai anthropic ollama" --ctx 8192 --memory 2G --seed 2 --control-vector-scaled "$vector:0" --draft "$flag" >suite.log
     sed "s/^\(ok\|FAIL\|skip\) */&--draft $draft: /" suite.log >>drafts.log
 done
 # Requests by hand, and the page.
@@ -130,8 +132,8 @@ done
 {
     grep -q '^stoker_drafted_tokens_total 0$' metrics.off && echo "ok   --draft off drafts nothing" || echo "FAIL --draft off drafts"
     grep -q '^stoker_drafted_tokens_total 0$' metrics.raw.off && echo "ok   --draft off drafts nothing, raw" || echo "FAIL --draft off drafts, raw"
-    drafts ngram && drafts auto && drafts raw.auto && drafts layer.mtp
-    node recorder.mjs --compare answers.off answers.ngram answers.auto || echo "FAIL the comparison of answers"
+    drafts ngram && drafts auto && drafts model && drafts raw.auto && drafts layer.mtp
+    node recorder.mjs --compare answers.off answers.ngram answers.auto answers.model || echo "FAIL the comparison of answers"
     node recorder.mjs --compare answers.raw.off answers.raw.auto || echo "FAIL the comparison of answers, of requests by hand and the page"
     node recorder.mjs --compare answers.layer.off answers.layer.mtp || echo "FAIL the comparison of answers, of a layer that predicts"
 } >>drafts.log 2>&1
