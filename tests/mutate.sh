@@ -742,6 +742,7 @@ mutate vector-not-finite "unit/format/vector" src/format/vector.c 's|if (!isfini
 drafts() { echo "drafts -t $1 build/data/golden/$2.gguf"; }
 mutate drafts-searched unit/engine/ngram src/engine/draft/ngram.c 's|g->search_end = first|g->search_end = 0|'
 mutate drafts-searched-anew unit/engine/ngram src/engine/draft/ngram.c 's|around = g->followed > 0|around = 0|'
+mutate drafts-searched-behind unit/engine/ngram src/engine/draft/ngram.c 's|g->search_end = 0; /|; /|'
 mutate drafts-learnt-late unit/engine/ngram src/engine/draft/ngram.c 's|left < OLDER ? left : OLDER|left|'
 mutate drafts-search-and-learn unit/engine/ngram src/engine/draft/ngram.c 's|if (!g->searched)|if (1)|'
 mutate drafts-wrong-block "$(drafts alone qwen35moe)" src/model/kv_pages.c 's|seq->state = seq->kept\[n - 1\];|seq->state = seq->kept[n > 1 ? n - 2 : 0];|'

@@ -440,7 +440,7 @@ static int read_line(struct options *w, struct bench *b, const char **named, int
         return status;
     if (b->in_order && !b->text)
         return refuse("--in-order", "", "it is the order of a text: --text FILE names it");
-    if (b->draft_coin >= 0 && !b->options.draft)
+    if (b->draft_coin >= 0 && !b->options.draft && !w->against.settings)
         return refuse("--draft-coin", "", "nothing is drafted: give --draft too, or leave it out");
     if (b->schema && (!b->text || b->in_order))
         return refuse("--schema", b->schema, "the answer is a text: give --text FILE, without --in-order");

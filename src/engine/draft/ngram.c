@@ -141,8 +141,10 @@ static int learn_older(struct ngram *g, const stoker_token *text, int most)
 /* What has come since; where that is more, its end: what is before it becomes older text, and is learnt again, newest first. */
 static int learn_newer(struct ngram *g, const stoker_token *text, size_t n, int most)
 {
-    if (n > g->n_known + (size_t)most + 1)
+    if (n > g->n_known + (size_t)most + 1) {
         g->n_oldest = g->n_known = n - 1 - (size_t)most;
+        g->search_end = 0; /* what was missed stands right before the tables */
+    }
     for (; most > 0 && g->n_known + 1 < n; most--)
         learn(g, text, ++g->n_known, 0);
     return most;
@@ -178,14 +180,15 @@ static int follows(const struct ngram *g, int i, const stoker_token *text, size_
     return stands(out, text, n, length[i]);
 }
 
-/* Do the 3 tokens before `end` stand before any of the AT_ONCE places behind t? Without a way out of the loop, so that compilers make
+/* Do the 5 tokens before `end` stand before any of the AT_ONCE places behind t? Without a way out of the loop, so that compilers make
  * vectors of it. */
 enum { AT_ONCE = 64 };
 static int stand_among(const stoker_token *t, const stoker_token *end)
 {
     int found = 0;
     for (int i = 0; i < AT_ONCE; i++)
-        found |= (t[i] == end[-1]) & (t[i - 1] == end[-2]) & (t[i - 2] == end[-3]);
+        found |= (t[i] == end[-1]) & (t[i - 1] == end[-2]) & (t[i - 2] == end[-3]) & (t[i - 3] == end[-4]) &
+                 (t[i - 4] == end[-5]);
     return found;
 }
 
@@ -211,7 +214,7 @@ static int search(const stoker_token *text, size_t n, size_t first, size_t end, 
  * around that place, near which one that is repeated with changes goes on. */
 static int stood_before(struct ngram *g, const stoker_token *text, size_t n, struct way *out)
 {
-    const int around = g->followed > 0 && !g->around;
+    const int around = g->followed > 0 && g->followed < g->n_oldest && !g->around;
     size_t end = around ? g->followed + PIECE / 2 : g->search_end;
     if (end == 0 || end > g->n_oldest)
         end = g->n_oldest;

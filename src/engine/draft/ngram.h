@@ -30,7 +30,7 @@ struct ngram {
     int predicted;             /* 1: the last drafts are the prediction's */
     int searched;      /* 1: the last step searched what the tables do not have yet, and learnt nothing of it, */
     size_t search_end; /* the next piece that is searched ends here; 0: where the tables begin */
-    size_t followed;   /* where the text was followed last, of what the tables do not have; 0: nowhere */
+    size_t followed;   /* where the text was followed last, of what the tables did not have then; 0: nowhere */
     int around;        /* 1: the last search was around that place */
     struct way {       /* a text that goes on at `at`, of n tokens; NULL: none */
         const stoker_token *text;
@@ -46,7 +46,7 @@ size_t ngram_bytes(int n_ctx);
 void ngram_init(struct ngram *g, void *memory, int n_ctx);
 void ngram_begin(struct ngram *g, uint64_t text);
 
-enum { NGRAM_STEP = 16 }; /* tokens that a step learns: 3 to 5 us, as their places come from DRAM */
+enum { NGRAM_STEP = 16 }; /* tokens that a step learns: some 6 us, as their places come from DRAM */
 
 /* text [n] is known so far: it begins with what it began with before. At most so many of its tokens are learnt: those that are new first;
  * then, the newest first, those of a prefix that was known all at once, as what is found in the cache of prefixes, or what came while

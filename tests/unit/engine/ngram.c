@@ -413,13 +413,30 @@ static void what_is_not_learnt_yet_is_searched(void **state)
     assert_int_equal(searches_for(&g, text, ALL, 100), PIECES);
     assert_in_range(searches_for(&g, text, ALL, N - 2000), 2, 5);
     free(g.next);
-    open_tables(&g, N); /* around a place near the end of the text nothing behind it is read */
+    open_tables(&g, N); /* around a place near the end of the text: sanitizers see that nothing behind it is read */
     assert_int_equal(searches_for(&g, text, ALL, N - 100), 1);
     assert_int_equal(searches_for(&g, text, ALL, N - 200), 1);
     free(g.next);
     open_tables(&g, N);
     memcpy(text + N - 1000, text + N - 3000, 5 * sizeof *text);
     assert_int_equal(searches_for(&g, text, ALL, N - 995), 1);
+    free(g.next);
+}
+
+/* What came while nobody asked is searched before what stood before it, wherever the searches before that had come to. */
+static void what_was_missed_is_searched_first(void **state)
+{
+    enum { N = 50000, MISSED = 500, ALL = N + MISSED + 5, SEARCHED = 9 };
+    static stoker_token text[ALL];
+    stoker_token out[4];
+    struct ngram g;
+    (void)state;
+    for (int i = 0; i < ALL; i++)
+        text[i] = 10 + i;
+    open_tables(&g, ALL);
+    for (int i = 0; i < SEARCHED; i++)
+        ngram_propose(&g, text, N, 0, 4, out);
+    assert_int_equal(searches_for(&g, text, ALL, N + MISSED / 2), 1);
     free(g.next);
 }
 
@@ -526,10 +543,13 @@ static void tell(const char *what, double *took, int n)
     printf("%s: %.1f us, nine of ten below %.1f\n", what, took[n / 2], took[n * 9 / 10]);
 }
 
-/* Behind text [n], and so many tokens more; what else fills the caches between two steps. */
-static void time_steps(struct ngram *g, const stoker_token *text, size_t n, const char *searches, const char *learns)
+enum { STEPS = 200 };
+
+/* Steps behind text [n], and `more` tokens more each; something else fills the caches between two of them. */
+static void time_steps(struct ngram *g, const stoker_token *text, size_t n, size_t more, const char *searches,
+                       const char *learns)
 {
-    enum { STEPS = 200, ELSE = 512 << 20, LINE = 64 };
+    enum { ELSE = 512 << 20, LINE = 64 };
     static double took[2][STEPS];
     static uint8_t other[ELSE];
     stoker_token out[STOKER_DRAFT_MOST];
@@ -538,7 +558,7 @@ static void time_steps(struct ngram *g, const stoker_token *text, size_t n, cons
         for (size_t at = 0; at < ELSE; at += LINE)
             other[at]++;
         double begin = clock_seconds();
-        ngram_propose(g, text, n + (size_t)i, 0, STOKER_DRAFT_MOST, out);
+        ngram_propose(g, text, n + (size_t)i * more, 0, STOKER_DRAFT_MOST, out);
         double end = clock_seconds();
         took[g->searched][steps[g->searched]++] = 1e6 * (end - begin);
     }
@@ -550,16 +570,17 @@ static void time_steps(struct ngram *g, const stoker_token *text, size_t n, cons
 /* A text in which some tokens are frequent, as in a real one (Zipf's law), and hardly five of them stand twice. */
 static void bench(void)
 {
-    enum { HISTORY = 100000, MORE = 2000, VOCABULARY = 100000 };
+    enum { HISTORY = 100000, MORE = (2 + NGRAM_STEP) * STEPS, VOCABULARY = 100000 };
     static stoker_token text[HISTORY + MORE];
     struct ngram g;
     for (size_t i = 0; i < HISTORY + MORE; i++)
         text[i] = (stoker_token)pow(VOCABULARY, (double)(rng_u64(i, 1, 1, 1) >> 11) * 0x1p-53);
     open_tables(&g, HISTORY + MORE);
     memset(g.next, 0, ngram_bytes(HISTORY + MORE));
-    time_steps(&g, text, HISTORY, "a step that searches a known prefix", "a step that learns of it");
-    ngram_learn(&g, text, HISTORY + MORE / 2, HISTORY);
-    time_steps(&g, text, HISTORY + MORE / 2, "", "a step, all learnt");
+    time_steps(&g, text, HISTORY, 1, "a step that searches a known prefix", "a step that learns of it");
+    ngram_learn(&g, text, HISTORY + STEPS, 2 * HISTORY);
+    time_steps(&g, text, HISTORY + STEPS, 1, "", "a step, all learnt");
+    time_steps(&g, text, HISTORY + 2 * STEPS, NGRAM_STEP, "", "a step behind one that accepted 15 drafts");
     free(g.next);
 }
 
@@ -587,6 +608,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_prediction_is_learnt_in_pieces),
         cmocka_unit_test(a_long_text_is_learnt_in_pieces),
         cmocka_unit_test(what_is_not_learnt_yet_is_searched),
+        cmocka_unit_test(what_was_missed_is_searched_first),
         cmocka_unit_test(repeated_with_changes),
         cmocka_unit_test(a_prompt_is_learnt_in_its_steps),
         cmocka_unit_test(all_that_a_step_accepts_is_learnt),
