@@ -10,6 +10,9 @@ const constant = v => Array.isArray(v) ? v.map(constant)
   : v && typeof v === 'object' ? Object.fromEntries(Object.entries(v).filter(([k]) => !varies.has(k)).map(([k, x]) => [k, constant(x)]))
   : typeof v === 'string' ? named(v) : v;
 const json = text => { try { return JSON.stringify(constant(JSON.parse(text))); } catch { return named(text); } };
+// Where the likeliest token is taken the seed, which the page chooses by chance and answers tell, changes nothing.
+const seed = /,"seed":\d+/g;
+const exchange = (asked, said) => { const seeded = !/"temperature":0[,}]/.test(asked), plain = s => seeded ? s : s.replace(seed, ''); return `${plain(asked)}\u0000${plain(said)}`; };
 // Events of several choices come in any order: those of each in turn. A silence of a second is broken by a ping, so a slow machine has more of them; progress has times.
 const choice = e => +(/"choices":\[\{"index":(\d+)/.exec(e)?.[1] ?? 1e9);
 const lines = text => text.split('\n\n').filter(e => !/^(event: |: )ping|"prompt_progress":/.test(e)).map(each).sort((a, b) => choice(a) - choice(b)).join('\n\n');
@@ -24,7 +27,7 @@ function record(target, file) {
       m.on('data', d => { said.push(d); answer.write(d); });
       m.on('end', () => {
         answer.end();
-        if (from.method === 'POST' && m.statusCode === 200) kept.push(`${from.url} ${json(Buffer.concat(asked).toString())}\u0000${lines(Buffer.concat(said).toString())}`);
+        if (from.method === 'POST' && m.statusCode === 200) kept.push(`${from.url} ${exchange(json(Buffer.concat(asked).toString()), lines(Buffer.concat(said).toString()))}`);
       });
       m.on('error', () => answer.destroy());
     });

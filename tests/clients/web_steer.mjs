@@ -214,8 +214,10 @@ export function registerSteerTests({ open, errors }) {
     eq(await p.getByTestId('steer-feature').count(), 0, 'features that are off');
   });
   steer('keyboard and readers reach all of it', async () => {
-    await p.keyboard.press('Alt+KeyT');
-    if (!await p.getByTestId('steering').isVisible()) await p.keyboard.press('Alt+KeyT');
+    const panel = p.getByTestId('steering'), toggled = async state => { await p.keyboard.press('Alt+KeyT'); await panel.waitFor({ state, timeout: 15000 * BOUND }); };
+    if (await panel.isVisible()) await toggled('hidden');
+    await toggled('visible');
+    await panel.locator('button:visible').first().waitFor({ timeout: 15000 * BOUND });
     await p.getByTestId('open-steering').focus();
     const wanted = await p.getByTestId('steering').locator('button:visible, input:visible, select:visible').count(), reached = new Set();
     for (let i = 0; i < wanted + 40; i++) {
