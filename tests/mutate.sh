@@ -797,6 +797,7 @@ mutate drafts-of-the-text-alone "unit/engine/price" src/engine/draft/price.c 's|
 mutate drafts-not-forgotten "unit/engine/price" src/engine/draft/price.c 's|back = 1.0 / 1000|back = 0|'
 mutate drafts-forget-in-rest "drafts -t priced $ember" src/engine/step/schedule.c 's/^    if (p->n == 0) .*/    if (0)/'
 mutate drafts-across-copies "$(drafts copied mamba2)" src/engine/step/schedule.c 's/e->room < most \&\& !cuts_at(s, j, .*/e->room < most)/'
+mutate drafts-unstated "nextn -t unstated build/data/golden/glm4moe.gguf" src/format/gguf.c 's/first > 1 \&\& gguf_predicts/first > 1 \&\& 0 \&\& gguf_predicts/'
 mutate drafts-tried-again-by-layer "$(drafts unreadable qwen35moe)" src/engine/step/nextn.c 's/j->draft.is_off = 1;/(void)j;/'
 mutate drafts-tried-again-by-model "drafts -t unreadable $ember" src/engine/step/follow.c 's/j->draft.is_off = 1;/(void)j;/'
 mutate drafts-of-unknown-tokens "drafts -t drafter $ember" src/engine/step/follow.c 's/ || lacks_token(s, j))/ || (0 \&\& lacks_token(s, j)))/'

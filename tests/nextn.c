@@ -21,6 +21,7 @@
  *     late      a text whose pairs have waited comes up in passes of its own: those that draft have a few rows, and are priced alone
  *     unbound   a file in which a tensor of the layer is missing, whichever, or has another shape: a warning that names it, the other
  *               sources' drafts, the same answers, pages as without such a layer
+ *     unstated  a file whose key says that it has no such layer: its tensors tell, so answers are the same and it drafts
  *     unread    where it has experts, one of the layer that cannot be read: the same answers, with which nothing is drafted any more
  *
  * A line a test and model. tools/nextn_f64.py makes references. */
@@ -823,6 +824,25 @@ static void unbound(const char *path)
     verdict(path, "unbound", ok, "");
 }
 
+static void unstated(const char *path)
+{
+    static const char key[] = "nextn_predict_layers\4\0\0\0";
+    enum { KEY = sizeof key - 1, VALUE = 4 };
+    char one[KEY + VALUE] = {0}, none[KEY + VALUE] = {0}, copy[TEMPORARY_PATH] = "";
+    struct stoker_options o = options("mtp");
+    struct stoker_request r = scripted(text[0], lengths[0], LENGTH);
+    struct answer a;
+    memcpy(one, key, KEY);
+    memcpy(none, key, KEY);
+    one[KEY] = 1;
+    int ok = make_texts(path) && changed(path, copy, one, none, sizeof one) == 0;
+    struct stoker *s = ok ? engine(copy, &o) : NULL;
+    ok = s && ask(s, &r, &a) == 0 && same(&truths[0], &a) && a.end.u.end.n_drafted > 0;
+    stoker_close(s);
+    unlink(copy);
+    verdict(path, "unstated", ok, "");
+}
+
 /* ---- run --------------------------------------------------------------------------------------------------------------------------- */
 
 static void run_model(const char *path)
@@ -848,6 +868,8 @@ static void run_model(const char *path)
         settings(path);
     if (wanted("waiting"))
         waiting(path);
+    if (wanted("unstated"))
+        unstated(path);
     if (wanted("files"))
         files(path);
     if (wanted("header"))

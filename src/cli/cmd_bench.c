@@ -40,7 +40,7 @@ struct options {
 
 static int refuse(const char *flag, const char *value, const char *why)
 {
-    fprintf(stderr, "stoker bench: %s %s: %s\n", flag, value, why);
+    fprintf(stderr, "stoker bench: %s%s%s: %s\n", flag, *value ? " " : "", value, why);
     return 2;
 }
 

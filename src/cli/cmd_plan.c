@@ -234,14 +234,10 @@ static void print_cuts(const struct stoker_plan *p)
     const struct {
         int cut;
         const char *what;
-    } cuts[] = {{p->cut_embedding, "embedding on disk"},
-                {p->cut_experts, "experts stream"},
-                {p->cut_chunk, "smaller chunks"},
-                {p->cut_prefix, "fewer known prefixes"},
-                {p->cut_sequences, "fewer sequences"},
-                {p->cut_context, "shorter context"},
-                {p->cut_encoders, "shorter texts of --embed, --rerank and --draft"},
-                {p->cut_capture, "less for recorded rows"}};
+    } cuts[] = {{p->cut_embedding, "embedding on disk"}, {p->cut_experts, "experts stream"},
+                {p->cut_chunk, "smaller chunks"},        {p->cut_prefix, "fewer known prefixes"},
+                {p->cut_sequences, "fewer sequences"},   {p->cut_context, "shorter context"},
+                {p->cut_encoders, show_further(p)},      {p->cut_capture, "less for recorded rows"}};
     const char *before = "to fit: ";
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
         if (cuts[i].cut) {

@@ -146,7 +146,8 @@ static int read_options(struct session_options *to, const struct stoker_options 
         return error_set(err, ERR_INPUT, "--draft-max %d: at most %d tokens are drafted in a step", o->n_draft,
                          STOKER_DRAFT_MOST);
     if (traced && w->n_draft) /* refused rows would be written as rows of the text */
-        return error_set(err, ERR_INPUT, "%s and --draft exclude each other: leave one of them out",
+        return error_set(err, ERR_INPUT,
+                         "%s and --draft exclude each other: leave one of them out, or give --draft off",
                          o->route_trace ? "--route-trace" : "--cache-log");
     if (o->n_queue < 0 || o->n_queue > MAX_QUEUE || o->n_pages < 0)
         return error_set(err, ERR_INPUT, "--queue %d, %d pages: at most %d requests wait, and nothing is negative",
@@ -205,7 +206,9 @@ static int check_beside(const struct session *s, const struct stoker_options *o,
     int is_rank = own == POOLING_RANK;
     if (own && has_drafter)
         return error_set(err, ERR_INPUT,
-                         "a model for --draft stands beside a model that generates text, and %s does not", path);
+                         "a model for --draft stands beside a model that generates text, and %s does not: leave it "
+                         "out, or give --draft off",
+                         path);
     if (own && (is_rank ? o->rerank : o->embed))
         return error_set(err, ERR_INPUT, "%s gives %s itself: leave %s out", path, is_rank ? "scores" : "vectors",
                          is_rank ? "--rerank" : "--embed");

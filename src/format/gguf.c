@@ -113,6 +113,8 @@ uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_st
     const char *rest;
     if (n_layer > GGUF_LAYERS_MOST)
         return 0;
+    while (first > 1 && gguf_predicts(g, first - 1))
+        first--;
     for (uint64_t i = 0; i < g->n_tensor; i++) {
         int layer = gguf_layer_of(g->tensor[i].name, &rest);
         if (layer >= 0 && (uint64_t)layer >= first && (uint64_t)layer < n_layer && !gguf_predicts(g, (uint64_t)layer))

@@ -121,8 +121,8 @@ int gguf_layer_of(const char *name, const char **rest);
 int gguf_predicts(const struct gguf *g, uint64_t layer);
 
 /* How many of the last of n_layer layers serve multi-token prediction only; n_stated: the number that the file's key gives. Files without
- * these layers often keep that key, so a layer counts only if it has the tensors of such a layer, or none at all. 0 where n_layer is more
- * than GGUF_LAYERS_MOST. */
+ * these layers often keep that key, so a layer that it tells of counts only if it has the tensors of such a layer, or none at all; others,
+ * which the key leaves out, if they have them. 0 where n_layer is more than GGUF_LAYERS_MOST. */
 uint64_t gguf_draft_layers(const struct gguf *g, uint64_t n_layer, uint64_t n_stated);
 
 /* The first of these layers, by the keys of the file's architecture; UINT64_MAX: there is none. */

@@ -190,11 +190,11 @@ for coin in 0 100; do
     is "--draft-coin $coin" 0 "$all" ""
 done
 run bench --no-roofs "$model" -p 0 -n 4 --draft-coin 90
-is "--draft-coin without drafts" 2 "" "--draft-coin : nothing is drafted: give --draft too, or leave it out$"
+is "--draft-coin without drafts" 2 "" "--draft-coin: nothing is drafted: give --draft too, or leave it out$"
 run bench --no-roofs "$model" -p 0 -d 60 -n 4000 -r 1 --text "$dir/twice" --in-order
 is "a text that is too short" 2 "^memory " 'twice: has [0-9]* tokens, and a test with --in-order takes 4062'
 run bench --no-roofs "$model" -p 8 -n 0 --in-order
-is "the order of no text" 2 "" "--in-order : it is the order of a text"
+is "the order of no text" 2 "" "--in-order: it is the order of a text"
 
 # ---- roofs, bounds, energy: bench.md 3 ---------------------------------------------------------------------------------------
 mkdir "$dir/bare" && plant() { mkdir -p "$(dirname "$dir/$1")" && echo "$2" >"$dir/$1"; }

@@ -161,10 +161,12 @@ static int check_text(const struct bench *b, size_t n, int n_gen, struct stoker_
     if (!too_few && !too_many)
         return 0;
     *err = (struct stoker_error){STOKER_ERR_INPUT, ""};
-    snprintf(err->text, sizeof err->text,
-             too_few ? "--text %.300s: has %zu tokens, and a test with --in-order takes %zu"
-                     : "--text %.300s: has %zu tokens, and with --schema all of them are the answer: give -n %zu",
-             b->text, b->n_id, too_few ? n : b->n_id);
+    snprintf(
+        err->text, sizeof err->text,
+        too_few
+            ? "--text %.300s: has %zu tokens, and a test with --in-order takes %zu: give a longer one, or a smaller -n"
+            : "--text %.300s: has %zu tokens, and with --schema all of them are the answer: give -n %zu",
+        b->text, b->n_id, too_few ? n : b->n_id);
     return -1;
 }
 

@@ -69,6 +69,8 @@ void log_go_on(void);
 
 /* The plan in three lines of the log: what requests get and how fast, what memory holds, what was given up and how to have it. */
 void log_plan(const struct stoker_plan *p);
+/* What models beside it give up, of those that there are. */
+const char *show_further(const struct stoker_plan *p);
 /* "at most 16 drafts a step", "no drafts". */
 const char *show_drafts(const struct stoker_plan *p);
 /* Digits behind the point of a figure that is predicted: some three mean anything. */

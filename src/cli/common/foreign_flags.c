@@ -23,6 +23,7 @@ const struct foreign_flag foreign_flags[] = {
     {"-ctk|--cache-type-k|-ctv|--cache-type-v", FOREIGN_VALUE, "--kv", NULL, "and has one value"},
     {"--mlock", FOREIGN_NO_VALUE, "--lock", NULL, NULL},
     {"-md|--model-draft", FOREIGN_VALUE, "--draft", NULL, NULL},
+    {"--draft-n", FOREIGN_VALUE, "--draft-max", NULL, NULL},
     {"-s", FOREIGN_VALUE, "--seed", NULL, NULL},
     {"-sys|--system-prompt", FOREIGN_VALUE, "--system", NULL, NULL},
     {"--n-predict|--predict|--num-predict", FOREIGN_VALUE, "-n", NULL, NULL},
@@ -84,7 +85,8 @@ const struct foreign_flag foreign_flags[] = {
     {"--rope-scaling|--rope-scale|--rope-freq-base|--rope-freq-scale|--yarn-ext-factor|--yarn-orig-ctx|--yarn-attn-"
      "factor",
      FOREIGN_VALUE, NULL, NULL, rope},
-    {"--draft-min", FOREIGN_VALUE, NULL, NULL, "as many tokens are drafted as are worth their time; leave it out"},
+    {"--draft-min|--draft-p-min|--draft-n-min", FOREIGN_VALUE, NULL, NULL,
+     "as many tokens are drafted as are worth their time; leave it out"},
     {"--lora|--lora-scaled", FOREIGN_VALUE, NULL, NULL, no_adapter},
     {"--mmproj|--image|-mm", FOREIGN_VALUE, NULL, NULL, no_image},
     {"-hf|-hfr|--hf-repo|-hff|--hf-file|-mu|--model-url|-hft|--hf-token", FOREIGN_VALUE, NULL, NULL, no_download},

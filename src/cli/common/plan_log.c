@@ -46,6 +46,14 @@ static const char *with_memory(const struct stoker_plan *p, uint64_t least, char
 
 int predicted_digits(double n) { return n < 10 ? 2 : n < 100 ? 1 : 0; }
 
+const char *show_further(const struct stoker_plan *p)
+{
+    int encodes = part(p, "embed") || part(p, "rerank"), drafts = part(p, "draft") != 0;
+    return !drafts   ? "shorter texts of --embed and --rerank"
+           : encodes ? "shorter texts, and sequences of --draft, of the models beside it"
+                     : "positions and sequences of the model of --draft";
+}
+
 const char *show_drafts(const struct stoker_plan *p)
 {
     static _Thread_local char text[40];
@@ -116,7 +124,7 @@ static void log_cuts(const struct stoker_plan *p)
         add(&l, "context %d instead of %d (back with --ctx %d%s)", p->n_ctx, p->asked_ctx, p->asked_ctx,
             with_memory(p, p->ctx_minimum, more, sizeof more));
     if (p->cut_encoders)
-        add(&l, "shorter texts of --embed, --rerank and --draft");
+        add(&l, "%s (not with --memory %" PRIu64 "MiB)", show_further(p), p->whole / MIB + 1);
     if (p->cut_capture)
         add(&l, "%s for recorded rows (--capture-memory)", show_bytes(part(p, "capture")));
     if (p->cut_sequences)
