@@ -75,7 +75,7 @@ is "a second one of vectors" 2 "" "nomic-bert\.gguf gives vectors itself: leave 
 run plan "$rerank" --embed "$embed" --rerank "$rerank"
 is "a second one of scores" 2 "" "bert-rank\.gguf gives scores itself: leave --rerank out$"
 run plan "$embed" --draft "$ember"
-is "drafts of vectors" 2 "" "^stoker: a model for --draft stands beside a model that generates text, and .*nomic-bert\.gguf does not$"
+is "drafts of vectors" 2 "" "^stoker: a model for --draft stands beside a model that generates text, and .*nomic-bert\.gguf does not: leave it out, or give --draft off$"
 run plan "$ember" --embed "$dir/none.gguf"
 is "a file that is not there" 1 "" "none\.gguf: cannot be opened"
 
