@@ -48,10 +48,10 @@ int predicted_digits(double n) { return n < 10 ? 2 : n < 100 ? 1 : 0; }
 
 const char *show_further(const struct stoker_plan *p)
 {
-    int encodes = part(p, "embed") || part(p, "rerank"), drafts = part(p, "draft") != 0;
-    return !drafts   ? "shorter texts of --embed and --rerank"
-           : encodes ? "shorter texts, and sequences of --draft, of the models beside it"
-                     : "positions and sequences of the model of --draft";
+    if (!part(p, "draft"))
+        return "shorter texts of --embed and --rerank";
+    return part(p, "embed") || part(p, "rerank") ? "shorter texts of the models beside it"
+                                                 : "a shorter context or fewer sequences of --draft";
 }
 
 const char *show_drafts(const struct stoker_plan *p)
