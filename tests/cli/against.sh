@@ -291,7 +291,7 @@ done <<'END'
 --against -x --digest|--mask, --digest and --table compare nothing
 --against -x -o csv|-o csv: a comparison is shown as md, json or jsonl
 --log x|--log x: experiments are logged with --against
---table|--table : --log FILE names the log
+--table|--table: --log FILE names the log
 --against -x --pairs 4|--pairs 4: whole numbers from 5 to 1000
 -t 1 --threads 2|-t N: --threads is given too
 -ub 8 --chunk 8|-ub N: --chunk is given too
