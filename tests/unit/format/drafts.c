@@ -41,7 +41,7 @@ static void by_tensors(void **state)
     assert_true(first_of(4, 3, name, 6) == 2); /* layer 1 is none of them */
     assert_true(first_of(5, 1, name, 6) == 3); /* the key leaves out layer 3, and layer 4 has no tensor */
     assert_true(first_of(2, 1, name, 6) == UINT64_MAX);
-    assert_true(first_of(4, 0, name, 6) == 3); /* the key leaves out layer 3 */
+    assert_true(first_of(4, 0, name, 6) == 3);          /* the key leaves out layer 3 */
     assert_true(first_of(4, 4, name, 6) == UINT64_MAX); /* not all layers can be */
 }
 
