@@ -190,7 +190,7 @@ void arena_clear(struct arena *a)
     kept->next = NULL;
     UNPOISON(a->base, a->used);
     memset(a->base, 0, a->used);
-    POISON(a->base, a->size);
+    POISON(a->base, a->used);
     a->block = kept;
     a->total = kept->size;
     a->used = 0;
@@ -249,7 +249,7 @@ void *arena_alloc_aligned(struct arena *a, size_t size, size_t align)
 {
     for (int attempt = 0; attempt < 2; attempt++) {
         uintptr_t free_at = (uintptr_t)a->base + a->used;
-        size_t pad = (align - free_at % align) % align;
+        size_t pad = -free_at & (align - 1);
         size_t left = a->size - a->used;
         if (a->base && pad <= left && size <= left - pad) {
             uint8_t *p = a->base + a->used + pad;
@@ -291,7 +291,7 @@ char *arena_copy(struct arena *a, const char *text, size_t length)
 
 void arena_reset(struct arena *a, size_t mark)
 {
+    if (!a->measuring && mark < a->used) /* what lies behind is poisoned */
+        POISON(a->base + mark, a->used - mark);
     a->used = mark;
-    if (!a->measuring)
-        POISON(a->base + mark, a->size - mark);
 }
