@@ -22,12 +22,14 @@ static int nibble(const uint8_t *q, int j) { return j < HALF ? q[j] & 15 : q[j -
 
 static int five_bits(const uint8_t *q, uint32_t fifth, int j) { return nibble(q, j) | (int)(fifth >> j & 1) << 4; }
 
-void decode_q4_0(float *out, const uint8_t *b, size_t n)
+void decode_q4_0(float *restrict out, const uint8_t *restrict b, size_t n)
 {
     for (; n; n -= SMALL, b += 18, out += SMALL) {
         float d = load_f16(b);
-        for (int j = 0; j < SMALL; j++)
-            out[j] = d * (float)(nibble(b + 2, j) - 8);
+        for (int j = 0; j < HALF; j++)
+            out[j] = d * (float)((b[2 + j] & 15) - 8);
+        for (int j = 0; j < HALF; j++)
+            out[HALF + j] = d * (float)((b[2 + j] >> 4) - 8);
     }
 }
 
@@ -60,7 +62,7 @@ void decode_q5_1(float *out, const uint8_t *b, size_t n)
     }
 }
 
-void decode_q8_0(float *out, const uint8_t *b, size_t n)
+void decode_q8_0(float *restrict out, const uint8_t *restrict b, size_t n)
 {
     for (; n; n -= SMALL, b += 34, out += SMALL) {
         float d = load_f16(b);
