@@ -49,6 +49,7 @@ $(BUILD)/obj/quant/search_scalar.o: TIER = $(FAST)
 $(BUILD)/obj/kernel/scalar/%.o: TIER = -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
 ifeq ($(MACHINE),x86_64)
 $(BUILD)/obj/kernel/avx2/%.o:   TIER = $(FAST) -mavx2 -mfma -mf16c
+$(BUILD)/obj/kernel/avx2/attn_any.o: TIER = $(FAST) -mavx2 -mfma
 $(BUILD)/obj/quant/search_avx2.o: TIER = $(FAST) -mavx2 -mfma
 $(BUILD)/obj/quant/search_avx512.o: TIER = $(FAST) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
 $(BUILD)/obj/kernel/avxvnni/tile.o: TIER = $(FAST) -mavx2 -mfma -mf16c -mavxvnni

@@ -218,7 +218,7 @@ mutate bit-of-views kernels src/kernel/xq.c 's|v.sum32 += r \* 8|v.sum32 += r * 
 mutate bit-quad-q4 kernels src/kernel/avx512/dot.c 's|step_q4_k(acc, 4, p|step_q4_k(acc, 3, p|'
 mutate bit-quad-q6 kernels src/kernel/avx512/dot.c 's|step_q6_k(acc, 3, p|step_q6_k(acc, 2, p|'
 mutate bit-tree kernels src/kernel/tiers.h 's|(t\[0\] + t\[2\]) + (t\[1\] + t\[3\])|(t[0] + t[1]) + (t[2] + t[3])|'
-mutate bit-attention kernels src/kernel/scalar/attn.c 's|(s->at ? s->at\[p\] : p) % 16|p % 16|'
+mutate bit-attention kernels src/kernel/attn_definition.h 's|(s->at ? s->at\[p\] : p) % 16|p % 16|'
 mutate bit-codes kernels src/kernel/scalar/codes.c 's|sum += row\[i\] \* x\[i\]|sum = (int16_t)(sum + row[i] * x[i])|'
 mutate bit-products kernels src/kernel/scalar/dot.c 's|s->min\[g\] \* s16\[g\]|s->min[g] * s16[g ^ 1]|'
 mutate bit-floats kernels src/kernel/scalar/float.c 's|l\[i % 16\] = fmaf(weight(w, i), x\[i\], l\[i % 16\])|l[i % 8] = fmaf(weight(w, i), x[i], l[i % 8])|'
@@ -363,8 +363,8 @@ mutate gguf-bounds "unit/format/gguf" src/format/gguf_header.c 's/end > c->file-
 mutate header-alone-asks-too-much "unit/format/gguf" src/format/gguf_header.c 's/n \* bytes - left(c))/n * bytes)/'
 
 mutate decode-off-by-one "quants" src/format/decode_small.c \
-    's|out\[j\] = d \* (float)(nibble(b + 2, j) - 8);|out[j] = d * (float)((nibble(b + 2, j) ^ (j == 31)) - 8);|'
-mutate decode-by-hand "unit/format/types" src/format/decode_small.c 's|(float)(nibble(b + 2, j) - 8)|(float)(nibble(b + 2, j) - 7)|'
+    's|(float)((b\[2 + j\] >> 4) - 8)|(float)((b[2 + j] >> 4 ^ (j == 15)) - 8)|'
+mutate decode-by-hand "unit/format/types" src/format/decode_small.c 's|(float)((b\[2 + j\] & 15) - 8)|(float)((b[2 + j] \& 15) - 7)|'
 
 mutate short-read-is-whole "unit/store/reader" src/store/reader_pieces.c 's|^\( *\)else if (p->offset + (uint32_t)p->result >= p->need)|\1else if (p->result >= 0)|'
 mutate no-ring-no-reads "unit/store/reader" src/store/reader_uring.c 's|^\( *\)read_without_ring(u, p, n);|\1(void)read_without_ring;|'

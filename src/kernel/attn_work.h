@@ -8,7 +8,7 @@
  * one position.
  *
  * Positions that all queries see go through the wide loop; the ragged ends (a prompt's diagonal, a window's edge) one query at a
- * time, so an invisible position meets no sum. Head sizes that are not multiples of 16 are left to the scalar code. */
+ * time, so an invisible position meets no sum. Head sizes that are not multiples of 16 are left to the definition. */
 #ifndef KERNEL_ATTN_WORK_H
 #define KERNEL_ATTN_WORK_H
 

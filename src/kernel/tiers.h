@@ -104,5 +104,6 @@ static inline float tree16(const float l[16])
 void delta_scalar(const struct delta_run *r);
 void ssm_scalar(const struct ssm_run *r);
 void attn_split_scalar(const struct attn_split *s, void *scratch);
+void attn_split_fma(const struct attn_split *s, void *scratch); /* the same, for CPUs with AVX2 */
 
 #endif

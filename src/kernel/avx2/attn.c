@@ -286,7 +286,7 @@ static void values_codes(const struct attn_work *w, int j, int n, int p0, int p1
 static void attn_split(const struct attn_split *s, void *scratch)
 {
     if (!takes_vectors(s)) {
-        attn_split_scalar(s, scratch);
+        attn_split_fma(s, scratch);
         return;
     }
     struct attn_work w = attn_work(s, scratch);

@@ -1,9 +1,9 @@
 /* Functions of vectors, one f32 operation after the other: the definition of what norms, activations, rope and softmax give.
  *
- * exp is a degree-6 polynomial after reduction by ln 2 in two parts; neither overflow nor subnormal results, 0.86 ulp. tanh is
- * an odd polynomial near 0, else made of exp, 1.5 ulp. No libm function but fmaf, fabsf, sqrtf, nearbyintf, copysignf, which
- * every libm rounds correctly. */
+ * exp: expf.h. tanh is an odd polynomial near 0, else made of exp, 1.5 ulp. No libm function but fmaf, fabsf, sqrtf, nearbyintf,
+ * copysignf, which every libm rounds correctly. */
 #include "base/half.h"
+#include "kernel/expf.h"
 #include "kernel/tiers.h"
 
 #include <math.h>
@@ -16,18 +16,7 @@ static float horner(float x, const float *c, int n) /* c[0]: the highest power *
     return p;
 }
 
-float ref_expf(float x)
-{
-    static const float c[] = {0x1.6a23d0p-10f, 0x1.123a20p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f, 0x1.fffffcp-2f, 1, 1};
-    if (!(x >= -87.0f))
-        return x != x ? x : 0.0f;
-    if (x > 88.0f)
-        x = 88.0f;
-    float n = nearbyintf(x * 0x1.715476p+0f);
-    float r = fmaf(n, -0x1.62e4p-1f, x); /* 15 bits of ln 2: n times them is exact */
-    r = fmaf(n, -0x1.7f7d1cp-20f, r);
-    return f32_from_bits(f32_bits(horner(r, c, 7)) + ((uint32_t)(int32_t)n << 23));
-}
+float ref_expf(float x) { return expf_defined(x); }
 
 float ref_tanhf(float x)
 {
