@@ -173,8 +173,9 @@ for c in $(find tests/unit -name '*.c' | LC_ALL=C sort); do
     fi
 done
 
-# Those that wait for most of their time, for reads and servers that do not answer: a core would be idle.
-waiting=" serve_memory cli/terminal.sh unit/bridge/session unit/engine/schedule unit/mcp/mcp unit/store/expert_store unit/store/row_store \
+# Those that wait for half of their time or more, for reads, servers and delays: a core would be idle.
+waiting=" allocation_failures capture library_soak round_trip serve_mcp serve_memory cli/eval.sh cli/mcp.sh cli/prompts.sh cli/serve.sh \
+cli/terminal.sh unit/bridge/session unit/mcp/mcp unit/store/expert_store unit/store/expert_sweep unit/store/row_store \
 unit/store/weights unit/toolbox/mcp_service "
 while read -r command; do
     name=${command#sh } name=${name#"$build/"} name=${name#tests/}
