@@ -46,8 +46,10 @@ $(foreach r,constraint grammar jinja regex schema,$(BUILD)/obj/text/$r/%.o): SAN
 # Sanitizers on vector code at -O3 take minutes a file to compile.
 FAST = $(if $(SAN),-O1,-O3)
 $(BUILD)/obj/quant/search_scalar.o: TIER = $(FAST)
-$(BUILD)/obj/kernel/scalar/%.o: TIER = -O2 -fno-tree-vectorize -fno-tree-slp-vectorize
+$(BUILD)/obj/kernel/scalar/%.o: TIER = -O2 -fno-tree-vectorize -fno-tree-slp-vectorize $(FMA)
 ifeq ($(MACHINE),x86_64)
+# Under sanitizers, whose programs run where they are built, fmaf is an instruction if this CPU has it: the same bits, without a call each.
+FMA = $(if $(SAN),$(shell grep -qw fma /proc/cpuinfo && echo -mfma))
 $(BUILD)/obj/kernel/avx2/%.o:   TIER = $(FAST) -mavx2 -mfma -mf16c
 $(BUILD)/obj/kernel/avx2/attn_any.o: TIER = $(FAST) -mavx2 -mfma
 $(BUILD)/obj/quant/search_avx2.o: TIER = $(FAST) -mavx2 -mfma
