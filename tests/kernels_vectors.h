@@ -498,8 +498,8 @@ static void with_slopes(struct attn_case *c)
 
 static void check_attention(void)
 {
-    static const int dims[][2] = {{64, 64},   {128, 128}, {80, 80},  {96, 96}, {16, 16},
-                                  {192, 128}, {256, 256}, {112, 48}, {20, 12}, {576, 512}};
+    static const int dims[][2] = {{64, 64},   {128, 128}, {80, 80}, {96, 96}, {16, 16},  {192, 128},
+                                  {256, 256}, {112, 48},  {20, 12}, {72, 40}, {576, 512}};
     mem_q = guarded_new((size_t)ATTN_QUERIES * 600 * 4);
     mem_k = guarded_new((size_t)ATTN_PAGE * 600 * 4);
     mem_v = guarded_new((size_t)ATTN_PAGE * 640 * 4);
