@@ -1,4 +1,4 @@
-/* Attention of up to eight queries to a page, AVX2: as defined in scalar/attn.c in the passes of attn_work.h. The sixteen lanes of a
+/* Attention of up to eight queries to a page, AVX2: as defined in attn_definition.h in the passes of attn_work.h. The sixteen lanes of a
  * score are two ymm; four scores close together. */
 #if defined(__x86_64__)
 #include "kernel/attn_work.h"

@@ -1,4 +1,4 @@
-/* Attention of up to eight queries to a page, AVX-512: as defined in scalar/attn.c in the passes of attn_work.h. Two queries against
+/* Attention of up to eight queries to a page, AVX-512: as defined in attn_definition.h in the passes of attn_work.h. Two queries against
  * eight rows of K are sixteen accumulators, whose trees close together; K of 16 bits is widened once, to an L1 block. Products of codes
  * need one unsigned factor: keys are biased by 128, and accumulators begin with what that adds. */
 #if defined(__x86_64__)

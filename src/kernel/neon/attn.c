@@ -1,4 +1,4 @@
-/* Attention of up to eight queries to a page, NEON: as defined in scalar/attn.c in the passes of attn_work.h. The sixteen lanes of a
+/* Attention of up to eight queries to a page, NEON: as defined in attn_definition.h in the passes of attn_work.h. The sixteen lanes of a
  * score are four vectors; four scores close together. */
 #if defined(__aarch64__)
 #include "kernel/attn_work.h"
