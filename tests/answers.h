@@ -13,7 +13,8 @@ enum { PATIENCE = SANITIZED ? 120000 : 20000 /* ms */ };
 
 struct answer {
     stoker_token id[MOST_ANSWER];
-    double likely[MOST_ANSWER][1 + TOP]; /* of the token, then of the likeliest at its place */
+    double likely[MOST_ANSWER][1 + TOP];      /* of the token, then of the likeliest at its place, */
+    stoker_token likeliest[MOST_ANSWER][TOP]; /* which are these */
     int n;
     struct stoker_event end; /* kind STOKER_FAILED: it failed */
 };
@@ -39,8 +40,10 @@ static void collect(struct stoker *s, stoker_id id, struct answer *a)
         if (e.kind == STOKER_TOKEN && a->n < MOST_ANSWER) {
             a->id[a->n] = e.u.token.id;
             a->likely[a->n][0] = e.u.token.logprob;
-            for (int i = 0; i < TOP; i++)
+            for (int i = 0; i < TOP; i++) {
                 a->likely[a->n][1 + i] = e.u.token.top[i].logprob;
+                a->likeliest[a->n][i] = e.u.token.top[i].id;
+            }
             a->n++;
         }
         a->end = e;
@@ -70,7 +73,8 @@ static int ask(struct stoker *s, const struct stoker_request *r, struct answer *
 static int same_tokens(const struct answer *truth, const struct answer *a, int n)
 {
     return memcmp(truth->id, a->id, (size_t)n * sizeof *a->id) == 0 &&
-           memcmp(truth->likely, a->likely, (size_t)n * sizeof *a->likely) == 0;
+           memcmp(truth->likely, a->likely, (size_t)n * sizeof *a->likely) == 0 &&
+           memcmp(truth->likeliest, a->likeliest, (size_t)n * sizeof *a->likeliest) == 0;
 }
 
 #endif

@@ -111,11 +111,14 @@ static void verify(struct stoker *s, struct step *p, struct share *e)
         verify_choose(s, j, step_logits(s, p, e->logits_index + n++), &e->choice);
         goes_on = e->choice.outcome == GOES_ON && j->history[j->n_history - 1] == draft && masks_next(s, j);
     }
-    int refused = draft >= 0 && e->choice.outcome == GOES_ON && j->history[j->n_history - 1] != draft;
-    count_drafts(s, j, e->drafts, n - 1);
-    learn_drafts(s, j, e->drafts, n - 1, refused);
+    /* The last choice may be the draft as well, where it completes the answer or the mask behind it is not ready; an end token is none. */
+    const int compared = draft >= 0 && j->n_history == start + (size_t)n;
+    const int holds = compared && j->history[j->n_history - 1] == draft;
+    const int n_right = n - 1 + holds, refused = compared && !holds;
+    count_drafts(s, j, e->drafts, n_right);
+    learn_drafts(s, j, e->drafts, n_right, refused);
     draft_compare(&j->draft, &s->price, j->history, j->n_history, start,
-                  j->draft.kind == DRAFT_LAYER ? 0 : n - 1 + refused);
+                  j->draft.kind == DRAFT_LAYER ? 0 : n_right + refused);
     session_refuse(&p->batch, e->first, e->rows, n);
     e->rows = n;
 }
