@@ -1008,11 +1008,12 @@ struct stoker_plan {
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
     int cut_encoders;              /* further models (embed, rerank, draft) take the shortest texts that they may */
     int cut_capture;               /* defaults.capture_memory was halved */
+    int cut_drafts;                /* nothing is drafted: what draft "auto" would draft has no place */
     int asked_ctx, asked_parallel; /* what was asked for, or the defaults */
     int n_ctx_short;               /* the model rotates by other factors where asked_ctx is more; 0: it has no others */
     uint64_t asked_cache;          /* bytes for cached prefixes, likewise */
-    /* The smallest budgets that work when asked_ctx, asked_parallel, asked_cache, or 512 for n_chunk, are given as options. */
-    uint64_t ctx_minimum, parallel_minimum, cache_minimum, chunk_minimum;
+    /* The smallest budgets that work when asked_ctx, asked_parallel, asked_cache, 512 for n_chunk, or draft "ngram" are options. */
+    uint64_t ctx_minimum, parallel_minimum, cache_minimum, chunk_minimum, draft_minimum;
     /* Predicted (docs/spec/memory.md 10) for prompts of prompt_tokens, and answers of answer_tokens, n_parallel of them at a time.
      * Rates are those of the options, or usual ones. */
     struct stoker_rates rates;

@@ -727,7 +727,7 @@ static void priced_drafts(const struct shape *shape, const char *name)
 {
     enum { BUDGETS = 20 };
     struct error why = {0};
-    struct stoker_plan whole, without, with;
+    struct stoker_plan whole, without, with, least;
     char detail[120];
     int none = 0, fewer = 0, halved = 0, compared = 0;
     if (sparse_write(in_dir(name), shape, &why)) {
@@ -744,6 +744,11 @@ static void priced_drafts(const struct shape *shape, const char *name)
         expect(with.minimum == without.minimum && with.whole == without.whole && with.n_draft == 0,
                "%llu to %llu bytes, %llu to %llu without drafts, and %d of them", ull(with.minimum), ull(with.whole),
                ull(without.minimum), ull(without.whole), with.n_draft);
+        expect(with.cut_drafts && !without.cut_drafts && !whole.cut_drafts,
+               "what drafts were given up is told wrongly");
+        if (plan_with(in_dir(name), STOKER_MEMORY_MIN, "ngram", &least) == 0)
+            expect(least.n_draft == 16 && least.minimum == with.draft_minimum && !least.cut_drafts,
+                   "--draft ngram needs %llu bytes, %llu are told", ull(least.minimum), ull(with.draft_minimum));
         for (int i = 0; i < BUDGETS; i++) {
             uint64_t memory = without.minimum + (whole.memory - without.minimum) / BUDGETS * (uint64_t)i;
             struct stoker_plan a, b;
@@ -755,6 +760,7 @@ static void priced_drafts(const struct shape *shape, const char *name)
             for (int c = 0; c < a.n_class && a.cut_experts; c++)
                 expect(b.slots[c] <= a.slots[c], "%llu bytes: %d slots, %d without drafts", ull(memory), b.slots[c],
                        a.slots[c]);
+            expect(b.cut_drafts == (b.n_draft == 0), "%llu bytes: %d drafts, told wrongly", ull(memory), b.n_draft);
             none += b.n_draft == 0;
             fewer += b.n_draft > 0 && b.n_draft < 16;
             halved += b.n_draft == 8 && b.draft_layer.n_expert > 0;

@@ -8,6 +8,7 @@
 #include "cli/machine/roofs.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/utf8.h"
 #include "server/server.h"
 #include "store/reader.h"
@@ -67,7 +68,8 @@ static json_t *json_cuts(const struct stoker_plan *p)
         const char *name;
     } cuts[] = {{p->cut_embedding, "embedding"}, {p->cut_experts, "experts"},     {p->cut_chunk, "chunk"},
                 {p->cut_prefix, "prefix"},       {p->cut_sequences, "sequences"}, {p->cut_context, "context"},
-                {p->cut_cache, "cache"},         {p->cut_encoders, "encoders"},   {p->cut_capture, "capture"}};
+                {p->cut_cache, "cache"},         {p->cut_encoders, "encoders"},   {p->cut_capture, "capture"},
+                {p->cut_drafts, "drafts"}};
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
         if (cuts[i].cut)
             json_array_append_new(a, json_string(cuts[i].name));
@@ -234,10 +236,15 @@ static void print_cuts(const struct stoker_plan *p)
     const struct {
         int cut;
         const char *what;
-    } cuts[] = {{p->cut_embedding, "embedding on disk"}, {p->cut_experts, "experts stream"},
-                {p->cut_chunk, "smaller chunks"},        {p->cut_prefix, "fewer known prefixes"},
-                {p->cut_sequences, "fewer sequences"},   {p->cut_context, "shorter context"},
-                {p->cut_encoders, show_further(p)},      {p->cut_capture, "less for recorded rows"}};
+    } cuts[] = {{p->cut_embedding, "embedding on disk"},
+                {p->cut_experts, "experts stream"},
+                {p->cut_chunk, "smaller chunks"},
+                {p->cut_prefix, "fewer known prefixes"},
+                {p->cut_sequences, "fewer sequences"},
+                {p->cut_context, "shorter context"},
+                {p->cut_encoders, show_further(p)},
+                {p->cut_capture, "less for recorded rows"},
+                {p->cut_drafts, "no drafts"}};
     const char *before = "to fit: ";
     for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++)
         if (cuts[i].cut) {
@@ -374,6 +381,23 @@ static void print_warnings(const struct stoker_plan *p)
             printf("warning: %s\n", warning[i]);
 }
 
+/* From the files, or from their headers alone. */
+static int make_plan(struct stoker_plan *out, const char *model, const struct stoker_options *o, int header_only,
+                     struct stoker_error *err)
+{
+    return header_only ? stoker_plan_header(out, model, o, err) : stoker_plan(out, model, o, err);
+}
+
+/* The same once more with other options: what it warns of was told before. */
+static int make_plan_again(struct stoker_plan *out, const char *model, const struct stoker_options *o, int header_only,
+                           struct stoker_error *err)
+{
+    log_to(NULL);
+    int failed = make_plan(out, model, o, header_only, err);
+    log_to(log_on_stderr);
+    return failed;
+}
+
 /* A chat of `run` that nobody gave --cache-dir takes more where that fits, for what /save and --session keep of it. */
 static void print_chat(const struct stoker_plan *p, const char *model, const struct stoker_options *given,
                        int header_only)
@@ -383,7 +407,7 @@ static void print_chat(const struct stoker_plan *p, const char *model, const str
     struct stoker_error none;
     o.cache_dir = ".";
     o.memory = STOKER_MEMORY_MIN;
-    if (header_only ? stoker_plan_header(&chat, model, &o, &none) : stoker_plan(&chat, model, &o, &none))
+    if (make_plan_again(&chat, model, &o, header_only, &none))
         return;
     if (chat.minimum > p->minimum)
         printf("a chat of stoker run needs %s more, if there is room, to keep what it computed (planned by --cache-dir "
@@ -458,7 +482,7 @@ int cmd_plan(int argc, char **argv)
                 disk ? "--disk" : "--measure");
         return 2;
     }
-    int failed = header_only ? stoker_plan_header(&p, model, &o, &err) : stoker_plan(&p, model, &o, &err);
+    int failed = make_plan(&p, model, &o, header_only, &err);
     if (failed && !(json && p.minimum))
         return report(&err);
     if ((disk || measure) && !failed) {
@@ -469,7 +493,7 @@ int cmd_plan(int argc, char **argv)
         if (drive_rate_of_model(model, p.n_class ? p.expert_bytes[0] : 1 << 20, &rate))
             return 1;
         o.rates.drive = rate;
-        failed = stoker_plan(&p, model, &o, &err);
+        failed = make_plan_again(&p, model, &o, header_only, &err);
     }
     enum measured how = measure ? MEASURED_ALL : disk ? MEASURED_DRIVE : MEASURED_NONE;
     if (json) {

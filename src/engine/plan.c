@@ -301,6 +301,9 @@ static void least_memories(const struct planner *pl, struct plan *p)
     c = plan_usual(pl, &least);
     c.cache_ram = p->asked_cache;
     p->cache_minimum = plan_memory_for(plan_price(pl, &c).total);
+    c = least;
+    c.n_draft = pl->request->n_draft;
+    p->draft_minimum = plan_memory_for(plan_price(pl, &c).total);
 }
 
 /* What all configurations have in common. */
@@ -391,6 +394,7 @@ static void keep_limits(struct plan *to, const struct plan *p)
     to->parallel_minimum = p->parallel_minimum;
     to->chunk_minimum = p->chunk_minimum;
     to->cache_minimum = p->cache_minimum;
+    to->draft_minimum = p->draft_minimum;
     to->degraded = p->degraded;
 }
 

@@ -150,10 +150,11 @@ struct plan {
     uint64_t prefix_bytes, prefix_table_bytes;   /* of pages and states beside theirs; and of tables for them */
     uint64_t kv_bytes_per_token, kv_fixed_bytes; /* of layers that see everything; of windows, a sequence */
     uint64_t state_bytes_per_sequence;
-    int asked_ctx, asked_parallel;                                        /* what was asked for, or the defaults */
-    uint64_t asked_cache;                                                 /* bytes of prefixes, likewise */
-    uint64_t ctx_minimum, parallel_minimum, cache_minimum, chunk_minimum; /* the smallest memory with each given */
-    struct speed_rates rates;                                             /* with which speed was predicted */
+    int asked_ctx, asked_parallel; /* what was asked for, or the defaults */
+    uint64_t asked_cache;          /* bytes of prefixes, likewise */
+    uint64_t ctx_minimum, parallel_minimum, cache_minimum, chunk_minimum,
+        draft_minimum;        /* the smallest memory with each given */
+    struct speed_rates rates; /* with which speed was predicted */
     struct speed speed;
 };
 

@@ -114,6 +114,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
                                 .parallel_minimum = p->parallel_minimum,
                                 .cache_minimum = p->cache_minimum,
                                 .chunk_minimum = p->chunk_minimum,
+                                .draft_minimum = p->draft_minimum,
                                 .prompt_tokens = speed_prompt(p->n_ctx),
                                 .answer_tokens = SPEED_ANSWER,
                                 .rates = {p->rates.drive, p->rates.memory, p->rates.product, p->rates.unpack_rows,
@@ -148,6 +149,7 @@ void engine_report_plan(const struct session *s, enum kv_type kv, enum cpu_tier 
     out->cut_cache = !!(p->degraded & PLAN_CUT_CACHE);
     out->cut_encoders = !!(p->degraded & PLAN_CUT_ENCODERS);
     out->cut_capture = !!(p->degraded & PLAN_CUT_CAPTURE);
+    out->cut_drafts = s->request.priced && !m->p.pooling && out->fits && p->n_draft == 0;
 }
 
 void stoker_plan_of(const struct stoker *s, struct stoker_plan *out)

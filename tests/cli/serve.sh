@@ -31,7 +31,7 @@ starts_once() {
 
 starts_once
 is "serve" 0 "^listening on http://127\.0\.0\.1:[0-9]+$" "$log req_[A-Za-z0-9]+ GET /v1/models 200 "
-lines=$(grep -Ec "$log"' plan: (context 1024, 1 sequence, chunks of 16 rows, no drafts; predicted: a prompt of 1024 tokens in [0-9.]+ s, then [0-9.]+ tokens/s; rates are assumed, stoker plan --measure measures them$|memory [0-9.]+ MiB planned of [0-9.]+ MiB that --memory allows; [0-9]+ of 96 experts held, |given up: 1 sequence instead of 4 \(--parallel 4 --memory [0-9]+MiB\); 0 B instead of 512\.0 MiB for prefixes \(--cache-ram 512M --memory [0-9]+MiB\); chunks of 16 rows instead of 512 \(--chunk 512 --memory [0-9]+MiB\); experts stream \(not with --memory [0-9]+MiB\)$)' "$dir/err")
+lines=$(grep -Ec "$log"' plan: (context 1024, 1 sequence, chunks of 16 rows, no drafts; predicted: a prompt of 1024 tokens in [0-9.]+ s, then [0-9.]+ tokens/s; rates are assumed, stoker plan --measure measures them$|memory [0-9.]+ MiB planned of [0-9.]+ MiB that --memory allows; [0-9]+ of 96 experts held, |given up: 1 sequence instead of 4 \(--parallel 4 --memory [0-9]+MiB\); 0 B instead of 512\.0 MiB for prefixes \(--cache-ram 512M --memory [0-9]+MiB\); chunks of 16 rows instead of 512 \(--chunk 512 --memory [0-9]+MiB\); drafts \(--draft ngram --memory [0-9]+MiB\); experts stream \(not with --memory [0-9]+MiB\)$)' "$dir/err")
 [ "$lines" -eq 3 ] && pass || fail "serve: the plan" "$lines of its 3 lines: $(grep plan: "$dir/err")"
 tail -n 1 "$dir/err" | grep -Eq "$log stopped; requests answered: [1-9][0-9]*$" && pass || fail "serve" "its last line is $(tail -n 1 "$dir/err")"
 grep -Eq '(/health|/metrics) 200' "$dir/err" && fail "serve" "logs what is asked every few seconds" || pass
@@ -58,7 +58,7 @@ while read -r offer; do
     [ "${offer#--memory}" = "$offer" ] || lost="(not with"
     grep -Fq -e "$lost" "$dir/err" && fail "$offer" "does not bring it back" || pass
 done <"$dir/offers"
-[ "$(wc -l <"$dir/offers")" -eq 4 ] && pass || fail "serve: the plan" "does not make four offers"
+[ "$(wc -l <"$dir/offers")" -eq 5 ] && pass || fail "serve: the plan" "does not make five offers"
 starts_once --ctx 2000
 is "serve with a context longer than trained" 0 "^listening on " "$log warning: .*trained on 1024 positions, the context has 2000: "
 starts_once --cache-ram 0
