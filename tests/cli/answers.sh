@@ -40,6 +40,8 @@ words=1200
 ! grep -q -e __asan_init -e __tsan_init "$stoker" || words=120
 run run -p 'Say it.' --regex "(certainly ){$words}" --ctx 16384 -n 15000 --temp 0 --draft ngram --stats
 [ "$(tr -s ' \n' '\n' <"$dir/out" | grep -cx certainly)" -eq $words ] && pass || fail "a long text that is forced" "$(wc "$dir/out") $(tail -n 3 "$dir/err")"
+tokens=$(sed -n 's/.* answer \([0-9]*\) tokens.*/\1/p' "$dir/err")
+[ "${tokens:-0}" -gt $((8 * words)) ] && pass || fail "a long text that is forced" "has ${tokens:-0} tokens"
 right=$(sed -n 's/^drafts [0-9]* tokens, of which \([0-9]*\) were chosen$/\1/p' "$dir/err")
 [ "${right:-0}" -gt $((2 * words)) ] && pass || fail "its drafts" "$(grep drafts "$dir/err")"
 # As many as are worth it, and of these 16 at most, are the default.
@@ -99,6 +101,16 @@ cp "$dir/out" "$dir/plan"
 run plan "$golden/qwen35moe.gguf" --memory min --json --draft auto
 is "no drafts with the least memory" 0 '"draft_max":0,' ""
 cmp -s "$dir/out" "$dir/plan" && pass || fail "auto with the least memory" "$(diff "$dir/out" "$dir/plan")"
+is "which it says" 0 '"sacrificed":\[[^]]*"drafts"\]' ""
+run plan "$golden/qwen35moe.gguf" --memory min
+is "in words, with the least memory" 0 '^to fit: .*, no drafts$' ""
+run plan "$golden/qwen35moe.gguf" --memory max
+grep -q 'no drafts' "$dir/out" && fail "drafts with all memory" "$(tail -n 3 "$dir/out")" || pass
+run plan "$golden/qwen35moe.gguf" --memory min --draft off
+grep -q '^to fit: .*no drafts' "$dir/out" && fail "drafts that nobody wants" "$(tail -n 3 "$dir/out")" || pass
+# A plan computes what a chat would take beside it: its warnings are told once.
+run plan "$ember" --draft mtp
+[ "$(grep -c 'the file has no layer' "$dir/err")" -eq 1 ] && pass || fail "plan --draft mtp" "warns other than once: $(cat "$dir/err")"
 run run -p 'Spell cat.' --temp 0
 cat=$(cat "$dir/out")
 run run -p 'Spell cat.' --temp 0 --draft mtp
@@ -194,6 +206,10 @@ run run -p 'Hello' --temp 0 -n 3
 is "three tokens" 0 "=Hello! I" ""
 run run -p 'Hello' --temp 0 -n 3 --json
 is "three tokens as JSON" 0 '"end":"length",.*"tokens":3,' ""
+for draft in off:0 ngram:'[1-9][0-9]*'; do
+    run run -p 'Hello' --temp 0 --json --json-schema '{"const": "what is said word by word"}' --draft "${draft%%:*}"
+    is "what was drafted, as JSON, with ${draft%%:*}" 0 "\"drafted_tokens\":${draft#*:},\"accepted_tokens\":${draft#*:}," ""
+done
 run run -p 'Hello' --json-schema '{"type": "string", "minLength": 500}' -n 20
 is "a limit below the shortest answer" 1 "" '^stoker: the shortest answer that fits the constraint has [0-9]+ tokens, the answer may have 20: allow it more \(max_tokens\), or ask for less$'
 run run -p 'Hello' --json-schema '{"type": "string", "minLength": 1000000000}' -n 20

@@ -179,12 +179,13 @@ void print_answer_json(const json_t *message, const json_t *logprobs, const json
 {
     static const char *const reasons[] = {"stop", "length", "cancelled"};
     json_t *content = json_object_get(message, "content");
-    json_t *o = json_pack("{s:o, s:s, s:I, s:I, s:I, s:f, s:f, s:I, s:O}", "text",
+    json_t *o = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:O}", "text",
                           json_is_string(content) ? json_incref(content) : json_string(""), "end",
                           reasons[end->u.end.reason], "prompt_tokens", (json_int_t)end->u.end.n_prompt, "cached_tokens",
                           (json_int_t)end->u.end.n_cached, "tokens", (json_int_t)end->u.end.n_generated,
-                          "prompt_seconds", end->u.end.prompt_seconds, "seconds", end->u.end.generate_seconds,
-                          "peak_rss", (json_int_t)peak_bytes(), "message", message);
+                          "drafted_tokens", (json_int_t)end->u.end.n_drafted, "accepted_tokens",
+                          (json_int_t)end->u.end.n_accepted, "prompt_seconds", end->u.end.prompt_seconds, "seconds",
+                          end->u.end.generate_seconds, "peak_rss", (json_int_t)peak_bytes(), "message", message);
     if (o && stop)
         json_object_set_new(o, "stopped_by", json_stringn(stop->text, stop->n));
     if (o && logprobs)
