@@ -19,7 +19,8 @@
  *     header    what recorded rows say of their model is the same with the layer and without
  *     priced    --draft auto: the layer's drafts and others, as many as chance takes, and as many as are worth it
  *     late      a text whose pairs have waited comes up in passes of its own: those that draft have a few rows, and are priced alone
- *     unbound   a file in which a tensor of the layer is missing, whichever, or has another shape: a warning that names it, the other
+ *     loaded    the layer is bound, and its weights are read, where it drafts, and not with drafts of other sources or without any
+ *     unbound   a file in which a tensor of the layer is missing, or has another shape or type: a warning that names it, the other
  *               sources' drafts, the same answers, pages as without such a layer
  *     unstated  a file whose key says that it has no such layer: its tensors tell, so answers are the same and it drafts
  *     unread    where it has experts, one of the layer that cannot be read: the same answers, with which nothing is drafted any more
@@ -785,23 +786,35 @@ static void with_length(char out[64], const char *name, int n_dim, int length, s
     *n = (size_t)n_name + sizeof rest;
 }
 
-/* Tensors of the layer that are missing, each in turn, among them one that all layers have, and two that are shorter. */
+/* A vector's name, dimensions, and type, a word less its last three bytes. */
+static void with_type(char out[64], const char *name, int length, enum block_type type, size_t *n)
+{
+    with_length(out, name, 1, length, n);
+    memset(out + *n, 0, 6);
+    out[*n + 6] = (char)type;
+    *n += 7;
+}
+
+/* Tensors of the layer that are missing, among them two that all layers have, two that are shorter, and one of whole numbers. */
 static void unbound(const char *path)
 {
     static const char hnorm[] = "nextn.hnorm.weight", proj[] = "nextn.eh_proj.weight";
     static const char *const drafts[] = {"mtp", "auto"};
-    char own[64], other[64], norm[2][64], product[2][64];
-    size_t n_norm = 0, n_product = 0;
+    char own[64], other[64], down[64], dowm[64], norm[2][64], product[2][64], type[2][64];
+    size_t n_norm = 0, n_product = 0, n_type = 0;
     struct session_options so = world_options(KV_F16, 0);
     struct world w;
     int ok = make_texts(path) && world_open(&w, path, &so) == 0;
     const struct model *m = ok ? w.s->model : NULL;
     for (int k = 0; k < 2 && ok; k++) {
+        with_type(type[k], hnorm, m->nextn.hidden_norm->mat.n_cols, k ? TYPE_I32 : TYPE_F32, &n_type);
         with_length(norm[k], hnorm, 1, m->nextn.hidden_norm->mat.n_cols - 4 * k, &n_norm);
         with_length(product[k], proj, 2, m->nextn.proj->mat.n_cols - 4 * k, &n_product);
     }
     snprintf(own, sizeof own, "blk.%d.attn_output", ok ? m->p.n_layer : 0);
     snprintf(other, sizeof other, "blk.%d.attn_outqut", ok ? m->p.n_layer : 0);
+    snprintf(down, sizeof down, "blk.%d.ffn_down", ok ? m->p.n_layer : 0);
+    snprintf(dowm, sizeof dowm, "blk.%d.ffn_dowm", ok ? m->p.n_layer : 0);
     const struct {
         const char *from, *to;
         size_t n;
@@ -810,6 +823,8 @@ static void unbound(const char *path)
                  {"nextn.enorm.weight", "nextn.knorm.weight", 18, "nextn.enorm.weight"},
                  {proj, "nextn.eh_prok.weight", strlen(proj), proj},
                  {own, other, strlen(own), own},
+                 {down, dowm, strlen(down), down},
+                 {type[0], type[1], n_type, hnorm},
                  {norm[0], norm[1], n_norm, hnorm},
                  {product[0], product[1], n_product, proj}};
     if (ok)
@@ -822,6 +837,31 @@ static void unbound(const char *path)
         unlink(copy);
     }
     verdict(path, "unbound", ok, "");
+}
+
+/* Whether the layer is bound, and how many bytes of weights the plan has, by where drafts come from. */
+static void loaded(const char *path)
+{
+    static const char *const drafts[] = {"off", "ngram", "mtp", "auto"};
+    uint64_t weights[4] = {0};
+    char detail[120];
+    int bound[4] = {0}, ok = 1;
+    for (int i = 0; i < 4 && ok; i++) {
+        struct stoker_options o = options(drafts[i]);
+        struct stoker *s = engine(path, &o);
+        ok = s != NULL;
+        if (!ok)
+            break;
+        bound[i] = s->session->model->nextn.proj != NULL;
+        weights[i] = s->session->plan.part[PLAN_WEIGHTS];
+        stoker_close(s);
+    }
+    snprintf(detail, sizeof detail, "%llu bytes of weights with it, %llu without", (unsigned long long)weights[2],
+             (unsigned long long)weights[0]);
+    verdict(path, "loaded",
+            ok && !bound[0] && !bound[1] && bound[2] && bound[3] && weights[0] == weights[1] &&
+                weights[2] == weights[3] && weights[2] > weights[0],
+            detail);
 }
 
 static void unstated(const char *path)
@@ -866,6 +906,8 @@ static void run_model(const char *path)
         followed(path, &r);
     if (wanted("drafts"))
         drafts(path);
+    if (wanted("loaded"))
+        loaded(path);
     if (wanted("coins"))
         coins(path);
     if (wanted("settings"))
