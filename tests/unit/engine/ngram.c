@@ -5,7 +5,9 @@
  *                                                searches a known prefix, where it learns of it, and where all is learnt; between two
  *                                                steps the caches are filled with something else, as a step of a model does */
 #include "engine/draft/ngram.h"
+#include "base/arena.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/rng.h"
 
 #include <math.h>
@@ -567,29 +569,35 @@ static void time_steps(struct ngram *g, const stoker_token *text, size_t n, size
     tell(learns, took[0], steps[0]);
 }
 
-/* A text in which some tokens are frequent, as in a real one (Zipf's law), and hardly five of them stand twice. */
-static void bench(void)
+/* A text in which some tokens are frequent, as in a real one (Zipf's law), and hardly five of them stand twice. The tables are in huge
+ * pages, as a session's are. */
+static int bench(void)
 {
     enum { HISTORY = 100000, MORE = (2 + NGRAM_STEP) * STEPS, VOCABULARY = 100000 };
     static stoker_token text[HISTORY + MORE];
+    struct arena memory;
+    struct error err = {0};
     struct ngram g;
+    if (arena_map(&memory, ngram_bytes(HISTORY + MORE), &err)) {
+        fprintf(stderr, "%s\n", err.text);
+        return 1;
+    }
+    arena_prefault(&memory, 0, 1);
     for (size_t i = 0; i < HISTORY + MORE; i++)
         text[i] = (stoker_token)pow(VOCABULARY, (double)(rng_u64(i, 1, 1, 1) >> 11) * 0x1p-53);
-    open_tables(&g, HISTORY + MORE);
-    memset(g.next, 0, ngram_bytes(HISTORY + MORE));
+    ngram_init(&g, arena_alloc(&memory, ngram_bytes(HISTORY + MORE)), HISTORY + MORE);
     time_steps(&g, text, HISTORY, 1, "a step that searches a known prefix", "a step that learns of it");
     ngram_learn(&g, text, HISTORY + STEPS, 2 * HISTORY);
     time_steps(&g, text, HISTORY + STEPS, 1, "", "a step, all learnt");
     time_steps(&g, text, HISTORY + 2 * STEPS, NGRAM_STEP, "", "a step behind one that accepted 15 drafts");
-    free(g.next);
+    arena_unmap(&memory);
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "--bench") == 0) {
-        bench();
-        return 0;
-    }
+    if (argc == 2 && strcmp(argv[1], "--bench") == 0)
+        return bench();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(longest_match_goes_first),
         cmocka_unit_test(short_matches_bring_little),
