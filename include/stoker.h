@@ -1012,7 +1012,7 @@ struct stoker_plan {
     int asked_ctx, asked_parallel; /* what was asked for, or the defaults */
     int n_ctx_short;               /* the model rotates by other factors where asked_ctx is more; 0: it has no others */
     uint64_t asked_cache;          /* bytes for cached prefixes, likewise */
-    /* The smallest budgets that work when asked_ctx, asked_parallel, asked_cache, 512 for n_chunk, or draft "ngram" are options. */
+    /* The smallest budgets that work when asked_ctx, asked_parallel, asked_cache, 512 for n_chunk, or draft "ngram" are given. */
     uint64_t ctx_minimum, parallel_minimum, cache_minimum, chunk_minimum, draft_minimum;
     /* Predicted (docs/spec/memory.md 10) for prompts of prompt_tokens, and answers of answer_tokens, n_parallel of them at a time.
      * Rates are those of the options, or usual ones. */

@@ -29,7 +29,7 @@
  *     recorded   a request whose rows are recorded drafts once they are, and not before: the same bytes
  *
  *     law        requests by chance: prompts, sampling, constraints, sources (of them --draft mtp, where the model has a layer for it), one
- *                to four at once, budgets, preemption; 6, --whole: 200
+ *                to four at once, budgets, preemption; 10, --whole: 200
  *
  * A line a test and model. Needs no data from outside the repository. */
 #include "base/hash.h"
@@ -66,7 +66,7 @@ static const char *const source_name[] = {"right", "wrong", "by turns", "by chan
 static int passed, failed;
 static char warning[2000]; /* of a second model, one behind the other */
 static const char *only;   /* -t */
-enum { LAWS = 6, LAWS_WHOLE = 200 };
+enum { LAWS = 10, LAWS_WHOLE = 200 };
 static int laws;  /* requests of a model, at least */
 static int whole; /* 1: every test in every setting, of models that are named and with --whole */
 
@@ -961,8 +961,8 @@ static void begins_as_forced(const struct subject *m)
     stoker_close(s);
 }
 
-/* What a text repeats is followed by what is forced, in the same step: all but the first token are drafts, and, where the limit ends the
- * answer, the last one. */
+/* What a text repeats is followed by what is forced, in the same step: all but the first token and, where the limit ends the answer,
+ * the last one are drafts. */
 static void forced_behind(const struct subject *m)
 {
     enum { MORE = 5 };

@@ -763,7 +763,7 @@ mutate drafts-published-of-latents "$(drafts known deepseek2-lite)" src/engine/s
 mutate drafts-published-of-index-keys "$(drafts known glm-dsa)" src/engine/step/verify.c 's|^    e->rows = n;|    (void)n;|'
 mutate drafts-of-the-last-token "drafts -t behind models/ember/ember.gguf" src/engine/step/verify.c 's|const int holds = compared .*|const int holds = 0;|'
 mutate drafts-published "$(drafts known qwen3moe)" src/engine/step/verify.c 's|^    e->rows = n;|    (void)n;|'
-mutate drafts-not-compared "$(drafts alone qwen3moe)" src/engine/step/verify.c 's|history\[j->n_history - 1\] == draft|n_history > 0 \&\& draft >= 0|'
+mutate drafts-not-compared "$(drafts alone qwen3moe)" src/engine/step/verify.c 's|goes_on = \(.*\)history\[j->n_history - 1\] == draft|goes_on = \1n_history > 0 \&\& draft >= 0|'
 mutate drafts-by-old-masks "$(drafts forced qwen3moe)" src/engine/step/masks.c 's|^    if (!j->constraint_state)$|    if (1)|'
 mutate drafts-learn-of-right-ones "$(drafts priced qwen3moe)" src/engine/step/verify.c 's/left |= b->dead\[i\] == ROW_LEFT;/left |= b->dead[i];/'
 mutate drafts-on-credit "unit/engine/price" src/engine/draft/price.c 's/lost \* p->plain >= -debt/lost * p->plain >= -1e9/'

@@ -746,7 +746,7 @@ static void priced_drafts(const struct shape *shape, const char *name)
                ull(without.minimum), ull(without.whole), with.n_draft);
         expect(with.cut_drafts && !without.cut_drafts && !whole.cut_drafts,
                "what drafts were given up is told wrongly");
-        if (plan_with(in_dir(name), STOKER_MEMORY_MIN, "ngram", &least) == 0)
+        if (plan_with(in_dir(name), STOKER_MEMORY_MIN, "ngram", &least) == 0) /* else it has told why */
             expect(least.n_draft == 16 && least.minimum == with.draft_minimum && !least.cut_drafts,
                    "--draft ngram needs %llu bytes, %llu are told", ull(least.minimum), ull(with.draft_minimum));
         for (int i = 0; i < BUDGETS; i++) {

@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static log_sink *sink; /* set once, before any thread is made */
+static log_sink *sink; /* set while no other thread runs */
 
 void log_to(log_sink *s) { sink = s; }
 

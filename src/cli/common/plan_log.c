@@ -9,22 +9,22 @@
 
 #define MIB UINT64_C(1048576)
 
-/* A list that grows; what does not fit is left out. */
+/* A list that grows; what does not fit as a whole is left out. A line of the log has 479 bytes. */
 struct list {
-    char text[400];
+    char text[460];
     size_t n;
 };
 
 static void __attribute__((format(printf, 2, 3))) add(struct list *l, const char *format, ...)
 {
     va_list args;
+    char one[200];
     const char *comma = l->n ? "; " : "";
-    l->n += (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, "%s", comma);
     va_start(args, format);
-    if (l->n < sizeof l->text)
-        l->n += (size_t)vsnprintf(l->text + l->n, sizeof l->text - l->n, format, args);
+    vsnprintf(one, sizeof one, format, args);
     va_end(args);
-    l->n = l->n < sizeof l->text ? l->n : sizeof l->text - 1;
+    if (l->n + strlen(comma) + strlen(one) < sizeof l->text)
+        l->n += (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, "%s%s", comma, one);
 }
 
 static uint64_t part(const struct stoker_plan *p, const char *name)

@@ -111,7 +111,8 @@ static void verify(struct stoker *s, struct step *p, struct share *e)
         verify_choose(s, j, step_logits(s, p, e->logits_index + n++), &e->choice);
         goes_on = e->choice.outcome == GOES_ON && j->history[j->n_history - 1] == draft && masks_next(s, j);
     }
-    /* The last choice may be the draft as well, where it completes the answer or the mask behind it is not ready; an end token is none. */
+    /* The last choice may be the draft as well, where it completes the answer or the mask behind it is not ready. An end token
+     * is not in the history, and is not told as a draft that was chosen. */
     const int compared = draft >= 0 && j->n_history == start + (size_t)n;
     const int holds = compared && j->history[j->n_history - 1] == draft;
     const int n_right = n - 1 + holds, refused = compared && !holds;
