@@ -759,8 +759,6 @@ mutate drafts-sweep "$(drafts streamed qwen3moe)" src/model/step.h 's|s->n_rows 
 mutate drafts-keep-pages "$(drafts alone qwen3moe)" src/engine/session.c 's|^            seq_trim(b->seq\[r\]);|            (void)0;|'
 mutate drafts-committed "$(drafts known lfm2moe)" src/engine/session.c 's|r = first + n_right; r <|r = first + n_right + 1; r <|'
 mutate drafts-committed-of-windows "$(drafts alone gpt-oss)" src/engine/session.c 's|r = first + n_right; r <|r = first + n_right + 1; r <|'
-mutate drafts-published-of-latents "$(drafts known deepseek2-lite)" src/engine/step/verify.c 's|^    e->rows = n;|    (void)n;|'
-mutate drafts-published-of-index-keys "$(drafts known glm-dsa)" src/engine/step/verify.c 's|^    e->rows = n;|    (void)n;|'
 mutate drafts-of-the-last-token "drafts -t behind models/ember/ember.gguf" src/engine/step/verify.c 's|const int holds = compared .*|const int holds = 0;|'
 mutate drafts-published "$(drafts known qwen3moe)" src/engine/step/verify.c 's|^    e->rows = n;|    (void)n;|'
 mutate drafts-not-compared "$(drafts alone qwen3moe)" src/engine/step/verify.c 's|goes_on = \(.*\)history\[j->n_history - 1\] == draft|goes_on = \1n_history > 0 \&\& draft >= 0|'

@@ -19,7 +19,7 @@
  *     header    what recorded rows say of their model is the same with the layer and without
  *     priced    --draft auto: the layer's drafts and others, as many as chance takes, and as many as are worth it
  *     late      a text whose pairs have waited comes up in passes of its own: those that draft have a few rows, and are priced alone
- *     loaded    the layer is bound, and its weights are read, where it drafts, and not with drafts of other sources or without any
+ *     loaded    the layer is bound, and its weights are in the plan, where it drafts, and not with drafts of other sources or without any
  *     unbound   a file in which a tensor of the layer is missing, or has another shape or type: a warning that names it, the other
  *               sources' drafts, the same answers, pages as without such a layer
  *     unstated  a file whose key says that it has no such layer: its tensors tell, so answers are the same and it drafts
