@@ -9,6 +9,8 @@ enum { LENGTHS = 3, MOST_PLACES = 1 << 18, BEGINNING = 5, KEPT = 5 };
 enum { PIECE = 1 << 11, OLDER = 8 };
 /* Places, at least as many as tokens; four times as many up to SHORT, for of two runs of tokens with one place the older is forgotten. */
 enum { PER_TOKEN = 4, SHORT = 1 << 14 };
+/* Tokens whose places are asked for together. */
+enum { AHEAD = NGRAM_STEP };
 /* Places where the text varies, one after another, that went on as before: drafts go past the next. */
 enum { ENOUGH = 4 };
 /* What is known of a place of the text: behind the same tokens it went on otherwise elsewhere; it went on alike. */
@@ -68,15 +70,18 @@ static int is_open(const struct ngram *g, size_t at)
     return is_marked(g, at, VARIES) || (at > 0 && is_marked(g, at - 1, VARIES) && !is_marked(g, at, SETTLED));
 }
 
-/* The place of the n tokens that end before `end`. */
-static uint32_t *place_of(const struct ngram *g, int i, const stoker_token *end)
+/* The places of the tokens that end before the first `end` of a text, one a length; NULL: the text is shorter. */
+static void find_places(const struct ngram *g, const stoker_token *text, size_t end, uint32_t *place[LENGTHS])
 {
     uint64_t hash = 0;
-    for (size_t k = 1; k <= length[i]; k++) {
-        hash = (hash ^ (uint32_t)end[-(ptrdiff_t)k]) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 29;
+    size_t k = 0;
+    for (int i = LENGTHS - 1; i >= 0; i--) {
+        for (; k < length[i] && k < end; k++) {
+            hash = (hash ^ (uint32_t)text[end - 1 - k]) * UINT64_C(0x9e3779b97f4a7c15);
+            hash ^= hash >> 29;
+        }
+        place[i] = end < length[i] ? NULL : g->next + (size_t)i * g->n_place + ((hash >> 32) & (g->n_place - 1));
     }
-    return g->next + (size_t)i * g->n_place + ((hash >> 32) & (g->n_place - 1));
 }
 
 /* What a place holds, of a text of n tokens and of its prediction. */
@@ -104,49 +109,85 @@ static void compare(struct ngram *g, uint32_t place, const stoker_token *text, s
     }
 }
 
-/* What follows the first `end` tokens of a text; of the prediction with its bit. */
-static void learn(struct ngram *g, const stoker_token *text, size_t end, uint32_t bit)
+/* The places of what stands before the first `first` tokens of a text, then before one more each, n in all. They are asked for from DRAM
+ * together, and so is what those of the n_text longest lengths lead to in the text: one after another, they would take more time than all
+ * the rest. */
+static void ask_ahead(const struct ngram *g, const stoker_token *text, size_t first, int n, int n_text,
+                      uint32_t *place[][LENGTHS])
 {
-    for (int i = 0; i < LENGTHS; i++) {
-        uint32_t *place = end >= length[i] ? place_of(g, i, text + end) : NULL;
-        if (place && i == 0 && !bit)
-            compare(g, *place, text, end);
-        if (place)
-            *place = (uint32_t)end | bit;
+    for (int k = 0; k < n; k++) {
+        find_places(g, text, first + (size_t)k, place[k]);
+        for (int i = 0; i < LENGTHS; i++)
+            __builtin_prefetch(place[k][i], 1);
     }
+    for (int k = 0; k < n; k++)
+        for (int i = 0; i < n_text; i++) {
+            struct way w = place[k][i] ? way_to(g, *place[k][i], text, g->n_known + 1) : (struct way){NULL, 0, 0};
+            if (w.text && w.at < w.n)
+                __builtin_prefetch(w.text + w.at);
+        }
+}
+
+/* What follows the first `end` tokens of a text, whose places these are; of the prediction with its bit. */
+static void learn(struct ngram *g, const stoker_token *text, size_t end, uint32_t *const place[LENGTHS], uint32_t bit)
+{
+    if (place[0] && !bit)
+        compare(g, *place[0], text, end);
+    for (int i = 0; i < LENGTHS; i++)
+        if (place[i])
+            *place[i] = (uint32_t)end | bit;
 }
 
 /* Does a place hold what counts for more than the text's first `end` tokens: the prediction's, or newer, and not that of another text? */
 static int is_taken(const struct ngram *g, int i, const uint32_t *place, const stoker_token *text, size_t end)
 {
     struct way w = way_to(g, *place, text, g->n_known + 1);
-    return (w.text != text || w.at > end) && w.text && w.at >= length[i] && w.at < w.n &&
-           place_of(g, i, w.text + w.at) == place;
+    uint32_t *its[LENGTHS];
+    if ((w.text == text && w.at <= end) || !w.text || w.at < length[i] || w.at >= w.n)
+        return 0;
+    find_places(g, w.text, w.at, its);
+    return its[i] == place;
 }
+
+static void learn_if_free(struct ngram *g, const stoker_token *text, size_t end, uint32_t *const place[LENGTHS])
+{
+    if (place[0])
+        compare(g, *place[0], text, end);
+    for (int i = 0; i < LENGTHS; i++)
+        if (place[i] && !is_taken(g, i, place[i], text, end))
+            *place[i] = (uint32_t)end;
+}
+
+static int smaller(int most, size_t n) { return n < (size_t)most ? (int)n : most; }
 
 /* What stood before all that is known. Returns how many tokens of `most` are left. */
 static int learn_older(struct ngram *g, const stoker_token *text, int most)
 {
-    for (; most > 0 && g->n_oldest > 0; most--, g->n_oldest--)
-        for (int i = 0; i < LENGTHS; i++) {
-            uint32_t *place = g->n_oldest >= length[i] ? place_of(g, i, text + g->n_oldest) : NULL;
-            if (place && i == 0)
-                compare(g, *place, text, g->n_oldest);
-            if (place && !is_taken(g, i, place, text, g->n_oldest))
-                *place = (uint32_t)g->n_oldest;
-        }
+    uint32_t *place[AHEAD][LENGTHS];
+    while (most > 0 && g->n_oldest > 0) {
+        int n = smaller(smaller(AHEAD, (size_t)most), g->n_oldest);
+        ask_ahead(g, text, g->n_oldest - (size_t)n + 1, n, LENGTHS, place);
+        for (most -= n; n > 0; g->n_oldest--)
+            learn_if_free(g, text, g->n_oldest, place[--n]);
+    }
     return most;
 }
 
 /* What has come since; where that is more, its end: what is before it becomes older text, and is learnt again, newest first. */
 static int learn_newer(struct ngram *g, const stoker_token *text, size_t n, int most)
 {
+    uint32_t *place[AHEAD][LENGTHS];
     if (n > g->n_known + (size_t)most + 1) {
         g->n_oldest = g->n_known = n - 1 - (size_t)most;
         g->search_end = 0; /* what was missed stands right before the tables */
     }
-    for (; most > 0 && g->n_known + 1 < n; most--)
-        learn(g, text, ++g->n_known, 0);
+    while (most > 0 && g->n_known + 1 < n) {
+        int some = smaller(smaller(AHEAD, (size_t)most), n - 1 - g->n_known);
+        ask_ahead(g, text, g->n_known + 1, some, 1, place);
+        for (int k = 0; k < some; k++)
+            learn(g, text, ++g->n_known, place[k], 0);
+        most -= some;
+    }
     return most;
 }
 
@@ -166,18 +207,22 @@ void ngram_predict(struct ngram *g, const stoker_token *prediction, size_t n, si
 /* Returns how many tokens of `most` are left. */
 static int learn_prediction(struct ngram *g, int most)
 {
-    for (; g->prediction && most > 0 && g->n_learnt + 1 < g->n_prediction; most--)
-        learn(g, g->prediction, ++g->n_learnt, predicted);
+    uint32_t *place[LENGTHS];
+    for (; g->prediction && most > 0 && g->n_learnt + 1 < g->n_prediction; most--) {
+        find_places(g, g->prediction, ++g->n_learnt, place);
+        learn(g, g->prediction, g->n_learnt, place, predicted);
+    }
     return most;
 }
 
-/* Where one went on after the text's last tokens of this length. 0: they are new. */
-static int follows(const struct ngram *g, int i, const stoker_token *text, size_t n, struct way *out)
+/* Where one went on after the text's last tokens, so many, whose place this is. 0: they are new. */
+static int follows(const struct ngram *g, const uint32_t *place, const stoker_token *text, size_t n, size_t same,
+                   struct way *out)
 {
-    if (n <= length[i])
+    if (n <= same)
         return 0;
-    *out = way_to(g, *place_of(g, i, text + n), text, n);
-    return stands(out, text, n, length[i]);
+    *out = way_to(g, *place, text, n);
+    return stands(out, text, n, same);
 }
 
 /* Do the 5 tokens before `end` stand before any of the AT_ONCE places behind t? Without a way out of the loop, so that compilers make
@@ -276,6 +321,7 @@ static int copy(const struct ngram *g, const struct way *w, const stoker_token *
 static int find(struct ngram *g, const stoker_token *text, size_t n, struct way *out)
 {
     const int searches = !g->searched && g->n_oldest > 0;
+    uint32_t *place[LENGTHS];
     g->searched = 0;
     g->found = 0;
     if (begins(g, text, n, out))
@@ -283,8 +329,9 @@ static int find(struct ngram *g, const stoker_token *text, size_t n, struct way 
     g->found = KEPT;
     if (goes_on(g, text, n, out))
         return STOKER_DRAFT_MOST;
+    ask_ahead(g, text, n, 1, LENGTHS, &place);
     for (int i = 0; i < LENGTHS; i++)
-        if (follows(g, i, text, n, out) || (i == 0 && searches && stood_before(g, text, n, out))) {
+        if (follows(g, place[i], text, n, length[i], out) || (i == 0 && searches && stood_before(g, text, n, out))) {
             g->found = (int)length[i];
             return drafted[i];
         }
