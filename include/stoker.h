@@ -627,6 +627,7 @@ struct stoker_event {
             /* [n_top] likeliest first, of equals the lower id first; valid until the request's next event is asked for */
             const struct stoker_logprob *top;
             size_t n_top;
+            int drafted, predicted; /* 1: it had been drafted; by the request's prediction */
         } token;
         struct {
             size_t text;      /* which, from 0: they come in order */

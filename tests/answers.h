@@ -16,7 +16,8 @@ struct answer {
     double likely[MOST_ANSWER][1 + TOP];      /* of the token, then of the likeliest at its place, */
     stoker_token likeliest[MOST_ANSWER][TOP]; /* which are these */
     int n;
-    struct stoker_event end; /* kind STOKER_FAILED: it failed */
+    size_t n_drafted, n_predicted; /* of all tokens: those that had been drafted; by the request's prediction */
+    struct stoker_event end;       /* kind STOKER_FAILED: it failed */
 };
 
 static int quiet; /* answers may fail */
@@ -37,6 +38,10 @@ static void collect(struct stoker *s, stoker_id id, struct answer *a)
     memset(a, 0, sizeof *a);
     a->end.kind = STOKER_FAILED;
     while ((more = stoker_next_event(s, id, PATIENCE, &e)) == 1) {
+        if (e.kind == STOKER_TOKEN) {
+            a->n_drafted += (size_t)e.u.token.drafted;
+            a->n_predicted += (size_t)e.u.token.predicted;
+        }
         if (e.kind == STOKER_TOKEN && a->n < MOST_ANSWER) {
             a->id[a->n] = e.u.token.id;
             a->likely[a->n][0] = e.u.token.logprob;

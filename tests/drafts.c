@@ -173,11 +173,18 @@ static struct stoker_request request(const struct prompt *p, int way)
     return r;
 }
 
+/* What each token tells of itself is what the end counts. */
+static int tokens_tell_drafts(const struct answer *a)
+{
+    return a->n_drafted == a->end.u.end.n_accepted && a->n_predicted == a->end.u.end.n_predicted_accepted;
+}
+
 static int same(const struct answer *truth, const struct answer *a)
 {
     return a->end.kind == STOKER_END && a->n == truth->n && a->end.u.end.reason == truth->end.u.end.reason &&
            a->end.u.end.end_sampled == truth->end.u.end.end_sampled &&
-           a->end.u.end.n_generated == truth->end.u.end.n_generated && same_tokens(truth, a, a->n);
+           a->end.u.end.n_generated == truth->end.u.end.n_generated && tokens_tell_drafts(a) &&
+           same_tokens(truth, a, a->n);
 }
 
 /* Drafts were tried, and were as right as they should be. */

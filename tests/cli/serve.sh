@@ -191,6 +191,13 @@ shorter=$(content "$dir/answer")
 count() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$dir/again"; } # count NAME
 [ "$(count accepted_prediction_tokens)" -le "$(count completion_tokens)" ] && [ "$(count draft_n_accepted)" -le "$(count predicted_n)" ] && pass ||
     fail "drafts behind a stop string" "$(cat "$dir/again")"
+# Of a long answer that is predicted whole, all tokens before it but the first are drafts, whatever was computed behind it.
+long=$(printf '%s\n' "$chat" | sed 's/"max_tokens":24/"max_tokens":120/')
+curl -s "$at/v1/chat/completions" -d "{$long}" >"$dir/answer"
+curl -s "$at/v1/chat/completions" -d "{$long,\"stop\":\"$stop\",\"prediction\":{\"type\":\"content\",\"content\":$(content "$dir/answer")}}" >"$dir/again"
+[ "$(content "$dir/again")" = "$shorter" ] && [ "$(count draft_n)" -ge "$(count completion_tokens)" ] &&
+    [ "$(count accepted_prediction_tokens)" -eq $(($(count completion_tokens) - 1)) ] && [ "$(count draft_n_accepted)" -eq $(($(count completion_tokens) - 1)) ] && pass ||
+    fail "drafts before a stop string" "$(cat "$dir/again")"
 for bad in '"x"' '{"content":"x"}' '{"type":"content"}' '{"type":"content","content":5}' '{"type":"content","content":[{"type":"image_url"}]}' \
     '{"type":"content","content":[{"type":"text"}]}' '{"type":"text","content":"x"}'; do
     curl -s "$at/v1/chat/completions" -d "{$chat,\"prediction\":$bad}" >"$dir/answer"

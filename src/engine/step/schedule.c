@@ -397,7 +397,7 @@ static void pick(struct stoker *s, const struct step *p, struct share *e)
 {
     struct job *j = e->job;
     if (!e->drafts) {
-        verify_choose(s, j, step_logits(s, p, e->logits_index), &e->choice);
+        verify_choose(s, j, step_logits(s, p, e->logits_index), NULL, &e->choice);
         draft_compare(&j->draft, &s->price, j->history, j->n_history, 0, 0);
     }
     conclude(s, j, &e->choice);

@@ -10,6 +10,7 @@ enum outcome { GOES_ON, ENDS, FAILS };
 struct choice {
     enum outcome outcome;
     enum stoker_end_reason reason; /* it ENDS */
+    int holds;                     /* 1: what was chosen is the draft that stood there */
     struct error err;              /* it FAILS */
 };
 

@@ -19,7 +19,7 @@ static void first_token(struct stoker *s, struct job *j)
     pthread_mutex_unlock(&s->lock);
 }
 
-void verify_choose(struct stoker *s, struct job *j, const float *logits, struct choice *out)
+void verify_choose(struct stoker *s, struct job *j, const float *logits, const struct guess *guess, struct choice *out)
 {
     struct session *ses = s->session;
     const uint8_t *allowed = j->constraint_state ? j->mask : pick_allowed(s);
@@ -50,6 +50,9 @@ void verify_choose(struct stoker *s, struct job *j, const float *logits, struct 
     if (j->n_generated == 1 && j->stats_at_first_token)
         stoker_stats_of(s, j->stats_at_first_token);
     j->history[j->n_history++] = id;
+    out->holds = guess && guess->id == id;
+    e.u.token.drafted = out->holds;
+    e.u.token.predicted = out->holds && guess->is_predicted;
     job_send(j, &e);
     if (j->constraint_state && constraint_finished(j->constraint_state))
         out->reason = text_end(j);
@@ -104,18 +107,18 @@ static void verify(struct stoker *s, struct step *p, struct share *e)
 {
     struct job *j = e->job;
     const size_t start = j->n_history;
-    int n = 0, goes_on = 1;
-    int32_t draft = -1;
+    int n = 0, n_right = 0, compared = 0, goes_on = 1;
     while (goes_on) {
-        draft = n < e->drafts ? j->history[j->n_history] : -1;
-        verify_choose(s, j, step_logits(s, p, e->logits_index + n++), &e->choice);
-        goes_on = e->choice.outcome == GOES_ON && j->history[j->n_history - 1] == draft && masks_next(s, j);
+        struct guess guess;
+        compared = n < e->drafts;
+        if (compared)
+            guess = (struct guess){j->history[j->n_history], j->draft.predicted && n >= j->draft.n_forced};
+        verify_choose(s, j, step_logits(s, p, e->logits_index + n++), compared ? &guess : NULL, &e->choice);
+        n_right += e->choice.holds;
+        goes_on = e->choice.outcome == GOES_ON && e->choice.holds && masks_next(s, j);
     }
-    /* The last choice may be the draft as well, where it completes the answer or the mask behind it is not ready. An end token
-     * is not in the history, and is not told as a draft that was chosen. */
-    const int compared = draft >= 0 && j->n_history == start + (size_t)n;
-    const int holds = compared && j->history[j->n_history - 1] == draft;
-    const int n_right = n - 1 + holds, refused = compared && !holds;
+    /* An end token is not in the history, and is compared with no draft. */
+    const int refused = compared && !e->choice.holds && j->n_history == start + (size_t)n;
     count_drafts(s, j, e->drafts, n_right);
     learn_drafts(s, j, e->drafts, n_right, refused);
     draft_compare(&j->draft, &s->price, j->history, j->n_history, start,

@@ -5,8 +5,15 @@
 
 #include "engine/step/step.h"
 
-/* Chooses the job's next token by these logits and tells it. The job is not ended yet: its rows may still have to be committed. */
-void verify_choose(struct stoker *s, struct job *j, const float *logits, struct choice *out);
+/* A draft that stands where a token is chosen. */
+struct guess {
+    stoker_token id;
+    int is_predicted; /* 1: it is the request's prediction's */
+};
+
+/* Chooses the job's next token by these logits and tells it; guess NULL: none stands there. The job is not ended yet: its rows may still
+ * have to be committed. */
+void verify_choose(struct stoker *s, struct job *j, const float *logits, const struct guess *guess, struct choice *out);
 
 /* Of all shares with drafts: chooses a token from each of their rows in turn, as long as the drafts hold. The rows that are left are those.
  * Before the step is committed. */

@@ -150,6 +150,8 @@ static void take_token(struct task *t, const struct stoker_event *e)
         run->first_token = clock_seconds();
     t->choice->n_generated++;
     run->a.n_generated++;
+    t->n_accepted += (size_t)e->u.token.drafted;
+    t->n_predicted_accepted += (size_t)e->u.token.predicted;
     const struct stoker_logprob likely = {e->u.token.id, e->u.token.logprob};
     if (run->a.request->logprobs && keep_logprobs(t->choice, likely, e->u.token.top, e->u.token.n_top))
         answer_no_memory(run);
@@ -162,17 +164,15 @@ static void take_token(struct task *t, const struct stoker_event *e)
         stoker_cancel(run->a.engine, t->id);
 }
 
-static size_t less(size_t n, size_t by) { return n > by ? n - by : 0; }
-
 /* What held behind a stop string is not in the answer, and is not told as accepted. */
 static void count_drafts(struct task *t, const struct stoker_event *e)
 {
     struct answer *a = &t->run->a;
-    size_t told = t->choice->n_generated - t->run->n_generated_before, behind = less(e->u.end.n_generated, told);
     a->n_drafted += e->u.end.n_drafted;
-    a->n_accepted += less(e->u.end.n_accepted, behind);
+    a->n_accepted += t->n_accepted;
     a->n_predicted += e->u.end.n_predicted;
-    a->n_predicted_accepted += less(e->u.end.n_predicted_accepted, behind);
+    a->n_predicted_accepted += t->n_predicted_accepted;
+    t->n_accepted = t->n_predicted_accepted = 0;
 }
 
 static void take_end(struct task *t, const struct stoker_event *e)

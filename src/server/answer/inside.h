@@ -27,7 +27,8 @@ struct task {
     int over;            /* the reply has seen the end: what else comes is not looked at */
     size_t mark;         /* tokens when the last piece came: those behind it belong to the next */
     size_t n_cached;
-    int is_own_call; /* what comes is of a call that the server runs itself */
+    size_t n_accepted, n_predicted_accepted; /* drafts among the tokens of its reply; by the request's prediction */
+    int is_own_call;                         /* what comes is of a call that the server runs itself */
 };
 
 struct run {
