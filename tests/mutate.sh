@@ -813,7 +813,7 @@ mutate drafts-shut-out "$(drafts behind qwen3moe)" src/engine/step/propose.c 's/
 mutate drafts-counted-together "$(drafts behind qwen3moe)" src/engine/step/verify.c 's|n_right - smaller(n_right, d->n_forced)|n_right|'
 mutate drafts-without-place "unit/engine/ngram" src/engine/draft/ngram.c 's/if (goes_on(g, text, n, out))/if (0 \&\& goes_on(g, text, n, out))/'
 mutate predictions-at-once "unit/engine/ngram" src/engine/draft/ngram.c 's/g->prediction \&\& most > 0/g->prediction \&\& most > -9999/'
-mutate prefixes-at-once "unit/engine/ngram" src/engine/draft/ngram.c 's/most > 0 \&\& g->n_oldest/most > -9999 \&\& g->n_oldest/'
+mutate prefixes-at-once "unit/engine/ngram" src/engine/draft/ngram.c 's/left < OLDER ? left : OLDER/9999/'
 mutate prefixes-from-old "unit/engine/ngram" src/engine/draft/ngram.c 's/if (n > g->n_known + (size_t)most + 1)/if (0)/'
 mutate backlogs-from-old "unit/engine/ngram" src/engine/draft/ngram.c 's/if (n > g->n_known + (size_t)most + 1)/if (g->n_known == 0 \&\& n > (size_t)most + 1)/'
 mutate steps-learnt-in-part "unit/engine/ngram" src/engine/draft/ngram.c 's/(int)came : NGRAM_STEP/NGRAM_STEP : NGRAM_STEP/'

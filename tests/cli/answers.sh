@@ -210,6 +210,21 @@ for draft in off:0 ngram:'[1-9][0-9]*'; do
     run run -p 'Hello' --temp 0 --json --json-schema '{"const": "what is said word by word"}' --draft "${draft%%:*}"
     is "what was drafted, as JSON, with ${draft%%:*}" 0 "\"drafted_tokens\":${draft#*:},\"accepted_tokens\":${draft#*:}," ""
 done
+# What held behind a stop string is not in the answer: as many drafts as in one that a limit ends there, whose last token is none.
+accepted() { sed 's/.*"accepted_tokens":\([0-9]*\).*/\1/' "$dir/out"; }
+stop='for the United States?
+assistant
+The capital of the United States is Washington.
+user
+And for the United States?
+assistant
+The'
+run run -p 'Write a short story about a bear and a drum.' --temp 0 -n 400 --ignore-eos --draft ngram --json --stop "$stop"
+stopped=$(accepted)
+is "a stop string in what repeats" 0 '"stopped_by":"for the United' ""
+run run -p 'Write a short story about a bear and a drum.' --temp 0 -n "$(sed 's/.*"tokens":\([0-9]*\),"drafted.*/\1/' "$dir/out")" --ignore-eos --draft ngram --json
+[ "$stopped" -gt 8 ] && [ "$stopped" -ge "$(accepted)" ] && [ "$stopped" -le $(($(accepted) + 1)) ] && pass ||
+    fail "drafts and a stop string" "$stopped accepted, with a limit $(accepted)"
 run run -p 'Hello' --json-schema '{"type": "string", "minLength": 500}' -n 20
 is "a limit below the shortest answer" 1 "" '^stoker: the shortest answer that fits the constraint has [0-9]+ tokens, the answer may have 20: allow it more \(max_tokens\), or ask for less$'
 run run -p 'Hello' --json-schema '{"type": "string", "minLength": 1000000000}' -n 20

@@ -115,7 +115,7 @@ static int follow(struct chat *c, stoker_id id, struct answer *a, struct stoker_
 {
     struct stoker_error err;
     int cancelled = 0, over = 0;
-    size_t n = 0;
+    size_t n = 0, n_accepted = 0;
     for (;;) {
         int got = stoker_next_event(c->engine, id, 100, end);
         if (got < 0)
@@ -129,6 +129,7 @@ static int follow(struct chat *c, stoker_id id, struct answer *a, struct stoker_
             continue;
         if (end->kind == STOKER_TOKEN && !over) {
             n++;
+            n_accepted += (size_t)end->u.token.drafted;
             if ((over = take_token(c, a, end, &err)) < 0)
                 return report(&err);
         }
@@ -140,6 +141,7 @@ static int follow(struct chat *c, stoker_id id, struct answer *a, struct stoker_
             if (over) {
                 end->u.end.reason = STOKER_END_TEXT;
                 end->u.end.n_generated = n;
+                end->u.end.n_accepted = n_accepted;
             }
             return 0;
         }
