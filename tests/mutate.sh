@@ -867,7 +867,7 @@ mutate nextn-goes-on-from "$(nextn drafts)" src/engine/step/nextn.c 's|h = k ? b
 mutate nextn-of-chunks "$(nextn drafts)" src/engine/step/nextn.c 's|^        memcpy(to, x->h + .*|        memset(to, 0, row);|'
 mutate nextn-coins "$(nextn coins)" src/engine/step/propose.c 's|j->n_generated + i\]|j->n_generated + i + 1]|'
 mutate nextn-by-its-product "$(nextn unbound)" src/format/gguf.c 's|{"eh_proj", "enorm", "hnorm"}|{"eh_proj"}|'
-mutate nextn-untold "$(nextn unbound)" src/engine/session.c 's/(one_of_several \&\& why/(one_of_several || why/'
+mutate nextn-untold "$(nextn unbound)" src/engine/session.c 's|^        log_line(LOG_WARN, "%s; drafts are|        if (0)\n&|'
 mutate nextn-left-waiting "$(nextn waiting)" src/engine/step/nextn.c 's|^    add_waiting(s, &b, j);|    (void)b;|'
 mutate nextn-rows-lost "$(nextn waiting)" src/engine/step/nextn.c 's|^        keep_from(x, x->n - 1, width);|        keep_from(x, x->at - 1, width);|'
 mutate nextn-in-the-identity "$(nextn files)" src/model/identity.c 's|m->nextn.proj ? m->nextn.first : m->n_weight|m->n_weight|'

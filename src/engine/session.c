@@ -47,23 +47,24 @@ static int check_use(struct session *s, enum session_use use, struct error *err)
     return -1;
 }
 
-/* A model without such a layer drafts by the other sources. Where it is one of several, nobody asked for it by name. */
-static enum error_code bind_nextn(struct session *s, int one_of_several)
+/* A model whose layer cannot be bound drafts by the other sources. */
+static void bind_nextn(struct session *s)
 {
     struct error why = {0};
-    if (model_bind_nextn(s->model, &why) && !(one_of_several && why.code == ERR_UNSUPPORTED))
+    if (model_bind_nextn(s->model, &why))
         log_line(LOG_WARN, "%s; drafts are what texts repeat and constraints force", why.text);
-    return why.code;
 }
 
-/* Where drafts are priced, a layer that makes them stays bound if memory has a place for it. */
+/* Where drafts are priced, a layer that makes them stays bound if memory has a place for it. A model without one is no fault then: nobody
+ * asked for the layer by name. */
 static int plan_with_layer(struct session *s, const struct plan_request *request, struct error *err)
 {
     if (plan_make(&s->plan, s->model, request, err))
         return -1;
     const struct model was = *s->model;
-    if (!request->priced || !request->nextn || s->plan.n_draft == 0 || bind_nextn(s, 1) == ERR_UNSUPPORTED)
+    if (!request->priced || !request->nextn || s->plan.n_draft == 0 || !model_predicts(s->model))
         return 0;
+    bind_nextn(s);
     if (!s->model->nextn.proj || plan_add_drafts(&s->plan, s->model, request))
         return 0;
     model_unbind_nextn(s->model, &was);
@@ -83,7 +84,7 @@ int session_prepare(struct session **out, const char *path, const struct session
     if (opened == 0 && model_open_as(&s->model, s->file, opt->pooling, err) == 0) {
         int failed = check_use(s, opt->use, err);
         if (!failed && request.nextn && !request.priced)
-            bind_nextn(s, 0);
+            bind_nextn(s);
         s->kv = request.kv = model_kv(s->model, request.kv);
         int has_tokenizer = !failed && opt->use != SESSION_FOR_DRAFTS &&
                             tokenizer_create(&s->tokenizer, s->file, NULL, &s->tokenizer_error) == 0;

@@ -176,6 +176,8 @@ int model_open(struct model **out, const struct gguf *g, struct error *err);
 int model_open_as(struct model **out, const struct gguf *g, enum pooling pooling, struct error *err);
 void model_close(struct model *m);
 
+/* 1: it has a layer behind the last that predicts further tokens, of an architecture whose are run. */
+int model_predicts(const struct model *m);
 /* Binds the layer behind the last as well, which predicts further tokens. Before the plan. -1 with the sentence: the file has none, or it
  * is not as it should be, or stoker does not run those of this architecture; the model is as it was. */
 int model_bind_nextn(struct model *m, struct error *err);

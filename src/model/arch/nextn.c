@@ -79,6 +79,8 @@ static const char *why_not(const struct model *m)
                                            : "layers of this architecture that predict further tokens are not run";
 }
 
+int model_predicts(const struct model *m) { return !why_not(m); }
+
 void model_unbind_nextn(struct model *m, const struct model *was)
 {
     struct arena arena = m->arena;
