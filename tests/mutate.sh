@@ -878,6 +878,8 @@ mutate drafter-not-taken-back "$(drafts drafter mamba2)" src/engine/step/follow.
 mutate drafter-of-others "$(drafts drafter qwen3moe)" src/engine/step/follow.c 's| && f->id\[to\] == j->history\[to\]||'
 mutate nextn-late-in-drafts "$(nextn late)" src/engine/step/nextn.c 's/(is_full || waiting(nextn_of(s, p->share\[i\].job)) > NEXTN_MOST)/is_full/'
 mutate nextn-late-is-drafting "$(nextn late) build/data/golden/qwen35.gguf" src/engine/step/nextn.c 's|catching_up|drafting|'
+mutate drafter-not-cancelled "drafts -t drafter $ember" src/engine/requests.c 's|atomic_store(&s->drafter->session->tables.seq\[number\].cancelled, 1);|(void)0;|'
+mutate drafter-stays-cancelled "drafts -t drafter $ember" src/engine/step/follow.c 's|atomic_store(&seq->cancelled, 0);|(void)0;|'
 mutate drafter-late-in-drafts "drafts -t drafter $ember" src/engine/step/follow.c 's/return n <= PIECE \&\& n <= 1 + .*/return n <= PIECE + 0 * n_made;/'
 mutate drafter-late-is-drafting "drafts -t drafter $ember" src/engine/step/follow.c 's|run_texts(s, p, \&b, \&p->took.catching_up)|run_texts(s, p, \&b, \&p->took.drafting)|'
 mutate drafts-recorded "drafts -t recorded $ember" src/engine/step/propose.c 's/if (capture_goes_on(j->capture, j->n_done) || /if (/'

@@ -293,16 +293,24 @@ int stoker_open(struct stoker **out, const char *path, const struct stoker_optio
     return 0;
 }
 
+/* They leave at a layer's end. */
+static void cancel_rows(struct session *s)
+{
+    for (int i = 0; i < s->plan.n_parallel; i++)
+        atomic_store(&s->tables.seq[i].cancelled, 1);
+}
+
 void stoker_close(struct stoker *s)
 {
     if (!s)
         return;
     atomic_store(&s->stop, 1);
-    for (int i = 0; i < s->session->plan.n_parallel; i++)
-        atomic_store(&s->session->tables.seq[i].cancelled, 1);
+    cancel_rows(s->session);
+    if (s->drafter)
+        cancel_rows(s->drafter->session);
     for (int e = 0; e < PLAN_ENCODERS; e++)
-        for (int i = 0; s->encoder[e] && i < s->encoder[e]->session->plan.n_parallel; i++)
-            atomic_store(&s->encoder[e]->session->tables.seq[i].cancelled, 1);
+        if (s->encoder[e])
+            cancel_rows(s->encoder[e]->session);
     queue_wake(s->submit_wakeup);
     pthread_join(s->thread, NULL);
     capture_close(&s->capture); /* what was sent is written before the jobs are gone */

@@ -244,6 +244,15 @@ int stoker_next_event(struct stoker *s, stoker_id id, int timeout_ms, struct sto
     return got;
 }
 
+/* Its rows leave at a layer's end, and so do those of a second model that follows it. */
+static void cancel_sequence(struct stoker *s, struct sequence *seq)
+{
+    ptrdiff_t number = seq - s->session->tables.seq;
+    atomic_store(&seq->cancelled, 1);
+    if (s->drafter && number < s->drafter->session->plan.n_parallel)
+        atomic_store(&s->drafter->session->tables.seq[number].cancelled, 1);
+}
+
 void stoker_cancel(struct stoker *s, stoker_id id)
 {
     pthread_mutex_lock(&s->lock);
@@ -251,7 +260,7 @@ void stoker_cancel(struct stoker *s, stoker_id id)
     if (j && j->state < JOB_DONE) {
         atomic_store(&j->cancelled, 1);
         if (j->seq)
-            atomic_store(&j->seq->cancelled, 1);
+            cancel_sequence(s, j->seq);
         for (int i = 0; j->embed && i < j->embed->n_seq; i++)
             atomic_store(&s->session->tables.seq[j->embed->first_seq + i].cancelled, 1);
     }

@@ -132,6 +132,13 @@ run run -p 'Spell cat.' --draft "${BUILD:-build}/data/embeddings/bert-cls.gguf"
 is "a model of vectors" 1 "" "bert-cls\.gguf is an embedding model"
 run run -p 'Spell cat.' --draft "$dir/none.gguf"
 is "a file that is not there" 1 "" "none\.gguf: cannot be opened"
+echo 'a letter' >"$dir/letter.gguf"
+run run -p 'Spell cat.' --draft "$dir/letter.gguf"
+is "a file that is no model" 1 "" "letter\.gguf: not a GGUF file"
+for most in 0 33; do
+    run run -p 'Spell cat.' --draft-max "$most"
+    is "--draft-max $most" 2 "" "--draft-max $most: whole numbers from 1 to 32 are possible"
+done
 
 # A chat: a line a turn, in one sequence; empty lines are none.
 printf 'What is 9 + 4?\n\nSpell cat.\r\nWhat is the capital of Japan?' >"$dir/in"

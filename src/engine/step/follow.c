@@ -92,8 +92,14 @@ static int has_windows(const struct model *m)
     return 0;
 }
 
+/* Is nobody waiting for its answer any more? */
+static int is_given_up(const struct stoker *s, const struct job *j)
+{
+    return atomic_load(&j->cancelled) || atomic_load(&s->stop);
+}
+
 /* What it has of others goes: rows stay as far as they are the text's, but never the last token's, whose logits are wanted. */
-static void go_back(const struct stoker *s, const struct job *j)
+static void drop_others(const struct stoker *s, const struct job *j)
 {
     struct follower *f = follower_of(s, j);
     struct sequence *seq = sequence_of(s, j);
@@ -118,6 +124,17 @@ static void go_back(const struct stoker *s, const struct job *j)
     }
     seq->n_pos = seq->n_pos < to ? seq->n_pos : to;
     f->n = f->n_same = to;
+}
+
+/* To where the text is what it has. The last job of the sequence may have been cancelled; this one may be at any time, and is told before
+ * its sequence. */
+static void go_back(const struct stoker *s, const struct job *j)
+{
+    struct sequence *seq = sequence_of(s, j);
+    drop_others(s, j);
+    atomic_store(&seq->cancelled, 0);
+    if (is_given_up(s, j))
+        atomic_store(&seq->cancelled, 1);
 }
 
 /* A token's row. -1: there is no place, or it is not in its vocabulary. */
@@ -174,13 +191,13 @@ static void run(struct stoker *s, struct batch *b, double *took)
 static int is_followed(const struct stoker *s, const struct share *e)
 {
     const struct job *j = e->job;
-    return e->rows && j->state != JOB_DECODE && !j->draft.source && !j->draft.is_off &&
+    return e->rows && j->state != JOB_DECODE && !j->draft.source && !j->draft.is_off && !is_given_up(s, j) &&
            !capture_goes_on(j->capture, j->n_history) && j->max_history > j->n_history + 1 && places(s, j) > 0;
 }
 
 void follow_prompts(struct stoker *s, struct step *p)
 {
-    int left[MAX_PARALLEL] = {0};
+    int left[MAX_PARALLEL] = {0}, follows[MAX_PARALLEL];
     struct batch b;
     if (!s->drafter)
         return;
@@ -193,7 +210,7 @@ void follow_prompts(struct stoker *s, struct step *p)
         b = session_batch(s->drafter->session);
         for (int i = 0; i < p->n; i++) {
             const struct job *j = p->share[i].job;
-            if (!is_followed(s, &p->share[i])) /* a share without rows may have no sequence */
+            if (!(follows[i] = is_followed(s, &p->share[i]))) /* a share without rows may have no sequence */
                 continue;
             const struct follower *f = follower_of(s, j);
             while (left[i] > 0 && f->n + 1 < (int)j->n_history && /* the last one waits until its logits are wanted */
@@ -203,7 +220,7 @@ void follow_prompts(struct stoker *s, struct step *p)
         b.n_prompt = b.n_rows;
         run(s, &b, &p->took.catching_up);
         for (int i = 0; i < p->n; i++)
-            if (is_followed(s, &p->share[i]))
+            if (follows[i])
                 seq_commit(sequence_of(s, p->share[i].job), follower_of(s, p->share[i].job)->n);
     } while (b.n_rows > 0);
 }
