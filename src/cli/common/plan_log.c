@@ -136,7 +136,8 @@ static void log_cuts(const struct stoker_plan *p)
         add(&l, "chunks of %d rows instead of 512 (--chunk 512%s)", p->n_chunk,
             with_memory(p, p->chunk_minimum, more, sizeof more));
     if (p->cut_drafts)
-        add(&l, "drafts (--draft ngram%s)", with_memory(p, p->draft_minimum, more, sizeof more));
+        add(&l, "drafts (--draft ngram%s)",
+            *with_memory(p, p->draft_minimum, more, sizeof more) ? more : ", in place of something else");
     if (p->cut_experts)
         add(&l, "experts stream (not with --memory %" PRIu64 "MiB)", p->whole / MIB + 1);
     else if (p->cut_embedding)

@@ -27,11 +27,12 @@ static int check_sizes(const struct session *of, const struct session *drafter, 
     int n = of->model->p.n_vocab, other = drafter->model->p.n_vocab;
     if (n == other && !tokens_of(of) && !tokens_of(drafter))
         return 0;
-    return error_set(err, ERR_INPUT,
-                     "--draft %s: %s is in its file, so that it may have another vocabulary than %s (%d and %d tokens)",
-                     drafter->file->file->path,
-                     tokens_of(drafter) ? "a list of tokens, which the other lacks," : "no list of tokens",
-                     of->file->file->path, other, n);
+    return error_set(
+        err, ERR_INPUT,
+        "--draft %.120s: %s is in its file, so that it may have another vocabulary than %.120s (%d and %d tokens)",
+        drafter->file->file->path,
+        tokens_of(drafter) ? "a list of tokens, which the other lacks," : "no list of tokens", of->file->file->path,
+        other, n);
 }
 
 int drafter_check(const struct session *of, const struct session *drafter, struct error *err)
@@ -44,7 +45,7 @@ int drafter_check(const struct session *of, const struct session *drafter, struc
         if (!same_token(x, y))
             return error_set(
                 err, ERR_INPUT,
-                "--draft %s: its vocabulary is not that of %s: token %llu is \"%.*s\", not \"%.*s\"; take a "
+                "--draft %.120s: its vocabulary is not that of %.120s: token %llu is \"%.*s\", not \"%.*s\"; take a "
                 "model of the same family",
                 drafter->file->file->path, of->file->file->path, (unsigned long long)i,
                 y->length < SHOWN ? (int)y->length : SHOWN, y->text, x->length < SHOWN ? (int)x->length : SHOWN,
