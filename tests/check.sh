@@ -174,9 +174,9 @@ for c in $(find tests/unit -name '*.c' | LC_ALL=C sort); do
 done
 
 # Those that wait for half of their time or more, for reads, servers and delays: a core would be idle.
-waiting=" allocation_failures capture library_soak round_trip serve_mcp serve_memory cli/eval.sh cli/mcp.sh cli/prompts.sh cli/serve.sh \
-cli/terminal.sh unit/bridge/session unit/mcp/mcp unit/store/expert_store unit/store/expert_sweep unit/store/row_store \
-unit/store/weights unit/toolbox/mcp_service "
+waiting=" allocation_failures capture laws library_soak round_trip serve_mcp serve_memory server_crash cli/doctor.sh cli/eval.sh cli/mcp.sh \
+cli/prompts.sh cli/run_mcp.sh cli/serve.sh cli/terminal.sh cli/tune.sh unit/bridge/session unit/mcp/mcp unit/store/expert_store \
+unit/store/expert_sweep unit/store/row_store unit/store/weights unit/toolbox/mcp_service "
 while read -r command; do
     name=${command#sh } name=${name#"$build/"} name=${name#tests/}
     case $waiting in
