@@ -221,7 +221,7 @@ load: tests
 library-soak: $(BUILD)/stoker $(BUILD)/tests/library_soak
 	STOKER=$(BUILD)/stoker $(BUILD)/tests/library_soak $${SOAK_CHATS:-1000}
 
-# The law of drafts with 200 requests a model, which make check has with 6; a line a model as it ends. MODELS: some of them.
+# The law of drafts with 200 requests a model, which make check has with 10; a line a model as it ends. MODELS: some of them.
 drafts-whole: $(BUILD)/tests/drafts
 	$(BUILD)/tests/drafts --whole -t law $(MODELS)
 

@@ -152,7 +152,8 @@ struct stoker_options {
     int n_draft;
     /* What requests without drafts of their own draft: "off" (default), or "ngram": what their constraints force, else what their texts
      * repeat; "mtp": of these what is likely, else what a layer of the model predicts, which is loaded for it (a model without one drafts
-     * as with "ngram"); "auto": of all of these, and of requests' own drafts, as many as are worth their time. n_draft 0 is 16 then. */
+     * as with "ngram"); "auto": of all of these, and of requests' own drafts, as many as are worth their time. With any but "off" an
+     * n_draft of 0 is 16. */
     /* Or the path of a smaller model of the same vocabulary, with a "/" in it or ".gguf" at its end: as "auto", and what that model would
      * choose. It is in the same memory (part "draft" of the plan) and on the same threads. */
     const char *draft;
@@ -535,7 +536,7 @@ struct stoker_request {
      * event is sent when all is written; where that fails it is STOKER_ERR_IO. Recorded positions are computed, not taken from cached
      * prefixes. */
     const struct stoker_capture *capture;
-    /* Drafts of the caller's own, where stoker_options.n_draft is not 0: called by the engine's thread before a step of this request, it
+    /* Drafts of the caller's own, if stoker_options has n_draft or draft: called by the engine's thread before a step of the request, it
      * writes at most `most` ids that may follow history [n] into out and returns how many; what is not in the vocabulary is not drafted. It
      * must neither wait nor call a function of this header. Nothing is drafted while rows of the request are still to be recorded. NULL: as
      * stoker_options.draft. */
@@ -1009,11 +1010,12 @@ struct stoker_plan {
     int cut_embedding, cut_experts, cut_chunk, cut_prefix, cut_sequences, cut_context, cut_cache;
     int cut_encoders;              /* further models (embed, rerank, draft) take the shortest texts that they may */
     int cut_capture;               /* defaults.capture_memory was halved */
-    int cut_drafts;                /* nothing is drafted: what draft "auto" would draft has no place */
+    int cut_drafts;                /* draft "auto" drafts nothing: memory has no place for drafts */
     int asked_ctx, asked_parallel; /* what was asked for, or the defaults */
     int n_ctx_short;               /* the model rotates by other factors where asked_ctx is more; 0: it has no others */
     uint64_t asked_cache;          /* bytes for cached prefixes, likewise */
-    /* The smallest budgets that work when asked_ctx, asked_parallel, asked_cache, 512 for n_chunk, or draft "ngram" are given. */
+    /* The smallest budgets that work when asked_ctx, asked_parallel, asked_cache or 512 for n_chunk are given; draft_minimum: with draft
+     * "ngram" where the options have "auto", else with what they have. */
     uint64_t ctx_minimum, parallel_minimum, cache_minimum, chunk_minimum, draft_minimum;
     /* Predicted (docs/spec/memory.md 10) for prompts of prompt_tokens, and answers of answer_tokens, n_parallel of them at a time.
      * Rates are those of the options, or usual ones. */
