@@ -353,6 +353,7 @@ static const struct absurd absurd[] = {
     {"deepseek4", "hash_layer_count", 2, "blk.1.ffn_gate_tid2eid.weight"},
     {"deepseek4", "hash_layer_count", 0, "blk.0.exp_probs_b.bias"},
     {"deepseek4", "hyper_connection.count", 0, NULL},
+    {"deepseek4", "hyper_connection.count", 1, NULL},
     {"deepseek4", "hyper_connection.count", 3, "output_hc_fn.weight"},
     {"deepseek4", "hyper_connection.count", 9, NULL},
     {"deepseek4", "hyper_connection.sinkhorn_iterations", 0, NULL},
@@ -413,6 +414,7 @@ static const struct absurd absurd[] = {
     {"deepseek41", "expert_weights_scale", NAN, NULL},
     {"deepseek41", "leading_dense_block_count", 1, "blk.0.ffn_"},
     {"deepseek41", "hyper_connection.count", 0, NULL},
+    {"deepseek41", "hyper_connection.count", 1, NULL},
     {"deepseek41", "hyper_connection.count", 3, "blk.0.hc_attn_fn.weight"},
     {"deepseek41", "hyper_connection.count", 9, NULL},
     {"deepseek41", "hyper_connection.sinkhorn_iterations", 0, NULL},
@@ -1793,7 +1795,7 @@ static struct shape odd_shape(const char *arch, uint64_t i)
         s.n_index_head = draw(i, 16, wide ? 300 : 9);
         s.d_index = s.n_rot + draw(i, 17, 30);
         s.top_k = draw(i, 18, wide ? 3000 : 5);
-        s.n_stream = draw(i, 19, 8);
+        s.n_stream = 1 + draw(i, 19, 7);
         s.n_hash = draw(i, 20, 3) - 1;
     } else if (strcmp(arch, "glm4moe") == 0) {
         s.n_dense = draw(i, 15, 3) - 1;

@@ -14,7 +14,7 @@
 int params_read_hyper(struct params *p, const struct gguf *g, struct error *err)
 {
     double eps;
-    if (params_int(g, "hyper_connection.count", 1, HYPER_STREAMS, -1, &p->hyper.n, err) ||
+    if (params_int(g, "hyper_connection.count", 2, HYPER_STREAMS, -1, &p->hyper.n, err) ||
         params_int(g, "hyper_connection.sinkhorn_iterations", 1, 1000, -1, &p->hyper.iterations, err) ||
         params_real(g, "hyper_connection.epsilon", 0, 1, 1e-6, &eps, err))
         return -1;
