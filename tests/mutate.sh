@@ -870,6 +870,7 @@ mutate nextn-by-its-product "$(nextn unbound)" src/format/gguf.c 's|{"eh_proj", 
 mutate nextn-untold "$(nextn unbound)" src/engine/session.c 's|^        log_line(LOG_WARN, "%s; drafts are|        if (0)\n&|'
 mutate nextn-left-waiting "$(nextn waiting)" src/engine/step/nextn.c 's|^    add_waiting(s, &b, j);|    (void)b;|'
 mutate nextn-rows-lost "$(nextn waiting)" src/engine/step/nextn.c 's|^        keep_from(x, x->n - 1, width);|        keep_from(x, x->at - 1, width);|'
+mutate rope-factors-in-no-identity "state build/data/golden/phi3-long.gguf" src/model/identity.c 's|if (model_has_long_rope(m, i))|if (0)|'
 mutate nextn-in-the-identity "$(nextn files)" src/model/identity.c 's|m->nextn.proj ? m->nextn.first : m->n_weight|m->n_weight|'
 mutate nextn-in-no-file "$(nextn files)" src/engine/prefix/disk.c 's|for (enum whose of = OF_MODEL; of < BOTH; of++)|for (enum whose of = OF_MODEL; of < OF_NEXTN; of++)|'
 mutate drafts-in-traces "cli/traces" src/engine/engine.c 's/traced = o->route_trace || o->cache_log,/traced = o->cache_log != NULL,/'

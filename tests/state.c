@@ -288,6 +288,14 @@ static int of_others(struct session *s, const char *path, const struct line *l, 
         ok = other && refused(other, l->id, l->n_ids, fd, words[i]) && ok;
         session_close(other);
     }
+    if (model_has_long_rope(s->model, 0)) { /* a shorter context has other angles */
+        how = (struct setting){
+            .tier = how.tier, .threads = 1, .chunk = 8, .budget = 100, .n_ctx = s->model->p.rope[0].n_orig};
+        struct session *other = open_session(path, &how, &err);
+        ok = other && !model_has_long_rope(other->model, 0) && refused(other, l->id, l->n_ids, fd, "another model") &&
+             ok;
+        session_close(other);
+    }
     return ok;
 }
 
@@ -343,7 +351,7 @@ static void run_model(const char *path)
     if (!known_arch(path) || (SANITIZED && expected_in(expected_lawful(), name) < 0))
         return;
     saved(path, name);
-    if (strstr(name, "-long"))
+    if (strstr(name, "-long") && strcmp(name, "phi3-long") != 0) /* more text alone, but for phi3's other angles */
         return;
     hostile(path, name);
 }
