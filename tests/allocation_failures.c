@@ -202,10 +202,14 @@ static int refused(const char *what, int status, const struct stoker_error *err)
 
 /* ---- scenarios ------------------------------------------------------------------------------------------------------------------ */
 
-static struct stoker *opened(const char *cache_dir)
+static struct stoker *opened(const char *cache_dir, const char *draft)
 {
-    const struct stoker_options o = {
-        .memory = STOKER_MEMORY_MIN, .n_ctx = 512, .n_parallel = 2, .n_threads = 1, .cache_dir = cache_dir};
+    const struct stoker_options o = {.memory = STOKER_MEMORY_MIN,
+                                     .n_ctx = 512,
+                                     .n_parallel = 2,
+                                     .n_threads = 1,
+                                     .cache_dir = cache_dir,
+                                     .draft = draft};
     struct stoker_error err = {0};
     struct stoker *s = NULL;
     return refused("open", stoker_open(&s, model, &o, &err), &err) ? NULL : s;
@@ -217,13 +221,13 @@ static struct stoker *shared_or_opened(void)
 {
     if (shared && pthread_create(held.out, NULL, held.run, held.arg))
         complain("engine", "no thread");
-    return shared ? shared : opened(NULL);
+    return shared ? shared : opened(NULL, NULL);
 }
 
 static void load(void)
 {
     counting = 1;
-    struct stoker *s = opened(NULL);
+    struct stoker *s = opened(NULL, NULL);
     counting = 0;
     if (s)
         stoker_close(s);
@@ -321,7 +325,7 @@ static void generate(struct stoker *s, const struct stoker_constraint *c)
 
 static void steps(void)
 {
-    struct stoker *s = opened(NULL);
+    struct stoker *s = opened(NULL, NULL);
     struct stoker_error err = {0};
     const struct stoker_constraint *c = NULL;
     const struct stoker_answer a = {.language = STOKER_JSON_SCHEMA, .text = schema, .n = sizeof schema - 1};
@@ -338,11 +342,23 @@ static void steps(void)
     stoker_close(s);
 }
 
+/* What texts repeat, and a second model. */
+static void drafts(void)
+{
+    counting = 1;
+    struct stoker *s = opened(NULL, model);
+    if (s) {
+        generate(s, NULL);
+        stoker_close(s);
+    }
+    counting = 0;
+}
+
 static void prefixes_on_disk(void)
 {
     counting = 1;
     for (int i = 0; i < 2; i++) {
-        struct stoker *s = opened(folder);
+        struct stoker *s = opened(folder, NULL);
         if (s) {
             generate(s, NULL);
             stoker_close(s);
@@ -469,8 +485,9 @@ static const struct scenario {
     int stride; /* of the allocations that are refused where no scenario is named: those of a server take long */
     int slack;  /* blocks that may remain beyond those of a run without failures: of threads that are not joined */
     int shares; /* one model is opened for all cases, by shared_or_opened() */
-} scenarios[] = {{"load", load, 1},   {"text", text, 1, 0, 1},           {"vocabulary", vocabulary, 1},
-                 {"steps", steps, 1}, {"prefixes", prefixes_on_disk, 1}, {"server", server, 7, 2}};
+} scenarios[] = {{"load", load, 1},       {"text", text, 1, 0, 1}, {"vocabulary", vocabulary, 1},
+                 {"steps", steps, 1},     {"drafts", drafts, 5},   {"prefixes", prefixes_on_disk, 1},
+                 {"server", server, 7, 2}};
 
 static long live, mapped; /* of n_live and n_mapped, before anything of the scenario */
 
@@ -523,7 +540,7 @@ static int sweep(const struct scenario *s, long from, long to, int stride)
     int shares = s->shares && ring_works(); /* else the reader has threads, which start with the first weight */
     live = n_live, mapped = n_mapped;
     held.wanted = shares;
-    shared = shares ? opened(NULL) : NULL;
+    shared = shares ? opened(NULL, NULL) : NULL;
     held.wanted = 0;
     int failed = !forked(s, NEVER, 0, KEPT_MOST);
     long kept = report->kept, most = report->n_allocation;
