@@ -1,8 +1,10 @@
 /* CPU features and usable cores: see cpu.h. */
 #include "base/cpu.h"
 
+#include "base/kernel_file.h"
 #include "base/topology.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #if defined(__aarch64__)
@@ -61,25 +63,42 @@ int cpu_tier_by_name(const char *name)
     return -1;
 }
 
+/* CPUs that a cgroup grants; 0: no quota. */
+static double granted(const char *root, const char *group)
+{
+    char line[KERNEL_FILE_LINE];
+    double time = 0, period = 0;
+    if (kernel_file_line(line, root, "/sys/fs/cgroup%s/cpu.max", group) == 0) {
+        if (sscanf(line, "%lf %lf", &time, &period) != 2) /* "max" */
+            return 0;
+    } else {
+        time = kernel_file_number(0, root, "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
+        period = kernel_file_number(0, root, "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
+    }
+    return time > 0 && period > 0 ? time / period : 0;
+}
+
+/* Of version 1 the group's line is not looked for: containers see theirs at the mount. */
+double cpu_quota(const char *root)
+{
+    char group[KERNEL_FILE_LINE];
+    double least = 0;
+    if (kernel_file_line(group, root, "/proc/self/cgroup") || strncmp(group, "0::", 3) != 0)
+        group[0] = 0;
+    else
+        memmove(group, group + 3, strlen(group + 3) + 1);
+    for (char *slash = group;; *slash = 0) {
+        double cpus = granted(root, strcmp(group, "/") == 0 ? "" : group);
+        least = cpus > 0 && (least == 0 || cpus < least) ? cpus : least;
+        if (!(slash = strrchr(group, '/')))
+            return least;
+    }
+}
+
 int cpu_quota_cores(void)
 {
-    long long quota = -1, period = 0;
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
-    if (f) {
-        if (fscanf(f, "%lld %lld", &quota, &period) != 2)
-            quota = -1;
-        fclose(f);
-    } else if ((f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "r"))) {
-        if (fscanf(f, "%lld", &quota) != 1)
-            quota = -1;
-        fclose(f);
-        if ((f = fopen("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "r"))) {
-            if (fscanf(f, "%lld", &period) != 1)
-                period = 0;
-            fclose(f);
-        }
-    }
-    return quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : 0;
+    double cpus = cpu_quota("");
+    return cpus < TOPOLOGY_CPUS ? (int)ceil(cpus) : TOPOLOGY_CPUS;
 }
 
 static int within_quota(int n)

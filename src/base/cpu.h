@@ -28,7 +28,11 @@ int cpu_tier_by_name(const char *name);
 /* The names of all of them, as in "scalar, avx2 and avx512"; static. */
 const char *cpu_tier_list(void);
 
-/* Cores that the cgroup's quota of processor time amounts to, rounded up; 0: no quota, or it cannot be read. */
+/* CPUs that the cgroup of this process, and those above it, grant: the least of their quotas of processor time. Below a root, as in
+ * kernel_file.h. 0: no quota, or it cannot be read. */
+double cpu_quota(const char *root);
+
+/* The same of this machine, rounded up. */
 int cpu_quota_cores(void);
 
 /* Cores this process may use: affinity mask and cgroup quota; at least 1. */

@@ -1,8 +1,8 @@
 /* The kernels: pure functions of pointers and counts, one table of them per CPU tier.
  *
  * The scalar tier defines every result (scalar/, written as in the definition); a faster tier replaces entries and must
- * give the same bits. Tables are filled upward: avx512 starts as a copy of avx2, avx2 and neon as copies of scalar, so an entry that a
- * tier lacks is the next lower one. No allocation, no thread, no lock in here.
+ * give the same bits. Tables are filled upward: avx512 starts as a copy of avxvnni, that of avx2, i8mm of neon, avx2 and neon of scalar,
+ * so an entry that a tier lacks is the next lower one. No allocation, no thread, no lock in here.
  *
  * The definition of the sums is in each family's scalar file; in short: integer dot products are exact, every f32 operation has
  * one defined order, a fused multiply-add is written fmaf and nothing else is fused, an output value is computed whole by one

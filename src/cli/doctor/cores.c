@@ -110,39 +110,14 @@ static void battery(struct findings *f, const char *root)
         closedir(d);
 }
 
-/* CPUs that a cgroup grants; 0: no quota. */
-static double granted(const char *root, const char *group)
-{
-    char line[KERNEL_FILE_LINE];
-    double time = 0, period = 0;
-    if (kernel_file_line(line, root, "/sys/fs/cgroup%s/cpu.max", group) ||
-        sscanf(line, "%lf %lf", &time, &period) != 2) {
-        time = kernel_file_number(0, root, "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
-        period = kernel_file_number(0, root, "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
-    }
-    return time > 0 && period > 0 ? time / period : 0;
-}
-
-/* The least of our cgroup and those above it. Of version 1 the group's line is not looked for: containers see theirs at the mount. */
 static void quota(struct findings *f, const char *root, int online)
 {
-    char group[KERNEL_FILE_LINE];
-    double least = online;
-    if (kernel_file_line(group, root, "/proc/self/cgroup") || strncmp(group, "0::", 3) != 0)
-        group[0] = 0;
-    else
-        memmove(group, group + 3, strlen(group + 3) + 1);
-    for (char *slash = group;; *slash = 0) {
-        double cpus = granted(root, strcmp(group, "/") == 0 ? "" : group);
-        least = cpus > 0 && cpus < least ? cpus : least;
-        if (!(slash = strrchr(group, '/')))
-            break;
-    }
-    if (least < online)
+    double granted = cpu_quota(root);
+    if (granted > 0 && granted < online)
         found(f, "quota",
               "the cgroup grants %.1f of %d CPUs: raise cpu.max (docker --cpus, CPUQuota= of systemd), since threads "
               "that have used up theirs stand still",
-              least, online);
+              granted, online);
 }
 
 /* CPUs that this process may use; of a copy of files, the process that they are of. */

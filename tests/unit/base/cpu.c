@@ -1,6 +1,8 @@
 /* links: base */
 /* What cpu.h reports, against the kernel's own word: /proc/cpuinfo, affinity masks, and quotas that a cgroup's files are made to say. */
 #include "base/cpu.h"
+#include "planted.h"
+#include "temporary.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -193,12 +195,38 @@ static void quotas_round_up(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* A service's quota stands in its own group, or in a slice above it. */
+static void quotas_of_groups_below_the_mount(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *slice, *service;
+        double cpus;
+    } cases[] = {{"0::/a.slice/b.service", "max 100000", "150000 100000", 1.5},
+                 {"0::/a.slice/b.service", "300000 100000", "max 100000", 3},
+                 {"0::/a.slice/b.service", "300000 100000", "400000 100000", 3},
+                 {"0::/a.slice", "200000 100000", "50000 100000", 2},
+                 {"0::/", "200000 100000", "50000 100000", 0},
+                 {"0::/a.slice/b.service", "max 100000", "max 100000", 0}};
+    char root[TEMPORARY_PATH], command[TEMPORARY_PATH + 16];
+    assert_int_equal(temporary_folder(root, "cpu"), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        plant(root, "/proc/self/cgroup", cases[i].line);
+        plant(root, "/sys/fs/cgroup/a.slice/cpu.max", cases[i].slice);
+        plant(root, "/sys/fs/cgroup/a.slice/b.service/cpu.max", cases[i].service);
+        assert_true(cpu_quota(root) == cases[i].cpus);
+    }
+    snprintf(command, sizeof command, "rm -r %s", root);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_go_both_ways),
         cmocka_unit_test(best_tier_is_what_the_flags_allow),
         cmocka_unit_test(quotas_round_up),
+        cmocka_unit_test(quotas_of_groups_below_the_mount),
         cmocka_unit_test(cores_follow_the_affinity_mask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
