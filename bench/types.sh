@@ -8,8 +8,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . bench/beside.sh
-types=${TYPES:-q4_k_m q8_0 q4_0 q5_0 q5_k q6_k q3_k q2_k iq4_xs iq4_nl iq3_xxs iq3_s iq2_xxs iq2_xs iq2_s iq1_s iq1_m tq1_0 tq2_0 mxfp4
-    bf16 f16 ud_q4_k_xl ud_q2_k_xl}
+types=${TYPES:-q4_k_m q8_0 q4_0 q5_0 q5_k q6_k q3_k q2_k iq4_xs iq4_nl iq3_xxs iq3_s iq2_xxs iq2_xs iq2_s iq1_s iq1_m tq1_0 tq2_0 mxfp4 nvfp4
+    q4_1 q5_1 q1_0 bf16 f16 ud_q4_k_xl ud_q2_k_xl}
 engines "$@"
 begin_table type pp512 tg32
 for type in $types; do
