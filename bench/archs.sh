@@ -4,7 +4,8 @@
 #
 #     sh bench/archs.sh [--tier TIER] [NAME=]PEER_BENCH...
 #
-# SHAPES: names of tools/mkgguf.py, each with its layers behind a colon, and behind another one a flag of it (default below). A llama-bench without -d has "-" at depth.
+# SHAPES: names of tools/mkgguf.py, each with its layers behind a colon, and behind another one a flag of it (default below). A llama-bench
+# without -d has "-" at depth.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . bench/beside.sh

@@ -5,7 +5,8 @@
 #
 #     sh bench/archs_streamed.sh
 #
-# SHAPES: names of tools/mkgguf.py, each with its layers behind a colon, and behind another one a flag of it (default below). REPEAT (5) runs, DIR (where models fit, default
+# SHAPES: names of tools/mkgguf.py, each with its layers behind a colon, and behind another one a flag of it (default below). REPEAT (5)
+# runs, DIR (where models fit, default
 # ${TMPDIR:-/tmp}/stoker-bench), STOKER (build/stoker), PYTHON (/usr/bin/python3, with numpy).
 set -u
 cd "$(dirname "$0")/.." || exit 1
