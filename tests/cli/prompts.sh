@@ -6,11 +6,11 @@ same() {
     what=$1
     shift
     run run --temp 0 -n 8 --json "$@"
-    theirs=$(sed 's/"\(seed\|prompt_seconds\|seconds\|peak_rss\)":[^,}]*//g' "$dir/out")
+    theirs=$(repeatable)
     [ "$status" -eq 0 ] || fail "$what" "exit status $status"
     rm -f "$dir/in"
     run run --temp 0 -n 8 --json -p "$want"
-    [ "$(sed 's/"\(seed\|prompt_seconds\|seconds\|peak_rss\)":[^,}]*//g' "$dir/out")" = "$theirs" ] && pass ||
+    [ "$(repeatable)" = "$theirs" ] && pass ||
         fail "$what" "is not the prompt that was expected: $theirs"
 }
 
