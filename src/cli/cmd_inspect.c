@@ -10,6 +10,7 @@
 #include "cli/common/vector_about.h"
 #include "cli/inspect/context.h"
 #include "cli/inspect/file_text.h"
+#include "cli/inspect/lacks.h"
 #include "cli/inspect/origin.h"
 #include "cli/inspect/picture.h"
 
@@ -310,7 +311,7 @@ static void print_files(const struct gguf *g, const struct anatomy *a)
 
 /* ---- all of it in short ---------------------------------------------------------------------------------------------------------- */
 
-static void print_summary(const struct gguf *g, const struct anatomy *a, const struct context *c)
+static void print_summary(const struct gguf *g, const struct anatomy *a, const struct context *c, const struct lacks *l)
 {
     print_files(g, a);
     if (g->n_tensor)
@@ -322,6 +323,7 @@ static void print_summary(const struct gguf *g, const struct anatomy *a, const s
         return;
     }
     print_context(c);
+    print_lacks(l);
     print_sizes(a);
     print_experts(a);
 }
@@ -392,7 +394,8 @@ static json_t *json_files(const struct gguf *g)
     return list;
 }
 
-static void print_json(const struct gguf *g, const struct anatomy *a, const struct context *c, const struct vector *v)
+static void print_json(const struct gguf *g, const struct anatomy *a, const struct context *c, const struct lacks *l,
+                       const struct vector *v)
 {
     json_t *kinds = json_object(), *types = json_object();
     for (int k = 0; k < KIND_COUNT; k++)
@@ -412,6 +415,8 @@ static void print_json(const struct gguf *g, const struct anatomy *a, const stru
                           json_metadata(g), "tensors", json_tensors(a, g));
     if (o)
         json_object_set_new(o, "context", json_context(c));
+    if (o && !c->n_layer)
+        json_object_set_new(o, "lacks", json_lacks(l, c->refusal));
     if (o)
         json_object_set_new(o, "origin", json_origin(g));
     if (o)
@@ -470,20 +475,23 @@ int cmd_inspect(int argc, char **argv)
     }
     struct anatomy a;
     struct context c;
+    struct lacks lacks = {.n_tensor = 0};
     anatomy_of(&a, g);
     inspect_context(&c, model);
+    if (!c.n_layer)
+        find_lacks(&lacks, g, model);
     if (svg && !c.n_layer)
         fprintf(stderr, "stoker inspect: --svg: stoker does not run it: %s\n", c.refusal);
     if (svg) {
         if (c.n_layer)
             draw_layers(stdout, &c, strrchr(model, '/') ? strrchr(model, '/') + 1 : model);
     } else if (json)
-        print_json(g, &a, &c, v);
+        print_json(g, &a, &c, &lacks, v);
     else {
         if (is_short && v)
             vector_print(v);
         else if (is_short)
-            print_summary(g, &a, &c);
+            print_summary(g, &a, &c, &lacks);
         if (map)
             print_layer_map(&c);
         if (metadata)

@@ -42,8 +42,19 @@ is "the embedded model" 0 "^  architecture qwen3moe, \"ember\"" ""
 sed '1s/qwen3moe/qwen9moe/' "$golden/qwen3moe.gguf" >"$dir/unknown.gguf"
 run inspect "$dir/unknown.gguf"
 is "an unknown architecture" 0 "^  architecture qwen9moe" ""
+grep -q 'no architecture here has\|its tokenizer' "$dir/out" && fail "an unknown architecture" "lacks what it has" || pass
+run inspect --json "$dir/unknown.gguf"
+is "what it lacks, as JSON" 0 '"lacks":\{"why":"[^"]* \\"qwen9moe\\" is not supported[^"]*","tensors":\[\],"more_tensors":false,"tokenizer":null\}' ""
 run plan "$dir/unknown.gguf"
 is "plan of an unknown architecture" 1 "" 'the architecture "qwen9moe" is not supported; the nearest one that is: qwen'
+
+# What it lacks: tensors by name, each once; what cuts its texts, also where that is all.
+LC_ALL=C sed 's/qwen3moe/qwen9moe/; s/attn_q\.weight/attn_z.weight/g; s/ffn_up_exps/ffn_\x1b[_exps/g; s/gpt-2/gpt-X/' "$golden/qwen3moe.gguf" >"$dir/lacks.gguf"
+run inspect "$dir/lacks.gguf"
+is "tensors that nobody has" 0 '^  no architecture here has its tensors attn_z, ffn_\\x1b\[_exps$' ""
+is "a pre-tokenizer that nobody has" 0 '^  its tokenizer: .*pre-tokenizer "gpt-X" \(tokenizer.ggml.pre\) is not known; known are' ""
+run inspect --json "$dir/lacks.gguf"
+is "both as JSON" 0 '"tensors":\["attn_z","ffn_\\u001[Bb]\[_exps"\],"more_tensors":false,"tokenizer":"pre-tokenizer \\"gpt-X\\" ' ""
 
 # Names that would steer a terminal.
 name=$(printf 'qwen\033moe')
