@@ -28,8 +28,8 @@ static fill_fn *const fills[TIER_COUNT][12] = {
                    fill_recur_avx2, fill_codes_avx2},
     [TIER_AVXVNNI] = {fill_avxvnni},
     [TIER_AVX512] = {fill_quantise_avx512, fill_tile_avx512, fill_dot_avx512, fill_dot_k_avx512,
-                     fill_dot_codebook_avx512, fill_float_avx512, fill_vec_avx512, fill_attn_avx512, fill_recur_avx512,
-                     fill_codes_avx512},
+                     fill_dot_codebook_avx512, fill_dot_gather_avx512, fill_float_avx512, fill_vec_avx512,
+                     fill_attn_avx512, fill_recur_avx512, fill_codes_avx512},
 #elif defined(__aarch64__)
     [TIER_NEON] = {fill_quantise_neon, fill_tile_neon, fill_dot_neon, fill_float_neon, fill_vec_neon, fill_attn_neon,
                    fill_recur_neon, fill_codes_neon},

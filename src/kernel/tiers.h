@@ -27,6 +27,7 @@ void fill_tile_avx512(struct kernels *k);
 void fill_dot_avx512(struct kernels *k);
 void fill_dot_k_avx512(struct kernels *k);
 void fill_dot_codebook_avx512(struct kernels *k);
+void fill_dot_gather_avx512(struct kernels *k);
 void fill_float_avx512(struct kernels *k);
 void fill_vec_avx512(struct kernels *k);
 void fill_attn_avx512(struct kernels *k);

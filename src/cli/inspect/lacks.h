@@ -1,5 +1,5 @@
-/* What stoker would need for a file that it does not run: tensors that no architecture here has, and a tokenizer. Block types are not among it:
- * a file with one that is not known is refused by its name, and nothing else of it can be shown. */
+/* What stoker would need for a file that it does not run: tensors that no architecture here has, and a tokenizer. Block types are not among
+ * it: a file with one that is not known is refused by its name, and nothing else of it can be shown. */
 #ifndef CLI_INSPECT_LACKS_H
 #define CLI_INSPECT_LACKS_H
 

@@ -1,5 +1,5 @@
 /* The dot and the pair of iq2_xxs, iq2_xs, iq3_xxs and iq3_s, AVX-512: four weight rows at a time. Grids are looked up in registers, 32
- * cells at once, where loads would fetch them one by one. Grids of 1024 cells and more take too many rounds: dot_k.c.
+ * cells at once, where loads would fetch them one by one. Grids of 1024 cells and more take too many rounds: dot_gather.c.
  *
  *   cell of a grid      a word: each value as its place among the grid's values, half of them in each byte
  *                       iq2: eight values of 2 bits; iq3: four of 3
