@@ -19,6 +19,7 @@ int main(int argc, char **argv)
     check_products();
     check_vectors();
     check_codes();
+    check_odd_states();
     check(tier_hash[0] == HASH_OF_ALL, "the hash is not that of other compilers and machines, %016llx",
           (unsigned long long)HASH_OF_ALL);
     for (int t = 0; t < TIER_COUNT; t++) {

@@ -186,7 +186,9 @@ static void bench_few(const struct kernels *k, enum block_type t)
     struct xq x = bench_rows(kernel_family(t), M, COLS);
     float *out = bench_memory(sizeof(float) * N * M);
     void *work = bench_memory(kernel_tile_scratch(M));
-    printf("few  %-7s %-7s Tops by dots, pairs, tile at", cpu_tier_name(k->tier), type_info(t)->name);
+    const double roof = roof_int8(k->tier);
+    printf("few  %-7s %-7s Tops (of the roof of %.2f) by dots, pairs, tile at", cpu_tier_name(k->tier),
+           type_info(t)->name, roof / 1e12);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct xq part = xq_rows(&x, 0, rows[i]);
         double seconds[WAYS][TIMES];
@@ -199,7 +201,8 @@ static void bench_few(const struct kernels *k, enum block_type t)
         printf("  M %d:", rows[i]);
         for (int way = 0; way < WAYS; way++) {
             qsort(seconds[way], TIMES, sizeof seconds[way][0], ascending);
-            printf(" %.3f", 2.0 * N * COLS * rows[i] / seconds[way][TIMES / 2] / 1e12);
+            const double rate = 2.0 * N * COLS * rows[i] / seconds[way][TIMES / 2];
+            printf(" %.3f (%.2f)", rate / 1e12, rate / roof);
         }
         fflush(stdout);
     }
@@ -465,6 +468,14 @@ static void bench_functions(const struct kernels *k)
         (t[4] - t[3]) / TIMES * 1e6, (t[5] - t[4]) / TIMES * 1e6);
 }
 
+/* Of a recurrence that does so much for a row of a head. */
+static void print_recurrence(const struct kernels *k, double operations, double seconds)
+{
+    const double roof = roof_floats(k->tier);
+    printf(": %.2f us a row and head, %.1f GFlop/s, %.2f of the roof of float products\n", seconds * 1e6,
+           operations / seconds / 1e9, operations / seconds / roof);
+}
+
 static void bench_delta(const struct kernels *k, int n_rows, int by_key)
 {
     enum { D = 128, TIMES = 50, PANELS = D / STATE_PANEL };
@@ -496,8 +507,8 @@ static void bench_delta(const struct kernels *k, int n_rows, int by_key)
         t0 = cpu_seconds() - t0;
         best = t0 < best ? t0 : best;
     }
-    printf("delta %s, 128 x 128, %s, %d rows: %.2f us a row and head\n", cpu_tier_name(k->tier),
-           by_key ? "a decay a key" : "one decay", n_rows, best / n_rows * 1e6);
+    printf("delta %s, 128 x 128, %s, %d rows", cpu_tier_name(k->tier), by_key ? "a decay a key" : "one decay", n_rows);
+    print_recurrence(k, 7.0 * D * D, best / n_rows); /* decay, k S, S += k d, q S */
 }
 
 static void bench_ssm(const struct kernels *k, int n_rows)
@@ -529,7 +540,8 @@ static void bench_ssm(const struct kernels *k, int n_rows)
         t0 = cpu_seconds() - t0;
         best = t0 < best ? t0 : best;
     }
-    printf("ssm %s, 128 x 64, %d rows: %.2f us a row and head\n", cpu_tier_name(k->tier), n_rows, best / n_rows * 1e6);
+    printf("ssm %s, 128 x 64, %d rows", cpu_tier_name(k->tier), n_rows);
+    print_recurrence(k, 5.0 * N_STATE * D, best / n_rows); /* decay, S += B x, C S */
 }
 
 /* only: tile, few, dot or attention, or "" for all; type: the block type to measure, or "" for all. */

@@ -565,6 +565,24 @@ static void delta_draw(struct delta_case *c)
         c->beta[i] = 0.5f + 0.4f * rnd_unit();
 }
 
+/* One value of one input is not finite, so that most columns stay, and a few are subnormal. */
+static void delta_spoil(struct delta_case *c)
+{
+    float *in[] = {c->start, c->q, c->k, c->v, c->decay, c->beta};
+    const int keys = c->n_rows * (c->n_k + 2),
+              n[] = {c->n_k * c->panel, keys, keys, c->n_rows * (c->panel + 3), keys, c->n_rows};
+    const int which = rnd_below(6);
+    for (int i = 0; i < n[0]; i += 1 + rnd_below(16))
+        c->start[i] *= 1e-39f;
+    in[which][rnd_below(n[which])] = not_finite();
+}
+
+static int delta_same(const struct delta_result *a, const struct delta_result *b)
+{
+    return first_difference(a->state, b->state, sizeof a->state / 4) < 0 &&
+           first_difference(a->o, b->o, sizeof a->o / 4) < 0;
+}
+
 static void delta_compute(enum cpu_tier tier, const struct delta_case *c, int by_key, struct delta_result *out)
 {
     const size_t n_k = (size_t)c->n_k, n = n_k * (size_t)c->panel, ld_k = n_k + 2, ld_v = (size_t)c->panel + 3;
@@ -593,19 +611,24 @@ static void delta_compute(enum cpu_tier tier, const struct delta_case *c, int by
     memcpy(out->o, o, values);
 }
 
-static void delta_equal(int n_k, int panel, int n_rows)
+/* odd: with values that are not finite; these cases are in no hash. */
+static void delta_equal(int n_k, int panel, int n_rows, int odd)
 {
     static struct delta_case c;
     static struct delta_result want, one, got;
     next_case();
     c = (struct delta_case){.n_k = n_k, .panel = panel, .n_rows = n_rows};
     delta_draw(&c);
+    if (odd)
+        delta_spoil(&c);
     for (int by_key = 1; by_key >= 0; by_key--)
         for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
             delta_compute((enum cpu_tier)tier, &c, by_key, &got);
             want = tier == 0 ? got : want;
-            check(memcmp(&got, &want, sizeof got) == 0, "delta %s, %d x %d, %d rows%s differs",
-                  cpu_tier_name((enum cpu_tier)tier), n_k, panel, n_rows, by_key ? ", a decay a key" : "");
+            check(delta_same(&got, &want), "delta %s, %d x %d, %d rows%s differs", cpu_tier_name((enum cpu_tier)tier),
+                  n_k, panel, n_rows, by_key ? ", a decay a key" : "");
+            if (odd)
+                continue;
             hash_floats(tier, got.o, sizeof got.o / 4);
             hash_floats(tier, got.state, (size_t)n_k * (size_t)panel);
         }
@@ -613,22 +636,23 @@ static void delta_equal(int n_k, int panel, int n_rows)
     for (int i = 0; i < n_rows * (n_k + 2); i++) /* each row's first, for all its keys */
         c.decay[i] = c.decay[i / (n_k + 2) * (n_k + 2)];
     delta_compute(TIER_SCALAR, &c, 1, &got);
-    check(memcmp(&got, &one, sizeof got) == 0, "delta, %d x %d, %d rows: one decay and as many equal ones differ", n_k,
-          panel, n_rows);
+    check(delta_same(&got, &one), "delta, %d x %d, %d rows: one decay and as many equal ones differ", n_k, panel,
+          n_rows);
 }
 
-static void check_delta(void)
+static void check_delta(int odd)
 {
     static const int rows[] = {1, 3, 4, 18, 64, 128}, panels[] = {4, 8, 12, 16, 24, 32, 48};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         for (size_t j = 0; j < sizeof panels / sizeof panels[0]; j++)
             for (int n = 1; n <= 6; n += 5)
-                delta_equal(rows[i], panels[j], n);
+                delta_equal(rows[i], panels[j], n, odd);
 }
 
 /* ---- Mamba-2 ---- */
 
-static void ssm_equal(int n_state, int panel, int n_rows)
+/* odd: one value of one input is not finite, some states are subnormal; these cases are in no hash. */
+static void ssm_equal(int n_state, int panel, int n_rows, int odd)
 {
     enum { LD = 128 + 128 + 48 + 5 };
     static float start[128 * 48], state[2][128 * 48], y[2][8 * 50], in[8 * LD], decay[8 * 3], dt[8 * 3];
@@ -642,6 +666,13 @@ static void ssm_equal(int n_state, int panel, int n_rows)
     for (int i = 0; i < n_rows * 3; i++) {
         decay[i] = 0.95f + 0.05f * rnd_unit();
         dt[i] = 0.2f + 0.1f * rnd_unit();
+    }
+    if (odd) {
+        float *input[] = {start, in, decay, dt};
+        const int length[] = {(int)n, n_rows * LD, n_rows * 3, n_rows * 3}, which = rnd_below(4);
+        for (size_t i = 0; i < n; i += 1 + (size_t)rnd_below(16))
+            start[i] *= 1e-39f;
+        input[which][rnd_below(length[which])] = not_finite();
     }
     const float *rows = place_copy(mem_a, in, (last * LD + 2 * (size_t)n_state + (size_t)panel) * 4);
     for (int tier = 0; tier <= (int)cpu_best_tier(); tier++) {
@@ -665,20 +696,22 @@ static void ssm_equal(int n_state, int panel, int n_rows)
         memcpy(state[a], at, n * 4);
         memset(y[a], 0, sizeof y[a]);
         memcpy(y[a], to, outputs);
-        check(memcmp(y[a], y[0], sizeof y[0]) == 0 && memcmp(state[a], state[0], n * 4) == 0,
+        check(first_difference(y[a], y[0], sizeof y[0] / 4) < 0 && first_difference(state[a], state[0], n) < 0,
               "ssm %s, %d x %d, %d rows differs", cpu_tier_name((enum cpu_tier)tier), n_state, panel, n_rows);
+        if (odd)
+            continue;
         hash_floats(tier, y[a], sizeof y[a] / 4);
         hash_floats(tier, state[a], n);
     }
 }
 
-static void check_ssm(void)
+static void check_ssm(int odd)
 {
     static const int states[] = {1, 3, 4, 18, 64, 128}, panels[] = {4, 8, 12, 16, 24, 32, 48};
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
         for (size_t j = 0; j < sizeof panels / sizeof panels[0]; j++)
             for (int n = 1; n <= 6; n += 5)
-                ssm_equal(states[i], panels[j], n);
+                ssm_equal(states[i], panels[j], n, odd);
 }
 
 static void check_vectors(void)
@@ -698,8 +731,15 @@ static void check_vectors(void)
             vec_equal((enum vec)v, MAX_LEN - 3 * i, i, i & 1);
     }
     check_attention();
-    check_delta();
-    check_ssm();
+    check_delta(0);
+    check_ssm(0);
+}
+
+/* Behind all others, whose random numbers they leave alone. */
+static void check_odd_states(void)
+{
+    check_delta(1);
+    check_ssm(1);
 }
 
 #endif
