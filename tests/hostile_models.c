@@ -11,6 +11,7 @@
  *     keys      absurd values of an architecture's keys: the sentence names the key, or the tensor that disagrees
  *     absent    a key left out without which the others mean nothing: it is named; lists that end after one layer
  *     numbers   numbers within lists at their limits
+ *     limitless a size of model without the limits that it must have
  *     lists     lists (one value a layer, or too many) where one number is expected
  *     dropped   each tensor left out
  *     reshaped  each tensor with rows and columns exchanged, with a row less, with its values in another dimension
@@ -1340,6 +1341,44 @@ static void numbers(const struct gguf *g, const char *model)
     shared->runs += shared->runs == 0; /* most models have no rows */
 }
 
+/* ---- limits that a size of model cannot be without ------------------------------------------------------------------------------ */
+
+static void set_number(const struct gguf *g, struct gguf_value *value, const char *key, uint64_t number)
+{
+    for (uint64_t i = 0; i < g->n_value; i++)
+        if (strcmp(value[i].key.text, key) == 0)
+            value[i] = (struct gguf_value){.key = value[i].key, .kind = GGUF_U32, .n = 1, .as.u = number};
+}
+
+/* The numbers of Ling 3.0 flash in a file without its limits, by which it is refused; with other numbers another sentence comes. */
+static void limitless(const struct gguf *g, const char *model)
+{
+    static const struct {
+        uint64_t layers, width, experts;
+        const char *words;
+    } sizes[] = {{42, 2560, 512, "bailingmoe3.swiglu_clamp_exp"},
+                 {41, 2560, 512, "token_embd.weight"},
+                 {42, 2561, 512, "token_embd.weight"},
+                 {42, 2560, 511, "token_embd.weight"}};
+    struct gguf_value *value = malloc(g->n_value * sizeof *value);
+    struct gguf changed = *g;
+    const struct change none = NO_CHANGE;
+    (void)model;
+    for (size_t i = 0; value && i < sizeof sizes / sizeof *sizes; i++) {
+        memcpy(value, g->value, g->n_value * sizeof *value);
+        changed.value = value;
+        set_number(g, value, "bailingmoe3.attention.head_count_kv", 1); /* of the file: a list */
+        set_number(g, value, "bailingmoe3.nextn_predict_layers", 0);
+        set_number(g, value, "bailingmoe3.block_count", sizes[i].layers);
+        set_number(g, value, "bailingmoe3.embedding_length", sizes[i].width);
+        set_number(g, value, "bailingmoe3.expert_count", sizes[i].experts);
+        snprintf(shared->what, sizeof shared->what, "%d layers, %d wide, %d experts, no limits", (int)sizes[i].layers,
+                 (int)sizes[i].width, (int)sizes[i].experts);
+        try(&changed, &none, sizes[i].words);
+    }
+    free(value);
+}
+
 /* ---- lists ------------------------------------------------------------------------------------------------------------------- */
 
 /* Keys with a number for each layer: equal numbers are accepted, different ones where the architecture has differing layers. */
@@ -1902,6 +1941,7 @@ int main(int argc, char **argv)
         test("labels", rank[m], labels, 1);
     is_encoder = 0;
     test("tables", "deepseek4-fewer", tables, ONE_OF_OWN); /* a variant, of which this alone is its own */
+    test("limitless", "bailingmoe3-long", limitless, 1);
     unlink(path);
     printf("%d passed, %d failed, 0 skipped\n", passed, failed);
     return failed > 0;
