@@ -4,16 +4,29 @@
 #
 #     sh bench/types.sh [--tier TIER] [NAME=]PEER_BENCH...       --tier: what `stoker bench --cpu-tier` gets
 #
-# TYPES (below), SHAPE (qwen3-30b-a3b), LAYERS (4). The largest takes 7 GB.
+# TYPES (below), SHAPE (qwen3-30b-a3b), LAYERS (4). The largest takes 7 GB. TESTS (pp512 tg32): prompts ppN, answers tgN, at a depth
+# tgN@DEPTH.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . bench/beside.sh
 types=${TYPES:-q4_k_m q8_0 q4_0 q5_0 q5_k q6_k q3_k q2_k iq4_xs iq4_nl iq3_xxs iq3_s iq2_xxs iq2_xs iq2_s iq1_s iq1_m tq1_0 tq2_0 mxfp4 nvfp4
     q4_1 q5_1 q1_0 bf16 f16 ud_q4_k_xl ud_q2_k_xl}
+tests=${TESTS:-pp512 tg32}
 engines "$@"
-begin_table type pp512 tg32
+# shellcheck disable=SC2086 # words
+begin_table type $tests
+set --
+for depth in $(printf '%s\n' $tests | sed 's/^[^@]*@*//; s/^$/0/' | sort -nu); do
+    prompts= answers=
+    for test in $tests; do
+        [ "$depth" = "$(echo "$test@0" | cut -d@ -f2)" ] || continue
+        case $test in pp*) prompts=$prompts,${test#pp} ;; *) answers=$answers,${test#tg} ;; esac
+    done
+    prompts=$(echo "${prompts#,}" | sed 's/@[0-9]*//g') answers=$(echo "${answers#,}" | sed 's/@[0-9]*//g')
+    set -- "$@" "-p ${prompts:-0} -n ${answers:-0}$([ "$depth" = 0 ] || echo " -d $depth")"
+done
 for type in $types; do
     make_model "${SHAPE:-qwen3-30b-a3b}" --layers "${LAYERS:-4}" --type "$type"
-    add_row "$type" "-p 512 -n 32"
+    add_row "$type" "$@"
 done
 end_table "${SHAPE:-qwen3-30b-a3b}, ${LAYERS:-4} layers"
