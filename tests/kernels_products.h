@@ -177,19 +177,56 @@ struct product {
     enum values values;
 };
 
-/* The form of AVX-VNNI's tiles that this CPU's table has not, where it has both. 0: it has one. */
+/* The form of a tier's kernels that this CPU's table has not, where it can run both: AVX-VNNI's tiles, AVX-512's look-ups in grids. 0:
+ * there is one. */
 static int other_form(const struct kernels *k, struct kernels *other)
 {
+    *other = *k;
 #if defined(__x86_64__)
     if (k->tier == TIER_AVXVNNI && cpu_best_tier() == TIER_AVX512 && cpu_has_avxvnni()) {
-        *other = *k;
         fill_tile_avxvnni_evex(other);
         return 1;
     }
+    if (k->tier == TIER_AVX512) {
+        fill_dot_k_avx512(other);
+        fill_dot_codebook_avx512(other);
+        if (other->dot[TYPE_IQ1_S] == k->dot[TYPE_IQ1_S])
+            fill_dot_gather_avx512(other);
+        return 1;
+    }
 #endif
-    (void)k;
-    (void)other;
     return 0;
+}
+
+/* What of it is not the same kernel, against the scalar results. */
+static void other_equal(const struct product *c, const struct kernels *k, const struct wmat *w, const struct xq *x,
+                        float *out, size_t ld, void *scratch)
+{
+    struct kernels other;
+    const size_t n_out = (size_t)c->m * ld;
+    const char *tier = cpu_tier_name(k->tier), *type = type_info(c->t)->name;
+    if (!other_form(k, &other))
+        return;
+    if (other.tile[c->t] != k->tile[c->t]) {
+        sentinel_fill(out, n_out);
+        other.tile[c->t](&other, w, c->n0, c->n1, x, out, ld, c->m % 2 ? w->data : NULL, scratch);
+        long at = first_difference(out, ref_out, n_out);
+        check(at < 0 && wrote_only(out, n_out, ld, c->n0, c->n1),
+              "other tile %s %s, N %d [%d, %d) K %d M %d: differs at %ld", tier, type, c->n, c->n0, c->n1, c->k, c->m,
+              at);
+    }
+    if (other.dot[c->t] != k->dot[c->t]) {
+        sentinel_fill(out, n_out);
+        for (int r = 0; r + 1 < c->m; r += 2)
+            other.pair[c->t](w, c->n0, c->n1, x, (const int[]){r, r + 1},
+                             (float *[]){out + (size_t)r * ld, out + (size_t)(r + 1) * ld}, NULL);
+        for (int r = c->m / 2 * 2; r < c->m; r++)
+            other.dot[c->t](w, c->n0, c->n1, x, r, out + (size_t)r * ld, w->data);
+        long at = first_difference(out, ref_out, n_out);
+        check(at < 0 && wrote_only(out, n_out, ld, c->n0, c->n1),
+              "other dot, pair %s %s, N %d [%d, %d) K %d M %d: differs at %ld", tier, type, c->n, c->n0, c->n1, c->k,
+              c->m, at);
+    }
 }
 
 static void products_equal(const struct product *c)
@@ -217,16 +254,6 @@ static void products_equal(const struct product *c)
               at);
         hash_floats(tier, out, n_out);
 
-        struct kernels other;
-        if (other_form(k, &other)) {
-            sentinel_fill(out, n_out);
-            other.tile[c->t](&other, &w, c->n0, c->n1, &x, out, (size_t)ld, c->m % 2 ? w.data : NULL, scratch);
-            at = first_difference(out, ref_out, n_out);
-            check(at < 0 && wrote_only(out, n_out, (size_t)ld, c->n0, c->n1),
-                  "tile avxvnni, EVEX, %s, N %d [%d, %d) K %d M %d: differs at %ld", info->name, c->n, c->n0, c->n1,
-                  c->k, c->m, at);
-        }
-
         sentinel_fill(out, n_out);
         for (int r = 0; r < c->m; r++)
             k->dot[c->t](&w, c->n0, c->n1, &x, r, out + (size_t)r * (size_t)ld, r % 2 ? w.data : NULL);
@@ -248,6 +275,8 @@ static void products_equal(const struct product *c)
         check(at < 0 && clean, "pair %s %s, N %d [%d, %d) K %d M %d fill %d values %d: %s at %ld", cpu_tier_name(tier),
               info->name, c->n, c->n0, c->n1, c->k, c->m, c->fill, c->values, clean ? "differs" : "wrote elsewhere",
               at);
+
+        other_equal(c, k, &w, &x, out, (size_t)ld, scratch);
     }
 }
 

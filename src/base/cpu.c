@@ -28,6 +28,15 @@ int cpu_has_avxvnni(void)
     unsigned a = 0, b, c, d;
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1); /* CPUID.(7,1):EAX.AVX-VNNI */
 }
+
+int cpu_gathers_fast(const char *root)
+{
+    char line[KERNEL_FILE_LINE];
+    unsigned a, b, c, d;
+    return __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx &&
+           kernel_file_line(line, root, "/sys/devices/system/cpu/vulnerabilities/gather_data_sampling") == 0 &&
+           strcmp(line, "Not affected") == 0;
+}
 #endif
 
 enum cpu_tier cpu_best_tier(void)

@@ -18,6 +18,14 @@ static void fill_avxvnni(struct kernels *k)
     else /* the CPU has AVX-512 */
         fill_tile_avxvnni_evex(k);
 }
+
+static void fill_lookups_avx512(struct kernels *k)
+{
+    if (cpu_gathers_fast(""))
+        fill_dot_gather_avx512(k);
+    else
+        fill_dot_codebook_avx512(k);
+}
 #endif
 
 static fill_fn *const fills[TIER_COUNT][12] = {
@@ -27,9 +35,8 @@ static fill_fn *const fills[TIER_COUNT][12] = {
     [TIER_AVX2] = {fill_quantise_avx2, fill_tile_avx2, fill_dot_avx2, fill_float_avx2, fill_vec_avx2, fill_attn_avx2,
                    fill_recur_avx2, fill_codes_avx2},
     [TIER_AVXVNNI] = {fill_avxvnni},
-    [TIER_AVX512] = {fill_quantise_avx512, fill_tile_avx512, fill_dot_avx512, fill_dot_k_avx512,
-                     fill_dot_codebook_avx512, fill_dot_gather_avx512, fill_float_avx512, fill_vec_avx512,
-                     fill_attn_avx512, fill_recur_avx512, fill_codes_avx512},
+    [TIER_AVX512] = {fill_quantise_avx512, fill_tile_avx512, fill_dot_avx512, fill_dot_k_avx512, fill_lookups_avx512,
+                     fill_float_avx512, fill_vec_avx512, fill_attn_avx512, fill_recur_avx512, fill_codes_avx512},
 #elif defined(__aarch64__)
     [TIER_NEON] = {fill_quantise_neon, fill_tile_neon, fill_dot_neon, fill_float_neon, fill_vec_neon, fill_attn_neon,
                    fill_recur_neon, fill_codes_neon},

@@ -1,5 +1,6 @@
-/* The dot and the pair of iq2_s, iq1_s and iq1_m, AVX-512: four weight rows at a time. Their grids have 1024 and 2048 cells, more than
- * can be looked up in registers (dot_codebook.c): eight cells, 64 values, are gathered at once, by indices that vectors put together.
+/* The dot and the pair of the codebook types, AVX-512, for CPUs whose gathers are as fast as loads (cpu.h): four weight rows at a time; 64
+ * values, 8 or 16 cells of a grid, are gathered at once, by indices that vectors put together. Other CPUs look small grids up in
+ * registers (dot_codebook.c) and load the cells of large ones one by one (dot_k.c).
  *
  * What is summed is that of avx2/dot_k.h, so are the bits. Every load lies inside its block. */
 #if defined(__x86_64__)
@@ -9,9 +10,9 @@
 #include "kernel/dot_rows.h"
 #include "kernel/tiers.h"
 
-enum { CHUNKS = 4 /* of 64 values, 8 cells, in a step */ };
+enum { CHUNKS = 4 /* of 64 values in a step */ };
 
-/* The 32 cells of a step. */
+/* The 32 cells of a step, where they have eight values. */
 struct cells {
     __m512i index;  /* words */
     __mmask32 down; /* iq1: those whose delta is -1 */
@@ -46,25 +47,50 @@ INL struct cells load_cells(const enum block_type t, const uint8_t *p)
     case TYPE_IQ1_M: /* three bits a cell, and that of delta */
         words = words_of_cells(load128(p + 32), 4);
         return (struct cells){indices(p, words, 7), _mm512_test_epi16_mask(words, _mm512_set1_epi16(8))};
+    case TYPE_IQ2_XXS: /* four bytes, then four of signs and scale */
+        return (struct cells){.index = _mm512_cvtepu8_epi16(_mm512_cvtepi64_epi32(_mm512_loadu_si512(p + 2)))};
+    case TYPE_IQ2_XS: /* seven bits of signs above the index */
+        return (struct cells){.index = _mm512_and_si512(_mm512_loadu_si512(p + 2), _mm512_set1_epi16(511))};
     default: /* iq2_s: two bits a cell */
         words = words_of_cells(_mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)(p + 66))), 2);
         return (struct cells){.index = indices(p + 2, words, 3)};
     }
 }
 
-/* Values 64 c .. 64 c + 63, as load_codes() has them, but for signs. */
-INL __m512i codes_of_chunk(const enum block_type t, const struct cells *cells, const int c)
+/* As eighths() of avx2/codebook.h; down: the cells whose delta is -1. */
+INL __m512i eighths_of(__m512i trits, __mmask8 down)
 {
-    const __m256i index = _mm256_cvtepu16_epi32(_mm512_extracti32x4_epi32(cells->index, c));
-    if (t == TYPE_IQ2_S)
-        return _mm512_i32gather_epi64(index, grid_iq2_s, 8);
-    const __m512i trits = _mm512_i32gather_epi64(index, grid_iq1, 8), up = _mm512_set1_epi8(IQ1_ZERO_POINT + 1),
-                  down = _mm512_set1_epi8(IQ1_ZERO_POINT - 1);
-    const __m512i eight_times = _mm512_and_si512(_mm512_slli_epi16(trits, 3), _mm512_set1_epi8((char)0xf8));
-    return _mm512_add_epi8(eight_times, _mm512_mask_mov_epi64(up, (__mmask8)(cells->down >> 8 * c), down));
+    const __m512i delta = _mm512_mask_mov_epi64(_mm512_set1_epi8(IQ1_ZERO_POINT + 1), down,
+                                                _mm512_set1_epi8(IQ1_ZERO_POINT - 1));
+    return _mm512_add_epi8(_mm512_and_si512(_mm512_slli_epi16(trits, 3), _mm512_set1_epi8((char)0xf8)), delta);
 }
 
-INL __mmask64 signs_of_chunk(const uint8_t *p) { return _cvtu64_mask64(load_u32(p) | (uint64_t)load_u32(p + 4) << 32); }
+/* The indices of 16 cells of four values. */
+INL __m512i indices_iq3(const enum block_type t, const uint8_t *p, const int c)
+{
+    const __m512i low = _mm512_cvtepu8_epi32(load128(p + 2 + 16 * c));
+    if (t == TYPE_IQ3_XXS)
+        return low;
+    return _mm512_mask_add_epi32(low, _cvtu32_mask16(load_u16(p + 66 + 2 * c)), low, _mm512_set1_epi32(256));
+}
+
+/* Values 64 c .. 64 c + 63 of the step at p, as load_codes() has them, without signs. */
+INL __m512i codes_of_chunk(const enum block_type t, const uint8_t *p, const struct cells *cells, const int c)
+{
+    if (t == TYPE_IQ3_S || t == TYPE_IQ3_XXS)
+        return _mm512_i32gather_epi32(indices_iq3(t, p, c), t == TYPE_IQ3_S ? grid_iq3_s : grid_iq3_xxs, 4);
+    const __m256i index = _mm256_cvtepu16_epi32(_mm512_extracti32x4_epi32(cells->index, c));
+    switch (t) {
+    case TYPE_IQ2_XXS:
+        return _mm512_i32gather_epi64(index, grid_iq2_xxs, 8);
+    case TYPE_IQ2_XS:
+        return _mm512_i32gather_epi64(index, grid_iq2_xs, 8);
+    case TYPE_IQ2_S:
+        return _mm512_i32gather_epi64(index, grid_iq2_s, 8);
+    default:
+        return eighths_of(_mm512_i32gather_epi64(index, grid_iq1, 8), (__mmask8)(cells->down >> 8 * c));
+    }
+}
 
 /* Sixteen scales, twice each, to the words that hold products of their values in chunk c. */
 INL __m512i scales_of_chunk(__m512i twice_each, const int c)
@@ -76,7 +102,7 @@ INL __m512i scales_of_chunk(__m512i twice_each, const int c)
 /* What the zero point adds to the sums, to be taken off. */
 INL __m512i less_zero_point(const enum block_type t, __m256i scale, const int16_t *sum16)
 {
-    if (t == TYPE_IQ2_S)
+    if (!k_type(t).zero_point)
         return _mm512_setzero_si512();
     const __m256i sums = _mm256_madd_epi16(scale, load256(sum16));
     return _mm512_zextsi256_si512(_mm256_mullo_epi32(sums, _mm256_set1_epi32(-IQ1_ZERO_POINT)));
@@ -86,20 +112,24 @@ INL __m512i less_zero_point(const enum block_type t, __m256i scale, const int16_
 INL void add_row(__m512i v[2], const enum block_type t, const int m, const uint8_t *p, const struct xq *x,
                  const size_t *at)
 {
-    const struct cells cells = load_cells(t, p);
+    struct cells cells = {.down = 0};
     struct head h;
     load_head(&h, t, p);
+    if (t != TYPE_IQ3_S && t != TYPE_IQ3_XXS)
+        cells = load_cells(t, p);
     const __m512i scale = _mm512_cvtepi16_epi32(h.scale),
                   twice_each = _mm512_or_si512(scale, _mm512_slli_epi32(scale, 16));
     UNROLL for (int i = 0; i < m; i++) v[i] = less_zero_point(t, h.scale, x->sum16 + at[i] * 16);
     UNROLL for (int c = 0; c < CHUNKS; c++)
     {
-        const __m512i u = codes_of_chunk(t, &cells, c), s = scales_of_chunk(twice_each, c);
+        const __m512i u = codes_of_chunk(t, p, &cells, c), s = scales_of_chunk(twice_each, c);
         UNROLL for (int i = 0; i < m; i++)
         {
             __m512i q = _mm512_loadu_si512(x->code + at[i] * STEP + 64 * c);
-            if (t == TYPE_IQ2_S)
-                q = _mm512_mask_sub_epi8(q, signs_of_chunk(p + 34 + 8 * c), _mm512_setzero_si512(), q);
+            if (k_type(t).has_signs) {
+                const uint64_t negative = h.negative[2 * c] | (uint64_t)h.negative[2 * c + 1] << 32;
+                q = _mm512_mask_sub_epi8(q, _cvtu64_mask64(negative), _mm512_setzero_si512(), q);
+            }
             v[i] = _mm512_dpwssd_epi32(v[i], _mm512_maddubs_epi16(u, q), s);
         }
     }
@@ -111,10 +141,9 @@ INL void step_gather(__m128 *acc, const enum block_type t, const int m, const ui
 {
     __m512i v[4][2];
     UNROLL for (int r = 0; r < 4; r++) add_row(v[r], t, m, p + (size_t)r * rs, x, at);
-    const __m128 d = _mm_mul_ps(
-        _mm_cvtph_ps(_mm_set_epi16(0, 0, 0, 0, (short)load_d(t, p + 3 * rs), (short)load_d(t, p + 2 * rs),
-                                   (short)load_d(t, p + rs), (short)load_d(t, p))),
-        _mm_set1_ps(k_type(t).factor));
+    const uint64_t halves = load_d(t, p) | (uint64_t)load_d(t, p + rs) << 16 | (uint64_t)load_d(t, p + 2 * rs) << 32 |
+                            (uint64_t)load_d(t, p + 3 * rs) << 48;
+    const __m128 d = _mm_mul_ps(_mm_cvtph_ps(_mm_cvtsi64_si128((long long)halves)), _mm_set1_ps(k_type(t).factor));
     UNROLL for (int i = 0; i < m; i++)
     {
         const __m512i rows[4] = {v[0][i], v[1][i], v[2][i], v[3][i]};
@@ -128,6 +157,7 @@ INL void step_gather(__m128 *acc, const enum block_type t, const int m, const ui
     PAIR(pair_##name, step_gather(acc, TYPE, 2, p, rs, x, at))
 
 #define GATHER_TYPES(X)                                                                                                \
+    CODEBOOK_TYPES(X)                                                                                                  \
     X(iq2_s, TYPE_IQ2_S)                                                                                               \
     X(iq1_s, TYPE_IQ1_S)                                                                                               \
     X(iq1_m, TYPE_IQ1_M)

@@ -220,6 +220,29 @@ static void quotas_of_groups_below_the_mount(void **state)
     assert_int_equal(system(command), 0);
 }
 
+#if defined(__x86_64__)
+/* Gathers are fast where the kernel says that nothing makes them slow; of other makers' CPUs they never are. */
+static void gathers_by_the_kernels_word(void **state)
+{
+    (void)state;
+    static const char *const file = "/sys/devices/system/cpu/vulnerabilities/gather_data_sampling";
+    static const char *const slow[] = {"Mitigation: Microcode\n", "Vulnerable: No microcode\n",
+                                       "Unknown: Dependent on hypervisor status\n", "\n"};
+    char root[TEMPORARY_PATH], command[TEMPORARY_PATH + 16];
+    assert_int_equal(temporary_folder(root, "cpu"), 0);
+    assert_int_equal(cpu_gathers_fast(root), 0); /* older kernels have no such file */
+    for (size_t i = 0; i < sizeof slow / sizeof *slow; i++) {
+        plant(root, file, slow[i]);
+        assert_int_equal(cpu_gathers_fast(root), 0);
+    }
+    plant(root, file, "Not affected\n");
+    __builtin_cpu_init();
+    assert_int_equal(cpu_gathers_fast(root), __builtin_cpu_is("intel"));
+    snprintf(command, sizeof command, "rm -r %s", root);
+    assert_int_equal(system(command), 0);
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +251,9 @@ int main(void)
         cmocka_unit_test(quotas_round_up),
         cmocka_unit_test(quotas_of_groups_below_the_mount),
         cmocka_unit_test(cores_follow_the_affinity_mask),
+#if defined(__x86_64__)
+        cmocka_unit_test(gathers_by_the_kernels_word),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
