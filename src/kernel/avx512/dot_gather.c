@@ -74,12 +74,19 @@ INL __m512i indices_iq3(const enum block_type t, const uint8_t *p, const int c)
     return _mm512_mask_add_epi32(low, _cvtu32_mask16(load_u16(p + 66 + 2 * c)), low, _mm512_set1_epi32(256));
 }
 
+/* Those of eight cells, chunk c of 32. */
+INL __m256i indices_of_chunk(__m512i words, const int c)
+{
+    const __m512i quarter = _mm512_set_epi64(0, 0, 0, 0, 0, 0, 2 * c + 1, 2 * c);
+    return _mm256_cvtepu16_epi32(_mm512_castsi512_si128(_mm512_permutexvar_epi64(quarter, words)));
+}
+
 /* Values 64 c .. 64 c + 63 of the step at p, as load_codes() has them, without signs. */
 INL __m512i codes_of_chunk(const enum block_type t, const uint8_t *p, const struct cells *cells, const int c)
 {
     if (t == TYPE_IQ3_S || t == TYPE_IQ3_XXS)
         return _mm512_i32gather_epi32(indices_iq3(t, p, c), t == TYPE_IQ3_S ? grid_iq3_s : grid_iq3_xxs, 4);
-    const __m256i index = _mm256_cvtepu16_epi32(_mm512_extracti32x4_epi32(cells->index, c));
+    const __m256i index = indices_of_chunk(cells->index, c);
     switch (t) {
     case TYPE_IQ2_XXS:
         return _mm512_i32gather_epi64(index, grid_iq2_xxs, 8);
