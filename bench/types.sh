@@ -16,13 +16,16 @@ engines "$@"
 # shellcheck disable=SC2086 # words
 begin_table type $tests
 set --
-for depth in $(printf '%s\n' $tests | sed 's/^[^@]*@*//; s/^$/0/' | sort -nu); do
+depths=$(for test in $tests; do case $test in *@*) echo "${test#*@}" ;; *) echo 0 ;; esac done | sort -nu)
+for depth in $depths; do
     prompts= answers=
     for test in $tests; do
-        [ "$depth" = "$(echo "$test@0" | cut -d@ -f2)" ] || continue
-        case $test in pp*) prompts=$prompts,${test#pp} ;; *) answers=$answers,${test#tg} ;; esac
+        case $test in *@*) at=${test#*@} ;; *) at=0 ;; esac
+        [ "$at" = "$depth" ] || continue
+        size=${test%@*}
+        case $size in pp*) prompts=$prompts,${size#pp} ;; *) answers=$answers,${size#tg} ;; esac
     done
-    prompts=$(echo "${prompts#,}" | sed 's/@[0-9]*//g') answers=$(echo "${answers#,}" | sed 's/@[0-9]*//g')
+    prompts=${prompts#,} answers=${answers#,}
     set -- "$@" "-p ${prompts:-0} -n ${answers:-0}$([ "$depth" = 0 ] || echo " -d $depth")"
 done
 for type in $types; do

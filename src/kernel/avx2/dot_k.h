@@ -60,9 +60,7 @@ INL void step_k(__m128 *acc, const enum block_type t, const int m, const uint8_t
             }
         }
     }
-    const uint64_t halves = load_d(t, p) | (uint64_t)load_d(t, p + rs) << 16 | (uint64_t)load_d(t, p + 2 * rs) << 32 |
-                            (uint64_t)load_d(t, p + 3 * rs) << 48;
-    const __m128 d = _mm_mul_ps(_mm_cvtph_ps(_mm_cvtsi64_si128((long long)halves)), _mm_set1_ps(k.factor));
+    const __m128 d = load_d4(t, p, rs);
     UNROLL for (int i = 0; i < m; i++)
     {
         const __m128 dx = _mm_set1_ps(x->scale[at[i]]);

@@ -151,6 +151,14 @@ INL uint16_t load_d(const enum block_type t, const uint8_t *p)
     return t == TYPE_IQ1_M ? d_iq1_m(p) : load_u16(p + k_type(t).d);
 }
 
+/* The scales of a step of four rows, rs bytes apart, with the factor of the type. */
+INL __m128 load_d4(const enum block_type t, const uint8_t *p, size_t rs)
+{
+    const uint64_t halves = load_d(t, p) | (uint64_t)load_d(t, p + rs) << 16 | (uint64_t)load_d(t, p + 2 * rs) << 32 |
+                            (uint64_t)load_d(t, p + 3 * rs) << 48;
+    return _mm_mul_ps(_mm_cvtph_ps(_mm_cvtsi64_si128((long long)halves)), _mm_set1_ps(k_type(t).factor));
+}
+
 /* ---- codes ---- */
 
 INL struct codes codes_q5_k(const uint8_t *p, const int j, __m256i high)

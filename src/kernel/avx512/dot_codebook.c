@@ -1,5 +1,5 @@
 /* The dot and the pair of iq2_xxs, iq2_xs, iq3_xxs and iq3_s, AVX-512: four weight rows at a time. Grids are looked up in registers, 32
- * cells at once, where loads would fetch them one by one. Grids of 1024 cells and more take too many rounds: dot_gather.c.
+ * cells at once, where loads would fetch them one by one. Grids of 1024 cells and more take too many rounds: dot_k.c.
  *
  *   cell of a grid      a word: each value as its place among the grid's values, half of them in each byte
  *                       iq2: eight values of 2 bits; iq3: four of 3
@@ -218,12 +218,11 @@ INL void step_codebook(__m128 *acc, const enum block_type t, const int m, const 
         v[r][0] = v[r][1] = _mm512_setzero_si512();
         UNROLL for (int half = 0; half < halves; half++) add_row(v[r], t, m, &h, half, of_cells[halves * r + half], q);
     }
-    const __m128 d = _mm_mul_ps(half4(p, rs), _mm_set1_ps(k_type(t).factor));
+    const __m128 d = load_d4(t, p, rs);
     UNROLL for (int i = 0; i < m; i++)
     {
-        const __m512i rows[4] = {v[0][i], v[1][i], v[2][i], v[3][i]};
-        const __m128 dx = _mm_set1_ps(x->scale[at[i]]);
-        acc[i] = _mm_fmadd_ps(_mm_mul_ps(d, dx), _mm_cvtepi32_ps(fold(rows4(rows))), acc[i]);
+        const __m512i sums[4] = {v[0][i], v[1][i], v[2][i], v[3][i]};
+        acc[i] = close_rows(acc[i], sums, d, x->scale[at[i]]);
     }
 }
 

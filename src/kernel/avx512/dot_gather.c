@@ -148,14 +148,11 @@ INL void step_gather(__m128 *acc, const enum block_type t, const int m, const ui
 {
     __m512i v[4][2];
     UNROLL for (int r = 0; r < 4; r++) add_row(v[r], t, m, p + (size_t)r * rs, x, at);
-    const uint64_t halves = load_d(t, p) | (uint64_t)load_d(t, p + rs) << 16 | (uint64_t)load_d(t, p + 2 * rs) << 32 |
-                            (uint64_t)load_d(t, p + 3 * rs) << 48;
-    const __m128 d = _mm_mul_ps(_mm_cvtph_ps(_mm_cvtsi64_si128((long long)halves)), _mm_set1_ps(k_type(t).factor));
+    const __m128 d = load_d4(t, p, rs);
     UNROLL for (int i = 0; i < m; i++)
     {
-        const __m512i rows[4] = {v[0][i], v[1][i], v[2][i], v[3][i]};
-        const __m128 dx = _mm_set1_ps(x->scale[at[i]]);
-        acc[i] = _mm_fmadd_ps(_mm_mul_ps(d, dx), _mm_cvtepi32_ps(fold(rows4(rows))), acc[i]);
+        const __m512i sums[4] = {v[0][i], v[1][i], v[2][i], v[3][i]};
+        acc[i] = close_rows(acc[i], sums, d, x->scale[at[i]]);
     }
 }
 

@@ -21,6 +21,12 @@ INL __m128i fold(__m512i v)
     return _mm_add_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
 }
 
+/* Adds the sums of four rows times their scales d and that of the activations. */
+INL __m128 close_rows(__m128 acc, const __m512i sums[4], __m128 d, float scale_x)
+{
+    return _mm_fmadd_ps(_mm_mul_ps(d, _mm_set1_ps(scale_x)), _mm_cvtepi32_ps(fold(rows4(sums))), acc);
+}
+
 /* The sums of four vectors, one a slot each time: lane g of the result is the sum of slot g % 4 of p[g / 4]. */
 INL __m512i group_sums(const __m512i p[4])
 {
