@@ -29,11 +29,16 @@ int cpu_has_avxvnni(void)
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1); /* CPUID.(7,1):EAX.AVX-VNNI */
 }
 
-int cpu_gathers_fast(const char *root)
+int cpu_is_intel(void)
+{
+    unsigned a, b = 0, c, d;
+    return __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx;
+}
+
+int cpu_gathers_fast(int is_intel, const char *root)
 {
     char line[KERNEL_FILE_LINE];
-    unsigned a, b, c, d;
-    return __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx &&
+    return is_intel &&
            kernel_file_line(line, root, "/sys/devices/system/cpu/vulnerabilities/gather_data_sampling") == 0 &&
            strcmp(line, "Not affected") == 0;
 }

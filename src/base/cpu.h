@@ -18,9 +18,11 @@ enum cpu_tier cpu_best_tier(void);
 /* Has this CPU the VNNI instructions that need no AVX-512? */
 int cpu_has_avxvnni(void);
 
-/* Does a gather load as fast as loads do? Intel's does where the kernel says that it needs no mitigation of "gather data sampling"; AMD's
- * is microcode. Below a root, as in kernel_file.h. */
-int cpu_gathers_fast(const char *root);
+int cpu_is_intel(void);
+
+/* Is a gather as fast as single loads? Intel's are where the kernel says that the CPU needs no mitigation of "gather data sampling";
+ * AMD's are microcode. root: as in kernel_file.h. */
+int cpu_gathers_fast(int is_intel, const char *root);
 #endif
 
 /* "scalar", "avx2", "avxvnni", "avx512", "neon", "i8mm"; static. */

@@ -21,7 +21,7 @@ static void fill_avxvnni(struct kernels *k)
 
 static void fill_lookups_avx512(struct kernels *k)
 {
-    if (cpu_gathers_fast(""))
+    if (cpu_gathers_fast(cpu_is_intel(), ""))
         fill_dot_gather_avx512(k);
     else
         fill_dot_codebook_avx512(k);
