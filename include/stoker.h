@@ -826,7 +826,7 @@ struct stoker_message {
 int stoker_chat(const struct stoker *s, const struct stoker_message *m, size_t n, int think, stoker_token **out,
                 size_t *n_out, struct stoker_error *err);
 
-/* A file's vocabulary without its model. Any number of threads may use one at a time. */
+/* A file's vocabulary without its model; its tensors need not be there. Any number of threads may use one at a time. */
 struct stoker_vocab;
 
 /* pre: replaces the file's tokenizer.ggml.pre, or NULL. STOKER_ERR_UNSUPPORTED: stoker does not know the tokenizer; STOKER_ERR_FORMAT,

@@ -35,8 +35,6 @@ enum { SHOWN_ITEMS = 6, JSON_ITEMS = 16, KEY_WIDTH = 44 };
 
 /* ---- values ------------------------------------------------------------------------------------------------------------------ */
 
-static struct gguf_string text_of(const char *t) { return (struct gguf_string){t, strlen(t)}; }
-
 static int is_real(enum gguf_kind k) { return k == GGUF_F32 || k == GGUF_F64; }
 static int is_unsigned(enum gguf_kind k) { return k == GGUF_U8 || k == GGUF_U16 || k == GGUF_U32 || k == GGUF_U64; }
 
@@ -320,6 +318,7 @@ static void print_summary(const struct gguf *g, const struct anatomy *a, const s
     print_keys_in_short(g, a);
     if (g->n_tensor == 0) {
         printf("\nno tensors: a vocabulary alone\n");
+        print_lacks(l);
         return;
     }
     print_context(c);
@@ -415,7 +414,7 @@ static void print_json(const struct gguf *g, const struct anatomy *a, const stru
                           json_metadata(g), "tensors", json_tensors(a, g));
     if (o)
         json_object_set_new(o, "context", json_context(c));
-    if (o && !c->n_layer)
+    if (o && !c->n_layer && is_model_header(g))
         json_object_set_new(o, "lacks", json_lacks(l, c->refusal));
     if (o)
         json_object_set_new(o, "origin", json_origin(g));
@@ -478,7 +477,7 @@ int cmd_inspect(int argc, char **argv)
     struct lacks lacks = {.n_tensor = 0};
     anatomy_of(&a, g);
     inspect_context(&c, model);
-    if (!c.n_layer)
+    if (!c.n_layer && is_model_header(g) && (is_short || json))
         find_lacks(&lacks, g, model);
     if (svg && !c.n_layer)
         fprintf(stderr, "stoker inspect: --svg: stoker does not run it: %s\n", c.refusal);

@@ -18,7 +18,7 @@ int stoker_vocab_open(struct stoker_vocab **out, const char *path, const char *p
     struct error err = {0};
     struct gguf *g = NULL;
     struct stoker_vocab *v = calloc(1, sizeof *v);
-    int rc = v ? gguf_open(&g, path, &err) : error_set(&err, ERR_MEMORY, "no memory for a vocabulary");
+    int rc = v ? gguf_open_header(&g, path, &err) : error_set(&err, ERR_MEMORY, "no memory for a vocabulary");
     if (rc == 0)
         rc = tokenizer_create(&v->tokenizer, g, pre, &err);
     gguf_close(g);

@@ -94,6 +94,17 @@ int gguf_layer_of(const char *name, const char **rest)
     return layer;
 }
 
+int gguf_is_beside_text(const char *rest)
+{
+    static const char *const begins[] = {"v.", "a.", "mm.", "nextn.", "mtp."};
+    static const char end[] = ".input_scale";
+    size_t n = strlen(rest);
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+        if (strncmp(rest, begins[i], strlen(begins[i])) == 0)
+            return 1;
+    return n > strlen(end) && strcmp(rest + n - strlen(end), end) == 0;
+}
+
 int gguf_predicts(const struct gguf *g, uint64_t layer)
 {
     static const char *const own[] = {"eh_proj", "enorm", "hnorm"};

@@ -116,6 +116,10 @@ enum { GGUF_LAYERS_MOST = 100000 }; /* names have five digits of a layer */
 /* The N of a tensor name "blk.N.REST", and *rest: REST, within name; other names: -1, and *rest is the whole name. */
 int gguf_layer_of(const char *name, const char **rest);
 
+/* Is it a tensor that files may hold beside the model of text: of towers and projectors of images and sound, of layers that predict further
+ * tokens, a scale for activations of four bits, which are not rounded here? rest: what gguf_layer_of() gives. */
+int gguf_is_beside_text(const char *rest);
+
 /* Has this layer a tensor that only layers of multi-token prediction have? One is enough: one that lacks another of them is damaged, and
  * none of the model's own. */
 int gguf_predicts(const struct gguf *g, uint64_t layer);

@@ -223,25 +223,12 @@ void bind_unused(struct binder *b, int l, const char *name)
         b->known[t - b->m->file->tensor] = 1;
 }
 
-/* What files may hold beside the model of text: towers and projectors of images and sound, layers that predict further tokens, scales for
- * activations of four bits, which are not rounded here. */
-static int is_beside(const char *name)
-{
-    static const char *const begins[] = {"v.", "a.", "mm.", "nextn.", "mtp."};
-    static const char end[] = ".input_scale";
-    size_t n = strlen(name);
-    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
-        if (strncmp(name, begins[i], strlen(begins[i])) == 0)
-            return 1;
-    return n > strlen(end) && strcmp(name + n - strlen(end), end) == 0;
-}
-
 int bind_rest(struct binder *b)
 {
     const struct gguf *g = b->m->file;
     for (uint64_t i = 0; i < g->n_tensor && !b->failed; i++) {
         const char *rest = g->tensor[i].name;
-        if (b->known[i] || gguf_layer_of(g->tensor[i].name, &rest) >= b->m->p.n_layer || is_beside(rest))
+        if (b->known[i] || gguf_layer_of(g->tensor[i].name, &rest) >= b->m->p.n_layer || gguf_is_beside_text(rest))
             continue;
         b->failed = error_set(b->err, ERR_UNSUPPORTED,
                               "%s: the tensor %s is none that stoker knows of architecture %s; without it the answers "

@@ -7,8 +7,11 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int is_control(uint32_t c) { return c < ' ' || (c >= 0x7F && c < 0xA0); }
+
+struct gguf_string text_of(const char *t) { return (struct gguf_string){t, strlen(t)}; }
 
 void put_text(struct gguf_string s, size_t most)
 {

@@ -6,6 +6,8 @@
 
 struct json_t;
 
+struct gguf_string text_of(const char *t);
+
 /* In one line, at most `most` bytes of it; bytes that are not UTF-8 and control characters in numbers. */
 void put_text(struct gguf_string s, size_t most);
 

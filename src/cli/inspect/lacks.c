@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Words: the tensors of all architectures, without "blk.N." before and ".weight" behind. */
+/* Words: the tensors of all architectures, without "blk.N." before and ".weight" behind, but for those beside the model of text. */
 static const char known[] =
     " "
     "attn_compressor_ape attn_compressor_gate attn_compressor_kv attn_compressor_norm attn_gate attn_index_k "
@@ -22,9 +22,7 @@ static const char known[] =
     "hc_ffn_down hc_ffn_fn hc_ffn_inject hc_ffn_norm hc_ffn_scale hc_ffn_up indexer.attn_k indexer.attn_q_b "
     "indexer.k_norm indexer.k_proj indexer.proj indexer.q_norm indexer.q_proj indexer_compressor_ape "
     "indexer_compressor_gate indexer_compressor_kv indexer_compressor_norm inp_gate layer_output_norm "
-    "layer_output_scale nextn.eh_proj nextn.embed_tokens nextn.enorm nextn.hc_head_base nextn.hc_head_down "
-    "nextn.hc_head_fn nextn.hc_head_norm nextn.hc_head_scale nextn.hc_head_up nextn.hnorm nextn.shared_head_head "
-    "nextn.shared_head_norm output output_hc_base output_hc_down output_hc_fn output_hc_norm output_hc_scale "
+    "layer_output_scale output output_hc_base output_hc_down output_hc_fn output_hc_norm output_hc_scale "
     "output_hc_up output_norm per_layer_model_proj per_layer_proj_norm per_layer_token_embd ple_conv1d ple_key "
     "ple_norm_conv ple_norm_key ple_norm_query ple_value position_embd post_attention_norm post_ffw_norm "
     "post_ffw_norm_1 post_ffw_norm_2 post_norm pre_ffw_norm_2 proj rope_factors_long rope_factors_short rope_freqs "
@@ -51,7 +49,24 @@ static int is_known(struct gguf_string stem)
     return strstr(known, word) != NULL;
 }
 
-int is_known_tensor(const char *name) { return is_known(stem(name)); }
+int is_known_tensor(const char *name)
+{
+    const char *rest;
+    gguf_layer_of(name, &rest);
+    return gguf_is_beside_text(rest) || is_known(stem(name));
+}
+
+int is_model_header(const struct gguf *g)
+{
+    static const char key[] = ".block_count";
+    for (uint64_t i = 0; i < g->n_value; i++) {
+        const struct gguf_string name = g->value[i].key;
+        const char *dot = memchr(name.text, '.', name.length);
+        if (dot && name.length == (uint64_t)(dot - name.text) + strlen(key) && memcmp(dot, key, strlen(key)) == 0)
+            return 1;
+    }
+    return 0;
+}
 
 static int is_listed(const struct lacks *l, struct gguf_string name)
 {
@@ -68,7 +83,7 @@ void find_lacks(struct lacks *l, const struct gguf *g, const char *path)
     *l = (struct lacks){.n_tensor = 0};
     for (uint64_t i = 0; i < g->n_tensor; i++) {
         struct gguf_string name = stem(g->tensor[i].name);
-        if (is_known(name) || is_listed(l, name))
+        if (is_known_tensor(g->tensor[i].name) || is_listed(l, name))
             continue;
         if (l->n_tensor == LACKS_MOST) {
             l->has_more = 1;
@@ -76,7 +91,8 @@ void find_lacks(struct lacks *l, const struct gguf *g, const char *path)
         }
         l->tensor[l->n_tensor++] = name;
     }
-    if (g->n_tensor && stoker_vocab_open(&v, path, NULL, &err) && err.code == STOKER_ERR_UNSUPPORTED)
+    if (gguf_find(g, "tokenizer.ggml.model") && stoker_vocab_open(&v, path, NULL, &err) &&
+        err.code == STOKER_ERR_UNSUPPORTED)
         snprintf(l->tokenizer, sizeof l->tokenizer, "%s", err.text);
     stoker_vocab_close(v);
 }
@@ -93,13 +109,11 @@ void print_lacks(const struct lacks *l)
         printf("  its tokenizer: %s\n", l->tokenizer);
 }
 
-static json_t *of(const char *text) { return json_text((struct gguf_string){text, strlen(text)}); }
-
 json_t *json_lacks(const struct lacks *l, const char *refusal)
 {
     json_t *tensors = json_array();
     for (int i = 0; i < l->n_tensor; i++)
         json_array_append_new(tensors, json_text(l->tensor[i]));
-    return json_pack("{s:o, s:o, s:b, s:o}", "why", of(refusal), "tensors", tensors, "more_tensors", l->has_more,
-                     "tokenizer", l->tokenizer[0] ? of(l->tokenizer) : json_null());
+    return json_pack("{s:o, s:o, s:b, s:o}", "why", json_text(text_of(refusal)), "tensors", tensors, "more_tensors",
+                     l->has_more, "tokenizer", l->tokenizer[0] ? json_text(text_of(l->tokenizer)) : json_null());
 }

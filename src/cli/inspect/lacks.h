@@ -9,13 +9,18 @@ struct json_t;
 
 enum { LACKS_MOST = 16 };
 struct lacks {
-    struct gguf_string tensor[LACKS_MOST]; /* without number of layer and ".weight"; each once; in the file */
+    struct gguf_string
+        tensor[LACKS_MOST]; /* names without number of layer and ".weight", each once; they point into the headers */
     int n_tensor, has_more;
-    char tokenizer[512]; /* "", or the sentence why its texts cannot be read */
+    char tokenizer
+        [512]; /* "": there is none, or nothing is wrong with it; else the sentence why its texts cannot be read */
 };
 
-/* Has any architecture a tensor of this name, in any layer? */
+/* Has any architecture a tensor of this name, in any layer, or may it stand beside the model of text? */
 int is_known_tensor(const char *name);
+
+/* Is it a model, or the vocabulary of one, so that it has a number of layers? Vectors, adapters, projectors and importance are none. */
+int is_model_header(const struct gguf *g);
 
 /* Fills *l; cannot fail. g, the file's headers, has to outlive it; path: that of the same file. */
 void find_lacks(struct lacks *l, const struct gguf *g, const char *path);
