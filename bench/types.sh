@@ -4,8 +4,8 @@
 #
 #     sh bench/types.sh [--tier TIER] [NAME=]PEER_BENCH...       --tier: what `stoker bench --cpu-tier` gets
 #
-# TYPES (below), SHAPE (qwen3-30b-a3b), LAYERS (4). The largest takes 7 GB. TESTS (pp512 tg32): prompts ppN, answers tgN, at a depth
-# tgN@DEPTH.
+# TYPES (below), SHAPE (qwen3-30b-a3b), LAYERS (4). The largest takes 7 GB. TESTS (pp512 tg32): prompts ppN, answers tgN, each at a depth
+# as ppN@DEPTH.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 . bench/beside.sh
@@ -23,7 +23,11 @@ for depth in $depths; do
         case $test in *@*) at=${test#*@} ;; *) at=0 ;; esac
         [ "$at" = "$depth" ] || continue
         size=${test%@*}
-        case $size in pp*) prompts=$prompts,${size#pp} ;; *) answers=$answers,${size#tg} ;; esac
+        case $size in
+        pp[0-9]*) prompts=$prompts,${size#pp} ;;
+        tg[0-9]*) answers=$answers,${size#tg} ;;
+        *) echo "$0: TESTS: $test is neither ppN nor tgN" >&2 && exit 2 ;;
+        esac
     done
     prompts=${prompts#,} answers=${answers#,}
     set -- "$@" "-p ${prompts:-0} -n ${answers:-0}$([ "$depth" = 0 ] || echo " -d $depth")"

@@ -68,6 +68,7 @@ for unit in $UNITS; do
     verdict $? "$unit"
 done
 
+# as repeatable() of tests/cli/harness; all runs have the same seed
 words='s/"(drafted_tokens|accepted_tokens|prompt_seconds|seconds|peak_rss)":[^,}]*//g'
 answer="run -p Story: -n 32 --seed 7 --temp 0.8 --json --logprobs 2"
 same "run --memory min" "$words" stoker $answer --memory min
