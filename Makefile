@@ -54,7 +54,7 @@ $(BUILD)/obj/kernel/avx2/%.o:   TIER = $(FAST) -mavx2 -mfma -mf16c
 $(BUILD)/obj/kernel/avx2/attn_any.o: TIER = $(FAST) -mavx2 -mfma
 $(BUILD)/obj/quant/search_avx2.o: TIER = $(FAST) -mavx2 -mfma
 $(BUILD)/obj/quant/search_avx512.o: TIER = $(FAST) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
-$(BUILD)/obj/kernel/avxvnni/tile.o: TIER = $(FAST) -mavx2 -mfma -mf16c -mavxvnni
+$(BUILD)/obj/kernel/avxvnni/%.o: TIER = $(FAST) -mavx2 -mfma -mf16c -mavxvnni
 $(BUILD)/obj/kernel/avxvnni/evex.o: TIER = $(FAST) -mavx2 -mfma -mf16c -mavx512f -mavx512vl -mavx512vnni
 $(BUILD)/obj/kernel/avx512/%.o: TIER = $(FAST) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
 endif

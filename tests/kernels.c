@@ -16,6 +16,7 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--bench") == 0)
         return bench(argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "");
+    check_gathers();
     check_products();
     check_vectors();
     check_codes();

@@ -76,7 +76,7 @@ static void *place(struct guarded g, size_t bytes)
     return at_front() ? g.base : g.base + g.size - bytes;
 }
 
-/* What files may have anywhere: at an odd address, and in two cases of three right at a page without access. */
+/* What files may have anywhere: in two cases of three right at a page without access, else at an odd address. */
 static void *place_anywhere(struct guarded g, size_t bytes)
 {
     return n_cases % 3 ? place(g, bytes) : (char *)place(g, bytes + 1) + (at_front() || bytes % 2);

@@ -177,14 +177,14 @@ struct product {
     enum values values;
 };
 
-/* The form of a tier's kernels that this CPU's table has not, where it can run both: AVX-VNNI's tiles, AVX-512's look-ups in grids. 0:
- * there is one. */
+/* Where this CPU can run two forms of a tier's kernels, the one that is not in its table: AVX-VNNI's instructions, AVX-512's look-ups in
+ * grids. 0: there is no other. */
 static int other_form(const struct kernels *k, struct kernels *other)
 {
     *other = *k;
 #if defined(__x86_64__)
     if (k->tier == TIER_AVXVNNI && cpu_best_tier() == TIER_AVX512 && cpu_has_avxvnni()) {
-        fill_tile_avxvnni_evex(other);
+        fill_avxvnni_evex(other);
         return 1;
     }
     if (k->tier == TIER_AVX512) {
@@ -198,7 +198,21 @@ static int other_form(const struct kernels *k, struct kernels *other)
     return 0;
 }
 
-/* What of it is not the same kernel, against the scalar results. */
+/* The table gathers the cells of codebooks on the CPUs for which gathers are said to be fast, and on no others. */
+static void check_gathers(void)
+{
+#if defined(__x86_64__)
+    if (cpu_best_tier() != TIER_AVX512)
+        return;
+    const struct kernels *k = kernels_for(TIER_AVX512);
+    struct kernels gathering = *k;
+    fill_dot_gather_avx512(&gathering);
+    check((k->dot[TYPE_IQ1_S] == gathering.dot[TYPE_IQ1_S]) == cpu_gathers_fast(cpu_is_intel(), ""),
+          "the table and cpu_gathers_fast() differ");
+#endif
+}
+
+/* The kernels of the other form that are not those of the table give the scalar results too. */
 static void other_equal(const struct product *c, const struct kernels *k, const struct wmat *w, const struct xq *x,
                         float *out, size_t ld, void *scratch)
 {

@@ -565,13 +565,13 @@ static void delta_draw(struct delta_case *c)
         c->beta[i] = 0.5f + 0.4f * rnd_unit();
 }
 
-/* One value of one input is not finite, so that most columns stay, and a few are subnormal. */
+/* One value of one input is not finite, in half of the cases one of start or v, which spoils its column alone, and a few are subnormal. */
 static void delta_spoil(struct delta_case *c)
 {
     float *in[] = {c->start, c->q, c->k, c->v, c->decay, c->beta};
     const int keys = c->n_rows * (c->n_k + 2),
               n[] = {c->n_k * c->panel, keys, keys, c->n_rows * (c->panel + 3), keys, c->n_rows};
-    const int which = rnd_below(6);
+    const int which = rnd_below(2) ? 3 * rnd_below(2) : rnd_below(6);
     for (int i = 0; i < n[0]; i += 1 + rnd_below(16))
         c->start[i] *= 1e-39f;
     in[which][rnd_below(n[which])] = not_finite();

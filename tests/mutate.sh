@@ -233,8 +233,8 @@ mutate bit-ue4m3 kernels src/kernel/unpack.h 's|(float)m \* 0x1p-10f|(float)m * 
 # others for its tier (avx2/tile.c and its like) those are in what it takes in
 if [ "$dry" ] || grep -q avx2 /proc/cpuinfo; then
     mutate bit-q4_k-avx2 kernels src/kernel/avx2/dot_k.h 's|_mm_and_si128(_mm_srli_epi16(c, 4), four)|_mm_and_si128(_mm_srli_epi16(c, 3), four)|'
-    mutate bit-nvfp4-scale-avx2 kernels src/kernel/avx2/dot.c 's|nan = _mm_set1_epi16(0x7f)|nan = _mm_set1_epi16(0x6f)|'
-    mutate bit-small-sum-avx2 kernels src/kernel/avx2/dot.c 's|_mm_set1_epi32(k.zero_point \* sum)|_mm_set1_epi32((k.zero_point ^ 1) * sum)|'
+    mutate bit-nvfp4-scale-avx2 kernels src/kernel/avx2/dot.h 's|nan = _mm_set1_epi16(0x7f)|nan = _mm_set1_epi16(0x6f)|'
+    mutate bit-small-sum-avx2 kernels src/kernel/avx2/dot.h 's|_mm_set1_epi32(zero_point \* sum)|_mm_set1_epi32((zero_point ^ 1) * sum)|'
     mutate bit-q1_0-avx2 kernels src/kernel/avx2/small.h 's|bits_as(p + 4 \* part, 2)|bits_as(p + 4 * part, 3)|'
     mutate bit-nvfp4-avx2 kernels src/kernel/avx2/small.h 's|nibbles(p + 16 \* part), 0xd8|nibbles(p + 16 * part), 0xd9|'
     mutate bit-fifth-avx2 kernels src/kernel/avx2/small.h 's|bits_as(p - 4, 16)|bits_as(p - 4, 17)|'
@@ -268,7 +268,7 @@ else
     skip bit-avx2 "this machine has one tier"
 fi
 if [ "$dry" ] || grep -Eq 'avx512_vnni|avx_vnni' /proc/cpuinfo; then
-    mutate bit-avxvnni-zero kernels src/kernel/avx2/tile.h 's|SIGNED_ZERO = 128|SIGNED_ZERO = 127|'
+    mutate bit-avxvnni-zero kernels src/kernel/avx2/simd.h 's|SIGNED_ZERO = 128|SIGNED_ZERO = 127|'
     mutate bit-avxvnni-scale kernels src/kernel/avx2/tile.h 's|_mm256_srai_epi32(factor\[r\], 16)|_mm256_srai_epi32(factor[r], 15)|'
 else
     skip bit-avxvnni "this machine has no VNNI"
@@ -295,7 +295,9 @@ if [ "$dry" ] || grep -q avx512_vnni /proc/cpuinfo; then
     mutate bit-gather-signs kernels src/kernel/avx512/dot_gather.c 's|(uint64_t)h.negative\[2 \* c + 1\]|(uint64_t)(h.negative[2 * c + 1] \& ~1u)|'
     mutate bit-gather-scale kernels src/kernel/avx512/dot_gather.c 's|2, 2, 2, 2, 3, 3, 3, 3);|2, 2, 2, 2, 3, 3, 3, 2);|'
     mutate bit-gather-ninth kernels src/kernel/avx512/dot_gather.c 's|load_u16(p + 66 + 2 \* c)|load_u16(p + 66 + (c < 3) * 2 * c)|'
-    mutate gathers-of-any-maker unit/base/cpu src/base/cpu.c 's|strcmp(line, "Not affected") == 0|line[0]|'
+    mutate gathers-of-any-maker unit/base/cpu src/base/cpu.c 's|return is_intel \&\&|return is_intel >= 0 \&\&|'
+    mutate gathers-by-any-word unit/base/cpu src/base/cpu.c 's|strcmp(line, "Not affected") == 0|line[0]|'
+    mutate gathers-in-table kernels src/kernel/table.c 's|if (cpu_gathers_fast(cpu_is_intel(), ""))|if (!cpu_gathers_fast(cpu_is_intel(), ""))|'
     mutate bit-attention-codes-avx512 kernels src/kernel/avx512/attn.c 's|-128 \* q->sum32|-127 * q->sum32|'
     mutate bit-attention-scale-avx512 kernels src/kernel/avx512/attn.c 's|w->v_groups + c / 2)|w->v_groups + c / 4)|'
     mutate bit-tile-avx512 kernels src/kernel/avx512/tile.c 's|_mm512_set1_epi32(-zp)|_mm512_set1_epi32(-(zp ^ 1))|'

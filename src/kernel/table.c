@@ -13,10 +13,12 @@ typedef void fill_fn(struct kernels *k);
 #if defined(__x86_64__)
 static void fill_avxvnni(struct kernels *k)
 {
-    if (cpu_has_avxvnni())
+    if (cpu_has_avxvnni()) {
         fill_tile_avxvnni(k);
-    else /* the CPU has AVX-512 */
-        fill_tile_avxvnni_evex(k);
+        fill_dot_avxvnni(k);
+    } else { /* the CPU has AVX-512 */
+        fill_avxvnni_evex(k);
+    }
 }
 
 static void fill_lookups_avx512(struct kernels *k)

@@ -9,16 +9,6 @@
 #include "kernel/avx2/step.h"
 #include "kernel/dot_rows.h"
 
-/* v + a * b in pairs of int16. */
-INL __m256i add_products(__m256i v, __m256i a, __m256i b)
-{
-#if defined(__AVX512VNNI__)
-    return _mm256_dpwssd_epi32(v, a, b);
-#else
-    return _mm256_add_epi32(v, _mm256_madd_epi16(a, b));
-#endif
-}
-
 /* The scales of codes j: that of the first sixteen to the lower half, of the others to the upper. */
 INL __m256i spread_scale(__m256i scale, const int j)
 {
@@ -56,7 +46,7 @@ INL void step_k(__m128 *acc, const enum block_type t, const int m, const uint8_t
                 __m256i q = load256(x->code + at[i] * STEP + 32 * j);
                 q = k.has_signs ? give_signs(q, c.signs) : q;
                 q = k.is_signed ? signed_pairs(c.u, q) : _mm256_maddubs_epi16(c.u, q);
-                v[i][r] = add_products(v[i][r], q, scale);
+                v[i][r] = add_two_products(v[i][r], q, scale);
             }
         }
     }
@@ -144,7 +134,7 @@ INL void step_k_heads(__m128 *acc, const enum block_type t, const int m, const u
             const __m256i scale = _mm256_shuffle_epi8(scales[r], spread);
             UNROLL for (int i = 0; i < m; i++)
             {
-                v[i][r] = add_products(v[i][r], _mm256_maddubs_epi16(code, q[i]), scale);
+                v[i][r] = add_two_products(v[i][r], _mm256_maddubs_epi16(code, q[i]), scale);
             }
         }
     }

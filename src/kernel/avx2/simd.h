@@ -72,6 +72,47 @@ INL __m256i signed_pairs(__m256i c, __m256i x)
     return _mm256_maddubs_epi16(_mm256_abs_epi8(c), _mm256_sign_epi8(x, c));
 }
 
+/* Adding products to sums of 32 bits is one instruction of VNNI, which has two forms; without it, it takes two or three. */
+#if defined(__AVXVNNI__)
+#define VNNI              1
+#define ADD_FOUR_PRODUCTS _mm256_dpbusd_avx_epi32
+#define ADD_TWO_PRODUCTS  _mm256_dpwssd_avx_epi32
+#elif defined(__AVX512VNNI__) && defined(__AVX512VL__)
+#define VNNI              1
+#define ADD_FOUR_PRODUCTS _mm256_dpbusd_epi32
+#define ADD_TWO_PRODUCTS  _mm256_dpwssd_epi32
+#endif
+
+/* v + the products of pairs of int16. */
+INL __m256i add_two_products(__m256i v, __m256i a, __m256i b)
+{
+#if defined(VNNI)
+    return ADD_TWO_PRODUCTS(v, a, b);
+#else
+    return _mm256_add_epi32(v, _mm256_madd_epi16(a, b));
+#endif
+}
+
+/* Sums of four products, of unsigned bytes c of at most 7 bits, or of signed ones, with activations x. VNNI multiplies c + SIGNED_ZERO. */
+#if defined(VNNI)
+enum { SIGNED_ZERO = 128 };
+INL __m256i four_products(__m256i c, __m256i x) { return ADD_FOUR_PRODUCTS(_mm256_setzero_si256(), c, x); }
+INL __m256i four_signed_products(__m256i c, __m256i x)
+{
+    return four_products(_mm256_xor_si256(c, _mm256_set1_epi8((char)SIGNED_ZERO)), x);
+}
+#else
+enum { SIGNED_ZERO = 0 };
+INL __m256i four_products(__m256i c, __m256i x)
+{
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(c, x), _mm256_set1_epi16(1));
+}
+INL __m256i four_signed_products(__m256i c, __m256i x)
+{
+    return _mm256_madd_epi16(signed_pairs(c, x), _mm256_set1_epi16(1));
+}
+#endif
+
 /* 16 bits at p of four rows. */
 INL uint64_t u16x4(const uint8_t *p, size_t rs)
 {

@@ -35,14 +35,6 @@ struct part {
     int ahead_lines; /* spread over the groups of rows */
 };
 
-#if defined(__AVXVNNI__)
-#define VNNI              1
-#define ADD_FOUR_PRODUCTS _mm256_dpbusd_avx_epi32
-#elif defined(__AVX512VNNI__) && defined(__AVX512VL__)
-#define VNNI              1
-#define ADD_FOUR_PRODUCTS _mm256_dpbusd_epi32
-#endif
-
 /* Keeps gcc 12 from forming all products first and spilling them. */
 #define PIN(v) __asm__("" : "+x"(v))
 
@@ -255,11 +247,11 @@ VARIANT(k16_5_bits, ACT_X256, 16, 4, 16, MIN_NONE)
 VARIANT(k32_7_bits, ACT_X256, 32, 1, 64, MIN_NONE)
 VARIANT(k16_7_bits, ACT_X256, 16, 1, 64, MIN_NONE)
 #if defined(VNNI) /* one operand is unsigned */
-enum { SIGNED_ZERO = 128, SIGNED_WORDS = 0 };
+enum { SIGNED_WORDS = 0 };
 VARIANT(k32_signed, ACT_X256, 32, 1, 128, MIN_NONE)
 VARIANT(b32_signed, ACT_X32, 32, 1, 128, MIN_NONE)
 #else
-enum { SIGNED_ZERO = 0, SIGNED_WORDS = 1 };
+enum { SIGNED_WORDS = 1 };
 VARIANT(k32_signed, ACT_X256, 32, 0, 0, MIN_NONE)
 VARIANT(b32_signed, ACT_X32, 32, 0, 0, MIN_NONE)
 #endif

@@ -74,7 +74,7 @@ INL __m512i indices_iq3(const enum block_type t, const uint8_t *p, const int c)
     return _mm512_mask_add_epi32(low, _cvtu32_mask16(load_u16(p + 66 + 2 * c)), low, _mm512_set1_epi32(256));
 }
 
-/* Those of eight cells, chunk c of 32. */
+/* Those of eight cells, chunk c of 32. An extract would need a constant, which c is to no compiler that does not optimise. */
 INL __m256i indices_of_chunk(__m512i words, const int c)
 {
     const __m512i quarter = _mm512_set_epi64(0, 0, 0, 0, 0, 0, 2 * c + 1, 2 * c);
