@@ -269,6 +269,7 @@ else
 fi
 if [ "$dry" ] || grep -Eq 'avx512_vnni|avx_vnni' /proc/cpuinfo; then
     mutate bit-avxvnni-zero kernels src/kernel/avx2/simd.h 's|SIGNED_ZERO = 128|SIGNED_ZERO = 127|'
+    mutate bit-avxvnni-pairs kernels src/kernel/avx2/simd.h 's|return ADD_TWO_PRODUCTS(v, a, b)|return ADD_TWO_PRODUCTS(v, b, b)|'
     mutate bit-avxvnni-scale kernels src/kernel/avx2/tile.h 's|_mm256_srai_epi32(factor\[r\], 16)|_mm256_srai_epi32(factor[r], 15)|'
 else
     skip bit-avxvnni "this machine has no VNNI"
@@ -592,6 +593,10 @@ mutate latents-are-rows "unit/engine/layers" src/model/block/latent.c 's|b->kept
 mutate kept-of-one-chunk "unit/engine/layers" src/engine/plan_price.c 's|kept->most\].kv_fixed_bytes += bytes \* (uint64_t)kv_pages_needed(window, INT_MAX|kept->most].kv_fixed_bytes += bytes * (uint64_t)kv_pages_needed(window, p->n_chunk|'
 mutate states-of-no-kind "unit/engine/layers" src/model/bind.c 's|b->kept.state_floats += n;|b->kept.state_floats = n;|'
 mutate thousand-of-1024 "plan_models build/data/headers/INDEX.json" src/cli/inspect/context.c 's|1000 \* p->kv_bytes_per_token), "kv_fixed|1024 * p->kv_bytes_per_token), "kv_fixed|'
+mutate lacks-of-a-whole-file cli/inspect src/engine/vocabulary.c 's|gguf_open_header(&g|gguf_open(\&g|'
+mutate lacks-of-what-is-no-model cli/inspect src/cli/inspect/lacks.c 's|memcmp(dot, key, strlen(key)) == 0|dot|'
+mutate lacks-twice cli/inspect src/cli/inspect/lacks.c 's#|| is_listed(l, name)#|| 0 * is_listed(l, name)#'
+mutate lacks-without-others cli/inspect src/cli/inspect/lacks.c 's|l->has_more = 1;||'
 mutate beginning-has-more "large_plan build/data/headers/minimax-m3-428b-a23b.gguf" src/engine/plan.c 's|p->expert_bytes_per_token += m->|p->expert_bytes_per_token += (m->file->header_only ? 2 : 1) * m->|'
 mutate picture-of-any-bytes "unit/cli/svg" src/cli/svg/svg.c 's/ || c == 0xFFFE || c == 0xFFFF//'
 mutate governors-to-a-hole "cli/doctor" src/cli/doctor/cores.c 's/if (topology_has(online, cpu) \&\& check(f, root, cpu))/if (!topology_has(online, cpu) || check(f, root, cpu))/'
