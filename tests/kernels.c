@@ -10,7 +10,7 @@
 
 /* Of what the scalar tier gives in all cases: whatever compiles and runs this compares itself with all others by it. Other cases have
  * another hash; the same cases have not. */
-static const uint64_t HASH_OF_ALL = 0x1e314c262a61859a;
+static const uint64_t HASH_OF_ALL = 0x186ad8d29ae4ad5a;
 
 int main(int argc, char **argv)
 {

@@ -446,6 +446,10 @@ static void check_products(void)
                     int n = 1 + rnd_below(24), n0 = rnd_below(n), n1 = n0 + rnd_below(n - n0 + 1);
                     floats_equal(floats[i], n, k_float[j], m, n0, n1, odd);
                 }
+    for (int i = 0; i < 3; i++) /* more rows than meet a panel at once, more columns than it has */
+        for (int m = 46; m <= 50; m++)
+            for (int odd = 0; odd < 4; odd++)
+                floats_equal(floats[i], 21, 505 + 13 * (m - 46), m + 48 * (odd % 2), odd, 21 - i, odd);
 }
 
 #endif

@@ -4,12 +4,19 @@
 #include "kernel/tiers.h"
 
 typedef float32x4_t lanes_t;
-enum { LANES = 4 };
+enum { LANES = 4, WEIGHT_ROWS = 8, TREES = 1 };
+#define HOLD(v) __asm__("" : "+w"(v))
 
 INL lanes_t zeros(void) { return f32x4(0); }
 INL lanes_t whole(const float *p) { return vld1q_f32(p); }
 INL lanes_t products(lanes_t a, lanes_t b, lanes_t c) { return vfmaq_f32(c, a, b); }
 INL float tree_of(const lanes_t l[4]) { return tree(l); }
+
+INL void trees(const float *sums, float *out)
+{
+    const lanes_t l[4] = {whole(sums), whole(sums + 4), whole(sums + 8), whole(sums + 12)};
+    *out = tree(l);
+}
 
 INL lanes_t load_weights(const enum block_type t, const uint8_t *row, size_t i)
 {
