@@ -220,12 +220,12 @@ INL __m256i codes_iq1_s(const uint8_t *p, unsigned rest)
 /* Four bits a cell: three of its index, and the sign of its delta. */
 INL __m256i codes_iq1_m(const uint8_t *p, unsigned rest)
 {
-    const uint64_t up = 0x0101010101010101 * (IQ1_ZERO_POINT + 1), two = 0x0202020202020202;
+    const __m256i sign = _mm256_setr_epi64x(0x0008000800080008, 0x0080008000800080, 0x0800080008000800,
+                                            (long long)0x8000800080008000);
+    const __m256i down = _mm256_cmpeq_epi16(_mm256_and_si256(_mm256_set1_epi16((short)rest), sign), sign);
     __m256i trits = four_cells(grid_iq1, p[0] | (rest & 7) << 8, p[1] | (rest >> 4 & 7) << 8,
                                p[2] | (rest >> 8 & 7) << 8, p[3] | (rest >> 12 & 7) << 8);
-    return eighths(trits,
-                   _mm256_setr_epi64x((long long)(up - (rest >> 3 & 1) * two), (long long)(up - (rest >> 7 & 1) * two),
-                                      (long long)(up - (rest >> 11 & 1) * two), (long long)(up - (rest >> 15) * two)));
+    return eighths(trits, _mm256_add_epi8(_mm256_set1_epi8(IQ1_ZERO_POINT + 1), and8(down, -2)));
 }
 
 #endif
