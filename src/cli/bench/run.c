@@ -311,11 +311,12 @@ static int run_once(struct bench *b, const struct bench_test *t, int n_gen, uint
 
 enum { WARM_TOKENS = 64, WARM_MOST = 32, WARM_SECONDS = 120 }; /* of a pass; passes; of all, at most */
 
-/* Generates until the hit rate of WARM_TOKENS tokens is within a point of that of those before them: a cache that fills would make each
- * repetition faster than the last. Where no expert streams, or all are there, one pass shows it. */
+/* Runs what the test runs until the hit rate of WARM_TOKENS tokens is within a point of that of those before them: a cache that fills would
+ * make each repetition faster than the last. Where no expert streams, or all are there, one pass shows it. */
 static int warm_experts(struct bench *b, const struct bench_test *t, const char *progress, struct stoker_error *err)
 {
-    struct bench_test pass = {.n_depth = t->n_depth};
+    struct bench_test pass = {.n_depth = t->n_depth, .n_prompt = t->n_gen ? 0 : t->n_prompt};
+    const int step = t->n_gen ? t->n_gen : t->n_prompt;
     double rate = -1, before = -1, until = clock_seconds() + WARM_SECONDS;
     int i = 0;
     for (; i < WARM_MOST && clock_seconds() < until; i++) {
@@ -323,11 +324,10 @@ static int warm_experts(struct bench *b, const struct bench_test *t, const char 
         if (progress)
             fprintf(stderr, "stoker bench: %s, warming up, %d tokens\n", progress, i * WARM_TOKENS);
         stoker_stats_of(b->engine, &begin);
-        for (int n = 0; n < WARM_TOKENS; n += t->n_gen) { /* the context is as long as the test needs it */
+        for (int n = 0; n < WARM_TOKENS; n += step) { /* the context is as long as the test needs it */
             struct bench_run run;
-            int left = WARM_TOKENS - n;
-            if (run_once(b, &pass, left < t->n_gen ? left : t->n_gen, (uint64_t)(BENCH_RUNS + i * WARM_TOKENS + n),
-                         &run, err))
+            int left = WARM_TOKENS - n, n_gen = left < t->n_gen ? left : t->n_gen;
+            if (run_once(b, &pass, n_gen, (uint64_t)(BENCH_RUNS + i * WARM_TOKENS + n), &run, err))
                 return -1;
         }
         stoker_stats_of(b->engine, &end);
@@ -346,7 +346,9 @@ static int warm_experts(struct bench *b, const struct bench_test *t, const char 
 static int warm_up(struct bench *b, const struct bench_test *t, const char *progress, struct stoker_error *err)
 {
     struct bench_run run;
-    if (t->n_gen && b->plan.n_class && warm_experts(b, t, progress, err))
+    const int is_short = t->n_gen || (t->n_prompt > 0 &&
+                                      t->n_prompt < WARM_TOKENS); /* a long prompt meets most experts in one run */
+    if (is_short && b->plan.n_class && warm_experts(b, t, progress, err))
         return -1;
     return run_once(b, t, t->n_gen ? 1 : 0, 0, &run, err);
 }
