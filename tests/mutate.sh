@@ -246,7 +246,7 @@ if [ "$dry" ] || grep -q avx2 /proc/cpuinfo; then
     mutate bit-q3_k kernels src/kernel/avx2/step.h 's|_mm_setr_epi32(0, 2, 4, 6)|_mm_setr_epi32(0, 2, 4, 7)|'
     mutate bit-tq1_0 kernels src/kernel/avx2/step.h 's|_mm256_set1_epi8((char)171)|_mm256_set1_epi8((char)170)|'
     mutate bit-iq2_s kernels src/kernel/avx2/codebook.h 's|(high & 192) << 2|(high \& 64) << 2|'
-    mutate bit-iq1_m kernels src/kernel/avx2/codebook.h 's|(rest >> 11 & 1) \* two|(rest >> 10 \& 1) * two|'
+    mutate bit-iq1_m kernels src/kernel/avx2/codebook.h 's|0x0800080008000800,|0x1000100010001000,|'
     mutate bit-signs kernels src/kernel/avx2/codebook.h 's|_mm256_set1_epi32(0x7f000000)|_mm256_set1_epi32(0x3f000000)|'
     mutate bit-unpack-avx2 kernels src/kernel/avx2/unpack.c 's|load_f16(p + k.dmin)|load_f16(p + (k.dmin ^ 2))|'
     mutate bit-codes-avx2 kernels src/kernel/avx2/codes.c 's|load256(x + i + 32 \* h)|load256(x + i + 32 * (h ^ 1))|'
