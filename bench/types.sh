@@ -12,6 +12,12 @@ cd "$(dirname "$0")/.." || exit 1
 types=${TYPES:-q4_k_m q8_0 q4_0 q5_0 q5_k q6_k q3_k q2_k iq4_xs iq4_nl iq3_xxs iq3_s iq2_xxs iq2_xs iq2_s iq1_s iq1_m tq1_0 tq2_0 mxfp4 nvfp4
     q4_1 q5_1 q1_0 bf16 f16 ud_q4_k_xl ud_q2_k_xl}
 tests=${TESTS:-pp512 tg32}
+for test in $tests; do
+    size=${test#pp} size=${size#tg}
+    case $size in
+    "$test" | *[!0-9@]* | '' | *@*@* | @* | *@) echo "$0: TESTS: $test is neither ppN nor tgN, nor one of them with @DEPTH" >&2 && exit 2 ;;
+    esac
+done
 engines "$@"
 # shellcheck disable=SC2086 # words
 begin_table type $tests
@@ -24,9 +30,8 @@ for depth in $depths; do
         [ "$at" = "$depth" ] || continue
         size=${test%@*}
         case $size in
-        pp[0-9]*) prompts=$prompts,${size#pp} ;;
-        tg[0-9]*) answers=$answers,${size#tg} ;;
-        *) echo "$0: TESTS: $test is neither ppN nor tgN" >&2 && exit 2 ;;
+        pp*) prompts=$prompts,${size#pp} ;;
+        *) answers=$answers,${size#tg} ;;
         esac
     done
     prompts=${prompts#,} answers=${answers#,}

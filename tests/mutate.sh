@@ -258,6 +258,8 @@ if [ "$dry" ] || grep -q avx2 /proc/cpuinfo; then
     # what AVX2 and others take from one place; one reads the last eight values where fewer are there, and its bits are the same
     mutate bit-rest-of-floats kernels src/kernel/float_rows.h 's|l\[h\] = present(l\[h\], v, LANES \* h, n)|l[h] = v|'
     mutate bit-table-of-floats kernels src/kernel/float_rows.h 's|TILEF(tilef_f16, TYPE_F16)|TILEF(tilef_f16, TYPE_BF16)|'
+    mutate bit-float-columns kernels src/kernel/float_rows.h 's|.is_first = from == 0|.is_first = from <= COLUMNS|'
+    mutate bit-float-trees kernels src/kernel/float_rows.h 's|tile->sum + 16 \* i, y + i)|tile->sum + 16 * i, y + (i ^ TREES))|'
     mutate bit-quantise kernels src/kernel/quantise.h 's|a < 0x0d800000|a < 0x0d000000|'
     mutate bit-gathered kernels src/kernel/attn_work.h 's|l\[w->s->at\[p\] % 16\]|l[p % 16]|'
     mutate bit-rest-of-rows kernels src/kernel/dot_rows.h 's|if (n1 - n0 < 4)|if (n1 - n0 < 3)|'
@@ -269,7 +271,7 @@ else
 fi
 if [ "$dry" ] || grep -Eq 'avx512_vnni|avx_vnni' /proc/cpuinfo; then
     mutate bit-avxvnni-zero kernels src/kernel/avx2/simd.h 's|SIGNED_ZERO = 128|SIGNED_ZERO = 127|'
-    mutate bit-avxvnni-pairs kernels src/kernel/avx2/simd.h 's|return ADD_TWO_PRODUCTS(v, a, b)|return ADD_TWO_PRODUCTS(v, b, b)|'
+    mutate bit-avxvnni-pairs kernels src/kernel/avx2/simd.h 's|return ADD_TWO_PRODUCTS(v, a, b)|return ADD_TWO_PRODUCTS(a, v, b)|'
     mutate bit-avxvnni-scale kernels src/kernel/avx2/tile.h 's|_mm256_srai_epi32(factor\[r\], 16)|_mm256_srai_epi32(factor[r], 15)|'
 else
     skip bit-avxvnni "this machine has no VNNI"
@@ -302,9 +304,7 @@ if [ "$dry" ] || grep -q avx512_vnni /proc/cpuinfo; then
     mutate bit-attention-codes-avx512 kernels src/kernel/avx512/attn.c 's|-128 \* q->sum32|-127 * q->sum32|'
     mutate bit-attention-scale-avx512 kernels src/kernel/avx512/attn.c 's|w->v_groups + c / 2)|w->v_groups + c / 4)|'
     mutate bit-tile-avx512 kernels src/kernel/avx512/tile.c 's|_mm512_set1_epi32(-zp)|_mm512_set1_epi32(-(zp ^ 1))|'
-    mutate bit-float-avx512 kernels src/kernel/avx512/float.c 's|_mm512_mask_mov_ps(old, first_lanes((size_t)(n - i)), v)|v|'
-    mutate bit-float-columns kernels src/kernel/float_rows.h 's|.is_first = from == 0|.is_first = from <= COLUMNS|'
-    mutate bit-float-trees kernels src/kernel/float_rows.h 's|tile->sum + 16 \* i, y + i)|tile->sum + 16 * i, y + (i ^ TREES))|'
+    mutate bit-float-avx512 kernels src/kernel/avx512/float.c 's|mask_mov_ps(old, first_lanes((size_t)(n - i)), v)|mask_mov_ps(old, first_lanes((size_t)(n - i + 16)), v)|'
     mutate bit-quantise-avx512 kernels src/kernel/avx512/quantise.c 's|_mm512_shuffle_epi32(s, 0xb1)|_mm512_shuffle_epi32(s, 0x4e)|'
     mutate bit-recur-avx512 kernels src/kernel/avx512/recur.c 's|_mm512_add_ps(_mm512_add_ps(p\[0\], p\[1\]), _mm512_add_ps(p\[2\], p\[3\]))|_mm512_add_ps(_mm512_add_ps(p[0], p[2]), _mm512_add_ps(p[1], p[3]))|'
     mutate bit-sums-avx512 kernels src/kernel/avx512/sums.h 's|2, 6, 10, 14, 3, 7, 11, 15|2, 6, 14, 10, 3, 7, 11, 15|'
@@ -597,7 +597,7 @@ mutate states-of-no-kind "unit/engine/layers" src/model/bind.c 's|b->kept.state_
 mutate thousand-of-1024 "plan_models build/data/headers/INDEX.json" src/cli/inspect/context.c 's|1000 \* p->kv_bytes_per_token), "kv_fixed|1024 * p->kv_bytes_per_token), "kv_fixed|'
 mutate lacks-of-a-whole-file cli/inspect src/engine/vocabulary.c 's|gguf_open_header(&g|gguf_open(\&g|'
 mutate lacks-of-what-is-no-model cli/inspect src/cli/inspect/lacks.c 's|memcmp(dot, key, strlen(key)) == 0|dot|'
-mutate lacks-twice cli/inspect src/cli/inspect/lacks.c 's#|| is_listed(l, name)#|| 0 * is_listed(l, name)#'
+mutate lacks-twice cli/inspect src/cli/inspect/lacks.c 's#|| is_listed(l, name)#|| is_listed(l, name) > 1#'
 mutate lacks-without-others cli/inspect src/cli/inspect/lacks.c 's|l->has_more = 1;||'
 mutate beginning-has-more "large_plan build/data/headers/minimax-m3-428b-a23b.gguf" src/engine/plan.c 's|p->expert_bytes_per_token += m->|p->expert_bytes_per_token += (m->file->header_only ? 2 : 1) * m->|'
 mutate picture-of-any-bytes "unit/cli/svg" src/cli/svg/svg.c 's/ || c == 0xFFFE || c == 0xFFFF//'

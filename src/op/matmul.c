@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-enum { EXACT_ROWS = 4, POLL_WORK = 400 << 20, UNIT = 32 };
+enum { EXACT_ROWS = 8, POLL_WORK = 400 << 20, UNIT = 32 };
 
 enum act_family op_family(const struct op *op, enum block_type t) { return op->exact ? ACT_F32 : kernel_family(t); }
 
@@ -37,7 +37,7 @@ static void scale(const struct op *op, const struct wmat *w, int n0, int n1, flo
         op->k->scale(out + n0, *w->scale, n1 - n0);
 }
 
-/* Four rows at a time are decoded to f32 and multiplied as such (kernels.md H). */
+/* EXACT_ROWS at a time are decoded to f32 and multiplied as such (kernels.md H). */
 static void product_exact(const struct op *op, const struct wmat *w, int n0, int n1, const struct rows_view *x,
                           float *out, size_t ld_out, float *scratch)
 {

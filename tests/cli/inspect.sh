@@ -67,7 +67,10 @@ run inspect --json "$dir/many.gguf"
 is "many tensors, as JSON" 0 '"more_tensors":true' ""
 LC_ALL=C sed 's/qwen3moe/qwen9moe/g; s/blk\./blx./g; s/block_count/block_kount/' "$golden/qwen3moe.gguf" >"$dir/no-model.gguf"
 run inspect "$dir/no-model.gguf"
+is "a file without layers" 0 '^  architecture qwen9moe, .* 27 tensors' ""
 grep -q 'no architecture here has' "$dir/out" && fail "a file without layers" "lacks tensors" || pass
+run inspect --json "$dir/no-model.gguf"
+is "a file without layers, as JSON" 0 '"context":null,"origin":' ""
 
 # Names that would steer a terminal.
 name=$(printf 'qwen\033moe')
