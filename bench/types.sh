@@ -29,10 +29,7 @@ for depth in $depths; do
         case $test in *@*) at=${test#*@} ;; *) at=0 ;; esac
         [ "$at" = "$depth" ] || continue
         size=${test%@*}
-        case $size in
-        pp*) prompts=$prompts,${size#pp} ;;
-        *) answers=$answers,${size#tg} ;;
-        esac
+        case $size in pp*) prompts=$prompts,${size#pp} ;; *) answers=$answers,${size#tg} ;; esac
     done
     prompts=${prompts#,} answers=${answers#,}
     set -- "$@" "-p ${prompts:-0} -n ${answers:-0}$([ "$depth" = 0 ] || echo " -d $depth")"

@@ -346,8 +346,8 @@ static int warm_experts(struct bench *b, const struct bench_test *t, const char 
 static int warm_up(struct bench *b, const struct bench_test *t, const char *progress, struct stoker_error *err)
 {
     struct bench_run run;
-    const int is_short = t->n_gen || (t->n_prompt > 0 &&
-                                      t->n_prompt < WARM_TOKENS); /* a long prompt meets most experts in one run */
+    /* a long prompt meets most experts in one run */
+    const int is_short = t->n_gen || (t->n_prompt > 0 && t->n_prompt < WARM_TOKENS);
     if (is_short && b->plan.n_class && warm_experts(b, t, progress, err))
         return -1;
     return run_once(b, t, t->n_gen ? 1 : 0, 0, &run, err);

@@ -8,12 +8,12 @@
 struct json_t;
 
 enum { LACKS_MOST = 16 };
+/* tensor: names without number of layer and ".weight", each once; they point into the headers. tokenizer: the sentence why its texts cannot
+ * be read; "": there is none, or nothing is wrong with it. */
 struct lacks {
-    struct gguf_string
-        tensor[LACKS_MOST]; /* names without number of layer and ".weight", each once; they point into the headers */
+    struct gguf_string tensor[LACKS_MOST];
     int n_tensor, has_more;
-    char tokenizer
-        [512]; /* "": there is none, or nothing is wrong with it; else the sentence why its texts cannot be read */
+    char tokenizer[512];
 };
 
 /* Has any architecture a tensor of this name, in any layer, or may it stand beside the model of text? */
