@@ -2,12 +2,13 @@
  *
  *     page index.html [FILE...] > page_data.h
  *
- * A line "@include FILE" stands for a file of the same folder. The files behind the document are its parts: what it asks the server for
- * when it needs them (/page/NAME), each as it is. The SHA-256 of the document's script and of every part that is one go into the
- * Content-Security-Policy, so that a browser runs these scripts and no other. Fails when the document is larger than it may be, or
- * has not exactly one script. */
+ * A line "@include FILE" stands for a file of the same folder; of scripts (.js) it leaves out the lines that are comments. The files
+ * behind the document are its parts: what it asks the server for when it needs them (/page/NAME), each as it is. The SHA-256 of the
+ * document's script and of every part that is one go into the Content-Security-Policy, so that a browser runs these scripts and no other.
+ * Fails when the document is larger than it may be, or has not exactly one script. */
 #include "base/sha256.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +24,15 @@ static void fail(const char *what, const char *about)
     exit(1);
 }
 
+static bool is_comment(const char *line)
+{
+    return strncmp(line + strspn(line, " "), "//", 2) == 0;
+}
+
 static void add(const char *folder, const char *name)
 {
+    const char *dot = strrchr(name, '.');
+    bool is_script = dot && strcmp(dot, ".js") == 0;
     char path[4096], line[4096];
     snprintf(path, sizeof path, "%s%s", folder, name);
     FILE *f = fopen(path, "r");
@@ -39,6 +47,8 @@ static void add(const char *folder, const char *name)
             add(folder, line + 9);
             continue;
         }
+        if (is_script && is_comment(line))
+            continue;
         if (n_page + n > LARGEST)
             fail("the document is larger than 120,000 bytes", "");
         memcpy(page + n_page, line, n);

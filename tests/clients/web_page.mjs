@@ -156,6 +156,36 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     await p.goBack();
     await settled(() => texts(p), ['Name a frog', 'Quasimodo the Zwerg.']);
   });
+  page('conversations of before are found: a row of words for each', async () => {
+    const c = await browser.newContext(), q = watch(await c.newPage());
+    await q.route(BASE + '/empty', r => r.fulfill({ contentType: 'text/html', body: '<link rel="icon" href="data:,">' }));
+    await q.goto(BASE + '/empty');
+    await q.evaluate(() => new Promise((resolve, reject) => {
+      const r = indexedDB.open('stoker', 1), at = Date.now();
+      r.onupgradeneeded = () => { for (const t of ['heads', 'bodies', 'words', 'drafts']) r.result.createObjectStore(t, { keyPath: 'id' }); };
+      r.onsuccess = () => {
+        const t = r.result.transaction(['heads', 'bodies', 'words'], 'readwrite');
+        for (let i = 0; i < 100; i++) {
+          const text = `number ${i} is ${i % 2 ? 'odd' : 'even'}`;
+          t.objectStore('heads').put({ id: `old${i}`, title: `Old ${i}`, created: at, changed: at });
+          t.objectStore('bodies').put({ id: `old${i}`, turns: [{ id: 't', parent: null, role: 'user', text }], leaf: 't' });
+          t.objectStore('words').put({ id: `old${i}`, words: text });
+        }
+        t.oncomplete = () => { r.result.close(); resolve(); };
+        t.onabort = () => reject(t.error);
+      };
+      r.onerror = () => reject(r.error);
+    }));
+    await go(q);
+    const list = q.getByTestId('conversations'), count = n => settled(() => list.evaluate(e => e.dataset.count), String(n));
+    await chats(q);
+    await count(100);
+    for (const [words, n] of [['odd', 50], ['77', 1], ['', 100]]) { await q.getByTestId('chat-search').fill(words); await count(n); }
+    await menu(q, 'Old 0', 'Delete');
+    await q.getByTestId('chat-search').fill('even');
+    await count(49);
+    await c.close();
+  });
   page('search: words of answers, the hit marked', async () => {
     await p.getByTestId('chat-search').fill('zwerg quasi');
     await settled(() => titles(p), ['Name a frog']);

@@ -2,7 +2,9 @@
 //
 //   heads   {id, title, named, created, changed}     what the list shows: small, read whole
 //   bodies  {id, turns, leaf}                        one a conversation; turns as tree.js has them
-//   words   {id, words}                              the different words of it, for the search: read whole when somebody searches
+//   words   {id, words}                              the different words of each conversation (a Map by its id), for the search: read whole
+//                                                    when somebody searches. A row holds the conversations of a group: browsers take
+//                                                    four times as long for a thousand rows as for as many bytes in 32
 //   drafts  {id, text, files, editing, aside}        what is not sent yet; id '' for a new chat
 //
 // Two tabs may have one conversation open: saving adds to the turns that are there and takes none away, and an answer that another tab was
@@ -31,9 +33,37 @@ const store = (() => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
+
+  const GROUPS = 32;
+  const groupOf = id => [...id].reduce((sum, c) => (sum * 31 + c.codePointAt(0)) % 65521, 0) % GROUPS;
+  // Puts the words of conversations (a Map by id; undefined: it is gone) into their groups, each of which is written once.
+  async function index(table, news) {
+    const groups = new Map();
+    for (const [id, all] of news) {
+      const g = groupOf(id);
+      groups.set(g, [...(groups.get(g) || []), [id, all]]);
+    }
+    for (const [id, part] of groups) {
+      const kept = (await done(table.get(id)))?.words || new Map();
+      merge(kept, part);
+      if (kept.size) table.put({ id, words: kept }); else table.delete(id);
+    }
+  }
+  const merge = (known, news) => { for (const [id, all] of news) if (all === undefined) known.delete(id); else known.set(id, all); };
+  // Version 1 had a row of words for each conversation.
+  function intoGroups(table) {
+    table.getAll().onsuccess = e => {
+      table.clear();
+      index(table, new Map(e.target.result.map(r => [r.id, r.words])));
+    };
+  }
+
   const opened = new Promise((resolve, reject) => {
-    const request = indexedDB.open('stoker', 1);
-    request.onupgradeneeded = () => { for (const table of ['heads', 'bodies', 'words', 'drafts']) request.result.createObjectStore(table, { keyPath: 'id' }); };
+    const request = indexedDB.open('stoker', 2);
+    request.onupgradeneeded = e => {
+      if (e.oldVersion === 1) return intoGroups(request.transaction.objectStore('words'));
+      for (const table of ['heads', 'bodies', 'words', 'drafts']) request.result.createObjectStore(table, { keyPath: 'id' });
+    };
     request.onsuccess = () => resolve(request.result);
     request.onerror = request.onblocked = () => reject(request.error);
   });
@@ -75,8 +105,9 @@ const store = (() => {
   // A fourth of the text, and every search for a piece of a word finds in it what it would find in the text.
   const wordsOf = (head, body) => [...new Set(textsOf(head, body).join('\n').toLowerCase().split(/\s+/))].join(' ');
 
-  // Puts conversations into the tables of one transaction, each together with the turns that are there already.
-  async function put(list, heads, bodies, index) {
+  // Puts conversations into the tables of one transaction, each together with the turns that are there already. The words that it put there.
+  async function put(list, heads, bodies, words) {
+    const news = new Map();
     for (const { head, body } of list) {
       const before = await done(bodies.get(head.id)), old = before && await done(heads.get(head.id));
       const had = new Map(before?.turns.map(t => [t.id, t])), turns = body.turns.map(({ cut, ...t }) => (cut && had.get(t.id)) || t);
@@ -85,15 +116,16 @@ const store = (() => {
       const kept = { ...head, ...(old?.named && { title: old.title, named: true }), changed: Math.max(head.changed, old?.changed || 0) };
       heads.put(kept);
       bodies.put(merged);
-      const all = wordsOf(kept, merged);
-      index.put({ id: head.id, words: all });
-      words?.then(known => known.set(head.id, all), () => {});
+      news.set(head.id, wordsOf(kept, merged));
     }
+    await index(words, news);
+    return news;
   }
 
   const ALL = ['heads', 'bodies', 'words'];
+  const learn = news => { words?.then(known => merge(known, news), () => {}); };
   async function write(list) {
-    await within(ALL, 'readwrite', (...tables) => put(list, ...tables));
+    learn(await within(ALL, 'readwrite', (...tables) => put(list, ...tables)));
     changed(list.map(c => c.head.id), false);
   }
 
@@ -119,22 +151,24 @@ const store = (() => {
     }),
     // Gives back what was there, for who wants to undo it.
     remove: ids => trying([], async () => {
-      const gone = await within([...ALL, 'drafts'], 'readwrite', async (heads, bodies, index, drafts) => {
+      const none = new Map(ids.map(id => [id, undefined]));
+      const gone = await within([...ALL, 'drafts'], 'readwrite', async (heads, bodies, words, drafts) => {
         const list = [];
         for (const id of ids) {
           const head = await done(heads.get(id)), body = await done(bodies.get(id));
           if (head && body) list.push({ head, body });
-          for (const t of [heads, bodies, index, drafts]) t.delete(id);
+          for (const t of [heads, bodies, drafts]) t.delete(id);
         }
+        await index(words, none);
         return list;
       });
-      words?.then(known => { for (const id of ids) known.delete(id); }, () => {});
+      learn(none);
       changed(ids, false);
       return gone;
     }),
 
     // Map of id to the words, in small letters.
-    words: () => trying(new Map(), () => (words ||= whole('words', all => new Map(all.map(r => [r.id, r.words]))))),
+    words: () => trying(new Map(), () => (words ||= whole('words', all => new Map(all.flatMap(r => [...r.words]))))),
     // What was said in a conversation, one string a message.
     texts: head => trying([], async () => { const body = await within(['bodies'], 'readonly', t => done(t.get(head.id))); return body ? textsOf(head, body) : []; }),
 
