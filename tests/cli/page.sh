@@ -12,13 +12,13 @@ parts="third_party/katex/katex.min.js third_party/katex/katex.min.css third_part
 "$build/tools/page" $sources/index.html $parts >"$dir/again.h" && cmp -s "$dir/again.h" "$header" && pass || fail "the header" "is not what its sources give"
 [ "$(wc -l <"$header")" -gt 100 ] && pass || fail "the header" "is short"
 
-# The bytes of the array are the document with its parts in their places.
+# The bytes of the array are the document with its parts in their places, of scripts without the lines that are comments.
 awk -v folder=$sources '
     function show(file,    line) {
         while ((getline line < (folder "/" file)) > 0)
             if (line ~ /^@include /)
                 show(substr(line, 10))
-            else
+            else if (file !~ /\.js$/ || line !~ /^ *\/\//)
                 print line
         close(folder "/" file)
     }

@@ -184,6 +184,14 @@ export function registerPageTests({ browser, open, outside, errors, OUT }) {
     await menu(q, 'Old 0', 'Delete');
     await q.getByTestId('chat-search').fill('even');
     await count(49);
+    await settled(() => q.evaluate(() => new Promise(resolve => {
+      const r = indexedDB.open('stoker');
+      r.onsuccess = () => { const all = r.result.transaction('words').objectStore('words').getAllKeys(); all.onsuccess = () => { r.result.close(); resolve(all.result.every(id => id < 32)); }; };
+    })), true, 'each in the row of its group');
+    await reload(q);
+    await chats(q);
+    await q.getByTestId('chat-search').fill('even');
+    await count(49);
     await c.close();
   });
   page('search: words of answers, the hit marked', async () => {

@@ -3,8 +3,9 @@
 //   heads   {id, title, named, created, changed}     what the list shows: small, read whole
 //   bodies  {id, turns, leaf}                        one a conversation; turns as tree.js has them
 //   words   {id, words}                              the different words of each conversation (a Map by its id), for the search: read whole
-//                                                    when somebody searches. A row holds the conversations of a group: browsers take
-//                                                    four times as long for a thousand rows as for as many bytes in 32
+//                                                    when somebody searches. A row holds those of a group of conversations: Chromium takes
+//                                                    four times as long for a thousand rows as for as many bytes in 32. Rows of an earlier
+//                                                    page are the words of one conversation, by its id
 //   drafts  {id, text, files, editing, aside}        what is not sent yet; id '' for a new chat
 //
 // Two tabs may have one conversation open: saving adds to the turns that are there and takes none away, and an answer that another tab was
@@ -34,50 +35,28 @@ const store = (() => {
     request.onerror = () => reject(request.error);
   });
 
-  const GROUPS = 32;
-  const groupOf = id => [...id].reduce((sum, c) => (sum * 31 + c.codePointAt(0)) % 65521, 0) % GROUPS;
-  // Puts the words of conversations (a Map by id; undefined: it is gone) into their groups, each of which is written once.
-  async function index(table, news) {
-    const groups = new Map();
-    for (const [id, all] of news) {
-      const g = groupOf(id);
-      groups.set(g, [...(groups.get(g) || []), [id, all]]);
-    }
-    for (const [id, part] of groups) {
-      const kept = (await done(table.get(id)))?.words || new Map();
-      merge(kept, part);
-      if (kept.size) table.put({ id, words: kept }); else table.delete(id);
-    }
-  }
-  const merge = (known, news) => { for (const [id, all] of news) if (all === undefined) known.delete(id); else known.set(id, all); };
-  // Version 1 had a row of words for each conversation.
-  function intoGroups(table) {
-    table.getAll().onsuccess = e => {
-      table.clear();
-      index(table, new Map(e.target.result.map(r => [r.id, r.words])));
-    };
-  }
-
   const opened = new Promise((resolve, reject) => {
-    const request = indexedDB.open('stoker', 2);
-    request.onupgradeneeded = e => {
-      if (e.oldVersion === 1) return intoGroups(request.transaction.objectStore('words'));
-      for (const table of ['heads', 'bodies', 'words', 'drafts']) request.result.createObjectStore(table, { keyPath: 'id' });
-    };
+    const request = indexedDB.open('stoker', 1);
+    request.onupgradeneeded = () => { for (const table of ['heads', 'bodies', 'words', 'drafts']) request.result.createObjectStore(table, { keyPath: 'id' }); };
     request.onsuccess = () => resolve(request.result);
     request.onerror = request.onblocked = () => reject(request.error);
   });
   opened.then(db => { db.onversionchange = () => db.close(); }, () => {});
 
-  // Runs work(table...) in one transaction; what it returns, once that is complete.
+  // Runs work(table...) in one transaction; what it returns, once that is complete. If it fails, nothing is written.
   async function within(tables, mode, work) {
     const db = await opened, transaction = db.transaction(tables, mode);
     const ended = new Promise((resolve, reject) => {
       transaction.oncomplete = resolve;
-      transaction.onabort = transaction.onerror = () => reject(transaction.error || new Error('aborted'));
+      transaction.onabort = () => reject(transaction.error || new Error('aborted'));
     });
     ended.catch(() => {});
-    const result = await work(...tables.map(t => transaction.objectStore(t)));
+    let result;
+    try { result = await work(...tables.map(t => transaction.objectStore(t))); } catch (e) {
+      try { transaction.abort(); } catch { /* it has ended */ }
+      await ended.catch(() => {});
+      throw transaction.error || e;
+    }
     await ended;
     return result;
   }
@@ -105,7 +84,35 @@ const store = (() => {
   // A fourth of the text, and every search for a piece of a word finds in it what it would find in the text.
   const wordsOf = (head, body) => [...new Set(textsOf(head, body).join('\n').toLowerCase().split(/\s+/))].join(' ');
 
-  // Puts conversations into the tables of one transaction, each together with the turns that are there already. The words that it put there.
+  const GROUPS = 32;
+  const groupOf = id => [...id].reduce((sum, c) => (sum * 31 + c.codePointAt(0)) % 65521, 0) % GROUPS;
+  const merge = (known, news) => { for (const [id, all] of news) if (all === undefined) known.delete(id); else known.set(id, all); };
+  const learn = news => { words?.then(known => merge(known, news), () => {}); };
+
+  // Puts words of conversations (a Map by id; undefined: it is gone) into the rows of their groups, each of which is written once.
+  async function index(table, news) {
+    const groups = new Map();
+    for (const entry of news) {
+      const g = groupOf(entry[0]);
+      groups.set(g, [...(groups.get(g) || []), entry]);
+      table.delete(entry[0]); // an earlier page's row
+    }
+    for (const [id, part] of groups) {
+      const kept = (await done(table.get(id)))?.words || new Map();
+      merge(kept, part);
+      if (kept.size) table.put({ id, words: kept }); else table.delete(id);
+    }
+  }
+
+  // Numbers are below strings: rows of an earlier page, of which one may still be open, come last and are newer.
+  const readWords = () => whole('words', all => {
+    if (all.some(r => typeof r.id === 'string')) regroup().catch(() => {}); // another time
+    return new Map(all.flatMap(r => r.words instanceof Map ? [...r.words] : [[r.id, r.words]]));
+  });
+  const regroup = () => within(['words'], 'readwrite', async t => index(t, new Map((await done(t.getAll(IDBKeyRange.lowerBound('')))).map(r => [r.id, r.words]))));
+
+  // Puts conversations into the tables of one transaction, each together with the turns that are there already. Gives back their words, by id. While
+  // an answer is written, which is kept every few seconds, the words stay as they are.
   async function put(list, heads, bodies, words) {
     const news = new Map();
     for (const { head, body } of list) {
@@ -116,14 +123,13 @@ const store = (() => {
       const kept = { ...head, ...(old?.named && { title: old.title, named: true }), changed: Math.max(head.changed, old?.changed || 0) };
       heads.put(kept);
       bodies.put(merged);
-      news.set(head.id, wordsOf(kept, merged));
+      if (!before || !body.turns.some(t => t.state === 'streaming')) news.set(head.id, wordsOf(kept, merged));
     }
     await index(words, news);
     return news;
   }
 
   const ALL = ['heads', 'bodies', 'words'];
-  const learn = news => { words?.then(known => merge(known, news), () => {}); };
   async function write(list) {
     learn(await within(ALL, 'readwrite', (...tables) => put(list, ...tables)));
     changed(list.map(c => c.head.id), false);
@@ -168,7 +174,7 @@ const store = (() => {
     }),
 
     // Map of id to the words, in small letters.
-    words: () => trying(new Map(), () => (words ||= whole('words', all => new Map(all.flatMap(r => [...r.words]))))),
+    words: () => trying(new Map(), () => (words ||= readWords())),
     // What was said in a conversation, one string a message.
     texts: head => trying([], async () => { const body = await within(['bodies'], 'readonly', t => done(t.get(head.id))); return body ? textsOf(head, body) : []; }),
 
