@@ -1,13 +1,12 @@
 #!/bin/sh
 # Streaming of architectures: for each shape a model of random weights, cut in layers, is made outside the checkout, measured with a quarter
-# of its experts held, and removed. A row of Markdown each: decode of 64 tokens, and its share of what the overlap model makes of the run's
-# own misses and of the drive's rate; that rate is measured before the run, and told again after it.
+# of its experts held, or in MEMORY where that is set, and removed. A row of Markdown each: decode of 64 tokens, and its share of what the
+# overlap model makes of the run's own misses and of the drive's rate; that rate is measured before the run, and told again after it.
 #
 #     sh bench/archs_streamed.sh
 #
 # SHAPES: names of tools/mkgguf.py, each with its layers behind a colon, and behind another one a flag of it (default below). REPEAT (5)
-# runs, DIR (where models fit, default
-# ${TMPDIR:-/tmp}/stoker-bench), STOKER (build/stoker), PYTHON (/usr/bin/python3, with numpy).
+# runs, DIR (where models fit, default ${TMPDIR:-/tmp}/stoker-bench), STOKER (build/stoker), PYTHON (/usr/bin/python3, with numpy).
 set -u
 cd "$(dirname "$0")/.." || exit 1
 export STOKER_NO_CONFIG=1 # neither settings nor profiles of whoever runs this
@@ -34,9 +33,14 @@ for shape in $shapes; do
     # shellcheck disable=SC2086
     "$python" -B tools/mkgguf.py --shape "$name" --layers "$layers" ${flag#:} "$model" 2>/dev/null || { echo "no $name" >&2 && exit 1; }
     dd of="$model" oflag=nocache conv=notrunc,fdatasync count=0 status=none 2>/dev/null
-    slots=$("$stoker" plan "$model" --memory max --json | values slots | awk 'NF { printf "%s%d", (NR > 1 ? "," : ""), ($1 + 3) / 4 }')
+    if [ -n "${MEMORY:-}" ]; then
+        set -- --memory "$MEMORY"
+    else
+        set -- --slots "$("$stoker" plan "$model" --memory max --json | values slots |
+            awk 'NF { printf "%s%d", (NR > 1 ? "," : ""), ($1 + 3) / 4 }')"
+    fi
     before=$(drive)
-    run=$("$stoker" bench "$model" --slots "$slots" -p 0 -n 64 -r "$repeat" --no-roofs --disk-rate "$(awk -v b="$before" 'BEGIN { print b / 1e9 }')" -o jsonl 2>/dev/null)
+    run=$("$stoker" bench "$model" "$@" -p 0 -n 64 -r "$repeat" --no-roofs --disk-rate "$(awk -v b="$before" 'BEGIN { print b / 1e9 }')" -o jsonl 2>/dev/null)
     after=$(drive)
     { echo "$run" | values samples_ts && echo "$run" | values overlap_model_samples_ts; } | awk -v name="$name, $layers" \
         -v bytes="$(wc -c <"$model")" -v before="$before" -v after="$after" -v hits="$(echo "$run" | values expert_hit_rate | head -n 1)" '
