@@ -56,7 +56,7 @@ $(BUILD)/obj/quant/search_avx2.o: TIER = $(FAST) -mavx2 -mfma
 $(BUILD)/obj/quant/search_avx512.o: TIER = $(FAST) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
 $(BUILD)/obj/kernel/avxvnni/%.o: TIER = $(FAST) -mavx2 -mfma -mf16c -mavxvnni
 $(BUILD)/obj/kernel/avxvnni/evex.o: TIER = $(FAST) -mavx2 -mfma -mf16c -mavx512f -mavx512vl -mavx512vnni
-$(BUILD)/obj/kernel/avx512/%.o: TIER = $(FAST) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c
+$(BUILD)/obj/kernel/avx512/%.o: TIER = $(FAST) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mavx2 -mfma -mf16c -mbmi2
 endif
 ifeq ($(MACHINE),aarch64)
 $(BUILD)/obj/kernel/neon/%.o:   TIER = $(FAST) -march=armv8.2-a+dotprod

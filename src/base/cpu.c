@@ -57,7 +57,7 @@ enum cpu_tier cpu_best_tier(void)
 #endif
     if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512vnni"))
+        __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("bmi2"))
         return TIER_AVX512;
     if (avx2)
         return cpu_has_avxvnni() ? TIER_AVXVNNI : TIER_AVX2;

@@ -132,6 +132,11 @@ static inline void dot_rows(const struct wmat *w, int n0, int n1, const struct x
     X(iq2_xs, TYPE_IQ2_XS)                                                                                             \
     X(iq2_xxs, TYPE_IQ2_XXS)
 
+/* Those whose indices choose cells of a grid of 2048. */
+#define IQ1_TYPES(X)                                                                                                   \
+    X(iq1_s, TYPE_IQ1_S)                                                                                               \
+    X(iq1_m, TYPE_IQ1_M)
+
 #define DOT_SMALL(name, TYPE)                                                                                          \
     DOT(dot_##name, step_small(acc, TYPE, 1, p, rs, x, at, n))                                                         \
     PAIR(pair_##name, step_small(acc, TYPE, 2, p, rs, x, at, n))

@@ -151,12 +151,13 @@ DOT(dot_q6_k, step_q6_k(acc, 1, p, rs, x, at))
 PAIR(pair_q4_k, step_k_heads(acc, TYPE_Q4_K, 2, p, rs, x, at))
 PAIR(pair_q6_k, step_q6_k(acc, 2, p, rs, x, at))
 SMALL_TYPES(DOT_SMALL)
+WIDE_K_TYPES(DOT_K)
 CODEBOOK_TYPES(DOT_K)
 
 static void fill_dot(struct kernels *k)
 {
     static const struct own_dot own[] = {OWN_DOT(q4_k, TYPE_Q4_K) OWN_DOT(q6_k, TYPE_Q6_K) SMALL_TYPES(OWN_DOT)
-                                             CODEBOOK_TYPES(OWN_DOT)};
+                                             WIDE_K_TYPES(OWN_DOT) CODEBOOK_TYPES(OWN_DOT)};
     fill_dots(k, own, sizeof own / sizeof own[0]);
     fill_dot_k(k);
 }

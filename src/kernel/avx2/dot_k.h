@@ -151,13 +151,15 @@ INL void step_k_heads(__m128 *acc, const enum block_type t, const int m, const u
     DOT(dot_##name, step_k(acc, TYPE, 1, p, rs, x, at))                                                                \
     PAIR(pair_##name, step_k(acc, TYPE, 2, p, rs, x, at))
 
-#define K_TYPES(X)                                                                                                     \
+/* What AVX-512 has steps of its own for: avx512/dot_k.c. */
+#define WIDE_K_TYPES(X)                                                                                                \
     X(q2_k, TYPE_Q2_K)                                                                                                 \
     X(q3_k, TYPE_Q3_K)                                                                                                 \
     X(iq4_xs, TYPE_IQ4_XS)                                                                                             \
+    IQ1_TYPES(X)
+
+#define K_TYPES(X)                                                                                                     \
     X(iq2_s, TYPE_IQ2_S)                                                                                               \
-    X(iq1_s, TYPE_IQ1_S)                                                                                               \
-    X(iq1_m, TYPE_IQ1_M)                                                                                               \
     X(tq1_0, TYPE_TQ1_0)                                                                                               \
     X(tq2_0, TYPE_TQ2_0)
 

@@ -93,14 +93,18 @@ INL void head_q5_k(struct head *h, const uint8_t *p)
     h->high = load256(p + 16);
 }
 
-/* Six bits: the low four in nibbles, the high two in a word. */
-INL void head_iq4_xs(struct head *h, const uint8_t *p)
+/* Eight scales + 32, six bits: the low four in nibbles, the high two in a word. */
+INL __m256i scales_iq4_xs(const uint8_t *p)
 {
     const __m256i shift = _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14);
     __m256i top = _mm256_srlv_epi32(_mm256_set1_epi32(load_u16(p + 2)), shift);
     top = _mm256_slli_epi32(_mm256_and_si256(top, _mm256_set1_epi32(3)), 4);
-    __m256i s = twice(_mm256_or_si256(nibbles_of(load_u32(p + 4)), top));
-    h->scale = _mm256_sub_epi16(s, _mm256_set1_epi16(32));
+    return _mm256_or_si256(nibbles_of(load_u32(p + 4)), top);
+}
+
+INL void head_iq4_xs(struct head *h, const uint8_t *p)
+{
+    h->scale = _mm256_sub_epi16(twice(scales_iq4_xs(p)), _mm256_set1_epi16(32));
 }
 
 INL void load_head(struct head *h, const enum block_type t, const uint8_t *p)

@@ -4,25 +4,12 @@
  * Every load lies inside its block. The loop over rows and the prefetching are in dot_rows.h. */
 #if defined(__x86_64__)
 #include "format/grids.h"
+#include "kernel/avx512/loads.h"
 #include "kernel/avx512/simd.h"
 #include "kernel/dot_rows.h"
 #include "kernel/small_block.h"
 #include "kernel/tiers.h"
 #include "kernel/unpack.h"
-
-INL __m512i load_2x32(const void *a, const void *b)
-{
-    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)a)),
-                              _mm256_loadu_si256((const __m256i *)b), 1);
-}
-
-INL __m512i load_4x16(const uint8_t *a, const uint8_t *b, const uint8_t *c, const uint8_t *d)
-{
-    __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)a));
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)b), 1);
-    v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)c), 2);
-    return _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)d), 3);
-}
 
 INL __m128 half4(const uint8_t *p, size_t rs) { return _mm_cvtph_ps(_mm_cvtsi64_si128((long long)u16x4(p, rs))); }
 
@@ -38,15 +25,12 @@ INL __m512i header_bytes(__m512i h)
 }
 
 /* Sums of minima times sums of activations, the four rows' in lanes 0..3. */
-INL __m128i minima_sums(__m512i bytes, const int16_t *s32, __m512i first)
+INL __m128i minima_sums(__m512i bytes, const int16_t *s32)
 {
     const __m512i widen = _mm512_broadcast_i32x4(
         _mm_setr_epi8(8, -1, 9, -1, 10, -1, 11, -1, 12, -1, 13, -1, 14, -1, 15, -1));
     __m512i sums = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)s32));
-    __m512i n = _mm512_madd_epi16(_mm512_shuffle_epi8(bytes, widen), sums);
-    n = _mm512_add_epi32(n, _mm512_shuffle_epi32(n, 0x4e));
-    n = _mm512_add_epi32(n, _mm512_shuffle_epi32(n, 0xb1));
-    return _mm512_castsi512_si128(_mm512_permutexvar_epi32(first, n));
+    return slot_sums(_mm512_madd_epi16(_mm512_shuffle_epi8(bytes, widen), sums));
 }
 
 /* m, a constant: the activation rows that share the unpacking. */
@@ -88,7 +72,7 @@ INL void step_q4_k(__m128 *acc, const int m, const uint8_t *p, size_t rs, const 
     __m128 d = _mm_cvtph_ps(_mm_cvtepi32_epi16(dd)), dmin = _mm_cvtph_ps(_mm_cvtepi32_epi16(_mm_srli_epi32(dd, 16)));
     UNROLL for (int i = 0; i < m; i++)
     {
-        __m128i msum = minima_sums(bytes, x->sum32 + at[i] * 8, first);
+        __m128i msum = minima_sums(bytes, x->sum32 + at[i] * 8);
         __m128 dx = _mm_set1_ps(x->scale[at[i]]);
         acc[i] = _mm_fmadd_ps(_mm_mul_ps(d, dx), _mm_cvtepi32_ps(fold(rows4(v[i]))), acc[i]);
         acc[i] = _mm_fnmadd_ps(_mm_mul_ps(dmin, dx), _mm_cvtepi32_ps(msum), acc[i]);
@@ -147,23 +131,15 @@ INL void step_q6_k(__m128 *acc, const int m, const uint8_t *p, size_t rs, const 
  * A block here is what has a scale of its own: sixteen values of nvfp4, 32 of the others. Four of nvfp4's and of q1_0's are one block of
  * the file. */
 
-/* Values 0 to 15 of four blocks, a slot each, and values 16 to 31: nvfp4 has none. */
-struct halves {
-    __m512i low, high;
-};
-
 INL int block_values(const enum block_type t) { return t == TYPE_NVFP4 ? 16 : 32; }
 
 /* From one of the four to the next: q1_0's and nvfp4's lie together. */
 INL size_t block_stride(const enum block_type t) { return t == TYPE_NVFP4 || t == TYPE_Q1_0 ? 0 : small_type(t).bytes; }
 
-INL struct halves load_halves(const enum block_type t, const int8_t *q)
+/* The values of four blocks, a slot each, as load_halves(): nvfp4 has no upper ones. */
+INL struct halves block_halves(const enum block_type t, const int8_t *q)
 {
-    __m512i a = _mm512_loadu_si512(q);
-    if (t == TYPE_NVFP4)
-        return (struct halves){.low = a};
-    __m512i b = _mm512_loadu_si512(q + 64);
-    return (struct halves){_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd)};
+    return t == TYPE_NVFP4 ? (struct halves){.low = _mm512_loadu_si512(q)} : load_halves(q);
 }
 
 /* Heads of blocks that begin with f16, and their codes: an even number of bytes. Four whole blocks lie in two loads that overlap: which
@@ -229,7 +205,7 @@ INL struct halves codes_headless(const enum block_type t, const uint8_t *p, cons
         const __m512i flip = _mm512_set1_epi8((char)0x80);
         __m512i a = _mm512_xor_si512(load_2x32(p + at[0], p + at[1]), flip);
         __m512i b = _mm512_xor_si512(load_2x32(p + at[2], p + at[3]), flip);
-        return (struct halves){_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd)};
+        return halves_of(a, b);
     }
     if (t == TYPE_Q1_0) {
         const __m512i slot = _mm512_setr_epi64(0, 0, 0x0404040404040404, 0x0404040404040404, 0x0808080808080808,
@@ -352,7 +328,7 @@ INL void four_blocks(__m128 *acc, const enum block_type t, const int m, const ui
     const size_t at[4] = {0, (n > 1 ? 1 : 0) * stride, (size_t)(n > 2 ? 2 : n - 1) * stride, (size_t)(n - 1) * stride};
     __m512i heads = _mm512_setzero_si512(), v[2][4];
     struct halves q[2];
-    UNROLL for (int i = 0; i < m; i++) q[i] = load_halves(t, x->code + row[i] * STEP + block_values(t) * g);
+    UNROLL for (int i = 0; i < m; i++) q[i] = block_halves(t, x->code + row[i] * STEP + block_values(t) * g);
     UNROLL for (int r = 0; r < 4; r++)
     {
         const uint8_t *b = p + (size_t)r * rs;

@@ -21,6 +21,15 @@ INL __m128i fold(__m512i v)
     return _mm_add_epi32(_mm256_castsi256_si128(h), _mm256_extracti128_si256(h, 1));
 }
 
+/* Lane i: the sum over slot i. */
+INL __m128i slot_sums(__m512i v)
+{
+    const __m512i first = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+    v = _mm512_add_epi32(v, _mm512_shuffle_epi32(v, 0x4e));
+    v = _mm512_add_epi32(v, _mm512_shuffle_epi32(v, 0xb1));
+    return _mm512_castsi512_si128(_mm512_permutexvar_epi32(first, v));
+}
+
 /* Adds the sums of four rows times their scales d and that of the activations. */
 INL __m128 close_rows(__m128 acc, const __m512i sums[4], __m128 d, float scale_x)
 {

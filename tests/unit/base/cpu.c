@@ -78,10 +78,10 @@ static void best_tier_is_what_the_flags_allow(void **state)
     static const char *const word[] = {"asimddp", "i8mm"};
     enum cpu_tier want = flags_hold(word, 2) ? TIER_I8MM : flags_hold(word, 1) ? TIER_NEON : TIER_SCALAR;
 #else
-    static const char *const word[] = {"avx2",     "fma",      "f16c",     "avx512f",
-                                       "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"},
+    static const char *const word[] = {"avx2",     "fma",      "f16c",        "avx512f", "avx512bw",
+                                       "avx512dq", "avx512vl", "avx512_vnni", "bmi2"},
                              *const vnni = "avx_vnni";
-    enum cpu_tier want = flags_hold(word, 8)                           ? TIER_AVX512
+    enum cpu_tier want = flags_hold(word, 9)                           ? TIER_AVX512
                          : flags_hold(word, 3) && flags_hold(&vnni, 1) ? TIER_AVXVNNI
                          : flags_hold(word, 3)                         ? TIER_AVX2
                                                                        : TIER_SCALAR;
