@@ -176,27 +176,18 @@ INL __m256i four_cells(const uint64_t *grid, unsigned a, unsigned b, unsigned c,
 #endif
 }
 
-#if defined(__BMI2__) /* with AVX-512: Zen 1 and 2, which have none, take tens of cycles for a pdep */
-/* Four indices, a word each: the low eight bits in bytes at p, the `bits` (a constant) above them in `high`. */
-INL uint64_t four_indices(const uint8_t *p, unsigned high, const int bits)
-{
-    const uint64_t fields = 0x0100010001000100 * ((1u << bits) - 1);
-    return _pdep_u64(load_u32(p), 0x00ff00ff00ff00ff) | _pdep_u64(high, fields);
-}
-
-INL __m256i four_cells_of(const uint64_t *grid, const uint8_t *p, unsigned high, const int bits)
-{
-    const uint64_t v = four_indices(p, high, bits);
-    return four_cells(grid, (uint16_t)v, (uint16_t)(v >> 16), (uint16_t)(v >> 32), (unsigned)(v >> 48));
-}
-#else
+/* The same by indices of more than eight bits: the low eight in bytes at p, the `bits` (a constant) above them in `high`. */
 INL __m256i four_cells_of(const uint64_t *grid, const uint8_t *p, unsigned high, const int bits)
 {
     const unsigned mask = (1u << bits) - 1;
+#if defined(__BMI2__) /* with AVX-512: Zen 1 and 2, which have none, take tens of cycles for a pdep */
+    const uint64_t v = _pdep_u64(load_u32(p), 0x00ff00ff00ff00ff) | _pdep_u64(high, 0x0100010001000100 * mask);
+    return four_cells(grid, (uint16_t)v, (uint16_t)(v >> 16), (uint16_t)(v >> 32), (unsigned)(v >> 48));
+#else
     return four_cells(grid, p[0] | (high & mask) << 8, p[1] | (high >> bits & mask) << 8,
                       p[2] | (high >> 2 * bits & mask) << 8, p[3] | (high >> 3 * bits & mask) << 8);
-}
 #endif
+}
 
 INL __m256i eight_cells(const uint32_t v[8])
 {

@@ -158,6 +158,7 @@ INL void step_k_heads(__m128 *acc, const enum block_type t, const int m, const u
     X(iq4_xs, TYPE_IQ4_XS)                                                                                             \
     IQ1_TYPES(X)
 
+/* The others of step_k() that are in every tier. */
 #define K_TYPES(X)                                                                                                     \
     X(iq2_s, TYPE_IQ2_S)                                                                                               \
     X(tq1_0, TYPE_TQ1_0)                                                                                               \

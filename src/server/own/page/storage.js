@@ -34,7 +34,6 @@ const store = (() => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
-
   const opened = new Promise((resolve, reject) => {
     const request = indexedDB.open('stoker', 1);
     request.onupgradeneeded = () => { for (const table of ['heads', 'bodies', 'words', 'drafts']) request.result.createObjectStore(table, { keyPath: 'id' }); };
